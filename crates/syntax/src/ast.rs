@@ -1,0 +1,440 @@
+//! The syntax tree: what a query says, before anything is planned.
+//!
+//! A tree that [`parse`](crate::parse) returned is well typed, at most [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high
+//! (so that plain recursion over it is safe), and every node knows its place in the text.
+
+use crate::functions::FunctionSig;
+use crate::position::PosRange;
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A number, or a duration used as a number (then in seconds).
+    Number {
+        value: f64,
+        /// Written as a duration (`5m`), and printed as one.
+        is_duration: bool,
+        pos: PosRange,
+    },
+    /// A string. Bytes that are not UTF-8 (which only escapes such as `\xff` can write) are replaced by U+FFFD.
+    String { value: String, pos: PosRange },
+    /// An instant vector: `up{job="a"} offset 5m`.
+    VectorSelector(VectorSelector),
+    /// A range vector: `up[5m]`. `offset`, `@`, `anchored` and `smoothed` stand in `selector`.
+    MatrixSelector {
+        /// Its `pos` ends before the bracket.
+        selector: Box<VectorSelector>,
+        range: DurationExpr,
+        pos: PosRange,
+    },
+    /// An instant vector evaluated over a range: `expr[1h:5m]`.
+    Subquery {
+        expr: Box<Self>,
+        range: DurationExpr,
+        /// Absent: the default evaluation interval.
+        step: Option<DurationExpr>,
+        offset: OffsetSpec,
+        at: Option<At>,
+        pos: PosRange,
+    },
+    /// A function call. Number and types of the arguments have been checked against `func`.
+    Call { func: &'static FunctionSig, args: Vec<Self>, pos: PosRange },
+    /// An aggregation: `sum by (job) (up)`.
+    Aggregate {
+        op: AggregateOp,
+        /// Absent: everything into one group.
+        grouping: Option<Grouping>,
+        /// Present exactly when [`AggregateOp::takes_param`].
+        param: Option<Box<Self>>,
+        expr: Box<Self>,
+        pos: PosRange,
+    },
+    /// A binary operation.
+    Binary {
+        op: BinaryOp,
+        lhs: Box<Self>,
+        rhs: Box<Self>,
+        /// `bool`: a comparison that answers 0 or 1 rather than filtering.
+        return_bool: bool,
+        /// Present exactly when both sides are vectors.
+        matching: Option<VectorMatching>,
+        pos: PosRange,
+    },
+    /// A sign before anything but a number; signs of numbers are folded into them.
+    Unary { op: UnaryOp, expr: Box<Self>, pos: PosRange },
+    /// `(expr)`.
+    Paren { expr: Box<Self>, pos: PosRange },
+}
+
+impl Expr {
+    pub fn pos(&self) -> PosRange {
+        match self {
+            Self::VectorSelector(selector) => selector.pos,
+            Self::Number { pos, .. }
+            | Self::String { pos, .. }
+            | Self::MatrixSelector { pos, .. }
+            | Self::Subquery { pos, .. }
+            | Self::Call { pos, .. }
+            | Self::Aggregate { pos, .. }
+            | Self::Binary { pos, .. }
+            | Self::Unary { pos, .. }
+            | Self::Paren { pos, .. } => *pos,
+        }
+    }
+
+    /// The type of the value that the expression evaluates to.
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Self::Number { .. } => ValueType::Scalar,
+            Self::String { .. } => ValueType::String,
+            Self::VectorSelector(_) | Self::Aggregate { .. } => ValueType::Vector,
+            Self::MatrixSelector { .. } | Self::Subquery { .. } => ValueType::Matrix,
+            Self::Call { func, .. } => func.returns,
+            Self::Unary { expr, .. } | Self::Paren { expr, .. } => expr.value_type(),
+            Self::Binary { lhs, rhs, .. } => match (lhs.value_type(), rhs.value_type()) {
+                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                _ => ValueType::Vector,
+            },
+        }
+    }
+
+    /// The expressions directly below this one, in the order of the text except that the parameter of an aggregation
+    /// follows its expression.
+    pub fn children(&self) -> impl Iterator<Item = &Self> {
+        let (first, second, rest): (Option<&Self>, Option<&Self>, &[Self]) = match self {
+            Self::Number { .. } | Self::String { .. } | Self::VectorSelector(_) | Self::MatrixSelector { .. } => {
+                (None, None, &[])
+            }
+            Self::Subquery { expr, .. } | Self::Unary { expr, .. } | Self::Paren { expr, .. } => {
+                (Some(expr), None, &[])
+            }
+            Self::Aggregate { expr, param, .. } => (Some(expr), param.as_deref(), &[]),
+            Self::Binary { lhs, rhs, .. } => (Some(lhs), Some(rhs), &[]),
+            Self::Call { args, .. } => (None, None, args),
+        };
+        first.into_iter().chain(second).chain(rest)
+    }
+
+    /// Calls `visit` for this expression and everything below it, parents first.
+    pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
+        visit(self);
+        for child in self.children() {
+            child.walk(visit);
+        }
+    }
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    Scalar,
+    /// An instant vector.
+    Vector,
+    /// A range vector.
+    Matrix,
+    String,
+}
+
+impl ValueType {
+    /// The name on the wire: `vector`, `matrix`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Vector => "vector",
+            Self::Matrix => "matrix",
+            Self::String => "string",
+        }
+    }
+
+    /// The name in messages for people: `instant vector`, `range vector`.
+    pub fn documented(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+            Self::String => "string",
+        }
+    }
+}
+
+/// A choice of series, and how their samples are looked up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSelector {
+    /// The metric name, when it is written before the braces. A name inside the braces is a matcher only.
+    pub name: Option<String>,
+    /// All conditions, including one on `__name__` for `name`, which then stands last.
+    pub matchers: Vec<LabelMatcher>,
+    pub offset: OffsetSpec,
+    pub at: Option<At>,
+    /// `anchored`: range functions take the samples at the ends of the range as they are.
+    pub anchored: bool,
+    /// `smoothed`: range functions interpolate at the ends of the range.
+    pub smoothed: bool,
+    pub pos: PosRange,
+}
+
+/// One condition on a label, as text. The value of a regex has been checked to compile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LabelMatcher {
+    pub name: String,
+    pub op: MatchOp,
+    pub value: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MatchOp {
+    Equal,
+    NotEqual,
+    Regex,
+    NotRegex,
+}
+
+impl MatchOp {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
+}
+
+/// How far back in time a selector looks from the evaluation time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OffsetSpec {
+    /// Milliseconds; negative looks ahead; 0 is no offset.
+    Ms(i64),
+    /// Known only once the step and the range of the query are.
+    Expr(DurationExpr),
+}
+
+impl OffsetSpec {
+    pub const NONE: Self = Self::Ms(0);
+}
+
+/// The `@` modifier: a fixed evaluation time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum At {
+    /// Milliseconds since the epoch.
+    TimestampMs(i64),
+    /// The start of the query.
+    Start,
+    /// The end of the query.
+    End,
+}
+
+/// A duration: a literal, or arithmetic over literals, the step and the range of the query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DurationExpr {
+    pub kind: DurationKind,
+    /// Written in parentheses.
+    pub wrapped: bool,
+    pub pos: PosRange,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum DurationKind {
+    Literal {
+        seconds: f64,
+        /// Written as a duration (`5m`) and not as a number (`300`).
+        is_duration: bool,
+    },
+    /// `step()`: the step of the query.
+    Step,
+    /// `range()`: end - start of the query.
+    Range,
+    Unary {
+        op: UnaryOp,
+        expr: Box<DurationExpr>,
+    },
+    Binary {
+        op: DurationOp,
+        lhs: Box<DurationExpr>,
+        rhs: Box<DurationExpr>,
+    },
+}
+
+/// Arithmetic between durations. `Min` and `Max` are written as calls: `min_of(a, b)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DurationOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Min,
+    Max,
+}
+
+impl DurationOp {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Min => "min_of",
+            Self::Max => "max_of",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    Plus,
+    Minus,
+}
+
+impl UnaryOp {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plus => "+",
+            Self::Minus => "-",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+    And,
+    Or,
+    Unless,
+}
+
+impl BinaryOp {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Atan2 => "atan2",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        }
+    }
+
+    pub fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            Self::Equal | Self::NotEqual | Self::Greater | Self::GreaterOrEqual | Self::Less | Self::LessOrEqual
+        )
+    }
+
+    pub fn is_set_operator(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateOp {
+    Avg,
+    Bottomk,
+    Count,
+    CountValues,
+    Group,
+    LimitRatio,
+    Limitk,
+    Max,
+    Min,
+    Quantile,
+    Stddev,
+    Stdvar,
+    Sum,
+    Topk,
+}
+
+impl AggregateOp {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Avg => "avg",
+            Self::Bottomk => "bottomk",
+            Self::Count => "count",
+            Self::CountValues => "count_values",
+            Self::Group => "group",
+            Self::LimitRatio => "limit_ratio",
+            Self::Limitk => "limitk",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Quantile => "quantile",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Sum => "sum",
+            Self::Topk => "topk",
+        }
+    }
+
+    /// The type of the parameter before the expression, for the operators that have one.
+    pub fn param_type(self) -> Option<ValueType> {
+        match self {
+            Self::Topk | Self::Bottomk | Self::Quantile | Self::Limitk | Self::LimitRatio => Some(ValueType::Scalar),
+            Self::CountValues => Some(ValueType::String),
+            _ => None,
+        }
+    }
+
+    pub fn takes_param(self) -> bool {
+        self.param_type().is_some()
+    }
+}
+
+/// Which labels make a group of an aggregation. Names are in the order of the text and may repeat.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Grouping {
+    By(Vec<String>),
+    Without(Vec<String>),
+}
+
+/// How series of the two sides of a binary operation find each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorMatching {
+    pub card: Cardinality,
+    /// `on`: match by `labels` only. Otherwise `ignoring`: match by all labels but these.
+    pub on: bool,
+    pub labels: Vec<String>,
+    /// The labels in `group_left(..)` or `group_right(..)`.
+    pub include: Vec<String>,
+    /// The value of series that are missing on the left.
+    pub fill_left: Option<f64>,
+    /// The value of series that are missing on the right.
+    pub fill_right: Option<f64>,
+    /// Both were written as one `fill(..)`. For printing only.
+    pub fill_joint: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cardinality {
+    OneToOne,
+    /// `group_left`.
+    ManyToOne,
+    /// `group_right`.
+    OneToMany,
+    /// Set operators.
+    ManyToMany,
+}

@@ -1,0 +1,56 @@
+//! The error of a text that is not a query.
+
+use std::fmt;
+
+use duramen_model::ErrorKind;
+
+use crate::position::{PosRange, line_and_column};
+
+/// The first fault found in a query text.
+///
+/// `Display` is the form that Prometheus answers with: `1:5: parse error: unclosed left parenthesis`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseError {
+    /// The bytes at fault. `end` may equal `start`, for something that is missing.
+    pub position: PosRange,
+    /// Line of `position.start`, from 1.
+    pub line: usize,
+    /// Column of `position.start` in bytes, from 1.
+    pub column: usize,
+    /// What is wrong, without the place.
+    pub message: String,
+    place: Place,
+}
+
+/// How the place is told: an empty text has no lines, and upstream says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    LineAndColumn,
+    Unknown,
+}
+
+impl ParseError {
+    pub(crate) fn new(text: &str, position: PosRange, message: impl Into<String>) -> Self {
+        let (line, column) = line_and_column(text, position.start);
+        let place = if text.is_empty() { Place::Unknown } else { Place::LineAndColumn };
+        Self { position, line, column, message: message.into(), place }
+    }
+
+    /// Always [`ErrorKind::Invalid`]: the text has to change.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Place::LineAndColumn => write!(f, "{}:{}", self.line, self.column)?,
+            Place::Unknown => f.write_str("unknown position")?,
+        }
+        write!(f, ": parse error: {}", self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}

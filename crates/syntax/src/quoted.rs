@@ -1,0 +1,150 @@
+//! Strings in quotes, by the rules of Go, which are the rules of the language and of its error texts.
+
+use std::fmt::Write as _;
+
+/// `text` in double quotes, with what cannot be printed escaped.
+pub(crate) fn quote(text: &str) -> String {
+    quote_with(text.chars(), '"')
+}
+
+/// One character in single quotes.
+pub(crate) fn quote_char(c: char) -> String {
+    quote_with(std::iter::once(c), '\'')
+}
+
+fn quote_with(chars: impl Iterator<Item = char>, delimiter: char) -> String {
+    let mut quoted = String::from(delimiter);
+    for c in chars {
+        match c {
+            '\\' => quoted.push_str("\\\\"),
+            '\x07' => quoted.push_str("\\a"),
+            '\x08' => quoted.push_str("\\b"),
+            '\x0c' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\x0b' => quoted.push_str("\\v"),
+            c if c == delimiter => quoted.extend(['\\', c]),
+            c if is_printable(c) => quoted.push(c),
+            c => push_code_point(&mut quoted, c),
+        }
+    }
+    quoted.push(delimiter);
+    quoted
+}
+
+fn push_code_point(quoted: &mut String, c: char) {
+    let code = u32::from(c);
+    let width_and_letter = match code {
+        0..=0x7f => ('x', 2),
+        0x80..=0xffff => ('u', 4),
+        _ => ('U', 8),
+    };
+    let (letter, width) = width_and_letter;
+    // Writing to a string cannot fail.
+    let _ = write!(quoted, "\\{letter}{code:0width$x}");
+}
+
+/// Whether Go prints the character as it is. The standard library knows the classes, but escapes combining marks when
+/// they lead, hence the letter before.
+pub(crate) fn is_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return c == ' ' || c.is_ascii_graphic();
+    }
+    let shown: String = ['a', c].iter().collect();
+    shown.escape_debug().eq(shown.chars())
+}
+
+/// `U+0063 'c'`: how Go names a character in messages.
+pub(crate) fn code_point(c: char) -> String {
+    let code = u32::from(c);
+    if is_printable(c) { format!("U+{code:04X} '{c}'") } else { format!("U+{code:04X}") }
+}
+
+/// The value of a quoted string that the lexer has let through, quotes included. Bytes that are not UTF-8, which
+/// `\xff` and `\377` can write, become U+FFFD. `None`: not a quoted string.
+pub(crate) fn unquote(quoted: &str) -> Option<String> {
+    let delimiter = quoted.chars().next()?;
+    let inner = quoted.strip_prefix(delimiter)?.strip_suffix(delimiter)?;
+    if delimiter == '`' {
+        // Raw strings drop carriage returns in Go; upstream keeps them.
+        return Some(inner.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => push_escape(&mut bytes, &mut chars)?,
+            c => push_char(&mut bytes, c),
+        }
+    }
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+fn push_char(bytes: &mut Vec<u8>, c: char) {
+    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+fn push_escape(bytes: &mut Vec<u8>, chars: &mut std::str::Chars<'_>) -> Option<()> {
+    let kind = chars.next()?;
+    let simple = match kind {
+        'a' => 0x07,
+        'b' => 0x08,
+        'f' => 0x0c,
+        'n' => b'\n',
+        'r' => b'\r',
+        't' => b'\t',
+        'v' => 0x0b,
+        '\\' | '\'' | '"' => u8::try_from(kind).ok()?,
+        'x' => u8::try_from(digits(chars, 2, 16, 0)?).ok()?,
+        '0'..='7' => u8::try_from(digits(chars, 2, 8, kind.to_digit(8)?)?).ok()?,
+        'u' | 'U' => {
+            let width = if kind == 'u' { 4 } else { 8 };
+            push_char(bytes, char::from_u32(digits(chars, width, 16, 0)?)?);
+            return Some(());
+        }
+        _ => return None,
+    };
+    bytes.push(simple);
+    Some(())
+}
+
+/// Reads `count` digits and appends them to the number `start`.
+fn digits(chars: &mut std::str::Chars<'_>, count: usize, base: u32, start: u32) -> Option<u32> {
+    let mut value = start;
+    for _ in 0..count {
+        value = value.checked_mul(base)?.checked_add(chars.next()?.to_digit(base)?)?;
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoting_escapes_what_does_not_print() {
+        assert_eq!(quote("a\"b\\c'\n\x07"), r#""a\"b\\c'\n\a""#);
+        assert_eq!(quote("\x00\x7f"), r#""\x00\x7f""#);
+        assert_eq!(quote("é\u{301}\u{a0}\u{200b}"), "\"é\u{301}\\u00a0\\u200b\"");
+        assert_eq!(quote("\u{10fffd}"), r#""\U0010fffd""#);
+        assert_eq!(quote_char('\''), r"'\''");
+        assert_eq!(quote_char('"'), "'\"'");
+    }
+
+    #[test]
+    fn unquoting_undoes_quoting() {
+        for text in ["", "plain", "a\"b\\c'\n\x07\x00", "é\u{a0}\u{10fffd}"] {
+            assert_eq!(unquote(&quote(text)).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn escapes_write_bytes_that_need_not_be_utf8() {
+        assert_eq!(unquote(r#""\xc3\xa9""#).as_deref(), Some("é"));
+        assert_eq!(unquote(r#""\xff\377""#).as_deref(), Some("\u{fffd}\u{fffd}"));
+        assert_eq!(unquote(r"'\u1234\U00010111'").as_deref(), Some("\u{1234}\u{10111}"));
+        assert_eq!(unquote(r"`\n`").as_deref(), Some(r"\n"));
+        assert_eq!(unquote(r#""\q""#), None);
+    }
+}
