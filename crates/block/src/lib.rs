@@ -1,0 +1,1 @@
+//! One block: Parquet schemas, meta, writer, reader, pruning.

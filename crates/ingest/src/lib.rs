@@ -1,0 +1,1 @@
+//! The ingester: limits, head, WAL commit, flush, replay.

@@ -1,0 +1,1 @@
+//! Which blocks and WAL spans are live: edits, snapshots, epochs, invariants.

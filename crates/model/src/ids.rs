@@ -1,0 +1,59 @@
+//! Identities of series, blocks, tenants and writers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+/// The identity of a series: xxh3-128 over its length-prefixed labels, see [`crate::Labels::series_id`].
+///
+/// Two label sets with one id are possible in theory, so a merge compares the labels too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesId(pub u128);
+
+impl SeriesId {
+    /// Big-endian bytes, the form in which an id is stored.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+}
+
+macro_rules! ulid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Ulid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = ulid::DecodeError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Ulid::from_string(text).map(Self)
+            }
+        }
+    };
+}
+
+ulid_id! {
+    /// One block, for ever: a key is never reused.
+    BlockId
+}
+ulid_id! {
+    /// One tenant, whatever it is called: a rename moves no data and no name is ever a path.
+    TenantId
+}
+ulid_id! {
+    /// One data directory, and so one WAL. It outlives the process; the epoch counts the processes.
+    WriterId
+}

@@ -1,0 +1,67 @@
+//! Label matchers.
+
+use std::fmt;
+
+use crate::{GoRegex, regex};
+
+/// One condition on one label. A series without the label is matched as if it carried the value "".
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Matcher {
+    pub name: String,
+    pub op: MatchOp,
+}
+
+/// What is asked of the label's value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MatchOp {
+    Equal(String),
+    NotEqual(String),
+    /// The whole value, Go syntax, `.` matches a line feed.
+    Regex(GoRegex),
+    NotRegex(GoRegex),
+}
+
+impl Matcher {
+    pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), op: MatchOp::Equal(value.into()) }
+    }
+
+    pub fn not_equal(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), op: MatchOp::NotEqual(value.into()) }
+    }
+
+    pub fn regex(name: impl Into<String>, pattern: &str) -> Result<Self, regex::Error> {
+        Ok(Self { name: name.into(), op: MatchOp::Regex(GoRegex::parse(pattern)?) })
+    }
+
+    pub fn not_regex(name: impl Into<String>, pattern: &str) -> Result<Self, regex::Error> {
+        Ok(Self { name: name.into(), op: MatchOp::NotRegex(GoRegex::parse(pattern)?) })
+    }
+
+    /// Whether a label of this value passes; "" stands for a label that is absent.
+    pub fn matches(&self, value: &str) -> bool {
+        match &self.op {
+            MatchOp::Equal(wanted) => value == wanted,
+            MatchOp::NotEqual(unwanted) => value != unwanted,
+            MatchOp::Regex(pattern) => pattern.is_match(value),
+            MatchOp::NotRegex(pattern) => !pattern.is_match(value),
+        }
+    }
+
+    /// Whether series without the label pass.
+    pub fn matches_empty(&self) -> bool {
+        self.matches("")
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (op, value) = match &self.op {
+            MatchOp::Equal(value) => ("=", value.as_str()),
+            MatchOp::NotEqual(value) => ("!=", value.as_str()),
+            MatchOp::Regex(pattern) => ("=~", pattern.pattern()),
+            MatchOp::NotRegex(pattern) => ("!~", pattern.pattern()),
+        };
+        write!(f, "{}{op}{value:?}", self.name)
+    }
+}

@@ -1,0 +1,1 @@
+//! PromQL planned and executed over any series source; knows no storage.

@@ -1,0 +1,1 @@
+//! The bounded decoders and encoders of the Prometheus wire formats.

@@ -1,0 +1,1 @@
+//! The querier: sources over blocks and heads, merge, the PromQL engine behind one door.

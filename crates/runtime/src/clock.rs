@@ -1,0 +1,121 @@
+//! The only door to time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Wall time, monotonic time and sleep.
+#[async_trait]
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Milliseconds since the Unix epoch by the wall clock, which may jump either way.
+    fn now_ms(&self) -> i64;
+
+    /// Time since an arbitrary start; never goes back.
+    fn monotonic(&self) -> Duration;
+
+    /// Returns once `duration` has passed on the monotonic clock.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// The clock of the machine.
+#[derive(Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
+        Self { start: Instant::now() }
+    }
+}
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// A clock that stands still until a test moves it.
+#[derive(Debug)]
+pub struct MockClock {
+    now: Mutex<(i64, Duration)>,
+    moved: Notify,
+}
+
+impl MockClock {
+    pub fn at(now_ms: i64) -> Arc<Self> {
+        Arc::new(Self { now: Mutex::new((now_ms, Duration::ZERO)), moved: Notify::new() })
+    }
+
+    /// Moves wall and monotonic time on and wakes the sleepers whose time has come.
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.now.lock();
+        now.0 = now.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        now.1 += by;
+        drop(now);
+        self.moved.notify_waiters();
+    }
+}
+
+#[async_trait]
+impl Clock for MockClock {
+    fn now_ms(&self) -> i64 {
+        self.now.lock().0
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.now.lock().1
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let until = self.monotonic() + duration;
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if self.monotonic() >= until {
+                return;
+            }
+            moved.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_mock_sleep_ends_when_the_clock_is_moved_past_it() {
+        let clock = MockClock::at(1_000);
+        let mut sleeper = clock.sleep(Duration::from_secs(2));
+        assert!(!is_over(&mut sleeper).await);
+        clock.advance(Duration::from_secs(1));
+        assert!(!is_over(&mut sleeper).await);
+        clock.advance(Duration::from_secs(1));
+        assert!(is_over(&mut sleeper).await);
+        assert_eq!(clock.now_ms(), 3_000);
+    }
+
+    /// Polls once.
+    async fn is_over<F: Future<Output = ()> + Unpin>(future: &mut F) -> bool {
+        tokio::select! { biased; () = future => true, () = std::future::ready(()) => false }
+    }
+}

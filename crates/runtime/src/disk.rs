@@ -1,0 +1,102 @@
+//! The disk, as far as durability needs it.
+//!
+//! Everything whose bytes must survive a loss of power is written through [`Disk`], so that a simulated disk that forgets what
+//! was not synced can stand in for the real one. What need not survive (caches, staged blocks before their commit) may use it too.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod real;
+
+pub use real::RealDisk;
+
+/// Files and directories with the durability rules of POSIX: bytes are durable after [`DiskFile::sync_data`], a name (created,
+/// linked, renamed, removed) after [`Disk::sync_dir`] of the directory that holds it. All calls block.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Creates a file that must not exist and opens it for writing at its end.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens an existing file for writing at its end.
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// The whole file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Bytes `[offset, offset + length)`; fails with `UnexpectedEof` when the file is shorter.
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+
+    /// The size of a file in bytes and its time of modification in milliseconds since the epoch.
+    fn stat(&self, path: &Path) -> io::Result<FileStat>;
+
+    /// Makes `to` a second name of the file `from`. Fails with `AlreadyExists` when `to` exists: this is the atomic create.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames, replacing `to` atomically.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Creates one directory; its parent must exist. Fails with `AlreadyExists`.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The entries of a directory, in no order.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// Makes the names in `path` durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+}
+
+/// A file open for appending.
+pub trait DiskFile: Send + fmt::Debug {
+    /// Appends all of `bytes`. They are in the page cache on return, not yet durable.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes what was appended durable, with the size of the file. After an error nothing is known about the bytes since the last
+    /// success: the file must not be used any more.
+    fn sync_data(&mut self) -> io::Result<()>;
+
+    /// Cuts the file to `length` bytes; durable after [`DiskFile::sync_data`].
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+}
+
+/// What [`Disk::stat`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    pub length: u64,
+    pub modified_ms: i64,
+    pub is_dir: bool,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    pub name: String,
+    pub is_dir: bool,
+}
+
+/// Creates `path` with every missing parent and makes each new name durable before it returns.
+pub fn create_dir_all_synced(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()> {
+    match disk.create_dir(path) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).ok_or(e)?;
+            create_dir_all_synced(disk, parent)?;
+            match disk.create_dir(path) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                _ => {}
+            }
+        }
+        Err(e) => return Err(e),
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    disk.sync_dir(&parent)
+}

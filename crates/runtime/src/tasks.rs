@@ -1,0 +1,125 @@
+//! Named tasks that are watched and joined.
+
+use std::sync::Arc;
+use std::thread;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+/// What the failure of a task means for the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// One connection or one job: say so and go on.
+    Log,
+    /// The process cannot keep its promises without this task: stop. The truth is on disk and in the bucket, so a restart is
+    /// cheap and honest.
+    Fatal,
+}
+
+/// Spawns the tasks of one process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    shutdown: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self { shared: Arc::new(Shared { shutdown: CancellationToken::new(), failed: CancellationToken::new() }) }
+    }
+}
+
+impl Tasks {
+    /// The signal that tells tasks to finish what they have and return.
+    pub fn shutdown(&self) -> CancellationToken {
+        self.shared.shutdown.clone()
+    }
+
+    /// Cancelled when a task marked [`OnFailure::Fatal`] failed or panicked.
+    pub fn failed(&self) -> CancellationToken {
+        self.shared.failed.clone()
+    }
+
+    /// Runs `future` on the current tokio runtime. An `Err` or a panic is logged with `name` and treated as `on_failure` says.
+    pub fn spawn<F, E>(&self, name: &'static str, on_failure: OnFailure, future: F) -> JoinHandle<()>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        #[expect(clippy::disallowed_methods, reason = "this is the door that others are sent to")]
+        let inner = tokio::spawn(future);
+        let tasks = self.clone();
+        #[expect(clippy::disallowed_methods, reason = "this is the door that others are sent to")]
+        tokio::spawn(async move {
+            let message = match inner.await {
+                Ok(Ok(())) => return,
+                Ok(Err(e)) => e.to_string(),
+                Err(e) => e.to_string(),
+            };
+            tasks.on_failure(name, on_failure, &message);
+        })
+    }
+
+    /// Runs `work` on a thread of its own: for loops that block. An `Err` or a panic is treated as with [`Tasks::spawn`].
+    pub fn spawn_thread<F, E>(
+        &self,
+        name: &'static str,
+        on_failure: OnFailure,
+        work: F,
+    ) -> std::io::Result<thread::JoinHandle<()>>
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        let tasks = self.clone();
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let message = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+                Ok(Ok(())) => return,
+                Ok(Err(e)) => e.to_string(),
+                Err(panic) => panic_message(panic.as_ref()),
+            };
+            tasks.on_failure(name, on_failure, &message);
+        })
+    }
+
+    fn on_failure(&self, task: &'static str, on_failure: OnFailure, message: &str) {
+        match on_failure {
+            OnFailure::Log => warn!(task, error = message, "a task failed"),
+            OnFailure::Fatal => {
+                error!(task, error = message, "a task that the process cannot do without failed");
+                self.shared.failed.cancel();
+            }
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("no message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fatal_task_that_panics_is_seen_as_failed() {
+        let tasks = Tasks::default();
+        let handle = tasks.spawn::<_, String>("doomed", OnFailure::Fatal, async { panic!("broken invariant") });
+        handle.await.unwrap();
+        assert!(tasks.failed().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_is_only_logged_stops_nothing() {
+        let tasks = Tasks::default();
+        tasks.spawn("job", OnFailure::Log, async { Err("no luck") }).await.unwrap();
+        assert!(!tasks.failed().is_cancelled());
+    }
+}

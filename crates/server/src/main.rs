@@ -1,0 +1,2 @@
+//! The binary `duramen`.
+fn main() {}
