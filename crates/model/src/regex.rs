@@ -1,0 +1,181 @@
+//! Regular expressions as Prometheus has them: Go's syntax and meaning, anchored at both ends, `.` matches a line feed.
+
+mod automaton;
+mod class;
+mod error;
+mod expand;
+mod glob;
+mod groups;
+mod limits;
+mod parse;
+mod runes;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+use regex_automata::meta::Regex;
+use regex_automata::{Anchored, Input};
+
+pub use error::{Error, Fault};
+use parse::Parsed;
+use shape::Shape;
+
+/// The most literals that [`GoRegex::literals`] lists.
+const LITERALS_MAX: usize = 256;
+
+/// Up to this weight an automaton that matching does not need is built when its groups are asked for, and without a
+/// limit: some 50 bytes each.
+const LAZY_WEIGHT_MAX: u64 = 400_000;
+
+/// A compiled PromQL matcher pattern. Cheap to clone; equal when the text of the pattern is.
+///
+/// The syntax and the meaning are Go's `regexp` of `^(?s:PATTERN)$`, on text that is UTF-8. A pattern must be balanced
+/// alone: `a)(b` is refused. What costs too much is refused while it is parsed; matching takes time linear in the
+/// subject.
+#[derive(Clone)]
+pub struct GoRegex {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pattern: String,
+    shape: Shape,
+    prefix: String,
+    matches_empty: bool,
+    /// The names of the groups, the first of index 1.
+    groups: Vec<Option<String>>,
+    automaton: Automaton,
+}
+
+enum Automaton {
+    Built(Regex),
+    /// The shape matches without; only groups need one.
+    Later(OnceLock<Regex>),
+}
+
+impl GoRegex {
+    /// Parses and compiles. The error's text is Go's.
+    pub fn parse(pattern: &str) -> Result<Self, Error> {
+        let Parsed { node, weight, groups } = parse::parse(pattern)?;
+        let shape = Shape::of(&node);
+        let prefix = match &shape {
+            Shape::Set(literals) => shared_prefix(literals.iter().map(String::as_str)),
+            Shape::Globs(globs) => shared_prefix(globs.iter().map(glob::Glob::head)),
+            Shape::Automaton => shape::prefix(&node).0,
+        };
+        let is_later = shape != Shape::Automaton && (groups.is_empty() || weight <= LAZY_WEIGHT_MAX);
+        let automaton = match is_later {
+            true => Automaton::Later(OnceLock::new()),
+            false => Automaton::Built(automaton::compile(&node)?),
+        };
+        let mut inner = Inner { pattern: pattern.to_owned(), shape, prefix, matches_empty: false, groups, automaton };
+        inner.matches_empty = inner.is_match("");
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether the whole subject matches.
+    pub fn is_match(&self, subject: &str) -> bool {
+        self.inner.is_match(subject)
+    }
+
+    /// The pattern as it was given.
+    pub fn pattern(&self) -> &str {
+        &self.inner.pattern
+    }
+
+    /// Whether "" matches, and so a series without the label.
+    pub fn matches_empty(&self) -> bool {
+        self.inner.matches_empty
+    }
+
+    /// What every match begins with, never empty. Some prefixes are not found.
+    pub fn literal_prefix(&self) -> Option<&str> {
+        Some(self.inner.prefix.as_str()).filter(|prefix| !prefix.is_empty())
+    }
+
+    /// All that matches, sorted, when it is a set of at most 256 texts that the pattern spells out: literals,
+    /// alternations also of parts, optional parts, small classes. Some sets are not found.
+    pub fn literals(&self) -> Option<&[String]> {
+        match &self.inner.shape {
+            Shape::Set(literals) if literals.len() <= LITERALS_MAX => Some(literals),
+            _ => None,
+        }
+    }
+
+    /// The template with the groups of the match written in, by the rules of Go's `Regexp.Expand`: `$1`, `${1}`,
+    /// `$name`, `${name}`, `$$`. `None` when the subject does not match.
+    pub fn replace_all_expand(&self, subject: &str, template: &str) -> Option<String> {
+        self.inner.replace(subject, template)
+    }
+}
+
+impl Inner {
+    fn is_match(&self, subject: &str) -> bool {
+        match &self.shape {
+            Shape::Set(literals) => literals.binary_search_by(|literal| literal.as_str().cmp(subject)).is_ok(),
+            Shape::Globs(globs) => globs.iter().any(|glob| glob.is_match(subject)),
+            Shape::Automaton => self.automaton().is_match(anchored(subject)),
+        }
+    }
+
+    fn replace(&self, subject: &str, template: &str) -> Option<String> {
+        if self.groups.is_empty() {
+            let whole = |index| Some(subject).filter(|_| index == 0);
+            return self.is_match(subject).then(|| expand::expand(template, &[], whole));
+        }
+        let regex = self.automaton();
+        let mut captures = regex.create_captures();
+        regex.search_captures(&anchored(subject), &mut captures);
+        captures.is_match().then(|| {
+            let group = |index| captures.get_group(index).and_then(|span| subject.get(span.range()));
+            expand::expand(template, &self.groups, group)
+        })
+    }
+
+    fn automaton(&self) -> &Regex {
+        match &self.automaton {
+            Automaton::Built(regex) => regex,
+            Automaton::Later(cell) => cell.get_or_init(|| {
+                let parsed = parse::parse(&self.pattern).expect("the pattern was parsed before");
+                automaton::compile_small(&parsed.node).expect("a small automaton has no limit to break")
+            }),
+        }
+    }
+}
+
+fn anchored(subject: &str) -> Input<'_> {
+    Input::new(subject).anchored(Anchored::Yes)
+}
+
+fn shared_prefix<'t>(mut texts: impl Iterator<Item = &'t str>) -> String {
+    let Some(mut prefix) = texts.next() else { return String::new() };
+    for text in texts {
+        prefix = &prefix[..shape::common_length(prefix, text)];
+    }
+    prefix.to_owned()
+}
+
+impl PartialEq for GoRegex {
+    fn eq(&self, other: &Self) -> bool {
+        self.pattern() == other.pattern()
+    }
+}
+
+impl Eq for GoRegex {}
+
+impl Hash for GoRegex {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.pattern().hash(state);
+    }
+}
+
+impl fmt::Debug for GoRegex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GoRegex").field(&self.pattern()).finish()
+    }
+}

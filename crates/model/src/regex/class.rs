@@ -1,0 +1,212 @@
+//! Escapes and classes in brackets.
+
+use std::sync::Arc;
+
+use super::limits::CLASS_RANGES_MAX;
+use super::parse::Parser;
+use super::runes::{RUNE_MAX, RuneSet};
+use super::{Error, Fault, groups};
+
+/// What looking a named class up counts for, beside its ranges: it is a search in foreign tables.
+const LOOK_UP_RANGES: usize = 500;
+
+impl<'p> Parser<'p> {
+    /// Counts work on classes, which a short pattern can ask much of.
+    fn charge(&mut self, ranges: usize) -> Result<(), Error> {
+        self.class_ranges += ranges;
+        if self.class_ranges > CLASS_RANGES_MAX {
+            return Err(Error::Limit { limit: "class_ranges_max", max: CLASS_RANGES_MAX });
+        }
+        Ok(())
+    }
+
+    /// `[..]`, at its bracket.
+    pub(super) fn bracket(&mut self) -> Result<(), Error> {
+        let start = self.at;
+        self.at += 1;
+        let negated = self.peek() == Some('^');
+        self.at += usize::from(negated);
+        // Named classes fold before they are negated, so they are kept apart from what is folded in the end.
+        let (mut plain, mut named) = (Vec::new(), Vec::new());
+        let first = self.at;
+        while self.at == first || self.peek() != Some(']') {
+            if let Some(set) = self.posix_class()? {
+                named.extend_from_slice(set.ranges());
+            } else if let Some(set) = self.named_class()? {
+                named.extend_from_slice(set.ranges());
+            } else {
+                self.charge(1)?;
+                plain.push(self.rune_range(start)?);
+            }
+        }
+        self.at += 1;
+        let mut set = RuneSet::new(plain);
+        if self.flags.fold {
+            self.charge(set.fold_cost())?;
+            set = set.fold();
+        }
+        if !named.is_empty() {
+            named.extend_from_slice(set.ranges());
+            set = RuneSet::new(named);
+        }
+        self.push_class(Arc::new(if negated { set.negate() } else { set }))
+    }
+
+    /// `a` or `a-z`; `-` before the closing bracket is itself.
+    fn rune_range(&mut self, bracket: usize) -> Result<(u32, u32), Error> {
+        let start = self.at;
+        let low = self.bracket_rune(bracket)?;
+        let rest = self.rest();
+        if !rest.starts_with('-') || rest.len() < 2 || rest.starts_with("-]") {
+            return Ok((low, low));
+        }
+        self.at += 1;
+        let high = self.bracket_rune(bracket)?;
+        if high < low {
+            return self.fault(Fault::InvalidCharRange, start);
+        }
+        Ok((low, high))
+    }
+
+    fn bracket_rune(&mut self, bracket: usize) -> Result<u32, Error> {
+        match self.peek() {
+            None => self.fault(Fault::MissingBracket, bracket),
+            Some('\\') => self.escaped_rune(),
+            Some(single) => {
+                self.at += single.len_utf8();
+                Ok(u32::from(single))
+            }
+        }
+    }
+
+    /// `[:name:]` or `[:^name:]` inside of brackets; `None`, and nothing is read, when there is none.
+    fn posix_class(&mut self) -> Result<Option<Arc<RuneSet>>, Error> {
+        let rest = self.rest();
+        let Some(inner) = rest.strip_prefix("[:") else { return Ok(None) };
+        let Some(length) = inner.find(":]") else { return Ok(None) };
+        let start = self.at;
+        self.at += length + 4;
+        let (name, negated) = without_caret(&inner[..length]);
+        let Some(ranges) = groups::posix(name) else { return self.fault(Fault::InvalidCharRange, start) };
+        self.resolve(start, negated, || Some(RuneSet::new(ranges.to_vec()))).map(Some)
+    }
+
+    /// `\d`, `\pL`, `\p{Greek}` and their like; `None`, and nothing is read, when there is none.
+    pub(super) fn named_class(&mut self) -> Result<Option<Arc<RuneSet>>, Error> {
+        let rest = self.rest();
+        let Some(letter) = rest.strip_prefix('\\').and_then(|rest| rest.chars().next()) else { return Ok(None) };
+        let start = self.at;
+        if let Some(ranges) = groups::perl(letter) {
+            self.at += 2;
+            let set = || Some(RuneSet::new(ranges.to_vec()));
+            return self.resolve(start, letter.is_ascii_uppercase(), set).map(Some);
+        }
+        if !matches!(letter, 'p' | 'P') {
+            return Ok(None);
+        }
+        let name = match rest[2..].chars().next() {
+            Some('{') => {
+                let Some(end) = rest.find('}') else { return Err(Error::syntax(Fault::InvalidCharRange, rest)) };
+                self.at += end + 1;
+                &rest[3..end]
+            }
+            single => {
+                let length = single.map_or(0, char::len_utf8);
+                self.at += 2 + length;
+                &rest[2..2 + length]
+            }
+        };
+        let (name, caret) = without_caret(name);
+        self.resolve(start, caret != (letter == 'P'), || groups::unicode(name)).map(Some)
+    }
+
+    /// The class whose text was read since `start`, from memory or from `set`.
+    fn resolve(
+        &mut self,
+        start: usize,
+        negated: bool,
+        set: impl FnOnce() -> Option<RuneSet>,
+    ) -> Result<Arc<RuneSet>, Error> {
+        let key = (&self.pattern[start..self.at], self.flags.fold);
+        if let Some(known) = self.named.get(&key) {
+            let known = Arc::clone(known);
+            self.charge(known.ranges().len())?;
+            return Ok(known);
+        }
+        let Some(mut set) = set() else { return self.fault(Fault::InvalidCharRange, start) };
+        self.charge(LOOK_UP_RANGES + set.ranges().len())?;
+        if self.flags.fold {
+            set = set.fold();
+        }
+        let set = Arc::new(if negated { set.negate() } else { set });
+        self.named.insert(key, Arc::clone(&set));
+        Ok(set)
+    }
+
+    /// One escaped code point, at its backslash.
+    pub(super) fn escaped_rune(&mut self) -> Result<u32, Error> {
+        let start = self.at;
+        self.at += 1;
+        let Some(next) = self.bump() else { return Err(Error::syntax(Fault::TrailingBackslash, "")) };
+        let octal_follows = self.octal_digit().is_some();
+        let rune = match next {
+            '0' => Some(self.octal(0)),
+            '1'..='7' if octal_follows => Some(self.octal(u32::from(next) - u32::from('0'))),
+            'x' => self.hex(),
+            'a' => Some(0x07),
+            'f' => Some(0x0C),
+            'n' => Some(0x0A),
+            'r' => Some(0x0D),
+            't' => Some(0x09),
+            'v' => Some(0x0B),
+            other if other.is_ascii() && !other.is_ascii_alphanumeric() => Some(u32::from(other)),
+            _ => None,
+        };
+        match rune {
+            Some(rune) => Ok(rune),
+            None => self.fault(Fault::InvalidEscape, start),
+        }
+    }
+
+    fn octal_digit(&self) -> Option<u32> {
+        self.peek()?.to_digit(8)
+    }
+
+    /// Up to two more octal digits behind the first.
+    fn octal(&mut self, first: u32) -> u32 {
+        let mut rune = first;
+        for _ in 0..2 {
+            let Some(digit) = self.octal_digit() else { break };
+            self.at += 1;
+            rune = rune * 8 + digit;
+        }
+        rune
+    }
+
+    /// Behind `\x`: two digits, or any number of them in braces. What was read of a faulty one is what the fault shows.
+    fn hex(&mut self) -> Option<u32> {
+        let first = self.bump()?;
+        if first != '{' {
+            let second = self.bump();
+            return Some(first.to_digit(16)? * 16 + second?.to_digit(16)?);
+        }
+        let mut rune = None;
+        loop {
+            match self.bump()? {
+                '}' => return rune,
+                digit => {
+                    let next: u32 = rune.unwrap_or(0) * 16 + digit.to_digit(16)?;
+                    rune = Some(next).filter(|&next| next <= RUNE_MAX);
+                    rune?;
+                }
+            }
+        }
+    }
+}
+
+fn without_caret(name: &str) -> (&str, bool) {
+    match name.strip_prefix('^') {
+        Some(name) => (name, true),
+        None => (name, false),
+    }
+}

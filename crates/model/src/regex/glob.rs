@@ -1,0 +1,91 @@
+//! Literals with wildcards between.
+
+/// A literal, then gaps, each with a literal behind it. `foo.*bar.+` is `foo`, then (0, `bar`), then (1, ``).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Glob {
+    head: String,
+    gaps: Vec<Gap>,
+}
+
+/// At least so many characters of any kind, then the literal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Gap {
+    chars_min: usize,
+    literal: String,
+}
+
+impl Glob {
+    pub(super) fn empty() -> Self {
+        Self::literal("")
+    }
+
+    pub(super) fn literal(text: &str) -> Self {
+        Self { head: text.to_owned(), gaps: Vec::new() }
+    }
+
+    pub(super) fn wildcard(chars_min: usize) -> Self {
+        Self { head: String::new(), gaps: vec![Gap { chars_min, literal: String::new() }] }
+    }
+
+    /// What every match begins with.
+    pub(super) fn head(&self) -> &str {
+        &self.head
+    }
+
+    pub(super) fn into_head(self) -> String {
+        self.head
+    }
+
+    /// The one text that matches, when there is no wildcard.
+    pub(super) fn as_literal(&self) -> Option<&str> {
+        self.gaps.is_empty().then_some(&self.head)
+    }
+
+    /// About what a copy takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.head.len() + self.gaps.iter().map(|gap| size_of::<Gap>() + gap.literal.len()).sum::<usize>()
+    }
+
+    /// Of two that follow one another.
+    pub(super) fn join(&self, next: &Self) -> Self {
+        let mut joined = self.clone();
+        joined.last_literal().push_str(&next.head);
+        for gap in &next.gaps {
+            match joined.gaps.last_mut() {
+                Some(last) if last.literal.is_empty() => {
+                    last.chars_min += gap.chars_min;
+                    last.literal.push_str(&gap.literal);
+                }
+                _ => joined.gaps.push(gap.clone()),
+            }
+        }
+        joined
+    }
+
+    fn last_literal(&mut self) -> &mut String {
+        match self.gaps.last_mut() {
+            Some(gap) => &mut gap.literal,
+            None => &mut self.head,
+        }
+    }
+
+    /// Takes the leftmost place for each literal: whatever matches with another leaves less for the rest.
+    pub(super) fn is_match(&self, subject: &str) -> bool {
+        let Some(mut rest) = subject.strip_prefix(self.head.as_str()) else { return false };
+        let Some((last, inner)) = self.gaps.split_last() else { return rest.is_empty() };
+        for gap in inner {
+            let found = skip(rest, gap.chars_min).and_then(|rest| Some(&rest[rest.find(&gap.literal)?..]));
+            let Some(found) = found else { return false };
+            rest = &found[gap.literal.len()..];
+        }
+        skip(rest, last.chars_min).is_some_and(|rest| rest.ends_with(&last.literal))
+    }
+}
+
+fn skip(text: &str, chars: usize) -> Option<&str> {
+    let mut left = text.chars();
+    for _ in 0..chars {
+        left.next()?;
+    }
+    Some(left.as_str())
+}

@@ -1,0 +1,369 @@
+//! The grammar of Go's `regexp/syntax` with the flags `Perl | DotNL`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regex_syntax::hir::Look;
+
+use super::limits::{PATTERN_BYTES_MAX, REPEAT_MAX};
+use super::runes::{RuneSet, fold_char, shared};
+use super::tree::{Node, Term};
+use super::{Error, Fault};
+
+/// A pattern that obeys the grammar and Go's limits.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) node: Node,
+    /// What the automaton of `node` grows with, see [`super::tree::Cost`].
+    pub(super) weight: u64,
+    /// The names of the groups, the first of index 1; a name may come twice.
+    pub(super) groups: Vec<Option<String>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flags {
+    pub(super) fold: bool,
+    multi_line: bool,
+    dot_newline: bool,
+    ungreedy: bool,
+}
+
+/// A group that is open, or the whole.
+#[derive(Debug)]
+struct Frame {
+    /// In force before the group, and again behind it.
+    flags: Flags,
+    capture: Option<u32>,
+    branches: Vec<Term>,
+    terms: Vec<Term>,
+}
+
+impl Frame {
+    fn new(flags: Flags, capture: Option<u32>) -> Self {
+        Self { flags, capture, branches: Vec::new(), terms: Vec::new() }
+    }
+}
+
+pub(super) struct Parser<'p> {
+    pub(super) pattern: &'p str,
+    /// The byte offset of what is next.
+    pub(super) at: usize,
+    pub(super) flags: Flags,
+    /// The whole.
+    root: Frame,
+    /// Open groups, the innermost last.
+    open: Vec<Frame>,
+    groups: Vec<Option<String>>,
+    /// Classes with a name that were already looked up, by text and folding.
+    pub(super) named: HashMap<(&'p str, bool), Arc<RuneSet>>,
+    /// See [`super::limits::CLASS_RANGES_MAX`].
+    pub(super) class_ranges: usize,
+}
+
+pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(Error::Limit { limit: "pattern_bytes_max", max: PATTERN_BYTES_MAX });
+    }
+    let flags = Flags { fold: false, multi_line: false, dot_newline: true, ungreedy: false };
+    let parser = Parser {
+        pattern,
+        at: 0,
+        flags,
+        root: Frame::new(flags, None),
+        open: Vec::new(),
+        groups: Vec::new(),
+        named: HashMap::new(),
+        class_ranges: 0,
+    };
+    parser.run()
+}
+
+impl<'p> Parser<'p> {
+    fn run(mut self) -> Result<Parsed, Error> {
+        let mut last_repeat = None;
+        while let Some(next) = self.peek() {
+            let start = self.at;
+            last_repeat = if self.operator(next, start, last_repeat)? { Some(start) } else { None };
+        }
+        if !self.open.is_empty() {
+            return Err(Error::syntax(Fault::MissingParen, self.pattern));
+        }
+        let Frame { branches, terms, .. } = self.root;
+        let term = finish(branches, terms, self.pattern)?;
+        Ok(Parsed { node: term.node, weight: term.cost.weight, groups: self.groups })
+    }
+
+    /// Reads one item. True when it was a repetition.
+    fn operator(&mut self, next: char, start: usize, last_repeat: Option<usize>) -> Result<bool, Error> {
+        match next {
+            '(' => self.open_group()?,
+            ')' => self.close_group()?,
+            '|' => {
+                self.at += 1;
+                let pattern = self.pattern;
+                let frame = self.frame();
+                let branch = Term::concat(std::mem::take(&mut frame.terms)).checked(pattern)?;
+                frame.branches.push(branch);
+            }
+            '^' => self.push_look(1, if self.flags.multi_line { Look::StartLF } else { Look::Start })?,
+            '$' => self.push_look(1, if self.flags.multi_line { Look::EndLF } else { Look::End })?,
+            '.' => {
+                self.at += 1;
+                let dot = if self.flags.dot_newline { RuneSet::any() } else { shared(&[(10, 10)]).negate() };
+                self.push_class(Arc::new(dot))?;
+            }
+            '[' => self.bracket()?,
+            '\\' => self.escape()?,
+            '*' | '+' | '?' => {
+                self.at += 1;
+                let range = match next {
+                    '*' => (0, None),
+                    '+' => (1, None),
+                    _ => (0, Some(1)),
+                };
+                self.repeat(range, None, start, last_repeat)?;
+                return Ok(true);
+            }
+            '{' => {
+                if let Some(range) = self.counts() {
+                    self.counted(range, start, last_repeat)?;
+                    return Ok(true);
+                }
+                self.at += 1;
+                self.push_rune(u32::from('{'))?;
+            }
+            single => {
+                self.at += single.len_utf8();
+                self.push_rune(u32::from(single))?;
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    pub(super) fn bump(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
+
+    pub(super) fn rest(&self) -> &'p str {
+        &self.pattern[self.at..]
+    }
+
+    /// The fault of what was read since `start`.
+    pub(super) fn fault<T>(&self, fault: Fault, start: usize) -> Result<T, Error> {
+        Err(Error::syntax(fault, &self.pattern[start..self.at]))
+    }
+
+    fn frame(&mut self) -> &mut Frame {
+        self.open.last_mut().unwrap_or(&mut self.root)
+    }
+
+    fn push(&mut self, term: Term) -> Result<(), Error> {
+        let term = term.checked(self.pattern)?;
+        self.frame().terms.push(term);
+        Ok(())
+    }
+
+    fn push_look(&mut self, length: usize, look: Look) -> Result<(), Error> {
+        self.at += length;
+        self.push(Term::look(look))
+    }
+
+    pub(super) fn push_class(&mut self, set: Arc<RuneSet>) -> Result<(), Error> {
+        self.push(Term::class(set))
+    }
+
+    /// One code point as it stands, folded when the flag says so. A surrogate is a class that no text matches.
+    pub(super) fn push_rune(&mut self, rune: u32) -> Result<(), Error> {
+        let Some(single) = char::from_u32(rune) else { return self.push_class(shared(&[(rune, rune)])) };
+        if self.flags.fold
+            && let Some(set) = fold_char(single)
+        {
+            return self.push_class(Arc::new(set));
+        }
+        let Some(run) = self.frame().terms.last_mut() else { return self.push(Term::char(single)) };
+        match run.push_char(single) {
+            Ok(()) => Ok(()),
+            Err(single) => self.push(Term::char(single)),
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Error> {
+        match self.rest().chars().nth(1) {
+            Some('A') => self.push_look(2, Look::Start),
+            Some('z') => self.push_look(2, Look::End),
+            Some('b') => self.push_look(2, Look::WordAscii),
+            Some('B') => self.push_look(2, Look::WordAsciiNegate),
+            Some('C') => Err(Error::syntax(Fault::InvalidEscape, r"\C")),
+            Some('Q') => self.quoted(),
+            _ => match self.named_class()? {
+                Some(set) => self.push_class(set),
+                None => {
+                    let rune = self.escaped_rune()?;
+                    self.push_rune(rune)
+                }
+            },
+        }
+    }
+
+    /// `\Q..\E`. Go takes the end of the pattern for a missing `\E`, but what is anchored is `^(?s:PATTERN)$`, whose
+    /// end would be quoted too.
+    fn quoted(&mut self) -> Result<(), Error> {
+        self.at += 2;
+        let Some(length) = self.rest().find(r"\E") else {
+            return Err(Error::syntax(Fault::MissingParen, &format!("^(?s:{})$", self.pattern)));
+        };
+        for single in self.rest()[..length].chars() {
+            self.push_rune(u32::from(single))?;
+        }
+        self.at += length + 2;
+        Ok(())
+    }
+
+    /// `{min}`, `{min,}` or `{min,max}`; anything else is not a repetition, and nothing is read. A number that is too
+    /// large for `u32` is its largest.
+    fn counts(&mut self) -> Option<(u32, Option<u32>)> {
+        let (min, rest) = number(self.rest().strip_prefix('{')?)?;
+        let (max, rest) = match rest.strip_prefix(',') {
+            None => (Some(min), rest),
+            Some(rest) if rest.starts_with('}') => (None, rest),
+            Some(rest) => number(rest).map(|(max, rest)| (Some(max), rest))?,
+        };
+        let rest = rest.strip_prefix('}')?;
+        self.at = self.pattern.len() - rest.len();
+        Some((min, max))
+    }
+
+    fn counted(&mut self, range: (u32, Option<u32>), start: usize, last: Option<usize>) -> Result<(), Error> {
+        let (min, max) = range;
+        let most = max.unwrap_or(min);
+        if u64::from(min.max(most)) > REPEAT_MAX || most < min {
+            return self.fault(Fault::InvalidRepeatSize, start);
+        }
+        self.repeat(range, Some(u64::from(most.max(1))), start, last)
+    }
+
+    /// Repeats the last operand. `copies` is the factor of a counted repetition.
+    fn repeat(
+        &mut self,
+        range: (u32, Option<u32>),
+        copies: Option<u64>,
+        start: usize,
+        last: Option<usize>,
+    ) -> Result<(), Error> {
+        let lazy = self.peek() == Some('?');
+        self.at += usize::from(lazy);
+        if let Some(last) = last {
+            return self.fault(Fault::InvalidRepeatOp, last);
+        }
+        let greedy = lazy == self.flags.ungreedy;
+        let Some(operand) = self.pop_operand() else { return self.fault(Fault::MissingRepeatArgument, start) };
+        let term = Term::repeat(operand, range, greedy, copies.unwrap_or(1)).checked(self.pattern)?;
+        if copies.is_some_and(|copies| copies >= 2) && term.cost.copies > REPEAT_MAX {
+            return self.fault(Fault::InvalidRepeatSize, start);
+        }
+        self.push(term)
+    }
+
+    fn pop_operand(&mut self) -> Option<Term> {
+        let terms = &mut self.frame().terms;
+        match terms.last_mut()?.pop_char() {
+            Some(single) => Some(Term::char(single)),
+            None => terms.pop(),
+        }
+    }
+
+    fn open_group(&mut self) -> Result<(), Error> {
+        if self.rest().starts_with("(?") {
+            return self.perl_group();
+        }
+        self.at += 1;
+        self.open_capture(None);
+        Ok(())
+    }
+
+    fn open_capture(&mut self, name: Option<String>) {
+        self.groups.push(name);
+        // Fewer than bytes of the pattern, which is limited.
+        let index = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        self.open.push(Frame::new(self.flags, Some(index)));
+    }
+
+    /// `(?P<name>`, `(?<name>`, `(?flags)` or `(?flags:`.
+    fn perl_group(&mut self) -> Result<(), Error> {
+        let (start, rest) = (self.at, self.rest());
+        let name_at = match rest {
+            _ if rest.starts_with("(?P<") && rest.len() > 4 => Some(4),
+            _ if rest.starts_with("(?<") && rest.len() > 3 => Some(3),
+            _ => None,
+        };
+        if let Some(name_at) = name_at {
+            let Some(end) = rest.find('>') else { return Err(Error::syntax(Fault::InvalidNamedCapture, rest)) };
+            self.at += end + 1;
+            let name = &rest[name_at..end];
+            if name.is_empty() || !name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+                return self.fault(Fault::InvalidNamedCapture, start);
+            }
+            self.open_capture(Some(name.to_owned()));
+            return Ok(());
+        }
+        self.at += 2;
+        self.flag_group(start)
+    }
+
+    fn flag_group(&mut self, start: usize) -> Result<(), Error> {
+        let mut flags = self.flags;
+        let (mut on, mut seen) = (true, false);
+        while let Some(next) = self.bump() {
+            match next {
+                'i' => flags.fold = on,
+                'm' => flags.multi_line = on,
+                's' => flags.dot_newline = on,
+                'U' => flags.ungreedy = on,
+                '-' if on => (on, seen) = (false, false),
+                ':' | ')' if on || seen => {
+                    if next == ':' {
+                        self.open.push(Frame::new(self.flags, None));
+                    }
+                    self.flags = flags;
+                    return Ok(());
+                }
+                _ => break,
+            }
+            seen |= next != '-';
+        }
+        self.fault(Fault::InvalidPerlOp, start)
+    }
+
+    fn close_group(&mut self) -> Result<(), Error> {
+        self.at += 1;
+        let Some(frame) = self.open.pop() else { return Err(Error::syntax(Fault::UnexpectedParen, self.pattern)) };
+        let mut term = finish(frame.branches, frame.terms, self.pattern)?;
+        self.flags = frame.flags;
+        term.grouped = true;
+        self.push(match frame.capture {
+            Some(index) => Term::capture(index, term),
+            None => term,
+        })
+    }
+}
+
+fn finish(mut branches: Vec<Term>, terms: Vec<Term>, pattern: &str) -> Result<Term, Error> {
+    branches.push(Term::concat(terms).checked(pattern)?);
+    Term::alternate(branches).checked(pattern)
+}
+
+/// Decimal digits with no leading zero.
+fn number(text: &str) -> Option<(u32, &str)> {
+    let length = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = text.split_at(length);
+    if digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
+        return None;
+    }
+    Some((digits.parse().unwrap_or(u32::MAX), rest))
+}
