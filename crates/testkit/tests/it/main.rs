@@ -1,0 +1,11 @@
+//! The test S3 server, asked by the client that the project uses and by raw HTTP.
+
+mod admin;
+mod client;
+mod conditional;
+mod faults;
+mod multipart;
+mod objects;
+mod outage;
+mod raw;
+mod wire;

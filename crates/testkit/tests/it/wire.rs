@@ -1,0 +1,40 @@
+//! HTTP by hand, for what object_store's client does not send.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use duramen_testkit::s3::S3;
+
+pub(crate) const SIGNED: &str =
+    "authorization: AWS4-HMAC-SHA256 Credential=raw/20260101/eu/s3/aws4_request, Signature=0";
+
+/// The status and all the rest of an answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+}
+
+/// Sends one request on a connection of its own. `headers` are whole lines without their ends.
+pub(crate) async fn send(s3: &S3, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Reply {
+    send_to(s3.endpoint().trim_start_matches("http://"), method, target, headers, body).await
+}
+
+pub(crate) async fn send_to(address: &str, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: s3\r\nconnection: close\r\n");
+    for header in headers {
+        head.push_str(header);
+        head.push_str("\r\n");
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).await.unwrap();
+    let text = String::from_utf8(reply).unwrap();
+    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, text }
+}
