@@ -40,9 +40,10 @@ impl Shared {
         }
         let at_ms = clock::now_ms();
         let resource = head.uri.path().to_owned();
+        let bytes_in = body.len() as u64;
         let call = match Call::read(head, body) {
             Ok(call) => call,
-            Err(refusal) => return Ok(refusal.answer(&resource)),
+            Err(refusal) => return Ok(self.refuse(&refusal, resource, bytes_in, at_ms)),
         };
         let answer = match self.admit(&call) {
             Err(refusal) => Ok(refusal.answer(&resource)),
@@ -95,8 +96,7 @@ impl Shared {
     }
 
     fn record(&self, call: Call, at_ms: i64, answer: Option<&Answer>) {
-        let entries_max = self.held.lock().options.log_entries_max;
-        let entry = RequestLog {
+        self.add_record(RequestLog {
             op: call.op,
             range: call.range(),
             conditional: call.is_conditional_write(),
@@ -106,7 +106,28 @@ impl Shared {
             key: call.key,
             access_key: call.access_key,
             at_ms,
-        };
+        });
+    }
+
+    /// Answers a request that is not even one; it is logged under its raw path.
+    fn refuse(&self, refusal: &Refusal, path: String, bytes_in: u64, at_ms: i64) -> Answer {
+        let answer = refusal.answer(&path);
+        self.add_record(RequestLog {
+            op: Op::Other,
+            key: path,
+            range: None,
+            conditional: false,
+            status: Some(answer.status.as_u16()),
+            bytes_in,
+            bytes_out: answer.bytes_out(),
+            access_key: None,
+            at_ms,
+        });
+        answer
+    }
+
+    fn add_record(&self, entry: RequestLog) {
+        let entries_max = self.held.lock().options.log_entries_max;
         self.records.lock().add(entry, entries_max);
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use hyper::StatusCode;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::{Answer, Refusal};
 use super::call::{self, Call};
@@ -13,6 +13,9 @@ use super::xml::Document;
 
 /// The most keys and prefixes in one page, whatever is asked.
 const PAGE_ENTRIES_MAX: usize = 1000;
+
+/// What `encoding-type=url` escapes: all but the unreserved characters and the slash.
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// What is asked of one page.
 #[derive(Debug, Default)]
@@ -100,7 +103,7 @@ pub(super) fn answer(objects: &Objects, call: &Call) -> Result<Answer, Refusal> 
     let page = page(objects, &spec);
     let encodes = call.query("encoding-type") == Some("url");
     let spell = |text: &str| match encodes {
-        true => utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
+        true => utf8_percent_encode(text, &ESCAPED).to_string(),
         false => text.to_owned(),
     };
     let document = Document::new("ListBucketResult", |list| {

@@ -48,6 +48,17 @@ async fn a_reset_tells_nothing_about_the_commit() {
 }
 
 #[tokio::test]
+async fn a_reset_overwrite_is_retried_and_a_reset_create_is_not() {
+    let s3 = faulty(When::op(Op::Put).under("k").nth(1), Fault::ResetAfterCommit).await;
+    s3.inject(Rule { when: When::op(Op::Put).under("l").nth(1), fault: Fault::ResetAfterCommit });
+    let store = client(&s3, 3);
+    store.put(&Path::from("k"), "x".into()).await.unwrap();
+    assert_eq!(s3.counts().puts, 2);
+    assert!(create(&store, "l", "x").await.is_err());
+    assert_eq!(s3.counts().puts, 3);
+}
+
+#[tokio::test]
 async fn a_conflict_on_create_is_told_as_already_exists_by_the_client() {
     let s3 = faulty(When::op(Op::Put).conditional(), Fault::Conflict409).await;
     let store = client(&s3, 3);

@@ -1,9 +1,11 @@
 //! What is asked by other clients than object_store's.
 
-use duramen_testkit::s3::Op;
+use std::io::ErrorKind;
+
+use duramen_testkit::s3::{Fault, Op, Rule, When};
 
 use crate::client::start;
-use crate::wire::{SIGNED, send};
+use crate::wire::{SIGNED, send, try_send_to};
 
 #[tokio::test]
 async fn an_unsigned_request_is_refused() {
@@ -33,10 +35,11 @@ async fn a_plus_in_a_path_is_no_space() {
     send(&s3, "PUT", "/test/a%2Bb", &[SIGNED], b"escaped").await;
     assert_eq!(s3.objects().len(), 1);
     assert_eq!(s3.object("a+b").unwrap(), "escaped");
+    s3.plant("a+b/c", "x");
     let list = send(&s3, "GET", "/test?list-type=2&prefix=a%2Bb", &[SIGNED], b"").await;
     assert!(list.text.contains("<Key>a+b</Key>"), "{}", list.text);
     let list = send(&s3, "GET", "/test?list-type=2&prefix=a%2Bb&encoding-type=url", &[SIGNED], b"").await;
-    assert!(list.text.contains("<Key>a%2Bb</Key>"), "{}", list.text);
+    assert!(list.text.contains("<Key>a%2Bb/c</Key>"), "{}", list.text);
 }
 
 #[tokio::test]
@@ -103,7 +106,8 @@ async fn what_is_not_understood_is_refused_and_not_guessed() {
     check("GET", "/test?list-type=2&continuation-token=%FF", &[SIGNED], b"", 400).await;
     check("GET", "/test?list-type=2&max-keys=many", &[SIGNED], b"", 400).await;
     assert_eq!(s3.object("k").unwrap(), "x");
-    assert!(s3.log().iter().any(|entry| entry.op == Op::Other));
+    assert_eq!(s3.counts().failures, 11);
+    assert_eq!(s3.log().iter().filter(|entry| entry.op == Op::Other).count(), 2);
 }
 
 #[tokio::test]
@@ -114,4 +118,25 @@ async fn a_quiet_delete_names_no_key() {
     let reply = send(&s3, "POST", "/test?delete", &[SIGNED], body).await;
     assert!(!reply.text.contains("<Deleted>"), "{}", reply.text);
     assert!(s3.objects().is_empty());
+}
+
+#[tokio::test]
+async fn a_reset_is_a_reset_and_not_a_polite_end() {
+    for fault in [Fault::ResetBeforeCommit, Fault::ResetAfterCommit] {
+        let s3 = start().await;
+        s3.inject(Rule { when: When::any(), fault });
+        let endpoint = s3.endpoint();
+        let address = endpoint.trim_start_matches("http://");
+        let error = try_send_to(address, "PUT", "/test/k", &[SIGNED], b"x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_body_starts_with_the_true_bytes_under_the_full_length() {
+    let s3 = start().await;
+    s3.plant("k", "0123456789");
+    s3.inject(Rule { when: When::any(), fault: Fault::TruncateBody(4) });
+    let reply = send(&s3, "GET", "/test/k", &[SIGNED], b"").await;
+    assert!(reply.text.contains("content-length: 10\r\n") && reply.text.ends_with("\r\n\r\n0123"), "{}", reply.text);
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::io;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,18 +25,28 @@ pub(crate) async fn send(s3: &S3, method: &str, target: &str, headers: &[&str], 
 }
 
 pub(crate) async fn send_to(address: &str, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Reply {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    try_send_to(address, method, target, headers, body).await.unwrap()
+}
+
+pub(crate) async fn try_send_to(
+    address: &str,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> io::Result<Reply> {
+    let mut stream = TcpStream::connect(address).await?;
     let mut head = format!("{method} {target} HTTP/1.1\r\nhost: s3\r\nconnection: close\r\n");
     for header in headers {
         head.push_str(header);
         head.push_str("\r\n");
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body).await.unwrap();
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await?;
     let mut reply = Vec::new();
-    stream.read_to_end(&mut reply).await.unwrap();
+    stream.read_to_end(&mut reply).await?;
     let text = String::from_utf8(reply).unwrap();
     let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply { status, text }
+    Ok(Reply { status, text })
 }
