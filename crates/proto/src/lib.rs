@@ -1,1 +1,9 @@
-//! The bounded decoders and encoders of the Prometheus wire formats.
+//! The Prometheus wire formats: bounded decoders for what comes from outside, encoders for what we send.
+
+pub mod error;
+pub mod remote_write;
+pub mod snappy;
+pub mod wire;
+
+pub use error::Error;
+pub use remote_write::{LabelBytes, Series, WriteLimits, WriteRequest, WriteRequestEncoder};
