@@ -1,0 +1,201 @@
+//! A disk in memory that forgets what was not synced.
+//!
+//! [`SimDisk`] has the durability rules that POSIX promises and no better: appended bytes are durable after `sync_data`, a name
+//! after `sync_dir` of the directory that holds it. [`SimDisk::crash`] shows what a loss of power leaves. Real file systems keep
+//! more than that; code that is right here is right on all of them.
+//!
+//! A lying disk ([`SimDisk::ignore_sync_data`], [`SimDisk::ignore_sync_dir`]) answers a sync with success and does nothing: a
+//! test that still passes on it does not test the sync.
+
+mod bytes;
+mod crash;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use duramen_runtime::disk::{DirEntry, Disk, DiskFile, FileStat};
+use parking_lot::Mutex;
+
+use self::state::State;
+
+/// A handle on a simulated disk; clones are the same disk. The root directory `/` exists from the start. A relative path is
+/// taken from the root.
+#[derive(Clone)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+/// One call that changed the disk, or made a change durable, and succeeded. A file is named by its name at that time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskOp {
+    Create { path: PathBuf },
+    Append { path: PathBuf, len: usize },
+    Truncate { path: PathBuf, length: u64 },
+    SyncData { path: PathBuf },
+    SyncDir { path: PathBuf },
+    Link { from: PathBuf, to: PathBuf },
+    Rename { from: PathBuf, to: PathBuf },
+    Remove { path: PathBuf },
+    CreateDir { path: PathBuf },
+    RemoveDir { path: PathBuf },
+}
+
+impl SimDisk {
+    /// An empty disk without faults and without a limit of space.
+    pub fn new() -> Self {
+        Self::of(State::new())
+    }
+
+    fn of(state: State) -> Self {
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The disk as the next start finds it after a loss of power at this moment.
+    ///
+    /// What was synced is there. Of each file's un-synced bytes a prefix survives: none, some or all, and a part of the tail
+    /// may be zeros. Each un-synced name survives or not. The same `seed` decides the same way. The new disk has no faults, no
+    /// limit of space and an empty log; this one is left as it is.
+    pub fn crash(&self, seed: u64) -> Self {
+        Self::of(crash::after_power_loss(&self.state.lock(), seed))
+    }
+
+    /// Every operation since the start, in order. Calls that failed are not in it; an append that was cut short by
+    /// [`SimDisk::set_space`] is, with the length that fitted.
+    pub fn ops(&self) -> Vec<DiskOp> {
+        self.state.lock().ops.clone()
+    }
+
+    /// Lets `Some(n)` more bytes be appended before the disk is full; what is truncated or removed is given back. A write that
+    /// does not fit is written as far as it does and fails with `StorageFull`, as on a real disk. On a disk without a single
+    /// free byte no file can be created. `None`: no limit.
+    pub fn set_space(&self, bytes: Option<u64>) {
+        self.state.lock().space = bytes;
+    }
+
+    /// Lets the `nth` `sync_data` from now on (1 is the next) fail with EIO, once. The bytes that it should have made durable
+    /// never become so: a later `sync_data` succeeds without them, and after a crash zeros stand in their place.
+    pub fn fail_sync_data(&self, nth: u64) {
+        self.state.lock().sync_failure_in = Some(nth);
+    }
+
+    /// Cuts the power after `operations` more changing operations: all that follow fail and change nothing. With
+    /// [`SimDisk::crash`] this stops a procedure between any two of its steps.
+    pub fn power_off_after(&self, operations: u64) {
+        self.state.lock().power_left = Some(operations);
+    }
+
+    /// Whether [`SimDisk::power_off_after`] has taken effect on at least one operation.
+    pub fn is_off(&self) -> bool {
+        self.state.lock().is_off
+    }
+
+    /// Makes `sync_data` lie from now on: it succeeds and makes nothing durable.
+    pub fn ignore_sync_data(&self, ignore: bool) {
+        self.state.lock().ignore_sync_data = ignore;
+    }
+
+    /// Makes `sync_dir` lie from now on: it succeeds and makes nothing durable.
+    pub fn ignore_sync_dir(&self, ignore: bool) {
+        self.state.lock().ignore_sync_dir = ignore;
+    }
+
+    /// Replaces what the file holds by `bytes`, durably and without a trace in the log: the means to plant damage.
+    pub fn plant(&self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+        self.state.lock().plant(path, bytes)
+    }
+}
+
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimDisk").finish_non_exhaustive()
+    }
+}
+
+impl Disk for SimDisk {
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = self.state.lock().create_new(path)?;
+        Ok(Box::new(SimFile { state: Arc::clone(&self.state), file }))
+    }
+
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = self.state.lock().file_at(path)?;
+        Ok(Box::new(SimFile { state: Arc::clone(&self.state), file }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.state.lock().read(path)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.state.lock().read_at(path, offset, length)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        self.state.lock().stat(path)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.state.lock().hard_link(from, to)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.state.lock().rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.state.lock().remove_file(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.state.lock().create_dir(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.state.lock().remove_dir(path)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.state.lock().read_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.state.lock().sync_dir(path)
+    }
+}
+
+struct SimFile {
+    state: Arc<Mutex<State>>,
+    file: tree::FileId,
+}
+
+impl fmt::Debug for SimFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimFile").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl DiskFile for SimFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.state.lock().append(self.file, bytes)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.state.lock().sync_data(self.file)
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.state.lock().truncate(self.file, length)
+    }
+}

@@ -1,0 +1,297 @@
+//! The disk behind its lock: files, names, faults and the log.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use duramen_runtime::disk::{DirEntry, FileStat};
+
+use super::DiskOp;
+use super::bytes::Bytes;
+use super::tree::{FileId, NameChange, Node, Tree};
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) tree: Tree,
+    pub(super) files: BTreeMap<FileId, Bytes>,
+    pub(super) last_file: u64,
+    pub(super) ops: Vec<DiskOp>,
+    pub(super) space: Option<u64>,
+    pub(super) sync_failure_in: Option<u64>,
+    pub(super) power_left: Option<u64>,
+    pub(super) is_off: bool,
+    pub(super) ignore_sync_data: bool,
+    pub(super) ignore_sync_dir: bool,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            tree: Tree::default(),
+            files: BTreeMap::new(),
+            last_file: 0,
+            ops: vec![],
+            space: None,
+            sync_failure_in: None,
+            power_left: None,
+            is_off: false,
+            ignore_sync_data: false,
+            ignore_sync_dir: false,
+        }
+    }
+
+    pub(super) fn create_new(&mut self, path: &Path) -> io::Result<FileId> {
+        let path = absolute(path);
+        let dir = self.parent_dir(&path)?;
+        self.must_be_free(&path)?;
+        if self.space == Some(0) {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
+        self.spend_power()?;
+        self.last_file += 1;
+        let file = FileId(self.last_file);
+        self.files.insert(file, Bytes::default());
+        self.tree.change(NameChange { dir, removed: None, added: Some((path.clone(), Node::File(file))) });
+        self.ops.push(DiskOp::Create { path });
+        Ok(file)
+    }
+
+    pub(super) fn file_at(&self, path: &Path) -> io::Result<FileId> {
+        match self.tree.live.get(&absolute(path)) {
+            Some(Node::File(file)) => Ok(*file),
+            Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Ok(self.files[&self.file_at(path)?].live.clone())
+    }
+
+    pub(super) fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let bytes = &self.files[&self.file_at(path)?].live;
+        let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(length)?));
+        let found = range.and_then(|range| bytes.get(range));
+        found.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The time of modification is always 0: this disk has no clock.
+    pub(super) fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        if self.is_dir(&absolute(path)) {
+            return Ok(FileStat { length: 0, modified_ms: 0, is_dir: true });
+        }
+        let length = self.files[&self.file_at(path)?].live.len() as u64;
+        Ok(FileStat { length, modified_ms: 0, is_dir: false })
+    }
+
+    pub(super) fn append(&mut self, file: FileId, bytes: &[u8]) -> io::Result<()> {
+        self.spend_power()?;
+        let fits = match self.space {
+            Some(space) => bytes.len().min(usize::try_from(space).unwrap_or(usize::MAX)),
+            None => bytes.len(),
+        };
+        self.space = self.space.map(|space| space - fits as u64);
+        let path = self.path_of(file);
+        self.file(file).append(&bytes[..fits]);
+        self.ops.push(DiskOp::Append { path, len: fits });
+        if fits < bytes.len() { Err(io::Error::from_raw_os_error(ENOSPC)) } else { Ok(()) }
+    }
+
+    pub(super) fn truncate(&mut self, file: FileId, length: u64) -> io::Result<()> {
+        self.spend_power()?;
+        let path = self.path_of(file);
+        let bytes = self.file(file);
+        let shorter = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.live.len());
+        let freed = (bytes.live.len() - shorter) as u64;
+        bytes.truncate(shorter);
+        self.space = self.space.map(|space| space + freed);
+        self.ops.push(DiskOp::Truncate { path, length });
+        Ok(())
+    }
+
+    pub(super) fn sync_data(&mut self, file: FileId) -> io::Result<()> {
+        self.spend_power()?;
+        self.sync_failure_in = self.sync_failure_in.map(|nth| nth.saturating_sub(1));
+        if self.sync_failure_in == Some(0) {
+            self.sync_failure_in = None;
+            self.file(file).drop_pages();
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        if !self.ignore_sync_data {
+            self.file(file).sync();
+        }
+        let path = self.path_of(file);
+        self.ops.push(DiskOp::SyncData { path });
+        Ok(())
+    }
+
+    pub(super) fn hard_link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (absolute(from), absolute(to));
+        let file = self.file_at(&from)?;
+        let dir = self.parent_dir(&to)?;
+        self.must_be_free(&to)?;
+        self.spend_power()?;
+        self.tree.change(NameChange { dir, removed: None, added: Some((to.clone(), Node::File(file))) });
+        self.ops.push(DiskOp::Link { from, to });
+        Ok(())
+    }
+
+    /// Inside one directory a rename is one change. Between two it is two, each durable with its own directory.
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (absolute(from), absolute(to));
+        let file = self.file_at(&from)?;
+        let (from_dir, to_dir) = (self.parent_dir(&from)?, self.parent_dir(&to)?);
+        if self.is_dir(&to) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        self.spend_power()?;
+        let replaced = self.file_at(&to).ok();
+        let added = Some((to.clone(), Node::File(file)));
+        if from == to {
+            // Nothing changes.
+        } else if from_dir == to_dir {
+            self.tree.change(NameChange { dir: to_dir, removed: Some(from.clone()), added });
+        } else {
+            self.tree.change(NameChange { dir: to_dir, removed: None, added });
+            self.tree.change(NameChange { dir: from_dir, removed: Some(from.clone()), added: None });
+        }
+        self.free_if_nameless(replaced);
+        self.ops.push(DiskOp::Rename { from, to });
+        Ok(())
+    }
+
+    pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
+        let path = absolute(path);
+        let file = self.file_at(&path)?;
+        let dir = self.parent_dir(&path)?;
+        self.spend_power()?;
+        self.tree.change(NameChange { dir, removed: Some(path.clone()), added: None });
+        self.free_if_nameless(Some(file));
+        self.ops.push(DiskOp::Remove { path });
+        Ok(())
+    }
+
+    pub(super) fn create_dir(&mut self, path: &Path) -> io::Result<()> {
+        let path = absolute(path);
+        if self.is_dir(&path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let dir = self.parent_dir(&path)?;
+        self.must_be_free(&path)?;
+        self.spend_power()?;
+        self.tree.change(NameChange { dir, removed: None, added: Some((path.clone(), Node::Dir)) });
+        self.ops.push(DiskOp::CreateDir { path });
+        Ok(())
+    }
+
+    pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
+        let path = absolute(path);
+        self.must_be_dir(&path)?;
+        if self.tree.entries(&path).next().is_some() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let dir = self.parent_dir(&path)?;
+        self.spend_power()?;
+        self.tree.change(NameChange { dir, removed: Some(path.clone()), added: None });
+        self.ops.push(DiskOp::RemoveDir { path });
+        Ok(())
+    }
+
+    pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let path = absolute(path);
+        self.must_be_dir(&path)?;
+        let entry = |(path, node): (&Path, Node)| DirEntry {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            is_dir: node == Node::Dir,
+        };
+        Ok(self.tree.entries(&path).map(entry).collect())
+    }
+
+    pub(super) fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
+        let path = absolute(path);
+        self.must_be_dir(&path)?;
+        self.spend_power()?;
+        if !self.ignore_sync_dir {
+            self.tree.sync_dir(&path);
+        }
+        self.ops.push(DiskOp::SyncDir { path });
+        Ok(())
+    }
+
+    pub(super) fn plant(&mut self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+        let file = self.file_at(path)?;
+        *self.file(file) = Bytes { live: bytes.clone(), durable: bytes, pending: vec![] };
+        Ok(())
+    }
+
+    fn file(&mut self, file: FileId) -> &mut Bytes {
+        self.files.get_mut(&file).expect("a file is kept for ever, since a handle or a crash may bring it back")
+    }
+
+    fn path_of(&self, file: FileId) -> PathBuf {
+        self.tree.path_of(file).map(Path::to_path_buf).unwrap_or_default()
+    }
+
+    fn free_if_nameless(&mut self, file: Option<FileId>) {
+        if let Some(file) = file
+            && self.tree.path_of(file).is_none()
+        {
+            let freed = self.files[&file].live.len() as u64;
+            self.space = self.space.map(|space| space + freed);
+        }
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path == Path::new("/") || self.tree.live.get(path) == Some(&Node::Dir)
+    }
+
+    fn must_be_dir(&self, path: &Path) -> io::Result<()> {
+        match self.tree.live.get(path) {
+            _ if self.is_dir(path) => Ok(()),
+            Some(_) => Err(io::ErrorKind::NotADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn must_be_free(&self, path: &Path) -> io::Result<()> {
+        if self.tree.live.contains_key(path) { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(()) }
+    }
+
+    fn parent_dir(&self, path: &Path) -> io::Result<PathBuf> {
+        let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        self.must_be_dir(parent)?;
+        Ok(parent.to_path_buf())
+    }
+
+    fn spend_power(&mut self) -> io::Result<()> {
+        match &mut self.power_left {
+            Some(0) => {
+                self.is_off = true;
+                Err(io::Error::other("the simulated power is off"))
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The path from the root, without `.` and `..`.
+fn absolute(path: &Path) -> PathBuf {
+    let mut absolute = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => absolute.push(name),
+            Component::ParentDir => {
+                absolute.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    absolute
+}
