@@ -16,8 +16,14 @@ pub enum Expr {
         is_duration: bool,
         pos: PosRange,
     },
-    /// A string. Bytes that are not UTF-8 (which only escapes such as `\xff` can write) are replaced by U+FFFD.
-    String { value: String, pos: PosRange },
+    /// A string.
+    String {
+        /// Bytes that are not UTF-8, which only escapes such as `\xff` can write, are replaced by U+FFFD.
+        value: String,
+        /// The bytes as written, when they are not UTF-8.
+        bytes: Option<Vec<u8>>,
+        pos: PosRange,
+    },
     /// An instant vector: `up{job="a"} offset 5m`.
     VectorSelector(VectorSelector),
     /// A range vector: `up[5m]`. `offset`, `@`, `anchored` and `smoothed` stand in `selector`.
@@ -313,6 +319,10 @@ pub enum BinaryOp {
     GreaterOrEqual,
     Less,
     LessOrEqual,
+    /// `</`: of a histogram, what lies below the right side.
+    TrimUpper,
+    /// `>/`: of a histogram, what lies above the right side.
+    TrimLower,
     And,
     Or,
     Unless,
@@ -334,6 +344,8 @@ impl BinaryOp {
             Self::GreaterOrEqual => ">=",
             Self::Less => "<",
             Self::LessOrEqual => "<=",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
             Self::And => "and",
             Self::Or => "or",
             Self::Unless => "unless",

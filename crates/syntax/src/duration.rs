@@ -1,5 +1,6 @@
-//! Durations as text: `1h30m`.
+//! Durations: as text (`1h30m`), and as arithmetic that the step and the range of a query complete.
 
+use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
 use crate::quoted::quote;
 
 /// Why a text is not a duration. The texts are upstream's.
@@ -29,6 +30,9 @@ const UNITS: [(&str, i64); 7] = [
 
 /// The longest duration: what fits into 63 bits of nanoseconds, about 292 years.
 const DURATION_MS_MAX: i64 = i64::MAX / 1_000_000;
+
+/// The same bound for durations that are written as numbers.
+pub(crate) const DURATION_SECONDS_MAX: f64 = 9_223_372_036.854_776;
 
 /// Reads a duration such as `1h30m` into milliseconds. Each unit stands once, from large to small; `0` needs no unit.
 ///
@@ -69,6 +73,73 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
         rest = after_unit;
     }
     Ok(total_ms)
+}
+
+/// Rounds to the nearest millisecond. Values out of range saturate.
+#[expect(clippy::cast_possible_truncation, reason = "saturates")]
+pub(crate) fn seconds_to_ms(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
+/// Why a duration has no value in a given query. The texts are upstream's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    #[error("division by zero")]
+    DivisionByZero,
+    #[error("modulo by zero")]
+    ModuloByZero,
+    #[error("duration out of range")]
+    OutOfRange,
+}
+
+impl DurationExpr {
+    /// The value in seconds, when it is a plain literal.
+    pub fn literal_seconds(&self) -> Option<f64> {
+        match self.kind {
+            DurationKind::Literal { seconds, .. } => Some(seconds),
+            _ => None,
+        }
+    }
+
+    /// The value in milliseconds in a query with this step and range (both 0 in an instant query). It may be zero or
+    /// negative, which ranges and steps then refuse.
+    ///
+    /// # Errors
+    ///
+    /// When the arithmetic has no result, or one over about 292 years.
+    pub fn evaluate_ms(&self, step_ms: i64, range_ms: i64) -> Result<i64, EvaluateError> {
+        let seconds = self.evaluate(step_ms as f64 / 1000.0, range_ms as f64 / 1000.0)?;
+        if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
+            return Err(EvaluateError::OutOfRange);
+        }
+        Ok(seconds_to_ms(seconds))
+    }
+
+    fn evaluate(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {
+        let (op, lhs, rhs) = match &self.kind {
+            DurationKind::Literal { seconds, .. } => return Ok(*seconds),
+            DurationKind::Step => return Ok(step),
+            DurationKind::Range => return Ok(range),
+            DurationKind::Unary { op, expr } => {
+                let value = expr.evaluate(step, range)?;
+                return Ok(if *op == UnaryOp::Minus { -value } else { value });
+            }
+            DurationKind::Binary { op, lhs, rhs } => (*op, lhs.evaluate(step, range)?, rhs.evaluate(step, range)?),
+        };
+        Ok(match op {
+            DurationOp::Add => lhs + rhs,
+            DurationOp::Sub => lhs - rhs,
+            DurationOp::Mul => lhs * rhs,
+            DurationOp::Div if rhs == 0.0 => return Err(EvaluateError::DivisionByZero),
+            DurationOp::Div => lhs / rhs,
+            DurationOp::Mod if rhs == 0.0 => return Err(EvaluateError::ModuloByZero),
+            DurationOp::Mod => lhs % rhs,
+            DurationOp::Pow => lhs.powf(rhs),
+            DurationOp::Min => lhs.min(rhs),
+            DurationOp::Max => lhs.max(rhs),
+        })
+    }
 }
 
 fn split_while(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {

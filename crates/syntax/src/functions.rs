@@ -29,25 +29,25 @@ impl FunctionSig {
     /// The fewest arguments of a call.
     pub fn args_min(&self) -> usize {
         match self.variadic {
-            Variadic::Fixed => self.args.len(),
-            Variadic::Up(_) | Variadic::Any => self.args.len().saturating_sub(1),
+            Fixed => self.args.len(),
+            Up(_) | Any => self.args.len().saturating_sub(1),
         }
     }
 
     /// The most arguments of a call, if there is a bound.
     pub fn args_max(&self) -> Option<usize> {
         match self.variadic {
-            Variadic::Fixed => Some(self.args.len()),
-            Variadic::Up(more) => Some(self.args_min() + more),
-            Variadic::Any => None,
+            Fixed => Some(self.args.len()),
+            Up(more) => Some(self.args_min() + more),
+            Any => None,
         }
     }
 
     /// The type that argument `index` must have. `None`: there is no such argument.
     pub fn arg_type(&self, index: usize) -> Option<ValueType> {
         match self.variadic {
-            Variadic::Fixed => self.args.get(index).copied(),
-            Variadic::Up(_) | Variadic::Any => self.args.get(index).or_else(|| self.args.last()).copied(),
+            Fixed => self.args.get(index).copied(),
+            Up(_) | Any => self.args.get(index).or_else(|| self.args.last()).copied(),
         }
     }
 }

@@ -13,17 +13,26 @@
 //! ```
 
 pub mod ast;
+mod check;
 mod duration;
 mod error;
 pub mod functions;
+mod lexer;
+mod matcher;
+mod number;
+mod parser;
 mod position;
+mod pretty;
+mod print;
 mod quoted;
+mod token;
 
 pub use ast::Expr;
-pub use duration::{DurationError, format_duration_ms, parse_duration};
+pub use duration::{DurationError, EvaluateError, format_duration_ms, parse_duration};
 pub use error::ParseError;
 pub use functions::{FunctionSig, function};
 pub use position::PosRange;
+pub use pretty::prettify;
 
 /// The longest query text, in bytes. It bounds the work of everything downstream.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -44,11 +53,5 @@ pub const TREE_HEIGHT_MAX: usize = 512;
 ///
 /// The first fault, with its place. Also when the text is over one of the limits of this crate.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    Err(ParseError::new(text, PosRange::default(), "no parser yet"))
-}
-
-/// The expression laid out over several lines of at most about 100 bytes. It reads back as the same expression.
-pub fn prettify(expr: &Expr) -> String {
-    let _ = expr;
-    String::new()
+    parser::parse(text)
 }

@@ -4,16 +4,36 @@ use std::fmt::Write as _;
 
 /// `text` in double quotes, with what cannot be printed escaped.
 pub(crate) fn quote(text: &str) -> String {
-    quote_with(text.chars(), '"')
+    delimited(text.chars(), '"')
+}
+
+/// Like [`quote`]; bytes that are not UTF-8 are escaped one by one.
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+    let mut quoted = String::from('"');
+    for chunk in bytes.utf8_chunks() {
+        push_escaped(&mut quoted, chunk.valid().chars(), '"');
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(quoted, "\\x{byte:02x}");
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// One character in single quotes.
 pub(crate) fn quote_char(c: char) -> String {
-    quote_with(std::iter::once(c), '\'')
+    delimited(std::iter::once(c), '\'')
 }
 
-fn quote_with(chars: impl Iterator<Item = char>, delimiter: char) -> String {
+fn delimited(chars: impl Iterator<Item = char>, delimiter: char) -> String {
     let mut quoted = String::from(delimiter);
+    push_escaped(&mut quoted, chars, delimiter);
+    quoted.push(delimiter);
+    quoted
+}
+
+fn push_escaped(quoted: &mut String, chars: impl Iterator<Item = char>, delimiter: char) {
     for c in chars {
         match c {
             '\\' => quoted.push_str("\\\\"),
@@ -25,12 +45,11 @@ fn quote_with(chars: impl Iterator<Item = char>, delimiter: char) -> String {
             '\t' => quoted.push_str("\\t"),
             '\x0b' => quoted.push_str("\\v"),
             c if c == delimiter => quoted.extend(['\\', c]),
-            c if is_printable(c) => quoted.push(c),
-            c => push_code_point(&mut quoted, c),
+            // Go prints the replacement character as it is, but then it would not read back.
+            c if is_printable(c) && c != char::REPLACEMENT_CHARACTER => quoted.push(c),
+            c => push_code_point(quoted, c),
         }
     }
-    quoted.push(delimiter);
-    quoted
 }
 
 fn push_code_point(quoted: &mut String, c: char) {
@@ -61,14 +80,14 @@ pub(crate) fn code_point(c: char) -> String {
     if is_printable(c) { format!("U+{code:04X} '{c}'") } else { format!("U+{code:04X}") }
 }
 
-/// The value of a quoted string that the lexer has let through, quotes included. Bytes that are not UTF-8, which
-/// `\xff` and `\377` can write, become U+FFFD. `None`: not a quoted string.
-pub(crate) fn unquote(quoted: &str) -> Option<String> {
+/// The value of a quoted string that the lexer has let through, quotes included. It need not be UTF-8, since escapes such
+/// as `\xff` write bytes. `None`: not a quoted string.
+pub(crate) fn unquote(quoted: &str) -> Option<Vec<u8>> {
     let delimiter = quoted.chars().next()?;
     let inner = quoted.strip_prefix(delimiter)?.strip_suffix(delimiter)?;
     if delimiter == '`' {
         // Raw strings drop carriage returns in Go; upstream keeps them.
-        return Some(inner.to_owned());
+        return Some(inner.as_bytes().to_vec());
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut chars = inner.chars();
@@ -78,7 +97,7 @@ pub(crate) fn unquote(quoted: &str) -> Option<String> {
             c => push_char(&mut bytes, c),
         }
     }
-    Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Some(bytes)
 }
 
 fn push_char(bytes: &mut Vec<u8>, c: char) {
@@ -134,17 +153,19 @@ mod tests {
 
     #[test]
     fn unquoting_undoes_quoting() {
-        for text in ["", "plain", "a\"b\\c'\n\x07\x00", "é\u{a0}\u{10fffd}"] {
-            assert_eq!(unquote(&quote(text)).as_deref(), Some(text));
+        for text in ["", "plain", "a\"b\\c'\n\x07\x00", "é\u{a0}\u{10fffd}\u{fffd}"] {
+            assert_eq!(unquote(&quote(text)).as_deref(), Some(text.as_bytes()));
         }
+        assert_eq!(quote_bytes(b"a\xffb\xc3\n"), r#""a\xffb\xc3\n""#);
+        assert_eq!(unquote(r#""a\xffb\xc3\n""#).as_deref(), Some(b"a\xffb\xc3\n".as_slice()));
     }
 
     #[test]
-    fn escapes_write_bytes_that_need_not_be_utf8() {
-        assert_eq!(unquote(r#""\xc3\xa9""#).as_deref(), Some("é"));
-        assert_eq!(unquote(r#""\xff\377""#).as_deref(), Some("\u{fffd}\u{fffd}"));
-        assert_eq!(unquote(r"'\u1234\U00010111'").as_deref(), Some("\u{1234}\u{10111}"));
-        assert_eq!(unquote(r"`\n`").as_deref(), Some(r"\n"));
+    fn escapes_write_bytes() {
+        assert_eq!(unquote(r#""\xc3\xa9""#).as_deref(), Some("é".as_bytes()));
+        assert_eq!(unquote(r#""\xff\377""#).as_deref(), Some([0xff, 0xff].as_slice()));
+        assert_eq!(unquote(r"'\u1234\U00010111'").as_deref(), Some("\u{1234}\u{10111}".as_bytes()));
+        assert_eq!(unquote(r"`\n`").as_deref(), Some(r"\n".as_bytes()));
         assert_eq!(unquote(r#""\q""#), None);
     }
 }

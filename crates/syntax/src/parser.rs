@@ -1,0 +1,200 @@
+//! Tokens to a tree.
+//!
+//! Recursion goes one level deeper per open bracket only; operators inside a bracket wait on a stack of their own. So
+//! [`NESTING_DEPTH_MAX`] bounds the call stack, and [`TREE_HEIGHT_MAX`] the height of the result.
+//!
+//! Upstream's parser is generated, and recovers from a syntax error in the innermost rule on its stack that knows how, which then
+//! words the message. Here a syntax error travels upwards as [`Failure::Unexpected`] until such a rule catches it
+//! with [`Parser::within`].
+
+mod call;
+mod duration;
+mod expression;
+mod modifier;
+mod selector;
+
+use crate::ast::Expr;
+use crate::check;
+use crate::error::ParseError;
+use crate::lexer::{LexError, lex};
+use crate::position::PosRange;
+use crate::token::{Token, TokenKind};
+use crate::{NESTING_DEPTH_MAX, TEXT_BYTES_MAX, TREE_HEIGHT_MAX};
+
+/// Why parsing stopped.
+#[derive(Debug)]
+enum Failure {
+    /// The next token does not fit; no rule has said yet what it wanted.
+    Unexpected,
+    /// The error is worded and placed.
+    Error(ParseError),
+}
+
+type Parsed<T> = Result<T, Failure>;
+
+/// A tree and its height.
+#[derive(Debug)]
+struct Tall<T> {
+    node: T,
+    height: usize,
+}
+
+impl<T> Tall<T> {
+    fn leaf(node: T) -> Self {
+        Self { node, height: 1 }
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    error: Option<LexError>,
+    /// Index of the next token.
+    at: usize,
+    /// End of the last token read that may close an expression.
+    last_closing: usize,
+}
+
+/// Reads and checks an expression.
+pub(crate) fn parse(text: &str) -> Result<Expr, ParseError> {
+    if text.len() > TEXT_BYTES_MAX {
+        let message = format!("query text is too long. text_bytes=`{}`, text_bytes_max=`{TEXT_BYTES_MAX}`", text.len());
+        return Err(ParseError::new(text, PosRange::default(), message));
+    }
+    let lexed = lex(text);
+    let mut parser = Parser { text, tokens: lexed.tokens, error: lexed.error, at: 0, last_closing: 0 };
+    parser.check_nesting()?;
+    let mut expr = parser.whole().map_err(|failure| match failure {
+        Failure::Unexpected => parser.unexpected("", ""),
+        Failure::Error(error) => error,
+    })?;
+    check::check(text, &mut expr)?;
+    Ok(expr)
+}
+
+impl Parser<'_> {
+    fn whole(&mut self) -> Parsed<Expr> {
+        if self.peek()?.kind == TokenKind::EndOfInput {
+            return Err(self.fail(PosRange::default(), "no expression found in input"));
+        }
+        let expr = self.expression()?.node;
+        self.expect(TokenKind::EndOfInput)?;
+        Ok(expr)
+    }
+
+    /// Refuses brackets that nest too deeply, before anything recurses into them.
+    fn check_nesting(&self) -> Result<(), ParseError> {
+        let mut depth = 0_usize;
+        for token in &self.tokens {
+            match token.kind {
+                TokenKind::LeftParen | TokenKind::LeftBrace | TokenKind::LeftBracket => depth += 1,
+                TokenKind::RightParen | TokenKind::RightBrace | TokenKind::RightBracket => {
+                    depth = depth.saturating_sub(1);
+                }
+                _ => {}
+            }
+            if depth > NESTING_DEPTH_MAX {
+                let message = format!("brackets are nested too deeply. nesting_depth_max=`{NESTING_DEPTH_MAX}`");
+                return Err(ParseError::new(self.text, token.pos, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The next token.
+    ///
+    /// # Errors
+    ///
+    /// Where the text stopped making tokens, the reason for that.
+    fn peek(&self) -> Parsed<Token> {
+        let end = PosRange::new(self.text.len(), self.text.len());
+        let token = self.tokens.get(self.at).copied().unwrap_or(Token { kind: TokenKind::EndOfInput, pos: end });
+        match (&self.error, token.kind) {
+            (Some(error), TokenKind::Error) => Err(self.fail(token.pos, error.message.clone())),
+            _ => Ok(token),
+        }
+    }
+
+    /// The kind of the token after the next one; faults of the text are left for later.
+    fn second_kind(&self) -> TokenKind {
+        self.tokens.get(self.at + 1).map_or(TokenKind::EndOfInput, |token| token.kind)
+    }
+
+    /// Takes the next token.
+    fn advance(&mut self) -> Parsed<Token> {
+        let token = self.peek()?;
+        self.at += 1;
+        if matches!(
+            token.kind,
+            TokenKind::RightBrace
+                | TokenKind::RightParen
+                | TokenKind::RightBracket
+                | TokenKind::Duration
+                | TokenKind::Number
+        ) {
+            self.last_closing = token.pos.end;
+        }
+        Ok(token)
+    }
+
+    /// Takes the next token if it is of this kind.
+    fn take(&mut self, kind: TokenKind) -> Parsed<Option<Token>> {
+        if self.peek()?.kind == kind { self.advance().map(Some) } else { Ok(None) }
+    }
+
+    fn expect(&mut self, kind: TokenKind) -> Parsed<Token> {
+        self.take(kind)?.ok_or(Failure::Unexpected)
+    }
+
+    fn written(&self, token: Token) -> &str {
+        self.text.get(token.pos.start..token.pos.end).unwrap_or_default()
+    }
+
+    fn fail(&self, position: PosRange, message: impl Into<String>) -> Failure {
+        Failure::Error(ParseError::new(self.text, position, message))
+    }
+
+    /// The error about the next token.
+    fn unexpected(&self, context: &str, expected: &str) -> ParseError {
+        let token = match self.peek() {
+            Ok(token) => token,
+            Err(Failure::Error(error)) => return error,
+            Err(Failure::Unexpected) => Token { kind: TokenKind::EndOfInput, pos: PosRange::default() },
+        };
+        let mut message = format!("unexpected {}", token.describe(self.text));
+        if !context.is_empty() {
+            message.push_str(" in ");
+            message.push_str(context);
+        }
+        if !expected.is_empty() {
+            message.push_str(", expected ");
+            message.push_str(expected);
+        }
+        ParseError::new(self.text, token.pos, message)
+    }
+
+    fn fail_unexpected<T>(&self, context: &str, expected: &str) -> Parsed<T> {
+        Err(Failure::Error(self.unexpected(context, expected)))
+    }
+
+    /// Runs a rule; words the syntax errors in it that no inner rule has worded.
+    fn within<T>(&mut self, context: &str, expected: &str, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        match rule(self) {
+            Err(Failure::Unexpected) => self.fail_unexpected(context, expected),
+            other => other,
+        }
+    }
+
+    /// The height of a node over children of these heights.
+    fn height_over(&self, position: PosRange, children: &[usize]) -> Parsed<usize> {
+        let height = 1 + children.iter().copied().max().unwrap_or(0);
+        if height > TREE_HEIGHT_MAX {
+            let message = format!("expression has too many operators in a chain. tree_height_max=`{TREE_HEIGHT_MAX}`");
+            return Err(self.fail(position, message));
+        }
+        Ok(height)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! A tree as text on one line, in upstream's form.
+
+use std::fmt::{self, Display, Formatter};
+
+use duramen_model::METRIC_NAME;
+
+use crate::ast::{
+    AggregateOp, At, BinaryOp, Cardinality, DurationExpr, DurationKind, DurationOp, Expr, Grouping, LabelMatcher,
+    MatchOp, OffsetSpec, VectorMatching, VectorSelector,
+};
+use crate::duration::{format_duration_ms, seconds_to_ms};
+use crate::number::{format_decimal, format_general};
+use crate::quoted::{quote, quote_bytes};
+
+impl Display for Expr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number { value, is_duration, .. } => f.write_str(&number(*value, *is_duration)),
+            Self::String { value, bytes: None, .. } => f.write_str(&quote(value)),
+            Self::String { bytes: Some(bytes), .. } => f.write_str(&quote_bytes(bytes)),
+            Self::VectorSelector(selector) => {
+                write_series(f, selector)?;
+                write_at(f, selector.at)?;
+                write_range_ends(f, selector)?;
+                write_offset(f, &selector.offset)
+            }
+            Self::MatrixSelector { selector, range, .. } => {
+                write_series(f, selector)?;
+                write!(f, "[{}]", whole_duration(range))?;
+                write_range_ends(f, selector)?;
+                write_at(f, selector.at)?;
+                write_offset(f, &selector.offset)
+            }
+            Self::Subquery { expr, .. } => write!(f, "{expr}{}", SubquerySuffix(self)),
+            Self::Call { func, args, .. } => {
+                write!(f, "{}(", func.name)?;
+                write_list(f, args)?;
+                f.write_str(")")
+            }
+            Self::Aggregate { op, grouping, param, expr, .. } => {
+                write!(f, "{}(", AggregateHead { op: *op, grouping: grouping.as_ref() })?;
+                if let Some(param) = param {
+                    write!(f, "{param}, ")?;
+                }
+                write!(f, "{expr})")
+            }
+            Self::Binary { op, lhs, rhs, return_bool, matching, .. } => {
+                let head = BinaryHead { op: *op, return_bool: *return_bool, matching: matching.as_ref() };
+                // A plus sign before the base would read back as a sign of the whole power.
+                match **lhs {
+                    Self::Number { value: f64::INFINITY, .. } if *op == BinaryOp::Pow => f.write_str("Inf")?,
+                    _ => lhs.fmt(f)?,
+                }
+                write!(f, " {head} {rhs}")
+            }
+            Self::Unary { op, expr, .. } => write!(f, "{}{expr}", op.as_str()),
+            Self::Paren { expr, .. } => write!(f, "({expr})"),
+        }
+    }
+}
+
+fn number(value: f64, is_duration: bool) -> String {
+    if is_duration { format_duration_ms(seconds_to_ms(value)) } else { format_decimal(value) }
+}
+
+fn write_list(f: &mut Formatter<'_>, items: &[impl Display]) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            f.write_str(", ")?;
+        }
+        item.fmt(f)?;
+    }
+    Ok(())
+}
+
+/// A label name, in quotes unless it is a plain word.
+struct LabelName<'a>(&'a str);
+
+impl Display for LabelName<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut chars = self.0.chars();
+        let plain = chars.next().is_some_and(|c| c == '_' || c.is_ascii_alphabetic())
+            && chars.all(|c| c == '_' || c.is_ascii_alphanumeric());
+        if plain { f.write_str(self.0) } else { f.write_str(&quote(self.0)) }
+    }
+}
+
+fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> fmt::Result {
+    let names: Vec<LabelName<'_>> = labels.iter().map(|label| LabelName(label)).collect();
+    f.write_str("(")?;
+    write_list(f, &names)?;
+    f.write_str(")")
+}
+
+impl Display for LabelMatcher {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", LabelName(&self.name), self.op.as_str(), quote(&self.value))
+    }
+}
+
+/// Name and matchers. Matchers are sorted as text.
+fn write_series(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Result {
+    let name = selector.name.as_deref().unwrap_or_default();
+    let is_of_name = |matcher: &LabelMatcher| {
+        matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal && matcher.value == name && !name.is_empty()
+    };
+    let mut matchers: Vec<String> =
+        selector.matchers.iter().filter(|matcher| !is_of_name(matcher)).map(ToString::to_string).collect();
+    matchers.sort_unstable();
+    f.write_str(name)?;
+    // Braces that hold nothing are needed where there is no name either.
+    if !matchers.is_empty() || name.is_empty() {
+        write!(f, "{{{}}}", matchers.join(","))?;
+    }
+    Ok(())
+}
+
+fn write_range_ends(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Result {
+    if selector.anchored {
+        f.write_str(" anchored")?;
+    }
+    if selector.smoothed {
+        f.write_str(" smoothed")?;
+    }
+    Ok(())
+}
+
+fn write_at(f: &mut Formatter<'_>, at: Option<At>) -> fmt::Result {
+    match at {
+        None => Ok(()),
+        Some(At::Start) => f.write_str(" @ start()"),
+        Some(At::End) => f.write_str(" @ end()"),
+        Some(At::TimestampMs(ms)) => write!(f, " @ {:.3}", ms as f64 / 1000.0),
+    }
+}
+
+fn write_offset(f: &mut Formatter<'_>, offset: &OffsetSpec) -> fmt::Result {
+    match offset {
+        OffsetSpec::Ms(0) => Ok(()),
+        OffsetSpec::Ms(ms) => write!(f, " offset {}", format_duration_ms(*ms)),
+        OffsetSpec::Expr(duration) => write!(f, " offset {duration}"),
+    }
+}
+
+/// A duration that stands alone: a number is printed as a duration too, unless it is finer than that can say.
+pub(crate) fn whole_duration(duration: &DurationExpr) -> String {
+    match duration.kind {
+        DurationKind::Literal { seconds, is_duration: false } if !duration.wrapped => {
+            let ms = seconds_to_ms(seconds);
+            if ms as f64 / 1000.0 == seconds { format_duration_ms(ms) } else { format_decimal(seconds) }
+        }
+        _ => duration.to_string(),
+    }
+}
+
+impl Display for DurationExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.wrapped {
+            f.write_str("(")?;
+        }
+        match &self.kind {
+            DurationKind::Literal { seconds, is_duration } => f.write_str(&number(*seconds, *is_duration))?,
+            DurationKind::Step => f.write_str("step()")?,
+            DurationKind::Range => f.write_str("range()")?,
+            DurationKind::Unary { op, expr } => write!(f, "{}{expr}", op.as_str())?,
+            DurationKind::Binary { op: op @ (DurationOp::Min | DurationOp::Max), lhs, rhs } => {
+                write!(f, "{}({lhs}, {rhs})", op.as_str())?;
+            }
+            DurationKind::Binary { op, lhs, rhs } => write!(f, "{lhs} {} {rhs}", op.as_str())?,
+        }
+        if self.wrapped {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+/// What an aggregation prints before its parenthesis.
+pub(crate) struct AggregateHead<'a> {
+    pub(crate) op: AggregateOp,
+    pub(crate) grouping: Option<&'a Grouping>,
+}
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.op.as_str())?;
+        let (word, labels) = match self.grouping {
+            Some(Grouping::Without(labels)) => ("without", labels),
+            Some(Grouping::By(labels)) if !labels.is_empty() => ("by", labels),
+            // Grouping by nothing is the same as not grouping.
+            _ => return Ok(()),
+        };
+        write!(f, " {word} ")?;
+        write_labels(f, labels)?;
+        f.write_str(" ")
+    }
+}
+
+/// A binary operator with its modifiers.
+pub(crate) struct BinaryHead<'a> {
+    pub(crate) op: BinaryOp,
+    pub(crate) return_bool: bool,
+    pub(crate) matching: Option<&'a VectorMatching>,
+}
+
+impl Display for BinaryHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.op.as_str())?;
+        if self.return_bool {
+            f.write_str(" bool")?;
+        }
+        let Some(matching) = self.matching else { return Ok(()) };
+        let group = match matching.card {
+            Cardinality::ManyToOne => Some("group_left"),
+            Cardinality::OneToMany => Some("group_right"),
+            Cardinality::OneToOne | Cardinality::ManyToMany => None,
+        };
+        if matching.on || !matching.labels.is_empty() || group.is_some() {
+            f.write_str(if matching.on { " on " } else { " ignoring " })?;
+            write_labels(f, &matching.labels)?;
+        }
+        if let Some(group) = group {
+            write!(f, " {group} ")?;
+            write_labels(f, &matching.include)?;
+        }
+        write_fill(f, matching)
+    }
+}
+
+fn write_fill(f: &mut Formatter<'_>, matching: &VectorMatching) -> fmt::Result {
+    if let (true, Some(value)) = (matching.fill_joint, matching.fill_left) {
+        return write!(f, " fill ({})", format_general(value));
+    }
+    for (word, value) in [("fill_left", matching.fill_left), ("fill_right", matching.fill_right)] {
+        if let Some(value) = value {
+            write!(f, " {word} ({})", format_general(value))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a subquery prints behind its expression. Nothing for other expressions.
+pub(crate) struct SubquerySuffix<'a>(pub(crate) &'a Expr);
+
+impl Display for SubquerySuffix<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Expr::Subquery { range, step, offset, at, .. } = self.0 else { return Ok(()) };
+        let step = step.as_ref().map(whole_duration).unwrap_or_default();
+        write!(f, "[{}:{step}]", whole_duration(range))?;
+        write_at(f, *at)?;
+        write_offset(f, offset)
+    }
+}
