@@ -1,1 +1,37 @@
-//! The configured, metered and verified object store; the fsyncing local store; key layout; the register.
+//! The bucket: the configured, metered, limited and retried object store; the fsyncing local store; the layout of keys; the register.
+//!
+//! - [`Bucket`] is the handle that everything else holds; [`StoreUrl`] says where its bytes are.
+//! - [`LocalStore`] is a directory that keeps what it acknowledged through a loss of power.
+//! - [`DataDir`] is the local directory of one process, with its lock and its [`WriterIdentity`].
+//! - [`Deployment`] keeps processes away from a store that is not theirs; [`probe`] from one that lies.
+//! - [`Chain`] decides who came first, and [`Tenants`] is the first thing built on it.
+
+pub mod bucket;
+pub mod chain;
+pub mod config;
+pub mod data_dir;
+pub mod deployment;
+pub mod error;
+mod gauged;
+pub mod keys;
+pub mod local;
+pub mod metrics;
+pub mod probe;
+pub mod retry;
+mod retrying;
+mod s3;
+pub mod tenants;
+pub mod url;
+
+pub use bucket::Bucket;
+pub use chain::{Author, Chain, Created, Entry};
+pub use config::{Config, S3Config};
+pub use data_dir::{DataDir, DataDirLock, WriterIdentity};
+pub use deployment::Deployment;
+pub use error::Error;
+pub use local::LocalStore;
+pub use metrics::{Metrics, Op};
+pub use probe::ProbeReport;
+pub use retry::RetryPolicy;
+pub use tenants::Tenants;
+pub use url::StoreUrl;

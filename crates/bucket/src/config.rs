@@ -1,0 +1,85 @@
+//! The settings of the bucket.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::RetryPolicy;
+
+/// How the store is spoken to. Where it is, is [`crate::StoreUrl`]'s to say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub s3: S3Config,
+    /// The most requests at once. More hides more of the store's latency, and takes memory for as many bodies.
+    pub requests_max: usize,
+    #[serde(skip)]
+    pub retry: RetryPolicy,
+    /// The longest wait for one request, its body included.
+    #[serde(skip)]
+    pub request_timeout: Duration,
+    #[serde(skip)]
+    pub connect_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            s3: S3Config::default(),
+            requests_max: 64,
+            retry: RetryPolicy::default(),
+            request_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What an S3 store needs beside its URL. What is not set here comes from the usual environment (`AWS_REGION`,
+/// `AWS_ENDPOINT_URL`, ...), and so do the credentials, always: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a web identity, or the
+/// instance's own.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3Config {
+    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. Plain HTTP is spoken when it says `http:`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The bucket in the path rather than in the host name. Default: as the store's own kind usually is, so with an `endpoint` yes,
+    /// without one no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_style: Option<bool>,
+    /// Credentials for tests, which must not touch the environment of their process: access key id and secret.
+    #[serde(skip)]
+    pub credentials: Option<(String, String)>,
+}
+
+impl fmt::Debug for S3Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Config")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .field("path_style", &self.path_style)
+            .field("credentials", &self.credentials.as_ref().map(|_| "hidden"))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_printed() {
+        let credentials = Some(("id".to_owned(), "hunter2".to_owned()));
+        let config = Config { s3: S3Config { credentials, ..S3Config::default() }, ..Config::default() };
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!serde_json::to_string(&config).unwrap().contains("hunter2"));
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"s3": {"endpont": "x"}}"#).is_err());
+    }
+}

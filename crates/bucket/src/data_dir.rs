@@ -1,0 +1,166 @@
+//! The local directory of one process.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use duramen_model::WriterId;
+use duramen_runtime::disk::create_dir_all_synced;
+use duramen_runtime::{Clock, Disk};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::chain::new_ulid;
+use crate::{Deployment, Error};
+
+/// Who writes: the directory, and how often a process has opened it. The pair is unique for ever, and of two processes with one
+/// writer the one of the higher epoch came later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WriterIdentity {
+    pub writer: WriterId,
+    /// 1 for the first process.
+    pub epoch: u64,
+}
+
+/// A data directory that belongs to this process.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+    identity: WriterIdentity,
+    _lock: Option<DataDirLock>,
+}
+
+const LOCK_FILE: &str = "lock";
+const WRITER_FILE: &str = "writer.json";
+const DEPLOYMENT_FILE: &str = "deployment.json";
+
+impl DataDir {
+    /// Opens the directory, made if it is missing, for this process alone, and begins a new epoch, durably. The lock ends with the
+    /// value or with the process.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another process has it; [`Error::Corrupt`] when the identity cannot be read: a new one would not know the
+    /// writer's own WAL.
+    pub fn open(disk: Arc<dyn Disk>, path: &Path, clock: &dyn Clock) -> Result<Self, Error> {
+        create_dir(&disk, path)?;
+        let lock = DataDirLock::take(path)?;
+        Ok(Self { _lock: Some(lock), ..Self::open_unlocked(disk, path, clock)? })
+    }
+
+    /// As [`DataDir::open`] on a disk that is no file system, and so without the lock: for simulations.
+    pub fn open_unlocked(disk: Arc<dyn Disk>, path: &Path, clock: &dyn Clock) -> Result<Self, Error> {
+        create_dir(&disk, path)?;
+        let file = path.join(WRITER_FILE);
+        let identity = match read_json::<WriterIdentity>(&*disk, &file)? {
+            Some(last) => WriterIdentity { epoch: last.epoch.saturating_add(1), ..last },
+            None => WriterIdentity { writer: WriterId(new_ulid(clock)), epoch: 1 },
+        };
+        write_json(&*disk, &file, &identity)?;
+        Ok(Self { path: path.to_path_buf(), disk, identity, _lock: None })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn identity(&self) -> WriterIdentity {
+        self.identity
+    }
+
+    /// Remembers, durably, that the directory belongs to `deployment`, or refuses it if the directory belongs to another.
+    pub fn bind(&self, deployment: &Deployment) -> Result<(), Error> {
+        let file = self.path.join(DEPLOYMENT_FILE);
+        match read_json::<Bound>(&*self.disk, &file)? {
+            Some(bound) if bound.deployment == deployment.id => Ok(()),
+            Some(bound) => Err(Error::OtherDeployment {
+                store: deployment.id.to_string(),
+                data_directory: bound.deployment.to_string(),
+            }),
+            None => write_json(&*self.disk, &file, &Bound { deployment: deployment.id }),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Bound {
+    deployment: ulid::Ulid,
+}
+
+fn create_dir(disk: &Arc<dyn Disk>, path: &Path) -> Result<(), Error> {
+    create_dir_all_synced(disk, path).map_err(|source| disk_error("create the directory", path, source))
+}
+
+fn read_json<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> Result<Option<T>, Error> {
+    let bytes = match disk.read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(disk_error("read", path, source)),
+    };
+    let corrupt = |e: serde_json::Error| Error::Corrupt { key: path.display().to_string(), fault: e.to_string() };
+    serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
+}
+
+/// Replaces a file with `value`, all or nothing; durable on return.
+fn write_json<T: Serialize>(disk: &dyn Disk, path: &Path, value: &T) -> Result<(), Error> {
+    let bytes = serde_json::to_vec(value).expect("plain values have JSON");
+    let staging = path.with_extension("staging");
+    let write = || {
+        match disk.remove_file(&staging) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut file = disk.create_new(&staging)?;
+        file.append(&bytes)?;
+        file.sync_data()?;
+        disk.rename(&staging, path)?;
+        disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+    };
+    write().map_err(|source| disk_error("write", path, source))
+}
+
+fn disk_error(operation: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::Disk { operation, path: path.to_path_buf(), source }
+}
+
+/// The right to a directory, held against all other processes until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct DataDirLock {
+    _file: File,
+}
+
+impl DataDirLock {
+    /// Takes the lock or fails at once.
+    pub fn take(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(LOCK_FILE);
+        let fail = |source| disk_error("lock", &path, source);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked { directory: directory.to_path_buf(), pid: holder(&mut file) });
+            }
+            Err(TryLockError::Error(e)) => return Err(fail(e)),
+        }
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            write!(file, "{}", std::process::id())
+        };
+        write(&mut file).map_err(fail)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// What the holder wrote of itself.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(20).read_to_string(&mut text);
+    if read.is_ok() && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        text
+    } else {
+        "unknown".to_owned()
+    }
+}

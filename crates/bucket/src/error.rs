@@ -1,0 +1,77 @@
+//! What can go wrong with a bucket.
+
+use std::io;
+use std::path::PathBuf;
+
+use duramen_model::ErrorKind;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL names no store that we know. It is not repeated when it could hold a secret.
+    #[error("not the URL of a store. fault=`{fault}`, expected=`file:PATH, memory: or s3://BUCKET[/PREFIX]`")]
+    Url { fault: &'static str },
+
+    /// The client of the store could not be made from its settings.
+    #[error("the settings of the store do not work. store=`{store}`")]
+    Settings { store: String, source: object_store::Error },
+
+    /// The store refused or failed, after the retries that the operation may have.
+    #[error("the store failed. operation=`{operation}`, key=`{key}`")]
+    Store { operation: &'static str, key: String, source: object_store::Error },
+
+    /// A create got no honest answer and none could be read back, for as long as we were willing to ask: it may have happened, and
+    /// it may still happen.
+    #[error("the outcome of a create is unknown. key=`{key}`, attempts=`{attempts}`")]
+    OutcomeUnknown { key: String, attempts: u32, source: object_store::Error },
+
+    /// The bytes are not what was written. Never retried: the object is immutable.
+    #[error("an object is damaged. key=`{key}`, fault=`{fault}`")]
+    Corrupt { key: String, fault: String },
+
+    /// Written by a version of this program that this one cannot follow.
+    #[error("an object has a format that this version does not read. key=`{key}`, found=`{found}`, known=`{known}`")]
+    Format { key: String, found: u64, known: u64 },
+
+    /// More came than this operation takes.
+    #[error("an object is too large. key=`{key}`, bytes=`{bytes}`, bytes_max=`{bytes_max}`")]
+    TooLarge { key: String, bytes: u64, bytes_max: u64 },
+
+    /// The store does not keep the promises that every other crate builds on.
+    #[error("the store cannot be used. check=`{check}`, fault=`{fault}`")]
+    Probe { check: &'static str, fault: String },
+
+    /// Another process has this data directory open.
+    #[error("the data directory is in use by another process. directory=`{}`, pid=`{pid}`", directory.display())]
+    Locked { directory: PathBuf, pid: String },
+
+    /// The store and the data directory belong to different deployments.
+    #[error("the store belongs to another deployment. store=`{store}`, data_directory=`{data_directory}`")]
+    OtherDeployment { store: String, data_directory: String },
+
+    /// The local disk failed.
+    #[error("the disk failed. operation=`{operation}`, path=`{}`", path.display())]
+    Disk { operation: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl Error {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Url { .. } | Self::Settings { .. } | Self::Probe { .. } => ErrorKind::Invalid,
+            Self::Locked { .. } | Self::OtherDeployment { .. } => ErrorKind::Invalid,
+            Self::Store { .. } | Self::OutcomeUnknown { .. } | Self::Disk { .. } => ErrorKind::Unavailable,
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Format { .. } => ErrorKind::Invalid,
+            Self::TooLarge { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// Whether the store answered that there is no such object.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
+    }
+
+    pub(crate) fn store(operation: &'static str, key: &object_store::path::Path, source: object_store::Error) -> Self {
+        Self::Store { operation, key: key.to_string(), source }
+    }
+}

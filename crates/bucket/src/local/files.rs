@@ -1,0 +1,309 @@
+//! The files of the store: staged, made durable, given their names. All calls block.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use duramen_runtime::disk::create_dir_all_synced;
+use duramen_runtime::{Disk, DiskFile};
+use object_store::path::Path;
+use parking_lot::Mutex;
+
+use super::paths::{Segment, path_of, segment_of};
+
+#[derive(Debug)]
+pub(super) struct Files {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    staged: AtomicU64,
+    names: Mutex<Names>,
+}
+
+/// What is known of the durability of names.
+#[derive(Debug, Default)]
+struct Names {
+    /// Directories with all names in them, and their own, durable as this process found them. A predecessor may have been killed
+    /// between giving a name and syncing it, so that nothing found on the disk is trusted until its directory was synced once.
+    settled: HashSet<PathBuf>,
+    /// Directories in which a name was just given and is not synced yet, with the number of such names. A read that has seen one of
+    /// these names syncs it itself before it tells anyone.
+    moving: BTreeMap<PathBuf, usize>,
+}
+
+/// Bounds the memory of `settled`, at the price of syncing clean directories again.
+const SETTLED_MAX: usize = 10_000;
+
+/// How a staged file gets its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Publish {
+    /// Fails with `AlreadyExists` when the name is taken.
+    Create,
+    Overwrite,
+}
+
+/// An object that is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) bytes: u64,
+    pub(super) modified_ms: i64,
+}
+
+impl Found {
+    pub(super) fn e_tag(&self) -> String {
+        format!("{:x}-{:x}", self.modified_ms, self.bytes)
+    }
+}
+
+/// A file without a name of its own yet; removed when it is dropped before it got one.
+#[derive(Debug)]
+pub(super) struct Staged {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Mutex<Box<dyn DiskFile>>,
+}
+
+impl Staged {
+    pub(super) fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.file.lock().append(bytes)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Gone already when it was renamed. If it stays behind, the next start removes it.
+        let _ = self.disk.remove_file(&self.path);
+    }
+}
+
+impl Files {
+    pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath) -> io::Result<Self> {
+        let staging = root.join(".staging");
+        create_dir_all_synced(&disk, &staging)?;
+        for entry in disk.read_dir(&staging)? {
+            disk.remove_file(&staging.join(entry.name))?;
+        }
+        Ok(Self { disk, root: root.to_path_buf(), staged: AtomicU64::new(0), names: Mutex::default() })
+    }
+
+    pub(super) fn root(&self) -> &FilePath {
+        &self.root
+    }
+
+    fn path(&self, key: &Path) -> PathBuf {
+        self.root.join(path_of(key))
+    }
+
+    pub(super) fn stage(&self) -> io::Result<Staged> {
+        let path = self.staging_path();
+        let file = Mutex::new(self.disk.create_new(&path)?);
+        Ok(Staged { disk: Arc::clone(&self.disk), path, file })
+    }
+
+    fn staging_path(&self) -> PathBuf {
+        self.root.join(".staging").join(self.staged.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// Makes the bytes durable, then the name. On an error nobody knows which of it has happened.
+    pub(super) fn publish(&self, staged: Staged, key: &Path, publish: Publish) -> io::Result<Found> {
+        staged.file.lock().sync_data()?;
+        let to = self.path(key);
+        self.give_name(&to, publish, |to| match publish {
+            Publish::Create => self.disk.hard_link(&staged.path, to),
+            Publish::Overwrite => self.disk.rename(&staged.path, to),
+        })?;
+        self.stat(&to)
+    }
+
+    /// Gives the object `from` the name `to` too: objects are never changed in place, so the two may share their bytes.
+    pub(super) fn copy(&self, from: &Path, to: &Path, publish: Publish) -> io::Result<()> {
+        self.find(from)?;
+        let (from, to) = (self.path(from), self.path(to));
+        if from == to && publish == Publish::Overwrite {
+            return Ok(());
+        }
+        self.give_name(&to, publish, |to| match publish {
+            Publish::Create => self.disk.hard_link(&from, to),
+            Publish::Overwrite => {
+                let staging = self.staging_path();
+                self.disk.hard_link(&from, &staging)?;
+                self.disk.rename(&staging, to)
+            }
+        })
+    }
+
+    /// Runs `give`, which makes the name `to`, and makes the name durable. The answer that the name is taken is durable too: whoever
+    /// hears it may build on the one who has it.
+    fn give_name(
+        &self,
+        to: &FilePath,
+        publish: Publish,
+        give: impl FnOnce(&FilePath) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let parent = parent(to);
+        self.settle(parent)?;
+        *self.names.lock().moving.entry(parent.to_path_buf()).or_default() += 1;
+        let given = give(to);
+        let is_taken = |e: &io::Error| publish == Publish::Create && e.kind() == io::ErrorKind::AlreadyExists;
+        if given.is_ok() || given.as_ref().is_err_and(is_taken) {
+            // After an error here the directory stays marked, and every read of it tries to sync it again.
+            self.disk.sync_dir(parent)?;
+        }
+        let mut names = self.names.lock();
+        if let Some(count) = names.moving.get_mut(parent) {
+            *count -= 1;
+            if *count == 0 {
+                names.moving.remove(parent);
+            }
+        }
+        given
+    }
+
+    /// Makes a directory and all above it, up to the root, exist durably. Nothing is synced twice.
+    fn settle(&self, directory: &FilePath) -> io::Result<()> {
+        if self.names.lock().settled.contains(directory) {
+            return Ok(());
+        }
+        if directory != self.root {
+            self.settle(parent(directory))?;
+            match self.disk.create_dir(directory) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    if !self.disk.stat(directory)?.is_dir {
+                        return Err(io::Error::new(
+                            io::ErrorKind::NotADirectory,
+                            "an object is in the way of a prefix",
+                        ));
+                    }
+                }
+                other => other?,
+            }
+            // Whoever has made it: its name is durable from here on.
+            self.disk.sync_dir(parent(directory))?;
+        }
+        self.disk.sync_dir(directory)?;
+        let mut names = self.names.lock();
+        if names.settled.len() >= SETTLED_MAX {
+            names.settled.clear();
+        }
+        names.settled.insert(directory.to_path_buf());
+        Ok(())
+    }
+
+    /// Makes durable what was seen in a directory that exists.
+    fn settle_seen(&self, directory: &FilePath) -> io::Result<()> {
+        self.settle(directory)?;
+        if self.names.lock().moving.contains_key(directory) {
+            self.disk.sync_dir(directory)?;
+        }
+        Ok(())
+    }
+
+    fn stat(&self, path: &FilePath) -> io::Result<Found> {
+        let stat = match self.disk.stat(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(io::ErrorKind::NotFound.into()),
+            stat => stat?,
+        };
+        if stat.is_dir {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "a prefix, not an object"));
+        }
+        Ok(Found { bytes: stat.length, modified_ms: stat.modified_ms })
+    }
+
+    /// What is known of an object; `NotFound` when there is none.
+    pub(super) fn find(&self, key: &Path) -> io::Result<Found> {
+        let path = self.path(key);
+        let found = self.stat(&path)?;
+        self.settle_seen(parent(&path))?;
+        Ok(found)
+    }
+
+    /// Bytes `[offset, offset + length)`.
+    pub(super) fn read(&self, key: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.disk.read_at(&self.path(key), offset, length)
+    }
+
+    /// Removes an object, durably.
+    pub(super) fn remove(&self, key: &Path) -> io::Result<()> {
+        let path = self.path(key);
+        self.stat(&path)?;
+        self.disk.remove_file(&path)?;
+        self.disk.sync_dir(parent(&path))
+    }
+
+    /// The objects under `prefix` whose keys are greater than `offset`, sorted.
+    pub(super) fn list(&self, prefix: &Path, offset: &Path) -> io::Result<Vec<(Path, Found)>> {
+        let mut objects = Vec::new();
+        let mut level = vec![(self.path(prefix), prefix.to_string(), false)];
+        while let Some((directory, key, in_segment)) = level.pop() {
+            for (name, is_dir, goes_on) in self.entries(&directory)? {
+                let path = directory.join(&name.0);
+                let key = append(&key, &name.1, in_segment);
+                if is_dir {
+                    level.push((path, key, goes_on));
+                } else {
+                    self.add(&mut objects, &path, &key)?;
+                }
+            }
+        }
+        objects.retain(|(key, _)| key > offset);
+        objects.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(objects)
+    }
+
+    /// The objects and the prefixes right under `prefix`, both sorted.
+    pub(super) fn list_level(&self, prefix: &Path) -> io::Result<(Vec<(Path, Found)>, Vec<Path>)> {
+        // A long segment makes more than one level of directories, and an empty directory is no prefix: so list all and cut.
+        let (mut objects, mut prefixes) = (Vec::new(), BTreeSet::new());
+        for (key, found) in self.list(prefix, &Path::default())? {
+            let Some(first) =
+                key.prefix_match(prefix).and_then(|mut parts| parts.next().map(|part| prefix.clone().join(part)))
+            else {
+                continue;
+            };
+            if first == key {
+                objects.push((key, found));
+            } else {
+                prefixes.insert(first);
+            }
+        }
+        Ok((objects, prefixes.into_iter().collect()))
+    }
+
+    /// Name and segment, whether it is a directory, whether the segment goes on in it. A directory that is not there is empty.
+    fn entries(&self, directory: &FilePath) -> io::Result<Vec<((String, String), bool, bool)>> {
+        let entries = match self.disk.read_dir(directory) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            entries => entries?,
+        };
+        self.settle_seen(directory)?;
+        let known = entries.into_iter().filter_map(|entry| match segment_of(&entry.name)? {
+            Segment::Ends(part) => Some(((entry.name, part), entry.is_dir, false)),
+            Segment::GoesOn(part) => Some(((entry.name, part), entry.is_dir, true)),
+        });
+        Ok(known.collect())
+    }
+
+    /// Adds a file unless it went away, or is none that we have made.
+    fn add(&self, objects: &mut Vec<(Path, Found)>, path: &FilePath, key: &str) -> io::Result<()> {
+        let Some(key) = Path::parse(key).ok().filter(|key| self.path(key) == path) else {
+            return Ok(());
+        };
+        match self.stat(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            found => objects.push((key, found?)),
+        }
+        Ok(())
+    }
+}
+
+fn append(key: &str, part: &str, in_segment: bool) -> String {
+    if in_segment || key.is_empty() { format!("{key}{part}") } else { format!("{key}/{part}") }
+}
+
+fn parent(path: &FilePath) -> &FilePath {
+    path.parent().expect("a path below the root has a parent")
+}

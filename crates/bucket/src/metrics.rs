@@ -1,0 +1,194 @@
+//! What the bucket costs.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// An operation as the store bills it. `Create` is a PUT that must not overwrite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Op {
+    Get,
+    Head,
+    List,
+    Put,
+    Create,
+    Delete,
+    Copy,
+    Upload,
+    Part,
+    Complete,
+}
+
+/// How a request ended. What a caller may well expect is told from what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    Ok,
+    NotFound,
+    AlreadyExists,
+    Error,
+}
+
+impl Op {
+    const ALL: [Self; 10] = [
+        Self::Get,
+        Self::Head,
+        Self::List,
+        Self::Put,
+        Self::Create,
+        Self::Delete,
+        Self::Copy,
+        Self::Upload,
+        Self::Part,
+        Self::Complete,
+    ];
+}
+
+impl EncodeLabelValue for Op {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let value = match self {
+            Self::Get => "get",
+            Self::Head => "head",
+            Self::List => "list",
+            Self::Put => "put",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Copy => "copy",
+            Self::Upload => "upload",
+            Self::Part => "part",
+            Self::Complete => "complete",
+        };
+        value.encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let value = match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::Error => "error",
+        };
+        value.encode(encoder)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    op: Op,
+    result: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OpLabels {
+    op: Op,
+}
+
+/// Counters of one bucket. Cheap to clone; clones share.
+///
+/// A request is counted each time it is sent, retries included, except the retries that the client makes on its own: for the parts of
+/// an upload. A LIST counts once however many pages it has.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    bytes: Family<OpLabels, Counter>,
+    seconds: Family<OpLabels, Histogram, fn() -> Histogram>,
+    retries: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            bytes: Family::default(),
+            seconds: Family::new_with_constructor(latency),
+            retries: Counter::default(),
+        }
+    }
+}
+
+/// 0.5 ms, an fsync of a good disk, up to 16 s.
+fn latency() -> Histogram {
+    Histogram::new(std::iter::successors(Some(0.0005), |bound| Some(bound * 2.0)).take(16))
+}
+
+impl Metrics {
+    /// Adds the metrics to `registry`, to which the prefix `duramen_bucket` is given here.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("duramen_bucket");
+        registry.register("requests", "Requests to the bucket", self.requests.clone());
+        registry.register("bytes", "Bytes of bodies sent to or received from the bucket", self.bytes.clone());
+        registry.register(
+            "request_seconds",
+            "Time from a request, once it may be sent, to the head of its answer",
+            self.seconds.clone(),
+        );
+        registry.register("retries", "Requests that were sent again", self.retries.clone());
+    }
+
+    pub(crate) fn count(&self, op: Op, result: Outcome, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { op, result }).inc();
+        self.seconds.get_or_create(&OpLabels { op }).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn add_bytes(&self, op: Op, bytes: u64) {
+        self.bytes.get_or_create(&OpLabels { op }).inc_by(bytes);
+    }
+
+    pub(crate) fn add_retry(&self) {
+        self.retries.inc();
+    }
+
+    /// Requests of one operation, whatever came of them.
+    pub fn requests(&self, op: Op) -> u64 {
+        [Outcome::Ok, Outcome::NotFound, Outcome::AlreadyExists, Outcome::Error]
+            .into_iter()
+            .map(|result| self.requests_with(op, result))
+            .sum()
+    }
+
+    pub fn requests_with(&self, op: Op, result: Outcome) -> u64 {
+        self.requests.get(&RequestLabels { op, result }).map_or(0, |counter| counter.get())
+    }
+
+    /// Bytes of the bodies of one operation.
+    pub fn bytes(&self, op: Op) -> u64 {
+        self.bytes.get(&OpLabels { op }).map_or(0, |counter| counter.get())
+    }
+
+    pub fn retries(&self) -> u64 {
+        self.retries.get()
+    }
+
+    /// Requests of all operations.
+    pub fn requests_total(&self) -> u64 {
+        Op::ALL.into_iter().map(|op| self.requests(op)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_manual() {
+        let (metrics, mut registry) = (Metrics::default(), Registry::default());
+        metrics.register(&mut registry);
+        metrics.count(Op::Create, Outcome::AlreadyExists, Duration::from_millis(3));
+        metrics.add_bytes(Op::Create, 7);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "duramen_bucket_requests_total{op=\"create\",result=\"already_exists\"} 1",
+            "duramen_bucket_bytes_total{op=\"create\"} 7",
+            "duramen_bucket_request_seconds_count{op=\"create\"} 1",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+}

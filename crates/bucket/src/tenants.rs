@@ -1,0 +1,164 @@
+//! The register of tenants: which name is whose data.
+
+use std::collections::HashMap;
+
+use duramen_model::{TenantId, TenantName, WriterId};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::chain::new_ulid;
+use crate::{Author, Bucket, Chain, Created, Entry, Error, keys};
+
+/// Names and ids of all tenants, remembered from the chain under `tenants/`.
+///
+/// Slot n, counted from 1, makes one tenant. Its object also repeats the tenants of its group of [`GROUP`] before it, so that the last
+/// object of each group is all that has to be read: 10,000 tenants take 10 LISTs and 40 GETs at the start.
+#[derive(Debug)]
+pub struct Tenants {
+    chain: Chain,
+    bucket: Bucket,
+    writer: WriterId,
+    known: RwLock<Known>,
+    /// One asks the bucket for all.
+    asking: Mutex<()>,
+}
+
+/// The tenants that one object repeats at most: 256 entries of 100 bytes are a GET of 26 kB.
+pub const GROUP: u64 = 256;
+
+#[derive(Debug, Default)]
+struct Known {
+    /// In the order of their slots: tenant of slot n at n - 1.
+    tenants: Vec<Tenant>,
+    by_name: HashMap<TenantName, TenantId>,
+}
+
+/// One tenant as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    pub name: TenantName,
+    pub id: TenantId,
+}
+
+/// The body of an object.
+#[derive(Debug, Serialize, Deserialize)]
+struct Group {
+    format: u64,
+    /// Of all slots from the first of the group to the object's own.
+    tenants: Vec<Tenant>,
+}
+
+const FORMAT: u64 = 0;
+
+impl Tenants {
+    /// Reads the register. One LIST for each 1,000 tenants and one GET for each 256.
+    pub async fn open(bucket: Bucket, writer: WriterId) -> Result<Self, Error> {
+        let chain = Chain::new(bucket.clone(), Path::from(keys::TENANTS));
+        let last = chain.last(None).await?.unwrap_or(0);
+        let ends = (1..=last.div_ceil(GROUP)).map(|group| (group * GROUP).min(last));
+        let mut groups = stream::iter(ends)
+            .map(|slot| {
+                let chain = chain.clone();
+                async move {
+                    let entry = chain.get(slot).await?;
+                    let missing = || Error::Corrupt { key: chain.key(slot).to_string(), fault: "missing".to_owned() };
+                    decode(&chain, &entry.ok_or_else(missing)?)
+                }
+            })
+            .buffered(32);
+        let mut known = Known::default();
+        while let Some(group) = groups.try_next().await? {
+            known.add(group);
+        }
+        drop(groups);
+        Ok(Self { chain, bucket, writer, known: RwLock::new(known), asking: Mutex::new(()) })
+    }
+
+    /// The tenant of that name as far as this process knows. No request.
+    pub fn lookup(&self, name: &TenantName) -> Option<TenantId> {
+        self.known.read().by_name.get(name).copied()
+    }
+
+    /// All tenants as far as this process knows, in the order in which they were made. No request.
+    pub fn all(&self) -> Vec<Tenant> {
+        self.known.read().tenants.clone()
+    }
+
+    /// The tenant of that name, made if there is none: durable, and the same to every process that ever asks. No request for a name
+    /// that is known; else one GET for each tenant that others have made meanwhile, one GET that finds no more, and one PUT.
+    pub async fn resolve_or_create(&self, name: &TenantName) -> Result<TenantId, Error> {
+        if let Some(id) = self.lookup(name) {
+            return Ok(id);
+        }
+        let _asking = self.asking.lock().await;
+        let id = TenantId(new_ulid(&**self.bucket.clock()));
+        loop {
+            self.catch_up().await?;
+            if let Some(id) = self.lookup(name) {
+                return Ok(id);
+            }
+            let (slot, mut tenants) = self.known.read().next();
+            tenants.push(Tenant { name: name.clone(), id });
+            let body = serde_json::to_vec(&Group { format: FORMAT, tenants: tenants.clone() })
+                .expect("plain values have JSON");
+            let author = Author::new(self.writer, &**self.bucket.clock());
+            let added = match self.chain.create(slot, author, &body).await? {
+                Created::Ours => tenants,
+                Created::Theirs(entry) => decode(&self.chain, &entry)?,
+            };
+            self.known.write().add(added);
+        }
+    }
+
+    /// Learns of the tenants that other processes have made. One GET each, and one that finds no more.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        let _asking = self.asking.lock().await;
+        self.catch_up().await
+    }
+
+    async fn catch_up(&self) -> Result<(), Error> {
+        loop {
+            let slot = self.known.read().next().0;
+            let Some(entry) = self.chain.get(slot).await? else {
+                return Ok(());
+            };
+            let group = decode(&self.chain, &entry)?;
+            self.known.write().add(group);
+        }
+    }
+}
+
+impl Known {
+    /// The next free slot, and the tenants of its group before it.
+    fn next(&self) -> (u64, Vec<Tenant>) {
+        let count = self.tenants.len();
+        let in_group = count % usize::try_from(GROUP).unwrap_or(usize::MAX);
+        (count as u64 + 1, self.tenants.iter().skip(count - in_group).cloned().collect())
+    }
+
+    /// Adds those of a group that are not known yet.
+    fn add(&mut self, group: Vec<Tenant>) {
+        let in_group = self.next().1.len();
+        for tenant in group.into_iter().skip(in_group) {
+            self.by_name.entry(tenant.name.clone()).or_insert(tenant.id);
+            self.tenants.push(tenant);
+        }
+    }
+}
+
+fn decode(chain: &Chain, entry: &Entry) -> Result<Vec<Tenant>, Error> {
+    let key = || chain.key(entry.slot).to_string();
+    let group: Group =
+        serde_json::from_slice(&entry.body).map_err(|e| Error::Corrupt { key: key(), fault: e.to_string() })?;
+    if group.format != FORMAT {
+        return Err(Error::Format { key: key(), found: group.format, known: FORMAT });
+    }
+    let expected = entry.slot.checked_sub(1).map(|before| before % GROUP + 1);
+    if expected != Some(group.tenants.len() as u64) {
+        return Err(Error::Corrupt { key: key(), fault: "wrong number of tenants for its slot".to_owned() });
+    }
+    Ok(group.tenants)
+}
