@@ -5,8 +5,9 @@ mod class;
 mod error;
 mod expand;
 mod glob;
-mod groups;
+mod group;
 mod limits;
+mod named;
 mod parse;
 mod runes;
 mod shape;
@@ -22,15 +23,12 @@ use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 
 pub use error::{Error, Fault};
+use limits::LAZY_BYTES_MAX;
 use parse::Parsed;
 use shape::Shape;
 
 /// The most literals that [`GoRegex::literals`] lists.
 const LITERALS_MAX: usize = 256;
-
-/// Up to this weight an automaton that matching does not need is built when its groups are asked for, and without a
-/// limit: some 50 bytes each.
-const LAZY_WEIGHT_MAX: u64 = 400_000;
 
 /// A compiled PromQL matcher pattern. Cheap to clone; equal when the text of the pattern is.
 ///
@@ -61,17 +59,17 @@ enum Automaton {
 impl GoRegex {
     /// Parses and compiles. The error's text is Go's.
     pub fn parse(pattern: &str) -> Result<Self, Error> {
-        let Parsed { node, weight, groups } = parse::parse(pattern)?;
+        let Parsed { node, bytes, groups } = parse::parse(pattern)?;
         let shape = Shape::of(&node);
         let prefix = match &shape {
             Shape::Set(literals) => shared_prefix(literals.iter().map(String::as_str)),
             Shape::Globs(globs) => shared_prefix(globs.iter().map(glob::Glob::head)),
             Shape::Automaton => shape::prefix(&node).0,
         };
-        let is_later = shape != Shape::Automaton && (groups.is_empty() || weight <= LAZY_WEIGHT_MAX);
+        let is_later = shape != Shape::Automaton && (groups.is_empty() || bytes <= LAZY_BYTES_MAX);
         let automaton = match is_later {
             true => Automaton::Later(OnceLock::new()),
-            false => Automaton::Built(automaton::compile(&node)?),
+            false => Automaton::Built(automaton::compile(&node, bytes)?),
         };
         let mut inner = Inner { pattern: pattern.to_owned(), shape, prefix, matches_empty: false, groups, automaton };
         inner.matches_empty = inner.is_match("");

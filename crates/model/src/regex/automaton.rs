@@ -2,20 +2,28 @@
 
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::primitives::StateID;
-use regex_syntax::hir::{Capture, Class, Hir, Look, Repetition};
+use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 
 use super::Error;
 use super::limits::{HYBRID_CACHE_BYTES, NFA_BYTES_MAX, ONEPASS_BYTES_MAX};
+use super::runes::RuneSet;
 use super::tree::Node;
 
-/// Compiles a pattern within the limit.
-pub(super) fn compile(node: &Node) -> Result<Regex, Error> {
+/// Compiles within the limit. `bytes` is an estimate: when that is far over the limit nothing is tried.
+pub(super) fn compile(node: &Node, bytes: u64) -> Result<Regex, Error> {
+    if bytes > NFA_BYTES_MAX as u64 / 4 * 5 {
+        return Err(over_limit(NFA_BYTES_MAX));
+    }
     build(node, Some(NFA_BYTES_MAX))
 }
 
-/// Compiles a pattern whose weight is known to be small.
+/// Compiles what is known to be small.
 pub(super) fn compile_small(node: &Node) -> Result<Regex, Error> {
     build(node, None)
+}
+
+fn over_limit(max: usize) -> Error {
+    Error::Limit { limit: "automaton_bytes_max", max }
 }
 
 fn build(node: &Node, nfa_bytes_max: Option<usize>) -> Result<Regex, Error> {
@@ -26,7 +34,7 @@ fn build(node: &Node, nfa_bytes_max: Option<usize>) -> Result<Regex, Error> {
     let anchored = Hir::concat(vec![Hir::look(Look::Start), lower(node), Hir::look(Look::End)]);
     let built = Regex::builder().configure(config).build_from_hir(&anchored);
     built.map_err(|error| match error.size_limit() {
-        Some(max) => Error::Limit { limit: "automaton_bytes_max", max },
+        Some(max) => over_limit(max),
         None => Error::Limit { limit: "automaton_states_max", max: StateID::LIMIT },
     })
 }
@@ -36,6 +44,7 @@ fn lower(node: &Node) -> Hir {
     match node {
         Node::Empty => Hir::empty(),
         Node::Literal(text) => Hir::literal(text.as_bytes()),
+        Node::Class(set) if set.has_all_beyond_ascii() => open_class(set),
         Node::Class(set) => Hir::class(Class::Unicode(set.to_class())),
         Node::Look(look) => Hir::look(*look),
         Node::Repeat { node, min, max, greedy } => {
@@ -48,4 +57,21 @@ fn lower(node: &Node) -> Hir {
         Node::Concat(nodes) => Hir::concat(nodes.iter().map(lower).collect()),
         Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(lower).collect()),
     }
+}
+
+/// A class with all of Unicode beyond ASCII in it, such as `.` or `[^/]`: a byte that starts a character, then all that
+/// continue it. The exact automaton of UTF-8 is ten times as large, and subjects are UTF-8 already: what does not take
+/// all bytes of a character can't go on, because everything else begins with the start of one or at the end.
+fn open_class(set: &RuneSet) -> Hir {
+    let ascii = set.ranges().iter().filter(|&&(low, _)| low < 0x80);
+    let ascii = ascii.filter_map(|&(low, high)| bytes(low, high.min(0x7F)));
+    let start = ClassBytes::new(ascii.chain([ClassBytesRange::new(0xC2, 0xF4)]));
+    let more = ClassBytes::new([ClassBytesRange::new(0x80, 0xBF)]);
+    let more = Box::new(Hir::class(Class::Bytes(more)));
+    let more = Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: more });
+    Hir::concat(vec![Hir::class(Class::Bytes(start)), more])
+}
+
+fn bytes(low: u32, high: u32) -> Option<ClassBytesRange> {
+    Some(ClassBytesRange::new(u8::try_from(low).ok()?, u8::try_from(high).ok()?))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::limits::CLASS_RANGES_MAX;
 use super::parse::Parser;
 use super::runes::{RUNE_MAX, RuneSet};
-use super::{Error, Fault, groups};
+use super::{Error, Fault, named};
 
 /// What looking a named class up counts for, beside its ranges: it is a search in foreign tables.
 const LOOK_UP_RANGES: usize = 500;
@@ -87,7 +87,7 @@ impl<'p> Parser<'p> {
         let start = self.at;
         self.at += length + 4;
         let (name, negated) = without_caret(&inner[..length]);
-        let Some(ranges) = groups::posix(name) else { return self.fault(Fault::InvalidCharRange, start) };
+        let Some(ranges) = named::posix(name) else { return self.fault(Fault::InvalidCharRange, start) };
         self.resolve(start, negated, || Some(RuneSet::new(ranges.to_vec()))).map(Some)
     }
 
@@ -96,7 +96,7 @@ impl<'p> Parser<'p> {
         let rest = self.rest();
         let Some(letter) = rest.strip_prefix('\\').and_then(|rest| rest.chars().next()) else { return Ok(None) };
         let start = self.at;
-        if let Some(ranges) = groups::perl(letter) {
+        if let Some(ranges) = named::perl(letter) {
             self.at += 2;
             let set = || Some(RuneSet::new(ranges.to_vec()));
             return self.resolve(start, letter.is_ascii_uppercase(), set).map(Some);
@@ -117,7 +117,7 @@ impl<'p> Parser<'p> {
             }
         };
         let (name, caret) = without_caret(name);
-        self.resolve(start, caret != (letter == 'P'), || groups::unicode(name)).map(Some)
+        self.resolve(start, caret != (letter == 'P'), || named::unicode(name)).map(Some)
     }
 
     /// The class whose text was read since `start`, from memory or from `set`.
@@ -128,7 +128,7 @@ impl<'p> Parser<'p> {
         set: impl FnOnce() -> Option<RuneSet>,
     ) -> Result<Arc<RuneSet>, Error> {
         let key = (&self.pattern[start..self.at], self.flags.fold);
-        if let Some(known) = self.named.get(&key) {
+        if let Some(known) = self.classes.get(&key) {
             let known = Arc::clone(known);
             self.charge(known.ranges().len())?;
             return Ok(known);
@@ -139,7 +139,7 @@ impl<'p> Parser<'p> {
             set = set.fold();
         }
         let set = Arc::new(if negated { set.negate() } else { set });
-        self.named.insert(key, Arc::clone(&set));
+        self.classes.insert(key, Arc::clone(&set));
         Ok(set)
     }
 

@@ -14,8 +14,8 @@ use super::{Error, Fault};
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) node: Node,
-    /// What the automaton of `node` grows with, see [`super::tree::Cost`].
-    pub(super) weight: u64,
+    /// About what the automaton of `node` takes, in bytes.
+    pub(super) bytes: u64,
     /// The names of the groups, the first of index 1; a name may come twice.
     pub(super) groups: Vec<Option<String>>,
 }
@@ -23,23 +23,23 @@ pub(super) struct Parsed {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flags {
     pub(super) fold: bool,
-    multi_line: bool,
-    dot_newline: bool,
-    ungreedy: bool,
+    pub(super) multi_line: bool,
+    pub(super) dot_newline: bool,
+    pub(super) ungreedy: bool,
 }
 
 /// A group that is open, or the whole.
 #[derive(Debug)]
-struct Frame {
+pub(super) struct Frame {
     /// In force before the group, and again behind it.
-    flags: Flags,
-    capture: Option<u32>,
-    branches: Vec<Term>,
-    terms: Vec<Term>,
+    pub(super) flags: Flags,
+    pub(super) capture: Option<u32>,
+    pub(super) branches: Vec<Term>,
+    pub(super) terms: Vec<Term>,
 }
 
 impl Frame {
-    fn new(flags: Flags, capture: Option<u32>) -> Self {
+    pub(super) fn new(flags: Flags, capture: Option<u32>) -> Self {
         Self { flags, capture, branches: Vec::new(), terms: Vec::new() }
     }
 }
@@ -52,10 +52,14 @@ pub(super) struct Parser<'p> {
     /// The whole.
     root: Frame,
     /// Open groups, the innermost last.
-    open: Vec<Frame>,
-    groups: Vec<Option<String>>,
+    pub(super) open: Vec<Frame>,
+    pub(super) groups: Vec<Option<String>>,
+    /// The pattern ended inside of `\Q`.
+    quote_open: bool,
+    any: Arc<RuneSet>,
+    any_but_newline: Arc<RuneSet>,
     /// Classes with a name that were already looked up, by text and folding.
-    pub(super) named: HashMap<(&'p str, bool), Arc<RuneSet>>,
+    pub(super) classes: HashMap<(&'p str, bool), Arc<RuneSet>>,
     /// See [`super::limits::CLASS_RANGES_MAX`].
     pub(super) class_ranges: usize,
 }
@@ -72,7 +76,10 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
         root: Frame::new(flags, None),
         open: Vec::new(),
         groups: Vec::new(),
-        named: HashMap::new(),
+        quote_open: false,
+        any: Arc::new(RuneSet::any()),
+        any_but_newline: Arc::new(shared(&[(10, 10)]).negate()),
+        classes: HashMap::new(),
         class_ranges: 0,
     };
     parser.run()
@@ -88,9 +95,13 @@ impl<'p> Parser<'p> {
         if !self.open.is_empty() {
             return Err(Error::syntax(Fault::MissingParen, self.pattern));
         }
+        if self.quote_open {
+            // Good alone, but in what is compiled the end would be quoted too.
+            return Err(Error::syntax(Fault::MissingParen, &format!("^(?s:{})$", self.pattern)));
+        }
         let Frame { branches, terms, .. } = self.root;
-        let term = finish(branches, terms, self.pattern)?;
-        Ok(Parsed { node: term.node, weight: term.cost.weight, groups: self.groups })
+        let term = finish(branches, terms, self.pattern)?.checked_whole()?;
+        Ok(Parsed { node: term.node, bytes: term.cost.bytes, groups: self.groups })
     }
 
     /// Reads one item. True when it was a repetition.
@@ -109,8 +120,8 @@ impl<'p> Parser<'p> {
             '$' => self.push_look(1, if self.flags.multi_line { Look::EndLF } else { Look::End })?,
             '.' => {
                 self.at += 1;
-                let dot = if self.flags.dot_newline { RuneSet::any() } else { shared(&[(10, 10)]).negate() };
-                self.push_class(Arc::new(dot))?;
+                let dot = Arc::clone(if self.flags.dot_newline { &self.any } else { &self.any_but_newline });
+                self.push_class(dot)?;
             }
             '[' => self.bracket()?,
             '\\' => self.escape()?,
@@ -163,7 +174,7 @@ impl<'p> Parser<'p> {
         self.open.last_mut().unwrap_or(&mut self.root)
     }
 
-    fn push(&mut self, term: Term) -> Result<(), Error> {
+    pub(super) fn push(&mut self, term: Term) -> Result<(), Error> {
         let term = term.checked(self.pattern)?;
         self.frame().terms.push(term);
         Ok(())
@@ -211,17 +222,16 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// `\Q..\E`. Go takes the end of the pattern for a missing `\E`, but what is anchored is `^(?s:PATTERN)$`, whose
-    /// end would be quoted too.
+    /// `\Q..\E`; without `\E` up to the end of the pattern.
     fn quoted(&mut self) -> Result<(), Error> {
         self.at += 2;
-        let Some(length) = self.rest().find(r"\E") else {
-            return Err(Error::syntax(Fault::MissingParen, &format!("^(?s:{})$", self.pattern)));
-        };
-        for single in self.rest()[..length].chars() {
+        let rest = self.rest();
+        let length = rest.find(r"\E");
+        for single in rest[..length.unwrap_or(rest.len())].chars() {
             self.push_rune(u32::from(single))?;
         }
-        self.at += length + 2;
+        self.quote_open = length.is_none();
+        self.at += length.map_or(rest.len(), |length| length + 2);
         Ok(())
     }
 
@@ -277,83 +287,9 @@ impl<'p> Parser<'p> {
             None => terms.pop(),
         }
     }
-
-    fn open_group(&mut self) -> Result<(), Error> {
-        if self.rest().starts_with("(?") {
-            return self.perl_group();
-        }
-        self.at += 1;
-        self.open_capture(None);
-        Ok(())
-    }
-
-    fn open_capture(&mut self, name: Option<String>) {
-        self.groups.push(name);
-        // Fewer than bytes of the pattern, which is limited.
-        let index = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
-        self.open.push(Frame::new(self.flags, Some(index)));
-    }
-
-    /// `(?P<name>`, `(?<name>`, `(?flags)` or `(?flags:`.
-    fn perl_group(&mut self) -> Result<(), Error> {
-        let (start, rest) = (self.at, self.rest());
-        let name_at = match rest {
-            _ if rest.starts_with("(?P<") && rest.len() > 4 => Some(4),
-            _ if rest.starts_with("(?<") && rest.len() > 3 => Some(3),
-            _ => None,
-        };
-        if let Some(name_at) = name_at {
-            let Some(end) = rest.find('>') else { return Err(Error::syntax(Fault::InvalidNamedCapture, rest)) };
-            self.at += end + 1;
-            let name = &rest[name_at..end];
-            if name.is_empty() || !name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
-                return self.fault(Fault::InvalidNamedCapture, start);
-            }
-            self.open_capture(Some(name.to_owned()));
-            return Ok(());
-        }
-        self.at += 2;
-        self.flag_group(start)
-    }
-
-    fn flag_group(&mut self, start: usize) -> Result<(), Error> {
-        let mut flags = self.flags;
-        let (mut on, mut seen) = (true, false);
-        while let Some(next) = self.bump() {
-            match next {
-                'i' => flags.fold = on,
-                'm' => flags.multi_line = on,
-                's' => flags.dot_newline = on,
-                'U' => flags.ungreedy = on,
-                '-' if on => (on, seen) = (false, false),
-                ':' | ')' if on || seen => {
-                    if next == ':' {
-                        self.open.push(Frame::new(self.flags, None));
-                    }
-                    self.flags = flags;
-                    return Ok(());
-                }
-                _ => break,
-            }
-            seen |= next != '-';
-        }
-        self.fault(Fault::InvalidPerlOp, start)
-    }
-
-    fn close_group(&mut self) -> Result<(), Error> {
-        self.at += 1;
-        let Some(frame) = self.open.pop() else { return Err(Error::syntax(Fault::UnexpectedParen, self.pattern)) };
-        let mut term = finish(frame.branches, frame.terms, self.pattern)?;
-        self.flags = frame.flags;
-        term.grouped = true;
-        self.push(match frame.capture {
-            Some(index) => Term::capture(index, term),
-            None => term,
-        })
-    }
 }
 
-fn finish(mut branches: Vec<Term>, terms: Vec<Term>, pattern: &str) -> Result<Term, Error> {
+pub(super) fn finish(mut branches: Vec<Term>, terms: Vec<Term>, pattern: &str) -> Result<Term, Error> {
     branches.push(Term::concat(terms).checked(pattern)?);
     Term::alternate(branches).checked(pattern)
 }

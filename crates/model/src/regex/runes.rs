@@ -79,6 +79,11 @@ impl RuneSet {
         Self::new(ranges)
     }
 
+    /// Whether everything beyond ASCII is in.
+    pub(super) fn has_all_beyond_ascii(&self) -> bool {
+        self.ranges.last().is_some_and(|&(low, high)| low <= 0x80 && high == RUNE_MAX)
+    }
+
     /// The characters of the set when they are at most `max`.
     pub(super) fn chars(&self, max: usize) -> Option<Vec<char>> {
         let count: u64 = self.ranges.iter().map(|&(low, high)| u64::from(high - low) + 1).sum();
@@ -117,7 +122,7 @@ fn orbits() -> &'static [Orbit] {
 }
 
 /// What one character folds with, itself left out; `None` when nothing.
-fn folded(rune: u32) -> Option<Vec<u32>> {
+pub(super) fn folded(rune: u32) -> Option<Vec<u32>> {
     let single = char::from_u32(rune)?;
     let mut class = ClassUnicode::new([ClassUnicodeRange::new(single, single)]);
     class.try_case_fold_simple().ok()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regex_syntax::hir::Look;
 
-use super::limits::{HEIGHT_MAX, SIZE_MAX};
+use super::limits::{HEIGHT_MAX, NESTING_MAX, SIZE_MAX};
 use super::runes::RuneSet;
 use super::{Error, Fault};
 
@@ -36,30 +36,53 @@ pub(super) struct Cost {
     pub(super) height: u32,
     /// Instructions of Go's program.
     pub(super) size: u64,
-    /// As `size`, but a class counts with its ranges: what the automaton grows with.
-    pub(super) weight: u64,
+    /// About what the automaton takes, in bytes; measured on many copies of small patterns.
+    pub(super) bytes: u64,
     /// The largest product of nested counted repetitions.
     pub(super) copies: u64,
 }
 
+/// A state of the automaton.
+const STATE_BYTES: u64 = 32;
+
+fn char_bytes(single: char) -> u64 {
+    single.len_utf8() as u64 * STATE_BYTES
+}
+
+/// A range takes two states and up; one that mixes lengths of UTF-8 takes a tree, unless it has all of them.
+fn class_bytes(set: &RuneSet) -> u64 {
+    if set.has_all_beyond_ascii() {
+        return STATE_BYTES * 5;
+    }
+    let mixed =
+        |&(low, high): &(u32, u32)| [0x80, 0x800, 0x1_0000].iter().filter(|&&at| low < at && at <= high).count();
+    let borders: usize = set.ranges().iter().map(mixed).sum();
+    STATE_BYTES * (1 + 2 * set.ranges().len() + 9 * borders) as u64
+}
+
 impl Cost {
-    fn leaf(size: u64, weight: u64) -> Self {
-        Self { height: 1, size, weight, copies: 1 }
+    fn leaf(size: u64, bytes: u64) -> Self {
+        Self { height: 1, size, bytes, copies: 1 }
     }
 
     /// Go's rules: `x*` and a capture add two instructions (pessimistically), `x+` and `x?` one, `x{2,5}` is
     /// `xx(x(x(x)?)?)?`.
     fn times(self, factor: u64, extra: u64) -> Self {
-        let grown = |amount: u64| amount.saturating_mul(factor).saturating_add(extra).max(1);
-        Self { height: self.height + 1, size: grown(self.size), weight: grown(self.weight), copies: self.copies }
+        let grown = |amount: u64, extra: u64| amount.saturating_mul(factor).saturating_add(extra).max(1);
+        Self {
+            height: self.height + 1,
+            size: grown(self.size, extra),
+            bytes: grown(self.bytes, extra * STATE_BYTES),
+            copies: self.copies,
+        }
     }
 
     fn sum<'a>(costs: impl Iterator<Item = &'a Self>, extra: u64) -> Self {
-        let start = Self { height: 1, size: extra, weight: extra, copies: 1 };
+        let start = Self { height: 1, size: extra, bytes: extra * STATE_BYTES, copies: 1 };
         costs.fold(start, |sum, cost| Self {
             height: sum.height.max(cost.height + 1),
             size: sum.size.saturating_add(cost.size),
-            weight: sum.weight.saturating_add(cost.weight),
+            bytes: sum.bytes.saturating_add(cost.bytes),
             copies: sum.copies.max(cost.copies),
         })
     }
@@ -67,20 +90,21 @@ impl Cost {
 
 impl Term {
     pub(super) fn empty() -> Self {
-        Self { node: Node::Empty, cost: Cost::leaf(1, 1), grouped: true }
+        Self { node: Node::Empty, cost: Cost::leaf(1, STATE_BYTES), grouped: true }
     }
 
     pub(super) fn char(single: char) -> Self {
-        Self { node: Node::Literal(single.to_string()), cost: Cost::leaf(1, 1), grouped: false }
+        let cost = Cost::leaf(1, char_bytes(single));
+        Self { node: Node::Literal(single.to_string()), cost, grouped: false }
     }
 
     pub(super) fn class(set: Arc<RuneSet>) -> Self {
-        let weight = 1 + set.ranges().len() as u64;
-        Self { node: Node::Class(set), cost: Cost::leaf(1, weight), grouped: true }
+        let cost = Cost::leaf(1, class_bytes(&set));
+        Self { node: Node::Class(set), cost, grouped: true }
     }
 
     pub(super) fn look(look: Look) -> Self {
-        Self { node: Node::Look(look), cost: Cost::leaf(1, 1), grouped: true }
+        Self { node: Node::Look(look), cost: Cost::leaf(1, STATE_BYTES), grouped: true }
     }
 
     pub(super) fn capture(index: u32, sub: Self) -> Self {
@@ -100,40 +124,40 @@ impl Term {
         Self { node: Node::Repeat { node: Box::new(sub.node), min, max, greedy }, cost, grouped: true }
     }
 
-    pub(super) fn concat(terms: Vec<Self>) -> Self {
+    pub(super) fn concat(mut terms: Vec<Self>) -> Self {
+        match terms.len() {
+            0 => return Self::empty(),
+            1 => return terms.swap_remove(0),
+            _ => {}
+        }
         let cost = Cost::sum(terms.iter().map(|term| &term.cost), 0);
-        let flatten = |term: Self| match term.node {
-            Node::Concat(nodes) => nodes,
-            node => vec![node],
-        };
-        Self::one_or(terms, |terms| Self {
-            node: Node::Concat(terms.into_iter().flat_map(flatten).collect()),
-            cost,
-            grouped: true,
-        })
+        let mut nodes = Vec::with_capacity(terms.len());
+        for term in terms {
+            match term.node {
+                Node::Concat(inner) => nodes.extend(inner),
+                node => nodes.push(node),
+            }
+        }
+        Self { node: Node::Concat(nodes), cost, grouped: true }
     }
 
     /// The branches keep their order: it decides what a group captures.
     pub(super) fn alternate(mut terms: Vec<Self>) -> Self {
         terms.dedup_by(|next, kept| matches!((&next.node, &kept.node), (Node::Empty, Node::Empty)));
-        let cost = Cost::sum(terms.iter().map(|term| &term.cost), terms.len().saturating_sub(1) as u64);
-        let flatten = |term: Self| match term.node {
-            Node::Alternate(nodes) => nodes,
-            node => vec![node],
-        };
-        Self::one_or(terms, |terms| Self {
-            node: Node::Alternate(terms.into_iter().flat_map(flatten).collect()),
-            cost,
-            grouped: true,
-        })
-    }
-
-    fn one_or(mut terms: Vec<Self>, many: impl FnOnce(Vec<Self>) -> Self) -> Self {
         match terms.len() {
-            0 => Self::empty(),
-            1 => terms.swap_remove(0),
-            _ => many(terms),
+            0 => return Self::empty(),
+            1 => return terms.swap_remove(0),
+            _ => {}
         }
+        let cost = Cost::sum(terms.iter().map(|term| &term.cost), terms.len() as u64 - 1);
+        let mut nodes = Vec::with_capacity(terms.len());
+        for term in terms {
+            match term.node {
+                Node::Alternate(inner) => nodes.extend(inner),
+                node => nodes.push(node),
+            }
+        }
+        Self { node: Node::Alternate(nodes), cost, grouped: true }
     }
 
     /// Refuses what Go refuses for its height or its size.
@@ -147,13 +171,21 @@ impl Term {
         Ok(self)
     }
 
+    /// Refuses a tree too high for us. Asked once for the whole, when Go would not refuse it either.
+    pub(super) fn checked_whole(self) -> Result<Self, Error> {
+        if self.cost.height > NESTING_MAX {
+            return Err(Error::Limit { limit: "nesting_max", max: NESTING_MAX as usize });
+        }
+        Ok(self)
+    }
+
     /// Adds a character to a run of them; gives it back when this is not a run.
     pub(super) fn push_char(&mut self, single: char) -> Result<(), char> {
         match &mut self.node {
             Node::Literal(text) if !self.grouped => {
                 text.push(single);
                 self.cost.size += 1;
-                self.cost.weight += single.len_utf8() as u64;
+                self.cost.bytes += char_bytes(single);
                 Ok(())
             }
             _ => Err(single),
@@ -164,8 +196,10 @@ impl Term {
     pub(super) fn pop_char(&mut self) -> Option<char> {
         match &mut self.node {
             Node::Literal(text) if !self.grouped && self.cost.size > 1 => {
+                let last = text.pop()?;
                 self.cost.size -= 1;
-                text.pop()
+                self.cost.bytes -= char_bytes(last);
+                Some(last)
             }
             _ => None,
         }

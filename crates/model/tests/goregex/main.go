@@ -26,7 +26,7 @@ var rng = rand.New(rand.NewPCG(20, 26))
 func pick[T any](list []T) T { return list[rng.IntN(len(list))] }
 
 // Letters that fold in more than one way, characters around the ASCII classes, and plain ones.
-var runes = []rune("aabbcxyzABKkKsSſßẞéÉαΣσςåÅÅdžDž019٣_-./ \t\n\v:µμΜ")
+var runes = []rune("aabbcxyzABKkKsSſßẞéÉαΣσςåÅÅdžDž019٣_-./ \t\n\v:µμΜ𐐀𐐨😀")
 
 var words = []string{"foo", "bar", "baz", "node", "up", "http", "job-1", "10.0.0.1", "é"}
 
@@ -102,6 +102,17 @@ func simple() string {
 		out.WriteString("|" + pick(words) + pick([]string{"", ".*", ".+"}))
 	}
 	return out.String()
+}
+
+// captures makes patterns whose groups can share a text out in many ways.
+func captures() string {
+	groups := []string{"(a*)", "(a*?)", "(a+)", "(a??)", "(a?)", "(.*)", "(.+?)", "(?P<n>a|ab)", "(b|)", "(|b)", "((a)|b)*", "((a)|b)*?", "(?:(a)|(b))+",
+		"(a{1,2})", "(a{1,2}?)", "((?:ab?)+)", "(?:(a*)+)", "(?:(a|b)*)*", "(|a)*", "(|a)+", "(\\b)", "(b*){0}", "(?:(a)|b(a*))"}
+	out := pick([]string{"", "", "(?U)", "(?i)"})
+	for range 2 + rng.IntN(3) {
+		out += pick(groups)
+	}
+	return out
 }
 
 var tokens = []string{
@@ -236,13 +247,16 @@ func answer(out *bufio.Writer, source string) {
 func main() {
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
-	for range 1400 {
+	for range 1250 {
 		answer(out, pattern(3))
 	}
-	for range 500 {
+	for range 450 {
 		answer(out, simple())
 	}
-	for range 1100 {
+	for range 500 {
+		answer(out, captures())
+	}
+	for range 1000 {
 		answer(out, soup())
 	}
 }

@@ -18,7 +18,7 @@ fn unescape(field: &str) -> String {
             ('\\', Some('n')) => '\n',
             ('\\', Some('r')) => '\r',
             ('\\', Some('0')) => '\0',
-            (_, other) => other.unwrap(),
+            (_, other) => other.expect("an escape has two characters"),
         });
     }
     out

@@ -56,6 +56,12 @@ pub(super) fn unicode(name: &str) -> Option<RuneSet> {
     }
 }
 
+/// All names of the lists.
+#[cfg(test)]
+pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
+    CATEGORIES.split_ascii_whitespace().chain(SCRIPTS.split_ascii_whitespace())
+}
+
 fn names(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|known| known == name)
 }
