@@ -139,6 +139,10 @@ mod tests {
         assert!(Answer::parse(b"oops").is_err());
         assert_eq!(Answer::parse(br#"{"status":"error","error":"no"}"#).unwrap_err().to_string(), "no");
         assert!(parse(r#"{"resultType":"vector","result":[{"metric":{},"histogram":[1,{}]}]}"#).is_err());
+        assert!(
+            parse(r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]],"histograms":[[2,{}]]}]}"#)
+                .is_err()
+        );
         assert!(parse(r#"{"resultType":"vector","result":[{"metric":{}}]}"#).is_err());
         assert!(parse("{}").is_err());
     }

@@ -124,7 +124,7 @@ fn compressed_residuals(columns: &[(i32, Vec<i64>)]) -> Result<()> {
     for (_, integers) in columns {
         let mut last = 0;
         for &integer in integers {
-            put_zigzag(&mut residuals, integer - last);
+            put_zigzag(&mut residuals, integer.wrapping_sub(last));
             last = integer;
         }
     }

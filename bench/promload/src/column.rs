@@ -152,11 +152,12 @@ mod tests {
         let bytes = std::fs::read(path).unwrap();
         std::fs::write(path, &bytes[..bytes.len() - 6]).unwrap();
         assert!(read_col(path).is_err());
-        // A whole stream of a file that lies about a length.
-        let mut lie = Header::default().to_line();
-        lie.extend_from_slice(&u32::MAX.to_le_bytes());
-        std::fs::write(path, zstd::stream::encode_all(&lie[..], 1).unwrap()).unwrap();
-        assert!(read_col(path).is_err());
+        // Whole streams of files that lie about a length: of the labels, of the samples, and of a length cut in two.
+        for lie in [&u32::MAX.to_le_bytes()[..], &[0, 0, 0, 0, 1, 0, 0, 0, 9], &[0, 0]] {
+            let bytes = [&Header::default().to_line(), lie].concat();
+            std::fs::write(path, zstd::stream::encode_all(&bytes[..], 1).unwrap()).unwrap();
+            assert!(read_col(path).is_err(), "{lie:?}");
+        }
         std::fs::remove_file(path).unwrap();
     }
 }

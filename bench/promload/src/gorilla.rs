@@ -34,8 +34,8 @@ pub(crate) fn encode(out: &mut BitWriter, ts_ms: &[i64], values: &[f64]) {
     out.put(last_ts as u64, 64);
     out.put(last_bits, 64);
     for (&ts, value) in ts_ms.iter().zip(values).skip(1) {
-        let delta = ts - last_ts;
-        put_timestamp(out, delta - last_delta);
+        let delta = ts.wrapping_sub(last_ts);
+        put_timestamp(out, delta.wrapping_sub(last_delta));
         (last_ts, last_delta) = (ts, delta);
         put_value(out, value.to_bits() ^ last_bits, &mut window);
         last_bits = value.to_bits();
@@ -79,9 +79,10 @@ pub(crate) fn decode(input: &mut BitReader<'_>, ts_ms: &mut [i64], values: &mut 
     (ts_ms[0], values[0]) = (ts, f64::from_bits(bits));
     for (ts_out, value_out) in ts_ms.iter_mut().zip(values).skip(1) {
         if input.get(1) == 1 {
-            delta += if input.get(1) == 0 { input.get(14) as i64 - 8191 } else { input.get(64) as i64 };
+            let change = if input.get(1) == 0 { input.get(14) as i64 - 8191 } else { input.get(64) as i64 };
+            delta = delta.wrapping_add(change);
         }
-        ts += delta;
+        ts = ts.wrapping_add(delta);
         if input.get(1) == 1 {
             if input.get(1) == 1 {
                 window.leading = input.get(5) as usize;
@@ -124,8 +125,9 @@ mod tests {
 
     #[test]
     fn chunks_come_back_bit_for_bit() {
-        let ts: Vec<i64> = vec![-5, 10, 25, 41, 1_000_000, 1_000_001];
-        let values = vec![1.5, 1.5, -0.0, f64::from_bits(crate::wire::STALE_NAN), f64::MAX, f64::from_bits(u64::MAX)];
+        let ts: Vec<i64> = vec![-5, 10, 25, 41, i64::MAX, i64::MIN];
+        let bits = [0x3ff8 << 48, 0x3ff8 << 48, 1 << 63, crate::wire::STALE_NAN, 0, 1 << 63 | 1];
+        let values = bits.map(f64::from_bits);
         let mut out = BitWriter::default();
         encode(&mut out, &ts, &values);
         let words = out.into_words();

@@ -228,6 +228,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn unknown_fields_are_passed_over_unless_they_are_cut() {
+        let unknown: [&[u8]; 4] = [&[0x18, 1], &[0x19, 0, 0, 0, 0, 0, 0, 0, 0], &[0x1a, 1, 7], &[0x1d, 0, 0, 0, 0]];
+        for field in unknown {
+            let mut samples = 0;
+            walk(&[field, &request()].concat(), |_, _, _| samples += 1).unwrap();
+            assert_eq!(samples, 2, "{field:?}");
+            assert!(walk(&[&request(), &field[..field.len() - 1]].concat(), |_, _, _| {}).is_err(), "{field:?}");
+        }
+    }
+
     fn first_series_len(buf: &[u8]) -> usize {
         let mut at = 1;
         get_bytes(buf, &mut at).unwrap();
