@@ -1,1 +1,34 @@
 //! One block: Parquet schemas, meta, writer, reader, pruning.
+//!
+//! A block is a folder of immutable files, written once by a [`BlockWriter`] and read by ranges through a [`Block`]. The bytes are
+//! described in `docs/formats/block.md`.
+
+pub mod block;
+pub mod cache;
+mod column;
+mod decimal;
+mod decode;
+pub mod error;
+mod extent;
+mod fetch;
+mod lookup;
+mod meta;
+mod plan;
+mod samples;
+mod schema;
+mod series;
+mod source;
+pub mod writer;
+
+pub use block::{Block, OpenOptions};
+pub use cache::ExtentCache;
+pub use error::Error;
+pub use source::BlockSource;
+pub use writer::{BlockWriter, WriterOptions};
+
+/// The name of the file that says where everything is; the names of the others stand in it.
+pub const META_FILE: &str = "meta";
+/// One row per series.
+pub const SERIES_FILE: &str = "series.parquet";
+/// One row per sample.
+pub const SAMPLES_FILE: &str = "samples.parquet";

@@ -1,0 +1,137 @@
+//! Decodes samples: pages to contiguous times and values.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
+use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use crate::decimal::POWERS;
+use crate::fetch::SparseFile;
+use crate::plan::GroupRows;
+use crate::schema::sample;
+
+/// The samples of one batch, in the order of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Samples {
+    pub(crate) ts: Vec<i64>,
+    pub(crate) values: Vec<f64>,
+}
+
+/// Buffers that one batch after the other uses.
+#[derive(Default)]
+struct Scratch {
+    integers: Vec<i64>,
+    is_integer: Vec<i16>,
+    exponents: Vec<i32>,
+    floats: Vec<f64>,
+    is_float: Vec<i16>,
+}
+
+impl Samples {
+    pub(crate) fn with_capacity(samples: usize) -> Self {
+        Self { ts: Vec::with_capacity(samples), values: Vec::with_capacity(samples) }
+    }
+
+    /// Appends the rows `wanted`, whose pages are in `file`.
+    pub(crate) fn append(&mut self, parsed: &ParquetMetaData, file: &SparseFile, wanted: &GroupRows) -> Result<()> {
+        let file = Arc::new(file.clone());
+        let mut ts = Column::<Int64Type>::open(parsed, &file, wanted.group, sample::TS)?;
+        let mut integers = Column::<Int64Type>::open(parsed, &file, wanted.group, sample::VALUE_INT)?;
+        let mut exponents = Column::<Int32Type>::open(parsed, &file, wanted.group, sample::EXPONENT)?;
+        let mut floats = Column::<DoubleType>::open(parsed, &file, wanted.group, sample::VALUE)?;
+        let mut scratch = Scratch::default();
+        for rows in &wanted.rows {
+            scratch.clear();
+            ts.read(rows, None, &mut self.ts)?;
+            integers.read(rows, Some(&mut scratch.is_integer), &mut scratch.integers)?;
+            exponents.read(rows, None, &mut scratch.exponents)?;
+            floats.read(rows, Some(&mut scratch.is_float), &mut scratch.floats)?;
+            scratch.merge(rows.len(), &mut self.values)?;
+        }
+        Ok(())
+    }
+}
+
+impl Scratch {
+    fn clear(&mut self) {
+        let Self { integers, is_integer, exponents, floats, is_float } = self;
+        integers.clear();
+        is_integer.clear();
+        exponents.clear();
+        floats.clear();
+        is_float.clear();
+    }
+
+    /// Appends the values of `rows` rows, each from the one column that has it.
+    fn merge(&self, rows: usize, out: &mut Vec<f64>) -> Result<()> {
+        let malformed = || ParquetError::General("a row has both an integer and a float, or neither".to_owned());
+        if self.integers.len() + self.floats.len() != rows || self.exponents.len() != rows {
+            return Err(malformed());
+        }
+        if self.floats.is_empty() {
+            out.extend(self.integers.iter().zip(&self.exponents).map(|(i, e)| unscaled(*i, *e)));
+            return Ok(());
+        }
+        if self.integers.is_empty() {
+            out.extend_from_slice(&self.floats);
+            return Ok(());
+        }
+        let (mut integers, mut floats) = (self.integers.iter(), self.floats.iter());
+        for (is_integer, exponent) in self.is_integer.iter().zip(&self.exponents) {
+            let value = if *is_integer == 1 {
+                integers.next().map(|integer| unscaled(*integer, *exponent))
+            } else {
+                floats.next().copied()
+            };
+            out.push(value.ok_or_else(malformed)?);
+        }
+        Ok(())
+    }
+}
+
+/// An exponent past the end of the table is no exponent of the format; it reads as the largest.
+#[inline]
+fn unscaled(integer: i64, exponent: i32) -> f64 {
+    let power = POWERS[usize::try_from(exponent).unwrap_or(usize::MAX).min(POWERS.len() - 1)];
+    #[expect(clippy::cast_precision_loss, reason = "|integer| <= 2^53")]
+    let integer = integer as f64;
+    integer / power
+}
+
+/// One column of one row group, read forwards.
+struct Column<T: DataType> {
+    reader: ColumnReaderImpl<T>,
+    row: usize,
+}
+
+impl<T: DataType> Column<T> {
+    fn open(parsed: &ParquetMetaData, file: &Arc<SparseFile>, group: usize, column: usize) -> Result<Self> {
+        let absent = || ParquetError::General("a column has no offset index".to_owned());
+        let index = parsed.offset_index().and_then(|groups| groups.get(group)?.get(column)).ok_or_else(absent)?;
+        let group = parsed.row_group(group);
+        let chunk = group.columns().get(column).ok_or_else(absent)?;
+        if chunk.column_type() != T::get_physical_type() {
+            return Err(ParquetError::General("a column has another type than the format says".to_owned()));
+        }
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        let pages = SerializedPageReader::new(Arc::clone(file), chunk, rows, Some(index.page_locations().clone()))?;
+        let reader = get_column_reader(chunk.column_descr_ptr(), Box::new(pages));
+        Ok(Self { reader: get_typed_column_reader(reader), row: 0 })
+    }
+
+    /// Appends `rows`, which lie behind those read before. `levels`: for a column with nulls.
+    fn read(&mut self, rows: &Range<usize>, levels: Option<&mut Vec<i16>>, out: &mut Vec<T::T>) -> Result<()> {
+        let skip = rows.start - self.row;
+        let skipped = self.reader.skip_records(skip)?;
+        let (read, _, _) = self.reader.read_records(rows.len(), levels, None, out)?;
+        if skipped != skip || read != rows.len() {
+            return Err(ParquetError::EOF("a column ends before its row group".to_owned()));
+        }
+        self.row = rows.end;
+        Ok(())
+    }
+}

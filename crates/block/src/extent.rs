@@ -1,0 +1,103 @@
+//! Extents: the pieces of a file that are read, verified and cached as a whole.
+
+use std::ops::Range;
+
+/// An extent grows by whole pages while it stays within this; a larger page is an extent alone. So a reader of one page reads
+/// less than this in vain, and the checksums cost about a thousandth.
+pub(crate) const EXTENT_BYTES: u64 = 4096;
+
+/// One file's extents: they tile it without gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Extents {
+    /// `ends[i]` is where extent `i` ends; it begins where the one before ends.
+    ends: Vec<u64>,
+    checksums: Vec<u32>,
+}
+
+impl Extents {
+    /// Cuts `file` at `boundaries`, which ascend: the beginnings of pages.
+    pub(crate) fn cut(file: &[u8], boundaries: &[u64]) -> Self {
+        let mut extents = Self { ends: Vec::new(), checksums: Vec::new() };
+        let size = file.len() as u64;
+        let (mut start, mut end) = (0, 0);
+        for &boundary in boundaries.iter().filter(|b| **b <= size).chain([&size]) {
+            if boundary - start > EXTENT_BYTES && end > start {
+                extents.push(file, start, end);
+                start = end;
+            }
+            end = boundary;
+        }
+        if end > start {
+            extents.push(file, start, end);
+        }
+        extents
+    }
+
+    fn push(&mut self, file: &[u8], start: u64, end: u64) {
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        self.ends.push(end);
+        self.checksums.push(crc32c::crc32c(&file[at(start)..at(end)]));
+    }
+
+    /// Takes lengths and checksums; `None` when they do not tile `size` bytes.
+    pub(crate) fn from_parts(lengths: impl Iterator<Item = u32>, checksums: Vec<u32>, size: u64) -> Option<Self> {
+        let mut end = 0u64;
+        let ends: Vec<u64> = lengths
+            .map(|length| {
+                end += u64::from(length);
+                (length > 0).then_some(end)
+            })
+            .collect::<Option<_>>()?;
+        (ends.len() == checksums.len() && end == size).then_some(Self { ends, checksums })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The bytes of extent `index`, which exists.
+    pub(crate) fn range(&self, index: usize) -> Range<u64> {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        start..self.ends[index]
+    }
+
+    pub(crate) fn checksum(&self, index: usize) -> u32 {
+        self.checksums[index]
+    }
+
+    /// The extents that cover `bytes`.
+    pub(crate) fn covering(&self, bytes: &Range<u64>) -> Range<usize> {
+        if bytes.is_empty() {
+            return 0..0;
+        }
+        let first = self.ends.partition_point(|end| *end <= bytes.start);
+        let last = self.ends.partition_point(|end| *end < bytes.end);
+        first..(last + 1).min(self.ends.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(size: u64, boundaries: &[u64]) -> Vec<u64> {
+        Extents::cut(&vec![0; usize::try_from(size).unwrap()], boundaries).ends
+    }
+
+    #[test]
+    fn small_pages_share_an_extent_and_a_large_one_stands_alone() {
+        assert_eq!(cut(100, &[4, 10, 50]), [100]);
+        assert_eq!(cut(20_000, &[4, 3000, 5000, 18_000]), [3000, 5000, 18_000, 20_000]);
+        assert_eq!(cut(0, &[]), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn the_extents_of_a_range_cover_it() {
+        let extents = Extents::cut(&[0; 20_000], &[4, 3000, 5000, 18_000]);
+        for (bytes, expected) in
+            [(0..1, 0..1), (2999..3001, 0..2), (3000..5000, 1..2), (19_999..20_000, 3..4), (7..7, 0..0)]
+        {
+            assert_eq!(extents.covering(&bytes), expected, "{bytes:?}");
+        }
+    }
+}

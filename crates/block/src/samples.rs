@@ -1,0 +1,175 @@
+//! Writes `samples.parquet`, row group by row group.
+
+use std::sync::Arc;
+
+use parquet::basic::Encoding;
+use parquet::data_type::{DoubleType, Int32Type, Int64Type};
+use parquet::errors::Result;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
+
+use crate::column::{Chunk, Recipe, base_properties};
+use crate::schema::{self, sample};
+use crate::writer::{BlockFileWriter, WriterOptions};
+use crate::{SAMPLES_FILE, decimal};
+
+/// So many samples are looked at between two looks at the size of the row group.
+const STEP: usize = 1024;
+
+/// Buffers one row group and encodes it when it is full.
+pub(crate) struct SamplesWriter {
+    file: SerializedFileWriter<BlockFileWriter>,
+    columns: SchemaDescriptor,
+    recipes: Recipes,
+    rows_max: usize,
+    bytes_max: usize,
+    buffer: Buffer,
+    rows: u64,
+}
+
+struct Recipes {
+    sref: Recipe,
+    ts: Recipe,
+    value_int: Recipe,
+    exponent: Recipe,
+    value: Recipe,
+    absent: Recipe,
+}
+
+/// The rows of the row group that is being filled.
+#[derive(Default)]
+struct Buffer {
+    sref: Vec<i32>,
+    ts: Vec<i64>,
+    integers: Vec<i64>,
+    exponents: Vec<i32>,
+    floats: Vec<f64>,
+    /// 1 where the row has an integer.
+    is_integer: Vec<i16>,
+    /// 1 where the row has a float.
+    is_float: Vec<i16>,
+    /// A guess of the encoded size, from above.
+    bytes: usize,
+}
+
+impl SamplesWriter {
+    pub(crate) fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
+        let schema = schema::samples()?;
+        let level = options.zstd_level;
+        let recipes = Recipes {
+            sref: Recipe::encoded(level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
+            ts: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?,
+            value_int: Recipe::encoded(level, options.value_page_rows, Encoding::DELTA_BINARY_PACKED)?,
+            exponent: Recipe::dictionary(level, usize::MAX)?,
+            value: Recipe::encoded(level, options.value_page_rows, Encoding::BYTE_STREAM_SPLIT)?,
+            absent: Recipe::encoded(level, usize::MAX, Encoding::PLAIN)?,
+        };
+        Ok(Self {
+            columns: SchemaDescriptor::new(Arc::clone(&schema)),
+            file: SerializedFileWriter::new(out, schema, Arc::new(base_properties(level)?.build()))?,
+            recipes,
+            rows_max: options.row_group_rows_max,
+            bytes_max: options.row_group_bytes_max,
+            buffer: Buffer::default(),
+            rows: 0,
+        })
+    }
+
+    /// How many samples were pushed: the row of the next.
+    pub(crate) const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Appends the samples of one series; as many times as values.
+    pub(crate) fn push(&mut self, sref: u32, ts_ms: &[i64], values: &[f64]) -> Result<()> {
+        let exponent = decimal::scale_of(values);
+        let (mut ts_ms, mut values) = (ts_ms, values);
+        while !ts_ms.is_empty() {
+            let step = STEP.min(ts_ms.len()).min(self.rows_max - self.buffer.ts.len());
+            self.buffer.push(sref, exponent, &ts_ms[..step], &values[..step]);
+            (ts_ms, values) = (&ts_ms[step..], &values[step..]);
+            self.rows += step as u64;
+            if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= self.bytes_max {
+                self.end_row_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the last row group and the footer. Nothing is synced.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        if !self.buffer.ts.is_empty() {
+            self.end_row_group()?;
+        }
+        self.file.into_inner().map(drop)
+    }
+
+    fn end_row_group(&mut self) -> Result<()> {
+        let Buffer { sref, ts, integers, exponents, floats, is_integer, is_float, .. } = &self.buffer;
+        let (recipes, absent) = (&self.recipes, vec![0i16; ts.len()]);
+        let column = |index| self.columns.column(index);
+        let chunks: [Chunk; 7] = [
+            recipes.sref.encode::<Int32Type>(&column(sample::SREF), sref, None, None)?,
+            recipes.ts.encode::<Int64Type>(&column(sample::TS), ts, None, None)?,
+            recipes.value_int.encode::<Int64Type>(&column(sample::VALUE_INT), integers, Some(is_integer), None)?,
+            recipes.exponent.encode::<Int32Type>(&column(sample::EXPONENT), exponents, None, None)?,
+            recipes.value.encode::<DoubleType>(&column(sample::VALUE), floats, Some(is_float), None)?,
+            recipes.absent.encode::<Int64Type>(&column(sample::START_TS), &[], Some(&absent), None)?,
+            recipes.absent.encode::<Int64Type>(&column(sample::TTL), &[], Some(&absent), None)?,
+        ];
+        let mut group = self.file.next_row_group()?;
+        for chunk in chunks {
+            group.append_column(&chunk.bytes, chunk.close)?;
+        }
+        group.close()?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Buffer {
+    fn push(&mut self, sref: u32, exponent: u8, ts_ms: &[i64], values: &[f64]) {
+        self.sref.resize(self.sref.len() + ts_ms.len(), sref.cast_signed());
+        self.ts.extend_from_slice(ts_ms);
+        self.exponents.reserve(values.len());
+        let mut previous = self.integers.last().copied().unwrap_or(0);
+        let mut previous_float = 0u64;
+        for &value in values {
+            let integer = decimal::scaled(value, exponent);
+            self.is_integer.push(i16::from(integer.is_some()));
+            self.is_float.push(i16::from(integer.is_none()));
+            if let Some(integer) = integer {
+                self.integers.push(integer);
+                self.exponents.push(i32::from(exponent));
+                self.bytes += delta_bytes(integer.wrapping_sub(previous));
+                previous = integer;
+            } else {
+                self.floats.push(value);
+                self.exponents.push(0);
+                self.bytes += if value.to_bits() == previous_float { 0 } else { 7 };
+                previous_float = value.to_bits();
+            }
+        }
+        self.bytes += ts_ms.len() / 4;
+    }
+
+    fn clear(&mut self) {
+        let Self { sref, ts, integers, exponents, floats, is_integer, is_float, bytes } = self;
+        sref.clear();
+        ts.clear();
+        integers.clear();
+        exponents.clear();
+        floats.clear();
+        is_integer.clear();
+        is_float.clear();
+        *bytes = 0;
+    }
+}
+
+/// How many bytes a delta takes, about.
+const fn delta_bytes(delta: i64) -> usize {
+    (64 - delta.unsigned_abs().leading_zeros() as usize).div_ceil(8)
+}
+
+/// The name under which errors speak of this file.
+pub(crate) const FILE: &str = SAMPLES_FILE;

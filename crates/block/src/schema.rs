@@ -1,0 +1,118 @@
+//! The Parquet schemas of a block's files.
+
+use std::sync::Arc;
+
+use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
+use parquet::errors::Result;
+use parquet::schema::types::{Type, TypePtr};
+
+/// Names of columns that more than one module uses.
+pub(crate) const METRIC_NAME_COLUMN: &str = duramen_model::METRIC_NAME;
+pub(crate) const LABEL_PREFIX: &str = "label_";
+pub(crate) const LABELS_MAP: &str = "labels";
+pub(crate) const FIRST_ROW: &str = "samples_first_row";
+pub(crate) const ROWS: &str = "samples_n_rows";
+pub(crate) const MIN_TS: &str = "min_ts";
+pub(crate) const MAX_TS: &str = "max_ts";
+
+/// Leaf columns of `samples.parquet`, by their place in it.
+pub(crate) mod sample {
+    pub(crate) const SREF: usize = 0;
+    pub(crate) const TS: usize = 1;
+    pub(crate) const VALUE_INT: usize = 2;
+    pub(crate) const EXPONENT: usize = 3;
+    pub(crate) const VALUE: usize = 4;
+    pub(crate) const START_TS: usize = 5;
+    pub(crate) const TTL: usize = 6;
+}
+
+/// One row is one sample, sorted by `sref`, then `ts`.
+pub(crate) fn samples() -> Result<TypePtr> {
+    group(
+        "samples",
+        vec![
+            unsigned("sref", Physical::INT32, 32, Repetition::REQUIRED)?,
+            timestamp("ts", Repetition::REQUIRED)?,
+            plain("value_int", Physical::INT64, Repetition::OPTIONAL)?,
+            unsigned("exponent", Physical::INT32, 8, Repetition::REQUIRED)?,
+            plain("value", Physical::DOUBLE, Repetition::OPTIONAL)?,
+            timestamp("start_ts", Repetition::OPTIONAL)?,
+            plain("ttl", Physical::INT64, Repetition::OPTIONAL)?,
+        ],
+    )
+}
+
+/// One row is one series. `promoted` are the labels that have a column of their own, in name order.
+///
+/// What every selection reads stands in front and next to each other; what none reads stands behind.
+pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
+    let count = |name| unsigned(name, Physical::INT64, 64, Repetition::REQUIRED);
+    let mut fields = vec![text(METRIC_NAME_COLUMN, Repetition::OPTIONAL)?];
+    for name in promoted {
+        fields.push(text(&format!("{LABEL_PREFIX}{name}"), Repetition::OPTIONAL)?);
+    }
+    fields.extend([
+        labels_map()?,
+        count(FIRST_ROW)?,
+        count(ROWS)?,
+        timestamp(MIN_TS, Repetition::REQUIRED)?,
+        timestamp(MAX_TS, Repetition::REQUIRED)?,
+        unsigned("sref", Physical::INT32, 32, Repetition::REQUIRED)?,
+        count("histograms_first_row")?,
+        count("histograms_n_rows")?,
+        count("exemplars_first_row")?,
+        count("exemplars_n_rows")?,
+        series_id()?,
+    ]);
+    group("series", fields)
+}
+
+fn group(name: &str, fields: Vec<TypePtr>) -> Result<TypePtr> {
+    Type::group_type_builder(name).with_fields(fields).build().map(Arc::new)
+}
+
+fn plain(name: &str, physical: Physical, repetition: Repetition) -> Result<TypePtr> {
+    Type::primitive_type_builder(name, physical).with_repetition(repetition).build().map(Arc::new)
+}
+
+fn logical(name: &str, physical: Physical, logical: LogicalType, repetition: Repetition) -> Result<TypePtr> {
+    Type::primitive_type_builder(name, physical)
+        .with_logical_type(Some(logical))
+        .with_repetition(repetition)
+        .build()
+        .map(Arc::new)
+}
+
+fn unsigned(name: &str, physical: Physical, bit_width: i8, repetition: Repetition) -> Result<TypePtr> {
+    logical(name, physical, LogicalType::integer(bit_width, false), repetition)
+}
+
+fn timestamp(name: &str, repetition: Repetition) -> Result<TypePtr> {
+    logical(name, Physical::INT64, LogicalType::timestamp(true, TimeUnit::MILLIS), repetition)
+}
+
+fn text(name: &str, repetition: Repetition) -> Result<TypePtr> {
+    logical(name, Physical::BYTE_ARRAY, LogicalType::String, repetition)
+}
+
+fn series_id() -> Result<TypePtr> {
+    Type::primitive_type_builder("series_id", Physical::FIXED_LEN_BYTE_ARRAY)
+        .with_length(16)
+        .with_repetition(Repetition::REQUIRED)
+        .build()
+        .map(Arc::new)
+}
+
+/// A map that is never null, empty for most.
+fn labels_map() -> Result<TypePtr> {
+    let entry = Type::group_type_builder("key_value")
+        .with_repetition(Repetition::REPEATED)
+        .with_fields(vec![text("key", Repetition::REQUIRED)?, text("value", Repetition::REQUIRED)?])
+        .build()?;
+    Type::group_type_builder(LABELS_MAP)
+        .with_repetition(Repetition::REQUIRED)
+        .with_logical_type(Some(LogicalType::Map))
+        .with_fields(vec![Arc::new(entry)])
+        .build()
+        .map(Arc::new)
+}

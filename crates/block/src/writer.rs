@@ -1,0 +1,176 @@
+//! Writes a block into a local folder.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use duramen_model::labels::cmp_encoded_in_block;
+use duramen_model::{BlockFile, BlockStats, Labels};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use crate::error::Error;
+use crate::extent::Extents;
+use crate::meta::{self, FileMeta};
+use crate::samples::{self, SamplesWriter};
+use crate::series::SeriesTable;
+use crate::{META_FILE, SAMPLES_FILE, SERIES_FILE};
+
+/// What a file is written through. Unbuffered: the Parquet writer buffers.
+pub(crate) type BlockFileWriter = File;
+
+/// How a block is laid out. A reader reads every layout; only benches and tests change it.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    pub zstd_level: i32,
+    /// Rows in a page of timestamps. More: neighbours of one target compress against each other; fewer: a series alone is read with
+    /// fewer bytes.
+    pub ts_page_rows: usize,
+    /// Rows in a page of values.
+    pub value_page_rows: usize,
+    /// A row group of `samples.parquet` ends at so many rows or at so many (guessed) bytes, whichever is first, so that all columns of
+    /// one fit a GET of half a mebibyte.
+    pub row_group_rows_max: usize,
+    pub row_group_bytes_max: usize,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            zstd_level: 1,
+            ts_page_rows: 16_384,
+            value_page_rows: 8192,
+            row_group_rows_max: 256 << 10,
+            row_group_bytes_max: 512 << 10,
+        }
+    }
+}
+
+/// Writes one block, series by series. Blocking: it belongs on a thread that may block.
+///
+/// A writer that is dropped before [`BlockWriter::finish`] leaves an incomplete folder, without `meta`.
+pub struct BlockWriter {
+    dir: PathBuf,
+    options: WriterOptions,
+    samples: SamplesWriter,
+    series: SeriesTable,
+    /// First and last timestamp so far.
+    span_ms: Option<(i64, i64)>,
+}
+
+impl std::fmt::Debug for BlockWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockWriter")
+            .field("dir", &self.dir)
+            .field("series", &self.series.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl BlockWriter {
+    /// Makes the folder `dir`, which must not exist; its parent must.
+    pub fn create(dir: &Path, options: WriterOptions) -> Result<Self, Error> {
+        fs::create_dir(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
+        let file = create_file(&dir.join(SAMPLES_FILE))?;
+        let samples = SamplesWriter::create(file, &options).map_err(|e| encode_error(samples::FILE, e))?;
+        Ok(Self { dir: dir.to_owned(), options, samples, series: SeriesTable::default(), span_ms: None })
+    }
+
+    /// Appends a series with its samples.
+    ///
+    /// Series ascend strictly in the order of [`Labels::cmp_in_block`]; `ts_ms` is not empty and ascends strictly; there are as many
+    /// values. A call that breaks this is an error and appends nothing.
+    pub fn push(&mut self, labels: &Labels, ts_ms: &[i64], values: &[f64]) -> Result<(), Error> {
+        let broken = |rule| Err(Error::Contract { rule, series: labels.to_string() });
+        if self.series.last_labels().is_some_and(|last| cmp_encoded_in_block(last, labels.encoded()).is_ge()) {
+            return broken("the series is not behind the one before");
+        }
+        if ts_ms.len() != values.len() || !ts_ms.is_sorted_by(|a, b| a < b) || i32::try_from(ts_ms.len()).is_err() {
+            return broken("times and values differ in number, or times do not ascend");
+        }
+        let (Some(&first), Some(&last)) = (ts_ms.first(), ts_ms.last()) else {
+            return broken("the series has no sample");
+        };
+        let Ok(sref) = u32::try_from(self.series.len()) else {
+            return broken("the block has 2^32 series");
+        };
+        self.series.push(labels, self.samples.rows(), ts_ms);
+        self.span_ms = Some(self.span_ms.map_or((first, last), |(min, max)| (min.min(first), max.max(last))));
+        self.samples.push(sref, ts_ms, values).map_err(|e| encode_error(SAMPLES_FILE, e))
+    }
+
+    /// How many series were pushed.
+    pub const fn series(&self) -> usize {
+        self.series.len()
+    }
+
+    /// How many samples were pushed.
+    pub const fn samples(&self) -> u64 {
+        self.samples.rows()
+    }
+
+    /// Completes all files. On return they are written but *not* synced: whoever relies on them syncs them or uploads them.
+    ///
+    /// A block without series is a broken contract.
+    pub fn finish(self) -> Result<BlockStats, Error> {
+        let Some((min_ts_ms, max_ts_ms)) = self.span_ms else {
+            return Err(Error::Contract { rule: "the block has no series", series: String::new() });
+        };
+        let (series, samples) = (self.series.len() as u64, self.samples.rows());
+        self.samples.finish().map_err(|e| encode_error(SAMPLES_FILE, e))?;
+        let file = create_file(&self.dir.join(SERIES_FILE))?;
+        self.series.write(file, self.options.zstd_level).map_err(|e| encode_error(SERIES_FILE, e))?;
+        let files = [describe(&self.dir, SERIES_FILE)?, describe(&self.dir, SAMPLES_FILE)?];
+        let path = self.dir.join(META_FILE);
+        let failed = |source| Error::Write { path: path.clone(), source };
+        let meta = meta::encode(&files).map_err(failed)?;
+        create_file(&path)?.write_all(&meta).map_err(failed)?;
+        let files = files.into_iter().map(|file| BlockFile { name: file.name, bytes: file.bytes }).collect();
+        let (meta_bytes, meta_crc32c) = (meta.len() as u64, crc32c::crc32c(&meta));
+        Ok(BlockStats { series, samples, min_ts_ms, max_ts_ms, files, meta_bytes, meta_crc32c })
+    }
+}
+
+fn create_file(path: &Path) -> Result<File, Error> {
+    File::create_new(path).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+/// An error of the disk comes wrapped in one of the encoder.
+fn encode_error(file: &'static str, source: ParquetError) -> Error {
+    Error::Encode { file, source }
+}
+
+/// Reads a finished file back and says what `meta` says of it.
+fn describe(dir: &Path, name: &'static str) -> Result<FileMeta, Error> {
+    let path = dir.join(name);
+    let bytes = fs::read(&path).map(Bytes::from).map_err(|source| Error::Write { path, source })?;
+    let parsed = ParquetMetaDataReader::new()
+        .with_column_index_policy(PageIndexPolicy::Skip)
+        .with_offset_index_policy(PageIndexPolicy::Required)
+        .parse_and_finish(&bytes)
+        .map_err(|e| encode_error(name, e))?;
+    let boundaries = boundaries(&parsed);
+    let pages_end = boundaries.last().copied().unwrap_or(0);
+    let extents = Extents::cut(&bytes, &boundaries);
+    let tail = usize::try_from(pages_end).map_or_else(|_| Bytes::new(), |at| bytes.slice(at..));
+    Ok(FileMeta { name: name.to_owned(), bytes: bytes.len() as u64, extents, tail })
+}
+
+/// Where pages begin, ascending, and behind them where the last page ends.
+fn boundaries(file: &ParquetMetaData) -> Vec<u64> {
+    let mut starts = Vec::new();
+    let mut end = 0;
+    for (group, indexes) in file.row_groups().iter().zip(file.offset_index().into_iter().flatten()) {
+        for (column, index) in group.columns().iter().zip(indexes) {
+            let (start, length) = column.byte_range();
+            starts.push(start);
+            starts.extend(index.page_locations().iter().map(|page| page.offset.cast_unsigned()));
+            end = end.max(start + length);
+        }
+    }
+    starts.push(end);
+    starts.sort_unstable();
+    starts.dedup();
+    starts
+}
