@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(object.len(), HEADER_BYTES + 2);
         assert_eq!(
             std::str::from_utf8(&object).unwrap(),
-            "duramen-chain 0 crc32c=b7dcc2d3 slot=00000000000000000003 bytes=0000000002 \
+            "duramen-chain 0 crc32c=a6e2710e slot=00000000000000000003 bytes=0000000002 \
              writer=00000000000000000000000007 attempt=00000000000000000000000009\n{}"
         );
     }

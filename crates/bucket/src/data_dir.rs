@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duramen_model::WriterId;
-use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::new_ulid;
+use crate::directories::create_settled;
 use crate::{Deployment, Error};
 
 /// Who writes: the directory, and how often a process has opened it. The pair is unique for ever, and of two processes with one
@@ -89,7 +89,7 @@ struct Bound {
 }
 
 fn create_dir(disk: &Arc<dyn Disk>, path: &Path) -> Result<(), Error> {
-    create_dir_all_synced(disk, path).map_err(|source| disk_error("create the directory", path, source))
+    create_settled(disk, path).map_err(|source| disk_error("create the directory", path, source))
 }
 
 fn read_json<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> Result<Option<T>, Error> {
@@ -115,7 +115,7 @@ fn write_json<T: Serialize>(disk: &dyn Disk, path: &Path, value: &T) -> Result<(
         file.append(&bytes)?;
         file.sync_data()?;
         disk.rename(&staging, path)?;
-        disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+        disk.sync_dir(path.parent().expect("a file of the directory has a parent"))
     };
     write().map_err(|source| disk_error("write", path, source))
 }

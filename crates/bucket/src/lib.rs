@@ -11,6 +11,7 @@ pub mod chain;
 pub mod config;
 pub mod data_dir;
 pub mod deployment;
+mod directories;
 pub mod error;
 mod gauged;
 pub mod keys;

@@ -6,10 +6,11 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Disk, DiskFile};
 use object_store::path::Path;
 use parking_lot::Mutex;
+
+use crate::directories::create_settled;
 
 use super::paths::{Segment, path_of, segment_of};
 
@@ -56,6 +57,22 @@ impl Found {
     }
 }
 
+/// What is right under a prefix, sorted.
+#[derive(Debug)]
+pub(super) struct Level {
+    pub(super) objects: Vec<(Path, Found)>,
+    pub(super) prefixes: Vec<Path>,
+}
+
+/// An entry of a directory, with the part of a key that its name stands for.
+struct Named {
+    name: String,
+    part: String,
+    is_dir: bool,
+    /// The part goes on in the directory.
+    goes_on: bool,
+}
+
 /// A file without a name of its own yet; removed when it is dropped before it got one.
 #[derive(Debug)]
 pub(super) struct Staged {
@@ -80,7 +97,7 @@ impl Drop for Staged {
 impl Files {
     pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath) -> io::Result<Self> {
         let staging = root.join(".staging");
-        create_dir_all_synced(&disk, &staging)?;
+        create_settled(&disk, &staging)?;
         for entry in disk.read_dir(&staging)? {
             disk.remove_file(&staging.join(entry.name))?;
         }
@@ -237,9 +254,9 @@ impl Files {
         let mut objects = Vec::new();
         let mut level = vec![(self.path(prefix), prefix.to_string(), false)];
         while let Some((directory, key, in_segment)) = level.pop() {
-            for (name, is_dir, goes_on) in self.entries(&directory)? {
-                let path = directory.join(&name.0);
-                let key = append(&key, &name.1, in_segment);
+            for Named { name, part, is_dir, goes_on } in self.entries(&directory)? {
+                let path = directory.join(&name);
+                let key = append(&key, &part, in_segment);
                 if is_dir {
                     level.push((path, key, goes_on));
                 } else {
@@ -253,7 +270,7 @@ impl Files {
     }
 
     /// The objects and the prefixes right under `prefix`, both sorted.
-    pub(super) fn list_level(&self, prefix: &Path) -> io::Result<(Vec<(Path, Found)>, Vec<Path>)> {
+    pub(super) fn list_level(&self, prefix: &Path) -> io::Result<Level> {
         // A long segment makes more than one level of directories, and an empty directory is no prefix: so list all and cut.
         let (mut objects, mut prefixes) = (Vec::new(), BTreeSet::new());
         for (key, found) in self.list(prefix, &Path::default())? {
@@ -268,11 +285,11 @@ impl Files {
                 prefixes.insert(first);
             }
         }
-        Ok((objects, prefixes.into_iter().collect()))
+        Ok(Level { objects, prefixes: prefixes.into_iter().collect() })
     }
 
-    /// Name and segment, whether it is a directory, whether the segment goes on in it. A directory that is not there is empty.
-    fn entries(&self, directory: &FilePath) -> io::Result<Vec<((String, String), bool, bool)>> {
+    /// The entries of a directory but strangers' files. A directory that is not there is empty.
+    fn entries(&self, directory: &FilePath) -> io::Result<Vec<Named>> {
         let entries = match self.disk.read_dir(directory) {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(Vec::new());
@@ -281,8 +298,8 @@ impl Files {
         };
         self.settle_seen(directory)?;
         let known = entries.into_iter().filter_map(|entry| match segment_of(&entry.name)? {
-            Segment::Ends(part) => Some(((entry.name, part), entry.is_dir, false)),
-            Segment::GoesOn(part) => Some(((entry.name, part), entry.is_dir, true)),
+            Segment::Ends(part) => Some(Named { name: entry.name, part, is_dir: entry.is_dir, goes_on: false }),
+            Segment::GoesOn(part) => Some(Named { name: entry.name, part, is_dir: entry.is_dir, goes_on: true }),
         });
         Ok(known.collect())
     }

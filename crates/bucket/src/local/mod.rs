@@ -26,7 +26,7 @@ use object_store::{
     RenameTargetMode, Result,
 };
 
-use files::{Files, Found, Publish};
+use files::{Files, Found, Level, Publish};
 
 /// Objects as files under one directory. Cheap to clone; one process per directory, see [`crate::DataDir`].
 ///
@@ -165,7 +165,8 @@ impl ObjectStore for LocalStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let prefix = prefix.cloned().unwrap_or_default();
-        let (objects, common_prefixes) = self.blocking(&prefix, |files, prefix| files.list_level(prefix)).await?;
+        let Level { objects, prefixes: common_prefixes } =
+            self.blocking(&prefix, |files, prefix| files.list_level(prefix)).await?;
         let objects = objects.into_iter().map(|(key, found)| meta(key, &found)).collect();
         Ok(ListResult { common_prefixes, objects })
     }

@@ -17,17 +17,28 @@ const GOES_ON: &str = "%+";
 pub(super) fn path_of(key: &Path) -> PathBuf {
     let mut path = PathBuf::new();
     for part in key.as_ref().split('/').filter(|part| !part.is_empty()) {
-        let name = encode(part);
+        let mut name = encode(part);
+        if name.len() > NAME_BYTES_MAX {
+            // Cut, each piece is the start of a name.
+            name = name.replace('.', "%2E");
+        }
         let mut rest = name.as_str();
         while rest.len() > NAME_BYTES_MAX {
-            let cut = (0..=NAME_BYTES_MAX).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
-            let (head, tail) = rest.split_at(cut);
+            let (head, tail) = rest.split_at(last_cut(rest));
             path.push(format!("{head}{GOES_ON}"));
             rest = tail;
         }
         path.push(rest);
     }
     path
+}
+
+/// The last place before [`NAME_BYTES_MAX`] that is inside neither a character nor an escape.
+fn last_cut(name: &str) -> usize {
+    let is_cut = |at: &usize| {
+        name.is_char_boundary(*at) && !name.as_bytes().get(at.saturating_sub(2)..*at).is_some_and(|b| b.contains(&b'%'))
+    };
+    (1..=NAME_BYTES_MAX).rev().find(is_cut).expect("a character and an escape are short")
 }
 
 fn encode(part: &str) -> String {

@@ -1,0 +1,306 @@
+//! The chains of all tenants, in the bucket and as this process knows them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use duramen_bucket::{Author, Bucket, Chain, Created, Entry, WriterIdentity, chain, keys};
+use duramen_model::TenantId;
+use duramen_runtime::Clock;
+use object_store::path::Path;
+use parking_lot::{Mutex, RwLock};
+use tracing::warn;
+
+use crate::edit::{Commit, Edit};
+use crate::log::Log;
+use crate::object::{Base, Boundary, Tail, decode_snapshot, encode_snapshot};
+use crate::{Error, State, VERSION, Violation};
+
+/// Reads and extends manifests as one writer. Cheap to clone; clones share what they know.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    bucket: Bucket,
+    clock: Arc<dyn Clock>,
+    identity: WriterIdentity,
+    tenants: Mutex<HashMap<TenantId, Arc<Known>>>,
+}
+
+/// What this process knows of one tenant.
+#[derive(Debug)]
+struct Known {
+    tenant: TenantId,
+    chain: Chain,
+    log: RwLock<Option<Log>>,
+    /// One of us at a time asks and commits: the others would only lose to each other.
+    asking: tokio::sync::Mutex<()>,
+}
+
+/// So many objects are read one after the other before a LIST finds the newest: ten GETs cost less than a LIST.
+const STEPS_MAX: usize = 10;
+
+impl Manifests {
+    /// Nothing is read yet. Commits are made as `identity`.
+    pub fn new(bucket: Bucket, clock: Arc<dyn Clock>, identity: WriterIdentity) -> Self {
+        Self { inner: Arc::new(Inner { bucket, clock, identity, tenants: Mutex::default() }) }
+    }
+
+    pub fn identity(&self) -> WriterIdentity {
+        self.inner.identity
+    }
+
+    /// The state as this process knows it; `None` before the first read. No request.
+    pub fn cached(&self, tenant: TenantId) -> Option<Arc<State>> {
+        self.known(tenant).state()
+    }
+
+    /// The state as the bucket has it, at least as new as when this was called. One GET when nothing is new and one for each edit that
+    /// is; the first time one LIST and two or three GETs.
+    pub async fn refresh(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
+        let known = self.known(tenant);
+        let _asking = known.asking.lock().await;
+        let log = self.catch_up(&known).await?;
+        Ok(Arc::clone(log.state()))
+    }
+
+    /// A state of `sequence` edits or more: what is known if that is enough, else as [`Manifests::refresh`].
+    pub async fn at_least(&self, tenant: TenantId, sequence: u64) -> Result<Arc<State>, Error> {
+        if let Some(state) = self.cached(tenant).filter(|state| state.sequence >= sequence) {
+            return Ok(state);
+        }
+        let state = self.refresh(tenant).await?;
+        if state.sequence < sequence {
+            return Err(Error::Behind { tenant, sequence: state.sequence, asked: sequence });
+        }
+        Ok(state)
+    }
+
+    /// Makes earlier epochs of this writer come too late, durably. To be done by a process that starts, before it relies on a state: what
+    /// a predecessor had under way has happened by then or never will. A refresh and one PUT.
+    pub async fn fence(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
+        self.extend(tenant, Change::Fence).await
+    }
+
+    /// Changes the manifest, durably, and returns the state with the change in it. One PUT when nobody else has committed since; two
+    /// more in one of 64 commits, for a snapshot and a hint to it.
+    ///
+    /// The same commit again, after an error of kind `Unavailable`, has no second effect: a flush is known by its writer, epoch and
+    /// number as long as it is the tenant's last of that writer, and one without a flush by its blocks.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when a later epoch of this writer has taken over; [`Error::Refused`] when the change does not fit the state: both
+    /// say that the commit has not happened.
+    pub async fn commit(&self, tenant: TenantId, commit: Commit) -> Result<Arc<State>, Error> {
+        self.extend(tenant, Change::Commit(commit)).await
+    }
+
+    fn known(&self, tenant: TenantId) -> Arc<Known> {
+        let mut tenants = self.inner.tenants.lock();
+        let known = tenants.entry(tenant).or_insert_with(|| {
+            let chain = Chain::new(self.inner.bucket.clone(), keys::manifest(tenant));
+            Arc::new(Known { tenant, chain, log: RwLock::default(), asking: tokio::sync::Mutex::default() })
+        });
+        Arc::clone(known)
+    }
+
+    async fn extend(&self, tenant: TenantId, change: Change) -> Result<Arc<State>, Error> {
+        let known = self.known(tenant);
+        let _asking = known.asking.lock().await;
+        // A commit is tried on what is known: if that is old, the create or the refusal shows it.
+        let (mut log, mut is_fresh) = match (known.log(), &change) {
+            (Some(log), Change::Commit(_)) => (log, false),
+            _ => (self.catch_up(&known).await?, true),
+        };
+        let mut snapshot = None;
+        loop {
+            if change.is_in(log.state(), self.inner.identity) {
+                return Ok(Arc::clone(log.state()));
+            }
+            let author = Author::new(self.inner.identity.writer, &*self.inner.clock);
+            let edit = Arc::new(change.edit(self.inner.identity, author));
+            let next = match log.with(Arc::clone(&edit)) {
+                Ok(next) => next,
+                Err(violation) if is_fresh || matches!(violation, Violation::Fenced { .. }) => {
+                    return Err(refused(&known, &log, &edit, violation));
+                }
+                Err(_) => {
+                    log = self.catch_up(&known).await?;
+                    is_fresh = true;
+                    continue;
+                }
+            };
+            check_writer_version(&known, log.state())?;
+            let next = if log.is_long() { self.rebased(&known, &log, next, &mut snapshot).await? } else { next };
+            let sequence = next.state().sequence;
+            match known.chain.create(sequence, author, &next.tail().encode()).await? {
+                Created::Ours => {
+                    known.learn(&next);
+                    if log.is_long() {
+                        self.hint(&known, sequence).await;
+                    }
+                    return Ok(Arc::clone(next.state()));
+                }
+                Created::Theirs(entry) => log = self.advance(&known, Some(&log), entry).await?,
+            }
+        }
+    }
+
+    /// `next` on a snapshot of `log`, which is one edit shorter, or on the one that an attempt before this has written.
+    async fn rebased(&self, known: &Known, log: &Log, next: Log, snapshot: &mut Option<Base>) -> Result<Log, Error> {
+        if let Some(rebased) = snapshot.clone().and_then(|base| next.rebased(base)) {
+            return Ok(rebased);
+        }
+        let state = log.state();
+        let author = Author::new(self.inner.identity.writer, &*self.inner.clock);
+        let key = keys::manifest_snapshot(known.tenant, state.sequence, author.attempt);
+        let object = chain::encode(state.sequence, author, &encode_snapshot(state));
+        self.inner.bucket.put(&key, object).await?;
+        let base = Base { sequence: state.sequence, key: key.to_string() };
+        *snapshot = Some(base.clone());
+        Ok(next.rebased(base).expect("a log goes through the state that it was made from"))
+    }
+
+    /// Writes where a first read may begin. Without it, or with an older one, the LIST of a first read is longer.
+    async fn hint(&self, known: &Known, sequence: u64) {
+        let key = keys::manifest_boundary(known.tenant);
+        if let Err(error) = self.inner.bucket.put(&key, Boundary { sequence }.encode()).await {
+            warn!(%error, tenant = %known.tenant, sequence, "the hint to the newest edits was not written; first reads list more");
+        }
+    }
+
+    /// The newest log. The caller holds `asking`.
+    async fn catch_up(&self, known: &Known) -> Result<Log, Error> {
+        let Some(mut log) = known.log() else {
+            return self.open(known).await;
+        };
+        for _ in 0..STEPS_MAX {
+            match known.chain.get(log.state().sequence + 1).await? {
+                Some(entry) => log = self.advance(known, Some(&log), entry).await?,
+                None => return Ok(log),
+            }
+        }
+        // Far behind: the newest object alone tells what happened since its base.
+        let last = known.chain.last(Some(log.state().sequence)).await?;
+        match last {
+            Some(last) => {
+                let entry = self.entry(known, last).await?;
+                self.advance(known, Some(&log), entry).await
+            }
+            None => Ok(log),
+        }
+    }
+
+    /// The newest log, read from nothing.
+    async fn open(&self, known: &Known) -> Result<Log, Error> {
+        let boundary = keys::manifest_boundary(known.tenant);
+        let hint = self.inner.bucket.get_if_exists(&boundary, 4 << 10).await?.and_then(|body| Boundary::decode(&body));
+        let after = hint.and_then(|hint| hint.sequence.checked_sub(1)).filter(|after| *after > 0);
+        match (known.chain.last(after).await?, hint) {
+            (Some(last), _) => {
+                let entry = self.entry(known, last).await?;
+                self.advance(known, None, entry).await
+            }
+            (None, Some(hint)) => {
+                let key = known.chain.key(hint.sequence).to_string();
+                Err(Error::Corrupt { key, fault: "missing, and all behind it".to_owned() })
+            }
+            (None, None) => {
+                let log = Log::default();
+                known.learn(&log);
+                Ok(log)
+            }
+        }
+    }
+
+    async fn entry(&self, known: &Known, sequence: u64) -> Result<Entry, Error> {
+        let missing =
+            || Error::Corrupt { key: known.chain.key(sequence).to_string(), fault: "listed and missing".to_owned() };
+        known.chain.get(sequence).await?.ok_or_else(missing)
+    }
+
+    /// The log that `entry` tells, and remembers it. Reads the snapshot if `log` does not reach it.
+    async fn advance(&self, known: &Known, log: Option<&Log>, entry: Entry) -> Result<Log, Error> {
+        let key = known.chain.key(entry.slot);
+        let tail = Tail::decode(&key, entry.slot, &entry.body)?;
+        let advanced = match log {
+            Some(log) => log.advanced(&key, tail.clone())?,
+            None => None,
+        };
+        let log = match advanced {
+            Some(log) => log,
+            None => Log::of(&key, self.snapshot(known, tail.base.as_ref()).await?, tail)?,
+        };
+        known.learn(&log);
+        Ok(log)
+    }
+
+    async fn snapshot(&self, known: &Known, base: Option<&Base>) -> Result<State, Error> {
+        let Some(base) = base else {
+            return Ok(State::default());
+        };
+        let corrupt = |fault: &str| Error::Corrupt { key: base.key.clone(), fault: fault.to_owned() };
+        let key = Path::parse(&base.key).map_err(|_| corrupt("not a key"))?;
+        if !key.prefix_matches(&keys::tenant(known.tenant)) {
+            return Err(corrupt("a snapshot of another tenant"));
+        }
+        let object = self.inner.bucket.get_if_exists(&key, chain::ENTRY_BYTES_MAX).await?;
+        let object = object.ok_or_else(|| corrupt("the snapshot is missing"))?;
+        let entry = chain::decode(&key, base.sequence, &object)?;
+        decode_snapshot(&key, base.sequence, &entry.body)
+    }
+}
+
+/// What is to be recorded.
+enum Change {
+    Fence,
+    Commit(Commit),
+}
+
+impl Change {
+    fn is_in(&self, state: &State, identity: WriterIdentity) -> bool {
+        match self {
+            Self::Fence => state.epochs.get(&identity.writer) == Some(&identity.epoch),
+            Self::Commit(commit) => state.has(commit),
+        }
+    }
+
+    fn edit(&self, identity: WriterIdentity, author: Author) -> Edit {
+        match self {
+            Self::Fence => Edit::fence(identity, author),
+            Self::Commit(commit) => Edit::commit(identity, author, commit.clone()),
+        }
+    }
+}
+
+fn refused(known: &Known, log: &Log, edit: &Edit, violation: Violation) -> Error {
+    let tenant = known.tenant;
+    match violation {
+        Violation::Fenced { epoch, later } => Error::Fenced { tenant, writer: edit.writer, epoch, later },
+        violation => Error::Refused { tenant, sequence: log.state().sequence, violation },
+    }
+}
+
+fn check_writer_version(known: &Known, state: &State) -> Result<(), Error> {
+    if state.writer_version_min > VERSION {
+        let key = known.chain.key(state.sequence).to_string();
+        return Err(Error::Version { key, needed: state.writer_version_min });
+    }
+    Ok(())
+}
+
+impl Known {
+    fn log(&self) -> Option<Log> {
+        self.log.read().clone()
+    }
+
+    fn state(&self) -> Option<Arc<State>> {
+        self.log.read().as_ref().map(|log| Arc::clone(log.state()))
+    }
+
+    fn learn(&self, log: &Log) {
+        *self.log.write() = Some(log.clone());
+    }
+}
