@@ -3,6 +3,8 @@
 //! The order of the checks decides which fault of several is told, so it is upstream's: left before right, below before above,
 //! except where noted.
 
+use std::collections::HashSet;
+
 use duramen_model::METRIC_NAME;
 
 use crate::ast::{AggregateOp, BinaryOp, Cardinality, Expr, ValueType, VectorMatching, VectorSelector};
@@ -200,7 +202,8 @@ impl Checker<'_> {
 
     fn matching_labels(&self, op_pos: PosRange, matching: Option<&VectorMatching>) -> Checked {
         let Some(matching) = matching.filter(|matching| matching.on) else { return Ok(()) };
-        match matching.labels.iter().find(|label| matching.include.contains(label)) {
+        let include: HashSet<&String> = matching.include.iter().collect();
+        match matching.labels.iter().find(|label| include.contains(label)) {
             Some(label) => {
                 self.fail(op_pos, format!("label {} must not occur in ON and GROUP clause at once", quote(label)))
             }

@@ -3,6 +3,7 @@
 //! The lexer knows where it stands: inside braces words are names, inside brackets only durations are expected. The texts of
 //! its errors, and the places they point at, are upstream's.
 
+mod bracket;
 mod literal;
 
 use crate::position::PosRange;
@@ -267,85 +268,6 @@ impl<'a> Lexer<'a> {
 
     fn paren_follows(&self) -> bool {
         self.text[self.at..].trim_start_matches(is_space).starts_with('(')
-    }
-
-    fn word_in_bracket(&mut self, first: char) -> Outcome {
-        if first == ':' {
-            if self.colon_seen {
-                return self.fail("unexpected colon ':'");
-            }
-            self.emit(TokenKind::Colon);
-            self.colon_seen = true;
-            return Ok(());
-        }
-        match self.duration_word() {
-            Some(kind) => {
-                self.emit(kind);
-                Ok(())
-            }
-            None => self.fail(format!("unexpected character: {}, expected ':'", quote_char(first))),
-        }
-    }
-
-    /// The word whose first letter has been read, if it has a meaning in durations.
-    fn duration_word(&mut self) -> Option<TokenKind> {
-        self.accept_run(is_alpha);
-        TokenKind::of_word(self.written())
-            .filter(|kind| matches!(kind, TokenKind::Step | TokenKind::Range | TokenKind::MinOf | TokenKind::MaxOf))
-    }
-
-    fn duration(&mut self) -> Outcome {
-        self.accept_run(is_space);
-        self.ignore();
-        let Some(c) = self.next() else { return self.fail("unexpected end of input in duration expression") };
-        let kind = match c {
-            ']' => {
-                self.close_bracket();
-                return Ok(());
-            }
-            ':' => return self.colon_in_duration(),
-            '(' => {
-                self.open_paren();
-                return Ok(());
-            }
-            ')' => return self.close_paren(),
-            '+' => TokenKind::Add,
-            '-' => TokenKind::Sub,
-            '*' => TokenKind::Mul,
-            '/' => TokenKind::Div,
-            '%' => TokenKind::Mod,
-            '^' => TokenKind::Pow,
-            ',' => TokenKind::Comma,
-            c if c.is_ascii_digit() || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) => {
-                self.at = self.start;
-                self.number_seen = true;
-                self.mode = Mode::Statement;
-                return self.number_or_duration();
-            }
-            c => match is_alpha(c).then(|| self.duration_word()).flatten() {
-                Some(kind) => kind,
-                None => {
-                    return self.fail(format!("unexpected character in duration expression: {}", quote_char(c)));
-                }
-            },
-        };
-        self.number_seen |= kind == TokenKind::Step || kind == TokenKind::Range;
-        self.emit(kind);
-        Ok(())
-    }
-
-    fn colon_in_duration(&mut self) -> Outcome {
-        if !self.number_seen {
-            self.ignore();
-            return self.fail("unexpected colon before duration in duration expression");
-        }
-        if self.colon_seen {
-            self.ignore();
-            return self.fail("unexpected repeated colon in duration expression");
-        }
-        self.emit(TokenKind::Colon);
-        self.colon_seen = true;
-        Ok(())
     }
 
     fn braces(&mut self) -> Outcome {

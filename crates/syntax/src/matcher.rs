@@ -22,7 +22,7 @@ pub(crate) fn validate(matcher: &LabelMatcher) -> Result<(), String> {
 
 /// Whether a series without the label passes. A pattern that does not compile passes nothing.
 pub(crate) fn matches_empty(matcher: &LabelMatcher) -> bool {
-    let pattern_matches_empty = || GoRegex::parse(&matcher.value).is_ok_and(|pattern| pattern.is_match(""));
+    let pattern_matches_empty = || GoRegex::parse(&matcher.value).is_ok_and(|pattern| pattern.matches_empty());
     match matcher.op {
         MatchOp::Equal => matcher.value.is_empty(),
         MatchOp::NotEqual => !matcher.value.is_empty(),

@@ -46,10 +46,10 @@ impl Display for Expr {
             }
             Self::Binary { op, lhs, rhs, return_bool, matching, .. } => {
                 let head = BinaryHead { op: *op, return_bool: *return_bool, matching: matching.as_ref() };
-                // A plus sign before the base would read back as a sign of the whole power.
-                match **lhs {
-                    Self::Number { value: f64::INFINITY, .. } if *op == BinaryOp::Pow => f.write_str("Inf")?,
-                    _ => lhs.fmt(f)?,
+                if is_infinite_base(*op, lhs) {
+                    f.write_str("Inf")?;
+                } else {
+                    lhs.fmt(f)?;
                 }
                 write!(f, " {head} {rhs}")
             }
@@ -57,6 +57,12 @@ impl Display for Expr {
             Self::Paren { expr, .. } => write!(f, "({expr})"),
         }
     }
+}
+
+/// Whether this left operand is printed as `Inf`: the plus sign that infinity has elsewhere would read back as a sign of the
+/// whole power.
+pub(crate) fn is_infinite_base(op: BinaryOp, lhs: &Expr) -> bool {
+    op == BinaryOp::Pow && matches!(lhs, Expr::Number { value: f64::INFINITY, .. })
 }
 
 fn number(value: f64, is_duration: bool) -> String {
@@ -249,5 +255,60 @@ impl Display for SubquerySuffix<'_> {
         write!(f, "[{}:{step}]", whole_duration(range))?;
         write_at(f, *at)?;
         write_offset(f, offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse;
+
+    fn check(text: &str, printed: &str) {
+        assert_eq!(parse(text).expect(text).to_string(), printed);
+        assert_eq!(parse(printed).expect(printed).to_string(), printed);
+    }
+
+    #[test]
+    fn selectors_print_with_sorted_matchers_and_fixed_order_of_modifiers() {
+        check("foo{z=\"1\", a!~'b', \"x.y\"=~`c`}", "foo{\"x.y\"=~\"c\",a!~\"b\",z=\"1\"}");
+        check("{\"foo\"}", "{__name__=\"foo\"}");
+        check("{__name__=\"\", a=\"b\"}", "{__name__=\"\",a=\"b\"}");
+        check("a offset 90m @ 1.5 anchored", "a @ 1.500 anchored offset 1h30m");
+        check("a[5m] offset -60s @ end() smoothed", "a[5m] smoothed @ end() offset -1m");
+        check("a[300:] @ start()", "a[5m:] @ start()");
+        check("info(a, {})", "info(a, {})");
+    }
+
+    #[test]
+    fn durations_print_as_written_but_for_spaces_and_plus_signs() {
+        check("a[ 1h-2*STEP() ]", "a[1h - 2 * step()]");
+        check("a offset +(5)", "a offset (5)");
+        check("a[-(5m)+ +range():(90)]", "a[-(5m) + range():(90)]");
+        check("a[0.0005]", "a[0.0005]");
+    }
+
+    #[test]
+    fn aggregations_and_matching_print_in_full() {
+        check("sum(a) by(b,\"c d\")", "sum by (b, \"c d\") (a)");
+        check("sum by () (a)", "sum(a)");
+        check("sum without () (a)", "sum without () (a)");
+        check("a + ignoring() b", "a + b");
+        check("a + ignoring() group_left b", "a + ignoring () group_left () b");
+        check(
+            "a <= bool on(x) group_right(y) fill_right(1e30) fill_left(-5m) b",
+            "a <= bool on (x) group_right (y) fill_left (-300) fill_right (1e+30) b",
+        );
+        check("a + fill(Inf) b", "a + fill (+Inf) b");
+        check("a + fill_left(5) fill_right(5) b", "a + fill_left (5) fill_right (5) b");
+    }
+
+    #[test]
+    fn literals_print_so_that_they_read_back() {
+        check("0x10", "16");
+        check("-1e-3", "-0.001");
+        check("-90s", "-1m30s");
+        check("Inf ^ 2", "Inf ^ 2");
+        check("-Inf", "-Inf");
+        check("\"\\ufffd\"", "\"\\ufffd\"");
+        check("`a\"b\\`", "\"a\\\"b\\\\\"");
     }
 }

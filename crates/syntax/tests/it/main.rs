@@ -1,6 +1,10 @@
 //! Integration tests: upstream's cases, where they are at hand, and properties of arbitrary texts.
 
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod shared;
