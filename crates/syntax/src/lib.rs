@@ -31,7 +31,7 @@ pub use ast::Expr;
 pub use duration::{DurationError, EvaluateError, format_duration_ms, parse_duration};
 pub use error::ParseError;
 pub use functions::{FunctionSig, function};
-pub use position::PosRange;
+pub use position::{PosRange, line_and_column};
 pub use pretty::prettify;
 
 /// The longest query text, in bytes. It bounds the work of everything downstream.
@@ -54,4 +54,14 @@ pub const TREE_HEIGHT_MAX: usize = 512;
 /// The first fault, with its place. Also when the text is over one of the limits of this crate.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
     parser::parse(text)
+}
+
+/// Reads a series selector, such as those of `match[]` parameters: a metric name, matchers in braces, or both, and nothing
+/// else. The result holds a matcher for the name, and may be empty or match every series; the caller decides about that.
+///
+/// # Errors
+///
+/// The first fault, with its place. Also when the text is over one of the limits of this crate.
+pub fn parse_selector(text: &str) -> Result<Vec<ast::LabelMatcher>, ParseError> {
+    parser::parse_selector(text)
 }

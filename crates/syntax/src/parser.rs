@@ -13,7 +13,7 @@ mod expression;
 mod modifier;
 mod selector;
 
-use crate::ast::Expr;
+use crate::ast::{Expr, LabelMatcher};
 use crate::check;
 use crate::error::ParseError;
 use crate::lexer::{LexError, lex};
@@ -57,19 +57,36 @@ struct Parser<'a> {
 
 /// Reads and checks an expression.
 pub(crate) fn parse(text: &str) -> Result<Expr, ParseError> {
-    if text.len() > TEXT_BYTES_MAX {
-        let message = format!("query text is too long. text_bytes=`{}`, text_bytes_max=`{TEXT_BYTES_MAX}`", text.len());
-        return Err(ParseError::new(text, PosRange::default(), message));
-    }
-    let lexed = lex(text);
-    let mut parser = Parser { text, tokens: lexed.tokens, error: lexed.error, at: 0, last_closing: 0 };
-    parser.check_nesting()?;
-    let mut expr = parser.whole().map_err(|failure| match failure {
-        Failure::Unexpected => parser.unexpected("", ""),
-        Failure::Error(error) => error,
-    })?;
+    let mut expr = Parser::run(text, Parser::whole)?;
     check::check(text, &mut expr)?;
     Ok(expr)
+}
+
+/// Reads a selector without modifiers.
+pub(crate) fn parse_selector(text: &str) -> Result<Vec<LabelMatcher>, ParseError> {
+    Parser::run(text, |parser| {
+        let selector = parser.vector_selector()?;
+        parser.expect(TokenKind::EndOfInput)?;
+        Ok(selector.matchers)
+    })
+}
+
+impl<'a> Parser<'a> {
+    /// Splits the text into tokens, checks its limits and applies a rule.
+    fn run<T>(text: &'a str, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Result<T, ParseError> {
+        if text.len() > TEXT_BYTES_MAX {
+            let message =
+                format!("query text is too long. text_bytes=`{}`, text_bytes_max=`{TEXT_BYTES_MAX}`", text.len());
+            return Err(ParseError::new(text, PosRange::default(), message));
+        }
+        let lexed = lex(text);
+        let mut parser = Self { text, tokens: lexed.tokens, error: lexed.error, at: 0, last_closing: 0 };
+        parser.check_nesting()?;
+        rule(&mut parser).map_err(|failure| match failure {
+            Failure::Unexpected => parser.unexpected("", ""),
+            Failure::Error(error) => error,
+        })
+    }
 }
 
 impl Parser<'_> {

@@ -177,7 +177,7 @@ impl Parser<'_> {
                 Some(op) if opens_call || matches!(self.second_kind(), TokenKind::By | TokenKind::Without) => {
                     self.aggregate(op)
                 }
-                _ => self.vector_selector().map(Tall::leaf),
+                _ => self.vector_selector().map(|selector| Tall::leaf(Expr::VectorSelector(selector))),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! Vector selectors.
 
 use super::{Failure, Parsed, Parser};
-use crate::ast::{Expr, LabelMatcher, MatchOp, OffsetSpec, VectorSelector};
+use crate::ast::{LabelMatcher, MatchOp, OffsetSpec, VectorSelector};
 use crate::matcher;
 use crate::position::PosRange;
 use crate::token::TokenKind;
@@ -20,7 +20,7 @@ fn match_op(kind: TokenKind) -> Option<MatchOp> {
 
 impl Parser<'_> {
     /// A metric name, matchers in braces, or both.
-    pub(super) fn vector_selector(&mut self) -> Parsed<Expr> {
+    pub(super) fn vector_selector(&mut self) -> Parsed<VectorSelector> {
         let first = self.peek()?;
         let mut pos = first.pos;
         let mut name = None;
@@ -38,15 +38,7 @@ impl Parser<'_> {
         if let Some(name) = &name {
             matchers.push(matcher::of_name(name.clone()));
         }
-        Ok(Expr::VectorSelector(VectorSelector {
-            name,
-            matchers,
-            offset: OffsetSpec::NONE,
-            at: None,
-            anchored: false,
-            smoothed: false,
-            pos,
-        }))
+        Ok(VectorSelector { name, matchers, offset: OffsetSpec::NONE, at: None, anchored: false, smoothed: false, pos })
     }
 
     /// Matchers up to the closing brace; returns its place.

@@ -1,5 +1,5 @@
 use crate::ast::{At, BinaryOp, Cardinality, DurationKind, Expr, OffsetSpec};
-use crate::{PosRange, parse};
+use crate::{PosRange, parse, parse_selector};
 
 /// The expression in full parentheses, to show what binds how.
 fn grouped(text: &str) -> String {
@@ -193,4 +193,16 @@ fn strings_keep_bytes_that_are_not_utf8() {
 fn an_empty_text_has_no_place() {
     assert_eq!(error(""), "unknown position: parse error: no expression found in input");
     check_error(" # nothing", "1:1", "no expression found in input");
+}
+
+#[test]
+fn a_selector_alone_may_select_everything() {
+    let matchers = |text: &str| parse_selector(text).map(|matchers| matchers.len()).map_err(|error| error.to_string());
+    assert_eq!(matchers("a{b=\"c\"}"), Ok(2));
+    assert_eq!(matchers("{}"), Ok(0));
+    assert_eq!(matchers("{\"a\", b=~\".*\"}"), Ok(2));
+    assert_eq!(matchers("a offset 5m"), Err("1:3: parse error: unexpected <offset>".to_owned()));
+    assert_eq!(matchers("a + b"), Err("1:3: parse error: unexpected <op:+>".to_owned()));
+    assert_eq!(matchers(""), Err("unknown position: parse error: unexpected end of input".to_owned()));
+    assert_eq!(matchers("a{b=~\"(\"}").map_err(|error| error.contains("regexp")), Err(true));
 }
