@@ -1,0 +1,133 @@
+//! Bytes and time per sample of writing and replaying a log, on the disk of the machine.
+//!
+//! `cargo bench -p duramen-wal`. Without a file the data are made here. `DURAMEN_WAL_BENCH_DATA` names a file of requests to use
+//! instead: per request a count u32, then so many of (reference u32, time i64, value f64), all little-endian.
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and stops at the first fault")]
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duramen_model::{TenantId, WriterId};
+use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
+use duramen_wal::{Config, Wal, WriteRecord};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+const SERIES: u32 = 10_000;
+const SCRAPES: usize = 40;
+const SAMPLES_PER_REQUEST: usize = 2_000;
+const LABELS: &[u8] = &[b'l'; 180];
+
+#[derive(Default)]
+struct Request {
+    refs: Vec<u32>,
+    ts_ms: Vec<i64>,
+    values: Vec<f64>,
+}
+
+fn main() {
+    let requests =
+        std::env::var_os("DURAMEN_WAL_BENCH_DATA").map_or_else(made, |path| read(&std::fs::read(path).unwrap()));
+    let samples: usize = requests.iter().map(|request| request.refs.len()).sum();
+    println!("{} requests, {samples} samples", requests.len());
+    let folder = tempfile::tempdir().unwrap();
+    let clock = SystemClock::default();
+    let writer = WriterId(1.into());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let open = |handed_over: &mut usize| {
+        let apply = |_, _, record: duramen_wal::OwnedRecord| {
+            *handed_over += record.values.len();
+            Ok(())
+        };
+        Wal::open(Arc::clone(&disk), folder.path(), writer, Config::default(), apply).unwrap().0
+    };
+    let mut wal = open(&mut 0);
+    for round in ["first (series defined)", "second", "third"] {
+        let before = wal.bytes();
+        let (mut appending, mut syncing) = (Duration::ZERO, Duration::ZERO);
+        let mut defined = HashSet::new();
+        for request in &requests {
+            let series = if round.starts_with("first") { definitions(&mut defined, request) } else { vec![] };
+            let Request { refs, ts_ms, values } = request;
+            let record = WriteRecord { tenant: TenantId(1.into()), series: &series, refs, ts_ms, values };
+            let start = clock.monotonic();
+            wal.append(&record).unwrap();
+            let appended = clock.monotonic();
+            wal.sync().unwrap();
+            appending += appended - start;
+            syncing += clock.monotonic() - appended;
+        }
+        let bytes = wal.bytes() - before;
+        let per_sample = |time: Duration| time.as_secs_f64() * 1e9 / samples as f64;
+        println!(
+            "{round}: {:.2} B/sample, append {:.1} ns/sample, write and fdatasync {:.1} ns/sample, {:.0} us per sync",
+            bytes as f64 / samples as f64,
+            per_sample(appending),
+            per_sample(syncing),
+            syncing.as_secs_f64() * 1e6 / requests.len() as f64,
+        );
+    }
+    let (bytes, start, mut handed_over) = (wal.bytes(), clock.monotonic(), 0);
+    drop(wal);
+    open(&mut handed_over);
+    let seconds = (clock.monotonic() - start).as_secs_f64();
+    println!(
+        "replay: {handed_over} samples, {:.1} ns/sample, {:.2} s per GB",
+        seconds * 1e9 / handed_over as f64,
+        seconds * 1e9 / bytes as f64
+    );
+}
+
+fn definitions(defined: &mut HashSet<u32>, request: &Request) -> Vec<(u32, &'static [u8])> {
+    request
+        .refs
+        .iter()
+        .filter(|series_ref| defined.insert(**series_ref))
+        .map(|series_ref| (*series_ref, LABELS))
+        .collect()
+}
+
+/// Series like those of a node: a third constant, half counters and gauges that are integers, the rest fractions.
+fn made() -> Vec<Request> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut values: Vec<f64> = (0..SERIES).map(|_| f64::from(rng.random_range(0u32..1_000_000))).collect();
+    let mut requests = vec![];
+    for scrape in 0..SCRAPES {
+        for (first, chunk) in (0u32..).zip(values.chunks_mut(SAMPLES_PER_REQUEST)) {
+            let start = first * SAMPLES_PER_REQUEST as u32;
+            let mut request = Request::default();
+            for (series_ref, value) in (start..).zip(chunk) {
+                match series_ref % 6 {
+                    0 | 1 => {}
+                    2..=4 => *value += f64::from(rng.random_range(0u32..5_000)),
+                    _ => *value += rng.random::<f64>(),
+                }
+                request.refs.push(series_ref);
+                request
+                    .ts_ms
+                    .push(1_760_400_000_000 + scrape as i64 * 15_000 + i64::from(series_ref / 400 * 137 % 15_000));
+                request.values.push(*value);
+            }
+            requests.push(request);
+        }
+    }
+    requests
+}
+
+fn read(mut bytes: &[u8]) -> Vec<Request> {
+    let mut requests = vec![];
+    while let Some((count, mut rest)) = bytes.split_first_chunk() {
+        let mut request = Request::default();
+        for _ in 0..u32::from_le_bytes(*count) {
+            let (sample, behind) = rest.split_first_chunk::<20>().unwrap();
+            request.refs.push(u32::from_le_bytes(sample[..4].try_into().unwrap()));
+            request.ts_ms.push(i64::from_le_bytes(sample[4..12].try_into().unwrap()));
+            request.values.push(f64::from_le_bytes(sample[12..].try_into().unwrap()));
+            rest = behind;
+        }
+        requests.push(request);
+        bytes = rest;
+    }
+    requests
+}

@@ -1,0 +1,174 @@
+//! The payload of a write record: columns, then a compressor over all of them.
+//!
+//! ```text
+//! payload := 0 body | 1 body_length:u32 zstd(body)
+//! body    := tenant[16] count definition* count refs:runs times:runs values
+//! definition := ref:varint length:varint labels[length]
+//! ```
+//!
+//! Each record can be read without any other, so that damage to one costs no other.
+
+#![deny(clippy::indexing_slicing)]
+
+use std::fmt;
+
+use duramen_model::TenantId;
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::error::Error;
+use crate::frame::PAYLOAD_BYTES_MAX;
+use crate::record::{OwnedRecord, WriteRecord};
+use crate::runs::{put_runs, take_runs};
+use crate::values::{put_values, take_values};
+use crate::varint::{Input, put_varint};
+
+const PLAIN: u8 = 0;
+const ZSTD: u8 = 1;
+/// Below this a compressor's own overhead eats what it saves.
+const COMPRESS_BYTES_MIN: usize = 128;
+/// The longest body: what is left of a payload that holds it uncompressed.
+const BODY_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 1;
+/// Higher levels cost three times the time for a few per cent.
+const LEVEL: i32 = 1;
+
+/// Makes payloads. Keeps its buffers and the compressor between records.
+pub(crate) struct Encoder {
+    compressor: Compressor<'static>,
+    body: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    pub(crate) fn new() -> Self {
+        let compressor = Compressor::new(LEVEL).expect("level and memory of a compressor are there");
+        Self { compressor, body: vec![], payload: vec![] }
+    }
+
+    /// The payload of `record`, valid until the next call. Panics when the columns of samples differ in length.
+    pub(crate) fn encode(&mut self, record: &WriteRecord<'_>) -> Result<&[u8], Error> {
+        assert_eq!(record.refs.len(), record.ts_ms.len(), "one time per sample");
+        assert_eq!(record.refs.len(), record.values.len(), "one value per sample");
+        self.body.clear();
+        put_body(&mut self.body, record);
+        if self.body.len() > BODY_BYTES_MAX {
+            let bytes = self.body.len();
+            self.body = vec![];
+            return Err(Error::RecordTooLarge { bytes, bytes_max: BODY_BYTES_MAX });
+        }
+        if self.body.len() < COMPRESS_BYTES_MIN || !self.compress() {
+            self.payload.clear();
+            self.payload.push(PLAIN);
+            self.payload.extend_from_slice(&self.body);
+        }
+        Ok(&self.payload)
+    }
+
+    /// Fills the payload; false when that would save nothing.
+    fn compress(&mut self) -> bool {
+        let length = u32::try_from(self.body.len()).expect("the body was bounded before");
+        self.payload.clear();
+        self.payload.push(ZSTD);
+        self.payload.extend_from_slice(&length.to_le_bytes());
+        let head = self.payload.len();
+        // No more room than the body takes: what does not fit saves nothing.
+        self.payload.resize(head + self.body.len(), 0);
+        let Some(room) = self.payload.get_mut(head..) else { return false };
+        let Ok(written) = self.compressor.compress_to_buffer(&self.body, room) else { return false };
+        self.payload.truncate(head + written);
+        self.payload.len() < 1 + self.body.len()
+    }
+}
+
+fn put_body(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
+    out.extend_from_slice(&record.tenant.0.to_bytes());
+    put_varint(out, record.series.len() as u64);
+    for (series_ref, labels) in record.series {
+        put_varint(out, u64::from(*series_ref));
+        put_varint(out, labels.len() as u64);
+        out.extend_from_slice(labels);
+    }
+    put_varint(out, record.refs.len() as u64);
+    put_runs(out, record.refs.iter().map(|series_ref| i64::from(*series_ref)));
+    put_runs(out, record.ts_ms.iter().copied());
+    put_values(out, record.values);
+}
+
+/// Reads payloads. Keeps the decompressor between records.
+pub(crate) struct Decoder {
+    decompressor: Decompressor<'static>,
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").finish_non_exhaustive()
+    }
+}
+
+impl Decoder {
+    pub(crate) fn new() -> Self {
+        Self { decompressor: Decompressor::new().expect("memory for a decompressor is there") }
+    }
+
+    /// `None` when the bytes are not a payload. Allocates at most a constant, and eight times the body.
+    pub(crate) fn decode(&mut self, payload: &[u8]) -> Option<OwnedRecord> {
+        let mut input = Input::new(payload);
+        match input.array()? {
+            [PLAIN] => take_body(&mut input),
+            [ZSTD] => {
+                let length = usize::try_from(u32::from_le_bytes(input.array()?)).ok()?;
+                if length > BODY_BYTES_MAX {
+                    return None;
+                }
+                let body = self.decompressor.decompress(input.take(input.len())?, length).ok()?;
+                if body.len() != length {
+                    return None;
+                }
+                take_body(&mut Input::new(&body))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn take_body(input: &mut Input<'_>) -> Option<OwnedRecord> {
+    let tenant = TenantId(u128::from_be_bytes(input.array()?).into());
+    let series = take_definitions(input)?;
+    let count = input.length()?;
+    // Every sample has a byte in the column of lengths, so this bounds what the short runs before it may ask for.
+    if count > input.len() {
+        return None;
+    }
+    let mut refs = Vec::with_capacity(count);
+    take_runs(input, count, |value| {
+        refs.push(u32::try_from(value).ok()?);
+        Some(())
+    })?;
+    let mut ts_ms = Vec::with_capacity(count);
+    take_runs(input, count, |value| {
+        ts_ms.push(value);
+        Some(())
+    })?;
+    let values = take_values(input, count)?;
+    input.is_empty().then_some(OwnedRecord { tenant, series, refs, ts_ms, values })
+}
+
+fn take_definitions(input: &mut Input<'_>) -> Option<Vec<(u32, Vec<u8>)>> {
+    let count = input.length()?;
+    // A definition takes two bytes at least.
+    if count > input.len() / 2 {
+        return None;
+    }
+    let mut series = Vec::with_capacity(count);
+    for _ in 0..count {
+        let series_ref = u32::try_from(input.varint()?).ok()?;
+        let length = input.length()?;
+        series.push((series_ref, input.take(length)?.to_vec()));
+    }
+    Some(series)
+}

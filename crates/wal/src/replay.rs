@@ -1,0 +1,204 @@
+//! Reading the segments back, in order, and telling torn tails from damage.
+//!
+//! Positions are contiguous, so what is missing can be named: a range of bad bytes lost the positions between the last good
+//! record before it and the first good one after it, in whatever segment that is. When there is no such gap, or nothing follows,
+//! bad bytes at the end of a segment are a torn tail: an append that the process or the power did not live to sync.
+
+#![deny(clippy::indexing_slicing)]
+
+use std::ops::Range;
+
+use duramen_model::WriterId;
+
+use crate::error::{ApplyError, Error};
+use crate::frame::{Found, Frame, Frames, HEAD_LEN, Salt, kind};
+use crate::header::{HEADER_LEN, Header, VERSION};
+use crate::payload::Decoder;
+use crate::position::{Position, SegmentId};
+use crate::record::OwnedRecord;
+use crate::report::{Damage, Reason, ReplayReport, TornTail};
+use crate::segments::Directory;
+use crate::varint::Input;
+
+/// Where replayed records go.
+pub(crate) type Apply<'a> = dyn FnMut(SegmentId, Position, OwnedRecord) -> Result<(), ApplyError> + 'a;
+
+/// A replay under way.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    writer: WriterId,
+    decoder: Decoder,
+    report: ReplayReport,
+    /// The position that comes next; `None` before anything is known.
+    expected: Option<Position>,
+    /// The segment before, with the position after its last record.
+    previous: Option<(SegmentId, Option<Position>)>,
+    /// Bad ends and missing segments whose loss the next known position will tell.
+    undecided: Vec<(SegmentId, Range<u64>, Reason)>,
+}
+
+/// The state of the log when everything was read.
+#[derive(Debug)]
+pub(crate) struct Replayed {
+    pub(crate) report: ReplayReport,
+    /// The position after the last record.
+    pub(crate) end: Position,
+    /// How many records the torn tail of the last segment may hold at most; their positions are not used again.
+    pub(crate) torn_records_max: u64,
+}
+
+impl Replay {
+    pub(crate) fn new(writer: WriterId, ignored: Vec<String>) -> Self {
+        Self {
+            writer,
+            decoder: Decoder::new(),
+            report: ReplayReport { ignored, ..ReplayReport::default() },
+            expected: None,
+            previous: None,
+            undecided: vec![],
+        }
+    }
+
+    /// Reads the next segment. Returns the first position that it may hold.
+    pub(crate) fn segment(
+        &mut self,
+        directory: &Directory,
+        segment: SegmentId,
+        bytes: &[u8],
+        apply: &mut Apply<'_>,
+    ) -> Result<Position, Error> {
+        self.report.segments += 1;
+        self.report.bytes += bytes.len() as u64;
+        self.note_missing(segment);
+        self.header(directory, segment, bytes)?;
+        let first = self.expected;
+        for found in Frames::new(bytes, HEADER_LEN, Salt::new(self.writer, segment)) {
+            match found {
+                Found::Frame { offset, frame } => self.frame(segment, offset, &frame, apply)?,
+                Found::Bad { offsets } => self.undecided.push((segment, wide(offsets), Reason::Checksum)),
+            }
+        }
+        self.previous = Some((segment, self.expected));
+        Ok(first.or(self.report.first_position).unwrap_or(Position(1)))
+    }
+
+    /// No segment follows.
+    pub(crate) fn finish(mut self) -> Replayed {
+        let torn: u64 = self.undecided.iter().map(|(_, offsets, _)| offsets.end - offsets.start).sum();
+        self.settle(None, self.expected);
+        let torn_records_max = if torn == 0 { 0 } else { torn / HEAD_LEN as u64 + 1 };
+        Replayed { report: self.report, end: self.expected.unwrap_or(Position(1)), torn_records_max }
+    }
+
+    /// Numbers of segments are contiguous: trimming takes them from the front only.
+    fn note_missing(&mut self, segment: SegmentId) {
+        if let Some((previous, _)) = self.previous
+            && segment > previous.next()
+        {
+            self.undecided.push((previous.next(), 0..0, Reason::MissingSegment));
+        }
+    }
+
+    fn header(&mut self, directory: &Directory, segment: SegmentId, bytes: &[u8]) -> Result<(), Error> {
+        let path = || directory.segment_path(segment);
+        let Some(header) = Header::decode(bytes) else {
+            let offsets = 0..bytes.len().min(HEADER_LEN) as u64;
+            if self.expected.is_none() && segment == SegmentId(1) {
+                self.reach(segment, 0, Position(1));
+            }
+            let at = self.expected.unwrap_or_default();
+            self.report.damage.push(Damage { segment, offsets, positions: at..at, reason: Reason::Header });
+            return Ok(());
+        };
+        if header.writer != self.writer {
+            return Err(Error::Foreign { path: path(), expected: self.writer, actual: header.writer });
+        }
+        if header.version != VERSION {
+            return Err(Error::Version { path: path(), version: header.version });
+        }
+        if header.segment != segment {
+            return Err(Error::Misnamed { path: path(), expected: segment, actual: header.segment });
+        }
+        let start = header.first_position;
+        match self.previous {
+            Some((previous, Some(end))) if start < end => {
+                Err(Error::Overlap { earlier: directory.segment_path(previous), end, later: path(), start })
+            }
+            _ => {
+                self.reach(segment, 0, start);
+                Ok(())
+            }
+        }
+    }
+
+    fn frame(
+        &mut self,
+        segment: SegmentId,
+        offset: usize,
+        frame: &Frame<'_>,
+        apply: &mut Apply<'_>,
+    ) -> Result<(), Error> {
+        let last = Position(frame.sequence);
+        let offsets = wide(offset..offset + frame.len());
+        let first = match frame.kind {
+            kind::VOID => void_start(frame),
+            _ => Some(last),
+        };
+        let Some(first) = first.filter(|first| self.expected.is_none_or(|expected| *first >= expected)) else {
+            let at = self.expected.unwrap_or_default();
+            self.report.damage.push(Damage { segment, offsets, positions: at..at, reason: Reason::Duplicate });
+            return Ok(());
+        };
+        self.reach(segment, offsets.start, first);
+        self.expected = Some(last.next());
+        if frame.kind == kind::VOID {
+            return Ok(());
+        }
+        let record = if frame.kind == kind::WRITE { self.decoder.decode(frame.payload) } else { None };
+        let Some(record) = record else {
+            let positions = last..last.next();
+            self.report.damage.push(Damage { segment, offsets, positions, reason: Reason::Payload });
+            return Ok(());
+        };
+        self.report.records += 1;
+        self.report.samples += record.values.len() as u64;
+        apply(segment, last, record).map_err(|source| Error::Apply { segment, position: last, source })
+    }
+
+    /// Everything up to `position` has been read, at `offset` of `segment`: what is undecided can be decided.
+    fn reach(&mut self, segment: SegmentId, offset: u64, position: Position) {
+        let expected = *self.expected.get_or_insert(position);
+        self.report.first_position.get_or_insert(expected);
+        if self.undecided.is_empty() && expected < position {
+            self.undecided.push((segment, offset..offset, Reason::Gap));
+        }
+        self.settle(Some(segment), Some(position));
+        self.expected = Some(position);
+    }
+
+    /// Judges what is undecided, now that the log is known to go on at `position` in segment `at`, or to end.
+    fn settle(&mut self, at: Option<SegmentId>, position: Option<Position>) {
+        let end = position.unwrap_or_default();
+        let mut start = self.expected.unwrap_or(end);
+        for (segment, offsets, reason) in self.undecided.drain(..) {
+            let is_tail = at != Some(segment) && reason == Reason::Checksum;
+            if is_tail && start >= end {
+                self.report.torn_tails.push(TornTail { segment, offsets });
+            } else {
+                // The first of them takes the whole loss: what is between them cannot be told apart.
+                self.report.damage.push(Damage { segment, offsets, positions: start..end, reason });
+                start = end;
+            }
+        }
+    }
+}
+
+fn void_start(frame: &Frame<'_>) -> Option<Position> {
+    let count = u64::from_le_bytes(Input::new(frame.payload).array()?);
+    let before = frame.sequence.checked_sub(count)?;
+    (count > 0).then_some(Position(before).next())
+}
+
+fn wide(offsets: Range<usize>) -> Range<u64> {
+    offsets.start as u64..offsets.end as u64
+}

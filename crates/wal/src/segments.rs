@@ -1,0 +1,127 @@
+//! The files of a WAL: how they are called, found and made.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use duramen_runtime::disk::create_dir_all_synced;
+use duramen_runtime::{Disk, DiskFile};
+
+use crate::error::{Error, is_full};
+use crate::header::Header;
+use crate::position::SegmentId;
+
+/// 20 digits hold every number, so that names sort as numbers do.
+const DIGITS: usize = 20;
+const SUFFIX: &str = ".wal";
+/// A segment whose header is not durable yet.
+const NEW_SUFFIX: &str = ".wal.new";
+
+/// The directory that holds the segments.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+/// What a directory holds.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// In order.
+    pub(crate) segments: Vec<SegmentId>,
+    pub(crate) unfinished: Vec<PathBuf>,
+    pub(crate) ignored: Vec<String>,
+}
+
+impl Directory {
+    /// Creates the directory, durably, when it is not there.
+    pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, Error> {
+        create_dir_all_synced(&disk, path).map_err(Error::disk("create directory", path))?;
+        Ok(Self { disk, path: path.to_path_buf() })
+    }
+
+    pub(crate) fn segment_path(&self, segment: SegmentId) -> PathBuf {
+        self.path.join(format!("{:0DIGITS$}{SUFFIX}", segment.0))
+    }
+
+    pub(crate) fn list(&self) -> Result<Listing, Error> {
+        let mut listing = Listing::default();
+        for entry in self.disk.read_dir(&self.path).map_err(Error::disk("list", &self.path))? {
+            match parse_name(&entry.name) {
+                Some((segment, SUFFIX)) if !entry.is_dir => listing.segments.push(segment),
+                Some((_, NEW_SUFFIX)) if !entry.is_dir => listing.unfinished.push(self.path.join(entry.name)),
+                _ => listing.ignored.push(entry.name),
+            }
+        }
+        listing.segments.sort_unstable();
+        listing.ignored.sort_unstable();
+        Ok(listing)
+    }
+
+    pub(crate) fn read(&self, segment: SegmentId) -> Result<Vec<u8>, Error> {
+        let path = self.segment_path(segment);
+        self.disk.read(&path).map_err(Error::disk("read", path))
+    }
+
+    /// Makes what an earlier process left in `segment` durable, and all names. What a replay hands over must not vanish later.
+    pub(crate) fn settle(&self, segment: SegmentId) -> Result<(), Error> {
+        let path = self.segment_path(segment);
+        let mut file = self.disk.open_append(&path).map_err(Error::disk("open", &path))?;
+        file.sync_data().map_err(Error::disk("sync", &path))?;
+        self.sync()
+    }
+
+    /// Creates a segment that holds its header only, durable with its name before this returns. A name without a valid header
+    /// never comes to be. Without space for it, nothing is left behind and the error is [`Error::Full`].
+    pub(crate) fn create(&self, header: &Header) -> Result<Box<dyn DiskFile>, Error> {
+        let path = self.segment_path(header.segment);
+        let new = path.with_extension("wal.new");
+        let written = self.write_new(&new, header).and_then(|file| self.disk.rename(&new, &path).map(|()| file));
+        let file = match written {
+            Ok(file) => file,
+            Err(source) if is_full(&source) => {
+                self.remove_if_there(&new)?;
+                return Err(Error::Full { path, source });
+            }
+            Err(source) => return Err(Error::Disk { action: "create segment", path, source }),
+        };
+        self.sync()?;
+        Ok(file)
+    }
+
+    fn write_new(&self, new: &Path, header: &Header) -> io::Result<Box<dyn DiskFile>> {
+        let mut file = self.disk.create_new(new)?;
+        file.append(&header.encode())?;
+        file.sync_data()?;
+        Ok(file)
+    }
+
+    /// Removes a segment; durable on return.
+    pub(crate) fn remove(&self, segment: SegmentId) -> Result<(), Error> {
+        self.remove_if_there(&self.segment_path(segment))?;
+        self.sync()
+    }
+
+    pub(crate) fn remove_if_there(&self, path: &Path) -> Result<(), Error> {
+        match self.disk.remove_file(path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Disk { action: "remove", path: path.to_path_buf(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.disk.sync_dir(&self.path).map_err(Error::disk("sync directory", &self.path))
+    }
+}
+
+/// The number and the suffix of a name that this WAL could have made.
+fn parse_name(name: &str) -> Option<(SegmentId, &'static str)> {
+    let (digits, suffix) = name.split_at_checked(DIGITS)?;
+    let suffix = [SUFFIX, NEW_SUFFIX].into_iter().find(|known| *known == suffix)?;
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((SegmentId(digits.parse().ok()?), suffix))
+}

@@ -1,0 +1,99 @@
+//! Numbers in as many bytes as they need: little-endian groups of seven bits (LEB128), and zigzag for those with a sign.
+
+#![deny(clippy::indexing_slicing)]
+
+/// Bytes that are taken from the front.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*taken)
+    }
+
+    /// `None` when the bytes end inside the number or it does not fit 64 bits.
+    pub(crate) fn varint(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.array()?;
+            let group = u64::from(byte & 0x7f);
+            if shift == 63 && group > 1 {
+                return None;
+            }
+            number |= group << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// A varint that counts or measures something in memory.
+    pub(crate) fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.varint()?).ok()
+    }
+}
+
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.push(number.to_le_bytes()[0]);
+}
+
+/// Small numbers of either sign become small: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+pub(crate) const fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+pub(crate) const fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_of_number_comes_back() {
+        for number in (0..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit]).chain([u64::MAX]) {
+            let mut bytes = vec![];
+            put_varint(&mut bytes, number);
+            let mut input = Input::new(&bytes);
+            assert_eq!(input.varint(), Some(number));
+            assert!(input.is_empty());
+            assert_eq!(zigzag(unzigzag(number)), number);
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_cut_off_or_too_long_is_refused() {
+        assert_eq!(Input::new(&[]).varint(), None);
+        assert_eq!(Input::new(&[0x80]).varint(), None);
+        assert_eq!(Input::new(&[0xff; 10]).varint(), None);
+        assert_eq!(Input::new(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]).varint(), None);
+    }
+}

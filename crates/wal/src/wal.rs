@@ -1,0 +1,299 @@
+//! The log: the open segment, what waits for the next sync, and the segments behind.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use duramen_model::WriterId;
+use duramen_runtime::{Disk, DiskFile};
+
+use crate::Result;
+use crate::config::Config;
+use crate::error::{ApplyError, Error, is_full};
+use crate::frame::{HEAD_LEN, Salt, kind, put_frame};
+use crate::header::{HEADER_LEN, Header, VERSION};
+use crate::payload::Encoder;
+use crate::position::{Position, SegmentId};
+use crate::record::{OwnedRecord, WriteRecord};
+use crate::replay::Replay;
+use crate::report::ReplayReport;
+use crate::segments::Directory;
+
+/// A segment of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentInfo {
+    pub id: SegmentId,
+    /// No record of it is before this position; the segment ends before the first position of the next one.
+    pub first_position: Position,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// What may still be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Writing,
+    /// Records were dropped for want of space: only a new segment may take more.
+    NeedsSegment,
+    Poisoned,
+}
+
+/// One write-ahead log. See the crate for its life.
+pub struct Wal {
+    directory: Directory,
+    writer: WriterId,
+    config: Config,
+    encoder: Encoder,
+    /// Closed segments, in order.
+    closed: Vec<SegmentInfo>,
+    open: SegmentInfo,
+    file: Box<dyn DiskFile>,
+    salt: Salt,
+    /// Frames that wait for the next sync. They belong behind `open.bytes`.
+    buffer: Vec<u8>,
+    /// The position that the next record gets.
+    next: Position,
+    /// The last position that is durable, or void.
+    synced: Position,
+    state: State,
+}
+
+impl Wal {
+    /// Opens the log of `writer` in `dir`, which is created when missing, verifies every record there and hands each to `apply`
+    /// in order, then starts a new segment. What was handed over is durable.
+    ///
+    /// A reference to a series is valid within one segment: each carries its own definitions, and a later one replaces an
+    /// earlier one. Bytes that cannot be read are no error but are told in the report; segments of another writer, under a wrong
+    /// name, of an unknown version or with overlapping positions are errors, and nothing has been changed on the disk then.
+    /// Reads one segment at a time into memory. An error of `apply` ends the replay with [`Error::Apply`].
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        writer: WriterId,
+        config: Config,
+        mut apply: impl FnMut(SegmentId, Position, OwnedRecord) -> Result<(), ApplyError>,
+    ) -> Result<(Self, ReplayReport)> {
+        let directory = Directory::open(disk, dir)?;
+        let listing = directory.list()?;
+        if let Some(last) = listing.segments.last() {
+            directory.settle(*last)?;
+        }
+        let mut replay = Replay::new(writer, listing.ignored);
+        let mut closed = Vec::with_capacity(listing.segments.len());
+        for id in listing.segments {
+            let bytes = directory.read(id)?;
+            let first_position = replay.segment(&directory, id, &bytes, &mut apply)?;
+            closed.push(SegmentInfo { id, first_position, bytes: bytes.len() as u64 });
+        }
+        let replayed = replay.finish();
+        log(&replayed.report);
+        for path in listing.unfinished {
+            directory.remove_if_there(&path)?;
+        }
+        let id = closed.last().map_or(SegmentId(1), |last| last.id.next());
+        let open = SegmentInfo { id, first_position: replayed.end, bytes: HEADER_LEN as u64 };
+        let file = create(&directory, writer, open)?;
+        let mut wal = Self {
+            directory,
+            writer,
+            config,
+            encoder: Encoder::new(),
+            closed,
+            open,
+            file,
+            salt: Salt::new(writer, id),
+            buffer: vec![],
+            next: replayed.end,
+            synced: Position(replayed.end.0.saturating_sub(1)),
+            state: State::Writing,
+        };
+        wal.skip_to(Position(replayed.end.0.saturating_add(replayed.torn_records_max)));
+        Ok((wal, replayed.report))
+    }
+
+    /// The segment that takes the next record. Definitions of series are valid up to its end.
+    pub const fn segment(&self) -> SegmentId {
+        self.open.id
+    }
+
+    /// Whether [`Wal::rotate`] is due: the segment is large enough, or it lost records for want of space and takes no more.
+    pub fn needs_rotation(&self) -> bool {
+        let bytes = self.open.bytes + self.buffer.len() as u64;
+        self.state == State::NeedsSegment || bytes >= self.config.segment_bytes_max
+    }
+
+    /// Syncs what was appended, then starts the next segment: its header and its name are durable on return. All series must be
+    /// defined again. On [`Error::Full`] the log goes on in the segment as it was; when already the sync found no space, the
+    /// records since the last one are gone and rotation is still needed.
+    pub fn rotate(&mut self) -> Result<()> {
+        self.check_alive()?;
+        if self.state == State::Writing {
+            self.sync()?;
+        }
+        let first_position = self.synced.next();
+        let open = SegmentInfo { id: self.open.id.next(), first_position, bytes: HEADER_LEN as u64 };
+        self.file = match create(&self.directory, self.writer, open) {
+            Ok(file) => file,
+            Err(full @ Error::Full { .. }) => return Err(full),
+            Err(other) => return Err(self.poison(other)),
+        };
+        self.closed.push(self.open);
+        self.open = open;
+        self.salt = Salt::new(self.writer, open.id);
+        self.state = State::Writing;
+        self.put_void(self.next);
+        Ok(())
+    }
+
+    /// Takes a record into memory, where it waits for [`Wal::sync`]; no input or output. The position is final once a sync has
+    /// returned it or a later one. An error leaves the log as it was. Panics when the columns differ in length.
+    pub fn append(&mut self, record: &WriteRecord<'_>) -> Result<Position> {
+        self.check_alive()?;
+        if self.state == State::NeedsSegment {
+            return Err(Error::RotationNeeded { segment: self.open.id });
+        }
+        let position = self.next;
+        let payload = self.encoder.encode(record)?;
+        put_frame(&mut self.buffer, self.salt, kind::WRITE, position.0, payload);
+        self.next = position.next();
+        Ok(position)
+    }
+
+    /// Makes everything appended since the last sync durable, with one write and one fdatasync (none when there is nothing).
+    /// All positions up to and with the returned one are durable; 0 when there is none yet.
+    ///
+    /// On [`Error::Full`] none of the records since the last sync is durable, now or later: answer all of them with the error,
+    /// forget the definitions of series in them, rotate. On any other error the log is poisoned, since a failed fdatasync leaves
+    /// unknown what is on the disk: stop the process.
+    pub fn sync(&mut self) -> Result<Position> {
+        self.check_alive()?;
+        if self.buffer.is_empty() {
+            return Ok(self.synced);
+        }
+        let path = self.directory.segment_path(self.open.id);
+        if let Err(source) = self.file.append(&self.buffer) {
+            if !is_full(&source) {
+                return Err(self.poison(Error::Disk { action: "append", path, source }));
+            }
+            self.drop_unsynced()?;
+            return Err(Error::Full { path, source });
+        }
+        if let Err(source) = self.file.sync_data() {
+            return Err(self.poison(Error::Disk { action: "sync", path, source }));
+        }
+        self.open.bytes += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.synced = Position(self.next.0 - 1);
+        Ok(self.synced)
+    }
+
+    /// Deletes the segments of which every record is before `before`, oldest first; never the open one. Returns how many. Each is
+    /// gone durably before the next is touched, so that a crash leaves no hole in the middle. An error poisons the log.
+    pub fn trim(&mut self, before: Position) -> Result<usize> {
+        self.check_alive()?;
+        let mut trimmed = 0;
+        while let Some(oldest) = self.closed.first() {
+            let end = self.closed.get(1).unwrap_or(&self.open).first_position;
+            if end > before {
+                break;
+            }
+            if let Err(error) = self.directory.remove(oldest.id) {
+                return Err(self.poison(error));
+            }
+            self.closed.remove(0);
+            trimmed += 1;
+        }
+        Ok(trimmed)
+    }
+
+    /// Gives no position before `position` to a record from now on. For a start at which committed state is ahead of what was
+    /// found here, as after the loss of the directory. Takes effect on the disk with the next sync.
+    pub fn skip_to(&mut self, position: Position) {
+        if self.state == State::Writing {
+            self.put_void(position);
+        }
+        self.next = self.next.max(position);
+    }
+
+    /// The position that the next record gets.
+    pub const fn next_position(&self) -> Position {
+        self.next
+    }
+
+    /// Bytes in memory that wait for the next sync. The caller bounds them by when it syncs.
+    pub const fn pending_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Size of all segments.
+    pub fn bytes(&self) -> u64 {
+        self.closed.iter().map(|segment| segment.bytes).sum::<u64>() + self.open.bytes
+    }
+
+    /// All segments in order; the last is the open one.
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.closed.iter().copied().chain([self.open]).collect()
+    }
+
+    fn check_alive(&self) -> Result<()> {
+        if self.state == State::Poisoned { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    fn poison(&mut self, error: Error) -> Error {
+        self.state = State::Poisoned;
+        self.buffer = vec![];
+        tracing::error!(error = %error, "the write-ahead log takes no more records");
+        error
+    }
+
+    /// Cuts the file to what was synced and forgets what waited. The cut is durable, so no dropped record comes back.
+    fn drop_unsynced(&mut self) -> Result<()> {
+        self.buffer.clear();
+        let path = self.directory.segment_path(self.open.id);
+        let cut = self.file.truncate(self.open.bytes).and_then(|()| self.file.sync_data());
+        if let Err(source) = cut {
+            return Err(self.poison(Error::Disk { action: "truncate", path, source }));
+        }
+        self.state = State::NeedsSegment;
+        Ok(())
+    }
+
+    /// Writes down that no record has the positions since the last one in the file or the buffer, up to `end`, exclusive.
+    fn put_void(&mut self, end: Position) {
+        let start = if self.buffer.is_empty() { self.synced.next() } else { self.next };
+        if start < end {
+            let count = end.0 - start.0;
+            put_frame(&mut self.buffer, self.salt, kind::VOID, end.0 - 1, &count.to_le_bytes());
+        }
+    }
+}
+
+impl fmt::Debug for Wal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wal")
+            .field("segment", &self.open)
+            .field("next", &self.next)
+            .field("synced", &self.synced)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+fn create(directory: &Directory, writer: WriterId, open: SegmentInfo) -> Result<Box<dyn DiskFile>> {
+    let SegmentInfo { id: segment, first_position, .. } = open;
+    directory.create(&Header { version: VERSION, segment, first_position, writer })
+}
+
+fn log(report: &ReplayReport) {
+    for damage in &report.damage {
+        tracing::error!(?damage, "a part of the write-ahead log cannot be read and was passed over");
+    }
+    for tail in &report.torn_tails {
+        tracing::info!(?tail, "a segment of the write-ahead log ends in an append that was not synced");
+    }
+    if !report.ignored.is_empty() {
+        tracing::warn!(names = ?report.ignored, "files in the write-ahead log's directory are not segments");
+    }
+}
+
+const _: () = assert!(HEAD_LEN == 25, "docs/formats/wal.md says so");
