@@ -82,6 +82,11 @@ impl Tenants {
         self.known.read().by_name.get(name).copied()
     }
 
+    /// How many tenants this process knows. No request.
+    pub fn count(&self) -> usize {
+        self.known.read().tenants.len()
+    }
+
     /// All tenants as far as this process knows, in the order in which they were made. No request.
     pub fn all(&self) -> Vec<Tenant> {
         self.known.read().tenants.clone()
@@ -95,18 +100,18 @@ impl Tenants {
         }
         let _asking = self.asking.lock().await;
         let id = TenantId(new_ulid(&**self.bucket.clock()));
+        self.catch_up().await?;
         loop {
-            self.catch_up().await?;
             if let Some(id) = self.lookup(name) {
                 return Ok(id);
             }
             let (slot, mut tenants) = self.known.read().next();
             tenants.push(Tenant { name: name.clone(), id });
-            let body = serde_json::to_vec(&Group { format: FORMAT, tenants: tenants.clone() })
-                .expect("plain values have JSON");
+            let group = Group { format: FORMAT, tenants };
+            let body = serde_json::to_vec(&group).expect("plain values have JSON");
             let author = Author::new(self.writer, &**self.bucket.clock());
             let added = match self.chain.create(slot, author, &body).await? {
-                Created::Ours => tenants,
+                Created::Ours => group.tenants,
                 Created::Theirs(entry) => decode(&self.chain, &entry)?,
             };
             self.known.write().add(added);

@@ -1,1 +1,28 @@
-//! The ingester: limits, head, WAL commit, flush, replay.
+//! The ingester: checks, head, write-ahead log, flush, replay.
+//!
+//! The life of a write: [`Ingester::write`] decodes and admits it, the commit thread logs it, syncs and applies it, and then it
+//! is acknowledged. The life of a generation: open, frozen, staged, committed.
+
+mod admit;
+mod commit;
+mod config;
+mod error;
+mod flush;
+mod head;
+mod ingester;
+mod metrics;
+mod order;
+mod rejection;
+mod staged;
+mod start;
+mod windows;
+
+pub use admit::TS_MS_MIN;
+pub use config::{Config, Limits};
+pub use error::Error;
+pub use flush::FlushReport;
+pub use ingester::{Ingester, WriteReport};
+pub use metrics::Metrics;
+pub use rejection::{Reason, Rejections};
+pub use start::{Parts, StartReport};
+pub use windows::FLUSH_BLOCKS_MAX;

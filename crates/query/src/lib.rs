@@ -1,1 +1,16 @@
-//! The querier: sources over blocks and heads, merge, the PromQL engine behind one door.
+//! The querier: sources over blocks and heads, their merge, and the PromQL engine behind one door.
+
+mod blocks;
+mod error;
+pub mod merge;
+mod metrics;
+mod querier;
+mod selector;
+mod storage;
+
+pub use blocks::Blocks;
+pub use error::Error;
+pub use merge::MergeSource;
+pub use metrics::Metrics;
+pub use querier::{Config, Querier, QueryOptions};
+pub use storage::Storage;

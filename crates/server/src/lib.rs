@@ -1,1 +1,62 @@
-//! The binary: command line, configuration, role wiring, HTTP edge.
+//! The process: command line, wiring of the roles, HTTP edge.
+
+pub mod config;
+pub mod http;
+pub mod logging;
+mod self_scrape;
+mod welcome;
+pub mod wiring;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+pub use config::Config;
+use duramen_runtime::Tasks;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+pub use wiring::System;
+
+/// Runs the whole system in this process until a signal or a fatal failure ends it.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("duramen").enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let tasks = Tasks::default();
+    let address = config.http_listen;
+    // Bound first, so that a taken port costs no replay; nobody is answered before the replay is through.
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
+    let address = listener.local_addr()?;
+    let system = Arc::new(System::start(config, &tasks).await?);
+    welcome::say(&system, address);
+    if let Some(interval) = system.config.self_scrape() {
+        self_scrape::start(Arc::clone(&system), address, interval, &tasks);
+    }
+    let router = http::router(Arc::clone(&system));
+    let (shutdown, failed) = (tasks.shutdown(), tasks.failed());
+    let served = axum::serve(listener, router).with_graceful_shutdown(async move {
+        tokio::select! {
+            () = stop_signal() => info!("stopping: no new requests, those in work are finished"),
+            () = failed.cancelled() => {}
+        }
+        shutdown.cancel();
+    });
+    let failed = tasks.failed();
+    tokio::select! {
+        served = served => served.context("serve HTTP")?,
+        // Requests that wait for the failed part would hold up a graceful end for ever.
+        () = failed.cancelled() => {}
+    }
+    anyhow::ensure!(!tasks.failed().is_cancelled(), "a task that the process cannot do without failed");
+    Ok(())
+}
+
+/// Returns on SIGTERM or SIGINT.
+async fn stop_signal() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+}

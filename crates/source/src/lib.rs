@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod error;
+pub mod head;
 pub mod memory;
 pub mod request;
 
@@ -13,10 +14,12 @@ use futures::Stream;
 
 pub use batch::{SeriesBatch, SeriesBatchBuilder};
 pub use error::Error;
+pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use memory::MemorySource;
 pub use request::{Columns, SeriesRequest};
 
 /// Series in the order of [`duramen_model::Labels::cmp_in_block`], strictly ascending over the whole stream: no label set twice.
+/// A batch may be empty.
 pub type SeriesStream = Pin<Box<dyn Stream<Item = Result<SeriesBatch, Error>> + Send>>;
 
 /// Something that holds series: the blocks of a bucket, a head, a merge of others, or memory for tests.

@@ -1,0 +1,181 @@
+//! From a decoded request to samples of known series: validation and series identity.
+//!
+//! A series that was sent before with the same bytes costs one hash and one look-up; only others are decoded.
+
+use duramen_model::{Labels, METRIC_NAME};
+use duramen_proto::{LabelBytes, WriteRequest};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::config::Limits;
+use crate::head::{Slot, TenantHead};
+use crate::rejection::{Reason, Rejections};
+
+/// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for a time, and SQL engines no value.
+pub const TS_MS_MIN: i64 = -62_135_596_800_000;
+
+/// Samples that may be stored: columns of equal length.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) ts_ms: Vec<i64>,
+    pub(crate) values: Vec<f64>,
+    pub(crate) rejected: Rejections,
+}
+
+/// Checks `request` and finds or makes its series in the head's registry.
+///
+/// `seed` is the process's secret for hashes over bytes from outside.
+pub(crate) fn admit(
+    head: &TenantHead,
+    request: &WriteRequest<'_>,
+    now_ms: i64,
+    limits: &Limits,
+    seed: u64,
+) -> Admitted {
+    let mut admitted = Admitted::default();
+    admitted.slots.reserve(request.ts_ms.len());
+    admitted.ts_ms.reserve(request.ts_ms.len());
+    admitted.values.reserve(request.ts_ms.len());
+    let slots = identify(head, request, limits, seed, &mut admitted.rejected);
+    let future_ms = i64::try_from(limits.future_max.as_millis()).unwrap_or(i64::MAX);
+    let latest_ms = now_ms.saturating_add(future_ms);
+    for (series, slot) in request.series.iter().zip(slots) {
+        let Some(slot) = slot else { continue };
+        if series.histograms > 0 {
+            admitted.rejected.add(Reason::NativeHistogram, series.histograms, || {
+                format!("native histograms are not supported yet. series=`{}`", head.labels(slot))
+            });
+        }
+        for at in series.samples_start..series.samples_end {
+            let (ts_ms, value) = (request.ts_ms[at], request.values[at]);
+            if ts_ms > latest_ms {
+                admitted.rejected.add(Reason::FarFuture, 1, || {
+                    let series = head.labels(slot);
+                    format!("a sample is too far in the future. series=`{series}`, ts_ms=`{ts_ms}`, now_ms=`{now_ms}`, future_max_ms=`{future_ms}`")
+                });
+                continue;
+            }
+            if ts_ms < TS_MS_MIN {
+                admitted.rejected.add(Reason::FarPast, 1, || {
+                    let series = head.labels(slot);
+                    format!(
+                        "a sample is before the year 1. series=`{series}`, ts_ms=`{ts_ms}`, ts_ms_min=`{TS_MS_MIN}`"
+                    )
+                });
+                continue;
+            }
+            admitted.slots.push(slot);
+            admitted.ts_ms.push(ts_ms);
+            admitted.values.push(value);
+        }
+    }
+    admitted
+}
+
+/// The slot of each series of the request; `None` for one that was refused.
+fn identify(
+    head: &TenantHead,
+    request: &WriteRequest<'_>,
+    limits: &Limits,
+    seed: u64,
+    rejected: &mut Rejections,
+) -> Vec<Option<Slot>> {
+    let mut unknown = Vec::new();
+    let mut slots = Vec::with_capacity(request.series.len());
+    let registry = head.registry.read();
+    for (index, series) in request.series.iter().enumerate() {
+        let key = xxh3_128_with_seed(series.labels.bytes(), seed);
+        let slot = registry.recall(key);
+        if slot.is_none() {
+            unknown.push((index, key));
+        }
+        slots.push(slot);
+    }
+    drop(registry);
+    let mut checked = Vec::with_capacity(unknown.len());
+    for (index, key) in unknown {
+        let series = &request.series[index];
+        match check_labels(&series.labels, limits) {
+            Ok(labels) => checked.push((index, key, labels)),
+            Err((reason, text)) => {
+                let samples = series.samples_end - series.samples_start + series.histograms;
+                rejected.add(reason, samples, || text);
+            }
+        }
+    }
+    if !checked.is_empty() {
+        let mut registry = head.registry.write();
+        for (index, key, labels) in checked {
+            if registry.len() >= limits.series_max && registry.find(&labels).is_none() {
+                let series = &request.series[index];
+                let samples = series.samples_end - series.samples_start + series.histograms;
+                rejected.add(Reason::SeriesLimit, samples, || {
+                    format!(
+                        "the tenant has too many series in memory. series=`{labels}`, series_max=`{}`",
+                        limits.series_max
+                    )
+                });
+                continue;
+            }
+            let slot = registry.intern(&labels);
+            registry.remember(key, slot);
+            slots[index] = Some(slot);
+        }
+    }
+    slots
+}
+
+/// The label set that was sent, or why it is refused. Labels may be unsorted; one with an empty value is as good as absent.
+fn check_labels(sent: &LabelBytes<'_>, limits: &Limits) -> Result<Labels, (Reason, String)> {
+    if sent.count() > limits.labels_per_series_max {
+        let (count, max) = (sent.count(), limits.labels_per_series_max);
+        let text = format!("a series has too many labels. labels=`{count}`, labels_per_series_max=`{max}`");
+        return Err((Reason::TooManyLabels, text));
+    }
+    let pairs = sent.decode().map_err(|e| (Reason::LabelNotUtf8, e.to_string()))?;
+    let mut labels = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        labels.push(check_label(name, value, limits)?);
+    }
+    labels.sort_unstable_by_key(|(name, _)| *name);
+    if let Some(two) = labels.windows(2).find(|two| two[0].0 == two[1].0) {
+        let text = format!("a label name stands twice in one series. label=`{}`", two[0].0);
+        return Err((Reason::RepeatedLabelName, text));
+    }
+    let named = labels.iter().any(|(name, value)| *name == METRIC_NAME && !value.is_empty());
+    let set = Labels::from_pairs(labels.iter().copied()).filter(|_| named);
+    set.ok_or_else(|| {
+        let shown: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        (
+            Reason::NoMetricName,
+            format!("a series has no metric name (the label __name__). labels=`{{{}}}`", shown.join(", ")),
+        )
+    })
+}
+
+fn check_label<'a>(name: &'a [u8], value: &'a [u8], limits: &Limits) -> Result<(&'a str, &'a str), (Reason, String)> {
+    if name.len() > limits.label_name_bytes_max {
+        let (bytes, max) = (name.len(), limits.label_name_bytes_max);
+        let text = format!("a label name is too long. bytes=`{bytes}`, label_name_bytes_max=`{max}`");
+        return Err((Reason::LabelNameTooLong, text));
+    }
+    let utf8 = |bytes: &'a [u8], what: &str| {
+        std::str::from_utf8(bytes).map_err(|_| {
+            let shown = String::from_utf8_lossy(bytes);
+            (
+                Reason::LabelNotUtf8,
+                format!("a label {what} is not UTF-8. label=`{}`, {what}=`{shown}`", String::from_utf8_lossy(name)),
+            )
+        })
+    };
+    let name = utf8(name, "name")?;
+    if name.is_empty() {
+        return Err((Reason::EmptyLabelName, "a label name is empty".to_owned()));
+    }
+    if value.len() > limits.label_value_bytes_max {
+        let (bytes, max) = (value.len(), limits.label_value_bytes_max);
+        let text = format!("a label value is too long. label=`{name}`, bytes=`{bytes}`, label_value_bytes_max=`{max}`");
+        return Err((Reason::LabelValueTooLong, text));
+    }
+    Ok((name, utf8(value, "value")?))
+}

@@ -1,0 +1,236 @@
+//! The one thread that writes the log and applies what is durable to the heads.
+//!
+//! It takes all writes that wait, appends them, syncs once and only then applies and acknowledges them: group commit without a
+//! timer. Cost of a group: one write and one fdatasync, whatever the number of requests in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use duramen_model::{Labels, TenantId};
+use duramen_runtime::Clock;
+use duramen_wal::{Position, SegmentId, Wal, WriteRecord};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+
+use crate::error::Error;
+use crate::head::{Applied, Frozen, Slot, TenantHead};
+use crate::metrics::Metrics;
+use crate::order::OrderClock;
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Write(Write),
+    /// Ends the tenant's open generation between two records.
+    Freeze {
+        head: Arc<TenantHead>,
+        done: oneshot::Sender<Option<Arc<Frozen>>>,
+    },
+    /// Deletes segments all of whose records are before the position; `None` for all that are closed.
+    Trim {
+        before: Option<Position>,
+    },
+    /// Gives no position before this one any more: a manifest has it as flushed.
+    SkipTo {
+        position: Position,
+    },
+}
+
+/// Admitted samples of one request.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) head: Arc<TenantHead>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) ts_ms: Vec<i64>,
+    pub(crate) values: Vec<f64>,
+    /// Answered once the samples are durable and readable.
+    pub(crate) done: oneshot::Sender<Result<Applied, Error>>,
+}
+
+/// A group is cut here, so that its first write does not wait for ever.
+const GROUP_WRITES_MAX: usize = 256;
+const GROUP_SAMPLES_MAX: usize = 1 << 20;
+
+/// See the module's text.
+pub(crate) struct CommitLoop {
+    wal: Wal,
+    commands: mpsc::Receiver<Command>,
+    definitions: Definitions,
+    clock: Arc<dyn Clock>,
+    orders: Arc<OrderClock>,
+    metrics: Metrics,
+}
+
+impl CommitLoop {
+    pub(crate) fn new(
+        wal: Wal,
+        commands: mpsc::Receiver<Command>,
+        clock: Arc<dyn Clock>,
+        orders: Arc<OrderClock>,
+        metrics: Metrics,
+    ) -> Self {
+        let definitions = Definitions::new(wal.segment());
+        Self { wal, commands, definitions, clock, orders, metrics }
+    }
+
+    /// Runs until every sender of commands is gone. An error means that the log can no longer be trusted: the process must stop.
+    pub(crate) fn run(mut self) -> Result<(), Error> {
+        while let Some(first) = self.commands.blocking_recv() {
+            let mut group = Vec::new();
+            let mut samples = 0;
+            let mut next = Some(first);
+            // A freeze or a trim stands between records, so it ends the group.
+            let then = loop {
+                match next {
+                    Some(Command::Write(write)) => {
+                        samples += write.slots.len();
+                        group.push(write);
+                    }
+                    other => break other,
+                }
+                if group.len() >= GROUP_WRITES_MAX || samples >= GROUP_SAMPLES_MAX {
+                    break None;
+                }
+                next = self.commands.try_recv().ok();
+            };
+            self.commit(group)?;
+            match then {
+                Some(Command::Freeze { head, done }) => {
+                    let frozen = head.freeze(self.wal.next_position(), || self.orders.next());
+                    // Nobody waits any more: the generation stays frozen and the next flush finds it.
+                    let _ = done.send(frozen);
+                }
+                Some(Command::Trim { before }) => self.trim(before)?,
+                Some(Command::SkipTo { position }) => self.wal.skip_to(position),
+                Some(Command::Write(_)) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, group: Vec<Write>) -> Result<(), Error> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        // Only here, with nothing appended: a rotation syncs, and its failure would be that of writes already taken.
+        if self.wal.needs_rotation()
+            && let Err(e) = self.wal.rotate()
+            && is_fatal(&e)
+        {
+            return Err(e.into());
+        }
+        let mut appended = Vec::with_capacity(group.len());
+        let mut refused = Vec::new();
+        for write in group {
+            match self.append(&write) {
+                Ok(position) => appended.push((write, position)),
+                Err(e) => refused.push((write, e)),
+            }
+        }
+        match self.wal.sync() {
+            Ok(_) => self.apply(appended),
+            Err(e) => {
+                self.definitions.forget();
+                let fatal = is_fatal(&e);
+                error!(error = %e, fatal, "the write-ahead log could not be synced");
+                let text = e.to_string();
+                for (write, _) in appended {
+                    let _ = write.done.send(Err(Error::WalSync { message: text.clone() }));
+                }
+                if fatal {
+                    return Err(e.into());
+                }
+            }
+        }
+        for (write, e) in refused {
+            let _ = write.done.send(Err(e));
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, write: &Write) -> Result<Position, Error> {
+        let definitions = self.definitions.missing(self.wal.segment(), &write.head, &write.slots);
+        let series: Vec<(Slot, &[u8])> = definitions.iter().map(|(slot, labels)| (*slot, labels.encoded())).collect();
+        let record = WriteRecord {
+            tenant: write.head.id,
+            series: &series,
+            refs: &write.slots,
+            ts_ms: &write.ts_ms,
+            values: &write.values,
+        };
+        self.wal.append(&record).map_err(|e| {
+            // What was thought defined in this segment may not be in it.
+            self.definitions.forget();
+            e.into()
+        })
+    }
+
+    fn apply(&self, appended: Vec<(Write, Position)>) {
+        self.metrics.wal_syncs.inc();
+        let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+        for (write, position) in appended {
+            let applied = write.head.open().apply(position, now_ms, &write.slots, &write.ts_ms, &write.values);
+            // The sender hung up: its samples are stored, as they would be after a lost answer.
+            let _ = write.done.send(Ok(applied));
+        }
+    }
+
+    fn trim(&mut self, before: Option<Position>) -> Result<(), Error> {
+        let before = before.unwrap_or_else(|| self.wal.next_position());
+        match self.wal.trim(before) {
+            Ok(0) => {}
+            Ok(segments) => info!(segments, before = before.0, "trimmed the write-ahead log"),
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing may be acknowledged any more. Everything else leaves the log intact.
+const fn is_fatal(error: &duramen_wal::Error) -> bool {
+    matches!(error, duramen_wal::Error::Disk { .. } | duramen_wal::Error::Poisoned)
+}
+
+/// Which series the open segment defines: each segment can be read alone.
+#[derive(Debug)]
+struct Definitions {
+    segment: SegmentId,
+    /// By tenant, one bit a slot.
+    defined: HashMap<TenantId, Vec<u64>>,
+}
+
+impl Definitions {
+    fn new(segment: SegmentId) -> Self {
+        Self { segment, defined: HashMap::new() }
+    }
+
+    /// Series are defined once more. A later definition replaces an equal earlier one.
+    fn forget(&mut self) {
+        self.defined.clear();
+    }
+
+    /// The series among `slots` that `segment` does not define yet, with their encoded labels; they count as defined from now on.
+    fn missing(&mut self, segment: SegmentId, head: &TenantHead, slots: &[Slot]) -> Vec<(Slot, Labels)> {
+        if segment != self.segment {
+            self.segment = segment;
+            self.defined.clear();
+        }
+        let defined = self.defined.entry(head.id).or_default();
+        let mut missing = Vec::new();
+        for &slot in slots {
+            let (word, bit) = (slot as usize / 64, 1u64 << (slot % 64));
+            if word >= defined.len() {
+                defined.resize(word + 1, 0);
+            }
+            if defined[word] & bit == 0 {
+                defined[word] |= bit;
+                missing.push(slot);
+            }
+        }
+        if missing.is_empty() {
+            return Vec::new();
+        }
+        let registry = head.registry.read();
+        missing.into_iter().map(|slot| (slot, registry.labels(slot))).collect()
+    }
+}

@@ -1,0 +1,64 @@
+//! Why a write or a flush did not succeed.
+
+use std::io;
+use std::path::PathBuf;
+
+use duramen_model::ErrorKind;
+
+/// A failure of the ingester. Nothing of a write that failed is acknowledged; parts of it may be stored all the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Decode(#[from] duramen_proto::Error),
+    #[error("too many requests are in work. writes_in_flight_bytes_max=`{max}`")]
+    Overload { max: usize },
+    #[error("the memory of the heads is full and their flush is behind. head_bytes=`{bytes}`, head_bytes_max=`{max}`")]
+    HeadFull { bytes: usize, max: usize },
+    #[error("there are too many tenants. tenants_max=`{max}`")]
+    TooManyTenants { max: usize },
+    #[error("the write-ahead log failed")]
+    Wal(#[from] duramen_wal::Error),
+    /// The samples of the write are not durable; they may be stored after a restart.
+    #[error("the write-ahead log could not be synced: {message}")]
+    WalSync { message: String },
+    #[error("a block could not be written or read")]
+    Block(#[from] duramen_block::Error),
+    #[error("the bucket failed")]
+    Bucket(#[from] duramen_bucket::Error),
+    #[error("the staging directory cannot be read. path=`{path}`")]
+    Staging {
+        path: PathBuf,
+        #[source]
+        source: object_store::Error,
+    },
+    #[error("the manifest failed")]
+    Manifest(#[from] duramen_manifest::Error),
+    #[error("the local disk failed. path=`{path}`")]
+    Disk {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the ingester has stopped")]
+    Stopped,
+}
+
+impl Error {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Decode(e) => e.kind(),
+            Self::Overload { .. }
+            | Self::HeadFull { .. }
+            | Self::Disk { .. }
+            | Self::Staging { .. }
+            | Self::WalSync { .. }
+            | Self::Stopped => ErrorKind::Unavailable,
+            Self::TooManyTenants { .. } => ErrorKind::Limited,
+            Self::Wal(e) => e.kind(),
+            Self::Block(e) => e.kind(),
+            Self::Bucket(e) => e.kind(),
+            Self::Manifest(e) => e.kind(),
+        }
+    }
+}

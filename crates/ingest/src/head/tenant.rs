@@ -1,0 +1,151 @@
+//! The head of one tenant: its series and its chain of generations.
+
+use std::sync::Arc;
+
+use duramen_model::{Labels, Order, TenantId, TenantName, WriterId};
+use duramen_source::{FlushedPosition, HeadSnapshot, Part};
+use duramen_wal::Position;
+use parking_lot::RwLock;
+
+use super::generation::Generation;
+use super::registry::Registry;
+use super::source::GenerationSource;
+use crate::staged::StagedBlock;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct TenantHead {
+    pub(crate) id: TenantId,
+    pub(crate) name: TenantName,
+    pub(crate) registry: RwLock<Registry>,
+    chain: RwLock<Chain>,
+    /// Held by the flush that runs: one at a time, so that generations are committed in their order.
+    pub(crate) flushing: tokio::sync::Mutex<()>,
+}
+
+/// The generations that hold what is not committed yet, in their order.
+#[derive(Debug)]
+struct Chain {
+    open: Arc<Generation>,
+    frozen: Vec<Arc<Frozen>>,
+    flushed: Position,
+}
+
+/// A generation that takes no more samples and waits for its commit.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) order: Order,
+    /// All records of this tenant before it are in this generation or in earlier ones.
+    pub(crate) end: Position,
+    /// The position of its first record.
+    first: Position,
+    held: RwLock<Held>,
+}
+
+/// Where the samples of a frozen generation are.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    Memory(Arc<Generation>),
+    /// In blocks on the local disk, which are not in the bucket yet.
+    Staged(Arc<[StagedBlock]>),
+}
+
+impl Frozen {
+    pub(crate) fn held(&self) -> Held {
+        self.held.read().clone()
+    }
+
+    /// The blocks hold everything that the generation held: its memory is given back.
+    pub(crate) fn stage(&self, blocks: Vec<StagedBlock>) {
+        *self.held.write() = Held::Staged(blocks.into());
+    }
+}
+
+impl TenantHead {
+    pub(crate) fn new(id: TenantId, name: TenantName, order: Order, flushed: Position) -> Arc<Self> {
+        let chain = Chain { open: Generation::new(order), frozen: Vec::new(), flushed };
+        Arc::new(Self {
+            id,
+            name,
+            registry: RwLock::default(),
+            chain: RwLock::new(chain),
+            flushing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(crate) fn open(&self) -> Arc<Generation> {
+        Arc::clone(&self.chain.read().open)
+    }
+
+    /// Ends the open generation at `end` and opens one of order `next`. `None`, and no change, while nothing is in it.
+    ///
+    /// Called between two records by the thread that applies them.
+    pub(crate) fn freeze(&self, end: Position, next: impl FnOnce() -> Order) -> Option<Arc<Frozen>> {
+        let mut chain = self.chain.write();
+        let first = chain.open.first_position()?;
+        let generation = std::mem::replace(&mut chain.open, Generation::new(next()));
+        let order = generation.order;
+        let frozen = Arc::new(Frozen { order, end, first, held: RwLock::new(Held::Memory(generation)) });
+        chain.frozen.push(Arc::clone(&frozen));
+        Some(frozen)
+    }
+
+    /// The frozen generations that wait for their commit, in order.
+    pub(crate) fn frozen(&self) -> Vec<Arc<Frozen>> {
+        self.chain.read().frozen.clone()
+    }
+
+    /// Gives a generation up: the manifest has it.
+    pub(crate) fn committed(&self, frozen: &Arc<Frozen>) {
+        let mut chain = self.chain.write();
+        chain.frozen.retain(|held| !Arc::ptr_eq(held, frozen));
+        chain.flushed = chain.flushed.max(frozen.end);
+    }
+
+    /// The position of the earliest record that only this head and the WAL have.
+    pub(crate) fn first_uncommitted(&self) -> Option<Position> {
+        let chain = self.chain.read();
+        chain.frozen.iter().map(|f| f.first).chain(chain.open.first_position()).min()
+    }
+
+    /// All records before it are in the manifest's blocks.
+    pub(crate) fn flushed(&self) -> Position {
+        self.chain.read().flushed
+    }
+
+    /// The memory of all generations, in bytes, roughly.
+    pub(crate) fn memory(&self) -> usize {
+        let chain = self.chain.read();
+        let frozen = chain.frozen.iter().map(|frozen| match &*frozen.held.read() {
+            Held::Memory(generation) => generation.memory(),
+            Held::Staged(_) => 0,
+        });
+        chain.open.memory() + frozen.sum::<usize>()
+    }
+
+    /// What is held now, see [`HeadSnapshot`].
+    pub(crate) fn snapshot(self: &Arc<Self>, writer: WriterId) -> HeadSnapshot {
+        let chain = self.chain.read();
+        let mut parts = Vec::new();
+        for frozen in &chain.frozen {
+            match frozen.held() {
+                Held::Memory(generation) => parts.push(self.part(&generation)),
+                Held::Staged(blocks) => {
+                    let order = frozen.order;
+                    parts.extend(blocks.iter().map(|staged| Part { order, source: staged.source() }));
+                }
+            }
+        }
+        parts.push(self.part(&chain.open));
+        HeadSnapshot { parts, flushed: FlushedPosition { writer, position: chain.flushed.0 } }
+    }
+
+    fn part(self: &Arc<Self>, generation: &Arc<Generation>) -> Part {
+        let source = GenerationSource::new(Arc::clone(self), Arc::clone(generation));
+        Part { order: generation.order, source: Arc::new(source) }
+    }
+
+    pub(crate) fn labels(&self, slot: u32) -> Labels {
+        self.registry.read().labels(slot)
+    }
+}

@@ -1,0 +1,313 @@
+//! The ingester of one process.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use duramen_bucket::{Bucket, Tenants, WriterIdentity};
+use duramen_manifest::{Commit, Flushed, Manifests};
+use duramen_model::{BlockEntry, ErrorKind, TenantId, TenantName};
+use duramen_proto::{WriteLimits, WriteRequest};
+use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
+use duramen_source::{HeadSnapshot, Heads};
+use duramen_wal::Position;
+use object_store::ObjectStore;
+use parking_lot::RwLock;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::warn;
+
+use crate::admit::admit;
+use crate::commit::{Command, Write};
+use crate::config::Config;
+use crate::error::Error;
+use crate::flush::{self, FlushReport};
+use crate::head::{Conflict, TenantHead};
+use crate::metrics::{Metrics, RejectedLabel, ResultLabel, TenantLabel};
+use crate::order::OrderClock;
+use crate::rejection::{Reason, Rejections};
+
+/// The way to the running ingester. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ingester {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) bucket: Bucket,
+    pub(crate) register: Arc<Tenants>,
+    pub(crate) manifests: Manifests,
+    pub(crate) writer: WriterIdentity,
+    pub(crate) orders: Arc<OrderClock>,
+    pub(crate) heads: RwLock<HashMap<TenantId, Arc<TenantHead>>>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) in_flight: Semaphore,
+    pub(crate) staging: PathBuf,
+    pub(crate) staging_store: Arc<dyn ObjectStore>,
+    pub(crate) hash_seed: u64,
+    pub(crate) metrics: Metrics,
+}
+
+/// What a write did. Everything that is not rejected is durable on this disk and readable.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriteReport {
+    pub stored: usize,
+    /// Samples that were held already with the same value: a success.
+    pub repeated: usize,
+    pub rejected: Rejections,
+}
+
+impl Ingester {
+    /// Stores the samples of a decoded remote write 1.0 body and returns once they are durable: fsynced on this disk.
+    ///
+    /// Dropping the future does not take a write back.
+    pub async fn write(&self, tenant: &TenantName, body: &[u8]) -> Result<WriteReport, Error> {
+        let shared = &self.shared;
+        let _turn = shared.turn(body.len()).await?;
+        let request = WriteRequest::decode(body, &WriteLimits::default())?;
+        shared.note_ignored(tenant, &request);
+        if request.series.is_empty() {
+            return Ok(WriteReport::default());
+        }
+        let head = shared.head(tenant).await?;
+        let admitted = admit(&head, &request, shared.clock.now_ms(), &shared.config.limits, shared.hash_seed);
+        let mut report = WriteReport { rejected: admitted.rejected, ..WriteReport::default() };
+        if !admitted.slots.is_empty() {
+            let (done, applied) = oneshot::channel();
+            let write = Write {
+                head: Arc::clone(&head),
+                slots: admitted.slots,
+                ts_ms: admitted.ts_ms,
+                values: admitted.values,
+                done,
+            };
+            shared.send(Command::Write(write)).await?;
+            let applied = applied.await.map_err(|_| Error::Stopped)??;
+            report.stored = applied.stored;
+            report.repeated = applied.repeated;
+            for Conflict { slot, ts_ms } in applied.conflicts {
+                report.rejected.add(Reason::Conflict, 1, || {
+                    let series = head.labels(slot);
+                    format!("another value is held for this time; it stays. series=`{series}`, ts_ms=`{ts_ms}`")
+                });
+            }
+        }
+        shared.note_written(tenant, &report);
+        Ok(report)
+    }
+
+    /// Flushes one tenant; see [`crate::flush`]. An unknown tenant has nothing to flush.
+    pub async fn flush(&self, tenant: &TenantName) -> Result<FlushReport, Error> {
+        let head = self.shared.heads.read().values().find(|head| head.name == *tenant).cloned();
+        match head {
+            Some(head) => self.flush_head(&head).await,
+            None => Ok(FlushReport::default()),
+        }
+    }
+
+    /// Flushes every tenant, one after the other. The first error is returned after all were tried.
+    pub async fn flush_all(&self) -> Result<(), Error> {
+        let mut first = Ok(());
+        for head in self.shared.all_heads() {
+            if let Err(e) = self.flush_head(&head).await
+                && first.is_ok()
+            {
+                first = Err(e);
+            }
+        }
+        first
+    }
+
+    async fn flush_head(&self, head: &Arc<TenantHead>) -> Result<FlushReport, Error> {
+        let result = flush::flush(&self.shared, head).await;
+        let label = ResultLabel { result: if result.is_ok() { "success" } else { "failure" } };
+        self.shared.metrics.flushes.get_or_create(&label).inc();
+        result
+    }
+
+    /// Flushes heads by age and by size until the process shuts down.
+    pub(crate) fn start_flushing(&self, tasks: &Tasks) {
+        let (ingester, shutdown) = (self.clone(), tasks.shutdown());
+        tasks.spawn::<_, Error>("flush", OnFailure::Fatal, async move {
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => return Ok(()),
+                    () = ingester.shared.clock.sleep(std::time::Duration::from_secs(1)) => {}
+                }
+                for head in ingester.shared.due() {
+                    if let Err(error) = ingester.flush_head(&head).await {
+                        warn!(tenant = %head.name, %error, cause = ?std::error::Error::source(&error),
+                            "a head could not be flushed; the samples stay in the log and it is tried again");
+                    }
+                }
+            }
+        });
+    }
+
+    /// The names of the tenants that have a head.
+    pub fn tenants(&self) -> Vec<TenantName> {
+        self.shared.all_heads().into_iter().map(|head| head.name.clone()).collect()
+    }
+
+    /// Brings the gauges up to date.
+    pub fn observe(&self) {
+        let heads = self.shared.all_heads();
+        for head in &heads {
+            let series = i64::try_from(head.registry.read().len()).unwrap_or(i64::MAX);
+            self.shared.metrics.head_series.get_or_create(&TenantLabel::of(&head.name)).set(series);
+        }
+        let bytes: usize = heads.iter().map(|head| head.memory()).sum();
+        self.shared.metrics.head_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+}
+
+#[async_trait]
+impl Heads for Ingester {
+    async fn snapshots(&self, tenant: TenantId) -> Result<Vec<HeadSnapshot>, duramen_source::Error> {
+        let head = self.shared.heads.read().get(&tenant).cloned();
+        Ok(head.map(|head| head.snapshot(self.shared.writer.writer)).into_iter().collect())
+    }
+}
+
+impl Shared {
+    /// Waits until a request of `bytes` may be worked on.
+    async fn turn(&self, bytes: usize) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
+        let max = self.config.writes_in_flight_bytes_max;
+        let permits = u32::try_from(bytes.clamp(1, max)).unwrap_or(u32::MAX);
+        let overload = || Error::Overload { max };
+        let turn = tokio::select! {
+            biased;
+            turn = self.in_flight.acquire_many(permits) => turn.map_err(|_| Error::Stopped)?,
+            () = self.clock.sleep(self.config.write_wait_max) => return Err(overload()),
+        };
+        let (held, full) = (self.head_bytes(), self.config.head_bytes_max.saturating_mul(2));
+        if held > full {
+            return Err(Error::HeadFull { bytes: held, max: self.config.head_bytes_max });
+        }
+        Ok(turn)
+    }
+
+    /// The head of a tenant, made when the tenant is new to this process.
+    ///
+    /// Requests then: one PUT when the tenant is new at all, and what [`Manifests::fence`] takes.
+    async fn head(&self, name: &TenantName) -> Result<Arc<TenantHead>, Error> {
+        let known = self.register.lookup(name);
+        if let Some(id) = known
+            && let Some(head) = self.heads.read().get(&id)
+        {
+            return Ok(Arc::clone(head));
+        }
+        if known.is_none() && self.register.count() >= self.config.tenants_max {
+            return Err(Error::TooManyTenants { max: self.config.tenants_max });
+        }
+        let id = self.register.resolve_or_create(name).await?;
+        let head = self.head_of(id, name.clone()).await?;
+        self.send(Command::SkipTo { position: head.flushed() }).await?;
+        Ok(head)
+    }
+
+    /// The head of a known tenant; fences the writer's earlier epochs out of its manifest when it is made.
+    pub(crate) async fn head_of(&self, id: TenantId, name: TenantName) -> Result<Arc<TenantHead>, Error> {
+        let state = self.manifests.fence(id).await?;
+        for block in state.blocks.values() {
+            self.orders.observe(block.order.max);
+        }
+        let flushed = Position(state.flushed_position(self.writer.writer));
+        let mut heads = self.heads.write();
+        let head = heads.entry(id).or_insert_with(|| TenantHead::new(id, name, self.orders.next(), flushed));
+        Ok(Arc::clone(head))
+    }
+
+    pub(crate) fn all_heads(&self) -> Vec<Arc<TenantHead>> {
+        self.heads.read().values().cloned().collect()
+    }
+
+    fn head_bytes(&self) -> usize {
+        self.heads.read().values().map(|head| head.memory()).sum()
+    }
+
+    /// The heads that should be flushed now: those that are old, and the largest while all together are too large.
+    fn due(&self) -> Vec<Arc<TenantHead>> {
+        let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+        let age_ms = i64::try_from(self.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
+        let mut heads = self.all_heads();
+        heads.sort_by_cached_key(|head| std::cmp::Reverse(head.memory()));
+        let mut held: usize = heads.iter().map(|head| head.memory()).sum();
+        heads.retain(|head| {
+            let waits = !head.frozen().is_empty();
+            let old = head.open().filled_since_ms().is_some_and(|since| now_ms - since >= age_ms);
+            let large = held > self.config.head_bytes_max;
+            if large {
+                held -= head.memory();
+            }
+            waits || old || large
+        });
+        heads
+    }
+
+    async fn send(&self, command: Command) -> Result<(), Error> {
+        self.commands.send(command).await.map_err(|_| Error::Stopped)
+    }
+
+    pub(crate) async fn freeze(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
+        let (done, frozen) = oneshot::channel();
+        self.send(Command::Freeze { head: Arc::clone(head), done }).await?;
+        frozen.await.map_err(|_| Error::Stopped)?;
+        Ok(())
+    }
+
+    /// One manifest edit: the blocks are live and the writer has flushed up to `end`.
+    pub(crate) async fn commit_blocks(
+        &self,
+        tenant: TenantId,
+        add: Vec<BlockEntry>,
+        end: Position,
+        flush: u64,
+    ) -> Result<(), Error> {
+        let (writer, epoch) = (self.writer.writer, self.writer.epoch);
+        let flushed = Some(Flushed { writer, epoch, position: end.0, flush });
+        self.manifests.commit(tenant, Commit { add, remove: Vec::new(), flushed }).await?;
+        Ok(())
+    }
+
+    /// Lets the log give up what every tenant has flushed.
+    pub(crate) async fn trim(&self) -> Result<(), Error> {
+        let before = self.all_heads().iter().filter_map(|head| head.first_uncommitted()).min();
+        self.send(Command::Trim { before }).await
+    }
+
+    fn note_ignored(&self, tenant: &TenantName, request: &WriteRequest<'_>) {
+        let label = TenantLabel::of(tenant);
+        if request.exemplars > 0 {
+            self.metrics.exemplars_ignored.get_or_create(&label).inc_by(request.exemplars as u64);
+        }
+        if request.metadata > 0 {
+            self.metrics.metadata_ignored.get_or_create(&label).inc_by(request.metadata as u64);
+        }
+    }
+
+    fn note_written(&self, tenant: &TenantName, report: &WriteReport) {
+        let label = TenantLabel::of(tenant);
+        self.metrics.samples.get_or_create(&label).inc_by(report.stored as u64);
+        self.metrics.repeated.get_or_create(&label).inc_by(report.repeated as u64);
+        for (reason, count) in report.rejected.counts() {
+            let label = RejectedLabel { tenant: tenant.as_str().to_owned(), reason: reason.as_str() };
+            self.metrics.rejected.get_or_create(&label).inc_by(*count as u64);
+        }
+    }
+}
+
+/// The edge answers by kind.
+impl WriteReport {
+    /// What the sender should do about what was rejected; `None` when nothing was.
+    pub fn rejection_kind(&self) -> Option<ErrorKind> {
+        if self.rejected.is_empty() {
+            return None;
+        }
+        Some(if self.rejected.passes_with_time() { ErrorKind::Limited } else { ErrorKind::Invalid })
+    }
+}

@@ -1,0 +1,205 @@
+//! Starting an ingester: sweep, replay, threads.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use duramen_bucket::{Bucket, Tenants, WriterIdentity};
+use duramen_manifest::Manifests;
+use duramen_model::{Labels, TenantId, TenantName};
+use duramen_runtime::disk::create_dir_all_synced;
+use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
+use duramen_wal::{OwnedRecord, Position, SegmentId, Wal};
+use object_store::local::LocalFileSystem;
+use parking_lot::RwLock;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tracing::{error, info};
+
+use crate::commit::CommitLoop;
+use crate::config::Config;
+use crate::error::Error;
+use crate::head::{Slot, TenantHead};
+use crate::ingester::{Ingester, Shared};
+use crate::metrics::Metrics;
+use crate::order::OrderClock;
+
+/// Commands that wait for the commit thread. Each write in it holds a share of the bytes in flight.
+const COMMANDS_MAX: usize = 1024;
+
+/// What an ingester is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The WAL lies in `<data_dir>/wal`, blocks on their way in `<data_dir>/staging`.
+    pub data_dir: PathBuf,
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+    pub bucket: Bucket,
+    pub register: Arc<Tenants>,
+    pub manifests: Manifests,
+    pub writer: WriterIdentity,
+    pub metrics: Metrics,
+    /// A secret of this process, for hashes over bytes from outside.
+    pub hash_seed: u64,
+}
+
+/// What the replay found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartReport {
+    pub records: u64,
+    pub samples: u64,
+    /// Records that were there and are damaged.
+    pub lost_records: u64,
+    pub tenants: usize,
+}
+
+impl Ingester {
+    /// Replays the log and starts the threads. What was acknowledged before is readable when this returns.
+    ///
+    /// Requests: those of [`Manifests::fence`] for each tenant that has samples in the log.
+    pub async fn start(parts: Parts, config: Config, tasks: &Tasks) -> Result<(Self, StartReport), Error> {
+        let wal_dir = parts.data_dir.join("wal");
+        let staging = parts.data_dir.join("staging");
+        for directory in [&wal_dir, &staging] {
+            make_directory(&parts.disk, directory)?;
+        }
+        sweep(&staging)?;
+        let staging_store = LocalFileSystem::new_with_prefix(&staging)
+            .map_err(|source| Error::Staging { path: staging.clone(), source })?;
+        let orders = OrderClock::new(Arc::clone(&parts.clock), parts.writer.writer, parts.writer.epoch);
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let in_flight = Semaphore::new(config.writes_in_flight_bytes_max);
+        let shared = Arc::new(Shared {
+            config,
+            clock: parts.clock,
+            disk: Arc::clone(&parts.disk),
+            bucket: parts.bucket,
+            register: parts.register,
+            manifests: parts.manifests,
+            writer: parts.writer,
+            orders: Arc::new(orders),
+            heads: RwLock::default(),
+            commands,
+            in_flight,
+            staging,
+            staging_store: Arc::new(staging_store),
+            hash_seed: parts.hash_seed,
+            metrics: parts.metrics,
+        });
+        let (for_replay, handle, disk) = (Arc::clone(&shared), Handle::current(), parts.disk);
+        let replayed = tokio::task::spawn_blocking(move || Replay::run(&for_replay, &handle, disk, &wal_dir));
+        let (wal, report) = replayed.await.map_err(|_| Error::Stopped)??;
+        let commit = CommitLoop::new(
+            wal,
+            received,
+            Arc::clone(&shared.clock),
+            Arc::clone(&shared.orders),
+            shared.metrics.clone(),
+        );
+        tasks
+            .spawn_thread("commit", OnFailure::Fatal, move || commit.run())
+            .map_err(|source| Error::Disk { path: PathBuf::from("thread"), source })?;
+        let ingester = Self { shared };
+        ingester.start_flushing(tasks);
+        Ok((ingester, report))
+    }
+}
+
+fn make_directory(disk: &Arc<dyn Disk>, path: &std::path::Path) -> Result<(), Error> {
+    create_dir_all_synced(disk, path).map_err(|source| Error::Disk { path: path.to_path_buf(), source })
+}
+
+/// Removes blocks that an earlier process staged: the log still holds what was not committed.
+fn sweep(staging: &std::path::Path) -> Result<(), Error> {
+    let failed = |source| Error::Disk { path: staging.to_path_buf(), source };
+    for entry in std::fs::read_dir(staging).map_err(failed)? {
+        std::fs::remove_dir_all(entry.map_err(failed)?.path()).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Brings records back into heads.
+struct Replay<'a> {
+    shared: &'a Shared,
+    runtime: &'a Handle,
+    /// The slots of the series that the current segment has defined so far.
+    segment: Option<SegmentId>,
+    slots: HashMap<(TenantId, u32), Slot>,
+    names: HashMap<TenantId, TenantName>,
+    report: StartReport,
+}
+
+impl<'a> Replay<'a> {
+    fn run(
+        shared: &'a Shared,
+        runtime: &'a Handle,
+        disk: Arc<dyn Disk>,
+        directory: &std::path::Path,
+    ) -> Result<(Wal, StartReport), Error> {
+        let config = duramen_wal::Config { segment_bytes_max: shared.config.wal_segment_bytes_max };
+        let names = shared.register.all().into_iter().map(|tenant| (tenant.id, tenant.name)).collect();
+        let (slots, report) = (HashMap::new(), StartReport::default());
+        let mut replay = Self { shared, runtime, segment: None, slots, names, report };
+        let (mut wal, found) =
+            Wal::open(disk, directory, shared.writer.writer, config, |segment, position, record| {
+                Ok(replay.apply(segment, position, record)?)
+            })?;
+        let mut report = replay.report;
+        report.lost_records = found.records_lost();
+        report.tenants = shared.heads.read().len();
+        // A log that was lost must not give positions again that a manifest has as flushed.
+        if let Some(flushed) = shared.all_heads().iter().map(|head| head.flushed()).max() {
+            wal.skip_to(flushed);
+        }
+        shared.metrics.wal_records_lost.inc_by(report.lost_records);
+        shared.metrics.replayed_samples.inc_by(report.samples);
+        info!(?report, "replayed the write-ahead log");
+        Ok((wal, report))
+    }
+
+    fn apply(&mut self, segment: SegmentId, position: Position, record: OwnedRecord) -> Result<(), Error> {
+        if self.segment != Some(segment) {
+            self.segment = Some(segment);
+            self.slots.clear();
+        }
+        let head = self.head(record.tenant)?;
+        let Some(head) = head else { return Ok(()) };
+        self.report.records += 1;
+        let mut registry = head.registry.write();
+        for (reference, encoded) in &record.series {
+            // The record's CRC held, so these are labels that an earlier process checked; another version may think otherwise.
+            if let Some(labels) = Labels::from_encoded(encoded) {
+                self.slots.insert((record.tenant, *reference), registry.intern(&labels));
+            }
+        }
+        drop(registry);
+        if position < head.flushed() {
+            return Ok(());
+        }
+        let (mut slots, mut ts_ms, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for ((reference, ts), value) in record.refs.iter().zip(&record.ts_ms).zip(&record.values) {
+            // Missing only when the record that defined the series is lost, which the report names.
+            if let Some(&slot) = self.slots.get(&(record.tenant, *reference)) {
+                slots.push(slot);
+                ts_ms.push(*ts);
+                values.push(*value);
+            }
+        }
+        let now_ms = i64::try_from(self.shared.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+        let applied = head.open().apply(position, now_ms, &slots, &ts_ms, &values);
+        self.report.samples += applied.stored as u64;
+        Ok(())
+    }
+
+    /// The head of a tenant of the log; `None` for a tenant that the register has never heard of.
+    fn head(&self, tenant: TenantId) -> Result<Option<Arc<TenantHead>>, Error> {
+        if let Some(head) = self.shared.heads.read().get(&tenant) {
+            return Ok(Some(Arc::clone(head)));
+        }
+        let Some(name) = self.names.get(&tenant).cloned() else {
+            error!(%tenant, "the write-ahead log has samples of a tenant that the bucket does not know");
+            return Ok(None);
+        };
+        self.runtime.block_on(self.shared.head_of(tenant, name)).map(Some)
+    }
+}

@@ -1,0 +1,106 @@
+//! Which block of a flush a sample goes to. Pure.
+
+use std::collections::BTreeMap;
+
+/// Samples younger than this go to short windows.
+const RECENT_MS: i64 = DAY_MS;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const RECENT_WINDOW_MS: i64 = 2 * 60 * 60 * 1000;
+
+/// Blocks of one flush, the late one included. Five years of backfill do not make 21,900 files.
+pub const FLUSH_BLOCKS_MAX: usize = 64;
+
+/// The start of the window of a time: 2 h windows for the last day before `now_ms`, 1 d windows before that.
+///
+/// Ascends with `ts_ms`, so the samples of a series in time order meet the windows in order.
+pub(crate) const fn window_start(ts_ms: i64, now_ms: i64) -> i64 {
+    let length = if ts_ms >= now_ms.saturating_sub(RECENT_MS) { RECENT_WINDOW_MS } else { DAY_MS };
+    ts_ms.div_euclid(length) * length
+}
+
+/// The blocks of one flush.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Windows {
+    now_ms: i64,
+    /// Window starts that have a block of their own.
+    own: Vec<i64>,
+    /// Whether earlier windows share a block, the *late* one.
+    late: bool,
+}
+
+impl Windows {
+    /// Plans for the windows that samples touch: the latest have a block each, the rest share one.
+    pub(crate) fn plan(touched: &BTreeMap<i64, u64>, now_ms: i64) -> Self {
+        let late = touched.len() > FLUSH_BLOCKS_MAX;
+        let skip = if late { touched.len() - (FLUSH_BLOCKS_MAX - 1) } else { 0 };
+        Self { now_ms, own: touched.keys().skip(skip).copied().collect(), late }
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.own.len() + usize::from(self.late)
+    }
+
+    /// The block of a time, `0..blocks()`, ascending with it.
+    pub(crate) fn block_of(&self, ts_ms: i64) -> usize {
+        let start = window_start(ts_ms, self.now_ms);
+        let behind = self.own.partition_point(|own| *own <= start);
+        // Without a late block every window has its own, so `behind` is at least 1.
+        if self.late { behind } else { behind.saturating_sub(1) }
+    }
+
+    /// Cuts samples in time order into runs of one block: calls `visit(block, start, end)` for each run `[start, end)`.
+    pub(crate) fn runs(&self, ts_ms: &[i64], mut visit: impl FnMut(usize, usize, usize)) {
+        let mut start = 0;
+        while let Some(&first) = ts_ms.get(start) {
+            let block = self.block_of(first);
+            let end = start + ts_ms[start..].partition_point(|ts| self.block_of(*ts) <= block);
+            visit(block, start, end);
+            start = end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn plan(times: &[i64]) -> Windows {
+        let mut touched = BTreeMap::new();
+        for ts in times {
+            *touched.entry(window_start(*ts, NOW)).or_default() += 1;
+        }
+        Windows::plan(&touched, NOW)
+    }
+
+    #[test]
+    fn the_last_day_has_short_windows_and_what_is_older_long_ones() {
+        assert_eq!(window_start(NOW, NOW) % RECENT_WINDOW_MS, 0);
+        assert!(NOW - window_start(NOW, NOW) < RECENT_WINDOW_MS);
+        assert_eq!(window_start(NOW - 2 * DAY_MS, NOW) % DAY_MS, 0);
+        assert_eq!(window_start(-1, NOW), -DAY_MS);
+    }
+
+    #[test]
+    fn five_years_make_a_bounded_number_of_blocks() {
+        let times: Vec<i64> = (0..5 * 365).map(|day| NOW - day * DAY_MS).rev().collect();
+        let windows = plan(&times);
+        assert_eq!(windows.blocks(), FLUSH_BLOCKS_MAX);
+        let mut runs = Vec::new();
+        windows.runs(&times, |block, start, end| runs.push((block, start, end)));
+        assert_eq!(runs.len(), FLUSH_BLOCKS_MAX);
+        assert_eq!(runs.first().map(|r| r.1), Some(0));
+        assert_eq!(runs.last().map(|r| r.2), Some(times.len()));
+        assert!(runs.windows(2).all(|two| two[0].2 == two[1].1 && two[0].0 < two[1].0));
+    }
+
+    #[test]
+    fn each_window_has_its_own_block_while_there_are_few() {
+        let times = [NOW - 3 * DAY_MS, NOW - 2 * DAY_MS, NOW - RECENT_WINDOW_MS, NOW];
+        let windows = plan(&times);
+        assert_eq!(windows.blocks(), 4);
+        assert_eq!(times.map(|ts| windows.block_of(ts)), [0, 1, 2, 3]);
+    }
+}

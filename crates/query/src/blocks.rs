@@ -1,0 +1,68 @@
+//! The open blocks of a process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use duramen_block::{Block, ExtentCache, OpenOptions};
+use duramen_bucket::{Bucket, keys};
+use duramen_model::{BlockEntry, BlockId, TenantId};
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+/// Opens each block once and keeps it open while it is used. A block's `meta` is read by one GET.
+#[derive(Debug)]
+pub struct Blocks {
+    bucket: Bucket,
+    options: OpenOptions,
+    /// Bounded by `open_max`, least recently used out first. A block is known by its tenant and id.
+    open: Mutex<Open>,
+    open_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    held: HashMap<(TenantId, BlockId), Held>,
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    cell: Arc<OnceCell<Arc<Block>>>,
+    used: u64,
+}
+
+impl Blocks {
+    /// `cache_bytes` bounds the verified extents in memory, `open_max` the parsed `meta`s.
+    pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize) -> Self {
+        let options = OpenOptions { cache: Some(Arc::new(ExtentCache::new(cache_bytes))), ..OpenOptions::default() };
+        Self { bucket, options, open: Mutex::default(), open_max }
+    }
+
+    /// The block, opened when it is not. Callers that ask for one block at once share its GET.
+    pub async fn get(&self, tenant: TenantId, entry: &BlockEntry) -> Result<Arc<Block>, duramen_block::Error> {
+        let cell = self.cell(tenant, entry.id);
+        let directory = keys::block(tenant, entry.id);
+        let open = || Block::open(self.bucket.store(), directory, &entry.stats, self.options.clone());
+        cell.get_or_try_init(open).await.cloned()
+    }
+
+    fn cell(&self, tenant: TenantId, block: BlockId) -> Arc<OnceCell<Arc<Block>>> {
+        let mut open = self.open.lock();
+        open.uses += 1;
+        let used = open.uses;
+        if let Some(held) = open.held.get_mut(&(tenant, block)) {
+            held.used = used;
+            return Arc::clone(&held.cell);
+        }
+        if open.held.len() >= self.open_max {
+            // Drop the older half at once: a pass over all for each new block would cost more.
+            let mut uses: Vec<u64> = open.held.values().map(|held| held.used).collect();
+            uses.sort_unstable();
+            let median = uses[uses.len() / 2];
+            open.held.retain(|_, held| held.used > median);
+        }
+        let cell = Arc::new(OnceCell::new());
+        open.held.insert((tenant, block), Held { cell: Arc::clone(&cell), used });
+        cell
+    }
+}

@@ -1,0 +1,41 @@
+//! What the querier tells of itself.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The metrics of one querier. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    queries: Family<ResultLabel, Counter>,
+    seconds: Histogram,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+        Self { queries: Family::default(), seconds: Histogram::new(bounds) }
+    }
+}
+
+impl Metrics {
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("duramen_queries", "Queries evaluated", self.queries.clone());
+        registry.register("duramen_query_seconds", "Time from the turn of a query to its answer", self.seconds.clone());
+    }
+
+    pub(crate) fn observe(&self, succeeded: bool, took: Duration) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.queries.get_or_create(&ResultLabel { result }).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+}

@@ -1,0 +1,132 @@
+//! Answers as JSON, written straight into bytes.
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use duramen_model::Labels;
+use duramen_promql::{Answer, Value};
+use serde_json::Value as Json;
+
+use super::number::{put_time, put_value};
+
+/// Annotations of a kind that an answer carries; more are counted.
+const ANNOTATIONS_MAX: usize = 10;
+
+/// `{"status":"success","data":..}` with `data` as it is.
+pub(super) fn success(data: &Json, warnings: &[String]) -> Response {
+    let mut body = Vec::from(&br#"{"status":"success","data":"#[..]);
+    body.extend_from_slice(data.to_string().as_bytes());
+    finish(body, warnings, &[])
+}
+
+/// The answer to a query, of `limit` series at most.
+pub(super) fn answer(mut answer: Answer, limit: Option<usize>) -> Response {
+    if let Some(limit) = limit {
+        let cut = match &mut answer.value {
+            Value::Vector(series) => truncate(series, limit),
+            Value::Matrix(series) => truncate(series, limit),
+            Value::Scalar { .. } | Value::String { .. } => false,
+        };
+        if cut {
+            answer.warnings.push("results truncated due to limit".to_owned());
+        }
+    }
+    let mut body = Vec::from(&br#"{"status":"success","data":{"resultType":""#[..]);
+    match &answer.value {
+        Value::Scalar { ts_ms, value } => {
+            body.extend_from_slice(br#"scalar","result":"#);
+            put_point(&mut body, *ts_ms, *value);
+        }
+        Value::String { ts_ms, value } => {
+            body.extend_from_slice(br#"string","result":["#);
+            put_time(&mut body, *ts_ms);
+            body.push(b',');
+            put_text(&mut body, value);
+            body.push(b']');
+        }
+        Value::Vector(series) => {
+            body.extend_from_slice(br#"vector","result":["#);
+            put_list(&mut body, series, |body, series| {
+                body.extend_from_slice(br#"{"metric":"#);
+                put_labels(body, &series.labels);
+                body.extend_from_slice(br#","value":"#);
+                put_point(body, series.ts_ms, series.value);
+                body.push(b'}');
+            });
+            body.push(b']');
+        }
+        Value::Matrix(series) => {
+            body.extend_from_slice(br#"matrix","result":["#);
+            put_list(&mut body, series, |body, series| {
+                body.extend_from_slice(br#"{"metric":"#);
+                put_labels(body, &series.labels);
+                body.extend_from_slice(br#","values":["#);
+                put_list(body, &series.points, |body, (ts_ms, value)| put_point(body, *ts_ms, *value));
+                body.extend_from_slice(b"]}");
+            });
+            body.push(b']');
+        }
+    }
+    body.push(b'}');
+    finish(body, &answer.warnings, &answer.infos)
+}
+
+fn truncate<T>(list: &mut Vec<T>, limit: usize) -> bool {
+    let cut = list.len() > limit;
+    list.truncate(limit);
+    cut
+}
+
+fn finish(mut body: Vec<u8>, warnings: &[String], infos: &[String]) -> Response {
+    for (name, annotations) in [("warnings", warnings), ("infos", infos)] {
+        if annotations.is_empty() {
+            continue;
+        }
+        let mut shown: Vec<String> = annotations.iter().take(ANNOTATIONS_MAX).cloned().collect();
+        if annotations.len() > ANNOTATIONS_MAX {
+            let more = annotations.len() - ANNOTATIONS_MAX;
+            shown.push(format!("{more} more {} annotations omitted", name.trim_end_matches('s')));
+        }
+        body.extend_from_slice(format!(",\"{name}\":{}", Json::from(shown)).as_bytes());
+    }
+    body.push(b'}');
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// A label set as a JSON value.
+pub(super) fn labels_json(labels: &Labels) -> Json {
+    labels.iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect::<serde_json::Map<_, _>>().into()
+}
+
+fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+    out.push(b'{');
+    for (i, (name, value)) in labels.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        put_text(out, name);
+        out.push(b':');
+        put_text(out, value);
+    }
+    out.push(b'}');
+}
+
+fn put_point(out: &mut Vec<u8>, ts_ms: i64, value: f64) {
+    out.push(b'[');
+    put_time(out, ts_ms);
+    out.extend_from_slice(b",\"");
+    put_value(out, value);
+    out.extend_from_slice(b"\"]");
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a text is JSON and a Vec takes every write");
+}
+
+fn put_list<T>(out: &mut Vec<u8>, list: &[T], mut put: impl FnMut(&mut Vec<u8>, &T)) {
+    for (i, element) in list.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        put(out, element);
+    }
+}

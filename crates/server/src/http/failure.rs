@@ -1,0 +1,79 @@
+//! Errors as the API answers them.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use duramen_model::ErrorKind;
+use serde_json::json;
+
+/// An error of the query API: `{"status":"error","errorType":..,"error":..}`.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    error_type: &'static str,
+    message: String,
+}
+
+impl Failure {
+    pub(super) fn bad_data(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error_type: "bad_data", message: message.into() }
+    }
+
+    /// `invalid parameter "query": ...`
+    pub(super) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
+        Self::bad_data(format!("invalid parameter \"{name}\": {why}"))
+    }
+
+    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, error_type: "unauthorized", message: message.into() }
+    }
+
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, error_type: "internal", message: message.into() }
+    }
+
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error_type: "unavailable", message: message.into() }
+    }
+}
+
+impl From<duramen_query::Error> for Failure {
+    fn from(error: duramen_query::Error) -> Self {
+        let message = with_causes(&error);
+        if let duramen_query::Error::Timeout(_) = error {
+            return Self { status: StatusCode::SERVICE_UNAVAILABLE, error_type: "timeout", message };
+        }
+        let (status, error_type) = match error.kind() {
+            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "bad_data"),
+            ErrorKind::Execution | ErrorKind::Limited => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
+            ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
+                tracing::error!(error = message, "a query failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            }
+        };
+        Self { status, error_type, message }
+    }
+}
+
+/// The error's text with those of its sources behind it.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = json!({ "status": "error", "errorType": self.error_type, "error": self.message });
+        let json = HeaderValue::from_static("application/json");
+        (self.status, [(header::CONTENT_TYPE, json)], body.to_string()).into_response()
+    }
+}

@@ -1,0 +1,58 @@
+//! Requests counted and timed.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::wiring::System;
+
+/// The metrics of the HTTP edge. Routes are patterns, so that no request can make new series.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics {
+    requests: Family<RequestLabel, Counter>,
+    seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabel {
+    route: String,
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+impl Default for HttpMetrics {
+    fn default() -> Self {
+        let seconds =
+            || Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+        Self { requests: Family::default(), seconds: Family::new_with_constructor(seconds) }
+    }
+}
+
+impl HttpMetrics {
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("duramen_http_requests", "Requests by route and status", self.requests.clone());
+        registry.register("duramen_http_request_seconds", "Time to the head of the answer", self.seconds.clone());
+    }
+}
+
+pub(super) async fn observe(State(system): State<Arc<System>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let started = system.clock.monotonic();
+    let response = next.run(request).await;
+    let took = system.clock.monotonic().saturating_sub(started);
+    let metrics = &system.http_metrics;
+    metrics.seconds.get_or_create(&RouteLabel { route: route.clone() }).observe(took.as_secs_f64());
+    metrics.requests.get_or_create(&RequestLabel { route, code: response.status().as_u16() }).inc();
+    response
+}

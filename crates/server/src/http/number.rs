@@ -1,0 +1,113 @@
+//! Numbers and times as the API reads and writes them.
+
+/// Appends a sample value the way Go's shortest form does: digits, or an exponent of at least two digits below 1e-6 and from 1e21 on.
+pub(super) fn put_value(out: &mut Vec<u8>, value: f64) {
+    use std::io::Write;
+    let written = if value.is_nan() {
+        out.write_all(b"NaN")
+    } else if value.is_infinite() {
+        out.write_all(if value > 0.0 { b"+Inf" } else { b"-Inf" })
+    } else if value != 0.0 && !(1e-6..1e21).contains(&value.abs()) {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+        write!(out, "{digits}e{sign}{exponent:0>2}")
+    } else {
+        write!(out, "{value}")
+    };
+    written.expect("a Vec takes every write");
+}
+
+/// Appends a time as seconds: a fraction of three digits when there is one.
+pub(super) fn put_time(out: &mut Vec<u8>, ts_ms: i64) {
+    use std::io::Write;
+    let (sign, ms) = (if ts_ms < 0 { "-" } else { "" }, ts_ms.unsigned_abs());
+    let written = match ms % 1000 {
+        0 => write!(out, "{sign}{}", ms / 1000),
+        fraction => write!(out, "{sign}{}.{fraction:03}", ms / 1000),
+    };
+    written.expect("a Vec takes every write");
+}
+
+/// The times that Prometheus's clients send for "as early as there is" and "as late as there is".
+const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
+const MAX_TIME: &str = "292277025-08-18T07:12:54.999999999Z";
+
+/// Reads Unix seconds as a float (rounded to ms) or an RFC 3339 time; in milliseconds.
+pub(super) fn parse_time_ms(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<f64>()
+        && seconds.is_finite()
+    {
+        let ms = (seconds * 1000.0).round();
+        // Times that do not fit are as far away as the furthest that do.
+        #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted")]
+        return Ok((ms as i64).clamp(i64::MIN + 1, i64::MAX - 1));
+    }
+    match text {
+        MIN_TIME => Ok(i64::MIN + 1),
+        MAX_TIME => Ok(i64::MAX - 1),
+        _ => parse_rfc3339_ms(text).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp")),
+    }
+}
+
+fn parse_rfc3339_ms(text: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| {
+        // Rounded down, as Go's conversion does.
+        time.timestamp_millis()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_go_writes_them() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (1e-6, "0.000001"),
+            (1e-7, "1e-07"),
+            (-1.5e-10, "-1.5e-10"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1.797_693_134_862_315_7e308, "1.7976931348623157e+308"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ];
+        for (value, expected) in cases {
+            let mut out = Vec::new();
+            put_value(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn times_have_three_digits_of_fraction_or_none() {
+        for (ts_ms, expected) in [(1_100, "1.100"), (2_000, "2"), (-1, "-0.001"), (-1_500, "-1.500"), (0, "0")] {
+            let mut out = Vec::new();
+            put_time(&mut out, ts_ms);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_or_rfc_3339() {
+        for (text, expected) in [
+            ("1.5", 1_500),
+            ("-1", -1_000),
+            ("1700000000.1234", 1_700_000_000_123),
+            ("2015-06-03T13:21:58.555Z", 1_433_337_718_555),
+            ("2015-06-03T14:21:58.555+01:00", 1_433_337_718_555),
+            (MAX_TIME, i64::MAX - 1),
+        ] {
+            assert_eq!(parse_time_ms(text), Ok(expected), "{text}");
+        }
+        for text in ["", "now", "30s", "NaN", "Inf", "2015-06-03"] {
+            assert!(parse_time_ms(text).is_err(), "{text}");
+        }
+    }
+}

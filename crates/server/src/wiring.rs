@@ -1,0 +1,182 @@
+//! The parts of a process and how they are put together: the store first, then the roles, each from exactly what it names.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use duramen_bucket::{Bucket, DataDir, Deployment, Tenants};
+use duramen_ingest::{Ingester, StartReport};
+use duramen_manifest::Manifests;
+use duramen_model::TenantName;
+use duramen_promql::{Engine, EngineConfig};
+use duramen_query::{Blocks, Querier, Storage};
+use duramen_runtime::{Clock, Disk, RealDisk, SystemClock, Tasks};
+use prometheus_client::registry::Registry;
+
+use crate::config::Config;
+use crate::http::HttpMetrics;
+
+/// A running system.
+#[derive(Debug)]
+pub struct System {
+    pub config: Config,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+    pub http_metrics: HttpMetrics,
+    pub ingester: Ingester,
+    pub querier: Arc<Querier>,
+    /// Where queries are evaluated, so that they do not hold up those who write.
+    pub query_runtime: QueryRuntime,
+    /// What the store is, without secrets.
+    pub store: String,
+    /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's own metrics.
+    pub own_tenant: TenantName,
+    pub replayed: StartReport,
+    /// Holds the data directory's lock.
+    _data_dir: DataDir,
+}
+
+/// The threads that evaluate queries.
+#[derive(Debug)]
+pub struct QueryRuntime(Option<tokio::runtime::Runtime>);
+
+/// What the roles share.
+struct Shared {
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    data_dir: DataDir,
+    bucket: Bucket,
+    register: Arc<Tenants>,
+    manifests: Manifests,
+}
+
+/// The most `meta`s that are kept open; each takes some 100 KiB.
+const OPEN_BLOCKS_MAX: usize = 4096;
+
+impl System {
+    /// Probes the store, replays the log and starts the roles.
+    pub async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<Self> {
+        let mut registry = Registry::default();
+        let shared = Shared::open(&config, &mut registry).await?;
+        let (ingester, replayed) = ingester(&shared, &config, &mut registry, tasks).await?;
+        let querier = querier(&shared, &config, &mut registry, &ingester);
+        let http_metrics = HttpMetrics::default();
+        http_metrics.register(&mut registry);
+        let own_tenant = if config.multi_tenancy { "duramen" } else { "anonymous" };
+        Ok(Self {
+            store: shared.bucket.name().to_owned(),
+            config,
+            clock: shared.clock,
+            registry,
+            http_metrics,
+            ingester,
+            querier: Arc::new(querier),
+            query_runtime: QueryRuntime::start()?,
+            own_tenant: TenantName::parse(own_tenant)?,
+            replayed,
+            _data_dir: shared.data_dir,
+        })
+    }
+
+    /// All metrics in the text format.
+    pub fn metrics_text(&self) -> String {
+        self.ingester.observe();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a String takes every write");
+        text
+    }
+}
+
+impl QueryRuntime {
+    fn start() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("query").enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Evaluates `work` there. Dropping the returned future ends the work at its next await.
+    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> anyhow::Result<T> {
+        let runtime = self.0.as_ref().context("the query runtime has stopped")?;
+        let task = tokio_util::task::AbortOnDropHandle::new(runtime.spawn(work));
+        task.await.map_err(|e| anyhow::anyhow!("the query panicked or was cancelled: {e}"))
+    }
+}
+
+impl Drop for QueryRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
+    async fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let data_dir =
+            DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock).context("open the data directory")?;
+        let bucket = open_bucket(config, &disk, &clock)?;
+        bucket.metrics().register(registry);
+        duramen_bucket::probe::probe(&bucket).await.context("probe the store")?;
+        let deployment = Deployment::open(&bucket).await.context("identify the store")?;
+        data_dir.bind(&deployment)?;
+        let writer = data_dir.identity();
+        let register = Arc::new(Tenants::open(bucket.clone(), writer.writer).await.context("load the tenants")?);
+        let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), writer);
+        Ok(Self { clock, disk, data_dir, bucket, register, manifests })
+    }
+}
+
+fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
+    let mut settings = duramen_bucket::Config::default();
+    settings.s3.endpoint = config.s3_endpoint.clone();
+    settings.s3.region = config.s3_region.clone();
+    settings.s3.path_style = config.s3_path_style;
+    let bucket = Bucket::open(&config.store(), &settings, Arc::clone(disk), Arc::clone(clock));
+    bucket.with_context(|| format!("open the store {}", config.store()))
+}
+
+async fn ingester(
+    shared: &Shared,
+    config: &Config,
+    registry: &mut Registry,
+    tasks: &Tasks,
+) -> anyhow::Result<(Ingester, StartReport)> {
+    let metrics = duramen_ingest::Metrics::default();
+    metrics.register(registry);
+    let settings = duramen_ingest::Config {
+        flush_interval: config.flush_interval,
+        head_bytes_max: config.head_mebibytes_max << 20,
+        ..duramen_ingest::Config::default()
+    };
+    let parts = duramen_ingest::Parts {
+        data_dir: config.data_dir.clone(),
+        disk: Arc::clone(&shared.disk),
+        clock: Arc::clone(&shared.clock),
+        bucket: shared.bucket.clone(),
+        register: Arc::clone(&shared.register),
+        manifests: shared.manifests.clone(),
+        writer: shared.data_dir.identity(),
+        metrics,
+        hash_seed: secret(),
+    };
+    Ingester::start(parts, settings, tasks).await.context("start the ingester")
+}
+
+/// 64 bits that nobody outside can guess.
+fn secret() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+fn querier(shared: &Shared, config: &Config, registry: &mut Registry, ingester: &Ingester) -> Querier {
+    let metrics = duramen_query::Metrics::default();
+    metrics.register(registry);
+    let blocks = Blocks::new(shared.bucket.clone(), config.cache_mebibytes_max << 20, OPEN_BLOCKS_MAX);
+    let storage = Storage::new(Arc::new(ingester.clone()), shared.manifests.clone(), Arc::new(blocks));
+    let engine = Engine::new(EngineConfig {
+        lookback_ms: i64::try_from(config.query_lookback_delta.as_millis()).unwrap_or(i64::MAX),
+        ..EngineConfig::default()
+    });
+    let settings = duramen_query::Config { query_timeout: config.query_timeout, ..duramen_query::Config::default() };
+    Querier::new(engine, Arc::new(storage), Arc::clone(&shared.register), Arc::clone(&shared.clock), settings, metrics)
+}
