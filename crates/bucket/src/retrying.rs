@@ -160,7 +160,9 @@ impl ObjectStore for Retrying {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let result = self.run(|| self.inner.get_opts(location, options.clone())).await?;
+        let mut result = self.run(|| self.inner.get_opts(location, options.clone())).await?;
+        // `PrefixStore` leaves its prefix on it.
+        result.meta.location = location.clone();
         if options.head { Ok(result) } else { Ok(self.resuming(location, options, result)) }
     }
 

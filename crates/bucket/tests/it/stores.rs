@@ -1,0 +1,53 @@
+//! Stores to test on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duramen_bucket::{Bucket, Config, RetryPolicy, S3Config, StoreUrl};
+use duramen_model::WriterId;
+use duramen_runtime::{Clock, RealDisk, SystemClock};
+use duramen_testkit::s3::{S3, S3Options};
+use ulid::Ulid;
+
+pub(crate) const WRITER: WriterId = WriterId(Ulid(7));
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::default())
+}
+
+/// Retries at once, and often.
+pub(crate) fn eager() -> RetryPolicy {
+    RetryPolicy {
+        attempts_max: 30,
+        backoff_first: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(4),
+        saved_max: 1_000_000,
+        saved_per_success: 1.0,
+    }
+}
+
+pub(crate) fn config(s3: &S3) -> Config {
+    let credentials = Some(("key-of-the-test".to_owned(), "hunter2".to_owned()));
+    let region = Some("us-east-1".to_owned());
+    let s3 = S3Config { endpoint: Some(s3.endpoint()), region, path_style: None, credentials };
+    Config { s3, retry: eager(), ..Config::default() }
+}
+
+pub(crate) fn bucket_with(s3: &S3, url: &str, config: &Config) -> Bucket {
+    let _ = s3;
+    Bucket::open(&url.parse().unwrap(), config, Arc::new(RealDisk), clock()).unwrap()
+}
+
+/// A new client, and so another process, of the server.
+pub(crate) fn bucket(s3: &S3) -> Bucket {
+    bucket_with(s3, "s3://test", &config(s3))
+}
+
+pub(crate) async fn server() -> S3 {
+    S3::start(S3Options::default()).await.unwrap()
+}
+
+pub(crate) fn directory(path: &std::path::Path) -> Bucket {
+    let url = StoreUrl::File(path.to_path_buf());
+    Bucket::open(&url, &Config::default(), Arc::new(RealDisk), clock()).unwrap()
+}
