@@ -1,0 +1,43 @@
+//! What a query answers.
+
+use duramen_model::Labels;
+
+/// A complete answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub value: Value,
+    /// `PromQL warning: ..`, sorted, each once.
+    pub warnings: Vec<String>,
+    /// `PromQL info: ..`, sorted, each once.
+    pub infos: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Scalar {
+        ts_ms: i64,
+        value: f64,
+    },
+    String {
+        ts_ms: i64,
+        value: String,
+    },
+    /// No label set twice. In the order that the query asks for (`sort`, `topk`), else sorted by labels.
+    Vector(Vec<InstantSeries>),
+    /// Sorted by labels, no label set twice, no series without points.
+    Matrix(Vec<RangeSeries>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstantSeries {
+    pub labels: Labels,
+    pub ts_ms: i64,
+    pub value: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeSeries {
+    pub labels: Labels,
+    /// (time in ms, value), times ascending. A step without a value has no point.
+    pub points: Vec<(i64, f64)>,
+}

@@ -1,0 +1,264 @@
+//! The engine: a tree and times in, an answer out.
+
+use std::sync::Arc;
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use duramen_model::{Labels, TenantId, is_stale};
+use duramen_source::{SeriesBatch, SeriesSource};
+use duramen_syntax::Expr;
+use duramen_syntax::ast::{AggregateOp, ValueType};
+use futures::TryStreamExt;
+
+use crate::annotation::Annotations;
+use crate::answer::{Answer, InstantSeries, RangeSeries, Value};
+use crate::error::Error;
+use crate::exec::operator::{collect, reservation};
+use crate::exec::scan::SampleBudget;
+use crate::grid::Grid;
+use crate::plan::{Lowering, Planner, QueryTimes};
+use crate::vector::Vector;
+
+/// What queries may use. It holds for each query by itself.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// How far back an instant vector looks for a sample.
+    pub lookback_ms: i64,
+    /// How many tasks evaluate the series of one selector. The answer does not depend on it.
+    pub partitions: usize,
+    /// The most samples that a query holds at once.
+    pub samples_max: usize,
+    /// The most memory for the vectors that a query holds at once.
+    pub memory_bytes_max: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { lookback_ms: 300_000, partitions: 2, samples_max: 50_000_000, memory_bytes_max: 1 << 30 }
+    }
+}
+
+/// Whose series a query is about.
+#[derive(Clone, Debug)]
+pub struct QueryContext {
+    pub source: Arc<dyn SeriesSource>,
+    pub tenants: Arc<[TenantId]>,
+    /// Instead of the engine's.
+    pub lookback_ms: Option<i64>,
+}
+
+/// Evaluates queries. Cheap to clone.
+///
+/// A query runs inside a Tokio runtime and ends when its future is dropped, with every task that it started.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    config: Arc<EngineConfig>,
+}
+
+impl Engine {
+    pub fn new(config: EngineConfig) -> Self {
+        Self { config: Arc::new(config) }
+    }
+
+    /// Evaluates at one time.
+    ///
+    /// # Errors
+    /// See [`Error`]; an answer is never a part of one.
+    pub async fn instant(&self, context: &QueryContext, expr: &Expr, time_ms: i64) -> Result<Answer, Error> {
+        let times = QueryTimes { start_ms: time_ms, end_ms: time_ms, step_ms: 0 };
+        let mut query = Query::new(&self.config, context, times)?;
+        let value = match (expr.value_type(), bare(expr)) {
+            (_, Expr::String { value, .. }) => Value::String { ts_ms: time_ms, value: value.clone() },
+            (ValueType::Matrix, expr) => query.samples(expr, time_ms).await?,
+            (ValueType::Scalar, expr) => {
+                let value = query.vector(expr, Grid::instant(time_ms)).await?.scalar()[0];
+                Value::Scalar { ts_ms: time_ms, value }
+            }
+            (_, expr) => {
+                let vector = query.vector(expr, Grid::instant(time_ms)).await?;
+                instant_value(&vector, time_ms, is_ordered(expr))
+            }
+        };
+        Ok(query.answer(value))
+    }
+
+    /// Evaluates at `start_ms`, and every `step_ms` from there as far as `end_ms`, both ends inside. A scalar becomes one series
+    /// without labels.
+    ///
+    /// # Errors
+    /// See [`Error`]. `Invalid` for range vectors and strings, for an end before the start and for a step that is not above zero.
+    pub async fn range(
+        &self,
+        context: &QueryContext,
+        expr: &Expr,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+    ) -> Result<Answer, Error> {
+        let grid = range_grid(expr, start_ms, end_ms, step_ms, self.config.samples_max)?;
+        let mut query = Query::new(&self.config, context, QueryTimes { start_ms, end_ms, step_ms })?;
+        let vector = query.vector(expr, grid).await?;
+        Ok(query.answer(range_value(&vector, &grid)))
+    }
+
+    /// The operators that [`Engine::range`] would run, one a line; for an instant with `step_ms` 0, those of [`Engine::instant`].
+    ///
+    /// # Errors
+    /// As the query itself, before it reads anything.
+    pub fn explain(
+        &self,
+        context: &QueryContext,
+        expr: &Expr,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+    ) -> Result<String, Error> {
+        let query = Query::new(&self.config, context, QueryTimes { start_ms, end_ms, step_ms })?;
+        let grid = match step_ms {
+            0 => Grid::instant(start_ms),
+            _ => range_grid(expr, start_ms, end_ms, step_ms, self.config.samples_max)?,
+        };
+        if matches!(expr.value_type(), ValueType::String) {
+            return Ok(String::new());
+        }
+        let plan = if expr.value_type() == ValueType::Matrix {
+            let vector = query.planner.range_vector(expr, grid)?;
+            query.lowering.series(&vector.series, grid)
+        } else {
+            query.lowering.lower(&query.planner.plan(expr, grid)?)
+        };
+        Ok(displayable(plan.as_ref()).indent(false).to_string())
+    }
+}
+
+/// One query under way.
+struct Query {
+    planner: Planner,
+    lowering: Lowering,
+    task: Arc<TaskContext>,
+}
+
+impl Query {
+    fn new(config: &EngineConfig, context: &QueryContext, times: QueryTimes) -> Result<Self, Error> {
+        let planner = Planner {
+            times,
+            lookback_ms: context.lookback_ms.unwrap_or(config.lookback_ms),
+            steps_max: config.samples_max,
+        };
+        let lowering = Lowering {
+            source: Arc::clone(&context.source),
+            tenants: Arc::clone(&context.tenants),
+            partitions: config.partitions.max(1),
+            budget: Arc::new(SampleBudget::new(config.samples_max)),
+            annotations: Annotations::default(),
+        };
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(config.memory_bytes_max)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build_arc()
+            .map_err(Error::from_datafusion)?;
+        let task = Arc::new(TaskContext::default().with_runtime(runtime));
+        Ok(Self { planner, lowering, task })
+    }
+
+    /// A scalar or an instant vector, at every step.
+    async fn vector(&mut self, expr: &Expr, grid: Grid) -> Result<Vector, Error> {
+        let plan = self.lowering.lower(&self.planner.plan(expr, grid)?);
+        let account = reservation("answer", &self.task);
+        collect(self.start(&plan)?, grid.steps, &account).await.map_err(Error::from_datafusion)
+    }
+
+    /// The samples of a range vector.
+    async fn samples(&mut self, expr: &Expr, time_ms: i64) -> Result<Value, Error> {
+        self.lowering.partitions = 1;
+        let grid = Grid::instant(time_ms);
+        let vector = self.planner.range_vector(expr, grid)?;
+        let window = vector.lookup.start_ms(time_ms)..=vector.lookup.end_ms(time_ms);
+        let mut stream = self.start(&self.lowering.series(&vector.series, grid))?;
+        let mut series = Vec::new();
+        let account = reservation("answer", &self.task);
+        while let Some(batch) = stream.try_next().await.map_err(Error::from_datafusion)? {
+            account.try_grow(batch.get_array_memory_size()).map_err(Error::from_datafusion)?;
+            let batch = SeriesBatch::from_record_batch(batch).expect("a range vector is series");
+            for row in 0..batch.len() {
+                let (ts, values) = batch.samples_at(row);
+                let inside = |ts: i64, value: f64| ts > *window.start() && ts <= *window.end() && !is_stale(value);
+                let samples = ts.iter().copied().zip(values.iter().copied());
+                let points: Vec<_> = samples.filter(|&(ts, value)| inside(ts, value)).collect();
+                if !points.is_empty() {
+                    let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+                    series.push(RangeSeries { labels, points });
+                }
+            }
+        }
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(Value::Matrix(series))
+    }
+
+    fn start(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream, Error> {
+        plan.execute(0, Arc::clone(&self.task)).map_err(Error::from_datafusion)
+    }
+
+    fn answer(self, value: Value) -> Answer {
+        let (warnings, infos) = self.lowering.annotations.take();
+        Answer { value, warnings, infos }
+    }
+}
+
+fn range_grid(expr: &Expr, start_ms: i64, end_ms: i64, step_ms: i64, steps_max: usize) -> Result<Grid, Error> {
+    if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
+        let got = expr.value_type().documented();
+        return Err(Error::invalid(format!(
+            "invalid expression type {got:?} for range query, must be Scalar or instant Vector"
+        )));
+    }
+    if step_ms <= 0 || end_ms < start_ms {
+        return Err(Error::invalid("a range ends no earlier than it starts and has a step above zero"));
+    }
+    let grid = Grid::range(start_ms, end_ms, step_ms);
+    if grid.steps > steps_max {
+        return Err(Error::Samples { held: grid.steps, limit: steps_max });
+    }
+    Ok(grid)
+}
+
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Paren { expr, .. } => bare(expr),
+        expr => expr,
+    }
+}
+
+/// Whether the query itself says how its rows are ordered.
+fn is_ordered(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call { func, .. } => func.name.starts_with("sort"),
+        Expr::Aggregate { op, .. } => matches!(op, AggregateOp::Topk | AggregateOp::Bottomk),
+        _ => false,
+    }
+}
+
+fn instant_value(vector: &Vector, ts_ms: i64, ordered: bool) -> Value {
+    let row = |row: crate::vector::Row<'_>| {
+        let value = row.get(0)?;
+        Some(InstantSeries { labels: Labels::from_encoded_trusted(row.labels), ts_ms, value })
+    };
+    let mut series: Vec<_> = vector.rows().filter_map(row).collect();
+    if !ordered {
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    }
+    Value::Vector(series)
+}
+
+fn range_value(vector: &Vector, grid: &Grid) -> Value {
+    let row = |row: crate::vector::Row<'_>| {
+        let points: Vec<_> = (0..grid.steps).filter_map(|step| Some((grid.at(step), row.get(step)?))).collect();
+        RangeSeries { labels: Labels::from_encoded_trusted(row.labels), points }
+    };
+    let mut series: Vec<_> = vector.rows().map(row).filter(|series| !series.points.is_empty()).collect();
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Value::Matrix(series)
+}

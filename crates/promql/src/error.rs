@@ -1,0 +1,89 @@
+//! Why a query has no answer.
+
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use duramen_model::ErrorKind;
+
+/// A query that failed. An answer is complete or one of these.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The language has it and this engine does not have it yet.
+    #[error("not supported yet: {what}")]
+    Unsupported { what: String },
+    /// The query can never be evaluated as it is.
+    #[error("{reason}")]
+    Invalid { reason: String },
+    /// The query is well formed and the data does not fit it. The text is the one that Prometheus gives.
+    #[error("{reason}")]
+    Execution { reason: String },
+    /// More samples would be held in memory at once than the engine's limit.
+    #[error(
+        "query processing would load too many samples into memory in query execution. held=`{held}`, limit=`{limit}`"
+    )]
+    Samples { held: usize, limit: usize },
+    /// The query's share of memory is used up.
+    #[error("query exceeds its memory. cause=`{cause}`")]
+    Memory { cause: String },
+    /// The source could not answer.
+    #[error(transparent)]
+    Source(#[from] duramen_source::Error),
+    /// A fault of the machinery below.
+    #[error("query execution failed")]
+    Internal(#[source] Arc<DataFusionError>),
+}
+
+impl Error {
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into() }
+    }
+
+    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
+        Self::Invalid { reason: reason.into() }
+    }
+
+    pub(crate) fn execution(reason: impl Into<String>) -> Self {
+        Self::Execution { reason: reason.into() }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unsupported { .. } | Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Execution { .. } => ErrorKind::Execution,
+            Self::Samples { .. } | Self::Memory { .. } => ErrorKind::Limited,
+            Self::Source(error) => error.kind(),
+            Self::Internal(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// Takes our own error out of what DataFusion wrapped around it on the way up.
+    pub(crate) fn from_datafusion(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(other) => Self::Internal(Arc::new(DataFusionError::External(other))),
+            },
+            DataFusionError::ResourcesExhausted(cause) => Self::Memory { cause },
+            DataFusionError::Context(_, inner) => Self::from_datafusion(*inner),
+            DataFusionError::Shared(shared) => Self::from_shared(&shared),
+            other => Self::Internal(Arc::new(other)),
+        }
+    }
+
+    fn from_shared(shared: &Arc<DataFusionError>) -> Self {
+        match shared.find_root() {
+            DataFusionError::External(inner) if inner.is::<Self>() => {
+                inner.downcast_ref::<Self>().cloned().expect("the type was just asked for")
+            }
+            DataFusionError::ResourcesExhausted(cause) => Self::Memory { cause: cause.clone() },
+            _ => Self::Internal(Arc::clone(shared)),
+        }
+    }
+}
+
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}

@@ -1,0 +1,185 @@
+//! Aggregations that need all values of a group at once.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use duramen_model::LabelsBuilder;
+use duramen_syntax::PosRange;
+use hashbrown::HashMap;
+
+use crate::annotation::Annotations;
+use crate::error::Error;
+use crate::exec::histogram_quantile::warn_quantile;
+use crate::exec::merge::Merged;
+use crate::exec::operator::{Operator, whole_inputs};
+use crate::grid::Grid;
+use crate::kernels::over_time;
+use crate::label_set::{Projection, with_label};
+use crate::vector::{self, Row, Vector, VectorBuilder};
+
+/// Inputs: a vector, and the parameter as a scalar unless it is text.
+#[derive(Debug)]
+pub(crate) struct GroupedAggregate {
+    pub(crate) aggregation: GroupedAggregation,
+    pub(crate) projection: Projection,
+    pub(crate) grid: Grid,
+    pub(crate) annotations: Annotations,
+    /// Of the parameter, for remarks.
+    pub(crate) pos: PosRange,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GroupedAggregation {
+    Top,
+    Bottom,
+    Quantile,
+    /// The label that gets the value.
+    CountValues(String),
+}
+
+struct Groups<'a> {
+    labels: Vec<Box<[u8]>>,
+    rows: Vec<Vec<Row<'a>>>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(input: &'a Vector, projection: &Projection) -> Self {
+        let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
+        let mut groups = Self { labels: Vec::new(), rows: Vec::new() };
+        let mut labels = LabelsBuilder::default();
+        for row in input.rows() {
+            projection.apply(row.labels, &mut labels);
+            let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
+                groups.labels.push(labels.encoded().into());
+                groups.rows.push(Vec::new());
+                groups.labels.len() - 1
+            });
+            groups.rows[id].push(row);
+        }
+        groups
+    }
+}
+
+impl GroupedAggregate {
+    fn evaluate(&self, inputs: &[Vector]) -> Result<Vec<RecordBatch>, Error> {
+        let parameter = inputs.get(1).map(Vector::scalar).unwrap_or_default();
+        match &self.aggregation {
+            GroupedAggregation::Quantile => Ok(self.quantiles(&inputs[0], &parameter)),
+            GroupedAggregation::CountValues(label) => self.count_values(&inputs[0], label),
+            GroupedAggregation::Top | GroupedAggregation::Bottom => self.rank(&inputs[0], &parameter),
+        }
+    }
+
+    fn quantiles(&self, input: &Vector, quantiles: &[f64]) -> Vec<RecordBatch> {
+        for &q in quantiles.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
+            warn_quantile(&self.annotations, q, self.pos);
+        }
+        let groups = Groups::new(input, &self.projection);
+        let mut out = VectorBuilder::new(&self.grid);
+        let mut values = Vec::new();
+        for (labels, rows) in groups.labels.iter().zip(&groups.rows) {
+            out.push(labels, |step| {
+                values.clear();
+                values.extend(rows.iter().filter_map(|row| row.get(step)));
+                (!values.is_empty()).then(|| over_time::quantile(quantiles[step], &mut values))
+            });
+        }
+        out.finish()
+    }
+
+    fn count_values(&self, input: &Vector, label: &str) -> Result<Vec<RecordBatch>, Error> {
+        let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
+        let mut counts: Vec<(Box<[u8]>, Vec<f64>)> = Vec::new();
+        let mut labels = LabelsBuilder::default();
+        for row in input.rows() {
+            self.projection.apply(row.labels, &mut labels);
+            for (step, value) in (0..self.grid.steps).filter_map(|step| Some((step, row.get(step)?))) {
+                let labels = with_label(labels.encoded(), label, &go_text(value));
+                let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
+                    counts.push((labels.encoded().into(), vec![0.0; self.grid.steps]));
+                    counts.len() - 1
+                });
+                counts[id].1[step] += 1.0;
+            }
+        }
+        let mut merged = Merged::new(self.grid.steps);
+        for (labels, counts) in &counts {
+            merged.add(labels, |step| Some(counts[step]).filter(|&count| count > 0.0))?;
+        }
+        Ok(merged.finish(&self.grid))
+    }
+
+    /// The best of each group at each step. With one step the rows come in that order.
+    fn rank(&self, input: &Vector, sizes: &[f64]) -> Result<Vec<RecordBatch>, Error> {
+        let groups = Groups::new(input, &self.projection);
+        let mut out = VectorBuilder::new(&self.grid);
+        if sizes.iter().any(|size| size.is_nan()) && !sizes.is_empty() {
+            return Err(Error::execution("Parameter value is NaN"));
+        }
+        for rows in &groups.rows {
+            let mut chosen = vec![false; rows.len() * self.grid.steps];
+            let mut order = Vec::new();
+            for step in 0..self.grid.steps {
+                order.clear();
+                order.extend(rows.iter().enumerate().filter_map(|(at, row)| Some((at, row.get(step)?))));
+                order.sort_by(|a, b| self.compare(a.1, b.1));
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ends saturate")]
+                order.truncate(sizes[step].max(0.0) as usize);
+                order.iter().for_each(|(at, _)| chosen[at * self.grid.steps + step] = true);
+            }
+            let listed: Vec<usize> = match self.grid.steps {
+                1 => order.iter().map(|(at, _)| *at).collect(),
+                _ => (0..rows.len()).collect(),
+            };
+            for at in listed {
+                let chosen = &chosen[at * self.grid.steps..];
+                out.push(rows[at].labels, |step| rows[at].get(step).filter(|_| chosen[step]));
+            }
+        }
+        Ok(out.finish())
+    }
+
+    /// The better value first, NaN last.
+    fn compare(&self, a: f64, b: f64) -> Ordering {
+        let values = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
+        let values = if self.aggregation == GroupedAggregation::Top { values.reverse() } else { values };
+        a.is_nan().cmp(&b.is_nan()).then(values)
+    }
+}
+
+/// A number without exponent, as it becomes a label.
+fn go_text(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    value.to_string()
+}
+
+impl Operator for GroupedAggregate {
+    const NAME: &'static str = "GroupedAggregateExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "aggregation={:?}, labels={:?}", self.aggregation, self.projection)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid.steps)
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let operator = Arc::clone(self);
+        let compute = move |vectors: Vec<Vector>| operator.evaluate(&vectors);
+        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    }
+}

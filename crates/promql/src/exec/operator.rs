@@ -1,0 +1,176 @@
+//! What all operators share as nodes of a DataFusion plan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::error::Error;
+use crate::vector::{Vector, VectorBatch};
+
+/// One kind of node. It knows its own columns and what to do; [`OperatorExec`] makes a plan node of it.
+///
+/// The order of batches is part of a stream's meaning: a node with several partitions gives batch `i` of its whole output in
+/// partition `i % partitions`.
+pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
+    const NAME: &'static str;
+
+    /// What stands behind the name in a printed plan, from `key=value` pairs.
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    fn schema(&self) -> SchemaRef;
+
+    fn partitions(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> usize {
+        let _ = inputs;
+        1
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        partition: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream>;
+}
+
+/// A plan node around an [`Operator`].
+#[derive(Debug)]
+pub(crate) struct OperatorExec<O> {
+    operator: Arc<O>,
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl<O: Operator> OperatorExec<O> {
+    pub(crate) fn plan(operator: O, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+        Self::build(Arc::new(operator), inputs)
+    }
+
+    fn build(operator: Arc<O>, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(operator.schema()),
+            Partitioning::UnknownPartitioning(operator.partitions(&inputs)),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        Arc::new(Self { operator, inputs, properties })
+    }
+}
+
+impl<O: Operator> DisplayAs for OperatorExec<O> {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", O::NAME)?;
+        self.operator.describe(f)
+    }
+}
+
+impl<O: Operator> ExecutionPlan for OperatorExec<O> {
+    fn name(&self) -> &str {
+        O::NAME
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.inputs.iter().collect()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Self::build(Arc::clone(&self.operator), children))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.operator.execute(&self.inputs, partition, &context)
+    }
+}
+
+/// An account with the query's memory pool.
+pub(crate) fn reservation(name: &'static str, context: &TaskContext) -> MemoryReservation {
+    MemoryConsumer::new(name).register(context.memory_pool())
+}
+
+/// Reads a single-partition input of vectors to its end. What it holds is on `account`.
+pub(crate) async fn collect(
+    mut input: SendableRecordBatchStream,
+    steps: usize,
+    account: &MemoryReservation,
+) -> Result<Vector> {
+    let mut batches = Vec::new();
+    while let Some(batch) = input.next().await {
+        let batch = batch?;
+        account.try_grow(batch.get_array_memory_size())?;
+        if batch.num_rows() > 0 {
+            batches.push(VectorBatch::new(batch, steps));
+        }
+    }
+    Ok(Vector { steps, batches })
+}
+
+/// An operator that needs all of its inputs before it knows any of its output. The inputs have `steps` columns each; `compute`
+/// sees them in their order. Each input is started and read by a task of its own: the two sides of an operator run at once, and
+/// a high tree does not become a deep stack. Both what goes in and what comes out stay on the query's memory until the stream is dropped.
+pub(crate) fn whole_inputs<F>(
+    name: &'static str,
+    schema: SchemaRef,
+    steps: usize,
+    inputs: &[Arc<dyn ExecutionPlan>],
+    context: &Arc<TaskContext>,
+    compute: F,
+) -> Result<SendableRecordBatchStream>
+where
+    F: FnOnce(Vec<Vector>) -> Result<Vec<RecordBatch>, Error> + Send + 'static,
+{
+    let (inputs, context) = (inputs.to_vec(), Arc::clone(context));
+    let output = async move {
+        let account = Arc::new(reservation(name, &context));
+        let tasks = inputs.into_iter().map(|input| {
+            let (context, account) = (Arc::clone(&context), Arc::clone(&account));
+            SpawnedTask::spawn(async move { collect(input.execute(0, context)?, steps, &account).await })
+        });
+        let vectors = try_join_all(tasks.map(|task| async { task.join_unwind().await.map_err(joined)? })).await?;
+        let batches = compute(vectors).map_err(DataFusionError::from)?;
+        let size: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        account.try_resize(size)?;
+        Ok::<_, DataFusionError>(stream::iter(batches).map(move |batch| {
+            let _held = &account;
+            Ok(batch)
+        }))
+    };
+    let stream = stream::once(output).try_flatten();
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+}
+
+fn joined(error: tokio::task::JoinError) -> DataFusionError {
+    DataFusionError::ExecutionJoin(Box::new(error))
+}

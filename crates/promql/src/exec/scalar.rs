@@ -1,0 +1,103 @@
+//! Scalars: vectors of one row without labels that has a value at every step.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use duramen_syntax::ast::BinaryOp;
+
+use crate::exec::operator::{Operator, whole_inputs};
+use crate::grid::Grid;
+use crate::kernels::arithmetic;
+use crate::vector::{self, Vector, VectorBuilder};
+
+/// A scalar from nothing or from other scalars. As a vector it is `vector(scalar)`.
+#[derive(Debug)]
+pub(crate) struct Scalar {
+    pub(crate) function: ScalarFunction,
+    pub(crate) grid: Grid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ScalarFunction {
+    Number(f64),
+    /// The time of the step, in seconds.
+    Time,
+    Negate,
+    Binary(BinaryOp),
+    /// The smaller of two.
+    MinOf,
+    /// The larger of two.
+    MaxOf,
+    /// `scalar(v)`: the value of the only series at the step, NaN when there is not exactly one.
+    OfVector,
+}
+
+impl Scalar {
+    fn evaluate(&self, inputs: &[Vector]) -> Vec<RecordBatch> {
+        let cells = match self.function {
+            ScalarFunction::OfVector => only_cells(&inputs[0]),
+            _ => self.computed(&inputs.iter().map(Vector::scalar).collect::<Vec<_>>()),
+        };
+        let mut out = VectorBuilder::new(&self.grid);
+        out.push(&[], |step| cells.get(step).copied());
+        out.finish()
+    }
+
+    fn computed(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
+        let cell = |step: usize| match self.function {
+            ScalarFunction::Number(value) => value,
+            ScalarFunction::Time => self.grid.at(step) as f64 / 1000.0,
+            ScalarFunction::Negate => -inputs[0][step],
+            ScalarFunction::Binary(op) => arithmetic::value(op, inputs[0][step], inputs[1][step]),
+            ScalarFunction::MinOf => inputs[0][step].min(inputs[1][step]),
+            ScalarFunction::MaxOf => inputs[0][step].max(inputs[1][step]),
+            ScalarFunction::OfVector => unreachable!("its input is no scalar"),
+        };
+        (0..self.grid.steps).map(cell).collect()
+    }
+}
+
+fn only_cells(input: &Vector) -> Vec<f64> {
+    let mut cells: Vec<Option<f64>> = vec![None; input.steps];
+    let mut many = vec![false; input.steps];
+    for row in input.rows() {
+        for step in 0..input.steps {
+            if let Some(value) = row.get(step) {
+                many[step] |= cells[step].replace(value).is_some();
+            }
+        }
+    }
+    cells.iter().zip(many).map(|(cell, many)| cell.filter(|_| !many).unwrap_or(f64::NAN)).collect()
+}
+
+impl Operator for Scalar {
+    const NAME: &'static str = "ScalarExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.function {
+            ScalarFunction::Number(value) => write!(f, "number={value}"),
+            ScalarFunction::Binary(op) => write!(f, "op={}", op.as_str()),
+            function => write!(f, "function={function:?}"),
+        }
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid.steps)
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let operator = Arc::clone(self);
+        let compute = move |vectors: Vec<Vector>| Ok(operator.evaluate(&vectors));
+        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    }
+}

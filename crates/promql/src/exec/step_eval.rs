@@ -1,0 +1,253 @@
+//! Selector and range function in one: samples in, cells out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use duramen_model::{LabelsBuilder, is_stale};
+use duramen_source::SeriesBatch;
+use duramen_syntax::PosRange;
+use futures::{TryStreamExt, stream};
+use tokio::sync::OnceCell;
+
+use crate::annotation::Annotations;
+use crate::exec::operator::{Operator, collect, reservation};
+use crate::grid::Grid;
+use crate::kernels::Window;
+use crate::kernels::range::RangeFunction;
+use crate::label_set::{Projection, value_of};
+use crate::vector::{self, VectorBuilder};
+
+/// Where the window of a step lies: `(t - offset - range, t - offset]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lookup {
+    pub(crate) range_ms: i64,
+    pub(crate) offset_ms: i64,
+    /// `@`: this instead of the time of the step.
+    pub(crate) at_ms: Option<i64>,
+}
+
+impl Lookup {
+    /// The last time inside the window of a step at `time_ms`.
+    pub(crate) fn end_ms(&self, time_ms: i64) -> i64 {
+        self.at_ms.unwrap_or(time_ms).saturating_sub(self.offset_ms)
+    }
+
+    /// The last time before the window of a step at `time_ms`.
+    pub(crate) fn start_ms(&self, time_ms: i64) -> i64 {
+        self.end_ms(time_ms).saturating_sub(self.range_ms)
+    }
+}
+
+/// What is read out of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum StepFunction {
+    /// The newest sample, unless it says that the series ended.
+    Latest,
+    /// Its time, in seconds.
+    LatestTime,
+    Range(RangeFunction),
+}
+
+impl StepFunction {
+    pub(crate) fn keeps_name(self) -> bool {
+        match self {
+            Self::Latest => true,
+            Self::LatestTime => false,
+            Self::Range(function) => function.keeps_name(),
+        }
+    }
+}
+
+/// One batch of series in, one batch of cells out, even if empty; series without any cell are no rows.
+///
+/// The first input is series; a second one is the scalar argument of the function.
+#[derive(Debug)]
+pub(crate) struct StepEval {
+    grid: Grid,
+    lookup: Lookup,
+    function: StepFunction,
+    annotations: Annotations,
+    /// Of the argument, for remarks.
+    pos: PosRange,
+    argument: OnceCell<Arc<Vec<f64>>>,
+}
+
+impl StepEval {
+    pub(crate) fn new(
+        grid: Grid,
+        lookup: Lookup,
+        function: StepFunction,
+        annotations: Annotations,
+        pos: PosRange,
+    ) -> Self {
+        Self { grid, lookup, function, annotations, pos, argument: OnceCell::new() }
+    }
+
+    /// The scalar argument at each step; read once, whichever partition comes first.
+    async fn argument(
+        &self,
+        input: Option<&Arc<dyn ExecutionPlan>>,
+        context: &Arc<TaskContext>,
+    ) -> Result<Arc<Vec<f64>>> {
+        let Some(input) = input else { return Ok(Arc::default()) };
+        let read = || async {
+            let account = reservation(Self::NAME, context);
+            let vector = collect(input.execute(0, Arc::clone(context))?, self.grid.steps, &account).await?;
+            Ok::<_, DataFusionError>(Arc::new(vector.scalar()))
+        };
+        self.argument.get_or_try_init(read).await.map(Arc::clone)
+    }
+
+    fn evaluate(&self, batch: RecordBatch, argument: &[f64]) -> Result<RecordBatch> {
+        let batch = SeriesBatch::from_record_batch(batch)
+            .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
+        let mut out = VectorBuilder::single(self.grid.steps);
+        let mut labels = LabelsBuilder::default();
+        let nameless = Projection::drop_name();
+        let mut fresh = Series::default();
+        for row in 0..batch.len() {
+            let (ts, values) = batch.samples_at(row);
+            let encoded = batch.labels_at(row);
+            let mut name = encoded;
+            if !self.function.keeps_name() {
+                nameless.apply(encoded, &mut labels);
+                name = labels.encoded();
+            }
+            let any = match self.function {
+                StepFunction::Latest => out.push(name, self.latest(ts, values, |at| values[at])),
+                StepFunction::LatestTime => out.push(name, self.latest(ts, values, |at| ts[at] as f64 / 1000.0)),
+                StepFunction::Range(function) => {
+                    let (ts, values) = fresh.without_stale(ts, values);
+                    out.push(name, self.over_range(function, ts, values, argument))
+                }
+            };
+            if any {
+                self.remark(encoded);
+            }
+        }
+        Ok(out.finish_single())
+    }
+
+    /// The cell of each step, in order, of the newest sample in its window.
+    fn latest<'a>(
+        &'a self,
+        ts: &'a [i64],
+        values: &'a [f64],
+        read: impl Fn(usize) -> f64 + 'a,
+    ) -> impl FnMut(usize) -> Option<f64> + 'a {
+        let mut behind = 0;
+        move |step| {
+            let time_ms = self.grid.at(step);
+            behind += ts[behind..].iter().take_while(|&&ts| ts <= self.lookup.end_ms(time_ms)).count();
+            let at = behind.checked_sub(1)?;
+            (ts[at] > self.lookup.start_ms(time_ms) && !is_stale(values[at])).then(|| read(at))
+        }
+    }
+
+    /// The cell of each step, in order, of a function over its window.
+    fn over_range<'a>(
+        &'a self,
+        function: RangeFunction,
+        ts: &'a [i64],
+        values: &'a [f64],
+        argument: &'a [f64],
+    ) -> impl FnMut(usize) -> Option<f64> + 'a {
+        let (mut first, mut behind) = (0, 0);
+        move |step| {
+            let time_ms = self.grid.at(step);
+            let (start_ms, end_ms) = (self.lookup.start_ms(time_ms), self.lookup.end_ms(time_ms));
+            behind += ts[behind..].iter().take_while(|&&ts| ts <= end_ms).count();
+            first += ts[first..behind].iter().take_while(|&&ts| ts <= start_ms).count();
+            let window = Window {
+                ts: &ts[first..behind],
+                values: &values[first..behind],
+                start_ms,
+                end_ms,
+                range_ms: self.lookup.range_ms,
+                time_ms,
+            };
+            function.evaluate(&window, argument.get(step).copied().unwrap_or(f64::NAN))
+        }
+    }
+
+    /// Says so when a series with values was read as a counter and is not called one.
+    fn remark(&self, encoded: &[u8]) {
+        let StepFunction::Range(function) = self.function else { return };
+        let name = value_of(encoded, duramen_model::METRIC_NAME);
+        let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
+        if function.wants_counter() && !name.is_empty() && !counter {
+            let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
+            self.annotations.inform(format_args!("{text} {name:?}"), self.pos);
+        }
+    }
+}
+
+/// Memory for the samples of a series.
+#[derive(Debug, Default)]
+struct Series {
+    ts: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl Series {
+    /// The samples that are data. Copied only when there are others.
+    fn without_stale<'a>(&'a mut self, ts: &'a [i64], values: &'a [f64]) -> (&'a [i64], &'a [f64]) {
+        if !values.iter().any(|&value| is_stale(value)) {
+            return (ts, values);
+        }
+        self.ts.clear();
+        self.values.clear();
+        for (&ts, &value) in ts.iter().zip(values).filter(|(_, value)| !is_stale(**value)) {
+            self.ts.push(ts);
+            self.values.push(value);
+        }
+        (&self.ts, &self.values)
+    }
+}
+
+impl Operator for StepEval {
+    const NAME: &'static str = "StepEvalExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "function={:?}, range={}ms", self.function, self.lookup.range_ms)?;
+        if self.lookup.offset_ms != 0 {
+            write!(f, ", offset={}ms", self.lookup.offset_ms)?;
+        }
+        if let Some(at_ms) = self.lookup.at_ms {
+            write!(f, ", at={at_ms}")?;
+        }
+        write!(f, ", steps={}", self.grid.steps)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid.steps)
+    }
+
+    fn partitions(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> usize {
+        inputs[0].output_partitioning().partition_count()
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        partition: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let series = inputs[0].execute(partition, Arc::clone(context))?;
+        let (operator, argument, context) = (Arc::clone(self), inputs.get(1).cloned(), Arc::clone(context));
+        let output = async move {
+            let argument = operator.argument(argument.as_ref(), &context).await?;
+            Ok::<_, DataFusionError>(
+                series.and_then(move |batch| std::future::ready(operator.evaluate(batch, &argument))),
+            )
+        };
+        let stream = stream::once(output).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+    }
+}

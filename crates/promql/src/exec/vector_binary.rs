@@ -1,0 +1,237 @@
+//! Binary operators between two vectors.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use duramen_model::LabelsBuilder;
+use duramen_syntax::ast::{BinaryOp, Cardinality, VectorMatching};
+use hashbrown::HashMap;
+
+use crate::error::Error;
+use crate::exec::merge::Merged;
+use crate::exec::operator::{Operator, whole_inputs};
+use crate::grid::Grid;
+use crate::kernels::arithmetic;
+use crate::label_set::{Projection, printed, value_of, with_label};
+use crate::vector::{self, Row, Vector};
+
+/// Series find each other by one hash over their matching labels; which of them are there is judged at each step, because two
+/// series of one side may take turns.
+#[derive(Debug)]
+pub(crate) struct VectorBinary {
+    pub(crate) op: BinaryOp,
+    pub(crate) return_bool: bool,
+    pub(crate) matching: VectorMatching,
+    pub(crate) grid: Grid,
+}
+
+/// The series of both sides that have the same matching labels.
+#[derive(Default)]
+struct Match<'a> {
+    left: Vec<Row<'a>>,
+    right: Vec<Row<'a>>,
+}
+
+/// The two sides by matching labels, in the order in which those came up.
+struct Matches<'a> {
+    steps: usize,
+    list: Vec<(Box<[u8]>, Match<'a>)>,
+}
+
+impl<'a> Matches<'a> {
+    fn new(left: &'a Vector, right: &'a Vector, projection: &Projection) -> Self {
+        let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
+        let mut list: Vec<(Box<[u8]>, Match<'a>)> = Vec::new();
+        let mut labels = LabelsBuilder::default();
+        let sides = left.rows().map(|row| (row, true)).chain(right.rows().map(|row| (row, false)));
+        for (row, is_left) in sides {
+            projection.apply(row.labels, &mut labels);
+            let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
+                list.push((labels.encoded().into(), Match::default()));
+                list.len() - 1
+            });
+            let (_, found) = &mut list[id];
+            if is_left { found.left.push(row) } else { found.right.push(row) }
+        }
+        Self { steps: left.steps, list }
+    }
+
+    /// At which steps the left side has any series at all.
+    fn left_presence(&self) -> Vec<bool> {
+        let mut any = vec![false; self.steps];
+        for row in self.list.iter().flat_map(|(_, found)| &found.left) {
+            any.iter_mut().enumerate().for_each(|(step, any)| *any |= row.is_present(step));
+        }
+        any
+    }
+}
+
+impl VectorBinary {
+    fn projection(&self) -> Projection {
+        if self.matching.on {
+            Projection::keep(&self.matching.labels)
+        } else {
+            Projection::drop_with_name(&self.matching.labels)
+        }
+    }
+
+    fn evaluate(&self, left: &Vector, right: &Vector) -> Result<Vec<RecordBatch>, Error> {
+        let mut out = Merged::new(self.grid.steps);
+        match self.op {
+            BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => {
+                self.combine_sets(&Matches::new(left, right, &self.projection()), &mut out)?;
+            }
+            // The "one" side is the right one below.
+            _ if self.matching.card == Cardinality::OneToMany => {
+                self.combine(&Matches::new(right, left, &self.projection()), &mut out)?;
+            }
+            _ => self.combine(&Matches::new(left, right, &self.projection()), &mut out)?,
+        }
+        Ok(out.finish(&self.grid))
+    }
+
+    fn combine_sets(&self, matches: &Matches<'_>, out: &mut Merged) -> Result<(), Error> {
+        for (_, found) in &matches.list {
+            let any = |rows: &[Row<'_>], step| rows.iter().any(|row: &Row<'_>| row.is_present(step));
+            for row in &found.left {
+                out.add(row.labels, |step| match self.op {
+                    BinaryOp::And => row.get(step).filter(|_| any(&found.right, step)),
+                    BinaryOp::Unless => row.get(step).filter(|_| !any(&found.right, step)),
+                    _ => row.get(step),
+                })?;
+            }
+            if self.op == BinaryOp::Or {
+                for row in &found.right {
+                    out.add(row.labels, |step| row.get(step).filter(|_| !any(&found.left, step)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn combine(&self, matches: &Matches<'_>, out: &mut Merged) -> Result<(), Error> {
+        self.refuse_duplicates(matches)?;
+        for (_, found) in &matches.list {
+            if !found.left.is_empty() && !found.right.is_empty() {
+                self.combine_match(matches.steps, found, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The "one" side may have one series of each matching labels at a step, where the other side has any series.
+    fn refuse_duplicates(&self, matches: &Matches<'_>) -> Result<(), Error> {
+        if matches.list.iter().all(|(_, found)| found.right.len() < 2) {
+            return Ok(());
+        }
+        let others = matches.left_presence();
+        for (labels, found) in matches.list.iter().filter(|(_, found)| found.right.len() > 1) {
+            for step in (0..matches.steps).filter(|&step| others[step]) {
+                let mut present = found.right.iter().filter(|row| row.is_present(step));
+                if let (Some(first), Some(second)) = (present.next(), present.next()) {
+                    return Err(self.duplicate(labels, first.labels, second.labels));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn duplicate(&self, matched: &[u8], first: &[u8], second: &[u8]) -> Error {
+        let side = if self.matching.card == Cardinality::OneToMany { "left" } else { "right" };
+        let mut two = [printed(first), printed(second)];
+        two.sort();
+        Error::execution(format!(
+            "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}];many-to-many \
+             matching not allowed: matching labels must be unique on one side",
+            printed(matched),
+            two.join(", "),
+        ))
+    }
+
+    /// Every pair of the two sides; what is left after [`Self::refuse_duplicates`] is at most one right series at a step.
+    fn combine_match(&self, steps: usize, found: &Match<'_>, out: &mut Merged) -> Result<(), Error> {
+        let one_to_one = self.matching.card == Cardinality::OneToOne;
+        // By result labels; all of a one-to-one match compete.
+        let mut taken: HashMap<Box<[u8]>, Vec<bool>> = HashMap::new();
+        for left in &found.left {
+            for right in &found.right {
+                let labels = self.result_labels(left.labels, right.labels);
+                let key: &[u8] = if one_to_one { &[] } else { &labels };
+                let taken = taken.entry_ref(key).or_insert_with(|| vec![false; steps]);
+                for (step, taken) in taken.iter_mut().enumerate() {
+                    let both = left.is_present(step) && right.is_present(step);
+                    if both && std::mem::replace(taken, true) {
+                        return Err(Error::execution(if one_to_one {
+                            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                        } else {
+                            "multiple matches for labels: grouping labels must ensure unique matches"
+                        }));
+                    }
+                }
+                out.add(&labels, |step| self.value(left.get(step)?, right.get(step)?))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a pair, where `many` and `one` may have changed places.
+    fn value(&self, many: f64, one: f64) -> Option<f64> {
+        let (a, b) = if self.matching.card == Cardinality::OneToMany { (one, many) } else { (many, one) };
+        if self.op.is_comparison() && !self.return_bool {
+            return arithmetic::compare(self.op, a, b).then_some(a);
+        }
+        Some(arithmetic::value(self.op, a, b))
+    }
+
+    fn result_labels(&self, many: &[u8], one: &[u8]) -> Box<[u8]> {
+        let mut labels = LabelsBuilder::default();
+        let mut encoded: Box<[u8]> = many.into();
+        let mut project = |encoded: &mut Box<[u8]>, projection: Projection| {
+            projection.apply(encoded, &mut labels);
+            *encoded = labels.encoded().into();
+        };
+        if arithmetic::drops_name(self.op, self.return_bool) {
+            project(&mut encoded, Projection::drop_name());
+        }
+        if self.matching.card == Cardinality::OneToOne {
+            let names = &self.matching.labels;
+            let kept = if self.matching.on { Projection::keep(names) } else { Projection::drop(names) };
+            project(&mut encoded, kept);
+        }
+        for name in &self.matching.include {
+            encoded = with_label(&encoded, name, value_of(one, name)).encoded().into();
+        }
+        encoded
+    }
+}
+
+impl Operator for VectorBinary {
+    const NAME: &'static str = "VectorBinaryExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VectorMatching { card, on, labels, include, .. } = &self.matching;
+        let matched = if *on { "on" } else { "ignoring" };
+        let bool = if self.return_bool { " bool" } else { "" };
+        write!(f, "op={}{bool}, matching={card:?}, {matched}={labels:?}, include={include:?}", self.op.as_str())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid.steps)
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let operator = Arc::clone(self);
+        let compute = move |vectors: Vec<Vector>| operator.evaluate(&vectors[0], &vectors[1]);
+        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    }
+}

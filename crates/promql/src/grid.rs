@@ -1,0 +1,66 @@
+//! The times at which an expression is evaluated.
+
+/// Evenly spaced times; the columns of every vector of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub(crate) start_ms: i64,
+    /// Above zero, also for a single step.
+    pub(crate) step_ms: i64,
+    pub(crate) steps: usize,
+}
+
+/// The most cells (series x steps) of a batch between two operators: 8 MiB of values.
+const BATCH_CELLS_MAX: usize = 1 << 20;
+
+impl Grid {
+    /// One step.
+    pub(crate) const fn instant(time_ms: i64) -> Self {
+        Self { start_ms: time_ms, step_ms: 1, steps: 1 }
+    }
+
+    /// From `start_ms` as far as `end_ms`, both inside. No steps when `end_ms < start_ms`.
+    pub(crate) fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+        let span = i128::from(end_ms) - i128::from(start_ms);
+        let steps = if span < 0 { 0 } else { span / i128::from(step_ms) + 1 };
+        Self { start_ms, step_ms, steps: usize::try_from(steps).unwrap_or(usize::MAX) }
+    }
+
+    /// The time of step `index`.
+    #[inline]
+    pub(crate) fn at(&self, index: usize) -> i64 {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        self.start_ms.saturating_add(self.step_ms.saturating_mul(index))
+    }
+
+    /// The time of the last step; that of the first when there is none.
+    pub(crate) fn last_ms(&self) -> i64 {
+        self.at(self.steps.saturating_sub(1))
+    }
+
+    /// How many series a batch holds. A function of the grid alone, so that the batches, and with them the order of every sum,
+    /// do not depend on the number of partitions.
+    pub(crate) fn batch_series_max(&self) -> usize {
+        (BATCH_CELLS_MAX / self.steps.max(1)).clamp(1, 1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_holds_its_end_only_when_a_step_falls_on_it() {
+        assert_eq!(Grid::range(0, 10, 5).steps, 3);
+        assert_eq!(Grid::range(0, 9, 5).steps, 2);
+        assert_eq!(Grid::range(0, 9, 5).last_ms(), 5);
+        assert_eq!(Grid::range(1, 0, 5).steps, 0);
+        assert_eq!(Grid::range(i64::MIN, i64::MAX, i64::MAX).steps, 3);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_cells_but_holds_a_series() {
+        assert_eq!(Grid::instant(0).batch_series_max(), 1024);
+        assert_eq!(Grid::range(0, 11_000, 1).batch_series_max(), 95);
+        assert_eq!(Grid::range(0, 1 << 30, 1).batch_series_max(), 1);
+    }
+}

@@ -1,0 +1,27 @@
+//! The arithmetic of the language: pure functions over slices.
+
+pub(crate) mod aggregate;
+pub(crate) mod arithmetic;
+pub(crate) mod cell;
+pub(crate) mod date;
+pub(crate) mod histogram;
+pub(crate) mod over_time;
+pub(crate) mod range;
+pub(crate) mod rate;
+pub(crate) mod regression;
+pub(crate) mod sum;
+
+/// The samples of one series in one window `(start_ms, end_ms]`; no stale markers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    /// Ascending strictly.
+    pub(crate) ts: &'a [i64],
+    /// As many as `ts`.
+    pub(crate) values: &'a [f64],
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    /// `end_ms - start_ms` as the query says it.
+    pub(crate) range_ms: i64,
+    /// The step that is evaluated; `offset` and `@` move the window and not the step.
+    pub(crate) time_ms: i64,
+}

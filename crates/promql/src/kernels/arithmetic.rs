@@ -1,0 +1,69 @@
+//! Binary operators on two values.
+
+use duramen_syntax::ast::BinaryOp;
+
+/// The value of an arithmetic operator.
+///
+/// # Panics
+/// For comparisons and set operators, which have no value of their own.
+#[inline]
+pub(crate) fn arithmetic(op: BinaryOp, a: f64, b: f64) -> f64 {
+    match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div => a / b,
+        // Go's Mod is C's fmod: the sign is that of the dividend.
+        BinaryOp::Mod => a % b,
+        BinaryOp::Pow => a.powf(b),
+        BinaryOp::Atan2 => a.atan2(b),
+        _ => unreachable!("{} is not arithmetic", op.as_str()),
+    }
+}
+
+/// Whether a comparison holds. NaN differs from everything.
+///
+/// # Panics
+/// For operators that do not compare.
+#[inline]
+pub(crate) fn compare(op: BinaryOp, a: f64, b: f64) -> bool {
+    match op {
+        BinaryOp::Equal => a == b,
+        BinaryOp::NotEqual => a != b,
+        BinaryOp::Greater => a > b,
+        BinaryOp::GreaterOrEqual => a >= b,
+        BinaryOp::Less => a < b,
+        BinaryOp::LessOrEqual => a <= b,
+        _ => unreachable!("{} does not compare", op.as_str()),
+    }
+}
+
+/// 1 for a comparison that holds, 0 for one that does not, else the value of the operator.
+#[inline]
+pub(crate) fn value(op: BinaryOp, a: f64, b: f64) -> f64 {
+    if op.is_comparison() { f64::from(u8::from(compare(op, a, b))) } else { arithmetic(op, a, b) }
+}
+
+/// Whether a result says nothing about the metric that it came from.
+pub(crate) fn drops_name(op: BinaryOp, return_bool: bool) -> bool {
+    return_bool || !(op.is_comparison() || op.is_set_operator())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remainder_has_the_sign_of_the_dividend() {
+        assert_eq!(arithmetic(BinaryOp::Mod, -5.0, 3.0), -2.0);
+        assert_eq!(arithmetic(BinaryOp::Mod, 5.5, -2.0), 1.5);
+        assert!(arithmetic(BinaryOp::Mod, 1.0, 0.0).is_nan());
+        assert_eq!(arithmetic(BinaryOp::Pow, 2.0, -1.0), 0.5);
+    }
+
+    #[test]
+    fn nan_differs_from_itself() {
+        assert!(!compare(BinaryOp::Equal, f64::NAN, f64::NAN));
+        assert_eq!(value(BinaryOp::NotEqual, f64::NAN, f64::NAN), 1.0);
+    }
+}

@@ -1,0 +1,141 @@
+//! Quantiles of classic histograms.
+
+/// Counts that differ by less than this share of their sum differ by rounding only.
+const TOLERANCE: f64 = 1e-12;
+
+/// One bucket: how many observations were at most `upper`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bucket {
+    pub(crate) upper: f64,
+    pub(crate) count: f64,
+}
+
+/// A quantile, and whether the counts had to be raised so that they ascend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BucketQuantile {
+    pub(crate) value: f64,
+    pub(crate) forced: bool,
+}
+
+/// The `q` quantile over `buckets` in any order, which are sorted and repaired in place.
+pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> BucketQuantile {
+    let plain = |value| BucketQuantile { value, forced: false };
+    if q.is_nan() {
+        return plain(f64::NAN);
+    }
+    if q < 0.0 {
+        return plain(f64::NEG_INFINITY);
+    }
+    if q > 1.0 {
+        return plain(f64::INFINITY);
+    }
+    buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
+    if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
+        return plain(f64::NAN);
+    }
+    coalesce(buckets);
+    let forced = make_monotonic(buckets);
+    BucketQuantile { value: interpolate(q, buckets), forced }
+}
+
+/// The value within repaired buckets, the last of which has no upper bound.
+fn interpolate(q: f64, buckets: &[Bucket]) -> f64 {
+    let [finite @ .., last] = buckets else { return f64::NAN };
+    let Some(highest) = finite.last() else { return f64::NAN };
+    if last.count == 0.0 {
+        return f64::NAN;
+    }
+    let mut rank = q * last.count;
+    let Some(at) = finite.iter().position(|bucket| bucket.count >= rank) else { return highest.upper };
+    let Bucket { upper, mut count } = finite[at];
+    if at == 0 && upper <= 0.0 {
+        return upper;
+    }
+    let mut lower = 0.0;
+    if at > 0 {
+        lower = finite[at - 1].upper;
+        count -= finite[at - 1].count;
+        rank -= finite[at - 1].count;
+    }
+    lower + (upper - lower) * (rank / count)
+}
+
+/// Adds up buckets of equal bounds.
+fn coalesce(buckets: &mut Vec<Bucket>) {
+    buckets.dedup_by(|next, held| {
+        let same = next.upper == held.upper;
+        if same {
+            held.count += next.count;
+        }
+        same
+    });
+}
+
+/// Raises counts that are below the one before, and levels differences that are rounding. Whether a real one was raised.
+fn make_monotonic(buckets: &mut [Bucket]) -> bool {
+    let Some((first, rest)) = buckets.split_first_mut() else { return false };
+    let mut before = first.count;
+    let mut forced = false;
+    for bucket in rest {
+        if bucket.count == before {
+            continue;
+        }
+        let near = almost_equal(before, bucket.count);
+        if near || bucket.count < before {
+            bucket.count = before;
+            forced |= !near;
+            continue;
+        }
+        before = bucket.count;
+    }
+    forced
+}
+
+fn almost_equal(a: f64, b: f64) -> bool {
+    if a.is_nan() && b.is_nan() || a == b {
+        return true;
+    }
+    let (sum, difference) = (a.abs() + b.abs(), (a - b).abs());
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < TOLERANCE * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < TOLERANCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INF: f64 = f64::INFINITY;
+
+    fn check(q: f64, buckets: &[(f64, f64)], wanted: f64, forced: bool) {
+        let mut buckets = buckets.iter().map(|&(upper, count)| Bucket { upper, count }).collect();
+        let got = quantile(q, &mut buckets);
+        assert!(got.value == wanted || got.value.is_nan() && wanted.is_nan(), "{q} {buckets:?}: {got:?}");
+        assert_eq!(got.forced, forced, "{q} {buckets:?}");
+    }
+
+    #[test]
+    fn quantiles_interpolate_within_a_bucket() {
+        check(0.5, &[(INF, 4.0), (1.0, 2.0), (2.0, 4.0)], 1.0, false);
+        check(0.75, &[(1.0, 2.0), (2.0, 4.0), (INF, 4.0)], 1.5, false);
+        check(0.5, &[(-1.0, 4.0), (INF, 4.0)], -1.0, false);
+        check(0.99, &[(1.0, 2.0), (2.0, 4.0), (INF, 400.0)], 2.0, false);
+        check(0.5, &[(1.0, 1.0), (1.0, 1.0), (INF, 2.0)], 0.5, false);
+    }
+
+    #[test]
+    fn what_is_no_histogram_has_no_quantile() {
+        check(0.5, &[(1.0, 2.0), (2.0, 4.0)], f64::NAN, false);
+        check(0.5, &[(INF, 4.0)], f64::NAN, false);
+        check(0.5, &[(1.0, 0.0), (INF, 0.0)], f64::NAN, false);
+        check(-1.0, &[], f64::NEG_INFINITY, false);
+        check(1.1, &[], INF, false);
+    }
+
+    #[test]
+    fn counts_that_fall_are_raised_and_rounding_is_levelled_silently() {
+        check(1.0, &[(1.0, 10.0), (2.0, 5.0), (INF, 10.0)], 1.0, true);
+        check(1.0, &[(1.0, 10.0), (2.0, 10.0 - 1e-14), (INF, 10.0)], 1.0, false);
+    }
+}

@@ -1,0 +1,102 @@
+//! Values over the samples of one window, at least one.
+
+use crate::kernels::sum::Compensated;
+
+/// The smallest value; NaN only when all are.
+pub(crate) fn min(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NAN, |held, value| if value < held || held.is_nan() { value } else { held })
+}
+
+/// The largest value; NaN only when all are.
+pub(crate) fn max(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NAN, |held, value| if value > held || held.is_nan() { value } else { held })
+}
+
+pub(crate) fn sum(values: &[f64]) -> f64 {
+    let mut sum = Compensated::default();
+    values.iter().for_each(|&value| sum.add(value));
+    sum.total()
+}
+
+/// The population variance, by Welford with compensated sums.
+pub(crate) fn variance(values: &[f64]) -> f64 {
+    let (mut mean, mut squares) = (Compensated::default(), Compensated::default());
+    let mut count = 0.0;
+    for &value in values {
+        count += 1.0;
+        let delta = value - (mean.sum + mean.rest);
+        mean.add(delta / count);
+        squares.add(delta * (value - (mean.sum + mean.rest)));
+    }
+    (squares.sum + squares.rest) / count
+}
+
+/// The median distance from the median; NaN when a value is.
+pub(crate) fn median_absolute_deviation(values: &[f64]) -> f64 {
+    if values.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
+    let mut sorted = values.to_vec();
+    let median = quantile(0.5, &mut sorted);
+    for value in &mut sorted {
+        *value = (*value - median).abs();
+    }
+    quantile(0.5, &mut sorted)
+}
+
+/// The `q` quantile, interpolated between the two nearest values. NaN counts as the smallest value. Sorts `values`.
+pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
+    if values.is_empty() || q.is_nan() {
+        return f64::NAN;
+    }
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    values.sort_unstable_by(|a, b| {
+        b.is_nan().cmp(&a.is_nan()).then_with(|| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal))
+    });
+    let rank = q * (values.len() - 1) as f64;
+    let lower = rank.floor();
+    let weight = rank - lower;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank lies within the length")]
+    let lower = (lower as usize).min(values.len() - 1);
+    let upper = (lower + 1).min(values.len() - 1);
+    values[lower] * (1.0 - weight) + values[upper] * weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_counts_for_the_extremes_only_when_alone() {
+        assert_eq!(min(&[f64::NAN, 2.0, 1.0]), 1.0);
+        assert_eq!(max(&[f64::NAN, 2.0, 3.0]), 3.0);
+        assert!(max(&[f64::NAN]).is_nan());
+    }
+
+    #[test]
+    fn equal_values_have_no_variance() {
+        assert_eq!(variance(&[1.5990505637277868; 3]), 0.0);
+        assert!((variance(&[0.0, 8.0, 8.0, 2.0, 3.0]) - 10.56).abs() < 1e-12);
+    }
+
+    #[test]
+    fn quantiles_interpolate_and_take_nan_for_the_smallest() {
+        let q = |q, values: &[f64]| quantile(q, &mut values.to_vec());
+        assert_eq!(q(0.8, &[0.0, 1.0, 4.0]), 2.8000000000000003);
+        assert_eq!(q(0.8, &[0.0, 1.0, f64::NAN]), 0.6000000000000001);
+        assert!(q(0.2, &[0.0, 1.0, f64::NAN]).is_nan());
+        assert_eq!((q(-0.1, &[1.0]), q(1.1, &[1.0])), (f64::NEG_INFINITY, f64::INFINITY));
+        assert!(q(f64::NAN, &[1.0]).is_nan());
+    }
+
+    #[test]
+    fn the_median_deviation_is_nan_when_a_value_is() {
+        assert_eq!(median_absolute_deviation(&[4.0, 6.0, 2.0, 1.0, 999.0, 1.0, 2.0]), 1.0);
+        assert!(median_absolute_deviation(&[1.0, f64::NAN]).is_nan());
+    }
+}

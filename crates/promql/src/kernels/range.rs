@@ -1,0 +1,129 @@
+//! The functions of a range vector.
+
+use crate::kernels::rate::{self, Nature};
+use crate::kernels::{Window, over_time, regression, sum};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RangeFunction {
+    Avg,
+    Changes,
+    Count,
+    Delta,
+    Deriv,
+    First,
+    Idelta,
+    Increase,
+    Irate,
+    Last,
+    Mad,
+    Max,
+    Min,
+    PredictLinear,
+    Present,
+    Quantile,
+    Rate,
+    Resets,
+    Stddev,
+    Stdvar,
+    Sum,
+    TimeOfFirst,
+    TimeOfLast,
+    TimeOfMax,
+    TimeOfMin,
+}
+
+impl RangeFunction {
+    /// `None`: not a function of a range vector, or not one that is here.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "avg_over_time" => Self::Avg,
+            "changes" => Self::Changes,
+            "count_over_time" => Self::Count,
+            "delta" => Self::Delta,
+            "deriv" => Self::Deriv,
+            "first_over_time" => Self::First,
+            "idelta" => Self::Idelta,
+            "increase" => Self::Increase,
+            "irate" => Self::Irate,
+            "last_over_time" => Self::Last,
+            "mad_over_time" => Self::Mad,
+            "max_over_time" => Self::Max,
+            "min_over_time" => Self::Min,
+            "predict_linear" => Self::PredictLinear,
+            "present_over_time" => Self::Present,
+            "quantile_over_time" => Self::Quantile,
+            "rate" => Self::Rate,
+            "resets" => Self::Resets,
+            "stddev_over_time" => Self::Stddev,
+            "stdvar_over_time" => Self::Stdvar,
+            "sum_over_time" => Self::Sum,
+            "ts_of_first_over_time" => Self::TimeOfFirst,
+            "ts_of_last_over_time" => Self::TimeOfLast,
+            "ts_of_max_over_time" => Self::TimeOfMax,
+            "ts_of_min_over_time" => Self::TimeOfMin,
+            _ => return None,
+        })
+    }
+
+    /// Whether the result is still a value of the metric.
+    pub(crate) fn keeps_name(self) -> bool {
+        matches!(self, Self::First | Self::Last)
+    }
+
+    /// Whether it reads its input as a counter, whose name then tells so.
+    pub(crate) fn wants_counter(self) -> bool {
+        matches!(self, Self::Rate | Self::Increase)
+    }
+
+    /// The value over a window; `None` when there are too few samples. `argument` is the scalar argument at this step, for the
+    /// functions that have one.
+    pub(crate) fn evaluate(self, window: &Window<'_>, argument: f64) -> Option<f64> {
+        let (ts, values) = (window.ts, window.values);
+        let (&first, &last) = (values.first()?, values.last()?);
+        Some(match self {
+            Self::Avg => sum::mean(values),
+            Self::Changes => rate::changes(values),
+            Self::Count => values.len() as f64,
+            Self::Delta => return rate::extrapolated_growth(window, Nature::Gauge),
+            Self::Deriv => regression::line(ts, values, ts[0])?.0,
+            Self::First => first,
+            Self::Idelta => return rate::last_difference(window),
+            Self::Increase => return rate::extrapolated_growth(window, Nature::Counter),
+            Self::Irate => return rate::last_rate(window),
+            Self::Last => last,
+            Self::Mad => over_time::median_absolute_deviation(values),
+            Self::Max => over_time::max(values),
+            Self::Min => over_time::min(values),
+            Self::PredictLinear => {
+                let (slope, intercept) = regression::line(ts, values, window.time_ms)?;
+                slope * argument + intercept
+            }
+            Self::Present => 1.0,
+            Self::Quantile => over_time::quantile(argument, &mut values.to_vec()),
+            Self::Rate => return rate::rate(window),
+            Self::Resets => rate::resets(values),
+            Self::Stddev => over_time::variance(values).sqrt(),
+            Self::Stdvar => over_time::variance(values),
+            Self::Sum => over_time::sum(values),
+            Self::TimeOfFirst => seconds(ts[0]),
+            Self::TimeOfLast => seconds(ts[ts.len() - 1]),
+            Self::TimeOfMax => time_of(window, |value, held| value >= held),
+            Self::TimeOfMin => time_of(window, |value, held| value <= held),
+        })
+    }
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// The time of the last value that beats all before it; any value beats NaN.
+fn time_of(window: &Window<'_>, beats: impl Fn(f64, f64) -> bool) -> f64 {
+    let mut held = (window.ts[0], window.values[0]);
+    for (&ts, &value) in window.ts.iter().zip(window.values) {
+        if beats(value, held.1) || held.1.is_nan() {
+            held = (ts, value);
+        }
+    }
+    seconds(held.0)
+}

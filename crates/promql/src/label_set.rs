@@ -1,0 +1,86 @@
+//! Changes to label sets in their encoded form.
+
+use duramen_model::labels::LabelsIter;
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME};
+use duramen_syntax::ast::Grouping;
+
+/// Which labels of a series survive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Projection {
+    /// These. Sorted.
+    Keep(Vec<String>),
+    /// All but these. Sorted.
+    Drop(Vec<String>),
+}
+
+impl Projection {
+    /// Of an aggregation; `without` also takes the metric name away.
+    pub(crate) fn of_grouping(grouping: Option<&Grouping>) -> Self {
+        match grouping {
+            None => Self::keep(&[]),
+            Some(Grouping::By(names)) => Self::keep(names),
+            Some(Grouping::Without(names)) => Self::drop_with_name(names),
+        }
+    }
+
+    pub(crate) fn keep(names: &[String]) -> Self {
+        Self::Keep(sorted(names.to_vec()))
+    }
+
+    pub(crate) fn drop(names: &[String]) -> Self {
+        Self::Drop(sorted(names.to_vec()))
+    }
+
+    pub(crate) fn drop_with_name(names: &[String]) -> Self {
+        let mut names = names.to_vec();
+        names.push(METRIC_NAME.to_owned());
+        Self::Drop(sorted(names))
+    }
+
+    pub(crate) fn drop_name() -> Self {
+        Self::drop_with_name(&[])
+    }
+
+    fn keeps(&self, name: &str) -> bool {
+        let held = |names: &[String]| names.binary_search_by(|held| held.as_str().cmp(name)).is_ok();
+        match self {
+            Self::Keep(names) => held(names),
+            Self::Drop(names) => !held(names),
+        }
+    }
+
+    /// Whether the metric name survives.
+    pub(crate) fn keeps_name(&self) -> bool {
+        self.keeps(METRIC_NAME)
+    }
+
+    /// Writes what survives of `encoded` into `out`, which is emptied first.
+    pub(crate) fn apply(&self, encoded: &[u8], out: &mut LabelsBuilder) {
+        out.clear();
+        for (name, value) in LabelsIter::over(encoded).filter(|(name, _)| self.keeps(name)) {
+            out.push(name, value);
+        }
+    }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The value of a label, "" without one.
+pub(crate) fn value_of<'a>(encoded: &'a [u8], name: &str) -> &'a str {
+    LabelsIter::over(encoded).find_map(|(n, value)| (n == name).then_some(value)).unwrap_or("")
+}
+
+/// The set with one label changed; an empty value takes the label away.
+pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Labels {
+    let others = LabelsIter::over(encoded).filter(|(n, _)| *n != name);
+    Labels::from_pairs(others.chain([(name, value)])).expect("the names of a label set are distinct")
+}
+
+/// As a label set stands in upstream's messages: `{__name__="up", job="node"}`.
+pub(crate) fn printed(encoded: &[u8]) -> String {
+    format!("{:?}", Labels::from_encoded_trusted(encoded))
+}

@@ -1,0 +1,84 @@
+//! Aggregations.
+
+use duramen_model::METRIC_NAME;
+use duramen_syntax::Expr;
+use duramen_syntax::ast::{AggregateOp, Grouping};
+
+use crate::error::Error;
+use crate::exec::aggregate::Aggregation;
+use crate::exec::grouped::GroupedAggregation;
+use crate::grid::Grid;
+use crate::label_set::Projection;
+use crate::plan::call::{label_name, text};
+use crate::plan::{Names, Node, Plan, Planner};
+
+/// An aggregation by how it is computed.
+enum Kind {
+    /// States merge.
+    Mergeable(Aggregation),
+    /// All values of a group are needed.
+    Grouped(GroupedAggregation),
+}
+
+impl Planner {
+    pub(crate) fn aggregate(
+        &self,
+        op: AggregateOp,
+        grouping: Option<&Grouping>,
+        param: Option<&Expr>,
+        expr: &Expr,
+        grid: Grid,
+    ) -> Result<Plan, Error> {
+        let kind = kind(op, param)?;
+        let mut projection = Projection::of_grouping(grouping);
+        let input = self.plan(expr, grid)?;
+        let names = if projection.keeps_name() { input.names.clone() } else { Names::None };
+        let aggregation = match kind {
+            Kind::Mergeable(aggregation) => {
+                return Ok(Plan {
+                    node: Node::Aggregate { aggregation, projection, input: Box::new(input) },
+                    grid,
+                    names,
+                });
+            }
+            Kind::Grouped(aggregation) => aggregation,
+        };
+        let names = match &aggregation {
+            GroupedAggregation::Top | GroupedAggregation::Bottom => input.names.clone(),
+            GroupedAggregation::CountValues(label) if label == METRIC_NAME => Names::Any,
+            _ => names,
+        };
+        if let (GroupedAggregation::CountValues(label), Projection::Drop(dropped)) = (&aggregation, &mut projection) {
+            dropped.retain(|name| name != label);
+        }
+        let mut inputs = vec![input];
+        let pos = param.map_or_else(|| expr.pos(), Expr::pos);
+        if let (Some(param), false) = (param, matches!(aggregation, GroupedAggregation::CountValues(_))) {
+            inputs.push(self.plan(param, grid)?);
+        }
+        Ok(Plan { node: Node::Grouped { aggregation, projection, inputs, pos }, grid, names })
+    }
+}
+
+fn kind(op: AggregateOp, param: Option<&Expr>) -> Result<Kind, Error> {
+    Ok(match op {
+        AggregateOp::Avg => Kind::Mergeable(Aggregation::Average),
+        AggregateOp::Count => Kind::Mergeable(Aggregation::Count),
+        AggregateOp::Group => Kind::Mergeable(Aggregation::Group),
+        AggregateOp::Max => Kind::Mergeable(Aggregation::Maximum),
+        AggregateOp::Min => Kind::Mergeable(Aggregation::Minimum),
+        AggregateOp::Stddev => Kind::Mergeable(Aggregation::Deviation),
+        AggregateOp::Stdvar => Kind::Mergeable(Aggregation::Variance),
+        AggregateOp::Sum => Kind::Mergeable(Aggregation::Sum),
+        AggregateOp::Topk => Kind::Grouped(GroupedAggregation::Top),
+        AggregateOp::Bottomk => Kind::Grouped(GroupedAggregation::Bottom),
+        AggregateOp::Quantile => Kind::Grouped(GroupedAggregation::Quantile),
+        AggregateOp::CountValues => {
+            let label = param.map_or(Ok(""), text)?;
+            Kind::Grouped(GroupedAggregation::CountValues(label_name(label)?.to_owned()))
+        }
+        AggregateOp::LimitRatio | AggregateOp::Limitk => {
+            return Err(Error::unsupported(format!("aggregation {:?}", op.as_str())));
+        }
+    })
+}

@@ -1,0 +1,64 @@
+//! Binary operators.
+
+use duramen_model::METRIC_NAME;
+use duramen_syntax::Expr;
+use duramen_syntax::ast::{BinaryOp, Cardinality, ValueType, VectorMatching};
+
+use crate::error::Error;
+use crate::exec::cells::{CellChange, Side};
+use crate::exec::scalar::ScalarFunction;
+use crate::grid::Grid;
+use crate::kernels::arithmetic;
+use crate::plan::planner::map;
+use crate::plan::{Names, Node, Plan, Planner};
+
+impl Planner {
+    pub(crate) fn binary(
+        &self,
+        op: BinaryOp,
+        return_bool: bool,
+        matching: Option<&VectorMatching>,
+        [lhs, rhs]: [&Expr; 2],
+        grid: Grid,
+    ) -> Result<Plan, Error> {
+        let (left, right) = (self.plan(lhs, grid)?, self.plan(rhs, grid)?);
+        let with_scalar = |scalar| CellChange::WithScalar { op, return_bool, scalar };
+        match (lhs.value_type(), rhs.value_type()) {
+            (ValueType::Scalar, ValueType::Scalar) => {
+                Ok(Plan::scalar(ScalarFunction::Binary(op), vec![left, right], grid))
+            }
+            (ValueType::Scalar, _) => Ok(map(with_scalar(Side::Left), vec![right, left], grid)),
+            (_, ValueType::Scalar) => Ok(map(with_scalar(Side::Right), vec![left, right], grid)),
+            _ => {
+                let matching = matching.ok_or_else(|| Error::invalid("vectors without a way to match"))?;
+                if matching.fill_left.is_some() || matching.fill_right.is_some() {
+                    return Err(Error::unsupported("modifier \"fill\""));
+                }
+                let names = result_names(op, return_bool, matching, &left, &right);
+                let node = Node::Binary { op, return_bool, matching: matching.clone(), inputs: vec![left, right] };
+                Ok(Plan { node, grid, names })
+            }
+        }
+    }
+}
+
+fn result_names(op: BinaryOp, return_bool: bool, matching: &VectorMatching, left: &Plan, right: &Plan) -> Names {
+    if matching.include.iter().any(|name| name == METRIC_NAME) {
+        return Names::Any;
+    }
+    if arithmetic::drops_name(op, return_bool) {
+        return Names::None;
+    }
+    match op {
+        BinaryOp::Or if left.names == right.names => left.names.clone(),
+        BinaryOp::Or => Names::Any,
+        _ if matching.card == Cardinality::OneToMany => right.names.clone(),
+        _ if matching.card == Cardinality::OneToOne
+            && matching.on
+            && !matching.labels.iter().any(|l| l == METRIC_NAME) =>
+        {
+            Names::None
+        }
+        _ => left.names.clone(),
+    }
+}

@@ -1,0 +1,159 @@
+//! Function calls.
+
+use duramen_model::{GoRegex, Labels, METRIC_NAME};
+use duramen_syntax::Expr;
+use duramen_syntax::ast::{LabelMatcher, MatchOp, ValueType};
+
+use crate::error::Error;
+use crate::exec::cells::CellChange;
+use crate::exec::relabel::LabelValue;
+use crate::exec::scalar::ScalarFunction;
+use crate::exec::sort::Direction;
+use crate::exec::step_eval::StepFunction;
+use crate::grid::Grid;
+use crate::kernels::cell::CellFunction;
+use crate::kernels::date::DatePart;
+use crate::kernels::range::RangeFunction;
+use crate::plan::planner::{bare, map};
+use crate::plan::selector::steps;
+use crate::plan::{Names, Node, Plan, Planner};
+
+impl Planner {
+    pub(crate) fn call(&self, name: &'static str, args: &[Expr], call: &Expr, grid: Grid) -> Result<Plan, Error> {
+        if let Some(function) = RangeFunction::named(name) {
+            return self.range_function(function, args, grid);
+        }
+        match (name, args) {
+            ("absent", [arg]) => self.absent(self.plan(arg, grid)?, arg, grid),
+            ("absent_over_time", [arg]) => {
+                let present = self.range_function(RangeFunction::Present, args, grid)?;
+                self.absent(present, arg, grid)
+            }
+            ("histogram_quantile", [quantile, buckets]) => self.histogram_quantile(quantile, buckets, grid),
+            ("label_join", [input, target, separator, sources @ ..]) => {
+                let sources = sources.iter().map(|source| text(source).and_then(label_name).map(str::to_owned));
+                let sources = sources.collect::<Result<_, _>>()?;
+                let value = LabelValue::Join { sources, separator: text(separator)?.to_owned() };
+                self.relabel(input, text(target)?, value, grid)
+            }
+            ("label_replace", [input, target, template, source, pattern]) => {
+                let value = LabelValue::Replace {
+                    source: text(source)?.to_owned(),
+                    pattern: pattern_of(text(pattern)?)?,
+                    template: text(template)?.to_owned(),
+                };
+                self.relabel(input, text(target)?, value, grid)
+            }
+            ("scalar", [arg]) => Ok(Plan::scalar(ScalarFunction::OfVector, vec![self.plan(arg, grid)?], grid)),
+            ("sort", [arg]) => self.sort(Direction::Ascending, arg, grid),
+            ("sort_desc", [arg]) => self.sort(Direction::Descending, arg, grid),
+            ("timestamp", [arg]) if matches!(bare(arg), Expr::VectorSelector(_)) => {
+                let Expr::VectorSelector(selector) = bare(arg) else { unreachable!("the guard says so") };
+                self.selector_steps(selector, StepFunction::LatestTime, grid)
+            }
+            ("vector", [arg]) => self.plan(arg, grid),
+            _ => match self.scalar_function(name, args, grid)? {
+                Some(plan) => Ok(plan),
+                None => self.cell_function(name, args, call, grid),
+            },
+        }
+    }
+
+    fn range_function(&self, function: RangeFunction, args: &[Expr], grid: Grid) -> Result<Plan, Error> {
+        let missing = || Error::invalid("a range function needs a range vector");
+        let vector = args.iter().find(|arg| arg.value_type() == ValueType::Matrix).ok_or_else(missing)?;
+        let argument = args.iter().find(|arg| arg.value_type() == ValueType::Scalar);
+        let argument_plan = argument.map(|argument| self.plan(argument, grid)).transpose()?;
+        let pos = argument.filter(|_| function == RangeFunction::Quantile).unwrap_or(vector).pos();
+        let range = self.range_vector(vector, grid)?;
+        Ok(steps(range, StepFunction::Range(function), argument_plan, grid, pos))
+    }
+
+    fn absent(&self, input: Plan, arg: &Expr, grid: Grid) -> Result<Plan, Error> {
+        let labels = absent_labels(bare(arg));
+        Ok(Plan { node: Node::Absent { labels, input: Box::new(input) }, grid, names: Names::None })
+    }
+
+    fn histogram_quantile(&self, quantile: &Expr, buckets: &Expr, grid: Grid) -> Result<Plan, Error> {
+        let inputs = vec![self.plan(buckets, grid)?, self.plan(quantile, grid)?];
+        let node = Node::HistogramQuantile { inputs, quantile_pos: quantile.pos(), buckets_pos: buckets.pos() };
+        Ok(Plan { node, grid, names: Names::None })
+    }
+
+    fn relabel(&self, input: &Expr, target: &str, value: LabelValue, grid: Grid) -> Result<Plan, Error> {
+        let target = label_name(target)?.to_owned();
+        let input = self.plan(input, grid)?;
+        let names = if target == METRIC_NAME { Names::Any } else { input.names.clone() };
+        Ok(Plan { node: Node::Relabel { target, value, input: Box::new(input) }, grid, names })
+    }
+
+    fn sort(&self, direction: Direction, arg: &Expr, grid: Grid) -> Result<Plan, Error> {
+        let input = self.plan(arg, grid)?;
+        let names = input.names.clone();
+        Ok(Plan { node: Node::Sort { direction, input: Box::new(input) }, grid, names })
+    }
+
+    fn scalar_function(&self, name: &'static str, args: &[Expr], grid: Grid) -> Result<Option<Plan>, Error> {
+        let seconds = |ms: i64| ScalarFunction::Number(ms as f64 / 1000.0);
+        let function = match name {
+            "end" => seconds(self.times.end_ms),
+            "max_of" => ScalarFunction::MaxOf,
+            "min_of" => ScalarFunction::MinOf,
+            "pi" => ScalarFunction::Number(std::f64::consts::PI),
+            "range" => seconds(self.times.end_ms.saturating_sub(self.times.start_ms)),
+            "start" => seconds(self.times.start_ms),
+            "step" => seconds(self.times.step_ms),
+            "time" => ScalarFunction::Time,
+            _ => return Ok(None),
+        };
+        let inputs = args.iter().map(|arg| self.plan(arg, grid)).collect::<Result<_, _>>()?;
+        Ok(Some(Plan::scalar(function, inputs, grid)))
+    }
+
+    fn cell_function(&self, name: &'static str, args: &[Expr], call: &Expr, grid: Grid) -> Result<Plan, Error> {
+        let function = CellFunction::named(name)
+            .filter(|_| call.value_type() == ValueType::Vector)
+            .ok_or_else(|| Error::unsupported(format!("function {name:?}")))?;
+        let mut inputs = args.iter().map(|arg| self.plan(arg, grid)).collect::<Result<Vec<_>, _>>()?;
+        if inputs.is_empty() && DatePart::named(name).is_some() {
+            inputs.push(Plan::scalar(ScalarFunction::Time, Vec::new(), grid));
+        }
+        if matches!(function, CellFunction::Round) && inputs.len() == 1 {
+            inputs.push(Plan::scalar(ScalarFunction::Number(1.0), Vec::new(), grid));
+        }
+        Ok(map(CellChange::Function(function), inputs, grid))
+    }
+}
+
+/// What `absent` can know about the series that is not there: the labels that are asked for once, and by `=`.
+fn absent_labels(expr: &Expr) -> Labels {
+    let matchers: &[LabelMatcher] = match expr {
+        Expr::VectorSelector(selector) => &selector.matchers,
+        Expr::MatrixSelector { selector, .. } => &selector.matchers,
+        _ => &[],
+    };
+    let once = |m: &&LabelMatcher| matchers.iter().filter(|other| other.name == m.name).count() == 1;
+    let known = matchers.iter().filter(|m| m.name != METRIC_NAME && m.op == MatchOp::Equal).filter(once);
+    Labels::from_pairs(known.map(|m| (m.name.as_str(), m.value.as_str()))).unwrap_or_else(Labels::empty)
+}
+
+/// The text of a string argument.
+pub(crate) fn text(expr: &Expr) -> Result<&str, Error> {
+    match bare(expr) {
+        Expr::String { value, .. } => Ok(value),
+        other => Err(Error::invalid(format!("expected a string, got {}", other.value_type().documented()))),
+    }
+}
+
+/// A name that a label may have. U+FFFD stands for bytes that were not UTF-8, which no name may have.
+pub(crate) fn label_name(name: &str) -> Result<&str, Error> {
+    if name.is_empty() || name.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Error::execution(format!("invalid label name {name:?}")));
+    }
+    Ok(name)
+}
+
+fn pattern_of(pattern: &str) -> Result<GoRegex, Error> {
+    GoRegex::parse(pattern)
+        .map_err(|error| Error::execution(format!("invalid regular expression in label_replace(): {pattern}: {error}")))
+}

@@ -1,0 +1,131 @@
+//! From the logical plan to operators.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use duramen_model::TenantId;
+use duramen_source::{Columns, SeriesRequest, SeriesSource};
+
+use crate::annotation::Annotations;
+use crate::exec::absent::Absent;
+use crate::exec::aggregate::{FinalAggregate, PartialAggregate};
+use crate::exec::cells::MapCells;
+use crate::exec::gather::OrderedGather;
+use crate::exec::grouped::GroupedAggregate;
+use crate::exec::histogram_quantile::HistogramQuantile;
+use crate::exec::merge::MergeSeries;
+use crate::exec::operator::OperatorExec;
+use crate::exec::relabel::Relabel;
+use crate::exec::repeat::RepeatStep;
+use crate::exec::scalar::Scalar;
+use crate::exec::scan::{SampleBudget, SeriesScan};
+use crate::exec::sort::Sort;
+use crate::exec::step_eval::StepEval;
+use crate::exec::subquery::Subquery;
+use crate::exec::vector_binary::VectorBinary;
+use crate::grid::Grid;
+use crate::plan::{Node, Plan, Series, deep};
+
+type Exec = Arc<dyn ExecutionPlan>;
+
+/// What the operators of one query share.
+#[derive(Debug)]
+pub(crate) struct Lowering {
+    pub(crate) source: Arc<dyn SeriesSource>,
+    pub(crate) tenants: Arc<[TenantId]>,
+    pub(crate) partitions: usize,
+    pub(crate) budget: Arc<SampleBudget>,
+    pub(crate) annotations: Annotations,
+}
+
+impl Lowering {
+    /// The operators of a plan, with all batches in one partition.
+    pub(crate) fn lower(&self, plan: &Plan) -> Exec {
+        gathered(self.lower_parts(plan))
+    }
+
+    /// The operators of a plan, in as many partitions as they have.
+    fn lower_parts(&self, plan: &Plan) -> Exec {
+        deep(|| self.lower_node(&plan.node, plan.grid))
+    }
+
+    fn lower_all(&self, plans: &[Plan]) -> Vec<Exec> {
+        plans.iter().map(|plan| self.lower(plan)).collect()
+    }
+
+    fn lower_node(&self, node: &Node, grid: Grid) -> Exec {
+        let annotations = self.annotations.clone();
+        match node {
+            Node::Scalar { function, inputs } => {
+                OperatorExec::plan(Scalar { function: *function, grid }, self.lower_all(inputs))
+            }
+            Node::Steps { series, lookup, function, argument, pos } => {
+                let mut inputs = vec![self.series(series, grid)];
+                inputs.extend(argument.as_ref().map(|argument| self.lower(argument)));
+                OperatorExec::plan(StepEval::new(grid, *lookup, *function, annotations, *pos), inputs)
+            }
+            Node::Repeat { input } => OperatorExec::plan(RepeatStep { grid }, vec![self.lower(input)]),
+            Node::Merge { input } => OperatorExec::plan(MergeSeries { grid }, vec![self.lower(input)]),
+            Node::Aggregate { aggregation, projection, input } => {
+                let (aggregation, projection) = (*aggregation, projection.clone());
+                let partial = PartialAggregate { aggregation, projection: projection.clone(), grid };
+                let partial = OperatorExec::plan(partial, vec![self.lower_parts(input)]);
+                OperatorExec::plan(FinalAggregate { aggregation, projection, grid }, vec![gathered(partial)])
+            }
+            Node::Grouped { aggregation, projection, inputs, pos } => {
+                let (aggregation, projection) = (aggregation.clone(), projection.clone());
+                let operator = GroupedAggregate { aggregation, projection, grid, annotations, pos: *pos };
+                OperatorExec::plan(operator, self.lower_all(inputs))
+            }
+            Node::Map { change, inputs } => {
+                OperatorExec::plan(MapCells { change: *change, grid }, self.lower_all(inputs))
+            }
+            Node::Binary { op, return_bool, matching, inputs } => {
+                let operator = VectorBinary { op: *op, return_bool: *return_bool, matching: matching.clone(), grid };
+                OperatorExec::plan(operator, self.lower_all(inputs))
+            }
+            Node::HistogramQuantile { inputs, quantile_pos, buckets_pos } => {
+                let (quantile_pos, buckets_pos) = (*quantile_pos, *buckets_pos);
+                let operator = HistogramQuantile { grid, annotations, quantile_pos, buckets_pos };
+                OperatorExec::plan(operator, self.lower_all(inputs))
+            }
+            Node::Absent { labels, input } => {
+                OperatorExec::plan(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
+            }
+            Node::Sort { direction, input } => {
+                OperatorExec::plan(Sort { grid, direction: *direction }, vec![self.lower(input)])
+            }
+            Node::Relabel { target, value, input } => {
+                let operator = Relabel { grid, target: target.clone(), value: value.clone() };
+                OperatorExec::plan(operator, vec![self.lower(input)])
+            }
+        }
+    }
+
+    /// The samples for the steps of `grid`.
+    pub(crate) fn series(&self, series: &Series, grid: Grid) -> Exec {
+        match series {
+            Series::Scan { matchers, range } => {
+                let request = SeriesRequest {
+                    tenants: Arc::clone(&self.tenants),
+                    matchers: Arc::clone(matchers),
+                    range: *range,
+                    columns: Columns::Samples,
+                    batch_series_max: grid.batch_series_max(),
+                };
+                let (source, budget) = (Arc::clone(&self.source), Arc::clone(&self.budget));
+                OperatorExec::plan(SeriesScan::new(source, request, self.partitions, budget), Vec::new())
+            }
+            Series::Subquery(plan) => OperatorExec::plan(Subquery { grid: plan.grid }, vec![self.lower(plan)]),
+        }
+    }
+}
+
+/// All batches in one partition and in their order.
+pub(crate) fn gathered(input: Exec) -> Exec {
+    if input.output_partitioning().partition_count() == 1 {
+        return input;
+    }
+    let schema = input.schema();
+    OperatorExec::plan(OrderedGather { schema }, vec![input])
+}

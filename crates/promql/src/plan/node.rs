@@ -1,0 +1,129 @@
+//! The typed logical plan.
+
+use std::sync::Arc;
+
+use duramen_model::{Labels, Matcher, TimeRange};
+use duramen_syntax::PosRange;
+use duramen_syntax::ast::{BinaryOp, VectorMatching};
+
+use crate::exec::aggregate::Aggregation;
+use crate::exec::cells::CellChange;
+use crate::exec::grouped::GroupedAggregation;
+use crate::exec::relabel::LabelValue;
+use crate::exec::scalar::ScalarFunction;
+use crate::exec::sort::Direction;
+use crate::exec::step_eval::{Lookup, StepFunction};
+use crate::grid::Grid;
+use crate::label_set::Projection;
+
+/// An expression with everything settled that the text leaves open: times, defaults, types.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) node: Node,
+    /// Where it is evaluated.
+    pub(crate) grid: Grid,
+    pub(crate) names: Names,
+}
+
+/// Which metric names the series of a vector may have. Series of one name stay distinct without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// No series has a name.
+    None,
+    /// All have this one.
+    One(String),
+    Any,
+}
+
+/// Every vector has each label set once.
+#[derive(Debug)]
+pub(crate) enum Node {
+    Scalar {
+        function: ScalarFunction,
+        inputs: Vec<Plan>,
+    },
+    /// A selector, with the range function over it.
+    Steps {
+        series: Series,
+        lookup: Lookup,
+        function: StepFunction,
+        argument: Option<Box<Plan>>,
+        pos: PosRange,
+    },
+    /// Its input has one step.
+    Repeat {
+        input: Box<Plan>,
+    },
+    /// Makes label sets distinct again.
+    Merge {
+        input: Box<Plan>,
+    },
+    Aggregate {
+        aggregation: Aggregation,
+        projection: Projection,
+        input: Box<Plan>,
+    },
+    /// The parameter is the second input.
+    Grouped {
+        aggregation: GroupedAggregation,
+        projection: Projection,
+        inputs: Vec<Plan>,
+        pos: PosRange,
+    },
+    /// The scalars stand behind the vector.
+    Map {
+        change: CellChange,
+        inputs: Vec<Plan>,
+    },
+    Binary {
+        op: BinaryOp,
+        return_bool: bool,
+        matching: VectorMatching,
+        inputs: Vec<Plan>,
+    },
+    /// The quantile stands behind the buckets.
+    HistogramQuantile {
+        inputs: Vec<Plan>,
+        quantile_pos: PosRange,
+        buckets_pos: PosRange,
+    },
+    Absent {
+        labels: Labels,
+        input: Box<Plan>,
+    },
+    Sort {
+        direction: Direction,
+        input: Box<Plan>,
+    },
+    Relabel {
+        target: String,
+        value: LabelValue,
+        input: Box<Plan>,
+    },
+}
+
+/// Where samples come from.
+#[derive(Debug)]
+pub(crate) enum Series {
+    Scan {
+        matchers: Arc<[Matcher]>,
+        range: TimeRange,
+    },
+    /// The values of an expression on a grid of its own.
+    Subquery(Box<Plan>),
+}
+
+impl Plan {
+    pub(crate) fn scalar(function: ScalarFunction, inputs: Vec<Self>, grid: Grid) -> Self {
+        Self { node: Node::Scalar { function, inputs }, grid, names: Names::None }
+    }
+
+    /// The plan that stands on `self` and takes the metric names away: with a merge when series may then be alike.
+    pub(crate) fn without_names(self) -> Self {
+        if self.names != Names::Any {
+            return Self { names: Names::None, ..self };
+        }
+        let grid = self.grid;
+        Self { node: Node::Merge { input: Box::new(self) }, grid, names: Names::None }
+    }
+}

@@ -1,0 +1,86 @@
+//! The syntax tree with every open question settled.
+
+use duramen_syntax::Expr;
+use duramen_syntax::ast::{UnaryOp, ValueType};
+
+use crate::error::Error;
+use crate::exec::cells::CellChange;
+use crate::exec::scalar::ScalarFunction;
+use crate::grid::Grid;
+use crate::plan::invariant::is_step_invariant;
+use crate::plan::{Node, Plan, deep};
+
+/// The times of the whole query, which `start()`, `end()`, `step()` and `range()` mean, also inside a subquery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryTimes {
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    /// 0 for an instant.
+    pub(crate) step_ms: i64,
+}
+
+/// Makes plans of expressions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planner {
+    pub(crate) times: QueryTimes,
+    pub(crate) lookback_ms: i64,
+    /// The most steps of a subquery.
+    pub(crate) steps_max: usize,
+}
+
+impl Planner {
+    /// Plans a scalar or an instant vector.
+    ///
+    /// # Errors
+    /// `Invalid` when the expression needs what is not there yet; a plan that exists answers right.
+    pub(crate) fn plan(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
+        deep(|| {
+            if grid.steps > 1 && is_step_invariant(expr) {
+                let once = self.plan_here(expr, Grid::instant(grid.start_ms))?;
+                let names = once.names.clone();
+                return Ok(Plan { node: Node::Repeat { input: Box::new(once) }, grid, names });
+            }
+            self.plan_here(expr, grid)
+        })
+    }
+
+    fn plan_here(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
+        match expr {
+            Expr::Number { value, .. } => Ok(Plan::scalar(ScalarFunction::Number(*value), Vec::new(), grid)),
+            Expr::VectorSelector(selector) => self.vector_selector(selector, grid),
+            Expr::Paren { expr, .. } | Expr::Unary { op: UnaryOp::Plus, expr, .. } => self.plan(expr, grid),
+            Expr::Unary { op: UnaryOp::Minus, expr, .. } => {
+                let input = self.plan(expr, grid)?;
+                if expr.value_type() == ValueType::Scalar {
+                    return Ok(Plan::scalar(ScalarFunction::Negate, vec![input], grid));
+                }
+                Ok(map(CellChange::Negate, vec![input], grid))
+            }
+            Expr::Call { func, args, .. } => self.call(func.name, args, expr, grid),
+            Expr::Aggregate { op, grouping, param, expr, .. } => {
+                self.aggregate(*op, grouping.as_ref(), param.as_deref(), expr, grid)
+            }
+            Expr::Binary { op, lhs, rhs, return_bool, matching, .. } => {
+                self.binary(*op, *return_bool, matching.as_ref(), [lhs, rhs], grid)
+            }
+            Expr::String { .. } | Expr::MatrixSelector { .. } | Expr::Subquery { .. } => {
+                Err(Error::invalid(format!("unexpected {} in an expression", expr.value_type().documented())))
+            }
+        }
+    }
+}
+
+/// A node that maps the cells of its first input.
+pub(crate) fn map(change: CellChange, inputs: Vec<Plan>, grid: Grid) -> Plan {
+    let names = inputs[0].names.clone();
+    let plan = Plan { node: Node::Map { change, inputs }, grid, names };
+    if change.drops_name() { plan.without_names() } else { plan }
+}
+
+/// The expression inside of parentheses.
+pub(crate) fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Paren { expr, .. } => bare(expr),
+        expr => expr,
+    }
+}

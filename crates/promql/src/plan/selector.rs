@@ -1,0 +1,135 @@
+//! Selectors and subqueries.
+
+use std::sync::Arc;
+
+use duramen_model::{METRIC_NAME, Matcher, TimeRange};
+use duramen_syntax::Expr;
+use duramen_syntax::ast::{At, MatchOp, VectorSelector};
+
+use crate::error::Error;
+use crate::exec::step_eval::{Lookup, StepFunction};
+use crate::grid::Grid;
+use crate::plan::duration::{offset_ms, positive_ms};
+use crate::plan::planner::bare;
+use crate::plan::{Names, Node, Plan, Planner, Series};
+
+/// The step of a subquery that says none.
+const SUBQUERY_STEP_MS: i64 = 60_000;
+
+/// Series and where to look in them.
+pub(crate) struct RangeVector {
+    pub(crate) series: Series,
+    pub(crate) lookup: Lookup,
+    pub(crate) names: Names,
+}
+
+impl Planner {
+    pub(crate) fn vector_selector(&self, selector: &VectorSelector, grid: Grid) -> Result<Plan, Error> {
+        self.selector_steps(selector, StepFunction::Latest, grid)
+    }
+
+    /// The newest samples of a selector, read as `function` says.
+    pub(crate) fn selector_steps(
+        &self,
+        selector: &VectorSelector,
+        function: StepFunction,
+        grid: Grid,
+    ) -> Result<Plan, Error> {
+        let vector = self.scan(selector, self.lookback_ms, grid)?;
+        Ok(steps(vector, function, None, grid, selector.pos))
+    }
+
+    /// A range vector: the argument of a range function, or a whole query.
+    pub(crate) fn range_vector(&self, expr: &Expr, grid: Grid) -> Result<RangeVector, Error> {
+        match bare(expr) {
+            Expr::MatrixSelector { selector, range, .. } => self.scan(selector, positive_ms(range, &self.times)?, grid),
+            Expr::Subquery { expr, range, step, offset, at, .. } => {
+                let lookup = Lookup {
+                    range_ms: positive_ms(range, &self.times)?,
+                    offset_ms: offset_ms(offset, &self.times)?,
+                    at_ms: self.at_ms(*at),
+                };
+                let step_ms = step.as_ref().map_or(Ok(SUBQUERY_STEP_MS), |step| positive_ms(step, &self.times))?;
+                self.subquery(expr, lookup, step_ms, grid)
+            }
+            other => Err(Error::invalid(format!("expected a range vector, got {}", other.value_type().documented()))),
+        }
+    }
+
+    fn scan(&self, selector: &VectorSelector, range_ms: i64, grid: Grid) -> Result<RangeVector, Error> {
+        for (set, modifier) in [(selector.anchored, "anchored"), (selector.smoothed, "smoothed")] {
+            if set {
+                return Err(Error::unsupported(format!("modifier {modifier:?}")));
+            }
+        }
+        let lookup =
+            Lookup { range_ms, offset_ms: offset_ms(&selector.offset, &self.times)?, at_ms: self.at_ms(selector.at) };
+        let start_ms = lookup.start_ms(grid.start_ms).saturating_add(1);
+        let range = TimeRange::closed(start_ms, lookup.end_ms(grid.last_ms()))
+            .ok_or_else(|| Error::invalid("time range out of bounds"))?;
+        let matchers = matchers(selector)?;
+        let names = names(&matchers);
+        Ok(RangeVector { series: Series::Scan { matchers, range }, lookup, names })
+    }
+
+    /// The inner grid holds the multiples of the step in all windows of the outer one, whatever the outer times are.
+    fn subquery(&self, expr: &Expr, lookup: Lookup, step_ms: i64, grid: Grid) -> Result<RangeVector, Error> {
+        let before_ms = lookup.start_ms(grid.start_ms);
+        let start_ms = before_ms.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
+        let inner = Grid::range(start_ms, lookup.end_ms(grid.last_ms()), step_ms);
+        if inner.steps > self.steps_max {
+            return Err(Error::Samples { held: inner.steps, limit: self.steps_max });
+        }
+        let plan = self.plan(expr, inner)?;
+        let names = plan.names.clone();
+        Ok(RangeVector { series: Series::Subquery(Box::new(plan)), lookup, names })
+    }
+
+    fn at_ms(&self, at: Option<At>) -> Option<i64> {
+        at.map(|at| match at {
+            At::TimestampMs(ms) => ms,
+            At::Start => self.times.start_ms,
+            At::End => self.times.end_ms,
+        })
+    }
+}
+
+/// A selector with its function; the names go where the function says.
+pub(crate) fn steps(
+    vector: RangeVector,
+    function: StepFunction,
+    argument: Option<Plan>,
+    grid: Grid,
+    pos: duramen_syntax::PosRange,
+) -> Plan {
+    let RangeVector { series, lookup, names } = vector;
+    let node = Node::Steps { series, lookup, function, argument: argument.map(Box::new), pos };
+    let plan = Plan { node, grid, names };
+    if function.keeps_name() { plan } else { plan.without_names() }
+}
+
+fn matchers(selector: &VectorSelector) -> Result<Arc<[Matcher]>, Error> {
+    let matcher = |m: &duramen_syntax::ast::LabelMatcher| {
+        let name = m.name.clone();
+        match m.op {
+            MatchOp::Equal => Ok(Matcher::equal(name, &m.value)),
+            MatchOp::NotEqual => Ok(Matcher::not_equal(name, &m.value)),
+            MatchOp::Regex => Matcher::regex(name, &m.value),
+            MatchOp::NotRegex => Matcher::not_regex(name, &m.value),
+        }
+    };
+    let matchers = selector.matchers.iter().map(matcher).collect::<Result<_, _>>();
+    matchers.map_err(|error| Error::invalid(error.to_string()))
+}
+
+fn names(matchers: &[Matcher]) -> Names {
+    let equal = |m: &Matcher| match &m.op {
+        duramen_model::MatchOp::Equal(value) if m.name == METRIC_NAME => Some(value.clone()),
+        _ => None,
+    };
+    match matchers.iter().find_map(equal) {
+        Some(name) if name.is_empty() => Names::None,
+        Some(name) => Names::One(name),
+        None => Names::Any,
+    }
+}

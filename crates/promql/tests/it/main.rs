@@ -1,0 +1,5 @@
+//! The engine through its public face.
+
+mod compliance;
+mod promqltest;
+mod shared;
