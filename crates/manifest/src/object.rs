@@ -105,7 +105,8 @@ impl Tail {
     }
 }
 
-pub(crate) fn encode_snapshot(state: &State) -> Vec<u8> {
+/// The body of the snapshot of `state`.
+pub fn encode_snapshot(state: &State) -> Vec<u8> {
     encode(&Snapshot {
         reader_version_min: 0,
         writer_version_min: state.writer_version_min,

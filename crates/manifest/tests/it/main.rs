@@ -1,0 +1,12 @@
+//! Manifests over the stores that they can have.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod commits;
+mod crash;
+mod golden;
+mod hostile;
+mod properties;
+mod races;
+mod requests;
+mod values;

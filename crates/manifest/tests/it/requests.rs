@@ -1,0 +1,98 @@
+//! What each operation costs in requests: the table of `docs/formats/manifest.md`.
+
+use duramen_testkit::s3::{Counts, S3};
+
+use crate::values::{TENANT, bucket, flush, identity, process, server};
+
+/// The requests since the last look, as (LISTs, GETs, PUTs), and that there were no others.
+fn spent(s3: &S3) -> (u64, u64, u64) {
+    let Counts { lists, gets, puts, .. } = s3.counts();
+    assert_eq!(s3.counts().requests(), lists + gets + puts);
+    s3.reset_counts();
+    (lists, gets, puts)
+}
+
+#[tokio::test]
+async fn a_warm_commit_is_one_put_and_a_warm_refresh_one_get() {
+    let s3 = server().await;
+    let manifests = process(&bucket(&s3), identity(1, 1));
+    manifests.refresh(TENANT).await.unwrap();
+    assert_eq!(spent(&s3), (1, 1, 0));
+    manifests.fence(TENANT).await.unwrap();
+    assert_eq!(spent(&s3), (0, 1, 1));
+    for n in 1..=5 {
+        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        assert_eq!(spent(&s3), (0, 0, 1));
+    }
+    manifests.refresh(TENANT).await.unwrap();
+    assert_eq!(spent(&s3), (0, 1, 0));
+    manifests.commit(TENANT, flush(identity(1, 1), 5)).await.unwrap();
+    manifests.at_least(TENANT, 6).await.unwrap();
+    assert_eq!(spent(&s3), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn one_commit_in_64_writes_a_snapshot_and_a_hint() {
+    let s3 = server().await;
+    let manifests = process(&bucket(&s3), identity(1, 1));
+    manifests.refresh(TENANT).await.unwrap();
+    spent(&s3);
+    let puts: Vec<_> = async {
+        let mut puts = Vec::new();
+        for n in 1..=130 {
+            manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+            puts.push(spent(&s3).2);
+        }
+        puts
+    }
+    .await;
+    let with_snapshot: Vec<_> = (1..).zip(&puts).filter(|(_, puts)| **puts == 3).map(|(n, _)| n).collect();
+    assert_eq!(with_snapshot, [65, 129]);
+    assert_eq!(puts.iter().sum::<u64>(), 134);
+}
+
+#[tokio::test]
+async fn a_first_read_is_one_list_and_two_or_three_gets() {
+    let s3 = server().await;
+    let manifests = process(&bucket(&s3), identity(1, 1));
+    for n in 1..=10 {
+        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+    }
+    spent(&s3);
+    process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap();
+    assert_eq!(spent(&s3), (1, 2, 0));
+    for n in 11..=330 {
+        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+    }
+    spent(&s3);
+    let state = process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap();
+    assert_eq!(spent(&s3), (1, 3, 0));
+    assert_eq!(Some(state), manifests.cached(TENANT));
+}
+
+#[tokio::test]
+async fn a_process_far_behind_reads_the_newest_and_not_all_between() {
+    let s3 = server().await;
+    let (ahead, behind) = (process(&bucket(&s3), identity(1, 1)), process(&bucket(&s3), identity(2, 1)));
+    behind.refresh(TENANT).await.unwrap();
+    for n in 1..=200 {
+        ahead.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+    }
+    spent(&s3);
+    assert_eq!(behind.refresh(TENANT).await.unwrap(), ahead.cached(TENANT).unwrap());
+    assert_eq!(spent(&s3), (1, 12, 0));
+}
+
+#[tokio::test]
+async fn without_the_hint_a_first_read_still_finds_the_newest() {
+    let s3 = server().await;
+    let manifests = process(&bucket(&s3), identity(1, 1));
+    for n in 1..=70 {
+        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+    }
+    let hint = format!("t/{TENANT}/manifest-boundary");
+    assert!(s3.uproot(&hint));
+    assert_eq!(process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap().sequence, 70);
+    s3.plant(hint, "not a hint");
+    assert_eq!(process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap().sequence, 70);
+}

@@ -1,0 +1,85 @@
+//! Values and stores to test with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duramen_bucket::{Bucket, Config, RetryPolicy, S3Config, WriterIdentity};
+use duramen_manifest::{Commit, Flushed, Manifests};
+use duramen_model::{BlockEntry, BlockFile, BlockId, BlockStats, Order, OrderRange, TenantId, WriterId};
+use duramen_runtime::{Clock, RealDisk, SystemClock};
+use duramen_testkit::s3::{S3, S3Options};
+use ulid::Ulid;
+
+pub(crate) const TENANT: TenantId = TenantId(Ulid(1));
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::default())
+}
+
+pub(crate) fn identity(writer: u128, epoch: u64) -> WriterIdentity {
+    WriterIdentity { writer: WriterId(Ulid(writer)), epoch }
+}
+
+/// A block that holds the seconds `[id, id + 1)`.
+pub(crate) fn block(id: u128) -> BlockEntry {
+    let order = Order { opened: 5 << 16, writer: WriterId(Ulid(7)), flush: 3 };
+    let min_ts_ms = i64::try_from(id % 1_000_000).unwrap() * 1_000;
+    BlockEntry {
+        id: BlockId(Ulid(id)),
+        order: OrderRange { min: order, max: order },
+        level: 0,
+        resolution_ms: None,
+        stats: BlockStats {
+            series: 10,
+            samples: 1_000,
+            min_ts_ms,
+            max_ts_ms: min_ts_ms + 999,
+            files: vec![
+                BlockFile { name: "series.parquet".to_owned(), bytes: 100 },
+                BlockFile { name: "samples.parquet".to_owned(), bytes: 3_000 },
+            ],
+            meta_bytes: 50,
+            meta_crc32c: 0xdead_beef,
+        },
+    }
+}
+
+/// The n-th flush of a writer: it adds one block.
+pub(crate) fn flush(identity: WriterIdentity, n: u64) -> Commit {
+    let flushed = Flushed { writer: identity.writer, epoch: identity.epoch, position: n * 100, flush: n };
+    let id = identity.writer.0.0 * 1_000_000 + u128::from(n);
+    Commit { add: vec![block(id)], remove: Vec::new(), flushed: Some(flushed) }
+}
+
+pub(crate) fn compaction(add: u128, remove: &[u128]) -> Commit {
+    Commit { add: vec![block(add)], remove: remove.iter().map(|id| BlockId(Ulid(*id))).collect(), flushed: None }
+}
+
+pub(crate) async fn server() -> S3 {
+    S3::start(S3Options::default()).await.unwrap()
+}
+
+/// A new client of the server, that retries at once and often.
+pub(crate) fn bucket(s3: &S3) -> Bucket {
+    let retry = RetryPolicy {
+        attempts_max: 30,
+        backoff_first: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(4),
+        saved_max: 1_000_000,
+        saved_per_success: 1.0,
+    };
+    bucket_with(s3, retry)
+}
+
+pub(crate) fn bucket_with(s3: &S3, retry: RetryPolicy) -> Bucket {
+    let credentials = Some(("key-of-the-test".to_owned(), "secret".to_owned()));
+    let region = Some("us-east-1".to_owned());
+    let config = S3Config { endpoint: Some(s3.endpoint()), region, path_style: None, credentials };
+    let config = Config { s3: config, retry, ..Config::default() };
+    Bucket::open(&"s3://test".parse().unwrap(), &config, Arc::new(RealDisk), clock()).unwrap()
+}
+
+/// A process, which knows nothing yet.
+pub(crate) fn process(bucket: &Bucket, identity: WriterIdentity) -> Manifests {
+    Manifests::new(bucket.clone(), clock(), identity)
+}
