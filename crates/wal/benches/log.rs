@@ -17,7 +17,6 @@ use rand::{Rng, SeedableRng};
 const SERIES: u32 = 10_000;
 const SCRAPES: usize = 40;
 const SAMPLES_PER_REQUEST: usize = 2_000;
-const LABELS: &[u8] = &[b'l'; 180];
 
 #[derive(Default)]
 struct Request {
@@ -48,7 +47,8 @@ fn main() {
         let (mut appending, mut syncing) = (Duration::ZERO, Duration::ZERO);
         let mut defined = HashSet::new();
         for request in &requests {
-            let series = if round.starts_with("first") { definitions(&mut defined, request) } else { vec![] };
+            let labels = if round.starts_with("first") { definitions(&mut defined, request) } else { vec![] };
+            let series: Vec<_> = labels.iter().map(|(series_ref, labels)| (*series_ref, labels.as_bytes())).collect();
             let Request { refs, ts_ms, values } = request;
             let record = WriteRecord { tenant: TenantId(1.into()), series: &series, refs, ts_ms, values };
             let start = clock.monotonic();
@@ -79,13 +79,19 @@ fn main() {
     );
 }
 
-fn definitions(defined: &mut HashSet<u32>, request: &Request) -> Vec<(u32, &'static [u8])> {
-    request
-        .refs
-        .iter()
-        .filter(|series_ref| defined.insert(**series_ref))
-        .map(|series_ref| (*series_ref, LABELS))
-        .collect()
+/// Labels of the usual shape and length: neighbours share a target.
+fn definitions(defined: &mut HashSet<u32>, request: &Request) -> Vec<(u32, String)> {
+    let new = request.refs.iter().filter(|series_ref| defined.insert(**series_ref));
+    let labels = |series_ref: u32| {
+        let (target, metric) = (series_ref / 400, series_ref % 400);
+        format!(
+            "__name__\u{18}node_group_{}_metric_{metric}_total\u{6}device\u{5}dev-{}\u{8}instance\u{d}10.0.{target}.17:9100\u{3}job\u{d}node-exporter\
+             \u{9}namespace\u{a}monitoring\u{4}zone\u{c}eu-central-1a",
+            metric / 40,
+            metric % 8,
+        )
+    };
+    new.map(|series_ref| (*series_ref, labels(*series_ref))).collect()
 }
 
 /// Series like those of a node: a third constant, half counters and gauges that are integers, the rest fractions.
@@ -94,10 +100,10 @@ fn made() -> Vec<Request> {
     let mut values: Vec<f64> = (0..SERIES).map(|_| f64::from(rng.random_range(0u32..1_000_000))).collect();
     let mut requests = vec![];
     for scrape in 0..SCRAPES {
-        for (first, chunk) in (0u32..).zip(values.chunks_mut(SAMPLES_PER_REQUEST)) {
-            let start = first * SAMPLES_PER_REQUEST as u32;
+        let mut series = (0..SERIES).zip(&mut values).peekable();
+        while series.peek().is_some() {
             let mut request = Request::default();
-            for (series_ref, value) in (start..).zip(chunk) {
+            for (series_ref, value) in series.by_ref().take(SAMPLES_PER_REQUEST) {
                 match series_ref % 6 {
                     0 | 1 => {}
                     2..=4 => *value += f64::from(rng.random_range(0u32..5_000)),

@@ -33,6 +33,18 @@ impl<'a> Input<'a> {
         Some(*taken)
     }
 
+    /// A number of `length` bytes, 8 at most, little-endian.
+    pub(crate) fn word(&mut self, length: u8) -> Option<u64> {
+        // Reading eight bytes and dropping the upper ones is faster than copying, and possible but at the very end.
+        let word = match self.rest.first_chunk() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => self.rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        self.take(usize::from(length))?;
+        let unused = u64::BITS.checked_sub(u32::from(length) * 8)?;
+        Some(if length == 0 { 0 } else { word << unused >> unused })
+    }
+
     /// `None` when the bytes end inside the number or it does not fit 64 bits.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut number = 0;

@@ -59,7 +59,7 @@ fn surviving_names(tree: &Tree, rng: &mut StdRng) -> BTreeMap<PathBuf, Node> {
     // Parents sort before their children, so one pass in order sees each parent's fate first.
     let mut reachable: BTreeMap<PathBuf, Node> = BTreeMap::new();
     for (path, node) in names {
-        let parent = path.parent().unwrap_or(Path::new("/"));
+        let parent = path.parent().unwrap_or_else(|| Path::new("/"));
         if parent == Path::new("/") || reachable.get(parent) == Some(&Node::Dir) {
             reachable.insert(path, node);
         }

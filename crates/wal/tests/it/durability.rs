@@ -81,8 +81,7 @@ fn segments_are_trimmed_one_by_one_from_the_front() {
     let before = disk.ops().len();
     assert_eq!(wal.trim(Position(3)).unwrap(), 2);
     let sync_dir = DiskOp::SyncDir { path: DIR.into() };
-    let expected =
-        [DiskOp::Remove { path: path(1) }, sync_dir.clone(), DiskOp::Remove { path: path(2) }, sync_dir.clone()];
+    let expected = [DiskOp::Remove { path: path(1) }, sync_dir.clone(), DiskOp::Remove { path: path(2) }, sync_dir];
     assert_eq!(disk.ops()[before..], expected);
     assert_eq!(wal.segments().iter().map(|segment| segment.id.0).collect::<Vec<_>>(), [3, 4]);
 }
