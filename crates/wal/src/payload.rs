@@ -172,3 +172,59 @@ fn take_definitions(input: &mut Input<'_>) -> Option<Vec<(u32, Vec<u8>)>> {
     }
     Some(series)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A payload whose body is as it is, so that damage reaches the columns.
+    fn plain() -> Vec<u8> {
+        let record = WriteRecord {
+            tenant: TenantId(7.into()),
+            series: &[(3, b"labels"), (4, b"")],
+            refs: &[3, 4, 4],
+            ts_ms: &[5, 5, 6],
+            values: &[1.0, 0.5, -3.0],
+        };
+        Encoder::new().encode(&record).unwrap().to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Decoder::new().decode(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_body_is_a_record_or_refused(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in 0usize..4) {
+            let mut payload = plain();
+            if let Some(damaged) = payload.get_mut(at.index(plain().len())) {
+                *damaged = byte;
+            }
+            payload.truncate(payload.len() - cut);
+            if let Some(record) = Decoder::new().decode(&payload) {
+                prop_assert_eq!(record.refs.len(), record.values.len());
+                prop_assert_eq!(record.ts_ms.len(), record.values.len());
+            }
+        }
+    }
+
+    #[test]
+    fn counts_beyond_the_bytes_that_are_left_are_refused() {
+        let huge = [0xff, 0xff, 0xff, 0xff, 0x0f];
+        let definitions = [&[PLAIN][..], &[0; 16], &huge].concat();
+        let samples = [&[PLAIN][..], &[0; 17], &huge, &[0, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
+        let compressed = [&[ZSTD][..], &[0xff; 4], &[0; 40]].concat();
+        for payload in [definitions, samples, compressed] {
+            assert!(Decoder::new().decode(&payload).is_none());
+        }
+    }
+
+    #[test]
+    fn nothing_may_stand_behind_a_record() {
+        assert!(Decoder::new().decode(&plain()).is_some());
+        assert!(Decoder::new().decode(&[plain(), vec![0]].concat()).is_none());
+    }
+}
