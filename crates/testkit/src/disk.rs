@@ -87,7 +87,16 @@ impl SimDisk {
     /// Cuts the power after `operations` more changing operations: all that follow fail and change nothing. With
     /// [`SimDisk::crash`] this stops a procedure between any two of its steps.
     pub fn power_off_after(&self, operations: u64) {
-        self.state.lock().power_left = Some(operations);
+        let mut state = self.state.lock();
+        state.power_left = Some(operations);
+        state.is_off = false;
+    }
+
+    /// Ends what [`SimDisk::power_off_after`] began, with nothing lost: it was the process that died, not the power.
+    pub fn power_on(&self) {
+        let mut state = self.state.lock();
+        state.power_left = None;
+        state.is_off = false;
     }
 
     /// Whether [`SimDisk::power_off_after`] has taken effect on at least one operation.

@@ -202,10 +202,11 @@ impl Life {
     /// A kill, or a loss of power, then as many starts as it takes.
     fn restart(&mut self) -> Result<(), String> {
         loop {
-            if self.disk.is_off() || self.rng.random_bool(0.6) {
+            if self.rng.random_bool(0.6) {
                 self.disk = self.disk.crash(self.rng.random());
                 lie(&self.disk, self.honesty);
             }
+            self.disk.power_on();
             if self.rng.random_bool(0.2) {
                 let operations = self.rng.random_range(0..9);
                 self.disk.power_off_after(operations);
