@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use crate::annotation::Annotations;
 use crate::error::Error;
-use crate::exec::histogram_quantile::warn_quantile;
+use crate::exec::histogram_quantile::check_quantiles;
 use crate::exec::merge::Merged;
 use crate::exec::operator::{Operator, whole_inputs};
 use crate::grid::Grid;
@@ -77,9 +77,7 @@ impl GroupedAggregate {
     }
 
     fn quantiles(&self, input: &Vector, quantiles: &[f64]) -> Vec<RecordBatch> {
-        for &q in quantiles.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
-            warn_quantile(&self.annotations, q, self.pos);
-        }
+        check_quantiles(&self.annotations, quantiles, self.pos);
         let groups = Groups::new(input, &self.projection);
         let mut out = VectorBuilder::new(&self.grid);
         let mut values = Vec::new();

@@ -43,7 +43,7 @@ struct Histogram<'a> {
 impl HistogramQuantile {
     fn evaluate(&self, inputs: &[Vector]) -> Result<Vec<RecordBatch>, Error> {
         let quantiles = inputs[1].scalar();
-        self.check(&quantiles);
+        check_quantiles(&self.annotations, &quantiles, self.quantile_pos);
         let mut out = Merged::new(self.grid.steps);
         let unnamed = Projection::drop(&[BOUND.to_owned(), METRIC_NAME.to_owned()]);
         let mut labels = LabelsBuilder::default();
@@ -92,12 +92,6 @@ impl HistogramQuantile {
         histograms
     }
 
-    fn check(&self, quantiles: &[f64]) {
-        for &q in quantiles.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
-            warn_quantile(&self.annotations, q, self.quantile_pos);
-        }
-    }
-
     fn remark_forced(&self, name: &str) {
         let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
                     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
@@ -109,10 +103,12 @@ fn with_metric(text: &str, name: &str) -> String {
     if name.is_empty() { text.to_owned() } else { format!("{text} for metric name {name:?}") }
 }
 
-/// Says that a quantile is outside of [0, 1].
-pub(crate) fn warn_quantile(annotations: &Annotations, q: f64, pos: PosRange) {
-    let text = if q.is_nan() { "NaN".to_owned() } else { go_number(q) };
-    annotations.warn(format_args!("quantile value should be between 0 and 1, got {text}"), pos);
+/// Warns of quantiles outside of [0, 1].
+pub(crate) fn check_quantiles(annotations: &Annotations, quantiles: &[f64], pos: PosRange) {
+    for &q in quantiles.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+        let text = if q.is_nan() { "NaN".to_owned() } else { go_number(q) };
+        annotations.warn(format_args!("quantile value should be between 0 and 1, got {text}"), pos);
+    }
 }
 
 /// A number as Go's `%g` prints it, for numbers of a size that people write.

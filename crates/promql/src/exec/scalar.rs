@@ -54,12 +54,18 @@ impl Scalar {
             ScalarFunction::Time => self.grid.at(step) as f64 / 1000.0,
             ScalarFunction::Negate => -inputs[0][step],
             ScalarFunction::Binary(op) => arithmetic::value(op, inputs[0][step], inputs[1][step]),
-            ScalarFunction::MinOf => inputs[0][step].min(inputs[1][step]),
-            ScalarFunction::MaxOf => inputs[0][step].max(inputs[1][step]),
+            ScalarFunction::MinOf => extreme(inputs, step, f64::min),
+            ScalarFunction::MaxOf => extreme(inputs, step, f64::max),
             ScalarFunction::OfVector => unreachable!("its input is no scalar"),
         };
         (0..self.grid.steps).map(cell).collect()
     }
+}
+
+/// One of two values; NaN when one is.
+fn extreme(inputs: &[Vec<f64>], step: usize, choose: fn(f64, f64) -> f64) -> f64 {
+    let (a, b) = (inputs[0][step], inputs[1][step]);
+    if a.is_nan() || b.is_nan() { f64::NAN } else { choose(a, b) }
 }
 
 fn only_cells(input: &Vector) -> Vec<f64> {

@@ -8,7 +8,9 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
+use duramen_syntax::PosRange;
 
+use crate::annotation::Annotations;
 use crate::exec::operator::{Operator, whole_inputs};
 use crate::grid::Grid;
 use crate::vector::{self, Row, Vector, VectorBuilder};
@@ -18,6 +20,9 @@ use crate::vector::{self, Row, Vector, VectorBuilder};
 pub(crate) struct Sort {
     pub(crate) grid: Grid,
     pub(crate) direction: Direction,
+    pub(crate) annotations: Annotations,
+    /// Of the call, for remarks.
+    pub(crate) pos: PosRange,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,10 @@ pub(crate) enum Direction {
 impl Sort {
     fn sort(&self, input: &Vector) -> Vec<RecordBatch> {
         let mut rows: Vec<Row<'_>> = input.rows().collect();
-        if self.grid.steps == 1 {
+        if self.grid.steps > 1 {
+            let text = "sort is ineffective for range queries since results are always ordered by labels";
+            self.annotations.warn(text, self.pos);
+        } else {
             let value = |row: &Row<'_>| row.get(0).unwrap_or(f64::NAN);
             rows.sort_by(|a, b| {
                 let (a, b) = (value(a), value(b));

@@ -16,6 +16,7 @@ use futures::{TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use crate::annotation::Annotations;
+use crate::exec::histogram_quantile::check_quantiles;
 use crate::exec::operator::{Operator, collect, reservation};
 use crate::grid::Grid;
 use crate::kernels::Window;
@@ -99,7 +100,11 @@ impl StepEval {
         let read = || async {
             let account = reservation(Self::NAME, context);
             let vector = collect(input.execute(0, Arc::clone(context))?, self.grid.steps, &account).await?;
-            Ok::<_, DataFusionError>(Arc::new(vector.scalar()))
+            let cells = vector.scalar();
+            if self.function == StepFunction::Range(RangeFunction::Quantile) {
+                check_quantiles(&self.annotations, &cells, self.pos);
+            }
+            Ok::<_, DataFusionError>(Arc::new(cells))
         };
         self.argument.get_or_try_init(read).await.map(Arc::clone)
     }

@@ -45,8 +45,8 @@ impl Planner {
                 self.relabel(input, text(target)?, value, grid)
             }
             ("scalar", [arg]) => Ok(Plan::scalar(ScalarFunction::OfVector, vec![self.plan(arg, grid)?], grid)),
-            ("sort", [arg]) => self.sort(Direction::Ascending, arg, grid),
-            ("sort_desc", [arg]) => self.sort(Direction::Descending, arg, grid),
+            ("sort", [arg]) => self.sort(Direction::Ascending, arg, call, grid),
+            ("sort_desc", [arg]) => self.sort(Direction::Descending, arg, call, grid),
             ("timestamp", [arg]) if matches!(bare(arg), Expr::VectorSelector(_)) => {
                 let Expr::VectorSelector(selector) = bare(arg) else { unreachable!("the guard says so") };
                 self.selector_steps(selector, StepFunction::LatestTime, grid)
@@ -87,10 +87,10 @@ impl Planner {
         Ok(Plan { node: Node::Relabel { target, value, input: Box::new(input) }, grid, names })
     }
 
-    fn sort(&self, direction: Direction, arg: &Expr, grid: Grid) -> Result<Plan, Error> {
+    fn sort(&self, direction: Direction, arg: &Expr, call: &Expr, grid: Grid) -> Result<Plan, Error> {
         let input = self.plan(arg, grid)?;
         let names = input.names.clone();
-        Ok(Plan { node: Node::Sort { direction, input: Box::new(input) }, grid, names })
+        Ok(Plan { node: Node::Sort { direction, input: Box::new(input), pos: call.pos() }, grid, names })
     }
 
     fn scalar_function(&self, name: &'static str, args: &[Expr], grid: Grid) -> Result<Option<Plan>, Error> {

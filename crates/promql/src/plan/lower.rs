@@ -92,9 +92,10 @@ impl Lowering {
             Node::Absent { labels, input } => {
                 OperatorExec::plan(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
             }
-            Node::Sort { direction, input } => {
-                OperatorExec::plan(Sort { grid, direction: *direction }, vec![self.lower(input)])
-            }
+            Node::Sort { direction, input, pos } => OperatorExec::plan(
+                Sort { grid, direction: *direction, annotations, pos: *pos },
+                vec![self.lower(input)],
+            ),
             Node::Relabel { target, value, input } => {
                 let operator = Relabel { grid, target: target.clone(), value: value.clone() };
                 OperatorExec::plan(operator, vec![self.lower(input)])

@@ -94,6 +94,7 @@ pub(crate) enum Node {
     Sort {
         direction: Direction,
         input: Box<Plan>,
+        pos: PosRange,
     },
     Relabel {
         target: String,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// A path below the shared folder; `None`, and a line that says so, when it is not there. A failure when all tests must run.
-pub fn path(below: &str) -> Option<PathBuf> {
+pub(crate) fn path(below: &str) -> Option<PathBuf> {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let shared = std::env::var_os("DURAMEN_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
     let path = shared.join(below);

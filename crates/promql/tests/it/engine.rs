@@ -1,0 +1,285 @@
+//! Own cases: each is answered with one partition and with four, and the answers are the same to the bit.
+
+use std::sync::Arc;
+
+use duramen_model::{ErrorKind, Labels, STALE_NAN, Sample};
+use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, Value};
+use duramen_source::MemorySource;
+use duramen_syntax::Expr;
+
+pub(crate) fn labels(text: &str) -> Labels {
+    let Ok(Expr::VectorSelector(selector)) = duramen_syntax::parse(text) else { panic!("no series: {text}") };
+    Labels::from_pairs(selector.matchers.iter().map(|m| (m.name.as_str(), m.value.as_str()))).unwrap()
+}
+
+/// A source with a sample every 10 s from 0; NaN of the stale marker is a stale marker, `None` a gap.
+pub(crate) fn source(series: &[(&str, &[Option<f64>])]) -> MemorySource {
+    let mut source = MemorySource::default();
+    for (text, values) in series {
+        let samples =
+            values.iter().enumerate().filter_map(|(at, value)| Some(Sample::new(at as i64 * 10_000, (*value)?)));
+        source.push(labels(text), samples);
+    }
+    source
+}
+
+/// More series than fit a batch, some of which take turns.
+fn many() -> MemorySource {
+    let mut source = MemorySource::default();
+    for at in 0..3000_i32 {
+        let series = labels(&format!("load{{job=\"{}\",instance=\"{at:04}\"}}", at % 7));
+        let value = |step: i64| f64::from(at).sin() * 10f64.powi(at % 30) + step as f64 / 3.0;
+        let steps = (0..60).filter(|step| at % 5 != 0 || (step / 20) % 2 == i64::from(at % 2));
+        source.push(series, steps.map(|step| Sample::new(step * 10_000, value(step))));
+    }
+    source
+}
+
+pub(crate) fn context(source: MemorySource) -> QueryContext {
+    QueryContext { source: Arc::new(source), tenants: Arc::from([]), lookback_ms: None }
+}
+
+pub(crate) fn engine(partitions: usize) -> Engine {
+    Engine::new(EngineConfig { partitions, ..EngineConfig::default() })
+}
+
+/// An answer with its values as bits.
+fn bits(answer: Result<Answer, Error>) -> String {
+    let number = |value: f64| format!("{value:?}/{:016x}", value.to_bits());
+    match answer.map(|answer| answer.value) {
+        Err(error) => error.to_string(),
+        Ok(Value::Scalar { value, .. }) => number(value),
+        Ok(Value::String { value, .. }) => value,
+        Ok(Value::Vector(series)) => series.iter().map(|s| format!("{} {}\n", s.labels, number(s.value))).collect(),
+        Ok(Value::Matrix(series)) => series
+            .iter()
+            .map(|s| {
+                let points: Vec<_> = s.points.iter().map(|(ts, value)| format!("{ts}:{}", number(*value))).collect();
+                format!("{} {}\n", s.labels, points.join(" "))
+            })
+            .collect(),
+    }
+}
+
+/// The answer of an instant as `labels value` lines without bits, the same from one partition and from four.
+async fn answer(source: &MemorySource, query: &str, time_ms: i64) -> String {
+    let expr = duramen_syntax::parse(query).unwrap();
+    let context = context(source.clone());
+    let one = bits(engine(1).instant(&context, &expr, time_ms).await);
+    assert_eq!(one, bits(engine(4).instant(&context, &expr, time_ms).await), "{query}");
+    let line = |line: &str| line.rsplit_once('/').map_or(line, |(text, _)| text).to_owned();
+    one.lines().map(line).collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_cases_are_answered() {
+    let some = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
+    let source = source(&[
+        ("a{x=\"1\"}", &some(&[1.0, 2.0, 4.0, 8.0, 16.0])),
+        ("a{x=\"2\"}", &some(&[5.0, 4.0, 3.0, 2.0, 1.0])),
+        ("b{x=\"1\",y=\"p\"}", &some(&[10.0; 5])),
+        ("gone", &some(&[1.0, 2.0, 3.0, STALE_NAN])),
+        ("odd", &some(&[1.0, 2.0, 3.0, f64::NAN])),
+        ("back", &some(&[1.0, STALE_NAN, 3.0])),
+    ]);
+    let cases = [
+        // Absent, NaN and stale are three things.
+        ("gone", 30_000, ""),
+        ("gone", 29_999, "gone 3.0"),
+        ("odd", 40_000, "odd NaN"),
+        ("count_over_time(gone[1m])", 40_000, "{} 3.0"),
+        ("count_over_time(odd[1m])", 40_000, "{} 4.0"),
+        ("count_over_time(back[1m])", 40_000, "{} 2.0"),
+        // Windows are open to the left.
+        ("a{x=\"1\"}", 339_999, "a{x=\"1\"} 16.0"),
+        ("a{x=\"1\"}", 340_000, ""),
+        ("count_over_time(a{x=\"1\"}[10s])", 20_000, "{x=\"1\"} 1.0"),
+        ("count_over_time(a{x=\"1\"}[10001ms])", 20_000, "{x=\"1\"} 2.0"),
+        // Moved times.
+        ("a{x=\"1\"} offset 20s", 40_000, "a{x=\"1\"} 4.0"),
+        ("a{x=\"1\"} @ 10", 40_000, "a{x=\"1\"} 2.0"),
+        ("a{x=\"1\"} @ 10 offset -10s", 0, "a{x=\"1\"} 4.0"),
+        ("a{x=\"1\"} @ start() + time()", 40_000, "{x=\"1\"} 56.0"),
+        // Names.
+        ("rate(a{x=\"1\"}[20s]) * 10", 40_000, "{x=\"1\"} 8.0"),
+        ("last_over_time(a{x=\"2\"}[1m])", 40_000, "a{x=\"2\"} 1.0"),
+        ("a > 1", 40_000, "a{x=\"1\"} 16.0"),
+        ("a > bool 1", 40_000, "{x=\"1\"} 1.0; {x=\"2\"} 0.0"),
+        ("1 < a", 40_000, "a{x=\"1\"} 16.0"),
+        // Matching.
+        ("a / on(x) b", 40_000, "{x=\"1\"} 1.6"),
+        ("a * on(x) group_left(y) b", 40_000, "{x=\"1\", y=\"p\"} 160.0"),
+        ("b - on(x) group_right(y) a", 40_000, "{x=\"1\", y=\"p\"} -6.0"),
+        ("a and on(x) b", 40_000, "a{x=\"1\"} 16.0"),
+        ("a unless on(x) b", 40_000, "a{x=\"2\"} 1.0"),
+        ("a{x=\"2\"} or b", 40_000, "a{x=\"2\"} 1.0; b{x=\"1\", y=\"p\"} 10.0"),
+        // Scalars.
+        ("-5 % 3", 0, "-2.0"),
+        ("2 ^ 3 ^ 2 == bool 512", 0, "1.0"),
+        ("scalar(b)", 0, "10.0"),
+        ("scalar(a)", 0, "NaN"),
+        ("\"text\"", 0, "text"),
+        // Orders.
+        ("sort_desc(a)", 40_000, "a{x=\"1\"} 16.0; a{x=\"2\"} 1.0"),
+        ("bottomk(1, a)", 40_000, "a{x=\"2\"} 1.0"),
+        ("topk(0, a)", 40_000, ""),
+        // The rest.
+        ("sum without(x) (a)", 40_000, "{} 17.0"),
+        ("avg by(x) (a) + 0 * absent(none)", 40_000, ""),
+        ("absent(none{x=\"1\",y=~\"z\"})", 0, "{x=\"1\"} 1.0"),
+        ("max_over_time((a * 2)[30s:10s])", 40_000, "{x=\"1\"} 32.0; {x=\"2\"} 6.0"),
+    ];
+    for (query, time_ms, wanted) in cases {
+        assert_eq!(answer(&source, query, time_ms).await, wanted, "{query} at {time_ms}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_answered_says_why() {
+    let one: &[Option<f64>] = &[Some(1.0)];
+    let source = source(&[
+        ("a{x=\"1\",y=\"1\"}", one),
+        ("a{x=\"1\",y=\"2\"}", one),
+        ("b{x=\"1\",z=\"1\"}", one),
+        ("b{x=\"1\",z=\"2\"}", one),
+        ("c{x=\"1\"}", one),
+        ("d{x=\"1\"}", one),
+    ]);
+    let same = "vector cannot contain metrics with the same labelset";
+    let many_left = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+    let duplicate = "found duplicate series for the match group {x=\"1\"} on the right hand-side of the operation: \
+                     [{__name__=\"b\", x=\"1\", z=\"1\"}, {__name__=\"b\", x=\"1\", z=\"2\"}];many-to-many matching not \
+                     allowed: matching labels must be unique on one side";
+    let cases = [
+        ("c / on(x) b", ErrorKind::Execution, duplicate.to_owned()),
+        ("a + on(x) group_left b", ErrorKind::Execution, duplicate.to_owned()),
+        ("b + on(x) group_right c", ErrorKind::Execution, duplicate.replace("the right", "the left")),
+        ("a + on(x) c", ErrorKind::Execution, many_left.to_owned()),
+        ("a > on(x) c", ErrorKind::Execution, many_left.to_owned()),
+        ("-{x=\"1\",y=\"\",z=\"\"}", ErrorKind::Execution, same.to_owned()),
+        ("sum(count_over_time({__name__=~\"c|d\"}[1m]))", ErrorKind::Execution, same.to_owned()),
+        ("label_replace(a, \"y\", \"\", \"y\", \".*\")", ErrorKind::Execution, same.to_owned()),
+        ("info(a)", ErrorKind::Invalid, "not supported yet: function \"info\"".to_owned()),
+        ("limitk(1, a)", ErrorKind::Invalid, "not supported yet: aggregation \"limitk\"".to_owned()),
+        ("rate(a[1m] anchored)", ErrorKind::Invalid, "not supported yet: modifier \"anchored\"".to_owned()),
+        ("topk(NaN, a)", ErrorKind::Execution, "Parameter value is NaN".to_owned()),
+    ];
+    for (query, kind, text) in cases {
+        let expr = duramen_syntax::parse(query).unwrap();
+        match engine(4).instant(&context(source.clone()), &expr, 0).await {
+            Ok(answer) => panic!("{query}: {answer:?}"),
+            Err(error) => assert_eq!((error.kind(), error.to_string()), (kind, text), "{query}"),
+        }
+    }
+    let expr = duramen_syntax::parse("a[1m]").unwrap();
+    let error = engine(1).range(&context(source), &expr, 0, 10, 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_are_judged_at_each_step() {
+    let (early, late): (&[Option<f64>], &[Option<f64>]) =
+        (&[Some(1.0), Some(STALE_NAN)], &[None, Some(2.0), Some(2.0), Some(STALE_NAN)]);
+    let source = source(&[("a{x=\"1\"}", early), ("a{x=\"2\"}", late), ("b", &[Some(5.0), Some(5.0), Some(5.0)])]);
+    let expr = duramen_syntax::parse("b + on() a").unwrap();
+    let answer = engine(2).range(&context(source), &expr, 0, 30_000, 10_000).await.unwrap();
+    let Value::Matrix(series) = answer.value else { panic!("no matrix") };
+    assert_eq!(series.len(), 1);
+    assert_eq!(series[0].points, [(0, 6.0), (10_000, 7.0), (20_000, 7.0)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_do_not_depend_on_the_number_of_partitions() {
+    let source = context(many());
+    for query in [
+        "sum(load)",
+        "avg by(job) (load)",
+        "stddev by(job) (rate(load[1m]))",
+        "topk by(job) (2, load)",
+        "quantile(0.3, load * 2)",
+        "sum by(job) (load) / on(job) group_right load",
+        "load unless load > 0",
+    ] {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let one = bits(engine(1).range(&source, &expr, 0, 600_000, 7_000).await);
+        assert!(!one.is_empty());
+        for partitions in [2, 3, 8] {
+            let other = bits(engine(partitions).range(&source, &expr, 0, 600_000, 7_000).await);
+            assert!(one == other, "{query} differs with {partitions} partitions");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_query_is_its_instants() {
+    let source = context(many());
+    for query in [
+        "max by(job) (load)",
+        "topk(3, load)",
+        "load{instance=\"0005\"} offset 30s",
+        "rate(load{instance=~\"00.*\"}[1m]) > 0",
+        "-load{instance=~\"000.\"}",
+        "max(load @ 100) + time()",
+        "load{instance=~\"00..\"} * on(job) group_left max by(job) (load)",
+        "load{instance=~\"00[0-4].\"} or load{instance=~\"00..\"}",
+        "max_over_time(min by(job)(load)[1m:13s])",
+        "count_values(\"v\", round(load{instance=~\"000.\"}))",
+    ] {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let Value::Matrix(range) = engine(2).range(&source, &expr, 50_000, 500_000, 45_000).await.unwrap().value else {
+            panic!("no matrix");
+        };
+        for step in 0..=10 {
+            let time_ms = 50_000 + step * 45_000;
+            let Value::Vector(mut instant) = engine(2).instant(&source, &expr, time_ms).await.unwrap().value else {
+                panic!("no vector");
+            };
+            instant.sort_by(|a, b| a.labels.cmp(&b.labels));
+            let column = range.iter().filter_map(|series| {
+                let point = series.points.iter().find(|(ts, _)| *ts == time_ms)?;
+                Some((&series.labels, point.1.to_bits()))
+            });
+            let instant = instant.iter().map(|series| (&series.labels, series.value.to_bits()));
+            assert!(column.eq(instant), "{query} at {time_ms}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_over_its_limits_fails_alone() {
+    let source = context(many());
+    let expr = duramen_syntax::parse("load * 2").unwrap();
+    for config in [
+        EngineConfig { memory_bytes_max: 100_000, ..EngineConfig::default() },
+        EngineConfig { samples_max: 10_000, ..EngineConfig::default() },
+    ] {
+        let error = Engine::new(config.clone()).range(&source, &expr, 0, 600_000, 10_000).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limited, "{config:?}: {error}");
+    }
+    // What streams through is not held: fewer samples at once than there are.
+    let expr = duramen_syntax::parse("sum(load)").unwrap();
+    let config = EngineConfig { samples_max: 150_000, partitions: 1, ..EngineConfig::default() };
+    assert!(Engine::new(config).range(&source, &expr, 0, 600_000, 10_000).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_high_tree_is_evaluated() {
+    let source = context(source(&[("a", &[Some(1.0)])]));
+    let expr = duramen_syntax::parse(&vec!["a"; 500].join(" + ")).unwrap();
+    let answer = engine(2).instant(&source, &expr, 0).await.unwrap();
+    assert!(matches!(answer.value, Value::Vector(series) if series[0].value == 500.0));
+}
+
+#[tokio::test]
+async fn the_raw_samples_of_a_range_are_those_of_the_window() {
+    let values = [Some(1.0), Some(STALE_NAN), Some(3.0), Some(4.0)];
+    let source = context(source(&[("a", &values)]));
+    let expr = duramen_syntax::parse("a[30s]").unwrap();
+    let answer = engine(4).instant(&source, &expr, 30_000).await.unwrap();
+    let Value::Matrix(series) = answer.value else { panic!("no matrix") };
+    assert_eq!(series[0].points, [(20_000, 3.0), (30_000, 4.0)]);
+    let expr = duramen_syntax::parse("(a * 2)[30s:10s]").unwrap();
+    let answer = engine(4).instant(&source, &expr, 35_000).await.unwrap();
+    let Value::Matrix(series) = answer.value else { panic!("no matrix") };
+    assert_eq!(series[0].points, [(20_000, 6.0), (30_000, 8.0)]);
+}
