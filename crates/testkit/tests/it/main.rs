@@ -1,9 +1,10 @@
-//! The test S3 server, asked by the client that the project uses and by raw HTTP.
+//! The test S3 server, asked by the client that the project uses and by raw HTTP; and the floors of the workspace.
 
 mod admin;
 mod client;
 mod conditional;
 mod faults;
+mod floors;
 mod multipart;
 mod objects;
 mod outage;
