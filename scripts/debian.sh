@@ -12,23 +12,19 @@ as_root() {
     fi
 }
 
-# Installs packages without starting the services that some of them bring.
-debian_install() {
-    command -v apt-get >/dev/null || { echo "no apt-get here; install by hand: $*" >&2; return 1; }
+# Installs packages without starting the services that some of them bring. In a shell of its own, for the sake of its trap.
+debian_install() (
+    command -v apt-get >/dev/null || { echo "no apt-get here; install by hand: $*" >&2; exit 1; }
     echo "installing: $*"
     # Debian asks this script before it starts a service; 101 is no.
-    local policy=/usr/sbin/policy-rc.d made=
-    if [ ! -e "$policy" ] && printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"; then
-        made=yes
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy" || exit 1
     fi
-    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@")
-    local status=0
-    as_root "${install[@]}" || { as_root apt-get update -qq && as_root "${install[@]}"; } || status=$?
-    if [ -n "$made" ]; then
-        as_root rm -f "$policy"
-    fi
-    return "$status"
-}
+    install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@")
+    as_root "${install[@]}" || { as_root apt-get update -qq && as_root "${install[@]}"; }
+)
 
 # Makes sure of cargo, a C compiler, make and a C library's headers: what a build of the workspace takes.
 need_toolchain() {
