@@ -96,3 +96,78 @@ impl Log {
         Tail { reader_version_min: 0, base: self.base.clone(), edits: self.edits.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Flushed;
+    use duramen_bucket::{Author, WriterIdentity};
+    use duramen_model::{ErrorKind, WriterId};
+    use ulid::Ulid;
+
+    fn key() -> Path {
+        Path::from("t/x/manifest/1")
+    }
+
+    /// An edit that flushes nothing but its number.
+    fn edit(flush: u64, attempt: u128) -> Arc<Edit> {
+        let identity = WriterIdentity { writer: WriterId(Ulid(1)), epoch: 1 };
+        let author = Author { writer: identity.writer, attempt: Ulid(attempt) };
+        let flushed = Flushed { writer: identity.writer, epoch: 1, position: flush, flush };
+        Arc::new(Edit::commit(identity, author, crate::Commit { flushed: Some(flushed), ..Default::default() }))
+    }
+
+    fn log(edits: u64) -> Log {
+        (1..=edits).fold(Log::default(), |log, n| log.with(edit(n, n.into())).unwrap())
+    }
+
+    fn base(sequence: u64) -> Base {
+        Base { sequence, key: "t/x/manifest-snapshots/s".to_owned() }
+    }
+
+    #[test]
+    fn a_log_goes_on_with_whatever_a_later_object_repeats() {
+        for known in 0..=9 {
+            let later = log(9).tail();
+            let advanced = log(known).advanced(&key(), later.clone()).unwrap().unwrap();
+            assert_eq!((advanced.state(), advanced.tail()), (log(9).state(), later));
+        }
+    }
+
+    #[test]
+    fn a_log_goes_on_over_a_snapshot_of_another_and_takes_its_base() {
+        let theirs = log(9).rebased(base(4)).unwrap();
+        for known in 4..=9 {
+            let advanced = log(known).advanced(&key(), theirs.tail()).unwrap().unwrap();
+            assert_eq!((advanced.state(), advanced.tail()), (log(9).state(), theirs.tail()));
+        }
+        assert!(log(3).advanced(&key(), theirs.tail()).unwrap().is_none(), "the snapshot must be read");
+    }
+
+    #[test]
+    fn a_log_on_a_snapshot_goes_on_with_an_object_on_none() {
+        let ours = log(6).rebased(base(4)).unwrap();
+        assert_eq!(ours.advanced(&key(), log(9).tail()).unwrap().unwrap().tail(), log(9).tail());
+    }
+
+    #[test]
+    fn another_history_is_corrupt() {
+        let other = log(3).with(edit(4, 99)).unwrap().with(edit(5, 5)).unwrap();
+        assert_eq!(log(4).advanced(&key(), other.tail()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert!(log(3).advanced(&key(), other.tail()).is_ok());
+        assert_eq!(log(4).advanced(&key(), log(3).tail()).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn an_edit_that_cannot_follow_is_corrupt() {
+        let tail = Tail { edits: vec![edit(2, 1), edit(1, 2)], ..log(0).tail() };
+        assert_eq!(Log::of(&key(), State::default(), tail).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_log_cannot_be_put_on_a_snapshot_that_it_did_not_go_through() {
+        assert!(log(5).rebased(base(6)).is_none());
+        assert!(log(9).rebased(base(4)).unwrap().rebased(base(3)).is_none());
+        assert_eq!(log(5).rebased(base(5)).unwrap().tail().edits.len(), 0);
+    }
+}

@@ -92,7 +92,7 @@ mod tests {
 
     fn decoded(path: &std::path::Path) -> String {
         let mut key = String::new();
-        for name in path.iter() {
+        for name in path {
             match segment_of(name.to_str().unwrap()).unwrap() {
                 Segment::Ends(part) => key.push_str(&(part + "/")),
                 Segment::GoesOn(part) => key.push_str(&part),

@@ -155,6 +155,19 @@ async fn what_a_read_has_shown_survives_although_its_writer_was_killed_before_th
 }
 
 #[tokio::test]
+async fn directories_that_a_killed_process_has_made_are_made_to_stay() {
+    for seed in 0..20 {
+        let disk = SimDisk::new();
+        disk.ignore_sync_dir(true);
+        drop(open(&disk).unwrap());
+        disk.ignore_sync_dir(false);
+        open(&disk).unwrap().put(&Path::from("k"), "x".into()).await.unwrap();
+        let after = open(&disk.crash(seed)).unwrap();
+        assert!(after.get(&Path::from("k")).await.is_ok(), "seed {seed}");
+    }
+}
+
+#[tokio::test]
 async fn a_failed_sync_or_a_full_disk_fails_the_write_and_leaves_nothing_behind() {
     let disk = SimDisk::new();
     let store = open(&disk).unwrap();

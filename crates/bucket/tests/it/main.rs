@@ -1,6 +1,6 @@
 //! The bucket over every store that it can have.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod chain;
 mod conformance;
@@ -8,6 +8,7 @@ mod crash;
 mod data_dir;
 mod deployment;
 mod faults;
+mod gated;
 mod local;
 mod probe;
 mod stores;

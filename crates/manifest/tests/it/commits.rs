@@ -160,7 +160,7 @@ async fn a_damaged_or_missing_object_is_corrupt_and_never_another_state() {
         manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
     }
     let keys: Vec<_> = s3.clone_contents().into_iter().filter(|(key, _)| !key.contains("boundary")).collect();
-    let newest = keys.iter().filter(|(key, _)| key.contains("/manifest/")).next_back().unwrap().clone();
+    let newest = keys.iter().rfind(|(key, _)| key.contains("/manifest/")).unwrap().clone();
     let snapshot = keys.iter().find(|(key, _)| key.contains("snapshots")).unwrap().clone();
     for (key, body) in [newest, snapshot] {
         for bit in (0..body.len() * 8).step_by(997) {

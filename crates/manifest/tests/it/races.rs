@@ -4,31 +4,41 @@ use std::collections::BTreeSet;
 
 use duramen_bucket::{Author, Bucket, Chain, keys};
 use duramen_manifest::object::Tail;
-use duramen_manifest::{Edit, EditKind, State};
+use duramen_manifest::{Edit, EditKind, Error, State};
+use duramen_runtime::{OnFailure, Tasks};
 use duramen_testkit::s3::{Fault, FaultPlan, Gate, Op, Point, Rule, When};
 
 use crate::values::{TENANT, bucket, clock, flush, identity, process, server};
 
 const WRITERS: u128 = 8;
 
-/// Eight processes that each make `flushes` commits, every tenth of them twice, and fence in between.
+/// Eight processes, each in a task of its own, that each make `flushes` commits, every tenth of them twice, and fence in between.
 async fn race(buckets: Vec<Bucket>, flushes: u64) {
-    let runs = (1..).zip(buckets).map(|(writer, bucket)| async move {
-        for n in 1..=flushes {
-            // A new epoch begins with the second half, in a process that knows nothing.
-            let identity = identity(writer, 1 + u64::from(n > flushes / 2));
-            let manifests = process(&bucket, identity);
-            if n == 1 || n == flushes / 2 + 1 {
-                manifests.fence(TENANT).await.unwrap();
-            }
-            let state = manifests.commit(TENANT, flush(identity, n)).await.unwrap();
-            assert_eq!(state.flushed[&identity.writer].flush, n);
-            if n % 10 == 0 {
-                manifests.commit(TENANT, flush(identity, n)).await.unwrap();
-            }
-        }
+    let tasks = Tasks::default();
+    let writers = (1..).zip(buckets).map(|(writer, bucket)| {
+        tasks.spawn("writer", OnFailure::Fatal, async move { write(writer, bucket, flushes).await })
     });
-    futures::future::join_all(runs).await;
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    assert!(!tasks.failed().is_cancelled(), "a writer failed");
+}
+
+async fn write(writer: u128, bucket: Bucket, flushes: u64) -> Result<(), Error> {
+    for n in 1..=flushes {
+        // A new epoch begins with the second half, in a process that knows nothing.
+        let identity = identity(writer, 1 + u64::from(n > flushes / 2));
+        let manifests = process(&bucket, identity);
+        if n == 1 || n == flushes / 2 + 1 {
+            manifests.fence(TENANT).await?;
+        }
+        let state = manifests.commit(TENANT, flush(identity, n)).await?;
+        assert_eq!(state.flushed[&identity.writer].flush, n);
+        if n % 10 == 0 {
+            manifests.commit(TENANT, flush(identity, n)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the chain object by object: each holds the history of the one before it and one edit more, and all of them together make the
@@ -53,14 +63,14 @@ async fn check_history(bucket: &Bucket, flushes: u64) {
     assert_eq!(*process(bucket, identity(99, 1)).refresh(TENANT).await.unwrap(), state);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_writers_lose_no_update_in_memory() {
     let bucket = Bucket::memory(clock());
     race((0..WRITERS).map(|_| bucket.clone()).collect(), 40).await;
     check_history(&bucket, 40).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_writers_lose_no_update_in_a_directory() {
     let root = tempfile::tempdir().unwrap();
     let url = duramen_bucket::StoreUrl::File(root.path().to_path_buf());
@@ -70,7 +80,7 @@ async fn eight_writers_lose_no_update_in_a_directory() {
     check_history(&bucket, 12).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_writers_lose_no_update_on_s3_under_faults() {
     for seed in 0..3 {
         let s3 = server().await;
@@ -96,7 +106,7 @@ async fn a_commit_under_way_when_its_successor_fences_happened_before_or_never()
         fenced
     };
     let (late, fenced) = tokio::join!(zombie.commit(TENANT, flush(identity(1, 1), 1)), fence);
-    assert!(matches!(late, Err(duramen_manifest::Error::Fenced { later: 2, .. })), "{late:?}");
+    assert!(matches!(late, Err(Error::Fenced { later: 2, .. })), "{late:?}");
     assert!(fenced.blocks.is_empty());
     assert_eq!(successor.refresh(TENANT).await.unwrap(), fenced);
 }
