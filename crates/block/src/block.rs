@@ -31,7 +31,7 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { gap_bytes_max: 16 << 10, series_prefetch_bytes_max: 64 << 10, cache: None }
+        Self { gap_bytes_max: 8 << 10, series_prefetch_bytes_max: 64 << 10, cache: None }
     }
 }
 

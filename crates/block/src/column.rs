@@ -14,6 +14,9 @@ use parquet::schema::types::ColumnDescPtr;
 /// What stands in the footer as the writer of the file. No version: the same data makes the same bytes.
 const CREATED_BY: &str = "duramen";
 
+/// A page of values ends at so many bytes before compression when it has not ended at its rows: 1,024 floats, which may not compress.
+const VALUE_PAGE_BYTES_MAX: usize = 8 << 10;
+
 /// An encoded chunk, to be spliced into a row group.
 pub(crate) struct Chunk {
     pub(crate) bytes: Bytes,
@@ -44,13 +47,19 @@ impl Recipe {
         let builder = base_properties(zstd_level)?
             .set_data_page_row_count_limit(page_rows)
             .set_write_batch_size(page_rows.min(1024))
-            .set_data_page_size_limit(4 << 20);
+            .set_data_page_size_limit(1 << 20);
         Ok(Self { properties: Arc::new(change(builder).build()) })
     }
 
     /// A column in one encoding, without a dictionary.
     pub(crate) fn encoded(zstd_level: i32, page_rows: usize, encoding: Encoding) -> Result<Self> {
         Self::new(zstd_level, page_rows, |builder| builder.set_encoding(encoding))
+    }
+
+    /// The same with pages that end at [`VALUE_PAGE_BYTES_MAX`] before compression too.
+    pub(crate) fn with_small_pages(self) -> Self {
+        let builder = WriterPropertiesBuilder::from((*self.properties).clone());
+        Self { properties: Arc::new(builder.set_data_page_size_limit(VALUE_PAGE_BYTES_MAX).build()) }
     }
 
     /// A column that is written as a dictionary, whatever its size: a row group is small.

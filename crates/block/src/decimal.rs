@@ -22,21 +22,29 @@ const OUTLIERS: usize = 32;
 #[inline]
 pub(crate) fn scaled(value: f64, exponent: u8) -> Option<i64> {
     let power = POWERS[usize::from(exponent)];
-    let integer = (value * power).round_ties_even();
-    if integer.abs() <= INTEGER_MAX && (integer / power).to_bits() == value.to_bits() {
-        #[expect(clippy::cast_possible_truncation, reason = "|integer| <= 2^53")]
-        return Some(integer as i64);
+    let rounded = (value * power).round_ties_even();
+    if rounded.abs() <= INTEGER_MAX {
+        #[expect(clippy::cast_possible_truncation, reason = "|rounded| <= 2^53")]
+        let integer = rounded as i64;
+        // By way of the integer, in which -0.0 is 0.
+        if (to_float(integer) / power).to_bits() == value.to_bits() {
+            return Some(integer);
+        }
     }
     None
 }
 
 /// The value that `integer` stands for. The one way to read it: a multiplication by a negative power gives other bits.
+///
+/// An exponent past the end of the table is no exponent of the format; it reads as the largest.
 #[inline]
-#[cfg(test)]
-pub(crate) fn unscaled(integer: i64, exponent: u8) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "|integer| <= 2^53")]
-    let integer = integer as f64;
-    integer / POWERS[usize::from(exponent)]
+pub(crate) fn unscaled(integer: i64, exponent: i32) -> f64 {
+    to_float(integer) / POWERS[usize::try_from(exponent).unwrap_or(usize::MAX).min(POWERS.len() - 1)]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the format has no larger integer than 2^53")]
+const fn to_float(integer: i64) -> f64 {
+    integer as f64
 }
 
 /// The smallest exponent at which `value` is an integer; `None` for what is kept as a float.
@@ -142,7 +150,7 @@ mod tests {
         for (value, exponent) in [(0.0, 0), (7.0, 0), (0.1, 1), (12.25, 2), (-3.125, 3), (0.0001, 4), (1e15, 0)] {
             assert_eq!(smallest_exponent(value), Some(exponent), "{value}");
             let integer = scaled(value, exponent).unwrap();
-            assert_eq!(unscaled(integer, exponent).to_bits(), value.to_bits());
+            assert_eq!(unscaled(integer, i32::from(exponent)).to_bits(), value.to_bits());
         }
         assert_eq!(smallest_exponent(std::f64::consts::PI), None);
         assert_eq!(smallest_exponent(0.1 + 0.2), None);

@@ -9,7 +9,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use crate::decimal::POWERS;
+use crate::decimal::unscaled;
 use crate::fetch::SparseFile;
 use crate::plan::GroupRows;
 use crate::schema::sample;
@@ -91,15 +91,6 @@ impl Scratch {
         }
         Ok(())
     }
-}
-
-/// An exponent past the end of the table is no exponent of the format; it reads as the largest.
-#[inline]
-fn unscaled(integer: i64, exponent: i32) -> f64 {
-    let power = POWERS[usize::try_from(exponent).unwrap_or(usize::MAX).min(POWERS.len() - 1)];
-    #[expect(clippy::cast_precision_loss, reason = "|integer| <= 2^53")]
-    let integer = integer as f64;
-    integer / power
 }
 
 /// One column of one row group, read forwards.

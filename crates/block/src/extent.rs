@@ -1,5 +1,6 @@
 //! Extents: the pieces of a file that are read, verified and cached as a whole.
 
+use std::io::{self, Read};
 use std::ops::Range;
 
 /// An extent grows by whole pages while it stays within this; a larger page is an extent alone. So a reader of one page reads
@@ -15,28 +16,29 @@ pub(crate) struct Extents {
 }
 
 impl Extents {
-    /// Cuts `file` at `boundaries`, which ascend: the beginnings of pages.
-    pub(crate) fn cut(file: &[u8], boundaries: &[u64]) -> Self {
+    /// Cuts a file of `size` bytes at `boundaries`, which ascend: the beginnings of pages.
+    pub(crate) fn cut(file: &mut impl Read, size: u64, boundaries: &[u64]) -> io::Result<Self> {
         let mut extents = Self { ends: Vec::new(), checksums: Vec::new() };
-        let size = file.len() as u64;
         let (mut start, mut end) = (0, 0);
-        for &boundary in boundaries.iter().filter(|b| **b <= size).chain([&size]) {
+        for &boundary in boundaries.iter().filter(|b| **b < size).chain([&size]) {
             if boundary - start > EXTENT_BYTES && end > start {
-                extents.push(file, start, end);
+                extents.push(file, start, end)?;
                 start = end;
             }
             end = boundary;
         }
         if end > start {
-            extents.push(file, start, end);
+            extents.push(file, start, end)?;
         }
-        extents
+        Ok(extents)
     }
 
-    fn push(&mut self, file: &[u8], start: u64, end: u64) {
-        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    fn push(&mut self, file: &mut impl Read, start: u64, end: u64) -> io::Result<()> {
+        let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
+        file.read_exact(&mut bytes)?;
         self.ends.push(end);
-        self.checksums.push(crc32c::crc32c(&file[at(start)..at(end)]));
+        self.checksums.push(crc32c::crc32c(&bytes));
+        Ok(())
     }
 
     /// Takes lengths and checksums; `None` when they do not tile `size` bytes.
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     fn cut(size: u64, boundaries: &[u64]) -> Vec<u64> {
-        Extents::cut(&vec![0; usize::try_from(size).unwrap()], boundaries).ends
+        Extents::cut(&mut io::repeat(0), size, boundaries).unwrap().ends
     }
 
     #[test]
@@ -93,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_extents_of_a_range_cover_it() {
-        let extents = Extents::cut(&[0; 20_000], &[4, 3000, 5000, 18_000]);
+        let extents = Extents::cut(&mut io::repeat(0), 20_000, &[4, 3000, 5000, 18_000]).unwrap();
         for (bytes, expected) in
             [(0..1, 0..1), (2999..3001, 0..2), (3000..5000, 1..2), (19_999..20_000, 3..4), (7..7, 0..0)]
         {

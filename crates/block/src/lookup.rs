@@ -76,7 +76,9 @@ impl SeriesColumns {
         let needed = self.texts.iter().map(|(_, root)| *root).chain(self.numbers).chain([self.map]);
         let ranges =
             needed.map(leaf).chain([self.map + 1]).filter_map(|leaf| columns.get(leaf)).map(|c| c.byte_range());
-        ranges.fold(u64::MAX..0, |all, (start, length)| all.start.min(start)..all.end.max(start.saturating_add(length)))
+        let (start, end) = ranges
+            .fold((u64::MAX, 0), |all, (start, length)| (all.0.min(start), all.1.max(start.saturating_add(length))));
+        start..end
     }
 
     /// The series of row group `group` that pass all matchers and whose span touches `range`. Pure but for decoding.

@@ -78,18 +78,29 @@ pub(crate) fn pages(file: &ParquetMetaData, wanted: &GroupRows) -> Vec<Range<u64
 mod tests {
     use super::*;
 
+    /// A row group and rows of it.
+    type Group = (usize, &'static [(usize, usize)]);
+
+    fn check(ranges: &[(u64, u64)], expected: Option<&[Group]>) {
+        let plan = by_group(ranges.iter().map(|(start, end)| *start..*end), &[0, 10, 20, 30]);
+        let expected = expected.map(|groups| {
+            let rows = |rows: &[(usize, usize)]| rows.iter().map(|(start, end)| *start..*end).collect();
+            groups.iter().map(|(group, all)| GroupRows { group: *group, rows: rows(all) }).collect::<Vec<_>>()
+        });
+        assert_eq!(plan, expected, "{ranges:?}");
+    }
+
     #[test]
     fn ranges_are_cut_at_row_groups_and_neighbours_join() {
-        let group = |group, rows: &[Range<usize>]| GroupRows { group, rows: rows.to_vec() };
-        let plan = by_group([5..8, 8..12, 14..15, 25..30].into_iter(), &[0, 10, 20, 30]).unwrap();
-        assert_eq!(plan, [group(0, &[5..10]), group(1, &[0..2, 4..5]), group(2, &[5..10])]);
-        assert_eq!(by_group([5..25].into_iter(), &[0, 10, 20, 30]).unwrap().len(), 3);
+        let expected: [Group; 3] = [(0, &[(5, 10)]), (1, &[(0, 2), (4, 5)]), (2, &[(5, 10)])];
+        check(&[(5, 8), (8, 12), (14, 15), (25, 30)], Some(&expected));
+        check(&[(5, 25)], Some(&[(0, &[(5, 10)]), (1, &[(0, 10)]), (2, &[(0, 5)])]));
     }
 
     #[test]
     fn rows_outside_of_the_file_or_out_of_order_are_refused() {
-        for ranges in [vec![5..31], vec![5..8, 7..9], vec![25..26, 5..6]] {
-            assert_eq!(by_group(ranges.into_iter(), &[0, 10, 20, 30]), None);
-        }
+        check(&[(5, 31)], None);
+        check(&[(5, 8), (7, 9)], None);
+        check(&[(25, 26), (5, 6)], None);
     }
 }

@@ -59,9 +59,10 @@ impl SamplesWriter {
         let recipes = Recipes {
             sref: Recipe::encoded(level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
             ts: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?,
-            value_int: Recipe::encoded(level, options.value_page_rows, Encoding::DELTA_BINARY_PACKED)?,
+            value_int: Recipe::encoded(level, options.value_page_rows, Encoding::DELTA_BINARY_PACKED)?
+                .with_small_pages(),
             exponent: Recipe::dictionary(level, usize::MAX)?,
-            value: Recipe::encoded(level, options.value_page_rows, Encoding::BYTE_STREAM_SPLIT)?,
+            value: Recipe::encoded(level, options.value_page_rows, Encoding::BYTE_STREAM_SPLIT)?.with_small_pages(),
             absent: Recipe::encoded(level, usize::MAX, Encoding::PLAIN)?,
         };
         Ok(Self {

@@ -165,8 +165,9 @@ impl Text {
 }
 
 struct Recipes {
+    /// `__name__`: its bounds prune row groups.
+    name: Recipe,
     text: Recipe,
-    map: Recipe,
     number: Recipe,
     counted: Recipe,
     id: Recipe,
@@ -176,8 +177,8 @@ impl Recipes {
     fn new(zstd_level: i32) -> Result<Self> {
         let all = usize::MAX;
         Ok(Self {
-            text: Recipe::dictionary(zstd_level, all)?.with_statistics(),
-            map: Recipe::dictionary(zstd_level, all)?,
+            name: Recipe::dictionary(zstd_level, all)?.with_statistics(),
+            text: Recipe::dictionary(zstd_level, all)?,
             number: Recipe::encoded(zstd_level, all, Encoding::DELTA_BINARY_PACKED)?,
             counted: Recipe::encoded(zstd_level, all, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
             id: Recipe::encoded(zstd_level, all, Encoding::PLAIN)?,
@@ -189,12 +190,13 @@ impl Recipes {
         let mut columns = columns.iter();
         let mut next = move || columns.next().expect("the schema has a column for each chunk");
         let mut chunks = Vec::new();
-        for TextColumn { values, definition } in &text.columns {
-            chunks.push(self.text.encode::<ByteArrayType>(next(), values, Some(definition), None)?);
+        let recipes = [&self.name].into_iter().chain(std::iter::repeat(&self.text));
+        for (TextColumn { values, definition }, recipe) in text.columns.iter().zip(recipes) {
+            chunks.push(recipe.encode::<ByteArrayType>(next(), values, Some(definition), None)?);
         }
         let levels = (Some(text.definition.as_slice()), Some(text.repetition.as_slice()));
-        chunks.push(self.map.encode::<ByteArrayType>(next(), &text.keys, levels.0, levels.1)?);
-        chunks.push(self.map.encode::<ByteArrayType>(next(), &text.values, levels.0, levels.1)?);
+        chunks.push(self.text.encode::<ByteArrayType>(next(), &text.keys, levels.0, levels.1)?);
+        chunks.push(self.text.encode::<ByteArrayType>(next(), &text.values, levels.0, levels.1)?);
         let numbers = |read: fn(&Row) -> i64| rows.iter().map(read).collect::<Vec<_>>();
         let columns: [(&Recipe, Vec<i64>); 4] = [
             (&self.number, numbers(|row| row.first_row.cast_signed())),

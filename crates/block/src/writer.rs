@@ -1,10 +1,9 @@
 //! Writes a block into a local folder.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use duramen_model::labels::cmp_encoded_in_block;
 use duramen_model::{BlockFile, BlockStats, Labels};
 use parquet::errors::ParquetError;
@@ -38,9 +37,9 @@ pub struct WriterOptions {
 impl Default for WriterOptions {
     fn default() -> Self {
         Self {
-            zstd_level: 1,
+            zstd_level: 3,
             ts_page_rows: 16_384,
-            value_page_rows: 8192,
+            value_page_rows: 4096,
             row_group_rows_max: 256 << 10,
             row_group_bytes_max: 512 << 10,
         }
@@ -141,20 +140,24 @@ fn encode_error(file: &'static str, source: ParquetError) -> Error {
     Error::Encode { file, source }
 }
 
-/// Reads a finished file back and says what `meta` says of it.
+/// Reads a finished file back, an extent at a time, and says what `meta` says of it.
 fn describe(dir: &Path, name: &'static str) -> Result<FileMeta, Error> {
     let path = dir.join(name);
-    let bytes = fs::read(&path).map(Bytes::from).map_err(|source| Error::Write { path, source })?;
+    let failed = |source| Error::Write { path: path.clone(), source };
+    let mut file = File::open(&path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
     let parsed = ParquetMetaDataReader::new()
         .with_column_index_policy(PageIndexPolicy::Skip)
         .with_offset_index_policy(PageIndexPolicy::Required)
-        .parse_and_finish(&bytes)
+        .parse_and_finish(&file)
         .map_err(|e| encode_error(name, e))?;
     let boundaries = boundaries(&parsed);
-    let pages_end = boundaries.last().copied().unwrap_or(0);
-    let extents = Extents::cut(&bytes, &boundaries);
-    let tail = usize::try_from(pages_end).map_or_else(|_| Bytes::new(), |at| bytes.slice(at..));
-    Ok(FileMeta { name: name.to_owned(), bytes: bytes.len() as u64, extents, tail })
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let extents = Extents::cut(&mut BufReader::with_capacity(1 << 20, &file), bytes, &boundaries).map_err(failed)?;
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(boundaries.last().copied().unwrap_or(0))).map_err(failed)?;
+    file.read_to_end(&mut tail).map_err(failed)?;
+    Ok(FileMeta { name: name.to_owned(), bytes, extents, tail: tail.into() })
 }
 
 /// Where pages begin, ascending, and behind them where the last page ends.

@@ -1,0 +1,172 @@
+//! What a selection costs in requests and bytes.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use duramen_block::WriterOptions;
+use duramen_model::{BlockStats, Matcher};
+use duramen_source::{Columns, SeriesRequest};
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
+};
+
+use crate::fixture::{Series, collect, in_memory, open, request, sorted};
+
+/// Counts GETs and the bytes of their answers.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    inner: Arc<dyn ObjectStore>,
+    gets: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Counting {
+    pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
+        Self { inner, gets: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+    }
+
+    /// GETs and bytes so far.
+    pub(crate) fn count(&self) -> (u64, u64) {
+        (self.gets.load(Relaxed), self.bytes.load(Relaxed))
+    }
+}
+
+impl fmt::Display for Counting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Counting({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Counting {
+    async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(at, payload, options).await
+    }
+
+    async fn put_multipart_opts(&self, at: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(at, options).await
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
+        let result = self.inner.get_opts(at, options).await?;
+        self.gets.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(result.range.end - result.range.start, Relaxed);
+        Ok(result)
+    }
+
+    async fn get_ranges(&self, _at: &Path, _ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        panic!("gaps are filled by our own rule");
+    }
+
+    fn delete_stream(&self, at: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(at)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// 10,000 series of 20 metrics on 500 targets, about as a node is scraped: a third constants, counters, gauges of two decimals that move
+/// slowly, a twentieth full-mantissa floats; one scrape of fifty jitters.
+fn ten_thousand(samples: i64) -> Vec<Series> {
+    let mut random = 7u64;
+    let mut next = move |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let scrapes: Vec<Vec<i64>> = (0..500)
+        .map(|_| {
+            let phase = next(15_000).cast_signed();
+            let jitter = |late: u64| if late < 8 { late.cast_signed() } else { 0 };
+            (0..samples).map(|t| 1_700_000_000_000 + t * 15_000 + phase + jitter(next(400))).collect()
+        })
+        .collect();
+    let mut series = Vec::new();
+    for metric in 0..20 {
+        for (target, scrapes) in scrapes.iter().enumerate() {
+            let mut level = next(1_000_000);
+            let values = scrapes.iter().map(|_| match metric {
+                0..7 => {
+                    level += next(16);
+                    level as f64
+                }
+                7..12 => {
+                    level = 5000 + level % 1000 + next(8) - 4;
+                    level as f64 / 100.0
+                }
+                12..19 => 42.0,
+                _ => (next(1 << 30) as f64).sqrt(),
+            });
+            let values: Vec<_> = scrapes.iter().copied().zip(values.collect::<Vec<_>>()).collect();
+            let name = format!("metric_{metric:02}_total");
+            let instance = format!("10.0.{}.{}:9100", target / 250, target % 250);
+            let pairs = [("__name__", name.as_str()), ("instance", &instance), ("job", "node"), ("cluster", "eu")];
+            series.push(Series::new(&pairs, values));
+        }
+    }
+    sorted(series)
+}
+
+/// Selects one series through a fresh handle. Returns GETs and bytes.
+async fn one_of(store: &Arc<dyn ObjectStore>, stats: &BlockStats, wanted: &Series) -> (u64, u64) {
+    let store = Arc::new(Counting::new(Arc::clone(store)));
+    let block = open(Arc::clone(&store) as _, stats).await.unwrap();
+    assert_eq!(store.count(), (1, stats.meta_bytes), "a block is opened by one GET of meta");
+    let matchers = ["__name__", "instance"].map(|name| Matcher::equal(name, wanted.labels.get(name).unwrap()));
+    let found = collect(&block, &request(matchers.into())).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(wanted));
+    store.count()
+}
+
+#[tokio::test]
+async fn one_of_ten_thousand_series_reads_under_two_percent() {
+    for samples in [240, 120] {
+        let series = ten_thousand(samples);
+        let (store, stats) = in_memory(&series, WriterOptions::default()).await;
+        let (store, total): (Arc<dyn ObjectStore>, u64) = (store, stats.bytes());
+        for i in [0, 1234, 4321, 6000, 9700, 9999] {
+            let (gets, bytes) = one_of(&store, &stats, &series[i]).await;
+            let share = 100.0 * bytes as f64 / total as f64;
+            println!("{samples} samples, series {i}: {gets} GETs, {bytes} of {total} bytes, {share:.2} %");
+            assert!(share < 2.0, "{samples} samples, series {i}: {bytes} of {total} bytes");
+            assert!(gets <= 6, "{gets} GETs: meta, series, and at most four columns");
+        }
+    }
+}
+
+#[tokio::test]
+async fn labels_alone_read_nothing_of_the_samples_file() {
+    let series = ten_thousand(5);
+    let (store, stats) = in_memory(&series, WriterOptions::default()).await;
+    object_store::ObjectStoreExt::delete(&*store, &crate::fixture::key().join("samples.parquet")).await.unwrap();
+    let block = open(store, &stats).await.unwrap();
+    let request = SeriesRequest { columns: Columns::Labels, ..request(vec![]) };
+    assert_eq!(collect(&block, &request).await.unwrap().len(), series.len());
+}
+
+#[tokio::test]
+async fn a_small_series_file_comes_with_meta() {
+    let series: Vec<_> = ten_thousand(5).into_iter().take(100).collect();
+    let (store, stats) = in_memory(&series, WriterOptions::default()).await;
+    let store = Arc::new(Counting::new(store));
+    let block = open(Arc::clone(&store) as _, &stats).await.unwrap();
+    assert_eq!(store.count().0, 2);
+    collect(&block, &SeriesRequest { columns: Columns::Labels, ..request(vec![]) }).await.unwrap();
+    assert_eq!(store.count().0, 2);
+}

@@ -1,0 +1,98 @@
+//! Makes blocks and reads them back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use duramen_block::{Block, BlockWriter, META_FILE, OpenOptions, WriterOptions};
+use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
+use duramen_source::{Columns, Error, SeriesRequest};
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+/// A series as it goes in and comes out; values by their bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Series {
+    pub(crate) labels: Labels,
+    pub(crate) samples: Vec<(i64, u64)>,
+}
+
+impl Series {
+    pub(crate) fn new(pairs: &[(&str, &str)], samples: impl IntoIterator<Item = (i64, f64)>) -> Self {
+        let labels = Labels::from_pairs(pairs.iter().copied()).unwrap();
+        Self { labels, samples: samples.into_iter().map(|(ts, value)| (ts, value.to_bits())).collect() }
+    }
+}
+
+/// In the order of a block, each label set once.
+pub(crate) fn sorted(mut series: Vec<Series>) -> Vec<Series> {
+    series.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
+    series.dedup_by(|a, b| a.labels == b.labels);
+    series
+}
+
+pub(crate) fn write(dir: &Path, series: &[Series], options: WriterOptions) -> BlockStats {
+    let mut writer = BlockWriter::create(dir, options).unwrap();
+    for Series { labels, samples } in series {
+        let (ts, values): (Vec<_>, Vec<_>) = samples.iter().map(|(ts, bits)| (*ts, f64::from_bits(*bits))).unzip();
+        writer.push(labels, &ts, &values).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// Where a block lies in the stores of these tests.
+pub(crate) fn key() -> Key {
+    Key::from("t/01J000000000000000000TENAN/blocks/block=01J00000000000000000000BXK")
+}
+
+/// Writes a block and puts its files into a store in memory.
+pub(crate) async fn in_memory(series: &[Series], options: WriterOptions) -> (Arc<InMemory>, BlockStats) {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("block");
+    let stats = write(&dir, series, options);
+    let store = Arc::new(InMemory::new());
+    for name in names(&stats) {
+        let bytes = std::fs::read(dir.join(&name)).unwrap();
+        store.put(&key().join(name), bytes.into()).await.unwrap();
+    }
+    (store, stats)
+}
+
+/// All files of a block.
+pub(crate) fn names(stats: &BlockStats) -> Vec<String> {
+    stats.files.iter().map(|f| f.name.clone()).chain([META_FILE.to_owned()]).collect()
+}
+
+pub(crate) async fn open(store: Arc<dyn ObjectStore>, stats: &BlockStats) -> Result<Arc<Block>, duramen_block::Error> {
+    Block::open(store, key(), stats, OpenOptions::default()).await
+}
+
+pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
+    SeriesRequest {
+        tenants: Arc::from([]),
+        matchers: matchers.into(),
+        range: TimeRange::ALL,
+        columns: Columns::Samples,
+        batch_series_max: SeriesRequest::BATCH_SERIES,
+    }
+}
+
+/// The whole answer, which must ascend.
+pub(crate) async fn collect(block: &Arc<Block>, request: &SeriesRequest) -> Result<Vec<Series>, Error> {
+    let mut stream = block.select(request);
+    let mut all: Vec<Series> = Vec::new();
+    while let Some(batch) = stream.try_next().await? {
+        assert!(!batch.is_empty() && batch.len() <= request.batch_series_max);
+        for row in 0..batch.len() {
+            let (ts, values) = batch.samples_at(row);
+            let labels = Labels::from_encoded(batch.labels_at(row)).expect("the labels are well formed");
+            if let Some(last) = all.last() {
+                assert!(last.labels.cmp_in_block(&labels).is_lt(), "{labels} is out of order");
+            }
+            let samples = ts.iter().copied().zip(values.iter().map(|value| value.to_bits())).collect();
+            all.push(Series { labels, samples });
+        }
+    }
+    Ok(all)
+}

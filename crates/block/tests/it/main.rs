@@ -1,0 +1,18 @@
+//! Blocks through files and object stores.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a helper that fails fails its test, and figures are for people"
+)]
+
+mod cost;
+mod damage;
+mod duckdb;
+mod fixture;
+mod golden;
+mod order;
+mod round_trip;
+mod select;
