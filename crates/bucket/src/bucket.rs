@@ -35,7 +35,7 @@ struct Inner {
 const PART_BYTES: usize = 16 << 20;
 
 impl Bucket {
-    /// Makes the client of the store. Sends nothing: see [`crate::probe::probe`] and [`crate::Deployment::open`].
+    /// Makes the client of the store. Sends nothing; for a directory it makes and sweeps it, which blocks: see [`crate::probe::probe`] and [`crate::Deployment::open`].
     pub fn open(url: &StoreUrl, config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let store: Arc<dyn ObjectStore> = match url {
             StoreUrl::Memory => Arc::new(object_store::memory::InMemory::new()),

@@ -260,11 +260,10 @@ impl Files {
                 if is_dir {
                     level.push((path, key, goes_on));
                 } else {
-                    self.add(&mut objects, &path, &key)?;
+                    self.add(&mut objects, &path, &key, offset)?;
                 }
             }
         }
-        objects.retain(|(key, _)| key > offset);
         objects.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(objects)
     }
@@ -304,9 +303,9 @@ impl Files {
         Ok(known.collect())
     }
 
-    /// Adds a file unless it went away, or is none that we have made.
-    fn add(&self, objects: &mut Vec<(Path, Found)>, path: &FilePath, key: &str) -> io::Result<()> {
-        let Some(key) = Path::parse(key).ok().filter(|key| self.path(key) == path) else {
+    /// Adds a file unless it is not behind `offset`, went away, or is none that we have made.
+    fn add(&self, objects: &mut Vec<(Path, Found)>, path: &FilePath, key: &str, offset: &Path) -> io::Result<()> {
+        let Some(key) = Path::parse(key).ok().filter(|key| key > offset && self.path(key) == path) else {
             return Ok(());
         };
         match self.stat(path) {
