@@ -1,8 +1,9 @@
-//! The test S3 server, asked by the client that the project uses and by raw HTTP; and the floors of the workspace.
+//! The test S3 server, asked by the client that the project uses and by raw HTTP; and what holds for the workspace as a whole.
 
 mod admin;
 mod client;
 mod conditional;
+mod documents;
 mod faults;
 mod floors;
 mod multipart;
