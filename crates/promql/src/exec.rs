@@ -6,7 +6,7 @@ pub(crate) mod aggregate;
 pub(crate) mod cells;
 pub(crate) mod gather;
 pub(crate) mod grouped;
-pub(crate) mod histogram_quantile;
+pub(crate) mod histogram;
 pub(crate) mod merge;
 pub(crate) mod operator;
 pub(crate) mod relabel;

@@ -113,7 +113,7 @@ impl<S: State> Groups<S> {
     /// Takes up a batch of [`state_schema`].
     fn merge(&mut self, batch: &RecordBatch) {
         let labels: &BinaryArray = downcast(batch.column(0));
-        let fields: Vec<&[f64]> = batch.columns()[1..].iter().map(|column| numbers(column)).collect();
+        let fields: Vec<&[f64]> = batch.columns()[1..].iter().map(numbers).collect();
         let steps = self.steps;
         for (row, labels) in labels.iter().flatten().enumerate() {
             for (step, state) in self.group(labels).iter_mut().enumerate() {

@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use crate::annotation::Annotations;
 use crate::error::Error;
-use crate::exec::histogram_quantile::check_quantiles;
+use crate::exec::histogram::check_quantiles;
 use crate::exec::merge::Merged;
 use crate::exec::operator::{Operator, whole_inputs};
 use crate::grid::Grid;
@@ -38,6 +38,8 @@ pub(crate) struct GroupedAggregate {
 pub(crate) enum GroupedAggregation {
     Top,
     Bottom,
+    /// As many as asked for, whichever come first.
+    Limit,
     Quantile,
     /// The label that gets the value.
     CountValues(String),
@@ -72,7 +74,9 @@ impl GroupedAggregate {
         match &self.aggregation {
             GroupedAggregation::Quantile => Ok(self.quantiles(&inputs[0], &parameter)),
             GroupedAggregation::CountValues(label) => self.count_values(&inputs[0], label),
-            GroupedAggregation::Top | GroupedAggregation::Bottom => self.rank(&inputs[0], &parameter),
+            GroupedAggregation::Top | GroupedAggregation::Bottom | GroupedAggregation::Limit => {
+                self.rank(&inputs[0], &parameter)
+            }
         }
     }
 
@@ -126,7 +130,9 @@ impl GroupedAggregate {
             for step in 0..self.grid.steps {
                 order.clear();
                 order.extend(rows.iter().enumerate().filter_map(|(at, row)| Some((at, row.get(step)?))));
-                order.sort_by(|a, b| self.compare(a.1, b.1));
+                if self.aggregation != GroupedAggregation::Limit {
+                    order.sort_by(|a, b| self.compare(a.1, b.1));
+                }
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ends saturate")]
                 order.truncate(sizes[step].max(0.0) as usize);
                 order.iter().for_each(|(at, _)| chosen[at * self.grid.steps + step] = true);

@@ -1,5 +1,6 @@
-//! `sort` and `sort_desc`.
+//! `sort` and what is like it.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,18 +9,22 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
+use duramen_model::labels::LabelsIter;
 use duramen_syntax::PosRange;
 
 use crate::annotation::Annotations;
 use crate::exec::operator::{Operator, whole_inputs};
 use crate::grid::Grid;
+use crate::kernels::natural;
+use crate::label_set::value_of;
 use crate::vector::{self, Row, Vector, VectorBuilder};
 
-/// Orders the rows of a one-step vector by value, NaN last. A vector of more steps has no order and passes as it is.
+/// Orders the rows of a one-step vector. A vector of more steps has no order and passes as it is.
 #[derive(Debug)]
 pub(crate) struct Sort {
     pub(crate) grid: Grid,
     pub(crate) direction: Direction,
+    pub(crate) key: SortKey,
     pub(crate) annotations: Annotations,
     /// Of the call, for remarks.
     pub(crate) pos: PosRange,
@@ -31,6 +36,14 @@ pub(crate) enum Direction {
     Descending,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SortKey {
+    /// NaN comes last in both directions.
+    Value,
+    /// The values of these labels, then all labels.
+    Labels(Vec<String>),
+}
+
 impl Sort {
     fn sort(&self, input: &Vector) -> Vec<RecordBatch> {
         let mut rows: Vec<Row<'_>> = input.rows().collect();
@@ -38,13 +51,7 @@ impl Sort {
             let text = "sort is ineffective for range queries since results are always ordered by labels";
             self.annotations.warn(text, self.pos);
         } else {
-            let value = |row: &Row<'_>| row.get(0).unwrap_or(f64::NAN);
-            rows.sort_by(|a, b| {
-                let (a, b) = (value(a), value(b));
-                let values = a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal);
-                let values = if self.direction == Direction::Descending { values.reverse() } else { values };
-                a.is_nan().cmp(&b.is_nan()).then(values)
-            });
+            rows.sort_by(|a, b| self.compare(a, b));
         }
         let mut out = VectorBuilder::new(&self.grid);
         for row in rows {
@@ -52,13 +59,32 @@ impl Sort {
         }
         out.finish()
     }
+
+    fn compare(&self, a: &Row<'_>, b: &Row<'_>) -> Ordering {
+        let directed = |order: Ordering| match self.direction {
+            Direction::Ascending => order,
+            Direction::Descending => order.reverse(),
+        };
+        match &self.key {
+            SortKey::Value => {
+                let value = |row: &Row<'_>| row.get(0).unwrap_or(f64::NAN);
+                let (a, b) = (value(a), value(b));
+                a.is_nan().cmp(&b.is_nan()).then(directed(a.partial_cmp(&b).unwrap_or(Ordering::Equal)))
+            }
+            SortKey::Labels(names) => {
+                let label = |name: &String| natural::compare(value_of(a.labels, name), value_of(b.labels, name));
+                let by_names = names.iter().map(label).find(|order| order.is_ne());
+                directed(by_names.unwrap_or_else(|| LabelsIter::over(a.labels).cmp(LabelsIter::over(b.labels))))
+            }
+        }
+    }
 }
 
 impl Operator for Sort {
     const NAME: &'static str = "SortExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "direction={:?}", self.direction)
+        write!(f, "key={:?}, direction={:?}", self.key, self.direction)
     }
 
     fn schema(&self) -> SchemaRef {

@@ -16,10 +16,11 @@ use futures::{TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use crate::annotation::Annotations;
-use crate::exec::histogram_quantile::check_quantiles;
+use crate::exec::histogram::check_quantiles;
 use crate::exec::operator::{Operator, collect, reservation};
 use crate::grid::Grid;
 use crate::kernels::Window;
+use crate::kernels::extended::{self, Ends};
 use crate::kernels::range::RangeFunction;
 use crate::label_set::{Projection, value_of};
 use crate::vector::{self, VectorBuilder};
@@ -31,12 +32,25 @@ pub(crate) struct Lookup {
     pub(crate) offset_ms: i64,
     /// `@`: this instead of the time of the step.
     pub(crate) at_ms: Option<i64>,
+    /// How the ends of the window are settled, and how far around it samples count for that.
+    pub(crate) ends: Option<(Ends, i64)>,
 }
 
 impl Lookup {
     /// The last time inside the window of a step at `time_ms`.
     pub(crate) fn end_ms(&self, time_ms: i64) -> i64 {
         self.at_ms.unwrap_or(time_ms).saturating_sub(self.offset_ms)
+    }
+
+    /// The last time at which a sample is read for a step at `time_ms`.
+    pub(crate) fn read_end_ms(&self, time_ms: i64) -> i64 {
+        let behind_ms = if let Some((Ends::Smoothed, around_ms)) = self.ends { around_ms } else { 0 };
+        self.end_ms(time_ms).saturating_add(behind_ms)
+    }
+
+    /// The last time before the samples that are read for a step at `time_ms`.
+    pub(crate) fn read_start_ms(&self, time_ms: i64) -> i64 {
+        self.start_ms(time_ms).saturating_sub(self.ends.map_or(0, |(_, around_ms)| around_ms))
     }
 
     /// The last time before the window of a step at `time_ms`.
@@ -52,13 +66,15 @@ pub(crate) enum StepFunction {
     Latest,
     /// Its time, in seconds.
     LatestTime,
+    /// The value at the very time, interpolated between the samples around it.
+    Smoothed,
     Range(RangeFunction),
 }
 
 impl StepFunction {
     pub(crate) fn keeps_name(self) -> bool {
         match self {
-            Self::Latest => true,
+            Self::Latest | Self::Smoothed => true,
             Self::LatestTime => false,
             Self::Range(function) => function.keeps_name(),
         }
@@ -127,9 +143,20 @@ impl StepEval {
             let any = match self.function {
                 StepFunction::Latest => out.push(name, self.latest(ts, values, |at| values[at])),
                 StepFunction::LatestTime => out.push(name, self.latest(ts, values, |at| ts[at] as f64 / 1000.0)),
+                StepFunction::Smoothed => {
+                    let (ts, values) = fresh.without_stale(ts, values);
+                    out.push(name, self.over_windows(ts, values, |window, _| extended::smoothed_value(window)))
+                }
                 StepFunction::Range(function) => {
                     let (ts, values) = fresh.without_stale(ts, values);
-                    out.push(name, self.over_range(function, ts, values, argument))
+                    let argument = |step: usize| argument.get(step).copied().unwrap_or(f64::NAN);
+                    out.push(
+                        name,
+                        self.over_windows(ts, values, |window, step| match self.lookup.ends {
+                            Some((ends, _)) => function.evaluate_with_ends(window, ends),
+                            None => function.evaluate(window, argument(step)),
+                        }),
+                    )
                 }
             };
             if any {
@@ -155,29 +182,28 @@ impl StepEval {
         }
     }
 
-    /// The cell of each step, in order, of a function over its window.
-    fn over_range<'a>(
+    /// The cell of each step, in order, that `evaluate` gives for the samples that are read for it.
+    fn over_windows<'a>(
         &'a self,
-        function: RangeFunction,
         ts: &'a [i64],
         values: &'a [f64],
-        argument: &'a [f64],
+        evaluate: impl Fn(&Window<'_>, usize) -> Option<f64> + 'a,
     ) -> impl FnMut(usize) -> Option<f64> + 'a {
         let (mut first, mut behind) = (0, 0);
         move |step| {
             let time_ms = self.grid.at(step);
-            let (start_ms, end_ms) = (self.lookup.start_ms(time_ms), self.lookup.end_ms(time_ms));
-            behind += ts[behind..].iter().take_while(|&&ts| ts <= end_ms).count();
-            first += ts[first..behind].iter().take_while(|&&ts| ts <= start_ms).count();
+            let (before_ms, last_ms) = (self.lookup.read_start_ms(time_ms), self.lookup.read_end_ms(time_ms));
+            behind += ts[behind..].iter().take_while(|&&ts| ts <= last_ms).count();
+            first += ts[first..behind].iter().take_while(|&&ts| ts <= before_ms).count();
             let window = Window {
                 ts: &ts[first..behind],
                 values: &values[first..behind],
-                start_ms,
-                end_ms,
+                start_ms: self.lookup.start_ms(time_ms),
+                end_ms: self.lookup.end_ms(time_ms),
                 range_ms: self.lookup.range_ms,
                 time_ms,
             };
-            function.evaluate(&window, argument.get(step).copied().unwrap_or(f64::NAN))
+            evaluate(&window, step)
         }
     }
 
@@ -226,6 +252,9 @@ impl Operator for StepEval {
         }
         if let Some(at_ms) = self.lookup.at_ms {
             write!(f, ", at={at_ms}")?;
+        }
+        if let Some((ends, _)) = self.lookup.ends {
+            write!(f, ", ends={ends:?}")?;
         }
         write!(f, ", steps={}", self.grid.steps)
     }

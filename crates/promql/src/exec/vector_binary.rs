@@ -116,12 +116,13 @@ impl VectorBinary {
 
     fn combine(&self, matches: &Matches<'_>, out: &mut Merged) -> Result<(), Error> {
         self.refuse_duplicates(matches)?;
-        for (_, found) in &matches.list {
-            if !found.left.is_empty() && !found.right.is_empty() {
-                self.combine_match(matches.steps, found, out)?;
-            }
-        }
-        Ok(())
+        matches.list.iter().try_for_each(|(matched, found)| self.combine_match(matches.steps, matched, found, out))
+    }
+
+    /// What stands in for a missing series of the "many" side, and of the "one" side. Which side a fill is for does not change
+    /// with `group_right`, as upstream has it.
+    fn fills(&self) -> (Option<f64>, Option<f64>) {
+        (self.matching.fill_left, self.matching.fill_right)
     }
 
     /// The "one" side may have one series of each matching labels at a step, where the other side has any series.
@@ -131,7 +132,8 @@ impl VectorBinary {
         }
         let others = matches.left_presence();
         for (labels, found) in matches.list.iter().filter(|(_, found)| found.right.len() > 1) {
-            for step in (0..matches.steps).filter(|&step| others[step]) {
+            let filled = self.fills().0.is_some();
+            for step in (0..matches.steps).filter(|&step| others[step] || filled) {
                 let mut present = found.right.iter().filter(|row| row.is_present(step));
                 if let (Some(first), Some(second)) = (present.next(), present.next()) {
                     return Err(self.duplicate(labels, first.labels, second.labels));
@@ -153,27 +155,27 @@ impl VectorBinary {
         ))
     }
 
-    /// Every pair of the two sides; what is left after [`Self::refuse_duplicates`] is at most one right series at a step.
-    fn combine_match(&self, steps: usize, found: &Match<'_>, out: &mut Merged) -> Result<(), Error> {
-        let one_to_one = self.matching.card == Cardinality::OneToOne;
-        // By result labels; all of a one-to-one match compete.
-        let mut taken: HashMap<Box<[u8]>, Vec<bool>> = HashMap::new();
+    /// Every pair of the two sides, and what stands in for a side that is missing at a step. After
+    /// [`Self::refuse_duplicates`] there is at most one right series at a step.
+    fn combine_match(&self, steps: usize, matched: &[u8], found: &Match<'_>, out: &mut Merged) -> Result<(), Error> {
+        let mut pairs = Pairs { operator: self, steps, taken: HashMap::new(), out };
         for left in &found.left {
             for right in &found.right {
-                let labels = self.result_labels(left.labels, right.labels);
-                let key: &[u8] = if one_to_one { &[] } else { &labels };
-                let taken = taken.entry_ref(key).or_insert_with(|| vec![false; steps]);
-                for (step, taken) in taken.iter_mut().enumerate() {
-                    let both = left.is_present(step) && right.is_present(step);
-                    if both && std::mem::replace(taken, true) {
-                        return Err(Error::execution(if one_to_one {
-                            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
-                        } else {
-                            "multiple matches for labels: grouping labels must ensure unique matches"
-                        }));
-                    }
-                }
-                out.add(&labels, |step| self.value(left.get(step)?, right.get(step)?))?;
+                pairs.add(left.labels, right.labels, |step| Some((left.get(step)?, right.get(step)?)))?;
+            }
+        }
+        let none = |rows: &[Row<'_>], step| !rows.iter().any(|row: &Row<'_>| row.is_present(step));
+        let (many, one) = self.fills();
+        if let Some(fill) = one {
+            for left in &found.left {
+                let pair = |step| Some((left.get(step)?, fill)).filter(|_| none(&found.right, step));
+                pairs.add(left.labels, matched, pair)?;
+            }
+        }
+        if let Some(fill) = many {
+            for right in &found.right {
+                let pair = |step| Some((fill, right.get(step)?)).filter(|_| none(&found.left, step));
+                pairs.add(matched, right.labels, pair)?;
             }
         }
         Ok(())
@@ -210,14 +212,46 @@ impl VectorBinary {
     }
 }
 
+/// The pairs of series that have the same matching labels, as they become results.
+struct Pairs<'a> {
+    operator: &'a VectorBinary,
+    steps: usize,
+    /// At which steps there is a pair already, by result labels; all of a one-to-one match compete.
+    taken: HashMap<Box<[u8]>, Vec<bool>>,
+    out: &'a mut Merged,
+}
+
+impl Pairs<'_> {
+    fn add(&mut self, many: &[u8], one: &[u8], pair: impl Fn(usize) -> Option<(f64, f64)>) -> Result<(), Error> {
+        let labels = self.operator.result_labels(many, one);
+        let one_to_one = self.operator.matching.card == Cardinality::OneToOne;
+        let key: &[u8] = if one_to_one { &[] } else { &labels };
+        let taken = self.taken.entry_ref(key).or_insert_with(|| vec![false; self.steps]);
+        for (step, taken) in taken.iter_mut().enumerate() {
+            if pair(step).is_some() && std::mem::replace(taken, true) {
+                return Err(Error::execution(if one_to_one {
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                } else {
+                    "multiple matches for labels: grouping labels must ensure unique matches"
+                }));
+            }
+        }
+        self.out.add(&labels, |step| pair(step).and_then(|(many, one)| self.operator.value(many, one)))
+    }
+}
+
 impl Operator for VectorBinary {
     const NAME: &'static str = "VectorBinaryExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let VectorMatching { card, on, labels, include, .. } = &self.matching;
+        let VectorMatching { card, on, labels, include, fill_left, fill_right, .. } = &self.matching;
         let matched = if *on { "on" } else { "ignoring" };
         let bool = if self.return_bool { " bool" } else { "" };
-        write!(f, "op={}{bool}, matching={card:?}, {matched}={labels:?}, include={include:?}", self.op.as_str())
+        write!(f, "op={}{bool}, matching={card:?}, {matched}={labels:?}, include={include:?}", self.op.as_str())?;
+        match (fill_left, fill_right) {
+            (None, None) => Ok(()),
+            (left, right) => write!(f, ", fill_left={left:?}, fill_right={right:?}"),
+        }
     }
 
     fn schema(&self) -> SchemaRef {

@@ -38,6 +38,43 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> BucketQuantile {
     BucketQuantile { value: interpolate(q, buckets), forced }
 }
 
+/// The share of observations between two bounds, interpolated within buckets that are finite. Sorts `buckets`.
+pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
+    buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
+    coalesce(buckets);
+    let Some(last) = buckets.last().filter(|last| last.upper == f64::INFINITY) else { return f64::NAN };
+    let count = last.count;
+    if count == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    (rank_of(upper, buckets).min(count) - rank_of(lower, buckets).min(count)) / count
+}
+
+/// How many observations are below `value`, which is at most all. A bucket without a lower bound counts wholly, and one without an
+/// upper bound not at all.
+fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
+    let (mut rank, mut start) = (0.0, f64::NEG_INFINITY);
+    for (at, bucket) in buckets.iter().enumerate() {
+        if at == 0 && bucket.upper > 0.0 {
+            start = 0.0;
+        }
+        if start >= value {
+            return rank;
+        }
+        if bucket.upper > value {
+            if start == f64::NEG_INFINITY {
+                return bucket.count;
+            }
+            return rank + (bucket.count - rank) * (value - start) / (bucket.upper - start);
+        }
+        (rank, start) = (bucket.count, bucket.upper);
+    }
+    f64::INFINITY
+}
+
 /// The value within repaired buckets, the last of which has no upper bound.
 fn interpolate(q: f64, buckets: &[Bucket]) -> f64 {
     let [finite @ .., last] = buckets else { return f64::NAN };
@@ -131,6 +168,20 @@ mod tests {
         check(0.5, &[(1.0, 0.0), (INF, 0.0)], f64::NAN, false);
         check(-1.0, &[], f64::NEG_INFINITY, false);
         check(1.1, &[], INF, false);
+    }
+
+    #[test]
+    fn fractions_interpolate_within_finite_buckets() {
+        let share = |lower, upper, buckets: &[(f64, f64)]| {
+            fraction(lower, upper, &mut buckets.iter().map(|&(upper, count)| Bucket { upper, count }).collect())
+        };
+        let buckets = [(1.0, 1.0), (2.0, 3.0), (INF, 10.0)];
+        assert_eq!(share(0.0, 1.5, &buckets), 0.2);
+        assert_eq!(share(-INF, INF, &buckets), 1.0);
+        assert_eq!(share(2.0, 5.0, &buckets), 0.0);
+        assert_eq!(share(2.0, 1.0, &buckets), 0.0);
+        assert_eq!(share(-9.0, -2.0, &[(-3.0, 5.0), (-2.0, 6.0), (INF, 10.0)]), 0.1);
+        assert!(share(0.0, 1.0, &buckets[..2]).is_nan());
     }
 
     #[test]

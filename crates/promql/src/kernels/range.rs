@@ -1,5 +1,6 @@
 //! The functions of a range vector.
 
+use crate::kernels::extended::{self, Ends};
 use crate::kernels::rate::{self, Nature};
 use crate::kernels::{Window, over_time, regression, sum};
 
@@ -73,6 +74,33 @@ impl RangeFunction {
     /// Whether it reads its input as a counter, whose name then tells so.
     pub(crate) fn wants_counter(self) -> bool {
         matches!(self, Self::Rate | Self::Increase)
+    }
+
+    /// Whether the ends of its window can be settled so.
+    pub(crate) fn takes_ends(self, ends: Ends) -> bool {
+        match self {
+            Self::Delta | Self::Increase | Self::Rate => true,
+            Self::Changes | Self::Resets => ends == Ends::Anchored,
+            _ => false,
+        }
+    }
+
+    /// The value over a window with settled ends, which holds samples around it as well.
+    ///
+    /// # Panics
+    /// For functions that do not take such ends.
+    pub(crate) fn evaluate_with_ends(self, window: &Window<'_>, ends: Ends) -> Option<f64> {
+        match self {
+            Self::Changes => extended::anchored_values(window).map(rate::changes),
+            Self::Delta => extended::growth(window, ends, Nature::Gauge),
+            Self::Increase => extended::growth(window, ends, Nature::Counter),
+            Self::Rate => {
+                let seconds = window.range_ms as f64 / 1000.0;
+                extended::growth(window, ends, Nature::Counter).map(|growth| growth / seconds)
+            }
+            Self::Resets => extended::anchored_values(window).map(rate::resets),
+            other => unreachable!("{other:?} does not take {ends:?} ends"),
+        }
     }
 
     /// The value over a window; `None` when there are too few samples. `argument` is the scalar argument at this step, for the

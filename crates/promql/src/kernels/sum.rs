@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_mean_does_not_overflow_with_its_sum() {
-        assert_eq!(mean(&[9.988465674311579e+307, 9.988465674311579e+307]), 9.988465674311579e+307);
+        assert_eq!(mean(&[1.5e308, 1.5e308]), 1.5e308);
         assert_eq!(mean(&[1.0, 2.0, f64::INFINITY]), f64::INFINITY);
         assert!(mean(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());
         assert_eq!(mean(&[52.0; 12]), 52.0);

@@ -44,7 +44,7 @@ impl Planner {
             Kind::Grouped(aggregation) => aggregation,
         };
         let names = match &aggregation {
-            GroupedAggregation::Top | GroupedAggregation::Bottom => input.names.clone(),
+            GroupedAggregation::Top | GroupedAggregation::Bottom | GroupedAggregation::Limit => input.names.clone(),
             GroupedAggregation::CountValues(label) if label == METRIC_NAME => Names::Any,
             _ => names,
         };
@@ -72,12 +72,13 @@ fn kind(op: AggregateOp, param: Option<&Expr>) -> Result<Kind, Error> {
         AggregateOp::Sum => Kind::Mergeable(Aggregation::Sum),
         AggregateOp::Topk => Kind::Grouped(GroupedAggregation::Top),
         AggregateOp::Bottomk => Kind::Grouped(GroupedAggregation::Bottom),
+        AggregateOp::Limitk => Kind::Grouped(GroupedAggregation::Limit),
         AggregateOp::Quantile => Kind::Grouped(GroupedAggregation::Quantile),
         AggregateOp::CountValues => {
             let label = param.map_or(Ok(""), text)?;
             Kind::Grouped(GroupedAggregation::CountValues(label_name(label)?.to_owned()))
         }
-        AggregateOp::LimitRatio | AggregateOp::Limitk => {
+        AggregateOp::LimitRatio => {
             return Err(Error::unsupported(format!("aggregation {:?}", op.as_str())));
         }
     })

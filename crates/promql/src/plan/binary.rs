@@ -31,9 +31,6 @@ impl Planner {
             (_, ValueType::Scalar) => Ok(map(with_scalar(Side::Right), vec![left, right], grid)),
             _ => {
                 let matching = matching.ok_or_else(|| Error::invalid("vectors without a way to match"))?;
-                if matching.fill_left.is_some() || matching.fill_right.is_some() {
-                    return Err(Error::unsupported("modifier \"fill\""));
-                }
                 let names = result_names(op, return_bool, matching, &left, &right);
                 let node = Node::Binary { op, return_bool, matching: matching.clone(), inputs: vec![left, right] };
                 Ok(Plan { node, grid, names })
@@ -48,6 +45,9 @@ fn result_names(op: BinaryOp, return_bool: bool, matching: &VectorMatching, left
     }
     if arithmetic::drops_name(op, return_bool) {
         return Names::None;
+    }
+    if matching.fill_left.is_some() || matching.fill_right.is_some() {
+        return Names::Any;
     }
     match op {
         BinaryOp::Or if left.names == right.names => left.names.clone(),

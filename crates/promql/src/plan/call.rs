@@ -6,13 +6,15 @@ use duramen_syntax::ast::{LabelMatcher, MatchOp, ValueType};
 
 use crate::error::Error;
 use crate::exec::cells::CellChange;
+use crate::exec::histogram::HistogramFunction;
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
-use crate::exec::sort::Direction;
+use crate::exec::sort::{Direction, SortKey};
 use crate::exec::step_eval::StepFunction;
 use crate::grid::Grid;
 use crate::kernels::cell::CellFunction;
 use crate::kernels::date::DatePart;
+use crate::kernels::extended::Ends;
 use crate::kernels::range::RangeFunction;
 use crate::plan::planner::{bare, map};
 use crate::plan::selector::steps;
@@ -20,16 +22,21 @@ use crate::plan::{Names, Node, Plan, Planner};
 
 impl Planner {
     pub(crate) fn call(&self, name: &'static str, args: &[Expr], call: &Expr, grid: Grid) -> Result<Plan, Error> {
-        if let Some(function) = RangeFunction::named(name) {
-            return self.range_function(function, args, grid);
+        if RangeFunction::named(name).is_some() {
+            return self.range_function(name, args, grid);
         }
         match (name, args) {
             ("absent", [arg]) => self.absent(self.plan(arg, grid)?, arg, grid),
             ("absent_over_time", [arg]) => {
-                let present = self.range_function(RangeFunction::Present, args, grid)?;
+                let present = self.range_function("present_over_time", args, grid)?;
                 self.absent(present, arg, grid)
             }
-            ("histogram_quantile", [quantile, buckets]) => self.histogram_quantile(quantile, buckets, grid),
+            ("histogram_fraction", [lower, upper, buckets]) => {
+                self.histogram(HistogramFunction::Fraction, buckets, &[lower, upper], grid)
+            }
+            ("histogram_quantile", [quantile, buckets]) => {
+                self.histogram(HistogramFunction::Quantile, buckets, &[quantile], grid)
+            }
             ("label_join", [input, target, separator, sources @ ..]) => {
                 let sources = sources.iter().map(|source| text(source).and_then(label_name).map(str::to_owned));
                 let sources = sources.collect::<Result<_, _>>()?;
@@ -45,8 +52,14 @@ impl Planner {
                 self.relabel(input, text(target)?, value, grid)
             }
             ("scalar", [arg]) => Ok(Plan::scalar(ScalarFunction::OfVector, vec![self.plan(arg, grid)?], grid)),
-            ("sort", [arg]) => self.sort(Direction::Ascending, arg, call, grid),
-            ("sort_desc", [arg]) => self.sort(Direction::Descending, arg, call, grid),
+            ("sort", [arg]) => self.sort(SortKey::Value, Direction::Ascending, arg, call, grid),
+            ("sort_by_label", [arg, labels @ ..]) => {
+                self.sort(label_key(labels)?, Direction::Ascending, arg, call, grid)
+            }
+            ("sort_by_label_desc", [arg, labels @ ..]) => {
+                self.sort(label_key(labels)?, Direction::Descending, arg, call, grid)
+            }
+            ("sort_desc", [arg]) => self.sort(SortKey::Value, Direction::Descending, arg, call, grid),
             ("timestamp", [arg]) if matches!(bare(arg), Expr::VectorSelector(_)) => {
                 let Expr::VectorSelector(selector) = bare(arg) else { unreachable!("the guard says so") };
                 self.selector_steps(selector, StepFunction::LatestTime, grid)
@@ -59,13 +72,17 @@ impl Planner {
         }
     }
 
-    fn range_function(&self, function: RangeFunction, args: &[Expr], grid: Grid) -> Result<Plan, Error> {
+    fn range_function(&self, name: &str, args: &[Expr], grid: Grid) -> Result<Plan, Error> {
         let missing = || Error::invalid("a range function needs a range vector");
+        let function = RangeFunction::named(name).ok_or_else(|| Error::unsupported(format!("function {name:?}")))?;
         let vector = args.iter().find(|arg| arg.value_type() == ValueType::Matrix).ok_or_else(missing)?;
         let argument = args.iter().find(|arg| arg.value_type() == ValueType::Scalar);
         let argument_plan = argument.map(|argument| self.plan(argument, grid)).transpose()?;
         let pos = argument.filter(|_| function == RangeFunction::Quantile).unwrap_or(vector).pos();
         let range = self.range_vector(vector, grid)?;
+        if let Some((ends, _)) = range.lookup.ends.filter(|(ends, _)| !function.takes_ends(*ends)) {
+            return Err(misplaced(ends, name));
+        }
         Ok(steps(range, StepFunction::Range(function), argument_plan, grid, pos))
     }
 
@@ -74,9 +91,16 @@ impl Planner {
         Ok(Plan { node: Node::Absent { labels, input: Box::new(input) }, grid, names: Names::None })
     }
 
-    fn histogram_quantile(&self, quantile: &Expr, buckets: &Expr, grid: Grid) -> Result<Plan, Error> {
-        let inputs = vec![self.plan(buckets, grid)?, self.plan(quantile, grid)?];
-        let node = Node::HistogramQuantile { inputs, quantile_pos: quantile.pos(), buckets_pos: buckets.pos() };
+    fn histogram(
+        &self,
+        function: HistogramFunction,
+        buckets: &Expr,
+        args: &[&Expr],
+        grid: Grid,
+    ) -> Result<Plan, Error> {
+        let inputs = std::iter::once(&buckets).chain(args).map(|arg| self.plan(arg, grid)).collect::<Result<_, _>>()?;
+        let quantile_pos = args.first().map_or_else(|| buckets.pos(), |arg| arg.pos());
+        let node = Node::Histogram { function, inputs, quantile_pos, buckets_pos: buckets.pos() };
         Ok(Plan { node, grid, names: Names::None })
     }
 
@@ -87,10 +111,10 @@ impl Planner {
         Ok(Plan { node: Node::Relabel { target, value, input: Box::new(input) }, grid, names })
     }
 
-    fn sort(&self, direction: Direction, arg: &Expr, call: &Expr, grid: Grid) -> Result<Plan, Error> {
+    fn sort(&self, key: SortKey, direction: Direction, arg: &Expr, call: &Expr, grid: Grid) -> Result<Plan, Error> {
         let input = self.plan(arg, grid)?;
         let names = input.names.clone();
-        Ok(Plan { node: Node::Sort { direction, input: Box::new(input), pos: call.pos() }, grid, names })
+        Ok(Plan { node: Node::Sort { key, direction, input: Box::new(input), pos: call.pos() }, grid, names })
     }
 
     fn scalar_function(&self, name: &'static str, args: &[Expr], grid: Grid) -> Result<Option<Plan>, Error> {
@@ -123,6 +147,19 @@ impl Planner {
         }
         Ok(map(CellChange::Function(function), inputs, grid))
     }
+}
+
+fn label_key(labels: &[Expr]) -> Result<SortKey, Error> {
+    let names = labels.iter().map(|label| text(label).and_then(label_name).map(str::to_owned));
+    Ok(SortKey::Labels(names.collect::<Result<_, _>>()?))
+}
+
+fn misplaced(ends: Ends, function: &str) -> Error {
+    let (modifier, functions) = match ends {
+        Ends::Anchored => ("anchored", "changes, delta, increase, rate, resets"),
+        Ends::Smoothed => ("smoothed", "delta, increase, rate"),
+    };
+    Error::execution(format!("{modifier} modifier can only be used with: {functions} - not with {function}"))
 }
 
 /// What `absent` can know about the series that is not there: the labels that are asked for once, and by `=`.

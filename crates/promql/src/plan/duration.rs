@@ -1,9 +1,12 @@
 //! Durations that are known once the times of the query are.
 
-use duramen_syntax::ast::{DurationExpr, DurationKind, DurationOp, OffsetSpec, UnaryOp};
+use duramen_syntax::ast::{DurationExpr, OffsetSpec};
 
 use crate::error::Error;
-use crate::plan::{QueryTimes, deep};
+use crate::plan::QueryTimes;
+
+/// A quarter of what 64 bits hold, so that a time and a few durations add up without overflow.
+const DURATION_MS_MAX: i64 = i64::MAX / 4;
 
 /// A range or a step: above zero.
 pub(crate) fn positive_ms(duration: &DurationExpr, times: &QueryTimes) -> Result<i64, Error> {
@@ -22,38 +25,10 @@ pub(crate) fn offset_ms(offset: &OffsetSpec, times: &QueryTimes) -> Result<i64, 
 }
 
 fn duration_ms(duration: &DurationExpr, times: &QueryTimes) -> Result<i64, Error> {
-    let ms = (seconds(duration, times)? * 1000.0).round();
-    // A quarter of the range of 64 bits, so that sums of a few durations and a time do not overflow.
-    if !ms.is_finite() || ms.abs() > (i64::MAX / 4) as f64 {
+    let range_ms = times.end_ms.saturating_sub(times.start_ms);
+    let ms = duration.evaluate_ms(times.step_ms, range_ms).map_err(|error| Error::invalid(error.to_string()))?;
+    if ms.checked_abs().is_none_or(|size| size > DURATION_MS_MAX) {
         return Err(Error::invalid("duration out of range"));
     }
-    #[expect(clippy::cast_possible_truncation, reason = "whole and in range, as was just checked")]
-    Ok(ms as i64)
-}
-
-fn seconds(duration: &DurationExpr, times: &QueryTimes) -> Result<f64, Error> {
-    deep(|| match &duration.kind {
-        DurationKind::Literal { seconds, .. } => Ok(*seconds),
-        DurationKind::Step => Ok(times.step_ms as f64 / 1000.0),
-        DurationKind::Range => Ok(times.end_ms.saturating_sub(times.start_ms) as f64 / 1000.0),
-        DurationKind::Unary { op, expr } => {
-            let value = seconds(expr, times)?;
-            Ok(if *op == UnaryOp::Minus { -value } else { value })
-        }
-        DurationKind::Binary { op, lhs, rhs } => {
-            let (a, b) = (seconds(lhs, times)?, seconds(rhs, times)?);
-            match op {
-                DurationOp::Add => Ok(a + b),
-                DurationOp::Sub => Ok(a - b),
-                DurationOp::Mul => Ok(a * b),
-                DurationOp::Div if b == 0.0 => Err(Error::invalid("division by zero")),
-                DurationOp::Div => Ok(a / b),
-                DurationOp::Mod if b == 0.0 => Err(Error::invalid("modulo by zero")),
-                DurationOp::Mod => Ok(a % b),
-                DurationOp::Pow => Ok(a.powf(b)),
-                DurationOp::Min => Ok(a.min(b)),
-                DurationOp::Max => Ok(a.max(b)),
-            }
-        }
-    })
+    Ok(ms)
 }

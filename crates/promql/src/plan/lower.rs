@@ -12,7 +12,7 @@ use crate::exec::aggregate::{FinalAggregate, PartialAggregate};
 use crate::exec::cells::MapCells;
 use crate::exec::gather::OrderedGather;
 use crate::exec::grouped::GroupedAggregate;
-use crate::exec::histogram_quantile::HistogramQuantile;
+use crate::exec::histogram::Histogram;
 use crate::exec::merge::MergeSeries;
 use crate::exec::operator::OperatorExec;
 use crate::exec::relabel::Relabel;
@@ -84,16 +84,16 @@ impl Lowering {
                 let operator = VectorBinary { op: *op, return_bool: *return_bool, matching: matching.clone(), grid };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
-            Node::HistogramQuantile { inputs, quantile_pos, buckets_pos } => {
-                let (quantile_pos, buckets_pos) = (*quantile_pos, *buckets_pos);
-                let operator = HistogramQuantile { grid, annotations, quantile_pos, buckets_pos };
+            Node::Histogram { function, inputs, quantile_pos, buckets_pos } => {
+                let (function, quantile_pos, buckets_pos) = (*function, *quantile_pos, *buckets_pos);
+                let operator = Histogram { function, grid, annotations, quantile_pos, buckets_pos };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
             Node::Absent { labels, input } => {
                 OperatorExec::plan(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
             }
-            Node::Sort { direction, input, pos } => OperatorExec::plan(
-                Sort { grid, direction: *direction, annotations, pos: *pos },
+            Node::Sort { key, direction, input, pos } => OperatorExec::plan(
+                Sort { grid, direction: *direction, key: key.clone(), annotations, pos: *pos },
                 vec![self.lower(input)],
             ),
             Node::Relabel { target, value, input } => {

@@ -9,9 +9,10 @@ use duramen_syntax::ast::{BinaryOp, VectorMatching};
 use crate::exec::aggregate::Aggregation;
 use crate::exec::cells::CellChange;
 use crate::exec::grouped::GroupedAggregation;
+use crate::exec::histogram::HistogramFunction;
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
-use crate::exec::sort::Direction;
+use crate::exec::sort::{Direction, SortKey};
 use crate::exec::step_eval::{Lookup, StepFunction};
 use crate::grid::Grid;
 use crate::label_set::Projection;
@@ -81,8 +82,9 @@ pub(crate) enum Node {
         matching: VectorMatching,
         inputs: Vec<Plan>,
     },
-    /// The quantile stands behind the buckets.
-    HistogramQuantile {
+    /// The scalars stand behind the buckets.
+    Histogram {
+        function: HistogramFunction,
         inputs: Vec<Plan>,
         quantile_pos: PosRange,
         buckets_pos: PosRange,
@@ -92,6 +94,7 @@ pub(crate) enum Node {
         input: Box<Plan>,
     },
     Sort {
+        key: SortKey,
         direction: Direction,
         input: Box<Plan>,
         pos: PosRange,

@@ -9,6 +9,7 @@ use duramen_syntax::ast::{At, MatchOp, VectorSelector};
 use crate::error::Error;
 use crate::exec::step_eval::{Lookup, StepFunction};
 use crate::grid::Grid;
+use crate::kernels::extended::Ends;
 use crate::plan::duration::{offset_ms, positive_ms};
 use crate::plan::planner::bare;
 use crate::plan::{Names, Node, Plan, Planner, Series};
@@ -35,7 +36,15 @@ impl Planner {
         function: StepFunction,
         grid: Grid,
     ) -> Result<Plan, Error> {
+        if selector.smoothed && function == StepFunction::Latest {
+            // The neighbours of a single time, which has no window but the look-back around it.
+            let vector = self.scan(selector, 0, grid)?;
+            return Ok(steps(vector, StepFunction::Smoothed, None, grid, selector.pos));
+        }
         let vector = self.scan(selector, self.lookback_ms, grid)?;
+        if let Some((ends, _)) = vector.lookup.ends {
+            return Err(Error::unsupported(format!("modifier {ends:?} of an instant vector")));
+        }
         Ok(steps(vector, function, None, grid, selector.pos))
     }
 
@@ -48,6 +57,7 @@ impl Planner {
                     range_ms: positive_ms(range, &self.times)?,
                     offset_ms: offset_ms(offset, &self.times)?,
                     at_ms: self.at_ms(*at),
+                    ends: None,
                 };
                 let step_ms = step.as_ref().map_or(Ok(SUBQUERY_STEP_MS), |step| positive_ms(step, &self.times))?;
                 self.subquery(expr, lookup, step_ms, grid)
@@ -57,15 +67,15 @@ impl Planner {
     }
 
     fn scan(&self, selector: &VectorSelector, range_ms: i64, grid: Grid) -> Result<RangeVector, Error> {
-        for (set, modifier) in [(selector.anchored, "anchored"), (selector.smoothed, "smoothed")] {
-            if set {
-                return Err(Error::unsupported(format!("modifier {modifier:?}")));
-            }
-        }
-        let lookup =
-            Lookup { range_ms, offset_ms: offset_ms(&selector.offset, &self.times)?, at_ms: self.at_ms(selector.at) };
-        let start_ms = lookup.start_ms(grid.start_ms).saturating_add(1);
-        let range = TimeRange::closed(start_ms, lookup.end_ms(grid.last_ms()))
+        let ends = match (selector.anchored, selector.smoothed) {
+            (true, _) => Some((Ends::Anchored, self.lookback_ms)),
+            (_, true) => Some((Ends::Smoothed, self.lookback_ms)),
+            _ => None,
+        };
+        let offset_ms = offset_ms(&selector.offset, &self.times)?;
+        let lookup = Lookup { range_ms, offset_ms, at_ms: self.at_ms(selector.at), ends };
+        let start_ms = lookup.read_start_ms(grid.start_ms).saturating_add(1);
+        let range = TimeRange::closed(start_ms, lookup.read_end_ms(grid.last_ms()))
             .ok_or_else(|| Error::invalid("time range out of bounds"))?;
         let matchers = matchers(selector)?;
         let names = names(&matchers);

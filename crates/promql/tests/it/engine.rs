@@ -160,8 +160,13 @@ async fn what_cannot_be_answered_says_why() {
         ("sum(count_over_time({__name__=~\"c|d\"}[1m]))", ErrorKind::Execution, same.to_owned()),
         ("label_replace(a, \"y\", \"\", \"y\", \".*\")", ErrorKind::Execution, same.to_owned()),
         ("info(a)", ErrorKind::Invalid, "not supported yet: function \"info\"".to_owned()),
-        ("limitk(1, a)", ErrorKind::Invalid, "not supported yet: aggregation \"limitk\"".to_owned()),
-        ("rate(a[1m] anchored)", ErrorKind::Invalid, "not supported yet: modifier \"anchored\"".to_owned()),
+        ("limit_ratio(1, a)", ErrorKind::Invalid, "not supported yet: aggregation \"limit_ratio\"".to_owned()),
+        (
+            "irate(a[1m] anchored)",
+            ErrorKind::Execution,
+            "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with irate"
+                .to_owned(),
+        ),
         ("topk(NaN, a)", ErrorKind::Execution, "Parameter value is NaN".to_owned()),
     ];
     for (query, kind, text) in cases {

@@ -1,5 +1,13 @@
 //! The engine through its public face.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a helper that fails fails its test, and a skip is printed"
+)]
+
 mod compliance;
 mod engine;
 mod plans;

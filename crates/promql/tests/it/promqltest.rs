@@ -13,7 +13,7 @@ use duramen_syntax::ast::{At, MatchOp};
 use crate::shared;
 
 /// How many evals pass. May only grow.
-const PASSED_MIN: usize = 742;
+const PASSED_MIN: usize = 882;
 
 /// Evals that are answered differently, as script, lines and reason. May only shrink.
 const KNOWN: &[(&str, &[usize], &str)] = &[

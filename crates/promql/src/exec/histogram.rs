@@ -1,4 +1,4 @@
-//! `histogram_quantile` over classic buckets.
+//! `histogram_quantile` and `histogram_fraction` over classic buckets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,9 +24,10 @@ use crate::vector::{self, Row, Vector};
 /// The label that holds the upper bound of a bucket.
 const BOUND: &str = "le";
 
-/// Inputs: the buckets, and the quantile as a scalar.
+/// Inputs: the buckets, and the arguments as scalars.
 #[derive(Debug)]
-pub(crate) struct HistogramQuantile {
+pub(crate) struct Histogram {
+    pub(crate) function: HistogramFunction,
     pub(crate) grid: Grid,
     pub(crate) annotations: Annotations,
     /// Of the quantile, for remarks.
@@ -35,15 +36,25 @@ pub(crate) struct HistogramQuantile {
     pub(crate) buckets_pos: PosRange,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HistogramFunction {
+    /// Of the quantile.
+    Quantile,
+    /// Of the lower and the upper bound.
+    Fraction,
+}
+
 /// The bucket series of one histogram.
-struct Histogram<'a> {
+struct Buckets<'a> {
     buckets: Vec<(f64, Row<'a>)>,
 }
 
-impl HistogramQuantile {
+impl Histogram {
     fn evaluate(&self, inputs: &[Vector]) -> Result<Vec<RecordBatch>, Error> {
-        let quantiles = inputs[1].scalar();
-        check_quantiles(&self.annotations, &quantiles, self.quantile_pos);
+        let arguments: Vec<Vec<f64>> = inputs[1..].iter().map(Vector::scalar).collect();
+        if self.function == HistogramFunction::Quantile {
+            check_quantiles(&self.annotations, &arguments[0], self.quantile_pos);
+        }
         let mut out = Merged::new(self.grid.steps);
         let unnamed = Projection::drop(&[BOUND.to_owned(), METRIC_NAME.to_owned()]);
         let mut labels = LabelsBuilder::default();
@@ -58,7 +69,10 @@ impl HistogramQuantile {
                 if buckets.is_empty() {
                     return None;
                 }
-                let quantile = histogram::quantile(quantiles[step], &mut buckets);
+                if self.function == HistogramFunction::Fraction {
+                    return Some(histogram::fraction(arguments[0][step], arguments[1][step], &mut buckets));
+                }
+                let quantile = histogram::quantile(arguments[0][step], &mut buckets);
                 if quantile.forced {
                     self.remark_forced(value_of(first, METRIC_NAME));
                 }
@@ -69,10 +83,10 @@ impl HistogramQuantile {
     }
 
     /// Buckets that differ in nothing but their bound belong together; series without a bound are none.
-    fn histograms<'a>(&self, input: &'a Vector) -> Vec<Histogram<'a>> {
+    fn histograms<'a>(&self, input: &'a Vector) -> Vec<Buckets<'a>> {
         let together = Projection::drop(&[BOUND.to_owned()]);
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
-        let mut histograms: Vec<Histogram<'a>> = Vec::new();
+        let mut histograms: Vec<Buckets<'a>> = Vec::new();
         let mut labels = LabelsBuilder::default();
         for row in input.rows() {
             let bound = value_of(row.labels, BOUND);
@@ -84,7 +98,7 @@ impl HistogramQuantile {
             };
             together.apply(row.labels, &mut labels);
             let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
-                histograms.push(Histogram { buckets: Vec::new() });
+                histograms.push(Buckets { buckets: Vec::new() });
                 histograms.len() - 1
             });
             histograms[id].buckets.push((upper, row));
@@ -124,11 +138,11 @@ fn parse_bound(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|_| !text.contains(' '))
 }
 
-impl Operator for HistogramQuantile {
-    const NAME: &'static str = "HistogramQuantileExec";
+impl Operator for Histogram {
+    const NAME: &'static str = "HistogramExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bound={BOUND}")
+        write!(f, "function={:?}, bound={BOUND}", self.function)
     }
 
     fn schema(&self) -> SchemaRef {
