@@ -168,7 +168,10 @@ impl Query {
     async fn vector(&mut self, expr: &Expr, grid: Grid) -> Result<Vector, Error> {
         let plan = self.lowering.lower(&self.planner.plan(expr, grid)?);
         let account = reservation("answer", &self.task);
-        collect(self.start(&plan)?, grid.steps, &account).await.map_err(Error::from_datafusion)
+        let vector = collect(self.start(&plan)?, grid.steps, &account).await.map_err(Error::from_datafusion)?;
+        // The answer has a time with each value.
+        account.try_grow(2 * account.size()).map_err(Error::from_datafusion)?;
+        Ok(vector)
     }
 
     /// The samples of a range vector.

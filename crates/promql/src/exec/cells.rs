@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::LabelsBuilder;
@@ -116,7 +117,7 @@ impl Operator for MapCells {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>| Ok(operator.evaluate(&vectors));
+        let compute = move |vectors: Vec<Vector>, _: &MemoryReservation| Ok(operator.evaluate(&vectors));
         whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::LabelsBuilder;
@@ -68,12 +69,37 @@ impl<'a> Groups<'a> {
     }
 }
 
+/// Counts at each step by labels, in the order in which those came up.
+#[derive(Default)]
+struct IndexedCounts {
+    ids: HashMap<Box<[u8]>, usize>,
+    list: Vec<(Box<[u8]>, Vec<f64>)>,
+}
+
+impl IndexedCounts {
+    /// The counts of a series. A new one goes on the account first: there may be as many as there are cells.
+    fn series(&mut self, labels: &[u8], steps: usize, account: &MemoryReservation) -> Result<&mut [f64], Error> {
+        let next = self.list.len();
+        let id = match self.ids.get(labels) {
+            Some(&id) => id,
+            None => {
+                let bytes = steps * size_of::<f64>() + 2 * labels.len() + 64;
+                account.try_grow(bytes).map_err(Error::from_datafusion)?;
+                self.ids.insert(labels.into(), next);
+                self.list.push((labels.into(), vec![0.0; steps]));
+                next
+            }
+        };
+        Ok(&mut self.list[id].1)
+    }
+}
+
 impl GroupedAggregate {
-    fn evaluate(&self, inputs: &[Vector]) -> Result<Vec<RecordBatch>, Error> {
+    fn evaluate(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
         let parameter = inputs.get(1).map(Vector::scalar).unwrap_or_default();
         match &self.aggregation {
             GroupedAggregation::Quantile => Ok(self.quantiles(&inputs[0], &parameter)),
-            GroupedAggregation::CountValues(label) => self.count_values(&inputs[0], label),
+            GroupedAggregation::CountValues(label) => self.count_values(&inputs[0], label, account),
             GroupedAggregation::Top | GroupedAggregation::Bottom | GroupedAggregation::Limit => {
                 self.rank(&inputs[0], &parameter)
             }
@@ -95,23 +121,23 @@ impl GroupedAggregate {
         out.finish()
     }
 
-    fn count_values(&self, input: &Vector, label: &str) -> Result<Vec<RecordBatch>, Error> {
-        let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
-        let mut counts: Vec<(Box<[u8]>, Vec<f64>)> = Vec::new();
+    fn count_values(
+        &self,
+        input: &Vector,
+        label: &str,
+        account: &MemoryReservation,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let mut counts: IndexedCounts = IndexedCounts::default();
         let mut labels = LabelsBuilder::default();
         for row in input.rows() {
             self.projection.apply(row.labels, &mut labels);
             for (step, value) in (0..self.grid.steps).filter_map(|step| Some((step, row.get(step)?))) {
                 let labels = with_label(labels.encoded(), label, &go_text(value));
-                let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
-                    counts.push((labels.encoded().into(), vec![0.0; self.grid.steps]));
-                    counts.len() - 1
-                });
-                counts[id].1[step] += 1.0;
+                counts.series(labels.encoded(), self.grid.steps, account)?[step] += 1.0;
             }
         }
-        let mut merged = Merged::new(self.grid.steps);
-        for (labels, counts) in &counts {
+        let mut merged = Merged::new(self.grid.steps, account);
+        for (labels, counts) in &counts.list {
             merged.add(labels, |step| Some(counts[step]).filter(|&count| count > 0.0))?;
         }
         Ok(merged.finish(&self.grid))
@@ -183,7 +209,7 @@ impl Operator for GroupedAggregate {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>| operator.evaluate(&vectors);
+        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.evaluate(&vectors, account);
         whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::{LabelsBuilder, METRIC_NAME};
@@ -50,12 +51,12 @@ struct Buckets<'a> {
 }
 
 impl Histogram {
-    fn evaluate(&self, inputs: &[Vector]) -> Result<Vec<RecordBatch>, Error> {
+    fn evaluate(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
         let arguments: Vec<Vec<f64>> = inputs[1..].iter().map(Vector::scalar).collect();
         if self.function == HistogramFunction::Quantile {
             check_quantiles(&self.annotations, &arguments[0], self.quantile_pos);
         }
-        let mut out = Merged::new(self.grid.steps);
+        let mut out = Merged::new(self.grid.steps, account);
         let unnamed = Projection::drop(&[BOUND.to_owned(), METRIC_NAME.to_owned()]);
         let mut labels = LabelsBuilder::default();
         let mut buckets = Vec::new();
@@ -156,7 +157,7 @@ impl Operator for Histogram {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>| operator.evaluate(&vectors);
+        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.evaluate(&vectors, account);
         whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use hashbrown::HashMap;
@@ -22,18 +23,19 @@ pub(crate) struct MergeSeries {
     pub(crate) grid: Grid,
 }
 
-/// Vectors by labels, in the order in which the labels came up.
+/// Vectors by labels, in the order in which the labels came up. Its memory is on the operator's account.
 #[derive(Debug)]
-pub(crate) struct Merged {
+pub(crate) struct Merged<'a> {
+    account: &'a MemoryReservation,
     steps: usize,
     ids: HashMap<Box<[u8]>, usize>,
     labels: Vec<Box<[u8]>>,
     cells: Vec<Option<f64>>,
 }
 
-impl Merged {
-    pub(crate) fn new(steps: usize) -> Self {
-        Self { steps, ids: HashMap::new(), labels: Vec::new(), cells: Vec::new() }
+impl<'a> Merged<'a> {
+    pub(crate) fn new(steps: usize, account: &'a MemoryReservation) -> Self {
+        Self { account, steps, ids: HashMap::new(), labels: Vec::new(), cells: Vec::new() }
     }
 
     /// Adds the cells of a series.
@@ -42,6 +44,8 @@ impl Merged {
         let id = match self.ids.get(labels) {
             Some(&id) => id,
             None => {
+                let bytes = self.steps * size_of::<Option<f64>>() + 2 * labels.len() + 64;
+                self.account.try_grow(bytes).map_err(Error::from_datafusion)?;
                 self.ids.insert(labels.into(), next);
                 self.labels.push(labels.into());
                 self.cells.resize(self.cells.len() + self.steps, None);
@@ -72,8 +76,8 @@ impl Merged {
 }
 
 impl MergeSeries {
-    fn merge(&self, input: &Vector) -> Result<Vec<RecordBatch>, Error> {
-        let mut merged = Merged::new(self.grid.steps);
+    fn merge(&self, input: &Vector, account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        let mut merged = Merged::new(self.grid.steps, account);
         for row in input.rows() {
             merged.add_row(&row)?;
         }
@@ -99,7 +103,7 @@ impl Operator for MergeSeries {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>| operator.merge(&vectors[0]);
+        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.merge(&vectors[0], account);
         whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
     }
 }

@@ -149,7 +149,7 @@ pub(crate) fn whole_inputs<F>(
     compute: F,
 ) -> Result<SendableRecordBatchStream>
 where
-    F: FnOnce(Vec<Vector>) -> Result<Vec<RecordBatch>, Error> + Send + 'static,
+    F: FnOnce(Vec<Vector>, &MemoryReservation) -> Result<Vec<RecordBatch>, Error> + Send + 'static,
 {
     let (inputs, context) = (inputs.to_vec(), Arc::clone(context));
     let output = async move {
@@ -159,7 +159,9 @@ where
             SpawnedTask::spawn(async move { collect(input.execute(0, context)?, steps, &account).await })
         });
         let vectors = try_join_all(tasks.map(|task| async { task.join_unwind().await.map_err(joined)? })).await?;
-        let batches = compute(vectors).map_err(DataFusionError::from)?;
+        // Room for an output as large as the inputs; what needs more than that asks for it.
+        account.try_grow(account.size())?;
+        let batches = compute(vectors, &account).map_err(DataFusionError::from)?;
         let size: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         account.try_resize(size)?;
         Ok::<_, DataFusionError>(stream::iter(batches).map(move |batch| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::GoRegex;
@@ -36,8 +37,8 @@ pub(crate) enum LabelValue {
 }
 
 impl Relabel {
-    fn relabel(&self, input: &Vector) -> Result<Vec<RecordBatch>, Error> {
-        let mut out = Merged::new(self.grid.steps);
+    fn relabel(&self, input: &Vector, account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        let mut out = Merged::new(self.grid.steps, account);
         for row in input.rows() {
             match self.value_for(row.labels) {
                 Some(value) => {
@@ -81,7 +82,7 @@ impl Operator for Relabel {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>| operator.relabel(&vectors[0]);
+        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.relabel(&vectors[0], account);
         whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
     }
 }

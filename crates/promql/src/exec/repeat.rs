@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -47,7 +48,7 @@ impl Operator for RepeatStep {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>| Ok(operator.repeat(&vectors[0]));
+        let compute = move |vectors: Vec<Vector>, _: &MemoryReservation| Ok(operator.repeat(&vectors[0]));
         whole_inputs(Self::NAME, self.schema(), 1, inputs, context, compute)
     }
 }

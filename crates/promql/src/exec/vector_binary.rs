@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::LabelsBuilder;
@@ -80,8 +81,8 @@ impl VectorBinary {
         }
     }
 
-    fn evaluate(&self, left: &Vector, right: &Vector) -> Result<Vec<RecordBatch>, Error> {
-        let mut out = Merged::new(self.grid.steps);
+    fn evaluate(&self, left: &Vector, right: &Vector, account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        let mut out = Merged::new(self.grid.steps, account);
         match self.op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => {
                 self.combine_sets(&Matches::new(left, right, &self.projection()), &mut out)?;
@@ -95,7 +96,7 @@ impl VectorBinary {
         Ok(out.finish(&self.grid))
     }
 
-    fn combine_sets(&self, matches: &Matches<'_>, out: &mut Merged) -> Result<(), Error> {
+    fn combine_sets(&self, matches: &Matches<'_>, out: &mut Merged<'_>) -> Result<(), Error> {
         for (_, found) in &matches.list {
             let any = |rows: &[Row<'_>], step| rows.iter().any(|row: &Row<'_>| row.is_present(step));
             for row in &found.left {
@@ -114,7 +115,7 @@ impl VectorBinary {
         Ok(())
     }
 
-    fn combine(&self, matches: &Matches<'_>, out: &mut Merged) -> Result<(), Error> {
+    fn combine(&self, matches: &Matches<'_>, out: &mut Merged<'_>) -> Result<(), Error> {
         self.refuse_duplicates(matches)?;
         matches.list.iter().try_for_each(|(matched, found)| self.combine_match(matches.steps, matched, found, out))
     }
@@ -157,7 +158,13 @@ impl VectorBinary {
 
     /// Every pair of the two sides, and what stands in for a side that is missing at a step. After
     /// [`Self::refuse_duplicates`] there is at most one right series at a step.
-    fn combine_match(&self, steps: usize, matched: &[u8], found: &Match<'_>, out: &mut Merged) -> Result<(), Error> {
+    fn combine_match(
+        &self,
+        steps: usize,
+        matched: &[u8],
+        found: &Match<'_>,
+        out: &mut Merged<'_>,
+    ) -> Result<(), Error> {
         let mut pairs = Pairs { operator: self, steps, taken: HashMap::new(), out };
         for left in &found.left {
             for right in &found.right {
@@ -213,15 +220,15 @@ impl VectorBinary {
 }
 
 /// The pairs of series that have the same matching labels, as they become results.
-struct Pairs<'a> {
+struct Pairs<'a, 'b> {
     operator: &'a VectorBinary,
     steps: usize,
     /// At which steps there is a pair already, by result labels; all of a one-to-one match compete.
     taken: HashMap<Box<[u8]>, Vec<bool>>,
-    out: &'a mut Merged,
+    out: &'a mut Merged<'b>,
 }
 
-impl Pairs<'_> {
+impl Pairs<'_, '_> {
     fn add(&mut self, many: &[u8], one: &[u8], pair: impl Fn(usize) -> Option<(f64, f64)>) -> Result<(), Error> {
         let labels = self.operator.result_labels(many, one);
         let one_to_one = self.operator.matching.card == Cardinality::OneToOne;
@@ -265,7 +272,9 @@ impl Operator for VectorBinary {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>| operator.evaluate(&vectors[0], &vectors[1]);
+        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| {
+            operator.evaluate(&vectors[0], &vectors[1], account)
+        };
         whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
     }
 }

@@ -13,3 +13,4 @@ mod engine;
 mod plans;
 mod promqltest;
 mod shared;
+mod sources;
