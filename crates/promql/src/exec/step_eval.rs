@@ -92,7 +92,8 @@ pub(crate) struct StepEval {
     annotations: Annotations,
     /// Of the argument, for remarks.
     pos: PosRange,
-    argument: OnceCell<Arc<Vec<f64>>>,
+    /// Its failure is every partition's: nothing is read twice.
+    argument: OnceCell<Result<Arc<Vec<f64>>, Arc<DataFusionError>>>,
 }
 
 impl StepEval {
@@ -122,7 +123,8 @@ impl StepEval {
             }
             Ok::<_, DataFusionError>(Arc::new(cells))
         };
-        self.argument.get_or_try_init(read).await.map(Arc::clone)
+        let read = self.argument.get_or_init(|| async { read().await.map_err(Arc::new) }).await;
+        read.clone().map_err(DataFusionError::Shared)
     }
 
     fn evaluate(&self, batch: RecordBatch, argument: &[f64]) -> Result<RecordBatch> {
