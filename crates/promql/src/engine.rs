@@ -41,6 +41,15 @@ impl Default for EngineConfig {
     }
 }
 
+impl EngineConfig {
+    /// The most steps of a grid: a few rows of it fit the memory, and its width an Arrow list.
+    fn steps_max(&self) -> usize {
+        const ROWS: usize = 8;
+        let rows_fit = self.memory_bytes_max / (ROWS * size_of::<f64>());
+        self.samples_max.min(rows_fit).min(1 << 30)
+    }
+}
+
 /// Whose series a query is about.
 #[derive(Clone, Debug)]
 pub struct QueryContext {
@@ -98,7 +107,7 @@ impl Engine {
         end_ms: i64,
         step_ms: i64,
     ) -> Result<Answer, Error> {
-        let grid = range_grid(expr, start_ms, end_ms, step_ms, self.config.samples_max)?;
+        let grid = range_grid(expr, start_ms, end_ms, step_ms, self.config.steps_max())?;
         let mut query = Query::new(&self.config, context, QueryTimes { start_ms, end_ms, step_ms })?;
         let vector = query.vector(expr, grid).await?;
         Ok(query.answer(range_value(&vector, &grid)))
@@ -119,7 +128,7 @@ impl Engine {
         let query = Query::new(&self.config, context, QueryTimes { start_ms, end_ms, step_ms })?;
         let grid = match step_ms {
             0 => Grid::instant(start_ms),
-            _ => range_grid(expr, start_ms, end_ms, step_ms, self.config.samples_max)?,
+            _ => range_grid(expr, start_ms, end_ms, step_ms, self.config.steps_max())?,
         };
         if matches!(expr.value_type(), ValueType::String) {
             return Ok(String::new());
@@ -146,7 +155,7 @@ impl Query {
         let planner = Planner {
             times,
             lookback_ms: context.lookback_ms.unwrap_or(config.lookback_ms),
-            steps_max: config.samples_max,
+            steps_max: config.steps_max(),
         };
         let lowering = Lowering {
             source: Arc::clone(&context.source),

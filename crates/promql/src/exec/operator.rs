@@ -159,8 +159,8 @@ where
             SpawnedTask::spawn(async move { collect(input.execute(0, context)?, steps, &account).await })
         });
         let vectors = try_join_all(tasks.map(|task| async { task.join_unwind().await.map_err(joined)? })).await?;
-        // Room for an output as large as the inputs; what needs more than that asks for it.
-        account.try_grow(account.size())?;
+        // Room for an output as large as the inputs, and for a row and its making; what needs more than that asks for it.
+        account.try_grow(account.size().max(2 * steps * size_of::<f64>()))?;
         let batches = compute(vectors, &account).map_err(DataFusionError::from)?;
         let size: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         account.try_resize(size)?;

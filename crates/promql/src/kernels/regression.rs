@@ -13,7 +13,7 @@ pub(crate) fn line(ts: &[i64], values: &[f64], intercept_ms: i64) -> Option<(f64
     }
     let mut sums = [Compensated::default(); 4];
     for (&ts_ms, &y) in ts.iter().zip(values) {
-        let x = (ts_ms - intercept_ms) as f64 / 1000.0;
+        let x = ts_ms.saturating_sub(intercept_ms) as f64 / 1000.0;
         for (sum, value) in sums.iter_mut().zip([x, y, x * y, x * x]) {
             sum.add(value);
         }

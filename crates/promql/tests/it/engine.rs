@@ -268,6 +268,29 @@ async fn a_query_over_its_limits_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_and_grids_of_any_size_are_survived() {
+    let source = context(source(&[("a", &[Some(1.0), Some(3.0)])]));
+    let queries = [
+        "max_over_time(vector(1)[50000000s:1s])",
+        "max_over_time(max_over_time(a[100y:1ms])[100y:1ms])",
+        "predict_linear(a[70y] @ 20, 1) + time()",
+        "rate(a[70y] offset -70y)",
+        "deriv(a[70y:1y])",
+        "day_of_year(vector(9e300)) + days_in_month()",
+        "a smoothed @ 15",
+        "increase(a[70y] anchored)",
+    ];
+    let times = [i64::MIN, i64::MIN / 2, -1, 0, 15_000, i64::MAX / 2, i64::MAX];
+    for (query, time_ms) in queries.iter().flat_map(|query| times.map(|time_ms| (query, time_ms))) {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let config = EngineConfig { memory_bytes_max: 10 << 20, ..EngineConfig::default() };
+        if let Err(error) = Engine::new(config).instant(&source, &expr, time_ms).await {
+            assert!(matches!(error.kind(), ErrorKind::Limited | ErrorKind::Invalid), "{query} at {time_ms}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_high_tree_is_evaluated() {
     let source = context(source(&[("a", &[Some(1.0)])]));
     let expr = duramen_syntax::parse(&vec!["a"; 500].join(" + ")).unwrap();
