@@ -84,3 +84,33 @@ pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Labels {
 pub(crate) fn printed(encoded: &[u8]) -> String {
     format!("{:?}", Labels::from_encoded_trusted(encoded))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(projection: &Projection, wanted: &[(&str, &str)]) {
+        let labels = Labels::from_pairs([("__name__", "up"), ("instance", "1"), ("job", "a")]).unwrap();
+        let mut out = LabelsBuilder::default();
+        projection.apply(labels.encoded(), &mut out);
+        assert_eq!(out.finish().iter().collect::<Vec<_>>(), wanted, "{projection:?}");
+    }
+
+    #[test]
+    fn by_keeps_and_without_drops_the_name_too() {
+        let names = vec!["job".to_owned(), "none".to_owned(), "job".to_owned()];
+        check(&Projection::of_grouping(None), &[]);
+        check(&Projection::of_grouping(Some(&Grouping::By(names.clone()))), &[("job", "a")]);
+        check(&Projection::of_grouping(Some(&Grouping::Without(names.clone()))), &[("instance", "1")]);
+        check(&Projection::drop(&names), &[("__name__", "up"), ("instance", "1")]);
+        assert!(Projection::drop(&names).keeps_name() && !Projection::drop_name().keeps_name());
+    }
+
+    #[test]
+    fn a_label_is_set_and_taken_away() {
+        let labels = Labels::from_pairs([("a", "1"), ("c", "3")]).unwrap();
+        assert_eq!(printed(with_label(labels.encoded(), "b", "2").encoded()), r#"{a="1", b="2", c="3"}"#);
+        assert_eq!(printed(with_label(labels.encoded(), "a", "").encoded()), r#"{c="3"}"#);
+        assert_eq!((value_of(labels.encoded(), "c"), value_of(labels.encoded(), "b")), ("3", ""));
+    }
+}

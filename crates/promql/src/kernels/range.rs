@@ -155,3 +155,48 @@ fn time_of(window: &Window<'_>, beats: impl Fn(f64, f64) -> bool) -> f64 {
     }
     seconds(held.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value over samples at 10, 20, .. in a window that ends with the last of them.
+    fn check(name: &str, values: &[f64], argument: f64, wanted: Option<f64>) {
+        let ts: Vec<i64> = (1..).map(|at| at * 10_000).take(values.len()).collect();
+        let end_ms = ts.last().copied().unwrap_or(0);
+        let window = Window { ts: &ts, values, start_ms: 0, end_ms, range_ms: end_ms, time_ms: end_ms };
+        assert_eq!(RangeFunction::named(name).unwrap().evaluate(&window, argument), wanted, "{name} {values:?}");
+    }
+
+    #[test]
+    fn functions_are_what_their_names_say() {
+        let values = [4.0, 1.0, 4.0, 2.0];
+        check("first_over_time", &values, f64::NAN, Some(4.0));
+        check("last_over_time", &values, f64::NAN, Some(2.0));
+        check("sum_over_time", &values, f64::NAN, Some(11.0));
+        check("quantile_over_time", &values, 0.5, Some(3.0));
+        check("present_over_time", &values, f64::NAN, Some(1.0));
+        check("changes", &values, f64::NAN, Some(3.0));
+        check("resets", &values, f64::NAN, Some(2.0));
+        check("idelta", &values, f64::NAN, Some(-2.0));
+        check("predict_linear", &[1.0, 2.0], 10.0, Some(3.0));
+    }
+
+    #[test]
+    fn the_last_of_several_extremes_gives_its_time() {
+        let values = [4.0, 1.0, 4.0, 1.0, 2.0];
+        check("ts_of_first_over_time", &values, f64::NAN, Some(10.0));
+        check("ts_of_last_over_time", &values, f64::NAN, Some(50.0));
+        check("ts_of_max_over_time", &values, f64::NAN, Some(30.0));
+        check("ts_of_min_over_time", &values, f64::NAN, Some(40.0));
+        check("ts_of_max_over_time", &[f64::NAN, 1.0], f64::NAN, Some(20.0));
+    }
+
+    #[test]
+    fn too_few_samples_have_no_value() {
+        check("sum_over_time", &[], f64::NAN, None);
+        for name in ["rate", "increase", "delta", "irate", "idelta", "deriv", "predict_linear"] {
+            check(name, &[1.0], 1.0, None);
+        }
+    }
+}

@@ -32,3 +32,27 @@ fn asks_for_time(function: &str, args: &[Expr]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(query: &str, wanted: bool) {
+        assert_eq!(is_step_invariant(&duramen_syntax::parse(query).unwrap()), wanted, "{query}");
+    }
+
+    #[test]
+    fn only_what_says_when_everywhere_is_the_same_at_every_step() {
+        check("a @ 10", true);
+        check("sum(rate(a[5m] @ end())) * 2 + scalar(b @ start())", true);
+        check("max_over_time(a[5m:1m] @ 10)", true);
+        check("year(a @ 10)", true);
+        check("a @ 10 + b", false);
+        check("max_over_time((a @ 10)[5m:1m])", false);
+        check("a @ 10 + time()", false);
+        check("predict_linear(a[5m] @ 10, 60)", false);
+        check("timestamp(a @ 10)", false);
+        // Nothing is read, so there is nothing to save.
+        check("1 + 2", false);
+    }
+}
