@@ -3,6 +3,7 @@
 
 pub(crate) mod absent;
 pub(crate) mod aggregate;
+pub(crate) mod arguments;
 pub(crate) mod cells;
 pub(crate) mod gather;
 pub(crate) mod grouped;

@@ -5,25 +5,29 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::LabelsBuilder;
 use duramen_syntax::ast::BinaryOp;
+use futures::{Stream, TryStreamExt, stream};
 
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::exec::arguments::{Arguments, at_step};
+use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
 use crate::kernels::cell::CellFunction;
 use crate::label_set::Projection;
-use crate::vector::{self, Vector, VectorBuilder};
+use crate::plan::deep;
+use crate::vector::{self, VectorBatch, VectorBuilder};
 
-/// Maps the cells of the first input; the others are scalars.
+/// Maps the cells of the first input, one batch in, one batch out, even if empty; the other inputs are scalars.
 #[derive(Debug)]
 pub(crate) struct MapCells {
-    pub(crate) change: CellChange,
-    pub(crate) grid: Grid,
+    change: CellChange,
+    grid: Grid,
+    arguments: Arguments,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,20 +79,21 @@ impl CellChange {
 }
 
 impl MapCells {
-    fn evaluate(&self, inputs: &[Vector]) -> Vec<RecordBatch> {
-        let arguments: Vec<Vec<f64>> = inputs[1..].iter().map(Vector::scalar).collect();
-        let argument = |at: usize, step: usize| arguments.get(at).map_or(f64::NAN, |cells| cells[step]);
-        let mut out = VectorBuilder::new(&self.grid);
+    pub(crate) fn new(change: CellChange, grid: Grid) -> Self {
+        Self { change, grid, arguments: Arguments::default() }
+    }
+
+    fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> RecordBatch {
+        let mut out = VectorBuilder::single(self.grid.steps);
         let mut labels = LabelsBuilder::default();
         let kept = if self.change.drops_name() { Projection::drop_name() } else { Projection::drop(&[]) };
-        for row in inputs[0].rows() {
+        for row in VectorBatch::new(batch, self.grid.steps).rows() {
             kept.apply(row.labels, &mut labels);
             out.push(labels.encoded(), |step| {
-                let arguments = [argument(0, step), argument(1, step)];
-                self.change.apply(row.get(step)?, arguments, self.grid.at(step))
+                self.change.apply(row.get(step)?, at_step(arguments, step), self.grid.at(step))
             });
         }
-        out.finish()
+        out.finish_single()
     }
 }
 
@@ -110,14 +115,25 @@ impl Operator for MapCells {
         vector::schema(self.grid.steps)
     }
 
+    fn partitions(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> usize {
+        inputs[0].output_partitioning().partition_count()
+    }
+
     fn execute(
         self: &Arc<Self>,
         inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
+        partition: usize,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, _: &MemoryReservation| Ok(operator.evaluate(&vectors));
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+        let (operator, inputs, context) = (Arc::clone(self), inputs.to_vec(), Arc::clone(context));
+        let output = async move {
+            let arguments = operator.arguments.read(Self::NAME, &inputs[1..], operator.grid.steps, &context).await?;
+            let batches = inputs[0].execute(partition, context)?;
+            Ok::<_, DataFusionError>(batches.map_ok(move |batch| operator.evaluate(batch, &arguments)))
+        };
+        let mut stream = Box::pin(stream::once(output).try_flatten());
+        // A chain of these is polled through all of its links.
+        let stream = stream::poll_fn(move |context| deep(|| stream.as_mut().poll_next(context)));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
     }
 }

@@ -13,11 +13,11 @@ use duramen_model::{LabelsBuilder, is_stale};
 use duramen_source::SeriesBatch;
 use duramen_syntax::PosRange;
 use futures::{TryStreamExt, stream};
-use tokio::sync::OnceCell;
 
 use crate::annotation::Annotations;
+use crate::exec::arguments::{Arguments, at_step};
 use crate::exec::histogram::check_quantiles;
-use crate::exec::operator::{Operator, collect, reservation};
+use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::kernels::extended::{self, Ends};
@@ -92,8 +92,7 @@ pub(crate) struct StepEval {
     annotations: Annotations,
     /// Of the argument, for remarks.
     pos: PosRange,
-    /// Its failure is every partition's: nothing is read twice.
-    argument: OnceCell<Result<Arc<Vec<f64>>, Arc<DataFusionError>>>,
+    arguments: Arguments,
 }
 
 impl StepEval {
@@ -104,30 +103,10 @@ impl StepEval {
         annotations: Annotations,
         pos: PosRange,
     ) -> Self {
-        Self { grid, lookup, function, annotations, pos, argument: OnceCell::new() }
+        Self { grid, lookup, function, annotations, pos, arguments: Arguments::default() }
     }
 
-    /// The scalar argument at each step; read once, whichever partition comes first.
-    async fn argument(
-        &self,
-        input: Option<&Arc<dyn ExecutionPlan>>,
-        context: &Arc<TaskContext>,
-    ) -> Result<Arc<Vec<f64>>> {
-        let Some(input) = input else { return Ok(Arc::default()) };
-        let read = || async {
-            let account = reservation(Self::NAME, context);
-            let vector = collect(input.execute(0, Arc::clone(context))?, self.grid.steps, &account).await?;
-            let cells = vector.scalar();
-            if self.function == StepFunction::Range(RangeFunction::Quantile) {
-                check_quantiles(&self.annotations, &cells, self.pos);
-            }
-            Ok::<_, DataFusionError>(Arc::new(cells))
-        };
-        let read = self.argument.get_or_init(|| async { read().await.map_err(Arc::new) }).await;
-        read.clone().map_err(DataFusionError::Shared)
-    }
-
-    fn evaluate(&self, batch: RecordBatch, argument: &[f64]) -> Result<RecordBatch> {
+    fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> Result<RecordBatch> {
         let batch = SeriesBatch::from_record_batch(batch)
             .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
         let mut out = VectorBuilder::single(self.grid.steps);
@@ -151,12 +130,11 @@ impl StepEval {
                 }
                 StepFunction::Range(function) => {
                     let (ts, values) = fresh.without_stale(ts, values);
-                    let argument = |step: usize| argument.get(step).copied().unwrap_or(f64::NAN);
                     out.push(
                         name,
                         self.over_windows(ts, values, |window, step| match self.lookup.ends {
                             Some((ends, _)) => function.evaluate_with_ends(window, ends),
-                            None => function.evaluate(window, argument(step)),
+                            None => function.evaluate(window, at_step(arguments, step)[0]),
                         }),
                     )
                 }
@@ -276,11 +254,14 @@ impl Operator for StepEval {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let series = inputs[0].execute(partition, Arc::clone(context))?;
-        let (operator, argument, context) = (Arc::clone(self), inputs.get(1).cloned(), Arc::clone(context));
+        let (operator, inputs, context) = (Arc::clone(self), inputs[1..].to_vec(), Arc::clone(context));
         let output = async move {
-            let argument = operator.argument(argument.as_ref(), &context).await?;
+            let arguments = operator.arguments.read(Self::NAME, &inputs, operator.grid.steps, &context).await?;
+            if let (StepFunction::Range(RangeFunction::Quantile), [quantiles]) = (operator.function, &arguments[..]) {
+                check_quantiles(&operator.annotations, quantiles, operator.pos);
+            }
             Ok::<_, DataFusionError>(
-                series.and_then(move |batch| std::future::ready(operator.evaluate(batch, &argument))),
+                series.and_then(move |batch| std::future::ready(operator.evaluate(batch, &arguments))),
             )
         };
         let stream = stream::once(output).try_flatten();

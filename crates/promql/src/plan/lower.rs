@@ -78,7 +78,9 @@ impl Lowering {
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
             Node::Map { change, inputs } => {
-                OperatorExec::plan(MapCells { change: *change, grid }, self.lower_all(inputs))
+                let (vector, scalars) = inputs.split_first().expect("a vector to map");
+                let inputs = std::iter::once(self.lower_parts(vector)).chain(self.lower_all(scalars)).collect();
+                OperatorExec::plan(MapCells::new(*change, grid), inputs)
             }
             Node::Binary { op, return_bool, matching, inputs } => {
                 let operator = VectorBinary { op: *op, return_bool: *return_bool, matching: matching.clone(), grid };

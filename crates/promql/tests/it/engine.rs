@@ -293,9 +293,16 @@ async fn times_and_grids_of_any_size_are_survived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_high_tree_is_evaluated() {
     let source = context(source(&[("a", &[Some(1.0)])]));
-    let expr = duramen_syntax::parse(&vec!["a"; 500].join(" + ")).unwrap();
-    let answer = engine(2).instant(&source, &expr, 0).await.unwrap();
-    assert!(matches!(answer.value, Value::Vector(series) if series[0].value == 500.0));
+    for (text, wanted) in [
+        (vec!["a"; 500].join(" + "), 500.0),
+        (format!("a{}", " + 1".repeat(500)), 501.0),
+        (format!("{}a{}", "abs(".repeat(120), ")".repeat(120)), 1.0),
+        (format!("{}a{}", "sum(".repeat(120), ")".repeat(120)), 1.0),
+    ] {
+        let expr = duramen_syntax::parse(&text).unwrap();
+        let answer = engine(2).instant(&source, &expr, 0).await.unwrap();
+        assert!(matches!(answer.value, Value::Vector(series) if series[0].value == wanted), "{text}");
+    }
 }
 
 #[tokio::test]
