@@ -1,0 +1,236 @@
+//! The shapes of the Prometheus API, byte for byte where clients read bytes.
+
+use serde_json::{Value as Json, json};
+
+use crate::harness::duramen::{Duramen, seconds};
+use crate::harness::http::{Answer, Request};
+use crate::harness::samples::Body;
+use crate::harness::wait::now_ms;
+
+/// A whole second in the past.
+fn base_ms() -> i64 {
+    now_ms() / 1000 * 1000 - 60_000
+}
+
+/// Two series of `up` at the base and 15 s later, and one other.
+async fn filled(base_ms: i64) -> Duramen {
+    let server = Duramen::local().await;
+    let up = |instance: &'static str| [("__name__", "up"), ("instance", instance), ("job", "node")];
+    let body = Body::default()
+        .series(&up("a:9100"), &[(base_ms, 1.0), (base_ms + 15_000, 0.0)])
+        .series(&up("b:9100"), &[(base_ms, 1.0), (base_ms + 15_000, 0.5)])
+        .series(&[("__name__", "build_info"), ("version", "1")], &[(base_ms, 1.0)]);
+    server.write(body.snappy()).await;
+    server
+}
+
+fn is_json_success(answer: &Answer, data: &Json) {
+    assert_eq!(&answer.data(), data);
+    assert_eq!(answer.json(), json!({ "status": "success", "data": data }), "and nothing beside it");
+}
+
+#[tokio::test]
+async fn instant_and_range_answers_have_their_exact_shape_by_get_and_by_post() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let at = base / 1000;
+    let metric = |instance| json!({ "__name__": "up", "instance": instance, "job": "node" });
+    let vector = json!({ "resultType": "vector", "result": [
+        { "metric": metric("a:9100"), "value": [at, "1"] },
+        { "metric": metric("b:9100"), "value": [at, "1"] },
+    ]});
+    let values = |last: &str| json!([[at, "1"], [at + 15, last]]);
+    let matrix = json!({ "resultType": "matrix", "result": [
+        { "metric": metric("a:9100"), "values": values("0") },
+        { "metric": metric("b:9100"), "values": values("0.5") },
+    ]});
+    let scalar = json!({ "resultType": "scalar", "result": [at, "3"] });
+    let string = json!({ "resultType": "string", "result": [at, "a\"b"] });
+    let (start, end) = (seconds(base), seconds(base + 15_000));
+    for prefix in ["", "/prometheus"] {
+        let (query, query_range) = (format!("{prefix}/api/v1/query"), format!("{prefix}/api/v1/query_range"));
+        let range = [("query", "up"), ("start", &*start), ("end", &*end), ("step", "15")];
+        for (path, params, expected) in [
+            (&query, vec![("query", "up"), ("time", &*start)], &vector),
+            (&query, vec![("query", "up[1m]"), ("time", &*end)], &matrix),
+            (&query, vec![("query", "1 + 2"), ("time", &*start)], &scalar),
+            (&query, vec![("query", "\"a\\\"b\""), ("time", &*start)], &string),
+            (&query_range, range.to_vec(), &matrix),
+            (&query_range, [&range[..3], &[("step", "15s")]].concat(), &matrix),
+        ] {
+            is_json_success(&server.get(path, &params).await, expected);
+            is_json_success(&server.post(path, &params).await, expected);
+        }
+    }
+    let empty = json!({ "resultType": "vector", "result": [] });
+    is_json_success(&server.get("/api/v1/query", &[("query", "nothing"), ("time", &start)]).await, &empty);
+    let empty = json!({ "resultType": "matrix", "result": [] });
+    let range = [("query", "nothing"), ("start", &*start), ("end", &*end), ("step", "1")];
+    is_json_success(&server.get("/api/v1/query_range", &range).await, &empty);
+}
+
+#[tokio::test]
+async fn the_parameters_of_url_and_body_are_merged_and_the_bodys_come_first() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let target = format!("/api/v1/query?time={}", seconds(base + 15_000));
+    let data = server.send(&Request::post(&target, &[("query", "sum(up)")])).await.data();
+    assert_eq!(data["result"][0]["value"][1], "0.5");
+    let both = Request::post("/api/v1/query?query=1", &[("query", "2"), ("time", "4")]);
+    assert_eq!(server.send(&both).await.data()["result"], json!([4, "2"]));
+    let selectors = Request::post("/api/v1/series?match[]=build_info", &[("match[]", "up{instance=\"a:9100\"}")]);
+    assert_eq!(server.send(&selectors).await.data().as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn values_and_times_are_rendered_as_go_renders_them() {
+    let server = Duramen::local().await;
+    let base = base_ms();
+    let cases = [
+        (0.1, "0.1"),
+        (-0.0, "-0"),
+        (1e20, "100000000000000000000"),
+        (1e21, "1e+21"),
+        (1e-6, "0.000001"),
+        (1e-7, "1e-07"),
+        (f64::MAX, "1.7976931348623157e+308"),
+        (5e-324, "5e-324"),
+        (f64::INFINITY, "+Inf"),
+        (f64::NEG_INFINITY, "-Inf"),
+        (f64::NAN, "NaN"),
+        (9_007_199_254_740_993.0, "9007199254740992"),
+    ];
+    let mut body = Body::default();
+    for (n, (value, _)) in cases.iter().enumerate() {
+        body = body.series(&[("__name__", "v"), ("n", &n.to_string())], &[(base + n as i64 * 100, *value)]);
+    }
+    server.write(body.snappy()).await;
+    for flushed in [false, true] {
+        if flushed {
+            server.flush().await;
+        }
+        for (n, (_, text)) in cases.iter().enumerate() {
+            let (query, at) = (format!("v{{n=\"{n}\"}}[1m]"), base + n as i64 * 100);
+            let body = server.get("/api/v1/query", &[("query", &query), ("time", &seconds(at))]).await.text();
+            let time = if n % 10 == 0 { (at / 1000).to_string() } else { seconds(at) };
+            let point = format!("\"values\":[[{time},\"{text}\"]]");
+            assert!(body.contains(&point), "{point} is not in {body}");
+        }
+    }
+    let body = server.get("/api/v1/query", &[("query", "1"), ("time", "-0.001")]).await.text();
+    assert!(body.contains("[-0.001,\"1\"]"), "{body}");
+    let body = server.get("/api/v1/query", &[("query", "1"), ("time", "2001-09-09T01:46:40.5Z")]).await.text();
+    assert!(body.contains("[1000000000.500,\"1\"]"), "{body}");
+}
+
+#[tokio::test]
+async fn labels_values_and_series_have_their_shape_by_get_and_by_post() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let series = |instance| json!({ "__name__": "up", "instance": instance, "job": "node" });
+    let both = json!([series("a:9100"), series("b:9100")]);
+    let (start, end) = (seconds(base), seconds(base + 15_000));
+    let long_ago = [("start", "0"), ("end", "1000")];
+    for (path, params, expected) in [
+        ("/api/v1/labels", vec![], json!(["__name__", "instance", "job", "version"])),
+        ("/api/v1/labels", vec![("match[]", "up")], json!(["__name__", "instance", "job"])),
+        ("/api/v1/labels", vec![("start", &*start), ("end", &*end)], json!(["__name__", "instance", "job", "version"])),
+        ("/api/v1/labels", long_ago.to_vec(), json!([])),
+        ("/api/v1/series", vec![("match[]", "up")], both.clone()),
+        ("/api/v1/series", vec![("match[]", "{__name__=~\"u.*\"}"), ("match[]", "up")], both),
+        ("/api/v1/series", [&[("match[]", "up")], &long_ago[..]].concat(), json!([])),
+        ("/api/v1/series", vec![("match[]", "nothing")], json!([])),
+    ] {
+        is_json_success(&server.get(path, &params).await, &expected);
+        is_json_success(&server.post(path, &params).await, &expected);
+    }
+    let values = async |name: &str, params: &[(&str, &str)]| {
+        server.get(&format!("/api/v1/label/{name}/values"), params).await.data()
+    };
+    assert_eq!(values("__name__", &[]).await, json!(["build_info", "up"]));
+    assert_eq!(values("instance", &[("match[]", "up{instance=~\"b.+\"}")]).await, json!(["b:9100"]));
+    assert_eq!(values("instance", &long_ago).await, json!([]));
+    assert_eq!(values("nothing", &[]).await, json!([]));
+    assert_eq!(values("U__instance", &[]).await, json!(["a:9100", "b:9100"]));
+}
+
+#[tokio::test]
+async fn a_limit_cuts_and_warns_and_one_that_is_not_reached_does_not() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let at = seconds(base);
+    let length = |data: &Json| data.get("result").unwrap_or(data).as_array().map(Vec::len);
+    let range = [("query", "up"), ("start", &*at), ("end", &*at), ("step", "1")];
+    for (path, params, all) in [
+        ("/api/v1/query", vec![("query", "up"), ("time", &*at)], 2),
+        ("/api/v1/query_range", range.to_vec(), 2),
+        ("/api/v1/series", vec![("match[]", "up")], 2),
+        ("/api/v1/labels", vec![], 4),
+        ("/api/v1/label/instance/values", vec![], 2),
+    ] {
+        let limited = async |limit| server.get(path, &[&params[..], &[("limit", limit)]].concat()).await;
+        let cut = limited("1").await;
+        assert_eq!(length(&cut.data()), Some(1), "{path}");
+        assert_eq!(cut.json()["warnings"], json!(["results truncated due to limit"]), "{path}");
+        for limit in ["0", "4", "40000"] {
+            let whole = limited(limit).await;
+            assert_eq!(length(&whole.data()), Some(all), "{path}");
+            assert_eq!(whole.json().get("warnings"), None, "{path}");
+        }
+    }
+    let scalar = server.get("/api/v1/query", &[("query", "1"), ("limit", "1")]).await;
+    assert_eq!(scalar.json().get("warnings"), None);
+}
+
+#[tokio::test]
+async fn what_grafana_asks_is_answered() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let health = server.post("/api/v1/query", &[("query", "1+1"), ("time", "4")]).await;
+    is_json_success(&health, &json!({ "resultType": "scalar", "result": [4, "2"] }));
+    let (start, end) = (seconds(base - 60_000), seconds(base + 60_000));
+    let span = [("start", &*start), ("end", &*end), ("limit", "40000")];
+    let search = [&span[..], &[("match[]", "{__name__=~\".*u.*\"}")]].concat();
+    let names = server.get("/api/v1/label/__name__/values", &search).await;
+    is_json_success(&names, &json!(["build_info", "up"]));
+    let labels = server.post("/api/v1/labels", &[&span[..], &[("match[]", "up{job=\"node\"}")]].concat()).await;
+    is_json_success(&labels, &json!(["__name__", "instance", "job"]));
+    let all = server.post("/api/v1/series", &[&span[..], &[("match[]", "{__name__!=\"\"}")]].concat()).await;
+    assert_eq!(all.data().as_array().map(Vec::len), Some(3));
+    let (start, end) = (seconds(base), seconds(base + 14_500));
+    let panel = [("query", "sum by (job) (up)"), ("start", &*start), ("end", &*end), ("step", "7.25")];
+    let data = server.post("/api/v1/query_range", &panel).await.data();
+    assert_eq!(data["result"][0]["metric"], json!({ "job": "node" }));
+    assert_eq!(data["result"][0]["values"].as_array().map(Vec::len), Some(3));
+    let version = server.get("/api/v1/status/buildinfo", &[]).await.data();
+    assert!(version.as_object().is_some_and(|map| map.values().all(Json::is_string)), "{version}");
+    assert!(version["version"].as_str().is_some_and(|v| v.starts_with('3')), "{version}");
+}
+
+#[tokio::test]
+async fn health_readiness_and_metrics_are_plain_text_under_both_roots() {
+    let server = Duramen::local().await;
+    for prefix in ["", "/prometheus"] {
+        for (path, text) in [("/-/healthy", "healthy"), ("/-/ready", "ready"), ("/metrics", "# EOF")] {
+            let answer = server.get(&format!("{prefix}{path}"), &[]).await;
+            assert_eq!(answer.status, 200, "{path}");
+            assert!(answer.text().contains(text), "{}", answer.text());
+        }
+    }
+    let open_metrics = server.get("/metrics", &[]).await;
+    assert!(open_metrics.header("content-type").is_some_and(|t| t.starts_with("application/openmetrics-text")));
+}
+
+#[tokio::test]
+async fn an_evaluation_that_fails_is_422_and_says_why() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let at = seconds(base);
+    for (query, text) in [("up * on(job) up", "many-to-many"), ("label_replace(up, \"job\", \"x\", \"a\", \"(\")", "regular expression")] {
+        let answer = server.get("/api/v1/query", &[("query", query), ("time", &at)]).await;
+        assert!([400, 422].contains(&answer.status), "{query}: {}", answer.text());
+        assert!(answer.json()["error"].as_str().is_some_and(|error| error.contains(text)), "{query}: {}", answer.text());
+    }
+    let answer = server.get("/api/v1/query", &[("query", "up * on(job) up"), ("time", &at)]).await;
+    answer.error(422, "execution");
+}

@@ -1,0 +1,131 @@
+//! Killed at any moment of a flush, the server has everything that it acknowledged, once.
+
+#![expect(clippy::unwrap_used, reason = "a test server that does not start fails its test")]
+
+use std::time::Duration;
+
+use duramen_testkit::s3::{Fault, Gate, Op, Point, Rule, S3, S3Options, When};
+
+use crate::harness::duramen::{Duramen, flush, seconds};
+use crate::harness::samples::{Body, matrix};
+use crate::harness::wait::{now_ms, pass};
+
+const SERIES: usize = 50;
+
+/// What was acknowledged: in round `n` each series got the value `n` at `start_ms + n * 1000`.
+struct Ledger {
+    start_ms: i64,
+    rounds: usize,
+}
+
+impl Ledger {
+    fn new() -> Self {
+        Self { start_ms: now_ms() / 1000 * 1000 - 3_600_000, rounds: 0 }
+    }
+
+    async fn write(&mut self, server: &Duramen) {
+        let ts_ms = self.start_ms + self.rounds as i64 * 1000;
+        let mut body = Body::default();
+        for series in 0..SERIES {
+            let number = series.to_string();
+            body = body.series(&[("__name__", "ledger"), ("series", &number)], &[(ts_ms, self.rounds as f64)]);
+        }
+        server.write(body.snappy()).await;
+        self.rounds += 1;
+    }
+
+    async fn check(&self, server: &Duramen) {
+        let end = seconds(self.start_ms + 3_600_000);
+        let data = server.get("/api/v1/query", &[("query", "ledger[2h]"), ("time", &end)]).await.data();
+        let found = matrix(&data);
+        assert_eq!(found.len(), SERIES);
+        let expected: Vec<_> =
+            (0..self.rounds).map(|n| (self.start_ms + n as i64 * 1000, n.to_string())).collect();
+        for (labels, points) in found {
+            assert_eq!(points, expected, "{labels:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_at_any_time_after_a_flush_was_asked_for_loses_nothing_on_the_local_store() {
+    let mut server = Duramen::local().await;
+    let mut ledger = Ledger::new();
+    for delay in 0..20u64 {
+        ledger.write(&server).await;
+        ledger.write(&server).await;
+        let address = server.address;
+        let flushing = async { flush().send(address).await };
+        tokio::select! { _ = flushing => {}, () = pass(Duration::from_millis(delay * 3)) => {} }
+        server.kill();
+        server.start().await;
+        ledger.check(&server).await;
+    }
+    server.flush().await;
+    ledger.check(&server).await;
+}
+
+#[tokio::test]
+async fn a_kill_at_each_put_of_a_flush_loses_nothing_and_what_arrives_late_does_no_harm() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let mut server = Duramen::on(&s3).await;
+    let mut ledger = Ledger::new();
+    ledger.write(&server).await;
+    for put in 1..=4 {
+        for point in [Point::BeforeCommit, Point::AfterCommit] {
+            for late in [false, true] {
+                ledger.write(&server).await;
+                let gate = Gate::new();
+                let when = When::op(Op::Put).under("duramen/t/").nth(put);
+                s3.inject(Rule { when, fault: Fault::HoldUntil { point, gate: gate.clone() } });
+                let address = server.address;
+                let flushing = async { flush().send(address).await };
+                tokio::select! {
+                    answer = flushing => panic!("PUT {put} was not part of the flush: {answer:?}"),
+                    () = gate.arrived() => {}
+                }
+                server.kill();
+                s3.clear_faults();
+                if !late {
+                    gate.open();
+                }
+                server.start().await;
+                ledger.check(&server).await;
+                gate.open();
+                ledger.write(&server).await;
+                ledger.check(&server).await;
+            }
+        }
+    }
+    server.flush().await;
+    ledger.check(&server).await;
+    server.kill();
+    server.start().await;
+    ledger.check(&server).await;
+}
+
+#[tokio::test]
+async fn an_outage_of_the_store_refuses_no_write_and_hides_no_sample() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let mut server = Duramen::on(&s3).await;
+    let mut ledger = Ledger::new();
+    ledger.write(&server).await;
+    s3.set_outage(true);
+    let address = server.address;
+    let flushing = async { flush().send(address).await };
+    let working = async {
+        for _ in 0..5 {
+            ledger.write(&server).await;
+            ledger.check(&server).await;
+        }
+        s3.set_outage(false);
+    };
+    let (flushed, ()) = tokio::join!(flushing, working);
+    let status = flushed.unwrap().status;
+    assert!([204, 503].contains(&status), "{status}");
+    server.flush().await;
+    ledger.check(&server).await;
+    server.kill();
+    server.start().await;
+    ledger.check(&server).await;
+}

@@ -1,0 +1,10 @@
+//! Real processes and the means to talk to them.
+
+pub(crate) mod duramen;
+pub(crate) mod http;
+pub(crate) mod moto;
+pub(crate) mod process;
+pub(crate) mod prometheus;
+pub(crate) mod samples;
+pub(crate) mod shared;
+pub(crate) mod wait;

@@ -1,0 +1,166 @@
+//! Queries that no honest client asks: each gets an answer that names its fault or the limit, and the server lives.
+
+use serde_json::json;
+
+use crate::harness::duramen::Duramen;
+use crate::harness::http::Request;
+use crate::harness::samples::Body;
+use crate::harness::wait::now_ms;
+
+/// What any one query may take of memory, allocator slack of an unoptimized build included.
+const GROWTH_MAX: u64 = 100 << 20;
+
+async fn refused(server: &mut Duramen, what: &str, request: &Request, text: &str) {
+    let (before, _) = server.process().memory();
+    let answer = server.send(request).await;
+    let error = answer.error(400, "bad_data");
+    assert!(error.contains(text), "{what}: {error}");
+    assert!(error.len() < 4 << 10, "{what}: an error of {} bytes", error.len());
+    let (_, most) = server.process().memory();
+    assert!(most < before + GROWTH_MAX, "{what}: memory grew from {before} to {most} bytes");
+    assert_eq!(server.get("/-/healthy", &[]).await.status, 200, "{what}");
+}
+
+fn query(text: &str) -> Request {
+    Request::post("/api/v1/query", &[("query", text)])
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_query_is_refused_with_its_fault() {
+    let mut server = Duramen::local().await;
+    for (text, error) in [
+        ("", "invalid parameter \"query\""),
+        ("up{", "invalid parameter \"query\""),
+        ("(up", "unclosed left parenthesis"),
+        ("up{job=~\"(\"}", "invalid parameter \"query\""),
+        ("up{job=~\"a{1001}\"}", "invalid parameter \"query\""),
+        ("{}", "at least one non-empty matcher"),
+        ("{job=~\".*\"}", "at least one non-empty matcher"),
+        ("rate(up)", "expected type range vector"),
+        ("nonsense(up)", "nonsense"),
+        ("sum by (a) (up) by (b)", "invalid parameter \"query\""),
+        ("1 + \"a\"", "invalid parameter \"query\""),
+        ("up offset", "invalid parameter \"query\""),
+        ("up[5m", "invalid parameter \"query\""),
+        ("\u{0}", "invalid parameter \"query\""),
+    ] {
+        refused(&mut server, text, &query(text), error).await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_is_too_much_is_refused_with_its_limit() {
+    let mut server = Duramen::local().await;
+    server.write(Body::default().series(&[("__name__", "up"), ("job", "a")], &[(now_ms(), 1.0)]).snappy()).await;
+    let nested = format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000));
+    let unary = format!("{}1", "-".repeat(60_000));
+    let long = format!("up{{job=\"{}\"}}", "x".repeat(64 << 10));
+    let regex = format!("up{{job=~\"{}\"}}", "(a|b)*c".repeat((1 << 20) / 7));
+    let chain = format!("1{}", "+1".repeat(30_000));
+    let cases = [
+        ("10,000 parentheses", nested, "nest"),
+        ("60,000 signs", unary, "nest"),
+        ("30,000 additions", chain, "nest"),
+        ("64 KiB and some", long, "65536"),
+        ("a regex of 1 MB", regex, "65536"),
+        ("a bomb of repetitions", "up{job=~\"((a{1000}){1000}){1000}\"}".to_owned(), "invalid parameter \"query\""),
+    ];
+    for (what, text, error) in cases {
+        refused(&mut server, what, &query(&text), error).await;
+    }
+}
+
+#[tokio::test]
+async fn a_costly_regex_within_the_limits_ends() {
+    let mut server = Duramen::local().await;
+    let value = "a".repeat(2000);
+    server.write(Body::default().series(&[("__name__", "up"), ("job", &value)], &[(now_ms(), 1.0)]).snappy()).await;
+    for regex in ["(a*)*b", "(a|a)*b", "(.*)(.*)(.*)(.*)(.*)[^a]", "(a?){900}a{900}"] {
+        let (before, _) = server.process().memory();
+        let answer = server.send(&query(&format!("up{{job=~\"{regex}\"}}"))).await;
+        assert!([200, 400].contains(&answer.status), "{regex}: {}", answer.text());
+        let (_, most) = server.process().memory();
+        assert!(most < before + GROWTH_MAX, "{regex}: memory grew from {before} to {most} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_range_of_more_steps_than_allowed_is_refused() {
+    let mut server = Duramen::local().await;
+    let range = |end: &str, step: &str| {
+        Request::get("/api/v1/query_range", &[("query", "1"), ("start", "0"), ("end", end), ("step", step)])
+    };
+    let answer = server.send(&range("11000", "1")).await;
+    assert_eq!(answer.data()["result"][0]["values"].as_array().map(Vec::len), Some(11_001));
+    refused(&mut server, "11,002 steps", &range("11001", "1"), "11000 points per timeseries").await;
+    refused(&mut server, "a tiny step", &range("1e9", "0.001"), "11000 points per timeseries").await;
+    refused(&mut server, "a step of 0", &range("1", "0"), "zero or negative query resolution step").await;
+    refused(&mut server, "a negative step", &range("1", "-1"), "zero or negative query resolution step").await;
+    refused(&mut server, "no step", &range("1", ""), "invalid parameter \"step\"").await;
+    refused(&mut server, "a step that is none", &range("1", "soon"), "invalid parameter \"step\"").await;
+    refused(&mut server, "a step past all", &range("1", "1e300"), "invalid parameter \"step\"").await;
+    refused(&mut server, "the end before the start", &range("-1", "1"), "invalid parameter \"end\"").await;
+    let matrix = [("query", "up[5m]"), ("start", "0"), ("end", "1"), ("step", "1")];
+    refused(&mut server, "a range vector", &Request::get("/api/v1/query_range", &matrix), "invalid").await;
+}
+
+#[tokio::test]
+async fn parameters_that_are_none_are_refused_by_name() {
+    let mut server = Duramen::local().await;
+    let one = |name, value| Request::get("/api/v1/query", &[("query", "1"), (name, value)]);
+    for (name, value) in [
+        ("time", "tomorrow"),
+        ("time", "NaN"),
+        ("timeout", "soon"),
+        ("timeout", "-1s"),
+        ("limit", "-1"),
+        ("limit", "many"),
+        ("lookback_delta", "x"),
+        ("lookback_delta", "-5m"),
+    ] {
+        let text = format!("invalid parameter \"{name}\"");
+        refused(&mut server, &format!("{name}={value}"), &one(name, value), &text).await;
+    }
+    let series = |selector| Request::get("/api/v1/series", &[("match[]", selector)]);
+    for selector in ["", "{", "up[5m]", "1", "sum(up)", "{job=~\"(\"}", "{}", "{job=\"\"}", "{job=~\".*\"}"] {
+        refused(&mut server, selector, &series(selector), "match[]").await;
+    }
+    refused(&mut server, "no selector", &Request::get("/api/v1/series", &[]), "no match[] parameter").await;
+    let invalid = Request::new("GET", "/api/v1/query?query=up%7Bjob%3D%22%FF%22%7D");
+    refused(&mut server, "invalid UTF-8", &invalid, "UTF-8").await;
+    let backwards = Request::get("/api/v1/labels", &[("start", "2"), ("end", "1")]);
+    refused(&mut server, "the end before the start", &backwards, "invalid parameter \"end\"").await;
+}
+
+#[tokio::test]
+async fn wrong_methods_and_paths_are_told_so() {
+    let server = Duramen::local().await;
+    for (method, path, status) in [
+        ("DELETE", "/api/v1/query", 405),
+        ("PUT", "/api/v1/query_range", 405),
+        ("POST", "/api/v1/label/job/values", 405),
+        ("POST", "/api/v1/status/buildinfo", 405),
+        ("POST", "/metrics", 405),
+        ("GET", "/api/v1/admin/tsdb/flush", 405),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/label//values", 404),
+        ("GET", "/../../etc/passwd", 404),
+    ] {
+        let answer = server.send(&Request::new(method, path)).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn times_at_the_ends_of_time_are_answered() {
+    let server = Duramen::local().await;
+    server.write(Body::default().sample("up", now_ms(), 1.0).snappy()).await;
+    for time in ["-9223372036854775.808", "9223372036854775.807", "0", "1e10", "-62135596800"] {
+        let data = server.get("/api/v1/query", &[("query", "up offset 1y"), ("time", time)]).await.data();
+        assert_eq!(data["result"], json!([]), "{time}");
+        let data = server.get("/api/v1/query", &[("query", "rate(up[100y])"), ("time", time)]).await.data();
+        assert_eq!(data["resultType"], "vector", "{time}");
+    }
+    let probe = [("match[]", "up"), ("start", "1700000000000"), ("end", "1700000100000")];
+    assert_eq!(server.get("/api/v1/series", &probe).await.data(), json!([]));
+}

@@ -1,0 +1,13 @@
+//! The real binary, over HTTP, as its users meet it.
+
+mod api;
+mod backfill;
+mod captures;
+mod costs;
+mod crashes;
+mod end_to_end;
+mod harness;
+mod hostile_queries;
+mod hostile_writes;
+mod life;
+mod tenants;
