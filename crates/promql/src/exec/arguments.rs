@@ -12,8 +12,11 @@ use crate::exec::operator::{collect, reservation};
 /// Read once, whichever partition comes first. A failure is every partition's: nothing is read twice.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
-    read: OnceCell<Result<Arc<Vec<Vec<f64>>>, Arc<DataFusionError>>>,
+    read: OnceCell<Result<Scalars, Arc<DataFusionError>>>,
 }
+
+/// The cells of each argument.
+type Scalars = Arc<Vec<Vec<f64>>>;
 
 impl Arguments {
     /// The cells of each of `inputs`, which are scalars of `steps` steps.
@@ -23,7 +26,7 @@ impl Arguments {
         inputs: &[Arc<dyn ExecutionPlan>],
         steps: usize,
         context: &Arc<TaskContext>,
-    ) -> Result<Arc<Vec<Vec<f64>>>> {
+    ) -> Result<Scalars> {
         let read = || async {
             let account = reservation(name, context);
             let mut arguments = Vec::new();
