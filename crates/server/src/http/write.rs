@@ -26,6 +26,9 @@ pub(super) async fn write(State(system): State<Arc<System>>, Tenant(tenant): Ten
     if let Err(refused) = negotiate(request.headers()) {
         return refused;
     }
+    if announced_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
+        return too_large();
+    }
     let body = match Bytes::from_request(request, &system).await {
         Ok(body) => body,
         Err(rejection) => return unreadable(&rejection),
@@ -73,10 +76,19 @@ fn unsupported(why: String) -> Response {
 
 fn unreadable(rejection: &BytesRejection) -> Response {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let why = format!("the body is too large. body_bytes_max=`{BODY_BYTES_MAX}`");
-        return (StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
+        return too_large();
     }
     (rejection.status(), rejection.body_text()).into_response()
+}
+
+fn too_large() -> Response {
+    let why = format!("the body is too large. body_bytes_max=`{BODY_BYTES_MAX}`");
+    (StatusCode::PAYLOAD_TOO_LARGE, why).into_response()
+}
+
+/// What the sender says the body will have. The body itself is held to the limit as well, but only once that much of it is here.
+fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// 204 when everything is durable; otherwise the rest is, and the answer says what was refused.
