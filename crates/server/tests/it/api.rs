@@ -226,10 +226,16 @@ async fn an_evaluation_that_fails_is_422_and_says_why() {
     let base = base_ms();
     let server = filled(base).await;
     let at = seconds(base);
-    for (query, text) in [("up * on(job) up", "many-to-many"), ("label_replace(up, \"job\", \"x\", \"a\", \"(\")", "regular expression")] {
+    for (query, text) in
+        [("up * on(job) up", "many-to-many"), ("label_replace(up, \"job\", \"x\", \"a\", \"(\")", "regular expression")]
+    {
         let answer = server.get("/api/v1/query", &[("query", query), ("time", &at)]).await;
         assert!([400, 422].contains(&answer.status), "{query}: {}", answer.text());
-        assert!(answer.json()["error"].as_str().is_some_and(|error| error.contains(text)), "{query}: {}", answer.text());
+        assert!(
+            answer.json()["error"].as_str().is_some_and(|error| error.contains(text)),
+            "{query}: {}",
+            answer.text()
+        );
     }
     let answer = server.get("/api/v1/query", &[("query", "up * on(job) up"), ("time", &at)]).await;
     answer.error(422, "execution");

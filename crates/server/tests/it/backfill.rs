@@ -28,7 +28,8 @@ async fn five_years_in_random_order_make_few_objects_and_answer_right() {
             server.write(body(request, end_ms)).await;
         }
         let before = blocks(&s3);
-        check(&server, end_ms, part.len() == all.len() / 2 && before > 0).await;
+        // The second part makes it complete.
+        check(&server, end_ms, before > 0).await;
         server.flush().await;
         let made = blocks(&s3) - before;
         println!("{} samples made {made} blocks", part.len());

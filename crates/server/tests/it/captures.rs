@@ -51,7 +51,8 @@ fn shifted(body: &[u8], by_ms: i64) -> Vec<u8> {
     for series in &request.series {
         let labels = series.labels.decode().unwrap();
         let text = |bytes| std::str::from_utf8(bytes).unwrap();
-        let samples = (series.samples_start..series.samples_end).map(|at| (request.ts_ms[at] - by_ms, request.values[at]));
+        let samples =
+            (series.samples_start..series.samples_end).map(|at| (request.ts_ms[at] - by_ms, request.values[at]));
         encoder.push(labels.iter().map(|(name, value)| (text(*name), text(*value))), samples);
     }
     snappy::compress(&encoder.finish())

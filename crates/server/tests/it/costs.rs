@@ -34,10 +34,10 @@ async fn a_write_costs_no_request_and_a_flush_three_puts_a_block_and_one_more() 
     // The first makes the tenant.
     server.write(sample(window)).await;
     server.flush().await;
-    for (windows, puts) in [(1, 4), (2, 7), (5, 16)] {
+    for (windows, puts) in [(1usize, 4), (2, 7), (5, 16)] {
         s3.reset_counts();
-        for n in 0..windows {
-            server.write(sample(window - n * WINDOW_MS + windows)).await;
+        for n in 0..windows.cast_signed() as i64 {
+            server.write(sample(window - n * WINDOW_MS + windows.cast_signed() as i64)).await;
         }
         assert_eq!(s3.counts().requests(), 0, "writes stay on the local disk: {:?}", s3.log());
         server.flush().await;
@@ -46,7 +46,7 @@ async fn a_write_costs_no_request_and_a_flush_three_puts_a_block_and_one_more() 
         assert_eq!(s3.counts().requests(), puts as u64, "{windows} windows: {log:#?}");
         let files = |name: &str| of(&log, Op::Put).iter().filter(|key| key.ends_with(name)).count();
         for name in ["/series.parquet", "/samples.parquet", "/meta"] {
-            assert_eq!(files(name), windows as usize, "{name}: {log:#?}");
+            assert_eq!(files(name), windows, "{name}: {log:#?}");
         }
         assert!(of(&log, Op::Put).last().unwrap().contains("/manifest/"), "the edit is the last: {log:#?}");
     }
@@ -75,8 +75,8 @@ async fn a_query_of_the_head_and_a_warm_query_of_blocks_cost_no_request() {
 async fn a_cold_query_costs_the_manifest_and_two_trips_a_block() {
     let (s3, mut server) = on_s3().await;
     let window = window_ms();
-    let blocks = 3;
-    for n in 0..blocks {
+    let blocks = 3usize;
+    for n in [0, 1, 2] {
         server.write(Body::default().sample("m", window - n * WINDOW_MS, 1.0).snappy()).await;
     }
     server.flush().await;
@@ -88,11 +88,11 @@ async fn a_cold_query_costs_the_manifest_and_two_trips_a_block() {
     let log = s3.log();
     let gets = of(&log, Op::Get);
     let metas = gets.iter().filter(|key| key.ends_with("/meta")).count();
-    assert_eq!(metas, blocks as usize, "{log:#?}");
+    assert_eq!(metas, blocks, "{log:#?}");
     let of_blocks = gets.iter().filter(|key| key.contains("/blocks/")).count();
     println!("{of_blocks} GETs for {blocks} blocks, {} requests in all", log.len());
     // Of a block as small as this: meta, the series table, and one range of the samples.
-    assert!(of_blocks <= 3 * blocks as usize, "{log:#?}");
+    assert!(of_blocks <= 3 * blocks, "{log:#?}");
     assert!(log.len() - of_blocks <= 4, "one LIST and a few GETs find the manifest: {log:#?}");
     assert_eq!(s3.counts().puts, 0, "a query writes nothing: {log:#?}");
 }

@@ -1,16 +1,16 @@
 //! Killed at any moment of a flush, the server has everything that it acknowledged, once.
 
-#![expect(clippy::unwrap_used, reason = "a test server that does not start fails its test")]
-
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use duramen_testkit::s3::{Fault, Gate, Op, Point, Rule, S3, S3Options, When};
+use duramen_testkit::s3::{Fault, FaultPlan, Gate, Op, Point, Rule, S3, S3Options, When};
 
 use crate::harness::duramen::{Duramen, flush, seconds};
 use crate::harness::samples::{Body, matrix};
-use crate::harness::wait::{now_ms, pass};
+use crate::harness::wait::{now_ms, pass, until};
 
 const SERIES: usize = 50;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was acknowledged: in round `n` each series got the value `n` at `start_ms + n * 1000`.
 struct Ledger {
@@ -39,8 +39,7 @@ impl Ledger {
         let data = server.get("/api/v1/query", &[("query", "ledger[2h]"), ("time", &end)]).await.data();
         let found = matrix(&data);
         assert_eq!(found.len(), SERIES);
-        let expected: Vec<_> =
-            (0..self.rounds).map(|n| (self.start_ms + n as i64 * 1000, n.to_string())).collect();
+        let expected: Vec<_> = (0..self.rounds).map(|n| (self.start_ms + n as i64 * 1000, n.to_string())).collect();
         for (labels, points) in found {
             assert_eq!(points, expected, "{labels:?}");
         }
@@ -127,5 +126,53 @@ async fn an_outage_of_the_store_refuses_no_write_and_hides_no_sample() {
     ledger.check(&server).await;
     server.kill();
     server.start().await;
+    ledger.check(&server).await;
+}
+
+#[tokio::test]
+async fn a_loop_of_queries_sees_no_gap_and_no_duplicate_while_flushes_commit_under_it() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    s3.set_plan(FaultPlan::new(3).rule(When::any(), Fault::Delay(Duration::from_millis(5))));
+    let server = Duramen::on(&s3).await;
+    let mut ledger = Ledger::new();
+    ledger.write(&server).await;
+    let (acknowledged, done) = (AtomicUsize::new(1), AtomicBool::new(false));
+    let end_ms = ledger.start_ms + 3_600_000;
+    let writing = async {
+        for _ in 0..40 {
+            ledger.write(&server).await;
+            acknowledged.store(ledger.rounds, Ordering::Release);
+        }
+        until("twenty flushes under the loop", PATIENCE, async || {
+            (server.metric("duramen_flush_blocks_total").await >= 20.0).then_some(())
+        })
+        .await;
+        done.store(true, Ordering::Release);
+    };
+    let flushing = async {
+        while !done.load(Ordering::Acquire) {
+            // Something to flush, beside what is watched.
+            server.write(Body::default().sample("other", now_ms(), 1.0).snappy()).await;
+            server.flush().await;
+        }
+    };
+    let asking = async {
+        let mut asked = 0;
+        while !done.load(Ordering::Acquire) {
+            let before = acknowledged.load(Ordering::Acquire);
+            let data = server.query("count_over_time(ledger[2h])", end_ms).await;
+            let after = acknowledged.load(Ordering::Acquire) + 1;
+            let result = data["result"].as_array().unwrap();
+            assert_eq!(result.len(), SERIES);
+            for one in result {
+                let count: usize = one["value"][1].as_str().unwrap().parse().unwrap();
+                assert!((before..=after).contains(&count), "{count} of {before} to {after}: {}", one["metric"]);
+            }
+            asked += 1;
+        }
+        asked
+    };
+    let ((), (), asked) = tokio::join!(writing, flushing, asking);
+    assert!(asked > 20, "{asked} queries are too few to tell");
     ledger.check(&server).await;
 }

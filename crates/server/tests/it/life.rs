@@ -1,7 +1,5 @@
 //! How a process begins and ends.
 
-#![expect(clippy::unwrap_used, reason = "a test server that does not start fails its test")]
-
 use std::time::Duration;
 
 use duramen_testkit::s3::{Fault, Op, Rule, S3, S3Options, When};

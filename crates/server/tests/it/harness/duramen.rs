@@ -1,6 +1,6 @@
 //! The server under test: the real binary in a process of its own.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,13 +1,17 @@
 //! A small HTTP/1.1 client, one connection a request, that can also send what no decent client would.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::form_urlencoded::Serializer;
+
+/// The longest wait for an answer.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// What a server answered.
 #[derive(Clone, Debug)]
@@ -86,7 +90,7 @@ impl Request {
         self
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends it and reads the whole answer. A server that neither answers nor closes is a time-out.
     pub(crate) async fn send(&self, to: SocketAddr) -> std::io::Result<Answer> {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n", self.method, self.target);
         for (name, value) in &self.headers {
@@ -97,7 +101,7 @@ impl Request {
             head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
         head.push_str("\r\n");
-        exchange(to, head.as_bytes(), &self.body).await
+        tokio::time::timeout(ANSWER_MAX, exchange(to, head.as_bytes(), &self.body)).await?
     }
 }
 

@@ -48,8 +48,15 @@ pub(crate) fn labels(json: &Json) -> LabelSet {
 }
 
 fn points(json: &Json) -> Points {
-    let point = |pair: &Json| ((pair[0].as_f64().unwrap() * 1000.0).round() as i64, pair[1].as_str().unwrap().to_owned());
+    let point = |pair: &Json| (milliseconds(&pair[0]), pair[1].as_str().unwrap().to_owned());
     json.as_array().unwrap().iter().map(point).collect()
+}
+
+/// Seconds as the API prints them: whole, or with three digits behind the point.
+fn milliseconds(seconds: &Json) -> i64 {
+    let text = seconds.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+    whole.parse::<i64>().unwrap() * 1000 + format!("{fraction:0<3}").parse::<i64>().unwrap()
 }
 
 /// Numbers that look random and are the same in every run.
