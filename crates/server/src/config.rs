@@ -24,7 +24,8 @@ pub struct Config {
     #[arg(long, env = "DURAMEN_DATA_DIR", default_value = "./duramen-data", value_name = "DIRECTORY")]
     pub data_dir: PathBuf,
 
-    /// Where blocks are kept: file:DIRECTORY, s3://BUCKET[/PREFIX], or memory: (for tests). Default: file: and the folder "store" in --data-dir.
+    /// Where blocks are kept: file:DIRECTORY, s3://BUCKET[/PREFIX], or memory: (for tests). Default: file: and the folder "store" in
+    /// --data-dir.
     #[arg(long, env = "DURAMEN_STORE", value_name = "URL")]
     pub store: Option<StoreUrl>,
 
