@@ -6,19 +6,20 @@
 //! Requests: three PUTs a block (more for large files, see [`duramen_bucket::Bucket::put_file`]) and one PUT for the edit.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, WriterOptions};
 use duramen_bucket::keys;
 use duramen_model::{BlockEntry, BlockId, OrderRange, TenantId};
+use duramen_runtime::{Disk, RealDisk};
 use tracing::info;
 use ulid::Ulid;
 
 use crate::error::Error;
 use crate::head::{Frozen, Generation, Held, TenantHead};
 use crate::ingester::Shared;
-use crate::staged::StagedBlock;
+use crate::staged::{StagedBlock, StagingDir};
 use crate::windows::{Windows, window_start};
 
 /// What one flush of one tenant did.
@@ -45,7 +46,6 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>) -> Resul
         shared.commit_blocks(head.id, entries, frozen.end, frozen.order.flush).await?;
         head.committed(&frozen);
         for block in staged.iter() {
-            remove_staged(&block.directory).await;
             report.blocks += 1;
             report.samples += block.entry.stats.samples;
             report.bytes += block.entry.stats.bytes();
@@ -81,8 +81,8 @@ async fn stage(
         let name = object_store::path::Path::from(directory_name(entry.id));
         let store = Arc::clone(&shared.staging_store);
         let block = Block::open(store, name, &entry.stats, OpenOptions::default()).await?;
-        let source = BlockSource::new(block, head.id);
-        staged.push(StagedBlock { entry, directory, source });
+        let block = BlockSource::new(block, head.id);
+        staged.push(StagedBlock { entry, directory, block });
     }
     frozen.stage(staged);
     match frozen.held() {
@@ -101,7 +101,7 @@ fn build(
     generation: &Generation,
     now_ms: i64,
     staging: &Path,
-) -> Result<Vec<(BlockEntry, PathBuf)>, Error> {
+) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
     head.registry.write().sort();
     let registry = head.registry.read();
     let samples = generation.read();
@@ -115,8 +115,8 @@ fn build(
     let mut writers = Vec::with_capacity(windows.blocks());
     for _ in 0..windows.blocks() {
         let id = BlockId(Ulid::new());
-        let directory = staging.join(directory_name(id));
-        writers.push((id, BlockWriter::create(&directory, WriterOptions::default())?, directory));
+        let directory = StagingDir::new(staging.join(directory_name(id)));
+        writers.push((id, BlockWriter::create(directory.path(), WriterOptions::default())?, directory));
     }
     let (mut ts_ms, mut values) = (Vec::new(), Vec::new());
     for slot in registry.in_block_order(&samples.slots()) {
@@ -148,18 +148,12 @@ fn build(
 
 /// Puts the files of a block into the bucket, `meta` last. Doing it again puts the same bytes under the same keys.
 async fn upload(shared: &Shared, tenant: TenantId, staged: &StagedBlock) -> Result<(), Error> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let files = staged.entry.stats.files.iter().map(|file| file.name.as_str());
     for name in files.chain([META_FILE]) {
-        let from = staged.directory.join(name);
+        let from = staged.directory.path().join(name);
         let to = keys::block_file(tenant, staged.entry.id, name);
-        shared.bucket.put_file(&to, &shared.disk, &from).await?;
+        shared.bucket.put_file(&to, &disk, &from).await?;
     }
     Ok(())
-}
-
-/// A failure is left to the next start, which removes what is left.
-async fn remove_staged(directory: &Path) {
-    if let Err(error) = tokio::fs::remove_dir_all(directory).await {
-        tracing::warn!(%error, directory = %directory.display(), "a staged block could not be removed");
-    }
 }

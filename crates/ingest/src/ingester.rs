@@ -9,7 +9,7 @@ use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{BlockEntry, ErrorKind, TenantId, TenantName};
 use duramen_proto::{WriteLimits, WriteRequest};
-use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
+use duramen_runtime::{Clock, OnFailure, Tasks};
 use duramen_source::{HeadSnapshot, Heads};
 use duramen_wal::Position;
 use object_store::ObjectStore;
@@ -37,7 +37,6 @@ pub struct Ingester {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) bucket: Bucket,
     pub(crate) register: Arc<Tenants>,
     pub(crate) manifests: Manifests,

@@ -30,9 +30,11 @@ const COMMANDS_MAX: usize = 1024;
 /// What an ingester is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// The WAL lies in `<data_dir>/wal`, blocks on their way in `<data_dir>/staging`.
-    pub data_dir: PathBuf,
+    /// Where the WAL lies, on `disk`.
+    pub wal_dir: PathBuf,
     pub disk: Arc<dyn Disk>,
+    /// Where blocks on their way lie, on the machine's own disk: they need not be durable. Emptied at the start.
+    pub staging_dir: PathBuf,
     pub clock: Arc<dyn Clock>,
     pub bucket: Bucket,
     pub register: Arc<Tenants>,
@@ -58,11 +60,8 @@ impl Ingester {
     ///
     /// Requests: those of [`Manifests::fence`] for each tenant that has samples in the log.
     pub async fn start(parts: Parts, config: Config, tasks: &Tasks) -> Result<(Self, StartReport), Error> {
-        let wal_dir = parts.data_dir.join("wal");
-        let staging = parts.data_dir.join("staging");
-        for directory in [&wal_dir, &staging] {
-            make_directory(&parts.disk, directory)?;
-        }
+        let (wal_dir, staging) = (parts.wal_dir, parts.staging_dir);
+        create_dir_all_synced(&parts.disk, &wal_dir).map_err(|source| Error::Disk { path: wal_dir.clone(), source })?;
         sweep(&staging)?;
         let staging_store = LocalFileSystem::new_with_prefix(&staging)
             .map_err(|source| Error::Staging { path: staging.clone(), source })?;
@@ -72,7 +71,6 @@ impl Ingester {
         let shared = Arc::new(Shared {
             config,
             clock: parts.clock,
-            disk: Arc::clone(&parts.disk),
             bucket: parts.bucket,
             register: parts.register,
             manifests: parts.manifests,
@@ -105,13 +103,10 @@ impl Ingester {
     }
 }
 
-fn make_directory(disk: &Arc<dyn Disk>, path: &std::path::Path) -> Result<(), Error> {
-    create_dir_all_synced(disk, path).map_err(|source| Error::Disk { path: path.to_path_buf(), source })
-}
-
 /// Removes blocks that an earlier process staged: the log still holds what was not committed.
 fn sweep(staging: &std::path::Path) -> Result<(), Error> {
     let failed = |source| Error::Disk { path: staging.to_path_buf(), source };
+    std::fs::create_dir_all(staging).map_err(failed)?;
     for entry in std::fs::read_dir(staging).map_err(failed)? {
         std::fs::remove_dir_all(entry.map_err(failed)?.path()).map_err(failed)?;
     }

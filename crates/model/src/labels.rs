@@ -219,10 +219,10 @@ impl LabelsBuilder {
 fn put_str(out: &mut Vec<u8>, text: &str) {
     let mut length = text.len();
     while length >= 0x80 {
-        out.push((length & 0x7f) as u8 | 0x80);
+        out.push(length.to_le_bytes()[0] | 0x80);
         length >>= 7;
     }
-    out.push((length & 0x7f) as u8);
+    out.push(length.to_le_bytes()[0]);
     out.extend_from_slice(text.as_bytes());
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 mod real;
@@ -79,24 +79,18 @@ pub struct DirEntry {
     pub is_dir: bool,
 }
 
-/// Creates `path` with every missing parent and makes each new name durable before it returns.
+/// Creates `path` with every missing parent. On return all their names are durable.
+///
+/// Each level is made durable before the next is made, so of those that are there only the last may not be: an earlier process may
+/// have died between its creation and its sync.
 pub fn create_dir_all_synced(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     match disk.create_dir(path) {
-        Ok(()) => {}
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).ok_or(e)?;
-            create_dir_all_synced(disk, parent)?;
-            match disk.create_dir(path) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                _ => {}
-            }
+            create_dir_all_synced(disk, parent.ok_or(e)?)?;
+            create_dir_all_synced(disk, path)
         }
-        Err(e) => return Err(e),
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => disk.sync_dir(parent.unwrap_or(Path::new("."))),
     }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    disk.sync_dir(&parent)
 }

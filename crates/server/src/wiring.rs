@@ -149,7 +149,8 @@ async fn ingester(
         ..duramen_ingest::Config::default()
     };
     let parts = duramen_ingest::Parts {
-        data_dir: config.data_dir.clone(),
+        wal_dir: config.data_dir.join("wal"),
+        staging_dir: config.data_dir.join("staging"),
         disk: Arc::clone(&shared.disk),
         clock: Arc::clone(&shared.clock),
         bucket: shared.bucket.clone(),
