@@ -6,4 +6,4 @@ pub mod snappy;
 pub mod wire;
 
 pub use error::Error;
-pub use remote_write::{LabelBytes, Series, WriteLimits, WriteRequest, WriteRequestEncoder};
+pub use remote_write::{LabelBytes, LabelPair, Series, WriteLimits, WriteRequest, WriteRequestEncoder};

@@ -8,7 +8,7 @@ use crate::wire::{Fields, Value, put_bytes, put_fixed64, put_varint_field};
 
 mod labels;
 
-pub use labels::LabelBytes;
+pub use labels::{LabelBytes, LabelPair};
 
 /// What one request may hold.
 #[derive(Clone, Copy, Debug)]

@@ -90,7 +90,7 @@ pub fn create_dir_all_synced(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()
             create_dir_all_synced(disk, parent.ok_or(e)?)?;
             create_dir_all_synced(disk, path)
         }
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-        _ => disk.sync_dir(parent.unwrap_or(Path::new("."))),
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => disk.sync_dir(parent.unwrap_or_else(|| Path::new("."))),
     }
 }

@@ -9,7 +9,6 @@ pub(crate) fn say(system: &System, address: SocketAddr) {
     let url = format!("http://{address}");
     let (version, store) = (env!("CARGO_PKG_VERSION"), &system.store);
     let replayed = system.replayed.samples;
-    let query = if system.config.self_scrape().is_some() { "duramen_ingest_samples_total" } else { "up" };
     let header =
         if system.config.multi_tenancy { format!(" -H 'X-Scope-OrgID: {}'", system.own_tenant) } else { String::new() };
     #[expect(clippy::print_stdout, reason = "this is the one message that is for a person at a terminal")]
@@ -19,7 +18,7 @@ pub(crate) fn say(system: &System, address: SocketAddr) {
   store: {store}    read back from the write-ahead log: {replayed} samples
 
 Ask it something (it keeps its own metrics, the first within {interval:?}):
-  curl -s{header} '{url}/api/v1/query?query={query}'
+  curl -s{header} '{url}/api/v1/query?query=up'
 
 Let a Prometheus write to it (prometheus.yml):
   remote_write:

@@ -28,6 +28,7 @@ pub(crate) struct Chunk {
     count: u32,
     first_ts: i64,
     last: State,
+    #[expect(clippy::box_collection, reason = "most chunks have none, and a pointer is a third of a tree's head")]
     late: Option<Box<BTreeMap<i64, u64>>>,
 }
 
@@ -120,7 +121,7 @@ impl Chunk {
         let skip = xor.trailing_zeros() / 8;
         let shifted = xor >> (skip * 8);
         let length = 8 - shifted.leading_zeros() / 8;
-        self.bytes.push((skip << 4 | length) as u8);
+        self.bytes.push((skip << 4 | length).to_le_bytes()[0]);
         self.bytes.extend(shifted.to_le_bytes().iter().take(length as usize));
         4
     }

@@ -16,6 +16,9 @@ pub struct LabelBytes<'a> {
     count: usize,
 }
 
+/// A name and a value.
+pub type LabelPair<'a> = (&'a [u8], &'a [u8]);
+
 impl<'a> LabelBytes<'a> {
     pub(super) const fn new(message: &'a [u8]) -> Self {
         Self { message, start: 0, end: 0, count: 0 }
@@ -41,7 +44,7 @@ impl<'a> LabelBytes<'a> {
     }
 
     /// The names and values as sent, in the order sent; not known to be UTF-8, sorted or distinct.
-    pub fn decode(&self) -> Result<Vec<(&'a [u8], &'a [u8])>, Error> {
+    pub fn decode(&self) -> Result<Vec<LabelPair<'a>>, Error> {
         let mut labels = Vec::with_capacity(self.count.min(256));
         let mut fields = Fields::new("TimeSeries", self.bytes());
         while let Some((number, value)) = fields.next_field()? {
@@ -53,7 +56,7 @@ impl<'a> LabelBytes<'a> {
     }
 }
 
-fn decode_label(message: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+fn decode_label(message: &[u8]) -> Result<LabelPair<'_>, Error> {
     let (mut name, mut text) = (&message[..0], &message[..0]);
     let mut fields = Fields::new("Label", message);
     while let Some((number, value)) = fields.next_field()? {

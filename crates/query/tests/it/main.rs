@@ -1,5 +1,8 @@
 //! An ingester and the storage that queries read, together.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may panic and print as tests do")]
+
+mod acknowledged;
 mod no_gap;
 mod power_loss;
 mod system;

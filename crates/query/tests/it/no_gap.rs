@@ -18,6 +18,7 @@ const QUERIES: usize = 100;
 const FLUSHES: i64 = 12;
 
 /// One system under one seed: a task that writes and flushes in a loop, and a task that reads in a loop. Returns the steps taken.
+#[expect(clippy::future_not_send, reason = "the tasks are driven on one thread")]
 async fn run(seed: u64) -> usize {
     let turnstile = Turnstile::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());

@@ -49,7 +49,7 @@ async fn live(
             .filter(|(series, ts_ms, _)| !offered.contains_key(&(series.clone(), *ts_ms)))
             .collect();
         for (series, ts_ms, value) in &batch {
-            offered.entry((series.clone(), *ts_ms)).or_insert(value.to_bits());
+            offered.entry((series.clone(), *ts_ms)).or_insert_with(|| value.to_bits());
         }
         if let Ok(report) = system.write(&batch).await {
             anyhow::ensure!(report.rejected.is_empty(), "{}", report.rejected);

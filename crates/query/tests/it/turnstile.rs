@@ -58,6 +58,7 @@ impl Turnstile {
     }
 
     /// Runs all `tasks` to their ends and returns how many steps were ordered.
+    #[expect(clippy::future_not_send, reason = "the tasks are driven on one thread")]
     pub(crate) async fn drive(&self, seed: u64, tasks: Vec<futures::future::LocalBoxFuture<'_, ()>>) -> usize {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut running: BTreeMap<usize, _> =

@@ -24,7 +24,7 @@ const RETRY_AFTER: &str = "1";
 pub(super) async fn write(State(system): State<Arc<System>>, Tenant(tenant): Tenant, request: Request) -> Response {
     // Before the body is touched: a sender of something else sends a body that would not decode anyway.
     if let Err(refused) = negotiate(request.headers()) {
-        return refused;
+        return *refused;
     }
     if announced_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
         return too_large();
@@ -44,7 +44,7 @@ pub(super) async fn write(State(system): State<Arc<System>>, Tenant(tenant): Ten
 }
 
 /// Refuses what is not remote write 1.0 in snappy with 415. Both headers may be absent.
-fn negotiate(headers: &HeaderMap) -> Result<(), Response> {
+fn negotiate(headers: &HeaderMap) -> Result<(), Box<Response>> {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     if let Some(encoding) = text(header::CONTENT_ENCODING)
         && !encoding.trim().eq_ignore_ascii_case("snappy")
@@ -70,8 +70,8 @@ fn negotiate(headers: &HeaderMap) -> Result<(), Response> {
     }
 }
 
-fn unsupported(why: String) -> Response {
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response()
+fn unsupported(why: String) -> Box<Response> {
+    Box::new((StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response())
 }
 
 fn unreadable(rejection: &BytesRejection) -> Response {
