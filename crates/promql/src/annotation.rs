@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duramen_syntax::PosRange;
+use duramen_syntax::ast::BinaryOp;
 
 /// Where the operators of one query leave their remarks. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,15 @@ impl Annotations {
 
     pub(crate) fn inform(&self, text: impl fmt::Display, pos: PosRange) {
         self.with(|held| held.infos.insert(format!("PromQL info: {text} ({})", place(pos))));
+    }
+
+    /// An operator for histograms met two floats, and the result has no such sample.
+    pub(crate) fn inform_of_floats(&self, op: BinaryOp, pos: PosRange) {
+        let op = op.as_str();
+        self.inform(
+            format_args!("incompatible sample types encountered for binary operator {op:?}: float {op} float"),
+            pos,
+        );
     }
 
     /// The warnings and the infos so far.

@@ -57,6 +57,11 @@ pub fn function(name: &str) -> Option<&'static FunctionSig> {
     FUNCTIONS.binary_search_by(|signature| signature.name.cmp(name)).ok().and_then(|index| FUNCTIONS.get(index))
 }
 
+/// All functions, by name.
+pub const fn all() -> &'static [FunctionSig] {
+    FUNCTIONS
+}
+
 const fn stable(name: &'static str, args: &'static [ValueType], variadic: Variadic, returns: ValueType) -> FunctionSig {
     FunctionSig { name, args, variadic, returns, experimental: false }
 }

@@ -10,9 +10,11 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::LabelsBuilder;
+use duramen_syntax::PosRange;
 use duramen_syntax::ast::BinaryOp;
 use futures::{Stream, TryStreamExt, stream};
 
+use crate::annotation::Annotations;
 use crate::exec::arguments::{Arguments, at_step};
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
@@ -27,6 +29,9 @@ use crate::vector::{self, VectorBatch, VectorBuilder};
 pub(crate) struct MapCells {
     change: CellChange,
     grid: Grid,
+    annotations: Annotations,
+    /// Of the whole expression, for remarks.
+    pos: PosRange,
     arguments: Arguments,
 }
 
@@ -68,6 +73,9 @@ impl CellChange {
                     Side::Left => (arguments[0], value),
                     Side::Right => (value, arguments[0]),
                 };
+                if arithmetic::is_trim(op) {
+                    return None;
+                }
                 if op.is_comparison() && !return_bool {
                     // Whichever side the vector is on, its value is the one that is kept.
                     return arithmetic::compare(op, a, b).then_some(value);
@@ -79,14 +87,20 @@ impl CellChange {
 }
 
 impl MapCells {
-    pub(crate) fn new(change: CellChange, grid: Grid) -> Self {
-        Self { change, grid, arguments: Arguments::default() }
+    pub(crate) fn new(change: CellChange, grid: Grid, annotations: Annotations, pos: PosRange) -> Self {
+        Self { change, grid, annotations, pos, arguments: Arguments::default() }
     }
 
     fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> RecordBatch {
         let mut out = VectorBuilder::single(self.grid.steps);
         let mut labels = LabelsBuilder::default();
         let kept = if self.change.drops_name() { Projection::drop_name() } else { Projection::drop(&[]) };
+        // A row has a cell that is there.
+        if let (CellChange::WithScalar { op, .. }, 1..) = (self.change, batch.num_rows())
+            && arithmetic::is_trim(op)
+        {
+            self.annotations.inform_of_floats(op, self.pos);
+        }
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             kept.apply(row.labels, &mut labels);
             out.push(labels.encoded(), |step| {

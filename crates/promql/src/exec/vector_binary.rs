@@ -10,9 +10,11 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::LabelsBuilder;
+use duramen_syntax::PosRange;
 use duramen_syntax::ast::{BinaryOp, Cardinality, VectorMatching};
 use hashbrown::HashMap;
 
+use crate::annotation::Annotations;
 use crate::error::Error;
 use crate::exec::merge::Merged;
 use crate::exec::operator::{Operator, whole_inputs};
@@ -29,6 +31,9 @@ pub(crate) struct VectorBinary {
     pub(crate) return_bool: bool,
     pub(crate) matching: VectorMatching,
     pub(crate) grid: Grid,
+    pub(crate) annotations: Annotations,
+    /// Of the whole expression, for remarks.
+    pub(crate) pos: PosRange,
 }
 
 /// The series of both sides that have the same matching labels.
@@ -191,6 +196,10 @@ impl VectorBinary {
     /// The value of a pair, where `many` and `one` may have changed places.
     fn value(&self, many: f64, one: f64) -> Option<f64> {
         let (a, b) = if self.matching.card == Cardinality::OneToMany { (one, many) } else { (many, one) };
+        if arithmetic::is_trim(self.op) {
+            self.annotations.inform_of_floats(self.op, self.pos);
+            return None;
+        }
         if self.op.is_comparison() && !self.return_bool {
             return arithmetic::compare(self.op, a, b).then_some(a);
         }

@@ -5,7 +5,7 @@ use duramen_syntax::ast::BinaryOp;
 /// The value of an arithmetic operator.
 ///
 /// # Panics
-/// For comparisons and set operators, which have no value of their own.
+/// For comparisons, set operators and trims, which have no value of their own.
 #[inline]
 pub(crate) fn arithmetic(op: BinaryOp, a: f64, b: f64) -> f64 {
     match op {
@@ -38,6 +38,11 @@ pub(crate) fn compare(op: BinaryOp, a: f64, b: f64) -> bool {
     }
 }
 
+/// Whether an operator is for histograms only: it has no value of two floats.
+pub(crate) const fn is_trim(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper)
+}
+
 /// 1 for a comparison that holds, 0 for one that does not, else the value of the operator.
 #[inline]
 pub(crate) fn value(op: BinaryOp, a: f64, b: f64) -> f64 {
@@ -46,7 +51,7 @@ pub(crate) fn value(op: BinaryOp, a: f64, b: f64) -> f64 {
 
 /// Whether a result says nothing about the metric that it came from.
 pub(crate) fn drops_name(op: BinaryOp, return_bool: bool) -> bool {
-    return_bool || !(op.is_comparison() || op.is_set_operator())
+    return_bool || !(op.is_comparison() || op.is_set_operator() || is_trim(op))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Binary operators.
 
 use duramen_model::METRIC_NAME;
-use duramen_syntax::Expr;
 use duramen_syntax::ast::{BinaryOp, Cardinality, ValueType, VectorMatching};
+use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
 use crate::exec::cells::{CellChange, Side};
@@ -15,7 +15,7 @@ use crate::plan::{Names, Node, Plan, Planner};
 impl Planner {
     pub(crate) fn binary(
         &self,
-        op: BinaryOp,
+        (op, pos): (BinaryOp, PosRange),
         return_bool: bool,
         matching: Option<&VectorMatching>,
         [lhs, rhs]: [&Expr; 2],
@@ -24,15 +24,18 @@ impl Planner {
         let (left, right) = (self.plan(lhs, grid)?, self.plan(rhs, grid)?);
         let with_scalar = |scalar| CellChange::WithScalar { op, return_bool, scalar };
         match (lhs.value_type(), rhs.value_type()) {
+            (ValueType::Scalar, ValueType::Scalar) if arithmetic::is_trim(op) => {
+                Err(Error::execution(format!("operator {:?} not allowed for Scalar operations", op.as_str())))
+            }
             (ValueType::Scalar, ValueType::Scalar) => {
                 Ok(Plan::scalar(ScalarFunction::Binary(op), vec![left, right], grid))
             }
-            (ValueType::Scalar, _) => Ok(map(with_scalar(Side::Left), vec![right, left], grid)),
-            (_, ValueType::Scalar) => Ok(map(with_scalar(Side::Right), vec![left, right], grid)),
+            (ValueType::Scalar, _) => Ok(map(with_scalar(Side::Left), vec![right, left], grid, pos)),
+            (_, ValueType::Scalar) => Ok(map(with_scalar(Side::Right), vec![left, right], grid, pos)),
             _ => {
                 let matching = matching.ok_or_else(|| Error::invalid("vectors without a way to match"))?;
                 let names = result_names(op, return_bool, matching, &left, &right);
-                let node = Node::Binary { op, return_bool, matching: matching.clone(), inputs: vec![left, right] };
+                let node = Node::Binary { op, return_bool, matching: matching.clone(), inputs: vec![left, right], pos };
                 Ok(Plan { node, grid, names })
             }
         }

@@ -145,7 +145,7 @@ impl Planner {
         if matches!(function, CellFunction::Round) && inputs.len() == 1 {
             inputs.push(Plan::scalar(ScalarFunction::Number(1.0), Vec::new(), grid));
         }
-        Ok(map(CellChange::Function(function), inputs, grid))
+        Ok(map(CellChange::Function(function), inputs, grid, call.pos()))
     }
 }
 

@@ -77,13 +77,14 @@ impl Lowering {
                 let operator = GroupedAggregate { aggregation, projection, grid, annotations, pos: *pos };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
-            Node::Map { change, inputs } => {
+            Node::Map { change, inputs, pos } => {
                 let (vector, scalars) = inputs.split_first().expect("a vector to map");
                 let inputs = std::iter::once(self.lower_parts(vector)).chain(self.lower_all(scalars)).collect();
-                OperatorExec::plan(MapCells::new(*change, grid), inputs)
+                OperatorExec::plan(MapCells::new(*change, grid, annotations, *pos), inputs)
             }
-            Node::Binary { op, return_bool, matching, inputs } => {
-                let operator = VectorBinary { op: *op, return_bool: *return_bool, matching: matching.clone(), grid };
+            Node::Binary { op, return_bool, matching, inputs, pos } => {
+                let (op, return_bool, matching) = (*op, *return_bool, matching.clone());
+                let operator = VectorBinary { op, return_bool, matching, grid, annotations, pos: *pos };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
             Node::Histogram { function, inputs, quantile_pos, buckets_pos } => {

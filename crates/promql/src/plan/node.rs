@@ -75,12 +75,14 @@ pub(crate) enum Node {
     Map {
         change: CellChange,
         inputs: Vec<Plan>,
+        pos: PosRange,
     },
     Binary {
         op: BinaryOp,
         return_bool: bool,
         matching: VectorMatching,
         inputs: Vec<Plan>,
+        pos: PosRange,
     },
     /// The scalars stand behind the buckets.
     Histogram {

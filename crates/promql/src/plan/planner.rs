@@ -1,7 +1,7 @@
 //! The syntax tree with every open question settled.
 
-use duramen_syntax::Expr;
 use duramen_syntax::ast::{UnaryOp, ValueType};
+use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
 use crate::exec::cells::CellChange;
@@ -54,14 +54,14 @@ impl Planner {
                 if expr.value_type() == ValueType::Scalar {
                     return Ok(Plan::scalar(ScalarFunction::Negate, vec![input], grid));
                 }
-                Ok(map(CellChange::Negate, vec![input], grid))
+                Ok(map(CellChange::Negate, vec![input], grid, expr.pos()))
             }
             Expr::Call { func, args, .. } => self.call(func.name, args, expr, grid),
             Expr::Aggregate { op, grouping, param, expr, .. } => {
                 self.aggregate(*op, grouping.as_ref(), param.as_deref(), expr, grid)
             }
-            Expr::Binary { op, lhs, rhs, return_bool, matching, .. } => {
-                self.binary(*op, *return_bool, matching.as_ref(), [lhs, rhs], grid)
+            Expr::Binary { op, lhs, rhs, return_bool, matching, pos } => {
+                self.binary((*op, *pos), *return_bool, matching.as_ref(), [lhs, rhs], grid)
             }
             Expr::String { .. } | Expr::MatrixSelector { .. } | Expr::Subquery { .. } => {
                 Err(Error::invalid(format!("unexpected {} in an expression", expr.value_type().documented())))
@@ -71,9 +71,9 @@ impl Planner {
 }
 
 /// A node that maps the cells of its first input.
-pub(crate) fn map(change: CellChange, inputs: Vec<Plan>, grid: Grid) -> Plan {
+pub(crate) fn map(change: CellChange, inputs: Vec<Plan>, grid: Grid, pos: PosRange) -> Plan {
     let names = inputs[0].names.clone();
-    let plan = Plan { node: Node::Map { change, inputs }, grid, names };
+    let plan = Plan { node: Node::Map { change, inputs, pos }, grid, names };
     if change.drops_name() { plan.without_names() } else { plan }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn engine(partitions: usize) -> Engine {
 }
 
 /// An answer with its values as bits.
-fn bits(answer: Result<Answer, Error>) -> String {
+pub(crate) fn bits(answer: Result<Answer, Error>) -> String {
     let number = |value: f64| format!("{value:?}/{:016x}", value.to_bits());
     match answer.map(|answer| answer.value) {
         Err(error) => error.to_string(),
@@ -179,6 +179,28 @@ async fn what_cannot_be_answered_says_why() {
     let expr = duramen_syntax::parse("a[1m]").unwrap();
     let error = engine(1).range(&context(source), &expr, 0, 10, 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn an_operator_for_histograms_has_no_value_of_floats() {
+    let source = source(&[("a", &[Some(1.0)]), ("b", &[Some(2.0)])]);
+    for (query, pos) in [("a </ 1", 1), ("2 * (1 >/ a)", 6), ("a </ on() b", 1), ("b </ fill(3) none", 1)] {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let op = if query.contains("</") { "</" } else { ">/" };
+        let text = "incompatible sample types encountered for binary operator";
+        let info = format!("PromQL info: {text} {op:?}: float {op} float (1:{pos})");
+        let wanted = Answer { value: Value::Vector(Vec::new()), warnings: Vec::new(), infos: vec![info] };
+        assert_eq!(engine(2).instant(&context(source.clone()), &expr, 0).await.unwrap(), wanted, "{query}");
+    }
+    for query in ["none </ 1", "{__name__=~\"a|b\"} </ -1"] {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let answer = engine(2).instant(&context(source.clone()), &expr, 0).await.unwrap();
+        assert_eq!((answer.value, answer.infos.is_empty()), (Value::Vector(Vec::new()), query.starts_with('n')));
+    }
+    let expr = duramen_syntax::parse("vector(1 </ 2)").unwrap();
+    let error = engine(1).instant(&context(source), &expr, 0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Execution);
+    assert_eq!(error.to_string(), "operator \"</\" not allowed for Scalar operations");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,5 +12,6 @@ mod compliance;
 mod engine;
 mod plans;
 mod promqltest;
+mod random;
 mod shared;
 mod sources;
