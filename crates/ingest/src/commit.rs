@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use crate::error::Error;
-use crate::head::{Applied, Frozen, Slot, TenantHead};
+use crate::head::{Applied, Frozen, HeadMap, Slot, TenantHead};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
 
@@ -26,10 +26,8 @@ pub(crate) enum Command {
         head: Arc<TenantHead>,
         done: oneshot::Sender<Option<Arc<Frozen>>>,
     },
-    /// Deletes segments all of whose records are before the position; `None` for all that are closed.
-    Trim {
-        before: Option<Position>,
-    },
+    /// Deletes the segments that no head needs any more.
+    Trim,
     /// Gives no position before this one any more: a manifest has it as flushed.
     SkipTo {
         position: Position,
@@ -56,6 +54,7 @@ pub(crate) struct CommitLoop {
     wal: Wal,
     commands: mpsc::Receiver<Command>,
     definitions: Definitions,
+    heads: HeadMap,
     clock: Arc<dyn Clock>,
     orders: Arc<OrderClock>,
     metrics: Metrics,
@@ -65,12 +64,13 @@ impl CommitLoop {
     pub(crate) fn new(
         wal: Wal,
         commands: mpsc::Receiver<Command>,
+        heads: HeadMap,
         clock: Arc<dyn Clock>,
         orders: Arc<OrderClock>,
         metrics: Metrics,
     ) -> Self {
         let definitions = Definitions::new(wal.segment());
-        Self { wal, commands, definitions, clock, orders, metrics }
+        Self { wal, commands, definitions, heads, clock, orders, metrics }
     }
 
     /// Runs until every sender of commands is gone. An error means that the log can no longer be trusted: the process must stop.
@@ -100,7 +100,7 @@ impl CommitLoop {
                     // Nobody waits any more: the generation stays frozen and the next flush finds it.
                     let _ = done.send(frozen);
                 }
-                Some(Command::Trim { before }) => self.trim(before)?,
+                Some(Command::Trim) => self.trim()?,
                 Some(Command::SkipTo { position }) => self.wal.skip_to(position),
                 Some(Command::Write(_)) | None => {}
             }
@@ -175,8 +175,11 @@ impl CommitLoop {
         }
     }
 
-    fn trim(&mut self, before: Option<Position>) -> Result<(), Error> {
-        let before = before.unwrap_or_else(|| self.wal.next_position());
+    /// What the heads still need is asked here, where it cannot change: a write that came since is applied already, or behind us in
+    /// the queue.
+    fn trim(&mut self) -> Result<(), Error> {
+        let needed = self.heads.read().values().filter_map(|head| head.first_uncommitted()).min();
+        let before = needed.unwrap_or_else(|| self.wal.next_position());
         match self.wal.trim(before) {
             Ok(0) => {}
             Ok(segments) => info!(segments, before = before.0, "trimmed the write-ahead log"),

@@ -1,5 +1,11 @@
 //! What is in memory: the series of each tenant and the samples that are not in a committed block.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use duramen_model::TenantId;
+use parking_lot::RwLock;
+
 mod chunk;
 mod generation;
 mod registry;
@@ -9,3 +15,6 @@ mod tenant;
 pub(crate) use generation::{Applied, Conflict, Generation};
 pub(crate) use registry::Slot;
 pub(crate) use tenant::{Frozen, Held, TenantHead};
+
+/// The heads of a process. A head is put in before the first write to it is sent to the commit thread.
+pub(crate) type HeadMap = Arc<RwLock<HashMap<TenantId, Arc<TenantHead>>>>;

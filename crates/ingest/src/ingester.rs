@@ -1,6 +1,5 @@
 //! The ingester of one process.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ use duramen_runtime::{Clock, OnFailure, Tasks};
 use duramen_source::{HeadSnapshot, Heads};
 use duramen_wal::Position;
 use object_store::ObjectStore;
-use parking_lot::RwLock;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 
@@ -22,7 +20,7 @@ use crate::commit::{Command, Write};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::{self, FlushReport};
-use crate::head::{Conflict, TenantHead};
+use crate::head::{Conflict, HeadMap, TenantHead};
 use crate::metrics::{Metrics, RejectedLabel, ResultLabel, TenantLabel};
 use crate::order::OrderClock;
 use crate::rejection::{Reason, Rejections};
@@ -42,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) manifests: Manifests,
     pub(crate) writer: WriterIdentity,
     pub(crate) orders: Arc<OrderClock>,
-    pub(crate) heads: RwLock<HashMap<TenantId, Arc<TenantHead>>>,
+    pub(crate) heads: HeadMap,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) in_flight: Semaphore,
     pub(crate) staging: PathBuf,
@@ -204,21 +202,25 @@ impl Shared {
             return Err(Error::TooManyTenants { max: self.config.tenants_max });
         }
         let id = self.register.resolve_or_create(name).await?;
-        let head = self.head_of(id, name.clone()).await?;
-        self.send(Command::SkipTo { position: head.flushed() }).await?;
-        Ok(head)
+        let flushed = self.take_over(id).await?;
+        // Before anyone can find the head and write to it.
+        self.send(Command::SkipTo { position: flushed }).await?;
+        Ok(self.put_head(id, name.clone(), flushed))
     }
 
-    /// The head of a known tenant; fences the writer's earlier epochs out of its manifest when it is made.
-    pub(crate) async fn head_of(&self, id: TenantId, name: TenantName) -> Result<Arc<TenantHead>, Error> {
+    /// Fences the writer's earlier epochs out of a tenant's manifest and returns how far the writer has flushed.
+    pub(crate) async fn take_over(&self, id: TenantId) -> Result<Position, Error> {
         let state = self.manifests.fence(id).await?;
         for block in state.blocks.values() {
             self.orders.observe(block.order.max);
         }
-        let flushed = Position(state.flushed_position(self.writer.writer));
+        Ok(Position(state.flushed_position(self.writer.writer)))
+    }
+
+    /// The head of a tenant that was taken over, made unless another made it meanwhile.
+    pub(crate) fn put_head(&self, id: TenantId, name: TenantName, flushed: Position) -> Arc<TenantHead> {
         let mut heads = self.heads.write();
-        let head = heads.entry(id).or_insert_with(|| TenantHead::new(id, name, self.orders.next(), flushed));
-        Ok(Arc::clone(head))
+        Arc::clone(heads.entry(id).or_insert_with(|| TenantHead::new(id, name, self.orders.next(), flushed)))
     }
 
     pub(crate) fn all_heads(&self) -> Vec<Arc<TenantHead>> {
@@ -275,8 +277,7 @@ impl Shared {
 
     /// Lets the log give up what every tenant has flushed.
     pub(crate) async fn trim(&self) -> Result<(), Error> {
-        let before = self.all_heads().iter().filter_map(|head| head.first_uncommitted()).min();
-        self.send(Command::Trim { before }).await
+        self.send(Command::Trim).await
     }
 
     fn note_ignored(&self, tenant: &TenantName, request: &WriteRequest<'_>) {

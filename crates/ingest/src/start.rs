@@ -11,7 +11,6 @@ use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
 use duramen_wal::{OwnedRecord, Position, SegmentId, Wal};
 use object_store::local::LocalFileSystem;
-use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info};
@@ -19,7 +18,7 @@ use tracing::{error, info};
 use crate::commit::CommitLoop;
 use crate::config::Config;
 use crate::error::Error;
-use crate::head::{Slot, TenantHead};
+use crate::head::{HeadMap, Slot, TenantHead};
 use crate::ingester::{Ingester, Shared};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
@@ -76,7 +75,7 @@ impl Ingester {
             manifests: parts.manifests,
             writer: parts.writer,
             orders: Arc::new(orders),
-            heads: RwLock::default(),
+            heads: HeadMap::default(),
             commands,
             in_flight,
             staging,
@@ -90,6 +89,7 @@ impl Ingester {
         let commit = CommitLoop::new(
             wal,
             received,
+            Arc::clone(&shared.heads),
             Arc::clone(&shared.clock),
             Arc::clone(&shared.orders),
             shared.metrics.clone(),
@@ -195,6 +195,7 @@ impl<'a> Replay<'a> {
             error!(%tenant, "the write-ahead log has samples of a tenant that the bucket does not know");
             return Ok(None);
         };
-        self.runtime.block_on(self.shared.head_of(tenant, name)).map(Some)
+        let flushed = self.runtime.block_on(self.shared.take_over(tenant))?;
+        Ok(Some(self.shared.put_head(tenant, name, flushed)))
     }
 }

@@ -13,17 +13,21 @@ mod tenant;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 pub use metrics::HttpMetrics;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::wiring::System;
 
 /// A request's body as it comes over the wire, in bytes.
 const BODY_BYTES_MAX: usize = 32 << 20;
+/// A sender that announces a body and then sends nothing of it for so long is given up.
+const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// All routes; those of the API also under `/prometheus`.
 pub fn router(system: Arc<System>) -> Router {
@@ -33,6 +37,7 @@ pub fn router(system: Arc<System>) -> Router {
         .nest("/prometheus", api)
         .layer(from_fn_with_state(Arc::clone(&system), metrics::observe))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(RequestBodyTimeoutLayer::new(BODY_IDLE_MAX))
         .with_state(system)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use duramen_bucket::{Bucket, LocalStore};
 use duramen_runtime::{Clock, Disk, SystemClock};
 use duramen_testkit::SimDisk;
+use futures::future::OptionFuture;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -37,10 +38,11 @@ async fn live(
     let base_ms = clock.now_ms() - 3_600_000;
     disk.power_off_after(rng.random_range(1..120));
     for _ in 0..60 {
-        if rng.random_bool(0.1) {
-            // A flush may fail: only what it acknowledges counts.
+        let flush = async {
+            // It may fail: only what is acknowledged counts.
             let _ = system.ingester.flush_all().await;
-        }
+        };
+        let flush = OptionFuture::from(rng.random_bool(0.1).then_some(flush));
         let batch: Vec<(String, i64, f64)> = (0..rng.random_range(1..5))
             .map(|_| {
                 let (series, ts_ms) = (rng.random_range(0..5), base_ms + rng.random_range(0..3_600_000));
@@ -51,7 +53,8 @@ async fn live(
         for (series, ts_ms, value) in &batch {
             offered.entry((series.clone(), *ts_ms)).or_insert_with(|| value.to_bits());
         }
-        if let Ok(report) = system.write(&batch).await {
+        // Both at once: what comes while a flush commits must not be trimmed with what it committed.
+        if let (Ok(report), _) = tokio::join!(system.write(&batch), flush) {
             anyhow::ensure!(report.rejected.is_empty(), "{}", report.rejected);
             for (series, ts_ms, value) in batch {
                 acknowledged.insert((series, ts_ms), value.to_bits());
