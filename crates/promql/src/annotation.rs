@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use duramen_syntax::PosRange;
 use duramen_syntax::ast::BinaryOp;
+use duramen_syntax::{PosRange, line_and_column};
 
 /// Where the operators of one query leave their remarks. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Annotations {
+    text: Arc<str>,
     held: Arc<Mutex<Held>>,
 }
 
@@ -20,12 +21,17 @@ struct Held {
 }
 
 impl Annotations {
+    /// On a query with this text, which may be unknown: "".
+    pub(crate) fn on(text: Arc<str>) -> Self {
+        Self { text, held: Arc::default() }
+    }
+
     pub(crate) fn warn(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| held.warnings.insert(format!("PromQL warning: {text} ({})", place(pos))));
+        self.with(|held| held.warnings.insert(format!("PromQL warning: {text} ({})", self.place(pos))));
     }
 
     pub(crate) fn inform(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| held.infos.insert(format!("PromQL info: {text} ({})", place(pos))));
+        self.with(|held| held.infos.insert(format!("PromQL info: {text} ({})", self.place(pos))));
     }
 
     /// An operator for histograms met two floats, and the result has no such sample.
@@ -48,9 +54,13 @@ impl Annotations {
     fn with<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
         change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-/// `line:column`. The engine is given the tree and not the text, so the column counts over line ends.
-fn place(pos: PosRange) -> String {
-    format!("1:{}", pos.start + 1)
+    /// `line:column`. Without the text everything is on one line.
+    fn place(&self, pos: PosRange) -> String {
+        let (line, column) = match &*self.text {
+            "" => (1, pos.start + 1),
+            text => line_and_column(text, pos.start),
+        };
+        format!("{line}:{column}")
+    }
 }

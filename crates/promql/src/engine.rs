@@ -65,11 +65,19 @@ pub struct QueryContext {
 #[derive(Clone, Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,
+    text: Arc<str>,
 }
 
 impl Engine {
     pub fn new(config: EngineConfig) -> Self {
-        Self { config: Arc::new(config) }
+        Self { config: Arc::new(config), text: Arc::from("") }
+    }
+
+    /// This engine for trees that were parsed from `text`: the remarks of an answer then say line and column. Otherwise the
+    /// whole text counts as one line.
+    #[must_use]
+    pub fn with_text(&self, text: &str) -> Self {
+        Self { config: Arc::clone(&self.config), text: Arc::from(text) }
     }
 
     /// Evaluates at one time.
@@ -78,7 +86,7 @@ impl Engine {
     /// See [`Error`]; an answer is never a part of one.
     pub async fn instant(&self, context: &QueryContext, expr: &Expr, time_ms: i64) -> Result<Answer, Error> {
         let times = QueryTimes { start_ms: time_ms, end_ms: time_ms, step_ms: 0 };
-        let mut query = Query::new(&self.config, context, times)?;
+        let mut query = Query::new(self, context, times)?;
         let value = match (expr.value_type(), bare(expr)) {
             (_, Expr::String { value, .. }) => Value::String { ts_ms: time_ms, value: value.clone() },
             (ValueType::Matrix, expr) => query.samples(expr, time_ms).await?,
@@ -108,7 +116,7 @@ impl Engine {
         step_ms: i64,
     ) -> Result<Answer, Error> {
         let grid = range_grid(expr, start_ms, end_ms, step_ms, self.config.steps_max())?;
-        let mut query = Query::new(&self.config, context, QueryTimes { start_ms, end_ms, step_ms })?;
+        let mut query = Query::new(self, context, QueryTimes { start_ms, end_ms, step_ms })?;
         let vector = query.vector(expr, grid).await?;
         Ok(query.answer(range_value(&vector, &grid)))
     }
@@ -125,7 +133,7 @@ impl Engine {
         end_ms: i64,
         step_ms: i64,
     ) -> Result<String, Error> {
-        let query = Query::new(&self.config, context, QueryTimes { start_ms, end_ms, step_ms })?;
+        let query = Query::new(self, context, QueryTimes { start_ms, end_ms, step_ms })?;
         let grid = match step_ms {
             0 => Grid::instant(start_ms),
             _ => range_grid(expr, start_ms, end_ms, step_ms, self.config.steps_max())?,
@@ -151,7 +159,8 @@ struct Query {
 }
 
 impl Query {
-    fn new(config: &EngineConfig, context: &QueryContext, times: QueryTimes) -> Result<Self, Error> {
+    fn new(engine: &Engine, context: &QueryContext, times: QueryTimes) -> Result<Self, Error> {
+        let config = &engine.config;
         let planner = Planner {
             times,
             lookback_ms: context.lookback_ms.unwrap_or(config.lookback_ms),
@@ -162,7 +171,7 @@ impl Query {
             tenants: Arc::clone(&context.tenants),
             partitions: config.partitions.max(1),
             budget: Arc::new(SampleBudget::new(config.samples_max)),
-            annotations: Annotations::default(),
+            annotations: Annotations::on(Arc::clone(&engine.text)),
         };
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(config.memory_bytes_max)))

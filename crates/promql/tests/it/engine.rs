@@ -203,6 +203,19 @@ async fn an_operator_for_histograms_has_no_value_of_floats() {
     assert_eq!(error.to_string(), "operator \"</\" not allowed for Scalar operations");
 }
 
+#[tokio::test]
+async fn a_remark_says_line_and_column() {
+    let context = context(source(&[("a", &[Some(1.0), Some(2.0)])]));
+    let text = "1 +\n  # a remark of the author\n  rate(a[1m])";
+    let expr = duramen_syntax::parse(text).unwrap();
+    let place = async |engine: Engine| {
+        let answer = engine.instant(&context, &expr, 10_000).await.unwrap();
+        answer.infos[0].rsplit(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(place(engine(1).with_text(text)).await, "(3:8)");
+    assert_eq!(place(engine(1)).await, format!("(1:{})", text.find("a[").unwrap() + 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duplicates_are_judged_at_each_step() {
     let (early, late): (&[Option<f64>], &[Option<f64>]) =
