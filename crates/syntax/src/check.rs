@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use duramen_model::METRIC_NAME;
 
 use crate::ast::{AggregateOp, BinaryOp, Cardinality, Expr, ValueType, VectorMatching, VectorSelector};
+use crate::deep::deep;
 use crate::error::ParseError;
 use crate::functions::{FunctionSig, Variadic};
 use crate::matcher;
@@ -39,6 +40,10 @@ impl Checker<'_> {
     }
 
     fn expr(&self, expr: &mut Expr) -> Checked {
+        deep(|| self.node(expr))
+    }
+
+    fn node(&self, expr: &mut Expr) -> Checked {
         let pos = expr.pos();
         match expr {
             Expr::Number { .. } | Expr::String { .. } => Ok(()),

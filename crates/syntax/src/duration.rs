@@ -1,6 +1,7 @@
 //! Durations: as text (`1h30m`), and as arithmetic that the step and the range of a query complete.
 
 use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
+use crate::deep::deep;
 use crate::quoted::quote;
 
 /// Why a text is not a duration. The texts are upstream's.
@@ -117,6 +118,10 @@ impl DurationExpr {
     }
 
     fn evaluate(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {
+        deep(|| self.evaluate_here(step, range))
+    }
+
+    fn evaluate_here(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {
         let (op, lhs, rhs) = match &self.kind {
             DurationKind::Literal { seconds, .. } => return Ok(*seconds),
             DurationKind::Step => return Ok(step),

@@ -14,6 +14,7 @@
 
 pub mod ast;
 mod check;
+mod deep;
 mod duration;
 mod error;
 pub mod functions;

@@ -1,6 +1,7 @@
 //! A tree as text over several lines, in upstream's form.
 
 use crate::ast::Expr;
+use crate::deep::deep;
 use crate::print::{AggregateHead, BinaryHead, SubquerySuffix, is_infinite_base};
 
 /// An expression that is longer on one line is split, in bytes.
@@ -20,6 +21,10 @@ fn indent(level: usize) -> String {
 /// The expression at this depth of indentation, first line included. It is split when it is longer than `line_bytes_max`
 /// without indentation.
 fn laid_out(expr: &Expr, level: usize, line_bytes_max: usize) -> String {
+    deep(|| laid_out_here(expr, level, line_bytes_max))
+}
+
+fn laid_out_here(expr: &Expr, level: usize, line_bytes_max: usize) -> String {
     let on_one_line = expr.to_string();
     let splits = on_one_line.len() > line_bytes_max;
     let margin = indent(level);

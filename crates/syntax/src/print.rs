@@ -8,12 +8,19 @@ use crate::ast::{
     AggregateOp, At, BinaryOp, Cardinality, DurationExpr, DurationKind, DurationOp, Expr, Grouping, LabelMatcher,
     MatchOp, OffsetSpec, VectorMatching, VectorSelector,
 };
+use crate::deep::deep;
 use crate::duration::{format_duration_ms, seconds_to_ms};
 use crate::number::{format_decimal, format_general};
 use crate::quoted::{quote, quote_bytes};
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        deep(|| self.write(f))
+    }
+}
+
+impl Expr {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number { value, is_duration, .. } => f.write_str(&number(*value, *is_duration)),
             Self::String { value, bytes: None, .. } => f.write_str(&quote(value)),
@@ -161,6 +168,12 @@ pub(crate) fn whole_duration(duration: &DurationExpr) -> String {
 
 impl Display for DurationExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        deep(|| self.write(f))
+    }
+}
+
+impl DurationExpr {
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.wrapped {
             f.write_str("(")?;
         }

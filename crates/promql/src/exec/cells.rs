@@ -12,7 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::LabelsBuilder;
 use duramen_syntax::PosRange;
 use duramen_syntax::ast::BinaryOp;
-use futures::{Stream, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 
 use crate::annotation::Annotations;
 use crate::exec::arguments::{Arguments, at_step};
@@ -21,7 +21,6 @@ use crate::grid::Grid;
 use crate::kernels::arithmetic;
 use crate::kernels::cell::CellFunction;
 use crate::label_set::Projection;
-use crate::plan::deep;
 use crate::vector::{self, VectorBatch, VectorBuilder};
 
 /// Maps the cells of the first input, one batch in, one batch out, even if empty; the other inputs are scalars.
@@ -145,9 +144,7 @@ impl Operator for MapCells {
             let batches = inputs[0].execute(partition, context)?;
             Ok::<_, DataFusionError>(batches.map_ok(move |batch| operator.evaluate(batch, &arguments)))
         };
-        let mut stream = Box::pin(stream::once(output).try_flatten());
-        // A chain of these is polled through all of its links.
-        let stream = stream::poll_fn(move |context| deep(|| stream.as_mut().poll_next(context)));
+        let stream = stream::once(output).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
     }
 }

@@ -20,6 +20,7 @@ use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::Error;
+use crate::plan::deep;
 use crate::vector::{Vector, VectorBatch};
 
 /// One kind of node. It knows its own columns and what to do; [`OperatorExec`] makes a plan node of it.
@@ -111,7 +112,10 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        self.operator.execute(&self.inputs, partition, &context)
+        let mut stream = deep(|| self.operator.execute(&self.inputs, partition, &context))?;
+        // A chain of operators is polled through all of its links.
+        let polled = stream::poll_fn(move |task| deep(|| stream.as_mut().poll_next(task)));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), polled)))
     }
 }
 

@@ -15,3 +15,4 @@ mod promqltest;
 mod random;
 mod shared;
 mod sources;
+mod stack;

@@ -3,6 +3,7 @@
 use super::expression::sign;
 use super::{Failure, Parsed, Parser, Tall};
 use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
+use crate::deep::deep;
 use crate::duration::DURATION_SECONDS_MAX;
 use crate::position::PosRange;
 use crate::token::{Token, TokenKind};
@@ -87,6 +88,10 @@ impl Parser<'_> {
     }
 
     fn tall_duration(&mut self) -> Parsed<Tall<DurationExpr>> {
+        deep(|| self.duration_operators())
+    }
+
+    fn duration_operators(&mut self) -> Parsed<Tall<DurationExpr>> {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut operands: Vec<Tall<DurationExpr>> = Vec::new();
         loop {

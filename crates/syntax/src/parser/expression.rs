@@ -2,6 +2,7 @@
 
 use super::{Failure, Parsed, Parser, Tall};
 use crate::ast::{BinaryOp, Cardinality, Expr, UnaryOp, VectorMatching};
+use crate::deep::deep;
 use crate::number::parse_number;
 use crate::position::PosRange;
 use crate::quoted::{quote, unquote};
@@ -96,6 +97,10 @@ pub(super) fn starts_expression(kind: TokenKind) -> bool {
 impl Parser<'_> {
     /// An expression, up to the first token that cannot go on with it.
     pub(super) fn expression(&mut self) -> Parsed<Tall<Expr>> {
+        deep(|| self.operators())
+    }
+
+    fn operators(&mut self) -> Parsed<Tall<Expr>> {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut operands: Vec<Tall<Expr>> = Vec::new();
         loop {

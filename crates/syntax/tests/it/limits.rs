@@ -51,3 +51,29 @@ fn a_chain_at_the_limit_prints_and_drops() {
     assert!(prettify(&expr).len() < TREE_HEIGHT_MAX * TREE_HEIGHT_MAX * 4);
     assert!(parse(&(text + " or a")).is_err());
 }
+
+#[test]
+fn what_is_at_the_limits_needs_half_the_stack_of_a_worker() {
+    let nested = |open: &str, close: &str, depth: usize| format!("{}a{}", open.repeat(depth), close.repeat(depth));
+    let texts = [
+        nested("(", ")", NESTING_DEPTH_MAX),
+        nested("abs(", ")", NESTING_DEPTH_MAX),
+        nested("topk by (x) (1, ", ")", NESTING_DEPTH_MAX),
+        nested("1 - (2 ^ ", ")", NESTING_DEPTH_MAX),
+        nested("sum(rate((", ")[1h:1m]))", NESTING_DEPTH_MAX / 3),
+        nested("1 ^ ", "", TREE_HEIGHT_MAX - 1),
+        nested("-", "", TREE_HEIGHT_MAX - 1),
+        nested("", " or on (x) a", TREE_HEIGHT_MAX - 1),
+        format!("a[{}1{}]", "(".repeat(NESTING_DEPTH_MAX - 1), ")".repeat(NESTING_DEPTH_MAX - 1)),
+        format!("a[1{}]", " + 1".repeat(TREE_HEIGHT_MAX - 2)),
+    ];
+    let read_and_print = move || {
+        for text in texts {
+            let expr = parse(&text).expect("at the limits");
+            assert_eq!(parse(&expr.to_string()).expect("printed").to_string(), expr.to_string());
+            assert!(!prettify(&expr).is_empty());
+            assert_eq!(expr.clone(), expr);
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(read_and_print).expect("a thread").join().expect("no fault");
+}
