@@ -2,8 +2,10 @@
 //!
 //! A series that was sent before with the same bytes costs one hash and one look-up; only others are decoded.
 
+use std::ops::RangeInclusive;
+
 use duramen_model::{Labels, METRIC_NAME};
-use duramen_proto::{LabelBytes, WriteRequest};
+use duramen_proto::{LabelBytes, Series, WriteRequest};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::config::Limits;
@@ -36,32 +38,21 @@ pub(crate) fn admit(
     admitted.slots.reserve(request.ts_ms.len());
     admitted.ts_ms.reserve(request.ts_ms.len());
     admitted.values.reserve(request.ts_ms.len());
-    let slots = identify(head, request, limits, seed, &mut admitted.rejected);
     let future_ms = i64::try_from(limits.future_max.as_millis()).unwrap_or(i64::MAX);
     let latest_ms = now_ms.saturating_add(future_ms);
+    let times = TS_MS_MIN..=latest_ms;
+    let slots = identify(head, request, &times, limits, seed, &mut admitted.rejected);
     for (series, slot) in request.series.iter().zip(slots) {
         let Some(slot) = slot else { continue };
         if series.histograms > 0 {
-            admitted.rejected.add(Reason::NativeHistogram, series.histograms, || {
-                format!("native histograms are not supported yet. series=`{}`", head.labels(slot))
-            });
+            let describe = || no_histograms(&head.labels(slot));
+            admitted.rejected.add(Reason::NativeHistogram, series.histograms, describe);
         }
         for at in series.samples_start..series.samples_end {
             let (ts_ms, value) = (request.ts_ms[at], request.values[at]);
-            if ts_ms > latest_ms {
-                admitted.rejected.add(Reason::FarFuture, 1, || {
-                    let series = head.labels(slot);
-                    format!("a sample is too far in the future. series=`{series}`, ts_ms=`{ts_ms}`, now_ms=`{now_ms}`, future_max_ms=`{future_ms}`")
-                });
-                continue;
-            }
-            if ts_ms < TS_MS_MIN {
-                admitted.rejected.add(Reason::FarPast, 1, || {
-                    let series = head.labels(slot);
-                    format!(
-                        "a sample is before the year 1. series=`{series}`, ts_ms=`{ts_ms}`, ts_ms_min=`{TS_MS_MIN}`"
-                    )
-                });
+            if !times.contains(&ts_ms) {
+                let reason = if ts_ms > latest_ms { Reason::FarFuture } else { Reason::FarPast };
+                admitted.rejected.add(reason, 1, || outside(&head.labels(slot), ts_ms, &times));
                 continue;
             }
             admitted.slots.push(slot);
@@ -73,9 +64,12 @@ pub(crate) fn admit(
 }
 
 /// The slot of each series of the request; `None` for one that was refused.
+///
+/// A new series gets a slot only when one of its samples lies in `times`: what cannot be stored takes no place.
 fn identify(
     head: &TenantHead,
     request: &WriteRequest<'_>,
+    times: &RangeInclusive<i64>,
     limits: &Limits,
     seed: u64,
     rejected: &mut Rejections,
@@ -117,12 +111,49 @@ fn identify(
                 });
                 continue;
             }
+            let series = &request.series[index];
+            let samples = &request.ts_ms[series.samples_start..series.samples_end];
+            if registry.find(&labels).is_none() && !samples.iter().any(|ts| times.contains(ts)) {
+                reject_unstorable(series, &labels, samples, times, rejected);
+                continue;
+            }
             let slot = registry.intern(&labels);
             registry.remember(key, slot);
             slots[index] = Some(slot);
         }
     }
     slots
+}
+
+/// Refuses a new series of which nothing can be stored.
+fn reject_unstorable(
+    series: &Series<'_>,
+    labels: &Labels,
+    ts_ms: &[i64],
+    times: &RangeInclusive<i64>,
+    rejected: &mut Rejections,
+) {
+    if series.histograms > 0 {
+        rejected.add(Reason::NativeHistogram, series.histograms, || no_histograms(labels));
+    }
+    for &ts_ms in ts_ms {
+        let reason = if ts_ms > *times.end() { Reason::FarFuture } else { Reason::FarPast };
+        rejected.add(reason, 1, || outside(labels, ts_ms, times));
+    }
+}
+
+fn no_histograms(labels: &Labels) -> String {
+    format!("native histograms are not supported yet. series=`{labels}`")
+}
+
+fn outside(labels: &Labels, ts_ms: i64, times: &RangeInclusive<i64>) -> String {
+    let (earliest, latest) = (times.start(), times.end());
+    if ts_ms > *latest {
+        return format!(
+            "a sample is too far in the future. series=`{labels}`, ts_ms=`{ts_ms}`, ts_ms_max=`{latest}` (now + future_max)"
+        );
+    }
+    format!("a sample is before the year 1. series=`{labels}`, ts_ms=`{ts_ms}`, ts_ms_min=`{earliest}`")
 }
 
 /// The label set that was sent, or why it is refused. Labels may be unsorted; one with an empty value is as good as absent.

@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::error::Error;
 use crate::head::{Applied, Frozen, HeadMap, Slot, TenantHead};
+use crate::ingester::Turn;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
 
@@ -41,6 +42,8 @@ pub(crate) struct Write {
     pub(crate) slots: Vec<Slot>,
     pub(crate) ts_ms: Vec<i64>,
     pub(crate) values: Vec<f64>,
+    /// The write's share of memory, given back when it is applied, whoever still waits for it.
+    pub(crate) turn: Turn,
     /// Answered once the samples are durable and readable.
     pub(crate) done: oneshot::Sender<Result<Applied, Error>>,
 }
@@ -170,6 +173,7 @@ impl CommitLoop {
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         for (write, position) in appended {
             let applied = write.head.open().apply(position, now_ms, &write.slots, &write.ts_ms, &write.values);
+            drop(write.turn);
             // The sender hung up: its samples are stored, as they would be after a lost answer.
             let _ = write.done.send(Ok(applied));
         }

@@ -5,9 +5,10 @@
 //!
 //! Requests: three PUTs a block (more for large files, see [`duramen_bucket::Bucket::put_file`]) and one PUT for the edit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, WriterOptions};
 use duramen_bucket::keys;
@@ -31,13 +32,27 @@ pub struct FlushReport {
     pub bytes: u64,
 }
 
-/// Freezes the tenant's head and commits every generation that waits, in order. Everything that was acknowledged before the call
-/// is in the manifest when it returns `Ok`.
-pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>) -> Result<FlushReport, Error> {
+/// Whether a flush ends the open generation, or only brings on what is frozen already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freeze {
+    Yes,
+    No,
+}
+
+/// Commits every generation that waits, in order. With [`Freeze::Yes`], everything that was acknowledged before the call is in the
+/// manifest when it returns `Ok`.
+pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: Freeze) -> Result<FlushReport, Error> {
     let _one_at_a_time = head.flushing.lock().await;
-    shared.freeze(head).await?;
+    if freeze == Freeze::Yes {
+        shared.freeze(head).await?;
+    }
+    let waiting = head.frozen();
+    // All are staged before the first needs the bucket: while it is away, samples cost disk and not memory.
+    for frozen in &waiting {
+        stage(shared, head, frozen).await?;
+    }
     let mut report = FlushReport::default();
-    for frozen in head.frozen() {
+    for frozen in waiting {
         let staged = stage(shared, head, &frozen).await?;
         for block in staged.iter() {
             upload(shared, head.id, block).await?;
@@ -91,6 +106,32 @@ async fn stage(
     }
 }
 
+/// Which tenants' flushes wait after a failure: a second, twice as long after each further one, a minute at most.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    waiting: HashMap<TenantId, (Duration, Duration)>,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_secs(60);
+
+    /// Whether the tenant may be flushed at `now`.
+    pub(crate) fn is_over(&self, tenant: TenantId, now: Duration) -> bool {
+        self.waiting.get(&tenant).is_none_or(|(until, _)| now >= *until)
+    }
+
+    /// Notes how a flush at `now` ended.
+    pub(crate) fn note(&mut self, tenant: TenantId, now: Duration, succeeded: bool) {
+        if succeeded {
+            self.waiting.remove(&tenant);
+            return;
+        }
+        let wait = self.waiting.get(&tenant).map_or(Self::FIRST, |(_, last)| (*last * 2).min(Self::MAX));
+        self.waiting.insert(tenant, (now + wait, wait));
+    }
+}
+
 fn directory_name(block: BlockId) -> String {
     format!("block={block}")
 }
@@ -102,11 +143,14 @@ fn build(
     now_ms: i64,
     staging: &Path,
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
-    head.registry.write().sort();
-    let registry = head.registry.read();
     let samples = generation.read();
+    let slots = {
+        let mut registry = head.registry.write();
+        registry.sort();
+        registry.in_block_order(&samples.slots())
+    };
     let mut touched = BTreeMap::new();
-    for slot in samples.slots() {
+    for &slot in &slots {
         if let Some(chunk) = samples.chunk(slot) {
             chunk.for_each(|ts_ms, _| *touched.entry(window_start(ts_ms, now_ms)).or_default() += 1);
         }
@@ -119,7 +163,7 @@ fn build(
         writers.push((id, BlockWriter::create(directory.path(), WriterOptions::default())?, directory));
     }
     let (mut ts_ms, mut values) = (Vec::new(), Vec::new());
-    for slot in registry.in_block_order(&samples.slots()) {
+    for slot in slots {
         let Some(chunk) = samples.chunk(slot) else { continue };
         ts_ms.clear();
         values.clear();
@@ -127,7 +171,8 @@ fn build(
             ts_ms.push(ts);
             values.push(value);
         });
-        let labels = registry.labels(slot);
+        // Locked for a moment only: writes of new series wait for the registry.
+        let labels = head.labels(slot);
         let mut pushed = Ok(());
         windows.runs(&ts_ms, |block, start, end| {
             if pushed.is_ok() {

@@ -12,14 +12,14 @@ use duramen_runtime::{Clock, OnFailure, Tasks};
 use duramen_source::{HeadSnapshot, Heads};
 use duramen_wal::Position;
 use object_store::ObjectStore;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tracing::warn;
 
 use crate::admit::admit;
 use crate::commit::{Command, Write};
 use crate::config::Config;
 use crate::error::Error;
-use crate::flush::{self, FlushReport};
+use crate::flush::{self, Backoff, FlushReport, Freeze};
 use crate::head::{Conflict, HeadMap, TenantHead};
 use crate::metrics::{Metrics, RejectedLabel, ResultLabel, TenantLabel};
 use crate::order::OrderClock;
@@ -42,11 +42,21 @@ pub(crate) struct Shared {
     pub(crate) orders: Arc<OrderClock>,
     pub(crate) heads: HeadMap,
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) in_flight: Semaphore,
+    pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) staging: PathBuf,
     pub(crate) staging_store: Arc<dyn ObjectStore>,
     pub(crate) hash_seed: u64,
     pub(crate) metrics: Metrics,
+}
+
+/// Bytes of memory that a byte of a decoded body takes, itself included: a sample of ten bytes makes columns of twenty.
+const COLUMNS_PER_BODY: usize = 3;
+
+/// A share of the memory for writes, held until the write is applied.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+    more: Option<OwnedSemaphorePermit>,
 }
 
 /// What a write did. Everything that is not rejected is durable on this disk and readable.
@@ -63,14 +73,35 @@ impl Ingester {
     ///
     /// Dropping the future does not take a write back.
     pub async fn write(&self, tenant: &TenantName, body: &[u8]) -> Result<WriteReport, Error> {
+        let turn = self.turn(body.len() * COLUMNS_PER_BODY).await?;
+        self.write_in_turn(turn, tenant, body).await
+    }
+
+    /// Waits until a request that takes `bytes` of memory may be worked on.
+    pub async fn turn(&self, bytes: usize) -> Result<Turn, Error> {
+        let (held, max) = (self.shared.head_bytes(), self.shared.config.head_bytes_max);
+        if held > max.saturating_mul(2) {
+            return Err(Error::HeadFull { bytes: held, max });
+        }
+        Ok(Turn { _permit: self.shared.permit(bytes).await?, more: None })
+    }
+
+    /// Adds to a turn what a body takes once it is decoded: itself and the columns of its samples.
+    pub async fn grow(&self, turn: &mut Turn, decoded_bytes: usize) -> Result<(), Error> {
+        turn.more = Some(self.shared.permit(decoded_bytes * COLUMNS_PER_BODY).await?);
+        Ok(())
+    }
+
+    /// As [`Ingester::write`], for a caller that has waited for its turn.
+    pub async fn write_in_turn(&self, turn: Turn, tenant: &TenantName, body: &[u8]) -> Result<WriteReport, Error> {
         let shared = &self.shared;
-        let _turn = shared.turn(body.len()).await?;
         let request = WriteRequest::decode(body, &WriteLimits::default())?;
-        shared.note_ignored(tenant, &request);
         if request.series.is_empty() {
+            shared.note_ignored(tenant, &request);
             return Ok(WriteReport::default());
         }
         let head = shared.head(tenant).await?;
+        shared.note_ignored(tenant, &request);
         let admitted = admit(&head, &request, shared.clock.now_ms(), &shared.config.limits, shared.hash_seed);
         let mut report = WriteReport { rejected: admitted.rejected, ..WriteReport::default() };
         if !admitted.slots.is_empty() {
@@ -80,6 +111,7 @@ impl Ingester {
                 slots: admitted.slots,
                 ts_ms: admitted.ts_ms,
                 values: admitted.values,
+                turn,
                 done,
             };
             shared.send(Command::Write(write)).await?;
@@ -101,7 +133,7 @@ impl Ingester {
     pub async fn flush(&self, tenant: &TenantName) -> Result<FlushReport, Error> {
         let head = self.shared.heads.read().values().find(|head| head.name == *tenant).cloned();
         match head {
-            Some(head) => self.flush_head(&head).await,
+            Some(head) => self.flush_head(&head, Freeze::Yes).await,
             None => Ok(FlushReport::default()),
         }
     }
@@ -110,7 +142,7 @@ impl Ingester {
     pub async fn flush_all(&self) -> Result<(), Error> {
         let mut first = Ok(());
         for head in self.shared.all_heads() {
-            if let Err(e) = self.flush_head(&head).await
+            if let Err(e) = self.flush_head(&head, Freeze::Yes).await
                 && first.is_ok()
             {
                 first = Err(e);
@@ -119,8 +151,8 @@ impl Ingester {
         first
     }
 
-    async fn flush_head(&self, head: &Arc<TenantHead>) -> Result<FlushReport, Error> {
-        let result = flush::flush(&self.shared, head).await;
+    async fn flush_head(&self, head: &Arc<TenantHead>, freeze: Freeze) -> Result<FlushReport, Error> {
+        let result = flush::flush(&self.shared, head, freeze).await;
         let label = ResultLabel { result: if result.is_ok() { "success" } else { "failure" } };
         self.shared.metrics.flushes.get_or_create(&label).inc();
         result
@@ -130,13 +162,24 @@ impl Ingester {
     pub(crate) fn start_flushing(&self, tasks: &Tasks) {
         let (ingester, shutdown) = (self.clone(), tasks.shutdown());
         tasks.spawn::<_, Error>("flush", OnFailure::Fatal, async move {
+            let mut backoff = Backoff::default();
             loop {
                 tokio::select! {
                     () = shutdown.cancelled() => return Ok(()),
                     () = ingester.shared.clock.sleep(std::time::Duration::from_secs(1)) => {}
                 }
-                for head in ingester.shared.due() {
-                    if let Err(error) = ingester.flush_head(&head).await {
+                for (head, freeze) in ingester.shared.due() {
+                    let now = ingester.shared.clock.monotonic();
+                    if !backoff.is_over(head.id, now) {
+                        continue;
+                    }
+                    let flushed = ingester.flush_head(&head, freeze).await;
+                    backoff.note(head.id, now, flushed.is_ok());
+                    if let Err(error) = flushed {
+                        if error.kind() == ErrorKind::Fenced {
+                            // Another process has this writer's data: nothing of ours can be published any more.
+                            return Err(error);
+                        }
                         warn!(tenant = %head.name, %error, cause = ?std::error::Error::source(&error),
                             "a head could not be flushed; the samples stay in the log and it is tried again");
                     }
@@ -171,21 +214,15 @@ impl Heads for Ingester {
 }
 
 impl Shared {
-    /// Waits until a request of `bytes` may be worked on.
-    async fn turn(&self, bytes: usize) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
+    /// Waits for a share of `bytes`, the whole at most.
+    async fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
         let max = self.config.writes_in_flight_bytes_max;
         let permits = u32::try_from(bytes.clamp(1, max)).unwrap_or(u32::MAX);
-        let overload = || Error::Overload { max };
-        let turn = tokio::select! {
+        tokio::select! {
             biased;
-            turn = self.in_flight.acquire_many(permits) => turn.map_err(|_| Error::Stopped)?,
-            () = self.clock.sleep(self.config.write_wait_max) => return Err(overload()),
-        };
-        let (held, full) = (self.head_bytes(), self.config.head_bytes_max.saturating_mul(2));
-        if held > full {
-            return Err(Error::HeadFull { bytes: held, max: self.config.head_bytes_max });
+            permit = Arc::clone(&self.in_flight).acquire_many_owned(permits) => permit.map_err(|_| Error::Stopped),
+            () = self.clock.sleep(self.config.write_wait_max) => Err(Error::Overload { max }),
         }
-        Ok(turn)
     }
 
     /// The head of a tenant, made when the tenant is new to this process.
@@ -231,23 +268,28 @@ impl Shared {
         self.heads.read().values().map(|head| head.memory()).sum()
     }
 
-    /// The heads that should be flushed now: those that are old, and the largest while all together are too large.
-    fn due(&self) -> Vec<Arc<TenantHead>> {
+    /// The heads that should be flushed now: those that are old, the largest while all together are too large, and those that have
+    /// frozen generations waiting, which alone are no reason to freeze another.
+    fn due(&self) -> Vec<(Arc<TenantHead>, Freeze)> {
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let age_ms = i64::try_from(self.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
         let mut heads = self.all_heads();
         heads.sort_by_cached_key(|head| std::cmp::Reverse(head.memory()));
         let mut held: usize = heads.iter().map(|head| head.memory()).sum();
-        heads.retain(|head| {
+        let judge = |head: Arc<TenantHead>| {
             let waits = !head.frozen().is_empty();
             let old = head.open().filled_since_ms().is_some_and(|since| now_ms - since >= age_ms);
             let large = held > self.config.head_bytes_max;
             if large {
                 held -= head.memory();
             }
-            waits || old || large
-        });
-        heads
+            match (old || large, waits) {
+                (true, _) => Some((head, Freeze::Yes)),
+                (false, true) => Some((head, Freeze::No)),
+                (false, false) => None,
+            }
+        };
+        heads.into_iter().filter_map(judge).collect()
     }
 
     async fn send(&self, command: Command) -> Result<(), Error> {
@@ -280,7 +322,11 @@ impl Shared {
         self.send(Command::Trim).await
     }
 
+    /// Counts what is not kept, for tenants that exist: a header alone makes no metric.
     fn note_ignored(&self, tenant: &TenantName, request: &WriteRequest<'_>) {
+        if self.register.lookup(tenant).is_none() {
+            return;
+        }
         let label = TenantLabel::of(tenant);
         if request.exemplars > 0 {
             self.metrics.exemplars_ignored.get_or_create(&label).inc_by(request.exemplars as u64);

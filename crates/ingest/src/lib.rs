@@ -21,7 +21,7 @@ pub use admit::TS_MS_MIN;
 pub use config::{Config, Limits};
 pub use error::Error;
 pub use flush::FlushReport;
-pub use ingester::{Ingester, WriteReport};
+pub use ingester::{Ingester, Turn, WriteReport};
 pub use metrics::Metrics;
 pub use rejection::{Reason, Rejections};
 pub use start::{Parts, StartReport};

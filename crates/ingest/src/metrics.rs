@@ -16,6 +16,7 @@ pub struct Metrics {
     pub(crate) metadata_ignored: Family<TenantLabel, Counter>,
     pub(crate) wal_syncs: Counter,
     pub(crate) wal_records_lost: Counter,
+    pub(crate) wal_samples_lost: Counter,
     pub(crate) replayed_samples: Counter,
     pub(crate) head_series: Family<TenantLabel, Gauge>,
     pub(crate) head_bytes: Gauge,
@@ -68,6 +69,8 @@ impl Metrics {
             "Records that replay found damaged",
             self.wal_records_lost.clone(),
         );
+        let lost_samples = "Samples whose series was defined in a damaged record";
+        registry.register("duramen_wal_lost_samples", lost_samples, self.wal_samples_lost.clone());
         registry.register("duramen_wal_replayed_samples", "Samples read back at start", self.replayed_samples.clone());
         registry.register("duramen_head_series", "Series in memory", self.head_series.clone());
         registry.register("duramen_head_bytes", "Memory of samples that are not flushed", self.head_bytes.clone());

@@ -51,6 +51,8 @@ pub struct StartReport {
     pub samples: u64,
     /// Records that were there and are damaged.
     pub lost_records: u64,
+    /// Samples of readable records whose series was defined in a damaged one.
+    pub lost_samples: u64,
     pub tenants: usize,
 }
 
@@ -66,7 +68,7 @@ impl Ingester {
             .map_err(|source| Error::Staging { path: staging.clone(), source })?;
         let orders = OrderClock::new(Arc::clone(&parts.clock), parts.writer.writer, parts.writer.epoch);
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
-        let in_flight = Semaphore::new(config.writes_in_flight_bytes_max);
+        let in_flight = Arc::new(Semaphore::new(config.writes_in_flight_bytes_max));
         let shared = Arc::new(Shared {
             config,
             clock: parts.clock,
@@ -147,6 +149,7 @@ impl<'a> Replay<'a> {
             wal.skip_to(flushed);
         }
         shared.metrics.wal_records_lost.inc_by(report.lost_records);
+        shared.metrics.wal_samples_lost.inc_by(report.lost_samples);
         shared.metrics.replayed_samples.inc_by(report.samples);
         info!(?report, "replayed the write-ahead log");
         Ok((wal, report))
@@ -171,14 +174,21 @@ impl<'a> Replay<'a> {
         if position < head.flushed() {
             return Ok(());
         }
-        let (mut slots, mut ts_ms, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut slots, mut ts_ms, mut values, mut lost) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for ((reference, ts), value) in record.refs.iter().zip(&record.ts_ms).zip(&record.values) {
-            // Missing only when the record that defined the series is lost, which the report names.
-            if let Some(&slot) = self.slots.get(&(record.tenant, *reference)) {
-                slots.push(slot);
-                ts_ms.push(*ts);
-                values.push(*value);
+            match self.slots.get(&(record.tenant, *reference)) {
+                Some(&slot) => {
+                    slots.push(slot);
+                    ts_ms.push(*ts);
+                    values.push(*value);
+                }
+                // The record that defined the series is lost, and its samples in this segment with it.
+                None => lost += 1,
             }
+        }
+        if lost > 0 {
+            self.report.lost_samples += lost;
+            error!(tenant = %head.name, %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
         }
         let now_ms = i64::try_from(self.shared.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let applied = head.open().apply(position, now_ms, &slots, &ts_ms, &values);

@@ -2,11 +2,8 @@
 
 use crate::Error;
 
-/// Decodes `body`, refusing one that declares more than `decoded_bytes_max`.
-///
-/// Memory: one allocation of the declared size, which a body can not exceed.
-pub fn decompress(body: &[u8], decoded_bytes_max: usize) -> Result<Vec<u8>, Error> {
-    let refused = |e: snap::Error| Error::Snappy { reason: e.to_string() };
+/// How many bytes `body` declares to hold: at most `decoded_bytes_max`, and no more than it can. No allocation.
+pub fn declared_bytes(body: &[u8], decoded_bytes_max: usize) -> Result<usize, Error> {
     let declared = snap::raw::decompress_len(body).map_err(refused)?;
     if declared > decoded_bytes_max {
         return Err(Error::DecodedTooLarge { declared, max: decoded_bytes_max });
@@ -16,7 +13,17 @@ pub fn decompress(body: &[u8], decoded_bytes_max: usize) -> Result<Vec<u8>, Erro
     if declared > body.len().saturating_mul(32) {
         return Err(Error::Snappy { reason: format!("it declares {declared} bytes and has {}", body.len()) });
     }
+    Ok(declared)
+}
+
+/// Decodes `body`, refusing what [`declared_bytes`] refuses. Memory: one allocation of the declared size.
+pub fn decompress(body: &[u8], decoded_bytes_max: usize) -> Result<Vec<u8>, Error> {
+    declared_bytes(body, decoded_bytes_max)?;
     snap::raw::Decoder::new().decompress_vec(body).map_err(refused)
+}
+
+fn refused(error: snap::Error) -> Error {
+    Error::Snappy { reason: error.to_string() }
 }
 
 /// Encodes `body` as one block.

@@ -2,14 +2,13 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 
 use async_trait::async_trait;
 use duramen_model::labels::cmp_encoded_in_block;
 use duramen_source::{Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesRequest, SeriesSource, SeriesStream};
 use futures::future::try_join_all;
 use futures::{StreamExt, stream};
+use prometheus_client::metrics::counter::Counter;
 
 /// Merges parts. Equal samples seen twice are one; of different values for one time that of the smallest order counts.
 ///
@@ -18,18 +17,14 @@ use futures::{StreamExt, stream};
 pub struct MergeSource {
     /// In ascending order.
     parts: Vec<Part>,
-    conflicts: Arc<AtomicU64>,
+    conflicts: Counter,
 }
 
 impl MergeSource {
-    pub fn new(mut parts: Vec<Part>) -> Self {
+    /// `conflicts` counts the samples that lose against a different value of a smaller order, each time they are read.
+    pub fn new(mut parts: Vec<Part>, conflicts: Counter) -> Self {
         parts.sort_by_key(|part| part.order);
-        Self { parts, conflicts: Arc::default() }
-    }
-
-    /// How many samples lost against a different value of a smaller order, in all that has been read so far.
-    pub fn conflicts(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.conflicts)
+        Self { parts, conflicts }
     }
 }
 
@@ -42,7 +37,7 @@ impl SeriesSource for MergeSource {
             1 => return Ok(streams.remove(0)),
             _ => {}
         }
-        let merge = Merge::new(streams, request.batch_series_max, Arc::clone(&self.conflicts));
+        let merge = Merge::new(streams, request.batch_series_max, self.conflicts.clone());
         Ok(Box::pin(stream::try_unfold(merge, |mut merge| async move {
             Ok(merge.next_batch().await?.map(|batch| (batch, merge)))
         })))
@@ -57,7 +52,7 @@ struct Merge {
     /// The inputs whose series at hand was used up, or that have not begun.
     spent: Vec<usize>,
     batch_series_max: usize,
-    conflicts: Arc<AtomicU64>,
+    conflicts: Counter,
 }
 
 struct Input {
@@ -85,7 +80,7 @@ impl Ord for Head {
 }
 
 impl Merge {
-    fn new(streams: Vec<SeriesStream>, batch_series_max: usize, conflicts: Arc<AtomicU64>) -> Self {
+    fn new(streams: Vec<SeriesStream>, batch_series_max: usize, conflicts: Counter) -> Self {
         let spent = (0..streams.len()).collect();
         let inputs = streams.into_iter().map(|stream| Input { stream, batch: None, row: 0 }).collect();
         Self { inputs, heads: BinaryHeap::new(), spent, batch_series_max, conflicts }
@@ -131,9 +126,9 @@ impl Merge {
     fn merge_series(&self, holders: &[usize], builder: &mut SeriesBatchBuilder) {
         let mut slices: Vec<(&[i64], &[f64])> = holders.iter().map(|&at| self.inputs[at].samples()).collect();
         slices.retain(|(ts, _)| !ts.is_empty());
-        let conflicts = builder_merge(&slices, builder);
+        let conflicts = merge_samples(&slices, builder);
         if conflicts > 0 {
-            self.conflicts.fetch_add(conflicts, Atomic::Relaxed);
+            self.conflicts.inc_by(conflicts);
         }
     }
 }
@@ -162,7 +157,7 @@ impl Input {
 }
 
 /// Merges slices, the earlier of which win, and returns how many values lost against a different one.
-fn builder_merge(slices: &[(&[i64], &[f64])], builder: &mut SeriesBatchBuilder) -> u64 {
+fn merge_samples(slices: &[(&[i64], &[f64])], builder: &mut SeriesBatchBuilder) -> u64 {
     let mut in_time: Vec<_> = slices.to_vec();
     in_time.sort_by_key(|(ts, _)| ts[0]);
     let disjoint = in_time.windows(2).all(|two| two[0].0.last() < two[1].0.first());
@@ -201,6 +196,8 @@ fn builder_merge(slices: &[(&[i64], &[f64])], builder: &mut SeriesBatchBuilder) 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use duramen_model::{Labels, Order, Sample, TimeRange, WriterId};
     use duramen_source::{Columns, MemorySource};
     use futures::TryStreamExt;
@@ -244,15 +241,17 @@ mod tests {
 
     #[test]
     fn equal_samples_are_one_and_the_earlier_order_wins_a_conflict() {
-        let merge = MergeSource::new(vec![
+        let conflicts = Counter::default();
+        let parts = vec![
             part(2, &[(1, vec![(10, 1.0), (20, 9.0), (30, 3.0)])]),
             part(1, &[(1, vec![(10, 1.0), (20, 2.0)]), (2, vec![(5, 5.0)])]),
-        ]);
+        ];
+        let merge = MergeSource::new(parts, conflicts.clone());
         let bits = |samples: &[(i64, f64)]| samples.iter().map(|(ts, v)| (*ts, v.to_bits())).collect::<Vec<_>>();
         let expected =
             vec![("m1".to_owned(), bits(&[(10, 1.0), (20, 2.0), (30, 3.0)])), ("m2".to_owned(), bits(&[(5, 5.0)]))];
         assert_eq!(read(&merge, 10), expected);
-        assert_eq!(merge.conflicts().load(Atomic::Relaxed), 1);
+        assert_eq!(conflicts.get(), 1);
     }
 
     type Offered = Vec<(u8, Vec<(i64, f64)>)>;
@@ -265,7 +264,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_merge_is_the_union_with_the_first_value_for_each_time(parts in offered(), batch in 1..4usize) {
-            let merge = MergeSource::new((0..).zip(&parts).map(|(order, series)| part(order, series)).collect());
+            let merge_parts = (0..).zip(&parts).map(|(order, series)| part(order, series)).collect();
+            let merge = MergeSource::new(merge_parts, Counter::default());
             let mut model = std::collections::BTreeMap::<String, std::collections::BTreeMap<i64, u64>>::new();
             for series in &parts {
                 // Within one source a later value replaces an earlier one: that is what the memory source does.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duramen_model::TenantId;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +14,12 @@ use prometheus_client::registry::Registry;
 pub struct Metrics {
     queries: Family<ResultLabel, Counter>,
     seconds: Histogram,
+    conflicts: Family<TenantLabel, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TenantLabel {
+    tenant_id: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -23,14 +30,22 @@ struct ResultLabel {
 impl Default for Metrics {
     fn default() -> Self {
         let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
-        Self { queries: Family::default(), seconds: Histogram::new(bounds) }
+        Self { queries: Family::default(), seconds: Histogram::new(bounds), conflicts: Family::default() }
     }
 }
 
 impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("duramen_queries", "Queries evaluated", self.queries.clone());
+        let conflicts = "Samples read that lost against another value for their time";
+        registry.register("duramen_query_conflicting_samples", conflicts, self.conflicts.clone());
         registry.register("duramen_query_seconds", "Time from the turn of a query to its answer", self.seconds.clone());
+    }
+
+    /// Counts what a merge of one tenant's parts passes over; of several together under no name.
+    pub(crate) fn conflicts(&self, tenants: &[TenantId]) -> Counter {
+        let tenant_id = if let [tenant] = tenants { tenant.to_string() } else { String::new() };
+        self.conflicts.get_or_create(&TenantLabel { tenant_id }).clone()
     }
 
     pub(crate) fn observe(&self, succeeded: bool, took: Duration) {

@@ -108,10 +108,7 @@ impl Querier {
         limit: Option<usize>,
     ) -> Result<(Vec<Labels>, bool), Error> {
         let mut found = BTreeSet::new();
-        self.walk(tenant, selectors, range, |labels| {
-            found.insert(labels);
-        })
-        .await?;
+        self.walk(tenant, selectors, range, |labels| keep(&mut found, labels, limit)).await?;
         Ok(cut(found, limit))
     }
 
@@ -149,7 +146,7 @@ impl Querier {
             if let Some(value) = labels.get(name)
                 && !found.contains(value)
             {
-                found.insert(value.to_owned());
+                keep(&mut found, value.to_owned(), limit);
             }
         })
         .await?;
@@ -180,6 +177,8 @@ impl Querier {
                 let mut batches = self.source.select(&request).await?;
                 while let Some(batch) = batches.next().await {
                     let batch = batch?;
+                    // What is in memory is never waited for: let the time-out and others have their turn.
+                    tokio::task::yield_now().await;
                     walked += batch.len();
                     if walked > self.config.metadata_series_max {
                         return Err(Error::TooManySeries { max: self.config.metadata_series_max });
@@ -236,6 +235,14 @@ impl Querier {
         };
         self.metrics.observe(result.is_ok(), self.clock.monotonic().saturating_sub(started));
         result
+    }
+}
+
+/// Adds an element and keeps no more than are needed to know the first `limit` and whether there are more.
+fn keep<T: Ord>(found: &mut BTreeSet<T>, element: T, limit: Option<usize>) {
+    found.insert(element);
+    if limit.is_some_and(|limit| found.len() > limit.saturating_add(1)) {
+        found.pop_last();
     }
 }
 

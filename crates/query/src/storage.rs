@@ -12,6 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::blocks::Blocks;
 use crate::merge::MergeSource;
+use crate::metrics::Metrics;
 
 /// Blocks that are opened at once for one selector.
 const OPENS_AT_ONCE: usize = 16;
@@ -21,6 +22,7 @@ pub struct Storage {
     heads: Arc<dyn Heads>,
     manifests: Manifests,
     blocks: Arc<Blocks>,
+    metrics: Metrics,
 }
 
 impl fmt::Debug for Storage {
@@ -30,8 +32,8 @@ impl fmt::Debug for Storage {
 }
 
 impl Storage {
-    pub const fn new(heads: Arc<dyn Heads>, manifests: Manifests, blocks: Arc<Blocks>) -> Self {
-        Self { heads, manifests, blocks }
+    pub const fn new(heads: Arc<dyn Heads>, manifests: Manifests, blocks: Arc<Blocks>, metrics: Metrics) -> Self {
+        Self { heads, manifests, blocks, metrics }
     }
 
     /// All parts of a tenant that may have samples in `range`.
@@ -87,6 +89,7 @@ impl SeriesSource for Storage {
         for &tenant in &*request.tenants {
             parts.extend(self.parts(tenant, request.range).await?);
         }
-        MergeSource::new(parts).select(request).await
+        let conflicts = self.metrics.conflicts(&request.tenants);
+        MergeSource::new(parts, conflicts).select(request).await
     }
 }

@@ -173,7 +173,7 @@ fn querier(shared: &Shared, config: &Config, registry: &mut Registry, ingester: 
     let metrics = duramen_query::Metrics::default();
     metrics.register(registry);
     let blocks = Blocks::new(shared.bucket.clone(), config.cache_mebibytes_max << 20, OPEN_BLOCKS_MAX);
-    let storage = Storage::new(Arc::new(ingester.clone()), shared.manifests.clone(), Arc::new(blocks));
+    let storage = Storage::new(Arc::new(ingester.clone()), shared.manifests.clone(), Arc::new(blocks), metrics.clone());
     let engine = Engine::new(EngineConfig {
         lookback_ms: i64::try_from(config.query_lookback_delta.as_millis()).unwrap_or(i64::MAX),
         ..EngineConfig::default()

@@ -30,7 +30,22 @@ pub(crate) struct Chunk {
     last: State,
     #[expect(clippy::box_collection, reason = "most chunks have none, and a pointer is a third of a tree's head")]
     late: Option<Box<BTreeMap<i64, u64>>>,
+    #[expect(clippy::box_collection, reason = "as above")]
+    marks: Option<Box<Vec<Mark>>>,
 }
+
+/// A place in the byte string where reading can begin.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Behind the sample before it.
+    state: State,
+    offset: usize,
+    /// How many samples stand before it.
+    count: u32,
+}
+
+/// Samples between two marks: a late sample costs the decoding of this many at most.
+const MARK_EVERY: u32 = 64;
 
 /// What the codec knows between two samples.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +65,9 @@ impl Chunk {
         if self.count == 0 || ts_ms > self.last.ts {
             self.append(ts_ms, bits);
             return Pushed::Stored;
+        }
+        if self.marks.is_none() && ts_ms != self.last.ts {
+            self.mark();
         }
         match self.held(ts_ms) {
             Some(held) if held == bits => Pushed::Repeated,
@@ -72,7 +90,29 @@ impl Chunk {
         if ts_ms < self.first_ts {
             return None;
         }
-        self.in_order().find(|(ts, _)| *ts >= ts_ms).filter(|(ts, _)| *ts == ts_ms).map(|(_, bits)| bits)
+        self.in_order_near(ts_ms).find(|(ts, _)| *ts >= ts_ms).filter(|(ts, _)| *ts == ts_ms).map(|(_, bits)| bits)
+    }
+
+    /// The byte string from the last mark before `ts_ms`: at most [`MARK_EVERY`] samples stand between.
+    fn in_order_near(&self, ts_ms: i64) -> InOrder<'_> {
+        let marks = self.marks.as_deref().map_or(&[][..], |marks| marks.as_slice());
+        let before = marks.partition_point(|mark| mark.state.ts < ts_ms);
+        let Some(mark) = before.checked_sub(1).and_then(|at| marks.get(at)) else { return self.in_order() };
+        let bytes = self.bytes.get(mark.offset..).unwrap_or_default();
+        InOrder { bytes, left: self.count - mark.count, state: mark.state }
+    }
+
+    /// Marks the byte string from its beginning. Done at the first late sample: most chunks never have one.
+    fn mark(&mut self) {
+        let mut marks = Vec::new();
+        let mut samples = self.in_order();
+        while samples.next().is_some() {
+            let count = self.count - samples.left;
+            if count.is_multiple_of(MARK_EVERY) {
+                marks.push(Mark { state: samples.state, offset: self.bytes.len() - samples.bytes.len(), count });
+            }
+        }
+        self.marks = Some(Box::new(marks));
     }
 
     fn append(&mut self, ts_ms: i64, bits: u64) {
@@ -97,6 +137,11 @@ impl Chunk {
         }
         self.last = State { ts: ts_ms, step, bits };
         self.count += 1;
+        if let Some(marks) = &mut self.marks
+            && self.count.is_multiple_of(MARK_EVERY)
+        {
+            marks.push(Mark { state: self.last, offset: self.bytes.len(), count: self.count });
+        }
     }
 
     /// Appends the value's bytes and returns its class.
@@ -154,7 +199,9 @@ impl Chunk {
     pub(crate) fn memory(&self) -> usize {
         /// A tree of pairs, with its nodes two thirds full.
         const LATE_SAMPLE: usize = 28;
-        size_of::<Self>() + self.bytes.capacity() + self.late.as_ref().map_or(0, |late| late.len() * LATE_SAMPLE)
+        let marks = self.marks.as_ref().map_or(0, |marks| marks.capacity() * size_of::<Mark>());
+        let late = self.late.as_ref().map_or(0, |late| late.len() * LATE_SAMPLE);
+        size_of::<Self>() + self.bytes.capacity() + late + marks
     }
 
     fn in_order(&self) -> InOrder<'_> {
@@ -281,6 +328,21 @@ mod tests {
         assert!(chunk.bytes.len() < 2_100, "{}", chunk.bytes.len());
     }
 
+    #[test]
+    fn late_samples_are_found_among_many_without_reading_them_all() {
+        let mut chunk = Chunk::default();
+        for i in 0..10_000 {
+            assert_eq!(chunk.push(i * 2, i as f64), Pushed::Stored);
+        }
+        for i in (0..10_000).rev() {
+            assert_eq!(chunk.push(i * 2, i as f64), Pushed::Repeated);
+            assert_eq!(chunk.push(i * 2, -1.0), Pushed::Conflict);
+            assert_eq!(chunk.push(i * 2 - 1, 0.5), Pushed::Stored);
+            assert!(chunk.in_order_near(i * 2).position(|(ts, _)| ts >= i * 2).unwrap() <= MARK_EVERY as usize);
+        }
+        assert_eq!(samples(&chunk).len(), 20_000);
+    }
+
     fn value() -> impl Strategy<Value = u64> {
         prop_oneof![
             any::<u64>(),
@@ -295,7 +357,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_chunk_holds_the_first_value_of_each_time(
-            offered in prop::collection::vec((prop_oneof![any::<i64>(), 0..50i64], value()), 0..80)
+            offered in prop::collection::vec((prop_oneof![any::<i64>(), 0..50i64, 0..100_000i64], value()), 0..400)
         ) {
             let (mut chunk, mut model) = (Chunk::default(), BTreeMap::new());
             for (ts, bits) in offered {

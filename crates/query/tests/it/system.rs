@@ -57,7 +57,12 @@ impl System {
 
     /// What queries read, with `heads` instead of the ingester itself.
     pub(crate) fn storage(&self, heads: Arc<dyn Heads>) -> Storage {
-        Storage::new(heads, self.manifests.clone(), Arc::new(Blocks::new(self.bucket.clone(), 1 << 20, 100)))
+        Storage::new(
+            heads,
+            self.manifests.clone(),
+            Arc::new(Blocks::new(self.bucket.clone(), 1 << 20, 100)),
+            duramen_query::Metrics::default(),
+        )
     }
 
     /// Writes one sample to each of the series.

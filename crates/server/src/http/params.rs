@@ -8,10 +8,14 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use duramen_model::TimeRange;
 use duramen_syntax::parse_duration;
+use percent_encoding::percent_decode;
 
 use super::failure::Failure;
 use super::number::parse_time_ms;
 use crate::wiring::System;
+
+/// A form in bytes. A query text may have 64 KiB, and each byte of it three in a form.
+const FORM_BYTES_MAX: usize = 1 << 20;
 
 /// The parameters of a request; those of the body stand before those of the URL, as in Go's forms.
 #[derive(Debug, Default)]
@@ -39,13 +43,26 @@ impl FromRequest<Arc<System>> for Params {
 
 /// Appends the pairs of a URL-encoded form.
 fn decode(form: &[u8], pairs: &mut Vec<(String, String)>) -> Result<(), Failure> {
-    for (name, value) in url::form_urlencoded::parse(form) {
-        if value.contains('\u{fffd}') && !String::from_utf8_lossy(form).contains("%EF%BF%BD") {
-            return Err(Failure::parameter(&name, "it is not UTF-8"));
-        }
-        pairs.push((name.into_owned(), value.into_owned()));
+    if form.len() > FORM_BYTES_MAX {
+        let bytes = form.len();
+        return Err(Failure::bad_data(format!(
+            "the form is too large. bytes=`{bytes}`, form_bytes_max=`{FORM_BYTES_MAX}`"
+        )));
+    }
+    for pair in form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let name = unescape(&pair[..equals])?;
+        let value = unescape(pair.get(equals + 1..).unwrap_or_default())?;
+        pairs.push((name, value));
     }
     Ok(())
+}
+
+/// The text of one part of a form: `+` is a space, `%41` a byte. What is not UTF-8 is refused rather than replaced.
+fn unescape(part: &[u8]) -> Result<String, Failure> {
+    let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    let bytes: Vec<u8> = percent_decode(&spaced).collect();
+    String::from_utf8(bytes).map_err(|_| Failure::bad_data("a parameter is not UTF-8"))
 }
 
 impl Params {

@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use duramen_ingest::{Limits, WriteReport};
-use duramen_model::ErrorKind;
+use duramen_model::{ErrorKind, TenantName};
 use duramen_proto::snappy;
 
 use super::BODY_BYTES_MAX;
@@ -29,18 +29,35 @@ pub(super) async fn write(State(system): State<Arc<System>>, Tenant(tenant): Ten
     if announced_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
         return too_large();
     }
-    let body = match Bytes::from_request(request, &system).await {
-        Ok(body) => body,
-        Err(rejection) => return unreadable(&rejection),
-    };
-    let body = match snappy::decompress(&body, Limits::default().decoded_body_bytes_max) {
-        Ok(body) => body,
-        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
-    };
-    match system.ingester.write(&tenant, &body).await {
+    match take(&system, &tenant, request).await {
         Ok(report) => written(&report),
-        Err(error) => failed(&error),
+        Err(Refused::Unreadable(rejection)) => unreadable(&rejection),
+        Err(Refused::Failed(error)) => failed(&error),
     }
+}
+
+/// Why nothing of a request was stored.
+enum Refused {
+    Unreadable(BytesRejection),
+    Failed(duramen_ingest::Error),
+}
+
+impl<E: Into<duramen_ingest::Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Reads and stores a request. Each buffer is accounted for before it is there.
+async fn take(system: &Arc<System>, tenant: &TenantName, request: Request) -> Result<WriteReport, Refused> {
+    let announced = announced_bytes(request.headers()).and_then(|bytes| usize::try_from(bytes).ok());
+    let mut turn = system.ingester.turn(announced.unwrap_or(BODY_BYTES_MAX)).await?;
+    let body = Bytes::from_request(request, system).await.map_err(Refused::Unreadable)?;
+    let max = Limits::default().decoded_body_bytes_max;
+    system.ingester.grow(&mut turn, snappy::declared_bytes(&body, max)?).await?;
+    let decoded = snappy::decompress(&body, max)?;
+    drop(body);
+    Ok(system.ingester.write_in_turn(turn, tenant, &decoded).await?)
 }
 
 /// Refuses what is not remote write 1.0 in snappy with 415. Both headers may be absent.
