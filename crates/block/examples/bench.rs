@@ -11,7 +11,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_block::{Block, BlockWriter, OpenOptions, WriterOptions};
+use duramen_block::{Block, BlockWriter, ExtentCache, OpenOptions, SeriesTables, WriterOptions};
 use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
 use duramen_source::{Columns, SeriesRequest};
 use futures::TryStreamExt;
@@ -132,8 +132,18 @@ async fn read(path: &std::path::Path, stats: &BlockStats) {
             .await
             .unwrap();
     }
+    for tables in [None, Some(Arc::new(SeriesTables::new(64 << 20)))] {
+        println!("with series tables: {}", tables.is_some());
+        let cache = Some(Arc::new(ExtentCache::new(256 << 20)));
+        selections(Arc::clone(&store), stats, OpenOptions { cache, tables: tables.clone(), ..OpenOptions::default() })
+            .await;
+        println!("tables: {} bytes", tables.map_or(0, |tables| tables.bytes()));
+    }
+}
+
+async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: OpenOptions) {
     let start = Cpu::now();
-    let block = Block::open(store, "b".into(), stats, OpenOptions::default()).await.unwrap();
+    let block = Block::open(store, "b".into(), stats, options).await.unwrap();
     println!("open: {:?}", start.elapsed());
     let request = |matchers: Vec<Matcher>, columns| SeriesRequest {
         tenants: Arc::from([]),
@@ -142,6 +152,12 @@ async fn read(path: &std::path::Path, stats: &BlockStats) {
         columns,
         batch_series_max: SeriesRequest::BATCH_SERIES,
     };
+    let start = Cpu::now();
+    let all = block.select(&request(vec![], Columns::Labels)).try_next().await.unwrap().unwrap();
+    println!("first batch of all labels: {:?}", start.elapsed());
+    let one = Labels::from_encoded(all.labels_at(all.len() / 2)).unwrap();
+    let same = |label: &str| one.get(label).map(|value| Matcher::equal(label, value)).into_iter().collect::<Vec<_>>();
+    let (name, target) = (|| same("__name__"), || same("instance"));
     let absent = request(vec![Matcher::regex("instance", ".*nowhere.*").unwrap()], Columns::Labels);
     for (what, request) in [
         ("scan all", request(vec![], Columns::Samples)),
@@ -149,15 +165,23 @@ async fn read(path: &std::path::Path, stats: &BlockStats) {
         ("scan all", request(vec![], Columns::Samples)),
         ("labels of all", request(vec![], Columns::Labels)),
         ("match none", absent),
+        ("labels of one name", request(name(), Columns::Labels)),
+        ("labels of one target", request(target(), Columns::Labels)),
+        ("labels of one name and target", request([name(), target()].concat(), Columns::Labels)),
     ] {
         let start = Cpu::now();
-        let mut stream = block.select(&request);
+        // The clock of a thread may tick each 4 ms only.
+        let times = if request.columns == Columns::Labels { 200 } else { 1 };
         let (mut samples, mut series) = (0, 0);
-        while let Some(batch) = stream.try_next().await.unwrap() {
-            samples += batch.samples() as u64;
-            series += batch.len();
+        for _ in 0..times {
+            (samples, series) = (0, 0);
+            let mut stream = block.select(&request);
+            while let Some(batch) = stream.try_next().await.unwrap() {
+                samples += batch.samples() as u64;
+                series += batch.len();
+            }
         }
-        println!("{what}: {series} series in {:?}", start.elapsed());
+        println!("{what}: {series} series in {:?}", start.elapsed() / times);
         if samples > 0 {
             report("decode", samples, start.elapsed());
         }

@@ -12,9 +12,11 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 
 use crate::cache::ExtentCache;
 use crate::error::Error;
-use crate::fetch::RemoteFile;
+use crate::fetch::{RemoteFile, SparseFile};
 use crate::lookup::SeriesColumns;
 use crate::meta::{self, FileMeta};
+use crate::tables::SeriesTables;
+use crate::warm::Warmth;
 use crate::{META_FILE, SAMPLES_FILE, SERIES_FILE, source};
 
 /// How a block is read.
@@ -27,11 +29,15 @@ pub struct OpenOptions {
     pub series_prefetch_bytes_max: u64,
     /// Where verified extents are kept. `None`: every selection reads anew.
     pub cache: Option<Arc<ExtentCache>>,
+    /// Where decoded series tables are kept. `None`: every selection decodes the columns that it needs.
+    ///
+    /// A table is made by the first selection that reads the whole series file anyway, otherwise by the third of an open block.
+    pub tables: Option<Arc<SeriesTables>>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { gap_bytes_max: 8 << 10, series_prefetch_bytes_max: 64 << 10, cache: None }
+        Self { gap_bytes_max: 8 << 10, series_prefetch_bytes_max: 64 << 10, cache: None, tables: None }
     }
 }
 
@@ -46,7 +52,9 @@ pub struct Block {
     /// The first row of each row group of the samples, and behind them the number of rows.
     pub(crate) sample_group_rows: Vec<u64>,
     /// The series file, if it came along with `meta`.
-    pub(crate) prefetched: Option<crate::fetch::SparseFile>,
+    pub(crate) prefetched: Option<SparseFile>,
+    pub(crate) tables: Option<Arc<SeriesTables>>,
+    pub(crate) warmth: Warmth,
 }
 
 /// One Parquet file with its parsed footer and offset indexes.
@@ -80,7 +88,9 @@ impl Block {
         let columns = SeriesColumns::of(&series)?;
         let sample_group_rows = samples.group_rows(stats.samples)?;
         let prefetched = whole_series.and_then(|bytes| series.remote.verified(&bytes));
-        Ok(Arc::new(Self { dir, stats: stats.clone(), series, columns, samples, sample_group_rows, prefetched }))
+        let (stats, tables, warmth) = (stats.clone(), options.tables, Warmth::default());
+        let block = Self { dir, stats, series, columns, samples, sample_group_rows, prefetched, tables, warmth };
+        Ok(Arc::new(block))
     }
 
     /// The folder.

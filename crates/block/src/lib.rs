@@ -18,12 +18,16 @@ mod samples;
 mod schema;
 mod series;
 mod source;
+mod table;
+pub mod tables;
+mod warm;
 pub mod writer;
 
 pub use block::{Block, OpenOptions};
 pub use cache::ExtentCache;
 pub use error::Error;
 pub use source::BlockSource;
+pub use tables::SeriesTables;
 pub use writer::{BlockWriter, WriterOptions};
 
 /// The name of the file that says where everything is; the names of the others stand in it.

@@ -29,6 +29,15 @@ pub(crate) struct FoundSeries {
     pub(crate) rows: Range<u64>,
 }
 
+/// One row of the series file.
+pub(crate) struct Row<'a> {
+    /// In encoded form.
+    pub(crate) labels: &'a [u8],
+    pub(crate) rows: Range<u64>,
+    pub(crate) min_ts_ms: i64,
+    pub(crate) max_ts_ms: i64,
+}
+
 /// The columns of the series file of one block.
 #[derive(Debug)]
 pub(crate) struct SeriesColumns {
@@ -100,9 +109,27 @@ impl SeriesColumns {
             return Ok(Vec::new());
         }
         let selection = RowSelection::from_filters(&[BooleanArray::from(pass)]);
-        let texts = self.texts.iter().map(|(_, root)| *root);
-        let batch = self.read(file, group, texts.chain([self.map]).chain(self.numbers), Some(selection))?;
-        Ok(self.series_of(&batch))
+        let batch = self.read(file, group, self.all(), Some(selection))?;
+        let mut found = Vec::with_capacity(batch.num_rows());
+        self.each(&batch, |row| found.push(FoundSeries { labels: row.labels.into(), rows: row.rows.clone() }));
+        Ok(found)
+    }
+
+    /// Calls `visit` for each series of row group `group`. Pure but for decoding.
+    pub(crate) fn read_all(
+        &self,
+        file: &SparseFile,
+        group: usize,
+        visit: impl FnMut(&Row<'_>),
+    ) -> Result<(), parquet::errors::ParquetError> {
+        let batch = self.read(file, group, self.all(), None)?;
+        self.each(&batch, visit);
+        Ok(())
+    }
+
+    /// The places of all columns that a look-up reads.
+    fn all(&self) -> impl Iterator<Item = usize> {
+        self.texts.iter().map(|(_, root)| *root).chain([self.map]).chain(self.numbers)
     }
 
     fn place_of(&self, label: &str) -> usize {
@@ -138,7 +165,7 @@ impl SeriesColumns {
         builder.build()?.next().ok_or_else(none)?.map_err(Into::into)
     }
 
-    fn series_of(&self, batch: &RecordBatch) -> Vec<FoundSeries> {
+    fn each(&self, batch: &RecordBatch, mut visit: impl FnMut(&Row<'_>)) {
         let texts: Vec<_> = self
             .texts
             .iter()
@@ -149,16 +176,18 @@ impl SeriesColumns {
             .collect();
         let map = batch.column_by_name(LABELS_MAP).and_then(Spilled::of);
         let (first, rows) = (numbers(batch, FIRST_ROW), numbers(batch, ROWS));
+        let (min, max) = (times(batch, MIN_TS), times(batch, MAX_TS));
         let mut labels = LabelsBuilder::default();
-        let mut found = Vec::with_capacity(batch.num_rows());
         for (row, (first, rows)) in first.iter().zip(rows).enumerate() {
             labels.clear();
             let columns = texts.iter().filter_map(|(name, column)| Some((*name, column.value(row)?)));
             let spilled = map.iter().flat_map(|map| map.entries(row));
             merge_by_name(columns, spilled, &mut labels);
-            found.push(FoundSeries { labels: labels.encoded().into(), rows: *first..first.saturating_add(*rows) });
+            let at = |times: Option<&[i64]>, absent| times.and_then(|times| times.get(row)).copied().unwrap_or(absent);
+            let (min_ts_ms, max_ts_ms) = (at(min, i64::MIN), at(max, i64::MAX));
+            let rows = *first..first.saturating_add(*rows);
+            visit(&Row { labels: labels.encoded(), rows, min_ts_ms, max_ts_ms });
         }
-        found
     }
 }
 
@@ -227,10 +256,9 @@ fn may_match(matcher: &Matcher, group: &RowGroupMetaData, index: usize) -> bool 
 
 /// Which series have a time in `range`, by their first and last.
 fn in_range(batch: &RecordBatch, range: TimeRange) -> Vec<bool> {
-    let times = |name| batch.column_by_name(name).and_then(|c| c.as_any().downcast_ref::<TimestampMillisecondArray>());
-    match (times(MIN_TS), times(MAX_TS)) {
+    match (times(batch, MIN_TS), times(batch, MAX_TS)) {
         (Some(min), Some(max)) => {
-            let spans = min.values().iter().zip(max.values());
+            let spans = min.iter().zip(max);
             spans.map(|(min, max)| *min < range.end_ms() && *max >= range.start_ms()).collect()
         }
         _ => vec![true; batch.num_rows()],
@@ -252,6 +280,11 @@ fn apply(matcher: &Matcher, column: Option<&ArrayRef>, pass: &mut [bool]) {
             *pass = matcher.matches(value.map_or("", |(_, value)| value));
         }
     }
+}
+
+fn times<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [i64]> {
+    let column = batch.column_by_name(name)?.as_any().downcast_ref::<TimestampMillisecondArray>()?;
+    Some(column.values())
 }
 
 fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> &'a [u64] {

@@ -17,6 +17,8 @@ use crate::error::Error;
 use crate::fetch::SparseFile;
 use crate::lookup::FoundSeries;
 use crate::plan;
+use crate::table::Table;
+use crate::warm;
 
 /// So many bytes of the series file are looked through at a time.
 const SERIES_BYTES: u64 = 1 << 20;
@@ -55,9 +57,9 @@ pub(crate) fn stream(block: Arc<Block>, request: SeriesRequest) -> SeriesStream 
         return Box::pin(stream::empty());
     }
     let request = Arc::new(request);
-    let found = find(Arc::clone(&block), Arc::clone(&request));
-    let columns = request.columns;
-    let batches = batches(found, request.batch_series_max.max(1))
+    let (columns, within) = (request.columns, Arc::clone(&block));
+    let batches = stream::once(async move { Ok(found(within, request).await) })
+        .try_flatten()
         .map(move |batch| {
             let block = Arc::clone(&block);
             async move { read(&block, batch?, columns).await }
@@ -78,10 +80,50 @@ fn stop_at_error<T: Send>(
     })
 }
 
-/// The series that pass, some row groups at a time.
-fn find(block: Arc<Block>, request: Arc<SeriesRequest>) -> impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send {
+/// Series of one batch.
+struct Batch {
+    labels: BinaryArray,
+    rows: Vec<Range<u64>>,
+}
+
+/// The series that pass in batches, from the table in memory or from the file: the same ones.
+async fn found(block: Arc<Block>, request: Arc<SeriesRequest>) -> impl Stream<Item = Result<Batch, Error>> + Send {
+    let series_max = request.batch_series_max.max(1);
     let groups = block.columns.groups(&block.series, &request.matchers);
-    let parts = in_parts(&groups, |group| block.columns.bytes(&block.series, group));
+    let whole = groups.len() == block.series.parsed.num_row_groups();
+    // A selection that the names alone rule out needs neither.
+    let table = if groups.is_empty() { None } else { warm::table(&block, whole).await };
+    if let Some(table) = table {
+        let series = table.select(&request.matchers, request.range);
+        return table_batches(table, series, series_max).left_stream();
+    }
+    batches(find(block, groups, request), series_max).right_stream()
+}
+
+/// Cuts `series` of `table` into batches, as [`batches`] does.
+fn table_batches(
+    table: Arc<Table>,
+    series: Vec<u32>,
+    series_max: usize,
+) -> impl Stream<Item = Result<Batch, Error>> + Send {
+    let mut start = 0;
+    stream::iter(std::iter::from_fn(move || {
+        let waiting = series.get(start..)?;
+        let length = batch_length(waiting.iter().map(|series| table.rows(*series)), series_max, true)?;
+        let batch = waiting.get(..length)?;
+        start += length;
+        let rows = batch.iter().map(|series| table.rows(*series)).collect();
+        Some(Ok(Batch { labels: table.labels(batch), rows }))
+    }))
+}
+
+/// The series of `groups` that pass, some row groups at a time.
+fn find(
+    block: Arc<Block>,
+    groups: Vec<usize>,
+    request: Arc<SeriesRequest>,
+) -> impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send {
+    let parts = block.series_parts(&groups);
     stream::iter(parts)
         .map(move |part| {
             let (block, request) = (Arc::clone(&block), Arc::clone(&request));
@@ -109,13 +151,24 @@ fn in_parts(groups: &[usize], bytes: impl Fn(usize) -> Range<u64>) -> Vec<Vec<us
     parts
 }
 
+impl Block {
+    /// Row groups of the series file, in parts that are read one at a time.
+    pub(crate) fn series_parts(&self, groups: &[usize]) -> Vec<Vec<usize>> {
+        in_parts(groups, |group| self.columns.bytes(&self.series, group))
+    }
+
+    /// The bytes of `groups` of the series file.
+    pub(crate) async fn series_file(&self, groups: &[usize]) -> Result<SparseFile, Error> {
+        if let Some(file) = &self.prefetched {
+            return Ok(file.clone());
+        }
+        let wanted: Vec<_> = groups.iter().map(|group| self.columns.bytes(&self.series, *group)).collect();
+        self.series.remote.fetch(&wanted).await
+    }
+}
+
 async fn find_in(block: &Block, groups: &[usize], request: &SeriesRequest) -> Result<Vec<FoundSeries>, Error> {
-    let file: SparseFile = if let Some(file) = &block.prefetched {
-        file.clone()
-    } else {
-        let wanted: Vec<_> = groups.iter().map(|group| block.columns.bytes(&block.series, *group)).collect();
-        block.series.remote.fetch(&wanted).await?
-    };
+    let file = block.series_file(groups).await?;
     let mut found = Vec::new();
     for &group in groups {
         let series = block.columns.find(&file, group, &request.matchers, request.range);
@@ -128,7 +181,7 @@ async fn find_in(block: &Block, groups: &[usize], request: &SeriesRequest) -> Re
 fn batches(
     found: impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send,
     series_max: usize,
-) -> impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send {
+) -> impl Stream<Item = Result<Batch, Error>> + Send {
     let state = (Box::pin(found), VecDeque::new(), false);
     stream::try_unfold(state, move |(mut found, mut waiting, mut ended)| async move {
         loop {
@@ -147,12 +200,19 @@ fn batches(
 }
 
 /// Takes a batch off the front; `None` when more series would fit and may come.
-fn next_batch(waiting: &mut VecDeque<FoundSeries>, series_max: usize, ended: bool) -> Option<Vec<FoundSeries>> {
-    let mut samples = 0;
+fn next_batch(waiting: &mut VecDeque<FoundSeries>, series_max: usize, ended: bool) -> Option<Batch> {
+    let length = batch_length(waiting.iter().map(|series| series.rows.clone()), series_max, ended)?;
+    let (labels, rows): (Vec<_>, Vec<_>) = waiting.drain(..length).map(|series| (series.labels, series.rows)).unzip();
+    Some(Batch { labels: BinaryArray::from_iter_values(labels), rows })
+}
+
+/// How many of the series with the samples `waiting` are the next batch; `None` when more would fit and may come, or there are none.
+fn batch_length(waiting: impl Iterator<Item = Range<u64>>, series_max: usize, ended: bool) -> Option<usize> {
+    let mut samples = 0u64;
     let mut length = 0;
     let mut full = false;
-    for series in waiting.iter() {
-        samples += series.rows.end - series.rows.start;
+    for rows in waiting {
+        samples = samples.saturating_add(rows.end - rows.start);
         full = length > 0 && samples > BATCH_SAMPLES || length >= series_max;
         if full {
             break;
@@ -160,14 +220,13 @@ fn next_batch(waiting: &mut VecDeque<FoundSeries>, series_max: usize, ended: boo
         length += 1;
     }
     let whole = full || length >= series_max || samples >= BATCH_SAMPLES || ended;
-    (whole && length > 0).then(|| waiting.drain(..length).collect())
+    (whole && length > 0).then_some(length)
 }
 
 /// Gets and decodes the samples of one batch.
-async fn read(block: &Block, found: Vec<FoundSeries>, columns: Columns) -> Result<SeriesBatch, Error> {
-    let labels = BinaryArray::from_iter_values(found.iter().map(|series| &series.labels));
+async fn read(block: &Block, Batch { labels, rows }: Batch, columns: Columns) -> Result<SeriesBatch, Error> {
     if columns == Columns::Labels {
-        let offsets = vec![0; found.len() + 1];
+        let offsets = vec![0; rows.len() + 1];
         return Ok(SeriesBatch::from_parts(labels, offsets, ScalarBuffer::default(), ScalarBuffer::default()));
     }
     let remote = &block.samples.remote;
@@ -176,11 +235,10 @@ async fn read(block: &Block, found: Vec<FoundSeries>, columns: Columns) -> Resul
         offset: 0,
         what: "a series points at samples that are not there",
     };
-    let rows = found.iter().map(|series| series.rows.clone());
-    let groups = plan::by_group(rows, &block.sample_group_rows).ok_or_else(malformed)?;
+    let groups = plan::by_group(rows.iter().cloned(), &block.sample_group_rows).ok_or_else(malformed)?;
     let wanted: Vec<_> = groups.iter().flat_map(|group| plan::pages(&block.samples.parsed, group)).collect();
     let file = remote.fetch(&wanted).await?;
-    let offsets = offsets(&found).ok_or_else(malformed)?;
+    let offsets = offsets(&rows).ok_or_else(malformed)?;
     let count = offsets.last().and_then(|last| usize::try_from(*last).ok()).unwrap_or(0);
     let mut samples = Samples::with_capacity(count);
     for group in &groups {
@@ -190,11 +248,11 @@ async fn read(block: &Block, found: Vec<FoundSeries>, columns: Columns) -> Resul
 }
 
 /// Where the samples of each series begin in the batch, and behind them their number; `None` when it is 2^31 or more.
-fn offsets(found: &[FoundSeries]) -> Option<Vec<i32>> {
+fn offsets(rows: &[Range<u64>]) -> Option<Vec<i32>> {
     let mut end = 0i32;
     let mut offsets = vec![0];
-    for series in found {
-        end = end.checked_add(i32::try_from(series.rows.end - series.rows.start).ok()?)?;
+    for rows in rows {
+        end = end.checked_add(i32::try_from(rows.end - rows.start).ok()?)?;
         offsets.push(end);
     }
     Some(offsets)

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use duramen_block::{Block, ExtentCache, OpenOptions};
+use duramen_block::{Block, ExtentCache, OpenOptions, SeriesTables};
 use duramen_bucket::{Bucket, keys};
 use duramen_model::{BlockEntry, BlockId, TenantId};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
+
+/// A quarter of the cache is for series tables. A table of 10,000 series has 3 MiB, so that 256 MiB hold those of about 85 blocks.
+const TABLES_SHARE: usize = 4;
 
 /// Opens each block once and keeps it open while it is used. A block's `meta` is read by one GET.
 #[derive(Debug)]
@@ -32,9 +35,12 @@ struct Held {
 }
 
 impl Blocks {
-    /// `cache_bytes` bounds the verified extents in memory, `open_max` the parsed `meta`s.
+    /// `cache_bytes` bounds the verified extents and the decoded series tables in memory, `open_max` the parsed `meta`s.
     pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize) -> Self {
-        let options = OpenOptions { cache: Some(Arc::new(ExtentCache::new(cache_bytes))), ..OpenOptions::default() };
+        let tables_bytes = cache_bytes / TABLES_SHARE;
+        let cache = Some(Arc::new(ExtentCache::new(cache_bytes - tables_bytes)));
+        let tables = Some(Arc::new(SeriesTables::new(tables_bytes)));
+        let options = OpenOptions { cache, tables, ..OpenOptions::default() };
         Self { bucket, options, open: Mutex::default(), open_max }
     }
 

@@ -84,7 +84,7 @@ impl ObjectStore for Counting {
 
 /// 10,000 series of 20 metrics on 500 targets, about as a node is scraped: a third constants, counters, gauges of two decimals that move
 /// slowly, a twentieth full-mantissa floats; one scrape of fifty jitters.
-fn ten_thousand(samples: i64) -> Vec<Series> {
+pub(crate) fn ten_thousand(samples: i64) -> Vec<Series> {
     let mut random = 7u64;
     let mut next = move |below: u64| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -16,3 +16,4 @@ mod golden;
 mod order;
 mod round_trip;
 mod select;
+mod tables;

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::fixture::{Series, collect, in_memory, key, open, request, sorted};
 use crate::round_trip::{series, small};
 
-fn matcher() -> impl Strategy<Value = Matcher> {
+pub(crate) fn matcher() -> impl Strategy<Value = Matcher> {
     let name = proptest::sample::select(vec!["__name__", "job", "Job", "le", "nul\0", "absent", "s"]);
     let value = proptest::sample::select(vec!["", "a", "b", "up", "ü", "\0", "zz"]);
     let pattern = proptest::sample::select(vec!["", ".*", ".+", "up", "up.*", "a|b", "(a|zz)?", "u.", "[ab]", "x|y"]);
@@ -49,7 +49,7 @@ proptest! {
 }
 
 /// Names in several row groups of the series table.
-fn many() -> Vec<Series> {
+pub(crate) fn many() -> Vec<Series> {
     let one = |i: i64| {
         let (name, number) = (format!("metric_{:02}", i % 50), i.to_string());
         Series::new(&[("__name__", &name), ("i", &number)], (0..10).map(|t| (i * 100 + t, 0.25)))

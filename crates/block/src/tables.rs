@@ -1,0 +1,110 @@
+//! Series tables in memory, shared by all blocks of a process.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use object_store::path::Path;
+use parking_lot::Mutex;
+
+use crate::table::Table;
+
+/// A block whose table is larger than this is read from its file each time.
+const TABLE_BYTES_MAX: usize = 32 << 20;
+/// So many tables are made at once; each may take [`TABLE_BYTES_MAX`] twice meanwhile.
+const MAKERS_MAX: usize = 4;
+
+/// A bounded pool of decoded series tables, least recently used out first. Share one among all blocks of a process.
+///
+/// A table is known by the folder of its block, which begins with the tenant. A selection under way may hold one that has been dropped
+/// from the pool until it ends.
+pub struct SeriesTables {
+    state: Mutex<State>,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    held: HashMap<Arc<Path>, (Arc<Table>, u64)>,
+    making: HashSet<Arc<Path>>,
+    clock: u64,
+    bytes: usize,
+}
+
+impl std::fmt::Debug for SeriesTables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SeriesTables").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
+
+impl SeriesTables {
+    /// A pool of at most `bytes_max`. A single table may have 32 MiB of them.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { state: Mutex::default(), bytes_max }
+    }
+
+    /// How many bytes it holds now.
+    pub fn bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+
+    pub(crate) fn table_bytes_max(&self) -> usize {
+        self.bytes_max.min(TABLE_BYTES_MAX)
+    }
+
+    pub(crate) fn get(&self, dir: &Arc<Path>) -> Option<Arc<Table>> {
+        let mut state = self.state.lock();
+        state.clock += 1;
+        let now = state.clock;
+        let (table, used) = state.held.get_mut(dir)?;
+        *used = now;
+        Some(Arc::clone(table))
+    }
+
+    /// The right to make the table of a block; `None` while another does, or too many tables are being made.
+    pub(crate) fn maker(self: &Arc<Self>, dir: &Arc<Path>) -> Option<Maker> {
+        let mut state = self.state.lock();
+        let free = state.making.len() < MAKERS_MAX && !state.held.contains_key(dir);
+        let mine = free && state.making.insert(Arc::clone(dir));
+        drop(state);
+        mine.then(|| Maker { tables: Arc::clone(self), dir: Arc::clone(dir) })
+    }
+}
+
+impl State {
+    fn insert(&mut self, dir: Arc<Path>, table: Arc<Table>, bytes_max: usize) {
+        self.clock += 1;
+        self.bytes += table.bytes();
+        if let Some((old, _)) = self.held.insert(dir, (table, self.clock)) {
+            self.bytes -= old.bytes();
+        }
+        while self.bytes > bytes_max {
+            // Tables are few: a look at each is cheaper than keeping an order.
+            let Some(oldest) = self.held.iter().min_by_key(|(_, (_, used))| *used).map(|(dir, _)| Arc::clone(dir))
+            else {
+                return;
+            };
+            if let Some((old, _)) = self.held.remove(&oldest) {
+                self.bytes -= old.bytes();
+            }
+        }
+    }
+}
+
+/// Makes one table. Dropped without one, it leaves the turn to others.
+pub(crate) struct Maker {
+    tables: Arc<SeriesTables>,
+    dir: Arc<Path>,
+}
+
+impl Maker {
+    pub(crate) fn keep(self, table: &Arc<Table>) {
+        let dir = Arc::clone(&self.dir);
+        self.tables.state.lock().insert(dir, Arc::clone(table), self.tables.bytes_max);
+    }
+}
+
+impl Drop for Maker {
+    fn drop(&mut self) {
+        self.tables.state.lock().making.remove(&self.dir);
+    }
+}
