@@ -15,6 +15,13 @@ use crate::rejection::{Reason, Rejections};
 /// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for a time, and SQL engines no value.
 pub const TS_MS_MIN: i64 = -62_135_596_800_000;
 
+/// When a sample may be.
+struct Times {
+    allowed: RangeInclusive<i64>,
+    /// How far ahead of the clock the latest is.
+    future_max_ms: i64,
+}
+
 /// Samples that may be stored: columns of equal length.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
@@ -40,7 +47,7 @@ pub(crate) fn admit(
     admitted.values.reserve(request.ts_ms.len());
     let future_ms = i64::try_from(limits.future_max.as_millis()).unwrap_or(i64::MAX);
     let latest_ms = now_ms.saturating_add(future_ms);
-    let times = TS_MS_MIN..=latest_ms;
+    let times = Times { allowed: TS_MS_MIN..=latest_ms, future_max_ms: future_ms };
     let slots = identify(head, request, &times, limits, seed, &mut admitted.rejected);
     for (series, slot) in request.series.iter().zip(slots) {
         let Some(slot) = slot else { continue };
@@ -50,7 +57,7 @@ pub(crate) fn admit(
         }
         for at in series.samples_start..series.samples_end {
             let (ts_ms, value) = (request.ts_ms[at], request.values[at]);
-            if !times.contains(&ts_ms) {
+            if !times.allowed.contains(&ts_ms) {
                 let reason = if ts_ms > latest_ms { Reason::FarFuture } else { Reason::FarPast };
                 admitted.rejected.add(reason, 1, || outside(&head.labels(slot), ts_ms, &times));
                 continue;
@@ -69,7 +76,7 @@ pub(crate) fn admit(
 fn identify(
     head: &TenantHead,
     request: &WriteRequest<'_>,
-    times: &RangeInclusive<i64>,
+    times: &Times,
     limits: &Limits,
     seed: u64,
     rejected: &mut Rejections,
@@ -113,7 +120,7 @@ fn identify(
             }
             let series = &request.series[index];
             let samples = &request.ts_ms[series.samples_start..series.samples_end];
-            if registry.find(&labels).is_none() && !samples.iter().any(|ts| times.contains(ts)) {
+            if registry.find(&labels).is_none() && !samples.iter().any(|ts| times.allowed.contains(ts)) {
                 reject_unstorable(series, &labels, samples, times, rejected);
                 continue;
             }
@@ -126,18 +133,12 @@ fn identify(
 }
 
 /// Refuses a new series of which nothing can be stored.
-fn reject_unstorable(
-    series: &Series<'_>,
-    labels: &Labels,
-    ts_ms: &[i64],
-    times: &RangeInclusive<i64>,
-    rejected: &mut Rejections,
-) {
+fn reject_unstorable(series: &Series<'_>, labels: &Labels, ts_ms: &[i64], times: &Times, rejected: &mut Rejections) {
     if series.histograms > 0 {
         rejected.add(Reason::NativeHistogram, series.histograms, || no_histograms(labels));
     }
     for &ts_ms in ts_ms {
-        let reason = if ts_ms > *times.end() { Reason::FarFuture } else { Reason::FarPast };
+        let reason = if ts_ms > *times.allowed.end() { Reason::FarFuture } else { Reason::FarPast };
         rejected.add(reason, 1, || outside(labels, ts_ms, times));
     }
 }
@@ -146,11 +147,11 @@ fn no_histograms(labels: &Labels) -> String {
     format!("native histograms are not supported yet. series=`{labels}`")
 }
 
-fn outside(labels: &Labels, ts_ms: i64, times: &RangeInclusive<i64>) -> String {
-    let (earliest, latest) = (times.start(), times.end());
+fn outside(labels: &Labels, ts_ms: i64, times: &Times) -> String {
+    let (earliest, latest, max) = (times.allowed.start(), times.allowed.end(), times.future_max_ms);
     if ts_ms > *latest {
         return format!(
-            "a sample is too far in the future. series=`{labels}`, ts_ms=`{ts_ms}`, ts_ms_max=`{latest}` (now + future_max)"
+            "a sample is too far in the future. series=`{labels}`, ts_ms=`{ts_ms}`, ts_ms_max=`{latest}`, future_max_ms=`{max}`"
         );
     }
     format!("a sample is before the year 1. series=`{labels}`, ts_ms=`{ts_ms}`, ts_ms_min=`{earliest}`")

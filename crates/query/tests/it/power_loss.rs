@@ -46,7 +46,7 @@ async fn live(
         let batch: Vec<(String, i64, f64)> = (0..rng.random_range(1..5))
             .map(|_| {
                 let (series, ts_ms) = (rng.random_range(0..5), base_ms + rng.random_range(0..3_600_000));
-                (series.to_string(), ts_ms, rng.random_range(0..1_000_000) as f64 / 8.0)
+                (series.to_string(), ts_ms, f64::from(rng.random_range(0..1_000_000)) / 8.0)
             })
             .filter(|(series, ts_ms, _)| !offered.contains_key(&(series.clone(), *ts_ms)))
             .collect();

@@ -14,8 +14,8 @@ use super::failure::Failure;
 use super::number::parse_time_ms;
 use crate::wiring::System;
 
-/// A form in bytes. A query text may have 64 KiB, and each byte of it three in a form.
-const FORM_BYTES_MAX: usize = 1 << 20;
+/// A form in bytes: room for many selectors, each byte of which may take three.
+const FORM_BYTES_MAX: usize = 8 << 20;
 
 /// The parameters of a request; those of the body stand before those of the URL, as in Go's forms.
 #[derive(Debug, Default)]
