@@ -56,6 +56,12 @@ impl Row<'_> {
         self.is_present(step).then(|| self.values[step])
     }
 
+    /// All cells, when none is absent.
+    #[inline]
+    pub(crate) fn whole(&self) -> Option<&[f64]> {
+        self.nulls.is_none().then_some(self.values)
+    }
+
     #[inline]
     pub(crate) fn is_present(&self, step: usize) -> bool {
         self.nulls.is_none_or(|nulls| nulls.is_valid(self.start + step))
@@ -114,7 +120,10 @@ pub(crate) struct VectorBuilder {
     labels: BinaryBuilder,
     rows: usize,
     values: Vec<f64>,
+    /// One bit for each of `values`.
     present: BooleanBufferBuilder,
+    /// The cells that the row under way lacks.
+    absent: Vec<usize>,
     done: Vec<RecordBatch>,
 }
 
@@ -137,6 +146,7 @@ impl VectorBuilder {
             rows: 0,
             values: Vec::new(),
             present: BooleanBufferBuilder::new(0),
+            absent: Vec::new(),
             done: Vec::new(),
         }
     }
@@ -145,18 +155,20 @@ impl VectorBuilder {
     /// is no row; whether it was one is returned.
     pub(crate) fn push(&mut self, labels: &[u8], mut cell: impl FnMut(usize) -> Option<f64>) -> bool {
         let before = self.values.len();
-        let mut any = false;
-        for step in 0..self.steps {
-            let value = cell(step);
-            any |= value.is_some();
-            self.present.append(value.is_some());
-            self.values.push(value.unwrap_or(0.0));
-        }
-        if !any {
+        self.absent.clear();
+        self.values.extend((0..self.steps).map(|step| {
+            cell(step).unwrap_or_else(|| {
+                self.absent.push(before + step);
+                0.0
+            })
+        }));
+        if self.absent.len() == self.steps {
             self.values.truncate(before);
-            self.present.truncate(before);
             return false;
         }
+        // Most rows are whole, and their bits are written at once.
+        self.present.append_n(self.steps, true);
+        self.absent.iter().for_each(|&at| self.present.set_bit(at, false));
         self.labels.append_value(labels);
         self.rows += 1;
         if self.rows >= self.series_max {

@@ -103,7 +103,12 @@ impl<S: State> Groups<S> {
     }
 
     fn add(&mut self, labels: &[u8], row: &Row<'_>) {
-        for (step, state) in self.group(labels).iter_mut().enumerate() {
+        let states = self.group(labels);
+        if let Some(values) = row.whole() {
+            states.iter_mut().zip(values).for_each(|(state, &value)| state.add(value));
+            return;
+        }
+        for (step, state) in states.iter_mut().enumerate() {
             if let Some(value) = row.get(step) {
                 state.add(value);
             }

@@ -9,7 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use duramen_model::{LabelsBuilder, is_stale};
+use duramen_model::{LabelsBuilder, METRIC_NAME, is_stale};
 use duramen_source::SeriesBatch;
 use duramen_syntax::PosRange;
 use futures::{TryStreamExt, stream};
@@ -22,6 +22,7 @@ use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::kernels::extended::{self, Ends};
 use crate::kernels::range::RangeFunction;
+use crate::kernels::rate;
 use crate::label_set::{Projection, value_of};
 use crate::vector::{self, VectorBuilder};
 
@@ -113,9 +114,12 @@ impl StepEval {
         let mut labels = LabelsBuilder::default();
         let nameless = Projection::drop_name();
         let mut fresh = Series::default();
+        let mut remarked = None;
+        let (all_labels, offsets, all_ts, all_values) = (batch.labels(), batch.offsets(), batch.ts(), batch.values());
         for row in 0..batch.len() {
-            let (ts, values) = batch.samples_at(row);
-            let encoded = batch.labels_at(row);
+            let span = place(offsets[row])..place(offsets[row + 1]);
+            let (ts, values) = (&all_ts[span.clone()], &all_values[span]);
+            let encoded = all_labels.value(row);
             let mut name = encoded;
             if !self.function.keeps_name() {
                 nameless.apply(encoded, &mut labels);
@@ -139,8 +143,8 @@ impl StepEval {
                     )
                 }
             };
-            if any {
-                self.remark(encoded);
+            if any && self.reads_counter() {
+                self.remark(value_of(encoded, METRIC_NAME), &mut remarked);
             }
         }
         Ok(out.finish_single())
@@ -170,6 +174,7 @@ impl StepEval {
         evaluate: impl Fn(&Window<'_>, usize) -> Option<f64> + 'a,
     ) -> impl FnMut(usize) -> Option<f64> + 'a {
         let (mut first, mut behind) = (0, 0);
+        let falls = !self.reads_counter() || rate::falls(values);
         move |step| {
             let time_ms = self.grid.at(step);
             let (before_ms, last_ms) = (self.lookup.read_start_ms(time_ms), self.lookup.read_end_ms(time_ms));
@@ -181,22 +186,33 @@ impl StepEval {
                 start_ms: self.lookup.start_ms(time_ms),
                 end_ms: self.lookup.end_ms(time_ms),
                 range_ms: self.lookup.range_ms,
+                falls,
                 time_ms,
             };
             evaluate(&window, step)
         }
     }
 
-    /// Says so when a series with values was read as a counter and is not called one.
-    fn remark(&self, encoded: &[u8]) {
-        let StepFunction::Range(function) = self.function else { return };
-        let name = value_of(encoded, duramen_model::METRIC_NAME);
+    fn reads_counter(&self) -> bool {
+        matches!(self.function, StepFunction::Range(function) if function.wants_counter())
+    }
+
+    /// Says so when a series with values was read as a counter and is not called one. Series of one name stand together: `last`
+    /// is the name of the one before.
+    fn remark<'a>(&self, name: &'a str, last: &mut Option<&'a str>) {
+        if last.replace(name) == Some(name) {
+            return;
+        }
         let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
-        if function.wants_counter() && !name.is_empty() && !counter {
+        if !name.is_empty() && !counter {
             let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
             self.annotations.inform(format_args!("{text} {name:?}"), self.pos);
         }
     }
+}
+
+fn place(offset: i32) -> usize {
+    usize::try_from(offset).expect("list offsets are not negative")
 }
 
 /// Memory for the samples of a series.

@@ -86,7 +86,7 @@ mod tests {
         let (ts, values): (Vec<_>, Vec<_>) = samples.iter().copied().unzip();
         let (start_ms, end_ms) = span;
         let range_ms = end_ms - start_ms;
-        let window = Window { ts: &ts, values: &values, start_ms, end_ms, range_ms, time_ms: end_ms };
+        let window = Window { ts: &ts, values: &values, start_ms, end_ms, range_ms, falls: true, time_ms: end_ms };
         assert_eq!(growth(&window, ends, nature), wanted, "{samples:?} {span:?} {ends:?}");
     }
 

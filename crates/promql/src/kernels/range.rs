@@ -164,7 +164,7 @@ mod tests {
     fn check(name: &str, values: &[f64], argument: f64, wanted: Option<f64>) {
         let ts: Vec<i64> = (1..).map(|at| at * 10_000).take(values.len()).collect();
         let end_ms = ts.last().copied().unwrap_or(0);
-        let window = Window { ts: &ts, values, start_ms: 0, end_ms, range_ms: end_ms, time_ms: end_ms };
+        let window = Window { ts: &ts, values, start_ms: 0, end_ms, range_ms: end_ms, falls: true, time_ms: end_ms };
         assert_eq!(RangeFunction::named(name).unwrap().evaluate(&window, argument), wanted, "{name} {values:?}");
     }
 

@@ -26,23 +26,24 @@ fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
     }
     let (first_ms, last_ms) = (ts[0], ts[ts.len() - 1]);
     let mut growth = values[values.len() - 1] - values[0];
-    if nature == Nature::Counter {
+    if nature == Nature::Counter && window.falls {
         for two in values.windows(2) {
             if two[1] < two[0] {
                 growth += two[0];
             }
         }
     }
-    let seconds = |ms: i64| ms as f64 / 1000.0;
-    let mut to_start = seconds(first_ms - window.start_ms);
-    let mut to_end = seconds(window.end_ms - last_ms);
-    let sampled = seconds(last_ms - first_ms);
+    // Divided together: divisions are most of the work.
+    let spans_ms = [first_ms - window.start_ms, window.end_ms - last_ms, last_ms - first_ms];
+    let [mut to_start, mut to_end, sampled] = spans_ms.map(|ms| ms as f64).map(|ms| ms / 1000.0);
     let average = sampled / (ts.len() - 1) as f64;
     let threshold = average * 1.1;
     if to_start >= threshold {
         to_start = average / 2.0;
     }
-    if nature == Nature::Counter {
+    // A counter that began with as much as it grew was zero before all of its samples, and further away than the window starts.
+    let is_near_zero = !(values[0] >= growth && to_start <= sampled);
+    if nature == Nature::Counter && is_near_zero {
         let to_zero = if growth > 0.0 && values[0] >= 0.0 { sampled * (values[0] / growth) } else { to_start };
         if to_zero < to_start {
             to_start = to_zero;
@@ -79,6 +80,12 @@ pub(crate) fn changes(values: &[f64]) -> f64 {
     values.windows(2).filter(|two| two[0] != two[1] && !(two[0].is_nan() && two[1].is_nan())).count() as f64
 }
 
+/// Whether any value is below the one before.
+pub(crate) fn falls(values: &[f64]) -> bool {
+    // Without an early exit, so that several pairs are compared at once.
+    values.windows(2).fold(false, |falls, two| falls | (two[1] < two[0]))
+}
+
 /// How often the value is below the one before.
 pub(crate) fn resets(values: &[f64]) -> f64 {
     values.windows(2).filter(|two| two[1] < two[0]).count() as f64
@@ -90,8 +97,15 @@ mod tests {
 
     fn check(start_ms: i64, end_ms: i64, samples: &[(i64, f64)], increase: Option<f64>, delta: Option<f64>) {
         let (ts, values): (Vec<_>, Vec<_>) = samples.iter().copied().unzip();
-        let window =
-            Window { ts: &ts, values: &values, start_ms, end_ms, range_ms: end_ms - start_ms, time_ms: end_ms };
+        let window = Window {
+            ts: &ts,
+            values: &values,
+            start_ms,
+            end_ms,
+            range_ms: end_ms - start_ms,
+            falls: true,
+            time_ms: end_ms,
+        };
         let rounded = |growth: f64| (growth * 1e9).round() / 1e9;
         assert_eq!(extrapolated_growth(&window, Nature::Counter).map(rounded), increase, "{samples:?}");
         assert_eq!(extrapolated_growth(&window, Nature::Gauge).map(rounded), delta, "{samples:?}");
@@ -111,8 +125,15 @@ mod tests {
 
     #[test]
     fn the_last_two_samples_decide_the_instant_rate() {
-        let window =
-            |values| Window { ts: &[0, 1000, 3000], values, start_ms: -1, end_ms: 5000, range_ms: 5001, time_ms: 5000 };
+        let window = |values| Window {
+            ts: &[0, 1000, 3000],
+            values,
+            start_ms: -1,
+            end_ms: 5000,
+            range_ms: 5001,
+            falls: true,
+            time_ms: 5000,
+        };
         assert_eq!(last_rate(&window(&[0.0, 1.0, 5.0])), Some(2.0));
         assert_eq!(last_rate(&window(&[0.0, 9.0, 4.0])), Some(2.0));
         assert_eq!(last_difference(&window(&[0.0, 9.0, 4.0])), Some(-5.0));

@@ -12,13 +12,10 @@ impl Compensated {
     #[inline]
     pub(crate) fn add(&mut self, value: f64) {
         let total = self.sum + value;
-        if total.is_infinite() {
-            self.rest = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.rest += (self.sum - total) + value;
-        } else {
-            self.rest += (value - total) + self.sum;
-        }
+        // Chosen and not branched on: which of the two is larger is anyone's guess.
+        let (large, small) = if self.sum.abs() >= value.abs() { (self.sum, value) } else { (value, self.sum) };
+        let rest = self.rest + ((large - total) + small);
+        self.rest = if total.is_infinite() { 0.0 } else { rest };
         self.sum = total;
     }
 

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use crate::engine::{bits, context, labels};
 
 /// How many queries are made up. `DURAMEN_RANDOM_QUERIES` in the environment says otherwise, and `DURAMEN_RANDOM_SEED` where to start.
-const QUERIES: u64 = 3000;
+const QUERIES: u64 = 1000;
 
 /// Writes well-typed queries from everything that the grammar has.
 struct Writer {
