@@ -310,3 +310,33 @@ impl Set {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::Labels;
+
+    use super::*;
+
+    /// The table of `count` series, if it fits.
+    fn table(count: u32, bytes_max: usize) -> Option<Table> {
+        let mut builder = TableBuilder::new(bytes_max);
+        for i in 0..count {
+            let labels = Labels::from_pairs([("__name__", "up"), ("i", &format!("{i:04}"))])?;
+            builder.push(&Row { labels: labels.encoded(), rows: 0..1, min_ts_ms: 0, max_ts_ms: 0 })?;
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn a_table_is_not_made_larger_than_it_may_be() {
+        let bytes = table(1000, usize::MAX).unwrap().bytes();
+        let labels = 1000 * (1 + 8 + 1 + 2 + 1 + 1 + 1 + 4);
+        let index = 1001 * size_of::<Value>() + 2000 * size_of::<u32>() + 2 * size_of::<LabelIndex>() + 9;
+        assert_eq!(bytes, labels + 1000 * ROW_BYTES + index);
+        assert!(table(1000, bytes).is_some());
+        assert!(table(1000, bytes - 1).is_none());
+        assert!(
+            TableBuilder::new(ROW_BYTES).push(&Row { labels: &[1], rows: 0..1, min_ts_ms: 0, max_ts_ms: 0 }).is_none()
+        );
+    }
+}
