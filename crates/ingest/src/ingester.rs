@@ -193,6 +193,16 @@ impl Ingester {
         self.shared.all_heads().into_iter().map(|head| head.name.clone()).collect()
     }
 
+    /// The memory of samples that are not staged or flushed yet, in bytes, roughly.
+    pub fn head_bytes(&self) -> usize {
+        self.shared.head_bytes()
+    }
+
+    /// How many series are in memory.
+    pub fn head_series(&self) -> usize {
+        self.shared.all_heads().iter().map(|head| head.registry.read().len()).sum()
+    }
+
     /// Brings the gauges up to date.
     pub fn observe(&self) {
         let heads = self.shared.all_heads();
@@ -200,8 +210,7 @@ impl Ingester {
             let series = i64::try_from(head.registry.read().len()).unwrap_or(i64::MAX);
             self.shared.metrics.head_series.get_or_create(&TenantLabel::of(&head.name)).set(series);
         }
-        let bytes: usize = heads.iter().map(|head| head.memory()).sum();
-        self.shared.metrics.head_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.shared.metrics.head_bytes.set(i64::try_from(self.head_bytes()).unwrap_or(i64::MAX));
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod acknowledged;
 mod no_gap;
+mod outage;
 mod power_loss;
 mod system;
 mod turnstile;

@@ -55,6 +55,11 @@ impl System {
         Ok(Self { ingester, report, manifests, bucket, tenants, tasks, _staging: staging })
     }
 
+    /// The tenant of all writes, once there was one.
+    pub(crate) fn tenant_id(&self) -> duramen_model::TenantId {
+        self.tenants.lookup(&tenant()).expect("something was written")
+    }
+
     /// What queries read, with `heads` instead of the ingester itself.
     pub(crate) fn storage(&self, heads: Arc<dyn Heads>) -> Storage {
         Storage::new(
