@@ -132,6 +132,11 @@ impl StepEval {
                     let (ts, values) = fresh.without_stale(ts, values);
                     out.push(name, self.over_windows(ts, values, |window, _| extended::smoothed_value(window)))
                 }
+                // The one that dashboards are made of gets a loop of its own.
+                StepFunction::Range(RangeFunction::Rate) if self.lookup.ends.is_none() => {
+                    let (ts, values) = fresh.without_stale(ts, values);
+                    out.push(name, self.over_windows(ts, values, |window, _| rate::rate(window)))
+                }
                 StepFunction::Range(function) => {
                     let (ts, values) = fresh.without_stale(ts, values);
                     out.push(

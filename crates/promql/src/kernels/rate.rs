@@ -19,6 +19,7 @@ pub(crate) fn extrapolated_growth(window: &Window<'_>, nature: Nature) -> Option
 }
 
 /// The growth between the samples, and the factor that extrapolates it.
+#[inline]
 fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
     let (ts, values) = (window.ts, window.values);
     if ts.len() < 2 {
@@ -56,6 +57,7 @@ fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
 }
 
 /// [`extrapolated_growth`] of a counter per second.
+#[inline]
 pub(crate) fn rate(window: &Window<'_>) -> Option<f64> {
     // The factor and not the product is divided, as upstream does: the last bits differ.
     let (growth, factor) = sampled_growth(window, Nature::Counter)?;
