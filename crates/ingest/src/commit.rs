@@ -52,6 +52,9 @@ pub(crate) struct Write {
 const GROUP_WRITES_MAX: usize = 256;
 const GROUP_SAMPLES_MAX: usize = 1 << 20;
 
+/// An open segment that nobody needs and that is larger is closed at a trim, and so deleted. A new one costs two fsyncs.
+const OPEN_BYTES_KEPT: u64 = 4 << 20;
+
 /// See the module's text.
 pub(crate) struct CommitLoop {
     wal: Wal,
@@ -183,6 +186,14 @@ impl CommitLoop {
     /// the queue.
     fn trim(&mut self) -> Result<(), Error> {
         let needed = self.heads.read().values().filter_map(|head| head.first_uncommitted()).min();
+        let open_bytes = self.wal.segments().last().map_or(0, |open| open.bytes);
+        if needed.is_none()
+            && open_bytes > OPEN_BYTES_KEPT
+            && let Err(e) = self.wal.rotate()
+            && is_fatal(&e)
+        {
+            return Err(e.into());
+        }
         let before = needed.unwrap_or_else(|| self.wal.next_position());
         match self.wal.trim(before) {
             Ok(0) => {}

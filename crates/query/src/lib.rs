@@ -12,5 +12,5 @@ pub use blocks::Blocks;
 pub use error::Error;
 pub use merge::MergeSource;
 pub use metrics::Metrics;
-pub use querier::{Config, Querier, QueryOptions};
+pub use querier::{Config, Querier, Query, QueryOptions};
 pub use storage::Storage;

@@ -34,6 +34,19 @@ impl Default for Config {
     }
 }
 
+/// A query that was read: its text, to which remarks on the answer point, and its tree.
+#[derive(Clone, Debug)]
+pub struct Query {
+    text: String,
+    expr: Expr,
+}
+
+impl Query {
+    pub fn parse(text: &str) -> Result<Self, duramen_syntax::ParseError> {
+        Ok(Self { text: text.to_owned(), expr: duramen_syntax::parse(text)? })
+    }
+}
+
 /// What a query may set for itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QueryOptions {
@@ -71,13 +84,13 @@ impl Querier {
     pub async fn instant(
         &self,
         tenant: &TenantName,
-        query: &Expr,
+        query: &Query,
         time_ms: i64,
         options: QueryOptions,
     ) -> Result<Answer, Error> {
         let work = async {
             let context = self.context(tenant, options);
-            Ok(self.engine.instant(&context, query, time_ms).await?)
+            Ok(self.engine.with_text(&query.text).instant(&context, &query.expr, time_ms).await?)
         };
         self.bounded(options, work).await
     }
@@ -86,13 +99,13 @@ impl Querier {
     pub async fn range(
         &self,
         tenant: &TenantName,
-        query: &Expr,
+        query: &Query,
         (start_ms, end_ms, step_ms): (i64, i64, i64),
         options: QueryOptions,
     ) -> Result<Answer, Error> {
         let work = async {
             let context = self.context(tenant, options);
-            Ok(self.engine.range(&context, query, start_ms, end_ms, step_ms).await?)
+            Ok(self.engine.with_text(&query.text).range(&context, &query.expr, start_ms, end_ms, step_ms).await?)
         };
         self.bounded(options, work).await
     }

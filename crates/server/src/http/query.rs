@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use duramen_query::QueryOptions;
-use duramen_syntax::Expr;
+use duramen_query::{Query, QueryOptions};
 
 use super::answer::answer;
 use super::failure::Failure;
@@ -58,8 +57,8 @@ pub(super) async fn range(
     Ok(answer(evaluated, limit))
 }
 
-fn parse(params: &Params) -> Result<Expr, Failure> {
-    duramen_syntax::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))
+fn parse(params: &Params) -> Result<Query, Failure> {
+    Query::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))
 }
 
 fn options(params: &Params) -> Result<QueryOptions, Failure> {
