@@ -1,10 +1,11 @@
 //! One door for everything that reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_bucket::Tenants;
+use duramen_model::labels::LabelsIter;
 use duramen_model::{Labels, Matcher, TenantId, TenantName, TimeRange};
 use duramen_promql::{Answer, Engine, QueryContext};
 use duramen_runtime::Clock;
@@ -121,7 +122,8 @@ impl Querier {
         limit: Option<usize>,
     ) -> Result<(Vec<Labels>, bool), Error> {
         let mut found = BTreeSet::new();
-        self.walk(tenant, selectors, range, |labels| keep(&mut found, labels, limit)).await?;
+        let visit = |encoded: &[u8]| keep(&mut found, Labels::from_encoded_trusted(encoded), limit);
+        self.walk(tenant, selectors, range, visit).await?;
         Ok(cut(found, limit))
     }
 
@@ -133,16 +135,16 @@ impl Querier {
         range: TimeRange,
         limit: Option<usize>,
     ) -> Result<(Vec<String>, bool), Error> {
-        let mut found = BTreeSet::new();
-        self.walk(tenant, selectors, range, |labels| {
-            for (name, _) in &labels {
+        let mut found = HashSet::new();
+        self.walk(tenant, selectors, range, |encoded| {
+            for (name, _) in LabelsIter::over(encoded) {
                 if !found.contains(name) {
                     found.insert(name.to_owned());
                 }
             }
         })
         .await?;
-        Ok(cut(found, limit))
+        Ok(cut(found.into_iter().collect(), limit))
     }
 
     /// The values of one label in the series that [`Querier::series`] would find.
@@ -155,24 +157,31 @@ impl Querier {
         limit: Option<usize>,
     ) -> Result<(Vec<String>, bool), Error> {
         let mut found = BTreeSet::new();
-        self.walk(tenant, selectors, range, |labels| {
-            if let Some(value) = labels.get(name)
-                && !found.contains(value)
+        // Series come sorted, so a value often stands in many that follow each other.
+        let mut last = String::new();
+        self.walk(tenant, selectors, range, |encoded| {
+            let value = LabelsIter::over(encoded).find_map(|(held, value)| (held == name).then_some(value));
+            if let Some(value) = value
+                && value != last
             {
-                keep(&mut found, value.to_owned(), limit);
+                last.clear();
+                last.push_str(value);
+                if !found.contains(value) {
+                    keep(&mut found, value.to_owned(), limit);
+                }
             }
         })
         .await?;
         Ok(cut(found, limit))
     }
 
-    /// Calls `visit` for each series of each selector; all series when there is no selector.
+    /// Calls `visit` with the encoded labels of each series of each selector; all series when there is no selector.
     async fn walk(
         &self,
         tenant: &TenantName,
         selectors: &[Vec<Matcher>],
         range: TimeRange,
-        mut visit: impl FnMut(Labels) + Send,
+        mut visit: impl FnMut(&[u8]) + Send,
     ) -> Result<(), Error> {
         let everything = [Vec::new()];
         let selectors = if selectors.is_empty() { &everything } else { selectors };
@@ -197,7 +206,7 @@ impl Querier {
                         return Err(Error::TooManySeries { max: self.config.metadata_series_max });
                     }
                     for row in 0..batch.len() {
-                        visit(Labels::from_encoded_trusted(batch.labels_at(row)));
+                        visit(batch.labels_at(row));
                     }
                 }
             }
