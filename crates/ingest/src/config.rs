@@ -8,7 +8,8 @@ pub struct Config {
     /// A tenant's head is flushed this long after its first sample. Shorter: less WAL to replay and less memory, at three PUTs a block
     /// and one a manifest edit for each tenant and flush.
     pub flush_interval: Duration,
-    /// The memory of all heads at which the largest are flushed, in bytes. At twice this, writes wait for the flush and then get 503.
+    /// The memory of all heads at which the largest are flushed, in bytes. At twice this, writes are refused
+    /// with 503 until a flush has made room.
     pub head_bytes_max: usize,
     /// The largest WAL segment, in bytes.
     pub wal_segment_bytes_max: u64,

@@ -6,7 +6,8 @@
 //! definition := ref:varint length:varint labels[length]
 //! ```
 //!
-//! Each record can be read without any other, so that damage to one costs no other.
+//! Each record can be decoded without any other. Its references mean nothing without the records of the same segment that define
+//! them: damage to such a record costs the samples that refer to it, which whoever replays must count.
 
 #![deny(clippy::indexing_slicing)]
 

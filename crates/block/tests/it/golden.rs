@@ -63,7 +63,7 @@ fn todays_writer_makes_the_committed_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join("v0");
     let written = write(&made, &series(), small());
-    if std::env::var_os("DURAMEN_WRITE_GOLDEN").is_some() {
+    if std::env::var_os("DURAMEN_BLESS").is_some() {
         println!("{written:#?}");
         std::fs::create_dir_all(golden().join("v0")).unwrap();
         for name in names(&written) {
