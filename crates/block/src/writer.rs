@@ -127,7 +127,20 @@ impl BlockWriter {
         create_file(&path)?.write_all(&meta).map_err(failed)?;
         let files = files.into_iter().map(|file| BlockFile { name: file.name, bytes: file.bytes }).collect();
         let (meta_bytes, meta_crc32c) = (meta.len() as u64, crc32c::crc32c(&meta));
-        Ok(BlockStats { series, samples, min_ts_ms, max_ts_ms, files, meta_bytes, meta_crc32c })
+        let (histograms, exemplars, families, ttl_max_ms) = (0, 0, 0, 0);
+        Ok(BlockStats {
+            series,
+            samples,
+            histograms,
+            exemplars,
+            families,
+            ttl_max_ms,
+            min_ts_ms,
+            max_ts_ms,
+            files,
+            meta_bytes,
+            meta_crc32c,
+        })
     }
 }
 

@@ -33,7 +33,19 @@ pub struct BlockFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockStats {
     pub series: u64,
+    /// Floats.
     pub samples: u64,
+    /// Native histograms.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub histograms: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exemplars: u64,
+    /// Metric families with metadata.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub families: u64,
+    /// The longest life span of a sample ([`crate::Life::ttl_ms`]); 0 when none has one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ttl_max_ms: i64,
     /// The first and the last timestamp that the block holds, both inclusive.
     pub min_ts_ms: i64,
     pub max_ts_ms: i64,
@@ -42,6 +54,11 @@ pub struct BlockStats {
     /// The size of `meta`, and the CRC32C of all its bytes.
     pub meta_bytes: u64,
     pub meta_crc32c: u32,
+}
+
+/// Most blocks have none: their entries stay short.
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 impl BlockStats {

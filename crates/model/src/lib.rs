@@ -2,9 +2,12 @@
 
 pub mod block;
 pub mod error;
+pub mod exemplar;
+pub mod histogram;
 pub mod ids;
 pub mod labels;
 pub mod matcher;
+pub mod metadata;
 pub mod regex;
 pub mod sample;
 pub mod tenant;
@@ -12,11 +15,14 @@ pub mod time;
 
 pub use block::{BlockEntry, BlockFile, BlockStats, Order, OrderRange};
 pub use error::ErrorKind;
+pub use exemplar::Exemplar;
+pub use histogram::{Counts, Histogram, ResetHint, Span};
 pub use ids::{BlockId, SeriesId, TenantId, WriterId};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
+pub use metadata::{FamilyMetadata, MetricType};
 pub use regex::GoRegex;
-pub use sample::{STALE_NAN, STALE_NAN_BITS, Sample, is_stale};
+pub use sample::{Life, STALE_NAN, STALE_NAN_BITS, Sample, is_stale};
 pub use tenant::TenantName;
 pub use time::TimeRange;
 

@@ -31,3 +31,18 @@ impl PartialEq for Sample {
     }
 }
 impl Eq for Sample {}
+
+/// What a sample may say beside its time and value. A float and a histogram can carry it alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Life {
+    /// When what is counted began, in milliseconds; 0 when the sender does not say (so the wire has it).
+    pub start_ms: i64,
+    /// How long the sample stands for its series, in milliseconds, instead of the look-back; 0 for the look-back. A sample at `ts`
+    /// stands in `[ts, ts + ttl_ms)`.
+    pub ttl_ms: i64,
+}
+
+impl Life {
+    /// Nothing said.
+    pub const NONE: Self = Self { start_ms: 0, ttl_ms: 0 };
+}

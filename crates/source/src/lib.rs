@@ -10,9 +10,10 @@ use std::fmt;
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use futures::Stream;
+use duramen_model::{Exemplar, FamilyMetadata, Labels, TenantId};
+use futures::{Stream, StreamExt};
 
-pub use batch::{SeriesBatch, SeriesBatchBuilder};
+pub use batch::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 pub use error::Error;
 pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use memory::MemorySource;
@@ -32,4 +33,63 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// A source may add samples outside of the range when leaving them out would cost it work; the reader cuts. A series all
     /// of whose samples lie outside may therefore appear as well.
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error>;
+
+    /// The exemplars in the range of the series that pass all matchers; series without any are left out. Series in block order, each
+    /// once; the exemplars of one ascend by time, no two of them equal. `columns` and `batch_series_max` of the request mean nothing here.
+    async fn exemplars(&self, _request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// What is known of the tenants' metric families, in the order of their names. One family comes once: as it was last sent.
+    async fn metadata(&self, _tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// The series that pass all matchers and whose span touches the range, in block order, each once. Counts are of everything that
+    /// the touched parts hold of the series, within the range or not, and a sample that two parts hold counts twice.
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        let mut summaries = Vec::new();
+        let mut batches = self.select(&SeriesRequest { columns: Columns::Samples, ..request.clone() }).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            summaries.extend((0..batch.len()).filter_map(|row| SeriesSummary::of(&batch, row)));
+        }
+        Ok(summaries)
+    }
+
+    /// No sample that the source holds of these tenants has a longer life span ([`duramen_model::Life::ttl_ms`]); 0 when none has any.
+    /// A query looks so much further back.
+    async fn ttl_max_ms(&self, _tenants: &[TenantId]) -> Result<i64, Error> {
+        Ok(0)
+    }
+}
+
+/// The exemplars of one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesExemplars {
+    pub labels: Labels,
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// How much there is of one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesSummary {
+    pub labels: Labels,
+    pub floats: u64,
+    pub histograms: u64,
+    /// The first and the last time, both inclusive.
+    pub first_ms: i64,
+    pub last_ms: i64,
+}
+
+impl SeriesSummary {
+    /// `None` for a series without samples.
+    fn of(batch: &SeriesBatch, row: usize) -> Option<Self> {
+        let (ts, _) = batch.samples_at(row);
+        let (floats, histograms) = (ts.len() as u64, batch.histograms_at(row).len() as u64);
+        let times = || ts.iter().copied().chain(batch.histograms_at(row).map(|histogram| histogram.ts_ms));
+        let (first_ms, last_ms) = (times().min()?, times().max()?);
+        let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+        Some(Self { labels, floats, histograms, first_ms, last_ms })
+    }
 }

@@ -39,7 +39,7 @@ impl SeriesSource for MemorySource {
             if !request.matchers.iter().all(|m| passes(labels, m)) || samples.range(span.clone()).next().is_none() {
                 continue;
             }
-            if request.columns == Columns::Samples {
+            if request.columns != Columns::Labels {
                 builder.samples_mut(|ts, values| {
                     ts.extend(samples.range(span.clone()).map(|(ts, _)| *ts));
                     values.extend(samples.range(span.clone()).map(|(_, value)| *value));

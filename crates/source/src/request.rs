@@ -31,6 +31,8 @@ impl SeriesRequest {
 pub enum Columns {
     /// Labels only; every series comes with zero samples. A source may judge the range by the series' first and last time.
     Labels,
-    /// Labels and samples.
+    /// Labels, floats and histograms, and how long each stands. When what they count began may be left out.
     Samples,
+    /// All columns.
+    Everything,
 }

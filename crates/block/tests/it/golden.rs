@@ -42,6 +42,10 @@ fn stats() -> BlockStats {
     BlockStats {
         series: 3,
         samples: 176,
+        histograms: 0,
+        exemplars: 0,
+        families: 0,
+        ttl_max_ms: 0,
         min_ts_ms: -5,
         max_ts_ms: 1_700_002_235_000,
         files: vec![file("series.parquet", 2608), file("samples.parquet", 2664)],

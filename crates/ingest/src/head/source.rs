@@ -51,7 +51,7 @@ impl GenerationSource {
                 break;
             }
             taken += 1;
-            if request.columns == Columns::Samples {
+            if request.columns != Columns::Labels {
                 let before = batch.samples();
                 batch.samples_mut(|ts, values| {
                     let Some(chunk) = samples.chunk(slot) else { return };

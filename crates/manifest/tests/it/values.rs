@@ -32,6 +32,10 @@ pub(crate) fn block(id: u128) -> BlockEntry {
         stats: BlockStats {
             series: 10,
             samples: 1_000,
+            histograms: 0,
+            exemplars: 0,
+            families: 0,
+            ttl_max_ms: 0,
             min_ts_ms,
             max_ts_ms: min_ts_ms + 999,
             files: vec![

@@ -1,0 +1,140 @@
+//! The limits of one tenant.
+
+use std::time::Duration;
+
+/// Everything that is limited for one tenant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    pub ingest: IngestLimits,
+    pub ha: HaLimits,
+    pub query: QueryLimits,
+}
+
+/// What a tenant may send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngestLimits {
+    /// Samples, histograms and exemplars a second, over time; none for no limit. A write beyond it gets 429 with `Retry-After`.
+    pub samples_per_second: Option<f64>,
+    /// How many of them may come at once. Below the largest request of a sender, that request never passes.
+    pub samples_burst: u64,
+    /// Series in memory. A sample of one more is refused with 429.
+    pub series_max: usize,
+    /// Series in memory of one metric name; none for no limit.
+    pub series_per_metric_max: Option<usize>,
+    /// Labels of one series, `__name__` included.
+    pub labels_per_series_max: usize,
+    pub label_name_bytes_max: usize,
+    pub label_value_bytes_max: usize,
+    /// How far ahead of the clock a sample may be.
+    pub future_max: Duration,
+    /// How far behind the clock a sample may be; none for no limit.
+    pub age_max: Option<Duration>,
+    /// The longest life span (`ttl`) of a sample. Longer ones make every query look further back.
+    pub ttl_max: Duration,
+    /// A request's body as it comes, and after decompression, in bytes.
+    pub body_bytes_max: usize,
+    pub decoded_body_bytes_max: usize,
+    /// Buckets of one native histogram, both sides together.
+    pub histogram_buckets_max: usize,
+    /// Exemplars in memory; beyond it, the oldest of the series that has the most make room.
+    pub exemplars_max: usize,
+    /// All label names and values of one exemplar, in characters: the limit of OpenMetrics.
+    pub exemplar_label_chars_max: usize,
+    /// Metric families with metadata.
+    pub metadata_families_max: usize,
+    /// Name, help and unit of one family together, in bytes.
+    pub metadata_bytes_max: usize,
+}
+
+impl Default for IngestLimits {
+    fn default() -> Self {
+        Self {
+            samples_per_second: None,
+            samples_burst: 2_000_000,
+            series_max: 5_000_000,
+            series_per_metric_max: None,
+            labels_per_series_max: 60,
+            label_name_bytes_max: 1024,
+            label_value_bytes_max: 2048,
+            future_max: Duration::from_secs(10 * 60),
+            age_max: None,
+            ttl_max: Duration::from_secs(24 * 60 * 60),
+            body_bytes_max: 32 << 20,
+            decoded_body_bytes_max: 32 << 20,
+            histogram_buckets_max: 2048,
+            exemplars_max: 100_000,
+            exemplar_label_chars_max: 128,
+            metadata_families_max: 50_000,
+            metadata_bytes_max: 8 << 10,
+        }
+    }
+}
+
+/// How the samples of two equal Prometheus servers become one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HaLimits {
+    /// Whether samples with both labels are taken from one replica of a cluster only.
+    pub enabled: bool,
+    /// The label that names the pair.
+    pub cluster_label: String,
+    /// The label that tells the two apart. It is taken away before samples are stored.
+    pub replica_label: String,
+    /// Another replica is elected when the elected one has sent nothing for this long.
+    pub failover_timeout: Duration,
+    /// How many pairs a tenant may have.
+    pub clusters_max: usize,
+}
+
+impl Default for HaLimits {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            cluster_label: "cluster".to_owned(),
+            replica_label: "__replica__".to_owned(),
+            failover_timeout: Duration::from_secs(30),
+            clusters_max: 100,
+        }
+    }
+}
+
+/// What a tenant may ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryLimits {
+    /// Queries of the tenant in evaluation at once; more wait for their turn.
+    pub concurrency_max: usize,
+    /// The longest evaluation; a request may ask for less.
+    pub timeout: Duration,
+    /// From the start to the end of a range query, and back from an instant; none for no limit.
+    pub range_max: Option<Duration>,
+    /// Points of each series of a range query, less one (as Prometheus counts).
+    pub steps_max: usize,
+    /// Samples that one query holds at once.
+    pub samples_max: usize,
+    /// The memory for the vectors that one query holds at once, in bytes.
+    pub memory_bytes_max: usize,
+    /// Series that one selector may read; none for no limit.
+    pub series_max: Option<usize>,
+    /// Series that `series`, `labels`, label values and cardinality calls may walk through.
+    pub metadata_series_max: usize,
+    /// Exemplars of one answer.
+    pub exemplars_max: usize,
+    /// Samples of one remote-read answer.
+    pub remote_read_samples_max: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            concurrency_max: 20,
+            timeout: Duration::from_secs(120),
+            range_max: None,
+            steps_max: 11_000,
+            samples_max: 50_000_000,
+            memory_bytes_max: 1 << 30,
+            series_max: None,
+            metadata_series_max: 10_000_000,
+            exemplars_max: 100_000,
+            remote_read_samples_max: 50_000_000,
+        }
+    }
+}
