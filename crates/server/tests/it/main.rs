@@ -3,6 +3,7 @@
 mod api;
 mod backfill;
 mod captures;
+mod compliance;
 mod costs;
 mod crashes;
 mod end_to_end;
