@@ -5,13 +5,15 @@ pub mod error;
 pub mod head;
 pub mod memory;
 pub mod request;
+pub mod walk;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
 
 use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, Labels, TenantId};
-use futures::{Stream, StreamExt};
+use futures::Stream;
 
 pub use batch::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 pub use error::Error;
@@ -45,16 +47,21 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
-    /// The series that pass all matchers and whose span touches the range, in block order, each once. Counts are of everything that
+    /// The series that pass all matchers and whose span touches the range, in block order, each once. Counts may be of everything that
     /// the touched parts hold of the series, within the range or not, and a sample that two parts hold counts twice.
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        let mut summaries = Vec::new();
-        let mut batches = self.select(&SeriesRequest { columns: Columns::Samples, ..request.clone() }).await?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            summaries.extend((0..batch.len()).filter_map(|row| SeriesSummary::of(&batch, row)));
-        }
-        Ok(summaries)
+        walk::summaries(self, request).await
+    }
+
+    /// The names of the labels of the series that [`SeriesSource::select`] finds. `columns` and `batch_series_max` of the request mean
+    /// nothing here.
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        walk::label_names(self, request).await
+    }
+
+    /// The values of label `name` in the series that [`SeriesSource::select`] finds; series without the label add none.
+    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+        walk::label_values(self, request, name).await
     }
 
     /// No sample that the source holds of these tenants has a longer life span ([`duramen_model::Life::ttl_ms`]); 0 when none has any.
