@@ -158,11 +158,11 @@ impl CommitLoop {
         let definitions = self.definitions.missing(self.wal.segment(), &write.head, &write.slots);
         let series: Vec<(Slot, &[u8])> = definitions.iter().map(|(slot, labels)| (*slot, labels.encoded())).collect();
         let record = WriteRecord {
-            tenant: write.head.id,
             series: &series,
             refs: &write.slots,
             ts_ms: &write.ts_ms,
             values: &write.values,
+            ..WriteRecord::empty(write.head.id)
         };
         self.wal.append(&record).map_err(|e| {
             // What was thought defined in this segment may not be in it.

@@ -50,7 +50,8 @@ fn main() {
             let labels = if round.starts_with("first") { definitions(&mut defined, request) } else { vec![] };
             let series: Vec<_> = labels.iter().map(|(series_ref, labels)| (*series_ref, labels.as_bytes())).collect();
             let Request { refs, ts_ms, values } = request;
-            let record = WriteRecord { tenant: TenantId(1.into()), series: &series, refs, ts_ms, values };
+            let empty = WriteRecord::empty(TenantId(1.into()));
+            let record = WriteRecord { series: &series, refs, ts_ms, values, ..empty };
             let start = clock.monotonic();
             wal.append(&record).unwrap();
             let appended = clock.monotonic();

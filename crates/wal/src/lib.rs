@@ -18,6 +18,7 @@ mod record;
 mod replay;
 mod report;
 mod runs;
+mod sections;
 mod segments;
 mod values;
 mod varint;
@@ -26,7 +27,7 @@ mod wal;
 pub use config::Config;
 pub use error::{ApplyError, Error};
 pub use position::{Position, SegmentId};
-pub use record::{OwnedRecord, WriteRecord};
+pub use record::{ExemplarRow, HistogramRow, OwnedRecord, WriteRecord};
 pub use report::{Damage, Reason, ReplayReport, TornTail};
 pub use wal::{SegmentInfo, Wal};
 

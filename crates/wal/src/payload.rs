@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! payload := 0 body | 1 body_length:u32 zstd(body)
-//! body    := tenant[16] count definition* count refs:runs times:runs values
+//! body    := tenant[16] count definition* count refs:runs times:runs values section*
 //! definition := ref:varint length:varint labels[length]
 //! ```
 //!
@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::frame::PAYLOAD_BYTES_MAX;
 use crate::record::{OwnedRecord, WriteRecord};
 use crate::runs::{put_runs, take_runs};
+use crate::sections::{put_sections, take_sections};
 use crate::values::{put_values, take_values};
 use crate::varint::{Input, put_varint};
 
@@ -51,10 +52,11 @@ impl Encoder {
         Self { compressor, body: vec![], payload: vec![] }
     }
 
-    /// The payload of `record`, valid until the next call. Panics when the columns of samples differ in length.
+    /// The payload of `record`, valid until the next call. Panics when the columns of samples differ in length; that of lives may be empty.
     pub(crate) fn encode(&mut self, record: &WriteRecord<'_>) -> Result<&[u8], Error> {
         assert_eq!(record.refs.len(), record.ts_ms.len(), "one time per sample");
         assert_eq!(record.refs.len(), record.values.len(), "one value per sample");
+        assert!(record.lives.is_empty() || record.lives.len() == record.refs.len(), "one life per sample, or none");
         self.body.clear();
         put_body(&mut self.body, record);
         if self.body.len() > BODY_BYTES_MAX {
@@ -98,6 +100,7 @@ fn put_body(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
     put_runs(out, record.refs.iter().map(|series_ref| i64::from(*series_ref)));
     put_runs(out, record.ts_ms.iter().copied());
     put_values(out, record.values);
+    put_sections(out, record);
 }
 
 /// Reads payloads. Keeps the decompressor between records.
@@ -116,7 +119,8 @@ impl Decoder {
         Self { decompressor: Decompressor::new().expect("memory for a decompressor is there") }
     }
 
-    /// `None` when the bytes are not a payload. Allocates at most a constant, and eight times the body.
+    /// `None` when the bytes are not a payload. Allocates at most a constant, and a constant factor of the body: the
+    /// counts in it are held against the bytes that are left.
     pub(crate) fn decode(&mut self, payload: &[u8]) -> Option<OwnedRecord> {
         let mut input = Input::new(payload);
         match input.array()? {
@@ -156,7 +160,10 @@ fn take_body(input: &mut Input<'_>) -> Option<OwnedRecord> {
         Some(())
     })?;
     let values = take_values(input, count)?;
-    input.is_empty().then_some(OwnedRecord { tenant, series, refs, ts_ms, values })
+    let (lives, histograms, exemplars, metadata) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut record = OwnedRecord { tenant, series, refs, ts_ms, values, lives, histograms, exemplars, metadata };
+    take_sections(input, &mut record)?;
+    Some(record)
 }
 
 fn take_definitions(input: &mut Input<'_>) -> Option<Vec<(u32, Vec<u8>)>> {
@@ -176,9 +183,16 @@ fn take_definitions(input: &mut Input<'_>) -> Option<Vec<(u32, Vec<u8>)>> {
 
 #[cfg(test)]
 mod tests {
+    use duramen_model::{FamilyMetadata, Life, MetricType};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::{ExemplarRow, HistogramRow};
+
+    fn family() -> FamilyMetadata {
+        let [family, help, unit] = ["m", "Help.", "s"].map(str::to_owned);
+        FamilyMetadata { family, kind: MetricType::Gauge, help, unit, last_seen_ms: 9 }
+    }
 
     /// A payload whose body is as it is, so that damage reaches the columns.
     fn plain() -> Vec<u8> {
@@ -188,6 +202,10 @@ mod tests {
             refs: &[3, 4, 4],
             ts_ms: &[5, 5, 6],
             values: &[1.0, 0.5, -3.0],
+            lives: &[Life { start_ms: 1, ttl_ms: 2 }, Life::NONE, Life::NONE],
+            histograms: &[HistogramRow { series_ref: 3, ts_ms: 7, life: Life::NONE, bytes: b"histogram".to_vec() }],
+            exemplars: &[ExemplarRow { series_ref: 4, ts_ms: 8, value: 0.1, labels: b"trace".to_vec() }],
+            metadata: &[family()],
         };
         Encoder::new().encode(&record).unwrap().to_vec()
     }
@@ -208,6 +226,7 @@ mod tests {
             if let Some(record) = Decoder::new().decode(&payload) {
                 prop_assert_eq!(record.refs.len(), record.values.len());
                 prop_assert_eq!(record.ts_ms.len(), record.values.len());
+                prop_assert!(record.lives.is_empty() || record.lives.len() == record.values.len());
             }
         }
     }
@@ -218,7 +237,9 @@ mod tests {
         let definitions = [&[PLAIN][..], &[0; 16], &huge].concat();
         let samples = [&[PLAIN][..], &[0; 17], &huge, &[0, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
         let compressed = [&[ZSTD][..], &[0xff; 4], &[0; 40]].concat();
-        for payload in [definitions, samples, compressed] {
+        // No samples, and then each section with more rows than there are bytes.
+        let section = |number: u8| [&[PLAIN][..], &[0; 18], &[number], &huge].concat();
+        for payload in [definitions, samples, compressed, section(3), section(4), section(5)] {
             assert!(Decoder::new().decode(&payload).is_none());
         }
     }
@@ -227,5 +248,9 @@ mod tests {
     fn nothing_may_stand_behind_a_record() {
         assert!(Decoder::new().decode(&plain()).is_some());
         assert!(Decoder::new().decode(&[plain(), vec![0]].concat()).is_none());
+        // A section that came already, and one that is not known.
+        for section in [3, 6] {
+            assert!(Decoder::new().decode(&[plain(), vec![section, 0]].concat()).is_none());
+        }
     }
 }

@@ -147,7 +147,9 @@ impl Life {
             series: new.iter().map(|series_ref| (*series_ref, vec![7; 5])).collect(),
             ts_ms: refs.iter().map(|_| self.rng.random()).collect(),
             bits: refs.iter().map(|_| self.rng.random()).collect(),
+            exemplars: refs.iter().map(|series_ref| (*series_ref, 1, 2, vec![8; 3])).collect(),
             refs,
+            ..Record::default()
         };
         match record.append_to(&mut self.wal) {
             Ok(position) => {

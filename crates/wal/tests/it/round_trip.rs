@@ -1,9 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use duramen_model::{FamilyMetadata, Life, MetricType};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_testkit::SimDisk;
-use duramen_wal::{Config, Position, SegmentId, Wal};
+use duramen_wal::{Config, HistogramRow, Position, SegmentId, Wal};
 use proptest::prelude::*;
 
 use crate::support::{Record, numbered, open, write, writer};
@@ -24,14 +25,43 @@ fn any_time() -> impl Strategy<Value = i64> {
 
 fn any_record() -> impl Strategy<Value = Record> {
     let series = prop::collection::vec((any::<u32>(), prop::collection::vec(any::<u8>(), 0..40)), 0..5);
-    let samples = prop::collection::vec((any::<u32>(), any_time(), any_bits()), 0..200);
-    (any::<u128>(), series, samples).prop_map(|(tenant, series, samples)| Record {
-        tenant,
-        series,
-        refs: samples.iter().map(|sample| sample.0).collect(),
-        ts_ms: samples.iter().map(|sample| sample.1).collect(),
-        bits: samples.iter().map(|sample| sample.2).collect(),
-    })
+    let samples = prop::collection::vec((any::<u32>(), any_time(), any_bits(), any_life()), 0..200);
+    let histogram = (any::<u32>(), any_time(), any_life(), prop::collection::vec(any::<u8>(), 0..300));
+    let exemplar = (any::<u32>(), any_time(), any_bits(), prop::collection::vec(any::<u8>(), 0..40));
+    let histograms = prop::collection::vec(histogram, 0..8);
+    let exemplars = prop::collection::vec(exemplar, 0..8);
+    let metadata = prop::collection::vec(any_family(), 0..8);
+    (any::<u128>(), series, samples, histograms, exemplars, metadata).prop_map(
+        |(tenant, series, samples, histograms, exemplars, metadata)| {
+            let lives: Vec<_> = samples.iter().map(|sample| sample.3).collect();
+            Record {
+                tenant,
+                series,
+                refs: samples.iter().map(|sample| sample.0).collect(),
+                ts_ms: samples.iter().map(|sample| sample.1).collect(),
+                bits: samples.iter().map(|sample| sample.2).collect(),
+                lives: if lives.iter().all(|life| *life == (0, 0)) { vec![] } else { lives },
+                histograms: histograms.into_iter().map(histogram_row).collect(),
+                exemplars,
+                metadata,
+            }
+        },
+    )
+}
+
+/// Start and ttl; most samples say nothing.
+fn any_life() -> impl Strategy<Value = (i64, i64)> {
+    prop_oneof![4 => Just((0, 0)), 1 => (any_time(), Just(0)), 1 => (Just(0), 0..100_000i64), 1 => (any_time(), any_time())]
+}
+
+fn histogram_row((series_ref, ts_ms, life, bytes): (u32, i64, (i64, i64), Vec<u8>)) -> HistogramRow {
+    HistogramRow { series_ref, ts_ms, life: Life { start_ms: life.0, ttl_ms: life.1 }, bytes }
+}
+
+fn any_family() -> impl Strategy<Value = FamilyMetadata> {
+    let kind = prop::sample::select(MetricType::ALL.to_vec());
+    (".{0,20}", kind, ".{0,60}", ".{0,9}", any_time())
+        .prop_map(|(family, kind, help, unit, last_seen_ms)| FamilyMetadata { family, kind, help, unit, last_seen_ms })
 }
 
 proptest! {

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use duramen_model::{TenantId, WriterId};
+use duramen_model::{FamilyMetadata, Life, TenantId, WriterId};
 use duramen_runtime::Disk;
 use duramen_testkit::SimDisk;
-use duramen_wal::{Config, Error, OwnedRecord, Position, ReplayReport, SegmentId, Wal, WriteRecord};
+use duramen_wal::{
+    Config, Error, ExemplarRow, HistogramRow, OwnedRecord, Position, ReplayReport, SegmentId, Wal, WriteRecord,
+};
 
 pub(crate) const DIR: &str = "/data/wal";
 
@@ -19,14 +21,22 @@ pub(crate) fn path(segment: u64) -> PathBuf {
 }
 
 /// What a test wrote, with values as bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) tenant: u128,
     pub(crate) series: Vec<(u32, Vec<u8>)>,
     pub(crate) refs: Vec<u32>,
     pub(crate) ts_ms: Vec<i64>,
     pub(crate) bits: Vec<u64>,
+    /// Start and ttl of each sample, or none.
+    pub(crate) lives: Vec<(i64, i64)>,
+    pub(crate) histograms: Vec<HistogramRow>,
+    pub(crate) exemplars: Vec<Exemplar>,
+    pub(crate) metadata: Vec<FamilyMetadata>,
 }
+
+/// Reference, time, bits of the value, labels.
+pub(crate) type Exemplar = (u32, i64, u64, Vec<u8>);
 
 impl Record {
     /// A small record that tells its number.
@@ -38,18 +48,30 @@ impl Record {
             refs: vec![first, first + 1, first + 2],
             ts_ms: vec![1_760_400_000_000 + i64::from(number) * 15_000; 3],
             bits: vec![f64::from(number).to_bits(), (f64::from(number) * 0.1).to_bits(), 0x7ff0_0000_0000_0002],
+            ..Self::default()
         }
     }
 
     pub(crate) fn append_to(&self, wal: &mut Wal) -> Result<Position, Error> {
         let series: Vec<_> = self.series.iter().map(|(series_ref, labels)| (*series_ref, labels.as_slice())).collect();
         let values: Vec<_> = self.bits.iter().map(|bits| f64::from_bits(*bits)).collect();
+        let lives: Vec<_> = self.lives.iter().map(|&(start_ms, ttl_ms)| Life { start_ms, ttl_ms }).collect();
+        let exemplar = |(series_ref, ts_ms, bits, labels): &Exemplar| ExemplarRow {
+            series_ref: *series_ref,
+            ts_ms: *ts_ms,
+            value: f64::from_bits(*bits),
+            labels: labels.clone(),
+        };
         wal.append(&WriteRecord {
             tenant: TenantId(self.tenant.into()),
             series: &series,
             refs: &self.refs,
             ts_ms: &self.ts_ms,
             values: &values,
+            lives: &lives,
+            histograms: &self.histograms,
+            exemplars: &self.exemplars.iter().map(exemplar).collect::<Vec<_>>(),
+            metadata: &self.metadata,
         })
     }
 }
@@ -62,6 +84,14 @@ impl From<OwnedRecord> for Record {
             refs: record.refs,
             ts_ms: record.ts_ms,
             bits: record.values.iter().map(|value| value.to_bits()).collect(),
+            lives: record.lives.iter().map(|life| (life.start_ms, life.ttl_ms)).collect(),
+            histograms: record.histograms,
+            exemplars: record
+                .exemplars
+                .into_iter()
+                .map(|row| (row.series_ref, row.ts_ms, row.value.to_bits(), row.labels))
+                .collect(),
+            metadata: record.metadata,
         }
     }
 }
