@@ -11,7 +11,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_block::{Block, BlockWriter, ExtentCache, OpenOptions, SeriesTables, WriterOptions};
+use duramen_block::{Block, BlockWriter, ExtentCache, OpenOptions, SeriesContents, SeriesTables, WriterOptions};
 use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
 use duramen_source::{Columns, SeriesRequest};
 use futures::TryStreamExt;
@@ -78,7 +78,7 @@ fn options(keys: &[&String]) -> WriterOptions {
 fn write(path: &std::path::Path, series: &[Series], options: &WriterOptions) -> BlockStats {
     let mut writer = BlockWriter::create(path, options.clone()).unwrap();
     for Series { labels, ts, values } in series {
-        writer.push(labels, ts, values).unwrap();
+        writer.push(labels, &SeriesContents::floats(ts, values)).unwrap();
     }
     writer.finish().unwrap()
 }

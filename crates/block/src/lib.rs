@@ -6,6 +6,7 @@
 pub mod block;
 pub mod cache;
 mod column;
+pub mod contents;
 mod decimal;
 mod decode;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod writer;
 
 pub use block::{Block, OpenOptions};
 pub use cache::ExtentCache;
+pub use contents::SeriesContents;
 pub use error::Error;
 pub use source::BlockSource;
 pub use tables::SeriesTables;

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use duramen_model::Life;
 use parquet::basic::Encoding;
 use parquet::data_type::{DoubleType, Int32Type, Int64Type};
 use parquet::errors::Result;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::SchemaDescriptor;
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
 use crate::column::{Chunk, Recipe, base_properties};
+use crate::decimal;
 use crate::schema::{self, sample};
 use crate::writer::{BlockFileWriter, WriterOptions};
-use crate::{SAMPLES_FILE, decimal};
 
 /// So many samples are looked at between two looks at the size of the row group.
 const STEP: usize = 1024;
@@ -34,6 +35,16 @@ struct Recipes {
     exponent: Recipe,
     value: Recipe,
     absent: Recipe,
+    /// A column of life spans in which a row says something. Its statistics tell a reader that the pages are worth a look.
+    life: Recipe,
+}
+
+/// A column in which most rows say nothing.
+#[derive(Default)]
+struct Said {
+    values: Vec<i64>,
+    /// 1 where the row says something. Empty while none has.
+    is_said: Vec<i16>,
 }
 
 /// The rows of the row group that is being filled.
@@ -48,6 +59,8 @@ struct Buffer {
     is_integer: Vec<i16>,
     /// 1 where the row has a float.
     is_float: Vec<i16>,
+    start_ts: Said,
+    ttl: Said,
     /// A guess of the encoded size, from above.
     bytes: usize,
 }
@@ -64,6 +77,7 @@ impl SamplesWriter {
             exponent: Recipe::dictionary(level, usize::MAX)?,
             value: Recipe::encoded(level, options.value_page_rows, Encoding::BYTE_STREAM_SPLIT)?.with_small_pages(),
             absent: Recipe::encoded(level, usize::MAX, Encoding::PLAIN)?,
+            life: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
         };
         Ok(Self {
             columns: SchemaDescriptor::new(Arc::clone(&schema)),
@@ -81,14 +95,16 @@ impl SamplesWriter {
         self.rows
     }
 
-    /// Appends the samples of one series; as many times as values.
-    pub(crate) fn push(&mut self, sref: u32, ts_ms: &[i64], values: &[f64]) -> Result<()> {
+    /// Appends the samples of one series; as many times as values, and as many lives or none.
+    pub(crate) fn push(&mut self, sref: u32, ts_ms: &[i64], values: &[f64], lives: &[Life]) -> Result<()> {
         let exponent = decimal::scale_of(values);
-        let (mut ts_ms, mut values) = (ts_ms, values);
+        let (mut ts_ms, mut values, mut lives) = (ts_ms, values, lives);
         while !ts_ms.is_empty() {
             let step = STEP.min(ts_ms.len()).min(self.rows_max - self.buffer.ts.len());
+            let (said, later) = lives.split_at(step.min(lives.len()));
+            self.buffer.push_lives(said);
             self.buffer.push(sref, exponent, &ts_ms[..step], &values[..step]);
-            (ts_ms, values) = (&ts_ms[step..], &values[step..]);
+            (ts_ms, values, lives) = (&ts_ms[step..], &values[step..], later);
             self.rows += step as u64;
             if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= self.bytes_max {
                 self.end_row_group()?;
@@ -107,7 +123,7 @@ impl SamplesWriter {
 
     fn end_row_group(&mut self) -> Result<()> {
         let Buffer { sref, ts, integers, exponents, floats, is_integer, is_float, .. } = &self.buffer;
-        let (recipes, absent) = (&self.recipes, vec![0i16; ts.len()]);
+        let recipes = &self.recipes;
         let column = |index| self.columns.column(index);
         let chunks: [Chunk; 7] = [
             recipes.sref.encode::<Int32Type>(&column(sample::SREF), sref, None, None)?,
@@ -115,8 +131,8 @@ impl SamplesWriter {
             recipes.value_int.encode::<Int64Type>(&column(sample::VALUE_INT), integers, Some(is_integer), None)?,
             recipes.exponent.encode::<Int32Type>(&column(sample::EXPONENT), exponents, None, None)?,
             recipes.value.encode::<DoubleType>(&column(sample::VALUE), floats, Some(is_float), None)?,
-            recipes.absent.encode::<Int64Type>(&column(sample::START_TS), &[], Some(&absent), None)?,
-            recipes.absent.encode::<Int64Type>(&column(sample::TTL), &[], Some(&absent), None)?,
+            recipes.encode_said(&column(sample::START_TS), &self.buffer.start_ts, ts.len())?,
+            recipes.encode_said(&column(sample::TTL), &self.buffer.ttl, ts.len())?,
         ];
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
@@ -128,7 +144,42 @@ impl SamplesWriter {
     }
 }
 
+impl Recipes {
+    /// The chunk of `rows` rows, those behind the last that says something included.
+    fn encode_said(&self, column: &ColumnDescPtr, said: &Said, rows: usize) -> Result<Chunk> {
+        let mut levels = said.is_said.clone();
+        levels.resize(rows, 0);
+        let recipe = if said.values.is_empty() { &self.absent } else { &self.life };
+        recipe.encode::<Int64Type>(column, &said.values, Some(&levels), None)
+    }
+}
+
+impl Said {
+    /// Says `value` of the row at place `row`; 0 says nothing, as the rows before that were not told of.
+    fn put(&mut self, row: usize, value: i64) {
+        if value != 0 {
+            self.is_said.resize(row, 0);
+            self.is_said.push(1);
+            self.values.push(value);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+        self.is_said.clear();
+    }
+}
+
 impl Buffer {
+    /// What is said of the rows that the next [`Buffer::push`] adds, from the first on.
+    fn push_lives(&mut self, lives: &[Life]) {
+        for (row, life) in (self.ts.len()..).zip(lives) {
+            self.start_ts.put(row, life.start_ms);
+            self.ttl.put(row, life.ttl_ms);
+            self.bytes += usize::from(*life != Life::NONE);
+        }
+    }
+
     fn push(&mut self, sref: u32, exponent: u8, ts_ms: &[i64], values: &[f64]) {
         self.sref.resize(self.sref.len() + ts_ms.len(), sref.cast_signed());
         self.ts.extend_from_slice(ts_ms);
@@ -155,7 +206,7 @@ impl Buffer {
     }
 
     fn clear(&mut self) {
-        let Self { sref, ts, integers, exponents, floats, is_integer, is_float, bytes } = self;
+        let Self { sref, ts, integers, exponents, floats, is_integer, is_float, start_ts, ttl, bytes } = self;
         sref.clear();
         ts.clear();
         integers.clear();
@@ -163,6 +214,8 @@ impl Buffer {
         floats.clear();
         is_integer.clear();
         is_float.clear();
+        start_ts.clear();
+        ttl.clear();
         *bytes = 0;
     }
 }
@@ -171,6 +224,3 @@ impl Buffer {
 const fn delta_bytes(delta: i64) -> usize {
     (64 - delta.unsigned_abs().leading_zeros() as usize).div_ceil(8)
 }
-
-/// The name under which errors speak of this file.
-pub(crate) const FILE: &str = SAMPLES_FILE;

@@ -5,14 +5,15 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{BlockFile, BlockStats, Labels};
+use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Labels};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+use crate::contents::{SeriesContents, join};
 use crate::error::Error;
 use crate::extent::Extents;
 use crate::meta::{self, FileMeta};
-use crate::samples::{self, SamplesWriter};
+use crate::samples::SamplesWriter;
 use crate::series::SeriesTable;
 use crate::{META_FILE, SAMPLES_FILE, SERIES_FILE};
 
@@ -48,14 +49,16 @@ impl Default for WriterOptions {
 
 /// Writes one block, series by series. Blocking: it belongs on a thread that may block.
 ///
-/// A writer that is dropped before [`BlockWriter::finish`] leaves an incomplete folder, without `meta`.
+/// A file of which the block has no row is not made. A writer that is dropped before [`BlockWriter::finish`] leaves an incomplete folder,
+/// without `meta`.
 pub struct BlockWriter {
     dir: PathBuf,
     options: WriterOptions,
-    samples: SamplesWriter,
+    samples: Option<SamplesWriter>,
     series: SeriesTable,
     /// First and last timestamp so far.
     span_ms: Option<(i64, i64)>,
+    ttl_max_ms: i64,
 }
 
 impl std::fmt::Debug for BlockWriter {
@@ -71,32 +74,56 @@ impl BlockWriter {
     /// Makes the folder `dir`, which must not exist; its parent must.
     pub fn create(dir: &Path, options: WriterOptions) -> Result<Self, Error> {
         fs::create_dir(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
-        let file = create_file(&dir.join(SAMPLES_FILE))?;
-        let samples = SamplesWriter::create(file, &options).map_err(|e| encode_error(samples::FILE, e))?;
-        Ok(Self { dir: dir.to_owned(), options, samples, series: SeriesTable::default(), span_ms: None })
+        let (samples, series) = (None, SeriesTable::default());
+        Ok(Self { dir: dir.to_owned(), options, samples, series, span_ms: None, ttl_max_ms: 0 })
     }
 
-    /// Appends a series with its samples.
+    /// Appends a series.
     ///
-    /// Series ascend strictly in the order of [`Labels::cmp_in_block`]; `ts_ms` is not empty and ascends strictly; there are as many
-    /// values. A call that breaks this is an error and appends nothing.
-    pub fn push(&mut self, labels: &Labels, ts_ms: &[i64], values: &[f64]) -> Result<(), Error> {
+    /// Series ascend strictly in the order of [`Labels::cmp_in_block`]. A call that breaks this, or what [`SeriesContents`] says, is
+    /// an error and appends nothing.
+    pub fn push(&mut self, labels: &Labels, contents: &SeriesContents<'_>) -> Result<(), Error> {
         let broken = |rule| Err(Error::Contract { rule, series: labels.to_string() });
         if self.series.last_labels().is_some_and(|last| cmp_encoded_in_block(last, labels.encoded()).is_ge()) {
             return broken("the series is not behind the one before");
         }
-        if ts_ms.len() != values.len() || !ts_ms.is_sorted_by(|a, b| a < b) || i32::try_from(ts_ms.len()).is_err() {
-            return broken("times and values differ in number, or times do not ascend");
+        if let Some(rule) = contents.broken_rule() {
+            return broken(rule);
         }
-        let (Some(&first), Some(&last)) = (ts_ms.first(), ts_ms.last()) else {
-            return broken("the series has no sample");
-        };
+        if !contents.histograms.is_empty() || !contents.exemplars.is_empty() {
+            return broken("histograms and exemplars have no file yet");
+        }
         let Ok(sref) = u32::try_from(self.series.len()) else {
             return broken("the block has 2^32 series");
         };
-        self.series.push(labels, self.samples.rows(), ts_ms);
-        self.span_ms = Some(self.span_ms.map_or((first, last), |(min, max)| (min.min(first), max.max(last))));
-        self.samples.push(sref, ts_ms, values).map_err(|e| encode_error(SAMPLES_FILE, e))
+        self.series.push(labels, self.samples(), contents.ts_ms);
+        self.span_ms = join(self.span_ms, contents.span_ms());
+        self.push_floats(sref, contents)
+    }
+
+    fn push_floats(&mut self, sref: u32, contents: &SeriesContents<'_>) -> Result<(), Error> {
+        let SeriesContents { ts_ms, values, lives, .. } = contents;
+        if ts_ms.is_empty() {
+            return Ok(());
+        }
+        self.ttl_max_ms = lives.iter().map(|life| life.ttl_ms).fold(self.ttl_max_ms, i64::max);
+        let failed = |e| encode_error(SAMPLES_FILE, e);
+        let samples = match &mut self.samples {
+            Some(samples) => samples,
+            none => {
+                let file = create_file(&self.dir.join(SAMPLES_FILE))?;
+                none.insert(SamplesWriter::create(file, &self.options).map_err(failed)?)
+            }
+        };
+        samples.push(sref, ts_ms, values, lives).map_err(failed)
+    }
+
+    /// Says what is known of metric families, each once, in any order; what was said before is replaced. A block may have nothing else.
+    pub fn set_metadata(&mut self, families: Vec<FamilyMetadata>) -> Result<(), Error> {
+        match families.first() {
+            Some(first) => Err(Error::Contract { rule: "metadata has no file yet", series: first.family.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// How many series were pushed.
@@ -104,9 +131,9 @@ impl BlockWriter {
         self.series.len()
     }
 
-    /// How many samples were pushed.
-    pub const fn samples(&self) -> u64 {
-        self.samples.rows()
+    /// How many floats were pushed.
+    pub fn samples(&self) -> u64 {
+        self.samples.as_ref().map_or(0, SamplesWriter::rows)
     }
 
     /// Completes all files. On return they are written but *not* synced: whoever relies on them syncs them or uploads them.
@@ -116,25 +143,29 @@ impl BlockWriter {
         let Some((min_ts_ms, max_ts_ms)) = self.span_ms else {
             return Err(Error::Contract { rule: "the block has no series", series: String::new() });
         };
-        let (series, samples) = (self.series.len() as u64, self.samples.rows());
-        self.samples.finish().map_err(|e| encode_error(SAMPLES_FILE, e))?;
+        let (series, samples) = (self.series.len() as u64, self.samples());
+        let mut files = Vec::new();
         let file = create_file(&self.dir.join(SERIES_FILE))?;
         self.series.write(file, self.options.zstd_level).map_err(|e| encode_error(SERIES_FILE, e))?;
-        let files = [describe(&self.dir, SERIES_FILE)?, describe(&self.dir, SAMPLES_FILE)?];
+        files.push(describe(&self.dir, SERIES_FILE)?);
+        if let Some(samples) = self.samples {
+            samples.finish().map_err(|e| encode_error(SAMPLES_FILE, e))?;
+            files.push(describe(&self.dir, SAMPLES_FILE)?);
+        }
         let path = self.dir.join(META_FILE);
         let failed = |source| Error::Write { path: path.clone(), source };
         let meta = meta::encode(&files).map_err(failed)?;
         create_file(&path)?.write_all(&meta).map_err(failed)?;
         let files = files.into_iter().map(|file| BlockFile { name: file.name, bytes: file.bytes }).collect();
         let (meta_bytes, meta_crc32c) = (meta.len() as u64, crc32c::crc32c(&meta));
-        let (histograms, exemplars, families, ttl_max_ms) = (0, 0, 0, 0);
+        let (histograms, exemplars, families) = (0, 0, 0);
         Ok(BlockStats {
             series,
             samples,
             histograms,
             exemplars,
             families,
-            ttl_max_ms,
+            ttl_max_ms: self.ttl_max_ms,
             min_ts_ms,
             max_ts_ms,
             files,

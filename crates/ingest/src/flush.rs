@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, WriterOptions};
+use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
 use duramen_bucket::keys;
 use duramen_model::{BlockEntry, BlockId, OrderRange, TenantId};
 use duramen_runtime::{Disk, RealDisk};
@@ -176,7 +176,8 @@ fn build(
         let mut pushed = Ok(());
         windows.runs(&ts_ms, |block, start, end| {
             if pushed.is_ok() {
-                pushed = writers[block].1.push(&labels, &ts_ms[start..end], &values[start..end]);
+                let contents = SeriesContents::floats(&ts_ms[start..end], &values[start..end]);
+                pushed = writers[block].1.push(&labels, &contents);
             }
         });
         pushed?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockWriter, META_FILE, OpenOptions, WriterOptions};
+use duramen_block::{Block, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
 use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
 use duramen_source::{Columns, Error, SeriesRequest};
 use futures::TryStreamExt;
@@ -36,7 +36,7 @@ pub(crate) fn write(dir: &Path, series: &[Series], options: WriterOptions) -> Bl
     let mut writer = BlockWriter::create(dir, options).unwrap();
     for Series { labels, samples } in series {
         let (ts, values): (Vec<_>, Vec<_>) = samples.iter().map(|(ts, bits)| (*ts, f64::from_bits(*bits))).unzip();
-        writer.push(labels, &ts, &values).unwrap();
+        writer.push(labels, &SeriesContents::floats(&ts, &values)).unwrap();
     }
     writer.finish().unwrap()
 }

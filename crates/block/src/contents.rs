@@ -1,0 +1,71 @@
+//! What a writer is told of one series.
+
+use duramen_model::{Exemplar, Life};
+use duramen_source::HistogramRef;
+
+/// Everything that a block holds of one series. At least one of floats, histograms and exemplars.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SeriesContents<'a> {
+    /// The times of the floats, strictly ascending.
+    pub ts_ms: &'a [i64],
+    /// As many as times.
+    pub values: &'a [f64],
+    /// One for each float, or none at all when nothing is said of any.
+    pub lives: &'a [Life],
+    /// Their times ascend strictly, and none of them is in `ts_ms`.
+    pub histograms: &'a [HistogramRef<'a>],
+    /// Their times ascend, and no two are equal.
+    pub exemplars: &'a [Exemplar],
+}
+
+impl<'a> SeriesContents<'a> {
+    /// Floats of which nothing else is said.
+    pub fn floats(ts_ms: &'a [i64], values: &'a [f64]) -> Self {
+        Self { ts_ms, values, ..Self::default() }
+    }
+
+    /// The rule that the contents break, if they break one.
+    pub(crate) fn broken_rule(&self) -> Option<&'static str> {
+        let Self { ts_ms, values, lives, histograms, exemplars } = self;
+        let rules = [
+            (ts_ms.len() == values.len(), "times and values differ in number"),
+            (lives.is_empty() || lives.len() == ts_ms.len(), "times and life spans differ in number"),
+            (ts_ms.is_sorted_by(|a, b| a < b), "times of floats do not ascend"),
+            (histograms.is_sorted_by(|a, b| a.ts_ms < b.ts_ms), "times of histograms do not ascend"),
+            (!self.shares_a_time(), "a time has both a float and a histogram"),
+            (
+                exemplars.is_sorted_by(|a, b| a.ts_ms <= b.ts_ms && a != b),
+                "exemplars do not ascend, or one comes twice",
+            ),
+            (i32::try_from(ts_ms.len() + histograms.len()).is_ok(), "the series has 2^31 samples"),
+            (!self.is_empty(), "the series has neither samples nor exemplars"),
+        ];
+        rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
+    }
+
+    /// The first and the last time of floats and histograms; `None` when there are exemplars only.
+    pub(crate) fn span_ms(&self) -> Option<(i64, i64)> {
+        let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
+        let floats = ends(self.ts_ms.first().copied(), self.ts_ms.last().copied());
+        let of = |histogram: &HistogramRef<'_>| histogram.ts_ms;
+        join(floats, ends(self.histograms.first().map(of), self.histograms.last().map(of)))
+    }
+
+
+    const fn is_empty(&self) -> bool {
+        self.ts_ms.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
+    }
+
+    /// Both lists ascend.
+    fn shares_a_time(&self) -> bool {
+        self.histograms.iter().any(|histogram| self.ts_ms.binary_search(&histogram.ts_ms).is_ok())
+    }
+}
+
+/// The span of both.
+pub(crate) fn join(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
