@@ -16,7 +16,7 @@ pub mod time;
 pub use block::{BlockEntry, BlockFile, BlockStats, Order, OrderRange};
 pub use error::ErrorKind;
 pub use exemplar::Exemplar;
-pub use histogram::{Counts, Histogram, ResetHint, Span};
+pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, ResetHint, Span};
 pub use ids::{BlockId, SeriesId, TenantId, WriterId};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};

@@ -1,5 +1,6 @@
 //! The Prometheus wire formats: bounded decoders for what comes from outside, encoders for what we send.
 
+pub mod chunk;
 pub mod error;
 pub mod remote_write;
 pub mod snappy;

@@ -1,0 +1,3 @@
+//! What the wire formats promise.
+
+mod chunks;
