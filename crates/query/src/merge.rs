@@ -1,16 +1,27 @@
 //! Several sources as one: series in order, samples in order, each time once.
 
+mod samples;
+mod union;
+
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use async_trait::async_trait;
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_source::{Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_model::{FamilyMetadata, TenantId};
+use duramen_source::{
+    Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary,
+};
 use futures::future::try_join_all;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use prometheus_client::metrics::counter::Counter;
 
-/// Merges parts. Equal samples seen twice are one; of different values for one time that of the smallest order counts.
+/// Parts that are asked at once for what is no stream.
+const PARTS_AT_ONCE: usize = 16;
+
+/// Merges parts. Equal samples seen twice are one; of different values for one time, floats or histograms, that of the smallest order
+/// counts.
 ///
 /// Memory: one batch of each part and the one that is built.
 #[derive(Debug)]
@@ -25,6 +36,12 @@ impl MergeSource {
     pub fn new(mut parts: Vec<Part>, conflicts: Counter) -> Self {
         parts.sort_by_key(|part| part.order);
         Self { parts, conflicts }
+    }
+
+    /// The answers of all parts to a question, in the order of the parts.
+    fn ask<'a, A: Future>(&'a self, question: impl Fn(&'a dyn SeriesSource) -> A) -> impl Stream<Item = A::Output> {
+        let questions: Vec<A> = self.parts.iter().map(|part| question(&*part.source)).collect();
+        stream::iter(questions).buffered(PARTS_AT_ONCE)
     }
 }
 
@@ -41,6 +58,34 @@ impl SeriesSource for MergeSource {
         Ok(Box::pin(stream::try_unfold(merge, |mut merge| async move {
             Ok(merge.next_batch().await?.map(|batch| (batch, merge)))
         })))
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        let parts: Vec<_> = self.ask(|part| part.exemplars(request)).try_collect().await?;
+        Ok(union::exemplars(parts))
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        let parts: Vec<_> = self.ask(|part| part.metadata(tenants)).try_collect().await?;
+        Ok(union::metadata(parts))
+    }
+
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        let parts: Vec<_> = self.ask(|part| part.summaries(request)).try_collect().await?;
+        Ok(union::summaries(parts))
+    }
+
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        self.ask(|part| part.label_names(request)).try_fold(BTreeSet::new(), union::texts).await
+    }
+
+    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+        self.ask(|part| part.label_values(request, name)).try_fold(BTreeSet::new(), union::texts).await
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        let longest = |held: i64, ttl_ms| async move { Ok(held.max(ttl_ms)) };
+        self.ask(|part| part.ttl_max_ms(tenants)).try_fold(0, longest).await
     }
 }
 
@@ -124,9 +169,8 @@ impl Merge {
 
     /// Appends the samples of the series that `holders` have at hand; they stand in ascending order of their parts.
     fn merge_series(&self, holders: &[usize], builder: &mut SeriesBatchBuilder) {
-        let mut slices: Vec<(&[i64], &[f64])> = holders.iter().map(|&at| self.inputs[at].samples()).collect();
-        slices.retain(|(ts, _)| !ts.is_empty());
-        let conflicts = merge_samples(&slices, builder);
+        let slices: Vec<samples::Slice<'_>> = holders.iter().filter_map(|&at| self.inputs[at].slice()).collect();
+        let conflicts = samples::merge(&slices, builder);
         if conflicts > 0 {
             self.conflicts.inc_by(conflicts);
         }
@@ -151,134 +195,10 @@ impl Input {
         Ok(())
     }
 
-    fn samples(&self) -> (&[i64], &[f64]) {
-        self.batch.as_ref().map_or((&[], &[]), |batch| batch.samples_at(self.row))
+    fn slice(&self) -> Option<samples::Slice<'_>> {
+        self.batch.as_ref().map(|batch| (batch, self.row))
     }
-}
-
-/// Merges slices, the earlier of which win, and returns how many values lost against a different one.
-fn merge_samples(slices: &[(&[i64], &[f64])], builder: &mut SeriesBatchBuilder) -> u64 {
-    let mut in_time: Vec<_> = slices.to_vec();
-    in_time.sort_by_key(|(ts, _)| ts[0]);
-    let disjoint = in_time.windows(2).all(|two| two[0].0.last() < two[1].0.first());
-    if disjoint {
-        builder.samples_mut(|all_ts, all_values| {
-            for (ts, values) in in_time {
-                all_ts.extend_from_slice(ts);
-                all_values.extend_from_slice(values);
-            }
-        });
-        return 0;
-    }
-    let mut conflicts = 0;
-    let mut at = vec![0; slices.len()];
-    builder.samples_mut(|all_ts, all_values| {
-        loop {
-            let next = |(slice, &at): (&(&[i64], &[f64]), &usize)| slice.0.get(at).copied();
-            let Some(ts) = slices.iter().zip(&at).filter_map(next).min() else { break };
-            let mut winner: Option<f64> = None;
-            for ((times, values), at) in slices.iter().zip(&mut at) {
-                if times.get(*at) != Some(&ts) {
-                    continue;
-                }
-                match winner {
-                    None => winner = Some(values[*at]),
-                    Some(value) => conflicts += u64::from(value.to_bits() != values[*at].to_bits()),
-                }
-                *at += 1;
-            }
-            all_ts.push(ts);
-            all_values.extend(winner);
-        }
-    });
-    conflicts
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use duramen_model::{Labels, Order, Sample, TimeRange, WriterId};
-    use duramen_source::{Columns, MemorySource};
-    use futures::TryStreamExt;
-    use proptest::prelude::*;
-    use ulid::Ulid;
-
-    use super::*;
-
-    type Series = Vec<(String, Vec<(i64, u64)>)>;
-
-    fn part(order: u64, series: &[(u8, Vec<(i64, f64)>)]) -> Part {
-        let mut source = MemorySource::default();
-        for (name, samples) in series {
-            let labels = Labels::from_pairs([("__name__", format!("m{name}").as_str())]).unwrap();
-            source.push(labels, samples.iter().map(|(ts, v)| Sample::new(*ts, *v)));
-        }
-        let order = Order { opened: order, writer: WriterId(Ulid::nil()), flush: order };
-        Part { order, source: Arc::new(source) }
-    }
-
-    fn read(merge: &MergeSource, batch_series_max: usize) -> Series {
-        let request = SeriesRequest {
-            tenants: Arc::new([]),
-            matchers: Arc::new([]),
-            range: TimeRange::ALL,
-            columns: Columns::Samples,
-            batch_series_max,
-        };
-        let batches: Vec<SeriesBatch> =
-            futures::executor::block_on(async { merge.select(&request).await.unwrap().try_collect().await.unwrap() });
-        let mut out = Vec::new();
-        for batch in batches {
-            for row in 0..batch.len() {
-                let (ts, values) = batch.samples_at(row);
-                let samples = ts.iter().zip(values).map(|(ts, v)| (*ts, v.to_bits())).collect();
-                out.push((Labels::from_encoded(batch.labels_at(row)).unwrap().to_string(), samples));
-            }
-        }
-        out
-    }
-
-    #[test]
-    fn equal_samples_are_one_and_the_earlier_order_wins_a_conflict() {
-        let conflicts = Counter::default();
-        let parts = vec![
-            part(2, &[(1, vec![(10, 1.0), (20, 9.0), (30, 3.0)])]),
-            part(1, &[(1, vec![(10, 1.0), (20, 2.0)]), (2, vec![(5, 5.0)])]),
-        ];
-        let merge = MergeSource::new(parts, conflicts.clone());
-        let bits = |samples: &[(i64, f64)]| samples.iter().map(|(ts, v)| (*ts, v.to_bits())).collect::<Vec<_>>();
-        let expected =
-            vec![("m1".to_owned(), bits(&[(10, 1.0), (20, 2.0), (30, 3.0)])), ("m2".to_owned(), bits(&[(5, 5.0)]))];
-        assert_eq!(read(&merge, 10), expected);
-        assert_eq!(conflicts.get(), 1);
-    }
-
-    type Offered = Vec<(u8, Vec<(i64, f64)>)>;
-
-    fn offered() -> impl Strategy<Value = Vec<Offered>> {
-        let samples = prop::collection::vec((0..30i64, (0..3u8).prop_map(f64::from)), 1..12);
-        prop::collection::vec(prop::collection::vec((0..6u8, samples), 0..5), 1..5)
-    }
-
-    proptest! {
-        #[test]
-        fn a_merge_is_the_union_with_the_first_value_for_each_time(parts in offered(), batch in 1..4usize) {
-            let merge_parts = (0..).zip(&parts).map(|(order, series)| part(order, series)).collect();
-            let merge = MergeSource::new(merge_parts, Counter::default());
-            let mut model = std::collections::BTreeMap::<String, std::collections::BTreeMap<i64, u64>>::new();
-            for series in &parts {
-                // Within one source a later value replaces an earlier one: that is what the memory source does.
-                let mut own = std::collections::BTreeMap::new();
-                for (name, samples) in series {
-                    own.extend(samples.iter().map(|(ts, v)| ((format!("m{name}"), *ts), v.to_bits())));
-                }
-                for ((name, ts), bits) in own {
-                    model.entry(name).or_default().entry(ts).or_insert(bits);
-                }
-            }
-            let expected: Series = model.into_iter().map(|(name, s)| (name, s.into_iter().collect())).collect();
-            prop_assert_eq!(read(&merge, batch), expected);
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,17 @@
 //! Everything that a tenant has, as one source: heads, staged and committed blocks together.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_block::BlockSource;
 use duramen_manifest::{Manifests, State};
-use duramen_model::{TenantId, TimeRange};
-use duramen_source::{Error, FlushedPosition, HeadSnapshot, Heads, Part, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_model::{BlockEntry, FamilyMetadata, TenantId, TimeRange, WriterId};
+use duramen_source::{
+    Error, FlushedPosition, HeadSnapshot, Heads, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::blocks::Blocks;
@@ -36,28 +40,35 @@ impl Storage {
         Self { heads, manifests, blocks, metrics }
     }
 
-    /// All parts of a tenant that may have samples in `range`.
+    /// The heads of the tenants, and those of their blocks that `wanted` chooses, as one source.
     ///
     /// The heads are asked first and the manifest is at least as new as what they gave up, so that a flush that commits between
     /// the two questions leaves no gap; what both have is merged to one.
-    async fn parts(&self, tenant: TenantId, range: TimeRange) -> Result<Vec<Part>, Error> {
+    async fn merged(&self, tenants: &[TenantId], wanted: Wanted) -> Result<MergeSource, Error> {
+        let mut parts = Vec::new();
+        for &tenant in tenants {
+            let view = self.view(tenant).await?;
+            parts.extend(self.open(tenant, wanted.of(&view.state)).await?);
+            parts.extend(view.heads);
+        }
+        Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)))
+    }
+
+    /// What a tenant has at one moment.
+    async fn view(&self, tenant: TenantId) -> Result<View, Error> {
         let snapshots = self.heads.snapshots(tenant).await?;
         let state = self.state(tenant, &snapshots).await?;
-        let entries: Vec<_> = state.blocks_overlapping(range).cloned().collect();
-        let opened = stream::iter(entries)
-            .map(|entry| async move {
-                let block = self
-                    .blocks
-                    .get(tenant, &entry)
-                    .await
-                    .map_err(|e| Error::new(format!("block {} of tenant {tenant}", entry.id), e.kind(), e))?;
-                let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block, tenant));
-                Ok(Part { order: entry.order.min, source })
-            })
-            .buffer_unordered(OPENS_AT_ONCE);
-        let mut parts: Vec<Part> = opened.try_collect().await?;
-        parts.extend(snapshots.into_iter().flat_map(|snapshot| snapshot.parts));
-        Ok(parts)
+        Ok(View { heads: snapshots.into_iter().flat_map(|snapshot| snapshot.parts).collect(), state })
+    }
+
+    async fn open(&self, tenant: TenantId, entries: Vec<Arc<BlockEntry>>) -> Result<Vec<Part>, Error> {
+        let open = |entry: Arc<BlockEntry>| async move {
+            let block = self.blocks.get(tenant, &entry).await;
+            let block = block.map_err(|e| Error::new(format!("block {} of tenant {tenant}", entry.id), e.kind(), e))?;
+            let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block, tenant));
+            Ok(Part { order: entry.order.min, source })
+        };
+        stream::iter(entries).map(open).buffer_unordered(OPENS_AT_ONCE).try_collect().await
     }
 
     /// A manifest that has everything which the heads gave up. No request while the one at hand is new enough.
@@ -82,14 +93,117 @@ impl Storage {
     }
 }
 
+/// What a tenant has at one moment: all that was acknowledged before, in one or in both.
+struct View {
+    heads: Vec<Part>,
+    state: Arc<State>,
+}
+
+/// Which blocks a question is about.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// Those that may have samples in the range.
+    Samples(TimeRange),
+    /// Those that have exemplars, maybe in the range.
+    Exemplars(TimeRange),
+    /// Of each writer the newest with metadata: a flush writes all that its head knows of.
+    Metadata,
+}
+
+impl Wanted {
+    fn of(self, state: &State) -> Vec<Arc<BlockEntry>> {
+        match self {
+            Self::Samples(range) => state.blocks_overlapping(range).cloned().collect(),
+            Self::Exemplars(range) => {
+                state.blocks_overlapping(range).filter(|entry| entry.stats.exemplars > 0).cloned().collect()
+            }
+            Self::Metadata => newest_families(state.blocks.values()),
+        }
+    }
+}
+
+/// Of each writer the last of its blocks that have metadata.
+fn newest_families<'a>(blocks: impl Iterator<Item = &'a Arc<BlockEntry>>) -> Vec<Arc<BlockEntry>> {
+    let mut newest: BTreeMap<WriterId, &Arc<BlockEntry>> = BTreeMap::new();
+    for entry in blocks.filter(|entry| entry.stats.families > 0) {
+        let last = newest.entry(entry.order.max.writer).or_insert(entry);
+        if (entry.order.max, entry.id) > (last.order.max, last.id) {
+            *last = entry;
+        }
+    }
+    newest.into_values().cloned().collect()
+}
+
 #[async_trait]
 impl SeriesSource for Storage {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        let mut parts = Vec::new();
-        for &tenant in &*request.tenants {
-            parts.extend(self.parts(tenant, request.range).await?);
+        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.select(request).await
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        self.merged(&request.tenants, Wanted::Exemplars(request.range)).await?.exemplars(request).await
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        self.merged(tenants, Wanted::Metadata).await?.metadata(tenants).await
+    }
+
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.summaries(request).await
+    }
+
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.label_names(request).await
+    }
+
+    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.label_values(request, name).await
+    }
+
+    /// Blocks are not opened: their entries in the manifest say it.
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        let mut longest = 0;
+        for &tenant in tenants {
+            let view = self.view(tenant).await?;
+            let of_blocks = view.state.blocks.values().map(|entry| entry.stats.ttl_max_ms).max().unwrap_or(0);
+            let heads = MergeSource::new(view.heads, self.metrics.conflicts(tenants));
+            longest = longest.max(of_blocks).max(heads.ttl_max_ms(&[tenant]).await?);
         }
-        let conflicts = self.metrics.conflicts(&request.tenants);
-        MergeSource::new(parts, conflicts).select(request).await
+        Ok(longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::{BlockId, BlockStats, Order, OrderRange};
+    use ulid::Ulid;
+
+    use super::*;
+
+    /// A block of flush `flush` of `writer`.
+    fn block(id: u128, writer: u128, flush: u64, families: u64) -> Arc<BlockEntry> {
+        let order = Order { opened: flush, writer: WriterId(Ulid(writer)), flush };
+        let stats = BlockStats {
+            series: 1,
+            samples: 1,
+            histograms: 0,
+            exemplars: 0,
+            families,
+            ttl_max_ms: 0,
+            min_ts_ms: 0,
+            max_ts_ms: 0,
+            files: vec![],
+            meta_bytes: 0,
+            meta_crc32c: 0,
+        };
+        let (id, order) = (BlockId(Ulid(id)), OrderRange { min: order, max: order });
+        Arc::new(BlockEntry { id, order, level: 0, resolution_ms: None, stats })
+    }
+
+    #[test]
+    fn metadata_is_read_from_the_last_block_of_each_writer_that_has_any() {
+        let blocks = [block(1, 1, 5, 2), block(2, 1, 7, 2), block(3, 1, 8, 0), block(4, 2, 1, 3), block(5, 3, 9, 0)];
+        let newest = newest_families(blocks.iter());
+        assert_eq!(newest.iter().map(|entry| entry.id.0.0).collect::<Vec<_>>(), [2, 4]);
     }
 }
