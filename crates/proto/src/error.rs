@@ -18,6 +18,29 @@ pub enum Error {
     TooManySamples { max: usize },
     #[error("the request has too many series. request_series_max=`{max}`")]
     TooManySeries { max: usize },
+    #[error("a frame is cut off, or its checksum is not that of its message")]
+    Frame,
+    #[error("the request has too many queries. read_queries_max=`{max}`")]
+    TooManyReadQueries { max: usize },
+    #[error("the request has too many matchers. read_matchers_max=`{max}`")]
+    TooManyReadMatchers { max: usize },
+    #[error("invalid matcher type. type=`{number}`")]
+    MatcherType { number: u64 },
+    #[error("a matcher is not UTF-8")]
+    MatcherNotText,
+    #[error("a matcher's pattern cannot be used: {reason}. label=`{label}`")]
+    MatcherPattern { label: String, reason: String },
+    /// In the words of Prometheus, which clients of several servers may know.
+    #[error(
+        "server does not support any of the requested response types: {}; \
+         supported: map[SAMPLES:{{}} STREAMED_XOR_CHUNKS:{{}}]", listed(.asked)
+    )]
+    NoResponseType { asked: Vec<u64> },
+}
+
+fn listed(numbers: &[u64]) -> String {
+    let texts: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    format!("[{}]", texts.join(" "))
 }
 
 impl Error {

@@ -1,6 +1,6 @@
 //! Chunks are those of Prometheus, bit for bit, and come back as they were.
 //!
-//! `golden/chunks.txt` holds series of samples and the chunks that `tsdb/chunkenc` of Prometheus 3.14 (module version v0.314.0) makes of
+//! `golden/chunks.txt`, made by `golden/chunks.go`, holds series of samples and the chunks that `tsdb/chunkenc` of Prometheus 3.14 (module version v0.314.0) makes of
 //! them, appended one by one and cut after 120. Its lines, with floats as 16 hex digits and lists with commas, `-` when empty:
 //!
 //! ```text
@@ -388,9 +388,11 @@ fn any_histogram() -> impl Strategy<Value = Histogram> {
 
 /// A zero that has a sign loses it in two places of a chunk's head.
 fn without_signs(mut histogram: Histogram) -> Histogram {
-    let plain = |value: f64| if value == 0.0 { 0.0 } else { value };
-    histogram.zero_threshold = plain(histogram.zero_threshold);
-    histogram.custom_values = histogram.custom_values.into_iter().map(plain).collect();
+    for value in std::iter::once(&mut histogram.zero_threshold).chain(&mut histogram.custom_values) {
+        if *value == 0.0 {
+            *value = 0.0;
+        }
+    }
     histogram
 }
 
@@ -409,6 +411,8 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn samples_of_any_kind_come_back(samples in samples()) {
         assert_same(&samples, &read(&chunks(&samples)));
@@ -437,7 +441,7 @@ proptest! {
                     Counts::Float { count, zero_count, .. } => (count, zero_count),
                 };
                 let ((count, zero), (next_count, next_zero)) = (counts(0), counts(1));
-                prop_assert!(!is_stale(two[0].1.sum) && !(next_count < count) && !(next_zero < zero), "{two:?}");
+                prop_assert!(!(is_stale(two[0].1.sum) || count > next_count || zero > next_zero), "{two:?}");
             }
         }
     }

@@ -1,3 +1,6 @@
 //! What the wire formats promise.
 
 mod chunks;
+mod frames;
+mod recorded;
+mod shared;
