@@ -51,7 +51,6 @@ impl<'a> SeriesContents<'a> {
         join(floats, ends(self.histograms.first().map(of), self.histograms.last().map(of)))
     }
 
-
     const fn is_empty(&self) -> bool {
         self.ts_ms.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
     }

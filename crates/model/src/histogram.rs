@@ -3,7 +3,20 @@
 //! A [`Histogram`] keeps what a sender wrote, bit for bit: integer or float counts, spans as they were cut, the reset hint. What a query
 //! calculates with is a [`FloatHistogram`].
 
+mod bounds;
+mod buckets;
 mod bytes;
+mod float;
+mod reconcile;
+mod reset;
+mod sum;
+mod validate;
+
+pub use buckets::{Bucket, BucketBounds};
+pub use float::{BucketCount, FloatHistogram};
+pub use reconcile::{MixedSchemas, Reconciled};
+pub use sum::HistogramSum;
+pub use validate::{InvalidHistogram, SCHEMA_REDUCIBLE_MAX, SCHEMAS};
 
 /// The schema of a histogram whose bucket bounds are given one by one (`custom_values`), and not by a power of two.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;

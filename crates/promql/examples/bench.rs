@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use duramen_model::{Labels, Sample};
-use duramen_promql::{Engine, EngineConfig, QueryContext};
+use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits};
 use duramen_source::{Error, MemorySource, SeriesBatch, SeriesBatchBuilder, SeriesRequest, SeriesSource, SeriesStream};
 use futures::stream;
 
@@ -92,7 +92,12 @@ impl Bench {
             return;
         }
         let expr = duramen_syntax::parse(query).unwrap();
-        let context = QueryContext { source: Arc::clone(source), tenants: Arc::from([]), lookback_ms: None };
+        let context = QueryContext {
+            source: Arc::clone(source),
+            tenants: Arc::from([]),
+            lookback_ms: None,
+            limits: QueryLimits::default(),
+        };
         for partitions in [1, 2] {
             let engine = Engine::new(EngineConfig { partitions, memory_bytes_max: 4 << 30, ..EngineConfig::default() });
             let mut best = Duration::MAX;

@@ -2,6 +2,8 @@
 
 use duramen_model::Labels;
 
+use crate::stats::QueryStats;
+
 /// A complete answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -10,6 +12,7 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// `PromQL info: ..`, sorted, each once.
     pub infos: Vec<String>,
+    pub stats: QueryStats,
 }
 
 #[derive(Clone, Debug, PartialEq)]

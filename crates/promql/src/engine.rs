@@ -42,6 +42,15 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
+    /// This configuration with what a query may use.
+    fn limited(&self, limits: &QueryLimits) -> Self {
+        Self {
+            samples_max: limits.samples_max.unwrap_or(self.samples_max),
+            memory_bytes_max: limits.memory_bytes_max.unwrap_or(self.memory_bytes_max),
+            ..self.clone()
+        }
+    }
+
     /// The most steps of a grid: a few rows of it fit the memory, and its width an Arrow list.
     fn steps_max(&self) -> usize {
         const ROWS: usize = 8;
@@ -57,6 +66,18 @@ pub struct QueryContext {
     pub tenants: Arc<[TenantId]>,
     /// Instead of the engine's.
     pub lookback_ms: Option<i64>,
+    pub limits: QueryLimits,
+}
+
+/// What this query may use, where that is not what the engine's configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// The most samples that the query holds at once.
+    pub samples_max: Option<usize>,
+    /// The most memory for the vectors that the query holds at once.
+    pub memory_bytes_max: Option<usize>,
+    /// The most series that one selector reads; without it there is no such limit.
+    pub series_max: Option<usize>,
 }
 
 /// Evaluates queries. Cheap to clone.
@@ -115,8 +136,8 @@ impl Engine {
         end_ms: i64,
         step_ms: i64,
     ) -> Result<Answer, Error> {
-        let grid = range_grid(expr, start_ms, end_ms, step_ms, self.config.steps_max())?;
         let mut query = Query::new(self, context, QueryTimes { start_ms, end_ms, step_ms })?;
+        let grid = range_grid(expr, start_ms, end_ms, step_ms, query.planner.steps_max)?;
         let vector = query.vector(expr, grid).await?;
         Ok(query.answer(range_value(&vector, &grid)))
     }
@@ -136,7 +157,7 @@ impl Engine {
         let query = Query::new(self, context, QueryTimes { start_ms, end_ms, step_ms })?;
         let grid = match step_ms {
             0 => Grid::instant(start_ms),
-            _ => range_grid(expr, start_ms, end_ms, step_ms, self.config.steps_max())?,
+            _ => range_grid(expr, start_ms, end_ms, step_ms, query.planner.steps_max)?,
         };
         if matches!(expr.value_type(), ValueType::String) {
             return Ok(String::new());
@@ -160,7 +181,7 @@ struct Query {
 
 impl Query {
     fn new(engine: &Engine, context: &QueryContext, times: QueryTimes) -> Result<Self, Error> {
-        let config = &engine.config;
+        let config = engine.config.limited(&context.limits);
         let planner = Planner {
             times,
             lookback_ms: context.lookback_ms.unwrap_or(config.lookback_ms),
@@ -171,6 +192,7 @@ impl Query {
             tenants: Arc::clone(&context.tenants),
             partitions: config.partitions.max(1),
             budget: Arc::new(SampleBudget::new(config.samples_max)),
+            series_max: context.limits.series_max.unwrap_or(usize::MAX),
             annotations: Annotations::on(Arc::clone(&engine.text)),
         };
         let runtime = RuntimeEnvBuilder::new()
@@ -225,7 +247,8 @@ impl Query {
 
     fn answer(self, value: Value) -> Answer {
         let (warnings, infos) = self.lowering.annotations.take();
-        Answer { value, warnings, infos }
+        let stats = self.lowering.budget.stats();
+        Answer { value, warnings, infos, stats }
     }
 }
 

@@ -20,11 +20,14 @@ pub enum Error {
     Execution { reason: String },
     /// More samples would be held in memory at once than the engine's limit.
     #[error(
-        "query processing would load too many samples into memory in query execution. held=`{held}`, limit=`{limit}`"
+        "query processing would load too many samples into memory in query execution. held=`{held}`, samples_max=`{limit}`"
     )]
     Samples { held: usize, limit: usize },
+    /// One selector reads more series than the tenant may.
+    #[error("a selector reads too many series. series_max=`{limit}`")]
+    Series { limit: usize },
     /// The query's share of memory is used up.
-    #[error("query exceeds its memory. cause=`{cause}`")]
+    #[error("query exceeds its memory, memory_bytes_max. cause=`{cause}`")]
     Memory { cause: String },
     /// The source could not answer.
     #[error(transparent)]
@@ -51,7 +54,7 @@ impl Error {
         match self {
             Self::Unsupported { .. } | Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Execution { .. } => ErrorKind::Execution,
-            Self::Samples { .. } | Self::Memory { .. } => ErrorKind::Limited,
+            Self::Samples { .. } | Self::Series { .. } | Self::Memory { .. } => ErrorKind::Limited,
             Self::Source(error) => error.kind(),
             Self::Internal(_) => ErrorKind::Internal,
         }

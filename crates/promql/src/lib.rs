@@ -13,8 +13,10 @@ mod grid;
 mod kernels;
 mod label_set;
 mod plan;
+mod stats;
 mod vector;
 
 pub use answer::{Answer, InstantSeries, RangeSeries, Value};
-pub use engine::{Engine, EngineConfig, QueryContext};
+pub use engine::{Engine, EngineConfig, QueryContext, QueryLimits};
 pub use error::Error;
+pub use stats::{QueryStats, QueryTimings};

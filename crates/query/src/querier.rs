@@ -7,7 +7,7 @@ use std::time::Duration;
 use duramen_bucket::Tenants;
 use duramen_model::labels::LabelsIter;
 use duramen_model::{Labels, Matcher, TenantId, TenantName, TimeRange};
-use duramen_promql::{Answer, Engine, QueryContext};
+use duramen_promql::{Answer, Engine, QueryContext, QueryLimits};
 use duramen_runtime::Clock;
 use duramen_source::{Columns, SeriesRequest, SeriesSource};
 use duramen_syntax::Expr;
@@ -231,7 +231,12 @@ impl Querier {
 
     fn context(&self, tenant: &TenantName, options: QueryOptions) -> QueryContext {
         let tenants = self.tenants(tenant);
-        QueryContext { source: Arc::clone(&self.source), tenants, lookback_ms: options.lookback_ms }
+        QueryContext {
+            source: Arc::clone(&self.source),
+            tenants,
+            lookback_ms: options.lookback_ms,
+            limits: QueryLimits::default(),
+        }
     }
 
     /// The tenant's id; none for a tenant that has never written, whose answers are empty.

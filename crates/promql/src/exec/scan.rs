@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::error::Error;
 use crate::exec::operator::Operator;
+use crate::stats::QueryStats;
 
 /// Batches that wait for a partition.
 const QUEUE: usize = 1;
@@ -25,6 +26,10 @@ const QUEUE: usize = 1;
 #[derive(Debug)]
 pub(crate) struct SampleBudget {
     held: AtomicUsize,
+    /// The most that were held so far.
+    peak: AtomicUsize,
+    /// All that were ever taken.
+    read: AtomicUsize,
     max: usize,
 }
 
@@ -37,11 +42,18 @@ pub(crate) struct SamplePermit {
 
 impl SampleBudget {
     pub(crate) fn new(max: usize) -> Self {
-        Self { held: AtomicUsize::new(0), max }
+        Self { held: AtomicUsize::new(0), peak: AtomicUsize::new(0), read: AtomicUsize::new(0), max }
+    }
+
+    pub(crate) fn stats(&self) -> QueryStats {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
+        QueryStats { samples_read: count(&self.read), samples_peak: count(&self.peak), ..QueryStats::default() }
     }
 
     pub(crate) fn take(self: &Arc<Self>, samples: usize) -> Result<SamplePermit, Error> {
         let held = self.held.fetch_add(samples, Ordering::Relaxed) + samples;
+        self.peak.fetch_max(held, Ordering::Relaxed);
+        self.read.fetch_add(samples, Ordering::Relaxed);
         let permit = SamplePermit { budget: Arc::clone(self), samples };
         if held > self.max {
             return Err(Error::Samples { held, limit: self.max });
@@ -66,6 +78,7 @@ pub(crate) struct SeriesScan {
     request: SeriesRequest,
     partitions: usize,
     budget: Arc<SampleBudget>,
+    series_max: usize,
     dealt: Mutex<Option<Dealt>>,
 }
 
@@ -83,18 +96,24 @@ impl SeriesScan {
         request: SeriesRequest,
         partitions: usize,
         budget: Arc<SampleBudget>,
+        series_max: usize,
     ) -> Self {
-        Self { source, request, partitions, budget, dealt: Mutex::new(None) }
+        Self { source, request, partitions, budget, series_max, dealt: Mutex::new(None) }
     }
 
     /// The whole stream, in order.
     fn open(&self) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static {
         let (source, request, budget) = (Arc::clone(&self.source), self.request.clone(), Arc::clone(&self.budget));
+        let (mut series, limit) = (0, self.series_max);
         let opened = async move { source.select(&request).await.map_err(source_error) };
         stream::once(opened).map_ok(|stream: SeriesStream| stream.map_err(source_error)).try_flatten().and_then(
             move |batch| {
-                let permit = budget.take(batch.samples()).map_err(DataFusionError::from);
-                std::future::ready(permit.map(|permit| (batch, permit)))
+                series += batch.len();
+                let permit = match series > limit {
+                    true => Err(Error::Series { limit }),
+                    false => budget.take(batch.samples()),
+                };
+                std::future::ready(permit.map(|permit| (batch, permit)).map_err(DataFusionError::from))
             },
         )
     }

@@ -35,6 +35,8 @@ pub(crate) struct Lowering {
     pub(crate) tenants: Arc<[TenantId]>,
     pub(crate) partitions: usize,
     pub(crate) budget: Arc<SampleBudget>,
+    /// Of one selector.
+    pub(crate) series_max: usize,
     pub(crate) annotations: Annotations,
 }
 
@@ -118,7 +120,8 @@ impl Lowering {
                     batch_series_max: grid.batch_series_max(),
                 };
                 let (source, budget) = (Arc::clone(&self.source), Arc::clone(&self.budget));
-                OperatorExec::plan(SeriesScan::new(source, request, self.partitions, budget), Vec::new())
+                let scan = SeriesScan::new(source, request, self.partitions, budget, self.series_max);
+                OperatorExec::plan(scan, Vec::new())
             }
             Series::Subquery(plan) => OperatorExec::plan(Subquery { grid: plan.grid }, vec![self.lower(plan)]),
         }

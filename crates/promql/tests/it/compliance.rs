@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duramen_model::{Labels, Sample};
-use duramen_promql::{Engine, EngineConfig, QueryContext, Value};
+use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, Value};
 use duramen_source::MemorySource;
 use serde_json::Value as Json;
 
@@ -66,7 +66,12 @@ async fn the_compliance_queries_are_answered_as_prometheus_answers_them() {
     else {
         return;
     };
-    let context = QueryContext { source: Arc::new(source), tenants: Arc::from([]), lookback_ms: None };
+    let context = QueryContext {
+        source: Arc::new(source),
+        tenants: Arc::from([]),
+        lookback_ms: None,
+        limits: QueryLimits::default(),
+    };
     let engine = Engine::new(EngineConfig::default());
     let (mut answered, mut unsupported, mut wrong, mut differs) = (0, Vec::new(), Vec::new(), 0);
     for line in lines(&golden) {

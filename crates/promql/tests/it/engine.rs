@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duramen_model::{ErrorKind, Labels, STALE_NAN, Sample};
-use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, Value};
+use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, Value};
 use duramen_source::MemorySource;
 use duramen_syntax::Expr;
 
@@ -36,7 +36,7 @@ fn many() -> MemorySource {
 }
 
 pub(crate) fn context(source: MemorySource) -> QueryContext {
-    QueryContext { source: Arc::new(source), tenants: Arc::from([]), lookback_ms: None }
+    QueryContext { source: Arc::new(source), tenants: Arc::from([]), lookback_ms: None, limits: QueryLimits::default() }
 }
 
 pub(crate) fn engine(partitions: usize) -> Engine {
@@ -189,8 +189,9 @@ async fn an_operator_for_histograms_has_no_value_of_floats() {
         let op = if query.contains("</") { "</" } else { ">/" };
         let text = "incompatible sample types encountered for binary operator";
         let info = format!("PromQL info: {text} {op:?}: float {op} float (1:{pos})");
-        let wanted = Answer { value: Value::Vector(Vec::new()), warnings: Vec::new(), infos: vec![info] };
-        assert_eq!(engine(2).instant(&context(source.clone()), &expr, 0).await.unwrap(), wanted, "{query}");
+        let wanted = (Value::Vector(Vec::new()), Vec::new(), vec![info]);
+        let answer = engine(2).instant(&context(source.clone()), &expr, 0).await.unwrap();
+        assert_eq!((answer.value, answer.warnings, answer.infos), wanted, "{query}");
     }
     for query in ["none </ 1", "{__name__=~\"a|b\"} </ -1"] {
         let expr = duramen_syntax::parse(query).unwrap();

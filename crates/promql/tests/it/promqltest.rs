@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duramen_model::{GoRegex, Labels};
-use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, RangeSeries, Value};
+use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, RangeSeries, Value};
 use duramen_syntax::Expr;
 use duramen_syntax::ast::At;
 
@@ -53,7 +53,8 @@ impl Eval {
             return Outcome::Skipped;
         }
         let source = Arc::new(store.source.clone());
-        let context = QueryContext { source, tenants: Arc::from([]), lookback_ms: None };
+        let context =
+            QueryContext { source, tenants: Arc::from([]), lookback_ms: None, limits: QueryLimits::default() };
         let (start, end, step) = self.times;
         let answer = if self.is_range {
             engine.range(&context, &expr, start, end, step).await

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use duramen_model::{ErrorKind, Labels};
-use duramen_promql::QueryContext;
+use duramen_promql::{QueryContext, QueryLimits};
 use duramen_source::{Error, SeriesBatchBuilder, SeriesRequest, SeriesSource, SeriesStream};
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
@@ -52,7 +52,7 @@ impl SeriesSource for Broken {
 }
 
 fn context(broken: Broken) -> QueryContext {
-    QueryContext { source: Arc::new(broken), tenants: Arc::from([]), lookback_ms: None }
+    QueryContext { source: Arc::new(broken), tenants: Arc::from([]), lookback_ms: None, limits: QueryLimits::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
