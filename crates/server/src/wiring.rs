@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use duramen_bucket::{Bucket, DataDir, Deployment, Tenants};
 use duramen_ingest::{Ingester, StartReport};
+use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::TenantName;
 use duramen_promql::{Engine, EngineConfig};
@@ -19,6 +20,8 @@ use crate::http::HttpMetrics;
 #[derive(Debug)]
 pub struct System {
     pub config: Config,
+    /// What each tenant may use, now.
+    pub limits: LimitsHandle,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
     pub http_metrics: HttpMetrics,
@@ -56,6 +59,7 @@ impl System {
     /// Probes the store, replays the log and starts the roles.
     pub async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<Self> {
         let mut registry = Registry::default();
+        let limits = LimitsHandle::default();
         let shared = Shared::open(&config, &mut registry).await?;
         let (ingester, replayed) = ingester(&shared, &config, &mut registry, tasks).await?;
         let querier = querier(&shared, &config, &mut registry, &ingester);
@@ -65,6 +69,7 @@ impl System {
         Ok(Self {
             store: shared.bucket.name().to_owned(),
             config,
+            limits,
             clock: shared.clock,
             registry,
             http_metrics,
