@@ -102,9 +102,12 @@ impl Default for HaLimits {
 pub struct QueryLimits {
     /// Queries of the tenant in evaluation at once; more wait for their turn.
     pub concurrency_max: usize,
-    /// The longest evaluation; a request may ask for less.
+    /// Queries of the tenant that wait for their turn. One more gets 429.
+    pub waiting_max: usize,
+    /// The longest that a query waits for its turn and is evaluated, together; a request may ask for less.
     pub timeout: Duration,
-    /// From the start to the end of a range query, and back from an instant; none for no limit.
+    /// From the start to the end of a query, and the longest range that a selector or subquery in it looks back, together; none for no
+    /// limit.
     pub range_max: Option<Duration>,
     /// Points of each series of a range query, less one (as Prometheus counts).
     pub steps_max: usize,
@@ -114,7 +117,7 @@ pub struct QueryLimits {
     pub memory_bytes_max: usize,
     /// Series that one selector may read; none for no limit.
     pub series_max: Option<usize>,
-    /// Series that `series`, `labels`, label values and cardinality calls may walk through.
+    /// Series that `series` and cardinality calls may walk through, and names or values that `labels` and label values may find.
     pub metadata_series_max: usize,
     /// Exemplars of one answer.
     pub exemplars_max: usize,
@@ -126,6 +129,7 @@ impl Default for QueryLimits {
     fn default() -> Self {
         Self {
             concurrency_max: 20,
+            waiting_max: 1000,
             timeout: Duration::from_secs(120),
             range_max: None,
             steps_max: 11_000,
