@@ -5,8 +5,7 @@
 use std::ops::RangeInclusive;
 
 use duramen_model::{Labels, METRIC_NAME};
-use duramen_proto::{LabelBytes, Series, WriteRequest};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use duramen_proto::{Series, WriteRequest};
 
 use crate::config::Limits;
 use crate::head::{Slot, TenantHead};
@@ -51,11 +50,11 @@ pub(crate) fn admit(
     let slots = identify(head, request, &times, limits, seed, &mut admitted.rejected);
     for (series, slot) in request.series.iter().zip(slots) {
         let Some(slot) = slot else { continue };
-        if series.histograms > 0 {
+        if !series.histograms().is_empty() {
             let describe = || no_histograms(&head.labels(slot));
-            admitted.rejected.add(Reason::NativeHistogram, series.histograms, describe);
+            admitted.rejected.add(Reason::NativeHistogram, series.histograms().len(), describe);
         }
-        for at in series.samples_start..series.samples_end {
+        for at in series.samples() {
             let (ts_ms, value) = (request.ts_ms[at], request.values[at]);
             if !times.allowed.contains(&ts_ms) {
                 let reason = if ts_ms > latest_ms { Reason::FarFuture } else { Reason::FarPast };
@@ -84,8 +83,13 @@ fn identify(
     let mut unknown = Vec::new();
     let mut slots = Vec::with_capacity(request.series.len());
     let registry = head.registry.read();
+    let mut keys = request.keys(seed);
     for (index, series) in request.series.iter().enumerate() {
-        let key = xxh3_128_with_seed(series.labels.bytes(), seed);
+        if series.samples().is_empty() && series.histograms().is_empty() {
+            slots.push(None);
+            continue;
+        }
+        let key = keys.of(index);
         let slot = registry.recall(key);
         if slot.is_none() {
             unknown.push((index, key));
@@ -96,10 +100,10 @@ fn identify(
     let mut checked = Vec::with_capacity(unknown.len());
     for (index, key) in unknown {
         let series = &request.series[index];
-        match check_labels(&series.labels, limits) {
+        match check_labels(request, index, limits) {
             Ok(labels) => checked.push((index, key, labels)),
             Err((reason, text)) => {
-                let samples = series.samples_end - series.samples_start + series.histograms;
+                let samples = series.samples().len() + series.histograms().len();
                 rejected.add(reason, samples, || text);
             }
         }
@@ -109,7 +113,7 @@ fn identify(
         for (index, key, labels) in checked {
             if registry.len() >= limits.series_max && registry.find(&labels).is_none() {
                 let series = &request.series[index];
-                let samples = series.samples_end - series.samples_start + series.histograms;
+                let samples = series.samples().len() + series.histograms().len();
                 rejected.add(Reason::SeriesLimit, samples, || {
                     format!(
                         "the tenant has too many series in memory. series=`{labels}`, series_max=`{}`",
@@ -119,7 +123,7 @@ fn identify(
                 continue;
             }
             let series = &request.series[index];
-            let samples = &request.ts_ms[series.samples_start..series.samples_end];
+            let samples = &request.ts_ms[series.samples()];
             if registry.find(&labels).is_none() && !samples.iter().any(|ts| times.allowed.contains(ts)) {
                 reject_unstorable(series, &labels, samples, times, rejected);
                 continue;
@@ -134,8 +138,8 @@ fn identify(
 
 /// Refuses a new series of which nothing can be stored.
 fn reject_unstorable(series: &Series<'_>, labels: &Labels, ts_ms: &[i64], times: &Times, rejected: &mut Rejections) {
-    if series.histograms > 0 {
-        rejected.add(Reason::NativeHistogram, series.histograms, || no_histograms(labels));
+    if !series.histograms().is_empty() {
+        rejected.add(Reason::NativeHistogram, series.histograms().len(), || no_histograms(labels));
     }
     for &ts_ms in ts_ms {
         let reason = if ts_ms > *times.allowed.end() { Reason::FarFuture } else { Reason::FarPast };
@@ -158,13 +162,13 @@ fn outside(labels: &Labels, ts_ms: i64, times: &Times) -> String {
 }
 
 /// The label set that was sent, or why it is refused. Labels may be unsorted; one with an empty value is as good as absent.
-fn check_labels(sent: &LabelBytes<'_>, limits: &Limits) -> Result<Labels, (Reason, String)> {
-    if sent.count() > limits.labels_per_series_max {
-        let (count, max) = (sent.count(), limits.labels_per_series_max);
+fn check_labels(request: &WriteRequest<'_>, at: usize, limits: &Limits) -> Result<Labels, (Reason, String)> {
+    let (count, max) = (request.labels_count(at), limits.labels_per_series_max);
+    if count > max {
         let text = format!("a series has too many labels. labels=`{count}`, labels_per_series_max=`{max}`");
         return Err((Reason::TooManyLabels, text));
     }
-    let pairs = sent.decode().map_err(|e| (Reason::LabelNotUtf8, e.to_string()))?;
+    let pairs = request.labels(at).map_err(|e| (Reason::LabelNotUtf8, e.to_string()))?;
     let mut labels = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         labels.push(check_label(name, value, limits)?);

@@ -95,8 +95,8 @@ impl Ingester {
     /// As [`Ingester::write`], for a caller that has waited for its turn.
     pub async fn write_in_turn(&self, turn: Turn, tenant: &TenantName, body: &[u8]) -> Result<WriteReport, Error> {
         let shared = &self.shared;
-        let request = WriteRequest::decode(body, &WriteLimits::default())?;
-        if request.series.is_empty() {
+        let request = WriteRequest::decode_v1(body, &WriteLimits::of_body(body.len()))?;
+        if request.ts_ms.is_empty() && request.histograms.is_empty() {
             shared.note_ignored(tenant, &request);
             return Ok(WriteReport::default());
         }
@@ -337,11 +337,11 @@ impl Shared {
             return;
         }
         let label = TenantLabel::of(tenant);
-        if request.exemplars > 0 {
-            self.metrics.exemplars_ignored.get_or_create(&label).inc_by(request.exemplars as u64);
+        if !request.exemplars.is_empty() {
+            self.metrics.exemplars_ignored.get_or_create(&label).inc_by(request.exemplars.len() as u64);
         }
-        if request.metadata > 0 {
-            self.metrics.metadata_ignored.get_or_create(&label).inc_by(request.metadata as u64);
+        if !request.metadata.is_empty() {
+            self.metrics.metadata_ignored.get_or_create(&label).inc_by(request.metadata.len() as u64);
         }
     }
 

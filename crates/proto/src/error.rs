@@ -14,10 +14,12 @@ pub enum Error {
     DecodedTooLarge { declared: usize, max: usize },
     #[error("the body is not a protobuf message: {reason}. message=`{message}`, byte_offset=`{offset}`")]
     Protobuf { message: &'static str, reason: &'static str, offset: usize },
-    #[error("the request has too many samples. request_samples_max=`{max}`")]
-    TooManySamples { max: usize },
-    #[error("the request has too many series. request_series_max=`{max}`")]
-    TooManySeries { max: usize },
+    #[error("the request takes too much memory decoded; send less at once. request_memory_bytes_max=`{max}`")]
+    TooMuchMemory { max: usize },
+    #[error("the first symbol of a request is not the empty string. bytes=`{bytes}`")]
+    FirstSymbol { bytes: usize },
+    #[error("field {number} is of remote write 1.0, and the request says it is 2.0")]
+    OtherVersion { number: u32 },
     #[error("a frame is cut off, or its checksum is not that of its message")]
     Frame,
     #[error("the request has too many queries. read_queries_max=`{max}`")]

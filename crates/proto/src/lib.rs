@@ -8,4 +8,7 @@ pub mod snappy;
 pub mod wire;
 
 pub use error::Error;
-pub use remote_write::{LabelBytes, LabelPair, Series, WriteLimits, WriteRequest, WriteRequestEncoder};
+pub use remote_write::{
+    LabelPair, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, Series, SeriesFault, SeriesKeys, Version,
+    WriteLimits, WriteRequest, WriteRequestEncoder,
+};

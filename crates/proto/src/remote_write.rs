@@ -1,152 +1,284 @@
-//! Remote write 1.0: `prometheus.WriteRequest`.
+//! Remote write 1.0 (`prometheus.WriteRequest`) and 2.0 (`io.prometheus.write.v2.Request`), decoded to one form.
 //!
-//! The decoder walks the whole body once before anything of it is used, so that a body that is broken anywhere changes nothing. It
-//! borrows labels from the body and copies samples into two flat columns: 16 bytes a sample, [`WriteLimits`] bounds them.
+//! The decoders walk the whole body once before anything of it is used, so that a body that is broken anywhere changes nothing. They
+//! borrow labels, histograms and text from the body and copy samples into flat columns: 16 bytes a sample. [`WriteLimits`] bounds what
+//! a body may become.
+
+use std::ops::Range;
+
+use duramen_model::{Life, MetricType};
 
 use crate::Error;
-use crate::wire::{Fields, Value, put_bytes, put_fixed64, put_varint_field};
+use crate::wire::{Fields, Value};
 
+mod encoder;
+mod histogram;
+mod keys;
 mod labels;
+mod limits;
+mod metadata;
+mod refused;
+mod v1;
+mod v2;
 
-pub use labels::{LabelBytes, LabelPair};
+pub use encoder::WriteRequestEncoder;
+pub use histogram::SentHistogram;
+pub use keys::SeriesKeys;
+use labels::LabelBytes;
+pub use labels::LabelPair;
+use limits::Budget;
+pub use limits::WriteLimits;
+pub use refused::{RefusedSeries, SeriesFault};
 
-/// What one request may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteLimits {
-    pub series_max: usize,
-    pub samples_max: usize,
-}
+/// Our extension of both versions: `int64 ttl_ms` of the messages Sample and Histogram.
+const TTL_FIELD: u32 = 7480;
 
-impl Default for WriteLimits {
-    /// A body of 32 MiB with labels in it holds fewer; these bound the memory that a body without labels can take.
-    fn default() -> Self {
-        Self { series_max: 1 << 20, samples_max: 2 << 20 }
-    }
+/// The versions of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    One,
+    Two,
 }
 
 /// A decoded request.
 #[derive(Debug, Default)]
 pub struct WriteRequest<'a> {
-    /// In the order of the request, those without samples left out. One label set may come several times.
+    /// In the order of the request, those without samples, histograms and exemplars left out. One label set may come several times.
     pub series: Vec<Series<'a>>,
     /// The samples of all series, one after the other: times in milliseconds and values bit for bit.
     pub ts_ms: Vec<i64>,
     pub values: Vec<f64>,
-    /// What came with the request and is not held in the columns.
-    pub exemplars: usize,
-    pub histograms: usize,
-    pub metadata: usize,
+    /// One for each sample, or empty when no sample says anything.
+    pub lives: Vec<Life>,
+    pub histograms: Vec<SentHistogram<'a>>,
+    pub exemplars: Vec<SentExemplar<'a>>,
+    /// In the order of the request. One family may come several times, with different contents.
+    pub metadata: Vec<SentMetadata<'a>>,
+    /// What was left out; only 2.0 has it.
+    pub refused: Vec<RefusedSeries<'a>>,
+    /// What the labels of 2.0 refer to; `None` in 1.0.
+    symbols: Option<Vec<&'a [u8]>>,
 }
 
-/// One time series of a request.
+/// One time series of a request, as places in the columns of the request.
 #[derive(Clone, Debug)]
 pub struct Series<'a> {
-    pub labels: LabelBytes<'a>,
-    /// Its samples are `[samples_start, samples_end)` of the request's columns.
-    pub samples_start: usize,
-    pub samples_end: usize,
-    /// How many native histograms came with it.
-    pub histograms: usize,
+    labels: LabelBytes<'a>,
+    samples: Range<u32>,
+    histograms: Range<u32>,
+    exemplars: Range<u32>,
+}
+
+impl Series<'_> {
+    /// Which of the request's samples are its own.
+    #[inline]
+    pub const fn samples(&self) -> Range<usize> {
+        self.samples.start as usize..self.samples.end as usize
+    }
+
+    /// Which of the request's histograms are its own.
+    #[inline]
+    pub const fn histograms(&self) -> Range<usize> {
+        self.histograms.start as usize..self.histograms.end as usize
+    }
+
+    /// Which of the request's exemplars are its own.
+    #[inline]
+    pub const fn exemplars(&self) -> Range<usize> {
+        self.exemplars.start as usize..self.exemplars.end as usize
+    }
+}
+
+/// An exemplar of a request; [`WriteRequest::exemplar_labels`] has its labels.
+#[derive(Clone, Copy, Debug)]
+pub struct SentExemplar<'a> {
+    pub ts_ms: i64,
+    pub value: f64,
+    labels: LabelBytes<'a>,
+}
+
+/// What a request says of one metric family; text as sent, not known to be UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentMetadata<'a> {
+    pub family: &'a [u8],
+    pub kind: MetricType,
+    pub help: &'a [u8],
+    pub unit: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Decodes a protobuf body (after snappy). Unknown fields are skipped; an empty body is an empty request.
-    pub fn decode(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
-        let mut request = Self::default();
-        let mut fields = Fields::new("WriteRequest", body);
-        while let Some((number, value)) = fields.next_field()? {
-            match (number, value) {
-                (1, Value::Bytes(series)) => request.take_series(series, limits)?,
-                (3, Value::Bytes(_)) => request.metadata += 1,
-                (1 | 3, _) => return Err(fields.refused("a message field has the wrong wire type")),
-                _ => {}
-            }
-        }
-        Ok(request)
+    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields are skipped; an empty body is an empty request.
+    pub fn decode_v1(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
+        v1::decode(body, limits)
     }
 
-    fn take_series(&mut self, message: &'a [u8], limits: &WriteLimits) -> Result<(), Error> {
-        let samples_start = self.ts_ms.len();
-        let (mut labels, mut histograms) = (LabelBytes::new(message), 0);
-        let mut fields = Fields::new("TimeSeries", message);
-        loop {
-            let field_start = fields.offset();
-            let Some((number, value)) = fields.next_field()? else { break };
-            match (number, value) {
-                (1, Value::Bytes(_)) => labels.seen(field_start, fields.offset()),
-                (2, Value::Bytes(sample)) => self.take_sample(sample, limits)?,
-                (3, Value::Bytes(_)) => self.exemplars += 1,
-                (4, Value::Bytes(_)) => histograms += 1,
-                (1..=4, _) => return Err(fields.refused("a message field has the wrong wire type")),
-                _ => {}
-            }
-        }
-        self.histograms += histograms;
-        let samples_end = self.ts_ms.len();
-        if samples_end == samples_start && histograms == 0 {
+    /// As [`WriteRequest::decode_v1`], of 2.0. A series that breaks a rule of the message is in [`WriteRequest::refused`], not an error.
+    pub fn decode_v2(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
+        v2::decode(body, limits)
+    }
+
+    /// How many labels the series at `at` has, repeated and empty ones included.
+    pub fn labels_count(&self, at: usize) -> usize {
+        self.series[at].labels.count as usize
+    }
+
+    /// The labels of the series at `at` as sent, in the order sent; not known to be UTF-8, sorted or distinct.
+    pub fn labels(&self, at: usize) -> Result<Vec<LabelPair<'a>>, Error> {
+        self.pairs(&self.series[at].labels)
+    }
+
+    /// How many labels an exemplar has.
+    pub const fn exemplar_labels_count(&self, exemplar: &SentExemplar<'a>) -> usize {
+        exemplar.labels.count as usize
+    }
+
+    /// The labels of an exemplar of this request, as [`WriteRequest::labels`] has them.
+    pub fn exemplar_labels(&self, exemplar: &SentExemplar<'a>) -> Result<Vec<LabelPair<'a>>, Error> {
+        self.pairs(&exemplar.labels)
+    }
+
+    /// Identifies the series by the bytes of their labels.
+    pub fn keys(&self, seed: u64) -> SeriesKeys<'_, 'a> {
+        SeriesKeys::new(self, seed)
+    }
+
+    /// Why a series was refused, in words; with its labels where they can be read.
+    pub fn explain(&self, refused: &RefusedSeries<'a>) -> String {
+        let labels = if refused.fault.has_labels() { self.pairs(&refused.labels).ok() } else { None };
+        labels.map_or_else(
+            || refused.fault.to_string(),
+            |labels| format!("{}. series=`{}`", refused.fault, show(&labels)),
+        )
+    }
+
+    fn pairs(&self, labels: &LabelBytes<'a>) -> Result<Vec<LabelPair<'a>>, Error> {
+        let Some(symbols) = &self.symbols else { return labels.pairs() };
+        let symbol = |reference: u32| symbols.get(reference as usize).copied().unwrap_or_default();
+        let (mut pairs, mut name) = (Vec::with_capacity(labels.count.min(256) as usize), None);
+        labels.each_reference(|reference| match name.take() {
+            None => name = Some(reference),
+            Some(name) => pairs.push((symbol(name), symbol(reference))),
+        })?;
+        Ok(pairs)
+    }
+
+    /// How far the columns are filled.
+    const fn mark(&self) -> Mark {
+        Mark { samples: self.ts_ms.len(), histograms: self.histograms.len(), exemplars: self.exemplars.len() }
+    }
+
+    /// Takes back what was put into the columns since.
+    fn roll_back(&mut self, mark: &Mark) {
+        self.ts_ms.truncate(mark.samples);
+        self.values.truncate(mark.samples);
+        self.lives.truncate(mark.samples);
+        self.histograms.truncate(mark.histograms);
+        self.exemplars.truncate(mark.exemplars);
+    }
+
+    /// Makes a series of what was put into the columns since; of nothing, none.
+    fn push_series(&mut self, labels: LabelBytes<'a>, mark: &Mark, budget: &mut Budget) -> Result<(), Error> {
+        let now = self.mark();
+        if now == *mark {
             return Ok(());
         }
-        if self.series.len() == limits.series_max {
-            return Err(Error::TooManySeries { max: limits.series_max });
+        if !self.lives.is_empty() {
+            self.fill_lives(budget)?;
         }
-        self.series.push(Series { labels, samples_start, samples_end, histograms });
+        budget.pay(size_of::<Series<'_>>())?;
+        self.series.push(Series {
+            labels,
+            samples: place(mark.samples)..place(now.samples),
+            histograms: place(mark.histograms)..place(now.histograms),
+            exemplars: place(mark.exemplars)..place(now.exemplars),
+        });
         Ok(())
     }
 
-    fn take_sample(&mut self, message: &[u8], limits: &WriteLimits) -> Result<(), Error> {
-        let (mut ts_ms, mut bits) = (0, 0);
+    #[inline]
+    fn push_sample(&mut self, message: &[u8], version: Version, budget: &mut Budget) -> Result<(), Error> {
+        let (mut ts_ms, mut bits, mut life) = (0, 0, Life::NONE);
         let mut fields = Fields::new("Sample", message);
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
                 (1, Value::Fixed64(v)) => bits = v,
                 (2, Value::Varint(v)) => ts_ms = v.cast_signed(),
-                (1 | 2, _) => return Err(fields.refused("a field has the wrong wire type")),
+                (3, Value::Varint(v)) if version == Version::Two => life.start_ms = v.cast_signed(),
+                (TTL_FIELD, Value::Varint(v)) => life.ttl_ms = v.cast_signed(),
+                (1 | 2 | TTL_FIELD, _) => return Err(fields.refused("a field has the wrong wire type")),
                 _ => {}
             }
         }
-        if self.ts_ms.len() == limits.samples_max {
-            return Err(Error::TooManySamples { max: limits.samples_max });
-        }
+        budget.pay(size_of::<(i64, f64)>())?;
         self.ts_ms.push(ts_ms);
         self.values.push(f64::from_bits(bits));
+        if life != Life::NONE {
+            self.fill_lives(budget)?;
+            if let Some(last) = self.lives.last_mut() {
+                *last = life;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the lives to the length of the samples.
+    #[cold]
+    fn fill_lives(&mut self, budget: &mut Budget) -> Result<(), Error> {
+        budget.pay((self.ts_ms.len() - self.lives.len()) * size_of::<Life>())?;
+        self.lives.resize(self.ts_ms.len(), Life::NONE);
+        Ok(())
+    }
+
+    fn push_histogram(&mut self, message: &'a [u8], version: Version, budget: &mut Budget) -> Result<(), Error> {
+        budget.pay(size_of::<SentHistogram<'_>>())?;
+        self.histograms.push(SentHistogram::read(message, version)?);
+        Ok(())
+    }
+
+    fn push_exemplar(&mut self, exemplar: SentExemplar<'a>, budget: &mut Budget) -> Result<(), Error> {
+        budget.pay(size_of::<SentExemplar<'_>>())?;
+        self.exemplars.push(exemplar);
+        Ok(())
+    }
+
+    fn push_metadata(&mut self, metadata: SentMetadata<'a>, budget: &mut Budget) -> Result<(), Error> {
+        budget.pay(size_of::<SentMetadata<'_>>())?;
+        self.metadata.push(metadata);
         Ok(())
     }
 }
 
-/// Builds the protobuf body of a request, before snappy.
-#[derive(Debug, Default)]
-pub struct WriteRequestEncoder {
-    body: Vec<u8>,
-    series: Vec<u8>,
-    part: Vec<u8>,
+/// How far the columns of a request are filled.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    samples: usize,
+    histograms: usize,
+    exemplars: usize,
 }
 
-impl WriteRequestEncoder {
-    /// Appends a series; labels go out as given.
-    pub fn push<'l>(
-        &mut self,
-        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
-        samples: impl IntoIterator<Item = (i64, f64)>,
-    ) {
-        self.series.clear();
-        for (name, value) in labels {
-            self.part.clear();
-            put_bytes(&mut self.part, 1, name.as_bytes());
-            put_bytes(&mut self.part, 2, value.as_bytes());
-            put_bytes(&mut self.series, 1, &self.part);
-        }
-        for (ts_ms, value) in samples {
-            self.part.clear();
-            put_fixed64(&mut self.part, 1, value.to_bits());
-            put_varint_field(&mut self.part, 2, ts_ms.cast_unsigned());
-            put_bytes(&mut self.series, 2, &self.part);
-        }
-        put_bytes(&mut self.body, 1, &self.series);
-    }
+/// A place in a column. The budget of a request is below 2^32 bytes, and so are its columns.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("a column is bounded by the memory of its request")
+}
 
-    pub fn finish(self) -> Vec<u8> {
-        self.body
+/// Labels for an error, cut off where they get long.
+fn show(labels: &[LabelPair<'_>]) -> String {
+    const SHOWN_BYTES_MAX: usize = 512;
+    let mut shown = String::from("{");
+    for (name, value) in labels {
+        if shown.len() > SHOWN_BYTES_MAX {
+            shown.push_str(", ...");
+            break;
+        }
+        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+        let comma = if shown.len() > 1 { ", " } else { "" };
+        let value: String = value.chars().take(SHOWN_BYTES_MAX).collect();
+        shown.push_str(comma);
+        shown.extend(name.chars().take(SHOWN_BYTES_MAX));
+        shown.push_str(&format!("={value:?}"));
     }
+    shown.push('}');
+    shown
 }
 
 #[cfg(test)]

@@ -53,6 +53,24 @@ impl<'a> Fields<'a> {
         Ok(Some((number, value)))
     }
 
+    /// The next of the varints of a packed field; `None` at the end. Do not mix with [`Fields::next_field`].
+    #[inline]
+    pub fn next_packed(&mut self) -> Result<Option<u64>, Error> {
+        if self.offset == self.bytes.len() {
+            return Ok(None);
+        }
+        self.varint().map(Some)
+    }
+
+    /// The next of the 64-bit numbers of a packed field; `None` at the end. Do not mix with [`Fields::next_field`].
+    #[inline]
+    pub fn next_packed_fixed64(&mut self) -> Result<Option<u64>, Error> {
+        if self.offset == self.bytes.len() {
+            return Ok(None);
+        }
+        Ok(Some(u64::from_le_bytes(self.array()?)))
+    }
+
     #[inline]
     fn varint(&mut self) -> Result<u64, Error> {
         let mut value = 0u64;
@@ -93,6 +111,23 @@ impl<'a> Fields<'a> {
     pub const fn refused(&self, reason: &'static str) -> Error {
         Error::Protobuf { message: self.message, reason, offset: self.offset }
     }
+}
+
+/// What a 32-bit field holds when a varint was sent: the format has it that higher bits are dropped.
+#[expect(clippy::cast_possible_truncation, reason = "the format truncates")]
+pub const fn truncated(varint: u64) -> u32 {
+    varint as u32
+}
+
+/// The signed number of a zigzag varint (`sint32`, `sint64`).
+pub const fn signed(zigzag: u64) -> i64 {
+    (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()
+}
+
+/// As [`signed`], of a field of 32 bits.
+pub const fn signed32(zigzag: u64) -> i32 {
+    let zigzag = truncated(zigzag);
+    (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()
 }
 
 /// Appends a varint.

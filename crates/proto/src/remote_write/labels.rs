@@ -1,58 +1,77 @@
-//! The labels of a series as they stand in a request.
+//! The labels of a series or an exemplar as they stand in a request.
 
 use crate::Error;
-use crate::wire::{Fields, Value};
+use crate::wire::{Fields, Value, truncated};
 
-/// The labels of one time series, undecoded.
-///
-/// Senders put them first in their message and send the same bytes each time, so those bytes identify a series that has been
-/// seen before without looking at a label.
-#[derive(Clone, Debug)]
-pub struct LabelBytes<'a> {
-    message: &'a [u8],
-    /// The label fields are `message[start..end]`, together with whatever stands between them.
-    start: usize,
-    end: usize,
-    count: usize,
-}
-
-/// A name and a value.
+/// A name and a value, as sent: not known to be UTF-8.
 pub type LabelPair<'a> = (&'a [u8], &'a [u8]);
 
-impl<'a> LabelBytes<'a> {
-    pub(super) const fn new(message: &'a [u8]) -> Self {
-        Self { message, start: 0, end: 0, count: 0 }
-    }
+/// The label fields of one message, undecoded: labels in 1.0, references to symbols in 2.0.
+///
+/// Senders put them first in their message and send the same bytes each time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LabelBytes<'a> {
+    /// The fields, together with whatever stands between them.
+    pub(super) bytes: &'a [u8],
+    /// How many labels there are, repeated and empty ones included.
+    pub(super) count: u32,
+}
 
-    /// Notes a label field at `message[start..end]`.
+/// Finds the label fields of a message while it is walked.
+#[derive(Debug, Default)]
+pub(super) struct LabelSpan {
+    start: usize,
+    end: usize,
+    fields: u32,
+}
+
+impl LabelSpan {
+    /// Notes a label field at `[start, end)` of the message.
+    #[inline]
     pub(super) const fn seen(&mut self, start: usize, end: usize) {
-        if self.count == 0 {
+        if self.fields == 0 {
             self.start = start;
         }
         self.end = end;
-        self.count += 1;
+        self.fields += 1;
     }
 
-    /// How many labels there are, repeated and empty ones included.
-    pub const fn count(&self) -> usize {
-        self.count
+    /// The fields, counted as labels, which they are in 1.0.
+    pub(super) fn of<'a>(&self, message: &'a [u8]) -> LabelBytes<'a> {
+        LabelBytes { bytes: message.get(self.start..self.end).unwrap_or_default(), count: self.fields }
     }
+}
 
-    /// The fields' bytes: equal bytes are equal labels.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.message.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// The names and values as sent, in the order sent; not known to be UTF-8, sorted or distinct.
-    pub fn decode(&self) -> Result<Vec<LabelPair<'a>>, Error> {
-        let mut labels = Vec::with_capacity(self.count.min(256));
-        let mut fields = Fields::new("TimeSeries", self.bytes());
+impl<'a> LabelBytes<'a> {
+    /// The labels of remote write 1.0.
+    pub(super) fn pairs(&self) -> Result<Vec<LabelPair<'a>>, Error> {
+        let mut pairs = Vec::with_capacity(self.count.min(256) as usize);
+        let mut fields = Fields::new("TimeSeries", self.bytes);
         while let Some((number, value)) = fields.next_field()? {
             if let (1, Value::Bytes(label)) = (number, value) {
-                labels.push(decode_label(label)?);
+                pairs.push(decode_label(label)?);
             }
         }
-        Ok(labels)
+        Ok(pairs)
+    }
+
+    /// Passes on the references of remote write 2.0, packed or not.
+    pub(super) fn each_reference(&self, mut take: impl FnMut(u32)) -> Result<(), Error> {
+        let mut fields = Fields::new("TimeSeries", self.bytes);
+        while let Some((number, value)) = fields.next_field()? {
+            match (number, value) {
+                (1, Value::Varint(reference)) => take(truncated(reference)),
+                (1, Value::Bytes(packed)) => {
+                    let mut packed = Fields::new("TimeSeries.labels_refs", packed);
+                    while let Some(reference) = packed.next_packed()? {
+                        take(truncated(reference));
+                    }
+                }
+                (1, _) => return Err(fields.refused("a field has the wrong wire type")),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

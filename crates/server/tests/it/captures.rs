@@ -46,13 +46,12 @@ fn shifted(body: &[u8], by_ms: i64) -> Vec<u8> {
         return body.to_vec();
     }
     let decoded = snappy::decompress(body, 32 << 20).unwrap();
-    let request = WriteRequest::decode(&decoded, &WriteLimits::default()).unwrap();
+    let request = WriteRequest::decode_v1(&decoded, &WriteLimits::of_body(decoded.len())).unwrap();
     let mut encoder = WriteRequestEncoder::default();
-    for series in &request.series {
-        let labels = series.labels.decode().unwrap();
+    for (at, series) in request.series.iter().enumerate() {
+        let labels = request.labels(at).unwrap();
         let text = |bytes| std::str::from_utf8(bytes).unwrap();
-        let samples =
-            (series.samples_start..series.samples_end).map(|at| (request.ts_ms[at] - by_ms, request.values[at]));
+        let samples = series.samples().map(|at| (request.ts_ms[at] - by_ms, request.values[at]));
         encoder.push(labels.iter().map(|(name, value)| (text(*name), text(*value))), samples);
     }
     snappy::compress(&encoder.finish())

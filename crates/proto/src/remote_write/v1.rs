@@ -1,0 +1,57 @@
+//! `prometheus.WriteRequest`.
+
+use super::labels::LabelSpan;
+use super::limits::{Budget, WriteLimits};
+use super::{SentExemplar, Version, WriteRequest, metadata};
+use crate::Error;
+use crate::wire::{Fields, Value};
+
+pub(super) fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, Error> {
+    let mut request = WriteRequest::default();
+    let mut budget = Budget::new(limits);
+    let mut fields = Fields::new("WriteRequest", body);
+    while let Some((number, value)) = fields.next_field()? {
+        match (number, value) {
+            (1, Value::Bytes(series)) => take_series(&mut request, series, &mut budget)?,
+            (3, Value::Bytes(message)) => request.push_metadata(metadata::read(message)?, &mut budget)?,
+            (1 | 3, _) => return Err(fields.refused("a message field has the wrong wire type")),
+            _ => {}
+        }
+    }
+    Ok(request)
+}
+
+fn take_series<'a>(request: &mut WriteRequest<'a>, message: &'a [u8], budget: &mut Budget) -> Result<(), Error> {
+    let (mark, mut labels) = (request.mark(), LabelSpan::default());
+    let mut fields = Fields::new("TimeSeries", message);
+    loop {
+        let field_start = fields.offset();
+        let Some((number, value)) = fields.next_field()? else { break };
+        match (number, value) {
+            (1, Value::Bytes(_)) => labels.seen(field_start, fields.offset()),
+            (2, Value::Bytes(sample)) => request.push_sample(sample, Version::One, budget)?,
+            (3, Value::Bytes(exemplar)) => request.push_exemplar(read_exemplar(exemplar)?, budget)?,
+            (4, Value::Bytes(histogram)) => request.push_histogram(histogram, Version::One, budget)?,
+            (1..=4, _) => return Err(fields.refused("a message field has the wrong wire type")),
+            _ => {}
+        }
+    }
+    request.push_series(labels.of(message), &mark, budget)
+}
+
+fn read_exemplar(message: &[u8]) -> Result<SentExemplar<'_>, Error> {
+    let (mut ts_ms, mut bits, mut labels) = (0, 0, LabelSpan::default());
+    let mut fields = Fields::new("Exemplar", message);
+    loop {
+        let field_start = fields.offset();
+        let Some((number, value)) = fields.next_field()? else { break };
+        match (number, value) {
+            (1, Value::Bytes(_)) => labels.seen(field_start, fields.offset()),
+            (2, Value::Fixed64(v)) => bits = v,
+            (3, Value::Varint(v)) => ts_ms = v.cast_signed(),
+            (1..=3, _) => return Err(fields.refused("a field has the wrong wire type")),
+            _ => {}
+        }
+    }
+    Ok(SentExemplar { ts_ms, value: f64::from_bits(bits), labels: labels.of(message) })
+}

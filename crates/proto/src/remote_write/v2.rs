@@ -1,0 +1,234 @@
+//! `io.prometheus.write.v2.Request`.
+
+use duramen_model::{METRIC_NAME, MetricType};
+
+use super::labels::{LabelBytes, LabelSpan};
+use super::limits::{Budget, WriteLimits};
+use super::{Mark, RefusedSeries, SentExemplar, SentMetadata, SeriesFault, Version, WriteRequest, metadata};
+use crate::Error;
+use crate::wire::{Fields, Value, truncated};
+
+/// What a symbol takes: its place, and its hash for the keys.
+const SYMBOL_BYTES: usize = size_of::<&[u8]>() + size_of::<u128>();
+
+pub(super) fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, Error> {
+    let mut budget = Budget::new(limits);
+    // Symbols may stand behind the series that refer to them.
+    let symbols = read_symbols(body, &mut budget)?;
+    let mut decoder = Decoder { request: WriteRequest::default(), symbols, budget };
+    let mut fields = Fields::new("Request", body);
+    while let Some((number, value)) = fields.next_field()? {
+        if let (5, Value::Bytes(series)) = (number, value) {
+            decoder.take_series(series)?;
+        }
+    }
+    Ok(WriteRequest { symbols: Some(decoder.symbols), ..decoder.request })
+}
+
+/// All symbols, and whether the fields of the request are what they should be.
+fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>, Error> {
+    let mut symbols = Vec::new();
+    let mut fields = Fields::new("Request", body);
+    while let Some((number, value)) = fields.next_field()? {
+        match (number, value) {
+            (4, Value::Bytes(symbol)) => {
+                budget.pay(SYMBOL_BYTES)?;
+                symbols.push(symbol);
+            }
+            (5, Value::Bytes(_)) => {}
+            (4 | 5, _) => return Err(fields.refused("a field has the wrong wire type")),
+            // Reserved, so that a message of the other version is found out.
+            (1..=3, _) => return Err(Error::OtherVersion { number }),
+            _ => {}
+        }
+    }
+    match symbols.first() {
+        Some(first) if !first.is_empty() => Err(Error::FirstSymbol { bytes: first.len() }),
+        _ => Ok(symbols),
+    }
+}
+
+struct Decoder<'a> {
+    request: WriteRequest<'a>,
+    symbols: Vec<&'a [u8]>,
+    budget: Budget,
+}
+
+/// A `Metadata` message, merged from all of its occurrences as the format has it.
+#[derive(Default)]
+struct MetadataFields {
+    kind: u64,
+    help: u32,
+    unit: u32,
+}
+
+/// References that cannot be used.
+enum Bad {
+    Odd { references: usize },
+    NoSuchSymbol { reference: u32, symbols: usize },
+}
+
+impl<'a> Decoder<'a> {
+    fn take_series(&mut self, message: &'a [u8]) -> Result<(), Error> {
+        let (mark, refused) = (self.request.mark(), self.request.refused.len());
+        let (mut labels, mut metadata) = (LabelSpan::default(), None::<MetadataFields>);
+        let mut fields = Fields::new("TimeSeries", message);
+        loop {
+            let field_start = fields.offset();
+            let Some((number, value)) = fields.next_field()? else { break };
+            match (number, value) {
+                (1, Value::Bytes(_) | Value::Varint(_)) => labels.seen(field_start, fields.offset()),
+                (2, Value::Bytes(sample)) => self.request.push_sample(sample, Version::Two, &mut self.budget)?,
+                (3, Value::Bytes(message)) => self.request.push_histogram(message, Version::Two, &mut self.budget)?,
+                (4, Value::Bytes(exemplar)) => self.take_exemplar(exemplar)?,
+                (5, Value::Bytes(message)) => read_metadata(message, metadata.get_or_insert_default())?,
+                (1..=5, _) => return Err(fields.refused("a field has the wrong wire type")),
+                _ => {}
+            }
+        }
+        let mut labels = labels.of(message);
+        let bad = self.check(&mut labels)?;
+        for exemplar in &mut self.request.refused[refused..] {
+            exemplar.labels = labels;
+        }
+        let fault = match bad {
+            Some(Bad::Odd { references }) => Some(SeriesFault::OddReferences { references }),
+            Some(Bad::NoSuchSymbol { reference, symbols }) => Some(SeriesFault::NoSuchSymbol { reference, symbols }),
+            None => self.misfit(&mark, refused),
+        };
+        if let Some(fault) = fault {
+            return self.refuse_series(fault, labels, &mark, refused);
+        }
+        if let Some(metadata) = metadata {
+            self.take_metadata(&metadata, labels, &mark)?;
+        }
+        self.request.push_series(labels, &mark, &mut self.budget)
+    }
+
+    /// Counts the labels and finds what is wrong with their references.
+    fn check(&self, labels: &mut LabelBytes<'a>) -> Result<Option<Bad>, Error> {
+        let (symbols, mut references, mut missing) = (self.symbols.len(), 0, None);
+        labels.each_reference(|reference| {
+            references += 1;
+            if reference as usize >= symbols {
+                missing = missing.or(Some(reference));
+            }
+        })?;
+        labels.count = u32::try_from(references / 2).unwrap_or(u32::MAX);
+        if references % 2 == 1 {
+            return Ok(Some(Bad::Odd { references }));
+        }
+        Ok(missing.map(|reference| Bad::NoSuchSymbol { reference, symbols }))
+    }
+
+    /// What is wrong with the contents of a series that was read since.
+    fn misfit(&self, mark: &Mark, refused: usize) -> Option<SeriesFault> {
+        let now = self.request.mark();
+        if now.samples > mark.samples && now.histograms > mark.histograms {
+            return Some(SeriesFault::Mixed);
+        }
+        let nothing = now == *mark && self.request.refused.len() == refused;
+        nothing.then_some(SeriesFault::Nothing)
+    }
+
+    /// Takes back a series that was read since, and the exemplars that were refused of it, and refuses it as a whole.
+    fn refuse_series(
+        &mut self,
+        fault: SeriesFault,
+        labels: LabelBytes<'a>,
+        mark: &Mark,
+        refused: usize,
+    ) -> Result<(), Error> {
+        let now = self.request.mark();
+        let lost = RefusedSeries {
+            fault,
+            samples: now.samples - mark.samples,
+            histograms: now.histograms - mark.histograms,
+            exemplars: now.exemplars - mark.exemplars + self.request.refused.len() - refused,
+            labels,
+        };
+        self.request.roll_back(mark);
+        self.request.refused.truncate(refused);
+        self.refuse(lost)
+    }
+
+    fn refuse(&mut self, lost: RefusedSeries<'a>) -> Result<(), Error> {
+        self.budget.pay(size_of::<RefusedSeries<'_>>())?;
+        self.request.refused.push(lost);
+        Ok(())
+    }
+
+    fn take_exemplar(&mut self, message: &'a [u8]) -> Result<(), Error> {
+        let (mut ts_ms, mut bits, mut labels) = (0, 0, LabelSpan::default());
+        let mut fields = Fields::new("Exemplar", message);
+        loop {
+            let field_start = fields.offset();
+            let Some((number, value)) = fields.next_field()? else { break };
+            match (number, value) {
+                (1, Value::Bytes(_) | Value::Varint(_)) => labels.seen(field_start, fields.offset()),
+                (2, Value::Fixed64(v)) => bits = v,
+                (3, Value::Varint(v)) => ts_ms = v.cast_signed(),
+                (1..=3, _) => return Err(fields.refused("a field has the wrong wire type")),
+                _ => {}
+            }
+        }
+        let mut labels = labels.of(message);
+        let fault = match self.check(&mut labels)? {
+            None => {
+                let exemplar = SentExemplar { ts_ms, value: f64::from_bits(bits), labels };
+                return self.request.push_exemplar(exemplar, &mut self.budget);
+            }
+            Some(Bad::Odd { references }) => SeriesFault::OddExemplarReferences { references },
+            Some(Bad::NoSuchSymbol { reference, symbols }) => SeriesFault::NoSuchExemplarSymbol { reference, symbols },
+        };
+        self.refuse(RefusedSeries { fault, samples: 0, histograms: 0, exemplars: 1, labels: LabelBytes::default() })
+    }
+
+    /// Takes what a series says of its family, if it says anything. A sender repeats it for each series, so the same again right behind
+    /// is left out.
+    fn take_metadata(&mut self, sent: &MetadataFields, labels: LabelBytes<'a>, mark: &Mark) -> Result<(), Error> {
+        let symbols = self.symbols.len();
+        if let Some(&reference) = [sent.help, sent.unit].iter().find(|at| **at as usize >= symbols) {
+            let fault = SeriesFault::NoSuchMetadataSymbol { reference, symbols };
+            return self.refuse(RefusedSeries { fault, samples: 0, histograms: 0, exemplars: 0, labels });
+        }
+        let (help, unit) = (self.symbols[sent.help as usize], self.symbols[sent.unit as usize]);
+        let kind = MetricType::numbered(sent.kind);
+        if kind == MetricType::Unknown && help.is_empty() && unit.is_empty() {
+            return Ok(());
+        }
+        let Some(name) = self.metric_name(labels)? else { return Ok(()) };
+        let native = self.request.histograms.len() > mark.histograms;
+        let family = if native { name } else { metadata::family_of(name, kind) };
+        let metadata = SentMetadata { family, kind, help, unit };
+        if self.request.metadata.last() == Some(&metadata) {
+            return Ok(());
+        }
+        self.request.push_metadata(metadata, &mut self.budget)
+    }
+
+    fn metric_name(&self, labels: LabelBytes<'a>) -> Result<Option<&'a [u8]>, Error> {
+        let (mut name, mut found) = (None, None);
+        labels.each_reference(|reference| match name.take() {
+            None => name = Some(self.symbols[reference as usize]),
+            Some(name) if name == METRIC_NAME.as_bytes() => found = Some(self.symbols[reference as usize]),
+            Some(_) => {}
+        })?;
+        Ok(found)
+    }
+}
+
+/// Reads one occurrence of a `Metadata` message over those before.
+fn read_metadata(message: &[u8], sent: &mut MetadataFields) -> Result<(), Error> {
+    let mut fields = Fields::new("Metadata", message);
+    while let Some((number, value)) = fields.next_field()? {
+        match (number, value) {
+            (1, Value::Varint(kind)) => sent.kind = kind,
+            (3, Value::Varint(help)) => sent.help = truncated(help),
+            (4, Value::Varint(unit)) => sent.unit = truncated(unit),
+            (1 | 3 | 4, _) => return Err(fields.refused("a field has the wrong wire type")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
