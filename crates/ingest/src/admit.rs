@@ -4,11 +4,11 @@
 
 use std::ops::RangeInclusive;
 
-use duramen_model::{Labels, METRIC_NAME};
+use duramen_limits::IngestLimits;
+use duramen_model::{Labels, Life, METRIC_NAME};
 use duramen_proto::{Series, WriteRequest};
 
-use crate::config::Limits;
-use crate::head::{Slot, TenantHead};
+use crate::head::{Rows, Slot, TenantHead};
 use crate::rejection::{Reason, Rejections};
 
 /// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for a time, and SQL engines no value.
@@ -21,12 +21,10 @@ struct Times {
     future_max_ms: i64,
 }
 
-/// Samples that may be stored: columns of equal length.
+/// What may be stored.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) ts_ms: Vec<i64>,
-    pub(crate) values: Vec<f64>,
+    pub(crate) rows: Rows,
     pub(crate) rejected: Rejections,
 }
 
@@ -37,13 +35,13 @@ pub(crate) fn admit(
     head: &TenantHead,
     request: &WriteRequest<'_>,
     now_ms: i64,
-    limits: &Limits,
+    limits: &IngestLimits,
     seed: u64,
 ) -> Admitted {
     let mut admitted = Admitted::default();
-    admitted.slots.reserve(request.ts_ms.len());
-    admitted.ts_ms.reserve(request.ts_ms.len());
-    admitted.values.reserve(request.ts_ms.len());
+    admitted.rows.slots.reserve(request.ts_ms.len());
+    admitted.rows.ts_ms.reserve(request.ts_ms.len());
+    admitted.rows.values.reserve(request.ts_ms.len());
     let future_ms = i64::try_from(limits.future_max.as_millis()).unwrap_or(i64::MAX);
     let latest_ms = now_ms.saturating_add(future_ms);
     let times = Times { allowed: TS_MS_MIN..=latest_ms, future_max_ms: future_ms };
@@ -61,9 +59,7 @@ pub(crate) fn admit(
                 admitted.rejected.add(reason, 1, || outside(&head.labels(slot), ts_ms, &times));
                 continue;
             }
-            admitted.slots.push(slot);
-            admitted.ts_ms.push(ts_ms);
-            admitted.values.push(value);
+            admitted.rows.push(slot, ts_ms, value, Life::NONE);
         }
     }
     admitted
@@ -76,7 +72,7 @@ fn identify(
     head: &TenantHead,
     request: &WriteRequest<'_>,
     times: &Times,
-    limits: &Limits,
+    limits: &IngestLimits,
     seed: u64,
     rejected: &mut Rejections,
 ) -> Vec<Option<Slot>> {
@@ -162,7 +158,7 @@ fn outside(labels: &Labels, ts_ms: i64, times: &Times) -> String {
 }
 
 /// The label set that was sent, or why it is refused. Labels may be unsorted; one with an empty value is as good as absent.
-fn check_labels(request: &WriteRequest<'_>, at: usize, limits: &Limits) -> Result<Labels, (Reason, String)> {
+fn check_labels(request: &WriteRequest<'_>, at: usize, limits: &IngestLimits) -> Result<Labels, (Reason, String)> {
     let (count, max) = (request.labels_count(at), limits.labels_per_series_max);
     if count > max {
         let text = format!("a series has too many labels. labels=`{count}`, labels_per_series_max=`{max}`");
@@ -189,7 +185,11 @@ fn check_labels(request: &WriteRequest<'_>, at: usize, limits: &Limits) -> Resul
     })
 }
 
-fn check_label<'a>(name: &'a [u8], value: &'a [u8], limits: &Limits) -> Result<(&'a str, &'a str), (Reason, String)> {
+fn check_label<'a>(
+    name: &'a [u8],
+    value: &'a [u8],
+    limits: &IngestLimits,
+) -> Result<(&'a str, &'a str), (Reason, String)> {
     if name.len() > limits.label_name_bytes_max {
         let (bytes, max) = (name.len(), limits.label_name_bytes_max);
         let text = format!("a label name is too long. bytes=`{bytes}`, label_name_bytes_max=`{max}`");

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use crate::error::Error;
-use crate::head::{Applied, Frozen, HeadMap, Slot, TenantHead};
+use crate::head::{Applied, Frozen, HeadMap, Rows, Slot, TenantHead};
 use crate::ingester::Turn;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
@@ -35,13 +35,13 @@ pub(crate) enum Command {
     },
 }
 
-/// Admitted samples of one request.
+/// What was admitted of one request.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) head: Arc<TenantHead>,
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) ts_ms: Vec<i64>,
-    pub(crate) values: Vec<f64>,
+    pub(crate) rows: Rows,
+    /// The tenant's limit when the request came.
+    pub(crate) exemplars_max: usize,
     /// The write's share of memory, given back when it is applied, whoever still waits for it.
     pub(crate) turn: Turn,
     /// Answered once the samples are durable and readable.
@@ -50,7 +50,7 @@ pub(crate) struct Write {
 
 /// A group is cut here, so that its first write does not wait for ever.
 const GROUP_WRITES_MAX: usize = 256;
-const GROUP_SAMPLES_MAX: usize = 1 << 20;
+const GROUP_ROWS_MAX: usize = 1 << 20;
 
 /// An open segment that nobody needs and that is larger is closed at a trim, and so deleted. A new one costs two fsyncs.
 const OPEN_BYTES_KEPT: u64 = 4 << 20;
@@ -83,18 +83,18 @@ impl CommitLoop {
     pub(crate) fn run(mut self) -> Result<(), Error> {
         while let Some(first) = self.commands.blocking_recv() {
             let mut group = Vec::new();
-            let mut samples = 0;
+            let mut rows = 0;
             let mut next = Some(first);
             // A freeze or a trim stands between records, so it ends the group.
             let then = loop {
                 match next {
                     Some(Command::Write(write)) => {
-                        samples += write.slots.len();
+                        rows += write.rows.len();
                         group.push(write);
                     }
                     other => break other,
                 }
-                if group.len() >= GROUP_WRITES_MAX || samples >= GROUP_SAMPLES_MAX {
+                if group.len() >= GROUP_WRITES_MAX || rows >= GROUP_ROWS_MAX {
                     break None;
                 }
                 next = self.commands.try_recv().ok();
@@ -155,14 +155,19 @@ impl CommitLoop {
     }
 
     fn append(&mut self, write: &Write) -> Result<Position, Error> {
-        let definitions = self.definitions.missing(self.wal.segment(), &write.head, &write.slots);
+        let definitions = self.definitions.missing(self.wal.segment(), &write.head, write.rows.all_slots());
         let series: Vec<(Slot, &[u8])> = definitions.iter().map(|(slot, labels)| (*slot, labels.encoded())).collect();
+        let Rows { slots, ts_ms, values, lives, histograms, exemplars, metadata } = &write.rows;
         let record = WriteRecord {
+            tenant: write.head.id,
             series: &series,
-            refs: &write.slots,
-            ts_ms: &write.ts_ms,
-            values: &write.values,
-            ..WriteRecord::empty(write.head.id)
+            refs: slots,
+            ts_ms,
+            values,
+            lives,
+            histograms,
+            exemplars,
+            metadata,
         };
         self.wal.append(&record).map_err(|e| {
             // What was thought defined in this segment may not be in it.
@@ -175,7 +180,7 @@ impl CommitLoop {
         self.metrics.wal_syncs.inc();
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         for (write, position) in appended {
-            let applied = write.head.open().apply(position, now_ms, &write.slots, &write.ts_ms, &write.values);
+            let applied = write.head.apply(position, now_ms, write.rows, write.exemplars_max);
             drop(write.turn);
             // The sender hung up: its samples are stored, as they would be after a lost answer.
             let _ = write.done.send(Ok(applied));
@@ -228,14 +233,19 @@ impl Definitions {
     }
 
     /// The series among `slots` that `segment` does not define yet, with their encoded labels; they count as defined from now on.
-    fn missing(&mut self, segment: SegmentId, head: &TenantHead, slots: &[Slot]) -> Vec<(Slot, Labels)> {
+    fn missing(
+        &mut self,
+        segment: SegmentId,
+        head: &TenantHead,
+        slots: impl Iterator<Item = Slot>,
+    ) -> Vec<(Slot, Labels)> {
         if segment != self.segment {
             self.segment = segment;
             self.defined.clear();
         }
         let defined = self.defined.entry(head.id).or_default();
         let mut missing = Vec::new();
-        for &slot in slots {
+        for slot in slots {
             let (word, bit) = (slot as usize / 64, 1u64 << (slot % 64));
             if word >= defined.len() {
                 defined.resize(word + 1, 0);

@@ -19,7 +19,6 @@ pub struct Config {
     pub write_wait_max: Duration,
     /// How many tenants may exist. A write for one more is refused.
     pub tenants_max: usize,
-    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -31,35 +30,6 @@ impl Default for Config {
             writes_in_flight_bytes_max: 256 << 20,
             write_wait_max: Duration::from_secs(10),
             tenants_max: 100_000,
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// What one tenant may send.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// A request's body after snappy, in bytes.
-    pub decoded_body_bytes_max: usize,
-    pub label_name_bytes_max: usize,
-    pub label_value_bytes_max: usize,
-    /// Labels of one series, `__name__` included.
-    pub labels_per_series_max: usize,
-    /// How far ahead of the clock a sample may be.
-    pub future_max: Duration,
-    /// Series of one tenant in the head.
-    pub series_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            decoded_body_bytes_max: 32 << 20,
-            label_name_bytes_max: 1024,
-            label_value_bytes_max: 2048,
-            labels_per_series_max: 60,
-            future_max: Duration::from_secs(10 * 60),
-            series_max: 5_000_000,
         }
     }
 }

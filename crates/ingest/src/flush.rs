@@ -5,23 +5,21 @@
 //!
 //! Requests: three PUTs a block (more for large files, see [`duramen_bucket::Bucket::put_file`]) and one PUT for the edit.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
+use duramen_block::{Block, BlockSource, META_FILE, OpenOptions};
 use duramen_bucket::keys;
-use duramen_model::{BlockEntry, BlockId, OrderRange, TenantId};
+use duramen_model::{BlockId, TenantId};
 use duramen_runtime::{Disk, RealDisk};
 use tracing::info;
-use ulid::Ulid;
 
+use crate::build::build;
 use crate::error::Error;
-use crate::head::{Frozen, Generation, Held, TenantHead};
+use crate::head::{Frozen, Held, TenantHead};
 use crate::ingester::Shared;
-use crate::staged::{StagedBlock, StagingDir};
-use crate::windows::{Windows, window_start};
+use crate::staged::StagedBlock;
 
 /// What one flush of one tenant did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,64 +130,8 @@ impl Backoff {
     }
 }
 
-fn directory_name(block: BlockId) -> String {
+pub(crate) fn directory_name(block: BlockId) -> String {
     format!("block={block}")
-}
-
-/// Writes one block for each window that the generation touches. Blocks; two passes over the samples.
-fn build(
-    head: &TenantHead,
-    generation: &Generation,
-    now_ms: i64,
-    staging: &Path,
-) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
-    let samples = generation.read();
-    let slots = {
-        let mut registry = head.registry.write();
-        registry.sort();
-        registry.in_block_order(&samples.slots())
-    };
-    let mut touched = BTreeMap::new();
-    for &slot in &slots {
-        if let Some(chunk) = samples.chunk(slot) {
-            chunk.for_each(|ts_ms, _| *touched.entry(window_start(ts_ms, now_ms)).or_default() += 1);
-        }
-    }
-    let windows = Windows::plan(&touched, now_ms);
-    let mut writers = Vec::with_capacity(windows.blocks());
-    for _ in 0..windows.blocks() {
-        let id = BlockId(Ulid::new());
-        let directory = StagingDir::new(staging.join(directory_name(id)));
-        writers.push((id, BlockWriter::create(directory.path(), WriterOptions::default())?, directory));
-    }
-    let (mut ts_ms, mut values) = (Vec::new(), Vec::new());
-    for slot in slots {
-        let Some(chunk) = samples.chunk(slot) else { continue };
-        ts_ms.clear();
-        values.clear();
-        chunk.for_each(|ts, value| {
-            ts_ms.push(ts);
-            values.push(value);
-        });
-        // Locked for a moment only: writes of new series wait for the registry.
-        let labels = head.labels(slot);
-        let mut pushed = Ok(());
-        windows.runs(&ts_ms, |block, start, end| {
-            if pushed.is_ok() {
-                let contents = SeriesContents::floats(&ts_ms[start..end], &values[start..end]);
-                pushed = writers[block].1.push(&labels, &contents);
-            }
-        });
-        pushed?;
-    }
-    let order = OrderRange { min: generation.order, max: generation.order };
-    writers
-        .into_iter()
-        .map(|(id, writer, directory)| {
-            let entry = BlockEntry { id, order, level: 0, resolution_ms: None, stats: writer.finish()? };
-            Ok((entry, directory))
-        })
-        .collect()
 }
 
 /// Puts the files of a block into the bucket, `meta` last. Doing it again puts the same bytes under the same keys.

@@ -7,13 +7,20 @@ use duramen_model::TenantId;
 use parking_lot::RwLock;
 
 mod chunk;
+mod exemplars;
+mod families;
 mod generation;
 mod registry;
+mod rows;
+mod series;
 mod source;
 mod tenant;
 
-pub(crate) use generation::{Applied, Conflict, Generation};
+pub use generation::Kept;
+pub(crate) use generation::{Applied, Conflict, Generation, Samples};
 pub(crate) use registry::Slot;
+pub(crate) use rows::Rows;
+pub(crate) use series::SeriesSamples;
 pub(crate) use tenant::{Frozen, Held, TenantHead};
 
 /// The heads of a process. A head is put in before the first write to it is sent to the commit thread.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
+use duramen_limits::LimitsHandle;
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{BlockEntry, ErrorKind, TenantId, TenantName};
 use duramen_proto::{WriteLimits, WriteRequest};
@@ -20,7 +21,7 @@ use crate::commit::{Command, Write};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::{self, Backoff, FlushReport, Freeze};
-use crate::head::{Conflict, HeadMap, TenantHead};
+use crate::head::{Applied, Conflict, HeadMap, Kept, TenantHead};
 use crate::metrics::{Metrics, RejectedLabel, ResultLabel, TenantLabel};
 use crate::order::OrderClock;
 use crate::rejection::{Reason, Rejections};
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) register: Arc<Tenants>,
     pub(crate) manifests: Manifests,
     pub(crate) writer: WriterIdentity,
+    pub(crate) limits: LimitsHandle,
     pub(crate) orders: Arc<OrderClock>,
     pub(crate) heads: HeadMap,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -62,9 +64,12 @@ pub struct Turn {
 /// What a write did. Everything that is not rejected is durable on this disk and readable.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteReport {
-    pub stored: usize,
-    /// Samples that were held already with the same value: a success.
-    pub repeated: usize,
+    /// Floats.
+    pub samples: Kept,
+    pub histograms: Kept,
+    pub exemplars: Kept,
+    /// Metric families that were told of.
+    pub metadata: usize,
     pub rejected: Rejections,
 }
 
@@ -102,28 +107,17 @@ impl Ingester {
         }
         let head = shared.head(tenant).await?;
         shared.note_ignored(tenant, &request);
-        let admitted = admit(&head, &request, shared.clock.now_ms(), &shared.config.limits, shared.hash_seed);
+        let limits = shared.limits.of(tenant);
+        let admitted = admit(&head, &request, shared.clock.now_ms(), &limits.ingest, shared.hash_seed);
         let mut report = WriteReport { rejected: admitted.rejected, ..WriteReport::default() };
-        if !admitted.slots.is_empty() {
+        if !admitted.rows.is_empty() {
             let (done, applied) = oneshot::channel();
-            let write = Write {
-                head: Arc::clone(&head),
-                slots: admitted.slots,
-                ts_ms: admitted.ts_ms,
-                values: admitted.values,
-                turn,
-                done,
-            };
+            let exemplars_max = limits.ingest.exemplars_max;
+            let write = Write { head: Arc::clone(&head), rows: admitted.rows, exemplars_max, turn, done };
             shared.send(Command::Write(write)).await?;
             let applied = applied.await.map_err(|_| Error::Stopped)??;
-            report.stored = applied.stored;
-            report.repeated = applied.repeated;
-            for Conflict { slot, ts_ms } in applied.conflicts {
-                report.rejected.add(Reason::Conflict, 1, || {
-                    let series = head.labels(slot);
-                    format!("another value is held for this time; it stays. series=`{series}`, ts_ms=`{ts_ms}`")
-                });
-            }
+            shared.note_applied(tenant, &applied);
+            report.note(&head, applied);
         }
         shared.note_written(tenant, &report);
         Ok(report)
@@ -345,10 +339,17 @@ impl Shared {
         }
     }
 
+    fn note_applied(&self, tenant: &TenantName, applied: &Applied) {
+        if applied.exemplars_evicted > 0 {
+            let evicted = self.metrics.exemplars_evicted.get_or_create(&TenantLabel::of(tenant));
+            evicted.inc_by(applied.exemplars_evicted as u64);
+        }
+    }
+
     fn note_written(&self, tenant: &TenantName, report: &WriteReport) {
         let label = TenantLabel::of(tenant);
-        self.metrics.samples.get_or_create(&label).inc_by(report.stored as u64);
-        self.metrics.repeated.get_or_create(&label).inc_by(report.repeated as u64);
+        self.metrics.samples.get_or_create(&label).inc_by(report.samples.stored as u64);
+        self.metrics.repeated.get_or_create(&label).inc_by(report.samples.repeated as u64);
         for (reason, count) in report.rejected.counts() {
             let label = RejectedLabel { tenant: tenant.as_str().to_owned(), reason: reason.as_str() };
             self.metrics.rejected.get_or_create(&label).inc_by(*count as u64);
@@ -356,8 +357,19 @@ impl Shared {
     }
 }
 
-/// The edge answers by kind.
 impl WriteReport {
+    fn note(&mut self, head: &TenantHead, applied: Applied) {
+        self.samples = applied.samples;
+        self.histograms = applied.histograms;
+        self.exemplars = applied.exemplars;
+        for Conflict { slot, ts_ms } in applied.conflicts {
+            self.rejected.add(Reason::Conflict, 1, || {
+                let series = head.labels(slot);
+                format!("another value is held for this time; it stays. series=`{series}`, ts_ms=`{ts_ms}`")
+            });
+        }
+    }
+
     /// What the sender should do about what was rejected; `None` when nothing was.
     pub fn rejection_kind(&self) -> Option<ErrorKind> {
         if self.rejected.is_empty() {

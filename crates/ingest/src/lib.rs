@@ -4,6 +4,7 @@
 //! is acknowledged. The life of a generation: open, frozen, staged, committed.
 
 mod admit;
+mod build;
 mod commit;
 mod config;
 mod error;
@@ -18,9 +19,10 @@ mod start;
 mod windows;
 
 pub use admit::TS_MS_MIN;
-pub use config::{Config, Limits};
+pub use config::Config;
 pub use error::Error;
 pub use flush::FlushReport;
+pub use head::Kept;
 pub use ingester::{Ingester, Turn, WriteReport};
 pub use metrics::Metrics;
 pub use rejection::{Reason, Rejections};

@@ -12,6 +12,7 @@ pub struct Metrics {
     pub(crate) samples: Family<TenantLabel, Counter>,
     pub(crate) repeated: Family<TenantLabel, Counter>,
     pub(crate) rejected: Family<RejectedLabel, Counter>,
+    pub(crate) exemplars_evicted: Family<TenantLabel, Counter>,
     pub(crate) exemplars_ignored: Family<TenantLabel, Counter>,
     pub(crate) metadata_ignored: Family<TenantLabel, Counter>,
     pub(crate) wal_syncs: Counter,
@@ -53,6 +54,11 @@ impl Metrics {
         registry.register("duramen_ingest_samples", "Samples stored", self.samples.clone());
         registry.register("duramen_ingest_repeated_samples", "Samples that were held already", self.repeated.clone());
         registry.register("duramen_ingest_rejected_samples", "Samples refused, by reason", self.rejected.clone());
+        registry.register(
+            "duramen_ingest_evicted_exemplars",
+            "Exemplars that made room for newer ones",
+            self.exemplars_evicted.clone(),
+        );
         registry.register(
             "duramen_ingest_ignored_exemplars",
             "Exemplars that are not kept yet",

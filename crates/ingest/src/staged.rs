@@ -1,12 +1,13 @@
 //! Blocks on the local disk that are on their way to the bucket.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_block::BlockSource;
-use duramen_model::BlockEntry;
-use duramen_source::{Error, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_model::{BlockEntry, FamilyMetadata, TenantId};
+use duramen_source::{Error, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary};
 use futures::StreamExt;
 
 /// A block that is complete in a directory of its own and is read there until the manifest has it, and longer by those who began before.
@@ -64,5 +65,29 @@ impl SeriesSource for StagedSource {
             let _ = &directory;
             batch
         })))
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        self.block.exemplars(request).await
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        self.block.metadata(tenants).await
+    }
+
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        self.block.summaries(request).await
+    }
+
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        self.block.label_names(request).await
+    }
+
+    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+        self.block.label_values(request, name).await
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        self.block.ttl_max_ms(tenants).await
     }
 }

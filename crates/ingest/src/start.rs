@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
+use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::{Labels, TenantId, TenantName};
 use duramen_runtime::disk::create_dir_all_synced;
@@ -18,7 +19,7 @@ use tracing::{error, info};
 use crate::commit::CommitLoop;
 use crate::config::Config;
 use crate::error::Error;
-use crate::head::{HeadMap, Slot, TenantHead};
+use crate::head::{HeadMap, Rows, Slot, TenantHead};
 use crate::ingester::{Ingester, Shared};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
@@ -39,6 +40,7 @@ pub struct Parts {
     pub register: Arc<Tenants>,
     pub manifests: Manifests,
     pub writer: WriterIdentity,
+    pub limits: LimitsHandle,
     pub metrics: Metrics,
     /// A secret of this process, for hashes over bytes from outside.
     pub hash_seed: u64,
@@ -48,10 +50,12 @@ pub struct Parts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartReport {
     pub records: u64,
+    /// Floats and histograms.
     pub samples: u64,
+    pub exemplars: u64,
     /// Records that were there and are damaged.
     pub lost_records: u64,
-    /// Samples of readable records whose series was defined in a damaged one.
+    /// Samples and exemplars of readable records whose series was defined in a damaged one.
     pub lost_samples: u64,
     pub tenants: usize,
 }
@@ -76,6 +80,7 @@ impl Ingester {
             register: parts.register,
             manifests: parts.manifests,
             writer: parts.writer,
+            limits: parts.limits,
             orders: Arc::new(orders),
             heads: HeadMap::default(),
             commands,
@@ -174,26 +179,45 @@ impl<'a> Replay<'a> {
         if position < head.flushed() {
             return Ok(());
         }
-        let (mut slots, mut ts_ms, mut values, mut lost) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        for ((reference, ts), value) in record.refs.iter().zip(&record.ts_ms).zip(&record.values) {
-            match self.slots.get(&(record.tenant, *reference)) {
-                Some(&slot) => {
-                    slots.push(slot);
-                    ts_ms.push(*ts);
-                    values.push(*value);
-                }
-                // The record that defined the series is lost, and its samples in this segment with it.
-                None => lost += 1,
-            }
-        }
+        let (rows, lost) = self.resolve(record);
         if lost > 0 {
             self.report.lost_samples += lost;
             error!(tenant = %head.name, %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
         }
         let now_ms = i64::try_from(self.shared.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
-        let applied = head.open().apply(position, now_ms, &slots, &ts_ms, &values);
-        self.report.samples += applied.stored as u64;
+        let exemplars_max = self.shared.limits.of(&head.name).ingest.exemplars_max;
+        let applied = head.apply(position, now_ms, rows, exemplars_max);
+        self.report.samples += (applied.samples.stored + applied.histograms.stored) as u64;
+        self.report.exemplars += applied.exemplars.stored as u64;
         Ok(())
+    }
+
+    /// The contents of a record with slots for references, and how much of it is lost: its series was defined in a damaged record.
+    fn resolve(&self, record: OwnedRecord) -> (Rows, u64) {
+        let OwnedRecord { tenant, refs, ts_ms, values, lives, mut histograms, mut exemplars, metadata, .. } = record;
+        let slot_of = |reference: u32| self.slots.get(&(tenant, reference)).copied();
+        let offered = refs.len() + histograms.len() + exemplars.len();
+        let mut rows = Rows::default();
+        for (at, ((reference, ts_ms), value)) in refs.into_iter().zip(ts_ms).zip(values).enumerate() {
+            if let Some(slot) = slot_of(reference) {
+                rows.push(slot, ts_ms, value, lives.get(at).copied().unwrap_or_default());
+            }
+        }
+        histograms.retain_mut(|row| {
+            slot_of(row.series_ref).is_some_and(|slot| {
+                row.series_ref = slot;
+                true
+            })
+        });
+        exemplars.retain_mut(|row| {
+            let slot = slot_of(row.series_ref).filter(|_| Labels::from_encoded(&row.labels).is_some());
+            slot.is_some_and(|slot| {
+                row.series_ref = slot;
+                true
+            })
+        });
+        let lost = offered - rows.slots.len() - histograms.len() - exemplars.len();
+        (Rows { histograms, exemplars, metadata, ..rows }, lost as u64)
     }
 
     /// The head of a tenant of the log; `None` for a tenant that the register has never heard of.

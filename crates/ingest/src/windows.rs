@@ -1,4 +1,4 @@
-//! Which block of a flush a sample goes to. Pure.
+//! Which block of a flush a sample or an exemplar goes to. Pure.
 
 use std::collections::BTreeMap;
 
@@ -49,15 +49,11 @@ impl Windows {
         if self.late { behind } else { behind.saturating_sub(1) }
     }
 
-    /// Cuts samples in time order into runs of one block: calls `visit(block, start, end)` for each run `[start, end)`.
-    pub(crate) fn runs(&self, ts_ms: &[i64], mut visit: impl FnMut(usize, usize, usize)) {
-        let mut start = 0;
-        while let Some(&first) = ts_ms.get(start) {
-            let block = self.block_of(first);
-            let end = start + ts_ms[start..].partition_point(|ts| self.block_of(*ts) <= block);
-            visit(block, start, end);
-            start = end;
-        }
+    /// Takes from `rest`, which ascends by time, what goes to `block` or before it.
+    pub(crate) fn take<'a, T>(&self, block: usize, rest: &mut &'a [T], ts_ms: impl Fn(&T) -> i64) -> &'a [T] {
+        let (taken, left) = rest.split_at(rest.partition_point(|one| self.block_of(ts_ms(one)) <= block));
+        *rest = left;
+        taken
     }
 }
 
@@ -88,12 +84,13 @@ mod tests {
         let times: Vec<i64> = (0..5 * 365).map(|day| NOW - day * DAY_MS).rev().collect();
         let windows = plan(&times);
         assert_eq!(windows.blocks(), FLUSH_BLOCKS_MAX);
-        let mut runs = Vec::new();
-        windows.runs(&times, |block, start, end| runs.push((block, start, end)));
-        assert_eq!(runs.len(), FLUSH_BLOCKS_MAX);
-        assert_eq!(runs.first().map(|r| r.1), Some(0));
-        assert_eq!(runs.last().map(|r| r.2), Some(times.len()));
-        assert!(runs.windows(2).all(|two| two[0].2 == two[1].1 && two[0].0 < two[1].0));
+        let (mut rest, mut taken) = (&times[..], Vec::new());
+        for block in 0..windows.blocks() {
+            let run = windows.take(block, &mut rest, |ts_ms| *ts_ms);
+            assert!(!run.is_empty() && run.iter().all(|ts_ms| windows.block_of(*ts_ms) == block));
+            taken.extend_from_slice(run);
+        }
+        assert_eq!(taken, times);
     }
 
     #[test]

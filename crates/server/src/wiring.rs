@@ -61,7 +61,7 @@ impl System {
         let mut registry = Registry::default();
         let limits = LimitsHandle::default();
         let shared = Shared::open(&config, &mut registry).await?;
-        let (ingester, replayed) = ingester(&shared, &config, &mut registry, tasks).await?;
+        let (ingester, replayed) = ingester(&shared, &config, &limits, &mut registry, tasks).await?;
         let querier = querier(&shared, &config, &mut registry, &ingester);
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
@@ -143,6 +143,7 @@ fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) ->
 async fn ingester(
     shared: &Shared,
     config: &Config,
+    limits: &LimitsHandle,
     registry: &mut Registry,
     tasks: &Tasks,
 ) -> anyhow::Result<(Ingester, StartReport)> {
@@ -162,6 +163,7 @@ async fn ingester(
         register: Arc::clone(&shared.register),
         manifests: shared.manifests.clone(),
         writer: shared.data_dir.identity(),
+        limits: limits.clone(),
         metrics,
         hash_seed: secret(),
     };

@@ -1,25 +1,21 @@
-//! The samples of one series in one generation, compressed.
+//! The floats of one series in one generation, compressed.
 //!
 //! Samples that come in order are appended to a byte string; those that do not are held in a tree beside it. A time is held once.
 //!
 //! A sample of the byte string is a control byte and what it announces:
 //! - bits 0-1, the time: how many bytes (0, 1, 2, or 3 for "8") the change of the step between samples takes, zigzag, little endian;
 //! - bits 2-4, the value: 0 the same bits as before; 1, 2, 3 the difference of two whole numbers in 1, 2 or 4 bytes, zigzag;
-//!   4 and a byte `(skip << 4 | length)`: `length` bytes of the XOR with the bits before, shifted right by `skip` bytes.
+//!   4 and a byte `(skip << 4 | length)`: `length` bytes of the XOR with the bits before, shifted right by `skip` bytes;
+//! - bit 5: another start than the sample before; its distance before the sample's time, a zigzag varint of milliseconds;
+//! - bit 6: another ttl than the sample before; a zigzag varint of milliseconds.
 
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 
-/// What became of an offered sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    Stored,
-    /// The same value was held for this time.
-    Repeated,
-    /// Another value is held for this time, and stays.
-    Conflict,
-}
+use duramen_model::Life;
+
+use super::series::Pushed;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -28,10 +24,22 @@ pub(crate) struct Chunk {
     count: u32,
     first_ts: i64,
     last: State,
-    #[expect(clippy::box_collection, reason = "most chunks have none, and a pointer is a third of a tree's head")]
-    late: Option<Box<BTreeMap<i64, u64>>>,
-    #[expect(clippy::box_collection, reason = "as above")]
-    marks: Option<Box<Vec<Mark>>>,
+    /// Most chunks have none.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few chunks need.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Whether any sample says something beside its value.
+    has_lives: bool,
+    /// What the last sample of the byte string says.
+    life: Life,
+    late: BTreeMap<i64, u64>,
+    /// Those of late samples that say something.
+    late_lives: BTreeMap<i64, Life>,
+    /// Made at the first late sample.
+    marks: Option<Vec<Mark>>,
 }
 
 /// A place in the byte string where reading can begin.
@@ -39,6 +47,7 @@ pub(crate) struct Chunk {
 struct Mark {
     /// Behind the sample before it.
     state: State,
+    life: Life,
     offset: usize,
     /// How many samples stand before it.
     count: u32,
@@ -58,48 +67,74 @@ struct State {
 /// Whole numbers up to here differ by amounts that are exact in an f64.
 const WHOLE_MAX: f64 = (1u64 << 53) as f64;
 
+/// Bits of a control byte.
+const START: u8 = 1 << 5;
+const TTL: u8 = 1 << 6;
+
 impl Chunk {
-    /// Offers a sample. Times may come in any order.
-    pub(crate) fn push(&mut self, ts_ms: i64, value: f64) -> Pushed {
+    /// Offers a sample. Times may come in any order. Another life alone does not make another sample: the first one's stays.
+    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life) -> Pushed {
         let bits = value.to_bits();
         if self.count == 0 || ts_ms > self.last.ts {
-            self.append(ts_ms, bits);
+            self.append(ts_ms, bits, life);
             return Pushed::Stored;
         }
-        if self.marks.is_none() && ts_ms != self.last.ts {
-            self.mark();
-        }
-        match self.held(ts_ms) {
+        match self.find(ts_ms) {
             Some(held) if held == bits => Pushed::Repeated,
             Some(_) => Pushed::Conflict,
             None => {
-                self.late.get_or_insert_default().insert(ts_ms, bits);
+                let rare = self.rare.get_or_insert_default();
+                rare.late.insert(ts_ms, bits);
+                if life != Life::NONE {
+                    rare.has_lives = true;
+                    rare.late_lives.insert(ts_ms, life);
+                }
                 Pushed::Stored
             }
         }
     }
 
-    /// The bits held for a time.
-    fn held(&self, ts_ms: i64) -> Option<u64> {
+    /// The bits held for a time. The first call for a time before the last walks through the whole chunk, later ones do not.
+    pub(crate) fn find(&mut self, ts_ms: i64) -> Option<u64> {
+        if self.count == 0 || ts_ms > self.last.ts {
+            return None;
+        }
         if ts_ms == self.last.ts {
             return Some(self.last.bits);
         }
-        if let Some(bits) = self.late.as_ref().and_then(|late| late.get(&ts_ms)) {
+        if self.marks().is_none() {
+            self.mark();
+        }
+        self.held(ts_ms)
+    }
+
+    /// The bits held for a time before the last.
+    fn held(&self, ts_ms: i64) -> Option<u64> {
+        if let Some(bits) = self.rare.as_ref().and_then(|rare| rare.late.get(&ts_ms)) {
             return Some(*bits);
         }
         if ts_ms < self.first_ts {
             return None;
         }
-        self.in_order_near(ts_ms).find(|(ts, _)| *ts >= ts_ms).filter(|(ts, _)| *ts == ts_ms).map(|(_, bits)| bits)
+        self.in_order_near(ts_ms).find(|held| held.0 >= ts_ms).filter(|held| held.0 == ts_ms).map(|held| held.1)
+    }
+
+    fn marks(&self) -> Option<&[Mark]> {
+        self.rare.as_ref()?.marks.as_deref()
+    }
+
+    /// What the last sample of the byte string says beside its value.
+    fn last_life(&self) -> Life {
+        self.rare.as_ref().map_or(Life::NONE, |rare| rare.life)
     }
 
     /// The byte string from the last mark before `ts_ms`: at most [`MARK_EVERY`] samples stand between.
     fn in_order_near(&self, ts_ms: i64) -> InOrder<'_> {
-        let marks = self.marks.as_deref().map_or(&[][..], |marks| marks.as_slice());
+        let marks = self.marks().unwrap_or_default();
         let before = marks.partition_point(|mark| mark.state.ts < ts_ms);
         let Some(mark) = before.checked_sub(1).and_then(|at| marks.get(at)) else { return self.in_order() };
         let bytes = self.bytes.get(mark.offset..).unwrap_or_default();
-        InOrder { bytes, left: self.count - mark.count, state: mark.state }
+        InOrder { bytes, left: self.count - mark.count, state: mark.state, life: mark.life }
     }
 
     /// Marks the byte string from its beginning. Done at the first late sample: most chunks never have one.
@@ -109,13 +144,14 @@ impl Chunk {
         while samples.next().is_some() {
             let count = self.count - samples.left;
             if count.is_multiple_of(MARK_EVERY) {
-                marks.push(Mark { state: samples.state, offset: self.bytes.len() - samples.bytes.len(), count });
+                let offset = self.bytes.len() - samples.bytes.len();
+                marks.push(Mark { state: samples.state, life: samples.life, offset, count });
             }
         }
-        self.marks = Some(Box::new(marks));
+        self.rare.get_or_insert_default().marks = Some(marks);
     }
 
-    fn append(&mut self, ts_ms: i64, bits: u64) {
+    fn append(&mut self, ts_ms: i64, bits: u64, life: Life) {
         if self.count == 0 {
             self.first_ts = ts_ms;
         }
@@ -132,16 +168,35 @@ impl Chunk {
         let width = TIME_WIDTHS.get(usize::from(time_class)).copied().unwrap_or(8);
         self.bytes.extend(turn.to_le_bytes().iter().take(width));
         let value_class = self.append_value(bits);
+        let changed = if life == self.last_life() { 0 } else { self.append_life(ts_ms, life) };
         if let Some(byte) = self.bytes.get_mut(control) {
-            *byte = time_class | value_class << 2;
+            *byte = time_class | value_class << 2 | changed;
         }
         self.last = State { ts: ts_ms, step, bits };
         self.count += 1;
-        if let Some(marks) = &mut self.marks
+        if let Some(marks) = self.rare.as_mut().and_then(|rare| rare.marks.as_mut())
             && self.count.is_multiple_of(MARK_EVERY)
         {
-            marks.push(Mark { state: self.last, offset: self.bytes.len(), count: self.count });
+            marks.push(Mark { state: self.last, life, offset: self.bytes.len(), count: self.count });
         }
+    }
+
+    /// Appends what is another than before, and returns the bits that announce it.
+    #[cold]
+    fn append_life(&mut self, ts_ms: i64, life: Life) -> u8 {
+        let rare = self.rare.get_or_insert_default();
+        rare.has_lives = true;
+        let before = std::mem::replace(&mut rare.life, life);
+        let mut changed = 0;
+        if life.start_ms != before.start_ms {
+            changed |= START;
+            put_varint(&mut self.bytes, zigzag(ts_ms.wrapping_sub(life.start_ms)));
+        }
+        if life.ttl_ms != before.ttl_ms {
+            changed |= TTL;
+            put_varint(&mut self.bytes, zigzag(life.ttl_ms));
+        }
+        changed
     }
 
     /// Appends the value's bytes and returns its class.
@@ -172,25 +227,36 @@ impl Chunk {
     }
 
     /// Visits the samples in time order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(i64, f64)) {
-        let Some(late) = &self.late else {
-            self.in_order().for_each(|(ts, bits)| visit(ts, f64::from_bits(bits)));
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(i64, f64, Life)) {
+        let Some(rare) = self.rare.as_ref().filter(|rare| !rare.late.is_empty()) else {
+            self.in_order().for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
             return;
         };
-        let mut late = late.iter().map(|(ts, bits)| (*ts, *bits)).peekable();
-        for (ts, bits) in self.in_order() {
-            while let Some((ts, bits)) = late.next_if(|(earlier, _)| *earlier < ts) {
-                visit(ts, f64::from_bits(bits));
+        let life_of = |ts: &i64| rare.late_lives.get(ts).copied().unwrap_or_default();
+        let mut late = rare.late.iter().map(|(ts, bits)| (*ts, *bits, life_of(ts))).peekable();
+        for (ts, bits, life) in self.in_order() {
+            while let Some((ts, bits, life)) = late.next_if(|earlier| earlier.0 < ts) {
+                visit(ts, f64::from_bits(bits), life);
             }
-            visit(ts, f64::from_bits(bits));
+            visit(ts, f64::from_bits(bits), life);
         }
-        late.for_each(|(ts, bits)| visit(ts, f64::from_bits(bits)));
+        late.for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
+    }
+
+    /// Whether any sample says something beside its value.
+    pub(crate) fn has_lives(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.has_lives)
+    }
+
+    /// How many samples it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.count as usize + self.rare.as_ref().map_or(0, |rare| rare.late.len())
     }
 
     /// The first and the last time held. `None` when empty.
     pub(crate) fn span(&self) -> Option<(i64, i64)> {
         (self.count > 0).then(|| {
-            let earliest = self.late.as_ref().and_then(|late| late.keys().next().copied());
+            let earliest = self.rare.as_ref().and_then(|rare| rare.late.keys().next().copied());
             (earliest.map_or(self.first_ts, |ts| ts.min(self.first_ts)), self.last.ts)
         })
     }
@@ -199,13 +265,19 @@ impl Chunk {
     pub(crate) fn memory(&self) -> usize {
         /// A tree of pairs, with its nodes two thirds full.
         const LATE_SAMPLE: usize = 28;
-        let marks = self.marks.as_ref().map_or(0, |marks| marks.capacity() * size_of::<Mark>());
-        let late = self.late.as_ref().map_or(0, |late| late.len() * LATE_SAMPLE);
-        size_of::<Self>() + self.bytes.capacity() + late + marks
+        const LATE_LIFE: usize = 40;
+        let rare = self.rare.as_ref().map_or(0, |rare| {
+            let marks = rare.marks.as_ref().map_or(0, Vec::capacity);
+            size_of::<Rare>()
+                + rare.late.len() * LATE_SAMPLE
+                + rare.late_lives.len() * LATE_LIFE
+                + marks * size_of::<Mark>()
+        });
+        size_of::<Self>() + self.bytes.capacity() + rare
     }
 
     fn in_order(&self) -> InOrder<'_> {
-        InOrder { bytes: &self.bytes, left: self.count, state: State::default() }
+        InOrder { bytes: &self.bytes, left: self.count, state: State::default(), life: Life::NONE }
     }
 }
 
@@ -216,6 +288,7 @@ struct InOrder<'a> {
     bytes: &'a [u8],
     left: u32,
     state: State,
+    life: Life,
 }
 
 impl InOrder<'_> {
@@ -226,19 +299,42 @@ impl InOrder<'_> {
         self.bytes = rest;
         head.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
+
+    fn take_signed(&mut self) -> i64 {
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let byte = self.take(1);
+            number |= (byte & 0x7f) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                return unzigzag(number);
+            }
+        }
+    }
+
+    #[cold]
+    fn take_life(&mut self, control: u8, ts_ms: i64) {
+        if control & START != 0 {
+            self.life.start_ms = ts_ms.wrapping_sub(self.take_signed());
+        }
+        if control & TTL != 0 {
+            self.life.ttl_ms = self.take_signed();
+        }
+    }
 }
 
 impl Iterator for InOrder<'_> {
-    type Item = (i64, u64);
+    /// Time, bits of the value, and what else the sample says.
+    type Item = (i64, u64, Life);
 
     #[inline]
-    fn next(&mut self) -> Option<(i64, u64)> {
+    fn next(&mut self) -> Option<(i64, u64, Life)> {
         self.left = self.left.checked_sub(1)?;
-        let control = self.take(1);
-        let width = TIME_WIDTHS.get((control & 3) as usize).copied().unwrap_or(8);
+        let control = self.take(1).to_le_bytes()[0];
+        let width = TIME_WIDTHS.get(usize::from(control & 3)).copied().unwrap_or(8);
         let state = self.state;
         let step = state.step.wrapping_add(unzigzag(self.take(width)));
-        let bits = match control >> 2 {
+        let bits = match control >> 2 & 7 {
             0 => state.bits,
             class @ 1..=3 => {
                 let difference = unzigzag(self.take(1 << (class - 1)));
@@ -251,7 +347,10 @@ impl Iterator for InOrder<'_> {
             }
         };
         self.state = State { ts: state.ts.wrapping_add(step), step, bits };
-        Some((self.state.ts, bits))
+        if control & (START | TTL) != 0 {
+            self.take_life(control, self.state.ts);
+        }
+        Some((self.state.ts, bits, self.life))
     }
 }
 
@@ -269,6 +368,14 @@ fn whole_difference(a: u64, b: u64) -> Option<i64> {
     )]
     let difference = (to - from) as i64;
     ((from + difference as f64).to_bits() == b).then_some(difference)
+}
+
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.push(number.to_le_bytes()[0]);
 }
 
 const fn zigzag(value: i64) -> u64 {
@@ -289,20 +396,20 @@ mod tests {
 
     fn samples(chunk: &Chunk) -> Vec<(i64, u64)> {
         let mut out = Vec::new();
-        chunk.for_each(|ts, value| out.push((ts, value.to_bits())));
+        chunk.for_each(|ts, value, _| out.push((ts, value.to_bits())));
         out
     }
 
     #[test]
     fn the_first_value_for_a_time_stays() {
         let mut chunk = Chunk::default();
-        assert_eq!(chunk.push(10, 1.0), Pushed::Stored);
-        assert_eq!(chunk.push(20, 2.0), Pushed::Stored);
-        assert_eq!(chunk.push(10, 1.0), Pushed::Repeated);
-        assert_eq!(chunk.push(10, 3.0), Pushed::Conflict);
-        assert_eq!(chunk.push(15, 4.0), Pushed::Stored);
-        assert_eq!(chunk.push(15, 5.0), Pushed::Conflict);
-        assert_eq!(chunk.push(5, 6.0), Pushed::Stored);
+        assert_eq!(chunk.push(10, 1.0, Life::NONE), Pushed::Stored);
+        assert_eq!(chunk.push(20, 2.0, Life::NONE), Pushed::Stored);
+        assert_eq!(chunk.push(10, 1.0, Life::NONE), Pushed::Repeated);
+        assert_eq!(chunk.push(10, 3.0, Life::NONE), Pushed::Conflict);
+        assert_eq!(chunk.push(15, 4.0, Life::NONE), Pushed::Stored);
+        assert_eq!(chunk.push(15, 5.0, Life::NONE), Pushed::Conflict);
+        assert_eq!(chunk.push(5, 6.0, Life::NONE), Pushed::Stored);
         assert_eq!(chunk.span(), Some((5, 20)));
         let expected = [(5, 6.0f64), (10, 1.0), (15, 4.0), (20, 2.0)];
         assert_eq!(samples(&chunk), expected.map(|(ts, v)| (ts, v.to_bits())));
@@ -313,32 +420,47 @@ mod tests {
         let mut chunk = Chunk::default();
         let bits = [0.0f64.to_bits(), (-0.0f64).to_bits(), 0x7ff0_0000_0000_0002, 0x7ff8_0000_0000_0001, 0, u64::MAX];
         for (ts, bits) in (0..).zip(bits) {
-            chunk.push(ts, f64::from_bits(bits));
+            chunk.push(ts, f64::from_bits(bits), Life::NONE);
         }
         assert_eq!(samples(&chunk).iter().map(|s| s.1).collect::<Vec<_>>(), bits);
-        assert_eq!(chunk.push(0, -0.0), Pushed::Conflict);
+        assert_eq!(chunk.push(0, -0.0, Life::NONE), Pushed::Conflict);
     }
 
     #[test]
     fn a_steady_counter_takes_two_bytes_a_sample() {
         let mut chunk = Chunk::default();
         for i in 0..1_000 {
-            chunk.push(1_700_000_000_000 + i * 15_000, 1e6 + i as f64 * 17.0);
+            chunk.push(1_700_000_000_000 + i * 15_000, 1e6 + i as f64 * 17.0, Life::NONE);
         }
         assert!(chunk.bytes.len() < 2_100, "{}", chunk.bytes.len());
+        assert!(chunk.rare.is_none());
+    }
+
+    #[test]
+    fn a_life_that_does_not_change_takes_bytes_once() {
+        let (mut plain, mut chunk) = (Chunk::default(), Chunk::default());
+        let life = Life { start_ms: 1_700_000_000_000, ttl_ms: 60_000 };
+        for i in 0..1_000 {
+            let (ts, value) = (1_700_000_000_000 + i * 15_000, i as f64);
+            plain.push(ts, value, Life::NONE);
+            chunk.push(ts, value, life);
+        }
+        let extra = chunk.bytes.len() - plain.bytes.len();
+        assert!((1..10).contains(&extra), "{extra}");
+        assert!(chunk.memory() < plain.memory() + 200, "{} against {}", chunk.memory(), plain.memory());
     }
 
     #[test]
     fn late_samples_are_found_among_many_without_reading_them_all() {
         let mut chunk = Chunk::default();
         for i in 0..10_000 {
-            assert_eq!(chunk.push(i * 2, i as f64), Pushed::Stored);
+            assert_eq!(chunk.push(i * 2, i as f64, Life::NONE), Pushed::Stored);
         }
         for i in (0..10_000).rev() {
-            assert_eq!(chunk.push(i * 2, i as f64), Pushed::Repeated);
-            assert_eq!(chunk.push(i * 2, -1.0), Pushed::Conflict);
-            assert_eq!(chunk.push(i * 2 - 1, 0.5), Pushed::Stored);
-            assert!(chunk.in_order_near(i * 2).position(|(ts, _)| ts >= i * 2).unwrap() <= MARK_EVERY as usize);
+            assert_eq!(chunk.push(i * 2, i as f64, Life::NONE), Pushed::Repeated);
+            assert_eq!(chunk.push(i * 2, -1.0, Life::NONE), Pushed::Conflict);
+            assert_eq!(chunk.push(i * 2 - 1, 0.5, Life::NONE), Pushed::Stored);
+            assert!(chunk.in_order_near(i * 2).position(|held| held.0 >= i * 2).unwrap() <= MARK_EVERY as usize);
         }
         assert_eq!(samples(&chunk).len(), 20_000);
     }
@@ -354,22 +476,32 @@ mod tests {
         ]
     }
 
+    fn life() -> impl Strategy<Value = Life> {
+        let number = prop_oneof![3 => Just(0i64), 1 => 0..3i64, 1 => any::<i64>()];
+        (number.clone(), number).prop_map(|(start_ms, ttl_ms)| Life { start_ms, ttl_ms })
+    }
+
     proptest! {
         #[test]
-        fn a_chunk_holds_the_first_value_of_each_time(
-            offered in prop::collection::vec((prop_oneof![any::<i64>(), 0..50i64, 0..100_000i64], value()), 0..400)
+        fn a_chunk_holds_the_first_value_and_life_of_each_time(
+            offered in prop::collection::vec(
+                (prop_oneof![any::<i64>(), 0..50i64, 0..100_000i64], value(), life()), 0..400
+            )
         ) {
             let (mut chunk, mut model) = (Chunk::default(), BTreeMap::new());
-            for (ts, bits) in offered {
+            for (ts, bits, life) in offered {
                 let expected = match model.get(&ts) {
                     None => Pushed::Stored,
-                    Some(held) if *held == bits => Pushed::Repeated,
+                    Some((held, _)) if *held == bits => Pushed::Repeated,
                     Some(_) => Pushed::Conflict,
                 };
-                model.entry(ts).or_insert(bits);
-                prop_assert_eq!(chunk.push(ts, f64::from_bits(bits)), expected);
+                model.entry(ts).or_insert((bits, life));
+                prop_assert_eq!(chunk.push(ts, f64::from_bits(bits), life), expected);
             }
-            prop_assert_eq!(samples(&chunk), model.into_iter().collect::<Vec<_>>());
+            let mut held = Vec::new();
+            chunk.for_each(|ts, value, life| held.push((ts, (value.to_bits(), life))));
+            prop_assert_eq!(chunk.len(), held.len());
+            prop_assert_eq!(held, model.into_iter().collect::<Vec<_>>());
         }
     }
 }

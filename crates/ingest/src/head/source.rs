@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_model::LabelsBuilder;
-use duramen_source::{Columns, Error, SeriesBatch, SeriesBatchBuilder, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TenantId, TimeRange};
+use duramen_source::{
+    Columns, Error, HistogramRef, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream, SeriesSummary,
+};
 use futures::stream;
+use roaring::RoaringBitmap;
 
-use super::generation::Generation;
+use super::generation::{Generation, Samples};
 use super::registry::Slot;
+use super::series::SeriesSamples;
 use super::tenant::TenantHead;
 
 /// One generation of one tenant's head.
@@ -23,14 +28,26 @@ impl GenerationSource {
         Self { tenant, generation }
     }
 
-    /// The series that pass, in block order.
+    /// The series that pass and have samples in the range, in block order.
     fn select_slots(&self, request: &SeriesRequest) -> Vec<Slot> {
+        self.matching(request, |samples, selected| samples.within(selected, request.range))
+    }
+
+    /// The series that pass all matchers and are among those that `narrow` leaves, in block order.
+    fn matching(
+        &self,
+        request: &SeriesRequest,
+        narrow: impl FnOnce(&Samples, &RoaringBitmap) -> RoaringBitmap,
+    ) -> Vec<Slot> {
+        if !request.tenants.contains(&self.tenant.id) {
+            return Vec::new();
+        }
         if !self.tenant.registry.read().is_ordered() {
             self.tenant.registry.write().sort();
         }
         let registry = self.tenant.registry.read();
         let mut selected = registry.select(&request.matchers);
-        selected = self.generation.read().within(&selected, request.range);
+        selected = narrow(&self.generation.read(), &selected);
         if registry.is_ordered() {
             return registry.in_block_order(&selected);
         }
@@ -53,15 +70,9 @@ impl GenerationSource {
             taken += 1;
             if request.columns != Columns::Labels {
                 let before = batch.samples();
-                batch.samples_mut(|ts, values| {
-                    let Some(chunk) = samples.chunk(slot) else { return };
-                    chunk.for_each(|ts_ms, value| {
-                        if request.range.contains(ts_ms) {
-                            ts.push(ts_ms);
-                            values.push(value);
-                        }
-                    });
-                });
+                if let Some(series) = samples.series(slot) {
+                    put_samples(series, request.range, &mut batch);
+                }
                 if batch.samples() == before {
                     continue;
                 }
@@ -76,9 +87,6 @@ impl GenerationSource {
 #[async_trait]
 impl SeriesSource for GenerationSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        if !request.tenants.contains(&self.tenant.id) {
-            return Ok(Box::pin(stream::empty()));
-        }
         let slots = self.select_slots(request);
         let source = Self::new(Arc::clone(&self.tenant), Arc::clone(&self.generation));
         let request = request.clone();
@@ -90,6 +98,71 @@ impl SeriesSource for GenerationSource {
                 Some((Ok(batch), (source, slots, from + taken)))
             }
         })))
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        let slots = self.matching(request, |samples, selected| selected & samples.exemplars.slots());
+        let (registry, samples) = (self.tenant.registry.read(), self.generation.read());
+        let of = |slot: Slot| {
+            let exemplars: Vec<Exemplar> = samples.exemplars.of(slot, request.range).collect();
+            (!exemplars.is_empty()).then(|| SeriesExemplars { labels: registry.labels(slot), exemplars })
+        };
+        Ok(slots.into_iter().filter_map(of).collect())
+    }
+
+    /// All that the tenant's head knows: metadata is not bound to a generation.
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        if !tenants.contains(&self.tenant.id) {
+            return Ok(Vec::new());
+        }
+        Ok(self.tenant.families.read().all())
+    }
+
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        let slots = self.select_slots(request);
+        let (registry, samples) = (self.tenant.registry.read(), self.generation.read());
+        let of = |slot: Slot| {
+            let series = samples.series(slot)?;
+            let (first_ms, last_ms) = series.span()?;
+            Some(SeriesSummary {
+                labels: registry.labels(slot),
+                floats: series.floats().len() as u64,
+                histograms: series.histogram_count() as u64,
+                first_ms,
+                last_ms,
+            })
+        };
+        Ok(slots.into_iter().filter_map(of).collect())
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        Ok(if tenants.contains(&self.tenant.id) { self.generation.ttl_max_ms() } else { 0 })
+    }
+}
+
+/// Appends what `series` has in `range`, without ending the series.
+fn put_samples(series: &SeriesSamples, range: TimeRange, batch: &mut SeriesBatchBuilder) {
+    let floats = series.floats();
+    if floats.has_lives() {
+        floats.for_each(|ts_ms, value, life| {
+            if range.contains(ts_ms) {
+                batch.push_sample(ts_ms, value, life);
+            }
+        });
+    } else {
+        batch.samples_mut(|ts, values| {
+            floats.for_each(|ts_ms, value, _| {
+                if range.contains(ts_ms) {
+                    ts.push(ts_ms);
+                    values.push(value);
+                }
+            });
+        });
+    }
+    for (ts_ms, histogram) in series.histograms() {
+        if range.contains(ts_ms) {
+            batch.push_histogram(HistogramRef { ts_ms, life: histogram.life, bytes: &histogram.bytes });
+        }
     }
 }
 

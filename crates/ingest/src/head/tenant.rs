@@ -7,8 +7,10 @@ use duramen_source::{FlushedPosition, HeadSnapshot, Part};
 use duramen_wal::Position;
 use parking_lot::RwLock;
 
-use super::generation::Generation;
+use super::families::Families;
+use super::generation::{Applied, Generation};
 use super::registry::Registry;
+use super::rows::Rows;
 use super::source::GenerationSource;
 use crate::staged::StagedBlock;
 
@@ -18,6 +20,7 @@ pub(crate) struct TenantHead {
     pub(crate) id: TenantId,
     pub(crate) name: TenantName,
     pub(crate) registry: RwLock<Registry>,
+    pub(crate) families: RwLock<Families>,
     chain: RwLock<Chain>,
     /// Held by the flush that runs: one at a time, so that generations are committed in their order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
@@ -68,6 +71,7 @@ impl TenantHead {
             id,
             name,
             registry: RwLock::default(),
+            families: RwLock::default(),
             chain: RwLock::new(chain),
             flushing: tokio::sync::Mutex::default(),
         })
@@ -75,6 +79,18 @@ impl TenantHead {
 
     pub(crate) fn open(&self) -> Arc<Generation> {
         Arc::clone(&self.chain.read().open)
+    }
+
+    /// Applies the record at `position` to the open generation. Called in WAL order, from one thread.
+    pub(crate) fn apply(&self, position: Position, now_ms: i64, mut rows: Rows, exemplars_max: usize) -> Applied {
+        let open = self.open();
+        let metadata = std::mem::take(&mut rows.metadata);
+        if !metadata.is_empty() {
+            open.note_record(position, now_ms);
+            let mut families = self.families.write();
+            metadata.into_iter().for_each(|family| families.put(family, open.order.flush));
+        }
+        open.apply(position, now_ms, rows, exemplars_max)
     }
 
     /// Ends the open generation at `end` and opens one of order `next`. `None`, and no change, while nothing is in it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use duramen_bucket::{Bucket, DataDir, Tenants};
 use duramen_ingest::{Config, Ingester, Parts, StartReport, WriteReport};
+use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::{Labels, Matcher, TenantName, TimeRange};
 use duramen_proto::WriteRequestEncoder;
@@ -45,6 +46,7 @@ impl System {
             register: Arc::clone(&tenants),
             manifests: manifests.clone(),
             writer: identity,
+            limits: LimitsHandle::default(),
             metrics: duramen_ingest::Metrics::default(),
             hash_seed: 1,
         };

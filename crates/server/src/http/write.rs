@@ -7,7 +7,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use duramen_ingest::{Limits, WriteReport};
+use duramen_ingest::WriteReport;
 use duramen_model::{ErrorKind, TenantName};
 use duramen_proto::snappy;
 
@@ -53,7 +53,7 @@ async fn take(system: &Arc<System>, tenant: &TenantName, request: Request) -> Re
     let announced = announced_bytes(request.headers()).and_then(|bytes| usize::try_from(bytes).ok());
     let mut turn = system.ingester.turn(announced.unwrap_or(BODY_BYTES_MAX)).await?;
     let body = Bytes::from_request(request, system).await.map_err(Refused::Unreadable)?;
-    let max = Limits::default().decoded_body_bytes_max;
+    let max = system.limits.of(tenant).ingest.decoded_body_bytes_max;
     system.ingester.grow(&mut turn, snappy::declared_bytes(&body, max)?).await?;
     let decoded = snappy::decompress(&body, max)?;
     drop(body);

@@ -1,0 +1,137 @@
+//! A frozen generation as blocks in the staging directory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
+use duramen_model::{BlockEntry, BlockId, Exemplar, Labels, Life, OrderRange, TimeRange};
+use duramen_source::HistogramRef;
+use ulid::Ulid;
+
+use crate::error::Error;
+use crate::flush::directory_name;
+use crate::head::{Generation, Samples, SeriesSamples, Slot, TenantHead};
+use crate::staged::StagingDir;
+use crate::windows::{Windows, window_start};
+
+/// Writes one block for each window that the generation touches. Blocks; two passes over what it holds.
+pub(crate) fn build(
+    head: &TenantHead,
+    generation: &Generation,
+    now_ms: i64,
+    staging: &Path,
+) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
+    let samples = generation.read();
+    let slots = {
+        let mut registry = head.registry.write();
+        registry.sort();
+        registry.in_block_order(&samples.slots())
+    };
+    let windows = plan(&samples, &slots, now_ms);
+    let mut writers = Vec::with_capacity(windows.blocks());
+    for _ in 0..windows.blocks() {
+        let id = BlockId(Ulid::new());
+        let directory = StagingDir::new(staging.join(directory_name(id)));
+        writers.push((id, BlockWriter::create(directory.path(), WriterOptions::default())?, directory));
+    }
+    let mut columns = Columns::default();
+    for slot in slots {
+        // Locked for a moment only: writes of new series wait for the registry.
+        let labels = head.labels(slot);
+        columns.fill(samples.series(slot));
+        let exemplars: Vec<Exemplar> = samples.exemplars.of(slot, TimeRange::ALL).collect();
+        let histograms = histograms(samples.series(slot));
+        let contents = SeriesContents { histograms: &histograms, exemplars: &exemplars, ..columns.contents() };
+        cut(&windows, &labels, &contents, &mut writers)?;
+    }
+    let order = OrderRange { min: generation.order, max: generation.order };
+    writers
+        .into_iter()
+        .map(|(id, writer, directory)| {
+            let entry = BlockEntry { id, order, level: 0, resolution_ms: None, stats: writer.finish()? };
+            Ok((entry, directory))
+        })
+        .collect()
+}
+
+/// A block that is written.
+type Writer = (BlockId, BlockWriter, Arc<StagingDir>);
+
+fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
+    let mut touched = BTreeMap::new();
+    let mut touch = |ts_ms| *touched.entry(window_start(ts_ms, now_ms)).or_default() += 1;
+    for &slot in slots {
+        if let Some(series) = samples.series(slot) {
+            series.floats().for_each(|ts_ms, _, _| touch(ts_ms));
+            series.histograms().for_each(|(ts_ms, _)| touch(ts_ms));
+        }
+        samples.exemplars.of(slot, TimeRange::ALL).for_each(|exemplar| touch(exemplar.ts_ms));
+    }
+    Windows::plan(&touched, now_ms)
+}
+
+/// Pushes what a series has, each part to the block of its window.
+fn cut(windows: &Windows, labels: &Labels, all: &SeriesContents<'_>, writers: &mut [Writer]) -> Result<(), Error> {
+    let SeriesContents { mut ts_ms, mut values, mut lives, mut histograms, mut exemplars } = *all;
+    loop {
+        let firsts = [
+            ts_ms.first().copied(),
+            histograms.first().map(|histogram| histogram.ts_ms),
+            exemplars.first().map(|exemplar| exemplar.ts_ms),
+        ];
+        let Some(first_ms) = firsts.into_iter().flatten().min() else { return Ok(()) };
+        let block = windows.block_of(first_ms);
+        let times = windows.take(block, &mut ts_ms, |ts_ms| *ts_ms);
+        let contents = SeriesContents {
+            ts_ms: times,
+            values: split_off(&mut values, times.len()),
+            lives: split_off(&mut lives, times.len()),
+            histograms: windows.take(block, &mut histograms, |histogram| histogram.ts_ms),
+            exemplars: windows.take(block, &mut exemplars, |exemplar| exemplar.ts_ms),
+        };
+        writers[block].1.push(labels, &contents)?;
+    }
+}
+
+/// The first `count` of `rest`, or all when there are fewer: lives may not be there.
+fn split_off<'a, T>(rest: &mut &'a [T], count: usize) -> &'a [T] {
+    let (taken, left) = rest.split_at(count.min(rest.len()));
+    *rest = left;
+    taken
+}
+
+/// The floats of one series, in buffers that are used again for the next.
+#[derive(Default)]
+struct Columns {
+    ts_ms: Vec<i64>,
+    values: Vec<f64>,
+    /// As many as times, or none.
+    lives: Vec<Life>,
+}
+
+impl Columns {
+    fn fill(&mut self, series: Option<&SeriesSamples>) {
+        self.ts_ms.clear();
+        self.values.clear();
+        self.lives.clear();
+        let Some(floats) = series.map(SeriesSamples::floats) else { return };
+        let has_lives = floats.has_lives();
+        floats.for_each(|ts_ms, value, life| {
+            self.ts_ms.push(ts_ms);
+            self.values.push(value);
+            if has_lives {
+                self.lives.push(life);
+            }
+        });
+    }
+
+    fn contents(&self) -> SeriesContents<'_> {
+        SeriesContents { lives: &self.lives, ..SeriesContents::floats(&self.ts_ms, &self.values) }
+    }
+}
+
+fn histograms(series: Option<&SeriesSamples>) -> Vec<HistogramRef<'_>> {
+    let all = series.into_iter().flat_map(SeriesSamples::histograms);
+    all.map(|(ts_ms, held)| HistogramRef { ts_ms, life: held.life, bytes: &held.bytes }).collect()
+}

@@ -1,0 +1,88 @@
+//! What a tenant's senders say of their metric families.
+//!
+//! It outlives generations: each flush writes all of it, so that the newest block of a writer that has any has all.
+
+use std::collections::BTreeMap;
+
+use duramen_model::{FamilyMetadata, MetricType};
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(crate) struct Families {
+    held: BTreeMap<String, Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    family: FamilyMetadata,
+    /// The flush number of the generation in which it was logged last; 0 when a block told of it.
+    logged_in: u64,
+}
+
+impl Families {
+    /// Whether the same was said before, and the log of `generation` has it: then nothing needs to be logged.
+    pub(crate) fn is_logged(&self, name: &str, kind: MetricType, help: &str, unit: &str, generation: u64) -> bool {
+        self.held.get(name).is_some_and(|Held { family, logged_in }| {
+            *logged_in == generation && family.kind == kind && family.help == help && family.unit == unit
+        })
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.held.contains_key(name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Notes what was logged in `generation`: it replaces what was said before.
+    pub(crate) fn put(&mut self, family: FamilyMetadata, generation: u64) {
+        self.held.insert(family.family.clone(), Held { family, logged_in: generation });
+    }
+
+    /// Takes over what an earlier process wrote into a block. What was said since stays.
+    pub(crate) fn carry_over(&mut self, families: Vec<FamilyMetadata>) {
+        for family in families {
+            let name = family.family.clone();
+            self.held.entry(name).or_insert(Held { family, logged_in: 0 });
+        }
+    }
+
+    /// All families, in the order of their names.
+    pub(crate) fn all(&self) -> Vec<FamilyMetadata> {
+        self.held.values().map(|held| held.family.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn family(name: &str, help: &str) -> FamilyMetadata {
+        let (family, help) = (name.to_owned(), help.to_owned());
+        FamilyMetadata { family, kind: MetricType::Gauge, help, unit: String::new(), last_seen_ms: 1 }
+    }
+
+    #[test]
+    fn what_is_new_changed_or_of_another_generation_is_to_be_logged() {
+        let mut families = Families::default();
+        let is_logged =
+            |families: &Families, help, generation| families.is_logged("up", MetricType::Gauge, help, "", generation);
+        assert!(!is_logged(&families, "a", 7));
+        families.put(family("up", "a"), 7);
+        assert!(is_logged(&families, "a", 7));
+        assert!(!is_logged(&families, "b", 7));
+        assert!(!is_logged(&families, "a", 8));
+        assert!(!families.is_logged("up", MetricType::Counter, "a", "", 7));
+        assert!(!families.is_logged("up", MetricType::Gauge, "a", "bytes", 7));
+    }
+
+    #[test]
+    fn a_block_tells_what_is_not_known_and_no_more() {
+        let mut families = Families::default();
+        families.put(family("up", "new"), 7);
+        families.carry_over(vec![family("down", "old"), family("up", "old")]);
+        assert_eq!(families.all(), [family("down", "old"), family("up", "new")]);
+        assert!(!families.is_logged("down", MetricType::Gauge, "old", "", 7));
+    }
+}

@@ -1,0 +1,172 @@
+//! What one series has in one generation: floats and histograms. A time is held once, by one of the two.
+
+use std::collections::BTreeMap;
+
+use duramen_model::Life;
+
+use super::chunk::Chunk;
+
+/// What became of an offered sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Stored,
+    /// The same value was held for this time.
+    Repeated,
+    /// Another value is held for this time, and stays.
+    Conflict,
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesSamples {
+    floats: Chunk,
+    /// Most series have none.
+    histograms: Option<Box<Histograms>>,
+}
+
+/// Histograms by their time.
+#[derive(Debug, Default)]
+struct Histograms {
+    held: BTreeMap<i64, HeldHistogram>,
+    bytes: usize,
+}
+
+/// One histogram.
+#[derive(Debug)]
+pub(crate) struct HeldHistogram {
+    pub(crate) life: Life,
+    /// The byte form of [`duramen_model::Histogram`].
+    pub(crate) bytes: Box<[u8]>,
+}
+
+impl SeriesSamples {
+    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life) -> Pushed {
+        if let Some(histograms) = &self.histograms
+            && histograms.held.contains_key(&ts_ms)
+        {
+            return Pushed::Conflict;
+        }
+        self.floats.push(ts_ms, value, life)
+    }
+
+    /// Equal bytes are the same histogram, whatever its life: the first one's stays.
+    pub(crate) fn push_histogram(&mut self, ts_ms: i64, life: Life, bytes: Vec<u8>) -> Pushed {
+        if self.floats.find(ts_ms).is_some() {
+            return Pushed::Conflict;
+        }
+        let histograms = self.histograms.get_or_insert_default();
+        if let Some(held) = histograms.held.get(&ts_ms) {
+            return if *held.bytes == *bytes { Pushed::Repeated } else { Pushed::Conflict };
+        }
+        histograms.bytes += bytes.len();
+        histograms.held.insert(ts_ms, HeldHistogram { life, bytes: bytes.into_boxed_slice() });
+        Pushed::Stored
+    }
+
+    pub(crate) const fn floats(&self) -> &Chunk {
+        &self.floats
+    }
+
+    /// The histograms, their times ascending.
+    pub(crate) fn histograms(&self) -> impl Iterator<Item = (i64, &HeldHistogram)> {
+        self.histograms.iter().flat_map(|histograms| histograms.held.iter().map(|(ts_ms, held)| (*ts_ms, held)))
+    }
+
+    pub(crate) fn histogram_count(&self) -> usize {
+        self.histograms.as_ref().map_or(0, |histograms| histograms.held.len())
+    }
+
+    /// The first and the last time held. `None` when empty.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        let of_histograms = self
+            .histograms
+            .as_ref()
+            .and_then(|histograms| Some((*histograms.held.first_key_value()?.0, *histograms.held.last_key_value()?.0)));
+        match (self.floats.span(), of_histograms) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The memory that it takes, in bytes, roughly.
+    pub(crate) fn memory(&self) -> usize {
+        /// A place in the tree, with its nodes two thirds full, and the head of an allocation.
+        const HISTOGRAM: usize = 80;
+        let histograms = self
+            .histograms
+            .as_ref()
+            .map_or(0, |histograms| size_of::<Histograms>() + histograms.held.len() * HISTOGRAM + histograms.bytes);
+        size_of::<Self>() - size_of::<Chunk>() + self.floats.memory() + histograms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn push(series: &mut SeriesSamples, ts_ms: i64, byte: u8) -> Pushed {
+        series.push_histogram(ts_ms, Life::NONE, vec![byte; 3])
+    }
+
+    #[test]
+    fn a_time_is_held_by_a_float_or_by_a_histogram() {
+        let mut series = SeriesSamples::default();
+        assert_eq!(push(&mut series, 0, 1), Pushed::Stored);
+        assert_eq!(series.push(0, 0.0, Life::NONE), Pushed::Conflict);
+        assert_eq!(series.push(20, 2.0, Life::NONE), Pushed::Stored);
+        assert_eq!(series.push(10, 1.0, Life::NONE), Pushed::Stored);
+        for ts_ms in [10, 20] {
+            assert_eq!(push(&mut series, ts_ms, 1), Pushed::Conflict);
+        }
+        assert_eq!(push(&mut series, 30, 1), Pushed::Stored);
+        assert_eq!(push(&mut series, 30, 1), Pushed::Repeated);
+        assert_eq!(push(&mut series, 30, 2), Pushed::Conflict);
+        assert_eq!(series.push(30, 2.0, Life::NONE), Pushed::Conflict);
+        assert_eq!((series.floats().len(), series.histogram_count(), series.span()), (2, 2, Some((0, 30))));
+    }
+
+    #[test]
+    fn another_life_is_no_other_sample_and_the_first_stays() {
+        let mut series = SeriesSamples::default();
+        let life = |ttl_ms| Life { start_ms: 1, ttl_ms };
+        assert_eq!(series.push_histogram(5, life(2), vec![7]), Pushed::Stored);
+        assert_eq!(series.push_histogram(5, life(3), vec![7]), Pushed::Repeated);
+        assert_eq!(series.push(6, 1.0, life(4)), Pushed::Stored);
+        assert_eq!(series.push(6, 1.0, life(5)), Pushed::Repeated);
+        let held: Vec<_> = series.histograms().map(|(ts_ms, held)| (ts_ms, held.life)).collect();
+        assert_eq!(held, [(5, life(2))]);
+        series.floats().for_each(|ts_ms, _, held| assert_eq!((ts_ms, held), (6, life(4))));
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_of_a_time_stays_whatever_its_kind(offered in prop::collection::vec((0..40i64, 0..3u8, any::<bool>()), 0..200)) {
+            let (mut series, mut model) = (SeriesSamples::default(), BTreeMap::new());
+            for (ts_ms, value, is_float) in offered {
+                let expected = match model.get(&ts_ms) {
+                    None => Pushed::Stored,
+                    Some(held) if *held == (value, is_float) => Pushed::Repeated,
+                    Some(_) => Pushed::Conflict,
+                };
+                model.entry(ts_ms).or_insert((value, is_float));
+                let before = series.memory();
+                let pushed = if is_float {
+                    series.push(ts_ms, f64::from(value), Life::NONE)
+                } else {
+                    push(&mut series, ts_ms, value)
+                };
+                prop_assert_eq!(pushed, expected);
+                prop_assert!(series.memory() >= before);
+            }
+            let mut held = BTreeMap::new();
+            series.floats().for_each(|ts, value, _| assert!(held.insert(ts, (value, true)).is_none()));
+            for (ts_ms, histogram) in series.histograms() {
+                prop_assert!(held.insert(ts_ms, (f64::from(histogram.bytes[0]), false)).is_none());
+            }
+            let expected: BTreeMap<_, _> = model.into_iter().map(|(ts, (v, kind))| (ts, (f64::from(v), kind))).collect();
+            prop_assert_eq!(held, expected);
+        }
+    }
+}
