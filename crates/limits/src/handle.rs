@@ -1,12 +1,14 @@
 //! The limits in force.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use duramen_model::TenantName;
 use parking_lot::RwLock;
+use serde::Serialize;
+use serde_json::Value;
 
-use crate::Limits;
+use crate::{Limits, LimitsFile};
 
 /// The limits of all tenants. Cheap to clone; all clones see a replacement at once.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +43,54 @@ impl LimitsHandle {
     }
 }
 
+/// What applies to a tenant, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Effective {
+    pub limits: Arc<Limits>,
+    /// Where the values that are not built in come from, by key.
+    pub overridden: BTreeMap<String, Origin>,
+}
+
+/// The part of the limits file that set a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    Defaults,
+    Tenant,
+}
+
+impl LimitsHandle {
+    /// What applies to a tenant now, beside what is `built_in`.
+    pub fn effective(&self, tenant: &TenantName, built_in: &Limits) -> Effective {
+        let (limits, defaults) = {
+            let held = self.held.read();
+            let limits = held.tenants.get(tenant).unwrap_or(&held.defaults);
+            (Arc::clone(limits), Arc::clone(&held.defaults))
+        };
+        let (built_in, defaults, own) = (tree(built_in), tree(&defaults), tree(&limits));
+        let mut overridden = BTreeMap::new();
+        let values = |tree| duramen_settings::leaves(tree).into_iter().collect::<BTreeMap<_, _>>();
+        let (built_in, defaults) = (values(&built_in), values(&defaults));
+        for (key, value) in duramen_settings::leaves(&own) {
+            let origin = if defaults.get(&key) != Some(&value) { Origin::Tenant } else { Origin::Defaults };
+            if origin == Origin::Tenant || built_in.get(&key) != Some(&value) {
+                overridden.insert(key, origin);
+            }
+        }
+        Effective { limits, overridden }
+    }
+
+    /// Puts what a file says in force.
+    pub fn adopt(&self, file: LimitsFile) {
+        self.replace(file.defaults, file.tenants);
+    }
+}
+
+/// Limits as a tree of keys.
+pub(crate) fn tree(limits: &Limits) -> Value {
+    serde_json::to_value(limits).expect("plain values have JSON")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +106,21 @@ mod tests {
         assert_eq!(clone.of(&tenant).ingest.series_max, 7);
         assert_eq!(clone.of(&TenantName::parse("b").unwrap()).ingest.series_max, 5_000_000);
         assert_eq!(before.ingest.series_max, 5_000_000);
+    }
+
+    #[test]
+    fn what_applies_says_which_part_of_the_file_set_it() {
+        let yaml =
+            "defaults: {query: {steps_max: 5}, ingest: {series_max: 9}}\ntenants: {a: {ingest: {series_max: 7}}}\n";
+        let (handle, built_in) = (LimitsHandle::default(), Limits::default());
+        handle.adopt(LimitsFile::parse(yaml, &built_in).unwrap());
+        let origins = |name: &str| {
+            let effective = handle.effective(&TenantName::parse(name).unwrap(), &built_in);
+            (effective.limits.ingest.series_max, effective.overridden.into_iter().collect::<Vec<_>>())
+        };
+        let steps = ("query.steps_max".to_owned(), Origin::Defaults);
+        let series = |origin| ("ingest.series_max".to_owned(), origin);
+        assert_eq!(origins("a"), (7, vec![series(Origin::Tenant), steps.clone()]));
+        assert_eq!(origins("b"), (9, vec![series(Origin::Defaults), steps]));
     }
 }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use duramen_settings::{duration, size};
+use serde::{Deserialize, Serialize};
+
 /// Everything that is limited for one tenant.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub ingest: IngestLimits,
     pub ha: HaLimits,
@@ -11,38 +15,53 @@ pub struct Limits {
 }
 
 /// What a tenant may send.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct IngestLimits {
-    /// Samples, histograms and exemplars a second, over time; none for no limit. A write beyond it gets 429 with `Retry-After`.
+    /// Samples, histograms and exemplars a second, over time; null for no limit. A write beyond it gets 429 with `Retry-After`, so senders
+    /// slow down and lose nothing while their own buffers last.
     pub samples_per_second: Option<f64>,
-    /// How many of them may come at once. Below the largest request of a sender, that request never passes.
+    /// How many of them may come at once before the rate counts. Below the largest request of a sender, that request never passes: keep it
+    /// above twice the sender's `max_samples_per_send`.
     pub samples_burst: u64,
     /// Series in memory. A sample of one more is refused with 429.
     pub series_max: usize,
-    /// Series in memory of one metric name; none for no limit.
+    /// Series in memory of one metric name; null for no limit. Bounds what one bad label can do before it takes the whole of `series_max`.
     pub series_per_metric_max: Option<usize>,
     /// Labels of one series, `__name__` included.
     pub labels_per_series_max: usize,
+    /// The longest label name.
+    #[serde(with = "size")]
     pub label_name_bytes_max: usize,
+    /// The longest label value. Every query that reads the series carries it.
+    #[serde(with = "size")]
     pub label_value_bytes_max: usize,
-    /// How far ahead of the clock a sample may be.
+    /// How far ahead of the clock a sample may be. Longer: a sender with a wrong clock does more harm before it is noticed.
+    #[serde(with = "duration")]
     pub future_max: Duration,
-    /// How far behind the clock a sample may be; none for no limit.
+    /// How far behind the clock a sample may be; null for no limit. Backfill needs null; a bound keeps late samples from making blocks for
+    /// old times.
+    #[serde(with = "duration::optional")]
     pub age_max: Option<Duration>,
     /// The longest life span (`ttl`) of a sample. Longer ones make every query look further back.
+    #[serde(with = "duration")]
     pub ttl_max: Duration,
-    /// A request's body as it comes, and after decompression, in bytes.
+    /// A request's body as it comes. A larger one gets 413; senders drop it then, so lower it with care.
+    #[serde(with = "size")]
     pub body_bytes_max: usize,
+    /// A request's body after decompression. Up to three times as much memory is held while it is worked on.
+    #[serde(with = "size")]
     pub decoded_body_bytes_max: usize,
-    /// Buckets of one native histogram, both sides together.
+    /// Buckets of one native histogram, both sides together. A histogram with more is refused.
     pub histogram_buckets_max: usize,
     /// Exemplars in memory; beyond it, the oldest of the series that has the most make room.
     pub exemplars_max: usize,
     /// All label names and values of one exemplar, in characters: the limit of OpenMetrics.
     pub exemplar_label_chars_max: usize,
-    /// Metric families with metadata.
+    /// Metric families with metadata; those of more are dropped and counted.
     pub metadata_families_max: usize,
     /// Name, help and unit of one family together, in bytes.
+    #[serde(with = "size")]
     pub metadata_bytes_max: usize,
 }
 
@@ -71,17 +90,21 @@ impl Default for IngestLimits {
 }
 
 /// How the samples of two equal Prometheus servers become one series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct HaLimits {
-    /// Whether samples with both labels are taken from one replica of a cluster only.
+    /// Whether samples with both labels are taken from one replica of a cluster only. Off: each replica's samples are series of their own.
     pub enabled: bool,
-    /// The label that names the pair.
+    /// The label that names the pair. It stays.
     pub cluster_label: String,
     /// The label that tells the two apart. It is taken away before samples are stored.
     pub replica_label: String,
-    /// Another replica is elected when the elected one has sent nothing for this long.
+    /// Another replica is elected when the elected one has sent nothing for this long. Shorter: a smaller hole when a server dies, and more
+    /// changes when senders stall. Keep it above several scrape intervals.
+    #[serde(with = "duration")]
     pub failover_timeout: Duration,
-    /// How many pairs a tenant may have.
+    /// How many pairs a tenant may have. Samples of one more are refused with 400: a label that is no cluster's would make a pair of every
+    /// value, and each pair costs a request and some memory.
     pub clusters_max: usize,
 }
 
@@ -98,24 +121,28 @@ impl Default for HaLimits {
 }
 
 /// What a tenant may ask.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct QueryLimits {
     /// Queries of the tenant in evaluation at once; more wait for their turn.
     pub concurrency_max: usize,
     /// Queries of the tenant that wait for their turn. One more gets 429.
     pub waiting_max: usize,
     /// The longest that a query waits for its turn and is evaluated, together; a request may ask for less.
+    #[serde(with = "duration")]
     pub timeout: Duration,
-    /// From the start to the end of a query, and the longest range that a selector or subquery in it looks back, together; none for no
+    /// From the start to the end of a query, and the longest range that a selector or subquery in it looks back, together; null for no
     /// limit.
+    #[serde(with = "duration::optional")]
     pub range_max: Option<Duration>,
     /// Points of each series of a range query, less one (as Prometheus counts).
     pub steps_max: usize,
-    /// Samples that one query holds at once.
+    /// Samples that one query holds at once: 16 bytes of memory each.
     pub samples_max: usize,
     /// The memory for the vectors that one query holds at once, in bytes.
+    #[serde(with = "size")]
     pub memory_bytes_max: usize,
-    /// Series that one selector may read; none for no limit.
+    /// Series that one selector may read; null for no limit.
     pub series_max: Option<usize>,
     /// Series that `series` and cardinality calls may walk through, and names or values that `labels` and label values may find.
     pub metadata_series_max: usize,

@@ -1,0 +1,3 @@
+//! The limits as their users read of them.
+
+mod reference;

@@ -1,0 +1,98 @@
+//! `docs/reference/limits.md` is what the code's own comments say.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use duramen_limits::Limits;
+use serde_json::Value;
+
+const SOURCE: &str = include_str!("../../src/limits.rs");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/limits.md");
+
+/// The sections of the file and the types that hold them.
+const SECTIONS: [(&str, &str); 3] = [("ingest", "IngestLimits"), ("ha", "HaLimits"), ("query", "QueryLimits")];
+
+const HEAD: &str = "# The limits file
+
+Made from the comments in `crates/limits/src/limits.rs`; `DURAMEN_BLESS=1 cargo test -p duramen-limits` writes it anew.
+
+`--limits-file FILE` names a YAML file that says what each tenant may use. It is read at the start, where a fault stops the process, and again when its
+content has changed (looked at every 10 s), on SIGHUP, and on `POST /-/reload`; a fault then leaves the limits in force that were. Without a file, or for what it does not say, the
+values below apply. A tenant's value goes before that of `defaults`, key by key.
+
+```yaml
+defaults:
+  ingest: {series_max: 1000000}
+  ha: {enabled: true}
+tenants:
+  team-a:
+    ingest: {series_max: 5000000, samples_per_second: 200000}
+    query: {timeout: 5m}
+```
+
+Durations are as in PromQL (`30s`, `1h30m`), sizes have a unit (`64MiB`, `512KiB`), `null` is no limit where that can be said. `GET /api/v1/limits` answers what applies to the
+tenant that asks, and what the file changed of it.
+";
+
+/// The fields of a struct of `source`, in order, and the text of their comments.
+fn fields(source: &str, name: &str) -> Vec<(String, String)> {
+    let body = source.split_once(&format!("pub struct {name} {{")).expect("the struct is there").1;
+    let body = body.split_once("\n}").expect("it ends").0;
+    let (mut found, mut comment) = (Vec::new(), String::new());
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            comment = format!("{comment} {}", text.trim()).trim().to_owned();
+        } else if let Some(field) = line.strip_prefix("pub ") {
+            let field = field.split(':').next().unwrap_or_default();
+            found.push((field.to_owned(), std::mem::take(&mut comment)));
+        }
+    }
+    found
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "`null`".to_owned(),
+        Value::String(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    }
+}
+
+fn page() -> String {
+    let defaults = serde_json::to_value(Limits::default()).unwrap();
+    let mut page = HEAD.to_owned();
+    for (section, name) in SECTIONS {
+        writeln!(page, "\n## `{section}`\n\n| key | default | |\n|---|---|---|").unwrap();
+        for (field, text) in fields(SOURCE, name) {
+            writeln!(page, "| `{field}` | {} | {text} |", shown(&defaults[section][&field])).unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_is_what_the_comments_say() {
+    let page = page();
+    if std::env::var_os("DURAMEN_BLESS").is_some_and(|v| v == "1") {
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(PAGE).unwrap() == page,
+        "docs/reference/limits.md is old: DURAMEN_BLESS=1 writes it"
+    );
+}
+
+#[test]
+fn every_key_has_a_text() {
+    let defaults = serde_json::to_value(Limits::default()).unwrap();
+    for (section, name) in SECTIONS {
+        let texts: BTreeMap<_, _> = fields(SOURCE, name).into_iter().collect();
+        let keys: Vec<_> = defaults[section].as_object().unwrap().keys().collect();
+        assert!(
+            keys.iter().all(|key| texts.get(*key).is_some_and(|text| text.ends_with('.'))),
+            "{section}: {texts:#?}"
+        );
+        assert_eq!(keys.len(), texts.len(), "{section}");
+    }
+    assert_eq!(defaults.as_object().unwrap().len(), SECTIONS.len());
+}
