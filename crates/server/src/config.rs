@@ -8,6 +8,8 @@ use clap::{ArgAction, Parser};
 use duramen_bucket::StoreUrl;
 use duramen_syntax::parse_duration;
 
+use crate::http::CorsOrigin;
+
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
 /// Without a subcommand: the whole system in one process. Each flag has an environment variable, DURAMEN_ and the flag's name in
@@ -18,6 +20,11 @@ pub struct Config {
     /// Where HTTP is served.
     #[arg(long, env = "DURAMEN_HTTP_LISTEN", default_value = "127.0.0.1:7480", value_name = "ADDRESS:PORT")]
     pub http_listen: SocketAddr,
+
+    /// The origins whose pages may call the API from a browser: a regex over the whole origin, such as
+    /// https?://(a|b)\.example\.org.
+    #[arg(long, env = "DURAMEN_HTTP_CORS_ORIGIN", default_value = ".*", value_name = "REGEX")]
+    pub http_cors_origin: CorsOrigin,
 
     /// The directory of this process: write-ahead log, staged blocks, the writer's identity, and the store unless --store says
     /// otherwise. One process per directory.

@@ -2,13 +2,24 @@
 
 mod admin;
 mod answer;
+mod compression;
+mod cors;
+mod empty_sets;
+mod endpoint;
 mod failure;
 mod metadata;
 mod metrics;
 mod number;
+mod openapi;
+mod parameters;
 mod params;
+mod plain;
 mod query;
+#[cfg(test)]
+mod reference;
+mod routes;
 mod status;
+mod syntax;
 mod tenant;
 mod write;
 
@@ -17,8 +28,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::middleware::{from_fn, from_fn_with_state};
+pub use cors::CorsOrigin;
 pub use metrics::HttpMetrics;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -29,12 +40,16 @@ const BODY_BYTES_MAX: usize = 32 << 20;
 /// A sender that announces a body and then sends nothing of it for so long is given up.
 const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// All routes; those of the API also under `/prometheus`.
+/// All routes, also under `/prometheus`.
 pub fn router(system: Arc<System>) -> Router {
     let api = api();
     Router::new()
         .merge(api.clone())
         .nest("/prometheus", api)
+        .fallback(plain::not_found)
+        .method_not_allowed_fallback(plain::method_not_allowed)
+        .layer(from_fn(compression::compress))
+        .layer(from_fn_with_state(Arc::clone(&system), cors::allow))
         .layer(from_fn_with_state(Arc::clone(&system), metrics::observe))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_IDLE_MAX))
@@ -42,18 +57,5 @@ pub fn router(system: Arc<System>) -> Router {
 }
 
 fn api() -> Router<Arc<System>> {
-    Router::new()
-        .route("/", get(status::index))
-        .route("/api/v1/write", post(write::write))
-        .route("/api/v1/push", post(write::write))
-        .route("/api/v1/query", get(query::instant).post(query::instant))
-        .route("/api/v1/query_range", get(query::range).post(query::range))
-        .route("/api/v1/labels", get(metadata::labels).post(metadata::labels))
-        .route("/api/v1/label/{name}/values", get(metadata::label_values))
-        .route("/api/v1/series", get(metadata::series).post(metadata::series))
-        .route("/api/v1/status/buildinfo", get(status::buildinfo))
-        .route("/api/v1/admin/tsdb/flush", post(admin::flush).put(admin::flush))
-        .route("/-/healthy", get(status::healthy))
-        .route("/-/ready", get(status::ready))
-        .route("/metrics", get(status::metrics))
+    routes::table().into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
 }

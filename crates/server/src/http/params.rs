@@ -72,7 +72,7 @@ impl Params {
     }
 
     /// The first value unless it is empty.
-    fn given(&self, name: &str) -> Option<&str> {
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
@@ -108,6 +108,12 @@ impl Params {
         let limit: i64 = text.parse().map_err(|_| Failure::parameter("limit", format!("not a number: {text:?}")))?;
         let limit = usize::try_from(limit).map_err(|_| Failure::parameter("limit", "limit must be non-negative"))?;
         Ok((limit > 0).then_some(limit))
+    }
+
+    /// A whole number that has no meaning of its own here.
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Failure> {
+        let number = self.given(name).map(|text| text.parse().map_err(|_| format!("{name} must be a number")));
+        number.transpose().map_err(Failure::bad_data)
     }
 
     /// The span that `start` and `end` name, both inclusive and both optional.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::answer::success;
 use crate::wiring::System;
@@ -31,17 +31,24 @@ pub(super) async fn ready() -> &'static str {
 }
 
 pub(super) async fn buildinfo() -> Response {
-    let version = concat!("duramen-", env!("CARGO_PKG_VERSION"));
-    let data = json!({
+    success(&build(), &[])
+}
+
+pub(super) async fn version() -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], build().to_string()).into_response()
+}
+
+/// Texts only, and no `features`: by a feature Grafana takes a store for a Mimir with a ruler.
+fn build() -> Json {
+    json!({
         "application": "Duramen",
         "version": PROMETHEUS_VERSION,
-        "revision": version,
+        "revision": concat!("duramen-", env!("CARGO_PKG_VERSION")),
         "branch": "",
         "buildUser": "",
         "buildDate": "",
         "goVersion": "",
-    });
-    success(&data, &[])
+    })
 }
 
 pub(super) async fn metrics(State(system): State<Arc<System>>) -> Response {

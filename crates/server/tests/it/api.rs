@@ -211,7 +211,13 @@ async fn what_grafana_asks_is_answered() {
 async fn health_readiness_and_metrics_are_plain_text_under_both_roots() {
     let server = Duramen::local().await;
     for prefix in ["", "/prometheus"] {
-        for (path, text) in [("/-/healthy", "healthy"), ("/-/ready", "ready"), ("/metrics", "# EOF")] {
+        for (path, text) in [
+            ("/-/healthy", "healthy"),
+            ("/healthz", "healthy"),
+            ("/-/ready", "ready"),
+            ("/ready", "ready"),
+            ("/metrics", "# EOF"),
+        ] {
             let answer = server.get(&format!("{prefix}{path}"), &[]).await;
             assert_eq!(answer.status, 200, "{path}");
             assert!(answer.text().contains(text), "{}", answer.text());
@@ -239,4 +245,61 @@ async fn an_evaluation_that_fails_is_422_and_says_why() {
     }
     let answer = server.get("/api/v1/query", &[("query", "up * on(job) up"), ("time", &at)]).await;
     answer.error(422, "execution");
+}
+
+#[tokio::test]
+async fn what_a_store_does_not_have_is_an_empty_set_of_the_same_shape() {
+    let server = Duramen::local().await;
+    for (path, data) in [
+        ("rules", json!({ "groups": [] })),
+        ("rules?type=alert&match[]=up", json!({ "groups": [] })),
+        ("alerts", json!({ "alerts": [] })),
+        ("targets", json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} })),
+        ("targets?state=active", json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": null })),
+        ("targets/metadata?match_target=%7Bjob=%22a%22%7D&limit=-1", json!([])),
+        ("scrape_pools", json!({ "scrapePools": [] })),
+        ("alertmanagers", json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] })),
+        ("notifications", json!([])),
+    ] {
+        is_json_success(&server.get(&format!("/api/v1/{path}"), &[]).await, &data);
+    }
+    for (path, error) in [
+        ("rules?type=x", "invalid parameter \"type\": not supported value \"x\""),
+        ("targets/metadata?limit=x", "limit must be a number"),
+        (
+            "targets/metadata?match_target=%7B",
+            "invalid parameter \"match_target\": 1:2: parse error: unexpected end of input inside braces",
+        ),
+    ] {
+        assert_eq!(server.get(&format!("/api/v1/{path}"), &[]).await.error(400, "bad_data"), error);
+    }
+}
+
+#[tokio::test]
+async fn a_query_is_laid_out_and_taken_apart_by_get_and_by_post() {
+    let server = Duramen::local().await;
+    let up = json!({
+        "type": "vectorSelector", "name": "up", "matchers": [{ "name": "__name__", "value": "up", "type": "=" }],
+        "offset": 0, "timestamp": null, "startOrEnd": null, "anchored": false, "smoothed": false,
+    });
+    let sum =
+        json!({ "type": "aggregation", "op": "sum", "expr": up, "param": null, "grouping": ["job"], "without": false });
+    let query = [("query", "sum(up)by(job)")];
+    for (path, data) in [("/api/v1/format_query", json!("sum by (job) (up)")), ("/api/v1/parse_query", sum)] {
+        is_json_success(&server.get(path, &query).await, &data);
+        is_json_success(&server.post(path, &query).await, &data);
+        for (text, fault) in [
+            ("sum(up", "1:7: parse error: unclosed left parenthesis"),
+            ("", "unknown position: parse error: no expression found in input"),
+        ] {
+            let error = server.get(path, &[("query", text)]).await.error(400, "bad_data");
+            assert_eq!(error, format!("invalid parameter \"query\": {fault}"));
+        }
+        // As high as a tree may be, of several kinds of nodes.
+        for high in [format!("a{}", " + on () group_left () a".repeat(511)), format!("{}a", "-".repeat(511))] {
+            assert_eq!(server.post(path, &[("query", &high)]).await.status, 200);
+        }
+        let deep = format!("{}a{}", "sum by (x) (".repeat(64), ")".repeat(64));
+        assert_eq!(server.post(path, &[("query", &deep)]).await.status, 200);
+    }
 }

@@ -101,7 +101,9 @@ impl Request {
             head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
         head.push_str("\r\n");
-        tokio::time::timeout(ANSWER_MAX, exchange(to, head.as_bytes(), &self.body)).await?
+        let bytes = tokio::time::timeout(ANSWER_MAX, exchange(to, head.as_bytes(), &self.body)).await??;
+        let answer = if self.method == "HEAD" { head_of(&bytes).map(|(answer, _)| answer) } else { parse(&bytes) };
+        answer.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -110,7 +112,7 @@ fn form(params: &[(&str, &str)]) -> String {
 }
 
 /// Sends bytes as they are and reads until the server closes. A server may answer and close before it has read everything.
-async fn exchange(to: SocketAddr, head: &[u8], body: &[u8]) -> std::io::Result<Answer> {
+async fn exchange(to: SocketAddr, head: &[u8], body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(to).await?;
     let (mut from, mut into) = stream.split();
     let write = async {
@@ -119,21 +121,27 @@ async fn exchange(to: SocketAddr, head: &[u8], body: &[u8]) -> std::io::Result<A
     };
     let mut bytes = Vec::new();
     let (_, read) = tokio::join!(write, from.read_to_end(&mut bytes));
-    match parse(&bytes) {
-        Some(answer) => Ok(answer),
-        None => Err(read.err().unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into())),
+    if head_of(&bytes).is_some() {
+        return Ok(bytes);
     }
+    Err(read.err().unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into()))
 }
 
-/// `None` when the answer is cut off.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+/// An answer without its body, and what stands behind its head; `None` when the head is cut off.
+fn head_of(bytes: &[u8]) -> Option<(Answer, &[u8])> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]);
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
     let headers: Vec<_> = lines.filter_map(header).collect();
-    let mut answer = Answer { status, headers, body: bytes[end + 4..].to_vec() };
+    Some((Answer { status, headers, body: Vec::new() }, &bytes[end + 4..]))
+}
+
+/// `None` when the answer is cut off.
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let (mut answer, body) = head_of(bytes)?;
+    answer.body = body.to_vec();
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.body = dechunk(&answer.body)?;
     } else if let Some(length) = answer.header("content-length") {

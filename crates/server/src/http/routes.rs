@@ -1,0 +1,52 @@
+//! The table of the API: every route with its handler, its parameters and its answer. A route that is not here is neither served nor documented.
+
+use super::endpoint::Answer::{Accepted, Data, Json, Nothing, Raw};
+use super::endpoint::{Endpoint, on_get, on_get_post, on_post, on_post_put};
+use super::openapi::schemas::Schema;
+use super::parameters::{
+    ALL_TENANTS, END, LIMIT, LIMIT_NUMBER, LOOKBACK_DELTA, MATCH, MATCH_TARGET, METRIC, QUERY, RANGE_END, RANGE_START,
+    RULE_TYPE, SCRAPE_POOL, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
+};
+use super::{admin, empty_sets, metadata, openapi, query, status, syntax, write};
+
+const TEXT: &str = "text/plain";
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// All routes, in the order of the documents. Those of a Prometheus first by their section, then our own.
+#[rustfmt::skip]
+pub(super) fn table() -> Vec<Endpoint> {
+    vec![
+        // Queries.
+        on_get_post("/api/v1/query", query::instant).says("Evaluates a query at one time.").takes(&[QUERY, TIME, TIMEOUT, LIMIT, LOOKBACK_DELTA, STATS]).answers(Data(Schema::QueryData)),
+        on_get_post("/api/v1/query_range", query::range).says("Evaluates a query at each step of a range, at most 11,001 of them.").takes(&[QUERY, RANGE_START, RANGE_END, STEP, TIMEOUT, LIMIT, LOOKBACK_DELTA, STATS]).answers(Data(Schema::QueryData)),
+        on_get_post("/api/v1/format_query", syntax::format).says("A query, laid out over several lines where it is long.").takes(&[QUERY]).answers(Data(Schema::Text)),
+        on_get_post("/api/v1/parse_query", syntax::tree).says("The syntax tree of a query.").takes(&[QUERY]).answers(Data(Schema::Tree)),
+        // Series and their labels.
+        on_get_post("/api/v1/series", metadata::series).says("The label sets of the series that any selector matches.").takes(&[MATCH, START, END, LIMIT]).answers(Data(Schema::SeriesList)),
+        on_get_post("/api/v1/labels", metadata::labels).says("The names of labels, sorted.").takes(&[MATCH, START, END, LIMIT]).answers(Data(Schema::Names)),
+        on_get("/api/v1/label/{name}/values", metadata::label_values).says("The values of a label, sorted. The name may be escaped with `U__`.").takes(&[MATCH, START, END, LIMIT]).answers(Data(Schema::Names)),
+        // Writing.
+        on_post("/api/v1/write", write::write).says("Stores the samples of a remote write, in snappy.").reads(PROTOBUF).answers(Accepted),
+        on_post("/api/v1/push", write::write).says("As `/api/v1/write`.").reads(PROTOBUF).answers(Accepted),
+        // What a Prometheus does beside storing, and a store does not: empty sets.
+        on_get("/api/v1/rules", empty_sets::rules).says("Groups of rules: none.").takes(&[RULE_TYPE, MATCH]).answers(Data(Schema::Rules)),
+        on_get("/api/v1/alerts", empty_sets::alerts).says("Active alerts: none.").answers(Data(Schema::Alerts)),
+        on_get("/api/v1/targets", empty_sets::targets).says("Targets of scraping: none.").takes(&[TARGET_STATE, SCRAPE_POOL]).answers(Data(Schema::Targets)),
+        on_get("/api/v1/targets/metadata", empty_sets::target_metadata).says("Metadata of scraped targets: none.").takes(&[MATCH_TARGET, METRIC, LIMIT_NUMBER]).answers(Data(Schema::TargetMetadata)),
+        on_get("/api/v1/scrape_pools", empty_sets::scrape_pools).says("Pools of targets: none.").answers(Data(Schema::ScrapePools)),
+        on_get("/api/v1/alertmanagers", empty_sets::alertmanagers).says("Alertmanagers that alerts are sent to: none.").answers(Data(Schema::Alertmanagers)),
+        on_get("/api/v1/notifications", empty_sets::notifications).says("Notices to people in front of a page: none.").answers(Data(Schema::Notifications)),
+        // The process.
+        on_get("/api/v1/status/buildinfo", status::buildinfo).says("The Prometheus whose API this is, and the build.").answers(Data(Schema::BuildInfo)),
+        on_get("/api/v1/openapi.yaml", openapi::serve).says("This API in the words of OpenAPI 3.1.").answers(Raw("application/yaml")),
+        on_get("/openapi.yaml", openapi::serve).says("As `/api/v1/openapi.yaml`.").answers(Raw("application/yaml")),
+        on_post_put("/api/v1/admin/tsdb/flush", admin::flush).says("Writes what is in memory to the store and returns when it is there.").takes(&[ALL_TENANTS]).answers(Nothing),
+        on_get("/", status::index).says("Where to find what.").answers(Raw(TEXT)),
+        on_get("/version", status::version).says("As `/api/v1/status/buildinfo`, without the envelope.").answers(Json(Schema::BuildInfo)),
+        on_get("/metrics", status::metrics).says("The metrics of the process.").answers(Raw("application/openmetrics-text")),
+        on_get("/-/healthy", status::healthy).says("Whether the process lives.").answers(Raw(TEXT)),
+        on_get("/healthz", status::healthy).says("As `/-/healthy`.").answers(Raw(TEXT)),
+        on_get("/-/ready", status::ready).says("Whether requests are answered.").answers(Raw(TEXT)),
+        on_get("/ready", status::ready).says("As `/-/ready`.").answers(Raw(TEXT)),
+    ]
+}
