@@ -3,4 +3,7 @@
 mod chunks;
 mod frames;
 mod recorded;
+mod remote_write;
+mod remote_write_rules;
+mod sent;
 mod shared;

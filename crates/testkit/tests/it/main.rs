@@ -9,5 +9,6 @@ mod floors;
 mod multipart;
 mod objects;
 mod outage;
+mod prompb;
 mod raw;
 mod wire;
