@@ -18,12 +18,28 @@ pub enum Error {
     Bucket(#[from] duramen_bucket::Error),
     #[error("the manifest failed")]
     Manifest(#[from] duramen_manifest::Error),
-    #[error("the query took too long. query_timeout=`{0:?}`")]
+    #[error("query timed out in expression evaluation. timeout=`{0:?}`")]
     Timeout(Duration),
-    #[error("too many queries are in work. query_concurrency_max=`{max}`")]
+    #[error("query timed out in query queue. timeout=`{timeout:?}`, concurrency_max=`{concurrency_max}`")]
+    NoTurn { timeout: Duration, concurrency_max: usize },
+    #[error(
+        "too many queries of the tenant wait for their turn. waiting_max=`{max}`, concurrency_max=`{concurrency_max}`"
+    )]
+    Waiting { max: usize, concurrency_max: usize },
+    #[error("too many queries of all tenants wait for their turn. process_waiting_max=`{max}`")]
     Busy { max: usize },
+    #[error(
+        "exceeded maximum resolution of {max} points per timeseries. Try decreasing the query resolution (?step=XX). steps_max=`{max}`"
+    )]
+    TooManySteps { max: usize },
+    #[error("the query is about too long a time. range=`{range:?}`, range_max=`{max:?}`")]
+    TooLong { range: Duration, max: Duration },
     #[error("the answer has too many series. series=`more than {max}`, metadata_series_max=`{max}`")]
     TooManySeries { max: usize },
+    #[error("the answer has too many names or values. metadata_series_max=`{max}`")]
+    TooManyTexts { max: usize },
+    #[error("the answer has too many exemplars. exemplars=`{exemplars}`, exemplars_max=`{max}`")]
+    TooManyExemplars { exemplars: usize, max: usize },
     #[error("match[] must contain at least one non-empty matcher")]
     EmptyMatcher,
     #[error("not a series selector: `{0}`")]
@@ -37,13 +53,37 @@ fn with_cause(error: &duramen_source::Error) -> String {
 impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Parse(_) | Self::EmptyMatcher | Self::NotASelector(_) => ErrorKind::Invalid,
+            Self::Parse(_) | Self::EmptyMatcher | Self::NotASelector(_) | Self::TooManySteps { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Engine(e) => e.kind(),
             Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
-            Self::Timeout(_) | Self::Busy { .. } => ErrorKind::Unavailable,
-            Self::TooManySeries { .. } => ErrorKind::Execution,
+            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
+            Self::TooLong { .. }
+            | Self::TooManySeries { .. }
+            | Self::TooManyTexts { .. }
+            | Self::TooManyExemplars { .. }
+            | Self::Waiting { .. } => ErrorKind::Limited,
         }
+    }
+
+    /// The field of [`duramen_limits::QueryLimits`] that the query ran into; `process_waiting_max` is the one of the process.
+    pub fn limit(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Timeout(_) => "timeout",
+            Self::NoTurn { .. } => "concurrency_max",
+            Self::Waiting { .. } => "waiting_max",
+            Self::Busy { .. } => "process_waiting_max",
+            Self::TooManySteps { .. } => "steps_max",
+            Self::TooLong { .. } => "range_max",
+            Self::TooManySeries { .. } | Self::TooManyTexts { .. } => "metadata_series_max",
+            Self::TooManyExemplars { .. } => "exemplars_max",
+            Self::Engine(duramen_promql::Error::Samples { .. }) => "samples_max",
+            Self::Engine(duramen_promql::Error::Memory { .. }) => "memory_bytes_max",
+            Self::Engine(duramen_promql::Error::Series { .. }) => "series_max",
+            _ => return None,
+        })
     }
 }

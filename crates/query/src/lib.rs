@@ -5,8 +5,10 @@ mod error;
 pub mod merge;
 mod metrics;
 mod querier;
+mod reach;
 mod selector;
 mod storage;
+mod turns;
 
 pub use blocks::Blocks;
 pub use error::Error;

@@ -1,7 +1,7 @@
 //! Several sources as one: series in order, samples in order, each time once.
 
 mod samples;
-mod union;
+pub(crate) mod union;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};

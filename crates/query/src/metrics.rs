@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use duramen_model::TenantId;
+use duramen_model::{TenantId, TenantName};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,6 +15,13 @@ pub struct Metrics {
     queries: Family<ResultLabel, Counter>,
     seconds: Histogram,
     conflicts: Family<TenantLabel, Counter>,
+    limited: Family<LimitLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    tenant: String,
+    limit: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,7 +37,12 @@ struct ResultLabel {
 impl Default for Metrics {
     fn default() -> Self {
         let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
-        Self { queries: Family::default(), seconds: Histogram::new(bounds), conflicts: Family::default() }
+        Self {
+            queries: Family::default(),
+            seconds: Histogram::new(bounds),
+            conflicts: Family::default(),
+            limited: Family::default(),
+        }
     }
 }
 
@@ -39,6 +51,8 @@ impl Metrics {
         registry.register("duramen_queries", "Queries evaluated", self.queries.clone());
         let conflicts = "Samples read that lost against another value for their time";
         registry.register("duramen_query_conflicting_samples", conflicts, self.conflicts.clone());
+        let limited = "Queries without an answer because of a limit";
+        registry.register("duramen_query_limited", limited, self.limited.clone());
         registry.register("duramen_query_seconds", "Time from the turn of a query to its answer", self.seconds.clone());
     }
 
@@ -46,6 +60,12 @@ impl Metrics {
     pub(crate) fn conflicts(&self, tenants: &[TenantId]) -> Counter {
         let tenant_id = if let [tenant] = tenants { tenant.to_string() } else { String::new() };
         self.conflicts.get_or_create(&TenantLabel { tenant_id }).clone()
+    }
+
+    /// Counts a query that ran into a limit; without a name for a tenant that has never written, so that nobody can make names up.
+    pub(crate) fn limited(&self, tenant: Option<&TenantName>, limit: &'static str) {
+        let tenant = tenant.map_or_else(String::new, |name| name.as_str().to_owned());
+        self.limited.get_or_create(&LimitLabels { tenant, limit }).inc();
     }
 
     pub(crate) fn observe(&self, succeeded: bool, took: Duration) {

@@ -1,37 +1,39 @@
 //! One door for everything that reads.
 
-use std::collections::{BTreeSet, HashSet};
+mod cardinality;
+mod exemplars;
+mod labels;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use duramen_bucket::Tenants;
-use duramen_model::labels::LabelsIter;
-use duramen_model::{Labels, Matcher, TenantId, TenantName, TimeRange};
-use duramen_promql::{Answer, Engine, QueryContext, QueryLimits};
+use duramen_limits::{Limits, LimitsHandle};
+use duramen_model::{FamilyMetadata, Matcher, TenantId, TenantName, TimeRange};
+use duramen_promql::{Answer, Engine, QueryContext};
 use duramen_runtime::Clock;
 use duramen_source::{Columns, SeriesRequest, SeriesSource};
 use duramen_syntax::Expr;
-use futures::StreamExt;
-use tokio::sync::Semaphore;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::reach::{Times, reach_ms};
 use crate::selector::matchers;
+use crate::turns::Turns;
 
-/// Settings of the querier.
+/// What the queries of all tenants may use together.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The longest evaluation; a request may ask for less.
-    pub query_timeout: Duration,
-    /// Queries in evaluation at once; more wait for up to [`Config::query_timeout`].
-    pub query_concurrency_max: usize,
-    /// Series that `series`, `labels` and label values may walk through.
-    pub metadata_series_max: usize,
+    /// Queries in evaluation at once. More run no faster and hold more memory.
+    pub concurrency_max: usize,
+    /// Queries that wait for their turn. One more gets 503.
+    pub waiting_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { query_timeout: Duration::from_secs(120), query_concurrency_max: 20, metadata_series_max: 10_000_000 }
+        Self { concurrency_max: 20, waiting_max: 4000 }
     }
 }
 
@@ -52,7 +54,7 @@ impl Query {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QueryOptions {
     pub lookback_ms: Option<i64>,
-    /// Shortens [`Config::query_timeout`].
+    /// Shortens [`duramen_limits::QueryLimits::timeout`].
     pub timeout: Option<Duration>,
 }
 
@@ -63,9 +65,17 @@ pub struct Querier {
     source: Arc<dyn SeriesSource>,
     register: Arc<Tenants>,
     clock: Arc<dyn Clock>,
-    config: Config,
-    running: Semaphore,
+    limits: LimitsHandle,
+    turns: Turns,
     metrics: Metrics,
+}
+
+/// Who asks, and what applies to the whole request.
+struct Asker {
+    name: TenantName,
+    /// Empty for a tenant that has never written, whose answers are empty.
+    tenants: Arc<[TenantId]>,
+    limits: Arc<Limits>,
 }
 
 impl Querier {
@@ -74,11 +84,11 @@ impl Querier {
         source: Arc<dyn SeriesSource>,
         register: Arc<Tenants>,
         clock: Arc<dyn Clock>,
-        config: Config,
+        (limits, config): (LimitsHandle, Config),
         metrics: Metrics,
     ) -> Self {
-        let running = Semaphore::new(config.query_concurrency_max);
-        Self { engine, source, register, clock, config, running, metrics }
+        let turns = Turns::new(config.concurrency_max, config.waiting_max);
+        Self { engine, source, register, clock, limits, turns, metrics }
     }
 
     /// Evaluates at one time.
@@ -89,11 +99,14 @@ impl Querier {
         time_ms: i64,
         options: QueryOptions,
     ) -> Result<Answer, Error> {
+        let asker = self.asker(tenant);
+        let times = Times { start_ms: time_ms, end_ms: time_ms, step_ms: 0 };
         let work = async {
-            let context = self.context(tenant, options);
+            check_times(query, times, &asker)?;
+            let context = self.context(&asker, options);
             Ok(self.engine.with_text(&query.text).instant(&context, &query.expr, time_ms).await?)
         };
-        self.bounded(options, work).await
+        self.bounded(&asker, options.timeout, work).await
     }
 
     /// Evaluates at `start_ms`, `start_ms + step_ms`, .. up to `end_ms`, inclusive.
@@ -104,115 +117,20 @@ impl Querier {
         (start_ms, end_ms, step_ms): (i64, i64, i64),
         options: QueryOptions,
     ) -> Result<Answer, Error> {
+        let asker = self.asker(tenant);
         let work = async {
-            let context = self.context(tenant, options);
+            check_times(query, Times { start_ms, end_ms, step_ms }, &asker)?;
+            let context = self.context(&asker, options);
             Ok(self.engine.with_text(&query.text).range(&context, &query.expr, start_ms, end_ms, step_ms).await?)
         };
-        self.bounded(options, work).await
+        self.bounded(&asker, options.timeout, work).await
     }
 
-    /// The label sets that pass one of the selectors and have samples in the range, sorted, each once.
-    ///
-    /// With `limit`, that many of them, and whether there are more.
-    pub async fn series(
-        &self,
-        tenant: &TenantName,
-        selectors: &[Vec<Matcher>],
-        range: TimeRange,
-        limit: Option<usize>,
-    ) -> Result<(Vec<Labels>, bool), Error> {
-        let mut found = BTreeSet::new();
-        let visit = |encoded: &[u8]| keep(&mut found, Labels::from_encoded_trusted(encoded), limit);
-        self.walk(tenant, selectors, range, visit).await?;
-        Ok(cut(found, limit))
-    }
-
-    /// The label names of the series that [`Querier::series`] would find.
-    pub async fn label_names(
-        &self,
-        tenant: &TenantName,
-        selectors: &[Vec<Matcher>],
-        range: TimeRange,
-        limit: Option<usize>,
-    ) -> Result<(Vec<String>, bool), Error> {
-        let mut found = HashSet::new();
-        self.walk(tenant, selectors, range, |encoded| {
-            for (name, _) in LabelsIter::over(encoded) {
-                if !found.contains(name) {
-                    found.insert(name.to_owned());
-                }
-            }
-        })
-        .await?;
-        Ok(cut(found.into_iter().collect(), limit))
-    }
-
-    /// The values of one label in the series that [`Querier::series`] would find.
-    pub async fn label_values(
-        &self,
-        tenant: &TenantName,
-        name: &str,
-        selectors: &[Vec<Matcher>],
-        range: TimeRange,
-        limit: Option<usize>,
-    ) -> Result<(Vec<String>, bool), Error> {
-        let mut found = BTreeSet::new();
-        // Series come sorted, so a value often stands in many that follow each other.
-        let mut last = String::new();
-        self.walk(tenant, selectors, range, |encoded| {
-            let value = LabelsIter::over(encoded).find_map(|(held, value)| (held == name).then_some(value));
-            if let Some(value) = value
-                && value != last
-            {
-                last.clear();
-                last.push_str(value);
-                if !found.contains(value) {
-                    keep(&mut found, value.to_owned(), limit);
-                }
-            }
-        })
-        .await?;
-        Ok(cut(found, limit))
-    }
-
-    /// Calls `visit` with the encoded labels of each series of each selector; all series when there is no selector.
-    async fn walk(
-        &self,
-        tenant: &TenantName,
-        selectors: &[Vec<Matcher>],
-        range: TimeRange,
-        mut visit: impl FnMut(&[u8]) + Send,
-    ) -> Result<(), Error> {
-        let everything = [Vec::new()];
-        let selectors = if selectors.is_empty() { &everything } else { selectors };
-        let work = async {
-            let tenants = self.tenants(tenant);
-            let mut walked = 0;
-            for matchers in selectors {
-                let request = SeriesRequest {
-                    tenants: Arc::clone(&tenants),
-                    matchers: Arc::from(matchers.as_slice()),
-                    range,
-                    columns: Columns::Labels,
-                    batch_series_max: SeriesRequest::BATCH_SERIES,
-                };
-                let mut batches = self.source.select(&request).await?;
-                while let Some(batch) = batches.next().await {
-                    let batch = batch?;
-                    // What is in memory is never waited for: let the time-out and others have their turn.
-                    tokio::task::yield_now().await;
-                    walked += batch.len();
-                    if walked > self.config.metadata_series_max {
-                        return Err(Error::TooManySeries { max: self.config.metadata_series_max });
-                    }
-                    for row in 0..batch.len() {
-                        visit(batch.labels_at(row));
-                    }
-                }
-            }
-            Ok(())
-        };
-        self.bounded(QueryOptions::default(), work).await
+    /// What is known of the metric families of a tenant, in the order of their names.
+    pub async fn metadata(&self, tenant: &TenantName) -> Result<Vec<FamilyMetadata>, Error> {
+        let asker = self.asker(tenant);
+        let work = async { Ok(self.source.metadata(&asker.tenants).await?) };
+        self.bounded(&asker, None, work).await
     }
 
     /// Reads a `match[]` parameter. At least one matcher must exclude the empty value.
@@ -229,53 +147,81 @@ impl Querier {
         }
     }
 
-    fn context(&self, tenant: &TenantName, options: QueryOptions) -> QueryContext {
-        let tenants = self.tenants(tenant);
-        QueryContext {
-            source: Arc::clone(&self.source),
-            tenants,
-            lookback_ms: options.lookback_ms,
-            limits: QueryLimits::default(),
-        }
+    fn asker(&self, tenant: &TenantName) -> Asker {
+        let tenants = self.register.lookup(tenant).into_iter().collect();
+        Asker { name: tenant.clone(), tenants, limits: self.limits.of(tenant) }
     }
 
-    /// The tenant's id; none for a tenant that has never written, whose answers are empty.
-    fn tenants(&self, tenant: &TenantName) -> Arc<[TenantId]> {
-        self.register.lookup(tenant).into_iter().collect()
+    fn context(&self, asker: &Asker, options: QueryOptions) -> QueryContext {
+        let limits = &asker.limits.query;
+        QueryContext {
+            source: Arc::clone(&self.source),
+            tenants: Arc::clone(&asker.tenants),
+            lookback_ms: options.lookback_ms,
+            limits: duramen_promql::QueryLimits {
+                samples_max: Some(limits.samples_max),
+                memory_bytes_max: Some(limits.memory_bytes_max),
+                series_max: limits.series_max,
+            },
+        }
     }
 
     /// Runs `work` when it is its turn, for as long as it may take. Dropping the future ends the work.
     async fn bounded<T>(
         &self,
-        options: QueryOptions,
+        asker: &Asker,
+        timeout: Option<Duration>,
         work: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<T, Error> {
-        let timeout = options.timeout.map_or(self.config.query_timeout, |asked| asked.min(self.config.query_timeout));
+        let limits = &asker.limits.query;
+        let timeout = timeout.map_or(limits.timeout, |asked| asked.min(limits.timeout));
         let started = self.clock.monotonic();
+        let evaluates = AtomicBool::new(false);
         let result = tokio::select! {
             biased;
             result = async {
-                let _turn = self.running.acquire().await;
+                let _turn = self.turns.take(&asker.name, limits).await?;
+                evaluates.store(true, Ordering::Relaxed);
                 work.await
             } => result,
-            () = self.clock.sleep(timeout) => Err(Error::Timeout(timeout)),
+            () = self.clock.sleep(timeout) => Err(match evaluates.load(Ordering::Relaxed) {
+                true => Error::Timeout(timeout),
+                false => Error::NoTurn { timeout, concurrency_max: limits.concurrency_max },
+            }),
         };
+        if let Some(limit) = result.as_ref().err().and_then(Error::limit) {
+            self.metrics.limited((!asker.tenants.is_empty()).then_some(&asker.name), limit);
+        }
         self.metrics.observe(result.is_ok(), self.clock.monotonic().saturating_sub(started));
         result
     }
 }
 
-/// Adds an element and keeps no more than are needed to know the first `limit` and whether there are more.
-fn keep<T: Ord>(found: &mut BTreeSet<T>, element: T, limit: Option<usize>) {
-    found.insert(element);
-    if limit.is_some_and(|limit| found.len() > limit.saturating_add(1)) {
-        found.pop_last();
+impl Asker {
+    /// Asks for everything that `matchers` select in `range`.
+    fn request(&self, matchers: &[Matcher], range: TimeRange, columns: Columns) -> SeriesRequest {
+        SeriesRequest {
+            tenants: Arc::clone(&self.tenants),
+            matchers: Arc::from(matchers),
+            range,
+            columns,
+            batch_series_max: SeriesRequest::BATCH_SERIES,
+        }
     }
 }
 
-/// The first `limit` elements, and whether there are more.
-fn cut<T: Ord>(found: BTreeSet<T>, limit: Option<usize>) -> (Vec<T>, bool) {
-    let limit = limit.unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    (found.into_iter().take(limit).collect(), more)
+/// Refuses what has too many steps or is about too long a time.
+fn check_times(query: &Query, times: Times, asker: &Asker) -> Result<(), Error> {
+    let limits = &asker.limits.query;
+    let steps = times.end_ms.saturating_sub(times.start_ms).checked_div(times.step_ms).unwrap_or(0);
+    if usize::try_from(steps).is_ok_and(|steps| steps > limits.steps_max) {
+        return Err(Error::TooManySteps { max: limits.steps_max });
+    }
+    if let Some(max) = limits.range_max {
+        let range = Duration::from_millis(u64::try_from(reach_ms(&query.expr, times)).unwrap_or(0));
+        if range > max {
+            return Err(Error::TooLong { range, max });
+        }
+    }
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! The parts of a process and how they are put together: the store first, then the roles, each from exactly what it names.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
 use duramen_bucket::{Bucket, DataDir, Deployment, Tenants};
 use duramen_ingest::{Ingester, StartReport};
-use duramen_limits::LimitsHandle;
+use duramen_limits::{Limits, LimitsHandle};
 use duramen_manifest::Manifests;
 use duramen_model::TenantName;
 use duramen_promql::{Engine, EngineConfig};
@@ -59,10 +60,10 @@ impl System {
     /// Probes the store, replays the log and starts the roles.
     pub async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<Self> {
         let mut registry = Registry::default();
-        let limits = LimitsHandle::default();
+        let limits = LimitsHandle::new(default_limits(&config), HashMap::new());
         let shared = Shared::open(&config, &mut registry).await?;
         let (ingester, replayed) = ingester(&shared, &config, &limits, &mut registry, tasks).await?;
-        let querier = querier(&shared, &config, &mut registry, &ingester);
+        let querier = querier(&shared, &config, &limits, &mut registry, &ingester);
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
         let own_tenant = if config.multi_tenancy { "duramen" } else { "anonymous" };
@@ -131,6 +132,13 @@ impl Shared {
     }
 }
 
+/// What applies to tenants of which nothing else is said.
+fn default_limits(config: &Config) -> Limits {
+    let mut limits = Limits::default();
+    limits.query.timeout = config.query_timeout;
+    limits
+}
+
 fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
     let mut settings = duramen_bucket::Config::default();
     settings.s3.endpoint = config.s3_endpoint.clone();
@@ -176,7 +184,13 @@ fn secret() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-fn querier(shared: &Shared, config: &Config, registry: &mut Registry, ingester: &Ingester) -> Querier {
+fn querier(
+    shared: &Shared,
+    config: &Config,
+    limits: &LimitsHandle,
+    registry: &mut Registry,
+    ingester: &Ingester,
+) -> Querier {
     let metrics = duramen_query::Metrics::default();
     metrics.register(registry);
     let blocks = Blocks::new(shared.bucket.clone(), config.cache_mebibytes_max << 20, OPEN_BLOCKS_MAX);
@@ -185,6 +199,6 @@ fn querier(shared: &Shared, config: &Config, registry: &mut Registry, ingester: 
         lookback_ms: i64::try_from(config.query_lookback_delta.as_millis()).unwrap_or(i64::MAX),
         ..EngineConfig::default()
     });
-    let settings = duramen_query::Config { query_timeout: config.query_timeout, ..duramen_query::Config::default() };
-    Querier::new(engine, Arc::new(storage), Arc::clone(&shared.register), Arc::clone(&shared.clock), settings, metrics)
+    let bounds = (limits.clone(), duramen_query::Config::default());
+    Querier::new(engine, Arc::new(storage), Arc::clone(&shared.register), Arc::clone(&shared.clock), bounds, metrics)
 }

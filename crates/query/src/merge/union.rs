@@ -6,7 +6,7 @@ use duramen_model::{Exemplar, FamilyMetadata};
 use duramen_source::{Error, SeriesExemplars, SeriesSummary};
 
 /// The exemplars of all parts: series in block order, the exemplars of one by time, equal ones once.
-pub(super) fn exemplars(parts: impl IntoIterator<Item = Vec<SeriesExemplars>>) -> Vec<SeriesExemplars> {
+pub(crate) fn exemplars(parts: impl IntoIterator<Item = Vec<SeriesExemplars>>) -> Vec<SeriesExemplars> {
     let mut all: Vec<SeriesExemplars> = parts.into_iter().flatten().collect();
     all.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
     let mut merged: Vec<SeriesExemplars> = Vec::new();

@@ -38,11 +38,11 @@ impl Failure {
 
 impl From<duramen_query::Error> for Failure {
     fn from(error: duramen_query::Error) -> Self {
+        use duramen_query::Error::{NoTurn, Timeout, Waiting};
         let message = with_causes(&error);
-        if let duramen_query::Error::Timeout(_) = error {
-            return Self { status: StatusCode::SERVICE_UNAVAILABLE, error_type: "timeout", message };
-        }
         let (status, error_type) = match error.kind() {
+            _ if matches!(error, Timeout(_) | NoTurn { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+            _ if matches!(error, Waiting { .. }) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "bad_data"),
             ErrorKind::Execution | ErrorKind::Limited => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

@@ -12,9 +12,6 @@ use super::params::Params;
 use super::tenant::Tenant;
 use crate::wiring::System;
 
-/// Points of one series in an answer, less one: 11,001 steps are the most.
-const STEPS_MAX: i64 = 11_000;
-
 pub(super) async fn instant(
     State(system): State<Arc<System>>,
     Tenant(tenant): Tenant,
@@ -43,11 +40,6 @@ pub(super) async fn range(
     if step_ms <= 0 {
         let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(Failure::parameter("step", why));
-    }
-    if end_ms.saturating_sub(start_ms) / step_ms > STEPS_MAX {
-        return Err(Failure::bad_data(format!(
-            "exceeded maximum resolution of {STEPS_MAX} points per timeseries. Try decreasing the query resolution (?step=XX)"
-        )));
     }
     let (limit, options) = (params.limit()?, options(&params)?);
     let query = parse(&params)?;

@@ -1,0 +1,117 @@
+//! Series, label names and label values.
+
+use std::collections::BTreeSet;
+
+use duramen_model::{Labels, Matcher, TenantName, TimeRange};
+use duramen_source::Columns;
+use futures::StreamExt;
+
+use super::Querier;
+use crate::error::Error;
+
+impl Querier {
+    /// The label sets that pass one of the selectors and have samples in the range, sorted, each once; all when there is no selector.
+    ///
+    /// With `limit`, that many of them, and whether there are more.
+    pub async fn series(
+        &self,
+        tenant: &TenantName,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: Option<usize>,
+    ) -> Result<(Vec<Labels>, bool), Error> {
+        let asker = self.asker(tenant);
+        let max = asker.limits.query.metadata_series_max;
+        let work = async {
+            let mut found = BTreeSet::new();
+            let mut walked = 0;
+            for matchers in or_all(selectors) {
+                let mut batches = self.source.select(&asker.request(matchers, range, Columns::Labels)).await?;
+                while let Some(batch) = batches.next().await {
+                    let batch = batch?;
+                    // What is in memory is never waited for: let the time-out and others have their turn.
+                    tokio::task::yield_now().await;
+                    walked += batch.len();
+                    if walked > max {
+                        return Err(Error::TooManySeries { max });
+                    }
+                    for row in 0..batch.len() {
+                        keep(&mut found, Labels::from_encoded_trusted(batch.labels_at(row)), limit);
+                    }
+                }
+            }
+            Ok(cut(found, limit))
+        };
+        self.bounded(&asker, None, work).await
+    }
+
+    /// The label names of the series that [`Querier::series`] would find.
+    pub async fn label_names(
+        &self,
+        tenant: &TenantName,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: Option<usize>,
+    ) -> Result<(Vec<String>, bool), Error> {
+        let asker = self.asker(tenant);
+        let work = async {
+            let mut found = BTreeSet::new();
+            for matchers in or_all(selectors) {
+                let names = self.source.label_names(&asker.request(matchers, range, Columns::Labels)).await?;
+                add(&mut found, names, asker.limits.query.metadata_series_max)?;
+            }
+            Ok(cut(found, limit))
+        };
+        self.bounded(&asker, None, work).await
+    }
+
+    /// The values of one label in the series that [`Querier::series`] would find.
+    pub async fn label_values(
+        &self,
+        tenant: &TenantName,
+        name: &str,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: Option<usize>,
+    ) -> Result<(Vec<String>, bool), Error> {
+        let asker = self.asker(tenant);
+        let work = async {
+            let mut found = BTreeSet::new();
+            for matchers in or_all(selectors) {
+                let values = self.source.label_values(&asker.request(matchers, range, Columns::Labels), name).await?;
+                add(&mut found, values, asker.limits.query.metadata_series_max)?;
+            }
+            Ok(cut(found, limit))
+        };
+        self.bounded(&asker, None, work).await
+    }
+}
+
+/// The selectors; without any, one that selects everything.
+fn or_all(selectors: &[Vec<Matcher>]) -> impl Iterator<Item = &[Matcher]> {
+    let everything: Option<&[Matcher]> = selectors.is_empty().then_some(&[]);
+    selectors.iter().map(Vec::as_slice).chain(everything)
+}
+
+fn add(found: &mut BTreeSet<String>, mut more: BTreeSet<String>, max: usize) -> Result<(), Error> {
+    found.append(&mut more);
+    if found.len() > max {
+        return Err(Error::TooManyTexts { max });
+    }
+    Ok(())
+}
+
+/// Adds an element and keeps no more than are needed to know the first `limit` and whether there are more.
+fn keep<T: Ord>(found: &mut BTreeSet<T>, element: T, limit: Option<usize>) {
+    found.insert(element);
+    if limit.is_some_and(|limit| found.len() > limit.saturating_add(1)) {
+        found.pop_last();
+    }
+}
+
+/// The first `limit` elements, and whether there are more.
+fn cut<T: Ord>(found: BTreeSet<T>, limit: Option<usize>) -> (Vec<T>, bool) {
+    let limit = limit.unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    (found.into_iter().take(limit).collect(), more)
+}

@@ -1,0 +1,170 @@
+//! Each limit of a tenant's queries: what goes past it ends with an error that names it and its value, and is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duramen_bucket::{Bucket, Tenants};
+use duramen_limits::{Limits, LimitsHandle, QueryLimits};
+use duramen_model::{ErrorKind, Exemplar, Labels, Sample, TenantName, TimeRange, WriterId};
+use duramen_promql::{Engine, EngineConfig};
+use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions};
+use duramen_runtime::{Clock, SystemClock};
+use duramen_source::{MemorySource, SeriesRequest, SeriesSource, SeriesStream};
+use prometheus_client::registry::Registry;
+use ulid::Ulid;
+
+use crate::system::tenant;
+
+/// A querier over `source` with the limits of [`tenant`], who is registered, and the text of its metrics.
+struct Limited {
+    querier: Querier,
+    registry: Registry,
+}
+
+impl Limited {
+    async fn new(source: impl SeriesSource + 'static, change: impl FnOnce(&mut QueryLimits)) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let register = Tenants::open(Bucket::memory(Arc::clone(&clock)), WriterId(Ulid::nil())).await.unwrap();
+        register.resolve_or_create(&tenant()).await.unwrap();
+        let mut own = Limits::default();
+        change(&mut own.query);
+        let limits = LimitsHandle::new(Limits::default(), [(tenant(), own)].into());
+        let (metrics, mut registry) = (Metrics::default(), Registry::default());
+        metrics.register(&mut registry);
+        let engine = Engine::new(EngineConfig::default());
+        let bounds = (limits, Config::default());
+        let querier = Querier::new(engine, Arc::new(source), Arc::new(register), clock, bounds, metrics);
+        Self { querier, registry }
+    }
+
+    async fn instant(&self, tenant: &TenantName, query: &str) -> Result<(), Error> {
+        let query = Query::parse(query).unwrap();
+        self.querier.instant(tenant, &query, 60_000, QueryOptions::default()).await.map(drop)
+    }
+
+    async fn range(&self, steps: i64) -> Result<(), Error> {
+        let query = Query::parse("m").unwrap();
+        self.querier.range(&tenant(), &query, (0, steps * 1000, 1000), QueryOptions::default()).await.map(drop)
+    }
+
+    fn counted(&self, limit: &str) -> bool {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text.contains(&format!("duramen_query_limited_total{{tenant=\"anonymous\",limit=\"{limit}\"}} 1"))
+    }
+}
+
+/// Three series of `m` with an exemplar each.
+fn filled() -> MemorySource {
+    let mut source = MemorySource::default();
+    for series in ["a", "b", "c"] {
+        let labels = Labels::from_pairs([("__name__", "m"), ("series", series)]).unwrap();
+        source.push(labels.clone(), (0..60).map(|second| Sample::new(second * 1000, 1.0)));
+        source.push_exemplar(labels.clone(), Exemplar { ts_ms: 5, value: 1.0, labels });
+    }
+    source
+}
+
+/// A source whose answers never come.
+#[derive(Debug)]
+struct Hanging;
+
+#[async_trait::async_trait]
+impl SeriesSource for Hanging {
+    async fn select(&self, _: &SeriesRequest) -> Result<SeriesStream, duramen_source::Error> {
+        std::future::pending().await
+    }
+}
+
+#[track_caller]
+fn check(limited: &Limited, result: Result<(), Error>, kind: ErrorKind, limit: &str, value: &str) {
+    let error = result.expect_err(limit);
+    let text = error.to_string();
+    assert_eq!((error.kind(), error.limit()), (kind, Some(limit)), "{text}");
+    assert!(text.contains(limit) && text.contains(value), "{limit} {value}: {text}");
+    assert!(limited.counted(limit), "{limit} is not counted");
+}
+
+#[tokio::test]
+async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
+    // Every field stands here: a new one does not compile before it has its case.
+    let QueryLimits {
+        concurrency_max: _, // a_query_waits_for_its_turn_as_long_as_it_may_take
+        waiting_max: _,     // a_query_waits_for_its_turn_as_long_as_it_may_take
+        timeout: _,
+        range_max: _,
+        steps_max: _,
+        samples_max: _,
+        memory_bytes_max: _,
+        series_max: _,
+        metadata_series_max: _,
+        exemplars_max: _,
+        remote_read_samples_max: _, // of remote read
+    } = QueryLimits::default();
+
+    let limited = Limited::new(Hanging, |limits| limits.timeout = Duration::from_millis(20)).await;
+    check(&limited, limited.instant(&tenant(), "m").await, ErrorKind::Unavailable, "timeout", "20ms");
+
+    let limited = Limited::new(filled(), |limits| limits.range_max = Some(Duration::from_secs(60))).await;
+    assert!(limited.instant(&tenant(), "rate(m[1m])").await.is_ok());
+    let result = limited.instant(&tenant(), "rate(m[61s])").await;
+    check(&limited, result, ErrorKind::Limited, "range_max", "`60s`");
+    assert!(limited.range(61).await.is_err() && limited.range(60).await.is_ok());
+
+    let limited = Limited::new(filled(), |limits| limits.steps_max = 10).await;
+    assert!(limited.range(10).await.is_ok());
+    check(&limited, limited.range(11).await, ErrorKind::Invalid, "steps_max", "10");
+
+    let limited = Limited::new(filled(), |limits| limits.samples_max = 100).await;
+    check(&limited, limited.instant(&tenant(), "rate(m[1m])").await, ErrorKind::Limited, "samples_max", "100");
+
+    let limited = Limited::new(filled(), |limits| limits.memory_bytes_max = 100).await;
+    check(&limited, limited.instant(&tenant(), "rate(m[1m])").await, ErrorKind::Limited, "memory_bytes_max", "100");
+
+    let limited = Limited::new(filled(), |limits| limits.series_max = Some(2)).await;
+    check(&limited, limited.instant(&tenant(), "m").await, ErrorKind::Limited, "series_max", "2");
+
+    let limited = Limited::new(filled(), |limits| limits.exemplars_max = 2).await;
+    let selectors = Query::parse("m").unwrap().selectors().unwrap();
+    let result = limited.querier.exemplars(&tenant(), &selectors, TimeRange::ALL).await.map(drop);
+    check(&limited, result, ErrorKind::Limited, "exemplars_max", "2");
+
+    let limit = |limits: &mut QueryLimits| limits.metadata_series_max = 2;
+    let limited = Limited::new(filled(), limit).await;
+    let result = limited.querier.series(&tenant(), &selectors, TimeRange::ALL, None).await.map(drop);
+    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "2");
+    let limited = Limited::new(filled(), limit).await;
+    let result = limited.querier.label_values(&tenant(), "series", &[], TimeRange::ALL, None).await.map(drop);
+    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "2");
+    let limited = Limited::new(filled(), |limits| limits.metadata_series_max = 1).await;
+    let result = limited.querier.label_names(&tenant(), &[], TimeRange::ALL, None).await.map(drop);
+    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "1");
+    let limited = Limited::new(filled(), limit).await;
+    let result = limited.querier.summaries(&tenant(), &[], TimeRange::ALL).await.map(drop);
+    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "2");
+}
+
+#[tokio::test]
+async fn a_query_waits_for_its_turn_as_long_as_it_may_take() {
+    let change = |limits: &mut QueryLimits| (limits.concurrency_max, limits.waiting_max) = (1, 1);
+    let limited = Limited::new(Hanging, change).await;
+    let (of, query) = (tenant(), Query::parse("m").unwrap());
+    let impatient = QueryOptions { timeout: Some(Duration::from_millis(50)), ..QueryOptions::default() };
+    let waiting = async || limited.querier.instant(&of, &query, 60_000, impatient).await.map(drop);
+    // All begin at once: one has the turn, one waits, and one is refused.
+    let results = tokio::select! {
+        biased;
+        ended = limited.instant(&of, "m") => panic!("it cannot end: {ended:?}"),
+        results = async { futures::join!(waiting(), waiting()) } => results,
+    };
+    check(&limited, results.0, ErrorKind::Unavailable, "concurrency_max", "`1`");
+    check(&limited, results.1, ErrorKind::Limited, "waiting_max", "`1`");
+}
+
+#[tokio::test]
+async fn the_limits_of_one_tenant_are_not_those_of_another() {
+    let limited = Limited::new(filled(), |limits| limits.samples_max = 100).await;
+    let other = TenantName::parse("other").unwrap();
+    assert!(limited.instant(&tenant(), "rate(m[1m])").await.is_err());
+    assert!(limited.instant(&other, "rate(m[1m])").await.is_ok());
+}
