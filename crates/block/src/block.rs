@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use duramen_model::BlockStats;
-use duramen_source::{SeriesRequest, SeriesStream};
+use duramen_model::{BlockStats, FamilyMetadata};
+use duramen_source::{SeriesExemplars, SeriesRequest, SeriesStream, SeriesSummary};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use crate::cache::ExtentCache;
 use crate::error::Error;
-use crate::fetch::{RemoteFile, SparseFile};
-use crate::lookup::SeriesColumns;
+use crate::fetch::RemoteFile;
+use crate::file::{Folder, RowsFile};
+use crate::lookup::FoundSeries;
 use crate::meta::{self, FileMeta};
+use crate::rows::Wanted;
+use crate::series_file::SeriesFile;
 use crate::tables::SeriesTables;
 use crate::warm::Warmth;
-use crate::{META_FILE, SAMPLES_FILE, SERIES_FILE, source};
+use crate::{
+    EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE, metadata, read, source,
+};
 
 /// How a block is read.
 #[derive(Clone, Debug)]
@@ -42,26 +46,19 @@ impl Default for OpenOptions {
 }
 
 /// A block whose `meta` has been read: everything that is needed to find any byte of it. Immutable; share it.
+///
+/// A file is absent when the block has no row of it.
 #[derive(Debug)]
 pub struct Block {
     pub(crate) dir: Arc<Path>,
     pub(crate) stats: BlockStats,
-    pub(crate) series: ParquetFile,
-    pub(crate) columns: SeriesColumns,
-    pub(crate) samples: ParquetFile,
-    /// The first row of each row group of the samples, and behind them the number of rows.
-    pub(crate) sample_group_rows: Vec<u64>,
-    /// The series file, if it came along with `meta`.
-    pub(crate) prefetched: Option<SparseFile>,
+    pub(crate) series: Option<Arc<SeriesFile>>,
+    pub(crate) samples: Option<RowsFile>,
+    pub(crate) histograms: Option<RowsFile>,
+    pub(crate) exemplars: Option<RowsFile>,
+    metadata: Option<RowsFile>,
     pub(crate) tables: Option<Arc<SeriesTables>>,
     pub(crate) warmth: Warmth,
-}
-
-/// One Parquet file with its parsed footer and offset indexes.
-#[derive(Debug)]
-pub(crate) struct ParquetFile {
-    pub(crate) remote: RemoteFile,
-    pub(crate) parsed: Arc<ParquetMetaData>,
 }
 
 impl Block {
@@ -83,13 +80,20 @@ impl Block {
         let files = meta::decode(&meta?).map_err(|what| Error::Malformed { key: meta_key.clone(), offset: 0, what })?;
         check_sizes(&meta_key, stats, &files)?;
         let dir = Arc::new(dir);
-        let open = |name: &str| ParquetFile::open(&store, &dir, &meta_key, &files, name, &options);
-        let (series, samples) = (open(SERIES_FILE)?, open(SAMPLES_FILE)?);
-        let columns = SeriesColumns::of(&series)?;
-        let sample_group_rows = samples.group_rows(stats.samples)?;
-        let prefetched = whole_series.and_then(|bytes| series.remote.verified(&bytes));
-        let (stats, tables, warmth) = (stats.clone(), options.tables, Warmth::default());
-        let block = Self { dir, stats, series, columns, samples, sample_group_rows, prefetched, tables, warmth };
+        let folder = Folder { store: &store, dir: &dir, meta_key: &meta_key, files: &files, options: &options };
+        let series = folder.open(SERIES_FILE, stats.series)?;
+        let series = series.map(|series| SeriesFile::new(series.file, stats, whole_series.as_ref())).transpose()?;
+        let block = Self {
+            series: series.map(Arc::new),
+            samples: folder.open(SAMPLES_FILE, stats.samples)?,
+            histograms: folder.open(HISTOGRAMS_FILE, stats.histograms)?,
+            exemplars: folder.open(EXEMPLARS_FILE, stats.exemplars)?,
+            metadata: folder.open(METADATA_FILE, stats.families)?,
+            stats: stats.clone(),
+            tables: options.tables.clone(),
+            warmth: Warmth::default(),
+            dir: Arc::clone(&dir),
+        };
         Ok(Arc::new(block))
     }
 
@@ -105,14 +109,56 @@ impl Block {
 
     /// The series of this block that pass the request, whichever tenants it names, in the order of the block.
     ///
-    /// One round trip for the series pages, one for the samples of each batch; the next batch is got while one is used.
+    /// One round trip for the series pages, one for the samples and histograms of each batch; the next batch is got while one is used.
     pub fn select(self: &Arc<Self>, request: &SeriesRequest) -> SeriesStream {
         source::stream(Arc::clone(self), request.clone())
     }
 
+    /// The exemplars in the range of the series that pass. One round trip for the series pages, one for the exemplars.
+    pub(crate) async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        if self.exemplars.is_none() || !self.stats.range().overlaps(request.range) {
+            return Ok(Vec::new());
+        }
+        let series = source::find_all(self, request, Wanted::Exemplars).await?;
+        let mut all = read::exemplars(self, series).await?;
+        for series in &mut all {
+            series.exemplars.retain(|exemplar| request.range.contains(exemplar.ts_ms));
+        }
+        all.retain(|series| !series.exemplars.is_empty());
+        Ok(all)
+    }
+
+    /// All metric families, in the order of their names.
+    pub(crate) async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        let Some(file) = &self.metadata else { return Ok(Vec::new()) };
+        let groups = file.all();
+        let bytes = file.fetch_groups(&groups).await?;
+        let mut families = Vec::new();
+        file.decode(&bytes, &groups, |batch| metadata::append(batch, &mut families))?;
+        Ok(families)
+    }
+
+    /// What the series table says of the series that pass; no sample is read.
+    pub(crate) async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        if !self.stats.range().overlaps(request.range) {
+            return Ok(Vec::new());
+        }
+        let series = source::find_all(self, request, Wanted::Samples(request.range)).await?;
+        let summary = |series: FoundSeries| SeriesSummary {
+            labels: series.labels(),
+            floats: series.rows.samples.end - series.rows.samples.start,
+            histograms: series.rows.histograms.end - series.rows.histograms.start,
+            first_ms: series.rows.min_ts_ms,
+            last_ms: series.rows.max_ts_ms,
+        };
+        Ok(series.into_iter().map(summary).collect())
+    }
+
     /// Reads every byte of every file and compares it with the checksums. The error names the first object that is damaged.
     pub async fn verify(&self) -> Result<(), Error> {
-        for file in [&self.series, &self.samples] {
+        let others = [&self.samples, &self.histograms, &self.exemplars, &self.metadata];
+        let others = others.into_iter().flatten().map(|file| &file.file);
+        for file in self.series.iter().map(|series| &series.file).chain(others) {
             let extents = file.remote.meta.extents.len();
             let uncached = RemoteFile { cache: None, ..file.remote.clone() };
             let ranges = (0..extents).map(|i| file.remote.meta.extents.range(i));
@@ -128,48 +174,10 @@ impl Block {
         }
         Ok(())
     }
-}
 
-impl ParquetFile {
-    fn open(
-        store: &Arc<dyn ObjectStore>,
-        dir: &Arc<Path>,
-        meta_key: &Path,
-        files: &[FileMeta],
-        name: &str,
-        options: &OpenOptions,
-    ) -> Result<Self, Error> {
-        let malformed = |what| Error::Malformed { key: meta_key.clone(), offset: 0, what };
-        let index = files.iter().position(|f| f.name == name).ok_or_else(|| malformed("a file is not described"))?;
-        let meta = Arc::new(files[index].clone());
-        let mut reader = ParquetMetaDataReader::new()
-            .with_column_index_policy(PageIndexPolicy::Skip)
-            .with_offset_index_policy(PageIndexPolicy::Required);
-        let parsed = reader.try_parse_sized(&meta.tail, meta.bytes).and_then(|()| reader.finish());
-        let parsed = Arc::new(parsed.map_err(|e| Error::decode(meta_key, e))?);
-        let remote = RemoteFile {
-            store: Arc::clone(store),
-            key: Path::clone(dir).join(name),
-            dir: Arc::clone(dir),
-            index: u32::try_from(index).unwrap_or(u32::MAX),
-            meta,
-            gap_bytes_max: options.gap_bytes_max,
-            cache: options.cache.clone(),
-        };
-        Ok(Self { remote, parsed })
-    }
-
-    /// The first row of each row group, and behind them the number of rows, which must be `expected`.
-    fn group_rows(&self, expected: u64) -> Result<Vec<u64>, Error> {
-        let mut rows = vec![0u64];
-        let mut end = 0u64;
-        for group in self.parsed.row_groups() {
-            end = end.saturating_add(group.num_rows().cast_unsigned());
-            rows.push(end);
-        }
-        let key = self.remote.key.clone();
-        let what = "the row groups have another number of rows than the manifest says";
-        if end == expected { Ok(rows) } else { Err(Error::Malformed { key, offset: 0, what }) }
+    /// The series table contradicts another file.
+    pub(crate) fn malformed_series(&self, what: &'static str) -> Error {
+        Error::Malformed { key: Path::clone(&self.dir).join(SERIES_FILE), offset: 0, what }
     }
 }
 

@@ -38,7 +38,6 @@ impl<'a> SeriesContents<'a> {
                 "exemplars do not ascend, or one comes twice",
             ),
             (i32::try_from(ts_ms.len() + histograms.len()).is_ok(), "the series has 2^31 samples"),
-            (!self.is_empty(), "the series has neither samples nor exemplars"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
     }
@@ -51,8 +50,9 @@ impl<'a> SeriesContents<'a> {
         join(floats, ends(self.histograms.first().map(of), self.histograms.last().map(of)))
     }
 
-    const fn is_empty(&self) -> bool {
-        self.ts_ms.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
+    /// The first and the last time of the exemplars.
+    pub(crate) fn exemplars_span_ms(&self) -> Option<(i64, i64)> {
+        Some((self.exemplars.first()?.ts_ms, self.exemplars.last()?.ts_ms))
     }
 
     /// Both lists ascend.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use duramen_source::{Floats, Lives};
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
@@ -11,7 +12,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::decimal::unscaled;
 use crate::fetch::SparseFile;
-use crate::plan::GroupRows;
+use crate::plan::{self, GroupRows};
 use crate::schema::sample;
 
 /// The samples of one batch, in the order of the file.
@@ -19,6 +20,7 @@ use crate::schema::sample;
 pub(crate) struct Samples {
     pub(crate) ts: Vec<i64>,
     pub(crate) values: Vec<f64>,
+    pub(crate) lives: Lives,
 }
 
 /// Buffers that one batch after the other uses.
@@ -33,12 +35,22 @@ struct Scratch {
 
 impl Samples {
     pub(crate) fn with_capacity(samples: usize) -> Self {
-        Self { ts: Vec::with_capacity(samples), values: Vec::with_capacity(samples) }
+        Self { ts: Vec::with_capacity(samples), values: Vec::with_capacity(samples), lives: Lives::default() }
     }
 
-    /// Appends the rows `wanted`, whose pages are in `file`.
-    pub(crate) fn append(&mut self, parsed: &ParquetMetaData, file: &SparseFile, wanted: &GroupRows) -> Result<()> {
+    /// Appends the rows `wanted`, whose pages are in `file`, and their `lives`: columns of life spans.
+    pub(crate) fn append(
+        &mut self,
+        parsed: &ParquetMetaData,
+        file: &SparseFile,
+        wanted: &GroupRows,
+        lives: &[usize],
+    ) -> Result<()> {
         let file = Arc::new(file.clone());
+        for &column in lives.iter().filter(|column| plan::is_said(parsed, wanted.group, **column)) {
+            let column_of = if column == sample::TTL { &mut self.lives.ttls } else { &mut self.lives.starts };
+            append_said(Column::open(parsed, &file, wanted.group, column)?, wanted, self.ts.len(), column_of)?;
+        }
         let mut ts = Column::<Int64Type>::open(parsed, &file, wanted.group, sample::TS)?;
         let mut integers = Column::<Int64Type>::open(parsed, &file, wanted.group, sample::VALUE_INT)?;
         let mut exponents = Column::<Int32Type>::open(parsed, &file, wanted.group, sample::EXPONENT)?;
@@ -54,6 +66,35 @@ impl Samples {
         }
         Ok(())
     }
+
+    /// All columns; those of life spans are as long as the others, or absent when no sample says anything.
+    pub(crate) fn into_columns(mut self, offsets: Vec<i32>) -> Floats {
+        for column in [&mut self.lives.starts, &mut self.lives.ttls].into_iter().flatten() {
+            column.resize(self.ts.len(), 0);
+        }
+        Floats { offsets, ts: self.ts.into(), values: self.values.into(), lives: self.lives }
+    }
+}
+
+/// Appends what the rows `wanted` say, the first of which is sample `first` of the batch; 0 where they say nothing.
+fn append_said(
+    mut column: Column<Int64Type>,
+    wanted: &GroupRows,
+    first: usize,
+    out: &mut Option<Vec<i64>>,
+) -> Result<()> {
+    let (mut levels, mut said) = (Vec::new(), Vec::new());
+    for rows in &wanted.rows {
+        column.read(rows, Some(&mut levels), &mut said)?;
+    }
+    if said.is_empty() {
+        return Ok(());
+    }
+    let mut said = said.into_iter();
+    let out = out.get_or_insert_default();
+    out.resize(first, 0);
+    out.extend(levels.iter().map(|level| if *level == 1 { said.next().unwrap_or(0) } else { 0 }));
+    Ok(())
 }
 
 impl Scratch {

@@ -10,14 +10,24 @@ pub mod contents;
 mod decimal;
 mod decode;
 pub mod error;
+mod exemplars;
 mod extent;
 mod fetch;
+mod file;
+mod groups;
+mod histograms;
+mod lazy;
+mod levels;
 mod lookup;
 mod meta;
+mod metadata;
 mod plan;
+mod read;
+mod rows;
 mod samples;
 mod schema;
 mod series;
+mod series_file;
 mod source;
 mod table;
 pub mod tables;
@@ -36,5 +46,11 @@ pub use writer::{BlockWriter, WriterOptions};
 pub const META_FILE: &str = "meta";
 /// One row per series.
 pub const SERIES_FILE: &str = "series.parquet";
-/// One row per sample.
+/// One row per float.
 pub const SAMPLES_FILE: &str = "samples.parquet";
+/// One row per native histogram.
+pub const HISTOGRAMS_FILE: &str = "histograms.parquet";
+/// One row per exemplar.
+pub const EXEMPLARS_FILE: &str = "exemplars.parquet";
+/// One row per metric family.
+pub const METADATA_FILE: &str = "metadata.parquet";

@@ -4,38 +4,42 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int64Array, MapArray, RecordBatch, StringArray,
-    TimestampMillisecondArray, UInt64Array,
+    Array, ArrayRef, BooleanArray, DictionaryArray, MapArray, RecordBatch, StringArray, TimestampMillisecondArray,
+    UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
-use duramen_model::{LabelsBuilder, MatchOp, Matcher, TimeRange};
+use duramen_model::{BlockStats, Labels, LabelsBuilder, MatchOp, Matcher};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::metadata::RowGroupMetaData;
 
-use crate::block::ParquetFile;
 use crate::error::Error;
 use crate::fetch::SparseFile;
-use crate::schema::{FIRST_ROW, LABEL_PREFIX, LABELS_MAP, MAX_TS, METRIC_NAME_COLUMN, MIN_TS, ROWS};
+use crate::file::{ParquetFile, column};
+use crate::rows::{SeriesRows, Wanted};
+use crate::schema::{FIRST_ROW, LABEL_PREFIX, LABELS_MAP, MAX_TS, METRIC_NAME_COLUMN, MIN_TS, OTHER_ROWS, ROWS};
 
 /// A series that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundSeries {
     /// In encoded form.
     pub(crate) labels: Box<[u8]>,
-    /// Its samples in the samples file.
-    pub(crate) rows: Range<u64>,
+    pub(crate) rows: SeriesRows,
+}
+
+impl FoundSeries {
+    pub(crate) fn labels(&self) -> Labels {
+        Labels::from_encoded_trusted(&self.labels)
+    }
 }
 
 /// One row of the series file.
 pub(crate) struct Row<'a> {
     /// In encoded form.
     pub(crate) labels: &'a [u8],
-    pub(crate) rows: Range<u64>,
-    pub(crate) min_ts_ms: i64,
-    pub(crate) max_ts_ms: i64,
+    pub(crate) rows: SeriesRows,
 }
 
 /// The columns of the series file of one block.
@@ -44,13 +48,14 @@ pub(crate) struct SeriesColumns {
     /// Labels with a column, in name order, and where in the schema they stand.
     texts: Vec<(String, usize)>,
     map: usize,
-    /// `samples_first_row`, `samples_n_rows`, `min_ts`, `max_ts`.
-    numbers: [usize; 4],
+    /// `samples_first_row`, `samples_n_rows`, `min_ts`, `max_ts`; behind them [`OTHER_ROWS`] when the block has such rows.
+    numbers: Vec<usize>,
     arrow: ArrowReaderMetadata,
 }
 
 impl SeriesColumns {
-    pub(crate) fn of(file: &ParquetFile) -> Result<Self, Error> {
+    /// The columns of `file`, the series file of a block with `stats`.
+    pub(crate) fn of(file: &ParquetFile, stats: &BlockStats) -> Result<Self, Error> {
         let key = &file.remote.key;
         let schema = file.parsed.file_metadata().schema_descr();
         let names: Vec<&str> = schema.root_schema().get_fields().iter().map(|field| field.name()).collect();
@@ -63,7 +68,9 @@ impl SeriesColumns {
             names.iter().enumerate().filter_map(|(i, name)| Some((name.strip_prefix(LABEL_PREFIX)?.to_owned(), i)));
         texts.extend(labels);
         texts.sort_unstable();
-        let numbers = [place(FIRST_ROW)?, place(ROWS)?, place(MIN_TS)?, place(MAX_TS)?];
+        let others: &[&str] = if stats.histograms + stats.exemplars > 0 { &OTHER_ROWS } else { &[] };
+        let numbers = [FIRST_ROW, ROWS, MIN_TS, MAX_TS].iter().chain(others).map(|name| place(name));
+        let numbers = numbers.collect::<Result<_, _>>()?;
         let arrow = arrow_metadata(file, &texts).map_err(|e| Error::decode(key, e))?;
         Ok(Self { map: place(LABELS_MAP)?, texts, numbers, arrow })
     }
@@ -82,7 +89,7 @@ impl SeriesColumns {
     pub(crate) fn bytes(&self, file: &ParquetFile, group: usize) -> Range<u64> {
         let columns = file.parsed.row_group(group).columns();
         let leaf = |root: usize| if root > self.map { root + 1 } else { root };
-        let needed = self.texts.iter().map(|(_, root)| *root).chain(self.numbers).chain([self.map]);
+        let needed = self.texts.iter().map(|(_, root)| *root).chain(self.numbers.iter().copied()).chain([self.map]);
         let ranges =
             needed.map(leaf).chain([self.map + 1]).filter_map(|leaf| columns.get(leaf)).map(|c| c.byte_range());
         let (start, end) = ranges
@@ -90,17 +97,18 @@ impl SeriesColumns {
         start..end
     }
 
-    /// The series of row group `group` that pass all matchers and whose span touches `range`. Pure but for decoding.
+    /// The series of row group `group` that pass all matchers and are wanted. Pure but for decoding.
     pub(crate) fn find(
         &self,
         file: &SparseFile,
         group: usize,
         matchers: &[Matcher],
-        range: TimeRange,
+        wanted: Wanted,
     ) -> Result<Vec<FoundSeries>, parquet::errors::ParquetError> {
         let matched = matchers.iter().map(|m| self.place_of(&m.name));
-        let batch = self.read(file, group, self.numbers.into_iter().chain(matched), None)?;
-        let mut pass = in_range(&batch, range);
+        let batch = self.read(file, group, self.numbers.iter().copied().chain(matched), None)?;
+        let numbers = Numbers::of(&batch);
+        let mut pass: Vec<bool> = (0..batch.num_rows()).map(|row| numbers.rows(row).are(wanted)).collect();
         for matcher in matchers {
             let column = batch.column_by_name(&self.column_of(&matcher.name));
             apply(matcher, column, &mut pass);
@@ -129,7 +137,7 @@ impl SeriesColumns {
 
     /// The places of all columns that a look-up reads.
     fn all(&self) -> impl Iterator<Item = usize> {
-        self.texts.iter().map(|(_, root)| *root).chain([self.map]).chain(self.numbers)
+        self.texts.iter().map(|(_, root)| *root).chain([self.map]).chain(self.numbers.iter().copied())
     }
 
     fn place_of(&self, label: &str) -> usize {
@@ -175,18 +183,14 @@ impl SeriesColumns {
             })
             .collect();
         let map = batch.column_by_name(LABELS_MAP).and_then(Spilled::of);
-        let (first, rows) = (numbers(batch, FIRST_ROW), numbers(batch, ROWS));
-        let (min, max) = (times(batch, MIN_TS), times(batch, MAX_TS));
+        let numbers = Numbers::of(batch);
         let mut labels = LabelsBuilder::default();
-        for (row, (first, rows)) in first.iter().zip(rows).enumerate() {
+        for row in 0..batch.num_rows() {
             labels.clear();
             let columns = texts.iter().filter_map(|(name, column)| Some((*name, column.value(row)?)));
             let spilled = map.iter().flat_map(|map| map.entries(row));
             merge_by_name(columns, spilled, &mut labels);
-            let at = |times: Option<&[i64]>, absent| times.and_then(|times| times.get(row)).copied().unwrap_or(absent);
-            let (min_ts_ms, max_ts_ms) = (at(min, i64::MIN), at(max, i64::MAX));
-            let rows = *first..first.saturating_add(*rows);
-            visit(&Row { labels: labels.encoded(), rows, min_ts_ms, max_ts_ms });
+            visit(&Row { labels: labels.encoded(), rows: numbers.rows(row) });
         }
     }
 }
@@ -254,17 +258,6 @@ fn may_match(matcher: &Matcher, group: &RowGroupMetaData, index: usize) -> bool 
     }
 }
 
-/// Which series have a time in `range`, by their first and last.
-fn in_range(batch: &RecordBatch, range: TimeRange) -> Vec<bool> {
-    match (times(batch, MIN_TS), times(batch, MAX_TS)) {
-        (Some(min), Some(max)) => {
-            let spans = min.iter().zip(max);
-            spans.map(|(min, max)| *min < range.end_ms() && *max >= range.start_ms()).collect()
-        }
-        _ => vec![true; batch.num_rows()],
-    }
-}
-
 /// Clears `pass` where the matcher does not. Each distinct value is looked at once.
 fn apply(matcher: &Matcher, column: Option<&ArrayRef>, pass: &mut [bool]) {
     if let Some(dictionary) = column.and_then(Dictionary::of) {
@@ -282,18 +275,37 @@ fn apply(matcher: &Matcher, column: Option<&ArrayRef>, pass: &mut [bool]) {
     }
 }
 
-fn times<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a [i64]> {
-    let column = batch.column_by_name(name)?.as_any().downcast_ref::<TimestampMillisecondArray>()?;
-    Some(column.values())
+/// The numbers of all series of a batch. A column that was not read is empty.
+struct Numbers<'a> {
+    samples: [&'a [u64]; 2],
+    span: [&'a [i64]; 2],
+    others: [&'a [u64]; 4],
 }
 
-fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> &'a [u64] {
-    let column = batch.column_by_name(name).map(|c| c.as_any());
-    if let Some(numbers) = column.and_then(|c| c.downcast_ref::<UInt64Array>()) {
-        return numbers.values();
+impl<'a> Numbers<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let numbers = |name| column::<UInt64Array>(batch, name).map_or(&[][..], |column| column.values());
+        let times = |name| column::<TimestampMillisecondArray>(batch, name).map_or(&[][..], |column| column.values());
+        Self {
+            samples: [FIRST_ROW, ROWS].map(numbers),
+            span: [MIN_TS, MAX_TS].map(times),
+            others: OTHER_ROWS.map(numbers),
+        }
     }
-    debug_assert!(column.is_none_or(|c| c.downcast_ref::<Int64Array>().is_none()));
-    &[]
+
+    fn rows(&self, row: usize) -> SeriesRows {
+        let at = |column: &[u64]| column.get(row).copied().unwrap_or(0);
+        let range = |first, rows| at(first)..at(first).saturating_add(at(rows));
+        let time = |column: &[i64], absent| column.get(row).copied().unwrap_or(absent);
+        let [histograms_first, histograms, exemplars_first, exemplars] = self.others;
+        SeriesRows {
+            samples: range(self.samples[0], self.samples[1]),
+            histograms: range(histograms_first, histograms),
+            exemplars: range(exemplars_first, exemplars),
+            min_ts_ms: time(self.span[0], i64::MIN),
+            max_ts_ms: time(self.span[1], i64::MAX),
+        }
+    }
 }
 
 /// A text column.

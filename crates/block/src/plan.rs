@@ -6,8 +6,13 @@ use parquet::file::metadata::ParquetMetaData;
 
 use crate::schema::sample;
 
-/// The columns that a reader of samples needs; which series a row belongs to is known from its number.
-pub(crate) const READ: [usize; 4] = [sample::TS, sample::VALUE_INT, sample::EXPONENT, sample::VALUE];
+/// The columns that every reader of samples needs; which series a row belongs to is known from its number.
+const READ: [usize; 4] = [sample::TS, sample::VALUE_INT, sample::EXPONENT, sample::VALUE];
+
+/// Whether a row of `group` says something in `column`, which is one of life spans: it has statistics then.
+pub(crate) fn is_said(file: &ParquetMetaData, group: usize, column: usize) -> bool {
+    file.row_group(group).columns().get(column).is_some_and(|chunk| chunk.statistics().is_some())
+}
 
 /// Rows of one row group, ascending and apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,14 +51,15 @@ pub(crate) fn by_group(ranges: impl Iterator<Item = Range<u64>>, group_rows: &[u
     Some(groups)
 }
 
-/// The bytes of all pages, and of the dictionaries, that hold `wanted`.
-pub(crate) fn pages(file: &ParquetMetaData, wanted: &GroupRows) -> Vec<Range<u64>> {
+/// The bytes of all pages, and of the dictionaries, that hold `wanted`; of `lives`, columns of life spans, where a row says something.
+pub(crate) fn pages(file: &ParquetMetaData, wanted: &GroupRows, lives: &[usize]) -> Vec<Range<u64>> {
     let mut bytes = Vec::new();
     let indexes = file.offset_index().and_then(|index| index.get(wanted.group));
     let Some(indexes) = indexes else { return bytes };
     let group = file.row_group(wanted.group);
     let rows_end = usize::try_from(group.num_rows()).unwrap_or(0);
-    for column in READ {
+    let lives = lives.iter().copied().filter(|column| is_said(file, wanted.group, *column));
+    for column in READ.into_iter().chain(lives) {
         let (Some(chunk), Some(index)) = (group.columns().get(column), indexes.get(column)) else { continue };
         let pages = index.page_locations();
         let (start, _) = chunk.byte_range();

@@ -1,26 +1,25 @@
 //! Writes `samples.parquet`, row group by row group.
 
-use std::sync::Arc;
-
 use duramen_model::Life;
 use parquet::basic::Encoding;
 use parquet::data_type::{DoubleType, Int32Type, Int64Type};
 use parquet::errors::Result;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
+use parquet::schema::types::ColumnDescPtr;
 
-use crate::column::{Chunk, Recipe, base_properties};
-use crate::decimal;
+use crate::column::{Chunk, Recipe};
+use crate::groups::GroupsWriter;
+use crate::lazy::RowsWriter;
+use crate::levels::Optional;
 use crate::schema::{self, sample};
 use crate::writer::{BlockFileWriter, WriterOptions};
+use crate::{SAMPLES_FILE, decimal};
 
 /// So many samples are looked at between two looks at the size of the row group.
 const STEP: usize = 1024;
 
 /// Buffers one row group and encodes it when it is full.
 pub(crate) struct SamplesWriter {
-    file: SerializedFileWriter<BlockFileWriter>,
-    columns: SchemaDescriptor,
+    file: GroupsWriter,
     recipes: Recipes,
     rows_max: usize,
     bytes_max: usize,
@@ -39,14 +38,6 @@ struct Recipes {
     life: Recipe,
 }
 
-/// A column in which most rows say nothing.
-#[derive(Default)]
-struct Said {
-    values: Vec<i64>,
-    /// 1 where the row says something. Empty while none has.
-    is_said: Vec<i16>,
-}
-
 /// The rows of the row group that is being filled.
 #[derive(Default)]
 struct Buffer {
@@ -59,15 +50,17 @@ struct Buffer {
     is_integer: Vec<i16>,
     /// 1 where the row has a float.
     is_float: Vec<i16>,
-    start_ts: Said,
-    ttl: Said,
+    /// What is said of some rows only.
+    start_ts: Optional<Int64Type>,
+    ttl: Optional<Int64Type>,
     /// A guess of the encoded size, from above.
     bytes: usize,
 }
 
-impl SamplesWriter {
-    pub(crate) fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
-        let schema = schema::samples()?;
+impl RowsWriter for SamplesWriter {
+    const FILE: &'static str = SAMPLES_FILE;
+
+    fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
         let recipes = Recipes {
             sref: Recipe::encoded(level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
@@ -80,8 +73,7 @@ impl SamplesWriter {
             life: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
         };
         Ok(Self {
-            columns: SchemaDescriptor::new(Arc::clone(&schema)),
-            file: SerializedFileWriter::new(out, schema, Arc::new(base_properties(level)?.build()))?,
+            file: GroupsWriter::create(out, schema::samples()?, level)?,
             recipes,
             rows_max: options.row_group_rows_max,
             bytes_max: options.row_group_bytes_max,
@@ -90,11 +82,19 @@ impl SamplesWriter {
         })
     }
 
-    /// How many samples were pushed: the row of the next.
-    pub(crate) const fn rows(&self) -> u64 {
+    fn rows(&self) -> u64 {
         self.rows
     }
 
+    fn finish(mut self) -> Result<()> {
+        if !self.buffer.ts.is_empty() {
+            self.end_row_group()?;
+        }
+        self.file.finish()
+    }
+}
+
+impl SamplesWriter {
     /// Appends the samples of one series; as many times as values, and as many lives or none.
     pub(crate) fn push(&mut self, sref: u32, ts_ms: &[i64], values: &[f64], lives: &[Life]) -> Result<()> {
         let exponent = decimal::scale_of(values);
@@ -113,60 +113,30 @@ impl SamplesWriter {
         Ok(())
     }
 
-    /// Writes the last row group and the footer. Nothing is synced.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        if !self.buffer.ts.is_empty() {
-            self.end_row_group()?;
-        }
-        self.file.into_inner().map(drop)
-    }
-
     fn end_row_group(&mut self) -> Result<()> {
-        let Buffer { sref, ts, integers, exponents, floats, is_integer, is_float, .. } = &self.buffer;
+        let Buffer { sref, ts, integers, exponents, floats, is_integer, is_float, start_ts, ttl, .. } =
+            &mut self.buffer;
         let recipes = &self.recipes;
-        let column = |index| self.columns.column(index);
+        let column = |index| self.file.column(index);
         let chunks: [Chunk; 7] = [
             recipes.sref.encode::<Int32Type>(&column(sample::SREF), sref, None, None)?,
             recipes.ts.encode::<Int64Type>(&column(sample::TS), ts, None, None)?,
             recipes.value_int.encode::<Int64Type>(&column(sample::VALUE_INT), integers, Some(is_integer), None)?,
             recipes.exponent.encode::<Int32Type>(&column(sample::EXPONENT), exponents, None, None)?,
             recipes.value.encode::<DoubleType>(&column(sample::VALUE), floats, Some(is_float), None)?,
-            recipes.encode_said(&column(sample::START_TS), &self.buffer.start_ts, ts.len())?,
-            recipes.encode_said(&column(sample::TTL), &self.buffer.ttl, ts.len())?,
+            recipes.encode_said(&column(sample::START_TS), start_ts, ts.len())?,
+            recipes.encode_said(&column(sample::TTL), ttl, ts.len())?,
         ];
-        let mut group = self.file.next_row_group()?;
-        for chunk in chunks {
-            group.append_column(&chunk.bytes, chunk.close)?;
-        }
-        group.close()?;
+        self.file.append(chunks)?;
         self.buffer.clear();
         Ok(())
     }
 }
 
 impl Recipes {
-    /// The chunk of `rows` rows, those behind the last that says something included.
-    fn encode_said(&self, column: &ColumnDescPtr, said: &Said, rows: usize) -> Result<Chunk> {
-        let mut levels = said.is_said.clone();
-        levels.resize(rows, 0);
-        let recipe = if said.values.is_empty() { &self.absent } else { &self.life };
-        recipe.encode::<Int64Type>(column, &said.values, Some(&levels), None)
-    }
-}
-
-impl Said {
-    /// Says `value` of the row at place `row`; 0 says nothing, as the rows before that were not told of.
-    fn put(&mut self, row: usize, value: i64) {
-        if value != 0 {
-            self.is_said.resize(row, 0);
-            self.is_said.push(1);
-            self.values.push(value);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.values.clear();
-        self.is_said.clear();
+    /// The chunk of `rows` rows of a column of life spans.
+    fn encode_said(&self, column: &ColumnDescPtr, said: &mut Optional<Int64Type>, rows: usize) -> Result<Chunk> {
+        said.encode(if said.is_empty() { &self.absent } else { &self.life }, column, rows)
     }
 }
 
@@ -174,9 +144,12 @@ impl Buffer {
     /// What is said of the rows that the next [`Buffer::push`] adds, from the first on.
     fn push_lives(&mut self, lives: &[Life]) {
         for (row, life) in (self.ts.len()..).zip(lives) {
-            self.start_ts.put(row, life.start_ms);
-            self.ttl.put(row, life.ttl_ms);
-            self.bytes += usize::from(*life != Life::NONE);
+            for (column, said) in [(&mut self.start_ts, life.start_ms), (&mut self.ttl, life.ttl_ms)] {
+                if said != 0 {
+                    column.put(row, said);
+                    self.bytes += 1;
+                }
+            }
         }
     }
 

@@ -10,10 +10,14 @@ use parquet::schema::types::{Type, TypePtr};
 pub(crate) const METRIC_NAME_COLUMN: &str = duramen_model::METRIC_NAME;
 pub(crate) const LABEL_PREFIX: &str = "label_";
 pub(crate) const LABELS_MAP: &str = "labels";
+pub(crate) const SREF: &str = "sref";
 pub(crate) const FIRST_ROW: &str = "samples_first_row";
 pub(crate) const ROWS: &str = "samples_n_rows";
 pub(crate) const MIN_TS: &str = "min_ts";
 pub(crate) const MAX_TS: &str = "max_ts";
+/// First row and number of rows in `histograms.parquet`, then in `exemplars.parquet`.
+pub(crate) const OTHER_ROWS: [&str; 4] =
+    ["histograms_first_row", "histograms_n_rows", "exemplars_first_row", "exemplars_n_rows"];
 
 /// Leaf columns of `samples.parquet`, by their place in it.
 pub(crate) mod sample {
@@ -31,7 +35,7 @@ pub(crate) fn samples() -> Result<TypePtr> {
     group(
         "samples",
         vec![
-            unsigned("sref", Physical::INT32, 32, Repetition::REQUIRED)?,
+            unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
             timestamp("ts", Repetition::REQUIRED)?,
             plain("value_int", Physical::INT64, Repetition::OPTIONAL)?,
             unsigned("exponent", Physical::INT32, 8, Repetition::REQUIRED)?,
@@ -57,14 +61,78 @@ pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
         count(ROWS)?,
         timestamp(MIN_TS, Repetition::REQUIRED)?,
         timestamp(MAX_TS, Repetition::REQUIRED)?,
-        unsigned("sref", Physical::INT32, 32, Repetition::REQUIRED)?,
-        count("histograms_first_row")?,
-        count("histograms_n_rows")?,
-        count("exemplars_first_row")?,
-        count("exemplars_n_rows")?,
-        series_id()?,
+        unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
     ]);
+    for name in OTHER_ROWS {
+        fields.push(count(name)?);
+    }
+    fields.push(series_id()?);
     group("series", fields)
+}
+
+/// One row is one native histogram, sorted by `sref`, then `ts`. Either `count_int` or `count` is there, and says which
+/// family of counts the histogram has; the lists of the other are empty.
+pub(crate) fn histograms() -> Result<TypePtr> {
+    let required = |name, physical| plain(name, physical, Repetition::REQUIRED);
+    let list = |name, physical| list(name, required("element", physical)?);
+    let count = |name| unsigned(name, Physical::INT64, 64, Repetition::OPTIONAL);
+    let spans = |name| {
+        let fields =
+            vec![required("offset", Physical::INT32)?, unsigned("length", Physical::INT32, 32, Repetition::REQUIRED)?];
+        self::list(name, required_group("element", None, fields)?)
+    };
+    group(
+        "histograms",
+        vec![
+            unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
+            timestamp("ts", Repetition::REQUIRED)?,
+            timestamp("start_ts", Repetition::OPTIONAL)?,
+            plain("ttl", Physical::INT64, Repetition::OPTIONAL)?,
+            required("schema", Physical::INT32)?,
+            text("hint", Repetition::REQUIRED)?,
+            required("sum", Physical::DOUBLE)?,
+            required("zero_threshold", Physical::DOUBLE)?,
+            count("count_int")?,
+            count("zero_count_int")?,
+            plain("count", Physical::DOUBLE, Repetition::OPTIONAL)?,
+            plain("zero_count", Physical::DOUBLE, Repetition::OPTIONAL)?,
+            spans("positive_spans")?,
+            spans("negative_spans")?,
+            list("positive_deltas", Physical::INT64)?,
+            list("negative_deltas", Physical::INT64)?,
+            list("positive_counts", Physical::DOUBLE)?,
+            list("negative_counts", Physical::DOUBLE)?,
+            list("custom_values", Physical::DOUBLE)?,
+        ],
+    )
+}
+
+/// One row is one exemplar, sorted by `sref`, then `ts`.
+pub(crate) fn exemplars() -> Result<TypePtr> {
+    group(
+        "exemplars",
+        vec![
+            unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
+            timestamp("ts", Repetition::REQUIRED)?,
+            plain("value", Physical::DOUBLE, Repetition::REQUIRED)?,
+            labels_map()?,
+        ],
+    )
+}
+
+/// One row is one metric family, sorted by its name.
+pub(crate) fn metadata() -> Result<TypePtr> {
+    let required = |name| text(name, Repetition::REQUIRED);
+    group(
+        "metadata",
+        vec![
+            required("family")?,
+            required("type")?,
+            required("help")?,
+            required("unit")?,
+            timestamp("last_seen", Repetition::REQUIRED)?,
+        ],
+    )
 }
 
 fn group(name: &str, fields: Vec<TypePtr>) -> Result<TypePtr> {
@@ -105,14 +173,24 @@ fn series_id() -> Result<TypePtr> {
 
 /// A map that is never null, empty for most.
 fn labels_map() -> Result<TypePtr> {
-    let entry = Type::group_type_builder("key_value")
-        .with_repetition(Repetition::REPEATED)
-        .with_fields(vec![text("key", Repetition::REQUIRED)?, text("value", Repetition::REQUIRED)?])
-        .build()?;
-    Type::group_type_builder(LABELS_MAP)
+    let fields = vec![text("key", Repetition::REQUIRED)?, text("value", Repetition::REQUIRED)?];
+    required_group(LABELS_MAP, Some(LogicalType::Map), vec![repeated("key_value", fields)?])
+}
+
+/// A list that is never null, of elements that are never null.
+fn list(name: &str, element: TypePtr) -> Result<TypePtr> {
+    required_group(name, Some(LogicalType::List), vec![repeated("list", vec![element])?])
+}
+
+fn repeated(name: &str, fields: Vec<TypePtr>) -> Result<TypePtr> {
+    Type::group_type_builder(name).with_repetition(Repetition::REPEATED).with_fields(fields).build().map(Arc::new)
+}
+
+fn required_group(name: &str, logical: Option<LogicalType>, fields: Vec<TypePtr>) -> Result<TypePtr> {
+    Type::group_type_builder(name)
         .with_repetition(Repetition::REQUIRED)
-        .with_logical_type(Some(LogicalType::Map))
-        .with_fields(vec![Arc::new(entry)])
+        .with_logical_type(logical)
+        .with_fields(fields)
         .build()
         .map(Arc::new)
 }

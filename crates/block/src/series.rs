@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
 use crate::column::{Chunk, Recipe, base_properties};
+use crate::rows::SeriesRows;
 use crate::schema;
 
 /// So many labels get a column of their own.
@@ -34,10 +36,7 @@ pub(crate) struct SeriesTable {
 struct Row {
     labels_end: usize,
     id: [u8; 16],
-    first_row: u64,
-    samples: u64,
-    min_ts_ms: i64,
-    max_ts_ms: i64,
+    rows: SeriesRows,
 }
 
 impl SeriesTable {
@@ -50,18 +49,10 @@ impl SeriesTable {
         self.rows.len().checked_sub(1).map(|last| self.labels_at(last))
     }
 
-    /// Appends a series with at least one sample.
-    pub(crate) fn push(&mut self, labels: &Labels, first_row: u64, ts_ms: &[i64]) {
-        let (Some(&min_ts_ms), Some(&max_ts_ms)) = (ts_ms.first(), ts_ms.last()) else { return };
+    /// Appends a series.
+    pub(crate) fn push(&mut self, labels: &Labels, rows: SeriesRows) {
         self.labels.extend_from_slice(labels.encoded());
-        self.rows.push(Row {
-            labels_end: self.labels.len(),
-            id: labels.series_id().to_bytes(),
-            first_row,
-            samples: ts_ms.len() as u64,
-            min_ts_ms,
-            max_ts_ms,
-        });
+        self.rows.push(Row { labels_end: self.labels.len(), id: labels.series_id().to_bytes(), rows });
     }
 
     fn labels_at(&self, row: usize) -> &[u8] {
@@ -197,26 +188,27 @@ impl Recipes {
         let levels = (Some(text.definition.as_slice()), Some(text.repetition.as_slice()));
         chunks.push(self.text.encode::<ByteArrayType>(next(), &text.keys, levels.0, levels.1)?);
         chunks.push(self.text.encode::<ByteArrayType>(next(), &text.values, levels.0, levels.1)?);
-        let numbers = |read: fn(&Row) -> i64| rows.iter().map(read).collect::<Vec<_>>();
-        let columns: [(&Recipe, Vec<i64>); 4] = [
-            (&self.number, numbers(|row| row.first_row.cast_signed())),
-            (&self.number, numbers(|row| row.samples.cast_signed())),
-            (&self.number, numbers(|row| row.min_ts_ms)),
-            (&self.number, numbers(|row| row.max_ts_ms)),
-        ];
-        for (recipe, values) in &columns {
-            chunks.push(recipe.encode::<Int64Type>(next(), values, None, None)?);
-        }
+        let number = |column, read: fn(&SeriesRows) -> i64| {
+            let values: Vec<i64> = rows.iter().map(|row| read(&row.rows)).collect();
+            self.number.encode::<Int64Type>(column, &values, None, None)
+        };
+        chunks.push(number(next(), |rows| rows.samples.start.cast_signed())?);
+        chunks.push(number(next(), |rows| length(&rows.samples))?);
+        chunks.push(number(next(), |rows| rows.min_ts_ms)?);
+        chunks.push(number(next(), |rows| rows.max_ts_ms)?);
         let srefs: Vec<i32> =
             (first..first + rows.len()).filter_map(|row| u32::try_from(row).ok()).map(u32::cast_signed).collect();
         chunks.push(self.counted.encode::<Int32Type>(next(), &srefs, None, None)?);
-        // Histograms and exemplars come with their writers.
-        let none = vec![0i64; rows.len()];
-        for _ in 0..4 {
-            chunks.push(self.number.encode::<Int64Type>(next(), &none, None, None)?);
-        }
+        chunks.push(number(next(), |rows| rows.histograms.start.cast_signed())?);
+        chunks.push(number(next(), |rows| length(&rows.histograms))?);
+        chunks.push(number(next(), |rows| rows.exemplars.start.cast_signed())?);
+        chunks.push(number(next(), |rows| length(&rows.exemplars))?);
         let ids: Vec<_> = rows.iter().map(|row| FixedLenByteArray::from(row.id.to_vec())).collect();
         chunks.push(self.id.encode::<FixedLenByteArrayType>(next(), &ids, None, None)?);
         Ok(chunks)
     }
+}
+
+fn length(rows: &Range<u64>) -> i64 {
+    (rows.end - rows.start).cast_signed()
 }

@@ -6,9 +6,10 @@ use std::ops::Range;
 use arrow::array::BinaryArray;
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use duramen_model::labels::LabelsIter;
-use duramen_model::{MatchOp, Matcher, TimeRange};
+use duramen_model::{MatchOp, Matcher};
 
 use crate::lookup::Row;
+use crate::rows::{SeriesRows, Wanted};
 
 /// What a series costs beside its labels: numbers and the end of its labels.
 pub(crate) const ROW_BYTES: usize = size_of::<Numbers>() + size_of::<u32>();
@@ -19,6 +20,8 @@ pub(crate) struct Table {
     labels: Vec<u8>,
     ends: Vec<u32>,
     numbers: Vec<Numbers>,
+    /// Histograms and exemplars of the series up to the last that has any.
+    others: Vec<Others>,
     /// By name.
     index: Vec<LabelIndex>,
     bytes: usize,
@@ -29,6 +32,13 @@ struct Numbers {
     rows: u64,
     min_ts_ms: i64,
     max_ts_ms: i64,
+}
+
+/// Where the rows of a series stand that most series do not have.
+#[derive(Clone, Default)]
+struct Others {
+    histograms: Range<u64>,
+    exemplars: Range<u64>,
 }
 
 /// The values of one label name.
@@ -60,23 +70,19 @@ impl Table {
         self.bytes
     }
 
-    /// The series that pass all matchers and whose span touches `range`, ascending.
-    pub(crate) fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<u32> {
+    /// The series that pass all matchers and are wanted, ascending.
+    pub(crate) fn select(&self, matchers: &[Matcher], wanted: Wanted) -> Vec<u32> {
         let mut pass = Set::full(self.numbers.len());
         for matcher in matchers {
             self.apply(matcher, &mut pass);
         }
-        let touches = |series: &u32| {
-            let Numbers { min_ts_ms, max_ts_ms, .. } = self.numbers[*series as usize];
-            min_ts_ms < range.end_ms() && max_ts_ms >= range.start_ms()
-        };
-        pass.iter().filter(touches).collect()
+        pass.iter().filter(|series| self.rows(*series).are(wanted)).collect()
     }
 
-    /// The samples of a series in the samples file.
-    pub(crate) fn rows(&self, series: u32) -> Range<u64> {
-        let Numbers { first_row, rows, .. } = self.numbers[series as usize];
-        first_row..first_row.saturating_add(rows)
+    pub(crate) fn rows(&self, series: u32) -> SeriesRows {
+        let Numbers { first_row, rows, min_ts_ms, max_ts_ms } = self.numbers[series as usize];
+        let Others { histograms, exemplars } = self.others.get(series as usize).cloned().unwrap_or_default();
+        SeriesRows { samples: first_row..first_row.saturating_add(rows), histograms, exemplars, min_ts_ms, max_ts_ms }
     }
 
     /// The labels of `series`: a copy, so that a batch is accounted by what it holds and does not keep the table from being dropped.
@@ -92,7 +98,8 @@ impl Table {
         BinaryArray::new(OffsetBuffer::new(ScalarBuffer::from(ends)), Buffer::from_vec(values), None)
     }
 
-    fn labels_at(&self, series: u32) -> &[u8] {
+    /// The encoded labels of a series.
+    pub(crate) fn labels_at(&self, series: u32) -> &[u8] {
         let series = series as usize;
         let start = if series == 0 { 0 } else { self.ends[series - 1] };
         &self.labels[start as usize..self.ends[series] as usize]
@@ -154,6 +161,7 @@ pub(crate) struct TableBuilder {
     labels: Vec<u8>,
     ends: Vec<u32>,
     numbers: Vec<Numbers>,
+    others: Vec<Others>,
     bytes_max: usize,
 }
 
@@ -161,19 +169,25 @@ impl TableBuilder {
     /// `bytes_max`, at most 2^31 - 1, bounds the finished table and what is collected.
     pub(crate) fn new(bytes_max: usize) -> Self {
         let bytes_max = bytes_max.min(i32::MAX.unsigned_abs() as usize);
-        Self { labels: Vec::new(), ends: Vec::new(), numbers: Vec::new(), bytes_max }
+        Self { labels: Vec::new(), ends: Vec::new(), numbers: Vec::new(), others: Vec::new(), bytes_max }
     }
 
     /// Appends a series. `None` when the table grows too large.
     pub(crate) fn push(&mut self, row: &Row<'_>) -> Option<()> {
-        let bytes = self.labels.len() + row.labels.len() + (self.ends.len() + 1) * ROW_BYTES;
+        let SeriesRows { samples, histograms, exemplars, min_ts_ms, max_ts_ms } = row.rows.clone();
+        if !histograms.is_empty() || !exemplars.is_empty() {
+            self.others.resize(self.ends.len(), Others::default());
+            self.others.push(Others { histograms, exemplars });
+        }
+        let rows_bytes = (self.ends.len() + 1) * ROW_BYTES + self.others.len() * size_of::<Others>();
+        let bytes = self.labels.len() + row.labels.len() + rows_bytes;
         if bytes > self.bytes_max {
             return None;
         }
         self.labels.extend_from_slice(row.labels);
         self.ends.push(u32::try_from(self.labels.len()).ok()?);
-        let (first_row, rows) = (row.rows.start, row.rows.end - row.rows.start);
-        self.numbers.push(Numbers { first_row, rows, min_ts_ms: row.min_ts_ms, max_ts_ms: row.max_ts_ms });
+        let (first_row, rows) = (samples.start, samples.end - samples.start);
+        self.numbers.push(Numbers { first_row, rows, min_ts_ms, max_ts_ms });
         Some(())
     }
 
@@ -182,7 +196,9 @@ impl TableBuilder {
         self.labels.shrink_to_fit();
         self.ends.shrink_to_fit();
         self.numbers.shrink_to_fit();
-        let mut bytes = self.labels.len() + self.ends.len() * ROW_BYTES;
+        self.others.shrink_to_fit();
+        let rows_bytes = self.ends.len() * ROW_BYTES + self.others.len() * size_of::<Others>();
+        let mut bytes = self.labels.len() + rows_bytes;
         let mut index = Vec::new();
         for (name, carried) in carried(&self.labels, &self.ends)? {
             bytes += carried.bytes() + size_of::<LabelIndex>() + name.len();
@@ -192,7 +208,8 @@ impl TableBuilder {
             index.push(carried.index(name));
         }
         index.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Some(Table { labels: self.labels, ends: self.ends, numbers: self.numbers, index, bytes })
+        let Self { labels, ends, numbers, others, .. } = self;
+        Some(Table { labels, ends, numbers, others, index, bytes })
     }
 }
 
@@ -317,12 +334,16 @@ mod tests {
 
     use super::*;
 
+    const fn rows() -> SeriesRows {
+        SeriesRows { samples: 0..1, histograms: 0..0, exemplars: 0..0, min_ts_ms: 0, max_ts_ms: 0 }
+    }
+
     /// The table of `count` series, if it fits.
     fn table(count: u32, bytes_max: usize) -> Option<Table> {
         let mut builder = TableBuilder::new(bytes_max);
         for i in 0..count {
             let labels = Labels::from_pairs([("__name__", "up"), ("i", &format!("{i:04}"))])?;
-            builder.push(&Row { labels: labels.encoded(), rows: 0..1, min_ts_ms: 0, max_ts_ms: 0 })?;
+            builder.push(&Row { labels: labels.encoded(), rows: rows() })?;
         }
         builder.finish()
     }
@@ -335,8 +356,6 @@ mod tests {
         assert_eq!(bytes, labels + 1000 * ROW_BYTES + index);
         assert!(table(1000, bytes).is_some());
         assert!(table(1000, bytes - 1).is_none());
-        assert!(
-            TableBuilder::new(ROW_BYTES).push(&Row { labels: &[1], rows: 0..1, min_ts_ms: 0, max_ts_ms: 0 }).is_none()
-        );
+        assert!(TableBuilder::new(ROW_BYTES).push(&Row { labels: &[1], rows: rows() }).is_none());
     }
 }

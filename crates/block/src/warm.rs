@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::block::Block;
 use crate::error::Error;
+use crate::series_file::SeriesFile;
 use crate::table::{ROW_BYTES, Table, TableBuilder};
 
 /// The selection of an open block with which its table is worth its making, though part of the file would do. For 10,000 series with 58
@@ -27,19 +28,19 @@ pub(crate) struct Warmth {
 /// The table of `block`, if the pool has it or it is time to make it. `whole`: the selection would read all row groups of the file anyway.
 ///
 /// A first selection of some row groups reads no byte more than without a pool.
-pub(crate) async fn table(block: &Block, whole: bool) -> Option<Arc<Table>> {
+pub(crate) async fn table(block: &Block, series: &SeriesFile, whole: bool) -> Option<Arc<Table>> {
     let tables = block.tables.as_ref()?;
     if let Some(table) = tables.get(&block.dir) {
         return Some(table);
     }
     let Warmth { selections, wait } = &block.warmth;
     let selection = selections.fetch_add(1, Relaxed).saturating_add(1);
-    let cheap = whole || block.prefetched.is_some() || selection >= SELECTIONS_MIN;
-    if !cheap || selection < wait.load(Relaxed) || !fits(block, tables.table_bytes_max()) {
+    let cheap = whole || series.is_here() || selection >= SELECTIONS_MIN;
+    if !cheap || selection < wait.load(Relaxed) || !fits(block, series, tables.table_bytes_max()) {
         return None;
     }
     let maker = tables.maker(&block.dir)?;
-    let made = make(block, tables.table_bytes_max()).await;
+    let made = make(series, tables.table_bytes_max()).await;
     let pause = match &made {
         Ok(Some(_)) => SELECTIONS_AGAIN,
         Ok(None) => u32::MAX,
@@ -52,24 +53,19 @@ pub(crate) async fn table(block: &Block, whole: bool) -> Option<Arc<Table>> {
 }
 
 /// Whether the table may fit, by what is known without reading: a decoded table is larger than its file.
-fn fits(block: &Block, bytes_max: usize) -> bool {
+fn fits(block: &Block, series: &SeriesFile, bytes_max: usize) -> bool {
     let rows = block.stats.series.saturating_mul(ROW_BYTES as u64);
-    rows.max(block.series.remote.meta.bytes) <= bytes_max as u64
+    rows.max(series.bytes()) <= bytes_max as u64
 }
 
 /// Reads all row groups. `None` when the table is larger than `bytes_max`.
-async fn make(block: &Block, bytes_max: usize) -> Result<Option<Table>, Error> {
-    let groups: Vec<usize> = (0..block.series.parsed.num_row_groups()).collect();
+async fn make(series: &SeriesFile, bytes_max: usize) -> Result<Option<Table>, Error> {
     let mut builder = TableBuilder::new(bytes_max);
-    for part in block.series_parts(&groups) {
-        let file = block.series_file(&part).await?;
-        for group in part {
-            let mut fits = true;
-            let read = block.columns.read_all(&file, group, |row| fits = fits && builder.push(row).is_some());
-            read.map_err(|e| Error::decode(&block.series.remote.key, e))?;
-            if !fits {
-                return Ok(None);
-            }
+    for part in series.parts(&series.groups(&[])) {
+        let mut fits = true;
+        series.read_all(&part, |row| fits = fits && builder.push(row).is_some()).await?;
+        if !fits {
+            return Ok(None);
         }
     }
     Ok(builder.finish())

@@ -5,17 +5,20 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Labels};
-use parquet::errors::ParquetError;
+use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use crate::contents::{SeriesContents, join};
 use crate::error::Error;
+use crate::exemplars::ExemplarsWriter;
 use crate::extent::Extents;
+use crate::histograms::HistogramsWriter;
+use crate::lazy::{Lazy, create_file, encode_error};
 use crate::meta::{self, FileMeta};
+use crate::rows::SeriesRows;
 use crate::samples::SamplesWriter;
 use crate::series::SeriesTable;
-use crate::{META_FILE, SAMPLES_FILE, SERIES_FILE};
+use crate::{META_FILE, METADATA_FILE, SERIES_FILE, metadata};
 
 /// What a file is written through. Unbuffered: the Parquet writer buffers.
 pub(crate) type BlockFileWriter = File;
@@ -54,9 +57,12 @@ impl Default for WriterOptions {
 pub struct BlockWriter {
     dir: PathBuf,
     options: WriterOptions,
-    samples: Option<SamplesWriter>,
     series: SeriesTable,
-    /// First and last timestamp so far.
+    samples: Lazy<SamplesWriter>,
+    histograms: Lazy<HistogramsWriter>,
+    exemplars: Lazy<ExemplarsWriter>,
+    families: Vec<FamilyMetadata>,
+    /// First and last time of floats, histograms and exemplars so far.
     span_ms: Option<(i64, i64)>,
     ttl_max_ms: i64,
 }
@@ -74,8 +80,17 @@ impl BlockWriter {
     /// Makes the folder `dir`, which must not exist; its parent must.
     pub fn create(dir: &Path, options: WriterOptions) -> Result<Self, Error> {
         fs::create_dir(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
-        let (samples, series) = (None, SeriesTable::default());
-        Ok(Self { dir: dir.to_owned(), options, samples, series, span_ms: None, ttl_max_ms: 0 })
+        Ok(Self {
+            dir: dir.to_owned(),
+            options,
+            series: SeriesTable::default(),
+            samples: Lazy::default(),
+            histograms: Lazy::default(),
+            exemplars: Lazy::default(),
+            families: Vec::new(),
+            span_ms: None,
+            ttl_max_ms: 0,
+        })
     }
 
     /// Appends a series.
@@ -90,40 +105,54 @@ impl BlockWriter {
         if let Some(rule) = contents.broken_rule() {
             return broken(rule);
         }
-        if !contents.histograms.is_empty() || !contents.exemplars.is_empty() {
-            return broken("histograms and exemplars have no file yet");
-        }
+        let decoded = contents.histograms.iter().map(|histogram| Histogram::from_bytes(histogram.bytes));
+        let Some(histograms) = decoded.collect::<Option<Vec<_>>>() else {
+            return broken("a histogram is not in its byte form");
+        };
         let Ok(sref) = u32::try_from(self.series.len()) else {
             return broken("the block has 2^32 series");
         };
-        self.series.push(labels, self.samples(), contents.ts_ms);
-        self.span_ms = join(self.span_ms, contents.span_ms());
-        self.push_floats(sref, contents)
+        let Some((min_ts_ms, max_ts_ms)) = contents.span_ms().or(contents.exemplars_span_ms()) else {
+            return broken("the series has neither samples nor exemplars");
+        };
+        let rows = |first: u64, length: usize| first..first + length as u64;
+        let rows = SeriesRows {
+            samples: rows(self.samples(), contents.ts_ms.len()),
+            histograms: rows(self.histograms(), histograms.len()),
+            exemplars: rows(self.exemplars(), contents.exemplars.len()),
+            min_ts_ms,
+            max_ts_ms,
+        };
+        self.series.push(labels, rows);
+        self.span_ms = join(join(self.span_ms, contents.span_ms()), contents.exemplars_span_ms());
+        let lives = contents.lives.iter().copied().chain(contents.histograms.iter().map(|histogram| histogram.life));
+        self.ttl_max_ms = lives.map(|life| life.ttl_ms).fold(self.ttl_max_ms, i64::max);
+        self.append(sref, contents, histograms)
     }
 
-    fn push_floats(&mut self, sref: u32, contents: &SeriesContents<'_>) -> Result<(), Error> {
-        let SeriesContents { ts_ms, values, lives, .. } = contents;
-        if ts_ms.is_empty() {
-            return Ok(());
+    fn append(&mut self, sref: u32, contents: &SeriesContents<'_>, histograms: Vec<Histogram>) -> Result<(), Error> {
+        let (dir, options) = (&self.dir, &self.options);
+        let SeriesContents { ts_ms, values, lives, exemplars, .. } = contents;
+        if !ts_ms.is_empty() {
+            self.samples.append(dir, options, |file| file.push(sref, ts_ms, values, lives))?;
         }
-        self.ttl_max_ms = lives.iter().map(|life| life.ttl_ms).fold(self.ttl_max_ms, i64::max);
-        let failed = |e| encode_error(SAMPLES_FILE, e);
-        let samples = match &mut self.samples {
-            Some(samples) => samples,
-            none => {
-                let file = create_file(&self.dir.join(SAMPLES_FILE))?;
-                none.insert(SamplesWriter::create(file, &self.options).map_err(failed)?)
-            }
-        };
-        samples.push(sref, ts_ms, values, lives).map_err(failed)
+        if !histograms.is_empty() {
+            self.histograms.append(dir, options, |file| file.push(sref, contents.histograms, histograms))?;
+        }
+        if !exemplars.is_empty() {
+            self.exemplars.append(dir, options, |file| file.push(sref, exemplars))?;
+        }
+        Ok(())
     }
 
     /// Says what is known of metric families, each once, in any order; what was said before is replaced. A block may have nothing else.
-    pub fn set_metadata(&mut self, families: Vec<FamilyMetadata>) -> Result<(), Error> {
-        match families.first() {
-            Some(first) => Err(Error::Contract { rule: "metadata has no file yet", series: first.family.clone() }),
-            None => Ok(()),
+    pub fn set_metadata(&mut self, mut families: Vec<FamilyMetadata>) -> Result<(), Error> {
+        families.sort_unstable_by(|a, b| a.family.cmp(&b.family));
+        if let Some(pair) = families.windows(2).find(|pair| pair[0].family == pair[1].family) {
+            return Err(Error::Contract { rule: "a metric family comes twice", series: pair[0].family.clone() });
         }
+        self.families = families;
+        Ok(())
     }
 
     /// How many series were pushed.
@@ -133,39 +162,44 @@ impl BlockWriter {
 
     /// How many floats were pushed.
     pub fn samples(&self) -> u64 {
-        self.samples.as_ref().map_or(0, SamplesWriter::rows)
+        self.samples.rows()
+    }
+
+    /// How many histograms were pushed.
+    pub fn histograms(&self) -> u64 {
+        self.histograms.rows()
+    }
+
+    /// How many exemplars were pushed.
+    pub fn exemplars(&self) -> u64 {
+        self.exemplars.rows()
     }
 
     /// Completes all files. On return they are written but *not* synced: whoever relies on them syncs them or uploads them.
     ///
-    /// A block without series is a broken contract.
-    pub fn finish(self) -> Result<BlockStats, Error> {
-        let Some((min_ts_ms, max_ts_ms)) = self.span_ms else {
-            return Err(Error::Contract { rule: "the block has no series", series: String::new() });
+    /// A block with neither series nor metadata is a broken contract.
+    pub fn finish(mut self) -> Result<BlockStats, Error> {
+        let families = std::mem::take(&mut self.families);
+        let seen = |family: &FamilyMetadata| (family.last_seen_ms, family.last_seen_ms);
+        let seen_ms = families.iter().map(seen).fold(None, |all, one| join(all, Some(one)));
+        let Some((min_ts_ms, max_ts_ms)) = self.span_ms.or(seen_ms) else {
+            return Err(Error::Contract { rule: "the block has neither series nor metadata", series: String::new() });
         };
-        let (series, samples) = (self.series.len() as u64, self.samples());
-        let mut files = Vec::new();
-        let file = create_file(&self.dir.join(SERIES_FILE))?;
-        self.series.write(file, self.options.zstd_level).map_err(|e| encode_error(SERIES_FILE, e))?;
-        files.push(describe(&self.dir, SERIES_FILE)?);
-        if let Some(samples) = self.samples {
-            samples.finish().map_err(|e| encode_error(SAMPLES_FILE, e))?;
-            files.push(describe(&self.dir, SAMPLES_FILE)?);
-        }
-        let path = self.dir.join(META_FILE);
-        let failed = |source| Error::Write { path: path.clone(), source };
-        let meta = meta::encode(&files).map_err(failed)?;
-        create_file(&path)?.write_all(&meta).map_err(failed)?;
+        let (series, samples, histograms, exemplars) =
+            (self.series.len() as u64, self.samples(), self.histograms(), self.exemplars());
+        let ttl_max_ms = self.ttl_max_ms;
+        let dir = self.dir.clone();
+        let files = self.finish_files(&families)?.into_iter().map(|name| describe(&dir, name));
+        let files = files.collect::<Result<Vec<_>, _>>()?;
+        let (meta_bytes, meta_crc32c) = write_meta(&dir, &files)?;
         let files = files.into_iter().map(|file| BlockFile { name: file.name, bytes: file.bytes }).collect();
-        let (meta_bytes, meta_crc32c) = (meta.len() as u64, crc32c::crc32c(&meta));
-        let (histograms, exemplars, families) = (0, 0, 0);
         Ok(BlockStats {
             series,
             samples,
             histograms,
             exemplars,
-            families,
-            ttl_max_ms: self.ttl_max_ms,
+            families: families.len() as u64,
+            ttl_max_ms,
             min_ts_ms,
             max_ts_ms,
             files,
@@ -173,15 +207,36 @@ impl BlockWriter {
             meta_crc32c,
         })
     }
+
+    /// Ends all files but `meta`. Their names in the order of [`BlockStats::files`].
+    fn finish_files(self, families: &[FamilyMetadata]) -> Result<Vec<&'static str>, Error> {
+        let Self { dir, series, samples, histograms, exemplars, .. } = self;
+        let level = self.options.zstd_level;
+        let mut names = Vec::new();
+        if series.len() > 0 {
+            let file = create_file(&dir.join(SERIES_FILE))?;
+            series.write(file, level).map_err(|e| encode_error(SERIES_FILE, e))?;
+            names.push(SERIES_FILE);
+        }
+        names.extend(samples.finish()?);
+        names.extend(histograms.finish()?);
+        names.extend(exemplars.finish()?);
+        if !families.is_empty() {
+            let file = create_file(&dir.join(METADATA_FILE))?;
+            metadata::write(file, families, level).map_err(|e| encode_error(METADATA_FILE, e))?;
+            names.push(METADATA_FILE);
+        }
+        Ok(names)
+    }
 }
 
-fn create_file(path: &Path) -> Result<File, Error> {
-    File::create_new(path).map_err(|source| Error::Write { path: path.to_owned(), source })
-}
-
-/// An error of the disk comes wrapped in one of the encoder.
-fn encode_error(file: &'static str, source: ParquetError) -> Error {
-    Error::Encode { file, source }
+/// The length and checksum of `meta`.
+fn write_meta(dir: &Path, files: &[FileMeta]) -> Result<(u64, u32), Error> {
+    let path = dir.join(META_FILE);
+    let failed = |source| Error::Write { path: path.clone(), source };
+    let meta = meta::encode(files).map_err(failed)?;
+    create_file(&path)?.write_all(&meta).map_err(failed)?;
+    Ok((meta.len() as u64, crc32c::crc32c(&meta)))
 }
 
 /// Reads a finished file back, an extent at a time, and says what `meta` says of it.

@@ -78,10 +78,14 @@ impl SeriesBatch {
     ) -> Self {
         let floats = Floats { offsets, ts, values, lives: Lives::default() };
         let rows = labels.len();
-        Self::assemble(labels, floats, Histograms { offsets: vec![0; rows + 1], ..Histograms::default() })
+        Self::from_columns(labels, floats, Histograms { offsets: vec![0; rows + 1], ..Histograms::default() })
     }
 
-    fn assemble(labels: BinaryArray, floats: Floats, histograms: Histograms) -> Self {
+    /// The same with all that a series may have.
+    ///
+    /// # Panics
+    /// When the lengths do not fit together.
+    pub fn from_columns(labels: BinaryArray, floats: Floats, histograms: Histograms) -> Self {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(floats.offsets));
         let histogram_offsets = OffsetBuffer::new(ScalarBuffer::from(histograms.offsets));
         let columns: Vec<ArrayRef> = vec![
@@ -245,18 +249,22 @@ fn downcast<T: Array + 'static>(array: &ArrayRef) -> &T {
     array.as_any().downcast_ref().expect("the schema of a series batch is fixed")
 }
 
-struct Floats {
-    offsets: Vec<i32>,
-    ts: ScalarBuffer<i64>,
-    values: ScalarBuffer<f64>,
-    lives: Lives,
+/// The floats of all series of a batch, one after the other: series `i` owns `[offsets[i], offsets[i + 1])`.
+#[derive(Debug)]
+pub struct Floats {
+    pub offsets: Vec<i32>,
+    pub ts: ScalarBuffer<i64>,
+    pub values: ScalarBuffer<f64>,
+    pub lives: Lives,
 }
 
-struct Histograms {
-    offsets: Vec<i32>,
-    ts: Vec<i64>,
-    bytes: BinaryArray,
-    lives: Lives,
+/// The histograms of all series of a batch, as [`Floats`] are.
+#[derive(Debug)]
+pub struct Histograms {
+    pub offsets: Vec<i32>,
+    pub ts: Vec<i64>,
+    pub bytes: BinaryArray,
+    pub lives: Lives,
 }
 
 impl Default for Histograms {
@@ -266,11 +274,11 @@ impl Default for Histograms {
     }
 }
 
-/// Columns that exist only once a sample has something to say.
+/// The life spans of floats or of histograms: as many as those, or `None` when none of them says anything.
 #[derive(Debug, Default)]
-struct Lives {
-    starts: Option<Vec<i64>>,
-    ttls: Option<Vec<i64>>,
+pub struct Lives {
+    pub starts: Option<Vec<i64>>,
+    pub ttls: Option<Vec<i64>>,
 }
 
 impl Lives {
@@ -391,7 +399,7 @@ impl SeriesBatchBuilder {
         let lives = histogram_lives.padded(histogram_ts.len());
         let histograms =
             Histograms { offsets: or_zero(histogram_offsets), ts: histogram_ts, bytes: histograms.finish(), lives };
-        SeriesBatch::assemble(labels.finish(), floats, histograms)
+        SeriesBatch::from_columns(labels.finish(), floats, histograms)
     }
 }
 

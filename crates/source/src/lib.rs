@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, Labels, TenantId};
 use futures::Stream;
 
-pub use batch::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
+pub use batch::{Floats, HistogramRef, Histograms, Lives, SeriesBatch, SeriesBatchBuilder};
 pub use error::Error;
 pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use memory::MemorySource;

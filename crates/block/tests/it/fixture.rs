@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duramen_block::{Block, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
-use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
-use duramen_source::{Columns, Error, SeriesRequest};
+use duramen_model::{BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TimeRange};
+use duramen_source::{Columns, Error, HistogramRef, SeriesRequest};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
@@ -16,12 +16,17 @@ use object_store::{ObjectStore, ObjectStoreExt};
 pub(crate) struct Series {
     pub(crate) labels: Labels,
     pub(crate) samples: Vec<(i64, u64)>,
+    /// As many as samples, or none when nothing is said of any.
+    pub(crate) lives: Vec<Life>,
+    pub(crate) histograms: Vec<(i64, Life, Vec<u8>)>,
+    pub(crate) exemplars: Vec<Exemplar>,
 }
 
 impl Series {
     pub(crate) fn new(pairs: &[(&str, &str)], samples: impl IntoIterator<Item = (i64, f64)>) -> Self {
         let labels = Labels::from_pairs(pairs.iter().copied()).unwrap();
-        Self { labels, samples: samples.into_iter().map(|(ts, value)| (ts, value.to_bits())).collect() }
+        let samples = samples.into_iter().map(|(ts, value)| (ts, value.to_bits())).collect();
+        Self { labels, samples, lives: vec![], histograms: vec![], exemplars: vec![] }
     }
 }
 
@@ -33,11 +38,25 @@ pub(crate) fn sorted(mut series: Vec<Series>) -> Vec<Series> {
 }
 
 pub(crate) fn write(dir: &Path, series: &[Series], options: WriterOptions) -> BlockStats {
+    write_with(dir, series, vec![], options)
+}
+
+pub(crate) fn write_with(
+    dir: &Path,
+    series: &[Series],
+    families: Vec<FamilyMetadata>,
+    options: WriterOptions,
+) -> BlockStats {
     let mut writer = BlockWriter::create(dir, options).unwrap();
-    for Series { labels, samples } in series {
+    for Series { labels, samples, lives, histograms, exemplars } in series {
         let (ts, values): (Vec<_>, Vec<_>) = samples.iter().map(|(ts, bits)| (*ts, f64::from_bits(*bits))).unzip();
-        writer.push(labels, &SeriesContents::floats(&ts, &values)).unwrap();
+        let histograms =
+            histograms.iter().map(|(ts_ms, life, bytes)| HistogramRef { ts_ms: *ts_ms, life: *life, bytes });
+        let histograms: Vec<_> = histograms.collect();
+        let contents = SeriesContents { ts_ms: &ts, values: &values, lives, histograms: &histograms, exemplars };
+        writer.push(labels, &contents).unwrap();
     }
+    writer.set_metadata(families).unwrap();
     writer.finish().unwrap()
 }
 
@@ -48,9 +67,17 @@ pub(crate) fn key() -> Key {
 
 /// Writes a block and puts its files into a store in memory.
 pub(crate) async fn in_memory(series: &[Series], options: WriterOptions) -> (Arc<InMemory>, BlockStats) {
+    in_memory_with(series, vec![], options).await
+}
+
+pub(crate) async fn in_memory_with(
+    series: &[Series],
+    families: Vec<FamilyMetadata>,
+    options: WriterOptions,
+) -> (Arc<InMemory>, BlockStats) {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("block");
-    let stats = write(&dir, series, options);
+    let stats = write_with(&dir, series, families, options);
     let store = Arc::new(InMemory::new());
     for name in names(&stats) {
         let bytes = std::fs::read(dir.join(&name)).unwrap();
@@ -91,7 +118,12 @@ pub(crate) async fn collect(block: &Arc<Block>, request: &SeriesRequest) -> Resu
                 assert!(last.labels.cmp_in_block(&labels).is_lt(), "{labels} is out of order");
             }
             let samples = ts.iter().copied().zip(values.iter().map(|value| value.to_bits())).collect();
-            all.push(Series { labels, samples });
+            let said = |column: Option<&[i64]>, at: usize| column.map_or(0, |column| column[at]);
+            let life = |at| Life { start_ms: said(batch.starts_at(row), at), ttl_ms: said(batch.ttls_at(row), at) };
+            let lives: Vec<Life> = (0..ts.len()).map(life).collect();
+            let lives = if lives.iter().all(|life| *life == Life::NONE) { vec![] } else { lives };
+            let histograms = batch.histograms_at(row).map(|of| (of.ts_ms, of.life, of.bytes.to_vec())).collect();
+            all.push(Series { labels, samples, lives, histograms, exemplars: vec![] });
         }
     }
     Ok(all)

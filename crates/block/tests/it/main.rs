@@ -8,6 +8,7 @@
     reason = "a helper that fails fails its test, and figures are for people"
 )]
 
+mod contents;
 mod cost;
 mod damage;
 mod duckdb;

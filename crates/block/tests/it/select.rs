@@ -23,7 +23,7 @@ pub(crate) fn matcher() -> impl Strategy<Value = Matcher> {
     })
 }
 
-fn passes(series: &Series, matchers: &[Matcher]) -> bool {
+pub(crate) fn passes(series: &Series, matchers: &[Matcher]) -> bool {
     matchers.iter().all(|m| m.matches(series.labels.get(&m.name).unwrap_or("")))
 }
 
