@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use duramen_model::ErrorKind;
 
@@ -17,6 +18,14 @@ pub enum Error {
     HeadFull { bytes: usize, max: usize },
     #[error("there are too many tenants. tenants_max=`{max}`")]
     TooManyTenants { max: usize },
+    #[error(
+        "the tenant sends faster than it may. samples=`{samples}`, samples_per_second=`{per_second}`, samples_burst=`{burst}`, \
+         retry_after_ms=`{}`", wait.as_millis()
+    )]
+    RateLimited { samples: u64, per_second: f64, burst: u64, wait: Duration },
+    /// It never passes, however long the sender waits.
+    #[error("a request has more samples than may come at once. samples=`{samples}`, samples_burst=`{max}`")]
+    OverBurst { samples: u64, max: u64 },
     #[error("the write-ahead log failed")]
     Wal(#[from] duramen_wal::Error),
     /// The samples of the write are not durable; they may be stored after a restart.
@@ -45,6 +54,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// When the same request may pass, as far as that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { wait, .. } => Some(*wait),
+            _ => None,
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Decode(e) => e.kind(),
@@ -54,7 +71,8 @@ impl Error {
             | Self::Staging { .. }
             | Self::WalSync { .. }
             | Self::Stopped => ErrorKind::Unavailable,
-            Self::TooManyTenants { .. } => ErrorKind::Limited,
+            Self::TooManyTenants { .. } | Self::RateLimited { .. } => ErrorKind::Limited,
+            Self::OverBurst { .. } => ErrorKind::Invalid,
             Self::Wal(e) => e.kind(),
             Self::Block(e) => e.kind(),
             Self::Bucket(e) => e.kind(),

@@ -16,6 +16,7 @@ mod series;
 mod source;
 mod tenant;
 
+pub(crate) use families::Families;
 pub use generation::Kept;
 pub(crate) use generation::{Applied, Conflict, Generation, Samples};
 pub(crate) use registry::Slot;

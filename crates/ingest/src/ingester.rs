@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
-use duramen_limits::LimitsHandle;
+use duramen_limits::{IngestLimits, LimitsHandle};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{BlockEntry, ErrorKind, TenantId, TenantName};
-use duramen_proto::{WriteLimits, WriteRequest};
+use duramen_proto::{Version, WriteLimits, WriteRequest};
+use duramen_qos::{Rate, Refused};
 use duramen_runtime::{Clock, OnFailure, Tasks};
 use duramen_source::{HeadSnapshot, Heads};
 use duramen_wal::Position;
@@ -16,15 +17,16 @@ use object_store::ObjectStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tracing::warn;
 
-use crate::admit::admit;
+use crate::admit::{Admitted, admit};
 use crate::commit::{Command, Write};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::{self, Backoff, FlushReport, Freeze};
-use crate::head::{Applied, Conflict, HeadMap, Kept, TenantHead};
-use crate::metrics::{Metrics, RejectedLabel, ResultLabel, TenantLabel};
+use crate::head::{Applied, HeadMap, TenantHead};
+use crate::metrics::{LimitLabel, Metrics, RejectedLabel, ResultLabel, TenantLabel};
 use crate::order::OrderClock;
-use crate::rejection::{Reason, Rejections};
+use crate::rejection::RequestLimit;
+use crate::report::WriteReport;
 
 /// The way to the running ingester. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -61,25 +63,13 @@ pub struct Turn {
     more: Option<OwnedSemaphorePermit>,
 }
 
-/// What a write did. Everything that is not rejected is durable on this disk and readable.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WriteReport {
-    /// Floats.
-    pub samples: Kept,
-    pub histograms: Kept,
-    pub exemplars: Kept,
-    /// Metric families that were told of.
-    pub metadata: usize,
-    pub rejected: Rejections,
-}
-
 impl Ingester {
-    /// Stores the samples of a decoded remote write 1.0 body and returns once they are durable: fsynced on this disk.
+    /// Stores what a remote write body (after snappy) of `version` brings and returns once it is durable: fsynced on this disk.
     ///
     /// Dropping the future does not take a write back.
-    pub async fn write(&self, tenant: &TenantName, body: &[u8]) -> Result<WriteReport, Error> {
+    pub async fn write(&self, tenant: &TenantName, version: Version, body: &[u8]) -> Result<WriteReport, Error> {
         let turn = self.turn(body.len() * COLUMNS_PER_BODY).await?;
-        self.write_in_turn(turn, tenant, body).await
+        self.write_in_turn(turn, tenant, version, body).await
     }
 
     /// Waits until a request that takes `bytes` of memory may be worked on.
@@ -98,29 +88,46 @@ impl Ingester {
     }
 
     /// As [`Ingester::write`], for a caller that has waited for its turn.
-    pub async fn write_in_turn(&self, turn: Turn, tenant: &TenantName, body: &[u8]) -> Result<WriteReport, Error> {
+    pub async fn write_in_turn(
+        &self,
+        turn: Turn,
+        tenant: &TenantName,
+        version: Version,
+        body: &[u8],
+    ) -> Result<WriteReport, Error> {
         let shared = &self.shared;
-        let request = WriteRequest::decode_v1(body, &WriteLimits::of_body(body.len()))?;
-        if request.ts_ms.is_empty() && request.histograms.is_empty() {
-            shared.note_ignored(tenant, &request);
+        let memory = WriteLimits::of_body(body.len());
+        let request = match version {
+            Version::One => WriteRequest::decode_v1(body, &memory)?,
+            Version::Two => WriteRequest::decode_v2(body, &memory)?,
+        };
+        if request.series.is_empty() && request.metadata.is_empty() && request.refused.is_empty() {
             return Ok(WriteReport::default());
         }
         let head = shared.head(tenant).await?;
-        shared.note_ignored(tenant, &request);
         let limits = shared.limits.of(tenant);
+        shared.check_rate(&head, &request, &limits.ingest)?;
         let admitted = admit(&head, &request, shared.clock.now_ms(), &limits.ingest, shared.hash_seed);
-        let mut report = WriteReport { rejected: admitted.rejected, ..WriteReport::default() };
-        if !admitted.rows.is_empty() {
+        let Admitted { rows, families, rejected, ignored } = admitted;
+        let mut report = WriteReport { metadata: families, rejected, ignored, ..WriteReport::default() };
+        if !rows.is_empty() {
+            let new_families = rows.metadata.len();
             let (done, applied) = oneshot::channel();
             let exemplars_max = limits.ingest.exemplars_max;
-            let write = Write { head: Arc::clone(&head), rows: admitted.rows, exemplars_max, turn, done };
-            shared.send(Command::Write(write)).await?;
+            shared.send(Command::Write(Write { head: Arc::clone(&head), rows, exemplars_max, turn, done })).await?;
             let applied = applied.await.map_err(|_| Error::Stopped)??;
-            shared.note_applied(tenant, &applied);
+            shared.note_applied(tenant, &applied, new_families);
             report.note(&head, applied);
         }
-        shared.note_written(tenant, &report);
+        shared.note_refused(tenant, &report);
         Ok(report)
+    }
+
+    /// Counts a request that the caller refuses for a limit, if the tenant exists: a header alone makes no metric.
+    pub fn note_limited(&self, tenant: &TenantName, limit: RequestLimit) {
+        if self.shared.register.lookup(tenant).is_some() {
+            self.shared.note_limited(tenant, limit);
+        }
     }
 
     /// Flushes one tenant; see [`crate::flush`]. An unknown tenant has nothing to flush.
@@ -201,8 +208,16 @@ impl Ingester {
     pub fn observe(&self) {
         let heads = self.shared.all_heads();
         for head in &heads {
-            let series = i64::try_from(head.registry.read().len()).unwrap_or(i64::MAX);
-            self.shared.metrics.head_series.get_or_create(&TenantLabel::of(&head.name)).set(series);
+            let (label, metrics) = (TenantLabel::of(&head.name), &self.shared.metrics);
+            let (histograms, exemplars) = head.rare();
+            for (gauge, count) in [
+                (&metrics.head_series, head.registry.read().len()),
+                (&metrics.head_histograms, histograms),
+                (&metrics.head_exemplars, exemplars),
+                (&metrics.head_families, head.families.read().len()),
+            ] {
+                gauge.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
         }
         self.shared.metrics.head_bytes.set(i64::try_from(self.head_bytes()).unwrap_or(i64::MAX));
     }
@@ -325,56 +340,49 @@ impl Shared {
         self.send(Command::Trim).await
     }
 
-    /// Counts what is not kept, for tenants that exist: a header alone makes no metric.
-    fn note_ignored(&self, tenant: &TenantName, request: &WriteRequest<'_>) {
-        if self.register.lookup(tenant).is_none() {
-            return;
-        }
-        let label = TenantLabel::of(tenant);
-        if !request.exemplars.is_empty() {
-            self.metrics.exemplars_ignored.get_or_create(&label).inc_by(request.exemplars.len() as u64);
-        }
-        if !request.metadata.is_empty() {
-            self.metrics.metadata_ignored.get_or_create(&label).inc_by(request.metadata.len() as u64);
-        }
-    }
-
-    fn note_applied(&self, tenant: &TenantName, applied: &Applied) {
-        if applied.exemplars_evicted > 0 {
-            let evicted = self.metrics.exemplars_evicted.get_or_create(&TenantLabel::of(tenant));
-            evicted.inc_by(applied.exemplars_evicted as u64);
+    /// Holds a request against the tenant's rate before anything of it is stored.
+    fn check_rate(&self, head: &TenantHead, request: &WriteRequest<'_>, limits: &IngestLimits) -> Result<(), Error> {
+        let Some(per_second) = limits.samples_per_second else { return Ok(()) };
+        let samples = (request.ts_ms.len() + request.histograms.len() + request.exemplars.len()) as u64;
+        let burst = limits.samples_burst;
+        let taken = head.rate.lock().take(self.clock.monotonic(), samples, Rate { per_second, burst });
+        match taken {
+            Ok(()) => Ok(()),
+            Err(Refused::For(wait)) => {
+                self.note_limited(&head.name, RequestLimit::SamplesPerSecond);
+                Err(Error::RateLimited { samples, per_second, burst, wait })
+            }
+            Err(Refused::Forever) => {
+                self.note_limited(&head.name, RequestLimit::SamplesBurst);
+                Err(Error::OverBurst { samples, max: burst })
+            }
         }
     }
 
-    fn note_written(&self, tenant: &TenantName, report: &WriteReport) {
+    fn note_limited(&self, tenant: &TenantName, limit: RequestLimit) {
+        let label = LimitLabel { tenant: tenant.as_str().to_owned(), limit: limit.as_str() };
+        self.metrics.limited.get_or_create(&label).inc();
+    }
+
+    fn note_applied(&self, tenant: &TenantName, applied: &Applied, new_families: usize) {
         let label = TenantLabel::of(tenant);
-        self.metrics.samples.get_or_create(&label).inc_by(report.samples.stored as u64);
-        self.metrics.repeated.get_or_create(&label).inc_by(report.samples.repeated as u64);
-        for (reason, count) in report.rejected.counts() {
+        let repeated = applied.samples.repeated + applied.histograms.repeated + applied.exemplars.repeated;
+        for (counter, count) in [
+            (&self.metrics.samples, applied.samples.stored),
+            (&self.metrics.histograms, applied.histograms.stored),
+            (&self.metrics.exemplars, applied.exemplars.stored),
+            (&self.metrics.exemplars_evicted, applied.exemplars_evicted),
+            (&self.metrics.metadata, new_families),
+            (&self.metrics.repeated, repeated),
+        ] {
+            counter.get_or_create(&label).inc_by(count as u64);
+        }
+    }
+
+    fn note_refused(&self, tenant: &TenantName, report: &WriteReport) {
+        for (reason, count) in report.rejected.counts().iter().chain(report.ignored.counts()) {
             let label = RejectedLabel { tenant: tenant.as_str().to_owned(), reason: reason.as_str() };
             self.metrics.rejected.get_or_create(&label).inc_by(*count as u64);
         }
-    }
-}
-
-impl WriteReport {
-    fn note(&mut self, head: &TenantHead, applied: Applied) {
-        self.samples = applied.samples;
-        self.histograms = applied.histograms;
-        self.exemplars = applied.exemplars;
-        for Conflict { slot, ts_ms } in applied.conflicts {
-            self.rejected.add(Reason::Conflict, 1, || {
-                let series = head.labels(slot);
-                format!("another value is held for this time; it stays. series=`{series}`, ts_ms=`{ts_ms}`")
-            });
-        }
-    }
-
-    /// What the sender should do about what was rejected; `None` when nothing was.
-    pub fn rejection_kind(&self) -> Option<ErrorKind> {
-        if self.rejected.is_empty() {
-            return None;
-        }
-        Some(if self.rejected.passes_with_time() { ErrorKind::Limited } else { ErrorKind::Invalid })
     }
 }

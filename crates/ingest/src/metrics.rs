@@ -12,14 +12,19 @@ pub struct Metrics {
     pub(crate) samples: Family<TenantLabel, Counter>,
     pub(crate) repeated: Family<TenantLabel, Counter>,
     pub(crate) rejected: Family<RejectedLabel, Counter>,
+    pub(crate) histograms: Family<TenantLabel, Counter>,
+    pub(crate) exemplars: Family<TenantLabel, Counter>,
     pub(crate) exemplars_evicted: Family<TenantLabel, Counter>,
-    pub(crate) exemplars_ignored: Family<TenantLabel, Counter>,
-    pub(crate) metadata_ignored: Family<TenantLabel, Counter>,
+    pub(crate) metadata: Family<TenantLabel, Counter>,
+    pub(crate) limited: Family<LimitLabel, Counter>,
     pub(crate) wal_syncs: Counter,
     pub(crate) wal_records_lost: Counter,
     pub(crate) wal_samples_lost: Counter,
     pub(crate) replayed_samples: Counter,
     pub(crate) head_series: Family<TenantLabel, Gauge>,
+    pub(crate) head_histograms: Family<TenantLabel, Gauge>,
+    pub(crate) head_exemplars: Family<TenantLabel, Gauge>,
+    pub(crate) head_families: Family<TenantLabel, Gauge>,
     pub(crate) head_bytes: Gauge,
     pub(crate) flushes: Family<ResultLabel, Counter>,
     pub(crate) flushed_samples: Counter,
@@ -39,6 +44,12 @@ pub(crate) struct RejectedLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LimitLabel {
+    pub(crate) tenant: String,
+    pub(crate) limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ResultLabel {
     pub(crate) result: &'static str,
 }
@@ -51,24 +62,23 @@ impl TenantLabel {
 
 impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("duramen_ingest_samples", "Samples stored", self.samples.clone());
-        registry.register("duramen_ingest_repeated_samples", "Samples that were held already", self.repeated.clone());
-        registry.register("duramen_ingest_rejected_samples", "Samples refused, by reason", self.rejected.clone());
+        registry.register("duramen_ingest_samples", "Floats stored", self.samples.clone());
         registry.register(
-            "duramen_ingest_evicted_exemplars",
-            "Exemplars that made room for newer ones",
-            self.exemplars_evicted.clone(),
+            "duramen_ingest_repeated_samples",
+            "Floats, histograms and exemplars that were held already",
+            self.repeated.clone(),
         );
         registry.register(
-            "duramen_ingest_ignored_exemplars",
-            "Exemplars that are not kept yet",
-            self.exemplars_ignored.clone(),
+            "duramen_ingest_rejected_samples",
+            "Samples, exemplars and families refused, by reason",
+            self.rejected.clone(),
         );
-        registry.register(
-            "duramen_ingest_ignored_metadata",
-            "Metadata that is not kept yet",
-            self.metadata_ignored.clone(),
-        );
+        registry.register("duramen_ingest_histograms", "Native histograms stored", self.histograms.clone());
+        registry.register("duramen_ingest_exemplars", "Exemplars stored", self.exemplars.clone());
+        let evicted = "Exemplars that made room for others";
+        registry.register("duramen_ingest_evicted_exemplars", evicted, self.exemplars_evicted.clone());
+        registry.register("duramen_ingest_metadata", "Metadata that was new, in families", self.metadata.clone());
+        registry.register("duramen_ingest_limited_requests", "Requests refused, by limit", self.limited.clone());
         registry.register("duramen_wal_syncs", "Group commits: one fdatasync each", self.wal_syncs.clone());
         registry.register(
             "duramen_wal_lost_records",
@@ -79,6 +89,11 @@ impl Metrics {
         registry.register("duramen_wal_lost_samples", lost_samples, self.wal_samples_lost.clone());
         registry.register("duramen_wal_replayed_samples", "Samples read back at start", self.replayed_samples.clone());
         registry.register("duramen_head_series", "Series in memory", self.head_series.clone());
+        let histograms = "Native histograms in memory that are not flushed";
+        registry.register("duramen_head_histograms", histograms, self.head_histograms.clone());
+        let exemplars = "Exemplars in memory that are not flushed";
+        registry.register("duramen_head_exemplars", exemplars, self.head_exemplars.clone());
+        registry.register("duramen_head_families", "Metric families with metadata", self.head_families.clone());
         registry.register("duramen_head_bytes", "Memory of samples that are not flushed", self.head_bytes.clone());
         registry.register("duramen_flushes", "Generations flushed", self.flushes.clone());
         registry.register("duramen_flush_samples", "Samples flushed into blocks", self.flushed_samples.clone());

@@ -1,10 +1,14 @@
-//! Samples that are refused while the rest of their request is stored.
+//! What is refused of a request while the rest of it is stored.
 
 use std::fmt;
+
+use crate::refusal::Refusal;
 
 /// Why. The name is the `reason` of the counter `duramen_ingest_rejected_samples_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
+    // The series.
+    Malformed,
     NoMetricName,
     EmptyLabelName,
     RepeatedLabelName,
@@ -12,15 +16,29 @@ pub enum Reason {
     TooManyLabels,
     LabelNameTooLong,
     LabelValueTooLong,
+    SeriesLimit,
+    SeriesPerMetricLimit,
+    // A float or a histogram.
     FarFuture,
     FarPast,
+    TooOld,
+    Ttl,
     Conflict,
-    SeriesLimit,
-    NativeHistogram,
+    HistogramInvalid,
+    HistogramBuckets,
+    // An exemplar.
+    ExemplarTime,
+    ExemplarLabels,
+    ExemplarTooLong,
+    // Metadata.
+    MetadataInvalid,
+    MetadataTooLong,
+    MetadataLimit,
 }
 
 impl Reason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 23] = [
+        Self::Malformed,
         Self::NoMetricName,
         Self::EmptyLabelName,
         Self::RepeatedLabelName,
@@ -28,15 +46,26 @@ impl Reason {
         Self::TooManyLabels,
         Self::LabelNameTooLong,
         Self::LabelValueTooLong,
+        Self::SeriesLimit,
+        Self::SeriesPerMetricLimit,
         Self::FarFuture,
         Self::FarPast,
+        Self::TooOld,
+        Self::Ttl,
         Self::Conflict,
-        Self::SeriesLimit,
-        Self::NativeHistogram,
+        Self::HistogramInvalid,
+        Self::HistogramBuckets,
+        Self::ExemplarTime,
+        Self::ExemplarLabels,
+        Self::ExemplarTooLong,
+        Self::MetadataInvalid,
+        Self::MetadataTooLong,
+        Self::MetadataLimit,
     ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Malformed => "malformed",
             Self::NoMetricName => "no_metric_name",
             Self::EmptyLabelName => "empty_label_name",
             Self::RepeatedLabelName => "repeated_label_name",
@@ -44,37 +73,77 @@ impl Reason {
             Self::TooManyLabels => "too_many_labels",
             Self::LabelNameTooLong => "label_name_too_long",
             Self::LabelValueTooLong => "label_value_too_long",
+            Self::SeriesLimit => "series_limit",
+            Self::SeriesPerMetricLimit => "series_per_metric_limit",
             Self::FarFuture => "far_future",
             Self::FarPast => "far_past",
+            Self::TooOld => "too_old",
+            Self::Ttl => "ttl",
             Self::Conflict => "conflict",
-            Self::SeriesLimit => "series_limit",
-            Self::NativeHistogram => "native_histogram",
+            Self::HistogramInvalid => "histogram_invalid",
+            Self::HistogramBuckets => "histogram_buckets",
+            Self::ExemplarTime => "exemplar_time",
+            Self::ExemplarLabels => "exemplar_labels",
+            Self::ExemplarTooLong => "exemplar_too_long",
+            Self::MetadataInvalid => "metadata_invalid",
+            Self::MetadataTooLong => "metadata_too_long",
+            Self::MetadataLimit => "metadata_limit",
         }
     }
 
     /// Whether the same request can succeed later.
     pub const fn passes_with_time(self) -> bool {
-        matches!(self, Self::SeriesLimit)
+        matches!(self, Self::SeriesLimit | Self::SeriesPerMetricLimit)
     }
 }
 
-/// What of a request was refused: counts by reason and the first case in words.
+/// The limits for which a whole request is refused. The name is the `limit` of `duramen_ingest_limited_requests_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RequestLimit {
+    BodyBytes,
+    DecodedBodyBytes,
+    SamplesPerSecond,
+    SamplesBurst,
+}
+
+impl RequestLimit {
+    /// As it is called in the settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BodyBytes => "body_bytes_max",
+            Self::DecodedBodyBytes => "decoded_body_bytes_max",
+            Self::SamplesPerSecond => "samples_per_second",
+            Self::SamplesBurst => "samples_burst",
+        }
+    }
+}
+
+/// Texts of one request; of more reasons there are counts only.
+const TEXTS_MAX: usize = 10;
+
+/// What of a request was refused: counts by reason, and the first case of each in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejections {
     counts: Vec<(Reason, usize)>,
-    first: Option<String>,
+    texts: Vec<String>,
 }
 
 impl Rejections {
-    /// Notes `samples` refused samples. `describe` is asked for the first rejection only.
-    pub(crate) fn add(&mut self, reason: Reason, samples: usize, describe: impl FnOnce() -> String) {
-        match self.counts.iter_mut().find(|(held, _)| *held == reason) {
-            Some((_, count)) => *count += samples,
-            None => self.counts.push((reason, samples)),
+    /// Notes `count` samples, histograms, exemplars or families that were refused. `describe` is asked for the first of a reason only.
+    pub(crate) fn add(&mut self, reason: Reason, count: usize, describe: impl FnOnce() -> String) {
+        if let Some((_, held)) = self.counts.iter_mut().find(|(held, _)| *held == reason) {
+            *held += count;
+            return;
         }
-        if self.first.is_none() {
-            self.first = Some(describe());
+        self.counts.push((reason, count));
+        if self.texts.len() < TEXTS_MAX {
+            self.texts.push(describe());
         }
+    }
+
+    /// As [`Rejections::add`]; the series of what was refused is asked for its name only when that is told.
+    pub(crate) fn add_of<S: fmt::Display>(&mut self, refusal: &Refusal, count: usize, series: impl FnOnce() -> S) {
+        self.add(refusal.reason(), count, || format!("{refusal}, series=`{}`", series()));
     }
 
     pub const fn is_empty(&self) -> bool {
@@ -85,9 +154,14 @@ impl Rejections {
         &self.counts
     }
 
-    /// How many samples were refused.
-    pub fn samples(&self) -> usize {
+    /// How many were refused.
+    pub fn total(&self) -> usize {
         self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The first case of each reason in words, one line each; not of all when there are many reasons.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Whether all of it may succeed when it is sent again.
@@ -98,13 +172,41 @@ impl Rejections {
 
 impl fmt::Display for Rejections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(first) = &self.first {
-            f.write_str(first)?;
+        for text in &self.texts {
+            writeln!(f, "{text}")?;
         }
-        write!(f, "; rejected {} samples:", self.samples())?;
+        write!(f, "rejected {} samples:", self.total())?;
         for (reason, count) in &self.counts {
             write!(f, " {}={count}", reason.as_str())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_reasons_share_a_name() {
+        let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn the_first_case_of_each_reason_is_told_and_all_are_counted() {
+        let mut rejections = Rejections::default();
+        rejections.add(Reason::TooOld, 2, || "a".to_owned());
+        rejections.add(Reason::SeriesLimit, 1, || "b".to_owned());
+        rejections.add(Reason::TooOld, 3, || unreachable!());
+        assert_eq!(rejections.to_string(), "a\nb\nrejected 6 samples: too_old=5 series_limit=1");
+        assert!(!rejections.passes_with_time());
+        for reason in Reason::ALL {
+            rejections.add(reason, 1, || reason.as_str().to_owned());
+        }
+        assert_eq!(rejections.texts().len(), TEXTS_MAX);
+        assert_eq!(rejections.counts().len(), Reason::ALL.len());
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_proto::WriteRequestEncoder;
+use duramen_proto::{Version, WriteRequestEncoder};
 use duramen_runtime::{OnFailure, Tasks};
 use tracing::warn;
 
@@ -17,7 +17,7 @@ pub(crate) fn start(system: Arc<System>, address: SocketAddr, interval: Duration
         let instance = address.to_string();
         loop {
             let body = request(&system.metrics_text(), &instance, system.clock.now_ms());
-            if let Err(error) = system.ingester.write(&system.own_tenant, &body).await {
+            if let Err(error) = system.ingester.write(&system.own_tenant, Version::One, &body).await {
                 warn!(%error, "the process could not keep its own metrics");
             }
             tokio::select! {

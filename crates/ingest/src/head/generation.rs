@@ -34,6 +34,8 @@ pub(crate) struct Samples {
     /// Slot to series, one more than its index; 0 for none.
     index: Vec<u32>,
     series: Vec<(Slot, SeriesSamples)>,
+    /// How many all series have.
+    pub(crate) histograms: usize,
     pub(crate) exemplars: Exemplars,
 }
 
@@ -122,6 +124,7 @@ impl Generation {
             }
             grown += series.memory() - before;
         }
+        samples.histograms += applied.histograms.stored;
         let before = samples.exemplars.memory();
         for row in exemplars {
             match samples.exemplars.push(row.series_ref, row.ts_ms, row.value, row.labels) {
@@ -207,10 +210,5 @@ impl Samples {
             span.is_some_and(|(first, last)| first < range.end_ms() && last >= range.start_ms())
         };
         selected.iter().filter(meets).collect()
-    }
-
-    /// How many histograms all series have. Walks through the series.
-    pub(crate) fn histograms(&self) -> usize {
-        self.series.iter().map(|(_, series)| series.histogram_count()).sum()
     }
 }

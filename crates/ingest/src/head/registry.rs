@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use duramen_limits::IngestLimits;
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{Labels, LabelsBuilder, MatchOp, Matcher, SeriesId};
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, SeriesId};
 use hashbrown::HashMap as FastMap;
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::Xxh3Builder;
+
+use crate::refusal::Refusal;
 
 /// The number of a series in its tenant's registry.
 pub(crate) type Slot = u32;
@@ -75,6 +78,20 @@ impl Registry {
     /// The slot of a label set.
     pub(crate) fn find(&self, labels: &Labels) -> Option<Slot> {
         self.slots.get(&labels.series_id()).copied()
+    }
+
+    /// Whether one more series may be held.
+    pub(crate) fn check_room(&self, labels: &Labels, limits: &IngestLimits) -> Result<(), Refusal> {
+        if self.len() >= limits.series_max {
+            return Err(Refusal::SeriesLimit { max: limits.series_max });
+        }
+        let Some(max) = limits.series_per_metric_max else { return Ok(()) };
+        let name = labels.get(METRIC_NAME).unwrap_or("");
+        let held = self.names.get(METRIC_NAME).and_then(|names| names.values.get(name));
+        if held.is_some_and(|&pair| self.pair(pair).postings.len() >= max as u64) {
+            return Err(Refusal::SeriesPerMetricLimit { max });
+        }
+        Ok(())
     }
 
     /// The slot of a label set, a new one when it was not known.

@@ -29,6 +29,13 @@ impl Rows {
         self.values.push(value);
     }
 
+    /// Makes room for so many floats.
+    pub(crate) fn reserve(&mut self, samples: usize) {
+        self.slots.reserve(samples);
+        self.ts_ms.reserve(samples);
+        self.values.reserve(samples);
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty() && self.metadata.is_empty()
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use duramen_model::{Labels, Order, TenantId, TenantName, WriterId};
+use duramen_qos::TokenBucket;
 use duramen_source::{FlushedPosition, HeadSnapshot, Part};
 use duramen_wal::Position;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::families::Families;
 use super::generation::{Applied, Generation};
@@ -21,6 +22,8 @@ pub(crate) struct TenantHead {
     pub(crate) name: TenantName,
     pub(crate) registry: RwLock<Registry>,
     pub(crate) families: RwLock<Families>,
+    /// What the tenant may send a second.
+    pub(crate) rate: Mutex<TokenBucket>,
     chain: RwLock<Chain>,
     /// Held by the flush that runs: one at a time, so that generations are committed in their order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
@@ -72,6 +75,7 @@ impl TenantHead {
             name,
             registry: RwLock::default(),
             families: RwLock::default(),
+            rate: Mutex::default(),
             chain: RwLock::new(chain),
             flushing: tokio::sync::Mutex::default(),
         })
@@ -131,12 +135,26 @@ impl TenantHead {
 
     /// The memory of all generations, in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
+        self.in_memory().iter().map(|generation| generation.memory()).sum()
+    }
+
+    /// How many histograms and exemplars are in memory.
+    pub(crate) fn rare(&self) -> (usize, usize) {
+        let count = |generation: &Arc<Generation>| {
+            let samples = generation.read();
+            (samples.histograms, samples.exemplars.len())
+        };
+        self.in_memory().iter().map(count).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// The generations that are not staged yet.
+    fn in_memory(&self) -> Vec<Arc<Generation>> {
         let chain = self.chain.read();
-        let frozen = chain.frozen.iter().map(|frozen| match &*frozen.held.read() {
-            Held::Memory(generation) => generation.memory(),
-            Held::Staged(_) => 0,
+        let frozen = chain.frozen.iter().filter_map(|frozen| match &*frozen.held.read() {
+            Held::Memory(generation) => Some(Arc::clone(generation)),
+            Held::Staged(_) => None,
         });
-        chain.open.memory() + frozen.sum::<usize>()
+        frozen.chain([Arc::clone(&chain.open)]).collect()
     }
 
     /// What is held now, see [`HeadSnapshot`].

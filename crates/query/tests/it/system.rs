@@ -9,7 +9,7 @@ use duramen_ingest::{Config, Ingester, Parts, StartReport, WriteReport};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::{Labels, Matcher, TenantName, TimeRange};
-use duramen_proto::WriteRequestEncoder;
+use duramen_proto::{Version, WriteRequestEncoder};
 use duramen_query::{Blocks, Storage};
 use duramen_runtime::{Clock, Disk, Tasks};
 use duramen_source::{Columns, Heads, SeriesRequest, SeriesSource};
@@ -78,7 +78,7 @@ impl System {
         for (series, ts_ms, value) in samples {
             encoder.push([("__name__", "m"), ("series", series)], [(*ts_ms, *value)]);
         }
-        self.ingester.write(&tenant(), &encoder.finish()).await
+        self.ingester.write(&tenant(), Version::One, &encoder.finish()).await
     }
 
     /// Reads everything through `storage`; fails when a series or a time comes twice.

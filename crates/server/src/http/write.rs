@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use duramen_ingest::WriteReport;
 use duramen_model::{ErrorKind, TenantName};
-use duramen_proto::snappy;
+use duramen_proto::{Version, snappy};
 
 use super::BODY_BYTES_MAX;
 use super::failure::with_causes;
@@ -57,7 +57,7 @@ async fn take(system: &Arc<System>, tenant: &TenantName, request: Request) -> Re
     system.ingester.grow(&mut turn, snappy::declared_bytes(&body, max)?).await?;
     let decoded = snappy::decompress(&body, max)?;
     drop(body);
-    Ok(system.ingester.write_in_turn(turn, tenant, &decoded).await?)
+    Ok(system.ingester.write_in_turn(turn, tenant, Version::One, &decoded).await?)
 }
 
 /// Refuses what is not remote write 1.0 in snappy with 415. Both headers may be absent.

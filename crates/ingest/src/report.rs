@@ -1,0 +1,41 @@
+//! What became of a write.
+
+use duramen_model::ErrorKind;
+
+use crate::head::{Applied, Conflict, Kept, TenantHead};
+use crate::refusal::Refusal;
+use crate::rejection::Rejections;
+
+/// What a write did. Everything that is neither rejected nor ignored is durable on this disk and readable.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriteReport {
+    /// Floats.
+    pub samples: Kept,
+    pub histograms: Kept,
+    pub exemplars: Kept,
+    /// Metric families that were told of, news or not.
+    pub metadata: usize,
+    /// Series, floats and histograms: the sender is told.
+    pub rejected: Rejections,
+    /// Exemplars and metadata that are not kept: no reason for the sender to send the rest again.
+    pub ignored: Rejections,
+}
+
+impl WriteReport {
+    /// What the sender should do about what was rejected; `None` when nothing was.
+    pub fn rejection_kind(&self) -> Option<ErrorKind> {
+        if self.rejected.is_empty() {
+            return None;
+        }
+        Some(if self.rejected.passes_with_time() { ErrorKind::Limited } else { ErrorKind::Invalid })
+    }
+
+    pub(crate) fn note(&mut self, head: &TenantHead, applied: Applied) {
+        self.samples = applied.samples;
+        self.histograms = applied.histograms;
+        self.exemplars = applied.exemplars;
+        for Conflict { slot, ts_ms } in applied.conflicts {
+            self.rejected.add_of(&Refusal::Conflict { ts_ms }, 1, || head.labels(slot));
+        }
+    }
+}
