@@ -40,6 +40,13 @@ pub enum Error {
     TooManyTexts { max: usize },
     #[error("the answer has too many exemplars. exemplars=`{exemplars}`, exemplars_max=`{max}`")]
     TooManyExemplars { exemplars: usize, max: usize },
+    #[error("the answer has too many samples. remote_read_samples_max=`{max}`")]
+    TooManyReadSamples { max: usize },
+    #[error("the answer is too large. memory_bytes_max=`{max}`")]
+    AnswerTooLarge { max: usize },
+    /// Never what was accepted: histograms are checked when they are written.
+    #[error("a stored histogram cannot be read. series=`{series}`, ts_ms=`{ts_ms}`")]
+    Histogram { series: String, ts_ms: i64 },
     #[error("match[] must contain at least one non-empty matcher")]
     EmptyMatcher,
     #[error("not a series selector: `{0}`")]
@@ -66,6 +73,8 @@ impl Error {
             | Self::TooManyTexts { .. }
             | Self::TooManyExemplars { .. }
             | Self::Waiting { .. } => ErrorKind::Limited,
+            Self::TooManyReadSamples { .. } | Self::AnswerTooLarge { .. } => ErrorKind::Invalid,
+            Self::Histogram { .. } => ErrorKind::Corrupt,
         }
     }
 
@@ -80,6 +89,8 @@ impl Error {
             Self::TooLong { .. } => "range_max",
             Self::TooManySeries { .. } | Self::TooManyTexts { .. } => "metadata_series_max",
             Self::TooManyExemplars { .. } => "exemplars_max",
+            Self::TooManyReadSamples { .. } => "remote_read_samples_max",
+            Self::AnswerTooLarge { .. } => "memory_bytes_max",
             Self::Engine(duramen_promql::Error::Samples { .. }) => "samples_max",
             Self::Engine(duramen_promql::Error::Memory { .. }) => "memory_bytes_max",
             Self::Engine(duramen_promql::Error::Series { .. }) => "series_max",

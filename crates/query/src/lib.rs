@@ -14,5 +14,6 @@ pub use blocks::Blocks;
 pub use error::Error;
 pub use merge::MergeSource;
 pub use metrics::Metrics;
+pub use querier::remote_read::{Reader, Selection};
 pub use querier::{Config, Querier, Query, QueryOptions};
 pub use storage::Storage;

@@ -3,6 +3,7 @@
 mod cardinality;
 mod exemplars;
 mod labels;
+pub(crate) mod remote_read;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,6 +72,7 @@ pub struct Querier {
 }
 
 /// Who asks, and what applies to the whole request.
+#[derive(Debug)]
 struct Asker {
     name: TenantName,
     /// Empty for a tenant that has never written, whose answers are empty.

@@ -1,0 +1,84 @@
+//! Series as they are held, for those who calculate with them elsewhere.
+
+use std::sync::Arc;
+
+use duramen_limits::QueryLimits;
+use duramen_model::labels::LabelsIter;
+use duramen_model::{Matcher, TenantName, TimeRange};
+use duramen_source::{Columns, SeriesRequest, SeriesSource, SeriesStream};
+use futures::StreamExt;
+
+use super::{Asker, Querier};
+use crate::error::Error;
+
+/// The size of a batch in series: less than what queries take, as all of a series may be asked for.
+const BATCH_SERIES: usize = 128;
+
+/// Which series, and which part of them.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// All must pass. No matcher at all selects every series.
+    pub matchers: Vec<Matcher>,
+    pub range: TimeRange,
+    pub columns: Columns,
+}
+
+/// Reads one tenant's series, during one turn of [`Querier::read`].
+#[derive(Debug)]
+pub struct Reader {
+    source: Arc<dyn SeriesSource>,
+    asker: Arc<Asker>,
+}
+
+impl Querier {
+    /// Calls `work` with a reader when it is its turn, as one query of the tenant. Everything that `work` waits for counts against the
+    /// time of a query, also a client that is slow to take what is read. Dropping the future ends the work.
+    pub async fn read<T, F>(&self, tenant: &TenantName, work: impl FnOnce(Reader) -> F + Send) -> Result<T, Error>
+    where
+        T: Send,
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        let asker = Arc::new(self.asker(tenant));
+        let reader = Reader { source: Arc::clone(&self.source), asker: Arc::clone(&asker) };
+        self.bounded(&asker, None, work(reader)).await
+    }
+}
+
+impl Reader {
+    /// What the tenant may ask, during this turn.
+    pub fn limits(&self) -> &QueryLimits {
+        &self.asker.limits.query
+    }
+
+    /// The series of a selection, in block order. Samples outside of the range may be among them.
+    pub async fn select(&self, selection: &Selection) -> Result<SeriesStream, Error> {
+        let request = self.asker.request(&selection.matchers, selection.range, selection.columns);
+        let request = SeriesRequest { batch_series_max: BATCH_SERIES, ..request };
+        Ok(self.source.select(&request).await?)
+    }
+
+    /// Whether the series of a selection, in block order, are in the order of answers as well ([`Ord`] of
+    /// [`duramen_model::Labels`]). They are not where labels sort before `__name__`, as capitals do. Reads the labels of all of them.
+    pub async fn is_in_answer_order(&self, selection: &Selection) -> Result<bool, Error> {
+        let mut batches = self.select(&Selection { columns: Columns::Labels, ..selection.clone() }).await?;
+        let mut last: Vec<u8> = Vec::new();
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            for row in 0..batch.len() {
+                let next = batch.labels_at(row);
+                if LabelsIter::over(next).lt(LabelsIter::over(&last)) {
+                    return Ok(false);
+                }
+                last.clear();
+                last.extend_from_slice(next);
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(true)
+    }
+
+    /// No sample of the tenant stands for longer than this instead of the look-back; 0 when none does.
+    pub async fn ttl_max_ms(&self) -> Result<i64, Error> {
+        Ok(self.source.ttl_max_ms(&self.asker.tenants).await?)
+    }
+}
