@@ -47,6 +47,8 @@ pub enum Error {
     /// Never what was accepted: histograms are checked when they are written.
     #[error("a stored histogram cannot be read. series=`{series}`, ts_ms=`{ts_ms}`")]
     Histogram { series: String, ts_ms: i64 },
+    #[error("series were added while others were read in their order; ask again")]
+    OrderChanged,
     #[error("match[] must contain at least one non-empty matcher")]
     EmptyMatcher,
     #[error("not a series selector: `{0}`")]
@@ -67,7 +69,7 @@ impl Error {
             Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
-            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
+            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::OrderChanged => ErrorKind::Unavailable,
             Self::TooLong { .. }
             | Self::TooManySeries { .. }
             | Self::TooManyTexts { .. }

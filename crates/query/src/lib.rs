@@ -16,4 +16,5 @@ pub use merge::MergeSource;
 pub use metrics::Metrics;
 pub use querier::remote_read::{Reader, Selection};
 pub use querier::{Config, Querier, Query, QueryOptions};
+pub use selector::selector;
 pub use storage::Storage;

@@ -17,10 +17,12 @@ mod plain;
 mod query;
 #[cfg(test)]
 mod reference;
+mod remote_read;
 mod routes;
 mod status;
 mod syntax;
 mod tenant;
+mod text_failure;
 mod write;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Blocks, Querier, Storage};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock, Tasks};
 use prometheus_client::registry::Registry;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
 use crate::http::HttpMetrics;
@@ -100,9 +101,18 @@ impl QueryRuntime {
 
     /// Evaluates `work` there. Dropping the returned future ends the work at its next await.
     pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> anyhow::Result<T> {
+        self.spawn(work)?.await.map_err(|e| anyhow::anyhow!("the query panicked or was cancelled: {e}"))
+    }
+}
+
+impl QueryRuntime {
+    /// Starts `work` there. Dropping the handle ends the work at its next await.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> anyhow::Result<AbortOnDropHandle<T>> {
         let runtime = self.0.as_ref().context("the query runtime has stopped")?;
-        let task = tokio_util::task::AbortOnDropHandle::new(runtime.spawn(work));
-        task.await.map_err(|e| anyhow::anyhow!("the query panicked or was cancelled: {e}"))
+        Ok(AbortOnDropHandle::new(runtime.spawn(work)))
     }
 }
 

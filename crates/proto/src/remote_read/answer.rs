@@ -2,20 +2,21 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use crate::Error;
+use duramen_model::Histogram;
+
 use crate::chunk::{Chunk, Encoding};
 use crate::wire::{Fields, Value};
+use crate::{Error, SentHistogram, Version};
 
 /// The labels of a series as they came.
 pub type LabelPairs = Vec<(String, String)>;
 
 /// One series of an answer of samples.
 #[derive(Clone, Debug, Default)]
-pub struct AnsweredSeries<'a> {
+pub struct AnsweredSeries {
     pub labels: LabelPairs,
     pub floats: Vec<(i64, f64)>,
-    /// Messages of the type `prometheus.Histogram`.
-    pub histograms: Vec<&'a [u8]>,
+    pub histograms: Vec<(i64, Histogram)>,
 }
 
 /// One frame of a streamed answer.
@@ -27,7 +28,7 @@ pub struct Frame {
 }
 
 /// Reads a `ReadResponse`: for each query its series.
-pub fn read_response(body: &[u8]) -> Result<Vec<Vec<AnsweredSeries<'_>>>, Error> {
+pub fn read_response(body: &[u8]) -> Result<Vec<Vec<AnsweredSeries>>, Error> {
     let mut results = Vec::new();
     let mut fields = Fields::new("ReadResponse", body);
     while let Some((number, value)) = fields.next_field()? {
@@ -44,14 +45,17 @@ pub fn read_response(body: &[u8]) -> Result<Vec<Vec<AnsweredSeries<'_>>>, Error>
     Ok(results)
 }
 
-fn read_series(message: &[u8]) -> Result<AnsweredSeries<'_>, Error> {
+fn read_series(message: &[u8]) -> Result<AnsweredSeries, Error> {
     let mut series = AnsweredSeries::default();
     let mut fields = Fields::new("TimeSeries", message);
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Bytes(label)) => series.labels.push(read_label(label)?),
             (2, Value::Bytes(sample)) => series.floats.push(read_float(sample)?),
-            (4, Value::Bytes(histogram)) => series.histograms.push(histogram),
+            (4, Value::Bytes(message)) => {
+                let sent = SentHistogram::read(message, Version::One)?;
+                series.histograms.push((sent.ts_ms, sent.decode()?));
+            }
             _ => {}
         }
     }
@@ -98,9 +102,10 @@ pub fn read_frames(mut bytes: &[u8]) -> Result<Vec<Frame>, Error> {
 }
 
 /// The message of the first frame, and what is behind it.
-fn split_frame(mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = super::request::take_varint(&mut bytes)?;
-    let (checksum, bytes) = bytes.split_first_chunk()?;
+fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut head = Fields::new("frame", bytes);
+    let length = head.next_packed().ok()??;
+    let (checksum, bytes) = bytes.get(head.offset()..)?.split_first_chunk()?;
     let (message, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
     (crc32c::crc32c(message) == u32::from_be_bytes(*checksum)).then_some((message, rest))
 }

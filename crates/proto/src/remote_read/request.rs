@@ -78,9 +78,9 @@ impl ReadRequest {
                 }
                 // An enum may stand alone or packed with others.
                 (2, Value::Varint(one)) => note(&mut accepted, one),
-                (2, Value::Bytes(mut packed)) => {
-                    while !packed.is_empty() {
-                        let one = take_varint(&mut packed).ok_or_else(|| fields.refused("a varint is cut off"))?;
+                (2, Value::Bytes(packed)) => {
+                    let mut packed = Fields::new("ReadRequest", packed);
+                    while let Some(one) = packed.next_packed()? {
                         note(&mut accepted, one);
                     }
                 }
@@ -237,19 +237,6 @@ fn negotiate(accepted: &[u64]) -> Result<ResponseType, Error> {
         [] => Ok(ResponseType::Samples),
         some => some.iter().find_map(known).ok_or_else(|| Error::NoResponseType { asked: some.to_vec() }),
     }
-}
-
-pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ enum Side {
 }
 
 impl<'a> SentHistogram<'a> {
-    pub(super) fn read(message: &'a [u8], version: Version) -> Result<Self, Error> {
+    pub(crate) fn read(message: &'a [u8], version: Version) -> Result<Self, Error> {
         let (mut ts_ms, mut life) = (0, Life::NONE);
         let (mut counts, mut deltas, mut spans, mut custom) = (0, 0, 0, 0);
         visit(message, |part| match part {

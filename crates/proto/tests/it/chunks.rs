@@ -309,7 +309,7 @@ fn a_histogram_whose_spans_do_not_fit_its_counts_is_refused() {
     assert!(builder.push_histogram(1, &broken).is_err());
 }
 
-fn any_float() -> impl Strategy<Value = f64> {
+pub(crate) fn any_float() -> impl Strategy<Value = f64> {
     prop_oneof![
         any::<u64>().prop_map(f64::from_bits),
         (0..100i32).prop_map(f64::from),
@@ -334,7 +334,7 @@ fn times(count: usize) -> impl Strategy<Value = Vec<i64>> {
 }
 
 /// Histograms of few layouts, so that neighbours often share one.
-fn any_histogram() -> impl Strategy<Value = Histogram> {
+pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
     let layouts: Vec<(Vec<Span>, Vec<Span>)> = vec![
         (vec![], vec![]),
         (vec![Span { offset: -3, length: 2 }, Span { offset: 4, length: 1 }], vec![Span { offset: 0, length: 1 }]),

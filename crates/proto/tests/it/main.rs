@@ -5,5 +5,6 @@ mod frames;
 mod recorded;
 mod remote_write;
 mod remote_write_rules;
+mod samples;
 mod sent;
 mod shared;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::remote_read::RemoteReadMetrics;
 use crate::wiring::System;
 
 /// The metrics of the HTTP edge. Routes are patterns, so that no request can make new series.
@@ -18,6 +19,7 @@ use crate::wiring::System;
 pub struct HttpMetrics {
     requests: Family<RequestLabel, Counter>,
     seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    pub(super) remote_read: RemoteReadMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,7 +37,11 @@ impl Default for HttpMetrics {
     fn default() -> Self {
         let seconds =
             || Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
-        Self { requests: Family::default(), seconds: Family::new_with_constructor(seconds) }
+        Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(seconds),
+            remote_read: RemoteReadMetrics::default(),
+        }
     }
 }
 
@@ -43,6 +49,7 @@ impl HttpMetrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("duramen_http_requests", "Requests by route and status", self.requests.clone());
         registry.register("duramen_http_request_seconds", "Time to the head of the answer", self.seconds.clone());
+        self.remote_read.register(registry);
     }
 }
 

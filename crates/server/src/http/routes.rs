@@ -7,7 +7,7 @@ use super::parameters::{
     ALL_TENANTS, END, LIMIT, LIMIT_NUMBER, LOOKBACK_DELTA, MATCH, MATCH_TARGET, METRIC, QUERY, RANGE_END, RANGE_START,
     RULE_TYPE, SCRAPE_POOL, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
 };
-use super::{admin, empty_sets, metadata, openapi, query, status, syntax, write};
+use super::{admin, empty_sets, metadata, openapi, query, remote_read, status, syntax, write};
 
 const TEXT: &str = "text/plain";
 const PROTOBUF: &str = "application/x-protobuf";
@@ -28,6 +28,8 @@ pub(super) fn table() -> Vec<Endpoint> {
         // Writing.
         on_post("/api/v1/write", write::write).says("Stores the samples of a remote write, in snappy.").reads(PROTOBUF).answers(Accepted),
         on_post("/api/v1/push", write::write).says("As `/api/v1/write`.").reads(PROTOBUF).answers(Accepted),
+        // Reading for others.
+        on_post("/api/v1/read", remote_read::read).says("The samples of series, for a Prometheus that calculates with them: a remote read, in snappy.").reads(PROTOBUF).answers(Raw(PROTOBUF)),
         // What a Prometheus does beside storing, and a store does not: empty sets.
         on_get("/api/v1/rules", empty_sets::rules).says("Groups of rules: none.").takes(&[RULE_TYPE, MATCH]).answers(Data(Schema::Rules)),
         on_get("/api/v1/alerts", empty_sets::alerts).says("Active alerts: none.").answers(Data(Schema::Alerts)),

@@ -1,0 +1,158 @@
+//! The answer as one message of samples.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use duramen_limits::QueryLimits;
+use duramen_model::labels::LabelsIter;
+use duramen_model::{TenantName, TimeRange};
+use duramen_proto::remote_read::{ReadResponseEncoder, ResponseType, TimeSeriesEncoder};
+use duramen_proto::snappy;
+use duramen_query::{Error, Reader, Selection};
+use duramen_source::{Columns, SeriesBatch};
+use futures::StreamExt;
+
+use super::batch::Series;
+use crate::http::text_failure::TextFailure;
+use crate::wiring::System;
+
+/// More than this is no message that a client of protobuf reads.
+const MESSAGE_BYTES_MAX: usize = 1 << 31;
+
+/// Reads all queries, in their order.
+pub(super) async fn answer(
+    system: &Arc<System>,
+    tenant: TenantName,
+    selections: Vec<Option<Selection>>,
+) -> Result<Response, TextFailure> {
+    let querier = Arc::clone(&system.querier);
+    let counter = system.http_metrics.remote_read.samples(ResponseType::Samples);
+    let work = async move {
+        querier
+            .read(&tenant, |reader| async move {
+                let (message, samples) = encode(&reader, &selections).await?;
+                counter.inc_by(samples as u64);
+                Ok(snappy::compress(&message))
+            })
+            .await
+    };
+    let body = system.query_runtime.run(work).await.map_err(|error| TextFailure::internal(error.to_string()))??;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf")),
+        (header::CONTENT_ENCODING, HeaderValue::from_static("snappy")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// What an answer may have, and what it has.
+#[derive(Debug)]
+struct Budget {
+    samples: usize,
+    samples_max: usize,
+    /// Of the results that are complete.
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Budget {
+    fn new(limits: &QueryLimits) -> Self {
+        let (samples_max, bytes_max) = (limits.remote_read_samples_max, limits.memory_bytes_max.min(MESSAGE_BYTES_MAX));
+        Self { samples: 0, samples_max, bytes: 0, bytes_max }
+    }
+
+    fn check(&self, result: &QueryResult) -> Result<(), Error> {
+        if self.samples > self.samples_max {
+            return Err(Error::TooManyReadSamples { max: self.samples_max });
+        }
+        if self.bytes + result.bytes() > self.bytes_max {
+            return Err(Error::AnswerTooLarge { max: self.bytes_max });
+        }
+        Ok(())
+    }
+}
+
+/// The message, and how many samples are in it.
+async fn encode(reader: &Reader, selections: &[Option<Selection>]) -> Result<(Vec<u8>, usize), Error> {
+    let mut budget = Budget::new(reader.limits());
+    let mut response = ReadResponseEncoder::default();
+    for selection in selections {
+        let result = match selection {
+            Some(selection) => collect(reader, selection, &mut budget).await?,
+            None => QueryResult::default(),
+        };
+        budget.bytes += result.bytes();
+        response.push_result(result.in_order().iter().map(|series| &result.messages[series.message.clone()]));
+    }
+    Ok((response.finish(), budget.samples))
+}
+
+/// The series of one query as messages, one behind the other, in the order in which they were read.
+#[derive(Debug, Default)]
+struct QueryResult {
+    messages: Vec<u8>,
+    labels: Vec<u8>,
+    series: Vec<Place>,
+}
+
+/// Where a series has its message and its labels.
+#[derive(Clone, Debug)]
+struct Place {
+    message: Range<usize>,
+    labels: Range<usize>,
+}
+
+impl QueryResult {
+    /// The memory that it takes.
+    const fn bytes(&self) -> usize {
+        self.messages.len() + self.labels.len() + self.series.len() * size_of::<Place>()
+    }
+
+    /// The series by their labels.
+    fn in_order(&self) -> Vec<Place> {
+        let mut series = self.series.clone();
+        let labels = |place: &Place| LabelsIter::over(&self.labels[place.labels.clone()]);
+        series.sort_by(|a, b| labels(a).cmp(labels(b)));
+        series
+    }
+
+    /// Adds the series of a batch that have samples in the range, or all when only series are asked for. Gives how many samples those have.
+    fn push(&mut self, batch: &SeriesBatch, range: TimeRange, columns: Columns) -> Result<usize, Error> {
+        let mut samples = 0;
+        for series in Series::all(batch, range) {
+            let message = self.messages.len();
+            let mut encoder = TimeSeriesEncoder::begin(&mut self.messages, series.labels());
+            let before = samples;
+            for (ts_ms, value) in series.floats() {
+                encoder.push_float(ts_ms, value);
+                samples += 1;
+            }
+            for held in series.histograms() {
+                encoder.push_histogram(held.ts_ms, &series.histogram(held)?);
+                samples += 1;
+            }
+            if samples == before && columns != Columns::Labels {
+                self.messages.truncate(message);
+                continue;
+            }
+            let labels = self.labels.len();
+            self.labels.extend_from_slice(series.labels());
+            self.series.push(Place { message: message..self.messages.len(), labels: labels..self.labels.len() });
+        }
+        Ok(samples)
+    }
+}
+
+async fn collect(reader: &Reader, selection: &Selection, budget: &mut Budget) -> Result<QueryResult, Error> {
+    let mut result = QueryResult::default();
+    let mut batches = reader.select(selection).await?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        budget.samples += result.push(&batch, selection.range, selection.columns)?;
+        budget.check(&result)?;
+        // What is in memory is never waited for: let the time-out and others have their turn.
+        tokio::task::yield_now().await;
+    }
+    Ok(result)
+}

@@ -1,0 +1,47 @@
+//! Errors as the routes outside of the query API answer them: plain text.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use duramen_model::ErrorKind;
+
+use super::failure::with_causes;
+
+/// An error whose body is its text and a line feed, as Prometheus answers those of remote read and federation.
+#[derive(Debug)]
+pub(super) struct TextFailure {
+    status: StatusCode,
+    message: String,
+}
+
+impl TextFailure {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+}
+
+impl From<duramen_query::Error> for TextFailure {
+    fn from(error: duramen_query::Error) -> Self {
+        let message = with_causes(&error);
+        let status = match error.kind() {
+            ErrorKind::Invalid | ErrorKind::Execution => StatusCode::BAD_REQUEST,
+            ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
+                tracing::error!(error = message, "a read failed");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self { status, message }
+    }
+}
+
+impl IntoResponse for TextFailure {
+    fn into_response(self) -> Response {
+        let no_guessing = (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+        (self.status, [no_guessing], format!("{}\n", self.message)).into_response()
+    }
+}
