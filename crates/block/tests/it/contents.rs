@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use duramen_block::{Block, BlockSource, OpenOptions, SeriesTables, WriterOptions};
 use duramen_model::{
-    Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span, TenantId, TimeRange,
+    Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span, TimeRange,
 };
 use duramen_source::{Columns, SeriesExemplars, SeriesRequest, SeriesSource, SeriesSummary};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use crate::fixture::{Series, collect, in_memory_with, key, request, sorted};
+use crate::fixture::{Series, collect, in_memory_with, key, request, sorted, tenant};
 use crate::round_trip::{labels, small};
 use crate::select::{matcher, passes};
 
@@ -152,10 +152,6 @@ fn summary(series: &Series) -> SeriesSummary {
 fn exemplars_in(series: &Series, range: TimeRange) -> Option<SeriesExemplars> {
     let exemplars: Vec<_> = series.exemplars.iter().filter(|e| range.contains(e.ts_ms)).cloned().collect();
     (!exemplars.is_empty()).then(|| SeriesExemplars { labels: series.labels.clone(), exemplars })
-}
-
-fn tenant() -> TenantId {
-    "01J0000000000000000000000A".parse().unwrap()
 }
 
 proptest! {

@@ -7,17 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use duramen_block::WriterOptions;
-use duramen_model::{BlockStats, Matcher};
-use duramen_source::{Columns, SeriesRequest};
+use duramen_block::{
+    BlockSource, EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE, WriterOptions,
+};
+use duramen_model::{BlockStats, Counts, Exemplar, Histogram, Life, Matcher, ResetHint, Span};
+use duramen_source::{Columns, SeriesRequest, SeriesSource};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::fixture::{Series, collect, in_memory, open, request, sorted};
+use crate::fixture::{Series, collect, in_memory, in_memory_with, open, request, sorted, tenant};
 
 /// Counts GETs and the bytes of their answers.
 #[derive(Debug)]
@@ -154,7 +156,7 @@ async fn one_of_ten_thousand_series_reads_under_two_percent() {
 async fn labels_alone_read_nothing_of_the_samples_file() {
     let series = ten_thousand(5);
     let (store, stats) = in_memory(&series, WriterOptions::default()).await;
-    object_store::ObjectStoreExt::delete(&*store, &crate::fixture::key().join("samples.parquet")).await.unwrap();
+    store.delete(&crate::fixture::key().join(SAMPLES_FILE)).await.unwrap();
     let block = open(store, &stats).await.unwrap();
     let request = SeriesRequest { columns: Columns::Labels, ..request(vec![]) };
     assert_eq!(collect(&block, &request).await.unwrap().len(), series.len());
@@ -169,4 +171,148 @@ async fn a_small_series_file_comes_with_meta() {
     assert_eq!(store.count().0, 2);
     collect(&block, &SeriesRequest { columns: Columns::Labels, ..request(vec![]) }).await.unwrap();
     assert_eq!(store.count().0, 2);
+}
+
+/// A few of `ten_thousand`, each with histograms and exemplars.
+fn with_others(samples: i64) -> Vec<Series> {
+    let mut all: Vec<_> = ten_thousand(samples).into_iter().step_by(100).collect();
+    for (series, number) in all.iter_mut().zip(0..) {
+        let at = |t: i64| 1_800_000_000_000 + t;
+        series.histograms = (0..20).map(|t| (at(t), Life::NONE, histogram(t).to_bytes())).collect();
+        let exemplar = |t| Exemplar { ts_ms: at(t), value: 0.5, labels: series.labels.clone() };
+        series.exemplars = (0..number % 3).map(exemplar).collect();
+    }
+    all
+}
+
+fn histogram(t: i64) -> Histogram {
+    Histogram {
+        schema: 0,
+        hint: ResetHint::Unknown,
+        sum: t as f64,
+        zero_threshold: 0.0,
+        counts: Counts::Integer { count: 2, zero_count: 0, positive: vec![t, -t, t], negative: vec![] },
+        positive_spans: vec![Span { offset: 0, length: 3 }],
+        negative_spans: vec![],
+        custom_values: vec![],
+    }
+}
+
+/// Lets a GET of samples go on when one of histograms is under way too, and the other way round.
+#[derive(Debug)]
+struct Together {
+    inner: Arc<dyn ObjectStore>,
+    both: tokio::sync::Barrier,
+}
+
+impl fmt::Display for Together {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Together({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Together {
+    async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(at, payload, options).await
+    }
+
+    async fn put_multipart_opts(&self, at: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(at, options).await
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
+        if at.filename().is_some_and(|name| [SAMPLES_FILE, HISTOGRAMS_FILE].contains(&name)) {
+            self.both.wait().await;
+        }
+        self.inner.get_opts(at, options).await
+    }
+
+    fn delete_stream(&self, at: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(at)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[tokio::test]
+async fn floats_and_histograms_come_in_one_round_trip_of_two_gets() {
+    let series = with_others(5);
+    let (store, stats) = in_memory(&series, WriterOptions::default()).await;
+    let counting = Arc::new(Counting::new(Arc::clone(&store) as _));
+    let block = open(Arc::clone(&counting) as _, &stats).await.unwrap();
+    let (opened, _) = counting.count();
+    let found = collect(&block, &request(vec![])).await.unwrap();
+    assert_eq!(found, series.into_iter().map(|series| Series { exemplars: vec![], ..series }).collect::<Vec<_>>());
+    assert_eq!((opened, counting.count().0), (2, 4), "meta and series, then samples and histograms");
+    let together = Together { inner: store, both: tokio::sync::Barrier::new(2) };
+    let block = open(Arc::new(together), &stats).await.unwrap();
+    let request = request(vec![]);
+    let read = tokio::time::timeout(std::time::Duration::from_secs(60), collect(&block, &request));
+    assert_eq!(read.await.expect("one waits for the other").unwrap().len(), found.len());
+}
+
+#[tokio::test]
+async fn each_question_reads_its_own_files() {
+    let series = with_others(5);
+    let families = crate::golden::families();
+    let (store, stats) = in_memory_with(&series, families.clone(), WriterOptions::default()).await;
+    let everything = SeriesRequest { tenants: Arc::from([tenant()]), ..request(vec![]) };
+    for (kept, gets) in [(EXEMPLARS_FILE, 1), (METADATA_FILE, 1), (SERIES_FILE, 0)] {
+        let copy = Arc::new(object_store::memory::InMemory::new());
+        for name in [META_FILE, SERIES_FILE, kept] {
+            let at = crate::fixture::key().join(name);
+            let bytes = store.get(&at).await.unwrap().bytes().await.unwrap();
+            copy.put(&at, bytes.into()).await.unwrap();
+        }
+        let counting = Arc::new(Counting::new(copy));
+        let block = open(Arc::clone(&counting) as _, &stats).await.unwrap();
+        let (opened, _) = counting.count();
+        let source = BlockSource::new(block, tenant());
+        match kept {
+            EXEMPLARS_FILE => assert_eq!(source.exemplars(&everything).await.unwrap().len(), 66),
+            METADATA_FILE => assert_eq!(source.metadata(&[tenant()]).await.unwrap(), families),
+            _ => assert_eq!(source.summaries(&everything).await.unwrap().len(), series.len()),
+        }
+        assert_eq!(source.ttl_max_ms(&[tenant()]).await.unwrap(), 0);
+        assert_eq!(counting.count().0 - opened, gets, "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_life_spans_are_read_where_they_say_something() {
+    let count = 20_000i64;
+    let mut random = 7i64;
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 44).abs() + 1
+    };
+    let plain = Series::new(&[("__name__", "m")], (0..count).map(|t| (t, 1.0)));
+    let life = |start_ms, ttl_ms| Life { start_ms, ttl_ms };
+    let starts = Series { lives: (0..count).map(|_| life(next(), 0)).collect(), ..plain.clone() };
+    let ttls = Series { lives: (0..count).map(|_| life(0, next())).collect(), ..plain.clone() };
+    let mut read = Vec::new();
+    for series in [&plain, &starts, &ttls] {
+        for columns in [Columns::Samples, Columns::Everything] {
+            let (store, stats) = in_memory(std::slice::from_ref(series), WriterOptions::default()).await;
+            let store = Arc::new(Counting::new(store));
+            let block = open(Arc::clone(&store) as _, &stats).await.unwrap();
+            let (_, opened) = store.count();
+            collect(&block, &SeriesRequest { columns, ..request(vec![]) }).await.unwrap();
+            read.push(store.count().1 - opened);
+        }
+    }
+    let &[plain, plain_all, starts, starts_all, ttls, ttls_all] = &read[..] else { panic!("six selections") };
+    assert_eq!((plain, ttls), (plain_all, ttls_all), "{read:?}");
+    assert!(starts <= plain && starts_all > starts + 30_000 && ttls > plain + 30_000, "{read:?}");
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use duramen_block::{Block, Error};
-use duramen_model::{BlockStats, ErrorKind};
+use duramen_model::{
+    BlockStats, Counts, ErrorKind, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span,
+};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use crate::fixture::{Series, collect, in_memory, key, names, open, request, sorted};
+use crate::fixture::{Series, collect, collect_all, in_memory, in_memory_with, key, names, open, request, sorted};
 use crate::round_trip::small;
 
 fn series() -> Vec<Series> {
@@ -15,22 +17,64 @@ fn series() -> Vec<Series> {
         let number = i.to_string();
         let values =
             (0..40).map(move |t| (t * 15_000 + i, if i % 3 == 0 { (t as f64).sqrt() } else { t as f64 / 10.0 }));
-        Series::new(&[("__name__", "m"), ("i", &number)], values)
+        let mut series = Series::new(&[("__name__", "m"), ("i", &number)], values);
+        if i % 10 == 0 {
+            let life = Life { start_ms: i, ttl_ms: 1 };
+            series.histograms = (40..60).map(|t| (t * 15_000 + i, life, histogram(t))).collect();
+            let labels = Labels::from_pairs([("id", number.as_str())]).unwrap();
+            series.exemplars = (0..9).map(|ts_ms| Exemplar { ts_ms, value: 0.5, labels: labels.clone() }).collect();
+        }
+        series
     };
     sorted((0..60).map(one).collect())
 }
 
-/// What a query and a full check say of the block: series, and whether the check passed.
-async fn read(store: &Arc<InMemory>, stats: &BlockStats) -> Result<(Vec<Series>, Result<(), Error>), ErrorKind> {
+fn histogram(t: i64) -> Vec<u8> {
+    let counts = Counts::Integer {
+        count: t.unsigned_abs(),
+        zero_count: 0,
+        positive: (0..8).map(|i| i * t % 5).collect(),
+        negative: vec![],
+    };
+    let histogram = Histogram {
+        schema: 0,
+        hint: ResetHint::Unknown,
+        sum: (t as f64).sqrt(),
+        zero_threshold: 0.001,
+        counts,
+        positive_spans: vec![Span { offset: 0, length: 8 }],
+        negative_spans: vec![],
+        custom_values: vec![],
+    };
+    histogram.to_bytes()
+}
+
+fn families() -> Vec<FamilyMetadata> {
+    let family = |i: i64| FamilyMetadata {
+        family: format!("family_{i:03}"),
+        kind: MetricType::Gauge,
+        help: format!("The {i}th."),
+        unit: String::new(),
+        last_seen_ms: i,
+    };
+    (0..50).map(family).collect()
+}
+
+/// All that a block has.
+type Contents = (Vec<Series>, Vec<FamilyMetadata>);
+
+/// What queries and a full check say of the block: its contents, and whether the check passed.
+async fn read(store: &Arc<InMemory>, stats: &BlockStats) -> Result<(Contents, Result<(), Error>), ErrorKind> {
     let block: Arc<Block> = open(Arc::clone(store) as Arc<dyn ObjectStore>, stats).await.map_err(|e| e.kind())?;
-    let found = collect(&block, &request(vec![])).await.map_err(|e| e.kind())?;
+    let found = collect_all(&block).await.map_err(|e| e.kind())?;
     Ok((found, block.verify().await))
 }
 
 /// Replaces a file by each of its damaged forms; each must be found.
 async fn check(damage: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
-    let series = series();
-    let (store, stats) = in_memory(&series, small()).await;
+    let contents = (series(), families());
+    let (store, stats) = in_memory_with(&contents.0, contents.1.clone(), small()).await;
+    assert_eq!(names(&stats).len(), 6);
     let mut tried = 0;
     for name in names(&stats) {
         let at = key().join(name.as_str());
@@ -40,7 +84,7 @@ async fn check(damage: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
             match read(&store, &stats).await {
                 Err(kind) => assert_eq!(kind, ErrorKind::Corrupt, "{name}"),
                 Ok((found, verified)) => {
-                    assert!(found == series, "{name}: a wrong answer");
+                    assert!(found == contents, "{name}: a wrong answer");
                     let error = verified.expect_err("damage that a query does not touch is found by the check");
                     assert!(matches!(error, Error::Checksum { .. } | Error::Size { .. }), "{error}");
                     assert!(error.to_string().contains(at.as_ref()), "{error}");
@@ -52,7 +96,7 @@ async fn check(damage: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
     }
     assert!(tried > 30, "{tried}");
     let (found, verified) = read(&store, &stats).await.unwrap();
-    assert!(found == series && verified.is_ok());
+    assert!(found == contents && verified.is_ok());
 }
 
 #[tokio::test]

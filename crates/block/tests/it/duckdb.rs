@@ -5,7 +5,8 @@ use std::process::Command;
 
 use duramen_block::WriterOptions;
 
-use crate::fixture::{Series, sorted, write};
+use crate::fixture::{Series, sorted, write, write_with};
+use crate::golden::{everything, families};
 use crate::round_trip::small;
 
 /// Whether this Python can import `module`. A skip is printed, and is a failure where all must run.
@@ -91,5 +92,85 @@ t = pl.read_parquet(d + '/samples.parquet')
 s = pl.read_parquet(d + '/series.parquet')
 v = pl.coalesce(pl.col('value'), pl.col('value_int') / 10.0 ** pl.col('exponent').cast(pl.Float64))
 print(t.height, t['sref'].n_unique(), t['ts'].n_unique(), s['label_Case'][0], t.select(v.sum()).item())",
+    );
+}
+
+/// The golden block with everything: what `script` says of its histograms (how many, sum of counts, sum of life spans), exemplars with
+/// a trace (how many), and metric families (how many, first type).
+fn check_everything(module: &str, script: &str) {
+    if !has(module) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("b");
+    write_with(&dir, &everything(), families(), small());
+    assert_eq!(python(script, &dir), "122 64267.5 90000 39 2 histogram");
+}
+
+#[test]
+fn duckdb_reads_histograms_exemplars_and_metadata() {
+    check_everything(
+        "duckdb",
+        "import duckdb, sys
+d = sys.argv[1]
+one = lambda q: duckdb.sql(q).fetchall()[0]
+h = one(f\"\"\"select count(*), sum(coalesce(count, count_int)), sum(ttl)::bigint
+from '{d}/histograms.parquet' join '{d}/series.parquet' using (sref) where __name__ like 'request_seconds%'\"\"\")
+e = one(f\"\"\"select count(*) from '{d}/exemplars.parquet' e join '{d}/series.parquet' using (sref)
+where __name__ like 'request_seconds%' and e.labels['trace_id'] is not null\"\"\")
+m = one(f\"select count(*), min_by(type, family) from '{d}/metadata.parquet'\")
+assert one(f\"select sum(ttl), count(start_ts) from '{d}/samples.parquet'\") == (240000, 5)
+print(*h, *e, *m)",
+    );
+}
+
+#[test]
+fn duckdb_makes_buckets_of_spans_and_deltas() {
+    if !has("duckdb") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("b");
+    write_with(&dir, &everything(), families(), small());
+    let docs = include_str!("../../../../docs/formats/block.md");
+    let (_, rest) = docs.split_once("```sql\n-- buckets").unwrap();
+    let (query, _) = rest.split_once("```").unwrap();
+    let script = format!(
+        "import duckdb, os, sys
+os.chdir(os.path.dirname(sys.argv[1]))
+os.rename('b', 'block=1')
+rows = duckdb.sql(\"\"\"with buckets as (--{query})
+select round(upper_bound, 4), n from buckets where ts = (select max(ts) from buckets) order by 1\"\"\").fetchall()
+print(*[x for row in rows for x in row])"
+    );
+    assert_eq!(python(&script, &dir), "0.8409 119 1.1892 119 1.2968 238");
+}
+
+#[test]
+fn pyarrow_reads_histograms_exemplars_and_metadata() {
+    check_everything(
+        "pyarrow",
+        "import pyarrow.parquet as pq, pyarrow.compute as pc, sys
+d = sys.argv[1]
+h, e, m = (pq.read_table(f'{d}/{name}.parquet') for name in ['histograms', 'exemplars', 'metadata'])
+n = pc.coalesce(h['count'], h['count_int'].cast('double'))
+last = h['positive_spans'][118].as_py(), h['positive_deltas'][118].as_py(), h['hint'][118].as_py()
+assert last == ([{'offset': -2, 'length': 1}, {'offset': 3, 'length': 2}], [119, 0, 119], 'not_reset'), last
+traces = sum('trace_id' in dict(labels) for labels in e['labels'].to_pylist())
+print(h.num_rows, pc.sum(n), pc.sum(h['ttl']), traces, m.num_rows, m['type'][0])",
+    );
+}
+
+#[test]
+fn polars_reads_histograms_exemplars_and_metadata() {
+    check_everything(
+        "polars",
+        "import polars as pl, sys
+d = sys.argv[1]
+h, e, m = (pl.read_parquet(f'{d}/{name}.parquet') for name in ['histograms', 'exemplars', 'metadata'])
+n = pl.coalesce(pl.col('count'), pl.col('count_int').cast(pl.Float64))
+assert h['custom_values'].to_list()[-1] == [0.1, 1.0], h
+traces = sum('trace_id' in str(labels) for labels in e['labels'].to_list())
+print(h.height, h.select(n.sum()).item(), h['ttl'].sum(), traces, m.height, m['type'][0])",
     );
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
-use duramen_model::{BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TimeRange};
-use duramen_source::{Columns, Error, HistogramRef, SeriesRequest};
+use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
+use duramen_model::{BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TenantId, TimeRange};
+use duramen_source::{Columns, Error, HistogramRef, SeriesExemplars, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
@@ -127,4 +127,22 @@ pub(crate) async fn collect(block: &Arc<Block>, request: &SeriesRequest) -> Resu
         }
     }
     Ok(all)
+}
+
+pub(crate) fn tenant() -> TenantId {
+    "01J0000000000000000000000A".parse().unwrap()
+}
+
+/// Everything that the block has: its series, with exemplars and those that have nothing else, and its families.
+pub(crate) async fn collect_all(block: &Arc<Block>) -> Result<(Vec<Series>, Vec<FamilyMetadata>), Error> {
+    let request = SeriesRequest { columns: Columns::Everything, tenants: Arc::from([tenant()]), ..request(vec![]) };
+    let mut all = collect(block, &request).await?;
+    let source = BlockSource::new(Arc::clone(block), tenant());
+    for SeriesExemplars { labels, exemplars } in source.exemplars(&request).await? {
+        match all.iter_mut().find(|series| series.labels == labels) {
+            Some(series) => series.exemplars = exemplars,
+            None => all.push(Series { labels, exemplars, ..Series::new(&[], []) }),
+        }
+    }
+    Ok((sorted(all), source.metadata(&[tenant()]).await?))
 }

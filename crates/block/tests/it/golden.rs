@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duramen_block::{Block, OpenOptions};
-use duramen_model::{BlockFile, BlockStats, STALE_NAN};
+use duramen_model::{
+    BlockFile, BlockStats, CUSTOM_BUCKETS_SCHEMA, Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life,
+    MetricType, ResetHint, STALE_NAN, Span,
+};
 use object_store::local::LocalFileSystem;
 
-use crate::fixture::{Series, collect, names, request, sorted, write};
+use crate::fixture::{Series, collect_all, names, sorted, write_with};
 use crate::round_trip::small;
 
 fn golden() -> PathBuf {
@@ -37,6 +40,99 @@ fn series() -> Vec<Series> {
     sorted(vec![counter, gauge, odd])
 }
 
+/// Everything that a block may have: life spans, histograms of both families, exemplars beside samples and alone, metadata.
+pub(crate) fn everything() -> Vec<Series> {
+    let of = |name| [("__name__", name), ("job", "api")];
+    let at = |t: i64| 1_700_000_000_000 + t * 15_000;
+    let mut lives = Series::new(&of("batch_jobs_total"), (0..5).map(|t| (at(t), t as f64)));
+    lives.lives = (0..5).map(|t| Life { start_ms: at(-1), ttl_ms: 60_000 * (t % 3) }).collect();
+    let mut histograms = Series::new(&of("request_seconds"), [(at(0), STALE_NAN)]);
+    let life = |t| Life { start_ms: at(0), ttl_ms: if t == 3 { 90_000 } else { 0 } };
+    histograms.histograms = (1..120).map(|t| (at(t), life(t), integers(t.unsigned_abs()).to_bytes())).collect();
+    histograms.exemplars = (1..40).map(|t| exemplar(at(t), t as f64 / 7.0)).collect();
+    let mut rules = Series::new(&of("request_seconds:rate5m"), []);
+    rules.histograms = (0..3).map(|t| (at(t), Life::NONE, floats(t as f64).to_bytes())).collect();
+    let mut alone = Series::new(&of("request_seconds_bucket"), []);
+    alone.exemplars = vec![Exemplar { labels: Labels::empty(), ..exemplar(at(500), f64::INFINITY) }];
+    let mut all = series();
+    all.extend([lives, histograms, rules, alone]);
+    sorted(all)
+}
+
+fn integers(t: u64) -> Histogram {
+    let more = t.cast_signed();
+    Histogram {
+        schema: 3,
+        hint: if t == 1 { ResetHint::Reset } else { ResetHint::NotReset },
+        sum: 1.25 * t as f64,
+        zero_threshold: 2.938_735_877_055_718_8e-39,
+        counts: Counts::Integer {
+            count: 9 * t,
+            zero_count: t,
+            positive: vec![more, 0, more],
+            negative: vec![4 * more, -2 * more],
+        },
+        positive_spans: vec![Span { offset: -2, length: 1 }, Span { offset: 3, length: 2 }],
+        negative_spans: vec![Span { offset: 0, length: 2 }],
+        custom_values: vec![],
+    }
+}
+
+fn floats(t: f64) -> Histogram {
+    Histogram {
+        schema: CUSTOM_BUCKETS_SCHEMA,
+        hint: ResetHint::Gauge,
+        sum: -0.0,
+        zero_threshold: 0.0,
+        counts: Counts::Float { count: 1.5 + t, zero_count: 0.0, positive: vec![0.5, 1.0 + t], negative: vec![] },
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        negative_spans: vec![],
+        custom_values: vec![0.1, 1.0],
+    }
+}
+
+fn exemplar(ts_ms: i64, value: f64) -> Exemplar {
+    let id = format!("{ts_ms:032x}");
+    Exemplar { ts_ms, value, labels: Labels::from_pairs([("trace_id", id.as_str()), ("span_id", "1")]).unwrap() }
+}
+
+pub(crate) fn families() -> Vec<FamilyMetadata> {
+    let family = |name: &str, kind, help: &str, unit: &str| FamilyMetadata {
+        family: name.into(),
+        kind,
+        help: help.into(),
+        unit: unit.into(),
+        last_seen_ms: 1_700_000_000_000,
+    };
+    vec![
+        family("request_seconds", MetricType::Histogram, "How long requests take.", "seconds"),
+        family("temperature_celsius", MetricType::Gauge, "", "celsius"),
+    ]
+}
+
+fn stats_of_everything() -> BlockStats {
+    let file = |name: &str, bytes| BlockFile { name: name.into(), bytes };
+    BlockStats {
+        series: 7,
+        samples: 182,
+        histograms: 122,
+        exemplars: 40,
+        families: 2,
+        ttl_max_ms: 120_000,
+        min_ts_ms: -5,
+        max_ts_ms: 1_700_007_500_000,
+        files: vec![
+            file("series.parquet", 2822),
+            file("samples.parquet", 2942),
+            file("histograms.parquet", 6688),
+            file("exemplars.parquet", 1133),
+            file("metadata.parquet", 787),
+        ],
+        meta_bytes: 2828,
+        meta_crc32c: 1_505_111_484,
+    }
+}
+
 fn stats() -> BlockStats {
     let file = |name: &str, bytes| BlockFile { name: name.into(), bytes };
     BlockStats {
@@ -54,29 +150,41 @@ fn stats() -> BlockStats {
     }
 }
 
-#[tokio::test]
-async fn the_committed_block_is_read() {
+/// The series of the block in folder `name` of the committed ones, and its families; all files were verified.
+async fn read(name: &str, stats: &BlockStats) -> (Vec<Series>, Vec<FamilyMetadata>) {
     let store = Arc::new(LocalFileSystem::new_with_prefix(golden()).unwrap());
-    let block = Block::open(store, "v0".into(), &stats(), OpenOptions::default()).await.unwrap();
-    assert_eq!(collect(&block, &request(vec![])).await.unwrap(), series());
+    let block = Block::open(store, name.into(), stats, OpenOptions::default()).await.unwrap();
     block.verify().await.unwrap();
+    collect_all(&block).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_committed_blocks_are_read() {
+    assert_eq!(read("v0", &stats()).await, (series(), vec![]));
+    assert_eq!(read("v0-everything", &stats_of_everything()).await, (everything(), families()));
+}
+
+/// Writes a block again and compares it with the committed one.
+fn check(name: &str, series: &[Series], families: Vec<FamilyMetadata>, stats: &BlockStats) {
+    let dir = tempfile::tempdir().unwrap();
+    let made = dir.path().join(name);
+    let written = write_with(&made, series, families, small());
+    if std::env::var_os("DURAMEN_BLESS").is_some() {
+        println!("{written:#?}");
+        std::fs::create_dir_all(golden().join(name)).unwrap();
+        for file in names(&written) {
+            std::fs::copy(made.join(&file), golden().join(name).join(&file)).unwrap();
+        }
+    }
+    assert_eq!(written, *stats);
+    for file in names(&written) {
+        let (made, kept) = (made.join(&file), golden().join(name).join(&file));
+        assert!(std::fs::read(made).unwrap() == std::fs::read(kept).unwrap(), "{name}: {file} differs");
+    }
 }
 
 #[test]
 fn todays_writer_makes_the_committed_bytes() {
-    let dir = tempfile::tempdir().unwrap();
-    let made = dir.path().join("v0");
-    let written = write(&made, &series(), small());
-    if std::env::var_os("DURAMEN_BLESS").is_some() {
-        println!("{written:#?}");
-        std::fs::create_dir_all(golden().join("v0")).unwrap();
-        for name in names(&written) {
-            std::fs::copy(made.join(&name), golden().join("v0").join(&name)).unwrap();
-        }
-    }
-    assert_eq!(written, stats());
-    for name in names(&written) {
-        let (made, kept) = (made.join(&name), golden().join("v0").join(&name));
-        assert!(std::fs::read(made).unwrap() == std::fs::read(kept).unwrap(), "{name} differs");
-    }
+    check("v0", &series(), vec![], &stats());
+    check("v0-everything", &everything(), families(), &stats_of_everything());
 }
