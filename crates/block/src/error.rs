@@ -16,8 +16,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The caller of the writer broke its contract.
-    #[error("the series of a block are out of order: {rule}. series=`{series}`")]
+    /// The caller of the writer broke its contract. `series`: the labels of the series, or the name of the metric family.
+    #[error("a block cannot take this: {rule}. series=`{series}`")]
     Contract { rule: &'static str, series: String },
     #[error("cannot encode a block file. file=`{file}`")]
     Encode {

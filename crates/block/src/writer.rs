@@ -112,22 +112,27 @@ impl BlockWriter {
         let Ok(sref) = u32::try_from(self.series.len()) else {
             return broken("the block has 2^32 series");
         };
-        let Some((min_ts_ms, max_ts_ms)) = contents.span_ms().or(contents.exemplars_span_ms()) else {
+        let Some(rows) = self.next_rows(contents) else {
             return broken("the series has neither samples nor exemplars");
-        };
-        let rows = |first: u64, length: usize| first..first + length as u64;
-        let rows = SeriesRows {
-            samples: rows(self.samples(), contents.ts_ms.len()),
-            histograms: rows(self.histograms(), histograms.len()),
-            exemplars: rows(self.exemplars(), contents.exemplars.len()),
-            min_ts_ms,
-            max_ts_ms,
         };
         self.series.push(labels, rows);
         self.span_ms = join(join(self.span_ms, contents.span_ms()), contents.exemplars_span_ms());
         let lives = contents.lives.iter().copied().chain(contents.histograms.iter().map(|histogram| histogram.life));
         self.ttl_max_ms = lives.map(|life| life.ttl_ms).fold(self.ttl_max_ms, i64::max);
         self.append(sref, contents, histograms)
+    }
+
+    /// Where `contents` will stand; `None` when there are none.
+    fn next_rows(&self, contents: &SeriesContents<'_>) -> Option<SeriesRows> {
+        let (min_ts_ms, max_ts_ms) = contents.span_ms().or_else(|| contents.exemplars_span_ms())?;
+        let rows = |first: u64, length: usize| first..first + length as u64;
+        Some(SeriesRows {
+            samples: rows(self.samples(), contents.ts_ms.len()),
+            histograms: rows(self.histograms(), contents.histograms.len()),
+            exemplars: rows(self.exemplars(), contents.exemplars.len()),
+            min_ts_ms,
+            max_ts_ms,
+        })
     }
 
     fn append(&mut self, sref: u32, contents: &SeriesContents<'_>, histograms: Vec<Histogram>) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Decodes `histograms.parquet`: rows to the byte form.
 
+use std::ops::Range;
+
 use arrow::array::{
     Array, BinaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
     TimestampMillisecondArray, UInt32Array, UInt64Array,
@@ -130,7 +132,7 @@ impl<'a> Columns<'a> {
 }
 
 /// The elements of `row`.
-fn elements<'a, T: Array + 'static>(list: &'a ListArray, row: usize) -> Result<(&'a T, std::ops::Range<usize>)> {
+fn elements<T: Array + 'static>(list: &ListArray, row: usize) -> Result<(&T, Range<usize>)> {
     let other = || ParquetError::General("a list has elements of another type than the format says".to_owned());
     let elements = list.values().as_any().downcast_ref().ok_or_else(other)?;
     let at = |i: usize| usize::try_from(list.value_offsets()[i]).map_err(|_| other());

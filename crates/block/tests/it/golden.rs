@@ -65,7 +65,7 @@ fn integers(t: u64) -> Histogram {
         schema: 3,
         hint: if t == 1 { ResetHint::Reset } else { ResetHint::NotReset },
         sum: 1.25 * t as f64,
-        zero_threshold: 2.938_735_877_055_718_8e-39,
+        zero_threshold: 2.938_735_877_055_719e-39,
         counts: Counts::Integer {
             count: 9 * t,
             zero_count: t,
