@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
-use duramen_model::{BlockEntry, BlockId, Exemplar, Labels, Life, OrderRange, TimeRange};
+use duramen_model::{BlockEntry, BlockId, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange};
 use duramen_source::HistogramRef;
 use ulid::Ulid;
 
@@ -15,10 +15,12 @@ use crate::head::{Generation, Samples, SeriesSamples, Slot, TenantHead};
 use crate::staged::StagingDir;
 use crate::windows::{Windows, window_start};
 
-/// Writes one block for each window that the generation touches. Blocks; two passes over what it holds.
+/// Writes one block for each window that the generation touches, and `families` into the latest of them: without any, into one that has
+/// nothing else. Blocks; two passes over what it holds.
 pub(crate) fn build(
     head: &TenantHead,
     generation: &Generation,
+    families: Vec<FamilyMetadata>,
     now_ms: i64,
     staging: &Path,
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
@@ -29,8 +31,9 @@ pub(crate) fn build(
         registry.in_block_order(&samples.slots())
     };
     let windows = plan(&samples, &slots, now_ms);
-    let mut writers = Vec::with_capacity(windows.blocks());
-    for _ in 0..windows.blocks() {
+    let blocks = windows.blocks().max(usize::from(!families.is_empty()));
+    let mut writers = Vec::with_capacity(blocks);
+    for _ in 0..blocks {
         let id = BlockId(Ulid::new());
         let directory = StagingDir::new(staging.join(directory_name(id)));
         writers.push((id, BlockWriter::create(directory.path(), WriterOptions::default())?, directory));
@@ -44,6 +47,11 @@ pub(crate) fn build(
         let histograms = histograms(samples.series(slot));
         let contents = SeriesContents { histograms: &histograms, exemplars: &exemplars, ..columns.contents() };
         cut(&windows, &labels, &contents, &mut writers)?;
+    }
+    if let Some((_, latest, _)) = writers.last_mut()
+        && !families.is_empty()
+    {
+        latest.set_metadata(families)?;
     }
     let order = OrderRange { min: generation.order, max: generation.order };
     writers

@@ -21,7 +21,7 @@ use crate::order::OrderClock;
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Write(Write),
+    Write(Box<Write>),
     /// Ends the tenant's open generation between two records.
     Freeze {
         head: Arc<TenantHead>,
@@ -114,7 +114,7 @@ impl CommitLoop {
         Ok(())
     }
 
-    fn commit(&mut self, group: Vec<Write>) -> Result<(), Error> {
+    fn commit(&mut self, group: Vec<Box<Write>>) -> Result<(), Error> {
         if group.is_empty() {
             return Ok(());
         }
@@ -176,14 +176,15 @@ impl CommitLoop {
         })
     }
 
-    fn apply(&self, appended: Vec<(Write, Position)>) {
+    fn apply(&self, appended: Vec<(Box<Write>, Position)>) {
         self.metrics.wal_syncs.inc();
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         for (write, position) in appended {
-            let applied = write.head.apply(position, now_ms, write.rows, write.exemplars_max);
-            drop(write.turn);
+            let Write { head, rows, exemplars_max, turn, done } = *write;
+            let applied = head.apply(position, now_ms, rows, exemplars_max);
+            drop(turn);
             // The sender hung up: its samples are stored, as they would be after a lost answer.
-            let _ = write.done.send(Ok(applied));
+            let _ = done.send(Ok(applied));
         }
     }
 

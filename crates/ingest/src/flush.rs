@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use duramen_block::{Block, BlockSource, META_FILE, OpenOptions};
 use duramen_bucket::keys;
-use duramen_model::{BlockId, TenantId};
+use duramen_model::{BlockId, ErrorKind, TenantId};
 use duramen_runtime::{Disk, RealDisk};
-use tracing::info;
+use duramen_source::SeriesSource;
+use tracing::{error, info, warn};
 
 use crate::build::build;
 use crate::error::Error;
@@ -26,7 +27,9 @@ use crate::staged::StagedBlock;
 pub struct FlushReport {
     pub generations: usize,
     pub blocks: usize,
+    /// Floats and histograms.
     pub samples: u64,
+    pub exemplars: u64,
     pub bytes: u64,
 }
 
@@ -45,13 +48,14 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
         shared.freeze(head).await?;
     }
     let waiting = head.frozen();
+    let metadata = metadata(shared, head, &waiting).await?;
     // All are staged before the first needs the bucket: while it is away, samples cost disk and not memory.
     for frozen in &waiting {
-        stage(shared, head, frozen).await?;
+        stage(shared, head, frozen, metadata).await?;
     }
     let mut report = FlushReport::default();
     for frozen in waiting {
-        let staged = stage(shared, head, &frozen).await?;
+        let staged = stage(shared, head, &frozen, metadata).await?;
         for block in staged.iter() {
             upload(shared, head.id, block).await?;
         }
@@ -60,8 +64,10 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
         head.committed(&frozen);
         for block in staged.iter() {
             report.blocks += 1;
-            report.samples += block.entry.stats.samples;
-            report.bytes += block.entry.stats.bytes();
+            let stats = &block.entry.stats;
+            report.samples += stats.samples + stats.histograms;
+            report.exemplars += stats.exemplars;
+            report.bytes += stats.bytes();
         }
         report.generations += 1;
     }
@@ -75,11 +81,59 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
     Ok(report)
 }
 
+/// Where the metadata of generations goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metadata {
+    /// All that the tenant has goes into a block of each generation that has some.
+    Written,
+    /// Into the open generation: what an earlier process knew cannot be read now, and a newer block without it would hide it.
+    Logged,
+}
+
+/// Makes sure that the tenant's metadata can be written as a whole, or else stays in the log.
+///
+/// Requests: none but for the first metadata of a process: those of reading one block's `meta` and metadata.
+async fn metadata(shared: &Shared, head: &Arc<TenantHead>, waiting: &[Arc<Frozen>]) -> Result<Metadata, Error> {
+    let has_metadata = |frozen: &Arc<Frozen>| match frozen.held() {
+        Held::Memory(generation) => generation.has_metadata(),
+        Held::Staged(_) => false,
+    };
+    if !waiting.iter().any(has_metadata) || carry_over(shared, head).await {
+        return Ok(Metadata::Written);
+    }
+    shared.log_families(head).await?;
+    Ok(Metadata::Logged)
+}
+
+/// Takes over what the newest block of an earlier process says of metric families. False when it cannot be read now.
+async fn carry_over(shared: &Shared, head: &TenantHead) -> bool {
+    let entry = head.carried_from.lock().clone();
+    let Some(entry) = entry else { return true };
+    let directory = keys::block(head.id, entry.id);
+    let read = async {
+        let block = Block::open(shared.bucket.store(), directory, &entry.stats, OpenOptions::default()).await;
+        let failed = |e: duramen_block::Error| duramen_source::Error::new(format!("block {}", entry.id), e.kind(), e);
+        BlockSource::new(block.map_err(failed)?, head.id).metadata(&[head.id]).await
+    };
+    match read.await {
+        Ok(families) => head.families.write().carry_over(families),
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            warn!(tenant = %head.name, %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
+            return false;
+        }
+        // Waiting would not make it readable.
+        Err(error) => error!(tenant = %head.name, %error, "metadata of earlier blocks is lost until it is sent again"),
+    }
+    *head.carried_from.lock() = None;
+    true
+}
+
 /// The generation as blocks on the local disk, readable there; its memory is given back.
 async fn stage(
     shared: &Arc<Shared>,
     head: &Arc<TenantHead>,
     frozen: &Arc<Frozen>,
+    metadata: Metadata,
 ) -> Result<Arc<[StagedBlock]>, Error> {
     let generation = match frozen.held() {
         Held::Staged(blocks) => return Ok(blocks),
@@ -87,7 +141,11 @@ async fn stage(
     };
     let (for_build, staging) = (Arc::clone(head), shared.staging.clone());
     let now_ms = shared.clock.now_ms();
-    let built = tokio::task::spawn_blocking(move || build(&for_build, &generation, now_ms, &staging));
+    let families = match metadata {
+        Metadata::Written if generation.has_metadata() => head.families.read().all(),
+        Metadata::Written | Metadata::Logged => Vec::new(),
+    };
+    let built = tokio::task::spawn_blocking(move || build(&for_build, &generation, families, now_ms, &staging));
     let built = built.await.map_err(|_| Error::Stopped)??;
     let mut staged = Vec::with_capacity(built.len());
     for (entry, directory) in built {

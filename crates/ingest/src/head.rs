@@ -22,7 +22,7 @@ pub(crate) use generation::{Applied, Conflict, Generation, Samples};
 pub(crate) use registry::Slot;
 pub(crate) use rows::Rows;
 pub(crate) use series::SeriesSamples;
-pub(crate) use tenant::{Frozen, Held, TenantHead};
+pub(crate) use tenant::{Frozen, Held, Past, TenantHead};
 
 /// The heads of a process. A head is put in before the first write to it is sent to the commit thread.
 pub(crate) type HeadMap = Arc<RwLock<HashMap<TenantId, Arc<TenantHead>>>>;

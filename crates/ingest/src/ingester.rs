@@ -22,7 +22,7 @@ use crate::commit::{Command, Write};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::{self, Backoff, FlushReport, Freeze};
-use crate::head::{Applied, HeadMap, TenantHead};
+use crate::head::{Applied, HeadMap, Past, Rows, TenantHead};
 use crate::metrics::{LimitLabel, Metrics, RejectedLabel, ResultLabel, TenantLabel};
 use crate::order::OrderClock;
 use crate::rejection::RequestLimit;
@@ -114,7 +114,8 @@ impl Ingester {
             let new_families = rows.metadata.len();
             let (done, applied) = oneshot::channel();
             let exemplars_max = limits.ingest.exemplars_max;
-            shared.send(Command::Write(Write { head: Arc::clone(&head), rows, exemplars_max, turn, done })).await?;
+            let write = Write { head: Arc::clone(&head), rows, exemplars_max, turn, done };
+            shared.send(Command::Write(Box::new(write))).await?;
             let applied = applied.await.map_err(|_| Error::Stopped)??;
             shared.note_applied(tenant, &applied, new_families);
             report.note(&head, applied);
@@ -257,25 +258,28 @@ impl Shared {
             return Err(Error::TooManyTenants { max: self.config.tenants_max });
         }
         let id = self.register.resolve_or_create(name).await?;
-        let flushed = self.take_over(id).await?;
+        let past = self.take_over(id).await?;
         // Before anyone can find the head and write to it.
-        self.send(Command::SkipTo { position: flushed }).await?;
-        Ok(self.put_head(id, name.clone(), flushed))
+        self.send(Command::SkipTo { position: past.flushed }).await?;
+        Ok(self.put_head(id, name.clone(), past))
     }
 
-    /// Fences the writer's earlier epochs out of a tenant's manifest and returns how far the writer has flushed.
-    pub(crate) async fn take_over(&self, id: TenantId) -> Result<Position, Error> {
+    /// Fences the writer's earlier epochs out of a tenant's manifest and returns what they left.
+    pub(crate) async fn take_over(&self, id: TenantId) -> Result<Past, Error> {
         let state = self.manifests.fence(id).await?;
         for block in state.blocks.values() {
             self.orders.observe(block.order.max);
         }
-        Ok(Position(state.flushed_position(self.writer.writer)))
+        let writer = self.writer.writer;
+        let mine = state.blocks.values().filter(|block| block.order.max.writer == writer && block.stats.families > 0);
+        let metadata = mine.max_by_key(|block| block.order.max).cloned();
+        Ok(Past { flushed: Position(state.flushed_position(writer)), metadata })
     }
 
     /// The head of a tenant that was taken over, made unless another made it meanwhile.
-    pub(crate) fn put_head(&self, id: TenantId, name: TenantName, flushed: Position) -> Arc<TenantHead> {
+    pub(crate) fn put_head(&self, id: TenantId, name: TenantName, past: Past) -> Arc<TenantHead> {
         let mut heads = self.heads.write();
-        Arc::clone(heads.entry(id).or_insert_with(|| TenantHead::new(id, name, self.orders.next(), flushed)))
+        Arc::clone(heads.entry(id).or_insert_with(|| TenantHead::new(id, name, self.orders.next(), past)))
     }
 
     pub(crate) fn all_heads(&self) -> Vec<Arc<TenantHead>> {
@@ -312,6 +316,17 @@ impl Shared {
 
     async fn send(&self, command: Command) -> Result<(), Error> {
         self.commands.send(command).await.map_err(|_| Error::Stopped)
+    }
+
+    /// Logs all metadata that the tenant has once more: it is in the open generation when this returns.
+    pub(crate) async fn log_families(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
+        let rows = Rows { metadata: head.families.read().all(), ..Rows::default() };
+        let turn = Turn { _permit: self.permit(1).await?, more: None };
+        let (done, applied) = oneshot::channel();
+        let write = Write { head: Arc::clone(head), rows, exemplars_max: 0, turn, done };
+        self.send(Command::Write(Box::new(write))).await?;
+        applied.await.map_err(|_| Error::Stopped)??;
+        Ok(())
     }
 
     pub(crate) async fn freeze(&self, head: &Arc<TenantHead>) -> Result<(), Error> {

@@ -229,7 +229,7 @@ impl<'a> Replay<'a> {
             error!(%tenant, "the write-ahead log has samples of a tenant that the bucket does not know");
             return Ok(None);
         };
-        let flushed = self.runtime.block_on(self.shared.take_over(tenant))?;
-        Ok(Some(self.shared.put_head(tenant, name, flushed)))
+        let past = self.runtime.block_on(self.shared.take_over(tenant))?;
+        Ok(Some(self.shared.put_head(tenant, name, past)))
     }
 }

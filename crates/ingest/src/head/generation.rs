@@ -1,7 +1,7 @@
 //! A generation: what came of one tenant between two freezes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use duramen_model::{Life, Order, TimeRange};
 use duramen_wal::Position;
@@ -26,6 +26,8 @@ pub(crate) struct Generation {
     filled_since_ms: AtomicI64,
     /// The longest life span of a sample.
     ttl_max_ms: AtomicI64,
+    /// Whether one of its records has metadata.
+    has_metadata: AtomicBool,
 }
 
 /// What is held of each series, by its slot.
@@ -92,6 +94,7 @@ impl Generation {
             first_position: AtomicU64::new(u64::MAX),
             filled_since_ms: AtomicI64::new(i64::MAX),
             ttl_max_ms: AtomicI64::new(0),
+            has_metadata: AtomicBool::new(false),
         })
     }
 
@@ -143,8 +146,18 @@ impl Generation {
         applied
     }
 
-    /// Makes it a generation that must be flushed: something of the record at `position` is in it, or belongs to it.
-    pub(crate) fn note_record(&self, position: Position, now_ms: i64) {
+    /// Notes that the record at `position` has metadata: its flush writes all that the tenant has.
+    pub(crate) fn note_metadata(&self, position: Position, now_ms: i64) {
+        self.has_metadata.store(true, Ordering::Release);
+        self.note_record(position, now_ms);
+    }
+
+    /// Whether one of its records has metadata.
+    pub(crate) fn has_metadata(&self) -> bool {
+        self.has_metadata.load(Ordering::Acquire)
+    }
+
+    fn note_record(&self, position: Position, now_ms: i64) {
         self.first_position.fetch_min(position.0, Ordering::AcqRel);
         self.filled_since_ms.fetch_min(now_ms, Ordering::AcqRel);
     }

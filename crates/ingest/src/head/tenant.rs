@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duramen_model::{Labels, Order, TenantId, TenantName, WriterId};
+use duramen_model::{BlockEntry, Labels, Order, TenantId, TenantName, WriterId};
 use duramen_qos::TokenBucket;
 use duramen_source::{FlushedPosition, HeadSnapshot, Part};
 use duramen_wal::Position;
@@ -22,11 +22,22 @@ pub(crate) struct TenantHead {
     pub(crate) name: TenantName,
     pub(crate) registry: RwLock<Registry>,
     pub(crate) families: RwLock<Families>,
+    /// The newest block of an earlier process that has metadata, until that is among `families`.
+    pub(crate) carried_from: Mutex<Option<Arc<BlockEntry>>>,
     /// What the tenant may send a second.
     pub(crate) rate: Mutex<TokenBucket>,
     chain: RwLock<Chain>,
     /// Held by the flush that runs: one at a time, so that generations are committed in their order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
+}
+
+/// What earlier processes of this writer left of a tenant.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Past {
+    /// All records before it are in blocks.
+    pub(crate) flushed: Position,
+    /// The newest block that has metadata: it has all that was known.
+    pub(crate) metadata: Option<Arc<BlockEntry>>,
 }
 
 /// The generations that hold what is not committed yet, in their order.
@@ -68,13 +79,14 @@ impl Frozen {
 }
 
 impl TenantHead {
-    pub(crate) fn new(id: TenantId, name: TenantName, order: Order, flushed: Position) -> Arc<Self> {
-        let chain = Chain { open: Generation::new(order), frozen: Vec::new(), flushed };
+    pub(crate) fn new(id: TenantId, name: TenantName, order: Order, past: Past) -> Arc<Self> {
+        let chain = Chain { open: Generation::new(order), frozen: Vec::new(), flushed: past.flushed };
         Arc::new(Self {
             id,
             name,
             registry: RwLock::default(),
             families: RwLock::default(),
+            carried_from: Mutex::new(past.metadata),
             rate: Mutex::default(),
             chain: RwLock::new(chain),
             flushing: tokio::sync::Mutex::default(),
@@ -90,7 +102,7 @@ impl TenantHead {
         let open = self.open();
         let metadata = std::mem::take(&mut rows.metadata);
         if !metadata.is_empty() {
-            open.note_record(position, now_ms);
+            open.note_metadata(position, now_ms);
             let mut families = self.families.write();
             metadata.into_iter().for_each(|family| families.put(family, open.order.flush));
         }

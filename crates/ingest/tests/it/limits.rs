@@ -1,0 +1,221 @@
+//! Each limit of a tenant is held, counted, and named with its value.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use duramen_ingest::RequestLimit;
+use duramen_limits::IngestLimits;
+use duramen_testkit::prompb::v1::{Exemplar, Sample, TimeSeries};
+
+use crate::body::{exemplar, family, histogram, labels, of, of_metadata, one, sample, series};
+use crate::system::{NOW_MS, System, tenant};
+
+/// How a limit is reached and what is seen then.
+struct Case {
+    limit: &'static str,
+    set: fn(&mut IngestLimits),
+    /// What comes in turn; the last of it is too much.
+    bodies: Vec<Vec<u8>>,
+    /// A metric that counts it, by 1.
+    counted: &'static str,
+    /// What is said of it: the limit's name and value.
+    said: &'static str,
+}
+
+fn labelled(pairs: &[(&str, &str)]) -> Vec<u8> {
+    of([TimeSeries { labels: labels(pairs), samples: vec![sample(NOW_MS, 1.0)], ..TimeSeries::default() }])
+}
+
+fn cases() -> Vec<Case> {
+    let ttl = Sample { ttl_ms: 5_001, ..sample(NOW_MS, 1.0) };
+    let long_exemplar = Exemplar { labels: labels(&[("trace_id", "four")]), value: 1.0, timestamp: NOW_MS };
+    vec![
+        Case {
+            limit: "samples_per_second",
+            set: |limits| (limits.samples_per_second, limits.samples_burst) = (Some(0.5), 1),
+            bodies: vec![one("m", NOW_MS, 1.0), one("m", NOW_MS + 1, 1.0)],
+            counted: "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"samples_per_second\"}",
+            said: "samples_per_second=`0.5`",
+        },
+        Case {
+            limit: "samples_burst",
+            set: |limits| (limits.samples_per_second, limits.samples_burst) = (Some(1e9), 1),
+            bodies: vec![of([TimeSeries {
+                samples: vec![sample(NOW_MS, 1.0)],
+                exemplars: vec![exemplar(NOW_MS, "a")],
+                ..series("m")
+            }])],
+            counted: "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"samples_burst\"}",
+            said: "samples_burst=`1`",
+        },
+        Case {
+            limit: "series_max",
+            set: |limits| limits.series_max = 1,
+            bodies: vec![one("a", NOW_MS, 1.0), one("b", NOW_MS, 1.0)],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"series_limit\"}",
+            said: "series_max=`1`",
+        },
+        Case {
+            limit: "series_per_metric_max",
+            set: |limits| limits.series_per_metric_max = Some(1),
+            bodies: vec![
+                one("other", NOW_MS, 1.0),
+                labelled(&[("__name__", "m"), ("n", "1")]),
+                labelled(&[("__name__", "m"), ("n", "2")]),
+            ],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"series_per_metric_limit\"}",
+            said: "series_per_metric_max=`1`",
+        },
+        Case {
+            limit: "labels_per_series_max",
+            set: |limits| limits.labels_per_series_max = 1,
+            bodies: vec![one("m", NOW_MS, 1.0)],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"too_many_labels\"}",
+            said: "labels_per_series_max=`1`",
+        },
+        Case {
+            limit: "label_name_bytes_max",
+            set: |limits| limits.label_name_bytes_max = 8,
+            bodies: vec![labelled(&[("__name__", "m"), ("aaaaaaaaa", "v")])],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"label_name_too_long\"}",
+            said: "label_name_bytes_max=`8`",
+        },
+        Case {
+            limit: "label_value_bytes_max",
+            set: |limits| limits.label_value_bytes_max = 4,
+            bodies: vec![one("fives", NOW_MS, 1.0)],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"label_value_too_long\"}",
+            said: "label_value_bytes_max=`4`",
+        },
+        Case {
+            limit: "future_max",
+            set: |limits| limits.future_max = Duration::from_secs(5),
+            bodies: vec![one("m", NOW_MS + 5_000, 1.0), one("m", NOW_MS + 5_001, 1.0)],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"far_future\"}",
+            said: "future_max_ms=`5000`",
+        },
+        Case {
+            limit: "age_max",
+            set: |limits| limits.age_max = Some(Duration::from_secs(5)),
+            bodies: vec![one("m", NOW_MS - 5_000, 1.0), one("m", NOW_MS - 5_001, 1.0)],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"too_old\"}",
+            said: "age_max_ms=`5000`",
+        },
+        Case {
+            limit: "ttl_max",
+            set: |limits| limits.ttl_max = Duration::from_secs(5),
+            bodies: vec![of([TimeSeries { samples: vec![ttl], ..series("m") }])],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"ttl\"}",
+            said: "ttl_max_ms=`5000`",
+        },
+        Case {
+            limit: "histogram_buckets_max",
+            set: |limits| limits.histogram_buckets_max = 2,
+            bodies: [2, 3].map(|n| of([TimeSeries { histograms: vec![histogram(NOW_MS, n)], ..series("m") }])).to_vec(),
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"histogram_buckets\"}",
+            said: "histogram_buckets_max=`2`",
+        },
+        Case {
+            limit: "exemplar_label_chars_max",
+            set: |limits| limits.exemplar_label_chars_max = 11,
+            bodies: vec![of([TimeSeries { exemplars: vec![long_exemplar], ..series("m") }])],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"exemplar_too_long\"}",
+            said: "exemplar_label_chars_max=`11`",
+        },
+        Case {
+            limit: "metadata_families_max",
+            set: |limits| limits.metadata_families_max = 1,
+            bodies: vec![of_metadata([family("a", "")]), of_metadata([family("a", "A."), family("b", "")])],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"metadata_limit\"}",
+            said: "metadata_families_max=`1`",
+        },
+        Case {
+            limit: "metadata_bytes_max",
+            set: |limits| limits.metadata_bytes_max = 9,
+            bodies: vec![of_metadata([family("12345", "6789")]), of_metadata([family("12345", "67890")])],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"metadata_too_long\"}",
+            said: "metadata_bytes_max=`9`",
+        },
+    ]
+}
+
+/// Limits that are no refusals of the ingester, each with the test that holds it.
+const ELSEWHERE: [&str; 3] = [
+    // The edge: `a_body_over_its_limit_is_refused_before_and_after_decoding`.
+    "body_bytes_max",
+    "decoded_body_bytes_max",
+    // Nothing is refused: `exemplars_take_memory_and_give_it_back`.
+    "exemplars_max",
+];
+
+#[test]
+fn every_limit_has_its_case() {
+    let shown = format!("{:?}", IngestLimits::default());
+    let inside = shown.strip_prefix("IngestLimits { ").unwrap();
+    let fields: BTreeSet<&str> = inside
+        .split(", ")
+        .filter_map(|field| Some(field.split_once(": ")?.0))
+        .filter(|name| !name.contains('('))
+        .collect();
+    let cases = cases();
+    let covered: BTreeSet<&str> = cases.iter().map(|case| case.limit).chain(ELSEWHERE).collect();
+    assert_eq!(covered, fields);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_limit_is_held_counted_and_named_with_its_value() {
+    for case in cases() {
+        let system = System::start().await;
+        // Makes the tenant.
+        system.store(&of_metadata([])).await;
+        system.limit(case.set);
+        let (last, before) = case.bodies.split_last().unwrap();
+        for body in before {
+            system.store(body).await;
+        }
+        assert_eq!(system.metric(case.counted), 0.0, "{}", case.limit);
+        let said = match system.write(last).await {
+            Ok(report) => format!("{}\n{}", report.rejected, report.ignored),
+            Err(error) => error.to_string(),
+        };
+        assert!(said.contains(case.said), "{}: {said}", case.limit);
+        assert_eq!(system.metric(case.counted), 1.0, "{}", case.limit);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_as_long_as_told_passes() {
+    let system = System::start().await;
+    system.limit(|limits| (limits.samples_per_second, limits.samples_burst) = (Some(0.5), 1));
+    system.store(&one("m", NOW_MS, 1.0)).await;
+    let error = system.write(&one("m", NOW_MS + 1, 1.0)).await.unwrap_err();
+    assert_eq!(error.kind(), duramen_model::ErrorKind::Limited);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+    system.clock.advance(Duration::from_secs(2));
+    system.store(&one("m", NOW_MS + 1, 1.0)).await;
+    // More than the burst never passes, so that the sender is told to give it up.
+    let two = of([TimeSeries { samples: vec![sample(NOW_MS, 1.0), sample(NOW_MS + 2, 1.0)], ..series("m") }]);
+    let error = system.write(&two).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (duramen_model::ErrorKind::Invalid, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_limit_applies_to_the_next_request() {
+    let system = System::start().await;
+    system.limit(|limits| limits.series_max = 1);
+    system.store(&one("a", NOW_MS, 1.0)).await;
+    assert!(!system.write(&one("b", NOW_MS, 1.0)).await.unwrap().rejected.is_empty());
+    system.limit(|limits| limits.series_max = 2);
+    system.store(&one("b", NOW_MS, 1.0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_edge_refuses_is_counted_for_tenants_that_exist() {
+    let system = System::start().await;
+    let metric = "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"body_bytes_max\"}";
+    system.ingester.note_limited(&tenant(), RequestLimit::BodyBytes);
+    assert_eq!(system.metric(metric), 0.0);
+    system.store(&one("a", NOW_MS, 1.0)).await;
+    system.ingester.note_limited(&tenant(), RequestLimit::BodyBytes);
+    assert_eq!(system.metric(metric), 1.0);
+}

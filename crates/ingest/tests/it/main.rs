@@ -1,0 +1,9 @@
+//! What the ingester keeps, refuses and tells, over a bucket in memory and a simulated disk.
+#![expect(clippy::unwrap_used, reason = "a fault in a helper of a test is a failure of the test")]
+
+mod body;
+mod exemplars;
+mod kinds;
+mod limits;
+mod metadata;
+mod system;

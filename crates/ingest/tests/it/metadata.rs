@@ -1,0 +1,91 @@
+//! Metadata of metric families: logged when it is news, and never lost by a flush.
+
+use std::time::Duration;
+
+use duramen_block::{Block, BlockSource, OpenOptions};
+use duramen_bucket::keys;
+use duramen_model::{FamilyMetadata, MetricType};
+use duramen_runtime::Disk;
+use duramen_source::SeriesSource;
+
+use crate::body::{family, of_metadata, one};
+use crate::system::{NOW_MS, System};
+
+/// Bytes of the log.
+fn log_bytes(system: &System) -> usize {
+    let dir = std::path::Path::new("/data/wal");
+    let names = system.disk.read_dir(dir).unwrap();
+    names.iter().map(|entry| system.disk.read(&dir.join(&entry.name)).unwrap().len()).sum()
+}
+
+fn told(families: &[FamilyMetadata]) -> Vec<(&str, &str, i64)> {
+    families.iter().map(|f| (f.family.as_str(), f.help.as_str(), f.last_seen_ms)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_again_costs_no_byte_of_the_log_and_news_replace_what_was_said() {
+    let system = System::start().await;
+    let report = system.store(&of_metadata([family("a", "A."), family("b", "B.")])).await;
+    assert_eq!(report.metadata, 2);
+    let before = log_bytes(&system);
+    for _ in 0..10 {
+        assert_eq!(system.store(&of_metadata([family("a", "A."), family("b", "B.")])).await.metadata, 2);
+    }
+    assert_eq!(log_bytes(&system), before);
+    system.clock.advance(Duration::from_secs(60));
+    // One request says it twice: its last word counts.
+    system.store(&of_metadata([family("a", "x"), family("a", "News."), family("b", "B.")])).await;
+    assert!(log_bytes(&system) > before);
+    let expected = [("a", "News.", NOW_MS + 60_000), ("b", "B.", NOW_MS)];
+    assert_eq!(told(&system.families().await), expected);
+    assert_eq!(system.families().await[0].kind, MetricType::Gauge);
+    let system = system.crash().await;
+    assert_eq!(told(&system.families().await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_generation_logs_a_family_once_more_and_its_newest_block_has_all() {
+    let system = System::start().await;
+    system.store(&of_metadata([family("a", "A.")])).await;
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(newest_block(&system).await, ["a"], "a generation may have metadata only");
+    // No metadata in this one: the block before has it.
+    system.store(&one("m", NOW_MS, 1.0)).await;
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(newest_block(&system).await, ["a"]);
+    system.store(&of_metadata([family("b", "B.")])).await;
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(newest_block(&system).await, ["a", "b"]);
+    let before = log_bytes(&system);
+    system.store(&of_metadata([family("a", "A.")])).await;
+    assert!(log_bytes(&system) > before, "the log of the new generation must have it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_carries_over_what_the_one_before_wrote() {
+    let system = System::start().await;
+    system.store(&of_metadata([family("a", "A."), family("b", "old")])).await;
+    system.ingester.flush_all().await.unwrap();
+    let system = system.crash().await;
+    system.store(&of_metadata([family("b", "new"), family("c", "C.")])).await;
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(newest_block(&system).await, ["a", "b", "c"]);
+    let expected = [("a", "A.", NOW_MS), ("b", "new", NOW_MS), ("c", "C.", NOW_MS)];
+    assert_eq!(told(&system.families().await), expected);
+    // And once more, from a block that was carried over itself.
+    let system = system.crash().await;
+    system.store(&of_metadata([family("d", "D.")])).await;
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(newest_block(&system).await, ["a", "b", "c", "d"]);
+}
+
+/// The families of the newest block that has any.
+async fn newest_block(system: &System) -> Vec<String> {
+    let state = system.manifests.refresh(system.tenant_id()).await.unwrap();
+    let newest = state.blocks.values().filter(|entry| entry.stats.families > 0).max_by_key(|entry| entry.order.max);
+    let entry = newest.unwrap();
+    let directory = keys::block(system.tenant_id(), entry.id);
+    let block = Block::open(system.bucket.store(), directory, &entry.stats, OpenOptions::default()).await.unwrap();
+    let families = BlockSource::new(block, system.tenant_id()).metadata(&[system.tenant_id()]).await.unwrap();
+    families.into_iter().map(|family| family.family).collect()
+}

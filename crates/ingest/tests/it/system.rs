@@ -1,0 +1,185 @@
+//! An ingester that can be asked and started again.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use duramen_bucket::{Bucket, DataDir, Tenants};
+use duramen_ingest::{Config, Error, Ingester, Metrics, Parts, StartReport, WriteReport};
+use duramen_limits::{IngestLimits, Limits, LimitsHandle};
+use duramen_manifest::Manifests;
+use duramen_model::{FamilyMetadata, Histogram, Labels, Life, TenantId, TenantName, TimeRange};
+use duramen_proto::Version;
+use duramen_runtime::{Clock, Disk, MockClock, Tasks};
+use duramen_source::{Columns, Heads, Part, SeriesExemplars, SeriesRequest};
+use duramen_testkit::SimDisk;
+use futures::TryStreamExt;
+use prometheus_client::registry::Registry;
+use tempfile::TempDir;
+
+/// What the clock of every test shows at first.
+pub(crate) const NOW_MS: i64 = 1_760_400_000_000;
+
+/// See the module's text. Dropping it stops its tasks.
+pub(crate) struct System {
+    pub(crate) ingester: Ingester,
+    pub(crate) report: StartReport,
+    pub(crate) limits: LimitsHandle,
+    pub(crate) clock: Arc<MockClock>,
+    pub(crate) disk: SimDisk,
+    pub(crate) bucket: Bucket,
+    pub(crate) manifests: Manifests,
+    registry: Registry,
+    tenants: Arc<Tenants>,
+    tasks: Tasks,
+    _staging: TempDir,
+}
+
+/// What a series holds: floats by time, and histograms.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) floats: Vec<(i64, f64, Life)>,
+    pub(crate) histograms: Vec<(i64, Histogram, Life)>,
+}
+
+impl System {
+    pub(crate) async fn start() -> Self {
+        let clock = MockClock::at(NOW_MS);
+        let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
+        Self::open(clock, SimDisk::new(), bucket).await
+    }
+
+    /// Another process on what a crash leaves of the disk.
+    pub(crate) async fn crash(self) -> Self {
+        let (clock, disk, bucket) = (Arc::clone(&self.clock), self.disk.crash(1), self.bucket.clone());
+        drop(self);
+        Self::open(clock, disk, bucket).await
+    }
+
+    async fn open(clock: Arc<MockClock>, disk: SimDisk, bucket: Bucket) -> Self {
+        let staging = tempfile::tempdir().unwrap();
+        let on_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let identity =
+            DataDir::open_unlocked(Arc::clone(&on_disk), &PathBuf::from("/data"), &*clock).unwrap().identity();
+        let tenants = Arc::new(Tenants::open(bucket.clone(), identity.writer).await.unwrap());
+        let (metrics, limits, tasks) = (Metrics::default(), LimitsHandle::default(), Tasks::default());
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let manifests = Manifests::new(bucket.clone(), Arc::clone(&as_clock), identity);
+        let parts = Parts {
+            wal_dir: PathBuf::from("/data/wal"),
+            disk: on_disk,
+            staging_dir: staging.path().to_path_buf(),
+            clock: as_clock,
+            bucket: bucket.clone(),
+            register: Arc::clone(&tenants),
+            manifests: manifests.clone(),
+            writer: identity,
+            limits: limits.clone(),
+            metrics,
+            hash_seed: 1,
+        };
+        let (ingester, report) = Ingester::start(parts, Config::default(), &tasks).await.unwrap();
+        Self { ingester, report, limits, clock, disk, bucket, manifests, registry, tenants, tasks, _staging: staging }
+    }
+
+    /// Puts limits into force.
+    pub(crate) fn limit(&self, set: impl FnOnce(&mut IngestLimits)) {
+        let mut limits = Limits::default();
+        set(&mut limits.ingest);
+        self.limits.replace(limits, HashMap::new());
+    }
+
+    pub(crate) async fn write(&self, body: &[u8]) -> Result<WriteReport, Error> {
+        self.ingester.write(&tenant(), Version::One, body).await
+    }
+
+    /// Writes a body of which nothing may be refused.
+    pub(crate) async fn store(&self, body: &[u8]) -> WriteReport {
+        let report = self.write(body).await.unwrap();
+        assert!(report.rejected.is_empty() && report.ignored.is_empty(), "{report:?}");
+        report
+    }
+
+    /// The value of a metric, 0 when it is not there. `name` has its labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.ingester.observe();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        found.unwrap_or(0.0)
+    }
+
+    /// What the head has of one series; generations and staged blocks must not have anything twice.
+    pub(crate) async fn held(&self, name: &str) -> Held {
+        let mut held = Held::default();
+        for part in self.parts().await {
+            let mut batches = part.source.select(&self.request(Columns::Everything)).await.unwrap();
+            while let Some(batch) = batches.try_next().await.unwrap() {
+                for row in 0..batch.len() {
+                    let labels = Labels::from_encoded(batch.labels_at(row)).unwrap();
+                    if labels.get("__name__") != Some(name) {
+                        continue;
+                    }
+                    let (ts, values) = batch.samples_at(row);
+                    let of = |column: Option<&[i64]>, at: usize| column.map_or(0, |all| all[at]);
+                    held.floats.extend(ts.iter().zip(values).enumerate().map(|(at, (ts, value))| {
+                        let life = Life { start_ms: of(batch.starts_at(row), at), ttl_ms: of(batch.ttls_at(row), at) };
+                        (*ts, *value, life)
+                    }));
+                    let histograms = batch.histograms_at(row);
+                    held.histograms
+                        .extend(histograms.map(|h| (h.ts_ms, Histogram::from_bytes(h.bytes).unwrap(), h.life)));
+                }
+            }
+        }
+        held
+    }
+
+    pub(crate) async fn exemplars(&self) -> Vec<SeriesExemplars> {
+        let mut all = Vec::new();
+        for part in self.parts().await {
+            all.extend(part.source.exemplars(&self.request(Columns::Samples)).await.unwrap());
+        }
+        all
+    }
+
+    /// Of the open generation, which is that of the tenant.
+    pub(crate) async fn families(&self) -> Vec<FamilyMetadata> {
+        let parts = self.parts().await;
+        let open = parts.last().unwrap();
+        open.source.metadata(&self.request(Columns::Samples).tenants).await.unwrap()
+    }
+
+    /// The tenant of all writes, once there was one.
+    pub(crate) fn tenant_id(&self) -> TenantId {
+        self.tenants.lookup(&tenant()).unwrap()
+    }
+
+    pub(crate) async fn parts(&self) -> Vec<Part> {
+        let Some(id) = self.tenants.lookup(&tenant()) else { return Vec::new() };
+        let snapshots = self.ingester.snapshots(id).await.unwrap();
+        snapshots.into_iter().flat_map(|snapshot| snapshot.parts).collect()
+    }
+
+    pub(crate) fn request(&self, columns: Columns) -> SeriesRequest {
+        SeriesRequest {
+            tenants: self.tenants.lookup(&tenant()).into_iter().collect(),
+            matchers: Arc::from([]),
+            range: TimeRange::ALL,
+            columns,
+            batch_series_max: 2,
+        }
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        self.tasks.shutdown().cancel();
+    }
+}
+
+pub(crate) fn tenant() -> TenantName {
+    TenantName::parse("anonymous").unwrap()
+}
