@@ -20,7 +20,7 @@ use duramen_syntax::Expr;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::reach::{Times, reach_ms};
-use crate::selector::matchers;
+use crate::selector::selector;
 use crate::turns::Turns;
 
 /// What the queries of all tenants may use together.
@@ -137,16 +137,11 @@ impl Querier {
 
     /// Reads a `match[]` parameter. At least one matcher must exclude the empty value.
     pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, Error> {
-        match duramen_syntax::parse(text)? {
-            Expr::VectorSelector(selector) => {
-                let matchers = matchers(&selector)?;
-                if matchers.iter().all(Matcher::matches_empty) {
-                    return Err(Error::EmptyMatcher);
-                }
-                Ok(matchers)
-            }
-            _ => Err(Error::NotASelector(text.chars().take(200).collect())),
+        let matchers = selector(text)?;
+        if matchers.iter().all(Matcher::matches_empty) {
+            return Err(Error::EmptyMatcher);
         }
+        Ok(matchers)
     }
 
     fn asker(&self, tenant: &TenantName) -> Asker {

@@ -19,6 +19,7 @@ mod query;
 mod reference;
 mod remote_read;
 mod routes;
+mod stats;
 mod status;
 mod syntax;
 mod tenant;

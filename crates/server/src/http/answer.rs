@@ -6,7 +6,10 @@ use duramen_model::Labels;
 use duramen_promql::{Answer, Value};
 use serde_json::Value as Json;
 
-use super::number::{put_time, put_value};
+use super::number::{put_scalar, put_short_time, put_time, put_value};
+
+/// The warning of an answer that is not whole because of `limit`.
+pub(super) const TRUNCATED: &str = "results truncated due to limit";
 
 /// Annotations of a kind that an answer carries; more are counted.
 const ANNOTATIONS_MAX: usize = 10;
@@ -18,8 +21,8 @@ pub(super) fn success(data: &Json, warnings: &[String]) -> Response {
     finish(body, warnings, &[])
 }
 
-/// The answer to a query, of `limit` series at most.
-pub(super) fn answer(mut answer: Answer, limit: Option<usize>) -> Response {
+/// The answer to a query, of `limit` series at most, with what it took.
+pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Json>) -> Response {
     if let Some(limit) = limit {
         let cut = match &mut answer.value {
             Value::Vector(series) => truncate(series, limit),
@@ -27,18 +30,21 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>) -> Response {
             Value::Scalar { .. } | Value::String { .. } => false,
         };
         if cut {
-            answer.warnings.push("results truncated due to limit".to_owned());
+            answer.warnings.push(TRUNCATED.to_owned());
         }
     }
     let mut body = Vec::from(&br#"{"status":"success","data":{"resultType":""#[..]);
     match &answer.value {
         Value::Scalar { ts_ms, value } => {
-            body.extend_from_slice(br#"scalar","result":"#);
-            put_point(&mut body, *ts_ms, *value);
+            body.extend_from_slice(br#"scalar","result":["#);
+            put_short_time(&mut body, *ts_ms);
+            body.extend_from_slice(b",\"");
+            put_scalar(&mut body, *value);
+            body.extend_from_slice(b"\"]");
         }
         Value::String { ts_ms, value } => {
             body.extend_from_slice(br#"string","result":["#);
-            put_time(&mut body, *ts_ms);
+            put_short_time(&mut body, *ts_ms);
             body.push(b',');
             put_text(&mut body, value);
             body.push(b']');
@@ -65,6 +71,9 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>) -> Response {
             });
             body.push(b']');
         }
+    }
+    if let Some(stats) = stats {
+        body.extend_from_slice(format!(",\"stats\":{stats}").as_bytes());
     }
     body.push(b'}');
     finish(body, &answer.warnings, &answer.infos)

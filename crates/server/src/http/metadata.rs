@@ -8,20 +8,20 @@ use duramen_model::Matcher;
 use duramen_query::Querier;
 use serde_json::Value as Json;
 
-use super::answer::{labels_json, success};
+use super::answer::{TRUNCATED, labels_json, success};
 use super::failure::Failure;
 use super::params::Params;
 use super::tenant::Tenant;
 use crate::wiring::System;
-
-const TRUNCATED: &str = "results truncated due to limit";
 
 pub(super) async fn labels(
     State(system): State<Arc<System>>,
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (selectors, range, limit) = (selectors(&params)?, params.range()?, params.limit()?);
+    let (limit, range) = (params.limit()?, params.range()?);
+    let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
+    let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
     let querier = Arc::clone(&system.querier);
     let work = async move { querier.label_names(&tenant, &selectors, range, limit).await };
     let (names, more) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
@@ -38,7 +38,9 @@ pub(super) async fn label_values(
         return Err(Failure::bad_data("invalid label name: \"\""));
     }
     let name = unescape(&name).unwrap_or(name);
-    let (selectors, range, limit) = (selectors(&params)?, params.range()?, params.limit()?);
+    let (limit, range) = (params.limit()?, params.range()?);
+    let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
+    let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
     let querier = Arc::clone(&system.querier);
     let work = async move { querier.label_values(&tenant, &name, &selectors, range, limit).await };
     let (values, more) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
@@ -50,10 +52,12 @@ pub(super) async fn series(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (selectors, range, limit) = (selectors(&params)?, params.range()?, params.limit()?);
-    if selectors.is_empty() {
+    if params.all("match[]").next().is_none() {
         return Err(Failure::bad_data("no match[] parameter provided"));
     }
+    let (limit, range) = (params.limit()?, params.range()?);
+    let selectors = selectors(&params).map_err(|fault| Failure::parameter("match[]", fault))?;
+    let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
     let querier = Arc::clone(&system.querier);
     let work = async move { querier.series(&tenant, &selectors, range, limit).await };
     let (series, more) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
@@ -65,11 +69,8 @@ fn listed(data: Json, more: bool) -> Response {
     success(&data, &warnings)
 }
 
-fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, Failure> {
-    params
-        .all("match[]")
-        .map(|text| Querier::parse_selector(text).map_err(|e| Failure::parameter("match[]", e)))
-        .collect()
+fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, duramen_query::Error> {
+    params.all("match[]").map(Querier::parse_selector).collect()
 }
 
 /// A label name behind `U__`: `__` is `_`, `_<hex>_` a character, the rest as it is. `None` when the text is not of this form.

@@ -18,7 +18,23 @@ pub(super) fn put_value(out: &mut Vec<u8>, value: f64) {
     written.expect("a Vec takes every write");
 }
 
-/// Appends a time as seconds: a fraction of three digits when there is one.
+/// Appends a value that is no sample, as of a scalar: never with an exponent.
+pub(super) fn put_scalar(out: &mut Vec<u8>, value: f64) {
+    use std::io::Write;
+    if value.is_finite() {
+        write!(out, "{value}").expect("a Vec takes every write");
+    } else {
+        put_value(out, value);
+    }
+}
+
+/// Appends the time of what is no sample, as of a scalar: seconds with as many digits as they have.
+pub(super) fn put_short_time(out: &mut Vec<u8>, ts_ms: i64) {
+    use std::io::Write;
+    write!(out, "{}", ts_ms as f64 / 1000.0).expect("a Vec takes every write");
+}
+
+/// Appends the time of a sample as seconds: a fraction of three digits when there is one.
 pub(super) fn put_time(out: &mut Vec<u8>, ts_ms: i64) {
     use std::io::Write;
     let (sign, ms) = (if ts_ms < 0 { "-" } else { "" }, ts_ms.unsigned_abs());
@@ -38,7 +54,8 @@ pub(super) fn parse_time_ms(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>()
         && seconds.is_finite()
     {
-        let ms = (seconds * 1000.0).round();
+        // Whole seconds and fraction apart, as Go does it: a fraction is the same millisecond whenever it is.
+        let ms = seconds.trunc() * 1000.0 + (seconds.fract() * 1000.0).round();
         // Times that do not fit are as far away as the furthest that do.
         #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted")]
         return Ok((ms as i64).clamp(i64::MIN + 1, i64::MAX - 1));
@@ -100,6 +117,8 @@ mod tests {
             ("1.5", 1_500),
             ("-1", -1_000),
             ("1700000000.1234", 1_700_000_000_123),
+            ("1.0005", 1_000),
+            ("1.0015", 1_002),
             ("2015-06-03T13:21:58.555Z", 1_433_337_718_555),
             ("2015-06-03T14:21:58.555+01:00", 1_433_337_718_555),
             (MAX_TIME, i64::MAX - 1),

@@ -1,11 +1,12 @@
 //! Parameters from the URL and from a form in the body, merged.
 
+use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::http::{Method, header};
 use duramen_model::TimeRange;
 use duramen_syntax::parse_duration;
 use percent_encoding::percent_decode;
@@ -28,10 +29,11 @@ impl FromRequest<Arc<System>> for Params {
 
     async fn from_request(request: Request, system: &Arc<System>) -> Result<Self, Failure> {
         let query = request.uri().query().unwrap_or("").to_owned();
+        let has_form = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let is_form = content_type.starts_with("application/x-www-form-urlencoded");
         let mut pairs = Vec::new();
-        if is_form {
+        if has_form && is_form {
             let body = Bytes::from_request(request, system).await;
             let body = body.map_err(|e| Failure::bad_data(format!("the form cannot be read: {e}")))?;
             decode(&body, &mut pairs)?;
@@ -82,16 +84,17 @@ impl Params {
 
     /// A time in milliseconds.
     pub(super) fn time_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
-        self.given(name).map(|text| parse_time_ms(text).map_err(|e| Failure::parameter(name, e))).transpose()
+        let fault = |e| Failure::parameter(name, format!("invalid time value for '{name}': {e}"));
+        self.given(name).map(|text| parse_time_ms(text).map_err(fault)).transpose()
     }
 
     pub(super) fn required_time_ms(&self, name: &str) -> Result<i64, Failure> {
-        self.time_ms(name)?.ok_or_else(|| Failure::parameter(name, "cannot parse \"\" to a valid timestamp"))
+        parse_time_ms(self.get(name).unwrap_or("")).map_err(|e| Failure::parameter(name, e))
     }
 
     /// A duration in milliseconds: seconds as a float, or a Prometheus duration.
     pub(super) fn duration_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
-        self.given(name).map(|text| duration_ms(text).map_err(|e| Failure::parameter(name, e))).transpose()
+        self.given(name).map(|text| parse_duration_ms(text).map_err(|e| Failure::parameter(name, e))).transpose()
     }
 
     /// How long the evaluation may take.
@@ -105,7 +108,7 @@ impl Params {
     /// The most elements of the answer; `None` for no limit, which 0 asks for as well.
     pub(super) fn limit(&self) -> Result<Option<usize>, Failure> {
         let Some(text) = self.given("limit") else { return Ok(None) };
-        let limit: i64 = text.parse().map_err(|_| Failure::parameter("limit", format!("not a number: {text:?}")))?;
+        let limit: i64 = text.parse().map_err(|e| Failure::parameter("limit", atoi_fault(text, &e)))?;
         let limit = usize::try_from(limit).map_err(|_| Failure::parameter("limit", "limit must be non-negative"))?;
         Ok((limit > 0).then_some(limit))
     }
@@ -116,16 +119,25 @@ impl Params {
         number.transpose().map_err(Failure::bad_data)
     }
 
-    /// The span that `start` and `end` name, both inclusive and both optional.
-    pub(super) fn range(&self) -> Result<TimeRange, Failure> {
+    /// The span that `start` and `end` name, both inclusive and both optional. `None` when it is empty, and then so is the answer.
+    pub(super) fn range(&self) -> Result<Option<TimeRange>, Failure> {
         let start = self.time_ms("start")?.unwrap_or(i64::MIN);
         let end = self.time_ms("end")?.unwrap_or(i64::MAX - 1);
-        TimeRange::closed(start, end)
-            .ok_or_else(|| Failure::parameter("end", "end timestamp must not be before start timestamp"))
+        Ok(TimeRange::closed(start, end))
     }
 }
 
-fn duration_ms(text: &str) -> Result<i64, String> {
+/// Why a text is no whole number, in the words of Go.
+fn atoi_fault(text: &str, error: &ParseIntError) -> String {
+    let why = match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
+    };
+    format!("strconv.Atoi: parsing {text:?}: {why}")
+}
+
+/// Seconds as a float or a Prometheus duration, in milliseconds.
+pub(super) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         let ms = seconds * 1000.0;
         if !ms.is_finite() || ms.abs() >= i64::MAX as f64 {
@@ -146,11 +158,11 @@ mod tests {
 
     #[test]
     fn durations_are_seconds_or_prometheus_durations() {
-        assert_eq!(duration_ms("15"), Ok(15_000));
-        assert_eq!(duration_ms("0.5"), Ok(500));
-        assert_eq!(duration_ms("5m"), Ok(300_000));
-        assert!(duration_ms("1e300").is_err());
-        assert!(duration_ms("NaN").is_err());
-        assert!(duration_ms("soon").is_err());
+        assert_eq!(parse_duration_ms("15"), Ok(15_000));
+        assert_eq!(parse_duration_ms("0.5"), Ok(500));
+        assert_eq!(parse_duration_ms("5m"), Ok(300_000));
+        assert!(parse_duration_ms("1e300").is_err());
+        assert!(parse_duration_ms("NaN").is_err());
+        assert!(parse_duration_ms("soon").is_err());
     }
 }

@@ -4,26 +4,30 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use duramen_promql::Answer;
 use duramen_query::{Query, QueryOptions};
 
 use super::answer::answer;
 use super::failure::Failure;
-use super::params::Params;
+use super::params::{Params, parse_duration_ms};
+use super::stats::Detail;
 use super::tenant::Tenant;
 use crate::wiring::System;
+
+// Parameters are read in the order of Prometheus, so that a request with two faults is told of the same one.
 
 pub(super) async fn instant(
     State(system): State<Arc<System>>,
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
+    let limit = params.limit()?;
     let time_ms = params.time_ms("time")?.unwrap_or_else(|| system.clock.now_ms());
-    let (limit, options) = (params.limit()?, options(&params)?);
+    let options = options(&params)?;
     let query = parse(&params)?;
     let querier = Arc::clone(&system.querier);
     let work = async move { querier.instant(&tenant, &query, time_ms, options).await };
-    let evaluated = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
-    Ok(answer(evaluated, limit))
+    answered(&system, &params, limit, work).await
 }
 
 pub(super) async fn range(
@@ -31,6 +35,7 @@ pub(super) async fn range(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
+    let limit = params.limit()?;
     let (start_ms, end_ms) = (params.required_time_ms("start")?, params.required_time_ms("end")?);
     if end_ms < start_ms {
         return Err(Failure::parameter("end", "end timestamp must not be before start time"));
@@ -41,12 +46,27 @@ pub(super) async fn range(
         let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(Failure::parameter("step", why));
     }
-    let (limit, options) = (params.limit()?, options(&params)?);
+    let options = options(&params)?;
     let query = parse(&params)?;
     let querier = Arc::clone(&system.querier);
     let work = async move { querier.range(&tenant, &query, (start_ms, end_ms, step_ms), options).await };
-    let evaluated = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
-    Ok(answer(evaluated, limit))
+    answered(&system, &params, limit, work).await
+}
+
+/// Evaluates where queries are evaluated, and renders what comes of it.
+async fn answered(
+    system: &System,
+    params: &Params,
+    limit: Option<usize>,
+    work: impl Future<Output = Result<Answer, duramen_query::Error>> + Send + 'static,
+) -> Result<Response, Failure> {
+    let (detail, deprecation) = Detail::of(params);
+    let started = system.clock.monotonic();
+    let mut evaluated = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let took = system.clock.monotonic().saturating_sub(started);
+    evaluated.warnings.extend(deprecation);
+    let stats = detail.render(&evaluated.stats, took);
+    Ok(answer(evaluated, limit, stats.as_ref()))
 }
 
 fn parse(params: &Params) -> Result<Query, Failure> {
@@ -54,9 +74,13 @@ fn parse(params: &Params) -> Result<Query, Failure> {
 }
 
 fn options(params: &Params) -> Result<QueryOptions, Failure> {
-    let lookback_ms = params.duration_ms("lookback_delta")?;
-    if lookback_ms.is_some_and(|ms| ms <= 0) {
+    let timeout = params.timeout()?;
+    let lookback_ms = params.given("lookback_delta").map(parse_duration_ms).transpose();
+    let lookback_ms =
+        lookback_ms.map_err(|e| Failure::bad_data(format!("error parsing lookback delta duration: {e}")))?;
+    if lookback_ms.is_some_and(|ms| ms < 0) {
         return Err(Failure::parameter("lookback_delta", "a look-back is positive"));
     }
-    Ok(QueryOptions { lookback_ms, timeout: params.timeout()? })
+    // 0 is that of the process.
+    Ok(QueryOptions { lookback_ms: lookback_ms.filter(|ms| *ms > 0), timeout })
 }

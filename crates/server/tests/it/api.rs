@@ -1,5 +1,7 @@
 //! The shapes of the Prometheus API, byte for byte where clients read bytes.
 
+#![expect(clippy::unwrap_used, reason = "an answer of another shape fails its test")]
+
 use serde_json::{Value as Json, json};
 
 use crate::harness::duramen::{Duramen, seconds};
@@ -120,7 +122,7 @@ async fn values_and_times_are_rendered_as_go_renders_them() {
     let body = server.get("/api/v1/query", &[("query", "1"), ("time", "-0.001")]).await.text();
     assert!(body.contains("[-0.001,\"1\"]"), "{body}");
     let body = server.get("/api/v1/query", &[("query", "1"), ("time", "2001-09-09T01:46:40.5Z")]).await.text();
-    assert!(body.contains("[1000000000.500,\"1\"]"), "{body}");
+    assert!(body.contains("[1000000000.5,\"1\"]"), "{body}");
 }
 
 #[tokio::test]
@@ -301,5 +303,55 @@ async fn a_query_is_laid_out_and_taken_apart_by_get_and_by_post() {
         }
         let deep = format!("{}a{}", "sum by (x) (".repeat(64), ")".repeat(64));
         assert_eq!(server.post(path, &[("query", &deep)]).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_a_query_took_is_told_on_demand() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let (start, end) = (seconds(base), seconds(base + 15_000));
+    let instant = [("query", "up"), ("time", &*end)];
+    let range = [("query", "up"), ("start", &*start), ("end", &*end), ("step", "15")];
+    for (path, params) in [("/api/v1/query", &instant[..]), ("/api/v1/query_range", &range[..])] {
+        let asked = async |stats| server.post(path, &[params, &[("stats", stats)]].concat()).await;
+        assert_eq!(asked("").await.data().get("stats"), None);
+        let told = asked("true").await;
+        assert_eq!(told.json().get("warnings"), None);
+        let stats = told.data()["stats"].take();
+        let names = [
+            "evalTotalTime",
+            "execQueueTime",
+            "execTotalTime",
+            "innerEvalTime",
+            "queryPreparationTime",
+            "resultSortTime",
+        ];
+        let timings = stats["timings"].as_object().unwrap();
+        assert_eq!(timings.keys().collect::<Vec<_>>(), names);
+        assert!(timings.values().all(|time| time.as_f64().is_some_and(|time| time >= 0.0)), "{stats}");
+        assert!(timings["execTotalTime"].as_f64() > Some(0.0), "{stats}");
+        assert_eq!(
+            stats["samples"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["peakSamples", "samplesRead", "totalQueryableSamples"]
+        );
+        let stats = asked("all").await.data()["stats"].take();
+        assert!(stats["samples"]["totalQueryableSamplesPerStep"].is_array(), "{stats}");
+        let old = asked("yes").await;
+        assert!(old.data()["stats"]["samples"].is_object());
+        let warning = "value \"yes\" for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\"";
+        assert_eq!(old.json()["warnings"], json!([warning]));
+    }
+}
+
+#[tokio::test]
+async fn the_look_back_of_a_query_can_be_its_own() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let late = seconds(base + 15_000 + 40_000);
+    for (lookback, found) in [("30s", 0), ("1m", 2), ("60", 2), ("0", 2)] {
+        let data =
+            server.get("/api/v1/query", &[("query", "up"), ("time", &late), ("lookback_delta", lookback)]).await.data();
+        assert_eq!(data["result"].as_array().map(Vec::len), Some(found), "{lookback}");
     }
 }

@@ -6,6 +6,7 @@ mod captures;
 mod compliance;
 mod costs;
 mod crashes;
+mod differential;
 mod edge;
 mod end_to_end;
 mod harness;
