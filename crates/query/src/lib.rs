@@ -1,6 +1,7 @@
 //! The querier: sources over blocks and heads, their merge, and the PromQL engine behind one door.
 
 mod blocks;
+pub mod cardinality;
 mod error;
 pub mod merge;
 mod metrics;

@@ -113,7 +113,9 @@ enum Wanted {
 impl Wanted {
     fn of(self, state: &State) -> Vec<Arc<BlockEntry>> {
         match self {
-            Self::Samples(range) => state.blocks_overlapping(range).cloned().collect(),
+            Self::Samples(range) => {
+                state.blocks_overlapping(range).filter(|entry| entry.stats.series > 0).cloned().collect()
+            }
             Self::Exemplars(range) => {
                 state.blocks_overlapping(range).filter(|entry| entry.stats.exemplars > 0).cloned().collect()
             }

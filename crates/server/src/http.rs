@@ -2,10 +2,12 @@
 
 mod admin;
 mod answer;
+mod cardinality;
 mod compression;
 mod cors;
 mod empty_sets;
 mod endpoint;
+mod exemplars;
 mod failure;
 mod metadata;
 mod metrics;

@@ -1,12 +1,12 @@
-//! `labels`, label values and `series`.
+//! `labels`, label values, `series`, and what is known of metric families.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use duramen_model::Matcher;
+use duramen_model::{FamilyMetadata, Matcher};
 use duramen_query::Querier;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::answer::{TRUNCATED, labels_json, success};
 use super::failure::Failure;
@@ -62,6 +62,28 @@ pub(super) async fn series(
     let work = async move { querier.series(&tenant, &selectors, range, limit).await };
     let (series, more) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
     Ok(listed(series.iter().map(labels_json).collect(), more))
+}
+
+/// The metric families: of each the type, help and unit that were sent last. A `limit` of 0 is none, a negative one all.
+pub(super) async fn families(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let limit = params.integer("limit")?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // One entry is known of each family, which is within every limit but the 0 that stands for no limit.
+    params.integer("limit_per_metric")?;
+    let metric = params.given("metric").map(str::to_owned);
+    let querier = Arc::clone(&system.querier);
+    let work = async move { querier.metadata(&tenant).await };
+    let families = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let wanted = families.iter().filter(|family| metric.as_ref().is_none_or(|name| *name == family.family));
+    let entry = |family: &FamilyMetadata| {
+        let entry = json!({ "type": family.kind.as_str(), "help": family.help, "unit": family.unit });
+        (family.family.clone(), json!([entry]))
+    };
+    let data: serde_json::Map<String, Json> = wanted.take(limit).map(entry).collect();
+    Ok(success(&data.into(), &[]))
 }
 
 fn listed(data: Json, more: bool) -> Response {

@@ -42,3 +42,15 @@ pub(super) const SCRAPE_POOL: Parameter = optional("scrapePool", Kind::Text, "Al
 pub(super) const MATCH_TARGET: Parameter = optional("match_target", Kind::Text, "A selector of targets by labels.");
 pub(super) const ALL_TENANTS: Parameter =
     optional("all", Kind::Choice(&["true", "false"]), "`true`: of all tenants, whoever asks.");
+pub(super) const LIMIT_FAMILIES: Parameter =
+    optional("limit", Kind::Integer { min: -1 }, "The most families of the answer; -1 for all, 0 for none.");
+pub(super) const LIMIT_PER_METRIC: Parameter =
+    optional("limit_per_metric", Kind::Integer { min: -1 }, "The most entries of a family. There is one of each.");
+pub(super) const LIMIT_TOP: Parameter =
+    optional("limit", Kind::Integer { min: 1 }, "How many of each list, the largest first.");
+pub(super) const METRIC_NAME: Parameter = required("metric", Kind::Text, "A metric's name.");
+pub(super) const RECENT_START: Parameter = optional("start", Kind::Time, "Three hours before the end without it.");
+pub(super) const RECENT_END: Parameter = optional("end", Kind::Time, "Inclusive; now without it.");
+pub(super) const SELECTOR: Parameter = optional("selector", Kind::Text, "A selector of the series to count.");
+pub(super) const LABEL_NAMES: Parameter =
+    Parameter { name: "label_names[]", kind: Kind::Texts, is_required: true, about: "The labels to count values of." };

@@ -4,10 +4,11 @@ use super::endpoint::Answer::{Accepted, Data, Json, Nothing, Raw};
 use super::endpoint::{Endpoint, on_get, on_get_post, on_post, on_post_put};
 use super::openapi::schemas::Schema;
 use super::parameters::{
-    ALL_TENANTS, END, LIMIT, LIMIT_NUMBER, LOOKBACK_DELTA, MATCH, MATCH_TARGET, METRIC, QUERY, RANGE_END, RANGE_START,
-    RULE_TYPE, SCRAPE_POOL, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
+    ALL_TENANTS, END, LABEL_NAMES, LIMIT, LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA,
+    MATCH, MATCH_TARGET, METRIC, METRIC_NAME, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START, RULE_TYPE,
+    SCRAPE_POOL, SELECTOR, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
 };
-use super::{admin, empty_sets, metadata, openapi, query, remote_read, status, syntax, write};
+use super::{admin, cardinality, empty_sets, exemplars, metadata, openapi, query, remote_read, status, syntax, write};
 
 const TEXT: &str = "text/plain";
 const PROTOBUF: &str = "application/x-protobuf";
@@ -25,6 +26,14 @@ pub(super) fn table() -> Vec<Endpoint> {
         on_get_post("/api/v1/series", metadata::series).says("The label sets of the series that any selector matches.").takes(&[MATCH, START, END, LIMIT]).answers(Data(Schema::SeriesList)),
         on_get_post("/api/v1/labels", metadata::labels).says("The names of labels, sorted.").takes(&[MATCH, START, END, LIMIT]).answers(Data(Schema::Names)),
         on_get("/api/v1/label/{name}/values", metadata::label_values).says("The values of a label, sorted. The name may be escaped with `U__`.").takes(&[MATCH, START, END, LIMIT]).answers(Data(Schema::Names)),
+        on_get("/api/v1/metadata", metadata::families).says("Type, help and unit of metric families, as they were last sent.").takes(&[LIMIT_FAMILIES, LIMIT_PER_METRIC, METRIC]).answers(Data(Schema::Families)),
+        on_get_post("/api/v1/query_exemplars", exemplars::query).says("The exemplars of the series that the selectors of a query select; 204 for a query without any.").takes(&[QUERY, START, END]).answers(Data(Schema::Exemplars)),
+        // Cardinality.
+        on_get("/api/v1/status/tsdb", cardinality::tsdb_status).says("How many series there are, and the metrics and labels that have the most.").takes(&[LIMIT_TOP, RECENT_START, RECENT_END]).answers(Data(Schema::TsdbStatus)),
+        on_get("/api/v1/status/metric", cardinality::metric_status).says("The series, samples and labels of one metric, and how many series came and went.").takes(&[METRIC_NAME, RECENT_START, RECENT_END, LIMIT_TOP]).answers(Data(Schema::MetricStatus)),
+        on_get_post("/api/v1/cardinality/label_names", cardinality::label_names).says("As a Mimir: how many values each label name has.").takes(&[SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP]).answers(Json(Schema::LabelNamesCardinality)),
+        on_get_post("/api/v1/cardinality/label_values", cardinality::label_values).says("As a Mimir: how many series each value of some labels has.").takes(&[LABEL_NAMES, SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP]).answers(Json(Schema::LabelValuesCardinality)),
+        on_get_post("/api/v1/cardinality/active_series", cardinality::active_series).says("As a Mimir: the label sets of series that have samples of late.").takes(&[SELECTOR, RECENT_START, RECENT_END]).answers(Json(Schema::ActiveSeries)),
         // Writing.
         on_post("/api/v1/write", write::write).says("Stores the samples of a remote write, in snappy.").reads(PROTOBUF).answers(Accepted),
         on_post("/api/v1/push", write::write).says("As `/api/v1/write`.").reads(PROTOBUF).answers(Accepted),

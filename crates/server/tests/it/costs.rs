@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test server that does not start fails its test")]
 
+use std::collections::BTreeSet;
+
+use duramen_testkit::prompb::v1::metric_metadata::MetricType;
 use duramen_testkit::s3::{Op, RequestLog, S3, S3Options};
 
 use crate::harness::duramen::Duramen;
 use crate::harness::samples::{Body, Random};
 use crate::harness::wait::now_ms;
+use crate::harness::wire;
 
 /// The length of the windows of the last day: a block each.
 const WINDOW_MS: i64 = 2 * 3_600_000;
@@ -126,4 +130,48 @@ async fn one_of_ten_thousand_series_reads_under_two_percent_of_a_block() {
     let share = bytes as f64 / block as f64 * 100.0;
     println!("{gets} GETs read {bytes} of {block} bytes: {share:.2} %");
     assert!(share < 2.0, "{bytes} of {block} bytes: {:#?}", s3.log());
+}
+
+/// The blocks that requests were about.
+fn blocks_of(log: &[RequestLog]) -> BTreeSet<&str> {
+    log.iter().filter_map(|entry| entry.key.split_once("/blocks/")?.1.split('/').next()).collect()
+}
+
+#[tokio::test]
+async fn exemplars_and_metadata_cost_the_blocks_that_have_them_and_no_others() {
+    let (s3, mut server) = on_s3().await;
+    let window = window_ms();
+    let name = [("__name__", "m")];
+    for flush in 0..4i64 {
+        let traces = [("t", 1.0, window + flush)];
+        let traces = if flush == 1 { &traces[..] } else { &[] };
+        let body = wire::Request::default().series(&name, &[(window + flush, 1.0)], traces);
+        let body = if flush == 0 { body.family("m", MetricType::Gauge, "help", "") } else { body };
+        server.write(body.snappy()).await;
+        server.flush().await;
+    }
+    server.kill();
+    server.start().await;
+    let blocks = s3.objects().iter().filter(|object| object.key.ends_with("/meta")).count();
+    assert_eq!(blocks, 4);
+    for (path, params, blocks) in [
+        ("/api/v1/query_exemplars", vec![("query", "m")], 1),
+        ("/api/v1/metadata", vec![], 1),
+        ("/api/v1/status/tsdb", vec![("start", "0")], 4),
+    ] {
+        s3.reset_counts();
+        let answer = server.get(path, &params).await.text();
+        assert!(answer.contains("\"m\""), "{path}: {answer}");
+        let log = s3.log();
+        println!("{path}: {} requests", log.len());
+        assert!(blocks_of(&log).len() <= blocks, "{path}: {log:#?}");
+        assert!(
+            of(&log, Op::Get).iter().filter(|key| key.contains("/blocks/")).count() <= 2 * blocks,
+            "{path}: {log:#?}"
+        );
+        s3.reset_counts();
+        server.get(path, &params).await.data();
+        let log = s3.log();
+        assert!(blocks_of(&log).is_empty(), "a second time: {path}: {log:#?}");
+    }
 }

@@ -3,12 +3,15 @@
 mod api;
 mod backfill;
 mod captures;
+mod cardinality;
 mod compliance;
 mod costs;
 mod crashes;
 mod differential;
 mod edge;
 mod end_to_end;
+mod exemplars;
+mod families;
 mod harness;
 mod hostile_queries;
 mod hostile_writes;

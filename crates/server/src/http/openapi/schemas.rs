@@ -5,9 +5,15 @@ use serde_json::{Value as Json, json};
 /// A shape that has a name in the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::http) enum Schema {
+    ActiveSeries,
     Alertmanagers,
     Alerts,
     BuildInfo,
+    Exemplars,
+    Families,
+    LabelNamesCardinality,
+    LabelValuesCardinality,
+    MetricStatus,
     Names,
     Notifications,
     QueryData,
@@ -18,14 +24,21 @@ pub(in crate::http) enum Schema {
     Targets,
     Text,
     Tree,
+    TsdbStatus,
 }
 
 impl Schema {
     /// All of them, for the list of components.
     pub(super) const ALL: &[Self] = &[
+        Self::ActiveSeries,
         Self::Alertmanagers,
         Self::Alerts,
         Self::BuildInfo,
+        Self::Exemplars,
+        Self::Families,
+        Self::LabelNamesCardinality,
+        Self::LabelValuesCardinality,
+        Self::MetricStatus,
         Self::Names,
         Self::Notifications,
         Self::QueryData,
@@ -36,6 +49,7 @@ impl Schema {
         Self::Targets,
         Self::Text,
         Self::Tree,
+        Self::TsdbStatus,
     ];
 
     pub(super) fn name(self) -> String {
@@ -49,12 +63,34 @@ impl Schema {
 
     pub(super) fn json(self) -> Json {
         match self {
+            Self::ActiveSeries => object(&[("data", list(map(text())))]),
             Self::Alertmanagers => {
                 let url = list(object(&[("url", text())]));
                 object(&[("activeAlertmanagers", url.clone()), ("droppedAlertmanagers", url)])
             }
             Self::Alerts => object(&[("alerts", list(any_object()))]),
             Self::BuildInfo => map(text()),
+            Self::Exemplars => {
+                let exemplar = object(&[("labels", map(text())), ("value", text()), ("timestamp", number())]);
+                list(object(&[("seriesLabels", map(text())), ("exemplars", list(exemplar))]))
+            }
+            Self::Families => map(list(object(&[("type", text()), ("help", text()), ("unit", text())]))),
+            Self::LabelNamesCardinality => {
+                let name = object(&[("label_name", text()), ("label_values_count", integer())]);
+                let totals = [("label_values_count_total", integer()), ("label_names_count", integer())];
+                object(&[&totals[..], &[("cardinality", list(name))]].concat())
+            }
+            Self::LabelValuesCardinality => {
+                let value = object(&[("label_value", text()), ("series_count", integer())]);
+                let label = object(&[
+                    ("label_name", text()),
+                    ("label_values_count", integer()),
+                    ("series_count", integer()),
+                    ("cardinality", list(value)),
+                ]);
+                object(&[("series_count_total", integer()), ("labels", list(label))])
+            }
+            Self::MetricStatus => metric_status(),
             Self::Names => list(text()),
             Self::Notifications => list(any_object()),
             Self::QueryData => query_data(),
@@ -68,6 +104,7 @@ impl Schema {
                 ("droppedTargetCounts", json!({ "type": ["object", "null"] })),
             ]),
             Self::Text => text(),
+            Self::TsdbStatus => tsdb_status(),
             Self::Tree => json!({
                 "type": "object",
                 "required": ["type"],
@@ -102,6 +139,7 @@ pub(super) fn error() -> Json {
         "not_acceptable",
         "not_found",
         "timeout",
+        "too_many_requests",
         "unauthorized",
         "unavailable",
     ];
@@ -144,6 +182,37 @@ fn query_data() -> Json {
         })
     };
     json!({ "oneOf": [of("vector", list(vector)), of("matrix", list(matrix)), of("scalar", point.clone()), of("string", point)] })
+}
+
+fn tsdb_status() -> Json {
+    let head = ["numSeries", "numLabelPairs", "chunkCount", "minTime", "maxTime"].map(|name| (name, integer()));
+    let counts = [
+        "seriesCountByMetricName",
+        "labelValueCountByLabelName",
+        "memoryInBytesByLabelName",
+        "seriesCountByLabelValuePair",
+    ];
+    let count = object(&[("name", text()), ("value", integer())]);
+    let lists = counts.map(|name| (name, list(count.clone())));
+    object(&[&[("headStats", object(&head))], &lists[..]].concat())
+}
+
+fn metric_status() -> Json {
+    let value = object(&[("value", text()), ("seriesCount", integer())]);
+    let label =
+        object(&[("name", text()), ("seriesCount", integer()), ("valueCount", integer()), ("topValues", list(value))]);
+    let counts = ["seriesCount", "seriesStarted", "seriesEnded", "sampleCount", "histogramCount", "labelCount"]
+        .map(|name| (name, integer()));
+    let members = [("metric", text()), ("start", number()), ("end", number()), ("labels", list(label))];
+    object(&[&members[..], &counts].concat())
+}
+
+fn number() -> Json {
+    json!({ "type": "number" })
+}
+
+fn integer() -> Json {
+    json!({ "type": "integer" })
 }
 
 fn text() -> Json {

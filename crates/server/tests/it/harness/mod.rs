@@ -8,3 +8,4 @@ pub(crate) mod prometheus;
 pub(crate) mod samples;
 pub(crate) mod shared;
 pub(crate) mod wait;
+pub(crate) mod wire;

@@ -1,0 +1,220 @@
+//! How many series there are, and of which labels: as a Prometheus, as a Mimir, and of one metric.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use duramen_model::{METRIC_NAME, Matcher, TenantName, TimeRange};
+use duramen_query::Querier;
+use duramen_query::cardinality::{Cardinality, Churn, LabelCardinality, largest};
+use duramen_source::SeriesSummary;
+use serde_json::{Value as Json, json};
+
+use super::answer::{labels_json, success};
+use super::exemplars::seconds;
+use super::failure::Failure;
+use super::params::Params;
+use super::tenant::Tenant;
+use crate::wiring::System;
+
+/// What is counted without `start`: as much as the head of a Prometheus holds.
+const RECENT_MS: i64 = 3 * 3_600_000;
+/// A series whose last sample is older is gone.
+const LOOKBACK_MS: i64 = 300_000;
+/// Samples of a full chunk of a Prometheus, which has one of them for each such stretch of a series. There are no chunks here.
+const CHUNK_SAMPLES: u64 = 120;
+
+/// `status/tsdb`, in the shape of a Prometheus.
+pub(super) async fn tsdb_status(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let (limit, times) = (limit(&params, 10, 10_000)?, Times::of(&params, &system)?);
+    let found = summaries(&system, tenant, Vec::new(), times.range()?).await?;
+    Ok(success(&tsdb_json(&found, limit), &[]))
+}
+
+fn tsdb_json(found: &[SeriesSummary], limit: usize) -> Json {
+    let all = Cardinality::of(found);
+    let (min_ms, max_ms) = all.span_ms.unwrap_or((i64::MAX, i64::MIN));
+    let chunks: u64 = found.iter().map(|series| (series.floats + series.histograms).div_ceil(CHUNK_SAMPLES)).sum();
+    let by_name = |count: fn(&LabelCardinality<'_>) -> u64| {
+        largest(all.labels.iter().map(|(name, label)| ((*name).to_owned(), count(label))), limit)
+    };
+    let pairs = all
+        .labels
+        .iter()
+        .flat_map(|(name, label)| label.values().map(move |(value, series)| (format!("{name}={value}"), series)));
+    let stats = |counts: Vec<(String, u64)>| -> Json {
+        counts.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    };
+    json!({
+        "headStats": {
+            "numSeries": all.series,
+            "numLabelPairs": all.pairs(),
+            "chunkCount": chunks,
+            "minTime": min_ms,
+            "maxTime": max_ms,
+        },
+        "seriesCountByMetricName": stats(largest(all.metrics().map(|(name, n)| (name.to_owned(), n)), limit)),
+        "labelValueCountByLabelName": stats(by_name(|label| label.values.len() as u64)),
+        "memoryInBytesByLabelName": stats(by_name(|label| label.bytes)),
+        "seriesCountByLabelValuePair": stats(largest(pairs, limit)),
+    })
+}
+
+/// `status/metric`: what one metric is made of.
+pub(super) async fn metric_status(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let (limit, times) = (limit(&params, 10, 10_000)?, Times::of(&params, &system)?);
+    let metric = params.given("metric").ok_or_else(|| Failure::parameter("metric", "a metric is needed"))?.to_owned();
+    // From a look-back earlier, so that what was there at the start is not taken for new.
+    let from = Times { start_ms: times.start_ms.saturating_sub(LOOKBACK_MS), ..times };
+    let found = summaries(&system, tenant, vec![Matcher::equal(METRIC_NAME, &metric)], from.range()?).await?;
+    Ok(success(&metric_json(&metric, &found, times, limit), &[]))
+}
+
+fn metric_json(metric: &str, found: &[SeriesSummary], times: Times, limit: usize) -> Json {
+    let all = Cardinality::of(found);
+    let churn = Churn::of(found, (times.start_ms, times.end_ms), LOOKBACK_MS);
+    let labels = all.labels.iter().filter(|(name, _)| **name != METRIC_NAME);
+    let labels = largest(labels.map(|(name, label)| (*name, label.values.len() as u64)), limit);
+    let label = |(name, values): (&str, u64)| {
+        let top = largest(all.labels[name].values(), limit).into_iter();
+        let top: Vec<Json> = top.map(|(value, series)| json!({ "value": value, "seriesCount": series })).collect();
+        json!({ "name": name, "seriesCount": all.labels[name].series, "valueCount": values, "topValues": top })
+    };
+    json!({
+        "metric": metric,
+        "start": seconds(times.start_ms),
+        "end": seconds(times.end_ms),
+        "seriesCount": all.series,
+        "seriesStarted": churn.started,
+        "seriesEnded": churn.ended,
+        "sampleCount": all.floats + all.histograms,
+        "histogramCount": all.histograms,
+        "labelCount": all.labels.len().saturating_sub(1),
+        "labels": labels.into_iter().map(label).collect::<Json>(),
+    })
+}
+
+/// `cardinality/label_names`, in the shape of a Mimir.
+pub(super) async fn label_names(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let (limit, times) = (limit(&params, 20, 500)?, Times::of(&params, &system)?);
+    let found = summaries(&system, tenant, selector(&params)?, times.range()?).await?;
+    let all = Cardinality::of(&found);
+    let names = largest(all.labels.iter().map(|(name, label)| (*name, label.values.len() as u64)), limit);
+    let name = |(name, values): (&str, u64)| json!({ "label_name": name, "label_values_count": values });
+    Ok(bare(&json!({
+        "label_values_count_total": all.pairs(),
+        "label_names_count": all.labels.len(),
+        "cardinality": names.into_iter().map(name).collect::<Json>(),
+    })))
+}
+
+/// `cardinality/label_values`, in the shape of a Mimir.
+pub(super) async fn label_values(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let (limit, times) = (limit(&params, 20, 500)?, Times::of(&params, &system)?);
+    let names: Vec<&str> = params.all("label_names[]").collect();
+    if names.is_empty() {
+        return Err(Failure::bad_data("'label_names[]' param is required"));
+    }
+    let found = summaries(&system, tenant, selector(&params)?, times.range()?).await?;
+    let all = Cardinality::of(&found);
+    let none = LabelCardinality::default();
+    let label = |name: &&str| {
+        let label = all.labels.get(name).unwrap_or(&none);
+        let values = largest(label.values(), limit).into_iter();
+        let values: Vec<Json> =
+            values.map(|(value, series)| json!({ "label_value": value, "series_count": series })).collect();
+        json!({
+            "label_name": name,
+            "label_values_count": label.values.len(),
+            "series_count": label.series,
+            "cardinality": values,
+        })
+    };
+    let labels: Vec<Json> = names.iter().map(label).collect();
+    Ok(bare(&json!({ "series_count_total": all.series, "labels": labels })))
+}
+
+/// `cardinality/active_series`, in the shape of a Mimir.
+pub(super) async fn active_series(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let times = Times::of(&params, &system)?;
+    let matchers = selector(&params)?;
+    if matchers.is_empty() {
+        return Err(Failure::bad_data("missing parameter 'selector'"));
+    }
+    let found = summaries(&system, tenant, matchers, times.range()?).await?;
+    let series: Vec<Json> = found.iter().map(|series| labels_json(&series.labels)).collect();
+    Ok(bare(&json!({ "data": series })))
+}
+
+/// An answer without the envelope of the API.
+fn bare(data: &Json) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], data.to_string()).into_response()
+}
+
+async fn summaries(
+    system: &System,
+    tenant: TenantName,
+    matchers: Vec<Matcher>,
+    range: TimeRange,
+) -> Result<Vec<SeriesSummary>, Failure> {
+    let querier = Arc::clone(&system.querier);
+    let work = async move { querier.summaries(&tenant, &matchers, range).await };
+    Ok(system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??)
+}
+
+/// The series to count; all of them without a selector.
+fn selector(params: &Params) -> Result<Vec<Matcher>, Failure> {
+    let selector = params.given("selector").map(Querier::parse_selector).transpose();
+    Ok(selector.map_err(|e| Failure::parameter("selector", e))?.unwrap_or_default())
+}
+
+fn limit(params: &Params, default: usize, max: usize) -> Result<usize, Failure> {
+    let Some(text) = params.given("limit") else { return Ok(default) };
+    let limit = text.parse().ok().filter(|limit: &usize| *limit > 0);
+    let limit = limit.ok_or_else(|| Failure::bad_data("limit must be a positive number"))?;
+    if limit > max {
+        return Err(Failure::bad_data(format!("limit must not exceed {max}")));
+    }
+    Ok(limit)
+}
+
+/// The stretch of time whose series are counted, both ends inclusive.
+#[derive(Clone, Copy)]
+struct Times {
+    start_ms: i64,
+    end_ms: i64,
+}
+
+impl Times {
+    fn of(params: &Params, system: &System) -> Result<Self, Failure> {
+        let end_ms = params.time_ms("end")?.unwrap_or_else(|| system.clock.now_ms());
+        let start_ms = params.time_ms("start")?.unwrap_or_else(|| end_ms.saturating_sub(RECENT_MS));
+        Ok(Self { start_ms, end_ms })
+    }
+
+    fn range(self) -> Result<TimeRange, Failure> {
+        let backwards = || Failure::bad_data("end timestamp must not be before start timestamp");
+        TimeRange::closed(self.start_ms, self.end_ms).ok_or_else(backwards)
+    }
+}

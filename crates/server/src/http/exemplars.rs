@@ -1,0 +1,71 @@
+//! `query_exemplars`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use duramen_model::Exemplar;
+use duramen_query::Query;
+use duramen_source::SeriesExemplars;
+use serde_json::{Value as Json, json};
+
+use super::answer::{labels_json, success};
+use super::failure::Failure;
+use super::number::put_value;
+use super::params::Params;
+use super::tenant::Tenant;
+use crate::wiring::System;
+
+/// The exemplars of all series that a selector of the query selects, whatever stands around it. 204 for a query without any.
+pub(super) async fn query(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let range = params.range()?;
+    let query = Query::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))?;
+    let selectors = query.selectors()?;
+    if selectors.is_empty() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let querier = Arc::clone(&system.querier);
+    let work = async move { querier.exemplars(&tenant, &selectors, range).await };
+    let found = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    Ok(success(&found.iter().map(series_json).collect(), &[]))
+}
+
+fn series_json(series: &SeriesExemplars) -> Json {
+    let exemplars: Vec<Json> = series.exemplars.iter().map(exemplar_json).collect();
+    json!({ "seriesLabels": labels_json(&series.labels), "exemplars": exemplars })
+}
+
+fn exemplar_json(exemplar: &Exemplar) -> Json {
+    let mut value = Vec::new();
+    put_value(&mut value, exemplar.value);
+    let value = String::from_utf8_lossy(&value);
+    json!({ "labels": labels_json(&exemplar.labels), "value": value, "timestamp": seconds(exemplar.ts_ms) })
+}
+
+/// Seconds; a fraction only when there is one.
+pub(super) fn seconds(ms: i64) -> Json {
+    if ms % 1000 == 0 { Json::from(ms / 1000) } else { Json::from(ms as f64 / 1000.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_to_the_millisecond() {
+        for (ms, text) in [
+            (0, "0"),
+            (-1, "-0.001"),
+            (1_600_096_945_479, "1600096945.479"),
+            (1_600_096_945_000, "1600096945"),
+            (1_600_096_945_479_001, "1600096945479.001"),
+        ] {
+            assert_eq!(seconds(ms).to_string(), text);
+        }
+    }
+}
