@@ -1,12 +1,12 @@
 //! A block as a source of series.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::BinaryArray;
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
-use duramen_source::{SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary};
+use duramen_source::{SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk};
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 
 use crate::block::Block;
@@ -68,8 +68,38 @@ impl SeriesSource for BlockSource {
         self.block.summaries(request).await.map_err(|e| failed(&self.block, e))
     }
 
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, duramen_source::Error> {
+        match self.table(request).await {
+            Some(table) => Ok(table.names(&table.select(&request.matchers, Wanted::Samples(request.range)))),
+            None => walk::label_names(self, request).await,
+        }
+    }
+
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, duramen_source::Error> {
+        match self.table(request).await {
+            Some(table) => Ok(table.values(&table.select(&request.matchers, Wanted::Samples(request.range)), name)),
+            None => walk::label_values(self, request, name).await,
+        }
+    }
+
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, duramen_source::Error> {
         Ok(if tenants.contains(&self.tenant) { self.block.stats().ttl_max_ms } else { 0 })
+    }
+}
+
+impl BlockSource {
+    /// The block's series table, when the request is about it and it is in memory.
+    async fn table(&self, request: &SeriesRequest) -> Option<Arc<Table>> {
+        let is_asked = request.tenants.contains(&self.tenant) && self.block.stats.range().overlaps(request.range);
+        let file = self.block.series.as_ref().filter(|_| is_asked)?;
+        match look_up(&self.block, file, request).await {
+            Place::Table(table) => Some(table),
+            Place::File(_) => None,
+        }
     }
 }
 

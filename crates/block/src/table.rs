@@ -1,5 +1,7 @@
 //! The series table of a block in memory: encoded labels in the order of the block, and which series carry which value.
 
+mod names;
+
 use std::collections::HashMap;
 use std::ops::Range;
 

@@ -3,6 +3,8 @@
 //! A label pair is interned once and a series is the list of its pairs, so a series costs four bytes a label. The registry
 //! outlives generations: a flush takes samples away, not series.
 
+mod names;
+
 use std::sync::Arc;
 
 use duramen_limits::IngestLimits;

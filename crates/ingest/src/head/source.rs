@@ -1,5 +1,6 @@
 //! A generation as a source of series.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -26,6 +27,15 @@ pub(crate) struct GenerationSource {
 impl GenerationSource {
     pub(crate) const fn new(tenant: Arc<TenantHead>, generation: Arc<Generation>) -> Self {
         Self { tenant, generation }
+    }
+
+    /// The series that pass and have samples in the range.
+    fn selected(&self, request: &SeriesRequest) -> RoaringBitmap {
+        if !request.tenants.contains(&self.tenant.id) {
+            return RoaringBitmap::new();
+        }
+        let selected = self.tenant.registry.read().select(&request.matchers);
+        self.generation.read().within(&selected, request.range)
     }
 
     /// The series that pass and have samples in the range, in block order.
@@ -133,6 +143,16 @@ impl SeriesSource for GenerationSource {
             })
         };
         Ok(slots.into_iter().filter_map(of).collect())
+    }
+
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        let selected = self.selected(request);
+        Ok(self.tenant.registry.read().names_of(&selected))
+    }
+
+    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+        let selected = self.selected(request);
+        Ok(self.tenant.registry.read().values_of(&selected, name))
     }
 
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {

@@ -4,6 +4,7 @@
 
 mod acknowledged;
 mod limits;
+mod names;
 mod no_gap;
 mod outage;
 mod power_loss;

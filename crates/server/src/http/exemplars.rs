@@ -23,7 +23,8 @@ pub(super) async fn query(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let range = params.range()?;
+    let backwards = || Failure::bad_data("end timestamp must not be before start timestamp");
+    let range = params.range()?.ok_or_else(backwards)?;
     let query = Query::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))?;
     let selectors = query.selectors()?;
     if selectors.is_empty() {
