@@ -1,7 +1,5 @@
 //! Answers of samples.
 
-#![expect(clippy::unwrap_used, reason = "an answer that cannot be read fails its test")]
-
 use duramen_model::Labels;
 use duramen_proto::remote_read::answer::read_response;
 use duramen_proto::remote_read::{ReadResponseEncoder, TimeSeriesEncoder};

@@ -8,7 +8,9 @@ use super::parameters::{
     MATCH, MATCH_TARGET, METRIC, METRIC_NAME, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START, RULE_TYPE,
     SCRAPE_POOL, SELECTOR, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
 };
-use super::{admin, cardinality, empty_sets, exemplars, metadata, openapi, query, remote_read, status, syntax, write};
+use super::{
+    admin, cardinality, empty_sets, exemplars, federate, metadata, openapi, query, remote_read, status, syntax, write,
+};
 
 const TEXT: &str = "text/plain";
 const PROTOBUF: &str = "application/x-protobuf";
@@ -39,6 +41,7 @@ pub(super) fn table() -> Vec<Endpoint> {
         on_post("/api/v1/push", write::write).says("As `/api/v1/write`.").reads(PROTOBUF).answers(Accepted),
         // Reading for others.
         on_post("/api/v1/read", remote_read::read).says("The samples of series, for a Prometheus that calculates with them: a remote read, in snappy.").reads(PROTOBUF).answers(Raw(PROTOBUF)),
+        on_get("/federate", federate::federate).says("The newest sample of each series that any selector matches, for a Prometheus that scrapes them.").takes(&[MATCH]).answers(Raw(TEXT)),
         // What a Prometheus does beside storing, and a store does not: empty sets.
         on_get("/api/v1/rules", empty_sets::rules).says("Groups of rules: none.").takes(&[RULE_TYPE, MATCH]).answers(Data(Schema::Rules)),
         on_get("/api/v1/alerts", empty_sets::alerts).says("Active alerts: none.").answers(Data(Schema::Alerts)),

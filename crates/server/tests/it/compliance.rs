@@ -6,15 +6,13 @@
     reason = "a recording that cannot be read fails its test, and the score is said aloud"
 )]
 
-use std::io::Read;
-use std::path::Path;
-
 use futures::StreamExt;
 use serde_json::Value as Json;
 
+use crate::harness::demo::{fill, lines};
 use crate::harness::duramen::Duramen;
 use crate::harness::http::{Answer, Request};
-use crate::harness::samples::{Body, LabelSet, labels};
+use crate::harness::samples::{LabelSet, labels};
 use crate::harness::shared;
 
 /// How many are answered as Prometheus answers them, of all 539 less the 4 whose answer is another in Prometheus 3. May only grow.
@@ -23,23 +21,6 @@ const ANSWERED_MIN: usize = 535;
 const AT_ONCE: usize = 4;
 /// How far apart two values may be to count as the same, relative to the larger.
 const TOLERANCE: f64 = 1e-5;
-
-fn lines(path: &Path) -> Vec<Json> {
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Sends the recorded series through remote write, each in a request of its own.
-async fn fill(server: &Duramen, demo: &Path) {
-    for line in lines(demo) {
-        let labels = labels(&line["labels"]);
-        let pairs: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let (times, values) = (line["t_ms"].as_array().unwrap(), line["v"].as_array().unwrap());
-        let samples = times.iter().zip(values).map(|(ts, value)| (ts.as_i64().unwrap(), value.as_f64().unwrap()));
-        server.write(Body::default().series(&pairs, &samples.collect::<Vec<_>>()).snappy()).await;
-    }
-}
 
 /// One recorded query.
 struct Case {

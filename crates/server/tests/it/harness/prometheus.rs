@@ -36,18 +36,26 @@ pub(crate) struct Queue {
 impl Prometheus {
     /// Starts one; `None`, said aloud, when there is no such program here.
     pub(crate) async fn start(writes_to: SocketAddr, targets: &[SocketAddr]) -> Option<Self> {
+        let targets = targets.to_vec();
+        let configuration = |address| configuration(writes_to, &[&[address], &*targets].concat());
+        Some(Self { writes_to, ..Self::configured(configuration, &[]).await? })
+    }
+
+    /// Starts one with the configuration made for its address; `None`, said aloud, when there is no such program here.
+    pub(crate) async fn configured(
+        configuration: impl FnOnce(SocketAddr) -> String,
+        arguments: &[&str],
+    ) -> Option<Self> {
         let program = program("DURAMEN_TEST_PROMETHEUS", "prometheus")?;
         let (directory, address) = (TempDir::new().unwrap(), free_address());
-        let mut all = vec![address];
-        all.extend(targets);
         let config = directory.path().join("prometheus.yml");
-        std::fs::write(&config, configuration(writes_to, &all)).unwrap();
+        std::fs::write(&config, configuration(address)).unwrap();
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
-        command.arg(format!("--web.listen-address={address}")).arg("--web.enable-lifecycle");
+        command.arg(format!("--web.listen-address={address}")).arg("--web.enable-lifecycle").args(arguments);
         let process = Process::start(&mut command, &directory.path().join("log"));
-        let prometheus = Self { process, directory, address, writes_to };
+        let prometheus = Self { process, directory, address, writes_to: address };
         until("a ready Prometheus", Duration::from_secs(60), async || {
             let answer = Request::get("/-/ready", &[]).send(address).await.ok()?;
             (answer.status == 200).then_some(())

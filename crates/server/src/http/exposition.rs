@@ -1,0 +1,243 @@
+//! The text exposition format, version 0.0.4: samples as a Prometheus scrapes them.
+
+use duramen_model::{Labels, METRIC_NAME};
+
+/// One sample of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Exposed {
+    /// With a metric name.
+    pub(super) labels: Labels,
+    pub(super) ts_ms: i64,
+    pub(super) value: f64,
+}
+
+/// How names are written that have other characters than `[a-zA-Z0-9_:]`, or begin with a digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escaping {
+    /// As they are, in quotes.
+    AllowUtf8,
+    /// `_` for each such character.
+    Underscores,
+    /// `_dot_` for a point, `__` for an underscore and for any other such character.
+    Dots,
+    /// `U__`, then `__` for an underscore and `_<hex>_` for each such character.
+    Values,
+}
+
+impl Escaping {
+    /// What an `Accept` header asks for: the last word on it up to the first clause for this format.
+    pub(super) fn accepted(accept: &str) -> Self {
+        let mut escaping = Self::Underscores;
+        for clause in accept.split(',') {
+            let mut parts = clause.split(';').map(str::trim);
+            let media = parts.next().unwrap_or("");
+            let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
+            let parameter =
+                |name| parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| value.trim_matches('"'));
+            escaping = parameter("escaping").and_then(Self::named).unwrap_or(escaping);
+            if media == "text/plain" && matches!(parameter("version"), None | Some("0.0.4")) {
+                break;
+            }
+        }
+        escaping
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values].into_iter().find(|one| one.name() == name)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AllowUtf8 => "allow-utf-8",
+            Self::Underscores => "underscores",
+            Self::Dots => "dots",
+            Self::Values => "values",
+        }
+    }
+
+    pub(super) fn content_type(self) -> String {
+        format!("text/plain; version=0.0.4; charset=utf-8; escaping={}", self.name())
+    }
+
+    fn apply(self, name: &str) -> String {
+        if self == Self::AllowUtf8 || (self != Self::Dots && is_plain(name)) {
+            return name.to_owned();
+        }
+        let mut escaped = String::from(if self == Self::Values { "U__" } else { "" });
+        for (at, c) in name.char_indices() {
+            match self {
+                Self::Dots if c == '.' => escaped.push_str("_dot_"),
+                Self::Dots | Self::Values if c == '_' => escaped.push_str("__"),
+                _ if is_plain_char(at, c) => escaped.push(c),
+                Self::Dots => escaped.push_str("__"),
+                Self::Values => escaped.push_str(&format!("_{:x}_", u32::from(c))),
+                Self::Underscores | Self::AllowUtf8 => escaped.push('_'),
+            }
+        }
+        escaped
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.char_indices().all(|(at, c)| is_plain_char(at, c))
+}
+
+const fn is_plain_char(at: usize, c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_' || c == ':' || (at > 0 && c.is_ascii_digit())
+}
+
+/// Samples as text, each metric name with its type, which is not known. `samples` stand by metric name.
+///
+/// A series without the label `instance` gets an empty one, as Prometheus does it: a scrape that honors labels then leaves it empty.
+pub(super) fn text(samples: &[Exposed], escaping: Escaping) -> String {
+    let mut out = String::new();
+    let mut last = None;
+    for sample in samples {
+        let name = sample.labels.metric_name();
+        let written = escaping.apply(name);
+        if last != Some(name) {
+            out.push_str("# TYPE ");
+            put_name(&mut out, &written);
+            out.push_str(" untyped\n");
+            last = Some(name);
+        }
+        put_series(&mut out, &written, &sample.labels, escaping);
+        out.push(' ');
+        put_value(&mut out, sample.value);
+        out.push_str(&format!(" {}\n", sample.ts_ms));
+    }
+    out
+}
+
+fn put_series(out: &mut String, name: &str, labels: &Labels, escaping: Escaping) {
+    let inside = !is_plain(name);
+    if !inside {
+        out.push_str(name);
+    }
+    out.push('{');
+    if inside {
+        put_name(out, name);
+        out.push(',');
+    }
+    let instance = labels.get("instance").is_none().then_some(("instance", ""));
+    let others = labels.iter().filter(|(label, _)| *label != METRIC_NAME);
+    for (at, (label, value)) in others.chain(instance).enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        put_name(out, &escaping.apply(label));
+        out.push('=');
+        put_quoted(out, value);
+    }
+    out.push('}');
+}
+
+fn put_name(out: &mut String, name: &str) {
+    if is_plain(name) { out.push_str(name) } else { put_quoted(out, name) }
+}
+
+fn put_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '"' => out.push_str("\\\""),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+/// Go's form `g` with the fewest digits: an exponent of at least two digits below 1e-4 and from 1e6 on.
+fn put_value(out: &mut String, value: f64) {
+    let text = if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
+    } else if value == 0.0 {
+        "0".to_owned()
+    } else if (1e-4..1e6).contains(&value.abs()) {
+        value.to_string()
+    } else {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+        format!("{digits}e{sign}{exponent:0>2}")
+    };
+    out.push_str(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(labels: &[(&str, &str)], ts_ms: i64, value: f64) -> Exposed {
+        Exposed { labels: Labels::from_pairs(labels.iter().copied()).unwrap(), ts_ms, value }
+    }
+
+    #[test]
+    fn series_stand_below_the_type_of_their_name() {
+        let samples = [
+            sample(&[("__name__", "a"), ("instance", "i"), ("b", "\\ \" \n")], 5, 1.5),
+            sample(&[("__name__", "a"), ("instance", "j")], -5, f64::NAN),
+            sample(&[("__name__", "c"), ("z", "1")], 0, f64::NEG_INFINITY),
+        ];
+        let expected = "# TYPE a untyped\n\
+            a{b=\"\\\\ \\\" \\n\",instance=\"i\"} 1.5 5\n\
+            a{instance=\"j\"} NaN -5\n\
+            # TYPE c untyped\n\
+            c{z=\"1\",instance=\"\"} -Inf 0\n";
+        assert_eq!(text(&samples, Escaping::Underscores), expected);
+    }
+
+    #[test]
+    fn values_are_those_of_go() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (4.0, "4"),
+            (999_999.5, "999999.5"),
+            (1e6, "1e+06"),
+            (8_263_504.0, "8.263504e+06"),
+            (1_795_254_393_994.0, "1.795254393994e+12"),
+            (0.0001, "0.0001"),
+            (0.00002, "2e-05"),
+            (1e-300, "1e-300"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            let mut out = String::new();
+            put_value(&mut out, value);
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn names_beyond_ascii_are_escaped_as_asked() {
+        let samples = [sample(&[("__name__", "a.b_c"), ("instance", "i"), ("é", "1")], 0, 1.0)];
+        for (escaping, expected) in [
+            (Escaping::AllowUtf8, "# TYPE \"a.b_c\" untyped\n{\"a.b_c\",instance=\"i\",\"é\"=\"1\"} 1 0\n"),
+            (Escaping::Underscores, "# TYPE a_b_c untyped\na_b_c{instance=\"i\",_=\"1\"} 1 0\n"),
+            (Escaping::Dots, "# TYPE a_dot_b__c untyped\na_dot_b__c{instance=\"i\",__=\"1\"} 1 0\n"),
+            (Escaping::Values, "# TYPE U__a_2e_b__c untyped\nU__a_2e_b__c{instance=\"i\",U___e9_=\"1\"} 1 0\n"),
+        ] {
+            assert_eq!(text(&samples, escaping), expected);
+        }
+    }
+
+    #[test]
+    fn the_accept_header_says_how_names_are_escaped() {
+        let scrape = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, expected) in [
+            ("", Escaping::Underscores),
+            ("*/*", Escaping::Underscores),
+            (scrape, Escaping::AllowUtf8),
+            ("text/plain; version=0.0.4; escaping=values", Escaping::Values),
+            ("text/plain;escaping=nonsense", Escaping::Underscores),
+            ("text/plain,text/html;escaping=dots", Escaping::Underscores),
+        ] {
+            assert_eq!(Escaping::accepted(accept), expected, "{accept}");
+        }
+    }
+}

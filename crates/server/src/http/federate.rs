@@ -1,0 +1,143 @@
+//! Federation: the newest sample of each series, for a Prometheus that scrapes them.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use duramen_model::{Labels, Matcher, TimeRange, is_stale};
+use duramen_query::{Error, Reader, Selection, selector};
+use duramen_source::{Columns, SeriesBatch};
+use futures::StreamExt;
+
+use super::exposition::{Escaping, Exposed, text};
+use super::params::Params;
+use super::tenant::Tenant;
+use super::text_failure::TextFailure;
+use crate::wiring::System;
+
+/// Answers with the series that any of the selectors `match[]` matches; none without one, and none for a selector without matchers.
+pub(super) async fn federate(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, TextFailure> {
+    let selectors = params.all("match[]").map(selector).collect::<Result<Vec<_>, _>>();
+    let selectors = selectors.map_err(|e| TextFailure::new(StatusCode::BAD_REQUEST, e.to_string()))?;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let escaping = Escaping::accepted(accept);
+    let moment = Moment {
+        now_ms: system.clock.now_ms(),
+        lookback_ms: i64::try_from(system.config.query_lookback_delta.as_millis()).unwrap_or(i64::MAX),
+    };
+    let querier = Arc::clone(&system.querier);
+    let work = async move {
+        let read = |reader| async move { Ok(text(&newest(&reader, selectors, moment).await?, escaping)) };
+        querier.read(&tenant, read).await
+    };
+    let body = system.query_runtime.run(work).await.map_err(|error| TextFailure::internal(error.to_string()))??;
+    Ok(([(header::CONTENT_TYPE, escaping.content_type())], body).into_response())
+}
+
+/// When, and how long a sample stands that does not say so itself.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    now_ms: i64,
+    lookback_ms: i64,
+}
+
+impl Moment {
+    /// Whether a sample stands at this time: its own `ttl_ms` after it, or the look-back where that is 0.
+    const fn sees(self, ts_ms: i64, ttl_ms: i64) -> bool {
+        let stands_ms = if ttl_ms == 0 { self.lookback_ms } else { ttl_ms };
+        ts_ms.saturating_add(stands_ms) > self.now_ms
+    }
+}
+
+/// The newest sample of each series, by metric name and then by the other labels, each once.
+async fn newest(reader: &Reader, selectors: Vec<Vec<Matcher>>, moment: Moment) -> Result<Vec<Exposed>, Error> {
+    let back_ms = moment.lookback_ms.max(reader.ttl_max_ms().await?);
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for matchers in selectors.into_iter().filter(|matchers| !matchers.is_empty()) {
+        let Some(range) = TimeRange::closed(moment.now_ms.saturating_sub(back_ms), moment.now_ms) else { continue };
+        let mut batches = reader.select(&Selection { matchers, range, columns: Columns::Samples }).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            for exposed in (0..batch.len()).filter_map(|row| newest_of(&batch, row, moment)) {
+                bytes += size_of::<Exposed>() + exposed.labels.encoded().len();
+                found.push(exposed);
+            }
+            let max = reader.limits().memory_bytes_max;
+            if bytes > max {
+                return Err(Error::AnswerTooLarge { max });
+            }
+            // What is in memory is never waited for: let the time-out and others have their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+    found.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
+    found.dedup_by(|a, b| a.labels == b.labels);
+    Ok(found)
+}
+
+/// What a series is now. `None` when it has ended, has no metric name, or is a native histogram: the text format has no place for one.
+fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Option<Exposed> {
+    let (ts, values) = batch.samples_at(row);
+    let last = ts.partition_point(|ts_ms| *ts_ms <= moment.now_ms).checked_sub(1)?;
+    let (ts_ms, value) = (ts[last], values[last]);
+    let ttl_ms = batch.ttls_at(row).map_or(0, |ttls| ttls[last]);
+    let histogram_ms =
+        batch.histograms_at(row).map(|held| held.ts_ms).take_while(|ts_ms| *ts_ms <= moment.now_ms).last();
+    if is_stale(value) || !moment.sees(ts_ms, ttl_ms) || histogram_ms.is_some_and(|histogram_ms| histogram_ms > ts_ms) {
+        return None;
+    }
+    let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+    (!labels.metric_name().is_empty()).then_some(Exposed { labels, ts_ms, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::{Life, STALE_NAN};
+    use duramen_source::{HistogramRef, SeriesBatchBuilder};
+
+    use super::*;
+
+    const AT_100: Moment = Moment { now_ms: 100, lookback_ms: 10 };
+
+    /// The time and value of the newest float of a series with these floats, lives and times of histograms.
+    fn of(floats: &[(i64, f64, i64)], histograms: &[i64]) -> Option<(i64, f64)> {
+        let mut builder = SeriesBatchBuilder::default();
+        for (ts_ms, value, ttl_ms) in floats {
+            builder.push_sample(*ts_ms, *value, Life { start_ms: 0, ttl_ms: *ttl_ms });
+        }
+        for ts_ms in histograms {
+            builder.push_histogram(HistogramRef { ts_ms: *ts_ms, life: Life::NONE, bytes: b"" });
+        }
+        builder.end_series(Labels::from_pairs([("__name__", "a")]).unwrap().encoded());
+        newest_of(&builder.finish(), 0, AT_100).map(|exposed| (exposed.ts_ms, exposed.value))
+    }
+
+    #[test]
+    fn the_newest_sample_within_the_look_back_stands() {
+        assert_eq!(of(&[(91, 1.0, 0), (95, 2.0, 0), (101, 3.0, 0)], &[]), Some((95, 2.0)));
+        assert_eq!(of(&[(91, 1.0, 0)], &[]), Some((91, 1.0)));
+        assert_eq!(of(&[(90, 1.0, 0)], &[]), None);
+        assert_eq!(of(&[(101, 1.0, 0)], &[]), None);
+    }
+
+    #[test]
+    fn a_sample_that_says_how_long_it_stands_does_so() {
+        assert_eq!(of(&[(50, 1.0, 51)], &[]), Some((50, 1.0)));
+        assert_eq!(of(&[(50, 1.0, 50)], &[]), None);
+        assert_eq!(of(&[(95, 1.0, 5)], &[]), None);
+    }
+
+    #[test]
+    fn a_series_that_ended_or_became_a_histogram_is_left_out() {
+        assert_eq!(of(&[(95, 1.0, 0), (96, STALE_NAN, 0)], &[]), None);
+        assert_eq!(of(&[(95, 1.0, 0)], &[96]), None);
+        assert_eq!(of(&[(95, 1.0, 0)], &[94]), Some((95, 1.0)));
+        assert_eq!(of(&[], &[96]), None);
+    }
+}
