@@ -27,8 +27,8 @@ pub(crate) struct Admitted {
     /// Families that were told of, whether that is news or not.
     pub(crate) families: usize,
     pub(crate) rejected: Rejections,
-    /// Exemplars and metadata that are left out: a request does not fail for them.
-    pub(crate) ignored: Rejections,
+    pub(crate) lost_exemplars: Rejections,
+    pub(crate) lost_metadata: Rejections,
 }
 
 /// Checks `request` and finds or makes its series in the head's registry.
@@ -128,7 +128,7 @@ fn everything(series: &Series<'_>) -> usize {
 impl Check<'_, '_> {
     /// Checks all that a series brings, and puts what passes into the rows of its slot; without one, nothing passes.
     fn take(&self, series: &Series<'_>, slot: Option<Slot>, admitted: &mut Admitted, labels: impl Fn() -> Labels) {
-        let Admitted { rows, rejected, ignored, .. } = admitted;
+        let Admitted { rows, rejected, lost_exemplars, .. } = admitted;
         for at in series.samples() {
             match self.float(at) {
                 Ok(life) => {
@@ -154,7 +154,7 @@ impl Check<'_, '_> {
                     let (ts_ms, value, labels) = (sent.ts_ms, sent.value, labels.encoded().to_vec());
                     rows.exemplars.extend(slot.map(|series_ref| ExemplarRow { series_ref, ts_ms, value, labels }));
                 }
-                Err(refusal) => ignored.add_of(&refusal, 1, &labels),
+                Err(refusal) => lost_exemplars.add_of(&refusal, 1, &labels),
             }
         }
     }

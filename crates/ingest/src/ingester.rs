@@ -25,7 +25,7 @@ use crate::flush::{self, Backoff, FlushReport, Freeze};
 use crate::head::{Applied, HeadMap, Past, Rows, TenantHead};
 use crate::metrics::{LimitLabel, Metrics, RejectedLabel, ResultLabel, TenantLabel};
 use crate::order::OrderClock;
-use crate::rejection::RequestLimit;
+use crate::rejection::{Rejections, RequestLimit};
 use crate::report::WriteReport;
 
 /// The way to the running ingester. Cheap to clone.
@@ -108,8 +108,9 @@ impl Ingester {
         let limits = shared.limits.of(tenant);
         shared.check_rate(&head, &request, &limits.ingest)?;
         let admitted = admit(&head, &request, shared.clock.now_ms(), &limits.ingest, shared.hash_seed);
-        let Admitted { rows, families, rejected, ignored } = admitted;
-        let mut report = WriteReport { metadata: families, rejected, ignored, ..WriteReport::default() };
+        let Admitted { rows, families, rejected, lost_exemplars, lost_metadata } = admitted;
+        let mut report =
+            WriteReport { metadata: families, rejected, lost_exemplars, lost_metadata, ..WriteReport::default() };
         if !rows.is_empty() {
             let new_families = rows.metadata.len();
             let (done, applied) = oneshot::channel();
@@ -395,7 +396,8 @@ impl Shared {
     }
 
     fn note_refused(&self, tenant: &TenantName, report: &WriteReport) {
-        for (reason, count) in report.rejected.counts().iter().chain(report.ignored.counts()) {
+        let all = [&report.rejected, &report.lost_exemplars, &report.lost_metadata];
+        for (reason, count) in all.into_iter().flat_map(Rejections::counts) {
             let label = RejectedLabel { tenant: tenant.as_str().to_owned(), reason: reason.as_str() };
             self.metrics.rejected.get_or_create(&label).inc_by(*count as u64);
         }

@@ -6,7 +6,7 @@ use crate::head::{Applied, Conflict, Kept, TenantHead};
 use crate::refusal::Refusal;
 use crate::rejection::Rejections;
 
-/// What a write did. Everything that is neither rejected nor ignored is durable on this disk and readable.
+/// What a write did. Everything that is neither rejected nor lost is durable on this disk and readable.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteReport {
     /// Floats.
@@ -17,8 +17,10 @@ pub struct WriteReport {
     pub metadata: usize,
     /// Series, floats and histograms: the sender is told.
     pub rejected: Rejections,
-    /// Exemplars and metadata that are not kept: no reason for the sender to send the rest again.
-    pub ignored: Rejections,
+    /// Exemplars that are not kept. A sender of 2.0 is told; 1.0 has no word for it.
+    pub lost_exemplars: Rejections,
+    /// Metadata that is not kept: no reason to refuse anything.
+    pub lost_metadata: Rejections,
 }
 
 impl WriteReport {

@@ -32,7 +32,7 @@ pub(super) fn admit(
             Ok(said)
         });
         match checked {
-            Err(refusal) => admitted.ignored.add(refusal.reason(), 1, || refusal.to_string()),
+            Err(refusal) => admitted.lost_metadata.add(refusal.reason(), 1, || refusal.to_string()),
             Ok(Said { family, help, unit }) => {
                 admitted.families += 1;
                 let is_old = families.is_logged(family, sent.kind, help, unit, generation);

@@ -4,7 +4,7 @@
 
 use duramen_model::{Counts, Histogram, Life, ResetHint, Span};
 use duramen_proto::{SentExemplar, WriteLimits, WriteRequest};
-use duramen_testkit::prompb::{Message, v1, v2};
+use duramen_testkit::prompb::{Message, Symbols, v1, v2};
 use proptest::prelude::*;
 
 pub(crate) type Pairs = Vec<(String, String)>;
@@ -64,10 +64,10 @@ impl Sending {
 
     /// The series in remote write 2.0, with its text in `symbols`.
     pub(crate) fn v2(&self, symbols: &mut Symbols) -> v2::TimeSeries {
-        let labels_refs = symbols.references(&self.labels);
+        let labels_refs = references(symbols, &self.labels);
         let mut series = v2::TimeSeries { labels_refs, ..v2::TimeSeries::default() };
         for (pairs, value, timestamp) in &self.exemplars {
-            let labels_refs = symbols.references(pairs);
+            let labels_refs = references(symbols, pairs);
             series.exemplars.push(v2::Exemplar { labels_refs, value: *value, timestamp: *timestamp });
         }
         match &self.content {
@@ -113,27 +113,8 @@ impl Seen {
     }
 }
 
-/// The symbols of a request while it is built.
-pub(crate) struct Symbols(pub(crate) Vec<String>);
-
-impl Default for Symbols {
-    fn default() -> Self {
-        Self(vec![String::new()])
-    }
-}
-
-impl Symbols {
-    pub(crate) fn reference(&mut self, text: &str) -> u32 {
-        let at = self.0.iter().position(|held| held == text).unwrap_or_else(|| {
-            self.0.push(text.to_owned());
-            self.0.len() - 1
-        });
-        u32::try_from(at).unwrap()
-    }
-
-    pub(crate) fn references(&mut self, pairs: &Pairs) -> Vec<u32> {
-        pairs.iter().flat_map(|(name, value)| [self.reference(name), self.reference(value)]).collect()
-    }
+fn references(symbols: &mut Symbols, pairs: &Pairs) -> Vec<u32> {
+    symbols.labels(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 pub(crate) fn request_v1(sending: &[Sending]) -> v1::WriteRequest {

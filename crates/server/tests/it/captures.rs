@@ -1,33 +1,64 @@
-//! Bodies that a real Prometheus sent are taken, and read back as what they said.
+//! Bodies that a real Prometheus sent are taken, and read back as what they said: samples bit for bit, exemplars and metadata.
 
 #![expect(clippy::unwrap_used, reason = "a recording that cannot be read fails its test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use duramen_proto::{WriteLimits, WriteRequest, WriteRequestEncoder, snappy};
+use duramen_proto::snappy;
+use duramen_testkit::prompb::{Message, v1};
 use serde_json::Value as Json;
 
 use crate::harness::duramen::{Duramen, seconds};
-use crate::harness::samples::{LabelSet, matrix};
+use crate::harness::read::read;
+use crate::harness::samples::{LabelSet, labels};
 use crate::harness::shared;
 use crate::harness::wait::now_ms;
 
-/// What one series of the recording holds: times, and the 64 bits of each value.
-type Recorded = BTreeMap<LabelSet, BTreeMap<i64, u64>>;
+/// Times, and the 64 bits of each value.
+type Bits = BTreeMap<i64, u64>;
+/// Of one series: time, bits and labels.
+type Exemplars = BTreeSet<(i64, u64, LabelSet)>;
 
 const STALE: u64 = 0x7ff0_0000_0000_0002;
+const NAN: u64 = 0x7ff8_0000_0000_0001;
 
-/// All series with samples, as they were decoded when they were recorded.
+/// What the recording holds, as it was decoded when it was recorded.
+#[derive(Default)]
+struct Recorded {
+    samples: BTreeMap<LabelSet, Bits>,
+    exemplars: BTreeMap<LabelSet, Exemplars>,
+    /// Type, help and unit of each family.
+    metadata: BTreeMap<String, (i64, String, String)>,
+    last_ms: i64,
+}
+
+fn pairs(json: &Json) -> LabelSet {
+    serde_json::from_value::<Vec<(String, String)>>(json.clone()).unwrap().into_iter().collect()
+}
+
 fn recorded(folder: &Path) -> Recorded {
     let decoded: Json = serde_json::from_slice(&std::fs::read(folder.join("decoded.json")).unwrap()).unwrap();
-    let mut recorded = Recorded::new();
-    for series in decoded.as_array().unwrap().iter().flat_map(|request| request["timeseries"].as_array().unwrap()) {
-        let pairs: Vec<(String, String)> = serde_json::from_value(series["labels"].clone()).unwrap();
-        for sample in series["samples"].as_array().unwrap() {
-            let bits = u64::from_str_radix(sample["bits"].as_str().unwrap(), 16).unwrap();
-            let held = recorded.entry(pairs.iter().cloned().collect()).or_default();
-            held.insert(sample["t"].as_i64().unwrap(), bits);
+    let mut recorded = Recorded::default();
+    for request in decoded.as_array().unwrap() {
+        for series in request["timeseries"].as_array().unwrap() {
+            let labels = pairs(&series["labels"]);
+            for sample in series["samples"].as_array().unwrap() {
+                let bits = u64::from_str_radix(sample["bits"].as_str().unwrap(), 16).unwrap();
+                let ts_ms = sample["t"].as_i64().unwrap();
+                recorded.samples.entry(labels.clone()).or_default().insert(ts_ms, bits);
+                recorded.last_ms = recorded.last_ms.max(ts_ms);
+            }
+            for exemplar in series["exemplars"].as_array().into_iter().flatten() {
+                let (ts_ms, bits) = (exemplar["t"].as_i64().unwrap(), exemplar["v"].as_f64().unwrap().to_bits());
+                let held = recorded.exemplars.entry(labels.clone()).or_default();
+                held.insert((ts_ms, bits, pairs(&exemplar["labels"])));
+            }
+        }
+        for family in request["metadata"].as_array().into_iter().flatten() {
+            let text = |key: &str| family[key].as_str().unwrap().to_owned();
+            let said = (family["type"].as_i64().unwrap(), text("help"), text("unit"));
+            recorded.metadata.insert(text("family"), said);
         }
     }
     recorded
@@ -40,63 +71,92 @@ fn bodies(folder: &Path) -> Vec<Vec<u8>> {
     files.iter().map(|file| std::fs::read(file).unwrap()).collect()
 }
 
-/// The body as it is, or its series `by_ms` earlier.
+/// The body as it is, or all of it `by_ms` earlier.
 fn shifted(body: &[u8], by_ms: i64) -> Vec<u8> {
     if by_ms == 0 {
         return body.to_vec();
     }
-    let decoded = snappy::decompress(body, 32 << 20).unwrap();
-    let request = WriteRequest::decode_v1(&decoded, &WriteLimits::of_body(decoded.len())).unwrap();
-    let mut encoder = WriteRequestEncoder::default();
-    for (at, series) in request.series.iter().enumerate() {
-        let labels = request.labels(at).unwrap();
-        let text = |bytes| std::str::from_utf8(bytes).unwrap();
-        let samples = series.samples().map(|at| (request.ts_ms[at] - by_ms, request.values[at]));
-        encoder.push(labels.iter().map(|(name, value)| (text(*name), text(*value))), samples);
+    let mut request = v1::WriteRequest::decode(snappy::decompress(body, 32 << 20).unwrap().as_slice()).unwrap();
+    for series in &mut request.timeseries {
+        series.samples.iter_mut().for_each(|sample| sample.timestamp -= by_ms);
+        series.exemplars.iter_mut().for_each(|exemplar| exemplar.timestamp -= by_ms);
     }
-    snappy::compress(&encoder.finish())
+    snappy::compress(&request.encode_to_vec())
 }
 
 #[tokio::test]
-async fn captured_bodies_are_taken_and_read_back_with_the_same_values() {
+async fn captured_bodies_are_taken_and_read_back_as_they_were() {
     let Some(folder) = shared::path("conformance/prometheus-2.42-answers/rw1-captures") else { return };
     let recorded = recorded(&folder);
-    let last_ms = *recorded.values().filter_map(|held| held.keys().next_back()).max().unwrap();
     // Where the clock is behind the recording, what it holds would lie in a far future.
-    let by_ms = (last_ms - now_ms() + 60_000).max(0);
+    let by_ms = (recorded.last_ms - now_ms() + 60_000).max(0);
     let mut server = Duramen::local().await;
     for _twice in 0..2 {
         for body in bodies(&folder) {
             server.write(shifted(&body, by_ms)).await;
         }
     }
-    check(&server, &recorded, last_ms, by_ms).await;
+    check(&server, &recorded, by_ms).await;
     server.flush().await;
-    check(&server, &recorded, last_ms, by_ms).await;
+    check(&server, &recorded, by_ms).await;
     server.kill();
     server.start().await;
-    check(&server, &recorded, last_ms, by_ms).await;
+    check(&server, &recorded, by_ms).await;
 }
 
-async fn check(server: &Duramen, recorded: &Recorded, last_ms: i64, by_ms: i64) {
-    let params = [("query", "{__name__=~\".+\"}[1h]"), ("time", &seconds(last_ms - by_ms))];
-    let found = matrix(&server.get("/api/v1/query", &params).await.data());
-    let (mut series, mut stale) = (0, 0);
-    for (labels, held) in recorded {
-        stale += held.values().filter(|bits| **bits == STALE).count();
-        let visible: Vec<_> = held.iter().filter(|(_, bits)| **bits != STALE).collect();
-        let Some(points) = found.get(labels) else {
-            assert!(visible.is_empty(), "{labels:?} is missing");
-            continue;
-        };
-        series += 1;
-        assert_eq!(points.len(), visible.len(), "{labels:?}");
-        for ((ts_ms, text), (expected_ms, bits)) in points.iter().zip(visible) {
-            assert_eq!(*ts_ms, expected_ms - by_ms, "{labels:?}");
-            let (value, expected) = (text.parse::<f64>().unwrap(), f64::from_bits(*bits));
-            assert!(value.to_bits() == *bits || value.is_nan() && expected.is_nan(), "{labels:?}: {text} {expected}");
-        }
+async fn check(server: &Duramen, recorded: &Recorded, by_ms: i64) {
+    let (start_ms, end_ms) = (recorded.last_ms - by_ms - 3_600_000, recorded.last_ms - by_ms);
+    let expected: BTreeMap<LabelSet, Bits> = recorded
+        .samples
+        .iter()
+        .map(|(labels, held)| (labels.clone(), held.iter().map(|(ts_ms, bits)| (ts_ms - by_ms, *bits)).collect()))
+        .collect();
+    assert_eq!(samples(server, start_ms, end_ms).await, expected);
+    let has = |wanted: u64| expected.values().flat_map(BTreeMap::values).any(|bits| *bits == wanted);
+    assert!(expected.len() > 5 && has(STALE) && has(NAN), "not the recording that was meant");
+    check_exemplars(server, recorded, by_ms, (start_ms, end_ms)).await;
+    check_metadata(server, recorded).await;
+}
+
+/// All samples of all series by remote read, which alone shows each bit.
+async fn samples(server: &Duramen, start_ms: i64, end_ms: i64) -> BTreeMap<LabelSet, Bits> {
+    let series = read(server, ".+", start_ms, end_ms).await.into_iter();
+    series
+        .map(|one| (one.labels, one.samples.iter().map(|sample| (sample.timestamp, sample.value.to_bits())).collect()))
+        .collect()
+}
+
+async fn check_exemplars(server: &Duramen, recorded: &Recorded, by_ms: i64, (start_ms, end_ms): (i64, i64)) {
+    let (start, end) = (seconds(start_ms), seconds(end_ms));
+    let params = [("query", "{__name__=~\".+\"}"), ("start", start.as_str()), ("end", end.as_str())];
+    let data = server.get("/api/v1/query_exemplars", &params).await.data();
+    let found: BTreeMap<LabelSet, Exemplars> = data
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|series| {
+            (labels(&series["seriesLabels"]), series["exemplars"].as_array().unwrap().iter().map(exemplar).collect())
+        })
+        .collect();
+    let shifted =
+        |held: &Exemplars| held.iter().map(|(ts_ms, bits, labels)| (ts_ms - by_ms, *bits, labels.clone())).collect();
+    let expected: BTreeMap<LabelSet, Exemplars> =
+        recorded.exemplars.iter().map(|(labels, held)| (labels.clone(), shifted(held))).collect();
+    assert!(expected.len() > 1, "not the recording that was meant");
+    assert_eq!(found, expected);
+}
+
+fn exemplar(json: &Json) -> (i64, u64, LabelSet) {
+    let ts_ms = (json["timestamp"].as_f64().unwrap() * 1000.0).round() as i64;
+    (ts_ms, json["value"].as_str().unwrap().parse::<f64>().unwrap().to_bits(), labels(&json["labels"]))
+}
+
+async fn check_metadata(server: &Duramen, recorded: &Recorded) {
+    let data = server.get("/api/v1/metadata", &[]).await.data();
+    for (family, (kind, help, unit)) in &recorded.metadata {
+        let kind = ["unknown", "counter", "gauge", "histogram"][usize::try_from(*kind).unwrap()];
+        assert_eq!(data[family], serde_json::json!([{ "type": kind, "help": help, "unit": unit }]), "{family}");
     }
-    assert_eq!(found.len(), series);
-    assert!(series > 5 && stale > 0, "{series} series and {stale} stale markers: not the recording that was meant");
+    assert_eq!(data.as_object().unwrap().len(), recorded.metadata.len());
+    assert!(recorded.metadata.len() > 2, "not the recording that was meant");
 }

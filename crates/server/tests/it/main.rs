@@ -17,5 +17,7 @@ mod harness;
 mod hostile_queries;
 mod hostile_writes;
 mod life;
+mod native_histograms;
 mod remote_read;
+mod remote_write_v2;
 mod tenants;

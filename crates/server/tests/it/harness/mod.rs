@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod moto;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod read;
 pub(crate) mod samples;
 pub(crate) mod shared;
 pub(crate) mod wait;

@@ -36,9 +36,17 @@ pub(crate) struct Queue {
 impl Prometheus {
     /// Starts one; `None`, said aloud, when there is no such program here.
     pub(crate) async fn start(writes_to: SocketAddr, targets: &[SocketAddr]) -> Option<Self> {
-        let targets = targets.to_vec();
-        let configuration = |address| configuration(writes_to, &[&[address], &*targets].concat());
-        Some(Self { writes_to, ..Self::configured(configuration, &[]).await? })
+        Self::writing(writes_to, targets, &[]).await
+    }
+
+    /// As [`Prometheus::start`]; it scrapes and sends native histograms and exemplars as well.
+    pub(crate) async fn start_with_all_kinds(writes_to: SocketAddr, targets: &[SocketAddr]) -> Option<Self> {
+        Self::writing(writes_to, targets, &["--enable-feature=native-histograms,exemplar-storage"]).await
+    }
+
+    async fn writing(writes_to: SocketAddr, targets: &[SocketAddr], arguments: &[&str]) -> Option<Self> {
+        let configuration = |address| configuration(writes_to, &[&[address], targets].concat());
+        Some(Self { writes_to, ..Self::configured(configuration, arguments).await? })
     }
 
     /// Starts one with the configuration made for its address; `None`, said aloud, when there is no such program here.
@@ -121,6 +129,8 @@ fn configuration(writes_to: SocketAddr, targets: &[SocketAddr]) -> String {
 remote_write:
   - url: http://{writes_to}/api/v1/write
     remote_timeout: 10s
+    send_exemplars: true
+    send_native_histograms: true
     queue_config: {{capacity: 2000, max_samples_per_send: 200, min_shards: 2, max_shards: 4, batch_send_deadline: 100ms, min_backoff: 20ms, max_backoff: 100ms}}
     metadata_config: {{send_interval: 1s}}
 scrape_configs:
