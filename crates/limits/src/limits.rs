@@ -148,7 +148,7 @@ pub struct QueryLimits {
     pub metadata_series_max: usize,
     /// Exemplars of one answer.
     pub exemplars_max: usize,
-    /// Samples of one remote-read answer.
+    /// Samples of one remote-read answer that is one message; a streamed one takes no memory for them and has no limit.
     pub remote_read_samples_max: usize,
 }
 

@@ -156,3 +156,55 @@ async fn collect(reader: &Reader, selection: &Selection, budget: &mut Budget) ->
     }
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::Labels;
+    use duramen_source::SeriesBatchBuilder;
+
+    use super::*;
+
+    /// A result of one series with this many samples.
+    fn result(samples: i64) -> (QueryResult, usize) {
+        let mut builder = SeriesBatchBuilder::default();
+        let (ts, values): (Vec<_>, Vec<_>) = (0..samples).map(|ts_ms| (ts_ms, 1.5)).unzip();
+        builder.push(&Labels::from_pairs([("__name__", "a")]).unwrap(), &ts, &values);
+        let mut result = QueryResult::default();
+        let pushed = result.push(&builder.finish(), TimeRange::ALL, Columns::Samples).unwrap();
+        (result, pushed)
+    }
+
+    fn check(samples: i64, limits: &QueryLimits) -> Result<(), String> {
+        let (result, pushed) = result(samples);
+        let mut budget = Budget::new(limits);
+        budget.samples += pushed;
+        budget.check(&result).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_sample_more_than_allowed_is_refused_by_the_limit_s_name() {
+        let limits = QueryLimits { remote_read_samples_max: 7, ..QueryLimits::default() };
+        assert_eq!(check(7, &limits), Ok(()));
+        assert!(check(8, &limits).unwrap_err().contains("remote_read_samples_max=`7`"));
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_refused_by_the_limit_s_name() {
+        let bytes = result(100).0.bytes();
+        let limits = |memory_bytes_max| QueryLimits { memory_bytes_max, ..QueryLimits::default() };
+        assert_eq!(check(100, &limits(bytes)), Ok(()));
+        assert!(check(100, &limits(bytes - 1)).unwrap_err().contains("memory_bytes_max="));
+    }
+
+    #[test]
+    fn a_series_without_samples_in_the_range_is_left_out_unless_series_are_asked_for() {
+        let mut builder = SeriesBatchBuilder::default();
+        builder.push(&Labels::from_pairs([("__name__", "a")]).unwrap(), &[5], &[1.0]);
+        let batch = builder.finish();
+        for (end_ms, columns, series) in [(5, Columns::Samples, 0), (6, Columns::Samples, 1), (5, Columns::Labels, 1)] {
+            let mut result = QueryResult::default();
+            result.push(&batch, TimeRange::new(0, end_ms).unwrap(), columns).unwrap();
+            assert_eq!(result.in_order().len(), series, "{end_ms} {columns:?}");
+        }
+    }
+}
