@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use duramen_syntax::ast::BinaryOp;
 use duramen_syntax::{PosRange, line_and_column};
+
+use crate::remark::Remark;
 
 /// Where the operators of one query leave their remarks. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -34,13 +35,8 @@ impl Annotations {
         self.with(|held| held.infos.insert(format!("PromQL info: {text} ({})", self.place(pos))));
     }
 
-    /// An operator for histograms met two floats, and the result has no such sample.
-    pub(crate) fn inform_of_floats(&self, op: BinaryOp, pos: PosRange) {
-        let op = op.as_str();
-        self.inform(
-            format_args!("incompatible sample types encountered for binary operator {op:?}: float {op} float"),
-            pos,
-        );
+    pub(crate) fn add(&self, remark: Remark<'_>, pos: PosRange) {
+        if remark.is_warning() { self.warn(remark, pos) } else { self.inform(remark, pos) }
     }
 
     /// The warnings and the infos so far.

@@ -1,6 +1,6 @@
 //! What a query answers.
 
-use duramen_model::Labels;
+use duramen_model::{FloatHistogram, Labels};
 
 use crate::stats::QueryStats;
 
@@ -35,7 +35,24 @@ pub enum Value {
 pub struct InstantSeries {
     pub labels: Labels,
     pub ts_ms: i64,
-    pub value: f64,
+    pub value: SampleValue,
+}
+
+/// A float or a native histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SampleValue {
+    Float(f64),
+    Histogram(Box<FloatHistogram>),
+}
+
+impl SampleValue {
+    /// The float, when it is one.
+    pub const fn float(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+            Self::Histogram(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -43,4 +60,6 @@ pub struct RangeSeries {
     pub labels: Labels,
     /// (time in ms, value), times ascending. A step without a value has no point.
     pub points: Vec<(i64, f64)>,
+    /// (time in ms, histogram), times ascending, none of them in `points`.
+    pub histograms: Vec<(i64, FloatHistogram)>,
 }

@@ -14,13 +14,14 @@ use duramen_syntax::ast::{AggregateOp, ValueType};
 use futures::TryStreamExt;
 
 use crate::annotation::Annotations;
-use crate::answer::{Answer, InstantSeries, RangeSeries, Value};
+use crate::answer::{Answer, InstantSeries, RangeSeries, SampleValue, Value};
 use crate::error::Error;
+use crate::exec::mixed_series::{Hints, Starts};
 use crate::exec::operator::{collect, reservation};
 use crate::exec::scan::SampleBudget;
 use crate::grid::Grid;
 use crate::plan::{Lowering, Planner, QueryTimes};
-use crate::vector::Vector;
+use crate::vector::{Sample, Vector, decoded};
 
 /// What queries may use. It holds for each query by itself.
 #[derive(Clone, Debug)]
@@ -33,11 +34,26 @@ pub struct EngineConfig {
     pub samples_max: usize,
     /// The most memory for the vectors that a query holds at once.
     pub memory_bytes_max: usize,
+    pub features: Features,
+}
+
+/// What Prometheus has behind feature flags, all off as there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// `rate`, `increase`, `irate` and `resets` look at the times at which counters began, and `start_timestamp` knows them
+    /// (`use-start-timestamps`).
+    pub start_timestamps: bool,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { lookback_ms: 300_000, partitions: 2, samples_max: 50_000_000, memory_bytes_max: 1 << 30 }
+        Self {
+            lookback_ms: 300_000,
+            partitions: 2,
+            samples_max: 50_000_000,
+            memory_bytes_max: 1 << 30,
+            features: Features::default(),
+        }
     }
 }
 
@@ -107,7 +123,7 @@ impl Engine {
     /// See [`Error`]; an answer is never a part of one.
     pub async fn instant(&self, context: &QueryContext, expr: &Expr, time_ms: i64) -> Result<Answer, Error> {
         let times = QueryTimes { start_ms: time_ms, end_ms: time_ms, step_ms: 0 };
-        let mut query = Query::new(self, context, times)?;
+        let mut query = Query::begin(self, context, times).await?;
         let value = match (expr.value_type(), bare(expr)) {
             (_, Expr::String { value, .. }) => Value::String { ts_ms: time_ms, value: value.clone() },
             (ValueType::Matrix, expr) => query.samples(expr, time_ms).await?,
@@ -136,7 +152,7 @@ impl Engine {
         end_ms: i64,
         step_ms: i64,
     ) -> Result<Answer, Error> {
-        let mut query = Query::new(self, context, QueryTimes { start_ms, end_ms, step_ms })?;
+        let mut query = Query::begin(self, context, QueryTimes { start_ms, end_ms, step_ms }).await?;
         let grid = range_grid(expr, start_ms, end_ms, step_ms, query.planner.steps_max)?;
         let vector = query.vector(expr, grid).await?;
         Ok(query.answer(range_value(&vector, &grid)))
@@ -180,12 +196,23 @@ struct Query {
 }
 
 impl Query {
+    /// Asks the source for what the plan depends on.
+    async fn begin(engine: &Engine, context: &QueryContext, times: QueryTimes) -> Result<Self, Error> {
+        let mut query = Self::new(engine, context, times)?;
+        query.planner.ttl_max_ms = context.source.ttl_max_ms(&context.tenants).await?;
+        Ok(query)
+    }
+
     fn new(engine: &Engine, context: &QueryContext, times: QueryTimes) -> Result<Self, Error> {
+        let starts = if engine.config.features.start_timestamps { Starts::Known } else { Starts::Ignored };
         let config = engine.config.limited(&context.limits);
         let planner = Planner {
             times,
             lookback_ms: context.lookback_ms.unwrap_or(config.lookback_ms),
+            ttl_max_ms: 0,
             steps_max: config.steps_max(),
+            starts,
+            hints: Hints::AsHeld,
         };
         let lowering = Lowering {
             source: Arc::clone(&context.source),
@@ -194,6 +221,8 @@ impl Query {
             budget: Arc::new(SampleBudget::new(config.samples_max)),
             series_max: context.limits.series_max.unwrap_or(usize::MAX),
             annotations: Annotations::on(Arc::clone(&engine.text)),
+            starts,
+            queryable: Arc::default(),
         };
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(config.memory_bytes_max)))
@@ -206,6 +235,7 @@ impl Query {
 
     /// A scalar or an instant vector, at every step.
     async fn vector(&mut self, expr: &Expr, grid: Grid) -> Result<Vector, Error> {
+        self.lowering.queryable.begin(grid);
         let plan = self.lowering.lower(&self.planner.plan(expr, grid)?);
         let account = reservation("answer", &self.task);
         let vector = collect(self.start(&plan)?, grid.steps, &account).await.map_err(Error::from_datafusion)?;
@@ -231,9 +261,11 @@ impl Query {
                 let inside = |ts: i64, value: f64| ts > *window.start() && ts <= *window.end() && !is_stale(value);
                 let samples = ts.iter().copied().zip(values.iter().copied());
                 let points: Vec<_> = samples.filter(|&(ts, value)| inside(ts, value)).collect();
-                if !points.is_empty() {
+                let histograms = batch.histograms_at(row).map(|held| (held.ts_ms, decoded(held.bytes)));
+                let histograms: Vec<_> = histograms.filter(|(ts, histogram)| inside(*ts, histogram.sum)).collect();
+                if !points.is_empty() || !histograms.is_empty() {
                     let labels = Labels::from_encoded_trusted(batch.labels_at(row));
-                    series.push(RangeSeries { labels, points });
+                    series.push(RangeSeries { labels, points, histograms });
                 }
             }
         }
@@ -247,7 +279,8 @@ impl Query {
 
     fn answer(self, value: Value) -> Answer {
         let (warnings, infos) = self.lowering.annotations.take();
-        let stats = self.lowering.budget.stats();
+        let mut stats = self.lowering.budget.stats();
+        self.lowering.queryable.report(&mut stats);
         Answer { value, warnings, infos, stats }
     }
 }
@@ -287,7 +320,10 @@ fn is_ordered(expr: &Expr) -> bool {
 
 fn instant_value(vector: &Vector, ts_ms: i64, ordered: bool) -> Value {
     let row = |row: crate::vector::Row<'_>| {
-        let value = row.get(0)?;
+        let value = match row.cell(0)?.decode() {
+            Sample::Float(value) => SampleValue::Float(value),
+            Sample::Histogram(histogram) => SampleValue::Histogram(histogram),
+        };
         Some(InstantSeries { labels: Labels::from_encoded_trusted(row.labels), ts_ms, value })
     };
     let mut series: Vec<_> = vector.rows().filter_map(row).collect();
@@ -300,9 +336,10 @@ fn instant_value(vector: &Vector, ts_ms: i64, ordered: bool) -> Value {
 fn range_value(vector: &Vector, grid: &Grid) -> Value {
     let row = |row: crate::vector::Row<'_>| {
         let points: Vec<_> = (0..grid.steps).filter_map(|step| Some((grid.at(step), row.get(step)?))).collect();
-        RangeSeries { labels: Labels::from_encoded_trusted(row.labels), points }
+        let histograms = row.histograms.iter().map(|(step, bytes)| (grid.at(step), decoded(bytes))).collect();
+        RangeSeries { labels: Labels::from_encoded_trusted(row.labels), points, histograms }
     };
-    let mut series: Vec<_> = vector.rows().map(row).filter(|series| !series.points.is_empty()).collect();
+    let mut series: Vec<_> = vector.rows().map(row).collect();
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
     Value::Matrix(series)
 }

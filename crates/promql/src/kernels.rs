@@ -2,16 +2,23 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod arithmetic;
+pub(crate) mod binary;
 pub(crate) mod cell;
 pub(crate) mod date;
 pub(crate) mod extended;
 pub(crate) mod histogram;
+pub(crate) mod histogram_rate;
+pub(crate) mod histogram_total;
+pub(crate) mod mixed;
+pub(crate) mod native;
 pub(crate) mod natural;
 pub(crate) mod over_time;
 pub(crate) mod range;
 pub(crate) mod rate;
 pub(crate) mod regression;
+pub(crate) mod start;
 pub(crate) mod sum;
+pub(crate) mod trim;
 
 /// The samples of one series in one window `(start_ms, end_ms]`; no stale markers.
 #[derive(Clone, Copy, Debug)]

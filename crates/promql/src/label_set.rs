@@ -80,6 +80,22 @@ pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Labels {
     Labels::from_pairs(others.chain([(name, value)])).expect("the names of a label set are distinct")
 }
 
+/// The hash that Prometheus has of a label set, as it is built by default: over names and values, each behind its length.
+pub(crate) fn prometheus_hash(encoded: &[u8]) -> u64 {
+    let mut bytes = Vec::new();
+    for text in LabelsIter::over(encoded).flat_map(|(name, value)| [name, value]) {
+        match u8::try_from(text.len()) {
+            Ok(short @ 0..=254) => bytes.push(short),
+            _ => {
+                bytes.push(255);
+                bytes.extend_from_slice(&text.len().to_le_bytes()[..3]);
+            }
+        }
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    xxhash_rust::xxh64::xxh64(&bytes, 0)
+}
+
 /// As a label set stands in upstream's messages: `{__name__="up", job="node"}`.
 pub(crate) fn printed(encoded: &[u8]) -> String {
     format!("{:?}", Labels::from_encoded_trusted(encoded))

@@ -13,10 +13,11 @@ mod grid;
 mod kernels;
 mod label_set;
 mod plan;
+mod remark;
 mod stats;
 mod vector;
 
-pub use answer::{Answer, InstantSeries, RangeSeries, Value};
-pub use engine::{Engine, EngineConfig, QueryContext, QueryLimits};
+pub use answer::{Answer, InstantSeries, RangeSeries, SampleValue, Value};
+pub use engine::{Engine, EngineConfig, Features, QueryContext, QueryLimits};
 pub use error::Error;
 pub use stats::{QueryStats, QueryTimings};

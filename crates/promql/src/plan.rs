@@ -7,6 +7,7 @@ mod aggregate;
 mod binary;
 mod call;
 mod duration;
+mod info;
 mod invariant;
 mod lower;
 mod node;

@@ -1,19 +1,15 @@
 //! `absent`: a series where there is none.
 
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::Labels;
 
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::error::Error;
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
-use crate::vector::{self, Vector, VectorBuilder};
+use crate::vector::{Vector, VectorBuilder};
 
 /// 1 at the steps at which the input has no series.
 #[derive(Debug)]
@@ -35,25 +31,18 @@ impl Absent {
     }
 }
 
-impl Operator for Absent {
+impl WholeOperator for Absent {
     const NAME: &'static str = "AbsentExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "labels={:?}", self.labels)
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, _: &MemoryReservation| Ok(operator.evaluate(&vectors[0]));
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], _: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        Ok(self.evaluate(&inputs[0]))
     }
 }

@@ -10,15 +10,22 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use duramen_model::LabelsBuilder;
+use duramen_model::{LabelsBuilder, METRIC_NAME};
+use duramen_syntax::PosRange;
 use futures::{TryStreamExt, stream};
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
+use crate::annotation::Annotations;
 use crate::exec::operator::{Operator, reservation};
 use crate::grid::Grid;
 use crate::kernels::aggregate::{Average, Count, Deviation, Group, Maximum, Minimum, State, Sum, Variance};
-use crate::label_set::Projection;
-use crate::vector::{self, Row, VectorBatch, VectorBuilder, cells_column, downcast};
+use crate::kernels::histogram_total::{HistogramTotal, Total};
+use crate::label_set::{Projection, value_of};
+use crate::remark::Remark;
+use crate::vector::{
+    self, Cell, HistogramColumns, HistogramRow, Row, VectorBatch, VectorBuilder, cells_column, decoded, downcast,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aggregation {
@@ -72,6 +79,47 @@ macro_rules! with_state {
     };
 }
 
+impl Aggregation {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Average => "avg",
+            Self::Count => "count",
+            Self::Deviation => "stddev",
+            Self::Group => "group",
+            Self::Maximum => "max",
+            Self::Minimum => "min",
+            Self::Sum => "sum",
+            Self::Variance => "stdvar",
+        }
+    }
+
+    /// What becomes of histograms.
+    const fn of_histograms(self) -> OfHistograms {
+        match self {
+            Self::Average => OfHistograms::Totalled(Total::Mean),
+            Self::Sum => OfHistograms::Totalled(Total::Sum),
+            Self::Count | Self::Group => OfHistograms::Counted,
+            Self::Deviation | Self::Maximum | Self::Minimum | Self::Variance => OfHistograms::Ignored,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OfHistograms {
+    /// As values are, whichever they are.
+    Counted,
+    Totalled(Total),
+    Ignored,
+}
+
+/// What is left of the histograms of one group at one step.
+#[derive(Debug)]
+enum Held {
+    Total(Box<HistogramTotal>),
+    /// Some had custom buckets and others had not.
+    Mixed,
+}
+
 /// The groups so far, in the order in which they came up.
 #[derive(Debug)]
 struct Groups<S> {
@@ -80,26 +128,67 @@ struct Groups<S> {
     labels: Vec<Box<[u8]>>,
     /// State of step `s` of group `g` at `g * steps + s`.
     states: Vec<S>,
+    /// Of group and step, each as [`named`] writes it: they are totalled at the end only, in the order of the series.
+    histograms: Vec<Vec<(usize, Vec<u8>)>>,
+    histogram_bytes: usize,
+}
+
+/// Ends the metric name in front of a histogram: no name has this byte.
+const NAME_END: u8 = 0xff;
+
+/// A histogram behind the name of its metric.
+fn named(name: &str, histogram: &[u8]) -> Vec<u8> {
+    [name.as_bytes(), &[NAME_END], histogram].concat()
 }
 
 impl<S: State> Groups<S> {
     fn new(steps: usize) -> Self {
-        Self { steps, ids: HashMap::new(), labels: Vec::new(), states: Vec::new() }
+        Self {
+            steps,
+            ids: HashMap::new(),
+            labels: Vec::new(),
+            states: Vec::new(),
+            histograms: Vec::new(),
+            histogram_bytes: 0,
+        }
     }
 
     /// The states of the group with these labels.
     fn group(&mut self, labels: &[u8]) -> &mut [S] {
-        let id = match self.ids.get(labels) {
+        let id = self.id(labels);
+        &mut self.states[id * self.steps..(id + 1) * self.steps]
+    }
+
+    fn id(&mut self, labels: &[u8]) -> usize {
+        match self.ids.get(labels) {
             Some(&id) => id,
             None => {
                 let id = self.labels.len();
                 self.ids.insert(labels.into(), id);
                 self.labels.push(labels.into());
                 self.states.resize(self.states.len() + self.steps, S::default());
+                self.histograms.push(Vec::new());
                 id
             }
-        };
-        &mut self.states[id * self.steps..(id + 1) * self.steps]
+        }
+    }
+
+    /// Adds the histograms of a row, which are counted as values or held for their total.
+    fn add_histograms(&mut self, labels: &[u8], row: &Row<'_>, of: OfHistograms) {
+        let id = self.id(labels);
+        let name = value_of(row.labels, METRIC_NAME);
+        for (step, histogram) in row.histograms.iter() {
+            match of {
+                OfHistograms::Counted => self.states[id * self.steps + step].add(1.0),
+                OfHistograms::Totalled(_) => self.hold(id, step, named(name, histogram)),
+                OfHistograms::Ignored => {}
+            }
+        }
+    }
+
+    fn hold(&mut self, id: usize, step: usize, histogram: Vec<u8>) {
+        self.histogram_bytes += histogram.len() + size_of::<(usize, Vec<u8>)>();
+        self.histograms[id].push((step, histogram));
     }
 
     fn add(&mut self, labels: &[u8], row: &Row<'_>) {
@@ -118,9 +207,13 @@ impl<S: State> Groups<S> {
     /// Takes up a batch of [`state_schema`].
     fn merge(&mut self, batch: &RecordBatch) {
         let labels: &BinaryArray = downcast(batch.column(0));
-        let fields: Vec<&[f64]> = batch.columns()[1..].iter().map(numbers).collect();
+        let fields: Vec<&[f64]> = batch.columns()[STATES..].iter().map(numbers).collect();
         let steps = self.steps;
         for (row, labels) in labels.iter().flatten().enumerate() {
+            let id = self.id(labels);
+            for (step, histogram) in HistogramRow::of(batch, HISTOGRAMS, row).iter() {
+                self.hold(id, step, histogram.to_vec());
+            }
             for (step, state) in self.group(labels).iter_mut().enumerate() {
                 let mut other = S::default();
                 for (field, numbers) in fields.iter().enumerate() {
@@ -133,38 +226,90 @@ impl<S: State> Groups<S> {
 
     fn bytes(&self) -> usize {
         let labels: usize = self.labels.iter().map(|labels| 2 * labels.len() + 64).sum();
-        self.states.capacity() * size_of::<S>() + labels
+        self.states.capacity() * size_of::<S>() + labels + self.histogram_bytes
     }
 
     fn into_states(self) -> RecordBatch {
         let mut labels = BinaryBuilder::new();
         self.labels.iter().for_each(|group| labels.append_value(group));
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(labels.finish())];
+        let mut histograms = HistogramColumns::default();
+        for group in &self.histograms {
+            group.iter().for_each(|(step, histogram)| histograms.push(*step, histogram));
+            histograms.end_row();
+        }
+        let [steps, histograms] = histograms.finish();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(labels.finish()), steps, histograms];
         for field in 0..S::FIELDS {
             columns.push(cells_column(self.states.iter().map(|state| state.field(field)).collect(), None, self.steps));
         }
         RecordBatch::try_new(state_schema(S::FIELDS, self.steps), columns).expect("the columns fit the schema")
     }
 
-    fn into_vectors(self, grid: &Grid) -> Vec<RecordBatch> {
+    fn into_vectors(self, grid: &Grid, of: OfHistograms, remark: &mut dyn FnMut(Remark<'_>)) -> Vec<RecordBatch> {
         let mut out = VectorBuilder::new(grid);
         for (id, labels) in self.labels.iter().enumerate() {
-            out.push(labels, |step| self.states[id * self.steps + step].finish());
+            let float = |step: usize| self.states[id * self.steps + step].finish();
+            let (OfHistograms::Totalled(total), [_, ..]) = (of, &self.histograms[id][..]) else {
+                out.push(labels, float);
+                continue;
+            };
+            let mut totals = totals(total, &self.histograms[id], remark);
+            out.push_cells(labels, |step| match (float(step), totals.remove(&step)) {
+                (float, None) => float.map(Cell::Float),
+                (Some(_), Some(_)) => {
+                    remark(Remark::MixedSamplesInAggregation);
+                    None
+                }
+                (None, Some(Held::Total(total))) => Some(Cell::from(total.finish(remark))),
+                (None, Some(Held::Mixed)) => None,
+            });
         }
         out.finish()
     }
+}
+
+/// The totals of the histograms of one group by step.
+fn totals(total: Total, histograms: &[(usize, Vec<u8>)], remark: &mut dyn FnMut(Remark<'_>)) -> HashMap<usize, Held> {
+    let mut totals: HashMap<usize, Held> = HashMap::new();
+    for (step, bytes) in histograms {
+        let end = bytes.iter().position(|byte| *byte == NAME_END).expect("a name ends");
+        let histogram = decoded(&bytes[end + 1..]);
+        match totals.entry(*step) {
+            Entry::Vacant(entry) => {
+                entry.insert(Held::Total(Box::new(HistogramTotal::of(total, histogram))));
+            }
+            Entry::Occupied(mut entry) => {
+                if let Held::Total(held) = entry.get_mut()
+                    && held.add(histogram).is_err()
+                {
+                    remark(Remark::MixedSchemas(&String::from_utf8_lossy(&bytes[..end])));
+                    entry.insert(Held::Mixed);
+                }
+            }
+        }
+    }
+    totals
 }
 
 fn numbers(column: &ArrayRef) -> &[f64] {
     downcast::<Float64Array>(downcast::<FixedSizeListArray>(column).values()).values()
 }
 
-/// `labels`: of a group. Then one column per number of the state, with a cell per step.
+/// Where the histograms of a group stand among the columns of its state, and where the numbers.
+const HISTOGRAMS: usize = 1;
+const STATES: usize = 3;
+
+/// `labels`: of a group. The steps and the histograms that are to be totalled, several of a step. Then one column per number of the state, with a cell per step.
 fn state_schema(fields: usize, steps: usize) -> SchemaRef {
-    let cells = vector::schema(steps).field(1).data_type().clone();
+    let vectors = vector::schema(steps);
+    let cells = vectors.field(1).data_type().clone();
+    let histograms = [2, 3].map(|at| vectors.field(at).clone());
     let states = (0..fields).map(|field| Field::new(format!("state_{field}"), cells.clone(), false));
     Arc::new(Schema::new(
-        std::iter::once(Field::new("labels", DataType::Binary, false)).chain(states).collect::<Vec<_>>(),
+        std::iter::once(Field::new("labels", DataType::Binary, false))
+            .chain(histograms)
+            .chain(states)
+            .collect::<Vec<_>>(),
     ))
 }
 
@@ -174,15 +319,26 @@ pub(crate) struct PartialAggregate {
     pub(crate) aggregation: Aggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
+    pub(crate) annotations: Annotations,
+    /// Of the input, for remarks.
+    pub(crate) pos: PosRange,
 }
 
 impl PartialAggregate {
     fn aggregate<S: State>(&self, batch: RecordBatch) -> RecordBatch {
         let mut groups = Groups::<S>::new(self.grid.steps);
         let mut labels = LabelsBuilder::default();
+        let (of_histograms, mut ignored) = (self.aggregation.of_histograms(), false);
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             self.projection.apply(row.labels, &mut labels);
             groups.add(labels.encoded(), &row);
+            if row.has_histograms() {
+                groups.add_histograms(labels.encoded(), &row, of_histograms);
+                ignored |= of_histograms == OfHistograms::Ignored;
+            }
+        }
+        if ignored {
+            self.annotations.add(Remark::IgnoredInAggregation(self.aggregation.name()), self.pos);
         }
         groups.into_states()
     }
@@ -227,6 +383,9 @@ pub(crate) struct FinalAggregate {
     pub(crate) aggregation: Aggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
+    pub(crate) annotations: Annotations,
+    /// Of the input, for remarks.
+    pub(crate) pos: PosRange,
 }
 
 impl FinalAggregate {
@@ -242,7 +401,8 @@ impl FinalAggregate {
             groups.merge(&batch);
         }
         account.try_resize(2 * groups.bytes())?;
-        let batches = groups.into_vectors(&self.grid);
+        let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
+        let batches = groups.into_vectors(&self.grid, self.aggregation.of_histograms(), &mut remark);
         account.try_resize(batches.iter().map(RecordBatch::get_array_memory_size).sum())?;
         Ok(batches)
     }

@@ -19,9 +19,11 @@ use crate::exec::arguments::{Arguments, at_step};
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
+use crate::kernels::binary::combine;
 use crate::kernels::cell::CellFunction;
 use crate::label_set::Projection;
-use crate::vector::{self, VectorBatch, VectorBuilder};
+use crate::remark::Remark;
+use crate::vector::{self, Cell, Row, Sample, VectorBatch, VectorBuilder};
 
 /// Maps the cells of the first input, one batch in, one batch out, even if empty; the other inputs are scalars.
 #[derive(Debug)]
@@ -72,9 +74,6 @@ impl CellChange {
                     Side::Left => (arguments[0], value),
                     Side::Right => (value, arguments[0]),
                 };
-                if arithmetic::is_trim(op) {
-                    return None;
-                }
                 if op.is_comparison() && !return_bool {
                     // Whichever side the vector is on, its value is the one that is kept.
                     return arithmetic::compare(op, a, b).then_some(value);
@@ -94,19 +93,50 @@ impl MapCells {
         let mut out = VectorBuilder::single(self.grid.steps);
         let mut labels = LabelsBuilder::default();
         let kept = if self.change.drops_name() { Projection::drop_name() } else { Projection::drop(&[]) };
-        // A row has a cell that is there.
-        if let (CellChange::WithScalar { op, .. }, 1..) = (self.change, batch.num_rows())
-            && arithmetic::is_trim(op)
-        {
-            self.annotations.inform_of_floats(op, self.pos);
-        }
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             kept.apply(row.labels, &mut labels);
+            let trims = matches!(self.change, CellChange::WithScalar { op, .. } if arithmetic::is_trim(op));
+            if row.has_histograms() || trims || matches!(self.change, CellChange::Function(CellFunction::Native(_))) {
+                out.push_cells(labels.encoded(), |step| self.mixed(&row, step, arguments));
+                continue;
+            }
             out.push(labels.encoded(), |step| {
                 self.change.apply(row.get(step)?, at_step(arguments, step), self.grid.at(step))
             });
         }
         out.finish_single()
+    }
+
+    /// The new cell at a step of a row that may have histograms.
+    fn mixed<'a>(&self, row: &Row<'a>, step: usize, arguments: &[Vec<f64>]) -> Option<Cell<'a>> {
+        let (cell, arguments) = (row.cell(step)?, at_step(arguments, step));
+        match self.change {
+            CellChange::Function(function) => {
+                let value = match cell.decode() {
+                    Sample::Float(value) => function.evaluate(value, arguments, self.grid.at(step)),
+                    Sample::Histogram(histogram) => function.evaluate_histogram(&histogram, self.grid.at(step)),
+                };
+                value.map(Cell::Float)
+            }
+            CellChange::Negate => Some(match cell.decode() {
+                Sample::Float(value) => Cell::Float(-value),
+                Sample::Histogram(mut histogram) => {
+                    histogram.scale(-1.0);
+                    Cell::Histogram(histogram)
+                }
+            }),
+            CellChange::WithScalar { op, return_bool, scalar } => {
+                if let Cell::Float(value) = cell
+                    && !arithmetic::is_trim(op)
+                {
+                    return self.change.apply(value, arguments, self.grid.at(step)).map(Cell::Float);
+                }
+                let (cell, argument) = (cell.decode(), Sample::Float(arguments[0]));
+                let (left, right) = if scalar == Side::Left { (argument, cell) } else { (cell, argument) };
+                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
+                combine(op, return_bool, left, right, &mut remark).map(Cell::from)
+            }
+        }
     }
 }
 

@@ -2,15 +2,11 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::LabelsBuilder;
+use duramen_model::number::go_general;
 use duramen_syntax::PosRange;
 use hashbrown::HashMap;
 
@@ -18,11 +14,12 @@ use crate::annotation::Annotations;
 use crate::error::Error;
 use crate::exec::histogram::check_quantiles;
 use crate::exec::merge::Merged;
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::over_time;
-use crate::label_set::{Projection, with_label};
-use crate::vector::{self, Row, Vector, VectorBuilder};
+use crate::label_set::{Projection, prometheus_hash, with_label};
+use crate::remark::Remark;
+use crate::vector::{Row, Sample, Vector, VectorBuilder};
 
 /// Inputs: a vector, and the parameter as a scalar unless it is text.
 #[derive(Debug)]
@@ -33,6 +30,8 @@ pub(crate) struct GroupedAggregate {
     pub(crate) annotations: Annotations,
     /// Of the parameter, for remarks.
     pub(crate) pos: PosRange,
+    /// Of the vector.
+    pub(crate) input_pos: PosRange,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +40,8 @@ pub(crate) enum GroupedAggregation {
     Bottom,
     /// As many as asked for, whichever come first.
     Limit,
+    /// A share of the series, chosen by their hashes; the rest of them when it is negative.
+    LimitRatio,
     Quantile,
     /// The label that gets the value.
     CountValues(String),
@@ -103,11 +104,13 @@ impl GroupedAggregate {
             GroupedAggregation::Top | GroupedAggregation::Bottom | GroupedAggregation::Limit => {
                 self.rank(&inputs[0], &parameter)
             }
+            GroupedAggregation::LimitRatio => self.share(&inputs[0], &parameter),
         }
     }
 
     fn quantiles(&self, input: &Vector, quantiles: &[f64]) -> Vec<RecordBatch> {
         check_quantiles(&self.annotations, quantiles, self.pos);
+        self.remark_ignored("quantile", input);
         let groups = Groups::new(input, &self.projection);
         let mut out = VectorBuilder::new(&self.grid);
         let mut values = Vec::new();
@@ -131,8 +134,12 @@ impl GroupedAggregate {
         let mut labels = LabelsBuilder::default();
         for row in input.rows() {
             self.projection.apply(row.labels, &mut labels);
-            for (step, value) in (0..self.grid.steps).filter_map(|step| Some((step, row.get(step)?))) {
-                let labels = with_label(labels.encoded(), label, &go_text(value));
+            for (step, cell) in (0..self.grid.steps).filter_map(|step| Some((step, row.cell(step)?))) {
+                let text = match cell.decode() {
+                    Sample::Float(value) => go_text(value),
+                    Sample::Histogram(histogram) => histogram.text(),
+                };
+                let labels = with_label(labels.encoded(), label, &text);
                 counts.series(labels.encoded(), self.grid.steps, account)?[step] += 1.0;
             }
         }
@@ -150,13 +157,21 @@ impl GroupedAggregate {
         if sizes.iter().any(|size| size.is_nan()) && !sizes.is_empty() {
             return Err(Error::execution("Parameter value is NaN"));
         }
+        let limits = self.aggregation == GroupedAggregation::Limit;
+        if !limits {
+            self.remark_ignored(if self.aggregation == GroupedAggregation::Top { "topk" } else { "bottomk" }, input);
+        }
         for rows in &groups.rows {
             let mut chosen = vec![false; rows.len() * self.grid.steps];
             let mut order = Vec::new();
             for step in 0..self.grid.steps {
                 order.clear();
-                order.extend(rows.iter().enumerate().filter_map(|(at, row)| Some((at, row.get(step)?))));
-                if self.aggregation != GroupedAggregation::Limit {
+                order.extend(rows.iter().enumerate().filter_map(|(at, row)| {
+                    let value = row.get(step);
+                    let value = if limits { value.or(row.has_histogram(step).then_some(0.0)) } else { value };
+                    Some((at, value?))
+                }));
+                if !limits {
                     order.sort_by(|a, b| self.compare(a.1, b.1));
                 }
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ends saturate")]
@@ -169,10 +184,38 @@ impl GroupedAggregate {
             };
             for at in listed {
                 let chosen = &chosen[at * self.grid.steps..];
-                out.push(rows[at].labels, |step| rows[at].get(step).filter(|_| chosen[step]));
+                out.push_cells(rows[at].labels, |step| rows[at].cell(step).filter(|_| chosen[step]));
             }
         }
         Ok(out.finish())
+    }
+
+    /// The series whose hashes lie in the share of each step.
+    fn share(&self, input: &Vector, ratios: &[f64]) -> Result<Vec<RecordBatch>, Error> {
+        if ratios.iter().any(|ratio| ratio.is_nan()) {
+            return Err(Error::execution("Ratio value is NaN"));
+        }
+        for &ratio in ratios.iter().filter(|ratio| ratio.abs() > 1.0) {
+            let (got, capped) = (go_general(ratio), go_general(ratio.clamp(-1.0, 1.0)));
+            let text = format_args!("ratio value should be between -1 and 1, got {got}, capping to {capped}");
+            self.annotations.warn(text, self.pos);
+        }
+        let mut out = VectorBuilder::new(&self.grid);
+        for row in input.rows() {
+            #[expect(clippy::cast_precision_loss, reason = "a place among all hashes")]
+            let place = prometheus_hash(row.labels) as f64 / u64::MAX as f64;
+            out.push_cells(row.labels, |step| {
+                let ratio = ratios[step].clamp(-1.0, 1.0);
+                row.cell(step).filter(|_| if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio })
+            });
+        }
+        Ok(out.finish())
+    }
+
+    fn remark_ignored(&self, aggregation: &str, input: &Vector) {
+        if input.rows().any(|row| row.has_histograms()) {
+            self.annotations.add(Remark::IgnoredInAggregation(aggregation), self.input_pos);
+        }
     }
 
     /// The better value first, NaN last.
@@ -191,25 +234,18 @@ fn go_text(value: f64) -> String {
     value.to_string()
 }
 
-impl Operator for GroupedAggregate {
+impl WholeOperator for GroupedAggregate {
     const NAME: &'static str = "GroupedAggregateExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "aggregation={:?}, labels={:?}", self.aggregation, self.projection)
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.evaluate(&vectors, account);
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(inputs, account)
     }
 }

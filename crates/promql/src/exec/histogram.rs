@@ -1,137 +1,247 @@
-//! `histogram_quantile` and `histogram_fraction` over classic buckets.
+//! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction`.
 
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
-use duramen_model::{LabelsBuilder, METRIC_NAME};
+use duramen_model::number::go_general;
+use duramen_model::{FloatHistogram, LabelsBuilder, METRIC_NAME};
 use duramen_syntax::PosRange;
 use hashbrown::HashMap;
 
 use crate::annotation::Annotations;
 use crate::error::Error;
 use crate::exec::merge::Merged;
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::histogram::{self, Bucket};
-use crate::label_set::{Projection, value_of};
-use crate::vector::{self, Row, Vector};
+use crate::kernels::native;
+use crate::label_set::{Projection, value_of, with_label};
+use crate::remark::{Remark, of_metric};
+use crate::vector::{Row, Vector};
 
 /// The label that holds the upper bound of a bucket.
 const BOUND: &str = "le";
 
-/// Inputs: the buckets, and the arguments as scalars.
+/// Inputs: the histograms, classic ones as buckets, and the arguments as scalars.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     pub(crate) function: HistogramFunction,
     pub(crate) grid: Grid,
     pub(crate) annotations: Annotations,
-    /// Of the quantile, for remarks.
-    pub(crate) quantile_pos: PosRange,
-    /// Of the buckets, for remarks.
-    pub(crate) buckets_pos: PosRange,
+    pub(crate) pos: HistogramPos,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HistogramFunction {
     /// Of the quantile.
     Quantile,
+    /// Of each of the quantiles, with that one in this label.
+    Quantiles(String),
     /// Of the lower and the upper bound.
     Fraction,
 }
 
-/// The bucket series of one histogram.
-struct Buckets<'a> {
+/// Places in the query, for remarks.
+#[derive(Clone, Debug)]
+pub(crate) struct HistogramPos {
+    pub(crate) histograms: PosRange,
+    /// Of each scalar.
+    pub(crate) arguments: Vec<PosRange>,
+}
+
+/// The series of one histogram, or of several of the same labels.
+#[derive(Default)]
+struct Series<'a> {
+    /// Classic buckets with their upper bounds.
     buckets: Vec<(f64, Row<'a>)>,
+    native: Vec<Row<'a>>,
 }
 
 impl Histogram {
     fn evaluate(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
         let arguments: Vec<Vec<f64>> = inputs[1..].iter().map(Vector::scalar).collect();
-        if self.function == HistogramFunction::Quantile {
-            check_quantiles(&self.annotations, &arguments[0], self.quantile_pos);
+        if self.function != HistogramFunction::Fraction {
+            for (quantiles, pos) in arguments.iter().zip(&self.pos.arguments) {
+                check_quantiles(&self.annotations, quantiles, *pos);
+            }
         }
         let mut out = Merged::new(self.grid.steps, account);
-        let unnamed = Projection::drop(&[BOUND.to_owned(), METRIC_NAME.to_owned()]);
-        let mut labels = LabelsBuilder::default();
-        let mut buckets = Vec::new();
-        for histogram in self.histograms(&inputs[0]) {
-            let first = histogram.buckets[0].1.labels;
-            unnamed.apply(first, &mut labels);
-            out.add(labels.encoded(), |step| {
-                buckets.clear();
-                let present = histogram.buckets.iter().filter_map(|(upper, row)| Some((*upper, row.get(step)?)));
-                buckets.extend(present.map(|(upper, count)| Bucket { upper, count }));
-                if buckets.is_empty() {
-                    return None;
+        let all = self.series(&inputs[0]);
+        match &self.function {
+            HistogramFunction::Quantiles(label) => {
+                for quantiles in &arguments {
+                    self.add_quantiles(&all, quantiles, Some(label), &mut out)?;
                 }
-                if self.function == HistogramFunction::Fraction {
-                    return Some(histogram::fraction(arguments[0][step], arguments[1][step], &mut buckets));
-                }
-                let quantile = histogram::quantile(arguments[0][step], &mut buckets);
-                if quantile.forced {
-                    self.remark_forced(value_of(first, METRIC_NAME));
-                }
-                Some(quantile.value)
-            })?;
+            }
+            HistogramFunction::Quantile => self.add_quantiles(&all, &arguments[0], None, &mut out)?,
+            HistogramFunction::Fraction => {
+                let (lower, upper) = (&arguments[0], &arguments[1]);
+                self.add(&all, &mut out, |step, histogram, remark| match histogram {
+                    Either::Native(histogram, name) => {
+                        native::fraction(lower[step], upper[step], histogram, name, remark)
+                    }
+                    Either::Classic(buckets, _) => histogram::fraction(lower[step], upper[step], buckets),
+                })?;
+            }
         }
         Ok(out.finish(&self.grid))
     }
 
-    /// Buckets that differ in nothing but their bound belong together; series without a bound are none.
-    fn histograms<'a>(&self, input: &'a Vector) -> Vec<Buckets<'a>> {
+    fn add_quantiles(
+        &self,
+        all: &[Series<'_>],
+        quantiles: &[f64],
+        label: Option<&str>,
+        out: &mut Merged<'_>,
+    ) -> Result<(), Error> {
+        let value = |step: usize, histogram: Either<'_>, remark: &mut dyn FnMut(Remark<'_>)| match histogram {
+            Either::Native(histogram, name) => native::quantile(quantiles[step], histogram, name, remark),
+            Either::Classic(buckets, name) => {
+                let quantile = histogram::quantile(quantiles[step], buckets);
+                if quantile.forced {
+                    self.remark_forced(name);
+                }
+                quantile.value
+            }
+        };
+        let Some(label) = label else { return self.add(all, out, value) };
+        // The label is the same at every step unless the quantile is not.
+        let mut done: Vec<u64> = Vec::new();
+        for quantile in quantiles {
+            if done.contains(&quantile.to_bits()) {
+                continue;
+            }
+            done.push(quantile.to_bits());
+            let text = open_metrics_text(*quantile);
+            let mut labelled = Labelled { out: &mut *out, label: Some((label, &text)) };
+            self.add_where(all, &mut labelled, |step| quantiles[step].to_bits() == quantile.to_bits(), value)?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &self,
+        all: &[Series<'_>],
+        out: &mut Merged<'_>,
+        value: impl Fn(usize, Either<'_>, &mut dyn FnMut(Remark<'_>)) -> f64,
+    ) -> Result<(), Error> {
+        self.add_where(all, &mut Labelled { out, label: None }, |_| true, value)
+    }
+
+    /// Adds the value of each histogram at the steps that are `wanted`. A classic and a native one at the same step have none.
+    fn add_where(
+        &self,
+        all: &[Series<'_>],
+        out: &mut Labelled<'_, '_>,
+        wanted: impl Fn(usize) -> bool,
+        value: impl Fn(usize, Either<'_>, &mut dyn FnMut(Remark<'_>)) -> f64,
+    ) -> Result<(), Error> {
+        let unnamed = Projection::drop(&[BOUND.to_owned(), METRIC_NAME.to_owned()]);
+        let nameless = Projection::drop_name();
+        let mut labels = LabelsBuilder::default();
+        let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos.histograms);
+        let mut buckets = Vec::new();
+        for series in all {
+            let classic = |step: usize| series.buckets.iter().any(|(_, row)| row.get(step).is_some());
+            for row in &series.native {
+                let name = value_of(row.labels, METRIC_NAME);
+                nameless.apply(row.labels, &mut labels);
+                out.add(labels.encoded(), |step| {
+                    let histogram = row.histogram(step).filter(|_| wanted(step))?;
+                    if classic(step) {
+                        self.annotations.add(Remark::MixedClassicAndNative(name), self.pos.histograms);
+                        return None;
+                    }
+                    Some(value(step, Either::Native(&histogram, name), &mut remark))
+                })?;
+            }
+            let Some((_, first)) = series.buckets.first() else { continue };
+            unnamed.apply(first.labels, &mut labels);
+            out.add(labels.encoded(), |step| {
+                buckets.clear();
+                let present = series.buckets.iter().filter_map(|(upper, row)| Some((*upper, row.get(step)?)));
+                buckets.extend(present.map(|(upper, count)| Bucket { upper, count }));
+                let native = series.native.iter().any(|row| row.has_histogram(step));
+                if buckets.is_empty() || native || !wanted(step) {
+                    return None;
+                }
+                let name = value_of(first.labels, METRIC_NAME);
+                Some(value(step, Either::Classic(&mut buckets, name), &mut remark))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Series that differ in nothing but a bound belong together; floats without a bound are of none.
+    fn series<'a>(&self, input: &'a Vector) -> Vec<Series<'a>> {
         let together = Projection::drop(&[BOUND.to_owned()]);
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
-        let mut histograms: Vec<Buckets<'a>> = Vec::new();
+        let mut all: Vec<Series<'a>> = Vec::new();
         let mut labels = LabelsBuilder::default();
         for row in input.rows() {
+            let has_floats = (0..self.grid.steps).any(|step| row.get(step).is_some());
             let bound = value_of(row.labels, BOUND);
-            let Some(upper) = parse_bound(bound) else {
+            let upper = parse_bound(bound);
+            if has_floats && upper.is_none() {
                 let name = value_of(row.labels, METRIC_NAME);
                 let text = format!("bucket label {BOUND:?} is missing or has a malformed value of {bound:?}");
-                self.annotations.warn(with_metric(&text, name), self.buckets_pos);
-                continue;
-            };
+                self.annotations.warn(of_metric(&text, name), self.pos.histograms);
+            }
             together.apply(row.labels, &mut labels);
             let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
-                histograms.push(Buckets { buckets: Vec::new() });
-                histograms.len() - 1
+                all.push(Series::default());
+                all.len() - 1
             });
-            histograms[id].buckets.push((upper, row));
+            all[id].buckets.extend(upper.filter(|_| has_floats).map(|upper| (upper, row)));
+            all[id].native.extend(row.has_histograms().then_some(row));
         }
-        histograms
+        all
     }
 
     fn remark_forced(&self, name: &str) {
         let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
                     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-        self.annotations.inform(with_metric(text, name), self.buckets_pos);
+        self.annotations.inform(of_metric(text, name), self.pos.histograms);
     }
 }
 
-fn with_metric(text: &str, name: &str) -> String {
-    if name.is_empty() { text.to_owned() } else { format!("{text} for metric name {name:?}") }
+/// A histogram at a step, with the name of its metric.
+enum Either<'a> {
+    Native(&'a FloatHistogram, &'a str),
+    Classic(&'a mut Vec<Bucket>, &'a str),
+}
+
+/// An output whose series get one label more.
+struct Labelled<'a, 'b> {
+    out: &'a mut Merged<'b>,
+    label: Option<(&'a str, &'a str)>,
+}
+
+impl Labelled<'_, '_> {
+    fn add(&mut self, labels: &[u8], cell: impl FnMut(usize) -> Option<f64>) -> Result<(), Error> {
+        match self.label {
+            Some((name, value)) => self.out.add(with_label(labels, name, value).encoded(), cell),
+            None => self.out.add(labels, cell),
+        }
+    }
+}
+
+/// A number as a label value in OpenMetrics: with a point or an exponent.
+fn open_metrics_text(value: f64) -> String {
+    let text = go_general(value);
+    match value.is_finite() && !text.contains(['.', 'e']) {
+        true => format!("{text}.0"),
+        false => text,
+    }
 }
 
 /// Warns of quantiles outside of [0, 1].
 pub(crate) fn check_quantiles(annotations: &Annotations, quantiles: &[f64], pos: PosRange) {
     for &q in quantiles.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-        let text = if q.is_nan() { "NaN".to_owned() } else { go_number(q) };
+        let text = go_general(q);
         annotations.warn(format_args!("quantile value should be between 0 and 1, got {text}"), pos);
     }
-}
-
-/// A number as Go's `%g` prints it, for numbers of a size that people write.
-fn go_number(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    value.to_string()
 }
 
 /// A bound as Go reads numbers: `1`, `+Inf`, `0x1p-2` is not needed by anyone.
@@ -139,25 +249,18 @@ fn parse_bound(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|_| !text.contains(' '))
 }
 
-impl Operator for Histogram {
+impl WholeOperator for Histogram {
     const NAME: &'static str = "HistogramExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "function={:?}, bound={BOUND}", self.function)
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.evaluate(&vectors, account);
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(inputs, account)
     }
 }

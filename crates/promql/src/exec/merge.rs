@@ -1,20 +1,15 @@
 //! Rows of equal labels into one.
 
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
 use hashbrown::HashMap;
 
 use crate::error::Error;
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
-use crate::vector::{self, Row, Vector, VectorBuilder};
+use crate::vector::{Cell, Row, Vector, VectorBuilder};
 
 /// Stands behind what takes the metric name away from series of several names. Two series that are left with the same labels
 /// are one when they are never present at the same step, and an error otherwise: a range query is its instants.
@@ -31,48 +26,86 @@ pub(crate) struct Merged<'a> {
     ids: HashMap<Box<[u8]>, usize>,
     labels: Vec<Box<[u8]>>,
     cells: Vec<Option<f64>>,
+    /// By series and step, in byte form; there is no float then.
+    histograms: HashMap<(usize, usize), Box<[u8]>>,
 }
 
 impl<'a> Merged<'a> {
     pub(crate) fn new(steps: usize, account: &'a MemoryReservation) -> Self {
-        Self { account, steps, ids: HashMap::new(), labels: Vec::new(), cells: Vec::new() }
+        Self { account, steps, ids: HashMap::new(), labels: Vec::new(), cells: Vec::new(), histograms: HashMap::new() }
+    }
+
+    /// Adds the floats of a series.
+    pub(crate) fn add(&mut self, labels: &[u8], cell: impl FnMut(usize) -> Option<f64>) -> Result<(), Error> {
+        let mut cell = cell;
+        self.add_cells(labels, |step| cell(step).map(Cell::Float))
     }
 
     /// Adds the cells of a series.
-    pub(crate) fn add(&mut self, labels: &[u8], mut cell: impl FnMut(usize) -> Option<f64>) -> Result<(), Error> {
-        let next = self.labels.len();
-        let id = match self.ids.get(labels) {
-            Some(&id) => id,
-            None => {
-                let bytes = self.steps * size_of::<Option<f64>>() + 2 * labels.len() + 64;
-                self.account.try_grow(bytes).map_err(Error::from_datafusion)?;
-                self.ids.insert(labels.into(), next);
-                self.labels.push(labels.into());
-                self.cells.resize(self.cells.len() + self.steps, None);
-                next
-            }
-        };
-        let cells = &mut self.cells[id * self.steps..(id + 1) * self.steps];
-        for (step, held) in cells.iter_mut().enumerate() {
-            let Some(value) = cell(step) else { continue };
-            if held.replace(value).is_some() {
-                return Err(Error::execution("vector cannot contain metrics with the same labelset"));
+    pub(crate) fn add_cells<'c>(
+        &mut self,
+        labels: &[u8],
+        mut cell: impl FnMut(usize) -> Option<Cell<'c>>,
+    ) -> Result<(), Error> {
+        let id = self.id(labels)?;
+        for step in 0..self.steps {
+            let Some(cell) = cell(step) else { continue };
+            let held = &mut self.cells[id * self.steps + step];
+            let bytes = match cell {
+                Cell::Float(value) => {
+                    if held.replace(value).is_some() || self.histograms.contains_key(&(id, step)) {
+                        return Err(duplicate());
+                    }
+                    continue;
+                }
+                Cell::Encoded(bytes) => bytes.into(),
+                Cell::Histogram(histogram) => histogram.to_bytes().into_boxed_slice(),
+            };
+            self.account.try_grow(bytes.len() + 64).map_err(Error::from_datafusion)?;
+            if held.is_some() || self.histograms.insert((id, step), bytes).is_some() {
+                return Err(duplicate());
             }
         }
         Ok(())
     }
 
+    /// The place of a series. A new one goes on the account first.
+    fn id(&mut self, labels: &[u8]) -> Result<usize, Error> {
+        if let Some(&id) = self.ids.get(labels) {
+            return Ok(id);
+        }
+        let id = self.labels.len();
+        let bytes = self.steps * size_of::<Option<f64>>() + 2 * labels.len() + 64;
+        self.account.try_grow(bytes).map_err(Error::from_datafusion)?;
+        self.ids.insert(labels.into(), id);
+        self.labels.push(labels.into());
+        self.cells.resize(self.cells.len() + self.steps, None);
+        Ok(id)
+    }
+
     pub(crate) fn add_row(&mut self, row: &Row<'_>) -> Result<(), Error> {
-        self.add(row.labels, |step| row.get(step))
+        self.add_cells(row.labels, |step| row.cell(step))
     }
 
     pub(crate) fn finish(self, grid: &Grid) -> Vec<RecordBatch> {
         let mut out = VectorBuilder::new(grid);
         for (id, labels) in self.labels.iter().enumerate() {
-            out.push(labels, |step| self.cells[id * self.steps + step]);
+            let float = |step: usize| self.cells[id * self.steps + step];
+            if self.histograms.is_empty() {
+                out.push(labels, float);
+                continue;
+            }
+            out.push_cells(labels, |step| {
+                let histogram = || self.histograms.get(&(id, step)).map(|bytes| Cell::Encoded(bytes));
+                float(step).map(Cell::Float).or_else(histogram)
+            });
         }
         out.finish()
     }
+}
+
+fn duplicate() -> Error {
+    Error::execution("vector cannot contain metrics with the same labelset")
 }
 
 impl MergeSeries {
@@ -85,25 +118,18 @@ impl MergeSeries {
     }
 }
 
-impl Operator for MergeSeries {
+impl WholeOperator for MergeSeries {
     const NAME: &'static str = "MergeSeriesExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("overlap=error")
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.merge(&vectors[0], account);
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        self.merge(&inputs[0], account)
     }
 }

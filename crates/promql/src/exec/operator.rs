@@ -20,8 +20,9 @@ use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::Error;
+use crate::grid::Grid;
 use crate::plan::deep;
-use crate::vector::{Vector, VectorBatch};
+use crate::vector::{self, Vector, VectorBatch};
 
 /// One kind of node. It knows its own columns and what to do; [`OperatorExec`] makes a plan node of it.
 ///
@@ -141,40 +142,65 @@ pub(crate) async fn collect(
     Ok(Vector { steps, batches })
 }
 
-/// An operator that needs all of its inputs before it knows any of its output. The inputs have `steps` columns each; `compute`
-/// sees them in their order. Each input is started and read by a task of its own: the two sides of an operator run at once, and
-/// a high tree does not become a deep stack. Both what goes in and what comes out stay on the query's memory until the stream is dropped.
-pub(crate) fn whole_inputs<F>(
-    name: &'static str,
-    schema: SchemaRef,
-    steps: usize,
-    inputs: &[Arc<dyn ExecutionPlan>],
-    context: &Arc<TaskContext>,
-    compute: F,
-) -> Result<SendableRecordBatchStream>
-where
-    F: FnOnce(Vec<Vector>, &MemoryReservation) -> Result<Vec<RecordBatch>, Error> + Send + 'static,
-{
-    let (inputs, context) = (inputs.to_vec(), Arc::clone(context));
-    let output = async move {
-        let account = Arc::new(reservation(name, &context));
-        let tasks = inputs.into_iter().map(|input| {
-            let (context, account) = (Arc::clone(&context), Arc::clone(&account));
-            SpawnedTask::spawn(async move { collect(input.execute(0, context)?, steps, &account).await })
-        });
-        let vectors = try_join_all(tasks.map(|task| async { task.join_unwind().await.map_err(joined)? })).await?;
-        // Room for an output as large as the inputs, and for a row and its making; what needs more than that asks for it.
-        account.try_grow(account.size().max(2 * steps * size_of::<f64>()))?;
-        let batches = compute(vectors, &account).map_err(DataFusionError::from)?;
-        let size: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        account.try_resize(size)?;
-        Ok::<_, DataFusionError>(stream::iter(batches).map(move |batch| {
-            let _held = &account;
-            Ok(batch)
-        }))
-    };
-    let stream = stream::once(output).try_flatten();
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+/// An operator that needs all of its inputs before it knows any of its output. Each input is started and read by a task of its own: the
+/// two sides of an operator run at once, and a high tree does not become a deep stack.
+pub(crate) trait WholeOperator: fmt::Debug + Send + Sync + Sized + 'static {
+    const NAME: &'static str;
+
+    /// As of [`Operator::describe`].
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    /// Of the output.
+    fn grid(&self) -> &Grid;
+
+    /// How many steps each input has.
+    fn input_steps(&self) -> usize {
+        self.grid().steps
+    }
+
+    /// The output for the inputs, in their order. What goes in and as much again is on the account; what needs more asks for it.
+    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error>;
+}
+
+impl<O: WholeOperator> Operator for O {
+    const NAME: &'static str = <O as WholeOperator>::NAME;
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        WholeOperator::describe(self, f)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid().steps)
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let (operator, inputs, context) = (Arc::clone(self), inputs.to_vec(), Arc::clone(context));
+        let output = async move {
+            let (name, steps) = (<O as WholeOperator>::NAME, operator.input_steps());
+            let account = Arc::new(reservation(name, &context));
+            let tasks = inputs.into_iter().map(|input| {
+                let (context, account) = (Arc::clone(&context), Arc::clone(&account));
+                SpawnedTask::spawn(async move { collect(input.execute(0, context)?, steps, &account).await })
+            });
+            let vectors = try_join_all(tasks.map(|task| async { task.join_unwind().await.map_err(joined)? })).await?;
+            // Room for an output as large as the inputs, and for a row and its making.
+            account.try_grow(account.size().max(2 * steps * size_of::<f64>()))?;
+            let batches = operator.compute(&vectors, &account).map_err(DataFusionError::from)?;
+            let size: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+            account.try_resize(size)?;
+            Ok::<_, DataFusionError>(stream::iter(batches).map(move |batch| {
+                let _held = &account;
+                Ok(batch)
+            }))
+        };
+        let stream = stream::once(output).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+    }
 }
 
 fn joined(error: tokio::task::JoinError) -> DataFusionError {

@@ -1,22 +1,17 @@
 //! `label_replace` and `label_join`.
 
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::GoRegex;
 
 use crate::error::Error;
 use crate::exec::merge::Merged;
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::label_set::{value_of, with_label};
-use crate::vector::{self, Vector};
+use crate::vector::Vector;
 
 /// Writes one label of each series. Series that become alike are merged, or an error where they overlap.
 #[derive(Debug)]
@@ -42,7 +37,7 @@ impl Relabel {
         for row in input.rows() {
             match self.value_for(row.labels) {
                 Some(value) => {
-                    out.add(with_label(row.labels, &self.target, &value).encoded(), |step| row.get(step))?;
+                    out.add_cells(with_label(row.labels, &self.target, &value).encoded(), |step| row.cell(step))?;
                 }
                 None => out.add_row(&row)?,
             }
@@ -64,25 +59,18 @@ impl Relabel {
     }
 }
 
-impl Operator for Relabel {
+impl WholeOperator for Relabel {
     const NAME: &'static str = "RelabelExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "target={:?}, value={:?}", self.target, self.value)
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| operator.relabel(&vectors[0], account);
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        self.relabel(&inputs[0], account)
     }
 }

@@ -1,20 +1,16 @@
 //! Scalars: vectors of one row without labels that has a value at every step.
 
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
 use duramen_syntax::ast::BinaryOp;
 
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::error::Error;
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
-use crate::vector::{self, Vector, VectorBuilder};
+use crate::vector::{Vector, VectorBuilder};
 
 /// A scalar from nothing or from other scalars. As a vector it is `vector(scalar)`.
 #[derive(Debug)]
@@ -82,7 +78,7 @@ fn only_cells(input: &Vector) -> Vec<f64> {
     cells.iter().zip(many).map(|(cell, many)| cell.filter(|_| !many).unwrap_or(f64::NAN)).collect()
 }
 
-impl Operator for Scalar {
+impl WholeOperator for Scalar {
     const NAME: &'static str = "ScalarExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,18 +89,11 @@ impl Operator for Scalar {
         }
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, _: &MemoryReservation| Ok(operator.evaluate(&vectors));
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], _: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        Ok(self.evaluate(inputs))
     }
 }

@@ -2,23 +2,19 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::labels::LabelsIter;
 use duramen_syntax::PosRange;
 
 use crate::annotation::Annotations;
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::error::Error;
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::natural;
 use crate::label_set::value_of;
-use crate::vector::{self, Row, Vector, VectorBuilder};
+use crate::vector::{Row, Vector, VectorBuilder};
 
 /// Orders the rows of a one-step vector. A vector of more steps has no order and passes as it is.
 #[derive(Debug)]
@@ -48,6 +44,10 @@ pub(crate) enum SortKey {
 impl Sort {
     fn sort(&self, input: &Vector) -> Vec<RecordBatch> {
         let mut rows: Vec<Row<'_>> = input.rows().collect();
+        if self.key == SortKey::Value && self.grid.steps == 1 {
+            // A histogram has no value to sort by.
+            rows.retain(|row| !row.has_histograms());
+        }
         if self.grid.steps > 1 {
             let text = "sort is ineffective for range queries since results are always ordered by labels";
             self.annotations.warn(text, self.pos);
@@ -56,7 +56,7 @@ impl Sort {
         }
         let mut out = VectorBuilder::new(&self.grid);
         for row in rows {
-            out.push(row.labels, |step| row.get(step));
+            out.push_row(&row);
         }
         out.finish()
     }
@@ -81,25 +81,18 @@ impl Sort {
     }
 }
 
-impl Operator for Sort {
+impl WholeOperator for Sort {
     const NAME: &'static str = "SortExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key={:?}, direction={:?}", self.key, self.direction)
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, _: &MemoryReservation| Ok(operator.sort(&vectors[0]));
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], _: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        Ok(self.sort(&inputs[0]))
     }
 }

@@ -15,8 +15,10 @@ use duramen_syntax::PosRange;
 use futures::{TryStreamExt, stream};
 
 use crate::annotation::Annotations;
+use crate::error::Error;
 use crate::exec::arguments::{Arguments, at_step};
 use crate::exec::histogram::check_quantiles;
+use crate::exec::mixed_series::{Hints, MixedSeries, Newest, Starts, latest, newest};
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::Window;
@@ -24,7 +26,9 @@ use crate::kernels::extended::{self, Ends};
 use crate::kernels::range::RangeFunction;
 use crate::kernels::rate;
 use crate::label_set::{Projection, value_of};
-use crate::vector::{self, VectorBuilder};
+use crate::remark::Remark;
+use crate::stats::Queryable;
+use crate::vector::{self, Cell, Sample, VectorBuilder};
 
 /// Where the window of a step lies: `(t - offset - range, t - offset]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(crate) struct Lookup {
     pub(crate) at_ms: Option<i64>,
     /// How the ends of the window are settled, and how far around it samples count for that.
     pub(crate) ends: Option<(Ends, i64)>,
+    /// The longest life span of a sample that may be met; it is read so far back.
+    pub(crate) ttl_max_ms: i64,
 }
 
 impl Lookup {
@@ -51,7 +57,9 @@ impl Lookup {
 
     /// The last time before the samples that are read for a step at `time_ms`.
     pub(crate) fn read_start_ms(&self, time_ms: i64) -> i64 {
-        self.start_ms(time_ms).saturating_sub(self.ends.map_or(0, |(_, around_ms)| around_ms))
+        let around_ms = self.ends.map_or(0, |(_, around_ms)| around_ms);
+        let back_ms = around_ms.max(self.ttl_max_ms.saturating_sub(self.range_ms));
+        self.start_ms(time_ms).saturating_sub(back_ms)
     }
 
     /// The last time before the window of a step at `time_ms`.
@@ -67,6 +75,10 @@ pub(crate) enum StepFunction {
     Latest,
     /// Its time, in seconds.
     LatestTime,
+    /// Its time, in seconds, under the name of the metric.
+    NamedTime,
+    /// When what it counts began, in seconds.
+    LatestStart,
     /// The value at the very time, interpolated between the samples around it.
     Smoothed,
     Range(RangeFunction),
@@ -75,8 +87,8 @@ pub(crate) enum StepFunction {
 impl StepFunction {
     pub(crate) fn keeps_name(self) -> bool {
         match self {
-            Self::Latest | Self::Smoothed => true,
-            Self::LatestTime => false,
+            Self::Latest | Self::NamedTime | Self::Smoothed => true,
+            Self::LatestTime | Self::LatestStart => false,
             Self::Range(function) => function.keeps_name(),
         }
     }
@@ -84,7 +96,7 @@ impl StepFunction {
 
 /// One batch of series in, one batch of cells out, even if empty; series without any cell are no rows.
 ///
-/// The first input is series; a second one is the scalar argument of the function.
+/// The first input is series; the others are the scalar arguments of the function.
 #[derive(Debug)]
 pub(crate) struct StepEval {
     grid: Grid,
@@ -93,6 +105,11 @@ pub(crate) struct StepEval {
     annotations: Annotations,
     /// Of the argument, for remarks.
     pos: PosRange,
+    /// Of the range vector.
+    range_pos: PosRange,
+    starts: Starts,
+    hints: Hints,
+    queryable: Arc<Queryable>,
     arguments: Arguments,
 }
 
@@ -102,9 +119,26 @@ impl StepEval {
         lookup: Lookup,
         function: StepFunction,
         annotations: Annotations,
-        pos: PosRange,
+        [pos, range_pos]: [PosRange; 2],
+        (starts, hints): (Starts, Hints),
     ) -> Self {
-        Self { grid, lookup, function, annotations, pos, arguments: Arguments::default() }
+        Self {
+            grid,
+            lookup,
+            function,
+            annotations,
+            pos,
+            range_pos,
+            starts,
+            hints,
+            queryable: Arc::default(),
+            arguments: Arguments::default(),
+        }
+    }
+
+    /// This operator, which tells how many samples each step looks at.
+    pub(crate) fn counting(self, queryable: Arc<Queryable>) -> Self {
+        Self { queryable, ..self }
     }
 
     fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> Result<RecordBatch> {
@@ -114,45 +148,136 @@ impl StepEval {
         let mut labels = LabelsBuilder::default();
         let nameless = Projection::drop_name();
         let mut fresh = Series::default();
+        let looked_at = LookedAt::new(self.grid.steps);
         let mut remarked = None;
         let (all_labels, offsets, all_ts, all_values) = (batch.labels(), batch.offsets(), batch.ts(), batch.values());
         for row in 0..batch.len() {
-            let span = place(offsets[row])..place(offsets[row + 1]);
-            let (ts, values) = (&all_ts[span.clone()], &all_values[span]);
             let encoded = all_labels.value(row);
             let mut name = encoded;
             if !self.function.keeps_name() {
                 nameless.apply(encoded, &mut labels);
                 name = labels.encoded();
             }
-            let any = match self.function {
-                StepFunction::Latest => out.push(name, self.latest(ts, values, |at| values[at])),
-                StepFunction::LatestTime => out.push(name, self.latest(ts, values, |at| ts[at] as f64 / 1000.0)),
-                StepFunction::Smoothed => {
-                    let (ts, values) = fresh.without_stale(ts, values);
-                    out.push(name, self.over_windows(ts, values, |window, _| extended::smoothed_value(window)))
-                }
-                // The one that dashboards are made of gets a loop of its own.
-                StepFunction::Range(RangeFunction::Rate) if self.lookup.ends.is_none() => {
-                    let (ts, values) = fresh.without_stale(ts, values);
-                    out.push(name, self.over_windows(ts, values, |window, _| rate::rate(window)))
-                }
-                StepFunction::Range(function) => {
-                    let (ts, values) = fresh.without_stale(ts, values);
-                    out.push(
-                        name,
-                        self.over_windows(ts, values, |window, step| match self.lookup.ends {
-                            Some((ends, _)) => function.evaluate_with_ends(window, ends),
-                            None => function.evaluate(window, at_step(arguments, step)[0]),
-                        }),
-                    )
-                }
+            let any_float = if self.needs_more_than_floats(&batch, row) {
+                let pushed = self.push_mixed(&batch, row, name, arguments, &looked_at, &mut out);
+                pushed.ok_or_else(|| DataFusionError::Internal("a source gave what is no histogram".to_owned()))?
+            } else {
+                let span = place(offsets[row])..place(offsets[row + 1]);
+                self.push_floats(
+                    &mut fresh,
+                    &all_ts[span.clone()],
+                    &all_values[span],
+                    name,
+                    arguments,
+                    &looked_at,
+                    &mut out,
+                )
             };
-            if any && self.reads_counter() {
+            if any_float && self.reads_counter() {
                 self.remark(value_of(encoded, METRIC_NAME), &mut remarked);
             }
         }
+        self.queryable.add(&self.grid, &looked_at.counts());
         Ok(out.finish_single())
+    }
+
+    fn needs_more_than_floats(&self, batch: &SeriesBatch, row: usize) -> bool {
+        let started = || batch.starts_at(row).is_some_and(|starts| starts.iter().any(|start| *start != 0));
+        let is_latest = !matches!(self.function, StepFunction::Range(_) | StepFunction::Smoothed);
+        batch.histograms_at(row).len() > 0
+            || is_latest && batch.ttls_at(row).is_some()
+            || self.function == StepFunction::LatestStart
+            || self.starts == Starts::Known && !is_latest && started()
+    }
+
+    /// Adds a series of floats; whether it has any cell.
+    fn push_floats(
+        &self,
+        fresh: &mut Series,
+        ts: &[i64],
+        values: &[f64],
+        name: &[u8],
+        arguments: &[Vec<f64>],
+        looked_at: &LookedAt,
+        out: &mut VectorBuilder,
+    ) -> bool {
+        match self.function {
+            StepFunction::Latest => out.push(name, self.latest(ts, values, looked_at, |at| values[at])),
+            StepFunction::LatestTime | StepFunction::NamedTime => {
+                out.push(name, self.latest(ts, values, looked_at, |at| ts[at] as f64 / 1000.0))
+            }
+            StepFunction::LatestStart => false,
+            StepFunction::Smoothed => {
+                let (ts, values) = fresh.without_stale(ts, values);
+                out.push(name, self.over_windows(ts, values, looked_at, |window, _| extended::smoothed_value(window)))
+            }
+            // The one that dashboards are made of gets a loop of its own.
+            StepFunction::Range(RangeFunction::Rate) if self.lookup.ends.is_none() => {
+                let (ts, values) = fresh.without_stale(ts, values);
+                out.push(name, self.over_windows(ts, values, looked_at, |window, _| rate::rate(window)))
+            }
+            StepFunction::Range(function) => {
+                let (ts, values) = fresh.without_stale(ts, values);
+                out.push(
+                    name,
+                    self.over_windows(ts, values, looked_at, |window, step| match self.lookup.ends {
+                        Some((ends, _)) => function.evaluate_with_ends(window, ends),
+                        None => function.evaluate(window, at_step(arguments, step)),
+                    }),
+                )
+            }
+        }
+    }
+
+    /// Adds a series of any samples; whether it has any float. `None` when a histogram is none.
+    fn push_mixed(
+        &self,
+        batch: &SeriesBatch,
+        row: usize,
+        name: &[u8],
+        arguments: &[Vec<f64>],
+        looked_at: &LookedAt,
+        out: &mut VectorBuilder,
+    ) -> Option<bool> {
+        let seconds = |ms: i64| Some(Cell::Float(ms as f64 / 1000.0));
+        let mut any_float = false;
+        match self.function {
+            StepFunction::Latest | StepFunction::LatestTime | StepFunction::NamedTime | StepFunction::LatestStart => {
+                let samples = newest(batch, row, self.hints)?;
+                let read = |sample: &Newest<'_>, cell| match self.function {
+                    // A histogram stays one: it is no info sample, and who asks for its time says so.
+                    StepFunction::NamedTime if !matches!(cell, Cell::Float(_)) => Some(cell),
+                    StepFunction::LatestTime | StepFunction::NamedTime => seconds(sample.ts_ms),
+                    StepFunction::LatestStart => sample.start_ms.and_then(seconds),
+                    _ => Some(cell),
+                };
+                let mut cells = latest(&samples, self.grid, self.lookup, read);
+                out.push_cells(name, |step| {
+                    let cell = cells(step);
+                    looked_at.add(step, usize::from(cell.is_some()));
+                    cell
+                });
+            }
+            StepFunction::Smoothed | StepFunction::Range(_) => {
+                let series = MixedSeries::of(batch, row, self.starts, self.hints)?;
+                let metric = value_of(batch.labels_at(row), METRIC_NAME);
+                let ends = self.lookup.ends.map(|(ends, _)| ends);
+                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.range_pos);
+                let cells = series.over_windows(metric, self.grid, self.lookup, |window, step| {
+                    looked_at.add(step, window.floats.ts.len() + window.histograms.len());
+                    let sample = match self.function {
+                        StepFunction::Range(function) => {
+                            window.evaluate(function, at_step(arguments, step), ends, &mut remark)?
+                        }
+                        _ => window.smoothed_value(&mut remark)?,
+                    };
+                    any_float |= matches!(sample, Sample::Float(_));
+                    Some(Cell::from(sample))
+                });
+                out.push_cells(name, cells);
+            }
+        }
+        Some(any_float)
     }
 
     /// The cell of each step, in order, of the newest sample in its window.
@@ -160,6 +285,7 @@ impl StepEval {
         &'a self,
         ts: &'a [i64],
         values: &'a [f64],
+        looked_at: &'a LookedAt,
         read: impl Fn(usize) -> f64 + 'a,
     ) -> impl FnMut(usize) -> Option<f64> + 'a {
         let mut behind = 0;
@@ -167,7 +293,10 @@ impl StepEval {
             let time_ms = self.grid.at(step);
             behind += ts[behind..].iter().take_while(|&&ts| ts <= self.lookup.end_ms(time_ms)).count();
             let at = behind.checked_sub(1)?;
-            (ts[at] > self.lookup.start_ms(time_ms) && !is_stale(values[at])).then(|| read(at))
+            (ts[at] > self.lookup.start_ms(time_ms) && !is_stale(values[at])).then(|| {
+                looked_at.add(step, 1);
+                read(at)
+            })
         }
     }
 
@@ -176,6 +305,7 @@ impl StepEval {
         &'a self,
         ts: &'a [i64],
         values: &'a [f64],
+        looked_at: &'a LookedAt,
         evaluate: impl Fn(&Window<'_>, usize) -> Option<f64> + 'a,
     ) -> impl FnMut(usize) -> Option<f64> + 'a {
         let (mut first, mut behind) = (0, 0);
@@ -185,6 +315,7 @@ impl StepEval {
             let (before_ms, last_ms) = (self.lookup.read_start_ms(time_ms), self.lookup.read_end_ms(time_ms));
             behind += ts[behind..].iter().take_while(|&&ts| ts <= last_ms).count();
             first += ts[first..behind].iter().take_while(|&&ts| ts <= before_ms).count();
+            looked_at.add(step, behind - first);
             let window = Window {
                 ts: &ts[first..behind],
                 values: &values[first..behind],
@@ -213,6 +344,38 @@ impl StepEval {
             let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
             self.annotations.inform(format_args!("{text} {name:?}"), self.pos);
         }
+    }
+}
+
+/// How many samples each step looked at, in one batch.
+#[derive(Debug)]
+struct LookedAt {
+    steps: Vec<std::cell::Cell<u64>>,
+}
+
+impl LookedAt {
+    fn new(steps: usize) -> Self {
+        Self { steps: vec![std::cell::Cell::new(0); steps] }
+    }
+
+    #[inline]
+    fn add(&self, step: usize, samples: usize) {
+        let count = &self.steps[step];
+        count.set(count.get() + samples as u64);
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        self.steps.iter().map(std::cell::Cell::get).collect()
+    }
+}
+
+/// A factor of double exponential smoothing is between 0 and 1.
+fn check_factor(name: &str, factors: &[f64]) -> Result<(), Error> {
+    match factors.iter().find(|factor| **factor <= 0.0 || **factor >= 1.0) {
+        Some(factor) => {
+            Err(Error::execution(format!("invalid {name} factor. Expected: 0 < {}f < 1, got: {factor:.6}", &name[..1])))
+        }
+        None => Ok(()),
     }
 }
 
@@ -278,8 +441,15 @@ impl Operator for StepEval {
         let (operator, inputs, context) = (Arc::clone(self), inputs[1..].to_vec(), Arc::clone(context));
         let output = async move {
             let arguments = operator.arguments.read(Self::NAME, &inputs, operator.grid.steps, &context).await?;
-            if let (StepFunction::Range(RangeFunction::Quantile), [quantiles]) = (operator.function, &arguments[..]) {
-                check_quantiles(&operator.annotations, quantiles, operator.pos);
+            match (operator.function, &arguments[..]) {
+                (StepFunction::Range(RangeFunction::Quantile), [quantiles]) => {
+                    check_quantiles(&operator.annotations, quantiles, operator.pos);
+                }
+                (StepFunction::Range(RangeFunction::DoubleSmoothing), [smoothing, trend]) => {
+                    check_factor("smoothing", smoothing)?;
+                    check_factor("trend", trend)?;
+                }
+                _ => {}
             }
             Ok::<_, DataFusionError>(
                 series.and_then(move |batch| std::future::ready(operator.evaluate(batch, &arguments))),

@@ -9,12 +9,13 @@ use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use duramen_source::{SeriesBatch, SeriesBatchBuilder};
+use duramen_model::{Life, ResetHint};
+use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 use futures::TryStreamExt;
 
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
-use crate::vector::VectorBatch;
+use crate::vector::{VectorBatch, decoded};
 
 /// Stands between the expression of a subquery, which is evaluated on a grid of its own, and the range function over it.
 #[derive(Debug)]
@@ -33,10 +34,24 @@ impl Subquery {
                     values.push(value);
                 }
             });
+            for (step, bytes) in row.histograms.iter() {
+                let bytes = &without_hint(bytes);
+                out.push_histogram(HistogramRef { ts_ms: self.grid.at(step), life: Life::NONE, bytes });
+            }
             out.end_series(row.labels);
         }
         out.finish().into_record_batch()
     }
+}
+
+/// The histogram as its steps leave it: between two of them samples may have been left out, and what it says of a reset is about the one
+/// before it in the store.
+fn without_hint(bytes: &[u8]) -> Vec<u8> {
+    let mut histogram = decoded(bytes);
+    if histogram.hint != ResetHint::Gauge {
+        histogram.hint = ResetHint::Unknown;
+    }
+    histogram.to_bytes()
 }
 
 impl Operator for Subquery {

@@ -1,14 +1,9 @@
 //! Binary operators between two vectors.
 
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::LabelsBuilder;
 use duramen_syntax::PosRange;
 use duramen_syntax::ast::{BinaryOp, Cardinality, VectorMatching};
@@ -17,11 +12,13 @@ use hashbrown::HashMap;
 use crate::annotation::Annotations;
 use crate::error::Error;
 use crate::exec::merge::Merged;
-use crate::exec::operator::{Operator, whole_inputs};
+use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
+use crate::kernels::binary::combine;
 use crate::label_set::{Projection, printed, value_of, with_label};
-use crate::vector::{self, Row, Vector};
+use crate::remark::Remark;
+use crate::vector::{Cell, Row, Vector};
 
 /// Series find each other by one hash over their matching labels; which of them are there is judged at each step, because two
 /// series of one side may take turns.
@@ -105,15 +102,15 @@ impl VectorBinary {
         for (_, found) in &matches.list {
             let any = |rows: &[Row<'_>], step| rows.iter().any(|row: &Row<'_>| row.is_present(step));
             for row in &found.left {
-                out.add(row.labels, |step| match self.op {
-                    BinaryOp::And => row.get(step).filter(|_| any(&found.right, step)),
-                    BinaryOp::Unless => row.get(step).filter(|_| !any(&found.right, step)),
-                    _ => row.get(step),
+                out.add_cells(row.labels, |step| match self.op {
+                    BinaryOp::And => row.cell(step).filter(|_| any(&found.right, step)),
+                    BinaryOp::Unless => row.cell(step).filter(|_| !any(&found.right, step)),
+                    _ => row.cell(step),
                 })?;
             }
             if self.op == BinaryOp::Or {
                 for row in &found.right {
-                    out.add(row.labels, |step| row.get(step).filter(|_| !any(&found.left, step)))?;
+                    out.add_cells(row.labels, |step| row.cell(step).filter(|_| !any(&found.left, step)))?;
                 }
             }
         }
@@ -173,20 +170,20 @@ impl VectorBinary {
         let mut pairs = Pairs { operator: self, steps, taken: HashMap::new(), out };
         for left in &found.left {
             for right in &found.right {
-                pairs.add(left.labels, right.labels, |step| Some((left.get(step)?, right.get(step)?)))?;
+                pairs.add(left.labels, right.labels, |step| Some((left.cell(step)?, right.cell(step)?)))?;
             }
         }
         let none = |rows: &[Row<'_>], step| !rows.iter().any(|row: &Row<'_>| row.is_present(step));
         let (many, one) = self.fills();
         if let Some(fill) = one {
             for left in &found.left {
-                let pair = |step| Some((left.get(step)?, fill)).filter(|_| none(&found.right, step));
+                let pair = |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| none(&found.right, step));
                 pairs.add(left.labels, matched, pair)?;
             }
         }
         if let Some(fill) = many {
             for right in &found.right {
-                let pair = |step| Some((fill, right.get(step)?)).filter(|_| none(&found.left, step));
+                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| none(&found.left, step));
                 pairs.add(matched, right.labels, pair)?;
             }
         }
@@ -194,16 +191,20 @@ impl VectorBinary {
     }
 
     /// The value of a pair, where `many` and `one` may have changed places.
-    fn value(&self, many: f64, one: f64) -> Option<f64> {
+    fn value<'c>(&self, many: Cell<'c>, one: Cell<'c>) -> Option<Cell<'c>> {
         let (a, b) = if self.matching.card == Cardinality::OneToMany { (one, many) } else { (many, one) };
-        if arithmetic::is_trim(self.op) {
-            self.annotations.inform_of_floats(self.op, self.pos);
-            return None;
+        match (a, b) {
+            (Cell::Float(a), Cell::Float(b)) if !arithmetic::is_trim(self.op) => {
+                if self.op.is_comparison() && !self.return_bool {
+                    return arithmetic::compare(self.op, a, b).then_some(Cell::Float(a));
+                }
+                Some(Cell::Float(arithmetic::value(self.op, a, b)))
+            }
+            (a, b) => {
+                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
+                combine(self.op, self.return_bool, a.decode(), b.decode(), &mut remark).map(Cell::from)
+            }
         }
-        if self.op.is_comparison() && !self.return_bool {
-            return arithmetic::compare(self.op, a, b).then_some(a);
-        }
-        Some(arithmetic::value(self.op, a, b))
     }
 
     fn result_labels(&self, many: &[u8], one: &[u8]) -> Box<[u8]> {
@@ -238,7 +239,12 @@ struct Pairs<'a, 'b> {
 }
 
 impl Pairs<'_, '_> {
-    fn add(&mut self, many: &[u8], one: &[u8], pair: impl Fn(usize) -> Option<(f64, f64)>) -> Result<(), Error> {
+    fn add<'c>(
+        &mut self,
+        many: &[u8],
+        one: &[u8],
+        pair: impl Fn(usize) -> Option<(Cell<'c>, Cell<'c>)>,
+    ) -> Result<(), Error> {
         let labels = self.operator.result_labels(many, one);
         let one_to_one = self.operator.matching.card == Cardinality::OneToOne;
         let key: &[u8] = if one_to_one { &[] } else { &labels };
@@ -252,11 +258,11 @@ impl Pairs<'_, '_> {
                 }));
             }
         }
-        self.out.add(&labels, |step| pair(step).and_then(|(many, one)| self.operator.value(many, one)))
+        self.out.add_cells(&labels, |step| pair(step).and_then(|(many, one)| self.operator.value(many, one)))
     }
 }
 
-impl Operator for VectorBinary {
+impl WholeOperator for VectorBinary {
     const NAME: &'static str = "VectorBinaryExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -270,20 +276,11 @@ impl Operator for VectorBinary {
         }
     }
 
-    fn schema(&self) -> SchemaRef {
-        vector::schema(self.grid.steps)
+    fn grid(&self) -> &Grid {
+        &self.grid
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let compute = move |vectors: Vec<Vector>, account: &MemoryReservation| {
-            operator.evaluate(&vectors[0], &vectors[1], account)
-        };
-        whole_inputs(Self::NAME, self.schema(), self.grid.steps, inputs, context, compute)
+    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(&inputs[0], &inputs[1], account)
     }
 }

@@ -1,6 +1,9 @@
 //! The functions of single values.
 
+use duramen_model::FloatHistogram;
+
 use crate::kernels::date::DatePart;
+use crate::kernels::native;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CellFunction {
@@ -15,6 +18,19 @@ pub(crate) enum CellFunction {
     ClampMax,
     /// `timestamp(v)` of what is no selector: the time of the step, in seconds.
     Time,
+    Native(NativeFunction),
+    /// Takes every series away.
+    Nothing,
+}
+
+/// The functions of native histograms, which have no value of floats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NativeFunction {
+    Avg,
+    Count,
+    Stddev,
+    Stdvar,
+    Sum,
 }
 
 impl CellFunction {
@@ -24,6 +40,11 @@ impl CellFunction {
         }
         Some(match name {
             "clamp" => Self::Clamp,
+            "histogram_avg" => Self::Native(NativeFunction::Avg),
+            "histogram_count" => Self::Native(NativeFunction::Count),
+            "histogram_stddev" => Self::Native(NativeFunction::Stddev),
+            "histogram_stdvar" => Self::Native(NativeFunction::Stdvar),
+            "histogram_sum" => Self::Native(NativeFunction::Sum),
             "clamp_max" => Self::ClampMax,
             "clamp_min" => Self::ClampMin,
             "round" => Self::Round,
@@ -49,6 +70,21 @@ impl CellFunction {
             Self::ClampMin => max(first, value),
             Self::ClampMax => min(first, value),
             Self::Time => time_ms as f64 / 1000.0,
+            Self::Native(_) | Self::Nothing => return None,
+        })
+    }
+
+    /// The value of a histogram; most functions have none.
+    pub(crate) fn evaluate_histogram(self, histogram: &FloatHistogram, time_ms: i64) -> Option<f64> {
+        let Self::Native(function) = self else {
+            return matches!(self, Self::Time).then_some(time_ms as f64 / 1000.0);
+        };
+        Some(match function {
+            NativeFunction::Avg => histogram.sum / histogram.count,
+            NativeFunction::Count => histogram.count,
+            NativeFunction::Stddev => native::variance(histogram).sqrt(),
+            NativeFunction::Stdvar => native::variance(histogram),
+            NativeFunction::Sum => histogram.sum,
         })
     }
 }

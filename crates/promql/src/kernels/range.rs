@@ -11,6 +11,7 @@ pub(crate) enum RangeFunction {
     Count,
     Delta,
     Deriv,
+    DoubleSmoothing,
     First,
     Idelta,
     Increase,
@@ -42,6 +43,7 @@ impl RangeFunction {
             "count_over_time" => Self::Count,
             "delta" => Self::Delta,
             "deriv" => Self::Deriv,
+            "double_exponential_smoothing" => Self::DoubleSmoothing,
             "first_over_time" => Self::First,
             "idelta" => Self::Idelta,
             "increase" => Self::Increase,
@@ -103,9 +105,10 @@ impl RangeFunction {
         }
     }
 
-    /// The value over a window; `None` when there are too few samples. `argument` is the scalar argument at this step, for the
-    /// functions that have one.
-    pub(crate) fn evaluate(self, window: &Window<'_>, argument: f64) -> Option<f64> {
+    /// The value over a window; `None` when there are too few samples. `arguments` are the scalar arguments at this step, for the
+    /// functions that have some.
+    pub(crate) fn evaluate(self, window: &Window<'_>, arguments: [f64; 2]) -> Option<f64> {
+        let [argument, second] = arguments;
         let (ts, values) = (window.ts, window.values);
         let (&first, &last) = (values.first()?, values.last()?);
         Some(match self {
@@ -114,6 +117,7 @@ impl RangeFunction {
             Self::Count => values.len() as f64,
             Self::Delta => return rate::extrapolated_growth(window, Nature::Gauge),
             Self::Deriv => regression::line(ts, values, ts[0])?.0,
+            Self::DoubleSmoothing => regression::double_smoothed(values, argument, second)?,
             Self::First => first,
             Self::Idelta => return rate::last_difference(window),
             Self::Increase => return rate::extrapolated_growth(window, Nature::Counter),
@@ -165,7 +169,11 @@ mod tests {
         let ts: Vec<i64> = (1..).map(|at| at * 10_000).take(values.len()).collect();
         let end_ms = ts.last().copied().unwrap_or(0);
         let window = Window { ts: &ts, values, start_ms: 0, end_ms, range_ms: end_ms, falls: true, time_ms: end_ms };
-        assert_eq!(RangeFunction::named(name).unwrap().evaluate(&window, argument), wanted, "{name} {values:?}");
+        assert_eq!(
+            RangeFunction::named(name).unwrap().evaluate(&window, [argument, f64::NAN]),
+            wanted,
+            "{name} {values:?}"
+        );
     }
 
     #[test]

@@ -56,6 +56,39 @@ fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
     Some((growth, (sampled + to_start + to_end) / sampled))
 }
 
+/// The samples that growth is extrapolated from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sampled {
+    pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
+    /// One less than there are samples.
+    pub(crate) gaps: usize,
+}
+
+impl Sampled {
+    /// What their growth is multiplied with, by the rules of [`extrapolated_growth`]. `start_ms`: the counter was zero then, before the
+    /// first sample and inside of the window. `to_zero`: how much of the sampled time before the first sample a counter was zero.
+    pub(crate) fn factor(&self, window: &Window<'_>, start_ms: Option<i64>, to_zero: Option<f64>) -> f64 {
+        let spans_ms = [self.first_ms - window.start_ms, window.end_ms - self.last_ms, self.last_ms - self.first_ms];
+        let [mut to_start, mut to_end, mut sampled] = spans_ms.map(|ms| ms as f64 / 1000.0);
+        let average = if self.gaps > 0 { sampled / self.gaps as f64 } else { 0.0 };
+        let threshold = average * 1.1;
+        if let Some(start_ms) = start_ms {
+            to_start = 0.0;
+            sampled = (self.last_ms - start_ms) as f64 / 1000.0;
+        } else {
+            if to_start >= threshold {
+                to_start = average / 2.0;
+            }
+            to_start = to_zero.map_or(to_start, |share| (sampled * share).min(to_start));
+        }
+        if to_end >= threshold {
+            to_end = average / 2.0;
+        }
+        if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled }
+    }
+}
+
 /// [`extrapolated_growth`] of a counter per second.
 #[inline]
 pub(crate) fn rate(window: &Window<'_>) -> Option<f64> {

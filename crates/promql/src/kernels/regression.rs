@@ -24,6 +24,21 @@ pub(crate) fn line(ts: &[i64], values: &[f64], intercept_ms: i64) -> Option<(f64
     Some((slope, y / n - slope * x / n))
 }
 
+/// The last value of double exponential smoothing, after Holt: `smoothing` is how much of it each value is, `trend` how much of the
+/// trend each step is. Needs two values.
+pub(crate) fn double_smoothed(values: &[f64], smoothing: f64, trend: f64) -> Option<f64> {
+    let [first, second, ..] = *values else { return None };
+    let (mut before, mut level, mut slope) = (0.0, first, second - first);
+    for (at, value) in values.iter().enumerate().skip(1) {
+        if at > 1 {
+            slope = trend * (level - before) + (1.0 - trend) * slope;
+        }
+        let next = smoothing * value + (1.0 - smoothing) * (level + slope);
+        before = std::mem::replace(&mut level, next);
+    }
+    Some(level)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +49,12 @@ mod tests {
         assert_eq!(line(&[0, 1000], &[4.0, 4.0], 9000), Some((0.0, 4.0)));
         assert_eq!(line(&[0], &[4.0], 0), None);
         assert!(line(&[0, 1], &[f64::INFINITY; 2], 0).is_some_and(|(slope, _)| slope.is_nan()));
+    }
+
+    #[test]
+    fn a_straight_line_is_smoothed_to_itself() {
+        assert_eq!(double_smoothed(&[1.0, 3.0, 5.0, 7.0], 0.5, 0.25), Some(7.0));
+        assert_eq!(double_smoothed(&[0.0, 0.0, 8.0], 0.5, 0.5), Some(4.0));
+        assert_eq!(double_smoothed(&[1.0], 0.5, 0.5), None);
     }
 }

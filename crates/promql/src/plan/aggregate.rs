@@ -36,7 +36,7 @@ impl Planner {
         let aggregation = match kind {
             Kind::Mergeable(aggregation) => {
                 return Ok(Plan {
-                    node: Node::Aggregate { aggregation, projection, input: Box::new(input) },
+                    node: Node::Aggregate { aggregation, projection, input: Box::new(input), pos: expr.pos() },
                     grid,
                     names,
                 });
@@ -44,7 +44,10 @@ impl Planner {
             Kind::Grouped(aggregation) => aggregation,
         };
         let names = match &aggregation {
-            GroupedAggregation::Top | GroupedAggregation::Bottom | GroupedAggregation::Limit => input.names.clone(),
+            GroupedAggregation::Top
+            | GroupedAggregation::Bottom
+            | GroupedAggregation::Limit
+            | GroupedAggregation::LimitRatio => input.names.clone(),
             GroupedAggregation::CountValues(label) if label == METRIC_NAME => Names::Any,
             _ => names,
         };
@@ -56,7 +59,8 @@ impl Planner {
         if let (Some(param), false) = (param, matches!(aggregation, GroupedAggregation::CountValues(_))) {
             inputs.push(self.plan(param, grid)?);
         }
-        Ok(Plan { node: Node::Grouped { aggregation, projection, inputs, pos }, grid, names })
+        let input_pos = expr.pos();
+        Ok(Plan { node: Node::Grouped { aggregation, projection, inputs, pos, input_pos }, grid, names })
     }
 }
 
@@ -78,8 +82,6 @@ fn kind(op: AggregateOp, param: Option<&Expr>) -> Result<Kind, Error> {
             let label = param.map_or(Ok(""), text)?;
             Kind::Grouped(GroupedAggregation::CountValues(label_name(label)?.to_owned()))
         }
-        AggregateOp::LimitRatio => {
-            return Err(Error::unsupported(format!("aggregation {:?}", op.as_str())));
-        }
+        AggregateOp::LimitRatio => Kind::Grouped(GroupedAggregation::LimitRatio),
     })
 }

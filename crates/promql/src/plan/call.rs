@@ -6,7 +6,8 @@ use duramen_syntax::ast::{LabelMatcher, MatchOp, ValueType};
 
 use crate::error::Error;
 use crate::exec::cells::CellChange;
-use crate::exec::histogram::HistogramFunction;
+use crate::exec::histogram::{HistogramFunction, HistogramPos};
+use crate::exec::mixed_series::{Hints, Starts};
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
 use crate::exec::sort::{Direction, SortKey};
@@ -17,11 +18,22 @@ use crate::kernels::date::DatePart;
 use crate::kernels::extended::Ends;
 use crate::kernels::range::RangeFunction;
 use crate::plan::planner::{bare, map};
-use crate::plan::selector::steps;
 use crate::plan::{Names, Node, Plan, Planner};
 
 impl Planner {
     pub(crate) fn call(&self, name: &'static str, args: &[Expr], call: &Expr, grid: Grid) -> Result<Plan, Error> {
+        let hints = match name {
+            "histogram_avg" | "histogram_count" | "histogram_sum" => Hints::Derived,
+            _ if name.starts_with("histogram_") => Hints::AsHeld,
+            _ => self.hints,
+        };
+        if hints != self.hints {
+            return Self { hints, ..*self }.call_here(name, args, call, grid);
+        }
+        self.call_here(name, args, call, grid)
+    }
+
+    fn call_here(&self, name: &'static str, args: &[Expr], call: &Expr, grid: Grid) -> Result<Plan, Error> {
         if RangeFunction::named(name).is_some() {
             return self.range_function(name, args, grid);
         }
@@ -37,6 +49,16 @@ impl Planner {
             ("histogram_quantile", [quantile, buckets]) => {
                 self.histogram(HistogramFunction::Quantile, buckets, &[quantile], grid)
             }
+            ("histogram_quantiles", [buckets, label, quantiles @ ..]) => {
+                let label = label_name(text(label)?)?.to_owned();
+                let quantiles: Vec<&Expr> = quantiles.iter().collect();
+                self.histogram(HistogramFunction::Quantiles(label), buckets, &quantiles, grid)
+            }
+            ("info", [input]) => self.info(input, &[], grid),
+            ("info", [input, selector]) => match bare(selector) {
+                Expr::VectorSelector(selector) => self.info(input, &selector.matchers, grid),
+                other => Err(Error::invalid(format!("expected labels, got {}", other.value_type().documented()))),
+            },
             ("label_join", [input, target, separator, sources @ ..]) => {
                 let sources = sources.iter().map(|source| text(source).and_then(label_name).map(str::to_owned));
                 let sources = sources.collect::<Result<_, _>>()?;
@@ -64,6 +86,16 @@ impl Planner {
                 let Expr::VectorSelector(selector) = bare(arg) else { unreachable!("the guard says so") };
                 self.selector_steps(selector, StepFunction::LatestTime, grid)
             }
+            ("start_timestamp", [arg]) => match bare(arg) {
+                Expr::VectorSelector(selector) if self.starts == Starts::Known => {
+                    self.selector_steps(selector, StepFunction::LatestStart, grid)
+                }
+                _ => {
+                    // What an expression gives has no start.
+                    let plan = self.plan(arg, grid)?;
+                    Ok(map(CellChange::Function(CellFunction::Nothing), vec![plan], grid, call.pos()))
+                }
+            },
             ("vector", [arg]) => self.plan(arg, grid),
             _ => match self.scalar_function(name, args, grid)? {
                 Some(plan) => Ok(plan),
@@ -76,14 +108,15 @@ impl Planner {
         let missing = || Error::invalid("a range function needs a range vector");
         let function = RangeFunction::named(name).ok_or_else(|| Error::unsupported(format!("function {name:?}")))?;
         let vector = args.iter().find(|arg| arg.value_type() == ValueType::Matrix).ok_or_else(missing)?;
-        let argument = args.iter().find(|arg| arg.value_type() == ValueType::Scalar);
-        let argument_plan = argument.map(|argument| self.plan(argument, grid)).transpose()?;
-        let pos = argument.filter(|_| function == RangeFunction::Quantile).unwrap_or(vector).pos();
+        let scalars: Vec<&Expr> = args.iter().filter(|arg| arg.value_type() == ValueType::Scalar).collect();
+        let arguments = scalars.iter().map(|argument| self.plan(argument, grid)).collect::<Result<_, _>>()?;
+        let argument = scalars.first().filter(|_| function == RangeFunction::Quantile);
+        let pos = [argument.map_or_else(|| vector.pos(), |argument| argument.pos()), vector.pos()];
         let range = self.range_vector(vector, grid)?;
         if let Some((ends, _)) = range.lookup.ends.filter(|(ends, _)| !function.takes_ends(*ends)) {
             return Err(misplaced(ends, name));
         }
-        Ok(steps(range, StepFunction::Range(function), argument_plan, grid, pos))
+        Ok(self.steps(range, StepFunction::Range(function), arguments, grid, pos))
     }
 
     fn absent(&self, input: Plan, arg: &Expr, grid: Grid) -> Result<Plan, Error> {
@@ -99,9 +132,9 @@ impl Planner {
         grid: Grid,
     ) -> Result<Plan, Error> {
         let inputs = std::iter::once(&buckets).chain(args).map(|arg| self.plan(arg, grid)).collect::<Result<_, _>>()?;
-        let quantile_pos = args.first().map_or_else(|| buckets.pos(), |arg| arg.pos());
-        let node = Node::Histogram { function, inputs, quantile_pos, buckets_pos: buckets.pos() };
-        Ok(Plan { node, grid, names: Names::None })
+        let arguments: Vec<_> = args.iter().map(|arg| arg.pos()).collect();
+        let pos = HistogramPos { histograms: buckets.pos(), arguments };
+        Ok(Plan { node: Node::Histogram { function, inputs, pos }, grid, names: Names::None })
     }
 
     fn relabel(&self, input: &Expr, target: &str, value: LabelValue, grid: Grid) -> Result<Plan, Error> {

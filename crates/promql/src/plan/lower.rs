@@ -13,7 +13,9 @@ use crate::exec::cells::MapCells;
 use crate::exec::gather::OrderedGather;
 use crate::exec::grouped::GroupedAggregate;
 use crate::exec::histogram::Histogram;
+use crate::exec::info::Info;
 use crate::exec::merge::MergeSeries;
+use crate::exec::mixed_series::Starts;
 use crate::exec::operator::OperatorExec;
 use crate::exec::relabel::Relabel;
 use crate::exec::repeat::RepeatStep;
@@ -25,6 +27,7 @@ use crate::exec::subquery::Subquery;
 use crate::exec::vector_binary::VectorBinary;
 use crate::grid::Grid;
 use crate::plan::{Node, Plan, Series, deep};
+use crate::stats::Queryable;
 
 type Exec = Arc<dyn ExecutionPlan>;
 
@@ -38,6 +41,8 @@ pub(crate) struct Lowering {
     /// Of one selector.
     pub(crate) series_max: usize,
     pub(crate) annotations: Annotations,
+    pub(crate) starts: Starts,
+    pub(crate) queryable: Arc<Queryable>,
 }
 
 impl Lowering {
@@ -61,22 +66,32 @@ impl Lowering {
             Node::Scalar { function, inputs } => {
                 OperatorExec::plan(Scalar { function: *function, grid }, self.lower_all(inputs))
             }
-            Node::Steps { series, lookup, function, argument, pos } => {
+            Node::Steps { series, lookup, function, arguments, hints, pos } => {
                 let mut inputs = vec![self.series(series, grid)];
-                inputs.extend(argument.as_ref().map(|argument| self.lower(argument)));
-                OperatorExec::plan(StepEval::new(grid, *lookup, *function, annotations, *pos), inputs)
+                inputs.extend(self.lower_all(arguments));
+                let operator = StepEval::new(grid, *lookup, *function, annotations, *pos, (self.starts, *hints));
+                OperatorExec::plan(operator.counting(Arc::clone(&self.queryable)), inputs)
             }
             Node::Repeat { input } => OperatorExec::plan(RepeatStep { grid }, vec![self.lower(input)]),
             Node::Merge { input } => OperatorExec::plan(MergeSeries { grid }, vec![self.lower(input)]),
-            Node::Aggregate { aggregation, projection, input } => {
-                let (aggregation, projection) = (*aggregation, projection.clone());
-                let partial = PartialAggregate { aggregation, projection: projection.clone(), grid };
+            Node::Aggregate { aggregation, projection, input, pos } => {
+                let (aggregation, pos) = (*aggregation, *pos);
+                let partial = PartialAggregate {
+                    aggregation,
+                    projection: projection.clone(),
+                    grid,
+                    annotations: annotations.clone(),
+                    pos,
+                };
                 let partial = OperatorExec::plan(partial, vec![self.lower_parts(input)]);
-                OperatorExec::plan(FinalAggregate { aggregation, projection, grid }, vec![gathered(partial)])
+                let projection = projection.clone();
+                let whole = FinalAggregate { aggregation, projection, grid, annotations, pos };
+                OperatorExec::plan(whole, vec![gathered(partial)])
             }
-            Node::Grouped { aggregation, projection, inputs, pos } => {
+            Node::Grouped { aggregation, projection, inputs, pos, input_pos } => {
                 let (aggregation, projection) = (aggregation.clone(), projection.clone());
-                let operator = GroupedAggregate { aggregation, projection, grid, annotations, pos: *pos };
+                let (pos, input_pos) = (*pos, *input_pos);
+                let operator = GroupedAggregate { aggregation, projection, grid, annotations, pos, input_pos };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
             Node::Map { change, inputs, pos } => {
@@ -89,10 +104,12 @@ impl Lowering {
                 let operator = VectorBinary { op, return_bool, matching, grid, annotations, pos: *pos };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
-            Node::Histogram { function, inputs, quantile_pos, buckets_pos } => {
-                let (function, quantile_pos, buckets_pos) = (*function, *quantile_pos, *buckets_pos);
-                let operator = Histogram { function, grid, annotations, quantile_pos, buckets_pos };
+            Node::Histogram { function, inputs, pos } => {
+                let operator = Histogram { function: function.clone(), grid, annotations, pos: pos.clone() };
                 OperatorExec::plan(operator, self.lower_all(inputs))
+            }
+            Node::Info { inputs, selection } => {
+                OperatorExec::plan(Info { grid, selection: selection.clone() }, self.lower_all(inputs))
             }
             Node::Absent { labels, input } => {
                 OperatorExec::plan(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
@@ -116,7 +133,7 @@ impl Lowering {
                     tenants: Arc::clone(&self.tenants),
                     matchers: Arc::clone(matchers),
                     range: *range,
-                    columns: Columns::Samples,
+                    columns: if self.starts == Starts::Known { Columns::Everything } else { Columns::Samples },
                     batch_series_max: grid.batch_series_max(),
                 };
                 let (source, budget) = (Arc::clone(&self.source), Arc::clone(&self.budget));

@@ -9,7 +9,9 @@ use duramen_syntax::ast::{BinaryOp, VectorMatching};
 use crate::exec::aggregate::Aggregation;
 use crate::exec::cells::CellChange;
 use crate::exec::grouped::GroupedAggregation;
-use crate::exec::histogram::HistogramFunction;
+use crate::exec::histogram::{HistogramFunction, HistogramPos};
+use crate::exec::info::InfoSelection;
+use crate::exec::mixed_series::Hints;
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
 use crate::exec::sort::{Direction, SortKey};
@@ -48,8 +50,10 @@ pub(crate) enum Node {
         series: Series,
         lookup: Lookup,
         function: StepFunction,
-        argument: Option<Box<Plan>>,
-        pos: PosRange,
+        arguments: Vec<Plan>,
+        hints: Hints,
+        /// Of the argument, and of the range vector.
+        pos: [PosRange; 2],
     },
     /// Its input has one step.
     Repeat {
@@ -63,6 +67,7 @@ pub(crate) enum Node {
         aggregation: Aggregation,
         projection: Projection,
         input: Box<Plan>,
+        pos: PosRange,
     },
     /// The parameter is the second input.
     Grouped {
@@ -70,6 +75,7 @@ pub(crate) enum Node {
         projection: Projection,
         inputs: Vec<Plan>,
         pos: PosRange,
+        input_pos: PosRange,
     },
     /// The scalars stand behind the vector.
     Map {
@@ -88,8 +94,13 @@ pub(crate) enum Node {
     Histogram {
         function: HistogramFunction,
         inputs: Vec<Plan>,
-        quantile_pos: PosRange,
-        buckets_pos: PosRange,
+        /// Of the first argument, of the buckets, and of each quantile.
+        pos: HistogramPos,
+    },
+    /// The second input tells when the info series were written.
+    Info {
+        inputs: Vec<Plan>,
+        selection: InfoSelection,
     },
     Absent {
         labels: Labels,

@@ -5,6 +5,7 @@ use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
 use crate::exec::cells::CellChange;
+use crate::exec::mixed_series::{Hints, Starts};
 use crate::exec::scalar::ScalarFunction;
 use crate::grid::Grid;
 use crate::plan::invariant::is_step_invariant;
@@ -24,8 +25,12 @@ pub(crate) struct QueryTimes {
 pub(crate) struct Planner {
     pub(crate) times: QueryTimes,
     pub(crate) lookback_ms: i64,
+    /// The longest life span of a sample that the source may hold; 0 when none has any.
+    pub(crate) ttl_max_ms: i64,
     /// The most steps of a subquery.
     pub(crate) steps_max: usize,
+    pub(crate) starts: Starts,
+    pub(crate) hints: Hints,
 }
 
 impl Planner {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use duramen_model::{METRIC_NAME, Matcher, TimeRange};
 use duramen_syntax::Expr;
-use duramen_syntax::ast::{At, MatchOp, VectorSelector};
+use duramen_syntax::ast::{At, LabelMatcher, MatchOp, VectorSelector};
 
 use crate::error::Error;
 use crate::exec::step_eval::{Lookup, StepFunction};
@@ -39,13 +39,13 @@ impl Planner {
         if selector.smoothed && function == StepFunction::Latest {
             // The neighbours of a single time, which has no window but the look-back around it.
             let vector = self.scan(selector, 0, grid)?;
-            return Ok(steps(vector, StepFunction::Smoothed, None, grid, selector.pos));
+            return Ok(self.steps(vector, StepFunction::Smoothed, Vec::new(), grid, [selector.pos; 2]));
         }
-        let vector = self.scan(selector, self.lookback_ms, grid)?;
-        if let Some((ends, _)) = vector.lookup.ends {
-            return Err(Error::unsupported(format!("modifier {ends:?} of an instant vector")));
-        }
-        Ok(steps(vector, function, None, grid, selector.pos))
+        let mut plain = selector.clone();
+        // Without a window there are no ends to settle.
+        (plain.anchored, plain.smoothed) = (false, false);
+        let vector = self.scan_back(&plain, self.lookback_ms, self.ttl_max_ms, grid)?;
+        Ok(self.steps(vector, function, Vec::new(), grid, [selector.pos; 2]))
     }
 
     /// A range vector: the argument of a range function, or a whole query.
@@ -58,6 +58,7 @@ impl Planner {
                     offset_ms: offset_ms(offset, &self.times)?,
                     at_ms: self.at_ms(*at),
                     ends: None,
+                    ttl_max_ms: 0,
                 };
                 let step_ms = step.as_ref().map_or(Ok(SUBQUERY_STEP_MS), |step| positive_ms(step, &self.times))?;
                 self.subquery(expr, lookup, step_ms, grid)
@@ -67,17 +68,27 @@ impl Planner {
     }
 
     fn scan(&self, selector: &VectorSelector, range_ms: i64, grid: Grid) -> Result<RangeVector, Error> {
+        self.scan_back(selector, range_ms, 0, grid)
+    }
+
+    fn scan_back(
+        &self,
+        selector: &VectorSelector,
+        range_ms: i64,
+        ttl_max_ms: i64,
+        grid: Grid,
+    ) -> Result<RangeVector, Error> {
         let ends = match (selector.anchored, selector.smoothed) {
             (true, _) => Some((Ends::Anchored, self.lookback_ms)),
             (_, true) => Some((Ends::Smoothed, self.lookback_ms)),
             _ => None,
         };
         let offset_ms = offset_ms(&selector.offset, &self.times)?;
-        let lookup = Lookup { range_ms, offset_ms, at_ms: self.at_ms(selector.at), ends };
+        let lookup = Lookup { range_ms, offset_ms, at_ms: self.at_ms(selector.at), ends, ttl_max_ms };
         let start_ms = lookup.read_start_ms(grid.start_ms).saturating_add(1);
         let range = TimeRange::closed(start_ms, lookup.read_end_ms(grid.last_ms()))
             .ok_or_else(|| Error::invalid("time range out of bounds"))?;
-        let matchers = matchers(selector)?;
+        let matchers = matchers(&selector.matchers)?;
         let names = names(&matchers);
         Ok(RangeVector { series: Series::Scan { matchers, range }, lookup, names })
     }
@@ -102,24 +113,25 @@ impl Planner {
             At::End => self.times.end_ms,
         })
     }
+
+    /// A selector with its function; the names go where the function says.
+    pub(crate) fn steps(
+        &self,
+        vector: RangeVector,
+        function: StepFunction,
+        arguments: Vec<Plan>,
+        grid: Grid,
+        pos: [duramen_syntax::PosRange; 2],
+    ) -> Plan {
+        let RangeVector { series, lookup, names } = vector;
+        let node = Node::Steps { series, lookup, function, arguments, hints: self.hints, pos };
+        let plan = Plan { node, grid, names };
+        if function.keeps_name() { plan } else { plan.without_names() }
+    }
 }
 
-/// A selector with its function; the names go where the function says.
-pub(crate) fn steps(
-    vector: RangeVector,
-    function: StepFunction,
-    argument: Option<Plan>,
-    grid: Grid,
-    pos: duramen_syntax::PosRange,
-) -> Plan {
-    let RangeVector { series, lookup, names } = vector;
-    let node = Node::Steps { series, lookup, function, argument: argument.map(Box::new), pos };
-    let plan = Plan { node, grid, names };
-    if function.keeps_name() { plan } else { plan.without_names() }
-}
-
-fn matchers(selector: &VectorSelector) -> Result<Arc<[Matcher]>, Error> {
-    let matcher = |m: &duramen_syntax::ast::LabelMatcher| {
+pub(crate) fn matchers(of: &[LabelMatcher]) -> Result<Arc<[Matcher]>, Error> {
+    let matcher = |m: &LabelMatcher| {
         let name = m.name.clone();
         match m.op {
             MatchOp::Equal => Ok(Matcher::equal(name, &m.value)),
@@ -128,7 +140,7 @@ fn matchers(selector: &VectorSelector) -> Result<Arc<[Matcher]>, Error> {
             MatchOp::NotRegex => Matcher::not_regex(name, &m.value),
         }
     };
-    let matchers = selector.matchers.iter().map(matcher).collect::<Result<_, _>>();
+    let matchers = of.iter().map(matcher).collect::<Result<_, _>>();
     matchers.map_err(|error| Error::invalid(error.to_string()))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duramen_model::{ErrorKind, Labels, STALE_NAN, Sample};
-use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, Value};
+use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, SampleValue, Value};
 use duramen_source::MemorySource;
 use duramen_syntax::Expr;
 
@@ -50,12 +50,18 @@ pub(crate) fn bits(answer: Result<Answer, Error>) -> String {
         Err(error) => error.to_string(),
         Ok(Value::Scalar { value, .. }) => number(value),
         Ok(Value::String { value, .. }) => value,
-        Ok(Value::Vector(series)) => series.iter().map(|s| format!("{} {}\n", s.labels, number(s.value))).collect(),
+        Ok(Value::Vector(series)) => series
+            .iter()
+            .map(|s| match &s.value {
+                SampleValue::Float(value) => format!("{} {}\n", s.labels, number(*value)),
+                SampleValue::Histogram(histogram) => format!("{} {histogram:?}\n", s.labels),
+            })
+            .collect(),
         Ok(Value::Matrix(series)) => series
             .iter()
             .map(|s| {
                 let points: Vec<_> = s.points.iter().map(|(ts, value)| format!("{ts}:{}", number(*value))).collect();
-                format!("{} {}\n", s.labels, points.join(" "))
+                format!("{} {} {:?}\n", s.labels, points.join(" "), s.histograms)
             })
             .collect(),
     }
@@ -159,8 +165,7 @@ async fn what_cannot_be_answered_says_why() {
         ("-{x=\"1\",y=\"\",z=\"\"}", ErrorKind::Execution, same.to_owned()),
         ("sum(count_over_time({__name__=~\"c|d\"}[1m]))", ErrorKind::Execution, same.to_owned()),
         ("label_replace(a, \"y\", \"\", \"y\", \".*\")", ErrorKind::Execution, same.to_owned()),
-        ("info(a)", ErrorKind::Invalid, "not supported yet: function \"info\"".to_owned()),
-        ("limit_ratio(1, a)", ErrorKind::Invalid, "not supported yet: aggregation \"limit_ratio\"".to_owned()),
+        ("limit_ratio(NaN, a)", ErrorKind::Execution, "Ratio value is NaN".to_owned()),
         (
             "irate(a[1m] anchored)",
             ErrorKind::Execution,
@@ -280,7 +285,7 @@ async fn a_range_query_is_its_instants() {
                 let point = series.points.iter().find(|(ts, _)| *ts == time_ms)?;
                 Some((&series.labels, point.1.to_bits()))
             });
-            let instant = instant.iter().map(|series| (&series.labels, series.value.to_bits()));
+            let instant = instant.iter().map(|series| (&series.labels, series.value.float().unwrap().to_bits()));
             assert!(column.eq(instant), "{query} at {time_ms}");
         }
     }
@@ -337,7 +342,7 @@ async fn a_high_tree_is_evaluated() {
     ] {
         let expr = duramen_syntax::parse(&text).unwrap();
         let answer = engine(2).instant(&source, &expr, 0).await.unwrap();
-        assert!(matches!(answer.value, Value::Vector(series) if series[0].value == wanted), "{text}");
+        assert!(matches!(answer.value, Value::Vector(series) if series[0].value.float() == Some(wanted)), "{text}");
     }
 }
 
@@ -353,4 +358,38 @@ async fn the_raw_samples_of_a_range_are_those_of_the_window() {
     let answer = engine(4).instant(&source, &expr, 35_000).await.unwrap();
     let Value::Matrix(series) = answer.value else { panic!("no matrix") };
     assert_eq!(series[0].points, [(20_000, 6.0), (30_000, 8.0)]);
+}
+
+#[tokio::test]
+async fn an_answer_says_what_was_looked_at() {
+    let some: Vec<_> = (0..7).map(|value| Some(f64::from(value))).collect();
+    let source = context(source(&[("a{x=\"1\"}", &some), ("a{x=\"2\"}", &some[..3])]));
+    let stats = |query: &str| {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let source = source.clone();
+        async move { engine(1).range(&source, &expr, 0, 60_000, 30_000).await.unwrap().stats }
+    };
+    let got = stats("sum(a) + 1").await;
+    assert_eq!(got.samples_queryable_per_step, [(0, 2), (30_000, 2), (60_000, 2)]);
+    assert_eq!((got.samples_queryable, got.samples_read, got.samples_peak), (6, 10, 10));
+    let got = stats("sum(count_over_time(a[20s]))").await;
+    assert_eq!(got.samples_queryable_per_step, [(0, 2), (30_000, 3), (60_000, 2)]);
+}
+
+#[tokio::test]
+async fn a_query_context_limits_its_query() {
+    let source = many();
+    let expr = duramen_syntax::parse("load").unwrap();
+    for (limits, name) in [
+        (QueryLimits { samples_max: Some(1000), ..QueryLimits::default() }, "samples_max=`1000`"),
+        (QueryLimits { series_max: Some(2999), ..QueryLimits::default() }, "series_max=`2999`"),
+        (QueryLimits { memory_bytes_max: Some(10_000), ..QueryLimits::default() }, "memory_bytes_max"),
+    ] {
+        let limited = QueryContext { limits, ..context(source.clone()) };
+        let error = engine(2).instant(&limited, &expr, 60_000).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Limited && error.to_string().contains(name), "{error}");
+    }
+    let limits = QueryLimits { series_max: Some(3000), ..QueryLimits::default() };
+    let limited = QueryContext { limits, ..context(source) };
+    assert!(engine(2).instant(&limited, &expr, 60_000).await.is_ok());
 }

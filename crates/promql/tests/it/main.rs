@@ -10,6 +10,7 @@
 
 mod compliance;
 mod engine;
+mod lives;
 mod plans;
 mod promqltest;
 mod random;

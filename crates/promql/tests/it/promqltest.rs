@@ -1,25 +1,33 @@
-//! Upstream's test scripts, as far as they need float samples only. What each word of a script means is in the grammar of the
-//! shared folder; histograms are passed over.
+//! Upstream's test scripts. What each word of a script means is in the grammar of the shared folder.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duramen_model::{GoRegex, Labels};
-use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, RangeSeries, Value};
+use duramen_promql::{
+    Answer, Engine, EngineConfig, Error, Features, QueryContext, QueryLimits, RangeSeries, SampleValue, Value,
+};
 use duramen_syntax::Expr;
 use duramen_syntax::ast::At;
 
 use crate::shared;
 
 mod script;
+mod sequence;
 
 use script::{Eval, Store, ms};
+use sequence::{Item, near, near_floats};
 
 /// How many evals pass. May only grow.
-const PASSED_MIN: usize = 882;
+const PASSED_MIN: usize = 1644;
 
 /// Evals that are answered differently, as script, lines and reason. May only shrink.
 const KNOWN: &[(&str, &[usize], &str)] = &[
+    (
+        "native_histograms.test",
+        &[1633, 1637],
+        "the range run around the instant warns of the step behind it, where the hints do collide",
+    ),
     ("name_label_dropping.test", &[55, 60, 67, 80, 108], "delayed removal of names is off, as it is by default"),
     (
         "type_and_unit.test",
@@ -31,7 +39,6 @@ const KNOWN: &[(&str, &[usize], &str)] = &[
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Passed,
-    Skipped,
     Unsupported(String),
     Wrong(String),
 }
@@ -49,9 +56,6 @@ impl Eval {
             Ok(expr) => expr,
             Err(error) => return Outcome::Wrong(error.to_string()),
         };
-        if self.has_histograms || self.expectation("range vector").is_some() || store.misses(&expr) {
-            return Outcome::Skipped;
-        }
         let source = Arc::new(store.source.clone());
         let context =
             QueryContext { source, tenants: Arc::from([]), lookback_ms: None, limits: QueryLimits::default() };
@@ -63,19 +67,23 @@ impl Eval {
         };
         let outcome = self.judge(answer);
         let timeless = ["start()", "end()", "range()", "step()"].iter().all(|word| !self.query.contains(word));
-        let vectors = self.expectation("fail").is_none() && self.expectation("string").is_none();
-        if self.is_range || outcome != Outcome::Passed || !timeless || !vectors || self.expectation("ordered").is_some()
-        {
+        let fails = self.expectation("fail").is_some();
+        if self.is_range || outcome != Outcome::Passed {
             return outcome;
         }
-        if self.expectation("fail").is_none() && !asks_for_time(&expr) {
+        if !asks_for_time(&expr) {
             let pinned = pinned(expr.clone(), start);
-            for time_ms in [-10 * start, 0, start / 5, 10 * start] {
+            let around = if start == 0 { [-1000, 0, 1000, 1000] } else { [-10 * start, 0, start / 5, 10 * start] };
+            for time_ms in around {
                 let outcome = self.judge(engine.instant(&context, &pinned, time_ms).await);
                 if outcome != Outcome::Passed {
                     return outcome;
                 }
             }
+        }
+        let as_a_vector = self.expectation("string").is_none() && self.range_vector.is_none();
+        if fails || !timeless || !as_a_vector || self.expectation("ordered").is_some() {
+            return outcome;
         }
         match engine.range(&context, &expr, start - 60_000, start + 60_000, 60_000).await {
             Ok(answer) => self.judge(Ok(middle(answer, start))),
@@ -98,13 +106,14 @@ impl Eval {
         }
     }
 
-    /// Where the remarks are not those that are expected.
+    /// Where the remarks are not those that are expected: each line is told, and where there are lines, nothing else is.
     fn remarks(&self, answer: &Answer) -> Option<String> {
         for (kind, none, got) in [("warn", "no_warn", &answer.warnings), ("info", "no_info", &answer.infos)] {
             let wanted: Vec<&str> =
                 self.expects.iter().filter_map(|l| l.strip_prefix("expect ")?.strip_prefix(kind)).collect();
             let fits = wanted.iter().all(|text| got.iter().any(|got| told(text.trim(), got)));
-            if !fits || self.expectation(none).is_some() && !got.is_empty() {
+            let expected = wanted.is_empty() || got.iter().all(|got| wanted.iter().any(|text| told(text.trim(), got)));
+            if !fits || !expected || self.expectation(none).is_some() && !got.is_empty() {
                 return Some(format!("{kind}: {got:?}"));
             }
         }
@@ -112,10 +121,10 @@ impl Eval {
     }
 
     fn difference(&self, value: &Value) -> Option<String> {
-        let (start, end, step) = self.times;
-        let got: Vec<(Labels, Vec<Option<f64>>)> = match value {
+        let (start, end, step) = self.range_vector.unwrap_or(self.times);
+        let got: Vec<(Labels, Vec<Option<Item>>)> = match value {
             Value::Scalar { value, .. } => {
-                return (!self.scalar.is_some_and(|wanted| near(*value, wanted))).then(|| format!("{value}"));
+                return (!self.scalar.is_some_and(|wanted| near_floats(*value, wanted))).then(|| format!("{value}"));
             }
             Value::String { value, .. } => {
                 let wanted = self.expectation("string").unwrap_or_default();
@@ -123,11 +132,12 @@ impl Eval {
                 let same = matches!(wanted, Ok(Expr::String { value: wanted, .. }) if wanted == *value);
                 return (!same).then(|| value.clone());
             }
-            Value::Vector(series) => series.iter().map(|s| (s.labels.clone(), vec![Some(s.value)])).collect(),
+            Value::Vector(series) => series.iter().map(|s| (s.labels.clone(), vec![Some(item(&s.value))])).collect(),
             Value::Matrix(series) => series.iter().map(|s| (s.labels.clone(), on_grid(s, start, end, step))).collect(),
         };
         if let Some(wanted) = self.scalar {
-            let same = got.len() == 1 && near(got[0].1[0].unwrap_or(f64::NAN), wanted);
+            let float = got.first().and_then(|(_, cells)| cells[0].as_ref().and_then(Item::float));
+            let same = got.len() == 1 && near_floats(float.unwrap_or(f64::NAN), wanted);
             return (!same).then(|| format!("{got:?}"));
         }
         let ordered = self.expectation("ordered").is_none()
@@ -139,13 +149,20 @@ impl Eval {
     }
 }
 
+fn item(value: &SampleValue) -> Item {
+    match value {
+        SampleValue::Float(value) => Item::Float(*value),
+        SampleValue::Histogram(histogram) => Item::Histogram { histogram: histogram.clone(), hint_set: false },
+    }
+}
+
 /// Whether the answer depends on when it is asked for, whatever `@` says.
 fn asks_for_time(expr: &Expr) -> bool {
     let mut found = false;
     expr.walk(&mut |expr| {
         let Expr::Call { func, .. } = expr else { return };
         let dates = ["day", "hour", "minute", "month", "year"].iter().any(|word| func.name.starts_with(word));
-        found |= dates || ["time", "timestamp", "predict_linear"].contains(&func.name);
+        found |= dates || ["time", "timestamp", "predict_linear", "start", "end", "range", "step"].contains(&func.name);
     });
     found
 }
@@ -181,9 +198,17 @@ fn told(wanted: &str, got: &str) -> bool {
     }
 }
 
-fn on_grid(series: &RangeSeries, start: i64, end: i64, step: i64) -> Vec<Option<f64>> {
-    let points: BTreeMap<i64, f64> = series.points.iter().copied().collect();
-    (0..=(end - start) / step.max(1)).map(|at| points.get(&(start + at * step)).copied()).collect()
+fn on_grid(series: &RangeSeries, start: i64, end: i64, step: i64) -> Vec<Option<Item>> {
+    let mut points: BTreeMap<i64, Item> = series.points.iter().map(|(ts, value)| (*ts, Item::Float(*value))).collect();
+    points.extend(
+        series
+            .histograms
+            .iter()
+            .map(|(ts, histogram)| (*ts, Item::Histogram { histogram: Box::new(histogram.clone()), hint_set: false })),
+    );
+    let on_grid = (0..=(end - start) / step.max(1)).map(|at| points.remove(&(start + at * step))).collect();
+    assert!(points.is_empty(), "points beside the grid: {points:?}");
+    on_grid
 }
 
 /// The instant inside of a range answer.
@@ -191,24 +216,20 @@ fn middle(mut answer: Answer, time_ms: i64) -> Answer {
     if let Value::Matrix(series) = &mut answer.value {
         for series in series.iter_mut() {
             series.points.retain(|(ts, _)| *ts == time_ms);
+            series.histograms.retain(|(ts, _)| *ts == time_ms);
         }
-        series.retain(|series| !series.points.is_empty());
+        series.retain(|series| !series.points.is_empty() || !series.histograms.is_empty());
     }
     answer
 }
 
-fn near_all(got: &[Option<f64>], wanted: &[Option<f64>]) -> bool {
+fn near_all(got: &[Option<Item>], wanted: &[Option<Item>]) -> bool {
     (0..got.len().max(wanted.len())).all(|at| {
-        match (got.get(at).copied().flatten(), wanted.get(at).copied().flatten()) {
-            (Some(got), Some(wanted)) => near(got, wanted),
+        match (got.get(at).cloned().flatten(), wanted.get(at).cloned().flatten()) {
+            (Some(got), Some(wanted)) => near(&got, &wanted),
             (got, wanted) => got.is_none() && wanted.is_none(),
         }
     })
-}
-
-fn near(a: f64, b: f64) -> bool {
-    let sum = a.abs() + b.abs();
-    a == b || a.is_nan() && b.is_nan() || (a - b).abs() / sum.min(f64::MAX) < 1e-6
 }
 
 /// Runs the evals of a script. The lines are trimmed, and those with comments empty, which ends a block.
@@ -244,14 +265,14 @@ async fn upstream_scripts_pass_where_all_that_they_use_is_supported() {
     let Some(folder) = shared::path("conformance/promqltest") else { return };
     let mut scripts: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     scripts.sort();
-    let engine = Engine::new(EngineConfig { partitions: 3, ..EngineConfig::default() });
-    let (mut passed, mut skipped, mut unsupported, mut wrong) = (0, 0, BTreeMap::<String, usize>::new(), 0);
+    let features = Features { start_timestamps: true };
+    let engine = Engine::new(EngineConfig { partitions: 3, features, ..EngineConfig::default() });
+    let (mut passed, mut unsupported, mut wrong) = (0, BTreeMap::<String, usize>::new(), 0);
     for path in scripts {
         let script = path.file_name().unwrap().to_str().unwrap();
         for (eval, outcome) in run_script(&engine, &std::fs::read_to_string(&path).unwrap()).await {
             match outcome {
                 Outcome::Passed => passed += 1,
-                Outcome::Skipped => skipped += 1,
                 Outcome::Unsupported(what) => *unsupported.entry(what).or_default() += 1,
                 Outcome::Wrong(_) if KNOWN.iter().any(|known| known.0 == script && known.1.contains(&eval.line)) => {}
                 Outcome::Wrong(why) => {
@@ -261,7 +282,7 @@ async fn upstream_scripts_pass_where_all_that_they_use_is_supported() {
             }
         }
     }
-    println!("passed={passed} skipped={skipped} wrong={wrong} unsupported={unsupported:#?}");
+    println!("passed={passed} wrong={wrong} unsupported={unsupported:#?}");
     assert_eq!(wrong, 0, "wrong answers");
     assert!(passed >= PASSED_MIN, "{passed} evals passed");
 }

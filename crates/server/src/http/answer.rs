@@ -2,8 +2,9 @@
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use duramen_model::Labels;
-use duramen_promql::{Answer, Value};
+use duramen_model::histogram::Bucket;
+use duramen_model::{FloatHistogram, Labels};
+use duramen_promql::{Answer, SampleValue, Value};
 use serde_json::Value as Json;
 
 use super::number::{put_scalar, put_short_time, put_time, put_value};
@@ -54,8 +55,16 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Js
             put_list(&mut body, series, |body, series| {
                 body.extend_from_slice(br#"{"metric":"#);
                 put_labels(body, &series.labels);
-                body.extend_from_slice(br#","value":"#);
-                put_point(body, series.ts_ms, series.value);
+                match &series.value {
+                    SampleValue::Float(value) => {
+                        body.extend_from_slice(br#","value":"#);
+                        put_point(body, series.ts_ms, *value);
+                    }
+                    SampleValue::Histogram(histogram) => {
+                        body.extend_from_slice(br#","histogram":"#);
+                        put_histogram(body, series.ts_ms, histogram);
+                    }
+                }
                 body.push(b'}');
             });
             body.push(b']');
@@ -65,9 +74,17 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Js
             put_list(&mut body, series, |body, series| {
                 body.extend_from_slice(br#"{"metric":"#);
                 put_labels(body, &series.labels);
-                body.extend_from_slice(br#","values":["#);
-                put_list(body, &series.points, |body, (ts_ms, value)| put_point(body, *ts_ms, *value));
-                body.extend_from_slice(b"]}");
+                if !series.points.is_empty() {
+                    body.extend_from_slice(br#","values":["#);
+                    put_list(body, &series.points, |body, (ts_ms, value)| put_point(body, *ts_ms, *value));
+                    body.push(b']');
+                }
+                if !series.histograms.is_empty() {
+                    body.extend_from_slice(br#","histograms":["#);
+                    put_list(body, &series.histograms, |body, (ts_ms, held)| put_histogram(body, *ts_ms, held));
+                    body.push(b']');
+                }
+                body.push(b'}');
             });
             body.push(b']');
         }
@@ -125,6 +142,32 @@ fn put_point(out: &mut Vec<u8>, ts_ms: i64, value: f64) {
     out.extend_from_slice(b",\"");
     put_value(out, value);
     out.extend_from_slice(b"\"]");
+}
+
+/// `[time,{"count":"..","sum":"..","buckets":[[rule,"lower","upper","count"],..]}]`, without empty buckets.
+fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHistogram) {
+    out.push(b'[');
+    put_time(out, ts_ms);
+    out.extend_from_slice(br#",{"count":""#);
+    put_value(out, histogram.count);
+    out.extend_from_slice(br#"","sum":""#);
+    put_value(out, histogram.sum);
+    out.push(b'"');
+    let buckets: Vec<Bucket> = histogram.buckets().filter(|bucket| bucket.count != 0.0).collect();
+    if !buckets.is_empty() {
+        out.extend_from_slice(br#","buckets":["#);
+        put_list(out, &buckets, |out, bucket| {
+            out.extend_from_slice(format!("[{}", bucket.bounds.rule()).as_bytes());
+            for number in [bucket.lower, bucket.upper, bucket.count] {
+                out.extend_from_slice(b",\"");
+                put_value(out, number);
+                out.push(b'"');
+            }
+            out.push(b']');
+        });
+        out.push(b']');
+    }
+    out.extend_from_slice(b"}]");
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -1,16 +1,18 @@
 //! The lines of a script, read.
 
-use duramen_model::{GoRegex, Labels, STALE_NAN, Sample};
+use std::collections::BTreeMap;
+
+use duramen_model::{FloatHistogram, Histogram, Labels, Life, ResetHint, STALE_NAN, Sample};
 use duramen_source::MemorySource;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::MatchOp;
+
+use super::sequence::{Item, durations, items};
 
 /// What lies in the store of a script.
 #[derive(Default)]
 pub(super) struct Store {
     pub(super) source: MemorySource,
-    /// Series that this runner cannot load; an eval that reads one is passed over.
-    pub(super) unloaded: Vec<Labels>,
 }
 
 #[derive(Debug, Default)]
@@ -21,9 +23,10 @@ pub(super) struct Eval {
     pub(super) times: (i64, i64, i64),
     pub(super) is_range: bool,
     pub(super) expects: Vec<String>,
-    pub(super) series: Vec<(Labels, Vec<Option<f64>>)>,
+    pub(super) series: Vec<(Labels, Vec<Option<Item>>)>,
     pub(super) scalar: Option<f64>,
-    pub(super) has_histograms: bool,
+    /// Start, end and step of the points that an instant query for a range vector is to have.
+    pub(super) range_vector: Option<(i64, i64, i64)>,
 }
 
 pub(super) fn ms(text: &str) -> i64 {
@@ -63,89 +66,119 @@ fn series_line(line: &str) -> (Labels, &str) {
     (Labels::from_pairs(pairs).expect("labels"), rest.trim())
 }
 
-fn number(text: &str) -> f64 {
-    if text == "stale" {
-        return STALE_NAN;
-    }
-    match duramen_syntax::parse(text) {
-        Ok(Expr::Number { value, .. }) => value,
-        _ => panic!("no number: {text}"),
-    }
-}
-
-/// The values of a series line, `None` for a gap. `a+bxN` is N + 1 values.
-fn values(text: &str) -> Vec<Option<f64>> {
-    let mut out = Vec::new();
-    for item in text.split_whitespace() {
-        let (base, times) = match item.rsplit_once('x') {
-            Some((base, times)) => (base, times.parse::<usize>().expect("a count")),
-            None => (item, 0),
-        };
-        if base == "_" {
-            out.extend(std::iter::repeat_n(None, times.max(1)));
-            continue;
-        }
-        let split = base[1..].rfind(['+', '-']).map(|at| at + 1).filter(|&at| !base[..at].ends_with(['e', 'E']));
-        let (first, increment) = match split {
-            Some(at) if base != "stale" => (number(&base[..at]), number(&base[at..])),
-            _ => (number(base), 0.0),
-        };
-        let mut value = first;
-        for at in 0..=times {
-            out.push(Some(value));
-            if at < times && split.is_some() {
-                value += increment;
-            }
-        }
-    }
-    out
-}
-
 impl Store {
     pub(super) fn load(&mut self, gap_ms: i64, lines: &[&str], nhcb: bool) {
+        let mut starts: Option<Vec<Option<i64>>> = None;
+        let mut custom = BTreeMap::<Vec<(String, String)>, CustomBuckets>::new();
         for line in lines {
             let line = line.replacen("@st ", " @st ", 1);
             let (labels, rest) = series_line(&line);
-            if rest.contains("{{") || rest.starts_with("@st") {
-                self.unloaded.push(labels);
+            if let Some(rest) = rest.strip_prefix("@st") {
+                starts = Some(durations(rest));
                 continue;
             }
+            let values = items(rest);
             if nhcb {
-                let name = labels.metric_name();
-                let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
-                let others = labels.iter().filter(|(n, _)| !["__name__", "le"].contains(n));
-                let pairs = others.chain([("__name__", base.unwrap_or(name))]);
-                self.unloaded.push(Labels::from_pairs(pairs).expect("labels"));
+                CustomBuckets::collect(&mut custom, &labels, &values);
             }
-            let samples = values(rest).into_iter().enumerate();
-            let samples = samples.filter_map(|(at, value)| Some(Sample::new(at as i64 * gap_ms, value?)));
-            self.source.push(labels, samples);
+            let starts = starts.take().unwrap_or_default();
+            let mut before: Option<FloatHistogram> = None;
+            for (at, value) in values.into_iter().enumerate() {
+                let Some(value) = value else { continue };
+                let ts_ms = at as i64 * gap_ms;
+                let start_ms = starts.get(at).copied().flatten().map_or(0, |offset_ms| ts_ms + offset_ms);
+                let life = Life { start_ms, ttl_ms: 0 };
+                match value {
+                    Item::Float(value) => {
+                        before = None;
+                        self.source.push_with_life(labels.clone(), Sample::new(ts_ms, value), life);
+                    }
+                    Item::Histogram { mut histogram, .. } => {
+                        // A store that keeps histograms in chunks knows of all but the first of a chunk that they follow without reset.
+                        let follows = before.as_ref().is_some_and(|before| !histogram.is_reset_after(before));
+                        if histogram.hint == ResetHint::Unknown && follows {
+                            histogram.hint = ResetHint::NotReset;
+                        }
+                        before = Some((*histogram).clone());
+                        self.source.push_histogram(labels.clone(), ts_ms, life, &Histogram::from(&*histogram));
+                    }
+                }
+            }
+        }
+        for (labels, buckets) in custom {
+            let labels = Labels::from_pairs(labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))).expect("labels");
+            for (at, histogram) in buckets.histograms() {
+                let histogram = Histogram::from(&histogram);
+                self.source.push_histogram(labels.clone(), at as i64 * gap_ms, Life::NONE, &histogram);
+            }
+        }
+    }
+}
+
+/// The classic series of one histogram.
+#[derive(Default)]
+struct CustomBuckets {
+    /// Bounds, each with its cumulative counts by slot.
+    buckets: Vec<(f64, Vec<Option<f64>>)>,
+    sum: Vec<Option<f64>>,
+    count: Vec<Option<f64>>,
+}
+
+impl CustomBuckets {
+    fn collect(all: &mut BTreeMap<Vec<(String, String)>, Self>, labels: &Labels, values: &[Option<Item>]) {
+        let name = labels.metric_name();
+        let Some((base, suffix)) =
+            ["_bucket", "_sum", "_count"].iter().find_map(|suffix| Some((name.strip_suffix(suffix)?, *suffix)))
+        else {
+            return;
+        };
+        let floats = values.iter().map(|value| value.as_ref().and_then(Item::float)).collect();
+        let bound = labels.get("le").and_then(|le| le.parse::<f64>().ok()).filter(|bound| !bound.is_nan());
+        if suffix == "_bucket" && bound.is_none() {
+            return;
+        }
+        let others = labels.iter().filter(|(n, _)| !["__name__", "le"].contains(n));
+        let mut pairs: Vec<_> = others.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        pairs.push(("__name__".to_owned(), base.to_owned()));
+        pairs.sort();
+        let held = all.entry(pairs).or_default();
+        match (suffix, bound) {
+            ("_bucket", Some(bound)) => held.buckets.push((bound, floats)),
+            ("_sum", _) => held.sum = floats,
+            _ => held.count = floats,
         }
     }
 
-    /// Whether the query reads a series that is not here.
-    pub(super) fn misses(&self, expr: &Expr) -> bool {
-        let mut missed = false;
-        expr.walk(&mut |expr| {
-            let selector = match expr {
-                Expr::VectorSelector(selector) => selector,
-                Expr::MatrixSelector { selector, .. } => selector,
-                _ => return,
-            };
-            let passes = |labels: &Labels| {
-                selector.matchers.iter().all(|m| {
-                    let value = labels.get(&m.name).unwrap_or("");
-                    match m.op {
-                        MatchOp::Equal => value == m.value,
-                        MatchOp::NotEqual => value != m.value,
-                        MatchOp::Regex => GoRegex::parse(&m.value).is_ok_and(|re| re.is_match(value)),
-                        MatchOp::NotRegex => GoRegex::parse(&m.value).is_ok_and(|re| !re.is_match(value)),
-                    }
-                })
-            };
-            missed |= self.unloaded.iter().any(passes);
-        });
-        missed
+    /// A histogram for each slot that has any value.
+    fn histograms(mut self) -> Vec<(usize, FloatHistogram)> {
+        self.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let slots = self.buckets.iter().map(|(_, counts)| counts.len()).max().unwrap_or(0);
+        let slots = slots.max(self.sum.len()).max(self.count.len());
+        (0..slots).filter_map(|at| Some((at, self.histogram(at)?))).collect()
+    }
+
+    fn histogram(&self, at: usize) -> Option<FloatHistogram> {
+        let of = |values: &Vec<Option<f64>>| values.get(at).copied().flatten();
+        let present: Vec<(f64, f64)> =
+            self.buckets.iter().filter_map(|(bound, counts)| Some((*bound, of(counts)?))).collect();
+        let (count, sum) = (of(&self.count), of(&self.sum));
+        if present.is_empty() && count.is_none() && sum.is_none() {
+            return None;
+        }
+        let count = count.or(present.last().map(|(_, count)| *count)).unwrap_or(0.0);
+        let bounds = present.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite()).collect();
+        let mut histogram = FloatHistogram::empty(duramen_model::CUSTOM_BUCKETS_SCHEMA, bounds);
+        (histogram.count, histogram.sum) = (count, sum.unwrap_or(0.0));
+        let infinite = present.last().is_some_and(|(bound, _)| *bound == f64::INFINITY);
+        let cumulative = present.iter().map(|(_, count)| *count).chain((!infinite).then_some(count));
+        let mut before = 0.0;
+        for (index, cumulative) in (0..).zip(cumulative) {
+            let count = cumulative - before;
+            before = cumulative;
+            histogram.positive.push(duramen_model::histogram::BucketCount { index, count });
+        }
+        histogram.compact();
+        Some(histogram)
     }
 }
 
@@ -165,23 +198,39 @@ impl Eval {
             eval.query = next().trim().to_owned();
         } else {
             let rest = rest.trim_start_matches("instant").trim();
-            let (at, query) = rest.trim_start_matches("at").trim().split_once(char::is_whitespace).expect("a query");
+            let (at, query) = match rest.strip_prefix("at ") {
+                Some(rest) => rest.trim().split_once(char::is_whitespace).expect("a query"),
+                None => ("0", rest),
+            };
             let at = ms(at);
             eval.times = (at, at, 0);
             eval.query = query.trim().to_owned();
         }
         for line in block {
-            if line.starts_with("expect ") || line.starts_with("expected_fail") {
+            if let Some(range) = line.strip_prefix("expect range vector") {
+                let words: Vec<&str> = range.split_whitespace().collect();
+                let ["from", start, "to", end, "step", step] = words[..] else { panic!("no range: {line}") };
+                eval.range_vector = Some((ms(start), ms(end), ms(step)));
+                eval.times = (ms(end), ms(end), 0);
+            } else if line.starts_with("expect ") || line.starts_with("expected_fail") {
                 eval.expects.push((*line).to_owned());
-            } else if line.contains("{{") {
-                eval.has_histograms = true;
-            } else if let Ok(Expr::Number { value, .. }) = duramen_syntax::parse(line) {
+            } else if let (false, Ok(Expr::Number { value, .. })) = (line.contains("{{"), duramen_syntax::parse(line)) {
                 eval.scalar = Some(value);
             } else {
                 let (labels, rest) = series_line(line);
-                eval.series.push((labels, values(rest)));
+                eval.series.push((labels, items(rest)));
             }
         }
         eval
+    }
+}
+
+pub(super) fn number(text: &str) -> f64 {
+    if text == "stale" {
+        return STALE_NAN;
+    }
+    match duramen_syntax::parse(text) {
+        Ok(Expr::Number { value, .. }) => value,
+        _ => text.parse().unwrap_or_else(|_| panic!("no number: {text}")),
     }
 }

@@ -1,0 +1,103 @@
+//! Sums and means of many histograms.
+
+use duramen_model::histogram::{HistogramSum, MixedSchemas};
+use duramen_model::{FloatHistogram, ResetHint};
+
+use crate::remark::{Operation, Remark};
+
+/// What histograms are aggregated to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Total {
+    Sum,
+    Mean,
+}
+
+/// The histograms so far.
+#[derive(Clone, Debug)]
+pub(crate) struct HistogramTotal {
+    total: Total,
+    /// Their sum; or their mean, from where the sum would overflow.
+    held: HistogramSum,
+    count: f64,
+    carries_mean: bool,
+    reset_seen: bool,
+    no_reset_seen: bool,
+    bounds_differ: bool,
+}
+
+impl HistogramTotal {
+    pub(crate) fn of(total: Total, first: FloatHistogram) -> Self {
+        let mut this = Self {
+            total,
+            count: 1.0,
+            carries_mean: false,
+            reset_seen: false,
+            no_reset_seen: false,
+            bounds_differ: false,
+            held: HistogramSum::of(FloatHistogram::empty(0, Vec::new())),
+        };
+        this.see(first.hint);
+        this.held = HistogramSum::of(first);
+        this
+    }
+
+    fn see(&mut self, hint: ResetHint) {
+        self.reset_seen |= hint == ResetHint::Reset;
+        self.no_reset_seen |= hint == ResetHint::NotReset;
+    }
+
+    pub(crate) fn add(&mut self, mut histogram: FloatHistogram) -> Result<(), MixedSchemas> {
+        self.see(histogram.hint);
+        self.count += 1.0;
+        if self.total == Total::Mean && !self.carries_mean {
+            let mut next = self.held.clone();
+            let done = next.add(&histogram)?;
+            if !next.overflows() {
+                self.bounds_differ |= done.bounds_differ;
+                self.held = next;
+                return Ok(());
+            }
+            self.carries_mean = true;
+            self.held.divide(self.count - 1.0);
+        }
+        if self.carries_mean {
+            self.held.scale((self.count - 1.0) / self.count);
+            histogram.divide(self.count);
+        }
+        self.bounds_differ |= self.held.add(&histogram)?.bounds_differ;
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self, remark: &mut dyn FnMut(Remark<'_>)) -> FloatHistogram {
+        if self.reset_seen && self.no_reset_seen {
+            remark(Remark::HintsCollide(Operation::Aggregation));
+        }
+        if self.bounds_differ {
+            remark(Remark::BoundsReconciled(Operation::Aggregation));
+        }
+        if self.total == Total::Mean && !self.carries_mean {
+            self.held.divide(self.count);
+        }
+        let mut total = self.held.total();
+        total.compact();
+        total
+    }
+}
+
+/// The total of all; `None` for none.
+///
+/// # Errors
+/// When some have custom buckets and others have not.
+pub(crate) fn total<'a>(
+    total: Total,
+    histograms: impl IntoIterator<Item = &'a FloatHistogram>,
+    remark: &mut dyn FnMut(Remark<'_>),
+) -> Result<Option<FloatHistogram>, MixedSchemas> {
+    let mut histograms = histograms.into_iter().cloned();
+    let Some(first) = histograms.next() else { return Ok(None) };
+    let mut held = HistogramTotal::of(total, first);
+    for histogram in histograms {
+        held.add(histogram)?;
+    }
+    Ok(Some(held.finish(remark)))
+}

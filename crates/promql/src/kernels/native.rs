@@ -1,0 +1,219 @@
+//! What native histograms say: quantiles, fractions, means.
+
+use duramen_model::FloatHistogram;
+use duramen_model::histogram::{Bucket, BucketBounds};
+
+use crate::kernels::sum::Compensated;
+use crate::remark::Remark;
+
+/// How observations are thought to spread over a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    Linear,
+    /// Evenly over the logarithms.
+    Exponential,
+}
+
+impl Scale {
+    /// Of a bucket of an exponential schema: linear in what holds zero.
+    pub(crate) fn of(lower: f64, upper: f64) -> Self {
+        if lower <= 0.0 && upper >= 0.0 { Self::Linear } else { Self::Exponential }
+    }
+
+    fn for_bucket(histogram: &FloatHistogram, bucket: &Bucket) -> Self {
+        if histogram.uses_custom_buckets() { Self::Linear } else { Self::of(bucket.lower, bucket.upper) }
+    }
+
+    /// The share of a bucket's observations that are below a value inside it.
+    pub(crate) fn share(self, bucket: &Bucket, value: f64) -> f64 {
+        let Bucket { lower, upper, .. } = *bucket;
+        if self == Self::Linear {
+            return (value - lower) / (upper - lower);
+        }
+        let [log_lower, log_upper, log_value] = [lower, upper, value].map(|value| value.abs().log2());
+        match value > 0.0 {
+            true => (log_value - log_lower) / (log_upper - log_lower),
+            false => 1.0 - (log_value - log_upper) / (log_lower - log_upper),
+        }
+    }
+
+    /// The value that a share of a bucket's observations is below.
+    fn value(self, bucket: &Bucket, share: f64) -> f64 {
+        let Bucket { lower, upper, .. } = *bucket;
+        if self == Self::Linear {
+            return lower + (upper - lower) * share;
+        }
+        let [log_lower, log_upper] = [lower, upper].map(|value| value.abs().log2());
+        match lower > 0.0 {
+            true => (log_lower + (log_upper - log_lower) * share).exp2(),
+            false => -(log_upper + (log_lower - log_upper) * (1.0 - share)).exp2(),
+        }
+    }
+
+    /// The mean of what spreads from one value to another of the same sign.
+    pub(crate) fn middle(self, from: f64, to: f64) -> f64 {
+        match self {
+            Self::Linear => f64::midpoint(from, to),
+            Self::Exponential => (from * to).sqrt().copysign(from),
+        }
+    }
+}
+
+/// To which side of zero the observations of the zero bucket are thought to lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ZeroBias {
+    None,
+    /// All buckets are positive.
+    Positive,
+    Negative,
+}
+
+impl ZeroBias {
+    pub(crate) fn of(histogram: &FloatHistogram) -> Self {
+        match (histogram.positive.is_empty(), histogram.negative.is_empty()) {
+            (false, true) => Self::Positive,
+            (true, false) => Self::Negative,
+            _ => Self::None,
+        }
+    }
+
+    /// Narrows the zero bucket.
+    pub(crate) fn apply(self, bucket: &mut Bucket) {
+        if bucket.bounds != BucketBounds::ClosedBoth || bucket.lower > 0.0 || bucket.upper < 0.0 {
+            return;
+        }
+        match self {
+            Self::Positive => bucket.lower = 0.0,
+            Self::Negative => bucket.upper = 0.0,
+            Self::None => {}
+        }
+    }
+}
+
+/// The `q` quantile.
+pub(crate) fn quantile(q: f64, histogram: &FloatHistogram, name: &str, remark: &mut dyn FnMut(Remark<'_>)) -> f64 {
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    if histogram.count == 0.0 || q.is_nan() {
+        return f64::NAN;
+    }
+    // NaN is counted and falls into no bucket: only from below the rank is right then.
+    let upwards = histogram.sum.is_nan() || q < 0.5;
+    let mut rank = histogram.count * if upwards { q } else { 1.0 - q };
+    let filled = histogram.buckets().filter(|bucket| bucket.count != 0.0);
+    let found = if upwards { nth(filled, rank) } else { nth(filled.rev(), rank) };
+    let reached = found.filter(|(_, count)| count.min(histogram.count) >= rank);
+    let Some((mut bucket, count)) = reached else {
+        if histogram.sum.is_nan() {
+            remark(Remark::NanQuantile(name));
+        }
+        return f64::NAN;
+    };
+    if histogram.sum.is_nan() {
+        remark(Remark::SkewedQuantile(name));
+    }
+    if histogram.uses_custom_buckets() {
+        if bucket.lower == f64::NEG_INFINITY {
+            if bucket.upper <= 0.0 {
+                return bucket.upper;
+            }
+            bucket.lower = 0.0;
+        }
+        if bucket.upper == f64::INFINITY {
+            return bucket.lower;
+        }
+    } else {
+        ZeroBias::of(histogram).apply(&mut bucket);
+    }
+    let count = count.min(histogram.count);
+    rank = if upwards { rank - (count - bucket.count) } else { count - rank };
+    Scale::for_bucket(histogram, &bucket).value(&bucket, rank / bucket.count)
+}
+
+/// The bucket with which so many observations are reached, and how many there are up to its end; the last one when there are fewer.
+fn nth(buckets: impl Iterator<Item = Bucket>, rank: f64) -> Option<(Bucket, f64)> {
+    let mut count = 0.0;
+    let mut last = None;
+    for bucket in buckets {
+        count += bucket.count;
+        last = Some((bucket, count));
+        if count >= rank {
+            break;
+        }
+    }
+    last
+}
+
+/// The share of the observations between two values.
+pub(crate) fn fraction(
+    lower: f64,
+    upper: f64,
+    histogram: &FloatHistogram,
+    name: &str,
+    remark: &mut dyn FnMut(Remark<'_>),
+) -> f64 {
+    if histogram.count == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    if histogram.sum.is_nan() {
+        remark(Remark::NanFraction(name));
+    }
+    let [lower, upper] = [lower, upper].map(|value| rank_of(value, histogram));
+    (upper - lower) / histogram.count
+}
+
+/// How many observations are below a value.
+fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
+    let bias = ZeroBias::of(histogram);
+    let mut rank: f64 = 0.0;
+    for mut bucket in histogram.buckets() {
+        if histogram.uses_custom_buckets() {
+            if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 {
+                bucket.lower = 0.0;
+            }
+        } else {
+            bias.apply(&mut bucket);
+        }
+        if bucket.lower >= value {
+            return rank.min(histogram.count);
+        }
+        if bucket.upper > value {
+            if bucket.lower == f64::NEG_INFINITY {
+                return (rank + bucket.count).min(histogram.count);
+            }
+            if bucket.upper == f64::INFINITY && histogram.uses_custom_buckets() {
+                return rank.min(histogram.count);
+            }
+            let share = Scale::for_bucket(histogram, &bucket).share(&bucket, value);
+            return (rank + bucket.count * share).min(histogram.count);
+        }
+        rank += bucket.count;
+    }
+    // Observations of NaN are in no bucket and below nothing.
+    if histogram.sum.is_nan() { rank.min(histogram.count) } else { histogram.count }
+}
+
+/// The population variance, each observation taken for the middle of its bucket.
+pub(crate) fn variance(histogram: &FloatHistogram) -> f64 {
+    let mean = histogram.sum / histogram.count;
+    let mut squares = Compensated::default();
+    for bucket in histogram.buckets().filter(|bucket| bucket.count != 0.0) {
+        let middle = if histogram.uses_custom_buckets() {
+            (bucket.upper + bucket.lower) / 2.0
+        } else if bucket.lower <= 0.0 && bucket.upper >= 0.0 {
+            0.0
+        } else {
+            (bucket.upper * bucket.lower).sqrt().copysign(bucket.upper)
+        };
+        let delta = middle - mean;
+        squares.add(bucket.count * delta * delta);
+    }
+    (squares.sum + squares.rest) / histogram.count
+}

@@ -1,0 +1,80 @@
+//! The `info` function.
+
+use duramen_model::METRIC_NAME;
+use duramen_syntax::Expr;
+use duramen_syntax::ast::{At, LabelMatcher, MatchOp, OffsetSpec, VectorSelector};
+
+use crate::error::Error;
+use crate::exec::info::InfoSelection;
+use crate::exec::step_eval::StepFunction;
+use crate::grid::Grid;
+use crate::plan::duration::offset_ms;
+use crate::plan::selector::matchers;
+use crate::plan::{Node, Plan, Planner};
+
+/// The info metric of whoever names none.
+const TARGET_INFO: &str = "target_info";
+
+impl Planner {
+    pub(crate) fn info(&self, input: &Expr, wanted: &[LabelMatcher], grid: Grid) -> Result<Plan, Error> {
+        let target =
+            || LabelMatcher { name: METRIC_NAME.to_owned(), op: MatchOp::Equal, value: TARGET_INFO.to_owned() };
+        let (mut names, labels): (Vec<_>, Vec<_>) = wanted.iter().cloned().partition(|m| m.name == METRIC_NAME);
+        // Names that are excluded do not say which are meant.
+        let asks = names.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex));
+        let named = !names.is_empty();
+        if !asks {
+            names.push(target());
+        }
+        let (at, offset_ms) = self.reference(input)?;
+        let selector = VectorSelector {
+            name: None,
+            matchers: names.iter().chain(&labels).cloned().collect(),
+            offset: OffsetSpec::Ms(offset_ms),
+            at,
+            anchored: false,
+            smoothed: false,
+            pos: input.pos(),
+        };
+        // With labels but no name there is no name that makes an info series of a series.
+        let ignored = if wanted.is_empty() || named { names } else { Vec::new() };
+        let selection = InfoSelection { names: matchers(&ignored)?.to_vec(), labels: matchers(&labels)?.to_vec() };
+        let inputs = vec![self.plan(input, grid)?, self.selector_steps(&selector, StepFunction::NamedTime, grid)?];
+        let names = inputs[0].names.clone();
+        Ok(Plan { node: Node::Info { inputs, selection }, grid, names })
+    }
+
+    /// The time that the first selector of the series reads, which the info series are read at too: `@`, and how far before that or
+    /// before the step.
+    fn reference(&self, input: &Expr) -> Result<(Option<At>, i64), Error> {
+        let (mut at, mut before_ms) = (None, 0i64);
+        let mut expr = input;
+        loop {
+            let (own_at, own_offset) = match expr {
+                Expr::VectorSelector(selector) => (selector.at, Some(&selector.offset)),
+                Expr::MatrixSelector { selector, .. } => (selector.at, Some(&selector.offset)),
+                Expr::Subquery { at, offset, .. } => (*at, Some(offset)),
+                _ => (None, None),
+            };
+            if own_at.is_some() {
+                // What is around it says nothing about when it is.
+                (at, before_ms) = (own_at, 0);
+            }
+            if let Some(offset) = own_offset {
+                before_ms = before_ms.saturating_add(offset_ms(offset, &self.times)?);
+            }
+            if matches!(expr, Expr::VectorSelector(_) | Expr::MatrixSelector { .. }) {
+                return Ok((at, before_ms));
+            }
+            let Some(next) = expr.children().find(|child| reads(child)) else { return Ok((at, before_ms)) };
+            expr = next;
+        }
+    }
+}
+
+/// Whether there is any selector in an expression.
+fn reads(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |expr| found |= matches!(expr, Expr::VectorSelector(_) | Expr::MatrixSelector { .. }));
+    found
+}
