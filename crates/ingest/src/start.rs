@@ -7,7 +7,7 @@ use std::sync::Arc;
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
-use duramen_model::{Labels, TenantId, TenantName};
+use duramen_model::{Histogram, Labels, TenantId, TenantName};
 use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
 use duramen_wal::{OwnedRecord, Position, SegmentId, Wal};
@@ -203,19 +203,13 @@ impl<'a> Replay<'a> {
                 rows.push(slot, ts_ms, value, lives.get(at).copied().unwrap_or_default());
             }
         }
-        histograms.retain_mut(|row| {
-            slot_of(row.series_ref).is_some_and(|slot| {
-                row.series_ref = slot;
-                true
-            })
-        });
-        exemplars.retain_mut(|row| {
-            let slot = slot_of(row.series_ref).filter(|_| Labels::from_encoded(&row.labels).is_some());
-            slot.is_some_and(|slot| {
-                row.series_ref = slot;
-                true
-            })
-        });
+        let known = |reference: &mut u32| {
+            let slot = slot_of(*reference);
+            *reference = slot.unwrap_or(*reference);
+            slot.is_some()
+        };
+        histograms.retain_mut(|row| Histogram::from_bytes(&row.bytes).is_some() && known(&mut row.series_ref));
+        exemplars.retain_mut(|row| Labels::from_encoded(&row.labels).is_some() && known(&mut row.series_ref));
         let lost = offered - rows.slots.len() - histograms.len() - exemplars.len();
         (Rows { histograms, exemplars, metadata, ..rows }, lost as u64)
     }

@@ -24,6 +24,8 @@ pub(crate) struct SeriesSamples {
     histograms: Option<Box<Histograms>>,
 }
 
+const _: () = assert!(size_of::<SeriesSamples>() == 80, "what a series of plain floats takes beside its bytes");
+
 /// Histograms by their time.
 #[derive(Debug, Default)]
 struct Histograms {

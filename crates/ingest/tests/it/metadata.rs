@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use duramen_block::{Block, BlockSource, OpenOptions};
-use duramen_bucket::keys;
+use duramen_bucket::{Op, keys};
 use duramen_model::{FamilyMetadata, MetricType};
 use duramen_runtime::Disk;
 use duramen_source::SeriesSource;
+use duramen_testkit::SimDisk;
 
 use crate::body::{family, of_metadata, one};
 use crate::system::{NOW_MS, System};
@@ -88,4 +89,46 @@ async fn newest_block(system: &System) -> Vec<String> {
     let block = Block::open(system.bucket.store(), directory, &entry.stats, OpenOptions::default()).await.unwrap();
     let families = BlockSource::new(block, system.tenant_id()).metadata(&[system.tenant_id()]).await.unwrap();
     families.into_iter().map(|family| family.family).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taking_over_costs_a_few_reads_of_one_block_once_in_a_process() {
+    let system = System::start().await;
+    system.store(&of_metadata([family("a", "A.")])).await;
+    system.ingester.flush_all().await.unwrap();
+    let system = system.crash().await;
+    let reads = || system.bucket.metrics().requests(Op::Get) + system.bucket.metrics().requests(Op::Head);
+    system.store(&of_metadata([family("b", "B.")])).await;
+    let before = reads();
+    system.ingester.flush_all().await.unwrap();
+    let taken_over = reads() - before;
+    assert!((2..=3).contains(&taken_over), "{taken_over}");
+    system.store(&of_metadata([family("c", "C.")])).await;
+    let before = reads();
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(reads(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_block_before_cannot_be_read_no_newer_one_hides_it() {
+    for crash_in_between in [false, true] {
+        let store_disk = SimDisk::new();
+        let mut system = System::start_on(&store_disk).await;
+        system.store(&of_metadata([family("a", "A.")])).await;
+        system.ingester.flush_all().await.unwrap();
+        system = system.crash().await;
+        system.store(&of_metadata([family("b", "B.")])).await;
+        system.store(&one("m", NOW_MS, 1.0)).await;
+        store_disk.power_off_after(0);
+        assert!(system.ingester.flush_all().await.is_err());
+        store_disk.power_on();
+        if crash_in_between {
+            system = system.crash().await;
+        }
+        system.ingester.flush_all().await.unwrap();
+        assert_eq!(newest_block(&system).await, ["a", "b"], "crash_in_between={crash_in_between}");
+        system = system.crash().await;
+        assert_eq!(system.report.samples, 0, "everything is flushed");
+        assert_eq!(newest_block(&system).await, ["a", "b"]);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use duramen_bucket::{Bucket, DataDir, Tenants};
+use duramen_bucket::{Bucket, DataDir, LocalStore, Tenants};
 use duramen_ingest::{Config, Error, Ingester, Metrics, Parts, StartReport, WriteReport};
 use duramen_limits::{IngestLimits, Limits, LimitsHandle};
 use duramen_manifest::Manifests;
@@ -46,6 +46,16 @@ impl System {
     pub(crate) async fn start() -> Self {
         let clock = MockClock::at(NOW_MS);
         let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
+        Self::open(clock, SimDisk::new(), bucket).await
+    }
+
+    /// As [`System::start`], with the bucket on a disk that can go away.
+    pub(crate) async fn start_on(store_disk: &SimDisk) -> Self {
+        let clock = MockClock::at(NOW_MS);
+        let store = LocalStore::open(Arc::new(store_disk.clone()), &PathBuf::from("/store")).unwrap();
+        let mut config = duramen_bucket::Config::default();
+        config.retry.attempts_max = 1;
+        let bucket = Bucket::over(Arc::new(store), "away".to_owned(), &config, Arc::clone(&clock) as Arc<dyn Clock>);
         Self::open(clock, SimDisk::new(), bucket).await
     }
 
