@@ -155,6 +155,9 @@ pub(crate) fn check_entry(entry: &BlockEntry) -> Result<(), Violation> {
     if entry.stats.max_ts_ms == i64::MAX {
         return fault("its last timestamp has no successor");
     }
+    if entry.stats.ttl_max_ms < 0 {
+        return fault("its longest life span is negative");
+    }
     if entry.order.max < entry.order.min {
         return fault("its last order is before its first");
     }

@@ -25,6 +25,14 @@ fn edits() -> Vec<Edit> {
     ]
 }
 
+/// A block with histograms, exemplars, families and life spans.
+fn everything() -> Edit {
+    let mut commit = flush(identity(7, 2), 1);
+    let stats = &mut commit.add[0].stats;
+    (stats.histograms, stats.exemplars, stats.families, stats.ttl_max_ms) = (30, 20, 10, 90_000);
+    Edit::commit(identity(7, 2), author(4), commit)
+}
+
 fn state() -> State {
     let mut state = State::default();
     for edit in &edits()[..3] {
@@ -51,6 +59,7 @@ fn objects_of_version_0_are_written_and_read() {
     for (name, slot, tail) in [
         ("first", 4, Tail { reader_version_min: 0, base: None, edits: all.clone() }),
         ("on-a-snapshot", 4, Tail { reader_version_min: 0, base: Some(base), edits: all[2..].to_vec() }),
+        ("all-that-is-counted", 1, Tail { reader_version_min: 0, base: None, edits: vec![everything().into()] }),
     ] {
         let key = Path::from(name);
         let bytes = golden(name, &chain::encode(slot, author(4), &tail.encode()));

@@ -40,9 +40,10 @@ fn what_a_later_version_forbids_is_not_read() {
 
 #[test]
 fn a_block_that_cannot_be_is_refused() {
-    let faults: [fn(&mut duramen_model::BlockEntry); 6] = [
+    let faults: [fn(&mut duramen_model::BlockEntry); 7] = [
         |b| b.stats.max_ts_ms = b.stats.min_ts_ms - 1,
         |b| b.stats.max_ts_ms = i64::MAX,
+        |b| b.stats.ttl_max_ms = -1,
         |b| b.stats.files[0].name = "../../x".to_owned(),
         |b| b.stats.files[0].name = String::new(),
         |b| b.stats.files[0].bytes = u64::MAX,
