@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use duramen_model::{Labels, Sample};
+use duramen_model::{FamilyMetadata, Labels, Sample, TenantId};
 use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits};
-use duramen_source::{Error, MemorySource, SeriesBatch, SeriesBatchBuilder, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_source::{
+    Error, MemorySource, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+};
 use futures::stream;
 
 const SAMPLES: i64 = 240;
@@ -72,6 +74,18 @@ impl SeriesSource for Ready {
     async fn select(&self, _: &SeriesRequest) -> Result<SeriesStream, Error> {
         let batches: Vec<_> = self.batches.iter().cloned().map(Ok).collect();
         Ok(Box::pin(stream::iter(batches)))
+    }
+
+    async fn exemplars(&self, _: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, Error> {
+        Ok(0)
     }
 }
 

@@ -38,14 +38,10 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
 
     /// The exemplars in the range of the series that pass all matchers; series without any are left out. Series in block order, each
     /// once; the exemplars of one ascend by time, no two of them equal. `columns` and `batch_series_max` of the request mean nothing here.
-    async fn exemplars(&self, _request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        Ok(Vec::new())
-    }
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error>;
 
     /// What is known of the tenants' metric families, in the order of their names. One family comes once: as it was last sent.
-    async fn metadata(&self, _tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        Ok(Vec::new())
-    }
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error>;
 
     /// The series that pass all matchers and whose span touches the range, in block order, each once. Counts may be of everything that
     /// the touched parts hold of the series, within the range or not, and a sample that two parts hold counts twice.
@@ -66,9 +62,7 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
 
     /// No sample that the source holds of these tenants has a longer life span ([`duramen_model::Life::ttl_ms`]); 0 when none has any.
     /// A query looks so much further back.
-    async fn ttl_max_ms(&self, _tenants: &[TenantId]) -> Result<i64, Error> {
-        Ok(0)
-    }
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error>;
 }
 
 /// The exemplars of one series.

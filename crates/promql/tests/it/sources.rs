@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use duramen_model::{ErrorKind, Labels};
+use duramen_model::{ErrorKind, FamilyMetadata, Labels, TenantId};
 use duramen_promql::{QueryContext, QueryLimits};
-use duramen_source::{Error, SeriesBatchBuilder, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_source::{Error, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,6 +48,18 @@ impl SeriesSource for Broken {
             }
         };
         Ok(stream::iter(batches).chain(end).boxed())
+    }
+
+    async fn exemplars(&self, _: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, Error> {
+        Ok(0)
     }
 }
 

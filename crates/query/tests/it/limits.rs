@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use duramen_bucket::{Bucket, Tenants};
 use duramen_limits::{Limits, LimitsHandle, QueryLimits};
-use duramen_model::{ErrorKind, Exemplar, Labels, Sample, TenantName, TimeRange, WriterId};
+use duramen_model::{ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId};
 use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions};
 use duramen_runtime::{Clock, SystemClock};
-use duramen_source::{MemorySource, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
 use prometheus_client::registry::Registry;
 use ulid::Ulid;
 
@@ -73,6 +73,18 @@ struct Hanging;
 impl SeriesSource for Hanging {
     async fn select(&self, _: &SeriesRequest) -> Result<SeriesStream, duramen_source::Error> {
         std::future::pending().await
+    }
+
+    async fn exemplars(&self, _: &SeriesRequest) -> Result<Vec<SeriesExemplars>, duramen_source::Error> {
+        Ok(Vec::new())
+    }
+
+    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
+        Ok(Vec::new())
+    }
+
+    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, duramen_source::Error> {
+        Ok(0)
     }
 }
 

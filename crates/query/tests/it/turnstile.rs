@@ -12,8 +12,8 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use duramen_model::TenantId;
-use duramen_source::{Error, HeadSnapshot, Heads, Part, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_model::{FamilyMetadata, TenantId};
+use duramen_source::{Error, HeadSnapshot, Heads, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
@@ -129,6 +129,21 @@ impl SeriesSource for GatedSource {
                 batch
             }
         })))
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        self.turnstile.pass().await;
+        self.source.exemplars(request).await
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        self.turnstile.pass().await;
+        self.source.metadata(tenants).await
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        self.turnstile.pass().await;
+        self.source.ttl_max_ms(tenants).await
     }
 }
 
