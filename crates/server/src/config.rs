@@ -53,6 +53,10 @@ pub struct Config {
     #[arg(long, env = "DURAMEN_MULTI_TENANCY")]
     pub multi_tenancy: bool,
 
+    /// Let flush?all=true flush every tenant while multi-tenancy is on. Whoever reaches the port may then do so; off: 403.
+    #[arg(long, env = "DURAMEN_HTTP_FLUSH_ALL")]
+    pub http_flush_all: bool,
+
     /// How often the process writes its own metrics, with the label job="duramen"; 0 for never.
     #[arg(long, env = "DURAMEN_SELF_SCRAPE_INTERVAL", default_value = "15s", value_parser = duration, value_name = "DURATION")]
     pub self_scrape_interval: Duration,

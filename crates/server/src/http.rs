@@ -23,6 +23,7 @@ mod query;
 mod reference;
 mod remote_read;
 mod routes;
+mod serve;
 mod stats;
 mod status;
 mod syntax;
@@ -38,6 +39,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 pub use cors::CorsOrigin;
 pub use metrics::HttpMetrics;
+pub use serve::{HEAD_READ_MAX, serve};
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::wiring::System;

@@ -36,18 +36,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let router = http::router(Arc::clone(&system));
     let (shutdown, failed) = (tasks.shutdown(), tasks.failed());
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move {
-        tokio::select! {
-            () = stop_signal() => info!("stopping: no new requests, those in work are finished"),
-            () = failed.cancelled() => {}
-        }
+    let served = http::serve(listener, router, http::HEAD_READ_MAX, &tasks, &system.clock, &shutdown);
+    let stopped = async {
+        stop_signal().await;
+        info!("stopping: no new requests, those in work are finished");
         shutdown.cancel();
-    });
-    let failed = tasks.failed();
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
-        served = served => served.context("serve HTTP")?,
+        () = served => {}
+        () = stopped => {}
         // Requests that wait for the failed part would hold up a graceful end for ever.
-        () = failed.cancelled() => {}
+        () = failed.cancelled() => shutdown.cancel(),
     }
     anyhow::ensure!(!tasks.failed().is_cancelled(), "a task that the process cannot do without failed");
     Ok(())

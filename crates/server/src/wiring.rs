@@ -33,6 +33,8 @@ pub struct System {
     pub query_runtime: QueryRuntime,
     /// What the store is, without secrets.
     pub store: String,
+    /// When the process was started.
+    pub started_ms: i64,
     /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's own metrics.
     pub own_tenant: TenantName,
     pub replayed: StartReport,
@@ -72,6 +74,7 @@ impl System {
             store: shared.bucket.name().to_owned(),
             config,
             limits,
+            started_ms: shared.clock.now_ms(),
             clock: shared.clock,
             registry,
             http_metrics,

@@ -51,6 +51,8 @@ pub(super) struct Parameter {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Text,
+    /// A PromQL expression.
+    Query,
     /// One of these.
     Choice(&'static [&'static str]),
     /// Unix seconds or RFC 3339.
@@ -63,6 +65,8 @@ pub(super) enum Kind {
     },
     /// May be given several times.
     Texts,
+    /// Selectors of series; may be given several times.
+    Selectors,
 }
 
 impl Endpoint {

@@ -27,6 +27,10 @@ impl Failure {
         Self { status: StatusCode::UNAUTHORIZED, error_type: "unauthorized", message: message.into() }
     }
 
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, error_type: "forbidden", message: message.into() }
+    }
+
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, error_type: "internal", message: message.into() }
     }

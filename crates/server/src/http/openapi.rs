@@ -16,7 +16,7 @@ use super::routes;
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| yaml::to_yaml(&document(&routes::table())));
 
 pub(super) async fn serve() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/yaml"))], DOCUMENT.as_str()).into_response()
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(YAML))], DOCUMENT.as_str()).into_response()
 }
 
 fn document(table: &[Endpoint]) -> Json {
@@ -69,6 +69,8 @@ fn operation(endpoint: &Endpoint, method: &str) -> Json {
     operation
 }
 
+/// The media type of this document.
+pub(super) const YAML: &str = "application/yaml";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// `get_api_v1_label_name_values`, `get_-_ready`.
@@ -107,11 +109,15 @@ fn form(parameters: &[Parameter]) -> Json {
 fn parameter_schema(kind: Kind) -> Json {
     match kind {
         Kind::Text => json!({ "type": "string" }),
+        Kind::Query => json!({ "type": "string", "examples": ["sum by (job) (rate(process_cpu_seconds_total[5m]))"] }),
         Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
-        Kind::Time => json!({ "anyOf": [{ "type": "number" }, { "type": "string", "format": "date-time" }] }),
-        Kind::Duration => json!({ "anyOf": [{ "type": "number" }, { "type": "string", "examples": ["1h30m"] }] }),
+        Kind::Time => {
+            json!({ "anyOf": [{ "type": "number" }, { "type": "string", "format": "date-time" }], "examples": [1_700_000_000] })
+        }
+        Kind::Duration => json!({ "anyOf": [{ "type": "number" }, { "type": "string" }], "examples": ["1h30m"] }),
         Kind::Integer { min } => json!({ "type": "integer", "minimum": min }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Selectors => json!({ "type": "array", "items": { "type": "string" }, "examples": [["up"]] }),
     }
 }
 
@@ -135,6 +141,8 @@ fn responses(of: Answer) -> Json {
         Answer::Json(schema) => {
             json!({ "200": answer("The answer.", "application/json", &schema.reference()), "default": plain_error })
         }
+        // What a reader of YAML makes of it is not a text.
+        Answer::Raw(YAML) => json!({ "200": answer("The answer.", YAML, &json!({})), "default": plain_error }),
         Answer::Raw(media_type) => {
             json!({ "200": answer("The answer.", media_type, &json!({ "type": "string" })), "default": plain_error })
         }

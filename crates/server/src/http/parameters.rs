@@ -12,7 +12,7 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Parame
 
 const COUNT: Kind = Kind::Integer { min: 0 };
 
-pub(super) const QUERY: Parameter = required("query", Kind::Text, "A PromQL expression.");
+pub(super) const QUERY: Parameter = required("query", Kind::Query, "A PromQL expression.");
 pub(super) const TIME: Parameter = optional("time", Kind::Time, "When to evaluate; now without it.");
 pub(super) const RANGE_START: Parameter = required("start", Kind::Time, "The first step.");
 pub(super) const RANGE_END: Parameter = required("end", Kind::Time, "The last step is not after it.");
@@ -33,7 +33,7 @@ pub(super) const STATS: Parameter = optional(
     "Times and counts of the evaluation beside the answer; `all`: also for each step.",
 );
 pub(super) const MATCH: Parameter =
-    optional("match[]", Kind::Texts, "A selector of series; of several, any may match.");
+    optional("match[]", Kind::Selectors, "A selector of series; of several, any may match.");
 pub(super) const METRIC: Parameter = optional("metric", Kind::Text, "A metric's name; all metrics without it.");
 pub(super) const RULE_TYPE: Parameter = optional("type", Kind::Choice(&["alert", "record"]), "Both kinds without it.");
 pub(super) const TARGET_STATE: Parameter =

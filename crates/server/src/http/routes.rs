@@ -52,8 +52,11 @@ pub(super) fn table() -> Vec<Endpoint> {
         on_get("/api/v1/notifications", empty_sets::notifications).says("Notices to people in front of a page: none.").answers(Data(Schema::Notifications)),
         // The process.
         on_get("/api/v1/status/buildinfo", status::buildinfo).says("The Prometheus whose API this is, and the build.").answers(Data(Schema::BuildInfo)),
-        on_get("/api/v1/openapi.yaml", openapi::serve).says("This API in the words of OpenAPI 3.1.").answers(Raw("application/yaml")),
-        on_get("/openapi.yaml", openapi::serve).says("As `/api/v1/openapi.yaml`.").answers(Raw("application/yaml")),
+        on_get("/api/v1/status/runtimeinfo", status::runtime_info).says("When and where the process was started.").answers(Data(Schema::RuntimeInfo)),
+        on_get("/api/v1/status/walreplay", status::wal_replay).says("The replay of the log: done.").answers(Data(Schema::WalReplay)),
+        on_get("/api/v1/features", status::features).says("What a client may use, by area.").answers(Data(Schema::Features)),
+        on_get("/api/v1/openapi.yaml", openapi::serve).says("This API in the words of OpenAPI 3.1.").answers(Raw(openapi::YAML)),
+        on_get("/openapi.yaml", openapi::serve).says("As `/api/v1/openapi.yaml`.").answers(Raw(openapi::YAML)),
         on_post_put("/api/v1/admin/tsdb/flush", admin::flush).says("Writes what is in memory to the store and returns when it is there.").takes(&[ALL_TENANTS]).answers(Nothing),
         on_get("/", status::index).says("Where to find what.").answers(Raw(TEXT)),
         on_get("/version", status::version).says("As `/api/v1/status/buildinfo`, without the envelope.").answers(Json(Schema::BuildInfo)),

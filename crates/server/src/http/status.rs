@@ -51,6 +51,54 @@ fn build() -> Json {
     })
 }
 
+/// What a Go process would say of itself, as far as it makes sense here; the log was replayed and the settings read when it started.
+pub(super) async fn runtime_info(State(system): State<Arc<System>>) -> Response {
+    let started = rfc3339(system.started_ms);
+    let directory = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let data = json!({
+        "startTime": started,
+        "CWD": directory,
+        "hostname": hostname.trim(),
+        "serverTime": rfc3339(system.clock.now_ms()),
+        "reloadConfigSuccess": true,
+        "lastConfigTime": started,
+        "corruptionCount": system.replayed.lost_records,
+        "goroutineCount": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        "GOMEMLIMIT": i64::MAX,
+        "GOGC": "",
+        "GODEBUG": "",
+        "storageRetention": "",
+    });
+    success(&data, &[])
+}
+
+fn rfc3339(ms: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// Whoever gets here came after the replay: nothing of it is left.
+pub(super) async fn wal_replay() -> Response {
+    success(&json!({ "min": 0, "max": 0, "current": 0 }), &[])
+}
+
+/// What a client may use, by area.
+pub(super) async fn features() -> Response {
+    let all = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), Json::Bool(true))).collect::<Json>();
+    let functions: Vec<&str> = duramen_syntax::functions::all().iter().map(|function| function.name).collect();
+    let data = json!({
+        "api": all(&["label_values_match", "openapi_3.1", "query_stats", "query_warnings", "remote_write_receiver", "time_range_labels", "time_range_series"]),
+        "promql": all(&[
+            "anchored", "at_modifier", "bool", "by", "duration_expr", "fill", "group_left", "group_right", "ignoring", "negative_offset",
+            "offset", "on", "per_query_lookback", "per_step_stats", "smoothed", "subqueries", "without",
+        ]),
+        "promql_functions": all(&functions),
+    });
+    success(&data, &[])
+}
+
 pub(super) async fn metrics(State(system): State<Arc<System>>) -> Response {
     let open_metrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     ([(header::CONTENT_TYPE, open_metrics)], system.metrics_text()).into_response()

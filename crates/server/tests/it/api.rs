@@ -185,31 +185,6 @@ async fn a_limit_cuts_and_warns_and_one_that_is_not_reached_does_not() {
 }
 
 #[tokio::test]
-async fn what_grafana_asks_is_answered() {
-    let base = base_ms();
-    let server = filled(base).await;
-    let health = server.post("/api/v1/query", &[("query", "1+1"), ("time", "4")]).await;
-    is_json_success(&health, &json!({ "resultType": "scalar", "result": [4, "2"] }));
-    let (start, end) = (seconds(base - 60_000), seconds(base + 60_000));
-    let span = [("start", &*start), ("end", &*end), ("limit", "40000")];
-    let search = [&span[..], &[("match[]", "{__name__=~\".*u.*\"}")]].concat();
-    let names = server.get("/api/v1/label/__name__/values", &search).await;
-    is_json_success(&names, &json!(["build_info", "up"]));
-    let labels = server.post("/api/v1/labels", &[&span[..], &[("match[]", "up{job=\"node\"}")]].concat()).await;
-    is_json_success(&labels, &json!(["__name__", "instance", "job"]));
-    let all = server.post("/api/v1/series", &[&span[..], &[("match[]", "{__name__!=\"\"}")]].concat()).await;
-    assert_eq!(all.data().as_array().map(Vec::len), Some(3));
-    let (start, end) = (seconds(base), seconds(base + 14_500));
-    let panel = [("query", "sum by (job) (up)"), ("start", &*start), ("end", &*end), ("step", "7.25")];
-    let data = server.post("/api/v1/query_range", &panel).await.data();
-    assert_eq!(data["result"][0]["metric"], json!({ "job": "node" }));
-    assert_eq!(data["result"][0]["values"].as_array().map(Vec::len), Some(3));
-    let version = server.get("/api/v1/status/buildinfo", &[]).await.data();
-    assert!(version.as_object().is_some_and(|map| map.values().all(Json::is_string)), "{version}");
-    assert!(version["version"].as_str().is_some_and(|v| v.starts_with('3')), "{version}");
-}
-
-#[tokio::test]
 async fn health_readiness_and_metrics_are_plain_text_under_both_roots() {
     let server = Duramen::local().await;
     for prefix in ["", "/prometheus"] {

@@ -58,7 +58,7 @@ async fn names_that_are_no_names_are_refused_on_every_route() {
 
 #[tokio::test]
 async fn a_tenant_sees_its_own_data_only_before_and_after_a_flush_and_a_start() {
-    let mut server = Duramen::with(&["--multi-tenancy"]).await;
+    let mut server = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
     let names = ["a", "b", &"y".repeat(150)];
     for (n, name) in names.iter().enumerate() {
         let answer = server.send(&write(sample(n as f64)).header(HEADER, name)).await;
@@ -86,7 +86,7 @@ async fn a_tenant_sees_its_own_data_only_before_and_after_a_flush_and_a_start() 
 
 #[tokio::test]
 async fn one_tenants_flush_leaves_the_others_heads_alone() {
-    let server = Duramen::with(&["--multi-tenancy"]).await;
+    let server = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
     for name in ["a", "b"] {
         server.send(&write(sample(1.0)).header(HEADER, name)).await;
     }
@@ -105,4 +105,16 @@ async fn without_multi_tenancy_the_header_is_ignored() {
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
     assert_eq!(server.get("/api/v1/label/value/values", &[]).await.data(), json!(["1"]));
+}
+
+#[tokio::test]
+async fn all_tenants_are_flushed_only_where_a_flag_says_so() {
+    let server = Duramen::with(&["--multi-tenancy"]).await;
+    let all = Request::new("POST", "/api/v1/admin/tsdb/flush?all=true");
+    let error = server.send(&all).await.error(403, "forbidden");
+    assert!(error.contains("--http-flush-all"), "{error}");
+    let own = Request::new("POST", "/api/v1/admin/tsdb/flush").header("X-Scope-OrgID", "a");
+    assert_eq!(server.send(&own).await.status, 204);
+    let operated = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
+    assert_eq!(operated.send(&all).await.status, 204);
 }

@@ -14,10 +14,12 @@ pub(in crate::http) enum Schema {
     LabelNamesCardinality,
     LabelValuesCardinality,
     MetricStatus,
+    Features,
     Names,
     Notifications,
     QueryData,
     Rules,
+    RuntimeInfo,
     ScrapePools,
     SeriesList,
     TargetMetadata,
@@ -25,6 +27,7 @@ pub(in crate::http) enum Schema {
     Text,
     Tree,
     TsdbStatus,
+    WalReplay,
 }
 
 impl Schema {
@@ -39,10 +42,12 @@ impl Schema {
         Self::LabelNamesCardinality,
         Self::LabelValuesCardinality,
         Self::MetricStatus,
+        Self::Features,
         Self::Names,
         Self::Notifications,
         Self::QueryData,
         Self::Rules,
+        Self::RuntimeInfo,
         Self::ScrapePools,
         Self::SeriesList,
         Self::TargetMetadata,
@@ -50,6 +55,7 @@ impl Schema {
         Self::Text,
         Self::Tree,
         Self::TsdbStatus,
+        Self::WalReplay,
     ];
 
     pub(super) fn name(self) -> String {
@@ -91,10 +97,12 @@ impl Schema {
                 object(&[("series_count_total", integer()), ("labels", list(label))])
             }
             Self::MetricStatus => metric_status(),
+            Self::Features => map(map(json!({ "type": "boolean" }))),
             Self::Names => list(text()),
             Self::Notifications => list(any_object()),
             Self::QueryData => query_data(),
             Self::Rules => object(&[("groups", list(any_object()))]),
+            Self::RuntimeInfo => any_object(),
             Self::ScrapePools => object(&[("scrapePools", list(text()))]),
             Self::SeriesList => list(map(text())),
             Self::TargetMetadata => list(any_object()),
@@ -105,6 +113,7 @@ impl Schema {
             ]),
             Self::Text => text(),
             Self::TsdbStatus => tsdb_status(),
+            Self::WalReplay => map(json!({ "type": "integer" })),
             Self::Tree => json!({
                 "type": "object",
                 "required": ["type"],
@@ -135,6 +144,7 @@ pub(super) fn error() -> Json {
         "bad_data",
         "canceled",
         "execution",
+        "forbidden",
         "internal",
         "not_acceptable",
         "not_found",
