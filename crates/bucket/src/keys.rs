@@ -45,6 +45,11 @@ pub fn manifest_boundary(tenant: TenantId) -> Path {
     self::tenant(tenant).join("manifest-boundary")
 }
 
+/// The prefix of a tenant's chain of elections.
+pub fn ha(tenant: TenantId) -> Path {
+    self::tenant(tenant).join("ha")
+}
+
 /// The prefix of all blocks of a tenant.
 pub fn blocks(tenant: TenantId) -> Path {
     self::tenant(tenant).join("blocks")

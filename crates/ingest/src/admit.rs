@@ -7,6 +7,7 @@ use duramen_model::{Labels, Life};
 use duramen_proto::{Series, WriteRequest};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
+use crate::ha::{Gate, Verdict};
 use crate::head::{Rows, Slot, TenantHead};
 use crate::refusal::Refusal;
 use crate::rejection::Rejections;
@@ -37,11 +38,12 @@ pub(crate) struct Admitted {
 pub(crate) fn admit(
     head: &TenantHead,
     request: &WriteRequest<'_>,
+    gate: &Gate,
     now_ms: i64,
     limits: &IngestLimits,
     seed: u64,
 ) -> Admitted {
-    let check = Check { request, limits, times: Times::new(now_ms, limits) };
+    let check = Check { request, gate, limits, times: Times::new(now_ms, limits) };
     let mut admitted = Admitted::default();
     admitted.rows.reserve(request.ts_ms.len());
     for refused in &request.refused {
@@ -62,6 +64,7 @@ pub(crate) fn admit(
 /// What a request is held against.
 struct Check<'r, 'a> {
     request: &'r WriteRequest<'a>,
+    gate: &'r Gate,
     limits: &'r IngestLimits,
     times: Times,
 }
@@ -76,7 +79,20 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
     let registry = head.registry.read();
     let mut keys = request.keys(seed);
     for index in 0..request.series.len() {
-        let key = keys.of(index);
+        match check.gate.verdict(index) {
+            Verdict::AsItIs | Verdict::Without { .. } => {}
+            Verdict::Duplicate { .. } => {
+                slots.push(None);
+                continue;
+            }
+            Verdict::OverLimit { cluster, max } => {
+                let refusal = Refusal::HaClustersLimit { cluster: cluster.to_owned(), max };
+                admitted.rejected.add(refusal.reason(), everything(&request.series[index]), || refusal.to_string());
+                slots.push(None);
+                continue;
+            }
+        }
+        let key = check.gate.key(index, keys.of(index));
         let slot = registry.recall(key);
         if slot.is_none() {
             unknown.push((index, key));
@@ -86,7 +102,11 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
     drop(registry);
     let mut checked = Vec::with_capacity(unknown.len());
     for (index, key) in unknown {
-        match labels::check(request, index, check.limits) {
+        let without = match check.gate.verdict(index) {
+            Verdict::Without { label } => Some(label),
+            _ => None,
+        };
+        match labels::check(request, index, without, check.limits) {
             Ok(labels) => checked.push((index, key, labels)),
             Err(refusal) => {
                 let count = everything(&request.series[index]);

@@ -22,11 +22,12 @@ use crate::commit::{Command, Write};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::{self, Backoff, FlushReport, Freeze};
+use crate::ha::{Electorate, Gate};
 use crate::head::{Applied, HeadMap, Past, Rows, TenantHead};
-use crate::metrics::{LimitLabel, Metrics, RejectedLabel, ResultLabel, TenantLabel};
+use crate::metrics::{ClusterLabel, LimitLabel, Metrics, RejectedLabel, ResultLabel, TenantLabel};
 use crate::order::OrderClock;
 use crate::rejection::{Rejections, RequestLimit};
-use crate::report::WriteReport;
+use crate::report::{Duplicates, WriteReport};
 
 /// The way to the running ingester. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -106,11 +107,19 @@ impl Ingester {
         }
         let head = shared.head(tenant).await?;
         let limits = shared.limits.of(tenant);
-        shared.check_rate(&head, &request, &limits.ingest)?;
-        let admitted = admit(&head, &request, shared.clock.now_ms(), &limits.ingest, shared.hash_seed);
+        let gate = head.pairs.gate(&request, &limits.ha, shared.hash_seed, shared.electorate(head.id)).await?;
+        let duplicates = shared.note_duplicates(tenant, &gate, &request);
+        shared.check_rate(&head, &request, duplicates.all(), &limits.ingest)?;
+        let admitted = admit(&head, &request, &gate, shared.clock.now_ms(), &limits.ingest, shared.hash_seed);
         let Admitted { rows, families, rejected, lost_exemplars, lost_metadata } = admitted;
-        let mut report =
-            WriteReport { metadata: families, rejected, lost_exemplars, lost_metadata, ..WriteReport::default() };
+        let mut report = WriteReport {
+            duplicates,
+            metadata: families,
+            rejected,
+            lost_exemplars,
+            lost_metadata,
+            ..WriteReport::default()
+        };
         if !rows.is_empty() {
             let new_families = rows.metadata.len();
             let (done, applied) = oneshot::channel();
@@ -357,9 +366,16 @@ impl Shared {
     }
 
     /// Holds a request against the tenant's rate before anything of it is stored.
-    fn check_rate(&self, head: &TenantHead, request: &WriteRequest<'_>, limits: &IngestLimits) -> Result<(), Error> {
+    fn check_rate(
+        &self,
+        head: &TenantHead,
+        request: &WriteRequest<'_>,
+        duplicates: usize,
+        limits: &IngestLimits,
+    ) -> Result<(), Error> {
         let Some(per_second) = limits.samples_per_second else { return Ok(()) };
-        let samples = (request.ts_ms.len() + request.histograms.len() + request.exemplars.len()) as u64;
+        let sent = request.ts_ms.len() + request.histograms.len() + request.exemplars.len();
+        let samples = sent.saturating_sub(duplicates) as u64;
         let burst = limits.samples_burst;
         let taken = head.rate.lock().take(self.clock.monotonic(), samples, Rate { per_second, burst });
         match taken {
@@ -373,6 +389,21 @@ impl Shared {
                 Err(Error::OverBurst { samples, max: burst })
             }
         }
+    }
+
+    fn electorate(&self, tenant: TenantId) -> Electorate<'_> {
+        Electorate { tenant, bucket: &self.bucket, writer: self.writer }
+    }
+
+    /// Counts what the replicas bring that are not elected.
+    fn note_duplicates(&self, tenant: &TenantName, gate: &Gate, request: &WriteRequest<'_>) -> Duplicates {
+        let mut all = Duplicates::default();
+        for (cluster, duplicates) in gate.duplicates(&request.series) {
+            let label = ClusterLabel { tenant: tenant.as_str().to_owned(), cluster: cluster.to_owned() };
+            self.metrics.duplicates.get_or_create(&label).inc_by(duplicates.all() as u64);
+            all.add(duplicates);
+        }
+        all
     }
 
     fn note_limited(&self, tenant: &TenantName, limit: RequestLimit) {

@@ -17,6 +17,7 @@ pub struct Metrics {
     pub(crate) exemplars_evicted: Family<TenantLabel, Counter>,
     pub(crate) metadata: Family<TenantLabel, Counter>,
     pub(crate) limited: Family<LimitLabel, Counter>,
+    pub(crate) duplicates: Family<ClusterLabel, Counter>,
     pub(crate) wal_syncs: Counter,
     pub(crate) wal_records_lost: Counter,
     pub(crate) wal_samples_lost: Counter,
@@ -49,6 +50,13 @@ pub(crate) struct LimitLabel {
     pub(crate) limit: &'static str,
 }
 
+/// There are as many as a tenant may have pairs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ClusterLabel {
+    pub(crate) tenant: String,
+    pub(crate) cluster: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ResultLabel {
     pub(crate) result: &'static str,
@@ -79,6 +87,11 @@ impl Metrics {
         registry.register("duramen_ingest_evicted_exemplars", evicted, self.exemplars_evicted.clone());
         registry.register("duramen_ingest_metadata", "Metadata that was new, in families", self.metadata.clone());
         registry.register("duramen_ingest_limited_requests", "Requests refused, by limit", self.limited.clone());
+        registry.register(
+            "duramen_ha_deduplicated_samples",
+            "Samples and exemplars left out since another replica of the cluster is elected",
+            self.duplicates.clone(),
+        );
         registry.register("duramen_wal_syncs", "Group commits: one fdatasync each", self.wal_syncs.clone());
         registry.register(
             "duramen_wal_lost_records",

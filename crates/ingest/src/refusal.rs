@@ -25,6 +25,8 @@ pub(crate) enum Refusal {
     LabelValueTooLong { label: String, bytes: usize, max: usize },
     #[error("the tenant has too many series in memory. series_max=`{max}`")]
     SeriesLimit { max: usize },
+    #[error("the tenant has too many pairs of replicas. cluster=`{cluster}`, clusters_max=`{max}`")]
+    HaClustersLimit { cluster: String, max: usize },
     #[error("the metric has too many series in memory. series_per_metric_max=`{max}`")]
     SeriesPerMetricLimit { max: usize },
     #[error(
@@ -73,6 +75,7 @@ impl Refusal {
             Self::LabelNameTooLong { .. } => Reason::LabelNameTooLong,
             Self::LabelValueTooLong { .. } => Reason::LabelValueTooLong,
             Self::SeriesLimit { .. } => Reason::SeriesLimit,
+            Self::HaClustersLimit { .. } => Reason::HaClustersLimit,
             Self::SeriesPerMetricLimit { .. } => Reason::SeriesPerMetricLimit,
             Self::FarFuture { .. } => Reason::FarFuture,
             Self::FarPast { .. } => Reason::FarPast,

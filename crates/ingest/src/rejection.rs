@@ -18,6 +18,7 @@ pub enum Reason {
     LabelValueTooLong,
     SeriesLimit,
     SeriesPerMetricLimit,
+    HaClustersLimit,
     // A float or a histogram.
     FarFuture,
     FarPast,
@@ -37,7 +38,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Malformed,
         Self::NoMetricName,
         Self::EmptyLabelName,
@@ -48,6 +49,7 @@ impl Reason {
         Self::LabelValueTooLong,
         Self::SeriesLimit,
         Self::SeriesPerMetricLimit,
+        Self::HaClustersLimit,
         Self::FarFuture,
         Self::FarPast,
         Self::TooOld,
@@ -75,6 +77,7 @@ impl Reason {
             Self::LabelValueTooLong => "label_value_too_long",
             Self::SeriesLimit => "series_limit",
             Self::SeriesPerMetricLimit => "series_per_metric_limit",
+            Self::HaClustersLimit => "ha_clusters_limit",
             Self::FarFuture => "far_future",
             Self::FarPast => "far_past",
             Self::TooOld => "too_old",

@@ -13,6 +13,8 @@ pub struct WriteReport {
     pub samples: Kept,
     pub histograms: Kept,
     pub exemplars: Kept,
+    /// What was left out since another replica of the cluster is elected. To the sender it is as good as stored.
+    pub duplicates: Duplicates,
     /// Metric families that were told of, news or not.
     pub metadata: usize,
     /// Series, floats and histograms: the sender is told.
@@ -21,6 +23,28 @@ pub struct WriteReport {
     pub lost_exemplars: Rejections,
     /// Metadata that is not kept: no reason to refuse anything.
     pub lost_metadata: Rejections,
+}
+
+/// How much of a request came from replicas that are not elected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Duplicates {
+    /// Floats.
+    pub samples: usize,
+    pub histograms: usize,
+    pub exemplars: usize,
+}
+
+impl Duplicates {
+    /// Samples of both kinds, and exemplars.
+    pub(crate) const fn all(self) -> usize {
+        self.samples + self.histograms + self.exemplars
+    }
+
+    pub(crate) const fn add(&mut self, more: Self) {
+        self.samples += more.samples;
+        self.histograms += more.histograms;
+        self.exemplars += more.exemplars;
+    }
 }
 
 impl WriteReport {

@@ -1,127 +1,332 @@
-//! The settings of a process: flags over `DURAMEN_*` over defaults.
+//! The settings of a process: what can be set, and what holds when nothing is said.
+//!
+//! A key such as `flush.interval` has the flag `--flush-interval` and the variable `DURAMEN_FLUSH_INTERVAL`. The comments of the fields
+//! are what `--help` and `docs/reference/config.md` say.
 
-use std::net::SocketAddr;
+mod layers;
+mod print;
+#[cfg(test)]
+mod reference;
+mod validate;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Args};
 use duramen_bucket::StoreUrl;
-use duramen_syntax::parse_duration;
+use duramen_limits::{Limits, QueryLimits};
+use duramen_settings::{Secret, duration, size};
+pub(crate) use layers::text_of;
+pub use layers::{Asked, Origin, Settings};
+use serde::{Deserialize, Serialize};
 
 use crate::http::CorsOrigin;
 
-/// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
-///
-/// Without a subcommand: the whole system in one process. Each flag has an environment variable, DURAMEN_ and the flag's name in
-/// capitals with underscores.
-#[derive(Clone, Debug, Parser)]
-#[command(version, about)]
+/// Everything that can be set for a process; what a tenant may use is in the limits file.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where HTTP is served.
-    #[arg(long, env = "DURAMEN_HTTP_LISTEN", default_value = "127.0.0.1:7480", value_name = "ADDRESS:PORT")]
-    pub http_listen: SocketAddr,
-
-    /// The origins whose pages may call the API from a browser: a regex over the whole origin, such as
-    /// https?://(a|b)\.example\.org.
-    #[arg(long, env = "DURAMEN_HTTP_CORS_ORIGIN", default_value = ".*", value_name = "REGEX")]
-    pub http_cors_origin: CorsOrigin,
-
-    /// The directory of this process: write-ahead log, staged blocks, the writer's identity, and the store unless --store says
-    /// otherwise. One process per directory.
-    #[arg(long, env = "DURAMEN_DATA_DIR", default_value = "./duramen-data", value_name = "DIRECTORY")]
+    /// The directory of this process: write-ahead log, staged blocks, the writer's identity, and the store unless `store` says
+    /// otherwise. One process per directory, on a disk that keeps what it has synced.
+    #[arg(id = "data_dir", long = "data-dir", env = "DURAMEN_DATA_DIR", value_name = "DIRECTORY")]
     pub data_dir: PathBuf,
 
-    /// Where blocks are kept: file:DIRECTORY, s3://BUCKET[/PREFIX], or memory: (for tests). Default: file: and the folder "store" in
-    /// --data-dir.
-    #[arg(long, env = "DURAMEN_STORE", value_name = "URL")]
-    pub store: Option<StoreUrl>,
+    /// Where blocks are kept: `file:DIRECTORY`, `s3://BUCKET[/PREFIX]`, or `memory:` (for tests). Without it, `file:` and the folder
+    /// `store` in the data directory.
+    #[arg(id = "store", long = "store", env = "DURAMEN_STORE", value_name = "URL")]
+    pub store: Option<String>,
 
-    /// The URL of an S3 store that is not AWS, such as http://127.0.0.1:9000. Credentials come from the usual environment, such as
-    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
-    #[arg(long, env = "DURAMEN_S3_ENDPOINT", value_name = "URL")]
-    pub s3_endpoint: Option<String>,
+    /// The file of what each tenant may use, read again when it changes. Without it, the defaults of docs/reference/limits.md apply to
+    /// all.
+    #[arg(id = "limits_file", long = "limits-file", env = "DURAMEN_LIMITS_FILE", value_name = "FILE")]
+    pub limits_file: Option<PathBuf>,
 
-    /// The region of the S3 store.
-    #[arg(long, env = "DURAMEN_S3_REGION", value_name = "REGION")]
-    pub s3_region: Option<String>,
-
-    /// Whether the bucket stands in the path rather than in the host name. Default: yes with an endpoint, else no.
-    #[arg(long, env = "DURAMEN_S3_PATH_STYLE", value_name = "BOOL", action = ArgAction::Set)]
-    pub s3_path_style: Option<bool>,
-
-    /// Take the tenant from the header X-Scope-OrgID and refuse requests without it. Off: everything is the tenant "anonymous".
-    #[arg(long, env = "DURAMEN_MULTI_TENANCY")]
+    /// Take the tenant from the header `X-Scope-OrgID` and refuse requests without it. Off: everything is the tenant `anonymous`.
+    #[arg(id = "multi_tenancy", long = "multi-tenancy", env = "DURAMEN_MULTI_TENANCY", value_name = "BOOL", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
     pub multi_tenancy: bool,
 
-    /// Let flush?all=true flush every tenant while multi-tenancy is on. Whoever reaches the port may then do so; off: 403.
-    #[arg(long, env = "DURAMEN_HTTP_FLUSH_ALL")]
-    pub http_flush_all: bool,
+    /// How many tenants may exist: a write for one more is refused. Each tenant that writes costs memory and a flush of its own.
+    #[arg(id = "tenants_max", long = "tenants-max", env = "DURAMEN_TENANTS_MAX", value_name = "COUNT")]
+    pub tenants_max: usize,
 
     /// How often the process writes its own metrics, with the label job="duramen"; 0 for never.
-    #[arg(long, env = "DURAMEN_SELF_SCRAPE_INTERVAL", default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    #[arg(id = "self_scrape_interval", long = "self-scrape-interval", env = "DURAMEN_SELF_SCRAPE_INTERVAL", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
     pub self_scrape_interval: Duration,
 
-    /// A head is flushed to the store this long after its first sample. Shorter: less to replay and less memory, at three PUTs a
-    /// block and one for the manifest, for each tenant and flush.
-    #[arg(long, env = "DURAMEN_FLUSH_INTERVAL", default_value = "15m", value_parser = duration, value_name = "DURATION")]
-    pub flush_interval: Duration,
-
-    /// The memory of all heads at which the largest are flushed, in MiB.
-    #[arg(long, env = "DURAMEN_HEAD_MEBIBYTES_MAX", default_value_t = 512, value_name = "MIB")]
-    pub head_mebibytes_max: usize,
-
-    /// Verified parts of blocks kept in memory, in MiB.
-    #[arg(long, env = "DURAMEN_CACHE_MEBIBYTES_MAX", default_value_t = 1024, value_name = "MIB")]
-    pub cache_mebibytes_max: usize,
-
-    /// The longest evaluation of a query.
-    #[arg(long, env = "DURAMEN_QUERY_TIMEOUT", default_value = "2m", value_parser = duration, value_name = "DURATION")]
-    pub query_timeout: Duration,
-
-    /// How far a query looks back for the newest sample of a series.
-    #[arg(long, env = "DURAMEN_QUERY_LOOKBACK_DELTA", default_value = "5m", value_parser = duration, value_name = "DURATION")]
-    pub query_lookback_delta: Duration,
-
-    /// error, warn, info, debug, trace, or a filter such as info,duramen_ingest=debug.
-    #[arg(long, env = "DURAMEN_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    /// error, warn, info, debug, trace, or a filter such as `info,duramen_ingest=debug`. More than info costs time in every request.
+    #[arg(id = "log_level", long = "log-level", env = "DURAMEN_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: String,
+
+    #[command(flatten)]
+    pub http: HttpConfig,
+    #[command(flatten)]
+    pub s3: S3Config,
+    #[command(flatten)]
+    pub bucket: BucketConfig,
+    #[command(flatten)]
+    pub wal: WalConfig,
+    #[command(flatten)]
+    pub writes: WritesConfig,
+    #[command(flatten)]
+    pub head: HeadConfig,
+    #[command(flatten)]
+    pub flush: FlushConfig,
+    #[command(flatten)]
+    pub query: QueryConfig,
+    #[command(flatten)]
+    pub cache: CacheConfig,
+}
+
+/// The HTTP edge.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Where HTTP is served. There is no TLS and no authentication: others than this machine belong behind a proxy.
+    #[arg(id = "http.listen", long = "http-listen", env = "DURAMEN_HTTP_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+
+    /// The origins whose pages may call the API from a browser: a regex over the whole origin, such as
+    /// `https?://(a|b)\.example\.org`.
+    #[arg(id = "http.cors_origin", long = "http-cors-origin", env = "DURAMEN_HTTP_CORS_ORIGIN", value_name = "REGEX")]
+    pub cors_origin: CorsOrigin,
+
+    /// Let `flush?all=true` flush every tenant while multi-tenancy is on. Whoever reaches the port may then do so; off: 403.
+    #[arg(id = "http.flush_all", long = "http-flush-all", env = "DURAMEN_HTTP_FLUSH_ALL", value_name = "BOOL", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub flush_all: bool,
+}
+
+/// A store of the kind `s3:`.
+#[derive(Clone, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3Config {
+    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. Plain HTTP is spoken when it says `http:`.
+    #[arg(id = "s3.endpoint", long = "s3-endpoint", env = "DURAMEN_S3_ENDPOINT", value_name = "URL")]
+    pub endpoint: Option<String>,
+
+    /// The region; without it, that of the usual environment (`AWS_REGION`).
+    #[arg(id = "s3.region", long = "s3-region", env = "DURAMEN_S3_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// Whether the bucket stands in the path rather than in the host name. Without it: yes with an endpoint, else no.
+    #[arg(id = "s3.path_style", long = "s3-path-style", env = "DURAMEN_S3_PATH_STYLE", value_name = "BOOL", action = ArgAction::Set)]
+    pub path_style: Option<bool>,
+
+    /// The access key. Without it, credentials come from the usual environment: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a web
+    /// identity, or the instance's own. Refused on the command line, where every user of the machine can read it.
+    #[arg(
+        id = "s3.access_key_id",
+        long = "s3-access-key-id",
+        env = "DURAMEN_S3_ACCESS_KEY_ID",
+        value_name = "SECRET",
+        hide = true,
+        hide_env_values = true
+    )]
+    pub access_key_id: Option<Secret>,
+
+    /// The secret of the access key; the two go together. Refused on the command line.
+    #[arg(
+        id = "s3.secret_access_key",
+        long = "s3-secret-access-key",
+        env = "DURAMEN_S3_SECRET_ACCESS_KEY",
+        value_name = "SECRET",
+        hide = true,
+        hide_env_values = true
+    )]
+    pub secret_access_key: Option<Secret>,
+}
+
+/// Requests to the store, of whatever kind.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BucketConfig {
+    /// The most requests to the store at once. More hides more of the store's latency, and takes memory for as many bodies.
+    #[arg(
+        id = "bucket.requests_max",
+        long = "bucket-requests-max",
+        env = "DURAMEN_BUCKET_REQUESTS_MAX",
+        value_name = "COUNT"
+    )]
+    pub requests_max: usize,
+}
+
+/// The write-ahead log.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WalConfig {
+    /// The largest segment. A segment goes when all in it is flushed: smaller ones free the disk sooner, at more files and more
+    /// definitions of series that are written again.
+    #[arg(id = "wal.segment_bytes_max", long = "wal-segment-bytes-max", env = "DURAMEN_WAL_SEGMENT_BYTES_MAX", value_name = "SIZE",
+        value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub segment_bytes_max: usize,
+}
+
+/// Writes under way.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WritesConfig {
+    /// Memory for requests in work, their columns included; more wait for their turn. More takes bursts better.
+    #[arg(id = "writes.in_flight_bytes_max", long = "writes-in-flight-bytes-max", env = "DURAMEN_WRITES_IN_FLIGHT_BYTES_MAX",
+        value_name = "SIZE", value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub in_flight_bytes_max: usize,
+
+    /// How long a write waits for its turn before it gets 503. Longer than the sender's own time-out is of no use.
+    #[arg(id = "writes.wait_max", long = "writes-wait-max", env = "DURAMEN_WRITES_WAIT_MAX", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub wait_max: Duration,
+}
+
+/// Samples in memory.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeadConfig {
+    /// The memory of all heads at which the largest are flushed; at twice of it writes get 503 until a flush has made room. More makes
+    /// fewer and larger blocks when much is written.
+    #[arg(id = "head.bytes_max", long = "head-bytes-max", env = "DURAMEN_HEAD_BYTES_MAX", value_name = "SIZE",
+        value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub bytes_max: usize,
+}
+
+/// When samples go to the store.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlushConfig {
+    /// A head is flushed to the store this long after its first sample. Shorter: less to replay, less memory, less that is lost with the
+    /// disk, at three PUTs a block and one for the manifest, for each tenant and flush.
+    #[arg(id = "flush.interval", long = "flush-interval", env = "DURAMEN_FLUSH_INTERVAL", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub interval: Duration,
+}
+
+/// Queries.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryConfig {
+    /// The longest that a query takes, where the limits file does not say otherwise. A longer one holds its memory for longer.
+    #[arg(id = "query.timeout", long = "query-timeout", env = "DURAMEN_QUERY_TIMEOUT", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+
+    /// How far a query looks back for the newest sample of a series. At least two scrape intervals, or series come and go.
+    #[arg(id = "query.lookback_delta", long = "query-lookback-delta", env = "DURAMEN_QUERY_LOOKBACK_DELTA", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub lookback_delta: Duration,
+}
+
+/// What is kept of the store.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Verified parts of blocks kept in memory. More: fewer requests to the store, faster queries of what was asked before.
+    #[arg(id = "cache.bytes_max", long = "cache-bytes-max", env = "DURAMEN_CACHE_BYTES_MAX", value_name = "SIZE",
+        value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./duramen-data"),
+            store: None,
+            limits_file: None,
+            multi_tenancy: false,
+            tenants_max: 100_000,
+            self_scrape_interval: Duration::from_secs(15),
+            log_level: "info".to_owned(),
+            http: HttpConfig::default(),
+            s3: S3Config::default(),
+            bucket: BucketConfig::default(),
+            wal: WalConfig::default(),
+            writes: WritesConfig::default(),
+            head: HeadConfig::default(),
+            flush: FlushConfig::default(),
+            query: QueryConfig::default(),
+            cache: CacheConfig::default(),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7480)),
+            cors_origin: CorsOrigin::default(),
+            flush_all: false,
+        }
+    }
+}
+
+impl Default for BucketConfig {
+    fn default() -> Self {
+        Self { requests_max: duramen_bucket::Config::default().requests_max }
+    }
+}
+
+impl Default for WalConfig {
+    fn default() -> Self {
+        Self { segment_bytes_max: 128 << 20 }
+    }
+}
+
+impl Default for WritesConfig {
+    fn default() -> Self {
+        Self { in_flight_bytes_max: 256 << 20, wait_max: Duration::from_secs(10) }
+    }
+}
+
+impl Default for HeadConfig {
+    fn default() -> Self {
+        Self { bytes_max: 512 << 20 }
+    }
+}
+
+impl Default for FlushConfig {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(15 * 60) }
+    }
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        Self { timeout: QueryLimits::default().timeout, lookback_delta: Duration::from_secs(5 * 60) }
+    }
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { bytes_max: 1 << 30 }
+    }
 }
 
 impl Config {
     /// The store's URL with its default.
-    pub fn store(&self) -> StoreUrl {
-        self.store.clone().unwrap_or_else(|| StoreUrl::File(self.data_dir.join("store")))
+    pub fn store_url(&self) -> Result<StoreUrl, duramen_bucket::Error> {
+        self.store.as_ref().map_or_else(|| Ok(StoreUrl::File(self.data_dir.join("store"))), |url| url.parse())
     }
 
     /// How often to write own metrics; `None` for never.
     pub fn self_scrape(&self) -> Option<Duration> {
         (!self.self_scrape_interval.is_zero()).then_some(self.self_scrape_interval)
     }
-}
 
-/// A Prometheus duration such as `1h30m`, or 0.
-fn duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let ms = parse_duration(text).map_err(|e| e.to_string())?;
-    u64::try_from(ms).map(Duration::from_millis).map_err(|_| "a duration is not negative".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Config::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_are_those_of_prometheus() {
-        let config = Config::parse_from(["duramen", "--self-scrape-interval", "0", "--flush-interval", "1h30m"]);
-        assert_eq!((config.self_scrape(), config.flush_interval), (None, Duration::from_secs(5400)));
+    /// The limits of a tenant of which the limits file says nothing.
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.query.timeout = self.query.timeout;
+        limits
     }
 }

@@ -24,6 +24,7 @@ mod reference;
 mod remote_read;
 mod routes;
 mod serve;
+mod settings;
 mod stats;
 mod status;
 mod syntax;

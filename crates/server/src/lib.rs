@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod http;
+mod limits;
 pub mod logging;
 mod self_scrape;
 mod welcome;
@@ -10,7 +11,7 @@ pub mod wiring;
 use std::sync::Arc;
 
 use anyhow::Context;
-pub use config::Config;
+pub use config::{Asked, Config, Settings};
 use duramen_runtime::Tasks;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,18 +19,36 @@ use tracing::info;
 pub use wiring::System;
 
 /// Runs the whole system in this process until a signal or a fatal failure ends it.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(settings: Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("duramen").enable_all().build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(settings))
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+/// Prints the settings, with where each is from.
+pub fn print_config(settings: &Settings) {
+    #[expect(clippy::print_stdout, reason = "it is asked for on the command line")]
+    {
+        print!("{}", settings.yaml());
+    }
+}
+
+/// Reads what a start would read beside the settings, and changes nothing.
+pub fn check_config(settings: &Settings) -> anyhow::Result<()> {
+    limits::check(&settings.config)?;
+    #[expect(clippy::print_stdout, reason = "it is asked for on the command line")]
+    {
+        println!("the settings are good");
+    }
+    Ok(())
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
     let tasks = Tasks::default();
-    let address = config.http_listen;
+    let address = settings.config.http.listen;
     // Bound first, so that a taken port costs no replay; nobody is answered before the replay is through.
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
     let address = listener.local_addr()?;
-    let system = Arc::new(System::start(config, &tasks).await?);
+    let system = Arc::new(System::start(settings, &tasks).await?);
     welcome::say(&system, address);
     if let Some(interval) = system.config.self_scrape() {
         self_scrape::start(Arc::clone(&system), address, interval, &tasks);

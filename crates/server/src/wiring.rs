@@ -1,29 +1,34 @@
 //! The parts of a process and how they are put together: the store first, then the roles, each from exactly what it names.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
 use duramen_bucket::{Bucket, DataDir, Deployment, Tenants};
 use duramen_ingest::{Ingester, StartReport};
-use duramen_limits::{Limits, LimitsHandle};
+use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::TenantName;
 use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Blocks, Querier, Storage};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock, Tasks};
+use duramen_settings::Secret;
 use prometheus_client::registry::Registry;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::http::HttpMetrics;
+use crate::limits::LiveLimits;
 
 /// A running system.
 #[derive(Debug)]
 pub struct System {
     pub config: Config,
+    /// The settings as YAML, secrets hidden, with where each is from.
+    config_yaml: String,
     /// What each tenant may use, now.
     pub limits: LimitsHandle,
+    /// What keeps them up to date.
+    pub live_limits: Arc<LiveLimits>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
     pub http_metrics: HttpMetrics,
@@ -61,20 +66,26 @@ const OPEN_BLOCKS_MAX: usize = 4096;
 
 impl System {
     /// Probes the store, replays the log and starts the roles.
-    pub async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<Self> {
+    pub async fn start(settings: Settings, tasks: &Tasks) -> anyhow::Result<Self> {
         let mut registry = Registry::default();
-        let limits = LimitsHandle::new(default_limits(&config), HashMap::new());
-        let shared = Shared::open(&config, &mut registry).await?;
+        let (config_yaml, config) = (settings.yaml(), settings.config);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let live_limits = Arc::new(LiveLimits::open(&config, Arc::clone(&clock), &mut registry)?);
+        let limits = live_limits.handle.clone();
+        let shared = Shared::open(&config, clock, &mut registry).await?;
         let (ingester, replayed) = ingester(&shared, &config, &limits, &mut registry, tasks).await?;
         let querier = querier(&shared, &config, &limits, &mut registry, &ingester);
+        live_limits.watch(tasks)?;
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
         let own_tenant = if config.multi_tenancy { "duramen" } else { "anonymous" };
         Ok(Self {
             store: shared.bucket.name().to_owned(),
             config,
+            config_yaml,
             limits,
             started_ms: shared.clock.now_ms(),
+            live_limits,
             clock: shared.clock,
             registry,
             http_metrics,
@@ -85,6 +96,11 @@ impl System {
             replayed,
             _data_dir: shared.data_dir,
         })
+    }
+
+    /// The settings in force as YAML, secrets hidden.
+    pub fn config_yaml(&self) -> &str {
+        &self.config_yaml
     }
 
     /// All metrics in the text format.
@@ -128,8 +144,7 @@ impl Drop for QueryRuntime {
 }
 
 impl Shared {
-    async fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    async fn open(config: &Config, clock: Arc<dyn Clock>, registry: &mut Registry) -> anyhow::Result<Self> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let data_dir =
             DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock).context("open the data directory")?;
@@ -145,20 +160,17 @@ impl Shared {
     }
 }
 
-/// What applies to tenants of which nothing else is said.
-fn default_limits(config: &Config) -> Limits {
-    let mut limits = Limits::default();
-    limits.query.timeout = config.query_timeout;
-    limits
-}
-
 fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
     let mut settings = duramen_bucket::Config::default();
-    settings.s3.endpoint = config.s3_endpoint.clone();
-    settings.s3.region = config.s3_region.clone();
-    settings.s3.path_style = config.s3_path_style;
-    let bucket = Bucket::open(&config.store(), &settings, Arc::clone(disk), Arc::clone(clock));
-    bucket.with_context(|| format!("open the store {}", config.store()))
+    settings.requests_max = config.bucket.requests_max;
+    settings.s3.endpoint = config.s3.endpoint.clone();
+    settings.s3.region = config.s3.region.clone();
+    settings.s3.path_style = config.s3.path_style;
+    let exposed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    settings.s3.credentials = exposed(&config.s3.access_key_id).zip(exposed(&config.s3.secret_access_key));
+    let url = config.store_url()?;
+    let bucket = Bucket::open(&url, &settings, Arc::clone(disk), Arc::clone(clock));
+    bucket.with_context(|| format!("open the store {url}"))
 }
 
 async fn ingester(
@@ -171,9 +183,12 @@ async fn ingester(
     let metrics = duramen_ingest::Metrics::default();
     metrics.register(registry);
     let settings = duramen_ingest::Config {
-        flush_interval: config.flush_interval,
-        head_bytes_max: config.head_mebibytes_max << 20,
-        ..duramen_ingest::Config::default()
+        flush_interval: config.flush.interval,
+        head_bytes_max: config.head.bytes_max,
+        wal_segment_bytes_max: config.wal.segment_bytes_max as u64,
+        writes_in_flight_bytes_max: config.writes.in_flight_bytes_max,
+        write_wait_max: config.writes.wait_max,
+        tenants_max: config.tenants_max,
     };
     let parts = duramen_ingest::Parts {
         wal_dir: config.data_dir.join("wal"),
@@ -206,10 +221,10 @@ fn querier(
 ) -> Querier {
     let metrics = duramen_query::Metrics::default();
     metrics.register(registry);
-    let blocks = Blocks::new(shared.bucket.clone(), config.cache_mebibytes_max << 20, OPEN_BLOCKS_MAX);
+    let blocks = Blocks::new(shared.bucket.clone(), config.cache.bytes_max, OPEN_BLOCKS_MAX);
     let storage = Storage::new(Arc::new(ingester.clone()), shared.manifests.clone(), Arc::new(blocks), metrics.clone());
     let engine = Engine::new(EngineConfig {
-        lookback_ms: i64::try_from(config.query_lookback_delta.as_millis()).unwrap_or(i64::MAX),
+        lookback_ms: i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
         ..EngineConfig::default()
     });
     let bounds = (limits.clone(), duramen_query::Config::default());

@@ -6,8 +6,13 @@ use duramen_proto::WriteRequest;
 
 use crate::refusal::Refusal;
 
-/// The label set of the series at `at` of a request. Labels may be unsorted; one with an empty value is as good as absent.
-pub(super) fn check(request: &WriteRequest<'_>, at: usize, limits: &IngestLimits) -> Result<Labels, Refusal> {
+/// The label set of the series at `at` of a request, `without` one label. Labels may be unsorted; one with an empty value is as good as absent.
+pub(super) fn check(
+    request: &WriteRequest<'_>,
+    at: usize,
+    without: Option<&str>,
+    limits: &IngestLimits,
+) -> Result<Labels, Refusal> {
     let (count, max) = (request.labels_count(at), limits.labels_per_series_max);
     if count > max {
         return Err(Refusal::TooManyLabels { labels: count, max });
@@ -21,6 +26,7 @@ pub(super) fn check(request: &WriteRequest<'_>, at: usize, limits: &IngestLimits
     if let Some(two) = labels.windows(2).find(|two| two[0].0 == two[1].0) {
         return Err(Refusal::RepeatedLabelName { label: two[0].0.to_owned() });
     }
+    labels.retain(|(name, _)| Some(*name) != without);
     let named = labels.iter().any(|(name, value)| *name == METRIC_NAME && !value.is_empty());
     let set = Labels::from_pairs(labels.iter().copied()).filter(|_| named);
     set.ok_or_else(|| {

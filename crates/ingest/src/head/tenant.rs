@@ -13,6 +13,7 @@ use super::generation::{Applied, Generation};
 use super::registry::Registry;
 use super::rows::Rows;
 use super::source::GenerationSource;
+use crate::ha::Pairs;
 use crate::staged::StagedBlock;
 
 /// See the module's text.
@@ -24,6 +25,8 @@ pub(crate) struct TenantHead {
     pub(crate) families: RwLock<Families>,
     /// The newest block of an earlier process that has metadata, until that is among `families`.
     pub(crate) carried_from: Mutex<Option<Arc<BlockEntry>>>,
+    /// Which of several equal senders is taken.
+    pub(crate) pairs: Pairs,
     /// What the tenant may send a second.
     pub(crate) rate: Mutex<TokenBucket>,
     chain: RwLock<Chain>,
@@ -87,6 +90,7 @@ impl TenantHead {
             registry: RwLock::default(),
             families: RwLock::default(),
             carried_from: Mutex::new(past.metadata),
+            pairs: Pairs::default(),
             rate: Mutex::default(),
             chain: RwLock::new(chain),
             flushing: tokio::sync::Mutex::default(),

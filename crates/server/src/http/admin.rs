@@ -17,7 +17,7 @@ pub(super) async fn flush(State(system): State<Arc<System>>, request: Request) -
     let all = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes())
         .any(|(name, value)| name == "all" && value == "true");
     let flushed = if all {
-        if system.config.multi_tenancy && !system.config.http_flush_all {
+        if system.config.multi_tenancy && !system.config.http.flush_all {
             return Err(Failure::forbidden("all tenants are flushed only with --http-flush-all"));
         }
         system.ingester.flush_all().await

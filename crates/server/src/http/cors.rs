@@ -8,12 +8,40 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use duramen_model::GoRegex;
+use serde::{Deserialize, Serialize};
 
 use crate::wiring::System;
 
 /// The origins that are let in: a regex over the whole origin, such as `https?://(a|b)\.example\.org`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct CorsOrigin(GoRegex);
+
+impl Default for CorsOrigin {
+    fn default() -> Self {
+        Self(GoRegex::parse(".*").expect("it is a regex"))
+    }
+}
+
+impl PartialEq for CorsOrigin {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.pattern() == other.0.pattern()
+    }
+}
+
+impl TryFrom<String> for CorsOrigin {
+    type Error = String;
+
+    fn try_from(pattern: String) -> Result<Self, String> {
+        pattern.parse()
+    }
+}
+
+impl From<CorsOrigin> for String {
+    fn from(origin: CorsOrigin) -> Self {
+        origin.0.pattern().to_owned()
+    }
+}
 
 impl FromStr for CorsOrigin {
     type Err = String;
@@ -46,7 +74,7 @@ pub(super) async fn allow(State(system): State<Arc<System>>, request: Request, n
         _ => next.run(request).await,
     };
     if let Some(origin) = origin {
-        put_headers(response.headers_mut(), system.config.http_cors_origin.allowed(&origin));
+        put_headers(response.headers_mut(), system.config.http.cors_origin.allowed(&origin));
     }
     response
 }

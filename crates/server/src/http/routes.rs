@@ -11,6 +11,7 @@ use super::parameters::{
 use super::{
     admin, cardinality, empty_sets, exemplars, federate, metadata, openapi, query, remote_read, status, syntax, write,
 };
+use super::{admin, empty_sets, metadata, openapi, query, remote_read, settings, status, syntax, write};
 
 const TEXT: &str = "text/plain";
 const PROTOBUF: &str = "application/x-protobuf";
@@ -58,6 +59,11 @@ pub(super) fn table() -> Vec<Endpoint> {
         on_get("/api/v1/openapi.yaml", openapi::serve).says("This API in the words of OpenAPI 3.1.").answers(Raw(openapi::YAML)),
         on_get("/openapi.yaml", openapi::serve).says("As `/api/v1/openapi.yaml`.").answers(Raw(openapi::YAML)),
         on_post_put("/api/v1/admin/tsdb/flush", admin::flush).says("Writes what is in memory to the store and returns when it is there.").takes(&[ALL_TENANTS]).answers(Nothing),
+        on_get("/api/v1/status/config", settings::config).says("The settings of the process, secrets hidden, and where each is from.").answers(Data(Schema::Config)),
+        on_get("/config", settings::page).says("As `/api/v1/status/config`, without the envelope.").answers(Raw("application/yaml")),
+        on_get("/api/v1/limits", settings::limits).says("What the tenant may use, and which part of the limits file set it.").answers(Data(Schema::Limits)),
+        on_get("/api/v1/user_limits", settings::limits).says("As `/api/v1/limits`.").answers(Data(Schema::Limits)),
+        on_post_put("/-/reload", settings::reload).says("Reads the limits file again; 500 with its faults when it has any.").answers(Raw(TEXT)),
         on_get("/", status::index).says("Where to find what.").answers(Raw(TEXT)),
         on_get("/version", status::version).says("As `/api/v1/status/buildinfo`, without the envelope.").answers(Json(Schema::BuildInfo)),
         on_get("/metrics", status::metrics).says("The metrics of the process.").answers(Raw("application/openmetrics-text")),

@@ -1,0 +1,156 @@
+//! Pairs of equal Prometheus servers: of the replicas of a cluster one is elected, and the samples of the others are left out.
+//!
+//! Who is elected stands in the bucket, in a chain of its own for each tenant, so that a restart and other processes agree; when the
+//! elected one was heard last is known to this process only. While the elected one sends, nothing is asked of the bucket.
+
+mod elections;
+mod gate;
+mod roster;
+
+use duramen_bucket::{Author, Bucket, Chain, Created, WriterIdentity, keys};
+use duramen_limits::HaLimits;
+use duramen_model::TenantId;
+use duramen_proto::WriteRequest;
+use parking_lot::Mutex;
+
+use self::elections::{Elections, Judgement, View};
+pub(crate) use self::gate::{Gate, Verdict};
+use self::roster::{Member, Roster};
+use crate::error::Error;
+
+/// The pairs of one tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs {
+    roster: Mutex<Roster>,
+    /// `None` until the bucket was asked.
+    view: Mutex<Option<View>>,
+    /// Held by the one who asks the bucket.
+    electing: tokio::sync::Mutex<()>,
+}
+
+/// What an election needs beside the pairs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Electorate<'a> {
+    pub(crate) tenant: TenantId,
+    pub(crate) bucket: &'a Bucket,
+    pub(crate) writer: WriterIdentity,
+}
+
+impl Electorate<'_> {
+    fn chain(&self) -> Chain {
+        Chain::new(self.bucket.clone(), keys::ha(self.tenant))
+    }
+
+    fn now(&self) -> std::time::Duration {
+        self.bucket.clock().monotonic()
+    }
+}
+
+impl Pairs {
+    /// Decides for each series of `request` whether its samples are taken. `seed` is that of the keys of the head's registry.
+    ///
+    /// Requests: none while the elected replicas send. 1 LIST and 1 GET for the first pair of a tenant in a process; for an election 1
+    /// PUT, and 1 GET more when another process was first; 1 GET when the elected one sends again after a silence.
+    ///
+    /// # Errors
+    /// The bucket could not say who is elected: nothing of the request may be stored.
+    pub(crate) async fn gate(
+        &self,
+        request: &WriteRequest<'_>,
+        limits: &HaLimits,
+        seed: u64,
+        electorate: Electorate<'_>,
+    ) -> Result<Gate, Error> {
+        if !limits.enabled {
+            return Ok(Gate::open());
+        }
+        let (members, senders) = self.roster.lock().members(request, limits, seed);
+        let mut judged = Vec::with_capacity(senders.len());
+        for sender in senders {
+            let judgement = self.judge(&sender, limits, electorate).await?;
+            judged.push((sender, judgement));
+        }
+        Ok(Gate::new(members, judged, limits, seed))
+    }
+
+    /// Whether the member's samples are taken now.
+    async fn judge(&self, member: &Member, limits: &HaLimits, electorate: Electorate<'_>) -> Result<Judgement, Error> {
+        if let Some(judgement) = self.known(member, limits, electorate) {
+            return Ok(judgement);
+        }
+        let _electing = self.electing.lock().await;
+        let chain = electorate.chain();
+        loop {
+            // Whoever was before us may have found out.
+            match self.known(member, limits, electorate) {
+                Some(judgement) => return Ok(judgement),
+                None => self.ask(&chain, member, limits, electorate).await?,
+            }
+        }
+    }
+
+    /// The judgement, when it takes no request.
+    fn known(&self, member: &Member, limits: &HaLimits, electorate: Electorate<'_>) -> Option<Judgement> {
+        let mut view = self.view.lock();
+        let judgement = view.as_mut()?.judge(&member.cluster, &member.replica, electorate.now(), limits);
+        matches!(judgement, Judgement::Take | Judgement::Drop | Judgement::OverLimit).then_some(judgement)
+    }
+
+    /// One step towards a judgement: reads what stands in the bucket, or elects.
+    async fn ask(
+        &self,
+        chain: &Chain,
+        member: &Member,
+        limits: &HaLimits,
+        electorate: Electorate<'_>,
+    ) -> Result<(), Error> {
+        let Some((judgement, held)) = self.view.lock().as_mut().map(|view| {
+            let judgement = view.judge(&member.cluster, &member.replica, electorate.now(), limits);
+            (judgement, view.elections.clone())
+        }) else {
+            let elections = load(chain).await?;
+            *self.view.lock() = Some(View::new(elections, electorate.now()));
+            return Ok(());
+        };
+        let news = match judgement {
+            Judgement::Take | Judgement::Drop | Judgement::OverLimit => return Ok(()),
+            Judgement::Refresh => next(chain, &held).await?,
+            Judgement::Elect => {
+                let since_ms = electorate.bucket.clock().now_ms();
+                let elections = held.with(&member.cluster, &member.replica, since_ms);
+                let author = Author::new(electorate.writer.writer, &**electorate.bucket.clock());
+                match chain.create(elections.slot, author, &elections.encode()).await? {
+                    Created::Ours => {
+                        tracing::info!(cluster = &*member.cluster, replica = &*member.replica, "a replica was elected");
+                        Some(elections)
+                    }
+                    Created::Theirs(entry) => Some(Elections::decode(chain, &entry)?),
+                }
+            }
+        };
+        let mut view = self.view.lock();
+        let view = view.as_mut().expect("it was there, and it is never taken away");
+        match news {
+            Some(elections) => view.adopt(elections, electorate.now()),
+            None => view.confirm(&member.cluster, electorate.now()),
+        }
+        Ok(())
+    }
+}
+
+/// The elections that stand. 1 LIST for each 1,000 elections of the tenant, and 1 GET.
+async fn load(chain: &Chain) -> Result<Elections, Error> {
+    let Some(slot) = chain.last(None).await? else { return Ok(Elections::default()) };
+    let missing = || duramen_bucket::Error::Corrupt { key: chain.key(slot).to_string(), fault: "missing".to_owned() };
+    let entry = chain.get(slot).await?.ok_or_else(missing)?;
+    Ok(Elections::decode(chain, &entry)?)
+}
+
+/// The elections after `held`, if there are any. 1 GET.
+async fn next(chain: &Chain, held: &Elections) -> Result<Option<Elections>, Error> {
+    let entry = chain.get(held.slot + 1).await?;
+    Ok(entry.map(|entry| Elections::decode(chain, &entry)).transpose()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! `docs/reference/config.md` is what the comments of the code say.
+
+use std::collections::BTreeMap;
+
+use duramen_settings::leaves;
+use serde_json::Value;
+
+use super::Config;
+use super::layers::settable;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/config.md");
+
+const HEAD: &str = "# Settings
+
+Made from the comments in `crates/server/src/config.rs`; `DURAMEN_BLESS=1 cargo test -p duramen-server --lib reference` writes it anew.
+
+Defaults < the YAML file of `--config FILE` < environment variables < flags. The key `flush.interval` is
+
+- in the file: `flush: {interval: 5m}`,
+- the flag `--flush-interval 5m`,
+- the variable `DURAMEN_FLUSH_INTERVAL=5m`.
+
+A key that is not known stops the start and is named with its line; all other faults are told at once. Durations are as in PromQL (`30s`, `1h30m`), sizes have a unit
+(`64MiB`, `2GiB`). `--print-config` prints what comes out and where each value is from, `--check-config` only says whether it holds, `GET /config` shows it of a
+process that runs; secrets are shown as `<secret>`. Settings are read at the start; what each tenant may use is read while the process runs: [limits.md](limits.md).
+";
+
+fn page() -> String {
+    let tree = serde_json::to_value(Config::default()).expect("plain values have JSON");
+    let defaults: BTreeMap<_, _> = leaves(&tree).into_iter().collect();
+    let (mut page, mut section) = (HEAD.to_owned(), None);
+    for argument in settable() {
+        let key = argument.get_id().as_str();
+        let of = key.split_once('.').map_or("", |(section, _)| section).to_owned();
+        if section.as_ref() != Some(&of) {
+            let title = if of.is_empty() { "Without a section".to_owned() } else { format!("`{of}`") };
+            page.push_str(&format!("\n## {title}\n\n| key | default | |\n|---|---|---|\n"));
+            section = Some(of);
+        }
+        let default = match defaults[key] {
+            Value::Null => "none".to_owned(),
+            Value::String(text) => format!("`{text}`"),
+            other => format!("`{other}`"),
+        };
+        let help =
+            argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string).unwrap_or_default();
+        page.push_str(&format!("| `{key}` | {default} | {} |\n", help.replace('\n', " ")));
+    }
+    page
+}
+
+#[test]
+fn the_page_is_what_the_comments_say() {
+    let wanted = page();
+    if std::env::var_os("DURAMEN_BLESS").is_some_and(|v| v == "1") {
+        std::fs::write(PAGE, &wanted).unwrap();
+    }
+    let held = std::fs::read_to_string(PAGE).unwrap();
+    assert!(held == wanted, "docs/reference/config.md is old: DURAMEN_BLESS=1 writes it");
+}
+
+#[test]
+fn every_key_has_a_text() {
+    for argument in settable() {
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.len() > 20, "{}: {help:?}", argument.get_id());
+    }
+}

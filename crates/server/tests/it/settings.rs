@@ -1,0 +1,144 @@
+//! Settings from a file, and limits that change while the process runs.
+
+use serde_json::json;
+
+use crate::harness::duramen::{Duramen, write};
+use crate::harness::http::Request;
+use crate::harness::process::{Process, free_address};
+use crate::harness::samples::Body;
+use crate::harness::wait::{now_ms, until};
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// A file beside the data directory of a server that is not started.
+fn file(server: &Duramen, name: &str, text: &str) -> String {
+    let path = server.data_dir().parent().unwrap().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// What a call with these arguments says, and whether it was a success.
+async fn said(server: &Duramen, arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String) {
+    let log = server.data_dir().parent().unwrap().join("said");
+    let _ = std::fs::remove_file(&log);
+    let mut command = server.command(free_address(), &server.data_dir());
+    command.args(arguments).envs(environment.iter().copied());
+    let mut process = Process::start(&mut command, &log);
+    let status = process.ended(PATIENCE).await;
+    (status.success(), process.log())
+}
+
+#[tokio::test]
+async fn settings_come_from_defaults_file_variables_and_flags_and_are_printed_with_their_origin() {
+    let server = Duramen::stopped(&[]);
+    let config =
+        file(&server, "duramen.yml", "flush: {interval: 1h}\nquery: {timeout: 1m}\nhead: {bytes_max: 64MiB}\n");
+    let arguments = ["--config", &config, "--print-config", "--query-timeout", "3m"];
+    let (good, yaml) =
+        said(&server, &arguments, &[("DURAMEN_QUERY_TIMEOUT", "2m"), ("DURAMEN_HEAD_BYTES_MAX", "1GiB")]).await;
+    assert!(good, "{yaml}");
+    for line in ["interval: 1h  # file", "timeout: 3m  # --query-timeout", "bytes_max: 1GiB  # DURAMEN_HEAD_BYTES_MAX"]
+    {
+        assert!(yaml.contains(line), "{line}: {yaml}");
+    }
+    assert!(yaml.contains("lookback_delta: 5m\n"), "a default has no origin: {yaml}");
+    assert!(!server.data_dir().exists(), "nothing is started");
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_stop_the_start_with_their_place() {
+    let server = Duramen::stopped(&[]);
+    let config = file(&server, "duramen.yml", "flush:\n  intervall: 1h\n");
+    let (good, log) = said(&server, &["--config", &config], &[]).await;
+    assert!(!good && log.contains("flush.intervall") && log.contains("(line 2)"), "{log}");
+    let limits = file(&server, "limits.yml", "tenants:\n  a:\n    ingest: {samples_burst: 0}\n");
+    for more in [&[][..], &["--check-config"]] {
+        let (good, log) = said(&server, &[&["--limits-file", &limits], more].concat(), &[]).await;
+        assert!(!good && log.contains("tenants.a.ingest.samples_burst") && log.contains("limits.yml"), "{log}");
+    }
+    let limits = file(&server, "limits.yml", "tenants: {a: {ingest: {samples_burst: 1}}}\n");
+    assert!(said(&server, &["--limits-file", &limits, "--check-config"], &[]).await.0);
+}
+
+#[tokio::test]
+async fn secrets_of_the_file_are_seen_nowhere() {
+    const SECRET: &str = "seeded-hunter2";
+    let mut server = Duramen::stopped(&[]);
+    let text = format!("s3: {{access_key_id: id-{SECRET}, secret_access_key: {SECRET}}}\nlog_level: trace\n");
+    let config = file(&server, "duramen.yml", &text);
+    let (good, yaml) = said(&server, &["--config", &config, "--print-config"], &[]).await;
+    assert!(good && yaml.contains("secret_access_key: \"<secret>\"  # file") && !yaml.contains(SECRET), "{yaml}");
+    for broken in [format!("{text}s3:\n  x: [\n"), text.replace("log_level", "log_levle"), text.replace("trace", "[")] {
+        let config = file(&server, "broken.yml", &broken);
+        let (good, log) = said(&server, &["--config", &config], &[]).await;
+        assert!(!good && !log.contains(SECRET), "{log}");
+    }
+    let (good, log) = said(&server, &["--s3-secret-access-key", SECRET, "--s3-access-key-id", SECRET], &[]).await;
+    assert!(!good && !log.contains(SECRET), "{log}");
+    server = Duramen::with(&["--config", &config]).await;
+    server.write(Body::default().sample("m", now_ms(), 1.0).snappy()).await;
+    for path in ["/metrics", "/api/v1/limits", "/config", "/api/v1/status/config", "/"] {
+        let answer = server.get(path, &[]).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(!answer.text().contains(SECRET), "{path}");
+    }
+    assert!(server.get("/config", &[]).await.text().contains("log_level: trace  # file\n"));
+    assert!(server.get("/api/v1/status/config", &[]).await.data()["yaml"].as_str().unwrap().contains("flush:\n"));
+    let log = server.process().log();
+    assert!(!log.is_empty() && !log.contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_limits_file_holds_for_its_tenants_and_is_told() {
+    let server = Duramen::stopped(&[]);
+    let yaml = "defaults: {query: {steps_max: 7}}\ntenants: {a: {ingest: {label_value_bytes_max: 5}}}\n";
+    let limits = file(&server, "limits.yml", yaml);
+    let server = Duramen::with(&["--multi-tenancy", "--limits-file", &limits]).await;
+    let long = || write(Body::default().series(&[("__name__", "m"), ("l", "123456")], &[(now_ms(), 1.0)]).snappy());
+    let refused = server.send(&long().header("X-Scope-OrgID", "a")).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("label_value_bytes_max=`5`"), "{}", refused.text());
+    assert_eq!(server.send(&long().header("X-Scope-OrgID", "b")).await.status, 204);
+    for path in ["/api/v1/limits", "/api/v1/user_limits"] {
+        let told = server.send(&Request::get(path, &[]).header("X-Scope-OrgID", "a")).await.data();
+        assert_eq!(told["tenant"], "a");
+        assert_eq!(told["limits"]["ingest"]["label_value_bytes_max"], "5B");
+        assert_eq!(told["limits"]["query"]["timeout"], "2m");
+        let overridden = json!({ "ingest.label_value_bytes_max": "tenant", "query.steps_max": "defaults" });
+        assert_eq!(told["overridden"], overridden);
+    }
+    assert_eq!(server.get("/api/v1/limits", &[]).await.status, 401);
+}
+
+#[tokio::test]
+async fn limits_are_read_again_on_request_on_a_signal_and_by_themselves_and_a_fault_changes_nothing() {
+    let server = Duramen::stopped(&[]);
+    let of = |bytes: usize| format!("defaults: {{ingest: {{label_value_bytes_max: {bytes}}}}}\n");
+    let limits = file(&server, "limits.yml", &of(5));
+    let mut server = Duramen::with(&["--limits-file", &limits]).await;
+    let in_force = async |server: &Duramen| {
+        server.get("/api/v1/limits", &[]).await.data()["limits"]["ingest"]["label_value_bytes_max"].clone()
+    };
+    assert_eq!(in_force(&server).await, "5B");
+    let first = server.metric("duramen_limits_last_reload_success_timestamp_seconds").await;
+    assert!(first > 1e9);
+    std::fs::write(&limits, of(6)).unwrap();
+    assert_eq!(server.send(&Request::new("POST", "/-/reload")).await.status, 200);
+    assert_eq!(in_force(&server).await, "6B");
+    std::fs::write(&limits, "defaults: {ingest: {label_value_bytes_mx: 7}}\n").unwrap();
+    let fault = server.send(&Request::new("POST", "/-/reload")).await;
+    assert_eq!(fault.status, 500);
+    assert!(fault.text().contains("defaults.ingest.label_value_bytes_mx"), "{}", fault.text());
+    assert_eq!(in_force(&server).await, "6B");
+    assert_eq!(server.metric("duramen_limits_last_reload_successful").await, 0.0);
+    std::fs::write(&limits, of(8)).unwrap();
+    server.process().signal("HUP");
+    until("the limits of the signal", PATIENCE, async || (in_force(&server).await == "8B").then_some(())).await;
+    assert_eq!(server.metric("duramen_limits_last_reload_successful").await, 1.0);
+    assert!(server.metric("duramen_limits_last_reload_success_timestamp_seconds").await > first);
+    std::fs::write(&limits, of(9)).unwrap();
+    until("the limits of the file", PATIENCE, async || (in_force(&server).await == "9B").then_some(())).await;
+    std::fs::remove_file(&limits).unwrap();
+    assert_eq!(server.send(&Request::new("POST", "/-/reload")).await.status, 500);
+    assert_eq!(in_force(&server).await, "9B");
+}
