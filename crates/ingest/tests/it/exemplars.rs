@@ -27,7 +27,7 @@ async fn an_exemplar_that_cannot_be_kept_is_counted_and_fails_nothing() {
     assert!(report.rejected.is_empty(), "{}", report.rejected);
     assert_eq!((report.samples.stored, report.exemplars.stored), (1, 3));
     let ignored = [(Reason::ExemplarTooLong, 1), (Reason::ExemplarLabels, 2), (Reason::ExemplarTime, 1)];
-    assert_eq!(report.ignored.counts(), ignored);
+    assert_eq!(report.lost_exemplars.counts(), ignored);
     let again = system.write(&body).await.unwrap();
     assert_eq!((again.exemplars.stored, again.exemplars.repeated), (0, 3));
     let held: Vec<_> = system.exemplars().await[0].exemplars.iter().map(|e| e.ts_ms).collect();

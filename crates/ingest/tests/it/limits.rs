@@ -175,7 +175,7 @@ async fn every_limit_is_held_counted_and_named_with_its_value() {
         }
         assert_eq!(system.metric(case.counted), 0.0, "{}", case.limit);
         let said = match system.write(last).await {
-            Ok(report) => format!("{}\n{}", report.rejected, report.ignored),
+            Ok(report) => format!("{}\n{}\n{}", report.rejected, report.lost_exemplars, report.lost_metadata),
             Err(error) => error.to_string(),
         };
         assert!(said.contains(case.said), "{}: {said}", case.limit);

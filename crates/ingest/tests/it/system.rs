@@ -108,7 +108,10 @@ impl System {
     /// Writes a body of which nothing may be refused.
     pub(crate) async fn store(&self, body: &[u8]) -> WriteReport {
         let report = self.write(body).await.unwrap();
-        assert!(report.rejected.is_empty() && report.ignored.is_empty(), "{report:?}");
+        assert!(
+            report.rejected.is_empty() && report.lost_exemplars.is_empty() && report.lost_metadata.is_empty(),
+            "{report:?}"
+        );
         report
     }
 

@@ -29,7 +29,7 @@ pub(super) async fn federate(
     let escaping = Escaping::accepted(accept);
     let moment = Moment {
         now_ms: system.clock.now_ms(),
-        lookback_ms: i64::try_from(system.config.query_lookback_delta.as_millis()).unwrap_or(i64::MAX),
+        lookback_ms: i64::try_from(system.config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
     };
     let querier = Arc::clone(&system.querier);
     let work = async move {

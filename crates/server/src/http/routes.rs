@@ -9,9 +9,9 @@ use super::parameters::{
     SCRAPE_POOL, SELECTOR, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
 };
 use super::{
-    admin, cardinality, empty_sets, exemplars, federate, metadata, openapi, query, remote_read, status, syntax, write,
+    admin, cardinality, empty_sets, exemplars, federate, metadata, openapi, query, remote_read, settings, status,
+    syntax, write,
 };
-use super::{admin, empty_sets, metadata, openapi, query, remote_read, settings, status, syntax, write};
 
 const TEXT: &str = "text/plain";
 const PROTOBUF: &str = "application/x-protobuf";
