@@ -378,18 +378,19 @@ async fn an_answer_says_what_was_looked_at() {
 
 #[tokio::test]
 async fn a_query_context_limits_its_query() {
+    // 2,700 of its series have a sample in the look-back.
     let source = many();
     let expr = duramen_syntax::parse("load").unwrap();
     for (limits, name) in [
         (QueryLimits { samples_max: Some(1000), ..QueryLimits::default() }, "samples_max=`1000`"),
-        (QueryLimits { series_max: Some(2999), ..QueryLimits::default() }, "series_max=`2999`"),
+        (QueryLimits { series_max: Some(2699), ..QueryLimits::default() }, "series_max=`2699`"),
         (QueryLimits { memory_bytes_max: Some(10_000), ..QueryLimits::default() }, "memory_bytes_max"),
     ] {
         let limited = QueryContext { limits, ..context(source.clone()) };
         let error = engine(2).instant(&limited, &expr, 60_000).await.unwrap_err();
         assert!(error.kind() == ErrorKind::Limited && error.to_string().contains(name), "{error}");
     }
-    let limits = QueryLimits { series_max: Some(3000), ..QueryLimits::default() };
+    let limits = QueryLimits { series_max: Some(2700), ..QueryLimits::default() };
     let limited = QueryContext { limits, ..context(source) };
     assert!(engine(2).instant(&limited, &expr, 60_000).await.is_ok());
 }
