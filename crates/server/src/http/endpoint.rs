@@ -30,7 +30,7 @@ pub(super) enum Answer {
     Data(Schema),
     /// A body of this media type, without the envelope; errors are plain text.
     Raw(&'static str),
-    /// JSON of this shape, without the envelope.
+    /// JSON of this shape, without the envelope; errors are in it.
     Json(Schema),
     /// 204; errors are in the envelope of the API.
     Nothing,

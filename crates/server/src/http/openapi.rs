@@ -139,7 +139,7 @@ fn responses(of: Answer) -> Json {
     match of {
         Answer::Data(schema) => json!({ "200": enveloped(schema), "default": error }),
         Answer::Json(schema) => {
-            json!({ "200": answer("The answer.", "application/json", &schema.reference()), "default": plain_error })
+            json!({ "200": answer("The answer.", "application/json", &schema.reference()), "default": error })
         }
         // What a reader of YAML makes of it is not a text.
         Answer::Raw(YAML) => json!({ "200": answer("The answer.", YAML, &json!({})), "default": plain_error }),

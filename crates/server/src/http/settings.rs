@@ -32,7 +32,7 @@ pub(super) async fn limits(State(system): State<Arc<System>>, Tenant(tenant): Te
 /// Reads the limits file again: 200 when it is in force, 500 with its faults when what was in force stays.
 pub(super) async fn reload(State(system): State<Arc<System>>) -> Response {
     match system.live_limits.reload().await {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(()) => "".into_response(),
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {error:#}\n")).into_response()
         }

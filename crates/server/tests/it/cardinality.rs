@@ -157,7 +157,7 @@ async fn cardinality_is_told_as_a_mimir_tells_it() {
 
 #[tokio::test]
 async fn the_series_of_another_tenant_are_not_counted() {
-    let server = Duramen::with(&["--multi-tenancy"]).await;
+    let server = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
     for tenant in ["a", "b"] {
         let body = Body::default().series(&[("__name__", "m"), ("secret", tenant)], &[(now_ms(), 1.0)]);
         let answer = server.send(&write(body.snappy()).header("X-Scope-OrgID", tenant)).await;

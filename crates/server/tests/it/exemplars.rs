@@ -112,7 +112,7 @@ async fn bad_parameters_are_told() {
 
 #[tokio::test]
 async fn the_exemplars_of_another_tenant_are_not_seen() {
-    let server = Duramen::with(&["--multi-tenancy"]).await;
+    let server = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
     for tenant in ["a", "b"] {
         let body = Body::default().series(&COUNT, &[(base_ms(), 1.0)], &[(tenant, 1.0, base_ms())]);
         let answer = server.send(&write(body.snappy()).header("X-Scope-OrgID", tenant)).await;

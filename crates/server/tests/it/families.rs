@@ -84,7 +84,7 @@ async fn limits_are_those_of_prometheus() {
 
 #[tokio::test]
 async fn the_families_of_another_tenant_are_not_seen() {
-    let server = Duramen::with(&["--multi-tenancy"]).await;
+    let server = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
     for tenant in ["a", "b"] {
         let body = Body::default().family(tenant, MetricType::Gauge, "", "");
         let answer = server.send(&write(body.snappy()).header("X-Scope-OrgID", tenant)).await;
