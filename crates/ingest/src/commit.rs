@@ -114,6 +114,7 @@ impl CommitLoop {
         Ok(())
     }
 
+    #[expect(clippy::vec_box, reason = "they come boxed in commands, and are passed on as they are")]
     fn commit(&mut self, group: Vec<Box<Write>>) -> Result<(), Error> {
         if group.is_empty() {
             return Ok(());

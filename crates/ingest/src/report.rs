@@ -56,6 +56,15 @@ impl WriteReport {
         Some(if self.rejected.passes_with_time() { ErrorKind::Limited } else { ErrorKind::Invalid })
     }
 
+    /// Samples, histograms and exemplars that the sender may count as written: those of a replica that is not elected are.
+    pub const fn written(&self) -> [usize; 3] {
+        [
+            self.samples.total() + self.duplicates.samples,
+            self.histograms.total() + self.duplicates.histograms,
+            self.exemplars.total() + self.duplicates.exemplars,
+        ]
+    }
+
     pub(crate) fn note(&mut self, head: &TenantHead, applied: Applied) {
         self.samples = applied.samples;
         self.histograms = applied.histograms;
@@ -63,5 +72,17 @@ impl WriteReport {
         for Conflict { slot, ts_ms } in applied.conflicts {
             self.rejected.add_of(&Refusal::Conflict { ts_ms }, 1, || head.labels(slot));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_replica_has_stored_counts_as_written() {
+        let mut report = WriteReport { samples: Kept { stored: 2, repeated: 1 }, ..WriteReport::default() };
+        report.duplicates.add(Duplicates { samples: 4, histograms: 5, exemplars: 6 });
+        assert_eq!(report.written(), [7, 5, 6]);
     }
 }

@@ -37,7 +37,7 @@ impl<'a> Cardinality<'a> {
             all.histograms += summary.histograms;
             let (first_ms, last_ms) = all.span_ms.unwrap_or((i64::MAX, i64::MIN));
             all.span_ms = Some((first_ms.min(summary.first_ms), last_ms.max(summary.last_ms)));
-            for (name, value) in summary.labels.iter() {
+            for (name, value) in &summary.labels {
                 let label = all.labels.entry(name).or_default();
                 *label.values.entry(value).or_default() += 1;
                 label.series += 1;

@@ -94,7 +94,7 @@ impl LiveLimits {
     }
 
     fn adopt(&self, text: &str) -> anyhow::Result<()> {
-        let path = self.file.as_deref().unwrap_or(Path::new(""));
+        let path = self.file.as_deref().unwrap_or_else(|| Path::new(""));
         let file = parse(text, path, &self.built_in)?;
         let tenants = file.tenants.len();
         self.handle.adopt(file);

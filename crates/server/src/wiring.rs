@@ -161,8 +161,8 @@ impl Shared {
 }
 
 fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
-    let mut settings = duramen_bucket::Config::default();
-    settings.requests_max = config.bucket.requests_max;
+    let mut settings =
+        duramen_bucket::Config { requests_max: config.bucket.requests_max, ..duramen_bucket::Config::default() };
     settings.s3.endpoint = config.s3.endpoint.clone();
     settings.s3.region = config.s3.region.clone();
     settings.s3.path_style = config.s3.path_style;

@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<usize, String> {
 /// The text of a size, in the largest unit of which it is a whole number.
 pub fn print(bytes: usize) -> String {
     let bytes = bytes as u64;
-    let (unit, of) = UNITS.into_iter().find(|(_, of)| bytes >= *of && bytes % of == 0).unwrap_or(("B", 1));
+    let (unit, of) = UNITS.into_iter().find(|(_, of)| bytes >= *of && bytes.is_multiple_of(*of)).unwrap_or(("B", 1));
     format!("{}{unit}", bytes / of)
 }
 

@@ -59,12 +59,12 @@ fn shown(value: &Value) -> String {
 }
 
 fn page() -> String {
-    let defaults = serde_json::to_value(Limits::default()).unwrap();
+    let defaults = serde_json::to_value(Limits::default()).expect("limits are text");
     let mut page = HEAD.to_owned();
     for (section, name) in SECTIONS {
-        writeln!(page, "\n## `{section}`\n\n| key | default | |\n|---|---|---|").unwrap();
+        writeln!(page, "\n## `{section}`\n\n| key | default | |\n|---|---|---|").expect("limits are text");
         for (field, text) in fields(SOURCE, name) {
-            writeln!(page, "| `{field}` | {} | {text} |", shown(&defaults[section][&field])).unwrap();
+            writeln!(page, "| `{field}` | {} | {text} |", shown(&defaults[section][&field])).expect("limits are text");
         }
     }
     page

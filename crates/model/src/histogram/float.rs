@@ -120,7 +120,7 @@ impl FloatHistogram {
 
 /// The place of a bucket in a schema that is `shift` coarser.
 pub(super) fn coarser(index: i32, shift: i32) -> i32 {
-    let coarse = (i64::from(index) - 1 >> shift) + 1;
+    let coarse = ((i64::from(index) - 1) >> shift) + 1;
     i32::try_from(coarse).unwrap_or(i32::MIN)
 }
 

@@ -59,6 +59,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::approx_constant, reason = "one in the last place beside it")]
     fn lower_counts_and_layouts_that_need_a_reset_are_one() {
         let previous = histogram(1, 0.001, 2.0, &[(1, 1.0), (3, 2.0), (9, 0.0)]);
         let check = |now: FloatHistogram, wanted| assert_eq!(now.is_reset_after(&previous), wanted, "{now:?}");

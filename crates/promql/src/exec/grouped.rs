@@ -168,7 +168,7 @@ impl GroupedAggregate {
                 order.clear();
                 order.extend(rows.iter().enumerate().filter_map(|(at, row)| {
                     let value = row.get(step);
-                    let value = if limits { value.or(row.has_histogram(step).then_some(0.0)) } else { value };
+                    let value = if limits { value.or_else(|| row.has_histogram(step).then_some(0.0)) } else { value };
                     Some((at, value?))
                 }));
                 if !limits {

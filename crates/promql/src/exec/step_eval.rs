@@ -191,6 +191,7 @@ impl StepEval {
     }
 
     /// Adds a series of floats; whether it has any cell.
+    #[expect(clippy::too_many_arguments, reason = "columns of one series, which a struct would only name again")]
     fn push_floats(
         &self,
         fresh: &mut Series,

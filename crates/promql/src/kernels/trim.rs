@@ -1,5 +1,7 @@
 //! `</` and `>/`: the observations of a histogram below or above a value.
 
+use std::cmp::Ordering;
+
 use duramen_model::FloatHistogram;
 use duramen_model::histogram::Bucket;
 
@@ -67,7 +69,7 @@ fn exponential_part(bucket: &Bucket, kept: Kept) -> Part {
     if from == lower && to == upper {
         return Part { count, mean: scale.middle(lower, upper) };
     }
-    if !(from < to) {
+    if from.partial_cmp(&to) != Some(Ordering::Less) {
         return NOTHING;
     }
     let share = scale.share(bucket, to) - scale.share(bucket, from);
@@ -107,7 +109,7 @@ fn custom_part(bucket: &Bucket, kept: Kept) -> Part {
         Kept::Below(value) => (lower, value.min(upper)),
         Kept::Above(value) => (value.max(lower), upper),
     };
-    if !(from < to) {
+    if from.partial_cmp(&to) != Some(Ordering::Less) {
         return NOTHING;
     }
     let share = if from == lower && to == upper { 1.0 } else { (to - from) / (upper - lower) };

@@ -1,7 +1,5 @@
 //! The shapes of the Prometheus API, byte for byte where clients read bytes.
 
-#![expect(clippy::unwrap_used, reason = "an answer of another shape fails its test")]
-
 use serde_json::{Value as Json, json};
 
 use crate::harness::duramen::{Duramen, seconds};

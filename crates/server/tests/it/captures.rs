@@ -146,6 +146,7 @@ async fn check_exemplars(server: &Duramen, recorded: &Recorded, by_ms: i64, (sta
     assert_eq!(found, expected);
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a time of this age is far inside")]
 fn exemplar(json: &Json) -> (i64, u64, LabelSet) {
     let ts_ms = (json["timestamp"].as_f64().unwrap() * 1000.0).round() as i64;
     (ts_ms, json["value"].as_str().unwrap().parse::<f64>().unwrap().to_bits(), labels(&json["labels"]))

@@ -1,7 +1,7 @@
 //! The same requests to a real Prometheus and to the server under test, over the same samples: the same answers, byte for byte in what
 //! clients read. The Prometheus at hand may be older than the one whose API this is; what it answers differently is not asked here.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a Prometheus that does not start or answer fails its test")]
+#![expect(clippy::unwrap_used, reason = "a Prometheus that does not start or answer fails its test")]
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -160,6 +160,7 @@ const REQUESTS: &[(&str, &[(&str, &str)])] = &[
 /// Only with GET: the path is refused with POST.
 const GET_ONLY: &[&str] = &["label/", "rules", "alert", "targets", "scrape_pools"];
 
+#[expect(clippy::cast_possible_truncation, reason = "a time of this age is far inside")]
 fn at(base_ms: i64, value: &str) -> String {
     let offset = value.strip_prefix('@').map(|offset| offset.parse::<f64>().unwrap());
     offset.map_or_else(|| value.to_owned(), |offset| seconds(base_ms + (offset * 1000.0) as i64))

@@ -1,7 +1,5 @@
 //! Federation: text for a Prometheus that scrapes it.
 
-#![expect(clippy::unwrap_used, reason = "an answer that cannot be read fails its test")]
-
 use std::time::Duration;
 
 use duramen_model::STALE_NAN;

@@ -1,7 +1,5 @@
 //! What Grafana's Prometheus data source asks, call by call: each test is one of its calls.
 
-#![expect(clippy::unwrap_used, reason = "an answer of another shape fails its test")]
-
 use serde_json::{Value as Json, json};
 
 use crate::harness::duramen::{Duramen, seconds};

@@ -15,10 +15,10 @@ const LIMITS: &str = "defaults: {ha: {enabled: true, failover_timeout: 2s, clust
 
 /// The arguments of a server with pairs. The file lies in a directory of its own, which is given back.
 fn limits() -> (tempfile::TempDir, String) {
-    let directory = tempfile::TempDir::new().unwrap();
+    let directory = tempfile::TempDir::new().expect("a folder of the test");
     let path = directory.path().join("limits.yml");
-    std::fs::write(&path, LIMITS).unwrap();
-    let path = path.to_str().unwrap().to_owned();
+    std::fs::write(&path, LIMITS).expect("a folder of the test");
+    let path = path.to_str().expect("a folder of the test").to_owned();
     (directory, path)
 }
 

@@ -12,14 +12,14 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A file beside the data directory of a server that is not started.
 fn file(server: &Duramen, name: &str, text: &str) -> String {
-    let path = server.data_dir().parent().unwrap().join(name);
-    std::fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
+    let path = server.data_dir().parent().expect("a folder of the test").join(name);
+    std::fs::write(&path, text).expect("a folder of the test");
+    path.to_str().expect("a folder of the test").to_owned()
 }
 
 /// What a call with these arguments says, and whether it was a success.
 async fn said(server: &Duramen, arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String) {
-    let log = server.data_dir().parent().unwrap().join("said");
+    let log = server.data_dir().parent().expect("a folder of the test").join("said");
     let _ = std::fs::remove_file(&log);
     let mut command = server.command(free_address(), &server.data_dir());
     command.args(arguments).envs(environment.iter().copied());

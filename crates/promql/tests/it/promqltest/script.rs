@@ -165,7 +165,7 @@ impl CustomBuckets {
         if present.is_empty() && count.is_none() && sum.is_none() {
             return None;
         }
-        let count = count.or(present.last().map(|(_, count)| *count)).unwrap_or(0.0);
+        let count = count.or_else(|| present.last().map(|(_, count)| *count)).unwrap_or(0.0);
         let bounds = present.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite()).collect();
         let mut histogram = FloatHistogram::empty(duramen_model::CUSTOM_BUCKETS_SCHEMA, bounds);
         (histogram.count, histogram.sum) = (count, sum.unwrap_or(0.0));

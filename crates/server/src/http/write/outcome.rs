@@ -74,8 +74,7 @@ fn stored(version: Version, report: &WriteReport) -> Response {
 }
 
 fn count(headers: &mut HeaderMap, report: Option<&WriteReport>) {
-    let counts =
-        report.map_or([0; 3], |report| [report.samples.total(), report.histograms.total(), report.exemplars.total()]);
+    let counts = report.map_or([0; 3], WriteReport::written);
     for (name, count) in WRITTEN.into_iter().zip(counts) {
         headers.insert(name, HeaderValue::from(count));
     }
