@@ -5,10 +5,16 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use duramen_proto::snappy;
+use duramen_testkit::prompb::Message;
+use duramen_testkit::prompb::v1::metric_metadata::MetricType;
+use duramen_testkit::prompb::v1::{BucketSpan, Histogram, Label, TimeSeries, WriteRequest, histogram};
+
 use crate::harness::duramen::Duramen;
-use crate::harness::process::{program, skip};
+use crate::harness::process::{optional, program, skip};
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
+use crate::harness::wire;
 
 /// Samples of one series, 15 s apart.
 const SAMPLES: i64 = 20;
@@ -53,6 +59,64 @@ async fn the_python_client_reads_what_was_written() {
     command.arg(here("prometheus_api.py")).arg(format!("http://{}", server.address));
     command.args([start.to_string(), end.to_string()]);
     run(command).await;
+}
+
+/// `go test` in a folder of `clients`; `None`, said aloud, when no Go is named. Nothing is downloaded.
+fn go(folder: &str, server: &Duramen) -> Option<Command> {
+    let mut command = Command::new(optional("DURAMEN_TEST_GO")?);
+    command.args(["test", "-count=1", "-mod=readonly", "./..."]).current_dir(here(folder));
+    command.envs([("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOWORK", "off")]);
+    command.env("DURAMEN_TEST_URL", format!("http://{}", server.address));
+    Some(command)
+}
+
+#[tokio::test]
+async fn the_go_client_reads_what_was_written_by_every_call_that_it_has() {
+    let (server, start, end) = filled().await;
+    let Some(mut command) = go("go", &server) else { return };
+    let job = [("__name__", "requests_total"), ("job", "node")];
+    let other_kinds = wire::Request::default()
+        .series(&job, &[(end * 1000, 7.0)], &[("abc", 0.25, end * 1000 - 479)])
+        .series(&[("__name__", "place"), ("ort.größe", "m/l")], &[(end * 1000, 1.0)], &[])
+        .family("requests_total", MetricType::Counter, "How many.", "requests")
+        .family("latency_seconds", MetricType::Histogram, "How long.", "");
+    server.write(other_kinds.snappy()).await;
+    server.write(histograms(end * 1000)).await;
+    command.env("DURAMEN_TEST_START", start.to_string());
+    run(command).await;
+}
+
+/// `latency_seconds` with exponential and `latency_custom` with custom buckets, at one time.
+fn histograms(timestamp: i64) -> Vec<u8> {
+    let exponential = Histogram {
+        sum: 4.5,
+        zero_threshold: 0.001,
+        positive_spans: vec![BucketSpan { offset: 0, length: 2 }],
+        positive_deltas: vec![2, 1],
+        timestamp,
+        count: Some(histogram::Count::CountInt(6)),
+        zero_count: Some(histogram::ZeroCount::ZeroCountInt(1)),
+        ..Histogram::default()
+    };
+    let custom = Histogram {
+        sum: 2.25,
+        schema: -53,
+        positive_spans: vec![BucketSpan { offset: 0, length: 1 }, BucketSpan { offset: 1, length: 1 }],
+        positive_deltas: vec![3, -2],
+        custom_values: vec![0.5, 2.0],
+        timestamp,
+        count: Some(histogram::Count::CountInt(4)),
+        ..Histogram::default()
+    };
+    let of = |name: &str, histogram| TimeSeries {
+        labels: [("__name__", name), ("job", "node")]
+            .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
+            .to_vec(),
+        histograms: vec![histogram],
+        ..TimeSeries::default()
+    };
+    let timeseries = vec![of("latency_seconds", exponential), of("latency_custom", custom)];
+    snappy::compress(&WriteRequest { timeseries, ..WriteRequest::default() }.encode_to_vec())
 }
 
 /// Requests made from the OpenAPI document, valid ones and others: no 5xx, and each answer is as the document says.

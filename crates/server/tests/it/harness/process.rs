@@ -107,6 +107,16 @@ pub(crate) fn program(variable: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The program that the variable names. `None`, and a line that says so, when it is not set, which is never a failure: who wants the
+/// tests that need it names it.
+pub(crate) fn optional(variable: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable);
+    if named.is_none() {
+        eprintln!("skipped: {variable} is not set");
+    }
+    named.map(PathBuf::from)
+}
+
 /// Says why a test does nothing; a failure when all tests must run.
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("DURAMEN_REQUIRE_ALL").as_deref() != Some(OsStr::new("1")), "{why}");
