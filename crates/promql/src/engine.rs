@@ -20,6 +20,7 @@ use crate::exec::mixed_series::{Hints, Starts};
 use crate::exec::operator::{collect, reservation};
 use crate::exec::scan::SampleBudget;
 use crate::grid::Grid;
+use crate::name_removal::{NameLabels, NameRemoval, RemovalTime};
 use crate::plan::{Lowering, Planner, QueryTimes};
 use crate::vector::{Sample, Vector, decoded};
 
@@ -43,6 +44,21 @@ pub struct Features {
     /// `rate`, `increase`, `irate` and `resets` look at the times at which counters began, and `start_timestamp` knows them
     /// (`use-start-timestamps`).
     pub start_timestamps: bool,
+    /// The name of a metric is there until the end of a query, also where a function or an operator takes it away, and
+    /// `label_replace` and `label_join` can save it (`promql-delayed-name-removal`).
+    pub delayed_name_removal: bool,
+    /// `__type__` and `__unit__` are part of a metric's name: they go where it goes, and `rate` and `increase` go by the type
+    /// when they remark on what is no counter (`type-and-unit-labels`).
+    pub type_and_unit_labels: bool,
+}
+
+impl Features {
+    fn names(self) -> NameRemoval {
+        NameRemoval {
+            labels: if self.type_and_unit_labels { NameLabels::NameTypeAndUnit } else { NameLabels::Name },
+            time: if self.delayed_name_removal { RemovalTime::AtTheEnd } else { RemovalTime::AtOnce },
+        }
+    }
 }
 
 impl Default for EngineConfig {
@@ -182,7 +198,7 @@ impl Engine {
             let vector = query.planner.range_vector(expr, grid)?;
             query.lowering.series(&vector.series, grid)
         } else {
-            query.lowering.lower(&query.planner.plan(expr, grid)?)
+            query.lowering.lower(&query.planner.query(expr, grid)?)
         };
         Ok(displayable(plan.as_ref()).indent(false).to_string())
     }
@@ -204,6 +220,7 @@ impl Query {
     }
 
     fn new(engine: &Engine, context: &QueryContext, times: QueryTimes) -> Result<Self, Error> {
+        let names = engine.config.features.names();
         let starts = if engine.config.features.start_timestamps { Starts::Known } else { Starts::Ignored };
         let config = engine.config.limited(&context.limits);
         let planner = Planner {
@@ -213,6 +230,7 @@ impl Query {
             steps_max: config.steps_max(),
             starts,
             hints: Hints::AsHeld,
+            names,
         };
         let lowering = Lowering {
             source: Arc::clone(&context.source),
@@ -222,6 +240,7 @@ impl Query {
             series_max: context.limits.series_max.unwrap_or(usize::MAX),
             annotations: Annotations::on(Arc::clone(&engine.text)),
             starts,
+            names,
             queryable: Arc::default(),
         };
         let runtime = RuntimeEnvBuilder::new()
@@ -236,7 +255,7 @@ impl Query {
     /// A scalar or an instant vector, at every step.
     async fn vector(&mut self, expr: &Expr, grid: Grid) -> Result<Vector, Error> {
         self.lowering.queryable.begin(grid);
-        let plan = self.lowering.lower(&self.planner.plan(expr, grid)?);
+        let plan = self.lowering.lower(&self.planner.query(expr, grid)?);
         let account = reservation("answer", &self.task);
         let vector = collect(self.start(&plan)?, grid.steps, &account).await.map_err(Error::from_datafusion)?;
         // The answer has a time with each value.
@@ -264,13 +283,13 @@ impl Query {
                 let histograms = batch.histograms_at(row).map(|held| (held.ts_ms, decoded(held.bytes)));
                 let histograms: Vec<_> = histograms.filter(|(ts, histogram)| inside(*ts, histogram.sum)).collect();
                 if !points.is_empty() || !histograms.is_empty() {
-                    let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+                    let labels = self.planner.names.in_answer(batch.labels_at(row));
                     series.push(RangeSeries { labels, points, histograms });
                 }
             }
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(Value::Matrix(series))
+        Ok(Value::Matrix(joined(series)?))
     }
 
     fn start(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream, Error> {
@@ -283,6 +302,28 @@ impl Query {
         self.lowering.queryable.report(&mut stats);
         Answer { value, warnings, infos, stats }
     }
+}
+
+/// Series of the same labels as one, which is an error where they have a sample of the same time.
+fn joined(sorted: Vec<RangeSeries>) -> Result<Vec<RangeSeries>, Error> {
+    let mut out: Vec<RangeSeries> = Vec::with_capacity(sorted.len());
+    for series in sorted {
+        let Some(same) = out.last_mut().filter(|last| last.labels == series.labels) else {
+            out.push(series);
+            continue;
+        };
+        same.points.extend(series.points);
+        same.points.sort_by_key(|point| point.0);
+        same.histograms.extend(series.histograms);
+        same.histograms.sort_by_key(|held| held.0);
+        let floats = same.points.iter().map(|point| point.0);
+        let mut times: Vec<i64> = floats.chain(same.histograms.iter().map(|held| held.0)).collect();
+        times.sort_unstable();
+        if times.windows(2).any(|two| two[0] == two[1]) {
+            return Err(Error::same_labels());
+        }
+    }
+    Ok(out)
 }
 
 fn range_grid(expr: &Expr, start_ms: i64, end_ms: i64, step_ms: i64, steps_max: usize) -> Result<Grid, Error> {

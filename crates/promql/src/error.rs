@@ -50,6 +50,11 @@ impl Error {
         Self::Execution { reason: reason.into() }
     }
 
+    /// Two series of a vector have the same labels.
+    pub(crate) fn same_labels() -> Self {
+        Self::execution("vector cannot contain metrics with the same labelset")
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unsupported { .. } | Self::Invalid { .. } => ErrorKind::Invalid,

@@ -13,6 +13,7 @@ pub(crate) mod merge;
 pub(crate) mod mixed_series;
 pub(crate) mod operator;
 pub(crate) mod relabel;
+pub(crate) mod remove_names;
 pub(crate) mod repeat;
 pub(crate) mod scalar;
 pub(crate) mod scan;

@@ -37,10 +37,6 @@ impl Projection {
         Self::Drop(sorted(names))
     }
 
-    pub(crate) fn drop_name() -> Self {
-        Self::drop_with_name(&[])
-    }
-
     fn keeps(&self, name: &str) -> bool {
         let held = |names: &[String]| names.binary_search_by(|held| held.as_str().cmp(name)).is_ok();
         match self {
@@ -54,10 +50,10 @@ impl Projection {
         self.keeps(METRIC_NAME)
     }
 
-    /// Writes what survives of `encoded` into `out`, which is emptied first.
+    /// Writes what survives of `encoded` into `out`, which is emptied first. A mark does not.
     pub(crate) fn apply(&self, encoded: &[u8], out: &mut LabelsBuilder) {
         out.clear();
-        for (name, value) in LabelsIter::over(encoded).filter(|(name, _)| self.keeps(name)) {
+        for (name, value) in LabelsIter::over(unmarked(encoded)).filter(|(name, _)| self.keeps(name)) {
             out.push(name, value);
         }
     }
@@ -69,21 +65,44 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
+/// In front of a label set whose name is to go at the end: a label without a name, which no series has.
+pub(crate) const MARK: [u8; 2] = [0, 0];
+
+pub(crate) fn is_marked(encoded: &[u8]) -> bool {
+    encoded.starts_with(&MARK)
+}
+
+/// The label set behind the mark, if there is one.
+pub(crate) fn unmarked(encoded: &[u8]) -> &[u8] {
+    encoded.strip_prefix(&MARK).unwrap_or(encoded)
+}
+
+/// The label set with a mark in front, which it does not have yet.
+pub(crate) fn marked(encoded: &[u8]) -> Box<[u8]> {
+    [&MARK, encoded].concat().into()
+}
+
+/// The label set with a mark if `other` has one.
+pub(crate) fn marked_as(other: &[u8], encoded: &[u8]) -> Box<[u8]> {
+    if is_marked(other) { marked(encoded) } else { encoded.into() }
+}
+
 /// The value of a label, "" without one.
 pub(crate) fn value_of<'a>(encoded: &'a [u8], name: &str) -> &'a str {
     LabelsIter::over(encoded).find_map(|(n, value)| (n == name).then_some(value)).unwrap_or("")
 }
 
-/// The set with one label changed; an empty value takes the label away.
-pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Labels {
-    let others = LabelsIter::over(encoded).filter(|(n, _)| *n != name);
-    Labels::from_pairs(others.chain([(name, value)])).expect("the names of a label set are distinct")
+/// The set with one label changed; an empty value takes the label away. A mark stays.
+pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Box<[u8]> {
+    let others = LabelsIter::over(unmarked(encoded)).filter(|(n, _)| *n != name);
+    let labels = Labels::from_pairs(others.chain([(name, value)])).expect("the names of a label set are distinct");
+    marked_as(encoded, labels.encoded())
 }
 
 /// The hash that Prometheus has of a label set, as it is built by default: over names and values, each behind its length.
 pub(crate) fn prometheus_hash(encoded: &[u8]) -> u64 {
     let mut bytes = Vec::new();
-    for text in LabelsIter::over(encoded).flat_map(|(name, value)| [name, value]) {
+    for text in LabelsIter::over(unmarked(encoded)).flat_map(|(name, value)| [name, value]) {
         match u8::try_from(text.len()) {
             Ok(short @ 0..=254) => bytes.push(short),
             _ => {
@@ -98,7 +117,7 @@ pub(crate) fn prometheus_hash(encoded: &[u8]) -> u64 {
 
 /// As a label set stands in upstream's messages: `{__name__="up", job="node"}`.
 pub(crate) fn printed(encoded: &[u8]) -> String {
-    format!("{:?}", Labels::from_encoded_trusted(encoded))
+    format!("{:?}", Labels::from_encoded_trusted(unmarked(encoded)))
 }
 
 #[cfg(test)]
@@ -119,14 +138,16 @@ mod tests {
         check(&Projection::of_grouping(Some(&Grouping::By(names.clone()))), &[("job", "a")]);
         check(&Projection::of_grouping(Some(&Grouping::Without(names.clone()))), &[("instance", "1")]);
         check(&Projection::drop(&names), &[("__name__", "up"), ("instance", "1")]);
-        assert!(Projection::drop(&names).keeps_name() && !Projection::drop_name().keeps_name());
+        assert!(Projection::drop(&names).keeps_name() && !Projection::drop_with_name(&names).keeps_name());
     }
 
     #[test]
     fn a_label_is_set_and_taken_away() {
         let labels = Labels::from_pairs([("a", "1"), ("c", "3")]).unwrap();
-        assert_eq!(printed(with_label(labels.encoded(), "b", "2").encoded()), r#"{a="1", b="2", c="3"}"#);
-        assert_eq!(printed(with_label(labels.encoded(), "a", "").encoded()), r#"{c="3"}"#);
+        assert_eq!(printed(&with_label(labels.encoded(), "b", "2")), r#"{a="1", b="2", c="3"}"#);
+        assert_eq!(printed(&with_label(labels.encoded(), "a", "")), r#"{c="3"}"#);
+        let changed = with_label(&marked(labels.encoded()), "a", "2");
+        assert!(is_marked(&changed) && printed(&changed) == r#"{a="2", c="3"}"#);
         assert_eq!((value_of(labels.encoded(), "c"), value_of(labels.encoded(), "b")), ("3", ""));
     }
 }

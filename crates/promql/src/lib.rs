@@ -12,6 +12,7 @@ mod exec;
 mod grid;
 mod kernels;
 mod label_set;
+mod name_removal;
 mod plan;
 mod remark;
 mod stats;

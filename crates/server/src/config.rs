@@ -3,6 +3,7 @@
 //! A key such as `flush.interval` has the flag `--flush-interval` and the variable `DURAMEN_FLUSH_INTERVAL`. The comments of the fields
 //! are what `--help` and `docs/reference/config.md` say.
 
+mod features;
 mod layers;
 mod print;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use clap::{ArgAction, Args};
 use duramen_bucket::StoreUrl;
 use duramen_limits::{Limits, QueryLimits};
 use duramen_settings::{Secret, duration, size};
+use features::EnabledFeatures;
 pub(crate) use layers::text_of;
 pub use layers::{Asked, Origin, Settings};
 use serde::{Deserialize, Serialize};
@@ -224,6 +226,11 @@ pub struct QueryConfig {
         value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub lookback_delta: Duration,
+
+    /// What Prometheus has behind `--enable-feature`, by its names there with commas between: `promql-delayed-name-removal`,
+    /// `type-and-unit-labels`, `use-start-timestamps`. Each changes answers: see docs/promql.md.
+    #[arg(id = "query.features", long = "query-features", env = "DURAMEN_QUERY_FEATURES", value_name = "NAMES")]
+    pub features: EnabledFeatures,
 }
 
 /// What is kept of the store.
@@ -302,7 +309,11 @@ impl Default for FlushConfig {
 
 impl Default for QueryConfig {
     fn default() -> Self {
-        Self { timeout: QueryLimits::default().timeout, lookback_delta: Duration::from_secs(5 * 60) }
+        Self {
+            timeout: QueryLimits::default().timeout,
+            lookback_delta: Duration::from_secs(5 * 60),
+            features: EnabledFeatures::default(),
+        }
     }
 }
 

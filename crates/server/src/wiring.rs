@@ -225,6 +225,7 @@ fn querier(
     let storage = Storage::new(Arc::new(ingester.clone()), shared.manifests.clone(), Arc::new(blocks), metrics.clone());
     let engine = Engine::new(EngineConfig {
         lookback_ms: i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
+        features: config.query.features.0,
         ..EngineConfig::default()
     });
     let bounds = (limits.clone(), duramen_query::Config::default());

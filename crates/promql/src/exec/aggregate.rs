@@ -1,5 +1,6 @@
 //! Aggregations whose states merge: per batch below the exchange, and over all batches above it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::exec::operator::{Operator, reservation};
 use crate::grid::Grid;
 use crate::kernels::aggregate::{Average, Count, Deviation, Group, Maximum, Minimum, State, Sum, Variance};
 use crate::kernels::histogram_total::{HistogramTotal, Total};
-use crate::label_set::{Projection, value_of};
+use crate::label_set::{Projection, is_marked, marked, unmarked, value_of};
 use crate::remark::Remark;
 use crate::vector::{
     self, Cell, HistogramColumns, HistogramRow, Row, VectorBatch, VectorBuilder, cells_column, decoded, downcast,
@@ -126,6 +127,8 @@ struct Groups<S> {
     steps: usize,
     ids: HashMap<Box<[u8]>, usize>,
     labels: Vec<Box<[u8]>>,
+    /// Of each group, whether the name of any of its series is to go.
+    marked: Vec<bool>,
     /// State of step `s` of group `g` at `g * steps + s`.
     states: Vec<S>,
     /// Of group and step, each as [`named`] writes it: they are totalled at the end only, in the order of the series.
@@ -147,6 +150,7 @@ impl<S: State> Groups<S> {
             steps,
             ids: HashMap::new(),
             labels: Vec::new(),
+            marked: Vec::new(),
             states: Vec::new(),
             histograms: Vec::new(),
             histogram_bytes: 0,
@@ -166,11 +170,24 @@ impl<S: State> Groups<S> {
                 let id = self.labels.len();
                 self.ids.insert(labels.into(), id);
                 self.labels.push(labels.into());
+                self.marked.push(false);
                 self.states.resize(self.states.len() + self.steps, S::default());
                 self.histograms.push(Vec::new());
                 id
             }
         }
+    }
+
+    /// Notes whether the name of a series of the group is to go.
+    fn mark(&mut self, labels: &[u8], series: &[u8]) {
+        let id = self.id(labels);
+        self.marked[id] |= is_marked(series);
+    }
+
+    /// The labels of each group, with the mark if it has one.
+    fn labels(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let labels = self.labels.iter().zip(&self.marked);
+        labels.map(|(labels, mark)| if *mark { marked(labels).into_vec().into() } else { Cow::from(&**labels) })
     }
 
     /// Adds the histograms of a row, which are counted as values or held for their total.
@@ -209,7 +226,9 @@ impl<S: State> Groups<S> {
         let labels: &BinaryArray = downcast(batch.column(0));
         let fields: Vec<&[f64]> = batch.columns()[STATES..].iter().map(numbers).collect();
         let steps = self.steps;
-        for (row, labels) in labels.iter().flatten().enumerate() {
+        for (row, encoded) in labels.iter().flatten().enumerate() {
+            let labels = unmarked(encoded);
+            self.mark(labels, encoded);
             let id = self.id(labels);
             for (step, histogram) in HistogramRow::of(batch, HISTOGRAMS, row).iter() {
                 self.hold(id, step, histogram.to_vec());
@@ -231,7 +250,7 @@ impl<S: State> Groups<S> {
 
     fn into_states(self) -> RecordBatch {
         let mut labels = BinaryBuilder::new();
-        self.labels.iter().for_each(|group| labels.append_value(group));
+        self.labels().for_each(|group| labels.append_value(group));
         let mut histograms = HistogramColumns::default();
         for group in &self.histograms {
             group.iter().for_each(|(step, histogram)| histograms.push(*step, histogram));
@@ -247,14 +266,14 @@ impl<S: State> Groups<S> {
 
     fn into_vectors(self, grid: &Grid, of: OfHistograms, remark: &mut dyn FnMut(Remark<'_>)) -> Vec<RecordBatch> {
         let mut out = VectorBuilder::new(grid);
-        for (id, labels) in self.labels.iter().enumerate() {
+        for (id, labels) in self.labels().enumerate() {
             let float = |step: usize| self.states[id * self.steps + step].finish();
             let (OfHistograms::Totalled(total), [_, ..]) = (of, &self.histograms[id][..]) else {
-                out.push(labels, float);
+                out.push(&labels, float);
                 continue;
             };
             let mut totals = totals(total, &self.histograms[id], remark);
-            out.push_cells(labels, |step| match (float(step), totals.remove(&step)) {
+            out.push_cells(&labels, |step| match (float(step), totals.remove(&step)) {
                 (float, None) => float.map(Cell::Float),
                 (Some(_), Some(_)) => {
                     remark(Remark::MixedSamplesInAggregation);
@@ -332,6 +351,7 @@ impl PartialAggregate {
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             self.projection.apply(row.labels, &mut labels);
             groups.add(labels.encoded(), &row);
+            groups.mark(labels.encoded(), row.labels);
             if row.has_histograms() {
                 groups.add_histograms(labels.encoded(), &row, of_histograms);
                 ignored |= of_histograms == OfHistograms::Ignored;

@@ -9,7 +9,6 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use duramen_model::LabelsBuilder;
 use duramen_syntax::PosRange;
 use duramen_syntax::ast::BinaryOp;
 use futures::{TryStreamExt, stream};
@@ -21,7 +20,7 @@ use crate::grid::Grid;
 use crate::kernels::arithmetic;
 use crate::kernels::binary::combine;
 use crate::kernels::cell::CellFunction;
-use crate::label_set::Projection;
+use crate::name_removal::NameRemoval;
 use crate::remark::Remark;
 use crate::vector::{self, Cell, Row, Sample, VectorBatch, VectorBuilder};
 
@@ -33,6 +32,7 @@ pub(crate) struct MapCells {
     annotations: Annotations,
     /// Of the whole expression, for remarks.
     pos: PosRange,
+    names: NameRemoval,
     arguments: Arguments,
 }
 
@@ -85,24 +85,27 @@ impl CellChange {
 }
 
 impl MapCells {
-    pub(crate) fn new(change: CellChange, grid: Grid, annotations: Annotations, pos: PosRange) -> Self {
-        Self { change, grid, annotations, pos, arguments: Arguments::default() }
+    pub(crate) fn new(
+        change: CellChange,
+        grid: Grid,
+        annotations: Annotations,
+        pos: PosRange,
+        names: NameRemoval,
+    ) -> Self {
+        Self { change, grid, annotations, pos, names, arguments: Arguments::default() }
     }
 
     fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> RecordBatch {
         let mut out = VectorBuilder::single(self.grid.steps);
-        let mut labels = LabelsBuilder::default();
-        let kept = if self.change.drops_name() { Projection::drop_name() } else { Projection::drop(&[]) };
+        let mut nameless = self.names.nameless();
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
-            kept.apply(row.labels, &mut labels);
+            let labels = if self.change.drops_name() { nameless.of(row.labels) } else { row.labels };
             let trims = matches!(self.change, CellChange::WithScalar { op, .. } if arithmetic::is_trim(op));
             if row.has_histograms() || trims || matches!(self.change, CellChange::Function(CellFunction::Native(_))) {
-                out.push_cells(labels.encoded(), |step| self.mixed(&row, step, arguments));
+                out.push_cells(labels, |step| self.mixed(&row, step, arguments));
                 continue;
             }
-            out.push(labels.encoded(), |step| {
-                self.change.apply(row.get(step)?, at_step(arguments, step), self.grid.at(step))
-            });
+            out.push(labels, |step| self.change.apply(row.get(step)?, at_step(arguments, step), self.grid.at(step)));
         }
         out.finish_single()
     }

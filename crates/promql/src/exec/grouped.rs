@@ -140,7 +140,7 @@ impl GroupedAggregate {
                     Sample::Histogram(histogram) => histogram.text(),
                 };
                 let labels = with_label(labels.encoded(), label, &text);
-                counts.series(labels.encoded(), self.grid.steps, account)?[step] += 1.0;
+                counts.series(&labels, self.grid.steps, account)?[step] += 1.0;
             }
         }
         let mut merged = Merged::new(self.grid.steps, account);

@@ -17,6 +17,7 @@ use crate::grid::Grid;
 use crate::kernels::histogram::{self, Bucket};
 use crate::kernels::native;
 use crate::label_set::{Projection, value_of, with_label};
+use crate::name_removal::NameRemoval;
 use crate::remark::{Remark, of_metric};
 use crate::vector::{Row, Vector};
 
@@ -30,6 +31,7 @@ pub(crate) struct Histogram {
     pub(crate) grid: Grid,
     pub(crate) annotations: Annotations,
     pub(crate) pos: HistogramPos,
+    pub(crate) names: NameRemoval,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,8 +139,8 @@ impl Histogram {
         wanted: impl Fn(usize) -> bool,
         value: impl Fn(usize, Either<'_>, &mut dyn FnMut(Remark<'_>)) -> f64,
     ) -> Result<(), Error> {
-        let unnamed = Projection::drop(&[BOUND.to_owned(), METRIC_NAME.to_owned()]);
-        let nameless = Projection::drop_name();
+        let unbounded = Projection::drop(&[BOUND.to_owned()]);
+        let mut nameless = self.names.nameless();
         let mut labels = LabelsBuilder::default();
         let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos.histograms);
         let mut buckets = Vec::new();
@@ -146,8 +148,7 @@ impl Histogram {
             let classic = |step: usize| series.buckets.iter().any(|(_, row)| row.get(step).is_some());
             for row in &series.native {
                 let name = value_of(row.labels, METRIC_NAME);
-                nameless.apply(row.labels, &mut labels);
-                out.add(labels.encoded(), |step| {
+                out.add(nameless.of(row.labels), |step| {
                     let histogram = row.histogram(step).filter(|_| wanted(step))?;
                     if classic(step) {
                         self.annotations.add(Remark::MixedClassicAndNative(name), self.pos.histograms);
@@ -157,8 +158,8 @@ impl Histogram {
                 })?;
             }
             let Some((_, first)) = series.buckets.first() else { continue };
-            unnamed.apply(first.labels, &mut labels);
-            out.add(labels.encoded(), |step| {
+            unbounded.apply(first.labels, &mut labels);
+            out.add(nameless.of(labels.encoded()), |step| {
                 buckets.clear();
                 let present = series.buckets.iter().filter_map(|(upper, row)| Some((*upper, row.get(step)?)));
                 buckets.extend(present.map(|(upper, count)| Bucket { upper, count }));
@@ -221,7 +222,7 @@ struct Labelled<'a, 'b> {
 impl Labelled<'_, '_> {
     fn add(&mut self, labels: &[u8], cell: impl FnMut(usize) -> Option<f64>) -> Result<(), Error> {
         match self.label {
-            Some((name, value)) => self.out.add(with_label(labels, name, value).encoded(), cell),
+            Some((name, value)) => self.out.add(&with_label(labels, name, value), cell),
             None => self.out.add(labels, cell),
         }
     }

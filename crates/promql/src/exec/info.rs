@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::exec::merge::Merged;
 use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
-use crate::label_set::{Projection, printed, value_of};
+use crate::label_set::{Projection, marked_as, printed, unmarked, value_of};
 use crate::vector::{Row, Vector};
 
 /// The labels that say which target a series is of.
@@ -80,13 +80,13 @@ impl Info {
         for (chosen, steps) in by_chosen {
             let chosen = chosen.iter().zip(infos).filter_map(|(at, rows)| Some(rows[(*at)?].labels));
             let Some(labels) = self.enriched(row.labels, chosen)? else { continue };
-            out.add_cells(labels.encoded(), |step| row.cell(step).filter(|_| steps.binary_search(&step).is_ok()))?;
+            out.add_cells(&labels, |step| row.cell(step).filter(|_| steps.binary_search(&step).is_ok()))?;
         }
         Ok(())
     }
 
     /// `None` takes the series away.
-    fn enriched<'a>(&self, base: &[u8], infos: impl Iterator<Item = &'a [u8]>) -> Result<Option<Labels>, Error> {
+    fn enriched<'a>(&self, base: &[u8], infos: impl Iterator<Item = &'a [u8]>) -> Result<Option<Box<[u8]>>, Error> {
         let mut added: Vec<(&str, &str)> = Vec::new();
         let mut any = false;
         for info in infos {
@@ -107,8 +107,9 @@ impl Info {
         if !any && !self.selection.labels.iter().all(Matcher::matches_empty) {
             return Ok(None);
         }
-        let labels = LabelsIter::over(base).chain(added);
-        Ok(Some(Labels::from_pairs(labels).expect("only labels that are not there were added")))
+        let labels = LabelsIter::over(unmarked(base)).chain(added);
+        let labels = Labels::from_pairs(labels).expect("only labels that are not there were added");
+        Ok(Some(marked_as(base, labels.encoded())))
     }
 }
 

@@ -54,7 +54,7 @@ impl<'a> Merged<'a> {
             let bytes = match cell {
                 Cell::Float(value) => {
                     if held.replace(value).is_some() || self.histograms.contains_key(&(id, step)) {
-                        return Err(duplicate());
+                        return Err(Error::same_labels());
                     }
                     continue;
                 }
@@ -63,7 +63,7 @@ impl<'a> Merged<'a> {
             };
             self.account.try_grow(bytes.len() + 64).map_err(Error::from_datafusion)?;
             if held.is_some() || self.histograms.insert((id, step), bytes).is_some() {
-                return Err(duplicate());
+                return Err(Error::same_labels());
             }
         }
         Ok(())
@@ -102,10 +102,6 @@ impl<'a> Merged<'a> {
         }
         out.finish()
     }
-}
-
-fn duplicate() -> Error {
-    Error::execution("vector cannot contain metrics with the same labelset")
 }
 
 impl MergeSeries {

@@ -4,13 +4,13 @@ use std::fmt;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
-use duramen_model::GoRegex;
+use duramen_model::{GoRegex, METRIC_NAME};
 
 use crate::error::Error;
 use crate::exec::merge::Merged;
 use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
-use crate::label_set::{value_of, with_label};
+use crate::label_set::{unmarked, value_of, with_label};
 use crate::vector::Vector;
 
 /// Writes one label of each series. Series that become alike are merged, or an error where they overlap.
@@ -37,7 +37,9 @@ impl Relabel {
         for row in input.rows() {
             match self.value_for(row.labels) {
                 Some(value) => {
-                    out.add_cells(with_label(row.labels, &self.target, &value).encoded(), |step| row.cell(step))?;
+                    // A name that is written here is not the one that was to go.
+                    let labels = if self.target == METRIC_NAME { unmarked(row.labels) } else { row.labels };
+                    out.add_cells(&with_label(labels, &self.target, &value), |step| row.cell(step))?;
                 }
                 None => out.add_row(&row)?,
             }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::natural;
-use crate::label_set::value_of;
+use crate::label_set::{unmarked, value_of};
 use crate::vector::{Row, Vector, VectorBuilder};
 
 /// Orders the rows of a one-step vector. A vector of more steps has no order and passes as it is.
@@ -61,7 +61,7 @@ impl Sort {
         out.finish()
     }
 
-    fn compare(&self, a: &Row<'_>, b: &Row<'_>) -> Ordering {
+    fn compare<'a>(&self, a: &Row<'a>, b: &Row<'a>) -> Ordering {
         let directed = |order: Ordering| match self.direction {
             Direction::Ascending => order,
             Direction::Descending => order.reverse(),
@@ -75,7 +75,8 @@ impl Sort {
             SortKey::Labels(names) => {
                 let label = |name: &String| natural::compare(value_of(a.labels, name), value_of(b.labels, name));
                 let by_names = names.iter().map(label).find(|order| order.is_ne());
-                directed(by_names.unwrap_or_else(|| LabelsIter::over(a.labels).cmp(LabelsIter::over(b.labels))))
+                let all = |row: &Row<'a>| LabelsIter::over(unmarked(row.labels));
+                directed(by_names.unwrap_or_else(|| all(a).cmp(all(b))))
             }
         }
     }

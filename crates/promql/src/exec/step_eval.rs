@@ -9,7 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use duramen_model::{LabelsBuilder, METRIC_NAME, is_stale};
+use duramen_model::{METRIC_NAME, is_stale};
 use duramen_source::SeriesBatch;
 use duramen_syntax::PosRange;
 use futures::{TryStreamExt, stream};
@@ -25,7 +25,8 @@ use crate::kernels::Window;
 use crate::kernels::extended::{self, Ends};
 use crate::kernels::range::RangeFunction;
 use crate::kernels::rate;
-use crate::label_set::{Projection, value_of};
+use crate::label_set::value_of;
+use crate::name_removal::{METRIC_TYPE, NameLabels, NameRemoval};
 use crate::remark::Remark;
 use crate::stats::Queryable;
 use crate::vector::{self, Cell, Sample, VectorBuilder};
@@ -109,6 +110,7 @@ pub(crate) struct StepEval {
     range_pos: PosRange,
     starts: Starts,
     hints: Hints,
+    names: NameRemoval,
     queryable: Arc<Queryable>,
     arguments: Arguments,
 }
@@ -121,6 +123,7 @@ impl StepEval {
         annotations: Annotations,
         [pos, range_pos]: [PosRange; 2],
         (starts, hints): (Starts, Hints),
+        names: NameRemoval,
     ) -> Self {
         Self {
             grid,
@@ -131,6 +134,7 @@ impl StepEval {
             range_pos,
             starts,
             hints,
+            names,
             queryable: Arc::default(),
             arguments: Arguments::default(),
         }
@@ -145,19 +149,14 @@ impl StepEval {
         let batch = SeriesBatch::from_record_batch(batch)
             .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
         let mut out = VectorBuilder::single(self.grid.steps);
-        let mut labels = LabelsBuilder::default();
-        let nameless = Projection::drop_name();
+        let mut nameless = self.names.nameless();
         let mut fresh = Series::default();
         let looked_at = LookedAt::new(self.grid.steps);
         let mut remarked = None;
         let (all_labels, offsets, all_ts, all_values) = (batch.labels(), batch.offsets(), batch.ts(), batch.values());
         for row in 0..batch.len() {
             let encoded = all_labels.value(row);
-            let mut name = encoded;
-            if !self.function.keeps_name() {
-                nameless.apply(encoded, &mut labels);
-                name = labels.encoded();
-            }
+            let name = if self.function.keeps_name() { encoded } else { nameless.of(encoded) };
             let any_float = if self.needs_more_than_floats(&batch, row) {
                 let pushed = self.push_mixed(&batch, row, name, arguments, &looked_at, &mut out);
                 pushed.ok_or_else(|| DataFusionError::Internal("a source gave what is no histogram".to_owned()))?
@@ -174,7 +173,7 @@ impl StepEval {
                 )
             };
             if any_float && self.reads_counter() {
-                self.remark(value_of(encoded, METRIC_NAME), &mut remarked);
+                self.remark(encoded, &mut remarked);
             }
         }
         self.queryable.add(&self.grid, &looked_at.counts());
@@ -334,16 +333,23 @@ impl StepEval {
         matches!(self.function, StepFunction::Range(function) if function.wants_counter())
     }
 
-    /// Says so when a series with values was read as a counter and is not called one. Series of one name stand together: `last`
-    /// is the name of the one before.
-    fn remark<'a>(&self, name: &'a str, last: &mut Option<&'a str>) {
-        if last.replace(name) == Some(name) {
+    /// Says so when a series with values was read as a counter and is not called one, or typed as one. Series of one name stand
+    /// together: `last` is name and type of the one before.
+    fn remark<'a>(&self, encoded: &'a [u8], last: &mut Option<[&'a str; 2]>) {
+        let name = value_of(encoded, METRIC_NAME);
+        let typed = self.names.labels == NameLabels::NameTypeAndUnit;
+        let metric_type = if typed { value_of(encoded, METRIC_TYPE) } else { "" };
+        if last.replace([name, metric_type]) == Some([name, metric_type]) || name.is_empty() {
             return;
         }
-        let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
-        if !name.is_empty() && !counter {
-            let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
-            self.annotations.inform(format_args!("{text} {name:?}"), self.pos);
+        let text = "metric might not be a counter,";
+        if typed && !["counter", "histogram"].contains(&metric_type) {
+            let wanted = r#"__type__ label is not set to "counter" or "histogram""#;
+            self.annotations.inform(format_args!("{text} {wanted}, got {metric_type:?}: {name:?}"), self.pos);
+        }
+        if !typed && !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
+            let wanted = "name does not end in _total/_sum/_count/_bucket";
+            self.annotations.inform(format_args!("{text} {wanted}: {name:?}"), self.pos);
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::exec::operator::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
 use crate::kernels::binary::combine;
-use crate::label_set::{Projection, printed, value_of, with_label};
+use crate::label_set::{Projection, marked, printed, unmarked, value_of, with_label};
+use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::remark::Remark;
 use crate::vector::{Cell, Row, Vector};
 
@@ -31,6 +32,7 @@ pub(crate) struct VectorBinary {
     pub(crate) annotations: Annotations,
     /// Of the whole expression, for remarks.
     pub(crate) pos: PosRange,
+    pub(crate) names: NameRemoval,
 }
 
 /// The series of both sides that have the same matching labels.
@@ -207,15 +209,17 @@ impl VectorBinary {
         }
     }
 
+    /// Of arithmetic the name is gone, whenever names go; what either side was to lose, it keeps, as upstream has it.
     fn result_labels(&self, many: &[u8], one: &[u8]) -> Box<[u8]> {
         let mut labels = LabelsBuilder::default();
-        let mut encoded: Box<[u8]> = many.into();
+        let mut encoded: Box<[u8]> = unmarked(many).into();
         let mut project = |encoded: &mut Box<[u8]>, projection: Projection| {
             projection.apply(encoded, &mut labels);
             *encoded = labels.encoded().into();
         };
-        if arithmetic::drops_name(self.op, self.return_bool) {
-            project(&mut encoded, Projection::drop_name());
+        let later = self.return_bool && self.names.time == RemovalTime::AtTheEnd;
+        if arithmetic::drops_name(self.op, self.return_bool) && !later {
+            project(&mut encoded, self.names.labels.others());
         }
         if self.matching.card == Cardinality::OneToOne {
             let names = &self.matching.labels;
@@ -223,9 +227,9 @@ impl VectorBinary {
             project(&mut encoded, kept);
         }
         for name in &self.matching.include {
-            encoded = with_label(&encoded, name, value_of(one, name)).encoded().into();
+            encoded = with_label(&encoded, name, value_of(one, name));
         }
-        encoded
+        if later { marked(&encoded) } else { encoded }
     }
 }
 

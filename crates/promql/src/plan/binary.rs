@@ -9,7 +9,6 @@ use crate::exec::cells::{CellChange, Side};
 use crate::exec::scalar::ScalarFunction;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
-use crate::plan::planner::map;
 use crate::plan::{Names, Node, Plan, Planner};
 
 impl Planner {
@@ -30,8 +29,8 @@ impl Planner {
             (ValueType::Scalar, ValueType::Scalar) => {
                 Ok(Plan::scalar(ScalarFunction::Binary(op), vec![left, right], grid))
             }
-            (ValueType::Scalar, _) => Ok(map(with_scalar(Side::Left), vec![right, left], grid, pos)),
-            (_, ValueType::Scalar) => Ok(map(with_scalar(Side::Right), vec![left, right], grid, pos)),
+            (ValueType::Scalar, _) => Ok(self.map(with_scalar(Side::Left), vec![right, left], grid, pos)),
+            (_, ValueType::Scalar) => Ok(self.map(with_scalar(Side::Right), vec![left, right], grid, pos)),
             _ => {
                 let matching = matching.ok_or_else(|| Error::invalid("vectors without a way to match"))?;
                 let names = result_names(op, return_bool, matching, &left, &right);

@@ -17,7 +17,7 @@ use crate::kernels::cell::CellFunction;
 use crate::kernels::date::DatePart;
 use crate::kernels::extended::Ends;
 use crate::kernels::range::RangeFunction;
-use crate::plan::planner::{bare, map};
+use crate::plan::planner::bare;
 use crate::plan::{Names, Node, Plan, Planner};
 
 impl Planner {
@@ -93,7 +93,7 @@ impl Planner {
                 _ => {
                     // What an expression gives has no start.
                     let plan = self.plan(arg, grid)?;
-                    Ok(map(CellChange::Function(CellFunction::Nothing), vec![plan], grid, call.pos()))
+                    Ok(self.map(CellChange::Function(CellFunction::Nothing), vec![plan], grid, call.pos()))
                 }
             },
             ("vector", [arg]) => self.plan(arg, grid),
@@ -178,7 +178,7 @@ impl Planner {
         if matches!(function, CellFunction::Round) && inputs.len() == 1 {
             inputs.push(Plan::scalar(ScalarFunction::Number(1.0), Vec::new(), grid));
         }
-        Ok(map(CellChange::Function(function), inputs, grid, call.pos()))
+        Ok(self.map(CellChange::Function(function), inputs, grid, call.pos()))
     }
 }
 

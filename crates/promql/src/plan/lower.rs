@@ -18,6 +18,7 @@ use crate::exec::merge::MergeSeries;
 use crate::exec::mixed_series::Starts;
 use crate::exec::operator::OperatorExec;
 use crate::exec::relabel::Relabel;
+use crate::exec::remove_names::RemoveNames;
 use crate::exec::repeat::RepeatStep;
 use crate::exec::scalar::Scalar;
 use crate::exec::scan::{SampleBudget, SeriesScan};
@@ -26,6 +27,7 @@ use crate::exec::step_eval::StepEval;
 use crate::exec::subquery::Subquery;
 use crate::exec::vector_binary::VectorBinary;
 use crate::grid::Grid;
+use crate::name_removal::NameRemoval;
 use crate::plan::{Node, Plan, Series, deep};
 use crate::stats::Queryable;
 
@@ -42,6 +44,7 @@ pub(crate) struct Lowering {
     pub(crate) series_max: usize,
     pub(crate) annotations: Annotations,
     pub(crate) starts: Starts,
+    pub(crate) names: NameRemoval,
     pub(crate) queryable: Arc<Queryable>,
 }
 
@@ -69,11 +72,15 @@ impl Lowering {
             Node::Steps { series, lookup, function, arguments, hints, pos } => {
                 let mut inputs = vec![self.series(series, grid)];
                 inputs.extend(self.lower_all(arguments));
-                let operator = StepEval::new(grid, *lookup, *function, annotations, *pos, (self.starts, *hints));
+                let read_as = (self.starts, *hints);
+                let operator = StepEval::new(grid, *lookup, *function, annotations, *pos, read_as, self.names);
                 OperatorExec::plan(operator.counting(Arc::clone(&self.queryable)), inputs)
             }
             Node::Repeat { input } => OperatorExec::plan(RepeatStep { grid }, vec![self.lower(input)]),
             Node::Merge { input } => OperatorExec::plan(MergeSeries { grid }, vec![self.lower(input)]),
+            Node::RemoveNames { names, input } => {
+                OperatorExec::plan(RemoveNames { grid, names: *names }, vec![self.lower(input)])
+            }
             Node::Aggregate { aggregation, projection, input, pos } => {
                 let (aggregation, pos) = (*aggregation, *pos);
                 let partial = PartialAggregate {
@@ -97,15 +104,17 @@ impl Lowering {
             Node::Map { change, inputs, pos } => {
                 let (vector, scalars) = inputs.split_first().expect("a vector to map");
                 let inputs = std::iter::once(self.lower_parts(vector)).chain(self.lower_all(scalars)).collect();
-                OperatorExec::plan(MapCells::new(*change, grid, annotations, *pos), inputs)
+                OperatorExec::plan(MapCells::new(*change, grid, annotations, *pos, self.names), inputs)
             }
             Node::Binary { op, return_bool, matching, inputs, pos } => {
                 let (op, return_bool, matching) = (*op, *return_bool, matching.clone());
-                let operator = VectorBinary { op, return_bool, matching, grid, annotations, pos: *pos };
+                let names = self.names;
+                let operator = VectorBinary { op, return_bool, matching, grid, annotations, pos: *pos, names };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
             Node::Histogram { function, inputs, pos } => {
-                let operator = Histogram { function: function.clone(), grid, annotations, pos: pos.clone() };
+                let (function, pos, names) = (function.clone(), pos.clone(), self.names);
+                let operator = Histogram { function, grid, annotations, pos, names };
                 OperatorExec::plan(operator, self.lower_all(inputs))
             }
             Node::Info { inputs, selection } => {

@@ -18,6 +18,7 @@ use crate::exec::sort::{Direction, SortKey};
 use crate::exec::step_eval::{Lookup, StepFunction};
 use crate::grid::Grid;
 use crate::label_set::Projection;
+use crate::name_removal::{NameLabels, NameRemoval, RemovalTime};
 
 /// An expression with everything settled that the text leaves open: times, defaults, types.
 #[derive(Debug)]
@@ -61,6 +62,11 @@ pub(crate) enum Node {
     },
     /// Makes label sets distinct again.
     Merge {
+        input: Box<Plan>,
+    },
+    /// Takes the names away that are marked to go.
+    RemoveNames {
+        names: NameLabels,
         input: Box<Plan>,
     },
     Aggregate {
@@ -135,9 +141,13 @@ impl Plan {
         Self { node: Node::Scalar { function, inputs }, grid, names: Names::None }
     }
 
-    /// The plan that stands on `self` and takes the metric names away: with a merge when series may then be alike.
-    pub(crate) fn without_names(self) -> Self {
-        if self.names != Names::Any {
+    /// The plan that stands on `self`, whose operator takes the metric names away: with a merge when series may then be alike.
+    pub(crate) fn without_names(self, removal: NameRemoval) -> Self {
+        if removal.time == RemovalTime::AtTheEnd {
+            return self;
+        }
+        // Series of one name may differ in their types.
+        if self.names != Names::Any && removal.labels == NameLabels::Name {
             return Self { names: Names::None, ..self };
         }
         let grid = self.grid;

@@ -8,6 +8,7 @@ use crate::exec::cells::CellChange;
 use crate::exec::mixed_series::{Hints, Starts};
 use crate::exec::scalar::ScalarFunction;
 use crate::grid::Grid;
+use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::plan::invariant::is_step_invariant;
 use crate::plan::{Node, Plan, deep};
 
@@ -31,9 +32,23 @@ pub(crate) struct Planner {
     pub(crate) steps_max: usize,
     pub(crate) starts: Starts,
     pub(crate) hints: Hints,
+    pub(crate) names: NameRemoval,
 }
 
 impl Planner {
+    /// Plans a whole query.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`].
+    pub(crate) fn query(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
+        let plan = self.plan(expr, grid)?;
+        if self.names.time == RemovalTime::AtOnce || expr.value_type() == ValueType::Scalar {
+            return Ok(plan);
+        }
+        let names = plan.names.clone();
+        Ok(Plan { node: Node::RemoveNames { names: self.names.labels, input: Box::new(plan) }, grid, names })
+    }
+
     /// Plans a scalar or an instant vector.
     ///
     /// # Errors
@@ -59,7 +74,7 @@ impl Planner {
                 if expr.value_type() == ValueType::Scalar {
                     return Ok(Plan::scalar(ScalarFunction::Negate, vec![input], grid));
                 }
-                Ok(map(CellChange::Negate, vec![input], grid, expr.pos()))
+                Ok(self.map(CellChange::Negate, vec![input], grid, expr.pos()))
             }
             Expr::Call { func, args, .. } => self.call(func.name, args, expr, grid),
             Expr::Aggregate { op, grouping, param, expr, .. } => {
@@ -73,13 +88,13 @@ impl Planner {
             }
         }
     }
-}
 
-/// A node that maps the cells of its first input.
-pub(crate) fn map(change: CellChange, inputs: Vec<Plan>, grid: Grid, pos: PosRange) -> Plan {
-    let names = inputs[0].names.clone();
-    let plan = Plan { node: Node::Map { change, inputs, pos }, grid, names };
-    if change.drops_name() { plan.without_names() } else { plan }
+    /// A node that maps the cells of its first input.
+    pub(crate) fn map(&self, change: CellChange, inputs: Vec<Plan>, grid: Grid, pos: PosRange) -> Plan {
+        let names = inputs[0].names.clone();
+        let plan = Plan { node: Node::Map { change, inputs, pos }, grid, names };
+        if change.drops_name() { plan.without_names(self.names) } else { plan }
+    }
 }
 
 /// The expression inside of parentheses.

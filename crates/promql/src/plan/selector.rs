@@ -126,7 +126,7 @@ impl Planner {
         let RangeVector { series, lookup, names } = vector;
         let node = Node::Steps { series, lookup, function, arguments, hints: self.hints, pos };
         let plan = Plan { node, grid, names };
-        if function.keeps_name() { plan } else { plan.without_names() }
+        if function.keeps_name() { plan } else { plan.without_names(self.names) }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod compliance;
 mod engine;
+mod features;
 mod lives;
 mod plans;
 mod promqltest;

@@ -85,10 +85,11 @@ pub(super) async fn wal_replay() -> Response {
 }
 
 /// What a client may use, by area.
-pub(super) async fn features() -> Response {
+pub(super) async fn features(State(system): State<Arc<System>>) -> Response {
+    let switched = system.config.query.features.0;
     let all = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), Json::Bool(true))).collect::<Json>();
     let functions: Vec<&str> = duramen_syntax::functions::all().iter().map(|function| function.name).collect();
-    let data = json!({
+    let mut data = json!({
         "api": all(&["label_values_match", "openapi_3.1", "query_stats", "query_warnings", "remote_write_receiver", "time_range_labels", "time_range_series"]),
         "promql": all(&[
             "anchored", "at_modifier", "bool", "by", "duration_expr", "fill", "group_left", "group_right", "ignoring", "negative_offset",
@@ -96,6 +97,9 @@ pub(super) async fn features() -> Response {
         ]),
         "promql_functions": all(&functions),
     });
+    data["promql"]["delayed_name_removal"] = switched.delayed_name_removal.into();
+    data["promql"]["type_and_unit_labels"] = switched.type_and_unit_labels.into();
+    data["promql"]["use_start_timestamps"] = switched.start_timestamps.into();
     success(&data, &[])
 }
 

@@ -61,6 +61,24 @@ async fn settings_that_cannot_be_stop_the_start_with_their_place() {
 }
 
 #[tokio::test]
+async fn features_of_queries_are_switched_on_by_the_names_that_prometheus_gives_them() {
+    let server = Duramen::stopped(&[]);
+    let (good, log) = said(&server, &["--query-features", "old-ui"], &[]).await;
+    assert!(!good && log.contains("feature=`old-ui`") && log.contains("promql-delayed-name-removal"), "{log}");
+    let config =
+        file(&server, "duramen.yml", "query: {features: [promql-delayed-name-removal, use-start-timestamps]}\n");
+    let server = Duramen::with(&["--config", &config]).await;
+    let features = server.get("/api/v1/features", &[]).await.data();
+    let promql = &features["promql"];
+    assert_eq!(promql["delayed_name_removal"], true);
+    assert_eq!(promql["use_start_timestamps"], true);
+    assert_eq!(promql["type_and_unit_labels"], false);
+    let now = now_ms();
+    server.write(Body::default().sample("a", now, 1.0).sample("b", now, 2.0).snappy()).await;
+    assert_eq!(server.value("count(-{__name__=~\"a|b\"})", now).await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
 async fn secrets_of_the_file_are_seen_nowhere() {
     const SECRET: &str = "seeded-hunter2";
     let mut server = Duramen::stopped(&[]);

@@ -1,0 +1,118 @@
+//! What becomes of a metric's name where the language takes it away.
+
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME};
+
+use crate::label_set::{MARK, Projection, is_marked};
+
+/// The label of a metric's type, and that of its unit.
+pub(crate) const METRIC_TYPE: &str = "__type__";
+pub(crate) const METRIC_UNIT: &str = "__unit__";
+
+/// Which labels say what metric a series is of, and go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameLabels {
+    Name,
+    NameTypeAndUnit,
+}
+
+impl NameLabels {
+    /// All labels but these.
+    pub(crate) fn others(self) -> Projection {
+        match self {
+            Self::Name => Projection::drop(&[METRIC_NAME.to_owned()]),
+            Self::NameTypeAndUnit => Projection::drop(&[METRIC_NAME, METRIC_TYPE, METRIC_UNIT].map(str::to_owned)),
+        }
+    }
+}
+
+/// When they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RemovalTime {
+    /// From the result that says nothing of the metric any more.
+    AtOnce,
+    /// From the answer. Until then the label set has a mark, and whatever writes a new name takes the mark off.
+    AtTheEnd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NameRemoval {
+    pub(crate) labels: NameLabels,
+    pub(crate) time: RemovalTime,
+}
+
+impl NameRemoval {
+    /// A label set as it stands in the answer: without the name that it is marked to lose.
+    pub(crate) fn in_answer(self, encoded: &[u8]) -> Labels {
+        if !is_marked(encoded) {
+            return Labels::from_encoded_trusted(encoded);
+        }
+        let mut out = LabelsBuilder::default();
+        self.labels.others().apply(encoded, &mut out);
+        out.finish()
+    }
+
+    pub(crate) fn nameless(self) -> Nameless {
+        Nameless {
+            time: self.time,
+            others: self.labels.others(),
+            builder: LabelsBuilder::default(),
+            marked: Vec::new(),
+        }
+    }
+}
+
+/// Makes the labels of results that say nothing of their metric; it keeps its memory between them.
+#[derive(Debug)]
+pub(crate) struct Nameless {
+    time: RemovalTime,
+    others: Projection,
+    builder: LabelsBuilder,
+    marked: Vec<u8>,
+}
+
+impl Nameless {
+    /// The label set without its name, or with the mark that says so.
+    pub(crate) fn of<'a>(&'a mut self, encoded: &'a [u8]) -> &'a [u8] {
+        match self.time {
+            RemovalTime::AtOnce => {
+                self.others.apply(encoded, &mut self.builder);
+                self.builder.encoded()
+            }
+            RemovalTime::AtTheEnd if is_marked(encoded) => encoded,
+            RemovalTime::AtTheEnd => {
+                self.marked.clear();
+                self.marked.extend(MARK);
+                self.marked.extend(encoded);
+                &self.marked
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label_set::{printed, unmarked};
+
+    fn removed(labels: NameLabels, time: RemovalTime) -> Vec<u8> {
+        let pairs = [("__name__", "up"), ("__type__", "gauge"), ("job", "a")];
+        let set = Labels::from_pairs(pairs).unwrap();
+        NameRemoval { labels, time }.nameless().of(set.encoded()).to_vec()
+    }
+
+    #[test]
+    fn the_type_goes_with_the_name_only_where_it_is_part_of_it() {
+        let alone = removed(NameLabels::Name, RemovalTime::AtOnce);
+        assert_eq!(printed(&alone), r#"{__type__="gauge", job="a"}"#);
+        assert_eq!(printed(&removed(NameLabels::NameTypeAndUnit, RemovalTime::AtOnce)), r#"{job="a"}"#);
+    }
+
+    #[test]
+    fn a_name_that_goes_later_is_there_under_a_mark() {
+        let later = removed(NameLabels::Name, RemovalTime::AtTheEnd);
+        assert!(is_marked(&later) && !is_marked(unmarked(&later)));
+        assert_eq!(printed(&later), r#"{__name__="up", __type__="gauge", job="a"}"#);
+        let removal = NameRemoval { labels: NameLabels::Name, time: RemovalTime::AtTheEnd };
+        assert_eq!(removal.nameless().of(&later), later, "one mark is enough");
+    }
+}
