@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use duramen_block::{Block, BlockWriter, ExtentCache, OpenOptions, SeriesContents, SeriesTables, WriterOptions};
 use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
-use duramen_source::{Columns, SeriesRequest};
+use duramen_source::{Columns, Reads, SeriesRequest};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -143,7 +143,7 @@ async fn read(path: &std::path::Path, stats: &BlockStats) {
 
 async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: OpenOptions) {
     let start = Cpu::now();
-    let block = Block::open(store, "b".into(), stats, options).await.unwrap();
+    let block = Block::open(store, "b".into(), stats, options, &Reads::default()).await.unwrap();
     println!("open: {:?}", start.elapsed());
     let request = |matchers: Vec<Matcher>, columns| SeriesRequest {
         tenants: Arc::from([]),
@@ -151,6 +151,7 @@ async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: Op
         range: TimeRange::ALL,
         columns,
         batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::default(),
     };
     let start = Cpu::now();
     let all = block.select(&request(vec![], Columns::Labels)).try_next().await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use duramen_model::{BlockStats, FamilyMetadata};
-use duramen_source::{SeriesExemplars, SeriesRequest, SeriesStream, SeriesSummary};
+use duramen_source::{Read, Reads, SeriesExemplars, SeriesRequest, SeriesStream, SeriesSummary};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -63,20 +63,25 @@ pub struct Block {
 
 impl Block {
     /// Opens the block in folder `dir`, whose `stats` stand in the manifest: one GET of `meta`, checked against them, and beside it one of
-    /// the series file when that is small.
+    /// the series file when that is small. Both are counted in `reads`.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         dir: Path,
         stats: &BlockStats,
         options: OpenOptions,
+        reads: &Reads,
     ) -> Result<Arc<Self>, Error> {
         let series_bytes = stats.files.iter().find(|f| f.name == SERIES_FILE).map_or(u64::MAX, |f| f.bytes);
         let (meta_key, series_key) = (dir.clone().join(META_FILE), dir.clone().join(SERIES_FILE));
         let whole_series = async {
             // A failure here is found again, and named, by the first selection.
-            if series_bytes <= options.series_prefetch_bytes_max { get(&*store, &series_key).await.ok() } else { None }
+            if series_bytes <= options.series_prefetch_bytes_max {
+                get(&*store, &series_key, reads).await.ok()
+            } else {
+                None
+            }
         };
-        let (meta, whole_series) = futures::join!(get_meta(&*store, &meta_key, stats), whole_series);
+        let (meta, whole_series) = futures::join!(get_meta(&*store, &meta_key, stats, reads), whole_series);
         let files = meta::decode(&meta?).map_err(|what| Error::Malformed { key: meta_key.clone(), offset: 0, what })?;
         check_sizes(&meta_key, stats, &files)?;
         let dir = Arc::new(dir);
@@ -120,7 +125,7 @@ impl Block {
             return Ok(Vec::new());
         }
         let series = source::find_all(self, request, Wanted::Exemplars).await?;
-        let mut all = read::exemplars(self, series).await?;
+        let mut all = read::exemplars(self, series, &request.reads).await?;
         for series in &mut all {
             series.exemplars.retain(|exemplar| request.range.contains(exemplar.ts_ms));
         }
@@ -132,7 +137,7 @@ impl Block {
     pub(crate) async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         let Some(file) = &self.metadata else { return Ok(Vec::new()) };
         let groups = file.all();
-        let bytes = file.fetch_groups(&groups).await?;
+        let bytes = file.fetch_groups(&groups, &Reads::default()).await?;
         let mut families = Vec::new();
         file.decode(&bytes, &groups, |batch| metadata::append(batch, &mut families))?;
         Ok(families)
@@ -167,7 +172,7 @@ impl Block {
             stream::iter(parts)
                 .then(|part| {
                     let file = &uncached;
-                    async move { file.fetch(&part).await.map(drop) }
+                    async move { file.fetch(&part, &Reads::default()).await.map(drop) }
                 })
                 .try_collect::<()>()
                 .await?;
@@ -181,18 +186,21 @@ impl Block {
     }
 }
 
-async fn get(store: &dyn ObjectStore, key: &Path) -> Result<Bytes, Error> {
+async fn get(store: &dyn ObjectStore, key: &Path, reads: &Reads) -> Result<Bytes, Error> {
     let failed = |source| Error::Get { key: key.clone(), source };
-    store.get(key).await.map_err(failed)?.bytes().await.map_err(failed)
+    reads.add(Read::Gets, 1);
+    let bytes = store.get(key).await.map_err(failed)?.bytes().await.map_err(failed)?;
+    reads.add(Read::GetBytes, bytes.len() as u64);
+    Ok(bytes)
 }
 
 /// `meta`, with the length and checksum that the manifest says. What fails is asked for once more.
-async fn get_meta(store: &dyn ObjectStore, key: &Path, stats: &BlockStats) -> Result<Bytes, Error> {
-    let bytes = get(store, key).await?;
+async fn get_meta(store: &dyn ObjectStore, key: &Path, stats: &BlockStats, reads: &Reads) -> Result<Bytes, Error> {
+    let bytes = get(store, key, reads).await?;
     match check_meta(key, stats, &bytes) {
         Ok(()) => Ok(bytes),
         Err(_) => {
-            let bytes = get(store, key).await?;
+            let bytes = get(store, key, reads).await?;
             check_meta(key, stats, &bytes).map(|()| bytes)
         }
     }

@@ -1,10 +1,11 @@
 //! Gets extents of one file, verified, and offers them to the Parquet decoders as if the file were there.
 
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use duramen_source::{Read, Reads};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
@@ -35,7 +36,7 @@ impl RemoteFile {
     ///
     /// Every extent is verified before it is returned or cached. One that fails is asked for once more, since a proxy may cut an answer
     /// or flip a bit; the second failure is [`Error::Checksum`] or [`Error::Size`].
-    pub(crate) async fn fetch(&self, wanted: &[Range<u64>]) -> Result<SparseFile, Error> {
+    pub(crate) async fn fetch(&self, wanted: &[Range<u64>], reads: &Reads) -> Result<SparseFile, Error> {
         let mut indexes: Vec<usize> = wanted.iter().flat_map(|range| self.meta.extents.covering(range)).collect();
         indexes.sort_unstable();
         indexes.dedup();
@@ -43,12 +44,16 @@ impl RemoteFile {
         let mut missing = Vec::new();
         for index in indexes {
             match self.cached(index) {
-                Some(bytes) => pieces.push((self.meta.extents.range(index).start, bytes)),
+                Some(bytes) => {
+                    reads.add(Read::CacheHits, 1);
+                    reads.add(Read::CacheBytes, bytes.len() as u64);
+                    pieces.push((self.meta.extents.range(index).start, bytes));
+                }
                 None => missing.push(index),
             }
         }
         let runs = coalesce(missing, |index| self.meta.extents.range(index), self.gap_bytes_max);
-        let mut answers = stream::iter(runs.into_iter().map(|run| self.get_run(run))).buffer_unordered(GETS_MAX);
+        let mut answers = stream::iter(runs.into_iter().map(|run| self.get_run(run, reads))).buffer_unordered(GETS_MAX);
         while let Some(answer) = answers.try_next().await? {
             pieces.extend(answer);
         }
@@ -78,9 +83,9 @@ impl RemoteFile {
     }
 
     /// The extents `run`, which are neighbours, by one GET.
-    async fn get_run(&self, run: Range<usize>) -> Result<Vec<(u64, Bytes)>, Error> {
-        let answer = match self.try_run(run.clone()).await {
-            Err(Error::Checksum { .. } | Error::Size { .. }) => self.try_run(run.clone()).await?,
+    async fn get_run(&self, run: Range<usize>, reads: &Reads) -> Result<Vec<(u64, Bytes)>, Error> {
+        let answer = match self.try_run(run.clone(), reads).await {
+            Err(Error::Checksum { .. } | Error::Size { .. }) => self.try_run(run.clone(), reads).await?,
             other => other?,
         };
         if let Some(cache) = &self.cache {
@@ -93,10 +98,12 @@ impl RemoteFile {
         Ok(answer)
     }
 
-    async fn try_run(&self, run: Range<usize>) -> Result<Vec<(u64, Bytes)>, Error> {
+    async fn try_run(&self, run: Range<usize>, reads: &Reads) -> Result<Vec<(u64, Bytes)>, Error> {
         let extents = &self.meta.extents;
         let range = extents.range(run.start).start..extents.range(run.end - 1).end;
+        reads.add(Read::Gets, 1);
         let mut bytes = self.get(range.clone()).await?;
+        reads.add(Read::GetBytes, bytes.len() as u64);
         let mut answer = Vec::with_capacity(run.len());
         for index in run {
             let extent = extents.range(index);
@@ -205,7 +212,7 @@ pub(crate) struct SparseReader {
     offset: u64,
 }
 
-impl Read for SparseReader {
+impl io::Read for SparseReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() || self.offset >= self.file.size {
             return Ok(0);
@@ -220,7 +227,10 @@ impl Read for SparseReader {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+    use super::{SparseFile, coalesce};
 
     #[test]
     fn neighbours_and_small_gaps_are_one_run() {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
+use duramen_source::Reads;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
@@ -106,7 +107,7 @@ impl RowsFile {
     }
 
     /// The bytes of whole row groups.
-    pub(crate) async fn fetch_groups(&self, groups: &[GroupRows]) -> Result<SparseFile, Error> {
+    pub(crate) async fn fetch_groups(&self, groups: &[GroupRows], reads: &Reads) -> Result<SparseFile, Error> {
         let bytes = |wanted: &GroupRows| {
             let columns = self.file.parsed.row_group(wanted.group).columns();
             let (start, _) = columns.get(self.first_leaf())?.byte_range();
@@ -114,7 +115,7 @@ impl RowsFile {
             Some(start..last.saturating_add(length))
         };
         let wanted: Vec<_> = groups.iter().filter_map(bytes).collect();
-        self.file.remote.fetch(&wanted).await
+        self.file.remote.fetch(&wanted, reads).await
     }
 
     /// Decodes rows of what [`RowsFile::fetch_groups`] got, and calls `visit` for each part of them, in their order.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use arrow::array::BinaryArray;
 use duramen_model::Exemplar;
-use duramen_source::{Columns, Floats, SeriesBatch, SeriesExemplars};
+use duramen_source::{Columns, Floats, Reads, SeriesBatch, SeriesExemplars, SeriesRequest};
 
 use crate::block::Block;
 use crate::decode::Samples;
@@ -24,26 +24,33 @@ pub(crate) struct Batch {
 }
 
 /// Gets floats and histograms at once, in one round trip.
-pub(crate) async fn read(block: &Block, Batch { labels, rows }: Batch, columns: Columns) -> Result<SeriesBatch, Error> {
+pub(crate) async fn read(
+    block: &Block,
+    Batch { labels, rows }: Batch,
+    request: &SeriesRequest,
+) -> Result<SeriesBatch, Error> {
     let none = || vec![0; rows.len() + 1];
-    if columns == Columns::Labels {
+    if request.columns == Columns::Labels {
         let floats = Samples::default().into_columns(none());
         return Ok(SeriesBatch::from_columns(labels, floats, Histograms::default().into_columns(none())));
     }
-    let (floats, histograms) = futures::try_join!(floats(block, &rows, columns), histograms(block, &rows))?;
+    let (floats, histograms) =
+        futures::try_join!(floats(block, &rows, request), histograms(block, &rows, &request.reads))?;
     Ok(SeriesBatch::from_columns(labels, floats, histograms))
 }
 
-async fn floats(block: &Block, series: &[SeriesRows], columns: Columns) -> Result<Floats, Error> {
+async fn floats(block: &Block, series: &[SeriesRows], request: &SeriesRequest) -> Result<Floats, Error> {
     let rows = || series.iter().map(|rows| rows.samples.clone());
-    let lives: &[usize] =
-        if columns == Columns::Everything { &[sample::TTL, sample::START_TS] } else { &[sample::TTL] };
+    let lives: &[usize] = match request.columns {
+        Columns::Everything => &[sample::TTL, sample::START_TS],
+        Columns::Labels | Columns::Samples => &[sample::TTL],
+    };
     let offsets = offsets(block, rows())?;
     let mut samples = Samples::with_capacity(count(&offsets));
     if let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows())? {
         let (remote, parsed) = (&file.file.remote, &file.file.parsed);
         let wanted: Vec<_> = groups.iter().flat_map(|group| plan::pages(parsed, group, lives)).collect();
-        let bytes = remote.fetch(&wanted).await?;
+        let bytes = remote.fetch(&wanted, &request.reads).await?;
         for group in &groups {
             samples.append(parsed, &bytes, group, lives).map_err(|e| Error::decode(&remote.key, e))?;
         }
@@ -51,24 +58,28 @@ async fn floats(block: &Block, series: &[SeriesRows], columns: Columns) -> Resul
     Ok(samples.into_columns(offsets))
 }
 
-async fn histograms(block: &Block, series: &[SeriesRows]) -> Result<duramen_source::Histograms, Error> {
+async fn histograms(block: &Block, series: &[SeriesRows], reads: &Reads) -> Result<duramen_source::Histograms, Error> {
     let rows = || series.iter().map(|rows| rows.histograms.clone());
     let offsets = offsets(block, rows())?;
     let mut histograms = Histograms::default();
     if let Some((file, groups)) = pieces(block, block.histograms.as_ref(), rows())? {
-        let bytes = file.fetch_groups(&groups).await?;
+        let bytes = file.fetch_groups(&groups, reads).await?;
         file.decode(&bytes, &groups, |batch| histograms.append(batch))?;
     }
     Ok(histograms.into_columns(offsets))
 }
 
 /// The exemplars of `series`, as many lists as series.
-pub(crate) async fn exemplars(block: &Block, series: Vec<FoundSeries>) -> Result<Vec<SeriesExemplars>, Error> {
+pub(crate) async fn exemplars(
+    block: &Block,
+    series: Vec<FoundSeries>,
+    reads: &Reads,
+) -> Result<Vec<SeriesExemplars>, Error> {
     let rows = || series.iter().map(|series| series.rows.exemplars.clone());
     let offsets = offsets(block, rows())?;
     let mut all: Vec<Exemplar> = Vec::with_capacity(count(&offsets));
     if let Some((file, groups)) = pieces(block, block.exemplars.as_ref(), rows())? {
-        let bytes = file.fetch_groups(&groups).await?;
+        let bytes = file.fetch_groups(&groups, reads).await?;
         file.decode(&bytes, &groups, |batch| exemplars::append(batch, &mut all))?;
     }
     let mut all = all.into_iter();

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use duramen_model::{BlockStats, Matcher};
+use duramen_source::Reads;
 
 use crate::error::Error;
 use crate::fetch::SparseFile;
@@ -61,8 +62,9 @@ impl SeriesFile {
         groups: &[usize],
         matchers: &[Matcher],
         wanted: Wanted,
+        reads: &Reads,
     ) -> Result<Vec<FoundSeries>, Error> {
-        let file = self.fetch(groups).await?;
+        let file = self.fetch(groups, reads).await?;
         let mut found = Vec::new();
         for &group in groups {
             let series = self.columns.find(&file, group, matchers, wanted);
@@ -72,8 +74,13 @@ impl SeriesFile {
     }
 
     /// Calls `visit` for each series of `groups`.
-    pub(crate) async fn read_all(&self, groups: &[usize], mut visit: impl FnMut(&Row<'_>) + Send) -> Result<(), Error> {
-        let file = self.fetch(groups).await?;
+    pub(crate) async fn read_all(
+        &self,
+        groups: &[usize],
+        reads: &Reads,
+        mut visit: impl FnMut(&Row<'_>) + Send,
+    ) -> Result<(), Error> {
+        let file = self.fetch(groups, reads).await?;
         for &group in groups {
             let read = self.columns.read_all(&file, group, &mut visit);
             read.map_err(|e| Error::decode(&self.file.remote.key, e))?;
@@ -81,12 +88,12 @@ impl SeriesFile {
         Ok(())
     }
 
-    async fn fetch(&self, groups: &[usize]) -> Result<SparseFile, Error> {
+    async fn fetch(&self, groups: &[usize], reads: &Reads) -> Result<SparseFile, Error> {
         if let Some(file) = &self.prefetched {
             return Ok(file.clone());
         }
         let wanted: Vec<_> = groups.iter().map(|group| self.columns.bytes(&self.file, *group)).collect();
-        self.file.remote.fetch(&wanted).await
+        self.file.remote.fetch(&wanted, reads).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::BinaryArray;
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
-use duramen_source::{SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk};
+use duramen_source::{Read, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk};
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 
 use crate::block::Block;
@@ -113,12 +113,17 @@ pub(crate) fn stream(block: Arc<Block>, request: SeriesRequest) -> SeriesStream 
         return Box::pin(stream::empty());
     };
     let request = Arc::new(request);
-    let (columns, within, named) = (request.columns, Arc::clone(&block), Arc::clone(&block));
+    request.reads.add(Read::Series, block.stats.series);
+    let (asked, within, named) = (Arc::clone(&request), Arc::clone(&block), Arc::clone(&block));
     let batches = stream::once(async move { Ok(found(within, series, request).await) })
         .try_flatten()
         .map(move |batch| {
-            let block = Arc::clone(&block);
-            async move { read::read(&block, batch?, columns).await }
+            let (block, asked) = (Arc::clone(&block), Arc::clone(&asked));
+            async move {
+                let batch = batch?;
+                asked.reads.add(Read::SeriesFound, batch.rows.len() as u64);
+                read::read(&block, batch, &asked).await
+            }
         })
         .buffered(READ_AHEAD);
     Box::pin(stop_at_error(batches).map_err(move |error| failed(&named, error)))
@@ -179,7 +184,8 @@ enum Place {
 async fn look_up(block: &Block, file: &SeriesFile, request: &SeriesRequest) -> Place {
     let groups = file.groups(&request.matchers);
     // A selection that the names alone rule out needs neither.
-    let table = if groups.is_empty() { None } else { warm::table(block, file, file.is_whole(&groups)).await };
+    let table =
+        if groups.is_empty() { None } else { warm::table(block, file, file.is_whole(&groups), &request.reads).await };
     table.map_or(Place::File(groups), Place::Table)
 }
 
@@ -210,7 +216,7 @@ fn find(
     stream::iter(file.parts(&groups))
         .map(move |part| {
             let (file, request) = (Arc::clone(&file), Arc::clone(&request));
-            async move { file.find(&part, &request.matchers, wanted).await }
+            async move { file.find(&part, &request.matchers, wanted, &request.reads).await }
         })
         .buffered(READ_AHEAD)
 }

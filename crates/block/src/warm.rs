@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use duramen_source::Reads;
+
 use crate::block::Block;
 use crate::error::Error;
 use crate::series_file::SeriesFile;
@@ -28,7 +30,7 @@ pub(crate) struct Warmth {
 /// The table of `block`, if the pool has it or it is time to make it. `whole`: the selection would read all row groups of the file anyway.
 ///
 /// A first selection of some row groups reads no byte more than without a pool.
-pub(crate) async fn table(block: &Block, series: &SeriesFile, whole: bool) -> Option<Arc<Table>> {
+pub(crate) async fn table(block: &Block, series: &SeriesFile, whole: bool, reads: &Reads) -> Option<Arc<Table>> {
     let tables = block.tables.as_ref()?;
     if let Some(table) = tables.get(&block.dir) {
         return Some(table);
@@ -40,7 +42,7 @@ pub(crate) async fn table(block: &Block, series: &SeriesFile, whole: bool) -> Op
         return None;
     }
     let maker = tables.maker(&block.dir)?;
-    let made = make(series, tables.table_bytes_max()).await;
+    let made = make(series, tables.table_bytes_max(), reads).await;
     let pause = match &made {
         Ok(Some(_)) => SELECTIONS_AGAIN,
         Ok(None) => u32::MAX,
@@ -59,11 +61,11 @@ fn fits(block: &Block, series: &SeriesFile, bytes_max: usize) -> bool {
 }
 
 /// Reads all row groups. `None` when the table is larger than `bytes_max`.
-async fn make(series: &SeriesFile, bytes_max: usize) -> Result<Option<Table>, Error> {
+async fn make(series: &SeriesFile, bytes_max: usize, reads: &Reads) -> Result<Option<Table>, Error> {
     let mut builder = TableBuilder::new(bytes_max);
     for part in series.parts(&series.groups(&[])) {
         let mut fits = true;
-        series.read_all(&part, |row| fits = fits && builder.push(row).is_some()).await?;
+        series.read_all(&part, reads, |row| fits = fits && builder.push(row).is_some()).await?;
         if !fits {
             return Ok(None);
         }

@@ -13,7 +13,7 @@ use duramen_block::{Block, BlockSource, META_FILE, OpenOptions};
 use duramen_bucket::keys;
 use duramen_model::{BlockId, ErrorKind, TenantId};
 use duramen_runtime::{Disk, RealDisk};
-use duramen_source::SeriesSource;
+use duramen_source::{Reads, SeriesSource};
 use tracing::{error, info, warn};
 
 use crate::build::build;
@@ -111,7 +111,9 @@ async fn carry_over(shared: &Shared, head: &TenantHead) -> bool {
     let Some(entry) = entry else { return true };
     let directory = keys::block(head.id, entry.id);
     let read = async {
-        let block = Block::open(shared.bucket.store(), directory, &entry.stats, OpenOptions::default()).await;
+        let block =
+            Block::open(shared.bucket.store(), directory, &entry.stats, OpenOptions::default(), &Reads::default())
+                .await;
         let failed = |e: duramen_block::Error| duramen_source::Error::new(format!("block {}", entry.id), e.kind(), e);
         BlockSource::new(block.map_err(failed)?, head.id).metadata(&[head.id]).await
     };
@@ -151,7 +153,7 @@ async fn stage(
     for (entry, directory) in built {
         let name = object_store::path::Path::from(directory_name(entry.id));
         let store = Arc::clone(&shared.staging_store);
-        let block = Block::open(store, name, &entry.stats, OpenOptions::default()).await?;
+        let block = Block::open(store, name, &entry.stats, OpenOptions::default(), &Reads::default()).await?;
         let block = BlockSource::new(block, head.id);
         staged.push(StagedBlock { entry, directory, block });
     }

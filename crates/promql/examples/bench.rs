@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, Labels, Sample, TenantId};
 use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits};
+use duramen_runtime::SystemClock;
 use duramen_source::{
     Error, MemorySource, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
 };
@@ -113,7 +114,10 @@ impl Bench {
             limits: QueryLimits::default(),
         };
         for partitions in [1, 2] {
-            let engine = Engine::new(EngineConfig { partitions, memory_bytes_max: 4 << 30, ..EngineConfig::default() });
+            let engine = Engine::new(
+                EngineConfig { partitions, memory_bytes_max: 4 << 30, ..EngineConfig::default() },
+                Arc::new(SystemClock::default()),
+            );
             let mut best = Duration::MAX;
             for _ in 0..RUNS {
                 let start = Instant::now();

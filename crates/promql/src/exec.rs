@@ -10,6 +10,7 @@ pub(crate) mod grouped;
 pub(crate) mod histogram;
 pub(crate) mod info;
 pub(crate) mod merge;
+pub(crate) mod meter;
 pub(crate) mod mixed_series;
 pub(crate) mod operator;
 pub(crate) mod relabel;

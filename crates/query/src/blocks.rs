@@ -6,6 +6,7 @@ use std::sync::Arc;
 use duramen_block::{Block, ExtentCache, OpenOptions, SeriesTables};
 use duramen_bucket::{Bucket, keys};
 use duramen_model::{BlockEntry, BlockId, TenantId};
+use duramen_source::Reads;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -44,11 +45,16 @@ impl Blocks {
         Self { bucket, options, open: Mutex::default(), open_max }
     }
 
-    /// The block, opened when it is not. Callers that ask for one block at once share its GET.
-    pub async fn get(&self, tenant: TenantId, entry: &BlockEntry) -> Result<Arc<Block>, duramen_block::Error> {
+    /// The block, opened when it is not. Callers that ask for one block at once share its GET, which `reads` of one of them counts.
+    pub async fn get(
+        &self,
+        tenant: TenantId,
+        entry: &BlockEntry,
+        reads: &Reads,
+    ) -> Result<Arc<Block>, duramen_block::Error> {
         let cell = self.cell(tenant, entry.id);
         let directory = keys::block(tenant, entry.id);
-        let open = || Block::open(self.bucket.store(), directory, &entry.stats, self.options.clone());
+        let open = || Block::open(self.bucket.store(), directory, &entry.stats, self.options.clone(), reads);
         cell.get_or_try_init(open).await.cloned()
     }
 

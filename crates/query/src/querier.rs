@@ -203,6 +203,7 @@ impl Asker {
             range,
             columns,
             batch_series_max: SeriesRequest::BATCH_SERIES,
+            reads: Arc::default(),
         }
     }
 }

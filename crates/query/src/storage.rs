@@ -9,8 +9,8 @@ use duramen_block::BlockSource;
 use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, FamilyMetadata, TenantId, TimeRange, WriterId};
 use duramen_source::{
-    Error, FlushedPosition, HeadSnapshot, Heads, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary,
+    Error, FlushedPosition, HeadSnapshot, Heads, Part, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream, SeriesSummary,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -44,11 +44,15 @@ impl Storage {
     ///
     /// The heads are asked first and the manifest is at least as new as what they gave up, so that a flush that commits between
     /// the two questions leaves no gap; what both have is merged to one.
-    async fn merged(&self, tenants: &[TenantId], wanted: Wanted) -> Result<MergeSource, Error> {
+    async fn merged(&self, tenants: &[TenantId], wanted: Wanted, reads: &Reads) -> Result<MergeSource, Error> {
         let mut parts = Vec::new();
         for &tenant in tenants {
             let view = self.view(tenant).await?;
-            parts.extend(self.open(tenant, wanted.of(&view.state)).await?);
+            let blocks = wanted.of(&view.state);
+            reads.add(Read::Heads, view.heads.len() as u64);
+            reads.add(Read::Blocks, view.state.blocks.len() as u64);
+            reads.add(Read::BlocksInRange, blocks.len() as u64);
+            parts.extend(self.open(tenant, blocks, reads).await?);
             parts.extend(view.heads);
         }
         Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)))
@@ -61,9 +65,9 @@ impl Storage {
         Ok(View { heads: snapshots.into_iter().flat_map(|snapshot| snapshot.parts).collect(), state })
     }
 
-    async fn open(&self, tenant: TenantId, entries: Vec<Arc<BlockEntry>>) -> Result<Vec<Part>, Error> {
+    async fn open(&self, tenant: TenantId, entries: Vec<Arc<BlockEntry>>, reads: &Reads) -> Result<Vec<Part>, Error> {
         let open = |entry: Arc<BlockEntry>| async move {
-            let block = self.blocks.get(tenant, &entry).await;
+            let block = self.blocks.get(tenant, &entry, reads).await;
             let block = block.map_err(|e| Error::new(format!("block {} of tenant {tenant}", entry.id), e.kind(), e))?;
             let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block, tenant));
             Ok(Part { order: entry.order.min, source })
@@ -139,27 +143,30 @@ fn newest_families<'a>(blocks: impl Iterator<Item = &'a Arc<BlockEntry>>) -> Vec
 #[async_trait]
 impl SeriesSource for Storage {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.select(request).await
+        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads).await?.select(request).await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        self.merged(&request.tenants, Wanted::Exemplars(request.range)).await?.exemplars(request).await
+        self.merged(&request.tenants, Wanted::Exemplars(request.range), &request.reads).await?.exemplars(request).await
     }
 
     async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.merged(tenants, Wanted::Metadata).await?.metadata(tenants).await
+        self.merged(tenants, Wanted::Metadata, &Reads::default()).await?.metadata(tenants).await
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.summaries(request).await
+        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads).await?.summaries(request).await
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.label_names(request).await
+        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads).await?.label_names(request).await
     }
 
     async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range)).await?.label_values(request, name).await
+        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads)
+            .await?
+            .label_values(request, name)
+            .await
     }
 
     /// Blocks are not opened: their entries in the manifest say it.

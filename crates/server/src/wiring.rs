@@ -223,11 +223,12 @@ fn querier(
     metrics.register(registry);
     let blocks = Blocks::new(shared.bucket.clone(), config.cache.bytes_max, OPEN_BLOCKS_MAX);
     let storage = Storage::new(Arc::new(ingester.clone()), shared.manifests.clone(), Arc::new(blocks), metrics.clone());
-    let engine = Engine::new(EngineConfig {
+    let engine = EngineConfig {
         lookback_ms: i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
         features: config.query.features.0,
         ..EngineConfig::default()
-    });
+    };
+    let engine = Engine::new(engine, Arc::clone(&shared.clock));
     let bounds = (limits.clone(), duramen_query::Config::default());
     Querier::new(engine, Arc::new(storage), Arc::clone(&shared.register), Arc::clone(&shared.clock), bounds, metrics)
 }

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod error;
 pub mod head;
 pub mod memory;
+pub mod reads;
 pub mod request;
 pub mod walk;
 
@@ -19,6 +20,7 @@ pub use batch::{Floats, HistogramRef, Histograms, Lives, SeriesBatch, SeriesBatc
 pub use error::Error;
 pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use memory::MemorySource;
+pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
 
 /// Series in the order of [`duramen_model::Labels::cmp_in_block`], strictly ascending over the whole stream: no label set twice.

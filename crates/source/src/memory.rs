@@ -164,7 +164,14 @@ mod tests {
 
     fn request(columns: Columns) -> SeriesRequest {
         let range = TimeRange::new(0, 100).unwrap();
-        SeriesRequest { tenants: Arc::new([]), matchers: Arc::new([]), range, columns, batch_series_max: 10 }
+        SeriesRequest {
+            tenants: Arc::new([]),
+            matchers: Arc::new([]),
+            range,
+            columns,
+            batch_series_max: 10,
+            reads: Arc::default(),
+        }
     }
 
     fn only_batch(source: &MemorySource, columns: Columns) -> SeriesBatch {

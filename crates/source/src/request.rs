@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use duramen_model::{Matcher, TenantId, TimeRange};
 
+use crate::reads::Reads;
+
 /// One selector's need.
 #[derive(Clone, Debug)]
 pub struct SeriesRequest {
@@ -17,6 +19,8 @@ pub struct SeriesRequest {
     /// The size of a batch that is asked for, in series. A source cuts a batch earlier when it grows past
     /// [`SeriesRequest::BATCH_SAMPLES_MAX`] samples; it never splits a series.
     pub batch_series_max: usize,
+    /// Where those who answer count what it took.
+    pub reads: Arc<Reads>,
 }
 
 impl SeriesRequest {

@@ -7,7 +7,7 @@ use duramen_block::{Block, BlockSource, OpenOptions, SeriesTables, WriterOptions
 use duramen_model::{
     Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span, TimeRange,
 };
-use duramen_source::{Columns, SeriesExemplars, SeriesRequest, SeriesSource, SeriesSummary};
+use duramen_source::{Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesSummary};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -177,7 +177,7 @@ proptest! {
                 let tables = Arc::new(SeriesTables::new(1 << 20));
                 for tables in [None, Some(tables)] {
                     let options = OpenOptions { tables, series_prefetch_bytes_max: 0, ..OpenOptions::default() };
-                    let block = Block::open(Arc::clone(&store) as _, key(), &stats, options).await.unwrap();
+                    let block = Block::open(Arc::clone(&store) as _, key(), &stats, options, &Reads::default()).await.unwrap();
                     let source = BlockSource::new(Arc::clone(&block), tenant());
                     prop_assert_eq!(source.metadata(&[tenant()]).await.unwrap(), families.clone());
                     prop_assert_eq!(source.ttl_max_ms(&[tenant()]).await.unwrap(), stats.ttl_max_ms);

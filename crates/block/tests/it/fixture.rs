@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
 use duramen_model::{BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TenantId, TimeRange};
-use duramen_source::{Columns, Error, HistogramRef, SeriesExemplars, SeriesRequest, SeriesSource};
+use duramen_source::{Columns, Error, HistogramRef, Reads, SeriesExemplars, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
@@ -92,7 +92,7 @@ pub(crate) fn names(stats: &BlockStats) -> Vec<String> {
 }
 
 pub(crate) async fn open(store: Arc<dyn ObjectStore>, stats: &BlockStats) -> Result<Arc<Block>, duramen_block::Error> {
-    Block::open(store, key(), stats, OpenOptions::default()).await
+    Block::open(store, key(), stats, OpenOptions::default(), &Reads::default()).await
 }
 
 pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
@@ -102,6 +102,7 @@ pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
         range: TimeRange::ALL,
         columns: Columns::Samples,
         batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::default(),
     }
 }
 

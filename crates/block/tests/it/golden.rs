@@ -8,6 +8,7 @@ use duramen_model::{
     BlockFile, BlockStats, CUSTOM_BUCKETS_SCHEMA, Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life,
     MetricType, ResetHint, STALE_NAN, Span,
 };
+use duramen_source::Reads;
 use object_store::local::LocalFileSystem;
 
 use crate::fixture::{Series, collect_all, names, sorted, write_with};
@@ -153,7 +154,7 @@ fn stats() -> BlockStats {
 /// The series of the block in folder `name` of the committed ones, and its families; all files were verified.
 async fn read(name: &str, stats: &BlockStats) -> (Vec<Series>, Vec<FamilyMetadata>) {
     let store = Arc::new(LocalFileSystem::new_with_prefix(golden()).unwrap());
-    let block = Block::open(store, name.into(), stats, OpenOptions::default()).await.unwrap();
+    let block = Block::open(store, name.into(), stats, OpenOptions::default(), &Reads::default()).await.unwrap();
     block.verify().await.unwrap();
     collect_all(&block).await.unwrap()
 }

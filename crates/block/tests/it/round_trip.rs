@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use duramen_block::{Block, OpenOptions, WriterOptions};
 use duramen_model::STALE_NAN_BITS;
+use duramen_source::Reads;
 use object_store::local::LocalFileSystem;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -92,7 +93,7 @@ async fn a_block_on_local_disk_gives_back_its_samples() {
     let dir = tempfile::tempdir().unwrap();
     let stats = write(&dir.path().join("b"), &series, WriterOptions::default());
     let store = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).unwrap());
-    let block = Block::open(store, "b".into(), &stats, OpenOptions::default()).await.unwrap();
+    let block = Block::open(store, "b".into(), &stats, OpenOptions::default(), &Reads::default()).await.unwrap();
     assert_eq!(collect(&block, &request(vec![])).await.unwrap(), series);
     block.verify().await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use duramen_block::{BlockSource, ExtentCache, OpenOptions, WriterOptions};
 use duramen_model::{Matcher, TenantId, TimeRange};
-use duramen_source::{Columns, SeriesRequest, SeriesSource};
+use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
 use futures::StreamExt;
 use proptest::prelude::*;
 
@@ -133,7 +133,8 @@ async fn a_cached_extent_is_not_got_again() {
     let store = Arc::new(crate::cost::Counting::new(memory));
     let cache = Arc::new(ExtentCache::new(64 << 20));
     let options = OpenOptions { cache: Some(Arc::clone(&cache)), ..OpenOptions::default() };
-    let block = duramen_block::Block::open(Arc::clone(&store) as _, key(), &stats, options).await.unwrap();
+    let block =
+        duramen_block::Block::open(Arc::clone(&store) as _, key(), &stats, options, &Reads::default()).await.unwrap();
     assert_eq!(collect(&block, &request(vec![])).await.unwrap(), series);
     let first = store.count();
     assert!(cache.bytes() > 0);

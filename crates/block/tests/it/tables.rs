@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use duramen_block::{Block, ExtentCache, OpenOptions, SeriesTables, WriterOptions};
 use duramen_model::{BlockStats, Matcher, TimeRange};
-use duramen_source::{Columns, SeriesBatch, SeriesRequest};
+use duramen_source::{Columns, Reads, SeriesBatch, SeriesRequest};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ use crate::select::{many, matcher};
 async fn open_with(store: Arc<dyn ObjectStore>, stats: &BlockStats, tables: &Arc<SeriesTables>) -> Arc<Block> {
     let cache = Some(Arc::new(ExtentCache::new(64 << 20)));
     let options = OpenOptions { cache, tables: Some(Arc::clone(tables)), ..OpenOptions::default() };
-    Block::open(store, key(), stats, options).await.unwrap()
+    Block::open(store, key(), stats, options, &Reads::default()).await.unwrap()
 }
 
 /// Labels and samples of each batch, to the bit.
@@ -139,7 +139,7 @@ async fn a_pool_stays_within_its_bound_and_selections_stay_right() {
             memory.copy(&key().join(name.as_str()), &dir.clone().join(name)).await.unwrap();
         }
         let options = OpenOptions { tables: Some(Arc::clone(&tables)), ..OpenOptions::default() };
-        blocks.push(Block::open(Arc::clone(&memory) as _, dir, &stats, options).await.unwrap());
+        blocks.push(Block::open(Arc::clone(&memory) as _, dir, &stats, options, &Reads::default()).await.unwrap());
     }
     for round in 0..20 {
         for block in &blocks {

@@ -6,7 +6,7 @@ use duramen_block::{Block, BlockSource, OpenOptions};
 use duramen_bucket::{Op, keys};
 use duramen_model::{FamilyMetadata, MetricType};
 use duramen_runtime::Disk;
-use duramen_source::SeriesSource;
+use duramen_source::{Reads, SeriesSource};
 use duramen_testkit::SimDisk;
 
 use crate::body::{family, of_metadata, one};
@@ -86,7 +86,9 @@ async fn newest_block(system: &System) -> Vec<String> {
     let newest = state.blocks.values().filter(|entry| entry.stats.families > 0).max_by_key(|entry| entry.order.max);
     let entry = newest.unwrap();
     let directory = keys::block(system.tenant_id(), entry.id);
-    let block = Block::open(system.bucket.store(), directory, &entry.stats, OpenOptions::default()).await.unwrap();
+    let block = Block::open(system.bucket.store(), directory, &entry.stats, OpenOptions::default(), &Reads::default())
+        .await
+        .unwrap();
     let families = BlockSource::new(block, system.tenant_id()).metadata(&[system.tenant_id()]).await.unwrap();
     families.into_iter().map(|family| family.family).collect()
 }

@@ -183,6 +183,7 @@ impl System {
             range: TimeRange::ALL,
             columns,
             batch_series_max: 2,
+            reads: Arc::default(),
         }
     }
 }

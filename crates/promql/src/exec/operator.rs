@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -14,12 +15,15 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
 };
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use duramen_source::Reads;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::Error;
+use crate::exec::meter::Meter;
 use crate::grid::Grid;
 use crate::plan::deep;
 use crate::vector::{self, Vector, VectorBatch};
@@ -41,6 +45,11 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
         1
     }
 
+    /// What it reads from outside of the plan, counted.
+    fn reads(&self) -> Option<&Reads> {
+        None
+    }
+
     fn execute(
         self: &Arc<Self>,
         inputs: &[Arc<dyn ExecutionPlan>],
@@ -54,22 +63,24 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
 pub(crate) struct OperatorExec<O> {
     operator: Arc<O>,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
+    meter: Arc<Meter>,
     properties: Arc<PlanProperties>,
 }
 
 impl<O: Operator> OperatorExec<O> {
-    pub(crate) fn plan(operator: O, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
-        Self::build(Arc::new(operator), inputs)
+    /// What is done when the node is polled goes to `meter`; an operator with tasks of its own has it as well.
+    pub(crate) fn plan(operator: O, inputs: Vec<Arc<dyn ExecutionPlan>>, meter: Arc<Meter>) -> Arc<dyn ExecutionPlan> {
+        Self::build(Arc::new(operator), inputs, meter)
     }
 
-    fn build(operator: Arc<O>, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+    fn build(operator: Arc<O>, inputs: Vec<Arc<dyn ExecutionPlan>>, meter: Arc<Meter>) -> Arc<dyn ExecutionPlan> {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(operator.schema()),
             Partitioning::UnknownPartitioning(operator.partitions(&inputs)),
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Arc::new(Self { operator, inputs, properties })
+        Arc::new(Self { operator, inputs, meter, properties })
     }
 }
 
@@ -105,7 +116,7 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Self::build(Arc::clone(&self.operator), children))
+        Ok(Self::build(Arc::clone(&self.operator), children, Arc::clone(&self.meter)))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -115,8 +126,19 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let mut stream = deep(|| self.operator.execute(&self.inputs, partition, &context))?;
         // A chain of operators is polled through all of its links.
-        let polled = stream::poll_fn(move |task| deep(|| stream.as_mut().poll_next(task)));
+        let meter = Arc::clone(&self.meter);
+        let polled = stream::poll_fn(move |task| {
+            let polled = meter.work(|| deep(|| stream.as_mut().poll_next(task)));
+            if let Poll::Ready(Some(Ok(batch))) = &polled {
+                meter.gave(batch);
+            }
+            polled
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), polled)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.meter.metrics(self.operator.reads()))
     }
 }
 

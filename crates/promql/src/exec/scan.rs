@@ -11,11 +11,12 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use duramen_source::{SeriesBatch, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_source::{Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
 use crate::error::Error;
+use crate::exec::meter::Meter;
 use crate::exec::operator::Operator;
 use crate::stats::QueryStats;
 
@@ -79,6 +80,7 @@ pub(crate) struct SeriesScan {
     partitions: usize,
     budget: Arc<SampleBudget>,
     series_max: usize,
+    meter: Arc<Meter>,
     dealt: Mutex<Option<Dealt>>,
 }
 
@@ -97,8 +99,9 @@ impl SeriesScan {
         partitions: usize,
         budget: Arc<SampleBudget>,
         series_max: usize,
+        meter: Arc<Meter>,
     ) -> Self {
-        Self { source, request, partitions, budget, series_max, dealt: Mutex::new(None) }
+        Self { source, request, partitions, budget, series_max, meter, dealt: Mutex::new(None) }
     }
 
     /// The whole stream, in order.
@@ -123,7 +126,9 @@ impl SeriesScan {
         let mut dealt = self.dealt.lock().unwrap_or_else(PoisonError::into_inner);
         let dealt = dealt.get_or_insert_with(|| {
             let (senders, queues): (Vec<_>, Vec<_>) = (0..self.partitions).map(|_| mpsc::channel(QUEUE)).unzip();
-            let task = Arc::new(SpawnedTask::spawn(deal(self.open(), senders)));
+            let (mut series, meter) = (Box::pin(self.open()), Arc::clone(&self.meter));
+            let metered = stream::poll_fn(move |task| meter.work(|| series.as_mut().poll_next(task)));
+            let task = Arc::new(SpawnedTask::spawn(deal(metered, senders)));
             Dealt { task, queues: queues.into_iter().map(Some).collect() }
         });
         let queue = dealt.queues.get_mut(partition).and_then(Option::take);
@@ -198,6 +203,10 @@ impl Operator for SeriesScan {
 
     fn partitions(&self, _: &[Arc<dyn ExecutionPlan>]) -> usize {
         self.partitions
+    }
+
+    fn reads(&self) -> Option<&Reads> {
+        Some(&self.request.reads)
     }
 
     fn execute(

@@ -3,7 +3,7 @@
 use duramen_syntax::ast::{DurationExpr, OffsetSpec};
 
 use crate::error::Error;
-use crate::plan::QueryTimes;
+use crate::times::QueryTimes;
 
 /// A quarter of what 64 bits hold, so that a time and a few durations add up without overflow.
 const DURATION_MS_MAX: i64 = i64::MAX / 4;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::TenantId;
+use duramen_runtime::Clock;
 use duramen_source::{Columns, SeriesRequest, SeriesSource};
 
 use crate::annotation::Annotations;
@@ -15,8 +16,9 @@ use crate::exec::grouped::GroupedAggregate;
 use crate::exec::histogram::Histogram;
 use crate::exec::info::Info;
 use crate::exec::merge::MergeSeries;
+use crate::exec::meter::Meter;
 use crate::exec::mixed_series::Starts;
-use crate::exec::operator::OperatorExec;
+use crate::exec::operator::{Operator, OperatorExec};
 use crate::exec::relabel::Relabel;
 use crate::exec::remove_names::RemoveNames;
 use crate::exec::repeat::RepeatStep;
@@ -46,12 +48,13 @@ pub(crate) struct Lowering {
     pub(crate) starts: Starts,
     pub(crate) names: NameRemoval,
     pub(crate) queryable: Arc<Queryable>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Lowering {
     /// The operators of a plan, with all batches in one partition.
     pub(crate) fn lower(&self, plan: &Plan) -> Exec {
-        gathered(self.lower_parts(plan))
+        self.gathered(self.lower_parts(plan))
     }
 
     /// The operators of a plan, in as many partitions as they have.
@@ -67,19 +70,19 @@ impl Lowering {
         let annotations = self.annotations.clone();
         match node {
             Node::Scalar { function, inputs } => {
-                OperatorExec::plan(Scalar { function: *function, grid }, self.lower_all(inputs))
+                self.node(Scalar { function: *function, grid }, self.lower_all(inputs))
             }
             Node::Steps { series, lookup, function, arguments, hints, pos } => {
                 let mut inputs = vec![self.series(series, grid)];
                 inputs.extend(self.lower_all(arguments));
                 let read_as = (self.starts, *hints);
                 let operator = StepEval::new(grid, *lookup, *function, annotations, *pos, read_as, self.names);
-                OperatorExec::plan(operator.counting(Arc::clone(&self.queryable)), inputs)
+                self.node(operator.counting(Arc::clone(&self.queryable)), inputs)
             }
-            Node::Repeat { input } => OperatorExec::plan(RepeatStep { grid }, vec![self.lower(input)]),
-            Node::Merge { input } => OperatorExec::plan(MergeSeries { grid }, vec![self.lower(input)]),
+            Node::Repeat { input } => self.node(RepeatStep { grid }, vec![self.lower(input)]),
+            Node::Merge { input } => self.node(MergeSeries { grid }, vec![self.lower(input)]),
             Node::RemoveNames { names, input } => {
-                OperatorExec::plan(RemoveNames { grid, names: *names }, vec![self.lower(input)])
+                self.node(RemoveNames { grid, names: *names }, vec![self.lower(input)])
             }
             Node::Aggregate { aggregation, projection, input, pos } => {
                 let (aggregation, pos) = (*aggregation, *pos);
@@ -90,46 +93,46 @@ impl Lowering {
                     annotations: annotations.clone(),
                     pos,
                 };
-                let partial = OperatorExec::plan(partial, vec![self.lower_parts(input)]);
+                let partial = self.node(partial, vec![self.lower_parts(input)]);
                 let projection = projection.clone();
                 let whole = FinalAggregate { aggregation, projection, grid, annotations, pos };
-                OperatorExec::plan(whole, vec![gathered(partial)])
+                self.node(whole, vec![self.gathered(partial)])
             }
             Node::Grouped { aggregation, projection, inputs, pos, input_pos } => {
                 let (aggregation, projection) = (aggregation.clone(), projection.clone());
                 let (pos, input_pos) = (*pos, *input_pos);
                 let operator = GroupedAggregate { aggregation, projection, grid, annotations, pos, input_pos };
-                OperatorExec::plan(operator, self.lower_all(inputs))
+                self.node(operator, self.lower_all(inputs))
             }
             Node::Map { change, inputs, pos } => {
                 let (vector, scalars) = inputs.split_first().expect("a vector to map");
                 let inputs = std::iter::once(self.lower_parts(vector)).chain(self.lower_all(scalars)).collect();
-                OperatorExec::plan(MapCells::new(*change, grid, annotations, *pos, self.names), inputs)
+                self.node(MapCells::new(*change, grid, annotations, *pos, self.names), inputs)
             }
             Node::Binary { op, return_bool, matching, inputs, pos } => {
                 let (op, return_bool, matching) = (*op, *return_bool, matching.clone());
                 let names = self.names;
                 let operator = VectorBinary { op, return_bool, matching, grid, annotations, pos: *pos, names };
-                OperatorExec::plan(operator, self.lower_all(inputs))
+                self.node(operator, self.lower_all(inputs))
             }
             Node::Histogram { function, inputs, pos } => {
                 let (function, pos, names) = (function.clone(), pos.clone(), self.names);
                 let operator = Histogram { function, grid, annotations, pos, names };
-                OperatorExec::plan(operator, self.lower_all(inputs))
+                self.node(operator, self.lower_all(inputs))
             }
             Node::Info { inputs, selection } => {
-                OperatorExec::plan(Info { grid, selection: selection.clone() }, self.lower_all(inputs))
+                self.node(Info { grid, selection: selection.clone() }, self.lower_all(inputs))
             }
             Node::Absent { labels, input } => {
-                OperatorExec::plan(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
+                self.node(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
             }
-            Node::Sort { key, direction, input, pos } => OperatorExec::plan(
+            Node::Sort { key, direction, input, pos } => self.node(
                 Sort { grid, direction: *direction, key: key.clone(), annotations, pos: *pos },
                 vec![self.lower(input)],
             ),
             Node::Relabel { target, value, input } => {
                 let operator = Relabel { grid, target: target.clone(), value: value.clone() };
-                OperatorExec::plan(operator, vec![self.lower(input)])
+                self.node(operator, vec![self.lower(input)])
             }
         }
     }
@@ -144,21 +147,32 @@ impl Lowering {
                     range: *range,
                     columns: if self.starts == Starts::Known { Columns::Everything } else { Columns::Samples },
                     batch_series_max: grid.batch_series_max(),
+                    reads: Arc::default(),
                 };
                 let (source, budget) = (Arc::clone(&self.source), Arc::clone(&self.budget));
-                let scan = SeriesScan::new(source, request, self.partitions, budget, self.series_max);
-                OperatorExec::plan(scan, Vec::new())
+                let meter = self.meter();
+                let scan =
+                    SeriesScan::new(source, request, self.partitions, budget, self.series_max, Arc::clone(&meter));
+                OperatorExec::plan(scan, Vec::new(), meter)
             }
-            Series::Subquery(plan) => OperatorExec::plan(Subquery { grid: plan.grid }, vec![self.lower(plan)]),
+            Series::Subquery(plan) => self.node(Subquery { grid: plan.grid }, vec![self.lower(plan)]),
         }
     }
-}
 
-/// All batches in one partition and in their order.
-pub(crate) fn gathered(input: Exec) -> Exec {
-    if input.output_partitioning().partition_count() == 1 {
-        return input;
+    /// All batches in one partition and in their order.
+    fn gathered(&self, input: Exec) -> Exec {
+        if input.output_partitioning().partition_count() == 1 {
+            return input;
+        }
+        let schema = input.schema();
+        self.node(OrderedGather { schema }, vec![input])
     }
-    let schema = input.schema();
-    OperatorExec::plan(OrderedGather { schema }, vec![input])
+
+    fn node(&self, operator: impl Operator, inputs: Vec<Exec>) -> Exec {
+        OperatorExec::plan(operator, inputs, self.meter())
+    }
+
+    fn meter(&self) -> Arc<Meter> {
+        Arc::new(Meter::new(Arc::clone(&self.clock)))
+    }
 }

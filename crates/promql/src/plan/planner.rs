@@ -11,15 +11,7 @@ use crate::grid::Grid;
 use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::plan::invariant::is_step_invariant;
 use crate::plan::{Node, Plan, deep};
-
-/// The times of the whole query, which `start()`, `end()`, `step()` and `range()` mean, also inside a subquery.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct QueryTimes {
-    pub(crate) start_ms: i64,
-    pub(crate) end_ms: i64,
-    /// 0 for an instant.
-    pub(crate) step_ms: i64,
-}
+use crate::times::QueryTimes;
 
 /// Makes plans of expressions.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use duramen_model::{Labels, Sample};
 use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, Value};
+use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use serde_json::Value as Json;
 
@@ -72,7 +73,7 @@ async fn the_compliance_queries_are_answered_as_prometheus_answers_them() {
         lookback_ms: None,
         limits: QueryLimits::default(),
     };
-    let engine = Engine::new(EngineConfig::default());
+    let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default()));
     let (mut answered, mut unsupported, mut wrong, mut differs) = (0, Vec::new(), Vec::new(), 0);
     for line in lines(&golden) {
         let query = line["query"].as_str().unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use duramen_model::{ErrorKind, Labels, STALE_NAN, Sample};
 use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, SampleValue, Value};
+use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use duramen_syntax::Expr;
 
@@ -40,7 +41,7 @@ pub(crate) fn context(source: MemorySource) -> QueryContext {
 }
 
 pub(crate) fn engine(partitions: usize) -> Engine {
-    Engine::new(EngineConfig { partitions, ..EngineConfig::default() })
+    Engine::new(EngineConfig { partitions, ..EngineConfig::default() }, Arc::new(SystemClock::default()))
 }
 
 /// An answer with its values as bits.
@@ -299,13 +300,18 @@ async fn a_query_over_its_limits_fails_alone() {
         EngineConfig { memory_bytes_max: 100_000, ..EngineConfig::default() },
         EngineConfig { samples_max: 10_000, ..EngineConfig::default() },
     ] {
-        let error = Engine::new(config.clone()).range(&source, &expr, 0, 600_000, 10_000).await.unwrap_err();
+        let error = Engine::new(config.clone(), Arc::new(SystemClock::default()))
+            .range(&source, &expr, 0, 600_000, 10_000)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limited, "{config:?}: {error}");
     }
     // What streams through is not held: fewer samples at once than there are.
     let expr = duramen_syntax::parse("sum(load)").unwrap();
     let config = EngineConfig { samples_max: 150_000, partitions: 1, ..EngineConfig::default() };
-    assert!(Engine::new(config).range(&source, &expr, 0, 600_000, 10_000).await.is_ok());
+    assert!(
+        Engine::new(config, Arc::new(SystemClock::default())).range(&source, &expr, 0, 600_000, 10_000).await.is_ok()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -325,7 +331,8 @@ async fn times_and_grids_of_any_size_are_survived() {
     for (query, time_ms) in queries.iter().flat_map(|query| times.map(|time_ms| (query, time_ms))) {
         let expr = duramen_syntax::parse(query).unwrap();
         let config = EngineConfig { memory_bytes_max: 10 << 20, ..EngineConfig::default() };
-        if let Err(error) = Engine::new(config).instant(&source, &expr, time_ms).await {
+        if let Err(error) = Engine::new(config, Arc::new(SystemClock::default())).instant(&source, &expr, time_ms).await
+        {
             assert!(matches!(error.kind(), ErrorKind::Limited | ErrorKind::Invalid), "{query} at {time_ms}: {error:?}");
         }
     }

@@ -1,8 +1,11 @@
 //! What the switches of the engine change, beyond upstream's scripts.
 
+use std::sync::Arc;
+
 use duramen_promql::{Answer, Engine, EngineConfig, Error, Features};
 
 use crate::engine::{bits, context, source};
+use duramen_runtime::SystemClock;
 
 const DELAYED: Features = Features { delayed_name_removal: true, start_timestamps: false, type_and_unit_labels: false };
 const TYPED: Features = Features { delayed_name_removal: false, type_and_unit_labels: true, ..DELAYED };
@@ -20,7 +23,8 @@ async fn answers(features: Features, query: &str) -> [Result<Answer, Error>; 2] 
     ]);
     let expr = duramen_syntax::parse(query).unwrap();
     let answer = async |partitions| {
-        let engine = Engine::new(EngineConfig { partitions, features, ..EngineConfig::default() });
+        let config = EngineConfig { partitions, features, ..EngineConfig::default() };
+        let engine = Engine::new(config, Arc::new(SystemClock::default()));
         engine.instant(&context(source.clone()), &expr, 60_000).await
     };
     [answer(1).await, answer(3).await]

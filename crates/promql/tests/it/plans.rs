@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use duramen_promql::QueryTimes;
+
 use crate::engine::{context, engine};
 
 /// Name of the snapshot, and query.
@@ -24,13 +26,14 @@ const QUERIES: &[(&str, &str)] = &[
     ("scalars", "vector(time() + 1) - clamp(up, 0, 1)"),
 ];
 
-#[test]
-fn plans_are_those_of_the_snapshots() {
+#[tokio::test]
+async fn plans_are_those_of_the_snapshots() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
     let mut changed = Vec::new();
     for (name, query) in QUERIES {
         let expr = duramen_syntax::parse(query).unwrap();
-        let plan = engine(2).explain(&context(Default::default()), &expr, 1_000_000, 2_000_000, 10_000).unwrap();
+        let times = QueryTimes::range(1_000_000, 2_000_000, 10_000).unwrap();
+        let plan = engine(2).explain(&context(Default::default()), &expr, times).await.unwrap().unwrap();
         let text = format!("{query}\n\n{plan}");
         let path = folder.join(format!("{name}.txt"));
         if std::env::var_os("DURAMEN_BLESS").is_some() {

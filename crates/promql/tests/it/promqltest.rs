@@ -7,6 +7,7 @@ use duramen_model::{GoRegex, Labels};
 use duramen_promql::{
     Answer, Engine, EngineConfig, Error, Features, QueryContext, QueryLimits, RangeSeries, SampleValue, Value,
 };
+use duramen_runtime::SystemClock;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::At;
 
@@ -276,7 +277,8 @@ async fn run_scripts(delayed_name_removal: bool) {
         let script = path.file_name().unwrap().to_str().unwrap();
         let features =
             Features { start_timestamps: true, delayed_name_removal, type_and_unit_labels: TYPED.contains(&script) };
-        let engine = Engine::new(EngineConfig { partitions: 3, features, ..EngineConfig::default() });
+        let config = EngineConfig { partitions: 3, features, ..EngineConfig::default() };
+        let engine = Engine::new(config, Arc::new(SystemClock::default()));
         for (eval, outcome) in run_script(&engine, &std::fs::read_to_string(&path).unwrap()).await {
             match outcome {
                 Outcome::Passed => passed += 1,

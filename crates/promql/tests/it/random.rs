@@ -1,9 +1,12 @@
 //! Any query that parses is answered or refused, and never a fault of the engine.
 
+use std::sync::Arc;
+
 use std::fmt::Write as _;
 
 use duramen_model::{ErrorKind, STALE_NAN, Sample};
 use duramen_promql::{Engine, EngineConfig};
+use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use duramen_syntax::ast::ValueType;
 use duramen_syntax::functions::{self, FunctionSig};
@@ -255,7 +258,8 @@ fn environment(name: &str, otherwise: u64) -> u64 {
 async fn whatever_parses_is_answered_or_refused() {
     let context = context(data());
     let config = EngineConfig { samples_max: 5000, memory_bytes_max: 32 << 20, ..EngineConfig::default() };
-    let engines = [1, 3].map(|partitions| Engine::new(EngineConfig { partitions, ..config.clone() }));
+    let engines = [1, 3]
+        .map(|partitions| Engine::new(EngineConfig { partitions, ..config.clone() }, Arc::new(SystemClock::default())));
     let first = environment("DURAMEN_RANDOM_SEED", 1);
     let (mut parsed, mut answered) = (0, 0);
     let queries = environment("DURAMEN_RANDOM_QUERIES", QUERIES);

@@ -1,6 +1,9 @@
 //! The highest trees that parse, on the stack of a worker thread.
 
-use duramen_promql::{Engine, EngineConfig};
+use std::sync::Arc;
+
+use duramen_promql::{Engine, EngineConfig, QueryTimes};
+use duramen_runtime::SystemClock;
 use duramen_syntax::{NESTING_DEPTH_MAX, TREE_HEIGHT_MAX};
 
 use crate::engine::{context, source};
@@ -14,11 +17,13 @@ fn check(query: String) {
     let work = move || {
         let expr = duramen_syntax::parse(&query).unwrap();
         assert!(duramen_syntax::parse(&expr.to_string()).is_ok());
-        let engine = Engine::new(EngineConfig { partitions: 3, ..EngineConfig::default() });
+        let engine =
+            Engine::new(EngineConfig { partitions: 3, ..EngineConfig::default() }, Arc::new(SystemClock::default()));
         let context = context(source(&[("a", &[Some(1.0), Some(2.0)])]));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            assert!(!engine.explain(&context, &expr, 0, 10_000, 10_000).unwrap().is_empty());
+            let times = QueryTimes::range(0, 10_000, 10_000).unwrap();
+            assert!(!engine.explain(&context, &expr, times).await.unwrap().unwrap().to_string().is_empty());
             engine.instant(&context, &expr, 10_000).await.unwrap();
             engine.range(&context, &expr, 0, 10_000, 10_000).await.unwrap();
         });

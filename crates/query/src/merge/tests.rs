@@ -51,6 +51,7 @@ fn request(batch_series_max: usize) -> SeriesRequest {
         range: TimeRange::ALL,
         columns: Columns::Everything,
         batch_series_max,
+        reads: Arc::default(),
     }
 }
 

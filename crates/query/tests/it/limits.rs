@@ -31,7 +31,7 @@ impl Limited {
         let limits = LimitsHandle::new(Limits::default(), [(tenant(), own)].into());
         let (metrics, mut registry) = (Metrics::default(), Registry::default());
         metrics.register(&mut registry);
-        let engine = Engine::new(EngineConfig::default());
+        let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default()));
         let bounds = (limits, Config::default());
         let querier = Querier::new(engine, Arc::new(source), Arc::new(register), clock, bounds, metrics);
         Self { querier, registry }

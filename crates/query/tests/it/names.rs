@@ -43,6 +43,7 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
                 range,
                 columns: Columns::Labels,
                 batch_series_max: SeriesRequest::BATCH_SERIES,
+                reads: Arc::default(),
             };
             for range in [TimeRange::ALL, TimeRange::new(0, 1).unwrap()] {
                 let request = request(range);
@@ -68,6 +69,7 @@ async fn measure(storage: &impl SeriesSource, system: &System, place: &str) {
         range: TimeRange::ALL,
         columns: Columns::Labels,
         batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::default(),
     };
     for _ in 0..2 {
         let started = Instant::now();

@@ -89,6 +89,7 @@ impl System {
             range: TimeRange::ALL,
             columns: Columns::Samples,
             batch_series_max: 2,
+            reads: Arc::default(),
         };
         let mut samples = Samples::new();
         let mut batches = storage.select(&request).await?;
