@@ -16,6 +16,7 @@ mod families;
 mod federate;
 mod grafana;
 mod ha;
+mod ha_prometheus;
 mod harness;
 mod hostile_queries;
 mod hostile_writes;
