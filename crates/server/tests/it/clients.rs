@@ -61,9 +61,9 @@ async fn the_python_client_reads_what_was_written() {
     run(command).await;
 }
 
-/// `go test` in a folder of `clients`; `None`, said aloud, when no Go is named. Nothing is downloaded.
-fn go(folder: &str, server: &Duramen) -> Option<Command> {
-    let mut command = Command::new(optional("DURAMEN_TEST_GO")?);
+/// `go test` in a folder of `clients`; `None`, said aloud, when the variable names no Go. Nothing is downloaded.
+fn go(variable: &str, folder: &str, server: &Duramen) -> Option<Command> {
+    let mut command = Command::new(optional(variable)?);
     command.args(["test", "-count=1", "-mod=readonly", "./..."]).current_dir(here(folder));
     command.envs([("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOWORK", "off")]);
     command.env("DURAMEN_TEST_URL", format!("http://{}", server.address));
@@ -73,7 +73,7 @@ fn go(folder: &str, server: &Duramen) -> Option<Command> {
 #[tokio::test]
 async fn the_go_client_reads_what_was_written_by_every_call_that_it_has() {
     let (server, start, end) = filled().await;
-    let Some(mut command) = go("go", &server) else { return };
+    let Some(mut command) = go("DURAMEN_TEST_GO", "go", &server) else { return };
     let job = [("__name__", "requests_total"), ("job", "node")];
     let other_kinds = wire::Request::default()
         .series(&job, &[(end * 1000, 7.0)], &[("abc", 0.25, end * 1000 - 479)])
@@ -117,6 +117,14 @@ fn histograms(timestamp: i64) -> Vec<u8> {
     };
     let timeseries = vec![of("latency_seconds", exponential), of("latency_custom", custom)];
     snappy::compress(&WriteRequest { timeseries, ..WriteRequest::default() }.encode_to_vec())
+}
+
+/// Streamed chunks with native histograms have no other reader that is not ours.
+#[tokio::test]
+async fn a_prometheus_3_writes_in_2_0_and_reads_the_same_bits_as_chunks_and_as_samples() {
+    let server = Duramen::local().await;
+    let Some(command) = go("DURAMEN_TEST_GO_PROMETHEUS3", "prometheus3", &server) else { return };
+    run(command).await;
 }
 
 /// Requests made from the OpenAPI document, valid ones and others: no 5xx, and each answer is as the document says.
