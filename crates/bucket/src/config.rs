@@ -36,9 +36,9 @@ impl Default for Config {
 }
 
 /// What an S3 store needs beside its URL. What is not set here comes from the usual environment (`AWS_REGION`,
-/// `AWS_ENDPOINT_URL`, ...), and so do the credentials, always: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a web identity, or the
+/// `AWS_ENDPOINT_URL`, ...), and so do the credentials: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a web identity, or the
 /// instance's own.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3Config {
     /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. Plain HTTP is spoken when it says `http:`.
@@ -50,19 +50,23 @@ pub struct S3Config {
     /// without one no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
-    /// Credentials for tests, which must not touch the environment of their process: access key id and secret.
+    /// Instead of those of the environment, which then count for nothing.
     #[serde(skip)]
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<Credentials>,
 }
 
-impl fmt::Debug for S3Config {
+/// Who signs requests. Shows nothing of itself.
+#[derive(Clone)]
+pub struct Credentials {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    /// Goes with those that are temporary.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Config")
-            .field("endpoint", &self.endpoint)
-            .field("region", &self.region)
-            .field("path_style", &self.path_style)
-            .field("credentials", &self.credentials.as_ref().map(|_| "hidden"))
-            .finish()
+        f.write_str("hidden")
     }
 }
 
@@ -72,7 +76,11 @@ mod tests {
 
     #[test]
     fn credentials_are_not_printed() {
-        let credentials = Some(("id".to_owned(), "hunter2".to_owned()));
+        let credentials = Some(Credentials {
+            access_key_id: "hunter2-id".to_owned(),
+            secret_access_key: "hunter2".to_owned(),
+            session_token: Some("hunter2-token".to_owned()),
+        });
         let config = Config { s3: S3Config { credentials, ..S3Config::default() }, ..Config::default() };
         assert!(!format!("{config:?}").contains("hunter2"));
         assert!(!serde_json::to_string(&config).unwrap().contains("hunter2"));

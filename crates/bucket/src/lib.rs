@@ -26,7 +26,7 @@ pub mod url;
 
 pub use bucket::Bucket;
 pub use chain::{Author, Chain, Created, Entry};
-pub use config::{Config, S3Config};
+pub use config::{Config, Credentials, S3Config};
 pub use data_dir::{DataDir, DataDirLock, WriterIdentity};
 pub use deployment::Deployment;
 pub use error::Error;

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::aws::{AmazonS3, AmazonS3Builder, S3CopyIfNotExists};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential, S3CopyIfNotExists};
 use object_store::path::Path;
 use object_store::{
     ClientOptions, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, RetryConfig,
+    StaticCredentialProvider,
 };
 
 use crate::{Config, Error};
@@ -56,8 +58,14 @@ fn builder(bucket: &str, config: &Config, retries: RetryConfig) -> AmazonS3Build
     if let Some(region) = &s3.region {
         builder = builder.with_region(region);
     }
-    if let Some((id, secret)) = &s3.credentials {
-        builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+    if let Some(credentials) = &s3.credentials {
+        // As a whole: a token of the environment belongs to another key.
+        let credential = AwsCredential {
+            key_id: credentials.access_key_id.clone(),
+            secret_key: credentials.secret_access_key.clone(),
+            token: credentials.session_token.clone(),
+        };
+        builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(credential)));
     }
     match (s3.path_style, &s3.endpoint) {
         (Some(path_style), _) => builder.with_virtual_hosted_style_request(!path_style),

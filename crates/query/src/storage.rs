@@ -40,6 +40,11 @@ impl Storage {
         Self { heads, manifests, blocks, metrics }
     }
 
+    /// The blocks that the manifest of a tenant names.
+    pub async fn blocks(&self, tenant: TenantId) -> Result<Vec<Arc<BlockEntry>>, Error> {
+        Ok(self.view(tenant).await?.state.blocks.values().cloned().collect())
+    }
+
     /// The heads of the tenants, and those of their blocks that `wanted` chooses, as one source.
     ///
     /// The heads are asked first and the manifest is at least as new as what they gave up, so that a flush that commits between

@@ -142,6 +142,17 @@ pub struct S3Config {
         hide_env_values = true
     )]
     pub secret_access_key: Option<Secret>,
+
+    /// The session token of temporary credentials; it goes with the two others. Refused on the command line.
+    #[arg(
+        id = "s3.session_token",
+        long = "s3-session-token",
+        env = "DURAMEN_S3_SESSION_TOKEN",
+        value_name = "SECRET",
+        hide = true,
+        hide_env_values = true
+    )]
+    pub session_token: Option<Secret>,
 }
 
 /// Requests to the store, of whatever kind.

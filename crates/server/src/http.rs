@@ -23,6 +23,7 @@ mod query;
 mod reference;
 mod remote_read;
 mod routes;
+mod self_metrics;
 mod serve;
 mod settings;
 mod stats;

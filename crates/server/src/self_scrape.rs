@@ -46,10 +46,10 @@ fn request(text: &str, instance: &str, now_ms: i64) -> Vec<u8> {
 }
 
 /// A name, labels and a value.
-type Sample<'a> = (&'a str, Vec<(String, String)>, f64);
+pub(crate) type Sample<'a> = (&'a str, Vec<(String, String)>, f64);
 
 /// A sample line of our own text format: `name{label="value",..} value`. `None` for comments.
-fn parse_line(line: &str) -> Option<Sample<'_>> {
+pub(crate) fn parse_line(line: &str) -> Option<Sample<'_>> {
     if line.starts_with('#') {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use duramen_bucket::{Bucket, DataDir, Deployment, Tenants};
+use duramen_bucket::{Bucket, Credentials, DataDir, Deployment, Tenants};
 use duramen_ingest::{Ingester, StartReport};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
@@ -34,6 +34,9 @@ pub struct System {
     pub http_metrics: HttpMetrics,
     pub ingester: Ingester,
     pub querier: Arc<Querier>,
+    /// What the querier reads.
+    pub storage: Arc<Storage>,
+    pub register: Arc<Tenants>,
     /// Where queries are evaluated, so that they do not hold up those who write.
     pub query_runtime: QueryRuntime,
     /// What the store is, without secrets.
@@ -74,7 +77,10 @@ impl System {
         let limits = live_limits.handle.clone();
         let shared = Shared::open(&config, clock, &mut registry).await?;
         let (ingester, replayed) = ingester(&shared, &config, &limits, &mut registry, tasks).await?;
-        let querier = querier(&shared, &config, &limits, &mut registry, &ingester);
+        let metrics = duramen_query::Metrics::default();
+        metrics.register(&mut registry);
+        let storage = storage(&shared, &config, &ingester, &metrics);
+        let querier = querier(&shared, &config, &limits, Arc::clone(&storage), metrics);
         live_limits.watch(tasks)?;
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
@@ -91,6 +97,8 @@ impl System {
             http_metrics,
             ingester,
             querier: Arc::new(querier),
+            storage,
+            register: shared.register,
             query_runtime: QueryRuntime::start()?,
             own_tenant: TenantName::parse(own_tenant)?,
             replayed,
@@ -167,7 +175,12 @@ fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) ->
     settings.s3.region = config.s3.region.clone();
     settings.s3.path_style = config.s3.path_style;
     let exposed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
-    settings.s3.credentials = exposed(&config.s3.access_key_id).zip(exposed(&config.s3.secret_access_key));
+    let key = exposed(&config.s3.access_key_id).zip(exposed(&config.s3.secret_access_key));
+    settings.s3.credentials = key.map(|(access_key_id, secret_access_key)| Credentials {
+        access_key_id,
+        secret_access_key,
+        session_token: exposed(&config.s3.session_token),
+    });
     let url = config.store_url()?;
     let bucket = Bucket::open(&url, &settings, Arc::clone(disk), Arc::clone(clock));
     bucket.with_context(|| format!("open the store {url}"))
@@ -212,17 +225,19 @@ fn secret() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
+fn storage(shared: &Shared, config: &Config, ingester: &Ingester, metrics: &duramen_query::Metrics) -> Arc<Storage> {
+    let blocks = Blocks::new(shared.bucket.clone(), config.cache.bytes_max, OPEN_BLOCKS_MAX);
+    let heads = Arc::new(ingester.clone());
+    Arc::new(Storage::new(heads, shared.manifests.clone(), Arc::new(blocks), metrics.clone()))
+}
+
 fn querier(
     shared: &Shared,
     config: &Config,
     limits: &LimitsHandle,
-    registry: &mut Registry,
-    ingester: &Ingester,
+    storage: Arc<Storage>,
+    metrics: duramen_query::Metrics,
 ) -> Querier {
-    let metrics = duramen_query::Metrics::default();
-    metrics.register(registry);
-    let blocks = Blocks::new(shared.bucket.clone(), config.cache.bytes_max, OPEN_BLOCKS_MAX);
-    let storage = Storage::new(Arc::new(ingester.clone()), shared.manifests.clone(), Arc::new(blocks), metrics.clone());
     let engine = EngineConfig {
         lookback_ms: i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
         features: config.query.features.0,
@@ -230,5 +245,5 @@ fn querier(
     };
     let engine = Engine::new(engine, Arc::clone(&shared.clock));
     let bounds = (limits.clone(), duramen_query::Config::default());
-    Querier::new(engine, Arc::new(storage), Arc::clone(&shared.register), Arc::clone(&shared.clock), bounds, metrics)
+    Querier::new(engine, storage, Arc::clone(&shared.register), Arc::clone(&shared.clock), bounds, metrics)
 }

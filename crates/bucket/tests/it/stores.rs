@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_bucket::{Bucket, Config, RetryPolicy, S3Config, StoreUrl};
+use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, StoreUrl};
 use duramen_model::WriterId;
 use duramen_runtime::{Clock, RealDisk, SystemClock};
 use duramen_testkit::s3::{S3, S3Options};
@@ -27,7 +27,11 @@ pub(crate) fn eager() -> RetryPolicy {
 }
 
 pub(crate) fn config(s3: &S3) -> Config {
-    let credentials = Some(("key-of-the-test".to_owned(), "hunter2".to_owned()));
+    let credentials = Some(Credentials {
+        access_key_id: "key-of-the-test".to_owned(),
+        secret_access_key: "hunter2".to_owned(),
+        session_token: None,
+    });
     let region = Some("us-east-1".to_owned());
     let s3 = S3Config { endpoint: Some(s3.endpoint()), region, path_style: None, credentials };
     Config { s3, retry: eager(), ..Config::default() }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_bucket::{Config, RetryPolicy, StoreUrl};
+use duramen_bucket::{Config, Credentials, RetryPolicy, StoreUrl};
 use duramen_limits::HaLimits;
 use duramen_model::{ErrorKind, TenantId, WriterId};
 use duramen_proto::{WriteLimits, WriteRequestEncoder};
@@ -168,7 +168,11 @@ async fn on_s3(retry: RetryPolicy) -> (S3, World) {
     let mut config = Config { retry, ..Config::default() };
     config.s3.endpoint = Some(s3.endpoint());
     config.s3.region = Some("us-east-1".to_owned());
-    config.s3.credentials = Some(("key-of-the-test".to_owned(), "secret".to_owned()));
+    config.s3.credentials = Some(Credentials {
+        access_key_id: "key-of-the-test".to_owned(),
+        secret_access_key: "secret".to_owned(),
+        session_token: None,
+    });
     let url: StoreUrl = "s3://test".parse().unwrap();
     let bucket = Bucket::open(&url, &config, Arc::new(RealDisk), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     (s3, World::over(bucket, clock))

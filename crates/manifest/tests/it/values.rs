@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_bucket::{Bucket, Config, RetryPolicy, S3Config, WriterIdentity};
+use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{BlockEntry, BlockFile, BlockId, BlockStats, Order, OrderRange, TenantId, WriterId};
 use duramen_runtime::{Clock, RealDisk, SystemClock};
@@ -76,7 +76,11 @@ pub(crate) fn bucket(s3: &S3) -> Bucket {
 }
 
 pub(crate) fn bucket_with(s3: &S3, retry: RetryPolicy) -> Bucket {
-    let credentials = Some(("key-of-the-test".to_owned(), "secret".to_owned()));
+    let credentials = Some(Credentials {
+        access_key_id: "key-of-the-test".to_owned(),
+        secret_access_key: "secret".to_owned(),
+        session_token: None,
+    });
     let region = Some("us-east-1".to_owned());
     let config = S3Config { endpoint: Some(s3.endpoint()), region, path_style: None, credentials };
     let config = Config { s3: config, retry, ..Config::default() };

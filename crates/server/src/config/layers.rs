@@ -67,7 +67,7 @@ pub enum Origin {
 }
 
 /// Keys whose values are secrets.
-const SECRETS: [&str; 2] = ["s3.access_key_id", "s3.secret_access_key"];
+const SECRETS: [&str; 3] = ["s3.access_key_id", "s3.secret_access_key", "s3.session_token"];
 
 impl Settings {
     /// Reads all layers, for a process that was called with `arguments`, its own name the first.

@@ -6,6 +6,7 @@ use std::fmt;
 use duramen_settings::leaves;
 use serde_json::Value;
 
+use super::Config;
 use super::layers::{Origin, Settings, settable};
 
 impl Settings {
@@ -26,6 +27,22 @@ impl Settings {
             text.push_str(&format!("{indent}{name}: {}{from}\n", scalar(values[key])));
         }
         text
+    }
+}
+
+impl Config {
+    /// The values as texts by the names of the flags, without dashes before them; secrets hidden, and empty for what is not set.
+    pub fn flags(&self) -> BTreeMap<String, String> {
+        let tree = serde_json::to_value(self).expect("plain values have JSON");
+        let values: BTreeMap<_, _> = leaves(&tree).into_iter().collect();
+        let text = |value: &Value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let flag =
+            |argument: clap::Arg| Some((argument.get_long()?.to_owned(), text(values[argument.get_id().as_str()])));
+        settable().into_iter().filter_map(flag).collect()
     }
 }
 

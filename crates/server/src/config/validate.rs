@@ -51,6 +51,8 @@ impl Config {
         }
         let both = s3.access_key_id.is_some() == s3.secret_access_key.is_some();
         faults.check(both, "s3.secret_access_key", || "access_key_id and secret_access_key go together".to_owned());
+        let has_key = s3.session_token.is_none() || s3.access_key_id.is_some();
+        faults.check(has_key, "s3.session_token", || "goes with access_key_id and secret_access_key".to_owned());
     }
 }
 
@@ -74,7 +76,20 @@ mod tests {
         config.writes.in_flight_bytes_max = 5 << 30;
         config.log_level = "duramen=loud".to_owned();
         let text = config.validate().unwrap_err().to_string();
-        for key in ["store", "s3.endpoint", "s3.secret_access_key", "flush.interval", "writes.in_flight", "log_level"] {
+        assert!(!text.contains("s3.session_token"), "{text}");
+        config.s3.access_key_id = None;
+        config.s3.secret_access_key = Some("hunter2".into());
+        config.s3.session_token = Some("hunter2".into());
+        let text = config.validate().unwrap_err().to_string();
+        for key in [
+            "store",
+            "s3.endpoint",
+            "s3.secret_access_key",
+            "s3.session_token",
+            "flush.interval",
+            "writes.in_flight",
+            "log_level",
+        ] {
             assert!(text.contains(key), "{key}: {text}");
         }
         assert!(!text.contains("hunter2"), "{text}");

@@ -1,5 +1,8 @@
 //! What a Prometheus says of its scraping, rules and alerts. This is a store: it has none, and says so in the same shape.
 
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
 use axum::response::Response;
 use duramen_query::Querier;
 use serde_json::json;
@@ -41,10 +44,43 @@ pub(super) async fn scrape_pools() -> Response {
     success(&json!({ "scrapePools": [] }), &[])
 }
 
+pub(super) async fn scrape_pool_config(params: Params) -> Failure {
+    no_scrape_pool(&params).unwrap_or_else(|fault| fault)
+}
+
+/// The faults of a request come in the order of Prometheus: first what is missing, last that there is no such pool.
+pub(super) async fn relabel_steps(params: Params) -> Failure {
+    let absent = match no_scrape_pool(&params) {
+        Ok(absent) => absent,
+        Err(fault) => return fault,
+    };
+    let Some(labels) = params.given("labels") else { return Failure::bad_data("no labels parameter provided") };
+    match serde_json::from_str::<BTreeMap<String, String>>(labels) {
+        Ok(_) => absent,
+        Err(error) => Failure::bad_data(format!("error parsing labels: {error}")),
+    }
+}
+
+/// That the pool which is asked for is not there; the fault of a request that asks for none.
+fn no_scrape_pool(params: &Params) -> Result<Failure, Failure> {
+    let pool = params.given("scrapePool").ok_or_else(|| Failure::bad_data("no scrapePool parameter provided"))?;
+    Ok(Failure::bad_data(format!("error getting scrape config: scrape pool {pool:?} not found")))
+}
+
 pub(super) async fn alertmanagers() -> Response {
     success(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }), &[])
 }
 
 pub(super) async fn notifications() -> Response {
     success(&json!([]), &[])
+}
+
+/// A stream of notices that never has one would only hold a connection: 204 tells the `EventSource` of a page not to come again.
+pub(super) async fn live_notifications() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// A Prometheus has these behind a switch that is off.
+pub(super) async fn search() -> Failure {
+    Failure::not_found("search API disabled: names are at /api/v1/labels, values at /api/v1/label/{name}/values")
 }

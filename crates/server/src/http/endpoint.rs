@@ -36,6 +36,8 @@ pub(super) enum Answer {
     Nothing,
     /// 204; errors are plain text.
     Accepted,
+    /// Nothing but this error, in the envelope of the API: what is asked for is never there.
+    Absent(u16),
 }
 
 /// A parameter of the URL or of a form.

@@ -31,6 +31,10 @@ impl Failure {
         Self { status: StatusCode::FORBIDDEN, error_type: "forbidden", message: message.into() }
     }
 
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, error_type: "not_found", message: message.into() }
+    }
+
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, error_type: "internal", message: message.into() }
     }

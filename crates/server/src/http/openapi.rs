@@ -53,7 +53,7 @@ fn operation(endpoint: &Endpoint, method: &str) -> Json {
     let in_url = if takes_form { &[] } else { endpoint.parameters };
     let mut parameters: Vec<Json> = path_parameters(endpoint.path).collect();
     parameters.extend(in_url.iter().map(url_parameter));
-    if !matches!(endpoint.answer, Answer::Raw(_) | Answer::Json(_)) {
+    if !matches!(endpoint.answer, Answer::Raw(_) | Answer::Json(_) | Answer::Absent(_)) {
         parameters.push(json!({ "$ref": "#/components/parameters/Tenant" }));
     }
     let mut operation = json!({
@@ -148,6 +148,7 @@ fn responses(of: Answer) -> Json {
         }
         Answer::Nothing => json!({ "204": nothing, "default": error }),
         Answer::Accepted => json!({ "204": nothing, "default": plain_error }),
+        Answer::Absent(code) => json!({ code.to_string(): error, "default": error }),
     }
 }
 

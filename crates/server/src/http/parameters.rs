@@ -39,6 +39,11 @@ pub(super) const RULE_TYPE: Parameter = optional("type", Kind::Choice(&["alert",
 pub(super) const TARGET_STATE: Parameter =
     optional("state", Kind::Choice(&["active", "dropped", "any"]), "All states without it.");
 pub(super) const SCRAPE_POOL: Parameter = optional("scrapePool", Kind::Text, "All pools without it.");
+pub(super) const SCRAPE_POOL_NAME: Parameter = required("scrapePool", Kind::Text, "The name of a pool.");
+pub(super) const RELABELED: Parameter =
+    required("labels", Kind::Text, "The labels to go through the steps, as a JSON object.");
+pub(super) const METRIC_PATTERN: Parameter =
+    optional("metric_name_pattern", Kind::Text, "A regex over whole names; all metrics without it.");
 pub(super) const MATCH_TARGET: Parameter = optional("match_target", Kind::Text, "A selector of targets by labels.");
 pub(super) const ALL_TENANTS: Parameter =
     optional("all", Kind::Choice(&["true", "false"]), "`true`: of all tenants, whoever asks.");

@@ -24,6 +24,7 @@ fn line(endpoint: &Endpoint) -> String {
         Answer::Raw(media_type) => media_type,
         Answer::Json(_) => "application/json",
         Answer::Nothing | Answer::Accepted => "204",
+        Answer::Absent(code) => &code.to_string(),
     };
     let (path, summary) = (endpoint.path, endpoint.summary);
     format!("| `{path}` | {} | {} | {answer}: {summary} |\n", methods.join(" "), parameters.join(" "))

@@ -1,16 +1,16 @@
 //! The table of the API: every route with its handler, its parameters and its answer. A route that is not here is neither served nor documented.
 
-use super::endpoint::Answer::{Accepted, Data, Json, Nothing, Raw};
+use super::endpoint::Answer::{Absent, Accepted, Data, Json, Nothing, Raw};
 use super::endpoint::{Endpoint, on_get, on_get_post, on_post, on_post_put};
 use super::openapi::schemas::Schema;
 use super::parameters::{
     ALL_TENANTS, END, LABEL_NAMES, LIMIT, LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA,
-    MATCH, MATCH_TARGET, METRIC, METRIC_NAME, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START, RULE_TYPE,
-    SCRAPE_POOL, SELECTOR, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
+    MATCH, MATCH_TARGET, METRIC, METRIC_NAME, METRIC_PATTERN, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START,
+    RELABELED, RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
 };
 use super::{
-    admin, cardinality, empty_sets, exemplars, federate, metadata, openapi, query, remote_read, settings, status,
-    syntax, write,
+    admin, cardinality, empty_sets, exemplars, federate, metadata, openapi, query, remote_read, self_metrics, settings,
+    status, syntax, write,
 };
 
 const TEXT: &str = "text/plain";
@@ -31,8 +31,12 @@ pub(super) fn table() -> Vec<Endpoint> {
         on_get("/api/v1/label/{name}/values", metadata::label_values).says("The values of a label, sorted. The name may be escaped with `U__`.").takes(&[MATCH, START, END, LIMIT]).answers(Data(Schema::Names)),
         on_get("/api/v1/metadata", metadata::families).says("Type, help and unit of metric families, as they were last sent.").takes(&[LIMIT_FAMILIES, LIMIT_PER_METRIC, METRIC]).answers(Data(Schema::Families)),
         on_get_post("/api/v1/query_exemplars", exemplars::query).says("The exemplars of the series that the selectors of a query select; 204 for a query without any.").takes(&[QUERY, START, END]).answers(Data(Schema::Exemplars)),
+        on_get_post("/api/v1/search/metric_names", empty_sets::search).says("The search for names of metrics: not there.").answers(Absent(404)),
+        on_get_post("/api/v1/search/label_names", empty_sets::search).says("The search for names of labels: not there.").answers(Absent(404)),
+        on_get_post("/api/v1/search/label_values", empty_sets::search).says("The search for values of labels: not there.").answers(Absent(404)),
         // Cardinality.
         on_get("/api/v1/status/tsdb", cardinality::tsdb_status).says("How many series there are, and the metrics and labels that have the most.").takes(&[LIMIT_TOP, RECENT_START, RECENT_END]).answers(Data(Schema::TsdbStatus)),
+        on_get("/api/v1/status/tsdb/blocks", status::blocks).says("The tenant's blocks in the store, by time.").answers(Data(Schema::Blocks)),
         on_get("/api/v1/status/metric", cardinality::metric_status).says("The series, samples and labels of one metric, and how many series came and went.").takes(&[METRIC_NAME, RECENT_START, RECENT_END, LIMIT_TOP]).answers(Data(Schema::MetricStatus)),
         on_get_post("/api/v1/cardinality/label_names", cardinality::label_names).says("As a Mimir: how many values each label name has.").takes(&[SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP]).answers(Json(Schema::LabelNamesCardinality)),
         on_get_post("/api/v1/cardinality/label_values", cardinality::label_values).says("As a Mimir: how many series each value of some labels has.").takes(&[LABEL_NAMES, SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP]).answers(Json(Schema::LabelValuesCardinality)),
@@ -48,12 +52,17 @@ pub(super) fn table() -> Vec<Endpoint> {
         on_get("/api/v1/alerts", empty_sets::alerts).says("Active alerts: none.").answers(Data(Schema::Alerts)),
         on_get("/api/v1/targets", empty_sets::targets).says("Targets of scraping: none.").takes(&[TARGET_STATE, SCRAPE_POOL]).answers(Data(Schema::Targets)),
         on_get("/api/v1/targets/metadata", empty_sets::target_metadata).says("Metadata of scraped targets: none.").takes(&[MATCH_TARGET, METRIC, LIMIT_NUMBER]).answers(Data(Schema::TargetMetadata)),
+        on_get("/api/v1/targets/relabel_steps", empty_sets::relabel_steps).says("What relabeling makes of labels: there is no pool.").takes(&[SCRAPE_POOL_NAME, RELABELED]).answers(Absent(400)),
         on_get("/api/v1/scrape_pools", empty_sets::scrape_pools).says("Pools of targets: none.").answers(Data(Schema::ScrapePools)),
+        on_get("/api/v1/scrape_pools/config", empty_sets::scrape_pool_config).says("The settings of a pool: there is none.").takes(&[SCRAPE_POOL_NAME]).answers(Absent(400)),
         on_get("/api/v1/alertmanagers", empty_sets::alertmanagers).says("Alertmanagers that alerts are sent to: none.").answers(Data(Schema::Alertmanagers)),
         on_get("/api/v1/notifications", empty_sets::notifications).says("Notices to people in front of a page: none.").answers(Data(Schema::Notifications)),
+        on_get("/api/v1/notifications/live", empty_sets::live_notifications).says("The notices as they come: none, and none to wait for.").answers(Nothing),
         // The process.
         on_get("/api/v1/status/buildinfo", status::buildinfo).says("The Prometheus whose API this is, and the build.").answers(Data(Schema::BuildInfo)),
         on_get("/api/v1/status/runtimeinfo", status::runtime_info).says("When and where the process was started.").answers(Data(Schema::RuntimeInfo)),
+        on_get("/api/v1/status/flags", settings::flags).says("The flags of the process with their values as texts, secrets hidden.").answers(Data(Schema::Flags)),
+        on_get("/api/v1/status/self_metrics", self_metrics::families).says("The metrics of the process, as JSON.").takes(&[METRIC_PATTERN]).answers(Data(Schema::SelfMetrics)),
         on_get("/api/v1/status/walreplay", status::wal_replay).says("The replay of the log: done.").answers(Data(Schema::WalReplay)),
         on_get("/api/v1/features", status::features).says("What a client may use, by area.").answers(Data(Schema::Features)),
         on_get("/api/v1/openapi.yaml", openapi::serve).says("This API in the words of OpenAPI 3.1.").answers(Raw(openapi::YAML)),

@@ -22,6 +22,11 @@ pub(super) async fn config(State(system): State<Arc<System>>) -> Response {
     success(&json!({ "yaml": system.config_yaml() }), &[])
 }
 
+/// The same by the names of the flags.
+pub(super) async fn flags(State(system): State<Arc<System>>) -> Response {
+    success(&json!(system.config.flags()), &[])
+}
+
 /// What applies to the tenant that asks; durations and sizes have their units.
 pub(super) async fn limits(State(system): State<Arc<System>>, Tenant(tenant): Tenant) -> Response {
     let effective = system.limits.effective(&tenant, &system.live_limits.built_in);

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use duramen_model::BlockEntry;
 use serde_json::{Value as Json, json};
 
 use super::answer::success;
+use super::failure::Failure;
+use super::tenant::Tenant;
 use crate::wiring::System;
 
 /// The Prometheus whose API this is: clients choose their calls by it.
@@ -82,6 +85,35 @@ fn rfc3339(ms: i64) -> String {
 /// Whoever gets here came after the replay: nothing of it is left.
 pub(super) async fn wal_replay() -> Response {
     success(&json!({ "min": 0, "max": 0, "current": 0 }), &[])
+}
+
+/// The blocks that the manifest names, the oldest first. A block has no chunks, and a Prometheus counts levels from 1; what went into
+/// a merged one is not kept.
+pub(super) async fn blocks(State(system): State<Arc<System>>, Tenant(tenant): Tenant) -> Result<Response, Failure> {
+    let mut entries = match system.register.lookup(&tenant) {
+        Some(tenant) => system.storage.blocks(tenant).await.map_err(duramen_query::Error::from)?,
+        None => vec![],
+    };
+    entries.sort_by_key(|entry| (entry.stats.min_ts_ms, entry.id));
+    let block = |entry: &Arc<BlockEntry>| {
+        let (stats, range) = (&entry.stats, entry.stats.range());
+        let sources = if entry.level == 0 { vec![entry.id.to_string()] } else { vec![] };
+        json!({
+            "ulid": entry.id.to_string(),
+            "minTime": range.start_ms(),
+            "maxTime": range.end_ms(),
+            "stats": {
+                "numSamples": stats.samples + stats.histograms,
+                "numFloatSamples": stats.samples,
+                "numHistogramSamples": stats.histograms,
+                "numSeries": stats.series,
+                "numChunks": 0,
+            },
+            "compaction": { "level": u16::from(entry.level) + 1, "sources": sources },
+            "version": 1,
+        })
+    };
+    Ok(success(&json!({ "blocks": entries.iter().map(block).collect::<Vec<_>>() }), &[]))
 }
 
 /// What a client may use, by area.

@@ -235,11 +235,24 @@ async fn what_a_store_does_not_have_is_an_empty_set_of_the_same_shape() {
         ("scrape_pools", json!({ "scrapePools": [] })),
         ("alertmanagers", json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] })),
         ("notifications", json!([])),
+        ("status/tsdb/blocks", json!({ "blocks": [] })),
     ] {
         is_json_success(&server.get(&format!("/api/v1/{path}"), &[]).await, &data);
     }
     for (path, error) in [
         ("rules?type=x", "invalid parameter \"type\": not supported value \"x\""),
+        ("scrape_pools/config", "no scrapePool parameter provided"),
+        ("scrape_pools/config?scrapePool=a%22", "error getting scrape config: scrape pool \"a\\\"\" not found"),
+        ("targets/relabel_steps?labels=%7B%7D", "no scrapePool parameter provided"),
+        ("targets/relabel_steps?scrapePool=a", "no labels parameter provided"),
+        (
+            "targets/relabel_steps?scrapePool=a&labels=%7B",
+            "error parsing labels: EOF while parsing an object at line 1 column 1",
+        ),
+        (
+            "targets/relabel_steps?scrapePool=a&labels=%7B%7D",
+            "error getting scrape config: scrape pool \"a\" not found",
+        ),
         ("targets/metadata?limit=x", "limit must be a number"),
         (
             "targets/metadata?match_target=%7B",
@@ -248,6 +261,62 @@ async fn what_a_store_does_not_have_is_an_empty_set_of_the_same_shape() {
     ] {
         assert_eq!(server.get(&format!("/api/v1/{path}"), &[]).await.error(400, "bad_data"), error);
     }
+}
+
+#[tokio::test]
+async fn what_is_never_there_is_said_to_be_so() {
+    let server = Duramen::local().await;
+    for name in ["metric_names", "label_names", "label_values"] {
+        let path = format!("/api/v1/search/{name}");
+        for answer in [server.get(&path, &[("search", "up")]).await, server.post(&path, &[("search", "up")]).await] {
+            assert!(answer.error(404, "not_found").starts_with("search API disabled"), "{}", answer.text());
+        }
+    }
+    let live = server.get("/api/v1/notifications/live", &[]).await;
+    assert_eq!((live.status, live.text()), (204, String::new()));
+}
+
+#[tokio::test]
+async fn blocks_are_told_by_time_as_prometheus_tells_its_own() {
+    let base = base_ms();
+    let server = filled(base).await;
+    let blocks = async || server.get("/api/v1/status/tsdb/blocks", &[]).await.data()["blocks"].take();
+    assert_eq!(blocks().await, json!([]), "a head is no block");
+    server.flush().await;
+    // Older, flushed later.
+    server.write(Body::default().series(&[("__name__", "up")], &[(base - 60_000, 1.0)]).snappy()).await;
+    server.flush().await;
+    let mut blocks = blocks().await;
+    let ulids: Vec<Json> = blocks.as_array_mut().unwrap().iter_mut().map(|block| block["ulid"].take()).collect();
+    assert!(ulids.iter().all(|ulid| ulid.as_str().is_some_and(|ulid| ulid.len() == 26)), "{ulids:?}");
+    let block = |at: usize, times: [i64; 2], samples: u64, series: u64| {
+        json!({
+            "ulid": null, "minTime": times[0], "maxTime": times[1],
+            "stats": { "numSamples": samples, "numFloatSamples": samples, "numHistogramSamples": 0, "numSeries": series, "numChunks": 0 },
+            "compaction": { "level": 1, "sources": [ulids[at]] }, "version": 1,
+        })
+    };
+    let expected = [block(0, [base - 60_000, base - 59_999], 1, 1), block(1, [base, base + 15_001], 5, 3)];
+    assert_eq!(blocks, json!(expected));
+}
+
+#[tokio::test]
+async fn the_metrics_of_the_process_are_there_as_json() {
+    let server = filled(base_ms()).await;
+    let asked = async |pattern| server.get("/api/v1/status/self_metrics", &[("metric_name_pattern", pattern)]).await;
+    let families = asked("duramen_http_request.*").await.data();
+    let of = |name: &str| families.as_array().unwrap().iter().find(|family| family["name"] == name).unwrap().clone();
+    let requests = of("duramen_http_requests_total");
+    assert_eq!(requests["type"], "COUNTER");
+    let labels = json!([{ "name": "route", "value": "/api/v1/write" }, { "name": "code", "value": "204" }]);
+    let written = requests["metric"].as_array().unwrap().iter().find(|metric| metric["label"] == labels).unwrap();
+    assert_eq!(written["counter"], json!({ "value": 1.0 }));
+    let took = &of("duramen_http_request_seconds")["metric"][0]["histogram"];
+    assert_eq!((took["sampleCount"].as_str(), took["bucket"][0]["upperBound"].as_f64()), (Some("1"), Some(0.001)));
+    assert_eq!(families.as_array().map(Vec::len), Some(2), "names are matched as a whole");
+    assert_eq!(asked("duramen_http_request").await.data(), json!([]));
+    assert!(asked("").await.data().as_array().is_some_and(|all| all.len() > 10));
+    assert!(asked("(").await.error(400, "bad_data").starts_with("invalid parameter \"metric_name_pattern\": "));
 }
 
 #[tokio::test]

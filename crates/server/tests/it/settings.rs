@@ -1,6 +1,7 @@
 //! Settings from a file, and limits that change while the process runs.
 
-use serde_json::json;
+use duramen_testkit::s3::{S3, S3Options};
+use serde_json::{Value as Json, json};
 
 use crate::harness::duramen::{Duramen, write};
 use crate::harness::http::Request;
@@ -82,7 +83,8 @@ async fn features_of_queries_are_switched_on_by_the_names_that_prometheus_gives_
 async fn secrets_of_the_file_are_seen_nowhere() {
     const SECRET: &str = "seeded-hunter2";
     let mut server = Duramen::stopped(&[]);
-    let text = format!("s3: {{access_key_id: id-{SECRET}, secret_access_key: {SECRET}}}\nlog_level: trace\n");
+    let keys = format!("access_key_id: id-{SECRET}, secret_access_key: {SECRET}, session_token: token-{SECRET}");
+    let text = format!("s3: {{{keys}}}\nlog_level: trace\n");
     let config = file(&server, "duramen.yml", &text);
     let (good, yaml) = said(&server, &["--config", &config, "--print-config"], &[]).await;
     assert!(good && yaml.contains("secret_access_key: \"<secret>\"  # file") && !yaml.contains(SECRET), "{yaml}");
@@ -91,17 +93,26 @@ async fn secrets_of_the_file_are_seen_nowhere() {
         let (good, log) = said(&server, &["--config", &config], &[]).await;
         assert!(!good && !log.contains(SECRET), "{log}");
     }
-    let (good, log) = said(&server, &["--s3-secret-access-key", SECRET, "--s3-access-key-id", SECRET], &[]).await;
-    assert!(!good && !log.contains(SECRET), "{log}");
+    assert!(yaml.contains("session_token: \"<secret>\"  # file"), "{yaml}");
+    for flag in ["--s3-access-key-id", "--s3-secret-access-key", "--s3-session-token"] {
+        let (good, log) = said(&server, &["--config", &config, flag, SECRET], &[]).await;
+        assert!(!good && !log.contains(SECRET), "{log}");
+    }
     server = Duramen::with(&["--config", &config]).await;
     server.write(Body::default().sample("m", now_ms(), 1.0).snappy()).await;
-    for path in ["/metrics", "/api/v1/limits", "/config", "/api/v1/status/config", "/"] {
+    for path in ["/metrics", "/api/v1/limits", "/config", "/api/v1/status/config", "/api/v1/status/flags", "/"] {
         let answer = server.get(path, &[]).await;
         assert_eq!(answer.status, 200, "{path}");
         assert!(!answer.text().contains(SECRET), "{path}");
     }
     assert!(server.get("/config", &[]).await.text().contains("log_level: trace  # file\n"));
     assert!(server.get("/api/v1/status/config", &[]).await.data()["yaml"].as_str().unwrap().contains("flush:\n"));
+    let flags = server.get("/api/v1/status/flags", &[]).await.data();
+    assert!(flags.as_object().unwrap().values().all(Json::is_string), "{flags}");
+    let flag = |name: &str| flags[name].as_str().unwrap_or("not there").to_owned();
+    assert_eq!((flag("s3-session-token"), flag("log-level")), ("<secret>".to_owned(), "trace".to_owned()));
+    assert_eq!((flag("flush-interval"), flag("multi-tenancy")), ("15m".to_owned(), "false".to_owned()));
+    assert_eq!((flag("store"), flag("query-features")), (String::new(), String::new()));
     let log = server.process().log();
     assert!(!log.is_empty() && !log.contains(SECRET));
 }
@@ -159,4 +170,21 @@ async fn limits_are_read_again_on_request_on_a_signal_and_by_themselves_and_a_fa
     std::fs::remove_file(&limits).unwrap();
     assert_eq!(server.send(&Request::new("POST", "/-/reload")).await.status, 500);
     assert_eq!(in_force(&server).await, "9B");
+}
+
+#[tokio::test]
+async fn temporary_credentials_of_the_file_sign_with_their_token_and_others_without_any() {
+    for (token, expected) in [(", session_token: token-of-the-file", Some("token-of-the-file")), ("", None)] {
+        let s3 = S3::start(S3Options::default()).await.unwrap();
+        let server = Duramen::stopped(&["--store", "s3://test", "--s3-endpoint", &s3.endpoint()]);
+        let text = format!("s3: {{access_key_id: key-of-the-file, secret_access_key: s{token}}}\n");
+        let config = file(&server, "duramen.yml", &text);
+        let mut command = server.command(free_address(), &server.data_dir());
+        command.args(["--config", &config]).env("AWS_SESSION_TOKEN", "token-of-the-environment");
+        let mut process = Process::start(&mut command, &server.data_dir().with_extension("log"));
+        let request = until("a request", PATIENCE, async || s3.log().pop()).await;
+        process.kill();
+        assert_eq!(request.access_key.as_deref(), Some("key-of-the-file"));
+        assert_eq!(request.session_token.as_deref(), expected);
+    }
 }

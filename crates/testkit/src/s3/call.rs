@@ -52,6 +52,7 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// The access key that signed, if one did.
     pub(super) access_key: Option<String>,
+    pub(super) session_token: Option<String>,
 }
 
 impl Call {
@@ -63,7 +64,9 @@ impl Call {
         let op = operation(&head.method, !key.is_empty(), &query, &head.headers);
         let body = if is_chunked(&head.headers) { unwrap_chunks(&head.headers, body)? } else { body };
         let access_key = access_key(&head.headers);
-        let mut call = Self { op, bucket, key, query, headers: head.headers, body, access_key };
+        let token = head.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
+        let session_token = token.map(str::to_owned);
+        let mut call = Self { op, bucket, key, query, headers: head.headers, body, access_key, session_token };
         if op == Op::List {
             call.key = call.query("prefix").unwrap_or_default().to_owned();
         }

@@ -105,6 +105,7 @@ impl Shared {
             bytes_out: answer.map_or(0, Answer::bytes_out),
             key: call.key,
             access_key: call.access_key,
+            session_token: call.session_token,
             at_ms,
         });
     }
@@ -121,6 +122,7 @@ impl Shared {
             bytes_in,
             bytes_out: answer.bytes_out(),
             access_key: None,
+            session_token: None,
             at_ms,
         });
         answer

@@ -25,6 +25,8 @@ pub struct RequestLog {
     pub bytes_out: u64,
     /// The access key that signed, if one did.
     pub access_key: Option<String>,
+    /// The token of temporary credentials.
+    pub session_token: Option<String>,
     /// When the whole request had arrived.
     pub at_ms: i64,
 }
@@ -126,6 +128,7 @@ mod tests {
             bytes_in: 2,
             bytes_out: 0,
             access_key: None,
+            session_token: None,
             at_ms: 0,
         };
         let mut records = Records::default();

@@ -8,9 +8,11 @@ pub(in crate::http) enum Schema {
     ActiveSeries,
     Alertmanagers,
     Alerts,
+    Blocks,
     BuildInfo,
     Exemplars,
     Families,
+    Flags,
     LabelNamesCardinality,
     LabelValuesCardinality,
     MetricStatus,
@@ -23,6 +25,7 @@ pub(in crate::http) enum Schema {
     Rules,
     RuntimeInfo,
     ScrapePools,
+    SelfMetrics,
     SeriesList,
     TargetMetadata,
     Targets,
@@ -38,9 +41,11 @@ impl Schema {
         Self::ActiveSeries,
         Self::Alertmanagers,
         Self::Alerts,
+        Self::Blocks,
         Self::BuildInfo,
         Self::Exemplars,
         Self::Families,
+        Self::Flags,
         Self::LabelNamesCardinality,
         Self::LabelValuesCardinality,
         Self::MetricStatus,
@@ -53,6 +58,7 @@ impl Schema {
         Self::Rules,
         Self::RuntimeInfo,
         Self::ScrapePools,
+        Self::SelfMetrics,
         Self::SeriesList,
         Self::TargetMetadata,
         Self::Targets,
@@ -79,7 +85,8 @@ impl Schema {
                 object(&[("activeAlertmanagers", url.clone()), ("droppedAlertmanagers", url)])
             }
             Self::Alerts => object(&[("alerts", list(any_object()))]),
-            Self::BuildInfo => map(text()),
+            Self::Blocks => blocks(),
+            Self::BuildInfo | Self::Flags => map(text()),
             Self::Exemplars => {
                 let exemplar = object(&[("labels", map(text())), ("value", text()), ("timestamp", number())]);
                 list(object(&[("seriesLabels", map(text())), ("exemplars", list(exemplar))]))
@@ -110,6 +117,10 @@ impl Schema {
             Self::Rules => object(&[("groups", list(any_object()))]),
             Self::RuntimeInfo => any_object(),
             Self::ScrapePools => object(&[("scrapePools", list(text()))]),
+            Self::SelfMetrics => {
+                let members = [("name", text()), ("help", text()), ("type", text()), ("metric", list(any_object()))];
+                list(object(&members))
+            }
             Self::SeriesList => list(map(text())),
             Self::TargetMetadata => list(any_object()),
             Self::Targets => object(&[
@@ -211,6 +222,19 @@ fn tsdb_status() -> Json {
     let count = object(&[("name", text()), ("value", integer())]);
     let lists = counts.map(|name| (name, list(count.clone())));
     object(&[&[("headStats", object(&head))], &lists[..]].concat())
+}
+
+fn blocks() -> Json {
+    let stats = ["numSamples", "numFloatSamples", "numHistogramSamples", "numSeries", "numChunks"];
+    let block = [
+        ("ulid", text()),
+        ("minTime", integer()),
+        ("maxTime", integer()),
+        ("stats", object(&stats.map(|name| (name, integer())))),
+        ("compaction", object(&[("level", integer()), ("sources", list(text()))])),
+        ("version", integer()),
+    ];
+    object(&[("blocks", list(object(&block)))])
 }
 
 fn metric_status() -> Json {
