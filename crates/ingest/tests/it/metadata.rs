@@ -8,6 +8,7 @@ use duramen_model::{FamilyMetadata, MetricType};
 use duramen_runtime::Disk;
 use duramen_source::{Reads, SeriesSource};
 use duramen_testkit::SimDisk;
+use duramen_testkit::s3::{Fault, Op as Request, Rule, S3, S3Options, When};
 
 use crate::body::{family, of_metadata, one};
 use crate::system::{NOW_MS, System};
@@ -133,4 +134,27 @@ async fn while_the_block_before_cannot_be_read_no_newer_one_hides_it() {
         assert_eq!(system.report.samples, 0, "everything is flushed");
         assert_eq!(newest_block(&system).await, ["a", "b"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_block_before_cannot_be_read_what_is_said_anew_stays_in_the_log() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let system = System::start_at(&s3).await;
+    system.store(&of_metadata([family("a", "A.")])).await;
+    system.ingester.flush_all().await.unwrap();
+    let system = system.crash().await;
+    system.store(&of_metadata([family("b", "B.")])).await;
+    system.store(&one("m", NOW_MS, 1.0)).await;
+    // Of the store only the blocks cannot be read: all else is flushed, and the log of it is of no use any more.
+    let when = When::op(Request::Get).under(format!("t/{}/blocks/", system.tenant_id()));
+    let rule = s3.inject(Rule { when, fault: Fault::Status(503) });
+    system.ingester.flush_all().await.unwrap();
+    assert!(s3.fired(rule) > 0);
+    s3.clear_faults();
+    assert_eq!(newest_block(&system).await, ["a"], "a newer one would hide it");
+    let system = system.crash().await;
+    assert_eq!(system.report.samples, 0, "everything else is flushed");
+    assert_eq!(told(&system.families().await), [("b", "B.", NOW_MS)]);
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(newest_block(&system).await, ["a", "b"]);
 }

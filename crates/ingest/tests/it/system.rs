@@ -10,9 +10,10 @@ use duramen_limits::{IngestLimits, Limits, LimitsHandle};
 use duramen_manifest::Manifests;
 use duramen_model::{FamilyMetadata, Histogram, Labels, Life, TenantId, TenantName, TimeRange};
 use duramen_proto::Version;
-use duramen_runtime::{Clock, Disk, MockClock, Tasks};
+use duramen_runtime::{Clock, Disk, MockClock, RealDisk, Tasks};
 use duramen_source::{Columns, Heads, Part, SeriesExemplars, SeriesRequest};
 use duramen_testkit::SimDisk;
+use duramen_testkit::s3::S3;
 use futures::TryStreamExt;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
@@ -56,6 +57,19 @@ impl System {
         let mut config = duramen_bucket::Config::default();
         config.retry.attempts_max = 1;
         let bucket = Bucket::over(Arc::new(store), "away".to_owned(), &config, Arc::clone(&clock) as Arc<dyn Clock>);
+        Self::open(clock, SimDisk::new(), bucket).await
+    }
+
+    /// As [`System::start`], with the bucket at a server whose requests fail as the test says, and are not sent again.
+    pub(crate) async fn start_at(s3: &S3) -> Self {
+        let clock = MockClock::at(NOW_MS);
+        let mut config = duramen_bucket::Config::default();
+        config.retry.attempts_max = 1;
+        config.s3.endpoint = Some(s3.endpoint());
+        config.s3.region = Some("us-east-1".to_owned());
+        config.s3.credentials = Some(("key-of-the-test".to_owned(), "secret".to_owned()));
+        let url = "s3://test".parse().unwrap();
+        let bucket = Bucket::open(&url, &config, Arc::new(RealDisk), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         Self::open(clock, SimDisk::new(), bucket).await
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may panic and print as tests do")]
 
 mod acknowledged;
+mod ledger;
 mod limits;
 mod names;
 mod no_gap;

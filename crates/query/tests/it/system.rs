@@ -8,13 +8,15 @@ use duramen_bucket::{Bucket, DataDir, Tenants};
 use duramen_ingest::{Config, Ingester, Parts, StartReport, WriteReport};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
-use duramen_model::{Labels, Matcher, TenantName, TimeRange};
+use duramen_model::{Exemplar, Histogram, Labels, Life, Matcher, TenantName, TimeRange};
 use duramen_proto::{Version, WriteRequestEncoder};
 use duramen_query::{Blocks, Storage};
 use duramen_runtime::{Clock, Disk, Tasks};
-use duramen_source::{Columns, Heads, SeriesRequest, SeriesSource};
+use duramen_source::{Columns, Heads, SeriesBatch, SeriesExemplars, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 use tempfile::TempDir;
+
+use crate::ledger::{Contents, Value};
 
 /// Samples by series and time, values as bits.
 pub(crate) type Samples = BTreeMap<(String, i64), u64>;
@@ -81,16 +83,60 @@ impl System {
         self.ingester.write(&tenant(), Version::One, &encoder.finish()).await
     }
 
-    /// Reads everything through `storage`; fails when a series or a time comes twice.
-    pub(crate) async fn read(&self, storage: &Storage) -> anyhow::Result<Samples> {
-        let request = SeriesRequest {
+    /// Writes a message of remote write 2.0.
+    pub(crate) async fn write_message(&self, message: &[u8]) -> Result<WriteReport, duramen_ingest::Error> {
+        self.ingester.write(&tenant(), Version::Two, message).await
+    }
+
+    /// Reads everything of every kind through `storage`; fails when a series, a time or a family comes twice, or when a life span is longer
+    /// than the longest that is told.
+    pub(crate) async fn contents(&self, storage: &Storage) -> anyhow::Result<Contents> {
+        let request = self.request(&[], Columns::Everything);
+        let mut contents = Contents::default();
+        let mut batches = storage.select(&request).await?;
+        while let Some(batch) = batches.try_next().await? {
+            for row in 0..batch.len() {
+                let series = name_of(&Labels::from_encoded(batch.labels_at(row)).expect("labels are well formed"));
+                for (ts_ms, value, life) in samples_of(&batch, row) {
+                    let held = contents.samples.insert((series.clone(), ts_ms), (value, life));
+                    anyhow::ensure!(held.is_none(), "a sample came twice. series=`{series}`, ts_ms=`{ts_ms}`");
+                }
+            }
+        }
+        for SeriesExemplars { labels, exemplars } in storage.exemplars(&request).await? {
+            for Exemplar { ts_ms, value, labels: trace } in exemplars {
+                let trace = trace.get("trace_id").unwrap_or("").to_owned();
+                let is_new = contents.exemplars.insert((name_of(&labels), ts_ms, value.to_bits(), trace));
+                anyhow::ensure!(is_new, "an exemplar came twice. series=`{labels}`, ts_ms=`{ts_ms}`");
+            }
+        }
+        for family in storage.metadata(&request.tenants).await? {
+            let held = contents.families.insert(family.family, family.help.parse()?);
+            anyhow::ensure!(held.is_none(), "a family came twice");
+        }
+        let longest_ms = contents.samples.values().map(|(_, life)| life.ttl_ms).max().unwrap_or(0);
+        let told_ms = storage.ttl_max_ms(&request.tenants).await?;
+        anyhow::ensure!(
+            told_ms >= longest_ms,
+            "a life span is {longest_ms} ms, and the longest that is told {told_ms}"
+        );
+        Ok(contents)
+    }
+
+    fn request(&self, matchers: &[Matcher], columns: Columns) -> SeriesRequest {
+        SeriesRequest {
             tenants: self.tenants.lookup(&tenant()).into_iter().collect(),
-            matchers: Arc::from([Matcher::equal("__name__", "m")]),
+            matchers: Arc::from(matchers),
             range: TimeRange::ALL,
-            columns: Columns::Samples,
+            columns,
             batch_series_max: 2,
             reads: Arc::default(),
-        };
+        }
+    }
+
+    /// Reads all floats of `m` through `storage`; fails when a series or a time comes twice.
+    pub(crate) async fn read(&self, storage: &Storage) -> anyhow::Result<Samples> {
+        let request = self.request(&[Matcher::equal("__name__", "m")], Columns::Samples);
         let mut samples = Samples::new();
         let mut batches = storage.select(&request).await?;
         while let Some(batch) = batches.try_next().await? {
@@ -112,6 +158,25 @@ impl Drop for System {
     fn drop(&mut self) {
         self.tasks.shutdown().cancel();
     }
+}
+
+fn name_of(labels: &Labels) -> String {
+    labels.get("__name__").unwrap_or("").to_owned()
+}
+
+/// Floats and histograms of a row.
+fn samples_of(batch: &SeriesBatch, row: usize) -> impl Iterator<Item = (i64, Value, Life)> {
+    let (ts, values) = batch.samples_at(row);
+    let (starts, ttls) = (batch.starts_at(row), batch.ttls_at(row));
+    let of = |column: Option<&[i64]>, at: usize| column.map_or(0, |all| all[at]);
+    let floats = ts.iter().zip(values).enumerate().map(move |(at, (ts_ms, value))| {
+        (*ts_ms, Value::Bits(value.to_bits()), Life { start_ms: of(starts, at), ttl_ms: of(ttls, at) })
+    });
+    let histograms = batch.histograms_at(row).map(|held| {
+        let histogram = Histogram::from_bytes(held.bytes).expect("histograms are well formed");
+        (held.ts_ms, Value::Histogram(Box::new(histogram)), held.life)
+    });
+    floats.chain(histograms)
 }
 
 pub(crate) fn tenant() -> TenantName {

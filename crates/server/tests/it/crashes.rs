@@ -3,47 +3,121 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use duramen_proto::snappy;
+use duramen_testkit::prompb::Message;
+use duramen_testkit::prompb::v1::metric_metadata::MetricType;
+use duramen_testkit::prompb::v1::{
+    BucketSpan, Exemplar, Histogram, Label, MetricMetadata, Sample, TimeSeries, WriteRequest, histogram,
+};
 use duramen_testkit::s3::{Fault, FaultPlan, Gate, Op, Point, Rule, S3, S3Options, When};
 
 use crate::harness::duramen::{Duramen, flush, seconds};
+use crate::harness::read::read;
 use crate::harness::samples::{Body, matrix};
 use crate::harness::wait::{now_ms, pass, until};
 
 const SERIES: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was acknowledged: in round `n` each series got the value `n` at `start_ms + n * 1000`.
+/// What was acknowledged: in round `n` each series of floats got the value `n` at `start_ms + n * 1000`, and so do a native
+/// histogram with an exemplar, a sample with a life span, and what is said of the metric.
 struct Ledger {
     start_ms: i64,
     rounds: usize,
 }
 
+const HISTOGRAMS: &str = "ledger_histogram";
+/// Its only sample of a round stands for an hour.
+const LONG: &str = "ledger_long";
+const HOUR_MS: i64 = 3_600_000;
+
 impl Ledger {
     fn new() -> Self {
-        Self { start_ms: now_ms() / 1000 * 1000 - 3_600_000, rounds: 0 }
+        Self { start_ms: now_ms() / 1000 * 1000 - HOUR_MS, rounds: 0 }
+    }
+
+    fn ts_ms(&self, round: usize) -> i64 {
+        self.start_ms + round as i64 * 1000
     }
 
     async fn write(&mut self, server: &Duramen) {
-        let ts_ms = self.start_ms + self.rounds as i64 * 1000;
-        let mut body = Body::default();
-        for series in 0..SERIES {
-            let number = series.to_string();
-            body = body.series(&[("__name__", "ledger"), ("series", &number)], &[(ts_ms, self.rounds as f64)]);
-        }
-        server.write(body.snappy()).await;
+        let round = self.rounds;
+        let sample = |ttl_ms| Sample { value: round as f64, timestamp: self.ts_ms(round), ttl_ms };
+        let floats = (0..SERIES).map(|number| TimeSeries {
+            labels: labels(&[("__name__", "ledger"), ("series", &number.to_string())]),
+            samples: vec![sample(0)],
+            ..TimeSeries::default()
+        });
+        let long =
+            TimeSeries { labels: labels(&[("__name__", LONG)]), samples: vec![sample(HOUR_MS)], ..Default::default() };
+        let histograms = TimeSeries {
+            labels: labels(&[("__name__", HISTOGRAMS)]),
+            histograms: vec![self.histogram(round)],
+            exemplars: vec![Exemplar {
+                labels: labels(&[("trace_id", &round.to_string())]),
+                value: round as f64,
+                timestamp: self.ts_ms(round),
+            }],
+            ..TimeSeries::default()
+        };
+        let metadata = MetricMetadata {
+            r#type: MetricType::Gauge.into(),
+            metric_family_name: "ledger".to_owned(),
+            help: format!("Round {round}."),
+            unit: String::new(),
+        };
+        let request = WriteRequest { timeseries: floats.chain([long, histograms]).collect(), metadata: vec![metadata] };
+        server.write(snappy::compress(&request.encode_to_vec())).await;
         self.rounds += 1;
     }
 
+    fn histogram(&self, round: usize) -> Histogram {
+        Histogram {
+            sum: (round as f64).sqrt(),
+            schema: 3,
+            zero_threshold: 1e-128,
+            positive_spans: vec![BucketSpan { offset: -5, length: 1 }, BucketSpan { offset: 3, length: 1 }],
+            positive_deltas: vec![round as i64, 1],
+            timestamp: self.ts_ms(round),
+            count: Some(histogram::Count::CountInt(2 * round as u64 + 1)),
+            zero_count: Some(histogram::ZeroCount::ZeroCountInt(0)),
+            ..Histogram::default()
+        }
+    }
+
     async fn check(&self, server: &Duramen) {
-        let end = seconds(self.start_ms + 3_600_000);
+        let end = seconds(self.start_ms + HOUR_MS);
         let data = server.get("/api/v1/query", &[("query", "ledger[2h]"), ("time", &end)]).await.data();
         let found = matrix(&data);
         assert_eq!(found.len(), SERIES);
-        let expected: Vec<_> = (0..self.rounds).map(|n| (self.start_ms + n as i64 * 1000, n.to_string())).collect();
+        let expected: Vec<_> = (0..self.rounds).map(|n| (self.ts_ms(n), n.to_string())).collect();
         for (labels, points) in found {
             assert_eq!(points, expected, "{labels:?}");
         }
+        self.check_others(server).await;
     }
+
+    async fn check_others(&self, server: &Duramen) {
+        let last = self.rounds - 1;
+        let held = read(server, HISTOGRAMS, self.start_ms, self.ts_ms(last)).await;
+        let expected: Vec<Histogram> = (0..self.rounds).map(|round| self.histogram(round)).collect();
+        assert_eq!(held.iter().map(|series| &series.histograms).collect::<Vec<_>>(), [&expected]);
+        let exemplars = server.get("/api/v1/query_exemplars", &[("query", HISTOGRAMS)]).await.data();
+        let traces: Vec<_> = exemplars[0]["exemplars"].as_array().unwrap().iter().collect();
+        assert_eq!(traces.len(), self.rounds, "{exemplars}");
+        for (round, exemplar) in traces.into_iter().enumerate() {
+            assert_eq!(exemplar["labels"]["trace_id"], round.to_string(), "{exemplars}");
+        }
+        let metadata = server.get("/api/v1/metadata", &[]).await.data();
+        assert_eq!(metadata["ledger"][0]["help"], format!("Round {last}."));
+        // Long after the look-back.
+        let value = server.value(LONG, self.ts_ms(last) + HOUR_MS - 1).await;
+        assert_eq!(value, Some(last.to_string()));
+    }
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Vec<Label> {
+    pairs.iter().map(|(name, value)| Label { name: (*name).to_owned(), value: (*value).to_owned() }).collect()
 }
 
 #[tokio::test]
