@@ -6,10 +6,10 @@ use crate::error::Error;
 /// `step()` and `range()` mean these, also inside a subquery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryTimes {
-    pub(crate) start_ms: i64,
-    pub(crate) end_ms: i64,
+    pub start_ms: i64,
+    pub end_ms: i64,
     /// 0 for an instant.
-    pub(crate) step_ms: i64,
+    pub step_ms: i64,
 }
 
 impl QueryTimes {

@@ -12,14 +12,14 @@ use std::time::Duration;
 use duramen_bucket::Tenants;
 use duramen_limits::{Limits, LimitsHandle};
 use duramen_model::{FamilyMetadata, Matcher, TenantId, TenantName, TimeRange};
-use duramen_promql::{Answer, Engine, QueryContext};
+use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
 use duramen_runtime::Clock;
 use duramen_source::{Columns, SeriesRequest, SeriesSource};
 use duramen_syntax::Expr;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::reach::{Times, reach_ms};
+use crate::reach::reach_ms;
 use crate::selector::selector;
 use crate::turns::Turns;
 
@@ -102,28 +102,64 @@ impl Querier {
         options: QueryOptions,
     ) -> Result<Answer, Error> {
         let asker = self.asker(tenant);
-        let times = Times { start_ms: time_ms, end_ms: time_ms, step_ms: 0 };
         let work = async {
-            check_times(query, times, &asker)?;
+            check_times(query, QueryTimes::at(time_ms), &asker)?;
             let context = self.context(&asker, options);
             Ok(self.engine.with_text(&query.text).instant(&context, &query.expr, time_ms).await?)
         };
         self.bounded(&asker, options.timeout, work).await
     }
 
-    /// Evaluates at `start_ms`, `start_ms + step_ms`, .. up to `end_ms`, inclusive.
+    /// Evaluates at each step of a range.
     pub async fn range(
         &self,
         tenant: &TenantName,
         query: &Query,
-        (start_ms, end_ms, step_ms): (i64, i64, i64),
+        times: QueryTimes,
         options: QueryOptions,
     ) -> Result<Answer, Error> {
         let asker = self.asker(tenant);
         let work = async {
-            check_times(query, Times { start_ms, end_ms, step_ms }, &asker)?;
+            check_times(query, times, &asker)?;
             let context = self.context(&asker, options);
-            Ok(self.engine.with_text(&query.text).range(&context, &query.expr, start_ms, end_ms, step_ms).await?)
+            Ok(self
+                .engine
+                .with_text(&query.text)
+                .range(&context, &query.expr, times.start_ms, times.end_ms, times.step_ms)
+                .await?)
+        };
+        self.bounded(&asker, options.timeout, work).await
+    }
+
+    /// The operators that a query would run. No sample is read.
+    pub async fn explain(
+        &self,
+        tenant: &TenantName,
+        query: &Query,
+        times: QueryTimes,
+        options: QueryOptions,
+    ) -> Result<Option<PlanNode>, Error> {
+        let asker = self.asker(tenant);
+        let work = async {
+            check_times(query, times, &asker)?;
+            Ok(self.engine.explain(&self.context(&asker, options), &query.expr, times).await?)
+        };
+        self.bounded(&asker, options.timeout, work).await
+    }
+
+    /// Evaluates a query and tells what each of its operators did.
+    pub async fn analyze(
+        &self,
+        tenant: &TenantName,
+        query: &Query,
+        times: QueryTimes,
+        options: QueryOptions,
+    ) -> Result<(Answer, Option<PlanNode>), Error> {
+        let asker = self.asker(tenant);
+        let work = async {
+            check_times(query, times, &asker)?;
+            let context = self.context(&asker, options);
+            Ok(self.engine.with_text(&query.text).analyze(&context, &query.expr, times).await?)
         };
         self.bounded(&asker, options.timeout, work).await
     }
@@ -209,7 +245,7 @@ impl Asker {
 }
 
 /// Refuses what has too many steps or is about too long a time.
-fn check_times(query: &Query, times: Times, asker: &Asker) -> Result<(), Error> {
+fn check_times(query: &Query, times: QueryTimes, asker: &Asker) -> Result<(), Error> {
     let limits = &asker.limits.query;
     let steps = times.end_ms.saturating_sub(times.start_ms).checked_div(times.step_ms).unwrap_or(0);
     if usize::try_from(steps).is_ok_and(|steps| steps > limits.steps_max) {

@@ -1,24 +1,16 @@
 //! How long a stretch of time a query is about.
 
+use duramen_promql::QueryTimes;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::DurationExpr;
 
-/// The times of a query.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
-    pub(crate) start_ms: i64,
-    pub(crate) end_ms: i64,
-    /// 0 for an instant.
-    pub(crate) step_ms: i64,
-}
-
 /// From the start to the end of the query and back by the longest of its ranges, those of nested subqueries added up. Offsets and the
 /// look-back do not count: they move the stretch and do not make it longer.
-pub(crate) fn reach_ms(expr: &Expr, times: Times) -> i64 {
+pub(crate) fn reach_ms(expr: &Expr, times: QueryTimes) -> i64 {
     times.end_ms.saturating_sub(times.start_ms).saturating_add(longest_ms(expr, times))
 }
 
-fn longest_ms(expr: &Expr, times: Times) -> i64 {
+fn longest_ms(expr: &Expr, times: QueryTimes) -> i64 {
     let below = expr.children().map(|child| longest_ms(child, times)).max().unwrap_or(0);
     match expr {
         Expr::MatrixSelector { range, .. } => range_ms(range, times),
@@ -28,7 +20,7 @@ fn longest_ms(expr: &Expr, times: Times) -> i64 {
 }
 
 /// A range that cannot be calculated counts nothing: the evaluation refuses it.
-fn range_ms(range: &DurationExpr, times: Times) -> i64 {
+fn range_ms(range: &DurationExpr, times: QueryTimes) -> i64 {
     let span_ms = times.end_ms.saturating_sub(times.start_ms);
     range.evaluate_ms(times.step_ms, span_ms).unwrap_or(0)
 }
@@ -40,7 +32,7 @@ mod tests {
     #[test]
     fn the_longest_range_counts_and_nested_ones_add_up() {
         const MINUTE: i64 = 60_000;
-        let times = Times { start_ms: 0, end_ms: 10 * MINUTE, step_ms: MINUTE };
+        let times = QueryTimes::range(0, 10 * MINUTE, MINUTE).unwrap();
         for (query, minutes) in [
             ("up", 10),
             ("1 + 2", 10),

@@ -8,6 +8,7 @@ mod cors;
 mod empty_sets;
 mod endpoint;
 mod exemplars;
+mod explain;
 mod exposition;
 mod failure;
 mod federate;

@@ -1,6 +1,7 @@
 //! The process: command line, wiring of the roles, HTTP edge.
 
 pub mod config;
+mod explain;
 pub mod http;
 mod limits;
 pub mod logging;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use anyhow::Context;
 pub use config::{Asked, Config, Settings};
 use duramen_runtime::Tasks;
+pub use explain::{Explain, explain};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             duramen_server::print_config(&settings);
             Ok(())
         }
+        Asked::Explain(asked) => duramen_server::explain(&asked),
         Asked::Check => duramen_server::check_config(&settings),
     });
     match done {

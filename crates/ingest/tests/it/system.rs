@@ -67,7 +67,11 @@ impl System {
         config.retry.attempts_max = 1;
         config.s3.endpoint = Some(s3.endpoint());
         config.s3.region = Some("us-east-1".to_owned());
-        config.s3.credentials = Some(("key-of-the-test".to_owned(), "secret".to_owned()));
+        config.s3.credentials = Some(duramen_bucket::Credentials {
+            access_key_id: "key-of-the-test".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: None,
+        });
         let url = "s3://test".parse().unwrap();
         let bucket = Bucket::open(&url, &config, Arc::new(RealDisk), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         Self::open(clock, SimDisk::new(), bucket).await

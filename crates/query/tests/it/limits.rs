@@ -6,7 +6,7 @@ use std::time::Duration;
 use duramen_bucket::{Bucket, Tenants};
 use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_model::{ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId};
-use duramen_promql::{Engine, EngineConfig};
+use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions};
 use duramen_runtime::{Clock, SystemClock};
 use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
@@ -44,7 +44,10 @@ impl Limited {
 
     async fn range(&self, steps: i64) -> Result<(), Error> {
         let query = Query::parse("m").unwrap();
-        self.querier.range(&tenant(), &query, (0, steps * 1000, 1000), QueryOptions::default()).await.map(drop)
+        self.querier
+            .range(&tenant(), &query, QueryTimes::range(0, steps * 1000, 1000).unwrap(), QueryOptions::default())
+            .await
+            .map(drop)
     }
 
     fn counted(&self, limit: &str) -> bool {

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 use duramen_settings::{FILE_BYTES_MAX, Fault, leaves};
 use serde_json::Value;
 
 use super::Config;
+use crate::explain::Explain;
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
 /// Without a subcommand: the whole system in one process. Each flag has an environment variable, DURAMEN_ and the flag's name in
 /// capitals with underscores, and a key in the file of --config.
 #[derive(Debug, Parser)]
-#[command(name = "duramen", version, about)]
+#[command(name = "duramen", version, about, args_conflicts_with_subcommands = true)]
 struct CommandLine {
     /// A YAML file of settings. Flags and variables go before it; a key that is not known stops the start.
     #[arg(long, env = "DURAMEN_CONFIG", value_name = "FILE")]
@@ -38,14 +39,24 @@ struct CommandLine {
     /// The former name of --cache-bytes-max, in MiB.
     #[arg(long, env = "DURAMEN_CACHE_MEBIBYTES_MAX", hide = true, value_name = "MIB", value_parser = clap::value_parser!(u32))]
     cache_mebibytes_max: Option<u32>,
+
+    #[command(subcommand)]
+    subcommand: Option<Task>,
+}
+
+/// What is done instead of serving.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+enum Task {
+    Explain(Explain),
 }
 
 /// What the command line asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     Run,
     Print,
     Check,
+    Explain(Box<Explain>),
 }
 
 /// Settings, and where each is from.
@@ -76,6 +87,10 @@ impl Settings {
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<(Self, Asked)> {
         let mut matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
         let line = CommandLine::from_arg_matches(&matches)?;
+        if let Some(Task::Explain(asked)) = line.subcommand {
+            let settings = Self { config: Config::default(), origins: BTreeMap::new() };
+            return Ok((settings, Asked::Explain(Box::new(asked))));
+        }
         let (file, said) = line.config.as_deref().map_or_else(|| Ok(<(Config, Value)>::default()), read)?;
         let mut settings = Self { config: file, origins: BTreeMap::new() };
         settings.origins.extend(leaves(&said).into_iter().map(|(key, _)| (key, Origin::File)));

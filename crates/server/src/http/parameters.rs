@@ -32,6 +32,13 @@ pub(super) const STATS: Parameter = optional(
     Kind::Choice(&["true", "all"]),
     "Times and counts of the evaluation beside the answer; `all`: also for each step.",
 );
+pub(super) const ANALYZE: Parameter =
+    optional("analyze", Kind::Choice(&["true", "false"]), "`true`: the query is evaluated.");
+pub(super) const EXPLAIN_FORMAT: Parameter =
+    optional("format", Kind::Choice(&["json", "text"]), "`text`: a line for each operator, without the envelope.");
+pub(super) const EXPLAIN_START: Parameter = optional("start", Kind::Time, "The first step of a range.");
+pub(super) const EXPLAIN_END: Parameter = optional("end", Kind::Time, "The last step is not after it.");
+pub(super) const EXPLAIN_STEP: Parameter = optional("step", Kind::Duration, "Between two steps.");
 pub(super) const MATCH: Parameter =
     optional("match[]", Kind::Selectors, "A selector of series; of several, any may match.");
 pub(super) const METRIC: Parameter = optional("metric", Kind::Text, "A metric's name; all metrics without it.");

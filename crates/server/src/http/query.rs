@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use duramen_promql::Answer;
+use duramen_promql::{Answer, QueryTimes};
 use duramen_query::{Query, QueryOptions};
 
 use super::answer::answer;
@@ -36,6 +36,16 @@ pub(super) async fn range(
     params: Params,
 ) -> Result<Response, Failure> {
     let limit = params.limit()?;
+    let times = range_times(&params)?;
+    let options = options(&params)?;
+    let query = parse(&params)?;
+    let querier = Arc::clone(&system.querier);
+    let work = async move { querier.range(&tenant, &query, times, options).await };
+    answered(&system, &params, limit, work).await
+}
+
+/// Start, end and step of a range.
+pub(super) fn range_times(params: &Params) -> Result<QueryTimes, Failure> {
     let (start_ms, end_ms) = (params.required_time_ms("start")?, params.required_time_ms("end")?);
     if end_ms < start_ms {
         return Err(Failure::parameter("end", "end timestamp must not be before start time"));
@@ -46,11 +56,7 @@ pub(super) async fn range(
         let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(Failure::parameter("step", why));
     }
-    let options = options(&params)?;
-    let query = parse(&params)?;
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.range(&tenant, &query, (start_ms, end_ms, step_ms), options).await };
-    answered(&system, &params, limit, work).await
+    QueryTimes::range(start_ms, end_ms, step_ms).map_err(|e| Failure::from(duramen_query::Error::from(e)))
 }
 
 /// Evaluates where queries are evaluated, and renders what comes of it.
@@ -69,11 +75,11 @@ async fn answered(
     Ok(answer(evaluated, limit, stats.as_ref()))
 }
 
-fn parse(params: &Params) -> Result<Query, Failure> {
+pub(super) fn parse(params: &Params) -> Result<Query, Failure> {
     Query::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))
 }
 
-fn options(params: &Params) -> Result<QueryOptions, Failure> {
+pub(super) fn options(params: &Params) -> Result<QueryOptions, Failure> {
     let timeout = params.timeout()?;
     let lookback_ms = params.given("lookback_delta").map(parse_duration_ms).transpose();
     let lookback_ms =

@@ -12,6 +12,7 @@ mod differential;
 mod edge;
 mod end_to_end;
 mod exemplars;
+mod explain;
 mod families;
 mod federate;
 mod grafana;

@@ -11,6 +11,7 @@ pub(in crate::http) enum Schema {
     Blocks,
     BuildInfo,
     Exemplars,
+    Explained,
     Families,
     Flags,
     LabelNamesCardinality,
@@ -44,6 +45,7 @@ impl Schema {
         Self::Blocks,
         Self::BuildInfo,
         Self::Exemplars,
+        Self::Explained,
         Self::Families,
         Self::Flags,
         Self::LabelNamesCardinality,
@@ -91,6 +93,7 @@ impl Schema {
                 let exemplar = object(&[("labels", map(text())), ("value", text()), ("timestamp", number())]);
                 list(object(&[("seriesLabels", map(text())), ("exemplars", list(exemplar))]))
             }
+            Self::Explained => explained(),
             Self::Families => map(list(object(&[("type", text()), ("help", text()), ("unit", text())]))),
             Self::LabelNamesCardinality => {
                 let name = object(&[("label_name", text()), ("label_values_count", integer())]);
@@ -209,6 +212,28 @@ fn query_data() -> Json {
         })
     };
     json!({ "oneOf": [of("vector", list(vector)), of("matrix", list(matrix)), of("scalar", point.clone()), of("string", point)] })
+}
+
+fn explained() -> Json {
+    let reads = map(integer());
+    let work = json!({
+        "type": "object",
+        "required": ["busySeconds", "rows", "batches", "bytes"],
+        "additionalProperties": false,
+        "properties": { "busySeconds": number(), "rows": integer(), "batches": integer(), "bytes": integer(), "reads": reads },
+    });
+    let operator = json!({
+        "type": "object",
+        "required": ["depth", "operator", "details"],
+        "additionalProperties": false,
+        "properties": { "depth": integer(), "operator": text(), "details": text(), "work": work },
+    });
+    json!({
+        "type": "object",
+        "required": ["operators"],
+        "additionalProperties": false,
+        "properties": { "operators": list(operator), "resultSeries": integer(), "stats": any_object() },
+    })
 }
 
 fn tsdb_status() -> Json {
