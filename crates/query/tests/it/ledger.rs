@@ -51,7 +51,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Offers between one and four series of what was never offered before. Returns the message of remote write 2.0, and what to note once it is acknowledged.
+    /// Offers up to four samples that were never offered before, and what goes with them. Returns the message of remote write 2.0, and what to
+    /// note once it is acknowledged.
     pub(crate) fn offer(&mut self, rng: &mut StdRng, base_ms: i64) -> (Vec<u8>, Contents) {
         let (mut symbols, mut timeseries, mut batch) = (Symbols::default(), Vec::new(), Contents::default());
         for _ in 0..rng.random_range(1..5) {
