@@ -28,6 +28,8 @@ pub(super) struct Endpoint {
 pub(super) enum Answer {
     /// The envelope of the API with `data` of this shape.
     Data(Schema),
+    /// As [`Answer::Data`], or plain text where the request asks for it.
+    DataOrText(Schema),
     /// A body of this media type, without the envelope; errors are plain text.
     Raw(&'static str),
     /// JSON of this shape, without the envelope; errors are in it.

@@ -138,6 +138,11 @@ fn responses(of: Answer) -> Json {
     let enveloped = |schema: Schema| answer("The answer.", "application/json", &schemas::envelope(&schema.reference()));
     match of {
         Answer::Data(schema) => json!({ "200": enveloped(schema), "default": error }),
+        Answer::DataOrText(schema) => {
+            let mut told = enveloped(schema);
+            told["content"]["text/plain"] = json!({ "schema": { "type": "string" } });
+            json!({ "200": told, "default": error })
+        }
         Answer::Json(schema) => {
             json!({ "200": answer("The answer.", "application/json", &schema.reference()), "default": error })
         }

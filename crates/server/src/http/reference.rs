@@ -20,7 +20,7 @@ fn line(endpoint: &Endpoint) -> String {
     let parameter = |p: &super::endpoint::Parameter| format!("`{}`{}", p.name, if p.is_required { "\\*" } else { "" });
     let parameters: Vec<String> = endpoint.parameters.iter().map(parameter).collect();
     let answer = match endpoint.answer {
-        Answer::Data(_) => "200",
+        Answer::Data(_) | Answer::DataOrText(_) => "200",
         Answer::Raw(media_type) => media_type,
         Answer::Json(_) => "application/json",
         Answer::Nothing | Answer::Accepted => "204",

@@ -1,6 +1,6 @@
 //! The table of the API: every route with its handler, its parameters and its answer. A route that is not here is neither served nor documented.
 
-use super::endpoint::Answer::{Absent, Accepted, Data, Json, Nothing, Raw};
+use super::endpoint::Answer::{Absent, Accepted, Data, DataOrText, Json, Nothing, Raw};
 use super::endpoint::{Endpoint, on_get, on_get_post, on_post, on_post_put};
 use super::openapi::schemas::Schema;
 use super::parameters::{
@@ -24,7 +24,7 @@ pub(super) fn table() -> Vec<Endpoint> {
         // Queries.
         on_get_post("/api/v1/query", query::instant).says("Evaluates a query at one time.").takes(&[QUERY, TIME, TIMEOUT, LIMIT, LOOKBACK_DELTA, STATS]).answers(Data(Schema::QueryData)),
         on_get_post("/api/v1/query_range", query::range).says("Evaluates a query at each step of a range, at most 11,001 of them.").takes(&[QUERY, RANGE_START, RANGE_END, STEP, TIMEOUT, LIMIT, LOOKBACK_DELTA, STATS]).answers(Data(Schema::QueryData)),
-        on_get_post("/api/v1/explain", explain::explain).says("The operators of a query; with `analyze`, what each of them did and read. A range when `start` is given, else one time.").takes(&[QUERY, TIME, EXPLAIN_START, EXPLAIN_END, EXPLAIN_STEP, ANALYZE, EXPLAIN_FORMAT, TIMEOUT, LOOKBACK_DELTA]).answers(Data(Schema::Explained)),
+        on_get_post("/api/v1/explain", explain::explain).says("The operators of a query; with `analyze`, what each of them did and read. A range when `start` is given, else one time.").takes(&[QUERY, TIME, EXPLAIN_START, EXPLAIN_END, EXPLAIN_STEP, ANALYZE, EXPLAIN_FORMAT, TIMEOUT, LOOKBACK_DELTA]).answers(DataOrText(Schema::Explained)),
         on_get_post("/api/v1/format_query", syntax::format).says("A query, laid out over several lines where it is long.").takes(&[QUERY]).answers(Data(Schema::Text)),
         on_get_post("/api/v1/parse_query", syntax::tree).says("The syntax tree of a query.").takes(&[QUERY]).answers(Data(Schema::Tree)),
         // Series and their labels.
