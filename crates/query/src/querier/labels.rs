@@ -53,16 +53,7 @@ impl Querier {
         range: TimeRange,
         limit: Option<usize>,
     ) -> Result<(Vec<String>, bool), Error> {
-        let asker = self.asker(tenant);
-        let work = async {
-            let mut found = BTreeSet::new();
-            for matchers in or_all(selectors) {
-                let names = self.source.label_names(&asker.request(matchers, range, Columns::Labels)).await?;
-                add(&mut found, names, asker.limits.query.metadata_series_max)?;
-            }
-            Ok(cut(found, limit))
-        };
-        self.bounded(&asker, None, work).await
+        self.texts(tenant, selectors, range, limit, Texts::Names).await
     }
 
     /// The values of one label in the series that [`Querier::series`] would find.
@@ -74,12 +65,30 @@ impl Querier {
         range: TimeRange,
         limit: Option<usize>,
     ) -> Result<(Vec<String>, bool), Error> {
+        self.texts(tenant, selectors, range, limit, Texts::ValuesOf(name)).await
+    }
+
+    async fn texts(
+        &self,
+        tenant: &TenantName,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: Option<usize>,
+        texts: Texts<'_>,
+    ) -> Result<(Vec<String>, bool), Error> {
         let asker = self.asker(tenant);
+        let max = asker.limits.query.metadata_series_max;
         let work = async {
             let mut found = BTreeSet::new();
             for matchers in or_all(selectors) {
-                let values = self.source.label_values(&asker.request(matchers, range, Columns::Labels), name).await?;
-                add(&mut found, values, asker.limits.query.metadata_series_max)?;
+                let request = asker.request(matchers, range, Columns::Labels);
+                found.append(&mut match texts {
+                    Texts::Names => self.source.label_names(&request).await?,
+                    Texts::ValuesOf(name) => self.source.label_values(&request, name).await?,
+                });
+                if found.len() > max {
+                    return Err(Error::TooManyTexts { max });
+                }
             }
             Ok(cut(found, limit))
         };
@@ -87,18 +96,17 @@ impl Querier {
     }
 }
 
+/// Which texts of labels are asked for.
+#[derive(Clone, Copy, Debug)]
+enum Texts<'a> {
+    Names,
+    ValuesOf(&'a str),
+}
+
 /// The selectors; without any, one that selects everything.
 fn or_all(selectors: &[Vec<Matcher>]) -> impl Iterator<Item = &[Matcher]> {
     let everything: Option<&[Matcher]> = selectors.is_empty().then_some(&[]);
     selectors.iter().map(Vec::as_slice).chain(everything)
-}
-
-fn add(found: &mut BTreeSet<String>, mut more: BTreeSet<String>, max: usize) -> Result<(), Error> {
-    found.append(&mut more);
-    if found.len() > max {
-        return Err(Error::TooManyTexts { max });
-    }
-    Ok(())
 }
 
 /// Adds an element and keeps no more than are needed to know the first `limit` and whether there are more.

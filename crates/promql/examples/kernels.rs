@@ -1,4 +1,4 @@
-//! Times the kernels on series in memory: `cargo run --release -p duramen-promql --example bench [part of a name]`.
+//! Times the kernels on series in memory: `cargo run --release -p duramen-promql --example kernels [part of a name]`.
 //!
 //! The source hands out ready batches, so that what is timed is the engine. Prints milliseconds, the best of several runs.
 

@@ -1,4 +1,4 @@
-//! Sizes and speeds of a block: `cargo run --release -p duramen-block --example bench -- [FILE.col [EVERY]] [key=value ...]`.
+//! Sizes and speeds of a block: `cargo run --release -p duramen-block --example block -- [FILE.col [EVERY]] [key=value ...]`.
 //!
 //! FILE is a column file of the load generator; each EVERY-th sample of a series is kept. Without one, data is made up. Keys: `level`,
 //! `ts_page`, `value_page`, `group_rows`, `group_bytes`. The block is kept
