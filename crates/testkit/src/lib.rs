@@ -1,7 +1,11 @@
-//! For tests only: an in-process S3 with faults, an un-synced disk, the messages of Prometheus' protocols.
+//! For tests only: an in-process S3 with faults, an un-synced disk, the messages of Prometheus' protocols; with the
+//! feature `promqltest` a runner of PromQL test scripts.
 
 pub mod disk;
 pub mod prompb;
+#[cfg(feature = "promqltest")]
+pub mod promqltest;
 pub mod s3;
+pub mod shared;
 
 pub use disk::{DiskOp, SimDisk};

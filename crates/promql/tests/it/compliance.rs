@@ -11,7 +11,7 @@ use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use serde_json::Value as Json;
 
-use crate::shared;
+use duramen_testkit::shared;
 
 /// How many queries are answered, out of those whose answer is the same in Prometheus 3. May only grow.
 const ANSWERED_MIN: usize = 535;

@@ -3,9 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::cast_possible_truncation,
-    reason = "a helper that fails fails its test, and a skip is printed"
+    reason = "a helper that fails fails its test"
 )]
 
 mod compliance;
@@ -15,6 +14,5 @@ mod lives;
 mod plans;
 mod promqltest;
 mod random;
-mod shared;
 mod sources;
 mod stack;

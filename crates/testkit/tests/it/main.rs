@@ -10,5 +10,7 @@ mod multipart;
 mod objects;
 mod outage;
 mod prompb;
+#[cfg(feature = "promqltest")]
+mod promqltest;
 mod raw;
 mod wire;

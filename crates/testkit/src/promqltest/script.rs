@@ -1,0 +1,83 @@
+//! A script: its commands in their order.
+
+use super::eval::Eval;
+use super::load::{self, LoadedSeries};
+
+/// A script that was read without a fault.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub(super) commands: Vec<Command>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    Clear,
+    /// `line` is where the command stands; the first is 1.
+    Load {
+        line: usize,
+        series: Vec<LoadedSeries>,
+    },
+    Eval(Box<Eval>),
+}
+
+/// Why a text is not a script.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}. line=`{line}`")]
+pub struct ScriptError {
+    /// The first is 1.
+    pub line: usize,
+    pub reason: String,
+}
+
+impl ScriptError {
+    pub(super) fn at(line: usize, reason: impl Into<String>) -> Self {
+        Self { line, reason: reason.into() }
+    }
+}
+
+/// A line that is not blank, trimmed, and its number.
+pub(super) type Line<'a> = (usize, &'a str);
+
+impl Script {
+    /// Reads a whole script.
+    ///
+    /// # Errors
+    /// The first line that is not of the language, and queries that do not parse.
+    pub fn parse(text: &str) -> Result<Self, ScriptError> {
+        let lines: Vec<Line<'_>> = (1..).zip(text.split('\n').map(shown)).collect();
+        let mut rest = lines.as_slice();
+        let mut commands = Vec::new();
+        while let Some((&(line, head), behind)) = rest.split_first() {
+            rest = behind;
+            let word = head.split([' ', '\t']).next().unwrap_or("").to_lowercase();
+            if word.is_empty() {
+                continue;
+            }
+            let block = &behind[..behind.iter().take_while(|(_, text)| !text.is_empty()).count()];
+            let used = match word.as_str() {
+                "clear" => {
+                    commands.push(Command::Clear);
+                    0
+                }
+                word if word.starts_with("load") => {
+                    commands.push(Command::Load { line, series: load::parse((line, head), block)? });
+                    block.len()
+                }
+                word if word.starts_with("eval") => {
+                    let (eval, used) = Eval::parse((line, head), block)?;
+                    commands.push(Command::Eval(Box::new(eval)));
+                    used
+                }
+                other => return Err(ScriptError::at(line, format!("no command: {other:?}"))),
+            };
+            rest = &rest[used..];
+        }
+        Ok(Self { commands })
+    }
+}
+
+/// A line without its margins. A comment is as good as a blank line, also inside of a block, which it ends.
+fn shown(line: &str) -> &str {
+    let line = line.trim();
+    if line.starts_with('#') { "" } else { line }
+}
