@@ -13,4 +13,6 @@ mod prompb;
 #[cfg(feature = "promqltest")]
 mod promqltest;
 mod raw;
+#[cfg(feature = "promqltest")]
+mod reference;
 mod wire;
