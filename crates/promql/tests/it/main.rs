@@ -3,8 +3,9 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::cast_possible_truncation,
-    reason = "a helper that fails fails its test"
+    reason = "a helper that fails fails its test, and what is wrong is printed"
 )]
 
 mod compliance;

@@ -15,6 +15,9 @@ pub(super) struct Window {
     pub(super) samples: Vec<(i64, f64)>,
 }
 
+/// A series and its sample, as time and value.
+pub(super) type Latest = (LabelSet, (i64, f64));
+
 impl Reference {
     pub(super) fn instant(&self, selector: &VectorSelector, when: When) -> Result<Vector, Fault> {
         let samples = self.instant_samples(selector, when)?;
@@ -22,11 +25,7 @@ impl Reference {
     }
 
     /// Of each series the last sample that is no older than the look-back, unless it says that the series ended.
-    pub(super) fn instant_samples(
-        &self,
-        selector: &VectorSelector,
-        when: When,
-    ) -> Result<Vec<(LabelSet, (i64, f64))>, Fault> {
+    pub(super) fn instant_samples(&self, selector: &VectorSelector, when: When) -> Result<Vec<Latest>, Fault> {
         let time_ms = moved(selector.at, &selector.offset, when)?;
         let mut found = Vec::new();
         for series in &self.series {

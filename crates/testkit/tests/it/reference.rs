@@ -20,7 +20,7 @@ use rand::{Rng, SeedableRng};
 use expressions::Writer;
 use world::World;
 
-/// Worlds of a short run: with the expressions of each, some seconds.
+/// Worlds of a short run.
 const WORLDS: u64 = 12;
 
 /// Expressions in each world.
@@ -102,7 +102,7 @@ impl Asked {
         for (store, name) in self.stored.iter().zip(["blocks", "split"]) {
             let got = ask(store.context()).await;
             if got != wanted {
-                return Some(format!("{times:?} ms: {name}: {got:.1000?}\nmemory: {wanted:.1000?}"));
+                return Some(format!("{times:?} ms: {name}: {got:?}\nmemory: {wanted:?}"));
             }
         }
         None
@@ -133,18 +133,18 @@ fn fault(got: &Result<Vector, Error>, wanted: &Result<reference::Value, Fault>) 
         Err(Fault::Beyond(what)) => return Some(format!("the reference does not know {what}")),
         Err(Fault::Fails(wanted)) => {
             let fails = got.as_ref().is_err_and(|error| error.kind() == ErrorKind::Execution);
-            return (!fails).then(|| format!("wanted to fail: {wanted}, got {got:.500?}"));
+            return (!fails).then(|| format!("wanted to fail: {wanted}, got {got:?}"));
         }
     };
     let mut got = match got {
         Ok(got) => got.clone(),
-        Err(error) => return Some(format!("got {error:?}, wanted {wanted:.500?}")),
+        Err(error) => return Some(format!("got {error:?}, wanted {wanted:?}")),
     };
     for vector in [&mut got, &mut wanted] {
         vector.sort_by(|a, b| a.0.cmp(&b.0));
     }
     let same = got.len() == wanted.len() && got.iter().zip(&wanted).all(|(g, w)| g.0 == w.0 && near(g.1, w.1));
-    (!same).then(|| format!("\ngot    {got:.1500?}\nwanted {wanted:.1500?}"))
+    (!same).then(|| format!("\ngot    {got:?}\nwanted {wanted:?}"))
 }
 
 /// Sums in another order differ in their last digits, and differences of large values in more.
