@@ -1,23 +1,25 @@
 //! What an answer took.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::exec::step_eval::Lookup;
 use crate::grid::Grid;
 
 /// Counts and times of one query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryStats {
-    /// Samples that the steps of all selectors looked at; one that several steps look at counts for each.
+    /// Samples that the steps of the query looked at; one that several steps look at counts for each.
     pub samples_queryable: u64,
     /// Samples that the sources gave, each once for each selector that read it.
     pub samples_read: u64,
     /// The most samples that were held at once.
     pub samples_peak: u64,
-    /// `samples_queryable` by the time of the step in milliseconds, in its order; one entry for an instant. What is looked at beside
-    /// the steps of the query, in subqueries and for what is the same at every step, is in the total only.
+    /// `samples_queryable` by the time of the step in milliseconds, in its order; one entry for an instant. What is the same at every
+    /// step counts at each. Of a subquery its points count, at the steps of the function over them.
     pub samples_queryable_per_step: Vec<(i64, u64)>,
+    /// `samples_read` likewise: each sample at the first step that reaches it, and at the first of all what belongs to none.
+    pub samples_read_per_step: Vec<(i64, u64)>,
     pub timings: QueryTimings,
 }
 
@@ -32,37 +34,104 @@ pub struct QueryTimings {
     pub sorting: Duration,
 }
 
-/// What the steps of all selectors of one query look at.
+/// What the steps of one query look at and read.
 #[derive(Debug, Default)]
-pub(crate) struct Queryable {
+pub(crate) struct StepCounts {
     /// The steps of the query itself.
     steps: OnceLock<Grid>,
-    total: AtomicU64,
-    per_step: Mutex<Vec<u64>>,
+    per_step: Mutex<PerStep>,
 }
 
-impl Queryable {
+#[derive(Debug, Default)]
+struct PerStep {
+    looked_at: Vec<u64>,
+    read: Vec<u64>,
+}
+
+impl StepCounts {
     /// Says which steps the query has. Said once, before anything is counted.
     pub(crate) fn begin(&self, grid: Grid) {
         self.steps.get_or_init(|| grid);
     }
 
-    /// Adds how many samples each step of a grid looked at.
-    pub(crate) fn add(&self, grid: &Grid, looked_at: &[u64]) {
-        self.total.fetch_add(looked_at.iter().sum(), Ordering::Relaxed);
-        if self.steps.get() == Some(grid) {
-            let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
-            per_step.resize(grid.steps, 0);
-            per_step.iter_mut().zip(looked_at).for_each(|(sum, count)| *sum += count);
+    /// Adds what the steps of `grid`, a part of the plan at `place`, looked at and what they read first.
+    pub(crate) fn add(&self, place: &Place, grid: &Grid, looked_at: &[u64], read: &[u64]) {
+        let Some(steps) = self.steps.get() else { return };
+        let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
+        per_step.looked_at.resize(steps.steps, 0);
+        per_step.read.resize(steps.steps, 0);
+        match place {
+            Place::Steps => per_step.looked_at.iter_mut().zip(looked_at).for_each(|(sum, count)| *sum += count),
+            Place::EveryStep => {
+                let once: u64 = looked_at.iter().sum();
+                per_step.looked_at.iter_mut().for_each(|sum| *sum += once);
+            }
+            Place::Subquery { .. } => {}
+        }
+        for (index, count) in read.iter().enumerate().filter(|(_, count)| **count > 0) {
+            per_step.read[place.step(grid, index)] += count;
         }
     }
 
-    /// Writes what was counted.
-    pub(crate) fn report(&self, stats: &mut QueryStats) {
-        stats.samples_queryable = self.total.load(Ordering::Relaxed);
+    /// Adds samples that the only step of an instant looked at.
+    pub(crate) fn add_looked_at(&self, samples: u64) {
         let Some(grid) = self.steps.get() else { return };
-        let per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = |step: usize| per_step.get(step).copied().unwrap_or(0);
-        stats.samples_queryable_per_step = (0..grid.steps).map(|step| (grid.at(step), at(step))).collect();
+        self.add(&Place::EveryStep, grid, &[samples], &[]);
     }
+
+    /// Writes what was counted beside the counts of all samples.
+    pub(crate) fn report(&self, stats: &mut QueryStats) {
+        let Some(grid) = self.steps.get() else { return };
+        let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
+        per_step.looked_at.resize(grid.steps, 0);
+        per_step.read.resize(grid.steps, 0);
+        let attributed: u64 = per_step.read.iter().sum();
+        per_step.read[0] += stats.samples_read.saturating_sub(attributed);
+        let timed = |counts: &[u64]| counts.iter().enumerate().map(|(step, count)| (grid.at(step), *count)).collect();
+        stats.samples_queryable = per_step.looked_at.iter().sum();
+        stats.samples_queryable_per_step = timed(&per_step.looked_at);
+        stats.samples_read_per_step = timed(&per_step.read);
+    }
+}
+
+/// How the steps of a part of a plan stand to those of the query.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// They are the query's own.
+    Steps,
+    /// It is evaluated once, for all of them.
+    EveryStep,
+    /// It makes the points of a subquery, which a function looks at in the steps of `grid`, itself at `of`.
+    Subquery { grid: Grid, lookup: Lookup, of: Arc<Self> },
+}
+
+impl Place {
+    /// The place of the inputs of what is evaluated once.
+    pub(crate) fn once(&self) -> Self {
+        match self {
+            Self::Steps => Self::EveryStep,
+            inside => inside.clone(),
+        }
+    }
+
+    /// The first step of the query that step `index` of `grid` is evaluated for.
+    fn step(&self, grid: &Grid, index: usize) -> usize {
+        match self {
+            Self::Steps => index,
+            Self::EveryStep => 0,
+            Self::Subquery { grid: outer, lookup, of } => {
+                of.step(outer, first_that_reaches(outer, lookup, grid.at(index)))
+            }
+        }
+    }
+}
+
+/// The first step of `grid` that reads a sample at `ts_ms`, the last when none does.
+fn first_that_reaches(grid: &Grid, lookup: &Lookup, ts_ms: i64) -> usize {
+    let (mut from, mut to) = (0, grid.steps.saturating_sub(1));
+    while from < to {
+        let middle = from.midpoint(to);
+        if lookup.read_end_ms(grid.at(middle)) < ts_ms { from = middle + 1 } else { to = middle }
+    }
+    from
 }

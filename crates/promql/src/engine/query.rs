@@ -25,8 +25,8 @@ use crate::exec::scan::SampleBudget;
 use crate::exec::step_eval::Lookup;
 use crate::explain::PlanNode;
 use crate::grid::Grid;
-use crate::plan::{Lowering, Planner};
-use crate::stats::QueryTimings;
+use crate::plan::{Lowering, Planner, Series};
+use crate::stats::{Place, QueryTimings};
 use crate::times::QueryTimes;
 use crate::vector::{Sample, Vector, decoded};
 
@@ -49,6 +49,8 @@ pub(super) enum Outcome {
     Range(Grid),
     /// The samples of a range vector, as far as the look-up goes.
     Samples(Lookup),
+    /// The points of a subquery, likewise.
+    Points(Lookup),
 }
 
 /// How the series of an instant vector are ordered.
@@ -88,7 +90,8 @@ impl Query {
             annotations: Annotations::on(Arc::clone(&engine.text)),
             starts,
             names,
-            queryable: Arc::default(),
+            counts: Arc::default(),
+            place: Place::Steps,
             clock: Arc::clone(&engine.clock),
         };
         let runtime = RuntimeEnvBuilder::new()
@@ -114,9 +117,14 @@ impl Query {
             (_, Expr::String { value, .. }) => Ok(Outcome::String(value.clone())),
             (ValueType::Matrix, expr) => {
                 self.lowering.partitions = 1;
+                self.lowering.counts.begin(grid);
+                self.lowering.place = Place::EveryStep;
                 let vector = self.planner.range_vector(expr, grid)?;
                 self.plan = Some(self.lowering.series(&vector.series, grid));
-                Ok(Outcome::Samples(vector.lookup))
+                match vector.series {
+                    Series::Scan { .. } => Ok(Outcome::Samples(vector.lookup)),
+                    Series::Subquery(_) => Ok(Outcome::Points(vector.lookup)),
+                }
             }
             (ValueType::Scalar, expr) => self.lower(expr, grid).map(|()| Outcome::Scalar),
             (_, expr) => self.lower(expr, grid).map(|()| Outcome::Vector(row_order(expr))),
@@ -124,7 +132,7 @@ impl Query {
     }
 
     fn lower(&mut self, expr: &Expr, grid: Grid) -> Result<(), Error> {
-        self.lowering.queryable.begin(grid);
+        self.lowering.counts.begin(grid);
         self.plan = Some(self.lowering.lower(&self.planner.query(expr, grid)?));
         Ok(())
     }
@@ -144,10 +152,12 @@ impl Query {
             Outcome::Vector(order) => instant_value(&self.vector(1).await?, ts_ms, &order),
             Outcome::Range(grid) => range_value(&self.vector(grid.steps).await?, &grid),
             Outcome::Samples(lookup) => {
-                let mut series = self.samples(lookup.start_ms(ts_ms)..=lookup.end_ms(ts_ms)).await?;
-                series.sort_by(|a, b| a.labels.cmp(&b.labels));
-                Value::Matrix(joined(series)?)
+                let series = self.samples(lookup.start_ms(ts_ms)..=lookup.end_ms(ts_ms)).await?;
+                let samples = series.iter().map(|series| series.points.len() + series.histograms.len()).sum::<usize>();
+                self.lowering.counts.add_looked_at(samples as u64);
+                matrix(series)?
             }
+            Outcome::Points(lookup) => matrix(self.samples(lookup.start_ms(ts_ms)..=lookup.end_ms(ts_ms)).await?)?,
         };
         self.timings.sorting = self.stopwatch.lap();
         Ok(value)
@@ -196,7 +206,7 @@ impl Query {
     pub(super) fn answer(self, value: Value) -> Answer {
         let (warnings, infos) = self.lowering.annotations.take();
         let mut stats = self.lowering.budget.stats();
-        self.lowering.queryable.report(&mut stats);
+        self.lowering.counts.report(&mut stats);
         stats.timings = self.timings;
         Answer { value, warnings, infos, stats }
     }
@@ -219,6 +229,12 @@ impl Stopwatch {
         let now = self.clock.monotonic();
         now.saturating_sub(std::mem::replace(&mut self.last, now))
     }
+}
+
+/// Series as an answer, in its order.
+fn matrix(mut series: Vec<RangeSeries>) -> Result<Value, Error> {
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(Value::Matrix(joined(series)?))
 }
 
 /// Series of the same labels as one, which is an error where they have a sample of the same time.

@@ -28,7 +28,7 @@ use crate::kernels::rate;
 use crate::label_set::value_of;
 use crate::name_removal::{METRIC_TYPE, NameLabels, NameRemoval};
 use crate::remark::Remark;
-use crate::stats::Queryable;
+use crate::stats::{Place, StepCounts};
 use crate::vector::{self, Cell, Sample, VectorBuilder};
 
 /// Where the window of a step lies: `(t - offset - range, t - offset]`.
@@ -95,6 +95,14 @@ impl StepFunction {
     }
 }
 
+/// Who makes the samples that are evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Source,
+    /// A subquery, whose own selectors read.
+    Subquery,
+}
+
 /// One batch of series in, one batch of cells out, even if empty; series without any cell are no rows.
 ///
 /// The first input is series; the others are the scalar arguments of the function.
@@ -111,7 +119,9 @@ pub(crate) struct StepEval {
     starts: Starts,
     hints: Hints,
     names: NameRemoval,
-    queryable: Arc<Queryable>,
+    counts: Arc<StepCounts>,
+    place: Place,
+    origin: Origin,
     arguments: Arguments,
 }
 
@@ -135,14 +145,16 @@ impl StepEval {
             starts,
             hints,
             names,
-            queryable: Arc::default(),
+            counts: Arc::default(),
+            place: Place::Steps,
+            origin: Origin::Source,
             arguments: Arguments::default(),
         }
     }
 
-    /// This operator, which tells how many samples each step looks at.
-    pub(crate) fn counting(self, queryable: Arc<Queryable>) -> Self {
-        Self { queryable, ..self }
+    /// This operator, which tells how many samples each step looks at and reads first.
+    pub(crate) fn counting(self, counts: Arc<StepCounts>, place: Place, origin: Origin) -> Self {
+        Self { counts, place, origin, ..self }
     }
 
     fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> Result<RecordBatch> {
@@ -176,8 +188,36 @@ impl StepEval {
                 self.remark(encoded, &mut remarked);
             }
         }
-        self.queryable.add(&self.grid, &looked_at.counts());
+        let read = match self.origin {
+            Origin::Source => self.first_reads(&batch),
+            Origin::Subquery => Vec::new(),
+        };
+        self.counts.add(&self.place, &self.grid, &looked_at.counts(), &read);
         Ok(out.finish_single())
+    }
+
+    /// How many samples each step is the first to reach, as the source gave them; the last has what none does.
+    fn first_reads(&self, batch: &SeriesBatch) -> Vec<u64> {
+        let mut read = vec![0; self.grid.steps];
+        let reach_ms = |step: usize| match step + 1 < self.grid.steps {
+            true => self.lookup.read_end_ms(self.grid.at(step)),
+            false => i64::MAX,
+        };
+        for row in 0..batch.len() {
+            let mut count = |times: &mut dyn Iterator<Item = i64>| {
+                let (mut step, mut end_ms) = (0, reach_ms(0));
+                for ts_ms in times {
+                    while ts_ms > end_ms {
+                        step += 1;
+                        end_ms = reach_ms(step);
+                    }
+                    read[step] += 1;
+                }
+            };
+            count(&mut batch.samples_at(row).0.iter().copied());
+            count(&mut batch.histograms_at(row).map(|held| held.ts_ms));
+        }
+        read
     }
 
     fn needs_more_than_floats(&self, batch: &SeriesBatch, row: usize) -> bool {

@@ -25,18 +25,18 @@ use crate::exec::repeat::RepeatStep;
 use crate::exec::scalar::Scalar;
 use crate::exec::scan::{SampleBudget, SeriesScan};
 use crate::exec::sort::Sort;
-use crate::exec::step_eval::StepEval;
+use crate::exec::step_eval::{Origin, StepEval};
 use crate::exec::subquery::Subquery;
 use crate::exec::vector_binary::VectorBinary;
 use crate::grid::Grid;
 use crate::name_removal::NameRemoval;
 use crate::plan::{Node, Plan, Series, deep};
-use crate::stats::Queryable;
+use crate::stats::{Place, StepCounts};
 
 type Exec = Arc<dyn ExecutionPlan>;
 
 /// What the operators of one query share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lowering {
     pub(crate) source: Arc<dyn SeriesSource>,
     pub(crate) tenants: Arc<[TenantId]>,
@@ -47,7 +47,9 @@ pub(crate) struct Lowering {
     pub(crate) annotations: Annotations,
     pub(crate) starts: Starts,
     pub(crate) names: NameRemoval,
-    pub(crate) queryable: Arc<Queryable>,
+    pub(crate) counts: Arc<StepCounts>,
+    /// Of what is lowered now.
+    pub(crate) place: Place,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -73,13 +75,19 @@ impl Lowering {
                 self.node(Scalar { function: *function, grid }, self.lower_all(inputs))
             }
             Node::Steps { series, lookup, function, arguments, hints, pos } => {
-                let mut inputs = vec![self.series(series, grid)];
+                let of = Arc::new(self.place.clone());
+                let inside = self.at(Place::Subquery { grid, lookup: *lookup, of });
+                let mut inputs = vec![inside.series(series, grid)];
                 inputs.extend(self.lower_all(arguments));
+                let origin = match series {
+                    Series::Scan { .. } => Origin::Source,
+                    Series::Subquery(_) => Origin::Subquery,
+                };
                 let read_as = (self.starts, *hints);
                 let operator = StepEval::new(grid, *lookup, *function, annotations, *pos, read_as, self.names);
-                self.node(operator.counting(Arc::clone(&self.queryable)), inputs)
+                self.node(operator.counting(Arc::clone(&self.counts), self.place.clone(), origin), inputs)
             }
-            Node::Repeat { input } => self.node(RepeatStep { grid }, vec![self.lower(input)]),
+            Node::Repeat { input } => self.node(RepeatStep { grid }, vec![self.at(self.place.once()).lower(input)]),
             Node::Merge { input } => self.node(MergeSeries { grid }, vec![self.lower(input)]),
             Node::RemoveNames { names, input } => {
                 self.node(RemoveNames { grid, names: *names }, vec![self.lower(input)])
@@ -157,6 +165,11 @@ impl Lowering {
             }
             Series::Subquery(plan) => self.node(Subquery { grid: plan.grid }, vec![self.lower(plan)]),
         }
+    }
+
+    /// For a part of the plan at another place.
+    fn at(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
     }
 
     /// All batches in one partition and in their order.

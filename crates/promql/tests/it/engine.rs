@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duramen_model::{ErrorKind, Labels, STALE_NAN, Sample};
-use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, SampleValue, Value};
+use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, QueryTimes, SampleValue, Value};
 use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use duramen_syntax::Expr;
@@ -381,6 +381,50 @@ async fn an_answer_says_what_was_looked_at() {
     assert_eq!((got.samples_queryable, got.samples_read, got.samples_peak), (6, 10, 10));
     let got = stats("sum(count_over_time(a[20s]))").await;
     assert_eq!(got.samples_queryable_per_step, [(0, 2), (30_000, 3), (60_000, 2)]);
+}
+
+/// Two series with a sample every ten seconds, from 0 to 60 s.
+async fn counts(query: &str, times: QueryTimes) -> [Vec<u64>; 2] {
+    let some: Vec<_> = (0..7).map(|value| Some(f64::from(value))).collect();
+    let source = context(source(&[("a{x=\"1\"}", &some), ("a{x=\"2\"}", &some)]));
+    let expr = duramen_syntax::parse(query).unwrap();
+    let engine = engine(2);
+    let stats = match times.is_instant() {
+        true => engine.instant(&source, &expr, 60_000).await.unwrap().stats,
+        false => engine.range(&source, &expr, 0, 60_000, 30_000).await.unwrap().stats,
+    };
+    let [looked_at, read] = [&stats.samples_queryable_per_step, &stats.samples_read_per_step]
+        .map(|counts| counts.iter().map(|(_, count)| *count).collect::<Vec<_>>());
+    assert_eq!(looked_at.iter().sum::<u64>(), stats.samples_queryable, "{query}");
+    assert_eq!(read.iter().sum::<u64>(), stats.samples_read, "{query}");
+    [looked_at, read]
+}
+
+#[tokio::test]
+async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first() {
+    let range = QueryTimes::range(0, 60_000, 30_000).unwrap();
+    for (query, looked_at, read) in [
+        ("a", [2, 2, 2], [2, 6, 6]),
+        ("rate(a[45s])", [2, 8, 8], [2, 6, 6]),
+        // Points of the subquery count for the function over them, and what makes them does not.
+        ("max_over_time(a[30s:15s])", [2, 4, 4], [2, 6, 6]),
+        ("max_over_time(max_over_time(a[15s:5s])[30s:15s])", [2, 4, 4], [2, 6, 6]),
+        ("sum(max_over_time(a[30s:15s] offset 30s))", [0, 2, 4], [0, 2, 6]),
+        // The same at every step, read once.
+        ("a @ 20", [2, 2, 2], [6, 0, 0]),
+        ("rate(a[25s] @ 20)", [6, 6, 6], [6, 0, 0]),
+        ("max_over_time((a @ 20)[30s:15s])", [2, 4, 4], [6, 0, 0]),
+        ("max_over_time(a[20s:10s] @ 20)", [4, 4, 4], [6, 0, 0]),
+        ("max_over_time(vector(1)[30s:15s])", [1, 2, 2], [0, 0, 0]),
+        ("a + a", [4, 4, 4], [4, 12, 12]),
+    ] {
+        assert_eq!(counts(query, range).await, [looked_at.to_vec(), read.to_vec()], "{query}");
+    }
+    for (query, looked_at) in
+        [("a[35s]", 8), ("a[30s:15s]", 4), ("rate(a[25s])[30s:15s]", 10), ("max_over_time(a[30s:15s])", 4)]
+    {
+        assert_eq!(counts(query, QueryTimes::at(60_000)).await[0], [looked_at], "{query}");
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ impl Detail {
         if self == Self::Steps {
             let step = |(ts_ms, count): &(i64, u64)| json!([seconds(*ts_ms), count]);
             samples["totalQueryableSamplesPerStep"] = stats.samples_queryable_per_step.iter().map(step).collect();
+            samples["samplesReadPerStep"] = stats.samples_read_per_step.iter().map(step).collect();
         }
         Some(json!({
             "timings": {
@@ -82,6 +83,7 @@ mod tests {
             samples_read: 3,
             samples_peak: 2,
             samples_queryable_per_step: vec![(1000, 2), (1500, 3)],
+            samples_read_per_step: vec![(1000, 1), (1500, 2)],
             timings: QueryTimings { preparation: ms(1), evaluation: ms(20), sorting: ms(4) },
         };
         assert_eq!(Detail::Nothing.render(&stats, ms(30)), None);
@@ -94,5 +96,6 @@ mod tests {
         assert_eq!(told, json!({ "timings": timings, "samples": totals }));
         let told = Detail::Steps.render(&stats, ms(30)).unwrap();
         assert_eq!(told["samples"]["totalQueryableSamplesPerStep"], json!([[1, 2], [1.5, 3]]));
+        assert_eq!(told["samples"]["samplesReadPerStep"], json!([[1, 1], [1.5, 2]]));
     }
 }
