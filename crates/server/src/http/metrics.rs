@@ -1,6 +1,7 @@
 //! Requests counted and timed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -47,19 +48,41 @@ impl Default for HttpMetrics {
 
 impl HttpMetrics {
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("duramen_http_requests", "Requests by route and status", self.requests.clone());
+        registry.register(
+            "duramen_http_requests",
+            "Requests by route and status; 499 for one that its client gave up",
+            self.requests.clone(),
+        );
         registry.register("duramen_http_request_seconds", "Time to the head of the answer", self.seconds.clone());
         self.remote_read.register(registry);
     }
 }
 
+/// What a request is counted under that its client gave up before the head of the answer was there.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
 pub(super) async fn observe(State(system): State<Arc<System>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let started = system.clock.monotonic();
+    let mut underway = Underway { route, started: system.clock.monotonic(), code: CLIENT_CLOSED_REQUEST, system };
     let response = next.run(request).await;
-    let took = system.clock.monotonic().saturating_sub(started);
-    let metrics = &system.http_metrics;
-    metrics.seconds.get_or_create(&RouteLabel { route: route.clone() }).observe(took.as_secs_f64());
-    metrics.requests.get_or_create(&RequestLabel { route, code: response.status().as_u16() }).inc();
+    underway.code = response.status().as_u16();
     response
+}
+
+/// A request until it is counted, when this is dropped: with the answer, or without one when its connection is gone.
+struct Underway {
+    system: Arc<System>,
+    route: String,
+    /// On the monotonic clock.
+    started: Duration,
+    code: u16,
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        let took = self.system.clock.monotonic().saturating_sub(self.started);
+        let (metrics, route) = (&self.system.http_metrics, std::mem::take(&mut self.route));
+        metrics.seconds.get_or_create(&RouteLabel { route: route.clone() }).observe(took.as_secs_f64());
+        metrics.requests.get_or_create(&RequestLabel { route, code: self.code }).inc();
+    }
 }

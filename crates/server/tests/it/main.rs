@@ -15,6 +15,7 @@ mod exemplars;
 mod explain;
 mod families;
 mod federate;
+mod gone_clients;
 mod grafana;
 mod ha;
 mod ha_prometheus;
