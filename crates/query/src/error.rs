@@ -9,15 +9,15 @@ use duramen_model::ErrorKind;
 #[non_exhaustive]
 pub enum Error {
     #[error("{0}")]
-    Parse(#[from] duramen_syntax::ParseError),
+    Parse(#[source] Box<duramen_syntax::ParseError>),
     #[error(transparent)]
     Engine(#[from] duramen_promql::Error),
     #[error("{}", with_cause(.0))]
     Source(#[from] duramen_source::Error),
     #[error("the bucket failed")]
-    Bucket(#[from] duramen_bucket::Error),
+    Bucket(#[source] Box<duramen_bucket::Error>),
     #[error("the manifest failed")]
-    Manifest(#[from] duramen_manifest::Error),
+    Manifest(#[source] Box<duramen_manifest::Error>),
     #[error("query timed out in expression evaluation. timeout=`{0:?}`")]
     Timeout(Duration),
     #[error("query timed out in query queue. timeout=`{timeout:?}`, concurrency_max=`{concurrency_max}`")]
@@ -28,9 +28,7 @@ pub enum Error {
     Waiting { max: usize, concurrency_max: usize },
     #[error("too many queries of all tenants wait for their turn. process_waiting_max=`{max}`")]
     Busy { max: usize },
-    #[error(
-        "exceeded maximum resolution of {max} points per timeseries. Try decreasing the query resolution (?step=XX). steps_max=`{max}`"
-    )]
+    #[error("{}", too_many_steps(*.max))]
     TooManySteps { max: usize },
     #[error("the query is about too long a time. range=`{range:?}`, range_max=`{max:?}`")]
     TooLong { range: Duration, max: Duration },
@@ -53,6 +51,32 @@ pub enum Error {
     EmptyMatcher,
     #[error("not a series selector: `{0}`")]
     NotASelector(String),
+}
+
+/// What takes more room than others is behind a pointer, so that every result stays small.
+macro_rules! boxed {
+    ($($variant:ident($cause:ty)),* $(,)?) => {$(
+        impl From<$cause> for Error {
+            fn from(cause: $cause) -> Self {
+                Self::$variant(Box::new(cause))
+            }
+        }
+    )*};
+}
+
+boxed!(Parse(duramen_syntax::ParseError), Bucket(duramen_bucket::Error), Manifest(duramen_manifest::Error));
+
+/// The words of Prometheus; a limit that somebody set is named as well.
+fn too_many_steps(max: usize) -> String {
+    let text = |max: &str| {
+        format!(
+            "exceeded maximum resolution of {max} points per timeseries. Try decreasing the query resolution (?step=XX)"
+        )
+    };
+    match max {
+        11_000 => text("11,000"),
+        other => format!("{}. steps_max=`{other}`", text(&other.to_string())),
+    }
 }
 
 fn with_cause(error: &duramen_source::Error) -> String {
@@ -98,5 +122,23 @@ impl Error {
             Self::Engine(duramen_promql::Error::Series { .. }) => "series_max",
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_small_enough_to_be_passed_by_value() {
+        assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn a_limit_of_steps_is_told_in_the_words_of_prometheus_and_named_when_it_is_not_its_own() {
+        let text = |max| Error::TooManySteps { max }.to_string();
+        let words = "points per timeseries. Try decreasing the query resolution (?step=XX)";
+        assert_eq!(text(11_000), format!("exceeded maximum resolution of 11,000 {words}"));
+        assert_eq!(text(50), format!("exceeded maximum resolution of 50 {words}. steps_max=`50`"));
     }
 }

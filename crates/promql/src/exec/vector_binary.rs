@@ -4,7 +4,7 @@ use std::fmt;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
-use duramen_model::LabelsBuilder;
+use duramen_model::{Labels, LabelsBuilder};
 use duramen_syntax::PosRange;
 use duramen_syntax::ast::{BinaryOp, Cardinality, VectorMatching};
 use hashbrown::HashMap;
@@ -40,6 +40,24 @@ pub(crate) struct VectorBinary {
 struct Match<'a> {
     left: Vec<Row<'a>>,
     right: Vec<Row<'a>>,
+}
+
+impl Match<'_> {
+    /// The first two series of the "one" side at a step, if there are two.
+    fn doubled<'a>(&self, matched: &'a [u8], step: usize) -> Option<Doubled<'a>> {
+        let present = self.right.iter().filter(|row| row.is_present(step));
+        let mut present: Vec<Labels> = present.map(|row| Labels::from_encoded_trusted(unmarked(row.labels))).collect();
+        present.sort();
+        let mut first = present.into_iter();
+        Some(Doubled { matched, earlier: first.next()?, later: first.next()? })
+    }
+}
+
+/// Two series of which there may be one.
+struct Doubled<'a> {
+    matched: &'a [u8],
+    earlier: Labels,
+    later: Labels,
 }
 
 /// The two sides by matching labels, in the order in which those came up.
@@ -136,27 +154,26 @@ impl VectorBinary {
             return Ok(());
         }
         let others = matches.left_presence();
-        for (labels, found) in matches.list.iter().filter(|(_, found)| found.right.len() > 1) {
-            let filled = self.fills().0.is_some();
-            for step in (0..matches.steps).filter(|&step| others[step] || filled) {
-                let mut present = found.right.iter().filter(|row| row.is_present(step));
-                if let (Some(first), Some(second)) = (present.next(), present.next()) {
-                    return Err(self.duplicate(labels, first.labels, second.labels));
-                }
+        let filled = self.fills().0.is_some();
+        let doubled =
+            |step: usize| matches.list.iter().filter_map(move |(matched, found)| found.doubled(matched, step));
+        for step in (0..matches.steps).filter(|&step| others[step] || filled) {
+            // The first that is met when the series are gone through in their order.
+            if let Some(met) = doubled(step).min_by(|a, b| a.later.cmp(&b.later)) {
+                return Err(self.duplicate(&met));
             }
         }
         Ok(())
     }
 
-    fn duplicate(&self, matched: &[u8], first: &[u8], second: &[u8]) -> Error {
+    fn duplicate(&self, met: &Doubled<'_>) -> Error {
         let side = if self.matching.card == Cardinality::OneToMany { "left" } else { "right" };
-        let mut two = [printed(first), printed(second)];
-        two.sort();
         Error::execution(format!(
-            "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}];many-to-many \
+            "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many \
              matching not allowed: matching labels must be unique on one side",
-            printed(matched),
-            two.join(", "),
+            printed(met.matched),
+            printed(met.later.encoded()),
+            printed(met.earlier.encoded()),
         ))
     }
 

@@ -138,7 +138,12 @@ impl Planner {
     }
 
     fn relabel(&self, input: &Expr, target: &str, value: LabelValue, grid: Grid) -> Result<Plan, Error> {
-        let target = label_name(target)?.to_owned();
+        let function = match value {
+            LabelValue::Replace { .. } => "label_replace",
+            LabelValue::Join { .. } => "label_join",
+        };
+        let fault = |_| Error::execution(format!("invalid destination label name in {function}(): {target}"));
+        let target = label_name(target).map_err(fault)?.to_owned();
         let input = self.plan(input, grid)?;
         let names = if target == METRIC_NAME { Names::Any } else { input.names.clone() };
         Ok(Plan { node: Node::Relabel { target, value, input: Box::new(input) }, grid, names })
@@ -225,5 +230,5 @@ pub(crate) fn label_name(name: &str) -> Result<&str, Error> {
 
 fn pattern_of(pattern: &str) -> Result<GoRegex, Error> {
     GoRegex::parse(pattern)
-        .map_err(|error| Error::execution(format!("invalid regular expression in label_replace(): {pattern}: {error}")))
+        .map_err(|_| Error::execution(format!("invalid regular expression in label_replace(): {pattern}")))
 }

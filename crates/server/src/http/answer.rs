@@ -182,3 +182,91 @@ fn put_list<T>(out: &mut Vec<u8>, list: &[T], mut put: impl FnMut(&mut Vec<u8>, 
         put(out, element);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use duramen_model::CUSTOM_BUCKETS_SCHEMA;
+    use duramen_model::histogram::BucketCount;
+    use duramen_promql::{InstantSeries, QueryStats, RangeSeries};
+
+    use super::*;
+
+    async fn text(value: Value) -> String {
+        let (warnings, infos) = (Vec::new(), Vec::new());
+        let response = answer(Answer { value, warnings, infos, stats: QueryStats::default() }, None, None);
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let inside = text.strip_prefix(r#"{"status":"success","data":{"resultType":"#);
+        inside.and_then(|inside| inside.strip_suffix("}}")).unwrap().to_owned()
+    }
+
+    fn labels(n: &str) -> Labels {
+        Labels::from_pairs([("__name__", "h"), ("n", n)]).unwrap()
+    }
+
+    fn counts(counts: &[(i32, f64)]) -> Vec<BucketCount> {
+        counts.iter().map(|&(index, count)| BucketCount { index, count }).collect()
+    }
+
+    /// On both sides of zero, with an empty bucket between others.
+    fn exponential() -> FloatHistogram {
+        FloatHistogram {
+            count: 10.5,
+            sum: -1e-7,
+            zero_threshold: 0.001,
+            zero_count: 2.0,
+            positive: counts(&[(0, 1.0), (1, 0.0), (2, 4.5)]),
+            negative: counts(&[(1, 3.0)]),
+            ..FloatHistogram::empty(0, Vec::new())
+        }
+    }
+
+    fn custom() -> FloatHistogram {
+        FloatHistogram {
+            count: 6.0,
+            sum: f64::NAN,
+            positive: counts(&[(0, 1.0), (1, 2.0), (2, 3.0)]),
+            ..FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, vec![0.5, 1e21])
+        }
+    }
+
+    /// Left out: empty buckets, and the list when there is none. Rules: 0 is `(]`, 1 `[)`, 3 `[]`.
+    const EXPONENTIAL: &str = r#"{"count":"10.5","sum":"-1e-07","buckets":[[1,"-2","-1","3"],[3,"-0.001","0.001","2"],[0,"0.5","1","1"],[0,"2","4","4.5"]]}"#;
+    const CUSTOM: &str =
+        r#"{"count":"6","sum":"NaN","buckets":[[3,"-Inf","0.5","1"],[0,"0.5","1e+21","2"],[0,"1e+21","+Inf","3"]]}"#;
+    const EMPTY: &str = r#"{"count":"0","sum":"0"}"#;
+
+    #[tokio::test]
+    async fn a_vector_has_a_value_or_a_histogram_of_each_series() {
+        let series = |n, ts_ms, value| InstantSeries { labels: labels(n), ts_ms, value };
+        let value = Value::Vector(vec![
+            series("1", 1100, SampleValue::Histogram(Box::new(exponential()))),
+            series("2", 2000, SampleValue::Histogram(Box::new(custom()))),
+            series("3", -1, SampleValue::Histogram(Box::new(FloatHistogram::empty(3, Vec::new())))),
+            series("4", 2000, SampleValue::Float(-0.0)),
+        ]);
+        let expected = format!(
+            r#""vector","result":[{{"metric":{{"__name__":"h","n":"1"}},"histogram":[1.100,{EXPONENTIAL}]}},{{"metric":{{"__name__":"h","n":"2"}},"histogram":[2,{CUSTOM}]}},{{"metric":{{"__name__":"h","n":"3"}},"histogram":[-0.001,{EMPTY}]}},{{"metric":{{"__name__":"h","n":"4"}},"value":[2,"-0"]}}]"#
+        );
+        assert_eq!(text(value).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_matrix_has_values_and_histograms_of_each_series_beside_each_other() {
+        let series = |n, points: &[(i64, f64)], histograms| RangeSeries {
+            labels: labels(n),
+            points: points.to_vec(),
+            histograms,
+        };
+        let value = Value::Matrix(vec![
+            series("1", &[], vec![(1000, exponential()), (2500, custom())]),
+            series("2", &[(1000, 1.0), (3000, f64::INFINITY)], vec![(2000, custom())]),
+            series("3", &[(1000, 1.0)], vec![]),
+        ]);
+        let expected = format!(
+            r#""matrix","result":[{{"metric":{{"__name__":"h","n":"1"}},"histograms":[[1,{EXPONENTIAL}],[2.500,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"2"}},"values":[[1,"1"],[3,"+Inf"]],"histograms":[[2,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"3"}},"values":[[1,"1"]]}}]"#
+        );
+        assert_eq!(text(value).await, expected);
+    }
+}

@@ -91,7 +91,6 @@ fn listed(data: Json, more: bool) -> Response {
     success(&data, &warnings)
 }
 
-#[expect(clippy::result_large_err, reason = "the error of all queries; it is made once a request")]
 fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, duramen_query::Error> {
     params.all("match[]").map(Querier::parse_selector).collect()
 }

@@ -1,10 +1,5 @@
 //! Remote read: another Prometheus calculates with the samples that lie here.
 
-#![expect(
-    clippy::result_large_err,
-    reason = "the error of a query is made once a query, and is as large as its largest cause"
-)]
-
 mod batch;
 mod metrics;
 mod samples;

@@ -34,6 +34,7 @@ impl Receiver {
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
         command.arg(format!("--web.listen-address={address}")).arg("--web.enable-remote-write-receiver");
+        command.arg("--enable-feature=promql-per-step-stats");
         let process = Process::start(&mut command, &directory.path().join("log"));
         until("a ready Prometheus", Duration::from_secs(60), async || {
             let answer = Request::get("/-/ready", &[]).send(address).await.ok()?;
@@ -106,6 +107,18 @@ const REQUESTS: &[(&str, &[(&str, &str)])] = &[
             ("time", "@290"),
         ],
     ),
+    ("query", &[("query", "label_replace(up, \"job\", \"x\", \"instance\", \"(\")"), ("time", "@290")]),
+    ("query", &[("query", "label_replace(up, \"job\", \"x\", \"instance\", \"a{2,1}\")"), ("time", "@290")]),
+    ("query", &[("query", "label_replace(up, \"\", \"x\", \"instance\", \".*\")"), ("time", "@290")]),
+    ("query", &[("query", "label_join(up, \"\", \"x\", \"instance\")"), ("time", "@290")]),
+    ("query", &[("query", "label_replace(up, \"instance\", \"x\", \"\", \"\")"), ("time", "@290")]),
+    ("query", &[("query", "up + on (job) up"), ("time", "@290")]),
+    ("query", &[("query", "up + on () up"), ("time", "@290")]),
+    ("query", &[("query", "up + on (job) group_left () up"), ("time", "@290")]),
+    ("query", &[("query", "up + on (job) group_right () up"), ("time", "@290")]),
+    ("query_range", &[("query", "requests_total * on (job) up"), ("start", "@0"), ("end", "@300"), ("step", "60")]),
+    ("query_range", &[("query", "1"), ("start", "0"), ("end", "11001"), ("step", "1")]),
+    ("query_range", &[("query", "up"), ("start", "0"), ("end", "1e9"), ("step", "1")]),
     ("query_range", &[("query", "requests_total"), ("start", "@0"), ("end", "@300"), ("step", "60")]),
     ("query_range", &[("query", "rate(requests_total[1m])"), ("start", "@0.5"), ("end", "@300"), ("step", "7.5")]),
     ("query_range", &[("query", "1"), ("start", "4"), ("end", "8"), ("step", "2s")]),
@@ -202,4 +215,41 @@ async fn a_real_prometheus_answers_the_same() {
         }
     }
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+}
+
+/// Off the seconds of samples: the Prometheus at hand has windows that are closed at their beginning.
+const COUNTED: &[&str] = &[
+    "requests_total",
+    "rate(requests_total[1m])",
+    "max_over_time(requests_total[61s:5s])",
+    "max_over_time(rate(requests_total[31s])[61s:10s])",
+    "sum(max_over_time(requests_total[61s:20s] offset 1m)) + sum(requests_total)",
+    "max_over_time(max_over_time(requests_total[31s:5s])[61s:20s])",
+    "avg_over_time(sum(requests_total)[61s:20s])",
+    "max_over_time(vector(1)[61s:20s])",
+];
+
+#[tokio::test]
+async fn a_real_prometheus_counts_the_same_samples_at_each_step() {
+    let Some(prometheus) = Receiver::start().await else { return };
+    let server = Duramen::local().await;
+    let base = now_ms() / 60_000 * 60_000 - 300_000;
+    for address in [prometheus.address, server.address] {
+        let written = write(body(base)).send(address).await.unwrap();
+        assert_eq!(written.status, 204, "{}", written.text());
+    }
+    let (start, end) = (seconds(base + 67_000), seconds(base + 187_000));
+    for query in COUNTED {
+        let range = [("query", *query), ("start", &start), ("end", &end), ("step", "60"), ("stats", "all")];
+        let instant = [("query", *query), ("time", &*end), ("stats", "all")];
+        for request in [Request::get("/api/v1/query_range", &range), Request::get("/api/v1/query", &instant)] {
+            let [theirs, ours] =
+                [request.send(prometheus.address).await, request.send(server.address).await].map(|answer| {
+                    let samples = answer.unwrap().data()["stats"]["samples"].take();
+                    (samples["totalQueryableSamples"].clone(), samples["totalQueryableSamplesPerStep"].clone())
+                });
+            assert!(theirs.0.as_u64() > Some(0), "{query}");
+            assert_eq!(ours, theirs, "{query}");
+        }
+    }
 }

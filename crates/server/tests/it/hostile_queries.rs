@@ -92,8 +92,8 @@ async fn a_range_of_more_steps_than_allowed_is_refused() {
     };
     let answer = server.send(&range("11000", "1")).await;
     assert_eq!(answer.data()["result"][0]["values"].as_array().map(Vec::len), Some(11_001));
-    refused(&mut server, "11,002 steps", &range("11001", "1"), "11000 points per timeseries").await;
-    refused(&mut server, "a tiny step", &range("1e9", "0.001"), "11000 points per timeseries").await;
+    refused(&mut server, "11,002 steps", &range("11001", "1"), "11,000 points per timeseries").await;
+    refused(&mut server, "a tiny step", &range("1e9", "0.001"), "11,000 points per timeseries").await;
     refused(&mut server, "a step of 0", &range("1", "0"), "zero or negative query resolution step").await;
     refused(&mut server, "a negative step", &range("1", "-1"), "zero or negative query resolution step").await;
     refused(&mut server, "no step", &range("1", ""), "invalid parameter \"step\"").await;
