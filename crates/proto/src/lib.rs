@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod error;
+pub mod exposition;
 pub mod remote_read;
 pub mod remote_write;
 pub mod snappy;

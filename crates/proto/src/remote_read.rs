@@ -2,7 +2,7 @@
 
 pub mod answer;
 mod frames;
-mod histogram;
+pub(crate) mod histogram;
 mod labels;
 mod request;
 mod samples;

@@ -15,6 +15,11 @@ pub mod v1;
 #[path = "prompb/io.prometheus.write.v2.rs"]
 pub mod v2;
 
+/// What scrapers take.
+#[rustfmt::skip]
+#[path = "prompb/io.prometheus.client.rs"]
+pub mod client;
+
 /// The symbols of a request of 2.0 while it is built; the empty one is there from the start.
 #[derive(Clone, Debug)]
 pub struct Symbols(pub Vec<String>);

@@ -44,19 +44,19 @@ pub(super) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &Histogram
     put_packed(out, 16, &doubles(&histogram.custom_values));
 }
 
-fn put_double(out: &mut Vec<u8>, number: u32, value: f64) {
+pub(crate) fn put_double(out: &mut Vec<u8>, number: u32, value: f64) {
     if value.to_bits() != 0 {
         put_fixed64(out, number, value.to_bits());
     }
 }
 
-fn put_packed(out: &mut Vec<u8>, number: u32, packed: &[u8]) {
+pub(crate) fn put_packed(out: &mut Vec<u8>, number: u32, packed: &[u8]) {
     if !packed.is_empty() {
         put_bytes(out, number, packed);
     }
 }
 
-fn put_spans(out: &mut Vec<u8>, number: u32, spans: &[Span]) {
+pub(crate) fn put_spans(out: &mut Vec<u8>, number: u32, spans: &[Span]) {
     for span in spans {
         let mut part = Vec::with_capacity(12);
         if span.offset != 0 {
@@ -69,7 +69,7 @@ fn put_spans(out: &mut Vec<u8>, number: u32, spans: &[Span]) {
     }
 }
 
-fn deltas(deltas: &[i64]) -> Vec<u8> {
+pub(crate) fn deltas(deltas: &[i64]) -> Vec<u8> {
     let mut out = Vec::with_capacity(2 * deltas.len());
     for delta in deltas {
         put_varint(&mut out, zigzag(*delta));
@@ -77,10 +77,10 @@ fn deltas(deltas: &[i64]) -> Vec<u8> {
     out
 }
 
-fn doubles(values: &[f64]) -> Vec<u8> {
+pub(crate) fn doubles(values: &[f64]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect()
 }
 
-const fn zigzag(value: i64) -> u64 {
+pub(crate) const fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63).cast_unsigned()
 }

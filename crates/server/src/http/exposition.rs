@@ -1,6 +1,11 @@
-//! The text exposition format, version 0.0.4: samples as a Prometheus scrapes them.
+//! Samples as a Prometheus scrapes them: the text exposition format, version 0.0.4, and protocol buffers.
 
-use duramen_model::{Labels, METRIC_NAME};
+mod format;
+mod protobuf;
+
+use duramen_model::{Counts, Histogram, Labels, METRIC_NAME};
+pub(super) use format::{Escaping, Format};
+pub(super) use protobuf::families;
 
 /// One sample of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,74 +13,14 @@ pub(super) struct Exposed {
     /// With a metric name.
     pub(super) labels: Labels,
     pub(super) ts_ms: i64,
-    pub(super) value: f64,
+    pub(super) value: ExposedValue,
 }
 
-/// How names are written that have other characters than `[a-zA-Z0-9_:]`, or begin with a digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Escaping {
-    /// As they are, in quotes.
-    AllowUtf8,
-    /// `_` for each such character.
-    Underscores,
-    /// `_dot_` for a point, `__` for an underscore and for any other such character.
-    Dots,
-    /// `U__`, then `__` for an underscore and `_<hex>_` for each such character.
-    Values,
-}
-
-impl Escaping {
-    /// What an `Accept` header asks for: the last word on it up to the first clause for this format.
-    pub(super) fn accepted(accept: &str) -> Self {
-        let mut escaping = Self::Underscores;
-        for clause in accept.split(',') {
-            let mut parts = clause.split(';').map(str::trim);
-            let media = parts.next().unwrap_or("");
-            let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
-            let parameter =
-                |name| parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| value.trim_matches('"'));
-            escaping = parameter("escaping").and_then(Self::named).unwrap_or(escaping);
-            if media == "text/plain" && matches!(parameter("version"), None | Some("0.0.4")) {
-                break;
-            }
-        }
-        escaping
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values].into_iter().find(|one| one.name() == name)
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::AllowUtf8 => "allow-utf-8",
-            Self::Underscores => "underscores",
-            Self::Dots => "dots",
-            Self::Values => "values",
-        }
-    }
-
-    pub(super) fn content_type(self) -> String {
-        format!("text/plain; version=0.0.4; charset=utf-8; escaping={}", self.name())
-    }
-
-    fn apply(self, name: &str) -> String {
-        if self == Self::AllowUtf8 || (self != Self::Dots && is_plain(name)) {
-            return name.to_owned();
-        }
-        let mut escaped = String::from(if self == Self::Values { "U__" } else { "" });
-        for (at, c) in name.char_indices() {
-            match self {
-                Self::Dots if c == '.' => escaped.push_str("_dot_"),
-                Self::Dots | Self::Values if c == '_' => escaped.push_str("__"),
-                _ if is_plain_char(at, c) => escaped.push(c),
-                Self::Dots => escaped.push_str("__"),
-                Self::Values => escaped.push_str(&format!("_{:x}_", u32::from(c))),
-                Self::Underscores | Self::AllowUtf8 => escaped.push('_'),
-            }
-        }
-        escaped
-    }
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ExposedValue {
+    Float(f64),
+    /// Of which the text format has no picture.
+    Histogram(Box<Histogram>),
 }
 
 fn is_plain(name: &str) -> bool {
@@ -86,6 +31,19 @@ const fn is_plain_char(at: usize, c: char) -> bool {
     c.is_ascii_alphabetic() || c == '_' || c == ':' || (at > 0 && c.is_ascii_digit())
 }
 
+impl ExposedValue {
+    /// About what it holds beside itself, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let Self::Histogram(histogram) = self else { return 0 };
+        let buckets = match &histogram.counts {
+            Counts::Integer { positive, negative, .. } => positive.len() + negative.len(),
+            Counts::Float { positive, negative, .. } => positive.len() + negative.len(),
+        };
+        let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+        size_of::<Histogram>() + 8 * (buckets + spans + histogram.custom_values.len())
+    }
+}
+
 /// Samples as text, each metric name with its type, which is not known. `samples` stand by metric name.
 ///
 /// A series without the label `instance` gets an empty one, as Prometheus does it: a scrape that honors labels then leaves it empty.
@@ -93,6 +51,7 @@ pub(super) fn text(samples: &[Exposed], escaping: Escaping) -> String {
     let mut out = String::new();
     let mut last = None;
     for sample in samples {
+        let ExposedValue::Float(value) = sample.value else { continue };
         let name = sample.labels.metric_name();
         let written = escaping.apply(name);
         if last != Some(name) {
@@ -103,7 +62,7 @@ pub(super) fn text(samples: &[Exposed], escaping: Escaping) -> String {
         }
         put_series(&mut out, &written, &sample.labels, escaping);
         out.push(' ');
-        put_value(&mut out, sample.value);
+        put_value(&mut out, value);
         out.push_str(&format!(" {}\n", sample.ts_ms));
     }
     out
@@ -119,9 +78,7 @@ fn put_series(out: &mut String, name: &str, labels: &Labels, escaping: Escaping)
         put_name(out, name);
         out.push(',');
     }
-    let instance = labels.get("instance").is_none().then_some(("instance", ""));
-    let others = labels.iter().filter(|(label, _)| *label != METRIC_NAME);
-    for (at, (label, value)) in others.chain(instance).enumerate() {
+    for (at, (label, value)) in exposed_labels(labels).enumerate() {
         if at > 0 {
             out.push(',');
         }
@@ -130,6 +87,12 @@ fn put_series(out: &mut String, name: &str, labels: &Labels, escaping: Escaping)
         put_quoted(out, value);
     }
     out.push('}');
+}
+
+/// All but the name of the metric; a series without an instance gets an empty one.
+fn exposed_labels(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
+    let instance = labels.get("instance").is_none().then_some(("instance", ""));
+    labels.iter().filter(|(label, _)| *label != METRIC_NAME).chain(instance)
 }
 
 fn put_name(out: &mut String, name: &str) {
@@ -173,7 +136,11 @@ mod tests {
     use super::*;
 
     fn sample(labels: &[(&str, &str)], ts_ms: i64, value: f64) -> Exposed {
-        Exposed { labels: Labels::from_pairs(labels.iter().copied()).unwrap(), ts_ms, value }
+        Exposed {
+            labels: Labels::from_pairs(labels.iter().copied()).unwrap(),
+            ts_ms,
+            value: ExposedValue::Float(value),
+        }
     }
 
     #[test]
@@ -222,22 +189,6 @@ mod tests {
             (Escaping::Values, "# TYPE U__a_2e_b__c untyped\nU__a_2e_b__c{instance=\"i\",U___e9_=\"1\"} 1 0\n"),
         ] {
             assert_eq!(text(&samples, escaping), expected);
-        }
-    }
-
-    #[test]
-    fn the_accept_header_says_how_names_are_escaped() {
-        let scrape = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        for (accept, expected) in [
-            ("", Escaping::Underscores),
-            ("*/*", Escaping::Underscores),
-            (scrape, Escaping::AllowUtf8),
-            ("text/plain; version=0.0.4; escaping=values", Escaping::Values),
-            ("text/plain;escaping=nonsense", Escaping::Underscores),
-            ("text/plain,text/html;escaping=dots", Escaping::Underscores),
-        ] {
-            assert_eq!(Escaping::accepted(accept), expected, "{accept}");
         }
     }
 }

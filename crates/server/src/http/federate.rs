@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use duramen_model::{Labels, Matcher, TimeRange, is_stale};
+use duramen_model::{Histogram, Labels, Matcher, TimeRange, is_stale};
 use duramen_query::{Error, Reader, Selection, selector};
 use duramen_source::{Columns, SeriesBatch};
 use futures::StreamExt;
 
-use super::exposition::{Escaping, Exposed, text};
+use super::exposition::{Exposed, ExposedValue, Format, families, text};
 use super::params::Params;
 use super::tenant::Tenant;
 use super::text_failure::TextFailure;
@@ -26,18 +26,24 @@ pub(super) async fn federate(
     let selectors = params.all("match[]").map(selector).collect::<Result<Vec<_>, _>>();
     let selectors = selectors.map_err(|e| TextFailure::new(StatusCode::BAD_REQUEST, e.to_string()))?;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let escaping = Escaping::accepted(accept);
+    let format = Format::accepted(accept);
     let moment = Moment {
         now_ms: system.clock.now_ms(),
         lookback_ms: i64::try_from(system.config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
     };
     let querier = Arc::clone(&system.querier);
     let work = async move {
-        let read = |reader| async move { Ok(text(&newest(&reader, selectors, moment).await?, escaping)) };
+        let read = |reader| async move {
+            let samples = newest(&reader, selectors, moment).await?;
+            Ok(match format {
+                Format::Text(escaping) => text(&samples, escaping).into_bytes(),
+                Format::Protobuf(escaping) => families(&samples, escaping),
+            })
+        };
         querier.read(&tenant, read).await
     };
     let body = system.query_runtime.run(work).await.map_err(|error| TextFailure::internal(error.to_string()))??;
-    Ok(([(header::CONTENT_TYPE, escaping.content_type())], body).into_response())
+    Ok(([(header::CONTENT_TYPE, format.content_type())], body).into_response())
 }
 
 /// When, and how long a sample stands that does not say so itself.
@@ -64,8 +70,9 @@ async fn newest(reader: &Reader, selectors: Vec<Vec<Matcher>>, moment: Moment) -
         let mut batches = reader.select(&Selection { matchers, range, columns: Columns::Samples }).await?;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
-            for exposed in (0..batch.len()).filter_map(|row| newest_of(&batch, row, moment)) {
-                bytes += size_of::<Exposed>() + exposed.labels.encoded().len();
+            for row in 0..batch.len() {
+                let Some(exposed) = newest_of(&batch, row, moment)? else { continue };
+                bytes += size_of::<Exposed>() + exposed.labels.encoded().len() + exposed.value.bytes();
                 found.push(exposed);
             }
             let max = reader.limits().memory_bytes_max;
@@ -81,41 +88,72 @@ async fn newest(reader: &Reader, selectors: Vec<Vec<Matcher>>, moment: Moment) -
     Ok(found)
 }
 
-/// What a series is now. `None` when it has ended, has no metric name, or is a native histogram: the text format has no place for one.
-fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Option<Exposed> {
+/// What a series is now. `None` when it has ended or has no metric name.
+fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Result<Option<Exposed>, Error> {
+    let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+    if labels.metric_name().is_empty() {
+        return Ok(None);
+    }
+    let histogram = batch.histograms_at(row).take_while(|held| held.ts_ms <= moment.now_ms).last();
     let (ts, values) = batch.samples_at(row);
-    let last = ts.partition_point(|ts_ms| *ts_ms <= moment.now_ms).checked_sub(1)?;
+    let float = ts.partition_point(|ts_ms| *ts_ms <= moment.now_ms).checked_sub(1);
+    if let Some(held) = histogram
+        && float.is_none_or(|last| ts[last] < held.ts_ms)
+    {
+        if !moment.sees(held.ts_ms, held.life.ttl_ms) {
+            return Ok(None);
+        }
+        let Some(histogram) = Histogram::from_bytes(held.bytes) else {
+            return Err(Error::Histogram { series: format!("{labels:?}"), ts_ms: held.ts_ms });
+        };
+        let stands = !histogram.is_stale();
+        let value = ExposedValue::Histogram(Box::new(histogram));
+        return Ok(stands.then_some(Exposed { labels, ts_ms: held.ts_ms, value }));
+    }
+    let Some(last) = float else { return Ok(None) };
     let (ts_ms, value) = (ts[last], values[last]);
     let ttl_ms = batch.ttls_at(row).map_or(0, |ttls| ttls[last]);
-    let histogram_ms =
-        batch.histograms_at(row).map(|held| held.ts_ms).take_while(|ts_ms| *ts_ms <= moment.now_ms).last();
-    if is_stale(value) || !moment.sees(ts_ms, ttl_ms) || histogram_ms.is_some_and(|histogram_ms| histogram_ms > ts_ms) {
-        return None;
-    }
-    let labels = Labels::from_encoded_trusted(batch.labels_at(row));
-    (!labels.metric_name().is_empty()).then_some(Exposed { labels, ts_ms, value })
+    let stands = !is_stale(value) && moment.sees(ts_ms, ttl_ms);
+    Ok(stands.then_some(Exposed { labels, ts_ms, value: ExposedValue::Float(value) }))
 }
 
 #[cfg(test)]
 mod tests {
-    use duramen_model::{Life, STALE_NAN};
+    use duramen_model::{Counts, Life, ResetHint, STALE_NAN};
     use duramen_source::{HistogramRef, SeriesBatchBuilder};
 
     use super::*;
 
     const AT_100: Moment = Moment { now_ms: 100, lookback_ms: 10 };
 
-    /// The time and value of the newest float of a series with these floats, lives and times of histograms.
-    fn of(floats: &[(i64, f64, i64)], histograms: &[i64]) -> Option<(i64, f64)> {
+    /// A histogram without buckets.
+    fn histogram(sum: f64) -> Histogram {
+        let counts = Counts::Integer { count: 0, zero_count: 0, positive: vec![], negative: vec![] };
+        Histogram {
+            schema: 0,
+            hint: ResetHint::Unknown,
+            sum,
+            zero_threshold: 0.0,
+            counts,
+            positive_spans: vec![],
+            negative_spans: vec![],
+            custom_values: vec![],
+        }
+    }
+
+    /// The time and value of the newest sample of a series with these floats and lives, and histograms by time and sum; -1 for a histogram.
+    fn of(floats: &[(i64, f64, i64)], histograms: &[(i64, f64)]) -> Option<(i64, f64)> {
         let mut builder = SeriesBatchBuilder::default();
         for (ts_ms, value, ttl_ms) in floats {
             builder.push_sample(*ts_ms, *value, Life { start_ms: 0, ttl_ms: *ttl_ms });
         }
-        for ts_ms in histograms {
-            builder.push_histogram(HistogramRef { ts_ms: *ts_ms, life: Life::NONE, bytes: b"" });
+        for (ts_ms, sum) in histograms {
+            let bytes = &histogram(*sum).to_bytes();
+            builder.push_histogram(HistogramRef { ts_ms: *ts_ms, life: Life::NONE, bytes });
         }
         builder.end_series(Labels::from_pairs([("__name__", "a")]).unwrap().encoded());
-        newest_of(&builder.finish(), 0, AT_100).map(|exposed| (exposed.ts_ms, exposed.value))
+        let newest = newest_of(&builder.finish(), 0, AT_100).unwrap()?;
+        Some((newest.ts_ms, if let ExposedValue::Float(value) = newest.value { value } else { -1.0 }))
     }
 
     #[test]
@@ -134,10 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_ended_or_became_a_histogram_is_left_out() {
+    fn a_series_that_ended_is_left_out_and_one_may_become_a_histogram() {
         assert_eq!(of(&[(95, 1.0, 0), (96, STALE_NAN, 0)], &[]), None);
-        assert_eq!(of(&[(95, 1.0, 0)], &[96]), None);
-        assert_eq!(of(&[(95, 1.0, 0)], &[94]), Some((95, 1.0)));
-        assert_eq!(of(&[], &[96]), None);
+        assert_eq!(of(&[(95, 1.0, 0)], &[(96, STALE_NAN)]), None);
+        assert_eq!(of(&[(95, 1.0, 0)], &[(96, 1.0)]), Some((96, -1.0)));
+        assert_eq!(of(&[(95, 1.0, 0)], &[(94, 1.0)]), Some((95, 1.0)));
+        assert_eq!(of(&[], &[(90, 1.0)]), None);
+        assert_eq!(of(&[], &[(96, 1.0), (101, 1.0)]), Some((96, -1.0)));
     }
 }

@@ -1,8 +1,14 @@
 //! Federation: text for a Prometheus that scrapes it.
 
+#![expect(clippy::unwrap_used, reason = "an answer that cannot be read fails its test")]
+
 use std::time::Duration;
 
 use duramen_model::STALE_NAN;
+use duramen_proto::snappy;
+use duramen_testkit::prompb::Message;
+use duramen_testkit::prompb::client::{self, MetricFamily, MetricType};
+use duramen_testkit::prompb::v1::{self, histogram};
 
 use crate::harness::duramen::{Duramen, seconds};
 use crate::harness::http::Request;
@@ -84,4 +90,128 @@ async fn a_prometheus_that_scrapes_it_holds_the_same() {
         points.drain(..points.len() - 1);
     }
     assert_eq!(theirs, ours);
+}
+
+/// Asks for protocol buffers first, as a Prometheus that scrapes native histograms.
+const ACCEPT: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
+    text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+
+/// A series with one histogram: of integers in two spans, at `at`, with `change`.
+fn histogram(name: &str, at: i64, change: impl FnOnce(&mut v1::Histogram)) -> v1::TimeSeries {
+    let span = |offset| v1::BucketSpan { offset, length: 1 };
+    let mut histogram = v1::Histogram {
+        sum: 4.5,
+        schema: 3,
+        zero_threshold: 0.001,
+        positive_spans: vec![span(-2), span(1)],
+        positive_deltas: vec![2, -1],
+        negative_spans: vec![span(0)],
+        negative_deltas: vec![2],
+        timestamp: at,
+        count: Some(histogram::Count::CountInt(6)),
+        zero_count: Some(histogram::ZeroCount::ZeroCountInt(1)),
+        ..v1::Histogram::default()
+    };
+    change(&mut histogram);
+    let labels = [("__name__", name), ("job", "x")];
+    let labels = labels.map(|(name, value)| v1::Label { name: name.to_owned(), value: value.to_owned() }).to_vec();
+    v1::TimeSeries { labels, histograms: vec![histogram], ..v1::TimeSeries::default() }
+}
+
+/// All families of an answer, each behind its length.
+fn families(mut body: &[u8]) -> Vec<MetricFamily> {
+    let mut families = Vec::new();
+    while !body.is_empty() {
+        families.push(MetricFamily::decode_length_delimited(&mut body).unwrap());
+    }
+    families
+}
+
+#[tokio::test]
+async fn a_scraper_that_asks_for_protocol_buffers_gets_native_histograms_with_all_their_buckets() {
+    let server = Duramen::local().await;
+    let at = write_some(&server).await;
+    let empty = |held: &mut v1::Histogram| {
+        let at = held.timestamp;
+        *held = v1::Histogram { timestamp: at, ..v1::Histogram::default() };
+        held.count = Some(histogram::Count::CountInt(0));
+    };
+    let floats = |held: &mut v1::Histogram| {
+        held.reset_hint = v1::histogram::ResetHint::Gauge.into();
+        held.count = Some(histogram::Count::CountFloat(6.5));
+        held.zero_count = Some(histogram::ZeroCount::ZeroCountFloat(1.5));
+        (held.positive_deltas, held.negative_deltas) = (vec![], vec![]);
+        (held.positive_counts, held.negative_counts) = (vec![2.0, 1.0], vec![2.0]);
+    };
+    let custom = |held: &mut v1::Histogram| {
+        (held.schema, held.zero_threshold, held.zero_count) = (-53, 0.0, None);
+        (held.negative_spans, held.negative_deltas) = (vec![], vec![]);
+        (held.positive_spans, held.positive_deltas) = (vec![v1::BucketSpan { offset: 0, length: 1 }], vec![6]);
+        held.custom_values = vec![0.5];
+    };
+    let timeseries = vec![
+        histogram("fed_h", at, |_| {}),
+        histogram("fed_h_custom", at, custom),
+        histogram("fed_h_empty", at, empty),
+        histogram("fed_h_gauge", at, floats),
+        histogram("fed_h_gone", at, |held| held.sum = STALE_NAN),
+    ];
+    let request = v1::WriteRequest { timeseries, ..v1::WriteRequest::default() };
+    server.write(snappy::compress(&request.encode_to_vec())).await;
+    let label = |name: &str, value: &str| client::LabelPair { name: name.to_owned(), value: value.to_owned() };
+    let family = |name: &str, of: MetricType, labels, metric: client::Metric| MetricFamily {
+        name: name.to_owned(),
+        r#type: of.into(),
+        metric: vec![client::Metric { label: labels, timestamp_ms: at, ..metric }],
+        ..MetricFamily::default()
+    };
+    let untyped = |value| client::Metric { untyped: Some(client::Untyped { value }), ..client::Metric::default() };
+    let native = |histogram| client::Metric { histogram: Some(histogram), ..client::Metric::default() };
+    let span = |offset, length| client::BucketSpan { offset, length };
+    let integers = client::Histogram {
+        sample_count: 6,
+        sample_sum: 4.5,
+        schema: 3,
+        zero_threshold: 0.001,
+        zero_count: 1,
+        positive_span: vec![span(-2, 1), span(1, 1)],
+        positive_delta: vec![2, -1],
+        negative_span: vec![span(0, 1)],
+        negative_delta: vec![2],
+        ..client::Histogram::default()
+    };
+    let gauge = client::Histogram {
+        sample_count: 0,
+        sample_count_float: 6.5,
+        zero_count: 0,
+        zero_count_float: 1.5,
+        positive_delta: vec![],
+        positive_count: vec![2.0, 1.0],
+        negative_delta: vec![],
+        negative_count: vec![2.0],
+        ..integers.clone()
+    };
+    let nothing = client::Histogram { positive_span: vec![span(0, 0)], ..client::Histogram::default() };
+    let of_job = || vec![label("job", "x"), label("instance", "")];
+    let path = vec![label("job", "x"), label("path", "C:\\a \"b\"\nc"), label("instance", "")];
+    let expected = [
+        family("fed_a", MetricType::Untyped, path, untyped(2.0)),
+        family("fed_b", MetricType::Untyped, vec![label("instance", "i:1"), label("job", "x")], untyped(8_263_504.25)),
+        family("fed_h", MetricType::Histogram, of_job(), native(integers)),
+        family("fed_h_empty", MetricType::Histogram, of_job(), native(nothing)),
+        family("fed_h_gauge", MetricType::GaugeHistogram, of_job(), native(gauge)),
+    ];
+    for flushed in [false, true] {
+        if flushed {
+            server.flush().await;
+        }
+        let selected = [("match[]", "{__name__=~\"fed_.*\"}")];
+        let answer = server.send(&Request::get("/federate", &selected).header("Accept", ACCEPT)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let media = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores";
+        assert_eq!(answer.header("content-type"), Some(media));
+        assert_eq!(families(&answer.body), expected, "flushed: {flushed}");
+        let text = server.get("/federate", &selected).await.text();
+        assert!(text.contains("fed_a{") && !text.contains("fed_h"), "{text}");
+    }
 }
