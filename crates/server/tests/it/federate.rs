@@ -137,7 +137,7 @@ async fn a_scraper_that_asks_for_protocol_buffers_gets_native_histograms_with_al
         held.count = Some(histogram::Count::CountInt(0));
     };
     let floats = |held: &mut v1::Histogram| {
-        held.reset_hint = v1::histogram::ResetHint::Gauge.into();
+        held.reset_hint = histogram::ResetHint::Gauge.into();
         held.count = Some(histogram::Count::CountFloat(6.5));
         held.zero_count = Some(histogram::ZeroCount::ZeroCountFloat(1.5));
         (held.positive_deltas, held.negative_deltas) = (vec![], vec![]);
