@@ -199,6 +199,10 @@ impl StepEval {
     /// How many samples each step is the first to reach, as the source gave them; the last has what none does.
     fn first_reads(&self, batch: &SeriesBatch) -> Vec<u64> {
         let mut read = vec![0; self.grid.steps];
+        if read.is_empty() {
+            // A subquery whose window holds none of its steps.
+            return read;
+        }
         let reach_ms = |step: usize| match step + 1 < self.grid.steps {
             true => self.lookup.read_end_ms(self.grid.at(step)),
             false => i64::MAX,
