@@ -103,7 +103,7 @@ impl Ledger {
         let expected: Vec<Histogram> = (0..self.rounds).map(|round| self.histogram(round)).collect();
         assert_eq!(held.iter().map(|series| &series.histograms).collect::<Vec<_>>(), [&expected]);
         let exemplars = server.get("/api/v1/query_exemplars", &[("query", HISTOGRAMS)]).await.data();
-        let traces: Vec<_> = exemplars[0]["exemplars"].as_array().unwrap().iter().collect();
+        let traces: Vec<_> = exemplars[0]["exemplars"].as_array().into_iter().flatten().collect();
         assert_eq!(traces.len(), self.rounds, "{exemplars}");
         for (round, exemplar) in traces.into_iter().enumerate() {
             assert_eq!(exemplar["labels"]["trace_id"], round.to_string(), "{exemplars}");
