@@ -1,6 +1,10 @@
 //! The bucket over every store that it can have.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a helper that fails fails its test, and a skip is said aloud"
+)]
 
 mod chain;
 mod conformance;
@@ -11,5 +15,6 @@ mod faults;
 mod gated;
 mod local;
 mod probe;
+mod real_s3;
 mod stores;
 mod tenants;
