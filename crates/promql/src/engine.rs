@@ -132,8 +132,8 @@ impl Engine {
     /// # Errors
     /// See [`Error`]; an answer is never a part of one.
     pub async fn instant(&self, context: &QueryContext, expr: &Expr, time_ms: i64) -> Result<Answer, Error> {
-        let mut query = Query::begin(self, context, QueryTimes::at(time_ms)).await?;
-        let value = query.evaluate(expr).await?;
+        let query = Query::begin(self, context, QueryTimes::at(time_ms)).await?;
+        let (query, value) = query.evaluate(expr).await?;
         Ok(query.answer(value))
     }
 
@@ -150,8 +150,8 @@ impl Engine {
         end_ms: i64,
         step_ms: i64,
     ) -> Result<Answer, Error> {
-        let mut query = Query::begin(self, context, QueryTimes::range(start_ms, end_ms, step_ms)?).await?;
-        let value = query.evaluate(expr).await?;
+        let query = Query::begin(self, context, QueryTimes::range(start_ms, end_ms, step_ms)?).await?;
+        let (query, value) = query.evaluate(expr).await?;
         Ok(query.answer(value))
     }
 
@@ -180,8 +180,8 @@ impl Engine {
         expr: &Expr,
         times: QueryTimes,
     ) -> Result<(Answer, Option<PlanNode>), Error> {
-        let mut query = Query::begin(self, context, times).await?;
-        let value = query.evaluate(expr).await?;
+        let query = Query::begin(self, context, times).await?;
+        let (query, value) = query.evaluate(expr).await?;
         let plan = query.plan();
         Ok((query.answer(value), plan))
     }

@@ -32,6 +32,9 @@ pub enum Error {
     /// The source could not answer.
     #[error(transparent)]
     Source(#[from] duramen_source::Error),
+    /// The future of the query was dropped.
+    #[error("the query was cancelled")]
+    Cancelled,
     /// A fault of the machinery below.
     #[error("query execution failed")]
     Internal(#[source] Arc<DataFusionError>),
@@ -61,7 +64,7 @@ impl Error {
             Self::Execution { .. } => ErrorKind::Execution,
             Self::Samples { .. } | Self::Series { .. } | Self::Memory { .. } => ErrorKind::Limited,
             Self::Source(error) => error.kind(),
-            Self::Internal(_) => ErrorKind::Internal,
+            Self::Cancelled | Self::Internal(_) => ErrorKind::Internal,
         }
     }
 

@@ -3,12 +3,17 @@
 
 pub(crate) mod absent;
 pub(crate) mod aggregate;
+pub(crate) mod allowance;
 pub(crate) mod arguments;
+pub(crate) mod cancellation;
 pub(crate) mod cells;
+pub(crate) mod float_series;
 pub(crate) mod gather;
 pub(crate) mod grouped;
 pub(crate) mod histogram;
 pub(crate) mod info;
+pub(crate) mod looked_at;
+pub(crate) mod lookup;
 pub(crate) mod merge;
 pub(crate) mod meter;
 pub(crate) mod mixed_series;
@@ -22,3 +27,4 @@ pub(crate) mod sort;
 pub(crate) mod step_eval;
 pub(crate) mod subquery;
 pub(crate) mod vector_binary;
+pub(crate) mod whole;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::exec::step_eval::Lookup;
+use crate::exec::lookup::Lookup;
 use crate::grid::Grid;
 
 /// Counts and times of one query.

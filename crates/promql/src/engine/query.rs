@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use datafusion::execution::config::SessionConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -19,10 +22,12 @@ use crate::annotation::Annotations;
 use crate::answer::{Answer, InstantSeries, RangeSeries, SampleValue, Value};
 use crate::engine::{Engine, QueryContext};
 use crate::error::Error;
+use crate::exec::cancellation::{Cancellation, sorted};
+use crate::exec::lookup::Lookup;
 use crate::exec::mixed_series::{Hints, Starts};
-use crate::exec::operator::{collect, reservation};
+use crate::exec::operator::reservation;
 use crate::exec::scan::SampleBudget;
-use crate::exec::step_eval::Lookup;
+use crate::exec::whole::collect;
 use crate::explain::PlanNode;
 use crate::grid::Grid;
 use crate::plan::{Lowering, Planner, Series};
@@ -39,6 +44,7 @@ pub(super) struct Query {
     plan: Option<Arc<dyn ExecutionPlan>>,
     timings: QueryTimings,
     stopwatch: Stopwatch,
+    cancellation: Cancellation,
 }
 
 /// What the operators of a query make, and what becomes of it.
@@ -99,9 +105,11 @@ impl Query {
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc()
             .map_err(Error::from_datafusion)?;
-        let task = Arc::new(TaskContext::default().with_runtime(runtime));
+        let cancellation = Cancellation::default();
+        let session = SessionConfig::new().with_extension(Arc::new(cancellation.clone()));
+        let task = Arc::new(TaskContext::default().with_session_config(session).with_runtime(runtime));
         let stopwatch = Stopwatch::start(Arc::clone(&engine.clock));
-        Ok(Self { planner, lowering, task, plan: None, timings: QueryTimings::default(), stopwatch })
+        Ok(Self { planner, lowering, task, plan: None, timings: QueryTimings::default(), stopwatch, cancellation })
     }
 
     /// Finds the operators. No sample is read.
@@ -142,22 +150,37 @@ impl Query {
         self.plan.as_deref().map(PlanNode::of)
     }
 
-    pub(super) async fn evaluate(&mut self, expr: &Expr) -> Result<Value, Error> {
+    /// Evaluates in a task of its own, so that whoever waits can give up while it computes; then it ends soon, with all tasks that it
+    /// started.
+    pub(super) async fn evaluate(mut self, expr: &Expr) -> Result<(Self, Value), Error> {
+        let (_given_up, expr) = (self.cancellation.on_drop(), expr.clone());
+        let work = async move {
+            let value = self.evaluate_here(&expr).await?;
+            Ok((self, value))
+        };
+        let ended = SpawnedTask::spawn(work).join_unwind().await;
+        ended.map_err(|error| Error::from_datafusion(DataFusionError::ExecutionJoin(Box::new(error))))?
+    }
+
+    async fn evaluate_here(&mut self, expr: &Expr) -> Result<Value, Error> {
         let ts_ms = self.planner.times.start_ms;
         let outcome = self.prepare(expr)?;
         self.timings.preparation = self.stopwatch.lap();
         let value = match outcome {
             Outcome::String(value) => Value::String { ts_ms, value },
             Outcome::Scalar => Value::Scalar { ts_ms, value: self.vector(1).await?.scalar()[0] },
-            Outcome::Vector(order) => instant_value(&self.vector(1).await?, ts_ms, &order),
-            Outcome::Range(grid) => range_value(&self.vector(grid.steps).await?, &grid),
+            Outcome::Vector(order) => instant_value(&self.vector(1).await?, ts_ms, &order, &self.cancellation)?,
+            Outcome::Range(grid) => range_value(&self.vector(grid.steps).await?, &grid, &self.cancellation)?,
             Outcome::Samples(lookup) => {
                 let series = self.samples(lookup.start_ms(ts_ms)..=lookup.end_ms(ts_ms)).await?;
                 let samples = series.iter().map(|series| series.points.len() + series.histograms.len()).sum::<usize>();
                 self.lowering.counts.add_looked_at(samples as u64);
-                matrix(series)?
+                matrix(series, &self.cancellation)?
             }
-            Outcome::Points(lookup) => matrix(self.samples(lookup.start_ms(ts_ms)..=lookup.end_ms(ts_ms)).await?)?,
+            Outcome::Points(lookup) => {
+                let series = self.samples(lookup.start_ms(ts_ms)..=lookup.end_ms(ts_ms)).await?;
+                matrix(series, &self.cancellation)?
+            }
         };
         self.timings.sorting = self.stopwatch.lap();
         Ok(value)
@@ -232,9 +255,8 @@ impl Stopwatch {
 }
 
 /// Series as an answer, in its order.
-fn matrix(mut series: Vec<RangeSeries>) -> Result<Value, Error> {
-    series.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(Value::Matrix(joined(series)?))
+fn matrix(series: Vec<RangeSeries>, cancellation: &Cancellation) -> Result<Value, Error> {
+    Ok(Value::Matrix(joined(sorted(series, cancellation, |a, b| a.labels.cmp(&b.labels))?)?))
 }
 
 /// Series of the same labels as one, which is an error where they have a sample of the same time.
@@ -288,7 +310,7 @@ fn row_order(expr: &Expr) -> RowOrder {
     }
 }
 
-fn instant_value(vector: &Vector, ts_ms: i64, order: &RowOrder) -> Value {
+fn instant_value(vector: &Vector, ts_ms: i64, order: &RowOrder, cancellation: &Cancellation) -> Result<Value, Error> {
     let row = |row: crate::vector::Row<'_>| {
         let value = match row.cell(0)?.decode() {
             Sample::Float(value) => SampleValue::Float(value),
@@ -296,20 +318,19 @@ fn instant_value(vector: &Vector, ts_ms: i64, order: &RowOrder) -> Value {
         };
         Some(InstantSeries { labels: Labels::from_encoded_trusted(row.labels), ts_ms, value })
     };
-    let mut series: Vec<_> = vector.rows().filter_map(row).collect();
-    if matches!(order, RowOrder::Labels) {
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
-    }
-    Value::Vector(series)
+    let series: Vec<_> = vector.rows().filter_map(row).collect();
+    Ok(Value::Vector(match order {
+        RowOrder::Labels => sorted(series, cancellation, |a, b| a.labels.cmp(&b.labels))?,
+        RowOrder::Query => series,
+    }))
 }
 
-fn range_value(vector: &Vector, grid: &Grid) -> Value {
+fn range_value(vector: &Vector, grid: &Grid, cancellation: &Cancellation) -> Result<Value, Error> {
     let row = |row: crate::vector::Row<'_>| {
         let points: Vec<_> = (0..grid.steps).filter_map(|step| Some((grid.at(step), row.get(step)?))).collect();
         let histograms = row.histograms.iter().map(|(step, bytes)| (grid.at(step), decoded(bytes))).collect();
         RangeSeries { labels: Labels::from_encoded_trusted(row.labels), points, histograms }
     };
-    let mut series: Vec<_> = vector.rows().map(row).collect();
-    series.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Value::Matrix(series)
+    let series: Vec<_> = vector.rows().map(row).collect();
+    Ok(Value::Matrix(sorted(series, cancellation, |a, b| a.labels.cmp(&b.labels))?))
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::Labels;
 
 use crate::error::Error;
-use crate::exec::operator::WholeOperator;
+use crate::exec::allowance::Allowance;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::vector::{Vector, VectorBuilder};
 
@@ -20,14 +20,15 @@ pub(crate) struct Absent {
 }
 
 impl Absent {
-    fn evaluate(&self, input: &Vector) -> Vec<RecordBatch> {
+    fn evaluate(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut present = vec![false; self.grid.steps];
         for row in input.rows() {
+            allowance.check()?;
             present.iter_mut().enumerate().for_each(|(step, any)| *any |= row.is_present(step));
         }
         let mut out = VectorBuilder::new(&self.grid);
         out.push(self.labels.encoded(), |step| (!present[step]).then_some(1.0));
-        out.finish()
+        Ok(out.finish())
     }
 }
 
@@ -42,7 +43,7 @@ impl WholeOperator for Absent {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], _: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        Ok(self.evaluate(&inputs[0]))
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(&inputs[0], allowance)
     }
 }

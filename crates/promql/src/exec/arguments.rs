@@ -7,7 +7,8 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OnceCell;
 
-use crate::exec::operator::{collect, reservation};
+use crate::exec::operator::reservation;
+use crate::exec::whole::collect;
 
 /// Read once, whichever partition comes first. A failure is every partition's: nothing is read twice.
 #[derive(Debug, Default)]

@@ -14,6 +14,7 @@ use duramen_syntax::ast::BinaryOp;
 use futures::{TryStreamExt, stream};
 
 use crate::annotation::Annotations;
+use crate::exec::allowance::Allowance;
 use crate::exec::arguments::{Arguments, at_step};
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
@@ -95,19 +96,22 @@ impl MapCells {
         Self { change, grid, annotations, pos, names, arguments: Arguments::default() }
     }
 
-    fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> RecordBatch {
+    fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>], allowance: &Allowance) -> Result<RecordBatch> {
         let mut out = VectorBuilder::single(self.grid.steps);
         let mut nameless = self.names.nameless();
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
+            allowance.check()?;
             let labels = if self.change.drops_name() { nameless.of(row.labels) } else { row.labels };
             let trims = matches!(self.change, CellChange::WithScalar { op, .. } if arithmetic::is_trim(op));
             if row.has_histograms() || trims || matches!(self.change, CellChange::Function(CellFunction::Native(_))) {
                 out.push_cells(labels, |step| self.mixed(&row, step, arguments));
+                allowance.hold(out.bytes())?;
                 continue;
             }
             out.push(labels, |step| self.change.apply(row.get(step)?, at_step(arguments, step), self.grid.at(step)));
         }
-        out.finish_single()
+        allowance.hold(0)?;
+        Ok(out.finish_single())
     }
 
     /// The new cell at a step of a row that may have histograms.
@@ -174,8 +178,10 @@ impl Operator for MapCells {
         let (operator, inputs, context) = (Arc::clone(self), inputs.to_vec(), Arc::clone(context));
         let output = async move {
             let arguments = operator.arguments.read(Self::NAME, &inputs[1..], operator.grid.steps, &context).await?;
+            let allowance = Allowance::of(Self::NAME, &context);
             let batches = inputs[0].execute(partition, context)?;
-            Ok::<_, DataFusionError>(batches.map_ok(move |batch| operator.evaluate(batch, &arguments)))
+            let mapped = move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
+            Ok::<_, DataFusionError>(batches.and_then(mapped))
         };
         let stream = stream::once(output).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))

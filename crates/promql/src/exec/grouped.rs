@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::LabelsBuilder;
 use duramen_model::number::go_general;
 use duramen_syntax::PosRange;
@@ -12,9 +11,11 @@ use hashbrown::HashMap;
 
 use crate::annotation::Annotations;
 use crate::error::Error;
+use crate::exec::allowance::Allowance;
+use crate::exec::cancellation::sorted;
 use crate::exec::histogram::check_quantiles;
 use crate::exec::merge::Merged;
-use crate::exec::operator::WholeOperator;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::over_time;
 use crate::label_set::{Projection, prometheus_hash, with_label};
@@ -53,11 +54,12 @@ struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    fn new(input: &'a Vector, projection: &Projection) -> Self {
+    fn new(input: &'a Vector, projection: &Projection, allowance: &Allowance) -> Result<Self, Error> {
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
         let mut groups = Self { labels: Vec::new(), rows: Vec::new() };
         let mut labels = LabelsBuilder::default();
         for row in input.rows() {
+            allowance.check()?;
             projection.apply(row.labels, &mut labels);
             let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
                 groups.labels.push(labels.encoded().into());
@@ -66,7 +68,7 @@ impl<'a> Groups<'a> {
             });
             groups.rows[id].push(row);
         }
-        groups
+        Ok(groups)
     }
 }
 
@@ -79,13 +81,13 @@ struct IndexedCounts {
 
 impl IndexedCounts {
     /// The counts of a series. A new one goes on the account first: there may be as many as there are cells.
-    fn series(&mut self, labels: &[u8], steps: usize, account: &MemoryReservation) -> Result<&mut [f64], Error> {
+    fn series(&mut self, labels: &[u8], steps: usize, allowance: &Allowance) -> Result<&mut [f64], Error> {
         let next = self.list.len();
         let id = match self.ids.get(labels) {
             Some(&id) => id,
             None => {
                 let bytes = steps * size_of::<f64>() + 2 * labels.len() + 64;
-                account.try_grow(bytes).map_err(Error::from_datafusion)?;
+                allowance.grow(bytes)?;
                 self.ids.insert(labels.into(), next);
                 self.list.push((labels.into(), vec![0.0; steps]));
                 next
@@ -96,43 +98,42 @@ impl IndexedCounts {
 }
 
 impl GroupedAggregate {
-    fn evaluate(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+    fn evaluate(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let parameter = inputs.get(1).map(Vector::scalar).unwrap_or_default();
         match &self.aggregation {
-            GroupedAggregation::Quantile => Ok(self.quantiles(&inputs[0], &parameter)),
-            GroupedAggregation::CountValues(label) => self.count_values(&inputs[0], label, account),
+            GroupedAggregation::Quantile => self.quantiles(&inputs[0], &parameter, allowance),
+            GroupedAggregation::CountValues(label) => self.count_values(&inputs[0], label, allowance),
             GroupedAggregation::Top | GroupedAggregation::Bottom | GroupedAggregation::Limit => {
-                self.rank(&inputs[0], &parameter)
+                self.rank(&inputs[0], &parameter, allowance)
             }
-            GroupedAggregation::LimitRatio => self.share(&inputs[0], &parameter),
+            GroupedAggregation::LimitRatio => self.share(&inputs[0], &parameter, allowance),
         }
     }
 
-    fn quantiles(&self, input: &Vector, quantiles: &[f64]) -> Vec<RecordBatch> {
+    fn quantiles(&self, input: &Vector, quantiles: &[f64], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         check_quantiles(&self.annotations, quantiles, self.pos);
         self.remark_ignored("quantile", input);
-        let groups = Groups::new(input, &self.projection);
+        let groups = Groups::new(input, &self.projection, allowance)?;
         let mut out = VectorBuilder::new(&self.grid);
         let mut values = Vec::new();
         for (labels, rows) in groups.labels.iter().zip(&groups.rows) {
             out.push(labels, |step| {
                 values.clear();
-                values.extend(rows.iter().filter_map(|row| row.get(step)));
+                if !allowance.cancellation.is_cancelled() {
+                    values.extend(rows.iter().filter_map(|row| row.get(step)));
+                }
                 (!values.is_empty()).then(|| over_time::quantile(quantiles[step], &mut values))
             });
+            allowance.check()?;
         }
-        out.finish()
+        Ok(out.finish())
     }
 
-    fn count_values(
-        &self,
-        input: &Vector,
-        label: &str,
-        account: &MemoryReservation,
-    ) -> Result<Vec<RecordBatch>, Error> {
+    fn count_values(&self, input: &Vector, label: &str, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut counts: IndexedCounts = IndexedCounts::default();
         let mut labels = LabelsBuilder::default();
         for row in input.rows() {
+            allowance.check()?;
             self.projection.apply(row.labels, &mut labels);
             for (step, cell) in (0..self.grid.steps).filter_map(|step| Some((step, row.cell(step)?))) {
                 let text = match cell.decode() {
@@ -140,10 +141,10 @@ impl GroupedAggregate {
                     Sample::Histogram(histogram) => histogram.text(),
                 };
                 let labels = with_label(labels.encoded(), label, &text);
-                counts.series(&labels, self.grid.steps, account)?[step] += 1.0;
+                counts.series(&labels, self.grid.steps, allowance)?[step] += 1.0;
             }
         }
-        let mut merged = Merged::new(self.grid.steps, account);
+        let mut merged = Merged::new(self.grid.steps, allowance);
         for (labels, counts) in &counts.list {
             merged.add(labels, |step| Some(counts[step]).filter(|&count| count > 0.0))?;
         }
@@ -151,8 +152,8 @@ impl GroupedAggregate {
     }
 
     /// The best of each group at each step. With one step the rows come in that order.
-    fn rank(&self, input: &Vector, sizes: &[f64]) -> Result<Vec<RecordBatch>, Error> {
-        let groups = Groups::new(input, &self.projection);
+    fn rank(&self, input: &Vector, sizes: &[f64], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        let groups = Groups::new(input, &self.projection, allowance)?;
         let mut out = VectorBuilder::new(&self.grid);
         if sizes.iter().any(|size| size.is_nan()) && !sizes.is_empty() {
             return Err(Error::execution("Parameter value is NaN"));
@@ -165,6 +166,7 @@ impl GroupedAggregate {
             let mut chosen = vec![false; rows.len() * self.grid.steps];
             let mut order = Vec::new();
             for step in 0..self.grid.steps {
+                allowance.check()?;
                 order.clear();
                 order.extend(rows.iter().enumerate().filter_map(|(at, row)| {
                     let value = row.get(step);
@@ -172,7 +174,7 @@ impl GroupedAggregate {
                     Some((at, value?))
                 }));
                 if !limits {
-                    order.sort_by(|a, b| self.compare(a.1, b.1));
+                    order = sorted(order, &allowance.cancellation, |a: &(usize, f64), b| self.compare(a.1, b.1))?;
                 }
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ends saturate")]
                 order.truncate(sizes[step].max(0.0) as usize);
@@ -183,6 +185,7 @@ impl GroupedAggregate {
                 _ => (0..rows.len()).collect(),
             };
             for at in listed {
+                allowance.check()?;
                 let chosen = &chosen[at * self.grid.steps..];
                 out.push_cells(rows[at].labels, |step| rows[at].cell(step).filter(|_| chosen[step]));
             }
@@ -191,7 +194,7 @@ impl GroupedAggregate {
     }
 
     /// The series whose hashes lie in the share of each step.
-    fn share(&self, input: &Vector, ratios: &[f64]) -> Result<Vec<RecordBatch>, Error> {
+    fn share(&self, input: &Vector, ratios: &[f64], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         if ratios.iter().any(|ratio| ratio.is_nan()) {
             return Err(Error::execution("Ratio value is NaN"));
         }
@@ -202,6 +205,7 @@ impl GroupedAggregate {
         }
         let mut out = VectorBuilder::new(&self.grid);
         for row in input.rows() {
+            allowance.check()?;
             #[expect(clippy::cast_precision_loss, reason = "a place among all hashes")]
             let place = prometheus_hash(row.labels) as f64 / u64::MAX as f64;
             out.push_cells(row.labels, |step| {
@@ -245,7 +249,7 @@ impl WholeOperator for GroupedAggregate {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        self.evaluate(inputs, account)
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(inputs, allowance)
     }
 }

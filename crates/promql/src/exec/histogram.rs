@@ -3,7 +3,6 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::number::go_general;
 use duramen_model::{FloatHistogram, LabelsBuilder, METRIC_NAME};
 use duramen_syntax::PosRange;
@@ -11,8 +10,9 @@ use hashbrown::HashMap;
 
 use crate::annotation::Annotations;
 use crate::error::Error;
+use crate::exec::allowance::Allowance;
 use crate::exec::merge::Merged;
-use crate::exec::operator::WholeOperator;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::histogram::{self, Bucket};
 use crate::kernels::native;
@@ -61,15 +61,15 @@ struct Series<'a> {
 }
 
 impl Histogram {
-    fn evaluate(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+    fn evaluate(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let arguments: Vec<Vec<f64>> = inputs[1..].iter().map(Vector::scalar).collect();
         if self.function != HistogramFunction::Fraction {
             for (quantiles, pos) in arguments.iter().zip(&self.pos.arguments) {
                 check_quantiles(&self.annotations, quantiles, *pos);
             }
         }
-        let mut out = Merged::new(self.grid.steps, account);
-        let all = self.series(&inputs[0]);
+        let mut out = Merged::new(self.grid.steps, allowance);
+        let all = self.series(&inputs[0], allowance)?;
         match &self.function {
             HistogramFunction::Quantiles(label) => {
                 for quantiles in &arguments {
@@ -175,12 +175,13 @@ impl Histogram {
     }
 
     /// Series that differ in nothing but a bound belong together; floats without a bound are of none.
-    fn series<'a>(&self, input: &'a Vector) -> Vec<Series<'a>> {
+    fn series<'a>(&self, input: &'a Vector, allowance: &Allowance) -> Result<Vec<Series<'a>>, Error> {
         let together = Projection::drop(&[BOUND.to_owned()]);
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
         let mut all: Vec<Series<'a>> = Vec::new();
         let mut labels = LabelsBuilder::default();
         for row in input.rows() {
+            allowance.check()?;
             let has_floats = (0..self.grid.steps).any(|step| row.get(step).is_some());
             let bound = value_of(row.labels, BOUND);
             let upper = parse_bound(bound);
@@ -197,7 +198,7 @@ impl Histogram {
             all[id].buckets.extend(upper.filter(|_| has_floats).map(|upper| (upper, row)));
             all[id].native.extend(row.has_histograms().then_some(row));
         }
-        all
+        Ok(all)
     }
 
     fn remark_forced(&self, name: &str) {
@@ -261,7 +262,7 @@ impl WholeOperator for Histogram {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        self.evaluate(inputs, account)
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(inputs, allowance)
     }
 }

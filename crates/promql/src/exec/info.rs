@@ -1,19 +1,26 @@
 //! `info`: series with labels of the info series about the same target.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::labels::LabelsIter;
 use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
 use hashbrown::HashMap;
 
 use crate::error::Error;
+use crate::exec::allowance::Allowance;
 use crate::exec::merge::Merged;
-use crate::exec::operator::WholeOperator;
+use crate::exec::operator::{Operator, reservation};
+use crate::exec::scan::LateMatchers;
+use crate::exec::whole::{Held, collect_apart};
 use crate::grid::Grid;
 use crate::label_set::{Projection, marked_as, printed, unmarked, value_of};
-use crate::vector::{Row, Vector};
+use crate::vector::{self, Row, Vector};
 
 /// The labels that say which target a series is of.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
@@ -23,6 +30,8 @@ const IDENTIFYING: [&str; 2] = ["instance", "job"];
 pub(crate) struct Info {
     pub(crate) grid: Grid,
     pub(crate) selection: InfoSelection,
+    /// Given to the scan of the info series: of what targets the series are.
+    pub(crate) targets: LateMatchers,
 }
 
 /// What is taken from where.
@@ -34,15 +43,67 @@ pub(crate) struct InfoSelection {
     pub(crate) labels: Vec<Matcher>,
 }
 
+impl InfoSelection {
+    /// Whether a series is an info series itself.
+    fn is_info(&self, labels: &[u8]) -> bool {
+        let name = value_of(labels, METRIC_NAME);
+        !self.names.is_empty() && self.names.iter().all(|matcher| matcher.matches(name))
+    }
+}
+
+/// Series whose label has one of these values; "" is no such label. `None` where that cannot be said.
+fn one_of(name: &str, values: &BTreeSet<&str>) -> Option<Matcher> {
+    let patterns: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+    Matcher::regex(name, &patterns.join("|")).ok()
+}
+
+/// The pattern of a text.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// The info series of one target, those of one name together.
 type Infos<'a> = HashMap<Box<[u8]>, Vec<Vec<Row<'a>>>>;
 
+/// The most values of a label that info series are asked for by; with more of them, all are read.
+const VALUES_MAX: usize = 256;
+
 impl Info {
-    fn evaluate(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+    /// Matchers for the info series about the targets of these series, few enough to be looked up. `None`: there are no targets.
+    fn targets(&self, input: &Vector, allowance: &Allowance) -> Result<Option<Vec<Matcher>>, Error> {
+        let mut values: [BTreeSet<&str>; 2] = Default::default();
+        let mut any = false;
+        for row in input.rows() {
+            allowance.check()?;
+            let identity = IDENTIFYING.map(|name| value_of(row.labels, name));
+            if identity == ["", ""] || self.selection.is_info(row.labels) {
+                continue;
+            }
+            any = true;
+            for (values, value) in values.iter_mut().zip(identity) {
+                // One more says that there are too many.
+                if values.len() <= VALUES_MAX {
+                    values.insert(value);
+                }
+            }
+        }
+        let few = IDENTIFYING.iter().zip(&values).filter(|(_, values)| values.len() <= VALUES_MAX);
+        Ok(any.then(|| few.filter_map(|(name, values)| one_of(name, values)).collect()))
+    }
+
+    fn evaluate(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let target = Projection::keep(&IDENTIFYING.map(str::to_owned));
         let mut labels = LabelsBuilder::default();
         let mut infos: Infos<'_> = HashMap::new();
         for row in inputs[1].rows() {
+            allowance.check()?;
             target.apply(row.labels, &mut labels);
             let names = infos.entry_ref(labels.encoded()).or_default();
             let name = value_of(row.labels, METRIC_NAME);
@@ -51,11 +112,9 @@ impl Info {
                 None => names.push(vec![row]),
             }
         }
-        let mut out = Merged::new(self.grid.steps, account);
+        let mut out = Merged::new(self.grid.steps, allowance);
         for row in inputs[0].rows() {
-            let name = value_of(row.labels, METRIC_NAME);
-            let names = &self.selection.names;
-            if !names.is_empty() && names.iter().all(|matcher| matcher.matches(name)) {
+            if self.selection.is_info(row.labels) {
                 out.add_row(&row)?;
                 continue;
             }
@@ -69,18 +128,21 @@ impl Info {
 
     /// Adds a series with the labels that it gets at each step, which may differ.
     fn enrich(&self, row: &Row<'_>, infos: &[Vec<Row<'_>>], out: &mut Merged<'_>) -> Result<(), Error> {
+        let mut ids: HashMap<Vec<Option<usize>>, usize> = HashMap::new();
         let mut by_chosen: Vec<(Vec<Option<usize>>, Vec<usize>)> = Vec::new();
         for step in (0..self.grid.steps).filter(|&step| row.is_present(step)) {
             let chosen = infos.iter().map(|rows| newest(rows, step)).collect::<Result<Vec<_>, _>>()?;
-            match by_chosen.iter_mut().find(|(held, _)| *held == chosen) {
-                Some((_, steps)) => steps.push(step),
-                None => by_chosen.push((chosen, vec![step])),
-            }
+            let next = by_chosen.len();
+            let id = *ids.entry(chosen).or_insert_with_key(|chosen| {
+                by_chosen.push((chosen.clone(), Vec::new()));
+                next
+            });
+            by_chosen[id].1.push(step);
         }
         for (chosen, steps) in by_chosen {
             let chosen = chosen.iter().zip(infos).filter_map(|(at, rows)| Some(rows[(*at)?].labels));
             let Some(labels) = self.enriched(row.labels, chosen)? else { continue };
-            out.add_cells(&labels, |step| row.cell(step).filter(|_| steps.binary_search(&step).is_ok()))?;
+            out.add_cells_at(&labels, steps, |step| row.cell(step))?;
         }
         Ok(())
     }
@@ -137,7 +199,7 @@ fn newest(rows: &[Row<'_>], step: usize) -> Result<Option<usize>, Error> {
     Ok(held.map(|(at, _)| at))
 }
 
-impl WholeOperator for Info {
+impl Operator for Info {
     const NAME: &'static str = "InfoExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,11 +207,33 @@ impl WholeOperator for Info {
         write!(f, "names={{{}}}, labels={{{}}}", text(&self.selection.names), text(&self.selection.labels))
     }
 
-    fn grid(&self) -> &Grid {
-        &self.grid
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid.steps)
     }
 
-    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        self.evaluate(inputs, account)
+    /// The series first: they say which info series are read.
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> datafusion::error::Result<SendableRecordBatchStream> {
+        let (operator, inputs, context) = (Arc::clone(self), inputs.to_vec(), Arc::clone(context));
+        let output = async move {
+            let account = Arc::new(reservation(Self::NAME, &context));
+            let allowance = Allowance::on(Arc::clone(&account), &context);
+            let steps = operator.grid.steps;
+            let series = collect_apart(&inputs[0], steps, &context, &account).await?;
+            let infos = match operator.targets(&series, &allowance)? {
+                None => Vector { steps, batches: Vec::new() },
+                Some(matchers) => {
+                    operator.targets.set(matchers);
+                    collect_apart(&inputs[1], steps, &context, &account).await?
+                }
+            };
+            account.try_grow(account.size())?;
+            Held::new(operator.evaluate(&[series, infos], &allowance)?, account)
+        };
+        Ok(Held::stream(self.schema(), output))
     }
 }

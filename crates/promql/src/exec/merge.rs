@@ -3,11 +3,11 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use hashbrown::HashMap;
 
 use crate::error::Error;
-use crate::exec::operator::WholeOperator;
+use crate::exec::allowance::Allowance;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::vector::{Cell, Row, Vector, VectorBuilder};
 
@@ -21,7 +21,7 @@ pub(crate) struct MergeSeries {
 /// Vectors by labels, in the order in which the labels came up. Its memory is on the operator's account.
 #[derive(Debug)]
 pub(crate) struct Merged<'a> {
-    account: &'a MemoryReservation,
+    pub(crate) allowance: &'a Allowance,
     steps: usize,
     ids: HashMap<Box<[u8]>, usize>,
     labels: Vec<Box<[u8]>>,
@@ -31,8 +31,15 @@ pub(crate) struct Merged<'a> {
 }
 
 impl<'a> Merged<'a> {
-    pub(crate) fn new(steps: usize, account: &'a MemoryReservation) -> Self {
-        Self { account, steps, ids: HashMap::new(), labels: Vec::new(), cells: Vec::new(), histograms: HashMap::new() }
+    pub(crate) fn new(steps: usize, allowance: &'a Allowance) -> Self {
+        Self {
+            allowance,
+            steps,
+            ids: HashMap::new(),
+            labels: Vec::new(),
+            cells: Vec::new(),
+            histograms: HashMap::new(),
+        }
     }
 
     /// Adds the floats of a series.
@@ -45,10 +52,21 @@ impl<'a> Merged<'a> {
     pub(crate) fn add_cells<'c>(
         &mut self,
         labels: &[u8],
+        cell: impl FnMut(usize) -> Option<Cell<'c>>,
+    ) -> Result<(), Error> {
+        self.add_cells_at(labels, 0..self.steps, cell)
+    }
+
+    /// Adds the cells of a series at some of the steps.
+    pub(crate) fn add_cells_at<'c>(
+        &mut self,
+        labels: &[u8],
+        steps: impl IntoIterator<Item = usize>,
         mut cell: impl FnMut(usize) -> Option<Cell<'c>>,
     ) -> Result<(), Error> {
+        self.allowance.check()?;
         let id = self.id(labels)?;
-        for step in 0..self.steps {
+        for step in steps {
             let Some(cell) = cell(step) else { continue };
             let held = &mut self.cells[id * self.steps + step];
             let bytes = match cell {
@@ -61,7 +79,7 @@ impl<'a> Merged<'a> {
                 Cell::Encoded(bytes) => bytes.into(),
                 Cell::Histogram(histogram) => histogram.to_bytes().into_boxed_slice(),
             };
-            self.account.try_grow(bytes.len() + 64).map_err(Error::from_datafusion)?;
+            self.allowance.grow(bytes.len() + 64)?;
             if held.is_some() || self.histograms.insert((id, step), bytes).is_some() {
                 return Err(Error::same_labels());
             }
@@ -76,7 +94,7 @@ impl<'a> Merged<'a> {
         }
         let id = self.labels.len();
         let bytes = self.steps * size_of::<Option<f64>>() + 2 * labels.len() + 64;
-        self.account.try_grow(bytes).map_err(Error::from_datafusion)?;
+        self.allowance.grow(bytes)?;
         self.ids.insert(labels.into(), id);
         self.labels.push(labels.into());
         self.cells.resize(self.cells.len() + self.steps, None);
@@ -105,8 +123,8 @@ impl<'a> Merged<'a> {
 }
 
 impl MergeSeries {
-    fn merge(&self, input: &Vector, account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        let mut merged = Merged::new(self.grid.steps, account);
+    fn merge(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        let mut merged = Merged::new(self.grid.steps, allowance);
         for row in input.rows() {
             merged.add_row(&row)?;
         }
@@ -125,7 +143,7 @@ impl WholeOperator for MergeSeries {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        self.merge(&inputs[0], account)
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.merge(&inputs[0], allowance)
     }
 }

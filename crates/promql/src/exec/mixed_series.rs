@@ -3,7 +3,7 @@
 use duramen_model::{FloatHistogram, Histogram, ResetHint, is_stale};
 use duramen_source::SeriesBatch;
 
-use crate::exec::step_eval::Lookup;
+use crate::exec::lookup::Lookup;
 use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::kernels::mixed::{HistogramPoint, MixedWindow};

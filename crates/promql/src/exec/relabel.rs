@@ -3,12 +3,12 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::{GoRegex, METRIC_NAME};
 
 use crate::error::Error;
+use crate::exec::allowance::Allowance;
 use crate::exec::merge::Merged;
-use crate::exec::operator::WholeOperator;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::label_set::{unmarked, value_of, with_label};
 use crate::vector::Vector;
@@ -32,8 +32,8 @@ pub(crate) enum LabelValue {
 }
 
 impl Relabel {
-    fn relabel(&self, input: &Vector, account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        let mut out = Merged::new(self.grid.steps, account);
+    fn relabel(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        let mut out = Merged::new(self.grid.steps, allowance);
         for row in input.rows() {
             match self.value_for(row.labels) {
                 Some(value) => {
@@ -72,7 +72,7 @@ impl WholeOperator for Relabel {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        self.relabel(&inputs[0], account)
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.relabel(&inputs[0], allowance)
     }
 }

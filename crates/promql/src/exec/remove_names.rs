@@ -3,12 +3,12 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::LabelsBuilder;
 
 use crate::error::Error;
+use crate::exec::allowance::Allowance;
 use crate::exec::merge::Merged;
-use crate::exec::operator::WholeOperator;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::label_set::is_marked;
 use crate::name_removal::NameLabels;
@@ -22,10 +22,10 @@ pub(crate) struct RemoveNames {
 }
 
 impl RemoveNames {
-    fn remove(&self, input: &Vector, account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
+    fn remove(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let others = self.names.others();
         let mut labels = LabelsBuilder::default();
-        let mut merged = Merged::new(self.grid.steps, account);
+        let mut merged = Merged::new(self.grid.steps, allowance);
         for row in input.rows() {
             if !is_marked(row.labels) {
                 merged.add_row(&row)?;
@@ -49,7 +49,7 @@ impl WholeOperator for RemoveNames {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        self.remove(&inputs[0], account)
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.remove(&inputs[0], allowance)
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 
 use crate::error::Error;
-use crate::exec::operator::WholeOperator;
+use crate::exec::allowance::Allowance;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::vector::{Vector, VectorBuilder};
 
@@ -17,12 +17,13 @@ pub(crate) struct RepeatStep {
 }
 
 impl RepeatStep {
-    fn repeat(&self, input: &Vector) -> Vec<RecordBatch> {
+    fn repeat(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut out = VectorBuilder::new(&self.grid);
         for row in input.rows() {
+            allowance.check()?;
             out.push_cells(row.labels, |_| row.cell(0));
         }
-        out.finish()
+        Ok(out.finish())
     }
 }
 
@@ -41,7 +42,7 @@ impl WholeOperator for RepeatStep {
         1
     }
 
-    fn compute(&self, inputs: &[Vector], _: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        Ok(self.repeat(&inputs[0]))
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.repeat(&inputs[0], allowance)
     }
 }

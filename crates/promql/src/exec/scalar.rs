@@ -3,11 +3,11 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_syntax::ast::BinaryOp;
 
 use crate::error::Error;
-use crate::exec::operator::WholeOperator;
+use crate::exec::allowance::Allowance;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
 use crate::vector::{Vector, VectorBuilder};
@@ -35,14 +35,14 @@ pub(crate) enum ScalarFunction {
 }
 
 impl Scalar {
-    fn evaluate(&self, inputs: &[Vector]) -> Vec<RecordBatch> {
+    fn evaluate(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let cells = match self.function {
-            ScalarFunction::OfVector => only_cells(&inputs[0]),
+            ScalarFunction::OfVector => only_cells(&inputs[0], allowance)?,
             _ => self.computed(&inputs.iter().map(Vector::scalar).collect::<Vec<_>>()),
         };
         let mut out = VectorBuilder::new(&self.grid);
         out.push(&[], |step| cells.get(step).copied());
-        out.finish()
+        Ok(out.finish())
     }
 
     fn computed(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
@@ -65,17 +65,18 @@ fn extreme(inputs: &[Vec<f64>], step: usize, choose: fn(f64, f64) -> f64) -> f64
     if a.is_nan() || b.is_nan() { f64::NAN } else { choose(a, b) }
 }
 
-fn only_cells(input: &Vector) -> Vec<f64> {
+fn only_cells(input: &Vector, allowance: &Allowance) -> Result<Vec<f64>, Error> {
     let mut cells: Vec<Option<f64>> = vec![None; input.steps];
     let mut many = vec![false; input.steps];
     for row in input.rows() {
+        allowance.check()?;
         for step in 0..input.steps {
             if let Some(value) = row.get(step) {
                 many[step] |= cells[step].replace(value).is_some();
             }
         }
     }
-    cells.iter().zip(many).map(|(cell, many)| cell.filter(|_| !many).unwrap_or(f64::NAN)).collect()
+    Ok(cells.iter().zip(many).map(|(cell, many)| cell.filter(|_| !many).unwrap_or(f64::NAN)).collect())
 }
 
 impl WholeOperator for Scalar {
@@ -93,7 +94,7 @@ impl WholeOperator for Scalar {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], _: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        Ok(self.evaluate(inputs))
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(inputs, allowance)
     }
 }

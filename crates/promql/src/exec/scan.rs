@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -11,6 +11,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use duramen_model::Matcher;
 use duramen_source::{Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
@@ -69,6 +70,21 @@ impl Drop for SamplePermit {
     }
 }
 
+/// Matchers that become known while the query runs, before the scan starts. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LateMatchers(Arc<OnceLock<Vec<Matcher>>>);
+
+impl LateMatchers {
+    pub(crate) fn set(&self, matchers: Vec<Matcher>) {
+        let first = self.0.set(matchers).is_ok();
+        debug_assert!(first, "a plan runs once");
+    }
+
+    fn get(&self) -> &[Matcher] {
+        self.0.get().map_or(&[], Vec::as_slice)
+    }
+}
+
 /// Reads one stream of series and deals its batches: batch `i` goes to partition `i % partitions`.
 ///
 /// The samples of a batch count against the budget until the next batch of the partition is asked for. A plan runs once: the
@@ -81,6 +97,7 @@ pub(crate) struct SeriesScan {
     budget: Arc<SampleBudget>,
     series_max: usize,
     meter: Arc<Meter>,
+    late: LateMatchers,
     dealt: Mutex<Option<Dealt>>,
 }
 
@@ -100,13 +117,17 @@ impl SeriesScan {
         budget: Arc<SampleBudget>,
         series_max: usize,
         meter: Arc<Meter>,
+        late: LateMatchers,
     ) -> Self {
-        Self { source, request, partitions, budget, series_max, meter, dealt: Mutex::new(None) }
+        Self { source, request, partitions, budget, series_max, meter, late, dealt: Mutex::new(None) }
     }
 
     /// The whole stream, in order.
     fn open(&self) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static {
-        let (source, request, budget) = (Arc::clone(&self.source), self.request.clone(), Arc::clone(&self.budget));
+        let (source, mut request, budget) = (Arc::clone(&self.source), self.request.clone(), Arc::clone(&self.budget));
+        if let late @ [_, ..] = self.late.get() {
+            request.matchers = request.matchers.iter().chain(late).cloned().collect();
+        }
         let (mut series, limit) = (0, self.series_max);
         let opened = async move { source.select(&request).await.map_err(source_error) };
         stream::once(opened).map_ok(|stream: SeriesStream| stream.map_err(source_error)).try_flatten().and_then(

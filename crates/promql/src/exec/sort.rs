@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::labels::LabelsIter;
 use duramen_syntax::PosRange;
 
 use crate::annotation::Annotations;
 use crate::error::Error;
-use crate::exec::operator::WholeOperator;
+use crate::exec::allowance::Allowance;
+use crate::exec::cancellation::sorted;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::natural;
 use crate::label_set::{unmarked, value_of};
@@ -42,7 +43,7 @@ pub(crate) enum SortKey {
 }
 
 impl Sort {
-    fn sort(&self, input: &Vector) -> Vec<RecordBatch> {
+    fn sort(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut rows: Vec<Row<'_>> = input.rows().collect();
         if self.key == SortKey::Value && self.grid.steps == 1 {
             // A histogram has no value to sort by.
@@ -52,13 +53,14 @@ impl Sort {
             let text = "sort is ineffective for range queries since results are always ordered by labels";
             self.annotations.warn(text, self.pos);
         } else {
-            rows.sort_by(|a, b| self.compare(a, b));
+            rows = sorted(rows, &allowance.cancellation, |a, b| self.compare(a, b))?;
         }
         let mut out = VectorBuilder::new(&self.grid);
         for row in rows {
+            allowance.check()?;
             out.push_row(&row);
         }
-        out.finish()
+        Ok(out.finish())
     }
 
     fn compare<'a>(&self, a: &Row<'a>, b: &Row<'a>) -> Ordering {
@@ -93,7 +95,7 @@ impl WholeOperator for Sort {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], _: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        Ok(self.sort(&inputs[0]))
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.sort(&inputs[0], allowance)
     }
 }

@@ -9,20 +9,24 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use duramen_model::{METRIC_NAME, is_stale};
+use duramen_model::METRIC_NAME;
 use duramen_source::SeriesBatch;
 use duramen_syntax::PosRange;
 use futures::{TryStreamExt, stream};
 
 use crate::annotation::Annotations;
 use crate::error::Error;
+use crate::exec::allowance::Allowance;
 use crate::exec::arguments::{Arguments, at_step};
+use crate::exec::float_series::{FloatSeries, Fresh, Steps};
 use crate::exec::histogram::check_quantiles;
+use crate::exec::looked_at::LookedAt;
+use crate::exec::lookup::{Lookup, StepFunction};
 use crate::exec::mixed_series::{Hints, MixedSeries, Newest, Starts, latest, newest};
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::Window;
-use crate::kernels::extended::{self, Ends};
+use crate::kernels::extended;
 use crate::kernels::range::RangeFunction;
 use crate::kernels::rate;
 use crate::label_set::value_of;
@@ -30,70 +34,6 @@ use crate::name_removal::{METRIC_TYPE, NameLabels, NameRemoval};
 use crate::remark::Remark;
 use crate::stats::{Place, StepCounts};
 use crate::vector::{self, Cell, Sample, VectorBuilder};
-
-/// Where the window of a step lies: `(t - offset - range, t - offset]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lookup {
-    pub(crate) range_ms: i64,
-    pub(crate) offset_ms: i64,
-    /// `@`: this instead of the time of the step.
-    pub(crate) at_ms: Option<i64>,
-    /// How the ends of the window are settled, and how far around it samples count for that.
-    pub(crate) ends: Option<(Ends, i64)>,
-    /// The longest life span of a sample that may be met; it is read so far back.
-    pub(crate) ttl_max_ms: i64,
-}
-
-impl Lookup {
-    /// The last time inside the window of a step at `time_ms`.
-    pub(crate) fn end_ms(&self, time_ms: i64) -> i64 {
-        self.at_ms.unwrap_or(time_ms).saturating_sub(self.offset_ms)
-    }
-
-    /// The last time at which a sample is read for a step at `time_ms`.
-    pub(crate) fn read_end_ms(&self, time_ms: i64) -> i64 {
-        let behind_ms = if let Some((Ends::Smoothed, around_ms)) = self.ends { around_ms } else { 0 };
-        self.end_ms(time_ms).saturating_add(behind_ms)
-    }
-
-    /// The last time before the samples that are read for a step at `time_ms`.
-    pub(crate) fn read_start_ms(&self, time_ms: i64) -> i64 {
-        let around_ms = self.ends.map_or(0, |(_, around_ms)| around_ms);
-        let back_ms = around_ms.max(self.ttl_max_ms.saturating_sub(self.range_ms));
-        self.start_ms(time_ms).saturating_sub(back_ms)
-    }
-
-    /// The last time before the window of a step at `time_ms`.
-    pub(crate) fn start_ms(&self, time_ms: i64) -> i64 {
-        self.end_ms(time_ms).saturating_sub(self.range_ms)
-    }
-}
-
-/// What is read out of a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum StepFunction {
-    /// The newest sample, unless it says that the series ended.
-    Latest,
-    /// Its time, in seconds.
-    LatestTime,
-    /// Its time, in seconds, under the name of the metric.
-    NamedTime,
-    /// When what it counts began, in seconds.
-    LatestStart,
-    /// The value at the very time, interpolated between the samples around it.
-    Smoothed,
-    Range(RangeFunction),
-}
-
-impl StepFunction {
-    pub(crate) fn keeps_name(self) -> bool {
-        match self {
-            Self::Latest | Self::NamedTime | Self::Smoothed => true,
-            Self::LatestTime | Self::LatestStart => false,
-            Self::Range(function) => function.keeps_name(),
-        }
-    }
-}
 
 /// Who makes the samples that are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,37 +97,34 @@ impl StepEval {
         Self { counts, place, origin, ..self }
     }
 
-    fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>]) -> Result<RecordBatch> {
+    fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>], allowance: &Allowance) -> Result<RecordBatch> {
         let batch = SeriesBatch::from_record_batch(batch)
             .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
         let mut out = VectorBuilder::single(self.grid.steps);
         let mut nameless = self.names.nameless();
-        let mut fresh = Series::default();
-        let looked_at = LookedAt::new(self.grid.steps);
+        let mut fresh = Fresh::default();
+        let looked_at = LookedAt::new(self.grid.steps, allowance.cancellation.clone());
         let mut remarked = None;
         let (all_labels, offsets, all_ts, all_values) = (batch.labels(), batch.offsets(), batch.ts(), batch.values());
         for row in 0..batch.len() {
+            looked_at.check()?;
             let encoded = all_labels.value(row);
             let name = if self.function.keeps_name() { encoded } else { nameless.of(encoded) };
             let any_float = if self.needs_more_than_floats(&batch, row) {
                 let pushed = self.push_mixed(&batch, row, name, arguments, &looked_at, &mut out);
+                allowance.hold(out.bytes())?;
                 pushed.ok_or_else(|| DataFusionError::Internal("a source gave what is no histogram".to_owned()))?
             } else {
                 let span = place(offsets[row])..place(offsets[row + 1]);
-                self.push_floats(
-                    &mut fresh,
-                    &all_ts[span.clone()],
-                    &all_values[span],
-                    name,
-                    arguments,
-                    &looked_at,
-                    &mut out,
-                )
+                let series = FloatSeries { ts: &all_ts[span.clone()], values: &all_values[span] };
+                self.push_floats((&mut fresh, series), name, arguments, &looked_at, &mut out)
             };
             if any_float && self.reads_counter() {
                 self.remark(encoded, &mut remarked);
             }
         }
+        looked_at.check()?;
+        allowance.hold(0)?;
         let read = match self.origin {
             Origin::Source => self.first_reads(&batch),
             Origin::Subquery => Vec::new(),
@@ -234,41 +171,42 @@ impl StepEval {
     }
 
     /// Adds a series of floats; whether it has any cell.
-    #[expect(clippy::too_many_arguments, reason = "columns of one series, which a struct would only name again")]
     fn push_floats(
         &self,
-        fresh: &mut Series,
-        ts: &[i64],
-        values: &[f64],
+        (fresh, series): (&mut Fresh, FloatSeries<'_>),
         name: &[u8],
         arguments: &[Vec<f64>],
         looked_at: &LookedAt,
         out: &mut VectorBuilder,
     ) -> bool {
+        let steps = Steps { grid: self.grid, lookup: self.lookup, looked_at };
         match self.function {
-            StepFunction::Latest => out.push(name, self.latest(ts, values, looked_at, |at| values[at])),
+            StepFunction::Latest => out.push(name, series.latest(steps, |at| series.values[at])),
             StepFunction::LatestTime | StepFunction::NamedTime => {
-                out.push(name, self.latest(ts, values, looked_at, |at| ts[at] as f64 / 1000.0))
+                out.push(name, series.latest(steps, |at| series.ts[at] as f64 / 1000.0))
             }
             StepFunction::LatestStart => false,
             StepFunction::Smoothed => {
-                let (ts, values) = fresh.without_stale(ts, values);
-                out.push(name, self.over_windows(ts, values, looked_at, |window, _| extended::smoothed_value(window)))
-            }
-            // The one that dashboards are made of gets a loop of its own.
-            StepFunction::Range(RangeFunction::Rate) if self.lookup.ends.is_none() => {
-                let (ts, values) = fresh.without_stale(ts, values);
-                out.push(name, self.over_windows(ts, values, looked_at, |window, _| rate::rate(window)))
+                let smoothed = |window: &Window<'_>, _| extended::smoothed_value(window);
+                out.push(name, fresh.of(series).over_windows(steps, true, smoothed))
             }
             StepFunction::Range(function) => {
-                let (ts, values) = fresh.without_stale(ts, values);
-                out.push(
-                    name,
-                    self.over_windows(ts, values, looked_at, |window, step| match self.lookup.ends {
-                        Some((ends, _)) => function.evaluate_with_ends(window, ends),
-                        None => function.evaluate(window, at_step(arguments, step)),
-                    }),
-                )
+                let series = fresh.of(series);
+                let falls = !self.reads_counter() || rate::falls(series.values);
+                match (function, self.lookup.ends) {
+                    // The one that dashboards are made of gets a loop of its own.
+                    (RangeFunction::Rate, None) => {
+                        out.push(name, series.over_windows(steps, falls, |window, _| rate::rate(window)))
+                    }
+                    (_, Some((ends, _))) => {
+                        let evaluate = |window: &Window<'_>, _| function.evaluate_with_ends(window, ends);
+                        out.push(name, series.over_windows(steps, falls, evaluate))
+                    }
+                    (_, None) => {
+                        let evaluate = |window: &Window<'_>, step| function.evaluate(window, at_step(arguments, step));
+                        out.push(name, series.over_windows(steps, falls, evaluate))
+                    }
+                }
             }
         }
     }
@@ -309,6 +247,9 @@ impl StepEval {
                 let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.range_pos);
                 let cells = series.over_windows(metric, self.grid, self.lookup, |window, step| {
                     looked_at.add(step, window.floats.ts.len() + window.histograms.len());
+                    if looked_at.is_cancelled() {
+                        return None;
+                    }
                     let sample = match self.function {
                         StepFunction::Range(function) => {
                             window.evaluate(function, at_step(arguments, step), ends, &mut remark)?
@@ -322,55 +263,6 @@ impl StepEval {
             }
         }
         Some(any_float)
-    }
-
-    /// The cell of each step, in order, of the newest sample in its window.
-    fn latest<'a>(
-        &'a self,
-        ts: &'a [i64],
-        values: &'a [f64],
-        looked_at: &'a LookedAt,
-        read: impl Fn(usize) -> f64 + 'a,
-    ) -> impl FnMut(usize) -> Option<f64> + 'a {
-        let mut behind = 0;
-        move |step| {
-            let time_ms = self.grid.at(step);
-            behind += ts[behind..].iter().take_while(|&&ts| ts <= self.lookup.end_ms(time_ms)).count();
-            let at = behind.checked_sub(1)?;
-            (ts[at] > self.lookup.start_ms(time_ms) && !is_stale(values[at])).then(|| {
-                looked_at.add(step, 1);
-                read(at)
-            })
-        }
-    }
-
-    /// The cell of each step, in order, that `evaluate` gives for the samples that are read for it.
-    fn over_windows<'a>(
-        &'a self,
-        ts: &'a [i64],
-        values: &'a [f64],
-        looked_at: &'a LookedAt,
-        evaluate: impl Fn(&Window<'_>, usize) -> Option<f64> + 'a,
-    ) -> impl FnMut(usize) -> Option<f64> + 'a {
-        let (mut first, mut behind) = (0, 0);
-        let falls = !self.reads_counter() || rate::falls(values);
-        move |step| {
-            let time_ms = self.grid.at(step);
-            let (before_ms, last_ms) = (self.lookup.read_start_ms(time_ms), self.lookup.read_end_ms(time_ms));
-            behind += ts[behind..].iter().take_while(|&&ts| ts <= last_ms).count();
-            first += ts[first..behind].iter().take_while(|&&ts| ts <= before_ms).count();
-            looked_at.add(step, behind - first);
-            let window = Window {
-                ts: &ts[first..behind],
-                values: &values[first..behind],
-                start_ms: self.lookup.start_ms(time_ms),
-                end_ms: self.lookup.end_ms(time_ms),
-                range_ms: self.lookup.range_ms,
-                falls,
-                time_ms,
-            };
-            evaluate(&window, step)
-        }
     }
 
     fn reads_counter(&self) -> bool {
@@ -398,28 +290,6 @@ impl StepEval {
     }
 }
 
-/// How many samples each step looked at, in one batch.
-#[derive(Debug)]
-struct LookedAt {
-    steps: Vec<std::cell::Cell<u64>>,
-}
-
-impl LookedAt {
-    fn new(steps: usize) -> Self {
-        Self { steps: vec![std::cell::Cell::new(0); steps] }
-    }
-
-    #[inline]
-    fn add(&self, step: usize, samples: usize) {
-        let count = &self.steps[step];
-        count.set(count.get() + samples as u64);
-    }
-
-    fn counts(&self) -> Vec<u64> {
-        self.steps.iter().map(std::cell::Cell::get).collect()
-    }
-}
-
 /// A factor of double exponential smoothing is between 0 and 1.
 fn check_factor(name: &str, factors: &[f64]) -> Result<(), Error> {
     match factors.iter().find(|factor| **factor <= 0.0 || **factor >= 1.0) {
@@ -432,29 +302,6 @@ fn check_factor(name: &str, factors: &[f64]) -> Result<(), Error> {
 
 fn place(offset: i32) -> usize {
     usize::try_from(offset).expect("list offsets are not negative")
-}
-
-/// Memory for the samples of a series.
-#[derive(Debug, Default)]
-struct Series {
-    ts: Vec<i64>,
-    values: Vec<f64>,
-}
-
-impl Series {
-    /// The samples that are data. Copied only when there are others.
-    fn without_stale<'a>(&'a mut self, ts: &'a [i64], values: &'a [f64]) -> (&'a [i64], &'a [f64]) {
-        if !values.iter().any(|&value| is_stale(value)) {
-            return (ts, values);
-        }
-        self.ts.clear();
-        self.values.clear();
-        for (&ts, &value) in ts.iter().zip(values).filter(|(_, value)| !is_stale(**value)) {
-            self.ts.push(ts);
-            self.values.push(value);
-        }
-        (&self.ts, &self.values)
-    }
 }
 
 impl Operator for StepEval {
@@ -489,6 +336,7 @@ impl Operator for StepEval {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let series = inputs[0].execute(partition, Arc::clone(context))?;
+        let allowance = Allowance::of(Self::NAME, context);
         let (operator, inputs, context) = (Arc::clone(self), inputs[1..].to_vec(), Arc::clone(context));
         let output = async move {
             let arguments = operator.arguments.read(Self::NAME, &inputs, operator.grid.steps, &context).await?;
@@ -502,9 +350,8 @@ impl Operator for StepEval {
                 }
                 _ => {}
             }
-            Ok::<_, DataFusionError>(
-                series.and_then(move |batch| std::future::ready(operator.evaluate(batch, &arguments))),
-            )
+            let cells = move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
+            Ok::<_, DataFusionError>(series.and_then(cells))
         };
         let stream = stream::once(output).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))

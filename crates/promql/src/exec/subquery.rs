@@ -13,6 +13,7 @@ use duramen_model::{Life, ResetHint};
 use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 use futures::TryStreamExt;
 
+use crate::exec::allowance::Allowance;
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::vector::{VectorBatch, decoded};
@@ -25,9 +26,11 @@ pub(crate) struct Subquery {
 }
 
 impl Subquery {
-    fn samples(&self, batch: RecordBatch) -> RecordBatch {
+    fn samples(&self, batch: RecordBatch, allowance: &Allowance) -> Result<RecordBatch> {
         let mut out = SeriesBatchBuilder::default();
+        let mut histogram_bytes = 0;
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
+            allowance.check()?;
             out.samples_mut(|ts, values| {
                 for (step, value) in (0..self.grid.steps).filter_map(|step| Some((step, row.get(step)?))) {
                     ts.push(self.grid.at(step));
@@ -35,12 +38,15 @@ impl Subquery {
                 }
             });
             for (step, bytes) in row.histograms.iter() {
+                histogram_bytes += bytes.len();
                 let bytes = &without_hint(bytes);
                 out.push_histogram(HistogramRef { ts_ms: self.grid.at(step), life: Life::NONE, bytes });
             }
             out.end_series(row.labels);
+            allowance.hold(histogram_bytes)?;
         }
-        out.finish().into_record_batch()
+        allowance.hold(0)?;
+        Ok(out.finish().into_record_batch())
     }
 }
 
@@ -72,8 +78,9 @@ impl Operator for Subquery {
         _: usize,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let stream = inputs[0].execute(0, Arc::clone(context))?.map_ok(move |batch| operator.samples(batch));
+        let (operator, allowance) = (Arc::clone(self), Allowance::of(Self::NAME, context));
+        let samples = move |batch| std::future::ready(operator.samples(batch, &allowance));
+        let stream = inputs[0].execute(0, Arc::clone(context))?.and_then(samples);
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
     }
 }

@@ -1,9 +1,9 @@
 //! Binary operators between two vectors.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::{Labels, LabelsBuilder};
 use duramen_syntax::PosRange;
 use duramen_syntax::ast::{BinaryOp, Cardinality, VectorMatching};
@@ -11,8 +11,9 @@ use hashbrown::HashMap;
 
 use crate::annotation::Annotations;
 use crate::error::Error;
+use crate::exec::allowance::Allowance;
 use crate::exec::merge::Merged;
-use crate::exec::operator::WholeOperator;
+use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
 use crate::kernels::binary::combine;
@@ -67,12 +68,13 @@ struct Matches<'a> {
 }
 
 impl<'a> Matches<'a> {
-    fn new(left: &'a Vector, right: &'a Vector, projection: &Projection) -> Self {
+    fn new(left: &'a Vector, right: &'a Vector, projection: &Projection, allowance: &Allowance) -> Result<Self, Error> {
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
         let mut list: Vec<(Box<[u8]>, Match<'a>)> = Vec::new();
         let mut labels = LabelsBuilder::default();
         let sides = left.rows().map(|row| (row, true)).chain(right.rows().map(|row| (row, false)));
         for (row, is_left) in sides {
+            allowance.check()?;
             projection.apply(row.labels, &mut labels);
             let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
                 list.push((labels.encoded().into(), Match::default()));
@@ -81,17 +83,22 @@ impl<'a> Matches<'a> {
             let (_, found) = &mut list[id];
             if is_left { found.left.push(row) } else { found.right.push(row) }
         }
-        Self { steps: left.steps, list }
+        Ok(Self { steps: left.steps, list })
     }
 
     /// At which steps the left side has any series at all.
     fn left_presence(&self) -> Vec<bool> {
-        let mut any = vec![false; self.steps];
-        for row in self.list.iter().flat_map(|(_, found)| &found.left) {
-            any.iter_mut().enumerate().for_each(|(step, any)| *any |= row.is_present(step));
-        }
-        any
+        presence(self.list.iter().flat_map(|(_, found)| &found.left), self.steps)
     }
+}
+
+/// At which steps any of the rows is there.
+fn presence<'r, 'a: 'r>(rows: impl IntoIterator<Item = &'r Row<'a>>, steps: usize) -> Vec<bool> {
+    let mut any = vec![false; steps];
+    for row in rows {
+        any.iter_mut().enumerate().for_each(|(step, any)| *any |= row.is_present(step));
+    }
+    any
 }
 
 impl VectorBinary {
@@ -103,34 +110,35 @@ impl VectorBinary {
         }
     }
 
-    fn evaluate(&self, left: &Vector, right: &Vector, account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        let mut out = Merged::new(self.grid.steps, account);
+    fn evaluate(&self, left: &Vector, right: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        let mut out = Merged::new(self.grid.steps, allowance);
         match self.op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => {
-                self.combine_sets(&Matches::new(left, right, &self.projection()), &mut out)?;
+                self.combine_sets(&Matches::new(left, right, &self.projection(), allowance)?, &mut out)?;
             }
             // The "one" side is the right one below.
             _ if self.matching.card == Cardinality::OneToMany => {
-                self.combine(&Matches::new(right, left, &self.projection()), &mut out)?;
+                self.combine(&Matches::new(right, left, &self.projection(), allowance)?, &mut out)?;
             }
-            _ => self.combine(&Matches::new(left, right, &self.projection()), &mut out)?,
+            _ => self.combine(&Matches::new(left, right, &self.projection(), allowance)?, &mut out)?,
         }
         Ok(out.finish(&self.grid))
     }
 
     fn combine_sets(&self, matches: &Matches<'_>, out: &mut Merged<'_>) -> Result<(), Error> {
         for (_, found) in &matches.list {
-            let any = |rows: &[Row<'_>], step| rows.iter().any(|row: &Row<'_>| row.is_present(step));
+            let right = presence(&found.right, matches.steps);
             for row in &found.left {
                 out.add_cells(row.labels, |step| match self.op {
-                    BinaryOp::And => row.cell(step).filter(|_| any(&found.right, step)),
-                    BinaryOp::Unless => row.cell(step).filter(|_| !any(&found.right, step)),
+                    BinaryOp::And => row.cell(step).filter(|_| right[step]),
+                    BinaryOp::Unless => row.cell(step).filter(|_| !right[step]),
                     _ => row.cell(step),
                 })?;
             }
             if self.op == BinaryOp::Or {
+                let left = presence(&found.left, matches.steps);
                 for row in &found.right {
-                    out.add_cells(row.labels, |step| row.cell(step).filter(|_| !any(&found.left, step)))?;
+                    out.add_cells(row.labels, |step| row.cell(step).filter(|_| !left[step]))?;
                 }
             }
         }
@@ -138,7 +146,7 @@ impl VectorBinary {
     }
 
     fn combine(&self, matches: &Matches<'_>, out: &mut Merged<'_>) -> Result<(), Error> {
-        self.refuse_duplicates(matches)?;
+        self.refuse_duplicates(matches, out.allowance)?;
         matches.list.iter().try_for_each(|(matched, found)| self.combine_match(matches.steps, matched, found, out))
     }
 
@@ -149,7 +157,7 @@ impl VectorBinary {
     }
 
     /// The "one" side may have one series of each matching labels at a step, where the other side has any series.
-    fn refuse_duplicates(&self, matches: &Matches<'_>) -> Result<(), Error> {
+    fn refuse_duplicates(&self, matches: &Matches<'_>, allowance: &Allowance) -> Result<(), Error> {
         if matches.list.iter().all(|(_, found)| found.right.len() < 2) {
             return Ok(());
         }
@@ -158,6 +166,7 @@ impl VectorBinary {
         let doubled =
             |step: usize| matches.list.iter().filter_map(move |(matched, found)| found.doubled(matched, step));
         for step in (0..matches.steps).filter(|&step| others[step] || filled) {
+            allowance.check()?;
             // The first that is met when the series are gone through in their order.
             if let Some(met) = doubled(step).min_by(|a, b| a.later.cmp(&b.later)) {
                 return Err(self.duplicate(&met));
@@ -172,8 +181,8 @@ impl VectorBinary {
             "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many \
              matching not allowed: matching labels must be unique on one side",
             printed(met.matched),
-            printed(met.later.encoded()),
             printed(met.earlier.encoded()),
+            printed(met.later.encoded()),
         ))
     }
 
@@ -187,23 +196,45 @@ impl VectorBinary {
         out: &mut Merged<'_>,
     ) -> Result<(), Error> {
         let mut pairs = Pairs { operator: self, steps, taken: HashMap::new(), out };
-        for left in &found.left {
-            for right in &found.right {
-                pairs.add(left.labels, right.labels, |step| Some((left.cell(step)?, right.cell(step)?)))?;
+        match &found.right[..] {
+            [right] => {
+                for left in &found.left {
+                    pairs
+                        .add(left.labels, right.labels, 0..steps, |step| Some((left.cell(step)?, right.cell(step)?)))?;
+                }
+            }
+            several => {
+                let places = places(several, steps);
+                for left in &found.left {
+                    // Of many that take turns, each is asked for at its own steps only.
+                    let mut met: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+                    for (step, at) in places.iter().enumerate().filter(|(step, _)| left.is_present(*step)) {
+                        if let Some(at) = at {
+                            met.entry(*at).or_default().push(step);
+                        }
+                    }
+                    for (at, steps) in met {
+                        let right = &several[at];
+                        pairs.add(left.labels, right.labels, steps.iter().copied(), |step| {
+                            Some((left.cell(step)?, right.cell(step)?))
+                        })?;
+                    }
+                }
             }
         }
-        let none = |rows: &[Row<'_>], step| !rows.iter().any(|row: &Row<'_>| row.is_present(step));
         let (many, one) = self.fills();
         if let Some(fill) = one {
+            let there = presence(&found.right, steps);
             for left in &found.left {
-                let pair = |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| none(&found.right, step));
-                pairs.add(left.labels, matched, pair)?;
+                let pair = |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| !there[step]);
+                pairs.add(left.labels, matched, 0..steps, pair)?;
             }
         }
         if let Some(fill) = many {
+            let there = presence(&found.left, steps);
             for right in &found.right {
-                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| none(&found.left, step));
-                pairs.add(matched, right.labels, pair)?;
+                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !there[step]);
+                pairs.add(matched, right.labels, 0..steps, pair)?;
             }
         }
         Ok(())
@@ -250,6 +281,19 @@ impl VectorBinary {
     }
 }
 
+/// Which of the rows is there at each step: of the one that is met last, when there are several.
+fn places(rows: &[Row<'_>], steps: usize) -> Vec<Option<usize>> {
+    let mut places = vec![None; steps];
+    for (at, row) in rows.iter().enumerate() {
+        places
+            .iter_mut()
+            .enumerate()
+            .filter(|(step, _)| row.is_present(*step))
+            .for_each(|(_, place)| *place = Some(at));
+    }
+    places
+}
+
 /// The pairs of series that have the same matching labels, as they become results.
 struct Pairs<'a, 'b> {
     operator: &'a VectorBinary,
@@ -264,14 +308,15 @@ impl Pairs<'_, '_> {
         &mut self,
         many: &[u8],
         one: &[u8],
+        steps: impl Iterator<Item = usize> + Clone,
         pair: impl Fn(usize) -> Option<(Cell<'c>, Cell<'c>)>,
     ) -> Result<(), Error> {
         let labels = self.operator.result_labels(many, one);
         let one_to_one = self.operator.matching.card == Cardinality::OneToOne;
         let key: &[u8] = if one_to_one { &[] } else { &labels };
         let taken = self.taken.entry_ref(key).or_insert_with(|| vec![false; self.steps]);
-        for (step, taken) in taken.iter_mut().enumerate() {
-            if pair(step).is_some() && std::mem::replace(taken, true) {
+        for step in steps.clone() {
+            if pair(step).is_some() && std::mem::replace(&mut taken[step], true) {
                 return Err(Error::execution(if one_to_one {
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                 } else {
@@ -279,7 +324,7 @@ impl Pairs<'_, '_> {
                 }));
             }
         }
-        self.out.add_cells(&labels, |step| pair(step).and_then(|(many, one)| self.operator.value(many, one)))
+        self.out.add_cells_at(&labels, steps, |step| pair(step).and_then(|(many, one)| self.operator.value(many, one)))
     }
 }
 
@@ -301,7 +346,7 @@ impl WholeOperator for VectorBinary {
         &self.grid
     }
 
-    fn compute(&self, inputs: &[Vector], account: &MemoryReservation) -> Result<Vec<RecordBatch>, Error> {
-        self.evaluate(&inputs[0], &inputs[1], account)
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.evaluate(&inputs[0], &inputs[1], allowance)
     }
 }

@@ -6,11 +6,12 @@ use duramen_syntax::ast::{At, LabelMatcher, MatchOp, OffsetSpec, VectorSelector}
 
 use crate::error::Error;
 use crate::exec::info::InfoSelection;
-use crate::exec::step_eval::StepFunction;
+use crate::exec::lookup::StepFunction;
+use crate::exec::scan::LateMatchers;
 use crate::grid::Grid;
 use crate::plan::duration::offset_ms;
 use crate::plan::selector::matchers;
-use crate::plan::{Node, Plan, Planner};
+use crate::plan::{Node, Plan, Planner, Series};
 
 /// The info metric of whoever names none.
 const TARGET_INFO: &str = "target_info";
@@ -41,7 +42,8 @@ impl Planner {
         let selection = InfoSelection { names: matchers(&ignored)?.to_vec(), labels: matchers(&labels)?.to_vec() };
         let inputs = vec![self.plan(input, grid)?, self.selector_steps(&selector, StepFunction::NamedTime, grid)?];
         let names = inputs[0].names.clone();
-        Ok(Plan { node: Node::Info { inputs, selection }, grid, names })
+        let targets = late_of(&inputs[1]);
+        Ok(Plan { node: Node::Info { inputs, selection, targets }, grid, names })
     }
 
     /// The time that the first selector of the series reads, which the info series are read at too: `@`, and how far before that or
@@ -69,6 +71,14 @@ impl Planner {
             let Some(next) = expr.children().find(|child| reads(child)) else { return Ok((at, before_ms)) };
             expr = next;
         }
+    }
+}
+
+/// The matchers that the scan of a selector waits for.
+fn late_of(plan: &Plan) -> LateMatchers {
+    match &plan.node {
+        Node::Steps { series: Series::Scan { late, .. }, .. } => late.clone(),
+        _ => LateMatchers::default(),
     }
 }
 

@@ -128,8 +128,9 @@ impl Lowering {
                 let operator = Histogram { function, grid, annotations, pos, names };
                 self.node(operator, self.lower_all(inputs))
             }
-            Node::Info { inputs, selection } => {
-                self.node(Info { grid, selection: selection.clone() }, self.lower_all(inputs))
+            Node::Info { inputs, selection, targets } => {
+                let (selection, targets) = (selection.clone(), targets.clone());
+                self.node(Info { grid, selection, targets }, self.lower_all(inputs))
             }
             Node::Absent { labels, input } => {
                 self.node(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
@@ -148,7 +149,7 @@ impl Lowering {
     /// The samples for the steps of `grid`.
     pub(crate) fn series(&self, series: &Series, grid: Grid) -> Exec {
         match series {
-            Series::Scan { matchers, range } => {
+            Series::Scan { matchers, range, late } => {
                 let request = SeriesRequest {
                     tenants: Arc::clone(&self.tenants),
                     matchers: Arc::clone(matchers),
@@ -158,9 +159,9 @@ impl Lowering {
                     reads: Arc::default(),
                 };
                 let (source, budget) = (Arc::clone(&self.source), Arc::clone(&self.budget));
-                let meter = self.meter();
-                let scan =
-                    SeriesScan::new(source, request, self.partitions, budget, self.series_max, Arc::clone(&meter));
+                let (meter, late) = (self.meter(), late.clone());
+                let (partitions, series_max) = (self.partitions, self.series_max);
+                let scan = SeriesScan::new(source, request, partitions, budget, series_max, Arc::clone(&meter), late);
                 OperatorExec::plan(scan, Vec::new(), meter)
             }
             Series::Subquery(plan) => self.node(Subquery { grid: plan.grid }, vec![self.lower(plan)]),

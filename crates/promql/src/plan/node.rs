@@ -11,11 +11,12 @@ use crate::exec::cells::CellChange;
 use crate::exec::grouped::GroupedAggregation;
 use crate::exec::histogram::{HistogramFunction, HistogramPos};
 use crate::exec::info::InfoSelection;
+use crate::exec::lookup::{Lookup, StepFunction};
 use crate::exec::mixed_series::Hints;
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
+use crate::exec::scan::LateMatchers;
 use crate::exec::sort::{Direction, SortKey};
-use crate::exec::step_eval::{Lookup, StepFunction};
 use crate::grid::Grid;
 use crate::label_set::Projection;
 use crate::name_removal::{NameLabels, NameRemoval, RemovalTime};
@@ -107,6 +108,8 @@ pub(crate) enum Node {
     Info {
         inputs: Vec<Plan>,
         selection: InfoSelection,
+        /// What the first input asks of the second.
+        targets: LateMatchers,
     },
     Absent {
         labels: Labels,
@@ -131,6 +134,7 @@ pub(crate) enum Series {
     Scan {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
+        late: LateMatchers,
     },
     /// The values of an expression on a grid of its own.
     Subquery(Box<Plan>),

@@ -7,7 +7,8 @@ use duramen_syntax::Expr;
 use duramen_syntax::ast::{At, LabelMatcher, MatchOp, VectorSelector};
 
 use crate::error::Error;
-use crate::exec::step_eval::{Lookup, StepFunction};
+use crate::exec::lookup::{Lookup, StepFunction};
+use crate::exec::scan::LateMatchers;
 use crate::grid::Grid;
 use crate::kernels::extended::Ends;
 use crate::plan::duration::{offset_ms, positive_ms};
@@ -90,7 +91,7 @@ impl Planner {
             .ok_or_else(|| Error::invalid("time range out of bounds"))?;
         let matchers = matchers(&selector.matchers)?;
         let names = names(&matchers);
-        Ok(RangeVector { series: Series::Scan { matchers, range }, lookup, names })
+        Ok(RangeVector { series: Series::Scan { matchers, range, late: LateMatchers::default() }, lookup, names })
     }
 
     /// The inner grid holds the multiples of the step in all windows of the outer one, whatever the outer times are.

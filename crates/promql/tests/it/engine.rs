@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use duramen_model::{ErrorKind, Labels, STALE_NAN, Sample};
+use duramen_model::histogram::CUSTOM_BUCKETS_SCHEMA;
+use duramen_model::{ErrorKind, FloatHistogram, Histogram, Labels, Life, STALE_NAN, Sample};
 use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, QueryTimes, SampleValue, Value};
 use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
@@ -155,7 +156,7 @@ async fn what_cannot_be_answered_says_why() {
     let same = "vector cannot contain metrics with the same labelset";
     let many_left = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
     let duplicate = "found duplicate series for the match group {x=\"1\"} on the right hand-side of the operation: \
-                     [{__name__=\"b\", x=\"1\", z=\"2\"}, {__name__=\"b\", x=\"1\", z=\"1\"}];many-to-many matching not \
+                     [{__name__=\"b\", x=\"1\", z=\"1\"}, {__name__=\"b\", x=\"1\", z=\"2\"}];many-to-many matching not \
                      allowed: matching labels must be unique on one side";
     let cases = [
         ("c / on(x) b", ErrorKind::Execution, duplicate.to_owned()),
@@ -444,4 +445,53 @@ async fn a_query_context_limits_its_query() {
     let limits = QueryLimits { series_max: Some(2700), ..QueryLimits::default() };
     let limited = QueryContext { limits, ..context(source) };
     assert!(engine(2).instant(&limited, &expr, 60_000).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn info_reads_the_info_series_of_the_targets_at_hand() {
+    let mut all = source(&[("x{instance=\"i.7\",job=\"a\"}", &[Some(1.0)]), ("x{instance=\"i+8\"}", &[Some(2.0)])]);
+    for at in 0..1000 {
+        let about = labels(&format!("target_info{{instance=\"i.{at}\",job=\"a\",data=\"{at}\"}}"));
+        all.push(about, [Sample::new(0, 1.0)]);
+    }
+    for (series, more) in
+        [("target_info{instance=\"i+8\",data=\"8\"}", 1), ("target_info{instance=\"ix7\",job=\"a\"}", 0)]
+    {
+        all.push(labels(series), [Sample::new(0, more.into())]);
+    }
+    let expr = duramen_syntax::parse("info(x)").unwrap();
+    for partitions in [1, 3] {
+        let answer = engine(partitions).instant(&context(all.clone()), &expr, 0).await.unwrap();
+        // The two series, and the info series about each.
+        assert_eq!(answer.stats.samples_read, 4);
+        let text = bits(Ok(answer));
+        assert!(text.contains("data=\"7\"") && text.contains("data=\"8\""), "{text}");
+    }
+    // Of more targets than can be looked up, all are read; of none, nothing.
+    let expr = duramen_syntax::parse("info(target_info, {__name__=\"build_info\"})").unwrap();
+    let answer = engine(2).instant(&context(all.clone()), &expr, 0).await.unwrap();
+    assert_eq!(answer.stats.samples_read, 1002);
+    let expr = duramen_syntax::parse("info(nothing)").unwrap();
+    let answer = engine(2).instant(&context(all), &expr, 0).await.unwrap();
+    assert_eq!(answer.stats.samples_read, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_histograms_of_a_batch_count_while_it_is_made() {
+    let mut source = MemorySource::default();
+    let histogram = FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, (0..1000).map(f64::from).collect());
+    let bytes = histogram.to_bytes().len();
+    for at in 0..100 {
+        let held = Histogram::from_bytes(&histogram.to_bytes()).unwrap();
+        source.push_histogram(labels(&format!("h{{x=\"{at}\"}}")), 0, Life::NONE, &held);
+    }
+    // A batch of 100 series and 100 steps would be 10,000 histograms.
+    let config = EngineConfig { memory_bytes_max: 200 * bytes, partitions: 1, ..EngineConfig::default() };
+    for query in ["h", "-h", "sum(h)", "max_over_time(h[1s:10ms])", "count_over_time(h[1s:10ms])"] {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let engine = Engine::new(config.clone(), Arc::new(SystemClock::default()));
+        let error = engine.range(&context(source.clone()), &expr, 0, 990, 10).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error}");
+        assert!(error.to_string().contains("StepEvalExec"), "{query}: {error}");
+    }
 }

@@ -8,9 +8,11 @@
     reason = "a helper that fails fails its test, and what is wrong is printed"
 )]
 
+mod cancelled;
 mod compliance;
 mod engine;
 mod features;
+mod hostile;
 mod lives;
 mod plans;
 mod promqltest;

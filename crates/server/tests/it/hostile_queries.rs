@@ -66,6 +66,12 @@ async fn a_query_that_is_too_much_is_refused_with_its_limit() {
     for (what, text, error) in cases {
         refused(&mut server, what, &query(&text), error).await;
     }
+    for (open, inner, close) in
+        [("abs(", "up", ")"), ("-(", "1", ")"), ("sum(", "up", ")"), ("1+(", "1", ")"), ("rate((", "up", ")[5m:1m])")]
+    {
+        let nested = format!("{}{inner}{}", open.repeat(2_000), close.repeat(2_000));
+        refused(&mut server, open, &query(&nested), "nesting_depth_max=`128`").await;
+    }
     let signs = format!("{}1", "-".repeat(60_000));
     assert_eq!(server.send(&query(&signs)).await.data()["result"][1], "1", "signs need no depth");
 }

@@ -1,0 +1,198 @@
+//! Rows into batches.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryBuilder, BooleanBufferBuilder, RecordBatch};
+use arrow::buffer::NullBuffer;
+
+use super::{Cell, HistogramColumns, Row, cells_column, schema};
+use crate::grid::Grid;
+
+/// Collects rows into batches.
+#[derive(Debug)]
+pub(crate) struct VectorBuilder {
+    steps: usize,
+    series_max: usize,
+    labels: BinaryBuilder,
+    rows: usize,
+    values: Vec<f64>,
+    /// One bit for each of `values`.
+    present: BooleanBufferBuilder,
+    /// The cells that the row under way lacks.
+    absent: Vec<usize>,
+    histograms: HistogramColumns,
+    done: Vec<RecordBatch>,
+}
+
+impl VectorBuilder {
+    /// Cuts batches at the size that `grid` asks for.
+    pub(crate) fn new(grid: &Grid) -> Self {
+        Self::with_series_max(grid.steps, grid.batch_series_max())
+    }
+
+    /// Everything into one batch.
+    pub(crate) fn single(steps: usize) -> Self {
+        Self::with_series_max(steps, usize::MAX)
+    }
+
+    fn with_series_max(steps: usize, series_max: usize) -> Self {
+        Self {
+            steps,
+            series_max,
+            labels: BinaryBuilder::new(),
+            rows: 0,
+            values: Vec::new(),
+            present: BooleanBufferBuilder::new(0),
+            absent: Vec::new(),
+            histograms: HistogramColumns::default(),
+            done: Vec::new(),
+        }
+    }
+
+    /// Adds a series whose float at each step is what `cell` gives, asked in the order of the steps. A series without any value
+    /// is no row; whether it was one is returned.
+    pub(crate) fn push(&mut self, labels: &[u8], mut cell: impl FnMut(usize) -> Option<f64>) -> bool {
+        let before = self.values.len();
+        self.absent.clear();
+        self.values.extend((0..self.steps).map(|step| {
+            cell(step).unwrap_or_else(|| {
+                self.absent.push(before + step);
+                0.0
+            })
+        }));
+        self.end_row(labels, before, self.histograms.len())
+    }
+
+    /// Adds a series with floats and histograms, as [`VectorBuilder::push`] does.
+    pub(crate) fn push_cells<'a>(&mut self, labels: &[u8], mut cell: impl FnMut(usize) -> Option<Cell<'a>>) -> bool {
+        let (before, histograms_before) = (self.values.len(), self.histograms.len());
+        self.absent.clear();
+        for step in 0..self.steps {
+            let value = match cell(step) {
+                Some(Cell::Float(value)) => Some(value),
+                Some(Cell::Encoded(bytes)) => {
+                    self.histograms.push(step, bytes);
+                    None
+                }
+                Some(Cell::Histogram(histogram)) => {
+                    self.histograms.push(step, &histogram.to_bytes());
+                    None
+                }
+                None => None,
+            };
+            if value.is_none() {
+                self.absent.push(before + step);
+            }
+            self.values.push(value.unwrap_or(0.0));
+        }
+        self.end_row(labels, before, histograms_before)
+    }
+
+    fn end_row(&mut self, labels: &[u8], before: usize, histograms_before: usize) -> bool {
+        if self.absent.len() == self.steps && self.histograms.len() == histograms_before {
+            self.values.truncate(before);
+            return false;
+        }
+        // Most rows are whole, and their bits are written at once.
+        self.present.append_n(self.steps, true);
+        self.absent.iter().for_each(|&at| self.present.set_bit(at, false));
+        self.labels.append_value(labels);
+        self.histograms.end_row();
+        self.rows += 1;
+        if self.rows >= self.series_max {
+            self.cut();
+        }
+        true
+    }
+
+    /// Adds a series as it is.
+    pub(crate) fn push_row(&mut self, row: &Row<'_>) -> bool {
+        self.push_row_as(row.labels, row)
+    }
+
+    /// Adds the cells of a series under other labels.
+    pub(crate) fn push_row_as(&mut self, labels: &[u8], row: &Row<'_>) -> bool {
+        match row.has_histograms() {
+            true => self.push_cells(labels, |step| row.cell(step)),
+            false => self.push(labels, |step| row.get(step)),
+        }
+    }
+
+    /// What the rows take so far, those that were cut left out.
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<f64>() + self.histograms.bytes()
+    }
+
+    fn cut(&mut self) {
+        let values = std::mem::take(&mut self.values);
+        let present = NullBuffer::new(self.present.finish());
+        let present = (present.null_count() > 0).then_some(present);
+        let [steps, histograms] = self.histograms.finish();
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(self.labels.finish()), cells_column(values, present, self.steps), steps, histograms];
+        self.rows = 0;
+        let batch = RecordBatch::try_new(schema(self.steps), columns).expect("the columns fit the schema");
+        self.done.push(batch);
+    }
+
+    /// The batches; none when there was no row.
+    pub(crate) fn finish(mut self) -> Vec<RecordBatch> {
+        if self.rows > 0 {
+            self.cut();
+        }
+        self.done
+    }
+
+    /// The one batch of [`VectorBuilder::single`], also when it has no row.
+    pub(crate) fn finish_single(mut self) -> RecordBatch {
+        self.cut();
+        self.done.pop().expect("a batch was just cut")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::FloatHistogram;
+
+    use super::super::VectorBatch;
+    use super::*;
+
+    #[test]
+    fn a_row_without_values_is_dropped_and_absent_is_not_nan() {
+        let mut builder = VectorBuilder::single(2);
+        assert!(builder.push(b"a", |step| (step == 1).then_some(f64::NAN)));
+        assert!(!builder.push(b"b", |_| None));
+        assert!(builder.push(b"c", |_| Some(1.0)));
+        let batch = VectorBatch::new(builder.finish_single(), 2);
+        let rows: Vec<_> = batch.rows().collect();
+        assert_eq!(rows.len(), 2);
+        assert_eq!((rows[0].get(0), rows[0].get(1).map(f64::is_nan)), (None, Some(true)));
+        assert_eq!((rows[1].labels, rows[1].get(0)), (b"c".as_slice(), Some(1.0)));
+    }
+
+    #[test]
+    fn a_cell_is_a_float_a_histogram_or_absent() {
+        let histogram = FloatHistogram::empty(0, Vec::new());
+        let mut builder = VectorBuilder::single(3);
+        let cells = [Some(Cell::Float(1.0)), None, Some(Cell::from(histogram.clone()))];
+        assert!(builder.push_cells(b"a", |step| cells[step].clone()));
+        assert!(builder.push(b"b", |_| Some(2.0)));
+        assert!(!builder.push_cells(b"c", |_| None));
+        let batch = VectorBatch::new(builder.finish_single(), 3);
+        let rows: Vec<_> = batch.rows().collect();
+        assert_eq!([0, 1, 2].map(|step| rows[0].get(step)), [Some(1.0), None, None]);
+        assert_eq!([0, 1, 2].map(|step| rows[0].is_present(step)), [true, false, true]);
+        assert_eq!((rows[0].histogram(2), rows[0].histogram(0)), (Some(histogram), None));
+        assert_eq!((rows[0].has_histograms(), rows[1].has_histograms(), rows.len()), (true, false, 2));
+    }
+
+    #[test]
+    fn batches_are_cut_at_the_size_of_the_grid() {
+        let grid = Grid::range(0, (1 << 19) - 1, 1);
+        let mut builder = VectorBuilder::new(&grid);
+        for _ in 0..3 {
+            builder.push(b"", |_| Some(0.0));
+        }
+        assert_eq!(builder.finish().iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2, 1]);
+    }
+}
