@@ -59,7 +59,7 @@ impl PlanNode {
 
 impl fmt::Display for PlanNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (depth, PlanNode { operator, details, .. }) in self.lines() {
+        for (depth, Self { operator, details, .. }) in self.lines() {
             writeln!(f, "{:indent$}{operator}: {details}", "", indent = 2 * depth)?;
         }
         Ok(())
