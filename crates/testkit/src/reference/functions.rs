@@ -137,19 +137,28 @@ fn of_value(name: &str) -> Option<fn(f64) -> f64> {
             _ if value > 0.0 => 1.0,
             _ => value,
         },
-        "minute" => |value| (value / 60.0).floor().rem_euclid(60.0),
-        "hour" => |value| (value / 3600.0).floor().rem_euclid(24.0),
+        // A date is of whole seconds, nearer to the epoch.
+        "minute" => |value| (value.trunc() / 60.0).floor().rem_euclid(60.0),
+        "hour" => |value| (value.trunc() / 3600.0).floor().rem_euclid(24.0),
         // The epoch was a Thursday.
-        "day_of_week" => |value| ((value / 86400.0).floor() + 4.0).rem_euclid(7.0),
+        "day_of_week" => |value| ((value.trunc() / 86400.0).floor() + 4.0).rem_euclid(7.0),
         _ => return None,
     })
 }
 
+/// The larger one. NaN is neither, but nothing is larger than the infinite.
 fn at_least(value: f64, low: f64) -> f64 {
+    if value == f64::INFINITY || low == f64::INFINITY {
+        return f64::INFINITY;
+    }
     if value.is_nan() || low.is_nan() { f64::NAN } else { value.max(low) }
 }
 
+/// The smaller one, likewise.
 fn at_most(value: f64, high: f64) -> f64 {
+    if value == f64::NEG_INFINITY || high == f64::NEG_INFINITY {
+        return f64::NEG_INFINITY;
+    }
     if value.is_nan() || high.is_nan() { f64::NAN } else { value.min(high) }
 }
 
