@@ -5,7 +5,7 @@ mod query;
 use std::sync::Arc;
 
 use duramen_model::TenantId;
-use duramen_runtime::Clock;
+use duramen_runtime::{Clock, Workers};
 use duramen_source::SeriesSource;
 use duramen_syntax::Expr;
 
@@ -106,18 +106,25 @@ pub struct QueryLimits {
 
 /// Evaluates queries. Cheap to clone.
 ///
-/// A query runs inside a Tokio runtime and ends when its future is dropped, with every task that it started.
+/// A query ends when its future is dropped, with every task that it started, as soon as each comes to ask whether it is still wanted.
 #[derive(Clone, Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,
     clock: Arc<dyn Clock>,
+    workers: Workers,
     text: Arc<str>,
 }
 
 impl Engine {
     /// `clock` measures how long things take; an answer does not depend on it.
     pub fn new(config: EngineConfig, clock: Arc<dyn Clock>) -> Self {
-        Self { config: Arc::new(config), clock, text: Arc::from("") }
+        Self { config: Arc::new(config), clock, workers: Workers::default(), text: Arc::from("") }
+    }
+
+    /// This engine with `workers` that read and compute. Whoever waits for an answer does neither.
+    #[must_use]
+    pub fn on(self, workers: Workers) -> Self {
+        Self { workers, ..self }
     }
 
     /// This engine for trees that were parsed from `text`: the remarks of an answer then say line and column. Otherwise the

@@ -47,6 +47,8 @@ pub enum Error {
     Histogram { series: String, ts_ms: i64 },
     #[error("series were added while others were read in their order; ask again")]
     OrderChanged,
+    #[error("the reading panicked")]
+    Panicked(#[source] Box<tokio::task::JoinError>),
     #[error("match[] must contain at least one non-empty matcher")]
     EmptyMatcher,
     #[error("not a series selector: `{0}`")]
@@ -101,6 +103,7 @@ impl Error {
             | Self::Waiting { .. } => ErrorKind::Limited,
             Self::TooManyReadSamples { .. } | Self::AnswerTooLarge { .. } => ErrorKind::Invalid,
             Self::Histogram { .. } => ErrorKind::Corrupt,
+            Self::Panicked(_) => ErrorKind::Internal,
         }
     }
 

@@ -13,7 +13,7 @@ use duramen_bucket::Tenants;
 use duramen_limits::{Limits, LimitsHandle};
 use duramen_model::{FamilyMetadata, Matcher, TenantId, TenantName, TimeRange};
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
-use duramen_runtime::Clock;
+use duramen_runtime::{Clock, Workers};
 use duramen_source::{Columns, SeriesRequest, SeriesSource};
 use duramen_syntax::Expr;
 
@@ -59,7 +59,7 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
 }
 
-/// The querier of one process.
+/// The querier of one process. Whoever asks it only waits: what reads and computes are its workers.
 #[derive(Debug)]
 pub struct Querier {
     engine: Engine,
@@ -68,6 +68,7 @@ pub struct Querier {
     clock: Arc<dyn Clock>,
     limits: LimitsHandle,
     turns: Turns,
+    workers: Workers,
     metrics: Metrics,
 }
 
@@ -86,11 +87,12 @@ impl Querier {
         source: Arc<dyn SeriesSource>,
         register: Arc<Tenants>,
         clock: Arc<dyn Clock>,
+        workers: Workers,
         (limits, config): (LimitsHandle, Config),
         metrics: Metrics,
     ) -> Self {
         let turns = Turns::new(config.concurrency_max, config.waiting_max);
-        Self { engine, source, register, clock, limits, turns, metrics }
+        Self { engine: engine.on(workers.clone()), source, register, clock, limits, turns, workers, metrics }
     }
 
     /// Evaluates at one time.
@@ -167,8 +169,9 @@ impl Querier {
     /// What is known of the metric families of a tenant, in the order of their names.
     pub async fn metadata(&self, tenant: &TenantName) -> Result<Vec<FamilyMetadata>, Error> {
         let asker = self.asker(tenant);
-        let work = async { Ok(self.source.metadata(&asker.tenants).await?) };
-        self.bounded(&asker, None, work).await
+        let (source, tenants) = (Arc::clone(&self.source), Arc::clone(&asker.tenants));
+        let work = async move { Ok(source.metadata(&tenants).await?) };
+        self.bounded(&asker, None, self.computed(work)).await
     }
 
     /// Reads a `match[]` parameter. At least one matcher must exclude the empty value.
@@ -197,6 +200,14 @@ impl Querier {
                 series_max: limits.series_max,
             },
         }
+    }
+
+    /// Runs `work` on the workers.
+    async fn computed<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.workers.spawn(work).await.map_err(|error| Error::Panicked(Box::new(error)))?
     }
 
     /// Runs `work` when it is its turn, for as long as it may take. Dropping the future ends the work.

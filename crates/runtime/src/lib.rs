@@ -1,9 +1,11 @@
-//! What every role stands on: clock, named and supervised tasks, backoff, the disk.
+//! What every role stands on: clock, named and supervised tasks, threads that compute, the disk.
 
 pub mod clock;
 pub mod disk;
 pub mod tasks;
+pub mod workers;
 
 pub use clock::{Clock, MockClock, SystemClock};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use tasks::{OnFailure, Tasks};
+pub use workers::Workers;

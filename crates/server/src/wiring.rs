@@ -10,10 +10,9 @@ use duramen_manifest::Manifests;
 use duramen_model::TenantName;
 use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Blocks, Querier, Storage};
-use duramen_runtime::{Clock, Disk, RealDisk, SystemClock, Tasks};
+use duramen_runtime::{Clock, Disk, RealDisk, SystemClock, Tasks, Workers};
 use duramen_settings::Secret;
 use prometheus_client::registry::Registry;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Config, Settings};
 use crate::http::HttpMetrics;
@@ -37,8 +36,6 @@ pub struct System {
     /// What the querier reads.
     pub storage: Arc<Storage>,
     pub register: Arc<Tenants>,
-    /// Where queries are evaluated, so that they do not hold up those who write.
-    pub query_runtime: QueryRuntime,
     /// What the store is, without secrets.
     pub store: String,
     /// When the process was started.
@@ -49,10 +46,6 @@ pub struct System {
     /// Holds the data directory's lock.
     _data_dir: DataDir,
 }
-
-/// The threads that evaluate queries.
-#[derive(Debug)]
-pub struct QueryRuntime(Option<tokio::runtime::Runtime>);
 
 /// What the roles share.
 struct Shared {
@@ -80,7 +73,7 @@ impl System {
         let metrics = duramen_query::Metrics::default();
         metrics.register(&mut registry);
         let storage = storage(&shared, &config, &ingester, &metrics);
-        let querier = querier(&shared, &config, &limits, Arc::clone(&storage), metrics);
+        let querier = querier(&shared, &config, &limits, Arc::clone(&storage), metrics)?;
         live_limits.watch(tasks)?;
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
@@ -99,7 +92,6 @@ impl System {
             querier: Arc::new(querier),
             storage,
             register: shared.register,
-            query_runtime: QueryRuntime::start()?,
             own_tenant: TenantName::parse(own_tenant)?,
             replayed,
             _data_dir: shared.data_dir,
@@ -117,37 +109,6 @@ impl System {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a String takes every write");
         text
-    }
-}
-
-impl QueryRuntime {
-    fn start() -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("query").enable_all().build()?;
-        Ok(Self(Some(runtime)))
-    }
-
-    /// Evaluates `work` there. Dropping the returned future ends the work at its next await.
-    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> anyhow::Result<T> {
-        self.spawn(work)?.await.map_err(|e| anyhow::anyhow!("the query panicked or was cancelled: {e}"))
-    }
-}
-
-impl QueryRuntime {
-    /// Starts `work` there. Dropping the handle ends the work at its next await.
-    pub fn spawn<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> anyhow::Result<AbortOnDropHandle<T>> {
-        let runtime = self.0.as_ref().context("the query runtime has stopped")?;
-        Ok(AbortOnDropHandle::new(runtime.spawn(work)))
-    }
-}
-
-impl Drop for QueryRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -237,7 +198,7 @@ fn querier(
     limits: &LimitsHandle,
     storage: Arc<Storage>,
     metrics: duramen_query::Metrics,
-) -> Querier {
+) -> anyhow::Result<Querier> {
     let engine = EngineConfig {
         lookback_ms: i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
         features: config.query.features.0,
@@ -245,5 +206,7 @@ fn querier(
     };
     let engine = Engine::new(engine, Arc::clone(&shared.clock));
     let bounds = (limits.clone(), duramen_query::Config::default());
-    Querier::new(engine, storage, Arc::clone(&shared.register), Arc::clone(&shared.clock), bounds, metrics)
+    let (register, clock) = (Arc::clone(&shared.register), Arc::clone(&shared.clock));
+    let workers = Workers::start("query").context("start the threads that evaluate queries")?;
+    Ok(Querier::new(engine, storage, register, clock, workers, bounds, metrics))
 }

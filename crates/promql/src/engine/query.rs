@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -12,7 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::{Labels, is_stale};
-use duramen_runtime::Clock;
+use duramen_runtime::{Clock, Workers};
 use duramen_source::SeriesBatch;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::{AggregateOp, ValueType};
@@ -44,6 +43,7 @@ pub(super) struct Query {
     plan: Option<Arc<dyn ExecutionPlan>>,
     timings: QueryTimings,
     stopwatch: Stopwatch,
+    workers: Workers,
     cancellation: Cancellation,
 }
 
@@ -109,7 +109,16 @@ impl Query {
         let session = SessionConfig::new().with_extension(Arc::new(cancellation.clone()));
         let task = Arc::new(TaskContext::default().with_session_config(session).with_runtime(runtime));
         let stopwatch = Stopwatch::start(Arc::clone(&engine.clock));
-        Ok(Self { planner, lowering, task, plan: None, timings: QueryTimings::default(), stopwatch, cancellation })
+        Ok(Self {
+            planner,
+            lowering,
+            task,
+            plan: None,
+            timings: QueryTimings::default(),
+            stopwatch,
+            workers: engine.workers.clone(),
+            cancellation,
+        })
     }
 
     /// Finds the operators. No sample is read.
@@ -150,15 +159,16 @@ impl Query {
         self.plan.as_deref().map(PlanNode::of)
     }
 
-    /// Evaluates in a task of its own, so that whoever waits can give up while it computes; then it ends soon, with all tasks that it
+    /// Evaluates in a task of the workers, so that whoever waits can give up while it computes; then it ends soon, with all tasks that it
     /// started.
     pub(super) async fn evaluate(mut self, expr: &Expr) -> Result<(Self, Value), Error> {
         let (_given_up, expr) = (self.cancellation.on_drop(), expr.clone());
+        let workers = self.workers.clone();
         let work = async move {
             let value = self.evaluate_here(&expr).await?;
             Ok((self, value))
         };
-        let ended = SpawnedTask::spawn(work).join_unwind().await;
+        let ended = workers.spawn(work).await;
         ended.map_err(|error| Error::from_datafusion(DataFusionError::ExecutionJoin(Box::new(error))))?
     }
 

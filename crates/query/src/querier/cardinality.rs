@@ -1,5 +1,7 @@
 //! How many series a tenant has, and of which labels.
 
+use std::sync::Arc;
+
 use duramen_model::{Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesSummary};
 
@@ -16,13 +18,14 @@ impl Querier {
     ) -> Result<Vec<SeriesSummary>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let work = async {
-            let found = self.source.summaries(&asker.request(matchers, range, Columns::Labels)).await?;
+        let (source, request) = (Arc::clone(&self.source), asker.request(matchers, range, Columns::Labels));
+        let work = async move {
+            let found = source.summaries(&request).await?;
             if found.len() > max {
                 return Err(Error::TooManySeries { max });
             }
             Ok(found)
         };
-        self.bounded(&asker, None, work).await
+        self.bounded(&asker, None, self.computed(work)).await
     }
 }

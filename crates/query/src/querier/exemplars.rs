@@ -1,5 +1,7 @@
 //! Exemplars of the series in a query.
 
+use std::sync::Arc;
+
 use duramen_model::{Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesExemplars};
 use duramen_syntax::Expr;
@@ -32,10 +34,12 @@ impl Querier {
     ) -> Result<Vec<SeriesExemplars>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.exemplars_max;
-        let work = async {
+        let source = Arc::clone(&self.source);
+        let requests: Vec<_> = selectors.iter().map(|of| asker.request(of, range, Columns::Labels)).collect();
+        let work = async move {
             let mut found = Vec::new();
-            for matchers in selectors {
-                let more = self.source.exemplars(&asker.request(matchers, range, Columns::Labels)).await?;
+            for request in &requests {
+                let more = source.exemplars(request).await?;
                 found = union::exemplars([found, more]);
                 let exemplars = found.iter().map(|series| series.exemplars.len()).sum();
                 if exemplars > max {
@@ -45,6 +49,6 @@ impl Querier {
             found.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(found)
         };
-        self.bounded(&asker, None, work).await
+        self.bounded(&asker, None, self.computed(work)).await
     }
 }

@@ -1,6 +1,7 @@
 //! Series, label names and label values.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use duramen_model::{Labels, Matcher, TenantName, TimeRange};
 use duramen_source::Columns;
@@ -22,14 +23,16 @@ impl Querier {
     ) -> Result<(Vec<Labels>, bool), Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let work = async {
+        let source = Arc::clone(&self.source);
+        let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
+        let work = async move {
             let mut found = BTreeSet::new();
             let mut walked = 0;
-            for matchers in or_all(selectors) {
-                let mut batches = self.source.select(&asker.request(matchers, range, Columns::Labels)).await?;
+            for request in &requests {
+                let mut batches = source.select(request).await?;
                 while let Some(batch) = batches.next().await {
                     let batch = batch?;
-                    // What is in memory is never waited for: let the time-out and others have their turn.
+                    // What is in memory is never waited for: let others have their turn, and end when nobody asks any more.
                     tokio::task::yield_now().await;
                     walked += batch.len();
                     if walked > max {
@@ -42,7 +45,7 @@ impl Querier {
             }
             Ok(cut(found, limit))
         };
-        self.bounded(&asker, None, work).await
+        self.bounded(&asker, None, self.computed(work)).await
     }
 
     /// The label names of the series that [`Querier::series`] would find.
@@ -65,7 +68,7 @@ impl Querier {
         range: TimeRange,
         limit: Option<usize>,
     ) -> Result<(Vec<String>, bool), Error> {
-        self.texts(tenant, selectors, range, limit, Texts::ValuesOf(name)).await
+        self.texts(tenant, selectors, range, limit, Texts::ValuesOf(name.to_owned())).await
     }
 
     async fn texts(
@@ -74,17 +77,18 @@ impl Querier {
         selectors: &[Vec<Matcher>],
         range: TimeRange,
         limit: Option<usize>,
-        texts: Texts<'_>,
+        texts: Texts,
     ) -> Result<(Vec<String>, bool), Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let work = async {
+        let source = Arc::clone(&self.source);
+        let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
+        let work = async move {
             let mut found = BTreeSet::new();
-            for matchers in or_all(selectors) {
-                let request = asker.request(matchers, range, Columns::Labels);
-                found.append(&mut match texts {
-                    Texts::Names => self.source.label_names(&request).await?,
-                    Texts::ValuesOf(name) => self.source.label_values(&request, name).await?,
+            for request in &requests {
+                found.append(&mut match &texts {
+                    Texts::Names => source.label_names(request).await?,
+                    Texts::ValuesOf(name) => source.label_values(request, name).await?,
                 });
                 if found.len() > max {
                     return Err(Error::TooManyTexts { max });
@@ -92,15 +96,15 @@ impl Querier {
             }
             Ok(cut(found, limit))
         };
-        self.bounded(&asker, None, work).await
+        self.bounded(&asker, None, self.computed(work)).await
     }
 }
 
 /// Which texts of labels are asked for.
-#[derive(Clone, Copy, Debug)]
-enum Texts<'a> {
+#[derive(Clone, Debug)]
+enum Texts {
     Names,
-    ValuesOf(&'a str),
+    ValuesOf(String),
 }
 
 /// The selectors; without any, one that selects everything.

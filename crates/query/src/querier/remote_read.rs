@@ -33,14 +33,14 @@ pub struct Reader {
 impl Querier {
     /// Calls `work` with a reader when it is its turn, as one query of the tenant. Everything that `work` waits for counts against the
     /// time of a query, also a client that is slow to take what is read. Dropping the future ends the work.
-    pub async fn read<T, F>(&self, tenant: &TenantName, work: impl FnOnce(Reader) -> F + Send) -> Result<T, Error>
+    pub async fn read<T, F>(&self, tenant: &TenantName, work: impl FnOnce(Reader) -> F) -> Result<T, Error>
     where
-        T: Send,
-        F: Future<Output = Result<T, Error>> + Send,
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let asker = Arc::new(self.asker(tenant));
         let reader = Reader { source: Arc::clone(&self.source), asker: Arc::clone(&asker) };
-        self.bounded(&asker, None, work(reader)).await
+        self.bounded(&asker, None, self.computed(work(reader))).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Each limit of a tenant's queries: what goes past it ends with an error that names it and its value, and is counted.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use duramen_bucket::{Bucket, Tenants};
@@ -8,7 +9,7 @@ use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_model::{ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId};
 use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions};
-use duramen_runtime::{Clock, SystemClock};
+use duramen_runtime::{Clock, SystemClock, Workers};
 use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
 use prometheus_client::registry::Registry;
 use ulid::Ulid;
@@ -23,6 +24,10 @@ struct Limited {
 
 impl Limited {
     async fn new(source: impl SeriesSource + 'static, change: impl FnOnce(&mut QueryLimits)) -> Self {
+        Self::on(Workers::default(), source, change).await
+    }
+
+    async fn on(workers: Workers, source: impl SeriesSource + 'static, change: impl FnOnce(&mut QueryLimits)) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let register = Tenants::open(Bucket::memory(Arc::clone(&clock)), WriterId(Ulid::nil())).await.unwrap();
         register.resolve_or_create(&tenant()).await.unwrap();
@@ -33,7 +38,7 @@ impl Limited {
         metrics.register(&mut registry);
         let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default()));
         let bounds = (limits, Config::default());
-        let querier = Querier::new(engine, Arc::new(source), Arc::new(register), clock, bounds, metrics);
+        let querier = Querier::new(engine, Arc::new(source), Arc::new(register), clock, workers, bounds, metrics);
         Self { querier, registry }
     }
 
@@ -70,11 +75,19 @@ fn filled() -> MemorySource {
 
 /// A source whose answers never come.
 #[derive(Debug)]
-struct Hanging;
+enum Hanging {
+    /// It waits for something.
+    Waits,
+    /// It holds its thread, as what computes does, until the lock is free.
+    Computes(Arc<RwLock<()>>),
+}
 
 #[async_trait::async_trait]
 impl SeriesSource for Hanging {
     async fn select(&self, _: &SeriesRequest) -> Result<SeriesStream, duramen_source::Error> {
+        if let Self::Computes(lock) = self {
+            drop(lock.read());
+        }
         std::future::pending().await
     }
 
@@ -117,7 +130,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         remote_read_samples_max: _, // of remote read
     } = QueryLimits::default();
 
-    let limited = Limited::new(Hanging, |limits| limits.timeout = Duration::from_millis(20)).await;
+    let limited = Limited::new(Hanging::Waits, |limits| limits.timeout = Duration::from_millis(20)).await;
     check(&limited, limited.instant(&tenant(), "m").await, ErrorKind::Unavailable, "timeout", "20ms");
 
     let limited = Limited::new(filled(), |limits| limits.range_max = Some(Duration::from_secs(60))).await;
@@ -162,7 +175,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
 #[tokio::test]
 async fn a_query_waits_for_its_turn_as_long_as_it_may_take() {
     let change = |limits: &mut QueryLimits| (limits.concurrency_max, limits.waiting_max) = (1, 1);
-    let limited = Limited::new(Hanging, change).await;
+    let limited = Limited::new(Hanging::Waits, change).await;
     let (of, query) = (tenant(), Query::parse("m").unwrap());
     let impatient = QueryOptions { timeout: Some(Duration::from_millis(50)), ..QueryOptions::default() };
     let waiting = async || limited.querier.instant(&of, &query, 60_000, impatient).await.map(drop);
@@ -174,6 +187,31 @@ async fn a_query_waits_for_its_turn_as_long_as_it_may_take() {
     };
     check(&limited, results.0, ErrorKind::Unavailable, "concurrency_max", "`1`");
     check(&limited, results.1, ErrorKind::Limited, "waiting_max", "`1`");
+}
+
+#[tokio::test]
+async fn a_time_out_is_noticed_while_every_thread_computes() {
+    let lock = Arc::new(RwLock::new(()));
+    let computing = Hanging::Computes(Arc::clone(&lock));
+    let (workers, timeout) = (Workers::start("computes").unwrap(), Duration::from_millis(50));
+    let limited = Limited::on(workers, computing, |limits| limits.timeout = timeout).await;
+    let (holds, held) = mpsc::channel();
+    let (answered, answer) = mpsc::channel();
+    let holder = thread::spawn(move || {
+        let _held = lock.write().unwrap();
+        holds.send(()).unwrap();
+        answer.recv_timeout(Duration::from_secs(30)).is_ok()
+    });
+    held.recv().unwrap();
+    let (of, threads) = (tenant(), thread::available_parallelism().unwrap().get());
+    let series = limited.querier.series(&of, &[], TimeRange::ALL, None);
+    let queries = futures::future::join_all((0..=threads).map(|_| limited.instant(&of, "m")));
+    let (series, queries) = futures::join!(series, queries);
+    let _ = answered.send(());
+    assert!(holder.join().unwrap(), "nobody was answered before the threads were free");
+    for result in queries.into_iter().chain([series.map(drop)]) {
+        assert!(matches!(result, Err(Error::Timeout(_))), "{result:?}");
+    }
 }
 
 #[tokio::test]

@@ -30,9 +30,7 @@ pub(super) async fn query(
     if selectors.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.exemplars(&tenant, &selectors, range).await };
-    let found = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let found = system.querier.exemplars(&tenant, &selectors, range).await?;
     Ok(success(&found.iter().map(series_json).collect(), &[]))
 }
 

@@ -27,16 +27,13 @@ pub(super) async fn explain(
     let format = Format::of(&params)?;
     let options = options(&params)?;
     let query = parse(&params)?;
-    let querier = Arc::clone(&system.querier);
     let started = system.clock.monotonic();
-    let work = async move {
-        if analyze {
-            let (answer, plan) = querier.analyze(&tenant, &query, times, options).await?;
-            return Ok::<_, duramen_query::Error>((Some(answer), plan));
-        }
-        Ok((None, querier.explain(&tenant, &query, times, options).await?))
+    let (answer, plan) = if analyze {
+        let (answer, plan) = system.querier.analyze(&tenant, &query, times, options).await?;
+        (Some(answer), plan)
+    } else {
+        (None, system.querier.explain(&tenant, &query, times, options).await?)
     };
-    let (answer, plan) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
     let took = system.clock.monotonic().saturating_sub(started);
     let stats = answer.as_ref().and_then(|answer| Detail::Totals.render(&answer.stats, took));
     Ok(Explained { plan, answer, stats }.render(format))

@@ -31,18 +31,14 @@ pub(super) async fn federate(
         now_ms: system.clock.now_ms(),
         lookback_ms: i64::try_from(system.config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
     };
-    let querier = Arc::clone(&system.querier);
-    let work = async move {
-        let read = |reader| async move {
-            let samples = newest(&reader, selectors, moment).await?;
-            Ok(match format {
-                Format::Text(escaping) => text(&samples, escaping).into_bytes(),
-                Format::Protobuf(escaping) => families(&samples, escaping),
-            })
-        };
-        querier.read(&tenant, read).await
+    let work = |reader| async move {
+        let samples = newest(&reader, selectors, moment).await?;
+        Ok(match format {
+            Format::Text(escaping) => text(&samples, escaping).into_bytes(),
+            Format::Protobuf(escaping) => families(&samples, escaping),
+        })
     };
-    let body = system.query_runtime.run(work).await.map_err(|error| TextFailure::internal(error.to_string()))??;
+    let body = system.querier.read(&tenant, work).await?;
     Ok(([(header::CONTENT_TYPE, format.content_type())], body).into_response())
 }
 

@@ -22,9 +22,7 @@ pub(super) async fn labels(
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
     let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.label_names(&tenant, &selectors, range, limit).await };
-    let (names, more) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let (names, more) = system.querier.label_names(&tenant, &selectors, range, limit).await?;
     Ok(listed(names.into(), more))
 }
 
@@ -41,9 +39,7 @@ pub(super) async fn label_values(
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
     let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.label_values(&tenant, &name, &selectors, range, limit).await };
-    let (values, more) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let (values, more) = system.querier.label_values(&tenant, &name, &selectors, range, limit).await?;
     Ok(listed(values.into(), more))
 }
 
@@ -58,9 +54,7 @@ pub(super) async fn series(
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = selectors(&params).map_err(|fault| Failure::parameter("match[]", fault))?;
     let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.series(&tenant, &selectors, range, limit).await };
-    let (series, more) = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let (series, more) = system.querier.series(&tenant, &selectors, range, limit).await?;
     Ok(listed(series.iter().map(labels_json).collect(), more))
 }
 
@@ -74,9 +68,7 @@ pub(super) async fn families(
     // One entry is known of each family, which is within every limit but the 0 that stands for no limit.
     params.integer("limit_per_metric")?;
     let metric = params.given("metric").map(str::to_owned);
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.metadata(&tenant).await };
-    let families = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let families = system.querier.metadata(&tenant).await?;
     let wanted = families.iter().filter(|family| metric.as_ref().is_none_or(|name| *name == family.family));
     let entry = |family: &FamilyMetadata| {
         let entry = json!({ "type": family.kind.as_str(), "help": family.help, "unit": family.unit });

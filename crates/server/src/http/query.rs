@@ -25,9 +25,7 @@ pub(super) async fn instant(
     let time_ms = params.time_ms("time")?.unwrap_or_else(|| system.clock.now_ms());
     let options = options(&params)?;
     let query = parse(&params)?;
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.instant(&tenant, &query, time_ms, options).await };
-    answered(&system, &params, limit, work).await
+    answered(&system, &params, limit, system.querier.instant(&tenant, &query, time_ms, options)).await
 }
 
 pub(super) async fn range(
@@ -39,9 +37,7 @@ pub(super) async fn range(
     let times = range_times(&params)?;
     let options = options(&params)?;
     let query = parse(&params)?;
-    let querier = Arc::clone(&system.querier);
-    let work = async move { querier.range(&tenant, &query, times, options).await };
-    answered(&system, &params, limit, work).await
+    answered(&system, &params, limit, system.querier.range(&tenant, &query, times, options)).await
 }
 
 /// Start, end and step of a range.
@@ -59,16 +55,16 @@ pub(super) fn range_times(params: &Params) -> Result<QueryTimes, Failure> {
     QueryTimes::range(start_ms, end_ms, step_ms).map_err(|e| Failure::from(duramen_query::Error::from(e)))
 }
 
-/// Evaluates where queries are evaluated, and renders what comes of it.
+/// Waits for a query, and renders what comes of it.
 async fn answered(
     system: &System,
     params: &Params,
     limit: Option<usize>,
-    work: impl Future<Output = Result<Answer, duramen_query::Error>> + Send + 'static,
+    evaluation: impl Future<Output = Result<Answer, duramen_query::Error>> + Send,
 ) -> Result<Response, Failure> {
     let (detail, deprecation) = Detail::of(params);
     let started = system.clock.monotonic();
-    let mut evaluated = system.query_runtime.run(work).await.map_err(|e| Failure::internal(e.to_string()))??;
+    let mut evaluated = evaluation.await?;
     let took = system.clock.monotonic().saturating_sub(started);
     evaluated.warnings.extend(deprecation);
     let stats = detail.render(&evaluated.stats, took);

@@ -27,18 +27,13 @@ pub(super) async fn answer(
     tenant: TenantName,
     selections: Vec<Option<Selection>>,
 ) -> Result<Response, TextFailure> {
-    let querier = Arc::clone(&system.querier);
     let counter = system.http_metrics.remote_read.samples(ResponseType::Samples);
-    let work = async move {
-        querier
-            .read(&tenant, |reader| async move {
-                let (message, samples) = encode(&reader, &selections).await?;
-                counter.inc_by(samples as u64);
-                Ok(snappy::compress(&message))
-            })
-            .await
+    let work = |reader| async move {
+        let (message, samples) = encode(&reader, &selections).await?;
+        counter.inc_by(samples as u64);
+        Ok(snappy::compress(&message))
     };
-    let body = system.query_runtime.run(work).await.map_err(|error| TextFailure::internal(error.to_string()))??;
+    let body = system.querier.read(&tenant, work).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf")),
         (header::CONTENT_ENCODING, HeaderValue::from_static("snappy")),

@@ -15,6 +15,7 @@ use duramen_model::labels::LabelsIter;
 use duramen_proto::chunk::ChunkBuilder;
 use duramen_proto::remote_read::{ResponseType, SeriesFrames};
 use duramen_query::{Error, Reader, Selection};
+use duramen_runtime::Workers;
 use duramen_source::Columns;
 use futures::{Stream, StreamExt, stream};
 use prometheus_client::metrics::counter::Counter;
@@ -38,14 +39,13 @@ pub(super) async fn answer(
     let querier = Arc::clone(&system.querier);
     let samples = system.http_metrics.remote_read.samples(ResponseType::StreamedXorChunks);
     let sender = Sender { frames: frames.clone(), samples };
-    let reading = system.query_runtime.spawn(async move {
+    let reading = Workers::default().spawn(async move {
         let work = |reader| async move { send_all(&reader, &selections, sender).await };
         if let Err(error) = querier.read(&tenant, work).await {
             // A client that has gone does not want to know.
             let _ = frames.send(Err(error)).await;
         }
     });
-    let reading = reading.map_err(|error| TextFailure::internal(error.to_string()))?;
     let first = ready.recv().await.transpose()?;
     let body = Body::from_stream(stream::iter(first.map(Ok)).chain(rest(ready, reading)));
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], body).into_response())
