@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use duramen_proto::TypeAndUnitLabels;
+
 /// Settings of the ingester.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub write_wait_max: Duration,
     /// How many tenants may exist. A write for one more is refused.
     pub tenants_max: usize,
+    /// Whether what 2.0 says of a metric beside its series becomes part of them.
+    pub type_and_unit_labels: TypeAndUnitLabels,
 }
 
 impl Default for Config {
@@ -30,6 +34,7 @@ impl Default for Config {
             writes_in_flight_bytes_max: 256 << 20,
             write_wait_max: Duration::from_secs(10),
             tenants_max: 100_000,
+            type_and_unit_labels: TypeAndUnitLabels::AsSent,
         }
     }
 }

@@ -100,7 +100,7 @@ impl Ingester {
         let memory = WriteLimits::of_body(body.len());
         let request = match version {
             Version::One => WriteRequest::decode_v1(body, &memory)?,
-            Version::Two => WriteRequest::decode_v2(body, &memory)?,
+            Version::Two => WriteRequest::decode_v2(body, &memory, shared.config.type_and_unit_labels)?,
         };
         if request.series.is_empty() && request.metadata.is_empty() && request.refused.is_empty() {
             return Ok(WriteReport::default());

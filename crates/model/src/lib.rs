@@ -29,3 +29,7 @@ pub use time::TimeRange;
 
 /// The label that carries the metric name.
 pub const METRIC_NAME: &str = "__name__";
+
+/// The labels of a metric's type and of its unit, for those who keep them there.
+pub const METRIC_TYPE: &str = "__type__";
+pub const METRIC_UNIT: &str = "__unit__";

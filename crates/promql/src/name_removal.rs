@@ -1,12 +1,8 @@
 //! What becomes of a metric's name where the language takes it away.
 
-use duramen_model::{Labels, LabelsBuilder, METRIC_NAME};
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, METRIC_TYPE, METRIC_UNIT};
 
 use crate::label_set::{MARK, Projection, is_marked};
-
-/// The label of a metric's type, and that of its unit.
-pub(crate) const METRIC_TYPE: &str = "__type__";
-pub(crate) const METRIC_UNIT: &str = "__unit__";
 
 /// Which labels say what metric a series is of, and go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,6 @@ pub mod wire;
 
 pub use error::Error;
 pub use remote_write::{
-    LabelPair, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, Series, SeriesFault, SeriesKeys, Version,
-    WriteLimits, WriteRequest, WriteRequestEncoder,
+    LabelPair, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, Series, SeriesFault, SeriesKeys,
+    TypeAndUnitLabels, Version, WriteLimits, WriteRequest, WriteRequestEncoder,
 };

@@ -18,6 +18,7 @@ mod labels;
 mod limits;
 mod metadata;
 mod refused;
+mod type_and_unit;
 mod v1;
 mod v2;
 
@@ -29,6 +30,8 @@ pub use labels::LabelPair;
 use limits::Budget;
 pub use limits::WriteLimits;
 pub use refused::{RefusedSeries, SeriesFault};
+pub use type_and_unit::TypeAndUnitLabels;
+use type_and_unit::{TypeAndUnit, is_replaced};
 
 /// Our extension of both versions: `int64 ttl_ms` of the messages Sample and Histogram.
 const TTL_FIELD: u32 = 7480;
@@ -58,6 +61,8 @@ pub struct WriteRequest<'a> {
     pub refused: Vec<RefusedSeries<'a>>,
     /// What the labels of 2.0 refer to; `None` in 1.0.
     symbols: Option<Vec<&'a [u8]>>,
+    /// One for each series where [`TypeAndUnitLabels`] come from metadata, else empty.
+    types_and_units: Vec<Option<TypeAndUnit>>,
 }
 
 /// One time series of a request, as places in the columns of the request.
@@ -113,18 +118,37 @@ impl<'a> WriteRequest<'a> {
     }
 
     /// As [`WriteRequest::decode_v1`], of 2.0. A series that breaks a rule of the message is in [`WriteRequest::refused`], not an error.
-    pub fn decode_v2(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
-        v2::decode(body, limits)
+    pub fn decode_v2(body: &'a [u8], limits: &WriteLimits, types: TypeAndUnitLabels) -> Result<Self, Error> {
+        v2::decode(body, limits, types)
     }
 
-    /// How many labels the series at `at` has, repeated and empty ones included.
+    /// How many labels the series at `at` has, repeated and empty ones included: as many as [`WriteRequest::labels`] would make.
     pub fn labels_count(&self, at: usize) -> usize {
-        self.series[at].labels.count as usize
+        let labels = &self.series[at].labels;
+        let (Some(known), Some(symbols)) = (self.type_and_unit(at), &self.symbols) else {
+            return labels.count as usize;
+        };
+        let mut kept = 0;
+        let read = labels.each_pair(|name, _| kept += usize::from(!is_replaced(symbol(symbols, name))));
+        debug_assert!(read.is_ok(), "the references were read before");
+        kept + known.labels(symbols).count()
     }
 
-    /// The labels of the series at `at` as sent, in the order sent; not known to be UTF-8, sorted or distinct.
+    /// The labels of the series at `at` in the order sent, then its type and unit where they become labels; not known to be UTF-8,
+    /// sorted or distinct.
     pub fn labels(&self, at: usize) -> Result<Vec<LabelPair<'a>>, Error> {
-        self.pairs(&self.series[at].labels)
+        let mut pairs = self.pairs(&self.series[at].labels)?;
+        if let (Some(known), Some(symbols)) = (self.type_and_unit(at), &self.symbols) {
+            pairs.retain(|(name, _)| !is_replaced(name));
+            pairs.extend(known.labels(symbols));
+        }
+        Ok(pairs)
+    }
+
+    /// What of the series at `at` stands in the place of two of its labels.
+    #[inline]
+    fn type_and_unit(&self, at: usize) -> Option<TypeAndUnit> {
+        self.types_and_units.get(at).copied().flatten()
     }
 
     /// How many labels an exemplar has.
@@ -153,12 +177,8 @@ impl<'a> WriteRequest<'a> {
 
     fn pairs(&self, labels: &LabelBytes<'a>) -> Result<Vec<LabelPair<'a>>, Error> {
         let Some(symbols) = &self.symbols else { return labels.pairs() };
-        let symbol = |reference: u32| symbols.get(reference as usize).copied().unwrap_or_default();
-        let (mut pairs, mut name) = (Vec::with_capacity(labels.count.min(256) as usize), None);
-        labels.each_reference(|reference| match name.take() {
-            None => name = Some(reference),
-            Some(name) => pairs.push((symbol(name), symbol(reference))),
-        })?;
+        let mut pairs = Vec::with_capacity(labels.count.min(256) as usize);
+        labels.each_pair(|name, value| pairs.push((symbol(symbols, name), symbol(symbols, value))))?;
         Ok(pairs)
     }
 
@@ -254,6 +274,11 @@ struct Mark {
     samples: usize,
     histograms: usize,
     exemplars: usize,
+}
+
+/// What a reference stands for; nothing, where it was refused.
+fn symbol<'a>(symbols: &[&'a [u8]], reference: u32) -> &'a [u8] {
+    symbols.get(reference as usize).copied().unwrap_or_default()
 }
 
 /// A place in a column. The budget of a request is below 2^32 bytes, and so are its columns.

@@ -64,6 +64,11 @@ pub struct Config {
     #[arg(id = "log_level", long = "log-level", env = "DURAMEN_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: String,
 
+    /// What Prometheus has behind `--enable-feature`, by its names there with commas between: `promql-delayed-name-removal`,
+    /// `type-and-unit-labels`, `use-start-timestamps`. Each changes answers, and the second what is stored: see docs/promql.md.
+    #[arg(id = "features", long = "features", env = "DURAMEN_FEATURES", value_name = "NAMES")]
+    pub features: EnabledFeatures,
+
     #[command(flatten)]
     pub http: HttpConfig,
     #[command(flatten)]
@@ -237,11 +242,6 @@ pub struct QueryConfig {
         value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub lookback_delta: Duration,
-
-    /// What Prometheus has behind `--enable-feature`, by its names there with commas between: `promql-delayed-name-removal`,
-    /// `type-and-unit-labels`, `use-start-timestamps`. Each changes answers: see docs/promql.md.
-    #[arg(id = "query.features", long = "query-features", env = "DURAMEN_QUERY_FEATURES", value_name = "NAMES")]
-    pub features: EnabledFeatures,
 }
 
 /// What is kept of the store.
@@ -265,6 +265,7 @@ impl Default for Config {
             tenants_max: 100_000,
             self_scrape_interval: Duration::from_secs(15),
             log_level: "info".to_owned(),
+            features: EnabledFeatures::default(),
             http: HttpConfig::default(),
             s3: S3Config::default(),
             bucket: BucketConfig::default(),
@@ -320,11 +321,7 @@ impl Default for FlushConfig {
 
 impl Default for QueryConfig {
     fn default() -> Self {
-        Self {
-            timeout: QueryLimits::default().timeout,
-            lookback_delta: Duration::from_secs(5 * 60),
-            features: EnabledFeatures::default(),
-        }
+        Self { timeout: QueryLimits::default().timeout, lookback_delta: Duration::from_secs(5 * 60) }
     }
 }
 

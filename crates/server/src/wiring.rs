@@ -163,6 +163,7 @@ async fn ingester(
         writes_in_flight_bytes_max: config.writes.in_flight_bytes_max,
         write_wait_max: config.writes.wait_max,
         tenants_max: config.tenants_max,
+        type_and_unit_labels: config.features.type_and_unit_labels(),
     };
     let parts = duramen_ingest::Parts {
         wal_dir: config.data_dir.join("wal"),
@@ -201,7 +202,7 @@ fn querier(
 ) -> anyhow::Result<Querier> {
     let engine = EngineConfig {
         lookback_ms: i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
-        features: config.query.features.0,
+        features: config.features.0,
         ..EngineConfig::default()
     };
     let engine = Engine::new(engine, Arc::clone(&shared.clock));

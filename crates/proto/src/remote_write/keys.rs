@@ -12,7 +12,7 @@ pub struct SeriesKeys<'r, 'a> {
     seed: u64,
     /// Of 2.0: the hash of each symbol.
     symbols: Vec<u128>,
-    /// Of 2.0: the hashes of one series' symbols in the order of its references.
+    /// Of 2.0: the hashes of one series' symbols in the order of its references, and what its type and unit add.
     scratch: Vec<u8>,
 }
 
@@ -23,7 +23,7 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
     }
 
     /// The key of the series at `at`. In 1.0 it hashes the bytes of the labels; in 2.0 the symbols referred to, so that the same series
-    /// has the same key in requests that number their symbols differently.
+    /// has the same key in requests that number their symbols differently, and its type and unit where they become labels.
     #[inline]
     pub fn of(&mut self, at: usize) -> u128 {
         let labels = &self.request.series[at].labels;
@@ -36,6 +36,9 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
             self.scratch.extend_from_slice(&hash.to_le_bytes());
         });
         debug_assert!(read.is_ok(), "the references were read before");
+        if let Some(known) = self.request.type_and_unit(at) {
+            known.add_to_key(&self.symbols, &mut self.scratch);
+        }
         xxh3_128_with_seed(&self.scratch, self.seed)
     }
 }

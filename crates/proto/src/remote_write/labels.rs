@@ -55,6 +55,15 @@ impl<'a> LabelBytes<'a> {
         Ok(pairs)
     }
 
+    /// Passes on the references of the name and the value of each label of remote write 2.0.
+    pub(super) fn each_pair(&self, mut take: impl FnMut(u32, u32)) -> Result<(), Error> {
+        let mut name = None;
+        self.each_reference(|reference| match name.take() {
+            None => name = Some(reference),
+            Some(name) => take(name, reference),
+        })
+    }
+
     /// Passes on the references of remote write 2.0, packed or not.
     pub(super) fn each_reference(&self, mut take: impl FnMut(u32)) -> Result<(), Error> {
         let mut fields = Fields::new("TimeSeries", self.bytes);

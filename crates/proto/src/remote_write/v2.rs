@@ -4,18 +4,23 @@ use duramen_model::{METRIC_NAME, MetricType};
 
 use super::labels::{LabelBytes, LabelSpan};
 use super::limits::{Budget, WriteLimits};
-use super::{Mark, RefusedSeries, SentExemplar, SentMetadata, SeriesFault, Version, WriteRequest, metadata};
+use super::type_and_unit::{TypeAndUnit, TypeAndUnitLabels};
+use super::{Mark, RefusedSeries, SentExemplar, SentMetadata, SeriesFault, Version, WriteRequest, metadata, symbol};
 use crate::Error;
 use crate::wire::{Fields, Value, truncated};
 
 /// What a symbol takes: its place, and its hash for the keys.
 const SYMBOL_BYTES: usize = size_of::<&[u8]>() + size_of::<u128>();
 
-pub(super) fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, Error> {
+pub(super) fn decode<'a>(
+    body: &'a [u8],
+    limits: &WriteLimits,
+    types: TypeAndUnitLabels,
+) -> Result<WriteRequest<'a>, Error> {
     let mut budget = Budget::new(limits);
     // Symbols may stand behind the series that refer to them.
     let symbols = read_symbols(body, &mut budget)?;
-    let mut decoder = Decoder { request: WriteRequest::default(), symbols, budget };
+    let mut decoder = Decoder { request: WriteRequest::default(), symbols, budget, types };
     let mut fields = Fields::new("Request", body);
     while let Some((number, value)) = fields.next_field()? {
         if let (5, Value::Bytes(series)) = (number, value) {
@@ -52,6 +57,7 @@ struct Decoder<'a> {
     request: WriteRequest<'a>,
     symbols: Vec<&'a [u8]>,
     budget: Budget,
+    types: TypeAndUnitLabels,
 }
 
 /// A `Metadata` message, merged from all of its occurrences as the format has it.
@@ -94,15 +100,16 @@ impl<'a> Decoder<'a> {
         let fault = match bad {
             Some(Bad::Odd { references }) => Some(SeriesFault::OddReferences { references }),
             Some(Bad::NoSuchSymbol { reference, symbols }) => Some(SeriesFault::NoSuchSymbol { reference, symbols }),
-            None => self.misfit(&mark, refused),
+            None => self.misfit(&mark, refused).or_else(|| self.unidentified(metadata.as_ref())),
         };
         if let Some(fault) = fault {
             return self.refuse_series(fault, labels, &mark, refused);
         }
-        if let Some(metadata) = metadata {
-            self.take_metadata(&metadata, labels, &mark)?;
+        if let Some(metadata) = &metadata {
+            self.take_metadata(metadata, labels, &mark)?;
         }
-        self.request.push_series(labels, &mark, &mut self.budget)
+        self.request.push_series(labels, &mark, &mut self.budget)?;
+        self.note_type_and_unit(metadata.as_ref())
     }
 
     /// Counts the labels and finds what is wrong with their references.
@@ -129,6 +136,33 @@ impl<'a> Decoder<'a> {
         }
         let nothing = now == *mark && self.request.refused.len() == refused;
         nothing.then_some(SeriesFault::Nothing)
+    }
+
+    /// What is wrong with metadata that says which series it is.
+    fn unidentified(&self, sent: Option<&MetadataFields>) -> Option<SeriesFault> {
+        match self.types {
+            TypeAndUnitLabels::AsSent => None,
+            TypeAndUnitLabels::FromMetadata => sent.and_then(|sent| self.missing_symbol(sent)),
+        }
+    }
+
+    fn missing_symbol(&self, sent: &MetadataFields) -> Option<SeriesFault> {
+        let symbols = self.symbols.len();
+        let missing = [sent.help, sent.unit].into_iter().find(|at| *at as usize >= symbols);
+        missing.map(|reference| SeriesFault::NoSuchMetadataSymbol { reference, symbols })
+    }
+
+    /// Notes what becomes labels of the series that was just pushed, if one was.
+    fn note_type_and_unit(&mut self, sent: Option<&MetadataFields>) -> Result<(), Error> {
+        let request = &mut self.request;
+        if self.types == TypeAndUnitLabels::AsSent || request.types_and_units.len() == request.series.len() {
+            return Ok(());
+        }
+        self.budget.pay(size_of::<Option<TypeAndUnit>>())?;
+        request.types_and_units.push(sent.and_then(|sent| {
+            TypeAndUnit::known(MetricType::numbered(sent.kind), sent.unit, symbol(&self.symbols, sent.unit))
+        }));
+        Ok(())
     }
 
     /// Takes back a series that was read since, and the exemplars that were refused of it, and refuses it as a whole.
@@ -187,9 +221,7 @@ impl<'a> Decoder<'a> {
     /// Takes what a series says of its family, if it says anything. A sender repeats it for each series, so the same again right behind
     /// is left out.
     fn take_metadata(&mut self, sent: &MetadataFields, labels: LabelBytes<'a>, mark: &Mark) -> Result<(), Error> {
-        let symbols = self.symbols.len();
-        if let Some(&reference) = [sent.help, sent.unit].iter().find(|at| **at as usize >= symbols) {
-            let fault = SeriesFault::NoSuchMetadataSymbol { reference, symbols };
+        if let Some(fault) = self.missing_symbol(sent) {
             return self.refuse(RefusedSeries { fault, samples: 0, histograms: 0, exemplars: 0, labels });
         }
         let (help, unit) = (self.symbols[sent.help as usize], self.symbols[sent.unit as usize]);
@@ -208,11 +240,11 @@ impl<'a> Decoder<'a> {
     }
 
     fn metric_name(&self, labels: LabelBytes<'a>) -> Result<Option<&'a [u8]>, Error> {
-        let (mut name, mut found) = (None, None);
-        labels.each_reference(|reference| match name.take() {
-            None => name = Some(self.symbols[reference as usize]),
-            Some(name) if name == METRIC_NAME.as_bytes() => found = Some(self.symbols[reference as usize]),
-            Some(_) => {}
+        let mut found = None;
+        labels.each_pair(|name, value| {
+            if symbol(&self.symbols, name) == METRIC_NAME.as_bytes() {
+                found = Some(symbol(&self.symbols, value));
+            }
         })?;
         Ok(found)
     }

@@ -8,3 +8,4 @@ mod remote_write_rules;
 mod samples;
 mod sent;
 mod shared;
+mod type_and_unit;

@@ -3,18 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use duramen_model::MetricType;
-use duramen_proto::{SentMetadata, WriteRequest, wire};
+use duramen_proto::{SentMetadata, TypeAndUnitLabels, WriteRequest, wire};
 use duramen_testkit::prompb::{Message, v1, v2};
 use proptest::prelude::*;
 
-use crate::sent::{Seen, Sending, all_seen, limits, request_v1, request_v2, sendings};
+use crate::sent::{Seen, Sending, all_seen, decode_v2, limits, request_v1, request_v2, sendings};
 
 fn seen_v1(body: &[u8]) -> Vec<Seen> {
     all_seen(&WriteRequest::decode_v1(body, &limits(body)).unwrap())
 }
 
 fn seen_v2(body: &[u8]) -> Vec<Seen> {
-    all_seen(&WriteRequest::decode_v2(body, &limits(body)).unwrap())
+    all_seen(&decode_v2(body).unwrap())
 }
 
 fn expected(sending: &[Sending]) -> impl Iterator<Item = Seen> {
@@ -54,10 +54,11 @@ fn walk(request: &WriteRequest<'_>, memory_bytes_max: usize) {
     }
 }
 
-fn walk_both(body: &[u8]) {
+fn walk_all(body: &[u8]) {
     let limits = limits(body);
-    let both = [WriteRequest::decode_v1(body, &limits), WriteRequest::decode_v2(body, &limits)];
-    for request in both.into_iter().flatten() {
+    let [as_sent, from_metadata] = [TypeAndUnitLabels::AsSent, TypeAndUnitLabels::FromMetadata]
+        .map(|types| WriteRequest::decode_v2(body, &limits, types));
+    for request in [WriteRequest::decode_v1(body, &limits), as_sent, from_metadata].into_iter().flatten() {
         walk(&request, limits.memory_bytes_max);
     }
 }
@@ -73,7 +74,7 @@ proptest! {
     fn every_message_of_remote_write_two_is_read_as_it_was_meant(sending in sendings()) {
         let sending: Vec<Sending> = sending.into_iter().filter(|series| !series.is_empty()).collect();
         let body = request_v2(&sending, &[]).encode_to_vec();
-        let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+        let request = decode_v2(&body).unwrap();
         prop_assert!(request.refused.is_empty());
         prop_assert_eq!(all_seen(&request), expected(&sending).collect::<Vec<_>>());
     }
@@ -106,8 +107,8 @@ proptest! {
     #[test]
     fn a_series_keeps_its_key_when_the_symbols_are_numbered_anew(sending in sendings(), before in prop::collection::vec("[a-z]{1,4}", 0..9)) {
         let (here, there) = (request_v2(&sending, &[]).encode_to_vec(), request_v2(&sending, &before).encode_to_vec());
-        let here = WriteRequest::decode_v2(&here, &limits(&here)).unwrap();
-        let there = WriteRequest::decode_v2(&there, &limits(&there)).unwrap();
+        let here = decode_v2(&here).unwrap();
+        let there = decode_v2(&there).unwrap();
         let (mut keys, mut others) = (here.keys(7), there.keys(7));
         for at in 0..here.series.len() {
             prop_assert_eq!(keys.of(at), others.of(at));
@@ -142,7 +143,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..300)) {
-        walk_both(&body);
+        walk_all(&body);
     }
 
     #[test]
@@ -159,9 +160,9 @@ proptest! {
                 let at = at.index(body.len());
                 body[at] = *byte;
             }
-            walk_both(&body);
+            walk_all(&body);
             body.truncate(cut.index(body.len()));
-            walk_both(&body);
+            walk_all(&body);
         }
     }
 }

@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 use duramen_model::{Life, MetricType};
-use duramen_proto::{Error, SeriesFault, WriteRequest, wire};
+use duramen_proto::{Error, SeriesFault, wire};
 use duramen_testkit::prompb::{Message, v2};
 
-use crate::sent::{all_seen, limits};
+use crate::sent::{all_seen, decode_v2, limits};
 
 const NAME: [&str; 3] = ["", "__name__", "m"];
 
@@ -30,7 +30,7 @@ fn encoded(symbols: &[&str], timeseries: Vec<v2::TimeSeries>) -> Vec<u8> {
 /// Decodes a bad series between two good ones: the good ones are kept, and of the bad one exactly that much is lost.
 fn check(bad: v2::TimeSeries, fault: SeriesFault, lost: (usize, usize, usize), text: &str) {
     let body = encoded(&NAME, vec![series(), bad, series()]);
-    let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+    let request = decode_v2(&body).unwrap();
     assert_eq!((request.ts_ms.len(), request.histograms.len(), request.exemplars.len()), (2, 0, 0), "{fault}");
     assert_eq!(request.series.iter().map(|series| series.samples()).collect::<Vec<_>>(), [0..1, 1..2], "{fault}");
     let [refused] = &request.refused[..] else { panic!("{:?}", request.refused) };
@@ -83,7 +83,7 @@ fn a_series_that_breaks_a_rule_is_refused_with_all_that_it_has_and_the_rest_is_k
 fn an_exemplar_that_breaks_a_rule_is_refused_alone() {
     let exemplars = vec![exemplar(vec![1]), exemplar(vec![1, 2]), exemplar(vec![1, 7])];
     let body = encoded(&NAME, vec![v2::TimeSeries { exemplars, ..series() }]);
-    let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+    let request = decode_v2(&body).unwrap();
     let faults: Vec<SeriesFault> = request.refused.iter().map(|refused| refused.fault).collect();
     let odd = SeriesFault::OddExemplarReferences { references: 1 };
     assert_eq!(faults, [odd, SeriesFault::NoSuchExemplarSymbol { reference: 7, symbols: 3 }]);
@@ -98,28 +98,28 @@ fn an_exemplar_that_breaks_a_rule_is_refused_alone() {
 fn a_series_of_exemplars_alone_is_a_series() {
     let exemplars = vec![exemplar(vec![])];
     let body = encoded(&NAME, vec![v2::TimeSeries { samples: vec![], exemplars, ..series() }]);
-    let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+    let request = decode_v2(&body).unwrap();
     assert_eq!((request.series.len(), request.exemplars.len(), request.refused.len()), (1, 1, 0));
 }
 
 #[test]
 fn the_first_symbol_is_the_empty_one() {
     let body = encoded(&["__name__", "m"], vec![]);
-    assert_eq!(WriteRequest::decode_v2(&body, &limits(&body)).unwrap_err(), Error::FirstSymbol { bytes: 8 });
-    assert!(WriteRequest::decode_v2(&[], &limits(&[])).unwrap().series.is_empty());
+    assert_eq!(decode_v2(&body).unwrap_err(), Error::FirstSymbol { bytes: 8 });
+    assert!(decode_v2(&[]).unwrap().series.is_empty());
 }
 
 #[test]
 fn a_message_of_the_other_version_is_found_out() {
     let mut body = Vec::new();
     wire::put_bytes(&mut body, 1, b"");
-    assert_eq!(WriteRequest::decode_v2(&body, &limits(&body)).unwrap_err(), Error::OtherVersion { number: 1 });
+    assert_eq!(decode_v2(&body).unwrap_err(), Error::OtherVersion { number: 1 });
 }
 
 #[test]
 fn the_created_timestamp_of_older_senders_is_not_looked_at() {
     let body = encoded(&NAME, vec![v2::TimeSeries { created_timestamp: 17, ..series() }]);
-    let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+    let request = decode_v2(&body).unwrap();
     assert_eq!((request.series.len(), request.lives.len(), request.refused.len()), (1, 0, 0));
 }
 
@@ -141,7 +141,7 @@ fn references_and_buckets_are_read_packed_and_one_by_one() {
     wire::put_bytes(&mut request, 5, &series);
     let by_prost = v2::Request::decode(request.as_slice()).unwrap();
     assert_eq!(by_prost.timeseries[0].labels_refs, [1, 2, 1, 0]);
-    let decoded = WriteRequest::decode_v2(&request, &limits(&request)).unwrap();
+    let decoded = decode_v2(&request).unwrap();
     let [seen] = &all_seen(&decoded)[..] else { panic!() };
     let pairs = [("__name__", "m"), ("__name__", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(seen.labels, pairs);
@@ -153,11 +153,11 @@ fn no_sample_pays_for_lives_that_no_sample_has() {
     let with = v2::Sample { start_timestamp: 3, ttl_ms: 60_000, ..sample() };
     let middle = v2::TimeSeries { samples: vec![sample(), with], ..series() };
     let body = encoded(&NAME, vec![series(), middle, series()]);
-    let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+    let request = decode_v2(&body).unwrap();
     let said = Life { start_ms: 3, ttl_ms: 60_000 };
     assert_eq!(request.lives, [Life::NONE, Life::NONE, said, Life::NONE]);
     let body = encoded(&NAME, vec![series(), series()]);
-    assert_eq!(WriteRequest::decode_v2(&body, &limits(&body)).unwrap().lives, []);
+    assert_eq!(decode_v2(&body).unwrap().lives, []);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn metadata_of_a_series_is_that_of_its_family() {
     for (name, kind, family) in cases {
         let metadata = Some(v2::Metadata { r#type: kind, help_ref: 3, unit_ref: 0 });
         let body = encoded(&["", "__name__", name, "Help."], vec![v2::TimeSeries { metadata, ..series() }]);
-        let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+        let request = decode_v2(&body).unwrap();
         let [sent] = &request.metadata[..] else { panic!("{name}") };
         assert_eq!(std::str::from_utf8(sent.family).unwrap(), family);
         assert_eq!(
@@ -193,7 +193,7 @@ fn a_native_histogram_is_named_as_its_family() {
     let metadata = Some(v2::Metadata { r#type: 3, help_ref: 0, unit_ref: 0 });
     let native = v2::TimeSeries { samples: vec![], histograms: vec![v2::Histogram::default()], metadata, ..series() };
     let body = encoded(&["", "__name__", "retry_count"], vec![native]);
-    let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+    let request = decode_v2(&body).unwrap();
     assert_eq!(request.metadata[0].family, b"retry_count");
 }
 
@@ -205,7 +205,7 @@ fn metadata_that_says_nothing_or_the_same_again_is_left_out() {
     };
     let body =
         encoded(&NAME, vec![with(0, 0, 0), with(1, 0, 0), with(1, 0, 0), with(1, 2, 0), with(0, 0, 2), with(1, 9, 0)]);
-    let request = WriteRequest::decode_v2(&body, &limits(&body)).unwrap();
+    let request = decode_v2(&body).unwrap();
     assert_eq!((request.metadata.len(), request.ts_ms.len()), (3, 6));
     let [refused] = &request.refused[..] else { panic!() };
     assert_eq!(refused.fault, SeriesFault::NoSuchMetadataSymbol { reference: 9, symbols: 3 });
@@ -234,7 +234,7 @@ fn millions_of_empty_messages_are_refused_before_they_take_memory() {
     let bodies = [symbol(4, b""), symbol(5, b""), symbol(5, &[0x22, 0]), one_series(2), one_series(3), one_series(4)];
     for (case, body) in bodies.iter().enumerate() {
         let limits = limits(body);
-        let decoded = WriteRequest::decode_v2(body, &limits);
+        let decoded = decode_v2(body);
         let max = limits.memory_bytes_max;
         assert!(max <= 8 * body.len() + (64 << 10));
         // Two bytes of wire for sixteen of memory are just what is allowed for samples.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use duramen_model::{Counts, Histogram, Life, ResetHint, Span};
-use duramen_proto::{SentExemplar, WriteLimits, WriteRequest};
+use duramen_proto::{Error, SentExemplar, TypeAndUnitLabels, WriteLimits, WriteRequest};
 use duramen_testkit::prompb::{Message, Symbols, v1, v2};
 use proptest::prelude::*;
 
@@ -151,6 +151,11 @@ pub(crate) fn all_seen(request: &WriteRequest<'_>) -> Vec<Seen> {
         exemplars: request.exemplars[series.exemplars()].iter().map(exemplar).collect(),
     });
     seen.collect()
+}
+
+/// A body of 2.0, its labels as sent.
+pub(crate) fn decode_v2(body: &[u8]) -> Result<WriteRequest<'_>, Error> {
+    WriteRequest::decode_v2(body, &limits(body), TypeAndUnitLabels::AsSent)
 }
 
 pub(crate) fn limits(body: &[u8]) -> WriteLimits {

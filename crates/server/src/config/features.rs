@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use duramen_promql::Features;
+use duramen_proto::TypeAndUnitLabels;
 use serde::{Deserialize, Serialize};
 
 /// The features that are on.
@@ -38,6 +39,13 @@ impl EnabledFeatures {
             *switch(&mut features) = true;
         }
         Ok(Self(features))
+    }
+}
+
+impl EnabledFeatures {
+    /// What the switch means for series that come in.
+    pub fn type_and_unit_labels(self) -> TypeAndUnitLabels {
+        if self.0.type_and_unit_labels { TypeAndUnitLabels::FromMetadata } else { TypeAndUnitLabels::AsSent }
     }
 }
 

@@ -118,7 +118,7 @@ pub(super) async fn blocks(State(system): State<Arc<System>>, Tenant(tenant): Te
 
 /// What a client may use, by area.
 pub(super) async fn features(State(system): State<Arc<System>>) -> Response {
-    let switched = system.config.query.features.0;
+    let switched = system.config.features.0;
     let all = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), Json::Bool(true))).collect::<Json>();
     let functions: Vec<&str> = duramen_syntax::functions::all().iter().map(|function| function.name).collect();
     let mut data = json!({

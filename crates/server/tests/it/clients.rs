@@ -119,10 +119,11 @@ fn histograms(timestamp: i64) -> Vec<u8> {
     snappy::compress(&WriteRequest { timeseries, ..WriteRequest::default() }.encode_to_vec())
 }
 
-/// Streamed chunks with native histograms have no other reader that is not ours.
+/// Streamed chunks with native histograms have no other reader that is not ours. The switch is on for the labels that a Prometheus 3 makes of
+/// types and units; its other series have neither.
 #[tokio::test]
 async fn a_prometheus_3_writes_in_2_0_and_reads_the_same_bits_as_chunks_and_as_samples() {
-    let server = Duramen::local().await;
+    let server = Duramen::with(&["--features", "type-and-unit-labels"]).await;
     let Some(command) = go("DURAMEN_TEST_GO_PROMETHEUS3", "prometheus3", &server) else { return };
     run(command).await;
 }

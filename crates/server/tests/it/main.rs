@@ -28,3 +28,4 @@ mod remote_read;
 mod remote_write_v2;
 mod settings;
 mod tenants;
+mod type_and_unit;

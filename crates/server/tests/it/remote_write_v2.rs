@@ -12,14 +12,18 @@ const WRITTEN: [&str; 3] = ["samples", "histograms", "exemplars"];
 
 /// A request while it is built.
 #[derive(Clone, Debug, Default)]
-struct Sending {
+pub(super) struct Sending {
     symbols: Symbols,
     series: Vec<v2::TimeSeries>,
 }
 
 impl Sending {
     /// One more series; `fill` puts into it what it has beside its labels.
-    fn series(mut self, labels: &[(&str, &str)], fill: impl FnOnce(&mut Symbols, &mut v2::TimeSeries)) -> Self {
+    pub(super) fn series(
+        mut self,
+        labels: &[(&str, &str)],
+        fill: impl FnOnce(&mut Symbols, &mut v2::TimeSeries),
+    ) -> Self {
         let labels_refs = self.symbols.labels(labels.iter().copied());
         let mut series = v2::TimeSeries { labels_refs, ..v2::TimeSeries::default() };
         fill(&mut self.symbols, &mut series);
@@ -49,12 +53,12 @@ fn request(body: Vec<u8>) -> Request {
         .body(body)
 }
 
-fn sample(timestamp: i64, value: f64) -> v2::Sample {
+pub(super) fn sample(timestamp: i64, value: f64) -> v2::Sample {
     v2::Sample { value, timestamp, ..v2::Sample::default() }
 }
 
 /// A valid histogram of `count` observations in one bucket.
-fn histogram(timestamp: i64, count: u64) -> v2::Histogram {
+pub(super) fn histogram(timestamp: i64, count: u64) -> v2::Histogram {
     v2::Histogram {
         count: Some(v2::histogram::Count::CountInt(count)),
         sum: count as f64,
@@ -80,7 +84,7 @@ fn written(answer: &Answer) -> Option<[u64; 3]> {
 }
 
 /// Sends it, and all of it is stored.
-async fn stored(server: &Duramen, what: &str, sending: Sending, counts: [u64; 3]) {
+pub(super) async fn stored(server: &Duramen, what: &str, sending: Sending, counts: [u64; 3]) {
     let answer = server.send(&sending.request()).await;
     assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{what}");
     assert_eq!(written(&answer), Some(counts), "{what}");
@@ -88,7 +92,7 @@ async fn stored(server: &Duramen, what: &str, sending: Sending, counts: [u64; 3]
 }
 
 /// Sends it; of it, `counts` are stored, and each of `texts` says why the rest is not.
-async fn partly(server: &Duramen, what: &str, sending: Sending, counts: [u64; 3], texts: &[&str]) {
+pub(super) async fn partly(server: &Duramen, what: &str, sending: Sending, counts: [u64; 3], texts: &[&str]) {
     let answer = server.send(&sending.request()).await;
     assert_eq!(answer.status, 400, "{what}: {}", answer.text());
     assert_eq!(written(&answer), Some(counts), "{what}: {}", answer.text());

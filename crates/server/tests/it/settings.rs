@@ -62,12 +62,11 @@ async fn settings_that_cannot_be_stop_the_start_with_their_place() {
 }
 
 #[tokio::test]
-async fn features_of_queries_are_switched_on_by_the_names_that_prometheus_gives_them() {
+async fn features_are_switched_on_by_the_names_that_prometheus_gives_them() {
     let server = Duramen::stopped(&[]);
-    let (good, log) = said(&server, &["--query-features", "old-ui"], &[]).await;
+    let (good, log) = said(&server, &["--features", "old-ui"], &[]).await;
     assert!(!good && log.contains("feature=`old-ui`") && log.contains("promql-delayed-name-removal"), "{log}");
-    let config =
-        file(&server, "duramen.yml", "query: {features: [promql-delayed-name-removal, use-start-timestamps]}\n");
+    let config = file(&server, "duramen.yml", "features: [promql-delayed-name-removal, use-start-timestamps]\n");
     let server = Duramen::with(&["--config", &config]).await;
     let features = server.get("/api/v1/features", &[]).await.data();
     let promql = &features["promql"];
@@ -112,7 +111,7 @@ async fn secrets_of_the_file_are_seen_nowhere() {
     let flag = |name: &str| flags[name].as_str().unwrap_or("not there").to_owned();
     assert_eq!((flag("s3-session-token"), flag("log-level")), ("<secret>".to_owned(), "trace".to_owned()));
     assert_eq!((flag("flush-interval"), flag("multi-tenancy")), ("15m".to_owned(), "false".to_owned()));
-    assert_eq!((flag("store"), flag("query-features")), (String::new(), String::new()));
+    assert_eq!((flag("store"), flag("features")), (String::new(), String::new()));
     let log = server.process().log();
     assert!(!log.is_empty() && !log.contains(SECRET));
 }
