@@ -1,16 +1,21 @@
 //! A batch of series slices: one row is one series.
 
+mod builder;
+mod columns;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    Array, ArrayRef, BinaryArray, BinaryBuilder, Float64Array, Int64Array, ListArray, RecordBatch, new_empty_array,
-};
+use arrow::array::{Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, new_empty_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use duramen_model::{Labels, Life};
+pub use builder::SeriesBatchBuilder;
+pub use columns::{Floats, Histograms, Lives};
+use duramen_model::Life;
 
-/// `labels`: the encoded form of [`Labels`].
+/// `labels`: the encoded form of [`duramen_model::Labels`].
 ///
 /// `ts`, `value`: the floats of the series; times in milliseconds, strictly ascending within a row, and as many values, bits as sent.
 /// `start_ts`, `ttl`: their [`Life`], as many as `ts`, or null in all rows when no sample of the batch has any.
@@ -247,213 +252,4 @@ fn column<T: Array + 'static>(batch: &RecordBatch, index: usize) -> &T {
 
 fn downcast<T: Array + 'static>(array: &ArrayRef) -> &T {
     array.as_any().downcast_ref().expect("the schema of a series batch is fixed")
-}
-
-/// The floats of all series of a batch, one after the other: series `i` owns `[offsets[i], offsets[i + 1])`.
-#[derive(Debug)]
-pub struct Floats {
-    pub offsets: Vec<i32>,
-    pub ts: ScalarBuffer<i64>,
-    pub values: ScalarBuffer<f64>,
-    pub lives: Lives,
-}
-
-/// The histograms of all series of a batch, as [`Floats`] are.
-#[derive(Debug)]
-pub struct Histograms {
-    pub offsets: Vec<i32>,
-    pub ts: Vec<i64>,
-    pub bytes: BinaryArray,
-    pub lives: Lives,
-}
-
-impl Default for Histograms {
-    fn default() -> Self {
-        let bytes = BinaryBuilder::new().finish();
-        Self { offsets: Vec::new(), ts: Vec::new(), bytes, lives: Lives::default() }
-    }
-}
-
-/// The life spans of floats or of histograms: as many as those, or `None` when none of them says anything.
-#[derive(Debug, Default)]
-pub struct Lives {
-    pub starts: Option<Vec<i64>>,
-    pub ttls: Option<Vec<i64>>,
-}
-
-impl Lives {
-    /// Says `life` of the sample at place `at`; those before it that were not told have none.
-    fn put(&mut self, at: usize, life: Life) {
-        for (column, value) in [(&mut self.starts, life.start_ms), (&mut self.ttls, life.ttl_ms)] {
-            if value != 0 {
-                let column = column.get_or_insert_default();
-                column.resize(at, 0);
-                column.push(value);
-            }
-        }
-    }
-
-    /// Both columns as long as the samples are.
-    fn padded(mut self, samples: usize) -> Self {
-        for column in [&mut self.starts, &mut self.ttls].into_iter().flatten() {
-            column.resize(samples, 0);
-        }
-        self
-    }
-}
-
-/// Collects series in memory, one after the other.
-#[derive(Debug, Default)]
-pub struct SeriesBatchBuilder {
-    labels: BinaryBuilder,
-    offsets: Vec<i32>,
-    ts: Vec<i64>,
-    values: Vec<f64>,
-    lives: Lives,
-    histogram_offsets: Vec<i32>,
-    histogram_ts: Vec<i64>,
-    histograms: BinaryBuilder,
-    histogram_lives: Lives,
-}
-
-impl SeriesBatchBuilder {
-    /// Appends a series of floats, whose times ascend strictly.
-    pub fn push(&mut self, labels: &Labels, ts: &[i64], values: &[f64]) {
-        self.samples_mut(|all_ts, all_values| {
-            all_ts.extend_from_slice(ts);
-            all_values.extend_from_slice(values);
-        });
-        self.end_series(labels.encoded());
-    }
-
-    /// Lets `append` add floats of the series that the next [`SeriesBatchBuilder::end_series`] ends, as many times as values.
-    pub fn samples_mut(&mut self, append: impl FnOnce(&mut Vec<i64>, &mut Vec<f64>)) {
-        append(&mut self.ts, &mut self.values);
-        debug_assert_eq!(self.ts.len(), self.values.len());
-    }
-
-    /// Adds a float of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind those it has.
-    pub fn push_sample(&mut self, ts_ms: i64, value: f64, life: Life) {
-        self.lives.put(self.ts.len(), life);
-        self.ts.push(ts_ms);
-        self.values.push(value);
-    }
-
-    /// Says what the float that was added last has to say beside its value.
-    ///
-    /// # Panics
-    /// When no float was added.
-    pub fn set_last_life(&mut self, life: Life) {
-        self.lives.put(self.ts.len() - 1, life);
-    }
-
-    /// Adds a histogram of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind those it has.
-    pub fn push_histogram(&mut self, histogram: HistogramRef<'_>) {
-        self.histogram_lives.put(self.histogram_ts.len(), histogram.life);
-        self.histogram_ts.push(histogram.ts_ms);
-        self.histograms.append_value(histogram.bytes);
-    }
-
-    /// Ends a series: what was added since the last call is its samples.
-    pub fn end_series(&mut self, encoded_labels: &[u8]) {
-        let offset = |samples| i32::try_from(samples).expect("a batch holds fewer than 2^31 samples");
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
-            self.histogram_offsets.push(0);
-        }
-        self.labels.append_value(encoded_labels);
-        self.offsets.push(offset(self.ts.len()));
-        self.histogram_offsets.push(offset(self.histogram_ts.len()));
-    }
-
-    /// How many series have been ended.
-    pub fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many floats and histograms have been added.
-    pub fn samples(&self) -> usize {
-        self.ts.len() + self.histogram_ts.len()
-    }
-
-    /// The batch so far; the builder is empty afterwards.
-    pub fn finish(&mut self) -> SeriesBatch {
-        let Self {
-            mut labels,
-            offsets,
-            ts,
-            values,
-            lives,
-            histogram_offsets,
-            histogram_ts,
-            mut histograms,
-            histogram_lives,
-        } = std::mem::take(self);
-        let or_zero = |offsets: Vec<i32>| if offsets.is_empty() { vec![0] } else { offsets };
-        let lives = lives.padded(ts.len());
-        let floats = Floats { offsets: or_zero(offsets), ts: ts.into(), values: values.into(), lives };
-        let lives = histogram_lives.padded(histogram_ts.len());
-        let histograms =
-            Histograms { offsets: or_zero(histogram_offsets), ts: histogram_ts, bytes: histograms.finish(), lives };
-        SeriesBatch::from_columns(labels.finish(), floats, histograms)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn labels(name: &str) -> Labels {
-        Labels::from_pairs([(name, "1")]).unwrap()
-    }
-
-    #[test]
-    fn a_batch_gives_back_the_series_that_were_pushed() {
-        let mut builder = SeriesBatchBuilder::default();
-        builder.push(&labels("a"), &[1, 2], &[0.5, -0.0]);
-        builder.push(&labels("b"), &[], &[]);
-        let batch = builder.finish();
-        assert_eq!((batch.len(), batch.samples()), (2, 2));
-        assert_eq!(batch.labels_at(1), labels("b").encoded());
-        assert_eq!(batch.samples_at(0), ([1, 2].as_slice(), [0.5, -0.0].as_slice()));
-        assert_eq!(batch.samples_at(1).0.len(), 0);
-        assert_eq!((batch.starts_at(0), batch.ttls_at(1), batch.histograms_at(0).len()), (None, None, 0));
-        assert!(builder.finish().is_empty());
-    }
-
-    #[test]
-    fn lives_and_histograms_stand_with_their_series() {
-        let mut builder = SeriesBatchBuilder::default();
-        builder.push(&labels("a"), &[1], &[0.5]);
-        builder.push_sample(1, 1.0, Life::NONE);
-        builder.push_sample(2, 2.0, Life { start_ms: 0, ttl_ms: 7 });
-        builder.push_sample(3, 3.0, Life::NONE);
-        let life = Life { start_ms: 5, ttl_ms: 0 };
-        let of = |ts_ms, life| HistogramRef { ts_ms, life, bytes: b"h" };
-        builder.push_histogram(of(4, life));
-        builder.end_series(labels("b").encoded());
-        builder.push_histogram(of(4, Life::NONE));
-        builder.push_histogram(of(5, life));
-        builder.end_series(labels("c").encoded());
-        let batch = builder.finish();
-        assert_eq!(batch.ttls_at(0), Some([0].as_slice()));
-        assert_eq!(batch.ttls_at(1), Some([0, 7, 0].as_slice()));
-        assert_eq!(batch.starts_at(1), None);
-        assert_eq!(batch.histograms_at(0).len(), 0);
-        assert_eq!(batch.histograms_at(1).collect::<Vec<_>>(), [of(4, life)]);
-        assert_eq!(batch.histograms_at(2).collect::<Vec<_>>(), [of(4, Life::NONE), of(5, life)]);
-        assert_eq!((batch.floats(), batch.histograms(), batch.samples()), (4, 3, 7));
-    }
-
-    #[test]
-    fn floats_alone_can_be_put_together_without_a_copy() {
-        let names = BinaryArray::from_vec(vec![b"a", b"b"]);
-        let batch = SeriesBatch::from_parts(names, vec![0, 1, 2], vec![1, 2].into(), vec![0.5, 1.5].into());
-        assert_eq!(batch.samples_at(1), ([2].as_slice(), [1.5].as_slice()));
-        assert_eq!((batch.histograms_at(1).len(), batch.ttls_at(0)), (0, None));
-    }
 }

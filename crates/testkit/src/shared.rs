@@ -1,15 +1,15 @@
 //! Where the conformance data lies that is not part of the project: `DURAMEN_SHARED`, or a folder beside the clone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A path below the shared folder; `None`, and a line that says so, when it is not there.
+/// A path below the shared folder; `None`, and a line that says so, when it is not there. `DURAMEN_SHARED` may be relative to the workspace.
 ///
 /// # Panics
 /// When it is not there and all tests must run (`DURAMEN_REQUIRE_ALL=1`).
 pub fn path(below: &str) -> Option<PathBuf> {
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shared = std::env::var_os("DURAMEN_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
-    let path = shared.join(below);
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = std::env::var_os("DURAMEN_SHARED").unwrap_or_else(|| "../shared".into());
+    let path = workspace.join(shared).join(below);
     if path.exists() {
         return Some(path);
     }

@@ -1,8 +1,7 @@
 //! PromQL's regexes against answers of Go.
 
-use std::path::PathBuf;
-
 use duramen_model::GoRegex;
+use duramen_testkit::shared;
 
 /// Made by `../goregex/main.go`, which tells the format.
 const GOLDEN: &str = include_str!("../golden/goregex.tsv");
@@ -50,14 +49,6 @@ fn generated_patterns_are_answered_as_by_go() {
     assert!(differing.is_empty(), "{} differ:\n{}", differing.len(), differing.join("\n"));
 }
 
-/// The probes beside the project, or `None` when they are not there.
-fn probes() -> Option<String> {
-    let shared = std::env::var_os("DURAMEN_SHARED").map(PathBuf::from);
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shared = shared.map_or_else(|| workspace.join("../shared"), |path| workspace.join(path));
-    std::fs::read_to_string(shared.join("conformance/regex/regex_cases.tsv")).ok()
-}
-
 /// Undoes the escapes of a probe's subject; `None` when it is not UTF-8, which no label is.
 fn probe_subject(field: &str) -> Option<String> {
     (!field.contains(r"\xff")).then(|| {
@@ -68,11 +59,8 @@ fn probe_subject(field: &str) -> Option<String> {
 
 #[test]
 fn the_probes_are_answered_as_by_go() {
-    let Some(probes) = probes() else {
-        assert!(std::env::var_os("DURAMEN_REQUIRE_ALL").is_none_or(|all| all != "1"), "the regex probes are required");
-        println!("skipped: the regex probes (set DURAMEN_SHARED)");
-        return;
-    };
+    let Some(file) = shared::path("conformance/regex/regex_cases.tsv") else { return };
+    let probes = std::fs::read_to_string(file).unwrap();
     let (mut asked, mut skipped) = (0, 0);
     let mut differing = Vec::new();
     for line in probes.lines().skip(1) {

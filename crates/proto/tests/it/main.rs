@@ -7,5 +7,4 @@ mod remote_write;
 mod remote_write_rules;
 mod samples;
 mod sent;
-mod shared;
 mod type_and_unit;

@@ -9,11 +9,10 @@ use duramen_proto::remote_read::{
     ReadLimits, ReadRequest, ReadResponseEncoder, ResponseType, SeriesFrames, TimeSeriesEncoder,
 };
 use duramen_proto::snappy;
-
-use crate::shared;
+use duramen_testkit::shared;
 
 fn file(name: &str) -> Option<Vec<u8>> {
-    let path = shared::folder("prometheus-2.42-answers/remote-read")?.join(name);
+    let path = shared::path(&format!("conformance/prometheus-2.42-answers/remote-read/{name}"))?;
     Some(std::fs::read(path).unwrap())
 }
 

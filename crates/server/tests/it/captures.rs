@@ -7,12 +7,12 @@ use std::path::Path;
 
 use duramen_proto::snappy;
 use duramen_testkit::prompb::{Message, v1};
+use duramen_testkit::shared;
 use serde_json::Value as Json;
 
 use crate::harness::duramen::{Duramen, seconds};
 use crate::harness::read::read;
 use crate::harness::samples::{LabelSet, labels};
-use crate::harness::shared;
 use crate::harness::wait::now_ms;
 
 /// Times, and the 64 bits of each value.

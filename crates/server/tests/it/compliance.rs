@@ -6,6 +6,7 @@
     reason = "a recording that cannot be read fails its test, and the score is said aloud"
 )]
 
+use duramen_testkit::shared;
 use futures::StreamExt;
 use serde_json::Value as Json;
 
@@ -13,7 +14,6 @@ use crate::harness::demo::{fill, lines};
 use crate::harness::duramen::Duramen;
 use crate::harness::http::{Answer, Request};
 use crate::harness::samples::{LabelSet, labels};
-use crate::harness::shared;
 
 /// How many are answered as Prometheus answers them, of all 539 less the 4 whose answer is another in Prometheus 3. May only grow.
 const ANSWERED_MIN: usize = 535;

@@ -12,6 +12,7 @@ use duramen_proto::remote_read::TimeSeriesEncoder;
 use duramen_proto::remote_read::answer::{LabelPairs, read_frames, read_response};
 use duramen_proto::snappy;
 use duramen_proto::wire::{put_bytes, put_varint_field};
+use duramen_testkit::shared;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -21,7 +22,6 @@ use crate::harness::duramen::{Duramen, seconds};
 use crate::harness::http::{Answer, Request};
 use crate::harness::prometheus::Prometheus;
 use crate::harness::samples::{Body, Random, matrix};
-use crate::harness::shared;
 use crate::harness::wait::{now_ms, until};
 
 /// Times, and the 64 bits of each value.

@@ -1,9 +1,10 @@
 //! Upstream's own cases. Scores are committed and may only rise.
 
-use duramen_syntax::{ParseError, parse, prettify};
-use serde_json::Value;
+use std::path::Path;
 
-use crate::shared;
+use duramen_syntax::{ParseError, parse, prettify};
+use duramen_testkit::shared;
+use serde_json::Value;
 
 /// Cases whose text is one expression.
 const EXPRESSIONS: usize = 355;
@@ -38,6 +39,12 @@ impl Case {
     }
 }
 
+/// One JSON value per line.
+fn json_lines(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).expect("readable");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
 /// The last part of the file is about descriptions of series, which are another language.
 fn expressions(cases: &[Value]) -> Vec<Case> {
     let is_series = |case: &Value| case["input"].as_str().is_some_and(|text| text.contains("\t\t0+50x2"));
@@ -47,8 +54,8 @@ fn expressions(cases: &[Value]) -> Vec<Case> {
 
 #[test]
 fn expressions_are_accepted_and_refused_like_upstream() {
-    let Some(folder) = shared::folder("parser") else { return };
-    let cases = expressions(&shared::json_lines(&folder.join("parser_cases.jsonl")));
+    let Some(folder) = shared::path("conformance/parser") else { return };
+    let cases = expressions(&json_lines(&folder.join("parser_cases.jsonl")));
     let (mut right, mut refusals, mut same_text, mut same_place) = (0, 0, 0, 0);
     for case in &cases {
         let outcome = parse(&case.text);
@@ -87,8 +94,8 @@ fn check(case: &Case, what: &str, same: bool, error: &ParseError) -> bool {
 
 #[test]
 fn printed_expressions_read_back() {
-    let Some(folder) = shared::folder("parser") else { return };
-    let cases = shared::json_lines(&folder.join("printer_prettier_cases.jsonl"));
+    let Some(folder) = shared::path("conformance/parser") else { return };
+    let cases = json_lines(&folder.join("printer_prettier_cases.jsonl"));
     let mut printed = 0;
     for case in &cases {
         let text = case["in"].as_str().expect("a text");
@@ -113,7 +120,7 @@ fn printed_expressions_read_back() {
 
 #[test]
 fn every_query_of_the_test_scripts_is_accepted() {
-    let Some(folder) = shared::folder("promqltest") else { return };
+    let Some(folder) = shared::path("conformance/promqltest") else { return };
     let mut queries = 0;
     for file in std::fs::read_dir(folder).expect("readable") {
         let text = std::fs::read_to_string(file.expect("an entry").path()).expect("readable");
@@ -132,8 +139,8 @@ fn every_query_of_the_test_scripts_is_accepted() {
 
 #[test]
 fn queries_of_the_compliance_tester_are_accepted() {
-    let Some(folder) = shared::folder("") else { return };
-    let text = std::fs::read_to_string(folder.join("promql-compliance-queries.yml")).expect("readable");
+    let Some(file) = shared::path("conformance/promql-compliance-queries.yml") else { return };
+    let text = std::fs::read_to_string(file).expect("readable");
     let mut queries = 0;
     for entry in text.split("- query: ").skip(1) {
         let query = entry.lines().next().unwrap_or_default().trim_matches(['\'', '"']);

@@ -6,5 +6,3 @@ mod conformance;
 mod limits;
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod shared;

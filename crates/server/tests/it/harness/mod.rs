@@ -8,6 +8,5 @@ pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod read;
 pub(crate) mod samples;
-pub(crate) mod shared;
 pub(crate) mod wait;
 pub(crate) mod wire;

@@ -1,0 +1,107 @@
+//! Batches made of series that come one after the other.
+
+use arrow::array::BinaryBuilder;
+use duramen_model::{Labels, Life};
+
+use super::{Floats, HistogramRef, Histograms, Lives, SeriesBatch};
+
+/// Collects series in memory, one after the other.
+#[derive(Debug, Default)]
+pub struct SeriesBatchBuilder {
+    labels: BinaryBuilder,
+    offsets: Vec<i32>,
+    ts: Vec<i64>,
+    values: Vec<f64>,
+    lives: Lives,
+    histogram_offsets: Vec<i32>,
+    histogram_ts: Vec<i64>,
+    histograms: BinaryBuilder,
+    histogram_lives: Lives,
+}
+
+impl SeriesBatchBuilder {
+    /// Appends a series of floats, whose times ascend strictly.
+    pub fn push(&mut self, labels: &Labels, ts: &[i64], values: &[f64]) {
+        self.samples_mut(|all_ts, all_values| {
+            all_ts.extend_from_slice(ts);
+            all_values.extend_from_slice(values);
+        });
+        self.end_series(labels.encoded());
+    }
+
+    /// Lets `append` add floats of the series that the next [`SeriesBatchBuilder::end_series`] ends, as many times as values.
+    pub fn samples_mut(&mut self, append: impl FnOnce(&mut Vec<i64>, &mut Vec<f64>)) {
+        append(&mut self.ts, &mut self.values);
+        debug_assert_eq!(self.ts.len(), self.values.len());
+    }
+
+    /// Adds a float of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind those it has.
+    pub fn push_sample(&mut self, ts_ms: i64, value: f64, life: Life) {
+        self.lives.put(self.ts.len(), life);
+        self.ts.push(ts_ms);
+        self.values.push(value);
+    }
+
+    /// Says what the float that was added last has to say beside its value.
+    ///
+    /// # Panics
+    /// When no float was added.
+    pub fn set_last_life(&mut self, life: Life) {
+        self.lives.put(self.ts.len() - 1, life);
+    }
+
+    /// Adds a histogram of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind those it has.
+    pub fn push_histogram(&mut self, histogram: HistogramRef<'_>) {
+        self.histogram_lives.put(self.histogram_ts.len(), histogram.life);
+        self.histogram_ts.push(histogram.ts_ms);
+        self.histograms.append_value(histogram.bytes);
+    }
+
+    /// Ends a series: what was added since the last call is its samples.
+    pub fn end_series(&mut self, encoded_labels: &[u8]) {
+        let offset = |samples| i32::try_from(samples).expect("a batch holds fewer than 2^31 samples");
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+            self.histogram_offsets.push(0);
+        }
+        self.labels.append_value(encoded_labels);
+        self.offsets.push(offset(self.ts.len()));
+        self.histogram_offsets.push(offset(self.histogram_ts.len()));
+    }
+
+    /// How many series have been ended.
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many floats and histograms have been added.
+    pub fn samples(&self) -> usize {
+        self.ts.len() + self.histogram_ts.len()
+    }
+
+    /// The batch so far; the builder is empty afterwards.
+    pub fn finish(&mut self) -> SeriesBatch {
+        let Self {
+            mut labels,
+            offsets,
+            ts,
+            values,
+            lives,
+            histogram_offsets,
+            histogram_ts,
+            mut histograms,
+            histogram_lives,
+        } = std::mem::take(self);
+        let or_zero = |offsets: Vec<i32>| if offsets.is_empty() { vec![0] } else { offsets };
+        let lives = lives.padded(ts.len());
+        let floats = Floats { offsets: or_zero(offsets), ts: ts.into(), values: values.into(), lives };
+        let lives = histogram_lives.padded(histogram_ts.len());
+        let histograms =
+            Histograms { offsets: or_zero(histogram_offsets), ts: histogram_ts, bytes: histograms.finish(), lives };
+        SeriesBatch::from_columns(labels.finish(), floats, histograms)
+    }
+}
