@@ -1,7 +1,9 @@
 //! `explain` over HTTP and on the command line: what a query would run, and what running it took.
+//! `DURAMEN_BLESS=1` writes the snapshots anew.
 
 #![expect(clippy::unwrap_used, reason = "a test server that does not start fails its test")]
 
+use std::path::Path;
 use std::process::Command;
 
 use duramen_testkit::s3::{Op, S3, S3Options};
@@ -146,4 +148,98 @@ async fn what_cannot_be_explained_is_refused_with_the_parameter_at_fault() {
     }
     let string = server.get("/api/v1/explain", &[("query", "\"text\""), ("analyze", "true")]).await.data();
     assert_eq!(string["operators"].as_array().unwrap().len(), 0, "a string needs no operators");
+}
+
+/// Name of the snapshots, query, and its times as parameters. Each finds in the cache what those before have read, and its JSON what its text has.
+const SNAPSHOTS: &[(&str, &str, &[(&str, &str)])] = &[
+    ("sum_of_rate", "sum by(job) (rate(requests_total[5m]))", &RANGE),
+    ("selector", "requests_total{instance=\"1\"} > 3", &[("time", "1700006520")]),
+    ("ratio", "requests_total / on(job) group_left(version) build_info", &[("time", "1700006520")]),
+    ("subquery", "max_over_time(rate(requests_total{job=\"a\"}[5m])[30m:1m])", &[("time", "1700006520")]),
+    ("topk", "topk(2, requests_total) + scalar(count(build_info))", &RANGE),
+    ("nothing", "absent(nothing)", &[("time", "1700006520")]),
+];
+/// Across midnight, the border of two blocks.
+const RANGE: [(&str, &str); 3] = [("start", "1700005800"), ("end", "1700007000"), ("step", "60")];
+
+/// Counters of two jobs with two instances each and a version of each job, a sample a minute around the midnight behind 2023-11-14: old enough
+/// to lie in blocks of a day each. The last two minutes are in memory.
+async fn around_midnight(s3: &S3) -> Duramen {
+    let body = |minutes: std::ops::Range<i64>| {
+        let series = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")];
+        let samples = |by: f64| minutes.clone().map(|n| (MIDNIGHT_MS + n * 60_000, by * n as f64)).collect::<Vec<_>>();
+        let counters = (1..).zip(series).fold(Body::default(), |body, (n, (job, instance))| {
+            let labels = [("__name__", "requests_total"), ("job", job), ("instance", instance)];
+            body.series(&labels, &samples(f64::from(n)))
+        });
+        let info =
+            |body: Body, job| body.series(&[("__name__", "build_info"), ("job", job), ("version", "7")], &samples(0.0));
+        info(info(counters, "a"), "b").snappy()
+    };
+    let mut server = Duramen::on(s3).await;
+    server.write(body(-60..10)).await;
+    server.flush().await;
+    server.kill();
+    server.start().await;
+    server.write(body(10..12)).await;
+    server
+}
+
+const MIDNIGHT_MS: i64 = 1_700_006_400_000;
+
+/// What differs from run to run: times, bytes of memory and of compressed extents, and what was held at once by partitions that take turns.
+fn varies(name: &str) -> bool {
+    ["busy", "busySeconds", "peakSamples"].contains(&name) || name.ends_with("bytes") || name.ends_with("Time")
+}
+
+fn mask_text(text: &str) -> String {
+    let mask_pair = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if varies(name.rsplit(' ').next().unwrap_or(name)) => format!("{name}=?"),
+        _ => pair.to_owned(),
+    };
+    let mask_line = |line: &str| line.split(", ").map(mask_pair).collect::<Vec<_>>().join(", ");
+    text.lines().map(|line| mask_line(line) + "\n").collect()
+}
+
+fn mask_json(json: &mut Json) {
+    match json {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                if varies(name) {
+                    *value = "?".into();
+                }
+                mask_json(value);
+            }
+        }
+        Json::Array(all) => all.iter_mut().for_each(mask_json),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn analyzed_queries_over_blocks_and_memory_are_told_as_in_the_snapshots() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let server = around_midnight(&s3).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain");
+    let mut changed = Vec::new();
+    for (name, query, times) in SNAPSHOTS {
+        let params = [&[("query", *query), ("analyze", "true")], *times].concat();
+        let text = server.get("/api/v1/explain", &[&params[..], &[("format", "text")]].concat()).await.text();
+        let mut json = server.get("/api/v1/explain", &params).await.data();
+        mask_json(&mut json);
+        let found = [
+            (format!("{name}.txt"), format!("{query}\n\n{}", mask_text(&text))),
+            (format!("{name}.json"), format!("{json:#}\n")),
+        ];
+        for (file, found) in found {
+            if std::env::var_os("DURAMEN_BLESS").is_some() {
+                std::fs::write(folder.join(&file), &found).unwrap();
+            }
+            if std::fs::read_to_string(folder.join(&file)).unwrap_or_default() != found {
+                println!("{file} is now\n{found}");
+                changed.push(file);
+            }
+        }
+    }
+    assert!(changed.is_empty(), "changed: {changed:?}");
 }
