@@ -1,7 +1,10 @@
 //! The subcommand `explain`: asks a server that runs for the operators of a query.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Args;
+use serde_json::Value as Json;
 
 /// Asks a server for the operators of a query, and with --analyze for what each of them did and read.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
@@ -51,15 +54,20 @@ impl Explain {
     }
 }
 
-/// Prints what the server says.
-pub fn explain(asked: &Explain) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let text = runtime.block_on(ask(asked))?;
-    #[expect(clippy::print_stdout, reason = "it is asked for on the command line")]
-    {
-        println!("{}", text.trim_end());
+/// Prints what the server says, or why it says nothing.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is asked for on the command line")]
+pub fn explain(asked: &Explain) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start");
+    match runtime.and_then(|runtime| runtime.block_on(ask(asked))) {
+        Ok(text) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    Ok(())
 }
 
 async fn ask(asked: &Explain) -> anyhow::Result<String> {
@@ -68,9 +76,16 @@ async fn ask(asked: &Explain) -> anyhow::Result<String> {
     if let Some(tenant) = &asked.tenant {
         request = request.header("X-Scope-OrgID", tenant);
     }
-    let answer = request.send().await.with_context(|| format!("ask {url}"))?;
+    let answer =
+        request.send().await.with_context(|| format!("no answer (--url says which server is asked). url=`{url}`"))?;
     let status = answer.status();
     let text = answer.text().await.with_context(|| format!("read the answer of {url}"))?;
-    anyhow::ensure!(status.is_success(), "the server refuses. status=`{status}`, answer=`{}`", text.trim());
+    anyhow::ensure!(status.is_success(), "{}. status=`{}`, url=`{url}`", refusal(&text), status.as_u16());
     Ok(text)
+}
+
+/// Why a server refuses, in its words.
+fn refusal(answer: &str) -> String {
+    let told = serde_json::from_str::<Json>(answer).ok().and_then(|json| json["error"].as_str().map(str::to_owned));
+    told.unwrap_or_else(|| answer.trim().to_owned())
 }

@@ -125,7 +125,9 @@ async fn a_plan_reads_no_sample_and_is_the_same_by_http_and_on_the_command_line(
         Command::new(env!("CARGO_BIN_EXE_duramen")).env_clear().args(["explain", "--url", &url, "sum(("]).output();
     let refused = refused.unwrap();
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("parse error"), "{refused:?}");
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.starts_with("error: invalid parameter \"query\": 1:6: parse error: "), "{told}");
+    assert!(told.ends_with(&format!(". status=`400`, url=`{url}/api/v1/explain`\n")), "{told}");
 }
 
 #[tokio::test]
