@@ -1,5 +1,6 @@
 //! The engine: a tree and times in, an answer out.
 
+mod memory;
 mod query;
 
 use std::sync::Arc;

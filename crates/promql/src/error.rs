@@ -27,8 +27,10 @@ pub enum Error {
     #[error("a selector reads too many series. series_max=`{limit}`")]
     Series { limit: usize },
     /// The query's share of memory is used up.
-    #[error("query exceeds its memory, memory_bytes_max. cause=`{cause}`")]
-    Memory { cause: String },
+    #[error(
+        "query exceeds its memory. operator=`{operator}`, asked_bytes=`{asked}`, held_bytes=`{held}`, memory_bytes_max=`{limit}`"
+    )]
+    Memory { operator: Box<str>, asked: usize, held: usize, limit: usize },
     /// The source could not answer.
     #[error(transparent)]
     Source(#[from] duramen_source::Error),
@@ -75,7 +77,6 @@ impl Error {
                 Ok(own) => *own,
                 Err(other) => Self::Internal(Arc::new(DataFusionError::External(other))),
             },
-            DataFusionError::ResourcesExhausted(cause) => Self::Memory { cause },
             DataFusionError::Context(_, inner) => Self::from_datafusion(*inner),
             DataFusionError::Shared(shared) => Self::from_shared(&shared),
             other => Self::Internal(Arc::new(other)),
@@ -87,7 +88,6 @@ impl Error {
             DataFusionError::External(inner) if inner.is::<Self>() => {
                 inner.downcast_ref::<Self>().cloned().expect("the type was just asked for")
             }
-            DataFusionError::ResourcesExhausted(cause) => Self::Memory { cause: cause.clone() },
             _ => Self::Internal(Arc::clone(shared)),
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use datafusion::error::DataFusionError;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
@@ -19,6 +18,7 @@ use futures::TryStreamExt;
 
 use crate::annotation::Annotations;
 use crate::answer::{Answer, InstantSeries, RangeSeries, SampleValue, Value};
+use crate::engine::memory::QueryMemory;
 use crate::engine::{Engine, QueryContext};
 use crate::error::Error;
 use crate::exec::cancellation::{Cancellation, sorted};
@@ -101,7 +101,7 @@ impl Query {
             clock: Arc::clone(&engine.clock),
         };
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(config.memory_bytes_max)))
+            .with_memory_pool(Arc::new(QueryMemory::new(config.memory_bytes_max)))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc()
             .map_err(Error::from_datafusion)?;

@@ -31,6 +31,11 @@ impl Allowance {
         self.account.try_grow(bytes).map_err(Error::from_datafusion)
     }
 
+    /// Gives back what was put on the account and is not used any more.
+    pub(crate) fn shrink(&self, bytes: usize) {
+        self.account.shrink(bytes);
+    }
+
     /// Makes the account hold so much: what is built so far.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), Error> {
         self.account.try_resize(bytes).map_err(Error::from_datafusion)

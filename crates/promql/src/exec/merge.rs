@@ -93,7 +93,8 @@ impl<'a> Merged<'a> {
             return Ok(id);
         }
         let id = self.labels.len();
-        let bytes = self.steps * size_of::<Option<f64>>() + 2 * labels.len() + 64;
+        // The labels stand in the map, in the list, and in the output, where they may be longer than those of the input.
+        let bytes = self.steps * size_of::<Option<f64>>() + 3 * labels.len() + 64;
         self.allowance.grow(bytes)?;
         self.ids.insert(labels.into(), id);
         self.labels.push(labels.into());

@@ -31,10 +31,29 @@ pub(crate) enum LabelValue {
     Join { sources: Vec<String>, separator: String },
 }
 
+/// Of a label while its series is made: the text as it grows, to twice its length, the label set and its marked form.
+const COPIES: usize = 4;
+
+impl LabelValue {
+    /// How long the text of a series may become: a few nested calls make gigabytes of a short label.
+    fn bytes_max(&self, labels: &[u8]) -> usize {
+        match self {
+            Self::Replace { source, template, .. } => {
+                template.len() + template.matches('$').count() * value_of(labels, source).len()
+            }
+            Self::Join { sources, separator } => {
+                sources.iter().map(|source| value_of(labels, source).len() + separator.len()).sum()
+            }
+        }
+    }
+}
+
 impl Relabel {
     fn relabel(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut out = Merged::new(self.grid.steps, allowance);
         for row in input.rows() {
+            let making = COPIES * (row.labels.len() + self.value.bytes_max(row.labels));
+            allowance.grow(making)?;
             match self.value_for(row.labels) {
                 Some(value) => {
                     // A name that is written here is not the one that was to go.
@@ -43,6 +62,7 @@ impl Relabel {
                 }
                 None => out.add_row(&row)?,
             }
+            allowance.shrink(making);
         }
         Ok(out.finish(&self.grid))
     }

@@ -69,7 +69,7 @@ async fn more_series_than_fit_the_memory_end_the_query() {
         let expr = duramen_syntax::parse(query).unwrap();
         let error = engine.instant(&context, &expr, 0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error:?}");
-        assert!(error.to_string().contains("memory_bytes_max"), "{query}: {error}");
+        assert!(error.to_string().contains("memory_bytes_max=`4194304`"), "{query}: {error}");
     }
     // What holds nothing of them is bounded by their number.
     let limits = QueryLimits { series_max: Some(5000), ..QueryLimits::default() };
@@ -128,6 +128,34 @@ async fn sides_that_take_turns_are_joined_step_by_step() {
     let Value::Matrix(series) = answer.value else { panic!("no matrix") };
     assert!(series[0].points.iter().enumerate().all(|(at, point)| point.1 == 50.0 * at as f64));
     assert_eq!(series[0].points.len(), 2000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_that_are_written_longer_and_longer_end_the_query_before_they_are_there() {
+    let mut source = MemorySource::default();
+    let value = "x".repeat(2000);
+    source.push(Labels::from_pairs([("__name__", "m"), ("v", value.as_str())]).unwrap(), [Sample::new(0, 1.0)]);
+    let context = context(source);
+    let config = EngineConfig { memory_bytes_max: 64 << 20, ..EngineConfig::default() };
+    let engine = Engine::new(config, Arc::new(SystemClock::default()));
+    let nested = |open: &str, times: usize, close: &str| format!("{}m{}", open.repeat(times), close.repeat(times));
+    let replace =
+        |times| nested("label_replace(", times, &format!(", \"v\", \"{}\", \"v\", \"(.*)\")", "$1".repeat(60)));
+    let join = |times| nested("label_join(", times, ", \"v\", \"-\", \"v\", \"v\")");
+    // 120 kB by 60, and 2 kB by 2 and by 2.
+    for (query, length) in [(replace(1), 120_000), (join(4), 32_015)] {
+        let expr = duramen_syntax::parse(&query).unwrap();
+        let Value::Vector(series) = engine.instant(&context, &expr, 0).await.unwrap().value else {
+            panic!("no vector")
+        };
+        assert_eq!(series[0].labels.get("v").map(str::len), Some(length), "{query}");
+    }
+    for query in [replace(3), join(20), format!("sum by(v) ({})", replace(4))] {
+        let expr = duramen_syntax::parse(&query).unwrap();
+        let error = engine.instant(&context, &expr, 0).await.unwrap_err();
+        assert!(error.to_string().contains("memory_bytes_max=`67108864`"), "{query}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

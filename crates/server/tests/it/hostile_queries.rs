@@ -11,9 +11,14 @@ use crate::harness::wait::now_ms;
 const GROWTH_MAX: u64 = 100 << 20;
 
 async fn refused(server: &mut Duramen, what: &str, request: &Request, text: &str) {
+    ends(server, what, request, (400, "bad_data"), text).await;
+}
+
+/// The server answers with an error that has `text`, and is as well as it was.
+async fn ends(server: &mut Duramen, what: &str, request: &Request, (status, kind): (u16, &str), text: &str) {
     let (before, _) = server.process().memory();
     let answer = server.send(request).await;
-    let error = answer.error(400, "bad_data");
+    let error = answer.error(status, kind);
     assert!(error.contains(text), "{what}: {error}");
     assert!(error.len() < 4 << 10, "{what}: an error of {} bytes", error.len());
     let (_, most) = server.process().memory();
@@ -74,6 +79,38 @@ async fn a_query_that_is_too_much_is_refused_with_its_limit() {
     }
     let signs = format!("{}1", "-".repeat(60_000));
     assert_eq!(server.send(&query(&signs)).await.data()["result"][1], "1", "signs need no depth");
+}
+
+#[tokio::test]
+async fn a_query_that_becomes_too_much_ends_with_the_limit_that_it_went_past() {
+    let server = Duramen::stopped(&[]);
+    let limits = server.data_dir().with_file_name("limits.yml");
+    std::fs::write(&limits, "defaults: {query: {memory_bytes_max: 64MiB}}\n").expect("a test can write its own file");
+    let limits = limits.to_str().expect("a temporary path is text").to_owned();
+    let mut server = Duramen::with(&["--limits-file", &limits]).await;
+    let now = now_ms();
+    let long = "x".repeat(2000);
+    let body = (0..1000).fold(Body::default(), |body, at| {
+        let of = |name| [("__name__", name), ("job", "a")];
+        let i = at.to_string();
+        let [many, one] = ["many", "one"].map(|name| [&of(name)[..], &[("i", i.as_str())]].concat());
+        body.series(&many, &[(now, 1.0)]).series(&one, &[(now, 1.0)])
+    });
+    server.write(body.series(&[("__name__", "long"), ("v", &long)], &[(now, 1.0)]).snappy()).await;
+    let memory = "memory_bytes_max=`67108864`";
+    let written = |open: &str, times: usize, close: &str| format!("{}long{}", open.repeat(times), close.repeat(times));
+    let replace = format!(", \"v\", \"{}\", \"v\", \"(.*)\")", "$1".repeat(60));
+    let execution = (422, "execution");
+    for (what, text, error) in [
+        ("a year of milliseconds", "sum_over_time(vector(1)[1y:1ms])", "samples_max=`1048576`"),
+        ("a series for every one", "many * on(job) group_left one", "many-to-many matching not allowed"),
+        ("labels by sixty", &written("label_replace(", 5, &replace), memory),
+        ("labels by two", &written("label_join(", 60, ", \"v\", \"\", \"v\", \"v\")"), memory),
+    ] {
+        ends(&mut server, what, &query(text), execution, error).await;
+    }
+    let range = [("query", "count_values(\"v\", vector(time()))"), ("start", "0"), ("end", "11000"), ("step", "1")];
+    ends(&mut server, "a series a step", &Request::get("/api/v1/query_range", &range), execution, memory).await;
 }
 
 #[tokio::test]
