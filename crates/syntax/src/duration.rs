@@ -104,7 +104,7 @@ impl DurationExpr {
     }
 
     /// The value in milliseconds in a query with this step and range (both 0 in an instant query). It may be zero or
-    /// negative, which ranges and steps then refuse.
+    /// negative, which ranges and steps then refuse. What is calculated is cut off at whole milliseconds, and what is written is rounded.
     ///
     /// # Errors
     ///
@@ -114,7 +114,14 @@ impl DurationExpr {
         if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
             return Err(EvaluateError::OutOfRange);
         }
-        Ok(seconds_to_ms(seconds))
+        match self.literal_seconds() {
+            Some(_) => Ok(seconds_to_ms(seconds)),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a fraction of a millisecond is cut off, and the ends were checked"
+            )]
+            None => Ok((seconds * 1000.0) as i64),
+        }
     }
 
     fn evaluate(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {

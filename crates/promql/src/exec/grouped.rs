@@ -1,5 +1,6 @@
 //! Aggregations that need all values of a group at once.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -18,7 +19,7 @@ use crate::exec::merge::Merged;
 use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::over_time;
-use crate::label_set::{Projection, prometheus_hash, with_label};
+use crate::label_set::{Projection, is_marked, marked, prometheus_hash, with_label};
 use crate::remark::Remark;
 use crate::vector::{Row, Sample, Vector, VectorBuilder};
 
@@ -117,7 +118,10 @@ impl GroupedAggregate {
         let mut out = VectorBuilder::new(&self.grid);
         let mut values = Vec::new();
         for (labels, rows) in groups.labels.iter().zip(&groups.rows) {
-            out.push(labels, |step| {
+            // A name that is to go from any of them is to go from the group.
+            let goes = rows.iter().any(|row| is_marked(row.labels));
+            let labels = if goes { Cow::from(marked(labels).into_vec()) } else { Cow::from(&**labels) };
+            out.push(&labels, |step| {
                 values.clear();
                 if !allowance.cancellation.is_cancelled() {
                     values.extend(rows.iter().filter_map(|row| row.get(step)));

@@ -47,7 +47,7 @@ impl InfoSelection {
     /// Whether a series is an info series itself.
     fn is_info(&self, labels: &[u8]) -> bool {
         let name = value_of(labels, METRIC_NAME);
-        !self.names.is_empty() && self.names.iter().all(|matcher| matcher.matches(name))
+        self.names.iter().all(|matcher| matcher.matches(name))
     }
 }
 

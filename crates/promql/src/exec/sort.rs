@@ -17,7 +17,7 @@ use crate::kernels::natural;
 use crate::label_set::{unmarked, value_of};
 use crate::vector::{Row, Vector, VectorBuilder};
 
-/// Orders the rows of a one-step vector. A vector of more steps has no order and passes as it is.
+/// Orders the rows of a one-step vector. A vector of more steps has no order.
 #[derive(Debug)]
 pub(crate) struct Sort {
     pub(crate) grid: Grid,
@@ -45,10 +45,6 @@ pub(crate) enum SortKey {
 impl Sort {
     fn sort(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut rows: Vec<Row<'_>> = input.rows().collect();
-        if self.key == SortKey::Value && self.grid.steps == 1 {
-            // A histogram has no value to sort by.
-            rows.retain(|row| !row.has_histograms());
-        }
         if self.grid.steps > 1 {
             let text = "sort is ineffective for range queries since results are always ordered by labels";
             self.annotations.warn(text, self.pos);
@@ -58,7 +54,11 @@ impl Sort {
         let mut out = VectorBuilder::new(&self.grid);
         for row in rows {
             allowance.check()?;
-            out.push_row(&row);
+            // A histogram has no value to sort by, and is left out where nothing is sorted as well.
+            match self.key {
+                SortKey::Value => out.push(row.labels, |step| row.get(step)),
+                SortKey::Labels(_) => out.push_row(&row),
+            };
         }
         Ok(out.finish())
     }

@@ -16,7 +16,7 @@ use crate::exec::merge::Merged;
 use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
-use crate::kernels::binary::combine;
+use crate::kernels::binary::{applies, combine};
 use crate::label_set::{Projection, marked, printed, unmarked, value_of, with_label};
 use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::remark::Remark;
@@ -231,9 +231,10 @@ impl VectorBinary {
             }
         }
         if let Some(fill) = many {
-            let there = presence(&found.left, steps);
+            // What the operator is not for has not found a partner.
+            let met = pairs.met();
             for right in &found.right {
-                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !there[step]);
+                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !met[step]);
                 pairs.add(matched, right.labels, 0..steps, pair)?;
             }
         }
@@ -254,6 +255,17 @@ impl VectorBinary {
                 let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
                 combine(self.op, self.return_bool, a.decode(), b.decode(), &mut remark).map(Cell::from)
             }
+        }
+    }
+
+    /// Whether the operator is for such a pair at all.
+    fn applies(&self, many: Cell<'_>, one: Cell<'_>) -> bool {
+        match (many, one) {
+            (Cell::Float(_), Cell::Float(_)) => !arithmetic::is_trim(self.op),
+            (many, one) if self.matching.card == Cardinality::OneToMany => {
+                applies(self.op, &one.decode(), &many.decode())
+            }
+            (many, one) => applies(self.op, &many.decode(), &one.decode()),
         }
     }
 
@@ -298,12 +310,21 @@ fn places(rows: &[Row<'_>], steps: usize) -> Vec<Option<usize>> {
 struct Pairs<'a, 'b> {
     operator: &'a VectorBinary,
     steps: usize,
-    /// At which steps there is a pair already, by result labels; all of a one-to-one match compete.
+    /// At which steps there is a pair already that the operator is for, by result labels; all of a one-to-one match compete.
     taken: HashMap<Box<[u8]>, Vec<bool>>,
     out: &'a mut Merged<'b>,
 }
 
 impl Pairs<'_, '_> {
+    /// At which steps there is any pair.
+    fn met(&self) -> Vec<bool> {
+        let mut met = vec![false; self.steps];
+        for taken in self.taken.values() {
+            met.iter_mut().zip(taken).for_each(|(met, taken)| *met |= taken);
+        }
+        met
+    }
+
     fn add<'c>(
         &mut self,
         many: &[u8],
@@ -316,7 +337,8 @@ impl Pairs<'_, '_> {
         let key: &[u8] = if one_to_one { &[] } else { &labels };
         let taken = self.taken.entry_ref(key).or_insert_with(|| vec![false; self.steps]);
         for step in steps.clone() {
-            if pair(step).is_some() && std::mem::replace(&mut taken[step], true) {
+            let applies = pair(step).is_some_and(|(many, one)| self.operator.applies(many, one));
+            if applies && std::mem::replace(&mut taken[step], true) {
                 return Err(Error::execution(if one_to_one {
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                 } else {

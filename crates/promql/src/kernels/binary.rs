@@ -46,6 +46,29 @@ pub(crate) fn combine(
     }
 }
 
+/// Whether the operator has a result for two such values, and be it that a comparison does not hold.
+pub(crate) fn applies(op: BinaryOp, left: &Sample, right: &Sample) -> bool {
+    let trims = arithmetic::is_trim(op);
+    match (left, right) {
+        (Sample::Float(_), Sample::Float(_)) => !trims,
+        (Sample::Float(_), Sample::Histogram(_)) => op == BinaryOp::Mul,
+        (Sample::Histogram(_), Sample::Float(_)) => trims || matches!(op, BinaryOp::Mul | BinaryOp::Div),
+        (Sample::Histogram(left), Sample::Histogram(right)) => match op {
+            BinaryOp::Equal | BinaryOp::NotEqual => true,
+            BinaryOp::Add | BinaryOp::Sub => {
+                left.uses_custom_buckets() == right.uses_custom_buckets() && !hints_collide(left.hint, right.hint)
+            }
+            _ => false,
+        },
+    }
+}
+
+/// One says that it began anew, and the other that it did not.
+fn hints_collide(left: ResetHint, right: ResetHint) -> bool {
+    let says = |hint| matches!(hint, ResetHint::Reset | ResetHint::NotReset);
+    says(left) && says(right) && left != right
+}
+
 fn of_histograms(
     op: BinaryOp,
     return_bool: bool,
@@ -74,7 +97,9 @@ fn of_histograms(
         return None;
     };
     if done.hints_collide {
+        // Upstream has no result where it warns.
         remark(Remark::HintsCollide(operation));
+        return None;
     }
     if done.bounds_differ {
         remark(Remark::BoundsReconciled(operation));

@@ -106,32 +106,41 @@ pub(crate) fn quantile(q: f64, histogram: &FloatHistogram, name: &str, remark: &
     let mut rank = histogram.count * if upwards { q } else { 1.0 - q };
     let filled = histogram.buckets().filter(|bucket| bucket.count != 0.0);
     let found = if upwards { nth(filled, rank) } else { nth(filled.rev(), rank) };
-    let reached = found.filter(|(_, count)| count.min(histogram.count) >= rank);
-    let Some((mut bucket, count)) = reached else {
-        if histogram.sum.is_nan() {
-            remark(Remark::NanQuantile(name));
-        }
-        return f64::NAN;
+    let Some((mut bucket, count)) = found else {
+        // All that is counted is NaN, or nothing is in a bucket.
+        return unreached(histogram, 0.0, name, remark);
     };
-    if histogram.sum.is_nan() {
-        remark(Remark::SkewedQuantile(name));
-    }
     if histogram.uses_custom_buckets() {
         if bucket.lower == f64::NEG_INFINITY {
             if bucket.upper <= 0.0 {
                 return bucket.upper;
             }
             bucket.lower = 0.0;
-        }
-        if bucket.upper == f64::INFINITY {
+        } else if bucket.upper == f64::INFINITY {
             return bucket.lower;
         }
     } else {
         ZeroBias::of(histogram).apply(&mut bucket);
     }
     let count = count.min(histogram.count);
+    if count < rank {
+        return unreached(histogram, bucket.upper, name, remark);
+    }
+    if histogram.sum.is_nan() {
+        remark(Remark::SkewedQuantile(name));
+    }
     rank = if upwards { rank - (count - bucket.count) } else { count - rank };
     Scale::for_bucket(histogram, &bucket).value(&bucket, rank / bucket.count)
+}
+
+/// Where the buckets do not reach the rank: the rest is NaN when the sum is, and otherwise the end of the last bucket that was looked at
+/// stands for it, as upstream has it.
+fn unreached(histogram: &FloatHistogram, end: f64, name: &str, remark: &mut dyn FnMut(Remark<'_>)) -> f64 {
+    if !histogram.sum.is_nan() {
+        return end;
+    }
+    remark(Remark::NanQuantile(name));
+    f64::NAN
 }
 
 /// The bucket with which so many observations are reached, and how many there are up to its end; the last one when there are fewer.
@@ -175,7 +184,8 @@ fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
     let mut rank: f64 = 0.0;
     for mut bucket in histogram.buckets() {
         if histogram.uses_custom_buckets() {
-            if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 {
+            // All of it is thought to lie above zero, as if it were the zero bucket.
+            if bucket.lower <= 0.0 && bucket.upper >= 0.0 {
                 bucket.lower = 0.0;
             }
         } else {

@@ -62,6 +62,10 @@ const NOTHING: Part = Part { count: 0.0, mean: 0.0 };
 fn exponential_part(bucket: &Bucket, kept: Kept) -> Part {
     let Bucket { lower, upper, count, .. } = *bucket;
     let scale = Scale::of(lower, upper);
+    // Also of a zero bucket without width.
+    if matches!(kept, Kept::Below(value) if value <= lower) {
+        return NOTHING;
+    }
     let (from, to) = match kept {
         Kept::Below(value) => (lower, value.min(upper)),
         Kept::Above(value) => (value.max(lower), upper),
@@ -103,6 +107,10 @@ fn custom_part(bucket: &Bucket, kept: Kept) -> Part {
         };
     }
     if lower == f64::NEG_INFINITY {
+        // It is thought to begin at zero, but what is above less than zero is none of it, as upstream has it.
+        if matches!(kept, Kept::Above(value) if value < 0.0) {
+            return NOTHING;
+        }
         lower = 0.0;
     }
     let (from, to) = match kept {

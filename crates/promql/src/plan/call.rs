@@ -164,6 +164,8 @@ impl Planner {
             "pi" => ScalarFunction::Number(std::f64::consts::PI),
             "range" => seconds(self.times.end_ms.saturating_sub(self.times.start_ms)),
             "start" => seconds(self.times.start_ms),
+            // A range of one time has none, like an instant.
+            "step" if self.times.start_ms == self.times.end_ms => seconds(0),
             "step" => seconds(self.times.step_ms),
             "time" => ScalarFunction::Time,
             _ => return Ok(None),

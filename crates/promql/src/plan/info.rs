@@ -16,16 +16,17 @@ use crate::plan::{Node, Plan, Planner, Series};
 /// The info metric of whoever names none.
 const TARGET_INFO: &str = "target_info";
 
+/// Info metrics where it is only said which are not meant.
+const ANY_INFO: &str = ".+_info";
+
 impl Planner {
     pub(crate) fn info(&self, input: &Expr, wanted: &[LabelMatcher], grid: Grid) -> Result<Plan, Error> {
-        let target =
-            || LabelMatcher { name: METRIC_NAME.to_owned(), op: MatchOp::Equal, value: TARGET_INFO.to_owned() };
+        let name = |op, value: &str| LabelMatcher { name: METRIC_NAME.to_owned(), op, value: value.to_owned() };
         let (mut names, labels): (Vec<_>, Vec<_>) = wanted.iter().cloned().partition(|m| m.name == METRIC_NAME);
-        // Names that are excluded do not say which are meant.
-        let asks = names.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex));
-        let named = !names.is_empty();
-        if !asks {
-            names.push(target());
+        if names.is_empty() {
+            names.push(name(MatchOp::Equal, TARGET_INFO));
+        } else if !names.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex)) {
+            names.push(name(MatchOp::Regex, ANY_INFO));
         }
         let (at, offset_ms) = self.reference(input)?;
         let selector = VectorSelector {
@@ -37,9 +38,7 @@ impl Planner {
             smoothed: false,
             pos: input.pos(),
         };
-        // With labels but no name there is no name that makes an info series of a series.
-        let ignored = if wanted.is_empty() || named { names } else { Vec::new() };
-        let selection = InfoSelection { names: matchers(&ignored)?.to_vec(), labels: matchers(&labels)?.to_vec() };
+        let selection = InfoSelection { names: matchers(&names)?.to_vec(), labels: matchers(&labels)?.to_vec() };
         let inputs = vec![self.plan(input, grid)?, self.selector_steps(&selector, StepFunction::NamedTime, grid)?];
         let names = inputs[0].names.clone();
         let targets = late_of(&inputs[1]);

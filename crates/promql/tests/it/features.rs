@@ -51,6 +51,7 @@ async fn a_name_that_goes_at_the_end_is_there_before() {
     check(DELAYED, "count_values(\"v\", -a_total)", "{v=\"-6\"} 1.0").await;
     check(DELAYED, "limit_ratio(1, -a_total)", "{__type__=\"counter\", x=\"1\"} -6.0").await;
     check(DELAYED, "last_over_time(rate(a_total[20s])[20s:10s])", "{__type__=\"counter\", x=\"1\"} 0.1").await;
+    check(DELAYED, "quantile by(__name__) (1, -a_total)", "{} -6.0").await;
     check(DELAYED, "sum without(x) (-a_total)", "{__type__=\"counter\"} -6.0").await;
     // A name that is written is not the one that was to go.
     let renamed = "label_replace(-a_total, \"__name__\", \"minus_$1\", \"__name__\", \"(.*)\")";

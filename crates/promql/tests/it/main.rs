@@ -19,3 +19,4 @@ mod promqltest;
 mod random;
 mod sources;
 mod stack;
+mod surprises;

@@ -79,6 +79,9 @@ fn arithmetic_in_durations_is_kept_until_the_query_runs() {
     assert_eq!(evaluate("-2 ^ 2 + 10"), Ok(6_000));
     assert_eq!(evaluate("max_of(step(), 10s) % 4"), Ok(3_000));
     assert_eq!(evaluate("range() / 2"), Ok(1_800_000));
+    // What is calculated is cut off, and what is written is rounded.
+    assert_eq!((evaluate("step() / 16"), evaluate("0.9375")), (Ok(937), Ok(938)));
+    assert_eq!((evaluate("-step() / 16"), evaluate("0.9374")), (Ok(-937), Ok(937)));
     assert_eq!(evaluate("1 / (step() - 15)"), Err("division by zero".to_owned()));
     assert_eq!(evaluate("1 % (step() - 15)"), Err("modulo by zero".to_owned()));
     assert_eq!(evaluate("10 ^ range()"), Err("duration out of range".to_owned()));
