@@ -6,6 +6,8 @@ pub mod prompb;
 #[cfg(feature = "promqltest")]
 pub mod promqltest;
 #[cfg(feature = "promqltest")]
+pub mod random;
+#[cfg(feature = "promqltest")]
 pub mod reference;
 pub mod s3;
 pub mod shared;

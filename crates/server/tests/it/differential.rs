@@ -16,16 +16,16 @@ use crate::harness::samples::Body;
 use crate::harness::wait::{now_ms, until};
 
 /// A Prometheus that scrapes nothing and takes remote writes.
-struct Receiver {
+pub(crate) struct Receiver {
     // Dropped before the directory.
     _process: Process,
     _directory: TempDir,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Receiver {
     /// `None`, said aloud, when there is no such program here.
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let program = program("DURAMEN_TEST_PROMETHEUS", "prometheus")?;
         let (directory, address) = (TempDir::new().unwrap(), free_address());
         let config = directory.path().join("prometheus.yml");

@@ -24,6 +24,7 @@ mod hostile_queries;
 mod hostile_writes;
 mod life;
 mod native_histograms;
+mod random_queries;
 mod remote_read;
 mod remote_write_v2;
 mod settings;

@@ -6,116 +6,147 @@ use duramen_model::{GoRegex, METRIC_NAME};
 use duramen_syntax::Expr;
 use duramen_syntax::ast::{LabelMatcher, MatchOp};
 
-use super::labels::{LabelSet, distinct, set, unnamed};
-use super::{Fault, Reference, Value, Vector, When, ranges};
+use super::labels::{LabelSet, distinct, set};
+use super::value::{Element, Fault, Sample, Value, Vector};
+use super::{Evaluation, Histogram, Moment, Times, dates};
 
-impl Reference {
-    pub(super) fn call(&self, name: &str, args: &[Expr], when: When) -> Result<Value, Fault> {
+impl Evaluation<'_> {
+    pub(super) fn call(&self, name: &str, args: &[Expr], at: Moment) -> Result<Value, Fault> {
         let beyond = || Fault::Beyond(format!("function {name}"));
-        match name {
-            "time" => Ok(Value::Scalar(when.time_ms as f64 / 1000.0)),
-            "pi" => Ok(Value::Scalar(std::f64::consts::PI)),
-            "scalar" => match self.vector(&args[0], when)?[..] {
-                [(_, value)] => Ok(Value::Scalar(value)),
-                _ => Ok(Value::Scalar(f64::NAN)),
-            },
-            "vector" => Ok(Value::Vector(vec![(LabelSet::new(), self.scalar(&args[0], when)?)])),
-            "timestamp" => self.timestamp(&args[0], when),
-            "absent" => {
-                let absent = self.vector(&args[0], when)?.is_empty();
-                Ok(Value::Vector(if absent { vec![(labels_of(&args[0]), 1.0)] } else { Vec::new() }))
+        let Times { start_ms, end_ms, step_ms } = self.query;
+        let scalar = |value: f64| Ok(Value::Scalar(value));
+        match (name, args) {
+            ("time", _) => scalar(seconds(at.time_ms)),
+            ("start", _) => scalar(seconds(start_ms)),
+            ("end", _) => scalar(seconds(end_ms)),
+            ("range", _) => scalar(seconds(end_ms - start_ms)),
+            ("step", _) => scalar(if start_ms == end_ms { 0.0 } else { seconds(step_ms) }),
+            ("pi", _) => scalar(std::f64::consts::PI),
+            ("min_of", [a, b]) => scalar(at_most(self.scalar(a, at)?, self.scalar(b, at)?)),
+            ("max_of", [a, b]) => scalar(at_least(self.scalar(a, at)?, self.scalar(b, at)?)),
+            ("scalar", [vector]) => {
+                let vector = self.vector(vector, at)?;
+                match vector.iter().filter_map(|element| element.sample.float()).collect::<Vec<_>>()[..] {
+                    [value] => scalar(value),
+                    _ => scalar(f64::NAN),
+                }
             }
-            "absent_over_time" => {
-                let absent = self.windows(&args[0], when)?.is_empty();
-                Ok(Value::Vector(if absent { vec![(labels_of(&args[0]), 1.0)] } else { Vec::new() }))
+            ("vector", [value]) => Ok(Value::Vector(vec![Element::new(LabelSet::new(), self.scalar(value, at)?)])),
+            ("timestamp", [vector]) => self.timestamp(vector, at),
+            ("absent", [vector]) => Ok(absent(vector, self.vector(vector, at)?.is_empty())),
+            ("absent_over_time", [range]) => Ok(absent(range, self.windows(range, at)?.is_empty())),
+            ("label_replace", _) => self.label_replace(args, at),
+            ("label_join", _) => self.label_join(args, at),
+            ("info", _) => self.info(args, at),
+            ("sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc", [vector, by @ ..]) => {
+                let by: Vec<&str> = by.iter().map(text).collect::<Result<_, _>>()?;
+                Ok(Value::Vector(super::choice::sorted(name, self.vector(vector, at)?, &by)))
             }
-            "label_replace" => self.label_replace(args, when),
-            "label_join" => self.label_join(args, when),
-            "clamp" | "clamp_min" | "clamp_max" | "round" => {
-                let vector = self.vector(&args[0], when)?;
-                let parameters: Result<Vec<f64>, Fault> = args[1..].iter().map(|arg| self.scalar(arg, when)).collect();
-                let parameters = parameters?;
+            ("histogram_quantile" | "histogram_quantiles" | "histogram_fraction", _) => {
+                self.of_distribution(name, args, at)
+            }
+            ("clamp" | "clamp_min" | "clamp_max" | "round", [vector, parameters @ ..]) => {
+                let vector = self.vector(vector, at)?;
+                let parameters: Vec<f64> =
+                    parameters.iter().map(|arg| self.scalar(arg, at)).collect::<Result<_, _>>()?;
                 match (name, &parameters[..]) {
                     ("clamp", [low, high]) if low > high => Ok(Value::Vector(Vec::new())),
-                    ("clamp", [low, high]) => map_unnamed(vector, |value| at_most(at_least(value, *low), *high)),
-                    ("clamp_min", [low]) => map_unnamed(vector, |value| at_least(value, *low)),
-                    ("clamp_max", [high]) => map_unnamed(vector, |value| at_most(value, *high)),
-                    ("round", []) => map_unnamed(vector, |value| (value + 0.5).floor()),
-                    ("round", [to]) => map_unnamed(vector, |value| (value * (1.0 / to) + 0.5).floor() / (1.0 / to)),
+                    ("clamp", [low, high]) => self.map_floats(vector, |value| at_least(at_most(value, *high), *low)),
+                    ("clamp_min", [low]) => self.map_floats(vector, |value| at_least(value, *low)),
+                    ("clamp_max", [high]) => self.map_floats(vector, |value| at_most(value, *high)),
+                    ("round", []) => self.map_floats(vector, |value| (value + 0.5).floor()),
+                    ("round", [to]) => self.map_floats(vector, |value| (value * (1.0 / to) + 0.5).floor() / (1.0 / to)),
                     _ => Err(beyond()),
                 }
             }
-            _ => match (of_value(name), args) {
-                (Some(function), [vector]) => map_unnamed(self.vector(vector, when)?, function),
-                _ => self.over_range(name, args, when),
-            },
+            (_, []) => {
+                let part = dates::part(name).ok_or_else(beyond)?;
+                let value = part(seconds(at.time_ms).floor());
+                Ok(Value::Vector(vec![Element::new(LabelSet::new(), value)]))
+            }
+            (_, [vector]) if of_value(name).or_else(|| dates::part(name)).is_some() => {
+                let function = of_value(name).or_else(|| dates::part(name)).ok_or_else(beyond)?;
+                self.map_floats(self.vector(vector, at)?, function)
+            }
+            (_, [vector]) if of_histogram(name).is_some() => {
+                let function = of_histogram(name).ok_or_else(beyond)?;
+                self.map_unnamed(self.vector(vector, at)?, |sample| {
+                    sample.histogram().map(|h| Sample::Float(function(h)))
+                })
+            }
+            _ => self.over_range(name, args, at),
         }
     }
 
-    fn over_range(&self, name: &str, args: &[Expr], when: When) -> Result<Value, Fault> {
-        let beyond = || Fault::Beyond(format!("function {name}"));
-        let (range, parameter) = match (name, args) {
-            ("quantile_over_time", [q, range]) => (range, self.scalar(q, when)?),
-            ("predict_linear", [range, ahead]) => (range, self.scalar(ahead, when)?),
-            (_, [range]) => (range, f64::NAN),
-            _ => return Err(beyond()),
-        };
+    fn over_range(&self, name: &str, args: &[Expr], at: Moment) -> Result<Value, Fault> {
+        let is_range = |arg: &&Expr| arg.value_type() == duramen_syntax::ast::ValueType::Matrix;
+        let range = args.iter().find(is_range).ok_or_else(|| Fault::Beyond(format!("function {name}")))?;
+        let others = args.iter().filter(|arg| !is_range(arg));
+        let parameters: Vec<f64> = others.map(|arg| self.scalar(arg, at)).collect::<Result<_, _>>()?;
+        let keeps_name = matches!(name, "last_over_time" | "first_over_time");
         let mut vector = Vec::new();
-        for window in self.windows(range, when)? {
-            let value = ranges::evaluate(name, &window, parameter, when.time_ms).ok_or_else(beyond)?;
-            let keeps_name = matches!(name, "last_over_time" | "first_over_time");
-            let labels = if keeps_name { window.labels } else { unnamed(window.labels) };
-            vector.extend(value.map(|value| (labels, value)));
+        for window in self.windows(range, at)? {
+            let Some(sample) = super::over_time::evaluate(name, &window, &parameters, at.time_ms)? else { continue };
+            let element = Element { labels: window.labels, nameless: window.nameless, sample };
+            vector.push(if keeps_name { element } else { self.unnamed(element) });
         }
         Ok(Value::Vector(distinct(vector)?))
     }
 
     /// Of a selector when its samples are from, of anything else when it is evaluated.
-    fn timestamp(&self, expr: &Expr, when: When) -> Result<Value, Fault> {
+    fn timestamp(&self, expr: &Expr, at: Moment) -> Result<Value, Fault> {
         match expr {
-            Expr::Paren { expr, .. } => self.timestamp(expr, when),
+            Expr::Paren { expr, .. } => self.timestamp(expr, at),
             Expr::VectorSelector(selector) => {
-                let samples = self.instant_samples(selector, when)?.into_iter();
-                let times = samples.map(|(labels, (ts, _))| (unnamed(labels), ts as f64 / 1000.0)).collect();
+                let samples = self.instant_samples(selector, at)?.into_iter();
+                let times = samples.map(|(labels, (ts, _))| self.unnamed(Element::new(labels, seconds(ts)))).collect();
                 Ok(Value::Vector(distinct(times)?))
             }
-            _ => map_unnamed(self.vector(expr, when)?, |_| when.time_ms as f64 / 1000.0),
+            _ => self.map_unnamed(self.vector(expr, at)?, |_| Some(Sample::Float(seconds(at.time_ms)))),
         }
     }
 
-    fn label_replace(&self, args: &[Expr], when: When) -> Result<Value, Fault> {
+    fn label_replace(&self, args: &[Expr], at: Moment) -> Result<Value, Fault> {
         let [vector, to, replacement, from, pattern] = args else { return Err(Fault::Beyond("label_replace".into())) };
-        let vector = self.vector(vector, when)?;
         let (to, replacement, from) = (text(to)?, text(replacement)?, text(from)?);
         let regex = GoRegex::parse(text(pattern)?).map_err(|error| Fault::Beyond(error.to_string()))?;
-        let replaced = vector.into_iter().map(|(mut labels, value)| {
+        self.relabelled(vector, to, at, |labels| {
             let source = labels.get(from).cloned().unwrap_or_default();
-            if let Some(result) = regex.replace_all_expand(&source, replacement) {
-                set(&mut labels, to, &result);
-            }
-            (labels, value)
-        });
-        Ok(Value::Vector(distinct(replaced.collect())?))
+            regex.replace_all_expand(&source, replacement)
+        })
     }
 
-    fn label_join(&self, args: &[Expr], when: When) -> Result<Value, Fault> {
+    fn label_join(&self, args: &[Expr], at: Moment) -> Result<Value, Fault> {
         let [vector, to, separator, from @ ..] = args else { return Err(Fault::Beyond("label_join".into())) };
-        let vector = self.vector(vector, when)?;
         let from: Vec<&str> = from.iter().map(text).collect::<Result<_, _>>()?;
         let (to, separator) = (text(to)?, text(separator)?);
-        let joined = vector.into_iter().map(|(mut labels, value)| {
+        self.relabelled(vector, to, at, |labels| {
             let values: Vec<&str> = from.iter().map(|name| labels.get(*name).map_or("", String::as_str)).collect();
-            let result = values.join(separator);
-            set(&mut labels, to, &result);
-            (labels, value)
-        });
-        Ok(Value::Vector(distinct(joined.collect())?))
+            Some(values.join(separator))
+        })
+    }
+
+    /// With a label written anew where there is a value for it. A name that is written stays to the end.
+    fn relabelled(
+        &self,
+        vector: &Expr,
+        to: &str,
+        at: Moment,
+        value: impl Fn(&LabelSet) -> Option<String>,
+    ) -> Result<Value, Fault> {
+        let mut vector = self.vector(vector, at)?;
+        for element in &mut vector {
+            if let Some(value) = value(&element.labels) {
+                set(&mut element.labels, to, &value);
+                element.nameless &= to != METRIC_NAME;
+            }
+        }
+        Ok(Value::Vector(distinct(vector)?))
     }
 }
 
-pub(super) fn map_unnamed(vector: Vector, function: impl Fn(f64) -> f64) -> Result<Value, Fault> {
-    let mapped = vector.into_iter().map(|(labels, value)| (unnamed(labels), function(value)));
-    Ok(Value::Vector(distinct(mapped.collect())?))
+pub(super) fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
 }
 
 fn of_value(name: &str) -> Option<fn(f64) -> f64> {
@@ -130,6 +161,16 @@ fn of_value(name: &str) -> Option<fn(f64) -> f64> {
         "log10" => f64::log10,
         "sin" => f64::sin,
         "cos" => f64::cos,
+        "tan" => f64::tan,
+        "asin" => f64::asin,
+        "acos" => f64::acos,
+        "atan" => f64::atan,
+        "sinh" => f64::sinh,
+        "cosh" => f64::cosh,
+        "tanh" => f64::tanh,
+        "asinh" => f64::asinh,
+        "acosh" => f64::acosh,
+        "atanh" => f64::atanh,
         "deg" => |value| value * 180.0 / std::f64::consts::PI,
         "rad" => |value| value * std::f64::consts::PI / 180.0,
         "sgn" => |value| match value {
@@ -137,11 +178,17 @@ fn of_value(name: &str) -> Option<fn(f64) -> f64> {
             _ if value > 0.0 => 1.0,
             _ => value,
         },
-        // A date is of whole seconds, nearer to the epoch.
-        "minute" => |value| (value.trunc() / 60.0).floor().rem_euclid(60.0),
-        "hour" => |value| (value.trunc() / 3600.0).floor().rem_euclid(24.0),
-        // The epoch was a Thursday.
-        "day_of_week" => |value| ((value.trunc() / 86400.0).floor() + 4.0).rem_euclid(7.0),
+        _ => return None,
+    })
+}
+
+fn of_histogram(name: &str) -> Option<fn(&Histogram) -> f64> {
+    Some(match name {
+        "histogram_count" => |histogram| histogram.count,
+        "histogram_sum" => |histogram| histogram.sum,
+        "histogram_avg" => |histogram| histogram.sum / histogram.count,
+        "histogram_stdvar" => Histogram::variance,
+        "histogram_stddev" => |histogram| histogram.variance().sqrt(),
         _ => return None,
     })
 }
@@ -162,7 +209,7 @@ fn at_most(value: f64, high: f64) -> f64 {
     if value.is_nan() || high.is_nan() { f64::NAN } else { value.min(high) }
 }
 
-fn text(expr: &Expr) -> Result<&str, Fault> {
+pub(super) fn text(expr: &Expr) -> Result<&str, Fault> {
     match expr {
         Expr::String { value, .. } => Ok(value),
         Expr::Paren { expr, .. } => text(expr),
@@ -170,9 +217,15 @@ fn text(expr: &Expr) -> Result<&str, Fault> {
     }
 }
 
+fn absent(of: &Expr, is_absent: bool) -> Value {
+    let vector: Vector = is_absent.then(|| Element::new(labels_of(of), 1.0)).into_iter().collect();
+    Value::Vector(vector)
+}
+
 /// The labels that a selector says by `=`, each in one matcher only; of anything else none.
 fn labels_of(expr: &Expr) -> LabelSet {
     let matchers: &[LabelMatcher] = match expr {
+        Expr::Paren { expr, .. } => return labels_of(expr),
         Expr::VectorSelector(selector) => &selector.matchers,
         Expr::MatrixSelector { selector, .. } => &selector.matchers,
         _ => &[],

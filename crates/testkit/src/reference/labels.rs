@@ -36,7 +36,7 @@ pub(super) fn set(labels: &mut LabelSet, name: &str, value: &str) {
 
 /// Fails when two series are alike.
 pub(super) fn distinct(vector: Vector) -> Result<Vector, Fault> {
-    let sets: BTreeSet<&LabelSet> = vector.iter().map(|(labels, _)| labels).collect();
+    let sets: BTreeSet<&LabelSet> = vector.iter().map(|element| &element.labels).collect();
     if sets.len() < vector.len() {
         return Err(Fault::Fails("vector cannot contain metrics with the same labelset"));
     }

@@ -1,49 +1,4 @@
-//! Functions of a range: the samples of one series in, one value out.
-
-use super::selectors::Window;
-
-/// The value of function `name`; `None` for none. `parameter` is that of `quantile_over_time` and `predict_linear`, and `time_ms` when the
-/// query is evaluated.
-pub(super) fn evaluate(name: &str, window: &Window, parameter: f64, time_ms: i64) -> Option<Option<f64>> {
-    let samples = &window.samples;
-    let values: Vec<f64> = samples.iter().map(|(_, value)| *value).collect();
-    let some = |value: f64| Some(Some(value));
-    match name {
-        "count_over_time" => some(values.len() as f64),
-        "present_over_time" => some(1.0),
-        "sum_over_time" => some(sum(&values)),
-        "avg_over_time" => some(average(&values)),
-        "min_over_time" => some(least(&values)),
-        "max_over_time" => some(-least(&values.iter().map(|value| -value).collect::<Vec<_>>())),
-        "stdvar_over_time" => some(variance(&values)),
-        "stddev_over_time" => some(variance(&values).sqrt()),
-        "quantile_over_time" => some(quantile(parameter, &values)),
-        "last_over_time" => Some(values.last().copied()),
-        "first_over_time" => Some(values.first().copied()),
-        "changes" => {
-            let differ = |two: &&[f64]| two[0] != two[1] && !(two[0].is_nan() && two[1].is_nan());
-            some(values.windows(2).filter(differ).count() as f64)
-        }
-        "resets" => some(values.windows(2).filter(|two| two[1] < two[0]).count() as f64),
-        "rate" => {
-            Some(extrapolated(window, Kind::Counter).map(|value| value / seconds(window.end_ms - window.start_ms)))
-        }
-        "increase" => Some(extrapolated(window, Kind::Counter)),
-        "delta" => Some(extrapolated(window, Kind::Gauge)),
-        "irate" => Some(last_two(samples).map(|(before, last, passed)| {
-            let risen = if last < before { last } else { last - before };
-            risen / passed
-        })),
-        "idelta" => Some(last_two(samples).map(|(before, last, _)| last - before)),
-        "deriv" => Some(line(samples, samples.first()?.0).map(|(slope, _)| slope)),
-        "predict_linear" => Some(line(samples, time_ms).map(|(slope, at)| slope * parameter + at)),
-        _ => None,
-    }
-}
-
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
-}
+//! What many values say together.
 
 pub(super) fn sum(values: &[f64]) -> f64 {
     values.iter().sum()
@@ -56,6 +11,10 @@ pub(super) fn average(values: &[f64]) -> f64 {
 /// NaN counts only when there is nothing else.
 pub(super) fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, |least, value| if least.is_nan() || value < least { value } else { least })
+}
+
+pub(super) fn most(values: &[f64]) -> f64 {
+    -least(&values.iter().map(|value| -value).collect::<Vec<_>>())
 }
 
 /// Of the whole, not of a part of it.
@@ -86,54 +45,39 @@ pub(super) fn quantile(q: f64, values: &[f64]) -> f64 {
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Counter,
-    Gauge,
+/// Half of the values are no further than this from the middle one.
+pub(super) fn median_deviation(values: &[f64]) -> f64 {
+    if values.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
+    let middle = quantile(0.5, values);
+    quantile(0.5, &values.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>())
 }
 
-/// How much a series rises over the whole of its window, of which the samples cover a part.
-///
-/// To each side it goes on as far as the window, but only half of the average gap where the next sample is further away than the samples are
-/// from each other (and a tenth), and a counter not below zero.
-fn extrapolated(window: &Window, kind: Kind) -> Option<f64> {
-    let samples = &window.samples;
-    let ((first_ms, first), (last_ms, last)) = (*samples.first()?, *samples.last()?);
-    if samples.len() < 2 {
+/// The value behind the last one, of a level and a trend that forget by `factor` and `trend_factor`.
+pub(super) fn smoothed(values: &[f64], factor: f64, trend_factor: f64) -> Option<f64> {
+    let (mut level, mut trend) = (*values.first()?, values.get(1)? - values.first()?);
+    for (at, value) in values.iter().enumerate().skip(1) {
+        let before = level;
+        level = factor * value + (1.0 - factor) * (level + trend);
+        if at + 1 < values.len() {
+            trend = trend_factor * (level - before) + (1.0 - trend_factor) * trend;
+        }
+    }
+    Some(level)
+}
+
+/// The straight line with the least squares: its slope and its value at 0.
+pub(super) fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let (_, first) = *points.first()?;
+    if points.len() < 2 {
         return None;
     }
-    let mut rise = last - first;
-    if kind == Kind::Counter {
-        rise += samples.windows(2).filter(|two| two[1].1 < two[0].1).map(|two| two[0].1).sum::<f64>();
-    }
-    let covered = seconds(last_ms - first_ms);
-    let gap = covered / (samples.len() - 1) as f64;
-    let reach = |to_edge: f64| if to_edge >= gap * 1.1 { gap / 2.0 } else { to_edge };
-    let mut before = reach(seconds(first_ms - window.start_ms));
-    if kind == Kind::Counter && rise > 0.0 && first >= 0.0 {
-        before = before.min(covered * (first / rise));
-    }
-    let behind = reach(seconds(window.end_ms - last_ms));
-    Some(rise * ((covered + before + behind) / covered))
-}
-
-/// The last two values, and the seconds between them.
-fn last_two(samples: &[(i64, f64)]) -> Option<(f64, f64, f64)> {
-    let [.., (before_ms, before), (last_ms, last)] = samples else { return None };
-    Some((*before, *last, seconds(last_ms - before_ms)))
-}
-
-/// The straight line with the least squares: its slope in 1/s and its value at `at_ms`.
-fn line(samples: &[(i64, f64)], at_ms: i64) -> Option<(f64, f64)> {
-    let (_, first) = *samples.first()?;
-    if samples.len() < 2 {
-        return None;
-    }
-    if samples.iter().all(|(_, value)| *value == first) {
+    if points.iter().all(|(_, y)| *y == first) {
         return Some(if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) });
     }
-    let xs: Vec<f64> = samples.iter().map(|(ts, _)| seconds(ts - at_ms)).collect();
-    let ys: Vec<f64> = samples.iter().map(|(_, value)| *value).collect();
+    let xs: Vec<f64> = points.iter().map(|(x, _)| *x).collect();
+    let ys: Vec<f64> = points.iter().map(|(_, y)| *y).collect();
     let (x, y) = (average(&xs), average(&ys));
     let covariance: f64 = xs.iter().zip(&ys).map(|(xi, yi)| (xi - x) * (yi - y)).sum();
     let spread: f64 = xs.iter().map(|xi| (xi - x).powi(2)).sum();
