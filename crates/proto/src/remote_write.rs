@@ -12,6 +12,7 @@ use crate::Error;
 use crate::wire::{Fields, Value};
 
 mod encoder;
+mod exemplar;
 mod histogram;
 mod keys;
 mod labels;
@@ -23,6 +24,7 @@ mod v1;
 mod v2;
 
 pub use encoder::WriteRequestEncoder;
+pub use exemplar::SentExemplar;
 pub use histogram::SentHistogram;
 pub use keys::SeriesKeys;
 use labels::LabelBytes;
@@ -92,14 +94,6 @@ impl Series<'_> {
     pub const fn exemplars(&self) -> Range<usize> {
         self.exemplars.start as usize..self.exemplars.end as usize
     }
-}
-
-/// An exemplar of a request; [`WriteRequest::exemplar_labels`] has its labels.
-#[derive(Clone, Copy, Debug)]
-pub struct SentExemplar<'a> {
-    pub ts_ms: i64,
-    pub value: f64,
-    labels: LabelBytes<'a>,
 }
 
 /// What a request says of one metric family; text as sent, not known to be UTF-8.

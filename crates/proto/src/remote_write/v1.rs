@@ -30,28 +30,13 @@ fn take_series<'a>(request: &mut WriteRequest<'a>, message: &'a [u8], budget: &m
         match (number, value) {
             (1, Value::Bytes(_)) => labels.seen(field_start, fields.offset()),
             (2, Value::Bytes(sample)) => request.push_sample(sample, Version::One, budget)?,
-            (3, Value::Bytes(exemplar)) => request.push_exemplar(read_exemplar(exemplar)?, budget)?,
+            (3, Value::Bytes(exemplar)) => {
+                request.push_exemplar(SentExemplar::read(exemplar, Version::One)?, budget)?
+            }
             (4, Value::Bytes(histogram)) => request.push_histogram(histogram, Version::One, budget)?,
             (1..=4, _) => return Err(fields.refused("a message field has the wrong wire type")),
             _ => {}
         }
     }
     request.push_series(labels.of(message), &mark, budget)
-}
-
-fn read_exemplar(message: &[u8]) -> Result<SentExemplar<'_>, Error> {
-    let (mut ts_ms, mut bits, mut labels) = (0, 0, LabelSpan::default());
-    let mut fields = Fields::new("Exemplar", message);
-    loop {
-        let field_start = fields.offset();
-        let Some((number, value)) = fields.next_field()? else { break };
-        match (number, value) {
-            (1, Value::Bytes(_)) => labels.seen(field_start, fields.offset()),
-            (2, Value::Fixed64(v)) => bits = v,
-            (3, Value::Varint(v)) => ts_ms = v.cast_signed(),
-            (1..=3, _) => return Err(fields.refused("a field has the wrong wire type")),
-            _ => {}
-        }
-    }
-    Ok(SentExemplar { ts_ms, value: f64::from_bits(bits), labels: labels.of(message) })
 }

@@ -193,25 +193,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn take_exemplar(&mut self, message: &'a [u8]) -> Result<(), Error> {
-        let (mut ts_ms, mut bits, mut labels) = (0, 0, LabelSpan::default());
-        let mut fields = Fields::new("Exemplar", message);
-        loop {
-            let field_start = fields.offset();
-            let Some((number, value)) = fields.next_field()? else { break };
-            match (number, value) {
-                (1, Value::Bytes(_) | Value::Varint(_)) => labels.seen(field_start, fields.offset()),
-                (2, Value::Fixed64(v)) => bits = v,
-                (3, Value::Varint(v)) => ts_ms = v.cast_signed(),
-                (1..=3, _) => return Err(fields.refused("a field has the wrong wire type")),
-                _ => {}
-            }
-        }
-        let mut labels = labels.of(message);
-        let fault = match self.check(&mut labels)? {
-            None => {
-                let exemplar = SentExemplar { ts_ms, value: f64::from_bits(bits), labels };
-                return self.request.push_exemplar(exemplar, &mut self.budget);
-            }
+        let mut exemplar = SentExemplar::read(message, Version::Two)?;
+        let fault = match self.check(&mut exemplar.labels)? {
+            None => return self.request.push_exemplar(exemplar, &mut self.budget),
             Some(Bad::Odd { references }) => SeriesFault::OddExemplarReferences { references },
             Some(Bad::NoSuchSymbol { reference, symbols }) => SeriesFault::NoSuchExemplarSymbol { reference, symbols },
         };

@@ -152,8 +152,10 @@ async fn what_cannot_be_explained_is_refused_with_the_parameter_at_fault() {
     assert_eq!(string["operators"].as_array().unwrap().len(), 0, "a string needs no operators");
 }
 
+type Params = &'static [(&'static str, &'static str)];
+
 /// Name of the snapshots, query, and its times as parameters. Each finds in the cache what those before have read, and its JSON what its text has.
-const SNAPSHOTS: &[(&str, &str, &[(&str, &str)])] = &[
+const SNAPSHOTS: &[(&str, &str, Params)] = &[
     ("sum_of_rate", "sum by(job) (rate(requests_total[5m]))", &RANGE),
     ("selector", "requests_total{instance=\"1\"} > 3", &[("time", "1700006520")]),
     ("ratio", "requests_total / on(job) group_left(version) build_info", &[("time", "1700006520")]),
