@@ -7,7 +7,7 @@
 //!
 //! `DURAMEN_SEED` says which world it is, and `DURAMEN_WORLDS` how many.
 
-#![expect(clippy::unwrap_used, reason = "a Prometheus that does not start or answer fails its test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a Prometheus that does not start or answer fails its test")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -14,13 +14,13 @@ const EXPRESSIONS: usize = 60;
 /// A world, and expressions over it that `fits` finds fit, with times to ask for them.
 async fn expressions(seed: u64, fits: impl Fn(&str) -> bool) -> (Asked, Vec<(Expr, Times)>) {
     let mut random = seeded(environment("DURAMEN_SEED", seed));
-    let asked = Asked::new(&World::new(&mut random)).await.unwrap();
+    let asked = Asked::new(&World::new(&mut random)).await.expect("a world that can be stored");
     let mut found = Vec::new();
     while found.len() < EXPRESSIONS {
         let text = Writer { random: &mut random, dialect: Dialect::Whole, origin: 0 }.expression();
         let times = random_times(&mut random);
         if fits(&text) {
-            found.push((duramen_syntax::parse(&text).unwrap(), times));
+            found.push((duramen_syntax::parse(&text).expect("an expression"), times));
         }
     }
     (asked, found)
