@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use async_trait::async_trait;
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{FamilyMetadata, TenantId};
+use duramen_model::{FamilyMetadata, TenantId, TimeRange};
 use duramen_source::{
     Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
     SeriesSummary,
@@ -21,7 +21,7 @@ use prometheus_client::metrics::counter::Counter;
 const PARTS_AT_ONCE: usize = 16;
 
 /// Merges parts. Equal samples seen twice are one; of different values for one time, floats or histograms, that of the smallest order
-/// counts.
+/// counts. Of several parts only samples in the range that is asked for come through.
 ///
 /// Memory: one batch of each part and the one that is built.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl SeriesSource for MergeSource {
             1 => return Ok(streams.remove(0)),
             _ => {}
         }
-        let merge = Merge::new(streams, request.batch_series_max, self.conflicts.clone());
+        let merge = Merge::new(streams, request, self.conflicts.clone());
         Ok(Box::pin(stream::try_unfold(merge, |mut merge| async move {
             Ok(merge.next_batch().await?.map(|batch| (batch, merge)))
         })))
@@ -97,6 +97,8 @@ struct Merge {
     /// The inputs whose series at hand was used up, or that have not begun.
     spent: Vec<usize>,
     batch_series_max: usize,
+    /// Samples around it are left out: a part reads whole pages.
+    range: TimeRange,
     conflicts: Counter,
 }
 
@@ -125,15 +127,22 @@ impl Ord for Head {
 }
 
 impl Merge {
-    fn new(streams: Vec<SeriesStream>, batch_series_max: usize, conflicts: Counter) -> Self {
+    fn new(streams: Vec<SeriesStream>, request: &SeriesRequest, conflicts: Counter) -> Self {
         let spent = (0..streams.len()).collect();
         let inputs = streams.into_iter().map(|stream| Input { stream, batch: None, row: 0 }).collect();
-        Self { inputs, heads: BinaryHeap::new(), spent, batch_series_max, conflicts }
+        let (batch_series_max, range) = (request.batch_series_max, request.range);
+        Self { inputs, heads: BinaryHeap::new(), spent, batch_series_max, range, conflicts }
     }
 
     /// The next batch of merged series; `None` at the end.
     async fn next_batch(&mut self) -> Result<Option<SeriesBatch>, Error> {
         let mut builder = SeriesBatchBuilder::default();
+        self.refill().await?;
+        let at_hand = self.inputs.iter().map(Input::floats_left).sum::<usize>().min(SeriesRequest::BATCH_SAMPLES_MAX);
+        builder.samples_mut(|ts, values| {
+            ts.reserve_exact(at_hand);
+            values.reserve_exact(at_hand);
+        });
         while builder.len() < self.batch_series_max && builder.samples() < SeriesRequest::BATCH_SAMPLES_MAX {
             self.refill().await?;
             let Some(Reverse(first)) = self.heads.pop() else { break };
@@ -170,7 +179,7 @@ impl Merge {
     /// Appends the samples of the series that `holders` have at hand; they stand in ascending order of their parts.
     fn merge_series(&self, holders: &[usize], builder: &mut SeriesBatchBuilder) {
         let slices: Vec<samples::Slice<'_>> = holders.iter().filter_map(|&at| self.inputs[at].slice()).collect();
-        let conflicts = samples::merge(&slices, builder);
+        let conflicts = samples::merge(&slices, self.range, builder);
         if conflicts > 0 {
             self.conflicts.inc_by(conflicts);
         }
@@ -180,6 +189,13 @@ impl Merge {
 impl Input {
     fn is_exhausted(&self) -> bool {
         self.batch.as_ref().is_none_or(|batch| self.row >= batch.len())
+    }
+
+    /// The floats of the series that are at hand and behind it.
+    fn floats_left(&self) -> usize {
+        let Some(batch) = &self.batch else { return 0 };
+        let offsets = &batch.offsets()[self.row..];
+        offsets.last().zip(offsets.first()).map_or(0, |(end, start)| usize::try_from(end - start).unwrap_or(0))
     }
 
     /// Reads until a batch with series is at hand, or the stream ends and none is.

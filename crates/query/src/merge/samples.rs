@@ -1,20 +1,27 @@
 //! The samples of one series from several parts as one sequence.
 
-use duramen_model::Life;
+use std::ops::Range;
+
+use duramen_model::{Life, TimeRange};
 use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 
 /// The series that a part has at hand: a batch and a row in it.
 pub(super) type Slice<'a> = (&'a SeriesBatch, usize);
 
-/// Appends the samples of `slices` to the series that `out` builds. Of several values for one time that of the first slice counts,
+/// Appends the samples of `slices` in `range` to the series that `out` builds. Of several values for one time that of the first slice counts,
 /// whether it is a float or a histogram. Returns how many values lost against a different one.
-pub(super) fn merge(slices: &[Slice<'_>], out: &mut SeriesBatchBuilder) -> u64 {
+pub(super) fn merge<'a>(slices: &[Slice<'a>], range: TimeRange, out: &mut SeriesBatchBuilder) -> u64 {
     if slices.iter().all(|slice| is_plain(*slice)) {
-        let mut floats: Vec<(&[i64], &[f64])> = slices.iter().map(|(batch, row)| batch.samples_at(*row)).collect();
+        let in_range = |(batch, row): &Slice<'a>| {
+            let (ts, values) = batch.samples_at(*row);
+            let span = span_in(ts, range);
+            (&ts[span.clone()], &values[span])
+        };
+        let mut floats: Vec<(&[i64], &[f64])> = slices.iter().map(in_range).collect();
         floats.retain(|(ts, _)| !ts.is_empty());
         return merge_floats(&floats, out);
     }
-    let mut cursors: Vec<Cursor<'_>> = slices.iter().map(|slice| Cursor::new(*slice)).collect();
+    let mut cursors: Vec<Cursor<'_>> = slices.iter().map(|slice| Cursor::new(*slice, range)).collect();
     let mut conflicts = 0;
     while let Some(ts_ms) = cursors.iter().filter_map(Cursor::ts_ms).min() {
         let mut winner: Option<Sample<'_>> = None;
@@ -30,6 +37,13 @@ pub(super) fn merge(slices: &[Slice<'_>], out: &mut SeriesBatchBuilder) -> u64 {
         }
     }
     conflicts
+}
+
+/// Where the times in `range` stand.
+fn span_in(ts: &[i64], range: TimeRange) -> Range<usize> {
+    let start = ts.partition_point(|&ts_ms| ts_ms < range.start_ms());
+    let len = ts[start..].partition_point(|&ts_ms| ts_ms < range.end_ms());
+    start..start + len
 }
 
 /// Whether the series has floats only, and they say nothing beside their values.
@@ -108,10 +122,13 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn new((batch, row): Slice<'a>) -> Self {
+    fn new((batch, row): Slice<'a>, range: TimeRange) -> Self {
         let (ts, values) = batch.samples_at(row);
-        let (starts, ttls) = (batch.starts_at(row), batch.ttls_at(row));
-        let histograms = batch.histograms_at(row).collect();
+        let span = span_in(ts, range);
+        let lives = |column: Option<&'a [i64]>| column.map(|all| &all[span.clone()]);
+        let (starts, ttls) = (lives(batch.starts_at(row)), lives(batch.ttls_at(row)));
+        let histograms = batch.histograms_at(row).filter(|held| range.contains(held.ts_ms)).collect();
+        let (ts, values) = (&ts[span.clone()], &values[span.clone()]);
         Self { ts, values, starts, ttls, histograms, next_float: 0, next_histogram: 0 }
     }
 

@@ -39,7 +39,7 @@ fn histogram(count: u8) -> Histogram {
     }
 }
 
-fn part(opened: u64, source: MemorySource) -> Part {
+fn part(opened: u64, source: impl SeriesSource + 'static) -> Part {
     let order = Order { opened, writer: WriterId(Ulid::nil()), flush: opened };
     Part { order, source: Arc::new(source) }
 }
@@ -56,10 +56,9 @@ fn request(batch_series_max: usize) -> SeriesRequest {
 }
 
 /// Everything that a merge answers; fails when a series or a time comes twice, or times do not ascend.
-fn read(merge: &MergeSource, batch_series_max: usize) -> Series {
-    let request = request(batch_series_max);
+fn read(merge: &MergeSource, request: &SeriesRequest) -> Series {
     let batches: Vec<SeriesBatch> =
-        block_on(async { merge.select(&request).await.unwrap().try_collect().await.unwrap() });
+        block_on(async { merge.select(request).await.unwrap().try_collect().await.unwrap() });
     batches.iter().flat_map(|batch| (0..batch.len()).map(|row| series(batch, row))).collect()
 }
 
@@ -75,6 +74,29 @@ fn series(batch: &SeriesBatch, row: usize) -> (String, Samples) {
     let samples: Samples = floats.chain(histograms).collect();
     assert_eq!(samples.len(), ts.len() + batch.histograms_at(row).len(), "a time stands twice");
     (Labels::from_encoded(batch.labels_at(row)).unwrap().to_string(), samples)
+}
+
+/// A part that gives all samples of a series, as one does that reads pages.
+#[derive(Debug)]
+struct Generous(MemorySource);
+
+#[async_trait]
+impl SeriesSource for Generous {
+    async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
+        self.0.select(&SeriesRequest { range: TimeRange::ALL, ..request.clone() }).await
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        self.0.exemplars(request).await
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        self.0.metadata(tenants).await
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        self.0.ttl_max_ms(tenants).await
+    }
 }
 
 /// What one part is offered: a series, a time, a value and what it says beside it.
@@ -138,7 +160,7 @@ fn check(parts: &[Offered], batch_series_max: usize) {
     sources.reverse();
     let merge = MergeSource::new(sources, conflicts.clone());
     let (expected, lost) = model(parts);
-    assert_eq!(read(&merge, batch_series_max), expected);
+    assert_eq!(read(&merge, &request(batch_series_max)), expected);
     // A part alone is passed on as it is, and nothing is compared.
     assert_eq!(conflicts.get(), if parts.len() > 1 { lost } else { 0 });
 }
@@ -152,6 +174,20 @@ proptest! {
     #[test]
     fn a_merge_of_floats_is_the_union_as_well(parts in offered(|| (float(), Just(Life::NONE))), batch in 1..4usize) {
         check(&parts, batch);
+    }
+
+    #[test]
+    fn samples_around_the_range_do_not_come_through(
+        parts in offered(anything), floats in offered(|| (float(), Just(Life::NONE))), start_ms in 0..24i64, len in 1..24i64
+    ) {
+        for parts in [parts, floats].iter().filter(|parts| parts.len() > 1) {
+            let sources = (0..).zip(parts).map(|(order, offered)| part(order, Generous(source(offered))));
+            let merge = MergeSource::new(sources.collect(), Counter::default());
+            let range = TimeRange::new(start_ms, start_ms + len).unwrap();
+            let (mut expected, _) = model(parts);
+            expected.iter_mut().for_each(|(_, samples)| samples.retain(|ts_ms, _| range.contains(*ts_ms)));
+            prop_assert_eq!(read(&merge, &SeriesRequest { range, ..request(2) }), expected);
+        }
     }
 
     #[test]
@@ -200,7 +236,7 @@ fn equal_samples_are_one_and_the_earlier_order_wins_a_conflict_between_the_kinds
         let lost = Counter::default();
         let parts = [(2, late, Life::NONE), (1, early.clone(), life)];
         let parts = parts.map(|(order, value, life)| part(order, source(&vec![(1, 10, value, life)])));
-        let found = read(&MergeSource::new(parts.to_vec(), lost.clone()), 10);
+        let found = read(&MergeSource::new(parts.to_vec(), lost.clone()), &request(10));
         assert_eq!(found, [(labels(1).to_string(), Samples::from([(10, (early, life))]))]);
         assert_eq!(lost.get(), conflicts);
     }

@@ -88,14 +88,19 @@ impl SeriesBatchBuilder {
         let Self {
             mut labels,
             offsets,
-            ts,
-            values,
+            mut ts,
+            mut values,
             lives,
             histogram_offsets,
             histogram_ts,
             mut histograms,
             histogram_lives,
         } = std::mem::take(self);
+        if ts.len() < ts.capacity() / 2 {
+            // A batch is held: what was reserved and not needed is not.
+            ts.shrink_to_fit();
+            values.shrink_to_fit();
+        }
         let or_zero = |offsets: Vec<i32>| if offsets.is_empty() { vec![0] } else { offsets };
         let lives = lives.padded(ts.len());
         let floats = Floats { offsets: or_zero(offsets), ts: ts.into(), values: values.into(), lives };
