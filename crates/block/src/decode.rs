@@ -24,7 +24,6 @@ pub(crate) struct Samples {
 }
 
 /// Buffers that one batch after the other uses.
-#[derive(Default)]
 struct Scratch {
     integers: Vec<i64>,
     is_integer: Vec<i16>,
@@ -55,7 +54,7 @@ impl Samples {
         let mut integers = Column::<Int64Type>::open(parsed, &file, wanted.group, sample::VALUE_INT)?;
         let mut exponents = Column::<Int32Type>::open(parsed, &file, wanted.group, sample::EXPONENT)?;
         let mut floats = Column::<DoubleType>::open(parsed, &file, wanted.group, sample::VALUE)?;
-        let mut scratch = Scratch::default();
+        let mut scratch = Scratch::with_capacity(wanted.rows.iter().map(Range::len).max().unwrap_or(0));
         for rows in &wanted.rows {
             scratch.clear();
             ts.read(rows, None, &mut self.ts)?;
@@ -98,6 +97,16 @@ fn append_said(
 }
 
 impl Scratch {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            integers: Vec::with_capacity(rows),
+            is_integer: Vec::with_capacity(rows),
+            exponents: Vec::with_capacity(rows),
+            floats: Vec::with_capacity(rows),
+            is_float: Vec::with_capacity(rows),
+        }
+    }
+
     fn clear(&mut self) {
         let Self { integers, is_integer, exponents, floats, is_float } = self;
         integers.clear();

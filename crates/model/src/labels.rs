@@ -104,9 +104,12 @@ impl Labels {
 
 /// [`Labels::cmp_in_block`] on encoded forms.
 pub fn cmp_encoded_in_block(a: &[u8], b: &[u8]) -> Ordering {
-    let find = |encoded| LabelsIter { rest: encoded }.find(|(n, _)| *n == METRIC_NAME).map_or("", |(_, v)| v);
-    find(a).cmp(find(b)).then_with(|| {
-        let others = |encoded| LabelsIter { rest: encoded }.filter(|(n, _)| *n != METRIC_NAME);
+    let is_name = |label: &EncodedLabel<'_>| label.name == METRIC_NAME.as_bytes();
+    let metric = |encoded| EncodedLabels::over(encoded).find(is_name).map(|label| label.value);
+    metric(a).cmp(&metric(b)).then_with(|| {
+        let others = |encoded| {
+            EncodedLabels::over(encoded).filter(|label| !is_name(label)).map(|label| (label.name, label.value))
+        };
         others(a).cmp(others(b))
     })
 }
@@ -187,6 +190,42 @@ impl<'a> Iterator for LabelsIter<'a> {
     }
 }
 
+/// The labels of an encoded form in their order, as bytes: for whoever compares and copies them.
+#[derive(Clone, Debug)]
+pub struct EncodedLabels<'a> {
+    rest: &'a [u8],
+}
+
+/// One label; both parts are UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodedLabel<'a> {
+    pub name: &'a [u8],
+    pub value: &'a [u8],
+    /// Both as they stand.
+    encoded: &'a [u8],
+}
+
+impl<'a> EncodedLabels<'a> {
+    /// Walks an encoded form that came from [`Labels::encoded`].
+    pub const fn over(encoded: &'a [u8]) -> Self {
+        Self { rest: encoded }
+    }
+}
+
+impl<'a> Iterator for EncodedLabels<'a> {
+    type Item = EncodedLabel<'a>;
+
+    fn next(&mut self) -> Option<EncodedLabel<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let start = self.rest;
+        let name = take_bytes(&mut self.rest).expect("an encoded label set is well formed");
+        let value = take_bytes(&mut self.rest).expect("an encoded label set is well formed");
+        Some(EncodedLabel { name, value, encoded: &start[..start.len() - self.rest.len()] })
+    }
+}
+
 /// Builds a label set from labels that come in name order.
 #[derive(Clone, Debug, Default)]
 pub struct LabelsBuilder {
@@ -199,6 +238,11 @@ impl LabelsBuilder {
         debug_assert!(!name.is_empty() && !value.is_empty());
         put_str(&mut self.encoded, name);
         put_str(&mut self.encoded, value);
+    }
+
+    /// [`LabelsBuilder::push`] of a label of another set.
+    pub fn push_encoded(&mut self, label: EncodedLabel<'_>) {
+        self.encoded.extend_from_slice(label.encoded);
     }
 
     /// Empties the builder and keeps its memory.
@@ -228,6 +272,12 @@ fn put_str(out: &mut Vec<u8>, text: &str) {
 
 /// The next length-prefixed text; `None` when the bytes end too early, the length overflows or the text is not UTF-8.
 fn take_str<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(take_bytes(rest)?).ok()
+}
+
+/// The bytes of the next length-prefixed text; `None` when there are too few, or the length overflows.
+#[inline]
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut length = 0usize;
     for shift in (0..35).step_by(7) {
         let (&byte, behind) = rest.split_first()?;
@@ -236,7 +286,7 @@ fn take_str<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
         if byte < 0x80 {
             let (text, behind) = rest.split_at_checked(length)?;
             *rest = behind;
-            return std::str::from_utf8(text).ok();
+            return Some(text);
         }
     }
     None

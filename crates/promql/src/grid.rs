@@ -32,6 +32,20 @@ impl Grid {
         self.start_ms.saturating_add(self.step_ms.saturating_mul(index))
     }
 
+    /// The first step at whose time `before` does not hold, which holds at none after it either.
+    pub(crate) fn partition_point(&self, before: impl Fn(i64) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.steps);
+        while low < high {
+            let middle = low.midpoint(high);
+            if before(self.at(middle)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
     /// The time of the last step; that of the first when there is none.
     pub(crate) fn last_ms(&self) -> i64 {
         self.at(self.steps.saturating_sub(1))

@@ -1,6 +1,6 @@
 //! Changes to label sets in their encoded form.
 
-use duramen_model::labels::LabelsIter;
+use duramen_model::labels::{EncodedLabels, LabelsIter};
 use duramen_model::{Labels, LabelsBuilder, METRIC_NAME};
 use duramen_syntax::ast::Grouping;
 
@@ -37,8 +37,8 @@ impl Projection {
         Self::Drop(sorted(names))
     }
 
-    fn keeps(&self, name: &str) -> bool {
-        let held = |names: &[String]| names.binary_search_by(|held| held.as_str().cmp(name)).is_ok();
+    fn keeps(&self, name: &[u8]) -> bool {
+        let held = |names: &[String]| names.binary_search_by(|held| held.as_bytes().cmp(name)).is_ok();
         match self {
             Self::Keep(names) => held(names),
             Self::Drop(names) => !held(names),
@@ -47,15 +47,15 @@ impl Projection {
 
     /// Whether the metric name survives.
     pub(crate) fn keeps_name(&self) -> bool {
-        self.keeps(METRIC_NAME)
+        self.keeps(METRIC_NAME.as_bytes())
     }
 
     /// Writes what survives of `encoded` into `out`, which is emptied first. A mark does not.
     pub(crate) fn apply(&self, encoded: &[u8], out: &mut LabelsBuilder) {
         out.clear();
-        for (name, value) in LabelsIter::over(unmarked(encoded)).filter(|(name, _)| self.keeps(name)) {
-            out.push(name, value);
-        }
+        EncodedLabels::over(unmarked(encoded))
+            .filter(|label| self.keeps(label.name))
+            .for_each(|label| out.push_encoded(label));
     }
 }
 
@@ -89,7 +89,8 @@ pub(crate) fn marked_as(other: &[u8], encoded: &[u8]) -> Box<[u8]> {
 
 /// The value of a label, "" without one.
 pub(crate) fn value_of<'a>(encoded: &'a [u8], name: &str) -> &'a str {
-    LabelsIter::over(encoded).find_map(|(n, value)| (n == name).then_some(value)).unwrap_or("")
+    let held = EncodedLabels::over(encoded).find(|label| label.name == name.as_bytes());
+    held.map_or("", |label| std::str::from_utf8(label.value).expect("labels are UTF-8"))
 }
 
 /// The set with one label changed; an empty value takes the label away. A mark stays.

@@ -112,6 +112,15 @@ impl VectorBatch {
         Self { batch, steps }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// The batch as operators pass it on: no copy.
+    pub(crate) fn record(&self) -> RecordBatch {
+        self.batch.clone()
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let labels: &BinaryArray = downcast(self.batch.column(0));
         let lists: &FixedSizeListArray = downcast(self.batch.column(1));

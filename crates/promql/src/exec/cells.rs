@@ -97,7 +97,7 @@ impl MapCells {
     }
 
     fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>], allowance: &Allowance) -> Result<RecordBatch> {
-        let mut out = VectorBuilder::single(self.grid.steps);
+        let mut out = VectorBuilder::single(self.grid.steps, batch.num_rows());
         let mut nameless = self.names.nameless();
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             allowance.check()?;

@@ -18,7 +18,7 @@ use crate::annotation::Annotations;
 use crate::error::Error;
 use crate::exec::allowance::Allowance;
 use crate::exec::arguments::{Arguments, at_step};
-use crate::exec::float_series::{FloatSeries, Fresh, Steps};
+use crate::exec::float_series::{FloatSeries, Fresh, Steps, reached};
 use crate::exec::histogram::check_quantiles;
 use crate::exec::looked_at::LookedAt;
 use crate::exec::lookup::{Lookup, StepFunction};
@@ -100,7 +100,7 @@ impl StepEval {
     fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>], allowance: &Allowance) -> Result<RecordBatch> {
         let batch = SeriesBatch::from_record_batch(batch)
             .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
-        let mut out = VectorBuilder::single(self.grid.steps);
+        let mut out = VectorBuilder::single(self.grid.steps, batch.len());
         let mut nameless = self.names.nameless();
         let mut fresh = Fresh::default();
         let looked_at = LookedAt::new(self.grid.steps, allowance.cancellation.clone());
@@ -145,18 +145,20 @@ impl StepEval {
             false => i64::MAX,
         };
         for row in 0..batch.len() {
-            let mut count = |times: &mut dyn Iterator<Item = i64>| {
-                let (mut step, mut end_ms) = (0, reach_ms(0));
-                for ts_ms in times {
-                    while ts_ms > end_ms {
-                        step += 1;
-                        end_ms = reach_ms(step);
-                    }
-                    read[step] += 1;
+            let mut count = |ts: &[i64]| {
+                let Some(&first_ms) = ts.first() else { return };
+                let first_step = self.grid.partition_point(|time_ms| self.lookup.read_end_ms(time_ms) < first_ms);
+                let (mut step, mut counted) = (first_step.min(self.grid.steps - 1), 0);
+                while counted < ts.len() {
+                    let behind = reached(ts, counted, reach_ms(step));
+                    read[step] += (behind - counted) as u64;
+                    (step, counted) = (step + 1, behind);
                 }
             };
-            count(&mut batch.samples_at(row).0.iter().copied());
-            count(&mut batch.histograms_at(row).map(|held| held.ts_ms));
+            count(batch.samples_at(row).0);
+            if batch.histograms_at(row).len() > 0 {
+                count(&batch.histograms_at(row).map(|held| held.ts_ms).collect::<Vec<_>>());
+            }
         }
         read
     }
@@ -180,15 +182,16 @@ impl StepEval {
         out: &mut VectorBuilder,
     ) -> bool {
         let steps = Steps { grid: self.grid, lookup: self.lookup, looked_at };
+        let within = steps.reaching(series.ts);
         match self.function {
-            StepFunction::Latest => out.push(name, series.latest(steps, |at| series.values[at])),
+            StepFunction::Latest => out.push_within(name, within, series.latest(steps, |at| series.values[at])),
             StepFunction::LatestTime | StepFunction::NamedTime => {
-                out.push(name, series.latest(steps, |at| series.ts[at] as f64 / 1000.0))
+                out.push_within(name, within, series.latest(steps, |at| series.ts[at] as f64 / 1000.0))
             }
             StepFunction::LatestStart => false,
             StepFunction::Smoothed => {
                 let smoothed = |window: &Window<'_>, _| extended::smoothed_value(window);
-                out.push(name, fresh.of(series).over_windows(steps, true, smoothed))
+                out.push_within(name, within, fresh.of(series).over_windows(steps, true, smoothed))
             }
             StepFunction::Range(function) => {
                 let series = fresh.of(series);
@@ -196,15 +199,15 @@ impl StepEval {
                 match (function, self.lookup.ends) {
                     // The one that dashboards are made of gets a loop of its own.
                     (RangeFunction::Rate, None) => {
-                        out.push(name, series.over_windows(steps, falls, |window, _| rate::rate(window)))
+                        out.push_within(name, within, series.over_windows(steps, falls, |window, _| rate::rate(window)))
                     }
                     (_, Some((ends, _))) => {
                         let evaluate = |window: &Window<'_>, _| function.evaluate_with_ends(window, ends);
-                        out.push(name, series.over_windows(steps, falls, evaluate))
+                        out.push_within(name, within, series.over_windows(steps, falls, evaluate))
                     }
                     (_, None) => {
                         let evaluate = |window: &Window<'_>, step| function.evaluate(window, at_step(arguments, step));
-                        out.push(name, series.over_windows(steps, falls, evaluate))
+                        out.push_within(name, within, series.over_windows(steps, falls, evaluate))
                     }
                 }
             }

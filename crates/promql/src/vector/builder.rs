@@ -1,5 +1,6 @@
 //! Rows into batches.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryBuilder, BooleanBufferBuilder, RecordBatch};
@@ -30,9 +31,9 @@ impl VectorBuilder {
         Self::with_series_max(grid.steps, grid.batch_series_max())
     }
 
-    /// Everything into one batch.
-    pub(crate) fn single(steps: usize) -> Self {
-        Self::with_series_max(steps, usize::MAX)
+    /// Everything into one batch, which has no more than `rows` rows.
+    pub(crate) fn single(steps: usize, rows: usize) -> Self {
+        Self { values: Vec::with_capacity(rows * steps), ..Self::with_series_max(steps, usize::MAX) }
     }
 
     fn with_series_max(steps: usize, series_max: usize) -> Self {
@@ -51,16 +52,28 @@ impl VectorBuilder {
 
     /// Adds a series whose float at each step is what `cell` gives, asked in the order of the steps. A series without any value
     /// is no row; whether it was one is returned.
-    pub(crate) fn push(&mut self, labels: &[u8], mut cell: impl FnMut(usize) -> Option<f64>) -> bool {
+    pub(crate) fn push(&mut self, labels: &[u8], cell: impl FnMut(usize) -> Option<f64>) -> bool {
+        self.push_within(labels, 0..self.steps, cell)
+    }
+
+    /// [`VectorBuilder::push`] of a series without a value at the steps around `within`, for which `cell` is not asked.
+    pub(crate) fn push_within(
+        &mut self,
+        labels: &[u8],
+        within: Range<usize>,
+        mut cell: impl FnMut(usize) -> Option<f64>,
+    ) -> bool {
         let before = self.values.len();
         self.absent.clear();
-        self.values.extend((0..self.steps).map(|step| {
+        self.values.resize(before + within.start, 0.0);
+        self.values.extend(within.clone().map(|step| {
             cell(step).unwrap_or_else(|| {
                 self.absent.push(before + step);
                 0.0
             })
         }));
-        self.end_row(labels, before, self.histograms.len())
+        self.values.resize(before + self.steps, 0.0);
+        self.end_row(labels, before, within, self.histograms.len())
     }
 
     /// Adds a series with floats and histograms, as [`VectorBuilder::push`] does.
@@ -85,16 +98,18 @@ impl VectorBuilder {
             }
             self.values.push(value.unwrap_or(0.0));
         }
-        self.end_row(labels, before, histograms_before)
+        self.end_row(labels, before, 0..self.steps, histograms_before)
     }
 
-    fn end_row(&mut self, labels: &[u8], before: usize, histograms_before: usize) -> bool {
-        if self.absent.len() == self.steps && self.histograms.len() == histograms_before {
+    fn end_row(&mut self, labels: &[u8], before: usize, within: Range<usize>, histograms_before: usize) -> bool {
+        if self.absent.len() == within.len() && self.histograms.len() == histograms_before {
             self.values.truncate(before);
             return false;
         }
         // Most rows are whole, and their bits are written at once.
-        self.present.append_n(self.steps, true);
+        self.present.append_n(within.start, false);
+        self.present.append_n(within.len(), true);
+        self.present.append_n(self.steps - within.end, false);
         self.absent.iter().for_each(|&at| self.present.set_bit(at, false));
         self.labels.append_value(labels);
         self.histograms.end_row();
@@ -124,7 +139,11 @@ impl VectorBuilder {
     }
 
     fn cut(&mut self) {
-        let values = std::mem::take(&mut self.values);
+        let mut values = std::mem::take(&mut self.values);
+        if values.len() < values.capacity() / 2 {
+            // Batches are held: room for series without values is not.
+            values.shrink_to_fit();
+        }
         let present = NullBuffer::new(self.present.finish());
         let present = (present.null_count() > 0).then_some(present);
         let [steps, histograms] = self.histograms.finish();
@@ -159,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_row_without_values_is_dropped_and_absent_is_not_nan() {
-        let mut builder = VectorBuilder::single(2);
+        let mut builder = VectorBuilder::single(2, 3);
         assert!(builder.push(b"a", |step| (step == 1).then_some(f64::NAN)));
         assert!(!builder.push(b"b", |_| None));
         assert!(builder.push(b"c", |_| Some(1.0)));
@@ -171,9 +190,24 @@ mod tests {
     }
 
     #[test]
+    fn only_the_steps_within_are_asked_for() {
+        let mut builder = VectorBuilder::single(5, 4);
+        let cell = |step| (step != 2).then_some(step as f64);
+        assert!(builder.push_within(b"a", 1..4, cell));
+        assert!(!builder.push_within(b"b", 2..3, cell));
+        assert!(!builder.push_within(b"c", 5..5, cell));
+        assert!(builder.push(b"d", cell));
+        let batch = VectorBatch::new(builder.finish_single(), 5);
+        let rows: Vec<_> = batch.rows().map(|row| [0, 1, 2, 3, 4].map(|step| row.get(step))).collect();
+        assert_eq!(rows[0], [None, Some(1.0), None, Some(3.0), None]);
+        assert_eq!(rows[1], [Some(0.0), Some(1.0), None, Some(3.0), Some(4.0)]);
+        assert_eq!(rows.len(), 2);
+    }
+
+    #[test]
     fn a_cell_is_a_float_a_histogram_or_absent() {
         let histogram = FloatHistogram::empty(0, Vec::new());
-        let mut builder = VectorBuilder::single(3);
+        let mut builder = VectorBuilder::single(3, 3);
         let cells = [Some(Cell::Float(1.0)), None, Some(Cell::from(histogram.clone()))];
         assert!(builder.push_cells(b"a", |step| cells[step].clone()));
         assert!(builder.push(b"b", |_| Some(2.0)));
