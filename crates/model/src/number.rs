@@ -18,6 +18,22 @@ pub fn go_general(value: f64) -> String {
     format!("{digits}e{sign}{size:02}")
 }
 
+/// `%.Ng`: as [`go_general`], with so many digits at most, and with an exponent as soon as those before the point are more.
+pub fn go_general_rounded(value: f64, digits: usize) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return go_general(value);
+    }
+    let scientific = format!("{value:.*e}", digits.saturating_sub(1));
+    let (rounded, exponent) = scientific.split_once('e').expect("a number in scientific form has an exponent");
+    let exponent: i32 = exponent.parse().expect("an exponent is a number");
+    if exponent >= -4 && usize::try_from(exponent).map_or(true, |exponent| exponent < digits) {
+        return scientific.parse::<f64>().expect("a number").to_string();
+    }
+    let rounded = if rounded.contains('.') { rounded.trim_end_matches('0').trim_end_matches('.') } else { rounded };
+    let (sign, size) = if exponent < 0 { ('-', -exponent) } else { ('+', exponent) };
+    format!("{rounded}e{sign}{size:02}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +46,13 @@ mod tests {
             assert_eq!(go_general(value), wanted);
         }
         assert_eq!(go_general(f64::NAN), "NaN");
+    }
+
+    #[test]
+    fn digits_can_be_limited() {
+        let cases = [(5.0, "5"), (25.0, "25"), (100.0, "1e+02"), (123.0, "1.2e+02"), (0.126, "0.13"), (99.6, "1e+02")];
+        for (value, wanted) in cases.into_iter().chain([(0.000_012, "1.2e-05"), (0.0, "0"), (f64::INFINITY, "+Inf")]) {
+            assert_eq!(go_general_rounded(value, 2), wanted);
+        }
     }
 }

@@ -1,14 +1,20 @@
 //! Remarks that come with an answer.
 
-use std::collections::BTreeSet;
+mod forced;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duramen_syntax::{PosRange, line_and_column};
 
+pub(crate) use crate::annotation::forced::{Forced, ForcedSteps};
 use crate::remark::Remark;
 
 /// Where the operators of one query leave their remarks. Cheap to clone; all clones are one.
+///
+/// A text is told once, at the last place that upstream comes to: what is inside comes before what is around it, and left before right.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Annotations {
     text: Arc<str>,
@@ -17,8 +23,11 @@ pub(crate) struct Annotations {
 
 #[derive(Debug, Default)]
 struct Held {
-    warnings: BTreeSet<String>,
-    infos: BTreeSet<String>,
+    warnings: BTreeMap<String, PosRange>,
+    infos: BTreeMap<String, PosRange>,
+    /// By metric, with how often; at the first place.
+    overlaps: BTreeMap<String, (PosRange, u64)>,
+    forced: BTreeMap<String, (PosRange, Forced)>,
 }
 
 impl Annotations {
@@ -28,23 +37,53 @@ impl Annotations {
     }
 
     pub(crate) fn warn(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| held.warnings.insert(format!("PromQL warning: {text} ({})", self.place(pos))));
+        self.with(|held| keep_last(&mut held.warnings, text.to_string(), pos));
     }
 
     pub(crate) fn inform(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| held.infos.insert(format!("PromQL info: {text} ({})", self.place(pos))));
+        self.with(|held| keep_last(&mut held.infos, text.to_string(), pos));
     }
 
     pub(crate) fn add(&self, remark: Remark<'_>, pos: PosRange) {
-        if remark.is_warning() { self.warn(remark, pos) } else { self.inform(remark, pos) }
+        match remark {
+            Remark::StartTimesOverlap(_) => self.with(|held| {
+                let (first, times) = held.overlaps.entry(remark.to_string()).or_insert((pos, 0));
+                *times += 1;
+                if order(pos) < order(*first) {
+                    *first = pos;
+                }
+            }),
+            _ if remark.is_warning() => self.warn(remark, pos),
+            _ => self.inform(remark, pos),
+        }
+    }
+
+    /// Informs of classic histograms that had to be made monotonic, in one remark for all with this text, at the first place.
+    pub(crate) fn inform_of_forced(&self, text: String, forced: Forced, pos: PosRange) {
+        self.with(|held| match held.forced.remove(&text) {
+            None => _ = held.forced.insert(text, (pos, forced)),
+            Some((other_pos, other)) if order(other_pos) <= order(pos) => {
+                held.forced.insert(text, (other_pos, other.and(&forced)));
+            }
+            Some((_, other)) => _ = held.forced.insert(text, (pos, forced.and(&other))),
+        });
     }
 
     /// The warnings and the infos so far.
     pub(crate) fn take(&self) -> (Vec<String>, Vec<String>) {
-        self.with(|held| {
-            let (warnings, infos) = (std::mem::take(&mut held.warnings), std::mem::take(&mut held.infos));
-            (warnings.into_iter().collect(), infos.into_iter().collect())
-        })
+        let Held { warnings, infos, overlaps, forced } = self.with(std::mem::take);
+        let told = |kind: &str, text: &dyn fmt::Display, pos| format!("PromQL {kind}: {text} ({})", self.place(pos));
+        let overlaps = overlaps.iter().map(|(text, (pos, times))| match times {
+            1 => told("warning", text, *pos),
+            times => told("warning", &format_args!("{text} ({times} occurrences)"), *pos),
+        });
+        let warnings = warnings.iter().map(|(text, pos)| told("warning", text, *pos));
+        let mut warnings: Vec<_> = warnings.chain(overlaps).collect();
+        let forced = forced.iter().map(|(text, (pos, forced))| told("info", &format_args!("{text}, {forced}"), *pos));
+        let mut infos: Vec<_> = infos.iter().map(|(text, pos)| told("info", text, *pos)).chain(forced).collect();
+        warnings.sort();
+        infos.sort();
+        (warnings, infos)
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
@@ -59,4 +98,16 @@ impl Annotations {
         };
         format!("{line}:{column}")
     }
+}
+
+fn keep_last(remarks: &mut BTreeMap<String, PosRange>, text: String, pos: PosRange) {
+    let last = remarks.entry(text).or_insert(pos);
+    if order(*last) < order(pos) {
+        *last = pos;
+    }
+}
+
+/// Of parts of one expression, as they are evaluated.
+fn order(pos: PosRange) -> impl Ord {
+    (pos.end, Reverse(pos.start))
 }

@@ -26,6 +26,11 @@ impl QueryTimes {
         Ok(Self { start_ms, end_ms, step_ms })
     }
 
+    /// What `range()` means, in milliseconds.
+    pub(crate) const fn range_ms(self) -> i64 {
+        self.end_ms.saturating_sub(self.start_ms)
+    }
+
     pub const fn is_instant(self) -> bool {
         self.step_ms == 0
     }

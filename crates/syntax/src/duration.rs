@@ -2,6 +2,7 @@
 
 use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
 use crate::deep::deep;
+use crate::position::PosRange;
 use crate::quoted::quote;
 
 /// Why a text is not a duration. The texts are upstream's.
@@ -82,15 +83,33 @@ pub(crate) fn seconds_to_ms(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-/// Why a duration has no value in a given query. The texts are upstream's.
+/// Cuts to milliseconds, towards zero. Values out of range saturate.
+#[expect(clippy::cast_possible_truncation, reason = "saturates")]
+fn whole_ms(seconds: f64) -> i64 {
+    (seconds * 1000.0) as i64
+}
+
+/// Why a duration has no value in a given query, and which part of it. Texts and place are told as upstream tells them: the bytes where
+/// the part starts and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{}: {fault}", pos.start, pos.end)]
+pub struct EvaluateError {
+    pub pos: PosRange,
+    pub fault: EvaluateFault,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum EvaluateError {
+pub enum EvaluateFault {
     #[error("division by zero")]
     DivisionByZero,
     #[error("modulo by zero")]
     ModuloByZero,
-    #[error("duration out of range")]
+    #[error("duration is NaN or infinite")]
+    NotFinite,
+    #[error("duration must be greater than 0")]
+    NotPositive,
+    #[error("duration is out of range")]
     OutOfRange,
 }
 
@@ -111,17 +130,34 @@ impl DurationExpr {
     /// When the arithmetic has no result, or one over about 292 years.
     pub fn evaluate_ms(&self, step_ms: i64, range_ms: i64) -> Result<i64, EvaluateError> {
         let seconds = self.evaluate(step_ms as f64 / 1000.0, range_ms as f64 / 1000.0)?;
-        if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
-            return Err(EvaluateError::OutOfRange);
+        if !seconds.is_finite() {
+            return Err(self.without_value(EvaluateFault::NotFinite));
         }
-        match self.literal_seconds() {
-            Some(_) => Ok(seconds_to_ms(seconds)),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a fraction of a millisecond is cut off, and the ends were checked"
-            )]
-            None => Ok((seconds * 1000.0) as i64),
+        if seconds.abs() > DURATION_SECONDS_MAX {
+            return Err(self.without_value(EvaluateFault::OutOfRange));
         }
+        Ok(match self.kind {
+            DurationKind::Literal { .. } => seconds_to_ms(seconds),
+            // Upstream rounds what is written and cuts what is calculated.
+            _ => whole_ms(seconds),
+        })
+    }
+
+    /// As [`DurationExpr::evaluate_ms`], for a range or a step.
+    ///
+    /// # Errors
+    ///
+    /// Also when the value is not above zero.
+    pub fn evaluate_positive_ms(&self, step_ms: i64, range_ms: i64) -> Result<i64, EvaluateError> {
+        let seconds = self.evaluate(step_ms as f64 / 1000.0, range_ms as f64 / 1000.0)?;
+        if seconds.is_finite() && seconds <= 0.0 {
+            return Err(self.without_value(EvaluateFault::NotPositive));
+        }
+        self.evaluate_ms(step_ms, range_ms)
+    }
+
+    const fn without_value(&self, fault: EvaluateFault) -> EvaluateError {
+        EvaluateError { pos: self.pos, fault }
     }
 
     fn evaluate(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {
@@ -143,11 +179,12 @@ impl DurationExpr {
             DurationOp::Add => lhs + rhs,
             DurationOp::Sub => lhs - rhs,
             DurationOp::Mul => lhs * rhs,
-            DurationOp::Div if rhs == 0.0 => return Err(EvaluateError::DivisionByZero),
+            DurationOp::Div if rhs == 0.0 => return Err(self.without_value(EvaluateFault::DivisionByZero)),
             DurationOp::Div => lhs / rhs,
-            DurationOp::Mod if rhs == 0.0 => return Err(EvaluateError::ModuloByZero),
+            DurationOp::Mod if rhs == 0.0 => return Err(self.without_value(EvaluateFault::ModuloByZero)),
             DurationOp::Mod => lhs % rhs,
             DurationOp::Pow => lhs.powf(rhs),
+            DurationOp::Min | DurationOp::Max if lhs.is_nan() || rhs.is_nan() => f64::NAN,
             DurationOp::Min => lhs.min(rhs),
             DurationOp::Max => lhs.max(rhs),
         })

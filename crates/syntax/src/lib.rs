@@ -29,7 +29,7 @@ mod quoted;
 mod token;
 
 pub use ast::Expr;
-pub use duration::{DurationError, EvaluateError, format_duration_ms, parse_duration};
+pub use duration::{DurationError, EvaluateError, EvaluateFault, format_duration_ms, parse_duration};
 pub use error::ParseError;
 pub use functions::{FunctionSig, function};
 pub use position::{PosRange, line_and_column};

@@ -158,7 +158,7 @@ fn write_offset(f: &mut Formatter<'_>, offset: &OffsetSpec) -> fmt::Result {
 /// A duration that stands alone: a number is printed as a duration too, unless it is finer than that can say.
 pub(crate) fn whole_duration(duration: &DurationExpr) -> String {
     match duration.kind {
-        DurationKind::Literal { seconds, is_duration: false } if !duration.wrapped => {
+        DurationKind::Literal { seconds, is_duration: false } => {
             let ms = seconds_to_ms(seconds);
             if ms as f64 / 1000.0 == seconds { format_duration_ms(ms) } else { format_decimal(seconds) }
         }
@@ -294,8 +294,9 @@ mod tests {
     #[test]
     fn durations_print_as_written_but_for_spaces_and_plus_signs() {
         check("a[ 1h-2*STEP() ]", "a[1h - 2 * step()]");
-        check("a offset +(5)", "a offset (5)");
-        check("a[-(5m)+ +range():(90)]", "a[-(5m) + range():(90)]");
+        check("a offset +(5)", "a offset 5s");
+        check("a[(5)]", "a[5s]");
+        check("a[-(5m)+ +range():(90)]", "a[-5m + range():1m30s]");
         check("a[0.0005]", "a[0.0005]");
     }
 

@@ -187,6 +187,9 @@ impl TokenKind {
                     | Offset
                     | Anchored
                     | Smoothed
+                    | Fill
+                    | FillLeft
+                    | FillRight
                     | Start
                     | End
                     | Step

@@ -39,9 +39,8 @@ impl FloatHistogram {
         let layout = Layout::common(self, other)?;
         let hints_collide = self.take_hint(other.hint);
         let bounds_differ = self.custom_values != other.custom_values;
-        let mut other = other.clone();
         layout.impose(self);
-        layout.impose(&mut other);
+        let other = layout.imposed_on_added(other);
         self.count = value(self.count, other.count);
         self.sum = value(self.sum, other.sum);
         self.zero_count = value(self.zero_count, other.zero_count);
@@ -51,6 +50,17 @@ impl FloatHistogram {
             self.compact();
         }
         Ok(Reconciled { hints_collide, bounds_differ })
+    }
+
+    /// Takes away the buckets that lie in the zero bucket.
+    fn leave_out_zero(&mut self) {
+        if self.uses_custom_buckets() {
+            return;
+        }
+        let inside = |bucket: &BucketCount| self.bound(bucket.index) <= self.zero_threshold;
+        let [positive, negative] = [&self.positive, &self.negative].map(|side| side.partition_point(inside));
+        self.positive.drain(..positive);
+        self.negative.drain(..negative);
     }
 
     /// The hint of a combination; whether a reset and no reset met.
@@ -139,6 +149,20 @@ impl Layout {
         histogram.reduce_to(self.schema);
     }
 
+    /// What is added of `other`. A bucket of the coarser schema that only begins in the zero bucket counts wholly, although a part of it is in
+    /// the zero count already: so has it upstream.
+    pub(super) fn imposed_on_added(&self, other: &FloatHistogram) -> FloatHistogram {
+        let mut added = other.clone();
+        self.impose(&mut added);
+        if !other.uses_custom_buckets() {
+            let mut whole = other.clone();
+            whole.reduce_to(self.schema);
+            (added.positive, added.negative) = (whole.positive, whole.negative);
+            added.leave_out_zero();
+        }
+        added
+    }
+
     fn impose_bounds(&self, histogram: &mut FloatHistogram) {
         if histogram.custom_values == self.custom_values {
             return;
@@ -204,6 +228,7 @@ mod tests {
         assert_eq!((sum.zero_threshold, sum.zero_count, sum.positive), (1.0, 14.0, buckets(&[(1, 2.0)])));
         let mut sum = wide;
         sum.add(&histogram(0, 0.25, 2.0, &[(-1, 3.0), (0, 0.0), (1, 1.0)])).unwrap();
+        sum.compact();
         assert_eq!((sum.zero_threshold, sum.zero_count, sum.positive), (0.75, 10.0, buckets(&[(1, 2.0)])));
     }
 

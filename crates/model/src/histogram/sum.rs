@@ -26,10 +26,9 @@ impl HistogramSum {
         let layout = Layout::common(&self.sum, other)?;
         let hints_collide = self.sum.take_hint(other.hint);
         let bounds_differ = self.sum.custom_values != other.custom_values;
-        let mut other = other.clone();
-        for histogram in [&mut self.sum, &mut self.rest, &mut other] {
-            layout.impose(histogram);
-        }
+        layout.impose(&mut self.sum);
+        layout.impose(&mut self.rest);
+        let other = layout.imposed_on_added(other);
         let (sum, rest) = (&mut self.sum, &mut self.rest);
         rest.count += lost(sum.count, other.count);
         rest.sum += lost(sum.sum, other.sum);

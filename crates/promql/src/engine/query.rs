@@ -23,12 +23,15 @@ use crate::engine::{Engine, QueryContext};
 use crate::error::Error;
 use crate::exec::cancellation::{Cancellation, sorted};
 use crate::exec::lookup::Lookup;
-use crate::exec::mixed_series::{Hints, Starts};
+use crate::exec::mixed_series::Starts;
 use crate::exec::operator::reservation;
 use crate::exec::scan::SampleBudget;
+use crate::exec::subquery::SubqueryReader;
 use crate::exec::whole::collect;
 use crate::explain::PlanNode;
 use crate::grid::Grid;
+use crate::kernels::Window;
+use crate::kernels::extended::{self, Ends};
 use crate::plan::{Lowering, Planner, Series};
 use crate::stats::{Place, QueryTimings};
 use crate::times::QueryTimes;
@@ -84,7 +87,7 @@ impl Query {
             ttl_max_ms: 0,
             steps_max: config.steps_max(),
             starts,
-            hints: Hints::AsHeld,
+            parts: None,
             names,
         };
         let lowering = Lowering {
@@ -137,7 +140,7 @@ impl Query {
                 self.lowering.counts.begin(grid);
                 self.lowering.place = Place::EveryStep;
                 let vector = self.planner.range_vector(expr, grid)?;
-                self.plan = Some(self.lowering.series(&vector.series, grid));
+                self.plan = Some(self.lowering.series(&vector.series, SubqueryReader::Client, grid));
                 match vector.series {
                     Series::Scan { .. } => Ok(Outcome::Samples(vector.lookup)),
                     Series::Subquery(_) => Ok(Outcome::Points(vector.lookup)),
@@ -182,7 +185,10 @@ impl Query {
             Outcome::Vector(order) => instant_value(&self.vector(1).await?, ts_ms, &order, &self.cancellation)?,
             Outcome::Range(grid) => range_value(&self.vector(grid.steps).await?, &grid, &self.cancellation)?,
             Outcome::Samples(lookup) => {
-                let series = self.samples(lookup.start_ms(ts_ms)..=lookup.end_ms(ts_ms)).await?;
+                let mut series = self.samples(lookup.read_start_ms(ts_ms)..=lookup.read_end_ms(ts_ms)).await?;
+                if let Some((ends, _)) = lookup.ends {
+                    settle(&mut series, &lookup, ends, ts_ms)?;
+                }
                 let samples = series.iter().map(|series| series.points.len() + series.histograms.len()).sum::<usize>();
                 self.lowering.counts.add_looked_at(samples as u64);
                 matrix(series, &self.cancellation)?
@@ -262,6 +268,22 @@ impl Stopwatch {
         let now = self.clock.monotonic();
         now.saturating_sub(std::mem::replace(&mut self.last, now))
     }
+}
+
+/// Puts a sample at each end of the windows, which are all that a range vector by itself shows of what is around it.
+fn settle(series: &mut Vec<RangeSeries>, lookup: &Lookup, ends: Ends, time_ms: i64) -> Result<(), Error> {
+    if series.iter().any(|series| !series.histograms.is_empty()) {
+        let modifier = if ends == Ends::Anchored { "anchored" } else { "smoothed" };
+        return Err(Error::execution(format!("{modifier} modifier is not supported with histograms")));
+    }
+    for series in &mut *series {
+        let (ts, values): (Vec<_>, Vec<_>) = series.points.iter().copied().unzip();
+        let (start_ms, end_ms, range_ms) = (lookup.start_ms(time_ms), lookup.end_ms(time_ms), lookup.range_ms);
+        let window = Window { ts: &ts, values: &values, start_ms, end_ms, range_ms, falls: true, time_ms };
+        series.points = extended::settled(&window, ends);
+    }
+    series.retain(|series| !series.points.is_empty());
+    Ok(())
 }
 
 /// Series as an answer, in its order.

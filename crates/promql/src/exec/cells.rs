@@ -141,7 +141,7 @@ impl MapCells {
                 let (cell, argument) = (cell.decode(), Sample::Float(arguments[0]));
                 let (left, right) = if scalar == Side::Left { (argument, cell) } else { (cell, argument) };
                 let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
-                combine(op, return_bool, left, right, &mut remark).map(Cell::from)
+                combine(op, return_bool, left, right, &mut remark).map(Cell::from).value()
             }
         }
     }

@@ -73,6 +73,30 @@ impl<'a> Groups<'a> {
     }
 }
 
+/// What lies at or beyond these is no size.
+const SIZE_MIN: f64 = -9_223_372_036_854_775_808.0;
+const SIZE_MAX: f64 = 9_223_372_036_854_774_784.0;
+
+/// The least and the most of a parameter over all steps, which is what upstream judges it by.
+struct Extremes {
+    least: f64,
+    most: f64,
+    any_nan: bool,
+}
+
+impl Extremes {
+    fn of(values: &[f64]) -> Self {
+        let any_nan = values.iter().any(|value| value.is_nan());
+        // Upstream's are NaN as soon as one value is.
+        let settled = |value: f64| if any_nan { f64::NAN } else { value };
+        Self {
+            least: settled(values.iter().copied().fold(f64::MAX, f64::min)),
+            most: settled(values.iter().copied().fold(-f64::MAX, f64::max)),
+            any_nan,
+        }
+    }
+}
+
 /// Counts at each step by labels, in the order in which those came up.
 #[derive(Default)]
 struct IndexedCounts {
@@ -112,8 +136,14 @@ impl GroupedAggregate {
     }
 
     fn quantiles(&self, input: &Vector, quantiles: &[f64], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
-        check_quantiles(&self.annotations, quantiles, self.pos);
-        self.remark_ignored("quantile", input);
+        let Extremes { least, most, any_nan } = Extremes::of(quantiles);
+        if any_nan {
+            check_quantiles(&self.annotations, &[f64::NAN], self.pos);
+        } else {
+            let [least, most] = [least.min(0.0), most.max(1.0)];
+            check_quantiles(&self.annotations, &[least, most], self.pos);
+        }
+        self.remark_ignored("quantile", input, |_| true);
         let groups = Groups::new(input, &self.projection, allowance)?;
         let mut out = VectorBuilder::new(&self.grid);
         let mut values = Vec::new();
@@ -144,7 +174,11 @@ impl GroupedAggregate {
                     Sample::Float(value) => go_text(value),
                     Sample::Histogram(histogram) => histogram.text(),
                 };
-                let labels = with_label(labels.encoded(), label, &text);
+                // What is not to be there goes last, also when it is the label of the value.
+                let labels: Cow<'_, [u8]> = match &self.projection {
+                    Projection::Drop(names) if names.iter().any(|name| name == label) => labels.encoded().into(),
+                    _ => with_label(labels.encoded(), label, &text).into_vec().into(),
+                };
                 counts.series(&labels, self.grid.steps, allowance)?[step] += 1.0;
             }
         }
@@ -157,14 +191,25 @@ impl GroupedAggregate {
 
     /// The best of each group at each step. With one step the rows come in that order.
     fn rank(&self, input: &Vector, sizes: &[f64], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
-        let groups = Groups::new(input, &self.projection, allowance)?;
         let mut out = VectorBuilder::new(&self.grid);
-        if sizes.iter().any(|size| size.is_nan()) && !sizes.is_empty() {
+        let Extremes { least, most, any_nan } = Extremes::of(sizes);
+        if most < 1.0 {
+            return Ok(out.finish());
+        }
+        if any_nan {
             return Err(Error::execution("Parameter value is NaN"));
         }
+        if least <= SIZE_MIN {
+            return Err(Error::execution(format!("Scalar value {} underflows int64", go_general(least))));
+        }
+        if most >= SIZE_MAX {
+            return Err(Error::execution(format!("Scalar value {} overflows int64", go_general(most))));
+        }
+        let groups = Groups::new(input, &self.projection, allowance)?;
         let limits = self.aggregation == GroupedAggregation::Limit;
         if !limits {
-            self.remark_ignored(if self.aggregation == GroupedAggregation::Top { "topk" } else { "bottomk" }, input);
+            let name = if self.aggregation == GroupedAggregation::Top { "topk" } else { "bottomk" };
+            self.remark_ignored(name, input, |step| sizes[step] >= 1.0);
         }
         for rows in &groups.rows {
             let mut chosen = vec![false; rows.len() * self.grid.steps];
@@ -199,10 +244,12 @@ impl GroupedAggregate {
 
     /// The series whose hashes lie in the share of each step.
     fn share(&self, input: &Vector, ratios: &[f64], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
-        if ratios.iter().any(|ratio| ratio.is_nan()) {
+        let Extremes { least, most, any_nan } = Extremes::of(ratios);
+        if any_nan {
             return Err(Error::execution("Ratio value is NaN"));
         }
-        for &ratio in ratios.iter().filter(|ratio| ratio.abs() > 1.0) {
+        for ratio in [Some(most).filter(|most| *most > 1.0), Some(least).filter(|least| *least < -1.0)] {
+            let Some(ratio) = ratio else { continue };
             let (got, capped) = (go_general(ratio), go_general(ratio.clamp(-1.0, 1.0)));
             let text = format_args!("ratio value should be between -1 and 1, got {got}, capping to {capped}");
             self.annotations.warn(text, self.pos);
@@ -220,8 +267,8 @@ impl GroupedAggregate {
         Ok(out.finish())
     }
 
-    fn remark_ignored(&self, aggregation: &str, input: &Vector) {
-        if input.rows().any(|row| row.has_histograms()) {
+    fn remark_ignored(&self, aggregation: &str, input: &Vector, matters: impl Fn(usize) -> bool) {
+        if input.rows().any(|row| row.histograms.iter().any(|(step, _)| matters(step))) {
             self.annotations.add(Remark::IgnoredInAggregation(aggregation), self.input_pos);
         }
     }

@@ -1,5 +1,7 @@
 //! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction`.
 
+mod repairs;
+
 use std::fmt;
 
 use arrow::array::RecordBatch;
@@ -17,9 +19,10 @@ use crate::grid::Grid;
 use crate::kernels::histogram::{self, Bucket};
 use crate::kernels::native;
 use crate::label_set::{Projection, value_of, with_label};
-use crate::name_removal::NameRemoval;
+use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::remark::{Remark, of_metric};
 use crate::vector::{Row, Vector};
+use repairs::Repairs;
 
 /// The label that holds the upper bound of a bucket.
 const BOUND: &str = "le";
@@ -68,25 +71,29 @@ impl Histogram {
                 check_quantiles(&self.annotations, quantiles, *pos);
             }
         }
+        let mut repairs = Repairs::default();
         let mut out = Merged::new(self.grid.steps, allowance);
         let all = self.series(&inputs[0], allowance)?;
         match &self.function {
             HistogramFunction::Quantiles(label) => {
                 for quantiles in &arguments {
-                    self.add_quantiles(&all, quantiles, Some(label), &mut out)?;
+                    self.add_quantiles(&all, quantiles, Some(label), &mut repairs, &mut out)?;
                 }
             }
-            HistogramFunction::Quantile => self.add_quantiles(&all, &arguments[0], None, &mut out)?,
+            HistogramFunction::Quantile => self.add_quantiles(&all, &arguments[0], None, &mut repairs, &mut out)?,
             HistogramFunction::Fraction => {
                 let (lower, upper) = (&arguments[0], &arguments[1]);
                 self.add(&all, &mut out, |step, histogram, remark| match histogram {
                     Either::Native(histogram, name) => {
                         native::fraction(lower[step], upper[step], histogram, name, remark)
                     }
-                    Either::Classic(buckets, _) => histogram::fraction(lower[step], upper[step], buckets),
+                    Either::Classic(buckets, ..) => histogram::fraction(lower[step], upper[step], buckets),
                 })?;
             }
         }
+        repairs.tell(|name, forced| {
+            self.annotations.inform_of_forced(of_metric(FORCED, name), forced, self.pos.histograms);
+        });
         Ok(out.finish(&self.grid))
     }
 
@@ -95,14 +102,15 @@ impl Histogram {
         all: &[Series<'_>],
         quantiles: &[f64],
         label: Option<&str>,
+        repairs: &mut Repairs,
         out: &mut Merged<'_>,
     ) -> Result<(), Error> {
-        let value = |step: usize, histogram: Either<'_>, remark: &mut dyn FnMut(Remark<'_>)| match histogram {
+        let mut value = |step: usize, histogram: Either<'_>, remark: &mut dyn FnMut(Remark<'_>)| match histogram {
             Either::Native(histogram, name) => native::quantile(quantiles[step], histogram, name, remark),
-            Either::Classic(buckets, name) => {
+            Either::Classic(buckets, name, series) => {
                 let quantile = histogram::quantile(quantiles[step], buckets);
-                if quantile.forced {
-                    self.remark_forced(name);
+                if let Some(repair) = quantile.repair {
+                    repairs.add(name, series, (step, &self.grid), repair);
                 }
                 quantile.value
             }
@@ -117,7 +125,7 @@ impl Histogram {
             done.push(quantile.to_bits());
             let text = open_metrics_text(*quantile);
             let mut labelled = Labelled { out: &mut *out, label: Some((label, &text)) };
-            self.add_where(all, &mut labelled, |step| quantiles[step].to_bits() == quantile.to_bits(), value)?;
+            self.add_where(all, &mut labelled, |step| quantiles[step].to_bits() == quantile.to_bits(), &mut value)?;
         }
         Ok(())
     }
@@ -126,7 +134,7 @@ impl Histogram {
         &self,
         all: &[Series<'_>],
         out: &mut Merged<'_>,
-        value: impl Fn(usize, Either<'_>, &mut dyn FnMut(Remark<'_>)) -> f64,
+        value: impl FnMut(usize, Either<'_>, &mut dyn FnMut(Remark<'_>)) -> f64,
     ) -> Result<(), Error> {
         self.add_where(all, &mut Labelled { out, label: None }, |_| true, value)
     }
@@ -137,17 +145,17 @@ impl Histogram {
         all: &[Series<'_>],
         out: &mut Labelled<'_, '_>,
         wanted: impl Fn(usize) -> bool,
-        value: impl Fn(usize, Either<'_>, &mut dyn FnMut(Remark<'_>)) -> f64,
+        mut value: impl FnMut(usize, Either<'_>, &mut dyn FnMut(Remark<'_>)) -> f64,
     ) -> Result<(), Error> {
         let unbounded = Projection::drop(&[BOUND.to_owned()]);
         let mut nameless = self.names.nameless();
         let mut labels = LabelsBuilder::default();
         let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos.histograms);
         let mut buckets = Vec::new();
-        for series in all {
+        for (at, series) in all.iter().enumerate() {
             let classic = |step: usize| series.buckets.iter().any(|(_, row)| row.get(step).is_some());
             for row in &series.native {
-                let name = value_of(row.labels, METRIC_NAME);
+                let name = self.told_name(row.labels);
                 out.add(nameless.of(row.labels), |step| {
                     let histogram = row.histogram(step).filter(|_| wanted(step))?;
                     if classic(step) {
@@ -167,8 +175,8 @@ impl Histogram {
                 if buckets.is_empty() || native || !wanted(step) {
                     return None;
                 }
-                let name = value_of(first.labels, METRIC_NAME);
-                Some(value(step, Either::Classic(&mut buckets, name), &mut remark))
+                let name = self.told_name(first.labels);
+                Some(value(step, Either::Classic(&mut buckets, name, at), &mut remark))
             })?;
         }
         Ok(())
@@ -186,7 +194,7 @@ impl Histogram {
             let bound = value_of(row.labels, BOUND);
             let upper = parse_bound(bound);
             if has_floats && upper.is_none() {
-                let name = value_of(row.labels, METRIC_NAME);
+                let name = self.told_name(row.labels);
                 let text = format!("bucket label {BOUND:?} is missing or has a malformed value of {bound:?}");
                 self.annotations.warn(of_metric(&text, name), self.pos.histograms);
             }
@@ -201,17 +209,23 @@ impl Histogram {
         Ok(all)
     }
 
-    fn remark_forced(&self, name: &str) {
-        let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
-                    https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-        self.annotations.inform(of_metric(text, name), self.pos.histograms);
+    /// The name of the metric for remarks: where names go at once, it is gone.
+    fn told_name<'a>(&self, labels: &'a [u8]) -> &'a str {
+        match self.names.time {
+            RemovalTime::AtOnce => "",
+            RemovalTime::AtTheEnd => value_of(labels, METRIC_NAME),
+        }
     }
 }
+
+const FORCED: &str = "input to histogram_quantile needed to be fixed for monotonicity (see \
+                      https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
 
 /// A histogram at a step, with the name of its metric.
 enum Either<'a> {
     Native(&'a FloatHistogram, &'a str),
-    Classic(&'a mut Vec<Bucket>, &'a str),
+    /// And which of the series it is.
+    Classic(&'a mut Vec<Bucket>, &'a str, usize),
 }
 
 /// An output whose series get one label more.

@@ -89,12 +89,13 @@ impl Info {
             any = true;
             for (values, value) in values.iter_mut().zip(identity) {
                 // One more says that there are too many.
-                if values.len() <= VALUES_MAX {
+                if !value.is_empty() && values.len() <= VALUES_MAX {
                     values.insert(value);
                 }
             }
         }
-        let few = IDENTIFYING.iter().zip(&values).filter(|(_, values)| values.len() <= VALUES_MAX);
+        // A label that none of the series has says nothing.
+        let few = IDENTIFYING.iter().zip(&values).filter(|(_, values)| (1..=VALUES_MAX).contains(&values.len()));
         Ok(any.then(|| few.filter_map(|(name, values)| one_of(name, values)).collect()))
     }
 
@@ -112,6 +113,7 @@ impl Info {
                 None => names.push(vec![row]),
             }
         }
+        self.refuse_duplicates(&inputs[0], &infos, allowance)?;
         let mut out = Merged::new(self.grid.steps, allowance);
         for row in inputs[0].rows() {
             if self.selection.is_info(row.labels) {
@@ -124,6 +126,23 @@ impl Info {
             self.enrich(&row, about.map_or(&[], Vec::as_slice), &mut out)?;
         }
         Ok(out.finish(&self.grid))
+    }
+
+    /// Two info series of one name and target that were written last at the same time are an error, whether any series is of their target or
+    /// not, at each step that has any series.
+    fn refuse_duplicates(&self, input: &Vector, infos: &Infos<'_>, allowance: &Allowance) -> Result<(), Error> {
+        let several: Vec<_> =
+            infos.values().flatten().filter(|rows| rows.len() > 1 || rows[0].has_histograms()).collect();
+        if several.is_empty() {
+            return Ok(());
+        }
+        for step in 0..self.grid.steps {
+            allowance.check()?;
+            if input.rows().any(|row| row.is_present(step)) {
+                several.iter().try_for_each(|rows| newest(rows, step).map(|_| ()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a series with the labels that it gets at each step, which may differ.

@@ -16,22 +16,45 @@ pub(crate) enum Starts {
     Known,
 }
 
-/// Which reset hints histograms have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hints {
-    AsHeld,
-    /// Where none is held it is found out, as Prometheus does where only counts and sums are asked for: warnings of hints that collide
-    /// depend on it.
-    Derived,
+/// What is read of histograms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HistogramParts {
+    #[default]
+    All,
+    /// Schema, count and sum alone, as Prometheus does where nothing else is asked for: nothing can be said of buckets that differ. The
+    /// buckets still tell where a counter began anew, and that becomes the hint.
+    Totals,
 }
 
-impl Hints {
-    /// Gives a histogram its hint; `before` is the one before it.
-    fn settle(self, histogram: &mut FloatHistogram, before: Option<&FloatHistogram>) {
-        if let (Self::Derived, ResetHint::Unknown, Some(before)) = (self, histogram.hint, before) {
+/// Takes away from the histograms of one series what is not read.
+#[derive(Debug)]
+struct Reader {
+    parts: HistogramParts,
+    before: Option<FloatHistogram>,
+}
+
+impl Reader {
+    const fn new(parts: HistogramParts) -> Self {
+        Self { parts, before: None }
+    }
+
+    /// What is read of the next histogram by time.
+    fn read(&mut self, mut histogram: FloatHistogram) -> FloatHistogram {
+        if self.parts == HistogramParts::All {
+            return histogram;
+        }
+        if let (ResetHint::Unknown, Some(before)) = (histogram.hint, &self.before) {
             let reset = histogram.is_reset_after(before);
             histogram.hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
         }
+        let totals = FloatHistogram {
+            hint: histogram.hint,
+            count: histogram.count,
+            sum: histogram.sum,
+            ..FloatHistogram::empty(histogram.schema, Vec::new())
+        };
+        self.before = Some(histogram);
+        totals
     }
 }
 
@@ -41,8 +64,8 @@ pub(crate) struct Newest<'a> {
     pub(crate) ts_ms: i64,
     /// 0 for the look-back.
     ttl_ms: i64,
-    /// When what it counts began, where the batch says so.
-    pub(crate) start_ms: Option<i64>,
+    /// When what it counts began, 0 for unknown.
+    pub(crate) start_ms: i64,
     /// `None`: the series ended here.
     value: Option<Cell<'a>>,
 }
@@ -50,31 +73,28 @@ pub(crate) struct Newest<'a> {
 /// The samples of one row by time.
 ///
 /// `None` when a histogram is none.
-pub(crate) fn newest(batch: &SeriesBatch, row: usize, hints: Hints) -> Option<Vec<Newest<'_>>> {
+pub(crate) fn newest(batch: &SeriesBatch, row: usize, parts: HistogramParts) -> Option<Vec<Newest<'_>>> {
     let (ts, values) = batch.samples_at(row);
     let (ttls, starts) = (batch.ttls_at(row), batch.starts_at(row));
     let floats = ts.iter().zip(values).enumerate().map(|(at, (&ts_ms, &value))| Newest {
         ts_ms,
         ttl_ms: ttls.map_or(0, |ttls| ttls[at]),
-        start_ms: starts.map(|starts| starts[at]),
+        start_ms: starts.map_or(0, |starts| starts[at]),
         value: (!is_stale(value)).then_some(Cell::Float(value)),
     });
     let mut all: Vec<_> = floats.collect();
-    let mut before: Option<FloatHistogram> = None;
+    let mut reader = Reader::new(parts);
     for held in batch.histograms_at(row) {
         let decoded = Histogram::from_bytes(held.bytes)?;
         let stale = decoded.is_stale();
         let mut cell = Cell::Encoded(held.bytes);
-        if hints == Hints::Derived && !stale {
-            let mut histogram = FloatHistogram::from(&decoded);
-            hints.settle(&mut histogram, before.as_ref());
-            before = Some(histogram.clone());
-            cell = Cell::from(histogram);
+        if parts == HistogramParts::Totals && !stale {
+            cell = Cell::from(reader.read(FloatHistogram::from(&decoded)));
         }
         all.push(Newest {
             ts_ms: held.ts_ms,
             ttl_ms: held.life.ttl_ms,
-            start_ms: Some(held.life.start_ms),
+            start_ms: held.life.start_ms,
             value: (!stale).then_some(cell),
         });
     }
@@ -117,8 +137,9 @@ pub(crate) struct MixedSeries {
 
 impl MixedSeries {
     /// `None` when a histogram is none.
-    pub(crate) fn of(batch: &SeriesBatch, row: usize, starts: Starts, hints: Hints) -> Option<Self> {
+    pub(crate) fn of(batch: &SeriesBatch, row: usize, starts: Starts, parts: HistogramParts) -> Option<Self> {
         let mut series = Self::default();
+        let mut reader = Reader::new(parts);
         let (ts, values) = batch.samples_at(row);
         let float_starts = batch.starts_at(row).filter(|_| starts == Starts::Known);
         for (at, (&ts_ms, &value)) in ts.iter().zip(values).enumerate() {
@@ -129,9 +150,9 @@ impl MixedSeries {
             }
         }
         for held in batch.histograms_at(row) {
-            let mut histogram = FloatHistogram::from_bytes(held.bytes)?;
+            let histogram = FloatHistogram::from_bytes(held.bytes)?;
             if !is_stale(histogram.sum) {
-                hints.settle(&mut histogram, series.histograms.last().map(|point| &point.histogram));
+                let histogram = reader.read(histogram);
                 let start_ms = if starts == Starts::Known { held.life.start_ms } else { 0 };
                 series.histograms.push(HistogramPoint { ts_ms: held.ts_ms, start_ms, histogram });
             }

@@ -51,18 +51,22 @@ impl Scalar {
             ScalarFunction::Time => self.grid.at(step) as f64 / 1000.0,
             ScalarFunction::Negate => -inputs[0][step],
             ScalarFunction::Binary(op) => arithmetic::value(op, inputs[0][step], inputs[1][step]),
-            ScalarFunction::MinOf => extreme(inputs, step, f64::min),
-            ScalarFunction::MaxOf => extreme(inputs, step, f64::max),
+            ScalarFunction::MinOf => extreme(inputs, step, f64::min, f64::NEG_INFINITY),
+            ScalarFunction::MaxOf => extreme(inputs, step, f64::max, f64::INFINITY),
             ScalarFunction::OfVector => unreachable!("its input is no scalar"),
         };
         (0..self.grid.steps).map(cell).collect()
     }
 }
 
-/// One of two values; NaN when one is.
-fn extreme(inputs: &[Vec<f64>], step: usize, choose: fn(f64, f64) -> f64) -> f64 {
+/// One of two values: `last` when one is, else NaN when one is.
+fn extreme(inputs: &[Vec<f64>], step: usize, choose: fn(f64, f64) -> f64, last: f64) -> f64 {
     let (a, b) = (inputs[0][step], inputs[1][step]);
-    if a.is_nan() || b.is_nan() { f64::NAN } else { choose(a, b) }
+    match a.is_nan() || b.is_nan() {
+        true if a == last || b == last => last,
+        true => f64::NAN,
+        false => choose(a, b),
+    }
 }
 
 fn only_cells(input: &Vector, allowance: &Allowance) -> Result<Vec<f64>, Error> {

@@ -9,6 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use duramen_model::number::go_general;
 use duramen_model::{METRIC_NAME, METRIC_TYPE};
 use duramen_source::SeriesBatch;
 use duramen_syntax::PosRange;
@@ -22,7 +23,7 @@ use crate::exec::float_series::{FloatSeries, Fresh, Steps, reached};
 use crate::exec::histogram::check_quantiles;
 use crate::exec::looked_at::LookedAt;
 use crate::exec::lookup::{Lookup, StepFunction};
-use crate::exec::mixed_series::{Hints, MixedSeries, Newest, Starts, latest, newest};
+use crate::exec::mixed_series::{HistogramParts, MixedSeries, Newest, Starts, latest, newest};
 use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::Window;
@@ -52,12 +53,10 @@ pub(crate) struct StepEval {
     lookup: Lookup,
     function: StepFunction,
     annotations: Annotations,
-    /// Of the argument, for remarks.
+    /// Of the first argument of the function, for remarks.
     pos: PosRange,
-    /// Of the range vector.
-    range_pos: PosRange,
     starts: Starts,
-    hints: Hints,
+    parts: HistogramParts,
     names: NameRemoval,
     counts: Arc<StepCounts>,
     place: Place,
@@ -71,8 +70,8 @@ impl StepEval {
         lookup: Lookup,
         function: StepFunction,
         annotations: Annotations,
-        [pos, range_pos]: [PosRange; 2],
-        (starts, hints): (Starts, Hints),
+        pos: PosRange,
+        (starts, parts): (Starts, HistogramParts),
         names: NameRemoval,
     ) -> Self {
         Self {
@@ -81,9 +80,8 @@ impl StepEval {
             function,
             annotations,
             pos,
-            range_pos,
             starts,
-            hints,
+            parts,
             names,
             counts: Arc::default(),
             place: Place::Steps,
@@ -124,6 +122,7 @@ impl StepEval {
             }
         }
         looked_at.check()?;
+        self.check_factors(arguments, &looked_at.counts())?;
         allowance.hold(0)?;
         let read = match self.origin {
             Origin::Source => self.first_reads(&batch),
@@ -206,7 +205,11 @@ impl StepEval {
                         out.push_within(name, within, series.over_windows(steps, falls, evaluate))
                     }
                     (_, None) => {
-                        let evaluate = |window: &Window<'_>, step| function.evaluate(window, at_step(arguments, step));
+                        let evaluate = |window: &Window<'_>, step| {
+                            let value = function.evaluate(window, at_step(arguments, step))?;
+                            self.check_quantile(function, arguments, step);
+                            Some(value)
+                        };
                         out.push_within(name, within, series.over_windows(steps, falls, evaluate))
                     }
                 }
@@ -228,12 +231,12 @@ impl StepEval {
         let mut any_float = false;
         match self.function {
             StepFunction::Latest | StepFunction::LatestTime | StepFunction::NamedTime | StepFunction::LatestStart => {
-                let samples = newest(batch, row, self.hints)?;
+                let samples = newest(batch, row, self.parts)?;
                 let read = |sample: &Newest<'_>, cell| match self.function {
                     // A histogram stays one: it is no info sample, and who asks for its time says so.
                     StepFunction::NamedTime if !matches!(cell, Cell::Float(_)) => Some(cell),
                     StepFunction::LatestTime | StepFunction::NamedTime => seconds(sample.ts_ms),
-                    StepFunction::LatestStart => sample.start_ms.and_then(seconds),
+                    StepFunction::LatestStart => seconds(sample.start_ms),
                     _ => Some(cell),
                 };
                 let mut cells = latest(&samples, self.grid, self.lookup, read);
@@ -244,10 +247,10 @@ impl StepEval {
                 });
             }
             StepFunction::Smoothed | StepFunction::Range(_) => {
-                let series = MixedSeries::of(batch, row, self.starts, self.hints)?;
+                let series = MixedSeries::of(batch, row, self.starts, self.parts)?;
                 let metric = value_of(batch.labels_at(row), METRIC_NAME);
                 let ends = self.lookup.ends.map(|(ends, _)| ends);
-                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.range_pos);
+                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
                 let cells = series.over_windows(metric, self.grid, self.lookup, |window, step| {
                     looked_at.add(step, window.floats.ts.len() + window.histograms.len());
                     if looked_at.is_cancelled() {
@@ -255,7 +258,9 @@ impl StepEval {
                     }
                     let sample = match self.function {
                         StepFunction::Range(function) => {
-                            window.evaluate(function, at_step(arguments, step), ends, &mut remark)?
+                            let sample = window.evaluate(function, at_step(arguments, step), ends, &mut remark)?;
+                            self.check_quantile(function, arguments, step);
+                            sample
                         }
                         _ => window.smoothed_value(&mut remark)?,
                     };
@@ -266,6 +271,27 @@ impl StepEval {
             }
         }
         Some(any_float)
+    }
+
+    /// Warns of a quantile that a value was calculated for.
+    #[inline]
+    fn check_quantile(&self, function: RangeFunction, arguments: &[Vec<f64>], step: usize) {
+        if let (RangeFunction::Quantile, [quantiles]) = (function, arguments) {
+            check_quantiles(&self.annotations, &quantiles[step..=step], self.pos);
+        }
+    }
+
+    /// The factors of steps that look at any sample.
+    fn check_factors(&self, arguments: &[Vec<f64>], looked_at: &[u64]) -> Result<(), Error> {
+        let (StepFunction::Range(RangeFunction::DoubleSmoothing), [smoothing, trend]) = (self.function, arguments)
+        else {
+            return Ok(());
+        };
+        for (step, _) in looked_at.iter().enumerate().filter(|(_, samples)| **samples > 0) {
+            check_factor("smoothing", smoothing[step])?;
+            check_factor("trend", trend[step])?;
+        }
+        Ok(())
     }
 
     fn reads_counter(&self) -> bool {
@@ -294,13 +320,13 @@ impl StepEval {
 }
 
 /// A factor of double exponential smoothing is between 0 and 1.
-fn check_factor(name: &str, factors: &[f64]) -> Result<(), Error> {
-    match factors.iter().find(|factor| **factor <= 0.0 || **factor >= 1.0) {
-        Some(factor) => {
-            Err(Error::execution(format!("invalid {name} factor. Expected: 0 < {}f < 1, got: {factor:.6}", &name[..1])))
-        }
-        None => Ok(()),
+fn check_factor(name: &str, factor: f64) -> Result<(), Error> {
+    if factor <= 0.0 || factor >= 1.0 {
+        let got = if factor.is_finite() { format!("{factor:.6}") } else { go_general(factor) };
+        let text = format!("invalid {name} factor. Expected: 0 < {}f < 1, got: {got}", &name[..1]);
+        return Err(Error::execution(text));
     }
+    Ok(())
 }
 
 fn place(offset: i32) -> usize {
@@ -343,16 +369,6 @@ impl Operator for StepEval {
         let (operator, inputs, context) = (Arc::clone(self), inputs[1..].to_vec(), Arc::clone(context));
         let output = async move {
             let arguments = operator.arguments.read(Self::NAME, &inputs, operator.grid.steps, &context).await?;
-            match (operator.function, &arguments[..]) {
-                (StepFunction::Range(RangeFunction::Quantile), [quantiles]) => {
-                    check_quantiles(&operator.annotations, quantiles, operator.pos);
-                }
-                (StepFunction::Range(RangeFunction::DoubleSmoothing), [smoothing, trend]) => {
-                    check_factor("smoothing", smoothing)?;
-                    check_factor("trend", trend)?;
-                }
-                _ => {}
-            }
             let cells = move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
             Ok::<_, DataFusionError>(series.and_then(cells))
         };

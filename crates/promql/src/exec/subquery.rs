@@ -23,6 +23,16 @@ use crate::vector::{VectorBatch, decoded};
 pub(crate) struct Subquery {
     /// Of the input.
     pub(crate) grid: Grid,
+    pub(crate) reader: SubqueryReader,
+}
+
+/// Who reads the samples of a subquery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubqueryReader {
+    /// A function, to which hints of resets would be about other samples than it reads.
+    Function,
+    /// Whoever asked for the query.
+    Client,
 }
 
 impl Subquery {
@@ -39,7 +49,10 @@ impl Subquery {
             });
             for (step, bytes) in row.histograms.iter() {
                 histogram_bytes += bytes.len();
-                let bytes = &without_hint(bytes);
+                let bytes = match self.reader {
+                    SubqueryReader::Function => &without_hint(bytes)[..],
+                    SubqueryReader::Client => bytes,
+                };
                 out.push_histogram(HistogramRef { ts_ms: self.grid.at(step), life: Life::NONE, bytes });
             }
             out.end_series(row.labels);

@@ -1,5 +1,7 @@
 //! Binary operators between two vectors.
 
+mod pairs;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -16,11 +18,12 @@ use crate::exec::merge::Merged;
 use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
-use crate::kernels::binary::{applies, combine};
+use crate::kernels::binary::{Combined, combine};
 use crate::label_set::{Projection, marked, printed, unmarked, value_of, with_label};
 use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::remark::Remark;
 use crate::vector::{Cell, Row, Vector};
+use pairs::{LastRemarks, Pairs, Place, Turn};
 
 /// Series find each other by one hash over their matching labels; which of them are there is judged at each step, because two
 /// series of one side may take turns.
@@ -41,6 +44,9 @@ pub(crate) struct VectorBinary {
 struct Match<'a> {
     left: Vec<Row<'a>>,
     right: Vec<Row<'a>>,
+    /// Which rows of the vectors they are.
+    left_at: Vec<usize>,
+    right_at: Vec<usize>,
 }
 
 impl Match<'_> {
@@ -72,8 +78,9 @@ impl<'a> Matches<'a> {
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
         let mut list: Vec<(Box<[u8]>, Match<'a>)> = Vec::new();
         let mut labels = LabelsBuilder::default();
-        let sides = left.rows().map(|row| (row, true)).chain(right.rows().map(|row| (row, false)));
-        for (row, is_left) in sides {
+        let sides = left.rows().enumerate().map(|row| (row, true));
+        let sides = sides.chain(right.rows().enumerate().map(|row| (row, false)));
+        for ((at, row), is_left) in sides {
             allowance.check()?;
             projection.apply(row.labels, &mut labels);
             let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
@@ -81,7 +88,12 @@ impl<'a> Matches<'a> {
                 list.len() - 1
             });
             let (_, found) = &mut list[id];
-            if is_left { found.left.push(row) } else { found.right.push(row) }
+            let (rows, places) = match is_left {
+                true => (&mut found.left, &mut found.left_at),
+                false => (&mut found.right, &mut found.right_at),
+            };
+            rows.push(row);
+            places.push(at);
         }
         Ok(Self { steps: left.steps, list })
     }
@@ -147,7 +159,12 @@ impl VectorBinary {
 
     fn combine(&self, matches: &Matches<'_>, out: &mut Merged<'_>) -> Result<(), Error> {
         self.refuse_duplicates(matches, out.allowance)?;
-        matches.list.iter().try_for_each(|(matched, found)| self.combine_match(matches.steps, matched, found, out))
+        let mut last = LastRemarks::default();
+        let mut combine =
+            |(matched, found): &(Box<[u8]>, Match<'_>)| self.combine_match(matched, found, &mut last, out);
+        matches.list.iter().try_for_each(&mut combine)?;
+        last.remarks().for_each(|remark| self.annotations.add(remark, self.pos));
+        Ok(())
     }
 
     /// What stands in for a missing series of the "many" side, and of the "one" side. Which side a fill is for does not change
@@ -156,13 +173,13 @@ impl VectorBinary {
         (self.matching.fill_left, self.matching.fill_right)
     }
 
-    /// The "one" side may have one series of each matching labels at a step, where the other side has any series.
+    /// The "one" side may have one series of each matching labels at a step, where the other side has any series or is filled.
     fn refuse_duplicates(&self, matches: &Matches<'_>, allowance: &Allowance) -> Result<(), Error> {
         if matches.list.iter().all(|(_, found)| found.right.len() < 2) {
             return Ok(());
         }
         let others = matches.left_presence();
-        let filled = self.fills().0.is_some();
+        let filled = self.matching.fill_left.is_some() || self.matching.fill_right.is_some();
         let doubled =
             |step: usize| matches.list.iter().filter_map(move |(matched, found)| found.doubled(matched, step));
         for step in (0..matches.steps).filter(|&step| others[step] || filled) {
@@ -190,22 +207,23 @@ impl VectorBinary {
     /// [`Self::refuse_duplicates`] there is at most one right series at a step.
     fn combine_match(
         &self,
-        steps: usize,
         matched: &[u8],
         found: &Match<'_>,
+        last: &mut LastRemarks,
         out: &mut Merged<'_>,
     ) -> Result<(), Error> {
-        let mut pairs = Pairs { operator: self, steps, taken: HashMap::new(), out };
+        let steps = self.grid.steps;
+        let mut pairs = Pairs::new(self, last, out);
         match &found.right[..] {
             [right] => {
-                for left in &found.left {
-                    pairs
-                        .add(left.labels, right.labels, 0..steps, |step| Some((left.cell(step)?, right.cell(step)?)))?;
+                for (left, at) in found.left.iter().zip(&found.left_at) {
+                    let turn = Turn { many: left.labels, one: right.labels, at: Place::Met(*at) };
+                    pairs.add(turn, 0..steps, |step| Some((left.cell(step)?, right.cell(step)?)))?;
                 }
             }
             several => {
                 let places = places(several, steps);
-                for left in &found.left {
+                for (left, left_at) in found.left.iter().zip(&found.left_at) {
                     // Of many that take turns, each is asked for at its own steps only.
                     let mut met: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
                     for (step, at) in places.iter().enumerate().filter(|(step, _)| left.is_present(*step)) {
@@ -215,9 +233,8 @@ impl VectorBinary {
                     }
                     for (at, steps) in met {
                         let right = &several[at];
-                        pairs.add(left.labels, right.labels, steps.iter().copied(), |step| {
-                            Some((left.cell(step)?, right.cell(step)?))
-                        })?;
+                        let turn = Turn { many: left.labels, one: right.labels, at: Place::Met(*left_at) };
+                        pairs.add(turn, steps.iter().copied(), |step| Some((left.cell(step)?, right.cell(step)?)))?;
                     }
                 }
             }
@@ -225,47 +242,37 @@ impl VectorBinary {
         let (many, one) = self.fills();
         if let Some(fill) = one {
             let there = presence(&found.right, steps);
-            for left in &found.left {
+            for (left, at) in found.left.iter().zip(&found.left_at) {
                 let pair = |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| !there[step]);
-                pairs.add(left.labels, matched, 0..steps, pair)?;
+                pairs.add(Turn { many: left.labels, one: matched, at: Place::Met(*at) }, 0..steps, pair)?;
             }
         }
         if let Some(fill) = many {
-            // What the operator is not for has not found a partner.
-            let met = pairs.met();
-            for right in &found.right {
-                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !met[step]);
-                pairs.add(matched, right.labels, 0..steps, pair)?;
+            let there = pairs.met().to_vec();
+            for (right, at) in found.right.iter().zip(&found.right_at) {
+                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !there[step]);
+                pairs.add(Turn { many: matched, one: right.labels, at: Place::Filled(*at) }, 0..steps, pair)?;
             }
         }
         Ok(())
     }
 
-    /// The value of a pair, where `many` and `one` may have changed places.
-    fn value<'c>(&self, many: Cell<'c>, one: Cell<'c>) -> Option<Cell<'c>> {
+    /// What becomes of a pair, where `many` and `one` may have changed places.
+    fn combined<'c>(
+        &self,
+        many: Cell<'c>,
+        one: Cell<'c>,
+        remark: &mut dyn FnMut(Remark<'static>),
+    ) -> Combined<Cell<'c>> {
         let (a, b) = if self.matching.card == Cardinality::OneToMany { (one, many) } else { (many, one) };
         match (a, b) {
             (Cell::Float(a), Cell::Float(b)) if !arithmetic::is_trim(self.op) => {
                 if self.op.is_comparison() && !self.return_bool {
-                    return arithmetic::compare(self.op, a, b).then_some(Cell::Float(a));
+                    return Combined::filter(arithmetic::compare(self.op, a, b), Cell::Float(a));
                 }
-                Some(Cell::Float(arithmetic::value(self.op, a, b)))
+                Combined::Value(Cell::Float(arithmetic::value(self.op, a, b)))
             }
-            (a, b) => {
-                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
-                combine(self.op, self.return_bool, a.decode(), b.decode(), &mut remark).map(Cell::from)
-            }
-        }
-    }
-
-    /// Whether the operator is for such a pair at all.
-    fn applies(&self, many: Cell<'_>, one: Cell<'_>) -> bool {
-        match (many, one) {
-            (Cell::Float(_), Cell::Float(_)) => !arithmetic::is_trim(self.op),
-            (many, one) if self.matching.card == Cardinality::OneToMany => {
-                applies(self.op, &one.decode(), &many.decode())
-            }
-            (many, one) => applies(self.op, &many.decode(), &one.decode()),
+            (a, b) => combine(self.op, self.return_bool, a.decode(), b.decode(), remark).map(Cell::from),
         }
     }
 
@@ -304,50 +311,6 @@ fn places(rows: &[Row<'_>], steps: usize) -> Vec<Option<usize>> {
             .for_each(|(_, place)| *place = Some(at));
     }
     places
-}
-
-/// The pairs of series that have the same matching labels, as they become results.
-struct Pairs<'a, 'b> {
-    operator: &'a VectorBinary,
-    steps: usize,
-    /// At which steps there is a pair already that the operator is for, by result labels; all of a one-to-one match compete.
-    taken: HashMap<Box<[u8]>, Vec<bool>>,
-    out: &'a mut Merged<'b>,
-}
-
-impl Pairs<'_, '_> {
-    /// At which steps there is any pair.
-    fn met(&self) -> Vec<bool> {
-        let mut met = vec![false; self.steps];
-        for taken in self.taken.values() {
-            met.iter_mut().zip(taken).for_each(|(met, taken)| *met |= taken);
-        }
-        met
-    }
-
-    fn add<'c>(
-        &mut self,
-        many: &[u8],
-        one: &[u8],
-        steps: impl Iterator<Item = usize> + Clone,
-        pair: impl Fn(usize) -> Option<(Cell<'c>, Cell<'c>)>,
-    ) -> Result<(), Error> {
-        let labels = self.operator.result_labels(many, one);
-        let one_to_one = self.operator.matching.card == Cardinality::OneToOne;
-        let key: &[u8] = if one_to_one { &[] } else { &labels };
-        let taken = self.taken.entry_ref(key).or_insert_with(|| vec![false; self.steps]);
-        for step in steps.clone() {
-            let applies = pair(step).is_some_and(|(many, one)| self.operator.applies(many, one));
-            if applies && std::mem::replace(&mut taken[step], true) {
-                return Err(Error::execution(if one_to_one {
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
-                } else {
-                    "multiple matches for labels: grouping labels must ensure unique matches"
-                }));
-            }
-        }
-        self.out.add_cells_at(&labels, steps, |step| pair(step).and_then(|(many, one)| self.operator.value(many, one)))
-    }
 }
 
 impl WholeOperator for VectorBinary {

@@ -11,7 +11,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::Error;
@@ -81,7 +81,8 @@ impl<O: WholeOperator> Operator for O {
             let (name, steps) = (<O as WholeOperator>::NAME, operator.input_steps());
             let account = Arc::new(reservation(name, &context));
             let inputs = inputs.iter().map(|input| collect_apart(input, steps, &context, &account));
-            let vectors = try_join_all(inputs).await?;
+            // Of several failures the first in the order of the text is told, whichever comes first in time.
+            let vectors = join_all(inputs).await.into_iter().collect::<Result<Vec<_>>>()?;
             // Room for an output as large as the inputs, and for a row and its making.
             account.try_grow(account.size().max(2 * steps * size_of::<f64>()))?;
             let allowance = Allowance::on(Arc::clone(&account), &context);

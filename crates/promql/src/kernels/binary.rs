@@ -8,65 +8,74 @@ use crate::kernels::trim::{self, Kept};
 use crate::remark::{Kind, Operation, Remark};
 use crate::vector::Sample;
 
-/// The value of an operator; `None` when it has none. A comparison without `bool` gives the left sample where it holds.
+/// What becomes of two samples.
+#[derive(Debug)]
+pub(crate) enum Combined<T> {
+    Value(T),
+    /// A comparison that filters does not hold.
+    Filtered,
+    /// The operator is not for such samples, which is remarked. They count as if they had not met.
+    Unfit,
+}
+
+impl<T> Combined<T> {
+    pub(crate) fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Filtered | Self::Unfit => None,
+        }
+    }
+
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Combined<U> {
+        match self {
+            Self::Value(value) => Combined::Value(change(value)),
+            Self::Filtered => Combined::Filtered,
+            Self::Unfit => Combined::Unfit,
+        }
+    }
+
+    /// What a comparison without `bool` makes of its left side.
+    pub(crate) fn filter(holds: bool, left: T) -> Self {
+        if holds { Self::Value(left) } else { Self::Filtered }
+    }
+}
+
+/// The value of an operator. A comparison without `bool` gives the left sample where it holds.
 pub(crate) fn combine(
     op: BinaryOp,
     return_bool: bool,
     left: Sample,
     right: Sample,
-    remark: &mut dyn FnMut(Remark<'_>),
-) -> Option<Sample> {
+    remark: &mut dyn FnMut(Remark<'static>),
+) -> Combined<Sample> {
     match (left, right) {
         (Sample::Histogram(left), Sample::Histogram(right)) => of_histograms(op, return_bool, *left, &right, remark),
         (Sample::Float(factor), Sample::Histogram(mut histogram)) if op == BinaryOp::Mul => {
             histogram.scale(factor);
-            Some(compacted(*histogram))
+            Combined::Value(compacted(*histogram))
         }
         (Sample::Histogram(mut histogram), Sample::Float(value)) if matches!(op, BinaryOp::Mul | BinaryOp::Div) => {
             match op {
                 BinaryOp::Mul => histogram.scale(value),
                 _ => histogram.divide(value),
             }
-            Some(compacted(*histogram))
+            Combined::Value(compacted(*histogram))
         }
         (Sample::Histogram(histogram), Sample::Float(value)) if arithmetic::is_trim(op) => {
             let kept = if op == BinaryOp::TrimUpper { Kept::Below(value) } else { Kept::Above(value) };
-            Some(Sample::Histogram(Box::new(trim::trim(*histogram, kept))))
+            Combined::Value(Sample::Histogram(Box::new(trim::trim(*histogram, kept))))
         }
         (Sample::Float(left), Sample::Float(right)) if !arithmetic::is_trim(op) => {
             if op.is_comparison() && !return_bool {
-                return arithmetic::compare(op, left, right).then_some(Sample::Float(left));
+                return Combined::filter(arithmetic::compare(op, left, right), Sample::Float(left));
             }
-            Some(Sample::Float(arithmetic::value(op, left, right)))
+            Combined::Value(Sample::Float(arithmetic::value(op, left, right)))
         }
         (left, right) => {
             remark(Remark::IncompatibleTypes { op, left: kind(&left), right: kind(&right) });
-            None
+            Combined::Unfit
         }
     }
-}
-
-/// Whether the operator has a result for two such values, and be it that a comparison does not hold.
-pub(crate) fn applies(op: BinaryOp, left: &Sample, right: &Sample) -> bool {
-    let trims = arithmetic::is_trim(op);
-    match (left, right) {
-        (Sample::Float(_), Sample::Float(_)) => !trims,
-        (Sample::Float(_), Sample::Histogram(_)) => op == BinaryOp::Mul,
-        (Sample::Histogram(_), Sample::Float(_)) => trims || matches!(op, BinaryOp::Mul | BinaryOp::Div),
-        (Sample::Histogram(left), Sample::Histogram(right)) => match op {
-            BinaryOp::Equal | BinaryOp::NotEqual => true,
-            BinaryOp::Add | BinaryOp::Sub => {
-                left.uses_custom_buckets() == right.uses_custom_buckets() && !hints_collide(left.hint, right.hint)
-            }
-            _ => false,
-        },
-    }
-}
-
-/// One says that it began anew, and the other that it did not.
-fn hints_collide(left: ResetHint, right: ResetHint) -> bool {
-    let says = |hint| matches!(hint, ResetHint::Reset | ResetHint::NotReset);
-    says(left) && says(right) && left != right
 }
 
 fn of_histograms(
@@ -74,32 +83,32 @@ fn of_histograms(
     return_bool: bool,
     mut left: FloatHistogram,
     right: &FloatHistogram,
-    remark: &mut dyn FnMut(Remark<'_>),
-) -> Option<Sample> {
+    remark: &mut dyn FnMut(Remark<'static>),
+) -> Combined<Sample> {
     let (done, operation) = match op {
         BinaryOp::Add => (left.add(right), Operation::Addition),
         BinaryOp::Sub => (left.subtract(right), Operation::Subtraction),
         BinaryOp::Equal | BinaryOp::NotEqual => {
             let holds = (left == *right) == (op == BinaryOp::Equal);
             return match return_bool {
-                true => Some(Sample::Float(f64::from(u8::from(holds)))),
-                false => holds.then(|| Sample::Histogram(Box::new(left))),
+                true => Combined::Value(Sample::Float(f64::from(u8::from(holds)))),
+                false => Combined::filter(holds, Sample::Histogram(Box::new(left))),
             };
         }
         _ => {
             let kind = Kind::Histogram;
             remark(Remark::IncompatibleTypes { op, left: kind, right: kind });
-            return None;
+            return Combined::Unfit;
         }
     };
     let Ok(done) = done else {
         remark(Remark::IncompatibleLayout(op));
-        return None;
+        return Combined::Unfit;
     };
     if done.hints_collide {
-        // Upstream has no result where it warns.
+        // Upstream has no sample then, although it means no more than a warning.
         remark(Remark::HintsCollide(operation));
-        return None;
+        return Combined::Unfit;
     }
     if done.bounds_differ {
         remark(Remark::BoundsReconciled(operation));
@@ -107,7 +116,7 @@ fn of_histograms(
     if op == BinaryOp::Sub {
         left.hint = ResetHint::Gauge;
     }
-    Some(compacted(left))
+    Combined::Value(compacted(left))
 }
 
 fn compacted(mut histogram: FloatHistogram) -> Sample {

@@ -53,6 +53,16 @@ impl DatePart {
     }
 }
 
+/// A time in milliseconds as `2006-01-02T15:04:05Z`, without what is less than a second.
+pub(crate) fn rfc3339(time_ms: i64) -> String {
+    // Towards zero, as upstream divides.
+    let seconds = time_ms / 1000;
+    let (days, second) = (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS));
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second % 3600 / 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Year, month and day of a day counted from the epoch. Months are counted from March, so that the leap day ends a year.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;

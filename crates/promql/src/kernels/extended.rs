@@ -49,6 +49,27 @@ pub(crate) fn growth(window: &Window<'_>, ends: Ends, nature: Nature) -> Option<
     Some(growth + lost)
 }
 
+/// The samples of a window, with one at each of its ends.
+pub(crate) fn settled(window: &Window<'_>, ends: Ends) -> Vec<(i64, f64)> {
+    let (ts, values, start_ms, end_ms) = (window.ts, window.values, window.start_ms, window.end_ms);
+    let Some(first) = anchor(window) else { return Vec::new() };
+    let smoothed = ends == Ends::Smoothed;
+    let last = if smoothed { ts.partition_point(|&ts| ts < end_ms).min(ts.len() - 1) } else { ts.len() - 1 };
+    if ts[last] <= start_ms {
+        return Vec::new();
+    }
+    let left = match smoothed && ts[first] < start_ms {
+        true => interpolate(window, first, start_ms, Nature::Gauge),
+        false => values[first],
+    };
+    let right = match smoothed && last > 0 && ts[last] > end_ms {
+        true => interpolate(window, last - 1, end_ms, Nature::Gauge),
+        false => values[last],
+    };
+    let inside = ts.iter().copied().zip(values.iter().copied()).filter(|(ts, _)| *ts > start_ms && *ts < end_ms);
+    [(start_ms, left)].into_iter().chain(inside).chain([(end_ms, right)]).collect()
+}
+
 /// The values from the anchor of the window to its end.
 pub(crate) fn anchored_values<'a>(window: &Window<'a>) -> Option<&'a [f64]> {
     let first = anchor(window)?;

@@ -10,16 +10,37 @@ pub(crate) struct Bucket {
     pub(crate) count: f64,
 }
 
-/// A quantile, and whether the counts had to be raised so that they ascend.
+/// A quantile, and how the counts had to be raised so that they ascend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BucketQuantile {
     pub(crate) value: f64,
-    pub(crate) forced: bool,
+    pub(crate) repair: Option<Repair>,
+}
+
+/// Counts that were raised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Repair {
+    /// The upper bounds of the first and of the last bucket.
+    pub(crate) lowest: f64,
+    pub(crate) highest: f64,
+    /// The most by which a count was raised.
+    pub(crate) most: f64,
+}
+
+impl Repair {
+    /// Both.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self {
+            lowest: self.lowest.min(other.lowest),
+            highest: self.highest.max(other.highest),
+            most: self.most.max(other.most),
+        }
+    }
 }
 
 /// The `q` quantile over `buckets` in any order, which are sorted and repaired in place.
 pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> BucketQuantile {
-    let plain = |value| BucketQuantile { value, forced: false };
+    let plain = |value| BucketQuantile { value, repair: None };
     if q.is_nan() {
         return plain(f64::NAN);
     }
@@ -34,8 +55,8 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> BucketQuantile {
         return plain(f64::NAN);
     }
     coalesce(buckets);
-    let forced = make_monotonic(buckets);
-    BucketQuantile { value: interpolate(q, buckets), forced }
+    let repair = make_monotonic(buckets);
+    BucketQuantile { value: interpolate(q, buckets), repair }
 }
 
 /// The share of observations between two bounds, interpolated within buckets that are finite. Sorts `buckets`.
@@ -108,24 +129,27 @@ fn coalesce(buckets: &mut Vec<Bucket>) {
     });
 }
 
-/// Raises counts that are below the one before, and levels differences that are rounding. Whether a real one was raised.
-fn make_monotonic(buckets: &mut [Bucket]) -> bool {
-    let Some((first, rest)) = buckets.split_first_mut() else { return false };
+/// Raises counts that are below the one before, and levels differences that are rounding, of which nothing is said.
+fn make_monotonic(buckets: &mut [Bucket]) -> Option<Repair> {
+    let (first, rest) = buckets.split_first_mut()?;
     let mut before = first.count;
-    let mut forced = false;
+    let mut repair: Option<Repair> = None;
     for bucket in rest {
         if bucket.count == before {
             continue;
         }
         let near = almost_equal(before, bucket.count);
         if near || bucket.count < before {
+            if !near {
+                let raised = Repair { lowest: bucket.upper, highest: bucket.upper, most: before - bucket.count };
+                repair = Some(repair.map_or(raised, |repair| repair.and(&raised)));
+            }
             bucket.count = before;
-            forced |= !near;
             continue;
         }
         before = bucket.count;
     }
-    forced
+    repair
 }
 
 fn almost_equal(a: f64, b: f64) -> bool {
@@ -149,7 +173,7 @@ mod tests {
         let mut buckets = buckets.iter().map(|&(upper, count)| Bucket { upper, count }).collect();
         let got = quantile(q, &mut buckets);
         assert!(got.value == wanted || got.value.is_nan() && wanted.is_nan(), "{q} {buckets:?}: {got:?}");
-        assert_eq!(got.forced, forced, "{q} {buckets:?}");
+        assert_eq!(got.repair.is_some(), forced, "{q} {buckets:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The functions of a range vector, over windows of floats and histograms.
 
-use duramen_model::FloatHistogram;
+use duramen_model::{FloatHistogram, ResetHint};
 
 use crate::kernels::Window;
 use crate::kernels::extended::{self, Ends};
@@ -199,16 +199,18 @@ impl<'a> MixedWindow<'a> {
         }
         let at = points.partition_point(|point| point.ts_ms <= end_ms).checked_sub(1)?;
         let histogram = match points.get(at + 1) {
+            _ if points[at].ts_ms == end_ms => points[at].histogram.clone(),
             Some(behind) if behind.histogram.uses_custom_buckets() != points[at].histogram.uses_custom_buckets() => {
                 remark(Remark::MixedSchemas(self.name));
                 return None;
             }
             Some(behind) => {
-                let gauge = behind.histogram.hint == duramen_model::ResetHint::Gauge;
+                let gauge = [&points[at], behind].iter().all(|point| point.histogram.hint == ResetHint::Gauge);
                 let nature = if gauge { Nature::Gauge } else { Nature::Counter };
                 histogram_rate::interpolated(&points[at], behind, end_ms, nature, self.name, remark)?
             }
-            None => points[at].histogram.clone(),
+            // What it says of a reset is about the sample before it.
+            None => FloatHistogram { hint: ResetHint::Unknown, ..points[at].histogram.clone() },
         };
         Some(Sample::Histogram(Box::new(histogram)))
     }
@@ -245,7 +247,7 @@ impl<'a> MixedWindow<'a> {
                         remark(Remark::BoundsReconciled(Operation::Subtraction));
                     }
                 }
-                growth.hint = duramen_model::ResetHint::Gauge;
+                growth.hint = ResetHint::Gauge;
                 growth.compact();
                 if counter {
                     growth.divide(seconds);

@@ -70,16 +70,26 @@ pub(crate) enum ZeroBias {
 
 impl ZeroBias {
     pub(crate) fn of(histogram: &FloatHistogram) -> Self {
-        match (histogram.positive.is_empty(), histogram.negative.is_empty()) {
+        Self::with(histogram.positive.is_empty(), histogram.negative.is_empty())
+    }
+
+    /// Without regard to buckets that are listed and empty.
+    pub(crate) fn of_filled(histogram: &FloatHistogram) -> Self {
+        let [positive, negative] = [&histogram.positive, &histogram.negative];
+        Self::with(positive.iter().all(|bucket| bucket.count == 0.0), negative.iter().all(|bucket| bucket.count == 0.0))
+    }
+
+    const fn with(no_positive: bool, no_negative: bool) -> Self {
+        match (no_positive, no_negative) {
             (false, true) => Self::Positive,
             (true, false) => Self::Negative,
             _ => Self::None,
         }
     }
 
-    /// Narrows the zero bucket.
+    /// Narrows a bucket that holds zero.
     pub(crate) fn apply(self, bucket: &mut Bucket) {
-        if bucket.bounds != BucketBounds::ClosedBoth || bucket.lower > 0.0 || bucket.upper < 0.0 {
+        if bucket.lower > 0.0 || bucket.upper < 0.0 {
             return;
         }
         match self {
@@ -104,12 +114,8 @@ pub(crate) fn quantile(q: f64, histogram: &FloatHistogram, name: &str, remark: &
     // NaN is counted and falls into no bucket: only from below the rank is right then.
     let upwards = histogram.sum.is_nan() || q < 0.5;
     let mut rank = histogram.count * if upwards { q } else { 1.0 - q };
-    let filled = histogram.buckets().filter(|bucket| bucket.count != 0.0);
-    let found = if upwards { nth(filled, rank) } else { nth(filled.rev(), rank) };
-    let Some((mut bucket, count)) = found else {
-        // All that is counted is NaN, or nothing is in a bucket.
-        return unreached(histogram, 0.0, name, remark);
-    };
+    let buckets = histogram.buckets();
+    let (mut bucket, count) = if upwards { nth(buckets, rank) } else { nth(buckets.rev(), rank) };
     if histogram.uses_custom_buckets() {
         if bucket.lower == f64::NEG_INFINITY {
             if bucket.upper <= 0.0 {
@@ -119,42 +125,44 @@ pub(crate) fn quantile(q: f64, histogram: &FloatHistogram, name: &str, remark: &
         } else if bucket.upper == f64::INFINITY {
             return bucket.lower;
         }
-    } else {
+    } else if bucket.lower < 0.0 && bucket.upper > 0.0 {
         ZeroBias::of(histogram).apply(&mut bucket);
     }
     let count = count.min(histogram.count);
     if count < rank {
-        return unreached(histogram, bucket.upper, name, remark);
-    }
-    if histogram.sum.is_nan() {
-        remark(Remark::SkewedQuantile(name));
+        if histogram.sum.is_nan() {
+            remark(Remark::NanQuantile(name));
+            return f64::NAN;
+        }
+        return bucket.upper;
     }
     rank = if upwards { rank - (count - bucket.count) } else { count - rank };
+    if has_nan_observations(histogram) {
+        remark(Remark::SkewedQuantile(name));
+    }
     Scale::for_bucket(histogram, &bucket).value(&bucket, rank / bucket.count)
 }
 
-/// Where the buckets do not reach the rank: the rest is NaN when the sum is, and otherwise the end of the last bucket that was looked at
-/// stands for it, as upstream has it.
-fn unreached(histogram: &FloatHistogram, end: f64, name: &str, remark: &mut dyn FnMut(Remark<'_>)) -> f64 {
-    if !histogram.sum.is_nan() {
-        return end;
-    }
-    remark(Remark::NanQuantile(name));
-    f64::NAN
-}
-
 /// The bucket with which so many observations are reached, and how many there are up to its end; the last one when there are fewer.
-fn nth(buckets: impl Iterator<Item = Bucket>, rank: f64) -> Option<(Bucket, f64)> {
+fn nth(buckets: impl Iterator<Item = Bucket>, rank: f64) -> (Bucket, f64) {
     let mut count = 0.0;
-    let mut last = None;
+    let mut last = Bucket { lower: 0.0, upper: 0.0, count: 0.0, bounds: BucketBounds::ClosedBoth };
     for bucket in buckets {
+        last = bucket;
+        if bucket.count == 0.0 {
+            continue;
+        }
         count += bucket.count;
-        last = Some((bucket, count));
         if count >= rank {
             break;
         }
     }
-    last
+    (last, count)
+}
+
+/// Whether observations are counted that are in no bucket, and the sum says that they are NaN.
+fn has_nan_observations(histogram: &FloatHistogram) -> bool {
+    histogram.sum.is_nan() && histogram.buckets().map(|bucket| bucket.count).sum::<f64>() < histogram.count
 }
 
 /// The share of the observations between two values.
@@ -171,7 +179,7 @@ pub(crate) fn fraction(
     if lower >= upper {
         return 0.0;
     }
-    if histogram.sum.is_nan() {
+    if has_nan_observations(histogram) {
         remark(Remark::NanFraction(name));
     }
     let [lower, upper] = [lower, upper].map(|value| rank_of(value, histogram));
@@ -183,14 +191,7 @@ fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
     let bias = ZeroBias::of(histogram);
     let mut rank: f64 = 0.0;
     for mut bucket in histogram.buckets() {
-        if histogram.uses_custom_buckets() {
-            // All of it is thought to lie above zero, as if it were the zero bucket.
-            if bucket.lower <= 0.0 && bucket.upper >= 0.0 {
-                bucket.lower = 0.0;
-            }
-        } else {
-            bias.apply(&mut bucket);
-        }
+        bias.apply(&mut bucket);
         if bucket.lower >= value {
             return rank.min(histogram.count);
         }

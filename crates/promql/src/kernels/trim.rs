@@ -24,7 +24,11 @@ struct Part {
 /// The histogram of what is kept. Observations are thought to spread over a bucket as for quantiles, and the new sum is that of the
 /// middles of the buckets. Where nothing is taken away the sum stays as it is.
 pub(crate) fn trim(mut histogram: FloatHistogram, kept: Kept) -> FloatHistogram {
-    let bias = ZeroBias::of(&histogram);
+    let (Kept::Below(value) | Kept::Above(value)) = kept;
+    if value.is_nan() {
+        return without_order(histogram);
+    }
+    let bias = ZeroBias::of_filled(&histogram);
     let custom = histogram.uses_custom_buckets();
     let (mut count, mut sum, mut whole) = (0.0, 0.0, true);
     let mut parts = Vec::with_capacity(histogram.positive.len() + histogram.negative.len() + 1);
@@ -54,6 +58,18 @@ pub(crate) fn trim(mut histogram: FloatHistogram, kept: Kept) -> FloatHistogram 
     histogram.positive.iter_mut().for_each(|bucket| bucket.count = next());
     (histogram.count, histogram.sum) = (count, sum);
     histogram.compact();
+    histogram
+}
+
+/// What is left where everything is neither below nor above: no bucket, and of the zero bucket a share that is no number.
+fn without_order(mut histogram: FloatHistogram) -> FloatHistogram {
+    let zero = if histogram.zero_count > 0.0 { f64::NAN } else { 0.0 };
+    histogram.compact();
+    if zero.is_nan() || !histogram.positive.is_empty() || !histogram.negative.is_empty() {
+        (histogram.count, histogram.sum, histogram.zero_count) = (zero, zero, zero);
+        histogram.positive.clear();
+        histogram.negative.clear();
+    }
     histogram
 }
 

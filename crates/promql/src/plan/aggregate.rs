@@ -1,8 +1,8 @@
 //! Aggregations.
 
 use duramen_model::METRIC_NAME;
-use duramen_syntax::Expr;
 use duramen_syntax::ast::{AggregateOp, Grouping};
+use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
 use crate::exec::aggregate::Aggregation;
@@ -10,6 +10,7 @@ use crate::exec::grouped::GroupedAggregation;
 use crate::grid::Grid;
 use crate::label_set::Projection;
 use crate::plan::call::{label_name, text};
+use crate::plan::planner::bare;
 use crate::plan::{Names, Node, Plan, Planner};
 
 /// An aggregation by how it is computed.
@@ -26,11 +27,11 @@ impl Planner {
         op: AggregateOp,
         grouping: Option<&Grouping>,
         param: Option<&Expr>,
-        expr: &Expr,
+        (expr, whole): (&Expr, PosRange),
         grid: Grid,
     ) -> Result<Plan, Error> {
-        let kind = kind(op, param)?;
-        let mut projection = Projection::of_grouping(grouping);
+        let (kind, expr, param) = (kind(op, param)?, bare(expr), param.map(bare));
+        let projection = Projection::of_grouping(grouping);
         let input = self.plan(expr, grid)?;
         let names = if projection.keeps_name() { input.names.clone() } else { Names::None };
         let aggregation = match kind {
@@ -51,15 +52,12 @@ impl Planner {
             GroupedAggregation::CountValues(label) if label == METRIC_NAME => Names::Any,
             _ => names,
         };
-        if let (GroupedAggregation::CountValues(label), Projection::Drop(dropped)) = (&aggregation, &mut projection) {
-            dropped.retain(|name| name != label);
-        }
         let mut inputs = vec![input];
         let pos = param.map_or_else(|| expr.pos(), Expr::pos);
         if let (Some(param), false) = (param, matches!(aggregation, GroupedAggregation::CountValues(_))) {
             inputs.push(self.plan(param, grid)?);
         }
-        let input_pos = expr.pos();
+        let input_pos = if aggregation == GroupedAggregation::Quantile { expr.pos() } else { whole };
         Ok(Plan { node: Node::Grouped { aggregation, projection, inputs, pos, input_pos }, grid, names })
     }
 }

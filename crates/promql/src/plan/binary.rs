@@ -6,6 +6,7 @@ use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
 use crate::exec::cells::{CellChange, Side};
+use crate::exec::mixed_series::HistogramParts;
 use crate::exec::scalar::ScalarFunction;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
@@ -20,7 +21,9 @@ impl Planner {
         [lhs, rhs]: [&Expr; 2],
         grid: Grid,
     ) -> Result<Plan, Error> {
-        let (left, right) = (self.plan(lhs, grid)?, self.plan(rhs, grid)?);
+        // What is trimmed away depends on buckets.
+        let below = if arithmetic::is_trim(op) { self.reading(HistogramParts::All) } else { *self };
+        let (left, right) = (below.plan(lhs, grid)?, below.plan(rhs, grid)?);
         let with_scalar = |scalar| CellChange::WithScalar { op, return_bool, scalar };
         match (lhs.value_type(), rhs.value_type()) {
             (ValueType::Scalar, ValueType::Scalar) if arithmetic::is_trim(op) => {

@@ -1,14 +1,14 @@
 //! Function calls.
 
 use duramen_model::{GoRegex, Labels, METRIC_NAME};
-use duramen_syntax::Expr;
 use duramen_syntax::ast::{LabelMatcher, MatchOp, ValueType};
+use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
 use crate::exec::cells::CellChange;
 use crate::exec::histogram::{HistogramFunction, HistogramPos};
 use crate::exec::lookup::StepFunction;
-use crate::exec::mixed_series::{Hints, Starts};
+use crate::exec::mixed_series::{HistogramParts, Starts};
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
 use crate::exec::sort::{Direction, SortKey};
@@ -22,15 +22,12 @@ use crate::plan::{Names, Node, Plan, Planner};
 
 impl Planner {
     pub(crate) fn call(&self, name: &'static str, args: &[Expr], call: &Expr, grid: Grid) -> Result<Plan, Error> {
-        let hints = match name {
-            "histogram_avg" | "histogram_count" | "histogram_sum" => Hints::Derived,
-            _ if name.starts_with("histogram_") => Hints::AsHeld,
-            _ => self.hints,
-        };
-        if hints != self.hints {
-            return Self { hints, ..*self }.call_here(name, args, call, grid);
+        match name {
+            "histogram_avg" | "histogram_count" | "histogram_sum" => self.reading(HistogramParts::Totals),
+            "histogram_fraction" | "histogram_quantile" | "histogram_quantiles" => self.reading(HistogramParts::All),
+            _ => *self,
         }
-        self.call_here(name, args, call, grid)
+        .call_here(name, args, call, grid)
     }
 
     fn call_here(&self, name: &'static str, args: &[Expr], call: &Expr, grid: Grid) -> Result<Plan, Error> {
@@ -40,7 +37,7 @@ impl Planner {
         match (name, args) {
             ("absent", [arg]) => self.absent(self.plan(arg, grid)?, arg, grid),
             ("absent_over_time", [arg]) => {
-                let present = self.range_function("present_over_time", args, grid)?;
+                let present = self.range_function_as("last_over_time", name, args, grid)?;
                 self.absent(present, arg, grid)
             }
             ("histogram_fraction", [lower, upper, buckets]) => {
@@ -60,7 +57,11 @@ impl Planner {
                 other => Err(Error::invalid(format!("expected labels, got {}", other.value_type().documented()))),
             },
             ("label_join", [input, target, separator, sources @ ..]) => {
-                let sources = sources.iter().map(|source| text(source).and_then(label_name).map(str::to_owned));
+                let source = |source: &str| {
+                    let fault = |_| Error::execution(format!("invalid source label name in label_join(): {source}"));
+                    label_name(source).map(str::to_owned).map_err(fault)
+                };
+                let sources = sources.iter().map(|expr| text(expr).and_then(source));
                 let sources = sources.collect::<Result<_, _>>()?;
                 let value = LabelValue::Join { sources, separator: text(separator)?.to_owned() };
                 self.relabel(input, text(target)?, value, grid)
@@ -105,16 +106,26 @@ impl Planner {
     }
 
     fn range_function(&self, name: &str, args: &[Expr], grid: Grid) -> Result<Plan, Error> {
+        self.range_function_as(name, name, args, grid)
+    }
+
+    /// A range function that is a part of the one that is `written`.
+    fn range_function_as(&self, name: &str, written: &str, args: &[Expr], grid: Grid) -> Result<Plan, Error> {
         let missing = || Error::invalid("a range function needs a range vector");
         let function = RangeFunction::named(name).ok_or_else(|| Error::unsupported(format!("function {name:?}")))?;
         let vector = args.iter().find(|arg| arg.value_type() == ValueType::Matrix).ok_or_else(missing)?;
         let scalars: Vec<&Expr> = args.iter().filter(|arg| arg.value_type() == ValueType::Scalar).collect();
         let arguments = scalars.iter().map(|argument| self.plan(argument, grid)).collect::<Result<_, _>>()?;
         let argument = scalars.first().filter(|_| function == RangeFunction::Quantile);
-        let pos = [argument.map_or_else(|| vector.pos(), |argument| argument.pos()), vector.pos()];
+        let pos = match (argument, bare(vector)) {
+            (Some(argument), _) => bare(argument).pos(),
+            // Upstream puts the samples of a subquery in its place, and they have none.
+            (None, Expr::Subquery { .. }) => PosRange::new(0, 0),
+            (None, vector) => vector.pos(),
+        };
         let range = self.range_vector(vector, grid)?;
         if let Some((ends, _)) = range.lookup.ends.filter(|(ends, _)| !function.takes_ends(*ends)) {
-            return Err(misplaced(ends, name));
+            return Err(misplaced(ends, written));
         }
         Ok(self.steps(range, StepFunction::Range(function), arguments, grid, pos))
     }
@@ -132,8 +143,8 @@ impl Planner {
         grid: Grid,
     ) -> Result<Plan, Error> {
         let inputs = std::iter::once(&buckets).chain(args).map(|arg| self.plan(arg, grid)).collect::<Result<_, _>>()?;
-        let arguments: Vec<_> = args.iter().map(|arg| arg.pos()).collect();
-        let pos = HistogramPos { histograms: buckets.pos(), arguments };
+        let arguments: Vec<_> = args.iter().map(|arg| bare(arg).pos()).collect();
+        let pos = HistogramPos { histograms: bare(buckets).pos(), arguments };
         Ok(Plan { node: Node::Histogram { function, inputs, pos }, grid, names: Names::None })
     }
 
@@ -162,10 +173,10 @@ impl Planner {
             "max_of" => ScalarFunction::MaxOf,
             "min_of" => ScalarFunction::MinOf,
             "pi" => ScalarFunction::Number(std::f64::consts::PI),
-            "range" => seconds(self.times.end_ms.saturating_sub(self.times.start_ms)),
+            "range" => seconds(self.times.range_ms()),
             "start" => seconds(self.times.start_ms),
-            // A range of one time has none, like an instant.
-            "step" if self.times.start_ms == self.times.end_ms => seconds(0),
+            // A range of a single step has none, though durations know one.
+            "step" if self.times.range_ms() == 0 => seconds(0),
             "step" => seconds(self.times.step_ms),
             "time" => ScalarFunction::Time,
             _ => return Ok(None),

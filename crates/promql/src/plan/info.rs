@@ -10,6 +10,7 @@ use crate::exec::lookup::StepFunction;
 use crate::exec::scan::LateMatchers;
 use crate::grid::Grid;
 use crate::plan::duration::offset_ms;
+use crate::plan::planner::bare;
 use crate::plan::selector::matchers;
 use crate::plan::{Node, Plan, Planner, Series};
 
@@ -36,7 +37,7 @@ impl Planner {
             at,
             anchored: false,
             smoothed: false,
-            pos: input.pos(),
+            pos: bare(input).pos(),
         };
         let selection = InfoSelection { names: matchers(&names)?.to_vec(), labels: matchers(&labels)?.to_vec() };
         let inputs = vec![self.plan(input, grid)?, self.selector_steps(&selector, StepFunction::NamedTime, grid)?];

@@ -26,7 +26,7 @@ use crate::exec::scalar::Scalar;
 use crate::exec::scan::{SampleBudget, SeriesScan};
 use crate::exec::sort::Sort;
 use crate::exec::step_eval::{Origin, StepEval};
-use crate::exec::subquery::Subquery;
+use crate::exec::subquery::{Subquery, SubqueryReader};
 use crate::exec::vector_binary::VectorBinary;
 use crate::grid::Grid;
 use crate::name_removal::NameRemoval;
@@ -74,16 +74,16 @@ impl Lowering {
             Node::Scalar { function, inputs } => {
                 self.node(Scalar { function: *function, grid }, self.lower_all(inputs))
             }
-            Node::Steps { series, lookup, function, arguments, hints, pos } => {
+            Node::Steps { series, lookup, function, arguments, parts, pos } => {
                 let of = Arc::new(self.place.clone());
                 let inside = self.at(Place::Subquery { grid, lookup: *lookup, of });
-                let mut inputs = vec![inside.series(series, grid)];
+                let mut inputs = vec![inside.series(series, SubqueryReader::Function, grid)];
                 inputs.extend(self.lower_all(arguments));
                 let origin = match series {
                     Series::Scan { .. } => Origin::Source,
                     Series::Subquery(_) => Origin::Subquery,
                 };
-                let read_as = (self.starts, *hints);
+                let read_as = (self.starts, *parts);
                 let operator = StepEval::new(grid, *lookup, *function, annotations, *pos, read_as, self.names);
                 self.node(operator.counting(Arc::clone(&self.counts), self.place.clone(), origin), inputs)
             }
@@ -147,7 +147,7 @@ impl Lowering {
     }
 
     /// The samples for the steps of `grid`.
-    pub(crate) fn series(&self, series: &Series, grid: Grid) -> Exec {
+    pub(crate) fn series(&self, series: &Series, reader: SubqueryReader, grid: Grid) -> Exec {
         match series {
             Series::Scan { matchers, range, late } => {
                 let request = SeriesRequest {
@@ -164,7 +164,7 @@ impl Lowering {
                 let scan = SeriesScan::new(source, request, partitions, budget, series_max, Arc::clone(&meter), late);
                 OperatorExec::plan(scan, Vec::new(), meter)
             }
-            Series::Subquery(plan) => self.node(Subquery { grid: plan.grid }, vec![self.lower(plan)]),
+            Series::Subquery(plan) => self.node(Subquery { grid: plan.grid, reader }, vec![self.lower(plan)]),
         }
     }
 

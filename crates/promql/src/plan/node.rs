@@ -12,7 +12,7 @@ use crate::exec::grouped::GroupedAggregation;
 use crate::exec::histogram::{HistogramFunction, HistogramPos};
 use crate::exec::info::InfoSelection;
 use crate::exec::lookup::{Lookup, StepFunction};
-use crate::exec::mixed_series::Hints;
+use crate::exec::mixed_series::HistogramParts;
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
 use crate::exec::scan::LateMatchers;
@@ -53,9 +53,9 @@ pub(crate) enum Node {
         lookup: Lookup,
         function: StepFunction,
         arguments: Vec<Plan>,
-        hints: Hints,
+        parts: HistogramParts,
         /// Of the argument, and of the range vector.
-        pos: [PosRange; 2],
+        pos: PosRange,
     },
     /// Its input has one step.
     Repeat {

@@ -5,10 +5,11 @@ use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
 use crate::exec::cells::CellChange;
-use crate::exec::mixed_series::{Hints, Starts};
+use crate::exec::mixed_series::{HistogramParts, Starts};
 use crate::exec::scalar::ScalarFunction;
 use crate::grid::Grid;
 use crate::name_removal::{NameRemoval, RemovalTime};
+use crate::plan::duration::check_durations;
 use crate::plan::invariant::is_step_invariant;
 use crate::plan::{Node, Plan, deep};
 use crate::times::QueryTimes;
@@ -23,7 +24,8 @@ pub(crate) struct Planner {
     /// The most steps of a subquery.
     pub(crate) steps_max: usize,
     pub(crate) starts: Starts,
-    pub(crate) hints: Hints,
+    /// What of histograms is read by the selectors below, once a function above them has settled it.
+    pub(crate) parts: Option<HistogramParts>,
     pub(crate) names: NameRemoval,
 }
 
@@ -33,6 +35,7 @@ impl Planner {
     /// # Errors
     /// As [`Planner::plan`].
     pub(crate) fn query(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
+        check_durations(expr, &self.times)?;
         let plan = self.plan(expr, grid)?;
         if self.names.time == RemovalTime::AtOnce || expr.value_type() == ValueType::Scalar {
             return Ok(plan);
@@ -69,8 +72,8 @@ impl Planner {
                 Ok(self.map(CellChange::Negate, vec![input], grid, expr.pos()))
             }
             Expr::Call { func, args, .. } => self.call(func.name, args, expr, grid),
-            Expr::Aggregate { op, grouping, param, expr, .. } => {
-                self.aggregate(*op, grouping.as_ref(), param.as_deref(), expr, grid)
+            Expr::Aggregate { op, grouping, param, expr, pos } => {
+                self.aggregate(*op, grouping.as_ref(), param.as_deref(), (expr, *pos), grid)
             }
             Expr::Binary { op, lhs, rhs, return_bool, matching, pos } => {
                 self.binary((*op, *pos), *return_bool, matching.as_ref(), [lhs, rhs], grid)
@@ -79,6 +82,12 @@ impl Planner {
                 Err(Error::invalid(format!("unexpected {} in an expression", expr.value_type().documented())))
             }
         }
+    }
+
+    /// A planner of what `parts` are read of. Whoever needs the buckets, or their resets, has them whatever is asked for below.
+    pub(crate) fn reading(&self, parts: HistogramParts) -> Self {
+        let parts = if self.parts == Some(HistogramParts::All) { HistogramParts::All } else { parts };
+        Self { parts: Some(parts), ..*self }
     }
 
     /// A node that maps the cells of its first input.

@@ -8,6 +8,7 @@ use duramen_syntax::ast::{At, LabelMatcher, MatchOp, VectorSelector};
 
 use crate::error::Error;
 use crate::exec::lookup::{Lookup, StepFunction};
+use crate::exec::mixed_series::HistogramParts;
 use crate::exec::scan::LateMatchers;
 use crate::grid::Grid;
 use crate::kernels::extended::Ends;
@@ -40,13 +41,13 @@ impl Planner {
         if selector.smoothed && function == StepFunction::Latest {
             // The neighbours of a single time, which has no window but the look-back around it.
             let vector = self.scan(selector, 0, grid)?;
-            return Ok(self.steps(vector, StepFunction::Smoothed, Vec::new(), grid, [selector.pos; 2]));
+            return Ok(self.steps(vector, StepFunction::Smoothed, Vec::new(), grid, selector.pos));
         }
         let mut plain = selector.clone();
         // Without a window there are no ends to settle.
         (plain.anchored, plain.smoothed) = (false, false);
         let vector = self.scan_back(&plain, self.lookback_ms, self.ttl_max_ms, grid)?;
-        Ok(self.steps(vector, function, Vec::new(), grid, [selector.pos; 2]))
+        Ok(self.steps(vector, function, Vec::new(), grid, selector.pos))
     }
 
     /// A range vector: the argument of a range function, or a whole query.
@@ -54,14 +55,10 @@ impl Planner {
         match bare(expr) {
             Expr::MatrixSelector { selector, range, .. } => self.scan(selector, positive_ms(range, &self.times)?, grid),
             Expr::Subquery { expr, range, step, offset, at, .. } => {
-                let lookup = Lookup {
-                    range_ms: positive_ms(range, &self.times)?,
-                    offset_ms: offset_ms(offset, &self.times)?,
-                    at_ms: self.at_ms(*at),
-                    ends: None,
-                    ttl_max_ms: 0,
-                };
+                let offset_ms = offset_ms(offset, &self.times)?;
                 let step_ms = step.as_ref().map_or(Ok(SUBQUERY_STEP_MS), |step| positive_ms(step, &self.times))?;
+                let range_ms = positive_ms(range, &self.times)?;
+                let lookup = Lookup { range_ms, offset_ms, at_ms: self.at_ms(*at), ends: None, ttl_max_ms: 0 };
                 self.subquery(expr, lookup, step_ms, grid)
             }
             other => Err(Error::invalid(format!("expected a range vector, got {}", other.value_type().documented()))),
@@ -102,7 +99,7 @@ impl Planner {
         if inner.steps > self.steps_max {
             return Err(Error::Samples { held: inner.steps, limit: self.steps_max });
         }
-        let plan = self.plan(expr, inner)?;
+        let plan = self.reading(HistogramParts::All).plan(expr, inner)?;
         let names = plan.names.clone();
         Ok(RangeVector { series: Series::Subquery(Box::new(plan)), lookup, names })
     }
@@ -122,10 +119,10 @@ impl Planner {
         function: StepFunction,
         arguments: Vec<Plan>,
         grid: Grid,
-        pos: [duramen_syntax::PosRange; 2],
+        pos: duramen_syntax::PosRange,
     ) -> Plan {
         let RangeVector { series, lookup, names } = vector;
-        let node = Node::Steps { series, lookup, function, arguments, hints: self.hints, pos };
+        let node = Node::Steps { series, lookup, function, arguments, parts: self.parts.unwrap_or_default(), pos };
         let plan = Plan { node, grid, names };
         if function.keeps_name() { plan } else { plan.without_names(self.names) }
     }

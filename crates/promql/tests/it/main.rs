@@ -17,6 +17,8 @@ mod lives;
 mod plans;
 mod promqltest;
 mod random;
+mod rules;
 mod sources;
 mod stack;
 mod surprises;
+mod upstream;

@@ -32,11 +32,11 @@ eval instant at 0 h == bool on(job) fill_right(1) x
 async fn histograms_that_contradict_each_other_about_a_reset_have_no_sum() {
     check(
         "load 1m
-  a {{schema:0 count:1 sum:1 buckets:[1] counter_reset_hint:reset}}
-  b {{schema:0 count:1 sum:1 buckets:[1] counter_reset_hint:not_reset}}
-eval instant at 0 a + on() b
+  a {{schema:0 count:2 sum:1 buckets:[2]}} {{schema:0 count:1 sum:1 buckets:[1]}}
+  b {{schema:0 count:1 sum:1 buckets:[1]}} {{schema:0 count:1 sum:1 buckets:[1]}}
+eval instant at 1m histogram_count(a + on() b)
   expect warn
-eval instant at 0 a - on() b
+eval instant at 1m histogram_sum(a - on() b)
   expect warn
 ",
     )

@@ -120,7 +120,7 @@ impl Parser<'_> {
             Waiting::Sign { op, pos } => self.signed_duration(op, pos, rhs)?,
             Waiting::Binary { op, pos } => {
                 let lhs = operands.pop().ok_or(Failure::Unexpected)?;
-                let divides_by_zero = !rhs.node.wrapped && rhs.node.literal_seconds() == Some(0.0);
+                let divides_by_zero = rhs.node.literal_seconds() == Some(0.0);
                 match op {
                     DurationOp::Div if divides_by_zero => return Err(self.fail(pos, "division by zero")),
                     DurationOp::Mod if divides_by_zero => return Err(self.fail(pos, "modulo by zero")),
@@ -153,7 +153,7 @@ impl Parser<'_> {
     ) -> Parsed<Tall<DurationExpr>> {
         let Tall { mut node, height } = operand;
         let pos = op_pos.to(node.pos);
-        if let (DurationKind::Literal { seconds, .. }, false) = (&mut node.kind, node.wrapped) {
+        if let DurationKind::Literal { seconds, .. } = &mut node.kind {
             if op == UnaryOp::Minus {
                 *seconds = -*seconds;
             }
@@ -182,11 +182,11 @@ impl Parser<'_> {
             TokenKind::MinOf => self.duration_call(DurationOp::Min),
             TokenKind::MaxOf => self.duration_call(DurationOp::Max),
             TokenKind::LeftParen => {
-                let open = self.advance()?;
+                self.advance()?;
                 let mut inner = self.tall_duration()?;
-                let close = self.expect(TokenKind::RightParen)?;
-                inner.node.wrapped = true;
-                inner.node.pos = open.pos.to(close.pos);
+                self.expect(TokenKind::RightParen)?;
+                // Its place is what is inside, and around a literal parentheses mean nothing, as upstream has it.
+                inner.node.wrapped = !matches!(inner.node.kind, DurationKind::Literal { .. });
                 Ok(inner)
             }
             _ => Err(Failure::Unexpected),
@@ -212,15 +212,13 @@ impl Parser<'_> {
 
     /// `min_of(a, b)` or `max_of(a, b)`.
     fn duration_call(&mut self, op: DurationOp) -> Parsed<Tall<DurationExpr>> {
-        let name = self.advance()?;
+        self.advance()?;
         self.expect(TokenKind::LeftParen)?;
         let lhs = self.tall_duration()?;
         self.expect(TokenKind::Comma)?;
         let rhs = self.tall_duration()?;
-        let close = self.expect(TokenKind::RightParen)?;
-        let mut call = self.binary_duration(op, lhs, rhs)?;
-        call.node.pos = name.pos.to(close.pos);
-        Ok(call)
+        self.expect(TokenKind::RightParen)?;
+        self.binary_duration(op, lhs, rhs)
     }
 
     fn check_duration_range(&self, seconds: f64, pos: PosRange) -> Parsed<()> {

@@ -64,7 +64,7 @@ impl Parser<'_> {
             return Err(self.fail(pos, "offset may not be set multiple times"));
         }
         *parts.offset = match duration.literal_seconds() {
-            Some(seconds) if !duration.wrapped => OffsetSpec::Ms(seconds_to_ms(seconds)),
+            Some(seconds) => OffsetSpec::Ms(seconds_to_ms(seconds)),
             _ => OffsetSpec::Expr(duration),
         };
         parts.pos.end = end;
@@ -181,9 +181,7 @@ impl Parser<'_> {
     fn positive_duration(&mut self) -> Parsed<DurationExpr> {
         let duration = self.duration_expression()?;
         match duration.literal_seconds() {
-            Some(seconds) if !duration.wrapped && seconds <= 0.0 => {
-                Err(self.fail(duration.pos, "duration must be greater than 0"))
-            }
+            Some(seconds) if seconds <= 0.0 => Err(self.fail(duration.pos, "duration must be greater than 0")),
             _ => Ok(duration),
         }
     }

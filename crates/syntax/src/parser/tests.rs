@@ -82,11 +82,12 @@ fn arithmetic_in_durations_is_kept_until_the_query_runs() {
     // What is calculated is cut off, and what is written is rounded.
     assert_eq!((evaluate("step() / 16"), evaluate("0.9375")), (Ok(937), Ok(938)));
     assert_eq!((evaluate("-step() / 16"), evaluate("0.9374")), (Ok(-937), Ok(937)));
-    assert_eq!(evaluate("1 / (step() - 15)"), Err("division by zero".to_owned()));
-    assert_eq!(evaluate("1 % (step() - 15)"), Err("modulo by zero".to_owned()));
-    assert_eq!(evaluate("10 ^ range()"), Err("duration out of range".to_owned()));
+    assert_eq!(evaluate("1 / (step() - 15)"), Err("2:18: division by zero".to_owned()));
+    assert_eq!(evaluate("1 % (step() - 15)"), Err("2:18: modulo by zero".to_owned()));
+    assert_eq!(evaluate("10 ^ range()"), Err("2:14: duration is NaN or infinite".to_owned()));
     let Ok(Expr::MatrixSelector { range, .. }) = parse("a[(5)]") else { panic!("a range") };
-    assert!(range.wrapped && matches!(range.kind, DurationKind::Literal { .. }));
+    assert!(!range.wrapped && matches!(range.kind, DurationKind::Literal { .. }));
+    assert_eq!(range.pos, PosRange::new(3, 4));
 }
 
 #[test]

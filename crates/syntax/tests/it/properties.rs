@@ -105,7 +105,7 @@ fn expression() -> impl Strategy<Value = String> {
         "foo anchored",
         "rate(foo[5m])",
         "rate(foo[0.0001])",
-        "rate(foo[(5)] smoothed @ 3)",
+        "rate(foo[(5s)] smoothed @ 3)",
         "rate(foo[-step()+2*range()^2])",
         "rate(foo[max_of(1,2)%3] offset -min_of(1s,2))",
         "time()",

@@ -106,8 +106,8 @@ fn started(wanted: &Labels, starts: &[Option<i64>], text: &str) -> Result<(Label
     Ok((labels, values))
 }
 
-/// The samples with their times. A store that keeps histograms in chunks knows of all but the first of a chunk whether they follow
-/// without a reset, so that is said here where the script leaves it open.
+/// The samples with their times. A store that keeps histograms in chunks knows of all but the first of a chunk that they follow without
+/// a reset, and of the first it says nothing, whatever the script says: a reset begins a chunk, as another layout does.
 fn timed(values: Vec<Option<Slot>>, gap_ms: i64) -> Result<Vec<LoadedSample>, String> {
     let mut samples = Vec::new();
     let mut before: Option<FloatHistogram> = None;
@@ -121,9 +121,9 @@ fn timed(values: Vec<Option<Slot>>, gap_ms: i64) -> Result<Vec<LoadedSample>, St
                 LoadedValue::Float(value)
             }
             Item::Histogram { mut histogram, .. } => {
-                let follows = before.as_ref().is_some_and(|before| !histogram.is_reset_after(before));
-                if histogram.hint == ResetHint::Unknown && follows {
-                    histogram.hint = ResetHint::NotReset;
+                if histogram.hint != ResetHint::Gauge {
+                    let follows = before.as_ref().is_some_and(|before| is_in_chunk_of(before, &histogram));
+                    histogram.hint = if follows { ResetHint::NotReset } else { ResetHint::Unknown };
                 }
                 before = Some((*histogram).clone());
                 LoadedValue::Histogram(Histogram::from(&*histogram))
@@ -134,4 +134,15 @@ fn timed(values: Vec<Option<Slot>>, gap_ms: i64) -> Result<Vec<LoadedSample>, St
         }
     }
     Ok(samples)
+}
+
+/// Whether a counter goes on in the chunk of the one before.
+fn is_in_chunk_of(before: &FloatHistogram, histogram: &FloatHistogram) -> bool {
+    let counted = FloatHistogram { hint: ResetHint::Unknown, ..histogram.clone() };
+    before.hint != ResetHint::Gauge
+        && histogram.hint != ResetHint::Reset
+        && histogram.schema == before.schema
+        && histogram.zero_threshold == before.zero_threshold
+        && histogram.custom_values == before.custom_values
+        && !counted.is_reset_after(before)
 }

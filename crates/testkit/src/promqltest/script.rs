@@ -74,6 +74,15 @@ impl Script {
         }
         Ok(Self { commands })
     }
+
+    /// What the loads of a script bring that has one load, or several of which none adds to the series of another.
+    pub fn loaded(&self) -> Vec<LoadedSeries> {
+        let loads = self.commands.iter().filter_map(|command| match command {
+            Command::Load { series, .. } => Some(series),
+            Command::Clear | Command::Eval(_) => None,
+        });
+        loads.flatten().cloned().collect()
+    }
 }
 
 /// A line without its margins. A comment is as good as a blank line, also inside of a block, which it ends.

@@ -1,0 +1,227 @@
+//! The engine and the parser against Prometheus' own, over random data and random expressions.
+//!
+//! `DURAMEN_SEED` says with which world to begin, and `DURAMEN_WORLDS` how many there are: a difference is printed with its seed, and that seed
+//! alone repeats it. `DURAMEN_TEST_GO_PROMQL` is a Go that has the modules of `tests/prometheus`.
+
+mod compare;
+mod mutations;
+mod native;
+mod prometheus;
+mod world;
+mod writer;
+
+use std::sync::Arc;
+
+use duramen_model::ErrorKind;
+use duramen_promql::{Answer, Engine, EngineConfig, Error, Features};
+use duramen_runtime::SystemClock;
+use duramen_syntax::Expr;
+use duramen_syntax::ast::ValueType;
+use duramen_testkit::promqltest::{Mode, Script, Store};
+
+use compare::{Order, difference};
+use prometheus::{Prometheus, When};
+use world::World;
+use writer::Writer;
+
+/// Worlds of a short run.
+const WORLDS: u64 = 4;
+
+/// Texts that are parsed for each expression that is evaluated.
+const TEXTS: u64 = 10;
+
+/// Expressions in each world. `DURAMEN_QUERIES` in the environment says otherwise.
+const QUERIES: u64 = 100;
+
+fn environment(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+const DATES: [&str; 8] =
+    ["day_of_month(", "day_of_week(", "day_of_year(", "days_in_month(", "hour(", "minute(", "month(", "year("];
+
+/// Both, with the same data.
+struct Pair {
+    prometheus: Prometheus,
+    store: Store,
+}
+
+/// One question to both.
+#[derive(Clone, Debug)]
+struct Question {
+    text: String,
+    when: When,
+    features: Features,
+}
+
+impl Pair {
+    async fn load(&mut self, world: &World) -> Result<(), String> {
+        let script = world.script();
+        self.store.clear();
+        let ours = match Script::parse(&script) {
+            Ok(script) => self.store.add(&script.loaded()).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match (ours, self.prometheus.load(&script)) {
+            (Ok(()), Ok(())) => Ok(()),
+            (ours, theirs) => Err(format!("{ours:?} {theirs:?}")),
+        }
+    }
+
+    async fn ours(&self, question: &Question) -> Result<Answer, Error> {
+        let Question { text, when, features } = question;
+        let expr = duramen_syntax::parse(text).unwrap();
+        let config = EngineConfig { features: *features, partitions: 3, ..EngineConfig::default() };
+        let engine = Engine::new(config, Arc::new(SystemClock::default())).with_text(text);
+        match when.step_ms {
+            None => engine.instant(&self.store.context(), &expr, when.start_ms).await,
+            Some(step_ms) => engine.range(&self.store.context(), &expr, when.start_ms, when.end_ms, step_ms).await,
+        }
+    }
+
+    async fn difference(&mut self, question: &Question) -> Option<String> {
+        let Question { text, when, features } = question;
+        let Ok(expr) = duramen_syntax::parse(text) else {
+            // What one takes and the other does not is another test's.
+            return None;
+        };
+        let ours = self.ours(question).await;
+        if ours.as_ref().is_err_and(|error| error.kind() == ErrorKind::Limited) {
+            return None;
+        }
+        let theirs = self.prometheus.query(text, *when, *features);
+        let difference = difference(&ours, &theirs, order(&expr));
+        // TODO(68): of what is no time.
+        let date = DATES.iter().any(|function| text.contains(function));
+        difference.filter(|text| !(date && text.contains("NaN")))
+    }
+
+    /// The smallest part of the expression that makes a difference by itself, in as few series as do.
+    async fn shrink(&mut self, world: &World, question: &Question) -> (World, Question) {
+        let mut smallest = question.clone();
+        let mut parts = parts(&duramen_syntax::parse(&question.text).unwrap());
+        parts.sort_by_key(String::len);
+        for text in parts {
+            let part = Question { text, ..question.clone() };
+            if self.difference(&part).await.is_some() {
+                smallest = part;
+                break;
+            }
+        }
+        let mut world = world.clone();
+        for at in (0..world.series.len()).rev() {
+            let less = world.without(at);
+            if self.load(&less).await.is_ok() && self.difference(&smallest).await.is_some() {
+                world = less;
+            }
+        }
+        self.load(&world).await.unwrap();
+        (world, smallest)
+    }
+}
+
+/// Only these say in which order series come; those that sort by labels go by more than upstream where labels are absent.
+fn order(expr: &Expr) -> Order {
+    match expr {
+        Expr::Call { func, .. } if ["sort", "sort_desc"].contains(&func.name) => Order::Same,
+        Expr::Paren { expr, .. } => order(expr),
+        _ => Order::Any,
+    }
+}
+
+/// The text of the expression and of all below it.
+fn parts(expr: &Expr) -> Vec<String> {
+    let below = expr.children().flat_map(parts);
+    below.chain([expr.to_string()]).collect()
+}
+
+fn question(writer: &mut Writer) -> Question {
+    let kind = match writer.below(10) {
+        0 => ValueType::Scalar,
+        1 => ValueType::Matrix,
+        _ => ValueType::Vector,
+    };
+    let start_ms = [0, 60_000, 60_000, 120_000, 150_000, 155_555, 200_000, 290_000, 400_000][writer.below(9)];
+    let step_ms = [None, [7_000, 10_000, 10_000, 60_000].get(writer.below(4)).copied()][writer.below(2)];
+    let step_ms = step_ms.filter(|_| kind != ValueType::Matrix);
+    let end_ms = start_ms + step_ms.unwrap_or(0) * [0, 1, 5, 7][writer.below(4)];
+    let features = Features {
+        delayed_name_removal: writer.maybe(60),
+        start_timestamps: writer.maybe(60),
+        type_and_unit_labels: writer.maybe(5),
+    };
+    Question { text: writer.expression(kind), when: When { start_ms, end_ms, step_ms }, features }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_queries_are_answered_as_prometheus_answers_them() {
+    let Some(prometheus) = Prometheus::start() else { return };
+    let mut pair = Pair { prometheus, store: Store::open(Mode::Memory).await.unwrap() };
+    let (first, worlds) = (environment("DURAMEN_SEED", 1), environment("DURAMEN_WORLDS", WORLDS));
+    let queries = environment("DURAMEN_QUERIES", QUERIES);
+    let (mut asked, mut differences) = (0, 0);
+    for seed in first..first + worlds {
+        let mut world = World::new(seed);
+        if let Err(error) = pair.load(&world).await {
+            println!("seed {seed}: {error:.300}");
+            world = world.plain();
+            pair.load(&world).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        }
+        let mut writer = Writer::new(seed);
+        for _ in 0..queries {
+            let question = question(&mut writer);
+            asked += 1;
+            if pair.difference(&question).await.is_none() {
+                continue;
+            }
+            differences += 1;
+            let (least, smallest) = pair.shrink(&world, &question).await;
+            let difference = pair.difference(&smallest).await.unwrap_or_default();
+            println!(
+                "--- seed {seed}\n{}{}\n{:?} {:?}\nof {}\n{difference:.3000}\n",
+                least.script(),
+                smallest.text,
+                smallest.when,
+                smallest.features,
+                question.text
+            );
+            pair.load(&world).await.unwrap();
+        }
+    }
+    assert_eq!(differences, 0, "of {asked}");
+}
+
+/// What `docs/design/0002-promql-syntax.md` tells: an infinite base keeps its sign to itself, and a colon that is too early is told where it
+/// stands.
+fn differs_on_purpose(text: &str, theirs: &Result<[String; 2], String>) -> bool {
+    match theirs {
+        Ok(_) => text.contains('^') && text.to_ascii_lowercase().contains("inf"),
+        Err(error) => error.contains("unexpected colon"),
+    }
+}
+
+#[test]
+fn random_texts_are_parsed_and_refused_as_prometheus_does() {
+    let Some(mut prometheus) = Prometheus::start() else { return };
+    let (first, worlds) = (environment("DURAMEN_SEED", 1), environment("DURAMEN_WORLDS", WORLDS));
+    let texts = TEXTS * environment("DURAMEN_QUERIES", QUERIES);
+    let (mut asked, mut parsed, mut differences) = (0, 0, 0);
+    for seed in first..first + worlds {
+        let mut writer = Writer::new(seed);
+        for _ in 0..texts {
+            let text = mutations::text(&mut writer);
+            let ours = duramen_syntax::parse(&text)
+                .map(|expr| [expr.to_string(), duramen_syntax::prettify(&expr)])
+                .map_err(|error| error.to_string());
+            let theirs = prometheus.parse(&text);
+            (asked, parsed) = (asked + 1, parsed + usize::from(theirs.is_ok()));
+            if ours != theirs && !differs_on_purpose(&text, &theirs) {
+                differences += 1;
+                println!("--- seed {seed}\n{text:?}\nwanted {theirs:?}\ngot    {ours:?}\n");
+            }
+        }
+    }
+    println!("{asked} texts, {parsed} parsed");
+    assert_eq!(differences, 0, "of {asked}");
+    assert!(asked < 4 * parsed && parsed < asked, "{parsed} of {asked} are expressions");
+}
