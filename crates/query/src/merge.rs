@@ -137,6 +137,7 @@ impl Merge {
     /// The next batch of merged series; `None` at the end.
     async fn next_batch(&mut self) -> Result<Option<SeriesBatch>, Error> {
         let mut builder = SeriesBatchBuilder::default();
+        // What is at hand is known only behind it: room is made at once, where growing would copy every sample again.
         self.refill().await?;
         let at_hand = self.inputs.iter().map(Input::floats_left).sum::<usize>().min(SeriesRequest::BATCH_SAMPLES_MAX);
         builder.samples_mut(|ts, values| {

@@ -52,10 +52,11 @@ struct Match<'a> {
 impl Match<'_> {
     /// The first two series of the "one" side at a step, if there are two.
     fn doubled<'a>(&self, matched: &'a [u8], step: usize) -> Option<Doubled<'a>> {
-        let present = self.right.iter().filter(|row| row.is_present(step));
-        let mut present: Vec<Labels> = present.map(|row| Labels::from_encoded_trusted(unmarked(row.labels))).collect();
-        present.sort();
-        let mut first = present.into_iter();
+        let present = || self.right.iter().filter(|row| row.is_present(step));
+        present().nth(1)?;
+        let mut labels: Vec<_> = present().map(|row| Labels::from_encoded_trusted(unmarked(row.labels))).collect();
+        labels.sort();
+        let mut first = labels.into_iter();
         Some(Doubled { matched, earlier: first.next()?, later: first.next()? })
     }
 }
@@ -175,13 +176,13 @@ impl VectorBinary {
 
     /// The "one" side may have one series of each matching labels at a step, where the other side has any series or is filled.
     fn refuse_duplicates(&self, matches: &Matches<'_>, allowance: &Allowance) -> Result<(), Error> {
-        if matches.list.iter().all(|(_, found)| found.right.len() < 2) {
+        let several: Vec<_> = matches.list.iter().filter(|(_, found)| found.right.len() > 1).collect();
+        if several.is_empty() {
             return Ok(());
         }
         let others = matches.left_presence();
         let filled = self.matching.fill_left.is_some() || self.matching.fill_right.is_some();
-        let doubled =
-            |step: usize| matches.list.iter().filter_map(move |(matched, found)| found.doubled(matched, step));
+        let doubled = |step: usize| several.iter().filter_map(move |(matched, found)| found.doubled(matched, step));
         for step in (0..matches.steps).filter(|&step| others[step] || filled) {
             allowance.check()?;
             // The first that is met when the series are gone through in their order.

@@ -1,8 +1,10 @@
 //! A Prometheus at the other end of a pipe: `tests/prometheus`, built with Go.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 use duramen_promql::Features;
 use serde_json::{Value, json};
@@ -12,6 +14,21 @@ pub(super) struct Prometheus {
     process: Child,
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
+}
+
+/// Tests that run at once do not build over what one of them runs.
+static BUILT: OnceLock<PathBuf> = OnceLock::new();
+
+fn build(go: OsString) -> PathBuf {
+    let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus-engine");
+    let built = Command::new(go)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prometheus"))
+        .envs([("GOTOOLCHAIN", "local"), ("GOFLAGS", "-mod=readonly -buildvcs=false"), ("CGO_ENABLED", "0")])
+        .args(["build", "-o"])
+        .args([binary.as_os_str(), ".".as_ref()])
+        .status();
+    assert!(built.unwrap().success(), "tests/prometheus does not build");
+    binary
 }
 
 /// When a query is asked.
@@ -30,14 +47,7 @@ impl Prometheus {
             println!("skipped: no Go with the modules of Prometheus' engine, set DURAMEN_TEST_GO_PROMQL");
             return None;
         };
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus-engine");
-        let built = Command::new(go)
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prometheus"))
-            .envs([("GOTOOLCHAIN", "local"), ("GOFLAGS", "-mod=readonly -buildvcs=false"), ("CGO_ENABLED", "0")])
-            .args(["build", "-o"])
-            .args([binary.as_os_str(), ".".as_ref()])
-            .status();
-        assert!(built.unwrap().success(), "tests/prometheus does not build");
+        let binary = BUILT.get_or_init(|| build(go));
         let mut process = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let requests = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().unwrap());
