@@ -16,7 +16,7 @@ mod selector;
 
 pub(crate) use lower::Lowering;
 pub(crate) use node::{Names, Node, Plan, Series};
-pub(crate) use planner::Planner;
+pub(crate) use planner::{Planner, bare};
 
 /// How far the stack must reach before a step of a recursion over a tree, and by how much it grows when it does not.
 const STACK_LEFT: usize = 128 << 10;

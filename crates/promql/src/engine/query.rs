@@ -32,7 +32,7 @@ use crate::explain::PlanNode;
 use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::kernels::extended::{self, Ends};
-use crate::plan::{Lowering, Planner, Series};
+use crate::plan::{Lowering, Planner, Series, bare};
 use crate::stats::{Place, QueryTimings};
 use crate::times::QueryTimes;
 use crate::vector::{Sample, Vector, decoded};
@@ -325,13 +325,6 @@ fn range_grid(expr: &Expr, times: QueryTimes, steps_max: usize) -> Result<Grid, 
         return Err(Error::Samples { held: grid.steps, limit: steps_max });
     }
     Ok(grid)
-}
-
-fn bare(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Paren { expr, .. } => bare(expr),
-        expr => expr,
-    }
 }
 
 fn row_order(expr: &Expr) -> RowOrder {
