@@ -1,0 +1,278 @@
+//! One account of the memory of a process.
+//!
+//! Bodies, heads, queries, answers and caches draw from the same sum. Each use may fill the account up to a mark of its own, and the
+//! marks follow the order of right: when memory is short, a cache stops growing first, then answers and queries are refused, then
+//! heads take no new series, and the bodies of writes come last. Whoever is refused fails alone; nothing that was given is taken back.
+//!
+//! The account counts, it does not allocate: what is not drawn from it is not bounded by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What memory is for, in the order of right: an earlier use may still take memory when a later one no longer may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Requests that write, with the columns that are made of them.
+    Body,
+    /// Samples, series and metadata that no block has yet.
+    Head,
+    /// What a query holds while it is evaluated.
+    Query,
+    /// Answers that are encoded and not yet with the client.
+    Answer,
+    /// What can be read again.
+    Cache,
+}
+
+impl Use {
+    /// All uses, in the order of right.
+    pub const ALL: [Self; 5] = [Self::Body, Self::Head, Self::Query, Self::Answer, Self::Cache];
+
+    /// The word for it in errors and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Head => "head",
+            Self::Query => "query",
+            Self::Answer => "answer",
+            Self::Cache => "cache",
+        }
+    }
+
+    /// How full all uses together may make the account when this use takes more, in percent.
+    const fn mark_percent(self) -> usize {
+        match self {
+            Self::Body => 100,
+            Self::Head => 90,
+            Self::Query => 80,
+            Self::Answer => 75,
+            Self::Cache => 60,
+        }
+    }
+}
+
+/// Why nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the memory of the process is in use. use=`{}`, asked_bytes=`{asked}`, used_bytes=`{used}`, memory_bytes_max=`{max}`",
+    wanted.name()
+)]
+pub struct Full {
+    pub wanted: Use,
+    pub asked: usize,
+    /// What all uses held together.
+    pub used: usize,
+    /// The size of the account.
+    pub max: usize,
+}
+
+/// The memory that a process may use, and what of it is used. Its size never changes.
+#[derive(Debug)]
+pub struct Account {
+    bytes_max: usize,
+    used: AtomicUsize,
+    by_use: [AtomicUsize; Use::ALL.len()],
+    refused: [AtomicUsize; Use::ALL.len()],
+}
+
+impl Account {
+    pub fn new(bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self { bytes_max, used: AtomicUsize::new(0), by_use: Default::default(), refused: Default::default() })
+    }
+
+    /// An account that never refuses, for tests and tools that work alone.
+    pub fn unbounded() -> Arc<Self> {
+        Self::new(usize::MAX)
+    }
+
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// What all uses hold.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What one use holds.
+    pub fn used_by(&self, wanted: Use) -> usize {
+        self.by_use[wanted as usize].load(Ordering::Relaxed)
+    }
+
+    /// How often one use was refused memory.
+    pub fn refusals(&self, wanted: Use) -> usize {
+        self.refused[wanted as usize].load(Ordering::Relaxed)
+    }
+
+    /// Up to how many bytes all uses together `wanted` may fill the account.
+    pub fn mark(&self, wanted: Use) -> usize {
+        // Divided first: the size may be all that a `usize` holds.
+        (self.bytes_max / 100).saturating_mul(wanted.mark_percent()).max(usize::from(self.bytes_max > 0))
+    }
+
+    /// Takes `bytes`, all or none. The share gives them back when it is dropped.
+    ///
+    /// # Errors
+    /// [`Full`] when the account would be filled beyond the mark of `wanted`.
+    pub fn take(self: &Arc<Self>, wanted: Use, bytes: usize) -> Result<Share, Full> {
+        let mut share = self.share(wanted);
+        share.grow(bytes)?;
+        Ok(share)
+    }
+
+    /// An empty share, which grows later.
+    pub fn share(self: &Arc<Self>, wanted: Use) -> Share {
+        Share { account: Arc::clone(self), wanted, bytes: 0 }
+    }
+
+    /// Whether `bytes` more would be refused now. Counts as a refusal when they would be.
+    pub fn check(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
+        let used = self.used();
+        if used.saturating_add(bytes) > self.mark(wanted) {
+            return Err(self.refuse(wanted, bytes, used));
+        }
+        Ok(())
+    }
+
+    fn try_add(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
+        let mark = self.mark(wanted);
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= mark);
+        match self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits) {
+            Ok(_) => {
+                self.by_use[wanted as usize].fetch_add(bytes, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(used) => Err(self.refuse(wanted, bytes, used)),
+        }
+    }
+
+    fn refuse(&self, wanted: Use, asked: usize, used: usize) -> Full {
+        self.refused[wanted as usize].fetch_add(1, Ordering::Relaxed);
+        Full { wanted, asked, used, max: self.bytes_max }
+    }
+
+    fn add(&self, wanted: Use, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+        self.by_use[wanted as usize].fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn sub(&self, wanted: Use, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+        self.by_use[wanted as usize].fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Memory that was taken from an account; dropped, it gives it back.
+#[derive(Debug)]
+pub struct Share {
+    account: Arc<Account>,
+    wanted: Use,
+    bytes: usize,
+}
+
+impl Share {
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes `bytes` more, all or none.
+    ///
+    /// # Errors
+    /// As [`Account::take`]; what the share held before, it still holds.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+        self.account.try_add(self.wanted, bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives `bytes` back, or all when it holds less.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.account.sub(self.wanted, bytes);
+        self.bytes -= bytes;
+    }
+
+    /// Makes the share say what is held already. It cannot be refused: what was logged has to be in memory. Whoever may still refuse
+    /// asks [`Account::check`] before.
+    pub fn set(&mut self, bytes: usize) {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.account.add(self.wanted, more),
+            None => self.account.sub(self.wanted, self.bytes - bytes),
+        }
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.account.sub(self.wanted, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_gives_back_what_it_took() {
+        let account = Account::new(1000);
+        let mut share = account.take(Use::Query, 100).unwrap();
+        share.grow(50).unwrap();
+        share.shrink(30);
+        assert_eq!(account.used(), 120);
+        assert_eq!(account.used_by(Use::Query), 120);
+
+        share.set(700);
+        assert_eq!(account.used(), 700);
+
+        drop(share);
+        assert_eq!(account.used(), 0);
+        assert_eq!(account.used_by(Use::Query), 0);
+    }
+
+    #[test]
+    fn what_is_refused_takes_nothing_and_names_the_account() {
+        let account = Account::new(1000);
+        let mut share = account.take(Use::Query, 700).unwrap();
+        let full = share.grow(101).unwrap_err();
+
+        assert_eq!(full, Full { wanted: Use::Query, asked: 101, used: 700, max: 1000 });
+        assert_eq!(share.bytes(), 700);
+        assert_eq!(account.used(), 700);
+        assert_eq!(account.refusals(Use::Query), 1);
+        assert!(full.to_string().contains("memory_bytes_max=`1000`"), "{full}");
+    }
+
+    #[test]
+    fn an_earlier_use_may_take_what_a_later_one_may_not() {
+        let account = Account::new(1000);
+        let mut held = Vec::new();
+        for wanted in Use::ALL.into_iter().rev() {
+            let room = account.mark(wanted) - account.used();
+            assert!(room > 0, "{wanted:?} has more right than what was before it");
+
+            held.push(account.take(wanted, room).unwrap());
+            assert!(account.take(wanted, 1).is_err());
+            assert!(account.check(wanted, 1).is_err());
+        }
+        assert_eq!(account.used(), 1000);
+    }
+
+    #[test]
+    fn what_is_held_already_counts_even_beyond_the_size() {
+        let account = Account::new(1000);
+        let mut head = account.share(Use::Head);
+        head.set(1500);
+        assert_eq!(account.used(), 1500);
+        assert!(account.take(Use::Body, 1).is_err());
+
+        head.set(500);
+        assert!(account.take(Use::Body, 1).is_ok());
+    }
+
+    #[test]
+    fn an_unbounded_account_never_refuses() {
+        let account = Account::unbounded();
+        assert!(account.take(Use::Cache, 1 << 40).is_ok());
+    }
+}
