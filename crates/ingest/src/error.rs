@@ -16,6 +16,7 @@ pub enum Error {
     Overload { max: usize },
     #[error("the memory of the heads is full and their flush is behind. head_bytes=`{bytes}`, head_bytes_max=`{max}`")]
     HeadFull { bytes: usize, max: usize },
+    /// Tenants do not go away by themselves: the operator has to raise the limit.
     #[error("there are too many tenants. tenants_max=`{max}`")]
     TooManyTenants { max: usize },
     #[error(
@@ -71,8 +72,9 @@ impl Error {
             | Self::Staging { .. }
             | Self::WalSync { .. }
             | Self::Stopped => ErrorKind::Unavailable,
-            Self::TooManyTenants { .. } | Self::RateLimited { .. } => ErrorKind::Limited,
-            Self::OverBurst { .. } => ErrorKind::Invalid,
+            // The only limit that heals while the sender waits.
+            Self::RateLimited { .. } => ErrorKind::Limited,
+            Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::Invalid,
             Self::Wal(e) => e.kind(),
             Self::Block(e) => e.kind(),
             Self::Bucket(e) => e.kind(),

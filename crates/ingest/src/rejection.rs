@@ -93,11 +93,6 @@ impl Reason {
             Self::MetadataLimit => "metadata_limit",
         }
     }
-
-    /// Whether the same request can succeed later.
-    pub const fn passes_with_time(self) -> bool {
-        matches!(self, Self::SeriesLimit | Self::SeriesPerMetricLimit)
-    }
 }
 
 /// The limits for which a whole request is refused. The name is the `limit` of `duramen_ingest_limited_requests_total`.
@@ -166,11 +161,6 @@ impl Rejections {
     pub fn texts(&self) -> &[String] {
         &self.texts
     }
-
-    /// Whether all of it may succeed when it is sent again.
-    pub fn passes_with_time(&self) -> bool {
-        !self.is_empty() && self.counts.iter().all(|(reason, _)| reason.passes_with_time())
-    }
 }
 
 impl fmt::Display for Rejections {
@@ -205,7 +195,6 @@ mod tests {
         rejections.add(Reason::SeriesLimit, 1, || "b".to_owned());
         rejections.add(Reason::TooOld, 3, || unreachable!());
         assert_eq!(rejections.to_string(), "a\nb\nrejected 6 samples: too_old=5 series_limit=1");
-        assert!(!rejections.passes_with_time());
         for reason in Reason::ALL {
             rejections.add(reason, 1, || reason.as_str().to_owned());
         }

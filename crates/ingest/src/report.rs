@@ -1,7 +1,5 @@
 //! What became of a write.
 
-use duramen_model::ErrorKind;
-
 use crate::head::{Applied, Conflict, Kept, TenantHead};
 use crate::refusal::Refusal;
 use crate::rejection::Rejections;
@@ -17,7 +15,8 @@ pub struct WriteReport {
     pub duplicates: Duplicates,
     /// Metric families that were told of, news or not.
     pub metadata: usize,
-    /// Series, floats and histograms: the sender is told.
+    /// Series, floats and histograms: the sender is told, and told that it is final. A sender that was asked to wait for one series would
+    /// send the same batch for ever, and none of what comes behind it.
     pub rejected: Rejections,
     /// Exemplars that are not kept. A sender of 2.0 is told; 1.0 has no word for it.
     pub lost_exemplars: Rejections,
@@ -48,14 +47,6 @@ impl Duplicates {
 }
 
 impl WriteReport {
-    /// What the sender should do about what was rejected; `None` when nothing was.
-    pub fn rejection_kind(&self) -> Option<ErrorKind> {
-        if self.rejected.is_empty() {
-            return None;
-        }
-        Some(if self.rejected.passes_with_time() { ErrorKind::Limited } else { ErrorKind::Invalid })
-    }
-
     /// Samples, histograms and exemplars that the sender may count as written: those of a replica that is not elected are.
     pub const fn written(&self) -> [usize; 3] {
         [

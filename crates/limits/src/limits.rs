@@ -24,7 +24,7 @@ pub struct IngestLimits {
     /// How many of them may come at once before the rate counts. Below the largest request of a sender, that request never passes: keep it
     /// above twice the sender's `max_samples_per_send`.
     pub samples_burst: u64,
-    /// Series in memory. A sample of one more is refused with 429.
+    /// Series in memory. A sample of one more is refused with 400, and the others of its request are kept.
     pub series_max: usize,
     /// Series in memory of one metric name; null for no limit. Bounds what one bad label can do before it takes the whole of `series_max`.
     pub series_per_metric_max: Option<usize>,

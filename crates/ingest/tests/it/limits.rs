@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use duramen_ingest::RequestLimit;
+use duramen_ingest::{Config, RequestLimit};
 use duramen_limits::IngestLimits;
-use duramen_testkit::prompb::v1::{Exemplar, Sample, TimeSeries};
+use duramen_model::{ErrorKind, TenantName};
+use duramen_proto::Version;
+use duramen_testkit::prompb::Message;
+use duramen_testkit::prompb::v1::{Exemplar, Sample, TimeSeries, WriteRequest};
 
 use crate::body::{exemplar, family, histogram, labels, of, of_metadata, one, sample, series};
 use crate::system::{NOW_MS, System, tenant};
@@ -184,19 +187,65 @@ async fn every_limit_is_held_counted_and_named_with_its_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_the_rate_asks_a_sender_to_wait() {
+    for case in cases() {
+        let system = System::start().await;
+        system.limit(case.set);
+        let (last, before) = case.bodies.split_last().unwrap();
+        for body in before {
+            system.store(body).await;
+        }
+        let Err(error) = system.write(last).await else { continue };
+        let expected = if case.limit == "samples_per_second" { ErrorKind::Limited } else { ErrorKind::Invalid };
+        assert_eq!(error.kind(), expected, "{}", case.limit);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_series_that_is_refused_known_series_go_on() {
+    for case in cases() {
+        let system = System::start().await;
+        system.store(&one("known", NOW_MS, 1.0)).await;
+        // Two series at the limit: the known one, and what the case begins with.
+        system.limit(case.set);
+        let (last, before) = case.bodies.split_last().unwrap();
+        for body in before {
+            let _ = system.write(body).await;
+        }
+        let mut request = WriteRequest::decode(&last[..]).unwrap();
+        request.timeseries.push(TimeSeries { samples: vec![sample(NOW_MS + 1, 2.0)], ..series("known") });
+        let is_of_requests = case.limit.starts_with("samples_");
+        assert_eq!(system.write(&request.encode_to_vec()).await.is_err(), is_of_requests, "{}", case.limit);
+        let stored = if is_of_requests { 1 } else { 2 };
+        assert_eq!(system.held("known").await.floats.len(), stored, "{}", case.limit);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_too_many_is_refused_for_good_and_the_others_go_on() {
+    let system = System::with(Config { tenants_max: 1, ..Config::default() }).await;
+    system.store(&one("m", NOW_MS, 1.0)).await;
+    let other = TenantName::parse("other").unwrap();
+    let error = system.ingester.write(&other, Version::One, &one("m", NOW_MS, 1.0)).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Invalid, None));
+    assert!(error.to_string().contains("tenants_max=`1`"), "{error}");
+    system.store(&one("m", NOW_MS + 1, 1.0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_waits_as_long_as_told_passes() {
     let system = System::start().await;
     system.limit(|limits| (limits.samples_per_second, limits.samples_burst) = (Some(0.5), 1));
     system.store(&one("m", NOW_MS, 1.0)).await;
     let error = system.write(&one("m", NOW_MS + 1, 1.0)).await.unwrap_err();
-    assert_eq!(error.kind(), duramen_model::ErrorKind::Limited);
+    assert_eq!(error.kind(), ErrorKind::Limited);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     system.clock.advance(Duration::from_secs(2));
     system.store(&one("m", NOW_MS + 1, 1.0)).await;
     // More than the burst never passes, so that the sender is told to give it up.
     let two = of([TimeSeries { samples: vec![sample(NOW_MS, 1.0), sample(NOW_MS + 2, 1.0)], ..series("m") }]);
     let error = system.write(&two).await.unwrap_err();
-    assert_eq!((error.kind(), error.retry_after()), (duramen_model::ErrorKind::Invalid, None));
+    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Invalid, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,7 @@ pub(crate) struct System {
     pub(crate) clock: Arc<MockClock>,
     pub(crate) disk: SimDisk,
     pub(crate) bucket: Bucket,
+    config: Config,
     pub(crate) manifests: Manifests,
     registry: Registry,
     tenants: Arc<Tenants>,
@@ -47,7 +48,14 @@ impl System {
     pub(crate) async fn start() -> Self {
         let clock = MockClock::at(NOW_MS);
         let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self::open(clock, SimDisk::new(), bucket).await
+        Self::open(clock, SimDisk::new(), bucket, Config::default()).await
+    }
+
+    /// As [`System::start`], with other settings.
+    pub(crate) async fn with(config: Config) -> Self {
+        let clock = MockClock::at(NOW_MS);
+        let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
+        Self::open(clock, SimDisk::new(), bucket, config).await
     }
 
     /// As [`System::start`], with the bucket on a disk that can go away.
@@ -57,7 +65,7 @@ impl System {
         let mut config = duramen_bucket::Config::default();
         config.retry.attempts_max = 1;
         let bucket = Bucket::over(Arc::new(store), "away".to_owned(), &config, Arc::clone(&clock) as Arc<dyn Clock>);
-        Self::open(clock, SimDisk::new(), bucket).await
+        Self::open(clock, SimDisk::new(), bucket, Config::default()).await
     }
 
     /// As [`System::start`], with the bucket at a server whose requests fail as the test says, and are not sent again.
@@ -74,17 +82,18 @@ impl System {
         });
         let url = "s3://test".parse().unwrap();
         let bucket = Bucket::open(&url, &config, Arc::new(RealDisk), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        Self::open(clock, SimDisk::new(), bucket).await
+        Self::open(clock, SimDisk::new(), bucket, Config::default()).await
     }
 
     /// Another process on what a crash leaves of the disk.
     pub(crate) async fn crash(self) -> Self {
         let (clock, disk, bucket) = (Arc::clone(&self.clock), self.disk.crash(1), self.bucket.clone());
+        let config = self.config.clone();
         drop(self);
-        Self::open(clock, disk, bucket).await
+        Self::open(clock, disk, bucket, config).await
     }
 
-    async fn open(clock: Arc<MockClock>, disk: SimDisk, bucket: Bucket) -> Self {
+    async fn open(clock: Arc<MockClock>, disk: SimDisk, bucket: Bucket, config: Config) -> Self {
         let staging = tempfile::tempdir().unwrap();
         let on_disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
@@ -108,8 +117,21 @@ impl System {
             metrics,
             hash_seed: 1,
         };
-        let (ingester, report) = Ingester::start(parts, Config::default(), &tasks).await.unwrap();
-        Self { ingester, report, limits, clock, disk, bucket, manifests, registry, tenants, tasks, _staging: staging }
+        let (ingester, report) = Ingester::start(parts, config.clone(), &tasks).await.unwrap();
+        Self {
+            ingester,
+            report,
+            limits,
+            clock,
+            disk,
+            bucket,
+            config,
+            manifests,
+            registry,
+            tenants,
+            tasks,
+            _staging: staging,
+        }
     }
 
     /// Puts limits into force.

@@ -5,6 +5,7 @@ use duramen_testkit::prompb::{Message, Symbols, v1, v2};
 
 use crate::harness::duramen::{Duramen, write};
 use crate::harness::http::{Answer, Request};
+use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
@@ -244,6 +245,32 @@ async fn the_valid_part_is_written_and_the_answer_says_how_much_and_why() {
     assert_eq!((answer.status, written(&answer)), (400, Some([1, 0, 0])), "{}", answer.text());
     assert!(answer.text().lines().count() >= 3, "one line for each reason: {}", answer.text());
     assert_eq!(server.value("good", now).await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_series_beyond_the_limit_is_refused_for_good_and_known_series_go_on() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let limits = directory.path().join("limits.yml");
+    std::fs::write(&limits, "defaults: {ingest: {series_max: 2, series_per_metric_max: 1}}\n").unwrap();
+    let server = Duramen::with(&["--limits-file", limits.to_str().unwrap()]).await;
+    let now = now_ms();
+    stored(&server, "two series", Sending::default().sample("a", now, 1.0).sample("b", now, 1.0), [2, 0, 0]).await;
+    let other_a = [("__name__", "a"), ("job", "other")];
+
+    for at in [1, 2] {
+        let sending = Sending::default().sample("a", now + at, 2.0).sample("new", now, 1.0).sample("b", now + at, 2.0);
+        let answer = server.send(&sending.request()).await;
+        assert_eq!((answer.status, written(&answer)), (400, Some([2, 0, 0])), "{}", answer.text());
+        assert_eq!(answer.header("retry-after"), None, "waiting does not help");
+        assert!(answer.text().contains("series_max=`2`"), "{}", answer.text());
+    }
+    let body = Body::default().sample("a", now + 3, 3.0).series(&other_a, &[(now, 1.0)]).sample("b", now + 3, 3.0);
+    let answer = server.push(body.snappy()).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (400, None), "{}", answer.text());
+    for name in ["a", "b"] {
+        assert_eq!(server.value(name, now + 3).await.as_deref(), Some("3"), "{name}");
+    }
+    assert_eq!(server.value("new", now + 3).await, None);
 }
 
 #[tokio::test]

@@ -64,9 +64,8 @@ fn stored(version: Version, report: &WriteReport) -> Response {
     }
     let mut response = if lines.is_empty() {
         StatusCode::NO_CONTENT.into_response()
-    } else if report.rejection_kind() == Some(ErrorKind::Limited) {
-        later(StatusCode::TOO_MANY_REQUESTS, RETRY_AFTER, lines.join("\n"))
     } else {
+        // What was refused beside a stored part never passes by waiting, whatever its limit: a sender that retried would stop there.
         (StatusCode::BAD_REQUEST, lines.join("\n")).into_response()
     };
     response.headers_mut().insert(ACK, HeaderValue::from_static("local"));
