@@ -25,11 +25,7 @@ pub(crate) fn build(
     staging: &Path,
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
     let samples = generation.read();
-    let slots = {
-        let mut registry = head.registry.write();
-        registry.sort();
-        registry.in_block_order(&samples.slots())
-    };
+    let slots = futures::executor::block_on(head.registry.in_block_order(&samples.slots()));
     let windows = plan(&samples, &slots, now_ms);
     let blocks = windows.blocks().max(usize::from(!families.is_empty()));
     let mut writers = Vec::with_capacity(blocks);

@@ -144,7 +144,7 @@ async fn stage(
     let (for_build, staging) = (Arc::clone(head), shared.staging.clone());
     let now_ms = shared.clock.now_ms();
     let families = match metadata {
-        Metadata::Written if generation.has_metadata() => head.families.read().all(),
+        Metadata::Written if generation.has_metadata() => head.all_families(),
         Metadata::Written | Metadata::Logged => Vec::new(),
     };
     let built = tokio::task::spawn_blocking(move || build(&for_build, &generation, families, now_ms, &staging));

@@ -1,11 +1,14 @@
-//! What every role stands on: clock, named and supervised tasks, threads that compute, the disk.
+//! What every role stands on: clock, named and supervised tasks, threads that compute, the pace of what they do,
+//! the disk.
 
 pub mod clock;
 pub mod disk;
+pub mod pace;
 pub mod tasks;
 pub mod workers;
 
 pub use clock::{Clock, MockClock, SystemClock};
 pub use disk::{Disk, DiskFile, RealDisk};
+pub use pace::Pace;
 pub use tasks::{OnFailure, Tasks};
 pub use workers::Workers;

@@ -3,6 +3,7 @@
 //! It outlives generations: each flush writes all of it, so that the newest block of a writer that has any has all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use duramen_model::{FamilyMetadata, MetricType};
 
@@ -14,7 +15,7 @@ pub(crate) struct Families {
 
 #[derive(Debug)]
 struct Held {
-    family: FamilyMetadata,
+    family: Arc<FamilyMetadata>,
     /// The flush number of the generation in which it was logged last; 0 when a block told of it.
     logged_in: u64,
 }
@@ -37,20 +38,20 @@ impl Families {
 
     /// Notes what was logged in `generation`: it replaces what was said before.
     pub(crate) fn put(&mut self, family: FamilyMetadata, generation: u64) {
-        self.held.insert(family.family.clone(), Held { family, logged_in: generation });
+        self.held.insert(family.family.clone(), Held { family: Arc::new(family), logged_in: generation });
     }
 
     /// Takes over what an earlier process wrote into a block. What was said since stays.
     pub(crate) fn carry_over(&mut self, families: Vec<FamilyMetadata>) {
         for family in families {
             let name = family.family.clone();
-            self.held.entry(name).or_insert(Held { family, logged_in: 0 });
+            self.held.entry(name).or_insert_with(|| Held { family: Arc::new(family), logged_in: 0 });
         }
     }
 
-    /// All families, in the order of their names.
-    pub(crate) fn all(&self) -> Vec<FamilyMetadata> {
-        self.held.values().map(|held| held.family.clone()).collect()
+    /// All families, in the order of their names. Their texts are not copied, as writes wait meanwhile.
+    pub(crate) fn all(&self) -> Vec<Arc<FamilyMetadata>> {
+        self.held.values().map(|held| Arc::clone(&held.family)).collect()
     }
 }
 
@@ -82,7 +83,7 @@ mod tests {
         let mut families = Families::default();
         families.put(family("up", "new"), 7);
         families.carry_over(vec![family("down", "old"), family("up", "old")]);
-        assert_eq!(families.all(), [family("down", "old"), family("up", "new")]);
+        assert_eq!(families.all(), [family("down", "old"), family("up", "new")].map(Arc::new));
         assert!(!families.is_logged("down", MetricType::Gauge, "old", "", 7));
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-use duramen_model::{Life, Order, TimeRange};
+use duramen_model::{Labels, Life, Order, TimeRange};
+use duramen_source::SeriesSummary;
 use duramen_wal::Position;
 use parking_lot::{RwLock, RwLockReadGuard};
 use roaring::RoaringBitmap;
@@ -216,12 +217,17 @@ impl Samples {
         with_samples | self.exemplars.slots()
     }
 
-    /// Of the `selected` series those whose span of samples meets `range`.
-    pub(crate) fn within(&self, selected: &RoaringBitmap, range: TimeRange) -> RoaringBitmap {
-        let meets = |slot: &Slot| {
-            let span = self.series(*slot).and_then(SeriesSamples::span);
-            span.is_some_and(|(first, last)| first < range.end_ms() && last >= range.start_ms())
-        };
-        selected.iter().filter(meets).collect()
+    /// Whether the span of the samples of a series meets `range`.
+    pub(crate) fn meets(&self, slot: Slot, range: TimeRange) -> bool {
+        let span = self.series(slot).and_then(SeriesSamples::span);
+        span.is_some_and(|(first, last)| first < range.end_ms() && last >= range.start_ms())
+    }
+
+    /// How much there is of a series, whose labels are given; `None` when there are no samples.
+    pub(crate) fn summary(&self, slot: Slot, labels: Labels) -> Option<SeriesSummary> {
+        let series = self.series(slot)?;
+        let (first_ms, last_ms) = series.span()?;
+        let (floats, histograms) = (series.floats().len() as u64, series.histogram_count() as u64);
+        Some(SeriesSummary { labels, floats, histograms, first_ms, last_ms })
     }
 }

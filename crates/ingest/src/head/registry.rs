@@ -4,17 +4,22 @@
 //! outlives generations: a flush takes samples away, not series.
 
 mod names;
+mod ordering;
+mod shared;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use duramen_limits::IngestLimits;
-use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, SeriesId};
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, SeriesId};
 use hashbrown::HashMap as FastMap;
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::Xxh3Builder;
 
 use crate::refusal::Refusal;
+
+pub(crate) use shared::SharedRegistry;
 
 /// The number of a series in its tenant's registry.
 pub(crate) type Slot = u32;
@@ -27,7 +32,7 @@ pub(crate) struct Registry {
     /// Series by the bytes of their labels in a request: see [`Registry::recall`].
     sent: FastMap<u128, Slot, Xxh3Builder>,
     pairs: Vec<Pair>,
-    names: FastMap<Arc<str>, Name, Xxh3Builder>,
+    names: BTreeMap<Arc<str>, Name>,
     order: Order,
 }
 
@@ -38,6 +43,8 @@ type PairId = u32;
 struct Name {
     name: Arc<str>,
     values: FastMap<Arc<str>, PairId, Xxh3Builder>,
+    /// The same pairs in an order, so that a walk over them can be left and gone on with.
+    pairs: RoaringBitmap,
 }
 
 #[derive(Debug)]
@@ -48,11 +55,12 @@ struct Pair {
     postings: RoaringBitmap,
 }
 
-/// The slots in the order of a block. New series wait in a tail until someone needs the order.
+/// The slots in the order of a block. New series wait until someone needs the order.
 #[derive(Debug, Default)]
 struct Order {
-    slots: Vec<Slot>,
-    sorted: usize,
+    /// Never changed, but replaced by one that has more.
+    sorted: Arc<Vec<Slot>>,
+    waiting: VecDeque<Slot>,
 }
 
 impl Registry {
@@ -112,7 +120,7 @@ impl Registry {
         }
         self.series.push(pairs);
         self.slots.insert(id, slot);
-        self.order.slots.push(slot);
+        self.order.waiting.push_back(slot);
         slot
     }
 
@@ -123,11 +131,13 @@ impl Registry {
         let pair = PairId::try_from(self.pairs.len()).expect("a registry has fewer than 2^32 label pairs");
         if !self.names.contains_key(name) {
             let name: Arc<str> = Arc::from(name);
-            self.names.insert(Arc::clone(&name), Name { name, values: FastMap::default() });
+            let held = Name { name: Arc::clone(&name), values: FastMap::default(), pairs: RoaringBitmap::new() };
+            self.names.insert(name, held);
         }
         let held = self.names.get_mut(name).expect("the name was put there");
         let value: Arc<str> = Arc::from(value);
         held.values.insert(Arc::clone(&value), pair);
+        held.pairs.insert(pair);
         self.pairs.push(Pair { name: Arc::clone(&held.name), value, postings: RoaringBitmap::new() });
         pair
     }
@@ -155,94 +165,26 @@ impl Registry {
         builder.finish()
     }
 
-    /// The series that pass all matchers. A regex is asked once per distinct value of its label.
-    pub(crate) fn select(&self, matchers: &[Matcher]) -> RoaringBitmap {
-        let mut selected: Option<RoaringBitmap> = None;
-        let (narrow, wide): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| !m.matches_empty());
-        for matcher in narrow {
-            let passing = self.with_value(&matcher.name, &matcher.op, |value| matcher.matches(value));
-            selected = Some(match selected {
-                None => passing,
-                Some(so_far) => so_far & passing,
-            });
-        }
-        let mut selected = selected.unwrap_or_else(|| {
-            RoaringBitmap::from_sorted_iter(0..Slot::try_from(self.series.len()).unwrap_or(Slot::MAX))
-                .unwrap_or_default()
-        });
-        for matcher in wide {
-            if selected.is_empty() {
-                break;
-            }
-            selected -= self.with_value(&matcher.name, &matcher.op, |value| !matcher.matches(value));
-        }
-        selected
+    /// Every series.
+    fn all(&self) -> RoaringBitmap {
+        let mut all = RoaringBitmap::new();
+        all.insert_range(0..Slot::try_from(self.series.len()).unwrap_or(Slot::MAX));
+        all
     }
 
-    /// The series whose label `name` is there with a value that passes.
-    fn with_value(&self, name: &str, op: &MatchOp, passes: impl Fn(&str) -> bool) -> RoaringBitmap {
-        let Some(Name { values, .. }) = self.names.get(name) else { return RoaringBitmap::new() };
-        let mut found = RoaringBitmap::new();
-        if let MatchOp::Equal(value) | MatchOp::NotEqual(value) = op
-            && passes(value)
-        {
-            if let Some(&pair) = values.get(value.as_str()) {
-                found |= &self.pair(pair).postings;
-            }
-            // An equality passes for its own value only; the other way round, `passes` was negated and so is true for it only.
-            return found;
-        }
-        for (value, &pair) in values {
-            if passes(value) {
-                found |= &self.pair(pair).postings;
-            }
-        }
-        found
+    /// The pairs of a label name that come behind `after`, or from the first, in their order.
+    fn pairs_behind(&self, name: &str, after: Option<PairId>) -> impl Iterator<Item = (PairId, &Pair)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let pairs = self.names.get(name).map(|held| held.pairs.range((from, Bound::Unbounded)));
+        pairs.into_iter().flatten().map(|pair| (pair, self.pair(pair)))
     }
 
-    /// Whether [`Registry::in_block_order`] would have to sort first.
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.order.sorted == self.order.slots.len()
-    }
-
-    /// Brings new series into order: n log n of the new ones and one pass over all.
-    pub(crate) fn sort(&mut self) {
-        if self.is_ordered() {
-            return;
+    /// The series that carry one of `values` under label `name` are added to `found`.
+    fn add_carriers<'v>(&self, name: &str, values: impl Iterator<Item = &'v str>, found: &mut RoaringBitmap) {
+        let Some(held) = self.names.get(name) else { return };
+        for pair in values.filter_map(|value| held.values.get(value)) {
+            *found |= &self.pair(*pair).postings;
         }
-        let sorted = self.order.sorted;
-        let mut tail: Vec<(Labels, Slot)> =
-            self.order.slots[sorted..].iter().map(|&slot| (self.labels(slot), slot)).collect();
-        tail.sort_unstable_by(|a, b| a.0.cmp_in_block(&b.0));
-        let mut merged = Vec::with_capacity(self.order.slots.len());
-        let mut builder = LabelsBuilder::default();
-        let mut held = self.order.slots[..sorted].iter().copied();
-        // Few new series among many old: find each one's place by bisection and copy the runs between.
-        let mut from = 0;
-        for (labels, slot) in tail {
-            let behind = &self.order.slots[from..sorted];
-            let run = behind.partition_point(|&old| {
-                self.labels_into(old, &mut builder);
-                cmp_encoded_in_block(builder.encoded(), labels.encoded()).is_lt()
-            });
-            merged.extend(held.by_ref().take(run));
-            merged.push(slot);
-            from += run;
-        }
-        merged.extend(held);
-        self.order = Order { sorted: merged.len(), slots: merged };
-    }
-
-    /// The selected series in the order of a block. [`Registry::sort`] must have run since the last new series.
-    pub(crate) fn in_block_order(&self, selected: &RoaringBitmap) -> Vec<Slot> {
-        debug_assert!(self.is_ordered());
-        // A bisection over labels costs some 20 comparisons, a pass over the order one bit each.
-        if selected.len() * 64 < self.series.len() as u64 {
-            let mut few: Vec<(Labels, Slot)> = selected.iter().map(|slot| (self.labels(slot), slot)).collect();
-            few.sort_unstable_by(|a, b| a.0.cmp_in_block(&b.0));
-            return few.into_iter().map(|(_, slot)| slot).collect();
-        }
-        self.order.slots.iter().copied().filter(|&slot| selected.contains(slot)).collect()
     }
 }
 
@@ -254,55 +196,27 @@ mod tests {
         Labels::from_pairs(pairs.iter().copied()).unwrap()
     }
 
-    fn registry() -> Registry {
-        let mut registry = Registry::default();
-        for (name, job) in [("up", "node"), ("up", "db"), ("down", "node"), ("load", "")] {
-            registry.intern(&labels(&[("__name__", name), ("job", job)]));
-        }
-        registry
-    }
-
-    fn check(matchers: &[Matcher], expected: &[Slot]) {
-        assert_eq!(registry().select(matchers).iter().collect::<Vec<_>>(), expected, "{matchers:?}");
-    }
-
     #[test]
     fn a_series_is_interned_once_and_keeps_its_labels() {
-        let mut registry = registry();
+        let mut registry = Registry::default();
         let set = labels(&[("__name__", "up"), ("job", "db")]);
-        assert_eq!((registry.intern(&set), registry.len()), (1, 4));
+        let other = labels(&[("__name__", "up"), ("job", "node")]);
+        assert_eq!((registry.intern(&other), registry.intern(&set)), (0, 1));
+        assert_eq!((registry.intern(&set), registry.len()), (1, 2));
         assert_eq!(registry.labels(1), set);
     }
 
     #[test]
-    fn matchers_equate_a_missing_label_with_an_empty_one() {
-        check(&[], &[0, 1, 2, 3]);
-        check(&[Matcher::equal("job", "node")], &[0, 2]);
-        check(&[Matcher::equal("job", "")], &[3]);
-        check(&[Matcher::not_equal("job", "")], &[0, 1, 2]);
-        check(&[Matcher::not_equal("job", "node")], &[1, 3]);
-        check(&[Matcher::equal("absent", "x")], &[]);
-        check(&[Matcher::not_equal("absent", "x")], &[0, 1, 2, 3]);
-        check(&[Matcher::equal("__name__", "up"), Matcher::not_equal("job", "db")], &[0]);
-        check(&[Matcher::regex("job", "n.*|").unwrap()], &[0, 2, 3]);
-        check(&[Matcher::regex("job", "d.+").unwrap()], &[1]);
-        check(&[Matcher::not_regex("job", "d.+").unwrap()], &[0, 2, 3]);
-        check(&[Matcher::not_regex("job", ".*").unwrap()], &[]);
-    }
-
-    #[test]
-    fn the_order_of_a_block_holds_however_series_arrive() {
+    fn the_pairs_of_a_name_are_walked_from_where_a_walk_was_left() {
         let mut registry = Registry::default();
-        let mut all = Vec::new();
-        for i in [5, 3, 9, 1, 7, 0, 8, 2, 6, 4] {
-            let set = labels(&[("__name__", if i % 2 == 0 { "b" } else { "a" }), ("i", &i.to_string())]);
-            registry.intern(&set);
-            all.push(set);
-            registry.sort();
-        }
-        all.sort_by(Labels::cmp_in_block);
-        let everything = registry.select(&[]);
-        let ordered: Vec<_> = registry.in_block_order(&everything).into_iter().map(|s| registry.labels(s)).collect();
-        assert_eq!(ordered, all);
+        let series = |job: &str| labels(&[("__name__", "up"), ("job", job)]);
+        ["a", "b"].iter().for_each(|job| _ = registry.intern(&series(job)));
+        let first = registry.pairs_behind("job", None).next().map(|(pair, held)| (pair, held.value.to_string()));
+        let (left_at, value) = first.unwrap();
+        assert_eq!(value, "a");
+        registry.intern(&series("c"));
+        let rest = registry.pairs_behind("job", Some(left_at)).map(|(_, held)| &*held.value).collect::<Vec<_>>();
+        assert_eq!(rest, ["b", "c"]);
+        assert_eq!(registry.pairs_behind("nothing", None).count(), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TenantId, TimeRange};
+use duramen_runtime::Pace;
 use duramen_source::{
     Columns, Error, HistogramRef, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
     SeriesStream, SeriesSummary,
@@ -12,10 +13,16 @@ use duramen_source::{
 use futures::stream;
 use roaring::RoaringBitmap;
 
-use super::generation::{Generation, Samples};
+use super::generation::Generation;
 use super::registry::Slot;
 use super::series::SeriesSamples;
 use super::tenant::TenantHead;
+
+/// Series that are looked at in one step: a write that needs the lock waits for a fraction of a millisecond.
+const SERIES_AT_ONCE: usize = 1024;
+
+/// A step ends after this many samples, which take some hundreds of microseconds.
+const SAMPLES_AT_ONCE: usize = 64 << 10;
 
 /// One generation of one tenant's head.
 #[derive(Debug)]
@@ -30,58 +37,69 @@ impl GenerationSource {
     }
 
     /// The series that pass and have samples in the range.
-    fn selected(&self, request: &SeriesRequest) -> RoaringBitmap {
+    async fn selected(&self, request: &SeriesRequest) -> RoaringBitmap {
         if !request.tenants.contains(&self.tenant.id) {
             return RoaringBitmap::new();
         }
-        let selected = self.tenant.registry.read().select(&request.matchers);
-        self.generation.read().within(&selected, request.range)
+        let selected = self.tenant.registry.select(&request.matchers).await;
+        self.within(&selected, request.range).await
     }
 
     /// The series that pass and have samples in the range, in block order.
-    fn select_slots(&self, request: &SeriesRequest) -> Vec<Slot> {
-        self.matching(request, |samples, selected| samples.within(selected, request.range))
+    async fn select_slots(&self, request: &SeriesRequest) -> Vec<Slot> {
+        let selected = self.selected(request).await;
+        self.tenant.registry.in_block_order(&selected).await
     }
 
-    /// The series that pass all matchers and are among those that `narrow` leaves, in block order.
-    fn matching(
-        &self,
-        request: &SeriesRequest,
-        narrow: impl FnOnce(&Samples, &RoaringBitmap) -> RoaringBitmap,
-    ) -> Vec<Slot> {
-        if !request.tenants.contains(&self.tenant.id) {
-            return Vec::new();
+    /// The `selected` series whose span of samples meets `range`.
+    async fn within(&self, selected: &RoaringBitmap, range: TimeRange) -> RoaringBitmap {
+        let mut pace = Pace::default();
+        let mut found = RoaringBitmap::new();
+        let mut slots = selected.iter();
+        loop {
+            let step: Vec<Slot> = slots.by_ref().take(SERIES_AT_ONCE).collect();
+            if step.is_empty() {
+                return found;
+            }
+            {
+                let samples = self.generation.read();
+                found.extend(step.into_iter().filter(|slot| samples.meets(*slot, range)));
+            }
+            pace.done(SERIES_AT_ONCE).await;
         }
-        if !self.tenant.registry.read().is_ordered() {
-            self.tenant.registry.write().sort();
-        }
-        let registry = self.tenant.registry.read();
-        let mut selected = registry.select(&request.matchers);
-        selected = narrow(&self.generation.read(), &selected);
-        if registry.is_ordered() {
-            return registry.in_block_order(&selected);
-        }
-        // Series came between the two locks: these few are put in order by themselves.
-        let mut slots: Vec<Slot> = selected.iter().collect();
-        slots.sort_by_cached_key(|&slot| BlockOrder(registry.labels(slot)));
-        slots
     }
 
-    /// The next batch of `slots`, and how many of them it took. Locks for that long only.
-    fn batch(&self, slots: &[Slot], request: &SeriesRequest) -> (SeriesBatch, usize) {
+    /// The next batch of `slots`, and how many of them it took.
+    async fn batch(&self, slots: &[Slot], request: &SeriesRequest) -> (SeriesBatch, usize) {
+        let (mut batch, mut taken) = (SeriesBatchBuilder::default(), 0);
+        let mut pace = Pace::default();
+        let is_full = |batch: &SeriesBatchBuilder| {
+            batch.len() >= request.batch_series_max || batch.samples() >= SeriesRequest::BATCH_SAMPLES_MAX
+        };
+        while taken < slots.len() && !is_full(&batch) {
+            let before = batch.samples();
+            taken += self.fill(&mut batch, &slots[taken..], request);
+            pace.done(batch.samples() - before).await;
+        }
+        (batch.finish(), taken)
+    }
+
+    /// Appends the first of `slots` and returns how many of them it took. It holds the locks, so it ends after some series.
+    fn fill(&self, batch: &mut SeriesBatchBuilder, slots: &[Slot], request: &SeriesRequest) -> usize {
         let registry = self.tenant.registry.read();
         let samples = self.generation.read();
-        let (mut batch, mut labels) = (SeriesBatchBuilder::default(), LabelsBuilder::default());
+        let mut labels = LabelsBuilder::default();
         let mut taken = 0;
-        for &slot in slots {
-            if batch.len() >= request.batch_series_max || batch.samples() >= SeriesRequest::BATCH_SAMPLES_MAX {
+        let end = batch.samples() + SAMPLES_AT_ONCE;
+        for &slot in slots.iter().take(SERIES_AT_ONCE) {
+            if batch.len() >= request.batch_series_max || batch.samples() >= end {
                 break;
             }
             taken += 1;
             if request.columns != Columns::Labels {
                 let before = batch.samples();
                 if let Some(series) = samples.series(slot) {
-                    put_samples(series, request.range, &mut batch);
+                    put_samples(series, request.range, batch);
                 }
                 if batch.samples() == before {
                     continue;
@@ -90,34 +108,45 @@ impl GenerationSource {
             registry.labels_into(slot, &mut labels);
             batch.end_series(labels.encoded());
         }
-        (batch.finish(), taken)
+        taken
     }
 }
 
 #[async_trait]
 impl SeriesSource for GenerationSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        let slots = self.select_slots(request);
+        let slots = self.select_slots(request).await;
         let source = Self::new(Arc::clone(&self.tenant), Arc::clone(&self.generation));
         let request = request.clone();
         Ok(Box::pin(stream::unfold((source, slots, 0), move |(source, slots, from)| {
             let request = request.clone();
             async move {
                 let rest = slots.get(from..).filter(|rest| !rest.is_empty())?;
-                let (batch, taken) = source.batch(rest, &request);
+                let (batch, taken) = source.batch(rest, &request).await;
                 Some((Ok(batch), (source, slots, from + taken)))
             }
         })))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        let slots = self.matching(request, |samples, selected| selected & samples.exemplars.slots());
-        let (registry, samples) = (self.tenant.registry.read(), self.generation.read());
-        let of = |slot: Slot| {
-            let exemplars: Vec<Exemplar> = samples.exemplars.of(slot, request.range).collect();
-            (!exemplars.is_empty()).then(|| SeriesExemplars { labels: registry.labels(slot), exemplars })
-        };
-        Ok(slots.into_iter().filter_map(of).collect())
+        if !request.tenants.contains(&self.tenant.id) {
+            return Ok(Vec::new());
+        }
+        let with_exemplars = self.generation.read().exemplars.slots();
+        let selected = with_exemplars & self.tenant.registry.select(&request.matchers).await;
+        let slots = self.tenant.registry.in_block_order(&selected).await;
+        let labels = self.tenant.registry.labels_of(&slots).await;
+
+        let mut found = Vec::new();
+        let mut pace = Pace::default();
+        for (slot, labels) in slots.into_iter().zip(labels) {
+            let exemplars: Vec<Exemplar> = self.generation.read().exemplars.of(slot, request.range).collect();
+            pace.done(16 + exemplars.len()).await;
+            if !exemplars.is_empty() {
+                found.push(SeriesExemplars { labels, exemplars });
+            }
+        }
+        Ok(found)
     }
 
     /// All that the tenant's head knows: metadata is not bound to a generation.
@@ -125,34 +154,35 @@ impl SeriesSource for GenerationSource {
         if !tenants.contains(&self.tenant.id) {
             return Ok(Vec::new());
         }
-        Ok(self.tenant.families.read().all())
+        Ok(self.tenant.all_families())
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        let slots = self.select_slots(request);
-        let (registry, samples) = (self.tenant.registry.read(), self.generation.read());
-        let of = |slot: Slot| {
-            let series = samples.series(slot)?;
-            let (first_ms, last_ms) = series.span()?;
-            Some(SeriesSummary {
-                labels: registry.labels(slot),
-                floats: series.floats().len() as u64,
-                histograms: series.histogram_count() as u64,
-                first_ms,
-                last_ms,
-            })
-        };
-        Ok(slots.into_iter().filter_map(of).collect())
+        let slots = self.select_slots(request).await;
+        let labels = self.tenant.registry.labels_of(&slots).await;
+
+        let mut found = Vec::with_capacity(slots.len());
+        let mut pace = Pace::default();
+        let mut labels = labels.into_iter();
+        for step in slots.chunks(SERIES_AT_ONCE) {
+            {
+                let samples = self.generation.read();
+                let series = step.iter().zip(labels.by_ref());
+                found.extend(series.filter_map(|(slot, labels)| samples.summary(*slot, labels)));
+            }
+            pace.done(SERIES_AT_ONCE).await;
+        }
+        Ok(found)
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        let selected = self.selected(request);
-        Ok(self.tenant.registry.read().names_of(&selected))
+        let selected = self.selected(request).await;
+        Ok(self.tenant.registry.names_of(&selected).await)
     }
 
     async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
-        let selected = self.selected(request);
-        Ok(self.tenant.registry.read().values_of(&selected, name))
+        let selected = self.selected(request).await;
+        Ok(self.tenant.registry.values_of(&selected, name).await)
     }
 
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
@@ -183,20 +213,5 @@ fn put_samples(series: &SeriesSamples, range: TimeRange, batch: &mut SeriesBatch
         if range.contains(ts_ms) {
             batch.push_histogram(HistogramRef { ts_ms, life: histogram.life, bytes: &histogram.bytes });
         }
-    }
-}
-
-/// Labels that compare as in a block.
-#[derive(PartialEq, Eq)]
-struct BlockOrder(duramen_model::Labels);
-
-impl PartialOrd for BlockOrder {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for BlockOrder {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp_in_block(&other.0)
     }
 }

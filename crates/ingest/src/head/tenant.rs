@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duramen_model::{BlockEntry, Labels, Order, TenantId, TenantName, WriterId};
+use duramen_model::{BlockEntry, FamilyMetadata, Labels, Order, TenantId, TenantName, WriterId};
 use duramen_qos::TokenBucket;
 use duramen_source::{FlushedPosition, HeadSnapshot, Part};
 use duramen_wal::Position;
@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::families::Families;
 use super::generation::{Applied, Generation};
-use super::registry::Registry;
+use super::registry::SharedRegistry;
 use super::rows::Rows;
 use super::source::GenerationSource;
 use crate::ha::Pairs;
@@ -21,7 +21,7 @@ use crate::staged::StagedBlock;
 pub(crate) struct TenantHead {
     pub(crate) id: TenantId,
     pub(crate) name: TenantName,
-    pub(crate) registry: RwLock<Registry>,
+    pub(crate) registry: SharedRegistry,
     pub(crate) families: RwLock<Families>,
     /// The newest block of an earlier process that has metadata, until that is among `families`.
     pub(crate) carried_from: Mutex<Option<Arc<BlockEntry>>>,
@@ -87,7 +87,7 @@ impl TenantHead {
         Arc::new(Self {
             id,
             name,
-            registry: RwLock::default(),
+            registry: SharedRegistry::default(),
             families: RwLock::default(),
             carried_from: Mutex::new(past.metadata),
             pairs: Pairs::default(),
@@ -193,6 +193,12 @@ impl TenantHead {
     fn part(self: &Arc<Self>, generation: &Arc<Generation>) -> Part {
         let source = GenerationSource::new(Arc::clone(self), Arc::clone(generation));
         Part { order: generation.order, source: Arc::new(source) }
+    }
+
+    /// All metadata that the tenant has, by the names of the families. Texts are copied while writes go on.
+    pub(crate) fn all_families(&self) -> Vec<FamilyMetadata> {
+        let families = self.families.read().all();
+        families.iter().map(|family| FamilyMetadata::clone(family)).collect()
     }
 
     pub(crate) fn labels(&self, slot: u32) -> Labels {

@@ -132,7 +132,7 @@ impl Shared {
 
     /// Logs all metadata that the tenant has once more: it is in the open generation when this returns.
     pub(crate) async fn log_families(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
-        let rows = Rows { metadata: head.families.read().all(), ..Rows::default() };
+        let rows = Rows { metadata: head.all_families(), ..Rows::default() };
         let turn = Turn { _permit: self.permit(1).await?, more: None };
         let (done, applied) = oneshot::channel();
         let write = Write { head: Arc::clone(head), rows, exemplars_max: 0, turn, done };

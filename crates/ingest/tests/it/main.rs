@@ -5,5 +5,6 @@ mod body;
 mod exemplars;
 mod kinds;
 mod limits;
+mod locks;
 mod metadata;
 mod system;

@@ -1,52 +1,148 @@
 //! Label names and values of some series, without a look at each series where the index knows them.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
+use duramen_runtime::Pace;
 use roaring::RoaringBitmap;
 
-use super::{Name, PairId, Registry};
+use super::shared::{AT_ONCE, SharedRegistry};
+use super::{Pair, PairId, Registry, Slot};
 
 /// Of less than this share of all series, the labels are read rather than the index.
 const FEW: u64 = 8;
 
-impl Registry {
+impl SharedRegistry {
     /// The names of the labels of the selected series.
-    pub(crate) fn names_of(&self, selected: &RoaringBitmap) -> BTreeSet<String> {
-        if selected.len() * FEW < self.series.len() as u64 {
-            let pairs: HashSet<PairId> =
-                selected.iter().flat_map(|slot| self.series[slot as usize].iter().copied()).collect();
-            return pairs.into_iter().map(|pair| self.pair(pair).name.to_string()).collect();
+    pub(crate) async fn names_of(&self, selected: &RoaringBitmap) -> BTreeSet<String> {
+        let mut pace = Pace::default();
+        if selected.len() * FEW < self.read().len() as u64 {
+            let pairs = self.pairs_of(selected, &mut pace).await;
+            return self.read_pairs(&pairs, |pair| Some(Arc::clone(&pair.name)), &mut pace).await;
         }
-        let is_carried = |name: &&Name| name.values.values().any(|pair| self.is_in(*pair, selected));
-        self.names.values().filter(is_carried).map(|name| name.name.to_string()).collect()
+
+        let mut names = BTreeSet::new();
+        let mut last: Option<Arc<str>> = None;
+        loop {
+            let next = self.read().name_behind(last.as_deref());
+            let Some(name) = next else { return names };
+            if self.is_carried(&name, selected, &mut pace).await {
+                names.insert(name.to_string());
+            }
+            last = Some(name);
+        }
     }
 
     /// The values that label `name` has in the selected series.
-    pub(crate) fn values_of(&self, selected: &RoaringBitmap, name: &str) -> BTreeSet<String> {
-        let Some(Name { values, .. }) = self.names.get(name) else { return BTreeSet::new() };
-        if selected.len() < values.len() as u64 {
-            let pairs = selected.iter().flat_map(|slot| self.series[slot as usize].iter().map(|pair| self.pair(*pair)));
-            return pairs.filter(|pair| &*pair.name == name).map(|pair| pair.value.to_string()).collect();
+    pub(crate) async fn values_of(&self, selected: &RoaringBitmap, name: &str) -> BTreeSet<String> {
+        let mut pace = Pace::default();
+        let distinct = self.read().names.get(name).map_or(0, |held| held.values.len());
+        if selected.len() < distinct as u64 {
+            let pairs = self.pairs_of(selected, &mut pace).await;
+            let value = |pair: &Pair| (&*pair.name == name).then(|| Arc::clone(&pair.value));
+            return self.read_pairs(&pairs, value, &mut pace).await;
         }
-        let carried = values.iter().filter(|(_, pair)| self.is_in(**pair, selected));
-        carried.map(|(value, _)| value.to_string()).collect()
+
+        let mut values = BTreeSet::new();
+        let mut last = None;
+        loop {
+            let step = self.carried_behind(name, last, selected);
+            let Some((behind, carried)) = step else { return values };
+            values.extend(carried.iter().map(ToString::to_string));
+            last = Some(behind);
+            pace.done(AT_ONCE).await;
+        }
     }
 
-    fn is_in(&self, pair: PairId, selected: &RoaringBitmap) -> bool {
-        !self.pair(pair).postings.is_disjoint(selected)
+    /// The label pairs of the selected series.
+    async fn pairs_of(&self, selected: &RoaringBitmap, pace: &mut Pace) -> Vec<PairId> {
+        let mut pairs = HashSet::new();
+        let mut slots = selected.iter();
+        loop {
+            let step: Vec<Slot> = slots.by_ref().take(AT_ONCE).collect();
+            if step.is_empty() {
+                return pairs.into_iter().collect();
+            }
+            {
+                let registry = self.read();
+                pairs.extend(step.iter().flat_map(|slot| registry.series[*slot as usize].iter().copied()));
+            }
+            pace.done(AT_ONCE).await;
+        }
+    }
+
+    /// What `text` says of each of `pairs`.
+    async fn read_pairs(
+        &self,
+        pairs: &[PairId],
+        text: impl Fn(&Pair) -> Option<Arc<str>>,
+        pace: &mut Pace,
+    ) -> BTreeSet<String> {
+        let mut texts = BTreeSet::new();
+        for step in pairs.chunks(AT_ONCE) {
+            let found: Vec<Arc<str>> = {
+                let registry = self.read();
+                step.iter().filter_map(|pair| text(registry.pair(*pair))).collect()
+            };
+            texts.extend(found.iter().map(ToString::to_string));
+            pace.done(AT_ONCE).await;
+        }
+        texts
+    }
+
+    /// Whether one of the selected series has a label of this name.
+    async fn is_carried(&self, name: &str, selected: &RoaringBitmap, pace: &mut Pace) -> bool {
+        let mut last = None;
+        while let Some((behind, carried)) = self.carried_behind(name, last, selected) {
+            if !carried.is_empty() {
+                return true;
+            }
+            last = Some(behind);
+            pace.done(AT_ONCE).await;
+        }
+        false
+    }
+
+    /// A step of a walk over the values of a label: the last pair that it came to, and the values that selected series have.
+    fn carried_behind(
+        &self,
+        name: &str,
+        last: Option<PairId>,
+        selected: &RoaringBitmap,
+    ) -> Option<(PairId, Vec<Arc<str>>)> {
+        let registry = self.read();
+        let mut behind = None;
+        let mut carried = Vec::new();
+        for (id, pair) in registry.pairs_behind(name, last).take(AT_ONCE) {
+            behind = Some(id);
+            if !pair.postings.is_disjoint(selected) {
+                carried.push(Arc::clone(&pair.value));
+            }
+        }
+        behind.map(|behind| (behind, carried))
+    }
+}
+
+impl Registry {
+    /// The name that comes behind `last`, or the first.
+    fn name_behind(&self, last: Option<&str>) -> Option<Arc<str>> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names.range::<str, _>((from, Bound::Unbounded)).next().map(|(name, _)| Arc::clone(name))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use duramen_model::Labels;
+    use futures::executor::block_on;
     use proptest::prelude::*;
 
     use super::*;
 
     /// Forty series: each has a number, every second a `half`, and one a `lone`.
-    fn registry() -> Registry {
-        let mut registry = Registry::default();
+    fn registry() -> SharedRegistry {
+        let registry = SharedRegistry::default();
         for n in 0..40u32 {
             let number = format!("{n:02}");
             let mut pairs = vec![("__name__", if n < 25 { "a" } else { "b" }), ("number", number.as_str())];
@@ -56,7 +152,7 @@ mod tests {
             if n == 7 {
                 pairs.insert(1, ("lone", "x"));
             }
-            registry.intern(&Labels::from_pairs(pairs).unwrap());
+            registry.write().intern(&Labels::from_pairs(pairs).unwrap());
         }
         registry
     }
@@ -66,14 +162,14 @@ mod tests {
         fn names_and_values_are_those_that_a_walk_finds(slots in prop::sample::subsequence((0..40u32).collect::<Vec<_>>(), 0..=40)) {
             let registry = registry();
             let selected: RoaringBitmap = slots.iter().copied().collect();
-            let sets: Vec<Labels> = slots.iter().map(|slot| registry.labels(*slot)).collect();
+            let sets: Vec<Labels> = block_on(registry.labels_of(&slots));
             let labels: Vec<(&str, &str)> = sets.iter().flat_map(Labels::iter).collect();
             let names: BTreeSet<String> = labels.iter().map(|(name, _)| (*name).to_owned()).collect();
-            prop_assert_eq!(registry.names_of(&selected), names);
+            prop_assert_eq!(block_on(registry.names_of(&selected)), names);
             for name in ["__name__", "half", "lone", "number", "nothing"] {
                 let of = labels.iter().filter(|(held, _)| *held == name);
                 let values: BTreeSet<String> = of.map(|(_, value)| (*value).to_owned()).collect();
-                prop_assert_eq!(registry.values_of(&selected, name), values, "{}", name);
+                prop_assert_eq!(block_on(registry.values_of(&selected, name)), values, "{}", name);
             }
         }
     }
