@@ -16,6 +16,9 @@ pub enum Error {
     Overload { max: usize },
     #[error("the memory of the heads is full and their flush is behind. head_bytes=`{bytes}`, head_bytes_max=`{max}`")]
     HeadFull { bytes: usize, max: usize },
+    /// What bounds the whole process, not only the heads.
+    #[error(transparent)]
+    Memory(#[from] duramen_qos::Full),
     /// Tenants do not go away by themselves: the operator has to raise the limit.
     #[error("there are too many tenants. tenants_max=`{max}`")]
     TooManyTenants { max: usize },
@@ -68,6 +71,7 @@ impl Error {
             Self::Decode(e) => e.kind(),
             Self::Overload { .. }
             | Self::HeadFull { .. }
+            | Self::Memory(_)
             | Self::Disk { .. }
             | Self::Staging { .. }
             | Self::WalSync { .. }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{ErrorKind, TenantId, TenantName};
 use duramen_proto::{Version, WriteLimits, WriteRequest};
+use duramen_qos::Use;
 use duramen_runtime::{OnFailure, Tasks};
 use duramen_source::{HeadSnapshot, Heads};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -55,6 +56,7 @@ impl Ingester {
         if held > max.saturating_mul(2) {
             return Err(Error::HeadFull { bytes: held, max });
         }
+        self.shared.memory.check(Use::Head, 0)?;
         Ok(Turn { _permit: self.shared.permit(bytes).await?, more: None })
     }
 
@@ -156,6 +158,8 @@ impl Ingester {
                     () = shutdown.cancelled() => return Ok(()),
                     () = ingester.shared.clock.sleep(std::time::Duration::from_secs(1)) => {}
                 }
+                // A flush frees memory without a write that would tell the account.
+                ingester.shared.head_bytes();
                 for (head, freeze) in ingester.shared.due() {
                     let now = ingester.shared.clock.monotonic();
                     if !backoff.is_over(head.id, now) {

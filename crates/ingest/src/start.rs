@@ -8,10 +8,12 @@ use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::{Histogram, Labels, TenantId, TenantName};
+use duramen_qos::{Account, Use};
 use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
 use duramen_wal::{OwnedRecord, Position, SegmentId, Wal};
 use object_store::local::LocalFileSystem;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info};
@@ -42,6 +44,8 @@ pub struct Parts {
     pub writer: WriterIdentity,
     pub limits: LimitsHandle,
     pub metrics: Metrics,
+    /// What bodies and heads draw from.
+    pub memory: Arc<Account>,
     /// A secret of this process, for hashes over bytes from outside.
     pub hash_seed: u64,
 }
@@ -89,6 +93,8 @@ impl Ingester {
             staging_store: Arc::new(staging_store),
             hash_seed: parts.hash_seed,
             metrics: parts.metrics,
+            head_share: Mutex::new(parts.memory.share(Use::Head)),
+            memory: parts.memory,
         });
         let (for_replay, handle, disk) = (Arc::clone(&shared), Handle::current(), parts.disk);
         let replayed = tokio::task::spawn_blocking(move || Replay::run(&for_replay, &handle, disk, &wal_dir));

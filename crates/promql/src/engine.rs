@@ -6,6 +6,7 @@ mod query;
 use std::sync::Arc;
 
 use duramen_model::TenantId;
+use duramen_qos::Account;
 use duramen_runtime::{Clock, Workers};
 use duramen_source::SeriesSource;
 use duramen_syntax::Expr;
@@ -113,19 +114,37 @@ pub struct Engine {
     config: Arc<EngineConfig>,
     clock: Arc<dyn Clock>,
     workers: Workers,
+    memory: Arc<Account>,
     text: Arc<str>,
 }
 
 impl Engine {
     /// `clock` measures how long things take; an answer does not depend on it.
     pub fn new(config: EngineConfig, clock: Arc<dyn Clock>) -> Self {
-        Self { config: Arc::new(config), clock, workers: Workers::default(), text: Arc::from("") }
+        Self {
+            config: Arc::new(config),
+            clock,
+            workers: Workers::default(),
+            memory: Account::unbounded(),
+            text: Arc::from(""),
+        }
     }
 
     /// This engine with `workers` that read and compute. Whoever waits for an answer does neither.
     #[must_use]
     pub fn on(self, workers: Workers) -> Self {
         Self { workers, ..self }
+    }
+
+    /// This engine with the account of the process, of which each query takes what it holds.
+    #[must_use]
+    pub fn within(self, memory: Arc<Account>) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// The account that queries draw from.
+    pub const fn memory(&self) -> &Arc<Account> {
+        &self.memory
     }
 
     /// This engine for trees that were parsed from `text`: the remarks of an answer then say line and column. Otherwise the

@@ -5,6 +5,7 @@
 
 mod features;
 mod layers;
+mod memory;
 mod print;
 #[cfg(test)]
 mod reference;
@@ -72,6 +73,8 @@ pub struct Config {
     #[command(flatten)]
     pub http: HttpConfig,
     #[command(flatten)]
+    pub memory: MemoryConfig,
+    #[command(flatten)]
     pub s3: S3Config,
     #[command(flatten)]
     pub bucket: BucketConfig,
@@ -107,6 +110,19 @@ pub struct HttpConfig {
         num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new())]
     pub flush_all: bool,
+}
+
+/// The account of memory.
+#[derive(Clone, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// The memory that bodies, heads, queries, answers and caches may hold together. Over it a request fails alone, a query before a
+    /// write. Without it, 70 % of what the system allows: the machine's memory, or the limit of the control group where that is less
+    /// (50 % of a `ulimit -v` or `-d`). What is left is for what is not counted; with less left, the system may end the process.
+    #[arg(id = "memory.bytes_max", long = "memory-bytes-max", env = "DURAMEN_MEMORY_BYTES_MAX", value_name = "SIZE",
+        value_parser = size::parse)]
+    #[serde(with = "size::optional")]
+    pub bytes_max: Option<usize>,
 }
 
 /// A store of the kind `s3:`.
@@ -190,7 +206,8 @@ pub struct WalConfig {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WritesConfig {
-    /// Memory for requests in work, their columns included; more wait for their turn. More takes bursts better.
+    /// Memory for requests in work, their columns included; more wait for their turn. More takes bursts better. The default is at
+    /// most 12 % of `memory.bytes_max`; more than 50 % is not given.
     #[arg(id = "writes.in_flight_bytes_max", long = "writes-in-flight-bytes-max", env = "DURAMEN_WRITES_IN_FLIGHT_BYTES_MAX",
         value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
@@ -208,7 +225,7 @@ pub struct WritesConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct HeadConfig {
     /// The memory of all heads at which the largest are flushed; at twice of it writes get 503 until a flush has made room. More makes
-    /// fewer and larger blocks when much is written.
+    /// fewer and larger blocks when much is written. The default is at most 15 % of `memory.bytes_max`; more than 40 % is not given.
     #[arg(id = "head.bytes_max", long = "head-bytes-max", env = "DURAMEN_HEAD_BYTES_MAX", value_name = "SIZE",
         value_parser = size::parse)]
     #[serde(with = "size")]
@@ -248,7 +265,8 @@ pub struct QueryConfig {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
-    /// Verified parts of blocks kept in memory. More: fewer requests to the store, faster queries of what was asked before.
+    /// Verified parts of blocks kept in memory. More: fewer requests to the store, faster queries of what was asked before. The default
+    /// is at most 25 % of `memory.bytes_max`; more than 60 % is not given.
     #[arg(id = "cache.bytes_max", long = "cache-bytes-max", env = "DURAMEN_CACHE_BYTES_MAX", value_name = "SIZE",
         value_parser = size::parse)]
     #[serde(with = "size")]
@@ -267,6 +285,7 @@ impl Default for Config {
             log_level: "info".to_owned(),
             features: EnabledFeatures::default(),
             http: HttpConfig::default(),
+            memory: MemoryConfig::default(),
             s3: S3Config::default(),
             bucket: BucketConfig::default(),
             wal: WalConfig::default(),

@@ -5,6 +5,7 @@ mod explain;
 pub mod http;
 mod limits;
 pub mod logging;
+mod memory;
 mod self_scrape;
 mod welcome;
 pub mod wiring;
@@ -17,7 +18,7 @@ use duramen_runtime::Tasks;
 pub use explain::{Explain, explain};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 pub use wiring::System;
 
 /// Runs the whole system in this process until a signal or a fatal failure ends it.
@@ -37,6 +38,7 @@ pub fn print_config(settings: &Settings) {
 /// Reads what a start would read beside the settings, and changes nothing.
 pub fn check_config(settings: &Settings) -> anyhow::Result<()> {
     limits::check(&settings.config)?;
+    anyhow::ensure!(settings.unfit().is_empty(), "{}", settings.unfit().join("; "));
     #[expect(clippy::print_stdout, reason = "it is asked for on the command line")]
     {
         println!("the settings are good");
@@ -45,6 +47,9 @@ pub fn check_config(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
+    for told in settings.unfit() {
+        warn!("{told}");
+    }
     let tasks = Tasks::default();
     let address = settings.config.http.listen;
     // Bound first, so that a taken port costs no replay; nobody is answered before the replay is through.

@@ -9,6 +9,7 @@ use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::TenantName;
 use duramen_promql::{Engine, EngineConfig};
+use duramen_qos::Account;
 use duramen_query::{Blocks, Querier, Storage};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock, Tasks, Workers};
 use duramen_settings::Secret;
@@ -30,6 +31,8 @@ pub struct System {
     pub live_limits: Arc<LiveLimits>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
+    /// What bodies, heads, queries, answers and caches draw from.
+    pub memory: Arc<Account>,
     pub http_metrics: HttpMetrics,
     pub ingester: Ingester,
     pub querier: Arc<Querier>,
@@ -55,6 +58,7 @@ struct Shared {
     bucket: Bucket,
     register: Arc<Tenants>,
     manifests: Manifests,
+    memory: Arc<Account>,
 }
 
 /// The most `meta`s that are kept open; each takes some 100 KiB.
@@ -86,6 +90,7 @@ impl System {
             started_ms: shared.clock.now_ms(),
             live_limits,
             clock: shared.clock,
+            memory: shared.memory,
             registry,
             http_metrics,
             ingester,
@@ -125,7 +130,10 @@ impl Shared {
         let writer = data_dir.identity();
         let register = Arc::new(Tenants::open(bucket.clone(), writer.writer).await.context("load the tenants")?);
         let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), writer);
-        Ok(Self { clock, disk, data_dir, bucket, register, manifests })
+        // Settings that were not loaded but made up, in a test, may leave it out.
+        let memory = config.memory.bytes_max.map_or_else(Account::unbounded, Account::new);
+        crate::memory::register(&memory, registry);
+        Ok(Self { clock, disk, data_dir, bucket, register, manifests, memory })
     }
 }
 
@@ -176,6 +184,7 @@ async fn ingester(
         writer: shared.data_dir.identity(),
         limits: limits.clone(),
         metrics,
+        memory: Arc::clone(&shared.memory),
         hash_seed: secret(),
     };
     Ingester::start(parts, settings, tasks).await.context("start the ingester")
@@ -205,7 +214,7 @@ fn querier(
         features: config.features.0,
         ..EngineConfig::default()
     };
-    let engine = Engine::new(engine, Arc::clone(&shared.clock));
+    let engine = Engine::new(engine, Arc::clone(&shared.clock)).within(Arc::clone(&shared.memory));
     let bounds = (limits.clone(), duramen_query::Config::default());
     let (register, clock) = (Arc::clone(&shared.register), Arc::clone(&shared.clock));
     let workers = Workers::start("query").context("start the threads that evaluate queries")?;

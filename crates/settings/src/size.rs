@@ -38,6 +38,27 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, 
     deserializer.deserialize_any(Text)
 }
 
+/// A size that may be left out. For `#[serde(with = "size::optional")]`.
+pub mod optional {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    pub fn serialize<S: Serializer>(bytes: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => super::serialize(bytes, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+        #[derive(Deserialize)]
+        struct Size(#[serde(with = "super")] usize);
+
+        let size = Option::<Size>::deserialize(deserializer)?;
+        Ok(size.map(|Size(bytes)| bytes))
+    }
+}
+
 struct Text;
 
 impl Visitor<'_> for Text {

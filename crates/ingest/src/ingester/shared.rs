@@ -8,10 +8,11 @@ use duramen_limits::{IngestLimits, LimitsHandle};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{BlockEntry, TenantId, TenantName};
 use duramen_proto::WriteRequest;
-use duramen_qos::{Rate, Refused};
+use duramen_qos::{Account, Rate, Refused, Share};
 use duramen_runtime::Clock;
 use duramen_wal::Position;
 use object_store::ObjectStore;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Turn;
@@ -42,6 +43,10 @@ pub(crate) struct Shared {
     pub(crate) staging_store: Arc<dyn ObjectStore>,
     pub(crate) hash_seed: u64,
     pub(crate) metrics: Metrics,
+    /// The account of the process.
+    pub(crate) memory: Arc<Account>,
+    /// What the heads hold of it.
+    pub(crate) head_share: Mutex<Share>,
 }
 
 impl Shared {
@@ -98,8 +103,11 @@ impl Shared {
         self.heads.read().values().cloned().collect()
     }
 
+    /// What all heads hold, which the account of the process learns as well.
     pub(super) fn head_bytes(&self) -> usize {
-        self.heads.read().values().map(|head| head.memory()).sum()
+        let bytes = self.heads.read().values().map(|head| head.memory()).sum();
+        self.head_share.lock().set(bytes);
+        bytes
     }
 
     /// The heads that should be flushed now: those that are old, the largest while all together are too large, and those that have

@@ -6,5 +6,6 @@ mod exemplars;
 mod kinds;
 mod limits;
 mod locks;
+mod memory;
 mod metadata;
 mod system;

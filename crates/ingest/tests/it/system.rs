@@ -10,6 +10,7 @@ use duramen_limits::{IngestLimits, Limits, LimitsHandle};
 use duramen_manifest::Manifests;
 use duramen_model::{FamilyMetadata, Histogram, Labels, Life, TenantId, TenantName, TimeRange};
 use duramen_proto::Version;
+use duramen_qos::Account;
 use duramen_runtime::{Clock, Disk, MockClock, RealDisk, Tasks};
 use duramen_source::{Columns, Heads, Part, SeriesExemplars, SeriesRequest};
 use duramen_testkit::SimDisk;
@@ -31,6 +32,8 @@ pub(crate) struct System {
     pub(crate) bucket: Bucket,
     config: Config,
     pub(crate) manifests: Manifests,
+    /// The account of the process: 1 GiB.
+    pub(crate) memory: Arc<Account>,
     registry: Registry,
     tenants: Arc<Tenants>,
     tasks: Tasks,
@@ -104,6 +107,7 @@ impl System {
         let mut registry = Registry::default();
         metrics.register(&mut registry);
         let manifests = Manifests::new(bucket.clone(), Arc::clone(&as_clock), identity);
+        let memory = Account::new(1 << 30);
         let parts = Parts {
             wal_dir: PathBuf::from("/data/wal"),
             disk: on_disk,
@@ -115,6 +119,7 @@ impl System {
             writer: identity,
             limits: limits.clone(),
             metrics,
+            memory: Arc::clone(&memory),
             hash_seed: 1,
         };
         let (ingester, report) = Ingester::start(parts, config.clone(), &tasks).await.unwrap();
@@ -127,6 +132,7 @@ impl System {
             bucket,
             config,
             manifests,
+            memory,
             registry,
             tenants,
             tasks,

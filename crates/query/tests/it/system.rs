@@ -50,6 +50,7 @@ impl System {
             writer: identity,
             limits: LimitsHandle::default(),
             metrics: duramen_ingest::Metrics::default(),
+            memory: duramen_qos::Account::unbounded(),
             hash_seed: 1,
         };
         let tasks = Tasks::default();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
+use duramen_runtime::MemoryLimit;
 use duramen_settings::{FILE_BYTES_MAX, Fault, leaves};
 use serde_json::Value;
 
@@ -65,6 +66,8 @@ pub struct Settings {
     pub config: Config,
     /// By key, for what is not a default.
     pub(super) origins: BTreeMap<String, Origin>,
+    /// What was set and does not fit into the memory that there is, in sentences.
+    pub(super) unfit: Vec<String>,
 }
 
 /// Who set a value.
@@ -75,6 +78,8 @@ pub enum Origin {
     Environment(String),
     /// The name of the flag.
     Flag(String),
+    /// Nobody: it follows from other settings and the machine, as the text says.
+    Derived(String),
 }
 
 /// Keys whose values are secrets.
@@ -88,11 +93,11 @@ impl Settings {
         let mut matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
         let line = CommandLine::from_arg_matches(&matches)?;
         if let Some(Task::Explain(asked)) = line.subcommand {
-            let settings = Self { config: Config::default(), origins: BTreeMap::new() };
+            let settings = Self { config: Config::default(), origins: BTreeMap::new(), unfit: Vec::new() };
             return Ok((settings, Asked::Explain(Box::new(asked))));
         }
         let (file, said) = line.config.as_deref().map_or_else(|| Ok(<(Config, Value)>::default()), read)?;
-        let mut settings = Self { config: file, origins: BTreeMap::new() };
+        let mut settings = Self { config: file, origins: BTreeMap::new(), unfit: Vec::new() };
         settings.origins.extend(leaves(&said).into_iter().map(|(key, _)| (key, Origin::File)));
         settings.take_former_names(&line, &matches);
         settings.note_origins(&matches);
@@ -105,12 +110,18 @@ impl Settings {
         }
         settings.config.update_from_arg_matches_mut(&mut matches)?;
         settings.config.validate()?;
+        settings.fit_into(&MemoryLimit::of_this_process());
         let asked = match (line.print_config, line.check_config) {
             (true, _) => Asked::Print,
             (false, true) => Asked::Check,
             (false, false) => Asked::Run,
         };
         Ok((settings, asked))
+    }
+
+    /// What was set and does not fit into the memory that there is. A process that starts makes do with less.
+    pub fn unfit(&self) -> &[String] {
+        &self.unfit
     }
 
     fn take_former_names(&mut self, line: &CommandLine, matches: &ArgMatches) {

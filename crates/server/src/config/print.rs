@@ -50,7 +50,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File => f.write_str("file"),
-            Self::Environment(name) | Self::Flag(name) => f.write_str(name),
+            Self::Environment(name) | Self::Flag(name) | Self::Derived(name) => f.write_str(name),
         }
     }
 }
@@ -82,7 +82,7 @@ mod tests {
         config.s3.path_style = Some(false);
         let origins = [("store", Origin::File), ("flush.interval", Origin::Flag("--flush-interval".to_owned()))];
         let origins = origins.into_iter().map(|(key, origin)| (key.to_owned(), origin)).collect();
-        let settings = Settings { config, origins };
+        let settings = Settings { config, origins, unfit: Vec::new() };
         let yaml = settings.yaml();
         assert_eq!(duramen_settings::read::<Config>(&yaml).unwrap(), settings.config, "{yaml}");
         assert!(yaml.contains("flush:\n  interval: 15m  # --flush-interval\n"), "{yaml}");

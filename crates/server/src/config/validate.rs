@@ -4,6 +4,7 @@ use duramen_settings::Faults;
 use tracing_subscriber::EnvFilter;
 
 use super::Config;
+use super::memory::ACCOUNT_BYTES_MIN;
 
 /// Below this a process does little else than to turn its parts over.
 const PART_BYTES_MIN: usize = 1 << 20;
@@ -25,6 +26,8 @@ impl Config {
         }
         let most = u32::try_from(self.writes.in_flight_bytes_max).is_ok();
         faults.check(most, "writes.in_flight_bytes_max", || "must be below 4GiB".to_owned());
+        let account = self.memory.bytes_max.unwrap_or(ACCOUNT_BYTES_MIN);
+        faults.check(account >= ACCOUNT_BYTES_MIN, "memory.bytes_max", || "must be at least 128MiB".to_owned());
         for (key, count) in [("tenants_max", self.tenants_max), ("bucket.requests_max", self.bucket.requests_max)] {
             faults.check(count >= 1, key, || "must be at least 1".to_owned());
         }
@@ -74,6 +77,7 @@ mod tests {
         config.s3.access_key_id = Some("hunter2".into());
         config.flush.interval = Duration::ZERO;
         config.writes.in_flight_bytes_max = 5 << 30;
+        config.memory.bytes_max = Some(1 << 20);
         config.log_level = "duramen=loud".to_owned();
         let text = config.validate().unwrap_err().to_string();
         assert!(!text.contains("s3.session_token"), "{text}");
@@ -88,6 +92,7 @@ mod tests {
             "s3.session_token",
             "flush.interval",
             "writes.in_flight",
+            "memory.bytes_max",
             "log_level",
         ] {
             assert!(text.contains(key), "{key}: {text}");

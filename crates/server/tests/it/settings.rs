@@ -62,6 +62,24 @@ async fn settings_that_cannot_be_stop_the_start_with_their_place() {
 }
 
 #[tokio::test]
+async fn the_account_of_memory_is_a_share_of_the_machine_or_what_is_set_and_is_told() {
+    let server = Duramen::stopped(&[]);
+    let (good, yaml) = said(&server, &["--print-config"], &[]).await;
+    assert!(good && yaml.contains("memory:\n  bytes_max: ") && yaml.contains(" % of "), "{yaml}");
+
+    let (good, log) =
+        said(&server, &["--check-config", "--memory-bytes-max", "1GiB", "--cache-bytes-max", "1GiB"], &[]).await;
+    assert!(!good && log.contains("cache.bytes_max: 1GiB is more than 60 %"), "{log}");
+
+    let mut server = Duramen::with(&["--memory-bytes-max", "1GiB", "--cache-bytes-max", "1GiB"]).await;
+    let log = server.process().log();
+    assert!(log.contains("memory: 1GiB for bodies, heads, queries"), "{log}");
+    assert!(log.contains("cache.bytes_max: 1GiB is more than 60 %"), "{log}");
+    assert!((server.metric("duramen_memory_bytes_max").await - f64::from(1 << 30)).abs() < 0.5);
+    assert!(server.metric("duramen_memory_resident_bytes").await > 0.0);
+}
+
+#[tokio::test]
 async fn features_are_switched_on_by_the_names_that_prometheus_gives_them() {
     let server = Duramen::stopped(&[]);
     let (good, log) = said(&server, &["--features", "old-ui"], &[]).await;

@@ -176,6 +176,7 @@ impl System {
             writer,
             limits: LimitsHandle::new(far_ahead(), HashMap::new()),
             metrics: duramen_ingest::Metrics::default(),
+            memory: duramen_qos::Account::unbounded(),
             hash_seed: 1,
         };
         let tasks = Tasks::default();
