@@ -8,7 +8,7 @@ use duramen_proto::{Series, WriteRequest};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
 use crate::ha::{Gate, Verdict};
-use crate::head::{Rows, Slot, TenantHead};
+use crate::head::{Registry, Rows, Slot, TenantHead};
 use crate::refusal::Refusal;
 use crate::rejection::Rejections;
 
@@ -57,7 +57,8 @@ pub(crate) fn admit(
         check.take(series, Some(slot), &mut admitted, || head.labels(slot));
     }
     let generation = head.open().order.flush;
-    metadata::admit(&head.families.read(), request, limits, now_ms, generation, &mut admitted);
+    let room = metadata::Room { memory: head.memory.of_all(), series_bytes: head.memory.series_bytes() };
+    metadata::admit(&head.families.read(), request, limits, &room, now_ms, generation, &mut admitted);
     admitted
 }
 
@@ -118,11 +119,12 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
         return slots;
     }
     let mut registry = head.registry.write();
+    let told = registry.bytes();
     for (index, key, labels) in checked {
         let series = &request.series[index];
         let slot = match registry.find(&labels) {
             Some(slot) => slot,
-            None => match registry.check_room(&labels, check.limits) {
+            None => match check_room(head, &registry, told, &labels, check.limits) {
                 Err(refusal) => {
                     admitted.rejected.add_of(&refusal, everything(series), || &labels);
                     continue;
@@ -137,7 +139,27 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
         registry.remember(key, slot);
         slots[index] = Some(slot);
     }
+    drop(registry);
+    head.tell_series();
     slots
+}
+
+/// Whether one more series may be held, by the limits of its tenant and by the memory of the process, which knows `told` bytes of the
+/// registry.
+fn check_room(
+    head: &TenantHead,
+    registry: &Registry,
+    told: usize,
+    labels: &Labels,
+    limits: &IngestLimits,
+) -> Result<(), Refusal> {
+    registry.check_room(labels, limits)?;
+    let more = registry.bytes().saturating_sub(told) + labels.encoded().len();
+    let max = limits.series_bytes_max.unwrap_or(head.memory.of_all().series_bytes_of_tenant());
+    if head.memory.series_bytes().saturating_add(more) > max {
+        return Err(Refusal::SeriesBytesLimit { max });
+    }
+    head.memory.of_all().check(more)
 }
 
 /// How much a series brings.

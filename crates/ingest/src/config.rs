@@ -13,6 +13,8 @@ pub struct Config {
     /// The memory of all heads at which the largest are flushed, in bytes. At twice this, writes are refused
     /// with 503 until a flush has made room.
     pub head_bytes_max: usize,
+    /// The memory of the series and metadata of all heads: beyond it, no new series is taken.
+    pub series_bytes_max: usize,
     /// The largest WAL segment, in bytes.
     pub wal_segment_bytes_max: u64,
     /// Bytes of decoded requests that are in work at once; more wait for up to [`Config::write_wait_max`].
@@ -30,6 +32,7 @@ impl Default for Config {
         Self {
             flush_interval: Duration::from_secs(15 * 60),
             head_bytes_max: 512 << 20,
+            series_bytes_max: 4 << 30,
             wal_segment_bytes_max: 128 << 20,
             writes_in_flight_bytes_max: 256 << 20,
             write_wait_max: Duration::from_secs(10),

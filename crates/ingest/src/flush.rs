@@ -118,7 +118,10 @@ async fn carry_over(shared: &Shared, head: &TenantHead) -> bool {
         BlockSource::new(block.map_err(failed)?, head.id).metadata(&[head.id]).await
     };
     match read.await {
-        Ok(families) => head.families.write().carry_over(families),
+        Ok(families) => {
+            head.families.write().carry_over(families);
+            head.tell_series();
+        }
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             warn!(tenant = %head.name, %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
             return false;
@@ -158,6 +161,7 @@ async fn stage(
         staged.push(StagedBlock { entry, directory, block });
     }
     frozen.stage(staged);
+    head.tell_samples();
     match frozen.held() {
         Held::Staged(blocks) => Ok(blocks),
         Held::Memory(_) => Err(Error::Stopped),

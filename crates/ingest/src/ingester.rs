@@ -158,8 +158,6 @@ impl Ingester {
                     () = shutdown.cancelled() => return Ok(()),
                     () = ingester.shared.clock.sleep(std::time::Duration::from_secs(1)) => {}
                 }
-                // A flush frees memory without a write that would tell the account.
-                ingester.shared.head_bytes();
                 for (head, freeze) in ingester.shared.due() {
                     let now = ingester.shared.clock.monotonic();
                     if !backoff.is_over(head.id, now) {
@@ -203,6 +201,7 @@ impl Ingester {
             let (histograms, exemplars) = head.rare();
             for (gauge, count) in [
                 (&metrics.head_series, head.registry.read().len()),
+                (&metrics.head_series_bytes, head.memory.series_bytes()),
                 (&metrics.head_histograms, histograms),
                 (&metrics.head_exemplars, exemplars),
                 (&metrics.head_families, head.families.read().len()),
@@ -210,7 +209,8 @@ impl Ingester {
                 gauge.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
-        self.shared.metrics.head_bytes.set(i64::try_from(self.head_bytes()).unwrap_or(i64::MAX));
+        let all = self.head_bytes() + self.shared.heads_memory.series_bytes();
+        self.shared.metrics.head_bytes.set(i64::try_from(all).unwrap_or(i64::MAX));
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Metrics {
     pub(crate) wal_samples_lost: Counter,
     pub(crate) replayed_samples: Counter,
     pub(crate) head_series: Family<TenantLabel, Gauge>,
+    pub(crate) head_series_bytes: Family<TenantLabel, Gauge>,
     pub(crate) head_histograms: Family<TenantLabel, Gauge>,
     pub(crate) head_exemplars: Family<TenantLabel, Gauge>,
     pub(crate) head_families: Family<TenantLabel, Gauge>,
@@ -102,12 +103,15 @@ impl Metrics {
         registry.register("duramen_wal_lost_samples", lost_samples, self.wal_samples_lost.clone());
         registry.register("duramen_wal_replayed_samples", "Samples read back at start", self.replayed_samples.clone());
         registry.register("duramen_head_series", "Series in memory", self.head_series.clone());
+        let series_bytes = "Memory of series, their labels and index, and of metadata";
+        registry.register("duramen_head_series_bytes", series_bytes, self.head_series_bytes.clone());
         let histograms = "Native histograms in memory that are not flushed";
         registry.register("duramen_head_histograms", histograms, self.head_histograms.clone());
         let exemplars = "Exemplars in memory that are not flushed";
         registry.register("duramen_head_exemplars", exemplars, self.head_exemplars.clone());
         registry.register("duramen_head_families", "Metric families with metadata", self.head_families.clone());
-        registry.register("duramen_head_bytes", "Memory of samples that are not flushed", self.head_bytes.clone());
+        let head_bytes = "Memory of samples that are not flushed, of series and of metadata";
+        registry.register("duramen_head_bytes", head_bytes, self.head_bytes.clone());
         registry.register("duramen_flushes", "Generations flushed", self.flushes.clone());
         registry.register("duramen_flush_samples", "Samples flushed into blocks", self.flushed_samples.clone());
         registry.register("duramen_flush_bytes", "Bytes of flushed blocks", self.flushed_bytes.clone());

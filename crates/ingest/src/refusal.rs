@@ -25,6 +25,12 @@ pub(crate) enum Refusal {
     LabelValueTooLong { label: String, bytes: usize, max: usize },
     #[error("the tenant has too many series in memory. series_max=`{max}`")]
     SeriesLimit { max: usize },
+    #[error("the labels of the tenant's series take too much memory. series_bytes_max=`{max}`")]
+    SeriesBytesLimit { max: usize },
+    #[error("the series of all tenants take too much memory. head.series_bytes_max=`{max}`")]
+    HeadSeriesBytes { max: usize },
+    #[error("there is no memory for a new series: {0}")]
+    MemoryFull(duramen_qos::Full),
     #[error("the tenant has too many pairs of replicas. cluster=`{cluster}`, clusters_max=`{max}`")]
     HaClustersLimit { cluster: String, max: usize },
     #[error("the metric has too many series in memory. series_per_metric_max=`{max}`")]
@@ -59,6 +65,8 @@ pub(crate) enum Refusal {
     MetadataInvalid { family: String },
     #[error("metadata is too long. family=`{family}`, bytes=`{bytes}`, metadata_bytes_max=`{max}`")]
     MetadataTooLong { family: String, bytes: usize, max: usize },
+    #[error("the tenant's series and metadata take too much memory. family=`{family}`, series_bytes_max=`{max}`")]
+    MetadataBytesLimit { family: String, max: usize },
     #[error("the tenant has metadata of too many families. family=`{family}`, metadata_families_max=`{max}`")]
     MetadataLimit { family: String, max: usize },
 }
@@ -75,6 +83,8 @@ impl Refusal {
             Self::LabelNameTooLong { .. } => Reason::LabelNameTooLong,
             Self::LabelValueTooLong { .. } => Reason::LabelValueTooLong,
             Self::SeriesLimit { .. } => Reason::SeriesLimit,
+            Self::SeriesBytesLimit { .. } | Self::MetadataBytesLimit { .. } => Reason::SeriesBytesLimit,
+            Self::HeadSeriesBytes { .. } | Self::MemoryFull(_) => Reason::MemoryFull,
             Self::HaClustersLimit { .. } => Reason::HaClustersLimit,
             Self::SeriesPerMetricLimit { .. } => Reason::SeriesPerMetricLimit,
             Self::FarFuture { .. } => Reason::FarFuture,

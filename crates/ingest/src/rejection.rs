@@ -18,6 +18,8 @@ pub enum Reason {
     LabelValueTooLong,
     SeriesLimit,
     SeriesPerMetricLimit,
+    SeriesBytesLimit,
+    MemoryFull,
     HaClustersLimit,
     // A float or a histogram.
     FarFuture,
@@ -38,7 +40,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Malformed,
         Self::NoMetricName,
         Self::EmptyLabelName,
@@ -49,6 +51,8 @@ impl Reason {
         Self::LabelValueTooLong,
         Self::SeriesLimit,
         Self::SeriesPerMetricLimit,
+        Self::SeriesBytesLimit,
+        Self::MemoryFull,
         Self::HaClustersLimit,
         Self::FarFuture,
         Self::FarPast,
@@ -77,6 +81,8 @@ impl Reason {
             Self::LabelValueTooLong => "label_value_too_long",
             Self::SeriesLimit => "series_limit",
             Self::SeriesPerMetricLimit => "series_per_metric_limit",
+            Self::SeriesBytesLimit => "series_bytes_limit",
+            Self::MemoryFull => "memory_full",
             Self::HaClustersLimit => "ha_clusters_limit",
             Self::FarFuture => "far_future",
             Self::FarPast => "far_past",

@@ -8,12 +8,11 @@ use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::{Histogram, Labels, TenantId, TenantName};
-use duramen_qos::{Account, Use};
+use duramen_qos::Account;
 use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
 use duramen_wal::{OwnedRecord, Position, SegmentId, Wal};
 use object_store::local::LocalFileSystem;
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info};
@@ -21,7 +20,7 @@ use tracing::{error, info};
 use crate::commit::CommitLoop;
 use crate::config::Config;
 use crate::error::Error;
-use crate::head::{HeadMap, Rows, Slot, TenantHead};
+use crate::head::{HeadMap, HeadsMemory, Rows, Slot, TenantHead};
 use crate::ingester::{Ingester, Shared};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
@@ -76,6 +75,7 @@ impl Ingester {
             .map_err(|source| Error::Staging { path: staging.clone(), source })?;
         let orders = OrderClock::new(Arc::clone(&parts.clock), parts.writer.writer, parts.writer.epoch);
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let series_bytes_max = config.series_bytes_max;
         let in_flight = Arc::new(Semaphore::new(config.writes_in_flight_bytes_max));
         let shared = Arc::new(Shared {
             config,
@@ -93,7 +93,7 @@ impl Ingester {
             staging_store: Arc::new(staging_store),
             hash_seed: parts.hash_seed,
             metrics: parts.metrics,
-            head_share: Mutex::new(parts.memory.share(Use::Head)),
+            heads_memory: HeadsMemory::new(Arc::clone(&parts.memory), series_bytes_max),
             memory: parts.memory,
         });
         let (for_replay, handle, disk) = (Arc::clone(&shared), Handle::current(), parts.disk);

@@ -28,6 +28,12 @@ pub struct IngestLimits {
     pub series_max: usize,
     /// Series in memory of one metric name; null for no limit. Bounds what one bad label can do before it takes the whole of `series_max`.
     pub series_per_metric_max: Option<usize>,
+    /// Memory of the labels and the index of the tenant's series in memory, and of its metadata. A series that would take more is refused with
+    /// 400, and the others of its request are kept. A series takes some 300 bytes, and each label value that no other has 350 bytes and its
+    /// length; so this is what bounds a tenant with many long values. All tenants together have `head.series_bytes_max` of the settings; null
+    /// for half of that.
+    #[serde(with = "size::optional")]
+    pub series_bytes_max: Option<usize>,
     /// Labels of one series, `__name__` included.
     pub labels_per_series_max: usize,
     /// The longest label name.
@@ -72,6 +78,7 @@ impl Default for IngestLimits {
             samples_burst: 2_000_000,
             series_max: 5_000_000,
             series_per_metric_max: None,
+            series_bytes_max: None,
             labels_per_series_max: 60,
             label_name_bytes_max: 1024,
             label_value_bytes_max: 2048,

@@ -29,6 +29,7 @@ fn ingest(limits: &IngestLimits, key: &str, faults: &mut Faults) {
     at_least_one(usize::try_from(limits.samples_burst).unwrap_or(usize::MAX), format!("{key}.samples_burst"), faults);
     for (name, value) in [
         ("series_max", limits.series_max),
+        ("series_bytes_max", limits.series_bytes_max.unwrap_or(usize::MAX)),
         ("labels_per_series_max", limits.labels_per_series_max),
         ("label_name_bytes_max", limits.label_name_bytes_max),
         ("label_value_bytes_max", limits.label_value_bytes_max),

@@ -230,6 +230,13 @@ pub struct HeadConfig {
         value_parser = size::parse)]
     #[serde(with = "size")]
     pub bytes_max: usize,
+    /// The memory of the labels, the index and the metadata of all heads: beyond it no tenant gets a new series, and samples of known ones
+    /// go on. A series takes some 300 bytes. `series_bytes_max` in the limits file bounds each tenant. The default is at most 25 % of
+    /// `memory.bytes_max`; more than 80 % is not given.
+    #[arg(id = "head.series_bytes_max", long = "head-series-bytes-max", env = "DURAMEN_HEAD_SERIES_BYTES_MAX",
+        value_name = "SIZE", value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub series_bytes_max: usize,
 }
 
 /// When samples go to the store.
@@ -328,7 +335,7 @@ impl Default for WritesConfig {
 
 impl Default for HeadConfig {
     fn default() -> Self {
-        Self { bytes_max: 512 << 20 }
+        Self { bytes_max: 512 << 20, series_bytes_max: 4 << 30 }
     }
 }
 

@@ -167,6 +167,7 @@ async fn ingester(
     let settings = duramen_ingest::Config {
         flush_interval: config.flush.interval,
         head_bytes_max: config.head.bytes_max,
+        series_bytes_max: config.head.series_bytes_max,
         wal_segment_bytes_max: config.wal.segment_bytes_max as u64,
         writes_in_flight_bytes_max: config.writes.in_flight_bytes_max,
         write_wait_max: config.writes.wait_max,

@@ -7,7 +7,7 @@ use duramen_model::FamilyMetadata;
 use duramen_proto::{SentMetadata, WriteRequest};
 
 use super::Admitted;
-use crate::head::Families;
+use crate::head::{Families, HeadsMemory};
 use crate::refusal::Refusal;
 
 /// Puts into the rows what the log of `generation` does not have yet. The last word of a request on a family counts.
@@ -15,12 +15,13 @@ pub(super) fn admit(
     families: &Families,
     request: &WriteRequest<'_>,
     limits: &IngestLimits,
+    room: &Room<'_>,
     now_ms: i64,
     generation: u64,
     admitted: &mut Admitted,
 ) {
     let mut news: BTreeMap<&str, FamilyMetadata> = BTreeMap::new();
-    let mut unknown = 0;
+    let (mut unknown, mut more) = (0, 0);
     for sent in &request.metadata {
         let checked = check(sent, limits).and_then(|said| {
             let is_known = families.contains(said.family) || news.contains_key(said.family);
@@ -28,7 +29,12 @@ pub(super) fn admit(
                 let (family, max) = (said.family.to_owned(), limits.metadata_families_max);
                 return Err(Refusal::MetadataLimit { family, max });
             }
+            let bytes = families.growth(said.family, said.help, said.unit);
+            if bytes > 0 {
+                room.check(said.family, more + bytes, limits)?;
+            }
             unknown += usize::from(!is_known);
+            more += bytes;
             Ok(said)
         });
         match checked {
@@ -46,6 +52,23 @@ pub(super) fn admit(
         }
     }
     admitted.rows.metadata = news.into_values().collect();
+}
+
+/// What there is for more metadata.
+pub(super) struct Room<'a> {
+    pub(super) memory: &'a HeadsMemory,
+    /// What series and metadata of the tenant take.
+    pub(super) series_bytes: usize,
+}
+
+impl Room<'_> {
+    fn check(&self, family: &str, more: usize, limits: &IngestLimits) -> Result<(), Refusal> {
+        let max = limits.series_bytes_max.unwrap_or(self.memory.series_bytes_of_tenant());
+        if self.series_bytes.saturating_add(more) > max {
+            return Err(Refusal::MetadataBytesLimit { family: family.to_owned(), max });
+        }
+        self.memory.check(more)
+    }
 }
 
 /// The text of metadata.

@@ -39,8 +39,9 @@ impl Exemplars {
         if !held.insert((ts_ms, value.to_bits(), labels.into_boxed_slice())) {
             return Offered::Repeated;
         }
-        if let Some(before) = before {
-            self.ranks.remove(&before);
+        match before {
+            Some(before) => _ = self.ranks.remove(&before),
+            None => self.memory += SERIES,
         }
         self.ranks.extend(rank(slot, held));
         self.count += 1;
@@ -60,7 +61,10 @@ impl Exemplars {
             }
             match rank(slot, held) {
                 Some(rank) => _ = self.ranks.insert(rank),
-                None => _ = self.series.remove(&slot),
+                None => {
+                    self.series.remove(&slot);
+                    self.memory -= SERIES;
+                }
             }
         }
         before - self.count
@@ -94,6 +98,9 @@ impl Exemplars {
 fn rank(slot: Slot, held: &BTreeSet<Held>) -> Option<Rank> {
     held.first().map(|(oldest, _, _)| (held.len(), Reverse(*oldest), slot))
 }
+
+/// A series with exemplars: its places in two trees, and the first node of its own.
+const SERIES: usize = 560;
 
 /// A place in the tree, with its nodes two thirds full, and an allocation.
 const fn memory_of(labels: usize) -> usize {

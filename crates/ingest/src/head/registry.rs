@@ -6,6 +6,7 @@
 mod names;
 mod ordering;
 mod shared;
+mod size;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -34,6 +35,8 @@ pub(crate) struct Registry {
     pairs: Vec<Pair>,
     names: BTreeMap<Arc<str>, Name>,
     order: Order,
+    /// What all of it takes, see [`size`].
+    bytes: usize,
 }
 
 type PairId = u32;
@@ -69,6 +72,11 @@ impl Registry {
         self.series.len()
     }
 
+    /// The memory that it takes, in bytes, roughly.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The series that was sent before under labels whose bytes hash to `key`, without decoding a label.
     ///
     /// The key is a 128-bit hash under a secret seed of the process: senders cannot make two label sets meet.
@@ -80,9 +88,12 @@ impl Registry {
     pub(crate) fn remember(&mut self, key: u128, slot: Slot) {
         // One series may come in many forms of bytes. Forgetting them all now and then costs one decoding each.
         if self.sent.len() > 2 * self.series.len() + 1024 {
+            self.bytes -= self.sent.len() * size::SENT;
             self.sent.clear();
         }
-        self.sent.insert(key, slot);
+        if self.sent.insert(key, slot).is_none() {
+            self.bytes += size::SENT;
+        }
     }
 
     /// The slot of a label set.
@@ -118,6 +129,7 @@ impl Registry {
         for &pair in &pairs {
             self.pair_mut(pair).postings.insert(slot);
         }
+        self.bytes += size::SERIES + pairs.len() * size::POSTING;
         self.series.push(pairs);
         self.slots.insert(id, slot);
         self.order.waiting.push_back(slot);
@@ -131,11 +143,13 @@ impl Registry {
         let pair = PairId::try_from(self.pairs.len()).expect("a registry has fewer than 2^32 label pairs");
         if !self.names.contains_key(name) {
             let name: Arc<str> = Arc::from(name);
+            self.bytes += size::NAME + name.len();
             let held = Name { name: Arc::clone(&name), values: FastMap::default(), pairs: RoaringBitmap::new() };
             self.names.insert(name, held);
         }
         let held = self.names.get_mut(name).expect("the name was put there");
         let value: Arc<str> = Arc::from(value);
+        self.bytes += size::PAIR + value.len();
         held.values.insert(Arc::clone(&value), pair);
         held.pairs.insert(pair);
         self.pairs.push(Pair { name: Arc::clone(&held.name), value, postings: RoaringBitmap::new() });

@@ -94,10 +94,12 @@ impl SeriesSamples {
     pub(crate) fn memory(&self) -> usize {
         /// A place in the tree, with its nodes two thirds full, and the head of an allocation.
         const HISTOGRAM: usize = 80;
+        /// The first node of a tree is there for one histogram already.
+        const NODE: usize = 480;
         let histograms = self
             .histograms
             .as_ref()
-            .map_or(0, |histograms| size_of::<Histograms>() + histograms.held.len() * HISTOGRAM + histograms.bytes);
+            .map_or(0, |histograms| size_of::<Histograms>() + NODE + histograms.held.len() * HISTOGRAM + histograms.bytes);
         size_of::<Self>() - size_of::<Chunk>() + self.floats.memory() + histograms
     }
 }

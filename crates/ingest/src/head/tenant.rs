@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::families::Families;
 use super::generation::{Applied, Generation};
+use super::memory::HeadMemory;
 use super::registry::SharedRegistry;
 use super::rows::Rows;
 use super::source::GenerationSource;
@@ -29,6 +30,8 @@ pub(crate) struct TenantHead {
     pub(crate) pairs: Pairs,
     /// What the tenant may send a second.
     pub(crate) rate: Mutex<TokenBucket>,
+    /// What the head takes, as the account of the process knows it.
+    pub(crate) memory: HeadMemory,
     chain: RwLock<Chain>,
     /// Held by the flush that runs: one at a time, so that generations are committed in their order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
@@ -82,7 +85,7 @@ impl Frozen {
 }
 
 impl TenantHead {
-    pub(crate) fn new(id: TenantId, name: TenantName, order: Order, past: Past) -> Arc<Self> {
+    pub(crate) fn new(id: TenantId, name: TenantName, order: Order, past: Past, memory: HeadMemory) -> Arc<Self> {
         let chain = Chain { open: Generation::new(order), frozen: Vec::new(), flushed: past.flushed };
         Arc::new(Self {
             id,
@@ -92,6 +95,7 @@ impl TenantHead {
             carried_from: Mutex::new(past.metadata),
             pairs: Pairs::default(),
             rate: Mutex::default(),
+            memory,
             chain: RwLock::new(chain),
             flushing: tokio::sync::Mutex::default(),
         })
@@ -109,8 +113,23 @@ impl TenantHead {
             open.note_metadata(position, now_ms);
             let mut families = self.families.write();
             metadata.into_iter().for_each(|family| families.put(family, open.order.flush));
+            drop(families);
+            self.tell_series();
         }
-        open.apply(position, now_ms, rows, exemplars_max)
+        let applied = open.apply(position, now_ms, rows, exemplars_max);
+        self.tell_samples();
+        applied
+    }
+
+    /// Tells the account what series and metadata take. After each change of them.
+    pub(crate) fn tell_series(&self) {
+        let registry = self.registry.read();
+        self.memory.set_series(registry.bytes() + self.families.read().bytes());
+    }
+
+    /// Tells the account what samples take. After each change of them.
+    pub(crate) fn tell_samples(&self) {
+        self.memory.set_samples(self.sample_bytes());
     }
 
     /// Ends the open generation at `end` and opens one of order `next`. `None`, and no change, while nothing is in it.
@@ -149,8 +168,8 @@ impl TenantHead {
         self.chain.read().flushed
     }
 
-    /// The memory of all generations, in bytes, roughly.
-    pub(crate) fn memory(&self) -> usize {
+    /// The memory of all generations, in bytes, roughly: what a flush gives back.
+    pub(crate) fn sample_bytes(&self) -> usize {
         self.in_memory().iter().map(|generation| generation.memory()).sum()
     }
 

@@ -8,11 +8,10 @@ use duramen_limits::{IngestLimits, LimitsHandle};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{BlockEntry, TenantId, TenantName};
 use duramen_proto::WriteRequest;
-use duramen_qos::{Account, Rate, Refused, Share};
+use duramen_qos::{Account, Rate, Refused};
 use duramen_runtime::Clock;
 use duramen_wal::Position;
 use object_store::ObjectStore;
-use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Turn;
@@ -21,10 +20,13 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::flush::Freeze;
 use crate::ha::Electorate;
-use crate::head::{HeadMap, Past, Rows, TenantHead};
+use crate::head::{HeadMap, HeadMemory, HeadsMemory, Past, Rows, TenantHead};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
 use crate::rejection::RequestLimit;
+
+/// While memory is short, a head with less is not flushed before its time.
+const SHORT_FLUSH_BYTES_MIN: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -46,7 +48,7 @@ pub(crate) struct Shared {
     /// The account of the process.
     pub(crate) memory: Arc<Account>,
     /// What the heads hold of it.
-    pub(crate) head_share: Mutex<Share>,
+    pub(crate) heads_memory: Arc<HeadsMemory>,
 }
 
 impl Shared {
@@ -96,18 +98,19 @@ impl Shared {
     /// The head of a tenant that was taken over, made unless another made it meanwhile.
     pub(crate) fn put_head(&self, id: TenantId, name: TenantName, past: Past) -> Arc<TenantHead> {
         let mut heads = self.heads.write();
-        Arc::clone(heads.entry(id).or_insert_with(|| TenantHead::new(id, name, self.orders.next(), past)))
+        Arc::clone(heads.entry(id).or_insert_with(|| {
+            let memory = HeadMemory::new(Arc::clone(&self.heads_memory));
+            TenantHead::new(id, name, self.orders.next(), past, memory)
+        }))
     }
 
     pub(crate) fn all_heads(&self) -> Vec<Arc<TenantHead>> {
         self.heads.read().values().cloned().collect()
     }
 
-    /// What all heads hold, which the account of the process learns as well.
+    /// What the samples of all heads take.
     pub(super) fn head_bytes(&self) -> usize {
-        let bytes = self.heads.read().values().map(|head| head.memory()).sum();
-        self.head_share.lock().set(bytes);
-        bytes
+        self.heads.read().values().map(|head| head.sample_bytes()).sum()
     }
 
     /// The heads that should be flushed now: those that are old, the largest while all together are too large, and those that have
@@ -116,14 +119,16 @@ impl Shared {
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let age_ms = i64::try_from(self.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
         let mut heads = self.all_heads();
-        heads.sort_by_cached_key(|head| std::cmp::Reverse(head.memory()));
-        let mut held: usize = heads.iter().map(|head| head.memory()).sum();
+        heads.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
+        let mut held: usize = heads.iter().map(|head| head.sample_bytes()).sum();
+        // A flush before its time gives back what makes its requests worth while.
+        let (short, worth) = (self.heads_memory.is_short(), (held / 8).max(SHORT_FLUSH_BYTES_MIN));
         let judge = |head: Arc<TenantHead>| {
             let waits = !head.frozen().is_empty();
             let old = head.open().filled_since_ms().is_some_and(|since| now_ms - since >= age_ms);
-            let large = held > self.config.head_bytes_max;
+            let large = held > self.config.head_bytes_max || (short && head.sample_bytes() >= worth);
             if large {
-                held -= head.memory();
+                held = held.saturating_sub(head.sample_bytes());
             }
             match (old || large, waits) {
                 (true, _) => Some((head, Freeze::Yes)),

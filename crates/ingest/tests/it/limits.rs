@@ -70,6 +70,13 @@ fn cases() -> Vec<Case> {
             said: "series_per_metric_max=`1`",
         },
         Case {
+            limit: "series_bytes_max",
+            set: |limits| limits.series_bytes_max = Some(3000),
+            bodies: vec![one("a", NOW_MS, 1.0), labelled(&[("__name__", "b"), ("job", &"long".repeat(500))])],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"series_bytes_limit\"}",
+            said: "series_bytes_max=`3000`",
+        },
+        Case {
             limit: "labels_per_series_max",
             set: |limits| limits.labels_per_series_max = 1,
             bodies: vec![one("m", NOW_MS, 1.0)],

@@ -32,7 +32,7 @@ pub(crate) struct System {
     pub(crate) bucket: Bucket,
     config: Config,
     pub(crate) manifests: Manifests,
-    /// The account of the process: 1 GiB.
+    /// The account of the process.
     pub(crate) memory: Arc<Account>,
     registry: Registry,
     tenants: Arc<Tenants>,
@@ -51,14 +51,19 @@ impl System {
     pub(crate) async fn start() -> Self {
         let clock = MockClock::at(NOW_MS);
         let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self::open(clock, SimDisk::new(), bucket, Config::default()).await
+        Self::open(clock, SimDisk::new(), bucket, Config::default(), Account::new(1 << 30)).await
     }
 
     /// As [`System::start`], with other settings.
     pub(crate) async fn with(config: Config) -> Self {
+        Self::within(Account::new(1 << 30), config).await
+    }
+
+    /// As [`System::with`], with so much memory.
+    pub(crate) async fn within(memory: Arc<Account>, config: Config) -> Self {
         let clock = MockClock::at(NOW_MS);
         let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self::open(clock, SimDisk::new(), bucket, config).await
+        Self::open(clock, SimDisk::new(), bucket, config, memory).await
     }
 
     /// As [`System::start`], with the bucket on a disk that can go away.
@@ -68,7 +73,7 @@ impl System {
         let mut config = duramen_bucket::Config::default();
         config.retry.attempts_max = 1;
         let bucket = Bucket::over(Arc::new(store), "away".to_owned(), &config, Arc::clone(&clock) as Arc<dyn Clock>);
-        Self::open(clock, SimDisk::new(), bucket, Config::default()).await
+        Self::open(clock, SimDisk::new(), bucket, Config::default(), Account::new(1 << 30)).await
     }
 
     /// As [`System::start`], with the bucket at a server whose requests fail as the test says, and are not sent again.
@@ -85,18 +90,18 @@ impl System {
         });
         let url = "s3://test".parse().unwrap();
         let bucket = Bucket::open(&url, &config, Arc::new(RealDisk), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        Self::open(clock, SimDisk::new(), bucket, Config::default()).await
+        Self::open(clock, SimDisk::new(), bucket, Config::default(), Account::new(1 << 30)).await
     }
 
     /// Another process on what a crash leaves of the disk.
     pub(crate) async fn crash(self) -> Self {
         let (clock, disk, bucket) = (Arc::clone(&self.clock), self.disk.crash(1), self.bucket.clone());
-        let config = self.config.clone();
+        let (config, memory) = (self.config.clone(), Arc::clone(&self.memory));
         drop(self);
-        Self::open(clock, disk, bucket, config).await
+        Self::open(clock, disk, bucket, config, memory).await
     }
 
-    async fn open(clock: Arc<MockClock>, disk: SimDisk, bucket: Bucket, config: Config) -> Self {
+    async fn open(clock: Arc<MockClock>, disk: SimDisk, bucket: Bucket, config: Config, memory: Arc<Account>) -> Self {
         let staging = tempfile::tempdir().unwrap();
         let on_disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
@@ -107,7 +112,6 @@ impl System {
         let mut registry = Registry::default();
         metrics.register(&mut registry);
         let manifests = Manifests::new(bucket.clone(), Arc::clone(&as_clock), identity);
-        let memory = Account::new(1 << 30);
         let parts = Parts {
             wal_dir: PathBuf::from("/data/wal"),
             disk: on_disk,

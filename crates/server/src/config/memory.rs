@@ -23,7 +23,7 @@ struct Part {
 }
 
 /// All of them. Heads may hold twice of theirs, so that both shares leave them below their mark.
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     Part {
         key: "writes.in_flight_bytes_max",
         bytes: |config| &mut config.writes.in_flight_bytes_max,
@@ -31,6 +31,12 @@ const PARTS: [Part; 3] = [
         set_percent: 50,
     },
     Part { key: "head.bytes_max", bytes: |config| &mut config.head.bytes_max, default_percent: 15, set_percent: 40 },
+    Part {
+        key: "head.series_bytes_max",
+        bytes: |config| &mut config.head.series_bytes_max,
+        default_percent: 25,
+        set_percent: 80,
+    },
     Part { key: "cache.bytes_max", bytes: |config| &mut config.cache.bytes_max, default_percent: 25, set_percent: 60 },
 ];
 

@@ -21,6 +21,7 @@ impl Config {
             ("wal.segment_bytes_max", self.wal.segment_bytes_max),
             ("writes.in_flight_bytes_max", self.writes.in_flight_bytes_max),
             ("head.bytes_max", self.head.bytes_max),
+            ("head.series_bytes_max", self.head.series_bytes_max),
         ] {
             faults.check(bytes >= PART_BYTES_MIN, key, || "must be at least 1MiB".to_owned());
         }
