@@ -96,10 +96,9 @@ impl SeriesSamples {
         const HISTOGRAM: usize = 80;
         /// The first node of a tree is there for one histogram already.
         const NODE: usize = 480;
-        let histograms = self
-            .histograms
-            .as_ref()
-            .map_or(0, |histograms| size_of::<Histograms>() + NODE + histograms.held.len() * HISTOGRAM + histograms.bytes);
+        let histograms = self.histograms.as_ref().map_or(0, |histograms| {
+            size_of::<Histograms>() + NODE + histograms.held.len() * HISTOGRAM + histograms.bytes
+        });
         size_of::<Self>() - size_of::<Chunk>() + self.floats.memory() + histograms
     }
 }
