@@ -3,14 +3,14 @@
 //! A series that was sent before with the same bytes costs one hash and one look-up; only others are decoded.
 
 use duramen_limits::IngestLimits;
-use duramen_model::{Labels, Life};
+use duramen_model::{Labels, Life, Shown, ShownSeries};
 use duramen_proto::{Series, WriteRequest};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
 use crate::ha::{Gate, Verdict};
 use crate::head::{Registry, Rows, Slot, TenantHead};
 use crate::refusal::Refusal;
-use crate::rejection::Rejections;
+use crate::rejection::{Lost, Rejections};
 
 mod exemplar;
 mod histogram;
@@ -47,14 +47,14 @@ pub(crate) fn admit(
     let mut admitted = Admitted::default();
     admitted.rows.reserve(request.ts_ms.len());
     for refused in &request.refused {
-        let count = refused.samples + refused.histograms + refused.exemplars;
-        let refusal = || Refusal::Malformed(request.explain(refused));
-        admitted.rejected.add(crate::Reason::Malformed, count.max(1), || refusal().to_string());
+        let lost = Lost::series(refused.samples, refused.histograms, refused.exemplars);
+        let series = || request.show_refused(refused);
+        admitted.rejected.add_of(&Refusal::Series(refused.fault), lost, series);
     }
     let slots = identify(head, &check, seed, &mut admitted);
     for (series, slot) in request.series.iter().zip(slots) {
         let Some(slot) = slot else { continue };
-        check.take(series, Some(slot), &mut admitted, || head.labels(slot));
+        check.take(series, Some(slot), &mut admitted, || ShownSeries::of(&head.labels(slot)));
     }
     let generation = head.open().order.flush;
     let room = metadata::Room { memory: head.memory.of_all(), series_bytes: head.memory.series_bytes() };
@@ -87,8 +87,8 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
                 continue;
             }
             Verdict::OverLimit { cluster, max } => {
-                let refusal = Refusal::HaClustersLimit { cluster: cluster.to_owned(), max };
-                admitted.rejected.add(refusal.reason(), everything(&request.series[index]), || refusal.to_string());
+                let refusal = Refusal::HaClustersLimit { cluster: Shown(cluster.as_bytes()).to_string(), max };
+                admitted.rejected.add_of(&refusal, everything(&request.series[index]), || request.show(index));
                 slots.push(None);
                 continue;
             }
@@ -110,8 +110,7 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
         match labels::check(request, index, without, check.limits) {
             Ok(labels) => checked.push((index, key, labels)),
             Err(refusal) => {
-                let count = everything(&request.series[index]);
-                admitted.rejected.add(refusal.reason(), count, || refusal.to_string());
+                admitted.rejected.add_of(&refusal, everything(&request.series[index]), || request.show(index));
             }
         }
     }
@@ -126,11 +125,11 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
             Some(slot) => slot,
             None => match check_room(head, &registry, told, &labels, check.limits) {
                 Err(refusal) => {
-                    admitted.rejected.add_of(&refusal, everything(series), || &labels);
+                    admitted.rejected.add_of(&refusal, everything(series), || ShownSeries::of(&labels));
                     continue;
                 }
                 Ok(()) if !check.has_storable(series) => {
-                    check.take(series, None, admitted, || labels.clone());
+                    check.take(series, None, admitted, || ShownSeries::of(&labels));
                     continue;
                 }
                 Ok(()) => registry.intern(&labels),
@@ -163,13 +162,13 @@ fn check_room(
 }
 
 /// How much a series brings.
-fn everything(series: &Series<'_>) -> usize {
-    series.samples().len() + series.histograms().len() + series.exemplars().len()
+fn everything(series: &Series<'_>) -> Lost {
+    Lost::series(series.samples().len(), series.histograms().len(), series.exemplars().len())
 }
 
 impl Check<'_, '_> {
     /// Checks all that a series brings, and puts what passes into the rows of its slot; without one, nothing passes.
-    fn take(&self, series: &Series<'_>, slot: Option<Slot>, admitted: &mut Admitted, labels: impl Fn() -> Labels) {
+    fn take(&self, series: &Series<'_>, slot: Option<Slot>, admitted: &mut Admitted, shown: impl Fn() -> ShownSeries) {
         let Admitted { rows, rejected, lost_exemplars, .. } = admitted;
         for at in series.samples() {
             match self.float(at) {
@@ -178,7 +177,7 @@ impl Check<'_, '_> {
                         rows.push(slot, self.request.ts_ms[at], self.request.values[at], life);
                     }
                 }
-                Err(refusal) => rejected.add_of(&refusal, 1, &labels),
+                Err(refusal) => rejected.add_of(&refusal, Lost::SAMPLE, &shown),
             }
         }
         for sent in &self.request.histograms[series.histograms()] {
@@ -187,7 +186,7 @@ impl Check<'_, '_> {
                     let row = |series_ref| HistogramRow { series_ref, ts_ms: sent.ts_ms, life: sent.life, bytes };
                     rows.histograms.extend(slot.map(row));
                 }
-                Err(refusal) => rejected.add_of(&refusal, 1, &labels),
+                Err(refusal) => rejected.add_of(&refusal, Lost::HISTOGRAM, &shown),
             }
         }
         for sent in &self.request.exemplars[series.exemplars()] {
@@ -196,7 +195,7 @@ impl Check<'_, '_> {
                     let (ts_ms, value, labels) = (sent.ts_ms, sent.value, labels.encoded().to_vec());
                     rows.exemplars.extend(slot.map(|series_ref| ExemplarRow { series_ref, ts_ms, value, labels }));
                 }
-                Err(refusal) => lost_exemplars.add_of(&refusal, 1, &labels),
+                Err(refusal) => lost_exemplars.add_of(&refusal, Lost::EXEMPLAR, &shown),
             }
         }
     }

@@ -28,7 +28,7 @@ pub use flush::FlushReport;
 pub use head::Kept;
 pub use ingester::{Ingester, Turn};
 pub use metrics::Metrics;
-pub use rejection::{Reason, Rejections, RequestLimit};
+pub use rejection::{Lost, Reason, Rejections, RequestLimit};
 pub use report::{Duplicates, WriteReport};
 pub use start::{Parts, StartReport};
 pub use windows::FLUSH_BLOCKS_MAX;

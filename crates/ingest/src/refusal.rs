@@ -1,16 +1,19 @@
 //! Why one thing of a request is not stored.
 
 use duramen_model::histogram::InvalidHistogram;
+use duramen_proto::SeriesFault;
 
 use crate::rejection::Reason;
 
 /// A situation with its facts. Where a limit is the reason, its name and value are among them.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("{0}")]
-    Malformed(String),
-    #[error("a series has no metric name (the label __name__). labels=`{labels}`")]
-    NoMetricName { labels: String },
+    #[error(transparent)]
+    Unreadable(duramen_proto::Error),
+    #[error(transparent)]
+    Series(SeriesFault),
+    #[error("a series has no metric name (the label __name__)")]
+    NoMetricName,
     #[error("a label name is empty")]
     EmptyLabelName,
     #[error("a label name stands twice in one series. label=`{label}`")]
@@ -47,10 +50,10 @@ pub(crate) enum Refusal {
     Ttl { ttl_ms: i64, max_ms: i64 },
     #[error("another value is held for this time; it stays. ts_ms=`{ts_ms}`")]
     Conflict { ts_ms: i64 },
-    #[error("a histogram is not valid. ts_ms=`{ts_ms}`, fault=`{fault}`")]
+    #[error("a histogram is not valid: {fault}{}ts_ms=`{ts_ms}`", joint(&.fault.to_string()))]
     HistogramInvalid { ts_ms: i64, fault: InvalidHistogram },
-    #[error("a histogram cannot be read. ts_ms=`{ts_ms}`, fault=`{fault}`")]
-    HistogramUnreadable { ts_ms: i64, fault: String },
+    #[error("a histogram cannot be read: {fault}{}ts_ms=`{ts_ms}`", joint(&.fault.to_string()))]
+    HistogramUnreadable { ts_ms: i64, fault: duramen_proto::Error },
     #[error("a histogram has too many buckets. ts_ms=`{ts_ms}`, buckets=`{buckets}`, histogram_buckets_max=`{max}`")]
     HistogramBuckets { ts_ms: i64, buckets: usize, max: usize },
     #[error("an exemplar is outside of the times that are taken. ts_ms=`{ts_ms}`")]
@@ -71,11 +74,16 @@ pub(crate) enum Refusal {
     MetadataLimit { family: String, max: usize },
 }
 
+/// What stands between an error's text and one more variable: the first one begins a sentence.
+pub(crate) fn joint(text: &str) -> &'static str {
+    if text.ends_with('`') { ", " } else { ". " }
+}
+
 impl Refusal {
     pub(crate) const fn reason(&self) -> Reason {
         match self {
-            Self::Malformed(_) => Reason::Malformed,
-            Self::NoMetricName { .. } => Reason::NoMetricName,
+            Self::Unreadable(_) | Self::Series(_) => Reason::Malformed,
+            Self::NoMetricName => Reason::NoMetricName,
             Self::EmptyLabelName => Reason::EmptyLabelName,
             Self::RepeatedLabelName { .. } => Reason::RepeatedLabelName,
             Self::LabelNotUtf8 { .. } => Reason::LabelNotUtf8,

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::refusal::Refusal;
+use duramen_model::ShownSeries;
+
+use crate::refusal::{Refusal, joint};
 
 /// Why. The name is the `reason` of the counter `duramen_ingest_rejected_samples_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,16 +127,87 @@ impl RequestLimit {
 /// Texts of one request; of more reasons there are counts only.
 const TEXTS_MAX: usize = 10;
 
-/// What of a request was refused: counts by reason, and the first case of each in words.
+/// How much was refused, by what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Floats.
+    pub samples: usize,
+    pub histograms: usize,
+    pub exemplars: usize,
+    /// Metric families of which metadata was sent.
+    pub families: usize,
+    /// Series that brought none of the above.
+    pub empty_series: usize,
+}
+
+impl Lost {
+    pub(crate) const SAMPLE: Self = Self { samples: 1, ..Self::NOTHING };
+    pub(crate) const HISTOGRAM: Self = Self { histograms: 1, ..Self::NOTHING };
+    pub(crate) const EXEMPLAR: Self = Self { exemplars: 1, ..Self::NOTHING };
+    pub(crate) const FAMILY: Self = Self { families: 1, ..Self::NOTHING };
+    const NOTHING: Self = Self { samples: 0, histograms: 0, exemplars: 0, families: 0, empty_series: 0 };
+
+    /// A whole series with what it brings.
+    pub(crate) const fn series(samples: usize, histograms: usize, exemplars: usize) -> Self {
+        let is_empty = samples == 0 && histograms == 0 && exemplars == 0;
+        Self { samples, histograms, exemplars, families: 0, empty_series: is_empty as usize }
+    }
+
+    /// All of it; a series that brings nothing is one.
+    pub const fn total(&self) -> usize {
+        self.samples + self.histograms + self.exemplars + self.families + self.empty_series
+    }
+
+    const fn add(&mut self, more: Self) {
+        self.samples += more.samples;
+        self.histograms += more.histograms;
+        self.exemplars += more.exemplars;
+        self.families += more.families;
+        self.empty_series += more.empty_series;
+    }
+}
+
+/// Such as `2 samples and 1 histogram`.
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.samples, "sample", "samples"),
+            (self.histograms, "histogram", "histograms"),
+            (self.exemplars, "exemplar", "exemplars"),
+            (self.families, "metric family", "metric families"),
+            (self.empty_series, "series without samples", "series without samples"),
+        ];
+        let mut left = parts.iter().filter(|(count, ..)| *count > 0).count();
+        if left == 0 {
+            return f.write_str("nothing");
+        }
+
+        for (count, one, many) in parts.into_iter().filter(|(count, ..)| *count > 0) {
+            left -= 1;
+            let joint = match left {
+                0 => "",
+                1 => " and ",
+                _ => ", ",
+            };
+            write!(f, "{count} {}{joint}", if count == 1 { one } else { many })?;
+        }
+        Ok(())
+    }
+}
+
+/// What of a request was refused: how much, counts by reason, and the first case of each in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejections {
+    lost: Lost,
     counts: Vec<(Reason, usize)>,
     texts: Vec<String>,
 }
 
 impl Rejections {
-    /// Notes `count` samples, histograms, exemplars or families that were refused. `describe` is asked for the first of a reason only.
-    pub(crate) fn add(&mut self, reason: Reason, count: usize, describe: impl FnOnce() -> String) {
+    /// Notes what was refused. `describe` is asked for the first of a reason only.
+    pub(crate) fn add(&mut self, reason: Reason, lost: Lost, describe: impl FnOnce() -> String) {
+        self.lost.add(lost);
+        let count = lost.total();
         if let Some((_, held)) = self.counts.iter_mut().find(|(held, _)| *held == reason) {
             *held += count;
             return;
@@ -146,8 +219,11 @@ impl Rejections {
     }
 
     /// As [`Rejections::add`]; the series of what was refused is asked for its name only when that is told.
-    pub(crate) fn add_of<S: fmt::Display>(&mut self, refusal: &Refusal, count: usize, series: impl FnOnce() -> S) {
-        self.add(refusal.reason(), count, || format!("{refusal}, series=`{}`", series()));
+    pub(crate) fn add_of(&mut self, refusal: &Refusal, lost: Lost, series: impl FnOnce() -> ShownSeries) {
+        self.add(refusal.reason(), lost, || {
+            let text = refusal.to_string();
+            format!("{text}{}series=`{}`", joint(&text), series())
+        });
     }
 
     pub const fn is_empty(&self) -> bool {
@@ -158,9 +234,9 @@ impl Rejections {
         &self.counts
     }
 
-    /// How many were refused.
-    pub fn total(&self) -> usize {
-        self.counts.iter().map(|(_, count)| count).sum()
+    /// How much was refused.
+    pub const fn lost(&self) -> Lost {
+        self.lost
     }
 
     /// The first case of each reason in words, one line each; not of all when there are many reasons.
@@ -174,7 +250,7 @@ impl fmt::Display for Rejections {
         for text in &self.texts {
             writeln!(f, "{text}")?;
         }
-        write!(f, "rejected {} samples:", self.total())?;
+        write!(f, "rejected {}:", self.lost)?;
         for (reason, count) in &self.counts {
             write!(f, " {}={count}", reason.as_str())?;
         }
@@ -195,14 +271,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_lost_is_counted_by_what_it_is() {
+        for (lost, expected) in [
+            (Lost::default(), "nothing"),
+            (Lost::SAMPLE, "1 sample"),
+            (Lost::FAMILY, "1 metric family"),
+            (Lost::series(0, 0, 0), "1 series without samples"),
+            (Lost::series(0, 2, 1), "2 histograms and 1 exemplar"),
+            (
+                Lost { families: 2, ..Lost::series(3, 1, 2) },
+                "3 samples, 1 histogram, 2 exemplars and 2 metric families",
+            ),
+        ] {
+            assert_eq!(lost.to_string(), expected);
+        }
+    }
+
+    #[test]
     fn the_first_case_of_each_reason_is_told_and_all_are_counted() {
         let mut rejections = Rejections::default();
-        rejections.add(Reason::TooOld, 2, || "a".to_owned());
-        rejections.add(Reason::SeriesLimit, 1, || "b".to_owned());
-        rejections.add(Reason::TooOld, 3, || unreachable!());
-        assert_eq!(rejections.to_string(), "a\nb\nrejected 6 samples: too_old=5 series_limit=1");
+        rejections.add(Reason::TooOld, Lost::series(2, 0, 0), || "a".to_owned());
+        rejections.add(Reason::SeriesLimit, Lost::HISTOGRAM, || "b".to_owned());
+        rejections.add(Reason::TooOld, Lost::series(3, 0, 0), || unreachable!());
+        assert_eq!(rejections.to_string(), "a\nb\nrejected 5 samples and 1 histogram: too_old=5 series_limit=1");
         for reason in Reason::ALL {
-            rejections.add(reason, 1, || reason.as_str().to_owned());
+            rejections.add(reason, Lost::SAMPLE, || reason.as_str().to_owned());
         }
         assert_eq!(rejections.texts().len(), TEXTS_MAX);
         assert_eq!(rejections.counts().len(), Reason::ALL.len());

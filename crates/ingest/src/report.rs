@@ -1,5 +1,7 @@
 //! What became of a write.
 
+use duramen_model::ShownSeries;
+
 use crate::head::{Applied, Conflict, Kept, TenantHead};
 use crate::refusal::Refusal;
 use crate::rejection::Rejections;
@@ -60,8 +62,8 @@ impl WriteReport {
         self.samples = applied.samples;
         self.histograms = applied.histograms;
         self.exemplars = applied.exemplars;
-        for Conflict { slot, ts_ms } in applied.conflicts {
-            self.rejected.add_of(&Refusal::Conflict { ts_ms }, 1, || head.labels(slot));
+        for Conflict { slot, ts_ms, lost } in applied.conflicts {
+            self.rejected.add_of(&Refusal::Conflict { ts_ms }, lost, || ShownSeries::of(&head.labels(slot)));
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod metadata;
 pub mod number;
 pub mod regex;
 pub mod sample;
+pub mod shown;
 pub mod tenant;
 pub mod time;
 
@@ -24,6 +25,7 @@ pub use matcher::{MatchOp, Matcher};
 pub use metadata::{FamilyMetadata, MetricType};
 pub use regex::GoRegex;
 pub use sample::{Life, STALE_NAN, STALE_NAN_BITS, Sample, is_stale};
+pub use shown::{Shown, ShownSeries};
 pub use tenant::TenantName;
 pub use time::TimeRange;
 

@@ -2,6 +2,8 @@
 
 use duramen_model::ErrorKind;
 
+use crate::remote_write::Version;
+
 /// A body that is not what it claims to be, or that passes a limit. Each names the fault or the limit with its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -18,8 +20,13 @@ pub enum Error {
     TooMuchMemory { max: usize },
     #[error("the first symbol of a request is not the empty string. bytes=`{bytes}`")]
     FirstSymbol { bytes: usize },
-    #[error("field {number} is of remote write 1.0, and the request says it is 2.0")]
-    OtherVersion { number: u32 },
+    #[error(
+        "field {number} is of remote write {found}, and the content type says that the message is `{said}`, which is {}",
+        .found.other()
+    )]
+    OtherVersion { number: u32, found: Version, said: &'static str },
+    #[error("the request has only fields that remote write does not know. message=`{message}`, first_field=`{number}`")]
+    NothingKnown { message: &'static str, number: u32 },
     #[error("a frame is cut off, or its checksum is not that of its message")]
     Frame,
     #[error("the request has too many queries. read_queries_max=`{max}`")]

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use duramen_model::{Life, MetricType};
+use duramen_model::{Life, MetricType, ShownSeries};
 
 use crate::Error;
 use crate::wire::{Fields, Value};
@@ -43,6 +43,32 @@ const TTL_FIELD: u32 = 7480;
 pub enum Version {
     One,
     Two,
+}
+
+impl Version {
+    /// The name of the message, as content types have it.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::One => "prometheus.WriteRequest",
+            Self::Two => "io.prometheus.write.v2.Request",
+        }
+    }
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::One => Self::Two,
+            Self::Two => Self::One,
+        }
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::One => "1.0",
+            Self::Two => "2.0",
+        })
+    }
 }
 
 /// A decoded request.
@@ -106,7 +132,8 @@ pub struct SentMetadata<'a> {
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields are skipped; an empty body is an empty request.
+    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields are skipped beside known ones; an empty body is
+    /// an empty request. What has nothing but unknown fields, or fields of 2.0, is refused: it would be acknowledged and not stored.
     pub fn decode_v1(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
         v1::decode(body, limits)
     }
@@ -160,13 +187,28 @@ impl<'a> WriteRequest<'a> {
         SeriesKeys::new(self, seed)
     }
 
-    /// Why a series was refused, in words; with its labels where they can be read.
-    pub fn explain(&self, refused: &RefusedSeries<'a>) -> String {
-        let labels = if refused.fault.has_labels() { self.pairs(&refused.labels).ok() } else { None };
-        labels.map_or_else(
-            || refused.fault.to_string(),
-            |labels| format!("{}. series=`{}`", refused.fault, show(&labels)),
-        )
+    /// The series at `at` as it was sent, for an error.
+    pub fn show(&self, at: usize) -> ShownSeries {
+        self.show_labels(&self.series[at].labels)
+    }
+
+    /// The series of what was refused, for an error. A reference that names no symbol is shown as `?`.
+    pub fn show_refused(&self, refused: &RefusedSeries<'a>) -> ShownSeries {
+        self.show_labels(&refused.labels)
+    }
+
+    /// Takes no memory for the labels themselves: there may be millions of them.
+    fn show_labels(&self, labels: &LabelBytes<'a>) -> ShownSeries {
+        let mut shown = ShownSeries::default();
+        // Labels that cannot be read are a fault that is told elsewhere; what stands before it is shown.
+        let _ = match &self.symbols {
+            None => labels.each_label(|(name, value)| shown.push(name, value)),
+            Some(symbols) => {
+                let text = |reference: u32| symbols.get(reference as usize).copied().unwrap_or(b"?");
+                labels.each_pair(|name, value| shown.push(text(name), text(value)))
+            }
+        };
+        shown
     }
 
     fn pairs(&self, labels: &LabelBytes<'a>) -> Result<Vec<LabelPair<'a>>, Error> {
@@ -278,26 +320,6 @@ fn symbol<'a>(symbols: &[&'a [u8]], reference: u32) -> &'a [u8] {
 /// A place in a column. The budget of a request is below 2^32 bytes, and so are its columns.
 fn place(at: usize) -> u32 {
     u32::try_from(at).expect("a column is bounded by the memory of its request")
-}
-
-/// Labels for an error, cut off where they get long.
-fn show(labels: &[LabelPair<'_>]) -> String {
-    const SHOWN_BYTES_MAX: usize = 512;
-    let mut shown = String::from("{");
-    for (name, value) in labels {
-        if shown.len() > SHOWN_BYTES_MAX {
-            shown.push_str(", ...");
-            break;
-        }
-        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-        let comma = if shown.len() > 1 { ", " } else { "" };
-        let value: String = value.chars().take(SHOWN_BYTES_MAX).collect();
-        shown.push_str(comma);
-        shown.extend(name.chars().take(SHOWN_BYTES_MAX));
-        shown.push_str(&format!("={value:?}"));
-    }
-    shown.push('}');
-    shown
 }
 
 #[cfg(test)]

@@ -1,17 +1,23 @@
 //! Snappy block format, with its declared length checked before a byte is allocated.
 
 use crate::Error;
+use crate::wire::Fields;
 
 /// How many bytes `body` declares to hold: at most `decoded_bytes_max`, and no more than it can. No allocation.
 pub fn declared_bytes(body: &[u8], decoded_bytes_max: usize) -> Result<usize, Error> {
-    let declared = snap::raw::decompress_len(body).map_err(refused)?;
+    let declared = snap::raw::decompress_len(body).map_err(|error| refused(body, &error))?;
     if declared > decoded_bytes_max {
+        // What is something else declares whatever its first bytes happen to say.
+        if let Some(reason) = mistaken(body) {
+            return Err(Error::Snappy { reason });
+        }
         return Err(Error::DecodedTooLarge { declared, max: decoded_bytes_max });
     }
     // An element of the format makes at most 64 bytes out of two, so a body can not honestly declare more than this; asking
     // for the memory only then keeps a small body from taking a large buffer.
     if declared > body.len().saturating_mul(32) {
-        return Err(Error::Snappy { reason: format!("it declares {declared} bytes and has {}", body.len()) });
+        let reason = mistaken(body).unwrap_or_else(|| format!("it declares {declared} bytes and has {}", body.len()));
+        return Err(Error::Snappy { reason });
     }
     Ok(declared)
 }
@@ -19,11 +25,40 @@ pub fn declared_bytes(body: &[u8], decoded_bytes_max: usize) -> Result<usize, Er
 /// Decodes `body`, refusing what [`declared_bytes`] refuses. Memory: one allocation of the declared size.
 pub fn decompress(body: &[u8], decoded_bytes_max: usize) -> Result<Vec<u8>, Error> {
     declared_bytes(body, decoded_bytes_max)?;
-    snap::raw::Decoder::new().decompress_vec(body).map_err(refused)
+    snap::raw::Decoder::new().decompress_vec(body).map_err(|error| refused(body, &error))
 }
 
-fn refused(error: snap::Error) -> Error {
-    Error::Snappy { reason: error.to_string() }
+fn refused(body: &[u8], error: &snap::Error) -> Error {
+    Error::Snappy { reason: mistaken(body).unwrap_or_else(|| error.to_string()) }
+}
+
+/// How other formats begin that senders take for a block of snappy.
+const MAGIC: [(&[u8], &str); 4] = [
+    (b"\xff\x06\x00\x00sNaPpY", "framed snappy (the stream format)"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+];
+
+/// What a body is that is no block of snappy, where its bytes tell.
+fn mistaken(body: &[u8]) -> Option<String> {
+    if let Some((_, format)) = MAGIC.iter().find(|(magic, _)| body.starts_with(magic)) {
+        return Some(format!("it begins as {format} does"));
+    }
+    is_message(body).then(|| "it is a protobuf message that is not compressed".to_owned())
+}
+
+/// Whether the whole body is fields of protobuf, of which the first is one of the messages that we read.
+fn is_message(body: &[u8]) -> bool {
+    let mut fields = Fields::new("", body);
+    let mut is_first = true;
+    loop {
+        match fields.next_field() {
+            Ok(Some((number, _))) if number <= 5 || !is_first => is_first = false,
+            Ok(None) => return !is_first,
+            Ok(Some(_)) | Err(_) => return false,
+        }
+    }
 }
 
 /// Encodes `body` as one block.
@@ -56,6 +91,29 @@ mod tests {
     fn the_densest_honest_body_is_decoded() {
         let zeros = vec![0; 8 << 20];
         assert_eq!(decompress(&compress(&zeros), 32 << 20).unwrap(), zeros);
+    }
+
+    #[test]
+    fn what_is_another_format_is_called_by_its_name() {
+        let framed = b"\xff\x06\x00\x00sNaPpY\x01\x05\x00\x00aaaaa";
+        let message = b"\x0a\x12\x0a\x10\x0a\x08__name__\x12\x04up_x";
+        let cases: [(&[u8], &str); 6] = [
+            (framed, "it begins as framed snappy (the stream format) does"),
+            (b"\x28\xb5\x2f\xfd\x04\x00\x01", "it begins as zstd does"),
+            (b"\x1f\x8b\x08\x00\x00", "it begins as gzip does"),
+            (b"\x04\x22\x4d\x18\x60\x40", "it begins as lz4 does"),
+            (message, "it is a protobuf message that is not compressed"),
+            (b"{\"streams\":[]}", "snappy: corrupt input"),
+        ];
+        for (body, expected) in cases {
+            for decoded_bytes_max in [1, 1 << 20] {
+                let error = decompress(body, decoded_bytes_max).unwrap_err();
+                let told = matches!(&error, Error::Snappy { reason } if reason.starts_with(expected));
+                assert!(told || matches!(error, Error::DecodedTooLarge { .. }), "{error}");
+            }
+            let error = decompress(body, 1 << 20).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

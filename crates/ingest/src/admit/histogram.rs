@@ -18,7 +18,7 @@ pub(super) fn check(sent: &SentHistogram<'_>, times: &Times, limits: &IngestLimi
     if buckets > max {
         return Err(Refusal::HistogramBuckets { ts_ms, buckets, max });
     }
-    let unreadable = |error: duramen_proto::Error| Refusal::HistogramUnreadable { ts_ms, fault: error.to_string() };
+    let unreadable = |error: duramen_proto::Error| Refusal::HistogramUnreadable { ts_ms, fault: error };
     let invalid = |fault| Refusal::HistogramInvalid { ts_ms, fault };
     let mut histogram = sent.decode().map_err(unreadable)?;
     histogram.reduce_to(SCHEMA_MAX).map_err(invalid)?;

@@ -1,7 +1,7 @@
 //! Whether the labels of a series are labels.
 
 use duramen_limits::IngestLimits;
-use duramen_model::{Labels, METRIC_NAME};
+use duramen_model::{Labels, METRIC_NAME, Shown};
 use duramen_proto::WriteRequest;
 
 use crate::refusal::Refusal;
@@ -17,31 +17,28 @@ pub(super) fn check(
     if count > max {
         return Err(Refusal::TooManyLabels { labels: count, max });
     }
-    let pairs = request.labels(at).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let pairs = request.labels(at).map_err(Refusal::Unreadable)?;
     let mut labels = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         labels.push(check_label(name, value, limits)?);
     }
     labels.sort_unstable_by_key(|(name, _)| *name);
     if let Some(two) = labels.windows(2).find(|two| two[0].0 == two[1].0) {
-        return Err(Refusal::RepeatedLabelName { label: two[0].0.to_owned() });
+        return Err(Refusal::RepeatedLabelName { label: Shown(two[0].0.as_bytes()).to_string() });
     }
     labels.retain(|(name, _)| Some(*name) != without);
     let named = labels.iter().any(|(name, value)| *name == METRIC_NAME && !value.is_empty());
     let set = Labels::from_pairs(labels.iter().copied()).filter(|_| named);
-    set.ok_or_else(|| {
-        let shown: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-        Refusal::NoMetricName { labels: format!("{{{}}}", shown.join(", ")) }
-    })
+    set.ok_or(Refusal::NoMetricName)
 }
 
 fn check_label<'a>(name: &'a [u8], value: &'a [u8], limits: &IngestLimits) -> Result<(&'a str, &'a str), Refusal> {
     if name.len() > limits.label_name_bytes_max {
         return Err(Refusal::LabelNameTooLong { bytes: name.len(), max: limits.label_name_bytes_max });
     }
-    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let shown = |bytes| Shown(bytes).to_string();
     let utf8 = |bytes, part| {
-        let refused = |_| Refusal::LabelNotUtf8 { part, label: lossy(name), text: lossy(bytes) };
+        let refused = |_| Refusal::LabelNotUtf8 { part, label: shown(name), text: shown(bytes) };
         std::str::from_utf8(bytes).map_err(refused)
     };
     let name_text = utf8(name, "name")?;
@@ -50,7 +47,7 @@ fn check_label<'a>(name: &'a [u8], value: &'a [u8], limits: &IngestLimits) -> Re
     }
     if value.len() > limits.label_value_bytes_max {
         let (bytes, max) = (value.len(), limits.label_value_bytes_max);
-        return Err(Refusal::LabelValueTooLong { label: name_text.to_owned(), bytes, max });
+        return Err(Refusal::LabelValueTooLong { label: shown(name), bytes, max });
     }
     Ok((name_text, utf8(value, "value")?))
 }

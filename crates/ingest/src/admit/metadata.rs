@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use duramen_limits::IngestLimits;
-use duramen_model::FamilyMetadata;
+use duramen_model::{FamilyMetadata, Shown};
 use duramen_proto::{SentMetadata, WriteRequest};
 
 use super::Admitted;
 use crate::head::{Families, HeadsMemory};
 use crate::refusal::Refusal;
+use crate::rejection::Lost;
 
 /// Puts into the rows what the log of `generation` does not have yet. The last word of a request on a family counts.
 pub(super) fn admit(
@@ -26,8 +27,8 @@ pub(super) fn admit(
         let checked = check(sent, limits).and_then(|said| {
             let is_known = families.contains(said.family) || news.contains_key(said.family);
             if !is_known && families.len() + unknown >= limits.metadata_families_max {
-                let (family, max) = (said.family.to_owned(), limits.metadata_families_max);
-                return Err(Refusal::MetadataLimit { family, max });
+                let family = Shown(said.family.as_bytes()).to_string();
+                return Err(Refusal::MetadataLimit { family, max: limits.metadata_families_max });
             }
             let bytes = families.growth(said.family, said.help, said.unit);
             if bytes > 0 {
@@ -38,7 +39,7 @@ pub(super) fn admit(
             Ok(said)
         });
         match checked {
-            Err(refusal) => admitted.lost_metadata.add(refusal.reason(), 1, || refusal.to_string()),
+            Err(refusal) => admitted.lost_metadata.add(refusal.reason(), Lost::FAMILY, || refusal.to_string()),
             Ok(Said { family, help, unit }) => {
                 admitted.families += 1;
                 let is_old = families.is_logged(family, sent.kind, help, unit, generation);
@@ -79,7 +80,7 @@ struct Said<'a> {
 }
 
 fn check<'a>(sent: &SentMetadata<'a>, limits: &IngestLimits) -> Result<Said<'a>, Refusal> {
-    let family = || String::from_utf8_lossy(sent.family).chars().take(SHOWN_CHARS_MAX).collect();
+    let family = || Shown(sent.family).to_string();
     let (bytes, max) = (sent.family.len() + sent.help.len() + sent.unit.len(), limits.metadata_bytes_max);
     if bytes > max {
         return Err(Refusal::MetadataTooLong { family: family(), bytes, max });
@@ -90,6 +91,3 @@ fn check<'a>(sent: &SentMetadata<'a>, limits: &IngestLimits) -> Result<Said<'a>,
         _ => Err(Refusal::MetadataInvalid { family: family() }),
     }
 }
-
-/// Of a name in an error.
-const SHOWN_CHARS_MAX: usize = 200;

@@ -13,6 +13,7 @@ use super::exemplars::{Exemplars, Offered};
 use super::registry::Slot;
 use super::rows::Rows;
 use super::series::{Pushed, SeriesSamples};
+use crate::rejection::Lost;
 
 /// Takes samples in WAL order from one thread while queries read; after its freeze it changes no more.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub(crate) struct Samples {
 pub(crate) struct Conflict {
     pub(crate) slot: Slot,
     pub(crate) ts_ms: i64,
+    pub(crate) lost: Lost,
 }
 
 /// What became of the samples of one kind.
@@ -114,7 +116,7 @@ impl Generation {
             let series = samples.series_mut(slot, &mut grown);
             let before = series.memory();
             if !applied.samples.note(series.push(ts_ms, value, life)) {
-                applied.conflicts.push(Conflict { slot, ts_ms });
+                applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::SAMPLE });
             }
             grown += series.memory() - before;
         }
@@ -124,7 +126,7 @@ impl Generation {
             let series = samples.series_mut(slot, &mut grown);
             let before = series.memory();
             if !applied.histograms.note(series.push_histogram(ts_ms, row.life, row.bytes)) {
-                applied.conflicts.push(Conflict { slot, ts_ms });
+                applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::HISTOGRAM });
             }
             grown += series.memory() - before;
         }

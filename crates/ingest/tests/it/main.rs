@@ -8,4 +8,5 @@ mod limits;
 mod locks;
 mod memory;
 mod metadata;
+mod refusals;
 mod system;

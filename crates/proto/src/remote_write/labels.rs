@@ -46,13 +46,19 @@ impl<'a> LabelBytes<'a> {
     /// The labels of remote write 1.0.
     pub(super) fn pairs(&self) -> Result<Vec<LabelPair<'a>>, Error> {
         let mut pairs = Vec::with_capacity(self.count.min(256) as usize);
+        self.each_label(|pair| pairs.push(pair))?;
+        Ok(pairs)
+    }
+
+    /// Passes on the labels of remote write 1.0.
+    pub(super) fn each_label(&self, mut take: impl FnMut(LabelPair<'a>)) -> Result<(), Error> {
         let mut fields = Fields::new("TimeSeries", self.bytes);
         while let Some((number, value)) = fields.next_field()? {
             if let (1, Value::Bytes(label)) = (number, value) {
-                pairs.push(decode_label(label)?);
+                take(decode_label(label)?);
             }
         }
-        Ok(pairs)
+        Ok(())
     }
 
     /// Passes on the references of the name and the value of each label of remote write 2.0.

@@ -30,10 +30,3 @@ pub enum SeriesFault {
     #[error("a series has samples and histograms; it may have one of them in a message")]
     Mixed,
 }
-
-impl SeriesFault {
-    /// Whether the labels can be read all the same.
-    pub(super) const fn has_labels(self) -> bool {
-        !matches!(self, Self::OddReferences { .. } | Self::NoSuchSymbol { .. })
-    }
-}

@@ -9,19 +9,44 @@ use crate::wire::{Fields, Value};
 pub(super) fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, Error> {
     let mut request = WriteRequest::default();
     let mut budget = Budget::new(limits);
+    let mut unknown = None;
     let mut fields = Fields::new("WriteRequest", body);
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
-            (1, Value::Bytes(series)) => take_series(&mut request, series, &mut budget)?,
+            (1, Value::Bytes(series)) => take_series(&mut request, series, &mut budget, &mut unknown)?,
+            // Cortex and Mimir say there which of their parts sends.
+            (2, Value::Varint(_)) => {}
             (3, Value::Bytes(message)) => request.push_metadata(metadata::read(message)?, &mut budget)?,
             (1 | 3, _) => return Err(fields.refused("a message field has the wrong wire type")),
-            _ => {}
+            // The symbols and the series of a message of the other version.
+            (4 | 5, Value::Bytes(_)) => {
+                let said = Version::One.message();
+                return Err(Error::OtherVersion { number, found: Version::Two, said });
+            }
+            _ => unknown = unknown.or(Some(Unknown { message: "WriteRequest", number })),
         }
     }
-    Ok(request)
+
+    let is_empty = request.series.is_empty() && request.metadata.is_empty();
+    match unknown {
+        Some(Unknown { message, number }) if is_empty => Err(Error::NothingKnown { message, number }),
+        _ => Ok(request),
+    }
 }
 
-fn take_series<'a>(request: &mut WriteRequest<'a>, message: &'a [u8], budget: &mut Budget) -> Result<(), Error> {
+/// The first field that was skipped.
+#[derive(Clone, Copy)]
+struct Unknown {
+    message: &'static str,
+    number: u32,
+}
+
+fn take_series<'a>(
+    request: &mut WriteRequest<'a>,
+    message: &'a [u8],
+    budget: &mut Budget,
+    unknown: &mut Option<Unknown>,
+) -> Result<(), Error> {
     let (mark, mut labels) = (request.mark(), LabelSpan::default());
     let mut fields = Fields::new("TimeSeries", message);
     loop {
@@ -35,7 +60,7 @@ fn take_series<'a>(request: &mut WriteRequest<'a>, message: &'a [u8], budget: &m
             }
             (4, Value::Bytes(histogram)) => request.push_histogram(histogram, Version::One, budget)?,
             (1..=4, _) => return Err(fields.refused("a message field has the wrong wire type")),
-            _ => {}
+            _ => *unknown = unknown.or(Some(Unknown { message: "TimeSeries", number })),
         }
     }
     request.push_series(labels.of(message), &mark, budget)

@@ -33,6 +33,7 @@ pub(super) fn decode<'a>(
 /// All symbols, and whether the fields of the request are what they should be.
 fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>, Error> {
     let mut symbols = Vec::new();
+    let (mut has_series, mut unknown) = (false, None);
     let mut fields = Fields::new("Request", body);
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
@@ -40,15 +41,20 @@ fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>
                 budget.pay(SYMBOL_BYTES)?;
                 symbols.push(symbol);
             }
-            (5, Value::Bytes(_)) => {}
+            (5, Value::Bytes(_)) => has_series = true,
             (4 | 5, _) => return Err(fields.refused("a field has the wrong wire type")),
             // Reserved, so that a message of the other version is found out.
-            (1..=3, _) => return Err(Error::OtherVersion { number }),
-            _ => {}
+            (1..=3, _) => {
+                let said = Version::Two.message();
+                return Err(Error::OtherVersion { number, found: Version::One, said });
+            }
+            _ => unknown = unknown.or(Some(number)),
         }
     }
-    match symbols.first() {
-        Some(first) if !first.is_empty() => Err(Error::FirstSymbol { bytes: first.len() }),
+
+    match (symbols.first(), unknown) {
+        (None, Some(number)) if !has_series => Err(Error::NothingKnown { message: "Request", number }),
+        (Some(first), _) if !first.is_empty() => Err(Error::FirstSymbol { bytes: first.len() }),
         _ => Ok(symbols),
     }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 use duramen_model::{Life, MetricType};
-use duramen_proto::{Error, SeriesFault, wire};
+use duramen_proto::{Error, SeriesFault, Version, WriteRequest, wire};
 use duramen_testkit::prompb::{Message, v2};
 
 use crate::sent::{all_seen, decode_v2, limits};
@@ -28,7 +28,7 @@ fn encoded(symbols: &[&str], timeseries: Vec<v2::TimeSeries>) -> Vec<u8> {
 }
 
 /// Decodes a bad series between two good ones: the good ones are kept, and of the bad one exactly that much is lost.
-fn check(bad: v2::TimeSeries, fault: SeriesFault, lost: (usize, usize, usize), text: &str) {
+fn check(bad: v2::TimeSeries, fault: SeriesFault, lost: (usize, usize, usize), text: &str, shown: &str) {
     let body = encoded(&NAME, vec![series(), bad, series()]);
     let request = decode_v2(&body).unwrap();
     assert_eq!((request.ts_ms.len(), request.histograms.len(), request.exemplars.len()), (2, 0, 0), "{fault}");
@@ -36,7 +36,8 @@ fn check(bad: v2::TimeSeries, fault: SeriesFault, lost: (usize, usize, usize), t
     let [refused] = &request.refused[..] else { panic!("{:?}", request.refused) };
     assert_eq!(refused.fault, fault);
     assert_eq!((refused.samples, refused.histograms, refused.exemplars), lost, "{fault}");
-    assert_eq!(request.explain(refused), text);
+    assert_eq!(refused.fault.to_string(), text);
+    assert_eq!(request.show_refused(refused).to_string(), shown);
 }
 
 #[test]
@@ -47,18 +48,21 @@ fn a_series_that_breaks_a_rule_is_refused_with_all_that_it_has_and_the_rest_is_k
         SeriesFault::OddReferences { references: 3 },
         (2, 0, 0),
         "the references of a series are not pairs. references=`3`",
+        "m",
     );
     check(
         v2::TimeSeries { labels_refs: vec![1, 3], exemplars: vec![exemplar(vec![])], ..series() },
         SeriesFault::NoSuchSymbol { reference: 3, symbols: 3 },
         (1, 0, 1),
         "a reference of a series names no symbol. reference=`3`, symbols=`3`",
+        "?",
     );
     check(
         v2::TimeSeries { labels_refs: vec![u32::MAX, 0], samples: vec![], histograms: histograms(), ..series() },
         SeriesFault::NoSuchSymbol { reference: u32::MAX, symbols: 3 },
         (0, 2, 0),
         "a reference of a series names no symbol. reference=`4294967295`, symbols=`3`",
+        "{?=\"\"}",
     );
     check(
         v2::TimeSeries {
@@ -68,14 +72,16 @@ fn a_series_that_breaks_a_rule_is_refused_with_all_that_it_has_and_the_rest_is_k
         },
         SeriesFault::Mixed,
         (1, 2, 2),
-        "a series has samples and histograms; it may have one of them in a message. series=`{__name__=\"m\"}`",
+        "a series has samples and histograms; it may have one of them in a message",
+        "m",
     );
     let metadata = Some(v2::Metadata { r#type: 1, help_ref: 2, unit_ref: 2 });
     check(
         v2::TimeSeries { samples: vec![], metadata, ..series() },
         SeriesFault::Nothing,
         (0, 0, 0),
-        "a series has no sample, no histogram and no exemplar. series=`{__name__=\"m\"}`",
+        "a series has no sample, no histogram and no exemplar",
+        "m",
     );
 }
 
@@ -90,7 +96,7 @@ fn an_exemplar_that_breaks_a_rule_is_refused_alone() {
     assert!(
         request.refused.iter().all(|refused| (refused.samples, refused.histograms, refused.exemplars) == (0, 0, 1))
     );
-    assert!(request.explain(&request.refused[0]).ends_with("series=`{__name__=\"m\"}`"));
+    assert_eq!(request.show_refused(&request.refused[0]).to_string(), "m");
     assert_eq!((request.ts_ms.len(), request.exemplars.len(), request.series[0].exemplars()), (1, 1, 0..1));
 }
 
@@ -113,7 +119,8 @@ fn the_first_symbol_is_the_empty_one() {
 fn a_message_of_the_other_version_is_found_out() {
     let mut body = Vec::new();
     wire::put_bytes(&mut body, 1, b"");
-    assert_eq!(decode_v2(&body).unwrap_err(), Error::OtherVersion { number: 1 });
+    let found = Error::OtherVersion { number: 1, found: Version::One, said: "io.prometheus.write.v2.Request" };
+    assert_eq!(decode_v2(&body).unwrap_err(), found);
 }
 
 #[test]
@@ -241,5 +248,48 @@ fn millions_of_empty_messages_are_refused_before_they_take_memory() {
         if case != 3 {
             assert_eq!(decoded.unwrap_err(), Error::TooMuchMemory { max }, "case {case}");
         }
+    }
+}
+
+/// A field that no message of remote write has.
+fn unknown() -> Vec<u8> {
+    let mut field = Vec::new();
+    wire::put_bytes(&mut field, 77, b"what is this");
+    field
+}
+
+#[test]
+fn a_message_of_2_0_that_is_called_1_0_is_refused() {
+    let body = encoded(&NAME, vec![series()]);
+    let error = WriteRequest::decode_v1(&body, &limits(&body)).unwrap_err();
+    assert_eq!(error, Error::OtherVersion { number: 4, found: Version::Two, said: "prometheus.WriteRequest" });
+    assert_eq!(
+        error.to_string(),
+        "field 4 is of remote write 2.0, and the content type says that the message is `prometheus.WriteRequest`, which is 1.0"
+    );
+
+    // Symbols may be absent.
+    let body = encoded(&[], vec![v2::TimeSeries::default()]);
+    assert!(matches!(WriteRequest::decode_v1(&body, &limits(&body)), Err(Error::OtherVersion { number: 5, .. })));
+}
+
+#[test]
+fn a_message_of_unknown_fields_alone_is_refused_and_an_empty_one_is_not() {
+    let mut series = Vec::new();
+    wire::put_bytes(&mut series, 1, &unknown());
+    for body in [unknown(), [unknown(), unknown()].concat(), series] {
+        let error = WriteRequest::decode_v1(&body, &limits(&body)).unwrap_err();
+        assert!(matches!(error, Error::NothingKnown { number: 77, .. }), "{error}");
+    }
+    assert_eq!(decode_v2(&unknown()).unwrap_err(), Error::NothingKnown { message: "Request", number: 77 });
+
+    let symbols = [encoded(&NAME, vec![]), unknown()].concat();
+    for body in [Vec::new(), symbols] {
+        assert_eq!(decode_v2(&body).unwrap().series.len(), 0);
+    }
+    // Mimir says who sends, also when that is all.
+    let source = vec![2 << 3, 1];
+    for body in [Vec::new(), source, b"\x0a\x00".to_vec()] {
+        assert_eq!(WriteRequest::decode_v1(&body, &limits(&body)).unwrap().series.len(), 0);
     }
 }

@@ -128,7 +128,9 @@ async fn labels_that_are_no_labels_are_refused_by_name() {
         ("the start of time", write(Body::default().sample("m", i64::MIN, 1.0).snappy()), "ts_ms_min"),
     ];
     for (what, request, text) in cases {
-        check(&mut server, what, &request, 400, text).await;
+        let answer = check(&mut server, what, &request, 400, text).await;
+        assert!(answer.text().contains("series=`"), "{what}: {}", answer.text());
+        assert!(answer.text().contains("\nrejected 1 sample: "), "{what}: {}", answer.text());
     }
     let data = server.get("/api/v1/series", &[("match[]", "{__name__=~\".*\",__name__!=\"\"}")]).await.data();
     assert_eq!(data, serde_json::json!([]), "nothing of it is kept");

@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, HeaderName, header};
 use duramen_proto::Version;
 
 const MEDIA: &str = "application/x-protobuf";
-const MESSAGE_V1: &str = "prometheus.WriteRequest";
-const MESSAGE_V2: &str = "io.prometheus.write.v2.Request";
+const MESSAGE_V1: &str = Version::One.message();
+const MESSAGE_V2: &str = Version::Two.message();
 
 /// The version that the content type names; both headers may be absent, which older senders of 1.0 do.
 ///

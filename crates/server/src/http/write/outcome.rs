@@ -60,7 +60,7 @@ fn stored(version: Version, report: &WriteReport) -> Response {
     // 1.0 has no word for exemplars that are not kept, and its senders would count the samples beside them as lost.
     if version == Version::Two && !report.lost_exemplars.is_empty() {
         lines.extend_from_slice(report.lost_exemplars.texts());
-        lines.push(format!("lost {} exemplars", report.lost_exemplars.total()));
+        lines.push(format!("lost {}", report.lost_exemplars.lost()));
     }
     let mut response = if lines.is_empty() {
         StatusCode::NO_CONTENT.into_response()
