@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use duramen_model::{BlockStats, Labels, LabelsBuilder, MatchOp, Matcher};
+use duramen_runtime::Pace;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -97,8 +98,9 @@ impl SeriesColumns {
         start..end
     }
 
-    /// The series of row group `group` that pass all matchers and are wanted. Pure but for decoding.
-    pub(crate) fn find(
+    /// The series of row group `group` that pass all matchers and are wanted. Pure but for decoding; matching can be ended between two
+    /// values.
+    pub(crate) async fn find(
         &self,
         file: &SparseFile,
         group: usize,
@@ -108,10 +110,11 @@ impl SeriesColumns {
         let matched = matchers.iter().map(|m| self.place_of(&m.name));
         let batch = self.read(file, group, self.numbers.iter().copied().chain(matched), None)?;
         let numbers = Numbers::of(&batch);
+        let mut pace = Pace::default();
         let mut pass: Vec<bool> = (0..batch.num_rows()).map(|row| numbers.rows(row).are(wanted)).collect();
         for matcher in matchers {
             let column = batch.column_by_name(&self.column_of(&matcher.name));
-            apply(matcher, column, &mut pass);
+            apply(matcher, column, &mut pass, &mut pace).await;
         }
         if !pass.contains(&true) {
             return Ok(Vec::new());
@@ -259,9 +262,14 @@ fn may_match(matcher: &Matcher, group: &RowGroupMetaData, index: usize) -> bool 
 }
 
 /// Clears `pass` where the matcher does not. Each distinct value is looked at once.
-fn apply(matcher: &Matcher, column: Option<&ArrayRef>, pass: &mut [bool]) {
+async fn apply(matcher: &Matcher, column: Option<&ArrayRef>, pass: &mut [bool], pace: &mut Pace) {
     if let Some(dictionary) = column.and_then(Dictionary::of) {
-        let passes: Vec<bool> = dictionary.values.iter().map(|v| matcher.matches(v.unwrap_or(""))).collect();
+        let mut passes = Vec::with_capacity(dictionary.values.len());
+        for value in dictionary.values {
+            let value = value.unwrap_or("");
+            passes.push(matcher.matches(value));
+            pace.done(value.len().max(16)).await;
+        }
         let absent = matcher.matches_empty();
         for (row, pass) in pass.iter_mut().enumerate() {
             *pass &= dictionary.key(row).map_or(absent, |key| passes.get(key).copied().unwrap_or(absent));
@@ -270,7 +278,9 @@ fn apply(matcher: &Matcher, column: Option<&ArrayRef>, pass: &mut [bool]) {
         let map = column.and_then(Spilled::of);
         for (row, pass) in pass.iter_mut().enumerate().filter(|(_, pass)| **pass) {
             let value = map.iter().flat_map(|map| map.entries(row)).find(|(name, _)| *name == matcher.name);
-            *pass = matcher.matches(value.map_or("", |(_, value)| value));
+            let value = value.map_or("", |(_, value)| value);
+            *pass = matcher.matches(value);
+            pace.done(value.len().max(16)).await;
         }
     }
 }

@@ -67,7 +67,7 @@ impl SeriesFile {
         let file = self.fetch(groups, reads).await?;
         let mut found = Vec::new();
         for &group in groups {
-            let series = self.columns.find(&file, group, matchers, wanted);
+            let series = self.columns.find(&file, group, matchers, wanted).await;
             found.append(&mut series.map_err(|e| Error::decode(&self.file.remote.key, e))?);
         }
         Ok(found)

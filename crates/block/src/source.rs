@@ -70,7 +70,7 @@ impl SeriesSource for BlockSource {
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, duramen_source::Error> {
         match self.table(request).await {
-            Some(table) => Ok(table.names(&table.select(&request.matchers, Wanted::Samples(request.range)))),
+            Some(table) => Ok(table.names(&table.select(&request.matchers, Wanted::Samples(request.range)).await)),
             None => walk::label_names(self, request).await,
         }
     }
@@ -81,7 +81,9 @@ impl SeriesSource for BlockSource {
         name: &str,
     ) -> Result<BTreeSet<String>, duramen_source::Error> {
         match self.table(request).await {
-            Some(table) => Ok(table.values(&table.select(&request.matchers, Wanted::Samples(request.range)), name)),
+            Some(table) => {
+                Ok(table.values(&table.select(&request.matchers, Wanted::Samples(request.range)).await, name))
+            }
             None => walk::label_values(self, request, name).await,
         }
     }
@@ -150,7 +152,7 @@ async fn found(
     let wanted = Wanted::Samples(request.range);
     match look_up(&block, &file, &request).await {
         Place::Table(table) => {
-            let series = table.select(&request.matchers, wanted);
+            let series = table.select(&request.matchers, wanted).await;
             table_batches(table, series, series_max).left_stream()
         }
         Place::File(groups) => batches(find(file, groups, request, wanted), series_max).right_stream(),
@@ -168,7 +170,7 @@ pub(crate) async fn find_all(
         Place::Table(table) => {
             let found =
                 |series: &u32| FoundSeries { labels: table.labels_at(*series).into(), rows: table.rows(*series) };
-            Ok(table.select(&request.matchers, wanted).iter().map(found).collect())
+            Ok(table.select(&request.matchers, wanted).await.iter().map(found).collect())
         }
         Place::File(groups) => find(Arc::clone(file), groups, Arc::new(request.clone()), wanted).try_concat().await,
     }

@@ -9,6 +9,7 @@ use arrow::array::BinaryArray;
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use duramen_model::labels::LabelsIter;
 use duramen_model::{MatchOp, Matcher};
+use duramen_runtime::Pace;
 
 use crate::lookup::Row;
 use crate::rows::{SeriesRows, Wanted};
@@ -72,11 +73,12 @@ impl Table {
         self.bytes
     }
 
-    /// The series that pass all matchers and are wanted, ascending.
-    pub(crate) fn select(&self, matchers: &[Matcher], wanted: Wanted) -> Vec<u32> {
+    /// The series that pass all matchers and are wanted, ascending. Matching can be ended between two values.
+    pub(crate) async fn select(&self, matchers: &[Matcher], wanted: Wanted) -> Vec<u32> {
+        let mut pace = Pace::default();
         let mut pass = Set::full(self.numbers.len());
         for matcher in matchers {
-            self.apply(matcher, &mut pass);
+            self.apply(matcher, &mut pass, &mut pace).await;
         }
         pass.iter().filter(|series| self.rows(*series).are(wanted)).collect()
     }
@@ -108,15 +110,17 @@ impl Table {
     }
 
     /// Takes out of `pass` what the matcher refuses. Only series with a value that it judges otherwise than the absent label are touched.
-    fn apply(&self, matcher: &Matcher, pass: &mut Set) {
+    async fn apply(&self, matcher: &Matcher, pass: &mut Set, pace: &mut Pace) {
         let empty = matcher.matches_empty();
         let mut others = Set::none(self.numbers.len());
         if let Ok(at) = self.index.binary_search_by(|label| label.name.as_str().cmp(&matcher.name)) {
             let label = &self.index[at];
             for value in self.candidates(label, matcher).into_iter().flatten() {
-                if matcher.matches(self.text(&label.values[value])) != empty {
+                let text = self.text(&label.values[value]);
+                if matcher.matches(text) != empty {
                     others.insert(label.series(value));
                 }
+                pace.done(text.len().max(16)).await;
             }
         }
         if empty { pass.remove(&others) } else { pass.retain(&others) }

@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use crate::error::Error;
 use crate::flush::directory_name;
-use crate::head::{Generation, Samples, SeriesSamples, Slot, TenantHead};
+use crate::head::{Generation, NOW, Samples, SeriesAt, Slot, TenantHead};
 use crate::staged::StagingDir;
 use crate::windows::{Windows, window_start};
 
@@ -38,9 +38,9 @@ pub(crate) fn build(
     for slot in slots {
         // Locked for a moment only: writes of new series wait for the registry.
         let labels = head.labels(slot);
-        columns.fill(samples.series(slot));
-        let exemplars: Vec<Exemplar> = samples.exemplars.of(slot, TimeRange::ALL).collect();
-        let histograms = histograms(samples.series(slot));
+        columns.fill(samples.series(slot, NOW));
+        let exemplars: Vec<Exemplar> = samples.exemplars.of(slot, NOW, TimeRange::ALL).collect();
+        let histograms = histograms(samples.series(slot, NOW));
         let contents = SeriesContents { histograms: &histograms, exemplars: &exemplars, ..columns.contents() };
         cut(&windows, &labels, &contents, &mut writers)?;
     }
@@ -66,11 +66,11 @@ fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
     let mut touched = BTreeMap::new();
     let mut touch = |ts_ms| *touched.entry(window_start(ts_ms, now_ms)).or_default() += 1;
     for &slot in slots {
-        if let Some(series) = samples.series(slot) {
+        if let Some(series) = samples.series(slot, NOW) {
             series.floats().for_each(|ts_ms, _, _| touch(ts_ms));
             series.histograms().for_each(|(ts_ms, _)| touch(ts_ms));
         }
-        samples.exemplars.of(slot, TimeRange::ALL).for_each(|exemplar| touch(exemplar.ts_ms));
+        samples.exemplars.of(slot, NOW, TimeRange::ALL).for_each(|exemplar| touch(exemplar.ts_ms));
     }
     Windows::plan(&touched, now_ms)
 }
@@ -115,11 +115,11 @@ struct Columns {
 }
 
 impl Columns {
-    fn fill(&mut self, series: Option<&SeriesSamples>) {
+    fn fill(&mut self, series: Option<SeriesAt<'_>>) {
         self.ts_ms.clear();
         self.values.clear();
         self.lives.clear();
-        let Some(floats) = series.map(SeriesSamples::floats) else { return };
+        let Some(floats) = series.map(SeriesAt::floats) else { return };
         let has_lives = floats.has_lives();
         floats.for_each(|ts_ms, value, life| {
             self.ts_ms.push(ts_ms);
@@ -135,7 +135,7 @@ impl Columns {
     }
 }
 
-fn histograms(series: Option<&SeriesSamples>) -> Vec<HistogramRef<'_>> {
-    let all = series.into_iter().flat_map(SeriesSamples::histograms);
+fn histograms(series: Option<SeriesAt<'_>>) -> Vec<HistogramRef<'_>> {
+    let all = series.into_iter().flat_map(SeriesAt::histograms);
     all.map(|(ts_ms, held)| HistogramRef { ts_ms, life: held.life, bytes: &held.bytes }).collect()
 }

@@ -11,6 +11,7 @@ mod exemplars;
 mod families;
 mod generation;
 mod memory;
+mod moments;
 mod registry;
 mod rows;
 mod series;
@@ -21,9 +22,10 @@ pub(crate) use families::Families;
 pub use generation::Kept;
 pub(crate) use generation::{Applied, Conflict, Generation, Samples};
 pub(crate) use memory::{HeadMemory, HeadsMemory};
+pub(crate) use moments::NOW;
 pub(crate) use registry::{Registry, Slot};
 pub(crate) use rows::Rows;
-pub(crate) use series::SeriesSamples;
+pub(crate) use series::SeriesAt;
 pub(crate) use tenant::{Frozen, Held, Past, TenantHead};
 
 /// The heads of a process. A head is put in before the first write to it is sent to the commit thread.

@@ -15,7 +15,8 @@ pub struct Part {
     pub source: Arc<dyn SeriesSource>,
 }
 
-/// What one head holds of a tenant at one moment. Reading it later gives the samples of that moment, and maybe newer ones.
+/// What one head holds of a tenant at one moment: all that was applied up to one position of its log, each write whole or not at
+/// all. Reading it later gives what was held then and nothing that came since, wherever it has gone meanwhile.
 #[derive(Clone, Debug)]
 pub struct HeadSnapshot {
     /// Generations in memory and staged blocks.

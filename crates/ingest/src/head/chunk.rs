@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use duramen_model::Life;
 
+use super::moments::MomentNumber;
+#[cfg(test)]
+use super::moments::NOW;
 use super::series::Pushed;
 use codec::{InOrder, State};
 
@@ -33,11 +36,34 @@ struct Rare {
     has_lives: bool,
     /// What the last sample of the byte string says.
     life: Life,
-    late: BTreeMap<i64, u64>,
+    late: BTreeMap<i64, Late>,
     /// Those of late samples that say something.
     late_lives: BTreeMap<i64, Life>,
     /// Made at the first late sample.
     marks: Option<Vec<Mark>>,
+}
+
+/// A sample that came after a later one.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    bits: u64,
+    /// How many moments had begun before it came.
+    since: MomentNumber,
+}
+
+/// How long a byte string is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Length {
+    count: u32,
+    last_ts: i64,
+}
+
+/// A chunk as it was at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkAt<'a> {
+    chunk: &'a Chunk,
+    length: Length,
+    moment: MomentNumber,
 }
 
 /// A place in the byte string where reading can begin.
@@ -55,8 +81,9 @@ struct Mark {
 const MARK_EVERY: u32 = 64;
 
 impl Chunk {
-    /// Offers a sample. Times may come in any order. Another life alone does not make another sample: the first one's stays.
-    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life) -> Pushed {
+    /// Offers a sample, which moments up to `since` do not see. Times may come in any order. Another life alone does not make
+    /// another sample: the first one's stays.
+    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life, since: MomentNumber) -> Pushed {
         let bits = value.to_bits();
         if self.count == 0 || ts_ms > self.last.ts {
             self.append(ts_ms, bits, life);
@@ -67,7 +94,7 @@ impl Chunk {
             Some(_) => Pushed::Conflict,
             None => {
                 let rare = self.rare.get_or_insert_default();
-                rare.late.insert(ts_ms, bits);
+                rare.late.insert(ts_ms, Late { bits, since });
                 if life != Life::NONE {
                     rare.has_lives = true;
                     rare.late_lives.insert(ts_ms, life);
@@ -93,8 +120,8 @@ impl Chunk {
 
     /// The bits held for a time before the last.
     fn held(&self, ts_ms: i64) -> Option<u64> {
-        if let Some(bits) = self.rare.as_ref().and_then(|rare| rare.late.get(&ts_ms)) {
-            return Some(*bits);
+        if let Some(late) = self.rare.as_ref().and_then(|rare| rare.late.get(&ts_ms)) {
+            return Some(late.bits);
         }
         if ts_ms < self.first_ts {
             return None;
@@ -158,21 +185,20 @@ impl Chunk {
         rare.life = life;
     }
 
-    /// Visits the samples in time order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(i64, f64, Life)) {
-        let Some(rare) = self.rare.as_ref().filter(|rare| !rare.late.is_empty()) else {
-            self.in_order().for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
-            return;
-        };
-        let life_of = |ts: &i64| rare.late_lives.get(ts).copied().unwrap_or_default();
-        let mut late = rare.late.iter().map(|(ts, bits)| (*ts, *bits, life_of(ts))).peekable();
-        for (ts, bits, life) in self.in_order() {
-            while let Some((ts, bits, life)) = late.next_if(|earlier| earlier.0 < ts) {
-                visit(ts, f64::from_bits(bits), life);
-            }
-            visit(ts, f64::from_bits(bits), life);
-        }
-        late.for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
+    /// The length of the byte string, which a moment remembers when it grows.
+    pub(crate) const fn length(&self) -> Length {
+        Length { count: self.count, last_ts: self.last.ts }
+    }
+
+    /// The chunk as it is.
+    #[cfg(test)]
+    pub(crate) const fn now(&self) -> ChunkAt<'_> {
+        self.at(self.length(), NOW)
+    }
+
+    /// The chunk as it was at `moment`, when its byte string had this length.
+    pub(crate) const fn at(&self, length: Length, moment: MomentNumber) -> ChunkAt<'_> {
+        ChunkAt { chunk: self, length, moment }
     }
 
     /// Whether any sample says something beside its value.
@@ -180,23 +206,10 @@ impl Chunk {
         self.rare.as_ref().is_some_and(|rare| rare.has_lives)
     }
 
-    /// How many samples it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.count as usize + self.rare.as_ref().map_or(0, |rare| rare.late.len())
-    }
-
-    /// The first and the last time held. `None` when empty.
-    pub(crate) fn span(&self) -> Option<(i64, i64)> {
-        (self.count > 0).then(|| {
-            let earliest = self.rare.as_ref().and_then(|rare| rare.late.keys().next().copied());
-            (earliest.map_or(self.first_ts, |ts| ts.min(self.first_ts)), self.last.ts)
-        })
-    }
-
     /// The memory that it takes, in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
         /// A tree of pairs, with its nodes two thirds full.
-        const LATE_SAMPLE: usize = 28;
+        const LATE_SAMPLE: usize = 40;
         const LATE_LIFE: usize = 40;
         let rare = self.rare.as_ref().map_or(0, |rare| {
             let marks = rare.marks.as_ref().map_or(0, Vec::capacity);
@@ -210,5 +223,53 @@ impl Chunk {
 
     fn in_order(&self) -> InOrder<'_> {
         InOrder { bytes: &self.bytes, left: self.count, state: State::default(), life: Life::NONE }
+    }
+}
+
+impl<'a> ChunkAt<'a> {
+    /// Visits the samples in time order.
+    pub(crate) fn for_each(self, mut visit: impl FnMut(i64, f64, Life)) {
+        let Some(rare) = self.chunk.rare.as_ref().filter(|rare| !rare.late.is_empty()) else {
+            self.in_order().for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
+            return;
+        };
+        let life_of = |ts: &i64| rare.late_lives.get(ts).copied().unwrap_or_default();
+        let mut late = self.late().map(|(ts, late)| (ts, late.bits, life_of(&ts))).peekable();
+        for (ts, bits, life) in self.in_order() {
+            while let Some((ts, bits, life)) = late.next_if(|earlier| earlier.0 < ts) {
+                visit(ts, f64::from_bits(bits), life);
+            }
+            visit(ts, f64::from_bits(bits), life);
+        }
+        late.for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
+    }
+
+    /// Whether any sample says something beside its value; one that came later may.
+    pub(crate) fn has_lives(self) -> bool {
+        self.chunk.has_lives()
+    }
+
+    /// How many samples it holds.
+    pub(crate) fn len(self) -> usize {
+        self.length.count as usize + self.late().count()
+    }
+
+    /// The first and the last time held. `None` when empty.
+    pub(crate) fn span(self) -> Option<(i64, i64)> {
+        (self.length.count > 0).then(|| {
+            let first = self.chunk.first_ts;
+            let earliest = self.late().next().map_or(first, |(ts, _)| ts.min(first));
+            (earliest, self.length.last_ts)
+        })
+    }
+
+    fn in_order(self) -> InOrder<'a> {
+        InOrder { left: self.length.count, ..self.chunk.in_order() }
+    }
+
+    /// The late samples that came before the moment, their times ascending.
+    fn late(self) -> impl Iterator<Item = (i64, Late)> + use<'a> {
+        let all = self.chunk.rare.iter().flat_map(|rare| rare.late.iter());
+        all.filter(move |(_, late)| late.since < self.moment).map(|(ts, late)| (*ts, *late))
     }
 }

@@ -1,18 +1,24 @@
 //! The exemplars of one generation, of all series together no more than so many.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use duramen_model::{Exemplar, Labels, TimeRange};
 use roaring::RoaringBitmap;
 
+use super::moments::{self, Lookers, MomentNumber, Saved};
 use super::registry::Slot;
 
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(crate) struct Exemplars {
     /// Those of a series by time, and then by value and labels: equal ones are one.
-    series: BTreeMap<Slot, BTreeSet<Held>>,
+    ///
+    /// What a moment looks at is copied before it is changed.
+    series: BTreeMap<Slot, Arc<BTreeSet<Held>>>,
+    /// What moments see of series that were changed since.
+    saved: HashMap<Slot, Vec<Saved<Arc<BTreeSet<Held>>>>>,
     /// Each series with how many it has and the time of its oldest: the last has the most, and among those the oldest.
     ranks: BTreeSet<Rank>,
     count: usize,
@@ -20,7 +26,7 @@ pub(crate) struct Exemplars {
 }
 
 /// Time, bits of the value, encoded labels.
-type Held = (i64, u64, Box<[u8]>);
+type Held = (i64, u64, Arc<[u8]>);
 type Rank = (usize, Reverse<i64>, Slot);
 
 /// What became of an offered exemplar.
@@ -33,16 +39,26 @@ pub(crate) enum Offered {
 
 impl Exemplars {
     /// Offers an exemplar. [`Exemplars::shrink`] holds the limit.
-    pub(crate) fn push(&mut self, slot: Slot, ts_ms: i64, value: f64, labels: Vec<u8>) -> Offered {
-        let held = self.series.entry(slot).or_default();
-        let (before, bytes) = (rank(slot, held), labels.len());
-        if !held.insert((ts_ms, value.to_bits(), labels.into_boxed_slice())) {
+    pub(crate) fn push(
+        &mut self,
+        slot: Slot,
+        (ts_ms, value): (i64, f64),
+        labels: Vec<u8>,
+        lookers: &Lookers,
+    ) -> Offered {
+        let bytes = labels.len();
+        let new = (ts_ms, value.to_bits(), Arc::from(labels));
+        if self.series.get(&slot).is_some_and(|held| held.contains(&new)) {
             return Offered::Repeated;
         }
-        match before {
+
+        self.save(slot, lookers);
+        let held = Arc::make_mut(self.series.entry(slot).or_default());
+        match rank(slot, held) {
             Some(before) => _ = self.ranks.remove(&before),
             None => self.memory += SERIES,
         }
+        held.insert(new);
         self.ranks.extend(rank(slot, held));
         self.count += 1;
         self.memory += memory_of(bytes);
@@ -50,11 +66,12 @@ impl Exemplars {
     }
 
     /// Gives up the oldest of the series that has the most, until no more than `max` are left. Returns how many went.
-    pub(crate) fn shrink(&mut self, max: usize) -> usize {
+    pub(crate) fn shrink(&mut self, max: usize, lookers: &Lookers) -> usize {
         let before = self.count;
         while self.count > max {
             let Some((_, _, slot)) = self.ranks.pop_last() else { break };
-            let Some(held) = self.series.get_mut(&slot) else { break };
+            self.save(slot, lookers);
+            let Some(held) = self.series.get_mut(&slot).map(Arc::make_mut) else { break };
             if let Some((_, _, labels)) = held.pop_first() {
                 self.count -= 1;
                 self.memory -= memory_of(labels.len());
@@ -70,9 +87,25 @@ impl Exemplars {
         before - self.count
     }
 
-    /// The exemplars of a series in `range`, ascending by time.
-    pub(crate) fn of(&self, slot: Slot, range: TimeRange) -> impl Iterator<Item = Exemplar> {
-        let all = self.series.get(&slot).into_iter().flatten();
+    /// Keeps what moments see of a series that is about to be changed.
+    fn save(&mut self, slot: Slot, lookers: &Lookers) {
+        if lookers.moments.is_empty() {
+            return;
+        }
+        let saved = self.saved.entry(slot).or_default();
+        let series = &self.series;
+        moments::save(saved, &lookers.moments, || series.get(&slot).cloned().unwrap_or_default());
+    }
+
+    /// Gives up what was kept for moments, as nobody looks at any. It is returned, to be dropped where that holds nobody up.
+    pub(crate) fn forget_moments(&mut self) -> impl Sized + use<> {
+        std::mem::take(&mut self.saved)
+    }
+
+    /// The exemplars that a series had at `moment` in `range`, ascending by time.
+    pub(crate) fn of(&self, slot: Slot, moment: MomentNumber, range: TimeRange) -> impl Iterator<Item = Exemplar> {
+        let saved = self.saved.get(&slot).and_then(|saved| moments::seen(saved, moment));
+        let all = saved.or_else(|| self.series.get(&slot)).into_iter().flat_map(|held| held.iter());
         all.filter(move |(ts_ms, _, _)| range.contains(*ts_ms)).map(|(ts_ms, bits, labels)| Exemplar {
             ts_ms: *ts_ms,
             value: f64::from_bits(*bits),
@@ -80,9 +113,9 @@ impl Exemplars {
         })
     }
 
-    /// The series that have exemplars.
+    /// The series that have exemplars, or had some at a moment.
     pub(crate) fn slots(&self) -> RoaringBitmap {
-        self.series.keys().copied().collect()
+        self.series.keys().chain(self.saved.keys()).copied().collect()
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -112,25 +145,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::head::moments::NOW;
+
+    /// Nobody looks at a moment.
+    const fn nobody() -> Lookers {
+        Lookers { moments: Vec::new(), since: 0 }
+    }
 
     fn times(exemplars: &Exemplars, slot: Slot) -> Vec<i64> {
-        exemplars.of(slot, TimeRange::ALL).map(|exemplar| exemplar.ts_ms).collect()
+        exemplars.of(slot, NOW, TimeRange::ALL).map(|exemplar| exemplar.ts_ms).collect()
     }
 
     fn push(exemplars: &mut Exemplars, slot: Slot, ts_ms: i64) -> Offered {
-        exemplars.push(slot, ts_ms, 1.0, Vec::new())
+        exemplars.push(slot, (ts_ms, 1.0), Vec::new(), &nobody())
     }
 
     #[test]
     fn equal_exemplars_are_one_and_a_bit_makes_another() {
         let mut exemplars = Exemplars::default();
         let labels = || Labels::from_pairs([("trace_id", "a")]).unwrap().encoded().to_vec();
-        assert_eq!(exemplars.push(1, 10, 0.0, labels()), Offered::Stored);
-        assert_eq!(exemplars.push(1, 10, 0.0, labels()), Offered::Repeated);
-        assert_eq!(exemplars.push(1, 10, -0.0, labels()), Offered::Stored);
-        assert_eq!(exemplars.push(1, 10, 0.0, Vec::new()), Offered::Stored);
-        assert_eq!(exemplars.push(2, 10, 0.0, labels()), Offered::Stored);
-        assert_eq!(exemplars.push(1, 9, 0.0, labels()), Offered::Stored);
+        assert_eq!(exemplars.push(1, (10, 0.0), labels(), &nobody()), Offered::Stored);
+        assert_eq!(exemplars.push(1, (10, 0.0), labels(), &nobody()), Offered::Repeated);
+        assert_eq!(exemplars.push(1, (10, -0.0), labels(), &nobody()), Offered::Stored);
+        assert_eq!(exemplars.push(1, (10, 0.0), Vec::new(), &nobody()), Offered::Stored);
+        assert_eq!(exemplars.push(2, (10, 0.0), labels(), &nobody()), Offered::Stored);
+        assert_eq!(exemplars.push(1, (9, 0.0), labels(), &nobody()), Offered::Stored);
         assert_eq!((exemplars.len(), times(&exemplars, 1)), (5, vec![9, 10, 10, 10]));
     }
 
@@ -140,14 +179,14 @@ mod tests {
         for (slot, ts_ms) in [(1, 1), (2, 30), (2, 20), (2, 10), (3, 2)] {
             push(&mut exemplars, slot, ts_ms);
         }
-        assert_eq!(exemplars.shrink(4), 1);
+        assert_eq!(exemplars.shrink(4, &nobody()), 1);
         assert_eq!(times(&exemplars, 2), [20, 30]);
-        assert_eq!(exemplars.shrink(3), 1);
+        assert_eq!(exemplars.shrink(3, &nobody()), 1);
         assert_eq!(times(&exemplars, 2), [30]);
         // All have one: the oldest goes.
-        assert_eq!(exemplars.shrink(2), 1);
+        assert_eq!(exemplars.shrink(2, &nobody()), 1);
         assert_eq!((times(&exemplars, 1), times(&exemplars, 3)), (vec![], vec![2]));
-        assert_eq!(exemplars.shrink(0), 2);
+        assert_eq!(exemplars.shrink(0, &nobody()), 2);
         assert_eq!((exemplars.len(), exemplars.memory(), exemplars.slots().len()), (0, 0, 0));
     }
 
@@ -160,7 +199,7 @@ mod tests {
             for (slot, ts_ms) in offered {
                 push(&mut exemplars, slot, ts_ms);
                 let before: Vec<usize> = (0..5).map(|slot| times(&exemplars, slot).len()).collect();
-                let gone = exemplars.shrink(max);
+                let gone = exemplars.shrink(max, &nobody());
                 prop_assert!(exemplars.len() <= max);
                 prop_assert_eq!(exemplars.len(), (0..5).map(|slot| times(&exemplars, slot).len()).sum::<usize>());
                 if gone == 1 {

@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 
 use duramen_model::{Labels, Life, Order, TimeRange};
 use duramen_source::SeriesSummary;
-use duramen_wal::Position;
-use parking_lot::{RwLock, RwLockReadGuard};
+use duramen_wal::{ExemplarRow, HistogramRow, Position};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
+use super::chunk::Length;
 use super::exemplars::{Exemplars, Offered};
+use super::moments::{Lookers, MomentNumber, Moments, SavedBySeries};
 use super::registry::Slot;
 use super::rows::Rows;
-use super::series::{Pushed, SeriesSamples};
+use super::series::{Pushed, SeriesAt, SeriesSamples};
 use crate::rejection::Lost;
 
 /// Takes samples in WAL order from one thread while queries read; after its freeze it changes no more.
@@ -21,6 +23,7 @@ pub(crate) struct Generation {
     /// Where its samples stand among all values for one time.
     pub(crate) order: Order,
     samples: RwLock<Samples>,
+    moments: Moments,
     memory: AtomicUsize,
     /// The position of its first record; `u64::MAX` while it is empty.
     first_position: AtomicU64,
@@ -38,6 +41,8 @@ pub(crate) struct Samples {
     /// Slot to series, one more than its index; 0 for none.
     index: Vec<u32>,
     series: Vec<(Slot, SeriesSamples)>,
+    /// How many floats of a series moments see, by its index.
+    lengths: SavedBySeries<Length>,
     /// How many all series have.
     pub(crate) histograms: usize,
     pub(crate) exemplars: Exemplars,
@@ -93,6 +98,7 @@ impl Generation {
         Arc::new(Self {
             order,
             samples: RwLock::default(),
+            moments: Moments::default(),
             memory: AtomicUsize::new(0),
             first_position: AtomicU64::new(u64::MAX),
             filled_since_ms: AtomicI64::new(i64::MAX),
@@ -101,52 +107,58 @@ impl Generation {
         })
     }
 
-    /// Applies the record at `position`, but for its metadata, which is the tenant's. Called in WAL order.
+    /// Applies the record at `position`, but for its metadata, which is the tenant's. Called in WAL order, from one thread.
+    ///
+    /// A moment sees the record as a whole or not at all. One that is large is applied in steps, so that no query waits for all of it.
     pub(crate) fn apply(&self, position: Position, now_ms: i64, rows: Rows, exemplars_max: usize) -> Applied {
         if rows.is_empty() {
             return Applied::default();
         }
+        let is_large = rows.len() > ROWS_AT_ONCE;
+        let lookers = if is_large { self.moments.begin_record() } else { self.moments.pass() };
+        let mut applying = Applying {
+            samples: self.samples.write(),
+            lookers,
+            applied: Applied::default(),
+            grown: 0,
+            ttl_max_ms: 0,
+            left: ROWS_AT_ONCE,
+        };
+        let forgotten = applying.forget_moments();
         let Rows { slots, ts_ms, values, lives, histograms, exemplars, metadata: _ } = rows;
-        let mut applied = Applied::default();
-        let mut samples = self.samples.write();
-        let (mut grown, mut ttl_max_ms) = (0, 0);
         for (at, ((&slot, &ts_ms), &value)) in slots.iter().zip(&ts_ms).zip(&values).enumerate() {
-            let life = lives.get(at).copied().unwrap_or(Life::NONE);
-            ttl_max_ms = ttl_max_ms.max(life.ttl_ms);
-            let series = samples.series_mut(slot, &mut grown);
-            let before = series.memory();
-            if !applied.samples.note(series.push(ts_ms, value, life)) {
-                applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::SAMPLE });
-            }
-            grown += series.memory() - before;
+            applying.float(slot, ts_ms, value, lives.get(at).copied().unwrap_or(Life::NONE));
         }
         for row in histograms {
-            let (slot, ts_ms) = (row.series_ref, row.ts_ms);
-            ttl_max_ms = ttl_max_ms.max(row.life.ttl_ms);
-            let series = samples.series_mut(slot, &mut grown);
-            let before = series.memory();
-            if !applied.histograms.note(series.push_histogram(ts_ms, row.life, row.bytes)) {
-                applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::HISTOGRAM });
-            }
-            grown += series.memory() - before;
+            applying.histogram(row);
         }
-        samples.histograms += applied.histograms.stored;
-        let before = samples.exemplars.memory();
+        let before = applying.samples.exemplars.memory();
         for row in exemplars {
-            match samples.exemplars.push(row.series_ref, row.ts_ms, row.value, row.labels) {
-                Offered::Stored => applied.exemplars.stored += 1,
-                Offered::Repeated => applied.exemplars.repeated += 1,
-            }
-            applied.exemplars_evicted += samples.exemplars.shrink(exemplars_max);
+            applying.exemplar(row, exemplars_max);
         }
-        let after = samples.exemplars.memory();
-        drop(samples);
+        let after = applying.samples.exemplars.memory();
+        let Applying { samples, applied, grown, ttl_max_ms, .. } = applying;
         self.memory.fetch_add(grown, Ordering::Relaxed);
         self.memory.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
         self.memory.fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
         self.ttl_max_ms.fetch_max(ttl_max_ms, Ordering::Relaxed);
+        if is_large {
+            self.moments.end_record();
+        }
+        drop(samples);
+        drop(forgotten);
         self.note_record(position, now_ms);
         applied
+    }
+
+    /// The moment behind the last record that was applied as a whole.
+    pub(crate) fn moment(self: &Arc<Self>) -> Moment {
+        // Nothing is applied while this is held.
+        let samples = self.samples.read();
+        let number = self.moments.begin();
+        let ttl_max_ms = self.ttl_max_ms();
+        drop(samples);
+        Moment { generation: Arc::clone(self), number, ttl_max_ms }
     }
 
     /// Notes that the record at `position` has metadata: its flush writes all that the tenant has.
@@ -193,24 +205,120 @@ impl Generation {
     }
 }
 
-impl Samples {
-    fn series_mut(&mut self, slot: Slot, grown: &mut usize) -> &mut SeriesSamples {
-        let at = slot as usize;
-        if at >= self.index.len() {
-            self.index.resize(at + 1, 0);
+/// A look at a generation at one moment: what was applied before, and nothing that came after. The generation keeps what it takes
+/// for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) number: MomentNumber,
+    /// The longest life span of a sample.
+    pub(crate) ttl_max_ms: i64,
+}
+
+impl Drop for Moment {
+    fn drop(&mut self) {
+        self.generation.moments.end(self.number);
+    }
+}
+
+/// Rows that are applied in one step: it takes some milliseconds.
+const ROWS_AT_ONCE: usize = 32 << 10;
+
+/// A record that is being applied.
+struct Applying<'a> {
+    samples: RwLockWriteGuard<'a, Samples>,
+    lookers: Lookers,
+    applied: Applied,
+    /// Bytes of memory.
+    grown: usize,
+    ttl_max_ms: i64,
+    /// Rows until others have their turn.
+    left: usize,
+}
+
+impl Applying<'_> {
+    fn float(&mut self, slot: Slot, ts_ms: i64, value: f64, life: Life) {
+        self.step();
+        self.ttl_max_ms = self.ttl_max_ms.max(life.ttl_ms);
+        let Samples { index, series, lengths, .. } = &mut *self.samples;
+        let at = index_of(index, series, slot, &mut self.grown);
+        let series = &mut series[at].1;
+        lengths.save(at, &self.lookers.moments, || series.length());
+
+        let before = series.memory();
+        if !self.applied.samples.note(series.push(ts_ms, value, life, self.lookers.since)) {
+            self.applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::SAMPLE });
         }
-        if self.index[at] == 0 {
-            let series = SeriesSamples::default();
-            *grown += series.memory() + size_of::<Slot>();
-            self.series.push((slot, series));
-            self.index[at] = u32::try_from(self.series.len()).expect("a generation has fewer than 2^32 series");
-        }
-        &mut self.series[self.index[at] as usize - 1].1
+        self.grown += series.memory() - before;
     }
 
-    pub(crate) fn series(&self, slot: Slot) -> Option<&SeriesSamples> {
-        let at = *self.index.get(slot as usize)?;
-        self.series.get((at as usize).checked_sub(1)?).map(|(_, series)| series)
+    fn histogram(&mut self, row: HistogramRow) {
+        self.step();
+        let (slot, ts_ms) = (row.series_ref, row.ts_ms);
+        self.ttl_max_ms = self.ttl_max_ms.max(row.life.ttl_ms);
+        let Samples { index, series, .. } = &mut *self.samples;
+        let at = index_of(index, series, slot, &mut self.grown);
+        let series = &mut series[at].1;
+
+        let before = series.memory();
+        let stored = self.applied.histograms.stored;
+        if !self.applied.histograms.note(series.push_histogram(ts_ms, row.life, row.bytes, self.lookers.since)) {
+            self.applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::HISTOGRAM });
+        }
+        self.grown += series.memory() - before;
+        self.samples.histograms += self.applied.histograms.stored - stored;
+    }
+
+    fn exemplar(&mut self, row: ExemplarRow, max: usize) {
+        self.step();
+        let exemplars = &mut self.samples.exemplars;
+        match exemplars.push(row.series_ref, (row.ts_ms, row.value), row.labels, &self.lookers) {
+            Offered::Stored => self.applied.exemplars.stored += 1,
+            Offered::Repeated => self.applied.exemplars.repeated += 1,
+        }
+        self.applied.exemplars_evicted += exemplars.shrink(max, &self.lookers);
+    }
+
+    /// Lets those who read have their turn, every so many rows.
+    fn step(&mut self) {
+        if self.left == 0 {
+            RwLockWriteGuard::bump(&mut self.samples);
+            self.left = ROWS_AT_ONCE;
+        }
+        self.left -= 1;
+    }
+
+    /// Gives up what was kept for moments once nobody looks at any.
+    fn forget_moments(&mut self) -> impl Sized + use<> {
+        let nobody_looks = self.lookers.moments.is_empty();
+        nobody_looks.then(|| (std::mem::take(&mut self.samples.lengths), self.samples.exemplars.forget_moments()))
+    }
+}
+
+/// The index of a series, which is made when there is none.
+fn index_of(index: &mut Vec<u32>, series: &mut Vec<(Slot, SeriesSamples)>, slot: Slot, grown: &mut usize) -> usize {
+    let at = slot as usize;
+    if at >= index.len() {
+        index.resize(at + 1, 0);
+    }
+    if index[at] == 0 {
+        let new = SeriesSamples::default();
+        *grown += new.memory() + size_of::<Slot>();
+        series.push((slot, new));
+        index[at] = u32::try_from(series.len()).expect("a generation has fewer than 2^32 series");
+    }
+    index[at] as usize - 1
+}
+
+impl Samples {
+    /// A series as it was at `moment`; `None` when nothing was ever known of it.
+    pub(crate) fn series(&self, slot: Slot, moment: MomentNumber) -> Option<SeriesAt<'_>> {
+        let at = (*self.index.get(slot as usize)? as usize).checked_sub(1)?;
+        let (_, series) = self.series.get(at)?;
+        Some(match self.lengths.seen(at, moment) {
+            Some(length) => series.at(*length, moment),
+            None => series.at(series.length(), moment),
+        })
     }
 
     /// The series that have samples or exemplars, all times.
@@ -219,17 +327,93 @@ impl Samples {
         with_samples | self.exemplars.slots()
     }
 
-    /// Whether the span of the samples of a series meets `range`.
-    pub(crate) fn meets(&self, slot: Slot, range: TimeRange) -> bool {
-        let span = self.series(slot).and_then(SeriesSamples::span);
+    /// Whether the span of the samples that a series had at `moment` meets `range`.
+    pub(crate) fn meets(&self, slot: Slot, moment: MomentNumber, range: TimeRange) -> bool {
+        let span = self.series(slot, moment).and_then(SeriesAt::span);
         span.is_some_and(|(first, last)| first < range.end_ms() && last >= range.start_ms())
     }
 
-    /// How much there is of a series, whose labels are given; `None` when there are no samples.
-    pub(crate) fn summary(&self, slot: Slot, labels: Labels) -> Option<SeriesSummary> {
-        let series = self.series(slot)?;
+    /// How much there was of a series, whose labels are given, at `moment`; `None` when there were no samples.
+    pub(crate) fn summary(&self, slot: Slot, moment: MomentNumber, labels: Labels) -> Option<SeriesSummary> {
+        let series = self.series(slot, moment)?;
         let (first_ms, last_ms) = series.span()?;
         let (floats, histograms) = (series.floats().len() as u64, series.histogram_count() as u64);
         Some(SeriesSummary { labels, floats, histograms, first_ms, last_ms })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use duramen_model::WriterId;
+    use ulid::Ulid;
+
+    use super::*;
+
+    const SERIES: u32 = 1000;
+
+    fn generation() -> Arc<Generation> {
+        Generation::new(Order { opened: 0, writer: WriterId(Ulid(1)), flush: 1 })
+    }
+
+    /// A record that is applied in several steps: of each series so many samples, in order and late.
+    fn large(record: i64) -> Rows {
+        let mut rows = Rows::default();
+        for ts_ms in [60, 20, 80, 40, 100] {
+            for repeated in 0..20 {
+                (0..SERIES).for_each(|slot| rows.push(slot, record * 1000 + ts_ms + repeated, 1.0, Life::NONE));
+            }
+        }
+        assert!(rows.len() > 3 * ROWS_AT_ONCE);
+        rows
+    }
+
+    fn floats(moment: &Moment) -> usize {
+        let samples = moment.generation.read();
+        (0..SERIES).filter_map(|slot| samples.series(slot, moment.number)).map(|series| series.floats().len()).sum()
+    }
+
+    #[test]
+    fn a_record_that_is_applied_in_steps_is_seen_whole_or_not_at_all() {
+        let (generation, ended) = (generation(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for record in 0..4 {
+                    generation.apply(Position(0), 0, large(record), 0);
+                }
+                ended.store(true, Ordering::Relaxed);
+            });
+            let mut held = Vec::new();
+            while !ended.load(Ordering::Relaxed) {
+                let moment = generation.moment();
+                let seen = floats(&moment);
+                assert_eq!(seen % 100_000, 0, "a record is seen in part");
+                held.push((moment, seen));
+                for (moment, seen) in &held {
+                    assert_eq!(floats(moment), *seen, "a moment does not change");
+                }
+                held.truncate(3);
+            }
+        });
+        assert_eq!(floats(&generation.moment()), 400_000);
+    }
+
+    #[test]
+    fn nothing_is_kept_once_nobody_looks() {
+        let generation = generation();
+        let record = |record: i64| {
+            let mut rows = Rows::default();
+            rows.push(0, record, 1.0, Life::NONE);
+            generation.apply(Position(0), 0, rows, 0);
+        };
+        record(1);
+        let moment = generation.moment();
+        record(2);
+        assert!(generation.read().lengths.seen(0, moment.number).is_some());
+        let number = moment.number;
+        drop(moment);
+        record(3);
+        assert!(generation.read().lengths.seen(0, number).is_none());
     }
 }

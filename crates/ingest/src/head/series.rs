@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use duramen_model::Life;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, ChunkAt, Length};
+use super::moments::MomentNumber;
+#[cfg(test)]
+use super::moments::NOW;
 
 /// What became of an offered sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,14 @@ pub(crate) struct SeriesSamples {
 
 const _: () = assert!(size_of::<SeriesSamples>() == 80, "what a series of plain floats takes beside its bytes");
 
+/// A series as it was at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesAt<'a> {
+    floats: ChunkAt<'a>,
+    histograms: Option<&'a Histograms>,
+    moment: MomentNumber,
+}
+
 /// Histograms by their time.
 #[derive(Debug, Default)]
 struct Histograms {
@@ -39,20 +50,24 @@ pub(crate) struct HeldHistogram {
     pub(crate) life: Life,
     /// The byte form of [`duramen_model::Histogram`].
     pub(crate) bytes: Box<[u8]>,
+    /// How many moments had begun before it came.
+    since: MomentNumber,
 }
 
 impl SeriesSamples {
-    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life) -> Pushed {
+    /// Offers a float, which moments up to `since` do not see.
+    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life, since: MomentNumber) -> Pushed {
         if let Some(histograms) = &self.histograms
             && histograms.held.contains_key(&ts_ms)
         {
             return Pushed::Conflict;
         }
-        self.floats.push(ts_ms, value, life)
+        self.floats.push(ts_ms, value, life, since)
     }
 
-    /// Equal bytes are the same histogram, whatever its life: the first one's stays.
-    pub(crate) fn push_histogram(&mut self, ts_ms: i64, life: Life, bytes: Vec<u8>) -> Pushed {
+    /// Offers a histogram, which moments up to `since` do not see. Equal bytes are the same histogram, whatever its life: the first
+    /// one's stays.
+    pub(crate) fn push_histogram(&mut self, ts_ms: i64, life: Life, bytes: Vec<u8>, since: MomentNumber) -> Pushed {
         if self.floats.find(ts_ms).is_some() {
             return Pushed::Conflict;
         }
@@ -61,33 +76,24 @@ impl SeriesSamples {
             return if *held.bytes == *bytes { Pushed::Repeated } else { Pushed::Conflict };
         }
         histograms.bytes += bytes.len();
-        histograms.held.insert(ts_ms, HeldHistogram { life, bytes: bytes.into_boxed_slice() });
+        histograms.held.insert(ts_ms, HeldHistogram { life, bytes: bytes.into_boxed_slice(), since });
         Pushed::Stored
     }
 
-    pub(crate) const fn floats(&self) -> &Chunk {
-        &self.floats
+    /// How many floats came in order, and the last of them: a moment remembers it when more come.
+    pub(crate) const fn length(&self) -> Length {
+        self.floats.length()
     }
 
-    /// The histograms, their times ascending.
-    pub(crate) fn histograms(&self) -> impl Iterator<Item = (i64, &HeldHistogram)> {
-        self.histograms.iter().flat_map(|histograms| histograms.held.iter().map(|(ts_ms, held)| (*ts_ms, held)))
+    /// The series as it is.
+    #[cfg(test)]
+    pub(crate) fn now(&self) -> SeriesAt<'_> {
+        SeriesAt { floats: self.floats.now(), histograms: self.histograms.as_deref(), moment: NOW }
     }
 
-    pub(crate) fn histogram_count(&self) -> usize {
-        self.histograms.as_ref().map_or(0, |histograms| histograms.held.len())
-    }
-
-    /// The first and the last time held. `None` when empty.
-    pub(crate) fn span(&self) -> Option<(i64, i64)> {
-        let of_histograms = self
-            .histograms
-            .as_ref()
-            .and_then(|histograms| Some((*histograms.held.first_key_value()?.0, *histograms.held.last_key_value()?.0)));
-        match (self.floats.span(), of_histograms) {
-            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-            (one, other) => one.or(other),
-        }
+    /// The series as it was at `moment`, when its floats had this length.
+    pub(crate) fn at(&self, length: Length, moment: MomentNumber) -> SeriesAt<'_> {
+        SeriesAt { floats: self.floats.at(length, moment), histograms: self.histograms.as_deref(), moment }
     }
 
     /// The memory that it takes, in bytes, roughly.
@@ -103,6 +109,33 @@ impl SeriesSamples {
     }
 }
 
+impl<'a> SeriesAt<'a> {
+    pub(crate) const fn floats(self) -> ChunkAt<'a> {
+        self.floats
+    }
+
+    /// The histograms, their times ascending.
+    pub(crate) fn histograms(self) -> impl DoubleEndedIterator<Item = (i64, &'a HeldHistogram)> {
+        let all = self.histograms.into_iter().flat_map(|histograms| histograms.held.iter());
+        all.filter(move |(_, held)| held.since < self.moment).map(|(ts_ms, held)| (*ts_ms, held))
+    }
+
+    pub(crate) fn histogram_count(self) -> usize {
+        self.histograms().count()
+    }
+
+    /// The first and the last time held. `None` when empty.
+    pub(crate) fn span(self) -> Option<(i64, i64)> {
+        let first = self.histograms().next();
+        let last = self.histograms().next_back();
+        let of_histograms = first.zip(last).map(|(first, last)| (first.0, last.0));
+        match (self.floats.span(), of_histograms) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -110,37 +143,40 @@ mod tests {
     use super::*;
 
     fn push(series: &mut SeriesSamples, ts_ms: i64, byte: u8) -> Pushed {
-        series.push_histogram(ts_ms, Life::NONE, vec![byte; 3])
+        series.push_histogram(ts_ms, Life::NONE, vec![byte; 3], 0)
     }
 
     #[test]
     fn a_time_is_held_by_a_float_or_by_a_histogram() {
         let mut series = SeriesSamples::default();
         assert_eq!(push(&mut series, 0, 1), Pushed::Stored);
-        assert_eq!(series.push(0, 0.0, Life::NONE), Pushed::Conflict);
-        assert_eq!(series.push(20, 2.0, Life::NONE), Pushed::Stored);
-        assert_eq!(series.push(10, 1.0, Life::NONE), Pushed::Stored);
+        assert_eq!(series.push(0, 0.0, Life::NONE, 0), Pushed::Conflict);
+        assert_eq!(series.push(20, 2.0, Life::NONE, 0), Pushed::Stored);
+        assert_eq!(series.push(10, 1.0, Life::NONE, 0), Pushed::Stored);
         for ts_ms in [10, 20] {
             assert_eq!(push(&mut series, ts_ms, 1), Pushed::Conflict);
         }
         assert_eq!(push(&mut series, 30, 1), Pushed::Stored);
         assert_eq!(push(&mut series, 30, 1), Pushed::Repeated);
         assert_eq!(push(&mut series, 30, 2), Pushed::Conflict);
-        assert_eq!(series.push(30, 2.0, Life::NONE), Pushed::Conflict);
-        assert_eq!((series.floats().len(), series.histogram_count(), series.span()), (2, 2, Some((0, 30))));
+        assert_eq!(series.push(30, 2.0, Life::NONE, 0), Pushed::Conflict);
+        assert_eq!(
+            (series.now().floats().len(), series.now().histogram_count(), series.now().span()),
+            (2, 2, Some((0, 30)))
+        );
     }
 
     #[test]
     fn another_life_is_no_other_sample_and_the_first_stays() {
         let mut series = SeriesSamples::default();
         let life = |ttl_ms| Life { start_ms: 1, ttl_ms };
-        assert_eq!(series.push_histogram(5, life(2), vec![7]), Pushed::Stored);
-        assert_eq!(series.push_histogram(5, life(3), vec![7]), Pushed::Repeated);
-        assert_eq!(series.push(6, 1.0, life(4)), Pushed::Stored);
-        assert_eq!(series.push(6, 1.0, life(5)), Pushed::Repeated);
-        let held: Vec<_> = series.histograms().map(|(ts_ms, held)| (ts_ms, held.life)).collect();
+        assert_eq!(series.push_histogram(5, life(2), vec![7], 0), Pushed::Stored);
+        assert_eq!(series.push_histogram(5, life(3), vec![7], 0), Pushed::Repeated);
+        assert_eq!(series.push(6, 1.0, life(4), 0), Pushed::Stored);
+        assert_eq!(series.push(6, 1.0, life(5), 0), Pushed::Repeated);
+        let held: Vec<_> = series.now().histograms().map(|(ts_ms, held)| (ts_ms, held.life)).collect();
         assert_eq!(held, [(5, life(2))]);
-        series.floats().for_each(|ts_ms, _, held| assert_eq!((ts_ms, held), (6, life(4))));
+        series.now().floats().for_each(|ts_ms, _, held| assert_eq!((ts_ms, held), (6, life(4))));
     }
 
     proptest! {
@@ -156,7 +192,7 @@ mod tests {
                 model.entry(ts_ms).or_insert((value, is_float));
                 let before = series.memory();
                 let pushed = if is_float {
-                    series.push(ts_ms, f64::from(value), Life::NONE)
+                    series.push(ts_ms, f64::from(value), Life::NONE, 0)
                 } else {
                     push(&mut series, ts_ms, value)
                 };
@@ -164,8 +200,8 @@ mod tests {
                 prop_assert!(series.memory() >= before);
             }
             let mut held = BTreeMap::new();
-            series.floats().for_each(|ts, value, _| assert!(held.insert(ts, (value, true)).is_none()));
-            for (ts_ms, histogram) in series.histograms() {
+            series.now().floats().for_each(|ts, value, _| assert!(held.insert(ts, (value, true)).is_none()));
+            for (ts_ms, histogram) in series.now().histograms() {
                 prop_assert!(held.insert(ts_ms, (f64::from(histogram.bytes[0]), false)).is_none());
             }
             let expected: BTreeMap<_, _> = model.into_iter().map(|(ts, (v, kind))| (ts, (f64::from(v), kind))).collect();

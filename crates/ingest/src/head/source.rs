@@ -11,11 +11,12 @@ use duramen_source::{
     SeriesStream, SeriesSummary,
 };
 use futures::stream;
+use parking_lot::RwLockReadGuard;
 use roaring::RoaringBitmap;
 
-use super::generation::Generation;
+use super::generation::{Moment, Samples};
 use super::registry::Slot;
-use super::series::SeriesSamples;
+use super::series::SeriesAt;
 use super::tenant::TenantHead;
 
 /// Series that are looked at in one step: a write that needs the lock waits for a fraction of a millisecond.
@@ -24,16 +25,21 @@ const SERIES_AT_ONCE: usize = 1024;
 /// A step ends after this many samples, which take some hundreds of microseconds.
 const SAMPLES_AT_ONCE: usize = 64 << 10;
 
-/// One generation of one tenant's head.
-#[derive(Debug)]
+/// One generation of one tenant's head at one moment. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(crate) struct GenerationSource {
     tenant: Arc<TenantHead>,
-    generation: Arc<Generation>,
+    moment: Arc<Moment>,
 }
 
 impl GenerationSource {
-    pub(crate) const fn new(tenant: Arc<TenantHead>, generation: Arc<Generation>) -> Self {
-        Self { tenant, generation }
+    pub(crate) fn new(tenant: Arc<TenantHead>, moment: Moment) -> Self {
+        Self { tenant, moment: Arc::new(moment) }
+    }
+
+    /// What the generation has, now: nothing is added while the guard lives.
+    fn samples(&self) -> RwLockReadGuard<'_, Samples> {
+        self.moment.generation.read()
     }
 
     /// The series that pass and have samples in the range.
@@ -62,8 +68,8 @@ impl GenerationSource {
                 return found;
             }
             {
-                let samples = self.generation.read();
-                found.extend(step.into_iter().filter(|slot| samples.meets(*slot, range)));
+                let samples = self.samples();
+                found.extend(step.into_iter().filter(|slot| samples.meets(*slot, self.moment.number, range)));
             }
             pace.done(SERIES_AT_ONCE).await;
         }
@@ -87,7 +93,7 @@ impl GenerationSource {
     /// Appends the first of `slots` and returns how many of them it took. It holds the locks, so it ends after some series.
     fn fill(&self, batch: &mut SeriesBatchBuilder, slots: &[Slot], request: &SeriesRequest) -> usize {
         let registry = self.tenant.registry.read();
-        let samples = self.generation.read();
+        let samples = self.samples();
         let mut labels = LabelsBuilder::default();
         let mut taken = 0;
         let end = batch.samples() + SAMPLES_AT_ONCE;
@@ -98,7 +104,7 @@ impl GenerationSource {
             taken += 1;
             if request.columns != Columns::Labels {
                 let before = batch.samples();
-                if let Some(series) = samples.series(slot) {
+                if let Some(series) = samples.series(slot, self.moment.number) {
                     put_samples(series, request.range, batch);
                 }
                 if batch.samples() == before {
@@ -116,7 +122,7 @@ impl GenerationSource {
 impl SeriesSource for GenerationSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         let slots = self.select_slots(request).await;
-        let source = Self::new(Arc::clone(&self.tenant), Arc::clone(&self.generation));
+        let source = self.clone();
         let request = request.clone();
         Ok(Box::pin(stream::unfold((source, slots, 0), move |(source, slots, from)| {
             let request = request.clone();
@@ -132,7 +138,7 @@ impl SeriesSource for GenerationSource {
         if !request.tenants.contains(&self.tenant.id) {
             return Ok(Vec::new());
         }
-        let with_exemplars = self.generation.read().exemplars.slots();
+        let with_exemplars = self.samples().exemplars.slots();
         let selected = with_exemplars & self.tenant.registry.select(&request.matchers).await;
         let slots = self.tenant.registry.in_block_order(&selected).await;
         let labels = self.tenant.registry.labels_of(&slots).await;
@@ -140,7 +146,8 @@ impl SeriesSource for GenerationSource {
         let mut found = Vec::new();
         let mut pace = Pace::default();
         for (slot, labels) in slots.into_iter().zip(labels) {
-            let exemplars: Vec<Exemplar> = self.generation.read().exemplars.of(slot, request.range).collect();
+            let exemplars: Vec<Exemplar> =
+                self.samples().exemplars.of(slot, self.moment.number, request.range).collect();
             pace.done(16 + exemplars.len()).await;
             if !exemplars.is_empty() {
                 found.push(SeriesExemplars { labels, exemplars });
@@ -149,7 +156,7 @@ impl SeriesSource for GenerationSource {
         Ok(found)
     }
 
-    /// All that the tenant's head knows: metadata is not bound to a generation.
+    /// All that the tenant's head knows when it is asked: metadata is not bound to a generation, and one question reads all of it.
     async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
         if !tenants.contains(&self.tenant.id) {
             return Ok(Vec::new());
@@ -166,9 +173,10 @@ impl SeriesSource for GenerationSource {
         let mut labels = labels.into_iter();
         for step in slots.chunks(SERIES_AT_ONCE) {
             {
-                let samples = self.generation.read();
+                let samples = self.samples();
                 let series = step.iter().zip(labels.by_ref());
-                found.extend(series.filter_map(|(slot, labels)| samples.summary(*slot, labels)));
+                let summary = |(slot, labels): (&Slot, _)| samples.summary(*slot, self.moment.number, labels);
+                found.extend(series.filter_map(summary));
             }
             pace.done(SERIES_AT_ONCE).await;
         }
@@ -186,12 +194,12 @@ impl SeriesSource for GenerationSource {
     }
 
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        Ok(if tenants.contains(&self.tenant.id) { self.generation.ttl_max_ms() } else { 0 })
+        Ok(if tenants.contains(&self.tenant.id) { self.moment.ttl_max_ms } else { 0 })
     }
 }
 
 /// Appends what `series` has in `range`, without ending the series.
-fn put_samples(series: &SeriesSamples, range: TimeRange, batch: &mut SeriesBatchBuilder) {
+fn put_samples(series: SeriesAt<'_>, range: TimeRange, batch: &mut SeriesBatchBuilder) {
     let floats = series.floats();
     if floats.has_lives() {
         floats.for_each(|ts_ms, value, life| {

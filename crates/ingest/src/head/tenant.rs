@@ -192,7 +192,7 @@ impl TenantHead {
         frozen.chain([Arc::clone(&chain.open)]).collect()
     }
 
-    /// What is held now, see [`HeadSnapshot`].
+    /// What is held now, see [`HeadSnapshot`]: everything up to one record, and nothing of those that come later.
     pub(crate) fn snapshot(self: &Arc<Self>, writer: WriterId) -> HeadSnapshot {
         let chain = self.chain.read();
         let mut parts = Vec::new();
@@ -210,7 +210,7 @@ impl TenantHead {
     }
 
     fn part(self: &Arc<Self>, generation: &Arc<Generation>) -> Part {
-        let source = GenerationSource::new(Arc::clone(self), Arc::clone(generation));
+        let source = GenerationSource::new(Arc::clone(self), generation.moment());
         Part { order: generation.order, source: Arc::new(source) }
     }
 

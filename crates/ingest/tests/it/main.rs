@@ -8,5 +8,6 @@ mod limits;
 mod locks;
 mod memory;
 mod metadata;
+mod moment;
 mod refusals;
 mod system;
