@@ -1,6 +1,7 @@
 //! Named tasks that are watched and joined.
 
-use std::sync::Arc;
+use std::error::Error;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use tokio::task::JoinHandle;
@@ -27,11 +28,14 @@ pub struct Tasks {
 struct Shared {
     shutdown: CancellationToken,
     failed: CancellationToken,
+    /// Why the process has to stop: the name of the first task that failed, and its error with all causes.
+    failure: OnceLock<String>,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Self { shared: Arc::new(Shared { shutdown: CancellationToken::new(), failed: CancellationToken::new() }) }
+        let (shutdown, failed) = (CancellationToken::new(), CancellationToken::new());
+        Self { shared: Arc::new(Shared { shutdown, failed, failure: OnceLock::new() }) }
     }
 }
 
@@ -46,11 +50,16 @@ impl Tasks {
         self.shared.failed.clone()
     }
 
+    /// Which task marked [`OnFailure::Fatal`] failed first, and why; `None` while none has.
+    pub fn failure(&self) -> Option<&str> {
+        self.shared.failure.get().map(String::as_str)
+    }
+
     /// Runs `future` on the current tokio runtime. An `Err` or a panic is logged with `name` and treated as `on_failure` says.
     pub fn spawn<F, E>(&self, name: &'static str, on_failure: OnFailure, future: F) -> JoinHandle<()>
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::fmt::Display + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
     {
         #[expect(clippy::disallowed_methods, reason = "this is the door that others are sent to")]
         let inner = tokio::spawn(future);
@@ -59,7 +68,7 @@ impl Tasks {
         tokio::spawn(async move {
             let message = match inner.await {
                 Ok(Ok(())) => return,
-                Ok(Err(e)) => e.to_string(),
+                Ok(Err(e)) => with_causes(e),
                 Err(e) => e.to_string(),
             };
             tasks.on_failure(name, on_failure, &message);
@@ -75,13 +84,13 @@ impl Tasks {
     ) -> std::io::Result<thread::JoinHandle<()>>
     where
         F: FnOnce() -> Result<(), E> + Send + 'static,
-        E: std::fmt::Display,
+        E: Into<Box<dyn Error + Send + Sync>>,
     {
         let tasks = self.clone();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             let message = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
                 Ok(Ok(())) => return,
-                Ok(Err(e)) => e.to_string(),
+                Ok(Err(e)) => with_causes(e),
                 Err(panic) => panic_message(panic.as_ref()),
             };
             tasks.on_failure(name, on_failure, &message);
@@ -93,10 +102,23 @@ impl Tasks {
             OnFailure::Log => warn!(task, error = message, "a task failed"),
             OnFailure::Fatal => {
                 error!(task, error = message, "a task that the process cannot do without failed");
+                let _ = self.shared.failure.set(format!("{task}: {message}"));
                 self.shared.failed.cancel();
             }
         }
     }
+}
+
+/// The error's text with those of its sources behind it.
+fn with_causes<E: Into<Box<dyn Error + Send + Sync>>>(error: E) -> String {
+    let error: Box<dyn Error + Send + Sync> = error.into();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -114,6 +136,20 @@ mod tests {
         let handle = tasks.spawn::<_, String>("doomed", OnFailure::Fatal, async { panic!("broken invariant") });
         handle.await.unwrap();
         assert!(tasks.failed().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn the_first_failure_is_kept_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the log failed")]
+        struct Failed(#[source] std::io::Error);
+
+        let tasks = Tasks::default();
+        assert_eq!(tasks.failure(), None);
+        let failed = Failed(std::io::Error::other("the disk failed"));
+        tasks.spawn("commit", OnFailure::Fatal, async { Err(failed) }).await.unwrap();
+        tasks.spawn("flush", OnFailure::Fatal, async { Err("stopped") }).await.unwrap();
+        assert_eq!(tasks.failure(), Some("commit: the log failed: the disk failed"));
     }
 
     #[tokio::test]

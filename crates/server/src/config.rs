@@ -110,6 +110,23 @@ pub struct HttpConfig {
         num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new())]
     pub flush_all: bool,
+
+    /// Where HTTP is served to the operator as well: there, `/metrics` and `status/self_metrics` tell of all tenants, `flush?all=true` flushes
+    /// all, and a reload tells its faults. Whoever reaches it sees the names of all tenants: keep it from them.
+    #[arg(
+        id = "http.operator_listen",
+        long = "http-operator-listen",
+        env = "DURAMEN_HTTP_OPERATOR_LISTEN",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub operator_listen: Option<SocketAddr>,
+
+    /// Let the metrics of the process tell of all tenants at `http.listen` too while multi-tenancy is on, and open the tenant `duramen` that
+    /// keeps them. Off: a tenant sees those of nobody and its own.
+    #[arg(id = "http.metrics_all", long = "http-metrics-all", env = "DURAMEN_HTTP_METRICS_ALL", value_name = "BOOL", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub metrics_all: bool,
 }
 
 /// The account of memory.
@@ -311,6 +328,8 @@ impl Default for HttpConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7480)),
             cors_origin: CorsOrigin::default(),
             flush_all: false,
+            operator_listen: None,
+            metrics_all: false,
         }
     }
 }

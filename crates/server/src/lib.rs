@@ -55,6 +55,12 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     // Bound first, so that a taken port costs no replay; nobody is answered before the replay is through.
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
     let address = listener.local_addr()?;
+    let operator_listener = match settings.config.http.operator_listen {
+        Some(address) => {
+            Some(TcpListener::bind(address).await.with_context(|| format!("listen on {address} for the operator"))?)
+        }
+        None => None,
+    };
     let system = Arc::new(System::start(settings, &tasks).await?);
     welcome::say(&system, address);
     if let Some(interval) = system.config.self_scrape() {
@@ -62,7 +68,15 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     let router = http::router(Arc::clone(&system));
     let (shutdown, failed) = (tasks.shutdown(), tasks.failed());
-    let served = http::serve(listener, router, http::HEAD_READ_MAX, &tasks, &system.clock, &shutdown);
+    let operated = async {
+        let Some(listener) = operator_listener else { return };
+        let router = http::operator_router(router.clone());
+        http::serve(listener, router, http::HEAD_READ_MAX, &tasks, &system.clock, &shutdown).await;
+    };
+    let served = http::serve(listener, router.clone(), http::HEAD_READ_MAX, &tasks, &system.clock, &shutdown);
+    let served = async {
+        tokio::join!(served, operated);
+    };
     let stopped = async {
         stop_signal().await;
         info!("stopping: no new requests, those in work are finished");
@@ -75,8 +89,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         // Requests that wait for the failed part would hold up a graceful end for ever.
         () = failed.cancelled() => shutdown.cancel(),
     }
-    anyhow::ensure!(!tasks.failed().is_cancelled(), "a task that the process cannot do without failed");
-    Ok(())
+    match tasks.failure() {
+        None => Ok(()),
+        // The last line of the log says it, in the words that people look for.
+        Some(why) => Err(anyhow::anyhow!("a task that the process cannot do without failed: {why}")),
+    }
 }
 
 /// Returns on SIGTERM or SIGINT.

@@ -26,7 +26,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
 }
 
 fn parse(text: &str, path: &Path, built_in: &Limits) -> anyhow::Result<LimitsFile> {
-    LimitsFile::parse(text, built_in).map_err(|faults| anyhow::anyhow!("{}: {faults}", path.display()))
+    LimitsFile::parse(text, built_in).map_err(|faults| anyhow::anyhow!("the limits file {}: {faults}", path.display()))
 }
 
 /// The limits in force and the file that they are from.

@@ -9,11 +9,10 @@ use crate::wiring::System;
 /// Prints on stdout where the system listens and what to try next.
 pub(crate) fn say(system: &System, address: SocketAddr) {
     let url = format!("http://{address}");
+    let own_metrics = own_metrics(system, &url);
     let (version, store) = (env!("CARGO_PKG_VERSION"), &system.store);
     let replayed = system.replayed.samples;
     let memory = size::print(system.memory.bytes_max());
-    let header =
-        if system.config.multi_tenancy { format!(" -H 'X-Scope-OrgID: {}'", system.own_tenant) } else { String::new() };
     #[expect(clippy::print_stdout, reason = "this is the one message that is for a person at a terminal")]
     {
         println!(
@@ -21,15 +20,32 @@ pub(crate) fn say(system: &System, address: SocketAddr) {
   store: {store}    read back from the write-ahead log: {replayed} samples
   memory: {memory} for bodies, heads, queries, answers and caches together
 
-Ask it something (it keeps its own metrics, the first within {interval:?}):
-  curl -s{header} '{url}/api/v1/query?query=up'
+{own_metrics}
 
 Let a Prometheus write to it (prometheus.yml):
   remote_write:
     - url: {url}/api/v1/write
 
 Grafana: add a data source of the type Prometheus with the URL {url}",
-            interval = system.config.self_scrape_interval,
         );
     }
+}
+
+/// How to ask for the metrics that the process keeps of itself.
+fn own_metrics(system: &System, url: &str) -> String {
+    let (http, tenant) = (&system.config.http, &system.own_tenant);
+    let (url, header) = match (system.config.multi_tenancy, http.operator_listen) {
+        (false, _) => (url.to_owned(), String::new()),
+        (true, Some(operator)) => (format!("http://{operator}"), format!(" -H 'X-Scope-OrgID: {tenant}'")),
+        (true, None) if http.metrics_all => (url.to_owned(), format!(" -H 'X-Scope-OrgID: {tenant}'")),
+        (true, None) => {
+            return "It keeps its own metrics for the operator: see --http-operator-listen and --http-metrics-all"
+                .to_owned();
+        }
+    };
+    let interval = system.config.self_scrape_interval;
+    format!(
+        "Ask it something (it keeps its own metrics, the first within {interval:?}):\n  \
+         curl -s{header} '{url}/api/v1/query?query=up'"
+    )
 }

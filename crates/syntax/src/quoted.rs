@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 /// `text` in double quotes, with what cannot be printed escaped.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     delimited(text.chars(), '"')
 }
 
 /// Like [`quote`]; bytes that are not UTF-8 are escaped one by one.
-pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+pub fn quote_bytes(bytes: &[u8]) -> String {
     let mut quoted = String::from('"');
     for chunk in bytes.utf8_chunks() {
         push_escaped(&mut quoted, chunk.valid().chars(), '"');

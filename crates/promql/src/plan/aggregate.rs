@@ -9,7 +9,7 @@ use crate::exec::aggregate::Aggregation;
 use crate::exec::grouped::GroupedAggregation;
 use crate::grid::Grid;
 use crate::label_set::Projection;
-use crate::plan::call::{label_name, text};
+use crate::plan::call::label_argument;
 use crate::plan::planner::bare;
 use crate::plan::{Names, Node, Plan, Planner};
 
@@ -77,8 +77,8 @@ fn kind(op: AggregateOp, param: Option<&Expr>) -> Result<Kind, Error> {
         AggregateOp::Limitk => Kind::Grouped(GroupedAggregation::Limit),
         AggregateOp::Quantile => Kind::Grouped(GroupedAggregation::Quantile),
         AggregateOp::CountValues => {
-            let label = param.map_or(Ok(""), text)?;
-            Kind::Grouped(GroupedAggregation::CountValues(label_name(label)?.to_owned()))
+            let label = param.map_or(Ok(""), label_argument)?;
+            Kind::Grouped(GroupedAggregation::CountValues(label.to_owned()))
         }
         AggregateOp::LimitRatio => Kind::Grouped(GroupedAggregation::LimitRatio),
     })

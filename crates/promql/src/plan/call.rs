@@ -47,7 +47,7 @@ impl Planner {
                 self.histogram(HistogramFunction::Quantile, buckets, &[quantile], grid)
             }
             ("histogram_quantiles", [buckets, label, quantiles @ ..]) => {
-                let label = label_name(text(label)?)?.to_owned();
+                let label = label_argument(label)?.to_owned();
                 let quantiles: Vec<&Expr> = quantiles.iter().collect();
                 self.histogram(HistogramFunction::Quantiles(label), buckets, &quantiles, grid)
             }
@@ -231,6 +231,12 @@ pub(crate) fn text(expr: &Expr) -> Result<&str, Error> {
         Expr::String { value, .. } => Ok(value),
         other => Err(Error::invalid(format!("expected a string, got {}", other.value_type().documented()))),
     }
+}
+
+/// A string argument that names a label. A name that cannot be is told as it was written, bytes that are not UTF-8 included.
+pub(crate) fn label_argument(expr: &Expr) -> Result<&str, Error> {
+    let name = text(expr)?;
+    label_name(name).map_err(|_| Error::execution(format!("invalid label name {}", bare(expr))))
 }
 
 /// A name that a label may have. U+FFFD stands for bytes that were not UTF-8, which no name may have.

@@ -2,23 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use duramen_model::ErrorKind;
 
 use super::failure::{Failure, with_causes};
+use super::params::Params;
 use super::tenant::Tenant;
+use super::viewer;
 use crate::wiring::System;
 
 /// Flushes one tenant's head, or all with `?all=true`. With several tenants, all is not for one of them to ask: only where a flag
 /// says that whoever reaches the port is an operator. Answers 204 when everything acknowledged before is committed in the store.
 pub(super) async fn flush(State(system): State<Arc<System>>, request: Request) -> Result<StatusCode, Failure> {
-    let (mut parts, _) = request.into_parts();
-    let all = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes())
-        .any(|(name, value)| name == "all" && value == "true");
+    let (mut parts, body) = request.into_parts();
+    let params = Params::from_request(Request::from_parts(parts.clone(), body), &system).await?;
+    let all = params.all("all").any(|value| value == "true");
     let flushed = if all {
-        if system.config.multi_tenancy && !system.config.http.flush_all {
-            return Err(Failure::forbidden("all tenants are flushed only with --http-flush-all"));
+        if !viewer::is_operator(&parts, &system) && !system.config.http.flush_all {
+            return Err(Failure::forbidden(
+                "all tenants are flushed only at --http-operator-listen, or with --http-flush-all",
+            ));
         }
         system.ingester.flush_all().await
     } else {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use duramen_model::GoRegex;
 use serde::{Deserialize, Serialize};
 
+use super::habits;
 use crate::wiring::System;
 
 /// The origins that are let in: a regex over the whole origin, such as `https?://(a|b)\.example\.org`.
@@ -64,8 +65,7 @@ impl CorsOrigin {
 
 /// Answers OPTIONS for everything under `/api/v1/`, known or not, and says who may read the other answers there.
 pub(super) async fn allow(State(system): State<Arc<System>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    if !path.strip_prefix("/prometheus").unwrap_or(path).starts_with("/api/v1/") {
+    if !habits::without_prefix(request.uri().path()).starts_with("/api/v1/") {
         return next.run(request).await;
     }
     let origin = request.headers().get(header::ORIGIN).cloned();

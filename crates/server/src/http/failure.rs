@@ -1,6 +1,6 @@
 //! Errors as the API answers them.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use duramen_model::ErrorKind;
 use serde_json::Value as Json;
@@ -33,6 +33,15 @@ impl Failure {
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, error_type: "not_found", message: message.into() }
+    }
+
+    pub(super) fn method_not_allowed(method: &Method) -> Self {
+        let message = format!("the method {method} is not allowed here; the header Allow has those that are");
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, error_type: "bad_data", message }
+    }
+
+    pub(super) fn too_large(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, error_type: "bad_data", message: message.into() }
     }
 
     pub(super) fn internal(message: impl Into<String>) -> Self {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use duramen_model::{FamilyMetadata, Matcher};
 use duramen_query::Querier;
+use duramen_syntax::go_quote_bytes;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
 use super::answer::{TRUNCATED, labels_json, success};
@@ -29,18 +32,32 @@ pub(super) async fn labels(
 pub(super) async fn label_values(
     State(system): State<Arc<System>>,
     Tenant(tenant): Tenant,
-    Path(name): Path<String>,
+    LabelName(name): LabelName,
     params: Params,
 ) -> Result<Response, Failure> {
-    if name.is_empty() {
-        return Err(Failure::bad_data("invalid label name: \"\""));
-    }
-    let name = unescape(&name).unwrap_or(name);
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
     let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
     let (values, more) = system.querier.label_values(&tenant, &name, &selectors, range, limit).await?;
     Ok(listed(values.into(), more))
+}
+
+/// The name of a label in a path.
+#[derive(Debug)]
+pub(super) struct LabelName(String);
+
+impl<S: Sync> FromRequestParts<S> for LabelName {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        let path = parts.uri.path();
+        let encoded = path.split_once("/label/").and_then(|(_, rest)| rest.strip_suffix("/values"));
+        let bytes: Vec<u8> = percent_decode_str(encoded.unwrap_or_default()).collect();
+        let invalid = |bytes: &[u8]| Failure::bad_data(format!("invalid label name: {}", go_quote_bytes(bytes)));
+        let name = String::from_utf8(bytes).map_err(|error| invalid(error.as_bytes()))?;
+        let name = unescape(&name).unwrap_or(name);
+        if name.is_empty() { Err(invalid(b"")) } else { Ok(Self(name)) }
+    }
 }
 
 pub(super) async fn series(

@@ -1,4 +1,4 @@
-//! Numbers and times as the API reads and writes them.
+//! Numbers and times as the API writes them.
 
 /// Appends a sample value the way Go's shortest form does: digits, or an exponent of at least two digits below 1e-6 and from 1e21 on.
 pub(super) fn put_value(out: &mut Vec<u8>, value: f64) {
@@ -45,35 +45,6 @@ pub(super) fn put_time(out: &mut Vec<u8>, ts_ms: i64) {
     written.expect("a Vec takes every write");
 }
 
-/// The times that Prometheus's clients send for "as early as there is" and "as late as there is".
-const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
-const MAX_TIME: &str = "292277025-08-18T07:12:54.999999999Z";
-
-/// Reads Unix seconds as a float (rounded to ms) or an RFC 3339 time; in milliseconds.
-pub(super) fn parse_time_ms(text: &str) -> Result<i64, String> {
-    if let Ok(seconds) = text.parse::<f64>()
-        && seconds.is_finite()
-    {
-        // Whole seconds and fraction apart, as Go does it: a fraction is the same millisecond whenever it is.
-        let ms = seconds.trunc() * 1000.0 + (seconds.fract() * 1000.0).round();
-        // Times that do not fit are as far away as the furthest that do.
-        #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted")]
-        return Ok((ms as i64).clamp(i64::MIN + 1, i64::MAX - 1));
-    }
-    match text {
-        MIN_TIME => Ok(i64::MIN + 1),
-        MAX_TIME => Ok(i64::MAX - 1),
-        _ => parse_rfc3339_ms(text).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp")),
-    }
-}
-
-fn parse_rfc3339_ms(text: &str) -> Option<i64> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| {
-        // Rounded down, as Go's conversion does.
-        time.timestamp_millis()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,25 +79,6 @@ mod tests {
             let mut out = Vec::new();
             put_time(&mut out, ts_ms);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn times_are_seconds_or_rfc_3339() {
-        for (text, expected) in [
-            ("1.5", 1_500),
-            ("-1", -1_000),
-            ("1700000000.1234", 1_700_000_000_123),
-            ("1.0005", 1_000),
-            ("1.0015", 1_002),
-            ("2015-06-03T13:21:58.555Z", 1_433_337_718_555),
-            ("2015-06-03T14:21:58.555+01:00", 1_433_337_718_555),
-            (MAX_TIME, i64::MAX - 1),
-        ] {
-            assert_eq!(parse_time_ms(text), Ok(expected), "{text}");
-        }
-        for text in ["", "now", "30s", "NaN", "Inf", "2015-06-03"] {
-            assert!(parse_time_ms(text).is_err(), "{text}");
         }
     }
 }

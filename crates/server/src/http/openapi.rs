@@ -29,7 +29,7 @@ fn document(table: &[Endpoint]) -> Json {
         "info": {
             "title": "Duramen",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "The HTTP API of Prometheus, and what Duramen adds. Everything is also served under /prometheus.",
+            "description": "The HTTP API of Prometheus, and what Duramen adds. Everything is also served under /prometheus and /api/prom.",
         },
         "paths": paths,
         "components": {

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::{Method, header};
+use axum::http::StatusCode;
 use duramen_model::TimeRange;
-use duramen_syntax::parse_duration;
-use percent_encoding::percent_decode;
+use duramen_syntax::go_quote;
 
 use super::failure::Failure;
-use super::number::parse_time_ms;
+use super::forms::{self, FormKind};
+use super::go_time::{go_duration, parse_duration_ms, parse_time_ms};
 use crate::wiring::System;
 
-/// A form in bytes: room for many selectors, each byte of which may take three.
-const FORM_BYTES_MAX: usize = 8 << 20;
-
-/// The parameters of a request; those of the body stand before those of the URL, as in Go's forms.
+/// The parameters of a request, of the URL and of a form in the body.
 #[derive(Debug, Default)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
@@ -28,43 +26,22 @@ impl FromRequest<Arc<System>> for Params {
     type Rejection = Failure;
 
     async fn from_request(request: Request, system: &Arc<System>) -> Result<Self, Failure> {
-        let query = request.uri().query().unwrap_or("").to_owned();
-        let has_form = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-        let is_form = content_type.starts_with("application/x-www-form-urlencoded");
-        let mut pairs = Vec::new();
-        if has_form && is_form {
-            let body = Bytes::from_request(request, system).await;
-            let body = body.map_err(|e| Failure::bad_data(format!("the form cannot be read: {e}")))?;
-            decode(&body, &mut pairs)?;
-        }
-        decode(query.as_bytes(), &mut pairs)?;
+        let url_query = request.uri().query().unwrap_or("").to_owned();
+        let kind = FormKind::of(request.method(), request.headers())?;
+        let body =
+            if kind.has_body() { Bytes::from_request(request, system).await.map_err(unread)? } else { Bytes::new() };
+        let pairs = forms::read(kind, body, url_query.as_bytes()).await?;
         Ok(Self { pairs })
     }
 }
 
-/// Appends the pairs of a URL-encoded form.
-fn decode(form: &[u8], pairs: &mut Vec<(String, String)>) -> Result<(), Failure> {
-    if form.len() > FORM_BYTES_MAX {
-        let bytes = form.len();
-        return Err(Failure::bad_data(format!(
-            "the form is too large. bytes=`{bytes}`, form_bytes_max=`{FORM_BYTES_MAX}`"
-        )));
+/// Why a body is not there as a whole.
+fn unread(rejection: BytesRejection) -> Failure {
+    let why = format!("the form cannot be read: {rejection}");
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large(why),
+        _ => Failure::bad_data(why),
     }
-    for pair in form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        let name = unescape(&pair[..equals])?;
-        let value = unescape(pair.get(equals + 1..).unwrap_or_default())?;
-        pairs.push((name, value));
-    }
-    Ok(())
-}
-
-/// The text of one part of a form: `+` is a space, `%41` a byte. What is not UTF-8 is refused rather than replaced.
-fn unescape(part: &[u8]) -> Result<String, Failure> {
-    let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    let bytes: Vec<u8> = percent_decode(&spaced).collect();
-    String::from_utf8(bytes).map_err(|_| Failure::bad_data("a parameter is not UTF-8"))
 }
 
 impl Params {
@@ -97,12 +74,12 @@ impl Params {
         self.given(name).map(|text| parse_duration_ms(text).map_err(|e| Failure::parameter(name, e))).transpose()
     }
 
-    /// How long the evaluation may take.
+    /// How long the evaluation may take: one that may take no time is refused, since it could only run out.
     pub(super) fn timeout(&self) -> Result<Option<Duration>, Failure> {
-        let ms = self.duration_ms("timeout")?;
-        ms.map(|ms| u64::try_from(ms).map(Duration::from_millis))
-            .transpose()
-            .map_err(|_| Failure::parameter("timeout", "a time-out is not negative"))
+        let Some(ms) = self.duration_ms("timeout")? else { return Ok(None) };
+        let positive = u64::try_from(ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis);
+        let why = || Failure::parameter("timeout", format!("timeout must be positive, got {}", go_duration(ms)));
+        positive.map(Some).ok_or_else(why)
     }
 
     /// The most elements of the answer; `None` for no limit, which 0 asks for as well.
@@ -133,36 +110,5 @@ fn atoi_fault(text: &str, error: &ParseIntError) -> String {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => "invalid syntax",
     };
-    format!("strconv.Atoi: parsing {text:?}: {why}")
-}
-
-/// Seconds as a float or a Prometheus duration, in milliseconds.
-pub(super) fn parse_duration_ms(text: &str) -> Result<i64, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        let ms = seconds * 1000.0;
-        if !ms.is_finite() || ms.abs() >= i64::MAX as f64 {
-            return Err(format!("cannot parse {text:?} to a valid duration. It overflows int64"));
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the size was just checked; the fraction is not a millisecond"
-        )]
-        return Ok(ms as i64);
-    }
-    parse_duration(text).map_err(|_| format!("cannot parse {text:?} to a valid duration"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_seconds_or_prometheus_durations() {
-        assert_eq!(parse_duration_ms("15"), Ok(15_000));
-        assert_eq!(parse_duration_ms("0.5"), Ok(500));
-        assert_eq!(parse_duration_ms("5m"), Ok(300_000));
-        assert!(parse_duration_ms("1e300").is_err());
-        assert!(parse_duration_ms("NaN").is_err());
-        assert!(parse_duration_ms("soon").is_err());
-    }
+    format!("strconv.Atoi: parsing {}: {why}", go_quote(text))
 }

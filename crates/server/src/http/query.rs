@@ -9,7 +9,8 @@ use duramen_query::{Query, QueryOptions};
 
 use super::answer::answer;
 use super::failure::Failure;
-use super::params::{Params, parse_duration_ms};
+use super::go_time::parse_duration_ms;
+use super::params::Params;
 use super::stats::Detail;
 use super::tenant::Tenant;
 use crate::wiring::System;
@@ -80,9 +81,6 @@ pub(super) fn options(params: &Params) -> Result<QueryOptions, Failure> {
     let lookback_ms = params.given("lookback_delta").map(parse_duration_ms).transpose();
     let lookback_ms =
         lookback_ms.map_err(|e| Failure::bad_data(format!("error parsing lookback delta duration: {e}")))?;
-    if lookback_ms.is_some_and(|ms| ms < 0) {
-        return Err(Failure::parameter("lookback_delta", "a look-back is positive"));
-    }
-    // 0 is that of the process.
+    // 0 and below is that of the process, as in Prometheus.
     Ok(QueryOptions { lookback_ms: lookback_ms.filter(|ms| *ms > 0), timeout })
 }

@@ -8,8 +8,11 @@ use super::routes;
 const HEAD: &str = "# HTTP API
 
 Written by the tests of `server` from the table of its routes; `DURAMEN_BLESS=1 cargo test -p duramen-server --lib reference` writes
-it anew. The same table makes the OpenAPI document at `/api/v1/openapi.yaml`. Everything is also served under `/prometheus`. An
-asterisk marks a parameter that is needed. GET serves HEAD as well.
+it anew. The same table makes the OpenAPI document at `/api/v1/openapi.yaml`. Everything is also served under `/prometheus` and
+`/api/prom`, and with slashes doubled or at the end. An asterisk marks a parameter that is needed. GET serves HEAD as well.
+
+A POST takes its parameters as a form (`application/x-www-form-urlencoded` or `multipart/form-data`); another body is refused. Errors under
+`/api/` have the envelope of Prometheus (`status`, `errorType`, `error`), those of the remote protocols and all others are plain text.
 
 | path | methods | parameters | answer |
 |---|---|---|---|

@@ -10,16 +10,21 @@ use serde_json::{Map, Value as Json, json};
 use super::answer::success;
 use super::failure::Failure;
 use super::params::Params;
+use super::viewer::Viewer;
 use crate::self_scrape::{Sample, parse_line};
 use crate::wiring::System;
 
 /// Whole names are matched, as everywhere in Prometheus.
-pub(super) async fn families(State(system): State<Arc<System>>, params: Params) -> Result<Response, Failure> {
+pub(super) async fn families(
+    State(system): State<Arc<System>>,
+    viewer: Viewer,
+    params: Params,
+) -> Result<Response, Failure> {
     let name = "metric_name_pattern";
     let pattern = params.given(name).map(GoRegex::parse).transpose().map_err(|e| Failure::parameter(name, e))?;
     let wanted =
         |family: &Json| pattern.as_ref().is_none_or(|of| family["name"].as_str().is_some_and(|name| of.is_match(name)));
-    let families: Vec<Json> = read(&system.metrics_text()).into_iter().filter(wanted).collect();
+    let families: Vec<Json> = read(&viewer.metrics_text(&system)).into_iter().filter(wanted).collect();
     Ok(success(&families.into(), &[]))
 }
 

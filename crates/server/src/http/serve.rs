@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::head_errors::HeadErrors;
+
 /// A client that takes longer than this for the head of a request is given up, and so is one that keeps a connection without
 /// a request. Longer than pools of clients let a connection rest between two scrapes or two panels of a dashboard.
 pub const HEAD_READ_MAX: Duration = Duration::from_secs(120);
@@ -75,7 +77,8 @@ async fn connection(
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head_read_max);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+    let mut served =
+        pin!(builder.serve_connection(TokioIo::new(HeadErrors::new(stream)), TowerToHyperService::new(service)));
     // The builder first reads which version it is, and waits for that as long as it takes.
     let mut first = pin!(async {
         clock.sleep(head_read_max).await;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::answer::success;
 use super::tenant::Tenant;
+use super::viewer::Viewer;
 use crate::wiring::System;
 
 /// The settings of the process as YAML, secrets hidden.
@@ -35,9 +36,15 @@ pub(super) async fn limits(State(system): State<Arc<System>>, Tenant(tenant): Te
 }
 
 /// Reads the limits file again: 200 when it is in force, 500 with its faults when what was in force stays.
-pub(super) async fn reload(State(system): State<Arc<System>>) -> Response {
+///
+/// The faults may name tenants, so that with several of them only the operator is told more than that there are some.
+pub(super) async fn reload(State(system): State<Arc<System>>, viewer: Viewer) -> Response {
     match system.live_limits.reload().await {
         Ok(()) => "".into_response(),
+        Err(_) if viewer != Viewer::Operator => {
+            let text = "failed to reload config: the log of the process has the faults\n";
+            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        }
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {error:#}\n")).into_response()
         }

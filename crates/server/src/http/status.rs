@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use super::answer::success;
 use super::failure::Failure;
 use super::tenant::Tenant;
+use super::viewer::Viewer;
 use crate::wiring::System;
 
 /// The Prometheus whose API this is: clients choose their calls by it.
@@ -135,7 +136,7 @@ pub(super) async fn features(State(system): State<Arc<System>>) -> Response {
     success(&data, &[])
 }
 
-pub(super) async fn metrics(State(system): State<Arc<System>>) -> Response {
+pub(super) async fn metrics(State(system): State<Arc<System>>, viewer: Viewer) -> Response {
     let open_metrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    ([(header::CONTENT_TYPE, open_metrics)], system.metrics_text()).into_response()
+    ([(header::CONTENT_TYPE, open_metrics)], viewer.metrics_text(&system)).into_response()
 }

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use duramen_model::TenantName;
 
 use super::failure::Failure;
+use super::viewer;
 use crate::wiring::System;
 
 /// The header that names the tenant while multi-tenancy is on.
@@ -23,12 +24,23 @@ impl FromRequestParts<Arc<System>> for Tenant {
         if !system.config.multi_tenancy {
             return Ok(Self(system.own_tenant.clone()));
         }
-        named(parts)?.map(Self).ok_or_else(|| Failure::unauthorized("no org id: the header X-Scope-OrgID is missing"))
+        let missing = || Failure::unauthorized("no org id: the header X-Scope-OrgID is missing");
+        let name = named(parts)?.ok_or_else(missing)?;
+
+        // Its metrics name all the others.
+        let is_operators = name == system.own_tenant;
+        if is_operators && !viewer::is_operator(parts, system) && !system.config.http.metrics_all {
+            return Err(Failure::forbidden(format!(
+                "the tenant {name} has the process's own metrics, which tell of all tenants: it is open at --http-operator-listen, or \
+                 with --http-metrics-all"
+            )));
+        }
+        Ok(Self(name))
     }
 }
 
 /// The tenant that the header names; `None` without a header.
-fn named(parts: &Parts) -> Result<Option<TenantName>, Failure> {
+pub(super) fn named(parts: &Parts) -> Result<Option<TenantName>, Failure> {
     let mut values = parts.headers.get_all(HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

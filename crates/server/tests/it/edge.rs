@@ -6,8 +6,10 @@ use std::io::Read;
 
 use serde_json::json;
 
-use crate::harness::duramen::Duramen;
+use crate::harness::duramen::{Duramen, seconds};
 use crate::harness::http::{Answer, Request};
+use crate::harness::samples::Body;
+use crate::harness::wait::now_ms;
 
 /// Under both roots.
 const PREFIXES: [&str; 2] = ["", "/prometheus"];
@@ -18,24 +20,154 @@ fn check_text(answer: &Answer, status: u16, text: &str) {
 }
 
 #[tokio::test]
-async fn an_unknown_path_is_404_and_a_wrong_method_405_in_plain_text() {
+async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_envelope_under_the_api() {
     let server = Duramen::local().await;
     for prefix in PREFIXES {
-        for path in ["/api/v1/nothing", "/nothing", "/api/v2/query", "/api/v1/query/"] {
-            check_text(&server.get(&format!("{prefix}{path}"), &[]).await, 404, "404 page not found\n");
+        for path in ["/api/v1/nothing", "/api/nothing", "/api/v1"] {
+            let error = server.get(&format!("{prefix}{path}"), &[]).await.error(404, "not_found");
+            assert!(error.starts_with("page not found"), "{error}");
         }
         for (method, path) in [
             ("DELETE", "query"),
-            ("POST", "label/a/values"),
+            ("PUT", "label/a/values"),
             ("PUT", "query_range"),
             ("GET", "write"),
             ("GET", "admin/tsdb/flush"),
         ] {
             let answer = server.send(&Request::new(method, format!("{prefix}/api/v1/{path}"))).await;
-            check_text(&answer, 405, "Method Not Allowed\n");
+            let error = answer.error(405, "bad_data");
+            assert!(error.starts_with(&format!("the method {method} is not allowed here")), "{error}");
             assert!(answer.header("allow").is_some_and(|allowed| !allowed.contains(method)), "{answer:?}");
         }
     }
+    check_text(&server.get("/nothing", &[]).await, 404, "404 page not found\n");
+    check_text(&server.send(&Request::new("POST", "/-/ready")).await, 405, "Method Not Allowed\n");
+}
+
+#[tokio::test]
+async fn heads_that_are_refused_before_any_route_have_the_envelope() {
+    let server = Duramen::local().await;
+    let long = format!("/api/v1/query?query={}", "1%2B".repeat(20_000));
+    let error = server.send(&Request::new("GET", long)).await.error(414, "bad_data");
+    assert!(error.contains("POST") && error.contains("url_bytes_max=`65534`"), "{error}");
+
+    let headers =
+        |request: Request, count: usize| (0..count).fold(request, |request, n| request.header(&format!("X-{n}"), "v"));
+    let error = server.send(&headers(Request::new("GET", "/api/v1/labels"), 200)).await.error(431, "bad_data");
+    assert!(error.contains("headers_max=`100`"), "{error}");
+
+    let error =
+        server.send(&Request::new("GET", "/api/v1/labels").header("a header", "v")).await.error(400, "bad_data");
+    assert!(error.contains("the head of the request is not HTTP"), "{error}");
+}
+
+#[tokio::test]
+async fn a_label_name_that_is_none_is_told_as_prometheus_tells_it() {
+    let server = Duramen::local().await;
+    for (path, told) in [("%ff", r#""\xff""#), ("a%c3%28%22", r#""a\xc3(\"""#), ("", r#""""#)] {
+        for prefix in PREFIXES {
+            let error = server.get(&format!("{prefix}/api/v1/label/{path}/values"), &[]).await.error(400, "bad_data");
+            assert_eq!(error, format!("invalid label name: {told}"));
+        }
+    }
+    let counted = [("query", "count_values(\"a\\xc5z\", vector(1))"), ("time", "4")];
+    let error = server.get("/api/v1/query", &counted).await.error(422, "execution");
+    assert_eq!(error, r#"invalid label name "a\xc5z""#);
+}
+
+#[tokio::test]
+async fn paths_that_people_type_by_habit_are_served_or_say_where_to_go() {
+    let server = Duramen::local().await;
+    for path in [
+        "/api/v1/write",
+        "/api/v1/push",
+        "/api/v1/receive",
+        "/api/prom/push",
+        "/api/prom/api/v1/push",
+        "/api/v1/write/",
+    ] {
+        let body = Body::default().sample("m", now_ms(), 1.0).snappy();
+        let answer = server.send(&Request::new("POST", path).body(body)).await;
+        assert_eq!(answer.status, 204, "{path}: {}", answer.text());
+    }
+    for path in [
+        "/api/v1/query/",
+        "//api/v1//query",
+        "/prometheus/api/v1/query",
+        "/api/prom/api/v1/query",
+        "/prometheus//api/v1/query/",
+    ] {
+        let data = server.get(path, &[("query", "1"), ("time", "4")]).await.data();
+        assert_eq!(data, json!({ "resultType": "scalar", "result": [4, "1"] }), "{path}");
+    }
+    for (path, right) in [
+        ("/insert/0/prometheus/api/v1/write", "/api/v1/write"),
+        ("/insert/prometheus/api/v1/write", "/api/v1/write"),
+        ("/select/0/prometheus/api/v1/query", "/api/v1/query"),
+        ("/write", "/api/v1/write"),
+        ("/query", "/api/v1/query"),
+    ] {
+        let answer = server.send(&Request::new("POST", path)).await;
+        let told = format!("404 page not found\npage not found; what you look for is at {right}\n");
+        check_text(&answer, 404, &told);
+    }
+    let error = server.send(&Request::new("POST", "/api/v1/otlp/v1/metrics")).await.error(404, "not_found");
+    assert!(error.contains("OTLP is not taken"), "{error}");
+}
+
+/// A form in parts, as `curl -F` sends it.
+fn in_parts(path: &str, values: &[(&str, &str)]) -> Request {
+    let mut body = String::new();
+    for (name, value) in values {
+        body.push_str(&format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+    }
+    body.push_str("--b--\r\n");
+    Request::new("POST", path).header("Content-Type", "multipart/form-data; boundary=b").body(body)
+}
+
+#[tokio::test]
+async fn a_form_in_parts_is_read_on_every_route_that_takes_one() {
+    let server = Duramen::local().await;
+    let now = now_ms();
+    server.write(Body::default().series(&[("__name__", "m"), ("job", "j")], &[(now, 1.0)]).snappy()).await;
+    let values = [
+        ("query", "m"),
+        ("match[]", "m"),
+        ("selector", "m"),
+        ("label_names[]", "job"),
+        ("start", &*seconds(now - 1000)),
+        ("end", &*seconds(now)),
+        ("time", &*seconds(now)),
+        ("step", "1"),
+    ];
+    for path in [
+        "query",
+        "query_range",
+        "explain",
+        "format_query",
+        "parse_query",
+        "series",
+        "labels",
+        "label/job/values",
+        "query_exemplars",
+        "cardinality/label_names",
+        "cardinality/label_values",
+        "cardinality/active_series",
+    ] {
+        let path = format!("/api/v1/{path}");
+        let encoded = server.post(&path, &values).await;
+        let parts = server.send(&in_parts(&path, &values)).await;
+        assert_eq!((parts.status, &parts.body), (encoded.status, &encoded.body), "{path}: {}", parts.text());
+        assert!(encoded.status == 200 || encoded.status == 204, "{path}: {}", encoded.text());
+
+        for content_type in ["application/json", "text/plain"] {
+            let json = Request::new("POST", &*path).header("Content-Type", content_type).body("{\"query\":\"m\"}");
+            let error = server.send(&json).await.error(400, "bad_data");
+            assert!(error.contains(content_type) && error.contains("multipart/form-data"), "{path}: {error}");
+        }
+    }
+    let flushed = server.send(&in_parts("/api/v1/admin/tsdb/flush", &[("all", "true")])).await;
+    assert_eq!(flushed.status, 204, "{}", flushed.text());
 }
 
 #[tokio::test]

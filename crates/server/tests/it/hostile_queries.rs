@@ -156,12 +156,25 @@ async fn parameters_that_are_none_are_refused_by_name() {
         ("time", "NaN"),
         ("timeout", "soon"),
         ("timeout", "-1s"),
+        ("timeout", "-1"),
+        ("timeout", "0"),
+        ("timeout", "0s"),
+        ("timeout", "1e10"),
+        ("time", "+Inf"),
+        ("time", "2015-06-03t13:21:58z"),
+        ("time", "2015-06-03T23:59:60Z"),
         ("limit", "-1"),
         ("limit", "many"),
-        ("lookback_delta", "-5"),
     ] {
         let text = format!("invalid parameter \"{name}\"");
         refused(&mut server, &format!("{name}={value}"), &one(name, value), &text).await;
+    }
+    let positive = "timeout must be positive, got -1.5s";
+    refused(&mut server, "timeout=-1.5", &one("timeout", "-1.5"), positive).await;
+    // A look-back of no time or less is that of the process, and a limit of 0 is none, as in Prometheus.
+    for (name, value) in [("lookback_delta", "0"), ("lookback_delta", "-5"), ("limit", "0"), ("timeout", "1e3")] {
+        let answer = server.get("/api/v1/query", &[("query", "1"), ("time", "4"), (name, value)]).await;
+        assert_eq!(answer.status, 200, "{name}={value}: {}", answer.text());
     }
     let text = "error parsing lookback delta duration: cannot parse \"x\" to a valid duration";
     refused(&mut server, "lookback_delta=x", &one("lookback_delta", "x"), text).await;
@@ -180,7 +193,7 @@ async fn wrong_methods_and_paths_are_told_so() {
     for (method, path, status) in [
         ("DELETE", "/api/v1/query", 405),
         ("PUT", "/api/v1/query_range", 405),
-        ("POST", "/api/v1/label/job/values", 405),
+        ("PUT", "/api/v1/label/job/values", 405),
         ("POST", "/api/v1/status/buildinfo", 405),
         ("POST", "/metrics", 405),
         ("GET", "/api/v1/admin/tsdb/flush", 405),

@@ -4,6 +4,7 @@ mod api;
 mod backfill;
 mod captures;
 mod cardinality;
+mod causes;
 mod clients;
 mod compliance;
 mod costs;

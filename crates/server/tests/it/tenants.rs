@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::harness::duramen::{Duramen, flush, write};
 use crate::harness::http::Request;
+use crate::harness::process::free_address;
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
@@ -117,4 +118,100 @@ async fn all_tenants_are_flushed_only_where_a_flag_says_so() {
     assert_eq!(server.send(&own).await.status, 204);
     let operated = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
     assert_eq!(operated.send(&all).await.status, 204);
+}
+
+/// A name that stands nowhere else.
+const CANARY: &str = "canary-7f3a9";
+
+/// Every route of the reference with its methods, which is held against the table of the router.
+fn routes() -> Vec<(&'static str, String)> {
+    let mut routes = Vec::new();
+    for line in include_str!("../../../../docs/reference/http.md").lines() {
+        let Some((path, rest)) = line.strip_prefix("| `").and_then(|line| line.split_once("` | ")) else { continue };
+        let methods = rest.split(" | ").next().unwrap_or_default();
+        let methods = ["GET", "POST", "PUT"].into_iter().filter(|method| methods.split(' ').any(|of| of == *method));
+        routes.extend(methods.map(|method| (method, path.replace("{name}", "tenant"))));
+    }
+    assert!(routes.len() > 60, "{routes:?}");
+    routes
+}
+
+/// A server that has stored, refused and limited something of the canary, in memory and in its store.
+async fn with_a_canary(arguments: &[&str]) -> Duramen {
+    let mut server = Duramen::stopped(&[&["--multi-tenancy"], arguments].concat());
+    let limits = server.data_dir().with_file_name("limits.yml");
+    let text = format!("tenants: {{{CANARY}: {{ingest: {{series_max: 1}}, query: {{samples_max: 1}}}}}}\n");
+    std::fs::write(&limits, text).expect("a folder of the test");
+    server.add_arguments(&["--limits-file", limits.to_str().expect("a folder of the test")]);
+    server.start().await;
+
+    let own =
+        Body::default().series(&[("__name__", CANARY), ("tenant", CANARY)], &[(now_ms(), 1.0), (now_ms() + 1, 2.0)]);
+    assert_eq!(server.send(&write(own.snappy()).header(HEADER, CANARY)).await.status, 204);
+    let more = Body::default().sample("more", now_ms(), 1.0).snappy();
+    assert_eq!(server.send(&write(more).header(HEADER, CANARY)).await.status, 400);
+    let flushed = Request::new("POST", "/api/v1/admin/tsdb/flush").header(HEADER, CANARY);
+    assert_eq!(server.send(&flushed).await.status, 204);
+    let query = [("query", "sum_over_time({__name__=~\".+\"}[5m])")];
+    server.send(&Request::get("/api/v1/query", &query).header(HEADER, CANARY)).await;
+    server
+}
+
+#[tokio::test]
+async fn no_route_tells_one_tenant_of_another() {
+    let operator = free_address();
+    let listen = operator.to_string();
+    let mut server = with_a_canary(&["--self-scrape-interval", "1s", "--http-operator-listen", &listen]).await;
+    let metric = format!("duramen_ingest_samples_total{{tenant=\"{CANARY}\"}} 2");
+    let seen = Request::get("/metrics", &[]).send(operator).await.expect("the operator's listener answers").text();
+    assert!(seen.contains(&metric), "{seen}");
+
+    // From here on the limits file has a fault of the canary.
+    let limits = server.data_dir().with_file_name("limits.yml");
+    std::fs::write(limits, format!("tenants: {{{CANARY}: {{ingest: {{series_max: x}}}}}}\n"))
+        .expect("a folder of the test");
+
+    let values = [
+        ("query", "{__name__=~\".+\"}"),
+        ("match[]", "{__name__=~\".+\"}"),
+        ("label_names[]", "tenant"),
+        ("metric", "duramen_head_series"),
+        ("scrapePool", "a"),
+        ("labels", "{}"),
+        ("start", "0"),
+        ("end", "1"),
+        ("step", "1"),
+    ];
+    for (method, path) in routes() {
+        for tenant in [None, Some("other"), Some("duramen")] {
+            let request = match method {
+                "GET" => Request::get(&path, &values),
+                "POST" => Request::post(&path, &values),
+                _ => Request::new(method, &*path),
+            };
+            let request = tenant.iter().fold(request, |request, name| request.header(HEADER, name));
+            let answer = server.send(&request).await;
+            assert!(!answer.text().contains(CANARY), "{method} {path} of {tenant:?}: {}", answer.text());
+            let is_there = answer.status != 404 || path.contains("/search/");
+            assert!(is_there, "{method} {path} of {tenant:?}: {}", answer.text());
+        }
+    }
+    let own = server.send(&Request::get("/metrics", &[]).header(HEADER, CANARY)).await.text();
+    assert!(own.contains(&metric), "a tenant sees its own: {own}");
+
+    let reload = Request::new("POST", "/-/reload").send(operator).await.expect("the operator's listener answers");
+    assert!(reload.status == 500 && reload.text().contains(CANARY), "{}", reload.text());
+    let refused = server.send(&write(sample(1.0)).header(HEADER, "duramen")).await;
+    assert!(refused.error(403, "forbidden").contains("--http-operator-listen"), "{}", refused.text());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_of_all_tenants_are_told_to_all_where_a_flag_says_so() {
+    let server = with_a_canary(&["--http-metrics-all"]).await;
+    for path in ["/metrics", "/api/v1/status/self_metrics"] {
+        assert!(server.get(path, &[]).await.text().contains(CANARY), "{path}");
+    }
+    let own = server.send(&Request::get("/api/v1/labels", &[]).header(HEADER, "duramen")).await;
+    assert_eq!(own.status, 200, "{}", own.text());
 }

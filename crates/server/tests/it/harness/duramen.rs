@@ -58,6 +58,11 @@ impl Duramen {
         Self { process: None, directory: TempDir::new().unwrap(), address: free_address(), arguments }
     }
 
+    /// Adds arguments for the next start.
+    pub(crate) fn add_arguments(&mut self, arguments: &[&str]) {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    }
+
     pub(crate) fn data_dir(&self) -> std::path::PathBuf {
         self.directory.path().join("data")
     }
