@@ -9,6 +9,7 @@ pub(crate) mod extended;
 pub(crate) mod histogram;
 pub(crate) mod histogram_rate;
 pub(crate) mod histogram_total;
+pub(crate) mod integral;
 pub(crate) mod mixed;
 pub(crate) mod native;
 pub(crate) mod natural;

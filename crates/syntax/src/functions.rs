@@ -1,4 +1,4 @@
-//! The functions of the language, as of Prometheus 3.14.
+//! The functions of the language, as of Prometheus 3.16.
 
 use crate::ast::ValueType::{self, Matrix, Scalar, String, Vector};
 
@@ -122,6 +122,7 @@ pub static FUNCTIONS: &[FunctionSig] = &[
     stable("idelta", &[Matrix], Fixed, Vector),
     stable("increase", &[Matrix], Fixed, Vector),
     experimental("info", &[Vector, Vector], Up(1), Vector),
+    experimental("integral", &[Matrix, Scalar], Up(1), Vector),
     stable("irate", &[Matrix], Fixed, Vector),
     stable("label_join", &[Vector, String, String, String], Any, Vector),
     stable("label_replace", &[Vector, String, String, String, String], Fixed, Vector),

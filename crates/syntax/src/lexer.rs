@@ -57,8 +57,8 @@ struct Lexer<'a> {
     bracket_open: bool,
     /// A colon was seen since the bracket was opened.
     colon_seen: bool,
-    /// A number was seen in this bracket or in an earlier one.
-    number_seen: bool,
+    /// A duration was seen since the bracket was opened.
+    duration_seen: bool,
 }
 
 type Outcome<T = ()> = Result<T, LexError>;
@@ -74,7 +74,7 @@ impl<'a> Lexer<'a> {
             parens_open: 0,
             bracket_open: false,
             colon_seen: false,
-            number_seen: false,
+            duration_seen: false,
         }
     }
 
@@ -216,6 +216,7 @@ impl<'a> Lexer<'a> {
                 self.emit(TokenKind::LeftBracket);
                 self.bracket_open = true;
                 self.colon_seen = false;
+                self.duration_seen = false;
                 self.mode = Mode::Duration;
             }
             _ if !self.bracket_open => return self.fail("unexpected right bracket ']'"),

@@ -1,6 +1,6 @@
 //! PromQL text to a typed syntax tree and back: lexer, parser, printer, positions.
 //!
-//! The language is that of Prometheus 3.14 with everything experimental switched on. What is accepted, what is refused, the
+//! The language is that of Prometheus 3.16 with everything experimental switched on. What is accepted, what is refused, the
 //! texts and places of errors, and both printed forms follow upstream; `docs/design/0002-promql-syntax.md` in the
 //! project says why this is not a library and where it knowingly differs.
 //!

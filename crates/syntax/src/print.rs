@@ -6,7 +6,7 @@ use duramen_model::METRIC_NAME;
 
 use crate::ast::{
     AggregateOp, At, BinaryOp, Cardinality, DurationExpr, DurationKind, DurationOp, Expr, Grouping, LabelMatcher,
-    MatchOp, OffsetSpec, VectorMatching, VectorSelector,
+    MatchOp, OffsetSpec, UnaryOp, VectorMatching, VectorSelector,
 };
 use crate::deep::deep;
 use crate::duration::{format_duration_ms, seconds_to_ms};
@@ -181,6 +181,8 @@ impl DurationExpr {
             DurationKind::Literal { seconds, is_duration } => f.write_str(&number(*seconds, *is_duration))?,
             DurationKind::Step => f.write_str("step()")?,
             DurationKind::Range => f.write_str("range()")?,
+            // A plus says nothing.
+            DurationKind::Unary { op: UnaryOp::Plus, expr } => write!(f, "{expr}")?,
             DurationKind::Unary { op, expr } => write!(f, "{}{expr}", op.as_str())?,
             DurationKind::Binary { op: op @ (DurationOp::Min | DurationOp::Max), lhs, rhs } => {
                 write!(f, "{}({lhs}, {rhs})", op.as_str())?;
@@ -294,9 +296,10 @@ mod tests {
     #[test]
     fn durations_print_as_written_but_for_spaces_and_plus_signs() {
         check("a[ 1h-2*STEP() ]", "a[1h - 2 * step()]");
-        check("a offset +(5)", "a offset 5s");
-        check("a[(5)]", "a[5s]");
-        check("a[-(5m)+ +range():(90)]", "a[-5m + range():1m30s]");
+        check("a offset +(5)", "a offset (5)");
+        check("a[(5)]", "a[(5)]");
+        check("a[-(5m)+ +range():(90)]", "a[-(5m) + range():(90)]");
+        check("a[range():1s]", "a[range():1s]");
         check("a[0.0005]", "a[0.0005]");
     }
 

@@ -260,9 +260,9 @@ pub(crate) fn check_quantiles(annotations: &Annotations, quantiles: &[f64], pos:
     }
 }
 
-/// A bound as Go reads numbers: `1`, `+Inf`, `0x1p-2` is not needed by anyone.
+/// A bound as Go reads numbers: `1`, `+Inf`, `0x1p-2` is not needed by anyone. NaN bounds nothing.
 fn parse_bound(text: &str) -> Option<f64> {
-    text.parse::<f64>().ok().filter(|_| !text.contains(' '))
+    text.parse::<f64>().ok().filter(|bound| !bound.is_nan() && !text.contains(' '))
 }
 
 impl WholeOperator for Histogram {

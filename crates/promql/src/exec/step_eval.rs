@@ -28,6 +28,7 @@ use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::kernels::extended;
+use crate::kernels::integral::Strategy;
 use crate::kernels::range::RangeFunction;
 use crate::kernels::rate;
 use crate::label_set::value_of;
@@ -53,8 +54,7 @@ pub(crate) struct StepEval {
     lookup: Lookup,
     function: StepFunction,
     annotations: Annotations,
-    /// Of the first argument of the function, for remarks.
-    pos: PosRange,
+    pos: StepPos,
     starts: Starts,
     parts: HistogramParts,
     names: NameRemoval,
@@ -64,13 +64,27 @@ pub(crate) struct StepEval {
     arguments: Arguments,
 }
 
+/// Where the arguments of the function stand in the text, for remarks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepPos {
+    pub(crate) samples: PosRange,
+    /// The scalar that a remark may be about.
+    pub(crate) argument: PosRange,
+}
+
+impl From<PosRange> for StepPos {
+    fn from(samples: PosRange) -> Self {
+        Self { samples, argument: samples }
+    }
+}
+
 impl StepEval {
     pub(crate) fn new(
         grid: Grid,
         lookup: Lookup,
         function: StepFunction,
         annotations: Annotations,
-        pos: PosRange,
+        pos: StepPos,
         (starts, parts): (Starts, HistogramParts),
         names: NameRemoval,
     ) -> Self {
@@ -207,7 +221,7 @@ impl StepEval {
                     (_, None) => {
                         let evaluate = |window: &Window<'_>, step| {
                             let value = function.evaluate(window, at_step(arguments, step))?;
-                            self.check_quantile(function, arguments, step);
+                            self.check_argument(function, arguments, step);
                             Some(value)
                         };
                         out.push_within(name, within, series.over_windows(steps, falls, evaluate))
@@ -250,7 +264,7 @@ impl StepEval {
                 let series = MixedSeries::of(batch, row, self.starts, self.parts)?;
                 let metric = value_of(batch.labels_at(row), METRIC_NAME);
                 let ends = self.lookup.ends.map(|(ends, _)| ends);
-                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
+                let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos.samples);
                 let cells = series.over_windows(metric, self.grid, self.lookup, |window, step| {
                     looked_at.add(step, window.floats.ts.len() + window.histograms.len());
                     if looked_at.is_cancelled() {
@@ -259,7 +273,7 @@ impl StepEval {
                     let sample = match self.function {
                         StepFunction::Range(function) => {
                             let sample = window.evaluate(function, at_step(arguments, step), ends, &mut remark)?;
-                            self.check_quantile(function, arguments, step);
+                            self.check_argument(function, arguments, step);
                             sample
                         }
                         _ => window.smoothed_value(&mut remark)?,
@@ -273,11 +287,19 @@ impl StepEval {
         Some(any_float)
     }
 
-    /// Warns of a quantile that a value was calculated for.
+    /// Warns of an argument that a value was calculated for and that is not one the function knows.
     #[inline]
-    fn check_quantile(&self, function: RangeFunction, arguments: &[Vec<f64>], step: usize) {
-        if let (RangeFunction::Quantile, [quantiles]) = (function, arguments) {
-            check_quantiles(&self.annotations, &quantiles[step..=step], self.pos);
+    fn check_argument(&self, function: RangeFunction, arguments: &[Vec<f64>], step: usize) {
+        match (function, arguments) {
+            (RangeFunction::Quantile, [quantiles]) => {
+                check_quantiles(&self.annotations, &quantiles[step..=step], self.pos.argument);
+            }
+            (RangeFunction::Integral, [strategies]) if Strategy::of(strategies[step]).is_none() => {
+                let got = go_general(strategies[step]);
+                let text = format_args!("strategy should be 0, 1, or 2 (default), using 2, got {got}");
+                self.annotations.warn(text, self.pos.argument);
+            }
+            _ => {}
         }
     }
 
@@ -310,11 +332,11 @@ impl StepEval {
         let text = "metric might not be a counter,";
         if typed && !["counter", "histogram"].contains(&metric_type) {
             let wanted = r#"__type__ label is not set to "counter" or "histogram""#;
-            self.annotations.inform(format_args!("{text} {wanted}, got {metric_type:?}: {name:?}"), self.pos);
+            self.annotations.inform(format_args!("{text} {wanted}, got {metric_type:?}: {name:?}"), self.pos.samples);
         }
         if !typed && !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
             let wanted = "name does not end in _total/_sum/_count/_bucket";
-            self.annotations.inform(format_args!("{text} {wanted}: {name:?}"), self.pos);
+            self.annotations.inform(format_args!("{text} {wanted}: {name:?}"), self.pos.samples);
         }
     }
 }

@@ -169,7 +169,7 @@ impl VectorBinary {
     }
 
     /// What stands in for a missing series of the "many" side, and of the "one" side. Which side a fill is for does not change
-    /// with `group_right`, as upstream has it.
+    /// with `group_right`, as upstream's scripts have it; upstream itself turns them round since 3.16.
     fn fills(&self) -> (Option<f64>, Option<f64>) {
         (self.matching.fill_left, self.matching.fill_right)
     }

@@ -101,13 +101,13 @@ fn plain(name: &str) -> Option<fn(f64) -> f64> {
         "ceil" => f64::ceil,
         "cos" => f64::cos,
         "cosh" => f64::cosh,
-        "deg" => |value| value * 180.0 / std::f64::consts::PI,
+        "deg" => |value| value * (180.0 / std::f64::consts::PI),
         "exp" => f64::exp,
         "floor" => f64::floor,
         "ln" => f64::ln,
         "log10" => f64::log10,
         "log2" => f64::log2,
-        "rad" => |value| value * std::f64::consts::PI / 180.0,
+        "rad" => |value| value * (std::f64::consts::PI / 180.0),
         "sgn" => |value| {
             if value < 0.0 {
                 -1.0

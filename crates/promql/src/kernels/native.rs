@@ -191,7 +191,12 @@ fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
     let bias = ZeroBias::of(histogram);
     let mut rank: f64 = 0.0;
     for mut bucket in histogram.buckets() {
-        bias.apply(&mut bucket);
+        if !histogram.uses_custom_buckets() {
+            bias.apply(&mut bucket);
+        } else if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 {
+            // Custom buckets have none for zero: the first one begins there, as that of a classic histogram does.
+            bucket.lower = 0.0;
+        }
         if bucket.lower >= value {
             return rank.min(histogram.count);
         }

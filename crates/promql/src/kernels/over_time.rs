@@ -64,6 +64,10 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank lies within the length")]
     let lower = (lower as usize).min(values.len() - 1);
     let upper = (lower + 1).min(values.len() - 1);
+    // Nothing times infinity would be NaN.
+    if weight == 0.0 {
+        return values[lower];
+    }
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
@@ -92,6 +96,8 @@ mod tests {
         assert!(q(0.2, &[0.0, 1.0, f64::NAN]).is_nan());
         assert_eq!((q(-0.1, &[1.0]), q(1.1, &[1.0])), (f64::NEG_INFINITY, f64::INFINITY));
         assert!(q(f64::NAN, &[1.0]).is_nan());
+        assert_eq!(q(0.5, &[f64::NEG_INFINITY, 1.0, f64::INFINITY]), 1.0);
+        assert_eq!(q(1.0, &[1.0, f64::INFINITY]), f64::INFINITY);
     }
 
     #[test]

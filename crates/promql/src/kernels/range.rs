@@ -2,7 +2,7 @@
 
 use crate::kernels::extended::{self, Ends};
 use crate::kernels::rate::{self, Nature};
-use crate::kernels::{Window, over_time, regression, sum};
+use crate::kernels::{Window, integral, over_time, regression, sum};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RangeFunction {
@@ -15,6 +15,7 @@ pub(crate) enum RangeFunction {
     First,
     Idelta,
     Increase,
+    Integral,
     Irate,
     Last,
     Mad,
@@ -47,6 +48,7 @@ impl RangeFunction {
             "first_over_time" => Self::First,
             "idelta" => Self::Idelta,
             "increase" => Self::Increase,
+            "integral" => Self::Integral,
             "irate" => Self::Irate,
             "last_over_time" => Self::Last,
             "mad_over_time" => Self::Mad,
@@ -121,6 +123,7 @@ impl RangeFunction {
             Self::First => first,
             Self::Idelta => return rate::last_difference(window),
             Self::Increase => return rate::extrapolated_growth(window, Nature::Counter),
+            Self::Integral => integral::integral(ts, values, integral::Strategy::of(argument).unwrap_or_default()),
             Self::Irate => return rate::last_rate(window),
             Self::Last => last,
             Self::Mad => over_time::median_absolute_deviation(values),

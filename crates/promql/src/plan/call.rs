@@ -12,6 +12,7 @@ use crate::exec::mixed_series::{HistogramParts, Starts};
 use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
 use crate::exec::sort::{Direction, SortKey};
+use crate::exec::step_eval::StepPos;
 use crate::grid::Grid;
 use crate::kernels::cell::CellFunction;
 use crate::kernels::date::DatePart;
@@ -127,6 +128,8 @@ impl Planner {
         if let Some((ends, _)) = range.lookup.ends.filter(|(ends, _)| !function.takes_ends(*ends)) {
             return Err(misplaced(ends, written));
         }
+        let argument = scalars.first().map_or(pos, |argument| bare(argument).pos());
+        let pos = StepPos { samples: pos, argument };
         Ok(self.steps(range, StepFunction::Range(function), arguments, grid, pos))
     }
 

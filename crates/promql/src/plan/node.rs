@@ -17,6 +17,7 @@ use crate::exec::relabel::LabelValue;
 use crate::exec::scalar::ScalarFunction;
 use crate::exec::scan::LateMatchers;
 use crate::exec::sort::{Direction, SortKey};
+use crate::exec::step_eval::StepPos;
 use crate::grid::Grid;
 use crate::label_set::Projection;
 use crate::name_removal::{NameLabels, NameRemoval, RemovalTime};
@@ -54,8 +55,7 @@ pub(crate) enum Node {
         function: StepFunction,
         arguments: Vec<Plan>,
         parts: HistogramParts,
-        /// Of the argument, and of the range vector.
-        pos: PosRange,
+        pos: StepPos,
     },
     /// Its input has one step.
     Repeat {

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::exec::lookup::{Lookup, StepFunction};
 use crate::exec::mixed_series::HistogramParts;
 use crate::exec::scan::LateMatchers;
+use crate::exec::step_eval::StepPos;
 use crate::grid::Grid;
 use crate::kernels::extended::Ends;
 use crate::plan::duration::{offset_ms, positive_ms};
@@ -41,13 +42,13 @@ impl Planner {
         if selector.smoothed && function == StepFunction::Latest {
             // The neighbours of a single time, which has no window but the look-back around it.
             let vector = self.scan(selector, 0, grid)?;
-            return Ok(self.steps(vector, StepFunction::Smoothed, Vec::new(), grid, selector.pos));
+            return Ok(self.steps(vector, StepFunction::Smoothed, Vec::new(), grid, selector.pos.into()));
         }
         let mut plain = selector.clone();
         // Without a window there are no ends to settle.
         (plain.anchored, plain.smoothed) = (false, false);
         let vector = self.scan_back(&plain, self.lookback_ms, self.ttl_max_ms, grid)?;
-        Ok(self.steps(vector, function, Vec::new(), grid, selector.pos))
+        Ok(self.steps(vector, function, Vec::new(), grid, selector.pos.into()))
     }
 
     /// A range vector: the argument of a range function, or a whole query.
@@ -119,7 +120,7 @@ impl Planner {
         function: StepFunction,
         arguments: Vec<Plan>,
         grid: Grid,
-        pos: duramen_syntax::PosRange,
+        pos: StepPos,
     ) -> Plan {
         let RangeVector { series, lookup, names } = vector;
         let node = Node::Steps { series, lookup, function, arguments, parts: self.parts.unwrap_or_default(), pos };

@@ -153,6 +153,13 @@ fn question(writer: &mut Writer) -> Question {
     Question { text: writer.expression(kind), when: When { start_ms, end_ms, step_ms }, features }
 }
 
+/// Upstream's scripts hold what came before 3.16, and so do we: `docs/gaps.md`, 120.
+fn is_held_by_scripts(question: &Question) -> bool {
+    let text = &question.text;
+    text.contains("group_right") && text.contains("fill")
+        || question.features.start_timestamps && ["anchored", "smoothed"].iter().any(|ends| text.contains(ends))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_queries_are_answered_as_prometheus_answers_them() {
     let Some(prometheus) = Prometheus::start() else { return };
@@ -170,6 +177,9 @@ async fn random_queries_are_answered_as_prometheus_answers_them() {
         let mut writer = Writer::new(seed);
         for _ in 0..queries {
             let question = question(&mut writer);
+            if is_held_by_scripts(&question) {
+                continue;
+            }
             asked += 1;
             if pair.difference(&question).await.is_none() {
                 continue;

@@ -40,7 +40,7 @@ type server struct {
 }
 
 func newServer() *server {
-	return &server{parser: parser.NewParser(promqltest.TestParserOpts), engines: map[features]*promql.Engine{}}
+	return &server{parser: parser.NewParser(asServed()), engines: map[features]*promql.Engine{}}
 }
 
 func (s *server) answer(asked request) any {
@@ -74,11 +74,17 @@ func (failing) Name() string                   { return "load" }
 func (failing) Errorf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
 func (failing) FailNow()                       { panic("failed") }
 
+// The language as the runner of scripts has it, but for names that a running Prometheus reads only when it is told to.
+func asServed() parser.Options {
+	options := promqltest.TestParserOpts
+	options.EnableUnquotedUTF8Names = false
+	return options
+}
+
 func (s *server) load(script string) (loaded answer) {
 	s.close()
 	opened, err := teststorage.NewWithError(func(options *tsdb.Options) {
 		options.EnableSTStorage = true
-		options.XOR2EncodingAllowed = true
 		options.FloatChunkEncoding = chunkenc.EncXOR2
 		options.EnableHistogramSTEncoding = true
 		options.StripeSize = 64

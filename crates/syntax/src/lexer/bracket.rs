@@ -55,24 +55,26 @@ impl Lexer<'_> {
             ',' => TokenKind::Comma,
             c if c.is_ascii_digit() || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) => {
                 self.at = self.start;
-                self.number_seen = true;
+                self.duration_seen = true;
                 self.mode = Mode::Statement;
                 return self.number_or_duration();
             }
             c => match is_alpha(c).then(|| self.duration_word()).flatten() {
-                Some(kind) => kind,
+                Some(kind) => {
+                    self.duration_seen = true;
+                    kind
+                }
                 None => {
                     return self.fail(format!("unexpected character in duration expression: {}", quote_char(c)));
                 }
             },
         };
-        self.number_seen |= kind == TokenKind::Step || kind == TokenKind::Range;
         self.emit(kind);
         Ok(())
     }
 
     fn colon_in_duration(&mut self) -> Outcome {
-        if !self.number_seen {
+        if !self.duration_seen {
             self.ignore();
             return self.fail("unexpected colon before duration in duration expression");
         }

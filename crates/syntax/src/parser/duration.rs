@@ -182,15 +182,26 @@ impl Parser<'_> {
             TokenKind::MinOf => self.duration_call(DurationOp::Min),
             TokenKind::MaxOf => self.duration_call(DurationOp::Max),
             TokenKind::LeftParen => {
-                self.advance()?;
-                let mut inner = self.tall_duration()?;
+                let open = self.advance()?;
+                let inner = self.tall_duration()?;
                 self.expect(TokenKind::RightParen)?;
-                // Its place is what is inside, and around a literal parentheses mean nothing, as upstream has it.
-                inner.node.wrapped = !matches!(inner.node.kind, DurationKind::Literal { .. });
-                Ok(inner)
+                self.wrapped(open.pos, inner)
             }
             _ => Err(Failure::Unexpected),
         }
+    }
+
+    /// What stands in parentheses. Its place is what is inside; a number is no longer a literal then, as upstream has it.
+    fn wrapped(&self, open: PosRange, inner: Tall<DurationExpr>) -> Parsed<Tall<DurationExpr>> {
+        let Tall { mut node, mut height } = inner;
+        if matches!(node.kind, DurationKind::Literal { .. }) {
+            let pos = open.to(node.pos);
+            height = self.height_over(pos, &[height])?;
+            let kind = DurationKind::Unary { op: UnaryOp::Plus, expr: Box::new(node) };
+            node = DurationExpr { kind, wrapped: true, pos };
+        }
+        node.wrapped = true;
+        Ok(Tall { node, height })
     }
 
     fn duration_literal(&mut self) -> Parsed<DurationExpr> {
@@ -212,13 +223,15 @@ impl Parser<'_> {
 
     /// `min_of(a, b)` or `max_of(a, b)`.
     fn duration_call(&mut self, op: DurationOp) -> Parsed<Tall<DurationExpr>> {
-        self.advance()?;
+        let name = self.advance()?;
         self.expect(TokenKind::LeftParen)?;
         let lhs = self.tall_duration()?;
         self.expect(TokenKind::Comma)?;
         let rhs = self.tall_duration()?;
-        self.expect(TokenKind::RightParen)?;
-        self.binary_duration(op, lhs, rhs)
+        let close = self.expect(TokenKind::RightParen)?;
+        let mut call = self.binary_duration(op, lhs, rhs)?;
+        call.node.pos = name.pos.to(close.pos);
+        Ok(call)
     }
 
     fn check_duration_range(&self, seconds: f64, pos: PosRange) -> Parsed<()> {

@@ -86,8 +86,8 @@ fn arithmetic_in_durations_is_kept_until_the_query_runs() {
     assert_eq!(evaluate("1 % (step() - 15)"), Err("2:18: modulo by zero".to_owned()));
     assert_eq!(evaluate("10 ^ range()"), Err("2:14: duration is NaN or infinite".to_owned()));
     let Ok(Expr::MatrixSelector { range, .. }) = parse("a[(5)]") else { panic!("a range") };
-    assert!(!range.wrapped && matches!(range.kind, DurationKind::Literal { .. }));
-    assert_eq!(range.pos, PosRange::new(3, 4));
+    assert!(range.wrapped && matches!(range.kind, DurationKind::Unary { .. }));
+    assert_eq!(range.pos, PosRange::new(2, 4));
 }
 
 #[test]

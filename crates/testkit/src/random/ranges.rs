@@ -71,6 +71,7 @@ impl Writer<'_> {
                 "rate",
                 "increase",
                 "first_over_time",
+                "integral",
                 "mad_over_time",
                 "ts_of_first_over_time",
                 "ts_of_last_over_time",
@@ -83,6 +84,7 @@ impl Writer<'_> {
             "quantile_over_time" => {
                 format!("{function}({}, {range})", self.one(&["0", "0.5", "0.9", "1", "-1", "2", "NaN"]))
             }
+            "integral" => format!("{function}({range}{})", self.one(&["", ", 0", ", 1", ", 2", ", 3", ", NaN"])),
             "predict_linear" => format!("{function}({range}, {})", self.one(&["0", "60", "-30"])),
             "double_exponential_smoothing" => {
                 format!("{function}({range}, {}, {})", self.one(&["0.5", "0.3"]), self.one(&["0.1", "0.8"]))

@@ -171,8 +171,8 @@ fn of_value(name: &str) -> Option<fn(f64) -> f64> {
         "asinh" => f64::asinh,
         "acosh" => f64::acosh,
         "atanh" => f64::atanh,
-        "deg" => |value| value * 180.0 / std::f64::consts::PI,
-        "rad" => |value| value * std::f64::consts::PI / 180.0,
+        "deg" => |value| value * (180.0 / std::f64::consts::PI),
+        "rad" => |value| value * (std::f64::consts::PI / 180.0),
         "sgn" => |value| match value {
             _ if value < 0.0 => -1.0,
             _ if value > 0.0 => 1.0,

@@ -59,6 +59,7 @@ fn of_floats(name: &str, window: &Window, parameters: &[f64], time_ms: i64) -> R
         ("ts_of_max_over_time", []) => last_time_of(&floats, ranges::most(&values)),
         ("stdvar_over_time", []) => Some(ranges::variance(&values)),
         ("stddev_over_time", []) => Some(ranges::variance(&values).sqrt()),
+        ("integral", strategy) => Some(ranges::area(&floats, strategy.first().copied().unwrap_or(2.0))),
         ("mad_over_time", []) => Some(ranges::median_deviation(&values)),
         ("quantile_over_time", [q]) => Some(ranges::quantile(*q, &values)),
         ("deriv", []) => line_at(*first_ms).map(|(slope, _)| slope),

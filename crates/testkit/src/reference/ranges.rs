@@ -42,6 +42,9 @@ pub(super) fn quantile(q: f64, values: &[f64]) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and the length")]
     let lower = lower as usize;
     let upper = (lower + 1).min(values.len() - 1);
+    if weight == 0.0 {
+        return values[lower];
+    }
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
@@ -65,6 +68,22 @@ pub(super) fn smoothed(values: &[f64], factor: f64, trend_factor: f64) -> Option
         }
     }
     Some(level)
+}
+
+/// What lies under the values, by the rectangles of the left (0) or of the right (1) ends, else by trapezoids.
+pub(super) fn area(points: &[(i64, f64)], strategy: f64) -> f64 {
+    let known = |value: f64| if value.is_nan() { 0.0 } else { value };
+    let piece = |two: &[(i64, f64)]| {
+        let width = (two[1].0 - two[0].0) as f64 / 1000.0;
+        let (left, right) = (known(two[0].1), known(two[1].1));
+        let height = match strategy {
+            0.0 => left,
+            1.0 => right,
+            _ => f64::midpoint(left, right),
+        };
+        if height == 0.0 { 0.0 } else { height * width }
+    };
+    points.windows(2).map(piece).sum()
 }
 
 /// The straight line with the least squares: its slope and its value at 0.
