@@ -5,22 +5,43 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use duramen_model::WriterId;
+use duramen_model::{Incarnation, WriterId};
 use duramen_runtime::{Clock, Disk};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::new_ulid;
+use crate::claim::Past;
 use crate::directories::create_settled;
 use crate::{Deployment, Error};
 
-/// Who writes: the directory, and how often a process has opened it. The pair is unique for ever, and of two processes with one
-/// writer the one of the higher epoch came later.
+/// Who writes: the directory, how often a process has opened it, and the process itself. Of two processes with one writer the one of
+/// the higher epoch came later; copies of a directory count the same epochs, and never have the same incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WriterIdentity {
     pub writer: WriterId,
     /// 1 for the first process.
     pub epoch: u64,
+    /// Made by each start. Unknown in records of before there were any.
+    #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
+    pub incarnation: Incarnation,
+}
+
+/// The content of `writer.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Remembered {
+    writer: WriterId,
+    /// Of the last process.
+    epoch: u64,
+    /// The name in the segments of the log, when the writer has got a new one since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log: Option<WriterId>,
+    /// The last process that the bucket is known to know, and those that have offered themselves to it since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incarnations: Vec<Incarnation>,
+    /// Another process has published under this name: it is not used again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_disowned: bool,
 }
 
 /// A data directory that belongs to this process.
@@ -29,6 +50,7 @@ pub struct DataDir {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     identity: WriterIdentity,
+    remembered: Remembered,
     _lock: Option<DataDirLock>,
 }
 
@@ -53,12 +75,74 @@ impl DataDir {
     pub fn open_unlocked(disk: Arc<dyn Disk>, path: &Path, clock: &dyn Clock) -> Result<Self, Error> {
         create_dir(&disk, path)?;
         let file = path.join(WRITER_FILE);
-        let identity = match read_json::<WriterIdentity>(&*disk, &file)? {
-            Some(last) => WriterIdentity { epoch: last.epoch.saturating_add(1), ..last },
-            None => WriterIdentity { writer: WriterId(new_ulid(clock)), epoch: 1 },
+        let (identity, remembered) = match read_json::<Remembered>(&*disk, &file)? {
+            Some(last) => {
+                let incarnation = Incarnation(new_ulid(clock));
+                let epoch = last.epoch.saturating_add(1);
+                (WriterIdentity { writer: last.writer, epoch, incarnation }, Remembered { epoch, ..last })
+            }
+            None => {
+                let identity = Self::new_writer(clock);
+                let WriterIdentity { writer, epoch, .. } = identity;
+                let incarnations = Vec::new();
+                (identity, Remembered { writer, epoch, log: None, incarnations, is_disowned: false })
+            }
         };
-        write_json(&*disk, &file, &identity)?;
-        Ok(Self { path: path.to_path_buf(), disk, identity, _lock: None })
+        write_json(&*disk, &file, &remembered)?;
+        Ok(Self { path: path.to_path_buf(), disk, identity, remembered, _lock: None })
+    }
+
+    /// The first process of a writer that nobody has heard of.
+    pub(crate) fn new_writer(clock: &dyn Clock) -> WriterIdentity {
+        let incarnation = Incarnation(new_ulid(clock));
+        WriterIdentity { writer: WriterId(new_ulid(clock)), epoch: 1, incarnation }
+    }
+
+    /// The writer in the segments of the directory's log: the directory's first name.
+    pub fn log(&self) -> WriterId {
+        self.remembered.log.unwrap_or(self.remembered.writer)
+    }
+
+    pub(crate) fn past(&self) -> Past<'_> {
+        Past {
+            writer: self.remembered.writer,
+            epoch: self.identity.epoch,
+            incarnations: &self.remembered.incarnations,
+            is_disowned: self.remembered.is_disowned,
+        }
+    }
+
+    /// Becomes the directory of `identity`, durably, before that is offered to the bucket.
+    pub(crate) fn attempt(&mut self, identity: WriterIdentity) -> Result<(), Error> {
+        let WriterIdentity { writer, epoch, incarnation } = identity;
+        let log = self.log();
+        let mut next = Remembered { writer, epoch, ..self.remembered.clone() };
+        if writer != self.remembered.writer {
+            next.incarnations.clear();
+            next.is_disowned = false;
+            next.log = Some(log);
+        }
+        next.incarnations.push(incarnation);
+        self.remember(next)?;
+        self.identity = identity;
+        Ok(())
+    }
+
+    /// The bucket knows the process that has the directory now.
+    pub(crate) fn settle(&mut self) -> Result<(), Error> {
+        let incarnations = vec![self.identity.incarnation];
+        self.remember(Remembered { incarnations, ..self.remembered.clone() })
+    }
+
+    /// Notes, durably, that another process has published under the directory's name: the next start takes a new one.
+    pub fn disown(&mut self) -> Result<(), Error> {
+        self.remember(Remembered { is_disowned: true, ..self.remembered.clone() })
+    }
+
+    fn remember(&mut self, remembered: Remembered) -> Result<(), Error> {
+        write_json(&*self.disk, &self.path.join(WRITER_FILE), &remembered)?;
+        self.remembered = remembered;
+        Ok(())
     }
 
     pub fn path(&self) -> &Path {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use duramen_model::ErrorKind;
+use duramen_model::{ErrorKind, WriterId};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +49,20 @@ pub enum Error {
     #[error("the store belongs to another deployment. store=`{store}`, data_directory=`{data_directory}`")]
     OtherDeployment { store: String, data_directory: String },
 
+    /// Another process writes to the store, or has not said that it is done and cannot be seen from here.
+    #[error(
+        "another process writes to the store. Stop it; if it is gone for good, start with --take-over. store=`{store}`, \
+         writer=`{writer}`, host=`{host}`, pid=`{pid}`, since_ms=`{since_ms}`"
+    )]
+    Held { store: String, writer: WriterId, host: String, pid: u32, since_ms: i64 },
+
+    /// A later process has the store. What this one has acknowledged and not flushed is in its log.
+    #[error(
+        "another process has taken over the store; what this one has not flushed stays in its log. store=`{store}`, \
+         writer=`{writer}`, host=`{host}`, pid=`{pid}`"
+    )]
+    TakenOver { store: String, writer: WriterId, host: String, pid: u32 },
+
     /// The local disk failed.
     #[error("the disk failed. operation=`{operation}`, path=`{}`", path.display())]
     Disk { operation: &'static str, path: PathBuf, source: io::Error },
@@ -58,7 +72,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Url { .. } | Self::Settings { .. } | Self::Probe { .. } => ErrorKind::Invalid,
-            Self::Locked { .. } | Self::OtherDeployment { .. } => ErrorKind::Invalid,
+            Self::Locked { .. } | Self::OtherDeployment { .. } | Self::Held { .. } => ErrorKind::Invalid,
+            Self::TakenOver { .. } => ErrorKind::Fenced,
             Self::Store { .. } | Self::OutcomeUnknown { .. } | Self::Disk { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Format { .. } => ErrorKind::Invalid,

@@ -12,6 +12,9 @@ pub const PROBE: &str = "probe";
 /// The register of tenants, one object a slot.
 pub const TENANTS: &str = "tenants";
 
+/// Who writes to the store, one object a process.
+pub const CLAIMS: &str = "claims";
+
 /// The file of a block that describes the others.
 pub const BLOCK_META: &str = "meta";
 

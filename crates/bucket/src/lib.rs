@@ -3,11 +3,13 @@
 //! - [`Bucket`] is the handle that everything else holds; [`StoreUrl`] says where its bytes are.
 //! - [`LocalStore`] is a directory that keeps what it acknowledged through a loss of power.
 //! - [`DataDir`] is the local directory of one process, with its lock and its [`WriterIdentity`].
+//! - [`Claim`] is the right to write to a store: one process has it.
 //! - [`Deployment`] keeps processes away from a store that is not theirs; [`probe`] from one that lies.
 //! - [`Chain`] decides who came first, and [`Tenants`] is the first thing built on it.
 
 pub mod bucket;
 pub mod chain;
+pub mod claim;
 pub mod config;
 pub mod data_dir;
 pub mod deployment;
@@ -26,6 +28,7 @@ pub mod url;
 
 pub use bucket::Bucket;
 pub use chain::{Author, Chain, Created, Entry};
+pub use claim::{Claim, LogLeft, TakeOver};
 pub use config::{Config, Credentials, S3Config};
 pub use data_dir::{DataDir, DataDirLock, WriterIdentity};
 pub use deployment::Deployment;

@@ -53,6 +53,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Nothing of this process can be published any more.
+    #[error("another process has published under this one's name: {cause}")]
+    Overtaken { cause: String },
     #[error("the ingester has stopped")]
     Stopped,
 }
@@ -63,6 +66,17 @@ impl Error {
         match self {
             Self::RateLimited { wait, .. } => Some(*wait),
             _ => None,
+        }
+    }
+
+    /// What a replay was refused for, from under the log's words about it.
+    pub(crate) fn of_replay(error: duramen_wal::Error) -> Self {
+        match error {
+            duramen_wal::Error::Apply { segment, position, source } => match source.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(source) => Self::Wal(duramen_wal::Error::Apply { segment, position, source }),
+            },
+            error => Self::Wal(error),
         }
     }
 
@@ -79,6 +93,7 @@ impl Error {
             // The only limit that heals while the sender waits.
             Self::RateLimited { .. } => ErrorKind::Limited,
             Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::Invalid,
+            Self::Overtaken { .. } => ErrorKind::Fenced,
             Self::Wal(e) => e.kind(),
             Self::Block(e) => e.kind(),
             Self::Bucket(e) => e.kind(),

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use duramen_block::{Block, BlockSource, META_FILE, OpenOptions};
@@ -44,6 +45,9 @@ pub(crate) enum Freeze {
 /// manifest when it returns `Ok`.
 pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: Freeze) -> Result<FlushReport, Error> {
     let _one_at_a_time = head.flushing.lock().await;
+    if shared.closed.load(Ordering::SeqCst) {
+        return Err(Error::Stopped);
+    }
     if freeze == Freeze::Yes {
         shared.freeze(head).await?;
     }

@@ -1,8 +1,10 @@
 //! The ingester of one process.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use duramen_bucket::LogLeft;
 use duramen_model::{ErrorKind, TenantId, TenantName};
 use duramen_proto::{Version, WriteLimits, WriteRequest};
 use duramen_qos::Use;
@@ -141,8 +143,32 @@ impl Ingester {
         first
     }
 
+    /// Publishes nothing more: what is under way ends first. Tells whether all that was acknowledged is in the bucket.
+    pub async fn close(&self) -> LogLeft {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        let mut left = LogLeft::Nothing;
+        for head in self.shared.all_heads() {
+            let _last = head.flushing.lock().await;
+            if head.first_uncommitted().is_some() {
+                left = LogLeft::Samples;
+            }
+        }
+        left
+    }
+
+    /// Whether another process has published under this one's name.
+    pub fn is_fenced(&self) -> bool {
+        self.shared.fenced.get().is_some()
+    }
+
     async fn flush_head(&self, head: &Arc<TenantHead>, freeze: Freeze) -> Result<FlushReport, Error> {
         let result = flush::flush(&self.shared, head, freeze).await;
+        if let Err(Error::Manifest(
+            cause @ (duramen_manifest::Error::Fenced { .. } | duramen_manifest::Error::Twin { .. }),
+        )) = &result
+        {
+            self.shared.fenced.get_or_init(|| cause.to_string());
+        }
         let label = ResultLabel { result: if result.is_ok() { "success" } else { "failure" } };
         self.shared.metrics.flushes.get_or_create(&label).inc();
         result
@@ -157,6 +183,10 @@ impl Ingester {
                 tokio::select! {
                     () = shutdown.cancelled() => return Ok(()),
                     () = ingester.shared.clock.sleep(std::time::Duration::from_secs(1)) => {}
+                }
+                // A flush that somebody asked for may have found out.
+                if let Some(cause) = ingester.shared.fenced.get() {
+                    return Err(Error::Overtaken { cause: cause.clone() });
                 }
                 for (head, freeze) in ingester.shared.due() {
                     let now = ingester.shared.clock.monotonic();

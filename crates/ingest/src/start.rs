@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
-use duramen_model::{Histogram, Labels, TenantId, TenantName};
+use duramen_model::{Histogram, Labels, TenantId, TenantName, WriterId};
 use duramen_qos::Account;
 use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
@@ -41,6 +42,8 @@ pub struct Parts {
     pub register: Arc<Tenants>,
     pub manifests: Manifests,
     pub writer: WriterIdentity,
+    /// The writer that the segments of the log name.
+    pub log: WriterId,
     pub limits: LimitsHandle,
     pub metrics: Metrics,
     /// What bodies and heads draw from.
@@ -95,9 +98,11 @@ impl Ingester {
             metrics: parts.metrics,
             heads_memory: HeadsMemory::new(Arc::clone(&parts.memory), series_bytes_max),
             memory: parts.memory,
+            closed: AtomicBool::new(false),
+            fenced: OnceLock::new(),
         });
-        let (for_replay, handle, disk) = (Arc::clone(&shared), Handle::current(), parts.disk);
-        let replayed = tokio::task::spawn_blocking(move || Replay::run(&for_replay, &handle, disk, &wal_dir));
+        let (for_replay, handle, disk, log) = (Arc::clone(&shared), Handle::current(), parts.disk, parts.log);
+        let replayed = tokio::task::spawn_blocking(move || Replay::run(&for_replay, &handle, disk, (&wal_dir, log)));
         let (wal, report) = replayed.await.map_err(|_| Error::Stopped)??;
         let commit = CommitLoop::new(
             wal,
@@ -142,16 +147,16 @@ impl<'a> Replay<'a> {
         shared: &'a Shared,
         runtime: &'a Handle,
         disk: Arc<dyn Disk>,
-        directory: &std::path::Path,
+        (directory, log): (&std::path::Path, WriterId),
     ) -> Result<(Wal, StartReport), Error> {
         let config = duramen_wal::Config { segment_bytes_max: shared.config.wal_segment_bytes_max };
         let names = shared.register.all().into_iter().map(|tenant| (tenant.id, tenant.name)).collect();
         let (slots, report) = (HashMap::new(), StartReport::default());
         let mut replay = Self { shared, runtime, segment: None, slots, names, report };
-        let (mut wal, found) =
-            Wal::open(disk, directory, shared.writer.writer, config, |segment, position, record| {
-                Ok(replay.apply(segment, position, record)?)
-            })?;
+        let (mut wal, found) = Wal::open(disk, directory, log, config, |segment, position, record| {
+            Ok(replay.apply(segment, position, record)?)
+        })
+        .map_err(Error::of_replay)?;
         let mut report = replay.report;
         report.lost_records = found.records_lost();
         report.tenants = shared.heads.read().len();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use duramen_bucket::{Author, WriterIdentity};
-use duramen_model::{BlockEntry, BlockId, WriterId};
+use duramen_model::{BlockEntry, BlockId, Incarnation, WriterId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use ulid::Ulid;
@@ -12,8 +12,11 @@ use ulid::Ulid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flushed {
     pub writer: WriterId,
-    /// The process that flushed.
+    /// The process that flushed, as its writer counts them.
     pub epoch: u64,
+    /// The process that flushed, and no other that counts the same.
+    #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
+    pub incarnation: Incarnation,
     /// The first position of the writer's WAL that is not in a block of this tenant. Never goes back.
     pub position: u64,
     /// The number of the flush, counted over all epochs of the writer. Rises with each flush of this tenant.
@@ -47,6 +50,9 @@ pub struct Edit {
     pub kind: EditKind,
     pub writer: WriterId,
     pub epoch: u64,
+    /// The process that made it. A copy of a data directory has the writer and the epoch as well, and never this.
+    #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
+    pub incarnation: Incarnation,
     /// Tells this edit from every other.
     pub attempt: Ulid,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -77,6 +83,7 @@ impl Edit {
             kind: EditKind::Fence,
             writer: identity.writer,
             epoch: identity.epoch,
+            incarnation: identity.incarnation,
             attempt: author.attempt,
             add: Vec::new(),
             remove: Vec::new(),

@@ -17,6 +17,13 @@ pub enum Error {
     )]
     Fenced { tenant: TenantId, writer: WriterId, epoch: u64, later: u64 },
 
+    /// A process of a copy of this one's data directory, or of the same one restored, has published under this writer's name. This one
+    /// must stop: nothing it writes will be seen.
+    #[error(
+        "another process runs with a copy of this data directory. tenant=`{tenant}`, writer=`{writer}`, cause=`{violation}`"
+    )]
+    Twin { tenant: TenantId, writer: WriterId, violation: Violation },
+
     /// The commit does not fit what is there; it has not happened.
     #[error("the commit does not fit the manifest. tenant=`{tenant}`, sequence=`{sequence}`, violation=`{violation}`")]
     Refused { tenant: TenantId, sequence: u64, violation: Violation },
@@ -41,7 +48,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Bucket(error) => error.kind(),
-            Self::Fenced { .. } => ErrorKind::Fenced,
+            Self::Fenced { .. } | Self::Twin { .. } => ErrorKind::Fenced,
             Self::Refused { .. } => ErrorKind::Internal,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Version { .. } => ErrorKind::Invalid,

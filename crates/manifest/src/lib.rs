@@ -15,7 +15,7 @@ pub use edit::{Commit, Edit, EditKind, Flushed};
 pub use error::Error;
 pub use log::Log;
 pub use manifests::Manifests;
-pub use state::{State, Violation};
+pub use state::{Process, State, Violation};
 
 /// The version of the format that this code writes, and the highest that it reads. An edit names the lowest version that may read
 /// it, and the lowest that may write behind it.

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::Flushed;
     use duramen_bucket::{Author, WriterIdentity};
-    use duramen_model::{ErrorKind, WriterId};
+    use duramen_model::{ErrorKind, Incarnation, WriterId};
     use ulid::Ulid;
 
     fn key() -> Path {
@@ -111,9 +111,10 @@ mod tests {
 
     /// An edit that flushes nothing but its number.
     fn edit(flush: u64, attempt: u128) -> Arc<Edit> {
-        let identity = WriterIdentity { writer: WriterId(Ulid(1)), epoch: 1 };
+        let identity = WriterIdentity { writer: WriterId(Ulid(1)), epoch: 1, incarnation: Incarnation(Ulid(1)) };
         let author = Author { writer: identity.writer, attempt: Ulid(attempt) };
-        let flushed = Flushed { writer: identity.writer, epoch: 1, position: flush, flush };
+        let flushed =
+            Flushed { writer: identity.writer, epoch: 1, incarnation: identity.incarnation, position: flush, flush };
         Arc::new(Edit::commit(identity, author, crate::Commit { flushed: Some(flushed), ..Default::default() }))
     }
 

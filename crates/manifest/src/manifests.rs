@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use duramen_bucket::{Author, Bucket, Chain, Created, Entry, WriterIdentity, chain, keys};
-use duramen_model::TenantId;
+use duramen_bucket::{Author, Bucket, Chain, Claim, Created, Entry, WriterIdentity, chain, keys};
+use duramen_model::{TenantId, WriterId};
 use duramen_runtime::Clock;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::edit::{Commit, Edit};
 use crate::log::Log;
 use crate::object::{Base, Boundary, Tail, decode_snapshot, encode_snapshot};
-use crate::{Error, State, VERSION, Violation};
+use crate::{Error, Process, State, VERSION, Violation};
 
 /// Reads and extends manifests as one writer. Cheap to clone; clones share what they know.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ struct Inner {
     bucket: Bucket,
     clock: Arc<dyn Clock>,
     identity: WriterIdentity,
+    /// The right to publish, where the store has such a thing.
+    claim: Option<Claim>,
     tenants: Mutex<HashMap<TenantId, Arc<Known>>>,
 }
 
@@ -43,9 +45,16 @@ struct Known {
 const STEPS_MAX: usize = 10;
 
 impl Manifests {
-    /// Nothing is read yet. Commits are made as `identity`.
+    /// Nothing is read yet. Commits are made as `identity`, by a process that nobody else is to keep from it: for tests.
     pub fn new(bucket: Bucket, clock: Arc<dyn Clock>, identity: WriterIdentity) -> Self {
-        Self { inner: Arc::new(Inner { bucket, clock, identity, tenants: Mutex::default() }) }
+        let (claim, tenants) = (None, Mutex::default());
+        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, tenants }) }
+    }
+
+    /// As [`Manifests::new`], for as long as `claim` holds.
+    pub fn under(claim: Claim, bucket: Bucket, clock: Arc<dyn Clock>) -> Self {
+        let (identity, claim, tenants) = (claim.identity(), Some(claim), Mutex::default());
+        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, tenants }) }
     }
 
     pub fn identity(&self) -> WriterIdentity {
@@ -79,19 +88,30 @@ impl Manifests {
     }
 
     /// Makes earlier epochs of this writer come too late, durably. To be done by a process that starts, before it relies on a state: what
-    /// a predecessor had under way has happened by then or never will. A refresh and one PUT.
+    /// a predecessor had under way has happened by then or never will. Processes of other writers from whom the store was taken are
+    /// fenced likewise. A refresh and one PUT, and one more for each of those.
     pub async fn fence(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
-        self.extend(tenant, Change::Fence).await
+        let mut state = self.extend(tenant, Change::Fence(self.inner.identity)).await?;
+        let Some(claim) = &self.inner.claim else {
+            return Ok(state);
+        };
+        let over = |(writer, last): (&WriterId, &Process)| claim.over(*writer).filter(|over| over.epoch > last.epoch);
+        let over: Vec<WriterIdentity> = state.epochs.iter().filter_map(over).collect();
+        for identity in over {
+            state = self.extend(tenant, Change::Fence(identity)).await?;
+        }
+        Ok(state)
     }
 
     /// Changes the manifest, durably, and returns the state with the change in it. One PUT when nobody else has committed since; two
     /// more in one of 64 commits, for a snapshot and a hint to it.
     ///
-    /// The same commit again, after an error of kind `Unavailable`, has no second effect: a flush is known by its writer, epoch and
-    /// number as long as it is the tenant's last of that writer, and one without a flush by its blocks.
+    /// The same commit again, after an error of kind `Unavailable`, has no second effect: it is known by its blocks, and a flush by its
+    /// process and number too, as long as it is the tenant's last of that writer.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when a later epoch of this writer has taken over; [`Error::Refused`] when the change does not fit the state: both
+    /// [`Error::Fenced`] when a later epoch of this writer has taken over, [`Error::Twin`] when another process publishes under the
+    /// epoch of this one; [`Error::Refused`] when the change does not fit the state: all of them
     /// say that the commit has not happened.
     pub async fn commit(&self, tenant: TenantId, commit: Commit) -> Result<Arc<State>, Error> {
         self.extend(tenant, Change::Commit(commit)).await
@@ -107,6 +127,9 @@ impl Manifests {
     }
 
     async fn extend(&self, tenant: TenantId, change: Change) -> Result<Arc<State>, Error> {
+        if let Some(claim) = &self.inner.claim {
+            claim.assure().await?;
+        }
         let known = self.known(tenant);
         let _asking = known.asking.lock().await;
         // A commit is tried on what is known: if that is old, the create or the refusal shows it.
@@ -116,14 +139,14 @@ impl Manifests {
         };
         let mut snapshot = None;
         loop {
-            if change.is_in(log.state(), self.inner.identity) {
+            if change.is_in(log.state()) {
                 return Ok(Arc::clone(log.state()));
             }
             let author = Author::new(self.inner.identity.writer, &*self.inner.clock);
             let edit = Arc::new(change.edit(self.inner.identity, author));
             let next = match log.with(Arc::clone(&edit)) {
                 Ok(next) => next,
-                Err(violation) if is_fresh || matches!(violation, Violation::Fenced { .. }) => {
+                Err(violation) if is_fresh || violation.is_final() => {
                     return Err(refused(&known, &log, &edit, violation));
                 }
                 Err(_) => {
@@ -255,21 +278,22 @@ impl Manifests {
 
 /// What is to be recorded.
 enum Change {
-    Fence,
+    /// From here on nobody publishes as an earlier process of the writer.
+    Fence(WriterIdentity),
     Commit(Commit),
 }
 
 impl Change {
-    fn is_in(&self, state: &State, identity: WriterIdentity) -> bool {
+    fn is_in(&self, state: &State) -> bool {
         match self {
-            Self::Fence => state.epochs.get(&identity.writer) == Some(&identity.epoch),
+            Self::Fence(identity) => state.epochs.get(&identity.writer) == Some(&(*identity).into()),
             Self::Commit(commit) => state.has(commit),
         }
     }
 
     fn edit(&self, identity: WriterIdentity, author: Author) -> Edit {
         match self {
-            Self::Fence => Edit::fence(identity, author),
+            Self::Fence(of) => Edit::fence(*of, author),
             Self::Commit(commit) => Edit::commit(identity, author, commit.clone()),
         }
     }
@@ -279,6 +303,7 @@ fn refused(known: &Known, log: &Log, edit: &Edit, violation: Violation) -> Error
     let tenant = known.tenant;
     match violation {
         Violation::Fenced { epoch, later } => Error::Fenced { tenant, writer: edit.writer, epoch, later },
+        violation @ Violation::Twin { .. } => Error::Twin { tenant, writer: edit.writer, violation },
         violation => Error::Refused { tenant, sequence: log.state().sequence, violation },
     }
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::{Edit, Flushed, is_zero};
-use crate::state::check_entry;
+use crate::state::{Process, check_entry};
 use crate::{Error, State, VERSION};
 
 /// Where edits build on.
@@ -113,7 +113,7 @@ pub fn encode_snapshot(state: &State) -> Vec<u8> {
         sequence: state.sequence,
         blocks: state.blocks.values().cloned().collect(),
         flushed: state.flushed.values().copied().collect(),
-        epochs: state.epochs.iter().map(|(&writer, &epoch)| WriterIdentity { writer, epoch }).collect(),
+        epochs: state.epochs.iter().map(|(&writer, process)| process.of(writer)).collect(),
     })
 }
 
@@ -140,7 +140,7 @@ pub fn decode_snapshot(key: &Path, sequence: u64, body: &[u8]) -> Result<State, 
         sequence,
         blocks,
         flushed: snapshot.flushed.into_iter().map(|flushed| (flushed.writer, flushed)).collect(),
-        epochs: snapshot.epochs.into_iter().map(|identity| (identity.writer, identity.epoch)).collect(),
+        epochs: snapshot.epochs.into_iter().map(|identity| (identity.writer, Process::from(identity))).collect(),
         writer_version_min: snapshot.writer_version_min,
     })
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use duramen_model::{BlockEntry, BlockId, TimeRange, WriterId};
+use duramen_bucket::WriterIdentity;
+use duramen_model::{BlockEntry, BlockId, Incarnation, TimeRange, WriterId};
 
 use crate::edit::{Edit, EditKind, Flushed};
 
@@ -17,10 +18,30 @@ pub struct State {
     pub blocks: BTreeMap<BlockId, Arc<BlockEntry>>,
     /// The last flush of each writer.
     pub flushed: BTreeMap<WriterId, Flushed>,
-    /// The highest epoch of each writer that has fenced or committed.
-    pub epochs: BTreeMap<WriterId, u64>,
+    /// The last process of each writer that has fenced or committed.
+    pub epochs: BTreeMap<WriterId, Process>,
     /// The highest that any edit has asked of those who write behind it.
     pub writer_version_min: u64,
+}
+
+/// One of the processes of a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub epoch: u64,
+    /// Tells it from the processes of copies of its data directory, which count the same epochs.
+    pub incarnation: Incarnation,
+}
+
+impl Process {
+    pub(crate) const fn of(self, writer: WriterId) -> WriterIdentity {
+        WriterIdentity { writer, epoch: self.epoch, incarnation: self.incarnation }
+    }
+}
+
+impl From<WriterIdentity> for Process {
+    fn from(identity: WriterIdentity) -> Self {
+        Self { epoch: identity.epoch, incarnation: identity.incarnation }
+    }
 }
 
 /// Why an edit cannot follow a state.
@@ -29,6 +50,8 @@ pub struct State {
 pub enum Violation {
     #[error("a later epoch has taken over. epoch=`{epoch}`, later=`{later}`")]
     Fenced { epoch: u64, later: u64 },
+    #[error("another process has the epoch of this one. epoch=`{epoch}`, incarnation=`{incarnation}`, other=`{other}`")]
+    Twin { epoch: u64, incarnation: Incarnation, other: Incarnation },
     #[error("a fence takes a new epoch. epoch=`{epoch}`")]
     EpochTaken { epoch: u64 },
     #[error("a fence carries no change")]
@@ -41,12 +64,19 @@ pub enum Violation {
     BlockTwice { block: BlockId },
     #[error("the entry of the block cannot be. block=`{block}`, fault=`{fault}`")]
     BlockEntry { block: BlockId, fault: &'static str },
-    #[error("the flush is that of another writer or epoch")]
+    #[error("the flush is that of another writer or process")]
     FlushOfAnother,
     #[error("the flush comes late. flush=`{flush}`, last=`{last}`")]
     FlushLate { flush: u64, last: u64 },
     #[error("the flushed position goes back. position=`{position}`, last=`{last}`")]
     PositionBack { position: u64, last: u64 },
+}
+
+impl Violation {
+    /// Whether no later state would let the edit follow.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::Twin { .. })
+    }
 }
 
 impl State {
@@ -64,24 +94,28 @@ impl State {
         if let Some(flushed) = edit.flushed {
             self.flushed.insert(flushed.writer, flushed);
         }
-        self.epochs.insert(edit.writer, edit.epoch);
+        self.epochs.insert(edit.writer, Process { epoch: edit.epoch, incarnation: edit.incarnation });
         self.writer_version_min = self.writer_version_min.max(edit.writer_version_min);
         self.sequence += 1;
         Ok(())
     }
 
     fn check_epoch(&self, edit: &Edit) -> Result<(), Violation> {
-        let (epoch, last) = (edit.epoch, self.epochs.get(&edit.writer).copied());
-        if let Some(later) = last.filter(|last| *last > epoch) {
-            return Err(Violation::Fenced { epoch, later });
-        }
-        if edit.kind == EditKind::Fence {
-            if last == Some(epoch) {
+        let epoch = edit.epoch;
+        if let Some(last) = self.epochs.get(&edit.writer) {
+            if last.epoch > epoch {
+                return Err(Violation::Fenced { epoch, later: last.epoch });
+            }
+            if last.epoch == epoch && last.incarnation != edit.incarnation {
+                return Err(Violation::Twin { epoch, incarnation: edit.incarnation, other: last.incarnation });
+            }
+            if last.epoch == epoch && edit.kind == EditKind::Fence {
                 return Err(Violation::EpochTaken { epoch });
             }
-            if !edit.add.is_empty() || !edit.remove.is_empty() || edit.flushed.is_some() {
-                return Err(Violation::FenceWithChange);
-            }
+        }
+        let changes = !edit.add.is_empty() || !edit.remove.is_empty() || edit.flushed.is_some();
+        if edit.kind == EditKind::Fence && changes {
+            return Err(Violation::FenceWithChange);
         }
         Ok(())
     }
@@ -109,7 +143,9 @@ impl State {
         let Some(flushed) = edit.flushed else {
             return Ok(());
         };
-        if (flushed.writer, flushed.epoch) != (edit.writer, edit.epoch) {
+        let of_flush = (flushed.writer, flushed.epoch, flushed.incarnation);
+        let of_edit = (edit.writer, edit.epoch, edit.incarnation);
+        if of_flush != of_edit {
             return Err(Violation::FlushOfAnother);
         }
         let Some(last) = self.flushed.get(&flushed.writer) else {
@@ -124,15 +160,17 @@ impl State {
         Ok(())
     }
 
-    /// Whether the commit has happened already: its flush is the writer's last, or, for one without a flush, what it adds is live and
-    /// what it removes is not.
+    /// Whether the commit has happened already: what it adds is live, what it removes is not, and its flush is the writer's last.
+    ///
+    /// Positions and numbers of flushes alone say nothing: the process of a copied data directory gives the same to other samples.
     pub fn has(&self, commit: &crate::Commit) -> bool {
-        if let Some(flushed) = commit.flushed {
-            return self.flushed.get(&flushed.writer) == Some(&flushed);
-        }
         let is_live = |entry: &BlockEntry| self.blocks.get(&entry.id).is_some_and(|live| **live == *entry);
-        let changes = !commit.add.is_empty() || !commit.remove.is_empty();
-        changes && commit.add.iter().all(is_live) && !commit.remove.iter().any(|block| self.blocks.contains_key(block))
+        let changes = !commit.add.is_empty() || !commit.remove.is_empty() || commit.flushed.is_some();
+        let is_last = |flushed: &Flushed| self.flushed.get(&flushed.writer) == Some(flushed);
+        changes
+            && commit.flushed.as_ref().is_none_or(is_last)
+            && commit.add.iter().all(is_live)
+            && !commit.remove.iter().any(|block| self.blocks.contains_key(block))
     }
 
     /// The live blocks that may hold samples of `range`, in the order of their ids.

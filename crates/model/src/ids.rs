@@ -57,3 +57,22 @@ ulid_id! {
     /// One data directory, and so one WAL. It outlives the process; the epoch counts the processes.
     WriterId
 }
+ulid_id! {
+    /// One start of a process: made at random, so that no copy of a data directory has it as well.
+    Incarnation
+}
+
+impl Incarnation {
+    /// That of records which were made before there were incarnations.
+    pub const UNKNOWN: Self = Self(Ulid::nil());
+
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::UNKNOWN
+    }
+}
+
+impl Default for Incarnation {
+    fn default() -> Self {
+        Self::UNKNOWN
+    }
+}

@@ -19,7 +19,7 @@ pub use block::{BlockEntry, BlockFile, BlockStats, Order, OrderRange};
 pub use error::ErrorKind;
 pub use exemplar::Exemplar;
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, ResetHint, Span};
-pub use ids::{BlockId, SeriesId, TenantId, WriterId};
+pub use ids::{BlockId, Incarnation, SeriesId, TenantId, WriterId};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{FamilyMetadata, MetricType};

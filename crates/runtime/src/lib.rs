@@ -5,6 +5,7 @@ pub mod clock;
 pub mod disk;
 pub mod memory;
 pub mod pace;
+pub mod process;
 pub mod tasks;
 pub mod workers;
 
@@ -12,5 +13,6 @@ pub use clock::{Clock, MockClock, SystemClock};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use memory::{MemoryLimit, MemoryLimitSource};
 pub use pace::Pace;
+pub use process::{Liveness, ProcessMark};
 pub use tasks::{OnFailure, Tasks};
 pub use workers::Workers;

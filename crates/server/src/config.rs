@@ -40,6 +40,13 @@ pub struct Config {
     #[arg(id = "store", long = "store", env = "DURAMEN_STORE", value_name = "URL")]
     pub store: Option<String>,
 
+    /// Take the store from a process that has not said that it is done and cannot be seen from here, as after the loss of its machine. A
+    /// process that still runs learns of it within 15 s and stops; what it has not flushed is then in its data directory only.
+    #[arg(id = "take_over", long = "take-over", env = "DURAMEN_TAKE_OVER", value_name = "BOOL", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub take_over: bool,
+
     /// The file of what each tenant may use, read again when it changes. Without it, the defaults of docs/reference/limits.md apply to
     /// all.
     #[arg(id = "limits_file", long = "limits-file", env = "DURAMEN_LIMITS_FILE", value_name = "FILE")]
@@ -302,6 +309,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("./duramen-data"),
             store: None,
+            take_over: false,
             limits_file: None,
             multi_tenancy: false,
             tenants_max: 100_000,

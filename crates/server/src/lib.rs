@@ -89,6 +89,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         // Requests that wait for the failed part would hold up a graceful end for ever.
         () = failed.cancelled() => shutdown.cancel(),
     }
+    system.note_end();
+    if !tasks.failed().is_cancelled() {
+        system.release().await;
+    }
     match tasks.failure() {
         None => Ok(()),
         // The last line of the log says it, in the words that people look for.

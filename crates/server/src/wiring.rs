@@ -1,18 +1,20 @@
 //! The parts of a process and how they are put together: the store first, then the roles, each from exactly what it names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use duramen_bucket::{Bucket, Credentials, DataDir, Deployment, Tenants};
+use duramen_bucket::{Bucket, Claim, Credentials, DataDir, Deployment, TakeOver, Tenants};
 use duramen_ingest::{Ingester, StartReport};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
-use duramen_model::TenantName;
+use duramen_model::{ErrorKind, TenantName};
 use duramen_promql::{Engine, EngineConfig};
 use duramen_qos::Account;
 use duramen_query::{Blocks, Querier, Storage};
-use duramen_runtime::{Clock, Disk, RealDisk, SystemClock, Tasks, Workers};
+use duramen_runtime::{Clock, Disk, OnFailure, RealDisk, SystemClock, Tasks, Workers};
 use duramen_settings::Secret;
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use crate::config::{Config, Settings};
@@ -46,8 +48,10 @@ pub struct System {
     /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's own metrics.
     pub own_tenant: TenantName,
     pub replayed: StartReport,
+    /// The right to write to the store and to answer from it.
+    pub claim: Claim,
     /// Holds the data directory's lock.
-    _data_dir: DataDir,
+    data_dir: Mutex<DataDir>,
 }
 
 /// What the roles share.
@@ -56,6 +60,7 @@ struct Shared {
     disk: Arc<dyn Disk>,
     data_dir: DataDir,
     bucket: Bucket,
+    claim: Claim,
     register: Arc<Tenants>,
     manifests: Manifests,
     memory: Arc<Account>,
@@ -72,8 +77,9 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let live_limits = Arc::new(LiveLimits::open(&config, Arc::clone(&clock), &mut registry)?);
         let limits = live_limits.handle.clone();
-        let shared = Shared::open(&config, clock, &mut registry).await?;
-        let (ingester, replayed) = ingester(&shared, &config, &limits, &mut registry, tasks).await?;
+        let mut shared = Shared::open(&config, clock, &mut registry).await?;
+        shared.watch_claim(tasks);
+        let (ingester, replayed) = ingester(&mut shared, &config, &limits, &mut registry, tasks).await?;
         let metrics = duramen_query::Metrics::default();
         metrics.register(&mut registry);
         let storage = storage(&shared, &config, &ingester, &metrics);
@@ -99,8 +105,34 @@ impl System {
             register: shared.register,
             own_tenant: TenantName::parse(own_tenant)?,
             replayed,
-            _data_dir: shared.data_dir,
+            claim: shared.claim,
+            data_dir: Mutex::new(shared.data_dir),
         })
+    }
+
+    /// Lets the store go at the end of a process that was asked to stop: any other may have it at once. A second is enough for a store
+    /// that answers; without it, another data directory needs `--take-over`.
+    pub async fn release(&self) {
+        let released = async {
+            let log = self.ingester.close().await;
+            if let Err(error) = self.claim.release(log).await {
+                tracing::warn!(%error, "the store was not told that this process is done");
+            }
+        };
+        tokio::select! {
+            biased;
+            () = released => {}
+            () = self.clock.sleep(RELEASE_WAIT_MAX) => {
+                tracing::warn!("the store was not told in time that this process is done");
+            }
+        }
+    }
+
+    /// Makes the next start take a new name when another process has published under this one's.
+    pub fn note_end(&self) {
+        if self.ingester.is_fenced() {
+            disown(&mut self.data_dir.lock());
+        }
     }
 
     /// The settings in force as YAML, secrets hidden.
@@ -120,20 +152,46 @@ impl System {
 impl Shared {
     async fn open(config: &Config, clock: Arc<dyn Clock>, registry: &mut Registry) -> anyhow::Result<Self> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let data_dir =
+        let mut data_dir =
             DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock).context("open the data directory")?;
         let bucket = open_bucket(config, &disk, &clock)?;
         bucket.metrics().register(registry);
         duramen_bucket::probe::probe(&bucket).await.context("probe the store")?;
         let deployment = Deployment::open(&bucket).await.context("identify the store")?;
         data_dir.bind(&deployment)?;
-        let writer = data_dir.identity();
-        let register = Arc::new(Tenants::open(bucket.clone(), writer.writer).await.context("load the tenants")?);
-        let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), writer);
+        let take_over = if config.take_over { TakeOver::Always } else { TakeOver::IfGone };
+        let claim = Claim::take(&bucket, &mut data_dir, take_over).await.context("claim the store")?;
+        claim.outlast().await;
+        let writer = claim.identity().writer;
+        let register = Arc::new(Tenants::open(bucket.clone(), writer).await.context("load the tenants")?);
+        let manifests = Manifests::under(claim.clone(), bucket.clone(), Arc::clone(&clock));
         // Settings that were not loaded but made up, in a test, may leave it out.
         let memory = config.memory.bytes_max.map_or_else(Account::unbounded, Account::new);
         crate::memory::register(&memory, registry);
-        Ok(Self { clock, disk, data_dir, bucket, register, manifests, memory })
+        Ok(Self { clock, disk, data_dir, bucket, claim, register, manifests, memory })
+    }
+
+    /// Ends the process when another has taken the store.
+    fn watch_claim(&self, tasks: &Tasks) {
+        let (claim, shutdown) = (self.claim.clone(), tasks.shutdown());
+        tasks.spawn("claim", OnFailure::Fatal, async move {
+            tokio::select! {
+                () = shutdown.cancelled() => Ok(()),
+                lost = claim.watch() => lost,
+            }
+        });
+    }
+}
+
+/// The longest that a clean end waits for the store.
+const RELEASE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+fn disown(data_dir: &mut DataDir) {
+    match data_dir.disown() {
+        Ok(()) => tracing::warn!(
+            "another process has published under the name of this data directory: started again, it goes on under a new one"
+        ),
+        Err(error) => tracing::error!(%error, "the data directory cannot note that it needs a new name"),
     }
 }
 
@@ -156,7 +214,7 @@ fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) ->
 }
 
 async fn ingester(
-    shared: &Shared,
+    shared: &mut Shared,
     config: &Config,
     limits: &LimitsHandle,
     registry: &mut Registry,
@@ -182,13 +240,18 @@ async fn ingester(
         bucket: shared.bucket.clone(),
         register: Arc::clone(&shared.register),
         manifests: shared.manifests.clone(),
-        writer: shared.data_dir.identity(),
+        writer: shared.claim.identity(),
+        log: shared.data_dir.log(),
         limits: limits.clone(),
         metrics,
         memory: Arc::clone(&shared.memory),
         hash_seed: secret(),
     };
-    Ingester::start(parts, settings, tasks).await.context("start the ingester")
+    let started = Ingester::start(parts, settings, tasks).await;
+    if started.as_ref().is_err_and(|error| error.kind() == ErrorKind::Fenced) {
+        disown(&mut shared.data_dir);
+    }
+    started.context("start the ingester")
 }
 
 /// 64 bits that nobody outside can guess.

@@ -7,6 +7,7 @@
 )]
 
 mod chain;
+mod claims;
 mod conformance;
 mod crash;
 mod data_dir;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duramen_bucket::{Config, Credentials, RetryPolicy, StoreUrl};
 use duramen_limits::HaLimits;
-use duramen_model::{ErrorKind, TenantId, WriterId};
+use duramen_model::{ErrorKind, Incarnation, TenantId, WriterId};
 use duramen_proto::{WriteLimits, WriteRequestEncoder};
 use duramen_runtime::{Clock, MockClock, RealDisk};
 use duramen_testkit::s3::{S3, S3Options};
@@ -41,7 +41,7 @@ impl World {
         }
         let body = encoder.finish();
         let request = WriteRequest::decode_v1(&body, &WriteLimits::of_body(body.len())).unwrap();
-        let writer = WriterIdentity { writer: WriterId(Ulid(7)), epoch: 1 };
+        let writer = WriterIdentity { writer: WriterId(Ulid(7)), epoch: 1, incarnation: Incarnation(Ulid(1)) };
         let electorate = Electorate { tenant: TenantId(Ulid(1)), bucket: &self.bucket, writer };
         process.gate(&request, &self.limits, 5, electorate).await
     }

@@ -1,7 +1,8 @@
 //! What all handles of one ingester share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_limits::{IngestLimits, LimitsHandle};
@@ -49,6 +50,10 @@ pub(crate) struct Shared {
     pub(crate) memory: Arc<Account>,
     /// What the heads hold of it.
     pub(crate) heads_memory: Arc<HeadsMemory>,
+    /// Nothing is published any more.
+    pub(crate) closed: AtomicBool,
+    /// Why: another process has published under this one's name.
+    pub(crate) fenced: OnceLock<String>,
 }
 
 impl Shared {
@@ -169,8 +174,8 @@ impl Shared {
         end: Position,
         flush: u64,
     ) -> Result<(), Error> {
-        let (writer, epoch) = (self.writer.writer, self.writer.epoch);
-        let flushed = Some(Flushed { writer, epoch, position: end.0, flush });
+        let WriterIdentity { writer, epoch, incarnation } = self.writer;
+        let flushed = Some(Flushed { writer, epoch, incarnation, position: end.0, flush });
         self.manifests.commit(tenant, Commit { add, remove: Vec::new(), flushed }).await?;
         Ok(())
     }

@@ -121,6 +121,7 @@ impl System {
             register: Arc::clone(&tenants),
             manifests: manifests.clone(),
             writer: identity,
+            log: identity.writer,
             limits: limits.clone(),
             metrics,
             memory: Arc::clone(&memory),

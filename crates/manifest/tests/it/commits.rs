@@ -6,7 +6,7 @@ use duramen_model::{BlockId, ErrorKind, TenantId, TimeRange};
 use duramen_testkit::s3::{Fault, FaultPlan, Op, When};
 use ulid::Ulid;
 
-use crate::values::{TENANT, block, bucket, bucket_with, clock, compaction, flush, identity, process, server};
+use crate::values::{TENANT, block, bucket, bucket_with, clock, compaction, flush, identity, process, server, twin};
 
 #[tokio::test]
 async fn a_commit_is_seen_by_every_process_from_then_on() {
@@ -98,6 +98,44 @@ async fn a_process_that_was_overtaken_cannot_commit_any_more() {
     // Another writer is not concerned.
     process(&bucket, identity(2, 1)).commit(TENANT, flush(identity(2, 1), 1)).await.unwrap();
     assert_eq!(successor.refresh(TENANT).await.unwrap().sequence, 5);
+}
+
+#[tokio::test]
+async fn of_two_processes_with_one_epoch_the_second_learns_at_its_fence_that_it_must_stop() {
+    let bucket = Bucket::memory(clock());
+    let (first, second) = (process(&bucket, identity(1, 4)), process(&bucket, twin(1, 4)));
+    first.fence(TENANT).await.unwrap();
+    let error = second.fence(TENANT).await.unwrap_err();
+    assert!(matches!(error, Error::Twin { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Fenced);
+    first.commit(TENANT, flush(identity(1, 4), 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_flush_of_a_copy_is_never_taken_for_the_flush_of_this_process() {
+    let bucket = Bucket::memory(clock());
+    let (first, second) = (process(&bucket, identity(1, 4)), process(&bucket, twin(1, 4)));
+    first.commit(TENANT, flush(identity(1, 4), 1)).await.unwrap();
+    // The same writer, epoch, number and position, and other samples.
+    let mut theirs = flush(twin(1, 4), 1);
+    theirs.add[0].id = BlockId(Ulid(77));
+    for _ in 0..2 {
+        let error = second.commit(TENANT, theirs.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
+    }
+    let state = first.refresh(TENANT).await.unwrap();
+    assert_eq!(state.sequence, 1);
+    assert!(!state.has(&theirs));
+}
+
+#[tokio::test]
+async fn a_flush_with_other_blocks_has_not_happened() {
+    let manifests = process(&Bucket::memory(clock()), identity(1, 4));
+    manifests.commit(TENANT, flush(identity(1, 4), 1)).await.unwrap();
+    let mut other = flush(identity(1, 4), 1);
+    other.add[0].id = BlockId(Ulid(77));
+    let error = manifests.commit(TENANT, other).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { violation: Violation::FlushLate { .. }, .. }), "{error}");
 }
 
 #[tokio::test]

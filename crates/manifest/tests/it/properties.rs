@@ -71,7 +71,8 @@ impl Model {
 fn edit(step: &Step) -> Edit {
     let identity = identity(step.writer, step.epoch);
     let author = Author { writer: identity.writer, attempt: Ulid(0) };
-    let flushed = |(flush, position)| Flushed { writer: identity.writer, epoch: step.epoch, position, flush };
+    let (writer, incarnation) = (identity.writer, identity.incarnation);
+    let flushed = |(flush, position)| Flushed { writer, epoch: step.epoch, incarnation, position, flush };
     let commit = Commit {
         add: step.add.iter().map(|id| block(*id)).collect(),
         remove: step.remove.iter().map(|id| duramen_model::BlockId(Ulid(*id))).collect(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
 use duramen_manifest::{Commit, Flushed, Manifests};
-use duramen_model::{BlockEntry, BlockFile, BlockId, BlockStats, Order, OrderRange, TenantId, WriterId};
+use duramen_model::{BlockEntry, BlockFile, BlockId, BlockStats, Incarnation, Order, OrderRange, TenantId, WriterId};
 use duramen_runtime::{Clock, RealDisk, SystemClock};
 use duramen_testkit::s3::{S3, S3Options};
 use ulid::Ulid;
@@ -17,7 +17,12 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 }
 
 pub(crate) fn identity(writer: u128, epoch: u64) -> WriterIdentity {
-    WriterIdentity { writer: WriterId(Ulid(writer)), epoch }
+    WriterIdentity { writer: WriterId(Ulid(writer)), epoch, incarnation: Incarnation(Ulid(u128::from(epoch))) }
+}
+
+/// The process of a copy of the data directory of [`identity`].
+pub(crate) fn twin(writer: u128, epoch: u64) -> WriterIdentity {
+    WriterIdentity { incarnation: Incarnation(Ulid(1_000_000 + u128::from(epoch))), ..identity(writer, epoch) }
 }
 
 /// A block that holds the seconds `[id, id + 1)`.
@@ -50,7 +55,8 @@ pub(crate) fn block(id: u128) -> BlockEntry {
 
 /// The n-th flush of a writer: it adds one block.
 pub(crate) fn flush(identity: WriterIdentity, n: u64) -> Commit {
-    let flushed = Flushed { writer: identity.writer, epoch: identity.epoch, position: n * 100, flush: n };
+    let WriterIdentity { writer, epoch, incarnation } = identity;
+    let flushed = Flushed { writer, epoch, incarnation, position: n * 100, flush: n };
     let id = identity.writer.0.0 * 1_000_000 + u128::from(n);
     Commit { add: vec![block(id)], remove: Vec::new(), flushed: Some(flushed) }
 }

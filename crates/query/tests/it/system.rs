@@ -48,6 +48,7 @@ impl System {
             register: Arc::clone(&tenants),
             manifests: manifests.clone(),
             writer: identity,
+            log: identity.writer,
             limits: LimitsHandle::default(),
             metrics: duramen_ingest::Metrics::default(),
             memory: duramen_qos::Account::unbounded(),

@@ -21,6 +21,8 @@ impl FromRequestParts<Arc<System>> for Tenant {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, system: &Arc<System>) -> Result<Self, Failure> {
+        // Nobody who was overtaken may answer for a tenant, nor take samples for it.
+        system.claim.assure().await.map_err(|error| Failure::unavailable(error.to_string()))?;
         if !system.config.multi_tenancy {
             return Ok(Self(system.own_tenant.clone()));
         }

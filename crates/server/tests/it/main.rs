@@ -16,6 +16,7 @@ mod exemplars;
 mod explain;
 mod families;
 mod federate;
+mod fences;
 mod gone_clients;
 mod grafana;
 mod ha;

@@ -174,6 +174,7 @@ impl System {
             register: Arc::clone(&register),
             manifests: manifests.clone(),
             writer,
+            log: writer.writer,
             limits: LimitsHandle::new(far_ahead(), HashMap::new()),
             metrics: duramen_ingest::Metrics::default(),
             memory: duramen_qos::Account::unbounded(),
