@@ -12,14 +12,37 @@ use tokio_util::task::AbortOnDropHandle;
 #[derive(Clone, Debug, Default)]
 pub struct Workers(Option<Arc<Threads>>);
 
+/// How far the threads step back, as of `nice`: a thread that does not gets three times their share of a processor on which both
+/// would run. It is no more than that, since whoever serves may wait for a lock that one of them holds.
+const NICENESS: i32 = 5;
+/// The kernel's largest.
+#[cfg(target_os = "linux")]
+const NICENESS_MAX: i32 = 19;
+
+/// Lets the thread that calls it run behind others.
+fn step_back() {
+    // On Linux a priority belongs to a thread, elsewhere it would be that of the process.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+
+        let own = getpriority_process(None).unwrap_or_default();
+        let behind = (own + NICENESS).min(NICENESS_MAX);
+        if let Err(error) = setpriority_process(None, behind) {
+            tracing::debug!(%error, "a thread that computes keeps its priority");
+        }
+    }
+}
+
 /// A runtime that whoever computes on it may drop.
 #[derive(Debug)]
 struct Threads(Option<Runtime>);
 
 impl Workers {
-    /// Starts a thread for each core.
+    /// Starts a thread for each core. They leave the processors to threads that serve and write, where those want
+    /// them: see [`NICENESS`].
     pub fn start(name: &str) -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name(name).enable_all().build()?;
+        let runtime = Builder::new_multi_thread().thread_name(name).on_thread_start(step_back).enable_all().build()?;
         Ok(Self(Some(Arc::new(Threads(Some(runtime))))))
     }
 
@@ -52,6 +75,16 @@ mod tests {
         let workers = Workers::start("computes").unwrap();
         assert_eq!(workers.spawn(async move { name() }).await.unwrap().as_deref(), Some("computes"));
         assert_eq!(Workers::default().spawn(async move { name() }).await.unwrap(), name());
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn threads_that_compute_run_behind_those_that_serve() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let workers = Workers::start("computes").unwrap();
+        let serving = niceness();
+        let computing = workers.spawn(async move { niceness() }).await.unwrap();
+        assert_eq!(computing, (serving + NICENESS).min(NICENESS_MAX));
     }
 
     #[tokio::test]
