@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use duramen_qos::{Account, Reclaim, Share, Use};
 use object_store::path::Path;
 use parking_lot::Mutex;
 
@@ -16,18 +17,18 @@ const MAKERS_MAX: usize = 4;
 /// A bounded pool of decoded series tables, least recently used out first. Share one among all blocks of a process.
 ///
 /// A table is known by the folder of its block, which begins with the tenant. A selection under way may hold one that has been dropped
-/// from the pool until it ends.
+/// from the pool until it ends. What the pool holds is drawn from an account, which gets it back when others need it.
 pub struct SeriesTables {
     state: Mutex<State>,
     bytes_max: usize,
 }
 
-#[derive(Default)]
 struct State {
     held: HashMap<Arc<Path>, (Arc<Table>, u64)>,
     making: HashSet<Arc<Path>>,
     clock: u64,
-    bytes: usize,
+    /// Of what it holds.
+    share: Share,
 }
 
 impl std::fmt::Debug for SeriesTables {
@@ -39,12 +40,19 @@ impl std::fmt::Debug for SeriesTables {
 impl SeriesTables {
     /// A pool of at most `bytes_max`. A single table may have 32 MiB of them.
     pub fn new(bytes_max: usize) -> Self {
-        Self { state: Mutex::default(), bytes_max }
+        Self::within(bytes_max, &Account::unbounded())
+    }
+
+    /// As [`SeriesTables::new`], drawn from `memory`. Tell the account of it with [`Account::reclaim_from`].
+    pub fn within(bytes_max: usize, memory: &Arc<Account>) -> Self {
+        let share = memory.share(Use::Cache);
+        let state = State { held: HashMap::new(), making: HashSet::new(), clock: 0, share };
+        Self { state: Mutex::new(state), bytes_max }
     }
 
     /// How many bytes it holds now.
     pub fn bytes(&self) -> usize {
-        self.state.lock().bytes
+        self.state.lock().share.bytes()
     }
 
     pub(crate) fn table_bytes_max(&self) -> usize {
@@ -70,23 +78,48 @@ impl SeriesTables {
     }
 }
 
-impl State {
-    fn insert(&mut self, dir: Arc<Path>, table: Arc<Table>, bytes_max: usize) {
-        self.clock += 1;
-        self.bytes += table.bytes();
-        if let Some((old, _)) = self.held.insert(dir, (table, self.clock)) {
-            self.bytes -= old.bytes();
-        }
-        while self.bytes > bytes_max {
-            // Tables are few: a look at each is cheaper than keeping an order.
-            let Some(oldest) = self.held.iter().min_by_key(|(_, (_, used))| *used).map(|(dir, _)| Arc::clone(dir))
-            else {
-                return;
-            };
-            if let Some((old, _)) = self.held.remove(&oldest) {
-                self.bytes -= old.bytes();
+impl Reclaim for SeriesTables {
+    fn reclaim(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        let mut given = 0;
+        while given < bytes {
+            match state.evict() {
+                0 => break,
+                more => given += more,
             }
         }
+    }
+}
+
+impl State {
+    /// Does nothing when the account gives no memory in exchange for that of an older table.
+    fn insert(&mut self, dir: Arc<Path>, table: Arc<Table>, bytes_max: usize) {
+        if let Some((old, _)) = self.held.remove(&dir) {
+            self.share.shrink(old.bytes());
+        }
+
+        while self.share.bytes() + table.bytes() > bytes_max {
+            if self.evict() == 0 {
+                return;
+            }
+        }
+        if self.share.grow(table.bytes()).is_err() {
+            self.evict();
+            if self.share.grow(table.bytes()).is_err() {
+                return;
+            }
+        }
+        self.clock += 1;
+        self.held.insert(dir, (table, self.clock));
+    }
+
+    /// Drops the table that was not used for the longest time, and returns how much memory that had; 0 when none is left.
+    fn evict(&mut self) -> usize {
+        // Tables are few: a look at each is cheaper than keeping an order.
+        let oldest = self.held.iter().min_by_key(|(_, (_, used))| *used).map(|(dir, _)| Arc::clone(dir));
+        let Some((table, _)) = oldest.and_then(|dir| self.held.remove(&dir)) else { return 0 };
+        self.share.shrink(table.bytes());
+        table.bytes()
     }
 }
 

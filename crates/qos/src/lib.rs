@@ -5,5 +5,5 @@
 pub mod memory;
 mod token_bucket;
 
-pub use memory::{Account, Full, Share, Use};
+pub use memory::{Account, Full, Reclaim, Share, Use};
 pub use token_bucket::{Rate, Refused, TokenBucket};

@@ -2,12 +2,14 @@
 //!
 //! Bodies, heads, queries, answers and caches draw from the same sum. Each use may fill the account up to a mark of its own, and the
 //! marks follow the order of right: when memory is short, a cache stops growing first, then answers and queries are refused, then
-//! heads take no new series, and the bodies of writes come last. Whoever is refused fails alone; nothing that was given is taken back.
+//! heads take no new series, and the bodies of writes come last. Whoever is refused fails alone; nothing that was given is taken back,
+//! but for caches: before anyone else is refused, they are asked to give back what is missing.
 //!
 //! The account counts, it does not allocate: what is not drawn from it is not bounded by it.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What memory is for, in the order of right: an earlier use may still take memory when a later one no longer may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,13 @@ pub struct Full {
     pub max: usize,
 }
 
+/// A cache, which can give back what it holds of an account.
+pub trait Reclaim: fmt::Debug + Send + Sync {
+    /// Gives back at least `bytes`, or all that it has. It may be called by whoever takes memory, so it
+    /// waits for nothing but its own locks, and takes nothing while it holds them.
+    fn reclaim(&self, bytes: usize);
+}
+
 /// The memory that a process may use, and what of it is used. Its size never changes.
 #[derive(Debug)]
 pub struct Account {
@@ -73,11 +82,18 @@ pub struct Account {
     used: AtomicUsize,
     by_use: [AtomicUsize; Use::ALL.len()],
     refused: [AtomicUsize; Use::ALL.len()],
+    caches: Mutex<Vec<Weak<dyn Reclaim>>>,
 }
 
 impl Account {
     pub fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { bytes_max, used: AtomicUsize::new(0), by_use: Default::default(), refused: Default::default() })
+        Arc::new(Self {
+            bytes_max,
+            used: AtomicUsize::new(0),
+            by_use: Default::default(),
+            refused: Default::default(),
+            caches: Mutex::default(),
+        })
     }
 
     /// An account that never refuses, for tests and tools that work alone.
@@ -125,24 +141,62 @@ impl Account {
         Share { account: Arc::clone(self), wanted, bytes: 0 }
     }
 
+    /// Asks `cache` to give memory back before another use is refused, for as long as it lives.
+    pub fn reclaim_from(&self, cache: Weak<dyn Reclaim>) {
+        self.caches.lock().unwrap_or_else(PoisonError::into_inner).push(cache);
+    }
+
     /// Whether `bytes` more would be refused now. Counts as a refusal when they would be.
     pub fn check(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
-        let used = self.used();
-        if used.saturating_add(bytes) > self.mark(wanted) {
-            return Err(self.refuse(wanted, bytes, used));
+        let fits = || self.used().saturating_add(bytes) <= self.mark(wanted);
+
+        if fits() {
+            return Ok(());
         }
-        Ok(())
+        self.reclaim(wanted, bytes);
+        if fits() {
+            return Ok(());
+        }
+        Err(self.refuse(wanted, bytes, self.used()))
     }
 
     fn try_add(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
         let mark = self.mark(wanted);
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= mark);
-        match self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits) {
+        let add = || self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits);
+
+        let added = add().or_else(|_| {
+            self.reclaim(wanted, bytes);
+            add()
+        });
+        match added {
             Ok(_) => {
                 self.by_use[wanted as usize].fetch_add(bytes, Ordering::Relaxed);
                 Ok(())
             }
             Err(used) => Err(self.refuse(wanted, bytes, used)),
+        }
+    }
+
+    /// Takes from the caches what is missing for `bytes` more.
+    fn reclaim(&self, wanted: Use, bytes: usize) {
+        let missing = || self.used().saturating_add(bytes).saturating_sub(self.mark(wanted));
+
+        // What caches cannot make good is left to them.
+        let in_caches = self.used_by(Use::Cache);
+        if wanted == Use::Cache || in_caches == 0 || missing() > in_caches {
+            return;
+        }
+
+        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.retain(|cache| cache.strong_count() > 0);
+        let alive: Vec<_> = caches.iter().filter_map(Weak::upgrade).collect();
+        drop(caches);
+        for cache in alive {
+            match missing() {
+                0 => break,
+                missing => cache.reclaim(missing),
+            }
         }
     }
 
@@ -268,6 +322,39 @@ mod tests {
 
         head.set(500);
         assert!(account.take(Use::Body, 1).is_ok());
+    }
+
+    /// A cache that gives back what it is asked for.
+    #[derive(Debug)]
+    struct Cache(Mutex<Share>);
+
+    impl Reclaim for Cache {
+        fn reclaim(&self, bytes: usize) {
+            self.0.lock().unwrap().shrink(bytes);
+        }
+    }
+
+    #[test]
+    fn a_cache_makes_room_before_another_is_refused_and_not_for_caches() {
+        let account = Account::new(1000);
+        let cache = Arc::new(Cache(Mutex::new(account.take(Use::Cache, 500).unwrap())));
+        let weak: Weak<Cache> = Arc::downgrade(&cache);
+        account.reclaim_from(weak);
+        assert!(account.take(Use::Cache, 200).is_err());
+        assert_eq!(account.used_by(Use::Cache), 500);
+
+        let query = account.take(Use::Query, 700).unwrap();
+        assert_eq!(account.used_by(Use::Cache), 100, "no more than was missing");
+        assert_eq!(account.refusals(Use::Query), 0);
+
+        // More than the cache has: it is refused, and the cache keeps what it has.
+        assert!(account.take(Use::Query, 200).is_err());
+        assert_eq!(account.used_by(Use::Cache), 100);
+        assert!(account.check(Use::Query, 50).is_ok());
+        assert_eq!(account.used_by(Use::Cache), 50);
+
+        drop((query, cache));
+        assert_eq!(account.used(), 0);
     }
 
     #[test]

@@ -1,48 +1,79 @@
 //! The open blocks of a process.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use duramen_block::{Block, ExtentCache, OpenOptions, SeriesTables};
 use duramen_bucket::{Bucket, keys};
-use duramen_model::{BlockEntry, BlockId, TenantId};
+use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
+use duramen_qos::{Account, Reclaim, Share, Use};
 use duramen_source::Reads;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 /// A quarter of the cache is for series tables. A table of 10,000 series has 3 MiB, so that 256 MiB hold those of about 85 blocks.
 const TABLES_SHARE: usize = 4;
+/// What an open block takes beside its `meta`, about.
+const BLOCK_BYTES: usize = 2 << 10;
+/// A `meta` takes this many times its bytes once it is read.
+const META_FACTOR: usize = 2;
 
 /// Opens each block once and keeps it open while it is used. A block's `meta` is read by one GET.
 #[derive(Debug)]
 pub struct Blocks {
     bucket: Bucket,
     options: OpenOptions,
-    /// Bounded by `open_max`, least recently used out first. A block is known by its tenant and id.
-    open: Mutex<Open>,
+    open: Arc<OpenBlocks>,
+    memory: Arc<Account>,
+}
+
+/// Bounded in number, least recently used out first. A block is known by its tenant and id.
+#[derive(Debug)]
+struct OpenBlocks {
+    state: Mutex<Open>,
     open_max: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
     held: HashMap<(TenantId, BlockId), Held>,
     uses: u64,
+    /// Of what is held.
+    share: Share,
 }
 
 #[derive(Debug)]
 struct Held {
     cell: Arc<OnceCell<Arc<Block>>>,
     used: u64,
+    bytes: usize,
 }
 
 impl Blocks {
-    /// `cache_bytes` bounds the verified extents and the decoded series tables in memory, `open_max` the parsed `meta`s.
-    pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize) -> Self {
+    /// `cache_bytes` bounds the verified extents and the decoded series tables in memory, `open_max` the parsed `meta`s. All are drawn
+    /// from `memory`, which gets them back when others need it.
+    pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize, memory: Arc<Account>) -> Self {
         let tables_bytes = cache_bytes / TABLES_SHARE;
-        let cache = Some(Arc::new(ExtentCache::new(cache_bytes - tables_bytes)));
-        let tables = Some(Arc::new(SeriesTables::new(tables_bytes)));
-        let options = OpenOptions { cache, tables, ..OpenOptions::default() };
-        Self { bucket, options, open: Mutex::default(), open_max }
+        let cache = Arc::new(ExtentCache::within(cache_bytes - tables_bytes, &memory));
+        let tables = Arc::new(SeriesTables::within(tables_bytes, &memory));
+        let state = Open { held: HashMap::new(), uses: 0, share: memory.share(Use::Cache) };
+        let open = Arc::new(OpenBlocks { state: Mutex::new(state), open_max });
+
+        // What costs least to get again goes first.
+        let extents: Weak<ExtentCache> = Arc::downgrade(&cache);
+        memory.reclaim_from(extents);
+        let decoded: Weak<SeriesTables> = Arc::downgrade(&tables);
+        memory.reclaim_from(decoded);
+        let metas: Weak<OpenBlocks> = Arc::downgrade(&open);
+        memory.reclaim_from(metas);
+
+        let options = OpenOptions { cache: Some(cache), tables: Some(tables), ..OpenOptions::default() };
+        Self { bucket, options, open, memory }
+    }
+
+    /// The account that blocks draw from.
+    pub(crate) const fn memory(&self) -> &Arc<Account> {
+        &self.memory
     }
 
     /// The block, opened when it is not. Callers that ask for one block at once share its GET, which `reads` of one of them counts.
@@ -52,29 +83,107 @@ impl Blocks {
         entry: &BlockEntry,
         reads: &Reads,
     ) -> Result<Arc<Block>, duramen_block::Error> {
-        let cell = self.cell(tenant, entry.id);
+        let cell = self.open.cell(tenant, entry.id, bytes_of(&entry.stats));
         let directory = keys::block(tenant, entry.id);
         let open = || Block::open(self.bucket.store(), directory, &entry.stats, self.options.clone(), reads);
         cell.get_or_try_init(open).await.cloned()
     }
+}
 
-    fn cell(&self, tenant: TenantId, block: BlockId) -> Arc<OnceCell<Arc<Block>>> {
-        let mut open = self.open.lock();
+/// What an open block takes, about: an outsider cannot know it before it is read.
+fn bytes_of(stats: &BlockStats) -> usize {
+    let meta = usize::try_from(stats.meta_bytes).unwrap_or(usize::MAX);
+    meta.saturating_mul(META_FACTOR).saturating_add(BLOCK_BYTES)
+}
+
+impl OpenBlocks {
+    fn cell(&self, tenant: TenantId, block: BlockId, bytes: usize) -> Arc<OnceCell<Arc<Block>>> {
+        let mut open = self.state.lock();
         open.uses += 1;
         let used = open.uses;
         if let Some(held) = open.held.get_mut(&(tenant, block)) {
             held.used = used;
             return Arc::clone(&held.cell);
         }
+
         if open.held.len() >= self.open_max {
-            // Drop the older half at once: a pass over all for each new block would cost more.
-            let mut uses: Vec<u64> = open.held.values().map(|held| held.used).collect();
-            uses.sort_unstable();
-            let median = uses[uses.len() / 2];
-            open.held.retain(|_, held| held.used > median);
+            open.drop_older_half();
+        }
+        if open.share.grow(bytes).is_err() {
+            open.drop_older_half();
+            // A query needs the block open in any case, so that it counts even where nothing is given.
+            let held = open.share.bytes();
+            open.share.set(held.saturating_add(bytes));
         }
         let cell = Arc::new(OnceCell::new());
-        open.held.insert((tenant, block), Held { cell: Arc::clone(&cell), used });
+        open.held.insert((tenant, block), Held { cell: Arc::clone(&cell), used, bytes });
         cell
+    }
+}
+
+impl Reclaim for OpenBlocks {
+    fn reclaim(&self, bytes: usize) {
+        let mut open = self.state.lock();
+        let mut given = 0;
+        while given < bytes && !open.held.is_empty() {
+            given += open.drop_older_half();
+        }
+    }
+}
+
+impl Open {
+    /// Drops the half that was not used for longer, and returns what it held. At once, since a pass over all for each new block would
+    /// cost more.
+    fn drop_older_half(&mut self) -> usize {
+        let mut uses: Vec<u64> = self.held.values().map(|held| held.used).collect();
+        uses.sort_unstable();
+        let Some(&median) = uses.get(uses.len() / 2) else { return 0 };
+
+        let mut dropped = 0;
+        self.held.retain(|_, held| {
+            let stays = held.used > median;
+            dropped += if stays { 0 } else { held.bytes };
+            stays
+        });
+        self.share.shrink(dropped);
+        dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ulid::Ulid;
+
+    use super::*;
+
+    fn opened(blocks: usize, memory: &Arc<Account>) -> OpenBlocks {
+        let state = Open { held: HashMap::new(), uses: 0, share: memory.share(Use::Cache) };
+        let open = OpenBlocks { state: Mutex::new(state), open_max: 100 };
+        for _ in 0..blocks {
+            open.cell(TenantId(Ulid::new()), BlockId(Ulid::new()), 1000);
+        }
+        open
+    }
+
+    #[test]
+    fn the_older_half_of_the_open_blocks_makes_room_for_new_ones() {
+        let memory = Account::unbounded();
+        let open = opened(101, &memory);
+        assert_eq!(open.state.lock().held.len(), 50);
+        assert_eq!(memory.used_by(Use::Cache), 50 * 1000);
+    }
+
+    #[test]
+    fn open_blocks_are_in_the_account_and_give_it_back() {
+        let memory = Account::new(100_000);
+        let open = opened(80, &memory);
+        assert!(memory.used_by(Use::Cache) <= memory.mark(Use::Cache));
+        assert_eq!(open.state.lock().held.len() * 1000, memory.used_by(Use::Cache));
+
+        open.reclaim(10_000);
+        let held = memory.used_by(Use::Cache);
+        assert!(held <= memory.mark(Use::Cache) - 10_000 && held > 0, "{held}");
+        open.reclaim(usize::MAX);
+        assert_eq!(memory.used_by(Use::Cache), 0);
     }
 }

@@ -261,7 +261,8 @@ fn secret() -> u64 {
 }
 
 fn storage(shared: &Shared, config: &Config, ingester: &Ingester, metrics: &duramen_query::Metrics) -> Arc<Storage> {
-    let blocks = Blocks::new(shared.bucket.clone(), config.cache.bytes_max, OPEN_BLOCKS_MAX);
+    let blocks =
+        Blocks::new(shared.bucket.clone(), config.cache.bytes_max, OPEN_BLOCKS_MAX, Arc::clone(&shared.memory));
     let heads = Arc::new(ingester.clone());
     Arc::new(Storage::new(heads, shared.manifests.clone(), Arc::new(blocks), metrics.clone()))
 }

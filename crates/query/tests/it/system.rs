@@ -71,7 +71,7 @@ impl System {
         Storage::new(
             heads,
             self.manifests.clone(),
-            Arc::new(Blocks::new(self.bucket.clone(), 1 << 20, 100)),
+            Arc::new(Blocks::new(self.bucket.clone(), 1 << 20, 100, duramen_qos::Account::unbounded())),
             duramen_query::Metrics::default(),
         )
     }

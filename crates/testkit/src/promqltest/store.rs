@@ -183,7 +183,7 @@ impl System {
         let tasks = Tasks::default();
         let (ingester, _) = Ingester::start(parts, duramen_ingest::Config::default(), &tasks).await?;
         let heads: Arc<dyn Heads> = Arc::new(ingester.clone());
-        let blocks = Arc::new(Blocks::new(bucket, 64 << 20, 1000));
+        let blocks = Arc::new(Blocks::new(bucket, 64 << 20, 1000, duramen_qos::Account::unbounded()));
         let storage = Arc::new(Storage::new(heads, manifests, blocks, duramen_query::Metrics::default()));
         Ok(Self { flush, ingester, register, storage, tasks, generation: 0, _directory: directory })
     }
