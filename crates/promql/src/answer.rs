@@ -1,5 +1,8 @@
 //! What a query answers.
 
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::MemoryReservation;
 use duramen_model::{FloatHistogram, Labels};
 
 use crate::stats::QueryStats;
@@ -13,6 +16,26 @@ pub struct Answer {
     /// `PromQL info: ..`, sorted, each once.
     pub infos: Vec<String>,
     pub stats: QueryStats,
+    /// Its memory, which stays with the query until the answer is dropped.
+    pub memory: AnswerMemory,
+}
+
+/// What an answer holds of the memory of the query and of the process, until its last clone is dropped. An answer that was made up
+/// holds none.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerMemory(Option<Arc<MemoryReservation>>);
+
+impl AnswerMemory {
+    pub(crate) fn hold(&mut self, account: MemoryReservation) {
+        self.0 = Some(Arc::new(account));
+    }
+}
+
+impl PartialEq for AnswerMemory {
+    /// Answers are equal by what they say.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

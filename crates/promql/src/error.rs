@@ -31,6 +31,9 @@ pub enum Error {
         "query exceeds its memory. operator=`{operator}`, asked_bytes=`{asked}`, held_bytes=`{held}`, memory_bytes_max=`{limit}`"
     )]
     Memory { operator: Box<str>, asked: usize, held: usize, limit: usize },
+    /// All queries and whatever else the process does have used its memory up. It passes.
+    #[error(transparent)]
+    ProcessMemory(#[from] duramen_qos::Full),
     /// The source could not answer.
     #[error(transparent)]
     Source(#[from] duramen_source::Error),
@@ -65,6 +68,7 @@ impl Error {
             Self::Unsupported { .. } | Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Execution { .. } => ErrorKind::Execution,
             Self::Samples { .. } | Self::Series { .. } | Self::Memory { .. } => ErrorKind::Limited,
+            Self::ProcessMemory(_) => ErrorKind::Unavailable,
             Self::Source(error) => error.kind(),
             Self::Cancelled | Self::Internal(_) => ErrorKind::Internal,
         }

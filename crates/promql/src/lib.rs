@@ -20,7 +20,7 @@ mod stats;
 mod times;
 mod vector;
 
-pub use answer::{Answer, InstantSeries, RangeSeries, SampleValue, Value};
+pub use answer::{Answer, AnswerMemory, InstantSeries, RangeSeries, SampleValue, Value};
 pub use engine::{Engine, EngineConfig, Features, QueryContext, QueryLimits};
 pub use error::Error;
 pub use explain::{PlanNode, Work};

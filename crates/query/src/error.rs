@@ -14,6 +14,9 @@ pub enum Error {
     Engine(#[from] duramen_promql::Error),
     #[error("{}", with_cause(.0))]
     Source(#[from] duramen_source::Error),
+    /// All queries and whatever else the process does have used its memory up. It passes.
+    #[error(transparent)]
+    Memory(#[from] duramen_qos::Full),
     #[error("the bucket failed")]
     Bucket(#[source] Box<duramen_bucket::Error>),
     #[error("the manifest failed")]
@@ -95,7 +98,9 @@ impl Error {
             Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
-            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::OrderChanged => ErrorKind::Unavailable,
+            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) | Self::OrderChanged => {
+                ErrorKind::Unavailable
+            }
             Self::TooLong { .. }
             | Self::TooManySeries { .. }
             | Self::TooManyTexts { .. }
@@ -120,6 +125,11 @@ impl Error {
             Self::TooManyExemplars { .. } => "exemplars_max",
             Self::TooManyReadSamples { .. } => "remote_read_samples_max",
             Self::AnswerTooLarge { .. } => "memory_bytes_max",
+            Self::Memory(_) | Self::Engine(duramen_promql::Error::ProcessMemory(_)) => "process_memory_bytes_max",
+            Self::Source(e) if e.source.is::<duramen_qos::Full>() => "process_memory_bytes_max",
+            Self::Engine(duramen_promql::Error::Source(e)) if e.source.is::<duramen_qos::Full>() => {
+                "process_memory_bytes_max"
+            }
             Self::Engine(duramen_promql::Error::Samples { .. }) => "samples_max",
             Self::Engine(duramen_promql::Error::Memory { .. }) => "memory_bytes_max",
             Self::Engine(duramen_promql::Error::Series { .. }) => "series_max",

@@ -5,10 +5,12 @@ pub(crate) mod union;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{FamilyMetadata, TenantId, TimeRange};
+use duramen_model::{ErrorKind, FamilyMetadata, TenantId, TimeRange};
+use duramen_qos::{Account, Full, Share, Use};
 use duramen_source::{
     Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
     SeriesSummary,
@@ -20,22 +22,40 @@ use prometheus_client::metrics::counter::Counter;
 /// Parts that are asked at once for what is no stream.
 const PARTS_AT_ONCE: usize = 16;
 
+/// The batch of a part that is merged, and the next, which a block decodes meanwhile.
+const BATCHES_OF_A_PART: usize = 2;
+/// A time and a value.
+const SAMPLE_BYTES: usize = size_of::<i64>() + size_of::<f64>();
+
+/// Memory was not given; it passes.
+fn refused(full: Full) -> Error {
+    Error::new("the samples of all parts", ErrorKind::Unavailable, full)
+}
+
 /// Merges parts. Equal samples seen twice are one; of different values for one time, floats or histograms, that of the smallest order
 /// counts. Of several parts only samples in the range that is asked for come through.
 ///
-/// Memory: one batch of each part and the one that is built.
+/// Memory: of each part the batch at hand and the one that it gets meanwhile, and the batch that is built. They are drawn from the
+/// account of [`MergeSource::within`].
 #[derive(Debug)]
 pub struct MergeSource {
     /// In ascending order.
     parts: Vec<Part>,
     conflicts: Counter,
+    memory: Arc<Account>,
 }
 
 impl MergeSource {
     /// `conflicts` counts the samples that lose against a different value of a smaller order, each time they are read.
     pub fn new(mut parts: Vec<Part>, conflicts: Counter) -> Self {
         parts.sort_by_key(|part| part.order);
-        Self { parts, conflicts }
+        Self { parts, conflicts, memory: Account::unbounded() }
+    }
+
+    /// This merge with the account of the process.
+    #[must_use]
+    pub fn within(self, memory: &Arc<Account>) -> Self {
+        Self { memory: Arc::clone(memory), ..self }
     }
 
     /// The answers of all parts to a question, in the order of the parts.
@@ -54,7 +74,7 @@ impl SeriesSource for MergeSource {
             1 => return Ok(streams.remove(0)),
             _ => {}
         }
-        let merge = Merge::new(streams, request, self.conflicts.clone());
+        let merge = Merge::new(streams, request, self.conflicts.clone(), &self.memory);
         Ok(Box::pin(stream::try_unfold(merge, |mut merge| async move {
             Ok(merge.next_batch().await?.map(|batch| (batch, merge)))
         })))
@@ -100,12 +120,16 @@ struct Merge {
     /// Samples around it are left out: a part reads whole pages.
     range: TimeRange,
     conflicts: Counter,
+    /// Of the batch that is built, until the next one is.
+    built: Share,
 }
 
 struct Input {
     stream: SeriesStream,
     batch: Option<SeriesBatch>,
     row: usize,
+    /// Of the batch at hand, and of the next.
+    share: Share,
 }
 
 /// The series that an input has at hand.
@@ -127,11 +151,14 @@ impl Ord for Head {
 }
 
 impl Merge {
-    fn new(streams: Vec<SeriesStream>, request: &SeriesRequest, conflicts: Counter) -> Self {
+    fn new(streams: Vec<SeriesStream>, request: &SeriesRequest, conflicts: Counter, memory: &Arc<Account>) -> Self {
         let spent = (0..streams.len()).collect();
-        let inputs = streams.into_iter().map(|stream| Input { stream, batch: None, row: 0 }).collect();
+        let share = || memory.share(Use::Query);
+        let input = |stream| Input { stream, batch: None, row: 0, share: share() };
+        let inputs = streams.into_iter().map(input).collect();
         let (batch_series_max, range) = (request.batch_series_max, request.range);
-        Self { inputs, heads: BinaryHeap::new(), spent, batch_series_max, range, conflicts }
+        let heads = BinaryHeap::new();
+        Self { inputs, heads, spent, batch_series_max, range, conflicts, built: share() }
     }
 
     /// The next batch of merged series; `None` at the end.
@@ -140,6 +167,8 @@ impl Merge {
         // What is at hand is known only behind it: room is made at once, where growing would copy every sample again.
         self.refill().await?;
         let at_hand = self.inputs.iter().map(Input::floats_left).sum::<usize>().min(SeriesRequest::BATCH_SAMPLES_MAX);
+        self.built.shrink(usize::MAX);
+        self.built.grow(at_hand * SAMPLE_BYTES).map_err(refused)?;
         builder.samples_mut(|ts, values| {
             ts.reserve_exact(at_hand);
             values.reserve_exact(at_hand);
@@ -203,8 +232,11 @@ impl Input {
     async fn read(&mut self) -> Result<(), Error> {
         self.row = 0;
         self.batch = None;
+        self.share.shrink(usize::MAX);
         while let Some(batch) = self.stream.next().await.transpose()? {
             if !batch.is_empty() {
+                let bytes = batch.record_batch().get_array_memory_size();
+                self.share.grow(bytes * BATCHES_OF_A_PART).map_err(refused)?;
                 self.batch = Some(batch);
                 break;
             }

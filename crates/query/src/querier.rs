@@ -13,6 +13,7 @@ use duramen_bucket::Tenants;
 use duramen_limits::{Limits, LimitsHandle};
 use duramen_model::{FamilyMetadata, Matcher, TenantId, TenantName, TimeRange};
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
+use duramen_qos::Use;
 use duramen_runtime::{Clock, Workers};
 use duramen_source::{Columns, SeriesRequest, SeriesSource};
 use duramen_syntax::Expr;
@@ -225,6 +226,7 @@ impl Querier {
             biased;
             result = async {
                 let _turn = self.turns.take(&asker.name, limits).await?;
+                self.engine.memory().check(Use::Query, 0)?;
                 evaluates.store(true, Ordering::Relaxed);
                 work.await
             } => result,

@@ -60,7 +60,7 @@ impl Storage {
             parts.extend(self.open(tenant, blocks, reads).await?);
             parts.extend(view.heads);
         }
-        Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)))
+        Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)).within(self.blocks.memory()))
     }
 
     /// What a tenant has at one moment.
@@ -180,7 +180,7 @@ impl SeriesSource for Storage {
         for &tenant in tenants {
             let view = self.view(tenant).await?;
             let of_blocks = view.state.blocks.values().map(|entry| entry.stats.ttl_max_ms).max().unwrap_or(0);
-            let heads = MergeSource::new(view.heads, self.metrics.conflicts(tenants));
+            let heads = MergeSource::new(view.heads, self.metrics.conflicts(tenants)).within(self.blocks.memory());
             longest = longest.max(of_blocks).max(heads.ttl_max_ms(&[tenant]).await?);
         }
         Ok(longest)

@@ -2,23 +2,32 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use duramen_qos::Share;
 
 use crate::error::Error;
 
 /// The accounts of all operators of a query together. First come, first served; what would go beyond `max` is refused with our own error,
-/// which says how much that is.
+/// which says how much that is. What a query takes, it also takes from the account of the process, which may refuse it as well.
 #[derive(Debug)]
 pub(super) struct QueryMemory {
     max: usize,
     used: AtomicUsize,
+    /// What the query holds of the account of the process.
+    share: Mutex<Share>,
 }
 
 impl QueryMemory {
-    pub(super) const fn new(max: usize) -> Self {
-        Self { max, used: AtomicUsize::new(0) }
+    /// `share` is of the account of the process, and empty.
+    pub(super) const fn new(max: usize, share: Share) -> Self {
+        Self { max, used: AtomicUsize::new(0), share: Mutex::new(share) }
+    }
+
+    fn share(&self) -> MutexGuard<'_, Share> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -29,18 +38,29 @@ impl MemoryPool for QueryMemory {
 
     fn grow(&self, _: &MemoryReservation, additional: usize) {
         self.used.fetch_add(additional, Ordering::Relaxed);
+
+        let mut share = self.share();
+        let held = share.bytes().saturating_add(additional);
+        share.set(held);
     }
 
     fn shrink(&self, _: &MemoryReservation, shrink: usize) {
         self.used.fetch_sub(shrink, Ordering::Relaxed);
+        self.share().shrink(shrink);
     }
 
     fn try_grow(&self, account: &MemoryReservation, additional: usize) -> Result<()> {
         let grown = |used: usize| used.checked_add(additional).filter(|used| *used <= self.max);
         let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
-        taken.map(drop).map_err(|held| {
+        taken.map_err(|held| {
             let operator = account.consumer().name().into();
             DataFusionError::from(Error::Memory { operator, asked: additional, held, limit: self.max })
+        })?;
+
+        let drawn = self.share().grow(additional);
+        drawn.map_err(|full| {
+            self.used.fetch_sub(additional, Ordering::Relaxed);
+            DataFusionError::from(Error::ProcessMemory(full))
         })
     }
 

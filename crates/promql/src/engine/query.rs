@@ -10,6 +10,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use duramen_model::{Labels, is_stale};
+use duramen_qos::Use;
 use duramen_runtime::{Clock, Workers};
 use duramen_source::SeriesBatch;
 use duramen_syntax::Expr;
@@ -17,7 +18,7 @@ use duramen_syntax::ast::{AggregateOp, ValueType};
 use futures::TryStreamExt;
 
 use crate::annotation::Annotations;
-use crate::answer::{Answer, InstantSeries, RangeSeries, SampleValue, Value};
+use crate::answer::{Answer, AnswerMemory, InstantSeries, RangeSeries, SampleValue, Value};
 use crate::engine::memory::QueryMemory;
 use crate::engine::{Engine, QueryContext};
 use crate::error::Error;
@@ -48,6 +49,8 @@ pub(super) struct Query {
     stopwatch: Stopwatch,
     workers: Workers,
     cancellation: Cancellation,
+    /// What the answer takes.
+    answer: AnswerMemory,
 }
 
 /// What the operators of a query make, and what becomes of it.
@@ -94,7 +97,7 @@ impl Query {
             source: Arc::clone(&context.source),
             tenants: Arc::clone(&context.tenants),
             partitions: config.partitions.max(1),
-            budget: Arc::new(SampleBudget::new(config.samples_max)),
+            budget: Arc::new(SampleBudget::new(config.samples_max, Arc::clone(&engine.memory))),
             series_max: context.limits.series_max.unwrap_or(usize::MAX),
             annotations: Annotations::on(Arc::clone(&engine.text)),
             starts,
@@ -104,7 +107,7 @@ impl Query {
             clock: Arc::clone(&engine.clock),
         };
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(QueryMemory::new(config.memory_bytes_max)))
+            .with_memory_pool(Arc::new(QueryMemory::new(config.memory_bytes_max, engine.memory.share(Use::Query))))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc()
             .map_err(Error::from_datafusion)?;
@@ -121,6 +124,7 @@ impl Query {
             stopwatch,
             workers: engine.workers.clone(),
             cancellation,
+            answer: AnswerMemory::default(),
         })
     }
 
@@ -208,6 +212,7 @@ impl Query {
         let vector = collect(self.start()?, steps, &account).await.map_err(Error::from_datafusion)?;
         // The answer has a time with each value.
         account.try_grow(2 * account.size()).map_err(Error::from_datafusion)?;
+        self.answer.hold(account);
         self.timings.evaluation = self.stopwatch.lap();
         Ok(vector)
     }
@@ -233,6 +238,7 @@ impl Query {
                 }
             }
         }
+        self.answer.hold(account);
         self.timings.evaluation = self.stopwatch.lap();
         Ok(series)
     }
@@ -247,7 +253,7 @@ impl Query {
         let mut stats = self.lowering.budget.stats();
         self.lowering.counts.report(&mut stats);
         stats.timings = self.timings;
-        Answer { value, warnings, infos, stats }
+        Answer { value, warnings, infos, stats, memory: self.answer }
     }
 }
 

@@ -12,6 +12,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use duramen_model::Matcher;
+use duramen_qos::{Account, Share, Use};
 use duramen_source::{Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
@@ -33,6 +34,8 @@ pub(crate) struct SampleBudget {
     /// All that were ever taken.
     read: AtomicUsize,
     max: usize,
+    /// The account of the process, from which the bytes of the samples are drawn.
+    memory: Arc<Account>,
 }
 
 /// A share of a [`SampleBudget`], given back on drop.
@@ -40,11 +43,12 @@ pub(crate) struct SampleBudget {
 pub(crate) struct SamplePermit {
     budget: Arc<SampleBudget>,
     samples: usize,
+    _memory: Share,
 }
 
 impl SampleBudget {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { held: AtomicUsize::new(0), peak: AtomicUsize::new(0), read: AtomicUsize::new(0), max }
+    pub(crate) fn new(max: usize, memory: Arc<Account>) -> Self {
+        Self { held: AtomicUsize::new(0), peak: AtomicUsize::new(0), read: AtomicUsize::new(0), max, memory }
     }
 
     pub(crate) fn stats(&self) -> QueryStats {
@@ -52,11 +56,13 @@ impl SampleBudget {
         QueryStats { samples_read: count(&self.read), samples_peak: count(&self.peak), ..QueryStats::default() }
     }
 
-    pub(crate) fn take(self: &Arc<Self>, samples: usize) -> Result<SamplePermit, Error> {
+    pub(crate) fn take(self: &Arc<Self>, batch: &SeriesBatch) -> Result<SamplePermit, Error> {
+        let samples = batch.samples();
+        let memory = self.memory.take(Use::Query, batch.record_batch().get_array_memory_size())?;
         let held = self.held.fetch_add(samples, Ordering::Relaxed) + samples;
         self.peak.fetch_max(held, Ordering::Relaxed);
         self.read.fetch_add(samples, Ordering::Relaxed);
-        let permit = SamplePermit { budget: Arc::clone(self), samples };
+        let permit = SamplePermit { budget: Arc::clone(self), samples, _memory: memory };
         if held > self.max {
             return Err(Error::Samples { held, limit: self.max });
         }
@@ -135,7 +141,7 @@ impl SeriesScan {
                 series += batch.len();
                 let permit = match series > limit {
                     true => Err(Error::Series { limit }),
-                    false => budget.take(batch.samples()),
+                    false => budget.take(&batch),
                 };
                 std::future::ready(permit.map(|permit| (batch, permit)).map_err(DataFusionError::from))
             },

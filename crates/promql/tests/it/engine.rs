@@ -5,6 +5,7 @@ use std::sync::Arc;
 use duramen_model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use duramen_model::{ErrorKind, FloatHistogram, Histogram, Labels, Life, STALE_NAN, Sample};
 use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, QueryTimes, SampleValue, Value};
+use duramen_qos::{Account, Use};
 use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use duramen_syntax::Expr;
@@ -313,6 +314,33 @@ async fn a_query_over_its_limits_fails_alone() {
     assert!(
         Engine::new(config, Arc::new(SystemClock::default())).range(&source, &expr, 0, 600_000, 10_000).await.is_ok()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_draw_from_one_account_and_so_do_their_answers() {
+    let memory = Account::new(64 << 20);
+    let engine = engine(2).within(Arc::clone(&memory));
+    let source = context(many());
+    let expr = duramen_syntax::parse("load * 2").unwrap();
+    let ask = || engine.range(&source, &expr, 0, 600_000, 10_000);
+
+    let answer = ask().await.unwrap();
+    let Value::Matrix(series) = &answer.value else { panic!("a range has a matrix") };
+    let points: usize = series.iter().map(|series| series.points.len()).sum();
+    let held = memory.used_by(Use::Query);
+    assert!(held >= points * 16, "{held} for {points} points");
+    drop(answer);
+    assert_eq!(memory.used_by(Use::Query), 0);
+
+    // While others have nearly all, the same query fails, and says what is short.
+    let others = memory.take(Use::Head, memory.mark(Use::Query) - (1 << 20)).unwrap();
+    let error = ask().await.unwrap_err();
+    assert!(matches!(error, Error::ProcessMemory(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("memory_bytes_max=`67108864`"), "{error}");
+
+    drop(others);
+    assert!(ask().await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

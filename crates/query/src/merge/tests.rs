@@ -165,6 +165,27 @@ fn check(parts: &[Offered], batch_series_max: usize) {
     assert_eq!(conflicts.get(), if parts.len() > 1 { lost } else { 0 });
 }
 
+#[test]
+fn a_merge_draws_its_batches_from_the_account_and_fails_without_memory() {
+    let floats: Offered = (0..4).map(|ts_ms| (0, ts_ms, Value::Float(1.0_f64.to_bits()), Life::NONE)).collect();
+    let parts = || (0..2).map(|order| part(order, source(&floats))).collect();
+    let memory = Account::new(1 << 20);
+    let merge = MergeSource::new(parts(), Counter::default()).within(&memory);
+
+    let mut stream = block_on(merge.select(&request(1))).unwrap();
+    let batch = block_on(stream.next()).unwrap().unwrap();
+    let held = memory.used_by(Use::Query);
+    assert!(held >= 2 * batch.record_batch().get_array_memory_size(), "{held}");
+    drop(stream);
+    assert_eq!(memory.used(), 0);
+
+    let _others = memory.take(Use::Body, memory.mark(Use::Query)).unwrap();
+    let mut stream = block_on(merge.select(&request(1))).unwrap();
+    let error = block_on(stream.next()).unwrap().unwrap_err();
+    assert!(error.source.is::<Full>(), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
 proptest! {
     #[test]
     fn a_merge_is_the_union_with_the_first_value_for_each_time(parts in offered(anything), batch in 1..4usize) {

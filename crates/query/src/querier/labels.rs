@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duramen_model::{Labels, Matcher, TenantName, TimeRange};
+use duramen_qos::Use;
 use duramen_source::Columns;
 use futures::StreamExt;
 
 use super::Querier;
 use crate::error::Error;
+
+/// What an element of a set takes beside its text, about.
+const ELEMENT_BYTES: usize = 48;
 
 impl Querier {
     /// The label sets that pass one of the selectors and have samples in the range, sorted, each once; all when there is no selector.
@@ -25,6 +29,7 @@ impl Querier {
         let max = asker.limits.query.metadata_series_max;
         let source = Arc::clone(&self.source);
         let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
+        let mut share = self.engine.memory().share(Use::Query);
         let work = async move {
             let mut found = BTreeSet::new();
             let mut walked = 0;
@@ -37,6 +42,11 @@ impl Querier {
                     walked += batch.len();
                     if walked > max {
                         return Err(Error::TooManySeries { max });
+                    }
+                    // What is kept is at most what comes, and the limit bounds what is kept of it.
+                    if limit.is_none_or(|limit| found.len() <= limit) {
+                        let labels: usize = (0..batch.len()).map(|row| batch.labels_at(row).len()).sum();
+                        share.grow(labels + batch.len() * ELEMENT_BYTES)?;
                     }
                     for row in 0..batch.len() {
                         keep(&mut found, Labels::from_encoded_trusted(batch.labels_at(row)), limit);
@@ -83,13 +93,17 @@ impl Querier {
         let max = asker.limits.query.metadata_series_max;
         let source = Arc::clone(&self.source);
         let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
+        let mut share = self.engine.memory().share(Use::Query);
         let work = async move {
             let mut found = BTreeSet::new();
             for request in &requests {
-                found.append(&mut match &texts {
+                let mut more = match &texts {
                     Texts::Names => source.label_names(request).await?,
                     Texts::ValuesOf(name) => source.label_values(request, name).await?,
-                });
+                };
+                let bytes = more.iter().map(|text| text.len() + ELEMENT_BYTES).sum();
+                share.grow(bytes)?;
+                found.append(&mut more);
                 if found.len() > max {
                     return Err(Error::TooManyTexts { max });
                 }

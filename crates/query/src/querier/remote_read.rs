@@ -5,6 +5,7 @@ use std::sync::Arc;
 use duramen_limits::QueryLimits;
 use duramen_model::labels::LabelsIter;
 use duramen_model::{Matcher, TenantName, TimeRange};
+use duramen_qos::{Account, Share, Use};
 use duramen_source::{Columns, SeriesRequest, SeriesSource, SeriesStream};
 use futures::StreamExt;
 
@@ -28,6 +29,7 @@ pub struct Selection {
 pub struct Reader {
     source: Arc<dyn SeriesSource>,
     asker: Arc<Asker>,
+    memory: Arc<Account>,
 }
 
 impl Querier {
@@ -39,7 +41,8 @@ impl Querier {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let asker = Arc::new(self.asker(tenant));
-        let reader = Reader { source: Arc::clone(&self.source), asker: Arc::clone(&asker) };
+        let (source, memory) = (Arc::clone(&self.source), Arc::clone(self.engine.memory()));
+        let reader = Reader { source, asker: Arc::clone(&asker), memory };
         self.bounded(&asker, None, self.computed(work(reader))).await
     }
 }
@@ -48,6 +51,11 @@ impl Reader {
     /// What the tenant may ask, during this turn.
     pub fn limits(&self) -> &QueryLimits {
         &self.asker.limits.query
+    }
+
+    /// An empty share of the account of the process, for what is kept of what is read.
+    pub fn share(&self) -> Share {
+        self.memory.share(Use::Query)
     }
 
     /// The series of a selection, in block order. Samples outside of the range may be among them.

@@ -8,6 +8,7 @@ use duramen_bucket::{Bucket, Tenants};
 use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_model::{ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId};
 use duramen_promql::{Engine, EngineConfig, QueryTimes};
+use duramen_qos::{Account, Use};
 use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions};
 use duramen_runtime::{Clock, SystemClock, Workers};
 use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
@@ -20,6 +21,8 @@ use crate::system::tenant;
 struct Limited {
     querier: Querier,
     registry: Registry,
+    /// The account of the process: 1 GiB.
+    memory: Arc<Account>,
 }
 
 impl Limited {
@@ -36,10 +39,11 @@ impl Limited {
         let limits = LimitsHandle::new(Limits::default(), [(tenant(), own)].into());
         let (metrics, mut registry) = (Metrics::default(), Registry::default());
         metrics.register(&mut registry);
-        let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default()));
+        let memory = Account::new(1 << 30);
+        let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default())).within(Arc::clone(&memory));
         let bounds = (limits, Config::default());
         let querier = Querier::new(engine, Arc::new(source), Arc::new(register), clock, workers, bounds, metrics);
-        Self { querier, registry }
+        Self { querier, registry, memory }
     }
 
     async fn instant(&self, tenant: &TenantName, query: &str) -> Result<(), Error> {
@@ -220,4 +224,30 @@ async fn the_limits_of_one_tenant_are_not_those_of_another() {
     let other = TenantName::parse("other").unwrap();
     assert!(limited.instant(&tenant(), "rate(m[1m])").await.is_err());
     assert!(limited.instant(&other, "rate(m[1m])").await.is_ok());
+}
+
+#[tokio::test]
+async fn while_the_memory_of_the_process_is_in_use_questions_fail_and_are_counted() {
+    let limited = Limited::new(filled(), |_| {}).await;
+    let room = limited.memory.mark(Use::Query);
+    let mut others = limited.memory.take(Use::Body, room + 1).unwrap();
+
+    let error = limited.instant(&tenant(), "m").await.unwrap_err();
+    assert!(matches!(error, Error::Memory(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.limit(), Some("process_memory_bytes_max"));
+    assert!(limited.counted("process_memory_bytes_max"));
+
+    // Enough to begin with, and not for what is found.
+    others.shrink(2);
+    let range = TimeRange::new(0, 60_000).unwrap();
+    let series = limited.querier.series(&tenant(), &[], range, None).await;
+    assert!(matches!(series, Err(Error::Memory(_))), "{series:?}");
+    let names = limited.querier.label_names(&tenant(), &[], range, None).await;
+    assert!(matches!(names, Err(Error::Memory(_))), "{names:?}");
+
+    drop(others);
+    assert_eq!(limited.querier.series(&tenant(), &[], range, None).await.unwrap().0.len(), 3);
+    assert_eq!(limited.memory.used(), 0);
+    limited.instant(&tenant(), "m").await.unwrap();
 }

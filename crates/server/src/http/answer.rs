@@ -188,13 +188,17 @@ mod tests {
     use axum::body::to_bytes;
     use duramen_model::CUSTOM_BUCKETS_SCHEMA;
     use duramen_model::histogram::BucketCount;
-    use duramen_promql::{InstantSeries, QueryStats, RangeSeries};
+    use duramen_promql::{AnswerMemory, InstantSeries, QueryStats, RangeSeries};
 
     use super::*;
 
     async fn text(value: Value) -> String {
         let (warnings, infos) = (Vec::new(), Vec::new());
-        let response = answer(Answer { value, warnings, infos, stats: QueryStats::default() }, None, None);
+        let response = answer(
+            Answer { value, warnings, infos, stats: QueryStats::default(), memory: AnswerMemory::default() },
+            None,
+            None,
+        );
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();
         let inside = text.strip_prefix(r#"{"status":"success","data":{"resultType":"#);

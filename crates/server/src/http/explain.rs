@@ -189,6 +189,7 @@ mod tests {
             warnings: vec![],
             infos: vec![],
             stats: duramen_promql::QueryStats::default(),
+            memory: duramen_promql::AnswerMemory::default(),
         };
         let stats = Some(json!({ "samples": { "samplesRead": 7 } }));
         Explained { plan: Some(plan()), answer: Some(answer), stats }

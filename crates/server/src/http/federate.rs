@@ -61,6 +61,7 @@ impl Moment {
 async fn newest(reader: &Reader, selectors: Vec<Vec<Matcher>>, moment: Moment) -> Result<Vec<Exposed>, Error> {
     let back_ms = moment.lookback_ms.max(reader.ttl_max_ms().await?);
     let (mut found, mut bytes) = (Vec::new(), 0);
+    let mut held = reader.share();
     for matchers in selectors.into_iter().filter(|matchers| !matchers.is_empty()) {
         let Some(range) = TimeRange::closed(moment.now_ms.saturating_sub(back_ms), moment.now_ms) else { continue };
         let mut batches = reader.select(&Selection { matchers, range, columns: Columns::Samples }).await?;
@@ -75,6 +76,7 @@ async fn newest(reader: &Reader, selectors: Vec<Vec<Matcher>>, moment: Moment) -
             if bytes > max {
                 return Err(Error::AnswerTooLarge { max });
             }
+            held.grow(bytes.saturating_sub(held.bytes()))?;
             // What is in memory is never waited for: let the time-out and others have their turn.
             tokio::task::yield_now().await;
         }

@@ -10,6 +10,7 @@ use duramen_model::labels::LabelsIter;
 use duramen_model::{TenantName, TimeRange};
 use duramen_proto::remote_read::{ReadResponseEncoder, ResponseType, TimeSeriesEncoder};
 use duramen_proto::snappy;
+use duramen_qos::Share;
 use duramen_query::{Error, Reader, Selection};
 use duramen_source::{Columns, SeriesBatch};
 use futures::StreamExt;
@@ -21,6 +22,9 @@ use crate::wiring::System;
 /// More than this is no message that a client of protobuf reads.
 const MESSAGE_BYTES_MAX: usize = 1 << 31;
 
+/// How often what is read is in memory while the message is made.
+const COPIES: usize = 2;
+
 /// Reads all queries, in their order.
 pub(super) async fn answer(
     system: &Arc<System>,
@@ -29,7 +33,7 @@ pub(super) async fn answer(
 ) -> Result<Response, TextFailure> {
     let counter = system.http_metrics.remote_read.samples(ResponseType::Samples);
     let work = |reader| async move {
-        let (message, samples) = encode(&reader, &selections).await?;
+        let (message, samples, _held) = encode(&reader, &selections).await?;
         counter.inc_by(samples as u64);
         Ok(snappy::compress(&message))
     };
@@ -49,28 +53,34 @@ struct Budget {
     /// Of the results that are complete.
     bytes: usize,
     bytes_max: usize,
+    /// Of the account of the process.
+    held: Share,
 }
 
 impl Budget {
-    fn new(limits: &QueryLimits) -> Self {
+    fn new(limits: &QueryLimits, held: Share) -> Self {
         let (samples_max, bytes_max) = (limits.remote_read_samples_max, limits.memory_bytes_max.min(MESSAGE_BYTES_MAX));
-        Self { samples: 0, samples_max, bytes: 0, bytes_max }
+        Self { samples: 0, samples_max, bytes: 0, bytes_max, held }
     }
 
-    fn check(&self, result: &QueryResult) -> Result<(), Error> {
+    fn check(&mut self, result: &QueryResult) -> Result<(), Error> {
         if self.samples > self.samples_max {
             return Err(Error::TooManyReadSamples { max: self.samples_max });
         }
         if self.bytes + result.bytes() > self.bytes_max {
             return Err(Error::AnswerTooLarge { max: self.bytes_max });
         }
+
+        // Each result is there once as it is read and once in the message.
+        let bytes = COPIES * (self.bytes + result.bytes());
+        self.held.grow(bytes.saturating_sub(self.held.bytes()))?;
         Ok(())
     }
 }
 
-/// The message, and how many samples are in it.
-async fn encode(reader: &Reader, selections: &[Option<Selection>]) -> Result<(Vec<u8>, usize), Error> {
-    let mut budget = Budget::new(reader.limits());
+/// The message, how many samples are in it, and the memory that it takes.
+async fn encode(reader: &Reader, selections: &[Option<Selection>]) -> Result<(Vec<u8>, usize, Share), Error> {
+    let mut budget = Budget::new(reader.limits(), reader.share());
     let mut response = ReadResponseEncoder::default();
     for selection in selections {
         let result = match selection {
@@ -80,7 +90,7 @@ async fn encode(reader: &Reader, selections: &[Option<Selection>]) -> Result<(Ve
         budget.bytes += result.bytes();
         response.push_result(result.in_order().iter().map(|series| &result.messages[series.message.clone()]));
     }
-    Ok((response.finish(), budget.samples))
+    Ok((response.finish(), budget.samples, budget.held))
 }
 
 /// The series of one query as messages, one behind the other, in the order in which they were read.
@@ -155,6 +165,7 @@ async fn collect(reader: &Reader, selection: &Selection, budget: &mut Budget) ->
 #[cfg(test)]
 mod tests {
     use duramen_model::Labels;
+    use duramen_qos::{Account, Use};
     use duramen_source::SeriesBatchBuilder;
 
     use super::*;
@@ -171,7 +182,7 @@ mod tests {
 
     fn check(samples: i64, limits: &QueryLimits) -> Result<(), String> {
         let (result, pushed) = result(samples);
-        let mut budget = Budget::new(limits);
+        let mut budget = Budget::new(limits, Account::unbounded().share(Use::Query));
         budget.samples += pushed;
         budget.check(&result).map_err(|error| error.to_string())
     }

@@ -160,6 +160,7 @@ async fn send_sorted(reader: &Reader, query: usize, selection: &Selection, sende
     let held_bytes_max = reader.limits().memory_bytes_max;
     let mut held: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
     let mut held_bytes = 0;
+    let mut share = reader.share();
     let mut batches = reader.select(selection).await?;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
@@ -176,6 +177,7 @@ async fn send_sorted(reader: &Reader, query: usize, selection: &Selection, sende
             sender.samples.inc_by(frames.samples);
             held.push((series.labels().to_vec(), all));
         }
+        share.grow(held_bytes.saturating_sub(share.bytes())).map_err(Error::from)?;
         // What is in memory is never waited for: let the time-out and others have their turn.
         tokio::task::yield_now().await;
     }
