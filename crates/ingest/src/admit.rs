@@ -8,7 +8,7 @@ use duramen_proto::{Series, WriteRequest};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
 use crate::ha::{Gate, Verdict};
-use crate::head::{Registry, Rows, Slot, TenantHead};
+use crate::head::{Registry, Rows, Slot, SlotPin, TenantHead};
 use crate::refusal::Refusal;
 use crate::rejection::{Lost, Rejections};
 
@@ -30,6 +30,8 @@ pub(crate) struct Admitted {
     pub(crate) rejected: Rejections,
     pub(crate) lost_exemplars: Rejections,
     pub(crate) lost_metadata: Rejections,
+    /// The series of the rows keep their numbers for as long as it lives.
+    pub(crate) pin: Option<SlotPin>,
 }
 
 /// Checks `request` and finds or makes its series in the head's registry.
@@ -78,6 +80,7 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
     let mut unknown = Vec::new();
     let mut slots = Vec::with_capacity(request.series.len());
     let registry = head.registry.read();
+    admitted.pin = Some(registry.pin());
     let mut keys = request.keys(seed);
     for index in 0..request.series.len() {
         match check.gate.verdict(index) {
@@ -154,7 +157,7 @@ fn check_room(
 ) -> Result<(), Refusal> {
     registry.check_room(labels, limits)?;
     let more = registry.bytes().saturating_sub(told) + labels.encoded().len();
-    let max = limits.series_bytes_max.unwrap_or(head.memory.of_all().series_bytes_of_tenant());
+    let max = limits.series_bytes_max.unwrap_or_else(|| head.memory.of_all().series_bytes_of_tenant());
     if head.memory.series_bytes().saturating_add(more) > max {
         return Err(Refusal::SeriesBytesLimit { max });
     }

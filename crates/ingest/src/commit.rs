@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use crate::error::Error;
-use crate::head::{Applied, Frozen, HeadMap, Rows, Slot, TenantHead};
+use crate::head::{Applied, Frozen, HeadMap, OpenSegment, Rows, Slot, SlotPin, TenantHead};
 use crate::ingester::Turn;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
@@ -44,6 +44,8 @@ pub(crate) struct Write {
     pub(crate) exemplars_max: usize,
     /// The write's share of memory, given back when it is applied, whoever still waits for it.
     pub(crate) turn: Turn,
+    /// The series in the rows keep their numbers until they are applied.
+    pub(crate) pin: SlotPin,
     /// Answered once the samples are durable and readable.
     pub(crate) done: oneshot::Sender<Result<Applied, Error>>,
 }
@@ -55,6 +57,9 @@ const GROUP_ROWS_MAX: usize = 1 << 20;
 /// An open segment that nobody needs and that is larger is closed at a trim, and so deleted. A new one costs two fsyncs.
 const OPEN_BYTES_KEPT: u64 = 4 << 20;
 
+/// A trim closes the open segment when so many numbers of forgotten series wait for the next: some ten megabytes of places.
+const VACANT_MAX: usize = 1 << 18;
+
 /// See the module's text.
 pub(crate) struct CommitLoop {
     wal: Wal,
@@ -64,6 +69,7 @@ pub(crate) struct CommitLoop {
     clock: Arc<dyn Clock>,
     orders: Arc<OrderClock>,
     metrics: Metrics,
+    open_segment: OpenSegment,
 }
 
 impl CommitLoop {
@@ -74,9 +80,11 @@ impl CommitLoop {
         clock: Arc<dyn Clock>,
         orders: Arc<OrderClock>,
         metrics: Metrics,
+        open_segment: OpenSegment,
     ) -> Self {
         let definitions = Definitions::new(wal.segment());
-        Self { wal, commands, definitions, heads, clock, orders, metrics }
+        open_segment.set(wal.segment().0);
+        Self { wal, commands, definitions, heads, clock, orders, metrics, open_segment }
     }
 
     /// Runs until every sender of commands is gone. An error means that the log can no longer be trusted: the process must stop.
@@ -121,7 +129,7 @@ impl CommitLoop {
         }
         // Only here, with nothing appended: a rotation syncs, and its failure would be that of writes already taken.
         if self.wal.needs_rotation()
-            && let Err(e) = self.wal.rotate()
+            && let Err(e) = self.rotate()
             && is_fatal(&e)
         {
             return Err(e.into());
@@ -155,6 +163,12 @@ impl CommitLoop {
         Ok(())
     }
 
+    fn rotate(&mut self) -> Result<(), duramen_wal::Error> {
+        self.wal.rotate()?;
+        self.open_segment.set(self.wal.segment().0);
+        Ok(())
+    }
+
     fn append(&mut self, write: &Write) -> Result<Position, Error> {
         let definitions = self.definitions.missing(self.wal.segment(), &write.head, write.rows.all_slots());
         let series: Vec<(Slot, &[u8])> = definitions.iter().map(|(slot, labels)| (*slot, labels.encoded())).collect();
@@ -181,9 +195,9 @@ impl CommitLoop {
         self.metrics.wal_syncs.inc();
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         for (write, position) in appended {
-            let Write { head, rows, exemplars_max, turn, done } = *write;
+            let Write { head, rows, exemplars_max, turn, pin, done } = *write;
             let applied = head.apply(position, now_ms, rows, exemplars_max);
-            drop(turn);
+            drop((turn, pin));
             // The sender hung up: its samples are stored, as they would be after a lost answer.
             let _ = done.send(Ok(applied));
         }
@@ -194,9 +208,10 @@ impl CommitLoop {
     fn trim(&mut self) -> Result<(), Error> {
         let needed = self.heads.read().values().filter_map(|head| head.first_uncommitted()).min();
         let open_bytes = self.wal.segments().last().map_or(0, |open| open.bytes);
-        if needed.is_none()
-            && open_bytes > OPEN_BYTES_KEPT
-            && let Err(e) = self.wal.rotate()
+        let is_large = needed.is_none() && open_bytes > OPEN_BYTES_KEPT;
+        let vacant = self.heads.read().values().map(|head| head.registry.read().vacant_until_rotation()).sum::<usize>();
+        if (is_large || vacant > VACANT_MAX)
+            && let Err(e) = self.rotate()
             && is_fatal(&e)
         {
             return Err(e.into());

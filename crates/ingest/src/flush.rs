@@ -1,6 +1,6 @@
 //! From a frozen generation to committed blocks.
 //!
-//! Build on the local disk, upload, one manifest edit, then trim the WAL. What a death after each step costs: nothing acknowledged
+//! Build on the local disk, upload, one manifest edit, forget idle series, then trim the WAL. What a death after each step costs: nothing acknowledged
 //! (the WAL holds it until the edit); after the build a staged directory that the next start removes; after an upload objects that no manifest names.
 //!
 //! Requests: three PUTs a block (more for large files, see [`duramen_bucket::Bucket::put_file`]) and one PUT for the edit.
@@ -75,6 +75,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
         }
         report.generations += 1;
     }
+    forget(shared, head).await?;
     if report.generations > 0 {
         shared.trim().await?;
         shared.metrics.flushed_samples.inc_by(report.samples);
@@ -83,6 +84,21 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
         info!(tenant = %head.name, ?report, "flushed a head");
     }
     Ok(report)
+}
+
+/// Lets go what nothing came of for a whole flush: series, with what only they had, and metadata where there is too much.
+async fn forget(shared: &Arc<Shared>, head: &Arc<TenantHead>) -> Result<(), Error> {
+    let families_max = shared.limits.of(&head.name).ingest.metadata_families_max;
+    let two_flushes_ms = i64::try_from(2 * shared.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
+    let idle_before_ms = shared.clock.now_ms().saturating_sub(two_flushes_ms);
+    let (of_head, now) = (Arc::clone(head), shared.clock.monotonic());
+
+    let forgetting = tokio::task::spawn_blocking(move || of_head.forget(now, families_max, idle_before_ms));
+    let forgotten = forgetting.await.map_err(|_| Error::Stopped)?;
+    if forgotten > 0 {
+        shared.metrics.forgotten_series.inc_by(forgotten as u64);
+    }
+    Ok(())
 }
 
 /// Where the metadata of generations goes.

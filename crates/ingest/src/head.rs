@@ -23,7 +23,7 @@ pub use generation::Kept;
 pub(crate) use generation::{Applied, Conflict, Generation, Samples};
 pub(crate) use memory::{HeadMemory, HeadsMemory};
 pub(crate) use moments::NOW;
-pub(crate) use registry::{Registry, Slot};
+pub(crate) use registry::{OpenSegment, Registry, Slot, SlotPin};
 pub(crate) use rows::Rows;
 pub(crate) use series::SeriesAt;
 pub(crate) use tenant::{Frozen, Held, Past, TenantHead};

@@ -91,7 +91,7 @@ impl Ingester {
         let duplicates = shared.note_duplicates(tenant, &gate, &request);
         shared.check_rate(&head, &request, duplicates.all(), &limits.ingest)?;
         let admitted = admit(&head, &request, &gate, shared.clock.now_ms(), &limits.ingest, shared.hash_seed);
-        let Admitted { rows, families, rejected, lost_exemplars, lost_metadata } = admitted;
+        let Admitted { rows, families, rejected, lost_exemplars, lost_metadata, pin } = admitted;
         let mut report = WriteReport {
             duplicates,
             metadata: families,
@@ -104,7 +104,9 @@ impl Ingester {
             let new_families = rows.metadata.len();
             let (done, applied) = oneshot::channel();
             let exemplars_max = limits.ingest.exemplars_max;
-            let write = Write { head: Arc::clone(&head), rows, exemplars_max, turn, done };
+            let pin = pin.unwrap_or_else(|| head.registry.read().pin());
+            let _until_reported = pin.clone();
+            let write = Write { head: Arc::clone(&head), rows, exemplars_max, turn, pin, done };
             shared.send(Command::Write(Box::new(write))).await?;
             let applied = applied.await.map_err(|_| Error::Stopped)??;
             shared.note_applied(tenant, &applied, new_families);

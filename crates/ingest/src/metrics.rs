@@ -22,6 +22,7 @@ pub struct Metrics {
     pub(crate) wal_records_lost: Counter,
     pub(crate) wal_samples_lost: Counter,
     pub(crate) replayed_samples: Counter,
+    pub(crate) forgotten_series: Counter,
     pub(crate) head_series: Family<TenantLabel, Gauge>,
     pub(crate) head_series_bytes: Family<TenantLabel, Gauge>,
     pub(crate) head_histograms: Family<TenantLabel, Gauge>,
@@ -102,6 +103,8 @@ impl Metrics {
         let lost_samples = "Samples whose series was defined in a damaged record";
         registry.register("duramen_wal_lost_samples", lost_samples, self.wal_samples_lost.clone());
         registry.register("duramen_wal_replayed_samples", "Samples read back at start", self.replayed_samples.clone());
+        let forgotten = "Series that left memory since nothing came of them for a whole flush";
+        registry.register("duramen_head_forgotten_series", forgotten, self.forgotten_series.clone());
         registry.register("duramen_head_series", "Series in memory", self.head_series.clone());
         let series_bytes = "Memory of series, their labels and index, and of metadata";
         registry.register("duramen_head_series_bytes", series_bytes, self.head_series_bytes.clone());

@@ -21,7 +21,7 @@ use tracing::{error, info};
 use crate::commit::CommitLoop;
 use crate::config::Config;
 use crate::error::Error;
-use crate::head::{HeadMap, HeadsMemory, Rows, Slot, TenantHead};
+use crate::head::{HeadMap, HeadsMemory, OpenSegment, Rows, Slot, TenantHead};
 use crate::ingester::{Ingester, Shared};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
@@ -100,6 +100,7 @@ impl Ingester {
             memory: parts.memory,
             closed: AtomicBool::new(false),
             fenced: OnceLock::new(),
+            open_segment: OpenSegment::default(),
         });
         let (for_replay, handle, disk, log) = (Arc::clone(&shared), Handle::current(), parts.disk, parts.log);
         let replayed = tokio::task::spawn_blocking(move || Replay::run(&for_replay, &handle, disk, (&wal_dir, log)));
@@ -111,6 +112,7 @@ impl Ingester {
             Arc::clone(&shared.clock),
             Arc::clone(&shared.orders),
             shared.metrics.clone(),
+            shared.open_segment.clone(),
         );
         tasks
             .spawn_thread("commit", OnFailure::Fatal, move || commit.run())

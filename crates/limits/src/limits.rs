@@ -24,9 +24,10 @@ pub struct IngestLimits {
     /// How many of them may come at once before the rate counts. Below the largest request of a sender, that request never passes: keep it
     /// above twice the sender's `max_samples_per_send`.
     pub samples_burst: u64,
-    /// Series in memory. A sample of one more is refused with 400, and the others of its request are kept.
+    /// Active series: those with samples that are not in the store yet, or that something came of since the flush before. A sample of one
+    /// more is refused with 400, and the others of its request are kept. Room comes as series stop: after two flushes at most.
     pub series_max: usize,
-    /// Series in memory of one metric name; null for no limit. Bounds what one bad label can do before it takes the whole of `series_max`.
+    /// Active series of one metric name; null for no limit. Bounds what one bad label can do before it takes the whole of `series_max`.
     pub series_per_metric_max: Option<usize>,
     /// Memory of the labels and the index of the tenant's series in memory, and of its metadata. A series that would take more is refused with
     /// 400, and the others of its request are kept. A series takes some 300 bytes, and each label value that no other has 350 bytes and its
@@ -64,7 +65,8 @@ pub struct IngestLimits {
     pub exemplars_max: usize,
     /// All label names and values of one exemplar, in characters: the limit of OpenMetrics.
     pub exemplar_label_chars_max: usize,
-    /// Metric families with metadata; those of more are dropped and counted.
+    /// Metric families with metadata; those of more are dropped and counted. From nine tenths of it on, those that nobody told of for two
+    /// flushes make room.
     pub metadata_families_max: usize,
     /// Name, help and unit of one family together, in bytes.
     #[serde(with = "size")]

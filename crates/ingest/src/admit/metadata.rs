@@ -64,7 +64,7 @@ pub(super) struct Room<'a> {
 
 impl Room<'_> {
     fn check(&self, family: &str, more: usize, limits: &IngestLimits) -> Result<(), Refusal> {
-        let max = limits.series_bytes_max.unwrap_or(self.memory.series_bytes_of_tenant());
+        let max = limits.series_bytes_max.unwrap_or_else(|| self.memory.series_bytes_of_tenant());
         if self.series_bytes.saturating_add(more) > max {
             return Err(Refusal::MetadataBytesLimit { family: family.to_owned(), max });
         }

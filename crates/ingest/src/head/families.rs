@@ -70,6 +70,22 @@ impl Families {
         }
     }
 
+    /// Gives up families that nobody told of since `idle_before_ms`, those that are silent for longest first, while there are more than nine
+    /// tenths of `max`. What is given up is in older blocks still, but no longer in the newest.
+    pub(crate) fn forget(&mut self, max: usize, idle_before_ms: i64) {
+        let surplus = self.held.len().saturating_sub(max / 10 * 9);
+        if surplus == 0 {
+            return;
+        }
+        let idle = self.held.values().filter(|held| held.family.last_seen_ms < idle_before_ms);
+        let mut idle: Vec<_> = idle.map(|held| (held.family.last_seen_ms, Arc::clone(&held.family))).collect();
+        idle.sort_unstable_by_key(|(last_seen_ms, _)| *last_seen_ms);
+        for (_, family) in idle.into_iter().take(surplus) {
+            self.held.remove(&family.family);
+            self.bytes -= memory_of(&family);
+        }
+    }
+
     /// All families, in the order of their names. Their texts are not copied, as writes wait meanwhile.
     pub(crate) fn all(&self) -> Vec<Arc<FamilyMetadata>> {
         self.held.values().map(|held| Arc::clone(&held.family)).collect()

@@ -194,6 +194,22 @@ impl Generation {
         (since != i64::MAX).then_some(since)
     }
 
+    /// The series of which it has anything. Takes steps, between which samples may come.
+    pub(crate) fn slots(&self) -> RoaringBitmap {
+        const AT_ONCE: usize = 16 << 10;
+        let mut slots = self.read().exemplars.slots();
+        let mut from = 0;
+        loop {
+            let samples = self.read();
+            let behind = samples.series.get(from..).unwrap_or_default();
+            if behind.is_empty() {
+                return slots;
+            }
+            slots.extend(behind.iter().take(AT_ONCE).map(|(slot, _)| *slot));
+            from += AT_ONCE;
+        }
+    }
+
     /// Its memory in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
         self.memory.load(Ordering::Relaxed)

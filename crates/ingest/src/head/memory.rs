@@ -46,6 +46,11 @@ impl HeadsMemory {
         self.series_bytes_max / 2
     }
 
+    /// Whether new series are refused now, or soon.
+    pub(crate) fn is_short_for_series(&self) -> bool {
+        self.is_short() || self.series_bytes() >= self.series_bytes_max / 8 * 7
+    }
+
     /// Whether queries would be refused already, so that a flush before its time is worth its requests.
     pub(crate) fn is_short(&self) -> bool {
         self.account.used() >= self.account.mark(Use::Query)

@@ -1,12 +1,14 @@
 //! The series of one tenant that the head knows, and the inverted index over their labels.
 //!
 //! A label pair is interned once and a series is the list of its pairs, so a series costs four bytes a label. The registry
-//! outlives generations: a flush takes samples away, not series.
+//! outlives generations: a series stays until nothing came of it for a whole flush.
 
+mod forgetting;
 mod names;
 mod ordering;
 mod shared;
 mod size;
+mod slots;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -21,6 +23,8 @@ use xxhash_rust::xxh3::Xxh3Builder;
 use crate::refusal::Refusal;
 
 pub(crate) use shared::SharedRegistry;
+use slots::{Eras, Tenure, Vacant};
+pub(crate) use slots::{OpenSegment, SlotPin};
 
 /// The number of a series in its tenant's registry.
 pub(crate) type Slot = u32;
@@ -29,10 +33,17 @@ pub(crate) type Slot = u32;
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     series: Vec<Box<[PairId]>>,
+    /// As many as series.
+    tenures: Vec<Tenure>,
+    eras: Eras,
+    vacant: Vacant,
+    open_segment: OpenSegment,
     slots: FastMap<SeriesId, Slot, Xxh3Builder>,
-    /// Series by the bytes of their labels in a request: see [`Registry::recall`].
-    sent: FastMap<u128, Slot, Xxh3Builder>,
+    /// Series by the bytes of their labels in a request: see [`Registry::recall`]. The second number is the generation of the first: a
+    /// series that is gone is still in here.
+    sent: FastMap<u128, (Slot, u32), Xxh3Builder>,
     pairs: Vec<Pair>,
+    vacant_pairs: Vec<PairId>,
     names: BTreeMap<Arc<str>, Name>,
     order: Order,
     /// What all of it takes, see [`size`].
@@ -50,7 +61,7 @@ struct Name {
     pairs: RoaringBitmap,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Pair {
     name: Arc<str>,
     value: Arc<str>,
@@ -67,9 +78,24 @@ struct Order {
 }
 
 impl Registry {
-    /// How many series there are; slots are `0..len`.
+    /// An empty registry. Numbers that its series had are given again once `open_segment` is a later one.
+    pub(crate) fn new(open_segment: OpenSegment) -> Self {
+        Self { open_segment, ..Self::default() }
+    }
+
+    /// How many series there are.
     pub(crate) fn len(&self) -> usize {
-        self.series.len()
+        self.slots.len()
+    }
+
+    /// How many numbers wait for the next segment of the log.
+    pub(crate) fn vacant_until_rotation(&self) -> usize {
+        self.vacant.waiting(&self.open_segment)
+    }
+
+    /// From here on every series that the holder is told of, or finds in a generation that is not committed, keeps its number.
+    pub(crate) fn pin(&self) -> SlotPin {
+        self.eras.pin()
     }
 
     /// The memory that it takes, in bytes, roughly.
@@ -81,24 +107,33 @@ impl Registry {
     ///
     /// The key is a 128-bit hash under a secret seed of the process: senders cannot make two label sets meet.
     pub(crate) fn recall(&self, key: u128) -> Option<Slot> {
-        self.sent.get(&key).copied()
+        let (slot, generation) = *self.sent.get(&key)?;
+        let tenure = &self.tenures[slot as usize];
+        if tenure.generation() != generation {
+            return None;
+        }
+        tenure.used_in(self.eras.current());
+        Some(slot)
     }
 
     /// Remembers for [`Registry::recall`].
     pub(crate) fn remember(&mut self, key: u128, slot: Slot) {
-        // One series may come in many forms of bytes. Forgetting them all now and then costs one decoding each.
-        if self.sent.len() > 2 * self.series.len() + 1024 {
-            self.bytes -= self.sent.len() * size::SENT;
-            self.sent.clear();
-        }
-        if self.sent.insert(key, slot).is_none() {
+        self.bound_sent();
+        let generation = self.tenures[slot as usize].generation();
+        if self.sent.insert(key, (slot, generation)).is_none() {
             self.bytes += size::SENT;
         }
     }
 
     /// The slot of a label set.
     pub(crate) fn find(&self, labels: &Labels) -> Option<Slot> {
-        self.slots.get(&labels.series_id()).copied()
+        self.find_by_id(labels.series_id())
+    }
+
+    fn find_by_id(&self, id: SeriesId) -> Option<Slot> {
+        let slot = *self.slots.get(&id)?;
+        self.tenures[slot as usize].used_in(self.eras.current());
+        Some(slot)
     }
 
     /// Whether one more series may be held.
@@ -121,18 +156,32 @@ impl Registry {
     /// At 2^32 series: the limit of series per tenant lies far below.
     pub(crate) fn intern(&mut self, labels: &Labels) -> Slot {
         let id = labels.series_id();
-        if let Some(&slot) = self.slots.get(&id) {
+        if let Some(slot) = self.find_by_id(id) {
             return slot;
         }
-        let slot = Slot::try_from(self.series.len()).expect("a registry has fewer than 2^32 series");
+        let slot = self.take_slot();
         let pairs: Box<[PairId]> = labels.iter().map(|(name, value)| self.intern_pair(name, value)).collect();
         for &pair in &pairs {
             self.pair_mut(pair).postings.insert(slot);
         }
         self.bytes += size::SERIES + pairs.len() * size::POSTING;
-        self.series.push(pairs);
+        self.series[slot as usize] = pairs;
         self.slots.insert(id, slot);
         self.order.waiting.push_back(slot);
+        slot
+    }
+
+    /// A number for a new series: one that was vacated, or the next.
+    fn take_slot(&mut self) -> Slot {
+        let era = self.eras.current();
+        if let Some(slot) = self.vacant.take(&self.open_segment) {
+            self.tenures[slot as usize].begin(era);
+            return slot;
+        }
+        let slot = Slot::try_from(self.series.len()).expect("a registry has fewer than 2^32 series");
+        self.series.push(Box::default());
+        self.tenures.push(Tenure::new(era));
+        self.bytes += size::SLOT;
         slot
     }
 
@@ -140,7 +189,12 @@ impl Registry {
         if let Some(&pair) = self.names.get(name).and_then(|held| held.values.get(value)) {
             return pair;
         }
-        let pair = PairId::try_from(self.pairs.len()).expect("a registry has fewer than 2^32 label pairs");
+        let pair = self.vacant_pairs.pop().unwrap_or_else(|| {
+            let next = PairId::try_from(self.pairs.len()).expect("a registry has fewer than 2^32 label pairs");
+            self.pairs.push(Pair::default());
+            self.bytes += size::PAIR_PLACE;
+            next
+        });
         if !self.names.contains_key(name) {
             let name: Arc<str> = Arc::from(name);
             self.bytes += size::NAME + name.len();
@@ -152,7 +206,8 @@ impl Registry {
         self.bytes += size::PAIR + value.len();
         held.values.insert(Arc::clone(&value), pair);
         held.pairs.insert(pair);
-        self.pairs.push(Pair { name: Arc::clone(&held.name), value, postings: RoaringBitmap::new() });
+        let name = Arc::clone(&held.name);
+        *self.pair_mut(pair) = Pair { name, value, postings: RoaringBitmap::new() };
         pair
     }
 
@@ -179,7 +234,7 @@ impl Registry {
         builder.finish()
     }
 
-    /// Every series.
+    /// Every series, and numbers that mean none: no generation has samples of those.
     fn all(&self) -> RoaringBitmap {
         let mut all = RoaringBitmap::new();
         all.insert_range(0..Slot::try_from(self.series.len()).unwrap_or(Slot::MAX));

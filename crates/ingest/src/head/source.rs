@@ -15,7 +15,7 @@ use parking_lot::RwLockReadGuard;
 use roaring::RoaringBitmap;
 
 use super::generation::{Moment, Samples};
-use super::registry::Slot;
+use super::registry::{Slot, SlotPin};
 use super::series::SeriesAt;
 use super::tenant::TenantHead;
 
@@ -30,11 +30,13 @@ const SAMPLES_AT_ONCE: usize = 64 << 10;
 pub(crate) struct GenerationSource {
     tenant: Arc<TenantHead>,
     moment: Arc<Moment>,
+    /// What a series is called here does not change while this is read.
+    _pin: SlotPin,
 }
 
 impl GenerationSource {
-    pub(crate) fn new(tenant: Arc<TenantHead>, moment: Moment) -> Self {
-        Self { tenant, moment: Arc::new(moment) }
+    pub(crate) fn new(tenant: Arc<TenantHead>, moment: Moment, pin: SlotPin) -> Self {
+        Self { tenant, moment: Arc::new(moment), _pin: pin }
     }
 
     /// What the generation has, now: nothing is added while the guard lives.

@@ -1,17 +1,19 @@
 //! The head of one tenant: its series and its chain of generations.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use duramen_model::{BlockEntry, FamilyMetadata, Labels, Order, TenantId, TenantName, WriterId};
 use duramen_qos::TokenBucket;
 use duramen_source::{FlushedPosition, HeadSnapshot, Part};
 use duramen_wal::Position;
 use parking_lot::{Mutex, RwLock};
+use roaring::RoaringBitmap;
 
 use super::families::Families;
 use super::generation::{Applied, Generation};
 use super::memory::HeadMemory;
-use super::registry::SharedRegistry;
+use super::registry::{OpenSegment, SharedRegistry, SlotPin};
 use super::rows::Rows;
 use super::source::GenerationSource;
 use crate::ha::Pairs;
@@ -33,6 +35,7 @@ pub(crate) struct TenantHead {
     /// What the head takes, as the account of the process knows it.
     pub(crate) memory: HeadMemory,
     chain: RwLock<Chain>,
+    forgot_at: Mutex<Duration>,
     /// Held by the flush that runs: one at a time, so that generations are committed in their order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
 }
@@ -63,6 +66,8 @@ pub(crate) struct Frozen {
     /// The position of its first record.
     first: Position,
     held: RwLock<Held>,
+    /// Its series, once it is staged.
+    slots: OnceLock<RoaringBitmap>,
 }
 
 /// Where the samples of a frozen generation are.
@@ -74,29 +79,48 @@ pub(crate) enum Held {
 }
 
 impl Frozen {
+    /// The series of which it has anything.
+    fn slots(&self) -> RoaringBitmap {
+        match self.held() {
+            Held::Memory(generation) => generation.slots(),
+            Held::Staged(_) => self.slots.get().cloned().unwrap_or_default(),
+        }
+    }
+
     pub(crate) fn held(&self) -> Held {
         self.held.read().clone()
     }
 
     /// The blocks hold everything that the generation held: its memory is given back.
     pub(crate) fn stage(&self, blocks: Vec<StagedBlock>) {
+        let slots = self.slots();
+        let _ = self.slots.set(slots);
         *self.held.write() = Held::Staged(blocks.into());
     }
 }
 
 impl TenantHead {
-    pub(crate) fn new(id: TenantId, name: TenantName, order: Order, past: Past, memory: HeadMemory) -> Arc<Self> {
+    pub(crate) fn new(
+        id: TenantId,
+        name: TenantName,
+        order: Order,
+        past: Past,
+        memory: HeadMemory,
+        open_segment: OpenSegment,
+        now: Duration,
+    ) -> Arc<Self> {
         let chain = Chain { open: Generation::new(order), frozen: Vec::new(), flushed: past.flushed };
         Arc::new(Self {
             id,
             name,
-            registry: SharedRegistry::default(),
+            registry: SharedRegistry::new(open_segment),
             families: RwLock::default(),
             carried_from: Mutex::new(past.metadata),
             pairs: Pairs::default(),
             rate: Mutex::default(),
             memory,
             chain: RwLock::new(chain),
+            forgot_at: Mutex::new(now),
             flushing: tokio::sync::Mutex::default(),
         })
     }
@@ -115,6 +139,9 @@ impl TenantHead {
             metadata.into_iter().for_each(|family| families.put(family, open.order.flush));
             drop(families);
             self.tell_series();
+        }
+        if !rows.exemplars.is_empty() {
+            self.registry.read().use_now(rows.exemplars.iter().map(|row| row.series_ref));
         }
         let applied = open.apply(position, now_ms, rows, exemplars_max);
         self.tell_samples();
@@ -140,7 +167,8 @@ impl TenantHead {
         let first = chain.open.first_position()?;
         let generation = std::mem::replace(&mut chain.open, Generation::new(next()));
         let order = generation.order;
-        let frozen = Arc::new(Frozen { order, end, first, held: RwLock::new(Held::Memory(generation)) });
+        let held = RwLock::new(Held::Memory(generation));
+        let frozen = Arc::new(Frozen { order, end, first, held, slots: OnceLock::new() });
         chain.frozen.push(Arc::clone(&frozen));
         Some(frozen)
     }
@@ -152,9 +180,45 @@ impl TenantHead {
 
     /// Gives a generation up: the manifest has it.
     pub(crate) fn committed(&self, frozen: &Arc<Frozen>) {
+        // Views may have it still, so its series count as used until the end of the era. Before it goes: whoever has it after that, has a
+        // pin of this era at the latest.
+        self.registry.read().use_now(frozen.slots().iter());
         let mut chain = self.chain.write();
         chain.frozen.retain(|held| !Arc::ptr_eq(held, frozen));
         chain.flushed = chain.flushed.max(frozen.end);
+    }
+
+    /// Forgets the series that are not in use any more, and metadata beyond nine tenths of `families_max` that nobody told of since
+    /// `idle_before_ms`. Blocking; only while nothing else is committed, so under [`TenantHead::flushing`].
+    pub(crate) fn forget(&self, now: Duration, families_max: usize, idle_before_ms: i64) -> usize {
+        let forgotten = self.registry.forget(|| self.slots_in_use());
+        self.families.write().forget(families_max, idle_before_ms);
+        self.tell_series();
+        *self.forgot_at.lock() = now;
+        forgotten
+    }
+
+    /// How long ago series were forgotten, or the head began.
+    pub(crate) fn since_forgetting(&self, now: Duration) -> Duration {
+        now.saturating_sub(*self.forgot_at.lock())
+    }
+
+    /// Whether it has series and nothing that a flush would commit.
+    pub(crate) fn rests(&self) -> bool {
+        self.first_uncommitted().is_none() && self.registry.read().len() > 0
+    }
+
+    /// The series of all generations that are not committed.
+    fn slots_in_use(&self) -> RoaringBitmap {
+        let (frozen, open) = {
+            let chain = self.chain.read();
+            (chain.frozen.clone(), Arc::clone(&chain.open))
+        };
+        let mut in_use = open.slots();
+        for frozen in frozen {
+            in_use |= frozen.slots();
+        }
+        in_use
     }
 
     /// The position of the earliest record that only this head and the WAL have.
@@ -194,23 +258,25 @@ impl TenantHead {
 
     /// What is held now, see [`HeadSnapshot`]: everything up to one record, and nothing of those that come later.
     pub(crate) fn snapshot(self: &Arc<Self>, writer: WriterId) -> HeadSnapshot {
+        // Before the generations are looked at: their series keep their numbers for as long as the parts live.
+        let pin = self.registry.read().pin();
         let chain = self.chain.read();
         let mut parts = Vec::new();
         for frozen in &chain.frozen {
             match frozen.held() {
-                Held::Memory(generation) => parts.push(self.part(&generation)),
+                Held::Memory(generation) => parts.push(self.part(&generation, &pin)),
                 Held::Staged(blocks) => {
                     let order = frozen.order;
                     parts.extend(blocks.iter().map(|staged| Part { order, source: staged.source() }));
                 }
             }
         }
-        parts.push(self.part(&chain.open));
+        parts.push(self.part(&chain.open, &pin));
         HeadSnapshot { parts, flushed: FlushedPosition { writer, position: chain.flushed.0 } }
     }
 
-    fn part(self: &Arc<Self>, generation: &Arc<Generation>) -> Part {
-        let source = GenerationSource::new(Arc::clone(self), generation.moment());
+    fn part(self: &Arc<Self>, generation: &Arc<Generation>, pin: &SlotPin) -> Part {
+        let source = GenerationSource::new(Arc::clone(self), generation.moment(), pin.clone());
         Part { order: generation.order, source: Arc::new(source) }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_limits::{IngestLimits, LimitsHandle};
@@ -21,10 +22,13 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::flush::Freeze;
 use crate::ha::Electorate;
-use crate::head::{HeadMap, HeadMemory, HeadsMemory, Past, Rows, TenantHead};
+use crate::head::{HeadMap, HeadMemory, HeadsMemory, OpenSegment, Past, Rows, TenantHead};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
 use crate::rejection::RequestLimit;
+
+/// While memory for series is short, heads with many of them are flushed so often.
+const CROWDED_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// While memory is short, a head with less is not flushed before its time.
 const SHORT_FLUSH_BYTES_MIN: usize = 1 << 20;
@@ -54,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     /// Why: another process has published under this one's name.
     pub(crate) fenced: OnceLock<String>,
+    pub(crate) open_segment: OpenSegment,
 }
 
 impl Shared {
@@ -105,7 +110,15 @@ impl Shared {
         let mut heads = self.heads.write();
         Arc::clone(heads.entry(id).or_insert_with(|| {
             let memory = HeadMemory::new(Arc::clone(&self.heads_memory));
-            TenantHead::new(id, name, self.orders.next(), past, memory)
+            TenantHead::new(
+                id,
+                name,
+                self.orders.next(),
+                past,
+                memory,
+                self.open_segment.clone(),
+                self.clock.monotonic(),
+            )
         }))
     }
 
@@ -118,8 +131,8 @@ impl Shared {
         self.heads.read().values().map(|head| head.sample_bytes()).sum()
     }
 
-    /// The heads that should be flushed now: those that are old, the largest while all together are too large, and those that have
-    /// frozen generations waiting, which alone are no reason to freeze another.
+    /// The heads that should be flushed now: those that are old, the largest while all together are too large, those whose series are to be
+    /// forgotten, and those that have frozen generations waiting, which alone are no reason to freeze another.
     pub(super) fn due(&self) -> Vec<(Arc<TenantHead>, Freeze)> {
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let age_ms = i64::try_from(self.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
@@ -128,14 +141,21 @@ impl Shared {
         let mut held: usize = heads.iter().map(|head| head.sample_bytes()).sum();
         // A flush before its time gives back what makes its requests worth while.
         let (short, worth) = (self.heads_memory.is_short(), (held / 8).max(SHORT_FLUSH_BYTES_MIN));
+        let now = self.clock.monotonic();
+        let crowded = self.heads_memory.is_short_for_series();
+        let series_bytes = self.heads_memory.series_bytes();
         let judge = |head: Arc<TenantHead>| {
+            let since = head.since_forgetting(now);
+            let idle = head.rests() && since >= self.config.flush_interval;
+            // Two flushes make room where series have gone, so many that it is worth the requests.
+            let room = crowded && since >= CROWDED_FLUSH_INTERVAL && head.memory.series_bytes() >= series_bytes / 16;
             let waits = !head.frozen().is_empty();
             let old = head.open().filled_since_ms().is_some_and(|since| now_ms - since >= age_ms);
             let large = held > self.config.head_bytes_max || (short && head.sample_bytes() >= worth);
             if large {
                 held = held.saturating_sub(head.sample_bytes());
             }
-            match (old || large, waits) {
+            match (old || large || idle || room, waits) {
                 (true, _) => Some((head, Freeze::Yes)),
                 (false, true) => Some((head, Freeze::No)),
                 (false, false) => None,
@@ -152,8 +172,9 @@ impl Shared {
     pub(crate) async fn log_families(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
         let rows = Rows { metadata: head.all_families(), ..Rows::default() };
         let turn = Turn { _permit: self.permit(1).await?, more: None };
+        let pin = head.registry.read().pin();
         let (done, applied) = oneshot::channel();
-        let write = Write { head: Arc::clone(head), rows, exemplars_max: 0, turn, done };
+        let write = Write { head: Arc::clone(head), rows, exemplars_max: 0, turn, pin, done };
         self.send(Command::Write(Box::new(write))).await?;
         applied.await.map_err(|_| Error::Stopped)??;
         Ok(())

@@ -3,6 +3,7 @@
 
 mod body;
 mod exemplars;
+mod forgetting;
 mod kinds;
 mod limits;
 mod locks;

@@ -1,5 +1,7 @@
 //! What a tenant's series take of memory is bounded, whatever their labels are.
 
+use std::sync::Arc;
+
 use duramen_ingest::{Config, Error};
 use duramen_model::{ErrorKind, TenantName};
 use duramen_proto::Version;
@@ -30,7 +32,7 @@ async fn until_refused(system: &System) -> String {
             return report.rejected.to_string();
         }
     }
-    panic!("nothing was refused");
+    unreachable!("nothing was refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +72,7 @@ async fn the_series_of_all_tenants_have_a_bound_of_the_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_memory_no_new_series_is_taken_and_known_ones_go_on() {
     let account = Account::new(8 << 20);
-    let system = System::within(account.clone(), Config::default()).await;
+    let system = System::within(Arc::clone(&account), Config::default()).await;
     let said = until_refused(&system).await;
     assert!(said.contains("memory_bytes_max=`8388608`") && said.contains("memory_full="), "{said}");
     assert!(account.used_by(Use::Head) > 6 << 20 && account.used() <= account.mark(Use::Head));
@@ -80,7 +82,7 @@ async fn without_memory_no_new_series_is_taken_and_known_ones_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_even_samples_have_no_memory_a_write_is_to_be_sent_again() {
     let account = Account::new(8 << 20);
-    let system = System::within(account.clone(), Config::default()).await;
+    let system = System::within(Arc::clone(&account), Config::default()).await;
     system.store(&one("known", NOW_MS, 1.0)).await;
     let taken = account.take(Use::Body, account.mark(Use::Head) - account.used() + 1).unwrap();
     let error = system.write(&one("known", NOW_MS + 1, 1.0)).await.unwrap_err();

@@ -11,7 +11,7 @@ use duramen_runtime::Pace;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
-use super::{PairId, Registry, Slot};
+use super::{OpenSegment, PairId, Registry, Slot};
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -35,6 +35,11 @@ enum Judged {
 }
 
 impl SharedRegistry {
+    /// See [`Registry::new`].
+    pub(crate) fn new(open_segment: OpenSegment) -> Self {
+        Self { registry: RwLock::new(Registry::new(open_segment)), ordering: tokio::sync::Mutex::default() }
+    }
+
     /// For a few look-ups. What takes longer has a method that takes steps.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Registry> {
         self.registry.read()

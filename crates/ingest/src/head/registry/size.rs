@@ -3,14 +3,20 @@
 //! The figures are those of the allocator: tables that double are counted at three quarters full, and an allocation has sixteen bytes of its
 //! own. A test holds them against what is really allocated.
 
-/// A series beside its label pairs: its places in the tables and in the order, and the head of its list.
-pub(super) const SERIES: usize = 128;
+/// The place of a series, which stays when the series goes.
+pub(super) const SLOT: usize = 40;
+
+/// A series beside its label pairs and its place: in the other tables and in the order, and the head of its list.
+pub(super) const SERIES: usize = 96;
 
 /// A series in the list and in the postings of one of its label pairs.
 pub(super) const POSTING: usize = 8;
 
-/// A label pair beside its text: its places in the tables, and the first part of its postings.
-pub(super) const PAIR: usize = 320;
+/// The place of a label pair, which stays when the pair goes.
+pub(super) const PAIR_PLACE: usize = 80;
+
+/// A label pair beside its text and its place: in the other tables, and the first part of its postings.
+pub(super) const PAIR: usize = 240;
 
 /// A label name beside its text.
 pub(super) const NAME: usize = 800;
