@@ -125,6 +125,20 @@ async fn metadata(shared: &Shared, head: &Arc<TenantHead>, waiting: &[Arc<Frozen
     Ok(Metadata::Logged)
 }
 
+/// Stages what is frozen of a head before there is a commit thread: a replay gives memory back. False, and nothing is staged, when that has
+/// to wait for metadata which cannot be read now.
+///
+/// Requests: as [`metadata`].
+pub(crate) async fn stage_frozen(shared: &Arc<Shared>, head: &Arc<TenantHead>) -> Result<bool, Error> {
+    if !carry_over(shared, head).await {
+        return Ok(false);
+    }
+    for frozen in head.frozen() {
+        stage(shared, head, &frozen, Metadata::Written).await?;
+    }
+    Ok(true)
+}
+
 /// Takes over what the newest block of an earlier process says of metric families. False when it cannot be read now.
 async fn carry_over(shared: &Shared, head: &TenantHead) -> bool {
     let entry = head.carried_from.lock().clone();

@@ -1,6 +1,6 @@
 //! Starting an ingester: sweep, replay, threads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -12,8 +12,9 @@ use duramen_model::{Histogram, Labels, TenantId, TenantName, WriterId};
 use duramen_qos::Account;
 use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
-use duramen_wal::{OwnedRecord, Position, SegmentId, Wal};
+use duramen_wal::{Entry, OwnedRecord, Position, SegmentId, Wal};
 use object_store::local::LocalFileSystem;
+use roaring::RoaringBitmap;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info};
@@ -21,6 +22,7 @@ use tracing::{error, info};
 use crate::commit::CommitLoop;
 use crate::config::Config;
 use crate::error::Error;
+use crate::flush::stage_frozen;
 use crate::head::{HeadMap, HeadsMemory, OpenSegment, Rows, Slot, TenantHead};
 use crate::ingester::{Ingester, Shared};
 use crate::metrics::Metrics;
@@ -133,20 +135,27 @@ fn sweep(staging: &std::path::Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// A head with less is not staged by a replay: each block takes a folder and an open file.
+const STAGED_BYTES_MIN: usize = 256 << 10;
+
 /// Brings records back into heads.
 struct Replay<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     runtime: &'a Handle,
     /// The slots of the series that the current segment has defined so far.
     segment: Option<SegmentId>,
     slots: HashMap<(TenantId, u32), Slot>,
+    /// Series that records define whose samples are in blocks, with the place of the record: few of them are asked for again.
+    flushed: HashMap<(TenantId, u32), usize>,
+    /// Whether samples may be staged when they are too many.
+    may_stage: bool,
     names: HashMap<TenantId, TenantName>,
     report: StartReport,
 }
 
 impl<'a> Replay<'a> {
     fn run(
-        shared: &'a Shared,
+        shared: &'a Arc<Shared>,
         runtime: &'a Handle,
         disk: Arc<dyn Disk>,
         (directory, log): (&std::path::Path, WriterId),
@@ -154,11 +163,10 @@ impl<'a> Replay<'a> {
         let config = duramen_wal::Config { segment_bytes_max: shared.config.wal_segment_bytes_max };
         let names = shared.register.all().into_iter().map(|tenant| (tenant.id, tenant.name)).collect();
         let (slots, report) = (HashMap::new(), StartReport::default());
-        let mut replay = Self { shared, runtime, segment: None, slots, names, report };
-        let (mut wal, found) = Wal::open(disk, directory, log, config, |segment, position, record| {
-            Ok(replay.apply(segment, position, record)?)
-        })
-        .map_err(Error::of_replay)?;
+        let mut replay =
+            Self { shared, runtime, segment: None, slots, flushed: HashMap::new(), may_stage: true, names, report };
+        let (mut wal, found) =
+            Wal::replay(disk, directory, log, config, |entry| Ok(replay.apply(entry)?)).map_err(Error::of_replay)?;
         let mut report = replay.report;
         report.lost_records = found.records_lost();
         report.tenants = shared.heads.read().len();
@@ -173,26 +181,23 @@ impl<'a> Replay<'a> {
         Ok((wal, report))
     }
 
-    fn apply(&mut self, segment: SegmentId, position: Position, record: OwnedRecord) -> Result<(), Error> {
+    fn apply(&mut self, mut entry: Entry<'_>) -> Result<(), Error> {
+        let (segment, position) = (entry.segment, entry.position);
         if self.segment != Some(segment) {
             self.segment = Some(segment);
             self.slots.clear();
+            self.flushed.clear();
         }
-        let head = self.head(record.tenant)?;
+        let head = self.head(entry.record.tenant)?;
         let Some(head) = head else { return Ok(()) };
         self.report.records += 1;
-        let mut registry = head.registry.write();
-        for (reference, encoded) in &record.series {
-            // The record's CRC held, so these are labels that an earlier process checked; another version may think otherwise.
-            if let Some(labels) = Labels::from_encoded(encoded) {
-                self.slots.insert((record.tenant, *reference), registry.intern(&labels));
-            }
-        }
-        drop(registry);
+
         if position < head.flushed() {
+            self.pass_over(&entry);
             return Ok(());
         }
-        let (rows, lost) = self.resolve(record);
+        self.define(&head, &mut entry);
+        let (rows, lost) = self.resolve(entry.record);
         if lost > 0 {
             self.report.lost_samples += lost;
             error!(tenant = %head.name, %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
@@ -202,7 +207,94 @@ impl<'a> Replay<'a> {
         let applied = head.apply(position, now_ms, rows, exemplars_max);
         self.report.samples += (applied.samples.stored + applied.histograms.stored) as u64;
         self.report.exemplars += applied.exemplars.stored as u64;
+        self.stage_what_is_too_much(position);
         Ok(())
+    }
+
+    /// Notes which series a record defines whose samples are in blocks. The process that wrote it may have forgotten most of them since.
+    fn pass_over(&mut self, entry: &Entry<'_>) {
+        for (reference, _) in &entry.record.series {
+            let key = (entry.record.tenant, *reference);
+            self.slots.remove(&key);
+            self.flushed.insert(key, entry.offset);
+        }
+    }
+
+    /// Finds slots for the series that a record defines or refers to.
+    fn define(&mut self, head: &TenantHead, entry: &mut Entry<'_>) {
+        let tenant = entry.record.tenant;
+        let defined = std::mem::take(&mut entry.record.series);
+        for (reference, _) in &defined {
+            self.flushed.remove(&(tenant, *reference));
+        }
+        let mut interned = self.intern(head, defined);
+
+        let earlier = self.earlier_definitions(&entry.record);
+        for (offset, wanted) in earlier {
+            let mut again = entry.definitions_at(offset);
+            again.retain(|(reference, _)| wanted.contains(*reference));
+            for reference in wanted {
+                self.flushed.remove(&(tenant, reference));
+            }
+            interned |= self.intern(head, again);
+        }
+        if interned {
+            head.tell_series();
+        }
+    }
+
+    /// Interns definitions, and says whether there were any.
+    fn intern(&mut self, head: &TenantHead, definitions: Vec<(u32, Vec<u8>)>) -> bool {
+        let mut registry = head.registry.write();
+        for (reference, encoded) in &definitions {
+            // The record's CRC held, so these are labels that an earlier process checked; another version may think otherwise.
+            if let Some(labels) = Labels::from_encoded(encoded) {
+                self.slots.insert((head.id, *reference), registry.intern(&labels));
+            }
+        }
+        !definitions.is_empty()
+    }
+
+    /// Which references of a record only records define that were passed over, by the places of these.
+    fn earlier_definitions(&self, record: &OwnedRecord) -> BTreeMap<usize, RoaringBitmap> {
+        let mut earlier: BTreeMap<usize, RoaringBitmap> = BTreeMap::new();
+        if self.flushed.is_empty() {
+            return earlier;
+        }
+        let of_histograms = record.histograms.iter().map(|row| row.series_ref);
+        let of_exemplars = record.exemplars.iter().map(|row| row.series_ref);
+        for reference in record.refs.iter().copied().chain(of_histograms).chain(of_exemplars) {
+            if let Some(offset) = self.flushed.get(&(record.tenant, reference)) {
+                earlier.entry(*offset).or_default().insert(reference);
+            }
+        }
+        earlier
+    }
+
+    /// Stages the largest heads while all hold more samples than heads may hold, as the process before did.
+    fn stage_what_is_too_much(&mut self, position: Position) {
+        let (shared, max) = (self.shared, self.shared.config.head_bytes_max);
+        let is_too_much = || shared.heads_memory.sample_bytes() > max || shared.heads_memory.is_short();
+        if !self.may_stage || !is_too_much() {
+            return;
+        }
+        let mut heads = shared.all_heads();
+        heads.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
+        for head in heads {
+            if !is_too_much() || head.sample_bytes() < (max / 16).max(STAGED_BYTES_MIN) {
+                return;
+            }
+            head.freeze(position.next(), || shared.orders.next());
+            match self.runtime.block_on(stage_frozen(shared, &head)) {
+                Ok(true) => info!(tenant = %head.name, %position, "staged a head in the middle of the replay"),
+                Ok(false) => self.may_stage = false,
+                Err(error) => {
+                    // It goes on in memory: to end here would end every start.
+                    error!(tenant = %head.name, %error, "the log is more than heads may hold, and nothing can be staged");
+                    self.may_stage = false;
+                }
+            }
+        }
     }
 
     /// The contents of a record with slots for references, and how much of it is lost: its series was defined in a damaged record.

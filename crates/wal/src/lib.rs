@@ -28,6 +28,7 @@ pub use config::Config;
 pub use error::{ApplyError, Error};
 pub use position::{Position, SegmentId};
 pub use record::{ExemplarRow, HistogramRow, OwnedRecord, WriteRecord};
+pub use replay::Entry;
 pub use report::{Damage, Reason, ReplayReport, TornTail};
 pub use wal::{SegmentInfo, Wal};
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use duramen_model::WriterId;
 
 use crate::error::{ApplyError, Error};
-use crate::frame::{Found, Frame, Frames, HEAD_LEN, Salt, kind};
+use crate::frame::{Found, Frame, Frames, HEAD_LEN, Salt, kind, take_frame};
 use crate::header::{HEADER_LEN, Header, VERSION};
 use crate::payload::Decoder;
 use crate::position::{Position, SegmentId};
@@ -21,7 +21,31 @@ use crate::segments::Directory;
 use crate::varint::Input;
 
 /// Where replayed records go.
-pub(crate) type Apply<'a> = dyn FnMut(SegmentId, Position, OwnedRecord) -> Result<(), ApplyError> + 'a;
+pub(crate) type Apply<'a> = dyn FnMut(Entry<'_>) -> Result<(), ApplyError> + 'a;
+
+/// A record as a replay hands it over, with a way to what its segment had before.
+#[derive(Debug)]
+pub struct Entry<'s> {
+    pub segment: SegmentId,
+    pub position: Position,
+    pub record: OwnedRecord,
+    /// Where the record stands in its segment.
+    pub offset: usize,
+    bytes: &'s [u8],
+    salt: Salt,
+    decoder: &'s mut Decoder,
+}
+
+impl Entry<'_> {
+    /// The series that the record at `offset` of the same segment defines, once more: whoever may not need them keeps the offset only. None
+    /// when no record starts there.
+    pub fn definitions_at(&mut self, offset: usize) -> Vec<(u32, Vec<u8>)> {
+        let frame = self.bytes.get(offset..).and_then(|rest| take_frame(rest, self.salt));
+        let record =
+            frame.filter(|frame| frame.kind == kind::WRITE).and_then(|frame| self.decoder.decode(frame.payload));
+        record.map_or_else(Vec::new, |record| record.series)
+    }
+}
 
 /// A replay under way.
 #[derive(Debug)]
@@ -74,7 +98,7 @@ impl Replay {
         let first = self.expected;
         for found in Frames::new(bytes, HEADER_LEN, Salt::new(self.writer, segment)) {
             match found {
-                Found::Frame { offset, frame } => self.frame(segment, offset, &frame, apply)?,
+                Found::Frame { offset, frame } => self.frame(segment, bytes, offset, &frame, apply)?,
                 Found::Bad { offsets } => self.undecided.push((segment, wide(offsets), Reason::Checksum)),
             }
         }
@@ -134,6 +158,7 @@ impl Replay {
     fn frame(
         &mut self,
         segment: SegmentId,
+        bytes: &[u8],
         offset: usize,
         frame: &Frame<'_>,
         apply: &mut Apply<'_>,
@@ -162,7 +187,10 @@ impl Replay {
         };
         self.report.records += 1;
         self.report.samples += record.values.len() as u64;
-        apply(segment, last, record).map_err(|source| Error::Apply { segment, position: last, source })
+        let salt = Salt::new(self.writer, segment);
+        let decoder = &mut self.decoder;
+        let entry = Entry { segment, position: last, record, offset, bytes, salt, decoder };
+        apply(entry).map_err(|source| Error::Apply { segment, position: last, source })
     }
 
     /// Everything up to `position` has been read, at `offset` of `segment`: what is undecided can be decided.

@@ -15,7 +15,7 @@ use crate::header::{HEADER_LEN, Header, VERSION};
 use crate::payload::Encoder;
 use crate::position::{Position, SegmentId};
 use crate::record::{OwnedRecord, WriteRecord};
-use crate::replay::Replay;
+use crate::replay::{Entry, Replay};
 use crate::report::ReplayReport;
 use crate::segments::Directory;
 
@@ -72,6 +72,17 @@ impl Wal {
         writer: WriterId,
         config: Config,
         mut apply: impl FnMut(SegmentId, Position, OwnedRecord) -> Result<(), ApplyError>,
+    ) -> Result<(Self, ReplayReport)> {
+        Self::replay(disk, dir, writer, config, |entry| apply(entry.segment, entry.position, entry.record))
+    }
+
+    /// As [`Wal::open`], for a caller that may want definitions of a segment once more.
+    pub fn replay(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        writer: WriterId,
+        config: Config,
+        mut apply: impl FnMut(Entry<'_>) -> Result<(), ApplyError>,
     ) -> Result<(Self, ReplayReport)> {
         let directory = Directory::open(disk, dir)?;
         let listing = directory.list()?;

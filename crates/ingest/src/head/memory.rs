@@ -18,11 +18,17 @@ pub(crate) struct HeadsMemory {
     /// What series and metadata of all heads may take.
     series_bytes_max: usize,
     series_bytes: AtomicUsize,
+    sample_bytes: AtomicUsize,
 }
 
 impl HeadsMemory {
     pub(crate) fn new(account: Arc<Account>, series_bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { account, series_bytes_max, series_bytes: AtomicUsize::new(0) })
+        Arc::new(Self {
+            account,
+            series_bytes_max,
+            series_bytes: AtomicUsize::new(0),
+            sample_bytes: AtomicUsize::new(0),
+        })
     }
 
     /// What series and metadata of all heads take.
@@ -39,6 +45,11 @@ impl HeadsMemory {
         // What is left below the mark is for samples of known series, which go on for longer.
         let for_samples = self.account.bytes_max() / 32;
         self.account.check(Use::Head, more.saturating_add(for_samples)).map_err(Refusal::MemoryFull)
+    }
+
+    /// What samples of all heads take that are not staged or committed.
+    pub(crate) fn sample_bytes(&self) -> usize {
+        self.sample_bytes.load(Ordering::Relaxed)
     }
 
     /// What one tenant may take of it when its limits say nothing: half, so that no tenant has all.
@@ -98,6 +109,8 @@ impl HeadMemory {
     /// Tells what samples take now.
     pub(crate) fn set_samples(&self, bytes: usize) {
         let mut held = self.held.lock();
+        self.of_all.sample_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.of_all.sample_bytes.fetch_sub(held.sample_bytes, Ordering::Relaxed);
         held.sample_bytes = bytes;
         held.tell();
     }
@@ -111,6 +124,8 @@ impl Held {
 
 impl Drop for HeadMemory {
     fn drop(&mut self) {
-        self.of_all.series_bytes.fetch_sub(self.held.get_mut().series_bytes, Ordering::Relaxed);
+        let held = self.held.get_mut();
+        self.of_all.series_bytes.fetch_sub(held.series_bytes, Ordering::Relaxed);
+        self.of_all.sample_bytes.fetch_sub(held.sample_bytes, Ordering::Relaxed);
     }
 }

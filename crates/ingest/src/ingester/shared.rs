@@ -128,7 +128,7 @@ impl Shared {
 
     /// What the samples of all heads take.
     pub(super) fn head_bytes(&self) -> usize {
-        self.heads.read().values().map(|head| head.sample_bytes()).sum()
+        self.heads_memory.sample_bytes()
     }
 
     /// The heads that should be flushed now: those that are old, the largest while all together are too large, those whose series are to be

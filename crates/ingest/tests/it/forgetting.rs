@@ -18,7 +18,7 @@ use crate::system::{NOW_MS, System, tenant};
 const SERIES: &str = "duramen_head_series{tenant=\"anonymous\"}";
 
 /// Samples by the name of their series and their time.
-type Samples = BTreeMap<(String, i64), f64>;
+pub(crate) type Samples = BTreeMap<(String, i64), f64>;
 
 async fn read(system: &System, source: &Arc<dyn SeriesSource>, into: &mut Samples) {
     let mut batches = source.select(&system.request(Columns::Everything)).await.unwrap();
@@ -42,7 +42,7 @@ async fn in_parts(system: &System, parts: &[Part]) -> Samples {
 }
 
 /// All that the heads and the blocks of the bucket have.
-async fn everything(system: &System) -> Samples {
+pub(crate) async fn everything(system: &System) -> Samples {
     let mut found = in_parts(system, &system.parts().await).await;
     let tenant = system.tenant_id();
     for entry in system.manifests.refresh(tenant).await.unwrap().blocks.values() {

@@ -11,4 +11,5 @@ mod memory;
 mod metadata;
 mod moment;
 mod refusals;
+mod replay;
 mod system;

@@ -93,6 +93,12 @@ impl System {
         Self::open(clock, SimDisk::new(), bucket, Config::default(), Account::new(1 << 30)).await
     }
 
+    /// As [`System::crash`], and the next process has other settings.
+    pub(crate) async fn crash_into(mut self, config: Config) -> Self {
+        self.config = config;
+        self.crash().await
+    }
+
     /// Another process on what a crash leaves of the disk.
     pub(crate) async fn crash(self) -> Self {
         let (clock, disk, bucket) = (Arc::clone(&self.clock), self.disk.crash(1), self.bucket.clone());
