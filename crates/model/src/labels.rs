@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::quoted::quote;
 use crate::{METRIC_NAME, SeriesId};
 
 /// A sorted label set: unique names in ascending byte order, no empty name, no empty value.
@@ -141,7 +142,7 @@ impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
         for (i, (name, value)) in self.iter().enumerate() {
-            write!(f, "{}{name}={value:?}", if i == 0 { "" } else { ", " })?;
+            write!(f, "{}{name}={}", if i == 0 { "" } else { ", " }, quote(value))?;
         }
         f.write_str("}")
     }
@@ -158,7 +159,7 @@ impl fmt::Display for Labels {
         }
         f.write_str("{")?;
         for (i, (name, value)) in others.enumerate() {
-            write!(f, "{}{name}={value:?}", if i == 0 { "" } else { ", " })?;
+            write!(f, "{}{name}={}", if i == 0 { "" } else { ", " }, quote(value))?;
         }
         f.write_str("}")
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use duramen_model::quoted::quote;
+
 use duramen_syntax::ast::BinaryOp;
 
 /// A remark on an expression.
@@ -74,20 +76,21 @@ impl fmt::Display for Remark<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MixedSamples(name) => {
-                write!(f, "encountered a mix of histograms and floats for metric name {name:?}")
+                write!(f, "encountered a mix of histograms and floats for metric name {}", quote(name))
             }
             Self::MixedSamplesInAggregation => {
                 f.write_str("encountered a mix of histograms and floats for aggregation")
             }
             Self::MixedSchemas(name) => write!(
                 f,
-                "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {name:?}"
+                "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {}",
+                quote(name)
             ),
             Self::MixedClassicAndNative(name) => {
                 f.write_str(&of_metric("vector contains a mix of classic and native histograms", name))
             }
-            Self::NotACounter(name) => write!(f, "this native histogram metric is not a counter: {name:?}"),
-            Self::NotAGauge(name) => write!(f, "this native histogram metric is not a gauge: {name:?}"),
+            Self::NotACounter(name) => write!(f, "this native histogram metric is not a counter: {}", quote(name)),
+            Self::NotAGauge(name) => write!(f, "this native histogram metric is not a gauge: {}", quote(name)),
             Self::HintsCollide(operation) => write!(f, "conflicting counter resets during histogram {operation}"),
             Self::BoundsReconciled(operation) => {
                 write!(f, "mismatched custom buckets were reconciled during {operation}")
@@ -95,7 +98,8 @@ impl fmt::Display for Remark<'_> {
             Self::IgnoredInAggregation(aggregation) => write!(f, "ignored histogram in {aggregation} aggregation"),
             Self::IgnoredInRange(name) => write!(
                 f,
-                "ignored histograms in a range containing both floats and histograms for metric name {name:?}"
+                "ignored histograms in a range containing both floats and histograms for metric name {}",
+                quote(name)
             ),
             Self::IncompatibleLayout(op) => {
                 write!(f, "incompatible bucket layout encountered for binary operator {}", op.as_str())
@@ -116,7 +120,11 @@ impl fmt::Display for Remark<'_> {
                 name,
             )),
             Self::StartTimesOverlap(name) => {
-                write!(f, "sample has start time that overlaps with previous sample timestamp for metric {name:?}")
+                write!(
+                    f,
+                    "sample has start time that overlaps with previous sample timestamp for metric {}",
+                    quote(name)
+                )
             }
         }
     }
@@ -143,5 +151,5 @@ impl fmt::Display for Kind {
 
 /// A text about a metric, whose name may be gone.
 pub(crate) fn of_metric(text: &str, name: &str) -> String {
-    if name.is_empty() { text.to_owned() } else { format!("{text} for metric name {name:?}") }
+    if name.is_empty() { text.to_owned() } else { format!("{text} for metric name {}", quote(name)) }
 }

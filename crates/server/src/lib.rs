@@ -62,6 +62,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
     let system = Arc::new(System::start(settings, &tasks).await?);
+    // Before anybody learns that the process is there: whoever does may ask for its end.
+    let asked_to_stop = stop_signal();
     welcome::say(&system, address);
     if let Some(interval) = system.config.self_scrape() {
         self_scrape::start(Arc::clone(&system), address, interval, &tasks);
@@ -78,7 +80,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         tokio::join!(served, operated);
     };
     let stopped = async {
-        stop_signal().await;
+        asked_to_stop.await;
         info!("stopping: no new requests, those in work are finished");
         shutdown.cancel();
         std::future::pending::<()>().await;
@@ -101,9 +103,12 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 }
 
 /// Returns on SIGTERM or SIGINT.
-async fn stop_signal() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+///
+/// From the call on the signals are caught, whether anybody waits for them yet or not.
+fn stop_signal() -> impl Future<Output = ()> {
+    let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut term), Ok(mut int)) = caught else { return std::future::pending().await };
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use anyhow::Context;
 use duramen_limits::{Limits, LimitsFile, LimitsHandle};
 use duramen_runtime::{Clock, OnFailure, Tasks};
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,10 +19,14 @@ use crate::config::{Config, text_of};
 /// How often the file is looked at: a read of some kilobytes from the page cache.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
+/// In front of why.
+const UNREADABLE: &str = "the limits file cannot be read";
+
 /// Whether a start would take the limits file.
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     let Some(path) = &config.limits_file else { return Ok(()) };
-    parse(&text_of(path)?, path, &config.limits())?;
+    let text = text_of(path).context(UNREADABLE)?;
+    parse(&text, path, &config.limits())?;
     Ok(())
 }
 
@@ -56,7 +61,8 @@ impl LiveLimits {
         registry.register("duramen_limits_last_reload_success_timestamp_seconds", help, success_seconds.clone());
         let (handle, built_in, file) = (LimitsHandle::default(), config.limits(), config.limits_file.clone());
         let limits = Self { handle, built_in, file, seen: Mutex::default(), clock, successful, success_seconds };
-        let text = limits.file.as_deref().map(text_of).transpose()?.unwrap_or_default();
+        let read = limits.file.as_deref().map(text_of).transpose();
+        let text = read.context(UNREADABLE)?.unwrap_or_default();
         limits.adopt(&text)?;
         *limits.seen.try_lock().expect("nobody else has it yet") = text;
         Ok(limits)
@@ -90,7 +96,7 @@ impl LiveLimits {
 
     async fn text(&self) -> anyhow::Result<String> {
         let Some(path) = self.file.clone() else { return Ok(String::new()) };
-        tokio::task::spawn_blocking(move || text_of(&path)).await?
+        tokio::task::spawn_blocking(move || text_of(&path)).await?.context(UNREADABLE)
     }
 
     fn adopt(&self, text: &str) -> anyhow::Result<()> {

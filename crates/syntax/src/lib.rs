@@ -34,7 +34,6 @@ pub use error::ParseError;
 pub use functions::{FunctionSig, function};
 pub use position::{PosRange, line_and_column};
 pub use pretty::prettify;
-pub use quoted::{quote as go_quote, quote_bytes as go_quote_bytes};
 
 /// The longest query text, in bytes. It bounds the work of everything downstream.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use arrow::array::RecordBatch;
 use duramen_model::number::go_general;
+use duramen_model::quoted::quote;
 use duramen_model::{FloatHistogram, LabelsBuilder, METRIC_NAME};
 use duramen_syntax::PosRange;
 use hashbrown::HashMap;
@@ -195,7 +196,7 @@ impl Histogram {
             let upper = parse_bound(bound);
             if has_floats && upper.is_none() {
                 let name = self.told_name(row.labels);
-                let text = format!("bucket label {BOUND:?} is missing or has a malformed value of {bound:?}");
+                let text = format!("bucket label {BOUND:?} is missing or has a malformed value of {}", quote(bound));
                 self.annotations.warn(of_metric(&text, name), self.pos.histograms);
             }
             together.apply(row.labels, &mut labels);

@@ -10,6 +10,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::number::go_general;
+use duramen_model::quoted::quote;
 use duramen_model::{METRIC_NAME, METRIC_TYPE};
 use duramen_source::SeriesBatch;
 use duramen_syntax::PosRange;
@@ -332,11 +333,12 @@ impl StepEval {
         let text = "metric might not be a counter,";
         if typed && !["counter", "histogram"].contains(&metric_type) {
             let wanted = r#"__type__ label is not set to "counter" or "histogram""#;
-            self.annotations.inform(format_args!("{text} {wanted}, got {metric_type:?}: {name:?}"), self.pos.samples);
+            self.annotations
+                .inform(format_args!("{text} {wanted}, got {}: {}", quote(metric_type), quote(name)), self.pos.samples);
         }
         if !typed && !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
             let wanted = "name does not end in _total/_sum/_count/_bucket";
-            self.annotations.inform(format_args!("{text} {wanted}: {name:?}"), self.pos.samples);
+            self.annotations.inform(format_args!("{text} {wanted}: {}", quote(name)), self.pos.samples);
         }
     }
 }

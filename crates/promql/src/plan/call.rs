@@ -1,5 +1,6 @@
 //! Function calls.
 
+use duramen_model::quoted::quote;
 use duramen_model::{GoRegex, Labels, METRIC_NAME};
 use duramen_syntax::ast::{LabelMatcher, MatchOp, ValueType};
 use duramen_syntax::{Expr, PosRange};
@@ -245,7 +246,7 @@ pub(crate) fn label_argument(expr: &Expr) -> Result<&str, Error> {
 /// A name that a label may have. U+FFFD stands for bytes that were not UTF-8, which no name may have.
 pub(crate) fn label_name(name: &str) -> Result<&str, Error> {
     if name.is_empty() || name.contains(char::REPLACEMENT_CHARACTER) {
-        return Err(Error::execution(format!("invalid label name {name:?}")));
+        return Err(Error::execution(format!("invalid label name {}", quote(name))));
     }
     Ok(name)
 }

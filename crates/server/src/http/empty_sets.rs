@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use duramen_model::quoted::quote;
 use duramen_query::Querier;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use super::params::Params;
 pub(super) async fn rules(params: Params) -> Result<Response, Failure> {
     match params.get("type").unwrap_or("") {
         "" | "alert" | "record" => {}
-        other => return Err(Failure::parameter("type", format!("not supported value {other:?}"))),
+        other => return Err(Failure::parameter("type", format!("not supported value {}", quote(other)))),
     }
     for selector in params.all("match[]") {
         Querier::parse_selector(selector).map_err(|e| Failure::parameter("match[]", e))?;
@@ -64,7 +65,7 @@ pub(super) async fn relabel_steps(params: Params) -> Failure {
 /// That the pool which is asked for is not there; the fault of a request that asks for none.
 fn no_scrape_pool(params: &Params) -> Result<Failure, Failure> {
     let pool = params.given("scrapePool").ok_or_else(|| Failure::bad_data("no scrapePool parameter provided"))?;
-    Ok(Failure::bad_data(format!("error getting scrape config: scrape pool {pool:?} not found")))
+    Ok(Failure::bad_data(format!("error getting scrape config: scrape pool {} not found", quote(pool))))
 }
 
 pub(super) async fn alertmanagers() -> Response {

@@ -1,6 +1,7 @@
 //! Times and durations as the API of Prometheus reads them, which is as Go's library does.
 
-use duramen_syntax::{go_quote, parse_duration};
+use duramen_model::quoted::quote;
+use duramen_syntax::parse_duration;
 
 /// The times that Prometheus's clients send for "as early as there is" and "as late as there is".
 const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
@@ -22,7 +23,7 @@ pub(super) fn parse_time_ms(text: &str) -> Result<i64, String> {
     match text {
         MIN_TIME => Ok(i64::MIN + 1),
         MAX_TIME => Ok(i64::MAX - 1),
-        _ => parse_rfc3339_ms(text).ok_or_else(|| format!("cannot parse {} to a valid timestamp", go_quote(text))),
+        _ => parse_rfc3339_ms(text).ok_or_else(|| format!("cannot parse {} to a valid timestamp", quote(text))),
     }
 }
 
@@ -34,7 +35,7 @@ pub(super) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     if let Some(seconds) = parse_float(text) {
         let nanoseconds = seconds * 1e9;
         if !(-NANOSECONDS_END..NANOSECONDS_END).contains(&nanoseconds) {
-            return Err(format!("cannot parse {} to a valid duration. It overflows int64", go_quote(text)));
+            return Err(format!("cannot parse {} to a valid duration. It overflows int64", quote(text)));
         }
 
         #[expect(clippy::cast_possible_truncation, reason = "the size was just checked, and the fraction is cut off")]
@@ -44,7 +45,7 @@ pub(super) fn parse_duration_ms(text: &str) -> Result<i64, String> {
         return Ok(if ms == 0 { nanoseconds.signum() } else { ms });
     }
 
-    parse_duration(text).map_err(|_| format!("cannot parse {} to a valid duration", go_quote(text)))
+    parse_duration(text).map_err(|_| format!("cannot parse {} to a valid duration", quote(text)))
 }
 
 /// A duration as Go prints it: `0s`, `-1m30s`, `1.5s`, `5ms`.

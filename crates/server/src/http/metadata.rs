@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
+use duramen_model::quoted::quote_bytes;
 use duramen_model::{FamilyMetadata, Matcher};
 use duramen_query::Querier;
-use duramen_syntax::go_quote_bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
@@ -53,7 +53,7 @@ impl<S: Sync> FromRequestParts<S> for LabelName {
         let path = parts.uri.path();
         let encoded = path.split_once("/label/").and_then(|(_, rest)| rest.strip_suffix("/values"));
         let bytes: Vec<u8> = percent_decode_str(encoded.unwrap_or_default()).collect();
-        let invalid = |bytes: &[u8]| Failure::bad_data(format!("invalid label name: {}", go_quote_bytes(bytes)));
+        let invalid = |bytes: &[u8]| Failure::bad_data(format!("invalid label name: {}", quote_bytes(bytes)));
         let name = String::from_utf8(bytes).map_err(|error| invalid(error.as_bytes()))?;
         let name = unescape(&name).unwrap_or(name);
         if name.is_empty() { Err(invalid(b"")) } else { Ok(Self(name)) }

@@ -9,7 +9,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use duramen_model::TimeRange;
-use duramen_syntax::go_quote;
+use duramen_model::quoted::quote;
 
 use super::failure::Failure;
 use super::forms::{self, FormKind};
@@ -110,5 +110,5 @@ fn atoi_fault(text: &str, error: &ParseIntError) -> String {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => "invalid syntax",
     };
-    format!("strconv.Atoi: parsing {}: {why}", go_quote(text))
+    format!("strconv.Atoi: parsing {}: {why}", quote(text))
 }

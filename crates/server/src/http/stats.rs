@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duramen_model::quoted::quote;
 use duramen_promql::QueryStats;
 use serde_json::{Value as Json, json};
 
@@ -25,8 +26,9 @@ impl Detail {
             "all" => (Self::Steps, None),
             other => {
                 let warning = format!(
-                    "value {other:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, \
-                     use \"true\" or \"all\""
+                    "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, \
+                     use \"true\" or \"all\"",
+                    quote(other)
                 );
                 (Self::Totals, Some(warning))
             }

@@ -58,6 +58,8 @@ async fn a_start_that_cannot_be_says_why_in_its_last_line() {
     std::fs::write(&limits, "tenants: {a: {ingest: {series_max: many}}}\n").unwrap();
     let log = ended(&running, free_address(), &other, &["--limits-file", limits.to_str().unwrap()]).await;
     check(&log, "the limits file");
+    let log = ended(&running, free_address(), &other, &["--limits-file", "/there/is/none.yml"]).await;
+    check(&log, "the limits file");
 
     let log = ended(&running, free_address(), &other, &["--flush-interval", "soon"]).await;
     assert!(log.contains("--flush-interval"), "{log}");

@@ -115,16 +115,6 @@ async fn paths_that_people_type_by_habit_are_served_or_say_where_to_go() {
     assert!(error.contains("OTLP is not taken"), "{error}");
 }
 
-/// A form in parts, as `curl -F` sends it.
-fn in_parts(path: &str, values: &[(&str, &str)]) -> Request {
-    let mut body = String::new();
-    for (name, value) in values {
-        body.push_str(&format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
-    }
-    body.push_str("--b--\r\n");
-    Request::new("POST", path).header("Content-Type", "multipart/form-data; boundary=b").body(body)
-}
-
 #[tokio::test]
 async fn a_form_in_parts_is_read_on_every_route_that_takes_one() {
     let server = Duramen::local().await;
@@ -156,7 +146,7 @@ async fn a_form_in_parts_is_read_on_every_route_that_takes_one() {
     ] {
         let path = format!("/api/v1/{path}");
         let encoded = server.post(&path, &values).await;
-        let parts = server.send(&in_parts(&path, &values)).await;
+        let parts = server.send(&Request::in_parts(&path, &values)).await;
         assert_eq!((parts.status, &parts.body), (encoded.status, &encoded.body), "{path}: {}", parts.text());
         assert!(encoded.status == 200 || encoded.status == 204, "{path}: {}", encoded.text());
 
@@ -166,7 +156,7 @@ async fn a_form_in_parts_is_read_on_every_route_that_takes_one() {
             assert!(error.contains(content_type) && error.contains("multipart/form-data"), "{path}: {error}");
         }
     }
-    let flushed = server.send(&in_parts("/api/v1/admin/tsdb/flush", &[("all", "true")])).await;
+    let flushed = server.send(&Request::in_parts("/api/v1/admin/tsdb/flush", &[("all", "true")])).await;
     assert_eq!(flushed.status, 204, "{}", flushed.text());
 }
 

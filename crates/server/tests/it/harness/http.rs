@@ -80,6 +80,16 @@ impl Request {
         Self::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded").body(form(params))
     }
 
+    /// A POST of a form in parts, as `curl -F` sends it.
+    pub(crate) fn in_parts(path: &str, params: &[(&str, &str)]) -> Self {
+        let mut body = String::new();
+        for (name, value) in params {
+            body.push_str(&format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+        }
+        body.push_str("--b--\r\n");
+        Self::new("POST", path).header("Content-Type", "multipart/form-data; boundary=b").body(body)
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
