@@ -3,13 +3,17 @@
 //! Everything whose bytes must survive a loss of power is written through [`Disk`], so that a simulated disk that forgets what
 //! was not synced can stand in for the real one. What need not survive (caches, staged blocks before their commit) may use it too.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub mod descriptors;
+mod lock;
 mod real;
 
+pub use lock::{Lock, Locked};
 pub use real::RealDisk;
 
 /// Files and directories with the durability rules of POSIX: bytes are durable after [`DiskFile::sync_data`], a name (created,
@@ -49,6 +53,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
 
     /// Makes the names in `path` durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the lock that the file `path` stands for, or says at once who has it. The file is made when it is missing, and stays.
+    ///
+    /// The lock holds against every other process and every other caller, until it is dropped or the process ends.
+    fn lock(&self, path: &Path) -> io::Result<Locked>;
+
+    /// The space of the file system that holds `path`. A quota is not seen.
+    fn space(&self, path: &Path) -> io::Result<Space>;
 }
 
 /// A file open for appending.
@@ -57,8 +69,14 @@ pub trait DiskFile: Send + fmt::Debug {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes what was appended durable, with the size of the file. After an error nothing is known about the bytes since the last
-    /// success: the file must not be used any more.
+    /// success: they must be cut off, and the cut synced, before anything is said about the file.
     fn sync_data(&mut self) -> io::Result<()>;
+
+    /// What [`Disk::stat`] would tell of the open file, whatever its name is now.
+    fn stat(&self) -> io::Result<FileStat>;
+
+    /// Makes the file `length` bytes long, with space for all of them: a later loss of space elsewhere does not touch it.
+    fn allocate(&mut self, length: u64) -> io::Result<()>;
 
     /// Cuts the file to `length` bytes; durable after [`DiskFile::sync_data`].
     fn truncate(&mut self, length: u64) -> io::Result<()>;
@@ -70,6 +88,31 @@ pub struct FileStat {
     pub length: u64,
     pub modified_ms: i64,
     pub is_dir: bool,
+    pub id: FileId,
+}
+
+/// Which file it is, whatever its names. Some network file systems give one file several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// The space of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What this process may still use.
+    pub free: u64,
+    /// Of the whole file system, used and free.
+    pub capacity: u64,
+}
+
+/// Whether a call failed for want of something that comes back, and not because the device is broken: space, a quota, inodes,
+/// file descriptors or the kernel's memory. The file system is as good as before; the same call may succeed later.
+pub fn is_full(error: &io::Error) -> bool {
+    let is_short =
+        |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory);
+    is_short(error.kind()) || descriptors::is_exhausted(error)
 }
 
 /// An entry of a directory.
@@ -77,6 +120,18 @@ pub struct FileStat {
 pub struct DirEntry {
     pub name: String,
     pub is_dir: bool,
+}
+
+/// Whether [`is_full`] is at the bottom of an error.
+pub fn is_caused_by_full(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(is_full) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Creates `path` with every missing parent. On return all their names are durable.

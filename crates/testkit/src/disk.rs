@@ -19,10 +19,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use duramen_runtime::disk::{DirEntry, Disk, DiskFile, FileStat};
+use duramen_runtime::disk::{DirEntry, Disk, DiskFile, FileStat, Lock, Locked, Space};
 use parking_lot::Mutex;
 
-use self::state::State;
+use self::state::{Failure, State};
 
 /// A handle on a simulated disk; clones are the same disk. The root directory `/` exists from the start. A relative path is
 /// taken from the root.
@@ -44,6 +44,19 @@ pub enum DiskOp {
     Remove { path: PathBuf },
     CreateDir { path: PathBuf },
     RemoveDir { path: PathBuf },
+}
+
+/// What a call of a [`SimDisk`] may fail of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No space is left, ENOSPC. It meets the calls that may need some: creations, appends, syncs, links, renames.
+    Full,
+    /// The quota is used up, EDQUOT. As [`Fault::Full`].
+    Quota,
+    /// No file descriptor is left, EMFILE. It meets the calls that open something, a sync of a directory among them.
+    Descriptors,
+    /// The device is broken, EIO. It meets every call that changes something.
+    Broken,
 }
 
 impl SimDisk {
@@ -84,6 +97,19 @@ impl SimDisk {
         self.state.lock().sync_failure_in = Some(nth);
     }
 
+    /// Lets the `nth` call from now on that `fault` can meet (1 is the next) fail of it, once.
+    ///
+    /// An append that fails has written half of its bytes. The bytes of a sync that fails never become durable, as with
+    /// [`SimDisk::fail_sync_data`].
+    pub fn fail_call(&self, nth: u64, fault: Fault) {
+        self.state.lock().failure = Some(Failure { left: nth, fault });
+    }
+
+    /// Whether what [`SimDisk::fail_call`] asked for has not happened yet; it will not any more.
+    pub fn take_failure(&self) -> bool {
+        self.state.lock().failure.take().is_some()
+    }
+
     /// Cuts the power after `operations` more changing operations: all that follow fail and change nothing. With
     /// [`SimDisk::crash`] this stops a procedure between any two of its steps.
     pub fn power_off_after(&self, operations: u64) {
@@ -102,6 +128,11 @@ impl SimDisk {
     /// Whether [`SimDisk::power_off_after`] has taken effect on at least one operation.
     pub fn is_off(&self) -> bool {
         self.state.lock().is_off
+    }
+
+    /// Has no locks from now on, as some network file systems have none.
+    pub fn refuse_locks(&self, refuse: bool) {
+        self.state.lock().refuse_locks = refuse;
     }
 
     /// Makes `sync_data` lie from now on: it succeeds and makes nothing durable.
@@ -139,7 +170,7 @@ impl Disk for SimDisk {
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = self.state.lock().file_at(path)?;
+        let file = self.state.lock().open(path)?;
         Ok(Box::new(SimFile { state: Arc::clone(&self.state), file }))
     }
 
@@ -182,6 +213,33 @@ impl Disk for SimDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.state.lock().sync_dir(path)
     }
+
+    fn lock(&self, path: &Path) -> io::Result<Locked> {
+        if self.state.lock().refuse_locks {
+            return Ok(Locked::Unsupported(io::ErrorKind::Unsupported.into()));
+        }
+        if !self.state.lock().take_lock(path)? {
+            return Ok(Locked::Held { by: "another handle".to_owned() });
+        }
+        Ok(Locked::Taken(Lock::new(SimLock { state: Arc::clone(&self.state), path: path.to_path_buf() })))
+    }
+
+    /// The capacity is what is free and what the files take.
+    fn space(&self, _: &Path) -> io::Result<Space> {
+        Ok(self.state.lock().space())
+    }
+}
+
+/// Gives a lock back.
+struct SimLock {
+    state: Arc<Mutex<State>>,
+    path: PathBuf,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.state.lock().give_lock_back(&self.path);
+    }
 }
 
 struct SimFile {
@@ -206,5 +264,13 @@ impl DiskFile for SimFile {
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.state.lock().truncate(self.file, length)
+    }
+
+    fn stat(&self) -> io::Result<FileStat> {
+        Ok(self.state.lock().stat_of(self.file))
+    }
+
+    fn allocate(&mut self, length: u64) -> io::Result<()> {
+        self.state.lock().allocate(self.file, length)
     }
 }

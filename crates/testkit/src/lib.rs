@@ -12,4 +12,4 @@ pub mod reference;
 pub mod s3;
 pub mod shared;
 
-pub use disk::{DiskOp, SimDisk};
+pub use disk::{DiskOp, Fault, SimDisk};

@@ -1,16 +1,18 @@
 //! The disk behind its lock: files, names, faults and the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use duramen_runtime::disk::{DirEntry, FileStat};
+use duramen_runtime::disk::{self, DirEntry, FileStat, Space};
 
-use super::DiskOp;
 use super::bytes::Bytes;
 use super::tree::{FileId, NameChange, Node, Tree};
+use super::{DiskOp, Fault};
 
 const EIO: i32 = 5;
+const EMFILE: i32 = 24;
+const EDQUOT: i32 = 122;
 const ENOSPC: i32 = 28;
 
 #[derive(Debug)]
@@ -21,10 +23,46 @@ pub(super) struct State {
     pub(super) ops: Vec<DiskOp>,
     pub(super) space: Option<u64>,
     pub(super) sync_failure_in: Option<u64>,
+    pub(super) failure: Option<Failure>,
+    locks: BTreeSet<PathBuf>,
+    pub(super) refuse_locks: bool,
     pub(super) power_left: Option<u64>,
     pub(super) is_off: bool,
     pub(super) ignore_sync_data: bool,
     pub(super) ignore_sync_dir: bool,
+}
+
+/// A failure that is to come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure {
+    /// 1: the next call that it can meet.
+    pub(super) left: u64,
+    pub(super) fault: Fault,
+}
+
+/// What a call needs, and so what it can fail of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// Changes something, and may need space for it.
+    Space,
+    /// Opens something.
+    Descriptor,
+    /// Both.
+    Both,
+    /// Changes something, and needs neither.
+    Device,
+    /// Changes something in a directory that is opened for it.
+    Directory,
+}
+
+impl Needs {
+    fn can_fail_of(self, fault: Fault) -> bool {
+        match fault {
+            Fault::Full | Fault::Quota => matches!(self, Self::Space | Self::Both),
+            Fault::Descriptors => matches!(self, Self::Descriptor | Self::Both | Self::Directory),
+            Fault::Broken => self != Self::Descriptor,
+        }
+    }
 }
 
 impl State {
@@ -36,6 +74,9 @@ impl State {
             ops: vec![],
             space: None,
             sync_failure_in: None,
+            failure: None,
+            locks: BTreeSet::new(),
+            refuse_locks: false,
             power_left: None,
             is_off: false,
             ignore_sync_data: false,
@@ -51,6 +92,7 @@ impl State {
             return Err(io::Error::from_raw_os_error(ENOSPC));
         }
         self.spend_power()?;
+        self.meet_failure(Needs::Both)?;
         self.last_file += 1;
         let file = FileId(self.last_file);
         self.files.insert(file, Bytes::default());
@@ -67,11 +109,18 @@ impl State {
         }
     }
 
-    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    pub(super) fn open(&mut self, path: &Path) -> io::Result<FileId> {
+        self.meet_failure(Needs::Descriptor)?;
+        self.file_at(path)
+    }
+
+    pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+        self.meet_failure(Needs::Descriptor)?;
         Ok(self.files[&self.file_at(path)?].live.clone())
     }
 
-    pub(super) fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    pub(super) fn read_at(&mut self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.meet_failure(Needs::Descriptor)?;
         let bytes = &self.files[&self.file_at(path)?].live;
         let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(length)?));
         let found = range.and_then(|range| bytes.get(range));
@@ -81,10 +130,16 @@ impl State {
     /// The time of modification is always 0: this disk has no clock.
     pub(super) fn stat(&self, path: &Path) -> io::Result<FileStat> {
         if self.is_dir(&absolute(path)) {
-            return Ok(FileStat { length: 0, modified_ms: 0, is_dir: true });
+            let id = disk::FileId { device: 0, inode: 0 };
+            return Ok(FileStat { length: 0, modified_ms: 0, is_dir: true, id });
         }
-        let length = self.files[&self.file_at(path)?].live.len() as u64;
-        Ok(FileStat { length, modified_ms: 0, is_dir: false })
+        Ok(self.stat_of(self.file_at(path)?))
+    }
+
+    pub(super) fn stat_of(&self, file: FileId) -> FileStat {
+        let length = self.files[&file].live.len() as u64;
+        let id = disk::FileId { device: 0, inode: file.0 };
+        FileStat { length, modified_ms: 0, is_dir: false, id }
     }
 
     pub(super) fn append(&mut self, file: FileId, bytes: &[u8]) -> io::Result<()> {
@@ -93,6 +148,10 @@ impl State {
             Some(space) => bytes.len().min(usize::try_from(space).unwrap_or(usize::MAX)),
             None => bytes.len(),
         };
+        if let Err(failed) = self.meet_failure(Needs::Space) {
+            self.file(file).append(&bytes[..fits.min(bytes.len() / 2)]);
+            return Err(failed);
+        }
         self.space = self.space.map(|space| space - fits as u64);
         let path = self.path_of(file);
         self.file(file).append(&bytes[..fits]);
@@ -102,6 +161,7 @@ impl State {
 
     pub(super) fn truncate(&mut self, file: FileId, length: u64) -> io::Result<()> {
         self.spend_power()?;
+        self.meet_failure(Needs::Device)?;
         let path = self.path_of(file);
         let bytes = self.file(file);
         let shorter = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.live.len());
@@ -120,6 +180,10 @@ impl State {
             self.file(file).drop_pages();
             return Err(io::Error::from_raw_os_error(EIO));
         }
+        if let Err(failed) = self.meet_failure(Needs::Space) {
+            self.file(file).drop_pages();
+            return Err(failed);
+        }
         if !self.ignore_sync_data {
             self.file(file).sync();
         }
@@ -134,6 +198,7 @@ impl State {
         let dir = self.parent_dir(&to)?;
         self.must_be_free(&to)?;
         self.spend_power()?;
+        self.meet_failure(Needs::Space)?;
         self.tree.change(NameChange { dir, removed: None, added: Some((to.clone(), Node::File(file))) });
         self.ops.push(DiskOp::Link { from, to });
         Ok(())
@@ -148,6 +213,7 @@ impl State {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         self.spend_power()?;
+        self.meet_failure(Needs::Space)?;
         let replaced = self.file_at(&to).ok();
         let added = Some((to.clone(), Node::File(file)));
         if from == to {
@@ -168,6 +234,7 @@ impl State {
         let file = self.file_at(&path)?;
         let dir = self.parent_dir(&path)?;
         self.spend_power()?;
+        self.meet_failure(Needs::Device)?;
         self.tree.change(NameChange { dir, removed: Some(path.clone()), added: None });
         self.free_if_nameless(Some(file));
         self.ops.push(DiskOp::Remove { path });
@@ -182,6 +249,7 @@ impl State {
         let dir = self.parent_dir(&path)?;
         self.must_be_free(&path)?;
         self.spend_power()?;
+        self.meet_failure(Needs::Space)?;
         self.tree.change(NameChange { dir, removed: None, added: Some((path.clone(), Node::Dir)) });
         self.ops.push(DiskOp::CreateDir { path });
         Ok(())
@@ -200,9 +268,10 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+    pub(super) fn read_dir(&mut self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let path = absolute(path);
         self.must_be_dir(&path)?;
+        self.meet_failure(Needs::Descriptor)?;
         let entry = |(path, node): (&Path, Node)| DirEntry {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             is_dir: node == Node::Dir,
@@ -214,11 +283,38 @@ impl State {
         let path = absolute(path);
         self.must_be_dir(&path)?;
         self.spend_power()?;
+        self.meet_failure(Needs::Directory)?;
         if !self.ignore_sync_dir {
             self.tree.sync_dir(&path);
         }
         self.ops.push(DiskOp::SyncDir { path });
         Ok(())
+    }
+
+    /// False when somebody has it.
+    pub(super) fn take_lock(&mut self, path: &Path) -> io::Result<bool> {
+        if self.file_at(path).is_err() {
+            self.create_new(path)?;
+        }
+        Ok(self.locks.insert(absolute(path)))
+    }
+
+    pub(super) fn give_lock_back(&mut self, path: &Path) {
+        self.locks.remove(&absolute(path));
+    }
+
+    pub(super) fn space(&self) -> Space {
+        let used = self.files.values().map(|file| file.live.len() as u64).sum();
+        let free = self.space.unwrap_or(u64::MAX);
+        Space { free, capacity: free.saturating_add(used) }
+    }
+
+    pub(super) fn allocate(&mut self, file: FileId, length: u64) -> io::Result<()> {
+        let missing = length.saturating_sub(self.files[&file].live.len() as u64);
+        if self.space.is_some_and(|space| space < missing) {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
+        self.append(file, &vec![0; usize::try_from(missing).map_err(io::Error::other)?])
     }
 
     pub(super) fn plant(&mut self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
@@ -264,6 +360,25 @@ impl State {
         let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         self.must_be_dir(parent)?;
         Ok(parent.to_path_buf())
+    }
+
+    /// Fails when the failure that is to come is this call's.
+    fn meet_failure(&mut self, needs: Needs) -> io::Result<()> {
+        let Some(failure) = self.failure.as_mut().filter(|failure| needs.can_fail_of(failure.fault)) else {
+            return Ok(());
+        };
+        failure.left = failure.left.saturating_sub(1);
+        if failure.left > 0 {
+            return Ok(());
+        }
+        let code = match failure.fault {
+            Fault::Full => ENOSPC,
+            Fault::Quota => EDQUOT,
+            Fault::Descriptors => EMFILE,
+            Fault::Broken => EIO,
+        };
+        self.failure = None;
+        Err(io::Error::from_raw_os_error(code))
     }
 
     fn spend_power(&mut self) -> io::Result<()> {

@@ -169,6 +169,7 @@ impl System {
             wal_dir: below("data/wal"),
             disk,
             staging_dir: below("staging"),
+            ballast: None,
             clock,
             bucket: bucket.clone(),
             register: Arc::clone(&register),
