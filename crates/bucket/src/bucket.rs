@@ -31,6 +31,9 @@ struct Inner {
     retries: Retries,
 }
 
+/// Why a check refused bytes.
+pub type CheckError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Files above this go up in parts of this size. A PUT of 16 MiB takes a second or less, and 10,000 parts are 160 GiB.
 const PART_BYTES: usize = 16 << 20;
 
@@ -92,25 +95,49 @@ impl Bucket {
         Ok(())
     }
 
-    /// Writes the file `from`, of any size, as an object; durable on return. One PUT up to 16 MiB, else one for each 16 MiB and two.
-    pub async fn put_file(&self, key: &Path, disk: &Arc<dyn Disk>, from: &FilePath) -> Result<(), Error> {
-        let length = blocking_disk(disk, from, "stat", |disk, path| disk.stat(path)).await?.length;
-        let part = |offset: u64| {
-            let bytes = usize::try_from(length - offset).unwrap_or(PART_BYTES).min(PART_BYTES);
-            blocking_disk(disk, from, "read", move |disk, path| disk.read_at(path, offset, bytes))
-        };
-        if length <= PART_BYTES as u64 {
-            return self.put(key, part(0).await?).await;
+    /// Writes the file `from`, of `length` bytes, as an object; durable on return. One PUT up to 16 MiB, else one for each 16 MiB and two.
+    ///
+    /// `check` sees all bytes in their order before the object comes to be, the very bytes that are sent.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the file has another length or `check` refuses it, [`Error::Disk`] when it cannot be read; there is no
+    /// object then.
+    pub async fn put_file(
+        &self,
+        key: &Path,
+        disk: &Arc<dyn Disk>,
+        from: &FilePath,
+        length: u64,
+        mut check: impl FnMut(&[u8]) -> Result<(), CheckError> + Send,
+    ) -> Result<(), Error> {
+        let found = blocking_disk(disk, from, "stat", |disk, path| disk.stat(path)).await?.length;
+        if found != length {
+            let source = format!("the file has another length. expected=`{length}`, actual=`{found}`").into();
+            return Err(Error::Damaged { path: from.to_path_buf(), source });
         }
+        self.put_parts(key, length, Parts::File { disk, from, check: &mut check }).await
+    }
+
+    /// Writes an object that is in memory, of any size; durable on return. Requests as for [`Bucket::put_file`].
+    pub async fn put_large(&self, key: &Path, body: Bytes) -> Result<(), Error> {
+        self.put_parts(key, body.len() as u64, Parts::Memory(body)).await
+    }
+
+    async fn put_parts(&self, key: &Path, length: u64, mut parts: Parts<'_>) -> Result<(), Error> {
+        if length <= PART_BYTES as u64 {
+            let body = parts.next(0, length).await?;
+            return self.put(key, body).await;
+        }
+
         let upload = self.inner.store.put_multipart(key).await.map_err(|e| Error::store("upload", key, e))?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
         let mut offset = 0;
         while offset < length {
-            let sent = match part(offset).await {
+            let sent = match parts.next(offset, length).await {
                 Ok(bytes) => {
                     offset += bytes.len() as u64;
                     let room = upload.wait_for_capacity(4).await.map_err(|e| Error::store("upload", key, e));
-                    room.map(|()| upload.put(Bytes::from(bytes)))
+                    room.map(|()| upload.put(bytes))
                 }
                 Err(error) => Err(error),
             };
@@ -176,6 +203,32 @@ impl Bucket {
         let mut objects: Vec<_> = objects.try_collect().await.map_err(|e| Error::store("list", prefix, e))?;
         objects.sort_unstable_by(|a, b| a.location.cmp(&b.location));
         Ok(objects)
+    }
+}
+
+/// Where the parts of an upload come from.
+enum Parts<'a> {
+    File {
+        disk: &'a Arc<dyn Disk>,
+        from: &'a FilePath,
+        check: &'a mut (dyn FnMut(&[u8]) -> Result<(), CheckError> + Send),
+    },
+    Memory(Bytes),
+}
+
+impl Parts<'_> {
+    /// The part at `offset` of `length` bytes. Called once for each, in their order.
+    async fn next(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
+        let bytes = usize::try_from(length - offset).unwrap_or(PART_BYTES).min(PART_BYTES);
+        match self {
+            Self::File { disk, from, check } => {
+                let read = move |disk: &dyn Disk, path: &FilePath| disk.read_at(path, offset, bytes);
+                let part = blocking_disk(disk, from, "read", read).await?;
+                check(&part).map_err(|source| Error::Damaged { path: from.to_path_buf(), source })?;
+                Ok(Bytes::from(part))
+            }
+            Self::Memory(body) => Ok(body.split_to(bytes)),
+        }
     }
 }
 

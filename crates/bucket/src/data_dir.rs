@@ -1,19 +1,19 @@
 //! The local directory of one process.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duramen_model::{Incarnation, WriterId};
-use duramen_runtime::{Clock, Disk};
+use duramen_runtime::disk::{Lock, Locked};
+use duramen_runtime::{Clock, Disk, RealDisk};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::new_ulid;
 use crate::claim::Past;
 use crate::directories::create_settled;
-use crate::{Deployment, Error};
+use crate::{Ballast, Deployment, Error};
 
 /// Who writes: the directory, how often a process has opened it, and the process itself. Of two processes with one writer the one of
 /// the higher epoch came later; copies of a directory count the same epochs, and never have the same incarnation.
@@ -51,6 +51,7 @@ pub struct DataDir {
     disk: Arc<dyn Disk>,
     identity: WriterIdentity,
     remembered: Remembered,
+    ballast: Arc<Ballast>,
     _lock: Option<DataDirLock>,
 }
 
@@ -68,7 +69,10 @@ impl DataDir {
     pub fn open(disk: Arc<dyn Disk>, path: &Path, clock: &dyn Clock) -> Result<Self, Error> {
         create_dir(&disk, path)?;
         let lock = DataDirLock::take(path)?;
-        Ok(Self { _lock: Some(lock), ..Self::open_unlocked(disk, path, clock)? })
+        // On a full disk an epoch and all else that a start writes need some space.
+        let ballast = Arc::new(Ballast::open(Arc::clone(&disk), path));
+        ballast.make_way();
+        Ok(Self { _lock: Some(lock), ballast, ..Self::open_unlocked(disk, path, clock)? })
     }
 
     /// As [`DataDir::open`] on a disk that is no file system, and so without the lock: for simulations.
@@ -89,7 +93,8 @@ impl DataDir {
             }
         };
         write_json(&*disk, &file, &remembered)?;
-        Ok(Self { path: path.to_path_buf(), disk, identity, remembered, _lock: None })
+        let ballast = Arc::new(Ballast::open(Arc::clone(&disk), path));
+        Ok(Self { path: path.to_path_buf(), disk, identity, remembered, ballast, _lock: None })
     }
 
     /// The first process of a writer that nobody has heard of.
@@ -153,6 +158,11 @@ impl DataDir {
         self.identity
     }
 
+    /// The space that is kept for when the disk is full.
+    pub fn ballast(&self) -> &Arc<Ballast> {
+        &self.ballast
+    }
+
     /// Remembers, durably, that the directory belongs to `deployment`, or refuses it if the directory belongs to another.
     pub fn bind(&self, deployment: &Deployment) -> Result<(), Error> {
         let file = self.path.join(DEPLOYMENT_FILE);
@@ -211,40 +221,18 @@ fn disk_error(operation: &'static str, path: &Path, source: io::Error) -> Error 
 /// The right to a directory, held against all other processes until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct DataDirLock {
-    _file: File,
+    _lock: Lock,
 }
 
 impl DataDirLock {
-    /// Takes the lock or fails at once.
+    /// Takes the lock or fails at once, also on a file system that has no locks: a writer's name must not be used twice.
     pub fn take(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(LOCK_FILE);
-        let fail = |source| disk_error("lock", &path, source);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked { directory: directory.to_path_buf(), pid: holder(&mut file) });
-            }
-            Err(TryLockError::Error(e)) => return Err(fail(e)),
+        let locked = RealDisk.lock(&path).map_err(|source| disk_error("lock", &path, source))?;
+        match locked {
+            Locked::Taken(lock) => Ok(Self { _lock: lock }),
+            Locked::Held { by } => Err(Error::Locked { directory: directory.to_path_buf(), pid: by }),
+            Locked::Unsupported(source) => Err(disk_error("lock", &path, source)),
         }
-        let write = |file: &mut File| {
-            file.set_len(0)?;
-            file.rewind()?;
-            write!(file, "{}", std::process::id())
-        };
-        write(&mut file).map_err(fail)?;
-        Ok(Self { _file: file })
-    }
-}
-
-/// What the holder wrote of itself.
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.take(20).read_to_string(&mut text);
-    if read.is_ok() && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        text
-    } else {
-        "unknown".to_owned()
     }
 }

@@ -45,6 +45,10 @@ pub enum Error {
     #[error("the data directory is in use by another process. directory=`{}`, pid=`{pid}`", directory.display())]
     Locked { directory: PathBuf, pid: String },
 
+    /// Another process has this directory open as its store.
+    #[error("the store is in use by another process. store=`file:{}`, pid=`{pid}`", store.display())]
+    StoreLocked { store: PathBuf, pid: String },
+
     /// The store and the data directory belong to different deployments.
     #[error("the store belongs to another deployment. store=`{store}`, data_directory=`{data_directory}`")]
     OtherDeployment { store: String, data_directory: String },
@@ -62,6 +66,9 @@ pub enum Error {
          writer=`{writer}`, host=`{host}`, pid=`{pid}`"
     )]
     TakenOver { store: String, writer: WriterId, host: String, pid: u32 },
+    /// A file of the local disk is not what was written to it. Nothing of it went into the store.
+    #[error("a local file is damaged. path=`{}`", path.display())]
+    Damaged { path: PathBuf, source: crate::CheckError },
 
     /// The local disk failed.
     #[error("the disk failed. operation=`{operation}`, path=`{}`", path.display())]
@@ -72,10 +79,11 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Url { .. } | Self::Settings { .. } | Self::Probe { .. } => ErrorKind::Invalid,
-            Self::Locked { .. } | Self::OtherDeployment { .. } | Self::Held { .. } => ErrorKind::Invalid,
+            Self::Locked { .. } | Self::StoreLocked { .. } => ErrorKind::Invalid,
+            Self::OtherDeployment { .. } | Self::Held { .. } => ErrorKind::Invalid,
             Self::TakenOver { .. } => ErrorKind::Fenced,
             Self::Store { .. } | Self::OutcomeUnknown { .. } | Self::Disk { .. } => ErrorKind::Unavailable,
-            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Format { .. } => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::Internal,
         }

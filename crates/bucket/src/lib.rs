@@ -2,11 +2,12 @@
 //!
 //! - [`Bucket`] is the handle that everything else holds; [`StoreUrl`] says where its bytes are.
 //! - [`LocalStore`] is a directory that keeps what it acknowledged through a loss of power.
-//! - [`DataDir`] is the local directory of one process, with its lock and its [`WriterIdentity`].
+//! - [`DataDir`] is the local directory of one process, with its lock, its [`WriterIdentity`] and its [`Ballast`].
 //! - [`Claim`] is the right to write to a store: one process has it.
 //! - [`Deployment`] keeps processes away from a store that is not theirs; [`probe`] from one that lies.
 //! - [`Chain`] decides who came first, and [`Tenants`] is the first thing built on it.
 
+pub mod ballast;
 pub mod bucket;
 pub mod chain;
 pub mod claim;
@@ -26,7 +27,8 @@ mod s3;
 pub mod tenants;
 pub mod url;
 
-pub use bucket::Bucket;
+pub use ballast::Ballast;
+pub use bucket::{Bucket, CheckError};
 pub use chain::{Author, Chain, Created, Entry};
 pub use claim::{Claim, LogLeft, TakeOver};
 pub use config::{Config, Credentials, S3Config};

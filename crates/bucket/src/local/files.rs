@@ -6,10 +6,14 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crc32c::{crc32c, crc32c_append};
+use duramen_runtime::disk::{FileId, Lock, Locked};
 use duramen_runtime::{Disk, DiskFile};
 use object_store::path::Path;
 use parking_lot::Mutex;
+use ulid::Ulid;
 
+use crate::Error;
 use crate::directories::create_settled;
 
 use super::paths::{Segment, path_of, segment_of};
@@ -18,9 +22,16 @@ use super::paths::{Segment, path_of, segment_of};
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    /// In the names of all files that this process stages. Where locks do not work, a second process stages beside it.
+    process: Ulid,
     staged: AtomicU64,
     names: Mutex<Names>,
+    _lock: Option<Lock>,
 }
+
+const STAGING: &str = ".staging";
+/// Who has the store. A name that no key has, so that it is in no listing.
+const LOCK: &str = ".lock";
 
 /// What is known of the durability of names.
 #[derive(Debug, Default)]
@@ -78,12 +89,39 @@ struct Named {
 pub(super) struct Staged {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    file: Mutex<Box<dyn DiskFile>>,
+    open: Mutex<Open>,
+}
+
+/// The open file, and what was put into it.
+#[derive(Debug)]
+struct Open {
+    file: Box<dyn DiskFile>,
+    bytes: u64,
+    crc32c: u32,
+}
+
+/// What the file is that gets a name.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    id: FileId,
+    bytes: u64,
+    crc32c: u32,
 }
 
 impl Staged {
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        self.file.lock().append(bytes)
+        let mut open = self.open.lock();
+        open.file.append(bytes)?;
+        open.bytes += bytes.len() as u64;
+        open.crc32c = crc32c_append(open.crc32c, bytes);
+        Ok(())
+    }
+
+    /// Makes the bytes durable and says what they are.
+    fn sync(&self) -> io::Result<Written> {
+        let mut open = self.open.lock();
+        open.file.sync_data()?;
+        Ok(Written { id: open.file.stat()?.id, bytes: open.bytes, crc32c: open.crc32c })
     }
 }
 
@@ -95,13 +133,35 @@ impl Drop for Staged {
 }
 
 impl Files {
-    pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath) -> io::Result<Self> {
-        let staging = root.join(".staging");
-        create_settled(&disk, &staging)?;
-        for entry in disk.read_dir(&staging)? {
-            disk.remove_file(&staging.join(entry.name))?;
+    /// Takes the store for this process alone, and removes what an earlier one has left in staging.
+    pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath) -> Result<Self, Error> {
+        let failed = |source| Error::Disk { operation: "open the store", path: root.to_path_buf(), source };
+        let staging = root.join(STAGING);
+        create_settled(&disk, &staging).map_err(failed)?;
+
+        let lock = match disk.lock(&root.join(LOCK)).map_err(failed)? {
+            Locked::Taken(lock) => Some(lock),
+            Locked::Held { by } => return Err(Error::StoreLocked { store: root.to_path_buf(), pid: by }),
+            Locked::Unsupported(error) => {
+                tracing::warn!(%error, store = %root.display(),
+                    "the store's file system has no locks: nothing keeps a second process away from it");
+                None
+            }
+        };
+
+        // Without the lock, a staged file may be another process's, and in use.
+        if lock.is_some() {
+            sweep(&*disk, &staging).map_err(failed)?;
         }
-        Ok(Self { disk, root: root.to_path_buf(), staged: AtomicU64::new(0), names: Mutex::default() })
+
+        Ok(Self {
+            disk,
+            root: root.to_path_buf(),
+            process: Ulid::new(),
+            staged: AtomicU64::new(0),
+            names: Mutex::default(),
+            _lock: lock,
+        })
     }
 
     pub(super) fn root(&self) -> &FilePath {
@@ -114,23 +174,48 @@ impl Files {
 
     pub(super) fn stage(&self) -> io::Result<Staged> {
         let path = self.staging_path();
-        let file = Mutex::new(self.disk.create_new(&path)?);
-        Ok(Staged { disk: Arc::clone(&self.disk), path, file })
+        let file = self.disk.create_new(&path)?;
+        let open = Mutex::new(Open { file, bytes: 0, crc32c: 0 });
+        Ok(Staged { disk: Arc::clone(&self.disk), path, open })
     }
 
+    /// A name that no other process makes, and this one once.
     fn staging_path(&self) -> PathBuf {
-        self.root.join(".staging").join(self.staged.fetch_add(1, Ordering::Relaxed).to_string())
+        let number = self.staged.fetch_add(1, Ordering::Relaxed);
+        self.root.join(STAGING).join(format!("{}-{number}", self.process))
     }
 
-    /// Makes the bytes durable, then the name. On an error nobody knows which of it has happened.
+    /// Makes the bytes durable, then the name, and looks whether it stands for this file. On an error nobody knows which of it has
+    /// happened.
     pub(super) fn publish(&self, staged: Staged, key: &Path, publish: Publish) -> io::Result<Found> {
-        staged.file.lock().sync_data()?;
+        let written = staged.sync()?;
+        self.must_be(&staged.path, written)?;
+
         let to = self.path(key);
         self.give_name(&to, publish, |to| match publish {
-            Publish::Create => self.disk.hard_link(&staged.path, to),
-            Publish::Overwrite => self.disk.rename(&staged.path, to),
+            Publish::Create => {
+                self.disk.hard_link(&staged.path, to)?;
+                let is_ours = self.must_be(to, written);
+                if is_ours.is_err() {
+                    // The name is new, and we have given it: nobody can rely on it yet.
+                    let _ = self.disk.remove_file(to);
+                }
+                is_ours
+            }
+            Publish::Overwrite => {
+                self.disk.rename(&staged.path, to)?;
+                self.must_be(to, written)
+            }
         })?;
         self.stat(&to)
+    }
+
+    /// Fails unless the file at `path` is the one that was written. Where names of one file do not show that, its bytes are read.
+    fn must_be(&self, path: &FilePath, written: Written) -> io::Result<()> {
+        let named = self.disk.stat(path)?;
+        let is_ours = named.length == written.bytes
+            && (named.id == written.id || crc32c(&self.disk.read(path)?) == written.crc32c);
+        if is_ours { Ok(()) } else { Err(io::Error::other("another file stands where the staged one was")) }
     }
 
     /// Gives the object `from` the name `to` too: objects are never changed in place, so the two may share their bytes.
@@ -314,6 +399,20 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Removes the staged files of processes that are no more.
+fn sweep(disk: &dyn Disk, staging: &FilePath) -> io::Result<()> {
+    for entry in disk.read_dir(staging)? {
+        if entry.is_dir {
+            continue;
+        }
+        match disk.remove_file(&staging.join(entry.name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn append(key: &str, part: &str, in_segment: bool) -> String {

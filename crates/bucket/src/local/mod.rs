@@ -28,7 +28,8 @@ use object_store::{
 
 use files::{Files, Found, Level, Publish};
 
-/// Objects as files under one directory. Cheap to clone; one process per directory, see [`crate::DataDir`].
+/// Objects as files under one directory. Cheap to clone. One process has the directory, by a lock that ends with the last clone or with
+/// the process.
 ///
 /// A key cannot be an object and the prefix of another at once, as a path cannot be a file and a directory: the second write fails.
 #[derive(Clone, Debug)]
@@ -41,13 +42,11 @@ const PIECE_BYTES: u64 = 8 << 20;
 
 impl LocalStore {
     /// Opens the store in `root`, made if it is missing, and removes the files that a crash has left in staging. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::Error::StoreLocked`] when another process has it. A file system without locks is logged and taken all the same.
     pub fn open(disk: Arc<dyn Disk>, root: &FilePath) -> Result<Self, crate::Error> {
-        let files = Files::open(disk, root).map_err(|source| crate::Error::Disk {
-            operation: "open the store",
-            path: root.to_path_buf(),
-            source,
-        })?;
-        Ok(Self { files: Arc::new(files) })
+        Ok(Self { files: Arc::new(Files::open(disk, root)?) })
     }
 
     async fn blocking<T: Send + 'static>(
@@ -76,8 +75,16 @@ fn store_error(key: &Path, source: io::Error) -> object_store::Error {
         io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path, source: source.into() },
         io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied { path, source: source.into() },
         // Not `Generic`, which would be retried: a disk that failed once is not asked again behind the caller's back.
-        _ => object_store::Error::NotSupported { source: format!("{source}. key=`{path}`").into() },
+        _ => object_store::Error::NotSupported { source: Failed { key: path, source }.into() },
     }
+}
+
+/// A failure of the disk under one object.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}. key=`{key}`")]
+struct Failed {
+    key: String,
+    source: io::Error,
 }
 
 fn put_result(found: &Found) -> PutResult {

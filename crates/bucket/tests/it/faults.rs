@@ -95,7 +95,7 @@ async fn parts_of_an_upload_are_sent_again() {
     let file = directory.path().join("f");
     std::fs::write(&file, vec![7; 33 << 20]).unwrap();
     let disk: Arc<dyn duramen_runtime::Disk> = Arc::new(RealDisk);
-    bucket(&s3).put_file(&Path::from("k"), &disk, &file).await.unwrap();
+    bucket(&s3).put_file(&Path::from("k"), &disk, &file, 33 << 20, |_| Ok(())).await.unwrap();
     assert_eq!(s3.object("k").unwrap().len(), 33 << 20);
     assert_eq!(s3.counts().parts, 4);
 }

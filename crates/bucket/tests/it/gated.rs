@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use duramen_bucket::LocalStore;
-use duramen_runtime::disk::{DirEntry, FileStat};
+use duramen_runtime::disk::{DirEntry, FileStat, Locked, Space};
 use duramen_runtime::{Disk, DiskFile};
 use duramen_testkit::SimDisk;
 use futures::TryStreamExt;
@@ -88,6 +88,14 @@ impl Disk for GatedDisk {
             gate.open.recv().unwrap();
         }
         self.disk.sync_dir(path)
+    }
+
+    fn lock(&self, path: &FilePath) -> io::Result<Locked> {
+        self.disk.lock(path)
+    }
+
+    fn space(&self, path: &FilePath) -> io::Result<Space> {
+        self.disk.space(path)
     }
 }
 

@@ -4,11 +4,13 @@ use std::fs;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use duramen_bucket::keys;
-use duramen_model::{BlockId, TenantId};
-use duramen_runtime::RealDisk;
-use object_store::ObjectStoreExt;
+use duramen_bucket::{LocalStore, keys};
+use duramen_model::{BlockId, ErrorKind, TenantId};
+use duramen_runtime::{Disk, RealDisk};
+use duramen_testkit::SimDisk;
+use futures::StreamExt;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use ulid::Ulid;
 
 use crate::stores::directory;
@@ -46,6 +48,88 @@ async fn stale_staging_files_are_gone_after_an_open() {
 }
 
 #[tokio::test]
+async fn a_second_process_on_one_directory_is_refused_and_told_who_has_it() {
+    let root = tempfile::tempdir().unwrap();
+    let store = root.path().join("store");
+    let first = LocalStore::open(Arc::new(RealDisk), &store).unwrap();
+
+    // Another path to the same directory does not help.
+    let link = root.path().join("link");
+    std::os::unix::fs::symlink(&store, &link).unwrap();
+    for path in [&store, &link] {
+        let error = LocalStore::open(Arc::new(RealDisk), path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let text = error.to_string();
+        assert!(text.contains("the store is in use by another process"), "{text}");
+        assert!(text.contains(&std::process::id().to_string()), "{text}");
+    }
+
+    drop(first);
+    LocalStore::open(Arc::new(RealDisk), &store).unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_process_sweeps_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let first = LocalStore::open(Arc::new(RealDisk), root.path()).unwrap();
+    let mut upload = first.put_multipart(&Path::from("k")).await.unwrap();
+    upload.put_part("half".into()).await.unwrap();
+
+    LocalStore::open(Arc::new(RealDisk), root.path()).unwrap_err();
+    upload.complete().await.unwrap();
+    assert_eq!(first.get(&Path::from("k")).await.unwrap().bytes().await.unwrap(), "half");
+}
+
+#[tokio::test]
+async fn without_locks_two_processes_stage_beside_each_other() {
+    let disk = SimDisk::new();
+    disk.refuse_locks(true);
+    let open = || LocalStore::open(Arc::new(disk.clone()), "/store".as_ref()).unwrap();
+    let one = open();
+    let mut slow = one.put_multipart(&Path::from("of one")).await.unwrap();
+    slow.put_part("one".into()).await.unwrap();
+
+    // It starts while the other stages, and stages as many files.
+    let two = open();
+    let mut other = two.put_multipart(&Path::from("of two")).await.unwrap();
+    other.put_part("two".into()).await.unwrap();
+    slow.complete().await.unwrap();
+    other.complete().await.unwrap();
+
+    for (store, key, body) in [(&one, "of two", "two"), (&two, "of one", "one")] {
+        assert_eq!(store.get(&Path::from(key)).await.unwrap().bytes().await.unwrap(), body);
+    }
+}
+
+#[tokio::test]
+async fn a_staged_file_that_another_replaced_gets_no_name() {
+    let disk = SimDisk::new();
+    let store = LocalStore::open(Arc::new(disk.clone()), "/store".as_ref()).unwrap();
+    let key = Path::from("k");
+    let mut upload = store.put_multipart(&key).await.unwrap();
+    upload.put_part("ours".into()).await.unwrap();
+
+    let staging = std::path::Path::new("/store/.staging");
+    let staged = staging.join(&disk.read_dir(staging).unwrap()[0].name);
+    disk.remove_file(&staged).unwrap();
+    disk.create_new(&staged).unwrap().append(b"not ours").unwrap();
+
+    let error = upload.complete().await.unwrap_err();
+    assert!(error.to_string().contains("another file stands"), "{error}");
+    assert!(matches!(store.head(&key).await, Err(object_store::Error::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn the_lock_is_no_object() {
+    let root = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(Arc::new(RealDisk), root.path()).unwrap();
+    assert!(root.path().join(".lock").exists());
+    assert_eq!(store.list(None).count().await, 0);
+    let level = store.list_with_delimiter(None).await.unwrap();
+    assert!(level.objects.is_empty() && level.common_prefixes.is_empty());
+}
+
+#[tokio::test]
 async fn an_object_cannot_be_a_prefix_too() {
     let root = tempfile::tempdir().unwrap();
     let bucket = directory(root.path());
@@ -60,11 +144,11 @@ async fn a_large_file_goes_up_and_comes_down_in_pieces() {
     let body: Vec<u8> = (0..40_u32 << 20).map(|n| u8::try_from(n % 249).unwrap()).collect();
     let file = root.path().join("staged");
     fs::write(&file, &body).unwrap();
-    let disk: Arc<dyn duramen_runtime::Disk> = Arc::new(RealDisk);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let s3 = crate::stores::server().await;
     for bucket in [directory(&root.path().join("store")), crate::stores::bucket(&s3)] {
         let key = Path::from("large");
-        bucket.put_file(&key, &disk, &file).await.unwrap();
+        bucket.put_file(&key, &disk, &file, body.len() as u64, |_| Ok(())).await.unwrap();
         assert!(bucket.get(&key, u64::MAX).await.unwrap() == body);
         assert_eq!(bucket.get_range(&key, 20_000_000..20_000_007).await.unwrap(), body[20_000_000..20_000_007]);
         assert!(bucket.get(&key, 1_000).await.is_err());

@@ -29,7 +29,7 @@ async fn a_large_file_goes_up_in_parts_and_comes_back_as_a_whole_and_in_ranges()
     let body: Vec<u8> = (0..(40_u32 << 20) + 7).map(|n| u8::try_from(n % 251).unwrap()).collect();
     std::fs::write(&file, &body).unwrap();
     let (key, disk) = (Path::from("blocks/large"), Arc::new(RealDisk) as Arc<dyn Disk>);
-    bucket.put_file(&key, &disk, &file).await.unwrap();
+    bucket.put_file(&key, &disk, &file, body.len() as u64, |_| Ok(())).await.unwrap();
     assert_eq!(bucket.head(&key).await.unwrap().size, body.len() as u64);
     assert!(bucket.get(&key, body.len() as u64).await.unwrap() == body);
     // Across the border of two parts.
