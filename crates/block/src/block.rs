@@ -218,7 +218,7 @@ fn check_meta(key: &Path, stats: &BlockStats, bytes: &Bytes) -> Result<(), Error
 }
 
 /// `meta` and the manifest speak of the same files.
-fn check_sizes(key: &Path, stats: &BlockStats, files: &[FileMeta]) -> Result<(), Error> {
+pub(crate) fn check_sizes(key: &Path, stats: &BlockStats, files: &[FileMeta]) -> Result<(), Error> {
     let same = stats.files.len() == files.len()
         && stats.files.iter().zip(files).all(|(stated, file)| stated.name == file.name && stated.bytes == file.bytes);
     let what = "meta and manifest name different files or sizes";

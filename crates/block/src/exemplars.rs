@@ -9,11 +9,12 @@ use parquet::errors::{ParquetError, Result};
 use crate::EXEMPLARS_FILE;
 use crate::column::Recipe;
 use crate::file::column;
+use crate::folder::BlockFileWriter;
 use crate::groups::GroupsWriter;
 use crate::lazy::RowsWriter;
 use crate::levels::Lists;
 use crate::schema::{self, LABELS_MAP};
-use crate::writer::{BlockFileWriter, WriterOptions};
+use crate::writer::WriterOptions;
 
 /// A row group ends at so many (guessed) bytes, or at the rows of the options. It is read as a whole.
 const GROUP_BYTES_MAX: usize = 128 << 10;

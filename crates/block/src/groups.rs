@@ -7,7 +7,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, TypePtr};
 
 use crate::column::{Chunk, base_properties};
-use crate::writer::BlockFileWriter;
+use crate::folder::BlockFileWriter;
 
 /// A file that is being written.
 pub(crate) struct GroupsWriter {

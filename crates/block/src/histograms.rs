@@ -10,11 +10,12 @@ use parquet::errors::Result;
 
 use crate::HISTOGRAMS_FILE;
 use crate::column::{Chunk, Recipe};
+use crate::folder::BlockFileWriter;
 use crate::groups::GroupsWriter;
 use crate::lazy::RowsWriter;
 use crate::levels::{Lists, Optional};
 use crate::schema;
-use crate::writer::{BlockFileWriter, WriterOptions};
+use crate::writer::WriterOptions;
 
 /// A row group ends when the byte forms of its histograms have so many bytes, which are some 0.6 times as many in the file, or at the rows of
 /// the options. It is read as a whole, by one GET: the columns are many and thin.

@@ -1,12 +1,13 @@
 //! A file of a block that is made with its first row.
 
-use std::fs::File;
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
 
 use parquet::errors::{ParquetError, Result as Encoded};
 
 use crate::error::Error;
-use crate::writer::{BlockFileWriter, WriterOptions};
+use crate::folder::{BlockFileWriter, Folder};
+use crate::writer::WriterOptions;
 
 /// Writes one file, row by row.
 pub(crate) trait RowsWriter: Sized {
@@ -37,17 +38,17 @@ impl<W: RowsWriter> Lazy<W> {
         self.0.as_ref().map_or(0, W::rows)
     }
 
-    /// Appends by `push`, to a new file in `dir` if there is none yet.
+    /// Appends by `push`, to a new file in `folder` if there is none yet.
     pub(crate) fn append(
         &mut self,
-        dir: &Path,
+        folder: &Folder,
         options: &WriterOptions,
         push: impl FnOnce(&mut W) -> Encoded<()>,
     ) -> Result<(), Error> {
         let writer = match &mut self.0 {
             Some(writer) => writer,
             none => {
-                let file = create_file(&dir.join(W::FILE))?;
+                let file = folder.create_file(W::FILE)?;
                 none.insert(W::create(file, options).map_err(|e| encode_error(W::FILE, e))?)
             }
         };
@@ -62,11 +63,13 @@ impl<W: RowsWriter> Lazy<W> {
     }
 }
 
-pub(crate) fn create_file(path: &Path) -> Result<File, Error> {
-    File::create_new(path).map_err(|source| Error::Write { path: path.to_owned(), source })
-}
-
 /// An error of the disk comes wrapped in one of the encoder.
 pub(crate) fn encode_error(file: &'static str, source: ParquetError) -> Error {
-    Error::Encode { file, source }
+    match source {
+        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(source) => Error::Write { path: PathBuf::from(file), source: *source },
+            Err(cause) => Error::Encode { file, source: ParquetError::External(cause) },
+        },
+        source => Error::Encode { file, source },
+    }
 }

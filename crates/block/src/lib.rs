@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod cache;
+mod checks;
 mod column;
 pub mod contents;
 mod decimal;
@@ -14,6 +15,7 @@ mod exemplars;
 mod extent;
 mod fetch;
 mod file;
+mod folder;
 mod groups;
 mod histograms;
 mod lazy;
@@ -36,6 +38,7 @@ pub mod writer;
 
 pub use block::{Block, OpenOptions};
 pub use cache::ExtentCache;
+pub use checks::{BlockChecks, FileCheck};
 pub use contents::SeriesContents;
 pub use error::Error;
 pub use source::BlockSource;

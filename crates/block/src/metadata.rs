@@ -8,9 +8,9 @@ use parquet::errors::{ParquetError, Result};
 
 use crate::column::Recipe;
 use crate::file::column;
+use crate::folder::BlockFileWriter;
 use crate::groups::GroupsWriter;
 use crate::schema;
-use crate::writer::BlockFileWriter;
 
 /// Rows of a row group.
 const GROUP_ROWS: usize = 16_384;

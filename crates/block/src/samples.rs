@@ -7,11 +7,12 @@ use parquet::errors::Result;
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::column::{Chunk, Recipe};
+use crate::folder::BlockFileWriter;
 use crate::groups::GroupsWriter;
 use crate::lazy::RowsWriter;
 use crate::levels::Optional;
 use crate::schema::{self, sample};
-use crate::writer::{BlockFileWriter, WriterOptions};
+use crate::writer::WriterOptions;
 use crate::{SAMPLES_FILE, decimal};
 
 /// So many samples are looked at between two looks at the size of the row group.

@@ -1,9 +1,9 @@
-//! Writes a block into a local folder.
+//! Writes a block into a local folder, or into memory.
 
-use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use bytes::Bytes;
 use duramen_model::labels::cmp_encoded_in_block;
 use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
@@ -12,16 +12,14 @@ use crate::contents::{SeriesContents, join};
 use crate::error::Error;
 use crate::exemplars::ExemplarsWriter;
 use crate::extent::Extents;
+use crate::folder::{Folder, WrittenFile};
 use crate::histograms::HistogramsWriter;
-use crate::lazy::{Lazy, create_file, encode_error};
+use crate::lazy::{Lazy, encode_error};
 use crate::meta::{self, FileMeta};
 use crate::rows::SeriesRows;
 use crate::samples::SamplesWriter;
 use crate::series::SeriesTable;
 use crate::{META_FILE, METADATA_FILE, SERIES_FILE, metadata};
-
-/// What a file is written through. Unbuffered: the Parquet writer buffers.
-pub(crate) type BlockFileWriter = File;
 
 /// How a block is laid out. A reader reads every layout; only benches and tests change it.
 #[derive(Clone, Debug)]
@@ -55,7 +53,7 @@ impl Default for WriterOptions {
 /// A file of which the block has no row is not made. A writer that is dropped before [`BlockWriter::finish`] leaves an incomplete folder,
 /// without `meta`.
 pub struct BlockWriter {
-    dir: PathBuf,
+    folder: Folder,
     options: WriterOptions,
     series: SeriesTable,
     samples: Lazy<SamplesWriter>,
@@ -70,7 +68,7 @@ pub struct BlockWriter {
 impl std::fmt::Debug for BlockWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BlockWriter")
-            .field("dir", &self.dir)
+            .field("folder", &self.folder)
             .field("series", &self.series.len())
             .finish_non_exhaustive()
     }
@@ -79,9 +77,17 @@ impl std::fmt::Debug for BlockWriter {
 impl BlockWriter {
     /// Makes the folder `dir`, which must not exist; its parent must.
     pub fn create(dir: &Path, options: WriterOptions) -> Result<Self, Error> {
-        fs::create_dir(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
-        Ok(Self {
-            dir: dir.to_owned(),
+        Ok(Self::into_folder(Folder::create(dir)?, options))
+    }
+
+    /// A writer into memory: for where the disk is full.
+    pub fn in_memory(options: WriterOptions) -> Self {
+        Self::into_folder(Folder::in_memory(), options)
+    }
+
+    fn into_folder(folder: Folder, options: WriterOptions) -> Self {
+        Self {
+            folder,
             options,
             series: SeriesTable::default(),
             samples: Lazy::default(),
@@ -90,7 +96,7 @@ impl BlockWriter {
             families: Vec::new(),
             span_ms: None,
             ttl_max_ms: 0,
-        })
+        }
     }
 
     /// Appends a series.
@@ -136,7 +142,7 @@ impl BlockWriter {
     }
 
     fn append(&mut self, sref: u32, contents: &SeriesContents<'_>, histograms: Vec<Histogram>) -> Result<(), Error> {
-        let (dir, options) = (&self.dir, &self.options);
+        let (dir, options) = (&self.folder, &self.options);
         let SeriesContents { ts_ms, values, lives, exemplars, .. } = contents;
         if !ts_ms.is_empty() {
             self.samples.append(dir, options, |file| file.push(sref, ts_ms, values, lives))?;
@@ -183,7 +189,16 @@ impl BlockWriter {
     /// Completes all files. On return they are written but *not* synced: whoever relies on them syncs them or uploads them.
     ///
     /// A block with neither series nor metadata is a broken contract.
-    pub fn finish(mut self) -> Result<BlockStats, Error> {
+    pub fn finish(self) -> Result<BlockStats, Error> {
+        Ok(self.finish_all()?.0)
+    }
+
+    /// As [`BlockWriter::finish`], with the files by name, `meta` last. Of a writer into a folder there are none.
+    pub fn finish_in_memory(self) -> Result<(BlockStats, Vec<(String, Bytes)>), Error> {
+        self.finish_all()
+    }
+
+    fn finish_all(mut self) -> Result<(BlockStats, Vec<(String, Bytes)>), Error> {
         let families = std::mem::take(&mut self.families);
         let seen = |family: &FamilyMetadata| (family.last_seen_ms, family.last_seen_ms);
         let seen_ms = families.iter().map(seen).fold(None, |all, one| join(all, Some(one)));
@@ -193,12 +208,20 @@ impl BlockWriter {
         let (series, samples, histograms, exemplars) =
             (self.series.len() as u64, self.samples(), self.histograms(), self.exemplars());
         let ttl_max_ms = self.ttl_max_ms;
-        let dir = self.dir.clone();
-        let files = self.finish_files(&families)?.into_iter().map(|name| describe(&dir, name));
-        let files = files.collect::<Result<Vec<_>, _>>()?;
-        let (meta_bytes, meta_crc32c) = write_meta(&dir, &files)?;
+        let (folder, names) = self.finish_files(&families)?;
+
+        let mut files = Vec::new();
+        let mut held = Vec::new();
+        for name in names {
+            let (file, contents) = describe(&folder, name)?;
+            held.extend(contents.map(|bytes| (name.to_owned(), bytes)));
+            files.push(file);
+        }
+
+        let (meta_bytes, meta_crc32c, meta) = write_meta(&folder, &files)?;
+        held.extend(meta.map(|bytes| (META_FILE.to_owned(), bytes)));
         let files = files.into_iter().map(|file| BlockFile { name: file.name, bytes: file.bytes }).collect();
-        Ok(BlockStats {
+        let stats = BlockStats {
             series,
             samples,
             histograms,
@@ -210,16 +233,17 @@ impl BlockWriter {
             files,
             meta_bytes,
             meta_crc32c,
-        })
+        };
+        Ok((stats, held))
     }
 
     /// Ends all files but `meta`. Their names in the order of [`BlockStats::files`].
-    fn finish_files(self, families: &[FamilyMetadata]) -> Result<Vec<&'static str>, Error> {
-        let Self { dir, series, samples, histograms, exemplars, .. } = self;
+    fn finish_files(self, families: &[FamilyMetadata]) -> Result<(Folder, Vec<&'static str>), Error> {
+        let Self { folder, series, samples, histograms, exemplars, .. } = self;
         let level = self.options.zstd_level;
         let mut names = Vec::new();
         if series.len() > 0 {
-            let file = create_file(&dir.join(SERIES_FILE))?;
+            let file = folder.create_file(SERIES_FILE)?;
             series.write(file, level).map_err(|e| encode_error(SERIES_FILE, e))?;
             names.push(SERIES_FILE);
         }
@@ -227,41 +251,44 @@ impl BlockWriter {
         names.extend(histograms.finish()?);
         names.extend(exemplars.finish()?);
         if !families.is_empty() {
-            let file = create_file(&dir.join(METADATA_FILE))?;
+            let file = folder.create_file(METADATA_FILE)?;
             metadata::write(file, families, level).map_err(|e| encode_error(METADATA_FILE, e))?;
             names.push(METADATA_FILE);
         }
-        Ok(names)
+        Ok((folder, names))
     }
 }
 
-/// The length and checksum of `meta`.
-fn write_meta(dir: &Path, files: &[FileMeta]) -> Result<(u64, u32), Error> {
-    let path = dir.join(META_FILE);
-    let failed = |source| Error::Write { path: path.clone(), source };
+/// The length and checksum of `meta`, and itself when it is in memory.
+fn write_meta(folder: &Folder, files: &[FileMeta]) -> Result<(u64, u32, Option<Bytes>), Error> {
+    let failed = |source| Error::Write { path: folder.path(META_FILE), source };
     let meta = meta::encode(files).map_err(failed)?;
-    create_file(&path)?.write_all(&meta).map_err(failed)?;
-    Ok((meta.len() as u64, crc32c::crc32c(&meta)))
+    folder.create_file(META_FILE)?.write_all(&meta).map_err(failed)?;
+    let (file, length) = folder.open_file(META_FILE).map_err(failed)?;
+    Ok((length, crc32c::crc32c(&meta), file.into_memory()))
 }
 
-/// Reads a finished file back, an extent at a time, and says what `meta` says of it.
-fn describe(dir: &Path, name: &'static str) -> Result<FileMeta, Error> {
-    let path = dir.join(name);
-    let failed = |source| Error::Write { path: path.clone(), source };
-    let mut file = File::open(&path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?.len();
-    let parsed = ParquetMetaDataReader::new()
+/// Reads a finished file back, an extent at a time, and says what `meta` says of it. With the file when it is in memory.
+fn describe(folder: &Folder, name: &'static str) -> Result<(FileMeta, Option<Bytes>), Error> {
+    let failed = |source| Error::Write { path: folder.path(name), source };
+    let (mut file, bytes) = folder.open_file(name).map_err(failed)?;
+    let reader = ParquetMetaDataReader::new()
         .with_column_index_policy(PageIndexPolicy::Skip)
-        .with_offset_index_policy(PageIndexPolicy::Required)
-        .parse_and_finish(&file)
-        .map_err(|e| encode_error(name, e))?;
+        .with_offset_index_policy(PageIndexPolicy::Required);
+    let parsed = match &file {
+        WrittenFile::Disk(file) => reader.parse_and_finish(file),
+        WrittenFile::Memory(bytes) => reader.parse_and_finish(bytes.get_ref()),
+    };
+    let parsed = parsed.map_err(|e| encode_error(name, e))?;
     let boundaries = boundaries(&parsed);
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let extents = Extents::cut(&mut BufReader::with_capacity(1 << 20, &file), bytes, &boundaries).map_err(failed)?;
+    let extents =
+        Extents::cut(&mut BufReader::with_capacity(1 << 20, &mut file), bytes, &boundaries).map_err(failed)?;
     let mut tail = Vec::new();
     file.seek(SeekFrom::Start(boundaries.last().copied().unwrap_or(0))).map_err(failed)?;
     file.read_to_end(&mut tail).map_err(failed)?;
-    Ok(FileMeta { name: name.to_owned(), bytes, extents, tail: tail.into() })
+    let described = FileMeta { name: name.to_owned(), bytes, extents, tail: tail.into() };
+    Ok((described, file.into_memory()))
 }
 
 /// Where pages begin, ascending, and behind them where the last page ends.
