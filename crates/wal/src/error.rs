@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use duramen_model::{ErrorKind, WriterId};
+use duramen_runtime::disk::{descriptors, is_full};
 
 use crate::position::{Position, SegmentId};
 
@@ -17,9 +18,9 @@ pub enum Error {
     #[error("the disk failed. action=`{action}`, path=`{path}`")]
     Disk { action: &'static str, path: PathBuf, source: io::Error },
 
-    /// There is no space for the records since the last sync, or for a new segment. None of those records is or becomes durable.
-    /// The WAL is intact: rotate, then append again.
-    #[error("no space for the write-ahead log. path=`{path}`")]
+    /// There is no space, or no file descriptor, for the records since the last sync or for a new segment. None of those records is
+    /// acknowledged, now or later. The WAL is intact: rotate, then append again.
+    #[error("no {} for the write-ahead log. path=`{path}`", lacking(source))]
     Full { path: PathBuf, source: io::Error },
 
     /// An earlier call met a failure of the disk after which nothing may be acknowledged. Stop the process and replay.
@@ -27,7 +28,7 @@ pub enum Error {
     Poisoned,
 
     /// Records of this segment were dropped for want of space, and the definitions of series with them.
-    #[error("a new segment must be started before the next record. segment=`{segment}`")]
+    #[error("no space for the write-ahead log: it needs a new segment before the next record. segment=`{segment}`")]
     RotationNeeded { segment: SegmentId },
 
     #[error("a record is too large. bytes=`{bytes}`, bytes_max=`{bytes_max}`")]
@@ -63,13 +64,18 @@ impl Error {
         }
     }
 
+    /// The error of a call: [`Error::Full`] when it lacked what comes back, else [`Error::Disk`].
     pub(crate) fn disk(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Disk { action, path, source }
+        move |source| if is_full(&source) { Self::Full { path, source } } else { Self::Disk { action, path, source } }
     }
 }
 
-/// Whether space, and not the device, is what a write lacked.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+/// What a call lacked that failed with [`is_full`].
+fn lacking(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::OutOfMemory => "memory",
+        _ if descriptors::is_exhausted(error) => "file descriptor",
+        _ => "space",
+    }
 }

@@ -6,6 +6,7 @@
 //!
 //! - [`Wal::open`] replays what is there and starts a new segment.
 //! - [`Wal::append`] takes records into memory, [`Wal::sync`] makes all of them durable with one write and one fdatasync.
+//! - [`reread`] hands records over once more while the log is in use.
 //! - [`Wal::rotate`] starts the next segment, [`Wal::trim`] deletes those that are no longer needed.
 
 mod config;
@@ -17,6 +18,7 @@ mod position;
 mod record;
 mod replay;
 mod report;
+mod reread;
 mod runs;
 mod sections;
 mod segments;
@@ -30,6 +32,7 @@ pub use position::{Position, SegmentId};
 pub use record::{ExemplarRow, HistogramRow, OwnedRecord, WriteRecord};
 pub use replay::Entry;
 pub use report::{Damage, Reason, ReplayReport, TornTail};
+pub use reread::reread;
 pub use wal::{SegmentInfo, Wal};
 
 /// What opening, appending and the rest return.

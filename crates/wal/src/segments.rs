@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use duramen_runtime::disk::create_dir_all_synced;
+use duramen_runtime::disk::{create_dir_all_synced, is_full};
 use duramen_runtime::{Disk, DiskFile};
 
-use crate::error::{Error, is_full};
+use crate::error::Error;
 use crate::header::Header;
 use crate::position::SegmentId;
 
@@ -33,7 +33,31 @@ pub(crate) struct Listing {
     pub(crate) ignored: Vec<String>,
 }
 
+/// How the creation of a segment went, unless the disk failed.
+#[derive(Debug)]
+pub(crate) enum Created {
+    File(Box<dyn DiskFile>),
+    /// There is no space for it, or no descriptor. It is not there.
+    Full(Error),
+    /// It is there, and its name may not be durable, for want of the same. The segment before must take no more records, since this
+    /// one says where that ends; the next try replaces it.
+    Unsettled(Error),
+}
+
+/// The error of a full disk, or of a failed one as failure.
+fn full_or_failed(source: io::Error, path: PathBuf) -> Result<Error, Error> {
+    if is_full(&source) {
+        return Ok(Error::Full { path, source });
+    }
+    Err(Error::Disk { action: "create segment", path, source })
+}
+
 impl Directory {
+    /// The directory of a log that another has open.
+    pub(crate) fn of_another(disk: Arc<dyn Disk>, path: &Path) -> Self {
+        Self { disk, path: path.to_path_buf() }
+    }
+
     /// Creates the directory, durably, when it is not there.
     pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, Error> {
         create_dir_all_synced(&disk, path).map_err(Error::disk("create directory", path))?;
@@ -72,24 +96,34 @@ impl Directory {
     }
 
     /// Creates a segment that holds its header only, durable with its name before this returns. A name without a valid header
-    /// never comes to be. Without space for it, nothing is left behind and the error is [`Error::Full`].
-    pub(crate) fn create(&self, header: &Header) -> Result<Box<dyn DiskFile>, Error> {
+    /// never comes to be. A file of the same name is replaced: see [`Created::Unsettled`].
+    pub(crate) fn create(&self, header: &Header) -> Result<Created, Error> {
         let path = self.segment_path(header.segment);
         let new = path.with_extension("wal.new");
-        let written = self.write_new(&new, header).and_then(|file| self.disk.rename(&new, &path).map(|()| file));
-        let file = match written {
+        let file = match self.write_new(&new, header) {
             Ok(file) => file,
-            Err(source) if is_full(&source) => {
-                self.remove_if_there(&new)?;
-                return Err(Error::Full { path, source });
+            Err(source) => {
+                // What stays behind is removed before the next try, and at the next start.
+                let _ = self.disk.remove_file(&new);
+                return full_or_failed(source, path).map(Created::Full);
             }
-            Err(source) => return Err(Error::Disk { action: "create segment", path, source }),
         };
-        self.sync()?;
-        Ok(file)
+
+        if let Err(source) = self.disk.rename(&new, &path) {
+            let _ = self.disk.remove_file(&new);
+            return full_or_failed(source, path).map(Created::Full);
+        }
+        match self.disk.sync_dir(&self.path) {
+            Ok(()) => Ok(Created::File(file)),
+            Err(source) => full_or_failed(source, path).map(Created::Unsettled),
+        }
     }
 
     fn write_new(&self, new: &Path, header: &Header) -> io::Result<Box<dyn DiskFile>> {
+        match self.disk.remove_file(new) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
         let mut file = self.disk.create_new(new)?;
         file.append(&header.encode())?;
         file.sync_data()?;
@@ -104,9 +138,7 @@ impl Directory {
 
     pub(crate) fn remove_if_there(&self, path: &Path) -> Result<(), Error> {
         match self.disk.remove_file(path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(Error::Disk { action: "remove", path: path.to_path_buf(), source })
-            }
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::disk("remove", path)(source)),
             _ => Ok(()),
         }
     }

@@ -1,23 +1,25 @@
 //! The log: the open segment, what waits for the next sync, and the segments behind.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use duramen_model::WriterId;
+use duramen_runtime::disk::is_full;
 use duramen_runtime::{Disk, DiskFile};
 
 use crate::Result;
 use crate::config::Config;
-use crate::error::{ApplyError, Error, is_full};
-use crate::frame::{HEAD_LEN, Salt, kind, put_frame};
+use crate::error::{ApplyError, Error};
+use crate::frame::{Found, Frames, HEAD_LEN, Salt, kind, put_frame};
 use crate::header::{HEADER_LEN, Header, VERSION};
 use crate::payload::Encoder;
 use crate::position::{Position, SegmentId};
 use crate::record::{OwnedRecord, WriteRecord};
 use crate::replay::{Entry, Replay};
 use crate::report::ReplayReport;
-use crate::segments::Directory;
+use crate::segments::{Created, Directory};
 
 /// A segment of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct SegmentInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Writing,
+    /// Records that nobody relies on may stand behind `open.bytes`: they must be cut off, durably, before anything else.
+    NeedsCut,
     /// Records were dropped for want of space: only a new segment may take more.
     NeedsSegment,
     Poisoned,
@@ -103,7 +107,10 @@ impl Wal {
         }
         let id = closed.last().map_or(SegmentId(1), |last| last.id.next());
         let open = SegmentInfo { id, first_position: replayed.end, bytes: HEADER_LEN as u64 };
-        let file = create(&directory, writer, open)?;
+        let file = match create(&directory, writer, open)? {
+            Created::File(file) => file,
+            Created::Full(error) | Created::Unsettled(error) => return Err(error),
+        };
         let mut wal = Self {
             directory,
             writer,
@@ -130,23 +137,29 @@ impl Wal {
     /// Whether [`Wal::rotate`] is due: the segment is large enough, or it lost records for want of space and takes no more.
     pub fn needs_rotation(&self) -> bool {
         let bytes = self.open.bytes + self.buffer.len() as u64;
-        self.state == State::NeedsSegment || bytes >= self.config.segment_bytes_max
+        matches!(self.state, State::NeedsCut | State::NeedsSegment) || bytes >= self.config.segment_bytes_max
     }
 
     /// Syncs what was appended, then starts the next segment: its header and its name are durable on return. All series must be
-    /// defined again. On [`Error::Full`] the log goes on in the segment as it was; when already the sync found no space, the
-    /// records since the last one are gone and rotation is still needed.
+    /// defined again. On [`Error::Full`] the log goes on in the segment as it was, unless [`Wal::needs_segment`] says that it cannot:
+    /// then rotation is still needed, and when already the sync found no space, the records since the last one are gone.
     pub fn rotate(&mut self) -> Result<()> {
         self.check_alive()?;
-        if self.state == State::Writing {
-            self.sync()?;
+        match self.state {
+            State::NeedsCut => self.cut()?,
+            State::Writing => drop(self.sync()?),
+            State::NeedsSegment | State::Poisoned => {}
         }
         let first_position = self.synced.next();
         let open = SegmentInfo { id: self.open.id.next(), first_position, bytes: HEADER_LEN as u64 };
         self.file = match create(&self.directory, self.writer, open) {
-            Ok(file) => file,
-            Err(full @ Error::Full { .. }) => return Err(full),
-            Err(other) => return Err(self.poison(other)),
+            Ok(Created::File(file)) => file,
+            Ok(Created::Full(full)) => return Err(full),
+            Ok(Created::Unsettled(full)) => {
+                self.state = State::NeedsSegment;
+                return Err(full);
+            }
+            Err(failed) => return Err(self.poison(failed)),
         };
         self.closed.push(self.open);
         self.open = open;
@@ -160,7 +173,7 @@ impl Wal {
     /// returned it or a later one. An error leaves the log as it was. Panics when the columns differ in length.
     pub fn append(&mut self, record: &WriteRecord<'_>) -> Result<Position> {
         self.check_alive()?;
-        if self.state == State::NeedsSegment {
+        if self.needs_segment() {
             return Err(Error::RotationNeeded { segment: self.open.id });
         }
         let position = self.next;
@@ -173,33 +186,53 @@ impl Wal {
     /// Makes everything appended since the last sync durable, with one write and one fdatasync (none when there is nothing).
     /// All positions up to and with the returned one are durable; 0 when there is none yet.
     ///
-    /// On [`Error::Full`] none of the records since the last sync is durable, now or later: answer all of them with the error,
-    /// forget the definitions of series in them, rotate. On any other error the log is poisoned, since a failed fdatasync leaves
-    /// unknown what is on the disk: stop the process.
+    /// On [`Error::Full`], of the write or of the fdatasync, none of the records since the last sync is acknowledged, now or later: answer
+    /// all of them with the error, forget the definitions of series in them, rotate. What is in the file is cut back to what was synced;
+    /// the cut is synced too, and the segment read back. Until that has succeeded the log takes nothing. On any other error the log is
+    /// poisoned, since a failed fdatasync leaves unknown what is on the disk: stop the process.
     pub fn sync(&mut self) -> Result<Position> {
         self.check_alive()?;
+        if self.state == State::NeedsCut {
+            self.cut()?;
+        }
         if self.buffer.is_empty() {
             return Ok(self.synced);
         }
-        let path = self.directory.segment_path(self.open.id);
-        if let Err(source) = self.file.append(&self.buffer) {
+
+        let (action, written) = match self.file.append(&self.buffer) {
+            Ok(()) => ("sync", self.file.sync_data()),
+            failed => ("append", failed),
+        };
+        if let Err(source) = written {
+            let path = self.directory.segment_path(self.open.id);
             if !is_full(&source) {
-                return Err(self.poison(Error::Disk { action: "append", path, source }));
+                return Err(self.poison(Error::Disk { action, path, source }));
             }
-            self.drop_unsynced()?;
+
+            self.buffer.clear();
+            self.state = State::NeedsCut;
+            // When this lacks space as well, it is tried again before anything else is done.
+            match self.cut() {
+                Ok(()) | Err(Error::Full { .. }) => {}
+                Err(failed) => return Err(failed),
+            }
             return Err(Error::Full { path, source });
         }
-        if let Err(source) = self.file.sync_data() {
-            return Err(self.poison(Error::Disk { action: "sync", path, source }));
-        }
+
         self.open.bytes += self.buffer.len() as u64;
         self.buffer.clear();
         self.synced = Position(self.next.0 - 1);
         Ok(self.synced)
     }
 
+    /// Whether the open segment takes no more records, so that nothing can be appended before a [`Wal::rotate`] has succeeded.
+    pub fn needs_segment(&self) -> bool {
+        matches!(self.state, State::NeedsCut | State::NeedsSegment)
+    }
+
     /// Deletes the segments of which every record is before `before`, oldest first; never the open one. Returns how many. Each is
-    /// gone durably before the next is touched, so that a crash leaves no hole in the middle. An error poisons the log.
+    /// gone durably before the next is touched, so that a crash leaves no hole in the middle. On [`Error::Full`] the rest is left to the
+    /// next call; any other error poisons the log.
     pub fn trim(&mut self, before: Position) -> Result<usize> {
         self.check_alive()?;
         let mut trimmed = 0;
@@ -208,8 +241,10 @@ impl Wal {
             if end > before {
                 break;
             }
-            if let Err(error) = self.directory.remove(oldest.id) {
-                return Err(self.poison(error));
+            match self.directory.remove(oldest.id) {
+                Ok(()) => {}
+                Err(full @ Error::Full { .. }) => return Err(full),
+                Err(failed) => return Err(self.poison(failed)),
             }
             self.closed.remove(0);
             trimmed += 1;
@@ -257,16 +292,30 @@ impl Wal {
         error
     }
 
-    /// Cuts the file to what was synced and forgets what waited. The cut is durable, so no dropped record comes back.
-    fn drop_unsynced(&mut self) -> Result<()> {
-        self.buffer.clear();
+    /// Cuts the file to what was synced. The cut is durable, so no dropped record comes back, and what is left of the segment is read
+    /// back: a log that is not whole poisons itself.
+    fn cut(&mut self) -> Result<()> {
         let path = self.directory.segment_path(self.open.id);
         let cut = self.file.truncate(self.open.bytes).and_then(|()| self.file.sync_data());
-        if let Err(source) = cut {
-            return Err(self.poison(Error::Disk { action: "truncate", path, source }));
+        let read = cut.and_then(|()| self.directory.disk.read(&path));
+
+        let whole = match read {
+            Ok(bytes) => self.is_whole(&bytes),
+            Err(source) if is_full(&source) => return Err(Error::Full { path, source }),
+            Err(source) => return Err(self.poison(Error::Disk { action: "truncate", path, source })),
+        };
+        if !whole {
+            let source = io::Error::new(io::ErrorKind::InvalidData, "the segment is not what was synced");
+            return Err(self.poison(Error::Disk { action: "read back", path, source }));
         }
         self.state = State::NeedsSegment;
         Ok(())
+    }
+
+    /// Whether `bytes` are the open segment as it was synced.
+    fn is_whole(&self, bytes: &[u8]) -> bool {
+        let is_frame = |found: Found<'_>| matches!(found, Found::Frame { .. });
+        bytes.len() as u64 == self.open.bytes && Frames::new(bytes, HEADER_LEN, self.salt).all(is_frame)
     }
 
     /// Writes down that no record has the positions since the last one in the file or the buffer, up to `end`, exclusive.
@@ -290,7 +339,7 @@ impl fmt::Debug for Wal {
     }
 }
 
-fn create(directory: &Directory, writer: WriterId, open: SegmentInfo) -> Result<Box<dyn DiskFile>> {
+fn create(directory: &Directory, writer: WriterId, open: SegmentInfo) -> Result<Created> {
     let SegmentInfo { id: segment, first_position, .. } = open;
     directory.create(&Header { version: VERSION, segment, first_position, writer })
 }

@@ -7,5 +7,6 @@ mod durability;
 mod faults;
 mod files;
 mod golden;
+mod reread;
 mod round_trip;
 mod support;
