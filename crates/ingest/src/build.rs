@@ -1,11 +1,12 @@
-//! A frozen generation as blocks in the staging directory.
+//! A frozen generation as blocks, in the staging directory or in memory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
-use duramen_model::{BlockEntry, BlockId, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange};
+use duramen_model::{BlockEntry, BlockId, BlockStats, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange};
 use duramen_source::HistogramRef;
 use ulid::Ulid;
 
@@ -14,6 +15,12 @@ use crate::flush::directory_name;
 use crate::head::{Generation, NOW, Samples, SeriesAt, Slot, TenantHead};
 use crate::staged::StagingDir;
 use crate::windows::{Windows, window_start};
+
+/// A block on its way that never was on the disk: its files by name, `meta` last.
+pub(crate) struct MemoryBlock {
+    pub(crate) entry: BlockEntry,
+    pub(crate) files: Vec<(String, Bytes)>,
+}
 
 /// Writes one block for each window that the generation touches, and `families` into the latest of them: without any, into one that has
 /// nothing else. Blocks; two passes over what it holds.
@@ -24,6 +31,45 @@ pub(crate) fn build(
     now_ms: i64,
     staging: &Path,
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
+    let create = |id| {
+        let directory = StagingDir::new(staging.join(directory_name(id)));
+        Ok((BlockWriter::create(directory.path(), WriterOptions::default())?, directory))
+    };
+    let written = write(head, generation, families, now_ms, create)?;
+    let finish =
+        |(id, writer, directory): Writer<Arc<StagingDir>>| Ok((entry(id, generation, writer.finish()?), directory));
+    written.into_iter().map(finish).collect()
+}
+
+/// As [`build`], for where the staging directory has no space. The blocks are in memory as a whole, beside the generation.
+pub(crate) fn build_in_memory(
+    head: &TenantHead,
+    generation: &Generation,
+    families: Vec<FamilyMetadata>,
+    now_ms: i64,
+) -> Result<Vec<MemoryBlock>, Error> {
+    let create = |_| Ok((BlockWriter::in_memory(WriterOptions::default()), ()));
+    let written = write(head, generation, families, now_ms, create)?;
+    let finish = |(id, writer, ()): Writer<()>| {
+        let (stats, files) = writer.finish_in_memory()?;
+        Ok(MemoryBlock { entry: entry(id, generation, stats), files })
+    };
+    written.into_iter().map(finish).collect()
+}
+
+fn entry(id: BlockId, generation: &Generation, stats: BlockStats) -> BlockEntry {
+    let order = OrderRange { min: generation.order, max: generation.order };
+    BlockEntry { id, order, level: 0, resolution_ms: None, stats }
+}
+
+/// Writes what the generation holds into blocks that `create` makes; they are not finished.
+fn write<P>(
+    head: &TenantHead,
+    generation: &Generation,
+    families: Vec<FamilyMetadata>,
+    now_ms: i64,
+    create: impl Fn(BlockId) -> Result<(BlockWriter, P), Error>,
+) -> Result<Vec<Writer<P>>, Error> {
     let samples = generation.read();
     let slots = futures::executor::block_on(head.registry.in_block_order(&samples.slots()));
     let windows = plan(&samples, &slots, now_ms);
@@ -31,8 +77,8 @@ pub(crate) fn build(
     let mut writers = Vec::with_capacity(blocks);
     for _ in 0..blocks {
         let id = BlockId(Ulid::new());
-        let directory = StagingDir::new(staging.join(directory_name(id)));
-        writers.push((id, BlockWriter::create(directory.path(), WriterOptions::default())?, directory));
+        let (writer, place) = create(id)?;
+        writers.push((id, writer, place));
     }
     let mut columns = Columns::default();
     for slot in slots {
@@ -49,18 +95,11 @@ pub(crate) fn build(
     {
         latest.set_metadata(families)?;
     }
-    let order = OrderRange { min: generation.order, max: generation.order };
-    writers
-        .into_iter()
-        .map(|(id, writer, directory)| {
-            let entry = BlockEntry { id, order, level: 0, resolution_ms: None, stats: writer.finish()? };
-            Ok((entry, directory))
-        })
-        .collect()
+    Ok(writers)
 }
 
-/// A block that is written.
-type Writer = (BlockId, BlockWriter, Arc<StagingDir>);
+/// A block that is written, and where.
+type Writer<P> = (BlockId, BlockWriter, P);
 
 fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
     let mut touched = BTreeMap::new();
@@ -76,7 +115,12 @@ fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
 }
 
 /// Pushes what a series has, each part to the block of its window.
-fn cut(windows: &Windows, labels: &Labels, all: &SeriesContents<'_>, writers: &mut [Writer]) -> Result<(), Error> {
+fn cut<P>(
+    windows: &Windows,
+    labels: &Labels,
+    all: &SeriesContents<'_>,
+    writers: &mut [Writer<P>],
+) -> Result<(), Error> {
     let SeriesContents { mut ts_ms, mut values, mut lives, mut histograms, mut exemplars } = *all;
     loop {
         let firsts = [

@@ -5,18 +5,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use duramen_model::{Labels, TenantId};
 use duramen_runtime::Clock;
 use duramen_wal::{Position, SegmentId, Wal, WriteRecord};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::error::Error;
 use crate::head::{Applied, Frozen, HeadMap, OpenSegment, Rows, Slot, SlotPin, TenantHead};
 use crate::ingester::Turn;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
+use crate::room::Room;
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ const GROUP_ROWS_MAX: usize = 1 << 20;
 
 /// An open segment that nobody needs and that is larger is closed at a trim, and so deleted. A new one costs two fsyncs.
 const OPEN_BYTES_KEPT: u64 = 4 << 20;
+/// As [`OPEN_BYTES_KEPT`], while the disk is nearly full.
+const OPEN_BYTES_KEPT_WHEN_LOW: u64 = 64 << 10;
 
 /// A trim closes the open segment when so many numbers of forgotten series wait for the next: some ten megabytes of places.
 const VACANT_MAX: usize = 1 << 18;
@@ -70,6 +74,14 @@ pub(crate) struct CommitLoop {
     orders: Arc<OrderClock>,
     metrics: Metrics,
     open_segment: OpenSegment,
+    room: LogRoom,
+}
+
+/// The disk that the log lies on.
+pub(crate) struct LogRoom {
+    pub(crate) room: Arc<Room>,
+    /// Where the size of the log is told.
+    pub(crate) log_bytes: Arc<AtomicU64>,
 }
 
 impl CommitLoop {
@@ -81,10 +93,12 @@ impl CommitLoop {
         orders: Arc<OrderClock>,
         metrics: Metrics,
         open_segment: OpenSegment,
+        room: LogRoom,
     ) -> Self {
         let definitions = Definitions::new(wal.segment());
         open_segment.set(wal.segment().0);
-        Self { wal, commands, definitions, heads, clock, orders, metrics, open_segment }
+        room.log_bytes.store(wal.bytes(), Ordering::Relaxed);
+        Self { wal, commands, definitions, heads, clock, orders, metrics, open_segment, room }
     }
 
     /// Runs until every sender of commands is gone. An error means that the log can no longer be trusted: the process must stop.
@@ -110,6 +124,7 @@ impl CommitLoop {
             self.commit(group)?;
             match then {
                 Some(Command::Freeze { head, done }) => {
+                    self.rotate_for_room()?;
                     let frozen = head.freeze(self.wal.next_position(), || self.orders.next());
                     // Nobody waits any more: the generation stays frozen and the next flush finds it.
                     let _ = done.send(frozen);
@@ -118,6 +133,7 @@ impl CommitLoop {
                 Some(Command::SkipTo { position }) => self.wal.skip_to(position),
                 Some(Command::Write(_)) | None => {}
             }
+            self.room.log_bytes.store(self.wal.bytes(), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -127,12 +143,22 @@ impl CommitLoop {
         if group.is_empty() {
             return Ok(());
         }
+        if let Err(full) = self.room.room.check(self.wal.bytes()) {
+            for write in group {
+                let _ = write.done.send(Err(full.into()));
+            }
+            return Ok(());
+        }
         // Only here, with nothing appended: a rotation syncs, and its failure would be that of writes already taken.
         if self.wal.needs_rotation()
-            && let Err(e) = self.rotate()
-            && is_fatal(&e)
+            && let Err(e) = self.rotate_once()
         {
-            return Err(e.into());
+            if is_fatal(&e) {
+                return Err(e.into());
+            }
+            if self.wal.needs_segment() {
+                self.room.room.make_way();
+            }
         }
         let mut appended = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
@@ -147,7 +173,8 @@ impl CommitLoop {
             Err(e) => {
                 self.definitions.forget();
                 let fatal = is_fatal(&e);
-                error!(error = %e, fatal, "the write-ahead log could not be synced");
+                let cause = std::error::Error::source(&e);
+                error!(error = %e, ?cause, fatal, "the write-ahead log could not be synced");
                 let text = e.to_string();
                 for (write, _) in appended {
                     let _ = write.done.send(Err(Error::WalSync { message: text.clone() }));
@@ -163,7 +190,7 @@ impl CommitLoop {
         Ok(())
     }
 
-    fn rotate(&mut self) -> Result<(), duramen_wal::Error> {
+    fn rotate_once(&mut self) -> Result<(), duramen_wal::Error> {
         self.wal.rotate()?;
         self.open_segment.set(self.wal.segment().0);
         Ok(())
@@ -203,26 +230,61 @@ impl CommitLoop {
         }
     }
 
+    /// Begins a new segment when the disk is nearly full: what is frozen now can then be deleted when it has gone up, and need not wait
+    /// for the segment to grow.
+    fn rotate_for_room(&mut self) -> Result<(), Error> {
+        let open_bytes = self.open_bytes();
+        let is_worth_it = open_bytes > OPEN_BYTES_KEPT_WHEN_LOW && open_bytes < OPEN_BYTES_KEPT;
+        if is_worth_it && self.room.room.is_low(self.wal.bytes()) { self.rotate() } else { Ok(()) }
+    }
+
+    /// Rotates, and goes on in the old segment when there is no space for a new one, not even the ballast's.
+    fn rotate(&mut self) -> Result<(), Error> {
+        match self.rotate_once() {
+            Err(e) if is_fatal(&e) => Err(e.into()),
+            Err(_) if self.room.room.make_way() => match self.rotate_once() {
+                Err(e) if is_fatal(&e) => Err(e.into()),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn open_bytes(&self) -> u64 {
+        self.wal.segments().last().map_or(0, |open| open.bytes)
+    }
+
     /// What the heads still need is asked here, where it cannot change: a write that came since is applied already, or behind us in
     /// the queue.
     fn trim(&mut self) -> Result<(), Error> {
         let needed = self.heads.read().values().filter_map(|head| head.first_uncommitted()).min();
-        let open_bytes = self.wal.segments().last().map_or(0, |open| open.bytes);
-        let is_large = needed.is_none() && open_bytes > OPEN_BYTES_KEPT;
+        // First what needs no space, which a new segment may lack.
+        self.trim_before(needed.unwrap_or_else(|| self.wal.next_position()))?;
+
+        let is_low = self.room.room.is_low(self.wal.bytes());
+        let kept = if is_low { OPEN_BYTES_KEPT_WHEN_LOW } else { OPEN_BYTES_KEPT };
+        let is_large = needed.is_none() && self.open_bytes() > kept;
         let vacant = self.heads.read().values().map(|head| head.registry.read().vacant_until_rotation()).sum::<usize>();
-        if (is_large || vacant > VACANT_MAX)
-            && let Err(e) = self.rotate()
-            && is_fatal(&e)
-        {
-            return Err(e.into());
-        }
-        let before = needed.unwrap_or_else(|| self.wal.next_position());
-        match self.wal.trim(before) {
-            Ok(0) => {}
-            Ok(segments) => info!(segments, before = before.0, "trimmed the write-ahead log"),
-            Err(e) => return Err(e.into()),
+        if is_large || vacant > VACANT_MAX {
+            self.rotate()?;
+            self.trim_before(needed.unwrap_or_else(|| self.wal.next_position()))?;
         }
         Ok(())
+    }
+
+    fn trim_before(&mut self, before: Position) -> Result<(), Error> {
+        match self.wal.trim(before) {
+            Ok(0) => Ok(()),
+            Ok(segments) => {
+                info!(segments, before = before.0, "trimmed the write-ahead log");
+                Ok(())
+            }
+            Err(e) if is_fatal(&e) => Err(e.into()),
+            Err(error) => {
+                warn!(%error, "the write-ahead log could not be trimmed; it is tried again after the next flush");
+                Ok(())
+            }
+        }
     }
 }
 

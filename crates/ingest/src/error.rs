@@ -4,7 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use duramen_model::ErrorKind;
+use duramen_model::{ErrorKind, TenantName};
+use duramen_runtime::disk::{is_caused_by_full, is_full};
+use duramen_wal::Position;
+
+use crate::room::NoRoom;
 
 /// A failure of the ingester. Nothing of a write that failed is acknowledged; parts of it may be stored all the same.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,16 @@ pub enum Error {
     /// The samples of the write are not durable; they may be stored after a restart.
     #[error("the write-ahead log could not be synced: {message}")]
     WalSync { message: String },
+    /// The log would take what is needed to write it out: the disk would stay full.
+    #[error(
+        "no space for the write-ahead log: what writing the heads out takes must stay free. free_bytes=`{free_bytes}`, needed_bytes=`{needed_bytes}`"
+    )]
+    NoRoom { free_bytes: u64, needed_bytes: u64 },
+    /// Staged blocks are damaged, and so is the log that they were made of. Both are kept.
+    #[error(
+        "the write-ahead log is damaged where staged blocks must be made again from it. tenant=`{tenant}`, start=`{start}`, end=`{end}`"
+    )]
+    LogDamaged { tenant: TenantName, start: Position, end: Position },
     #[error("a block could not be written or read")]
     Block(#[from] duramen_block::Error),
     #[error("the bucket failed")]
@@ -60,6 +74,12 @@ pub enum Error {
     Stopped,
 }
 
+impl From<NoRoom> for Error {
+    fn from(NoRoom { free_bytes, needed_bytes }: NoRoom) -> Self {
+        Self::NoRoom { free_bytes, needed_bytes }
+    }
+}
+
 impl Error {
     /// When the same request may pass, as far as that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -80,12 +100,28 @@ impl Error {
         }
     }
 
+    /// Whether a disk has no space for it, or the process no descriptor: it may succeed later, as it is.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::NoRoom { .. }) || is_caused_by_full(self)
+    }
+
+    /// Whether staged blocks are not what was written, or cannot be read.
+    pub(crate) fn is_staged_damage(&self) -> bool {
+        match self {
+            Self::Bucket(duramen_bucket::Error::Damaged { .. }) => true,
+            Self::Bucket(duramen_bucket::Error::Disk { source, .. }) => !is_full(source),
+            Self::Block(e) => e.kind() == ErrorKind::Corrupt,
+            _ => false,
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Decode(e) => e.kind(),
             Self::Overload { .. }
             | Self::HeadFull { .. }
             | Self::Memory(_)
+            | Self::NoRoom { .. }
             | Self::Disk { .. }
             | Self::Staging { .. }
             | Self::WalSync { .. }
@@ -94,6 +130,7 @@ impl Error {
             Self::RateLimited { .. } => ErrorKind::Limited,
             Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::Invalid,
             Self::Overtaken { .. } => ErrorKind::Fenced,
+            Self::LogDamaged { .. } => ErrorKind::Corrupt,
             Self::Wal(e) => e.kind(),
             Self::Block(e) => e.kind(),
             Self::Bucket(e) => e.kind(),

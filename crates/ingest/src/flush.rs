@@ -10,17 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use duramen_block::{Block, BlockSource, META_FILE, OpenOptions};
-use duramen_bucket::keys;
-use duramen_model::{BlockId, ErrorKind, TenantId};
+use duramen_block::{Block, BlockChecks, BlockSource, META_FILE, OpenOptions};
+use duramen_bucket::{CheckError, keys};
+use duramen_model::{BlockEntry, BlockId, ErrorKind, FamilyMetadata, TenantId};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_source::{Reads, SeriesSource};
 use tracing::{error, info, warn};
 
-use crate::build::build;
+use crate::build::{MemoryBlock, build, build_in_memory};
 use crate::error::Error;
-use crate::head::{Frozen, Held, TenantHead};
+use crate::head::{Frozen, Generation, Held, TenantHead};
 use crate::ingester::Shared;
+use crate::rebuild::rebuild;
 use crate::staged::StagedBlock;
 
 /// What one flush of one tenant did.
@@ -53,22 +54,25 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
     }
     let waiting = head.frozen();
     let metadata = metadata(shared, head, &waiting).await?;
-    // All are staged before the first needs the bucket: while it is away, samples cost disk and not memory.
-    for frozen in &waiting {
-        stage(shared, head, frozen, metadata).await?;
+    // All are staged before the first needs the bucket: while it is away, samples cost disk and not memory. While the disk is nearly
+    // full, they go up from memory.
+    if !shared.is_disk_low() {
+        for frozen in &waiting {
+            match stage(shared, head, frozen, metadata).await {
+                Err(error) if error.is_full() => break,
+                staged => drop(staged?),
+            }
+        }
     }
     let mut report = FlushReport::default();
     for frozen in waiting {
-        let staged = stage(shared, head, &frozen, metadata).await?;
-        for block in staged.iter() {
-            upload(shared, head.id, block).await?;
-        }
-        let entries = staged.iter().map(|block| block.entry.clone()).collect();
+        let entries = bring_up(shared, head, &frozen, metadata).await?;
+        let stats: Vec<_> = entries.iter().map(|entry| entry.stats.clone()).collect();
         shared.commit_blocks(head.id, entries, frozen.end, frozen.order.flush).await?;
         head.committed(&frozen);
-        for block in staged.iter() {
+        head.tell_samples();
+        for stats in &stats {
             report.blocks += 1;
-            let stats = &block.entry.stats;
             report.samples += stats.samples + stats.histograms;
             report.exemplars += stats.exemplars;
             report.bytes += stats.bytes();
@@ -99,6 +103,86 @@ async fn forget(shared: &Arc<Shared>, head: &Arc<TenantHead>) -> Result<(), Erro
         shared.metrics.forgotten_series.inc_by(forgotten as u64);
     }
     Ok(())
+}
+
+/// How often a flush builds blocks again that were damaged on the local disk, before it leaves them to the next flush.
+const REBUILDS_MAX: usize = 2;
+
+/// Puts the blocks of a generation into the bucket, each byte checked on its way. Blocks that are damaged on the local disk are built
+/// again from the log, which still has all of them.
+async fn bring_up(
+    shared: &Arc<Shared>,
+    head: &Arc<TenantHead>,
+    frozen: &Arc<Frozen>,
+    metadata: Metadata,
+) -> Result<Vec<BlockEntry>, Error> {
+    let mut metadata = metadata;
+    let mut rebuilds = 0;
+    loop {
+        let error = match bring_up_once(shared, head, frozen, metadata).await {
+            Err(error) if error.is_staged_damage() && rebuilds < REBUILDS_MAX => error,
+            done => return done,
+        };
+
+        error!(tenant = %head.name, %error, cause = ?std::error::Error::source(&error),
+            "a staged block is damaged; it is made again from the log");
+        shared.metrics.rebuilds.inc();
+        rebuilds += 1;
+        if matches!(frozen.held(), Held::Staged(_)) {
+            rebuild(shared, head, frozen).await?;
+            metadata = self::metadata(shared, head, std::slice::from_ref(frozen)).await?;
+        }
+    }
+}
+
+async fn bring_up_once(
+    shared: &Arc<Shared>,
+    head: &Arc<TenantHead>,
+    frozen: &Arc<Frozen>,
+    metadata: Metadata,
+) -> Result<Vec<BlockEntry>, Error> {
+    let generation = match frozen.held() {
+        Held::Memory(generation) if shared.is_disk_low() => generation,
+        _ => match stage(shared, head, frozen, metadata).await {
+            Ok(staged) => return upload_staged(shared, head.id, &staged).await,
+            Err(error) if error.is_full() => match frozen.held() {
+                Held::Memory(generation) => generation,
+                Held::Staged(_) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        },
+    };
+
+    warn!(tenant = %head.name, "the disk has no space for staged blocks; they go up from memory");
+    let (for_build, now_ms) = (Arc::clone(head), shared.clock.now_ms());
+    let families = families(head, &generation, metadata);
+    let built = tokio::task::spawn_blocking(move || build_in_memory(&for_build, &generation, families, now_ms));
+    let built = built.await.map_err(|_| Error::Stopped)??;
+
+    let mut entries = Vec::with_capacity(built.len());
+    for MemoryBlock { entry, files } in built {
+        for (name, bytes) in files {
+            let to = keys::block_file(head.id, entry.id, &name);
+            shared.bucket.put_large(&to, bytes).await?;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+async fn upload_staged(shared: &Shared, tenant: TenantId, staged: &[StagedBlock]) -> Result<Vec<BlockEntry>, Error> {
+    for block in staged {
+        upload(shared, tenant, block).await?;
+    }
+    Ok(staged.iter().map(|block| block.entry.clone()).collect())
+}
+
+/// What a block of the generation says of metric families.
+fn families(head: &TenantHead, generation: &Generation, metadata: Metadata) -> Vec<FamilyMetadata> {
+    match metadata {
+        Metadata::Written if generation.has_metadata() => head.all_families(),
+        Metadata::Written | Metadata::Logged => Vec::new(),
+    }
 }
 
 /// Where the metadata of generations goes.
@@ -180,10 +264,7 @@ async fn stage(
     };
     let (for_build, staging) = (Arc::clone(head), shared.staging.clone());
     let now_ms = shared.clock.now_ms();
-    let families = match metadata {
-        Metadata::Written if generation.has_metadata() => head.all_families(),
-        Metadata::Written | Metadata::Logged => Vec::new(),
-    };
+    let families = families(head, &generation, metadata);
     let built = tokio::task::spawn_blocking(move || build(&for_build, &generation, families, now_ms, &staging));
     let built = built.await.map_err(|_| Error::Stopped)??;
     let mut staged = Vec::with_capacity(built.len());
@@ -211,6 +292,8 @@ pub(crate) struct Backoff {
 impl Backoff {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(60);
+    /// While a disk is full: it may have space again at any time.
+    const FULL: Duration = Duration::from_secs(5);
 
     /// Whether the tenant may be flushed at `now`.
     pub(crate) fn is_over(&self, tenant: TenantId, now: Duration) -> bool {
@@ -218,12 +301,13 @@ impl Backoff {
     }
 
     /// Notes how a flush at `now` ended.
-    pub(crate) fn note(&mut self, tenant: TenantId, now: Duration, succeeded: bool) {
-        if succeeded {
+    pub(crate) fn note(&mut self, tenant: TenantId, now: Duration, error: Option<&Error>) {
+        let Some(error) = error else {
             self.waiting.remove(&tenant);
             return;
-        }
-        let wait = self.waiting.get(&tenant).map_or(Self::FIRST, |(_, last)| (*last * 2).min(Self::MAX));
+        };
+        let max = if error.is_full() { Self::FULL } else { Self::MAX };
+        let wait = self.waiting.get(&tenant).map_or(Self::FIRST, |(_, last)| (*last * 2).min(max));
         self.waiting.insert(tenant, (now + wait, wait));
     }
 }
@@ -233,13 +317,28 @@ pub(crate) fn directory_name(block: BlockId) -> String {
 }
 
 /// Puts the files of a block into the bucket, `meta` last. Doing it again puts the same bytes under the same keys.
+///
+/// Every byte is compared with the checksums of `meta` on its way, and `meta` with the block's entry: what the local disk made of them
+/// since they were written must not be all that is left.
 async fn upload(shared: &Shared, tenant: TenantId, staged: &StagedBlock) -> Result<(), Error> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let files = staged.entry.stats.files.iter().map(|file| file.name.as_str());
-    for name in files.chain([META_FILE]) {
-        let from = staged.directory.path().join(name);
-        let to = keys::block_file(tenant, staged.entry.id, name);
-        shared.bucket.put_file(&to, &disk, &from).await?;
+    let stats = &staged.entry.stats;
+    let path = |name: &str| staged.directory.path().join(name);
+    let key = |name: &str| keys::block_file(tenant, staged.entry.id, name);
+
+    let (for_read, from) = (Arc::clone(&disk), path(META_FILE));
+    let meta = tokio::task::spawn_blocking(move || for_read.read(&from)).await.map_err(|_| Error::Stopped)?;
+    let meta =
+        meta.map_err(|source| duramen_bucket::Error::Disk { operation: "read", path: path(META_FILE), source })?;
+    let checks = BlockChecks::new(&meta, stats)?;
+
+    for file in &stats.files {
+        let damaged = |source: CheckError| duramen_bucket::Error::Damaged { path: path(&file.name), source };
+        let mut check = checks.file(&file.name).ok_or_else(|| damaged("the block has no such file".into()))?;
+        let (from, length) = (path(&file.name), check.bytes());
+        let compare = |bytes: &[u8]| check.push(bytes).map_err(Into::into);
+        shared.bucket.put_file(&key(&file.name), &disk, &from, length, compare).await?;
     }
+    shared.bucket.put(&key(META_FILE), meta).await?;
     Ok(())
 }

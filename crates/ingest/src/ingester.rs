@@ -190,14 +190,18 @@ impl Ingester {
                 if let Some(cause) = ingester.shared.fenced.get() {
                     return Err(Error::Overtaken { cause: cause.clone() });
                 }
+                ingester.shared.settle_disk().await;
                 for (head, freeze) in ingester.shared.due() {
                     let now = ingester.shared.clock.monotonic();
                     if !backoff.is_over(head.id, now) {
                         continue;
                     }
                     let flushed = ingester.flush_head(&head, freeze).await;
-                    backoff.note(head.id, now, flushed.is_ok());
+                    backoff.note(head.id, now, flushed.as_ref().err());
                     if let Err(error) = flushed {
+                        if error.is_full() {
+                            ingester.shared.make_way().await;
+                        }
                         if error.kind() == ErrorKind::Fenced {
                             // Another process has this writer's data: nothing of ours can be published any more.
                             return Err(error);

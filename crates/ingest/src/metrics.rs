@@ -33,6 +33,7 @@ pub struct Metrics {
     pub(crate) flushed_samples: Counter,
     pub(crate) flushed_bytes: Counter,
     pub(crate) flushed_blocks: Counter,
+    pub(crate) rebuilds: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -119,5 +120,7 @@ impl Metrics {
         registry.register("duramen_flush_samples", "Samples flushed into blocks", self.flushed_samples.clone());
         registry.register("duramen_flush_bytes", "Bytes of flushed blocks", self.flushed_bytes.clone());
         registry.register("duramen_flush_blocks", "Blocks flushed", self.flushed_blocks.clone());
+        let rebuilds = "Generations whose staged blocks were damaged and made again from the log";
+        registry.register("duramen_flush_rebuilds", rebuilds, self.rebuilds.clone());
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
-use duramen_bucket::{Bucket, Tenants, WriterIdentity};
+use duramen_bucket::{Ballast, Bucket, Tenants, WriterIdentity};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
-use duramen_model::{Histogram, Labels, TenantId, TenantName, WriterId};
+use duramen_model::{Labels, TenantId, TenantName, WriterId};
 use duramen_qos::Account;
 use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
@@ -19,14 +19,16 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info};
 
-use crate::commit::CommitLoop;
+use crate::commit::{CommitLoop, LogRoom};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::stage_frozen;
 use crate::head::{HeadMap, HeadsMemory, OpenSegment, Rows, Slot, TenantHead};
 use crate::ingester::{Ingester, Shared};
+use crate::logged::resolve;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
+use crate::room::Room;
 
 /// Commands that wait for the commit thread. Each write in it holds a share of the bytes in flight.
 const COMMANDS_MAX: usize = 1024;
@@ -39,6 +41,8 @@ pub struct Parts {
     pub disk: Arc<dyn Disk>,
     /// Where blocks on their way lie, on the machine's own disk: they need not be durable. Emptied at the start.
     pub staging_dir: PathBuf,
+    /// What is given up when the disk of the two is full.
+    pub ballast: Option<Arc<Ballast>>,
     pub clock: Arc<dyn Clock>,
     pub bucket: Bucket,
     pub register: Arc<Tenants>,
@@ -78,6 +82,13 @@ impl Ingester {
         sweep(&staging)?;
         let staging_store = LocalFileSystem::new_with_prefix(&staging)
             .map_err(|source| Error::Staging { path: staging.clone(), source })?;
+        let room = Arc::new(Room::new(
+            Arc::clone(&parts.disk),
+            wal_dir.clone(),
+            Arc::clone(&parts.clock),
+            config.head_bytes_max,
+            parts.ballast,
+        ));
         let orders = OrderClock::new(Arc::clone(&parts.clock), parts.writer.writer, parts.writer.epoch);
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let series_bytes_max = config.series_bytes_max;
@@ -94,6 +105,11 @@ impl Ingester {
             heads: HeadMap::default(),
             commands,
             in_flight,
+            disk: Arc::clone(&parts.disk),
+            wal_dir: wal_dir.clone(),
+            log: parts.log,
+            room: Arc::clone(&room),
+            wal_bytes: Arc::new(AtomicU64::new(0)),
             staging,
             staging_store: Arc::new(staging_store),
             hash_seed: parts.hash_seed,
@@ -115,6 +131,7 @@ impl Ingester {
             Arc::clone(&shared.orders),
             shared.metrics.clone(),
             shared.open_segment.clone(),
+            LogRoom { room, log_bytes: Arc::clone(&shared.wal_bytes) },
         );
         tasks
             .spawn_thread("commit", OnFailure::Fatal, move || commit.run())
@@ -130,7 +147,10 @@ fn sweep(staging: &std::path::Path) -> Result<(), Error> {
     let failed = |source| Error::Disk { path: staging.to_path_buf(), source };
     std::fs::create_dir_all(staging).map_err(failed)?;
     for entry in std::fs::read_dir(staging).map_err(failed)? {
-        std::fs::remove_dir_all(entry.map_err(failed)?.path()).map_err(failed)?;
+        let entry = entry.map_err(failed)?;
+        let is_dir = entry.file_type().map_err(failed)?.is_dir();
+        let remove = if is_dir { std::fs::remove_dir_all } else { std::fs::remove_file };
+        remove(entry.path()).map_err(failed)?;
     }
     Ok(())
 }
@@ -299,24 +319,8 @@ impl<'a> Replay<'a> {
 
     /// The contents of a record with slots for references, and how much of it is lost: its series was defined in a damaged record.
     fn resolve(&self, record: OwnedRecord) -> (Rows, u64) {
-        let OwnedRecord { tenant, refs, ts_ms, values, lives, mut histograms, mut exemplars, metadata, .. } = record;
-        let slot_of = |reference: u32| self.slots.get(&(tenant, reference)).copied();
-        let offered = refs.len() + histograms.len() + exemplars.len();
-        let mut rows = Rows::default();
-        for (at, ((reference, ts_ms), value)) in refs.into_iter().zip(ts_ms).zip(values).enumerate() {
-            if let Some(slot) = slot_of(reference) {
-                rows.push(slot, ts_ms, value, lives.get(at).copied().unwrap_or_default());
-            }
-        }
-        let known = |reference: &mut u32| {
-            let slot = slot_of(*reference);
-            *reference = slot.unwrap_or(*reference);
-            slot.is_some()
-        };
-        histograms.retain_mut(|row| Histogram::from_bytes(&row.bytes).is_some() && known(&mut row.series_ref));
-        exemplars.retain_mut(|row| Labels::from_encoded(&row.labels).is_some() && known(&mut row.series_ref));
-        let lost = offered - rows.slots.len() - histograms.len() - exemplars.len();
-        (Rows { histograms, exemplars, metadata, ..rows }, lost as u64)
+        let tenant = record.tenant;
+        resolve(record, |reference| self.slots.get(&(tenant, reference)).copied())
     }
 
     /// The head of a tenant of the log; `None` for a tenant that the register has never heard of.

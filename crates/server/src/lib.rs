@@ -15,6 +15,7 @@ use std::sync::Arc;
 use anyhow::Context;
 pub use config::{Asked, Config, Settings};
 use duramen_runtime::Tasks;
+use duramen_runtime::disk::descriptors;
 pub use explain::{Explain, explain};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +24,10 @@ pub use wiring::System;
 
 /// Runs the whole system in this process until a signal or a fatal failure ends it.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
+    match descriptors::raise() {
+        Ok(limit) => info!(limit, "file descriptors that the process may have"),
+        Err(error) => warn!(%error, "the limit of file descriptors could not be raised"),
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("duramen").enable_all().build()?;
     runtime.block_on(serve(settings))
 }

@@ -236,6 +236,7 @@ async fn ingester(
         wal_dir: config.data_dir.join("wal"),
         staging_dir: config.data_dir.join("staging"),
         disk: Arc::clone(&shared.disk),
+        ballast: Some(Arc::clone(shared.data_dir.ballast())),
         clock: Arc::clone(&shared.clock),
         bucket: shared.bucket.clone(),
         register: Arc::clone(&shared.register),

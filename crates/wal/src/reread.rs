@@ -12,7 +12,7 @@ use crate::error::{ApplyError, Error};
 use crate::header::{HEADER_LEN, Header};
 use crate::position::{Position, SegmentId};
 use crate::record::OwnedRecord;
-use crate::replay::Replay;
+use crate::replay::{Entry, Replay};
 use crate::report::ReplayReport;
 use crate::segments::Directory;
 
@@ -32,11 +32,11 @@ pub fn reread(
     let mut replay = Replay::new(writer, Vec::new());
     for segment in holding(&directory, &positions)? {
         let bytes = directory.read(segment)?;
-        replay.segment(&directory, segment, &bytes, &mut |segment, position, record| {
-            if position >= positions.end {
+        replay.segment(&directory, segment, &bytes, &mut |entry: Entry<'_>| {
+            if entry.position >= positions.end {
                 return Ok(());
             }
-            apply(segment, position, record)
+            apply(entry.segment, entry.position, entry.record)
         })?;
     }
     Ok(replay.finish().report)

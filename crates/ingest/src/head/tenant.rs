@@ -1,5 +1,6 @@
 //! The head of one tenant: its series and its chain of generations.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -96,6 +97,16 @@ impl Frozen {
         let slots = self.slots();
         let _ = self.slots.set(slots);
         *self.held.write() = Held::Staged(blocks.into());
+    }
+
+    /// The blocks are damaged: their samples are in memory again.
+    pub(crate) fn unstage(&self, generation: Arc<Generation>) {
+        *self.held.write() = Held::Memory(generation);
+    }
+
+    /// The records of this tenant at these positions are what it holds.
+    pub(crate) fn positions(&self) -> Range<Position> {
+        self.first..self.end
     }
 }
 

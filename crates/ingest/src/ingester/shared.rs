@@ -1,17 +1,17 @@
 //! What all handles of one ingester share.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use duramen_bucket::{Bucket, Tenants, WriterIdentity};
 use duramen_limits::{IngestLimits, LimitsHandle};
 use duramen_manifest::{Commit, Flushed, Manifests};
-use duramen_model::{BlockEntry, TenantId, TenantName};
+use duramen_model::{BlockEntry, TenantId, TenantName, WriterId};
 use duramen_proto::WriteRequest;
 use duramen_qos::{Account, Rate, Refused};
-use duramen_runtime::Clock;
+use duramen_runtime::{Clock, Disk};
 use duramen_wal::Position;
 use object_store::ObjectStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -26,6 +26,7 @@ use crate::head::{HeadMap, HeadMemory, HeadsMemory, OpenSegment, Past, Rows, Ten
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
 use crate::rejection::RequestLimit;
+use crate::room::Room;
 
 /// While memory for series is short, heads with many of them are flushed so often.
 const CROWDED_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
@@ -46,6 +47,13 @@ pub(crate) struct Shared {
     pub(crate) heads: HeadMap,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) in_flight: Arc<Semaphore>,
+    /// Where the log lies, and the writer in its segments.
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) wal_dir: PathBuf,
+    pub(crate) log: WriterId,
+    pub(crate) room: Arc<Room>,
+    /// Size of the log, as the commit thread tells it.
+    pub(crate) wal_bytes: Arc<AtomicU64>,
     pub(crate) staging: PathBuf,
     pub(crate) staging_store: Arc<dyn ObjectStore>,
     pub(crate) hash_seed: u64,
@@ -131,8 +139,25 @@ impl Shared {
         self.heads_memory.sample_bytes()
     }
 
-    /// The heads that should be flushed now: those that are old, the largest while all together are too large, those whose series are to be
-    /// forgotten, and those that have frozen generations waiting, which alone are no reason to freeze another.
+    /// Whether the log should make room on its disk.
+    pub(crate) fn is_disk_low(&self) -> bool {
+        self.room.is_low(self.wal_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Gives up what is kept for a full disk.
+    pub(super) async fn make_way(&self) {
+        let room = Arc::clone(&self.room);
+        let _ = tokio::task::spawn_blocking(move || room.make_way()).await;
+    }
+
+    /// Keeps space for a full disk again, once there is some.
+    pub(super) async fn settle_disk(&self) {
+        let room = Arc::clone(&self.room);
+        let _ = tokio::task::spawn_blocking(move || room.settle()).await;
+    }
+
+    /// The heads that should be flushed now: those that are old, the largest while all together are too large, all while the disk is
+    /// nearly full, those whose series are to be forgotten, and those that have frozen generations waiting, which alone are no reason to freeze another.
     pub(super) fn due(&self) -> Vec<(Arc<TenantHead>, Freeze)> {
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let age_ms = i64::try_from(self.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
@@ -144,6 +169,7 @@ impl Shared {
         let now = self.clock.monotonic();
         let crowded = self.heads_memory.is_short_for_series();
         let series_bytes = self.heads_memory.series_bytes();
+        let is_low = self.is_disk_low();
         let judge = |head: Arc<TenantHead>| {
             let since = head.since_forgetting(now);
             let idle = head.rests() && since >= self.config.flush_interval;
@@ -155,7 +181,9 @@ impl Shared {
             if large {
                 held = held.saturating_sub(head.sample_bytes());
             }
-            match (old || large || idle || room, waits) {
+            // A second generation beside one that cannot go up would make no room.
+            let low = is_low && !waits && head.open().filled_since_ms().is_some();
+            match (old || large || low || idle || room, waits) {
                 (true, _) => Some((head, Freeze::Yes)),
                 (false, true) => Some((head, Freeze::No)),
                 (false, false) => None,

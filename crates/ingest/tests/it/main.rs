@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a fault in a helper of a test is a failure of the test")]
 
 mod body;
+mod damage;
 mod exemplars;
 mod forgetting;
+mod full_disk;
 mod kinds;
 mod limits;
 mod locks;

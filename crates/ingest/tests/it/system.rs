@@ -37,7 +37,7 @@ pub(crate) struct System {
     registry: Registry,
     tenants: Arc<Tenants>,
     tasks: Tasks,
-    _staging: TempDir,
+    pub(crate) staging: TempDir,
 }
 
 /// What a series holds: floats by time, and histograms.
@@ -122,6 +122,7 @@ impl System {
             wal_dir: PathBuf::from("/data/wal"),
             disk: on_disk,
             staging_dir: staging.path().to_path_buf(),
+            ballast: None,
             clock: as_clock,
             bucket: bucket.clone(),
             register: Arc::clone(&tenants),
@@ -147,7 +148,7 @@ impl System {
             registry,
             tenants,
             tasks,
-            _staging: staging,
+            staging,
         }
     }
 

@@ -43,6 +43,7 @@ impl System {
             wal_dir: PathBuf::from("/data/wal"),
             disk,
             staging_dir: staging.path().to_path_buf(),
+            ballast: None,
             clock,
             bucket: bucket.clone(),
             register: Arc::clone(&tenants),

@@ -38,6 +38,26 @@ async fn a_second_process_on_a_data_directory_is_refused_and_the_first_goes_on()
 }
 
 #[tokio::test]
+async fn a_second_process_on_a_store_is_refused_and_the_first_goes_on() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let store = format!("file:{}", directory.path().join("store").display());
+    let mut server = Duramen::with(&["--store", &store]).await;
+    server.write(Body::default().sample("m", now_ms(), 1.0).snappy()).await;
+
+    let mut second = Process::start(
+        &mut server.command(free_address(), &directory.path().join("other")),
+        &directory.path().join("second-log"),
+    );
+    assert_eq!(second.ended(PATIENCE).await.code(), Some(1));
+    let said = second.log();
+    assert!(said.contains("the store is in use by another process") && said.contains(&store), "{said}");
+
+    server.flush().await;
+    server.kill();
+    server.start().await;
+}
+
+#[tokio::test]
 async fn a_taken_port_is_told() {
     let server = Duramen::local().await;
     let log = server.data_dir().parent().unwrap().join("second-log");

@@ -9,6 +9,7 @@ mod clients;
 mod compliance;
 mod costs;
 mod crashes;
+mod descriptors;
 mod differential;
 mod edge;
 mod end_to_end;

@@ -1,0 +1,115 @@
+//! A generation once more, from the log: its staged blocks are not what was written.
+//!
+//! The log keeps every record of a generation until the manifest has its blocks, so that whatever happens to the files in between can be
+//! made good.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use duramen_model::Labels;
+use duramen_wal::{OwnedRecord, Position, SegmentId, reread};
+
+use crate::error::Error;
+use crate::head::{Frozen, Generation, Slot, TenantHead};
+use crate::ingester::Shared;
+use crate::logged::resolve;
+
+/// Reads what `frozen` holds from the log and holds it in memory again, instead of in staged blocks.
+///
+/// # Errors
+/// [`Error::LogDamaged`] when the log does not have all of it. Nothing is changed then.
+pub(crate) async fn rebuild(shared: &Arc<Shared>, head: &Arc<TenantHead>, frozen: &Arc<Frozen>) -> Result<(), Error> {
+    let (shared, for_read, again) = (Arc::clone(shared), Arc::clone(head), Arc::clone(frozen));
+    let read = tokio::task::spawn_blocking(move || read_again(&shared, &for_read, &again));
+    frozen.unstage(read.await.map_err(|_| Error::Stopped)??);
+    head.tell_series();
+    head.tell_samples();
+    Ok(())
+}
+
+fn read_again(shared: &Shared, head: &TenantHead, frozen: &Frozen) -> Result<Arc<Generation>, Error> {
+    let mut again = Again {
+        head,
+        generation: Generation::new(frozen.order),
+        now_ms: i64::try_from(shared.clock.monotonic().as_millis()).unwrap_or(i64::MAX),
+        exemplars_max: shared.limits.of(&head.name).ingest.exemplars_max,
+        segment: None,
+        definitions: HashMap::new(),
+        slots: HashMap::new(),
+        lost: 0,
+    };
+    let positions = frozen.positions();
+    let disk = Arc::clone(&shared.disk);
+    let report =
+        reread(disk, &shared.wal_dir, shared.log, positions.clone(), |segment, position, record| {
+            if record.tenant == head.id {
+                again.take(segment, position, record, position >= positions.start);
+            }
+            Ok(())
+        })?;
+
+    let is_ours =
+        |damage: &duramen_wal::Damage| damage.positions.start < positions.end && damage.positions.end > positions.start;
+    if again.lost > 0 || report.damage.iter().any(is_ours) {
+        return Err(Error::LogDamaged { tenant: head.name.clone(), start: positions.start, end: positions.end });
+    }
+    Ok(again.generation)
+}
+
+/// The generation that comes to be.
+struct Again<'a> {
+    head: &'a TenantHead,
+    generation: Arc<Generation>,
+    now_ms: i64,
+    exemplars_max: usize,
+    segment: Option<SegmentId>,
+    /// The series that the segment has defined so far, as labels.
+    definitions: HashMap<u32, Vec<u8>>,
+    /// Those of them that the generation has. The others may be forgotten by now, and stay so.
+    slots: HashMap<u32, Slot>,
+    lost: u64,
+}
+
+impl Again<'_> {
+    /// Takes a record of the tenant: what it defines, and what it holds if that is part of the generation.
+    fn take(&mut self, segment: SegmentId, position: Position, mut record: OwnedRecord, is_part: bool) {
+        if self.segment != Some(segment) {
+            self.segment = Some(segment);
+            self.definitions.clear();
+            self.slots.clear();
+        }
+
+        for (reference, labels) in std::mem::take(&mut record.series) {
+            self.slots.remove(&reference);
+            self.definitions.insert(reference, labels);
+        }
+        if !is_part {
+            return;
+        }
+
+        self.intern(&record);
+        let (rows, lost) = resolve(record, |reference| self.slots.get(&reference).copied());
+        self.lost += lost;
+        if !rows.metadata.is_empty() {
+            self.generation.note_metadata(position, self.now_ms);
+        }
+        self.generation.apply(position, self.now_ms, rows, self.exemplars_max);
+    }
+
+    /// Finds slots for the series that a record refers to.
+    fn intern(&mut self, record: &OwnedRecord) {
+        let of_histograms = record.histograms.iter().map(|row| row.series_ref);
+        let of_exemplars = record.exemplars.iter().map(|row| row.series_ref);
+        let used = record.refs.iter().copied().chain(of_histograms).chain(of_exemplars);
+        let mut registry = self.head.registry.write();
+        for reference in used {
+            if self.slots.contains_key(&reference) {
+                continue;
+            }
+            let encoded = self.definitions.get(&reference);
+            if let Some(labels) = encoded.and_then(|encoded| Labels::from_encoded(encoded)) {
+                self.slots.insert(reference, registry.intern(&labels));
+            }
+        }
+    }
+}
