@@ -19,8 +19,11 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Folder {
     place: Place,
-    files: Mutex<Vec<(&'static str, Arc<Mutex<Written>>)>>,
+    files: Mutex<Vec<Named>>,
 }
+
+/// The name of a file, and what was put into it.
+type Named = (&'static str, Arc<Mutex<Written>>);
 
 #[derive(Debug)]
 enum Place {

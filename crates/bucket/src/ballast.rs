@@ -126,8 +126,8 @@ mod tests {
         kept.make_way();
         assert_eq!(free(&disk), 700, "there is space enough without it");
 
-        // The next process finds it.
-        disk.set_space(Some(0));
+        // Others fill the disk. The next process finds the ballast.
+        disk.create_new(Path::new("/other")).unwrap().append(&[0; 700]).unwrap();
         let kept = ballast(&disk);
         kept.make_way();
         assert_eq!((free(&disk), kept.missing_bytes()), (100, 100));
@@ -135,9 +135,9 @@ mod tests {
 
         kept.take_back();
         assert_eq!(free(&disk), 100, "it is in use");
-        disk.set_space(Some(200));
+        disk.remove_file(Path::new("/other")).unwrap();
         kept.take_back();
-        assert_eq!((free(&disk), kept.missing_bytes()), (100, 0));
+        assert_eq!((free(&disk), kept.missing_bytes()), (700, 0));
     }
 
     #[test]

@@ -117,6 +117,7 @@ mod tests {
 
     fn room(free: u64) -> (SimDisk, Arc<MockClock>, Room) {
         let disk = SimDisk::new();
+        disk.create_new(std::path::Path::new("/log")).unwrap().append(b"something").unwrap();
         disk.set_space(Some(free));
         let clock = MockClock::at(0);
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;

@@ -140,6 +140,7 @@ async fn what_a_read_has_shown_survives_although_its_writer_was_killed_before_th
         disk.ignore_sync_dir(true);
         store.put(&Path::from("t/a/b"), "seen".into()).await.unwrap();
         disk.ignore_sync_dir(false);
+        drop(store);
         let next = open(&disk).unwrap();
         match seed % 3 {
             0 => assert!(next.get(&Path::from("t/a/b")).await.is_ok()),
