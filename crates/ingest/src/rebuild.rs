@@ -40,13 +40,12 @@ fn read_again(shared: &Shared, head: &TenantHead, frozen: &Frozen) -> Result<Arc
     };
     let positions = frozen.positions();
     let disk = Arc::clone(&shared.disk);
-    let report =
-        reread(disk, &shared.wal_dir, shared.log, positions.clone(), |segment, position, record| {
-            if record.tenant == head.id {
-                again.take(segment, position, record, position >= positions.start);
-            }
-            Ok(())
-        })?;
+    let report = reread(disk, &shared.wal_dir, shared.log, positions.clone(), |segment, position, record| {
+        if record.tenant == head.id {
+            again.take(segment, position, record, position >= positions.start);
+        }
+        Ok(())
+    })?;
 
     let is_ours =
         |damage: &duramen_wal::Damage| damage.positions.start < positions.end && damage.positions.end > positions.start;
