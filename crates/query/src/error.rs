@@ -48,8 +48,6 @@ pub enum Error {
     /// Never what was accepted: histograms are checked when they are written.
     #[error("a stored histogram cannot be read. series=`{series}`, ts_ms=`{ts_ms}`")]
     Histogram { series: String, ts_ms: i64 },
-    #[error("series were added while others were read in their order; ask again")]
-    OrderChanged,
     #[error("the reading panicked")]
     Panicked(#[source] Box<tokio::task::JoinError>),
     #[error("match[] must contain at least one non-empty matcher")]
@@ -98,7 +96,7 @@ impl Error {
             Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
-            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) | Self::OrderChanged => {
+            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => {
                 ErrorKind::Unavailable
             }
             Self::TooLong { .. }

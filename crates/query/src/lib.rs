@@ -10,6 +10,7 @@ mod reach;
 mod selector;
 mod storage;
 mod turns;
+mod view;
 
 pub use blocks::Blocks;
 pub use error::Error;

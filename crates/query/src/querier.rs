@@ -15,7 +15,7 @@ use duramen_model::{FamilyMetadata, Matcher, TenantId, TenantName, TimeRange};
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
 use duramen_qos::Use;
 use duramen_runtime::{Clock, Workers};
-use duramen_source::{Columns, SeriesRequest, SeriesSource};
+use duramen_source::{Columns, SeriesRequest, SeriesSource, Views};
 use duramen_syntax::Expr;
 
 use crate::error::Error;
@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::reach::reach_ms;
 use crate::selector::selector;
 use crate::turns::Turns;
+use crate::view::RequestView;
 
 /// What the queries of all tenants may use together.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ pub struct QueryOptions {
 #[derive(Debug)]
 pub struct Querier {
     engine: Engine,
-    source: Arc<dyn SeriesSource>,
+    source: Arc<dyn Views>,
     register: Arc<Tenants>,
     clock: Arc<dyn Clock>,
     limits: LimitsHandle,
@@ -85,7 +86,7 @@ struct Asker {
 impl Querier {
     pub fn new(
         engine: Engine,
-        source: Arc<dyn SeriesSource>,
+        source: Arc<dyn Views>,
         register: Arc<Tenants>,
         clock: Arc<dyn Clock>,
         workers: Workers,
@@ -170,7 +171,7 @@ impl Querier {
     /// What is known of the metric families of a tenant, in the order of their names.
     pub async fn metadata(&self, tenant: &TenantName) -> Result<Vec<FamilyMetadata>, Error> {
         let asker = self.asker(tenant);
-        let (source, tenants) = (Arc::clone(&self.source), Arc::clone(&asker.tenants));
+        let (source, tenants) = (self.view(&asker), Arc::clone(&asker.tenants));
         let work = async move { Ok(source.metadata(&tenants).await?) };
         self.bounded(&asker, None, self.computed(work)).await
     }
@@ -189,10 +190,15 @@ impl Querier {
         Asker { name: tenant.clone(), tenants, limits: self.limits.of(tenant) }
     }
 
+    /// What one request asks, all of it.
+    fn view(&self, asker: &Asker) -> Arc<dyn SeriesSource> {
+        Arc::new(RequestView::new(Arc::clone(&self.source), Arc::clone(&asker.tenants)))
+    }
+
     fn context(&self, asker: &Asker, options: QueryOptions) -> QueryContext {
         let limits = &asker.limits.query;
         QueryContext {
-            source: Arc::clone(&self.source),
+            source: self.view(asker),
             tenants: Arc::clone(&asker.tenants),
             lookback_ms: options.lookback_ms,
             limits: duramen_promql::QueryLimits {

@@ -10,7 +10,7 @@ use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, FamilyMetadata, TenantId, TimeRange, WriterId};
 use duramen_source::{
     Error, FlushedPosition, HeadSnapshot, Heads, Part, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource,
-    SeriesStream, SeriesSummary,
+    SeriesStream, SeriesSummary, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -21,7 +21,8 @@ use crate::metrics::Metrics;
 /// Blocks that are opened at once for one selector.
 const OPENS_AT_ONCE: usize = 16;
 
-/// See the module's text. Each selection takes its own view of heads and manifest.
+/// See the module's text. A question that is put to it alone takes a view of its own; several that belong together take one of
+/// [`Views::view`].
 pub struct Storage {
     heads: Arc<dyn Heads>,
     manifests: Manifests,
@@ -42,42 +43,18 @@ impl Storage {
 
     /// The blocks that the manifest of a tenant names.
     pub async fn blocks(&self, tenant: TenantId) -> Result<Vec<Arc<BlockEntry>>, Error> {
-        Ok(self.view(tenant).await?.state.blocks.values().cloned().collect())
+        Ok(self.held(tenant).await?.state.blocks.values().cloned().collect())
     }
 
-    /// The heads of the tenants, and those of their blocks that `wanted` chooses, as one source.
+    /// What a tenant has now.
     ///
     /// The heads are asked first and the manifest is at least as new as what they gave up, so that a flush that commits between
     /// the two questions leaves no gap; what both have is merged to one.
-    async fn merged(&self, tenants: &[TenantId], wanted: Wanted, reads: &Reads) -> Result<MergeSource, Error> {
-        let mut parts = Vec::new();
-        for &tenant in tenants {
-            let view = self.view(tenant).await?;
-            let blocks = wanted.of(&view.state);
-            reads.add(Read::Heads, view.heads.len() as u64);
-            reads.add(Read::Blocks, view.state.blocks.len() as u64);
-            reads.add(Read::BlocksInRange, blocks.len() as u64);
-            parts.extend(self.open(tenant, blocks, reads).await?);
-            parts.extend(view.heads);
-        }
-        Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)).within(self.blocks.memory()))
-    }
-
-    /// What a tenant has at one moment.
-    async fn view(&self, tenant: TenantId) -> Result<View, Error> {
+    async fn held(&self, tenant: TenantId) -> Result<Held, Error> {
         let snapshots = self.heads.snapshots(tenant).await?;
         let state = self.state(tenant, &snapshots).await?;
-        Ok(View { heads: snapshots.into_iter().flat_map(|snapshot| snapshot.parts).collect(), state })
-    }
-
-    async fn open(&self, tenant: TenantId, entries: Vec<Arc<BlockEntry>>, reads: &Reads) -> Result<Vec<Part>, Error> {
-        let open = |entry: Arc<BlockEntry>| async move {
-            let block = self.blocks.get(tenant, &entry, reads).await;
-            let block = block.map_err(|e| Error::new(format!("block {} of tenant {tenant}", entry.id), e.kind(), e))?;
-            let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block, tenant));
-            Ok(Part { order: entry.order.min, source })
-        };
-        stream::iter(entries).map(open).buffer_unordered(OPENS_AT_ONCE).try_collect().await
+        let heads = snapshots.into_iter().flat_map(|snapshot| snapshot.parts).collect();
+        Ok(Held { tenant, heads, state })
     }
 
     /// A manifest that has everything which the heads gave up. No request while the one at hand is new enough.
@@ -103,9 +80,56 @@ impl Storage {
 }
 
 /// What a tenant has at one moment: all that was acknowledged before, in one or in both.
-struct View {
+#[derive(Debug)]
+struct Held {
+    tenant: TenantId,
     heads: Vec<Part>,
     state: Arc<State>,
+}
+
+/// What some tenants have at one moment. It keeps generations, staged blocks and the state of the manifest for as long as it lives;
+/// the blocks that the state names stay readable.
+struct StorageView {
+    tenants: Vec<Held>,
+    blocks: Arc<Blocks>,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for StorageView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageView").field("tenants", &self.tenants).finish_non_exhaustive()
+    }
+}
+
+impl StorageView {
+    /// Those of `tenants` that the view is of.
+    fn of(&self, tenants: &[TenantId]) -> impl Iterator<Item = &Held> {
+        self.tenants.iter().filter(|held| tenants.contains(&held.tenant))
+    }
+
+    /// The heads of the tenants, and those of their blocks that `wanted` chooses, as one source.
+    async fn merged(&self, tenants: &[TenantId], wanted: Wanted, reads: &Reads) -> Result<MergeSource, Error> {
+        let mut parts = Vec::new();
+        for held in self.of(tenants) {
+            let blocks = wanted.of(&held.state);
+            reads.add(Read::Heads, held.heads.len() as u64);
+            reads.add(Read::Blocks, held.state.blocks.len() as u64);
+            reads.add(Read::BlocksInRange, blocks.len() as u64);
+            parts.extend(self.open(held.tenant, blocks, reads).await?);
+            parts.extend(held.heads.iter().cloned());
+        }
+        Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)).within(self.blocks.memory()))
+    }
+
+    async fn open(&self, tenant: TenantId, entries: Vec<Arc<BlockEntry>>, reads: &Reads) -> Result<Vec<Part>, Error> {
+        let open = |entry: Arc<BlockEntry>| async move {
+            let block = self.blocks.get(tenant, &entry, reads).await;
+            let block = block.map_err(|e| Error::new(format!("block {} of tenant {tenant}", entry.id), e.kind(), e))?;
+            let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block, tenant));
+            Ok(Part { order: entry.order.min, source })
+        };
+        stream::iter(entries).map(open).buffer_unordered(OPENS_AT_ONCE).try_collect().await
+    }
 }
 
 /// Which blocks a question is about.
@@ -146,7 +170,51 @@ fn newest_families<'a>(blocks: impl Iterator<Item = &'a Arc<BlockEntry>>) -> Vec
 }
 
 #[async_trait]
+impl Views for Storage {
+    /// Requests: those of the manifest, once for all questions that are put to the view.
+    async fn view(&self, tenants: &[TenantId]) -> Result<Arc<dyn SeriesSource>, Error> {
+        let mut held = Vec::with_capacity(tenants.len());
+        for &tenant in tenants {
+            held.push(self.held(tenant).await?);
+        }
+        let (blocks, metrics) = (Arc::clone(&self.blocks), self.metrics.clone());
+        Ok(Arc::new(StorageView { tenants: held, blocks, metrics }))
+    }
+}
+
+#[async_trait]
 impl SeriesSource for Storage {
+    async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
+        self.view(&request.tenants).await?.select(request).await
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        self.view(&request.tenants).await?.exemplars(request).await
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        self.view(tenants).await?.metadata(tenants).await
+    }
+
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        self.view(&request.tenants).await?.summaries(request).await
+    }
+
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        self.view(&request.tenants).await?.label_names(request).await
+    }
+
+    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+        self.view(&request.tenants).await?.label_values(request, name).await
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        self.view(tenants).await?.ttl_max_ms(tenants).await
+    }
+}
+
+#[async_trait]
+impl SeriesSource for StorageView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads).await?.select(request).await
     }
@@ -177,11 +245,10 @@ impl SeriesSource for Storage {
     /// Blocks are not opened: their entries in the manifest say it.
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
         let mut longest = 0;
-        for &tenant in tenants {
-            let view = self.view(tenant).await?;
-            let of_blocks = view.state.blocks.values().map(|entry| entry.stats.ttl_max_ms).max().unwrap_or(0);
-            let heads = MergeSource::new(view.heads, self.metrics.conflicts(tenants)).within(self.blocks.memory());
-            longest = longest.max(of_blocks).max(heads.ttl_max_ms(&[tenant]).await?);
+        for held in self.of(tenants) {
+            let of_blocks = held.state.blocks.values().map(|entry| entry.stats.ttl_max_ms).max().unwrap_or(0);
+            let heads = MergeSource::new(held.heads.clone(), self.metrics.conflicts(tenants)).within(self.blocks.memory());
+            longest = longest.max(of_blocks).max(heads.ttl_max_ms(&[held.tenant]).await?);
         }
         Ok(longest)
     }

@@ -6,6 +6,7 @@ pub mod head;
 pub mod memory;
 pub mod reads;
 pub mod request;
+pub mod view;
 pub mod walk;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use memory::MemorySource;
 pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
+pub use view::{Unchanging, Views};
 
 /// Series in the order of [`duramen_model::Labels::cmp_in_block`], strictly ascending over the whole stream: no label set twice.
 /// A batch may be empty.

@@ -115,15 +115,11 @@ impl Generation {
             return Applied::default();
         }
         let is_large = rows.len() > ROWS_AT_ONCE;
+        let samples = self.samples.write();
+        // Asked while the lock is held: a moment that began before it and is not known here would see the record come.
         let lookers = if is_large { self.moments.begin_record() } else { self.moments.pass() };
-        let mut applying = Applying {
-            samples: self.samples.write(),
-            lookers,
-            applied: Applied::default(),
-            grown: 0,
-            ttl_max_ms: 0,
-            left: ROWS_AT_ONCE,
-        };
+        let mut applying =
+            Applying { samples, lookers, applied: Applied::default(), grown: 0, ttl_max_ms: 0, left: ROWS_AT_ONCE };
         let forgotten = applying.forget_moments();
         let Rows { slots, ts_ms, values, lives, histograms, exemplars, metadata: _ } = rows;
         for (at, ((&slot, &ts_ms), &value)) in slots.iter().zip(&ts_ms).zip(&values).enumerate() {
@@ -413,6 +409,30 @@ mod tests {
             }
         });
         assert_eq!(floats(&generation.moment()), 400_000);
+    }
+
+    #[test]
+    fn a_moment_that_begins_beside_a_record_does_not_see_it_come() {
+        let (generation, ended) = (generation(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for record in 0..30_000 {
+                    let mut rows = Rows::default();
+                    (0..2).for_each(|slot| rows.push(slot, record, 1.0, Life::NONE));
+                    generation.apply(Position(0), 0, rows, 0);
+                }
+                ended.store(true, Ordering::Relaxed);
+            });
+            while !ended.load(Ordering::Relaxed) {
+                let moment = generation.moment();
+                let count = |slot| {
+                    let samples = generation.read();
+                    samples.series(slot, moment.number).map_or(0, |series| series.floats().len())
+                };
+                let first = count(0);
+                assert_eq!([count(1), count(0)], [first, first]);
+            }
+        });
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! How many series a tenant has, and of which labels.
 
-use std::sync::Arc;
-
 use duramen_model::{Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesSummary};
 
@@ -18,7 +16,7 @@ impl Querier {
     ) -> Result<Vec<SeriesSummary>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let (source, request) = (Arc::clone(&self.source), asker.request(matchers, range, Columns::Labels));
+        let (source, request) = (self.view(&asker), asker.request(matchers, range, Columns::Labels));
         let work = async move {
             let found = source.summaries(&request).await?;
             if found.len() > max {

@@ -1,7 +1,5 @@
 //! Exemplars of the series in a query.
 
-use std::sync::Arc;
-
 use duramen_model::{Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesExemplars};
 use duramen_syntax::Expr;
@@ -34,7 +32,7 @@ impl Querier {
     ) -> Result<Vec<SeriesExemplars>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.exemplars_max;
-        let source = Arc::clone(&self.source);
+        let source = self.view(&asker);
         let requests: Vec<_> = selectors.iter().map(|of| asker.request(of, range, Columns::Labels)).collect();
         let work = async move {
             let mut found = Vec::new();

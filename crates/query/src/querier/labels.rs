@@ -1,7 +1,6 @@
 //! Series, label names and label values.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use duramen_model::{Labels, Matcher, TenantName, TimeRange};
 use duramen_qos::Use;
@@ -27,7 +26,7 @@ impl Querier {
     ) -> Result<(Vec<Labels>, bool), Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let source = Arc::clone(&self.source);
+        let source = self.view(&asker);
         let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
         let mut share = self.engine.memory().share(Use::Query);
         let work = async move {
@@ -91,7 +90,7 @@ impl Querier {
     ) -> Result<(Vec<String>, bool), Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let source = Arc::clone(&self.source);
+        let source = self.view(&asker);
         let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
         let mut share = self.engine.memory().share(Use::Query);
         let work = async move {

@@ -41,7 +41,7 @@ impl Querier {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let asker = Arc::new(self.asker(tenant));
-        let (source, memory) = (Arc::clone(&self.source), Arc::clone(self.engine.memory()));
+        let (source, memory) = (self.view(&asker), Arc::clone(self.engine.memory()));
         let reader = Reader { source, asker: Arc::clone(&asker), memory };
         self.bounded(&asker, None, self.computed(work(reader))).await
     }

@@ -11,7 +11,7 @@ use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_qos::{Account, Use};
 use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions};
 use duramen_runtime::{Clock, SystemClock, Workers};
-use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Unchanging};
 use prometheus_client::registry::Registry;
 use ulid::Ulid;
 
@@ -42,7 +42,15 @@ impl Limited {
         let memory = Account::new(1 << 30);
         let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default())).within(Arc::clone(&memory));
         let bounds = (limits, Config::default());
-        let querier = Querier::new(engine, Arc::new(source), Arc::new(register), clock, workers, bounds, metrics);
+        let querier = Querier::new(
+            engine,
+            Arc::new(Unchanging(Arc::new(source))),
+            Arc::new(register),
+            clock,
+            workers,
+            bounds,
+            metrics,
+        );
         Self { querier, registry, memory }
     }
 

@@ -5,6 +5,7 @@
 mod acknowledged;
 mod ledger;
 mod limits;
+mod moment;
 mod names;
 mod no_gap;
 mod outage;

@@ -67,6 +67,10 @@ impl System {
         self.tenants.lookup(&tenant()).expect("something was written")
     }
 
+    pub(crate) fn tenants(&self) -> Arc<Tenants> {
+        Arc::clone(&self.tenants)
+    }
+
     /// What queries read, with `heads` instead of the ingester itself.
     pub(crate) fn storage(&self, heads: Arc<dyn Heads>) -> Storage {
         Storage::new(

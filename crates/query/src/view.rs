@@ -1,0 +1,62 @@
+//! The one view of a request.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use duramen_model::{FamilyMetadata, TenantId};
+use duramen_source::{Error, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views};
+use tokio::sync::OnceCell;
+
+/// Takes a view at the first question and puts all questions to it, so that everything that one request asks is of one moment:
+/// each selector of a query, both passes of a remote read, and what is asked before a plan is made.
+///
+/// The first question comes when it is the request's turn, and on the threads that compute.
+#[derive(Debug)]
+pub(crate) struct RequestView {
+    of: Arc<dyn Views>,
+    tenants: Arc<[TenantId]>,
+    view: OnceCell<Arc<dyn SeriesSource>>,
+}
+
+impl RequestView {
+    /// A view that is not taken yet.
+    pub(crate) fn new(of: Arc<dyn Views>, tenants: Arc<[TenantId]>) -> Self {
+        Self { of, tenants, view: OnceCell::new() }
+    }
+
+    async fn view(&self) -> Result<&Arc<dyn SeriesSource>, Error> {
+        self.view.get_or_try_init(|| self.of.view(&self.tenants)).await
+    }
+}
+
+#[async_trait]
+impl SeriesSource for RequestView {
+    async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
+        self.view().await?.select(request).await
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        self.view().await?.exemplars(request).await
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        self.view().await?.metadata(tenants).await
+    }
+
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        self.view().await?.summaries(request).await
+    }
+
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        self.view().await?.label_names(request).await
+    }
+
+    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+        self.view().await?.label_values(request, name).await
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        self.view().await?.ttl_max_ms(tenants).await
+    }
+}

@@ -1,0 +1,114 @@
+//! A query sees one moment, whatever is written beside it.
+
+use std::sync::Arc;
+
+use duramen_bucket::Bucket;
+use duramen_limits::LimitsHandle;
+use duramen_model::{Matcher, TimeRange};
+use duramen_promql::{Engine, EngineConfig, SampleValue, Value};
+use duramen_query::{Config, Querier, Query, QueryOptions, Reader, Selection};
+use duramen_runtime::{Clock, MockClock, SystemClock, Workers};
+use duramen_source::Columns;
+use duramen_testkit::SimDisk;
+use futures::TryStreamExt;
+use tokio::sync::Semaphore;
+
+use crate::system::{System, tenant};
+
+const NOW_MS: i64 = 1_760_400_000_000;
+/// More than a batch has.
+const SERIES: usize = 1500;
+/// Writes that are done beside each question.
+const WRITES: usize = 4;
+
+/// A system, and a querier over it.
+async fn start() -> (Arc<System>, Arc<Querier>) {
+    let clock: Arc<dyn Clock> = MockClock::at(NOW_MS);
+    let bucket = Bucket::memory(Arc::clone(&clock));
+    let system = System::start(bucket, Arc::new(SimDisk::new()), Arc::clone(&clock)).await.unwrap();
+    let heads = Arc::new(system.ingester.clone());
+    let engine = Engine::new(EngineConfig::default(), Arc::clone(&clock));
+    let querier = Querier::new(
+        engine,
+        Arc::new(system.storage(heads)),
+        system.tenants(),
+        Arc::new(SystemClock::default()),
+        Workers::start("queries").unwrap(),
+        (LimitsHandle::default(), Config::default()),
+        duramen_query::Metrics::default(),
+    );
+    (Arc::new(system), Arc::new(querier))
+}
+
+/// One request that sets all series to `value` at its own time.
+async fn set_all(system: &System, value: i32) {
+    let samples: Vec<_> =
+        (0..SERIES).map(|at| (format!("{at:04}"), NOW_MS + i64::from(value), f64::from(value))).collect();
+    system.write(&samples).await.unwrap();
+}
+
+async fn values(querier: &Querier, query: &str) -> Vec<f64> {
+    let query = Query::parse(query).unwrap();
+    let answer = querier.instant(&tenant(), &query, NOW_MS + 60_000, QueryOptions::default()).await.unwrap();
+    let Value::Vector(series) = answer.value else { panic!("a vector is asked for") };
+    let float = |value| match value {
+        SampleValue::Float(value) => value,
+        SampleValue::Histogram(_) => f64::NAN,
+    };
+    series.into_iter().map(|series| float(series.value)).collect()
+}
+
+/// All that a selection gives, read twice one after the other.
+async fn twice(reader: Reader) -> Result<[Vec<f64>; 2], duramen_query::Error> {
+    let range = TimeRange::ALL;
+    let selection = Selection { matchers: vec![Matcher::equal("__name__", "m")], range, columns: Columns::Samples };
+    let mut passes = [Vec::new(), Vec::new()];
+    for pass in &mut passes {
+        let mut batches = reader.select(&selection).await?;
+        while let Some(batch) = batches.try_next().await? {
+            pass.extend((0..batch.len()).flat_map(|row| batch.samples_at(row).1.to_vec()));
+        }
+    }
+    Ok(passes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_beside_writes_sees_each_of_them_whole_or_not_at_all() {
+    let (system, querier) = start().await;
+    set_all(&system, 0).await;
+    let turns = Arc::new(Semaphore::new(0));
+    let (writer, taken) = (Arc::clone(&system), Arc::clone(&turns));
+    let writing = Workers::default().spawn(async move {
+        for value in 1.. {
+            let Ok(turn) = taken.acquire().await else { break };
+            turn.forget();
+            set_all(&writer, value).await;
+            // A flush moves what queries read to the disk and to the bucket.
+            if value % 10 == 0 {
+                writer.ingester.flush(&tenant()).await.unwrap();
+            }
+        }
+    });
+
+    for _ in 0..4 {
+        turns.add_permits(WRITES);
+        let differences = values(&querier, "m - m").await;
+        assert_eq!(differences.len(), SERIES);
+        assert!(differences.iter().all(|difference| *difference == 0.0), "two equal selectors differ");
+
+        turns.add_permits(WRITES);
+        let counts = values(&querier, "count_values(\"v\", m)").await;
+        assert_eq!(counts, [SERIES as f64], "a write is seen in part");
+
+        turns.add_permits(WRITES);
+        let rests = values(&querier, "sum(count_over_time(m[1h])) % 1500").await;
+        assert_eq!(rests, [0.0], "a write is seen in part");
+
+        turns.add_permits(WRITES);
+        let [first, second] = querier.read(&tenant(), twice).await.unwrap();
+        assert!(first == second, "two passes of one reader differ");
+        assert_eq!(first.len() % SERIES, 0, "a write is seen in part");
+    }
+    turns.close();
+    writing.await.unwrap();
+}
