@@ -96,9 +96,7 @@ impl Error {
             Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
-            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => {
-                ErrorKind::Unavailable
-            }
+            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => ErrorKind::Unavailable,
             Self::TooLong { .. }
             | Self::TooManySeries { .. }
             | Self::TooManyTexts { .. }

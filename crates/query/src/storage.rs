@@ -247,7 +247,8 @@ impl SeriesSource for StorageView {
         let mut longest = 0;
         for held in self.of(tenants) {
             let of_blocks = held.state.blocks.values().map(|entry| entry.stats.ttl_max_ms).max().unwrap_or(0);
-            let heads = MergeSource::new(held.heads.clone(), self.metrics.conflicts(tenants)).within(self.blocks.memory());
+            let heads =
+                MergeSource::new(held.heads.clone(), self.metrics.conflicts(tenants)).within(self.blocks.memory());
             longest = longest.max(of_blocks).max(heads.ttl_max_ms(&[held.tenant]).await?);
         }
         Ok(longest)
