@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use duramen_bucket::LogLeft;
 use duramen_model::{ErrorKind, TenantId, TenantName};
 use duramen_proto::{Version, WriteLimits, WriteRequest};
-use duramen_qos::Use;
+use duramen_qos::{Share, Use};
 use duramen_runtime::{OnFailure, Tasks};
 use duramen_source::{HeadSnapshot, Heads};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -40,7 +40,8 @@ const COLUMNS_PER_BODY: usize = 3;
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
-    more: Option<OwnedSemaphorePermit>,
+    /// Of the account of the process.
+    _share: Share,
 }
 
 impl Ingester {
@@ -48,24 +49,27 @@ impl Ingester {
     ///
     /// Dropping the future does not take a write back.
     pub async fn write(&self, tenant: &TenantName, version: Version, body: &[u8]) -> Result<WriteReport, Error> {
-        let turn = self.turn(body.len() * COLUMNS_PER_BODY).await?;
+        let turn = self.turn_for_body(body.len()).await?;
         self.write_in_turn(turn, tenant, version, body).await
     }
 
-    /// Waits until a request that takes `bytes` of memory may be worked on.
-    pub async fn turn(&self, bytes: usize) -> Result<Turn, Error> {
+    /// Whether there is room for a write at all, for a caller that would have to read its body first.
+    pub fn check_room(&self) -> Result<(), Error> {
         let (held, max) = (self.shared.head_bytes(), self.shared.config.head_bytes_max);
         if held > max.saturating_mul(2) {
             return Err(Error::HeadFull { bytes: held, max });
         }
         self.shared.memory.check(Use::Head, 0)?;
-        Ok(Turn { _permit: self.shared.permit(bytes).await?, more: None })
+        Ok(())
     }
 
-    /// Adds to a turn what a body takes once it is decoded: itself and the columns of its samples.
-    pub async fn grow(&self, turn: &mut Turn, decoded_bytes: usize) -> Result<(), Error> {
-        turn.more = Some(self.shared.permit(decoded_bytes * COLUMNS_PER_BODY).await?);
-        Ok(())
+    /// Waits until a body that has `decoded_bytes` after snappy may be decoded. The turn has room for it and for the columns of its
+    /// samples, all at once: whoever has a turn waits for no other.
+    pub async fn turn_for_body(&self, decoded_bytes: usize) -> Result<Turn, Error> {
+        self.check_room()?;
+        let bytes = decoded_bytes.saturating_mul(COLUMNS_PER_BODY);
+        let permit = self.shared.permit(bytes).await?;
+        Ok(Turn { _permit: permit, _share: self.shared.memory.take(Use::Body, bytes)? })
     }
 
     /// As [`Ingester::write`], for a caller that has waited for its turn.

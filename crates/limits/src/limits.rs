@@ -157,6 +157,10 @@ pub struct QueryLimits {
     pub metadata_series_max: usize,
     /// Exemplars of one answer.
     pub exemplars_max: usize,
+    /// The body of one answer, before compression. A larger one is refused where its size is known before it is sent, else its connection
+    /// is cut. More lets one request hold its turn for longer, and makes browsers slow.
+    #[serde(with = "size")]
+    pub answer_bytes_max: usize,
     /// Samples of one remote-read answer that is one message; a streamed one takes no memory for them and has no limit.
     pub remote_read_samples_max: usize,
 }
@@ -174,6 +178,7 @@ impl Default for QueryLimits {
             series_max: None,
             metadata_series_max: 10_000_000,
             exemplars_max: 100_000,
+            answer_bytes_max: 256 << 20,
             remote_read_samples_max: 50_000_000,
         }
     }

@@ -68,6 +68,7 @@ fn query(limits: &QueryLimits, key: &str, faults: &mut Faults) {
         ("series_max", limits.series_max.unwrap_or(usize::MAX)),
         ("metadata_series_max", limits.metadata_series_max),
         ("exemplars_max", limits.exemplars_max),
+        ("answer_bytes_max", limits.answer_bytes_max),
         ("remote_read_samples_max", limits.remote_read_samples_max),
     ] {
         at_least_one(value, format!("{key}.{name}"), faults);

@@ -43,8 +43,11 @@ pub enum Error {
     TooManyExemplars { exemplars: usize, max: usize },
     #[error("the answer has too many samples. remote_read_samples_max=`{max}`")]
     TooManyReadSamples { max: usize },
-    #[error("the answer is too large. memory_bytes_max=`{max}`")]
+    #[error("what the answer is made of takes too much memory. memory_bytes_max=`{max}`")]
     AnswerTooLarge { max: usize },
+    /// It is told before the answer's head goes out, or the connection is cut: nobody takes a part for the whole.
+    #[error("the answer has too many bytes. bytes=`at least {bytes}`, answer_bytes_max=`{max}`")]
+    TooManyAnswerBytes { bytes: usize, max: usize },
     /// Never what was accepted: histograms are checked when they are written.
     #[error("a stored histogram cannot be read. series=`{series}`, ts_ms=`{ts_ms}`")]
     Histogram { series: String, ts_ms: i64 },
@@ -101,6 +104,7 @@ impl Error {
             | Self::TooManySeries { .. }
             | Self::TooManyTexts { .. }
             | Self::TooManyExemplars { .. }
+            | Self::TooManyAnswerBytes { .. }
             | Self::Waiting { .. } => ErrorKind::Limited,
             Self::TooManyReadSamples { .. } | Self::AnswerTooLarge { .. } => ErrorKind::Invalid,
             Self::Histogram { .. } => ErrorKind::Corrupt,
@@ -126,6 +130,7 @@ impl Error {
             Self::Engine(duramen_promql::Error::Source(e)) if e.source.is::<duramen_qos::Full>() => {
                 "process_memory_bytes_max"
             }
+            Self::TooManyAnswerBytes { .. } => "answer_bytes_max",
             Self::Engine(duramen_promql::Error::Samples { .. }) => "samples_max",
             Self::Engine(duramen_promql::Error::Memory { .. }) => "memory_bytes_max",
             Self::Engine(duramen_promql::Error::Series { .. }) => "series_max",

@@ -1,5 +1,6 @@
 //! The querier: sources over blocks and heads, their merge, and the PromQL engine behind one door.
 
+mod answered;
 mod blocks;
 pub mod cardinality;
 mod error;
@@ -12,6 +13,7 @@ mod storage;
 mod turns;
 mod view;
 
+pub use answered::Answered;
 pub use blocks::Blocks;
 pub use error::Error;
 pub use merge::MergeSource;
@@ -20,3 +22,4 @@ pub use querier::remote_read::{Reader, Selection};
 pub use querier::{Config, Querier, Query, QueryOptions};
 pub use selector::selector;
 pub use storage::Storage;
+pub use turns::Turn;

@@ -18,6 +18,7 @@ use duramen_runtime::{Clock, Workers};
 use duramen_source::{Columns, SeriesRequest, SeriesSource, Views};
 use duramen_syntax::Expr;
 
+use crate::answered::Answered;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::reach::reach_ms;
@@ -69,7 +70,7 @@ pub struct Querier {
     register: Arc<Tenants>,
     clock: Arc<dyn Clock>,
     limits: LimitsHandle,
-    turns: Turns,
+    turns: Arc<Turns>,
     workers: Workers,
     metrics: Metrics,
 }
@@ -93,7 +94,7 @@ impl Querier {
         (limits, config): (LimitsHandle, Config),
         metrics: Metrics,
     ) -> Self {
-        let turns = Turns::new(config.concurrency_max, config.waiting_max);
+        let turns = Arc::new(Turns::new(config.concurrency_max, config.waiting_max));
         Self { engine: engine.on(workers.clone()), source, register, clock, limits, turns, workers, metrics }
     }
 
@@ -104,7 +105,7 @@ impl Querier {
         query: &Query,
         time_ms: i64,
         options: QueryOptions,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answered<Answer>, Error> {
         let asker = self.asker(tenant);
         let work = async {
             check_times(query, QueryTimes::at(time_ms), &asker)?;
@@ -121,7 +122,7 @@ impl Querier {
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answered<Answer>, Error> {
         let asker = self.asker(tenant);
         let work = async {
             check_times(query, times, &asker)?;
@@ -142,7 +143,7 @@ impl Querier {
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
-    ) -> Result<Option<PlanNode>, Error> {
+    ) -> Result<Answered<Option<PlanNode>>, Error> {
         let asker = self.asker(tenant);
         let work = async {
             check_times(query, times, &asker)?;
@@ -158,7 +159,7 @@ impl Querier {
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
-    ) -> Result<(Answer, Option<PlanNode>), Error> {
+    ) -> Result<Answered<(Answer, Option<PlanNode>)>, Error> {
         let asker = self.asker(tenant);
         let work = async {
             check_times(query, times, &asker)?;
@@ -169,11 +170,19 @@ impl Querier {
     }
 
     /// What is known of the metric families of a tenant, in the order of their names.
-    pub async fn metadata(&self, tenant: &TenantName) -> Result<Vec<FamilyMetadata>, Error> {
+    pub async fn metadata(&self, tenant: &TenantName) -> Result<Answered<Vec<FamilyMetadata>>, Error> {
         let asker = self.asker(tenant);
         let (source, tenants) = (self.view(&asker), Arc::clone(&asker.tenants));
         let work = async move { Ok(source.metadata(&tenants).await?) };
         self.bounded(&asker, None, self.computed(work)).await
+    }
+
+    /// Counts a query that ran into a limit after it was evaluated, as one of its answer.
+    pub fn note_limited(&self, tenant: &TenantName, error: &Error) {
+        if let Some(limit) = error.limit() {
+            let exists = self.register.lookup(tenant).is_some();
+            self.metrics.limited(exists.then_some(tenant), limit);
+        }
     }
 
     /// Reads a `match[]` parameter. At least one matcher must exclude the empty value.
@@ -217,13 +226,14 @@ impl Querier {
         self.workers.spawn(work).await.map_err(|error| Error::Panicked(Box::new(error)))?
     }
 
-    /// Runs `work` when it is its turn, for as long as it may take. Dropping the future ends the work.
+    /// Runs `work` when it is its turn, for as long as it may take. Dropping the future ends the work. The turn is handed out with what
+    /// the work found.
     async fn bounded<T>(
         &self,
         asker: &Asker,
         timeout: Option<Duration>,
         work: impl Future<Output = Result<T, Error>> + Send,
-    ) -> Result<T, Error> {
+    ) -> Result<Answered<T>, Error> {
         let limits = &asker.limits.query;
         let timeout = timeout.map_or(limits.timeout, |asked| asked.min(limits.timeout));
         let started = self.clock.monotonic();
@@ -231,18 +241,18 @@ impl Querier {
         let result = tokio::select! {
             biased;
             result = async {
-                let _turn = self.turns.take(&asker.name, limits).await?;
+                let turn = self.turns.take(&asker.name, limits).await?;
                 self.engine.memory().check(Use::Query, 0)?;
                 evaluates.store(true, Ordering::Relaxed);
-                work.await
+                Ok(Answered::new(work.await?, turn))
             } => result,
             () = self.clock.sleep(timeout) => Err(match evaluates.load(Ordering::Relaxed) {
                 true => Error::Timeout(timeout),
                 false => Error::NoTurn { timeout, concurrency_max: limits.concurrency_max },
             }),
         };
-        if let Some(limit) = result.as_ref().err().and_then(Error::limit) {
-            self.metrics.limited((!asker.tenants.is_empty()).then_some(&asker.name), limit);
+        if let Err(error) = &result {
+            self.note_limited(&asker.name, error);
         }
         self.metrics.observe(result.is_ok(), self.clock.monotonic().saturating_sub(started));
         result

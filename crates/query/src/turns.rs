@@ -36,12 +36,13 @@ struct Own {
     queries: usize,
 }
 
-/// The right to evaluate, until it is dropped.
+/// The right to evaluate, until it is dropped. It travels with what the query found, so that an answer that is still on its way to the
+/// client counts as a query that is evaluated.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub struct Turn {
     _own: OwnedSemaphorePermit,
     _process: OwnedSemaphorePermit,
-    _query: Registered<'a>,
+    _query: Registered,
 }
 
 impl Turns {
@@ -54,7 +55,7 @@ impl Turns {
     ///
     /// # Errors
     /// At once, when too many wait already.
-    pub(crate) async fn take(&self, tenant: &TenantName, limits: &QueryLimits) -> Result<Turn<'_>, Error> {
+    pub(crate) async fn take(self: &Arc<Self>, tenant: &TenantName, limits: &QueryLimits) -> Result<Turn, Error> {
         let (query, own) = self.register(tenant, limits.concurrency_max);
         let at_once =
             || Some((Arc::clone(&own).try_acquire_owned().ok()?, Arc::clone(&self.process).try_acquire_owned().ok()?));
@@ -69,7 +70,7 @@ impl Turns {
         Ok(Turn { _own: own, _process: process, _query: query })
     }
 
-    fn register(&self, tenant: &TenantName, max: usize) -> (Registered<'_>, Arc<Semaphore>) {
+    fn register(self: &Arc<Self>, tenant: &TenantName, max: usize) -> (Registered, Arc<Semaphore>) {
         let mut state = self.state.lock();
         let fresh = || Own { turns: Arc::new(Semaphore::new(max)), max, waiting: 0, queries: 0 };
         let own = state.tenants.entry(tenant.clone()).or_insert_with(fresh);
@@ -79,7 +80,7 @@ impl Turns {
         own.queries += 1;
         let turns = Arc::clone(&own.turns);
         drop(state);
-        (Registered { turns: self, tenant: tenant.clone() }, turns)
+        (Registered { turns: Arc::clone(self), tenant: tenant.clone() }, turns)
     }
 
     fn wait(&self, tenant: &TenantName, limits: &QueryLimits) -> Result<Waiting<'_>, Error> {
@@ -108,12 +109,12 @@ impl Turns {
 
 /// Counts a query of a tenant until it ends; the last one takes the tenant with it.
 #[derive(Debug)]
-struct Registered<'a> {
-    turns: &'a Turns,
+struct Registered {
+    turns: Arc<Turns>,
     tenant: TenantName,
 }
 
-impl Drop for Registered<'_> {
+impl Drop for Registered {
     fn drop(&mut self) {
         let mut state = self.turns.state.lock();
         if let Some(own) = state.tenants.get_mut(&self.tenant) {
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_tenant_waits_for_its_own_queries_and_not_for_those_of_others() {
-        let (turns, limits) = (Turns::new(3, 10), limits(2, 10));
+        let (turns, limits) = (Arc::new(Turns::new(3, 10)), limits(2, 10));
         let (a, b) = (tenant("a"), tenant("b"));
         let first = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
         let _second = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_given_up_leaves_no_trace() {
-        let (turns, limits) = (Turns::new(1, 10), limits(1, 10));
+        let (turns, limits) = (Arc::new(Turns::new(1, 10)), limits(1, 10));
         let (a, b) = (tenant("a"), tenant("b"));
         let running = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
         let mut waiting = Box::pin(turns.take(&b, &limits));
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_queues_of_a_tenant_and_of_the_process_end_somewhere() {
-        let turns = Turns::new(1, 2);
+        let turns = Arc::new(Turns::new(1, 2));
         let (a, b, limits) = (tenant("a"), tenant("b"), limits(1, 1));
         let _running = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
         let mut waiting: Vec<_> = [&a, &b].map(|tenant| Box::pin(turns.take(tenant, &limits))).into();
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_changes_counts_for_new_queries() {
-        let (turns, a) = (Turns::new(9, 9), tenant("a"));
+        let (turns, a) = (Arc::new(Turns::new(9, 9)), tenant("a"));
         let _running = turns.take(&a, &limits(1, 1)).now_or_never().unwrap().unwrap();
         assert!(turns.take(&a, &limits(1, 1)).now_or_never().is_none());
         assert!(turns.take(&a, &limits(2, 1)).now_or_never().is_some());

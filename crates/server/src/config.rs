@@ -134,6 +134,58 @@ pub struct HttpConfig {
         num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new())]
     pub metrics_all: bool,
+
+    /// How many connections may be open. For one more, the connection that has been without a request for longest is closed; when all
+    /// have one, the new one is answered 503, except at `/-/healthy` and `/-/ready`. Without it, half of the file descriptors that the
+    /// system allows, and 10,000 at most. Each takes a descriptor and up to some 100 KiB.
+    #[arg(
+        id = "http.connections_max",
+        long = "http-connections-max",
+        env = "DURAMEN_HTTP_CONNECTIONS_MAX",
+        value_name = "COUNT"
+    )]
+    pub connections_max: Option<usize>,
+
+    /// Memory for the bodies of writes while they are read. One tenant may hold as much of it as it leaves free. A body that does not
+    /// fit waits, for `writes.wait_max` at most; then it gets 503. More takes bursts of large bodies better.
+    #[arg(id = "http.bodies_bytes_max", long = "http-bodies-bytes-max", env = "DURAMEN_HTTP_BODIES_BYTES_MAX", value_name = "SIZE",
+        value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub bodies_bytes_max: usize,
+
+    /// How long the body of a request may take to come. A slower one gets 408 and its connection is closed. Longer than the sender's own
+    /// time-out is of no use (30 s in Prometheus).
+    #[arg(id = "http.body_read_max", long = "http-body-read-max", env = "DURAMEN_HTTP_BODY_READ_MAX", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub body_read_max: Duration,
+
+    /// What a body must bring in each second, on average and from its fifth second on. A slower one gets 408 and its connection is
+    /// closed. Lower: senders behind slow lines pass, and a sender that does harm holds memory for longer.
+    #[arg(id = "http.body_bytes_per_second_min", long = "http-body-bytes-per-second-min",
+        env = "DURAMEN_HTTP_BODY_BYTES_PER_SECOND_MIN", value_name = "SIZE", value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub body_bytes_per_second_min: usize,
+
+    /// A client that takes nothing of its answer for so long is cut off. Its query holds its turn and its memory until then.
+    #[arg(id = "http.answer_stall_max", long = "http-answer-stall-max", env = "DURAMEN_HTTP_ANSWER_STALL_MAX", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub answer_stall_max: Duration,
+
+    /// How long an answer may wait for its client in all. Longer: slow clients get large answers, and their queries hold their turns
+    /// and their memory for longer.
+    #[arg(id = "http.answer_write_max", long = "http-answer-write-max", env = "DURAMEN_HTTP_ANSWER_WRITE_MAX", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub answer_write_max: Duration,
+
+    /// How long requests in work may take to end after SIGTERM. Then their connections are cut, and the process ends. A second SIGTERM
+    /// ends it at once. Keep it below the time after which the system kills (30 s in Kubernetes, 90 s in systemd).
+    #[arg(id = "http.stop_wait_max", long = "http-stop-wait-max", env = "DURAMEN_HTTP_STOP_WAIT_MAX", value_name = "DURATION",
+        value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub stop_wait_max: Duration,
 }
 
 /// The account of memory.
@@ -338,6 +390,13 @@ impl Default for HttpConfig {
             flush_all: false,
             operator_listen: None,
             metrics_all: false,
+            connections_max: None,
+            bodies_bytes_max: 128 << 20,
+            body_read_max: Duration::from_secs(60),
+            body_bytes_per_second_min: 8 << 10,
+            answer_stall_max: Duration::from_secs(30),
+            answer_write_max: Duration::from_secs(120),
+            stop_wait_max: Duration::from_secs(25),
         }
     }
 }

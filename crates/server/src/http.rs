@@ -5,6 +5,7 @@ mod answer;
 mod cardinality;
 mod compression;
 mod cors;
+mod crowd;
 mod empty_sets;
 mod endpoint;
 mod exemplars;
@@ -16,6 +17,9 @@ mod forms;
 mod go_time;
 mod habits;
 mod head_errors;
+mod intake;
+mod link;
+mod matrix;
 mod metadata;
 mod metrics;
 mod number;
@@ -23,6 +27,7 @@ mod openapi;
 mod panics;
 mod parameters;
 mod params;
+mod pieces;
 mod plain;
 mod query;
 #[cfg(test)]
@@ -41,26 +46,19 @@ mod viewer;
 mod write;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 pub use cors::CorsOrigin;
+pub use intake::Intakes;
 pub use metrics::HttpMetrics;
-pub use serve::{HEAD_READ_MAX, serve};
+pub use serve::{Serving, serve};
 use tower::ServiceExt;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 use viewer::OperatorListener;
 
 use crate::wiring::System;
 
-/// A request's body as it comes over the wire, in bytes.
-const BODY_BYTES_MAX: usize = 32 << 20;
-/// A sender that announces a body and then sends nothing of it for so long is given up.
-const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
-
-/// All routes, also behind the prefixes of [`habits::PREFIXES`].
+/// All routes, also behind the prefixes of [`habits::PREFIXES`]. Bodies are read by [`Intakes`] only, which bound them.
 pub fn router(system: Arc<System>) -> Router {
     let api = api();
     let all = habits::PREFIXES.iter().fold(api.clone(), |all, prefix| all.nest(prefix, api.clone()));
@@ -71,8 +69,6 @@ pub fn router(system: Arc<System>) -> Router {
         .layer(from_fn(compression::compress))
         .layer(from_fn_with_state(Arc::clone(&system), cors::allow))
         .layer(from_fn_with_state(Arc::clone(&system), metrics::observe))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(RequestBodyTimeoutLayer::new(BODY_IDLE_MAX))
         .with_state(system);
 
     // Before the routes are looked at.

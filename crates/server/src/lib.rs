@@ -7,6 +7,7 @@ mod limits;
 pub mod logging;
 mod memory;
 mod self_scrape;
+mod signals;
 mod welcome;
 pub mod wiring;
 
@@ -18,7 +19,6 @@ use duramen_runtime::Tasks;
 use duramen_runtime::disk::descriptors;
 pub use explain::{Explain, explain};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 pub use wiring::System;
 
@@ -29,7 +29,10 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         Err(error) => warn!(%error, "the limit of file descriptors could not be raised"),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("duramen").enable_all().build()?;
-    runtime.block_on(serve(settings))
+    let ended = runtime.block_on(serve(settings));
+    // Whatever still computes or blocks holds nothing up: what was acknowledged is in the log.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Prints the settings, with where each is from.
@@ -68,31 +71,26 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     };
     let system = Arc::new(System::start(settings, &tasks).await?);
     // Before anybody learns that the process is there: whoever does may ask for its end.
-    let asked_to_stop = stop_signal();
+    let shutdown = tasks.shutdown();
+    signals::watch(shutdown.clone(), system.config.http.stop_wait_max)?;
     welcome::say(&system, address);
     if let Some(interval) = system.config.self_scrape() {
         self_scrape::start(Arc::clone(&system), address, interval, &tasks);
     }
     let router = http::router(Arc::clone(&system));
-    let (shutdown, failed) = (tasks.shutdown(), tasks.failed());
+    let failed = tasks.failed();
+    let serving = http::Serving::new(&system.config.http, &system.memory, &system.http_metrics.connections);
     let operated = async {
         let Some(listener) = operator_listener else { return };
         let router = http::operator_router(router.clone());
-        http::serve(listener, router, http::HEAD_READ_MAX, &tasks, &system.clock, &shutdown).await;
+        http::serve(listener, router, serving.clone(), &tasks, &system.clock, &shutdown).await;
     };
-    let served = http::serve(listener, router.clone(), http::HEAD_READ_MAX, &tasks, &system.clock, &shutdown);
+    let served = http::serve(listener, router.clone(), serving.clone(), &tasks, &system.clock, &shutdown);
     let served = async {
         tokio::join!(served, operated);
     };
-    let stopped = async {
-        asked_to_stop.await;
-        info!("stopping: no new requests, those in work are finished");
-        shutdown.cancel();
-        std::future::pending::<()>().await;
-    };
     tokio::select! {
         () = served => {}
-        () = stopped => {}
         // Requests that wait for the failed part would hold up a graceful end for ever.
         () = failed.cancelled() => shutdown.cancel(),
     }
@@ -104,16 +102,5 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         None => Ok(()),
         // The last line of the log says it, in the words that people look for.
         Some(why) => Err(anyhow::anyhow!("a task that the process cannot do without failed: {why}")),
-    }
-}
-
-/// Returns on SIGTERM or SIGINT.
-///
-/// From the call on the signals are caught, whether anybody waits for them yet or not.
-fn stop_signal() -> impl Future<Output = ()> {
-    let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async move {
-        let (Ok(mut term), Ok(mut int)) = caught else { return std::future::pending().await };
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     }
 }

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use crate::config::{Config, Settings};
-use crate::http::HttpMetrics;
+use crate::http::{HttpMetrics, Intakes};
 use crate::limits::LiveLimits;
 
 /// A running system.
@@ -36,6 +36,7 @@ pub struct System {
     /// What bodies, heads, queries, answers and caches draw from.
     pub memory: Arc<Account>,
     pub http_metrics: HttpMetrics,
+    pub(crate) intakes: Intakes,
     pub ingester: Ingester,
     pub querier: Arc<Querier>,
     /// What the querier reads.
@@ -87,6 +88,7 @@ impl System {
         live_limits.watch(tasks)?;
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
+        let intakes = Intakes::new(&config, &shared.memory, &shared.clock);
         let own_tenant = if config.multi_tenancy { "duramen" } else { "anonymous" };
         Ok(Self {
             store: shared.bucket.name().to_owned(),
@@ -99,6 +101,7 @@ impl System {
             memory: shared.memory,
             registry,
             http_metrics,
+            intakes,
             ingester,
             querier: Arc::new(querier),
             storage,

@@ -10,7 +10,7 @@ use duramen_limits::{IngestLimits, LimitsHandle};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{BlockEntry, TenantId, TenantName, WriterId};
 use duramen_proto::WriteRequest;
-use duramen_qos::{Account, Rate, Refused};
+use duramen_qos::{Account, Rate, Refused, Use};
 use duramen_runtime::{Clock, Disk};
 use duramen_wal::Position;
 use object_store::ObjectStore;
@@ -199,7 +199,7 @@ impl Shared {
     /// Logs all metadata that the tenant has once more: it is in the open generation when this returns.
     pub(crate) async fn log_families(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
         let rows = Rows { metadata: head.all_families(), ..Rows::default() };
-        let turn = Turn { _permit: self.permit(1).await?, more: None };
+        let turn = Turn { _permit: self.permit(1).await?, _share: self.memory.share(Use::Body) };
         let pin = head.registry.read().pin();
         let (done, applied) = oneshot::channel();
         let write = Write { head: Arc::clone(head), rows, exemplars_max: 0, turn, pin, done };

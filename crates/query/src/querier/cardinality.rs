@@ -4,6 +4,7 @@ use duramen_model::{Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesSummary};
 
 use super::Querier;
+use crate::answered::Answered;
 use crate::error::Error;
 
 impl Querier {
@@ -13,7 +14,7 @@ impl Querier {
         tenant: &TenantName,
         matchers: &[Matcher],
         range: TimeRange,
-    ) -> Result<Vec<SeriesSummary>, Error> {
+    ) -> Result<Answered<Vec<SeriesSummary>>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
         let (source, request) = (self.view(&asker), asker.request(matchers, range, Columns::Labels));

@@ -5,6 +5,7 @@ use duramen_source::{Columns, SeriesExemplars};
 use duramen_syntax::Expr;
 
 use super::{Querier, Query};
+use crate::answered::Answered;
 use crate::error::Error;
 use crate::merge::union;
 use crate::selector::matchers;
@@ -29,7 +30,7 @@ impl Querier {
         tenant: &TenantName,
         selectors: &[Vec<Matcher>],
         range: TimeRange,
-    ) -> Result<Vec<SeriesExemplars>, Error> {
+    ) -> Result<Answered<Vec<SeriesExemplars>>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.exemplars_max;
         let source = self.view(&asker);

@@ -8,6 +8,7 @@ use duramen_source::Columns;
 use futures::StreamExt;
 
 use super::Querier;
+use crate::answered::Answered;
 use crate::error::Error;
 
 /// What an element of a set takes beside its text, about.
@@ -23,7 +24,7 @@ impl Querier {
         selectors: &[Vec<Matcher>],
         range: TimeRange,
         limit: Option<usize>,
-    ) -> Result<(Vec<Labels>, bool), Error> {
+    ) -> Result<Answered<(Vec<Labels>, bool)>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
         let source = self.view(&asker);
@@ -64,7 +65,7 @@ impl Querier {
         selectors: &[Vec<Matcher>],
         range: TimeRange,
         limit: Option<usize>,
-    ) -> Result<(Vec<String>, bool), Error> {
+    ) -> Result<Answered<(Vec<String>, bool)>, Error> {
         self.texts(tenant, selectors, range, limit, Texts::Names).await
     }
 
@@ -76,7 +77,7 @@ impl Querier {
         selectors: &[Vec<Matcher>],
         range: TimeRange,
         limit: Option<usize>,
-    ) -> Result<(Vec<String>, bool), Error> {
+    ) -> Result<Answered<(Vec<String>, bool)>, Error> {
         self.texts(tenant, selectors, range, limit, Texts::ValuesOf(name.to_owned())).await
     }
 
@@ -87,7 +88,7 @@ impl Querier {
         range: TimeRange,
         limit: Option<usize>,
         texts: Texts,
-    ) -> Result<(Vec<String>, bool), Error> {
+    ) -> Result<Answered<(Vec<String>, bool)>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
         let source = self.view(&asker);

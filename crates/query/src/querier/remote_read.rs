@@ -10,6 +10,7 @@ use duramen_source::{Columns, SeriesRequest, SeriesSource, SeriesStream};
 use futures::StreamExt;
 
 use super::{Asker, Querier};
+use crate::answered::Answered;
 use crate::error::Error;
 
 /// The size of a batch in series: less than what queries take, as all of a series may be asked for.
@@ -35,7 +36,7 @@ pub struct Reader {
 impl Querier {
     /// Calls `work` with a reader when it is its turn, as one query of the tenant. Everything that `work` waits for counts against the
     /// time of a query, also a client that is slow to take what is read. Dropping the future ends the work.
-    pub async fn read<T, F>(&self, tenant: &TenantName, work: impl FnOnce(Reader) -> F) -> Result<T, Error>
+    pub async fn read<T, F>(&self, tenant: &TenantName, work: impl FnOnce(Reader) -> F) -> Result<Answered<T>, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,

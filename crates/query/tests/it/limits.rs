@@ -139,6 +139,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         series_max: _,
         metadata_series_max: _,
         exemplars_max: _,
+        answer_bytes_max: _,        // of the edge, which writes answers
         remote_read_samples_max: _, // of remote read
     } = QueryLimits::default();
 
@@ -224,6 +225,23 @@ async fn a_time_out_is_noticed_while_every_thread_computes() {
     for result in queries.into_iter().chain([series.map(drop)]) {
         assert!(matches!(result, Err(Error::Timeout(_))), "{result:?}");
     }
+}
+
+#[tokio::test]
+async fn a_query_keeps_its_turn_until_what_it_found_is_let_go() {
+    let limited = Limited::new(filled(), |limits| limits.concurrency_max = 1).await;
+    let query = Query::parse("m").unwrap();
+    let impatient = QueryOptions { timeout: Some(Duration::from_millis(20)), ..QueryOptions::default() };
+    let ask = async || limited.querier.instant(&tenant(), &query, 60_000, impatient).await;
+
+    let answered = ask().await.unwrap();
+    let refused = ask().await;
+    assert!(matches!(refused, Err(Error::NoTurn { .. })), "{refused:?}");
+
+    let (_answer, turn) = answered.into_parts();
+    assert!(ask().await.is_err(), "the turn is still held");
+    drop(turn);
+    assert!(ask().await.is_ok());
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn set_all(system: &System, value: i32) {
 async fn values(querier: &Querier, query: &str) -> Vec<f64> {
     let query = Query::parse(query).unwrap();
     let answer = querier.instant(&tenant(), &query, NOW_MS + 60_000, QueryOptions::default()).await.unwrap();
-    let Value::Vector(series) = answer.value else { panic!("a vector is asked for") };
+    let Value::Vector(series) = answer.into_parts().0.value else { panic!("a vector is asked for") };
     let float = |value| match value {
         SampleValue::Float(value) => value,
         SampleValue::Histogram(_) => f64::NAN,
@@ -105,7 +105,7 @@ async fn a_query_beside_writes_sees_each_of_them_whole_or_not_at_all() {
         assert_eq!(rests, [0.0], "a write is seen in part");
 
         turns.add_permits(WRITES);
-        let [first, second] = querier.read(&tenant(), twice).await.unwrap();
+        let ([first, second], _turn) = querier.read(&tenant(), twice).await.unwrap().into_parts();
         assert!(first == second, "two passes of one reader differ");
         assert_eq!(first.len() % SERIES, 0, "a write is seen in part");
     }

@@ -22,6 +22,7 @@ impl Config {
             ("writes.in_flight_bytes_max", self.writes.in_flight_bytes_max),
             ("head.bytes_max", self.head.bytes_max),
             ("head.series_bytes_max", self.head.series_bytes_max),
+            ("http.bodies_bytes_max", self.http.bodies_bytes_max),
         ] {
             faults.check(bytes >= PART_BYTES_MIN, key, || "must be at least 1MiB".to_owned());
         }
@@ -36,9 +37,14 @@ impl Config {
             ("flush.interval", self.flush.interval),
             ("query.timeout", self.query.timeout),
             ("query.lookback_delta", self.query.lookback_delta),
+            ("http.body_read_max", self.http.body_read_max),
+            ("http.answer_stall_max", self.http.answer_stall_max),
+            ("http.answer_write_max", self.http.answer_write_max),
         ] {
             faults.check(!duration.is_zero(), key, || "must be above 0".to_owned());
         }
+        let some = self.http.connections_max.is_none_or(|count| count >= 1);
+        faults.check(some, "http.connections_max", || "must be at least 1".to_owned());
         if let Err(e) = EnvFilter::try_new(&self.log_level) {
             faults.check(false, "log_level", || e.to_string());
         }

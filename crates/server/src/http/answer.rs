@@ -4,10 +4,12 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use duramen_model::histogram::Bucket;
 use duramen_model::{FloatHistogram, Labels};
-use duramen_promql::{Answer, SampleValue, Value};
+use duramen_promql::{Answer, AnswerMemory, InstantSeries, SampleValue, Value};
 use serde_json::Value as Json;
 
+use super::matrix::Matrix;
 use super::number::{put_scalar, put_short_time, put_time, put_value};
+use super::pieces::{Document, Elements, List, Progress};
 
 /// The warning of an answer that is not whole because of `limit`.
 pub(super) const TRUNCATED: &str = "results truncated due to limit";
@@ -23,7 +25,7 @@ pub(super) fn success(data: &Json, warnings: &[String]) -> Response {
 }
 
 /// The answer to a query, of `limit` series at most, with what it took.
-pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Json>) -> Response {
+pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Json>) -> Document<Found> {
     if let Some(limit) = limit {
         let cut = match &mut answer.value {
             Value::Vector(series) => truncate(series, limit),
@@ -34,66 +36,106 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Js
             answer.warnings.push(TRUNCATED.to_owned());
         }
     }
-    let mut body = Vec::from(&br#"{"status":"success","data":{"resultType":""#[..]);
-    match &answer.value {
+    let mut opening = Vec::from(&br#"{"status":"success","data":{"resultType":""#[..]);
+    let series = match answer.value {
         Value::Scalar { ts_ms, value } => {
-            body.extend_from_slice(br#"scalar","result":["#);
-            put_short_time(&mut body, *ts_ms);
-            body.extend_from_slice(b",\"");
-            put_scalar(&mut body, *value);
-            body.extend_from_slice(b"\"]");
+            opening.extend_from_slice(br#"scalar","result":["#);
+            put_short_time(&mut opening, ts_ms);
+            opening.extend_from_slice(b",\"");
+            put_scalar(&mut opening, value);
+            opening.push(b'"');
+            Series::None
         }
         Value::String { ts_ms, value } => {
-            body.extend_from_slice(br#"string","result":["#);
-            put_short_time(&mut body, *ts_ms);
-            body.push(b',');
-            put_text(&mut body, value);
-            body.push(b']');
+            opening.extend_from_slice(br#"string","result":["#);
+            put_short_time(&mut opening, ts_ms);
+            opening.push(b',');
+            put_text(&mut opening, &value);
+            Series::None
         }
         Value::Vector(series) => {
-            body.extend_from_slice(br#"vector","result":["#);
-            put_list(&mut body, series, |body, series| {
-                body.extend_from_slice(br#"{"metric":"#);
-                put_labels(body, &series.labels);
-                match &series.value {
-                    SampleValue::Float(value) => {
-                        body.extend_from_slice(br#","value":"#);
-                        put_point(body, series.ts_ms, *value);
-                    }
-                    SampleValue::Histogram(histogram) => {
-                        body.extend_from_slice(br#","histogram":"#);
-                        put_histogram(body, series.ts_ms, histogram);
-                    }
-                }
-                body.push(b'}');
-            });
-            body.push(b']');
+            opening.extend_from_slice(br#"vector","result":["#);
+            Series::Vector(List::new(series, 0, put_instant))
         }
         Value::Matrix(series) => {
-            body.extend_from_slice(br#"matrix","result":["#);
-            put_list(&mut body, series, |body, series| {
-                body.extend_from_slice(br#"{"metric":"#);
-                put_labels(body, &series.labels);
-                if !series.points.is_empty() {
-                    body.extend_from_slice(br#","values":["#);
-                    put_list(body, &series.points, |body, (ts_ms, value)| put_point(body, *ts_ms, *value));
-                    body.push(b']');
-                }
-                if !series.histograms.is_empty() {
-                    body.extend_from_slice(br#","histograms":["#);
-                    put_list(body, &series.histograms, |body, (ts_ms, held)| put_histogram(body, *ts_ms, held));
-                    body.push(b']');
-                }
-                body.push(b'}');
-            });
-            body.push(b']');
+            opening.extend_from_slice(br#"matrix","result":["#);
+            Series::Matrix(Box::new(Matrix::new(series)))
+        }
+    };
+    let mut closing = Vec::from(&b"]"[..]);
+    if let Some(stats) = stats {
+        closing.extend_from_slice(format!(",\"stats\":{stats}").as_bytes());
+    }
+    closing.push(b'}');
+    put_annotations(&mut closing, &answer.warnings, &answer.infos);
+    let elements = Found { series, _memory: answer.memory };
+    Document { opening, elements, closing }
+}
+
+/// The series of an answer, if it has any, with what the query drew from the account for them.
+#[derive(Debug)]
+pub(super) struct Found {
+    series: Series,
+    _memory: AnswerMemory,
+}
+
+#[derive(Debug)]
+enum Series {
+    None,
+    Vector(List<InstantSeries>),
+    Matrix(Box<Matrix>),
+}
+
+impl Elements for Found {
+    fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress {
+        match &mut self.series {
+            Series::None => Progress::Done,
+            Series::Vector(series) => series.put(out, until),
+            Series::Matrix(series) => series.put(out, until),
         }
     }
-    if let Some(stats) = stats {
-        body.extend_from_slice(format!(",\"stats\":{stats}").as_bytes());
+
+    fn bytes_min(&self) -> usize {
+        match &self.series {
+            Series::None => 0,
+            Series::Vector(series) => series.bytes_min(),
+            Series::Matrix(series) => series.bytes_min(),
+        }
     }
-    body.push(b'}');
-    finish(body, &answer.warnings, &answer.infos)
+
+    fn held_bytes(&self) -> usize {
+        // The query's own memory counts them until the answer is out.
+        0
+    }
+}
+
+/// A list of documents of the API, `{"status":"success","data":[..]}`.
+pub(super) fn list<T>(elements: List<T>, warnings: &[String]) -> Document<List<T>> {
+    let mut closing = Vec::from(&b"]"[..]);
+    put_annotations(&mut closing, warnings, &[]);
+    Document { opening: Vec::from(&br#"{"status":"success","data":["#[..]), elements, closing }
+}
+
+/// As [`list`] for an object, whose elements are keys with their values.
+pub(super) fn object<T>(elements: List<T>) -> Document<List<T>> {
+    let opening = Vec::from(&br#"{"status":"success","data":{"#[..]);
+    Document { opening, elements, closing: Vec::from(&b"}}"[..]) }
+}
+
+fn put_instant(out: &mut Vec<u8>, series: &InstantSeries) {
+    out.extend_from_slice(br#"{"metric":"#);
+    put_labels(out, &series.labels);
+    match &series.value {
+        SampleValue::Float(value) => {
+            out.extend_from_slice(br#","value":"#);
+            put_point(out, series.ts_ms, *value);
+        }
+        SampleValue::Histogram(histogram) => {
+            out.extend_from_slice(br#","histogram":"#);
+            put_histogram(out, series.ts_ms, histogram);
+        }
+    }
+    out.push(b'}');
 }
 
 fn truncate<T>(list: &mut Vec<T>, limit: usize) -> bool {
@@ -103,6 +145,12 @@ fn truncate<T>(list: &mut Vec<T>, limit: usize) -> bool {
 }
 
 fn finish(mut body: Vec<u8>, warnings: &[String], infos: &[String]) -> Response {
+    put_annotations(&mut body, warnings, infos);
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// The end of an envelope.
+fn put_annotations(body: &mut Vec<u8>, warnings: &[String], infos: &[String]) {
     for (name, annotations) in [("warnings", warnings), ("infos", infos)] {
         if annotations.is_empty() {
             continue;
@@ -115,7 +163,11 @@ fn finish(mut body: Vec<u8>, warnings: &[String], infos: &[String]) -> Response 
         body.extend_from_slice(format!(",\"{name}\":{}", Json::from(shown)).as_bytes());
     }
     body.push(b'}');
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// A JSON value as an element of a list.
+pub(super) fn put_json(out: &mut Vec<u8>, value: &Json) {
+    serde_json::to_writer(out, value).expect("a Vec takes every write");
 }
 
 /// A label set as a JSON value.
@@ -123,7 +175,7 @@ pub(super) fn labels_json(labels: &Labels) -> Json {
     labels.iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect::<serde_json::Map<_, _>>().into()
 }
 
-fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+pub(super) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'{');
     for (i, (name, value)) in labels.iter().enumerate() {
         if i > 0 {
@@ -136,7 +188,7 @@ fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'}');
 }
 
-fn put_point(out: &mut Vec<u8>, ts_ms: i64, value: f64) {
+pub(super) fn put_point(out: &mut Vec<u8>, ts_ms: i64, value: f64) {
     out.push(b'[');
     put_time(out, ts_ms);
     out.extend_from_slice(b",\"");
@@ -145,7 +197,7 @@ fn put_point(out: &mut Vec<u8>, ts_ms: i64, value: f64) {
 }
 
 /// `[time,{"count":"..","sum":"..","buckets":[[rule,"lower","upper","count"],..]}]`, without empty buckets.
-fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHistogram) {
+pub(super) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHistogram) {
     out.push(b'[');
     put_time(out, ts_ms);
     out.extend_from_slice(br#",{"count":""#);
@@ -170,7 +222,7 @@ fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHistogram) {
     out.extend_from_slice(b"}]");
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a text is JSON and a Vec takes every write");
 }
 
@@ -185,22 +237,21 @@ fn put_list<T>(out: &mut Vec<u8>, list: &[T], mut put: impl FnMut(&mut Vec<u8>, 
 
 #[cfg(test)]
 mod tests {
-    use axum::body::to_bytes;
     use duramen_model::CUSTOM_BUCKETS_SCHEMA;
     use duramen_model::histogram::BucketCount;
-    use duramen_promql::{AnswerMemory, InstantSeries, QueryStats, RangeSeries};
+    use duramen_promql::{QueryStats, RangeSeries};
 
     use super::*;
 
-    async fn text(value: Value) -> String {
-        let (warnings, infos) = (Vec::new(), Vec::new());
-        let response = answer(
-            Answer { value, warnings, infos, stats: QueryStats::default(), memory: AnswerMemory::default() },
-            None,
-            None,
-        );
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let text = String::from_utf8(body.to_vec()).unwrap();
+    fn text(value: Value) -> String {
+        let written = |value| {
+            let (stats, memory) = (QueryStats::default(), AnswerMemory::default());
+            answer(Answer { value, warnings: vec![], infos: vec![], stats, memory }, None, None)
+        };
+        let text = written(value.clone()).whole(usize::MAX);
+        for piece_bytes in [1, 10, 100] {
+            assert_eq!(written(value.clone()).whole(piece_bytes), text, "in pieces of {piece_bytes} bytes");
+        }
         let inside = text.strip_prefix(r#"{"status":"success","data":{"resultType":"#);
         inside.and_then(|inside| inside.strip_suffix("}}")).unwrap().to_owned()
     }
@@ -241,8 +292,8 @@ mod tests {
         r#"{"count":"6","sum":"NaN","buckets":[[3,"-Inf","0.5","1"],[0,"0.5","1e+21","2"],[0,"1e+21","+Inf","3"]]}"#;
     const EMPTY: &str = r#"{"count":"0","sum":"0"}"#;
 
-    #[tokio::test]
-    async fn a_vector_has_a_value_or_a_histogram_of_each_series() {
+    #[test]
+    fn a_vector_has_a_value_or_a_histogram_of_each_series() {
         let series = |n, ts_ms, value| InstantSeries { labels: labels(n), ts_ms, value };
         let value = Value::Vector(vec![
             series("1", 1100, SampleValue::Histogram(Box::new(exponential()))),
@@ -253,11 +304,11 @@ mod tests {
         let expected = format!(
             r#""vector","result":[{{"metric":{{"__name__":"h","n":"1"}},"histogram":[1.100,{EXPONENTIAL}]}},{{"metric":{{"__name__":"h","n":"2"}},"histogram":[2,{CUSTOM}]}},{{"metric":{{"__name__":"h","n":"3"}},"histogram":[-0.001,{EMPTY}]}},{{"metric":{{"__name__":"h","n":"4"}},"value":[2,"-0"]}}]"#
         );
-        assert_eq!(text(value).await, expected);
+        assert_eq!(text(value), expected);
     }
 
-    #[tokio::test]
-    async fn a_matrix_has_values_and_histograms_of_each_series_beside_each_other() {
+    #[test]
+    fn a_matrix_has_values_and_histograms_of_each_series_beside_each_other() {
         let series = |n, points: &[(i64, f64)], histograms| RangeSeries {
             labels: labels(n),
             points: points.to_vec(),
@@ -271,6 +322,6 @@ mod tests {
         let expected = format!(
             r#""matrix","result":[{{"metric":{{"__name__":"h","n":"1"}},"histograms":[[1,{EXPONENTIAL}],[2.500,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"2"}},"values":[[1,"1"],[3,"+Inf"]],"histograms":[[2,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"3"}},"values":[[1,"1"]]}}]"#
         );
-        assert_eq!(text(value).await, expected);
+        assert_eq!(text(value), expected);
     }
 }

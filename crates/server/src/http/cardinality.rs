@@ -6,15 +6,16 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use duramen_model::{METRIC_NAME, Matcher, TenantName, TimeRange};
-use duramen_query::Querier;
 use duramen_query::cardinality::{Cardinality, Churn, LabelCardinality, largest};
+use duramen_query::{Answered, Querier};
 use duramen_source::SeriesSummary;
 use serde_json::{Value as Json, json};
 
-use super::answer::{labels_json, success};
+use super::answer::{labels_json, put_json, success};
 use super::exemplars::seconds;
 use super::failure::Failure;
 use super::params::Params;
+use super::pieces::{Document, List};
 use super::tenant::Tenant;
 use crate::wiring::System;
 
@@ -32,7 +33,7 @@ pub(super) async fn tsdb_status(
     params: Params,
 ) -> Result<Response, Failure> {
     let (limit, times) = (limit(&params, 10, 10_000)?, Times::of(&params, &system)?);
-    let found = summaries(&system, tenant, Vec::new(), times.range()?).await?;
+    let found = summaries(&system, &tenant, Vec::new(), times.range()?).await?;
     Ok(success(&tsdb_json(&found, limit), &[]))
 }
 
@@ -75,7 +76,7 @@ pub(super) async fn metric_status(
     let metric = params.given("metric").ok_or_else(|| Failure::parameter("metric", "a metric is needed"))?.to_owned();
     // From a look-back earlier, so that what was there at the start is not taken for new.
     let from = Times { start_ms: times.start_ms.saturating_sub(LOOKBACK_MS), ..times };
-    let found = summaries(&system, tenant, vec![Matcher::equal(METRIC_NAME, &metric)], from.range()?).await?;
+    let found = summaries(&system, &tenant, vec![Matcher::equal(METRIC_NAME, &metric)], from.range()?).await?;
     Ok(success(&metric_json(&metric, &found, times, limit), &[]))
 }
 
@@ -110,7 +111,7 @@ pub(super) async fn label_names(
     params: Params,
 ) -> Result<Response, Failure> {
     let (limit, times) = (limit(&params, 20, 500)?, Times::of(&params, &system)?);
-    let found = summaries(&system, tenant, selector(&params)?, times.range()?).await?;
+    let found = summaries(&system, &tenant, selector(&params)?, times.range()?).await?;
     let all = Cardinality::of(&found);
     let names = largest(all.labels.iter().map(|(name, label)| (*name, label.values.len() as u64)), limit);
     let name = |(name, values): (&str, u64)| json!({ "label_name": name, "label_values_count": values });
@@ -132,7 +133,7 @@ pub(super) async fn label_values(
     if names.is_empty() {
         return Err(Failure::bad_data("'label_names[]' param is required"));
     }
-    let found = summaries(&system, tenant, selector(&params)?, times.range()?).await?;
+    let found = summaries(&system, &tenant, selector(&params)?, times.range()?).await?;
     let all = Cardinality::of(&found);
     let none = LabelCardinality::default();
     let label = |name: &&str| {
@@ -162,9 +163,12 @@ pub(super) async fn active_series(
     if matchers.is_empty() {
         return Err(Failure::bad_data("missing parameter 'selector'"));
     }
-    let found = summaries(&system, tenant, matchers, times.range()?).await?;
-    let series: Vec<Json> = found.iter().map(|series| labels_json(&series.labels)).collect();
-    Ok(bare(&json!({ "data": series })))
+    let (found, turn) = summaries(&system, &tenant, matchers, times.range()?).await?.into_parts();
+    let series = List::new(found, size_of::<SeriesSummary>(), |out, series: &SeriesSummary| {
+        put_json(out, &labels_json(&series.labels));
+    });
+    let bare = Document { opening: br#"{"data":["#.to_vec(), elements: series, closing: b"]}".to_vec() };
+    bare.respond(&system, &tenant, turn)
 }
 
 /// An answer without the envelope of the API.
@@ -174,11 +178,11 @@ fn bare(data: &Json) -> Response {
 
 async fn summaries(
     system: &System,
-    tenant: TenantName,
+    tenant: &TenantName,
     matchers: Vec<Matcher>,
     range: TimeRange,
-) -> Result<Vec<SeriesSummary>, Failure> {
-    Ok(system.querier.summaries(&tenant, &matchers, range).await?)
+) -> Result<Answered<Vec<SeriesSummary>>, Failure> {
+    Ok(system.querier.summaries(tenant, &matchers, range).await?)
 }
 
 /// The series to count; all of them without a selector.

@@ -1,21 +1,26 @@
 //! Answers made smaller for those who can read them: zstd, gzip or deflate, as `Accept-Encoding` says.
 
 use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::BoxError;
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
+use futures::{Stream, StreamExt};
 
 use super::failure::Failure;
+use super::pieces::PIECE_BYTES;
 
 /// Answers below so many bytes fit into one packet anyway.
 const BYTES_MIN: u64 = 1024;
-/// Answers from here on are compressed where they keep no other request waiting.
-const INLINE_BYTES_MAX: usize = 16 << 10;
+/// Answers up to here are compressed at once, and so have a length; larger ones in pieces, so that no other request waits.
+const AT_ONCE_BYTES_MAX: u64 = 16 << 10;
 /// Quickly rather than well: the API's text shrinks tenfold at any level, and the processor is wanted by queries.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -27,35 +32,37 @@ enum Encoding {
     Deflate,
 }
 
-/// Compresses an answer when it is text, in memory as a whole and not small.
+/// Compresses an answer when it is text and not small. What comes in pieces goes out in pieces.
 pub(super) async fn compress(request: Request, next: Next) -> Result<Response, Failure> {
     let encoding = chosen(request.headers());
     let response = next.run(request).await;
     let size = response.body().size_hint().exact();
     match encoding {
-        Some(encoding) if is_text(response.headers()) && size.is_some_and(|bytes| bytes >= BYTES_MIN) => {
-            compressed(response, encoding).await
+        Some(encoding) if is_text(response.headers()) && size.is_none_or(|bytes| bytes >= BYTES_MIN) => {
+            compressed(response, encoding, size).await
         }
         _ => Ok(response),
     }
 }
 
-async fn compressed(response: Response, encoding: Encoding) -> Result<Response, Failure> {
+async fn compressed(response: Response, encoding: Encoding, size: Option<u64>) -> Result<Response, Failure> {
     let (mut parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|e| Failure::internal(e.to_string()))?;
-    let smaller = match body.len() {
-        0..=INLINE_BYTES_MAX => encoding.encode(&body),
-        _ => tokio::task::spawn_blocking(move || encoding.encode(&body)).await.map_err(std::io::Error::other).flatten(),
+    let failed = |error: std::io::Error| Failure::internal(error.to_string());
+    let smaller = if size.is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX) {
+        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|e| Failure::internal(e.to_string()))?;
+        Body::from(encoding.encode(&body).map_err(failed)?)
+    } else {
+        let encoder = Encoder::new(encoding).map_err(failed)?;
+        Body::from_stream(Compressed { body: body.into_data_stream(), rest: Bytes::new(), encoder: Some(encoder) })
     };
-    let smaller = smaller.map_err(|e| Failure::internal(e.to_string()))?;
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
     parts.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    Ok(Response::from_parts(parts, Body::from(smaller)))
+    Ok(Response::from_parts(parts, smaller))
 }
 
 impl Encoding {
-    fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
             Self::Gzip => "gzip",
@@ -63,18 +70,100 @@ impl Encoding {
         }
     }
 
-    fn encode(self, body: &Bytes) -> std::io::Result<Vec<u8>> {
-        match self {
-            Self::Zstd => zstd::bulk::compress(body, ZSTD_LEVEL),
-            Self::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(body)?;
-                encoder.finish()
+    fn encode(self, body: &[u8]) -> std::io::Result<Vec<u8>> {
+        if self == Self::Zstd {
+            return zstd::bulk::compress(body, ZSTD_LEVEL);
+        }
+        let mut encoder = Encoder::new(self)?;
+        let mut smaller = encoder.write(body)?;
+        smaller.append(&mut encoder.finish()?);
+        Ok(smaller)
+    }
+}
+
+/// What compresses an answer piece by piece.
+enum Encoder {
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+    Gzip(GzEncoder<Vec<u8>>),
+    Deflate(ZlibEncoder<Vec<u8>>),
+}
+
+impl Encoder {
+    fn new(encoding: Encoding) -> std::io::Result<Self> {
+        Ok(match encoding {
+            Encoding::Zstd => Self::Zstd(zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?),
+            Encoding::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+            Encoding::Deflate => Self::Deflate(ZlibEncoder::new(Vec::new(), Compression::fast())),
+        })
+    }
+
+    /// Takes a piece and gives what is ready of the compressed text, which may be nothing.
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<Vec<u8>> {
+        let ready = match self {
+            Self::Zstd(encoder) => {
+                encoder.write_all(piece)?;
+                encoder.get_mut()
             }
-            Self::Deflate => {
-                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(body)?;
-                encoder.finish()
+            Self::Gzip(encoder) => {
+                encoder.write_all(piece)?;
+                encoder.get_mut()
+            }
+            Self::Deflate(encoder) => {
+                encoder.write_all(piece)?;
+                encoder.get_mut()
+            }
+        };
+        Ok(std::mem::take(ready))
+    }
+
+    /// The rest of the compressed text.
+    fn finish(self) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Zstd(encoder) => encoder.finish(),
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Deflate(encoder) => encoder.finish(),
+        }
+    }
+}
+
+/// An answer that is compressed as it is taken.
+struct Compressed {
+    body: BodyDataStream,
+    /// What came of the body and is not compressed yet: an answer that is in memory comes as one piece.
+    rest: Bytes,
+    /// `None` when all is compressed, or the body broke off.
+    encoder: Option<Encoder>,
+}
+
+impl Stream for Compressed {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            let Some(encoder) = &mut this.encoder else { return Poll::Ready(None) };
+            if this.rest.is_empty() {
+                match ready!(this.body.poll_next_unpin(context)) {
+                    Some(Ok(piece)) => this.rest = piece,
+                    Some(Err(error)) => {
+                        this.encoder = None;
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                    None => {
+                        let last = this.encoder.take().map(Encoder::finish).transpose();
+                        return Poll::Ready(last.map_err(BoxError::from).transpose().map(|last| last.map(Bytes::from)));
+                    }
+                }
+            }
+            let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
+            match encoder.write(&piece) {
+                // Compressed text that is not ready yet is kept by the encoder.
+                Ok(ready) if ready.is_empty() => {}
+                Ok(ready) => return Poll::Ready(Some(Ok(ready.into()))),
+                Err(error) => {
+                    this.encoder = None;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
             }
         }
     }
@@ -106,6 +195,42 @@ fn is_text(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_text_in_pieces_is_the_same_text_for_whoever_reads_it() {
+        let text = "the same again, ".repeat(20_000).into_bytes();
+        for encoding in [Encoding::Zstd, Encoding::Gzip, Encoding::Deflate] {
+            for pieces in [1, 3, 400] {
+                let pieces: Vec<_> =
+                    text.chunks(text.len() / pieces).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+                let pieces =
+                    Body::from_stream(futures::stream::iter(pieces.into_iter().map(|p: std::io::Result<_>| p)));
+                let answer = compressed(Response::new(pieces), encoding, None).await.unwrap();
+                let smaller = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+                assert!(smaller.len() * 10 < text.len());
+                assert_eq!(decoded(encoding, &smaller), text, "{encoding:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_that_breaks_off_breaks_off_compressed() {
+        let pieces = [Ok(Bytes::from(vec![b'x'; 100_000])), Err(std::io::Error::other("too much"))];
+        let pieces = Body::from_stream(futures::stream::iter(pieces));
+        let answer = compressed(Response::new(pieces), Encoding::Gzip, None).await.unwrap();
+        assert!(axum::body::to_bytes(answer.into_body(), usize::MAX).await.is_err());
+    }
+
+    fn decoded(encoding: Encoding, bytes: &[u8]) -> Vec<u8> {
+        use std::io::Read;
+        let mut text = Vec::new();
+        match encoding {
+            Encoding::Zstd => zstd::Decoder::new(bytes).unwrap().read_to_end(&mut text).unwrap(),
+            Encoding::Gzip => flate2::read::GzDecoder::new(bytes).read_to_end(&mut text).unwrap(),
+            Encoding::Deflate => flate2::read::ZlibDecoder::new(bytes).read_to_end(&mut text).unwrap(),
+        };
+        text
+    }
 
     #[test]
     fn the_smallest_encoding_that_the_client_takes_is_chosen() {

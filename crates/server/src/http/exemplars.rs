@@ -10,12 +10,16 @@ use duramen_query::Query;
 use duramen_source::SeriesExemplars;
 use serde_json::{Value as Json, json};
 
-use super::answer::{labels_json, success};
+use super::answer::{labels_json, list, put_json};
 use super::failure::Failure;
 use super::number::put_value;
 use super::params::Params;
+use super::pieces::List;
 use super::tenant::Tenant;
 use crate::wiring::System;
+
+/// The memory of an exemplar with its labels, roughly.
+const EXEMPLAR_BYTES: usize = 128;
 
 /// The exemplars of all series that a selector of the query selects, whatever stands around it. 204 for a query without any.
 pub(super) async fn query(
@@ -30,8 +34,11 @@ pub(super) async fn query(
     if selectors.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let found = system.querier.exemplars(&tenant, &selectors, range).await?;
-    Ok(success(&found.iter().map(series_json).collect(), &[]))
+    let (found, turn) = system.querier.exemplars(&tenant, &selectors, range).await?.into_parts();
+    let exemplars: usize = found.iter().map(|series| series.exemplars.len()).sum();
+    let bytes = size_of::<SeriesExemplars>() + (exemplars * EXEMPLAR_BYTES).checked_div(found.len()).unwrap_or(0);
+    let found = List::new(found, bytes, |out, series| put_json(out, &series_json(series)));
+    list(found, &[]).respond(&system, &tenant, turn)
 }
 
 fn series_json(series: &SeriesExemplars) -> Json {

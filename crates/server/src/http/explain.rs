@@ -29,10 +29,10 @@ pub(super) async fn explain(
     let query = parse(&params)?;
     let started = system.clock.monotonic();
     let (answer, plan) = if analyze {
-        let (answer, plan) = system.querier.analyze(&tenant, &query, times, options).await?;
+        let ((answer, plan), _) = system.querier.analyze(&tenant, &query, times, options).await?.into_parts();
         (Some(answer), plan)
     } else {
-        (None, system.querier.explain(&tenant, &query, times, options).await?)
+        (None, system.querier.explain(&tenant, &query, times, options).await?.into_parts().0)
     };
     let took = system.clock.monotonic().saturating_sub(started);
     let stats = answer.as_ref().and_then(|answer| Detail::Totals.render(&answer.stats, took));

@@ -5,17 +5,27 @@ use axum::response::{IntoResponse, Response};
 use duramen_model::ErrorKind;
 use serde_json::Value as Json;
 
+use super::intake::Fault;
+
 /// An error of the query API: `{"status":"error","errorType":..,"error":..}`.
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
     error_type: &'static str,
     message: String,
+    /// Whether the connection ends with the answer, as the rest of the request is not read.
+    closes: Closes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closes {
+    No,
+    Yes,
 }
 
 impl Failure {
     pub(super) fn bad_data(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error_type: "bad_data", message: message.into() }
+        Self { status: StatusCode::BAD_REQUEST, error_type: "bad_data", message: message.into(), closes: Closes::No }
     }
 
     /// `invalid parameter "query": ...`
@@ -24,32 +34,62 @@ impl Failure {
     }
 
     pub(super) fn unauthorized(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, error_type: "unauthorized", message: message.into() }
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            error_type: "unauthorized",
+            message: message.into(),
+            closes: Closes::No,
+        }
     }
 
     pub(super) fn forbidden(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, error_type: "forbidden", message: message.into() }
+        Self { status: StatusCode::FORBIDDEN, error_type: "forbidden", message: message.into(), closes: Closes::No }
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, error_type: "not_found", message: message.into() }
+        Self { status: StatusCode::NOT_FOUND, error_type: "not_found", message: message.into(), closes: Closes::No }
     }
 
     pub(super) fn method_not_allowed(method: &Method) -> Self {
         let message = format!("the method {method} is not allowed here; the header Allow has those that are");
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, error_type: "bad_data", message }
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, error_type: "bad_data", message, closes: Closes::No }
     }
 
     pub(super) fn too_large(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::PAYLOAD_TOO_LARGE, error_type: "bad_data", message: message.into() }
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            error_type: "bad_data",
+            message: message.into(),
+            closes: Closes::No,
+        }
     }
 
     pub(super) fn internal(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, error_type: "internal", message: message.into() }
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            error_type: "internal",
+            message: message.into(),
+            closes: Closes::No,
+        }
     }
 
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, error_type: "unavailable", message: message.into() }
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error_type: "unavailable",
+            message: message.into(),
+            closes: Closes::No,
+        }
+    }
+
+    /// A body that was not read to its end.
+    pub(super) fn unread(fault: &Fault) -> Self {
+        let error_type = match fault {
+            Fault::Slow { .. } => "timeout",
+            Fault::Crowded { .. } | Fault::Memory(_) => "unavailable",
+            Fault::TooLarge { .. } | Fault::Broken(_) => "bad_data",
+        };
+        Self { status: fault.status(), error_type, message: fault.to_string(), closes: Closes::Yes }
     }
 }
 
@@ -68,7 +108,7 @@ impl From<duramen_query::Error> for Failure {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         };
-        Self { status, error_type, message }
+        Self { status, error_type, message, closes: Closes::No }
     }
 }
 
@@ -93,6 +133,10 @@ impl IntoResponse for Failure {
         let (of, message) = (Json::from(self.error_type), Json::from(self.message));
         let body = format!("{{\"status\":\"error\",\"errorType\":{of},\"error\":{message}}}");
         let json = HeaderValue::from_static("application/json");
-        (self.status, [(header::CONTENT_TYPE, json)], body).into_response()
+        let mut response = (self.status, [(header::CONTENT_TYPE, json)], body).into_response();
+        if self.closes == Closes::Yes {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }

@@ -12,6 +12,7 @@ use futures::StreamExt;
 
 use super::exposition::{Exposed, ExposedValue, Format, families, text};
 use super::params::Params;
+use super::pieces::{held, within};
 use super::tenant::Tenant;
 use super::text_failure::TextFailure;
 use crate::wiring::System;
@@ -31,15 +32,18 @@ pub(super) async fn federate(
         now_ms: system.clock.now_ms(),
         lookback_ms: i64::try_from(system.config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
     };
+    let max = system.limits.of(&tenant).query.answer_bytes_max;
     let work = |reader| async move {
         let samples = newest(&reader, selectors, moment).await?;
-        Ok(match format {
+        let body = match format {
             Format::Text(escaping) => text(&samples, escaping).into_bytes(),
             Format::Protobuf(escaping) => families(&samples, escaping),
-        })
+        };
+        within(body.len(), max)?;
+        Ok(body)
     };
-    let body = system.querier.read(&tenant, work).await?;
-    Ok(([(header::CONTENT_TYPE, format.content_type())], body).into_response())
+    let (body, turn) = system.querier.read(&tenant, work).await?.into_parts();
+    Ok(([(header::CONTENT_TYPE, format.content_type())], held(body, turn)).into_response())
 }
 
 /// When, and how long a sample stands that does not say so itself.

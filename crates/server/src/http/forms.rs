@@ -8,7 +8,7 @@ use percent_encoding::percent_decode;
 use super::failure::Failure;
 
 /// A form in bytes: room for many selectors, each byte of which may take three.
-const FORM_BYTES_MAX: usize = 8 << 20;
+pub(super) const FORM_BYTES_MAX: usize = 8 << 20;
 /// The values of one form: as many selectors and more come in no honest one. Each costs memory of its own.
 const FORM_VALUES_MAX: usize = 100_000;
 

@@ -6,14 +6,15 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use duramen_model::quoted::quote_bytes;
-use duramen_model::{FamilyMetadata, Matcher};
+use duramen_model::{FamilyMetadata, Labels, Matcher};
 use duramen_query::Querier;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
-use super::answer::{TRUNCATED, labels_json, success};
+use super::answer::{TRUNCATED, labels_json, list, object, put_json, put_text, success};
 use super::failure::Failure;
 use super::params::Params;
+use super::pieces::{Document, List};
 use super::tenant::Tenant;
 use crate::wiring::System;
 
@@ -24,9 +25,9 @@ pub(super) async fn labels(
 ) -> Result<Response, Failure> {
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
-    let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
-    let (names, more) = system.querier.label_names(&tenant, &selectors, range, limit).await?;
-    Ok(listed(names.into(), more))
+    let Some(range) = range else { return Ok(success(&json!([]), &[])) };
+    let ((names, more), turn) = system.querier.label_names(&tenant, &selectors, range, limit).await?.into_parts();
+    texts(names, more).respond(&system, &tenant, turn)
 }
 
 pub(super) async fn label_values(
@@ -37,9 +38,10 @@ pub(super) async fn label_values(
 ) -> Result<Response, Failure> {
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
-    let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
-    let (values, more) = system.querier.label_values(&tenant, &name, &selectors, range, limit).await?;
-    Ok(listed(values.into(), more))
+    let Some(range) = range else { return Ok(success(&json!([]), &[])) };
+    let ((values, more), turn) =
+        system.querier.label_values(&tenant, &name, &selectors, range, limit).await?.into_parts();
+    texts(values, more).respond(&system, &tenant, turn)
 }
 
 /// The name of a label in a path.
@@ -70,9 +72,12 @@ pub(super) async fn series(
     }
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = selectors(&params).map_err(|fault| Failure::parameter("match[]", fault))?;
-    let Some(range) = range else { return Ok(listed(Json::Array(Vec::new()), false)) };
-    let (series, more) = system.querier.series(&tenant, &selectors, range, limit).await?;
-    Ok(listed(series.iter().map(labels_json).collect(), more))
+    let Some(range) = range else { return Ok(success(&json!([]), &[])) };
+    let ((series, more), turn) = system.querier.series(&tenant, &selectors, range, limit).await?.into_parts();
+    let put = |out: &mut Vec<u8>, labels: &Labels| put_json(out, &labels_json(labels));
+    let bytes = series.first().map_or(0, |first| first.encoded().len());
+    let series = List::new(series, size_of::<Labels>() + bytes, put);
+    list(series, &truncation(more)).respond(&system, &tenant, turn)
 }
 
 /// The metric families: of each the type, help and unit that were sent last. A `limit` of 0 is none, a negative one all.
@@ -85,19 +90,27 @@ pub(super) async fn families(
     // One entry is known of each family, which is within every limit but the 0 that stands for no limit.
     params.integer("limit_per_metric")?;
     let metric = params.given("metric").map(str::to_owned);
-    let families = system.querier.metadata(&tenant).await?;
-    let wanted = families.iter().filter(|family| metric.as_ref().is_none_or(|name| *name == family.family));
-    let entry = |family: &FamilyMetadata| {
-        let entry = json!({ "type": family.kind.as_str(), "help": family.help, "unit": family.unit });
-        (family.family.clone(), json!([entry]))
+    let (mut families, turn) = system.querier.metadata(&tenant).await?.into_parts();
+    families.retain(|family| metric.as_ref().is_none_or(|name| *name == family.family));
+    families.truncate(limit);
+    let bytes =
+        families.iter().map(|family| family.family.len() + family.help.len() + family.unit.len()).sum::<usize>();
+    let bytes = size_of::<FamilyMetadata>() + bytes.checked_div(families.len()).unwrap_or(0);
+    let put = |out: &mut Vec<u8>, family: &FamilyMetadata| {
+        put_json(out, &Json::from(family.family.as_str()));
+        out.push(b':');
+        put_json(out, &json!([{ "type": family.kind.as_str(), "help": family.help, "unit": family.unit }]));
     };
-    let data: serde_json::Map<String, Json> = wanted.take(limit).map(entry).collect();
-    Ok(success(&data.into(), &[]))
+    object(List::new(families, bytes, put)).respond(&system, &tenant, turn)
 }
 
-fn listed(data: Json, more: bool) -> Response {
-    let warnings = if more { vec![TRUNCATED.to_owned()] } else { Vec::new() };
-    success(&data, &warnings)
+fn texts(texts: Vec<String>, more: bool) -> Document<List<String>> {
+    let bytes = texts.first().map_or(0, String::len);
+    list(List::new(texts, size_of::<String>() + bytes, |out, text| put_text(out, text)), &truncation(more))
+}
+
+fn truncation(more: bool) -> Vec<String> {
+    if more { vec![TRUNCATED.to_owned()] } else { Vec::new() }
 }
 
 fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, duramen_query::Error> {

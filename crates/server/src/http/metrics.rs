@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::crowd::ConnectionMetrics;
 use super::remote_read::RemoteReadMetrics;
 use crate::wiring::System;
 
@@ -21,6 +22,7 @@ pub struct HttpMetrics {
     requests: Family<RequestLabel, Counter>,
     seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
     pub(super) remote_read: RemoteReadMetrics,
+    pub connections: ConnectionMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +44,7 @@ impl Default for HttpMetrics {
             requests: Family::default(),
             seconds: Family::new_with_constructor(seconds),
             remote_read: RemoteReadMetrics::default(),
+            connections: ConnectionMetrics::default(),
         }
     }
 }
@@ -55,6 +58,7 @@ impl HttpMetrics {
         );
         registry.register("duramen_http_request_seconds", "Time to the head of the answer", self.seconds.clone());
         self.remote_read.register(registry);
+        self.connections.register(registry);
     }
 }
 

@@ -45,6 +45,11 @@ pub(super) fn put_time(out: &mut Vec<u8>, ts_ms: i64) {
     written.expect("a Vec takes every write");
 }
 
+/// How many bytes [`put_time`] writes for a time, or for a later one, at least.
+pub(super) const fn time_len(ts_ms: i64) -> usize {
+    if ts_ms < 1000 { 1 } else { (ts_ms / 1000).ilog10() as usize + 1 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,21 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use duramen_model::TimeRange;
 use duramen_model::quoted::quote;
 
 use super::failure::Failure;
-use super::forms::{self, FormKind};
+use super::forms::{self, FORM_BYTES_MAX, FormKind};
 use super::go_time::{go_duration, parse_duration_ms, parse_time_ms};
+use super::intake::{Counted, Fault};
+use super::tenant;
 use crate::wiring::System;
 
 /// The parameters of a request, of the URL and of a form in the body.
 #[derive(Debug, Default)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
+    /// A form stays counted for as long as its texts are held, which is until its query is answered.
+    _counted: Option<Counted>,
 }
 
 impl FromRequest<Arc<System>> for Params {
@@ -28,19 +30,27 @@ impl FromRequest<Arc<System>> for Params {
     async fn from_request(request: Request, system: &Arc<System>) -> Result<Self, Failure> {
         let url_query = request.uri().query().unwrap_or("").to_owned();
         let kind = FormKind::of(request.method(), request.headers())?;
-        let body =
-            if kind.has_body() { Bytes::from_request(request, system).await.map_err(unread)? } else { Bytes::new() };
+        let (body, counted) = if kind.has_body() {
+            let (parts, body) = request.into_parts();
+            let tenant = tenant::of_bodies(&parts, system);
+            let read = system.intakes.forms.read(&tenant, &parts.headers, body, FORM_BYTES_MAX).await;
+            let (body, counted) = read.map_err(|fault| unread(&fault))?.into_parts();
+            (body, Some(counted))
+        } else {
+            (Bytes::new(), None)
+        };
         let pairs = forms::read(kind, body, url_query.as_bytes()).await?;
-        Ok(Self { pairs })
+        Ok(Self { pairs, _counted: counted })
     }
 }
 
 /// Why a body is not there as a whole.
-fn unread(rejection: BytesRejection) -> Failure {
-    let why = format!("the form cannot be read: {rejection}");
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large(why),
-        _ => Failure::bad_data(why),
+fn unread(fault: &Fault) -> Failure {
+    match fault {
+        Fault::TooLarge { bytes_max } => {
+            Failure::too_large(format!("the form is too large. form_bytes_max=`{bytes_max}`"))
+        }
+        other => Failure::unread(other),
     }
 }
 

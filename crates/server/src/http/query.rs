@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use duramen_model::TenantName;
 use duramen_promql::{Answer, QueryTimes};
-use duramen_query::{Query, QueryOptions};
+use duramen_query::{Answered, Query, QueryOptions};
 
 use super::answer::answer;
 use super::failure::Failure;
@@ -26,7 +27,7 @@ pub(super) async fn instant(
     let time_ms = params.time_ms("time")?.unwrap_or_else(|| system.clock.now_ms());
     let options = options(&params)?;
     let query = parse(&params)?;
-    answered(&system, &params, limit, system.querier.instant(&tenant, &query, time_ms, options)).await
+    answered(&system, &tenant, &params, limit, system.querier.instant(&tenant, &query, time_ms, options)).await
 }
 
 pub(super) async fn range(
@@ -38,7 +39,7 @@ pub(super) async fn range(
     let times = range_times(&params)?;
     let options = options(&params)?;
     let query = parse(&params)?;
-    answered(&system, &params, limit, system.querier.range(&tenant, &query, times, options)).await
+    answered(&system, &tenant, &params, limit, system.querier.range(&tenant, &query, times, options)).await
 }
 
 /// Start, end and step of a range.
@@ -58,18 +59,19 @@ pub(super) fn range_times(params: &Params) -> Result<QueryTimes, Failure> {
 
 /// Waits for a query, and renders what comes of it.
 async fn answered(
-    system: &System,
+    system: &Arc<System>,
+    tenant: &TenantName,
     params: &Params,
     limit: Option<usize>,
-    evaluation: impl Future<Output = Result<Answer, duramen_query::Error>> + Send,
+    evaluation: impl Future<Output = Result<Answered<Answer>, duramen_query::Error>> + Send,
 ) -> Result<Response, Failure> {
     let (detail, deprecation) = Detail::of(params);
     let started = system.clock.monotonic();
-    let mut evaluated = evaluation.await?;
+    let (mut evaluated, turn) = evaluation.await?.into_parts();
     let took = system.clock.monotonic().saturating_sub(started);
     evaluated.warnings.extend(deprecation);
     let stats = detail.render(&evaluated.stats, took);
-    Ok(answer(evaluated, limit, stats.as_ref()))
+    answer(evaluated, limit, stats.as_ref()).respond(system, tenant, turn)
 }
 
 pub(super) fn parse(params: &Params) -> Result<Query, Failure> {

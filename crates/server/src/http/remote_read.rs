@@ -8,14 +8,16 @@ mod streamed;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
+use duramen_model::TenantName;
 use duramen_proto::remote_read::{ReadLimits, ReadQuery, ReadRequest, ResponseType, Wanted};
 use duramen_proto::snappy;
 use duramen_query::Selection;
 use duramen_source::Columns;
 pub(super) use metrics::RemoteReadMetrics;
 
+use super::intake::Fault;
 use super::tenant::Tenant;
 use super::text_failure::TextFailure;
 use crate::wiring::System;
@@ -28,7 +30,7 @@ pub(super) async fn read(
     Tenant(tenant): Tenant,
     request: Request,
 ) -> Result<Response, TextFailure> {
-    let request = decode(request).await?;
+    let request = decode(&system, &tenant, request).await?;
     let selections = request.queries.iter().map(selection).collect();
     system.http_metrics.remote_read.requested(request.response);
     match request.response {
@@ -37,21 +39,19 @@ pub(super) async fn read(
     }
 }
 
-async fn decode(request: Request) -> Result<ReadRequest, TextFailure> {
-    if announced_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
-        let why = format!("the body is too large. read_body_bytes_max=`{BODY_BYTES_MAX}`");
-        return Err(TextFailure::new(StatusCode::PAYLOAD_TOO_LARGE, why));
-    }
+async fn decode(system: &System, tenant: &TenantName, request: Request) -> Result<ReadRequest, TextFailure> {
+    let (parts, body) = request.into_parts();
+    let read = system.intakes.forms.read(tenant.as_str(), &parts.headers, body, BODY_BYTES_MAX).await;
+    let body = read.map_err(|fault| match fault {
+        Fault::TooLarge { bytes_max } => {
+            let why = format!("the body is too large. read_body_bytes_max=`{bytes_max}`");
+            TextFailure::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+        }
+        other => TextFailure::unread(&other),
+    })?;
     let bad = |why: String| TextFailure::new(StatusCode::BAD_REQUEST, why);
-    let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
-    let body =
-        body.map_err(|e| bad(format!("the body cannot be read: {e}. read_body_bytes_max=`{BODY_BYTES_MAX}`")))?;
     let decoded = snappy::decompress(&body, BODY_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
     ReadRequest::decode(&decoded, &ReadLimits::default()).map_err(|e| bad(e.to_string()))
-}
-
-fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// What a query selects; `None` for nothing.

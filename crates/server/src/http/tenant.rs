@@ -41,6 +41,12 @@ impl FromRequestParts<Arc<System>> for Tenant {
     }
 }
 
+/// Under which name the body of a request is counted while it is read, also where the route does not ask for a tenant.
+pub(super) fn of_bodies(parts: &Parts, system: &System) -> String {
+    let named = if system.config.multi_tenancy { named(parts).ok().flatten() } else { None };
+    named.as_ref().unwrap_or(&system.own_tenant).as_str().to_owned()
+}
+
 /// The tenant that the header names; `None` without a header.
 pub(super) fn named(parts: &Parts) -> Result<Option<TenantName>, Failure> {
     let mut values = parts.headers.get_all(HEADER).iter();

@@ -5,17 +5,25 @@ use axum::response::{IntoResponse, Response};
 use duramen_model::ErrorKind;
 
 use super::failure::with_causes;
+use super::intake::Fault;
 
 /// An error whose body is its text and a line feed, as Prometheus answers those of remote read and federation.
 #[derive(Debug)]
 pub(super) struct TextFailure {
     status: StatusCode,
     message: String,
+    /// The fault of a request whose body was given up: the connection ends with the answer.
+    unread: Option<Fault>,
 }
 
 impl TextFailure {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), unread: None }
+    }
+
+    /// A body that was not read to its end.
+    pub(super) fn unread(fault: &Fault) -> Self {
+        Self { status: fault.status(), message: fault.to_string(), unread: Some(fault.clone()) }
     }
 }
 
@@ -23,6 +31,7 @@ impl From<duramen_query::Error> for TextFailure {
     fn from(error: duramen_query::Error) -> Self {
         let message = with_causes(&error);
         let status = match error.kind() {
+            _ if matches!(error, duramen_query::Error::TooManyAnswerBytes { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Invalid | ErrorKind::Execution => StatusCode::BAD_REQUEST,
             ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -31,13 +40,17 @@ impl From<duramen_query::Error> for TextFailure {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        Self { status, message }
+        Self { status, message, unread: None }
     }
 }
 
 impl IntoResponse for TextFailure {
     fn into_response(self) -> Response {
         let no_guessing = (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-        (self.status, [no_guessing], format!("{}\n", self.message)).into_response()
+        let response = (self.status, [no_guessing], format!("{}\n", self.message)).into_response();
+        match self.unread {
+            Some(fault) => fault.close(response),
+            None => response,
+        }
     }
 }

@@ -31,5 +31,6 @@ mod random_queries;
 mod remote_read;
 mod remote_write_v2;
 mod settings;
+mod slow_clients;
 mod tenants;
 mod type_and_unit;

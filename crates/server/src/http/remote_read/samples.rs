@@ -16,6 +16,7 @@ use duramen_source::{Columns, SeriesBatch};
 use futures::StreamExt;
 
 use super::batch::Series;
+use crate::http::pieces::{held, within};
 use crate::http::text_failure::TextFailure;
 use crate::wiring::System;
 
@@ -37,12 +38,12 @@ pub(super) async fn answer(
         counter.inc_by(samples as u64);
         Ok(snappy::compress(&message))
     };
-    let body = system.querier.read(&tenant, work).await?;
+    let (body, turn) = system.querier.read(&tenant, work).await?.into_parts();
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf")),
         (header::CONTENT_ENCODING, HeaderValue::from_static("snappy")),
     ];
-    Ok((headers, body).into_response())
+    Ok((headers, held(body, turn)).into_response())
 }
 
 /// What an answer may have, and what it has.
@@ -55,18 +56,21 @@ struct Budget {
     bytes_max: usize,
     /// Of the account of the process.
     held: Share,
+    answer_bytes_max: usize,
 }
 
 impl Budget {
     fn new(limits: &QueryLimits, held: Share) -> Self {
         let (samples_max, bytes_max) = (limits.remote_read_samples_max, limits.memory_bytes_max.min(MESSAGE_BYTES_MAX));
-        Self { samples: 0, samples_max, bytes: 0, bytes_max, held }
+        let answer_bytes_max = limits.answer_bytes_max;
+        Self { samples: 0, samples_max, bytes: 0, bytes_max, held, answer_bytes_max }
     }
 
     fn check(&mut self, result: &QueryResult) -> Result<(), Error> {
         if self.samples > self.samples_max {
             return Err(Error::TooManyReadSamples { max: self.samples_max });
         }
+        within(self.bytes + result.messages.len(), self.answer_bytes_max)?;
         if self.bytes + result.bytes() > self.bytes_max {
             return Err(Error::AnswerTooLarge { max: self.bytes_max });
         }
@@ -197,6 +201,8 @@ mod tests {
     #[test]
     fn an_answer_that_is_too_large_is_refused_by_the_limit_s_name() {
         let bytes = result(100).0.bytes();
+        let narrow = QueryLimits { answer_bytes_max: 100, ..QueryLimits::default() };
+        assert!(check(100, &narrow).unwrap_err().contains("answer_bytes_max=`100`"));
         let limits = |memory_bytes_max| QueryLimits { memory_bytes_max, ..QueryLimits::default() };
         assert_eq!(check(100, &limits(bytes)), Ok(()));
         assert!(check(100, &limits(bytes - 1)).unwrap_err().contains("memory_bytes_max="));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use duramen_ingest::WriteReport;
@@ -10,6 +9,7 @@ use duramen_model::ErrorKind;
 use duramen_proto::Version;
 
 use crate::http::failure::with_causes;
+use crate::http::intake::Fault;
 
 /// What a stored part is promised: `local`, fsynced on this disk.
 const ACK: HeaderName = HeaderName::from_static("x-duramen-ack");
@@ -25,7 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Why nothing of a request was stored.
 pub(super) enum Refused {
     TooLarge { bytes_max: usize },
-    Unreadable(BytesRejection),
+    Unread(Fault),
     Failed(duramen_ingest::Error),
 }
 
@@ -43,7 +43,7 @@ pub(super) fn answer(version: Version, outcome: &Result<WriteReport, Refused>) -
     let mut response = match outcome {
         Ok(report) => stored(version, report),
         Err(Refused::TooLarge { bytes_max }) => too_large(*bytes_max),
-        Err(Refused::Unreadable(rejection)) => (rejection.status(), rejection.body_text()).into_response(),
+        Err(Refused::Unread(fault)) => fault.close(unread(fault)),
         Err(Refused::Failed(error)) => failed(error),
     };
     if version == Version::Two {
@@ -81,6 +81,13 @@ fn count(headers: &mut HeaderMap, report: Option<&WriteReport>) {
 
 fn too_large(bytes_max: usize) -> Response {
     (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is too large. body_bytes_max=`{bytes_max}`")).into_response()
+}
+
+fn unread(fault: &Fault) -> Response {
+    match fault.status() {
+        status @ StatusCode::SERVICE_UNAVAILABLE => later(status, RETRY_AFTER, fault.to_string()),
+        status => (status, fault.to_string()).into_response(),
+    }
 }
 
 fn failed(error: &duramen_ingest::Error) -> Response {
