@@ -47,6 +47,11 @@ impl Electorate<'_> {
 }
 
 impl Pairs {
+    /// The memory that is taken by what was sent, in bytes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.roster.lock().bytes()
+    }
+
     /// Decides for each series of `request` whether its samples are taken. `seed` is that of the keys of the head's registry.
     ///
     /// Requests: none while the elected replicas send. 1 LIST and 1 GET for the first pair of a tenant in a process; for an election 1

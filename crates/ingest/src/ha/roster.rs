@@ -19,8 +19,14 @@ type MemberId = u32;
 
 /// Forms of bytes that are remembered: 32 bytes each. Beyond it all are forgotten, which costs one walk through their labels each.
 const SENT_MAX: usize = 4 << 20;
-/// Members that are remembered, whether elected or beyond the limit: their labels may be long, and a hostile sender makes them up.
+/// Members that are remembered, whether elected or beyond the limit: a hostile sender makes them up.
 const MEMBERS_MAX: usize = 1 << 16;
+/// Bytes of their labels, which are as long as a request may be.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// What a form of bytes takes, and what a member takes beside its labels.
+const SENT_BYTES: usize = 56;
+const MEMBER_BYTES: usize = 192;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -31,6 +37,8 @@ pub(super) struct Roster {
     sent: FastMap<u128, Option<MemberId>, Xxh3Builder>,
     members: Vec<Member>,
     ids: FastMap<Member, MemberId, Xxh3Builder>,
+    /// Of the labels of all members.
+    text_bytes: usize,
 }
 
 impl Roster {
@@ -56,10 +64,16 @@ impl Roster {
         (of_series, senders)
     }
 
-    /// Forgets what was read by other labels.
+    /// The memory that it takes, in bytes, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.sent.len() * SENT_BYTES + self.members.len() * MEMBER_BYTES + self.text_bytes
+    }
+
+    /// Forgets what was read by other labels, and all when it is too much.
     fn read_by(&mut self, limits: &HaLimits) {
         let (cluster, replica) = &self.labels;
-        let is_full = self.sent.len() > SENT_MAX || self.members.len() > MEMBERS_MAX;
+        let is_full =
+            self.sent.len() > SENT_MAX || self.members.len() > MEMBERS_MAX || self.text_bytes > TEXT_BYTES_MAX;
         if *cluster != limits.cluster_label || *replica != limits.replica_label || is_full {
             let labels = (limits.cluster_label.clone(), limits.replica_label.clone());
             *self = Self { labels, ..Self::default() };
@@ -87,8 +101,36 @@ impl Roster {
 
     fn id(&mut self, member: Member) -> MemberId {
         *self.ids.entry(member).or_insert_with_key(|member| {
+            self.text_bytes += member.cluster.len() + member.replica.len();
             self.members.push(member.clone());
             MemberId::try_from(self.members.len() - 1).expect("there are fewer members than series")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_proto::WriteLimits;
+    use duramen_testkit::prompb::Message;
+    use duramen_testkit::prompb::v1::{Label, Sample, TimeSeries, WriteRequest as Sent};
+
+    use super::*;
+
+    #[test]
+    fn names_of_replicas_that_a_sender_makes_up_take_a_bounded_memory() {
+        let mut roster = Roster::default();
+        let limits = HaLimits { enabled: true, ..HaLimits::default() };
+        let long = "x".repeat(100_000);
+        for at in 0..100 {
+            let label = |name: &str, value: String| Label { name: name.to_owned(), value };
+            let replica = label(&limits.replica_label, format!("{at}{long}"));
+            let labels = vec![replica, label(&limits.cluster_label, format!("{at}{long}"))];
+            let samples = vec![Sample { timestamp: 1, value: 1.0, ttl_ms: 0 }];
+            let series = TimeSeries { labels, samples, ..TimeSeries::default() };
+            let body = Sent { timeseries: vec![series], ..Sent::default() }.encode_to_vec();
+            let request = WriteRequest::decode_v1(&body, &WriteLimits::of_body(body.len())).unwrap();
+            assert_eq!(roster.members(&request, &limits, 1).0, [Some(0)]);
+            assert!(roster.bytes() < TEXT_BYTES_MAX + 300_000, "{}", roster.bytes());
+        }
     }
 }

@@ -161,8 +161,9 @@ impl TenantHead {
 
     /// Tells the account what series and metadata take. After each change of them.
     pub(crate) fn tell_series(&self) {
+        let senders = self.pairs.bytes();
         let registry = self.registry.read();
-        self.memory.set_series(registry.bytes() + self.families.read().bytes());
+        self.memory.set_series(registry.bytes() + self.families.read().bytes() + senders);
     }
 
     /// Tells the account what samples take. After each change of them.
