@@ -66,7 +66,11 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
     }
     let mut report = FlushReport::default();
     for frozen in waiting {
-        let entries = bring_up(shared, head, &frozen, metadata).await?;
+        let entries = match frozen.offered() {
+            Some(offered) => offered.to_vec(),
+            None => bring_up(shared, head, &frozen, metadata).await?,
+        };
+        frozen.offer(&entries);
         let stats: Vec<_> = entries.iter().map(|entry| entry.stats.clone()).collect();
         shared.commit_blocks(head.id, entries, frozen.end, frozen.order.flush).await?;
         head.committed(&frozen);

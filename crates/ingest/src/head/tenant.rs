@@ -69,6 +69,8 @@ pub(crate) struct Frozen {
     held: RwLock<Held>,
     /// Its series, once it is staged.
     slots: OnceLock<RoaringBitmap>,
+    /// The blocks that a commit has named: all of them are in the bucket, and the commit may have happened.
+    offered: OnceLock<Vec<BlockEntry>>,
 }
 
 /// Where the samples of a frozen generation are.
@@ -86,6 +88,17 @@ impl Frozen {
             Held::Memory(generation) => generation.slots(),
             Held::Staged(_) => self.slots.get().cloned().unwrap_or_default(),
         }
+    }
+
+    /// The blocks that a commit of this generation has named, if there was one. Whether it happened is known by them alone, so that
+    /// it must not be made with others.
+    pub(crate) fn offered(&self) -> Option<&[BlockEntry]> {
+        self.offered.get().map(Vec::as_slice)
+    }
+
+    /// Notes which blocks a commit is about to name.
+    pub(crate) fn offer(&self, blocks: &[BlockEntry]) {
+        let _ = self.offered.set(blocks.to_vec());
     }
 
     pub(crate) fn held(&self) -> Held {
@@ -180,7 +193,7 @@ impl TenantHead {
         let generation = std::mem::replace(&mut chain.open, Generation::new(next()));
         let order = generation.order;
         let held = RwLock::new(Held::Memory(generation));
-        let frozen = Arc::new(Frozen { order, end, first, held, slots: OnceLock::new() });
+        let frozen = Arc::new(Frozen { order, end, first, held, slots: OnceLock::new(), offered: OnceLock::new() });
         chain.frozen.push(Arc::clone(&frozen));
         Some(frozen)
     }

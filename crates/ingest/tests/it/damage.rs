@@ -11,6 +11,7 @@ use duramen_runtime::Disk;
 use duramen_source::{Columns, Reads};
 use duramen_testkit::SimDisk;
 use duramen_testkit::prompb::v1::TimeSeries;
+use duramen_testkit::s3::{Fault, Op, Rule, S3, S3Options, When};
 use futures::TryStreamExt;
 
 use crate::body::{exemplar, family, histogram, of, of_metadata, one, sample, series};
@@ -151,4 +152,25 @@ async fn when_the_log_is_damaged_too_both_are_kept_and_the_flush_says_so() {
     system.disk.plant(segment, whole).unwrap();
     system.ingester.flush_all().await.unwrap();
     assert_eq!(committed(&system).await, [2, 1, 1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_in_doubt_is_made_again_with_its_own_blocks_whatever_became_of_the_staged_ones() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let system = System::start_at(&s3).await;
+    system.store(&one("m", NOW_MS, 1.0)).await;
+    let manifest = format!("t/{}/manifest/", system.tenant_id());
+    let lost_answer = When::op(Op::Put).under(manifest.clone());
+    s3.inject(Rule { when: lost_answer, fault: Fault::ResetAfterCommit });
+    s3.inject(Rule { when: When::op(Op::Get).under(manifest), fault: Fault::Status(503) });
+    system.ingester.flush_all().await.unwrap_err();
+    s3.clear_faults();
+
+    for file in staged_files(&system) {
+        fs::write(file, "damaged").unwrap();
+    }
+    system.ingester.flush_all().await.unwrap();
+    let state = system.manifests.refresh(system.tenant_id()).await.unwrap();
+    assert_eq!(state.blocks.len(), 1);
+    assert_eq!(system.ingester.head_bytes(), 0);
 }
