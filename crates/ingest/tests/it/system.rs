@@ -216,10 +216,10 @@ impl System {
         all
     }
 
-    /// Of the open generation, which is that of the tenant.
+    /// Of the open generation, which is that of the tenant; none without a head, as when the log is trimmed.
     pub(crate) async fn families(&self) -> Vec<FamilyMetadata> {
         let parts = self.parts().await;
-        let open = parts.last().unwrap();
+        let Some(open) = parts.last() else { return Vec::new() };
         open.source.metadata(&self.request(Columns::Samples).tenants).await.unwrap()
     }
 
