@@ -151,6 +151,15 @@ pub struct QueryLimits {
     /// The memory for the vectors that one query holds at once, in bytes.
     #[serde(with = "size")]
     pub memory_bytes_max: usize,
+    /// The text of a query or of a selector. A dashboard that lists thousands of names in a regex takes some hundred kilobytes; while a
+    /// text is read it takes up to fifty times as much memory.
+    #[serde(with = "size")]
+    pub text_bytes_max: usize,
+    /// What the regexes of one request may take: about the bytes that their automata come to hold. A pattern that the request repeats
+    /// counts once, and lists of names take little more than their text. More lets one request compute for longer, some 6 ms a
+    /// mebibyte, before it reads its first series.
+    #[serde(with = "size")]
+    pub regex_bytes_max: usize,
     /// Series that one selector may read; null for no limit.
     pub series_max: Option<usize>,
     /// Series that `series` and cardinality calls may walk through, and names or values that `labels` and label values may find.
@@ -175,6 +184,8 @@ impl Default for QueryLimits {
             steps_max: 11_000,
             samples_max: 50_000_000,
             memory_bytes_max: 1 << 30,
+            text_bytes_max: 1 << 20,
+            regex_bytes_max: 128 << 20,
             series_max: None,
             metadata_series_max: 10_000_000,
             exemplars_max: 100_000,

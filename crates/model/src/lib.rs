@@ -24,7 +24,7 @@ pub use ids::{BlockId, Incarnation, SeriesId, TenantId, WriterId};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{FamilyMetadata, MetricType};
-pub use regex::GoRegex;
+pub use regex::{GoRegex, RegexCache, Regexes};
 pub use sample::{Life, STALE_NAN, STALE_NAN_BITS, Sample, is_stale};
 pub use shown::{Shown, ShownSeries};
 pub use tenant::TenantName;

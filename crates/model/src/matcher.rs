@@ -22,6 +22,10 @@ pub enum MatchOp {
 }
 
 impl Matcher {
+    pub fn of(name: impl Into<String>, op: MatchOp) -> Self {
+        Self { name: name.into(), op }
+    }
+
     pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), op: MatchOp::Equal(value.into()) }
     }
@@ -36,6 +40,13 @@ impl Matcher {
 
     pub fn not_regex(name: impl Into<String>, pattern: &str) -> Result<Self, regex::Error> {
         Ok(Self { name: name.into(), op: MatchOp::NotRegex(GoRegex::parse(pattern)?) })
+    }
+
+    /// Builds the automaton of a regex, if it needs one; see [`GoRegex::compile`].
+    pub fn compile(&self) {
+        if let MatchOp::Regex(pattern) | MatchOp::NotRegex(pattern) = &self.op {
+            pattern.compile();
+        }
     }
 
     /// Whether a label of this value passes; "" stands for a label that is absent.

@@ -1,6 +1,7 @@
 //! Regular expressions as Prometheus has them: Go's syntax and meaning, anchored at both ends, `.` matches a line feed.
 
 mod automaton;
+mod cache;
 mod class;
 mod error;
 mod expand;
@@ -9,6 +10,7 @@ mod group;
 mod limits;
 mod named;
 mod parse;
+mod regexes;
 mod runes;
 mod shape;
 #[cfg(test)]
@@ -22,19 +24,21 @@ use std::sync::{Arc, OnceLock};
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 
+pub use cache::RegexCache;
 pub use error::{Error, Fault};
-use limits::LAZY_BYTES_MAX;
 use parse::Parsed;
+pub use regexes::Regexes;
 use shape::Shape;
 
 /// The most literals that [`GoRegex::literals`] lists.
 const LITERALS_MAX: usize = 256;
 
-/// A compiled PromQL matcher pattern. Cheap to clone; equal when the text of the pattern is.
+/// A PromQL matcher pattern. Cheap to clone; equal when the text of the pattern is.
 ///
 /// The syntax and the meaning are Go's `regexp` of `^(?s:PATTERN)$`, on text that is UTF-8. A pattern must be balanced
-/// alone: `a)(b` is refused. What costs too much is refused while it is parsed; matching takes time linear in the
-/// subject.
+/// alone: `a)(b` is refused. What costs too much is refused while it is parsed. Parsing builds no automaton: that is
+/// done once for all clones, by [`GoRegex::compile`] or by the first match that needs it. Matching takes time linear in
+/// the subject.
 #[derive(Clone)]
 pub struct GoRegex {
     inner: Arc<Inner>,
@@ -47,33 +51,62 @@ struct Inner {
     matches_empty: bool,
     /// The names of the groups, the first of index 1.
     groups: Vec<Option<String>>,
-    automaton: Automaton,
-}
-
-enum Automaton {
-    Built(Regex),
-    /// The shape matches without; only groups need one.
-    Later(OnceLock<Regex>),
+    /// See [`GoRegex::bytes`].
+    bytes: usize,
+    /// Of a size that is within the limits, so that building it cannot fail.
+    automaton: OnceLock<Regex>,
 }
 
 impl GoRegex {
-    /// Parses and compiles. The error's text is Go's.
+    /// Parses. The error's text is Go's.
     pub fn parse(pattern: &str) -> Result<Self, Error> {
-        let Parsed { node, bytes, groups } = parse::parse(pattern)?;
-        let shape = Shape::of(&node);
+        let Parsed { node, bytes: automaton_bytes, class_ranges, groups } = parse::parse(pattern)?;
+        let (shape, shape_work) = Shape::of(&node);
+        if shape == Shape::Automaton {
+            automaton::check(automaton_bytes)?;
+        } else if !groups.is_empty() {
+            automaton::check_lazy(automaton_bytes)?;
+        }
         let prefix = match &shape {
             Shape::Set(literals) => shared_prefix(literals.iter().map(String::as_str)),
             Shape::Globs(globs) => shared_prefix(globs.iter().map(glob::Glob::head)),
             Shape::Automaton => shape::prefix(&node).0,
         };
-        let is_later = shape != Shape::Automaton && (groups.is_empty() || bytes <= LAZY_BYTES_MAX);
-        let automaton = match is_later {
-            true => Automaton::Later(OnceLock::new()),
-            false => Automaton::Built(automaton::compile(&node, bytes)?),
+        let held = match shape {
+            Shape::Automaton => automaton::held_bytes(automaton_bytes),
+            _ if groups.is_empty() => 0,
+            _ => usize::try_from(automaton_bytes).unwrap_or(usize::MAX),
         };
-        let mut inner = Inner { pattern: pattern.to_owned(), shape, prefix, matches_empty: false, groups, automaton };
-        inner.matches_empty = inner.is_match("");
+        let read = pattern.len() + class_ranges * size_of::<(u32, u32)>() + shape_work;
+        let inner = Inner {
+            pattern: pattern.to_owned(),
+            shape,
+            prefix,
+            matches_empty: shape::matches_empty(&node),
+            groups,
+            bytes: read.saturating_add(held),
+            automaton: OnceLock::new(),
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Builds the automaton, when matching needs one and it is not there yet. Whoever may not compute for long where
+    /// it matches calls this before.
+    pub fn compile(&self) {
+        if self.needs_automaton() {
+            self.inner.automaton();
+        }
+    }
+
+    /// Whether matching runs an automaton.
+    pub fn needs_automaton(&self) -> bool {
+        self.inner.shape == Shape::Automaton
+    }
+
+    /// About what the pattern takes: the bytes that reading it goes through, and what its automaton comes to hold when
+    /// it is used. Known before anything is built.
+    pub fn bytes(&self) -> usize {
+        self.inner.bytes
     }
 
     /// Whether the whole subject matches.
@@ -136,13 +169,10 @@ impl Inner {
     }
 
     fn automaton(&self) -> &Regex {
-        match &self.automaton {
-            Automaton::Built(regex) => regex,
-            Automaton::Later(cell) => cell.get_or_init(|| {
-                let parsed = parse::parse(&self.pattern).expect("the pattern was parsed before");
-                automaton::compile_small(&parsed.node).expect("a small automaton has no limit to break")
-            }),
-        }
+        self.automaton.get_or_init(|| {
+            let parsed = parse::parse(&self.pattern).expect("the pattern was parsed before");
+            automaton::compile(&parsed.node, parsed.bytes)
+        })
     }
 }
 

@@ -5,7 +5,7 @@ mod query;
 
 use std::sync::Arc;
 
-use duramen_model::TenantId;
+use duramen_model::{Regexes, TenantId};
 use duramen_qos::Account;
 use duramen_runtime::{Clock, Workers};
 use duramen_source::SeriesSource;
@@ -116,6 +116,7 @@ pub struct Engine {
     workers: Workers,
     memory: Arc<Account>,
     text: Arc<str>,
+    regexes: Arc<Regexes>,
 }
 
 impl Engine {
@@ -127,6 +128,7 @@ impl Engine {
             workers: Workers::default(),
             memory: Account::unbounded(),
             text: Arc::from(""),
+            regexes: Arc::default(),
         }
     }
 
@@ -152,6 +154,12 @@ impl Engine {
     #[must_use]
     pub fn with_text(&self, text: &str) -> Self {
         Self { text: Arc::from(text), ..self.clone() }
+    }
+
+    /// This engine for a request whose regexes `regexes` has read, or will: those that no selector has, too.
+    #[must_use]
+    pub fn with_regexes(&self, regexes: Arc<Regexes>) -> Self {
+        Self { regexes, ..self.clone() }
     }
 
     /// Evaluates at one time.

@@ -32,6 +32,16 @@ pub struct Work {
     pub reads: Vec<(Read, u64)>,
 }
 
+/// Takes a plan apart without recursion.
+impl Drop for PlanNode {
+    fn drop(&mut self) {
+        let mut waiting = std::mem::take(&mut self.inputs);
+        while let Some(mut next) = waiting.pop() {
+            waiting.append(&mut next.inputs);
+        }
+    }
+}
+
 impl PlanNode {
     pub(crate) fn of(plan: &dyn ExecutionPlan) -> Self {
         deep(|| {

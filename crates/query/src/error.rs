@@ -131,6 +131,7 @@ impl Error {
                 "process_memory_bytes_max"
             }
             Self::TooManyAnswerBytes { .. } => "answer_bytes_max",
+            Self::Parse(error) => return error.limit(),
             Self::Engine(duramen_promql::Error::Samples { .. }) => "samples_max",
             Self::Engine(duramen_promql::Error::Memory { .. }) => "memory_bytes_max",
             Self::Engine(duramen_promql::Error::Series { .. }) => "series_max",

@@ -1,8 +1,9 @@
 //! One door for everything that reads.
 
-mod cardinality;
+pub(crate) mod cardinality;
 mod exemplars;
 mod labels;
+mod read;
 pub(crate) mod remote_read;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use duramen_bucket::Tenants;
 use duramen_limits::{Limits, LimitsHandle};
-use duramen_model::{FamilyMetadata, Matcher, TenantId, TenantName, TimeRange};
+use duramen_model::{FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange};
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
 use duramen_qos::Use;
 use duramen_runtime::{Clock, Workers};
@@ -22,9 +23,9 @@ use crate::answered::Answered;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::reach::reach_ms;
-use crate::selector::selector;
 use crate::turns::Turns;
 use crate::view::RequestView;
+pub use read::Query;
 
 /// What the queries of all tenants may use together.
 #[derive(Clone, Debug)]
@@ -38,19 +39,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { concurrency_max: 20, waiting_max: 4000 }
-    }
-}
-
-/// A query that was read: its text, to which remarks on the answer point, and its tree.
-#[derive(Clone, Debug)]
-pub struct Query {
-    text: String,
-    expr: Expr,
-}
-
-impl Query {
-    pub fn parse(text: &str) -> Result<Self, duramen_syntax::ParseError> {
-        Ok(Self { text: text.to_owned(), expr: duramen_syntax::parse(text)? })
     }
 }
 
@@ -73,15 +61,21 @@ pub struct Querier {
     turns: Arc<Turns>,
     workers: Workers,
     metrics: Metrics,
+    regexes: Arc<RegexCache>,
 }
 
+/// What the automata of regexes that tenants use again may take together.
+const REGEX_CACHE_BYTES_MAX: usize = 32 << 20;
+
 /// Who asks, and what applies to the whole request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Asker {
     name: TenantName,
     /// Empty for a tenant that has never written, whose answers are empty.
     tenants: Arc<[TenantId]>,
     limits: Arc<Limits>,
+    /// Of this request.
+    regexes: Arc<Regexes>,
 }
 
 impl Querier {
@@ -95,7 +89,9 @@ impl Querier {
         metrics: Metrics,
     ) -> Self {
         let turns = Arc::new(Turns::new(config.concurrency_max, config.waiting_max));
-        Self { engine: engine.on(workers.clone()), source, register, clock, limits, turns, workers, metrics }
+        let engine = engine.on(workers.clone());
+        let regexes = Arc::new(RegexCache::new(REGEX_CACHE_BYTES_MAX));
+        Self { engine, source, register, clock, limits, turns, workers, metrics, regexes }
     }
 
     /// Evaluates at one time.
@@ -106,13 +102,13 @@ impl Querier {
         time_ms: i64,
         options: QueryOptions,
     ) -> Result<Answered<Answer>, Error> {
-        let asker = self.asker(tenant);
-        let work = async {
-            check_times(query, QueryTimes::at(time_ms), &asker)?;
-            let context = self.context(&asker, options);
-            Ok(self.engine.with_text(&query.text).instant(&context, &query.expr, time_ms).await?)
+        let (asker, times) = (self.asker(tenant), QueryTimes::at(time_ms));
+        let work = self.evaluation(&asker, query, times, options);
+        let work = async move {
+            let Evaluation { engine, context, expr } = work.await?;
+            Ok(engine.instant(&context, &expr, time_ms).await?)
         };
-        self.bounded(&asker, options.timeout, work).await
+        self.bounded(&asker, options.timeout, self.computed(work)).await
     }
 
     /// Evaluates at each step of a range.
@@ -124,16 +120,12 @@ impl Querier {
         options: QueryOptions,
     ) -> Result<Answered<Answer>, Error> {
         let asker = self.asker(tenant);
-        let work = async {
-            check_times(query, times, &asker)?;
-            let context = self.context(&asker, options);
-            Ok(self
-                .engine
-                .with_text(&query.text)
-                .range(&context, &query.expr, times.start_ms, times.end_ms, times.step_ms)
-                .await?)
+        let work = self.evaluation(&asker, query, times, options);
+        let work = async move {
+            let Evaluation { engine, context, expr } = work.await?;
+            Ok(engine.range(&context, &expr, times.start_ms, times.end_ms, times.step_ms).await?)
         };
-        self.bounded(&asker, options.timeout, work).await
+        self.bounded(&asker, options.timeout, self.computed(work)).await
     }
 
     /// The operators that a query would run. No sample is read.
@@ -145,11 +137,12 @@ impl Querier {
         options: QueryOptions,
     ) -> Result<Answered<Option<PlanNode>>, Error> {
         let asker = self.asker(tenant);
-        let work = async {
-            check_times(query, times, &asker)?;
-            Ok(self.engine.explain(&self.context(&asker, options), &query.expr, times).await?)
+        let work = self.evaluation(&asker, query, times, options);
+        let work = async move {
+            let Evaluation { engine, context, expr } = work.await?;
+            Ok(engine.explain(&context, &expr, times).await?)
         };
-        self.bounded(&asker, options.timeout, work).await
+        self.bounded(&asker, options.timeout, self.computed(work)).await
     }
 
     /// Evaluates a query and tells what each of its operators did.
@@ -161,12 +154,47 @@ impl Querier {
         options: QueryOptions,
     ) -> Result<Answered<(Answer, Option<PlanNode>)>, Error> {
         let asker = self.asker(tenant);
-        let work = async {
-            check_times(query, times, &asker)?;
-            let context = self.context(&asker, options);
-            Ok(self.engine.with_text(&query.text).analyze(&context, &query.expr, times).await?)
+        let work = self.evaluation(&asker, query, times, options);
+        let work = async move {
+            let Evaluation { engine, context, expr } = work.await?;
+            Ok(engine.analyze(&context, &expr, times).await?)
         };
-        self.bounded(&asker, options.timeout, work).await
+        self.bounded(&asker, options.timeout, self.computed(work)).await
+    }
+
+    /// Reads a query and makes something of its tree.
+    pub async fn with_tree<T: Send + 'static>(
+        &self,
+        tenant: &TenantName,
+        query: &Query,
+        make: impl FnOnce(&Expr) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (asker, query) = (self.asker(tenant), query.clone());
+        let reader = asker.clone();
+        let work = async move {
+            let expr = reader.read(&query).await?;
+            Ok(make(&expr))
+        };
+        let (made, _turn) = self.bounded(&asker, None, self.computed(work)).await?.into_parts();
+        Ok(made)
+    }
+
+    /// Reads a query, which is the first part of its evaluation, and prepares the rest.
+    fn evaluation(
+        &self,
+        asker: &Asker,
+        query: &Query,
+        times: QueryTimes,
+        options: QueryOptions,
+    ) -> impl Future<Output = Result<Evaluation, Error>> + Send + 'static {
+        let engine = self.engine.with_text(query.text()).with_regexes(Arc::clone(&asker.regexes));
+        let context = self.context(asker, options);
+        let (asker, query) = (asker.clone(), query.clone());
+        async move {
+            let expr = asker.read(&query).await?;
+            check_times(&expr, times, &asker)?;
+            Ok(Evaluation { engine, context, expr })
+        }
     }
 
     /// What is known of the metric families of a tenant, in the order of their names.
@@ -185,18 +213,12 @@ impl Querier {
         }
     }
 
-    /// Reads a `match[]` parameter. At least one matcher must exclude the empty value.
-    pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, Error> {
-        let matchers = selector(text)?;
-        if matchers.iter().all(Matcher::matches_empty) {
-            return Err(Error::EmptyMatcher);
-        }
-        Ok(matchers)
-    }
-
     fn asker(&self, tenant: &TenantName) -> Asker {
         let tenants = self.register.lookup(tenant).into_iter().collect();
-        Asker { name: tenant.clone(), tenants, limits: self.limits.of(tenant) }
+        let limits = self.limits.of(tenant);
+        let regexes = Regexes::new(limits.query.regex_bytes_max);
+        let regexes = regexes.cached(Arc::clone(&self.regexes), Arc::from(tenant.as_str()));
+        Asker { name: tenant.clone(), tenants, limits, regexes: Arc::new(regexes) }
     }
 
     /// What one request asks, all of it.
@@ -216,6 +238,16 @@ impl Querier {
                 series_max: limits.series_max,
             },
         }
+    }
+
+    /// What the regexes of one request of a tenant may cost.
+    pub fn regexes(&self, tenant: &TenantName) -> Arc<Regexes> {
+        self.asker(tenant).regexes
+    }
+
+    /// Runs something short on the workers that waits for no turn: it reads no series.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        self.computed(async move { Ok(work()) }).await
     }
 
     /// Runs `work` on the workers.
@@ -259,6 +291,13 @@ impl Querier {
     }
 }
 
+/// A query that was read, and what evaluates it.
+struct Evaluation {
+    engine: Engine,
+    context: QueryContext,
+    expr: Expr,
+}
+
 impl Asker {
     /// Asks for everything that `matchers` select in `range`.
     fn request(&self, matchers: &[Matcher], range: TimeRange, columns: Columns) -> SeriesRequest {
@@ -274,14 +313,14 @@ impl Asker {
 }
 
 /// Refuses what has too many steps or is about too long a time.
-fn check_times(query: &Query, times: QueryTimes, asker: &Asker) -> Result<(), Error> {
+fn check_times(expr: &Expr, times: QueryTimes, asker: &Asker) -> Result<(), Error> {
     let limits = &asker.limits.query;
     let steps = times.end_ms.saturating_sub(times.start_ms).checked_div(times.step_ms).unwrap_or(0);
     if usize::try_from(steps).is_ok_and(|steps| steps > limits.steps_max) {
         return Err(Error::TooManySteps { max: limits.steps_max });
     }
     if let Some(max) = limits.range_max {
-        let range = Duration::from_millis(u64::try_from(reach_ms(&query.expr, times)).unwrap_or(0));
+        let range = Duration::from_millis(u64::try_from(reach_ms(expr, times)).unwrap_or(0));
         if range > max {
             return Err(Error::TooLong { range, max });
         }

@@ -1,8 +1,8 @@
 //! How long a stretch of time a query is about.
 
 use duramen_promql::QueryTimes;
-use duramen_syntax::Expr;
 use duramen_syntax::ast::DurationExpr;
+use duramen_syntax::{Expr, deep};
 
 /// From the start to the end of the query and back by the longest of its ranges, those of nested subqueries added up. Offsets and the
 /// look-back do not count: they move the stretch and do not make it longer.
@@ -11,12 +11,14 @@ pub(crate) fn reach_ms(expr: &Expr, times: QueryTimes) -> i64 {
 }
 
 fn longest_ms(expr: &Expr, times: QueryTimes) -> i64 {
-    let below = expr.children().map(|child| longest_ms(child, times)).max().unwrap_or(0);
-    match expr {
-        Expr::MatrixSelector { range, .. } => range_ms(range, times),
-        Expr::Subquery { range, .. } => range_ms(range, times).saturating_add(below),
-        _ => below,
-    }
+    deep(|| {
+        let below = expr.children().map(|child| longest_ms(child, times)).max().unwrap_or(0);
+        match expr {
+            Expr::MatrixSelector { range, .. } => range_ms(range, times),
+            Expr::Subquery { range, .. } => range_ms(range, times).saturating_add(below),
+            _ => below,
+        }
+    })
 }
 
 /// A range that cannot be calculated counts nothing: the evaluation refuses it.

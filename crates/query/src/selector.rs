@@ -1,28 +1,33 @@
 //! Matchers from their syntax.
 
-use duramen_model::Matcher;
+use duramen_model::{MatchOp as Op, Matcher, Regexes};
+use duramen_syntax::Bounds;
 use duramen_syntax::ast::{LabelMatcher, MatchOp, VectorSelector};
 
 use crate::error::Error;
 
-/// The conditions of a selector, compiled.
-pub(crate) fn matchers(selector: &VectorSelector) -> Result<Vec<Matcher>, Error> {
-    selector.matchers.iter().map(compile).collect()
+/// The conditions of a selector.
+pub(crate) fn matchers(selector: &VectorSelector, regexes: &Regexes) -> Result<Vec<Matcher>, Error> {
+    of_syntax(&selector.matchers, regexes)
 }
 
 /// Reads a selector that may match everything, or have no matchers at all.
-pub fn selector(text: &str) -> Result<Vec<Matcher>, Error> {
-    duramen_syntax::parse_selector(text)?.iter().map(compile).collect()
+pub(crate) fn selector(text: &str, bounds: &Bounds) -> Result<Vec<Matcher>, Error> {
+    of_syntax(&duramen_syntax::parse_selector_within(text, bounds)?, &bounds.regexes)
 }
 
-fn compile(matcher: &LabelMatcher) -> Result<Matcher, Error> {
-    let (name, value) = (matcher.name.as_str(), matcher.value.as_str());
-    let compiled = match matcher.op {
-        MatchOp::Equal => Ok(Matcher::equal(name, value)),
-        MatchOp::NotEqual => Ok(Matcher::not_equal(name, value)),
-        MatchOp::Regex => Matcher::regex(name, value),
-        MatchOp::NotRegex => Matcher::not_regex(name, value),
+fn of_syntax(matchers: &[LabelMatcher], regexes: &Regexes) -> Result<Vec<Matcher>, Error> {
+    matchers.iter().map(|matcher| of_one(matcher, regexes)).collect()
+}
+
+fn of_one(matcher: &LabelMatcher, regexes: &Regexes) -> Result<Matcher, Error> {
+    // The parser has read each regex already, so this fails for nothing that it let through.
+    let regex = || regexes.read(&matcher.value).map_err(|error| Error::NotASelector(error.to_string()));
+    let op = match matcher.op {
+        MatchOp::Equal => Op::Equal(matcher.value.clone()),
+        MatchOp::NotEqual => Op::NotEqual(matcher.value.clone()),
+        MatchOp::Regex => Op::Regex(regex()?),
+        MatchOp::NotRegex => Op::NotRegex(regex()?),
     };
-    // The parser has compiled each regex already, so this fails for nothing that it let through.
-    compiled.map_err(|e| Error::NotASelector(e.to_string()))
+    Ok(Matcher::of(matcher.name.clone(), op))
 }

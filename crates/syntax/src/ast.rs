@@ -1,17 +1,19 @@
 //! The syntax tree: what a query says, before anything is planned.
 //!
-//! A tree that [`parse`](crate::parse) returned is well typed, at most [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high
-//! (so that plain recursion over it is safe), and every node knows its place in the text.
+//! A tree that [`parse`](crate::parse) returned is well typed, at most [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high,
+//! and every node knows its place in the text. Plain recursion over a tree may overflow the stack: it goes through
+//! [`deep`](crate::deep), as the walk, the copy and the end of a tree do. Comparing and debugging do not; they are for tests.
 
 mod operator;
 
 pub use operator::{AggregateOp, BinaryOp, DurationOp, MatchOp, UnaryOp};
 
+use crate::deep::deep;
 use crate::functions::FunctionSig;
 use crate::position::PosRange;
 
 /// An expression.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Expr {
     /// A number, or a duration used as a number (then in seconds).
     Number {
@@ -66,6 +68,8 @@ pub enum Expr {
         rhs: Box<Self>,
         /// `bool`: a comparison that answers 0 or 1 rather than filtering.
         return_bool: bool,
+        /// Scalar when both sides are, else vector.
+        value_type: ValueType,
         /// Present exactly when both sides are vectors.
         matching: Option<VectorMatching>,
         pos: PosRange,
@@ -94,17 +98,17 @@ impl Expr {
 
     /// The type of the value that the expression evaluates to.
     pub fn value_type(&self) -> ValueType {
-        match self {
+        let mut signed = self;
+        while let Self::Unary { expr, .. } | Self::Paren { expr, .. } = signed {
+            signed = expr;
+        }
+        match signed {
             Self::Number { .. } => ValueType::Scalar,
             Self::String { .. } => ValueType::String,
-            Self::VectorSelector(_) | Self::Aggregate { .. } => ValueType::Vector,
             Self::MatrixSelector { .. } | Self::Subquery { .. } => ValueType::Matrix,
             Self::Call { func, .. } => func.returns,
-            Self::Unary { expr, .. } | Self::Paren { expr, .. } => expr.value_type(),
-            Self::Binary { lhs, rhs, .. } => match (lhs.value_type(), rhs.value_type()) {
-                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
-                _ => ValueType::Vector,
-            },
+            Self::Binary { value_type, .. } => *value_type,
+            _ => ValueType::Vector,
         }
     }
 
@@ -127,9 +131,107 @@ impl Expr {
 
     /// Calls `visit` for this expression and everything below it, parents first.
     pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
-        visit(self);
-        for child in self.children() {
-            child.walk(visit);
+        let mut waiting = vec![self];
+        while let Some(next) = waiting.pop() {
+            visit(next);
+            let before = waiting.len();
+            waiting.extend(next.children());
+            waiting[before..].reverse();
+        }
+    }
+
+    /// The nodes on the longest way to a leaf, this one included.
+    pub fn height(&self) -> usize {
+        deep(|| 1 + self.children().map(Self::height).max().unwrap_or(0))
+    }
+
+    /// What has nothing below it.
+    fn leaf() -> Self {
+        Self::Number { value: 0.0, is_duration: false, pos: PosRange::default() }
+    }
+
+    /// Moves what is directly below to `taken`, unless there is nothing below that.
+    fn take_children(&mut self, taken: &mut Vec<Self>) {
+        let mut take = |child: &mut Self| {
+            if child.children().next().is_some() {
+                taken.push(std::mem::replace(child, Self::leaf()));
+            }
+        };
+        match self {
+            Self::Number { .. } | Self::String { .. } | Self::VectorSelector(_) | Self::MatrixSelector { .. } => {}
+            Self::Subquery { expr, .. } | Self::Unary { expr, .. } | Self::Paren { expr, .. } => take(expr),
+            Self::Aggregate { expr, param, .. } => {
+                take(expr);
+                if let Some(param) = param {
+                    take(param);
+                }
+            }
+            Self::Binary { lhs, rhs, .. } => {
+                take(lhs);
+                take(rhs);
+            }
+            Self::Call { args, .. } => args.iter_mut().for_each(take),
+        }
+    }
+}
+
+/// Takes a tree apart without recursion.
+impl Drop for Expr {
+    fn drop(&mut self) {
+        let mut waiting = Vec::new();
+        self.take_children(&mut waiting);
+        while let Some(mut next) = waiting.pop() {
+            next.take_children(&mut waiting);
+        }
+    }
+}
+
+impl Clone for Expr {
+    fn clone(&self) -> Self {
+        deep(|| self.copy())
+    }
+}
+
+impl Expr {
+    fn copy(&self) -> Self {
+        match self {
+            Self::Number { value, is_duration, pos } => {
+                Self::Number { value: *value, is_duration: *is_duration, pos: *pos }
+            }
+            Self::String { value, bytes, pos } => {
+                Self::String { value: value.clone(), bytes: bytes.clone(), pos: *pos }
+            }
+            Self::VectorSelector(selector) => Self::VectorSelector(selector.clone()),
+            Self::MatrixSelector { selector, range, pos } => {
+                Self::MatrixSelector { selector: selector.clone(), range: range.clone(), pos: *pos }
+            }
+            Self::Subquery { expr, range, step, offset, at, pos } => Self::Subquery {
+                expr: expr.clone(),
+                range: range.clone(),
+                step: step.clone(),
+                offset: offset.clone(),
+                at: *at,
+                pos: *pos,
+            },
+            Self::Call { func, args, pos } => Self::Call { func, args: args.clone(), pos: *pos },
+            Self::Aggregate { op, grouping, param, expr, pos } => Self::Aggregate {
+                op: *op,
+                grouping: grouping.clone(),
+                param: param.clone(),
+                expr: expr.clone(),
+                pos: *pos,
+            },
+            Self::Binary { op, lhs, rhs, return_bool, value_type, matching, pos } => Self::Binary {
+                op: *op,
+                lhs: lhs.clone(),
+                rhs: rhs.clone(),
+                return_bool: *return_bool,
+                value_type: *value_type,
+                matching: matching.clone(),
+                pos: *pos,
+            },
+            Self::Unary { op, expr, pos } => Self::Unary { op: *op, expr: expr.clone(), pos: *pos },
+            Self::Paren { expr, pos } => Self::Paren { expr: expr.clone(), pos: *pos },
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use duramen_model::METRIC_NAME;
+use duramen_model::{METRIC_NAME, Regexes};
 
 use crate::ast::{AggregateOp, BinaryOp, Cardinality, Expr, ValueType, VectorMatching, VectorSelector};
 use crate::deep::deep;
@@ -24,12 +24,13 @@ enum EmptySelector {
 
 /// Checks a tree, and completes what depends on types: [`VectorMatching`] is removed where a side is a scalar, and set
 /// operators match many to many.
-pub(crate) fn check(text: &str, expr: &mut Expr) -> Result<(), ParseError> {
-    Checker { text }.expr(expr)
+pub(crate) fn check(text: &str, expr: &mut Expr, regexes: &Regexes) -> Result<(), ParseError> {
+    Checker { text, regexes }.expr(expr)
 }
 
 struct Checker<'a> {
     text: &'a str,
+    regexes: &'a Regexes,
 }
 
 type Checked = Result<(), ParseError>;
@@ -115,7 +116,9 @@ impl Checker<'_> {
             }
             return Ok(());
         }
-        if empty == EmptySelector::Allowed || !selector.matchers.iter().all(matcher::matches_empty) {
+        if empty == EmptySelector::Allowed
+            || !selector.matchers.iter().all(|of| matcher::matches_empty(of, self.regexes))
+        {
             return Ok(());
         }
         self.fail(selector.pos, "vector selector must contain at least one non-empty matcher")

@@ -21,6 +21,7 @@ pub struct ParseError {
     /// What is wrong, without the place.
     pub message: String,
     place: Place,
+    limit: Option<&'static str>,
 }
 
 /// How the place is told: an empty text has no lines, and upstream says so.
@@ -34,7 +35,16 @@ impl ParseError {
     pub(crate) fn new(text: &str, position: PosRange, message: impl Into<String>) -> Self {
         let (line, column) = line_and_column(text, position.start);
         let place = if text.is_empty() { Place::Unknown } else { Place::LineAndColumn };
-        Self { position, line, column, message: message.into(), place }
+        Self { position, line, column, message: message.into(), place, limit: None }
+    }
+
+    pub(crate) fn over(text: &str, position: PosRange, limit: &'static str, message: impl Into<String>) -> Self {
+        Self { limit: Some(limit), ..Self::new(text, position, message) }
+    }
+
+    /// The limit that the text is over, when it is no fault of syntax.
+    pub fn limit(&self) -> Option<&'static str> {
+        self.limit
     }
 
     /// Always [`ErrorKind::Invalid`]: the text has to change.

@@ -13,13 +13,17 @@ mod expression;
 mod modifier;
 mod selector;
 
+use std::cell::Cell;
+
+use duramen_model::Regexes;
+
 use crate::ast::{Expr, LabelMatcher};
 use crate::check;
 use crate::error::ParseError;
 use crate::lexer::{LexError, lex};
 use crate::position::PosRange;
 use crate::token::{Token, TokenKind};
-use crate::{NESTING_DEPTH_MAX, TEXT_BYTES_MAX, TREE_HEIGHT_MAX};
+use crate::{Bounds, DURATION_HEIGHT_MAX, NESTING_DEPTH_MAX, TREE_HEIGHT_MAX, TREE_NODES_MAX};
 
 /// Why parsing stopped.
 #[derive(Debug)]
@@ -47,24 +51,27 @@ impl<T> Tall<T> {
 
 struct Parser<'a> {
     text: &'a str,
+    regexes: &'a Regexes,
     tokens: Vec<Token>,
     error: Option<LexError>,
     /// Index of the next token.
     at: usize,
     /// End of the last token read that may close an expression.
     last_closing: usize,
+    /// How many nodes were made.
+    nodes: Cell<usize>,
 }
 
 /// Reads and checks an expression.
-pub(crate) fn parse(text: &str) -> Result<Expr, ParseError> {
-    let mut expr = Parser::run(text, Parser::whole)?;
-    check::check(text, &mut expr)?;
+pub(crate) fn parse(text: &str, bounds: &Bounds) -> Result<Expr, ParseError> {
+    let mut expr = Parser::run(text, bounds, Parser::whole)?;
+    check::check(text, &mut expr, &bounds.regexes)?;
     Ok(expr)
 }
 
 /// Reads a selector without modifiers.
-pub(crate) fn parse_selector(text: &str) -> Result<Vec<LabelMatcher>, ParseError> {
-    Parser::run(text, |parser| {
+pub(crate) fn parse_selector(text: &str, bounds: &Bounds) -> Result<Vec<LabelMatcher>, ParseError> {
+    Parser::run(text, bounds, |parser| {
         let selector = parser.vector_selector()?;
         parser.expect(TokenKind::EndOfInput)?;
         Ok(selector.matchers)
@@ -73,14 +80,22 @@ pub(crate) fn parse_selector(text: &str) -> Result<Vec<LabelMatcher>, ParseError
 
 impl<'a> Parser<'a> {
     /// Splits the text into tokens, checks its limits and applies a rule.
-    fn run<T>(text: &'a str, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Result<T, ParseError> {
-        if text.len() > TEXT_BYTES_MAX {
-            let message =
-                format!("query text is too long. text_bytes=`{}`, text_bytes_max=`{TEXT_BYTES_MAX}`", text.len());
-            return Err(ParseError::new(text, PosRange::default(), message));
+    fn run<T>(text: &'a str, bounds: &'a Bounds, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Result<T, ParseError> {
+        let Bounds { text_bytes_max: max, regexes } = bounds;
+        if text.len() > *max {
+            let message = format!("query text is too long. text_bytes=`{}`, text_bytes_max=`{max}`", text.len());
+            return Err(ParseError::over(text, PosRange::default(), "text_bytes_max", message));
         }
         let lexed = lex(text);
-        let mut parser = Self { text, tokens: lexed.tokens, error: lexed.error, at: 0, last_closing: 0 };
+        let mut parser = Self {
+            text,
+            regexes,
+            tokens: lexed.tokens,
+            error: lexed.error,
+            at: 0,
+            last_closing: 0,
+            nodes: Cell::new(0),
+        };
         parser.check_nesting()?;
         rule(&mut parser).map_err(|failure| match failure {
             Failure::Unexpected => parser.unexpected("", ""),
@@ -112,7 +127,7 @@ impl Parser<'_> {
             }
             if depth > NESTING_DEPTH_MAX {
                 let message = format!("brackets are nested too deeply. nesting_depth_max=`{NESTING_DEPTH_MAX}`");
-                return Err(ParseError::new(self.text, token.pos, message));
+                return Err(ParseError::over(self.text, token.pos, "nesting_depth_max", message));
             }
         }
         Ok(())
@@ -171,6 +186,10 @@ impl Parser<'_> {
         Failure::Error(ParseError::new(self.text, position, message))
     }
 
+    fn fail_limit(&self, position: PosRange, limit: &'static str, message: String) -> Failure {
+        Failure::Error(ParseError::over(self.text, position, limit, message))
+    }
+
     /// The error about the next token.
     fn unexpected(&self, context: &str, expected: &str) -> ParseError {
         let token = match self.peek() {
@@ -202,12 +221,33 @@ impl Parser<'_> {
         }
     }
 
+    /// Counts one node more.
+    fn count_node(&self, position: PosRange) -> Parsed<()> {
+        self.nodes.set(self.nodes.get() + 1);
+        if self.nodes.get() > TREE_NODES_MAX {
+            let message = format!("expression has too many parts. tree_nodes_max=`{TREE_NODES_MAX}`");
+            return Err(self.fail_limit(position, "tree_nodes_max", message));
+        }
+        Ok(())
+    }
+
     /// The height of a node over children of these heights.
     fn height_over(&self, position: PosRange, children: &[usize]) -> Parsed<usize> {
         let height = 1 + children.iter().copied().max().unwrap_or(0);
         if height > TREE_HEIGHT_MAX {
             let message = format!("expression has too many operators in a chain. tree_height_max=`{TREE_HEIGHT_MAX}`");
-            return Err(self.fail(position, message));
+            return Err(self.fail_limit(position, "tree_height_max", message));
+        }
+        Ok(height)
+    }
+
+    /// The same in a duration.
+    fn duration_height_over(&self, position: PosRange, children: &[usize]) -> Parsed<usize> {
+        let height = 1 + children.iter().copied().max().unwrap_or(0);
+        if height > DURATION_HEIGHT_MAX {
+            let max = DURATION_HEIGHT_MAX;
+            let message = format!("duration has too many operators in a chain. duration_height_max=`{max}`");
+            return Err(self.fail_limit(position, "duration_height_max", message));
         }
         Ok(height)
     }

@@ -1,5 +1,8 @@
 //! A tree as text over several lines, in upstream's form.
 
+use std::collections::HashSet;
+use std::fmt::{self, Write};
+
 use crate::ast::Expr;
 use crate::deep::deep;
 use crate::print::{AggregateHead, BinaryHead, SubquerySuffix, is_infinite_base};
@@ -7,62 +10,187 @@ use crate::print::{AggregateHead, BinaryHead, SubquerySuffix, is_infinite_base};
 /// An expression that is longer on one line is split, in bytes.
 const LINE_BYTES_MAX: usize = 100;
 
-const INDENT: &str = "  ";
+/// The longest text that is laid out. Each level is indented further, so that a chain takes the square of its length.
+const LAID_OUT_BYTES_MAX: usize = 64 << 20;
+
+/// By how much each level is indented.
+const INDENT_BYTES: usize = 2;
+
+const SPACES: &str = "                                                                ";
+
+/// An expression is too long when it is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the expression is too long to be laid out. laid_out_bytes_max=`{LAID_OUT_BYTES_MAX}`")
+    }
+}
+
+impl std::error::Error for TooLong {}
 
 /// The expression laid out over several lines where it is long. It reads back as the same expression.
-pub fn prettify(expr: &Expr) -> String {
-    laid_out(expr, 0, LINE_BYTES_MAX)
+///
+/// # Errors
+///
+/// When the text would be longer than 64 MiB.
+pub fn prettify(expr: &Expr) -> Result<String, TooLong> {
+    laid_out(expr, LINE_BYTES_MAX).map_err(|_| TooLong)
 }
 
-fn indent(level: usize) -> String {
-    INDENT.repeat(level)
+/// The expression, split where it is longer than `line_bytes_max` without indentation.
+fn laid_out(expr: &Expr, line_bytes_max: usize) -> Result<String, fmt::Error> {
+    let mut layout = Layout { out: String::new(), split: long(expr, line_bytes_max), follows_sign: false };
+    layout.expr(expr, 0)?;
+    Ok(layout.out)
 }
 
-/// The expression at this depth of indentation, first line included. It is split when it is longer than `line_bytes_max`
-/// without indentation.
-fn laid_out(expr: &Expr, level: usize, line_bytes_max: usize) -> String {
-    deep(|| laid_out_here(expr, level, line_bytes_max))
+/// The addresses of all expressions in a tree that are longer than `line_bytes_max` on one line.
+///
+/// Whatever has such a part is one, so that only short parts are printed to be measured.
+fn long(expr: &Expr, line_bytes_max: usize) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    find_long(expr, line_bytes_max, &mut found);
+    found
 }
 
-fn laid_out_here(expr: &Expr, level: usize, line_bytes_max: usize) -> String {
-    let on_one_line = expr.to_string();
-    let splits = on_one_line.len() > line_bytes_max;
-    let margin = indent(level);
-    match expr {
-        Expr::Unary { op, expr, .. } => {
-            let operand = laid_out(expr, level, line_bytes_max);
-            format!("{margin}{}{}", op.as_str(), operand.trim())
+fn find_long(expr: &Expr, line_bytes_max: usize, found: &mut HashSet<usize>) -> bool {
+    deep(|| {
+        let mut is_long = false;
+        for child in expr.children() {
+            is_long |= find_long(child, line_bytes_max, found);
         }
-        // Upstream forgets the margin of a subquery that fits.
-        Expr::Subquery { .. } if !splits => on_one_line,
-        Expr::Subquery { expr: inner, .. } => {
-            format!("{}{}", laid_out(inner, level, line_bytes_max), SubquerySuffix(expr))
+        is_long = is_long || write!(Measure { left: line_bytes_max }, "{expr}").is_err();
+        if is_long {
+            found.insert(address(expr));
         }
-        Expr::Aggregate { op, grouping, param, expr, .. } if splits => {
-            let head = AggregateHead { op: *op, grouping: grouping.as_ref() };
-            let param = param
-                .as_ref()
-                .map(|param| format!("{},\n", laid_out(param, level + 1, line_bytes_max)))
-                .unwrap_or_default();
-            format!("{margin}{head}(\n{param}{}\n{margin})", laid_out(expr, level + 1, line_bytes_max))
+        is_long
+    })
+}
+
+fn address(expr: &Expr) -> usize {
+    std::ptr::from_ref(expr).addr()
+}
+
+/// Takes so many bytes and keeps none.
+struct Measure {
+    left: usize,
+}
+
+impl Write for Measure {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.left = self.left.checked_sub(text.len()).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
+
+/// A text on its way.
+struct Layout {
+    out: String,
+    /// The addresses of what is split.
+    split: HashSet<usize>,
+    /// A sign was written, and what follows stands right behind it: without its margin.
+    follows_sign: bool,
+}
+
+impl Write for Layout {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.follows_sign = false;
+        if self.out.len() + text.len() > LAID_OUT_BYTES_MAX {
+            return Err(fmt::Error);
         }
-        Expr::Binary { op, lhs, rhs, return_bool, matching, .. } if splits => {
-            let head = BinaryHead { op: *op, return_bool: *return_bool, matching: matching.as_ref() };
-            let left = if is_infinite_base(*op, lhs) {
-                indent(level + 1) + "Inf"
-            } else {
-                laid_out(lhs, level + 1, line_bytes_max)
-            };
-            format!("{left}\n{margin}{head}\n{}", laid_out(rhs, level + 1, line_bytes_max))
+        self.out.push_str(text);
+        Ok(())
+    }
+}
+
+impl Layout {
+    fn margin(&mut self, level: usize) -> fmt::Result {
+        if self.follows_sign {
+            return Ok(());
         }
-        Expr::Call { func, args, .. } if splits => {
-            let args: Vec<String> = args.iter().map(|arg| laid_out(arg, level + 1, line_bytes_max)).collect();
-            format!("{margin}{}(\n{}\n{margin})", func.name, args.join(",\n"))
+        let mut left = level * INDENT_BYTES;
+        while left > 0 {
+            let spaces = &SPACES[..left.min(SPACES.len())];
+            self.write_str(spaces)?;
+            left -= spaces.len();
         }
-        Expr::Paren { expr, .. } if splits => {
-            format!("{margin}(\n{}\n{margin})", laid_out(expr, level + 1, line_bytes_max))
+        Ok(())
+    }
+
+    /// The expression at this depth of indentation, first line included.
+    fn expr(&mut self, expr: &Expr, level: usize) -> fmt::Result {
+        deep(|| self.expr_here(expr, level))
+    }
+
+    fn expr_here(&mut self, expr: &Expr, level: usize) -> fmt::Result {
+        let splits = self.split.contains(&address(expr));
+        match expr {
+            Expr::Unary { op, expr, .. } => {
+                self.margin(level)?;
+                self.write_str(op.as_str())?;
+                self.follows_sign = true;
+                self.expr(expr, level)
+            }
+            // Upstream forgets the margin of a subquery that fits.
+            Expr::Subquery { .. } if !splits => write!(self, "{expr}"),
+            Expr::Subquery { expr: inner, .. } => {
+                self.expr(inner, level)?;
+                write!(self, "{}", SubquerySuffix(expr))
+            }
+            Expr::Aggregate { op, grouping, param, expr, .. } if splits => {
+                self.margin(level)?;
+                let head = AggregateHead { op: *op, grouping: grouping.as_ref() };
+                writeln!(self, "{head}(")?;
+                if let Some(param) = param {
+                    self.expr(param, level + 1)?;
+                    self.write_str(",\n")?;
+                }
+                self.expr(expr, level + 1)?;
+                self.closing(level)
+            }
+            Expr::Binary { op, lhs, rhs, return_bool, matching, .. } if splits => {
+                let head = BinaryHead { op: *op, return_bool: *return_bool, matching: matching.as_ref() };
+                if is_infinite_base(*op, lhs) {
+                    self.margin(level + 1)?;
+                    self.write_str("Inf")?;
+                } else {
+                    self.expr(lhs, level + 1)?;
+                }
+                self.write_str("\n")?;
+                self.margin(level)?;
+                writeln!(self, "{head}")?;
+                self.expr(rhs, level + 1)
+            }
+            Expr::Call { func, args, .. } if splits => {
+                self.margin(level)?;
+                writeln!(self, "{}(", func.name)?;
+                for (at, arg) in args.iter().enumerate() {
+                    if at > 0 {
+                        self.write_str(",\n")?;
+                    }
+                    self.expr(arg, level + 1)?;
+                }
+                self.closing(level)
+            }
+            Expr::Paren { expr, .. } if splits => {
+                self.margin(level)?;
+                self.write_str("(\n")?;
+                self.expr(expr, level + 1)?;
+                self.closing(level)
+            }
+            _ => {
+                self.margin(level)?;
+                write!(self, "{expr}")
+            }
         }
-        _ => format!("{margin}{on_one_line}"),
+    }
+
+    fn closing(&mut self, level: usize) -> fmt::Result {
+        self.write_str("\n")?;
+        self.margin(level)?;
+        self.write_str(")")
     }
 }
 
@@ -72,7 +200,7 @@ mod tests {
 
     fn check(text: &str, lines: &[&str]) {
         let expr = crate::parse(text).expect("valid");
-        let pretty = laid_out(&expr, 0, 10);
+        let pretty = laid_out(&expr, 10).expect("short");
         assert_eq!(pretty.split('\n').collect::<Vec<_>>(), lines, "{text}");
         assert_eq!(crate::parse(&pretty).expect("valid").to_string(), expr.to_string());
     }

@@ -1,42 +1,53 @@
 //! From the tree to a compiled automaton.
 
 use regex_automata::meta::{Config, Regex};
-use regex_automata::util::primitives::StateID;
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 
 use super::Error;
-use super::limits::{HYBRID_CACHE_BYTES, NFA_BYTES_MAX, ONEPASS_BYTES_MAX};
+use super::limits::{
+    AUTOMATON_BYTES_MIN, HYBRID_CACHE_BYTES_MAX, HYBRID_CACHE_BYTES_MIN, LAZY_BYTES_MAX, NFA_BYTES_MAX,
+    ONEPASS_BYTES_MAX,
+};
 use super::runes::RuneSet;
 use super::tree::Node;
 
-/// Compiles within the limit. `bytes` is an estimate: when that is far over the limit nothing is tried.
-pub(super) fn compile(node: &Node, bytes: u64) -> Result<Regex, Error> {
-    if bytes > NFA_BYTES_MAX as u64 / 4 * 5 {
-        return Err(over_limit(NFA_BYTES_MAX));
+/// Refuses an automaton that matching would need and that is too large. `bytes` is the estimate of [`super::tree::Cost`].
+pub(super) fn check(bytes: u64) -> Result<(), Error> {
+    within(bytes, NFA_BYTES_MAX)
+}
+
+/// Refuses an automaton that only groups need.
+pub(super) fn check_lazy(bytes: u64) -> Result<(), Error> {
+    within(bytes, LAZY_BYTES_MAX)
+}
+
+fn within(bytes: u64, max: usize) -> Result<(), Error> {
+    if bytes > max as u64 {
+        return Err(Error::Limit { limit: "automaton_bytes_max", max });
     }
-    build(node, Some(NFA_BYTES_MAX))
+    Ok(())
 }
 
-/// Compiles what is known to be small.
-pub(super) fn compile_small(node: &Node) -> Result<Regex, Error> {
-    build(node, None)
+/// About what an automaton comes to hold, with the states that it builds while it matches.
+pub(super) fn held_bytes(bytes: u64) -> usize {
+    usize::try_from(bytes).map_or(usize::MAX, |bytes| AUTOMATON_BYTES_MIN + bytes + hybrid_cache_bytes(bytes))
 }
 
-fn over_limit(max: usize) -> Error {
-    Error::Limit { limit: "automaton_bytes_max", max }
+/// A small automaton has small states and few of them that matter.
+fn hybrid_cache_bytes(bytes: usize) -> usize {
+    bytes.saturating_mul(8).clamp(HYBRID_CACHE_BYTES_MIN, HYBRID_CACHE_BYTES_MAX)
 }
 
-fn build(node: &Node, nfa_bytes_max: Option<usize>) -> Result<Regex, Error> {
+/// Compiles what was found to be within the limits.
+pub(super) fn compile(node: &Node, bytes: u64) -> Regex {
+    let hybrid_cache_bytes = hybrid_cache_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
     let config = Config::new()
-        .nfa_size_limit(nfa_bytes_max)
+        .nfa_size_limit(None)
         .onepass_size_limit(Some(ONEPASS_BYTES_MAX))
-        .hybrid_cache_capacity(HYBRID_CACHE_BYTES);
+        .hybrid_cache_capacity(hybrid_cache_bytes);
     let anchored = Hir::concat(vec![Hir::look(Look::Start), lower(node), Hir::look(Look::End)]);
     let built = Regex::builder().configure(config).build_from_hir(&anchored);
-    built.map_err(|error| match error.size_limit() {
-        Some(max) => over_limit(max),
-        None => Error::Limit { limit: "automaton_states_max", max: StateID::LIMIT },
-    })
+    built.expect("an automaton within the limits has no other to break")
 }
 
 /// Groups keep their index and lose their name: Go lets a name come twice, `regex-automata` does not.

@@ -16,6 +16,9 @@ pub enum Error {
     /// Good syntax, but over a limit of ours: it would cost more memory or time than one pattern may.
     #[error("error parsing regexp: over a limit. limit=`{limit}`, max=`{max}`")]
     Limit { limit: &'static str, max: usize },
+    /// Good each by itself, but all of a request would cost too much.
+    #[error("the regexes of the request are too large. regex_bytes=`{bytes}`, regex_bytes_max=`{max}`")]
+    Together { bytes: usize, max: usize },
 }
 
 /// What is wrong with the syntax, in Go's words.
@@ -58,6 +61,11 @@ impl Error {
             excerpt_text.push_str("...");
         }
         Self::Syntax { fault, excerpt: excerpt_text }
+    }
+
+    /// The limit of a request's regexes that was passed; `None` for a pattern that is refused for itself.
+    pub fn limit(&self) -> Option<&'static str> {
+        matches!(self, Self::Together { .. }).then_some("regex_bytes_max")
     }
 
     /// Always a fault of the request.

@@ -18,15 +18,20 @@ pub(super) const PATTERN_BYTES_MAX: usize = 256 << 10;
 /// Ranges gathered by all the classes of one pattern. `\pL` has some 650.
 pub(super) const CLASS_RANGES_MAX: usize = 200_000;
 
-/// Bytes of the compiled automaton.
-pub(super) const NFA_BYTES_MAX: usize = 4 << 20;
+/// The estimate of the bytes of an automaton that matching needs. On many copies of small patterns it was at most a
+/// quarter too high.
+pub(super) const NFA_BYTES_MAX: usize = 5 << 20;
 
-/// Up to this estimate in bytes an automaton that matching does not need is built when groups are asked for, and without
-/// a limit.
-pub(super) const LAZY_BYTES_MAX: u64 = 16 << 20;
+/// The same for an automaton that only groups need, which is built when they are asked for.
+pub(super) const LAZY_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes that the lazily built automaton may hold in each cache; what does not fit is built again.
-pub(super) const HYBRID_CACHE_BYTES: usize = 2 << 20;
+/// What an automaton takes beside its states.
+pub(super) const AUTOMATON_BYTES_MIN: usize = 16 << 10;
+
+/// Bytes that the lazily built automaton may hold in each cache; what does not fit is built again. It is eight times the
+/// estimate of the states that it is made of, between these.
+pub(super) const HYBRID_CACHE_BYTES_MIN: usize = 32 << 10;
+pub(super) const HYBRID_CACHE_BYTES_MAX: usize = 2 << 20;
 
 /// Bytes of the one-pass automaton; a pattern that needs more is run by another engine.
 pub(super) const ONEPASS_BYTES_MAX: usize = 1 << 20;

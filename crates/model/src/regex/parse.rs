@@ -16,6 +16,8 @@ pub(super) struct Parsed {
     pub(super) node: Node,
     /// About what the automaton of `node` takes, in bytes.
     pub(super) bytes: u64,
+    /// How many ranges its classes were made of.
+    pub(super) class_ranges: usize,
     /// The names of the groups, the first of index 1; a name may come twice.
     pub(super) groups: Vec<Option<String>>,
 }
@@ -101,7 +103,8 @@ impl<'p> Parser<'p> {
         }
         let Frame { branches, terms, .. } = self.root;
         let term = finish(branches, terms, self.pattern)?.checked_whole()?;
-        Ok(Parsed { node: term.node, bytes: term.cost.bytes, groups: self.groups })
+        let (bytes, class_ranges) = (term.cost.bytes, self.class_ranges);
+        Ok(Parsed { node: term.node, bytes, class_ranges, groups: self.groups })
     }
 
     /// Reads one item. True when it was a repetition.

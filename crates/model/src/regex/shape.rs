@@ -30,9 +30,15 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub(super) fn of(node: &Node) -> Self {
+    /// The shape of a node, and the bytes that were written to find it.
+    pub(super) fn of(node: &Node) -> (Self, usize) {
         let mut work = Work { left: WORK_BYTES_MAX };
-        let Some(globs) = work.globs(node, Edges { start: true, end: true }) else { return Self::Automaton };
+        let globs = work.globs(node, Edges { start: true, end: true });
+        let shape = globs.map_or(Self::Automaton, Self::of_globs);
+        (shape, WORK_BYTES_MAX - work.left)
+    }
+
+    fn of_globs(globs: Vec<Glob>) -> Self {
         if globs.iter().all(|glob| glob.as_literal().is_some()) {
             let mut literals: Vec<String> = globs.into_iter().map(Glob::into_head).collect();
             literals.sort_unstable();
@@ -145,8 +151,23 @@ impl Work {
     }
 
     fn spend(&mut self, bytes: usize) -> Option<()> {
-        self.left = self.left.checked_sub(bytes)?;
-        Some(())
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(0);
+        left.map(drop)
+    }
+}
+
+/// Whether the empty text matches. There, all looks but those for the border of a word hold.
+pub(super) fn matches_empty(node: &Node) -> bool {
+    match node {
+        Node::Empty => true,
+        Node::Literal(text) => text.is_empty(),
+        Node::Class(_) => false,
+        Node::Look(look) => *look != Look::WordAscii,
+        Node::Repeat { node, min, .. } => *min == 0 || matches_empty(node),
+        Node::Capture { node, .. } => matches_empty(node),
+        Node::Concat(nodes) => nodes.iter().all(matches_empty),
+        Node::Alternate(nodes) => nodes.iter().any(matches_empty),
     }
 }
 

@@ -194,7 +194,11 @@ fn the_deepest_pattern_fits_the_stack_of_a_thread() {
         deep("(?:[^a]*|", ")?", 124),
     ] {
         let child = std::thread::Builder::new().stack_size(bytes);
-        let matched = child.spawn(move || GoRegex::parse(&pattern).unwrap().literals().is_none());
+        let matched = child.spawn(move || {
+            let regex = GoRegex::parse(&pattern).unwrap();
+            regex.compile();
+            regex.literals().is_none()
+        });
         assert!(matched.unwrap().join().unwrap(), "{bytes} bytes");
     }
 }
@@ -253,11 +257,12 @@ proptest! {
         subjects in prop::collection::vec("[abé😀\nA-]{0,5}", 8),
     ) {
         let parsed = parse::parse(&pattern).unwrap();
-        let automaton = automaton::compile(&parsed.node, parsed.bytes).unwrap();
+        let automaton = automaton::compile(&parsed.node, parsed.bytes);
         let regex = regex(&pattern);
         for subject in subjects.iter().map(String::as_str).chain(regex.literals().unwrap_or_default().iter().map(String::as_str)) {
             let wanted = automaton.is_match(super::anchored(subject));
             prop_assert_eq!(regex.is_match(subject), wanted, "{} on {:?}", pattern, subject);
+            prop_assert_eq!(regex.matches_empty(), automaton.is_match(super::anchored("")), "{}", pattern);
             if wanted {
                 prop_assert!(subject.starts_with(regex.literal_prefix().unwrap_or_default()));
                 prop_assert!(regex.literals().is_none_or(|all| all.iter().any(|one| one == subject)));
@@ -276,6 +281,38 @@ proptest! {
 #[test]
 fn shapes_of_dashboards_need_no_automaton() {
     for pattern in ["foo", "foo|bar", "foo.*", ".*foo", ".*foo.*", ".+", "", "(foo|bar).*", "foo.*bar|x.*", "a.*b.+c"] {
-        assert_ne!(Shape::of(&parse::parse(pattern).unwrap().node), Shape::Automaton, "{pattern}");
+        assert_ne!(Shape::of(&parse::parse(pattern).unwrap().node).0, Shape::Automaton, "{pattern}");
+    }
+}
+
+#[test]
+fn the_estimate_is_not_below_what_an_automaton_takes() {
+    let repeat = |text: &str, count| text.repeat(count);
+    for pattern in [
+        "5..".to_owned(),
+        "a[0-9]+b".to_owned(),
+        r"\pL{60}".to_owned(),
+        r"(?i)\pL{10}".to_owned(),
+        r"\x{10FFF0}{1000}".to_owned(),
+        r"[^\x{1F600}]{500}".to_owned(),
+        r"[\x{7F}-\x{10FFFE}]{400}".to_owned(),
+        repeat("[a-z]?", 2000),
+        repeat("(a|[bc])*", 1000),
+        repeat("(?:|a*)", 1000) + "[^a]",
+        "(?:(?:(?:a?){10}){10}){10}[^b]".to_owned(),
+        "(?:a{0,30}[0-9]){30}".to_owned(),
+        repeat(r"\b", 3000) + "[^a]",
+        repeat("(?:a[0-9]|)", 1000),
+        repeat("a[0-9]{2}|", 3000),
+        (0..2000).map(|n| format!("{n}.{n}|")).collect(),
+        "(?:a|b|c|d.){1000}".to_owned(),
+        repeat("(?i)straße", 1000),
+    ] {
+        let head: String = pattern.chars().take(30).collect();
+        let parsed = parse::parse(&pattern).unwrap();
+        let taken = automaton::compile(&parsed.node, parsed.bytes).memory_usage();
+        let estimated = automaton::held_bytes(parsed.bytes);
+        println!("{head}: estimate {} held {estimated} taken {taken}", parsed.bytes);
+        assert!(taken <= estimated, "{head}: {taken} of {estimated}");
     }
 }

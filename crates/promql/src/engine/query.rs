@@ -6,6 +6,7 @@ use std::time::Duration;
 use datafusion::error::DataFusionError;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
@@ -38,6 +39,9 @@ use crate::stats::{Place, QueryTimings};
 use crate::times::QueryTimes;
 use crate::vector::{Sample, Vector, decoded};
 
+/// About what an operator takes, with its task and its place in the logical plan.
+const OPERATOR_BYTES: usize = 4 << 10;
+
 /// Where a query stands, and what it has used so far.
 pub(super) struct Query {
     planner: Planner,
@@ -51,6 +55,8 @@ pub(super) struct Query {
     cancellation: Cancellation,
     /// What the answer takes.
     answer: AnswerMemory,
+    /// What the regexes of the request and the operators take.
+    own: MemoryReservation,
 }
 
 /// What the operators of a query make, and what becomes of it.
@@ -92,6 +98,8 @@ impl Query {
             starts,
             parts: None,
             names,
+            invariants: Arc::default(),
+            regexes: Arc::clone(&engine.regexes),
         };
         let lowering = Lowering {
             source: Arc::clone(&context.source),
@@ -114,6 +122,8 @@ impl Query {
         let cancellation = Cancellation::default();
         let session = SessionConfig::new().with_extension(Arc::new(cancellation.clone()));
         let task = Arc::new(TaskContext::default().with_session_config(session).with_runtime(runtime));
+        let own = reservation("plan", &task);
+        own.try_grow(engine.regexes.bytes()).map_err(Error::from_datafusion)?;
         let stopwatch = Stopwatch::start(Arc::clone(&engine.clock));
         Ok(Self {
             planner,
@@ -125,6 +135,7 @@ impl Query {
             workers: engine.workers.clone(),
             cancellation,
             answer: AnswerMemory::default(),
+            own,
         })
     }
 
@@ -143,7 +154,7 @@ impl Query {
                 self.lowering.partitions = 1;
                 self.lowering.counts.begin(grid);
                 self.lowering.place = Place::EveryStep;
-                let vector = self.planner.range_vector(expr, grid)?;
+                let vector = self.planner.knowing(expr).range_vector(expr, grid)?;
                 self.plan = Some(self.lowering.series(&vector.series, SubqueryReader::Client, grid));
                 match vector.series {
                     Series::Scan { .. } => Ok(Outcome::Samples(vector.lookup)),
@@ -157,8 +168,16 @@ impl Query {
 
     fn lower(&mut self, expr: &Expr, grid: Grid) -> Result<(), Error> {
         self.lowering.counts.begin(grid);
+        self.account_for(expr)?;
         self.plan = Some(self.lowering.lower(&self.planner.query(expr, grid)?));
         Ok(())
+    }
+
+    /// Takes the memory for the operators of an expression.
+    fn account_for(&self, expr: &Expr) -> Result<(), Error> {
+        let mut nodes = 0;
+        expr.walk(&mut |_| nodes += 1);
+        self.own.try_grow(nodes * OPERATOR_BYTES).map_err(Error::from_datafusion)
     }
 
     /// The operators with what they have done so far.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
@@ -60,6 +61,29 @@ pub(crate) struct OperatorExec<O> {
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     meter: Arc<Meter>,
     properties: Arc<PlanProperties>,
+}
+
+/// A chain of operators is as high as it is long.
+impl<O> Drop for OperatorExec<O> {
+    fn drop(&mut self) {
+        deep(|| drop(std::mem::take(&mut self.inputs)));
+    }
+}
+
+/// The output of an operator, which holds those of its inputs.
+struct Output(Option<SendableRecordBatchStream>);
+
+impl Output {
+    fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        let Some(stream) = &mut self.0 else { return Poll::Ready(None) };
+        deep(|| stream.as_mut().poll_next(task))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        deep(|| drop(self.0.take()));
+    }
 }
 
 impl<O: Operator> OperatorExec<O> {
@@ -119,14 +143,15 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut stream = deep(|| self.operator.execute(&self.inputs, partition, &context))?;
+        let stream = deep(|| self.operator.execute(&self.inputs, partition, &context))?;
+        let mut output = Output(Some(stream));
         let (meter, cancellation) = (Arc::clone(&self.meter), Cancellation::of(&context));
         let polled = stream::poll_fn(move |task| {
             if let Err(error) = cancellation.check() {
                 return Poll::Ready(Some(Err(error.into())));
             }
             // A chain of operators is polled through all of its links.
-            let polled = meter.work(|| deep(|| stream.as_mut().poll_next(task)));
+            let polled = meter.work(|| output.poll_next(task));
             if let Poll::Ready(Some(Ok(batch))) = &polled {
                 meter.gave(batch);
             }

@@ -22,7 +22,7 @@ impl Planner {
         grid: Grid,
     ) -> Result<Plan, Error> {
         // What is trimmed away depends on buckets.
-        let below = if arithmetic::is_trim(op) { self.reading(HistogramParts::All) } else { *self };
+        let below = if arithmetic::is_trim(op) { self.reading(HistogramParts::All) } else { self.clone() };
         let (left, right) = (below.plan(lhs, grid)?, below.plan(rhs, grid)?);
         let with_scalar = |scalar| CellChange::WithScalar { op, return_bool, scalar };
         match (lhs.value_type(), rhs.value_type()) {

@@ -27,7 +27,7 @@ impl Planner {
         match name {
             "histogram_avg" | "histogram_count" | "histogram_sum" => self.reading(HistogramParts::Totals),
             "histogram_fraction" | "histogram_quantile" | "histogram_quantiles" => self.reading(HistogramParts::All),
-            _ => *self,
+            _ => return self.call_here(name, args, call, grid),
         }
         .call_here(name, args, call, grid)
     }
@@ -71,7 +71,7 @@ impl Planner {
             ("label_replace", [input, target, template, source, pattern]) => {
                 let value = LabelValue::Replace {
                     source: text(source)?.to_owned(),
-                    pattern: pattern_of(text(pattern)?)?,
+                    pattern: self.pattern_of(text(pattern)?)?,
                     template: text(template)?.to_owned(),
                 };
                 self.relabel(input, text(target)?, value, grid)
@@ -164,6 +164,13 @@ impl Planner {
         Ok(Plan { node: Node::Relabel { target, value, input: Box::new(input) }, grid, names })
     }
 
+    fn pattern_of(&self, pattern: &str) -> Result<GoRegex, Error> {
+        self.regexes.read(pattern).map_err(|error| match error.limit() {
+            Some(_) => Error::invalid(error.to_string()),
+            None => Error::execution(format!("invalid regular expression in label_replace(): {pattern}")),
+        })
+    }
+
     fn sort(&self, key: SortKey, direction: Direction, arg: &Expr, call: &Expr, grid: Grid) -> Result<Plan, Error> {
         let input = self.plan(arg, grid)?;
         let names = input.names.clone();
@@ -249,9 +256,4 @@ pub(crate) fn label_name(name: &str) -> Result<&str, Error> {
         return Err(Error::execution(format!("invalid label name {}", quote(name))));
     }
     Ok(name)
-}
-
-fn pattern_of(pattern: &str) -> Result<GoRegex, Error> {
-    GoRegex::parse(pattern)
-        .map_err(|_| Error::execution(format!("invalid regular expression in label_replace(): {pattern}")))
 }

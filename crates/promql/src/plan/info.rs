@@ -39,7 +39,10 @@ impl Planner {
             smoothed: false,
             pos: bare(input).pos(),
         };
-        let selection = InfoSelection { names: matchers(&names)?.to_vec(), labels: matchers(&labels)?.to_vec() };
+        let selection = InfoSelection {
+            names: matchers(&names, &self.regexes)?.to_vec(),
+            labels: matchers(&labels, &self.regexes)?.to_vec(),
+        };
         let inputs = vec![self.plan(input, grid)?, self.selector_steps(&selector, StepFunction::NamedTime, grid)?];
         let names = inputs[0].names.clone();
         let targets = late_of(&inputs[1]);

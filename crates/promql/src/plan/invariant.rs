@@ -1,25 +1,57 @@
 //! Which parts of a query are the same at every step.
 
+use std::collections::HashSet;
+
 use duramen_syntax::Expr;
 
 use crate::plan::deep;
 
-/// Whether an expression reads series and has the same value at every step: all of its selectors say when with `@`, and
-/// nothing in it asks for the time of the step.
-pub(crate) fn is_step_invariant(expr: &Expr) -> bool {
-    fixed(expr).is_some_and(|reads| reads)
+/// Which expressions of a tree read series and have the same value at every step: all of their selectors say when with `@`,
+/// and nothing in them asks for the time of the step. Found once for a whole tree, which stays where it is meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Invariants {
+    /// The addresses of those that are.
+    known: HashSet<usize>,
 }
 
-/// `None`: depends on the step. Otherwise whether any series are read.
-fn fixed(expr: &Expr) -> Option<bool> {
-    deep(|| match expr {
-        Expr::Number { .. } | Expr::String { .. } => Some(false),
-        Expr::VectorSelector(selector) => selector.at.map(|_| true),
-        Expr::MatrixSelector { selector, .. } => selector.at.map(|_| true),
-        Expr::Subquery { at, .. } => at.map(|_| true),
-        Expr::Call { func, args, .. } if asks_for_time(func.name, args) => None,
-        _ => expr.children().try_fold(false, |reads, child| Some(fixed(child)? | reads)),
-    })
+impl Invariants {
+    pub(crate) fn of(expr: &Expr) -> Self {
+        let mut invariants = Self::default();
+        invariants.fixed(expr);
+        invariants
+    }
+
+    pub(crate) fn has(&self, expr: &Expr) -> bool {
+        self.known.contains(&address(expr))
+    }
+
+    /// `None`: depends on the step. Otherwise whether any series are read. What is below a part that depends on the step is
+    /// looked at as well: it may be the same by itself.
+    fn fixed(&mut self, expr: &Expr) -> Option<bool> {
+        deep(|| {
+            let mut below = Some(false);
+            for child in expr.children() {
+                let child = self.fixed(child);
+                below = below.zip(child).map(|(reads, more)| reads | more);
+            }
+            let reads = match expr {
+                Expr::Number { .. } | Expr::String { .. } => Some(false),
+                Expr::VectorSelector(selector) => selector.at.map(|_| true),
+                Expr::MatrixSelector { selector, .. } => selector.at.map(|_| true),
+                Expr::Subquery { at, .. } => at.map(|_| true),
+                Expr::Call { func, args, .. } if asks_for_time(func.name, args) => None,
+                _ => below,
+            };
+            if reads == Some(true) {
+                self.known.insert(address(expr));
+            }
+            reads
+        })
+    }
+}
+
+fn address(expr: &Expr) -> usize {
+    std::ptr::from_ref(expr).addr()
 }
 
 fn asks_for_time(function: &str, args: &[Expr]) -> bool {
@@ -38,7 +70,8 @@ mod tests {
     use super::*;
 
     fn check(query: &str, wanted: bool) {
-        assert_eq!(is_step_invariant(&duramen_syntax::parse(query).unwrap()), wanted, "{query}");
+        let expr = duramen_syntax::parse(query).unwrap();
+        assert_eq!(Invariants::of(&expr).has(&expr), wanted, "{query}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::exec::step_eval::StepPos;
 use crate::grid::Grid;
 use crate::label_set::Projection;
 use crate::name_removal::{NameLabels, NameRemoval, RemovalTime};
+use crate::plan::deep;
 
 /// An expression with everything settled that the text leaves open: times, defaults, types.
 #[derive(Debug)]
@@ -140,6 +141,14 @@ pub(crate) enum Series {
     Subquery(Box<Plan>),
 }
 
+/// A chain of operators is as high as it is long.
+impl Drop for Plan {
+    fn drop(&mut self) {
+        let empty = Node::Scalar { function: ScalarFunction::Number(0.0), inputs: Vec::new() };
+        deep(|| drop(std::mem::replace(&mut self.node, empty)));
+    }
+}
+
 impl Plan {
     pub(crate) fn scalar(function: ScalarFunction, inputs: Vec<Self>, grid: Grid) -> Self {
         Self { node: Node::Scalar { function, inputs }, grid, names: Names::None }
@@ -152,7 +161,9 @@ impl Plan {
         }
         // Series of one name may differ in their types.
         if self.names != Names::Any && removal.labels == NameLabels::Name {
-            return Self { names: Names::None, ..self };
+            let mut nameless = self;
+            nameless.names = Names::None;
+            return nameless;
         }
         let grid = self.grid;
         Self { node: Node::Merge { input: Box::new(self) }, grid, names: Names::None }

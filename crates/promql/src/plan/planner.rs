@@ -1,5 +1,8 @@
 //! The syntax tree with every open question settled.
 
+use std::sync::Arc;
+
+use duramen_model::Regexes;
 use duramen_syntax::ast::{UnaryOp, ValueType};
 use duramen_syntax::{Expr, PosRange};
 
@@ -10,12 +13,11 @@ use crate::exec::scalar::ScalarFunction;
 use crate::grid::Grid;
 use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::plan::duration::check_durations;
-use crate::plan::invariant::is_step_invariant;
-use crate::plan::{Node, Plan, deep};
+use crate::plan::{Invariants, Node, Plan, deep};
 use crate::times::QueryTimes;
 
 /// Makes plans of expressions.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Planner {
     pub(crate) times: QueryTimes,
     pub(crate) lookback_ms: i64,
@@ -27,6 +29,10 @@ pub(crate) struct Planner {
     /// What of histograms is read by the selectors below, once a function above them has settled it.
     pub(crate) parts: Option<HistogramParts>,
     pub(crate) names: NameRemoval,
+    /// Of the whole query.
+    pub(crate) invariants: Arc<Invariants>,
+    /// Reads the regexes of the request.
+    pub(crate) regexes: Arc<Regexes>,
 }
 
 impl Planner {
@@ -36,7 +42,7 @@ impl Planner {
     /// As [`Planner::plan`].
     pub(crate) fn query(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         check_durations(expr, &self.times)?;
-        let plan = self.plan(expr, grid)?;
+        let plan = self.knowing(expr).plan(expr, grid)?;
         if self.names.time == RemovalTime::AtOnce || expr.value_type() == ValueType::Scalar {
             return Ok(plan);
         }
@@ -50,7 +56,7 @@ impl Planner {
     /// `Invalid` when the expression needs what is not there yet; a plan that exists answers right.
     pub(crate) fn plan(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         deep(|| {
-            if grid.steps > 1 && is_step_invariant(expr) {
+            if grid.steps > 1 && self.invariants.has(expr) {
                 let once = self.plan_here(expr, Grid::instant(grid.start_ms))?;
                 let names = once.names.clone();
                 return Ok(Plan { node: Node::Repeat { input: Box::new(once) }, grid, names });
@@ -75,7 +81,7 @@ impl Planner {
             Expr::Aggregate { op, grouping, param, expr, pos } => {
                 self.aggregate(*op, grouping.as_ref(), param.as_deref(), (expr, *pos), grid)
             }
-            Expr::Binary { op, lhs, rhs, return_bool, matching, pos } => {
+            Expr::Binary { op, lhs, rhs, return_bool, matching, pos, .. } => {
                 self.binary((*op, *pos), *return_bool, matching.as_ref(), [lhs, rhs], grid)
             }
             Expr::String { .. } | Expr::MatrixSelector { .. } | Expr::Subquery { .. } => {
@@ -84,10 +90,15 @@ impl Planner {
         }
     }
 
+    /// A planner for this whole query.
+    pub(crate) fn knowing(&self, expr: &Expr) -> Self {
+        Self { invariants: Arc::new(Invariants::of(expr)), ..self.clone() }
+    }
+
     /// A planner of what `parts` are read of. Whoever needs the buckets, or their resets, has them whatever is asked for below.
     pub(crate) fn reading(&self, parts: HistogramParts) -> Self {
         let parts = if self.parts == Some(HistogramParts::All) { HistogramParts::All } else { parts };
-        Self { parts: Some(parts), ..*self }
+        Self { parts: Some(parts), ..self.clone() }
     }
 
     /// A node that maps the cells of its first input.

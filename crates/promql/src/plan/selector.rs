@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duramen_model::{METRIC_NAME, Matcher, TimeRange};
+use duramen_model::{METRIC_NAME, Matcher, Regexes, TimeRange};
 use duramen_syntax::Expr;
 use duramen_syntax::ast::{At, LabelMatcher, MatchOp, VectorSelector};
 
@@ -87,7 +87,7 @@ impl Planner {
         let start_ms = lookup.read_start_ms(grid.start_ms).saturating_add(1);
         let range = TimeRange::closed(start_ms, lookup.read_end_ms(grid.last_ms()))
             .ok_or_else(|| Error::invalid("time range out of bounds"))?;
-        let matchers = matchers(&selector.matchers)?;
+        let matchers = matchers(&selector.matchers, &self.regexes)?;
         let names = names(&matchers);
         Ok(RangeVector { series: Series::Scan { matchers, range, late: LateMatchers::default() }, lookup, names })
     }
@@ -129,14 +129,18 @@ impl Planner {
     }
 }
 
-pub(crate) fn matchers(of: &[LabelMatcher]) -> Result<Arc<[Matcher]>, Error> {
+pub(crate) fn matchers(of: &[LabelMatcher], regexes: &Regexes) -> Result<Arc<[Matcher]>, Error> {
     let matcher = |m: &LabelMatcher| {
         let name = m.name.clone();
         match m.op {
             MatchOp::Equal => Ok(Matcher::equal(name, &m.value)),
             MatchOp::NotEqual => Ok(Matcher::not_equal(name, &m.value)),
-            MatchOp::Regex => Matcher::regex(name, &m.value),
-            MatchOp::NotRegex => Matcher::not_regex(name, &m.value),
+            MatchOp::Regex => {
+                regexes.read(&m.value).map(|pattern| Matcher::of(name, duramen_model::MatchOp::Regex(pattern)))
+            }
+            MatchOp::NotRegex => {
+                regexes.read(&m.value).map(|pattern| Matcher::of(name, duramen_model::MatchOp::NotRegex(pattern)))
+            }
         }
     };
     let matchers = of.iter().map(matcher).collect::<Result<_, _>>();

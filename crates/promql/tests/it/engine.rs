@@ -11,7 +11,7 @@ use duramen_source::MemorySource;
 use duramen_syntax::Expr;
 
 pub(crate) fn labels(text: &str) -> Labels {
-    let Ok(Expr::VectorSelector(selector)) = duramen_syntax::parse(text) else { panic!("no series: {text}") };
+    let Ok(Expr::VectorSelector(selector)) = &duramen_syntax::parse(text) else { panic!("no series: {text}") };
     Labels::from_pairs(selector.matchers.iter().map(|m| (m.name.as_str(), m.value.as_str()))).unwrap()
 }
 

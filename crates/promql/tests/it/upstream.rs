@@ -221,7 +221,7 @@ fn random_texts_are_parsed_and_refused_as_prometheus_does() {
         for _ in 0..texts {
             let text = mutations::text(&mut writer);
             let ours = duramen_syntax::parse(&text)
-                .map(|expr| [expr.to_string(), duramen_syntax::prettify(&expr)])
+                .map(|expr| [expr.to_string(), duramen_syntax::prettify(&expr).unwrap()])
                 .map_err(|error| error.to_string());
             let theirs = prometheus.parse(&text);
             (asked, parsed) = (asked + 1, parsed + usize::from(theirs.is_ok()));

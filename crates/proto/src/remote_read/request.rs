@@ -2,7 +2,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use duramen_model::{Matcher, TimeRange};
+use duramen_model::{MatchOp, Matcher, Regexes, TimeRange};
 
 use crate::Error;
 use crate::wire::{Fields, Value};
@@ -59,9 +59,9 @@ pub enum Wanted {
 }
 
 impl ReadRequest {
-    /// Decodes a protobuf body (after snappy). Unknown fields are skipped. Patterns of matchers are compiled only once the whole body is
-    /// known to be well-formed and within its limits.
-    pub fn decode(body: &[u8], limits: &ReadLimits) -> Result<Self, Error> {
+    /// Decodes a protobuf body (after snappy). Unknown fields are skipped. Patterns of matchers are read only once the whole body is
+    /// known to be well-formed and within its limits, and then within those of `regexes`. None is compiled.
+    pub fn decode(body: &[u8], limits: &ReadLimits, regexes: &Regexes) -> Result<Self, Error> {
         let (mut raw, mut matchers) = (Vec::new(), 0);
         let mut accepted = Vec::new();
         let mut fields = Fields::new("ReadRequest", body);
@@ -89,7 +89,7 @@ impl ReadRequest {
             }
         }
         let response = negotiate(&accepted)?;
-        let queries = raw.into_iter().map(RawQuery::compile).collect::<Result<_, _>>()?;
+        let queries = raw.into_iter().map(|query| query.read(regexes)).collect::<Result<_, _>>()?;
         Ok(Self { queries, response })
     }
 }
@@ -139,13 +139,13 @@ impl<'a> RawQuery<'a> {
         Ok(query)
     }
 
-    fn compile(self) -> Result<ReadQuery, Error> {
+    fn read(self, regexes: &Regexes) -> Result<ReadQuery, Error> {
         let range = TimeRange::closed(self.start_ms, self.end_ms);
         let (range, wanted) = match self.hints {
             None => (range, Wanted::Samples),
             Some(hints) => (hints.narrow(range), hints.wanted),
         };
-        let matchers = self.matchers.into_iter().map(RawMatcher::compile).collect::<Result<_, _>>()?;
+        let matchers = self.matchers.into_iter().map(|matcher| matcher.read(regexes)).collect::<Result<_, _>>()?;
         Ok(ReadQuery { range, matchers, wanted })
     }
 }
@@ -192,7 +192,7 @@ impl<'a> RawMatcher<'a> {
         Ok(matcher)
     }
 
-    fn compile(self) -> Result<Matcher, Error> {
+    fn read(self, regexes: &Regexes) -> Result<Matcher, Error> {
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Error::MatcherNotText);
         let (name, value) = (text(self.name)?, text(self.value)?);
         let bad_pattern = |error: duramen_model::regex::Error| Error::MatcherPattern {
@@ -202,8 +202,8 @@ impl<'a> RawMatcher<'a> {
         match self.op {
             0 => Ok(Matcher::equal(name, value)),
             1 => Ok(Matcher::not_equal(name, value)),
-            2 => Matcher::regex(name, value).map_err(bad_pattern),
-            3 => Matcher::not_regex(name, value).map_err(bad_pattern),
+            2 => Ok(Matcher::of(name, MatchOp::Regex(regexes.read(value).map_err(bad_pattern)?))),
+            3 => Ok(Matcher::of(name, MatchOp::NotRegex(regexes.read(value).map_err(bad_pattern)?))),
             other => Err(Error::MatcherType { number: other }),
         }
     }

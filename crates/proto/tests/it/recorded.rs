@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a recording that cannot be read fails its test")]
 
-use duramen_model::{Labels, TimeRange};
+use duramen_model::{Labels, Regexes, TimeRange};
 use duramen_proto::chunk::{Chunk, ChunkBuilder, Decoded, decode};
 use duramen_proto::remote_read::answer::{LabelPairs, read_frames, read_response};
 use duramen_proto::remote_read::{
@@ -82,7 +82,11 @@ fn answers_of_samples_are_made_again_byte_for_byte() {
 fn recorded_requests_are_read() {
     let decode = |name: &str| {
         let body = file(&format!("{name}.request.snappy"))?;
-        Some(ReadRequest::decode(&snappy::decompress(&body, 1 << 20).unwrap(), &ReadLimits::default()))
+        Some(ReadRequest::decode(
+            &snappy::decompress(&body, 1 << 20).unwrap(),
+            &ReadLimits::default(),
+            &Regexes::default(),
+        ))
     };
     let Some(one) = decode("samples_two_queries") else { return };
     let one = one.unwrap();

@@ -1,24 +1,39 @@
 //! How many series a tenant has, and of which labels.
 
-use duramen_model::{Matcher, TenantName, TimeRange};
+use duramen_model::{METRIC_NAME, Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesSummary};
 
 use super::Querier;
 use crate::answered::Answered;
 use crate::error::Error;
 
+/// Which series are summed up.
+#[derive(Clone, Debug)]
+pub enum Summarized {
+    All,
+    Metric(String),
+    /// Those that a selector matches.
+    Selector(String),
+}
+
 impl Querier {
-    /// Summaries of the series that pass all matchers and have samples in the range, in block order.
+    /// Summaries of the series that were asked for and have samples in the range, in block order.
     pub async fn summaries(
         &self,
         tenant: &TenantName,
-        matchers: &[Matcher],
+        of: Summarized,
         range: TimeRange,
     ) -> Result<Answered<Vec<SeriesSummary>>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let (source, request) = (self.view(&asker), asker.request(matchers, range, Columns::Labels));
+        let (source, reader) = (self.view(&asker), asker.clone());
         let work = async move {
+            let matchers = match of {
+                Summarized::All => Vec::new(),
+                Summarized::Metric(name) => vec![Matcher::equal(METRIC_NAME, name)],
+                Summarized::Selector(text) => reader.selectors(&[text]).await?.pop().unwrap_or_default(),
+            };
+            let request = reader.request(&matchers, range, Columns::Labels);
             let found = source.summaries(&request).await?;
             if found.len() > max {
                 return Err(Error::TooManySeries { max });

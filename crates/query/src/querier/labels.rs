@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use duramen_model::{Labels, Matcher, TenantName, TimeRange};
+use duramen_model::{Labels, TenantName, TimeRange};
 use duramen_qos::Use;
-use duramen_source::Columns;
+use duramen_source::{Columns, SeriesRequest};
 use futures::StreamExt;
 
-use super::Querier;
+use super::{Asker, Querier};
 use crate::answered::Answered;
 use crate::error::Error;
 
@@ -21,16 +21,17 @@ impl Querier {
     pub async fn series(
         &self,
         tenant: &TenantName,
-        selectors: &[Vec<Matcher>],
+        selectors: &[String],
         range: TimeRange,
         limit: Option<usize>,
     ) -> Result<Answered<(Vec<Labels>, bool)>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
         let source = self.view(&asker);
-        let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
+        let (reader, selectors) = (asker.clone(), selectors.to_vec());
         let mut share = self.engine.memory().share(Use::Query);
         let work = async move {
+            let requests = reader.requests(&selectors, range).await?;
             let mut found = BTreeSet::new();
             let mut walked = 0;
             for request in &requests {
@@ -62,7 +63,7 @@ impl Querier {
     pub async fn label_names(
         &self,
         tenant: &TenantName,
-        selectors: &[Vec<Matcher>],
+        selectors: &[String],
         range: TimeRange,
         limit: Option<usize>,
     ) -> Result<Answered<(Vec<String>, bool)>, Error> {
@@ -74,7 +75,7 @@ impl Querier {
         &self,
         tenant: &TenantName,
         name: &str,
-        selectors: &[Vec<Matcher>],
+        selectors: &[String],
         range: TimeRange,
         limit: Option<usize>,
     ) -> Result<Answered<(Vec<String>, bool)>, Error> {
@@ -84,7 +85,7 @@ impl Querier {
     async fn texts(
         &self,
         tenant: &TenantName,
-        selectors: &[Vec<Matcher>],
+        selectors: &[String],
         range: TimeRange,
         limit: Option<usize>,
         texts: Texts,
@@ -92,9 +93,10 @@ impl Querier {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
         let source = self.view(&asker);
-        let requests: Vec<_> = or_all(selectors).map(|of| asker.request(of, range, Columns::Labels)).collect();
+        let (reader, selectors) = (asker.clone(), selectors.to_vec());
         let mut share = self.engine.memory().share(Use::Query);
         let work = async move {
+            let requests = reader.requests(&selectors, range).await?;
             let mut found = BTreeSet::new();
             for request in &requests {
                 let mut more = match &texts {
@@ -121,10 +123,15 @@ enum Texts {
     ValuesOf(String),
 }
 
-/// The selectors; without any, one that selects everything.
-fn or_all(selectors: &[Vec<Matcher>]) -> impl Iterator<Item = &[Matcher]> {
-    let everything: Option<&[Matcher]> = selectors.is_empty().then_some(&[]);
-    selectors.iter().map(Vec::as_slice).chain(everything)
+impl Asker {
+    /// Asks for the labels of each selector; without any, for all of them.
+    async fn requests(&self, selectors: &[String], range: TimeRange) -> Result<Vec<SeriesRequest>, Error> {
+        let mut selectors = self.selectors(selectors).await?;
+        if selectors.is_empty() {
+            selectors.push(Vec::new());
+        }
+        Ok(selectors.iter().map(|of| self.request(of, range, Columns::Labels)).collect())
+    }
 }
 
 /// Adds an element and keeps no more than are needed to know the first `limit` and whether there are more.

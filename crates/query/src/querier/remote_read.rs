@@ -59,8 +59,17 @@ impl Reader {
         self.memory.share(Use::Query)
     }
 
+    /// Reads selectors that may match everything, or have no matchers at all.
+    pub async fn selectors(&self, texts: &[String]) -> Result<Vec<Vec<Matcher>>, Error> {
+        self.asker.open_selectors(texts).await
+    }
+
     /// The series of a selection, in block order. Samples outside of the range may be among them.
     pub async fn select(&self, selection: &Selection) -> Result<SeriesStream, Error> {
+        for matcher in &selection.matchers {
+            matcher.compile();
+            tokio::task::yield_now().await;
+        }
         let request = self.asker.request(&selection.matchers, selection.range, selection.columns);
         let request = SeriesRequest { batch_series_max: BATCH_SERIES, ..request };
         Ok(self.source.select(&request).await?)

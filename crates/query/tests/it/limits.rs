@@ -9,7 +9,7 @@ use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_model::{ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId};
 use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_qos::{Account, Use};
-use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions};
+use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions, Summarized};
 use duramen_runtime::{Clock, SystemClock, Workers};
 use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Unchanging};
 use prometheus_client::registry::Registry;
@@ -55,12 +55,12 @@ impl Limited {
     }
 
     async fn instant(&self, tenant: &TenantName, query: &str) -> Result<(), Error> {
-        let query = Query::parse(query).unwrap();
+        let query = Query::new(query);
         self.querier.instant(tenant, &query, 60_000, QueryOptions::default()).await.map(drop)
     }
 
     async fn range(&self, steps: i64) -> Result<(), Error> {
-        let query = Query::parse("m").unwrap();
+        let query = Query::new("m");
         self.querier
             .range(&tenant(), &query, QueryTimes::range(0, steps * 1000, 1000).unwrap(), QueryOptions::default())
             .await
@@ -136,6 +136,8 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         steps_max: _,
         samples_max: _,
         memory_bytes_max: _,
+        text_bytes_max: _,
+        regex_bytes_max: _,
         series_max: _,
         metadata_series_max: _,
         exemplars_max: _,
@@ -165,9 +167,29 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     let limited = Limited::new(filled(), |limits| limits.series_max = Some(2)).await;
     check(&limited, limited.instant(&tenant(), "m").await, ErrorKind::Limited, "series_max", "2");
 
+    let limited = Limited::new(filled(), |limits| limits.text_bytes_max = 10).await;
+    assert!(limited.instant(&tenant(), "m + 1     ").await.is_ok());
+    check(&limited, limited.instant(&tenant(), "m + 1      ").await, ErrorKind::Invalid, "text_bytes_max", "`10`");
+
+    let regexes = |limits: &mut QueryLimits| limits.regex_bytes_max = 3 << 20;
+    let limited = Limited::new(filled(), regexes).await;
+    let (one, other) = (r"m{series!~'\\pL{20}'}", r"m{series!~'\\pN{40}'}");
+    assert!(limited.instant(&tenant(), &format!("{one} or {one} or {one}")).await.is_ok());
+    check(
+        &limited,
+        limited.instant(&tenant(), &format!("{one} or {other}")).await,
+        ErrorKind::Invalid,
+        "regex_bytes_max",
+        "`3145728`",
+    );
+    let limited = Limited::new(filled(), regexes).await;
+    let selected = [one.to_owned(), other.to_owned()];
+    let result = limited.querier.series(&tenant(), &selected, TimeRange::ALL, None).await.map(drop);
+    check(&limited, result, ErrorKind::Invalid, "regex_bytes_max", "`3145728`");
+
     let limited = Limited::new(filled(), |limits| limits.exemplars_max = 2).await;
-    let selectors = Query::parse("m").unwrap().selectors().unwrap();
-    let result = limited.querier.exemplars(&tenant(), &selectors, TimeRange::ALL).await.map(drop);
+    let selectors = ["m".to_owned()];
+    let result = limited.querier.exemplars(&tenant(), &Query::new("m"), TimeRange::ALL).await.map(drop);
     check(&limited, result, ErrorKind::Limited, "exemplars_max", "2");
 
     let limit = |limits: &mut QueryLimits| limits.metadata_series_max = 2;
@@ -181,7 +203,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     let result = limited.querier.label_names(&tenant(), &[], TimeRange::ALL, None).await.map(drop);
     check(&limited, result, ErrorKind::Limited, "metadata_series_max", "1");
     let limited = Limited::new(filled(), limit).await;
-    let result = limited.querier.summaries(&tenant(), &[], TimeRange::ALL).await.map(drop);
+    let result = limited.querier.summaries(&tenant(), Summarized::All, TimeRange::ALL).await.map(drop);
     check(&limited, result, ErrorKind::Limited, "metadata_series_max", "2");
 }
 
@@ -189,7 +211,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
 async fn a_query_waits_for_its_turn_as_long_as_it_may_take() {
     let change = |limits: &mut QueryLimits| (limits.concurrency_max, limits.waiting_max) = (1, 1);
     let limited = Limited::new(Hanging::Waits, change).await;
-    let (of, query) = (tenant(), Query::parse("m").unwrap());
+    let (of, query) = (tenant(), Query::new("m"));
     let impatient = QueryOptions { timeout: Some(Duration::from_millis(50)), ..QueryOptions::default() };
     let waiting = async || limited.querier.instant(&of, &query, 60_000, impatient).await.map(drop);
     // All begin at once: one has the turn, one waits, and one is refused.
@@ -230,7 +252,7 @@ async fn a_time_out_is_noticed_while_every_thread_computes() {
 #[tokio::test]
 async fn a_query_keeps_its_turn_until_what_it_found_is_let_go() {
     let limited = Limited::new(filled(), |limits| limits.concurrency_max = 1).await;
-    let query = Query::parse("m").unwrap();
+    let query = Query::new("m");
     let impatient = QueryOptions { timeout: Some(Duration::from_millis(20)), ..QueryOptions::default() };
     let ask = async || limited.querier.instant(&tenant(), &query, 60_000, impatient).await;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use duramen_model::{METRIC_NAME, Matcher, TenantName, TimeRange};
+use duramen_model::{METRIC_NAME, TenantName, TimeRange};
 use duramen_query::cardinality::{Cardinality, Churn, LabelCardinality, largest};
-use duramen_query::{Answered, Querier};
+use duramen_query::{Answered, Summarized};
 use duramen_source::SeriesSummary;
 use serde_json::{Value as Json, json};
 
@@ -33,7 +33,7 @@ pub(super) async fn tsdb_status(
     params: Params,
 ) -> Result<Response, Failure> {
     let (limit, times) = (limit(&params, 10, 10_000)?, Times::of(&params, &system)?);
-    let found = summaries(&system, &tenant, Vec::new(), times.range()?).await?;
+    let found = summaries(&system, &tenant, Summarized::All, times.range()?).await?;
     Ok(success(&tsdb_json(&found, limit), &[]))
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn metric_status(
     let metric = params.given("metric").ok_or_else(|| Failure::parameter("metric", "a metric is needed"))?.to_owned();
     // From a look-back earlier, so that what was there at the start is not taken for new.
     let from = Times { start_ms: times.start_ms.saturating_sub(LOOKBACK_MS), ..times };
-    let found = summaries(&system, &tenant, vec![Matcher::equal(METRIC_NAME, &metric)], from.range()?).await?;
+    let found = summaries(&system, &tenant, Summarized::Metric(metric.clone()), from.range()?).await?;
     Ok(success(&metric_json(&metric, &found, times, limit), &[]))
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn label_names(
     params: Params,
 ) -> Result<Response, Failure> {
     let (limit, times) = (limit(&params, 20, 500)?, Times::of(&params, &system)?);
-    let found = summaries(&system, &tenant, selector(&params)?, times.range()?).await?;
+    let found = summaries(&system, &tenant, selector(&params), times.range()?).await?;
     let all = Cardinality::of(&found);
     let names = largest(all.labels.iter().map(|(name, label)| (*name, label.values.len() as u64)), limit);
     let name = |(name, values): (&str, u64)| json!({ "label_name": name, "label_values_count": values });
@@ -133,7 +133,7 @@ pub(super) async fn label_values(
     if names.is_empty() {
         return Err(Failure::bad_data("'label_names[]' param is required"));
     }
-    let found = summaries(&system, &tenant, selector(&params)?, times.range()?).await?;
+    let found = summaries(&system, &tenant, selector(&params), times.range()?).await?;
     let all = Cardinality::of(&found);
     let none = LabelCardinality::default();
     let label = |name: &&str| {
@@ -159,11 +159,10 @@ pub(super) async fn active_series(
     params: Params,
 ) -> Result<Response, Failure> {
     let times = Times::of(&params, &system)?;
-    let matchers = selector(&params)?;
-    if matchers.is_empty() {
+    let Summarized::Selector(selector) = selector(&params) else {
         return Err(Failure::bad_data("missing parameter 'selector'"));
-    }
-    let (found, turn) = summaries(&system, &tenant, matchers, times.range()?).await?.into_parts();
+    };
+    let (found, turn) = summaries(&system, &tenant, Summarized::Selector(selector), times.range()?).await?.into_parts();
     let series = List::new(found, size_of::<SeriesSummary>(), |out, series: &SeriesSummary| {
         put_json(out, &labels_json(&series.labels));
     });
@@ -179,16 +178,16 @@ fn bare(data: &Json) -> Response {
 async fn summaries(
     system: &System,
     tenant: &TenantName,
-    matchers: Vec<Matcher>,
+    of: Summarized,
     range: TimeRange,
 ) -> Result<Answered<Vec<SeriesSummary>>, Failure> {
-    Ok(system.querier.summaries(tenant, &matchers, range).await?)
+    let found = system.querier.summaries(tenant, of, range).await;
+    found.map_err(|error| Failure::of_selectors("selector", error))
 }
 
 /// The series to count; all of them without a selector.
-fn selector(params: &Params) -> Result<Vec<Matcher>, Failure> {
-    let selector = params.given("selector").map(Querier::parse_selector).transpose();
-    Ok(selector.map_err(|e| Failure::parameter("selector", e))?.unwrap_or_default())
+fn selector(params: &Params) -> Summarized {
+    params.given("selector").map_or(Summarized::All, |text| Summarized::Selector(text.to_owned()))
 }
 
 fn limit(params: &Params, default: usize, max: usize) -> Result<usize, Failure> {

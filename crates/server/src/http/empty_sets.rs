@@ -1,25 +1,27 @@
 //! What a Prometheus says of its scraping, rules and alerts. This is a store: it has none, and says so in the same shape.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use duramen_model::quoted::quote;
-use duramen_query::Querier;
 use serde_json::json;
 
 use super::answer::success;
 use super::failure::Failure;
 use super::params::Params;
+use crate::wiring::System;
 
-pub(super) async fn rules(params: Params) -> Result<Response, Failure> {
+pub(super) async fn rules(State(system): State<Arc<System>>, params: Params) -> Result<Response, Failure> {
     match params.get("type").unwrap_or("") {
         "" | "alert" | "record" => {}
         other => return Err(Failure::parameter("type", format!("not supported value {}", quote(other)))),
     }
-    for selector in params.all("match[]") {
-        Querier::parse_selector(selector).map_err(|e| Failure::parameter("match[]", e))?;
-    }
+    let selectors = params.all("match[]").map(str::to_owned).collect();
+    let checked = system.querier.check_selectors(selectors).await;
+    checked.map_err(|error| Failure::of_selectors("match[]", error))?;
     Ok(success(&json!({ "groups": [] }), &[]))
 }
 
@@ -33,9 +35,10 @@ pub(super) async fn targets(params: Params) -> Response {
     success(&json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": counts }), &[])
 }
 
-pub(super) async fn target_metadata(params: Params) -> Result<Response, Failure> {
+pub(super) async fn target_metadata(State(system): State<Arc<System>>, params: Params) -> Result<Response, Failure> {
     if let Some(selector) = params.given("match_target") {
-        duramen_syntax::parse_selector(selector).map_err(|e| Failure::parameter("match_target", e))?;
+        let checked = system.querier.check_open_selector(selector.to_owned()).await;
+        checked.map_err(|error| Failure::of_selectors("match_target", error))?;
     }
     params.integer("limit")?;
     Ok(success(&json!([]), &[]))

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use duramen_model::Exemplar;
-use duramen_query::Query;
 use duramen_source::SeriesExemplars;
 use serde_json::{Value as Json, json};
 
@@ -15,6 +14,7 @@ use super::failure::Failure;
 use super::number::put_value;
 use super::params::Params;
 use super::pieces::List;
+use super::query::asked;
 use super::tenant::Tenant;
 use crate::wiring::System;
 
@@ -29,12 +29,8 @@ pub(super) async fn query(
 ) -> Result<Response, Failure> {
     let backwards = || Failure::bad_data("end timestamp must not be before start timestamp");
     let range = params.range()?.ok_or_else(backwards)?;
-    let query = Query::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))?;
-    let selectors = query.selectors()?;
-    if selectors.is_empty() {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let (found, turn) = system.querier.exemplars(&tenant, &selectors, range).await?.into_parts();
+    let (found, turn) = system.querier.exemplars(&tenant, &asked(&params), range).await?.into_parts();
+    let Some(found) = found else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let exemplars: usize = found.iter().map(|series| series.exemplars.len()).sum();
     let bytes = size_of::<SeriesExemplars>() + (exemplars * EXEMPLAR_BYTES).checked_div(found.len()).unwrap_or(0);
     let found = List::new(found, bytes, |out, series| put_json(out, &series_json(series)));

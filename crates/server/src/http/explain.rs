@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::answer::success;
 use super::failure::Failure;
 use super::params::Params;
-use super::query::{options, parse, range_times};
+use super::query::{asked, options, range_times};
 use super::stats::Detail;
 use super::tenant::Tenant;
 use crate::wiring::System;
@@ -26,7 +26,7 @@ pub(super) async fn explain(
     let analyze = flag(&params, "analyze")?;
     let format = Format::of(&params)?;
     let options = options(&params)?;
-    let query = parse(&params)?;
+    let query = asked(&params);
     let started = system.clock.monotonic();
     let (answer, plan) = if analyze {
         let ((answer, plan), _) = system.querier.analyze(&tenant, &query, times, options).await?.into_parts();
@@ -54,6 +54,9 @@ fn flag(params: &Params, name: &str) -> Result<bool, Failure> {
         Some(_) => Err(Failure::parameter(name, "it is \"true\" or \"false\"")),
     }
 }
+
+/// Deeper operators stand no further to the right: a chain is as deep as it is long.
+const INDENT_MAX: usize = 100;
 
 #[derive(Clone, Copy, Debug)]
 enum Format {
@@ -109,7 +112,8 @@ impl Explained {
     fn text(&self) -> String {
         let mut text = String::new();
         for (depth, node) in self.plan.iter().flat_map(PlanNode::lines) {
-            let (indent, PlanNode { operator, details, .. }) = ("  ".repeat(depth), node);
+            let PlanNode { operator, details, .. } = node;
+            let indent = "  ".repeat(depth.min(INDENT_MAX));
             let _ = writeln!(text, "{indent}{operator}: {details}");
             if self.answer.is_some() {
                 let _ = writeln!(text, "{indent}  -> {}", work_text(&node.work));

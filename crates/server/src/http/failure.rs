@@ -93,9 +93,24 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// A query that failed; a fault of its selectors is told as one of the parameter that they were in.
+    pub(super) fn of_selectors(name: &str, error: duramen_query::Error) -> Self {
+        use duramen_query::Error::{EmptyMatcher, NotASelector, Parse};
+        match error {
+            Parse(_) | EmptyMatcher | NotASelector(_) => Self::parameter(name, error),
+            other => other.into(),
+        }
+    }
+}
+
+/// The text of a query is the parameter `query`.
 impl From<duramen_query::Error> for Failure {
     fn from(error: duramen_query::Error) -> Self {
-        use duramen_query::Error::{NoTurn, Timeout, Waiting};
+        use duramen_query::Error::{NoTurn, Parse, Timeout, Waiting};
+        if let Parse(error) = error {
+            return Self::parameter("query", error);
+        }
         let message = with_causes(&error);
         let (status, error_type) = match error.kind() {
             _ if matches!(error, Timeout(_) | NoTurn { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use duramen_model::{Histogram, Labels, Matcher, TimeRange, is_stale};
-use duramen_query::{Error, Reader, Selection, selector};
+use duramen_query::{Error, Reader, Selection};
 use duramen_source::{Columns, SeriesBatch};
 use futures::StreamExt;
 
@@ -24,8 +24,7 @@ pub(super) async fn federate(
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, TextFailure> {
-    let selectors = params.all("match[]").map(selector).collect::<Result<Vec<_>, _>>();
-    let selectors = selectors.map_err(|e| TextFailure::new(StatusCode::BAD_REQUEST, e.to_string()))?;
+    let selectors: Vec<String> = params.all("match[]").map(str::to_owned).collect();
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let format = Format::accepted(accept);
     let moment = Moment {
@@ -33,7 +32,8 @@ pub(super) async fn federate(
         lookback_ms: i64::try_from(system.config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
     };
     let max = system.limits.of(&tenant).query.answer_bytes_max;
-    let work = |reader| async move {
+    let work = |reader: Reader| async move {
+        let selectors = reader.selectors(&selectors).await?;
         let samples = newest(&reader, selectors, moment).await?;
         let body = match format {
             Format::Text(escaping) => text(&samples, escaping).into_bytes(),

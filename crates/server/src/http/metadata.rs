@@ -6,8 +6,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use duramen_model::quoted::quote_bytes;
-use duramen_model::{FamilyMetadata, Labels, Matcher};
-use duramen_query::Querier;
+use duramen_model::{FamilyMetadata, Labels};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
@@ -24,9 +23,10 @@ pub(super) async fn labels(
     params: Params,
 ) -> Result<Response, Failure> {
     let (limit, range) = (params.limit()?, params.range()?);
-    let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
+    let selectors = selectors(&params);
     let Some(range) = range else { return Ok(success(&json!([]), &[])) };
-    let ((names, more), turn) = system.querier.label_names(&tenant, &selectors, range, limit).await?.into_parts();
+    let found = system.querier.label_names(&tenant, &selectors, range, limit).await.map_err(unnamed)?;
+    let ((names, more), turn) = found.into_parts();
     texts(names, more).respond(&system, &tenant, turn)
 }
 
@@ -37,10 +37,10 @@ pub(super) async fn label_values(
     params: Params,
 ) -> Result<Response, Failure> {
     let (limit, range) = (params.limit()?, params.range()?);
-    let selectors = selectors(&params).map_err(|fault| Failure::bad_data(fault.to_string()))?;
+    let selectors = selectors(&params);
     let Some(range) = range else { return Ok(success(&json!([]), &[])) };
-    let ((values, more), turn) =
-        system.querier.label_values(&tenant, &name, &selectors, range, limit).await?.into_parts();
+    let found = system.querier.label_values(&tenant, &name, &selectors, range, limit).await.map_err(unnamed)?;
+    let ((values, more), turn) = found.into_parts();
     texts(values, more).respond(&system, &tenant, turn)
 }
 
@@ -71,9 +71,11 @@ pub(super) async fn series(
         return Err(Failure::bad_data("no match[] parameter provided"));
     }
     let (limit, range) = (params.limit()?, params.range()?);
-    let selectors = selectors(&params).map_err(|fault| Failure::parameter("match[]", fault))?;
+    let selectors = selectors(&params);
     let Some(range) = range else { return Ok(success(&json!([]), &[])) };
-    let ((series, more), turn) = system.querier.series(&tenant, &selectors, range, limit).await?.into_parts();
+    let found = system.querier.series(&tenant, &selectors, range, limit).await;
+    let found = found.map_err(|error| Failure::of_selectors("match[]", error))?;
+    let ((series, more), turn) = found.into_parts();
     let put = |out: &mut Vec<u8>, labels: &Labels| put_json(out, &labels_json(labels));
     let bytes = series.first().map_or(0, |first| first.encoded().len());
     let series = List::new(series, size_of::<Labels>() + bytes, put);
@@ -104,6 +106,14 @@ pub(super) async fn families(
     object(List::new(families, bytes, put)).respond(&system, &tenant, turn)
 }
 
+/// Here Prometheus does not say which parameter a fault is in.
+fn unnamed(error: duramen_query::Error) -> Failure {
+    match error {
+        duramen_query::Error::Parse(error) => Failure::bad_data(error.to_string()),
+        other => other.into(),
+    }
+}
+
 fn texts(texts: Vec<String>, more: bool) -> Document<List<String>> {
     let bytes = texts.first().map_or(0, String::len);
     list(List::new(texts, size_of::<String>() + bytes, |out, text| put_text(out, text)), &truncation(more))
@@ -113,8 +123,8 @@ fn truncation(more: bool) -> Vec<String> {
     if more { vec![TRUNCATED.to_owned()] } else { Vec::new() }
 }
 
-fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, duramen_query::Error> {
-    params.all("match[]").map(Querier::parse_selector).collect()
+fn selectors(params: &Params) -> Vec<String> {
+    params.all("match[]").map(str::to_owned).collect()
 }
 
 /// A label name behind `U__`: `__` is `_`, `_<hex>_` a character, the rest as it is. `None` when the text is not of this form.

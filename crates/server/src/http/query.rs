@@ -26,7 +26,7 @@ pub(super) async fn instant(
     let limit = params.limit()?;
     let time_ms = params.time_ms("time")?.unwrap_or_else(|| system.clock.now_ms());
     let options = options(&params)?;
-    let query = parse(&params)?;
+    let query = asked(&params);
     answered(&system, &tenant, &params, limit, system.querier.instant(&tenant, &query, time_ms, options)).await
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn range(
     let limit = params.limit()?;
     let times = range_times(&params)?;
     let options = options(&params)?;
-    let query = parse(&params)?;
+    let query = asked(&params);
     answered(&system, &tenant, &params, limit, system.querier.range(&tenant, &query, times, options)).await
 }
 
@@ -74,8 +74,8 @@ async fn answered(
     answer(evaluated, limit, stats.as_ref()).respond(system, tenant, turn)
 }
 
-pub(super) fn parse(params: &Params) -> Result<Query, Failure> {
-    Query::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))
+pub(super) fn asked(params: &Params) -> Query {
+    Query::new(params.get("query").unwrap_or(""))
 }
 
 pub(super) fn options(params: &Params) -> Result<QueryOptions, Failure> {

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use duramen_model::TenantName;
+use duramen_model::{Regexes, TenantName};
 use duramen_proto::remote_read::{ReadLimits, ReadQuery, ReadRequest, ResponseType, Wanted};
 use duramen_proto::snappy;
 use duramen_query::Selection;
 use duramen_source::Columns;
 pub(super) use metrics::RemoteReadMetrics;
 
-use super::intake::Fault;
+use super::intake::{Fault, Received};
 use super::tenant::Tenant;
 use super::text_failure::TextFailure;
 use crate::wiring::System;
@@ -30,7 +30,10 @@ pub(super) async fn read(
     Tenant(tenant): Tenant,
     request: Request,
 ) -> Result<Response, TextFailure> {
-    let request = decode(&system, &tenant, request).await?;
+    let body = body(&system, &tenant, request).await?;
+    let regexes = system.querier.regexes(&tenant);
+    let decoded = system.querier.compute(move || decode(&body, &regexes)).await?;
+    let request = decoded.map_err(|why| TextFailure::new(StatusCode::BAD_REQUEST, why))?;
     let selections = request.queries.iter().map(selection).collect();
     system.http_metrics.remote_read.requested(request.response);
     match request.response {
@@ -39,19 +42,21 @@ pub(super) async fn read(
     }
 }
 
-async fn decode(system: &System, tenant: &TenantName, request: Request) -> Result<ReadRequest, TextFailure> {
+async fn body(system: &System, tenant: &TenantName, request: Request) -> Result<Received, TextFailure> {
     let (parts, body) = request.into_parts();
     let read = system.intakes.forms.read(tenant.as_str(), &parts.headers, body, BODY_BYTES_MAX).await;
-    let body = read.map_err(|fault| match fault {
+    read.map_err(|fault| match fault {
         Fault::TooLarge { bytes_max } => {
             let why = format!("the body is too large. read_body_bytes_max=`{bytes_max}`");
             TextFailure::new(StatusCode::PAYLOAD_TOO_LARGE, why)
         }
         other => TextFailure::unread(&other),
-    })?;
-    let bad = |why: String| TextFailure::new(StatusCode::BAD_REQUEST, why);
-    let decoded = snappy::decompress(&body, BODY_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
-    ReadRequest::decode(&decoded, &ReadLimits::default()).map_err(|e| bad(e.to_string()))
+    })
+}
+
+fn decode(body: &[u8], regexes: &Regexes) -> Result<ReadRequest, String> {
+    let decoded = snappy::decompress(body, BODY_BYTES_MAX).map_err(|e| e.to_string())?;
+    ReadRequest::decode(&decoded, &ReadLimits::default(), regexes).map_err(|e| e.to_string())
 }
 
 /// What a query selects; `None` for nothing.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use duramen_model::GoRegex;
+use duramen_model::{GoRegex, regex};
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::success;
@@ -21,11 +21,20 @@ pub(super) async fn families(
     params: Params,
 ) -> Result<Response, Failure> {
     let name = "metric_name_pattern";
-    let pattern = params.given(name).map(GoRegex::parse).transpose().map_err(|e| Failure::parameter(name, e))?;
-    let wanted =
-        |family: &Json| pattern.as_ref().is_none_or(|of| family["name"].as_str().is_some_and(|name| of.is_match(name)));
-    let families: Vec<Json> = read(&viewer.metrics_text(&system)).into_iter().filter(wanted).collect();
+    let pattern = params.given(name).map(str::to_owned);
+    let text = viewer.metrics_text(&system);
+    let families = system.querier.compute(move || matching(&text, pattern.as_deref())).await?;
+    let families = families.map_err(|error| Failure::parameter(name, error))?;
     Ok(success(&families.into(), &[]))
+}
+
+fn matching(text: &str, pattern: Option<&str>) -> Result<Vec<Json>, regex::Error> {
+    let pattern = pattern.map(GoRegex::parse).transpose()?;
+    let is_wanted = |family: &Json| {
+        let name = family["name"].as_str();
+        pattern.as_ref().is_none_or(|of| name.is_some_and(|name| of.is_match(name)))
+    };
+    Ok(read(text).into_iter().filter(is_wanted).collect())
 }
 
 /// The families of our own text, in its order.

@@ -1,5 +1,8 @@
 //! `format_query` and `parse_query`: a query laid out, and its tree.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::{
@@ -11,22 +14,33 @@ use serde_json::{Value as Json, json};
 use super::answer::success;
 use super::failure::Failure;
 use super::params::Params;
+use super::query::asked;
+use super::tenant::Tenant;
+use crate::wiring::System;
 
-/// Room for [`TREE_HEIGHT_MAX`](duramen_syntax::TREE_HEIGHT_MAX) nodes of the largest kind, also in a build without optimization.
-const TREE_STACK_BYTES: usize = 16 << 20;
+/// The stack that the largest kind of node takes where JSON is made, written and dropped by recursion.
+const NODE_STACK_BYTES: usize = if cfg!(debug_assertions) { 32 << 10 } else { 8 << 10 };
 
-pub(super) async fn format(params: Params) -> Result<Response, Failure> {
-    Ok(success(&duramen_syntax::prettify(&parse(&params)?).into(), &[]))
+pub(super) async fn format(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let laid_out = system.querier.with_tree(&tenant, &asked(&params), duramen_syntax::prettify).await?;
+    let laid_out = laid_out.map_err(|error| Failure::parameter("query", error))?;
+    Ok(success(&laid_out.into(), &[]))
 }
 
-pub(super) async fn tree(params: Params) -> Result<Response, Failure> {
-    let expr = parse(&params)?;
-    // Made, written and dropped by recursion.
-    Ok(stacker::grow(TREE_STACK_BYTES, || success(&node(&expr), &[])))
-}
-
-fn parse(params: &Params) -> Result<Expr, Failure> {
-    duramen_syntax::parse(params.get("query").unwrap_or("")).map_err(|e| Failure::parameter("query", e))
+pub(super) async fn tree(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let answer = |expr: &Expr| {
+        let stack_bytes = (1 + expr.height()) * NODE_STACK_BYTES;
+        stacker::maybe_grow(stack_bytes, stack_bytes, || success(&node(expr), &[]))
+    };
+    Ok(system.querier.with_tree(&tenant, &asked(&params), answer).await?)
 }
 
 /// A node in the form that Prometheus's page reads. Durations are in milliseconds; 0 for those that depend on the query's range.

@@ -54,18 +54,56 @@ async fn a_text_that_is_no_query_is_refused_with_its_fault() {
 }
 
 #[tokio::test]
+async fn generated_queries_are_answered_however_long_they_are() {
+    let server = Duramen::local().await;
+    let now = now_ms();
+    server.write(Body::default().series(&[("__name__", "up"), ("i", "7")], &[(now, 1.0)]).snappy()).await;
+    for ones in [500, 1000, 5000] {
+        let answer = server.send(&query(&vec!["1"; ones].join("+"))).await.data();
+        assert_eq!(answer["result"][1], ones.to_string());
+    }
+    let selectors: Vec<String> = (0..600).map(|at| format!("up{{i=\"{at}\"}}")).collect();
+    let answer = server.send(&query(&selectors.join(" or "))).await.data();
+    assert_eq!(answer["result"].as_array().map(Vec::len), Some(1));
+    for depth in [130, 200, 500] {
+        let nested = format!("{}up{}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(server.send(&query(&nested)).await.data()["result"].as_array().map(Vec::len), Some(1));
+    }
+    // What a dashboard's variable becomes when all of its values are chosen.
+    let names: Vec<String> = (0..15_000).map(|at| at.to_string()).collect();
+    let selector = format!("up{{i=~\"{}\"}}", names.join("|"));
+    assert!(selector.len() > 64 << 10);
+    assert_eq!(server.send(&query(&selector)).await.data()["result"].as_array().map(Vec::len), Some(1));
+    for path in ["/api/v1/series", "/api/v1/labels"] {
+        let answer = server.send(&Request::post(path, &[("match[]", &selector)])).await.data();
+        assert!(answer.as_array().is_some_and(|found| !found.is_empty()), "{path}: {answer}");
+    }
+    let chain = vec!["up"; 2000].join(" + ");
+    for (path, format) in [
+        ("/api/v1/format_query", "json"),
+        ("/api/v1/parse_query", "json"),
+        ("/api/v1/explain", "json"),
+        ("/api/v1/explain", "text"),
+    ] {
+        let answer = server.send(&Request::post(path, &[("query", &chain), ("format", format)])).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.text().len() < 32 << 20, "{path}: {}", answer.text().len());
+    }
+}
+
+#[tokio::test]
 async fn a_query_that_is_too_much_is_refused_with_its_limit() {
     let mut server = Duramen::local().await;
     server.write(Body::default().series(&[("__name__", "up"), ("job", "a")], &[(now_ms(), 1.0)]).snappy()).await;
     let nested = format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000));
-    let long = format!("up{{job=\"{}\"}}", "x".repeat(64 << 10));
+    let long = format!("up{{job=\"{}\"}}", "x".repeat(1 << 20));
     let regex = format!("up{{job=~\"{}\"}}", "(a|b)*c".repeat((1 << 20) / 7));
     let chain = format!("1{}", "+1".repeat(30_000));
     let cases = [
-        ("10,000 parentheses", nested, "nesting_depth_max=`128`"),
-        ("30,000 additions", chain, "tree_height_max=`512`"),
-        ("64 KiB and some", long, "text_bytes_max=`65536`"),
-        ("a regex of 1 MB", regex, "text_bytes_max=`65536`"),
+        ("10,000 parentheses", nested, "nesting_depth_max=`500`"),
+        ("30,000 additions", chain, "tree_height_max=`10000`"),
+        ("1 MiB and some", long, "text_bytes_max=`1048576`"),
+        ("a regex of 1 MB", regex, "text_bytes_max=`1048576`"),
         ("a bomb of repetitions", "up{job=~\"((a{1000}){1000}){1000}\"}".to_owned(), "invalid parameter \"query\""),
     ];
     for (what, text, error) in cases {
@@ -74,11 +112,59 @@ async fn a_query_that_is_too_much_is_refused_with_its_limit() {
     for (open, inner, close) in
         [("abs(", "up", ")"), ("-(", "1", ")"), ("sum(", "up", ")"), ("1+(", "1", ")"), ("rate((", "up", ")[5m:1m])")]
     {
-        let nested = format!("{}{inner}{}", open.repeat(2_000), close.repeat(2_000));
-        refused(&mut server, open, &query(&nested), "nesting_depth_max=`128`").await;
+        let nested = format!("{}{inner}{}", open.repeat(2_001), close.repeat(2_001));
+        refused(&mut server, open, &query(&nested), "nesting_depth_max=`500`").await;
     }
-    let signs = format!("{}1", "-".repeat(60_000));
+    let signs = format!("{}1", "-".repeat(40_000));
     assert_eq!(server.send(&query(&signs)).await.data()["result"][1], "1", "signs need no depth");
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the time that others wait is what is tested")]
+async fn a_request_full_of_regexes_holds_up_nobody() {
+    let server = Duramen::local().await;
+    let write = || Body::default().series(&[("__name__", "x"), ("l", "a")], &[(now_ms(), 1.0)]).snappy();
+    server.write(write()).await;
+    let selector = |regexes: Vec<String>| {
+        let matchers: Vec<String> = regexes.iter().map(|regex| format!("l!~`{regex}`")).collect();
+        format!("x{{{}}}", matchers.join(","))
+    };
+    let same = selector(vec![r"\pL{60}".to_owned(); 4000]);
+    let different = selector((0..100).map(|at| format!(r"\pL{{60}}{at}")).collect());
+
+    let costly: Vec<Request> = [
+        ("/api/v1/query", "query"),
+        ("/api/v1/format_query", "query"),
+        ("/api/v1/parse_query", "query"),
+        ("/api/v1/query_exemplars", "query"),
+        ("/api/v1/series", "match[]"),
+        ("/api/v1/labels", "match[]"),
+        ("/api/v1/label/l/values", "match[]"),
+        ("/api/v1/rules", "match[]"),
+        ("/federate", "match[]"),
+        ("/api/v1/cardinality/label_names", "selector"),
+    ]
+    .map(|(path, name)| Request::get(path, &[(name, &different)]))
+    .into();
+    let refused = futures::future::join_all(costly.iter().map(|request| server.send(request)));
+    let same = query(&same);
+    let answered = futures::future::join_all((0..3).map(|_| server.send(&same)));
+    let others = async {
+        for _ in 0..5 {
+            let start = std::time::Instant::now();
+            assert_eq!(server.get("/-/healthy", &[]).await.status, 200);
+            assert_eq!(server.push(write()).await.status, 204);
+            assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+        }
+    };
+    let (refused, answered, ()) = futures::join!(refused, answered, others);
+    for (request, answer) in costly.iter().zip(refused) {
+        assert_eq!(answer.status, 400, "{request:?}: {}", answer.text());
+        assert!(answer.text().contains("regex_bytes_max=`"), "{request:?}: {}", answer.text());
+    }
+    for answer in answered {
+        assert_eq!(answer.data()["result"].as_array().map(Vec::len), Some(1), "a regex that is repeated counts once");
+    }
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ impl Parser<'_> {
         rhs: Tall<DurationExpr>,
     ) -> Parsed<Tall<DurationExpr>> {
         let pos = lhs.node.pos.to(rhs.node.pos);
-        let height = self.height_over(pos, &[lhs.height, rhs.height])?;
+        let height = self.duration_height_over(pos, &[lhs.height, rhs.height])?;
         let kind = DurationKind::Binary { op, lhs: Box::new(lhs.node), rhs: Box::new(rhs.node) };
         Ok(Tall { node: DurationExpr { kind, wrapped: false, pos }, height })
     }
@@ -165,7 +165,7 @@ impl Parser<'_> {
         if op == UnaryOp::Plus {
             return Ok(Tall { node, height });
         }
-        let height = self.height_over(pos, &[height])?;
+        let height = self.duration_height_over(pos, &[height])?;
         let kind = DurationKind::Unary { op, expr: Box::new(node) };
         Ok(Tall { node: DurationExpr { kind, wrapped: false, pos }, height })
     }

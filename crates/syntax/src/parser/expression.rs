@@ -1,7 +1,7 @@
 //! Operators and what stands between them.
 
 use super::{Failure, Parsed, Parser, Tall};
-use crate::ast::{BinaryOp, Cardinality, Expr, UnaryOp, VectorMatching};
+use crate::ast::{BinaryOp, Cardinality, Expr, UnaryOp, ValueType, VectorMatching};
 use crate::deep::deep;
 use crate::number::parse_number;
 use crate::position::PosRange;
@@ -128,14 +128,20 @@ impl Parser<'_> {
     /// Puts an operator on top of its operands, which are the last ones read.
     fn apply(&self, waiting: Waiting, operands: &mut Vec<Tall<Expr>>) -> Parsed<()> {
         let rhs = operands.pop().ok_or(Failure::Unexpected)?;
+        self.count_node(rhs.node.pos())?;
         let applied = match waiting {
             Waiting::Sign { op, pos } => self.signed(op, pos, rhs)?,
             Waiting::Binary(head) => {
                 let lhs = operands.pop().ok_or(Failure::Unexpected)?;
                 let pos = lhs.node.pos().to(rhs.node.pos());
                 let height = self.height_over(pos, &[lhs.height, rhs.height])?;
+                let value_type = match (lhs.node.value_type(), rhs.node.value_type()) {
+                    (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                    _ => ValueType::Vector,
+                };
                 let node = Expr::Binary {
                     op: head.op,
+                    value_type,
                     lhs: Box::new(lhs.node),
                     rhs: Box::new(rhs.node),
                     return_bool: head.return_bool,
@@ -162,6 +168,7 @@ impl Parser<'_> {
 
     fn operand(&mut self) -> Parsed<Tall<Expr>> {
         let token = self.peek()?;
+        self.count_node(token.pos)?;
         let opens_call = self.second_kind() == TokenKind::LeftParen;
         match token.kind {
             TokenKind::Number | TokenKind::Duration => self.number().map(Tall::leaf),

@@ -149,7 +149,7 @@ impl Parser<'_> {
     }
 
     fn matrix_selector(&self, operand: Tall<Expr>, range: DurationExpr, brackets: PosRange) -> Parsed<Tall<Expr>> {
-        let Expr::VectorSelector(selector) = operand.node else {
+        let Expr::VectorSelector(selector) = &operand.node else {
             return Err(self.fail(brackets, "ranges only allowed for vector selectors"));
         };
         if selector.offset != OffsetSpec::NONE {
@@ -159,7 +159,7 @@ impl Parser<'_> {
             return Err(self.fail(brackets, "no @ modifiers allowed before range"));
         }
         let pos = selector.pos.to(brackets);
-        Ok(Tall { node: Expr::MatrixSelector { selector: Box::new(selector), range, pos }, height: 2 })
+        Ok(Tall { node: Expr::MatrixSelector { selector: Box::new(selector.clone()), range, pos }, height: 2 })
     }
 
     fn subquery(&mut self, operand: Tall<Expr>, range: DurationExpr) -> Parsed<Tall<Expr>> {

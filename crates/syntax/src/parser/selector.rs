@@ -83,7 +83,13 @@ impl Parser<'_> {
         };
         let value = self.unquoted(value_token)?;
         let matcher = LabelMatcher { name, op, value };
-        matcher::validate(&matcher).map_err(|reason| self.fail(first.pos.to(value_token.pos), reason))?;
+        matcher::validate(&matcher, self.regexes).map_err(|error| {
+            let position = first.pos.to(value_token.pos);
+            match error.limit() {
+                Some(limit) => self.fail_limit(position, limit, error.to_string()),
+                None => self.fail(position, error.to_string()),
+            }
+        })?;
         Ok(matcher)
     }
 }

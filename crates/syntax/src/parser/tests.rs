@@ -59,17 +59,17 @@ fn an_offset_takes_arithmetic_only_in_parentheses() {
 
 #[test]
 fn literal_offsets_and_times_are_known_at_once() {
-    let Ok(Expr::VectorSelector(selector)) = parse("a @ -1.5 offset -1.5") else { panic!("a selector") };
-    assert_eq!((selector.offset, selector.at), (OffsetSpec::Ms(-1500), Some(At::TimestampMs(-1500))));
-    let Ok(Expr::MatrixSelector { selector, range, pos }) = parse("a[5m] offset step()") else { panic!("a range") };
+    let Ok(Expr::VectorSelector(selector)) = &parse("a @ -1.5 offset -1.5") else { panic!("a selector") };
+    assert_eq!((selector.offset.clone(), selector.at), (OffsetSpec::Ms(-1500), Some(At::TimestampMs(-1500))));
+    let Ok(Expr::MatrixSelector { selector, range, pos }) = &parse("a[5m] offset step()") else { panic!("a range") };
     assert!(matches!(selector.offset, OffsetSpec::Expr(_)));
-    assert_eq!((selector.pos, pos), (PosRange::new(0, 1), PosRange::new(0, 19)));
+    assert_eq!((selector.pos, *pos), (PosRange::new(0, 1), PosRange::new(0, 19)));
     assert_eq!(range.literal_seconds(), Some(300.0));
 }
 
 #[test]
 fn arithmetic_in_durations_is_kept_until_the_query_runs() {
-    let evaluate = |text: &str| match parse(&format!("a[{text}]")) {
+    let evaluate = |text: &str| match &parse(&format!("a[{text}]")) {
         Ok(Expr::MatrixSelector { range, .. }) => {
             range.evaluate_ms(15_000, 3_600_000).map_err(|error| error.to_string())
         }
@@ -85,15 +85,17 @@ fn arithmetic_in_durations_is_kept_until_the_query_runs() {
     assert_eq!(evaluate("1 / (step() - 15)"), Err("2:18: division by zero".to_owned()));
     assert_eq!(evaluate("1 % (step() - 15)"), Err("2:18: modulo by zero".to_owned()));
     assert_eq!(evaluate("10 ^ range()"), Err("2:14: duration is NaN or infinite".to_owned()));
-    let Ok(Expr::MatrixSelector { range, .. }) = parse("a[(5)]") else { panic!("a range") };
+    let Ok(Expr::MatrixSelector { range, .. }) = &parse("a[(5)]") else { panic!("a range") };
     assert!(range.wrapped && matches!(range.kind, DurationKind::Unary { .. }));
     assert_eq!(range.pos, PosRange::new(2, 4));
 }
 
 #[test]
 fn vectors_match_and_scalars_do_not() {
-    let matching = |text: &str| match parse(text) {
-        Ok(Expr::Binary { matching, .. }) => matching.map(|matching| (matching.card, matching.on, matching.labels)),
+    let matching = |text: &str| match &parse(text) {
+        Ok(Expr::Binary { matching, .. }) => {
+            matching.clone().map(|matching| (matching.card, matching.on, matching.labels))
+        }
         other => panic!("{other:?}"),
     };
     assert_eq!(matching("a + b"), Some((Cardinality::OneToOne, false, vec![])));
@@ -188,7 +190,7 @@ fn types_are_checked() {
 
 #[test]
 fn strings_keep_bytes_that_are_not_utf8() {
-    let Ok(Expr::String { value, bytes, .. }) = parse(r#""a\xff""#) else { panic!("a string") };
+    let Ok(Expr::String { value, bytes, .. }) = &parse(r#""a\xff""#) else { panic!("a string") };
     assert_eq!((value.as_str(), bytes.as_deref()), ("a\u{fffd}", Some(b"a\xff".as_slice())));
     assert_eq!(parse(r#""a\xff""#).expect("a string").to_string(), r#""a\xff""#);
 }

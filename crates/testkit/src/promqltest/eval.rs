@@ -316,8 +316,8 @@ fn wanted(text: &str) -> Result<Text, String> {
 }
 
 fn string(text: &str) -> Result<String, String> {
-    match duramen_syntax::parse(text) {
-        Ok(Expr::String { value, .. }) if !text.starts_with('\'') => Ok(value),
+    match &duramen_syntax::parse(text) {
+        Ok(Expr::String { value, .. }) if !text.starts_with('\'') => Ok(value.clone()),
         _ => Err(format!("no string: {text:?}")),
     }
 }

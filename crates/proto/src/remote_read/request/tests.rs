@@ -43,7 +43,7 @@ fn request(queries: &[Vec<u8>], accepted: &[u8]) -> Vec<u8> {
 }
 
 fn decode(body: &[u8]) -> Result<ReadRequest, Error> {
-    ReadRequest::decode(body, &ReadLimits { queries_max: 3, matchers_max: 4 })
+    ReadRequest::decode(body, &ReadLimits { queries_max: 3, matchers_max: 4 }, &Regexes::default())
 }
 
 fn one(hints: Option<(i64, i64, &str)>) -> ReadQuery {
