@@ -27,6 +27,7 @@ mod hostile_queries;
 mod hostile_writes;
 mod life;
 mod native_histograms;
+mod one_moment;
 mod random_queries;
 mod remote_read;
 mod remote_write_v2;

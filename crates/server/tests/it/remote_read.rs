@@ -21,6 +21,7 @@ use crate::harness::demo::fill;
 use crate::harness::duramen::{Duramen, seconds};
 use crate::harness::http::{Answer, Request};
 use crate::harness::prometheus::Prometheus;
+use crate::harness::rounds::{SERIES, beside_rounds};
 use crate::harness::samples::{Body, Random, matrix};
 use crate::harness::wait::{now_ms, until};
 
@@ -387,4 +388,29 @@ async fn a_prometheus_that_reads_from_here_answers_as_we_do() {
     let forms = ["samples", "streamed_xor_chunks"].map(|form| format!("duramen_remote_reads_total{{form=\"{form}\"}}"));
     let asked = server.metric(&forms[0]).await + server.metric(&forms[1]).await;
     assert!(asked >= 8.0, "{asked}");
+}
+
+/// How many floats the series of an answer have, which are all series of a request.
+#[track_caller]
+fn rounds(found: &Found) -> usize {
+    let counts: std::collections::BTreeSet<usize> = found.iter().map(|(_, floats)| floats.len()).collect();
+    assert_eq!((found.len(), counts.len()), (SERIES, 1), "a write is seen in part: {counts:?}");
+    counts.into_iter().sum()
+}
+
+#[tokio::test]
+async fn all_queries_of_a_request_are_answered_of_one_moment() {
+    let server = Duramen::local().await;
+    let asking = async {
+        for _ in 0..8 {
+            let all = query("rounds", (0, now_ms() + 60_000));
+            let answer = server.send(&post(request(&[all.clone(), all.clone()], &[]))).await;
+            let results = samples(&answer);
+            assert_eq!(rounds(&results[0]), rounds(&results[1]));
+
+            let answer = server.send(&post(request(&[all], &[STREAMED]))).await;
+            rounds(&streamed(&answer));
+        }
+    };
+    beside_rounds(&server, asking).await;
 }

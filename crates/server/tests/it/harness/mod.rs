@@ -7,6 +7,7 @@ pub(crate) mod moto;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod read;
+pub(crate) mod rounds;
 pub(crate) mod samples;
 pub(crate) mod wait;
 pub(crate) mod wire;
