@@ -25,6 +25,7 @@ mod ha_prometheus;
 mod harness;
 mod hostile_queries;
 mod hostile_writes;
+mod label_bomb;
 mod life;
 mod native_histograms;
 mod one_moment;
