@@ -35,4 +35,5 @@ mod remote_write_v2;
 mod settings;
 mod slow_clients;
 mod tenants;
+mod torture;
 mod type_and_unit;

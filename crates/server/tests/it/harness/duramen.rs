@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub(crate) struct Duramen {
     directory: TempDir,
     pub(crate) address: SocketAddr,
     arguments: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
 }
 
 impl Duramen {
@@ -36,8 +37,14 @@ impl Duramen {
 
     /// A server with a store in the test's own S3, ready.
     pub(crate) async fn on(s3: &S3) -> Self {
+        Self::on_with(s3, &[]).await
+    }
+
+    /// As [`Duramen::on`], with more arguments.
+    pub(crate) async fn on_with(s3: &S3, arguments: &[&str]) -> Self {
         let endpoint = s3.endpoint();
-        Self::with(&["--store", "s3://test/duramen", "--s3-endpoint", &endpoint]).await
+        let store = ["--store", "s3://test/duramen", "--s3-endpoint", &endpoint];
+        Self::with(&[&store, arguments].concat()).await
     }
 
     /// Sets another store for the next start.
@@ -55,7 +62,13 @@ impl Duramen {
     /// A server that is not started.
     pub(crate) fn stopped(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self { process: None, directory: TempDir::new().unwrap(), address: free_address(), arguments }
+        Self {
+            process: None,
+            directory: TempDir::new().unwrap(),
+            address: free_address(),
+            arguments,
+            environment: Vec::new(),
+        }
     }
 
     /// Adds arguments for the next start.
@@ -63,7 +76,13 @@ impl Duramen {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
     }
 
-    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+    /// From the next start on, the process loads `library` before everything else, which reads `variable`.
+    pub(crate) fn preload(&mut self, library: PathBuf, variable: (&str, PathBuf)) {
+        self.environment.push(("LD_PRELOAD".to_owned(), library));
+        self.environment.push((variable.0.to_owned(), variable.1));
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
@@ -75,6 +94,7 @@ impl Duramen {
         command.env("AWS_REGION", "us-east-1").env("RUST_BACKTRACE", "1");
         command.env("DURAMEN_SELF_SCRAPE_INTERVAL", "0").args(["--http-listen", &address.to_string()]);
         command.arg("--data-dir").arg(data_dir).args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,0 +1,165 @@
+//! Long runs under faults. Whatever happens to the process, its disk, its store or its clock, what was
+//! acknowledged is read back bit for bit, once, and nothing is read that nobody sent.
+//!
+//! `ledger.rs` is one writer and what it was told; `clock.rs` moves the wall clock of a process.
+//!
+//! The runs are short by default. `DURAMEN_TORTURE=60` makes them as long as they are meant to be: 60
+//! kills, and as many rounds of every other fault. `DURAMEN_SEED` gives other times to the faults.
+
+mod clock;
+mod ledger;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use duramen_testkit::s3::{Fault, FaultPlan, Op, S3, S3Options, When};
+use futures::future::join_all;
+
+use self::clock::WallClock;
+use self::ledger::Ledger;
+use crate::harness::duramen::{Duramen, flush};
+use crate::harness::samples::Random;
+use crate::harness::wait::pass;
+
+const WRITERS: usize = 6;
+const SERIES: usize = 40;
+const ROUNDS: usize = 5;
+const HOUR: Duration = Duration::from_secs(3600);
+/// Small segments and quick flushes: each fault meets a rotation, a flush or a trim.
+const RESTLESS: [&str; 4] = ["--wal-segment-bytes-max", "1MiB", "--flush-interval", "2s"];
+
+/// How many rounds of faults a run has.
+fn rounds() -> usize {
+    number("DURAMEN_TORTURE").unwrap_or(ROUNDS)
+}
+
+/// Decides when faults come. Printed, so that a failure can be repeated as far as time allows.
+fn random(test: &str) -> Random {
+    let seed = number("DURAMEN_SEED").unwrap_or(1);
+    println!("{test}: DURAMEN_SEED={seed} DURAMEN_TORTURE={}", rounds());
+    Random(seed as u64)
+}
+
+fn number(variable: &str) -> Option<usize> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|e| panic!("{variable}=`{text}`: {e}")))
+}
+
+fn ledgers() -> Vec<Ledger> {
+    (0..WRITERS).map(|writer| Ledger::new(writer, SERIES)).collect()
+}
+
+/// Runs `faults` while all writers write, and returns when both have ended.
+async fn under_writers(server: &mut Duramen, ledgers: &mut [Ledger], faults: impl AsyncFnOnce(&mut Duramen)) {
+    let stop = AtomicBool::new(false);
+    let address = server.address;
+    let writing = join_all(ledgers.iter_mut().map(|ledger| ledger.write_until(address, &stop)));
+    let breaking = async {
+        faults(server).await;
+        stop.store(true, Ordering::Release);
+    };
+    tokio::join!(writing, breaking);
+}
+
+/// Holds every ledger against the server as it runs, after a flush, and after one more kill.
+async fn verify(server: &mut Duramen, ledgers: &[Ledger]) {
+    check(server, ledgers).await;
+    server.flush().await;
+    check(server, ledgers).await;
+    server.kill();
+    server.start().await;
+    check(server, ledgers).await;
+}
+
+async fn check(server: &Duramen, ledgers: &[Ledger]) {
+    for ledger in ledgers {
+        ledger.check(server).await;
+    }
+}
+
+/// Something between a moment and a second.
+fn moment(random: &mut Random) -> Duration {
+    Duration::from_millis(random.below(1000) as u64)
+}
+
+#[tokio::test]
+async fn kills_under_six_writers_lose_no_sample_and_make_none() {
+    let mut random = random("kills");
+    let mut server = Duramen::with(&RESTLESS).await;
+    let mut ledgers = ledgers();
+    under_writers(&mut server, &mut ledgers, async |server| {
+        for _ in 0..rounds() {
+            pass(moment(&mut random)).await;
+            server.kill();
+            server.start().await;
+        }
+    })
+    .await;
+    verify(&mut server, &ledgers).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_slow_or_failing_loses_no_sample_and_makes_none() {
+    let mut random = random("store");
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let mut server = Duramen::on_with(&s3, &RESTLESS).await;
+    let mut ledgers = ledgers();
+    under_writers(&mut server, &mut ledgers, async |server| {
+        for round in 0..rounds() {
+            break_store(&s3, round);
+            pass(moment(&mut random) + Duration::from_secs(1)).await;
+            let killed = random.below(3) == 0;
+            if killed {
+                server.kill();
+            }
+            s3.set_outage(false);
+            s3.clear_faults();
+            if killed {
+                server.start().await;
+            }
+            // A flush that succeeds must have put into the store what the broken one did not.
+            let _ = flush().send(server.address).await;
+        }
+    })
+    .await;
+    verify(&mut server, &ledgers).await;
+}
+
+/// One kind of trouble after the other.
+fn break_store(s3: &S3, round: usize) {
+    let fault = match round % 5 {
+        0 => return s3.set_outage(true),
+        1 => Fault::Delay(Duration::from_millis(300)),
+        2 => Fault::Status500AfterCommit,
+        3 => Fault::ResetAfterCommit,
+        _ => Fault::Status(503),
+    };
+    s3.set_plan(FaultPlan::new(round as u64).rule(When::op(Op::Put).probability(0.5), fault));
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_loses_no_sample_and_refuses_none() {
+    let mut random = random("clock");
+    let Some(mut clock) = WallClock::new() else { return };
+    let mut server = Duramen::stopped(&RESTLESS);
+    server.preload(clock.library(), clock.variable());
+    server.start().await;
+    let mut ledgers = ledgers();
+    under_writers(&mut server, &mut ledgers, async |server| {
+        for round in 0..rounds() {
+            pass(moment(&mut random)).await;
+            // Forward by an hour, back by six, and so on; the samples' times stay what they are.
+            clock.shift(if round % 2 == 0 { HOUR.as_millis() as i64 } else { -6 * HOUR.as_millis() as i64 });
+            if random.below(2) == 0 {
+                server.kill();
+                server.start().await;
+            }
+        }
+    })
+    .await;
+    for ledger in &ledgers {
+        assert_eq!(ledger.refused(), None);
+    }
+    verify(&mut server, &ledgers).await;
+}
