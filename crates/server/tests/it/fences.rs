@@ -3,28 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::path::Path;
 use std::time::Duration;
 
 use duramen_testkit::s3::{S3, S3Options};
 
+use crate::harness::directory::copy_directory;
 use crate::harness::duramen::Duramen;
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(std::fs::copy(entry.path(), to).unwrap()),
-        }
-    }
-}
 
 /// A server with a data directory of its own, on the same store.
 fn another(s3: &S3, arguments: &[&str]) -> Duramen {
@@ -60,7 +48,7 @@ async fn a_copied_data_directory_is_refused_beside_the_first_and_goes_on_alone_a
     write(&first, "seed", 0..3, now).await;
     first.kill();
     let mut copied = another(&s3, &[]);
-    copy(&first.data_dir(), &copied.data_dir());
+    copy_directory(&first.data_dir(), &copied.data_dir());
 
     first.start().await;
     let said = refused(&mut copied).await;
@@ -87,7 +75,7 @@ async fn what_a_copy_acknowledged_before_it_was_overtaken_is_read_when_it_starts
     write(&first, "seed", 0..3, now).await;
     first.kill();
     let mut copied = another(&s3, &[]);
-    copy(&first.data_dir(), &copied.data_dir());
+    copy_directory(&first.data_dir(), &copied.data_dir());
     copied.start().await;
     write(&copied, "from_copy", 0..5, now).await;
     copied.kill();
@@ -113,7 +101,7 @@ async fn a_data_directory_restored_from_an_older_copy_goes_on_without_a_person()
     server.flush().await;
     server.kill();
     let older = server.data_dir().with_extension("older");
-    copy(&server.data_dir(), &older);
+    copy_directory(&server.data_dir(), &older);
 
     server.start().await;
     for value in 0..3 {
@@ -122,7 +110,7 @@ async fn a_data_directory_restored_from_an_older_copy_goes_on_without_a_person()
     }
     server.kill();
     std::fs::remove_dir_all(server.data_dir()).unwrap();
-    copy(&older, &server.data_dir());
+    copy_directory(&older, &server.data_dir());
 
     server.start().await;
     for value in 0..5 {

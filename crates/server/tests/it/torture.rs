@@ -17,6 +17,7 @@ use futures::future::join_all;
 
 use self::clock::WallClock;
 use self::ledger::Ledger;
+use crate::harness::directory::copy_directory;
 use crate::harness::duramen::{Duramen, flush};
 use crate::harness::samples::Random;
 use crate::harness::wait::pass;
@@ -136,6 +137,77 @@ fn break_store(s3: &S3, round: usize) {
         _ => Fault::Status(503),
     };
     s3.set_plan(FaultPlan::new(round as u64).rule(When::op(Op::Put).probability(0.5), fault));
+}
+
+#[tokio::test]
+async fn copies_restores_and_processes_that_were_overtaken_lose_no_sample_and_make_none() {
+    let mut random = random("copies");
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let mut others = Vec::new();
+    let mut server = Duramen::on_with(&s3, &RESTLESS).await;
+    let mut ledgers = ledgers();
+    for round in 0..rounds() {
+        let time = moment(&mut random);
+        under_writers(&mut server, &mut ledgers, async |_| pass(time).await).await;
+        match round % 3 {
+            0 => others.push(go_on_in_a_copy(&mut server, &s3).await),
+            1 => restore(&mut server, &mut ledgers, time).await,
+            _ => others.push(overtake(&mut server, &mut ledgers, &s3, time).await),
+        }
+    }
+    server.flush().await;
+    // What each directory has acknowledged and not flushed is in its log.
+    for other in &mut others {
+        server.kill();
+        std::mem::swap(&mut server, other);
+        server.start().await;
+        server.flush().await;
+    }
+    verify(&mut server, &ledgers).await;
+}
+
+/// A directory of its own on the same store.
+fn beside(s3: &S3, arguments: &[&str]) -> Duramen {
+    let endpoint = s3.endpoint();
+    let store = ["--store", "s3://test/duramen", "--s3-endpoint", &endpoint];
+    Duramen::stopped(&[&store, &RESTLESS[..], arguments].concat())
+}
+
+/// Kills `server`, which a process on a copy of its directory replaces. Returns the one that was killed.
+async fn go_on_in_a_copy(server: &mut Duramen, s3: &S3) -> Duramen {
+    server.kill();
+    let mut copied = beside(s3, &[]);
+    copy_directory(&server.data_dir(), &copied.data_dir());
+    copied.start().await;
+    std::mem::replace(server, copied)
+}
+
+/// Everything that was acknowledged is flushed, and then the directory is one of before the last writes.
+async fn restore(server: &mut Duramen, ledgers: &mut [Ledger], time: Duration) {
+    server.kill();
+    let older = server.data_dir().with_extension("older");
+    copy_directory(&server.data_dir(), &older);
+    server.start().await;
+    under_writers(server, ledgers, async |_| pass(time).await).await;
+    server.flush().await;
+    server.kill();
+    std::fs::remove_dir_all(server.data_dir()).unwrap();
+    std::fs::rename(older, server.data_dir()).unwrap();
+    server.start().await;
+}
+
+/// Stops `server`, has another take the store, and lets it go on, so that it ends. Returns it.
+async fn overtake(server: &mut Duramen, ledgers: &mut [Ledger], s3: &S3, time: Duration) -> Duramen {
+    server.process().signal("STOP");
+    let mut taker = beside(s3, &["--take-over"]);
+    taker.start().await;
+    let mut overtaken = std::mem::replace(server, taker);
+    under_writers(server, ledgers, async |_| pass(time).await).await;
+    overtaken.process().signal("CONT");
+    let status = overtaken.process().ended(Duration::from_secs(90)).await;
+    assert_eq!(status.code(), Some(1), "{}", overtaken.process().log());
+    overtaken.kill();
+    overtaken
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Real processes and the means to talk to them.
 
 pub(crate) mod demo;
+pub(crate) mod directory;
 pub(crate) mod duramen;
 pub(crate) mod http;
 pub(crate) mod moto;
