@@ -76,11 +76,12 @@ impl Chain {
     /// GET more, to read back and compare.
     ///
     /// # Errors
-    /// [`Error::OutcomeUnknown`] when the store could not be asked for as long as retries last. The object may be there, and it may
+    /// [`Error::TooLarge`] when no reader would take the object; then nothing is sent. [`Error::OutcomeUnknown`] when the store could not be asked for as long as retries last. The object may be there, and it may
     /// still come: whoever takes the slot next finds out.
     pub async fn create(&self, slot: u64, author: Author, body: &[u8]) -> Result<Created, Error> {
         let key = self.key(slot);
         let object = encode(slot, author, body);
+        check_size(&key, &object)?;
         let mut attempts = 0;
         loop {
             let payload = PutPayload::from_bytes(object.clone());
@@ -151,6 +152,15 @@ pub fn encode(slot: u64, author: Author, body: &[u8]) -> Bytes {
     object.put_slice(rest.as_bytes());
     object.put_slice(body);
     object.freeze()
+}
+
+/// Whether a reader takes the object: it is held against the bound before it is written, for what is written stays.
+pub fn check_size(key: &Path, object: &Bytes) -> Result<(), Error> {
+    let bytes = object.len() as u64;
+    match bytes > ENTRY_BYTES_MAX {
+        true => Err(Error::TooLarge { key: key.to_string(), bytes, bytes_max: ENTRY_BYTES_MAX }),
+        false => Ok(()),
+    }
 }
 
 /// What the object of `slot` says, if it is what was written there.

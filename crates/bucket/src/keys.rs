@@ -43,6 +43,11 @@ pub fn manifest_snapshot(tenant: TenantId, sequence: u64, attempt: ulid::Ulid) -
     self::tenant(tenant).join("manifest-snapshots").join(format!("{}-{attempt}", slot(sequence)))
 }
 
+/// A further part of a snapshot that has no room in one object.
+pub fn manifest_snapshot_part(tenant: TenantId, sequence: u64, attempt: ulid::Ulid, part: usize) -> Path {
+    self::tenant(tenant).join("manifest-snapshots").join(format!("{}-{attempt}-{part}", slot(sequence)))
+}
+
 /// A hint to where the newest edits are.
 pub fn manifest_boundary(tenant: TenantId) -> Path {
     self::tenant(tenant).join("manifest-boundary")

@@ -95,11 +95,16 @@ impl Tenants {
     /// The tenant of that name, made if there is none: durable, and the same to every process that ever asks. No request for a name
     /// that is known; else one GET for each tenant that others have made meanwhile, one GET that finds no more, and one PUT.
     pub async fn resolve_or_create(&self, name: &TenantName) -> Result<TenantId, Error> {
+        self.restore(name, TenantId(new_ulid(&**self.bucket.clock()))).await
+    }
+
+    /// As [`Tenants::resolve_or_create`], with `id` for a name that has none: the register was restored to a time before it knew the
+    /// tenant, whose data has that id.
+    pub async fn restore(&self, name: &TenantName, id: TenantId) -> Result<TenantId, Error> {
         if let Some(id) = self.lookup(name) {
             return Ok(id);
         }
         let _asking = self.asking.lock().await;
-        let id = TenantId(new_ulid(&**self.bucket.clock()));
         self.catch_up().await?;
         loop {
             if let Some(id) = self.lookup(name) {

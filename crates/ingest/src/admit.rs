@@ -11,6 +11,7 @@ use crate::ha::{Gate, Verdict};
 use crate::head::{Registry, Rows, Slot, SlotPin, TenantHead};
 use crate::refusal::Refusal;
 use crate::rejection::{Lost, Rejections};
+use crate::seen::Now;
 
 mod exemplar;
 mod histogram;
@@ -41,11 +42,11 @@ pub(crate) fn admit(
     head: &TenantHead,
     request: &WriteRequest<'_>,
     gate: &Gate,
-    now_ms: i64,
+    now: Now,
     limits: &IngestLimits,
     seed: u64,
 ) -> Admitted {
-    let check = Check { request, gate, limits, times: Times::new(now_ms, limits) };
+    let check = Check { request, gate, limits, times: Times::new(now, limits) };
     let mut admitted = Admitted::default();
     admitted.rows.reserve(request.ts_ms.len());
     for refused in &request.refused {
@@ -60,7 +61,7 @@ pub(crate) fn admit(
     }
     let generation = head.open().order.flush;
     let room = metadata::Room { memory: head.memory.of_all(), series_bytes: head.memory.series_bytes() };
-    metadata::admit(&head.families.read(), request, limits, &room, now_ms, generation, &mut admitted);
+    metadata::admit(&head.families.read(), request, limits, &room, now.wall_ms, generation, &mut admitted);
     admitted
 }
 

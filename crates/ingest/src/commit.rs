@@ -3,6 +3,8 @@
 //! It takes all writes that wait, appends them, syncs once and only then applies and acknowledges them: group commit without a
 //! timer. Cost of a group: one write and one fdatasync, whatever the number of requests in it.
 
+mod carry;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +71,9 @@ pub(crate) struct CommitLoop {
     wal: Wal,
     commands: mpsc::Receiver<Command>,
     definitions: Definitions,
+    /// Bytes of records of writes, and of records that were written once more for tenants in quarantine.
+    written: u64,
+    carried: u64,
     heads: HeadMap,
     clock: Arc<dyn Clock>,
     orders: Arc<OrderClock>,
@@ -97,8 +102,9 @@ impl CommitLoop {
     ) -> Self {
         let definitions = Definitions::new(wal.segment());
         open_segment.set(wal.segment().0);
-        room.log_bytes.store(wal.bytes(), Ordering::Relaxed);
-        Self { wal, commands, definitions, heads, clock, orders, metrics, open_segment, room }
+        let written = wal.bytes();
+        room.log_bytes.store(written, Ordering::Relaxed);
+        Self { wal, commands, definitions, written, carried: 0, heads, clock, orders, metrics, open_segment, room }
     }
 
     /// Runs until every sender of commands is gone. An error means that the log can no longer be trusted: the process must stop.
@@ -163,13 +169,17 @@ impl CommitLoop {
         let mut appended = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
         for write in group {
-            match self.append(&write) {
+            match self.append_rows(&write.head, &write.rows) {
                 Ok(position) => appended.push((write, position)),
                 Err(e) => refused.push((write, e)),
             }
         }
+        let bytes = self.wal.pending_bytes() as u64;
         match self.wal.sync() {
-            Ok(_) => self.apply(appended),
+            Ok(_) => {
+                self.written += bytes;
+                self.apply(appended);
+            }
             Err(e) => {
                 self.definitions.forget();
                 let fatal = is_fatal(&e);
@@ -196,12 +206,14 @@ impl CommitLoop {
         Ok(())
     }
 
-    fn append(&mut self, write: &Write) -> Result<Position, Error> {
-        let definitions = self.definitions.missing(self.wal.segment(), &write.head, write.rows.all_slots());
+    fn append_rows(&mut self, head: &TenantHead, rows: &Rows) -> Result<Position, Error> {
+        let is_named = self.definitions.has(self.wal.segment(), head.id);
+        let definitions = self.definitions.missing(self.wal.segment(), head, rows.all_slots());
         let series: Vec<(Slot, &[u8])> = definitions.iter().map(|(slot, labels)| (*slot, labels.encoded())).collect();
-        let Rows { slots, ts_ms, values, lives, histograms, exemplars, metadata } = &write.rows;
+        let Rows { slots, ts_ms, values, lives, histograms, exemplars, metadata } = rows;
         let record = WriteRecord {
-            tenant: write.head.id,
+            tenant: head.id,
+            tenant_name: if is_named { "" } else { head.name.as_str() },
             series: &series,
             refs: slots,
             ts_ms,
@@ -257,6 +269,9 @@ impl CommitLoop {
     /// What the heads still need is asked here, where it cannot change: a write that came since is applied already, or behind us in
     /// the queue.
     fn trim(&mut self) -> Result<(), Error> {
+        let others = |head: &&Arc<TenantHead>| !head.is_quarantined();
+        let of_others = self.heads.read().values().filter(others).filter_map(|head| head.first_uncommitted()).min();
+        self.carry(of_others.unwrap_or_else(|| self.wal.next_position()))?;
         let needed = self.heads.read().values().filter_map(|head| head.first_uncommitted()).min();
         // First what needs no space, which a new segment may lack.
         self.trim_before(needed.unwrap_or_else(|| self.wal.next_position()))?;
@@ -304,6 +319,11 @@ struct Definitions {
 impl Definitions {
     fn new(segment: SegmentId) -> Self {
         Self { segment, defined: HashMap::new() }
+    }
+
+    /// Whether a record of the tenant stands in `segment`.
+    fn has(&self, segment: SegmentId, tenant: TenantId) -> bool {
+        segment == self.segment && self.defined.contains_key(&tenant)
     }
 
     /// Series are defined once more. A later definition replaces an equal earlier one.

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_model::{ErrorKind, TenantName};
+use duramen_model::{ErrorKind, TenantId, TenantName};
 use duramen_runtime::disk::{is_caused_by_full, is_full};
 use duramen_wal::Position;
 
@@ -70,6 +71,12 @@ pub enum Error {
     /// Nothing of this process can be published any more.
     #[error("another process has published under this one's name: {cause}")]
     Overtaken { cause: String },
+    /// Its samples are in the log of an earlier version, which did not say what the tenant is called.
+    #[error("the register does not know the tenant, and the log does not name it. tenant=`{tenant}`")]
+    UnknownTenant { tenant: TenantId },
+    /// Its manifest is damaged, or of a later version. The same again once it is repaired.
+    #[error("the tenant waits until an object of it is repaired. tenant=`{tenant}`: {cause}")]
+    Quarantined { tenant: TenantName, cause: Arc<str> },
     #[error("the ingester has stopped")]
     Stopped,
 }
@@ -125,6 +132,8 @@ impl Error {
             | Self::Disk { .. }
             | Self::Staging { .. }
             | Self::WalSync { .. }
+            | Self::Quarantined { .. }
+            | Self::UnknownTenant { .. }
             | Self::Stopped => ErrorKind::Unavailable,
             // The only limit that heals while the sender waits.
             Self::RateLimited { .. } => ErrorKind::Limited,

@@ -49,6 +49,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
     if shared.closed.load(Ordering::SeqCst) {
         return Err(Error::Stopped);
     }
+    shared.heal(head).await.map_err(|error| held_back(head, error))?;
     if freeze == Freeze::Yes {
         shared.freeze(head).await?;
     }
@@ -72,7 +73,8 @@ pub(crate) async fn flush(shared: &Arc<Shared>, head: &Arc<TenantHead>, freeze: 
         };
         frozen.offer(&entries);
         let stats: Vec<_> = entries.iter().map(|entry| entry.stats.clone()).collect();
-        shared.commit_blocks(head.id, entries, frozen.end, frozen.order.flush).await?;
+        let committed = shared.commit_blocks(head.id, entries, frozen.end, frozen.order.flush).await;
+        committed.map_err(|error| held_back(head, error))?;
         head.committed(&frozen);
         head.tell_samples();
         for stats in &stats {
@@ -187,6 +189,15 @@ fn families(head: &TenantHead, generation: &Generation, metadata: Metadata) -> V
         Metadata::Written if generation.has_metadata() => head.all_families(),
         Metadata::Written | Metadata::Logged => Vec::new(),
     }
+}
+
+/// What others have to wait for no longer, since nothing but a repair would end it.
+fn held_back(head: &TenantHead, error: Error) -> Error {
+    if !error.is_damage() {
+        return error;
+    }
+    head.quarantine(&error);
+    head.check().err().unwrap_or(error)
 }
 
 /// Where the metadata of generations goes.

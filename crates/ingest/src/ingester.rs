@@ -91,10 +91,14 @@ impl Ingester {
         }
         let head = shared.head(tenant).await?;
         let limits = shared.limits.of(tenant);
-        let gate = head.pairs.gate(&request, &limits.ha, shared.hash_seed, shared.electorate(head.id)).await?;
+        let gate = head.pairs.gate(&request, &limits.ha, shared.hash_seed, shared.electorate(head.id)).await;
+        let gate = gate.map_err(|error| match error.is_damage() {
+            true => Error::Quarantined { tenant: tenant.clone(), cause: Arc::from(error.cause()) },
+            false => error,
+        })?;
         let duplicates = shared.note_duplicates(tenant, &gate, &request);
         shared.check_rate(&head, &request, duplicates.all(), &limits.ingest)?;
-        let admitted = admit(&head, &request, &gate, shared.clock.now_ms(), &limits.ingest, shared.hash_seed);
+        let admitted = admit(&head, &request, &gate, shared.seen.now(), &limits.ingest, shared.hash_seed);
         let Admitted { rows, families, rejected, lost_exemplars, lost_metadata, pin } = admitted;
         let mut report = WriteReport {
             duplicates,
@@ -190,6 +194,11 @@ impl Ingester {
                     () = shutdown.cancelled() => return Ok(()),
                     () = ingester.shared.clock.sleep(std::time::Duration::from_secs(1)) => {}
                 }
+                if ingester.shared.seen.is_due() {
+                    let shared = Arc::clone(&ingester.shared);
+                    let written = tokio::task::spawn_blocking(move || shared.seen.write_down());
+                    written.await.map_err(|_| Error::Stopped)?;
+                }
                 // A flush that somebody asked for may have found out.
                 if let Some(cause) = ingester.shared.fenced.get() {
                     return Err(Error::Overtaken { cause: cause.clone() });
@@ -236,6 +245,8 @@ impl Ingester {
     /// Brings the gauges up to date.
     pub fn observe(&self) {
         let heads = self.shared.all_heads();
+        let quarantined = heads.iter().filter(|head| head.is_quarantined()).count();
+        self.shared.metrics.quarantined.set(i64::try_from(quarantined).unwrap_or(i64::MAX));
         for head in &heads {
             let (label, metrics) = (TenantLabel::of(&head.name), &self.shared.metrics);
             let (histograms, exemplars) = head.rare();
@@ -258,6 +269,10 @@ impl Ingester {
 impl Heads for Ingester {
     async fn snapshots(&self, tenant: TenantId) -> Result<Vec<HeadSnapshot>, duramen_source::Error> {
         let head = self.shared.heads.read().get(&tenant).cloned();
+        if let Some(head) = &head {
+            let waits = |error: Error| duramen_source::Error::new("samples of the tenant", error.kind(), error);
+            head.check().map_err(waits)?;
+        }
         Ok(head.map(|head| head.snapshot(self.shared.writer.writer)).into_iter().collect())
     }
 }

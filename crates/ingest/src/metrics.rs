@@ -23,6 +23,8 @@ pub struct Metrics {
     pub(crate) wal_samples_lost: Counter,
     pub(crate) replayed_samples: Counter,
     pub(crate) forgotten_series: Counter,
+    pub(crate) unknown_tenants: Counter,
+    pub(crate) quarantined: Gauge,
     pub(crate) head_series: Family<TenantLabel, Gauge>,
     pub(crate) head_series_bytes: Family<TenantLabel, Gauge>,
     pub(crate) head_histograms: Family<TenantLabel, Gauge>,
@@ -106,6 +108,10 @@ impl Metrics {
         registry.register("duramen_wal_replayed_samples", "Samples read back at start", self.replayed_samples.clone());
         let forgotten = "Series that left memory since nothing came of them for a whole flush";
         registry.register("duramen_head_forgotten_series", forgotten, self.forgotten_series.clone());
+        let unknown = "Tenants of the log that the register did not know at start";
+        registry.register("duramen_wal_unknown_tenants", unknown, self.unknown_tenants.clone());
+        let quarantined = "Tenants whose manifest cannot be used";
+        registry.register("duramen_quarantined_tenants", quarantined, self.quarantined.clone());
         registry.register("duramen_head_series", "Series in memory", self.head_series.clone());
         let series_bytes = "Memory of series, their labels and index, and of metadata";
         registry.register("duramen_head_series_bytes", series_bytes, self.head_series_bytes.clone());

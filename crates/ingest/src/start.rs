@@ -23,15 +23,19 @@ use crate::commit::{CommitLoop, LogRoom};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::stage_frozen;
-use crate::head::{HeadMap, HeadsMemory, OpenSegment, Rows, Slot, TenantHead};
+use crate::head::{HeadMap, HeadsMemory, OpenSegment, Past, Rows, Slot, TenantHead};
 use crate::ingester::{Ingester, Shared};
 use crate::logged::resolve;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
 use crate::room::Room;
+use crate::seen::SeenClock;
 
 /// Commands that wait for the commit thread. Each write in it holds a share of the bytes in flight.
 const COMMANDS_MAX: usize = 1024;
+
+/// The latest time that the clock has shown, beside the log.
+const CLOCK_FILE: &str = "clock";
 
 /// What an ingester is made of.
 #[derive(Debug)]
@@ -70,6 +74,8 @@ pub struct StartReport {
     /// Samples and exemplars of readable records whose series was defined in a damaged one.
     pub lost_samples: u64,
     pub tenants: usize,
+    /// Tenants of the log that the register did not know.
+    pub unknown_tenants: usize,
 }
 
 impl Ingester {
@@ -93,7 +99,10 @@ impl Ingester {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let series_bytes_max = config.series_bytes_max;
         let in_flight = Arc::new(Semaphore::new(config.writes_in_flight_bytes_max));
+        let clock_file = wal_dir.with_file_name(CLOCK_FILE);
+        let seen = SeenClock::open(Arc::clone(&parts.clock), Arc::clone(&parts.disk), clock_file);
         let shared = Arc::new(Shared {
+            seen,
             config,
             clock: parts.clock,
             bucket: parts.bucket,
@@ -167,6 +176,8 @@ struct Replay<'a> {
     slots: HashMap<(TenantId, u32), Slot>,
     /// Series that records define whose samples are in blocks, with the place of the record: few of them are asked for again.
     flushed: HashMap<(TenantId, u32), usize>,
+    /// By the ids that the log has.
+    known: HashMap<TenantId, Arc<TenantHead>>,
     /// Whether samples may be staged when they are too many.
     may_stage: bool,
     names: HashMap<TenantId, TenantName>,
@@ -183,8 +194,17 @@ impl<'a> Replay<'a> {
         let config = duramen_wal::Config { segment_bytes_max: shared.config.wal_segment_bytes_max };
         let names = shared.register.all().into_iter().map(|tenant| (tenant.id, tenant.name)).collect();
         let (slots, report) = (HashMap::new(), StartReport::default());
-        let mut replay =
-            Self { shared, runtime, segment: None, slots, flushed: HashMap::new(), may_stage: true, names, report };
+        let mut replay = Self {
+            shared,
+            runtime,
+            segment: None,
+            slots,
+            flushed: HashMap::new(),
+            may_stage: true,
+            known: HashMap::new(),
+            names,
+            report,
+        };
         let (mut wal, found) =
             Wal::replay(disk, directory, log, config, |entry| Ok(replay.apply(entry)?)).map_err(Error::of_replay)?;
         let mut report = replay.report;
@@ -208,11 +228,13 @@ impl<'a> Replay<'a> {
             self.slots.clear();
             self.flushed.clear();
         }
-        let head = self.head(entry.record.tenant)?;
-        let Some(head) = head else { return Ok(()) };
+        let head = self.head(&entry.record)?;
         self.report.records += 1;
 
-        if position < head.flushed() {
+        // The flushed position of a tenant that has another id by now says nothing about records under this one.
+        let is_own = head.id == entry.record.tenant;
+        entry.record.tenant = head.id;
+        if is_own && position < head.flushed() {
             self.pass_over(&entry);
             return Ok(());
         }
@@ -299,6 +321,8 @@ impl<'a> Replay<'a> {
             return;
         }
         let mut heads = shared.all_heads();
+        // How far the blocks of a tenant in quarantine stand is not known, so nothing of it can end here.
+        heads.retain(|head| !head.is_quarantined());
         heads.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
         for head in heads {
             if !is_too_much() || head.sample_bytes() < (max / 16).max(STAGED_BYTES_MIN) {
@@ -323,16 +347,53 @@ impl<'a> Replay<'a> {
         resolve(record, |reference| self.slots.get(&(tenant, reference)).copied())
     }
 
-    /// The head of a tenant of the log; `None` for a tenant that the register has never heard of.
-    fn head(&self, tenant: TenantId) -> Result<Option<Arc<TenantHead>>, Error> {
-        if let Some(head) = self.shared.heads.read().get(&tenant) {
-            return Ok(Some(Arc::clone(head)));
+    /// The head of a record's tenant. One that the register has never heard of is registered again.
+    fn head(&mut self, record: &OwnedRecord) -> Result<Arc<TenantHead>, Error> {
+        if let Some(head) = self.known.get(&record.tenant) {
+            return Ok(Arc::clone(head));
         }
-        let Some(name) = self.names.get(&tenant).cloned() else {
-            error!(%tenant, "the write-ahead log has samples of a tenant that the bucket does not know");
-            return Ok(None);
+        let head = self.new_head(record.tenant, &record.tenant_name)?;
+        self.known.insert(record.tenant, Arc::clone(&head));
+        Ok(head)
+    }
+
+    fn new_head(&mut self, tenant: TenantId, logged_name: &str) -> Result<Arc<TenantHead>, Error> {
+        let (id, name) = match self.names.get(&tenant) {
+            Some(name) => (tenant, name.clone()),
+            None => {
+                self.report.unknown_tenants += 1;
+                self.shared.metrics.unknown_tenants.inc();
+                // The log of before names were in it: there is no name to register, and no way to forget the samples.
+                let Ok(name) = TenantName::parse(logged_name) else {
+                    let name = TenantName::parse(&format!("unknown-{tenant}")).expect("letters and digits");
+                    let head = self.shared.put_head(tenant, name, Past::default());
+                    head.quarantine(&Error::UnknownTenant { tenant });
+                    return Ok(head);
+                };
+                error!(%tenant, %name, "the write-ahead log has samples of a tenant that the bucket does not know; it is registered again");
+                match self.runtime.block_on(self.shared.register.restore(&name, tenant)) {
+                    Ok(id) => (id, name),
+                    Err(error) => return self.waiting(tenant, name, error.into()),
+                }
+            }
         };
-        let past = self.runtime.block_on(self.shared.take_over(tenant))?;
-        Ok(Some(self.shared.put_head(tenant, name, past)))
+        let held = self.shared.heads.read().get(&id).cloned();
+        if let Some(head) = held {
+            return Ok(head);
+        }
+        match self.runtime.block_on(self.shared.take_over(id)) {
+            Ok(past) => Ok(self.shared.put_head(id, name, past)),
+            Err(error) => self.waiting(id, name, error),
+        }
+    }
+
+    /// The head of a tenant in quarantine, if `cause` is one for that.
+    fn waiting(&self, id: TenantId, name: TenantName, cause: Error) -> Result<Arc<TenantHead>, Error> {
+        if !cause.is_damage() {
+            return Err(cause);
+        }
+        let head = self.shared.put_head(id, name, Past::default());
+        head.quarantine(&cause);
+        Ok(head)
     }
 }

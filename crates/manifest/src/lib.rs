@@ -19,4 +19,4 @@ pub use state::{Process, State, Violation};
 
 /// The version of the format that this code writes, and the highest that it reads. An edit names the lowest version that may read
 /// it, and the lowest that may write behind it.
-pub const VERSION: u64 = 0;
+pub const VERSION: u64 = 1;

@@ -8,6 +8,9 @@ use crate::edit::Edit;
 use crate::object::{Base, Tail};
 use crate::{Error, State, Violation};
 
+/// How many blocks the edits of an object name at most before a snapshot takes their place, and those of its last edit: 6 MB.
+const BLOCKS_MAX: usize = 10_000;
+
 /// A tenant's manifest as one process knows it. A value: extending it makes another.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
@@ -36,7 +39,8 @@ impl Log {
 
     /// Whether the next object is to begin with a snapshot.
     pub(crate) fn is_long(&self) -> bool {
-        self.edits.len() >= EDITS_MAX
+        let named = |edit: &Arc<Edit>| edit.add.len() + edit.remove.len();
+        self.edits.len() >= EDITS_MAX || self.edits.iter().map(named).sum::<usize>() >= BLOCKS_MAX
     }
 
     /// The log on a snapshot of one of the states that it has gone through since its base.

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::edit::{Commit, Edit};
 use crate::log::Log;
-use crate::object::{Base, Boundary, Tail, decode_snapshot, encode_snapshot};
+use crate::object::{Base, Boundary, Tail, decode_snapshot, encode_snapshot, snapshot_parts};
 use crate::{Error, Process, State, VERSION, Violation};
 
 /// Reads and extends manifests as one writer. Cheap to clone; clones share what they know.
@@ -28,6 +28,8 @@ struct Inner {
     identity: WriterIdentity,
     /// The right to publish, where the store has such a thing.
     claim: Option<Claim>,
+    /// A larger snapshot is written in parts.
+    snapshot_bytes_max: usize,
     tenants: Mutex<HashMap<TenantId, Arc<Known>>>,
 }
 
@@ -44,17 +46,31 @@ struct Known {
 /// So many objects are read one after the other before a LIST finds the newest: ten GETs cost less than a LIST.
 const STEPS_MAX: usize = 10;
 
+/// A quarter of what a reader takes of one object: 30,000 blocks.
+const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
+
 impl Manifests {
     /// Nothing is read yet. Commits are made as `identity`, by a process that nobody else is to keep from it: for tests.
     pub fn new(bucket: Bucket, clock: Arc<dyn Clock>, identity: WriterIdentity) -> Self {
+        Self::with_snapshots_of(SNAPSHOT_BYTES_MAX, bucket, clock, identity)
+    }
+
+    /// As [`Manifests::new`], with snapshots in parts of that size: for tests.
+    pub fn with_snapshots_of(
+        snapshot_bytes_max: usize,
+        bucket: Bucket,
+        clock: Arc<dyn Clock>,
+        identity: WriterIdentity,
+    ) -> Self {
         let (claim, tenants) = (None, Mutex::default());
-        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, tenants }) }
+        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, snapshot_bytes_max, tenants }) }
     }
 
     /// As [`Manifests::new`], for as long as `claim` holds.
     pub fn under(claim: Claim, bucket: Bucket, clock: Arc<dyn Clock>) -> Self {
         let (identity, claim, tenants) = (claim.identity(), Some(claim), Mutex::default());
-        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, tenants }) }
+        let snapshot_bytes_max = SNAPSHOT_BYTES_MAX;
+        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, snapshot_bytes_max, tenants }) }
     }
 
     pub fn identity(&self) -> WriterIdentity {
@@ -179,8 +195,15 @@ impl Manifests {
         let state = log.state();
         let author = Author::new(self.inner.identity.writer, &*self.inner.clock);
         let key = keys::manifest_snapshot(known.tenant, state.sequence, author.attempt);
-        let object = chain::encode(state.sequence, author, &encode_snapshot(state));
-        self.inner.bucket.put(&key, object).await?;
+        let part_key = |part| keys::manifest_snapshot_part(known.tenant, state.sequence, author.attempt, part);
+        let bodies = encode_snapshot(state, self.inner.snapshot_bytes_max, part_key);
+        let parts = bodies.parts.into_iter().enumerate().map(|(part, body)| (part_key(part), body));
+        // The one that names the others comes last.
+        for (key, body) in parts.chain([(key.clone(), bodies.first)]) {
+            let object = chain::encode(state.sequence, author, &body);
+            chain::check_size(&key, &object)?;
+            self.inner.bucket.put(&key, object).await?;
+        }
         let base = Base { sequence: state.sequence, key: key.to_string() };
         *snapshot = Some(base.clone());
         Ok(next.rebased(base).expect("a log goes through the state that it was made from"))
@@ -264,15 +287,25 @@ impl Manifests {
         let Some(base) = base else {
             return Ok(State::default());
         };
-        let corrupt = |fault: &str| Error::Corrupt { key: base.key.clone(), fault: fault.to_owned() };
-        let key = Path::parse(&base.key).map_err(|_| corrupt("not a key"))?;
-        if !key.prefix_matches(&keys::tenant(known.tenant)) {
+        let (key, entry) = self.snapshot_object(known, base.sequence, &base.key).await?;
+        let mut parts = Vec::new();
+        for part in snapshot_parts(&key, &entry.body)? {
+            let (key, entry) = self.snapshot_object(known, base.sequence, &part).await?;
+            parts.push((key, entry.body));
+        }
+        decode_snapshot(&key, base.sequence, &entry.body, &parts)
+    }
+
+    async fn snapshot_object(&self, known: &Known, sequence: u64, key: &str) -> Result<(Path, Entry), Error> {
+        let corrupt = |fault: &str| Error::Corrupt { key: key.to_owned(), fault: fault.to_owned() };
+        let path = Path::parse(key).map_err(|_| corrupt("not a key"))?;
+        if !path.prefix_matches(&keys::tenant(known.tenant)) {
             return Err(corrupt("a snapshot of another tenant"));
         }
-        let object = self.inner.bucket.get_if_exists(&key, chain::ENTRY_BYTES_MAX).await?;
+        let object = self.inner.bucket.get_if_exists(&path, chain::ENTRY_BYTES_MAX).await?;
         let object = object.ok_or_else(|| corrupt("the snapshot is missing"))?;
-        let entry = chain::decode(&key, base.sequence, &object)?;
-        decode_snapshot(&key, base.sequence, &entry.body)
+        let entry = chain::decode(&path, sequence, &object)?;
+        Ok((path, entry))
     }
 }
 

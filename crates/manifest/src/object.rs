@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use duramen_bucket::WriterIdentity;
 use duramen_model::BlockEntry;
 use object_store::path::Path;
@@ -46,6 +47,15 @@ struct Snapshot {
     blocks: Vec<Arc<BlockEntry>>,
     flushed: Vec<Flushed>,
     epochs: Vec<WriterIdentity>,
+    /// The keys of the objects with the blocks that had no room here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<String>,
+}
+
+/// The body of a further object of a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Part {
+    blocks: Vec<Arc<BlockEntry>>,
 }
 
 /// The body of the boundary object.
@@ -105,20 +115,59 @@ impl Tail {
     }
 }
 
-/// The body of the snapshot of `state`.
-pub fn encode_snapshot(state: &State) -> Vec<u8> {
-    encode(&Snapshot {
-        reader_version_min: 0,
-        writer_version_min: state.writer_version_min,
-        sequence: state.sequence,
-        blocks: state.blocks.values().cloned().collect(),
-        flushed: state.flushed.values().copied().collect(),
-        epochs: state.epochs.iter().map(|(&writer, process)| process.of(writer)).collect(),
-    })
+/// The bodies of the objects of a snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SnapshotBodies {
+    /// Of the one that edits name. It names the others.
+    pub first: Vec<u8>,
+    pub parts: Vec<Vec<u8>>,
 }
 
-/// Reads the snapshot of `sequence`.
-pub fn decode_snapshot(key: &Path, sequence: u64, body: &[u8]) -> Result<State, Error> {
+/// The version that reads a snapshot of several objects: one below it would take the first for all.
+const PARTS_VERSION: u64 = 1;
+
+/// The bodies of the snapshot of `state`, of about `bytes_max` at most; `key_of` is the key of a part, counted from 0.
+pub fn encode_snapshot(state: &State, bytes_max: usize, key_of: impl Fn(usize) -> Path) -> SnapshotBodies {
+    let mut groups = split(state, bytes_max).into_iter();
+    let blocks = groups.next().unwrap_or_default();
+    let parts: Vec<Vec<u8>> = groups.map(|blocks| encode(&Part { blocks })).collect();
+    let keys: Vec<String> = (0..parts.len()).map(|part| key_of(part).to_string()).collect();
+    let first = encode(&Snapshot {
+        reader_version_min: if keys.is_empty() { 0 } else { PARTS_VERSION },
+        writer_version_min: state.writer_version_min,
+        sequence: state.sequence,
+        blocks,
+        flushed: state.flushed.values().copied().collect(),
+        epochs: state.epochs.iter().map(|(&writer, process)| process.of(writer)).collect(),
+        parts: keys,
+    });
+    SnapshotBodies { first, parts }
+}
+
+/// The blocks in groups, each of which is `bytes_max` in JSON or one block.
+fn split(state: &State, bytes_max: usize) -> Vec<Vec<Arc<BlockEntry>>> {
+    let mut groups: Vec<Vec<Arc<BlockEntry>>> = Vec::new();
+    let mut room = 0;
+    for entry in state.blocks.values() {
+        let bytes = encode(entry).len() + 1;
+        if groups.is_empty() || room < bytes {
+            groups.push(Vec::new());
+            room = bytes_max;
+        }
+        room = room.saturating_sub(bytes);
+        groups.last_mut().expect("one was pushed").push(Arc::clone(entry));
+    }
+    groups
+}
+
+/// The keys of the further parts of a snapshot, whose first object has this body.
+pub fn snapshot_parts(key: &Path, body: &[u8]) -> Result<Vec<String>, Error> {
+    check_versions(key, body)?;
+    Ok(decode::<Snapshot>(key, body)?.parts)
+}
+
+/// Reads the snapshot of `sequence`: the body of its first object, and those of its parts in their order.
+pub fn decode_snapshot(key: &Path, sequence: u64, body: &[u8], parts: &[(Path, Bytes)]) -> Result<State, Error> {
     let corrupt = |fault: String| Error::Corrupt { key: key.to_string(), fault };
     check_versions(key, body)?;
     let snapshot: Snapshot = decode(key, body)?;
@@ -128,11 +177,18 @@ pub fn decode_snapshot(key: &Path, sequence: u64, body: &[u8]) -> Result<State, 
             snapshot.sequence
         )));
     }
-    for entry in &snapshot.blocks {
+    if snapshot.parts.len() != parts.len() {
+        return Err(corrupt("a part of the snapshot is missing".to_owned()));
+    }
+    let mut all = snapshot.blocks;
+    for (key, body) in parts {
+        all.extend(decode::<Part>(key, body)?.blocks);
+    }
+    for entry in &all {
         check_entry(entry).map_err(|violation| corrupt(violation.to_string()))?;
     }
-    let count = snapshot.blocks.len();
-    let blocks: BTreeMap<_, _> = snapshot.blocks.into_iter().map(|entry| (entry.id, entry)).collect();
+    let count = all.len();
+    let blocks: BTreeMap<_, _> = all.into_iter().map(|entry| (entry.id, entry)).collect();
     if blocks.len() != count {
         return Err(corrupt("a block is named twice".to_owned()));
     }

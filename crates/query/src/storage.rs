@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_block::BlockSource;
 use duramen_manifest::{Manifests, State};
-use duramen_model::{BlockEntry, FamilyMetadata, TenantId, TimeRange, WriterId};
+use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
 use duramen_source::{
     Error, FlushedPosition, HeadSnapshot, Heads, Part, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource,
     SeriesStream, SeriesSummary, Views,
@@ -69,13 +69,20 @@ impl Storage {
         {
             return Ok(state);
         }
-        let failed = |e: duramen_manifest::Error| Error::new(format!("the manifest of tenant {tenant}"), e.kind(), e);
+        let failed = |e: duramen_manifest::Error| {
+            // One object of one tenant: the same query again once it is repaired.
+            let kind = match e.kind() {
+                ErrorKind::Corrupt | ErrorKind::Invalid => ErrorKind::Unavailable,
+                kind => kind,
+            };
+            Error::new(format!("the manifest of tenant {tenant}"), kind, e)
+        };
         let state = self.manifests.refresh(tenant).await.map_err(failed)?;
         if covers(&state) {
             return Ok(state);
         }
         let reason = "it is older than what the head has flushed";
-        Err(Error::new(format!("the manifest of tenant {tenant}"), duramen_model::ErrorKind::Internal, reason))
+        Err(Error::new(format!("the manifest of tenant {tenant}"), ErrorKind::Internal, reason))
     }
 }
 

@@ -72,6 +72,11 @@ impl MockClock {
         drop(now);
         self.moved.notify_waiters();
     }
+
+    /// Sets the wall clock alone, forward or back.
+    pub fn set(&self, now_ms: i64) {
+        self.now.lock().0 = now_ms;
+    }
 }
 
 #[async_trait]

@@ -161,7 +161,9 @@ fn take_body(input: &mut Input<'_>) -> Option<OwnedRecord> {
     })?;
     let values = take_values(input, count)?;
     let (lives, histograms, exemplars, metadata) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut record = OwnedRecord { tenant, series, refs, ts_ms, values, lives, histograms, exemplars, metadata };
+    let tenant_name = String::new();
+    let mut record =
+        OwnedRecord { tenant, tenant_name, series, refs, ts_ms, values, lives, histograms, exemplars, metadata };
     take_sections(input, &mut record)?;
     Some(record)
 }
@@ -198,6 +200,7 @@ mod tests {
     fn plain() -> Vec<u8> {
         let record = WriteRecord {
             tenant: TenantId(7.into()),
+            tenant_name: "tenant",
             series: &[(3, b"labels"), (4, b"")],
             refs: &[3, 4, 4],
             ts_ms: &[5, 5, 6],
@@ -249,7 +252,7 @@ mod tests {
         assert!(Decoder::new().decode(&plain()).is_some());
         assert!(Decoder::new().decode(&[plain(), vec![0]].concat()).is_none());
         // A section that came already, and one that is not known.
-        for section in [3, 6] {
+        for section in [3, 7] {
             assert!(Decoder::new().decode(&[plain(), vec![section, 0]].concat()).is_none());
         }
     }

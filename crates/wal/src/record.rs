@@ -6,6 +6,8 @@ use duramen_model::{FamilyMetadata, Life, TenantId};
 #[derive(Clone, Copy, Debug)]
 pub struct WriteRecord<'a> {
     pub tenant: TenantId,
+    /// What the tenant is called, once in a segment, so that the log alone can bring it back; empty for nothing said.
+    pub tenant_name: &'a str,
     /// Series that this segment has not seen yet, as a reference and the encoded labels, whose encoding is the caller's. A later
     /// definition of a reference replaces the earlier one from this record on.
     pub series: &'a [(u32, &'a [u8])],
@@ -28,6 +30,7 @@ impl WriteRecord<'_> {
     pub const fn empty(tenant: TenantId) -> Self {
         Self {
             tenant,
+            tenant_name: "",
             series: &[],
             refs: &[],
             ts_ms: &[],
@@ -64,6 +67,7 @@ pub struct ExemplarRow {
 #[derive(Clone, Debug)]
 pub struct OwnedRecord {
     pub tenant: TenantId,
+    pub tenant_name: String,
     pub series: Vec<(u32, Vec<u8>)>,
     pub refs: Vec<u32>,
     pub ts_ms: Vec<i64>,

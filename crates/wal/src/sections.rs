@@ -2,7 +2,7 @@
 //! so that a record of floats takes not a byte more.
 //!
 //! ```text
-//! section    := 1 starts:runs | 2 ttls:runs | 3 histograms | 4 exemplars | 5 metadata
+//! section    := 1 starts:runs | 2 ttls:runs | 3 histograms | 4 exemplars | 5 metadata | 6 name:text
 //! histograms := n refs:runs times:runs starts:runs ttls:runs length*n bytes*n
 //! exemplars  := n refs:runs times:runs values length*n labels*n
 //! metadata   := n last_seen:runs family*n      family := type:u8 text text text      text := length bytes[length]
@@ -24,6 +24,7 @@ const TTLS: u8 = 2;
 const HISTOGRAMS: u8 = 3;
 const EXEMPLARS: u8 = 4;
 const METADATA: u8 = 5;
+const TENANT_NAME: u8 = 6;
 
 pub(crate) fn put_sections(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
     if record.lives.iter().any(|life| life.start_ms != 0) {
@@ -46,6 +47,11 @@ pub(crate) fn put_sections(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
         out.push(METADATA);
         put_metadata(out, record.metadata);
     }
+    if !record.tenant_name.is_empty() {
+        out.push(TENANT_NAME);
+        put_varint(out, record.tenant_name.len() as u64);
+        out.extend_from_slice(record.tenant_name.as_bytes());
+    }
 }
 
 /// Reads all sections up to the end of the input into `record`, whose samples are there already. `None` when the bytes are no sections.
@@ -63,6 +69,10 @@ pub(crate) fn take_sections(input: &mut Input<'_>, record: &mut OwnedRecord) -> 
             HISTOGRAMS => record.histograms = take_histograms(input)?,
             EXEMPLARS => record.exemplars = take_exemplars(input)?,
             METADATA => record.metadata = take_metadata(input)?,
+            TENANT_NAME => {
+                let length = input.length()?;
+                record.tenant_name = String::from_utf8(input.take(length)?.to_vec()).ok()?;
+            }
             _ => return None,
         }
     }

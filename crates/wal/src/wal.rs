@@ -129,6 +129,18 @@ impl Wal {
         Ok((wal, replayed.report))
     }
 
+    /// Hands the records of a closed segment over once more, in order. What is damaged in it was told when the log was opened.
+    pub fn read(&self, segment: SegmentId, apply: &mut dyn FnMut(Position, OwnedRecord)) -> Result<()> {
+        let bytes = self.directory.read(segment)?;
+        let mut replay = Replay::new(self.writer, vec![]);
+        let mut apply = |entry: Entry<'_>| -> Result<(), ApplyError> {
+            apply(entry.position, entry.record);
+            Ok(())
+        };
+        replay.segment(&self.directory, segment, &bytes, &mut apply)?;
+        Ok(())
+    }
+
     /// The segment that takes the next record. Definitions of series are valid up to its end.
     pub const fn segment(&self) -> SegmentId {
         self.open.id

@@ -6,6 +6,7 @@ use duramen_limits::IngestLimits;
 use duramen_model::Life;
 
 use crate::refusal::Refusal;
+use crate::seen::Now;
 
 /// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for a time, and SQL engines no value.
 pub const TS_MS_MIN: i64 = -62_135_596_800_000;
@@ -20,13 +21,13 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn new(now_ms: i64, limits: &IngestLimits) -> Self {
+    pub(super) fn new(now: Now, limits: &IngestLimits) -> Self {
         let future_max_ms = whole_ms(limits.future_max);
         let age_max_ms = limits.age_max.map(whole_ms);
-        let oldest_ms = age_max_ms.map_or(TS_MS_MIN, |age| now_ms.saturating_sub(age));
+        let oldest_ms = age_max_ms.map_or(TS_MS_MIN, |age| now.earliest_ms.saturating_sub(age));
         Self {
             earliest_ms: oldest_ms.max(TS_MS_MIN),
-            latest_ms: now_ms.saturating_add(future_max_ms),
+            latest_ms: now.latest_ms.saturating_add(future_max_ms),
             future_max_ms,
             age_max_ms,
             ttl_max_ms: whole_ms(limits.ttl_max),

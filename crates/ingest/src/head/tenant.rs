@@ -29,6 +29,8 @@ pub(crate) struct TenantHead {
     pub(crate) families: RwLock<Families>,
     /// The newest block of an earlier process that has metadata, until that is among `families`.
     pub(crate) carried_from: Mutex<Option<Arc<BlockEntry>>>,
+    /// Why the tenant waits, if it does: see [`crate::quarantine`].
+    pub(crate) quarantined: RwLock<Option<Arc<str>>>,
     /// Which of several equal senders is taken.
     pub(crate) pairs: Pairs,
     /// What the tenant may send a second.
@@ -56,6 +58,8 @@ struct Chain {
     open: Arc<Generation>,
     frozen: Vec<Arc<Frozen>>,
     flushed: Position,
+    /// What the log had before it stands behind it once more.
+    moved: Position,
 }
 
 /// A generation that takes no more samples and waits for its commit.
@@ -133,13 +137,15 @@ impl TenantHead {
         open_segment: OpenSegment,
         now: Duration,
     ) -> Arc<Self> {
-        let chain = Chain { open: Generation::new(order), frozen: Vec::new(), flushed: past.flushed };
+        let chain =
+            Chain { open: Generation::new(order), frozen: Vec::new(), flushed: past.flushed, moved: Position(0) };
         Arc::new(Self {
             id,
             name,
             registry: SharedRegistry::new(open_segment),
             families: RwLock::default(),
             carried_from: Mutex::new(past.metadata),
+            quarantined: RwLock::default(),
             pairs: Pairs::default(),
             rate: Mutex::default(),
             memory,
@@ -249,7 +255,26 @@ impl TenantHead {
     /// The position of the earliest record that only this head and the WAL have.
     pub(crate) fn first_uncommitted(&self) -> Option<Position> {
         let chain = self.chain.read();
-        chain.frozen.iter().map(|f| f.first).chain(chain.open.first_position()).min()
+        let first = chain.frozen.iter().map(|f| f.first).chain(chain.open.first_position()).min();
+        first.map(|first| first.max(chain.moved))
+    }
+
+    /// The log has all records of this tenant before `end` once more, behind it.
+    pub(crate) fn moved(&self, end: Position) {
+        let mut chain = self.chain.write();
+        chain.moved = chain.moved.max(end);
+    }
+
+    /// Ends a quarantine: this is what earlier processes left.
+    pub(crate) fn heal(&self, flushed: Position, metadata: Option<Arc<BlockEntry>>) {
+        let mut chain = self.chain.write();
+        chain.flushed = chain.flushed.max(flushed);
+        drop(chain);
+        let mut carried_from = self.carried_from.lock();
+        if carried_from.is_none() {
+            *carried_from = metadata;
+        }
+        *self.quarantined.write() = None;
     }
 
     /// All records before it are in the manifest's blocks.

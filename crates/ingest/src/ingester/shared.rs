@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::order::OrderClock;
 use crate::rejection::RequestLimit;
 use crate::room::Room;
+use crate::seen::SeenClock;
 
 /// While memory for series is short, heads with many of them are flushed so often.
 const CROWDED_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
@@ -38,6 +39,7 @@ const SHORT_FLUSH_BYTES_MIN: usize = 1 << 20;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) seen: SeenClock,
     pub(crate) bucket: Bucket,
     pub(crate) register: Arc<Tenants>,
     pub(crate) manifests: Manifests,
@@ -89,13 +91,22 @@ impl Shared {
         if let Some(id) = known
             && let Some(head) = self.heads.read().get(&id)
         {
+            head.check()?;
             return Ok(Arc::clone(head));
         }
         if known.is_none() && self.register.count() >= self.config.tenants_max {
             return Err(Error::TooManyTenants { max: self.config.tenants_max });
         }
         let id = self.register.resolve_or_create(name).await?;
-        let past = self.take_over(id).await?;
+        let past = match self.take_over(id).await {
+            Ok(past) => past,
+            Err(error) if error.is_damage() => {
+                let head = self.put_head(id, name.clone(), Past::default());
+                head.quarantine(&error);
+                return head.check().map(|()| head);
+            }
+            Err(error) => return Err(error),
+        };
         // Before anyone can find the head and write to it.
         self.send(Command::SkipTo { position: past.flushed }).await?;
         Ok(self.put_head(id, name.clone(), past))
@@ -171,6 +182,9 @@ impl Shared {
         let series_bytes = self.heads_memory.series_bytes();
         let is_low = self.is_disk_low();
         let judge = |head: Arc<TenantHead>| {
+            if head.is_quarantined() {
+                return Some((head, Freeze::Yes));
+            }
             let since = head.since_forgetting(now);
             let idle = head.rests() && since >= self.config.flush_interval;
             // Two flushes make room where series have gone, so many that it is worth the requests.
@@ -192,7 +206,7 @@ impl Shared {
         heads.into_iter().filter_map(judge).collect()
     }
 
-    pub(super) async fn send(&self, command: Command) -> Result<(), Error> {
+    pub(crate) async fn send(&self, command: Command) -> Result<(), Error> {
         self.commands.send(command).await.map_err(|_| Error::Stopped)
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a fault in a helper of a test is a failure of the test")]
 
 mod body;
+mod clocks;
 mod damage;
 mod exemplars;
 mod forgetting;
@@ -12,6 +13,7 @@ mod locks;
 mod memory;
 mod metadata;
 mod moment;
+mod quarantine;
 mod refusals;
 mod replay;
 mod system;

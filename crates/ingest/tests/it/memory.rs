@@ -75,7 +75,10 @@ async fn without_memory_no_new_series_is_taken_and_known_ones_go_on() {
     let system = System::within(Arc::clone(&account), Config::default()).await;
     let said = until_refused(&system).await;
     assert!(said.contains("memory_bytes_max=`8388608`") && said.contains("memory_full="), "{said}");
-    assert!(account.used_by(Use::Head) > 6 << 20 && account.used() <= account.mark(Use::Head));
+    // The body of the write that was refused took its part while it was worked on.
+    let held = account.used_by(Use::Head);
+    assert!(held > 4 << 20, "{held}");
+    assert!(account.used() <= account.mark(Use::Head));
     system.store(&bomb(0..10, NOW_MS + 1)).await;
 }
 

@@ -99,6 +99,12 @@ impl System {
         self.crash().await
     }
 
+    /// A process on a disk of its own, with the bucket of another.
+    pub(crate) async fn beside(other: &Self) -> Self {
+        let (clock, bucket) = (Arc::clone(&other.clock), other.bucket.clone());
+        Self::open(clock, SimDisk::new(), bucket, other.config.clone(), Account::new(1 << 30)).await
+    }
+
     /// Another process on what a crash leaves of the disk.
     pub(crate) async fn crash(self) -> Self {
         let (clock, disk, bucket) = (Arc::clone(&self.clock), self.disk.crash(1), self.bucket.clone());
@@ -226,6 +232,10 @@ impl System {
     /// The tenant of all writes, once there was one.
     pub(crate) fn tenant_id(&self) -> TenantId {
         self.tenants.lookup(&tenant()).unwrap()
+    }
+
+    pub(crate) fn id_of(&self, name: &TenantName) -> TenantId {
+        self.tenants.lookup(name).unwrap()
     }
 
     pub(crate) async fn parts(&self) -> Vec<Part> {

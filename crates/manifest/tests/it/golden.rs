@@ -71,7 +71,10 @@ fn objects_of_version_0_are_written_and_read() {
 
 #[test]
 fn snapshots_of_version_0_are_written_and_read() {
-    let bytes = golden("snapshot", &chain::encode(3, author(9), &encode_snapshot(&state())));
+    let bytes = golden(
+        "snapshot",
+        &chain::encode(3, author(9), &encode_snapshot(&state(), 1 << 20, |_| Path::from("part")).first),
+    );
     let entry = chain::decode(&Path::from("snapshot"), 3, &bytes).unwrap();
-    assert_eq!(decode_snapshot(&Path::from("snapshot"), 3, &entry.body).unwrap(), state());
+    assert_eq!(decode_snapshot(&Path::from("snapshot"), 3, &entry.body, &[]).unwrap(), state());
 }

@@ -34,7 +34,7 @@ fn what_a_later_version_forbids_is_not_read() {
         let error = Tail::decode(&key(), 1, body.as_bytes()).unwrap_err();
         assert!(matches!(error, Error::Version { needed, .. } if needed == asked), "{error}");
     }
-    let error = decode_snapshot(&key(), 1, object.as_bytes()).unwrap_err();
+    let error = decode_snapshot(&key(), 1, object.as_bytes(), &[]).unwrap_err();
     assert!(matches!(error, Error::Version { needed: 7, .. }), "{error}");
 }
 
@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn any_bytes_are_an_object_or_an_error(bytes: Vec<u8>) {
         let _ = Tail::decode(&key(), 1, &bytes);
-        let _ = decode_snapshot(&key(), 1, &bytes);
+        let _ = decode_snapshot(&key(), 1, &bytes, &[]);
     }
 
     #[test]
@@ -86,7 +86,7 @@ proptest! {
             }
         }
         let _ = Tail::decode(&key(), sequence, text.as_bytes());
-        let _ = decode_snapshot(&key(), 1, text.as_bytes());
+        let _ = decode_snapshot(&key(), 1, text.as_bytes(), &[]);
     }
 }
 

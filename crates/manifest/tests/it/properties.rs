@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use duramen_bucket::Author;
+use duramen_manifest::object::{decode_snapshot, encode_snapshot, snapshot_parts};
 use duramen_manifest::{Commit, Edit, Flushed, State};
+use object_store::path::Path;
 use proptest::prelude::*;
 use ulid::Ulid;
 
@@ -101,14 +104,21 @@ proptest! {
     }
 
     #[test]
-    fn a_state_comes_back_from_its_snapshot(steps in steps()) {
+    fn a_state_comes_back_from_its_snapshot_however_many_objects_it_is_in(steps in steps(), bytes_max in 1..3_000_usize) {
         let mut state = State::default();
         for step in &steps {
             let _ = state.apply(&edit(step));
         }
-        let bytes = duramen_manifest::object::encode_snapshot(&state);
-        let key = object_store::path::Path::from("s");
-        prop_assert_eq!(duramen_manifest::object::decode_snapshot(&key, state.sequence, &bytes).unwrap(), state.clone());
-        prop_assert!(duramen_manifest::object::decode_snapshot(&key, state.sequence + 1, &bytes).is_err());
+        let part = |part: usize| Path::from(format!("s-{part}"));
+        let bodies = encode_snapshot(&state, bytes_max, part);
+        let parts: Vec<_> = bodies.parts.into_iter().enumerate().map(|(n, body)| (part(n), Bytes::from(body))).collect();
+        let key = Path::from("s");
+        let named = snapshot_parts(&key, &bodies.first).unwrap();
+        prop_assert_eq!(named, parts.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>());
+        prop_assert_eq!(decode_snapshot(&key, state.sequence, &bodies.first, &parts).unwrap(), state.clone());
+        prop_assert!(decode_snapshot(&key, state.sequence + 1, &bodies.first, &parts).is_err());
+        if !parts.is_empty() {
+            prop_assert!(decode_snapshot(&key, state.sequence, &bodies.first, &parts[1..]).is_err());
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use duramen_testkit::s3::{Counts, S3};
 
-use crate::values::{TENANT, bucket, flush, identity, process, server};
+use duramen_manifest::Manifests;
+
+use crate::values::{TENANT, bucket, clock, flush, identity, process, server};
 
 /// The requests since the last look, as (LISTs, GETs, PUTs), and that there were no others.
 fn spent(s3: &S3) -> (u64, u64, u64) {
@@ -49,6 +51,37 @@ async fn one_commit_in_64_writes_a_snapshot_and_a_hint() {
     let with_snapshot: Vec<_> = (1..).zip(&puts).filter(|(_, puts)| **puts == 3).map(|(n, _)| n).collect();
     assert_eq!(with_snapshot, [65, 129]);
     assert_eq!(puts.iter().sum::<u64>(), 134);
+}
+
+#[tokio::test]
+async fn a_snapshot_without_room_in_one_object_is_written_in_parts_and_read() {
+    let s3 = server().await;
+    // Some 500 bytes an entry: eight objects for the 64 blocks.
+    let manifests = Manifests::with_snapshots_of(4_500, bucket(&s3), clock(), identity(1, 1));
+    for n in 1..=64 {
+        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+    }
+    spent(&s3);
+    let state = manifests.commit(TENANT, flush(identity(1, 1), 65)).await.unwrap();
+    let parts = spent(&s3).2 - 3;
+    assert!((5..20).contains(&parts), "{parts}");
+    assert_eq!(process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap(), state);
+    assert_eq!(spent(&s3), (1, 3 + parts, 0));
+}
+
+#[tokio::test]
+async fn a_commit_that_no_reader_would_take_is_refused_before_it_is_written() {
+    let s3 = server().await;
+    let manifests = process(&bucket(&s3), identity(1, 1));
+    manifests.fence(TENANT).await.unwrap();
+    spent(&s3);
+    let mut commit = flush(identity(1, 1), 1);
+    let file = commit.add[0].stats.files[0].clone();
+    commit.add[0].stats.files = vec![file; (64 << 20) / 40];
+    let error = manifests.commit(TENANT, commit).await.unwrap_err();
+    assert!(error.to_string().contains("too large"), "{error}");
+    assert_eq!(spent(&s3), (0, 0, 0));
+    manifests.commit(TENANT, flush(identity(1, 1), 2)).await.unwrap();
 }
 
 #[tokio::test]

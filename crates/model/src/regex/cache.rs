@@ -1,5 +1,6 @@
 //! Regexes that may be used again.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,7 +83,8 @@ impl RegexCache {
 
 impl State {
     fn forget_of_the_largest(&mut self) {
-        let largest = self.owners.iter().max_by_key(|(_, own)| own.bytes);
+        // Among equals the one that has waited longest for its next use.
+        let largest = self.owners.iter().max_by_key(|(_, own)| (own.bytes, Reverse(own.oldest_use())));
         let Some(owner) = largest.map(|(owner, _)| Arc::clone(owner)) else { return };
         let Some(own) = self.owners.get_mut(&owner) else { return };
         self.bytes -= own.forget_oldest();
@@ -93,6 +95,10 @@ impl State {
 }
 
 impl Own {
+    fn oldest_use(&self) -> u64 {
+        self.regexes.values().map(|(_, used)| *used).min().unwrap_or(0)
+    }
+
     /// Returns how many bytes that frees.
     fn forget_oldest(&mut self) -> usize {
         let oldest = self.regexes.values().min_by_key(|(_, used)| *used);

@@ -64,6 +64,7 @@ impl Record {
         };
         wal.append(&WriteRecord {
             tenant: TenantId(self.tenant.into()),
+            tenant_name: "",
             series: &series,
             refs: &self.refs,
             ts_ms: &self.ts_ms,
