@@ -78,15 +78,14 @@ pub(crate) struct CommitLoop {
     clock: Arc<dyn Clock>,
     orders: Arc<OrderClock>,
     metrics: Metrics,
-    open_segment: OpenSegment,
-    room: LogRoom,
+    place: LogPlace,
 }
 
-/// The disk that the log lies on.
-pub(crate) struct LogRoom {
+/// The disk that the log lies on, and what others are told of the log.
+pub(crate) struct LogPlace {
     pub(crate) room: Arc<Room>,
-    /// Where the size of the log is told.
     pub(crate) log_bytes: Arc<AtomicU64>,
+    pub(crate) open_segment: OpenSegment,
 }
 
 impl CommitLoop {
@@ -97,14 +96,13 @@ impl CommitLoop {
         clock: Arc<dyn Clock>,
         orders: Arc<OrderClock>,
         metrics: Metrics,
-        open_segment: OpenSegment,
-        room: LogRoom,
+        place: LogPlace,
     ) -> Self {
         let definitions = Definitions::new(wal.segment());
-        open_segment.set(wal.segment().0);
+        place.open_segment.set(wal.segment().0);
         let written = wal.bytes();
-        room.log_bytes.store(written, Ordering::Relaxed);
-        Self { wal, commands, definitions, written, carried: 0, heads, clock, orders, metrics, open_segment, room }
+        place.log_bytes.store(written, Ordering::Relaxed);
+        Self { wal, commands, definitions, written, carried: 0, heads, clock, orders, metrics, place }
     }
 
     /// Runs until every sender of commands is gone. An error means that the log can no longer be trusted: the process must stop.
@@ -139,7 +137,7 @@ impl CommitLoop {
                 Some(Command::SkipTo { position }) => self.wal.skip_to(position),
                 Some(Command::Write(_)) | None => {}
             }
-            self.room.log_bytes.store(self.wal.bytes(), Ordering::Relaxed);
+            self.place.log_bytes.store(self.wal.bytes(), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -149,7 +147,7 @@ impl CommitLoop {
         if group.is_empty() {
             return Ok(());
         }
-        if let Err(full) = self.room.room.check(self.wal.bytes()) {
+        if let Err(full) = self.place.room.check(self.wal.bytes()) {
             for write in group {
                 let _ = write.done.send(Err(full.into()));
             }
@@ -163,7 +161,7 @@ impl CommitLoop {
                 return Err(e.into());
             }
             if self.wal.needs_segment() {
-                self.room.room.make_way();
+                self.place.room.make_way();
             }
         }
         let mut appended = Vec::with_capacity(group.len());
@@ -202,7 +200,7 @@ impl CommitLoop {
 
     fn rotate_once(&mut self) -> Result<(), duramen_wal::Error> {
         self.wal.rotate()?;
-        self.open_segment.set(self.wal.segment().0);
+        self.place.open_segment.set(self.wal.segment().0);
         Ok(())
     }
 
@@ -247,14 +245,14 @@ impl CommitLoop {
     fn rotate_for_room(&mut self) -> Result<(), Error> {
         let open_bytes = self.open_bytes();
         let is_worth_it = open_bytes > OPEN_BYTES_KEPT_WHEN_LOW && open_bytes < OPEN_BYTES_KEPT;
-        if is_worth_it && self.room.room.is_low(self.wal.bytes()) { self.rotate() } else { Ok(()) }
+        if is_worth_it && self.place.room.is_low(self.wal.bytes()) { self.rotate() } else { Ok(()) }
     }
 
     /// Rotates, and goes on in the old segment when there is no space for a new one, not even the ballast's.
     fn rotate(&mut self) -> Result<(), Error> {
         match self.rotate_once() {
             Err(e) if is_fatal(&e) => Err(e.into()),
-            Err(_) if self.room.room.make_way() => match self.rotate_once() {
+            Err(_) if self.place.room.make_way() => match self.rotate_once() {
                 Err(e) if is_fatal(&e) => Err(e.into()),
                 _ => Ok(()),
             },
@@ -276,7 +274,7 @@ impl CommitLoop {
         // First what needs no space, which a new segment may lack.
         self.trim_before(needed.unwrap_or_else(|| self.wal.next_position()))?;
 
-        let is_low = self.room.room.is_low(self.wal.bytes());
+        let is_low = self.place.room.is_low(self.wal.bytes());
         let kept = if is_low { OPEN_BYTES_KEPT_WHEN_LOW } else { OPEN_BYTES_KEPT };
         let is_large = needed.is_none() && self.open_bytes() > kept;
         let vacant = self.heads.read().values().map(|head| head.registry.read().vacant_until_rotation()).sum::<usize>();

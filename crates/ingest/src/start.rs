@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info};
 
-use crate::commit::{CommitLoop, LogRoom};
+use crate::commit::{CommitLoop, LogPlace};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::stage_frozen;
@@ -139,8 +139,7 @@ impl Ingester {
             Arc::clone(&shared.clock),
             Arc::clone(&shared.orders),
             shared.metrics.clone(),
-            shared.open_segment.clone(),
-            LogRoom { room, log_bytes: Arc::clone(&shared.wal_bytes) },
+            LogPlace { room, log_bytes: Arc::clone(&shared.wal_bytes), open_segment: shared.open_segment.clone() },
         );
         tasks
             .spawn_thread("commit", OnFailure::Fatal, move || commit.run())

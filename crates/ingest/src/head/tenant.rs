@@ -265,6 +265,11 @@ impl TenantHead {
         chain.moved = chain.moved.max(end);
     }
 
+    /// Whether records from `start` on may lie somewhere else in the log than where they were written.
+    pub(crate) fn has_moved(&self, start: Position) -> bool {
+        start < self.chain.read().moved
+    }
+
     /// Ends a quarantine: this is what earlier processes left.
     pub(crate) fn heal(&self, flushed: Position, metadata: Option<Arc<BlockEntry>>) {
         let mut chain = self.chain.write();

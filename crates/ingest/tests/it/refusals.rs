@@ -46,13 +46,16 @@ fn assert_readable(text: &str) {
     }
 }
 
+/// Labels as they are sent, and what the refusal says.
+type Case<'a> = (&'a [(&'a [u8], &'a [u8])], &'a str);
+
 #[tokio::test]
 async fn a_refusal_of_labels_names_the_series() {
     let system = System::start().await;
     system.limit(|limits| limits.labels_per_series_max = 5);
     let long_name = [b'n'; 1_100];
     let long_value = [b'v'; 3_000];
-    let cases: [(&[(&[u8], &[u8])], &str); 10] = [
+    let cases: [Case<'_>; 10] = [
         (&[(b"__name__", b"m1"), (b"a", &long_value)], "a label value is too long. label=`a`"),
         (&[(b"__name__", b"m2"), (b"a", b"1"), (b"b", b"1"), (b"c", b"1"), (b"d", b"1"), (b"e", b"1")], "too many"),
         (&[(b"__name__", b"m3"), (b"a", b"1"), (b"a", b"2")], "stands twice"),

@@ -50,7 +50,7 @@ async fn set_all(system: &System, value: i32) {
 async fn values(querier: &Querier, query: &str) -> Vec<f64> {
     let query = Query::new(query);
     let answer = querier.instant(&tenant(), &query, NOW_MS + 60_000, QueryOptions::default()).await.unwrap();
-    let Value::Vector(series) = answer.into_parts().0.value else { panic!("a vector is asked for") };
+    let Value::Vector(series) = answer.into_parts().0.value else { unreachable!("a vector is asked for") };
     let float = |value| match value {
         SampleValue::Float(value) => value,
         SampleValue::Histogram(_) => f64::NAN,

@@ -1,5 +1,7 @@
 //! A process without a file descriptor left.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
@@ -35,22 +37,32 @@ async fn ready(address: SocketAddr, process: &mut Process) {
     .await;
 }
 
-/// Sends a write on a connection that stays, and returns the status.
-async fn push(connection: &mut TcpStream, body: &[u8]) -> u16 {
+/// Sends a write, and returns the status. A connection that rests may have to give way to others: the write is sent on another one then,
+/// as a sender does.
+async fn push(address: SocketAddr, body: &[u8]) -> u16 {
+    until("a connection that is taken", PATIENCE, async || {
+        let mut connection = TcpStream::connect(address).await.ok()?;
+        push_on(&mut connection, body).await
+    })
+    .await
+}
+
+/// `None` when the connection ends before the answer.
+async fn push_on(connection: &mut TcpStream, body: &[u8]) -> Option<u16> {
     let head = format!(
         "POST /api/v1/write HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n\
          X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    connection.write_all(head.as_bytes()).await.unwrap();
-    connection.write_all(body).await.unwrap();
+    connection.write_all(head.as_bytes()).await.ok()?;
+    connection.write_all(body).await.ok()?;
 
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(tokio::time::timeout(PATIENCE, connection.read_u8()).await.unwrap().unwrap());
+        answer.push(tokio::time::timeout(PATIENCE, connection.read_u8()).await.unwrap().ok()?);
     }
     let text = String::from_utf8(answer).unwrap();
-    text.split(' ').nth(1).unwrap().parse().unwrap()
+    text.split(' ').nth(1).unwrap().parse().ok()
 }
 
 /// Samples enough that a few such bodies fill a segment of one mebibyte.
@@ -68,8 +80,7 @@ async fn without_a_descriptor_left_the_log_rotates_heads_are_flushed_and_the_pro
     ready(server.address, &mut process).await;
 
     let start_ms = now_ms() - 3_600_000;
-    let mut connection = TcpStream::connect(server.address).await.unwrap();
-    assert_eq!(push(&mut connection, &body(0, start_ms)).await, 204);
+    assert_eq!(push(server.address, &body(0, start_ms)).await, 204);
     let mut idle = Vec::new();
     for _ in 0..DESCRIPTORS * 2 {
         idle.push(TcpStream::connect(server.address).await.unwrap());
@@ -78,11 +89,11 @@ async fn without_a_descriptor_left_the_log_rotates_heads_are_flushed_and_the_pro
     // Ten rotations or so, and a flush for each second.
     let mut acknowledged = 1;
     for number in 1..40 {
-        acknowledged += u64::from(push(&mut connection, &body(number, start_ms)).await == 204);
+        acknowledged += u64::from(push(server.address, &body(number, start_ms)).await == 204);
     }
     assert_eq!(acknowledged, 40, "{}", process.log());
     assert!(process.status().is_none(), "{}", process.log());
-    drop((idle, connection));
+    drop(idle);
 
     process.kill();
     let mut process = start_with_few(&command, &log);

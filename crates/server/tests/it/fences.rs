@@ -1,8 +1,6 @@
 //! Copies of data directories, restored ones, and second processes on one store: of all of them one publishes, and nothing that was
 //! acknowledged is answered as flushed and then read by nobody.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
 use std::time::Duration;
 
 use duramen_testkit::s3::{S3, S3Options};

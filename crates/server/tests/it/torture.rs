@@ -6,6 +6,15 @@
 //! The runs are short by default. `DURAMEN_TORTURE=60` makes them as long as they are meant to be: 60
 //! kills, and as many rounds of every other fault. `DURAMEN_SEED` gives other times to the faults.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "helpers that fail fail their test, numbers are small, and a seed is told"
+)]
+
 mod clock;
 mod ledger;
 

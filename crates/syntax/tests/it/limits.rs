@@ -75,7 +75,7 @@ fn a_chain_at_the_limit_prints_and_drops() {
     let text = "a".to_owned() + &" or a".repeat(TREE_HEIGHT_MAX - 1);
     let expr = parse(&text).expect("at the limit");
     assert_eq!((expr.to_string(), expr.height()), (text.clone(), TREE_HEIGHT_MAX));
-    assert_eq!(expr.clone().to_string(), text);
+    assert_eq!(expr.to_string(), text);
     assert!(parse(&(text + " or a")).is_err());
     // Each level is indented further, so the pretty form is quadratic in the height, and ends somewhere.
     assert!(prettify(&expr).expect_err("too long").to_string().contains("laid_out_bytes_max="));

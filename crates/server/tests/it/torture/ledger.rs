@@ -46,7 +46,7 @@ impl Ledger {
         while !stop.load(Ordering::Acquire) {
             let request = self.requests.len();
             self.requests.push(false);
-            let again = request % 2 == 0;
+            let again = request.is_multiple_of(2);
             loop {
                 match self.send(request, address).await {
                     Sent::Acknowledged => {

@@ -78,8 +78,12 @@ impl Histogram {
     fn below(&self, value: f64) -> f64 {
         let mut below = 0.0;
         for bucket in self.buckets() {
-            let is_zero = bucket.lower <= 0.0 && bucket.upper >= 0.0;
-            let bucket = if is_zero { self.halved(bucket) } else { bucket };
+            let is_zero = !self.is_custom() && bucket.lower <= 0.0 && bucket.upper >= 0.0;
+            let bucket = match bucket.lower {
+                _ if is_zero => self.halved(bucket),
+                f64::NEG_INFINITY if self.is_custom() && bucket.upper > 0.0 => Bucket { lower: 0.0, ..bucket },
+                _ => bucket,
+            };
             if bucket.lower >= value {
                 return below;
             }
