@@ -76,8 +76,8 @@ impl Chain {
     /// GET more, to read back and compare.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] when no reader would take the object; then nothing is sent. [`Error::OutcomeUnknown`] when the store could not be asked for as long as retries last. The object may be there, and it may
-    /// still come: whoever takes the slot next finds out.
+    /// [`Error::TooLarge`] when no reader would take the object; then nothing is sent. [`Error::OutcomeUnknown`] when the store could not
+    /// be asked for as long as retries last. The object may be there, and it may still come: whoever takes the slot next finds out.
     pub async fn create(&self, slot: u64, author: Author, body: &[u8]) -> Result<Created, Error> {
         let key = self.key(slot);
         let object = encode(slot, author, body);

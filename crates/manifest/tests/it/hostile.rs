@@ -28,9 +28,9 @@ fn what_a_later_version_adds_is_kept_if_it_lets_us_read() {
 
 #[test]
 fn what_a_later_version_forbids_is_not_read() {
-    let edit = tail().replacen("\"kind\"", "\"reader_version_min\":1,\"kind\"", 1);
+    let edit = tail().replacen("\"kind\"", "\"reader_version_min\":2,\"kind\"", 1);
     let object = r#"{"reader_version_min": 7, "what": "ever"}"#;
-    for (body, asked) in [(edit.as_str(), 1), (object, 7)] {
+    for (body, asked) in [(edit.as_str(), 2), (object, 7)] {
         let error = Tail::decode(&key(), 1, body.as_bytes()).unwrap_err();
         assert!(matches!(error, Error::Version { needed, .. } if needed == asked), "{error}");
     }
