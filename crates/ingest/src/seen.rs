@@ -40,12 +40,15 @@ pub(crate) struct Now {
 const WRITE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl SeenClock {
-    /// Goes on from what `file` says, if there is one that can be read.
+    /// Goes on from what `file` says, if there is one that can be read, and writes down where the clock stands: whoever is killed soon
+    /// has seen as much.
     pub(crate) fn open(clock: Arc<dyn Clock>, disk: Arc<dyn Disk>, file: PathBuf) -> Self {
         let start = (clock.now_ms(), clock.monotonic());
         let seen = disk.read(&file).ok().and_then(|bytes| std::str::from_utf8(&bytes).ok()?.trim().parse().ok());
         let latest = Mutex::new((start.0.max(seen.unwrap_or(i64::MIN)), start.1));
-        Self { clock, disk, file, start, latest, written: Mutex::new(None) }
+        let seen = Self { clock, disk, file, start, latest, written: Mutex::new(None) };
+        seen.write_down();
+        seen
     }
 
     pub(crate) fn now(&self) -> Now {

@@ -106,7 +106,7 @@ async fn the_compliance_queries_are_answered_as_prometheus_answers_them() {
     score(&server, &cases, "POST from the head", Request::post).await;
     assert!(server.metric("duramen_head_bytes").await > 0.0);
     server.flush().await;
-    let series_bytes = server.metric("duramen_head_series_bytes").await;
+    let series_bytes = server.metric("duramen_head_series_bytes{tenant=\"anonymous\"}").await;
     assert_eq!(server.metric("duramen_head_bytes").await, series_bytes, "every sample is in blocks");
     score(&server, &cases, "GET from blocks", Request::get).await;
 }
