@@ -21,6 +21,15 @@ impl Strategy {
             .into_iter()
             .find_map(|(known, strategy)| (known == number).then_some(strategy))
     }
+
+    /// What stands for the values between two samples.
+    fn height(self, before: f64, after: f64) -> Compensated {
+        match self {
+            Self::Left => Compensated { sum: before, rest: 0.0 },
+            Self::Right => Compensated { sum: after, rest: 0.0 },
+            Self::Trapezoid => mean(before, after),
+        }
+    }
 }
 
 /// The integral over samples in the order of their times, in units of the value times seconds. NaN counts as 0, so that its neighbours
@@ -35,16 +44,6 @@ pub(crate) fn integral(ts_ms: &[i64], values: &[f64], strategy: Strategy) -> f64
         total.add(height.sum * seconds);
     }
     total.total()
-}
-
-impl Strategy {
-    fn height(self, before: f64, after: f64) -> Compensated {
-        match self {
-            Self::Left => Compensated { sum: before, rest: 0.0 },
-            Self::Right => Compensated { sum: after, rest: 0.0 },
-            Self::Trapezoid => mean(before, after),
-        }
-    }
 }
 
 /// The mean of two values, with what rounding takes from it.
