@@ -2,7 +2,11 @@
 
 #[inline]
 fn mask(width: usize) -> u64 {
-    if width == 64 { u64::MAX } else { (1 << width) - 1 }
+    if width == 64 {
+        u64::MAX
+    } else {
+        (1 << width) - 1
+    }
 }
 
 /// Appends numbers of 0 to 64 bits.
@@ -17,15 +21,19 @@ impl BitWriter {
         if width == 0 {
             return;
         }
+
         let value = value & mask(width);
         let offset = self.len % 64;
+
         match self.words.last_mut() {
             Some(last) if offset > 0 => *last |= value << offset,
             _ => self.words.push(value),
         }
+
         if offset + width > 64 {
             self.words.push(value >> (64 - offset));
         }
+
         self.len += width;
     }
 
@@ -56,12 +64,15 @@ impl<'a> BitReader<'a> {
 
     #[inline(always)]
     pub(crate) fn get(&mut self, width: usize) -> u64 {
-        let (word, offset) = (self.at / 64, self.at % 64);
+        let word = self.at / 64;
+        let offset = self.at % 64;
         self.at += width;
+
         let mut value = self.words[word] >> offset;
         if offset + width > 64 {
             value |= self.words[word + 1] << (64 - offset);
         }
+
         value & mask(width)
     }
 }
@@ -77,10 +88,16 @@ mod tests {
             writer.put(u64::MAX, width);
             writer.put(1, width);
         }
+
         let words = writer.into_words();
         let mut reader = BitReader::new(&words, 0);
+
         for width in 1..=64 {
-            assert_eq!((reader.get(width), reader.get(width)), (mask(width), 1), "width={width}");
+            assert_eq!(
+                (reader.get(width), reader.get(width)),
+                (mask(width), 1),
+                "width={width}"
+            );
         }
     }
 }

@@ -46,9 +46,20 @@ impl Command {
             Self::Gen(args) => args.run()?,
             Self::Write(args) => write::run(&args.into())?,
             Self::Query(args) => args.run()?,
-            Self::Diff(args) => return diff::run(&args.a, &args.b, &args.selection.selection()?, args.tolerance),
+            Self::Diff(args) => {
+                return diff::run(
+                    &args.a,
+                    &args.b,
+                    &args.selection.selection()?,
+                    args.tolerance,
+                );
+            }
             Self::Export(args) => {
-                let span = Span { start_ms: args.start, end_ms: args.end };
+                let span = Span {
+                    start_ms: args.start,
+                    end_ms: args.end,
+                };
+
                 export::run(&args.url, &args.selectors, span, args.window, &args.out)?;
             }
             Self::Replay(args) => replay::run(&args.into())?,
@@ -59,6 +70,7 @@ impl Command {
             Self::Info(args) => println!("{}", column::read_header(&args.file)?.to_json()),
             Self::Stat(args) => println!("{}", Usage::of(args.pid)?.to_json()),
         }
+
         Ok(true)
     }
 }
@@ -127,9 +139,16 @@ impl GenArgs {
             batch: self.batch,
             shards: self.shards,
         };
+
         let header = r#gen::run(&options, &self.out)?;
         println!("{}", header.to_json());
-        println!("{:.1} raw B/sample, {:.1} s", header.raw_bytes_per_sample(), started.elapsed().as_secs_f64());
+
+        println!(
+            "{:.1} raw B/sample, {:.1} s",
+            header.raw_bytes_per_sample(),
+            started.elapsed().as_secs_f64()
+        );
+
         Ok(())
     }
 }
@@ -166,8 +185,25 @@ fn positive(text: &str) -> Result<f64> {
 
 impl From<WriteArgs> for write::Options {
     fn from(args: WriteArgs) -> Self {
-        let WriteArgs { file, url, header: headers, concurrency, rate, pid, limit } = args;
-        Self { file, url, headers, concurrency, rate, pid, limit }
+        let WriteArgs {
+            file,
+            url,
+            header: headers,
+            concurrency,
+            rate,
+            pid,
+            limit,
+        } = args;
+
+        Self {
+            file,
+            url,
+            headers,
+            concurrency,
+            rate,
+            pid,
+            limit,
+        }
     }
 }
 
@@ -199,11 +235,23 @@ impl SelectionArgs {
         let span = match &self.data {
             Some(path) => {
                 let header = column::read_header(path)?;
-                Span { start_ms: header.start_ms, end_ms: header.end_ms }
+                Span {
+                    start_ms: header.start_ms,
+                    end_ms: header.end_ms,
+                }
             }
-            None => Span { start_ms: self.start.unwrap_or(0), end_ms: self.end.unwrap_or(0) },
+            None => Span {
+                start_ms: self.start.unwrap_or(0),
+                end_ms: self.end.unwrap_or(0),
+            },
         };
-        Ok(Selection { file: self.queries, span, only: self.only, extra: self.extra })
+
+        Ok(Selection {
+            file: self.queries,
+            span,
+            only: self.only,
+            extra: self.extra,
+        })
     }
 }
 
@@ -228,7 +276,13 @@ pub(crate) struct QueryArgs {
 impl QueryArgs {
     fn run(self) -> Result<()> {
         let selection = self.selection.selection()?;
-        query::run(&query::Options { url: self.url, selection, repeat: self.repeat, pid: self.pid, json: self.json })
+        query::run(&query::Options {
+            url: self.url,
+            selection,
+            repeat: self.repeat,
+            pid: self.pid,
+            json: self.json,
+        })
     }
 }
 
@@ -288,8 +342,25 @@ pub(crate) struct ReplayArgs {
 
 impl From<ReplayArgs> for replay::Options {
     fn from(args: ReplayArgs) -> Self {
-        let ReplayArgs { file, out, every, shift: shift_ms, copies, batch, shards } = args;
-        Self { file, out, batch, shards, every, shift_ms, copies }
+        let ReplayArgs {
+            file,
+            out,
+            every,
+            shift: shift_ms,
+            copies,
+            batch,
+            shards,
+        } = args;
+
+        Self {
+            file,
+            out,
+            batch,
+            shards,
+            every,
+            shift_ms,
+            copies,
+        }
     }
 }
 

@@ -14,7 +14,13 @@ pub(crate) struct Scaled {
 
 /// The fewest decimals with which all values are integers, exactly; `None` when none are enough.
 pub(crate) fn scale(values: &[f64]) -> Option<Scaled> {
-    let with = |decimals| Some(Scaled { decimals, integers: scale_by(values, decimals)? });
+    let with = |decimals| {
+        Some(Scaled {
+            decimals,
+            integers: scale_by(values, decimals)?,
+        })
+    };
+
     (0..=DECIMALS_MAX).find_map(with)
 }
 
@@ -22,14 +28,20 @@ fn scale_by(values: &[f64], decimals: i32) -> Option<Vec<i64>> {
     let factor = 10f64.powi(decimals);
     let integer = |&value: &f64| {
         let scaled = (value * factor).round();
-        if scaled.abs() <= EXACT_MAX && (scaled as i64 as f64 / factor).to_bits() == value.to_bits() {
+        if scaled.abs() <= EXACT_MAX && (scaled as i64 as f64 / factor).to_bits() == value.to_bits()
+        {
             return Some(scaled as i64);
         }
+
         // Integers beyond that are kept as they are, when nothing is to be scaled.
-        let large =
-            decimals == 0 && value.abs() < 9e18 && value.fract() == 0.0 && value.to_bits() != (-0.0f64).to_bits();
+        let large = decimals == 0
+            && value.abs() < 9e18
+            && value.fract() == 0.0
+            && value.to_bits() != (-0.0f64).to_bits();
+
         large.then_some(value as i64)
     };
+
     values.iter().map(integer).collect()
 }
 
@@ -47,6 +59,7 @@ mod tests {
             (&[-0.0], None),
             (&[f64::INFINITY], None),
         ];
+
         for (values, decimals) in cases {
             assert_eq!(scale(values).map(|s| s.decimals), decimals, "{values:?}");
         }

@@ -1,8 +1,9 @@
 //! Bytes per sample that strong models need for a data set: an estimate of its entropy.
 //!
-//! For each series the cheapest of some integer and float models is taken; [`model`] counts its cost. Structure is used
-//! in further steps: equal series once, histogram buckets through the one below, timestamps once per scrape target.
-//! Beside it stands what general compressors reach on the same residuals.
+//! For each series the cheapest of some integer and float models is taken; [`model`] counts its
+//! cost. Structure is used in further steps: equal series once, histogram buckets through the one
+//! below, timestamps once per scrape target. Beside it stands what general compressors reach on the
+//! same residuals.
 
 mod model;
 
@@ -36,15 +37,18 @@ const STRONG_BYTES_MAX: usize = 300_000_000;
 pub(crate) fn run(path: &str, series_max: Option<usize>) -> Result<()> {
     let (header, columns) = load(path, series_max)?;
     let samples: usize = columns.iter().map(|column| column.ts_ms.len()).sum();
+
     println!(
         "{path}: {} series, {samples} samples, interval {} ms ({})",
         columns.len(),
         header.interval_ms,
         header.note
     );
+
     let timestamp_bits = timestamps(&columns, samples);
     let names = Names::of(&columns)?;
     let mut estimate = Estimate::new(&columns, &names);
+
     estimate.all_series();
     estimate.print(samples, timestamp_bits);
     general_compressors(&estimate, samples)
@@ -52,20 +56,36 @@ pub(crate) fn run(path: &str, series_max: Option<usize>) -> Result<()> {
 
 /// A hash of a sequence of words that is good enough to find equals.
 fn fingerprint(words: impl Iterator<Item = u64>) -> u64 {
-    words.fold(7, |hash, word| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+    words.fold(7, |hash, word| {
+        (hash ^ word)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+    })
 }
 
 /// Prints and returns the bits of the timestamps when targets share theirs.
 fn timestamps(columns: &[Column], samples: usize) -> f64 {
     let mut frequencies = Frequencies::new();
     let mut seen = HashSet::new();
-    let (mut shared, mut own) = (0.0, 0.0);
+    let mut shared = 0.0;
+    let mut own = 0.0;
+
     for column in columns {
         let bits = cost(&mut frequencies, residuals(&column.ts_ms, Predictor::Line));
         own += bits;
-        let fresh = seen.insert((fingerprint(column.ts_ms.iter().map(|&ts| ts as u64)), column.ts_ms.len()));
-        shared += if fresh { bits } else { TIMESTAMPS_REFERENCE_BITS };
+
+        let fresh = seen.insert((
+            fingerprint(column.ts_ms.iter().map(|&ts| ts as u64)),
+            column.ts_ms.len(),
+        ));
+
+        shared += if fresh {
+            bits
+        } else {
+            TIMESTAMPS_REFERENCE_BITS
+        };
     }
+
     let per_sample = |bits: f64| bits / 8.0 / samples as f64;
     println!(
         "timestamps: {} distinct columns; {:.4} B/sample shared, {:.4} B/sample if each series keeps its own",
@@ -73,6 +93,7 @@ fn timestamps(columns: &[Column], samples: usize) -> f64 {
         per_sample(shared),
         per_sample(own)
     );
+
     shared
 }
 
@@ -90,30 +111,46 @@ impl Names {
     fn of(columns: &[Column]) -> Result<Self> {
         let mut metric = vec![];
         let mut histograms = Histograms::new();
+
         for (i, column) in columns.iter().enumerate() {
             let mut labels = labels_of(&column.labels)?;
-            let name =
-                labels.iter().find(|label| label.0 == "__name__").map(|label| label.1.clone()).unwrap_or_default();
+            let name = labels
+                .iter()
+                .find(|label| label.0 == "__name__")
+                .map(|label| label.1.clone())
+                .unwrap_or_default();
+
             if name.ends_with("_bucket")
                 && let Some(at) = labels.iter().position(|label| label.0 == "le")
             {
                 let bound = bucket_bound(&labels.remove(at).1);
                 histograms.entry(labels).or_default().push((bound, i));
             }
+
             metric.push(name);
         }
+
         let mut below = HashMap::new();
+
         for buckets in histograms.values_mut() {
             buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+
             let pairs = buckets.windows(2).map(|pair| (pair[1].1, pair[0].1));
-            below.extend(pairs.filter(|&(upper, lower)| columns[upper].ts_ms == columns[lower].ts_ms));
+            below.extend(
+                pairs.filter(|&(upper, lower)| columns[upper].ts_ms == columns[lower].ts_ms),
+            );
         }
+
         Ok(Self { metric, below })
     }
 }
 
 fn bucket_bound(le: &str) -> f64 {
-    if le == "+Inf" { f64::INFINITY } else { le.parse().unwrap_or(0.0) }
+    if le == "+Inf" {
+        f64::INFINITY
+    } else {
+        le.parse().unwrap_or(0.0)
+    }
 }
 
 /// Sums over the series of one class. Bits, except for the counts.
@@ -166,18 +203,32 @@ struct Estimate<'a> {
 
 impl<'a> Estimate<'a> {
     fn new(columns: &'a [Column], names: &'a Names) -> Self {
-        let (residual_bytes, raw_bytes) = (vec![], vec![]);
-        Self { columns, names, classes: HashMap::new(), seen: HashSet::new(), residual_bytes, raw_bytes }
+        let residual_bytes = vec![];
+        let raw_bytes = vec![];
+
+        Self {
+            columns,
+            names,
+            classes: HashMap::new(),
+            seen: HashSet::new(),
+            residual_bytes,
+            raw_bytes,
+        }
     }
 
     /// By metric name, since the series of one share models.
     fn all_series(&mut self) {
         let mut order: Vec<usize> = (0..self.columns.len()).collect();
         order.sort_by_key(|&i| (&self.names.metric[i], &self.columns[i].labels));
+
         let mut family: Option<Family> = None;
+
         for i in order {
             let metric = &self.names.metric[i];
-            if family.as_ref().is_none_or(|family| family.metric != *metric) {
+            if family
+                .as_ref()
+                .is_none_or(|family| family.metric != *metric)
+            {
                 family = Some(Family::new(metric));
             }
             if let Some(family) = &mut family {
@@ -189,54 +240,102 @@ impl<'a> Estimate<'a> {
     fn one_series(&mut self, i: usize, family: &mut Family) {
         let column = &self.columns[i];
         let (numbers, exceptions) = without_nan(&column.values);
-        let constant = numbers.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits());
+        let constant = numbers
+            .windows(2)
+            .all(|pair| pair[0].to_bits() == pair[1].to_bits());
         let scaled = scale(&numbers);
+
         let coded = match &scaled {
             _ if constant => self.constant(exceptions),
             Some(scaled) => self.integers(i, &scaled.integers, exceptions, family),
             None => self.floats(&numbers, exceptions, family),
         };
+
         let fingerprint = fingerprint(numbers.iter().map(|value| value.to_bits()));
         let repeated = !constant && !self.seen.insert((fingerprint, numbers.len()));
-        numbers.iter().for_each(|value| self.raw_bytes.extend_from_slice(&value.to_le_bytes()));
-        let class = self.classes.entry(class_name(&self.names.metric[i], constant, scaled.as_ref())).or_default();
+        numbers
+            .iter()
+            .for_each(|value| self.raw_bytes.extend_from_slice(&value.to_le_bytes()));
+
+        let class = self
+            .classes
+            .entry(class_name(&self.names.metric[i], constant, scaled.as_ref()))
+            .or_default();
+
         class.series += 1;
         class.samples += column.values.len();
         class.gorilla += value_bits(&column.values);
         class.adaptive += coded.adaptive;
-        class.structured += if repeated { REFERENCE_BITS } else { coded.adaptive.min(coded.bucket) };
+
+        class.structured += if repeated {
+            REFERENCE_BITS
+        } else {
+            coded.adaptive.min(coded.bucket)
+        };
     }
 
     fn constant(&mut self, exceptions: f64) -> Coded {
         self.residual_bytes.push(0);
-        Coded { adaptive: CONSTANT_BITS + exceptions, bucket: f64::INFINITY }
+        Coded {
+            adaptive: CONSTANT_BITS + exceptions,
+            bucket: f64::INFINITY,
+        }
     }
 
-    fn integers(&mut self, i: usize, integers: &[i64], exceptions: f64, family: &mut Family) -> Coded {
+    fn integers(
+        &mut self,
+        i: usize,
+        integers: &[i64],
+        exceptions: f64,
+        family: &mut Family,
+    ) -> Coded {
         let mut best = (f64::INFINITY, vec![]);
+
         for (predictor, frequencies) in Predictor::ALL.into_iter().zip(&mut family.predictors) {
             let residuals = residuals(integers, predictor);
             let bits = cost(frequencies, residuals.iter().copied());
+
             if bits < best.0 {
                 best = (bits, residuals);
             }
         }
-        best.1.iter().for_each(|&residual| put_zigzag(&mut self.residual_bytes, residual));
-        let bucket = self.bucket(i, &mut family.bucket).map_or(f64::INFINITY, |bits| bits + exceptions);
-        Coded { adaptive: best.0 + CHOICE_BITS + exceptions, bucket }
+
+        best.1
+            .iter()
+            .for_each(|&residual| put_zigzag(&mut self.residual_bytes, residual));
+
+        let bucket = self
+            .bucket(i, &mut family.bucket)
+            .map_or(f64::INFINITY, |bits| bits + exceptions);
+        Coded {
+            adaptive: best.0 + CHOICE_BITS + exceptions,
+            bucket,
+        }
     }
 
     /// Of a bucket only its own events: its increments without those of the bucket below.
     fn bucket(&self, i: usize, frequencies: &mut Frequencies) -> Option<f64> {
         let lower = &self.columns[*self.names.below.get(&i)?].values;
         let upper = &self.columns[i].values;
+
         if lower.iter().chain(upper).any(|value| value.is_nan()) {
             return None;
         }
-        let own: Vec<f64> = upper.iter().zip(lower).map(|(upper, lower)| upper - lower).collect();
+
+        let own: Vec<f64> = upper
+            .iter()
+            .zip(lower)
+            .map(|(upper, lower)| upper - lower)
+            .collect();
+
         let first = own.first().copied();
-        let increments = first.into_iter().chain(own.windows(2).map(|pair| pair[1] - pair[0]));
-        Some(cost(frequencies, increments.map(|increment| increment as i64)))
+        let increments = first
+            .into_iter()
+            .chain(own.windows(2).map(|pair| pair[1] - pair[0]));
+        Some(cost(
+            frequencies,
+            increments.map(|increment| increment as i64),
+        ))
     }
 
     fn floats(&mut self, numbers: &[f64], exceptions: f64, family: &mut Family) -> Coded {
@@ -245,7 +344,11 @@ impl<'a> Estimate<'a> {
             let xor = value.to_bits() ^ std::mem::replace(&mut last, value.to_bits());
             self.residual_bytes.extend_from_slice(&xor.to_be_bytes());
         }
-        Coded { adaptive: xor_cost(&mut family.xor, numbers) + CHOICE_BITS + exceptions, bucket: f64::INFINITY }
+
+        Coded {
+            adaptive: xor_cost(&mut family.xor, numbers) + CHOICE_BITS + exceptions,
+            bucket: f64::INFINITY,
+        }
     }
 
     fn print(&self, samples: usize, timestamp_bits: f64) {
@@ -253,9 +356,14 @@ impl<'a> Estimate<'a> {
             "{:22} {:>8} {:>10} {:>12} {:>14} {:>16}",
             "class", "series", "% samples", "gorilla B/s", "adaptive B/s", "+structure B/s"
         );
+
         let mut rows: Vec<_> = self.classes.iter().collect();
         rows.sort_by(|a, b| b.1.structured.total_cmp(&a.1.structured));
-        let (mut gorilla, mut adaptive, mut structured) = (0, 0.0, 0.0);
+
+        let mut gorilla = 0;
+        let mut adaptive = 0.0;
+        let mut structured = 0.0;
+
         for (name, class) in rows {
             let per_sample = |bits: f64| bits / 8.0 / class.samples as f64;
             println!(
@@ -266,10 +374,12 @@ impl<'a> Estimate<'a> {
                 per_sample(class.adaptive),
                 per_sample(class.structured)
             );
+
             gorilla += class.gorilla;
             adaptive += class.adaptive;
             structured += class.structured;
         }
+
         let per_sample = |bits: f64| bits / 8.0 / samples as f64;
         println!(
             "values: gorilla {:.3}  adaptive {:.3}  +structure {:.3} B/sample;  with shared timestamps {:.3}",
@@ -281,10 +391,18 @@ impl<'a> Estimate<'a> {
     }
 }
 
-/// The values with NaN and stale markers replaced by the value before, and the bits that say where they were.
+/// The values with NaN and stale markers replaced by the value before, and the bits that say where
+/// they were.
 fn without_nan(values: &[f64]) -> (Vec<f64>, f64) {
-    let mut last = values.iter().copied().find(|value| !value.is_nan()).unwrap_or(0.0);
-    let (mut bits, mut inside) = (0.0, false);
+    let mut last = values
+        .iter()
+        .copied()
+        .find(|value| !value.is_nan())
+        .unwrap_or(0.0);
+
+    let mut bits = 0.0;
+    let mut inside = false;
+
     let number = |&value: &f64| {
         bits += match (inside, value.is_nan()) {
             (false, true) => EXCEPTION_START_BITS,
@@ -292,12 +410,15 @@ fn without_nan(values: &[f64]) -> (Vec<f64>, f64) {
             (true, false) => EXCEPTION_END_BITS,
             (false, false) => 0.0,
         };
+
         inside = value.is_nan();
         if !inside {
             last = value;
         }
+
         last
     };
+
     let numbers = values.iter().map(number).collect();
     (numbers, bits)
 }
@@ -306,8 +427,10 @@ fn class_name(metric: &str, constant: bool, scaled: Option<&Scaled>) -> &'static
     if constant {
         return "constant";
     }
+
     let counter = metric.ends_with("_total") || metric.ends_with("_count");
     let sum = metric.ends_with("_sum");
+
     match scaled.map(|scaled| scaled.decimals) {
         _ if metric.ends_with("_bucket") => "histogram bucket",
         Some(0) if counter => "counter int",
@@ -321,27 +444,43 @@ fn class_name(metric: &str, constant: bool, scaled: Option<&Scaled>) -> &'static
 }
 
 fn general_compressors(estimate: &Estimate<'_>, samples: usize) -> Result<()> {
-    let inputs = [("best-residual bytes", &estimate.residual_bytes), ("raw f64", &estimate.raw_bytes)];
+    let inputs = [
+        ("best-residual bytes", &estimate.residual_bytes),
+        ("raw f64", &estimate.raw_bytes),
+    ];
+
     for (name, bytes) in inputs {
         for level in [1, 3, 9, 19] {
             if level > 9 && bytes.len() > STRONG_BYTES_MAX {
                 continue;
             }
+
             let started = Instant::now();
             let len = zstd::bulk::compress(bytes, level)?.len();
             print_compressed(&format!("{name} zstd -{level}"), len, samples, started);
         }
     }
+
     if estimate.residual_bytes.len() <= STRONG_BYTES_MAX {
         let started = Instant::now();
         let mut encoder = xz2::write::XzEncoder::new(vec![], 6);
         encoder.write_all(&estimate.residual_bytes)?;
-        print_compressed("best-residual bytes xz -6", encoder.finish()?.len(), samples, started);
+
+        print_compressed(
+            "best-residual bytes xz -6",
+            encoder.finish()?.len(),
+            samples,
+            started,
+        );
     }
+
     Ok(())
 }
 
 fn print_compressed(name: &str, bytes: usize, samples: usize, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
-    println!("{name:34} {:.4} B/sample ({seconds:.1} s)", bytes as f64 / samples as f64);
+    println!(
+        "{name:34} {:.4} B/sample ({seconds:.1} s)",
+        bytes as f64 / samples as f64
+    );
 }

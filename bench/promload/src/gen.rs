@@ -1,5 +1,5 @@
-//! Deterministic, realistic data: a cluster of nodes, each with a node_exporter, a kubelet, a kube-state-metrics shard and
-//! application pods. The same options always give the same bytes.
+//! Deterministic, realistic data: a cluster of nodes, each with a node_exporter, a kubelet, a
+//! kube-state-metrics shard and application pods. The same options always give the same bytes.
 
 mod behaviour;
 mod node;
@@ -53,12 +53,17 @@ pub(crate) struct Options {
 impl Options {
     fn check(&self) -> Result<()> {
         ensure!(self.interval_ms > 0, "an interval has a length");
-        ensure!(self.jitter_ms < self.interval_ms, "jitter of an interval or more");
+        ensure!(
+            self.jitter_ms < self.interval_ms,
+            "jitter of an interval or more"
+        );
+
         ensure!(
             (1..=SHARDS_MAX).contains(&self.shards),
             "shards out of range. shards=`{}`, max=`{SHARDS_MAX}`",
             self.shards
         );
+
         Ok(())
     }
 }
@@ -76,7 +81,8 @@ struct Sender {
 
 impl Sender {
     fn send(&mut self, labels: &Labels, (series, ts_ms, value): Sample) -> Result<()> {
-        self.writer.push(labels.shard(series), labels.get(series), ts_ms, value)
+        self.writer
+            .push(labels.shard(series), labels.get(series), ts_ms, value)
     }
 
     fn delay(&mut self, due_ms: i64, samples: Vec<Sample>) {
@@ -93,6 +99,7 @@ impl Sender {
                 self.send(labels, sample)?;
             }
         }
+
         Ok(())
     }
 }
@@ -100,17 +107,26 @@ impl Sender {
 /// Writes the data to the file `out`.
 pub(crate) fn run(options: &Options, out: &str) -> Result<Header> {
     options.check()?;
+
     let mut world = World::new(options);
     let active = world.series();
     let mut order: Vec<usize> = (0..world.targets.len()).collect();
+
     order.sort_by_key(|&target| world.targets[target].phase_ms);
+
     let writer = RwWriter::create(out, options.shards, options.batch)?;
-    let mut sender = Sender { writer, late: BTreeMap::new(), scrapes_delayed: 0 };
+    let mut sender = Sender {
+        writer,
+        late: BTreeMap::new(),
+        scrapes_delayed: 0,
+    };
+
     for tick in 0..options.duration_ms / options.interval_ms {
         let tick_ms = options.start_ms + tick * options.interval_ms;
         if tick > 0 {
             churn(options, &mut world, &mut sender, tick_ms)?;
         }
+
         for &target in &order {
             let target = &mut world.targets[target];
             if !target.groups.is_empty() {
@@ -118,7 +134,9 @@ pub(crate) fn run(options: &Options, out: &str) -> Result<Header> {
             }
         }
     }
+
     sender.send_due(&world.labels, i64::MAX)?;
+
     let note = format!(
         "gen seed {} active {active} targets {} pods {} churn {}/h ooo {}",
         options.seed,
@@ -127,44 +145,77 @@ pub(crate) fn run(options: &Options, out: &str) -> Result<Header> {
         options.churn_per_hour,
         options.ooo
     );
-    sender.writer.finish(world.labels.len() as u64, options.interval_ms, note)
+
+    sender
+        .writer
+        .finish(world.labels.len() as u64, options.interval_ms, note)
 }
 
 fn churn(options: &Options, world: &mut World, sender: &mut Sender, tick_ms: i64) -> Result<()> {
     if options.churn_per_hour <= 0.0 {
         return Ok(());
     }
+
     let probability = options.churn_per_hour * options.interval_ms as f64 / 3_600_000.0;
+
     for pod in 0..world.pods() {
         if !world.chance(probability) {
             continue;
         }
+
         for series in world.replace_pod(pod, tick_ms as f64 / 1e3) {
             sender.send(&world.labels, (series, tick_ms, f64::from_bits(STALE_NAN)))?;
         }
     }
+
     Ok(())
 }
 
-fn scrape(options: &Options, target: &mut Target, labels: &Labels, sender: &mut Sender, tick_ms: i64) -> Result<()> {
+fn scrape(
+    options: &Options,
+    target: &mut Target,
+    labels: &Labels,
+    sender: &mut Sender,
+    tick_ms: i64,
+) -> Result<()> {
     let ts_ms = tick_ms + target.phase_ms + jitter(options, target);
     sender.send_due(labels, ts_ms)?;
+
     let time_s = ts_ms as f64 / 1e3;
     let interval_s = options.interval_ms as f64 / 1e3;
     let load = 1.0 + 0.4 * (time_s * std::f64::consts::TAU / DAY_S + target.load_phase).sin();
+
     if target.random.unit() < options.resets_per_day * interval_s / DAY_S {
         target.restart();
     }
+
     let missed = target.random.unit() < options.miss;
     let late = options.ooo > 0.0 && target.random.unit() < options.ooo;
-    let (mut values, mut held) = (vec![], vec![]);
+    let mut values = vec![];
+    let mut held = vec![];
+
     for group in &mut target.groups {
         values.clear();
-        group.behaviour.step(&mut group.random, Scrape { time_s, interval_s, load }, &mut values);
+        group.behaviour.step(
+            &mut group.random,
+            Scrape {
+                time_s,
+                interval_s,
+                load,
+            },
+            &mut values,
+        );
+
         debug_assert_eq!(values.len(), group.series.len());
+
         if missed {
-            values.fill(if group.is_up() { 0.0 } else { f64::from_bits(STALE_NAN) });
+            values.fill(if group.is_up() {
+                0.0
+            } else {
+                f64::from_bits(STALE_NAN)
+            });
         }
+
         for (series, value) in group.series.clone().zip(values.iter().copied()) {
             if late {
                 held.push((series, ts_ms, value));
@@ -173,9 +224,11 @@ fn scrape(options: &Options, target: &mut Target, labels: &Labels, sender: &mut 
             }
         }
     }
+
     if late {
         sender.delay(ts_ms + options.ooo_delay_ms, held);
     }
+
     Ok(())
 }
 
@@ -184,9 +237,15 @@ fn jitter(options: &Options, target: &mut Target) -> i64 {
     if options.jitter_ms <= ALIGNED_MS || target.random.unit() >= options.jitter_share {
         return 0;
     }
+
     let span = (options.jitter_ms - ALIGNED_MS) as u64;
     let deviation = ALIGNED_MS + 1 + target.random.below(span) as i64;
-    if target.random.unit() < 0.85 { deviation } else { -deviation }
+
+    if target.random.unit() < 0.85 {
+        deviation
+    } else {
+        -deviation
+    }
 }
 
 #[cfg(test)]
@@ -199,8 +258,14 @@ mod tests {
         let path = path.to_str().unwrap();
         let header = run(options, path).unwrap();
         let mut samples = 0;
-        RwFile::open(path).unwrap().for_each(|_, _, _| samples += 1).unwrap();
+
+        RwFile::open(path)
+            .unwrap()
+            .for_each(|_, _, _| samples += 1)
+            .unwrap();
+
         assert_eq!(samples, header.samples);
+
         let bytes = std::fs::read(path).unwrap();
         std::fs::remove_file(path).unwrap();
         (header, bytes)
@@ -229,12 +294,30 @@ mod tests {
     fn the_same_options_give_the_same_bytes_and_another_seed_others() {
         let first = generate("first", &options()).1;
         assert_eq!(first, generate("second", &options()).1);
-        assert_ne!(first, generate("third", &Options { seed: 2, ..options() }).1);
+
+        assert_ne!(
+            first,
+            generate(
+                "third",
+                &Options {
+                    seed: 2,
+                    ..options()
+                }
+            )
+            .1
+        );
     }
 
     #[test]
     fn every_active_series_has_a_sample_at_each_tick() {
-        let (header, _) = generate("plain", &Options { churn_per_hour: 0.0, ..options() });
+        let (header, _) = generate(
+            "plain",
+            &Options {
+                churn_per_hour: 0.0,
+                ..options()
+            },
+        );
+
         assert_eq!((header.series, header.samples), (700, 700 * 20));
         assert!(header.start_ms >= 1_760_400_000_000 && header.end_ms < 1_760_400_300_000);
     }
@@ -242,9 +325,18 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for bad in [
-            Options { shards: 0, ..options() },
-            Options { interval_ms: 0, ..options() },
-            Options { batch: 0, ..options() },
+            Options {
+                shards: 0,
+                ..options()
+            },
+            Options {
+                interval_ms: 0,
+                ..options()
+            },
+            Options {
+                batch: 0,
+                ..options()
+            },
         ] {
             assert!(run(&bad, "").is_err());
         }

@@ -22,8 +22,8 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) const LEN: usize = 512;
-    /// A longer note is cut, so that the line always fits: the other fields take less than 240 bytes, and a
-    /// character at most 6 when it is escaped.
+    /// A longer note is cut, so that the line always fits: the other fields take less than 240
+    /// bytes, and a character at most 6 when it is escaped.
     const NOTE_CHARS_MAX: usize = 40;
 
     pub(crate) fn to_json(&self) -> serde_json::Value {
@@ -43,20 +43,38 @@ impl Header {
     /// Exactly [`Self::LEN`] bytes: JSON, blanks, a line feed.
     pub(crate) fn to_line(&self) -> Vec<u8> {
         let mut line = self.to_json().to_string();
+
         if line.len() >= Self::LEN {
-            let short = Self { note: self.note.chars().take(Self::NOTE_CHARS_MAX).collect(), ..self.clone() };
+            let short = Self {
+                note: self.note.chars().take(Self::NOTE_CHARS_MAX).collect(),
+                ..self.clone()
+            };
+
             line = short.to_json().to_string();
         }
+
         let mut line = line.into_bytes();
         line.resize(Self::LEN - 1, b' ');
         line.push(b'\n');
+
         line
     }
 
     pub(crate) fn parse(line: &[u8]) -> Result<Self> {
-        let json: serde_json::Value = serde_json::from_slice(line).context("the file has no header of promload")?;
-        let signed = |key: &str| json[key].as_i64().with_context(|| format!("header without a number. key=`{key}`"));
-        let count = |key: &str| json[key].as_u64().with_context(|| format!("header without a count. key=`{key}`"));
+        let json: serde_json::Value =
+            serde_json::from_slice(line).context("the file has no header of promload")?;
+        let signed = |key: &str| {
+            json[key]
+                .as_i64()
+                .with_context(|| format!("header without a number. key=`{key}`"))
+        };
+
+        let count = |key: &str| {
+            json[key]
+                .as_u64()
+                .with_context(|| format!("header without a count. key=`{key}`"))
+        };
+
         Ok(Self {
             start_ms: signed("start")?,
             end_ms: signed("end")?,
@@ -89,10 +107,16 @@ mod tests {
                 note: note.into(),
                 ..Header::default()
             };
+
             let line = header.to_line();
             assert_eq!(line.len(), Header::LEN);
+
             let back = Header::parse(&line).unwrap();
-            assert_eq!((back.start_ms, back.end_ms, back.proto_bytes), (-5, i64::MAX, u64::MAX));
+            assert_eq!(
+                (back.start_ms, back.end_ms, back.proto_bytes),
+                (-5, i64::MAX, u64::MAX)
+            );
+
             assert!(note.starts_with(&back.note));
         }
     }

@@ -32,23 +32,35 @@ fn words(chunk: &[u8; 16]) -> (u64, u64) {
 #[inline]
 pub(crate) fn hash_labels(bytes: &[u8]) -> u64 {
     const SALT: u64 = 0x8bb8_4b93_962e_acc9;
+
     let mix = |a: u64, b: u64| {
         let product = u128::from(a) * u128::from(b);
         product as u64 ^ (product >> 64) as u64
     };
+
     let (chunks, rest) = bytes.as_chunks::<16>();
     let start = bytes.len() as u64 ^ 0x2d35_8dcc_aa6c_78a5;
-    let hash = chunks.iter().map(words).fold(start, |hash, (low, high)| mix(low ^ SALT, high ^ hash));
+    let hash = chunks
+        .iter()
+        .map(words)
+        .fold(start, |hash, (low, high)| mix(low ^ SALT, high ^ hash));
+
     let mut last = [0; 16];
     last[..rest.len()].copy_from_slice(rest);
+
     let (low, high) = words(&last);
     mix(low ^ SALT, high ^ hash)
 }
 
-/// One pass over the whole words that the compiler can vectorise: what comparing them with a predicted series costs.
+/// One pass over the whole words that the compiler can vectorise: what comparing them with a
+/// predicted series costs.
 #[inline]
 pub(crate) fn compare_cost(bytes: &[u8]) -> u64 {
-    bytes.as_chunks::<8>().0.iter().fold(0, |sum, chunk| sum ^ u64::from_le_bytes(*chunk))
+    bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .fold(0, |sum, chunk| sum ^ u64::from_le_bytes(*chunk))
 }
 
 #[cfg(test)]
@@ -59,12 +71,15 @@ mod tests {
     fn each_byte_and_the_length_count() {
         let bytes: Vec<u8> = (0..40).collect();
         let mut seen = std::collections::HashSet::new();
+
         for len in 0..=40 {
             assert!(seen.insert(hash_labels(&bytes[..len])));
         }
+
         for at in 0..40 {
             let mut other = bytes.clone();
             other[at] ^= 1;
+
             assert!(seen.insert(hash_labels(&other)), "at={at}");
         }
     }

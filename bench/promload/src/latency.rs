@@ -28,7 +28,11 @@ mod tests {
     #[test]
     fn quantiles_are_measured_values() {
         let latencies = Latencies::new(vec![3.0, 1.0, 2.0]);
-        assert_eq!([0.0, 0.5, 1.0].map(|q| latencies.quantile(q)), [1.0, 2.0, 3.0]);
+        assert_eq!(
+            [0.0, 0.5, 1.0].map(|q| latencies.quantile(q)),
+            [1.0, 2.0, 3.0]
+        );
+
         assert!(Latencies::default().quantile(0.5).is_nan());
     }
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 
-/// Clock ticks per second in `/proc`: fixed by the kernel's interface on the machines we measure on.
+/// Clock ticks per second in `/proc`: fixed by the kernel's interface on the machines we measure
+/// on.
 const TICKS_PER_S: f64 = 100.0;
 
 /// What a process has used so far. Memory in MiB, writes in MB.
@@ -20,7 +21,8 @@ pub(crate) struct Usage {
 impl Usage {
     /// Fails when the process is gone.
     pub(crate) fn of(pid: u32) -> Result<Self> {
-        Self::read(&pid.to_string()).with_context(|| format!("read the usage of a process. pid=`{pid}`"))
+        Self::read(&pid.to_string())
+            .with_context(|| format!("read the usage of a process. pid=`{pid}`"))
     }
 
     pub(crate) fn of_self() -> Result<Self> {
@@ -31,6 +33,7 @@ impl Usage {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+
         Ok(Self {
             cpu_s: cpu_s(&stat).context("/proc/pid/stat is not as expected")?,
             rss_mib: field(&status, "VmRSS:") / 1024.0,
@@ -51,9 +54,14 @@ impl Usage {
     }
 }
 
-/// Fields 14 and 15, counted behind the command's closing bracket since a command may contain blanks.
+/// Fields 14 and 15, counted behind the command's closing bracket since a command may contain
+/// blanks.
 fn cpu_s(stat: &str) -> Option<f64> {
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().skip(11);
+    let mut fields = stat
+        .get(stat.rfind(')')? + 1..)?
+        .split_whitespace()
+        .skip(11);
+
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     Some((user + system) / TICKS_PER_S)
@@ -62,7 +70,9 @@ fn cpu_s(stat: &str) -> Option<f64> {
 /// The number behind `key` at the start of a line; 0 when there is none.
 fn field(text: &str, key: &str) -> f64 {
     let value = text.lines().find_map(|line| line.strip_prefix(key));
-    value.and_then(|v| v.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+    value
+        .and_then(|v| v.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -47,22 +47,31 @@ struct Totals {
 /// Prints a table. Queries the server refuses are listed with its words and are in no sum.
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(options.repeat > 0, "a query has to be asked once at least");
+
     let queries = options.selection.load()?;
     let mut client = Client::new(&options.url.host);
     println!(
         "{:28} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>8} {:>9}  hash",
         "query", "first", "p50", "p95", "max", "cpu ms", "series", "points", "bytes"
     );
+
     let mut totals = Totals::default();
     let mut figures = vec![];
+
     for query in &queries {
         let measured = measure(options, &mut client, query)?;
         figures.push(report(query, &measured, &mut totals));
     }
-    println!("{:28} {:8.2} {:8.2} {:8.2} {:8.2}", "TOTAL", totals.first, totals.p50, totals.p95, totals.max);
+
+    println!(
+        "{:28} {:8.2} {:8.2} {:8.2} {:8.2}",
+        "TOTAL", totals.first, totals.p50, totals.p95, totals.max
+    );
+
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_string(&figures)?)?;
     }
+
     Ok(())
 }
 
@@ -70,16 +79,27 @@ fn measure(options: &Options, client: &mut Client, query: &Query) -> Result<Meas
     let path = options.url.path.clone() + &query.path;
     let cpu = || options.pid.map(Usage::of).transpose();
     let before = cpu()?;
-    let (mut times, mut last) = (vec![], Err(anyhow!("not asked")));
+    let mut times = vec![];
+    let mut last = Err(anyhow!("not asked"));
+
     for _ in 0..options.repeat {
         let started = Instant::now();
         last = client.get(&path);
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
-    let server_cpu = before.zip(cpu()?).map(|(a, b)| (b.cpu_s - a.cpu_s) * 1e3 / options.repeat as f64);
-    let warm = if times.len() > 1 { times[1..].to_vec() } else { times.clone() };
+
+    let server_cpu = before
+        .zip(cpu()?)
+        .map(|(a, b)| (b.cpu_s - a.cpu_s) * 1e3 / options.repeat as f64);
+    let warm = if times.len() > 1 {
+        times[1..].to_vec()
+    } else {
+        times.clone()
+    };
+
     let status = last.as_ref().ok().map(|response| response.status);
     let bytes = last.as_ref().map_or(0, |response| response.body.len());
+
     Ok(Measured {
         first: times[0],
         warm: Latencies::new(warm),
@@ -92,14 +112,23 @@ fn measure(options: &Options, client: &mut Client, query: &Query) -> Result<Meas
 
 fn read(response: &Response) -> Result<Answer> {
     let answer = Answer::parse(&response.body)?;
-    ensure!(response.status == 200, "an answer with the status of an error. status=`{}`", response.status);
+    ensure!(
+        response.status == 200,
+        "an answer with the status of an error. status=`{}`",
+        response.status
+    );
+
     Ok(answer)
 }
 
 /// Prints one line, adds to the totals, and returns the same as JSON.
 fn report(query: &Query, measured: &Measured, totals: &mut Totals) -> Value {
     let [best, p50, p95, max] = [0.0, 0.5, 0.95, 1.0].map(|q| measured.warm.quantile(q));
-    let times = format!("{:28} {:8.2} {p50:8.2} {p95:8.2} {max:8.2}", query.name, measured.first);
+    let times = format!(
+        "{:28} {:8.2} {p50:8.2} {p95:8.2} {max:8.2}",
+        query.name, measured.first
+    );
+
     let answer = match &measured.answer {
         Ok(answer) => answer,
         Err(error) => {
@@ -107,13 +136,22 @@ fn report(query: &Query, measured: &Measured, totals: &mut Totals) -> Value {
             return json!({"name": query.name, "status": measured.status, "error": format!("{error:#}")});
         }
     };
+
     totals.first += measured.first;
     totals.p50 += p50;
     totals.p95 += p95;
     totals.max += max;
-    let (series, points, digest) = (answer.series.len(), answer.points(), format!("{:016x}", answer.digest()));
+
+    let series = answer.series.len();
+    let points = answer.points();
+    let digest = format!("{:016x}", answer.digest());
     let cpu = measured.server_cpu.unwrap_or(f64::NAN);
-    println!("{times} {cpu:8.1} {series:7} {points:8} {:9}  {digest}", measured.bytes);
+
+    println!(
+        "{times} {cpu:8.1} {series:7} {points:8} {:9}  {digest}",
+        measured.bytes
+    );
+
     json!({
         "name": query.name,
         "status": measured.status,

@@ -1,8 +1,8 @@
 //! The `.rw` file: write requests, ready to send.
 //!
-//! A [`Header`] line, then records `u32 len | u32 samples | u32 shard | bytes`, little-endian, where `bytes` is a
-//! snappy block of a protobuf `WriteRequest`. Records of one shard must be sent in order; shards are independent,
-//! because a series lives in one shard.
+//! A [`Header`] line, then records `u32 len | u32 samples | u32 shard | bytes`, little-endian,
+//! where `bytes` is a snappy block of a protobuf `WriteRequest`. Records of one shard must be sent
+//! in order; shards are independent, because a series lives in one shard.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -36,32 +36,49 @@ struct Pending {
 impl RwWriter {
     /// `batch` is the number of samples in a full request.
     pub(crate) fn create(path: &str, shards: usize, batch: u32) -> Result<Self> {
-        ensure!(shards > 0 && batch > 0, "a file needs a shard and a batch of one at least");
+        ensure!(
+            shards > 0 && batch > 0,
+            "a file needs a shard and a batch of one at least"
+        );
+
         let file = File::create(path).with_context(|| format!("create a file. path=`{path}`"))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
         file.write_all(&Header::default().to_line())?;
+
         Ok(Self {
             file,
             pending: vec![Pending::default(); shards],
             encoder: snap::raw::Encoder::new(),
             compressed: vec![],
             batch,
-            header: Header { start_ms: i64::MAX, end_ms: i64::MIN, ..Header::default() },
+            header: Header {
+                start_ms: i64::MAX,
+                end_ms: i64::MIN,
+                ..Header::default()
+            },
         })
     }
 
     /// `labels` are encoded; all samples of a series go to the same `shard`.
     #[inline]
-    pub(crate) fn push(&mut self, shard: usize, labels: &[u8], ts_ms: i64, value: f64) -> Result<()> {
+    pub(crate) fn push(
+        &mut self,
+        shard: usize,
+        labels: &[u8],
+        ts_ms: i64,
+        value: f64,
+    ) -> Result<()> {
         let pending = &mut self.pending[shard];
         put_series(&mut pending.request, labels, ts_ms, value);
         pending.samples += 1;
         self.header.samples += 1;
         self.header.start_ms = self.header.start_ms.min(ts_ms);
         self.header.end_ms = self.header.end_ms.max(ts_ms);
+
         if pending.samples >= self.batch {
             self.write_record(shard)?;
         }
+
         Ok(())
     }
 
@@ -70,16 +87,21 @@ impl RwWriter {
         if *samples == 0 {
             return Ok(());
         }
-        self.compressed.resize(snap::raw::max_compress_len(request.len()), 0);
+
+        self.compressed
+            .resize(snap::raw::max_compress_len(request.len()), 0);
+
         let len = self.encoder.compress(request, &mut self.compressed)?;
         for field in [u32::try_from(len)?, *samples, u32::try_from(shard)?] {
             self.file.write_all(&field.to_le_bytes())?;
         }
+
         self.file.write_all(&self.compressed[..len])?;
         self.header.requests += 1;
         self.header.proto_bytes += request.len() as u64;
         request.clear();
         *samples = 0;
+
         Ok(())
     }
 
@@ -88,11 +110,23 @@ impl RwWriter {
         for shard in 0..self.pending.len() {
             self.write_record(shard)?;
         }
-        let mut header = Header { series, interval_ms, note, ..self.header };
+
+        let mut header = Header {
+            series,
+            interval_ms,
+            note,
+            ..self.header
+        };
+
         if header.samples == 0 {
             (header.start_ms, header.end_ms) = (0, 0);
         }
-        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+
+        let file = self
+            .file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+
         file.write_all_at(&header.to_line(), 0)?;
         Ok(header)
     }
@@ -124,25 +158,44 @@ impl RwFile {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         let mut line = [0; Header::LEN];
+
         file.read_exact_at(&mut line, 0)?;
+
         let header = Header::parse(&line)?;
         let mut records = vec![];
         let mut at = Header::LEN as u64;
+
         while at < size {
-            let record = Self::record_at(&file, at).with_context(|| format!("record cut short. offset=`{at}`"))?;
+            let record = Self::record_at(&file, at)
+                .with_context(|| format!("record cut short. offset=`{at}`"))?;
             let end = record.offset + u64::from(record.len);
-            ensure!(end <= size, "record cut short. offset=`{at}`, end=`{end}`, size=`{size}`");
+            ensure!(
+                end <= size,
+                "record cut short. offset=`{at}`, end=`{end}`, size=`{size}`"
+            );
+
             records.push(record);
             at = end;
         }
-        Ok(Self { file, header, records })
+
+        Ok(Self {
+            file,
+            header,
+            records,
+        })
     }
 
     fn record_at(file: &File, at: u64) -> Result<Record> {
         let mut fields = [[0; 4]; 3];
         file.read_exact_at(fields.as_flattened_mut(), at)?;
+
         let [len, samples, shard] = fields.map(u32::from_le_bytes);
-        Ok(Record { offset: at + RECORD_HEAD_LEN, len, samples, shard })
+        Ok(Record {
+            offset: at + RECORD_HEAD_LEN,
+            len,
+            samples,
+            shard,
+        })
     }
 
     /// Reads the compressed request of `record` into `buf`, which is resized to it.
@@ -156,10 +209,12 @@ impl RwFile {
     pub(crate) fn for_each(&self, mut on_sample: impl FnMut(&[u8], i64, f64)) -> Result<()> {
         let mut compressed = vec![];
         let mut decoder = RequestDecoder::default();
+
         for record in &self.records {
             self.read(record, &mut compressed)?;
             walk(decoder.decompress(&compressed)?, &mut on_sample)?;
         }
+
         Ok(())
     }
 }
@@ -174,11 +229,18 @@ pub(crate) struct RequestDecoder {
 impl RequestDecoder {
     pub(crate) fn decompress(&mut self, compressed: &[u8]) -> Result<&[u8]> {
         let len = snap::raw::decompress_len(compressed)?;
-        ensure!(len <= REQUEST_BYTES_MAX, "write request too large. bytes=`{len}`, max=`{REQUEST_BYTES_MAX}`");
+        ensure!(
+            len <= REQUEST_BYTES_MAX,
+            "write request too large. bytes=`{len}`, max=`{REQUEST_BYTES_MAX}`"
+        );
+
         if self.request.len() < len {
             self.request.resize(len, 0);
         }
-        let len = self.decoder.decompress(compressed, &mut self.request[..len])?;
+
+        let len = self
+            .decoder
+            .decompress(compressed, &mut self.request[..len])?;
         Ok(&self.request[..len])
     }
 }
@@ -190,7 +252,10 @@ mod tests {
 
     fn scratch(name: &str) -> String {
         let dir = std::env::temp_dir();
-        dir.join(format!("promload-{}-{name}", std::process::id())).to_str().unwrap().to_owned()
+        dir.join(format!("promload-{}-{name}", std::process::id()))
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
@@ -198,15 +263,29 @@ mod tests {
         let path = scratch("cut.rw");
         let mut labels = vec![];
         put_label(&mut labels, "__name__", "up");
+
         let mut writer = RwWriter::create(&path, 2, 3).unwrap();
         for k in 0..10 {
             writer.push(k % 2, &labels, k as i64, k as f64).unwrap();
         }
+
         let header = writer.finish(2, 1, "test".into()).unwrap();
-        assert_eq!((header.samples, header.requests, header.start_ms, header.end_ms), (10, 4, 0, 9));
+        assert_eq!(
+            (
+                header.samples,
+                header.requests,
+                header.start_ms,
+                header.end_ms
+            ),
+            (10, 4, 0, 9)
+        );
 
         let mut values = vec![];
-        RwFile::open(&path).unwrap().for_each(|_, ts_ms, value| values.push((ts_ms, value))).unwrap();
+        RwFile::open(&path)
+            .unwrap()
+            .for_each(|_, ts_ms, value| values.push((ts_ms, value)))
+            .unwrap();
+
         values.sort_by_key(|v| v.0);
         assert_eq!(values, (0..10).map(|k| (k, k as f64)).collect::<Vec<_>>());
 
@@ -215,6 +294,7 @@ mod tests {
             std::fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
             assert!(RwFile::open(&path).is_err(), "cut={cut}");
         }
+
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn put_varint(buf: &mut Vec<u8>, mut value: u64) {
         buf.push(value as u8 | 0x80);
         value >>= 7;
     }
+
     buf.push(value as u8);
 }
 
@@ -46,13 +47,20 @@ pub(crate) fn put_label(buf: &mut Vec<u8>, name: &str, value: &str) {
     put_bytes(buf, FIELD_2_BYTES, value.as_bytes());
 }
 
-/// Appends one `TimeSeries` of one sample as a field of a `WriteRequest`; `labels` are encoded already.
+/// Appends one `TimeSeries` of one sample as a field of a `WriteRequest`; `labels` are encoded
+/// already.
 ///
 /// Zero values are left out, as the reference encoder does.
 pub(crate) fn put_series(buf: &mut Vec<u8>, labels: &[u8], ts_ms: i64, value: f64) {
     let has_value = value.to_bits() << 1 != 0;
     let value_len = if has_value { 9 } else { 0 };
-    let ts_len = if ts_ms != 0 { 1 + varint_len(ts_ms as u64) } else { 0 };
+
+    let ts_len = if ts_ms != 0 {
+        1 + varint_len(ts_ms as u64)
+    } else {
+        0
+    };
+
     let sample_len = value_len + ts_len;
     let series_len = labels.len() + 1 + varint_len(sample_len as u64) + sample_len;
     buf.push(FIELD_1_BYTES);
@@ -60,10 +68,12 @@ pub(crate) fn put_series(buf: &mut Vec<u8>, labels: &[u8], ts_ms: i64, value: f6
     buf.extend_from_slice(labels);
     buf.push(FIELD_2_BYTES);
     put_varint(buf, sample_len as u64);
+
     if has_value {
         buf.push(FIELD_1_FIXED64);
         buf.extend_from_slice(&value.to_bits().to_le_bytes());
     }
+
     if ts_ms != 0 {
         buf.push(FIELD_2_VARINT);
         put_varint(buf, ts_ms as u64);
@@ -75,18 +85,23 @@ pub(crate) fn put_series(buf: &mut Vec<u8>, labels: &[u8], ts_ms: i64, value: f6
 pub(crate) fn get_varint(buf: &[u8], at: &mut usize) -> Option<u64> {
     let first = *buf.get(*at)?;
     *at += 1;
+
     if first < 0x80 {
         return Some(u64::from(first));
     }
+
     let mut value = u64::from(first & 0x7f);
     let mut shift = 7;
+
     loop {
         let byte = *buf.get(*at)?;
         *at += 1;
         value |= u64::from(byte & 0x7f) << shift;
+
         if byte < 0x80 {
             return Some(value);
         }
+
         shift += 7;
         if shift > 63 {
             return None;
@@ -98,6 +113,7 @@ fn get_bytes<'a>(buf: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
     let len = usize::try_from(get_varint(buf, at)?).ok()?;
     let end = at.checked_add(len)?;
     let bytes = buf.get(*at..end)?;
+
     *at = end;
     Some(bytes)
 }
@@ -110,12 +126,16 @@ fn skip(buf: &[u8], at: &mut usize, key: u64) -> Option<()> {
         5 => 4,
         _ => return None,
     };
+
     *at += fixed;
     (*at <= buf.len()).then_some(())
 }
 
 fn sample(buf: &[u8]) -> Option<(i64, f64)> {
-    let (mut at, mut ts_ms, mut value) = (0, 0, 0.0);
+    let mut at = 0;
+    let mut ts_ms = 0;
+    let mut value = 0.0;
+
     while at < buf.len() {
         match get_varint(buf, &mut at)? {
             0x09 => {
@@ -127,11 +147,14 @@ fn sample(buf: &[u8]) -> Option<(i64, f64)> {
             key => skip(buf, &mut at, key)?,
         }
     }
+
     Some((ts_ms, value))
 }
 
 fn walk_series<'a>(buf: &'a [u8], on_sample: &mut impl FnMut(&'a [u8], i64, f64)) -> Option<()> {
-    let (mut at, mut labels_end) = (0, 0);
+    let mut at = 0;
+    let mut labels_end = 0;
+
     while at < buf.len() {
         match get_varint(buf, &mut at)? {
             0x0a => {
@@ -145,6 +168,7 @@ fn walk_series<'a>(buf: &'a [u8], on_sample: &mut impl FnMut(&'a [u8], i64, f64)
             key => skip(buf, &mut at, key)?,
         }
     }
+
     Some(())
 }
 
@@ -156,27 +180,34 @@ fn walk_request<'a>(buf: &'a [u8], on_sample: &mut impl FnMut(&'a [u8], i64, f64
             key => skip(buf, &mut at, key)?,
         }
     }
+
     Some(())
 }
 
-/// Calls `on_sample(label bytes, ts_ms, value)` for each sample of a `WriteRequest`, copying nothing.
+/// Calls `on_sample(label bytes, ts_ms, value)` for each sample of a `WriteRequest`, copying
+/// nothing.
 ///
-/// The label bytes are the fields `labels` of that series as they stand in `buf`; encoders write them first.
-/// On an error the samples before it have been passed on.
+/// The label bytes are the fields `labels` of that series as they stand in `buf`; encoders write
+/// them first. On an error the samples before it have been passed on.
 pub(crate) fn walk<'a>(buf: &'a [u8], mut on_sample: impl FnMut(&'a [u8], i64, f64)) -> Result<()> {
     walk_request(buf, &mut on_sample).context("malformed protobuf in a write request")
 }
 
 fn label(buf: &[u8]) -> Option<(String, String)> {
-    let (mut at, mut name, mut value) = (0, String::new(), String::new());
+    let mut at = 0;
+    let mut name = String::new();
+    let mut value = String::new();
+
     while at < buf.len() {
         let key = get_varint(buf, &mut at)?;
         let text = String::from_utf8(get_bytes(buf, &mut at)?.to_vec()).ok()?;
+
         match key {
             0x0a => name = text,
             _ => value = text,
         }
     }
+
     Some((name, value))
 }
 
@@ -184,13 +215,16 @@ fn label(buf: &[u8]) -> Option<(String, String)> {
 pub(crate) fn labels_of(buf: &[u8]) -> Result<Vec<(String, String)>> {
     let mut out = vec![];
     let mut at = 0;
+
     while at < buf.len() {
         let next = match get_varint(buf, &mut at) {
             Some(0x0a) => get_bytes(buf, &mut at).and_then(label),
             _ => None,
         };
+
         out.push(next.context("malformed labels of a series")?);
     }
+
     Ok(out)
 }
 
@@ -202,9 +236,11 @@ mod tests {
         let mut labels = vec![];
         put_label(&mut labels, "__name__", "up");
         put_label(&mut labels, "job", "ä");
+
         let mut buf = vec![];
         put_series(&mut buf, &labels, 1_760_400_000_000, 1.5);
         put_series(&mut buf, &labels, 0, 0.0);
+
         buf
     }
 
@@ -212,9 +248,20 @@ mod tests {
     fn what_is_encoded_is_walked_again() {
         let buf = request();
         let mut seen = vec![];
-        walk(&buf, |labels, ts_ms, value| seen.push((labels_of(labels).unwrap(), ts_ms, value))).unwrap();
-        let labels = vec![("__name__".to_owned(), "up".to_owned()), ("job".to_owned(), "ä".to_owned())];
-        assert_eq!(seen, [(labels.clone(), 1_760_400_000_000, 1.5), (labels, 0, 0.0)]);
+        walk(&buf, |labels, ts_ms, value| {
+            seen.push((labels_of(labels).unwrap(), ts_ms, value))
+        })
+        .unwrap();
+
+        let labels = vec![
+            ("__name__".to_owned(), "up".to_owned()),
+            ("job".to_owned(), "ä".to_owned()),
+        ];
+
+        assert_eq!(
+            seen,
+            [(labels.clone(), 1_760_400_000_000, 1.5), (labels, 0, 0.0)]
+        );
     }
 
     #[test]
@@ -224,18 +271,33 @@ mod tests {
             let mut samples = 0;
             let outcome = walk(&buf[..end], |_, _, _| samples += 1);
             let at_a_boundary = end == 0 || end == first_series_len(&buf);
+
             assert_eq!(outcome.is_ok(), at_a_boundary, "end={end}");
         }
     }
 
     #[test]
     fn unknown_fields_are_passed_over_unless_they_are_cut() {
-        let unknown: [&[u8]; 4] = [&[0x18, 1], &[0x19, 0, 0, 0, 0, 0, 0, 0, 0], &[0x1a, 1, 7], &[0x1d, 0, 0, 0, 0]];
+        let unknown: [&[u8]; 4] = [
+            &[0x18, 1],
+            &[0x19, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0x1a, 1, 7],
+            &[0x1d, 0, 0, 0, 0],
+        ];
+
         for field in unknown {
             let mut samples = 0;
             walk(&[field, &request()].concat(), |_, _, _| samples += 1).unwrap();
+
             assert_eq!(samples, 2, "{field:?}");
-            assert!(walk(&[&request(), &field[..field.len() - 1]].concat(), |_, _, _| {}).is_err(), "{field:?}");
+            assert!(
+                walk(
+                    &[&request(), &field[..field.len() - 1]].concat(),
+                    |_, _, _| {}
+                )
+                .is_err(),
+                "{field:?}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Whether files that lie elsewhere are still those of the block: for bytes that pass by on their way to the bucket.
+//! Whether files that lie elsewhere are still those of the block: for bytes that pass by on their
+//! way to the bucket.
 
 use duramen_model::BlockStats;
 use object_store::path::Path;
@@ -30,14 +31,31 @@ impl BlockChecks {
     pub fn new(meta: &[u8], stats: &BlockStats) -> Result<Self, Error> {
         let key = Path::from(META_FILE);
         if meta.len() as u64 != stats.meta_bytes {
-            return Err(Error::Size { key, expected: stats.meta_bytes, actual: meta.len() as u64 });
-        }
-        let (expected, actual) = (stats.meta_crc32c, crc32c::crc32c(meta));
-        if expected != actual {
-            return Err(Error::Checksum { key, offset: 0, expected, actual });
+            return Err(Error::Size {
+                key,
+                expected: stats.meta_bytes,
+                actual: meta.len() as u64,
+            });
         }
 
-        let files = meta::decode(meta).map_err(|what| Error::Malformed { key: key.clone(), offset: 0, what })?;
+        let expected = stats.meta_crc32c;
+        let actual = crc32c::crc32c(meta);
+
+        if expected != actual {
+            return Err(Error::Checksum {
+                key,
+                offset: 0,
+                expected,
+                actual,
+            });
+        }
+
+        let files = meta::decode(meta).map_err(|what| Error::Malformed {
+            key: key.clone(),
+            offset: 0,
+            what,
+        })?;
+
         check_sizes(&key, stats, &files)?;
         Ok(Self { files })
     }
@@ -45,7 +63,12 @@ impl BlockChecks {
     /// The check of the file `name`; `None` when the block has no such file.
     pub fn file(&self, name: &str) -> Option<FileCheck<'_>> {
         let file = self.files.iter().find(|file| file.name == name)?;
-        Some(FileCheck { file, at: 0, extent: 0, crc32c: 0 })
+        Some(FileCheck {
+            file,
+            at: 0,
+            extent: 0,
+            crc32c: 0,
+        })
     }
 }
 
@@ -60,25 +83,39 @@ impl FileCheck<'_> {
         while !bytes.is_empty() {
             if self.extent == self.file.extents.len() {
                 let actual = self.at + bytes.len() as u64;
-                return Err(Error::Size { key: self.key(), expected: self.file.bytes, actual });
+                return Err(Error::Size {
+                    key: self.key(),
+                    expected: self.file.bytes,
+                    actual,
+                });
             }
 
             let extent = self.file.extents.range(self.extent);
             let missing = usize::try_from(extent.end - self.at).unwrap_or(usize::MAX);
             let (piece, rest) = bytes.split_at(missing.min(bytes.len()));
+
             self.crc32c = crc32c::crc32c_append(self.crc32c, piece);
             self.at += piece.len() as u64;
             bytes = rest;
 
             if self.at == extent.end {
-                let (expected, actual) = (self.file.extents.checksum(self.extent), self.crc32c);
+                let expected = self.file.extents.checksum(self.extent);
+                let actual = self.crc32c;
+
                 if expected != actual {
-                    return Err(Error::Checksum { key: self.key(), offset: extent.start, expected, actual });
+                    return Err(Error::Checksum {
+                        key: self.key(),
+                        offset: extent.start,
+                        expected,
+                        actual,
+                    });
                 }
+
                 self.extent += 1;
                 self.crc32c = 0;
             }
         }
+
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Encodes one column chunk on its own, with its own page size: the limit on rows of a page is otherwise one for all columns.
+//! Encodes one column chunk on its own, with its own page size: the limit on rows of a page is
+//! otherwise one for all columns.
 
 use std::sync::Arc;
 
@@ -7,14 +8,18 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::{ColumnCloseResult, get_column_writer, get_typed_column_writer};
 use parquet::data_type::DataType;
 use parquet::errors::Result;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr,
+};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-/// What stands in the footer as the writer of the file. No version: the same data makes the same bytes.
+/// What stands in the footer as the writer of the file. No version: the same data makes the same
+/// bytes.
 const CREATED_BY: &str = "duramen";
 
-/// A page of values ends at so many bytes before compression when it has not ended at its rows: 1,024 floats, which may not compress.
+/// A page of values ends at so many bytes before compression when it has not ended at its rows:
+/// 1,024 floats, which may not compress.
 const VALUE_PAGE_BYTES_MAX: usize = 8 << 10;
 
 /// An encoded chunk, to be spliced into a row group.
@@ -48,34 +53,54 @@ impl Recipe {
             .set_data_page_row_count_limit(page_rows)
             .set_write_batch_size(page_rows.min(1024))
             .set_data_page_size_limit(1 << 20);
-        Ok(Self { properties: Arc::new(change(builder).build()) })
+
+        Ok(Self {
+            properties: Arc::new(change(builder).build()),
+        })
     }
 
     /// A column in one encoding, without a dictionary.
     pub(crate) fn encoded(zstd_level: i32, page_rows: usize, encoding: Encoding) -> Result<Self> {
-        Self::new(zstd_level, page_rows, |builder| builder.set_encoding(encoding))
+        Self::new(zstd_level, page_rows, |builder| {
+            builder.set_encoding(encoding)
+        })
     }
 
     /// The same with pages that end at [`VALUE_PAGE_BYTES_MAX`] before compression too.
     pub(crate) fn with_small_pages(self) -> Self {
         let builder = WriterPropertiesBuilder::from((*self.properties).clone());
-        Self { properties: Arc::new(builder.set_data_page_size_limit(VALUE_PAGE_BYTES_MAX).build()) }
+        Self {
+            properties: Arc::new(
+                builder
+                    .set_data_page_size_limit(VALUE_PAGE_BYTES_MAX)
+                    .build(),
+            ),
+        }
     }
 
     /// A column that is written as a dictionary, whatever its size: a row group is small.
     pub(crate) fn dictionary(zstd_level: i32, page_rows: usize) -> Result<Self> {
         Self::new(zstd_level, page_rows, |builder| {
-            builder.set_dictionary_enabled(true).set_dictionary_page_size_limit(64 << 20)
+            builder
+                .set_dictionary_enabled(true)
+                .set_dictionary_page_size_limit(64 << 20)
         })
     }
 
     /// The same with the smallest and largest value of each chunk in the footer.
     pub(crate) fn with_statistics(self) -> Self {
         let builder = WriterPropertiesBuilder::from((*self.properties).clone());
-        Self { properties: Arc::new(builder.set_statistics_enabled(EnabledStatistics::Chunk).build()) }
+        Self {
+            properties: Arc::new(
+                builder
+                    .set_statistics_enabled(EnabledStatistics::Chunk)
+                    .build(),
+            ),
+        }
     }
 
-    /// Encodes all rows of one chunk. Levels as in Parquet; `None` for what the column does not have.
+    /// Encodes all rows of one chunk. Levels as in Parquet; `None` for what the column does not
+    /// have.
     pub(crate) fn encode<T: DataType>(
         &self,
         column: &ColumnDescPtr,
@@ -91,6 +116,10 @@ impl Recipe {
             writer.write_batch(values, definition, repetition)?;
             writer.close()?
         };
-        Ok(Chunk { bytes: Bytes::from(sink.into_inner()?), close })
+
+        Ok(Chunk {
+            bytes: Bytes::from(sink.into_inner()?),
+            close,
+        })
     }
 }

@@ -21,25 +21,58 @@ pub struct SeriesContents<'a> {
 impl<'a> SeriesContents<'a> {
     /// Floats of which nothing else is said.
     pub fn floats(ts_ms: &'a [i64], values: &'a [f64]) -> Self {
-        Self { ts_ms, values, ..Self::default() }
+        Self {
+            ts_ms,
+            values,
+            ..Self::default()
+        }
     }
 
     /// The rule that the contents break, if they break one.
     pub(crate) fn broken_rule(&self) -> Option<&'static str> {
-        let Self { ts_ms, values, lives, histograms, exemplars } = self;
+        let Self {
+            ts_ms,
+            values,
+            lives,
+            histograms,
+            exemplars,
+        } = self;
+
         let rules = [
-            (ts_ms.len() == values.len(), "times and values differ in number"),
-            (lives.is_empty() || lives.len() == ts_ms.len(), "times and life spans differ in number"),
-            (ts_ms.is_sorted_by(|a, b| a < b), "times of floats do not ascend"),
-            (histograms.is_sorted_by(|a, b| a.ts_ms < b.ts_ms), "times of histograms do not ascend"),
-            (!self.shares_a_time(), "a time has both a float and a histogram"),
+            (
+                ts_ms.len() == values.len(),
+                "times and values differ in number",
+            ),
+            (
+                lives.is_empty() || lives.len() == ts_ms.len(),
+                "times and life spans differ in number",
+            ),
+            (
+                ts_ms.is_sorted_by(|a, b| a < b),
+                "times of floats do not ascend",
+            ),
+            (
+                histograms.is_sorted_by(|a, b| a.ts_ms < b.ts_ms),
+                "times of histograms do not ascend",
+            ),
+            (
+                !self.shares_a_time(),
+                "a time has both a float and a histogram",
+            ),
             (
                 exemplars.is_sorted_by(|a, b| a.ts_ms <= b.ts_ms && a != b),
                 "exemplars do not ascend, or one comes twice",
             ),
-            (i32::try_from(ts_ms.len() + histograms.len()).is_ok(), "the series has 2^31 samples"),
+            (
+                i32::try_from(ts_ms.len() + histograms.len()).is_ok(),
+                "the series has 2^31 samples",
+            ),
         ];
-        rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
+
+        rules
+            .into_iter()
+            .find(|(holds, _)| !holds)
+            .map(|(_, rule)| rule)
     }
 
     /// The first and the last time of floats and histograms; `None` when there are exemplars only.
@@ -47,7 +80,14 @@ impl<'a> SeriesContents<'a> {
         let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
         let floats = ends(self.ts_ms.first().copied(), self.ts_ms.last().copied());
         let of = |histogram: &HistogramRef<'_>| histogram.ts_ms;
-        join(floats, ends(self.histograms.first().map(of), self.histograms.last().map(of)))
+
+        join(
+            floats,
+            ends(
+                self.histograms.first().map(of),
+                self.histograms.last().map(of),
+            ),
+        )
     }
 
     /// The first and the last time of the exemplars.
@@ -57,7 +97,9 @@ impl<'a> SeriesContents<'a> {
 
     /// Both lists ascend.
     fn shares_a_time(&self) -> bool {
-        self.histograms.iter().any(|histogram| self.ts_ms.binary_search(&histogram.ts_ms).is_ok())
+        self.histograms
+            .iter()
+            .any(|histogram| self.ts_ms.binary_search(&histogram.ts_ms).is_ok())
     }
 }
 

@@ -2,8 +2,8 @@
 
 /// The powers of ten that an `f64` holds exactly.
 pub(crate) const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 /// The largest exponent of the format.
 pub(crate) const EXPONENT_MAX: u8 = 22;
@@ -11,8 +11,8 @@ pub(crate) const EXPONENT_MAX: u8 = 22;
 const INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 /// Up to here `value * 10^exponent` is less than half away from the integer that was meant.
 const SEARCH_MAX: f64 = 1e15;
-/// A fraction that needs more digits than this is not a decimal that somebody wrote: one in a hundred arbitrary doubles would pass
-/// by chance at 15 digits, and make deltas of 50 bits.
+/// A fraction that needs more digits than this is not a decimal that somebody wrote: one in a
+/// hundred arbitrary doubles would pass by chance at 15 digits, and make deltas of 50 bits.
 const DIGITS_MAX: i64 = 10_000_000_000_000;
 
 /// How many samples are stored how, at the scale that [`scale_of`] chose.
@@ -23,55 +23,73 @@ const OUTLIERS: usize = 32;
 pub(crate) fn scaled(value: f64, exponent: u8) -> Option<i64> {
     let power = POWERS[usize::from(exponent)];
     let rounded = (value * power).round_ties_even();
+
     if rounded.abs() <= INTEGER_MAX {
         #[expect(clippy::cast_possible_truncation, reason = "|rounded| <= 2^53")]
         let integer = rounded as i64;
+
         // By way of the integer, in which -0.0 is 0.
         if (to_float(integer) / power).to_bits() == value.to_bits() {
             return Some(integer);
         }
     }
+
     None
 }
 
-/// The value that `integer` stands for. The one way to read it: a multiplication by a negative power gives other bits.
+/// The value that `integer` stands for. The one way to read it: a multiplication by a negative
+/// power gives other bits.
 ///
 /// An exponent past the end of the table is no exponent of the format; it reads as the largest.
 #[inline]
 pub(crate) fn unscaled(integer: i64, exponent: i32) -> f64 {
-    to_float(integer) / POWERS[usize::try_from(exponent).unwrap_or(usize::MAX).min(POWERS.len() - 1)]
+    to_float(integer)
+        / POWERS[usize::try_from(exponent)
+            .unwrap_or(usize::MAX)
+            .min(POWERS.len() - 1)]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "the format has no larger integer than 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the format has no larger integer than 2^53"
+)]
 const fn to_float(integer: i64) -> f64 {
     integer as f64
 }
 
 /// The smallest exponent at which `value` is an integer; `None` for what is kept as a float.
 ///
-/// Exact at an exponent means exact at every larger one that still fits, so one test at the largest decides.
+/// Exact at an exponent means exact at every larger one that still fits, so one test at the largest
+/// decides.
 fn smallest_exponent(value: f64) -> Option<u8> {
     if scaled(value, 0).is_some() {
         return Some(0);
     }
+
     if !value.is_finite() || value == 0.0 {
         return None;
     }
+
     let mut exponent = largest_exponent(value.abs())?;
     let mut integer = scaled(value, exponent)?;
+
     while exponent > 0 && integer % 10 == 0 {
         integer /= 10;
         exponent -= 1;
     }
+
     (integer.abs() < DIGITS_MAX).then_some(exponent)
 }
 
 /// The largest exponent at which `magnitude` stays below [`SEARCH_MAX`].
 fn largest_exponent(magnitude: f64) -> Option<u8> {
-    let (mut low, mut high) = (0, EXPONENT_MAX);
+    let mut low = 0;
+    let mut high = EXPONENT_MAX;
+
     if magnitude >= SEARCH_MAX {
         return None;
     }
+
     while low < high {
         let middle = (low + high).div_ceil(2);
         if magnitude * POWERS[usize::from(middle)] < SEARCH_MAX {
@@ -80,24 +98,28 @@ fn largest_exponent(magnitude: f64) -> Option<u8> {
             high = middle - 1;
         }
     }
+
     Some(low)
 }
 
 /// The one exponent for a series: a common scale keeps the deltas small.
 ///
-/// It is the smallest that serves all decimals of the series but a thirty-second; those go into the float column. A series that is
-/// mostly floats keeps only its whole numbers as integers.
+/// It is the smallest that serves all decimals of the series but a thirty-second; those go into the
+/// float column. A series that is mostly floats keeps only its whole numbers as integers.
 pub(crate) fn scale_of(values: &[f64]) -> u8 {
     let mut needed = [0usize; EXPONENT_MAX as usize + 1];
     let mut floats = 0usize;
     let mut widest = 0u8;
+
     for &value in values {
-        // The guess from the samples before: the widest exponent so far serves, and trailing zeros tell how much is needed.
+        // The guess from the samples before: the widest exponent so far serves, and trailing zeros
+        // tell how much is needed.
         let exponent = match scaled(value, widest) {
             Some(integer) if widest == 0 || integer % 10 != 0 => Some(widest),
             Some(integer) => Some(without_zeros(integer, widest)),
             None => smallest_exponent(value),
         };
+
         match exponent {
             Some(exponent) => {
                 needed[usize::from(exponent)] += 1;
@@ -106,11 +128,14 @@ pub(crate) fn scale_of(values: &[f64]) -> u8 {
             None => floats += 1,
         }
     }
+
     let decimals = values.len() - floats;
     let fractions = decimals - needed[0];
+
     if fractions * 8 <= floats {
         return 0;
     }
+
     let mut left_out = 0;
     for exponent in (1..=widest).rev() {
         left_out += needed[usize::from(exponent)];
@@ -118,6 +143,7 @@ pub(crate) fn scale_of(values: &[f64]) -> u8 {
             return exponent;
         }
     }
+
     0
 }
 
@@ -126,6 +152,7 @@ fn without_zeros(mut integer: i64, mut exponent: u8) -> u8 {
         integer /= 10;
         exponent -= 1;
     }
+
     exponent
 }
 
@@ -135,11 +162,19 @@ mod tests {
 
     #[test]
     fn what_is_not_exact_is_no_integer() {
-        for value in [-0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::from_bits(0x7ff0_0000_0000_0002), 5e-324] {
+        for value in [
+            -0.0,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::from_bits(0x7ff0_0000_0000_0002),
+            5e-324,
+        ] {
             for exponent in 0..=EXPONENT_MAX {
                 assert_eq!(scaled(value, exponent), None, "{value} {exponent}");
             }
         }
+
         assert_eq!(scaled(9_007_199_254_740_992.0, 0), Some(1 << 53));
         assert_eq!(scaled(9_007_199_254_740_994.0, 0), None);
         assert_eq!(scaled(1e22, 0), None);
@@ -147,11 +182,23 @@ mod tests {
 
     #[test]
     fn a_decimal_finds_its_digits() {
-        for (value, exponent) in [(0.0, 0), (7.0, 0), (0.1, 1), (12.25, 2), (-3.125, 3), (0.0001, 4), (1e15, 0)] {
+        for (value, exponent) in [
+            (0.0, 0),
+            (7.0, 0),
+            (0.1, 1),
+            (12.25, 2),
+            (-3.125, 3),
+            (0.0001, 4),
+            (1e15, 0),
+        ] {
             assert_eq!(smallest_exponent(value), Some(exponent), "{value}");
             let integer = scaled(value, exponent).unwrap();
-            assert_eq!(unscaled(integer, i32::from(exponent)).to_bits(), value.to_bits());
+            assert_eq!(
+                unscaled(integer, i32::from(exponent)).to_bits(),
+                value.to_bits()
+            );
         }
+
         assert_eq!(smallest_exponent(std::f64::consts::PI), None);
         assert_eq!(smallest_exponent(0.1 + 0.2), None);
     }
@@ -160,10 +207,21 @@ mod tests {
     fn a_series_gets_one_scale() {
         assert_eq!(scale_of(&[1.0, 2.5, 3.25, 4.0]), 2);
         assert_eq!(scale_of(&[1.0, f64::NAN, 3.0]), 0);
+
         let mut values = vec![0.5; 100];
         values.push(0.123_456_789);
-        assert_eq!(scale_of(&values), 1, "one of a hundred does not widen the others");
-        let floats: Vec<_> = (1..100).map(|i| f64::from(i).sqrt().sin()).chain([0.25]).collect();
+
+        assert_eq!(
+            scale_of(&values),
+            1,
+            "one of a hundred does not widen the others"
+        );
+
+        let floats: Vec<_> = (1..100)
+            .map(|i| f64::from(i).sqrt().sin())
+            .chain([0.25])
+            .collect();
+
         assert_eq!(scale_of(&floats), 0, "a decimal among floats is a float");
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use duramen_model::ErrorKind;
 use object_store::path::Path;
 
-/// What goes wrong with one block. The variants that speak of damage name the object and never come with a value that was read.
+/// What goes wrong with one block. The variants that speak of damage name the object and never come
+/// with a value that was read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,7 +17,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The caller of the writer broke its contract. `series`: the labels of the series, or the name of the metric family.
+    /// The caller of the writer broke its contract. `series`: the labels of the series, or the name
+    /// of the metric family.
     #[error("a block cannot take this: {rule}. series=`{series}`")]
     Contract { rule: &'static str, series: String },
     #[error("cannot encode a block file. file=`{file}`")]
@@ -33,13 +35,28 @@ pub enum Error {
     },
     /// The object has another length than the manifest or `meta` says.
     #[error("size mismatch. key=`{key}`, expected=`{expected}`, actual=`{actual}`")]
-    Size { key: Path, expected: u64, actual: u64 },
+    Size {
+        key: Path,
+        expected: u64,
+        actual: u64,
+    },
     /// The bytes are not what was written. Read twice before it is said: the object is immutable.
-    #[error("checksum mismatch. key=`{key}`, offset=`{offset}`, expected=`{expected:08x}`, actual=`{actual:08x}`")]
-    Checksum { key: Path, offset: u64, expected: u32, actual: u32 },
+    #[error(
+        "checksum mismatch. key=`{key}`, offset=`{offset}`, expected=`{expected:08x}`, actual=`{actual:08x}`"
+    )]
+    Checksum {
+        key: Path,
+        offset: u64,
+        expected: u32,
+        actual: u32,
+    },
     /// The checksums hold, and yet the contents contradict each other.
     #[error("malformed block file: {what}. key=`{key}`, offset=`{offset}`")]
-    Malformed { key: Path, offset: u64, what: &'static str },
+    Malformed {
+        key: Path,
+        offset: u64,
+        what: &'static str,
+    },
     #[error("cannot decode a block file. key=`{key}`")]
     Decode {
         key: Path,
@@ -54,13 +71,20 @@ impl Error {
         match self {
             Self::Contract { .. } | Self::Encode { .. } => ErrorKind::Internal,
             Self::Write { .. } | Self::Get { .. } => ErrorKind::Unavailable,
-            Self::Size { .. } | Self::Checksum { .. } | Self::Malformed { .. } | Self::Decode { .. } => {
-                ErrorKind::Corrupt
-            }
+            Self::Size { .. }
+            | Self::Checksum { .. }
+            | Self::Malformed { .. }
+            | Self::Decode { .. } => ErrorKind::Corrupt,
         }
     }
 
-    pub(crate) fn decode(key: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Decode { key: key.clone(), source: source.into() }
+    pub(crate) fn decode(
+        key: &Path,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Decode {
+            key: key.clone(),
+            source: source.into(),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! `exemplars.parquet`: written row group by row group, decoded to values.
 
-use arrow::array::{Array, Float64Array, MapArray, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{
+    Array, Float64Array, MapArray, RecordBatch, StringArray, TimestampMillisecondArray,
+};
 use duramen_model::{Exemplar, LabelsBuilder};
 use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
@@ -16,7 +18,8 @@ use crate::levels::Lists;
 use crate::schema::{self, LABELS_MAP};
 use crate::writer::WriterOptions;
 
-/// A row group ends at so many (guessed) bytes, or at the rows of the options. It is read as a whole.
+/// A row group ends at so many (guessed) bytes, or at the rows of the options. It is read as a
+/// whole.
 const GROUP_BYTES_MAX: usize = 128 << 10;
 
 /// Buffers one row group and encodes it when it is full.
@@ -55,6 +58,7 @@ impl RowsWriter for ExemplarsWriter {
     fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
         let encoded = |encoding| Recipe::encoded(level, usize::MAX, encoding);
+
         let recipes = Recipes {
             sref: encoded(Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
             ts: encoded(Encoding::DELTA_BINARY_PACKED)?,
@@ -62,8 +66,15 @@ impl RowsWriter for ExemplarsWriter {
             name: Recipe::dictionary(level, usize::MAX)?,
             text: encoded(Encoding::PLAIN)?,
         };
+
         let file = GroupsWriter::create(out, schema::exemplars()?, level)?;
-        Ok(Self { file, recipes, rows_max: options.row_group_rows_max, buffer: Buffer::default(), rows: 0 })
+        Ok(Self {
+            file,
+            recipes,
+            rows_max: options.row_group_rows_max,
+            buffer: Buffer::default(),
+            rows: 0,
+        })
     }
 
     fn rows(&self) -> u64 {
@@ -74,6 +85,7 @@ impl RowsWriter for ExemplarsWriter {
         if !self.buffer.ts.is_empty() {
             self.end_row_group()?;
         }
+
         self.file.finish()
     }
 }
@@ -81,31 +93,59 @@ impl RowsWriter for ExemplarsWriter {
 impl ExemplarsWriter {
     /// Appends the exemplars of one series.
     pub(crate) fn push(&mut self, sref: u32, exemplars: &[Exemplar]) -> Result<()> {
-        for Exemplar { ts_ms, value, labels } in exemplars {
+        for Exemplar {
+            ts_ms,
+            value,
+            labels,
+        } in exemplars
+        {
             self.buffer.sref.push(sref.cast_signed());
             self.buffer.ts.push(*ts_ms);
             self.buffer.value.push(*value);
-            self.buffer.names.push(labels.iter().map(|(name, _)| ByteArray::from(name)));
-            self.buffer.texts.push(labels.iter().map(|(_, text)| ByteArray::from(text)));
+            self.buffer
+                .names
+                .push(labels.iter().map(|(name, _)| ByteArray::from(name)));
+            self.buffer
+                .texts
+                .push(labels.iter().map(|(_, text)| ByteArray::from(text)));
             self.buffer.bytes += 8 + labels.encoded().len();
             self.rows += 1;
+
             if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= GROUP_BYTES_MAX {
                 self.end_row_group()?;
             }
         }
+
         Ok(())
     }
 
     fn end_row_group(&mut self) -> Result<()> {
-        let Buffer { sref, ts, value, names, texts, .. } = std::mem::take(&mut self.buffer);
-        let (recipes, column) = (&self.recipes, |index| self.file.column(index));
+        let Buffer {
+            sref,
+            ts,
+            value,
+            names,
+            texts,
+            ..
+        } = std::mem::take(&mut self.buffer);
+
+        let recipes = &self.recipes;
+        let column = |index| self.file.column(index);
+
         let chunks = [
-            recipes.sref.encode::<Int32Type>(&column(0), &sref, None, None)?,
-            recipes.ts.encode::<Int64Type>(&column(1), &ts, None, None)?,
-            recipes.value.encode::<DoubleType>(&column(2), &value, None, None)?,
+            recipes
+                .sref
+                .encode::<Int32Type>(&column(0), &sref, None, None)?,
+            recipes
+                .ts
+                .encode::<Int64Type>(&column(1), &ts, None, None)?,
+            recipes
+                .value
+                .encode::<DoubleType>(&column(2), &value, None, None)?,
             names.encode(&recipes.name, &column(3))?,
             texts.encode(&recipes.text, &column(4))?,
         ];
+
         self.file.append(chunks)
     }
 }
@@ -116,19 +156,32 @@ pub(crate) fn append(batch: &RecordBatch, out: &mut Vec<Exemplar>) -> Result<()>
     let values: &Float64Array = column(batch, "value")?;
     let labels: &MapArray = column(batch, LABELS_MAP)?;
     let texts = |texts: &dyn Array| texts.as_any().downcast_ref::<StringArray>().cloned();
+
     let (Some(names), Some(texts)) = (texts(labels.keys()), texts(labels.values())) else {
-        return Err(ParquetError::General("labels of exemplars are no texts".to_owned()));
+        return Err(ParquetError::General(
+            "labels of exemplars are no texts".to_owned(),
+        ));
     };
+
     let offset = |row: usize| usize::try_from(labels.value_offsets()[row]).unwrap_or(0);
     let mut builder = LabelsBuilder::default();
+
     for row in 0..batch.num_rows() {
         builder.clear();
         for i in offset(row)..offset(row + 1) {
             builder.push(names.value(i), texts.value(i));
         }
-        let unsorted = || ParquetError::General("the labels of an exemplar are no label set".to_owned());
+
+        let unsorted =
+            || ParquetError::General("the labels of an exemplar are no label set".to_owned());
         let labels = duramen_model::Labels::from_encoded(builder.encoded()).ok_or_else(unsorted)?;
-        out.push(Exemplar { ts_ms: ts.value(row), value: values.value(row), labels });
+
+        out.push(Exemplar {
+            ts_ms: ts.value(row),
+            value: values.value(row),
+            labels,
+        });
     }
+
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-/// An extent grows by whole pages while it stays within this; a larger page is an extent alone. So a reader of one page reads
-/// less than this in vain, and the checksums cost about a thousandth.
+/// An extent grows by whole pages while it stays within this; a larger page is an extent alone. So
+/// a reader of one page reads less than this in vain, and the checksums cost about a thousandth.
 pub(crate) const EXTENT_BYTES: u64 = 4096;
 
 /// One file's extents: they tile it without gap.
@@ -18,18 +18,27 @@ pub(crate) struct Extents {
 impl Extents {
     /// Cuts a file of `size` bytes at `boundaries`, which ascend: the beginnings of pages.
     pub(crate) fn cut(file: &mut impl Read, size: u64, boundaries: &[u64]) -> io::Result<Self> {
-        let mut extents = Self { ends: Vec::new(), checksums: Vec::new() };
-        let (mut start, mut end) = (0, 0);
+        let mut extents = Self {
+            ends: Vec::new(),
+            checksums: Vec::new(),
+        };
+
+        let mut start = 0;
+        let mut end = 0;
+
         for &boundary in boundaries.iter().filter(|b| **b < size).chain([&size]) {
             if boundary - start > EXTENT_BYTES && end > start {
                 extents.push(file, start, end)?;
                 start = end;
             }
+
             end = boundary;
         }
+
         if end > start {
             extents.push(file, start, end)?;
         }
+
         Ok(extents)
     }
 
@@ -38,11 +47,16 @@ impl Extents {
         file.read_exact(&mut bytes)?;
         self.ends.push(end);
         self.checksums.push(crc32c::crc32c(&bytes));
+
         Ok(())
     }
 
     /// Takes lengths and checksums; `None` when they do not tile `size` bytes.
-    pub(crate) fn from_parts(lengths: impl Iterator<Item = u32>, checksums: Vec<u32>, size: u64) -> Option<Self> {
+    pub(crate) fn from_parts(
+        lengths: impl Iterator<Item = u32>,
+        checksums: Vec<u32>,
+        size: u64,
+    ) -> Option<Self> {
         let mut end = 0u64;
         let ends: Vec<u64> = lengths
             .map(|length| {
@@ -50,6 +64,7 @@ impl Extents {
                 (length > 0).then_some(end)
             })
             .collect::<Option<_>>()?;
+
         (ends.len() == checksums.len() && end == size).then_some(Self { ends, checksums })
     }
 
@@ -72,6 +87,7 @@ impl Extents {
         if bytes.is_empty() {
             return 0..0;
         }
+
         let first = self.ends.partition_point(|end| *end <= bytes.start);
         let last = self.ends.partition_point(|end| *end < bytes.end);
         first..(last + 1).min(self.ends.len())
@@ -83,22 +99,33 @@ mod tests {
     use super::*;
 
     fn cut(size: u64, boundaries: &[u64]) -> Vec<u64> {
-        Extents::cut(&mut io::repeat(0), size, boundaries).unwrap().ends
+        Extents::cut(&mut io::repeat(0), size, boundaries)
+            .unwrap()
+            .ends
     }
 
     #[test]
     fn small_pages_share_an_extent_and_a_large_one_stands_alone() {
         assert_eq!(cut(100, &[4, 10, 50]), [100]);
-        assert_eq!(cut(20_000, &[4, 3000, 5000, 18_000]), [3000, 5000, 18_000, 20_000]);
+        assert_eq!(
+            cut(20_000, &[4, 3000, 5000, 18_000]),
+            [3000, 5000, 18_000, 20_000]
+        );
+
         assert_eq!(cut(0, &[]), Vec::<u64>::new());
     }
 
     #[test]
     fn the_extents_of_a_range_cover_it() {
         let extents = Extents::cut(&mut io::repeat(0), 20_000, &[4, 3000, 5000, 18_000]).unwrap();
-        for (bytes, expected) in
-            [(0..1, 0..1), (2999..3001, 0..2), (3000..5000, 1..2), (19_999..20_000, 3..4), (7..7, 0..0)]
-        {
+
+        for (bytes, expected) in [
+            (0..1, 0..1),
+            (2999..3001, 0..2),
+            (3000..5000, 1..2),
+            (19_999..20_000, 3..4),
+            (7..7, 0..0),
+        ] {
             assert_eq!(extents.covering(&bytes), expected, "{bytes:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! Where a block is written: a folder of the local disk, or memory.
 //!
-//! What goes into a file is summed up on its way. A file that reads back as something else was damaged below us, and is refused before
-//! its checksums are taken.
+//! What goes into a file is summed up on its way. A file that reads back as something else was
+//! damaged below us, and is refused before its checksums are taken.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -56,12 +56,22 @@ pub(crate) enum WrittenFile {
 impl Folder {
     /// Makes the folder `dir`, which must not exist; its parent must.
     pub(crate) fn create(dir: &Path) -> Result<Self, Error> {
-        fs::create_dir(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
-        Ok(Self { place: Place::Disk(dir.to_owned()), files: Mutex::default() })
+        fs::create_dir(dir).map_err(|source| Error::Write {
+            path: dir.to_owned(),
+            source,
+        })?;
+
+        Ok(Self {
+            place: Place::Disk(dir.to_owned()),
+            files: Mutex::default(),
+        })
     }
 
     pub(crate) fn in_memory() -> Self {
-        Self { place: Place::Memory, files: Mutex::default() }
+        Self {
+            place: Place::Memory,
+            files: Mutex::default(),
+        }
     }
 
     /// Where a file is, for messages.
@@ -91,7 +101,11 @@ impl Folder {
     /// Opens a complete file, with its length. Fails when it is not what was written.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<(WrittenFile, u64)> {
         let files = self.files.lock();
-        let written = files.iter().find(|(known, _)| *known == name).map(|(_, written)| written);
+        let written = files
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, written)| written);
+
         let mut written = written.ok_or(io::ErrorKind::NotFound)?.lock();
 
         let mut file = match &self.place {
@@ -101,9 +115,14 @@ impl Folder {
                 WrittenFile::Memory(Cursor::new(bytes))
             }
         };
+
         if file.sum()? != (written.bytes, written.crc32c) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is not what was written to it"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the file is not what was written to it",
+            ));
         }
+
         Ok((file, written.bytes))
     }
 }
@@ -118,6 +137,7 @@ impl Write for BlockFileWriter {
                 bytes.len()
             }
         };
+
         written.bytes += taken as u64;
         written.crc32c = crc32c_append(written.crc32c, &bytes[..taken]);
         Ok(taken)
@@ -140,6 +160,7 @@ impl WrittenFile {
             if read == 0 {
                 break;
             }
+
             bytes += read as u64;
             crc32c = crc32c_append(crc32c, &buffer[..read]);
         }

@@ -18,7 +18,8 @@ pub(crate) struct GroupsWriter {
 impl GroupsWriter {
     pub(crate) fn create(out: BlockFileWriter, schema: TypePtr, zstd_level: i32) -> Result<Self> {
         let columns = SchemaDescriptor::new(Arc::clone(&schema));
-        let file = SerializedFileWriter::new(out, schema, Arc::new(base_properties(zstd_level)?.build()))?;
+        let file =
+            SerializedFileWriter::new(out, schema, Arc::new(base_properties(zstd_level)?.build()))?;
         Ok(Self { file, columns })
     }
 
@@ -33,6 +34,7 @@ impl GroupsWriter {
         for chunk in chunks {
             group.append_column(&chunk.bytes, chunk.close)?;
         }
+
         group.close().map(drop)
     }
 

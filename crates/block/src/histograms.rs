@@ -17,8 +17,9 @@ use crate::levels::{Lists, Optional};
 use crate::schema;
 use crate::writer::WriterOptions;
 
-/// A row group ends when the byte forms of its histograms have so many bytes, which are some 0.6 times as many in the file, or at the rows of
-/// the options. It is read as a whole, by one GET: the columns are many and thin.
+/// A row group ends when the byte forms of its histograms have so many bytes, which are some 0.6
+/// times as many in the file, or at the rows of the options. It is read as a whole, by one GET: the
+/// columns are many and thin.
 const GROUP_BYTES_MAX: usize = 192 << 10;
 
 /// Buffers one row group and encodes it when it is full.
@@ -36,7 +37,8 @@ struct Recipes {
     integer: Recipe,
     /// Floats that differ in their lower bits.
     float: Recipe,
-    /// Numbers and lists that come again and again, which the compression finds; so do parts of deltas.
+    /// Numbers and lists that come again and again, which the compression finds; so do parts of
+    /// deltas.
     same: Recipe,
     hint: Recipe,
 }
@@ -78,6 +80,7 @@ impl RowsWriter for HistogramsWriter {
     fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
         let encoded = |encoding| Recipe::encoded(level, usize::MAX, encoding);
+
         let recipes = Recipes {
             sref: encoded(Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
             integer: encoded(Encoding::DELTA_BINARY_PACKED)?,
@@ -85,8 +88,15 @@ impl RowsWriter for HistogramsWriter {
             same: encoded(Encoding::PLAIN)?,
             hint: Recipe::dictionary(level, usize::MAX)?,
         };
+
         let file = GroupsWriter::create(out, schema::histograms()?, level)?;
-        Ok(Self { file, recipes, rows_max: options.row_group_rows_max, buffer: Buffer::default(), rows: 0 })
+        Ok(Self {
+            file,
+            recipes,
+            rows_max: options.row_group_rows_max,
+            buffer: Buffer::default(),
+            rows: 0,
+        })
     }
 
     fn rows(&self) -> u64 {
@@ -97,25 +107,37 @@ impl RowsWriter for HistogramsWriter {
         if !self.buffer.ts.is_empty() {
             self.end_row_group()?;
         }
+
         self.file.finish()
     }
 }
 
 impl HistogramsWriter {
     /// Appends the histograms of one series, which are `decoded` too.
-    pub(crate) fn push(&mut self, sref: u32, histograms: &[HistogramRef<'_>], decoded: Vec<Histogram>) -> Result<()> {
+    pub(crate) fn push(
+        &mut self,
+        sref: u32,
+        histograms: &[HistogramRef<'_>],
+        decoded: Vec<Histogram>,
+    ) -> Result<()> {
         for (HistogramRef { ts_ms, life, bytes }, histogram) in histograms.iter().zip(decoded) {
             self.buffer.sref.push(sref.cast_signed());
             self.buffer.ts.push(*ts_ms);
-            self.buffer.start_ts.push(Some(life.start_ms).filter(|start| *start != 0));
-            self.buffer.ttl.push(Some(life.ttl_ms).filter(|ttl| *ttl != 0));
+            self.buffer
+                .start_ts
+                .push(Some(life.start_ms).filter(|start| *start != 0));
+            self.buffer
+                .ttl
+                .push(Some(life.ttl_ms).filter(|ttl| *ttl != 0));
             self.buffer.push(histogram);
             self.buffer.bytes += bytes.len();
             self.rows += 1;
+
             if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= GROUP_BYTES_MAX {
                 self.end_row_group()?;
             }
         }
+
         Ok(())
     }
 
@@ -128,8 +150,17 @@ impl HistogramsWriter {
 
 impl Buffer {
     fn push(&mut self, histogram: Histogram) {
-        let Histogram { schema, hint, sum, zero_threshold, counts, positive_spans, negative_spans, custom_values } =
-            histogram;
+        let Histogram {
+            schema,
+            hint,
+            sum,
+            zero_threshold,
+            counts,
+            positive_spans,
+            negative_spans,
+            custom_values,
+        } = histogram;
+
         self.schema.push(schema);
         self.hint.push(hint_text(hint).into());
         self.sum.push(sum);
@@ -137,30 +168,52 @@ impl Buffer {
         self.positive.push_spans(&positive_spans);
         self.negative.push_spans(&negative_spans);
         self.custom_values.push(custom_values);
+
         let (integers, floats) = match counts {
-            Counts::Integer { count, zero_count, positive, negative } => {
+            Counts::Integer {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => {
                 self.positive.push_counts(positive, []);
                 self.negative.push_counts(negative, []);
                 (Some((count.cast_signed(), zero_count.cast_signed())), None)
             }
-            Counts::Float { count, zero_count, positive, negative } => {
+            Counts::Float {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => {
                 self.positive.push_counts([], positive);
                 self.negative.push_counts([], negative);
                 (None, Some((count, zero_count)))
             }
         };
+
         self.count_int.push(integers.map(|(count, _)| count));
-        self.zero_count_int.push(integers.map(|(_, zero_count)| zero_count));
+        self.zero_count_int
+            .push(integers.map(|(_, zero_count)| zero_count));
         self.count.push(floats.map(|(count, _)| count));
-        self.zero_count.push(floats.map(|(_, zero_count)| zero_count));
+        self.zero_count
+            .push(floats.map(|(_, zero_count)| zero_count));
     }
 
     /// The chunks of all columns, in the order of [`schema::histograms`].
     fn encode(mut self, recipes: &Recipes, file: &GroupsWriter) -> Result<Vec<Chunk>> {
-        let Recipes { sref, integer, float, same, hint } = recipes;
+        let Recipes {
+            sref,
+            integer,
+            float,
+            same,
+            hint,
+        } = recipes;
+
         let rows = self.ts.len();
         let mut next = 0..;
         let mut column = || file.column(next.next().unwrap_or(usize::MAX));
+
         Ok(vec![
             sref.encode::<Int32Type>(&column(), &self.sref, None, None)?,
             integer.encode::<Int64Type>(&column(), &self.ts, None, None)?,
@@ -190,10 +243,15 @@ impl Buffer {
 impl Side {
     fn push_spans(&mut self, spans: &[Span]) {
         self.offsets.push(spans.iter().map(|span| span.offset));
-        self.lengths.push(spans.iter().map(|span| span.length.cast_signed()));
+        self.lengths
+            .push(spans.iter().map(|span| span.length.cast_signed()));
     }
 
-    fn push_counts(&mut self, deltas: impl IntoIterator<Item = i64>, counts: impl IntoIterator<Item = f64>) {
+    fn push_counts(
+        &mut self,
+        deltas: impl IntoIterator<Item = i64>,
+        counts: impl IntoIterator<Item = f64>,
+    ) {
         self.deltas.push(deltas);
         self.counts.push(counts);
     }
@@ -210,6 +268,12 @@ const fn hint_text(hint: ResetHint) -> &'static str {
 }
 
 fn hint_named(text: &str) -> Option<ResetHint> {
-    let all = [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge];
+    let all = [
+        ResetHint::Unknown,
+        ResetHint::Reset,
+        ResetHint::NotReset,
+        ResetHint::Gauge,
+    ];
+
     all.into_iter().find(|hint| hint_text(*hint) == text)
 }

@@ -52,12 +52,15 @@ impl<W: RowsWriter> Lazy<W> {
                 none.insert(W::create(file, options).map_err(|e| encode_error(W::FILE, e))?)
             }
         };
+
         push(writer).map_err(|e| encode_error(W::FILE, e))
     }
 
     /// Ends the file. Its name, if there is one.
     pub(crate) fn finish(self) -> Result<Option<&'static str>, Error> {
-        let Some(writer) = self.0 else { return Ok(None) };
+        let Some(writer) = self.0 else {
+            return Ok(None);
+        };
         writer.finish().map_err(|e| encode_error(W::FILE, e))?;
         Ok(Some(W::FILE))
     }
@@ -67,8 +70,14 @@ impl<W: RowsWriter> Lazy<W> {
 pub(crate) fn encode_error(file: &'static str, source: ParquetError) -> Error {
     match source {
         ParquetError::External(cause) => match cause.downcast::<io::Error>() {
-            Ok(source) => Error::Write { path: PathBuf::from(file), source: *source },
-            Err(cause) => Error::Encode { file, source: ParquetError::External(cause) },
+            Ok(source) => Error::Write {
+                path: PathBuf::from(file),
+                source: *source,
+            },
+            Err(cause) => Error::Encode {
+                file,
+                source: ParquetError::External(cause),
+            },
         },
         source => Error::Encode { file, source },
     }

@@ -21,13 +21,20 @@ pub(crate) struct Lists<T: DataType> {
 
 impl<T: DataType> Default for Optional<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), definition: Vec::new() }
+        Self {
+            values: Vec::new(),
+            definition: Vec::new(),
+        }
     }
 }
 
 impl<T: DataType> Default for Lists<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), definition: Vec::new(), repetition: Vec::new() }
+        Self {
+            values: Vec::new(),
+            definition: Vec::new(),
+            repetition: Vec::new(),
+        }
     }
 }
 
@@ -50,7 +57,12 @@ impl<T: DataType> Optional<T> {
     }
 
     /// The chunk of `rows` rows. Those that were not told of have no value.
-    pub(crate) fn encode(&mut self, recipe: &Recipe, column: &ColumnDescPtr, rows: usize) -> Result<Chunk> {
+    pub(crate) fn encode(
+        &mut self,
+        recipe: &Recipe,
+        column: &ColumnDescPtr,
+        rows: usize,
+    ) -> Result<Chunk> {
         self.definition.resize(rows, 0);
         recipe.encode::<T>(column, &self.values, Some(&self.definition), None)
     }
@@ -66,6 +78,7 @@ impl<T: DataType> Lists<T> {
     pub(crate) fn push(&mut self, list: impl IntoIterator<Item = T::T>) {
         let before = self.values.len();
         self.values.extend(list);
+
         match self.values.len() - before {
             0 => {
                 self.definition.push(0);
@@ -80,6 +93,11 @@ impl<T: DataType> Lists<T> {
     }
 
     pub(crate) fn encode(&self, recipe: &Recipe, column: &ColumnDescPtr) -> Result<Chunk> {
-        recipe.encode::<T>(column, &self.values, Some(&self.definition), Some(&self.repetition))
+        recipe.encode::<T>(
+            column,
+            &self.values,
+            Some(&self.definition),
+            Some(&self.repetition),
+        )
     }
 }

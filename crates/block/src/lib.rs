@@ -1,7 +1,7 @@
 //! One block: Parquet schemas, meta, writer, reader, pruning.
 //!
-//! A block is a folder of immutable files, written once by a [`BlockWriter`] and read by ranges through a [`Block`]. The bytes are
-//! described in `docs/formats/block.md`.
+//! A block is a folder of immutable files, written once by a [`BlockWriter`] and read by ranges
+//! through a [`Block`]. The bytes are described in `docs/formats/block.md`.
 
 pub mod block;
 pub mod cache;

@@ -16,32 +16,52 @@ use crate::schema;
 const GROUP_ROWS: usize = 16_384;
 
 /// Writes the file of `families`, which ascend by name. Nothing is synced.
-pub(crate) fn write(out: BlockFileWriter, families: &[FamilyMetadata], zstd_level: i32) -> Result<()> {
+pub(crate) fn write(
+    out: BlockFileWriter,
+    families: &[FamilyMetadata],
+    zstd_level: i32,
+) -> Result<()> {
     let mut file = GroupsWriter::create(out, schema::metadata()?, zstd_level)?;
     let name = Recipe::encoded(zstd_level, usize::MAX, Encoding::PLAIN)?;
     let text = Recipe::dictionary(zstd_level, usize::MAX)?;
     let time = Recipe::encoded(zstd_level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?;
+
     for rows in families.chunks(GROUP_ROWS) {
-        let texts =
-            |of: fn(&FamilyMetadata) -> &str| rows.iter().map(|row| ByteArray::from(of(row))).collect::<Vec<_>>();
+        let texts = |of: fn(&FamilyMetadata) -> &str| {
+            rows.iter()
+                .map(|row| ByteArray::from(of(row)))
+                .collect::<Vec<_>>()
+        };
+
         let last_seen: Vec<i64> = rows.iter().map(|row| row.last_seen_ms).collect();
         let chunks = [
             name.encode::<ByteArrayType>(&file.column(0), &texts(|row| &row.family), None, None)?,
-            text.encode::<ByteArrayType>(&file.column(1), &texts(|row| row.kind.as_str()), None, None)?,
+            text.encode::<ByteArrayType>(
+                &file.column(1),
+                &texts(|row| row.kind.as_str()),
+                None,
+                None,
+            )?,
             name.encode::<ByteArrayType>(&file.column(2), &texts(|row| &row.help), None, None)?,
             text.encode::<ByteArrayType>(&file.column(3), &texts(|row| &row.unit), None, None)?,
             time.encode::<Int64Type>(&file.column(4), &last_seen, None, None)?,
         ];
+
         file.append(chunks)?;
     }
+
     file.finish()
 }
 
 /// Appends all rows of `batch`.
 pub(crate) fn append(batch: &RecordBatch, out: &mut Vec<FamilyMetadata>) -> Result<()> {
     let text = |name| column::<StringArray>(batch, name);
-    let (families, kinds, helps, units) = (text("family")?, text("type")?, text("help")?, text("unit")?);
+    let families = text("family")?;
+    let kinds = text("type")?;
+    let helps = text("help")?;
+    let units = text("unit")?;
     let last_seen: &TimestampMillisecondArray = column(batch, "last_seen")?;
+
     for row in 0..batch.num_rows() {
         let unknown = || ParquetError::General("a type of metrics has no known name".to_owned());
         out.push(FamilyMetadata {
@@ -52,5 +72,6 @@ pub(crate) fn append(batch: &RecordBatch, out: &mut Vec<FamilyMetadata>) -> Resu
             last_seen_ms: last_seen.value(row),
         });
     }
+
     Ok(())
 }

@@ -10,7 +10,8 @@ pub(crate) struct SeriesRows {
     pub(crate) samples: Range<u64>,
     pub(crate) histograms: Range<u64>,
     pub(crate) exemplars: Range<u64>,
-    /// The first and the last time of floats and histograms; of exemplars where the series has nothing else.
+    /// The first and the last time of floats and histograms; of exemplars where the series has
+    /// nothing else.
     pub(crate) min_ts_ms: i64,
     pub(crate) max_ts_ms: i64,
 }

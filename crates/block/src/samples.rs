@@ -35,7 +35,8 @@ struct Recipes {
     exponent: Recipe,
     value: Recipe,
     absent: Recipe,
-    /// A column of life spans in which a row says something. Its statistics tell a reader that the pages are worth a look.
+    /// A column of life spans in which a row says something. Its statistics tell a reader that the
+    /// pages are worth a look.
     life: Recipe,
 }
 
@@ -64,15 +65,23 @@ impl RowsWriter for SamplesWriter {
     fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
         let recipes = Recipes {
-            sref: Recipe::encoded(level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
+            sref: Recipe::encoded(level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?
+                .with_statistics(),
             ts: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?,
-            value_int: Recipe::encoded(level, options.value_page_rows, Encoding::DELTA_BINARY_PACKED)?
-                .with_small_pages(),
+            value_int: Recipe::encoded(
+                level,
+                options.value_page_rows,
+                Encoding::DELTA_BINARY_PACKED,
+            )?
+            .with_small_pages(),
             exponent: Recipe::dictionary(level, usize::MAX)?,
-            value: Recipe::encoded(level, options.value_page_rows, Encoding::BYTE_STREAM_SPLIT)?.with_small_pages(),
+            value: Recipe::encoded(level, options.value_page_rows, Encoding::BYTE_STREAM_SPLIT)?
+                .with_small_pages(),
             absent: Recipe::encoded(level, usize::MAX, Encoding::PLAIN)?,
-            life: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
+            life: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?
+                .with_statistics(),
         };
+
         Ok(Self {
             file: GroupsWriter::create(out, schema::samples()?, level)?,
             recipes,
@@ -91,43 +100,90 @@ impl RowsWriter for SamplesWriter {
         if !self.buffer.ts.is_empty() {
             self.end_row_group()?;
         }
+
         self.file.finish()
     }
 }
 
 impl SamplesWriter {
     /// Appends the samples of one series; as many times as values, and as many lives or none.
-    pub(crate) fn push(&mut self, sref: u32, ts_ms: &[i64], values: &[f64], lives: &[Life]) -> Result<()> {
+    pub(crate) fn push(
+        &mut self,
+        sref: u32,
+        ts_ms: &[i64],
+        values: &[f64],
+        lives: &[Life],
+    ) -> Result<()> {
         let exponent = decimal::scale_of(values);
-        let (mut ts_ms, mut values, mut lives) = (ts_ms, values, lives);
+        let mut ts_ms = ts_ms;
+        let mut values = values;
+        let mut lives = lives;
+
         while !ts_ms.is_empty() {
-            let step = STEP.min(ts_ms.len()).min(self.rows_max - self.buffer.ts.len());
+            let step = STEP
+                .min(ts_ms.len())
+                .min(self.rows_max - self.buffer.ts.len());
             let (said, later) = lives.split_at(step.min(lives.len()));
             self.buffer.push_lives(said);
-            self.buffer.push(sref, exponent, &ts_ms[..step], &values[..step]);
+            self.buffer
+                .push(sref, exponent, &ts_ms[..step], &values[..step]);
             (ts_ms, values, lives) = (&ts_ms[step..], &values[step..], later);
             self.rows += step as u64;
+
             if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= self.bytes_max {
                 self.end_row_group()?;
             }
         }
+
         Ok(())
     }
 
     fn end_row_group(&mut self) -> Result<()> {
-        let Buffer { sref, ts, integers, exponents, floats, is_integer, is_float, start_ts, ttl, .. } =
-            &mut self.buffer;
+        let Buffer {
+            sref,
+            ts,
+            integers,
+            exponents,
+            floats,
+            is_integer,
+            is_float,
+            start_ts,
+            ttl,
+            ..
+        } = &mut self.buffer;
+
         let recipes = &self.recipes;
         let column = |index| self.file.column(index);
+
         let chunks: [Chunk; 7] = [
-            recipes.sref.encode::<Int32Type>(&column(sample::SREF), sref, None, None)?,
-            recipes.ts.encode::<Int64Type>(&column(sample::TS), ts, None, None)?,
-            recipes.value_int.encode::<Int64Type>(&column(sample::VALUE_INT), integers, Some(is_integer), None)?,
-            recipes.exponent.encode::<Int32Type>(&column(sample::EXPONENT), exponents, None, None)?,
-            recipes.value.encode::<DoubleType>(&column(sample::VALUE), floats, Some(is_float), None)?,
+            recipes
+                .sref
+                .encode::<Int32Type>(&column(sample::SREF), sref, None, None)?,
+            recipes
+                .ts
+                .encode::<Int64Type>(&column(sample::TS), ts, None, None)?,
+            recipes.value_int.encode::<Int64Type>(
+                &column(sample::VALUE_INT),
+                integers,
+                Some(is_integer),
+                None,
+            )?,
+            recipes.exponent.encode::<Int32Type>(
+                &column(sample::EXPONENT),
+                exponents,
+                None,
+                None,
+            )?,
+            recipes.value.encode::<DoubleType>(
+                &column(sample::VALUE),
+                floats,
+                Some(is_float),
+                None,
+            )?,
             recipes.encode_said(&column(sample::START_TS), start_ts, ts.len())?,
             recipes.encode_said(&column(sample::TTL), ttl, ts.len())?,
         ];
+
         self.file.append(chunks)?;
         self.buffer.clear();
         Ok(())
@@ -136,8 +192,21 @@ impl SamplesWriter {
 
 impl Recipes {
     /// The chunk of `rows` rows of a column of life spans.
-    fn encode_said(&self, column: &ColumnDescPtr, said: &mut Optional<Int64Type>, rows: usize) -> Result<Chunk> {
-        said.encode(if said.is_empty() { &self.absent } else { &self.life }, column, rows)
+    fn encode_said(
+        &self,
+        column: &ColumnDescPtr,
+        said: &mut Optional<Int64Type>,
+        rows: usize,
+    ) -> Result<Chunk> {
+        said.encode(
+            if said.is_empty() {
+                &self.absent
+            } else {
+                &self.life
+            },
+            column,
+            rows,
+        )
     }
 }
 
@@ -145,7 +214,10 @@ impl Buffer {
     /// What is said of the rows that the next [`Buffer::push`] adds, from the first on.
     fn push_lives(&mut self, lives: &[Life]) {
         for (row, life) in (self.ts.len()..).zip(lives) {
-            for (column, said) in [(&mut self.start_ts, life.start_ms), (&mut self.ttl, life.ttl_ms)] {
+            for (column, said) in [
+                (&mut self.start_ts, life.start_ms),
+                (&mut self.ttl, life.ttl_ms),
+            ] {
                 if said != 0 {
                     column.put(row, said);
                     self.bytes += 1;
@@ -155,15 +227,19 @@ impl Buffer {
     }
 
     fn push(&mut self, sref: u32, exponent: u8, ts_ms: &[i64], values: &[f64]) {
-        self.sref.resize(self.sref.len() + ts_ms.len(), sref.cast_signed());
+        self.sref
+            .resize(self.sref.len() + ts_ms.len(), sref.cast_signed());
         self.ts.extend_from_slice(ts_ms);
         self.exponents.reserve(values.len());
+
         let mut previous = self.integers.last().copied().unwrap_or(0);
         let mut previous_float = 0u64;
+
         for &value in values {
             let integer = decimal::scaled(value, exponent);
             self.is_integer.push(i16::from(integer.is_some()));
             self.is_float.push(i16::from(integer.is_none()));
+
             if let Some(integer) = integer {
                 self.integers.push(integer);
                 self.exponents.push(i32::from(exponent));
@@ -172,15 +248,34 @@ impl Buffer {
             } else {
                 self.floats.push(value);
                 self.exponents.push(0);
-                self.bytes += if value.to_bits() == previous_float { 0 } else { 7 };
+
+                self.bytes += if value.to_bits() == previous_float {
+                    0
+                } else {
+                    7
+                };
+
                 previous_float = value.to_bits();
             }
         }
+
         self.bytes += ts_ms.len() / 4;
     }
 
     fn clear(&mut self) {
-        let Self { sref, ts, integers, exponents, floats, is_integer, is_float, start_ts, ttl, bytes } = self;
+        let Self {
+            sref,
+            ts,
+            integers,
+            exponents,
+            floats,
+            is_integer,
+            is_float,
+            start_ts,
+            ttl,
+            bytes,
+        } = self;
+
         sref.clear();
         ts.clear();
         integers.clear();

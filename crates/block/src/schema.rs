@@ -16,8 +16,12 @@ pub(crate) const ROWS: &str = "samples_n_rows";
 pub(crate) const MIN_TS: &str = "min_ts";
 pub(crate) const MAX_TS: &str = "max_ts";
 /// First row and number of rows in `histograms.parquet`, then in `exemplars.parquet`.
-pub(crate) const OTHER_ROWS: [&str; 4] =
-    ["histograms_first_row", "histograms_n_rows", "exemplars_first_row", "exemplars_n_rows"];
+pub(crate) const OTHER_ROWS: [&str; 4] = [
+    "histograms_first_row",
+    "histograms_n_rows",
+    "exemplars_first_row",
+    "exemplars_n_rows",
+];
 
 /// Leaf columns of `samples.parquet`, by their place in it.
 pub(crate) mod sample {
@@ -48,13 +52,19 @@ pub(crate) fn samples() -> Result<TypePtr> {
 
 /// One row is one series. `promoted` are the labels that have a column of their own, in name order.
 ///
-/// What every selection reads stands in front and next to each other; what none reads stands behind.
+/// What every selection reads stands in front and next to each other; what none reads stands
+/// behind.
 pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
     let count = |name| unsigned(name, Physical::INT64, 64, Repetition::REQUIRED);
     let mut fields = vec![text(METRIC_NAME_COLUMN, Repetition::OPTIONAL)?];
+
     for name in promoted {
-        fields.push(text(&format!("{LABEL_PREFIX}{name}"), Repetition::OPTIONAL)?);
+        fields.push(text(
+            &format!("{LABEL_PREFIX}{name}"),
+            Repetition::OPTIONAL,
+        )?);
     }
+
     fields.extend([
         labels_map()?,
         count(FIRST_ROW)?,
@@ -63,24 +73,31 @@ pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
         timestamp(MAX_TS, Repetition::REQUIRED)?,
         unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
     ]);
+
     for name in OTHER_ROWS {
         fields.push(count(name)?);
     }
+
     fields.push(series_id()?);
     group("series", fields)
 }
 
-/// One row is one native histogram, sorted by `sref`, then `ts`. Either `count_int` or `count` is there, and says which
-/// family of counts the histogram has; the lists of the other are empty.
+/// One row is one native histogram, sorted by `sref`, then `ts`. Either `count_int` or `count` is
+/// there, and says which family of counts the histogram has; the lists of the other are empty.
 pub(crate) fn histograms() -> Result<TypePtr> {
     let required = |name, physical| plain(name, physical, Repetition::REQUIRED);
     let list = |name, physical| list(name, required("element", physical)?);
     let count = |name| unsigned(name, Physical::INT64, 64, Repetition::OPTIONAL);
+
     let spans = |name| {
-        let fields =
-            vec![required("offset", Physical::INT32)?, unsigned("length", Physical::INT32, 32, Repetition::REQUIRED)?];
+        let fields = vec![
+            required("offset", Physical::INT32)?,
+            unsigned("length", Physical::INT32, 32, Repetition::REQUIRED)?,
+        ];
+
         self::list(name, required_group("element", None, fields)?)
     };
+
     group(
         "histograms",
         vec![
@@ -136,14 +153,25 @@ pub(crate) fn metadata() -> Result<TypePtr> {
 }
 
 fn group(name: &str, fields: Vec<TypePtr>) -> Result<TypePtr> {
-    Type::group_type_builder(name).with_fields(fields).build().map(Arc::new)
+    Type::group_type_builder(name)
+        .with_fields(fields)
+        .build()
+        .map(Arc::new)
 }
 
 fn plain(name: &str, physical: Physical, repetition: Repetition) -> Result<TypePtr> {
-    Type::primitive_type_builder(name, physical).with_repetition(repetition).build().map(Arc::new)
+    Type::primitive_type_builder(name, physical)
+        .with_repetition(repetition)
+        .build()
+        .map(Arc::new)
 }
 
-fn logical(name: &str, physical: Physical, logical: LogicalType, repetition: Repetition) -> Result<TypePtr> {
+fn logical(
+    name: &str,
+    physical: Physical,
+    logical: LogicalType,
+    repetition: Repetition,
+) -> Result<TypePtr> {
     Type::primitive_type_builder(name, physical)
         .with_logical_type(Some(logical))
         .with_repetition(repetition)
@@ -151,12 +179,27 @@ fn logical(name: &str, physical: Physical, logical: LogicalType, repetition: Rep
         .map(Arc::new)
 }
 
-fn unsigned(name: &str, physical: Physical, bit_width: i8, repetition: Repetition) -> Result<TypePtr> {
-    logical(name, physical, LogicalType::integer(bit_width, false), repetition)
+fn unsigned(
+    name: &str,
+    physical: Physical,
+    bit_width: i8,
+    repetition: Repetition,
+) -> Result<TypePtr> {
+    logical(
+        name,
+        physical,
+        LogicalType::integer(bit_width, false),
+        repetition,
+    )
 }
 
 fn timestamp(name: &str, repetition: Repetition) -> Result<TypePtr> {
-    logical(name, Physical::INT64, LogicalType::timestamp(true, TimeUnit::MILLIS), repetition)
+    logical(
+        name,
+        Physical::INT64,
+        LogicalType::timestamp(true, TimeUnit::MILLIS),
+        repetition,
+    )
 }
 
 fn text(name: &str, repetition: Repetition) -> Result<TypePtr> {
@@ -173,20 +216,40 @@ fn series_id() -> Result<TypePtr> {
 
 /// A map that is never null, empty for most.
 fn labels_map() -> Result<TypePtr> {
-    let fields = vec![text("key", Repetition::REQUIRED)?, text("value", Repetition::REQUIRED)?];
-    required_group(LABELS_MAP, Some(LogicalType::Map), vec![repeated("key_value", fields)?])
+    let fields = vec![
+        text("key", Repetition::REQUIRED)?,
+        text("value", Repetition::REQUIRED)?,
+    ];
+
+    required_group(
+        LABELS_MAP,
+        Some(LogicalType::Map),
+        vec![repeated("key_value", fields)?],
+    )
 }
 
 /// A list that is never null, of elements that are never null.
 fn list(name: &str, element: TypePtr) -> Result<TypePtr> {
-    required_group(name, Some(LogicalType::List), vec![repeated("list", vec![element])?])
+    required_group(
+        name,
+        Some(LogicalType::List),
+        vec![repeated("list", vec![element])?],
+    )
 }
 
 fn repeated(name: &str, fields: Vec<TypePtr>) -> Result<TypePtr> {
-    Type::group_type_builder(name).with_repetition(Repetition::REPEATED).with_fields(fields).build().map(Arc::new)
+    Type::group_type_builder(name)
+        .with_repetition(Repetition::REPEATED)
+        .with_fields(fields)
+        .build()
+        .map(Arc::new)
 }
 
-fn required_group(name: &str, logical: Option<LogicalType>, fields: Vec<TypePtr>) -> Result<TypePtr> {
+fn required_group(
+    name: &str,
+    logical: Option<LogicalType>,
+    fields: Vec<TypePtr>,
+) -> Result<TypePtr> {
     Type::group_type_builder(name)
         .with_repetition(Repetition::REQUIRED)
         .with_logical_type(logical)

@@ -1,4 +1,5 @@
-//! Writes `series.parquet`: buffered until the end, because its columns depend on the labels of all series.
+//! Writes `series.parquet`: buffered until the end, because its columns depend on the labels of all
+//! series.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
@@ -9,7 +10,9 @@ use bytes::Bytes;
 use duramen_model::labels::LabelsIter;
 use duramen_model::{Labels, METRIC_NAME};
 use parquet::basic::Encoding;
-use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
+};
 use parquet::errors::Result;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
@@ -20,8 +23,8 @@ use crate::schema;
 
 /// So many labels get a column of their own.
 const PROMOTED_MAX: usize = 64;
-/// Bounds of the rows of a row group: an eighth of all series, so that a look-up of one name reads little of a small block, and the
-/// footer of a large one stays small.
+/// Bounds of the rows of a row group: an eighth of all series, so that a look-up of one name reads
+/// little of a small block, and the footer of a large one stays small.
 const GROUP_ROWS_MIN: usize = 1024;
 const GROUP_ROWS_MAX: usize = 16_384;
 
@@ -46,33 +49,57 @@ impl SeriesTable {
 
     /// The encoded labels of the last series.
     pub(crate) fn last_labels(&self) -> Option<&[u8]> {
-        self.rows.len().checked_sub(1).map(|last| self.labels_at(last))
+        self.rows
+            .len()
+            .checked_sub(1)
+            .map(|last| self.labels_at(last))
     }
 
     /// Appends a series.
     pub(crate) fn push(&mut self, labels: &Labels, rows: SeriesRows) {
         self.labels.extend_from_slice(labels.encoded());
-        self.rows.push(Row { labels_end: self.labels.len(), id: labels.series_id().to_bytes(), rows });
+        self.rows.push(Row {
+            labels_end: self.labels.len(),
+            id: labels.series_id().to_bytes(),
+            rows,
+        });
     }
 
     fn labels_at(&self, row: usize) -> &[u8] {
-        let start = if row == 0 { 0 } else { self.rows[row - 1].labels_end };
+        let start = if row == 0 {
+            0
+        } else {
+            self.rows[row - 1].labels_end
+        };
+
         &self.labels[start..self.rows[row].labels_end]
     }
 
-    /// The labels with a column of their own, in name order: those that most series carry, each distinct ignoring case.
+    /// The labels with a column of their own, in name order: those that most series carry, each
+    /// distinct ignoring case.
     fn promoted(&self) -> Vec<String> {
         let mut carried: HashMap<&str, usize> = HashMap::new();
+
         for row in 0..self.len() {
-            for (name, _) in LabelsIter::over(self.labels_at(row)).filter(|(name, _)| *name != METRIC_NAME) {
+            for (name, _) in
+                LabelsIter::over(self.labels_at(row)).filter(|(name, _)| *name != METRIC_NAME)
+            {
                 *carried.entry(name).or_default() += 1;
             }
         }
+
         let mut carried: Vec<_> = carried.into_iter().collect();
         carried.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+
         let mut taken = HashSet::new();
-        let distinct = carried.into_iter().filter(|(name, _)| taken.insert(name.to_lowercase()));
-        let mut names: Vec<_> = distinct.take(PROMOTED_MAX).map(|(name, _)| name.to_owned()).collect();
+        let distinct = carried
+            .into_iter()
+            .filter(|(name, _)| taken.insert(name.to_lowercase()));
+        let mut names: Vec<_> = distinct
+            .take(PROMOTED_MAX)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+
         names.sort_unstable();
         names
     }
@@ -84,20 +111,26 @@ impl SeriesTable {
         let schema = schema::series(&names)?;
         let columns = SchemaDescriptor::new(Arc::clone(&schema));
         let recipes = Recipes::new(zstd_level)?;
-        let mut file = SerializedFileWriter::new(out, schema, Arc::new(base_properties(zstd_level)?.build()))?;
+        let mut file =
+            SerializedFileWriter::new(out, schema, Arc::new(base_properties(zstd_level)?.build()))?;
+
         // One buffer that all values share: a value is a slice of it.
         let labels = Bytes::from(std::mem::take(&mut self.labels));
         let group_rows = (self.len() / 8).clamp(GROUP_ROWS_MIN, GROUP_ROWS_MAX);
         let mut labels_start = 0;
+
         for (group, rows) in self.rows.chunks(group_rows).enumerate() {
             let text = Text::split(&labels, labels_start, rows, &names);
             labels_start = rows.last().map_or(labels_start, |row| row.labels_end);
+
             let mut writer = file.next_row_group()?;
             for chunk in recipes.encode(columns.columns(), text, rows, group * group_rows)? {
                 writer.append_column(&chunk.bytes, chunk.close)?;
             }
+
             writer.close()?;
         }
+
         file.into_inner().map(drop)
     }
 }
@@ -121,14 +154,28 @@ struct TextColumn {
 
 impl Text {
     fn split(labels: &Bytes, labels_start: usize, rows: &[Row], promoted: &[&str]) -> Self {
-        let places: BTreeMap<&str, usize> =
-            [METRIC_NAME].into_iter().chain(promoted.iter().copied()).enumerate().map(|(i, name)| (name, i)).collect();
+        let places: BTreeMap<&str, usize> = [METRIC_NAME]
+            .into_iter()
+            .chain(promoted.iter().copied())
+            .enumerate()
+            .map(|(i, name)| (name, i))
+            .collect();
+
         let mut columns: Vec<_> = places.iter().map(|_| TextColumn::default()).collect();
-        let mut text = Self { columns: vec![], keys: vec![], values: vec![], definition: vec![], repetition: vec![] };
+        let mut text = Self {
+            columns: vec![],
+            keys: vec![],
+            values: vec![],
+            definition: vec![],
+            repetition: vec![],
+        };
+
         let part = |text: &str| ByteArray::from(labels.slice_ref(text.as_bytes()));
         let mut start = labels_start;
+
         for (row, Row { labels_end, .. }) in rows.iter().enumerate() {
             let mut in_map = 0;
+
             for (name, value) in LabelsIter::over(&labels[start..*labels_end]) {
                 if let Some(place) = places.get(name) {
                     columns[*place].values.push(part(value));
@@ -141,15 +188,19 @@ impl Text {
                     in_map += 1;
                 }
             }
+
             for column in &mut columns {
                 column.definition.resize(row + 1, 0);
             }
+
             if in_map == 0 {
                 text.definition.push(0);
                 text.repetition.push(0);
             }
+
             start = *labels_end;
         }
+
         text.columns = columns;
         text
     }
@@ -171,40 +222,86 @@ impl Recipes {
             name: Recipe::dictionary(zstd_level, all)?.with_statistics(),
             text: Recipe::dictionary(zstd_level, all)?,
             number: Recipe::encoded(zstd_level, all, Encoding::DELTA_BINARY_PACKED)?,
-            counted: Recipe::encoded(zstd_level, all, Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
+            counted: Recipe::encoded(zstd_level, all, Encoding::DELTA_BINARY_PACKED)?
+                .with_statistics(),
             id: Recipe::encoded(zstd_level, all, Encoding::PLAIN)?,
         })
     }
 
     /// The chunks of one row group, in the order of the schema.
-    fn encode(&self, columns: &[ColumnDescPtr], text: Text, rows: &[Row], first: usize) -> Result<Vec<Chunk>> {
+    fn encode(
+        &self,
+        columns: &[ColumnDescPtr],
+        text: Text,
+        rows: &[Row],
+        first: usize,
+    ) -> Result<Vec<Chunk>> {
         let mut columns = columns.iter();
-        let mut next = move || columns.next().expect("the schema has a column for each chunk");
+        let mut next = move || {
+            columns
+                .next()
+                .expect("the schema has a column for each chunk")
+        };
+
         let mut chunks = Vec::new();
-        let recipes = [&self.name].into_iter().chain(std::iter::repeat(&self.text));
+        let recipes = [&self.name]
+            .into_iter()
+            .chain(std::iter::repeat(&self.text));
+
         for (TextColumn { values, definition }, recipe) in text.columns.iter().zip(recipes) {
             chunks.push(recipe.encode::<ByteArrayType>(next(), values, Some(definition), None)?);
         }
-        let levels = (Some(text.definition.as_slice()), Some(text.repetition.as_slice()));
-        chunks.push(self.text.encode::<ByteArrayType>(next(), &text.keys, levels.0, levels.1)?);
-        chunks.push(self.text.encode::<ByteArrayType>(next(), &text.values, levels.0, levels.1)?);
+
+        let levels = (
+            Some(text.definition.as_slice()),
+            Some(text.repetition.as_slice()),
+        );
+
+        chunks.push(
+            self.text
+                .encode::<ByteArrayType>(next(), &text.keys, levels.0, levels.1)?,
+        );
+
+        chunks.push(
+            self.text
+                .encode::<ByteArrayType>(next(), &text.values, levels.0, levels.1)?,
+        );
+
         let number = |column, read: fn(&SeriesRows) -> i64| {
             let values: Vec<i64> = rows.iter().map(|row| read(&row.rows)).collect();
             self.number.encode::<Int64Type>(column, &values, None, None)
         };
+
         chunks.push(number(next(), |rows| rows.samples.start.cast_signed())?);
         chunks.push(number(next(), |rows| length(&rows.samples))?);
         chunks.push(number(next(), |rows| rows.min_ts_ms)?);
         chunks.push(number(next(), |rows| rows.max_ts_ms)?);
-        let srefs: Vec<i32> =
-            (first..first + rows.len()).filter_map(|row| u32::try_from(row).ok()).map(u32::cast_signed).collect();
-        chunks.push(self.counted.encode::<Int32Type>(next(), &srefs, None, None)?);
+
+        let srefs: Vec<i32> = (first..first + rows.len())
+            .filter_map(|row| u32::try_from(row).ok())
+            .map(u32::cast_signed)
+            .collect();
+
+        chunks.push(
+            self.counted
+                .encode::<Int32Type>(next(), &srefs, None, None)?,
+        );
+
         chunks.push(number(next(), |rows| rows.histograms.start.cast_signed())?);
         chunks.push(number(next(), |rows| length(&rows.histograms))?);
         chunks.push(number(next(), |rows| rows.exemplars.start.cast_signed())?);
         chunks.push(number(next(), |rows| length(&rows.exemplars))?);
-        let ids: Vec<_> = rows.iter().map(|row| FixedLenByteArray::from(row.id.to_vec())).collect();
-        chunks.push(self.id.encode::<FixedLenByteArrayType>(next(), &ids, None, None)?);
+
+        let ids: Vec<_> = rows
+            .iter()
+            .map(|row| FixedLenByteArray::from(row.id.to_vec()))
+            .collect();
+
+        chunks.push(
+            self.id
+                .encode::<FixedLenByteArrayType>(next(), &ids, None, None)?,
+        );
+
         Ok(chunks)
     }
 }

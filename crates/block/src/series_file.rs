@@ -26,10 +26,19 @@ pub(crate) struct SeriesFile {
 
 impl SeriesFile {
     /// `whole`: the bytes of the file, if they came along with `meta`; they are not trusted.
-    pub(crate) fn new(file: ParquetFile, stats: &BlockStats, whole: Option<&Bytes>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        file: ParquetFile,
+        stats: &BlockStats,
+        whole: Option<&Bytes>,
+    ) -> Result<Self, Error> {
         let columns = SeriesColumns::of(&file, stats)?;
         let prefetched = whole.and_then(|bytes| file.remote.verified(bytes));
-        Ok(Self { file, columns, prefetched })
+
+        Ok(Self {
+            file,
+            columns,
+            prefetched,
+        })
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -66,10 +75,12 @@ impl SeriesFile {
     ) -> Result<Vec<FoundSeries>, Error> {
         let file = self.fetch(groups, reads).await?;
         let mut found = Vec::new();
+
         for &group in groups {
             let series = self.columns.find(&file, group, matchers, wanted).await;
             found.append(&mut series.map_err(|e| Error::decode(&self.file.remote.key, e))?);
         }
+
         Ok(found)
     }
 
@@ -85,6 +96,7 @@ impl SeriesFile {
             let read = self.columns.read_all(&file, group, &mut visit);
             read.map_err(|e| Error::decode(&self.file.remote.key, e))?;
         }
+
         Ok(())
     }
 
@@ -92,7 +104,12 @@ impl SeriesFile {
         if let Some(file) = &self.prefetched {
             return Ok(file.clone());
         }
-        let wanted: Vec<_> = groups.iter().map(|group| self.columns.bytes(&self.file, *group)).collect();
+
+        let wanted: Vec<_> = groups
+            .iter()
+            .map(|group| self.columns.bytes(&self.file, *group))
+            .collect();
+
         self.file.remote.fetch(&wanted, reads).await
     }
 }
@@ -101,17 +118,21 @@ impl SeriesFile {
 fn in_parts(groups: &[usize], bytes: impl Fn(usize) -> Range<u64>) -> Vec<Vec<usize>> {
     let mut parts: Vec<Vec<usize>> = Vec::new();
     let mut size = u64::MAX;
+
     for &group in groups {
         let range = bytes(group);
         let length = range.end.saturating_sub(range.start);
         size = size.saturating_add(length);
+
         if size > PART_BYTES {
             parts.push(Vec::new());
             size = length;
         }
+
         if let Some(part) = parts.last_mut() {
             part.push(group);
         }
     }
+
     parts
 }

@@ -14,10 +14,12 @@ const TABLE_BYTES_MAX: usize = 32 << 20;
 /// So many tables are made at once; each may take [`TABLE_BYTES_MAX`] twice meanwhile.
 const MAKERS_MAX: usize = 4;
 
-/// A bounded pool of decoded series tables, least recently used out first. Share one among all blocks of a process.
+/// A bounded pool of decoded series tables, least recently used out first. Share one among all
+/// blocks of a process.
 ///
-/// A table is known by the folder of its block, which begins with the tenant. A selection under way may hold one that has been dropped
-/// from the pool until it ends. What the pool holds is drawn from an account, which gets it back when others need it.
+/// A table is known by the folder of its block, which begins with the tenant. A selection under way
+/// may hold one that has been dropped from the pool until it ends. What the pool holds is drawn
+/// from an account, which gets it back when others need it.
 pub struct SeriesTables {
     state: Mutex<State>,
     bytes_max: usize,
@@ -33,7 +35,9 @@ struct State {
 
 impl std::fmt::Debug for SeriesTables {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SeriesTables").field("bytes", &self.bytes()).finish_non_exhaustive()
+        f.debug_struct("SeriesTables")
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,11 +47,21 @@ impl SeriesTables {
         Self::within(bytes_max, &Account::unbounded())
     }
 
-    /// As [`SeriesTables::new`], drawn from `memory`. Tell the account of it with [`Account::reclaim_from`].
+    /// As [`SeriesTables::new`], drawn from `memory`. Tell the account of it with
+    /// [`Account::reclaim_from`].
     pub fn within(bytes_max: usize, memory: &Arc<Account>) -> Self {
         let share = memory.share(Use::Cache);
-        let state = State { held: HashMap::new(), making: HashSet::new(), clock: 0, share };
-        Self { state: Mutex::new(state), bytes_max }
+        let state = State {
+            held: HashMap::new(),
+            making: HashSet::new(),
+            clock: 0,
+            share,
+        };
+
+        Self {
+            state: Mutex::new(state),
+            bytes_max,
+        }
     }
 
     /// How many bytes it holds now.
@@ -62,19 +76,26 @@ impl SeriesTables {
     pub(crate) fn get(&self, dir: &Arc<Path>) -> Option<Arc<Table>> {
         let mut state = self.state.lock();
         state.clock += 1;
+
         let now = state.clock;
         let (table, used) = state.held.get_mut(dir)?;
         *used = now;
+
         Some(Arc::clone(table))
     }
 
-    /// The right to make the table of a block; `None` while another does, or too many tables are being made.
+    /// The right to make the table of a block; `None` while another does, or too many tables are
+    /// being made.
     pub(crate) fn maker(self: &Arc<Self>, dir: &Arc<Path>) -> Option<Maker> {
         let mut state = self.state.lock();
         let free = state.making.len() < MAKERS_MAX && !state.held.contains_key(dir);
         let mine = free && state.making.insert(Arc::clone(dir));
+
         drop(state);
-        mine.then(|| Maker { tables: Arc::clone(self), dir: Arc::clone(dir) })
+        mine.then(|| Maker {
+            tables: Arc::clone(self),
+            dir: Arc::clone(dir),
+        })
     }
 }
 
@@ -82,6 +103,7 @@ impl Reclaim for SeriesTables {
     fn reclaim(&self, bytes: usize) {
         let mut state = self.state.lock();
         let mut given = 0;
+
         while given < bytes {
             match state.evict() {
                 0 => break,
@@ -103,21 +125,31 @@ impl State {
                 return;
             }
         }
+
         if self.share.grow(table.bytes()).is_err() {
             self.evict();
             if self.share.grow(table.bytes()).is_err() {
                 return;
             }
         }
+
         self.clock += 1;
         self.held.insert(dir, (table, self.clock));
     }
 
-    /// Drops the table that was not used for the longest time, and returns how much memory that had; 0 when none is left.
+    /// Drops the table that was not used for the longest time, and returns how much memory that
+    /// had; 0 when none is left.
     fn evict(&mut self) -> usize {
         // Tables are few: a look at each is cheaper than keeping an order.
-        let oldest = self.held.iter().min_by_key(|(_, (_, used))| *used).map(|(dir, _)| Arc::clone(dir));
-        let Some((table, _)) = oldest.and_then(|dir| self.held.remove(&dir)) else { return 0 };
+        let oldest = self
+            .held
+            .iter()
+            .min_by_key(|(_, (_, used))| *used)
+            .map(|(dir, _)| Arc::clone(dir));
+
+        let Some((table, _)) = oldest.and_then(|dir| self.held.remove(&dir)) else {
+            return 0;
+        };
         self.share.shrink(table.bytes());
         table.bytes()
     }
@@ -132,7 +164,10 @@ pub(crate) struct Maker {
 impl Maker {
     pub(crate) fn keep(self, table: &Arc<Table>) {
         let dir = Arc::clone(&self.dir);
-        self.tables.state.lock().insert(dir, Arc::clone(table), self.tables.bytes_max);
+        self.tables
+            .state
+            .lock()
+            .insert(dir, Arc::clone(table), self.tables.bytes_max);
     }
 }
 

@@ -25,13 +25,13 @@ use crate::{META_FILE, METADATA_FILE, SERIES_FILE, metadata};
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
     pub zstd_level: i32,
-    /// Rows in a page of timestamps. More: neighbours of one target compress against each other; fewer: a series alone is read with
-    /// fewer bytes.
+    /// Rows in a page of timestamps. More: neighbours of one target compress against each other;
+    /// fewer: a series alone is read with fewer bytes.
     pub ts_page_rows: usize,
     /// Rows in a page of values.
     pub value_page_rows: usize,
-    /// A row group of `samples.parquet` ends at so many rows or at so many (guessed) bytes, whichever is first, so that all columns of
-    /// one fit a GET of half a mebibyte.
+    /// A row group of `samples.parquet` ends at so many rows or at so many (guessed) bytes,
+    /// whichever is first, so that all columns of one fit a GET of half a mebibyte.
     pub row_group_rows_max: usize,
     pub row_group_bytes_max: usize,
 }
@@ -50,8 +50,8 @@ impl Default for WriterOptions {
 
 /// Writes one block, series by series. Blocking: it belongs on a thread that may block.
 ///
-/// A file of which the block has no row is not made. A writer that is dropped before [`BlockWriter::finish`] leaves an incomplete folder,
-/// without `meta`.
+/// A file of which the block has no row is not made. A writer that is dropped before
+/// [`BlockWriter::finish`] leaves an incomplete folder, without `meta`.
 pub struct BlockWriter {
     folder: Folder,
     options: WriterOptions,
@@ -101,17 +101,32 @@ impl BlockWriter {
 
     /// Appends a series.
     ///
-    /// Series ascend strictly in the order of [`Labels::cmp_in_block`]. A call that breaks this, or what [`SeriesContents`] says, is
-    /// an error and appends nothing.
+    /// Series ascend strictly in the order of [`Labels::cmp_in_block`]. A call that breaks this, or
+    /// what [`SeriesContents`] says, is an error and appends nothing.
     pub fn push(&mut self, labels: &Labels, contents: &SeriesContents<'_>) -> Result<(), Error> {
-        let broken = |rule| Err(Error::Contract { rule, series: labels.to_string() });
-        if self.series.last_labels().is_some_and(|last| cmp_encoded_in_block(last, labels.encoded()).is_ge()) {
+        let broken = |rule| {
+            Err(Error::Contract {
+                rule,
+                series: labels.to_string(),
+            })
+        };
+
+        if self
+            .series
+            .last_labels()
+            .is_some_and(|last| cmp_encoded_in_block(last, labels.encoded()).is_ge())
+        {
             return broken("the series is not behind the one before");
         }
         if let Some(rule) = contents.broken_rule() {
             return broken(rule);
         }
-        let decoded = contents.histograms.iter().map(|histogram| Histogram::from_bytes(histogram.bytes));
+
+        let decoded = contents
+            .histograms
+            .iter()
+            .map(|histogram| Histogram::from_bytes(histogram.bytes));
+
         let Some(histograms) = decoded.collect::<Option<Vec<_>>>() else {
             return broken("a histogram is not in its byte form");
         };
@@ -121,17 +136,32 @@ impl BlockWriter {
         let Some(rows) = self.next_rows(contents) else {
             return broken("the series has neither samples nor exemplars");
         };
+
         self.series.push(labels, rows);
-        self.span_ms = join(join(self.span_ms, contents.span_ms()), contents.exemplars_span_ms());
-        let lives = contents.lives.iter().copied().chain(contents.histograms.iter().map(|histogram| histogram.life));
-        self.ttl_max_ms = lives.map(|life| life.ttl_ms).fold(self.ttl_max_ms, i64::max);
+        self.span_ms = join(
+            join(self.span_ms, contents.span_ms()),
+            contents.exemplars_span_ms(),
+        );
+
+        let lives = contents
+            .lives
+            .iter()
+            .copied()
+            .chain(contents.histograms.iter().map(|histogram| histogram.life));
+
+        self.ttl_max_ms = lives
+            .map(|life| life.ttl_ms)
+            .fold(self.ttl_max_ms, i64::max);
         self.append(sref, contents, histograms)
     }
 
     /// Where `contents` will stand; `None` when there are none.
     fn next_rows(&self, contents: &SeriesContents<'_>) -> Option<SeriesRows> {
-        let (min_ts_ms, max_ts_ms) = contents.span_ms().or_else(|| contents.exemplars_span_ms())?;
+        let (min_ts_ms, max_ts_ms) = contents
+            .span_ms()
+            .or_else(|| contents.exemplars_span_ms())?;
         let rows = |first: u64, length: usize| first..first + length as u64;
+
         Some(SeriesRows {
             samples: rows(self.samples(), contents.ts_ms.len()),
             histograms: rows(self.histograms(), contents.histograms.len()),
@@ -141,27 +171,56 @@ impl BlockWriter {
         })
     }
 
-    fn append(&mut self, sref: u32, contents: &SeriesContents<'_>, histograms: Vec<Histogram>) -> Result<(), Error> {
-        let (dir, options) = (&self.folder, &self.options);
-        let SeriesContents { ts_ms, values, lives, exemplars, .. } = contents;
+    fn append(
+        &mut self,
+        sref: u32,
+        contents: &SeriesContents<'_>,
+        histograms: Vec<Histogram>,
+    ) -> Result<(), Error> {
+        let dir = &self.folder;
+        let options = &self.options;
+
+        let SeriesContents {
+            ts_ms,
+            values,
+            lives,
+            exemplars,
+            ..
+        } = contents;
+
         if !ts_ms.is_empty() {
-            self.samples.append(dir, options, |file| file.push(sref, ts_ms, values, lives))?;
+            self.samples
+                .append(dir, options, |file| file.push(sref, ts_ms, values, lives))?;
         }
+
         if !histograms.is_empty() {
-            self.histograms.append(dir, options, |file| file.push(sref, contents.histograms, histograms))?;
+            self.histograms.append(dir, options, |file| {
+                file.push(sref, contents.histograms, histograms)
+            })?;
         }
+
         if !exemplars.is_empty() {
-            self.exemplars.append(dir, options, |file| file.push(sref, exemplars))?;
+            self.exemplars
+                .append(dir, options, |file| file.push(sref, exemplars))?;
         }
+
         Ok(())
     }
 
-    /// Says what is known of metric families, each once, in any order; what was said before is replaced. A block may have nothing else.
+    /// Says what is known of metric families, each once, in any order; what was said before is
+    /// replaced. A block may have nothing else.
     pub fn set_metadata(&mut self, mut families: Vec<FamilyMetadata>) -> Result<(), Error> {
         families.sort_unstable_by(|a, b| a.family.cmp(&b.family));
-        if let Some(pair) = families.windows(2).find(|pair| pair[0].family == pair[1].family) {
-            return Err(Error::Contract { rule: "a metric family comes twice", series: pair[0].family.clone() });
+        if let Some(pair) = families
+            .windows(2)
+            .find(|pair| pair[0].family == pair[1].family)
+        {
+            return Err(Error::Contract {
+                rule: "a metric family comes twice",
+                series: pair[0].family.clone(),
+            });
         }
+
         self.families = families;
         Ok(())
     }
@@ -186,14 +245,16 @@ impl BlockWriter {
         self.exemplars.rows()
     }
 
-    /// Completes all files. On return they are written but *not* synced: whoever relies on them syncs them or uploads them.
+    /// Completes all files. On return they are written but *not* synced: whoever relies on them
+    /// syncs them or uploads them.
     ///
     /// A block with neither series nor metadata is a broken contract.
     pub fn finish(self) -> Result<BlockStats, Error> {
         Ok(self.finish_all()?.0)
     }
 
-    /// As [`BlockWriter::finish`], with the files by name, `meta` last. Of a writer into a folder there are none.
+    /// As [`BlockWriter::finish`], with the files by name, `meta` last. Of a writer into a folder
+    /// there are none.
     pub fn finish_in_memory(self) -> Result<(BlockStats, Vec<(String, Bytes)>), Error> {
         self.finish_all()
     }
@@ -201,17 +262,28 @@ impl BlockWriter {
     fn finish_all(mut self) -> Result<(BlockStats, Vec<(String, Bytes)>), Error> {
         let families = std::mem::take(&mut self.families);
         let seen = |family: &FamilyMetadata| (family.last_seen_ms, family.last_seen_ms);
-        let seen_ms = families.iter().map(seen).fold(None, |all, one| join(all, Some(one)));
+        let seen_ms = families
+            .iter()
+            .map(seen)
+            .fold(None, |all, one| join(all, Some(one)));
+
         let Some((min_ts_ms, max_ts_ms)) = self.span_ms.or(seen_ms) else {
-            return Err(Error::Contract { rule: "the block has neither series nor metadata", series: String::new() });
+            return Err(Error::Contract {
+                rule: "the block has neither series nor metadata",
+                series: String::new(),
+            });
         };
-        let (series, samples, histograms, exemplars) =
-            (self.series.len() as u64, self.samples(), self.histograms(), self.exemplars());
+
+        let series = self.series.len() as u64;
+        let samples = self.samples();
+        let histograms = self.histograms();
+        let exemplars = self.exemplars();
         let ttl_max_ms = self.ttl_max_ms;
         let (folder, names) = self.finish_files(&families)?;
 
         let mut files = Vec::new();
         let mut held = Vec::new();
+
         for name in names {
             let (file, contents) = describe(&folder, name)?;
             held.extend(contents.map(|bytes| (name.to_owned(), bytes)));
@@ -220,7 +292,15 @@ impl BlockWriter {
 
         let (meta_bytes, meta_crc32c, meta) = write_meta(&folder, &files)?;
         held.extend(meta.map(|bytes| (META_FILE.to_owned(), bytes)));
-        let files = files.into_iter().map(|file| BlockFile { name: file.name, bytes: file.bytes }).collect();
+
+        let files = files
+            .into_iter()
+            .map(|file| BlockFile {
+                name: file.name,
+                bytes: file.bytes,
+            })
+            .collect();
+
         let stats = BlockStats {
             series,
             samples,
@@ -234,43 +314,74 @@ impl BlockWriter {
             meta_bytes,
             meta_crc32c,
         };
+
         Ok((stats, held))
     }
 
     /// Ends all files but `meta`. Their names in the order of [`BlockStats::files`].
-    fn finish_files(self, families: &[FamilyMetadata]) -> Result<(Folder, Vec<&'static str>), Error> {
-        let Self { folder, series, samples, histograms, exemplars, .. } = self;
+    fn finish_files(
+        self,
+        families: &[FamilyMetadata],
+    ) -> Result<(Folder, Vec<&'static str>), Error> {
+        let Self {
+            folder,
+            series,
+            samples,
+            histograms,
+            exemplars,
+            ..
+        } = self;
+
         let level = self.options.zstd_level;
         let mut names = Vec::new();
+
         if series.len() > 0 {
             let file = folder.create_file(SERIES_FILE)?;
-            series.write(file, level).map_err(|e| encode_error(SERIES_FILE, e))?;
+            series
+                .write(file, level)
+                .map_err(|e| encode_error(SERIES_FILE, e))?;
             names.push(SERIES_FILE);
         }
+
         names.extend(samples.finish()?);
         names.extend(histograms.finish()?);
         names.extend(exemplars.finish()?);
+
         if !families.is_empty() {
             let file = folder.create_file(METADATA_FILE)?;
             metadata::write(file, families, level).map_err(|e| encode_error(METADATA_FILE, e))?;
             names.push(METADATA_FILE);
         }
+
         Ok((folder, names))
     }
 }
 
 /// The length and checksum of `meta`, and itself when it is in memory.
 fn write_meta(folder: &Folder, files: &[FileMeta]) -> Result<(u64, u32, Option<Bytes>), Error> {
-    let failed = |source| Error::Write { path: folder.path(META_FILE), source };
+    let failed = |source| Error::Write {
+        path: folder.path(META_FILE),
+        source,
+    };
+
     let meta = meta::encode(files).map_err(failed)?;
-    folder.create_file(META_FILE)?.write_all(&meta).map_err(failed)?;
+    folder
+        .create_file(META_FILE)?
+        .write_all(&meta)
+        .map_err(failed)?;
+
     let (file, length) = folder.open_file(META_FILE).map_err(failed)?;
     Ok((length, crc32c::crc32c(&meta), file.into_memory()))
 }
 
-/// Reads a finished file back, an extent at a time, and says what `meta` says of it. With the file when it is in memory.
+/// Reads a finished file back, an extent at a time, and says what `meta` says of it. With the file
+/// when it is in memory.
 fn describe(folder: &Folder, name: &'static str) -> Result<(FileMeta, Option<Bytes>), Error> {
-    let failed = |source| Error::Write { path: folder.path(name), source };
+    let failed = |source| Error::Write {
+        path: folder.path(name),
+        source,
+    };
+
     let (mut file, bytes) = folder.open_file(name).map_err(failed)?;
     let reader = ParquetMetaDataReader::new()
         .with_column_index_policy(PageIndexPolicy::Skip)
@@ -279,15 +390,30 @@ fn describe(folder: &Folder, name: &'static str) -> Result<(FileMeta, Option<Byt
         WrittenFile::Disk(file) => reader.parse_and_finish(file),
         WrittenFile::Memory(bytes) => reader.parse_and_finish(bytes.get_ref()),
     };
+
     let parsed = parsed.map_err(|e| encode_error(name, e))?;
     let boundaries = boundaries(&parsed);
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let extents =
-        Extents::cut(&mut BufReader::with_capacity(1 << 20, &mut file), bytes, &boundaries).map_err(failed)?;
+
+    let extents = Extents::cut(
+        &mut BufReader::with_capacity(1 << 20, &mut file),
+        bytes,
+        &boundaries,
+    )
+    .map_err(failed)?;
+
     let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(boundaries.last().copied().unwrap_or(0))).map_err(failed)?;
+    file.seek(SeekFrom::Start(boundaries.last().copied().unwrap_or(0)))
+        .map_err(failed)?;
     file.read_to_end(&mut tail).map_err(failed)?;
-    let described = FileMeta { name: name.to_owned(), bytes, extents, tail: tail.into() };
+
+    let described = FileMeta {
+        name: name.to_owned(),
+        bytes,
+        extents,
+        tail: tail.into(),
+    };
+
     Ok((described, file.into_memory()))
 }
 
@@ -295,16 +421,30 @@ fn describe(folder: &Folder, name: &'static str) -> Result<(FileMeta, Option<Byt
 fn boundaries(file: &ParquetMetaData) -> Vec<u64> {
     let mut starts = Vec::new();
     let mut end = 0;
-    for (group, indexes) in file.row_groups().iter().zip(file.offset_index().into_iter().flatten()) {
+
+    for (group, indexes) in file
+        .row_groups()
+        .iter()
+        .zip(file.offset_index().into_iter().flatten())
+    {
         for (column, index) in group.columns().iter().zip(indexes) {
             let (start, length) = column.byte_range();
             starts.push(start);
-            starts.extend(index.page_locations().iter().map(|page| page.offset.cast_unsigned()));
+
+            starts.extend(
+                index
+                    .page_locations()
+                    .iter()
+                    .map(|page| page.offset.cast_unsigned()),
+            );
+
             end = end.max(start + length);
         }
     }
+
     starts.push(end);
     starts.sort_unstable();
     starts.dedup();
+
     starts
 }

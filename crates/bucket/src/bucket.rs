@@ -9,7 +9,9 @@ use duramen_runtime::{Clock, Disk};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart,
+};
 
 use crate::gauged::Gauged;
 use crate::retry::Retries;
@@ -18,7 +20,8 @@ use crate::{Config, Error, LocalStore, Metrics, StoreUrl, s3};
 
 /// One deployment's part of an object store. Cheap to clone.
 ///
-/// Every request is counted, waits while too many are under way, and is retried here if it may be: callers do not retry.
+/// Every request is counted, waits while too many are under way, and is retried here if it may be:
+/// callers do not retry.
 #[derive(Clone)]
 pub struct Bucket {
     inner: Arc<Inner>,
@@ -34,39 +37,75 @@ struct Inner {
 /// Why a check refused bytes.
 pub type CheckError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Files above this go up in parts of this size. A PUT of 16 MiB takes a second or less, and 10,000 parts are 160 GiB.
+/// Files above this go up in parts of this size. A PUT of 16 MiB takes a second or less, and 10,000
+/// parts are 160 GiB.
 const PART_BYTES: usize = 16 << 20;
 
 impl Bucket {
-    /// Makes the client of the store. Sends nothing; for a directory it makes and sweeps it, which blocks: see [`crate::probe::probe`] and [`crate::Deployment::open`].
-    pub fn open(url: &StoreUrl, config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    /// Makes the client of the store. Sends nothing; for a directory it makes and sweeps it, which
+    /// blocks: see [`crate::probe::probe`] and [`crate::Deployment::open`].
+    pub fn open(
+        url: &StoreUrl,
+        config: &Config,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let store: Arc<dyn ObjectStore> = match url {
             StoreUrl::Memory => Arc::new(object_store::memory::InMemory::new()),
             StoreUrl::File(path) => Arc::new(LocalStore::open(disk, path)?),
             StoreUrl::S3 { bucket, prefix } => {
                 let store = s3::open(bucket, config)?;
-                if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix.as_str())) }
+                if prefix.is_empty() {
+                    Arc::new(store)
+                } else {
+                    Arc::new(PrefixStore::new(store, prefix.as_str()))
+                }
             }
         };
+
         Ok(Self::over(store, url.to_string(), config, clock))
     }
 
     /// Keeps its objects for as long as it lives: for tests.
     pub fn memory(clock: Arc<dyn Clock>) -> Self {
-        Self::over(Arc::new(object_store::memory::InMemory::new()), "memory:".to_owned(), &Config::default(), clock)
+        Self::over(
+            Arc::new(object_store::memory::InMemory::new()),
+            "memory:".to_owned(),
+            &Config::default(),
+            clock,
+        )
     }
 
-    /// Counts, bounds and retries what goes to `store`. `name` stands in messages and must hold no secret.
-    pub fn over(store: Arc<dyn ObjectStore>, name: String, config: &Config, clock: Arc<dyn Clock>) -> Self {
+    /// Counts, bounds and retries what goes to `store`. `name` stands in messages and must hold no
+    /// secret.
+    pub fn over(
+        store: Arc<dyn ObjectStore>,
+        name: String,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let metrics = Metrics::default();
         let retries = Retries::new(config.retry, Arc::clone(&clock));
         let gauged = Gauged::new(store, metrics.clone(), clock, config.requests_max);
-        let store = Arc::new(Retrying::new(Arc::new(gauged), retries.clone(), metrics.clone()));
-        Self { inner: Arc::new(Inner { store, name, metrics, retries }) }
+
+        let store = Arc::new(Retrying::new(
+            Arc::new(gauged),
+            retries.clone(),
+            metrics.clone(),
+        ));
+
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                name,
+                metrics,
+                retries,
+            }),
+        }
     }
 
-    /// The store with all of the above, for readers of Parquet and the like. A body that is not read to its end holds one of the
-    /// requests that may be under way.
+    /// The store with all of the above, for readers of Parquet and the like. A body that is not
+    /// read to its end holds one of the requests that may be under way.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.inner.store)
     }
@@ -88,20 +127,27 @@ impl Bucket {
         &self.inner.name
     }
 
-    /// Writes an object, durable on return; what was there is replaced. Meant for keys that are never reused: a retry writes the
-    /// same bytes again. One PUT.
+    /// Writes an object, durable on return; what was there is replaced. Meant for keys that are
+    /// never reused: a retry writes the same bytes again. One PUT.
     pub async fn put(&self, key: &Path, body: impl Into<PutPayload>) -> Result<(), Error> {
-        self.inner.store.put(key, body.into()).await.map_err(|e| Error::store("put", key, e))?;
+        self.inner
+            .store
+            .put(key, body.into())
+            .await
+            .map_err(|e| Error::store("put", key, e))?;
+
         Ok(())
     }
 
-    /// Writes the file `from`, of `length` bytes, as an object; durable on return. One PUT up to 16 MiB, else one for each 16 MiB and two.
+    /// Writes the file `from`, of `length` bytes, as an object; durable on return. One PUT up to 16
+    /// MiB, else one for each 16 MiB and two.
     ///
-    /// `check` sees all bytes in their order before the object comes to be, the very bytes that are sent.
+    /// `check` sees all bytes in their order before the object comes to be, the very bytes that are
+    /// sent.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when the file has another length or `check` refuses it, [`Error::Disk`] when it cannot be read; there is no
-    /// object then.
+    /// [`Error::Damaged`] when the file has another length or `check` refuses it, [`Error::Disk`]
+    /// when it cannot be read; there is no object then.
     pub async fn put_file(
         &self,
         key: &Path,
@@ -110,17 +156,37 @@ impl Bucket {
         length: u64,
         mut check: impl FnMut(&[u8]) -> Result<(), CheckError> + Send,
     ) -> Result<(), Error> {
-        let found = blocking_disk(disk, from, "stat", |disk, path| disk.stat(path)).await?.length;
+        let found = blocking_disk(disk, from, "stat", |disk, path| disk.stat(path))
+            .await?
+            .length;
+
         if found != length {
-            let source = format!("the file has another length. expected=`{length}`, actual=`{found}`").into();
-            return Err(Error::Damaged { path: from.to_path_buf(), source });
+            let source =
+                format!("the file has another length. expected=`{length}`, actual=`{found}`")
+                    .into();
+            return Err(Error::Damaged {
+                path: from.to_path_buf(),
+                source,
+            });
         }
-        self.put_parts(key, length, Parts::File { disk, from, check: &mut check }).await
+
+        self.put_parts(
+            key,
+            length,
+            Parts::File {
+                disk,
+                from,
+                check: &mut check,
+            },
+        )
+        .await
     }
 
-    /// Writes an object that is in memory, of any size; durable on return. Requests as for [`Bucket::put_file`].
+    /// Writes an object that is in memory, of any size; durable on return. Requests as for
+    /// [`Bucket::put_file`].
     pub async fn put_large(&self, key: &Path, body: Bytes) -> Result<(), Error> {
-        self.put_parts(key, body.len() as u64, Parts::Memory(body)).await
+        self.put_parts(key, body.len() as u64, Parts::Memory(body))
+            .await
     }
 
     async fn put_parts(&self, key: &Path, length: u64, mut parts: Parts<'_>) -> Result<(), Error> {
@@ -129,35 +195,65 @@ impl Bucket {
             return self.put(key, body).await;
         }
 
-        let upload = self.inner.store.put_multipart(key).await.map_err(|e| Error::store("upload", key, e))?;
+        let upload = self
+            .inner
+            .store
+            .put_multipart(key)
+            .await
+            .map_err(|e| Error::store("upload", key, e))?;
+
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
         let mut offset = 0;
+
         while offset < length {
             let sent = match parts.next(offset, length).await {
                 Ok(bytes) => {
                     offset += bytes.len() as u64;
-                    let room = upload.wait_for_capacity(4).await.map_err(|e| Error::store("upload", key, e));
+
+                    let room = upload
+                        .wait_for_capacity(4)
+                        .await
+                        .map_err(|e| Error::store("upload", key, e));
+
                     room.map(|()| upload.put(bytes))
                 }
                 Err(error) => Err(error),
             };
+
             if let Err(error) = sent {
-                // What is left of it costs money until the bucket's own rule removes it, so try; the first error is the one to tell.
+                // What is left of it costs money until the bucket's own rule removes it, so try;
+                // the first error is the one to tell.
                 let _ = upload.abort().await;
                 return Err(error);
             }
         }
-        upload.finish().await.map_err(|e| Error::store("upload", key, e))?;
+
+        upload
+            .finish()
+            .await
+            .map_err(|e| Error::store("upload", key, e))?;
+
         Ok(())
     }
 
     /// The whole object, of `bytes_max` bytes at most. One GET.
     pub async fn get(&self, key: &Path, bytes_max: u64) -> Result<Bytes, Error> {
-        let result = self.inner.store.get(key).await.map_err(|e| Error::store("get", key, e))?;
+        let result = self
+            .inner
+            .store
+            .get(key)
+            .await
+            .map_err(|e| Error::store("get", key, e))?;
+
         let bytes = result.meta.size;
         if bytes > bytes_max {
-            return Err(Error::TooLarge { key: key.to_string(), bytes, bytes_max });
+            return Err(Error::TooLarge {
+                key: key.to_string(),
+                bytes,
+                bytes_max,
+            });
         }
+
         collect(key, result).await
     }
 
@@ -172,18 +268,36 @@ impl Bucket {
 
     /// Bytes `[start, end)`, all of them. One GET.
     pub async fn get_range(&self, key: &Path, range: std::ops::Range<u64>) -> Result<Bytes, Error> {
-        let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
-        let result = self.inner.store.get_opts(key, options).await.map_err(|e| Error::store("get", key, e))?;
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range.clone())),
+            ..GetOptions::default()
+        };
+
+        let result = self
+            .inner
+            .store
+            .get_opts(key, options)
+            .await
+            .map_err(|e| Error::store("get", key, e))?;
+
         if result.range != range {
             let fault = format!("asked for {range:?}, there is {:?}", result.range);
-            return Err(Error::Corrupt { key: key.to_string(), fault });
+            return Err(Error::Corrupt {
+                key: key.to_string(),
+                fault,
+            });
         }
+
         collect(key, result).await
     }
 
     /// Size and time of an object. One HEAD.
     pub async fn head(&self, key: &Path) -> Result<ObjectMeta, Error> {
-        self.inner.store.head(key).await.map_err(|e| Error::store("head", key, e))
+        self.inner
+            .store
+            .head(key)
+            .await
+            .map_err(|e| Error::store("head", key, e))
     }
 
     /// Removes an object; also a success when there is none. One DELETE.
@@ -194,13 +308,23 @@ impl Bucket {
         }
     }
 
-    /// Everything under a prefix whose key is greater than `after`, sorted by key. One LIST for each 1,000 objects.
-    pub async fn list(&self, prefix: &Path, after: Option<&Path>) -> Result<Vec<ObjectMeta>, Error> {
+    /// Everything under a prefix whose key is greater than `after`, sorted by key. One LIST for
+    /// each 1,000 objects.
+    pub async fn list(
+        &self,
+        prefix: &Path,
+        after: Option<&Path>,
+    ) -> Result<Vec<ObjectMeta>, Error> {
         let objects = match after {
             Some(after) => self.inner.store.list_with_offset(Some(prefix), after),
             None => self.inner.store.list(Some(prefix)),
         };
-        let mut objects: Vec<_> = objects.try_collect().await.map_err(|e| Error::store("list", prefix, e))?;
+
+        let mut objects: Vec<_> = objects
+            .try_collect()
+            .await
+            .map_err(|e| Error::store("list", prefix, e))?;
+
         objects.sort_unstable_by(|a, b| a.location.cmp(&b.location));
         Ok(objects)
     }
@@ -219,12 +343,20 @@ enum Parts<'a> {
 impl Parts<'_> {
     /// The part at `offset` of `length` bytes. Called once for each, in their order.
     async fn next(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
-        let bytes = usize::try_from(length - offset).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let bytes = usize::try_from(length - offset)
+            .unwrap_or(PART_BYTES)
+            .min(PART_BYTES);
+
         match self {
             Self::File { disk, from, check } => {
-                let read = move |disk: &dyn Disk, path: &FilePath| disk.read_at(path, offset, bytes);
+                let read =
+                    move |disk: &dyn Disk, path: &FilePath| disk.read_at(path, offset, bytes);
                 let part = blocking_disk(disk, from, "read", read).await?;
-                check(&part).map_err(|source| Error::Damaged { path: from.to_path_buf(), source })?;
+                check(&part).map_err(|source| Error::Damaged {
+                    path: from.to_path_buf(),
+                    source,
+                })?;
+
                 Ok(Bytes::from(part))
             }
             Self::Memory(body) => Ok(body.split_to(bytes)),
@@ -236,15 +368,27 @@ impl Parts<'_> {
 async fn collect(key: &Path, result: object_store::GetResult) -> Result<Bytes, Error> {
     let length = usize::try_from(result.range.end - result.range.start).unwrap_or(usize::MAX);
     let mut pieces = result.into_stream();
-    let mut first = pieces.try_next().await.map_err(|e| Error::store("get", key, e))?.unwrap_or_default();
+
+    let mut first = pieces
+        .try_next()
+        .await
+        .map_err(|e| Error::store("get", key, e))?
+        .unwrap_or_default();
+
     if first.len() < length {
         let mut whole = BytesMut::with_capacity(length.min(64 << 20));
         whole.extend_from_slice(&first);
-        while let Some(piece) = pieces.try_next().await.map_err(|e| Error::store("get", key, e))? {
+
+        while let Some(piece) = pieces
+            .try_next()
+            .await
+            .map_err(|e| Error::store("get", key, e))?
+        {
             whole.extend_from_slice(&piece);
         }
         first = whole.freeze();
     }
+
     Ok(first)
 }
 
@@ -254,17 +398,22 @@ async fn blocking_disk<T: Send + 'static>(
     operation: &'static str,
     call: impl FnOnce(&dyn Disk, &FilePath) -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, Error> {
-    let (disk, owned) = (Arc::clone(disk), path.to_path_buf());
+    let disk = Arc::clone(disk);
+    let owned = path.to_path_buf();
     let done = tokio::task::spawn_blocking(move || call(&*disk, &owned)).await;
-    done.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(|source| Error::Disk {
-        operation,
-        path: path.to_path_buf(),
-        source,
-    })
+
+    done.unwrap_or_else(|e| Err(std::io::Error::other(e)))
+        .map_err(|source| Error::Disk {
+            operation,
+            path: path.to_path_buf(),
+            source,
+        })
 }
 
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bucket").field("name", &self.inner.name).finish_non_exhaustive()
+        f.debug_struct("Bucket")
+            .field("name", &self.inner.name)
+            .finish_non_exhaustive()
     }
 }

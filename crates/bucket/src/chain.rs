@@ -1,7 +1,8 @@
 //! The register: who came first.
 //!
-//! A chain is an ordered row of immutable objects under one prefix, each made by create-if-absent. Its order is the only thing on
-//! which processes have to agree; everything else in the bucket is written to keys that nobody else writes.
+//! A chain is an ordered row of immutable objects under one prefix, each made by create-if-absent.
+//! Its order is the only thing on which processes have to agree; everything else in the bucket is
+//! written to keys that nobody else writes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use duramen_model::WriterId;
@@ -13,7 +14,8 @@ use ulid::Ulid;
 use crate::retry::is_passing;
 use crate::{Bucket, Error, keys};
 
-/// Who made an object, and in which attempt. It stands in the body: attributes are not kept by every store.
+/// Who made an object, and in which attempt. It stands in the body: attributes are not kept by
+/// every store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Author {
     pub writer: WriterId,
@@ -24,7 +26,10 @@ pub struct Author {
 impl Author {
     /// A new attempt of `writer`.
     pub fn new(writer: WriterId, clock: &dyn Clock) -> Self {
-        Self { writer, attempt: new_ulid(clock) }
+        Self {
+            writer,
+            attempt: new_ulid(clock),
+        }
     }
 }
 
@@ -72,44 +77,67 @@ impl Chain {
         self.prefix.clone().join(keys::slot(slot))
     }
 
-    /// Takes `slot` unless it is taken; the object is durable on return. One PUT; after a conflict or an answer that says nothing one
-    /// GET more, to read back and compare.
+    /// Takes `slot` unless it is taken; the object is durable on return. One PUT; after a conflict
+    /// or an answer that says nothing one GET more, to read back and compare.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] when no reader would take the object; then nothing is sent. [`Error::OutcomeUnknown`] when the store could not
-    /// be asked for as long as retries last. The object may be there, and it may still come: whoever takes the slot next finds out.
+    /// [`Error::TooLarge`] when no reader would take the object; then nothing is sent.
+    /// [`Error::OutcomeUnknown`] when the store could not be asked for as long as retries last. The
+    /// object may be there, and it may still come: whoever takes the slot next finds out.
     pub async fn create(&self, slot: u64, author: Author, body: &[u8]) -> Result<Created, Error> {
         let key = self.key(slot);
         let object = encode(slot, author, body);
         check_size(&key, &object)?;
+
         let mut attempts = 0;
+
         loop {
             let payload = PutPayload::from_bytes(object.clone());
-            let error = match self.bucket.store().put_opts(&key, payload, PutMode::Create.into()).await {
+            let error = match self
+                .bucket
+                .store()
+                .put_opts(&key, payload, PutMode::Create.into())
+                .await
+            {
                 Ok(_) => {
                     self.bucket.retries().succeeded();
                     return Ok(Created::Ours);
                 }
+
                 Err(error) => error,
             };
-            let is_conflict =
-                matches!(error, object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. });
+
+            let is_conflict = matches!(
+                error,
+                object_store::Error::AlreadyExists { .. }
+                    | object_store::Error::Precondition { .. }
+            );
+
             if !is_conflict && !is_passing(&error) {
                 return Err(Error::store("create", &key, error));
             }
+
             match self.get(slot).await {
                 Ok(Some(entry)) if entry.author == author => return Ok(Created::Ours),
                 Ok(Some(entry)) => return Ok(Created::Theirs(entry)),
-                // Nothing there: a conflict with one that has not landed, or a request lost before its commit or not yet committed. The
-                // same bytes again are safe whichever it was.
+                // Nothing there: a conflict with one that has not landed, or a request lost before
+                // its commit or not yet committed. The same bytes again are safe whichever it was.
                 Ok(None) => {}
-                Err(unreadable @ (Error::Corrupt { .. } | Error::Format { .. })) => return Err(unreadable),
+                Err(unreadable @ (Error::Corrupt { .. } | Error::Format { .. })) => {
+                    return Err(unreadable);
+                }
                 Err(_) => {}
             }
+
             attempts += 1;
             if !self.bucket.retries().again(attempts).await {
-                return Err(Error::OutcomeUnknown { key: key.to_string(), attempts, source: error });
+                return Err(Error::OutcomeUnknown {
+                    key: key.to_string(),
+                    attempts,
+                    source: error,
+                });
             }
+
             self.bucket.metrics().add_retry();
         }
     }
@@ -121,11 +149,15 @@ impl Chain {
         object.map(|object| decode(&key, slot, &object)).transpose()
     }
 
-    /// The highest slot that is taken, of those behind `after` if it is given. One LIST for each 1,000 of them.
+    /// The highest slot that is taken, of those behind `after` if it is given. One LIST for each
+    /// 1,000 of them.
     pub async fn last(&self, after: Option<u64>) -> Result<Option<u64>, Error> {
         let after = after.map(|slot| self.key(slot));
         let objects = self.bucket.list(&self.prefix, after.as_ref()).await?;
-        Ok(objects.iter().filter_map(|o| o.location.filename().and_then(keys::parse_slot)).max())
+        Ok(objects
+            .iter()
+            .filter_map(|o| o.location.filename().and_then(keys::parse_slot))
+            .max())
     }
 }
 
@@ -139,58 +171,112 @@ const FORMAT: u64 = 0;
 const CRC_START: usize = MAGIC.len() + "0 crc32c=".len();
 /// The CRC covers every byte behind it to the end of the object.
 const CRC_END: usize = CRC_START + 8;
-const HEADER_BYTES: usize =
-    CRC_END + " slot=".len() + 20 + " bytes=".len() + 10 + " writer=".len() + 26 + " attempt=".len() + 26 + 1;
+const HEADER_BYTES: usize = CRC_END
+    + " slot=".len()
+    + 20
+    + " bytes=".len()
+    + 10
+    + " writer=".len()
+    + 26
+    + " attempt=".len()
+    + 26
+    + 1;
 
 /// The object of a slot.
 pub fn encode(slot: u64, author: Author, body: &[u8]) -> Bytes {
     let Author { writer, attempt } = author;
-    let rest = format!(" slot={} bytes={:010} writer={writer} attempt={attempt}\n", keys::slot(slot), body.len());
+    let rest = format!(
+        " slot={} bytes={:010} writer={writer} attempt={attempt}\n",
+        keys::slot(slot),
+        body.len()
+    );
+
     let crc = crc32c::crc32c_append(crc32c::crc32c(rest.as_bytes()), body);
     let mut object = BytesMut::with_capacity(HEADER_BYTES + body.len());
     object.put_slice(format!("{MAGIC}{FORMAT} crc32c={crc:08x}").as_bytes());
     object.put_slice(rest.as_bytes());
     object.put_slice(body);
+
     object.freeze()
 }
 
-/// Whether a reader takes the object: it is held against the bound before it is written, for what is written stays.
+/// Whether a reader takes the object: it is held against the bound before it is written, for what
+/// is written stays.
 pub fn check_size(key: &Path, object: &Bytes) -> Result<(), Error> {
     let bytes = object.len() as u64;
+
     match bytes > ENTRY_BYTES_MAX {
-        true => Err(Error::TooLarge { key: key.to_string(), bytes, bytes_max: ENTRY_BYTES_MAX }),
+        true => Err(Error::TooLarge {
+            key: key.to_string(),
+            bytes,
+            bytes_max: ENTRY_BYTES_MAX,
+        }),
         false => Ok(()),
     }
 }
 
 /// What the object of `slot` says, if it is what was written there.
 pub fn decode(key: &Path, slot: u64, object: &Bytes) -> Result<Entry, Error> {
-    let corrupt = |fault: &str| Error::Corrupt { key: key.to_string(), fault: fault.to_owned() };
-    let header = object.get(..HEADER_BYTES).ok_or_else(|| corrupt("shorter than its header"))?;
+    let corrupt = |fault: &str| Error::Corrupt {
+        key: key.to_string(),
+        fault: fault.to_owned(),
+    };
+
+    let header = object
+        .get(..HEADER_BYTES)
+        .ok_or_else(|| corrupt("shorter than its header"))?;
     let header = std::str::from_utf8(header).map_err(|_| corrupt("the header is not text"))?;
-    let format = header.strip_prefix(MAGIC).ok_or_else(|| corrupt("not an object of a chain"))?;
-    if let Some(found) = format.split(' ').next().and_then(|f| f.parse().ok()).filter(|f| *f != FORMAT) {
-        return Err(Error::Format { key: key.to_string(), found, known: FORMAT });
+    let format = header
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| corrupt("not an object of a chain"))?;
+
+    if let Some(found) = format
+        .split(' ')
+        .next()
+        .and_then(|f| f.parse().ok())
+        .filter(|f| *f != FORMAT)
+    {
+        return Err(Error::Format {
+            key: key.to_string(),
+            found,
+            known: FORMAT,
+        });
     }
-    let expected = header.get(CRC_START..CRC_END).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+
+    let expected = header
+        .get(CRC_START..CRC_END)
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
     let actual = object.get(CRC_END..).map(crc32c::crc32c);
+
     if expected.is_none() || expected != actual {
         return Err(corrupt("checksum mismatch"));
     }
+
     let author = parse_author(header).ok_or_else(|| corrupt("the header has no author"))?;
     let body = object.slice(HEADER_BYTES..);
+
     // What was not compared above is compared here, with the header that this content has.
     if encode(slot, author, &body) != *object {
         return Err(corrupt("the header is that of another object"));
     }
+
     Ok(Entry { slot, author, body })
 }
 
 fn parse_author(header: &str) -> Option<Author> {
-    let field = |name: &str| header.trim_end().split(' ').find_map(|part| part.strip_prefix(name));
+    let field = |name: &str| {
+        header
+            .trim_end()
+            .split(' ')
+            .find_map(|part| part.strip_prefix(name))
+    };
+
     let writer = Ulid::from_string(field("writer=")?).ok()?;
     let attempt = Ulid::from_string(field("attempt=")?).ok()?;
-    Some(Author { writer: WriterId(writer), attempt })
+    Some(Author {
+        writer: WriterId(writer),
+        attempt,
+    })
 }
 
 #[cfg(test)]
@@ -198,7 +284,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const AUTHOR: Author = Author { writer: WriterId(Ulid(7)), attempt: Ulid(9) };
+    const AUTHOR: Author = Author {
+        writer: WriterId(Ulid(7)),
+        attempt: Ulid(9),
+    };
 
     fn key() -> Path {
         Path::from("tenants/00000000000000000003")
@@ -208,6 +297,7 @@ mod tests {
     fn the_header_is_a_line_of_text_of_known_length() {
         let object = encode(3, AUTHOR, b"{}");
         assert_eq!(object.len(), HEADER_BYTES + 2);
+
         assert_eq!(
             std::str::from_utf8(&object).unwrap(),
             "duramen-chain 0 crc32c=a6e2710e slot=00000000000000000003 bytes=0000000002 \
@@ -218,11 +308,16 @@ mod tests {
     #[test]
     fn a_flipped_bit_anywhere_is_found() {
         let object = encode(3, AUTHOR, b"some body");
+
         for bit in 0..object.len() * 8 {
             let mut damaged = object.to_vec();
             damaged[bit / 8] ^= 1 << (bit % 8);
+
             let error = decode(&key(), 3, &damaged.into()).unwrap_err();
-            assert!(matches!(error, Error::Corrupt { .. } | Error::Format { .. }), "bit {bit}: {error}");
+            assert!(
+                matches!(error, Error::Corrupt { .. } | Error::Format { .. }),
+                "bit {bit}: {error}"
+            );
         }
     }
 
@@ -230,7 +325,10 @@ mod tests {
     fn an_object_cut_anywhere_is_found() {
         let object = encode(3, AUTHOR, b"some body");
         for length in 0..object.len() {
-            assert!(decode(&key(), 3, &object.slice(..length)).is_err(), "{length}");
+            assert!(
+                decode(&key(), 3, &object.slice(..length)).is_err(),
+                "{length}"
+            );
         }
     }
 
@@ -244,6 +342,7 @@ mod tests {
         fn what_is_written_is_read(slot: u64, writer: u128, attempt: u128, body: Vec<u8>) {
             let author = Author { writer: WriterId(Ulid(writer)), attempt: Ulid(attempt) };
             let entry = decode(&key(), slot, &encode(slot, author, &body)).unwrap();
+
             prop_assert_eq!(entry, Entry { slot, author, body: body.into() });
         }
 

@@ -12,7 +12,8 @@ use crate::RetryPolicy;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub s3: S3Config,
-    /// The most requests at once. More hides more of the store's latency, and takes memory for as many bodies.
+    /// The most requests at once. More hides more of the store's latency, and takes memory for as
+    /// many bodies.
     pub requests_max: usize,
     #[serde(skip)]
     pub retry: RetryPolicy,
@@ -35,19 +36,20 @@ impl Default for Config {
     }
 }
 
-/// What an S3 store needs beside its URL. What is not set here comes from the usual environment (`AWS_REGION`,
-/// `AWS_ENDPOINT_URL`, ...), and so do the credentials: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a web identity, or the
-/// instance's own.
+/// What an S3 store needs beside its URL. What is not set here comes from the usual environment
+/// (`AWS_REGION`, `AWS_ENDPOINT_URL`, ...), and so do the credentials: `AWS_ACCESS_KEY_ID` and
+/// `AWS_SECRET_ACCESS_KEY`, a web identity, or the instance's own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3Config {
-    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. Plain HTTP is spoken when it says `http:`.
+    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. Plain HTTP is spoken
+    /// when it says `http:`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// The bucket in the path rather than in the host name. Default: as the store's own kind usually is, so with an `endpoint` yes,
-    /// without one no.
+    /// The bucket in the path rather than in the host name. Default: as the store's own kind
+    /// usually is, so with an `endpoint` yes, without one no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
     /// Instead of those of the environment, which then count for nothing.
@@ -81,7 +83,15 @@ mod tests {
             secret_access_key: "hunter2".to_owned(),
             session_token: Some("hunter2-token".to_owned()),
         });
-        let config = Config { s3: S3Config { credentials, ..S3Config::default() }, ..Config::default() };
+
+        let config = Config {
+            s3: S3Config {
+                credentials,
+                ..S3Config::default()
+            },
+            ..Config::default()
+        };
+
         assert!(!format!("{config:?}").contains("hunter2"));
         assert!(!serde_json::to_string(&config).unwrap().contains("hunter2"));
     }

@@ -24,45 +24,72 @@ impl Deployment {
     pub const FORMAT: u64 = 0;
     const BYTES_MAX: u64 = 64 << 10;
 
-    /// Reads whose store it is, and makes it ours-to-be if it is nobody's. One GET, and one PUT and another GET the first time.
+    /// Reads whose store it is, and makes it ours-to-be if it is nobody's. One GET, and one PUT and
+    /// another GET the first time.
     ///
     /// # Errors
-    /// [`Error::Format`] when the store has a later layout, [`Error::Corrupt`] when its identity is not readable.
+    /// [`Error::Format`] when the store has a later layout, [`Error::Corrupt`] when its identity is
+    /// not readable.
     pub async fn open(bucket: &Bucket) -> Result<Self, Error> {
         let key = Path::from(keys::DEPLOYMENT);
         if let Some(bytes) = bucket.get_if_exists(&key, Self::BYTES_MAX).await? {
             return Self::decode(&key, &bytes);
         }
-        let own = Self { id: new_ulid(&**bucket.clock()), format: Self::FORMAT };
+
+        let own = Self {
+            id: new_ulid(&**bucket.clock()),
+            format: Self::FORMAT,
+        };
+
         let body = serde_json::to_vec(&own).expect("plain values have JSON");
         let mut attempts = 0;
+
         loop {
             let payload = PutPayload::from(body.clone());
-            let error = match bucket.store().put_opts(&key, payload, PutMode::Create.into()).await {
+            let error = match bucket
+                .store()
+                .put_opts(&key, payload, PutMode::Create.into())
+                .await
+            {
                 Ok(_) => return Ok(own),
                 Err(error) => error,
             };
+
             let is_conflict = matches!(error, object_store::Error::AlreadyExists { .. });
             if !is_conflict && !is_passing(&error) {
                 return Err(Error::store("create", &key, error));
             }
+
             // Whoever it was that came first: that is the deployment.
             if let Some(bytes) = bucket.get_if_exists(&key, Self::BYTES_MAX).await? {
                 return Self::decode(&key, &bytes);
             }
+
             attempts += 1;
             if !bucket.retries().again(attempts).await {
-                return Err(Error::OutcomeUnknown { key: key.to_string(), attempts, source: error });
+                return Err(Error::OutcomeUnknown {
+                    key: key.to_string(),
+                    attempts,
+                    source: error,
+                });
             }
         }
     }
 
     fn decode(key: &Path, bytes: &Bytes) -> Result<Self, Error> {
-        let found: Self =
-            serde_json::from_slice(bytes).map_err(|e| Error::Corrupt { key: key.to_string(), fault: e.to_string() })?;
+        let found: Self = serde_json::from_slice(bytes).map_err(|e| Error::Corrupt {
+            key: key.to_string(),
+            fault: e.to_string(),
+        })?;
+
         if found.format != Self::FORMAT {
-            return Err(Error::Format { key: key.to_string(), found: found.format, known: Self::FORMAT });
+            return Err(Error::Format {
+                key: key.to_string(),
+                found: found.format,
+                known: Self::FORMAT,
+            });
         }
+
         Ok(found)
     }
 }

@@ -9,33 +9,52 @@ use duramen_model::{ErrorKind, WriterId};
 #[non_exhaustive]
 pub enum Error {
     /// The URL names no store that we know. It is not repeated when it could hold a secret.
-    #[error("not the URL of a store. fault=`{fault}`, expected=`file:PATH, memory: or s3://BUCKET[/PREFIX]`")]
+    #[error(
+        "not the URL of a store. fault=`{fault}`, expected=`file:PATH, memory: or s3://BUCKET[/PREFIX]`"
+    )]
     Url { fault: &'static str },
 
     /// The client of the store could not be made from its settings.
     #[error("the settings of the store do not work. store=`{store}`")]
-    Settings { store: String, source: object_store::Error },
+    Settings {
+        store: String,
+        source: object_store::Error,
+    },
 
     /// The store refused or failed, after the retries that the operation may have.
     #[error("the store failed. operation=`{operation}`, key=`{key}`")]
-    Store { operation: &'static str, key: String, source: object_store::Error },
+    Store {
+        operation: &'static str,
+        key: String,
+        source: object_store::Error,
+    },
 
-    /// A create got no honest answer and none could be read back, for as long as we were willing to ask: it may have happened, and
-    /// it may still happen.
+    /// A create got no honest answer and none could be read back, for as long as we were willing to
+    /// ask: it may have happened, and it may still happen.
     #[error("the outcome of a create is unknown. key=`{key}`, attempts=`{attempts}`")]
-    OutcomeUnknown { key: String, attempts: u32, source: object_store::Error },
+    OutcomeUnknown {
+        key: String,
+        attempts: u32,
+        source: object_store::Error,
+    },
 
     /// The bytes are not what was written. Never retried: the object is immutable.
     #[error("an object is damaged. key=`{key}`, fault=`{fault}`")]
     Corrupt { key: String, fault: String },
 
     /// Written by a version of this program that this one cannot follow.
-    #[error("an object has a format that this version does not read. key=`{key}`, found=`{found}`, known=`{known}`")]
+    #[error(
+        "an object has a format that this version does not read. key=`{key}`, found=`{found}`, known=`{known}`"
+    )]
     Format { key: String, found: u64, known: u64 },
 
     /// More came than this operation takes.
     #[error("an object is too large. key=`{key}`, bytes=`{bytes}`, bytes_max=`{bytes_max}`")]
-    TooLarge { key: String, bytes: u64, bytes_max: u64 },
+    TooLarge {
+        key: String,
+        bytes: u64,
+        bytes_max: u64,
+    },
 
     /// The store does not keep the promises that every other crate builds on.
     #[error("the store cannot be used. check=`{check}`, fault=`{fault}`")]
@@ -50,29 +69,53 @@ pub enum Error {
     StoreLocked { store: PathBuf, pid: String },
 
     /// The store and the data directory belong to different deployments.
-    #[error("the store belongs to another deployment. store=`{store}`, data_directory=`{data_directory}`")]
-    OtherDeployment { store: String, data_directory: String },
+    #[error(
+        "the store belongs to another deployment. store=`{store}`, data_directory=`{data_directory}`"
+    )]
+    OtherDeployment {
+        store: String,
+        data_directory: String,
+    },
 
-    /// Another process writes to the store, or has not said that it is done and cannot be seen from here.
+    /// Another process writes to the store, or has not said that it is done and cannot be seen from
+    /// here.
     #[error(
         "another process writes to the store. Stop it; if it is gone for good, start with --take-over. store=`{store}`, \
          writer=`{writer}`, host=`{host}`, pid=`{pid}`, since_ms=`{since_ms}`"
     )]
-    Held { store: String, writer: WriterId, host: String, pid: u32, since_ms: i64 },
+    Held {
+        store: String,
+        writer: WriterId,
+        host: String,
+        pid: u32,
+        since_ms: i64,
+    },
 
     /// A later process has the store. What this one has acknowledged and not flushed is in its log.
     #[error(
         "another process has taken over the store; what this one has not flushed stays in its log. store=`{store}`, \
          writer=`{writer}`, host=`{host}`, pid=`{pid}`"
     )]
-    TakenOver { store: String, writer: WriterId, host: String, pid: u32 },
+    TakenOver {
+        store: String,
+        writer: WriterId,
+        host: String,
+        pid: u32,
+    },
     /// A file of the local disk is not what was written to it. Nothing of it went into the store.
     #[error("a local file is damaged. path=`{}`", path.display())]
-    Damaged { path: PathBuf, source: crate::CheckError },
+    Damaged {
+        path: PathBuf,
+        source: crate::CheckError,
+    },
 
     /// The local disk failed.
     #[error("the disk failed. operation=`{operation}`, path=`{}`", path.display())]
-    Disk { operation: &'static str, path: PathBuf, source: io::Error },
+    Disk {
+        operation: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
 }
 
 impl Error {
@@ -82,7 +125,9 @@ impl Error {
             Self::Locked { .. } | Self::StoreLocked { .. } => ErrorKind::Invalid,
             Self::OtherDeployment { .. } | Self::Held { .. } => ErrorKind::Invalid,
             Self::TakenOver { .. } => ErrorKind::Fenced,
-            Self::Store { .. } | Self::OutcomeUnknown { .. } | Self::Disk { .. } => ErrorKind::Unavailable,
+            Self::Store { .. } | Self::OutcomeUnknown { .. } | Self::Disk { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Corrupt { .. } | Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Format { .. } => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::Internal,
@@ -91,10 +136,24 @@ impl Error {
 
     /// Whether the store answered that there is no such object.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
+        matches!(
+            self,
+            Self::Store {
+                source: object_store::Error::NotFound { .. },
+                ..
+            }
+        )
     }
 
-    pub(crate) fn store(operation: &'static str, key: &object_store::path::Path, source: object_store::Error) -> Self {
-        Self::Store { operation, key: key.to_string(), source }
+    pub(crate) fn store(
+        operation: &'static str,
+        key: &object_store::path::Path,
+        source: object_store::Error,
+    ) -> Self {
+        Self::Store {
+            operation,
+            key: key.to_string(),
+            source,
+        }
     }
 }

@@ -11,15 +11,16 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result, UploadPart,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::{Metrics, Op, Outcome};
 
-/// Counts each request that reaches the store below it, and keeps their number at once under a bound. A permit is held until the
-/// last byte of a body has been read or the body is dropped.
+/// Counts each request that reaches the store below it, and keeps their number at once under a
+/// bound. A permit is held until the last byte of a body has been read or the body is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Gauged {
     inner: Arc<dyn ObjectStore>,
@@ -42,21 +43,41 @@ impl Gauged {
         requests_max: usize,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(requests_max.max(1)));
-        Self { inner, gauge: Gauge { metrics, clock, requests } }
+        Self {
+            inner,
+            gauge: Gauge {
+                metrics,
+                clock,
+                requests,
+            },
+        }
     }
 }
 
 impl Gauge {
     async fn permit(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.requests).acquire_owned().await.expect("the semaphore is never closed")
+        Arc::clone(&self.requests)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
     }
 
     /// Waits for a permit, runs `request` and counts it.
-    async fn run<T>(&self, op: Op, request: impl Future<Output = Result<T>>) -> Result<(T, OwnedSemaphorePermit)> {
+    async fn run<T>(
+        &self,
+        op: Op,
+        request: impl Future<Output = Result<T>>,
+    ) -> Result<(T, OwnedSemaphorePermit)> {
         let permit = self.permit().await;
         let start = self.clock.monotonic();
         let result = request.await;
-        self.metrics.count(op, outcome(&result), self.clock.monotonic().saturating_sub(start));
+
+        self.metrics.count(
+            op,
+            outcome(&result),
+            self.clock.monotonic().saturating_sub(start),
+        );
+
         result.map(|value| (value, permit))
     }
 
@@ -73,14 +94,22 @@ impl Gauge {
         let gauge = self.clone();
         let begin = async move {
             let permit = gauge.permit().await;
-            let count = CountOnDrop { start: gauge.clock.monotonic(), outcome: Outcome::Ok, op, gauge };
+            let count = CountOnDrop {
+                start: gauge.clock.monotonic(),
+                outcome: Outcome::Ok,
+                op,
+                gauge,
+            };
+
             start().scan((permit, count), |(_, count), item| {
                 if let Err(error) = &item {
                     count.outcome = outcome_of(error);
                 }
+
                 futures::future::ready(Some(item))
             })
         };
+
         begin.into_stream().flatten().boxed()
     }
 }
@@ -106,7 +135,9 @@ fn outcome<T>(result: &Result<T>) -> Outcome {
 fn outcome_of(error: &object_store::Error) -> Outcome {
     match error {
         object_store::Error::NotFound { .. } => Outcome::NotFound,
-        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => Outcome::AlreadyExists,
+        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => {
+            Outcome::AlreadyExists
+        }
         _ => Outcome::Error,
     }
 }
@@ -124,33 +155,63 @@ impl fmt::Display for Gauged {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for Gauged {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        let op = if opts.mode == PutMode::Overwrite { Op::Put } else { Op::Create };
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
+        let op = if opts.mode == PutMode::Overwrite {
+            Op::Put
+        } else {
+            Op::Create
+        };
+
         self.gauge.metrics.add_bytes(op, length(&payload));
-        self.gauge.run_to_end(op, self.inner.put_opts(location, payload, opts)).await
+        self.gauge
+            .run_to_end(op, self.inner.put_opts(location, payload, opts))
+            .await
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        let upload = self.gauge.run_to_end(Op::Upload, self.inner.put_multipart_opts(location, opts)).await?;
-        Ok(Box::new(GaugedUpload { upload, gauge: self.gauge.clone() }))
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let upload = self
+            .gauge
+            .run_to_end(Op::Upload, self.inner.put_multipart_opts(location, opts))
+            .await?;
+
+        Ok(Box::new(GaugedUpload {
+            upload,
+            gauge: self.gauge.clone(),
+        }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let op = if options.head { Op::Head } else { Op::Get };
-        let (result, permit) = self.gauge.run(op, self.inner.get_opts(location, options)).await?;
+        let (result, permit) = self
+            .gauge
+            .run(op, self.inner.get_opts(location, options))
+            .await?;
+
         let metrics = self.gauge.metrics.clone();
         let body = result.payload;
+
         let counted = match body {
             GetResultPayload::Stream(body) => body.scan(permit, move |_, piece| {
                 if let Ok(bytes) = &piece {
                     metrics.add_bytes(op, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
                 }
+
                 futures::future::ready(Some(piece))
             }),
-            // Stores that answer with files exist only where object_store's own local store is compiled in, which our crates do for
-            // staged blocks.
+            // Stores that answer with files exist only where object_store's own local store is
+            // compiled in, which our crates do for staged blocks.
             _ => return Err(no_files()),
         };
+
         Ok(GetResult {
             payload: GetResultPayload::Stream(counted.boxed()),
             meta: result.meta,
@@ -163,17 +224,22 @@ impl ObjectStore for Gauged {
         crate::retrying::get_ranges(self, location, ranges).await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         // One by one, so that each is counted and none is lost in an answer for many.
         let this = self.clone();
         locations
             .map(move |location| {
                 let this = this.clone();
+
                 async move {
                     let location = location?;
                     let one = stream::iter([Ok(location.clone())]).boxed();
                     let mut answers = this.inner.delete_stream(one);
                     let delete = async { answers.next().await.unwrap_or(Ok(location)) };
+
                     this.gauge.run_to_end(Op::Delete, delete).await
                 }
             })
@@ -182,31 +248,51 @@ impl ObjectStore for Gauged {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
-        self.gauge.stream(Op::List, move || inner.list(prefix.as_ref()))
+        let inner = Arc::clone(&self.inner);
+        let prefix = prefix.cloned();
+        self.gauge
+            .stream(Op::List, move || inner.list(prefix.as_ref()))
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (inner, prefix, offset) = (Arc::clone(&self.inner), prefix.cloned(), offset.clone());
-        self.gauge.stream(Op::List, move || inner.list_with_offset(prefix.as_ref(), &offset))
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let inner = Arc::clone(&self.inner);
+        let prefix = prefix.cloned();
+        let offset = offset.clone();
+
+        self.gauge.stream(Op::List, move || {
+            inner.list_with_offset(prefix.as_ref(), &offset)
+        })
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.gauge.run_to_end(Op::List, self.inner.list_with_delimiter(prefix)).await
+        self.gauge
+            .run_to_end(Op::List, self.inner.list_with_delimiter(prefix))
+            .await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.gauge.run_to_end(Op::Copy, self.inner.copy_opts(from, to, options)).await
+        self.gauge
+            .run_to_end(Op::Copy, self.inner.copy_opts(from, to, options))
+            .await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.gauge.run_to_end(Op::Copy, self.inner.rename_opts(from, to, options)).await
+        self.gauge
+            .run_to_end(Op::Copy, self.inner.rename_opts(from, to, options))
+            .await
     }
 }
 
 /// No store of ours answers with an open file: it would go around the counters.
 fn no_files() -> object_store::Error {
-    object_store::Error::NotImplemented { operation: "get with a file".to_owned(), implementer: "duramen".to_owned() }
+    object_store::Error::NotImplemented {
+        operation: "get with a file".to_owned(),
+        implementer: "duramen".to_owned(),
+    }
 }
 
 #[derive(Debug)]
@@ -220,12 +306,16 @@ struct GaugedUpload {
 impl MultipartUpload for GaugedUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         self.gauge.metrics.add_bytes(Op::Part, length(&data));
-        let (part, gauge) = (self.upload.put_part(data), self.gauge.clone());
+
+        let part = self.upload.put_part(data);
+        let gauge = self.gauge.clone();
         async move { gauge.run_to_end(Op::Part, part).await }.boxed()
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        self.gauge.run_to_end(Op::Complete, self.upload.complete()).await
+        self.gauge
+            .run_to_end(Op::Complete, self.upload.complete())
+            .await
     }
 
     async fn abort(&mut self) -> Result<()> {

@@ -18,7 +18,8 @@ pub const CLAIMS: &str = "claims";
 /// The file of a block that describes the others.
 pub const BLOCK_META: &str = "meta";
 
-/// A slot number as it stands in a key: 20 digits, so that keys sort as numbers do and every `u64` fits.
+/// A slot number as it stands in a key: 20 digits, so that keys sort as numbers do and every `u64`
+/// fits.
 pub fn slot(number: u64) -> String {
     format!("{number:020}")
 }
@@ -38,14 +39,24 @@ pub fn manifest(tenant: TenantId) -> Path {
     self::tenant(tenant).join("manifest")
 }
 
-/// The state after `sequence` edits, written by one `attempt`: a second attempt at the same sequence has its own key.
+/// The state after `sequence` edits, written by one `attempt`: a second attempt at the same
+/// sequence has its own key.
 pub fn manifest_snapshot(tenant: TenantId, sequence: u64, attempt: ulid::Ulid) -> Path {
-    self::tenant(tenant).join("manifest-snapshots").join(format!("{}-{attempt}", slot(sequence)))
+    self::tenant(tenant)
+        .join("manifest-snapshots")
+        .join(format!("{}-{attempt}", slot(sequence)))
 }
 
 /// A further part of a snapshot that has no room in one object.
-pub fn manifest_snapshot_part(tenant: TenantId, sequence: u64, attempt: ulid::Ulid, part: usize) -> Path {
-    self::tenant(tenant).join("manifest-snapshots").join(format!("{}-{attempt}-{part}", slot(sequence)))
+pub fn manifest_snapshot_part(
+    tenant: TenantId,
+    sequence: u64,
+    attempt: ulid::Ulid,
+    part: usize,
+) -> Path {
+    self::tenant(tenant)
+        .join("manifest-snapshots")
+        .join(format!("{}-{attempt}-{part}", slot(sequence)))
 }
 
 /// A hint to where the newest edits are.
@@ -83,7 +94,14 @@ mod tests {
         let numbers = [0, 9, 10, 1_000_000, u64::MAX];
         assert!(numbers.windows(2).all(|w| slot(w[0]) < slot(w[1])));
         assert!(numbers.iter().all(|n| parse_slot(&slot(*n)) == Some(*n)));
-        for name in ["", "1", "+0000000000000000001", "99999999999999999999", "0000000000000000000a"] {
+
+        for name in [
+            "",
+            "1",
+            "+0000000000000000001",
+            "99999999999999999999",
+            "0000000000000000000a",
+        ] {
             assert_eq!(parse_slot(name), None);
         }
     }

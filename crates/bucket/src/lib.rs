@@ -1,10 +1,13 @@
-//! The bucket: the configured, metered, limited and retried object store; the fsyncing local store; the layout of keys; the register.
+//! The bucket: the configured, metered, limited and retried object store; the fsyncing local store;
+//! the layout of keys; the register.
 //!
 //! - [`Bucket`] is the handle that everything else holds; [`StoreUrl`] says where its bytes are.
 //! - [`LocalStore`] is a directory that keeps what it acknowledged through a loss of power.
-//! - [`DataDir`] is the local directory of one process, with its lock, its [`WriterIdentity`] and its [`Ballast`].
+//! - [`DataDir`] is the local directory of one process, with its lock, its [`WriterIdentity`] and
+//!   its [`Ballast`].
 //! - [`Claim`] is the right to write to a store: one process has it.
-//! - [`Deployment`] keeps processes away from a store that is not theirs; [`probe`] from one that lies.
+//! - [`Deployment`] keeps processes away from a store that is not theirs; [`probe`] from one that
+//!   lies.
 //! - [`Chain`] decides who came first, and [`Tenants`] is the first thing built on it.
 
 pub mod ballast;

@@ -62,6 +62,7 @@ impl EncodeLabelValue for Op {
             Self::Part => "part",
             Self::Complete => "complete",
         };
+
         value.encode(encoder)
     }
 }
@@ -74,6 +75,7 @@ impl EncodeLabelValue for Outcome {
             Self::AlreadyExists => "already_exists",
             Self::Error => "error",
         };
+
         value.encode(encoder)
     }
 }
@@ -91,8 +93,8 @@ struct OpLabels {
 
 /// Counters of one bucket. Cheap to clone; clones share.
 ///
-/// A request is counted each time it is sent, retries included, except the retries that the client makes on its own: for the parts of
-/// an upload. A LIST counts once however many pages it has.
+/// A request is counted each time it is sent, retries included, except the retries that the client
+/// makes on its own: for the parts of an upload. A LIST counts once however many pages it has.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
@@ -122,18 +124,33 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("duramen_bucket");
         registry.register("requests", "Requests to the bucket", self.requests.clone());
-        registry.register("bytes", "Bytes of bodies sent to or received from the bucket", self.bytes.clone());
+
+        registry.register(
+            "bytes",
+            "Bytes of bodies sent to or received from the bucket",
+            self.bytes.clone(),
+        );
+
         registry.register(
             "request_seconds",
             "Time from a request, once it may be sent, to the head of its answer",
             self.seconds.clone(),
         );
-        registry.register("retries", "Requests that were sent again", self.retries.clone());
+
+        registry.register(
+            "retries",
+            "Requests that were sent again",
+            self.retries.clone(),
+        );
     }
 
     pub(crate) fn count(&self, op: Op, result: Outcome, took: Duration) {
-        self.requests.get_or_create(&RequestLabels { op, result }).inc();
-        self.seconds.get_or_create(&OpLabels { op }).observe(took.as_secs_f64());
+        self.requests
+            .get_or_create(&RequestLabels { op, result })
+            .inc();
+        self.seconds
+            .get_or_create(&OpLabels { op })
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn add_bytes(&self, op: Op, bytes: u64) {
@@ -146,19 +163,28 @@ impl Metrics {
 
     /// Requests of one operation, whatever came of them.
     pub fn requests(&self, op: Op) -> u64 {
-        [Outcome::Ok, Outcome::NotFound, Outcome::AlreadyExists, Outcome::Error]
-            .into_iter()
-            .map(|result| self.requests_with(op, result))
-            .sum()
+        [
+            Outcome::Ok,
+            Outcome::NotFound,
+            Outcome::AlreadyExists,
+            Outcome::Error,
+        ]
+        .into_iter()
+        .map(|result| self.requests_with(op, result))
+        .sum()
     }
 
     pub fn requests_with(&self, op: Op, result: Outcome) -> u64 {
-        self.requests.get(&RequestLabels { op, result }).map_or(0, |counter| counter.get())
+        self.requests
+            .get(&RequestLabels { op, result })
+            .map_or(0, |counter| counter.get())
     }
 
     /// Bytes of the bodies of one operation.
     pub fn bytes(&self, op: Op) -> u64 {
-        self.bytes.get(&OpLabels { op }).map_or(0, |counter| counter.get())
+        self.bytes
+            .get(&OpLabels { op })
+            .map_or(0, |counter| counter.get())
     }
 
     pub fn retries(&self) -> u64 {
@@ -177,12 +203,15 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_manual() {
-        let (metrics, mut registry) = (Metrics::default(), Registry::default());
+        let metrics = Metrics::default();
+        let mut registry = Registry::default();
         metrics.register(&mut registry);
         metrics.count(Op::Create, Outcome::AlreadyExists, Duration::from_millis(3));
         metrics.add_bytes(Op::Create, 7);
+
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+
         for line in [
             "duramen_bucket_requests_total{op=\"create\",result=\"already_exists\"} 1",
             "duramen_bucket_bytes_total{op=\"create\"} 7",

@@ -20,23 +20,35 @@ pub struct ProbeReport {
 const FIRST: &[u8] = b"the first to come keeps the slot";
 const SECOND: &[u8] = b"the second to come must be refused";
 
-/// Tries the store under a key of its own and removes the key again: two creates of one key, a read, a ranged read, a list, a delete
-/// and a read of what is gone. Eight requests.
+/// Tries the store under a key of its own and removes the key again: two creates of one key, a
+/// read, a ranged read, a list, a delete and a read of what is gone. Eight requests.
 ///
 /// # Errors
-/// [`Error::Probe`] names the check that failed; [`Error::Store`] when the store was out of reach or refused us.
+/// [`Error::Probe`] names the check that failed; [`Error::Store`] when the store was out of reach
+/// or refused us.
 pub async fn probe(bucket: &Bucket) -> Result<ProbeReport, Error> {
     let before = bucket.metrics().requests_total();
     let key = Path::from_iter([keys::PROBE, &new_ulid(&**bucket.clock()).to_string()]);
     let checked = check(bucket, &key).await;
     let removed = bucket.delete(&key).await;
     let versioned = checked?;
+
     removed?;
+
     match bucket.get_if_exists(&key, 1 << 10).await? {
         None => {}
-        Some(_) => return Err(failed("delete", "a deleted object can still be read".to_owned())),
+        Some(_) => {
+            return Err(failed(
+                "delete",
+                "a deleted object can still be read".to_owned(),
+            ));
+        }
     }
-    Ok(ProbeReport { requests: bucket.metrics().requests_total() - before, versioned })
+
+    Ok(ProbeReport {
+        requests: bucket.metrics().requests_total() - before,
+        versioned,
+    })
 }
 
 fn failed(check: &'static str, fault: String) -> Error {
@@ -48,14 +60,20 @@ async fn check(bucket: &Bucket, key: &Path) -> Result<Option<bool>, Error> {
     let versioned = check_create(bucket, key).await?;
     check_read(bucket, key).await?;
     check_list(bucket, key).await?;
+
     Ok(versioned)
 }
 
 async fn check_create(bucket: &Bucket, key: &Path) -> Result<Option<bool>, Error> {
     let create = async |body: &'static [u8]| {
-        bucket.store().put_opts(key, PutPayload::from_static(body), PutMode::Create.into()).await
+        bucket
+            .store()
+            .put_opts(key, PutPayload::from_static(body), PutMode::Create.into())
+            .await
     };
+
     let mut versioned = None;
+
     match create(FIRST).await {
         Ok(result) => versioned = Some(result.version.is_some()),
         // An answer lost on its way, or 409: the read below tells.
@@ -63,14 +81,22 @@ async fn check_create(bucket: &Bucket, key: &Path) -> Result<Option<bool>, Error
             bucket.put(key, Bytes::from_static(FIRST)).await?;
         }
         Err(object_store::Error::NotImplemented { operation, .. }) => {
-            return Err(failed("conditional PUT", format!("the store does not know `{operation}`")));
+            return Err(failed(
+                "conditional PUT",
+                format!("the store does not know `{operation}`"),
+            ));
         }
         Err(error) => return Err(Error::store("create", key, error)),
     }
+
     let mut attempts = 0;
+
     loop {
         match create(SECOND).await {
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => {
                 return Ok(versioned);
             }
             Ok(_) => {
@@ -84,7 +110,10 @@ async fn check_create(bucket: &Bucket, key: &Path) -> Result<Option<bool>, Error
                 }
             }
             Err(object_store::Error::NotImplemented { operation, .. }) => {
-                return Err(failed("conditional PUT", format!("the store does not know `{operation}`")));
+                return Err(failed(
+                    "conditional PUT",
+                    format!("the store does not know `{operation}`"),
+                ));
             }
             Err(error) => return Err(Error::store("create", key, error)),
         }
@@ -93,25 +122,58 @@ async fn check_create(bucket: &Bucket, key: &Path) -> Result<Option<bool>, Error
 
 async fn check_read(bucket: &Bucket, key: &Path) -> Result<(), Error> {
     let Some(content) = bucket.get_if_exists(key, 1 << 10).await? else {
-        return Err(failed("read after write", "an object that was just written is not found".to_owned()));
+        return Err(failed(
+            "read after write",
+            "an object that was just written is not found".to_owned(),
+        ));
     };
+
     if content == SECOND {
-        return Err(failed("conditional PUT", "a create that was refused has overwritten the object".to_owned()));
+        return Err(failed(
+            "conditional PUT",
+            "a create that was refused has overwritten the object".to_owned(),
+        ));
     }
+
     if content != FIRST {
-        return Err(failed("read after write", format!("read {} bytes that were never written", content.len())));
+        return Err(failed(
+            "read after write",
+            format!("read {} bytes that were never written", content.len()),
+        ));
     }
-    let part = bucket.get_range(key, 4..9).await.map_err(|error| match error {
-        Error::Corrupt { fault, .. } => failed("ranged GET", fault),
-        other => other,
-    })?;
+
+    let part = bucket
+        .get_range(key, 4..9)
+        .await
+        .map_err(|error| match error {
+            Error::Corrupt { fault, .. } => failed("ranged GET", fault),
+            other => other,
+        })?;
+
     if part != FIRST[4..9] {
-        return Err(failed("ranged GET", "the range holds other bytes than were asked for".to_owned()));
+        return Err(failed(
+            "ranged GET",
+            "the range holds other bytes than were asked for".to_owned(),
+        ));
     }
-    let head = bucket.store().head(key).await.map_err(|e| Error::store("head", key, e))?;
+
+    let head = bucket
+        .store()
+        .head(key)
+        .await
+        .map_err(|e| Error::store("head", key, e))?;
+
     if head.size != FIRST.len() as u64 {
-        return Err(failed("HEAD", format!("wrong size. expected=`{}`, actual=`{}`", FIRST.len(), head.size)));
+        return Err(failed(
+            "HEAD",
+            format!(
+                "wrong size. expected=`{}`, actual=`{}`",
+                FIRST.len(),
+                head.size
+            ),
+        ));
     }
+
     Ok(())
 }
 
@@ -122,8 +184,13 @@ async fn check_list(bucket: &Bucket, key: &Path) -> Result<(), Error> {
         .try_collect()
         .await
         .map_err(|e| Error::store("list", key, e))?;
+
     if !listed.iter().any(|meta| meta.location == *key) {
-        return Err(failed("list after write", "an object that was just written is not listed".to_owned()));
+        return Err(failed(
+            "list after write",
+            "an object that was just written is not listed".to_owned(),
+        ));
     }
+
     Ok(())
 }

@@ -10,16 +10,17 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    Result,
+    CopyMode, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 
 use crate::metrics::Metrics;
 use crate::retry::{Retries, is_passing};
 
-/// Retries GET, HEAD, LIST, DELETE, and PUT and COPY that overwrite. A body that breaks off is taken up where it broke. A create is
-/// never retried here: after an answer that says nothing, [`crate::Chain`] reads back and compares before it decides.
+/// Retries GET, HEAD, LIST, DELETE, and PUT and COPY that overwrite. A body that breaks off is
+/// taken up where it broke. A create is never retried here: after an answer that says nothing,
+/// [`crate::Chain`] reads back and compares before it decides.
 #[derive(Clone, Debug)]
 pub(crate) struct Retrying {
     inner: Arc<dyn ObjectStore>,
@@ -29,7 +30,11 @@ pub(crate) struct Retrying {
 
 impl Retrying {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, retries: Retries, metrics: Metrics) -> Self {
-        Self { inner, retries, metrics }
+        Self {
+            inner,
+            retries,
+            metrics,
+        }
     }
 
     async fn run<T, F>(&self, request: impl Fn() -> F + Send) -> Result<T>
@@ -37,6 +42,7 @@ impl Retrying {
         F: Future<Output = Result<T>> + Send,
     {
         let mut attempts = 0;
+
         loop {
             let error = match request().await {
                 Ok(value) => {
@@ -45,10 +51,12 @@ impl Retrying {
                 }
                 Err(error) => error,
             };
+
             attempts += 1;
             if !is_passing(&error) || !self.retries.again(attempts).await {
                 return Err(error);
             }
+
             self.metrics.add_retry();
         }
     }
@@ -56,59 +64,106 @@ impl Retrying {
     /// All of a listing: its pages cannot be taken up again where they broke.
     fn listing(
         &self,
-        list: impl Fn(&dyn ObjectStore) -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
+        list: impl Fn(&dyn ObjectStore) -> BoxStream<'static, Result<ObjectMeta>>
+        + Send
+        + Sync
+        + 'static,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let this = self.clone();
         let whole = async move {
-            let all = this.run(|| list(&*this.inner).try_collect::<Vec<_>>()).await?;
+            let all = this
+                .run(|| list(&*this.inner).try_collect::<Vec<_>>())
+                .await?;
             Ok::<_, object_store::Error>(stream::iter(all.into_iter().map(Ok)))
         };
+
         stream::once(whole).try_flatten().boxed()
     }
 
     /// The rest of a body, taken up again whenever it breaks off.
     fn resuming(&self, location: &Path, options: GetOptions, result: GetResult) -> GetResult {
-        let (meta, range, attributes) = (result.meta.clone(), result.range.clone(), result.attributes.clone());
-        let first = Body { rest: range.clone(), pieces: result.into_stream(), attempts: 0 };
+        let meta = result.meta.clone();
+        let range = result.range.clone();
+        let attributes = result.attributes.clone();
+
+        let first = Body {
+            rest: range.clone(),
+            pieces: result.into_stream(),
+            attempts: 0,
+        };
+
         // Another version of the object would not fit what was read of it so far.
-        let options = GetOptions { if_match: options.if_match.or_else(|| meta.e_tag.clone()), ..options };
-        let (this, location) = (self.clone(), location.clone());
+        let options = GetOptions {
+            if_match: options.if_match.or_else(|| meta.e_tag.clone()),
+            ..options
+        };
+
+        let this = self.clone();
+        let location = location.clone();
+
         let pieces = stream::try_unfold(first, move |body| {
-            let (this, location, options) = (this.clone(), location.clone(), options.clone());
+            let this = this.clone();
+            let location = location.clone();
+            let options = options.clone();
+
             async move { this.next_piece(&location, options, body).await }
         });
-        GetResult { payload: GetResultPayload::Stream(pieces.boxed()), meta, range, attributes }
+
+        GetResult {
+            payload: GetResultPayload::Stream(pieces.boxed()),
+            meta,
+            range,
+            attributes,
+        }
     }
 
-    async fn next_piece(&self, location: &Path, options: GetOptions, mut body: Body) -> Result<Option<(Bytes, Body)>> {
+    async fn next_piece(
+        &self,
+        location: &Path,
+        options: GetOptions,
+        mut body: Body,
+    ) -> Result<Option<(Bytes, Body)>> {
         loop {
             if body.rest.is_empty() {
                 return Ok(None);
             }
+
             let error = match body.pieces.next().await {
                 Some(Ok(piece)) => {
                     let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
                     if length > body.rest.end - body.rest.start {
                         return Err(broken(location, "the body is longer than its range"));
                     }
+
                     body.rest.start += length;
                     return Ok(Some((piece, body)));
                 }
                 Some(Err(error)) => error,
                 None => broken(location, "the body is shorter than its range"),
             };
+
             body.attempts += 1;
             if !is_passing(&error) || !self.retries.again(body.attempts).await {
                 return Err(error);
             }
+
             self.metrics.add_retry();
+
             // The broken body gives its permit back before another is asked for.
             body.pieces = stream::empty().boxed();
-            let options = GetOptions { range: Some(GetRange::Bounded(body.rest.clone())), ..options.clone() };
-            let again = self.run(|| self.inner.get_opts(location, options.clone())).await?;
+
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(body.rest.clone())),
+                ..options.clone()
+            };
+
+            let again = self
+                .run(|| self.inner.get_opts(location, options.clone()))
+                .await?;
             if again.range != body.rest {
                 return Err(broken(location, "the store answered with another range"));
             }
+
             body.pieces = again.into_stream();
         }
     }
@@ -122,19 +177,30 @@ struct Body {
 }
 
 pub(crate) fn broken(location: &Path, fault: &str) -> object_store::Error {
-    object_store::Error::Generic { store: "duramen", source: format!("{fault}. key=`{location}`").into() }
+    object_store::Error::Generic {
+        store: "duramen",
+        source: format!("{fault}. key=`{location}`").into(),
+    }
 }
 
-/// Reads ranges, with those less than an extent apart in one request: a gap of 64 KiB costs half a millisecond, a request 15.
-pub(crate) async fn get_ranges(store: &dyn ObjectStore, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+/// Reads ranges, with those less than an extent apart in one request: a gap of 64 KiB costs half a
+/// millisecond, a request 15.
+pub(crate) async fn get_ranges(
+    store: &dyn ObjectStore,
+    location: &Path,
+    ranges: &[Range<u64>],
+) -> Result<Vec<Bytes>> {
     const GAP_BYTES_MAX: u64 = 64 * 1024;
+
     let fetch = |range: Range<u64>| async move {
         let bytes = store.get_range(location, range.clone()).await?;
         if u64::try_from(bytes.len()) != Ok(range.end - range.start) {
             return Err(broken(location, "the range ends behind the object"));
         }
+
         Ok(bytes)
     };
+
     object_store::coalesce_ranges(ranges, fetch, GAP_BYTES_MAX).await
 }
 
@@ -147,30 +213,52 @@ impl fmt::Display for Retrying {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for Retrying {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
         if opts.mode != PutMode::Overwrite {
             return self.inner.put_opts(location, payload, opts).await;
         }
-        self.run(|| self.inner.put_opts(location, payload.clone(), opts.clone())).await
+
+        self.run(|| self.inner.put_opts(location, payload.clone(), opts.clone()))
+            .await
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         // The client below numbers the parts as they are handed in, so it alone can send one again.
-        self.run(|| self.inner.put_multipart_opts(location, opts.clone())).await
+        self.run(|| self.inner.put_multipart_opts(location, opts.clone()))
+            .await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let mut result = self.run(|| self.inner.get_opts(location, options.clone())).await?;
+        let mut result = self
+            .run(|| self.inner.get_opts(location, options.clone()))
+            .await?;
+
         // `PrefixStore` leaves its prefix on it.
         result.meta.location = location.clone();
-        if options.head { Ok(result) } else { Ok(self.resuming(location, options, result)) }
+        if options.head {
+            Ok(result)
+        } else {
+            Ok(self.resuming(location, options, result))
+        }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         get_ranges(self, location, ranges).await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let this = self.clone();
         locations
             .map(move |location| {
@@ -190,8 +278,13 @@ impl ObjectStore for Retrying {
         self.listing(move |store| store.list(prefix.as_ref()))
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (prefix, offset) = (prefix.cloned(), offset.clone());
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let prefix = prefix.cloned();
+        let offset = offset.clone();
         self.listing(move |store| store.list_with_offset(prefix.as_ref(), &offset))
     }
 
@@ -203,7 +296,9 @@ impl ObjectStore for Retrying {
         if options.mode != CopyMode::Overwrite {
             return self.inner.copy_opts(from, to, options).await;
         }
-        self.run(|| self.inner.copy_opts(from, to, options.clone())).await
+
+        self.run(|| self.inner.copy_opts(from, to, options.clone()))
+            .await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {

@@ -11,15 +11,15 @@ use futures::stream::BoxStream;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential, S3CopyIfNotExists};
 use object_store::path::Path;
 use object_store::{
-    ClientOptions, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, RetryConfig,
-    StaticCredentialProvider,
+    ClientOptions, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    RetryConfig, StaticCredentialProvider,
 };
 
 use crate::{Config, Error};
 
-/// S3 by two clients that differ in one thing: that for uploads in parts retries on its own, since only it knows the numbers of the
-/// parts; for everything else [`crate::retrying`] does.
+/// S3 by two clients that differ in one thing: that for uploads in parts retries on its own, since
+/// only it knows the numbers of the parts; for everything else [`crate::retrying`] does.
 #[derive(Debug)]
 pub(crate) struct S3 {
     single: AmazonS3,
@@ -29,35 +29,67 @@ pub(crate) struct S3 {
 /// Makes the clients; sends nothing.
 pub(crate) fn open(bucket: &str, config: &Config) -> std::result::Result<S3, Error> {
     let store = || format!("s3://{bucket}");
-    if config.s3.endpoint.as_deref().is_some_and(|endpoint| endpoint.contains('@')) {
-        return Err(Error::Url { fault: "credentials do not belong into the endpoint" });
+    if config
+        .s3
+        .endpoint
+        .as_deref()
+        .is_some_and(|endpoint| endpoint.contains('@'))
+    {
+        return Err(Error::Url {
+            fault: "credentials do not belong into the endpoint",
+        });
     }
+
     let build = |retries| builder(bucket, config, retries).build();
-    let no_retries = RetryConfig { max_retries: 0, ..RetryConfig::default() };
-    let single = build(no_retries).map_err(|source| Error::Settings { store: store(), source: hide(source) })?;
-    let few = RetryConfig { max_retries: 5, ..RetryConfig::default() };
-    let uploads = build(few).map_err(|source| Error::Settings { store: store(), source: hide(source) })?;
+    let no_retries = RetryConfig {
+        max_retries: 0,
+        ..RetryConfig::default()
+    };
+
+    let single = build(no_retries).map_err(|source| Error::Settings {
+        store: store(),
+        source: hide(source),
+    })?;
+
+    let few = RetryConfig {
+        max_retries: 5,
+        ..RetryConfig::default()
+    };
+
+    let uploads = build(few).map_err(|source| Error::Settings {
+        store: store(),
+        source: hide(source),
+    })?;
+
     Ok(S3 { single, uploads })
 }
 
 fn builder(bucket: &str, config: &Config, retries: RetryConfig) -> AmazonS3Builder {
     let s3 = &config.s3;
-    let plain_http = s3.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let plain_http = s3
+        .endpoint
+        .as_deref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+
     let client = ClientOptions::new()
         .with_timeout(config.request_timeout)
         .with_connect_timeout(config.connect_timeout)
         .with_allow_http(plain_http);
+
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
         .with_client_options(client)
         .with_retry(retries)
         .with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
+
     if let Some(endpoint) = &s3.endpoint {
         builder = builder.with_endpoint(endpoint).with_allow_http(plain_http);
     }
+
     if let Some(region) = &s3.region {
         builder = builder.with_region(region);
     }
+
     if let Some(credentials) = &s3.credentials {
         // As a whole: a token of the environment belongs to another key.
         let credential = AwsCredential {
@@ -65,8 +97,10 @@ fn builder(bucket: &str, config: &Config, retries: RetryConfig) -> AmazonS3Build
             secret_key: credentials.secret_access_key.clone(),
             token: credentials.session_token.clone(),
         };
+
         builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(credential)));
     }
+
     match (s3.path_style, &s3.endpoint) {
         (Some(path_style), _) => builder.with_virtual_hosted_style_request(!path_style),
         (None, Some(_)) => builder.with_virtual_hosted_style_request(false),
@@ -74,20 +108,34 @@ fn builder(bucket: &str, config: &Config, retries: RetryConfig) -> AmazonS3Build
     }
 }
 
-/// Takes out of an error what a store repeats of a request that it could not verify: the session token is among it.
+/// Takes out of an error what a store repeats of a request that it could not verify: the session
+/// token is among it.
 fn hide(error: object_store::Error) -> object_store::Error {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
+
     while let Some(inner) = source {
         text.push_str(&inner.to_string());
         source = inner.source();
     }
-    let tells = ["CanonicalRequest", "StringToSign", "security-token", "SecurityToken"];
+
+    let tells = [
+        "CanonicalRequest",
+        "StringToSign",
+        "security-token",
+        "SecurityToken",
+    ];
+
     if !tells.iter().any(|word| text.contains(word)) {
         return error;
     }
-    let fault = "the store could not verify the request; its answer is not shown since it repeats secrets";
-    object_store::Error::PermissionDenied { path: String::new(), source: fault.into() }
+
+    let fault =
+        "the store could not verify the request; its answer is not shown since it repeats secrets";
+    object_store::Error::PermissionDenied {
+        path: String::new(),
+        source: fault.into(),
+    }
 }
 
 impl fmt::Display for S3 {
@@ -99,12 +147,27 @@ impl fmt::Display for S3 {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for S3 {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        self.single.put_opts(location, payload, opts).await.map_err(hide)
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
+        self.single
+            .put_opts(location, payload, opts)
+            .await
+            .map_err(hide)
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        self.uploads.put_multipart_opts(location, opts).await.map_err(hide)
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.uploads
+            .put_multipart_opts(location, opts)
+            .await
+            .map_err(hide)
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -115,16 +178,32 @@ impl ObjectStore for S3 {
         crate::retrying::get_ranges(self, location, ranges).await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.single.delete_stream(locations).map(|deleted| deleted.map_err(hide)).boxed()
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.single
+            .delete_stream(locations)
+            .map(|deleted| deleted.map_err(hide))
+            .boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.single.list(prefix).map(|meta| meta.map_err(hide)).boxed()
+        self.single
+            .list(prefix)
+            .map(|meta| meta.map_err(hide))
+            .boxed()
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.single.list_with_offset(prefix, offset).map(|meta| meta.map_err(hide)).boxed()
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.single
+            .list_with_offset(prefix, offset)
+            .map(|meta| meta.map_err(hide))
+            .boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -136,7 +215,10 @@ impl ObjectStore for S3 {
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.single.rename_opts(from, to, options).await.map_err(hide)
+        self.single
+            .rename_opts(from, to, options)
+            .await
+            .map_err(hide)
     }
 }
 
@@ -146,8 +228,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_repeats_the_session_token_is_not_shown() {
-        let source = "<Error><CanonicalRequest>x-amz-security-token:hunter2</CanonicalRequest></Error>".into();
-        let error = hide(object_store::Error::Generic { store: "S3", source });
+        let source =
+            "<Error><CanonicalRequest>x-amz-security-token:hunter2</CanonicalRequest></Error>"
+                .into();
+        let error = hide(object_store::Error::Generic {
+            store: "S3",
+            source,
+        });
+
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }

@@ -14,8 +14,9 @@ use crate::{Author, Bucket, Chain, Created, Entry, Error, keys};
 
 /// Names and ids of all tenants, remembered from the chain under `tenants/`.
 ///
-/// Slot n, counted from 1, makes one tenant. Its object also repeats the tenants of its group of [`GROUP`] before it, so that the last
-/// object of each group is all that has to be read: 10,000 tenants take 10 LISTs and 40 GETs at the start.
+/// Slot n, counted from 1, makes one tenant. Its object also repeats the tenants of its group of
+/// [`GROUP`] before it, so that the last object of each group is all that has to be read: 10,000
+/// tenants take 10 LISTs and 40 GETs at the start.
 #[derive(Debug)]
 pub struct Tenants {
     chain: Chain,
@@ -59,22 +60,36 @@ impl Tenants {
         let chain = Chain::new(bucket.clone(), Path::from(keys::TENANTS));
         let last = chain.last(None).await?.unwrap_or(0);
         let ends = (1..=last.div_ceil(GROUP)).map(|group| (group * GROUP).min(last));
+
         let mut groups = stream::iter(ends)
             .map(|slot| {
                 let chain = chain.clone();
+
                 async move {
                     let entry = chain.get(slot).await?;
-                    let missing = || Error::Corrupt { key: chain.key(slot).to_string(), fault: "missing".to_owned() };
+                    let missing = || Error::Corrupt {
+                        key: chain.key(slot).to_string(),
+                        fault: "missing".to_owned(),
+                    };
+
                     decode(&chain, &entry.ok_or_else(missing)?)
                 }
             })
             .buffered(32);
+
         let mut known = Known::default();
         while let Some(group) = groups.try_next().await? {
             known.add(group);
         }
+
         drop(groups);
-        Ok(Self { chain, bucket, writer, known: RwLock::new(known), asking: Mutex::new(()) })
+        Ok(Self {
+            chain,
+            bucket,
+            writer,
+            known: RwLock::new(known),
+            asking: Mutex::new(()),
+        })
     }
 
     /// The tenant of that name as far as this process knows. No request.
@@ -92,38 +107,53 @@ impl Tenants {
         self.known.read().tenants.clone()
     }
 
-    /// The tenant of that name, made if there is none: durable, and the same to every process that ever asks. No request for a name
-    /// that is known; else one GET for each tenant that others have made meanwhile, one GET that finds no more, and one PUT.
+    /// The tenant of that name, made if there is none: durable, and the same to every process that
+    /// ever asks. No request for a name that is known; else one GET for each tenant that others
+    /// have made meanwhile, one GET that finds no more, and one PUT.
     pub async fn resolve_or_create(&self, name: &TenantName) -> Result<TenantId, Error> {
-        self.restore(name, TenantId(new_ulid(&**self.bucket.clock()))).await
+        self.restore(name, TenantId(new_ulid(&**self.bucket.clock())))
+            .await
     }
 
-    /// As [`Tenants::resolve_or_create`], with `id` for a name that has none: the register was restored to a time before it knew the
-    /// tenant, whose data has that id.
+    /// As [`Tenants::resolve_or_create`], with `id` for a name that has none: the register was
+    /// restored to a time before it knew the tenant, whose data has that id.
     pub async fn restore(&self, name: &TenantName, id: TenantId) -> Result<TenantId, Error> {
         if let Some(id) = self.lookup(name) {
             return Ok(id);
         }
+
         let _asking = self.asking.lock().await;
         self.catch_up().await?;
+
         loop {
             if let Some(id) = self.lookup(name) {
                 return Ok(id);
             }
+
             let (slot, mut tenants) = self.known.read().next();
-            tenants.push(Tenant { name: name.clone(), id });
-            let group = Group { format: FORMAT, tenants };
+            tenants.push(Tenant {
+                name: name.clone(),
+                id,
+            });
+
+            let group = Group {
+                format: FORMAT,
+                tenants,
+            };
+
             let body = serde_json::to_vec(&group).expect("plain values have JSON");
             let author = Author::new(self.writer, &**self.bucket.clock());
             let added = match self.chain.create(slot, author, &body).await? {
                 Created::Ours => group.tenants,
                 Created::Theirs(entry) => decode(&self.chain, &entry)?,
             };
+
             self.known.write().add(added);
         }
     }
 
-    /// Learns of the tenants that other processes have made. One GET each, and one that finds no more.
+    /// Learns of the tenants that other processes have made. One GET each, and one that finds no
+    /// more.
     pub async fn refresh(&self) -> Result<(), Error> {
         let _asking = self.asking.lock().await;
         self.catch_up().await
@@ -136,6 +166,7 @@ impl Tenants {
                 return Ok(());
             };
             let group = decode(&self.chain, &entry)?;
+
             self.known.write().add(group);
         }
     }
@@ -146,7 +177,15 @@ impl Known {
     fn next(&self) -> (u64, Vec<Tenant>) {
         let count = self.tenants.len();
         let in_group = count % usize::try_from(GROUP).unwrap_or(usize::MAX);
-        (count as u64 + 1, self.tenants.iter().skip(count - in_group).cloned().collect())
+
+        (
+            count as u64 + 1,
+            self.tenants
+                .iter()
+                .skip(count - in_group)
+                .cloned()
+                .collect(),
+        )
     }
 
     /// Adds those of a group that are not known yet.
@@ -161,14 +200,26 @@ impl Known {
 
 fn decode(chain: &Chain, entry: &Entry) -> Result<Vec<Tenant>, Error> {
     let key = || chain.key(entry.slot).to_string();
-    let group: Group =
-        serde_json::from_slice(&entry.body).map_err(|e| Error::Corrupt { key: key(), fault: e.to_string() })?;
+    let group: Group = serde_json::from_slice(&entry.body).map_err(|e| Error::Corrupt {
+        key: key(),
+        fault: e.to_string(),
+    })?;
+
     if group.format != FORMAT {
-        return Err(Error::Format { key: key(), found: group.format, known: FORMAT });
+        return Err(Error::Format {
+            key: key(),
+            found: group.format,
+            known: FORMAT,
+        });
     }
+
     let expected = entry.slot.checked_sub(1).map(|before| before % GROUP + 1);
     if expected != Some(group.tenants.len() as u64) {
-        return Err(Error::Corrupt { key: key(), fault: "wrong number of tenants for its slot".to_owned() });
+        return Err(Error::Corrupt {
+            key: key(),
+            fault: "wrong number of tenants for its slot".to_owned(),
+        });
     }
+
     Ok(group.tenants)
 }

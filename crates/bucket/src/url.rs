@@ -6,14 +6,16 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// `file:PATH`, `memory:` or `s3://BUCKET[/PREFIX]`. It never holds a secret: a URL with a user or a query is refused.
+/// `file:PATH`, `memory:` or `s3://BUCKET[/PREFIX]`. It never holds a secret: a URL with a user or
+/// a query is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
     /// A directory of this machine; relative to the working directory unless absolute.
     File(PathBuf),
     /// Gone with the process: for tests.
     Memory,
-    /// A bucket, and the prefix that all our keys have in it: no slash at either end, empty for none.
+    /// A bucket, and the prefix that all our keys have in it: no slash at either end, empty for
+    /// none.
     S3 { bucket: String, prefix: String },
 }
 
@@ -24,23 +26,41 @@ impl FromStr for StoreUrl {
         if text == "memory:" {
             return Ok(Self::Memory);
         }
+
         if let Some(path) = text.strip_prefix("file:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err(Error::Url { fault: "no path" }) } else { Ok(Self::File(path.into())) };
+            return if path.is_empty() {
+                Err(Error::Url { fault: "no path" })
+            } else {
+                Ok(Self::File(path.into()))
+            };
         }
+
         let Some(rest) = text.strip_prefix("s3://") else {
-            return Err(Error::Url { fault: "unknown scheme" });
+            return Err(Error::Url {
+                fault: "unknown scheme",
+            });
         };
+
         if rest.contains(['@', '?', '#']) {
-            return Err(Error::Url { fault: "credentials and options do not belong into the URL" });
+            return Err(Error::Url {
+                fault: "credentials and options do not belong into the URL",
+            });
         }
+
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(Error::Url { fault: "no bucket" });
         }
+
         let prefix = prefix.trim_matches('/');
-        object_store::path::Path::parse(prefix).map_err(|_| Error::Url { fault: "the prefix is not a legal key" })?;
-        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+        object_store::path::Path::parse(prefix).map_err(|_| Error::Url {
+            fault: "the prefix is not a legal key",
+        })?;
+        Ok(Self::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        })
     }
 }
 

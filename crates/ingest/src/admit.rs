@@ -1,6 +1,7 @@
 //! From a decoded request to rows of known series: validation and series identity.
 //!
-//! A series that was sent before with the same bytes costs one hash and one look-up; only others are decoded.
+//! A series that was sent before with the same bytes costs one hash and one look-up; only others
+//! are decoded.
 
 use duramen_limits::IngestLimits;
 use duramen_model::{Labels, Life, Shown, ShownSeries};
@@ -46,22 +47,48 @@ pub(crate) fn admit(
     limits: &IngestLimits,
     seed: u64,
 ) -> Admitted {
-    let check = Check { request, gate, limits, times: Times::new(now, limits) };
+    let check = Check {
+        request,
+        gate,
+        limits,
+        times: Times::new(now, limits),
+    };
+
     let mut admitted = Admitted::default();
     admitted.rows.reserve(request.ts_ms.len());
+
     for refused in &request.refused {
         let lost = Lost::series(refused.samples, refused.histograms, refused.exemplars);
         let series = || request.show_refused(refused);
-        admitted.rejected.add_of(&Refusal::Series(refused.fault), lost, series);
+        admitted
+            .rejected
+            .add_of(&Refusal::Series(refused.fault), lost, series);
     }
+
     let slots = identify(head, &check, seed, &mut admitted);
     for (series, slot) in request.series.iter().zip(slots) {
         let Some(slot) = slot else { continue };
-        check.take(series, Some(slot), &mut admitted, || ShownSeries::of(&head.labels(slot)));
+        check.take(series, Some(slot), &mut admitted, || {
+            ShownSeries::of(&head.labels(slot))
+        });
     }
+
     let generation = head.open().order.flush;
-    let room = metadata::Room { memory: head.memory.of_all(), series_bytes: head.memory.series_bytes() };
-    metadata::admit(&head.families.read(), request, limits, &room, now.wall_ms, generation, &mut admitted);
+    let room = metadata::Room {
+        memory: head.memory.of_all(),
+        series_bytes: head.memory.series_bytes(),
+    };
+
+    metadata::admit(
+        &head.families.read(),
+        request,
+        limits,
+        &room,
+        now.wall_ms,
+        generation,
+        &mut admitted,
+    );
+
     admitted
 }
 
@@ -76,13 +103,21 @@ struct Check<'r, 'a> {
 /// The slot of each series of the request; `None` for one that was refused.
 ///
 /// A new series gets a slot only when something of it can be stored: what cannot takes no place.
-fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut Admitted) -> Vec<Option<Slot>> {
+fn identify(
+    head: &TenantHead,
+    check: &Check<'_, '_>,
+    seed: u64,
+    admitted: &mut Admitted,
+) -> Vec<Option<Slot>> {
     let request = check.request;
     let mut unknown = Vec::new();
     let mut slots = Vec::with_capacity(request.series.len());
     let registry = head.registry.read();
+
     admitted.pin = Some(registry.pin());
+
     let mut keys = request.keys(seed);
+
     for index in 0..request.series.len() {
         match check.gate.verdict(index) {
             Verdict::AsItIs | Verdict::Without { .. } => {}
@@ -91,45 +126,70 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
                 continue;
             }
             Verdict::OverLimit { cluster, max } => {
-                let refusal = Refusal::HaClustersLimit { cluster: Shown(cluster.as_bytes()).to_string(), max };
-                admitted.rejected.add_of(&refusal, everything(&request.series[index]), || request.show(index));
+                let refusal = Refusal::HaClustersLimit {
+                    cluster: Shown(cluster.as_bytes()).to_string(),
+                    max,
+                };
+
+                admitted
+                    .rejected
+                    .add_of(&refusal, everything(&request.series[index]), || {
+                        request.show(index)
+                    });
+
                 slots.push(None);
                 continue;
             }
         }
+
         let key = check.gate.key(index, keys.of(index));
         let slot = registry.recall(key);
+
         if slot.is_none() {
             unknown.push((index, key));
         }
+
         slots.push(slot);
     }
+
     drop(registry);
+
     let mut checked = Vec::with_capacity(unknown.len());
+
     for (index, key) in unknown {
         let without = match check.gate.verdict(index) {
             Verdict::Without { label } => Some(label),
             _ => None,
         };
+
         match labels::check(request, index, without, check.limits) {
             Ok(labels) => checked.push((index, key, labels)),
             Err(refusal) => {
-                admitted.rejected.add_of(&refusal, everything(&request.series[index]), || request.show(index));
+                admitted
+                    .rejected
+                    .add_of(&refusal, everything(&request.series[index]), || {
+                        request.show(index)
+                    });
             }
         }
     }
+
     if checked.is_empty() {
         return slots;
     }
+
     let mut registry = head.registry.write();
     let told = registry.bytes();
+
     for (index, key, labels) in checked {
         let series = &request.series[index];
         let slot = match registry.find(&labels) {
             Some(slot) => slot,
             None => match check_room(head, &registry, told, &labels, check.limits) {
                 Err(refusal) => {
-                    admitted.rejected.add_of(&refusal, everything(series), || ShownSeries::of(&labels));
+                    admitted
+                        .rejected
+                        .add_of(&refusal, everything(series), || ShownSeries::of(&labels));
                     continue;
                 }
                 Ok(()) if !check.has_storable(series) => {
@@ -139,16 +199,18 @@ fn identify(head: &TenantHead, check: &Check<'_, '_>, seed: u64, admitted: &mut 
                 Ok(()) => registry.intern(&labels),
             },
         };
+
         registry.remember(key, slot);
         slots[index] = Some(slot);
     }
+
     drop(registry);
     head.tell_series();
     slots
 }
 
-/// Whether one more series may be held, by the limits of its tenant and by the memory of the process, which knows `told` bytes of the
-/// registry.
+/// Whether one more series may be held, by the limits of its tenant and by the memory of the
+/// process, which knows `told` bytes of the registry.
 fn check_room(
     head: &TenantHead,
     registry: &Registry,
@@ -157,23 +219,45 @@ fn check_room(
     limits: &IngestLimits,
 ) -> Result<(), Refusal> {
     registry.check_room(labels, limits)?;
+
     let more = registry.bytes().saturating_sub(told) + labels.encoded().len();
-    let max = limits.series_bytes_max.unwrap_or_else(|| head.memory.of_all().series_bytes_of_tenant());
+    let max = limits
+        .series_bytes_max
+        .unwrap_or_else(|| head.memory.of_all().series_bytes_of_tenant());
+
     if head.memory.series_bytes().saturating_add(more) > max {
         return Err(Refusal::SeriesBytesLimit { max });
     }
+
     head.memory.of_all().check(more)
 }
 
 /// How much a series brings.
 fn everything(series: &Series<'_>) -> Lost {
-    Lost::series(series.samples().len(), series.histograms().len(), series.exemplars().len())
+    Lost::series(
+        series.samples().len(),
+        series.histograms().len(),
+        series.exemplars().len(),
+    )
 }
 
 impl Check<'_, '_> {
-    /// Checks all that a series brings, and puts what passes into the rows of its slot; without one, nothing passes.
-    fn take(&self, series: &Series<'_>, slot: Option<Slot>, admitted: &mut Admitted, shown: impl Fn() -> ShownSeries) {
-        let Admitted { rows, rejected, lost_exemplars, .. } = admitted;
+    /// Checks all that a series brings, and puts what passes into the rows of its slot; without
+    /// one, nothing passes.
+    fn take(
+        &self,
+        series: &Series<'_>,
+        slot: Option<Slot>,
+        admitted: &mut Admitted,
+        shown: impl Fn() -> ShownSeries,
+    ) {
+        let Admitted {
+            rows,
+            rejected,
+            lost_exemplars,
+            ..
+        } = admitted;
+
         for at in series.samples() {
             match self.float(at) {
                 Ok(life) => {
@@ -184,20 +268,36 @@ impl Check<'_, '_> {
                 Err(refusal) => rejected.add_of(&refusal, Lost::SAMPLE, &shown),
             }
         }
+
         for sent in &self.request.histograms[series.histograms()] {
             match histogram::check(sent, &self.times, self.limits) {
                 Ok(bytes) => {
-                    let row = |series_ref| HistogramRow { series_ref, ts_ms: sent.ts_ms, life: sent.life, bytes };
+                    let row = |series_ref| HistogramRow {
+                        series_ref,
+                        ts_ms: sent.ts_ms,
+                        life: sent.life,
+                        bytes,
+                    };
+
                     rows.histograms.extend(slot.map(row));
                 }
                 Err(refusal) => rejected.add_of(&refusal, Lost::HISTOGRAM, &shown),
             }
         }
+
         for sent in &self.request.exemplars[series.exemplars()] {
             match exemplar::check(self.request, sent, &self.times, self.limits) {
                 Ok(labels) => {
-                    let (ts_ms, value, labels) = (sent.ts_ms, sent.value, labels.encoded().to_vec());
-                    rows.exemplars.extend(slot.map(|series_ref| ExemplarRow { series_ref, ts_ms, value, labels }));
+                    let ts_ms = sent.ts_ms;
+                    let value = sent.value;
+                    let labels = labels.encoded().to_vec();
+
+                    rows.exemplars.extend(slot.map(|series_ref| ExemplarRow {
+                        series_ref,
+                        ts_ms,
+                        value,
+                        labels,
+                    }));
                 }
                 Err(refusal) => lost_exemplars.add_of(&refusal, Lost::EXEMPLAR, &shown),
             }
@@ -206,9 +306,14 @@ impl Check<'_, '_> {
 
     /// Whether anything of a series passes.
     fn has_storable(&self, series: &Series<'_>) -> bool {
-        let (request, times, limits) = (self.request, &self.times, self.limits);
+        let request = self.request;
+        let times = &self.times;
+        let limits = self.limits;
+
         series.samples().any(|at| self.float(at).is_ok())
-            || request.histograms[series.histograms()].iter().any(|sent| histogram::check(sent, times, limits).is_ok())
+            || request.histograms[series.histograms()]
+                .iter()
+                .any(|sent| histogram::check(sent, times, limits).is_ok())
             || request.exemplars[series.exemplars()]
                 .iter()
                 .any(|sent| exemplar::check(request, sent, times, limits).is_ok())

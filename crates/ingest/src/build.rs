@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
-use duramen_model::{BlockEntry, BlockId, BlockStats, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange};
+use duramen_model::{
+    BlockEntry, BlockId, BlockStats, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange,
+};
 use duramen_source::HistogramRef;
 use ulid::Ulid;
 
@@ -22,8 +24,8 @@ pub(crate) struct MemoryBlock {
     pub(crate) files: Vec<(String, Bytes)>,
 }
 
-/// Writes one block for each window that the generation touches, and `families` into the latest of them: without any, into one that has
-/// nothing else. Blocks; two passes over what it holds.
+/// Writes one block for each window that the generation touches, and `families` into the latest of
+/// them: without any, into one that has nothing else. Blocks; two passes over what it holds.
 pub(crate) fn build(
     head: &TenantHead,
     generation: &Generation,
@@ -33,15 +35,21 @@ pub(crate) fn build(
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
     let create = |id| {
         let directory = StagingDir::new(staging.join(directory_name(id)));
-        Ok((BlockWriter::create(directory.path(), WriterOptions::default())?, directory))
+        Ok((
+            BlockWriter::create(directory.path(), WriterOptions::default())?,
+            directory,
+        ))
     };
+
     let written = write(head, generation, families, now_ms, create)?;
-    let finish =
-        |(id, writer, directory): Writer<Arc<StagingDir>>| Ok((entry(id, generation, writer.finish()?), directory));
+    let finish = |(id, writer, directory): Writer<Arc<StagingDir>>| {
+        Ok((entry(id, generation, writer.finish()?), directory))
+    };
     written.into_iter().map(finish).collect()
 }
 
-/// As [`build`], for where the staging directory has no space. The blocks are in memory as a whole, beside the generation.
+/// As [`build`], for where the staging directory has no space. The blocks are in memory as a whole,
+/// beside the generation.
 pub(crate) fn build_in_memory(
     head: &TenantHead,
     generation: &Generation,
@@ -50,16 +58,31 @@ pub(crate) fn build_in_memory(
 ) -> Result<Vec<MemoryBlock>, Error> {
     let create = |_| Ok((BlockWriter::in_memory(WriterOptions::default()), ()));
     let written = write(head, generation, families, now_ms, create)?;
+
     let finish = |(id, writer, ()): Writer<()>| {
         let (stats, files) = writer.finish_in_memory()?;
-        Ok(MemoryBlock { entry: entry(id, generation, stats), files })
+        Ok(MemoryBlock {
+            entry: entry(id, generation, stats),
+            files,
+        })
     };
+
     written.into_iter().map(finish).collect()
 }
 
 fn entry(id: BlockId, generation: &Generation, stats: BlockStats) -> BlockEntry {
-    let order = OrderRange { min: generation.order, max: generation.order };
-    BlockEntry { id, order, level: 0, resolution_ms: None, stats }
+    let order = OrderRange {
+        min: generation.order,
+        max: generation.order,
+    };
+
+    BlockEntry {
+        id,
+        order,
+        level: 0,
+        resolution_ms: None,
+        stats,
+    }
 }
 
 /// Writes what the generation holds into blocks that `create` makes; they are not finished.
@@ -75,21 +98,32 @@ fn write<P>(
     let windows = plan(&samples, &slots, now_ms);
     let blocks = windows.blocks().max(usize::from(!families.is_empty()));
     let mut writers = Vec::with_capacity(blocks);
+
     for _ in 0..blocks {
         let id = BlockId(Ulid::new());
         let (writer, place) = create(id)?;
         writers.push((id, writer, place));
     }
+
     let mut columns = Columns::default();
+
     for slot in slots {
         // Locked for a moment only: writes of new series wait for the registry.
         let labels = head.labels(slot);
         columns.fill(samples.series(slot, NOW));
+
         let exemplars: Vec<Exemplar> = samples.exemplars.of(slot, NOW, TimeRange::ALL).collect();
         let histograms = histograms(samples.series(slot, NOW));
-        let contents = SeriesContents { histograms: &histograms, exemplars: &exemplars, ..columns.contents() };
+
+        let contents = SeriesContents {
+            histograms: &histograms,
+            exemplars: &exemplars,
+            ..columns.contents()
+        };
+
         cut(&windows, &labels, &contents, &mut writers)?;
     }
+
     if let Some((_, latest, _)) = writers.last_mut()
         && !families.is_empty()
     {
@@ -104,13 +138,19 @@ type Writer<P> = (BlockId, BlockWriter, P);
 fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
     let mut touched = BTreeMap::new();
     let mut touch = |ts_ms| *touched.entry(window_start(ts_ms, now_ms)).or_default() += 1;
+
     for &slot in slots {
         if let Some(series) = samples.series(slot, NOW) {
             series.floats().for_each(|ts_ms, _, _| touch(ts_ms));
             series.histograms().for_each(|(ts_ms, _)| touch(ts_ms));
         }
-        samples.exemplars.of(slot, NOW, TimeRange::ALL).for_each(|exemplar| touch(exemplar.ts_ms));
+
+        samples
+            .exemplars
+            .of(slot, NOW, TimeRange::ALL)
+            .for_each(|exemplar| touch(exemplar.ts_ms));
     }
+
     Windows::plan(&touched, now_ms)
 }
 
@@ -121,16 +161,27 @@ fn cut<P>(
     all: &SeriesContents<'_>,
     writers: &mut [Writer<P>],
 ) -> Result<(), Error> {
-    let SeriesContents { mut ts_ms, mut values, mut lives, mut histograms, mut exemplars } = *all;
+    let SeriesContents {
+        mut ts_ms,
+        mut values,
+        mut lives,
+        mut histograms,
+        mut exemplars,
+    } = *all;
+
     loop {
         let firsts = [
             ts_ms.first().copied(),
             histograms.first().map(|histogram| histogram.ts_ms),
             exemplars.first().map(|exemplar| exemplar.ts_ms),
         ];
-        let Some(first_ms) = firsts.into_iter().flatten().min() else { return Ok(()) };
+
+        let Some(first_ms) = firsts.into_iter().flatten().min() else {
+            return Ok(());
+        };
         let block = windows.block_of(first_ms);
         let times = windows.take(block, &mut ts_ms, |ts_ms| *ts_ms);
+
         let contents = SeriesContents {
             ts_ms: times,
             values: split_off(&mut values, times.len()),
@@ -138,6 +189,7 @@ fn cut<P>(
             histograms: windows.take(block, &mut histograms, |histogram| histogram.ts_ms),
             exemplars: windows.take(block, &mut exemplars, |exemplar| exemplar.ts_ms),
         };
+
         writers[block].1.push(labels, &contents)?;
     }
 }
@@ -163,11 +215,16 @@ impl Columns {
         self.ts_ms.clear();
         self.values.clear();
         self.lives.clear();
-        let Some(floats) = series.map(SeriesAt::floats) else { return };
+
+        let Some(floats) = series.map(SeriesAt::floats) else {
+            return;
+        };
         let has_lives = floats.has_lives();
+
         floats.for_each(|ts_ms, value, life| {
             self.ts_ms.push(ts_ms);
             self.values.push(value);
+
             if has_lives {
                 self.lives.push(life);
             }
@@ -175,11 +232,19 @@ impl Columns {
     }
 
     fn contents(&self) -> SeriesContents<'_> {
-        SeriesContents { lives: &self.lives, ..SeriesContents::floats(&self.ts_ms, &self.values) }
+        SeriesContents {
+            lives: &self.lives,
+            ..SeriesContents::floats(&self.ts_ms, &self.values)
+        }
     }
 }
 
 fn histograms(series: Option<SeriesAt<'_>>) -> Vec<HistogramRef<'_>> {
     let all = series.into_iter().flat_map(SeriesAt::histograms);
-    all.map(|(ts_ms, held)| HistogramRef { ts_ms, life: held.life, bytes: &held.bytes }).collect()
+    all.map(|(ts_ms, held)| HistogramRef {
+        ts_ms,
+        life: held.life,
+        bytes: &held.bytes,
+    })
+    .collect()
 }

@@ -1,7 +1,8 @@
 //! The one thread that writes the log and applies what is durable to the heads.
 //!
-//! It takes all writes that wait, appends them, syncs once and only then applies and acknowledges them: group commit without a
-//! timer. Cost of a group: one write and one fdatasync, whatever the number of requests in it.
+//! It takes all writes that wait, appends them, syncs once and only then applies and acknowledges
+//! them: group commit without a timer. Cost of a group: one write and one fdatasync, whatever the
+//! number of requests in it.
 
 mod carry;
 
@@ -58,12 +59,14 @@ pub(crate) struct Write {
 const GROUP_WRITES_MAX: usize = 256;
 const GROUP_ROWS_MAX: usize = 1 << 20;
 
-/// An open segment that nobody needs and that is larger is closed at a trim, and so deleted. A new one costs two fsyncs.
+/// An open segment that nobody needs and that is larger is closed at a trim, and so deleted. A new
+/// one costs two fsyncs.
 const OPEN_BYTES_KEPT: u64 = 4 << 20;
 /// As [`OPEN_BYTES_KEPT`], while the disk is nearly full.
 const OPEN_BYTES_KEPT_WHEN_LOW: u64 = 64 << 10;
 
-/// A trim closes the open segment when so many numbers of forgotten series wait for the next: some ten megabytes of places.
+/// A trim closes the open segment when so many numbers of forgotten series wait for the next: some
+/// ten megabytes of places.
 const VACANT_MAX: usize = 1 << 18;
 
 /// See the module's text.
@@ -71,7 +74,8 @@ pub(crate) struct CommitLoop {
     wal: Wal,
     commands: mpsc::Receiver<Command>,
     definitions: Definitions,
-    /// Bytes of records of writes, and of records that were written once more for tenants in quarantine.
+    /// Bytes of records of writes, and of records that were written once more for tenants in
+    /// quarantine.
     written: u64,
     carried: u64,
     heads: HeadMap,
@@ -100,17 +104,32 @@ impl CommitLoop {
     ) -> Self {
         let definitions = Definitions::new(wal.segment());
         place.open_segment.set(wal.segment().0);
+
         let written = wal.bytes();
         place.log_bytes.store(written, Ordering::Relaxed);
-        Self { wal, commands, definitions, written, carried: 0, heads, clock, orders, metrics, place }
+
+        Self {
+            wal,
+            commands,
+            definitions,
+            written,
+            carried: 0,
+            heads,
+            clock,
+            orders,
+            metrics,
+            place,
+        }
     }
 
-    /// Runs until every sender of commands is gone. An error means that the log can no longer be trusted: the process must stop.
+    /// Runs until every sender of commands is gone. An error means that the log can no longer be
+    /// trusted: the process must stop.
     pub(crate) fn run(mut self) -> Result<(), Error> {
         while let Some(first) = self.commands.blocking_recv() {
             let mut group = Vec::new();
             let mut rows = 0;
             let mut next = Some(first);
+
             // A freeze or a trim stands between records, so it ends the group.
             let then = loop {
                 match next {
@@ -120,59 +139,82 @@ impl CommitLoop {
                     }
                     other => break other,
                 }
+
                 if group.len() >= GROUP_WRITES_MAX || rows >= GROUP_ROWS_MAX {
                     break None;
                 }
+
                 next = self.commands.try_recv().ok();
             };
+
             self.commit(group)?;
+
             match then {
                 Some(Command::Freeze { head, done }) => {
                     self.rotate_for_room()?;
+
                     let frozen = head.freeze(self.wal.next_position(), || self.orders.next());
-                    // Nobody waits any more: the generation stays frozen and the next flush finds it.
+
+                    // Nobody waits any more: the generation stays frozen and the next flush finds
+                    // it.
                     let _ = done.send(frozen);
                 }
                 Some(Command::Trim) => self.trim()?,
                 Some(Command::SkipTo { position }) => self.wal.skip_to(position),
                 Some(Command::Write(_)) | None => {}
             }
-            self.place.log_bytes.store(self.wal.bytes(), Ordering::Relaxed);
+
+            self.place
+                .log_bytes
+                .store(self.wal.bytes(), Ordering::Relaxed);
         }
+
         Ok(())
     }
 
-    #[expect(clippy::vec_box, reason = "they come boxed in commands, and are passed on as they are")]
+    #[expect(
+        clippy::vec_box,
+        reason = "they come boxed in commands, and are passed on as they are"
+    )]
     fn commit(&mut self, group: Vec<Box<Write>>) -> Result<(), Error> {
         if group.is_empty() {
             return Ok(());
         }
+
         if let Err(full) = self.place.room.check(self.wal.bytes()) {
             for write in group {
                 let _ = write.done.send(Err(full.into()));
             }
+
             return Ok(());
         }
-        // Only here, with nothing appended: a rotation syncs, and its failure would be that of writes already taken.
+
+        // Only here, with nothing appended: a rotation syncs, and its failure would be that of
+        // writes already taken.
         if self.wal.needs_rotation()
             && let Err(e) = self.rotate_once()
         {
             if is_fatal(&e) {
                 return Err(e.into());
             }
+
             if self.wal.needs_segment() {
                 self.place.room.make_way();
             }
         }
+
         let mut appended = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
+
         for write in group {
             match self.append_rows(&write.head, &write.rows) {
                 Ok(position) => appended.push((write, position)),
                 Err(e) => refused.push((write, e)),
             }
         }
+
         let bytes = self.wal.pending_bytes() as u64;
+
         match self.wal.sync() {
             Ok(_) => {
                 self.written += bytes;
@@ -180,21 +222,28 @@ impl CommitLoop {
             }
             Err(e) => {
                 self.definitions.forget();
+
                 let fatal = is_fatal(&e);
                 let cause = std::error::Error::source(&e);
                 error!(error = %e, ?cause, fatal, "the write-ahead log could not be synced");
+
                 let text = e.to_string();
                 for (write, _) in appended {
-                    let _ = write.done.send(Err(Error::WalSync { message: text.clone() }));
+                    let _ = write.done.send(Err(Error::WalSync {
+                        message: text.clone(),
+                    }));
                 }
+
                 if fatal {
                     return Err(e.into());
                 }
             }
         }
+
         for (write, e) in refused {
             let _ = write.done.send(Err(e));
         }
+
         Ok(())
     }
 
@@ -206,9 +255,24 @@ impl CommitLoop {
 
     fn append_rows(&mut self, head: &TenantHead, rows: &Rows) -> Result<Position, Error> {
         let is_named = self.definitions.has(self.wal.segment(), head.id);
-        let definitions = self.definitions.missing(self.wal.segment(), head, rows.all_slots());
-        let series: Vec<(Slot, &[u8])> = definitions.iter().map(|(slot, labels)| (*slot, labels.encoded())).collect();
-        let Rows { slots, ts_ms, values, lives, histograms, exemplars, metadata } = rows;
+        let definitions = self
+            .definitions
+            .missing(self.wal.segment(), head, rows.all_slots());
+        let series: Vec<(Slot, &[u8])> = definitions
+            .iter()
+            .map(|(slot, labels)| (*slot, labels.encoded()))
+            .collect();
+
+        let Rows {
+            slots,
+            ts_ms,
+            values,
+            lives,
+            histograms,
+            exemplars,
+            metadata,
+        } = rows;
+
         let record = WriteRecord {
             tenant: head.id,
             tenant_name: if is_named { "" } else { head.name.as_str() },
@@ -221,6 +285,7 @@ impl CommitLoop {
             exemplars,
             metadata,
         };
+
         self.wal.append(&record).map_err(|e| {
             // What was thought defined in this segment may not be in it.
             self.definitions.forget();
@@ -230,25 +295,42 @@ impl CommitLoop {
 
     fn apply(&self, appended: Vec<(Box<Write>, Position)>) {
         self.metrics.wal_syncs.inc();
+
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+
         for (write, position) in appended {
-            let Write { head, rows, exemplars_max, turn, pin, done } = *write;
+            let Write {
+                head,
+                rows,
+                exemplars_max,
+                turn,
+                pin,
+                done,
+            } = *write;
+
             let applied = head.apply(position, now_ms, rows, exemplars_max);
             drop((turn, pin));
+
             // The sender hung up: its samples are stored, as they would be after a lost answer.
             let _ = done.send(Ok(applied));
         }
     }
 
-    /// Begins a new segment when the disk is nearly full: what is frozen now can then be deleted when it has gone up, and need not wait
-    /// for the segment to grow.
+    /// Begins a new segment when the disk is nearly full: what is frozen now can then be deleted
+    /// when it has gone up, and need not wait for the segment to grow.
     fn rotate_for_room(&mut self) -> Result<(), Error> {
         let open_bytes = self.open_bytes();
         let is_worth_it = open_bytes > OPEN_BYTES_KEPT_WHEN_LOW && open_bytes < OPEN_BYTES_KEPT;
-        if is_worth_it && self.place.room.is_low(self.wal.bytes()) { self.rotate() } else { Ok(()) }
+
+        if is_worth_it && self.place.room.is_low(self.wal.bytes()) {
+            self.rotate()
+        } else {
+            Ok(())
+        }
     }
 
-    /// Rotates, and goes on in the old segment when there is no space for a new one, not even the ballast's.
+    /// Rotates, and goes on in the old segment when there is no space for a new one, not even the
+    /// ballast's.
     fn rotate(&mut self) -> Result<(), Error> {
         match self.rotate_once() {
             Err(e) if is_fatal(&e) => Err(e.into()),
@@ -264,24 +346,50 @@ impl CommitLoop {
         self.wal.segments().last().map_or(0, |open| open.bytes)
     }
 
-    /// What the heads still need is asked here, where it cannot change: a write that came since is applied already, or behind us in
-    /// the queue.
+    /// What the heads still need is asked here, where it cannot change: a write that came since is
+    /// applied already, or behind us in the queue.
     fn trim(&mut self) -> Result<(), Error> {
         let others = |head: &&Arc<TenantHead>| !head.is_quarantined();
-        let of_others = self.heads.read().values().filter(others).filter_map(|head| head.first_uncommitted()).min();
+        let of_others = self
+            .heads
+            .read()
+            .values()
+            .filter(others)
+            .filter_map(|head| head.first_uncommitted())
+            .min();
+
         self.carry(of_others.unwrap_or_else(|| self.wal.next_position()))?;
-        let needed = self.heads.read().values().filter_map(|head| head.first_uncommitted()).min();
+
+        let needed = self
+            .heads
+            .read()
+            .values()
+            .filter_map(|head| head.first_uncommitted())
+            .min();
+
         // First what needs no space, which a new segment may lack.
         self.trim_before(needed.unwrap_or_else(|| self.wal.next_position()))?;
 
         let is_low = self.place.room.is_low(self.wal.bytes());
-        let kept = if is_low { OPEN_BYTES_KEPT_WHEN_LOW } else { OPEN_BYTES_KEPT };
+        let kept = if is_low {
+            OPEN_BYTES_KEPT_WHEN_LOW
+        } else {
+            OPEN_BYTES_KEPT
+        };
+
         let is_large = needed.is_none() && self.open_bytes() > kept;
-        let vacant = self.heads.read().values().map(|head| head.registry.read().vacant_until_rotation()).sum::<usize>();
+        let vacant = self
+            .heads
+            .read()
+            .values()
+            .map(|head| head.registry.read().vacant_until_rotation())
+            .sum::<usize>();
+
         if is_large || vacant > VACANT_MAX {
             self.rotate()?;
             self.trim_before(needed.unwrap_or_else(|| self.wal.next_position()))?;
         }
+
         Ok(())
     }
 
@@ -303,7 +411,10 @@ impl CommitLoop {
 
 /// Whether nothing may be acknowledged any more. Everything else leaves the log intact.
 const fn is_fatal(error: &duramen_wal::Error) -> bool {
-    matches!(error, duramen_wal::Error::Disk { .. } | duramen_wal::Error::Poisoned)
+    matches!(
+        error,
+        duramen_wal::Error::Disk { .. } | duramen_wal::Error::Poisoned
+    )
 }
 
 /// Which series the open segment defines: each segment can be read alone.
@@ -316,7 +427,10 @@ struct Definitions {
 
 impl Definitions {
     fn new(segment: SegmentId) -> Self {
-        Self { segment, defined: HashMap::new() }
+        Self {
+            segment,
+            defined: HashMap::new(),
+        }
     }
 
     /// Whether a record of the tenant stands in `segment`.
@@ -329,7 +443,8 @@ impl Definitions {
         self.defined.clear();
     }
 
-    /// The series among `slots` that `segment` does not define yet, with their encoded labels; they count as defined from now on.
+    /// The series among `slots` that `segment` does not define yet, with their encoded labels; they
+    /// count as defined from now on.
     fn missing(
         &mut self,
         segment: SegmentId,
@@ -340,22 +455,32 @@ impl Definitions {
             self.segment = segment;
             self.defined.clear();
         }
+
         let defined = self.defined.entry(head.id).or_default();
         let mut missing = Vec::new();
+
         for slot in slots {
-            let (word, bit) = (slot as usize / 64, 1u64 << (slot % 64));
+            let word = slot as usize / 64;
+            let bit = 1u64 << (slot % 64);
+
             if word >= defined.len() {
                 defined.resize(word + 1, 0);
             }
+
             if defined[word] & bit == 0 {
                 defined[word] |= bit;
                 missing.push(slot);
             }
         }
+
         if missing.is_empty() {
             return Vec::new();
         }
+
         let registry = head.registry.read();
-        missing.into_iter().map(|slot| (slot, registry.labels(slot))).collect()
+        missing
+            .into_iter()
+            .map(|slot| (slot, registry.labels(slot)))
+            .collect()
     }
 }

@@ -7,17 +7,18 @@ use duramen_proto::TypeAndUnitLabels;
 /// Settings of the ingester.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// A tenant's head is flushed this long after its first sample. Shorter: less WAL to replay and less memory, at three PUTs a block
-    /// and one a manifest edit for each tenant and flush.
+    /// A tenant's head is flushed this long after its first sample. Shorter: less WAL to replay and
+    /// less memory, at three PUTs a block and one a manifest edit for each tenant and flush.
     pub flush_interval: Duration,
-    /// The memory of all heads at which the largest are flushed, in bytes. At twice this, writes are refused
-    /// with 503 until a flush has made room.
+    /// The memory of all heads at which the largest are flushed, in bytes. At twice this, writes
+    /// are refused with 503 until a flush has made room.
     pub head_bytes_max: usize,
     /// The memory of the series and metadata of all heads: beyond it, no new series is taken.
     pub series_bytes_max: usize,
     /// The largest WAL segment, in bytes.
     pub wal_segment_bytes_max: u64,
-    /// Bytes of decoded requests that are in work at once; more wait for up to [`Config::write_wait_max`].
+    /// Bytes of decoded requests that are in work at once; more wait for up to
+    /// [`Config::write_wait_max`].
     pub writes_in_flight_bytes_max: usize,
     /// How long a write waits for its turn before it is refused as overload.
     pub write_wait_max: Duration,

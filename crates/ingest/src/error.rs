@@ -11,7 +11,8 @@ use duramen_wal::Position;
 
 use crate::room::NoRoom;
 
-/// A failure of the ingester. Nothing of a write that failed is acknowledged; parts of it may be stored all the same.
+/// A failure of the ingester. Nothing of a write that failed is acknowledged; parts of it may be
+/// stored all the same.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,7 +20,9 @@ pub enum Error {
     Decode(#[from] duramen_proto::Error),
     #[error("too many requests are in work. writes_in_flight_bytes_max=`{max}`")]
     Overload { max: usize },
-    #[error("the memory of the heads is full and their flush is behind. head_bytes=`{bytes}`, head_bytes_max=`{max}`")]
+    #[error(
+        "the memory of the heads is full and their flush is behind. head_bytes=`{bytes}`, head_bytes_max=`{max}`"
+    )]
     HeadFull { bytes: usize, max: usize },
     /// What bounds the whole process, not only the heads.
     #[error(transparent)]
@@ -31,9 +34,16 @@ pub enum Error {
         "the tenant sends faster than it may. samples=`{samples}`, samples_per_second=`{per_second}`, samples_burst=`{burst}`, \
          retry_after_ms=`{}`", wait.as_millis()
     )]
-    RateLimited { samples: u64, per_second: f64, burst: u64, wait: Duration },
+    RateLimited {
+        samples: u64,
+        per_second: f64,
+        burst: u64,
+        wait: Duration,
+    },
     /// It never passes, however long the sender waits.
-    #[error("a request has more samples than may come at once. samples=`{samples}`, samples_burst=`{max}`")]
+    #[error(
+        "a request has more samples than may come at once. samples=`{samples}`, samples_burst=`{max}`"
+    )]
     OverBurst { samples: u64, max: u64 },
     #[error("the write-ahead log failed")]
     Wal(#[from] duramen_wal::Error),
@@ -49,7 +59,11 @@ pub enum Error {
     #[error(
         "the write-ahead log is damaged where staged blocks must be made again from it. tenant=`{tenant}`, start=`{start}`, end=`{end}`"
     )]
-    LogDamaged { tenant: TenantName, start: Position, end: Position },
+    LogDamaged {
+        tenant: TenantName,
+        start: Position,
+        end: Position,
+    },
     #[error("a block could not be written or read")]
     Block(#[from] duramen_block::Error),
     #[error("the bucket failed")]
@@ -71,8 +85,11 @@ pub enum Error {
     /// Nothing of this process can be published any more.
     #[error("another process has published under this one's name: {cause}")]
     Overtaken { cause: String },
-    /// Its samples are in the log of an earlier version, which did not say what the tenant is called.
-    #[error("the register does not know the tenant, and the log does not name it. tenant=`{tenant}`")]
+    /// Its samples are in the log of an earlier version, which did not say what the tenant is
+    /// called.
+    #[error(
+        "the register does not know the tenant, and the log does not name it. tenant=`{tenant}`"
+    )]
     UnknownTenant { tenant: TenantId },
     /// Its manifest is damaged, or of a later version. The same again once it is repaired.
     #[error("the tenant waits until an object of it is repaired. tenant=`{tenant}`: {cause}")]
@@ -82,8 +99,16 @@ pub enum Error {
 }
 
 impl From<NoRoom> for Error {
-    fn from(NoRoom { free_bytes, needed_bytes }: NoRoom) -> Self {
-        Self::NoRoom { free_bytes, needed_bytes }
+    fn from(
+        NoRoom {
+            free_bytes,
+            needed_bytes,
+        }: NoRoom,
+    ) -> Self {
+        Self::NoRoom {
+            free_bytes,
+            needed_bytes,
+        }
     }
 }
 
@@ -99,15 +124,24 @@ impl Error {
     /// What a replay was refused for, from under the log's words about it.
     pub(crate) fn of_replay(error: duramen_wal::Error) -> Self {
         match error {
-            duramen_wal::Error::Apply { segment, position, source } => match source.downcast::<Self>() {
+            duramen_wal::Error::Apply {
+                segment,
+                position,
+                source,
+            } => match source.downcast::<Self>() {
                 Ok(error) => *error,
-                Err(source) => Self::Wal(duramen_wal::Error::Apply { segment, position, source }),
+                Err(source) => Self::Wal(duramen_wal::Error::Apply {
+                    segment,
+                    position,
+                    source,
+                }),
             },
             error => Self::Wal(error),
         }
     }
 
-    /// Whether a disk has no space for it, or the process no descriptor: it may succeed later, as it is.
+    /// Whether a disk has no space for it, or the process no descriptor: it may succeed later, as
+    /// it is.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::NoRoom { .. }) || is_caused_by_full(self)
     }

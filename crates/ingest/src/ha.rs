@@ -1,7 +1,9 @@
-//! Pairs of equal Prometheus servers: of the replicas of a cluster one is elected, and the samples of the others are left out.
+//! Pairs of equal Prometheus servers: of the replicas of a cluster one is elected, and the samples
+//! of the others are left out.
 //!
-//! Who is elected stands in the bucket, in a chain of its own for each tenant, so that a restart and other processes agree; when the
-//! elected one was heard last is known to this process only. While the elected one sends, nothing is asked of the bucket.
+//! Who is elected stands in the bucket, in a chain of its own for each tenant, so that a restart
+//! and other processes agree; when the elected one was heard last is known to this process only.
+//! While the elected one sends, nothing is asked of the bucket.
 
 mod elections;
 mod gate;
@@ -52,10 +54,12 @@ impl Pairs {
         self.roster.lock().bytes()
     }
 
-    /// Decides for each series of `request` whether its samples are taken. `seed` is that of the keys of the head's registry.
+    /// Decides for each series of `request` whether its samples are taken. `seed` is that of the
+    /// keys of the head's registry.
     ///
-    /// Requests: none while the elected replicas send. 1 LIST and 1 GET for the first pair of a tenant in a process; for an election 1
-    /// PUT, and 1 GET more when another process was first; 1 GET when the elected one sends again after a silence.
+    /// Requests: none while the elected replicas send. 1 LIST and 1 GET for the first pair of a
+    /// tenant in a process; for an election 1 PUT, and 1 GET more when another process was first; 1
+    /// GET when the elected one sends again after a silence.
     ///
     /// # Errors
     /// The bucket could not say who is elected: nothing of the request may be stored.
@@ -69,22 +73,32 @@ impl Pairs {
         if !limits.enabled {
             return Ok(Gate::open());
         }
+
         let (members, senders) = self.roster.lock().members(request, limits, seed);
         let mut judged = Vec::with_capacity(senders.len());
+
         for sender in senders {
             let judgement = self.judge(&sender, limits, electorate).await?;
             judged.push((sender, judgement));
         }
+
         Ok(Gate::new(members, judged, limits, seed))
     }
 
     /// Whether the member's samples are taken now.
-    async fn judge(&self, member: &Member, limits: &HaLimits, electorate: Electorate<'_>) -> Result<Judgement, Error> {
+    async fn judge(
+        &self,
+        member: &Member,
+        limits: &HaLimits,
+        electorate: Electorate<'_>,
+    ) -> Result<Judgement, Error> {
         if let Some(judgement) = self.known(member, limits, electorate) {
             return Ok(judgement);
         }
+
         let _electing = self.electing.lock().await;
         let chain = electorate.chain();
+
         loop {
             // Whoever was before us may have found out.
             match self.known(member, limits, electorate) {
@@ -95,10 +109,21 @@ impl Pairs {
     }
 
     /// The judgement, when it takes no request.
-    fn known(&self, member: &Member, limits: &HaLimits, electorate: Electorate<'_>) -> Option<Judgement> {
+    fn known(
+        &self,
+        member: &Member,
+        limits: &HaLimits,
+        electorate: Electorate<'_>,
+    ) -> Option<Judgement> {
         let mut view = self.view.lock();
-        let judgement = view.as_mut()?.judge(&member.cluster, &member.replica, electorate.now(), limits);
-        matches!(judgement, Judgement::Take | Judgement::Drop | Judgement::OverLimit).then_some(judgement)
+        let judgement =
+            view.as_mut()?
+                .judge(&member.cluster, &member.replica, electorate.now(), limits);
+        matches!(
+            judgement,
+            Judgement::Take | Judgement::Drop | Judgement::OverLimit
+        )
+        .then_some(judgement)
     }
 
     /// One step towards a judgement: reads what stands in the bucket, or elects.
@@ -117,6 +142,7 @@ impl Pairs {
             *self.view.lock() = Some(View::new(elections, electorate.now()));
             return Ok(());
         };
+
         let news = match judgement {
             Judgement::Take | Judgement::Drop | Judgement::OverLimit => return Ok(()),
             Judgement::Refresh => next(chain, &held).await?,
@@ -124,29 +150,50 @@ impl Pairs {
                 let since_ms = electorate.bucket.clock().now_ms();
                 let elections = held.with(&member.cluster, &member.replica, since_ms);
                 let author = Author::new(electorate.writer.writer, &**electorate.bucket.clock());
-                match chain.create(elections.slot, author, &elections.encode()).await? {
+
+                match chain
+                    .create(elections.slot, author, &elections.encode())
+                    .await?
+                {
                     Created::Ours => {
-                        tracing::info!(cluster = &*member.cluster, replica = &*member.replica, "a replica was elected");
+                        tracing::info!(
+                            cluster = &*member.cluster,
+                            replica = &*member.replica,
+                            "a replica was elected"
+                        );
+
                         Some(elections)
                     }
+
                     Created::Theirs(entry) => Some(Elections::decode(chain, &entry)?),
                 }
             }
         };
+
         let mut view = self.view.lock();
-        let view = view.as_mut().expect("it was there, and it is never taken away");
+        let view = view
+            .as_mut()
+            .expect("it was there, and it is never taken away");
+
         match news {
             Some(elections) => view.adopt(elections, electorate.now()),
             None => view.confirm(&member.cluster, electorate.now()),
         }
+
         Ok(())
     }
 }
 
 /// The elections that stand. 1 LIST for each 1,000 elections of the tenant, and 1 GET.
 async fn load(chain: &Chain) -> Result<Elections, Error> {
-    let Some(slot) = chain.last(None).await? else { return Ok(Elections::default()) };
-    let missing = || duramen_bucket::Error::Corrupt { key: chain.key(slot).to_string(), fault: "missing".to_owned() };
+    let Some(slot) = chain.last(None).await? else {
+        return Ok(Elections::default());
+    };
+    let missing = || duramen_bucket::Error::Corrupt {
+        key: chain.key(slot).to_string(),
+        fault: "missing".to_owned(),
+    };
+
     let entry = chain.get(slot).await?.ok_or_else(missing)?;
     Ok(Elections::decode(chain, &entry)?)
 }
@@ -154,7 +201,9 @@ async fn load(chain: &Chain) -> Result<Elections, Error> {
 /// The elections after `held`, if there are any. 1 GET.
 async fn next(chain: &Chain, held: &Elections) -> Result<Option<Elections>, Error> {
     let entry = chain.get(held.slot + 1).await?;
-    Ok(entry.map(|entry| Elections::decode(chain, &entry)).transpose()?)
+    Ok(entry
+        .map(|entry| Elections::decode(chain, &entry))
+        .transpose()?)
 }
 
 #[cfg(test)]

@@ -28,5 +28,6 @@ pub(crate) use rows::Rows;
 pub(crate) use series::SeriesAt;
 pub(crate) use tenant::{Frozen, Held, Past, TenantHead};
 
-/// The heads of a process. A head is put in before the first write to it is sent to the commit thread.
+/// The heads of a process. A head is put in before the first write to it is sent to the commit
+/// thread.
 pub(crate) type HeadMap = Arc<RwLock<HashMap<TenantId, Arc<TenantHead>>>>;

@@ -1,7 +1,8 @@
 //! The ingester: checks, head, write-ahead log, flush, replay.
 //!
-//! The life of a write: [`Ingester::write`] decodes and admits it, the commit thread logs it, syncs and applies it, and then it
-//! is acknowledged. The life of a generation: open, frozen, staged, committed.
+//! The life of a write: [`Ingester::write`] decodes and admits it, the commit thread logs it, syncs
+//! and applies it, and then it is acknowledged. The life of a generation: open, frozen, staged,
+//! committed.
 
 mod admit;
 mod build;

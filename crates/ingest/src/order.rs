@@ -15,9 +15,14 @@ pub(crate) struct OrderClock {
 }
 
 impl OrderClock {
-    /// Flush numbers of an epoch start at `epoch << 32`: they ascend over restarts without being stored.
+    /// Flush numbers of an epoch start at `epoch << 32`: they ascend over restarts without being
+    /// stored.
     pub(crate) fn new(clock: Arc<dyn Clock>, writer: WriterId, epoch: u64) -> Self {
-        Self { clock, writer, last: Mutex::new((0, epoch << 32)) }
+        Self {
+            clock,
+            writer,
+            last: Mutex::new((0, epoch << 32)),
+        }
     }
 
     /// Notes an order that exists, so that later ones are behind it.
@@ -32,7 +37,12 @@ impl OrderClock {
         let mut last = self.last.lock();
         last.0 = (now_ms << 16).max(last.0 + 1);
         last.1 += 1;
-        Order { opened: last.0, writer: self.writer, flush: last.1 }
+
+        Order {
+            opened: last.0,
+            writer: self.writer,
+            flush: last.1,
+        }
     }
 }
 
@@ -47,9 +57,16 @@ mod tests {
     fn orders_ascend_when_the_clock_stands_or_was_ahead_once() {
         let clock = MockClock::at(1_000);
         let orders = OrderClock::new(clock, WriterId(Ulid::nil()), 3);
-        let (a, b) = (orders.next(), orders.next());
+        let a = orders.next();
+        let b = orders.next();
+
         assert!(a < b && a.flush < b.flush);
-        orders.observe(Order { opened: 5_000 << 16, ..b });
+
+        orders.observe(Order {
+            opened: 5_000 << 16,
+            ..b
+        });
+
         assert!(orders.next().opened > 5_000 << 16);
     }
 }

@@ -1,7 +1,7 @@
 //! A generation once more, from the log: its staged blocks are not what was written.
 //!
-//! The log keeps every record of a generation until the manifest has its blocks, so that whatever happens to the files in between can be
-//! made good.
+//! The log keeps every record of a generation until the manifest has its blocks, so that whatever
+//! happens to the files in between can be made good.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,20 +14,33 @@ use crate::head::{Frozen, Generation, Slot, TenantHead};
 use crate::ingester::Shared;
 use crate::logged::resolve;
 
-/// Reads what `frozen` holds from the log and holds it in memory again, instead of in staged blocks.
+/// Reads what `frozen` holds from the log and holds it in memory again, instead of in staged
+/// blocks.
 ///
 /// # Errors
 /// [`Error::LogDamaged`] when the log does not have all of it. Nothing is changed then.
-pub(crate) async fn rebuild(shared: &Arc<Shared>, head: &Arc<TenantHead>, frozen: &Arc<Frozen>) -> Result<(), Error> {
-    let (shared, for_read, again) = (Arc::clone(shared), Arc::clone(head), Arc::clone(frozen));
+pub(crate) async fn rebuild(
+    shared: &Arc<Shared>,
+    head: &Arc<TenantHead>,
+    frozen: &Arc<Frozen>,
+) -> Result<(), Error> {
+    let shared = Arc::clone(shared);
+    let for_read = Arc::clone(head);
+    let again = Arc::clone(frozen);
     let read = tokio::task::spawn_blocking(move || read_again(&shared, &for_read, &again));
+
     frozen.unstage(read.await.map_err(|_| Error::Stopped)??);
     head.tell_series();
     head.tell_samples();
+
     Ok(())
 }
 
-fn read_again(shared: &Shared, head: &TenantHead, frozen: &Frozen) -> Result<Arc<Generation>, Error> {
+fn read_again(
+    shared: &Shared,
+    head: &TenantHead,
+    frozen: &Frozen,
+) -> Result<Arc<Generation>, Error> {
     let mut again = Again {
         head,
         generation: Generation::new(frozen.order),
@@ -38,26 +51,42 @@ fn read_again(shared: &Shared, head: &TenantHead, frozen: &Frozen) -> Result<Arc
         slots: HashMap::new(),
         lost: 0,
     };
+
     let positions = frozen.positions();
-    let damaged = || Error::LogDamaged { tenant: head.name.clone(), start: positions.start, end: positions.end };
-    // What a quarantine moved to the end of the log is not found by its position: the next start reads it back.
+    let damaged = || Error::LogDamaged {
+        tenant: head.name.clone(),
+        start: positions.start,
+        end: positions.end,
+    };
+
+    // What a quarantine moved to the end of the log is not found by its position: the next start
+    // reads it back.
     if head.has_moved(positions.start) {
         return Err(damaged());
     }
 
     let disk = Arc::clone(&shared.disk);
-    let report = reread(disk, &shared.wal_dir, shared.log, positions.clone(), |segment, position, record| {
-        if record.tenant == head.id {
-            again.take(segment, position, record, position >= positions.start);
-        }
-        Ok(())
-    })?;
+    let report = reread(
+        disk,
+        &shared.wal_dir,
+        shared.log,
+        positions.clone(),
+        |segment, position, record| {
+            if record.tenant == head.id {
+                again.take(segment, position, record, position >= positions.start);
+            }
 
-    let is_ours =
-        |damage: &duramen_wal::Damage| damage.positions.start < positions.end && damage.positions.end > positions.start;
+            Ok(())
+        },
+    )?;
+
+    let is_ours = |damage: &duramen_wal::Damage| {
+        damage.positions.start < positions.end && damage.positions.end > positions.start
+    };
     if again.lost > 0 || report.damage.iter().any(is_ours) {
         return Err(damaged());
     }
+
     Ok(again.generation)
 }
 
@@ -76,8 +105,15 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
-    /// Takes a record of the tenant: what it defines, and what it holds if that is part of the generation.
-    fn take(&mut self, segment: SegmentId, position: Position, mut record: OwnedRecord, is_part: bool) {
+    /// Takes a record of the tenant: what it defines, and what it holds if that is part of the
+    /// generation.
+    fn take(
+        &mut self,
+        segment: SegmentId,
+        position: Position,
+        mut record: OwnedRecord,
+        is_part: bool,
+    ) {
         if self.segment != Some(segment) {
             self.segment = Some(segment);
             self.definitions.clear();
@@ -88,29 +124,43 @@ impl Again<'_> {
             self.slots.remove(&reference);
             self.definitions.insert(reference, labels);
         }
+
         if !is_part {
             return;
         }
 
         self.intern(&record);
+
         let (rows, lost) = resolve(record, |reference| self.slots.get(&reference).copied());
         self.lost += lost;
+
         if !rows.metadata.is_empty() {
             self.generation.note_metadata(position, self.now_ms);
         }
-        self.generation.apply(position, self.now_ms, rows, self.exemplars_max);
+
+        self.generation
+            .apply(position, self.now_ms, rows, self.exemplars_max);
     }
 
     /// Finds slots for the series that a record refers to.
     fn intern(&mut self, record: &OwnedRecord) {
         let of_histograms = record.histograms.iter().map(|row| row.series_ref);
         let of_exemplars = record.exemplars.iter().map(|row| row.series_ref);
-        let used = record.refs.iter().copied().chain(of_histograms).chain(of_exemplars);
+
+        let used = record
+            .refs
+            .iter()
+            .copied()
+            .chain(of_histograms)
+            .chain(of_exemplars);
+
         let mut registry = self.head.registry.write();
+
         for reference in used {
             if self.slots.contains_key(&reference) {
                 continue;
             }
+
             let encoded = self.definitions.get(&reference);
             if let Some(labels) = encoded.and_then(|encoded| Labels::from_encoded(encoded)) {
                 self.slots.insert(reference, registry.intern(&labels));

@@ -103,7 +103,8 @@ impl Reason {
     }
 }
 
-/// The limits for which a whole request is refused. The name is the `limit` of `duramen_ingest_limited_requests_total`.
+/// The limits for which a whole request is refused. The name is the `limit` of
+/// `duramen_ingest_limited_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RequestLimit {
     BodyBytes,
@@ -141,16 +142,40 @@ pub struct Lost {
 }
 
 impl Lost {
-    pub(crate) const SAMPLE: Self = Self { samples: 1, ..Self::NOTHING };
-    pub(crate) const HISTOGRAM: Self = Self { histograms: 1, ..Self::NOTHING };
-    pub(crate) const EXEMPLAR: Self = Self { exemplars: 1, ..Self::NOTHING };
-    pub(crate) const FAMILY: Self = Self { families: 1, ..Self::NOTHING };
-    const NOTHING: Self = Self { samples: 0, histograms: 0, exemplars: 0, families: 0, empty_series: 0 };
+    pub(crate) const SAMPLE: Self = Self {
+        samples: 1,
+        ..Self::NOTHING
+    };
+    pub(crate) const HISTOGRAM: Self = Self {
+        histograms: 1,
+        ..Self::NOTHING
+    };
+    pub(crate) const EXEMPLAR: Self = Self {
+        exemplars: 1,
+        ..Self::NOTHING
+    };
+    pub(crate) const FAMILY: Self = Self {
+        families: 1,
+        ..Self::NOTHING
+    };
+    const NOTHING: Self = Self {
+        samples: 0,
+        histograms: 0,
+        exemplars: 0,
+        families: 0,
+        empty_series: 0,
+    };
 
     /// A whole series with what it brings.
     pub(crate) const fn series(samples: usize, histograms: usize, exemplars: usize) -> Self {
         let is_empty = samples == 0 && histograms == 0 && exemplars == 0;
-        Self { samples, histograms, exemplars, families: 0, empty_series: is_empty as usize }
+        Self {
+            samples,
+            histograms,
+            exemplars,
+            families: 0,
+            empty_series: is_empty as usize,
+        }
     }
 
     /// All of it; a series that brings nothing is one.
@@ -175,8 +200,13 @@ impl fmt::Display for Lost {
             (self.histograms, "histogram", "histograms"),
             (self.exemplars, "exemplar", "exemplars"),
             (self.families, "metric family", "metric families"),
-            (self.empty_series, "series without samples", "series without samples"),
+            (
+                self.empty_series,
+                "series without samples",
+                "series without samples",
+            ),
         ];
+
         let mut left = parts.iter().filter(|(count, ..)| *count > 0).count();
         if left == 0 {
             return f.write_str("nothing");
@@ -184,13 +214,16 @@ impl fmt::Display for Lost {
 
         for (count, one, many) in parts.into_iter().filter(|(count, ..)| *count > 0) {
             left -= 1;
+
             let joint = match left {
                 0 => "",
                 1 => " and ",
                 _ => ", ",
             };
+
             write!(f, "{count} {}{joint}", if count == 1 { one } else { many })?;
         }
+
         Ok(())
     }
 }
@@ -207,19 +240,27 @@ impl Rejections {
     /// Notes what was refused. `describe` is asked for the first of a reason only.
     pub(crate) fn add(&mut self, reason: Reason, lost: Lost, describe: impl FnOnce() -> String) {
         self.lost.add(lost);
+
         let count = lost.total();
         if let Some((_, held)) = self.counts.iter_mut().find(|(held, _)| *held == reason) {
             *held += count;
             return;
         }
+
         self.counts.push((reason, count));
         if self.texts.len() < TEXTS_MAX {
             self.texts.push(describe());
         }
     }
 
-    /// As [`Rejections::add`]; the series of what was refused is asked for its name only when that is told.
-    pub(crate) fn add_of(&mut self, refusal: &Refusal, lost: Lost, series: impl FnOnce() -> ShownSeries) {
+    /// As [`Rejections::add`]; the series of what was refused is asked for its name only when that
+    /// is told.
+    pub(crate) fn add_of(
+        &mut self,
+        refusal: &Refusal,
+        lost: Lost,
+        series: impl FnOnce() -> ShownSeries,
+    ) {
         self.add(refusal.reason(), lost, || {
             let text = refusal.to_string();
             format!("{text}{}series=`{}`", joint(&text), series())
@@ -239,7 +280,8 @@ impl Rejections {
         self.lost
     }
 
-    /// The first case of each reason in words, one line each; not of all when there are many reasons.
+    /// The first case of each reason in words, one line each; not of all when there are many
+    /// reasons.
     pub fn texts(&self) -> &[String] {
         &self.texts
     }
@@ -250,10 +292,12 @@ impl fmt::Display for Rejections {
         for text in &self.texts {
             writeln!(f, "{text}")?;
         }
+
         write!(f, "rejected {}:", self.lost)?;
         for (reason, count) in &self.counts {
             write!(f, " {}={count}", reason.as_str())?;
         }
+
         Ok(())
     }
 }
@@ -279,7 +323,10 @@ mod tests {
             (Lost::series(0, 0, 0), "1 series without samples"),
             (Lost::series(0, 2, 1), "2 histograms and 1 exemplar"),
             (
-                Lost { families: 2, ..Lost::series(3, 1, 2) },
+                Lost {
+                    families: 2,
+                    ..Lost::series(3, 1, 2)
+                },
                 "3 samples, 1 histogram, 2 exemplars and 2 metric families",
             ),
         ] {
@@ -293,10 +340,16 @@ mod tests {
         rejections.add(Reason::TooOld, Lost::series(2, 0, 0), || "a".to_owned());
         rejections.add(Reason::SeriesLimit, Lost::HISTOGRAM, || "b".to_owned());
         rejections.add(Reason::TooOld, Lost::series(3, 0, 0), || unreachable!());
-        assert_eq!(rejections.to_string(), "a\nb\nrejected 5 samples and 1 histogram: too_old=5 series_limit=1");
+
+        assert_eq!(
+            rejections.to_string(),
+            "a\nb\nrejected 5 samples and 1 histogram: too_old=5 series_limit=1"
+        );
+
         for reason in Reason::ALL {
             rejections.add(reason, Lost::SAMPLE, || reason.as_str().to_owned());
         }
+
         assert_eq!(rejections.texts().len(), TEXTS_MAX);
         assert_eq!(rejections.counts().len(), Reason::ALL.len());
     }

@@ -1,7 +1,8 @@
 //! How much of the disk the log may take.
 //!
-//! Nothing of the log can be deleted before it was written once more, as blocks. So the log leaves free what that takes: writes are
-//! refused before the disk is full, heads are flushed early, and the disk heals by itself.
+//! Nothing of the log can be deleted before it was written once more, as blocks. So the log leaves
+//! free what that takes: writes are refused before the disk is full, heads are flushed early, and
+//! the disk heals by itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,7 +58,14 @@ impl Room {
         ballast: Option<Arc<Ballast>>,
     ) -> Self {
         let heads_bytes_max = (head_bytes_max as u64).saturating_mul(2);
-        Self { disk, directory, clock, heads_bytes_max, ballast, last: Mutex::default() }
+        Self {
+            disk,
+            directory,
+            clock,
+            heads_bytes_max,
+            ballast,
+            last: Mutex::default(),
+        }
     }
 
     /// Fails when the log, of `log_bytes` now, must not grow.
@@ -66,24 +74,44 @@ impl Room {
         let last = *self.last.lock();
         let grown = log_bytes.saturating_sub(last.log_bytes);
         let is_recent = last.spare > 0 && now.saturating_sub(last.at) < LOOK_AGE_MAX;
+
         if is_recent && grown < last.spare / LOOK_PART {
             return Ok(());
         }
 
-        let Some(free_bytes) = self.free() else { return Ok(()) };
+        let Some(free_bytes) = self.free() else {
+            return Ok(());
+        };
         let needed_bytes = self.need(log_bytes);
-        *self.last.lock() = Look { at: now, log_bytes, spare: free_bytes.saturating_sub(needed_bytes) };
-        if free_bytes < needed_bytes { Err(NoRoom { free_bytes, needed_bytes }) } else { Ok(()) }
+
+        *self.last.lock() = Look {
+            at: now,
+            log_bytes,
+            spare: free_bytes.saturating_sub(needed_bytes),
+        };
+
+        if free_bytes < needed_bytes {
+            Err(NoRoom {
+                free_bytes,
+                needed_bytes,
+            })
+        } else {
+            Ok(())
+        }
     }
 
-    /// Whether the log, of `log_bytes`, should be written out soon: half of what it may take is taken.
+    /// Whether the log, of `log_bytes`, should be written out soon: half of what it may take is
+    /// taken.
     pub(crate) fn is_low(&self, log_bytes: u64) -> bool {
-        self.free().is_some_and(|free| free / 2 < self.need(log_bytes))
+        self.free()
+            .is_some_and(|free| free / 2 < self.need(log_bytes))
     }
 
     /// Gives the ballast up for what must be written on a full disk. True when there was any.
     pub(crate) fn make_way(&self) -> bool {
-        self.ballast.as_ref().is_some_and(|ballast| ballast.give_up())
+        self.ballast
+            .as_ref()
+            .is_some_and(|ballast| ballast.give_up())
     }
 
     /// Takes the ballast back when there is space for it.
@@ -93,10 +121,19 @@ impl Room {
         }
     }
 
-    /// What must stay free. A block takes no more than the records that it is made of; it is staged, and stored.
+    /// What must stay free. A block takes no more than the records that it is made of; it is
+    /// staged, and stored.
     fn need(&self, log_bytes: u64) -> u64 {
-        let blocks = log_bytes.saturating_mul(2).min(self.heads_bytes_max).max(NEED_BYTES_MIN);
-        blocks.saturating_add(self.ballast.as_ref().map_or(0, |ballast| ballast.missing_bytes()))
+        let blocks = log_bytes
+            .saturating_mul(2)
+            .min(self.heads_bytes_max)
+            .max(NEED_BYTES_MIN);
+
+        blocks.saturating_add(
+            self.ballast
+                .as_ref()
+                .map_or(0, |ballast| ballast.missing_bytes()),
+        )
     }
 
     /// `None` when the file system does not say, or says that it has no size at all.
@@ -117,11 +154,24 @@ mod tests {
 
     fn room(free: u64) -> (SimDisk, Arc<MockClock>, Room) {
         let disk = SimDisk::new();
-        disk.create_new(std::path::Path::new("/log")).unwrap().append(b"something").unwrap();
+        disk.create_new(std::path::Path::new("/log"))
+            .unwrap()
+            .append(b"something")
+            .unwrap();
+
         disk.set_space(Some(free));
+
         let clock = MockClock::at(0);
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let room = Room::new(Arc::new(disk.clone()), PathBuf::from("/"), as_clock, 512 << 20, None);
+
+        let room = Room::new(
+            Arc::new(disk.clone()),
+            PathBuf::from("/"),
+            as_clock,
+            512 << 20,
+            None,
+        );
+
         (disk, clock, room)
     }
 
@@ -164,6 +214,7 @@ mod tests {
         let (_, _, room) = room(10 * MIB);
         assert!(!room.is_low(2 * MIB));
         assert!(room.is_low(3 * MIB));
+
         room.check(3 * MIB).unwrap();
     }
 }

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_block::BlockSource;
 use duramen_model::{BlockEntry, FamilyMetadata, TenantId};
-use duramen_source::{Error, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary};
+use duramen_source::{
+    Error, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+};
 use futures::StreamExt;
 
-/// A block that is complete in a directory of its own and is read there until the manifest has it, and longer by those who began before.
+/// A block that is complete in a directory of its own and is read there until the manifest has it,
+/// and longer by those who began before.
 ///
-/// It need not survive a loss of power: until the commit the WAL holds its samples, and a start throws staged blocks away.
+/// It need not survive a loss of power: until the commit the WAL holds its samples, and a start
+/// throws staged blocks away.
 #[derive(Clone, Debug)]
 pub(crate) struct StagedBlock {
     pub(crate) entry: BlockEntry,
@@ -45,7 +49,10 @@ impl Drop for StagingDir {
 
 impl StagedBlock {
     pub(crate) fn source(&self) -> Arc<dyn SeriesSource> {
-        Arc::new(StagedSource { directory: Arc::clone(&self.directory), block: self.block.clone() })
+        Arc::new(StagedSource {
+            directory: Arc::clone(&self.directory),
+            block: self.block.clone(),
+        })
     }
 }
 
@@ -83,7 +90,11 @@ impl SeriesSource for StagedSource {
         self.block.label_names(request).await
     }
 
-    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
         self.block.label_values(request, name).await
     }
 

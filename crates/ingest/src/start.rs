@@ -43,7 +43,8 @@ pub struct Parts {
     /// Where the WAL lies, on `disk`.
     pub wal_dir: PathBuf,
     pub disk: Arc<dyn Disk>,
-    /// Where blocks on their way lie, on the machine's own disk: they need not be durable. Emptied at the start.
+    /// Where blocks on their way lie, on the machine's own disk: they need not be durable. Emptied
+    /// at the start.
     pub staging_dir: PathBuf,
     /// What is given up when the disk of the two is full.
     pub ballast: Option<Arc<Ballast>>,
@@ -79,15 +80,30 @@ pub struct StartReport {
 }
 
 impl Ingester {
-    /// Replays the log and starts the threads. What was acknowledged before is readable when this returns.
+    /// Replays the log and starts the threads. What was acknowledged before is readable when this
+    /// returns.
     ///
     /// Requests: those of [`Manifests::fence`] for each tenant that has samples in the log.
-    pub async fn start(parts: Parts, config: Config, tasks: &Tasks) -> Result<(Self, StartReport), Error> {
-        let (wal_dir, staging) = (parts.wal_dir, parts.staging_dir);
-        create_dir_all_synced(&parts.disk, &wal_dir).map_err(|source| Error::Disk { path: wal_dir.clone(), source })?;
+    pub async fn start(
+        parts: Parts,
+        config: Config,
+        tasks: &Tasks,
+    ) -> Result<(Self, StartReport), Error> {
+        let wal_dir = parts.wal_dir;
+        let staging = parts.staging_dir;
+        create_dir_all_synced(&parts.disk, &wal_dir).map_err(|source| Error::Disk {
+            path: wal_dir.clone(),
+            source,
+        })?;
+
         sweep(&staging)?;
-        let staging_store = LocalFileSystem::new_with_prefix(&staging)
-            .map_err(|source| Error::Staging { path: staging.clone(), source })?;
+
+        let staging_store =
+            LocalFileSystem::new_with_prefix(&staging).map_err(|source| Error::Staging {
+                path: staging.clone(),
+                source,
+            })?;
+
         let room = Arc::new(Room::new(
             Arc::clone(&parts.disk),
             wal_dir.clone(),
@@ -95,12 +111,24 @@ impl Ingester {
             config.head_bytes_max,
             parts.ballast,
         ));
-        let orders = OrderClock::new(Arc::clone(&parts.clock), parts.writer.writer, parts.writer.epoch);
+
+        let orders = OrderClock::new(
+            Arc::clone(&parts.clock),
+            parts.writer.writer,
+            parts.writer.epoch,
+        );
+
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let series_bytes_max = config.series_bytes_max;
         let in_flight = Arc::new(Semaphore::new(config.writes_in_flight_bytes_max));
         let clock_file = wal_dir.with_file_name(CLOCK_FILE);
-        let seen = SeenClock::open(Arc::clone(&parts.clock), Arc::clone(&parts.disk), clock_file);
+
+        let seen = SeenClock::open(
+            Arc::clone(&parts.clock),
+            Arc::clone(&parts.disk),
+            clock_file,
+        );
+
         let shared = Arc::new(Shared {
             seen,
             config,
@@ -129,9 +157,16 @@ impl Ingester {
             fenced: OnceLock::new(),
             open_segment: OpenSegment::default(),
         });
-        let (for_replay, handle, disk, log) = (Arc::clone(&shared), Handle::current(), parts.disk, parts.log);
-        let replayed = tokio::task::spawn_blocking(move || Replay::run(&for_replay, &handle, disk, (&wal_dir, log)));
+
+        let for_replay = Arc::clone(&shared);
+        let handle = Handle::current();
+        let disk = parts.disk;
+        let log = parts.log;
+        let replayed = tokio::task::spawn_blocking(move || {
+            Replay::run(&for_replay, &handle, disk, (&wal_dir, log))
+        });
         let (wal, report) = replayed.await.map_err(|_| Error::Stopped)??;
+
         let commit = CommitLoop::new(
             wal,
             received,
@@ -139,11 +174,20 @@ impl Ingester {
             Arc::clone(&shared.clock),
             Arc::clone(&shared.orders),
             shared.metrics.clone(),
-            LogPlace { room, log_bytes: Arc::clone(&shared.wal_bytes), open_segment: shared.open_segment.clone() },
+            LogPlace {
+                room,
+                log_bytes: Arc::clone(&shared.wal_bytes),
+                open_segment: shared.open_segment.clone(),
+            },
         );
+
         tasks
             .spawn_thread("commit", OnFailure::Fatal, move || commit.run())
-            .map_err(|source| Error::Disk { path: PathBuf::from("thread"), source })?;
+            .map_err(|source| Error::Disk {
+                path: PathBuf::from("thread"),
+                source,
+            })?;
+
         let ingester = Self { shared };
         ingester.start_flushing(tasks);
         Ok((ingester, report))
@@ -152,14 +196,26 @@ impl Ingester {
 
 /// Removes blocks that an earlier process staged: the log still holds what was not committed.
 fn sweep(staging: &std::path::Path) -> Result<(), Error> {
-    let failed = |source| Error::Disk { path: staging.to_path_buf(), source };
+    let failed = |source| Error::Disk {
+        path: staging.to_path_buf(),
+        source,
+    };
+
     std::fs::create_dir_all(staging).map_err(failed)?;
+
     for entry in std::fs::read_dir(staging).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let is_dir = entry.file_type().map_err(failed)?.is_dir();
-        let remove = if is_dir { std::fs::remove_dir_all } else { std::fs::remove_file };
+
+        let remove = if is_dir {
+            std::fs::remove_dir_all
+        } else {
+            std::fs::remove_file
+        };
+
         remove(entry.path()).map_err(failed)?;
     }
+
     Ok(())
 }
 
@@ -173,7 +229,8 @@ struct Replay<'a> {
     /// The slots of the series that the current segment has defined so far.
     segment: Option<SegmentId>,
     slots: HashMap<(TenantId, u32), Slot>,
-    /// Series that records define whose samples are in blocks, with the place of the record: few of them are asked for again.
+    /// Series that records define whose samples are in blocks, with the place of the record: few of
+    /// them are asked for again.
     flushed: HashMap<(TenantId, u32), usize>,
     /// By the ids that the log has.
     known: HashMap<TenantId, Arc<TenantHead>>,
@@ -190,9 +247,19 @@ impl<'a> Replay<'a> {
         disk: Arc<dyn Disk>,
         (directory, log): (&std::path::Path, WriterId),
     ) -> Result<(Wal, StartReport), Error> {
-        let config = duramen_wal::Config { segment_bytes_max: shared.config.wal_segment_bytes_max };
-        let names = shared.register.all().into_iter().map(|tenant| (tenant.id, tenant.name)).collect();
-        let (slots, report) = (HashMap::new(), StartReport::default());
+        let config = duramen_wal::Config {
+            segment_bytes_max: shared.config.wal_segment_bytes_max,
+        };
+        let names = shared
+            .register
+            .all()
+            .into_iter()
+            .map(|tenant| (tenant.id, tenant.name))
+            .collect();
+
+        let slots = HashMap::new();
+        let report = StartReport::default();
+
         let mut replay = Self {
             shared,
             runtime,
@@ -204,55 +271,73 @@ impl<'a> Replay<'a> {
             names,
             report,
         };
-        let (mut wal, found) =
-            Wal::replay(disk, directory, log, config, |entry| Ok(replay.apply(entry)?)).map_err(Error::of_replay)?;
+
+        let (mut wal, found) = Wal::replay(disk, directory, log, config, |entry| {
+            Ok(replay.apply(entry)?)
+        })
+        .map_err(Error::of_replay)?;
+
         let mut report = replay.report;
         report.lost_records = found.records_lost();
         report.tenants = shared.heads.read().len();
+
         // A log that was lost must not give positions again that a manifest has as flushed.
         if let Some(flushed) = shared.all_heads().iter().map(|head| head.flushed()).max() {
             wal.skip_to(flushed);
         }
+
         shared.metrics.wal_records_lost.inc_by(report.lost_records);
         shared.metrics.wal_samples_lost.inc_by(report.lost_samples);
         shared.metrics.replayed_samples.inc_by(report.samples);
         info!(?report, "replayed the write-ahead log");
+
         Ok((wal, report))
     }
 
     fn apply(&mut self, mut entry: Entry<'_>) -> Result<(), Error> {
-        let (segment, position) = (entry.segment, entry.position);
+        let segment = entry.segment;
+        let position = entry.position;
+
         if self.segment != Some(segment) {
             self.segment = Some(segment);
             self.slots.clear();
             self.flushed.clear();
         }
+
         let head = self.head(&entry.record)?;
         self.report.records += 1;
 
-        // The flushed position of a tenant that has another id by now says nothing about records under this one.
+        // The flushed position of a tenant that has another id by now says nothing about records
+        // under this one.
         let is_own = head.id == entry.record.tenant;
         entry.record.tenant = head.id;
+
         if is_own && position < head.flushed() {
             self.pass_over(&entry);
             return Ok(());
         }
+
         self.define(&head, &mut entry);
+
         let (rows, lost) = self.resolve(entry.record);
         if lost > 0 {
             self.report.lost_samples += lost;
             error!(tenant = %head.name, %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
         }
+
         let now_ms = i64::try_from(self.shared.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let exemplars_max = self.shared.limits.of(&head.name).ingest.exemplars_max;
         let applied = head.apply(position, now_ms, rows, exemplars_max);
+
         self.report.samples += (applied.samples.stored + applied.histograms.stored) as u64;
         self.report.exemplars += applied.exemplars.stored as u64;
         self.stage_what_is_too_much(position);
+
         Ok(())
     }
 
-    /// Notes which series a record defines whose samples are in blocks. The process that wrote it may have forgotten most of them since.
+    /// Notes which series a record defines whose samples are in blocks. The process that wrote it
+    /// may have forgotten most of them since.
     fn pass_over(&mut self, entry: &Entry<'_>) {
         for (reference, _) in &entry.record.series {
             let key = (entry.record.tenant, *reference);
@@ -265,20 +350,26 @@ impl<'a> Replay<'a> {
     fn define(&mut self, head: &TenantHead, entry: &mut Entry<'_>) {
         let tenant = entry.record.tenant;
         let defined = std::mem::take(&mut entry.record.series);
+
         for (reference, _) in &defined {
             self.flushed.remove(&(tenant, *reference));
         }
+
         let mut interned = self.intern(head, defined);
 
         let earlier = self.earlier_definitions(&entry.record);
+
         for (offset, wanted) in earlier {
             let mut again = entry.definitions_at(offset);
             again.retain(|(reference, _)| wanted.contains(*reference));
+
             for reference in wanted {
                 self.flushed.remove(&(tenant, reference));
             }
+
             interned |= self.intern(head, again);
         }
+
         if interned {
             head.tell_series();
         }
@@ -287,49 +378,75 @@ impl<'a> Replay<'a> {
     /// Interns definitions, and says whether there were any.
     fn intern(&mut self, head: &TenantHead, definitions: Vec<(u32, Vec<u8>)>) -> bool {
         let mut registry = head.registry.write();
+
         for (reference, encoded) in &definitions {
-            // The record's CRC held, so these are labels that an earlier process checked; another version may think otherwise.
+            // The record's CRC held, so these are labels that an earlier process checked; another
+            // version may think otherwise.
             if let Some(labels) = Labels::from_encoded(encoded) {
-                self.slots.insert((head.id, *reference), registry.intern(&labels));
+                self.slots
+                    .insert((head.id, *reference), registry.intern(&labels));
             }
         }
+
         !definitions.is_empty()
     }
 
-    /// Which references of a record only records define that were passed over, by the places of these.
+    /// Which references of a record only records define that were passed over, by the places of
+    /// these.
     fn earlier_definitions(&self, record: &OwnedRecord) -> BTreeMap<usize, RoaringBitmap> {
         let mut earlier: BTreeMap<usize, RoaringBitmap> = BTreeMap::new();
         if self.flushed.is_empty() {
             return earlier;
         }
+
         let of_histograms = record.histograms.iter().map(|row| row.series_ref);
         let of_exemplars = record.exemplars.iter().map(|row| row.series_ref);
-        for reference in record.refs.iter().copied().chain(of_histograms).chain(of_exemplars) {
+
+        for reference in record
+            .refs
+            .iter()
+            .copied()
+            .chain(of_histograms)
+            .chain(of_exemplars)
+        {
             if let Some(offset) = self.flushed.get(&(record.tenant, reference)) {
                 earlier.entry(*offset).or_default().insert(reference);
             }
         }
+
         earlier
     }
 
-    /// Stages the largest heads while all hold more samples than heads may hold, as the process before did.
+    /// Stages the largest heads while all hold more samples than heads may hold, as the process
+    /// before did.
     fn stage_what_is_too_much(&mut self, position: Position) {
-        let (shared, max) = (self.shared, self.shared.config.head_bytes_max);
-        let is_too_much = || shared.heads_memory.sample_bytes() > max || shared.heads_memory.is_short();
+        let shared = self.shared;
+        let max = self.shared.config.head_bytes_max;
+        let is_too_much =
+            || shared.heads_memory.sample_bytes() > max || shared.heads_memory.is_short();
+
         if !self.may_stage || !is_too_much() {
             return;
         }
+
         let mut heads = shared.all_heads();
-        // How far the blocks of a tenant in quarantine stand is not known, so nothing of it can end here.
+
+        // How far the blocks of a tenant in quarantine stand is not known, so nothing of it can end
+        // here.
         heads.retain(|head| !head.is_quarantined());
         heads.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
+
         for head in heads {
             if !is_too_much() || head.sample_bytes() < (max / 16).max(STAGED_BYTES_MIN) {
                 return;
             }
+
             head.freeze(position.next(), || shared.orders.next());
+
             match self.runtime.block_on(stage_frozen(shared, &head)) {
-                Ok(true) => info!(tenant = %head.name, %position, "staged a head in the middle of the replay"),
+                Ok(true) => {
+                    info!(tenant = %head.name, %position, "staged a head in the middle of the replay")
+                }
                 Ok(false) => self.may_stage = false,
                 Err(error) => {
                     // It goes on in memory: to end here would end every start.
@@ -340,10 +457,13 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The contents of a record with slots for references, and how much of it is lost: its series was defined in a damaged record.
+    /// The contents of a record with slots for references, and how much of it is lost: its series
+    /// was defined in a damaged record.
     fn resolve(&self, record: OwnedRecord) -> (Rows, u64) {
         let tenant = record.tenant;
-        resolve(record, |reference| self.slots.get(&(tenant, reference)).copied())
+        resolve(record, |reference| {
+            self.slots.get(&(tenant, reference)).copied()
+        })
     }
 
     /// The head of a record's tenant. One that the register has never heard of is registered again.
@@ -351,6 +471,7 @@ impl<'a> Replay<'a> {
         if let Some(head) = self.known.get(&record.tenant) {
             return Ok(Arc::clone(head));
         }
+
         let head = self.new_head(record.tenant, &record.tenant_name)?;
         self.known.insert(record.tenant, Arc::clone(&head));
         Ok(head)
@@ -362,24 +483,33 @@ impl<'a> Replay<'a> {
             None => {
                 self.report.unknown_tenants += 1;
                 self.shared.metrics.unknown_tenants.inc();
-                // The log of before names were in it: there is no name to register, and no way to forget the samples.
+
+                // The log of before names were in it: there is no name to register, and no way to
+                // forget the samples.
                 let Ok(name) = TenantName::parse(logged_name) else {
-                    let name = TenantName::parse(&format!("unknown-{tenant}")).expect("letters and digits");
+                    let name = TenantName::parse(&format!("unknown-{tenant}"))
+                        .expect("letters and digits");
                     let head = self.shared.put_head(tenant, name, Past::default());
                     head.quarantine(&Error::UnknownTenant { tenant });
                     return Ok(head);
                 };
+
                 error!(%tenant, %name, "the write-ahead log has samples of a tenant that the bucket does not know; it is registered again");
-                match self.runtime.block_on(self.shared.register.restore(&name, tenant)) {
+                match self
+                    .runtime
+                    .block_on(self.shared.register.restore(&name, tenant))
+                {
                     Ok(id) => (id, name),
                     Err(error) => return self.waiting(tenant, name, error.into()),
                 }
             }
         };
+
         let held = self.shared.heads.read().get(&id).cloned();
         if let Some(head) = held {
             return Ok(head);
         }
+
         match self.runtime.block_on(self.shared.take_over(id)) {
             Ok(past) => Ok(self.shared.put_head(id, name, past)),
             Err(error) => self.waiting(id, name, error),
@@ -387,10 +517,16 @@ impl<'a> Replay<'a> {
     }
 
     /// The head of a tenant in quarantine, if `cause` is one for that.
-    fn waiting(&self, id: TenantId, name: TenantName, cause: Error) -> Result<Arc<TenantHead>, Error> {
+    fn waiting(
+        &self,
+        id: TenantId,
+        name: TenantName,
+        cause: Error,
+    ) -> Result<Arc<TenantHead>, Error> {
         if !cause.is_damage() {
             return Err(cause);
         }
+
         let head = self.shared.put_head(id, name, Past::default());
         head.quarantine(&cause);
         Ok(head)

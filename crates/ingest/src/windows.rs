@@ -10,11 +10,17 @@ const RECENT_WINDOW_MS: i64 = 2 * 60 * 60 * 1000;
 /// Blocks of one flush, the late one included. Five years of backfill do not make 21,900 files.
 pub const FLUSH_BLOCKS_MAX: usize = 64;
 
-/// The start of the window of a time: 2 h windows for the last day before `now_ms`, 1 d windows before that.
+/// The start of the window of a time: 2 h windows for the last day before `now_ms`, 1 d windows
+/// before that.
 ///
 /// Ascends with `ts_ms`, so the samples of a series in time order meet the windows in order.
 pub(crate) const fn window_start(ts_ms: i64, now_ms: i64) -> i64 {
-    let length = if ts_ms >= now_ms.saturating_sub(RECENT_MS) { RECENT_WINDOW_MS } else { DAY_MS };
+    let length = if ts_ms >= now_ms.saturating_sub(RECENT_MS) {
+        RECENT_WINDOW_MS
+    } else {
+        DAY_MS
+    };
+
     ts_ms.div_euclid(length) * length
 }
 
@@ -32,8 +38,17 @@ impl Windows {
     /// Plans for the windows that samples touch: the latest have a block each, the rest share one.
     pub(crate) fn plan(touched: &BTreeMap<i64, u64>, now_ms: i64) -> Self {
         let late = touched.len() > FLUSH_BLOCKS_MAX;
-        let skip = if late { touched.len() - (FLUSH_BLOCKS_MAX - 1) } else { 0 };
-        Self { now_ms, own: touched.keys().skip(skip).copied().collect(), late }
+        let skip = if late {
+            touched.len() - (FLUSH_BLOCKS_MAX - 1)
+        } else {
+            0
+        };
+
+        Self {
+            now_ms,
+            own: touched.keys().skip(skip).copied().collect(),
+            late,
+        }
     }
 
     /// How many blocks there are.
@@ -45,13 +60,24 @@ impl Windows {
     pub(crate) fn block_of(&self, ts_ms: i64) -> usize {
         let start = window_start(ts_ms, self.now_ms);
         let behind = self.own.partition_point(|own| *own <= start);
+
         // Without a late block every window has its own, so `behind` is at least 1.
-        if self.late { behind } else { behind.saturating_sub(1) }
+        if self.late {
+            behind
+        } else {
+            behind.saturating_sub(1)
+        }
     }
 
     /// Takes from `rest`, which ascends by time, what goes to `block` or before it.
-    pub(crate) fn take<'a, T>(&self, block: usize, rest: &mut &'a [T], ts_ms: impl Fn(&T) -> i64) -> &'a [T] {
-        let (taken, left) = rest.split_at(rest.partition_point(|one| self.block_of(ts_ms(one)) <= block));
+    pub(crate) fn take<'a, T>(
+        &self,
+        block: usize,
+        rest: &mut &'a [T],
+        ts_ms: impl Fn(&T) -> i64,
+    ) -> &'a [T] {
+        let (taken, left) =
+            rest.split_at(rest.partition_point(|one| self.block_of(ts_ms(one)) <= block));
         *rest = left;
         taken
     }
@@ -68,6 +94,7 @@ mod tests {
         for ts in times {
             *touched.entry(window_start(*ts, NOW)).or_default() += 1;
         }
+
         Windows::plan(&touched, NOW)
     }
 
@@ -83,19 +110,31 @@ mod tests {
     fn five_years_make_a_bounded_number_of_blocks() {
         let times: Vec<i64> = (0..5 * 365).map(|day| NOW - day * DAY_MS).rev().collect();
         let windows = plan(&times);
+
         assert_eq!(windows.blocks(), FLUSH_BLOCKS_MAX);
-        let (mut rest, mut taken) = (&times[..], Vec::new());
+
+        let mut rest = &times[..];
+        let mut taken = Vec::new();
+
         for block in 0..windows.blocks() {
             let run = windows.take(block, &mut rest, |ts_ms| *ts_ms);
             assert!(!run.is_empty() && run.iter().all(|ts_ms| windows.block_of(*ts_ms) == block));
+
             taken.extend_from_slice(run);
         }
+
         assert_eq!(taken, times);
     }
 
     #[test]
     fn each_window_has_its_own_block_while_there_are_few() {
-        let times = [NOW - 3 * DAY_MS, NOW - 2 * DAY_MS, NOW - RECENT_WINDOW_MS, NOW];
+        let times = [
+            NOW - 3 * DAY_MS,
+            NOW - 2 * DAY_MS,
+            NOW - RECENT_WINDOW_MS,
+            NOW,
+        ];
+
         let windows = plan(&times);
         assert_eq!(windows.blocks(), 4);
         assert_eq!(times.map(|ts| windows.block_of(ts)), [0, 1, 2, 3]);

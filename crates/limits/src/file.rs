@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::handle::tree;
 use crate::{Limits, validate};
 
-/// What a limits file says, filled in: whole limits for each tenant that it names, and for all others.
+/// What a limits file says, filled in: whole limits for each tenant that it names, and for all
+/// others.
 ///
 /// ```yaml
 /// defaults:
@@ -36,39 +37,53 @@ struct Written {
 }
 
 impl LimitsFile {
-    /// Reads a file. What it does not set for a tenant, its `defaults` say, and what they do not set, `built_in` does.
+    /// Reads a file. What it does not set for a tenant, its `defaults` say, and what they do not
+    /// set, `built_in` does.
     pub fn parse(yaml: &str, built_in: &Limits) -> Result<Self, Faults> {
         let written: Written = duramen_settings::read(yaml)?;
         let said: Value = duramen_settings::read(yaml)?;
         let mut faults = Faults::default();
         let mut defaults = tree(built_in);
+
         overlay(&mut defaults, &said["defaults"]);
+
         let mut tenants = HashMap::new();
+
         for name in written.tenants.unwrap_or_default().into_keys() {
             let key = format!("tenants.{name}");
             let mut own = defaults.clone();
             overlay(&mut own, &said["tenants"][&name]);
+
             let own = whole(&own, &key)?;
             validate::limits(&own, &key, &mut faults);
+
             match TenantName::parse(&name) {
                 Ok(name) => drop(tenants.insert(name, own)),
                 Err(e) => faults.check(false, key, || e.to_string()),
             }
         }
+
         let defaults = whole(&defaults, "defaults")?;
+
         // A fault of the defaults is every tenant's as well: told once.
         let mut of_defaults = Faults::default();
         validate::limits(&defaults, "defaults", &mut of_defaults);
+
         if !of_defaults.0.is_empty() {
             return Err(of_defaults);
         }
+
         faults.into_result()?;
         Ok(Self { defaults, tenants })
     }
 }
 
 fn whole(tree: &Value, key: &str) -> Result<Limits, Fault> {
-    Limits::deserialize(tree).map_err(|e| Fault { key: key.to_owned(), line: None, why: e.to_string() })
+    Limits::deserialize(tree).map_err(|e| Fault {
+        key: key.to_owned(),
+        line: None,
+        why: e.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -95,19 +110,47 @@ tenants:
 ",
         )
         .unwrap();
+
         let of = |name| &file.tenants[&TenantName::parse(name).unwrap()];
-        assert_eq!((of("a").ingest.series_max, of("a").ingest.age_max), (20, None));
-        assert_eq!((of("a").query.memory_bytes_max, of("a").ha.failover_timeout), (64 << 20, Duration::from_secs(60)));
+        assert_eq!(
+            (of("a").ingest.series_max, of("a").ingest.age_max),
+            (20, None)
+        );
+
+        assert_eq!(
+            (of("a").query.memory_bytes_max, of("a").ha.failover_timeout),
+            (64 << 20, Duration::from_secs(60))
+        );
+
         assert_eq!(of("b"), &file.defaults);
-        assert_eq!(file.defaults.ingest.age_max, Some(Duration::from_secs(3600)));
-        assert_eq!(file.defaults.ingest.labels_per_series_max, Limits::default().ingest.labels_per_series_max);
+        assert_eq!(
+            file.defaults.ingest.age_max,
+            Some(Duration::from_secs(3600))
+        );
+
+        assert_eq!(
+            file.defaults.ingest.labels_per_series_max,
+            Limits::default().ingest.labels_per_series_max
+        );
     }
 
     #[test]
     fn an_empty_file_is_what_is_built_in() {
-        for yaml in ["", "# none yet\n", "defaults:\ntenants:\n", "defaults: {ingest: }"] {
+        for yaml in [
+            "",
+            "# none yet\n",
+            "defaults:\ntenants:\n",
+            "defaults: {ingest: }",
+        ] {
             let file = parse(yaml).unwrap_or_else(|e| panic!("{yaml:?}: {e}"));
-            assert_eq!(file, LimitsFile { defaults: Limits::default(), tenants: HashMap::new() }, "{yaml:?}");
+            assert_eq!(
+                file,
+                LimitsFile {
+                    defaults: Limits::default(),
+                    tenants: HashMap::new()
+                },
+                "{yaml:?}"
+            );
         }
     }
 
@@ -115,29 +158,51 @@ tenants:
     fn a_fault_names_tenant_key_and_line() {
         for (yaml, expected) in [
             ("default: {}", "default: "),
-            ("defaults:\n  ingest:\n    series_mx: 5\n", "defaults.ingest.series_mx: "),
-            ("tenants:\n  a:\n    query:\n      timeout: 5\n", "tenants.a.query.timeout: "),
+            (
+                "defaults:\n  ingest:\n    series_mx: 5\n",
+                "defaults.ingest.series_mx: ",
+            ),
+            (
+                "tenants:\n  a:\n    query:\n      timeout: 5\n",
+                "tenants.a.query.timeout: ",
+            ),
             ("tenants:\n  a/b: {}\n", "tenants.a/b: "),
-            ("tenants: {a: {ingest: {samples_burst: 0}}}", "tenants.a.ingest.samples_burst: "),
-            ("defaults: {ha: {cluster_label: x, replica_label: x}}", "defaults.ha.replica_label: "),
+            (
+                "tenants: {a: {ingest: {samples_burst: 0}}}",
+                "tenants.a.ingest.samples_burst: ",
+            ),
+            (
+                "defaults: {ha: {cluster_label: x, replica_label: x}}",
+                "defaults.ha.replica_label: ",
+            ),
         ] {
             let text = parse(yaml).unwrap_err().to_string();
             assert!(text.starts_with(expected), "{yaml}: {text}");
         }
-        let text = parse("tenants:\n  a:\n    query:\n      timeout: 5\n").unwrap_err().to_string();
+
+        let text = parse("tenants:\n  a:\n    query:\n      timeout: 5\n")
+            .unwrap_err()
+            .to_string();
         assert!(text.ends_with("(line 4)"), "{text}");
     }
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let text = parse("defaults: {ingest: {samples_burst: 0}, query: {steps_max: 0}}").unwrap_err().to_string();
-        assert!(text.contains("ingest.samples_burst") && text.contains("query.steps_max"), "{text}");
+        let text = parse("defaults: {ingest: {samples_burst: 0}, query: {steps_max: 0}}")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("ingest.samples_burst") && text.contains("query.steps_max"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_rate_that_is_no_number_is_refused() {
         for rate in [".nan", "-1", "0", "x"] {
-            let text = parse(&format!("defaults: {{ingest: {{samples_per_second: {rate}}}}}"));
+            let text = parse(&format!(
+                "defaults: {{ingest: {{samples_per_second: {rate}}}}}"
+            ));
             assert!(text.is_err(), "{rate}: {text:?}");
         }
     }

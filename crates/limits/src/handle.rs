@@ -23,14 +23,16 @@ struct Held {
 }
 
 impl LimitsHandle {
-    /// `tenants` holds whole limits: what a tenant does not set is filled in from the defaults before.
+    /// `tenants` holds whole limits: what a tenant does not set is filled in from the defaults
+    /// before.
     pub fn new(defaults: Limits, tenants: HashMap<TenantName, Limits>) -> Self {
         let handle = Self::default();
         handle.replace(defaults, tenants);
         handle
     }
 
-    /// What applies to a tenant now. Ask once for each request, so that one request sees one set of limits.
+    /// What applies to a tenant now. Ask once for each request, so that one request sees one set of
+    /// limits.
     pub fn of(&self, tenant: &TenantName) -> Arc<Limits> {
         let held = self.held.read();
         Arc::clone(held.tenants.get(tenant).unwrap_or(&held.defaults))
@@ -38,8 +40,15 @@ impl LimitsHandle {
 
     /// Puts others in force, for every request that asks from now on.
     pub fn replace(&self, defaults: Limits, tenants: HashMap<TenantName, Limits>) {
-        let tenants = tenants.into_iter().map(|(name, limits)| (name, Arc::new(limits))).collect();
-        *self.held.write() = Held { defaults: Arc::new(defaults), tenants };
+        let tenants = tenants
+            .into_iter()
+            .map(|(name, limits)| (name, Arc::new(limits)))
+            .collect();
+
+        *self.held.write() = Held {
+            defaults: Arc::new(defaults),
+            tenants,
+        };
     }
 }
 
@@ -67,16 +76,33 @@ impl LimitsHandle {
             let limits = held.tenants.get(tenant).unwrap_or(&held.defaults);
             (Arc::clone(limits), Arc::clone(&held.defaults))
         };
-        let (built_in, defaults, own) = (tree(built_in), tree(&defaults), tree(&limits));
+
+        let built_in = tree(built_in);
+        let defaults = tree(&defaults);
+        let own = tree(&limits);
         let mut overridden = BTreeMap::new();
-        let values = |tree| duramen_settings::leaves(tree).into_iter().collect::<BTreeMap<_, _>>();
-        let (built_in, defaults) = (values(&built_in), values(&defaults));
+
+        let values = |tree| {
+            duramen_settings::leaves(tree)
+                .into_iter()
+                .collect::<BTreeMap<_, _>>()
+        };
+
+        let built_in = values(&built_in);
+        let defaults = values(&defaults);
+
         for (key, value) in duramen_settings::leaves(&own) {
-            let origin = if defaults.get(&key) != Some(&value) { Origin::Tenant } else { Origin::Defaults };
+            let origin = if defaults.get(&key) != Some(&value) {
+                Origin::Tenant
+            } else {
+                Origin::Defaults
+            };
+
             if origin == Origin::Tenant || built_in.get(&key) != Some(&value) {
                 overridden.insert(key, origin);
             }
         }
+
         Effective { limits, overridden }
     }
 
@@ -99,28 +125,46 @@ mod tests {
     fn a_replacement_is_seen_by_every_clone_and_a_request_keeps_what_it_asked_for() {
         let tenant = TenantName::parse("a").unwrap();
         let handle = LimitsHandle::default();
-        let (clone, before) = (handle.clone(), handle.of(&tenant));
+        let clone = handle.clone();
+        let before = handle.of(&tenant);
         let mut own = Limits::default();
+
         own.ingest.series_max = 7;
         handle.replace(Limits::default(), HashMap::from([(tenant.clone(), own)]));
+
         assert_eq!(clone.of(&tenant).ingest.series_max, 7);
-        assert_eq!(clone.of(&TenantName::parse("b").unwrap()).ingest.series_max, 5_000_000);
+        assert_eq!(
+            clone.of(&TenantName::parse("b").unwrap()).ingest.series_max,
+            5_000_000
+        );
+
         assert_eq!(before.ingest.series_max, 5_000_000);
     }
 
     #[test]
     fn what_applies_says_which_part_of_the_file_set_it() {
-        let yaml =
-            "defaults: {query: {steps_max: 5}, ingest: {series_max: 9}}\ntenants: {a: {ingest: {series_max: 7}}}\n";
-        let (handle, built_in) = (LimitsHandle::default(), Limits::default());
+        let yaml = "defaults: {query: {steps_max: 5}, ingest: {series_max: 9}}\ntenants: {a: {ingest: {series_max: 7}}}\n";
+        let handle = LimitsHandle::default();
+        let built_in = Limits::default();
+
         handle.adopt(LimitsFile::parse(yaml, &built_in).unwrap());
+
         let origins = |name: &str| {
             let effective = handle.effective(&TenantName::parse(name).unwrap(), &built_in);
-            (effective.limits.ingest.series_max, effective.overridden.into_iter().collect::<Vec<_>>())
+            (
+                effective.limits.ingest.series_max,
+                effective.overridden.into_iter().collect::<Vec<_>>(),
+            )
         };
+
         let steps = ("query.steps_max".to_owned(), Origin::Defaults);
         let series = |origin| ("ingest.series_max".to_owned(), origin);
-        assert_eq!(origins("a"), (7, vec![series(Origin::Tenant), steps.clone()]));
+
+        assert_eq!(
+            origins("a"),
+            (7, vec![series(Origin::Tenant), steps.clone()])
+        );
+
         assert_eq!(origins("b"), (9, vec![series(Origin::Defaults), steps]));
     }
 }

@@ -19,17 +19,42 @@ pub(crate) fn limits(limits: &Limits, key: &str, faults: &mut Faults) {
 fn ingest(limits: &IngestLimits, key: &str, faults: &mut Faults) {
     if let Some(rate) = limits.samples_per_second {
         let why = || "must be above 0; null is no limit".to_owned();
-        faults.check(rate.is_finite() && rate > 0.0, format!("{key}.samples_per_second"), why);
+        faults.check(
+            rate.is_finite() && rate > 0.0,
+            format!("{key}.samples_per_second"),
+            why,
+        );
     }
+
     if let Some(max) = limits.series_per_metric_max {
-        let why = || format!("must not be above series_max, which is {}", limits.series_max);
-        faults.check(max <= limits.series_max, format!("{key}.series_per_metric_max"), why);
+        let why = || {
+            format!(
+                "must not be above series_max, which is {}",
+                limits.series_max
+            )
+        };
+
+        faults.check(
+            max <= limits.series_max,
+            format!("{key}.series_per_metric_max"),
+            why,
+        );
+
         at_least_one(max, format!("{key}.series_per_metric_max"), faults);
     }
-    at_least_one(usize::try_from(limits.samples_burst).unwrap_or(usize::MAX), format!("{key}.samples_burst"), faults);
+
+    at_least_one(
+        usize::try_from(limits.samples_burst).unwrap_or(usize::MAX),
+        format!("{key}.samples_burst"),
+        faults,
+    );
+
     for (name, value) in [
         ("series_max", limits.series_max),
-        ("series_bytes_max", limits.series_bytes_max.unwrap_or(usize::MAX)),
+        (
+            "series_bytes_max",
+            limits.series_bytes_max.unwrap_or(usize::MAX),
+        ),
         ("labels_per_series_max", limits.labels_per_series_max),
         ("label_name_bytes_max", limits.label_name_bytes_max),
         ("label_value_bytes_max", limits.label_value_bytes_max),
@@ -42,24 +67,50 @@ fn ingest(limits: &IngestLimits, key: &str, faults: &mut Faults) {
 }
 
 fn ha(limits: &HaLimits, key: &str, faults: &mut Faults) {
-    for (name, label) in [("cluster_label", &limits.cluster_label), ("replica_label", &limits.replica_label)] {
+    for (name, label) in [
+        ("cluster_label", &limits.cluster_label),
+        ("replica_label", &limits.replica_label),
+    ] {
         let why = || "must name a label, and not __name__".to_owned();
-        faults.check(!label.is_empty() && label != "__name__", format!("{key}.{name}"), why);
+        faults.check(
+            !label.is_empty() && label != "__name__",
+            format!("{key}.{name}"),
+            why,
+        );
     }
+
     let why = || "must not be the cluster_label".to_owned();
-    faults.check(limits.replica_label != limits.cluster_label, format!("{key}.replica_label"), why);
-    let why = || format!("must be at least {}", duramen_settings::duration::print(FAILOVER_TIMEOUT_MIN));
-    faults.check(limits.failover_timeout >= FAILOVER_TIMEOUT_MIN, format!("{key}.failover_timeout"), why);
+    faults.check(
+        limits.replica_label != limits.cluster_label,
+        format!("{key}.replica_label"),
+        why,
+    );
+
+    let why = || {
+        format!(
+            "must be at least {}",
+            duramen_settings::duration::print(FAILOVER_TIMEOUT_MIN)
+        )
+    };
+
+    faults.check(
+        limits.failover_timeout >= FAILOVER_TIMEOUT_MIN,
+        format!("{key}.failover_timeout"),
+        why,
+    );
+
     at_least_one(limits.clusters_max, format!("{key}.clusters_max"), faults);
 }
 
 fn query(limits: &QueryLimits, key: &str, faults: &mut Faults) {
     let why = || "must be above 0".to_owned();
     faults.check(!limits.timeout.is_zero(), format!("{key}.timeout"), why);
+
     if let Some(range) = limits.range_max {
         let why = || "must be above 0; null is no limit".to_owned();
         faults.check(!range.is_zero(), format!("{key}.range_max"), why);
     }
+
     for (name, value) in [
         ("concurrency_max", limits.concurrency_max),
         ("steps_max", limits.steps_max),

@@ -17,9 +17,11 @@ pub struct Flushed {
     /// The process that flushed, and no other that counts the same.
     #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
     pub incarnation: Incarnation,
-    /// The first position of the writer's WAL that is not in a block of this tenant. Never goes back.
+    /// The first position of the writer's WAL that is not in a block of this tenant. Never goes
+    /// back.
     pub position: u64,
-    /// The number of the flush, counted over all epochs of the writer. Rises with each flush of this tenant.
+    /// The number of the flush, counted over all epochs of the writer. Rises with each flush of
+    /// this tenant.
     pub flush: u64,
 }
 
@@ -43,14 +45,16 @@ pub enum EditKind {
 
 /// One change as it is recorded.
 ///
-/// Names reserved for later versions: `tombstones`, `snapshots`, `rollups`, `retention`. Like every field that this version does not
-/// know they are kept with the edit and have no effect, if the edit lets this version read it at all.
+/// Names reserved for later versions: `tombstones`, `snapshots`, `rollups`, `retention`. Like every
+/// field that this version does not know they are kept with the edit and have no effect, if the
+/// edit lets this version read it at all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
     pub kind: EditKind,
     pub writer: WriterId,
     pub epoch: u64,
-    /// The process that made it. A copy of a data directory has the writer and the epoch as well, and never this.
+    /// The process that made it. A copy of a data directory has the writer and the epoch as well,
+    /// and never this.
     #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
     pub incarnation: Incarnation,
     /// Tells this edit from every other.
@@ -64,7 +68,8 @@ pub struct Edit {
     /// The lowest version that understands what this edit does.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reader_version_min: u64,
-    /// The lowest version that may write behind this edit: one below it would lose in a snapshot what it does not know.
+    /// The lowest version that may write behind this edit: one below it would lose in a snapshot
+    /// what it does not know.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub writer_version_min: u64,
     /// Fields of later versions.
@@ -72,7 +77,10 @@ pub struct Edit {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
 pub(crate) fn is_zero(version: &u64) -> bool {
     *version == 0
 }
@@ -96,7 +104,16 @@ impl Edit {
 
     pub fn commit(identity: WriterIdentity, author: Author, commit: Commit) -> Self {
         let add = commit.add.into_iter().map(Arc::new).collect();
-        let Commit { remove, flushed, .. } = commit;
-        Self { kind: EditKind::Commit, add, remove, flushed, ..Self::fence(identity, author) }
+        let Commit {
+            remove, flushed, ..
+        } = commit;
+
+        Self {
+            kind: EditKind::Commit,
+            add,
+            remove,
+            flushed,
+            ..Self::fence(identity, author)
+        }
     }
 }

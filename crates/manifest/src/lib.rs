@@ -1,6 +1,8 @@
-//! Which blocks are live, and how far each writer's WAL has been flushed: one chain of edits per tenant.
+//! Which blocks are live, and how far each writer's WAL has been flushed: one chain of edits per
+//! tenant.
 //!
-//! - [`Edit`] is one change, [`State`] what all of them make; [`State::apply`] is pure and refuses what breaks an invariant.
+//! - [`Edit`] is one change, [`State`] what all of them make; [`State::apply`] is pure and refuses
+//!   what breaks an invariant.
 //! - [`Log`] is a state with the edits that one object of the chain repeats.
 //! - [`Manifests`] reads and extends the chains in the bucket.
 
@@ -17,6 +19,6 @@ pub use log::Log;
 pub use manifests::Manifests;
 pub use state::{Process, State, Violation};
 
-/// The version of the format that this code writes, and the highest that it reads. An edit names the lowest version that may read
-/// it, and the lowest that may write behind it.
+/// The version of the format that this code writes, and the highest that it reads. An edit names
+/// the lowest version that may read it, and the lowest that may write behind it.
 pub const VERSION: u64 = 1;

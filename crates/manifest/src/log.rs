@@ -8,7 +8,8 @@ use crate::edit::Edit;
 use crate::object::{Base, Tail};
 use crate::{Error, State, Violation};
 
-/// How many blocks the edits of an object name at most before a snapshot takes their place, and those of its last edit: 6 MB.
+/// How many blocks the edits of an object name at most before a snapshot takes their place, and
+/// those of its last edit: 6 MB.
 const BLOCKS_MAX: usize = 10_000;
 
 /// A tenant's manifest as one process knows it. A value: extending it makes another.
@@ -22,14 +23,20 @@ pub struct Log {
 
 /// How many edits an object repeats before a snapshot takes their place.
 ///
-/// An edit of a flush is about 2 kB (three blocks of 600 bytes), so an object is 64 kB on average and 128 kB at most; a snapshot of
-/// 10,000 blocks is 6 MB, and 64 edits spread it to 94 kB each. More edits make commits larger, fewer make snapshots more of the cost.
+/// An edit of a flush is about 2 kB (three blocks of 600 bytes), so an object is 64 kB on average
+/// and 128 kB at most; a snapshot of 10,000 blocks is 6 MB, and 64 edits spread it to 94 kB each.
+/// More edits make commits larger, fewer make snapshots more of the cost.
 pub const EDITS_MAX: usize = 64;
 
 impl Log {
     /// The log that `tail` tells, on the state of its base.
     pub(crate) fn of(key: &Path, base: State, tail: Tail) -> Result<Self, Error> {
-        let log = Self { state: Arc::new(base), base: tail.base, edits: Vec::new() };
+        let log = Self {
+            state: Arc::new(base),
+            base: tail.base,
+            edits: Vec::new(),
+        };
+
         log.with_all(key, &tail.edits)
     }
 
@@ -46,8 +53,16 @@ impl Log {
     /// The log on a snapshot of one of the states that it has gone through since its base.
     pub(crate) fn rebased(&self, base: Base) -> Option<Self> {
         let behind = usize::try_from(self.state.sequence.checked_sub(base.sequence)?).ok()?;
-        let edits = self.edits.get(self.edits.len().checked_sub(behind)?..)?.to_vec();
-        Some(Self { state: Arc::clone(&self.state), base: Some(base), edits })
+        let edits = self
+            .edits
+            .get(self.edits.len().checked_sub(behind)?..)?
+            .to_vec();
+
+        Some(Self {
+            state: Arc::clone(&self.state),
+            base: Some(base),
+            edits,
+        })
     }
 
     /// The log with one edit more.
@@ -55,35 +70,48 @@ impl Log {
         let mut next = self.clone();
         Arc::make_mut(&mut next.state).apply(&edit)?;
         next.edits.push(edit);
+
         Ok(next)
     }
 
     fn with_all(mut self, key: &Path, edits: &[Arc<Edit>]) -> Result<Self, Error> {
         let state = Arc::make_mut(&mut self.state);
+
         for edit in edits {
             state.apply(edit).map_err(|violation| Error::Corrupt {
                 key: key.to_string(),
                 fault: format!("edit {} cannot be: {violation}", state.sequence + 1),
             })?;
+
             self.edits.push(Arc::clone(edit));
         }
+
         Ok(self)
     }
 
-    /// The log that `tail`, the object of a later sequence, tells. `None` when its base is a state that this log has not reached.
+    /// The log that `tail`, the object of a later sequence, tells. `None` when its base is a state
+    /// that this log has not reached.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when the two tell different histories.
     pub(crate) fn advanced(&self, key: &Path, tail: Tail) -> Result<Option<Self>, Error> {
-        let (sequence, base) = (self.state.sequence, tail.base_sequence());
+        let sequence = self.state.sequence;
+        let base = tail.base_sequence();
+
         if base > sequence {
             return Ok(None);
         }
+
         let known = usize::try_from(sequence - base).unwrap_or(usize::MAX);
         let (Some(old), Some(new)) = (tail.edits.get(..known), tail.edits.get(known..)) else {
-            return Err(Error::Corrupt { key: key.to_string(), fault: "the chain goes back".to_owned() });
+            return Err(Error::Corrupt {
+                key: key.to_string(),
+                fault: "the chain goes back".to_owned(),
+            });
         };
-        // Both are counted back from the same sequence; what only one of them still has cannot be compared.
+
+        // Both are counted back from the same sequence; what only one of them still has cannot be
+        // compared.
         let differ = |(a, b): (&Arc<Edit>, &Arc<Edit>)| a.attempt != b.attempt;
         if old.iter().rev().zip(self.edits.iter().rev()).any(differ) {
             return Err(Error::Corrupt {
@@ -91,13 +119,23 @@ impl Log {
                 fault: "the history is another than was read before".to_owned(),
             });
         }
-        let on_its_base = Self { state: Arc::clone(&self.state), base: tail.base.clone(), edits: old.to_vec() };
+
+        let on_its_base = Self {
+            state: Arc::clone(&self.state),
+            base: tail.base.clone(),
+            edits: old.to_vec(),
+        };
+
         on_its_base.with_all(key, new).map(Some)
     }
 
     /// The object of this log's sequence.
     pub(crate) fn tail(&self) -> Tail {
-        Tail { reader_version_min: 0, base: self.base.clone(), edits: self.edits.clone() }
+        Tail {
+            reader_version_min: 0,
+            base: self.base.clone(),
+            edits: self.edits.clone(),
+        }
     }
 }
 
@@ -115,19 +153,46 @@ mod tests {
 
     /// An edit that flushes nothing but its number.
     fn edit(flush: u64, attempt: u128) -> Arc<Edit> {
-        let identity = WriterIdentity { writer: WriterId(Ulid(1)), epoch: 1, incarnation: Incarnation(Ulid(1)) };
-        let author = Author { writer: identity.writer, attempt: Ulid(attempt) };
-        let flushed =
-            Flushed { writer: identity.writer, epoch: 1, incarnation: identity.incarnation, position: flush, flush };
-        Arc::new(Edit::commit(identity, author, crate::Commit { flushed: Some(flushed), ..Default::default() }))
+        let identity = WriterIdentity {
+            writer: WriterId(Ulid(1)),
+            epoch: 1,
+            incarnation: Incarnation(Ulid(1)),
+        };
+
+        let author = Author {
+            writer: identity.writer,
+            attempt: Ulid(attempt),
+        };
+
+        let flushed = Flushed {
+            writer: identity.writer,
+            epoch: 1,
+            incarnation: identity.incarnation,
+            position: flush,
+            flush,
+        };
+
+        Arc::new(Edit::commit(
+            identity,
+            author,
+            crate::Commit {
+                flushed: Some(flushed),
+                ..Default::default()
+            },
+        ))
     }
 
     fn log(edits: u64) -> Log {
-        (1..=edits).fold(Log::default(), |log, n| log.with(edit(n, n.into())).unwrap())
+        (1..=edits).fold(Log::default(), |log, n| {
+            log.with(edit(n, n.into())).unwrap()
+        })
     }
 
     fn base(sequence: u64) -> Base {
-        Base { sequence, key: "t/x/manifest-snapshots/s".to_owned() }
+        Base {
+            sequence,
+            key: "t/x/manifest-snapshots/s".to_owned(),
+        }
     }
 
     #[test]
@@ -135,6 +200,7 @@ mod tests {
         for known in 0..=9 {
             let later = log(9).tail();
             let advanced = log(known).advanced(&key(), later.clone()).unwrap().unwrap();
+
             assert_eq!((advanced.state(), advanced.tail()), (log(9).state(), later));
         }
     }
@@ -144,29 +210,56 @@ mod tests {
         let theirs = log(9).rebased(base(4)).unwrap();
         for known in 4..=9 {
             let advanced = log(known).advanced(&key(), theirs.tail()).unwrap().unwrap();
-            assert_eq!((advanced.state(), advanced.tail()), (log(9).state(), theirs.tail()));
+            assert_eq!(
+                (advanced.state(), advanced.tail()),
+                (log(9).state(), theirs.tail())
+            );
         }
-        assert!(log(3).advanced(&key(), theirs.tail()).unwrap().is_none(), "the snapshot must be read");
+
+        assert!(
+            log(3).advanced(&key(), theirs.tail()).unwrap().is_none(),
+            "the snapshot must be read"
+        );
     }
 
     #[test]
     fn a_log_on_a_snapshot_goes_on_with_an_object_on_none() {
         let ours = log(6).rebased(base(4)).unwrap();
-        assert_eq!(ours.advanced(&key(), log(9).tail()).unwrap().unwrap().tail(), log(9).tail());
+        assert_eq!(
+            ours.advanced(&key(), log(9).tail())
+                .unwrap()
+                .unwrap()
+                .tail(),
+            log(9).tail()
+        );
     }
 
     #[test]
     fn another_history_is_corrupt() {
         let other = log(3).with(edit(4, 99)).unwrap().with(edit(5, 5)).unwrap();
-        assert_eq!(log(4).advanced(&key(), other.tail()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            log(4).advanced(&key(), other.tail()).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
+
         assert!(log(3).advanced(&key(), other.tail()).is_ok());
-        assert_eq!(log(4).advanced(&key(), log(3).tail()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            log(4).advanced(&key(), log(3).tail()).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
     }
 
     #[test]
     fn an_edit_that_cannot_follow_is_corrupt() {
-        let tail = Tail { edits: vec![edit(2, 1), edit(1, 2)], ..log(0).tail() };
-        assert_eq!(Log::of(&key(), State::default(), tail).unwrap_err().kind(), ErrorKind::Corrupt);
+        let tail = Tail {
+            edits: vec![edit(2, 1), edit(1, 2)],
+            ..log(0).tail()
+        };
+
+        assert_eq!(
+            Log::of(&key(), State::default(), tail).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
     }
 
     #[test]

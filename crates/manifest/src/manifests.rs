@@ -43,14 +43,16 @@ struct Known {
     asking: tokio::sync::Mutex<()>,
 }
 
-/// So many objects are read one after the other before a LIST finds the newest: ten GETs cost less than a LIST.
+/// So many objects are read one after the other before a LIST finds the newest: ten GETs cost less
+/// than a LIST.
 const STEPS_MAX: usize = 10;
 
 /// A quarter of what a reader takes of one object: 30,000 blocks.
 const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
 
 impl Manifests {
-    /// Nothing is read yet. Commits are made as `identity`, by a process that nobody else is to keep from it: for tests.
+    /// Nothing is read yet. Commits are made as `identity`, by a process that nobody else is to
+    /// keep from it: for tests.
     pub fn new(bucket: Bucket, clock: Arc<dyn Clock>, identity: WriterIdentity) -> Self {
         Self::with_snapshots_of(SNAPSHOT_BYTES_MAX, bucket, clock, identity)
     }
@@ -62,15 +64,38 @@ impl Manifests {
         clock: Arc<dyn Clock>,
         identity: WriterIdentity,
     ) -> Self {
-        let (claim, tenants) = (None, Mutex::default());
-        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, snapshot_bytes_max, tenants }) }
+        let claim = None;
+        let tenants = Mutex::default();
+
+        Self {
+            inner: Arc::new(Inner {
+                bucket,
+                clock,
+                identity,
+                claim,
+                snapshot_bytes_max,
+                tenants,
+            }),
+        }
     }
 
     /// As [`Manifests::new`], for as long as `claim` holds.
     pub fn under(claim: Claim, bucket: Bucket, clock: Arc<dyn Clock>) -> Self {
-        let (identity, claim, tenants) = (claim.identity(), Some(claim), Mutex::default());
+        let identity = claim.identity();
+        let claim = Some(claim);
+        let tenants = Mutex::default();
         let snapshot_bytes_max = SNAPSHOT_BYTES_MAX;
-        Self { inner: Arc::new(Inner { bucket, clock, identity, claim, snapshot_bytes_max, tenants }) }
+
+        Self {
+            inner: Arc::new(Inner {
+                bucket,
+                clock,
+                identity,
+                claim,
+                snapshot_bytes_max,
+                tenants,
+            }),
+        }
     }
 
     pub fn identity(&self) -> WriterIdentity {
@@ -82,53 +107,73 @@ impl Manifests {
         self.known(tenant).state()
     }
 
-    /// The state as the bucket has it, at least as new as when this was called. One GET when nothing is new and one for each edit that
-    /// is; the first time one LIST and two or three GETs.
+    /// The state as the bucket has it, at least as new as when this was called. One GET when
+    /// nothing is new and one for each edit that is; the first time one LIST and two or three GETs.
     pub async fn refresh(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
         let known = self.known(tenant);
         let _asking = known.asking.lock().await;
         let log = self.catch_up(&known).await?;
+
         Ok(Arc::clone(log.state()))
     }
 
-    /// A state of `sequence` edits or more: what is known if that is enough, else as [`Manifests::refresh`].
+    /// A state of `sequence` edits or more: what is known if that is enough, else as
+    /// [`Manifests::refresh`].
     pub async fn at_least(&self, tenant: TenantId, sequence: u64) -> Result<Arc<State>, Error> {
-        if let Some(state) = self.cached(tenant).filter(|state| state.sequence >= sequence) {
+        if let Some(state) = self
+            .cached(tenant)
+            .filter(|state| state.sequence >= sequence)
+        {
             return Ok(state);
         }
+
         let state = self.refresh(tenant).await?;
         if state.sequence < sequence {
-            return Err(Error::Behind { tenant, sequence: state.sequence, asked: sequence });
+            return Err(Error::Behind {
+                tenant,
+                sequence: state.sequence,
+                asked: sequence,
+            });
         }
+
         Ok(state)
     }
 
-    /// Makes earlier epochs of this writer come too late, durably. To be done by a process that starts, before it relies on a state: what
-    /// a predecessor had under way has happened by then or never will. Processes of other writers from whom the store was taken are
-    /// fenced likewise. A refresh and one PUT, and one more for each of those.
+    /// Makes earlier epochs of this writer come too late, durably. To be done by a process that
+    /// starts, before it relies on a state: what a predecessor had under way has happened by then
+    /// or never will. Processes of other writers from whom the store was taken are fenced likewise.
+    /// A refresh and one PUT, and one more for each of those.
     pub async fn fence(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
-        let mut state = self.extend(tenant, Change::Fence(self.inner.identity)).await?;
+        let mut state = self
+            .extend(tenant, Change::Fence(self.inner.identity))
+            .await?;
         let Some(claim) = &self.inner.claim else {
             return Ok(state);
         };
-        let over = |(writer, last): (&WriterId, &Process)| claim.over(*writer).filter(|over| over.epoch > last.epoch);
+        let over = |(writer, last): (&WriterId, &Process)| {
+            claim.over(*writer).filter(|over| over.epoch > last.epoch)
+        };
         let over: Vec<WriterIdentity> = state.epochs.iter().filter_map(over).collect();
+
         for identity in over {
             state = self.extend(tenant, Change::Fence(identity)).await?;
         }
+
         Ok(state)
     }
 
-    /// Changes the manifest, durably, and returns the state with the change in it. One PUT when nobody else has committed since; two
-    /// more in one of 64 commits, for a snapshot and a hint to it.
+    /// Changes the manifest, durably, and returns the state with the change in it. One PUT when
+    /// nobody else has committed since; two more in one of 64 commits, for a snapshot and a hint to
+    /// it.
     ///
-    /// The same commit again, after an error of kind `Unavailable`, has no second effect: it is known by its blocks, and a flush by its
-    /// process and number too, as long as it is the tenant's last of that writer.
+    /// The same commit again, after an error of kind `Unavailable`, has no second effect: it is
+    /// known by its blocks, and a flush by its process and number too, as long as it is the
+    /// tenant's last of that writer.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when a later epoch of this writer has taken over, [`Error::Twin`] when another process publishes under the
-    /// epoch of this one; [`Error::Refused`] when the change does not fit the state: all of them
-    /// say that the commit has not happened.
+    /// [`Error::Fenced`] when a later epoch of this writer has taken over, [`Error::Twin`] when
+    /// another process publishes under the epoch of this one; [`Error::Refused`] when the change
+    /// does not fit the state: all of them say that the commit has not happened.
     pub async fn commit(&self, tenant: TenantId, commit: Commit) -> Result<Arc<State>, Error> {
         self.extend(tenant, Change::Commit(commit)).await
     }
@@ -137,8 +182,14 @@ impl Manifests {
         let mut tenants = self.inner.tenants.lock();
         let known = tenants.entry(tenant).or_insert_with(|| {
             let chain = Chain::new(self.inner.bucket.clone(), keys::manifest(tenant));
-            Arc::new(Known { tenant, chain, log: RwLock::default(), asking: tokio::sync::Mutex::default() })
+            Arc::new(Known {
+                tenant,
+                chain,
+                log: RwLock::default(),
+                asking: tokio::sync::Mutex::default(),
+            })
         });
+
         Arc::clone(known)
     }
 
@@ -146,20 +197,26 @@ impl Manifests {
         if let Some(claim) = &self.inner.claim {
             claim.assure().await?;
         }
+
         let known = self.known(tenant);
         let _asking = known.asking.lock().await;
+
         // A commit is tried on what is known: if that is old, the create or the refusal shows it.
         let (mut log, mut is_fresh) = match (known.log(), &change) {
             (Some(log), Change::Commit(_)) => (log, false),
             _ => (self.catch_up(&known).await?, true),
         };
+
         let mut snapshot = None;
+
         loop {
             if change.is_in(log.state()) {
                 return Ok(Arc::clone(log.state()));
             }
+
             let author = Author::new(self.inner.identity.writer, &*self.inner.clock);
             let edit = Arc::new(change.edit(self.inner.identity, author));
+
             let next = match log.with(Arc::clone(&edit)) {
                 Ok(next) => next,
                 Err(violation) if is_fresh || violation.is_final() => {
@@ -171,48 +228,89 @@ impl Manifests {
                     continue;
                 }
             };
+
             check_writer_version(&known, log.state())?;
-            let next = if log.is_long() { self.rebased(&known, &log, next, &mut snapshot).await? } else { next };
+
+            let next = if log.is_long() {
+                self.rebased(&known, &log, next, &mut snapshot).await?
+            } else {
+                next
+            };
+
             let sequence = next.state().sequence;
-            match known.chain.create(sequence, author, &next.tail().encode()).await? {
+            match known
+                .chain
+                .create(sequence, author, &next.tail().encode())
+                .await?
+            {
                 Created::Ours => {
                     known.learn(&next);
                     if log.is_long() {
                         self.hint(&known, sequence).await;
                     }
+
                     return Ok(Arc::clone(next.state()));
                 }
+
                 Created::Theirs(entry) => log = self.advance(&known, Some(&log), entry).await?,
             }
         }
     }
 
-    /// `next` on a snapshot of `log`, which is one edit shorter, or on the one that an attempt before this has written.
-    async fn rebased(&self, known: &Known, log: &Log, next: Log, snapshot: &mut Option<Base>) -> Result<Log, Error> {
+    /// `next` on a snapshot of `log`, which is one edit shorter, or on the one that an attempt
+    /// before this has written.
+    async fn rebased(
+        &self,
+        known: &Known,
+        log: &Log,
+        next: Log,
+        snapshot: &mut Option<Base>,
+    ) -> Result<Log, Error> {
         if let Some(rebased) = snapshot.clone().and_then(|base| next.rebased(base)) {
             return Ok(rebased);
         }
+
         let state = log.state();
         let author = Author::new(self.inner.identity.writer, &*self.inner.clock);
         let key = keys::manifest_snapshot(known.tenant, state.sequence, author.attempt);
-        let part_key = |part| keys::manifest_snapshot_part(known.tenant, state.sequence, author.attempt, part);
+        let part_key =
+            |part| keys::manifest_snapshot_part(known.tenant, state.sequence, author.attempt, part);
         let bodies = encode_snapshot(state, self.inner.snapshot_bytes_max, part_key);
-        let parts = bodies.parts.into_iter().enumerate().map(|(part, body)| (part_key(part), body));
+
+        let parts = bodies
+            .parts
+            .into_iter()
+            .enumerate()
+            .map(|(part, body)| (part_key(part), body));
+
         // The one that names the others comes last.
         for (key, body) in parts.chain([(key.clone(), bodies.first)]) {
             let object = chain::encode(state.sequence, author, &body);
             chain::check_size(&key, &object)?;
             self.inner.bucket.put(&key, object).await?;
         }
-        let base = Base { sequence: state.sequence, key: key.to_string() };
+
+        let base = Base {
+            sequence: state.sequence,
+            key: key.to_string(),
+        };
+
         *snapshot = Some(base.clone());
-        Ok(next.rebased(base).expect("a log goes through the state that it was made from"))
+        Ok(next
+            .rebased(base)
+            .expect("a log goes through the state that it was made from"))
     }
 
-    /// Writes where a first read may begin. Without it, or with an older one, the LIST of a first read is longer.
+    /// Writes where a first read may begin. Without it, or with an older one, the LIST of a first
+    /// read is longer.
     async fn hint(&self, known: &Known, sequence: u64) {
         let key = keys::manifest_boundary(known.tenant);
-        if let Err(error) = self.inner.bucket.put(&key, Boundary { sequence }.encode()).await {
+        if let Err(error) = self
+            .inner
+            .bucket
+            .put(&key, Boundary { sequence }.encode())
+            .await
+        {
             warn!(%error, tenant = %known.tenant, sequence, "the hint to the newest edits was not written; first reads list more");
         }
     }
@@ -228,6 +326,7 @@ impl Manifests {
                 None => return Ok(log),
             }
         }
+
         // Far behind: the newest object alone tells what happened since its base.
         let last = known.chain.last(Some(log.state().sequence)).await?;
         match last {
@@ -242,8 +341,17 @@ impl Manifests {
     /// The newest log, read from nothing.
     async fn open(&self, known: &Known) -> Result<Log, Error> {
         let boundary = keys::manifest_boundary(known.tenant);
-        let hint = self.inner.bucket.get_if_exists(&boundary, 4 << 10).await?.and_then(|body| Boundary::decode(&body));
-        let after = hint.and_then(|hint| hint.sequence.checked_sub(1)).filter(|after| *after > 0);
+        let hint = self
+            .inner
+            .bucket
+            .get_if_exists(&boundary, 4 << 10)
+            .await?
+            .and_then(|body| Boundary::decode(&body));
+
+        let after = hint
+            .and_then(|hint| hint.sequence.checked_sub(1))
+            .filter(|after| *after > 0);
+
         match (known.chain.last(after).await?, hint) {
             (Some(last), _) => {
                 let entry = self.entry(known, last).await?;
@@ -251,7 +359,10 @@ impl Manifests {
             }
             (None, Some(hint)) => {
                 let key = known.chain.key(hint.sequence).to_string();
-                Err(Error::Corrupt { key, fault: "missing, and all behind it".to_owned() })
+                Err(Error::Corrupt {
+                    key,
+                    fault: "missing, and all behind it".to_owned(),
+                })
             }
             (None, None) => {
                 let log = Log::default();
@@ -262,8 +373,11 @@ impl Manifests {
     }
 
     async fn entry(&self, known: &Known, sequence: u64) -> Result<Entry, Error> {
-        let missing =
-            || Error::Corrupt { key: known.chain.key(sequence).to_string(), fault: "listed and missing".to_owned() };
+        let missing = || Error::Corrupt {
+            key: known.chain.key(sequence).to_string(),
+            fault: "listed and missing".to_owned(),
+        };
+
         known.chain.get(sequence).await?.ok_or_else(missing)
     }
 
@@ -275,10 +389,12 @@ impl Manifests {
             Some(log) => log.advanced(&key, tail.clone())?,
             None => None,
         };
+
         let log = match advanced {
             Some(log) => log,
             None => Log::of(&key, self.snapshot(known, tail.base.as_ref()).await?, tail)?,
         };
+
         known.learn(&log);
         Ok(log)
     }
@@ -287,22 +403,41 @@ impl Manifests {
         let Some(base) = base else {
             return Ok(State::default());
         };
-        let (key, entry) = self.snapshot_object(known, base.sequence, &base.key).await?;
+        let (key, entry) = self
+            .snapshot_object(known, base.sequence, &base.key)
+            .await?;
         let mut parts = Vec::new();
+
         for part in snapshot_parts(&key, &entry.body)? {
             let (key, entry) = self.snapshot_object(known, base.sequence, &part).await?;
             parts.push((key, entry.body));
         }
+
         decode_snapshot(&key, base.sequence, &entry.body, &parts)
     }
 
-    async fn snapshot_object(&self, known: &Known, sequence: u64, key: &str) -> Result<(Path, Entry), Error> {
-        let corrupt = |fault: &str| Error::Corrupt { key: key.to_owned(), fault: fault.to_owned() };
+    async fn snapshot_object(
+        &self,
+        known: &Known,
+        sequence: u64,
+        key: &str,
+    ) -> Result<(Path, Entry), Error> {
+        let corrupt = |fault: &str| Error::Corrupt {
+            key: key.to_owned(),
+            fault: fault.to_owned(),
+        };
+
         let path = Path::parse(key).map_err(|_| corrupt("not a key"))?;
         if !path.prefix_matches(&keys::tenant(known.tenant)) {
             return Err(corrupt("a snapshot of another tenant"));
         }
-        let object = self.inner.bucket.get_if_exists(&path, chain::ENTRY_BYTES_MAX).await?;
+
+        let object = self
+            .inner
+            .bucket
+            .get_if_exists(&path, chain::ENTRY_BYTES_MAX)
+            .await?;
+
         let object = object.ok_or_else(|| corrupt("the snapshot is missing"))?;
         let entry = chain::decode(&path, sequence, &object)?;
         Ok((path, entry))
@@ -319,7 +454,9 @@ enum Change {
 impl Change {
     fn is_in(&self, state: &State) -> bool {
         match self {
-            Self::Fence(identity) => state.epochs.get(&identity.writer) == Some(&(*identity).into()),
+            Self::Fence(identity) => {
+                state.epochs.get(&identity.writer) == Some(&(*identity).into())
+            }
             Self::Commit(commit) => state.has(commit),
         }
     }
@@ -334,18 +471,36 @@ impl Change {
 
 fn refused(known: &Known, log: &Log, edit: &Edit, violation: Violation) -> Error {
     let tenant = known.tenant;
+
     match violation {
-        Violation::Fenced { epoch, later } => Error::Fenced { tenant, writer: edit.writer, epoch, later },
-        violation @ Violation::Twin { .. } => Error::Twin { tenant, writer: edit.writer, violation },
-        violation => Error::Refused { tenant, sequence: log.state().sequence, violation },
+        Violation::Fenced { epoch, later } => Error::Fenced {
+            tenant,
+            writer: edit.writer,
+            epoch,
+            later,
+        },
+        violation @ Violation::Twin { .. } => Error::Twin {
+            tenant,
+            writer: edit.writer,
+            violation,
+        },
+        violation => Error::Refused {
+            tenant,
+            sequence: log.state().sequence,
+            violation,
+        },
     }
 }
 
 fn check_writer_version(known: &Known, state: &State) -> Result<(), Error> {
     if state.writer_version_min > VERSION {
         let key = known.chain.key(state.sequence).to_string();
-        return Err(Error::Version { key, needed: state.writer_version_min });
+        return Err(Error::Version {
+            key,
+            needed: state.writer_version_min,
+        });
     }
+
     Ok(())
 }
 

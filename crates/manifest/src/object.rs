@@ -77,13 +77,24 @@ pub(crate) fn encode<T: Serialize>(body: &T) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(key: &Path, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|e| Error::Corrupt { key: key.to_string(), fault: e.to_string() })
+    serde_json::from_slice(body).map_err(|e| Error::Corrupt {
+        key: key.to_string(),
+        fault: e.to_string(),
+    })
 }
 
 /// The versions first: what a later version means by the rest is not ours to judge.
 fn check_versions(key: &Path, body: &[u8]) -> Result<(), Error> {
     let needed = decode::<Versions>(key, body)?.reader_version_min;
-    if needed > VERSION { Err(Error::Version { key: key.to_string(), needed }) } else { Ok(()) }
+
+    if needed > VERSION {
+        Err(Error::Version {
+            key: key.to_string(),
+            needed,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 impl Tail {
@@ -94,11 +105,22 @@ impl Tail {
     /// Reads the object of `sequence`.
     pub fn decode(key: &Path, sequence: u64, body: &[u8]) -> Result<Self, Error> {
         check_versions(key, body)?;
+
         let tail: Self = decode(key, body)?;
-        let needed = tail.edits.iter().map(|edit| edit.reader_version_min).max().unwrap_or(0);
+        let needed = tail
+            .edits
+            .iter()
+            .map(|edit| edit.reader_version_min)
+            .max()
+            .unwrap_or(0);
+
         if needed > VERSION {
-            return Err(Error::Version { key: key.to_string(), needed });
+            return Err(Error::Version {
+                key: key.to_string(),
+                needed,
+            });
         }
+
         let base = tail.base.as_ref().map_or(0, |base| base.sequence);
         if tail.edits.is_empty() || base.checked_add(tail.edits.len() as u64) != Some(sequence) {
             return Err(Error::Corrupt {
@@ -106,6 +128,7 @@ impl Tail {
                 fault: "wrong number of edits for its sequence".to_owned(),
             });
         }
+
         Ok(tail)
     }
 
@@ -126,21 +149,34 @@ pub struct SnapshotBodies {
 /// The version that reads a snapshot of several objects: one below it would take the first for all.
 const PARTS_VERSION: u64 = 1;
 
-/// The bodies of the snapshot of `state`, of about `bytes_max` at most; `key_of` is the key of a part, counted from 0.
-pub fn encode_snapshot(state: &State, bytes_max: usize, key_of: impl Fn(usize) -> Path) -> SnapshotBodies {
+/// The bodies of the snapshot of `state`, of about `bytes_max` at most; `key_of` is the key of a
+/// part, counted from 0.
+pub fn encode_snapshot(
+    state: &State,
+    bytes_max: usize,
+    key_of: impl Fn(usize) -> Path,
+) -> SnapshotBodies {
     let mut groups = split(state, bytes_max).into_iter();
     let blocks = groups.next().unwrap_or_default();
     let parts: Vec<Vec<u8>> = groups.map(|blocks| encode(&Part { blocks })).collect();
-    let keys: Vec<String> = (0..parts.len()).map(|part| key_of(part).to_string()).collect();
+    let keys: Vec<String> = (0..parts.len())
+        .map(|part| key_of(part).to_string())
+        .collect();
+
     let first = encode(&Snapshot {
         reader_version_min: if keys.is_empty() { 0 } else { PARTS_VERSION },
         writer_version_min: state.writer_version_min,
         sequence: state.sequence,
         blocks,
         flushed: state.flushed.values().copied().collect(),
-        epochs: state.epochs.iter().map(|(&writer, process)| process.of(writer)).collect(),
+        epochs: state
+            .epochs
+            .iter()
+            .map(|(&writer, process)| process.of(writer))
+            .collect(),
         parts: keys,
     });
+
     SnapshotBodies { first, parts }
 }
 
@@ -148,15 +184,21 @@ pub fn encode_snapshot(state: &State, bytes_max: usize, key_of: impl Fn(usize) -
 fn split(state: &State, bytes_max: usize) -> Vec<Vec<Arc<BlockEntry>>> {
     let mut groups: Vec<Vec<Arc<BlockEntry>>> = Vec::new();
     let mut room = 0;
+
     for entry in state.blocks.values() {
         let bytes = encode(entry).len() + 1;
         if groups.is_empty() || room < bytes {
             groups.push(Vec::new());
             room = bytes_max;
         }
+
         room = room.saturating_sub(bytes);
-        groups.last_mut().expect("one was pushed").push(Arc::clone(entry));
+        groups
+            .last_mut()
+            .expect("one was pushed")
+            .push(Arc::clone(entry));
     }
+
     groups
 }
 
@@ -166,10 +208,21 @@ pub fn snapshot_parts(key: &Path, body: &[u8]) -> Result<Vec<String>, Error> {
     Ok(decode::<Snapshot>(key, body)?.parts)
 }
 
-/// Reads the snapshot of `sequence`: the body of its first object, and those of its parts in their order.
-pub fn decode_snapshot(key: &Path, sequence: u64, body: &[u8], parts: &[(Path, Bytes)]) -> Result<State, Error> {
-    let corrupt = |fault: String| Error::Corrupt { key: key.to_string(), fault };
+/// Reads the snapshot of `sequence`: the body of its first object, and those of its parts in their
+/// order.
+pub fn decode_snapshot(
+    key: &Path,
+    sequence: u64,
+    body: &[u8],
+    parts: &[(Path, Bytes)],
+) -> Result<State, Error> {
+    let corrupt = |fault: String| Error::Corrupt {
+        key: key.to_string(),
+        fault,
+    };
+
     check_versions(key, body)?;
+
     let snapshot: Snapshot = decode(key, body)?;
     if snapshot.sequence != sequence {
         return Err(corrupt(format!(
@@ -177,26 +230,40 @@ pub fn decode_snapshot(key: &Path, sequence: u64, body: &[u8], parts: &[(Path, B
             snapshot.sequence
         )));
     }
+
     if snapshot.parts.len() != parts.len() {
         return Err(corrupt("a part of the snapshot is missing".to_owned()));
     }
+
     let mut all = snapshot.blocks;
     for (key, body) in parts {
         all.extend(decode::<Part>(key, body)?.blocks);
     }
+
     for entry in &all {
         check_entry(entry).map_err(|violation| corrupt(violation.to_string()))?;
     }
+
     let count = all.len();
     let blocks: BTreeMap<_, _> = all.into_iter().map(|entry| (entry.id, entry)).collect();
+
     if blocks.len() != count {
         return Err(corrupt("a block is named twice".to_owned()));
     }
+
     Ok(State {
         sequence,
         blocks,
-        flushed: snapshot.flushed.into_iter().map(|flushed| (flushed.writer, flushed)).collect(),
-        epochs: snapshot.epochs.into_iter().map(|identity| (identity.writer, Process::from(identity))).collect(),
+        flushed: snapshot
+            .flushed
+            .into_iter()
+            .map(|flushed| (flushed.writer, flushed))
+            .collect(),
+        epochs: snapshot
+            .epochs
+            .into_iter()
+            .map(|identity| (identity.writer, Process::from(identity)))
+            .collect(),
         writer_version_min: snapshot.writer_version_min,
     })
 }

@@ -1,14 +1,16 @@
-//! What is recorded of a block: made by the block's writer, kept by the manifest, read by queries and compaction.
+//! What is recorded of a block: made by the block's writer, kept by the manifest, read by queries
+//! and compaction.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockId, TimeRange, WriterId};
 
-/// Where a flush stands among all others: of two values for one (series, time) the one of the smaller order wins.
+/// Where a flush stands among all others: of two values for one (series, time) the one of the
+/// smaller order wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Order {
-    /// When the generation that was flushed began to take samples: a hybrid logical clock, milliseconds in the upper 48 bits, a counter
-    /// in the lower 16.
+    /// When the generation that was flushed began to take samples: a hybrid logical clock,
+    /// milliseconds in the upper 48 bits, a counter in the lower 16.
     pub opened: u64,
     pub writer: WriterId,
     /// Counts the generations of this writer, over all its epochs.
@@ -67,7 +69,8 @@ impl BlockStats {
     /// # Panics
     /// When `max_ts_ms < min_ts_ms`, which the manifest's decoder refuses.
     pub fn range(&self) -> TimeRange {
-        TimeRange::closed(self.min_ts_ms, self.max_ts_ms).expect("a block holds at least one sample")
+        TimeRange::closed(self.min_ts_ms, self.max_ts_ms)
+            .expect("a block holds at least one sample")
     }
 
     /// The size of everything, `meta` included.

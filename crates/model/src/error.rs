@@ -1,6 +1,7 @@
 //! What a caller does next about an error.
 
-/// The next step that an error asks of its caller. The edge maps a kind to a status once; nothing inside knows HTTP.
+/// The next step that an error asks of its caller. The edge maps a kind to a status once; nothing
+/// inside knows HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The request can never succeed as it is: fix it.

@@ -13,7 +13,9 @@ pub struct Exemplar {
 
 impl PartialEq for Exemplar {
     fn eq(&self, other: &Self) -> bool {
-        self.ts_ms == other.ts_ms && self.value.to_bits() == other.value.to_bits() && self.labels == other.labels
+        self.ts_ms == other.ts_ms
+            && self.value.to_bits() == other.value.to_bits()
+            && self.labels == other.labels
     }
 }
 impl Eq for Exemplar {}

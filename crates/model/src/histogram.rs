@@ -1,7 +1,7 @@
 //! Native histograms as they are sent and kept.
 //!
-//! A [`Histogram`] keeps what a sender wrote, bit for bit: integer or float counts, spans as they were cut, the reset hint. What a query
-//! calculates with is a [`FloatHistogram`].
+//! A [`Histogram`] keeps what a sender wrote, bit for bit: integer or float counts, spans as they
+//! were cut, the reset hint. What a query calculates with is a [`FloatHistogram`].
 
 mod bounds;
 mod buckets;
@@ -18,7 +18,8 @@ pub use reconcile::{MixedSchemas, Reconciled};
 pub use sum::HistogramSum;
 pub use validate::{InvalidHistogram, SCHEMA_REDUCIBLE_MAX, SCHEMAS};
 
-/// The schema of a histogram whose bucket bounds are given one by one (`custom_values`), and not by a power of two.
+/// The schema of a histogram whose bucket bounds are given one by one (`custom_values`), and not by
+/// a power of two.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
 
 /// Whether a counter histogram began anew with this sample, as far as the sender knows.
@@ -36,22 +37,35 @@ pub enum ResetHint {
 /// A run of buckets that follow each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// Buckets between the run before and this one; for the first run, the index of its first bucket.
+    /// Buckets between the run before and this one; for the first run, the index of its first
+    /// bucket.
     pub offset: i32,
     /// How many buckets.
     pub length: u32,
 }
 
-/// The counts of all buckets. `positive` and `negative` have one element for each bucket of the spans of that side.
+/// The counts of all buckets. `positive` and `negative` have one element for each bucket of the
+/// spans of that side.
 #[derive(Clone, Debug)]
 pub enum Counts {
     /// Buckets as the difference to the bucket before; the first one to 0.
-    Integer { count: u64, zero_count: u64, positive: Vec<i64>, negative: Vec<i64> },
+    Integer {
+        count: u64,
+        zero_count: u64,
+        positive: Vec<i64>,
+        negative: Vec<i64>,
+    },
     /// Buckets as absolute counts.
-    Float { count: f64, zero_count: f64, positive: Vec<f64>, negative: Vec<f64> },
+    Float {
+        count: f64,
+        zero_count: f64,
+        positive: Vec<f64>,
+        negative: Vec<f64>,
+    },
 }
 
-/// One histogram. Equal when all bits are: `sum` may be the stale marker ([`crate::is_stale`]), which ends the series.
+/// One histogram. Equal when all bits are: `sum` may be the stale marker ([`crate::is_stale`]),
+/// which ends the series.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     /// -4..=8 with base `2^(2^-schema)`, or [`CUSTOM_BUCKETS_SCHEMA`].
@@ -73,13 +87,14 @@ impl Histogram {
         crate::is_stale(self.sum)
     }
 
-    /// The byte form that log, head, batches and blocks' readers pass on. Two histograms are equal exactly when their byte forms are.
+    /// The byte form that log, head, batches and blocks' readers pass on. Two histograms are equal
+    /// exactly when their byte forms are.
     pub fn to_bytes(&self) -> Vec<u8> {
         bytes::encode(self)
     }
 
-    /// `None` when the bytes are not a byte form. Never panics and never allocates more than the bytes can fill. The contents are not
-    /// validated.
+    /// `None` when the bytes are not a byte form. Never panics and never allocates more than the
+    /// bytes can fill. The contents are not validated.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes::decode(bytes)
     }

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-/// The identity of a series: xxh3-128 over its length-prefixed labels, see [`crate::Labels::series_id`].
+/// The identity of a series: xxh3-128 over its length-prefixed labels, see
+/// [`crate::Labels::series_id`].
 ///
 /// Two label sets with one id are possible in theory, so a merge compares the labels too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

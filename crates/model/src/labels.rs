@@ -11,8 +11,9 @@ use crate::{METRIC_NAME, SeriesId};
 
 /// A sorted label set: unique names in ascending byte order, no empty name, no empty value.
 ///
-/// It is held in one buffer, its *encoded* form: for each label the name and then the value, each as its length in bytes (LEB128)
-/// followed by the bytes (UTF-8). The series id is the hash of that buffer. Cheap to clone.
+/// It is held in one buffer, its *encoded* form: for each label the name and then the value, each
+/// as its length in bytes (LEB128) followed by the bytes (UTF-8). The series id is the hash of that
+/// buffer. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Labels {
     encoded: Arc<[u8]>,
@@ -21,21 +22,30 @@ pub struct Labels {
 impl Labels {
     /// The set without labels.
     pub fn empty() -> Self {
-        Self { encoded: Arc::from([].as_slice()) }
+        Self {
+            encoded: Arc::from([].as_slice()),
+        }
     }
 
     /// Sorts `pairs` and drops those with an empty value, which mean the same as no label.
     /// `None` when a name is empty or stands twice.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Self> {
-        let mut pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let mut pairs: Vec<_> = pairs
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+
         pairs.sort_unstable_by_key(|(name, _)| *name);
+
         let distinct = pairs.windows(2).all(|two| two[0].0 != two[1].0);
         let named = pairs.first().is_none_or(|(name, _)| !name.is_empty());
+
         (distinct && named).then(|| {
             let mut builder = LabelsBuilder::default();
             for (name, value) in pairs {
                 builder.push(name, value);
             }
+
             builder.finish()
         })
     }
@@ -44,22 +54,31 @@ impl Labels {
     pub fn from_encoded(encoded: &[u8]) -> Option<Self> {
         let mut previous: Option<&str> = None;
         let mut rest = encoded;
+
         while !rest.is_empty() {
             let name = take_str(&mut rest)?;
             let value = take_str(&mut rest)?;
+
             if name.is_empty() || value.is_empty() || previous.is_some_and(|p| p >= name) {
                 return None;
             }
+
             previous = Some(name);
         }
-        Some(Self { encoded: Arc::from(encoded) })
+
+        Some(Self {
+            encoded: Arc::from(encoded),
+        })
     }
 
     /// Takes an encoded form that came from [`Labels::encoded`] in this process, unchecked.
     ///
-    /// Reading labels from bytes that are not an encoded form panics or gives wrong labels, but is memory-safe.
+    /// Reading labels from bytes that are not an encoded form panics or gives wrong labels, but is
+    /// memory-safe.
     pub fn from_encoded_trusted(encoded: &[u8]) -> Self {
-        Self { encoded: Arc::from(encoded) }
+        Self {
+            encoded: Arc::from(encoded),
+        }
     }
 
     /// The encoded form.
@@ -69,12 +88,16 @@ impl Labels {
 
     /// The labels in name order.
     pub fn iter(&self) -> LabelsIter<'_> {
-        LabelsIter { rest: &self.encoded }
+        LabelsIter {
+            rest: &self.encoded,
+        }
     }
 
-    /// The value of the label `name`; `None` when the set has no such label (which PromQL equates with "").
+    /// The value of the label `name`; `None` when the set has no such label (which PromQL equates
+    /// with "").
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find_map(|(n, value)| (n == name).then_some(value))
+        self.iter()
+            .find_map(|(n, value)| (n == name).then_some(value))
     }
 
     /// The value of `__name__`, "" without one.
@@ -96,8 +119,9 @@ impl Labels {
         SeriesId(xxh3_128(&self.encoded))
     }
 
-    /// The order of series in a block and in every stream between storage and query: by `__name__`, then by the
-    /// other (name, value) pairs in name order, bytewise; a set that ends first comes first.
+    /// The order of series in a block and in every stream between storage and query: by `__name__`,
+    /// then by the other (name, value) pairs in name order, bytewise; a set that ends first comes
+    /// first.
     pub fn cmp_in_block(&self, other: &Self) -> Ordering {
         cmp_encoded_in_block(&self.encoded, &other.encoded)
     }
@@ -106,11 +130,19 @@ impl Labels {
 /// [`Labels::cmp_in_block`] on encoded forms.
 pub fn cmp_encoded_in_block(a: &[u8], b: &[u8]) -> Ordering {
     let is_name = |label: &EncodedLabel<'_>| label.name == METRIC_NAME.as_bytes();
-    let metric = |encoded| EncodedLabels::over(encoded).find(is_name).map(|label| label.value);
+    let metric = |encoded| {
+        EncodedLabels::over(encoded)
+            .find(is_name)
+            .map(|label| label.value)
+    };
+
     metric(a).cmp(&metric(b)).then_with(|| {
         let others = |encoded| {
-            EncodedLabels::over(encoded).filter(|label| !is_name(label)).map(|label| (label.name, label.value))
+            EncodedLabels::over(encoded)
+                .filter(|label| !is_name(label))
+                .map(|label| (label.name, label.value))
         };
+
         others(a).cmp(others(b))
     })
 }
@@ -121,7 +153,8 @@ impl PartialOrd for Labels {
     }
 }
 
-/// The order of series in an answer, as in Prometheus: by (name, value) pairs in name order, `__name__` among the others.
+/// The order of series in an answer, as in Prometheus: by (name, value) pairs in name order,
+/// `__name__` among the others.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
         self.iter().cmp(other.iter())
@@ -141,26 +174,43 @@ impl<'a> IntoIterator for &'a Labels {
 impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
+
         for (i, (name, value)) in self.iter().enumerate() {
-            write!(f, "{}{name}={}", if i == 0 { "" } else { ", " }, quote(value))?;
+            write!(
+                f,
+                "{}{name}={}",
+                if i == 0 { "" } else { ", " },
+                quote(value)
+            )?;
         }
+
         f.write_str("}")
     }
 }
 
-/// As Prometheus prints a series: `up{job="node"}`, `{job="node"}` without a name, `{}` without labels.
+/// As Prometheus prints a series: `up{job="node"}`, `{job="node"}` without a name, `{}` without
+/// labels.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.metric_name();
         f.write_str(name)?;
+
         let mut others = self.iter().filter(|(n, _)| *n != METRIC_NAME).peekable();
         if others.peek().is_none() && !name.is_empty() {
             return Ok(());
         }
+
         f.write_str("{")?;
+
         for (i, (name, value)) in others.enumerate() {
-            write!(f, "{}{name}={}", if i == 0 { "" } else { ", " }, quote(value))?;
+            write!(
+                f,
+                "{}{name}={}",
+                if i == 0 { "" } else { ", " },
+                quote(value)
+            )?;
         }
+
         f.write_str("}")
     }
 }
@@ -185,6 +235,7 @@ impl<'a> Iterator for LabelsIter<'a> {
         if self.rest.is_empty() {
             return None;
         }
+
         let name = take_str(&mut self.rest).expect("an encoded label set is well formed");
         let value = take_str(&mut self.rest).expect("an encoded label set is well formed");
         Some((name, value))
@@ -220,10 +271,16 @@ impl<'a> Iterator for EncodedLabels<'a> {
         if self.rest.is_empty() {
             return None;
         }
+
         let start = self.rest;
         let name = take_bytes(&mut self.rest).expect("an encoded label set is well formed");
         let value = take_bytes(&mut self.rest).expect("an encoded label set is well formed");
-        Some(EncodedLabel { name, value, encoded: &start[..start.len() - self.rest.len()] })
+
+        Some(EncodedLabel {
+            name,
+            value,
+            encoded: &start[..start.len() - self.rest.len()],
+        })
     }
 }
 
@@ -234,9 +291,11 @@ pub struct LabelsBuilder {
 }
 
 impl LabelsBuilder {
-    /// Appends a label. The caller keeps the invariant: names ascend strictly, neither part is empty.
+    /// Appends a label. The caller keeps the invariant: names ascend strictly, neither part is
+    /// empty.
     pub fn push(&mut self, name: &str, value: &str) {
         debug_assert!(!name.is_empty() && !value.is_empty());
+
         put_str(&mut self.encoded, name);
         put_str(&mut self.encoded, value);
     }
@@ -257,7 +316,9 @@ impl LabelsBuilder {
     }
 
     pub fn finish(&self) -> Labels {
-        Labels { encoded: Arc::from(self.encoded.as_slice()) }
+        Labels {
+            encoded: Arc::from(self.encoded.as_slice()),
+        }
     }
 }
 
@@ -267,29 +328,35 @@ fn put_str(out: &mut Vec<u8>, text: &str) {
         out.push(length.to_le_bytes()[0] | 0x80);
         length >>= 7;
     }
+
     out.push(length.to_le_bytes()[0]);
     out.extend_from_slice(text.as_bytes());
 }
 
-/// The next length-prefixed text; `None` when the bytes end too early, the length overflows or the text is not UTF-8.
+/// The next length-prefixed text; `None` when the bytes end too early, the length overflows or the
+/// text is not UTF-8.
 fn take_str<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     std::str::from_utf8(take_bytes(rest)?).ok()
 }
 
-/// The bytes of the next length-prefixed text; `None` when there are too few, or the length overflows.
+/// The bytes of the next length-prefixed text; `None` when there are too few, or the length
+/// overflows.
 #[inline]
 fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut length = 0usize;
+
     for shift in (0..35).step_by(7) {
         let (&byte, behind) = rest.split_first()?;
         *rest = behind;
         length |= usize::from(byte & 0x7f) << shift;
+
         if byte < 0x80 {
             let (text, behind) = rest.split_at_checked(length)?;
             *rest = behind;
             return Some(text);
         }
     }
+
     None
 }
 
@@ -304,7 +371,11 @@ mod tests {
     #[test]
     fn labels_are_sorted_and_empty_values_are_no_labels() {
         let set = labels(&[("job", "node"), ("a", ""), ("__name__", "up")]);
-        assert_eq!(set.iter().collect::<Vec<_>>(), [("__name__", "up"), ("job", "node")]);
+        assert_eq!(
+            set.iter().collect::<Vec<_>>(),
+            [("__name__", "up"), ("job", "node")]
+        );
+
         assert_eq!(set.to_string(), "up{job=\"node\"}");
     }
 
@@ -318,7 +389,9 @@ mod tests {
     fn an_encoded_form_survives_the_round_trip_and_its_damage_is_seen() {
         let long = "v".repeat(300);
         let set = labels(&[("__name__", "up"), ("x", &long), ("nul", "\0")]);
+
         assert_eq!(Labels::from_encoded(set.encoded()).unwrap(), set);
+
         for cut in 1..set.encoded().len() {
             let short = Labels::from_encoded(&set.encoded()[..cut]);
             assert!(short.is_none_or(|s| s.len() < set.len()), "{cut}");
@@ -327,7 +400,9 @@ mod tests {
 
     #[test]
     fn the_order_in_a_block_puts_the_name_first() {
-        let (a, b) = (labels(&[("Z", "9"), ("__name__", "a")]), labels(&[("A", "1"), ("__name__", "b")]));
+        let a = labels(&[("Z", "9"), ("__name__", "a")]);
+        let b = labels(&[("A", "1"), ("__name__", "b")]);
+
         assert_eq!(a.cmp_in_block(&b), Ordering::Less);
         assert_eq!(a.cmp(&b), Ordering::Greater);
     }

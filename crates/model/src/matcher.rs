@@ -23,23 +23,38 @@ pub enum MatchOp {
 
 impl Matcher {
     pub fn of(name: impl Into<String>, op: MatchOp) -> Self {
-        Self { name: name.into(), op }
+        Self {
+            name: name.into(),
+            op,
+        }
     }
 
     pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { name: name.into(), op: MatchOp::Equal(value.into()) }
+        Self {
+            name: name.into(),
+            op: MatchOp::Equal(value.into()),
+        }
     }
 
     pub fn not_equal(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { name: name.into(), op: MatchOp::NotEqual(value.into()) }
+        Self {
+            name: name.into(),
+            op: MatchOp::NotEqual(value.into()),
+        }
     }
 
     pub fn regex(name: impl Into<String>, pattern: &str) -> Result<Self, regex::Error> {
-        Ok(Self { name: name.into(), op: MatchOp::Regex(GoRegex::parse(pattern)?) })
+        Ok(Self {
+            name: name.into(),
+            op: MatchOp::Regex(GoRegex::parse(pattern)?),
+        })
     }
 
     pub fn not_regex(name: impl Into<String>, pattern: &str) -> Result<Self, regex::Error> {
-        Ok(Self { name: name.into(), op: MatchOp::NotRegex(GoRegex::parse(pattern)?) })
+        Ok(Self {
+            name: name.into(),
+            op: MatchOp::NotRegex(GoRegex::parse(pattern)?),
+        })
     }
 
     /// Builds the automaton of a regex, if it needs one; see [`GoRegex::compile`].
@@ -73,6 +88,7 @@ impl fmt::Display for Matcher {
             MatchOp::Regex(pattern) => ("=~", pattern.pattern()),
             MatchOp::NotRegex(pattern) => ("!~", pattern.pattern()),
         };
+
         write!(f, "{}{op}{value:?}", self.name)
     }
 }

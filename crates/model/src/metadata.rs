@@ -51,7 +51,11 @@ impl MetricType {
 
     /// A number that is not known is an unknown type: later senders may know more of them.
     pub fn numbered(number: u64) -> Self {
-        usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied().unwrap_or_default()
+        usize::try_from(number)
+            .ok()
+            .and_then(|at| Self::ALL.get(at))
+            .copied()
+            .unwrap_or_default()
     }
 }
 

@@ -1,4 +1,5 @@
-//! Strings in quotes, by the rules of Go, which are those of PromQL, of its error texts, and of how Prometheus prints a series.
+//! Strings in quotes, by the rules of Go, which are those of PromQL, of its error texts, and of how
+//! Prometheus prints a series.
 
 use std::fmt::Write as _;
 
@@ -17,6 +18,7 @@ pub fn quote_bytes(bytes: &[u8]) -> String {
             let _ = write!(quoted, "\\x{byte:02x}");
         }
     }
+
     quoted.push('"');
     quoted
 }
@@ -30,6 +32,7 @@ fn delimited(chars: impl Iterator<Item = char>, delimiter: char) -> String {
     let mut quoted = String::from(delimiter);
     push_escaped(&mut quoted, chars, delimiter);
     quoted.push(delimiter);
+
     quoted
 }
 
@@ -59,17 +62,20 @@ fn push_code_point(quoted: &mut String, c: char) {
         0x80..=0xffff => ('u', 4),
         _ => ('U', 8),
     };
+
     let (letter, width) = width_and_letter;
+
     // Writing to a string cannot fail.
     let _ = write!(quoted, "\\{letter}{code:0width$x}");
 }
 
-/// Whether Go prints the character as it is. The standard library knows the classes, but escapes combining marks when
-/// they lead, hence the letter before.
+/// Whether Go prints the character as it is. The standard library knows the classes, but escapes
+/// combining marks when they lead, hence the letter before.
 pub fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return c == ' ' || c.is_ascii_graphic();
     }
+
     let shown: String = ['a', c].iter().collect();
     shown.escape_debug().eq(shown.chars())
 }
@@ -82,7 +88,11 @@ mod tests {
     fn quoting_escapes_what_does_not_print() {
         assert_eq!(quote("a\"b\\c'\n\x07"), r#""a\"b\\c'\n\a""#);
         assert_eq!(quote("\x00\x7f"), r#""\x00\x7f""#);
-        assert_eq!(quote("é\u{301}\u{a0}\u{200b}"), "\"é\u{301}\\u00a0\\u200b\"");
+        assert_eq!(
+            quote("é\u{301}\u{a0}\u{200b}"),
+            "\"é\u{301}\\u00a0\\u200b\""
+        );
+
         assert_eq!(quote("\u{10fffd}"), r#""\U0010fffd""#);
         assert_eq!(quote_char('\''), r"'\''");
         assert_eq!(quote_char('"'), "'\"'");

@@ -1,4 +1,5 @@
-//! Regular expressions as Prometheus has them: Go's syntax and meaning, anchored at both ends, `.` matches a line feed.
+//! Regular expressions as Prometheus has them: Go's syntax and meaning, anchored at both ends, `.`
+//! matches a line feed.
 
 mod automaton;
 mod cache;
@@ -35,10 +36,10 @@ const LITERALS_MAX: usize = 256;
 
 /// A PromQL matcher pattern. Cheap to clone; equal when the text of the pattern is.
 ///
-/// The syntax and the meaning are Go's `regexp` of `^(?s:PATTERN)$`, on text that is UTF-8. A pattern must be balanced
-/// alone: `a)(b` is refused. What costs too much is refused while it is parsed. Parsing builds no automaton: that is
-/// done once for all clones, by [`GoRegex::compile`] or by the first match that needs it. Matching takes time linear in
-/// the subject.
+/// The syntax and the meaning are Go's `regexp` of `^(?s:PATTERN)$`, on text that is UTF-8. A
+/// pattern must be balanced alone: `a)(b` is refused. What costs too much is refused while it is
+/// parsed. Parsing builds no automaton: that is done once for all clones, by [`GoRegex::compile`]
+/// or by the first match that needs it. Matching takes time linear in the subject.
 #[derive(Clone)]
 pub struct GoRegex {
     inner: Arc<Inner>,
@@ -60,23 +61,32 @@ struct Inner {
 impl GoRegex {
     /// Parses. The error's text is Go's.
     pub fn parse(pattern: &str) -> Result<Self, Error> {
-        let Parsed { node, bytes: automaton_bytes, class_ranges, groups } = parse::parse(pattern)?;
+        let Parsed {
+            node,
+            bytes: automaton_bytes,
+            class_ranges,
+            groups,
+        } = parse::parse(pattern)?;
+
         let (shape, shape_work) = Shape::of(&node);
         if shape == Shape::Automaton {
             automaton::check(automaton_bytes)?;
         } else if !groups.is_empty() {
             automaton::check_lazy(automaton_bytes)?;
         }
+
         let prefix = match &shape {
             Shape::Set(literals) => shared_prefix(literals.iter().map(String::as_str)),
             Shape::Globs(globs) => shared_prefix(globs.iter().map(glob::Glob::head)),
             Shape::Automaton => shape::prefix(&node).0,
         };
+
         let held = match shape {
             Shape::Automaton => automaton::held_bytes(automaton_bytes),
             _ if groups.is_empty() => 0,
             _ => usize::try_from(automaton_bytes).unwrap_or(usize::MAX),
         };
+
         let read = pattern.len() + class_ranges * size_of::<(u32, u32)>() + shape_work;
         let inner = Inner {
             pattern: pattern.to_owned(),
@@ -87,11 +97,14 @@ impl GoRegex {
             bytes: read.saturating_add(held),
             automaton: OnceLock::new(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
-    /// Builds the automaton, when matching needs one and it is not there yet. Whoever may not compute for long where
-    /// it matches calls this before.
+    /// Builds the automaton, when matching needs one and it is not there yet. Whoever may not
+    /// compute for long where it matches calls this before.
     pub fn compile(&self) {
         if self.needs_automaton() {
             self.inner.automaton();
@@ -103,8 +116,8 @@ impl GoRegex {
         self.inner.shape == Shape::Automaton
     }
 
-    /// About what the pattern takes: the bytes that reading it goes through, and what its automaton comes to hold when
-    /// it is used. Known before anything is built.
+    /// About what the pattern takes: the bytes that reading it goes through, and what its automaton
+    /// comes to hold when it is used. Known before anything is built.
     pub fn bytes(&self) -> usize {
         self.inner.bytes
     }
@@ -129,8 +142,9 @@ impl GoRegex {
         Some(self.inner.prefix.as_str()).filter(|prefix| !prefix.is_empty())
     }
 
-    /// All that matches, sorted, when it is a set of at most 256 texts that the pattern spells out: literals,
-    /// alternations also of parts, optional parts, small classes. Some sets are not found.
+    /// All that matches, sorted, when it is a set of at most 256 texts that the pattern spells out:
+    /// literals, alternations also of parts, optional parts, small classes. Some sets are not
+    /// found.
     pub fn literals(&self) -> Option<&[String]> {
         match &self.inner.shape {
             Shape::Set(literals) if literals.len() <= LITERALS_MAX => Some(literals),
@@ -138,8 +152,8 @@ impl GoRegex {
         }
     }
 
-    /// The template with the groups of the match written in, by the rules of Go's `Regexp.Expand`: `$1`, `${1}`,
-    /// `$name`, `${name}`, `$$`. `None` when the subject does not match.
+    /// The template with the groups of the match written in, by the rules of Go's `Regexp.Expand`:
+    /// `$1`, `${1}`, `$name`, `${name}`, `$$`. `None` when the subject does not match.
     pub fn replace_all_expand(&self, subject: &str, template: &str) -> Option<String> {
         self.inner.replace(subject, template)
     }
@@ -148,7 +162,9 @@ impl GoRegex {
 impl Inner {
     fn is_match(&self, subject: &str) -> bool {
         match &self.shape {
-            Shape::Set(literals) => literals.binary_search_by(|literal| literal.as_str().cmp(subject)).is_ok(),
+            Shape::Set(literals) => literals
+                .binary_search_by(|literal| literal.as_str().cmp(subject))
+                .is_ok(),
             Shape::Globs(globs) => globs.iter().any(|glob| glob.is_match(subject)),
             Shape::Automaton => self.automaton().is_match(anchored(subject)),
         }
@@ -157,13 +173,22 @@ impl Inner {
     fn replace(&self, subject: &str, template: &str) -> Option<String> {
         if self.groups.is_empty() {
             let whole = |index| Some(subject).filter(|_| index == 0);
-            return self.is_match(subject).then(|| expand::expand(template, &[], whole));
+            return self
+                .is_match(subject)
+                .then(|| expand::expand(template, &[], whole));
         }
+
         let regex = self.automaton();
         let mut captures = regex.create_captures();
         regex.search_captures(&anchored(subject), &mut captures);
+
         captures.is_match().then(|| {
-            let group = |index| captures.get_group(index).and_then(|span| subject.get(span.range()));
+            let group = |index| {
+                captures
+                    .get_group(index)
+                    .and_then(|span| subject.get(span.range()))
+            };
+
             expand::expand(template, &self.groups, group)
         })
     }
@@ -181,10 +206,13 @@ fn anchored(subject: &str) -> Input<'_> {
 }
 
 fn shared_prefix<'t>(mut texts: impl Iterator<Item = &'t str>) -> String {
-    let Some(mut prefix) = texts.next() else { return String::new() };
+    let Some(mut prefix) = texts.next() else {
+        return String::new();
+    };
     for text in texts {
         prefix = &prefix[..shape::common_length(prefix, text)];
     }
+
     prefix.to_owned()
 }
 

@@ -1,6 +1,7 @@
 //! Samples and the marks among their values.
 
-/// The bits of a stale marker: the series ended here. It is not the NaN that a target may expose, which is data.
+/// The bits of a stale marker: the series ended here. It is not the NaN that a target may expose,
+/// which is data.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The stale marker as a value. Compare by bits ([`is_stale`]): a NaN equals nothing.
@@ -12,7 +13,8 @@ pub const fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
 }
 
-/// One value at one time. Values are equal when their bits are: a NaN, a stale marker and -0.0 are kept as sent.
+/// One value at one time. Values are equal when their bits are: a NaN, a stale marker and -0.0 are
+/// kept as sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     pub ts_ms: i64,
@@ -35,14 +37,18 @@ impl Eq for Sample {}
 /// What a sample may say beside its time and value. A float and a histogram can carry it alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Life {
-    /// When what is counted began, in milliseconds; 0 when the sender does not say (so the wire has it).
+    /// When what is counted began, in milliseconds; 0 when the sender does not say (so the wire has
+    /// it).
     pub start_ms: i64,
-    /// How long the sample stands for its series, in milliseconds, instead of the look-back; 0 for the look-back. A sample at `ts`
-    /// stands in `[ts, ts + ttl_ms)`.
+    /// How long the sample stands for its series, in milliseconds, instead of the look-back; 0 for
+    /// the look-back. A sample at `ts` stands in `[ts, ts + ttl_ms)`.
     pub ttl_ms: i64,
 }
 
 impl Life {
     /// Nothing said.
-    pub const NONE: Self = Self { start_ms: 0, ttl_ms: 0 };
+    pub const NONE: Self = Self {
+        start_ms: 0,
+        ttl_ms: 0,
+    };
 }

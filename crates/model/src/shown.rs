@@ -1,6 +1,8 @@
-//! Text from outside as an error shows it: on one line, of bounded length, without the backticks that stand around it.
+//! Text from outside as an error shows it: on one line, of bounded length, without the backticks
+//! that stand around it.
 //!
-//! Bytes that are not UTF-8 and characters that do not print are escaped, so that a person can tell them apart in a log.
+//! Bytes that are not UTF-8 and characters that do not print are escaped, so that a person can tell
+//! them apart in a log.
 
 use std::fmt::{self, Write as _};
 
@@ -21,9 +23,11 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// A series as Prometheus prints it, such as `up{job="node"}`: the name of the metric is there however many labels stand before it.
+/// A series as Prometheus prints it, such as `up{job="node"}`: the name of the metric is there
+/// however many labels stand before it.
 ///
-/// Labels are pushed in the order in which they were sent. They need not be valid, sorted or distinct.
+/// Labels are pushed in the order in which they were sent. They need not be valid, sorted or
+/// distinct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShownSeries {
     name: Option<String>,
@@ -39,6 +43,7 @@ impl ShownSeries {
         for (name, value) in labels {
             shown.push(name.as_bytes(), value.as_bytes());
         }
+
         shown
     }
 
@@ -54,7 +59,13 @@ impl ShownSeries {
         }
 
         let comma = if self.labels.is_empty() { "" } else { ", " };
-        let written = write!(self.labels, "{comma}{}=\"{}\"", Shown(name), InQuotes(value));
+        let written = write!(
+            self.labels,
+            "{comma}{}=\"{}\"",
+            Shown(name),
+            InQuotes(value)
+        );
+
         written.expect("a String takes every write");
     }
 }
@@ -63,6 +74,7 @@ impl fmt::Display for ShownSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or_default();
         f.write_str(name)?;
+
         if self.labels.is_empty() && !name.is_empty() {
             return Ok(());
         }
@@ -98,6 +110,7 @@ fn put_bounded(f: &mut fmt::Formatter<'_>, bytes: &[u8], around: Around) -> fmt:
         for character in chunk.valid().chars() {
             put_character(f, character, around)?;
         }
+
         for byte in chunk.invalid() {
             write!(f, "\\x{byte:02x}")?;
         }
@@ -109,8 +122,12 @@ fn put_bounded(f: &mut fmt::Formatter<'_>, bytes: &[u8], around: Around) -> fmt:
 /// `start` without the beginning of a character that the cut went through.
 fn whole_characters<'a>(start: &'a [u8], bytes: &[u8]) -> &'a [u8] {
     let is_inside = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    // A character has four bytes at most. What has more of that kind is no UTF-8, and may be cut anywhere.
-    let end = (0..4).map(|back| start.len() - back).find(|at| !is_inside(*at));
+
+    // A character has four bytes at most. What has more of that kind is no UTF-8, and may be cut
+    // anywhere.
+    let end = (0..4)
+        .map(|back| start.len() - back)
+        .find(|at| !is_inside(*at));
     end.map_or(start, |end| &start[..end])
 }
 
@@ -146,10 +163,22 @@ mod tests {
     #[test]
     fn long_text_is_cut_between_characters() {
         let long = "ä".repeat(150);
-        assert_eq!(Shown(long.as_bytes()).to_string(), format!("{}...", "ä".repeat(100)));
+        assert_eq!(
+            Shown(long.as_bytes()).to_string(),
+            format!("{}...", "ä".repeat(100))
+        );
+
         let odd = format!("x{long}");
-        assert_eq!(Shown(odd.as_bytes()).to_string(), format!("x{}...", "ä".repeat(99)));
-        assert_eq!(Shown(&[0x80; 300]).to_string(), format!("{}...", "\\x80".repeat(200)));
+        assert_eq!(
+            Shown(odd.as_bytes()).to_string(),
+            format!("x{}...", "ä".repeat(99))
+        );
+
+        assert_eq!(
+            Shown(&[0x80; 300]).to_string(),
+            format!("{}...", "\\x80".repeat(200))
+        );
+
         assert_eq!(Shown(&[b'x'; 200]).to_string(), "x".repeat(200));
     }
 
@@ -158,6 +187,7 @@ mod tests {
         for (name, value) in labels {
             shown.push(name, value);
         }
+
         shown.to_string()
     }
 
@@ -165,11 +195,20 @@ mod tests {
     fn a_series_is_shown_as_prometheus_prints_it() {
         assert_eq!(series(&[]), "{}");
         assert_eq!(series(&[(b"__name__", b"up")]), "up");
-        assert_eq!(series(&[(b"a", b"1"), (b"__name__", b"up"), (b"b", b"")]), r#"up{a="1", b=""}"#);
-        assert_eq!(series(&[(b"a", b"1\"\\`\xff")]), r#"{a="1\"\\\x60\xff"}"#);
-        assert_eq!(series(&[(b"__name__", b"m"), (b"__name__", b"n")]), r#"m{__name__="n"}"#);
         assert_eq!(
-            ShownSeries::of(&Labels::from_pairs([("__name__", "m"), ("x", "y")]).unwrap()).to_string(),
+            series(&[(b"a", b"1"), (b"__name__", b"up"), (b"b", b"")]),
+            r#"up{a="1", b=""}"#
+        );
+
+        assert_eq!(series(&[(b"a", b"1\"\\`\xff")]), r#"{a="1\"\\\x60\xff"}"#);
+        assert_eq!(
+            series(&[(b"__name__", b"m"), (b"__name__", b"n")]),
+            r#"m{__name__="n"}"#
+        );
+
+        assert_eq!(
+            ShownSeries::of(&Labels::from_pairs([("__name__", "m"), ("x", "y")]).unwrap())
+                .to_string(),
             r#"m{x="y"}"#
         );
     }
@@ -179,6 +218,7 @@ mod tests {
         let value = [b'v'; 3_000];
         let mut labels: Vec<(&[u8], &[u8])> = vec![(b"label", &value); 1_000];
         labels.push((b"__name__", b"found"));
+
         let text = series(&labels);
         assert!(text.starts_with("found{label=\"vvv"), "{text}");
         assert!(text.ends_with(", ...}"), "{text}");

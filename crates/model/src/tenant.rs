@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A tenant's name as its users write it: 1 to 150 bytes of ASCII letters, digits and `!-_.*'()`, and neither `.` nor `..`.
+/// A tenant's name as its users write it: 1 to 150 bytes of ASCII letters, digits and `!-_.*'()`,
+/// and neither `.` nor `..`.
 ///
 /// A name is a value, never a path: storage knows a tenant by its [`crate::TenantId`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,7 +18,10 @@ pub struct TenantName(Arc<str>);
 pub enum TenantNameError {
     #[error("the tenant name is empty")]
     Empty,
-    #[error("the tenant name is too long. bytes=`{bytes}`, bytes_max=`{}`", TenantName::BYTES_MAX)]
+    #[error(
+        "the tenant name is too long. bytes=`{bytes}`, bytes_max=`{}`",
+        TenantName::BYTES_MAX
+    )]
     TooLong { bytes: usize },
     #[error("the tenant name has a character that is not allowed. character=`{}`, byte_offset=`{byte_offset}`, allowed=`{}`",
         character.escape_default(), TenantName::ALLOWED)]
@@ -35,17 +39,27 @@ impl TenantName {
         if name.is_empty() {
             return Err(TenantNameError::Empty);
         }
+
         if name.len() > Self::BYTES_MAX {
             return Err(TenantNameError::TooLong { bytes: name.len() });
         }
-        if let Some((byte_offset, character)) =
-            name.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !"!-_.*'()".contains(*c))
+
+        if let Some((byte_offset, character)) = name
+            .char_indices()
+            .find(|(_, c)| !c.is_ascii_alphanumeric() && !"!-_.*'()".contains(*c))
         {
-            return Err(TenantNameError::Character { character, byte_offset });
+            return Err(TenantNameError::Character {
+                character,
+                byte_offset,
+            });
         }
+
         if name == "." || name == ".." {
-            return Err(TenantNameError::Path { name: name.to_owned() });
+            return Err(TenantNameError::Path {
+                name: name.to_owned(),
+            });
         }
+
         Ok(Self(Arc::from(name)))
     }
 
@@ -86,14 +100,31 @@ mod tests {
 
     #[test]
     fn names_that_could_be_paths_are_refused() {
-        for name in ["", ".", "..", "a/b", "a\\b", "%2e", "a|b", "tenant\n", "é", &"x".repeat(151)] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "%2e",
+            "a|b",
+            "tenant\n",
+            "é",
+            &"x".repeat(151),
+        ] {
             assert!(TenantName::parse(name).is_err(), "{name:?}");
         }
     }
 
     #[test]
     fn names_of_the_usual_alphabet_are_kept() {
-        for name in ["anonymous", "team-a_1.prod", "!*'()", "...", &"x".repeat(150)] {
+        for name in [
+            "anonymous",
+            "team-a_1.prod",
+            "!*'()",
+            "...",
+            &"x".repeat(150),
+        ] {
             assert_eq!(TenantName::parse(name).unwrap().as_str(), name);
         }
     }

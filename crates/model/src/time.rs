@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A span of time `[start_ms, end_ms)`, in milliseconds since the epoch.
 ///
-/// Half-open, so that adjacent ranges tile the timeline with no gap and no overlap. PromQL's left-open, right-closed windows
-/// are turned into this form once, where a query enters.
+/// Half-open, so that adjacent ranges tile the timeline with no gap and no overlap. PromQL's
+/// left-open, right-closed windows are turned into this form once, where a query enters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeRange {
     start_ms: i64,
@@ -13,12 +13,20 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// Every timestamp but the very last millisecond that fits in 64 bits, which no sample may carry.
-    pub const ALL: Self = Self { start_ms: i64::MIN, end_ms: i64::MAX };
+    /// Every timestamp but the very last millisecond that fits in 64 bits, which no sample may
+    /// carry.
+    pub const ALL: Self = Self {
+        start_ms: i64::MIN,
+        end_ms: i64::MAX,
+    };
 
     /// `None` when `end_ms <= start_ms`: an empty range is not a range.
     pub const fn new(start_ms: i64, end_ms: i64) -> Option<Self> {
-        if end_ms <= start_ms { None } else { Some(Self { start_ms, end_ms }) }
+        if end_ms <= start_ms {
+            None
+        } else {
+            Some(Self { start_ms, end_ms })
+        }
     }
 
     /// The range `[start_ms, last_ms]` of closed ends. `None` when `last_ms < start_ms`.
@@ -51,12 +59,18 @@ impl TimeRange {
 
     /// The part that both cover.
     pub fn intersect(self, other: Self) -> Option<Self> {
-        Self::new(self.start_ms.max(other.start_ms), self.end_ms.min(other.end_ms))
+        Self::new(
+            self.start_ms.max(other.start_ms),
+            self.end_ms.min(other.end_ms),
+        )
     }
 
     /// The smallest range that covers both.
     pub fn union(self, other: Self) -> Self {
-        Self { start_ms: self.start_ms.min(other.start_ms), end_ms: self.end_ms.max(other.end_ms) }
+        Self {
+            start_ms: self.start_ms.min(other.start_ms),
+            end_ms: self.end_ms.max(other.end_ms),
+        }
     }
 }
 
@@ -72,7 +86,9 @@ mod tests {
 
     #[test]
     fn touching_ranges_do_not_overlap() {
-        let (a, b) = (TimeRange::new(0, 10).unwrap(), TimeRange::new(10, 20).unwrap());
+        let a = TimeRange::new(0, 10).unwrap();
+        let b = TimeRange::new(10, 20).unwrap();
+
         assert!(!a.overlaps(b));
         assert_eq!(a.intersect(b), None);
         assert_eq!(a.union(b), TimeRange::new(0, 20).unwrap());

@@ -14,7 +14,8 @@ use crate::remark::Remark;
 
 /// Where the operators of one query leave their remarks. Cheap to clone; all clones are one.
 ///
-/// A text is told once, at the last place that upstream comes to: what is inside comes before what is around it, and left before right.
+/// A text is told once, at the last place that upstream comes to: what is inside comes before what
+/// is around it, and left before right.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Annotations {
     text: Arc<str>,
@@ -33,7 +34,10 @@ struct Held {
 impl Annotations {
     /// On a query with this text, which may be unknown: "".
     pub(crate) fn on(text: Arc<str>) -> Self {
-        Self { text, held: Arc::default() }
+        Self {
+            text,
+            held: Arc::default(),
+        }
     }
 
     pub(crate) fn warn(&self, text: impl fmt::Display, pos: PosRange) {
@@ -49,6 +53,7 @@ impl Annotations {
             Remark::StartTimesOverlap(_) => self.with(|held| {
                 let (first, times) = held.overlaps.entry(remark.to_string()).or_insert((pos, 0));
                 *times += 1;
+
                 if order(pos) < order(*first) {
                     *first = pos;
                 }
@@ -58,7 +63,8 @@ impl Annotations {
         }
     }
 
-    /// Informs of classic histograms that had to be made monotonic, in one remark for all with this text, at the first place.
+    /// Informs of classic histograms that had to be made monotonic, in one remark for all with this
+    /// text, at the first place.
     pub(crate) fn inform_of_forced(&self, text: String, forced: Forced, pos: PosRange) {
         self.with(|held| match held.forced.remove(&text) {
             None => _ = held.forced.insert(text, (pos, forced)),
@@ -71,16 +77,39 @@ impl Annotations {
 
     /// The warnings and the infos so far.
     pub(crate) fn take(&self) -> (Vec<String>, Vec<String>) {
-        let Held { warnings, infos, overlaps, forced } = self.with(std::mem::take);
-        let told = |kind: &str, text: &dyn fmt::Display, pos| format!("PromQL {kind}: {text} ({})", self.place(pos));
+        let Held {
+            warnings,
+            infos,
+            overlaps,
+            forced,
+        } = self.with(std::mem::take);
+
+        let told = |kind: &str, text: &dyn fmt::Display, pos| {
+            format!("PromQL {kind}: {text} ({})", self.place(pos))
+        };
         let overlaps = overlaps.iter().map(|(text, (pos, times))| match times {
             1 => told("warning", text, *pos),
-            times => told("warning", &format_args!("{text} ({times} occurrences)"), *pos),
+            times => told(
+                "warning",
+                &format_args!("{text} ({times} occurrences)"),
+                *pos,
+            ),
         });
-        let warnings = warnings.iter().map(|(text, pos)| told("warning", text, *pos));
+
+        let warnings = warnings
+            .iter()
+            .map(|(text, pos)| told("warning", text, *pos));
         let mut warnings: Vec<_> = warnings.chain(overlaps).collect();
-        let forced = forced.iter().map(|(text, (pos, forced))| told("info", &format_args!("{text}, {forced}"), *pos));
-        let mut infos: Vec<_> = infos.iter().map(|(text, pos)| told("info", text, *pos)).chain(forced).collect();
+        let forced = forced
+            .iter()
+            .map(|(text, (pos, forced))| told("info", &format_args!("{text}, {forced}"), *pos));
+
+        let mut infos: Vec<_> = infos
+            .iter()
+            .map(|(text, pos)| told("info", text, *pos))
+            .chain(forced)
+            .collect();
+
         warnings.sort();
         infos.sort();
         (warnings, infos)
@@ -96,6 +125,7 @@ impl Annotations {
             "" => (1, pos.start + 1),
             text => line_and_column(text, pos.start),
         };
+
         format!("{line}:{column}")
     }
 }

@@ -20,8 +20,8 @@ pub struct Answer {
     pub memory: AnswerMemory,
 }
 
-/// What an answer holds of the memory of the query and of the process, until its last clone is dropped. An answer that was made up
-/// holds none.
+/// What an answer holds of the memory of the query and of the process, until its last clone is
+/// dropped. An answer that was made up holds none.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerMemory(Option<Arc<MemoryReservation>>);
 
@@ -48,7 +48,8 @@ pub enum Value {
         ts_ms: i64,
         value: String,
     },
-    /// No label set twice. In the order that the query asks for (`sort`, `topk`), else sorted by labels.
+    /// No label set twice. In the order that the query asks for (`sort`, `topk`), else sorted by
+    /// labels.
     Vector(Vec<InstantSeries>),
     /// Sorted by labels, no label set twice, no series without points.
     Matrix(Vec<RangeSeries>),

@@ -35,22 +35,31 @@ pub struct EngineConfig {
 /// What Prometheus has behind feature flags, all off as there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// `rate`, `increase`, `irate` and `resets` look at the times at which counters began, and `start_timestamp` knows them
-    /// (`use-start-timestamps`).
+    /// `rate`, `increase`, `irate` and `resets` look at the times at which counters began, and
+    /// `start_timestamp` knows them (`use-start-timestamps`).
     pub start_timestamps: bool,
-    /// The name of a metric is there until the end of a query, also where a function or an operator takes it away, and
-    /// `label_replace` and `label_join` can save it (`promql-delayed-name-removal`).
+    /// The name of a metric is there until the end of a query, also where a function or an operator
+    /// takes it away, and `label_replace` and `label_join` can save it
+    /// (`promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
-    /// `__type__` and `__unit__` are part of a metric's name: they go where it goes, and `rate` and `increase` go by the type
-    /// when they remark on what is no counter (`type-and-unit-labels`).
+    /// `__type__` and `__unit__` are part of a metric's name: they go where it goes, and `rate` and
+    /// `increase` go by the type when they remark on what is no counter (`type-and-unit-labels`).
     pub type_and_unit_labels: bool,
 }
 
 impl Features {
     fn names(self) -> NameRemoval {
         NameRemoval {
-            labels: if self.type_and_unit_labels { NameLabels::NameTypeAndUnit } else { NameLabels::Name },
-            time: if self.delayed_name_removal { RemovalTime::AtTheEnd } else { RemovalTime::AtOnce },
+            labels: if self.type_and_unit_labels {
+                NameLabels::NameTypeAndUnit
+            } else {
+                NameLabels::Name
+            },
+            time: if self.delayed_name_removal {
+                RemovalTime::AtTheEnd
+            } else {
+                RemovalTime::AtOnce
+            },
         }
     }
 }
@@ -80,6 +89,7 @@ impl EngineConfig {
     /// The most steps of a grid: a few rows of it fit the memory, and its width an Arrow list.
     fn steps_max(&self) -> usize {
         const ROWS: usize = 8;
+
         let rows_fit = self.memory_bytes_max / (ROWS * size_of::<f64>());
         self.samples_max.min(rows_fit).min(1 << 30)
     }
@@ -108,7 +118,8 @@ pub struct QueryLimits {
 
 /// Evaluates queries. Cheap to clone.
 ///
-/// A query ends when its future is dropped, with every task that it started, as soon as each comes to ask whether it is still wanted.
+/// A query ends when its future is dropped, with every task that it started, as soon as each comes
+/// to ask whether it is still wanted.
 #[derive(Clone, Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,
@@ -149,34 +160,47 @@ impl Engine {
         &self.memory
     }
 
-    /// This engine for trees that were parsed from `text`: the remarks of an answer then say line and column. Otherwise the
-    /// whole text counts as one line.
+    /// This engine for trees that were parsed from `text`: the remarks of an answer then say line
+    /// and column. Otherwise the whole text counts as one line.
     #[must_use]
     pub fn with_text(&self, text: &str) -> Self {
-        Self { text: Arc::from(text), ..self.clone() }
+        Self {
+            text: Arc::from(text),
+            ..self.clone()
+        }
     }
 
-    /// This engine for a request whose regexes `regexes` has read, or will: those that no selector has, too.
+    /// This engine for a request whose regexes `regexes` has read, or will: those that no selector
+    /// has, too.
     #[must_use]
     pub fn with_regexes(&self, regexes: Arc<Regexes>) -> Self {
-        Self { regexes, ..self.clone() }
+        Self {
+            regexes,
+            ..self.clone()
+        }
     }
 
     /// Evaluates at one time.
     ///
     /// # Errors
     /// See [`Error`]; an answer is never a part of one.
-    pub async fn instant(&self, context: &QueryContext, expr: &Expr, time_ms: i64) -> Result<Answer, Error> {
+    pub async fn instant(
+        &self,
+        context: &QueryContext,
+        expr: &Expr,
+        time_ms: i64,
+    ) -> Result<Answer, Error> {
         let query = Query::begin(self, context, QueryTimes::at(time_ms)).await?;
         let (query, value) = query.evaluate(expr).await?;
         Ok(query.answer(value))
     }
 
-    /// Evaluates at `start_ms`, and every `step_ms` from there as far as `end_ms`, both ends inside. A scalar becomes one series
-    /// without labels.
+    /// Evaluates at `start_ms`, and every `step_ms` from there as far as `end_ms`, both ends
+    /// inside. A scalar becomes one series without labels.
     ///
     /// # Errors
-    /// See [`Error`]. `Invalid` for range vectors and strings, for an end before the start and for a step that is not above zero.
+    /// See [`Error`]. `Invalid` for range vectors and strings, for an end before the start and for
+    /// a step that is not above zero.
     pub async fn range(
         &self,
         context: &QueryContext,
@@ -185,12 +209,14 @@ impl Engine {
         end_ms: i64,
         step_ms: i64,
     ) -> Result<Answer, Error> {
-        let query = Query::begin(self, context, QueryTimes::range(start_ms, end_ms, step_ms)?).await?;
+        let query =
+            Query::begin(self, context, QueryTimes::range(start_ms, end_ms, step_ms)?).await?;
         let (query, value) = query.evaluate(expr).await?;
         Ok(query.answer(value))
     }
 
-    /// The operators that [`Engine::instant`] or [`Engine::range`] would run at these times. `None` for a string, which needs none.
+    /// The operators that [`Engine::instant`] or [`Engine::range`] would run at these times. `None`
+    /// for a string, which needs none.
     ///
     /// # Errors
     /// As the query itself, before it reads samples.
@@ -218,6 +244,7 @@ impl Engine {
         let query = Query::begin(self, context, times).await?;
         let (query, value) = query.evaluate(expr).await?;
         let plan = query.plan();
+
         Ok((query.answer(value), plan))
     }
 }

@@ -15,7 +15,8 @@ pub enum Error {
     /// The query can never be evaluated as it is.
     #[error("{reason}")]
     Invalid { reason: String },
-    /// The query is well formed and the data does not fit it. The text is the one that Prometheus gives.
+    /// The query is well formed and the data does not fit it. The text is the one that Prometheus
+    /// gives.
     #[error("{reason}")]
     Execution { reason: String },
     /// More samples would be held in memory at once than the engine's limit.
@@ -30,7 +31,12 @@ pub enum Error {
     #[error(
         "query exceeds its memory. operator=`{operator}`, asked_bytes=`{asked}`, held_bytes=`{held}`, memory_bytes_max=`{limit}`"
     )]
-    Memory { operator: Box<str>, asked: usize, held: usize, limit: usize },
+    Memory {
+        operator: Box<str>,
+        asked: usize,
+        held: usize,
+        limit: usize,
+    },
     /// All queries and whatever else the process does have used its memory up. It passes.
     #[error(transparent)]
     ProcessMemory(#[from] duramen_qos::Full),
@@ -51,11 +57,15 @@ impl Error {
     }
 
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
-        Self::Invalid { reason: reason.into() }
+        Self::Invalid {
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn execution(reason: impl Into<String>) -> Self {
-        Self::Execution { reason: reason.into() }
+        Self::Execution {
+            reason: reason.into(),
+        }
     }
 
     /// Two series of a vector have the same labels.
@@ -89,9 +99,10 @@ impl Error {
 
     fn from_shared(shared: &Arc<DataFusionError>) -> Self {
         match shared.find_root() {
-            DataFusionError::External(inner) if inner.is::<Self>() => {
-                inner.downcast_ref::<Self>().cloned().expect("the type was just asked for")
-            }
+            DataFusionError::External(inner) if inner.is::<Self>() => inner
+                .downcast_ref::<Self>()
+                .cloned()
+                .expect("the type was just asked for"),
             _ => Self::Internal(Arc::clone(shared)),
         }
     }

@@ -1,5 +1,6 @@
-//! The operators: each is an `ExecutionPlan` of its own, and none of DataFusion's stands between them. DataFusion's exchange,
-//! filter and aggregate coalesce to rows, and one of our rows may hold ten thousand cells.
+//! The operators: each is an `ExecutionPlan` of its own, and none of DataFusion's stands between
+//! them. DataFusion's exchange, filter and aggregate coalesce to rows, and one of our rows may hold
+//! ten thousand cells.
 
 pub(crate) mod absent;
 pub(crate) mod aggregate;

@@ -9,7 +9,8 @@ use duramen_source::Read;
 use crate::exec::meter;
 use crate::plan::deep;
 
-/// An operator with those that it reads from. Printed, it is a line for each operator, with its inputs indented beneath it.
+/// An operator with those that it reads from. Printed, it is a line for each operator, with its
+/// inputs indented beneath it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanNode {
     pub operator: String,
@@ -22,7 +23,8 @@ pub struct PlanNode {
 /// What an operator did; all zero before the plan was run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// How long it computed, in all its partitions together. Waiting is not part of it, nor what its inputs took.
+    /// How long it computed, in all its partitions together. Waiting is not part of it, nor what
+    /// its inputs took.
     pub busy: Duration,
     /// What it gave: rows are series, in Arrow batches of so many bytes of memory.
     pub rows: u64,
@@ -47,29 +49,46 @@ impl PlanNode {
         deep(|| {
             let text = Described(plan).to_string();
             let (operator, details) = text.split_once(": ").unwrap_or((&text, ""));
+
             Self {
                 operator: operator.to_owned(),
                 details: details.to_owned(),
-                work: plan.metrics().map(|metrics| meter::work(&metrics)).unwrap_or_default(),
-                inputs: plan.children().into_iter().map(|input| Self::of(input.as_ref())).collect(),
+                work: plan
+                    .metrics()
+                    .map(|metrics| meter::work(&metrics))
+                    .unwrap_or_default(),
+                inputs: plan
+                    .children()
+                    .into_iter()
+                    .map(|input| Self::of(input.as_ref()))
+                    .collect(),
             }
         })
     }
 
     /// This operator and all beneath it, in the order of the lines, each with its depth.
     pub fn lines(&self) -> Vec<(usize, &Self)> {
-        let (mut lines, mut waiting) = (Vec::new(), vec![(0, self)]);
+        let mut lines = Vec::new();
+        let mut waiting = vec![(0, self)];
+
         while let Some((depth, node)) = waiting.pop() {
             lines.push((depth, node));
             waiting.extend(node.inputs.iter().rev().map(|input| (depth + 1, input)));
         }
+
         lines
     }
 }
 
 impl fmt::Display for PlanNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (depth, Self { operator, details, .. }) in self.lines() {
+        for (
+            depth,
+            Self {
+                operator, details, ..
+            },
+        ) in self.lines()
+        {
             writeln!(f, "{:indent$}{operator}: {details}", "", indent = 2 * depth)?;
         }
         Ok(())

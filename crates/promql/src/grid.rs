@@ -15,26 +15,42 @@ const BATCH_CELLS_MAX: usize = 1 << 20;
 impl Grid {
     /// One step.
     pub(crate) const fn instant(time_ms: i64) -> Self {
-        Self { start_ms: time_ms, step_ms: 1, steps: 1 }
+        Self {
+            start_ms: time_ms,
+            step_ms: 1,
+            steps: 1,
+        }
     }
 
     /// From `start_ms` as far as `end_ms`, both inside. No steps when `end_ms < start_ms`.
     pub(crate) fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
         let span = i128::from(end_ms) - i128::from(start_ms);
-        let steps = if span < 0 { 0 } else { span / i128::from(step_ms) + 1 };
-        Self { start_ms, step_ms, steps: usize::try_from(steps).unwrap_or(usize::MAX) }
+        let steps = if span < 0 {
+            0
+        } else {
+            span / i128::from(step_ms) + 1
+        };
+
+        Self {
+            start_ms,
+            step_ms,
+            steps: usize::try_from(steps).unwrap_or(usize::MAX),
+        }
     }
 
     /// The time of step `index`.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> i64 {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
-        self.start_ms.saturating_add(self.step_ms.saturating_mul(index))
+        self.start_ms
+            .saturating_add(self.step_ms.saturating_mul(index))
     }
 
     /// The first step at whose time `before` does not hold, which holds at none after it either.
     pub(crate) fn partition_point(&self, before: impl Fn(i64) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.steps);
+        let mut low = 0;
+        let mut high = self.steps;
+
         while low < high {
             let middle = low.midpoint(high);
             if before(self.at(middle)) {
@@ -43,6 +59,7 @@ impl Grid {
                 high = middle;
             }
         }
+
         low
     }
 
@@ -51,8 +68,8 @@ impl Grid {
         self.at(self.steps.saturating_sub(1))
     }
 
-    /// How many series a batch holds. A function of the grid alone, so that the batches, and with them the order of every sum,
-    /// do not depend on the number of partitions.
+    /// How many series a batch holds. A function of the grid alone, so that the batches, and with
+    /// them the order of every sum, do not depend on the number of partitions.
     pub(crate) fn batch_series_max(&self) -> usize {
         (BATCH_CELLS_MAX / self.steps.max(1)).clamp(1, 1024)
     }

@@ -32,7 +32,8 @@ pub(crate) struct Window<'a> {
     pub(crate) end_ms: i64,
     /// `end_ms - start_ms` as the query says it.
     pub(crate) range_ms: i64,
-    /// Whether any value of the series, inside or outside of the window, is below the one before it. `true` when that is not known.
+    /// Whether any value of the series, inside or outside of the window, is below the one before
+    /// it. `true` when that is not known.
     pub(crate) falls: bool,
     /// The step that is evaluated; `offset` and `@` move the window and not the step.
     pub(crate) time_ms: i64,

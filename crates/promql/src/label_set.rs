@@ -38,7 +38,12 @@ impl Projection {
     }
 
     fn keeps(&self, name: &[u8]) -> bool {
-        let held = |names: &[String]| names.binary_search_by(|held| held.as_bytes().cmp(name)).is_ok();
+        let held = |names: &[String]| {
+            names
+                .binary_search_by(|held| held.as_bytes().cmp(name))
+                .is_ok()
+        };
+
         match self {
             Self::Keep(names) => held(names),
             Self::Drop(names) => !held(names),
@@ -65,7 +70,8 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// In front of a label set whose name is to go at the end: a label without a name, which no series has.
+/// In front of a label set whose name is to go at the end: a label without a name, which no series
+/// has.
 pub(crate) const MARK: [u8; 2] = [0, 0];
 
 pub(crate) fn is_marked(encoded: &[u8]) -> bool {
@@ -84,25 +90,34 @@ pub(crate) fn marked(encoded: &[u8]) -> Box<[u8]> {
 
 /// The label set with a mark if `other` has one.
 pub(crate) fn marked_as(other: &[u8], encoded: &[u8]) -> Box<[u8]> {
-    if is_marked(other) { marked(encoded) } else { encoded.into() }
+    if is_marked(other) {
+        marked(encoded)
+    } else {
+        encoded.into()
+    }
 }
 
 /// The value of a label, "" without one.
 pub(crate) fn value_of<'a>(encoded: &'a [u8], name: &str) -> &'a str {
     let held = EncodedLabels::over(encoded).find(|label| label.name == name.as_bytes());
-    held.map_or("", |label| std::str::from_utf8(label.value).expect("labels are UTF-8"))
+    held.map_or("", |label| {
+        std::str::from_utf8(label.value).expect("labels are UTF-8")
+    })
 }
 
 /// The set with one label changed; an empty value takes the label away. A mark stays.
 pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Box<[u8]> {
     let others = LabelsIter::over(unmarked(encoded)).filter(|(n, _)| *n != name);
-    let labels = Labels::from_pairs(others.chain([(name, value)])).expect("the names of a label set are distinct");
+    let labels = Labels::from_pairs(others.chain([(name, value)]))
+        .expect("the names of a label set are distinct");
     marked_as(encoded, labels.encoded())
 }
 
-/// The hash that Prometheus has of a label set, as it is built by default: over names and values, each behind its length.
+/// The hash that Prometheus has of a label set, as it is built by default: over names and values,
+/// each behind its length.
 pub(crate) fn prometheus_hash(encoded: &[u8]) -> u64 {
     let mut bytes = Vec::new();
+
     for text in LabelsIter::over(unmarked(encoded)).flat_map(|(name, value)| [name, value]) {
         match u8::try_from(text.len()) {
             Ok(short @ 0..=254) => bytes.push(short),
@@ -111,8 +126,10 @@ pub(crate) fn prometheus_hash(encoded: &[u8]) -> u64 {
                 bytes.extend_from_slice(&text.len().to_le_bytes()[..3]);
             }
         }
+
         bytes.extend_from_slice(text.as_bytes());
     }
+
     xxhash_rust::xxh64::xxh64(&bytes, 0)
 }
 
@@ -126,29 +143,65 @@ mod tests {
     use super::*;
 
     fn check(projection: &Projection, wanted: &[(&str, &str)]) {
-        let labels = Labels::from_pairs([("__name__", "up"), ("instance", "1"), ("job", "a")]).unwrap();
+        let labels =
+            Labels::from_pairs([("__name__", "up"), ("instance", "1"), ("job", "a")]).unwrap();
         let mut out = LabelsBuilder::default();
         projection.apply(labels.encoded(), &mut out);
-        assert_eq!(out.finish().iter().collect::<Vec<_>>(), wanted, "{projection:?}");
+
+        assert_eq!(
+            out.finish().iter().collect::<Vec<_>>(),
+            wanted,
+            "{projection:?}"
+        );
     }
 
     #[test]
     fn by_keeps_and_without_drops_the_name_too() {
         let names = vec!["job".to_owned(), "none".to_owned(), "job".to_owned()];
         check(&Projection::of_grouping(None), &[]);
-        check(&Projection::of_grouping(Some(&Grouping::By(names.clone()))), &[("job", "a")]);
-        check(&Projection::of_grouping(Some(&Grouping::Without(names.clone()))), &[("instance", "1")]);
-        check(&Projection::drop(&names), &[("__name__", "up"), ("instance", "1")]);
-        assert!(Projection::drop(&names).keeps_name() && !Projection::drop_with_name(&names).keeps_name());
+        check(
+            &Projection::of_grouping(Some(&Grouping::By(names.clone()))),
+            &[("job", "a")],
+        );
+
+        check(
+            &Projection::of_grouping(Some(&Grouping::Without(names.clone()))),
+            &[("instance", "1")],
+        );
+
+        check(
+            &Projection::drop(&names),
+            &[("__name__", "up"), ("instance", "1")],
+        );
+
+        assert!(
+            Projection::drop(&names).keeps_name()
+                && !Projection::drop_with_name(&names).keeps_name()
+        );
     }
 
     #[test]
     fn a_label_is_set_and_taken_away() {
         let labels = Labels::from_pairs([("a", "1"), ("c", "3")]).unwrap();
-        assert_eq!(printed(&with_label(labels.encoded(), "b", "2")), r#"{a="1", b="2", c="3"}"#);
-        assert_eq!(printed(&with_label(labels.encoded(), "a", "")), r#"{c="3"}"#);
+        assert_eq!(
+            printed(&with_label(labels.encoded(), "b", "2")),
+            r#"{a="1", b="2", c="3"}"#
+        );
+
+        assert_eq!(
+            printed(&with_label(labels.encoded(), "a", "")),
+            r#"{c="3"}"#
+        );
+
         let changed = with_label(&marked(labels.encoded()), "a", "2");
         assert!(is_marked(&changed) && printed(&changed) == r#"{a="2", c="3"}"#);
-        assert_eq!((value_of(labels.encoded(), "c"), value_of(labels.encoded(), "b")), ("3", ""));
+
+        assert_eq!(
+            (
+                value_of(labels.encoded(), "c"),
+                value_of(labels.encoded(), "b")
+            ),
+            ("3", "")
+        );
     }
 }

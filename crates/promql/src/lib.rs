@@ -1,8 +1,9 @@
 //! PromQL planned and executed over any series source; knows no storage.
 //!
-//! A syntax tree becomes a typed logical plan (`plan`), that becomes a tree of operators (`exec`), each an `ExecutionPlan` of
-//! DataFusion, which pass Arrow batches in the vector form: one row is one series, one cell is one step. The arithmetic is in
-//! `kernels`. What is not supported yet is refused by name before anything is read; a wrong answer is worse than none.
+//! A syntax tree becomes a typed logical plan (`plan`), that becomes a tree of operators (`exec`),
+//! each an `ExecutionPlan` of DataFusion, which pass Arrow batches in the vector form: one row is
+//! one series, one cell is one step. The arithmetic is in `kernels`. What is not supported yet is
+//! refused by name before anything is read; a wrong answer is worse than none.
 
 mod annotation;
 mod answer;

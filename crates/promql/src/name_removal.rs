@@ -16,7 +16,9 @@ impl NameLabels {
     pub(crate) fn others(self) -> Projection {
         match self {
             Self::Name => Projection::drop(&[METRIC_NAME.to_owned()]),
-            Self::NameTypeAndUnit => Projection::drop(&[METRIC_NAME, METRIC_TYPE, METRIC_UNIT].map(str::to_owned)),
+            Self::NameTypeAndUnit => {
+                Projection::drop(&[METRIC_NAME, METRIC_TYPE, METRIC_UNIT].map(str::to_owned))
+            }
         }
     }
 }
@@ -26,7 +28,8 @@ impl NameLabels {
 pub(crate) enum RemovalTime {
     /// From the result that says nothing of the metric any more.
     AtOnce,
-    /// From the answer. Until then the label set has a mark, and whatever writes a new name takes the mark off.
+    /// From the answer. Until then the label set has a mark, and whatever writes a new name takes
+    /// the mark off.
     AtTheEnd,
 }
 
@@ -42,6 +45,7 @@ impl NameRemoval {
         if !is_marked(encoded) {
             return Labels::from_encoded_trusted(encoded);
         }
+
         let mut out = LabelsBuilder::default();
         self.labels.others().apply(encoded, &mut out);
         out.finish()
@@ -79,6 +83,7 @@ impl Nameless {
                 self.marked.clear();
                 self.marked.extend(MARK);
                 self.marked.extend(encoded);
+
                 &self.marked
             }
         }
@@ -93,22 +98,36 @@ mod tests {
     fn removed(labels: NameLabels, time: RemovalTime) -> Vec<u8> {
         let pairs = [("__name__", "up"), ("__type__", "gauge"), ("job", "a")];
         let set = Labels::from_pairs(pairs).unwrap();
-        NameRemoval { labels, time }.nameless().of(set.encoded()).to_vec()
+        NameRemoval { labels, time }
+            .nameless()
+            .of(set.encoded())
+            .to_vec()
     }
 
     #[test]
     fn the_type_goes_with_the_name_only_where_it_is_part_of_it() {
         let alone = removed(NameLabels::Name, RemovalTime::AtOnce);
         assert_eq!(printed(&alone), r#"{__type__="gauge", job="a"}"#);
-        assert_eq!(printed(&removed(NameLabels::NameTypeAndUnit, RemovalTime::AtOnce)), r#"{job="a"}"#);
+        assert_eq!(
+            printed(&removed(NameLabels::NameTypeAndUnit, RemovalTime::AtOnce)),
+            r#"{job="a"}"#
+        );
     }
 
     #[test]
     fn a_name_that_goes_later_is_there_under_a_mark() {
         let later = removed(NameLabels::Name, RemovalTime::AtTheEnd);
         assert!(is_marked(&later) && !is_marked(unmarked(&later)));
-        assert_eq!(printed(&later), r#"{__name__="up", __type__="gauge", job="a"}"#);
-        let removal = NameRemoval { labels: NameLabels::Name, time: RemovalTime::AtTheEnd };
+        assert_eq!(
+            printed(&later),
+            r#"{__name__="up", __type__="gauge", job="a"}"#
+        );
+
+        let removal = NameRemoval {
+            labels: NameLabels::Name,
+            time: RemovalTime::AtTheEnd,
+        };
+
         assert_eq!(removal.nameless().of(&later), later, "one mark is enough");
     }
 }

@@ -1,7 +1,8 @@
 //! From the syntax tree to a typed logical plan, and from there to operators.
 //!
-//! The logical plan is a tree of our own and no `LogicalPlan` extension of DataFusion: none of DataFusion's optimiser rules fits
-//! vectors over a grid, and a tree that knows grids and metric names says more in less.
+//! The logical plan is a tree of our own and no `LogicalPlan` extension of DataFusion: none of
+//! DataFusion's optimiser rules fits vectors over a grid, and a tree that knows grids and metric
+//! names says more in less.
 
 mod aggregate;
 mod binary;

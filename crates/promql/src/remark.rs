@@ -151,5 +151,9 @@ impl fmt::Display for Kind {
 
 /// A text about a metric, whose name may be gone.
 pub(crate) fn of_metric(text: &str, name: &str) -> String {
-    if name.is_empty() { text.to_owned() } else { format!("{text} for metric name {}", quote(name)) }
+    if name.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{text} for metric name {}", quote(name))
+    }
 }

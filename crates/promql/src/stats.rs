@@ -9,16 +9,19 @@ use crate::grid::Grid;
 /// Counts and times of one query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryStats {
-    /// Samples that the steps of the query looked at; one that several steps look at counts for each.
+    /// Samples that the steps of the query looked at; one that several steps look at counts for
+    /// each.
     pub samples_queryable: u64,
     /// Samples that the sources gave, each once for each selector that read it.
     pub samples_read: u64,
     /// The most samples that were held at once.
     pub samples_peak: u64,
-    /// `samples_queryable` by the time of the step in milliseconds, in its order; one entry for an instant. What is the same at every
-    /// step counts at each. Of a subquery its points count, at the steps of the function over them.
+    /// `samples_queryable` by the time of the step in milliseconds, in its order; one entry for an
+    /// instant. What is the same at every step counts at each. Of a subquery its points count, at
+    /// the steps of the function over them.
     pub samples_queryable_per_step: Vec<(i64, u64)>,
-    /// `samples_read` likewise: each sample at the first step that reaches it, and at the first of all what belongs to none.
+    /// `samples_read` likewise: each sample at the first step that reaches it, and at the first of
+    /// all what belongs to none.
     pub samples_read_per_step: Vec<(i64, u64)>,
     pub timings: QueryTimings,
 }
@@ -54,20 +57,29 @@ impl StepCounts {
         self.steps.get_or_init(|| grid);
     }
 
-    /// Adds what the steps of `grid`, a part of the plan at `place`, looked at and what they read first.
+    /// Adds what the steps of `grid`, a part of the plan at `place`, looked at and what they read
+    /// first.
     pub(crate) fn add(&self, place: &Place, grid: &Grid, looked_at: &[u64], read: &[u64]) {
-        let Some(steps) = self.steps.get() else { return };
+        let Some(steps) = self.steps.get() else {
+            return;
+        };
         let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
         per_step.looked_at.resize(steps.steps, 0);
         per_step.read.resize(steps.steps, 0);
+
         match place {
-            Place::Steps => per_step.looked_at.iter_mut().zip(looked_at).for_each(|(sum, count)| *sum += count),
+            Place::Steps => per_step
+                .looked_at
+                .iter_mut()
+                .zip(looked_at)
+                .for_each(|(sum, count)| *sum += count),
             Place::EveryStep => {
                 let once: u64 = looked_at.iter().sum();
                 per_step.looked_at.iter_mut().for_each(|sum| *sum += once);
             }
             Place::Subquery { .. } => {}
         }
+
         for (index, count) in read.iter().enumerate().filter(|(_, count)| **count > 0) {
             per_step.read[place.step(grid, index)] += count;
         }
@@ -85,9 +97,18 @@ impl StepCounts {
         let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
         per_step.looked_at.resize(grid.steps, 0);
         per_step.read.resize(grid.steps, 0);
+
         let attributed: u64 = per_step.read.iter().sum();
         per_step.read[0] += stats.samples_read.saturating_sub(attributed);
-        let timed = |counts: &[u64]| counts.iter().enumerate().map(|(step, count)| (grid.at(step), *count)).collect();
+
+        let timed = |counts: &[u64]| {
+            counts
+                .iter()
+                .enumerate()
+                .map(|(step, count)| (grid.at(step), *count))
+                .collect()
+        };
+
         stats.samples_queryable = per_step.looked_at.iter().sum();
         stats.samples_queryable_per_step = timed(&per_step.looked_at);
         stats.samples_read_per_step = timed(&per_step.read);
@@ -101,8 +122,13 @@ pub(crate) enum Place {
     Steps,
     /// It is evaluated once, for all of them.
     EveryStep,
-    /// It makes the points of a subquery, which a function looks at in the steps of `grid`, itself at `of`.
-    Subquery { grid: Grid, lookup: Lookup, of: Arc<Self> },
+    /// It makes the points of a subquery, which a function looks at in the steps of `grid`, itself
+    /// at `of`.
+    Subquery {
+        grid: Grid,
+        lookup: Lookup,
+        of: Arc<Self>,
+    },
 }
 
 impl Place {
@@ -119,19 +145,28 @@ impl Place {
         match self {
             Self::Steps => index,
             Self::EveryStep => 0,
-            Self::Subquery { grid: outer, lookup, of } => {
-                of.step(outer, first_that_reaches(outer, lookup, grid.at(index)))
-            }
+            Self::Subquery {
+                grid: outer,
+                lookup,
+                of,
+            } => of.step(outer, first_that_reaches(outer, lookup, grid.at(index))),
         }
     }
 }
 
 /// The first step of `grid` that reads a sample at `ts_ms`, the last when none does.
 fn first_that_reaches(grid: &Grid, lookup: &Lookup, ts_ms: i64) -> usize {
-    let (mut from, mut to) = (0, grid.steps.saturating_sub(1));
+    let mut from = 0;
+    let mut to = grid.steps.saturating_sub(1);
+
     while from < to {
         let middle = from.midpoint(to);
-        if lookup.read_end_ms(grid.at(middle)) < ts_ms { from = middle + 1 } else { to = middle }
+        if lookup.read_end_ms(grid.at(middle)) < ts_ms {
+            from = middle + 1
+        } else {
+            to = middle
+        }
     }
+
     from
 }

@@ -15,15 +15,20 @@ pub(crate) use builder::VectorBuilder;
 pub(crate) use cell::{Cell, Sample, decoded};
 pub(crate) use histograms::{HistogramColumns, HistogramRow};
 
-/// `labels`: the encoded form of [`duramen_model::Labels`]. `values`: one cell per step; null is absent, or a histogram. Absent, NaN and
-/// stale are three things: NaN is a value like any other, and a stale marker never leaves the selector.
+/// `labels`: the encoded form of [`duramen_model::Labels`]. `values`: one cell per step; null is
+/// absent, or a histogram. Absent, NaN and stale are three things: NaN is a value like any other,
+/// and a stale marker never leaves the selector.
 ///
-/// `histogram_steps`, `histograms`: the steps of the row that have a histogram, ascending, and the byte form of each. Rows of floats
-/// have empty lists.
+/// `histogram_steps`, `histograms`: the steps of the row that have a histogram, ascending, and the
+/// byte form of each. Rows of floats have empty lists.
 pub(crate) fn schema(steps: usize) -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("labels", DataType::Binary, false),
-        Field::new("values", DataType::FixedSizeList(item(), width(steps)), false),
+        Field::new(
+            "values",
+            DataType::FixedSizeList(item(), width(steps)),
+            false,
+        ),
         Field::new("histogram_steps", DataType::List(step_item()), false),
         Field::new("histograms", DataType::List(histogram_item()), false),
     ]))
@@ -46,7 +51,11 @@ fn width(steps: usize) -> i32 {
 }
 
 /// The column of flat cells, as it stands in a batch.
-pub(crate) fn cells_column(values: Vec<f64>, present: Option<NullBuffer>, steps: usize) -> ArrayRef {
+pub(crate) fn cells_column(
+    values: Vec<f64>,
+    present: Option<NullBuffer>,
+    steps: usize,
+) -> ArrayRef {
     let cells = Arc::new(Float64Array::new(values.into(), present));
     Arc::new(FixedSizeListArray::new(item(), width(steps), cells, None))
 }
@@ -73,13 +82,17 @@ impl<'a> Row<'a> {
     /// The float at a step.
     #[inline]
     pub(crate) fn get(&self, step: usize) -> Option<f64> {
-        self.nulls.is_none_or(|nulls| nulls.is_valid(self.start + step)).then(|| self.values[step])
+        self.nulls
+            .is_none_or(|nulls| nulls.is_valid(self.start + step))
+            .then(|| self.values[step])
     }
 
     /// The float or histogram at a step.
     #[inline]
     pub(crate) fn cell(&self, step: usize) -> Option<Cell<'a>> {
-        self.get(step).map(Cell::Float).or_else(|| self.histograms.get(step).map(Cell::Encoded))
+        self.get(step)
+            .map(Cell::Float)
+            .or_else(|| self.histograms.get(step).map(Cell::Encoded))
     }
 
     pub(crate) fn histogram(&self, step: usize) -> Option<FloatHistogram> {
@@ -103,7 +116,9 @@ impl<'a> Row<'a> {
 
     #[inline]
     pub(crate) fn is_present(&self, step: usize) -> bool {
-        self.nulls.is_none_or(|nulls| nulls.is_valid(self.start + step)) || self.has_histogram(step)
+        self.nulls
+            .is_none_or(|nulls| nulls.is_valid(self.start + step))
+            || self.has_histogram(step)
     }
 }
 
@@ -125,6 +140,7 @@ impl VectorBatch {
         let labels: &BinaryArray = downcast(self.batch.column(0));
         let lists: &FixedSizeListArray = downcast(self.batch.column(1));
         let cells: &Float64Array = downcast(lists.values());
+
         (0..self.batch.num_rows()).map(move |row| {
             let start = row * self.steps;
             Row {
@@ -139,7 +155,10 @@ impl VectorBatch {
 }
 
 pub(crate) fn downcast<T: Array + 'static>(array: &ArrayRef) -> &T {
-    array.as_any().downcast_ref().expect("the schema between operators is fixed")
+    array
+        .as_any()
+        .downcast_ref()
+        .expect("the schema between operators is fixed")
 }
 
 /// All batches of an input.
@@ -157,6 +176,8 @@ impl Vector {
     /// The cells of a scalar: its only row.
     pub(crate) fn scalar(&self) -> Vec<f64> {
         let row = self.rows().next();
-        (0..self.steps).map(|step| row.and_then(|row| row.get(step)).unwrap_or(f64::NAN)).collect()
+        (0..self.steps)
+            .map(|step| row.and_then(|row| row.get(step)).unwrap_or(f64::NAN))
+            .collect()
     }
 }

@@ -1,7 +1,8 @@
-//! Chunks as Prometheus writes them: the samples of one series, at most [`SAMPLES_MAX`], packed bit by bit.
+//! Chunks as Prometheus writes them: the samples of one series, at most [`SAMPLES_MAX`], packed bit
+//! by bit.
 //!
-//! A streamed remote-read answer carries them; nothing of ours is stored in this form. The layouts are those of Prometheus'
-//! `tsdb/docs/format/chunks.md`, bit for bit.
+//! A streamed remote-read answer carries them; nothing of ours is stored in this form. The layouts
+//! are those of Prometheus' `tsdb/docs/format/chunks.md`, bit for bit.
 
 #![deny(clippy::indexing_slicing)]
 

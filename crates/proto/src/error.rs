@@ -4,7 +4,8 @@ use duramen_model::ErrorKind;
 
 use crate::remote_write::Version;
 
-/// A body that is not what it claims to be, or that passes a limit. Each names the fault or the limit with its value.
+/// A body that is not what it claims to be, or that passes a limit. Each names the fault or the
+/// limit with its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,9 +15,17 @@ pub enum Error {
         "the body declares more bytes than are decoded. declared_bytes=`{declared}`, decoded_body_bytes_max=`{max}`"
     )]
     DecodedTooLarge { declared: usize, max: usize },
-    #[error("the body is not a protobuf message: {reason}. message=`{message}`, byte_offset=`{offset}`")]
-    Protobuf { message: &'static str, reason: &'static str, offset: usize },
-    #[error("the request takes too much memory decoded; send less at once. request_memory_bytes_max=`{max}`")]
+    #[error(
+        "the body is not a protobuf message: {reason}. message=`{message}`, byte_offset=`{offset}`"
+    )]
+    Protobuf {
+        message: &'static str,
+        reason: &'static str,
+        offset: usize,
+    },
+    #[error(
+        "the request takes too much memory decoded; send less at once. request_memory_bytes_max=`{max}`"
+    )]
     TooMuchMemory { max: usize },
     #[error("the first symbol of a request is not the empty string. bytes=`{bytes}`")]
     FirstSymbol { bytes: usize },
@@ -24,8 +33,14 @@ pub enum Error {
         "field {number} is of remote write {found}, and the content type says that the message is `{said}`, which is {}",
         .found.other()
     )]
-    OtherVersion { number: u32, found: Version, said: &'static str },
-    #[error("the request has only fields that remote write does not know. message=`{message}`, first_field=`{number}`")]
+    OtherVersion {
+        number: u32,
+        found: Version,
+        said: &'static str,
+    },
+    #[error(
+        "the request has only fields that remote write does not know. message=`{message}`, first_field=`{number}`"
+    )]
     NothingKnown { message: &'static str, number: u32 },
     #[error("a frame is cut off, or its checksum is not that of its message")]
     Frame,
@@ -53,7 +68,10 @@ fn listed(numbers: &[u64]) -> String {
 }
 
 impl Error {
-    #[expect(clippy::unused_self, reason = "every error of a crate has a kind; here all ask for another request")]
+    #[expect(
+        clippy::unused_self,
+        reason = "every error of a crate has a kind; here all ask for another request"
+    )]
     pub const fn kind(&self) -> ErrorKind {
         ErrorKind::Invalid
     }

@@ -1,4 +1,5 @@
-//! Samples as a scraper takes them in protocol buffers: `io.prometheus.client.MetricFamily`, each behind its length.
+//! Samples as a scraper takes them in protocol buffers: `io.prometheus.client.MetricFamily`, each
+//! behind its length.
 
 use duramen_model::{Counts, Histogram, ResetHint};
 
@@ -16,7 +17,11 @@ pub enum FamilyType {
 
 impl FamilyType {
     pub fn of(histogram: &Histogram) -> Self {
-        if histogram.hint == ResetHint::Gauge { Self::GaugeHistogram } else { Self::Histogram }
+        if histogram.hint == ResetHint::Gauge {
+            Self::GaugeHistogram
+        } else {
+            Self::Histogram
+        }
     }
 
     const fn number(self) -> u64 {
@@ -47,19 +52,29 @@ impl FamilyEncoder {
         let mut message = Vec::new();
         put_bytes(&mut message, 1, name.as_bytes());
         put_varint_field(&mut message, 3, of.number());
+
         Self { message }
     }
 
     /// Adds a metric with labels as they come, names escaped already.
-    pub fn push<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>, ts_ms: i64, value: MetricValue<'_>) {
-        let (mut metric, mut part) = (Vec::new(), Vec::new());
+    pub fn push<'a>(
+        &mut self,
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
+        ts_ms: i64,
+        value: MetricValue<'_>,
+    ) {
+        let mut metric = Vec::new();
+        let mut part = Vec::new();
+
         for (name, value) in labels {
             part.clear();
             put_bytes(&mut part, 1, name.as_bytes());
             put_bytes(&mut part, 2, value.as_bytes());
             put_bytes(&mut metric, 1, &part);
         }
+
         part.clear();
+
         match value {
             MetricValue::Float(value) => {
                 put_fixed64(&mut part, 1, value.to_bits());
@@ -70,6 +85,7 @@ impl FamilyEncoder {
                 put_bytes(&mut metric, 7, &part);
             }
         }
+
         put_varint_field(&mut metric, 6, ts_ms.cast_unsigned());
         put_bytes(&mut self.message, 4, &metric);
     }
@@ -86,23 +102,28 @@ fn put_histogram(out: &mut Vec<u8>, histogram: &Histogram) {
         Counts::Integer { count, .. } => put_varint_field(out, 1, *count),
         Counts::Float { count, .. } => put_fixed64(out, 4, count.to_bits()),
     }
+
     put_double(out, 2, histogram.sum);
     put_varint_field(out, 5, zigzag(i64::from(histogram.schema)));
     put_fixed64(out, 6, histogram.zero_threshold.to_bits());
+
     match &histogram.counts {
         Counts::Integer { zero_count, .. } => put_varint_field(out, 7, *zero_count),
         Counts::Float { zero_count, .. } => put_fixed64(out, 8, zero_count.to_bits()),
     }
+
     put_spans(out, 9, &histogram.negative_spans);
     match &histogram.counts {
         Counts::Integer { negative, .. } => put_packed(out, 10, &deltas(negative)),
         Counts::Float { negative, .. } => put_packed(out, 11, &doubles(negative)),
     }
+
     put_spans(out, 12, &histogram.positive_spans);
     if histogram.positive_spans.is_empty() && histogram.negative_spans.is_empty() {
         // A span of no buckets: without any a scraper takes the histogram for a classic one.
         put_bytes(out, 12, &[]);
     }
+
     match &histogram.counts {
         Counts::Integer { positive, .. } => put_packed(out, 13, &deltas(positive)),
         Counts::Float { positive, .. } => put_packed(out, 14, &doubles(positive)),

@@ -1,4 +1,5 @@
-//! The Prometheus wire formats: bounded decoders for what comes from outside, encoders for what we send.
+//! The Prometheus wire formats: bounded decoders for what comes from outside, encoders for what we
+//! send.
 
 pub mod chunk;
 pub mod error;
@@ -10,6 +11,6 @@ pub mod wire;
 
 pub use error::Error;
 pub use remote_write::{
-    LabelPair, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, Series, SeriesFault, SeriesKeys,
-    TypeAndUnitLabels, Version, WriteLimits, WriteRequest, WriteRequestEncoder,
+    LabelPair, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, Series, SeriesFault,
+    SeriesKeys, TypeAndUnitLabels, Version, WriteLimits, WriteRequest, WriteRequestEncoder,
 };

@@ -1,8 +1,9 @@
-//! Remote write 1.0 (`prometheus.WriteRequest`) and 2.0 (`io.prometheus.write.v2.Request`), decoded to one form.
+//! Remote write 1.0 (`prometheus.WriteRequest`) and 2.0 (`io.prometheus.write.v2.Request`), decoded
+//! to one form.
 //!
-//! The decoders walk the whole body once before anything of it is used, so that a body that is broken anywhere changes nothing. They
-//! borrow labels, histograms and text from the body and copy samples into flat columns: 16 bytes a sample. [`WriteLimits`] bounds what
-//! a body may become.
+//! The decoders walk the whole body once before anything of it is used, so that a body that is
+//! broken anywhere changes nothing. They borrow labels, histograms and text from the body and copy
+//! samples into flat columns: 16 bytes a sample. [`WriteLimits`] bounds what a body may become.
 
 use std::ops::Range;
 
@@ -74,9 +75,11 @@ impl std::fmt::Display for Version {
 /// A decoded request.
 #[derive(Debug, Default)]
 pub struct WriteRequest<'a> {
-    /// In the order of the request, those without samples, histograms and exemplars left out. One label set may come several times.
+    /// In the order of the request, those without samples, histograms and exemplars left out. One
+    /// label set may come several times.
     pub series: Vec<Series<'a>>,
-    /// The samples of all series, one after the other: times in milliseconds and values bit for bit.
+    /// The samples of all series, one after the other: times in milliseconds and values bit for
+    /// bit.
     pub ts_ms: Vec<i64>,
     pub values: Vec<f64>,
     /// One for each sample, or empty when no sample says anything.
@@ -132,37 +135,48 @@ pub struct SentMetadata<'a> {
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields are skipped beside known ones; an empty body is
-    /// an empty request. What has nothing but unknown fields, or fields of 2.0, is refused: it would be acknowledged and not stored.
+    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields are skipped
+    /// beside known ones; an empty body is an empty request. What has nothing but unknown fields,
+    /// or fields of 2.0, is refused: it would be acknowledged and not stored.
     pub fn decode_v1(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
         v1::decode(body, limits)
     }
 
-    /// As [`WriteRequest::decode_v1`], of 2.0. A series that breaks a rule of the message is in [`WriteRequest::refused`], not an error.
-    pub fn decode_v2(body: &'a [u8], limits: &WriteLimits, types: TypeAndUnitLabels) -> Result<Self, Error> {
+    /// As [`WriteRequest::decode_v1`], of 2.0. A series that breaks a rule of the message is in
+    /// [`WriteRequest::refused`], not an error.
+    pub fn decode_v2(
+        body: &'a [u8],
+        limits: &WriteLimits,
+        types: TypeAndUnitLabels,
+    ) -> Result<Self, Error> {
         v2::decode(body, limits, types)
     }
 
-    /// How many labels the series at `at` has, repeated and empty ones included: as many as [`WriteRequest::labels`] would make.
+    /// How many labels the series at `at` has, repeated and empty ones included: as many as
+    /// [`WriteRequest::labels`] would make.
     pub fn labels_count(&self, at: usize) -> usize {
         let labels = &self.series[at].labels;
         let (Some(known), Some(symbols)) = (self.type_and_unit(at), &self.symbols) else {
             return labels.count as usize;
         };
         let mut kept = 0;
-        let read = labels.each_pair(|name, _| kept += usize::from(!is_replaced(symbol(symbols, name))));
+        let read =
+            labels.each_pair(|name, _| kept += usize::from(!is_replaced(symbol(symbols, name))));
+
         debug_assert!(read.is_ok(), "the references were read before");
+
         kept + known.labels(symbols).count()
     }
 
-    /// The labels of the series at `at` in the order sent, then its type and unit where they become labels; not known to be UTF-8,
-    /// sorted or distinct.
+    /// The labels of the series at `at` in the order sent, then its type and unit where they become
+    /// labels; not known to be UTF-8, sorted or distinct.
     pub fn labels(&self, at: usize) -> Result<Vec<LabelPair<'a>>, Error> {
         let mut pairs = self.pairs(&self.series[at].labels)?;
         if let (Some(known), Some(symbols)) = (self.type_and_unit(at), &self.symbols) {
             pairs.retain(|(name, _)| !is_replaced(name));
             pairs.extend(known.labels(symbols));
         }
+
         Ok(pairs)
     }
 
@@ -178,7 +192,10 @@ impl<'a> WriteRequest<'a> {
     }
 
     /// The labels of an exemplar of this request, as [`WriteRequest::labels`] has them.
-    pub fn exemplar_labels(&self, exemplar: &SentExemplar<'a>) -> Result<Vec<LabelPair<'a>>, Error> {
+    pub fn exemplar_labels(
+        &self,
+        exemplar: &SentExemplar<'a>,
+    ) -> Result<Vec<LabelPair<'a>>, Error> {
         self.pairs(&exemplar.labels)
     }
 
@@ -192,7 +209,8 @@ impl<'a> WriteRequest<'a> {
         self.show_labels(&self.series[at].labels)
     }
 
-    /// The series of what was refused, for an error. A reference that names no symbol is shown as `?`.
+    /// The series of what was refused, for an error. A reference that names no symbol is shown as
+    /// `?`.
     pub fn show_refused(&self, refused: &RefusedSeries<'a>) -> ShownSeries {
         self.show_labels(&refused.labels)
     }
@@ -200,27 +218,39 @@ impl<'a> WriteRequest<'a> {
     /// Takes no memory for the labels themselves: there may be millions of them.
     fn show_labels(&self, labels: &LabelBytes<'a>) -> ShownSeries {
         let mut shown = ShownSeries::default();
-        // Labels that cannot be read are a fault that is told elsewhere; what stands before it is shown.
+
+        // Labels that cannot be read are a fault that is told elsewhere; what stands before it is
+        // shown.
         let _ = match &self.symbols {
             None => labels.each_label(|(name, value)| shown.push(name, value)),
             Some(symbols) => {
-                let text = |reference: u32| symbols.get(reference as usize).copied().unwrap_or(b"?");
+                let text =
+                    |reference: u32| symbols.get(reference as usize).copied().unwrap_or(b"?");
                 labels.each_pair(|name, value| shown.push(text(name), text(value)))
             }
         };
+
         shown
     }
 
     fn pairs(&self, labels: &LabelBytes<'a>) -> Result<Vec<LabelPair<'a>>, Error> {
-        let Some(symbols) = &self.symbols else { return labels.pairs() };
+        let Some(symbols) = &self.symbols else {
+            return labels.pairs();
+        };
         let mut pairs = Vec::with_capacity(labels.count.min(256) as usize);
-        labels.each_pair(|name, value| pairs.push((symbol(symbols, name), symbol(symbols, value))))?;
+        labels
+            .each_pair(|name, value| pairs.push((symbol(symbols, name), symbol(symbols, value))))?;
+
         Ok(pairs)
     }
 
     /// How far the columns are filled.
     const fn mark(&self) -> Mark {
-        Mark { samples: self.ts_ms.len(), histograms: self.histograms.len(), exemplars: self.exemplars.len() }
+        Mark {
+            samples: self.ts_ms.len(),
+            histograms: self.histograms.len(),
+            exemplars: self.exemplars.len(),
+        }
     }
 
     /// Takes back what was put into the columns since.
@@ -233,14 +263,21 @@ impl<'a> WriteRequest<'a> {
     }
 
     /// Makes a series of what was put into the columns since; of nothing, none.
-    fn push_series(&mut self, labels: LabelBytes<'a>, mark: &Mark, budget: &mut Budget) -> Result<(), Error> {
+    fn push_series(
+        &mut self,
+        labels: LabelBytes<'a>,
+        mark: &Mark,
+        budget: &mut Budget,
+    ) -> Result<(), Error> {
         let now = self.mark();
         if now == *mark {
             return Ok(());
         }
+
         if !self.lives.is_empty() {
             self.fill_lives(budget)?;
         }
+
         budget.pay(size_of::<Series<'_>>())?;
         self.series.push(Series {
             labels,
@@ -248,32 +285,46 @@ impl<'a> WriteRequest<'a> {
             histograms: place(mark.histograms)..place(now.histograms),
             exemplars: place(mark.exemplars)..place(now.exemplars),
         });
+
         Ok(())
     }
 
     #[inline]
-    fn push_sample(&mut self, message: &[u8], version: Version, budget: &mut Budget) -> Result<(), Error> {
-        let (mut ts_ms, mut bits, mut life) = (0, 0, Life::NONE);
+    fn push_sample(
+        &mut self,
+        message: &[u8],
+        version: Version,
+        budget: &mut Budget,
+    ) -> Result<(), Error> {
+        let mut ts_ms = 0;
+        let mut bits = 0;
+        let mut life = Life::NONE;
         let mut fields = Fields::new("Sample", message);
+
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
                 (1, Value::Fixed64(v)) => bits = v,
                 (2, Value::Varint(v)) => ts_ms = v.cast_signed(),
                 (3, Value::Varint(v)) if version == Version::Two => life.start_ms = v.cast_signed(),
                 (TTL_FIELD, Value::Varint(v)) => life.ttl_ms = v.cast_signed(),
-                (1 | 2 | TTL_FIELD, _) => return Err(fields.refused("a field has the wrong wire type")),
+                (1 | 2 | TTL_FIELD, _) => {
+                    return Err(fields.refused("a field has the wrong wire type"));
+                }
                 _ => {}
             }
         }
+
         budget.pay(size_of::<(i64, f64)>())?;
         self.ts_ms.push(ts_ms);
         self.values.push(f64::from_bits(bits));
+
         if life != Life::NONE {
             self.fill_lives(budget)?;
             if let Some(last) = self.lives.last_mut() {
                 *last = life;
             }
         }
+
         Ok(())
     }
 
@@ -285,19 +336,32 @@ impl<'a> WriteRequest<'a> {
         Ok(())
     }
 
-    fn push_histogram(&mut self, message: &'a [u8], version: Version, budget: &mut Budget) -> Result<(), Error> {
+    fn push_histogram(
+        &mut self,
+        message: &'a [u8],
+        version: Version,
+        budget: &mut Budget,
+    ) -> Result<(), Error> {
         budget.pay(size_of::<SentHistogram<'_>>())?;
         self.histograms.push(SentHistogram::read(message, version)?);
         Ok(())
     }
 
-    fn push_exemplar(&mut self, exemplar: SentExemplar<'a>, budget: &mut Budget) -> Result<(), Error> {
+    fn push_exemplar(
+        &mut self,
+        exemplar: SentExemplar<'a>,
+        budget: &mut Budget,
+    ) -> Result<(), Error> {
         budget.pay(size_of::<SentExemplar<'_>>())?;
         self.exemplars.push(exemplar);
         Ok(())
     }
 
-    fn push_metadata(&mut self, metadata: SentMetadata<'a>, budget: &mut Budget) -> Result<(), Error> {
+    fn push_metadata(
+        &mut self,
+        metadata: SentMetadata<'a>,
+        budget: &mut Budget,
+    ) -> Result<(), Error> {
         budget.pay(size_of::<SentMetadata<'_>>())?;
         self.metadata.push(metadata);
         Ok(())

@@ -3,38 +3,56 @@
 use crate::Error;
 use crate::wire::Fields;
 
-/// How many bytes `body` declares to hold: at most `decoded_bytes_max`, and no more than it can. No allocation.
+/// How many bytes `body` declares to hold: at most `decoded_bytes_max`, and no more than it can. No
+/// allocation.
 pub fn declared_bytes(body: &[u8], decoded_bytes_max: usize) -> Result<usize, Error> {
     let declared = snap::raw::decompress_len(body).map_err(|error| refused(body, &error))?;
+
     if declared > decoded_bytes_max {
         // What is something else declares whatever its first bytes happen to say.
         if let Some(reason) = mistaken(body) {
             return Err(Error::Snappy { reason });
         }
-        return Err(Error::DecodedTooLarge { declared, max: decoded_bytes_max });
+
+        return Err(Error::DecodedTooLarge {
+            declared,
+            max: decoded_bytes_max,
+        });
     }
-    // An element of the format makes at most 64 bytes out of two, so a body can not honestly declare more than this; asking
-    // for the memory only then keeps a small body from taking a large buffer.
+
+    // An element of the format makes at most 64 bytes out of two, so a body can not honestly
+    // declare more than this; asking for the memory only then keeps a small body from taking a
+    // large buffer.
     if declared > body.len().saturating_mul(32) {
-        let reason = mistaken(body).unwrap_or_else(|| format!("it declares {declared} bytes and has {}", body.len()));
+        let reason = mistaken(body)
+            .unwrap_or_else(|| format!("it declares {declared} bytes and has {}", body.len()));
         return Err(Error::Snappy { reason });
     }
+
     Ok(declared)
 }
 
-/// Decodes `body`, refusing what [`declared_bytes`] refuses. Memory: one allocation of the declared size.
+/// Decodes `body`, refusing what [`declared_bytes`] refuses. Memory: one allocation of the declared
+/// size.
 pub fn decompress(body: &[u8], decoded_bytes_max: usize) -> Result<Vec<u8>, Error> {
     declared_bytes(body, decoded_bytes_max)?;
-    snap::raw::Decoder::new().decompress_vec(body).map_err(|error| refused(body, &error))
+    snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .map_err(|error| refused(body, &error))
 }
 
 fn refused(body: &[u8], error: &snap::Error) -> Error {
-    Error::Snappy { reason: mistaken(body).unwrap_or_else(|| error.to_string()) }
+    Error::Snappy {
+        reason: mistaken(body).unwrap_or_else(|| error.to_string()),
+    }
 }
 
 /// How other formats begin that senders take for a block of snappy.
 const MAGIC: [(&[u8], &str); 4] = [
-    (b"\xff\x06\x00\x00sNaPpY", "framed snappy (the stream format)"),
+    (
+        b"\xff\x06\x00\x00sNaPpY",
+        "framed snappy (the stream format)",
+    ),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\x1f\x8b", "gzip"),
     (b"\x04\x22\x4d\x18", "lz4"),
@@ -45,13 +63,16 @@ fn mistaken(body: &[u8]) -> Option<String> {
     if let Some((_, format)) = MAGIC.iter().find(|(magic, _)| body.starts_with(magic)) {
         return Some(format!("it begins as {format} does"));
     }
+
     is_message(body).then(|| "it is a protobuf message that is not compressed".to_owned())
 }
 
-/// Whether the whole body is fields of protobuf, of which the first is one of the messages that we read.
+/// Whether the whole body is fields of protobuf, of which the first is one of the messages that we
+/// read.
 fn is_message(body: &[u8]) -> bool {
     let mut fields = Fields::new("", body);
     let mut is_first = true;
+
     loop {
         match fields.next_field() {
             Ok(Some((number, _))) if number <= 5 || !is_first => is_first = false,
@@ -66,7 +87,9 @@ fn is_message(body: &[u8]) -> bool {
 /// # Panics
 /// When `body` has 4 GiB or more, which our own requests never have.
 pub fn compress(body: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(body).expect("a body of ours is below the format's 4 GiB")
+    snap::raw::Encoder::new()
+        .compress_vec(body)
+        .expect("a body of ours is below the format's 4 GiB")
 }
 
 #[cfg(test)]
@@ -77,14 +100,24 @@ mod tests {
     fn a_declared_length_of_four_gigabytes_is_refused_by_its_declaration() {
         let body = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00];
         let error = decompress(&body, 32 << 20).unwrap_err();
-        assert_eq!(error, Error::DecodedTooLarge { declared: 0xffff_ffff, max: 32 << 20 });
+
+        assert_eq!(
+            error,
+            Error::DecodedTooLarge {
+                declared: 0xffff_ffff,
+                max: 32 << 20
+            }
+        );
     }
 
     #[test]
     fn a_small_body_does_not_get_a_large_buffer() {
         // Declares 16 MiB and has nothing behind.
         let body = [0x80, 0x80, 0x80, 0x08];
-        assert!(matches!(decompress(&body, 32 << 20), Err(Error::Snappy { .. })));
+        assert!(matches!(
+            decompress(&body, 32 << 20),
+            Err(Error::Snappy { .. })
+        ));
     }
 
     #[test]
@@ -97,20 +130,31 @@ mod tests {
     fn what_is_another_format_is_called_by_its_name() {
         let framed = b"\xff\x06\x00\x00sNaPpY\x01\x05\x00\x00aaaaa";
         let message = b"\x0a\x12\x0a\x10\x0a\x08__name__\x12\x04up_x";
+
         let cases: [(&[u8], &str); 6] = [
-            (framed, "it begins as framed snappy (the stream format) does"),
+            (
+                framed,
+                "it begins as framed snappy (the stream format) does",
+            ),
             (b"\x28\xb5\x2f\xfd\x04\x00\x01", "it begins as zstd does"),
             (b"\x1f\x8b\x08\x00\x00", "it begins as gzip does"),
             (b"\x04\x22\x4d\x18\x60\x40", "it begins as lz4 does"),
             (message, "it is a protobuf message that is not compressed"),
             (b"{\"streams\":[]}", "snappy: corrupt input"),
         ];
+
         for (body, expected) in cases {
             for decoded_bytes_max in [1, 1 << 20] {
                 let error = decompress(body, decoded_bytes_max).unwrap_err();
-                let told = matches!(&error, Error::Snappy { reason } if reason.starts_with(expected));
-                assert!(told || matches!(error, Error::DecodedTooLarge { .. }), "{error}");
+                let told =
+                    matches!(&error, Error::Snappy { reason } if reason.starts_with(expected));
+
+                assert!(
+                    told || matches!(error, Error::DecodedTooLarge { .. }),
+                    "{error}"
+                );
             }
+
             let error = decompress(body, 1 << 20).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
@@ -118,7 +162,12 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for body in [&b""[..], b"\x05abc", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x03\xfe\x00\x00"] {
+        for body in [
+            &b""[..],
+            b"\x05abc",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x03\xfe\x00\x00",
+        ] {
             assert!(decompress(body, 1 << 20).is_err(), "{body:?}");
         }
     }

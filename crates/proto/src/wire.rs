@@ -24,7 +24,11 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub const fn new(message: &'static str, bytes: &'a [u8]) -> Self {
-        Self { message, bytes, offset: 0 }
+        Self {
+            message,
+            bytes,
+            offset: 0,
+        }
     }
 
     /// How many bytes have been read; between two fields, that is where the next begins.
@@ -32,17 +36,22 @@ impl<'a> Fields<'a> {
         self.offset
     }
 
-    /// The next field's number and value; `None` at the end. Groups, the deprecated wire types 3 and 4, are refused.
+    /// The next field's number and value; `None` at the end. Groups, the deprecated wire types 3
+    /// and 4, are refused.
     #[inline]
     pub fn next_field(&mut self) -> Result<Option<(u32, Value<'a>)>, Error> {
         if self.offset == self.bytes.len() {
             return Ok(None);
         }
+
         let tag = self.varint()?;
-        let number = u32::try_from(tag >> 3).map_err(|_| self.refused("a field number is out of range"))?;
+        let number =
+            u32::try_from(tag >> 3).map_err(|_| self.refused("a field number is out of range"))?;
+
         if number == 0 {
             return Err(self.refused("a field has the number 0"));
         }
+
         let value = match tag & 7 {
             0 => Value::Varint(self.varint()?),
             1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
@@ -50,48 +59,61 @@ impl<'a> Fields<'a> {
             5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
             _ => return Err(self.refused("a field has an unknown wire type")),
         };
+
         Ok(Some((number, value)))
     }
 
-    /// The next of the varints of a packed field; `None` at the end. Do not mix with [`Fields::next_field`].
+    /// The next of the varints of a packed field; `None` at the end. Do not mix with
+    /// [`Fields::next_field`].
     #[inline]
     pub fn next_packed(&mut self) -> Result<Option<u64>, Error> {
         if self.offset == self.bytes.len() {
             return Ok(None);
         }
+
         self.varint().map(Some)
     }
 
-    /// The next of the 64-bit numbers of a packed field; `None` at the end. Do not mix with [`Fields::next_field`].
+    /// The next of the 64-bit numbers of a packed field; `None` at the end. Do not mix with
+    /// [`Fields::next_field`].
     #[inline]
     pub fn next_packed_fixed64(&mut self) -> Result<Option<u64>, Error> {
         if self.offset == self.bytes.len() {
             return Ok(None);
         }
+
         Ok(Some(u64::from_le_bytes(self.array()?)))
     }
 
     #[inline]
     fn varint(&mut self) -> Result<u64, Error> {
         let mut value = 0u64;
+
         for shift in (0..70).step_by(7) {
             let Some(&byte) = self.bytes.get(self.offset) else {
                 return Err(self.refused("a varint is cut off"));
             };
             self.offset += 1;
+
             if shift == 63 && byte > 1 {
                 return Err(self.refused("a varint is longer than 64 bits"));
             }
+
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Ok(value);
             }
         }
+
         Err(self.refused("a varint is longer than 64 bits"))
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let found = self.bytes.get(self.offset..).and_then(|rest| rest.first_chunk::<N>());
+        let found = self
+            .bytes
+            .get(self.offset..)
+            .and_then(|rest| rest.first_chunk::<N>());
+
         let array = *found.ok_or_else(|| self.refused("a fixed field is cut off"))?;
         self.offset += N;
         Ok(array)
@@ -100,20 +122,28 @@ impl<'a> Fields<'a> {
     #[inline]
     fn length_delimited(&mut self) -> Result<&'a [u8], Error> {
         let length = self.varint()?;
-        let end = usize::try_from(length).ok().and_then(|length| self.offset.checked_add(length));
+        let end = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.offset.checked_add(length));
         let found = end.and_then(|end| self.bytes.get(self.offset..end));
         let bytes = found.ok_or_else(|| self.refused("a length passes the end of its message"))?;
+
         self.offset += bytes.len();
         Ok(bytes)
     }
 
     /// The error for a fault at the present place.
     pub const fn refused(&self, reason: &'static str) -> Error {
-        Error::Protobuf { message: self.message, reason, offset: self.offset }
+        Error::Protobuf {
+            message: self.message,
+            reason,
+            offset: self.offset,
+        }
     }
 }
 
-/// What a 32-bit field holds when a varint was sent: the format has it that higher bits are dropped.
+/// What a 32-bit field holds when a varint was sent: the format has it that higher bits are
+/// dropped.
 #[expect(clippy::cast_possible_truncation, reason = "the format truncates")]
 pub const fn truncated(varint: u64) -> u32 {
     varint as u32
@@ -136,6 +166,7 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
+
     out.push((value & 0x7f) as u8);
 }
 

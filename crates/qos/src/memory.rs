@@ -1,9 +1,11 @@
 //! One account of the memory of a process.
 //!
-//! Bodies, heads, queries, answers and caches draw from the same sum. Each use may fill the account up to a mark of its own, and the
-//! marks follow the order of right: when memory is short, a cache stops growing first, then answers and queries are refused, then
-//! heads take no new series, and the bodies of writes come last. Whoever is refused fails alone; nothing that was given is taken back,
-//! but for caches: before anyone else is refused, they are asked to give back what is missing.
+//! Bodies, heads, queries, answers and caches draw from the same sum. Each use may fill the account
+//! up to a mark of its own, and the marks follow the order of right: when memory is short, a cache
+//! stops growing first, then answers and queries are refused, then heads take no new series, and
+//! the bodies of writes come last. Whoever is refused fails alone; nothing that was given is taken
+//! back, but for caches: before anyone else is refused, they are asked to give back what is
+//! missing.
 //!
 //! The account counts, it does not allocate: what is not drawn from it is not bounded by it.
 
@@ -11,7 +13,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// What memory is for, in the order of right: an earlier use may still take memory when a later one no longer may.
+/// What memory is for, in the order of right: an earlier use may still take memory when a later one
+/// no longer may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// Requests that write, with the columns that are made of them.
@@ -28,7 +31,13 @@ pub enum Use {
 
 impl Use {
     /// All uses, in the order of right.
-    pub const ALL: [Self; 5] = [Self::Body, Self::Head, Self::Query, Self::Answer, Self::Cache];
+    pub const ALL: [Self; 5] = [
+        Self::Body,
+        Self::Head,
+        Self::Query,
+        Self::Answer,
+        Self::Cache,
+    ];
 
     /// The word for it in errors and metrics.
     pub const fn name(self) -> &'static str {
@@ -70,8 +79,8 @@ pub struct Full {
 
 /// A cache, which can give back what it holds of an account.
 pub trait Reclaim: fmt::Debug + Send + Sync {
-    /// Gives back at least `bytes`, or all that it has. It may be called by whoever takes memory, so it
-    /// waits for nothing but its own locks, and takes nothing while it holds them.
+    /// Gives back at least `bytes`, or all that it has. It may be called by whoever takes memory,
+    /// so it waits for nothing but its own locks, and takes nothing while it holds them.
     fn reclaim(&self, bytes: usize);
 }
 
@@ -123,7 +132,9 @@ impl Account {
     /// Up to how many bytes all uses together `wanted` may fill the account.
     pub fn mark(&self, wanted: Use) -> usize {
         // Divided first: the size may be all that a `usize` holds.
-        (self.bytes_max / 100).saturating_mul(wanted.mark_percent()).max(usize::from(self.bytes_max > 0))
+        (self.bytes_max / 100)
+            .saturating_mul(wanted.mark_percent())
+            .max(usize::from(self.bytes_max > 0))
     }
 
     /// Takes `bytes`, all or none. The share gives them back when it is dropped.
@@ -138,12 +149,19 @@ impl Account {
 
     /// An empty share, which grows later.
     pub fn share(self: &Arc<Self>, wanted: Use) -> Share {
-        Share { account: Arc::clone(self), wanted, bytes: 0 }
+        Share {
+            account: Arc::clone(self),
+            wanted,
+            bytes: 0,
+        }
     }
 
     /// Asks `cache` to give memory back before another use is refused, for as long as it lives.
     pub fn reclaim_from(&self, cache: Weak<dyn Reclaim>) {
-        self.caches.lock().unwrap_or_else(PoisonError::into_inner).push(cache);
+        self.caches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(cache);
     }
 
     /// Whether `bytes` more would be refused now. Counts as a refusal when they would be.
@@ -153,22 +171,28 @@ impl Account {
         if fits() {
             return Ok(());
         }
+
         self.reclaim(wanted, bytes);
         if fits() {
             return Ok(());
         }
+
         Err(self.refuse(wanted, bytes, self.used()))
     }
 
     fn try_add(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
         let mark = self.mark(wanted);
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= mark);
-        let add = || self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits);
+        let add = || {
+            self.used
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits)
+        };
 
         let added = add().or_else(|_| {
             self.reclaim(wanted, bytes);
             add()
         });
+
         match added {
             Ok(_) => {
                 self.by_use[wanted as usize].fetch_add(bytes, Ordering::Relaxed);
@@ -180,7 +204,11 @@ impl Account {
 
     /// Takes from the caches what is missing for `bytes` more.
     fn reclaim(&self, wanted: Use, bytes: usize) {
-        let missing = || self.used().saturating_add(bytes).saturating_sub(self.mark(wanted));
+        let missing = || {
+            self.used()
+                .saturating_add(bytes)
+                .saturating_sub(self.mark(wanted))
+        };
 
         // What caches cannot make good is left to them.
         let in_caches = self.used_by(Use::Cache);
@@ -190,8 +218,10 @@ impl Account {
 
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         caches.retain(|cache| cache.strong_count() > 0);
+
         let alive: Vec<_> = caches.iter().filter_map(Weak::upgrade).collect();
         drop(caches);
+
         for cache in alive {
             match missing() {
                 0 => break,
@@ -202,7 +232,12 @@ impl Account {
 
     fn refuse(&self, wanted: Use, asked: usize, used: usize) -> Full {
         self.refused[wanted as usize].fetch_add(1, Ordering::Relaxed);
-        Full { wanted, asked, used, max: self.bytes_max }
+        Full {
+            wanted,
+            asked,
+            used,
+            max: self.bytes_max,
+        }
     }
 
     fn add(&self, wanted: Use, bytes: usize) {
@@ -246,13 +281,14 @@ impl Share {
         self.bytes -= bytes;
     }
 
-    /// Makes the share say what is held already. It cannot be refused: what was logged has to be in memory. Whoever may still refuse
-    /// asks [`Account::check`] before.
+    /// Makes the share say what is held already. It cannot be refused: what was logged has to be in
+    /// memory. Whoever may still refuse asks [`Account::check`] before.
     pub fn set(&mut self, bytes: usize) {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.account.add(self.wanted, more),
             None => self.account.sub(self.wanted, self.bytes - bytes),
         }
+
         self.bytes = bytes;
     }
 }
@@ -273,6 +309,7 @@ mod tests {
         let mut share = account.take(Use::Query, 100).unwrap();
         share.grow(50).unwrap();
         share.shrink(30);
+
         assert_eq!(account.used(), 120);
         assert_eq!(account.used_by(Use::Query), 120);
 
@@ -290,25 +327,42 @@ mod tests {
         let mut share = account.take(Use::Query, 700).unwrap();
         let full = share.grow(101).unwrap_err();
 
-        assert_eq!(full, Full { wanted: Use::Query, asked: 101, used: 700, max: 1000 });
+        assert_eq!(
+            full,
+            Full {
+                wanted: Use::Query,
+                asked: 101,
+                used: 700,
+                max: 1000
+            }
+        );
+
         assert_eq!(share.bytes(), 700);
         assert_eq!(account.used(), 700);
         assert_eq!(account.refusals(Use::Query), 1);
-        assert!(full.to_string().contains("memory_bytes_max=`1000`"), "{full}");
+        assert!(
+            full.to_string().contains("memory_bytes_max=`1000`"),
+            "{full}"
+        );
     }
 
     #[test]
     fn an_earlier_use_may_take_what_a_later_one_may_not() {
         let account = Account::new(1000);
         let mut held = Vec::new();
+
         for wanted in Use::ALL.into_iter().rev() {
             let room = account.mark(wanted) - account.used();
-            assert!(room > 0, "{wanted:?} has more right than what was before it");
+            assert!(
+                room > 0,
+                "{wanted:?} has more right than what was before it"
+            );
 
             held.push(account.take(wanted, room).unwrap());
             assert!(account.take(wanted, 1).is_err());
             assert!(account.check(wanted, 1).is_err());
         }
+
         assert_eq!(account.used(), 1000);
     }
 
@@ -317,6 +371,7 @@ mod tests {
         let account = Account::new(1000);
         let mut head = account.share(Use::Head);
         head.set(1500);
+
         assert_eq!(account.used(), 1500);
         assert!(account.take(Use::Body, 1).is_err());
 
@@ -339,6 +394,7 @@ mod tests {
         let account = Account::new(1000);
         let cache = Arc::new(Cache(Mutex::new(account.take(Use::Cache, 500).unwrap())));
         let weak: Weak<Cache> = Arc::downgrade(&cache);
+
         account.reclaim_from(weak);
         assert!(account.take(Use::Cache, 200).is_err());
         assert_eq!(account.used_by(Use::Cache), 500);

@@ -19,7 +19,8 @@ pub enum Refused {
     Forever,
 }
 
-/// Bounds what is taken: in any stretch of `t` seconds no more than `burst + t * per_second`. Begins full.
+/// Bounds what is taken: in any stretch of `t` seconds no more than `burst + t * per_second`.
+/// Begins full.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenBucket {
     /// How many tokens are missing. Counted from full, so that another burst applies at once.
@@ -37,14 +38,17 @@ impl TokenBucket {
         if count > rate.burst {
             return Err(Refused::Forever);
         }
+
         let elapsed = now.saturating_sub(self.as_of).as_secs_f64();
         self.missing = (self.missing - elapsed * rate.per_second).max(0.0);
         self.as_of = self.as_of.max(now);
+
         let lacking = self.missing + count as f64 - rate.burst as f64;
         if lacking > ROUNDING {
             let wait = Duration::try_from_secs_f64(lacking / rate.per_second);
             return Err(Refused::For(wait.unwrap_or(Duration::MAX)));
         }
+
         self.missing += count as f64;
         Ok(())
     }
@@ -56,30 +60,65 @@ mod tests {
 
     use super::*;
 
-    const RATE: Rate = Rate { per_second: 10.0, burst: 100 };
+    const RATE: Rate = Rate {
+        per_second: 10.0,
+        burst: 100,
+    };
 
     #[test]
     fn a_burst_passes_at_once_and_then_the_rate() {
         let mut bucket = TokenBucket::default();
         let second = Duration::from_secs;
+
         assert_eq!(bucket.take(second(5), 101, RATE), Err(Refused::Forever));
         assert_eq!(bucket.take(second(5), 100, RATE), Ok(()));
-        assert_eq!(bucket.take(second(5), 5, RATE), Err(Refused::For(Duration::from_millis(500))));
+        assert_eq!(
+            bucket.take(second(5), 5, RATE),
+            Err(Refused::For(Duration::from_millis(500)))
+        );
+
         assert_eq!(bucket.take(second(6), 10, RATE), Ok(()));
-        assert_eq!(bucket.take(second(6), 1, RATE), Err(Refused::For(Duration::from_millis(100))));
+        assert_eq!(
+            bucket.take(second(6), 1, RATE),
+            Err(Refused::For(Duration::from_millis(100)))
+        );
+
         assert_eq!(bucket.take(second(1_000), 100, RATE), Ok(()));
-        assert_eq!(bucket.take(second(1_000), 100, RATE), Err(Refused::For(second(10))));
+        assert_eq!(
+            bucket.take(second(1_000), 100, RATE),
+            Err(Refused::For(second(10)))
+        );
     }
 
     #[test]
     fn another_rate_applies_from_the_next_call_on() {
         let mut bucket = TokenBucket::default();
         let now = Duration::from_secs(5);
+
         assert_eq!(bucket.take(now, 100, RATE), Ok(()));
         assert_eq!(bucket.take(now, 20, Rate { burst: 120, ..RATE }), Ok(()));
-        let halved = Rate { per_second: 5.0, burst: 50 };
-        assert_eq!(bucket.take(now, 10, halved), Err(Refused::For(Duration::from_secs(16))));
-        assert_eq!(bucket.take(now, 1, Rate { per_second: 0.0, burst: 50 }), Err(Refused::For(Duration::MAX)));
+
+        let halved = Rate {
+            per_second: 5.0,
+            burst: 50,
+        };
+
+        assert_eq!(
+            bucket.take(now, 10, halved),
+            Err(Refused::For(Duration::from_secs(16)))
+        );
+
+        assert_eq!(
+            bucket.take(
+                now,
+                1,
+                Rate {
+                    per_second: 0.0,
+                    burst: 50
+                }
+            ),
+            Err(Refused::For(Duration::MAX))
+        );
     }
 
     proptest! {
@@ -89,23 +128,30 @@ mod tests {
             per_second in 1..500u32,
         ) {
             let rate = Rate { per_second: f64::from(per_second), burst: 100 };
-            let (mut bucket, mut now, mut taken) = (TokenBucket::default(), Duration::ZERO, Vec::new());
+            let mut bucket = TokenBucket::default();
+            let mut now = Duration::ZERO;
+            let mut taken = Vec::new();
+
             for (pause_ms, count) in asked {
                 now += Duration::from_millis(pause_ms);
+
                 match bucket.take(now, count, rate) {
                     Ok(()) => taken.push((now, count)),
                     Err(Refused::Forever) => prop_assert!(count > 100),
                     Err(Refused::For(wait)) => {
                         prop_assert!(wait > Duration::ZERO);
+
                         let mut later = bucket;
                         prop_assert_eq!(later.take(now + wait, count, rate), Ok(()));
                     }
                 }
             }
+
             for (at, (from, _)) in taken.iter().enumerate() {
                 let mut sum = 0;
                 for (to, count) in &taken[at..] {
                     sum += count;
+
                     let share = 100.0 + (*to - *from).as_secs_f64() * rate.per_second;
                     prop_assert!(sum as f64 <= share + 1e-3, "{sum} of {share}");
                 }

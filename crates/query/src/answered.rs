@@ -4,8 +4,8 @@ use std::ops::Deref;
 
 use crate::turns::Turn;
 
-/// What a query found, with its turn. Until the turn is dropped, the query counts as one that is evaluated: whoever sends a large answer
-/// keeps it until the answer is out.
+/// What a query found, with its turn. Until the turn is dropped, the query counts as one that is
+/// evaluated: whoever sends a large answer keeps it until the answer is out.
 #[derive(Debug)]
 pub struct Answered<T> {
     value: T,

@@ -11,7 +11,8 @@ use duramen_source::Reads;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-/// A quarter of the cache is for series tables. A table of 10,000 series has 3 MiB, so that 256 MiB hold those of about 85 blocks.
+/// A quarter of the cache is for series tables. A table of 10,000 series has 3 MiB, so that 256 MiB
+/// hold those of about 85 blocks.
 const TABLES_SHARE: usize = 4;
 /// What an open block takes beside its `meta`, about.
 const BLOCK_BYTES: usize = 2 << 10;
@@ -50,25 +51,47 @@ struct Held {
 }
 
 impl Blocks {
-    /// `cache_bytes` bounds the verified extents and the decoded series tables in memory, `open_max` the parsed `meta`s. All are drawn
-    /// from `memory`, which gets them back when others need it.
+    /// `cache_bytes` bounds the verified extents and the decoded series tables in memory,
+    /// `open_max` the parsed `meta`s. All are drawn from `memory`, which gets them back when others
+    /// need it.
     pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize, memory: Arc<Account>) -> Self {
         let tables_bytes = cache_bytes / TABLES_SHARE;
         let cache = Arc::new(ExtentCache::within(cache_bytes - tables_bytes, &memory));
         let tables = Arc::new(SeriesTables::within(tables_bytes, &memory));
-        let state = Open { held: HashMap::new(), uses: 0, share: memory.share(Use::Cache) };
-        let open = Arc::new(OpenBlocks { state: Mutex::new(state), open_max });
+
+        let state = Open {
+            held: HashMap::new(),
+            uses: 0,
+            share: memory.share(Use::Cache),
+        };
+
+        let open = Arc::new(OpenBlocks {
+            state: Mutex::new(state),
+            open_max,
+        });
 
         // What costs least to get again goes first.
         let extents: Weak<ExtentCache> = Arc::downgrade(&cache);
         memory.reclaim_from(extents);
+
         let decoded: Weak<SeriesTables> = Arc::downgrade(&tables);
         memory.reclaim_from(decoded);
+
         let metas: Weak<OpenBlocks> = Arc::downgrade(&open);
         memory.reclaim_from(metas);
 
-        let options = OpenOptions { cache: Some(cache), tables: Some(tables), ..OpenOptions::default() };
-        Self { bucket, options, open, memory }
+        let options = OpenOptions {
+            cache: Some(cache),
+            tables: Some(tables),
+            ..OpenOptions::default()
+        };
+
+        Self {
+            bucket,
+            options,
+            open,
+            memory,
+        }
     }
 
     /// The account that blocks draw from.
@@ -76,7 +99,8 @@ impl Blocks {
         &self.memory
     }
 
-    /// The block, opened when it is not. Callers that ask for one block at once share its GET, which `reads` of one of them counts.
+    /// The block, opened when it is not. Callers that ask for one block at once share its GET,
+    /// which `reads` of one of them counts.
     pub async fn get(
         &self,
         tenant: TenantId,
@@ -85,7 +109,17 @@ impl Blocks {
     ) -> Result<Arc<Block>, duramen_block::Error> {
         let cell = self.open.cell(tenant, entry.id, bytes_of(&entry.stats));
         let directory = keys::block(tenant, entry.id);
-        let open = || Block::open(self.bucket.store(), directory, &entry.stats, self.options.clone(), reads);
+
+        let open = || {
+            Block::open(
+                self.bucket.store(),
+                directory,
+                &entry.stats,
+                self.options.clone(),
+                reads,
+            )
+        };
+
         cell.get_or_try_init(open).await.cloned()
     }
 }
@@ -100,6 +134,7 @@ impl OpenBlocks {
     fn cell(&self, tenant: TenantId, block: BlockId, bytes: usize) -> Arc<OnceCell<Arc<Block>>> {
         let mut open = self.state.lock();
         open.uses += 1;
+
         let used = open.uses;
         if let Some(held) = open.held.get_mut(&(tenant, block)) {
             held.used = used;
@@ -109,14 +144,26 @@ impl OpenBlocks {
         if open.held.len() >= self.open_max {
             open.drop_older_half();
         }
+
         if open.share.grow(bytes).is_err() {
             open.drop_older_half();
-            // A query needs the block open in any case, so that it counts even where nothing is given.
+
+            // A query needs the block open in any case, so that it counts even where nothing is
+            // given.
             let held = open.share.bytes();
             open.share.set(held.saturating_add(bytes));
         }
+
         let cell = Arc::new(OnceCell::new());
-        open.held.insert((tenant, block), Held { cell: Arc::clone(&cell), used, bytes });
+        open.held.insert(
+            (tenant, block),
+            Held {
+                cell: Arc::clone(&cell),
+                used,
+                bytes,
+            },
+        );
+
         cell
     }
 }
@@ -125,6 +172,7 @@ impl Reclaim for OpenBlocks {
     fn reclaim(&self, bytes: usize) {
         let mut open = self.state.lock();
         let mut given = 0;
+
         while given < bytes && !open.held.is_empty() {
             given += open.drop_older_half();
         }
@@ -132,12 +180,15 @@ impl Reclaim for OpenBlocks {
 }
 
 impl Open {
-    /// Drops the half that was not used for longer, and returns what it held. At once, since a pass over all for each new block would
-    /// cost more.
+    /// Drops the half that was not used for longer, and returns what it held. At once, since a pass
+    /// over all for each new block would cost more.
     fn drop_older_half(&mut self) -> usize {
         let mut uses: Vec<u64> = self.held.values().map(|held| held.used).collect();
         uses.sort_unstable();
-        let Some(&median) = uses.get(uses.len() / 2) else { return 0 };
+
+        let Some(&median) = uses.get(uses.len() / 2) else {
+            return 0;
+        };
 
         let mut dropped = 0;
         self.held.retain(|_, held| {
@@ -145,6 +196,7 @@ impl Open {
             dropped += if stays { 0 } else { held.bytes };
             stays
         });
+
         self.share.shrink(dropped);
         dropped
     }
@@ -157,11 +209,21 @@ mod tests {
     use super::*;
 
     fn opened(blocks: usize, memory: &Arc<Account>) -> OpenBlocks {
-        let state = Open { held: HashMap::new(), uses: 0, share: memory.share(Use::Cache) };
-        let open = OpenBlocks { state: Mutex::new(state), open_max: 100 };
+        let state = Open {
+            held: HashMap::new(),
+            uses: 0,
+            share: memory.share(Use::Cache),
+        };
+
+        let open = OpenBlocks {
+            state: Mutex::new(state),
+            open_max: 100,
+        };
+
         for _ in 0..blocks {
             open.cell(TenantId(Ulid::new()), BlockId(Ulid::new()), 1000);
         }
+
         open
     }
 
@@ -169,6 +231,7 @@ mod tests {
     fn the_older_half_of_the_open_blocks_makes_room_for_new_ones() {
         let memory = Account::unbounded();
         let open = opened(101, &memory);
+
         assert_eq!(open.state.lock().held.len(), 50);
         assert_eq!(memory.used_by(Use::Cache), 50 * 1000);
     }
@@ -177,12 +240,21 @@ mod tests {
     fn open_blocks_are_in_the_account_and_give_it_back() {
         let memory = Account::new(100_000);
         let open = opened(80, &memory);
+
         assert!(memory.used_by(Use::Cache) <= memory.mark(Use::Cache));
-        assert_eq!(open.state.lock().held.len() * 1000, memory.used_by(Use::Cache));
+        assert_eq!(
+            open.state.lock().held.len() * 1000,
+            memory.used_by(Use::Cache)
+        );
 
         open.reclaim(10_000);
+
         let held = memory.used_by(Use::Cache);
-        assert!(held <= memory.mark(Use::Cache) - 10_000 && held > 0, "{held}");
+        assert!(
+            held <= memory.mark(Use::Cache) - 10_000 && held > 0,
+            "{held}"
+        );
+
         open.reclaim(usize::MAX);
         assert_eq!(memory.used_by(Use::Cache), 0);
     }

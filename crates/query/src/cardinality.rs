@@ -31,12 +31,15 @@ pub struct LabelCardinality<'a> {
 impl<'a> Cardinality<'a> {
     pub fn of(summaries: &'a [SeriesSummary]) -> Self {
         let mut all = Self::default();
+
         for summary in summaries {
             all.series += 1;
             all.floats += summary.floats;
             all.histograms += summary.histograms;
+
             let (first_ms, last_ms) = all.span_ms.unwrap_or((i64::MAX, i64::MIN));
             all.span_ms = Some((first_ms.min(summary.first_ms), last_ms.max(summary.last_ms)));
+
             for (name, value) in &summary.labels {
                 let label = all.labels.entry(name).or_default();
                 *label.values.entry(value).or_default() += 1;
@@ -44,12 +47,16 @@ impl<'a> Cardinality<'a> {
                 label.bytes += value.len() as u64;
             }
         }
+
         all
     }
 
     /// How many series each metric has.
     pub fn metrics(&self) -> impl Iterator<Item = (&'a str, u64)> {
-        self.labels.get(METRIC_NAME).into_iter().flat_map(LabelCardinality::values)
+        self.labels
+            .get(METRIC_NAME)
+            .into_iter()
+            .flat_map(LabelCardinality::values)
     }
 
     /// How many values all names have together.
@@ -70,6 +77,7 @@ pub fn largest<N: Ord>(counts: impl IntoIterator<Item = (N, u64)>, limit: usize)
     let mut all: Vec<(N, u64)> = counts.into_iter().collect();
     all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all.truncate(limit);
+
     all
 }
 
@@ -81,11 +89,18 @@ pub struct Churn {
 }
 
 impl Churn {
-    /// The series of `summaries` that were not there yet at `start_ms`, and those that were no longer there at `end_ms`: their last sample
-    /// is more than `lookback_ms` before. For the first to be told from those that were there, `summaries` are of all parts that touch
-    /// `start_ms - lookback_ms` or what follows.
-    pub fn of(summaries: &[SeriesSummary], (start_ms, end_ms): (i64, i64), lookback_ms: i64) -> Self {
-        let count = |is: &dyn Fn(&SeriesSummary) -> bool| summaries.iter().filter(|summary| is(summary)).count() as u64;
+    /// The series of `summaries` that were not there yet at `start_ms`, and those that were no
+    /// longer there at `end_ms`: their last sample is more than `lookback_ms` before. For the first
+    /// to be told from those that were there, `summaries` are of all parts that touch `start_ms -
+    /// lookback_ms` or what follows.
+    pub fn of(
+        summaries: &[SeriesSummary],
+        (start_ms, end_ms): (i64, i64),
+        lookback_ms: i64,
+    ) -> Self {
+        let count = |is: &dyn Fn(&SeriesSummary) -> bool| {
+            summaries.iter().filter(|summary| is(summary)).count() as u64
+        };
         Self {
             started: count(&|summary| summary.first_ms > start_ms),
             ended: count(&|summary| summary.last_ms <= end_ms.saturating_sub(lookback_ms)),
@@ -101,7 +116,13 @@ mod tests {
 
     fn summary(pairs: &[(&str, &str)], first_ms: i64, last_ms: i64) -> SeriesSummary {
         let labels = Labels::from_pairs(pairs.iter().copied()).unwrap();
-        SeriesSummary { labels, floats: 3, histograms: 1, first_ms, last_ms }
+        SeriesSummary {
+            labels,
+            floats: 3,
+            histograms: 1,
+            first_ms,
+            last_ms,
+        }
     }
 
     #[test]
@@ -112,10 +133,16 @@ mod tests {
             summary(&[("__name__", "load"), ("job", "node")], 7, 30),
             summary(&[("job", "node")], 7, 8),
         ];
+
         let all = Cardinality::of(&series);
-        assert_eq!((all.series, all.floats, all.histograms, all.span_ms), (4, 12, 4, Some((5, 30))));
+        assert_eq!(
+            (all.series, all.floats, all.histograms, all.span_ms),
+            (4, 12, 4, Some((5, 30)))
+        );
+
         assert_eq!(largest(all.metrics(), 10), [("up", 2), ("load", 1)]);
         assert_eq!(all.pairs(), 4);
+
         let job = &all.labels["job"];
         assert_eq!((job.series, job.bytes), (4, 14));
         assert_eq!(largest(job.values(), 1), [("node", 3)]);
@@ -124,12 +151,17 @@ mod tests {
 
     #[test]
     fn the_largest_come_first_and_equal_ones_by_name() {
-        assert_eq!(largest([("b", 1), ("a", 1), ("c", 2), ("d", 0)], 3), [("c", 2), ("a", 1), ("b", 1)]);
+        assert_eq!(
+            largest([("b", 1), ("a", 1), ("c", 2), ("d", 0)], 3),
+            [("c", 2), ("a", 1), ("b", 1)]
+        );
+
         assert_eq!(largest([("a", 1)], 0), []);
     }
 
     #[test]
-    fn a_series_that_was_there_at_the_start_has_not_started_and_one_within_the_look_back_has_not_ended() {
+    fn a_series_that_was_there_at_the_start_has_not_started_and_one_within_the_look_back_has_not_ended()
+     {
         let name = [("__name__", "m")];
         let series = [
             summary(&name, 90, 210),  // all the time
@@ -137,6 +169,12 @@ mod tests {
             summary(&name, 101, 199), // came, and its last sample still stands at the end
             summary(&name, 120, 190), // came and went
         ];
-        assert_eq!(Churn::of(&series, (100, 200), 10), Churn { started: 2, ended: 2 });
+        assert_eq!(
+            Churn::of(&series, (100, 200), 10),
+            Churn {
+                started: 2,
+                ended: 2
+            }
+        );
     }
 }

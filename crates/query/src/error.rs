@@ -23,8 +23,13 @@ pub enum Error {
     Manifest(#[source] Box<duramen_manifest::Error>),
     #[error("query timed out in expression evaluation. timeout=`{0:?}`")]
     Timeout(Duration),
-    #[error("query timed out in query queue. timeout=`{timeout:?}`, concurrency_max=`{concurrency_max}`")]
-    NoTurn { timeout: Duration, concurrency_max: usize },
+    #[error(
+        "query timed out in query queue. timeout=`{timeout:?}`, concurrency_max=`{concurrency_max}`"
+    )]
+    NoTurn {
+        timeout: Duration,
+        concurrency_max: usize,
+    },
     #[error(
         "too many queries of the tenant wait for their turn. waiting_max=`{max}`, concurrency_max=`{concurrency_max}`"
     )]
@@ -35,7 +40,9 @@ pub enum Error {
     TooManySteps { max: usize },
     #[error("the query is about too long a time. range=`{range:?}`, range_max=`{max:?}`")]
     TooLong { range: Duration, max: Duration },
-    #[error("the answer has too many series. series=`more than {max}`, metadata_series_max=`{max}`")]
+    #[error(
+        "the answer has too many series. series=`more than {max}`, metadata_series_max=`{max}`"
+    )]
     TooManySeries { max: usize },
     #[error("the answer has too many names or values. metadata_series_max=`{max}`")]
     TooManyTexts { max: usize },
@@ -45,7 +52,8 @@ pub enum Error {
     TooManyReadSamples { max: usize },
     #[error("what the answer is made of takes too much memory. memory_bytes_max=`{max}`")]
     AnswerTooLarge { max: usize },
-    /// It is told before the answer's head goes out, or the connection is cut: nobody takes a part for the whole.
+    /// It is told before the answer's head goes out, or the connection is cut: nobody takes a part
+    /// for the whole.
     #[error("the answer has too many bytes. bytes=`at least {bytes}`, answer_bytes_max=`{max}`")]
     TooManyAnswerBytes { bytes: usize, max: usize },
     /// Never what was accepted: histograms are checked when they are written.
@@ -70,7 +78,11 @@ macro_rules! boxed {
     )*};
 }
 
-boxed!(Parse(duramen_syntax::ParseError), Bucket(duramen_bucket::Error), Manifest(duramen_manifest::Error));
+boxed!(
+    Parse(duramen_syntax::ParseError),
+    Bucket(duramen_bucket::Error),
+    Manifest(duramen_manifest::Error)
+);
 
 /// The words of Prometheus; a limit that somebody set is named as well.
 fn too_many_steps(max: usize) -> String {
@@ -79,6 +91,7 @@ fn too_many_steps(max: usize) -> String {
             "exceeded maximum resolution of {max} points per timeseries. Try decreasing the query resolution (?step=XX)"
         )
     };
+
     match max {
         11_000 => text("11,000"),
         other => format!("{}. steps_max=`{other}`", text(&other.to_string())),
@@ -92,14 +105,17 @@ fn with_cause(error: &duramen_source::Error) -> String {
 impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Parse(_) | Self::EmptyMatcher | Self::NotASelector(_) | Self::TooManySteps { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Parse(_)
+            | Self::EmptyMatcher
+            | Self::NotASelector(_)
+            | Self::TooManySteps { .. } => ErrorKind::Invalid,
             Self::Engine(e) => e.kind(),
             Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
-            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => ErrorKind::Unavailable,
+            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => {
+                ErrorKind::Unavailable
+            }
             Self::TooLong { .. }
             | Self::TooManySeries { .. }
             | Self::TooManyTexts { .. }
@@ -112,7 +128,8 @@ impl Error {
         }
     }
 
-    /// The field of [`duramen_limits::QueryLimits`] that the query ran into; `process_waiting_max` is the one of the process.
+    /// The field of [`duramen_limits::QueryLimits`] that the query ran into; `process_waiting_max`
+    /// is the one of the process.
     pub fn limit(&self) -> Option<&'static str> {
         Some(match self {
             Self::Timeout(_) => "timeout",
@@ -125,9 +142,13 @@ impl Error {
             Self::TooManyExemplars { .. } => "exemplars_max",
             Self::TooManyReadSamples { .. } => "remote_read_samples_max",
             Self::AnswerTooLarge { .. } => "memory_bytes_max",
-            Self::Memory(_) | Self::Engine(duramen_promql::Error::ProcessMemory(_)) => "process_memory_bytes_max",
+            Self::Memory(_) | Self::Engine(duramen_promql::Error::ProcessMemory(_)) => {
+                "process_memory_bytes_max"
+            }
             Self::Source(e) if e.source.is::<duramen_qos::Full>() => "process_memory_bytes_max",
-            Self::Engine(duramen_promql::Error::Source(e)) if e.source.is::<duramen_qos::Full>() => {
+            Self::Engine(duramen_promql::Error::Source(e))
+                if e.source.is::<duramen_qos::Full>() =>
+            {
                 "process_memory_bytes_max"
             }
             Self::TooManyAnswerBytes { .. } => "answer_bytes_max",
@@ -153,7 +174,15 @@ mod tests {
     fn a_limit_of_steps_is_told_in_the_words_of_prometheus_and_named_when_it_is_not_its_own() {
         let text = |max| Error::TooManySteps { max }.to_string();
         let words = "points per timeseries. Try decreasing the query resolution (?step=XX)";
-        assert_eq!(text(11_000), format!("exceeded maximum resolution of 11,000 {words}"));
-        assert_eq!(text(50), format!("exceeded maximum resolution of 50 {words}. steps_max=`50`"));
+
+        assert_eq!(
+            text(11_000),
+            format!("exceeded maximum resolution of 11,000 {words}")
+        );
+
+        assert_eq!(
+            text(50),
+            format!("exceeded maximum resolution of 50 {words}. steps_max=`50`")
+        );
     }
 }

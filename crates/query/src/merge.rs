@@ -12,8 +12,8 @@ use duramen_model::labels::cmp_encoded_in_block;
 use duramen_model::{ErrorKind, FamilyMetadata, TenantId, TimeRange};
 use duramen_qos::{Account, Full, Share, Use};
 use duramen_source::{
-    Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary,
+    Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream, SeriesSummary,
 };
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -32,11 +32,12 @@ fn refused(full: Full) -> Error {
     Error::new("the samples of all parts", ErrorKind::Unavailable, full)
 }
 
-/// Merges parts. Equal samples seen twice are one; of different values for one time, floats or histograms, that of the smallest order
-/// counts. Of several parts only samples in the range that is asked for come through.
+/// Merges parts. Equal samples seen twice are one; of different values for one time, floats or
+/// histograms, that of the smallest order counts. Of several parts only samples in the range that
+/// is asked for come through.
 ///
-/// Memory: of each part the batch at hand and the one that it gets meanwhile, and the batch that is built. They are drawn from the
-/// account of [`MergeSource::within`].
+/// Memory: of each part the batch at hand and the one that it gets meanwhile, and the batch that is
+/// built. They are drawn from the account of [`MergeSource::within`].
 #[derive(Debug)]
 pub struct MergeSource {
     /// In ascending order.
@@ -46,21 +47,37 @@ pub struct MergeSource {
 }
 
 impl MergeSource {
-    /// `conflicts` counts the samples that lose against a different value of a smaller order, each time they are read.
+    /// `conflicts` counts the samples that lose against a different value of a smaller order, each
+    /// time they are read.
     pub fn new(mut parts: Vec<Part>, conflicts: Counter) -> Self {
         parts.sort_by_key(|part| part.order);
-        Self { parts, conflicts, memory: Account::unbounded() }
+        Self {
+            parts,
+            conflicts,
+            memory: Account::unbounded(),
+        }
     }
 
     /// This merge with the account of the process.
     #[must_use]
     pub fn within(self, memory: &Arc<Account>) -> Self {
-        Self { memory: Arc::clone(memory), ..self }
+        Self {
+            memory: Arc::clone(memory),
+            ..self
+        }
     }
 
     /// The answers of all parts to a question, in the order of the parts.
-    fn ask<'a, A: Future>(&'a self, question: impl Fn(&'a dyn SeriesSource) -> A) -> impl Stream<Item = A::Output> {
-        let questions: Vec<A> = self.parts.iter().map(|part| question(&*part.source)).collect();
+    fn ask<'a, A: Future>(
+        &'a self,
+        question: impl Fn(&'a dyn SeriesSource) -> A,
+    ) -> impl Stream<Item = A::Output> {
+        let questions: Vec<A> = self
+            .parts
+            .iter()
+            .map(|part| question(&*part.source))
+            .collect();
+
         stream::iter(questions).buffered(PARTS_AT_ONCE)
     }
 }
@@ -68,44 +85,69 @@ impl MergeSource {
 #[async_trait]
 impl SeriesSource for MergeSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        let mut streams = try_join_all(self.parts.iter().map(|part| part.source.select(request))).await?;
+        let mut streams =
+            try_join_all(self.parts.iter().map(|part| part.source.select(request))).await?;
         match streams.len() {
             0 => return Ok(Box::pin(stream::empty())),
             1 => return Ok(streams.remove(0)),
             _ => {}
         }
+
         let merge = Merge::new(streams, request, self.conflicts.clone(), &self.memory);
-        Ok(Box::pin(stream::try_unfold(merge, |mut merge| async move {
-            Ok(merge.next_batch().await?.map(|batch| (batch, merge)))
-        })))
+        Ok(Box::pin(stream::try_unfold(
+            merge,
+            |mut merge| async move { Ok(merge.next_batch().await?.map(|batch| (batch, merge))) },
+        )))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        let parts: Vec<_> = self.ask(|part| part.exemplars(request)).try_collect().await?;
+        let parts: Vec<_> = self
+            .ask(|part| part.exemplars(request))
+            .try_collect()
+            .await?;
+
         Ok(union::exemplars(parts))
     }
 
     async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        let parts: Vec<_> = self.ask(|part| part.metadata(tenants)).try_collect().await?;
+        let parts: Vec<_> = self
+            .ask(|part| part.metadata(tenants))
+            .try_collect()
+            .await?;
+
         Ok(union::metadata(parts))
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        let parts: Vec<_> = self.ask(|part| part.summaries(request)).try_collect().await?;
+        let parts: Vec<_> = self
+            .ask(|part| part.summaries(request))
+            .try_collect()
+            .await?;
+
         Ok(union::summaries(parts))
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.ask(|part| part.label_names(request)).try_fold(BTreeSet::new(), union::texts).await
+        self.ask(|part| part.label_names(request))
+            .try_fold(BTreeSet::new(), union::texts)
+            .await
     }
 
-    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
-        self.ask(|part| part.label_values(request, name)).try_fold(BTreeSet::new(), union::texts).await
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
+        self.ask(|part| part.label_values(request, name))
+            .try_fold(BTreeSet::new(), union::texts)
+            .await
     }
 
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
         let longest = |held: i64, ttl_ms| async move { Ok(held.max(ttl_ms)) };
-        self.ask(|part| part.ttl_max_ms(tenants)).try_fold(0, longest).await
+        self.ask(|part| part.ttl_max_ms(tenants))
+            .try_fold(0, longest)
+            .await
     }
 }
 
@@ -151,50 +193,99 @@ impl Ord for Head {
 }
 
 impl Merge {
-    fn new(streams: Vec<SeriesStream>, request: &SeriesRequest, conflicts: Counter, memory: &Arc<Account>) -> Self {
+    fn new(
+        streams: Vec<SeriesStream>,
+        request: &SeriesRequest,
+        conflicts: Counter,
+        memory: &Arc<Account>,
+    ) -> Self {
         let spent = (0..streams.len()).collect();
         let share = || memory.share(Use::Query);
-        let input = |stream| Input { stream, batch: None, row: 0, share: share() };
+
+        let input = |stream| Input {
+            stream,
+            batch: None,
+            row: 0,
+            share: share(),
+        };
+
         let inputs = streams.into_iter().map(input).collect();
-        let (batch_series_max, range) = (request.batch_series_max, request.range);
+        let batch_series_max = request.batch_series_max;
+        let range = request.range;
         let heads = BinaryHeap::new();
-        Self { inputs, heads, spent, batch_series_max, range, conflicts, built: share() }
+
+        Self {
+            inputs,
+            heads,
+            spent,
+            batch_series_max,
+            range,
+            conflicts,
+            built: share(),
+        }
     }
 
     /// The next batch of merged series; `None` at the end.
     async fn next_batch(&mut self) -> Result<Option<SeriesBatch>, Error> {
         let mut builder = SeriesBatchBuilder::default();
-        // What is at hand is known only behind it: room is made at once, where growing would copy every sample again.
+
+        // What is at hand is known only behind it: room is made at once, where growing would copy
+        // every sample again.
         self.refill().await?;
-        let at_hand = self.inputs.iter().map(Input::floats_left).sum::<usize>().min(SeriesRequest::BATCH_SAMPLES_MAX);
+
+        let at_hand = self
+            .inputs
+            .iter()
+            .map(Input::floats_left)
+            .sum::<usize>()
+            .min(SeriesRequest::BATCH_SAMPLES_MAX);
+
         self.built.shrink(usize::MAX);
         self.built.grow(at_hand * SAMPLE_BYTES).map_err(refused)?;
         builder.samples_mut(|ts, values| {
             ts.reserve_exact(at_hand);
             values.reserve_exact(at_hand);
         });
-        while builder.len() < self.batch_series_max && builder.samples() < SeriesRequest::BATCH_SAMPLES_MAX {
+
+        while builder.len() < self.batch_series_max
+            && builder.samples() < SeriesRequest::BATCH_SAMPLES_MAX
+        {
             self.refill().await?;
-            let Some(Reverse(first)) = self.heads.pop() else { break };
+
+            let Some(Reverse(first)) = self.heads.pop() else {
+                break;
+            };
             let mut holders = vec![first.input];
-            while self.heads.peek().is_some_and(|Reverse(head)| head.labels == first.labels) {
+
+            while self
+                .heads
+                .peek()
+                .is_some_and(|Reverse(head)| head.labels == first.labels)
+            {
                 holders.extend(self.heads.pop().map(|Reverse(head)| head.input));
             }
             self.merge_series(&holders, &mut builder);
             builder.end_series(&first.labels);
+
             for &input in &holders {
                 self.inputs[input].row += 1;
             }
+
             self.spent = holders;
         }
+
         Ok((!builder.is_empty()).then(|| builder.finish()))
     }
 
     /// Brings every spent input to its next series, reading from all that need a new batch at once.
     async fn refill(&mut self) -> Result<(), Error> {
         let spent = std::mem::take(&mut self.spent);
-        let waiting =
-            self.inputs.iter_mut().enumerate().filter(|(at, input)| spent.contains(at) && input.is_exhausted());
+        let waiting = self
+            .inputs
+            .iter_mut()
+            .enumerate()
+            .filter(|(at, input)| spent.contains(at) && input.is_exhausted());
+
         try_join_all(waiting.map(|(_, input)| input.read())).await?;
         for at in spent {
             let input = &self.inputs[at];
@@ -203,12 +294,18 @@ impl Merge {
                 self.heads.push(Reverse(Head { labels, input: at }));
             }
         }
+
         Ok(())
     }
 
-    /// Appends the samples of the series that `holders` have at hand; they stand in ascending order of their parts.
+    /// Appends the samples of the series that `holders` have at hand; they stand in ascending order
+    /// of their parts.
     fn merge_series(&self, holders: &[usize], builder: &mut SeriesBatchBuilder) {
-        let slices: Vec<samples::Slice<'_>> = holders.iter().filter_map(|&at| self.inputs[at].slice()).collect();
+        let slices: Vec<samples::Slice<'_>> = holders
+            .iter()
+            .filter_map(|&at| self.inputs[at].slice())
+            .collect();
+
         let conflicts = samples::merge(&slices, self.range, builder);
         if conflicts > 0 {
             self.conflicts.inc_by(conflicts);
@@ -218,14 +315,19 @@ impl Merge {
 
 impl Input {
     fn is_exhausted(&self) -> bool {
-        self.batch.as_ref().is_none_or(|batch| self.row >= batch.len())
+        self.batch
+            .as_ref()
+            .is_none_or(|batch| self.row >= batch.len())
     }
 
     /// The floats of the series that are at hand and behind it.
     fn floats_left(&self) -> usize {
         let Some(batch) = &self.batch else { return 0 };
         let offsets = &batch.offsets()[self.row..];
-        offsets.last().zip(offsets.first()).map_or(0, |(end, start)| usize::try_from(end - start).unwrap_or(0))
+        offsets
+            .last()
+            .zip(offsets.first())
+            .map_or(0, |(end, start)| usize::try_from(end - start).unwrap_or(0))
     }
 
     /// Reads until a batch with series is at hand, or the stream ends and none is.
@@ -233,14 +335,18 @@ impl Input {
         self.row = 0;
         self.batch = None;
         self.share.shrink(usize::MAX);
+
         while let Some(batch) = self.stream.next().await.transpose()? {
             if !batch.is_empty() {
                 let bytes = batch.record_batch().get_array_memory_size();
-                self.share.grow(bytes * BATCHES_OF_A_PART).map_err(refused)?;
+                self.share
+                    .grow(bytes * BATCHES_OF_A_PART)
+                    .map_err(refused)?;
                 self.batch = Some(batch);
                 break;
             }
         }
+
         Ok(())
     }
 

@@ -36,7 +36,11 @@ struct ResultLabel {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+        let bounds = [
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            60.0, 120.0,
+        ];
+
         Self {
             queries: Family::default(),
             seconds: Histogram::new(bounds),
@@ -49,23 +53,44 @@ impl Default for Metrics {
 impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("duramen_queries", "Queries evaluated", self.queries.clone());
+
         let conflicts = "Samples read that lost against another value for their time";
-        registry.register("duramen_query_conflicting_samples", conflicts, self.conflicts.clone());
+        registry.register(
+            "duramen_query_conflicting_samples",
+            conflicts,
+            self.conflicts.clone(),
+        );
+
         let limited = "Queries without an answer because of a limit";
         registry.register("duramen_query_limited", limited, self.limited.clone());
-        registry.register("duramen_query_seconds", "Time from the turn of a query to its answer", self.seconds.clone());
+
+        registry.register(
+            "duramen_query_seconds",
+            "Time from the turn of a query to its answer",
+            self.seconds.clone(),
+        );
     }
 
     /// Counts what a merge of one tenant's parts passes over; of several together under no name.
     pub(crate) fn conflicts(&self, tenants: &[TenantId]) -> Counter {
-        let tenant_id = if let [tenant] = tenants { tenant.to_string() } else { String::new() };
-        self.conflicts.get_or_create(&TenantLabel { tenant_id }).clone()
+        let tenant_id = if let [tenant] = tenants {
+            tenant.to_string()
+        } else {
+            String::new()
+        };
+
+        self.conflicts
+            .get_or_create(&TenantLabel { tenant_id })
+            .clone()
     }
 
-    /// Counts a query that ran into a limit; without a name for a tenant that has never written, so that nobody can make names up.
+    /// Counts a query that ran into a limit; without a name for a tenant that has never written, so
+    /// that nobody can make names up.
     pub(crate) fn limited(&self, tenant: Option<&TenantName>, limit: &'static str) {
         let tenant = tenant.map_or_else(String::new, |name| name.as_str().to_owned());
-        self.limited.get_or_create(&LimitLabels { tenant, limit }).inc();
+        self.limited
+            .get_or_create(&LimitLabels { tenant, limit })
+            .inc();
     }
 
     pub(crate) fn observe(&self, succeeded: bool, took: Duration) {

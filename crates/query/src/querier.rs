@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use duramen_bucket::Tenants;
 use duramen_limits::{Limits, LimitsHandle};
-use duramen_model::{FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange};
+use duramen_model::{
+    FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange,
+};
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
 use duramen_qos::Use;
 use duramen_runtime::{Clock, Workers};
@@ -38,7 +40,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { concurrency_max: 20, waiting_max: 4000 }
+        Self {
+            concurrency_max: 20,
+            waiting_max: 4000,
+        }
     }
 }
 
@@ -91,7 +96,18 @@ impl Querier {
         let turns = Arc::new(Turns::new(config.concurrency_max, config.waiting_max));
         let engine = engine.on(workers.clone());
         let regexes = Arc::new(RegexCache::new(REGEX_CACHE_BYTES_MAX));
-        Self { engine, source, register, clock, limits, turns, workers, metrics, regexes }
+
+        Self {
+            engine,
+            source,
+            register,
+            clock,
+            limits,
+            turns,
+            workers,
+            metrics,
+            regexes,
+        }
     }
 
     /// Evaluates at one time.
@@ -102,13 +118,22 @@ impl Querier {
         time_ms: i64,
         options: QueryOptions,
     ) -> Result<Answered<Answer>, Error> {
-        let (asker, times) = (self.asker(tenant), QueryTimes::at(time_ms));
+        let asker = self.asker(tenant);
+        let times = QueryTimes::at(time_ms);
         let work = self.evaluation(&asker, query, times, options);
+
         let work = async move {
-            let Evaluation { engine, context, expr } = work.await?;
+            let Evaluation {
+                engine,
+                context,
+                expr,
+            } = work.await?;
+
             Ok(engine.instant(&context, &expr, time_ms).await?)
         };
-        self.bounded(&asker, options.timeout, self.computed(work)).await
+
+        self.bounded(&asker, options.timeout, self.computed(work))
+            .await
     }
 
     /// Evaluates at each step of a range.
@@ -121,11 +146,21 @@ impl Querier {
     ) -> Result<Answered<Answer>, Error> {
         let asker = self.asker(tenant);
         let work = self.evaluation(&asker, query, times, options);
+
         let work = async move {
-            let Evaluation { engine, context, expr } = work.await?;
-            Ok(engine.range(&context, &expr, times.start_ms, times.end_ms, times.step_ms).await?)
+            let Evaluation {
+                engine,
+                context,
+                expr,
+            } = work.await?;
+
+            Ok(engine
+                .range(&context, &expr, times.start_ms, times.end_ms, times.step_ms)
+                .await?)
         };
-        self.bounded(&asker, options.timeout, self.computed(work)).await
+
+        self.bounded(&asker, options.timeout, self.computed(work))
+            .await
     }
 
     /// The operators that a query would run. No sample is read.
@@ -138,11 +173,19 @@ impl Querier {
     ) -> Result<Answered<Option<PlanNode>>, Error> {
         let asker = self.asker(tenant);
         let work = self.evaluation(&asker, query, times, options);
+
         let work = async move {
-            let Evaluation { engine, context, expr } = work.await?;
+            let Evaluation {
+                engine,
+                context,
+                expr,
+            } = work.await?;
+
             Ok(engine.explain(&context, &expr, times).await?)
         };
-        self.bounded(&asker, options.timeout, self.computed(work)).await
+
+        self.bounded(&asker, options.timeout, self.computed(work))
+            .await
     }
 
     /// Evaluates a query and tells what each of its operators did.
@@ -155,11 +198,19 @@ impl Querier {
     ) -> Result<Answered<(Answer, Option<PlanNode>)>, Error> {
         let asker = self.asker(tenant);
         let work = self.evaluation(&asker, query, times, options);
+
         let work = async move {
-            let Evaluation { engine, context, expr } = work.await?;
+            let Evaluation {
+                engine,
+                context,
+                expr,
+            } = work.await?;
+
             Ok(engine.analyze(&context, &expr, times).await?)
         };
-        self.bounded(&asker, options.timeout, self.computed(work)).await
+
+        self.bounded(&asker, options.timeout, self.computed(work))
+            .await
     }
 
     /// Reads a query and makes something of its tree.
@@ -169,13 +220,19 @@ impl Querier {
         query: &Query,
         make: impl FnOnce(&Expr) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let (asker, query) = (self.asker(tenant), query.clone());
+        let asker = self.asker(tenant);
+        let query = query.clone();
         let reader = asker.clone();
         let work = async move {
             let expr = reader.read(&query).await?;
             Ok(make(&expr))
         };
-        let (made, _turn) = self.bounded(&asker, None, self.computed(work)).await?.into_parts();
+
+        let (made, _turn) = self
+            .bounded(&asker, None, self.computed(work))
+            .await?
+            .into_parts();
+
         Ok(made)
     }
 
@@ -187,21 +244,37 @@ impl Querier {
         times: QueryTimes,
         options: QueryOptions,
     ) -> impl Future<Output = Result<Evaluation, Error>> + Send + 'static {
-        let engine = self.engine.with_text(query.text()).with_regexes(Arc::clone(&asker.regexes));
+        let engine = self
+            .engine
+            .with_text(query.text())
+            .with_regexes(Arc::clone(&asker.regexes));
+
         let context = self.context(asker, options);
-        let (asker, query) = (asker.clone(), query.clone());
+        let asker = asker.clone();
+        let query = query.clone();
+
         async move {
             let expr = asker.read(&query).await?;
             check_times(&expr, times, &asker)?;
-            Ok(Evaluation { engine, context, expr })
+
+            Ok(Evaluation {
+                engine,
+                context,
+                expr,
+            })
         }
     }
 
     /// What is known of the metric families of a tenant, in the order of their names.
-    pub async fn metadata(&self, tenant: &TenantName) -> Result<Answered<Vec<FamilyMetadata>>, Error> {
+    pub async fn metadata(
+        &self,
+        tenant: &TenantName,
+    ) -> Result<Answered<Vec<FamilyMetadata>>, Error> {
         let asker = self.asker(tenant);
-        let (source, tenants) = (self.view(&asker), Arc::clone(&asker.tenants));
+        let source = self.view(&asker);
+        let tenants = Arc::clone(&asker.tenants);
         let work = async move { Ok(source.metadata(&tenants).await?) };
+
         self.bounded(&asker, None, self.computed(work)).await
     }
 
@@ -218,12 +291,21 @@ impl Querier {
         let limits = self.limits.of(tenant);
         let regexes = Regexes::new(limits.query.regex_bytes_max);
         let regexes = regexes.cached(Arc::clone(&self.regexes), Arc::from(tenant.as_str()));
-        Asker { name: tenant.clone(), tenants, limits, regexes: Arc::new(regexes) }
+
+        Asker {
+            name: tenant.clone(),
+            tenants,
+            limits,
+            regexes: Arc::new(regexes),
+        }
     }
 
     /// What one request asks, all of it.
     fn view(&self, asker: &Asker) -> Arc<dyn SeriesSource> {
-        Arc::new(RequestView::new(Arc::clone(&self.source), Arc::clone(&asker.tenants)))
+        Arc::new(RequestView::new(
+            Arc::clone(&self.source),
+            Arc::clone(&asker.tenants),
+        ))
     }
 
     fn context(&self, asker: &Asker, options: QueryOptions) -> QueryContext {
@@ -246,7 +328,10 @@ impl Querier {
     }
 
     /// Runs something short on the workers that waits for no turn: it reads no series.
-    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         self.computed(async move { Ok(work()) }).await
     }
 
@@ -255,11 +340,14 @@ impl Querier {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        self.workers.spawn(work).await.map_err(|error| Error::Panicked(Box::new(error)))?
+        self.workers
+            .spawn(work)
+            .await
+            .map_err(|error| Error::Panicked(Box::new(error)))?
     }
 
-    /// Runs `work` when it is its turn, for as long as it may take. Dropping the future ends the work. The turn is handed out with what
-    /// the work found.
+    /// Runs `work` when it is its turn, for as long as it may take. Dropping the future ends the
+    /// work. The turn is handed out with what the work found.
     async fn bounded<T>(
         &self,
         asker: &Asker,
@@ -270,12 +358,14 @@ impl Querier {
         let timeout = timeout.map_or(limits.timeout, |asked| asked.min(limits.timeout));
         let started = self.clock.monotonic();
         let evaluates = AtomicBool::new(false);
+
         let result = tokio::select! {
             biased;
             result = async {
                 let turn = self.turns.take(&asker.name, limits).await?;
                 self.engine.memory().check(Use::Query, 0)?;
                 evaluates.store(true, Ordering::Relaxed);
+
                 Ok(Answered::new(work.await?, turn))
             } => result,
             () = self.clock.sleep(timeout) => Err(match evaluates.load(Ordering::Relaxed) {
@@ -283,10 +373,16 @@ impl Querier {
                 false => Error::NoTurn { timeout, concurrency_max: limits.concurrency_max },
             }),
         };
+
         if let Err(error) = &result {
             self.note_limited(&asker.name, error);
         }
-        self.metrics.observe(result.is_ok(), self.clock.monotonic().saturating_sub(started));
+
+        self.metrics.observe(
+            result.is_ok(),
+            self.clock.monotonic().saturating_sub(started),
+        );
+
         result
     }
 }
@@ -315,15 +411,24 @@ impl Asker {
 /// Refuses what has too many steps or is about too long a time.
 fn check_times(expr: &Expr, times: QueryTimes, asker: &Asker) -> Result<(), Error> {
     let limits = &asker.limits.query;
-    let steps = times.end_ms.saturating_sub(times.start_ms).checked_div(times.step_ms).unwrap_or(0);
+    let steps = times
+        .end_ms
+        .saturating_sub(times.start_ms)
+        .checked_div(times.step_ms)
+        .unwrap_or(0);
+
     if usize::try_from(steps).is_ok_and(|steps| steps > limits.steps_max) {
-        return Err(Error::TooManySteps { max: limits.steps_max });
+        return Err(Error::TooManySteps {
+            max: limits.steps_max,
+        });
     }
+
     if let Some(max) = limits.range_max {
         let range = Duration::from_millis(u64::try_from(reach_ms(expr, times)).unwrap_or(0));
         if range > max {
             return Err(Error::TooLong { range, max });
         }
     }
+
     Ok(())
 }

@@ -4,15 +4,24 @@ use duramen_promql::QueryTimes;
 use duramen_syntax::ast::DurationExpr;
 use duramen_syntax::{Expr, deep};
 
-/// From the start to the end of the query and back by the longest of its ranges, those of nested subqueries added up. Offsets and the
-/// look-back do not count: they move the stretch and do not make it longer.
+/// From the start to the end of the query and back by the longest of its ranges, those of nested
+/// subqueries added up. Offsets and the look-back do not count: they move the stretch and do not
+/// make it longer.
 pub(crate) fn reach_ms(expr: &Expr, times: QueryTimes) -> i64 {
-    times.end_ms.saturating_sub(times.start_ms).saturating_add(longest_ms(expr, times))
+    times
+        .end_ms
+        .saturating_sub(times.start_ms)
+        .saturating_add(longest_ms(expr, times))
 }
 
 fn longest_ms(expr: &Expr, times: QueryTimes) -> i64 {
     deep(|| {
-        let below = expr.children().map(|child| longest_ms(child, times)).max().unwrap_or(0);
+        let below = expr
+            .children()
+            .map(|child| longest_ms(child, times))
+            .max()
+            .unwrap_or(0);
+
         match expr {
             Expr::MatrixSelector { range, .. } => range_ms(range, times),
             Expr::Subquery { range, .. } => range_ms(range, times).saturating_add(below),
@@ -34,7 +43,9 @@ mod tests {
     #[test]
     fn the_longest_range_counts_and_nested_ones_add_up() {
         const MINUTE: i64 = 60_000;
+
         let times = QueryTimes::range(0, 10 * MINUTE, MINUTE).unwrap();
+
         for (query, minutes) in [
             ("up", 10),
             ("1 + 2", 10),

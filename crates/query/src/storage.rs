@@ -9,8 +9,8 @@ use duramen_block::BlockSource;
 use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
 use duramen_source::{
-    Error, FlushedPosition, HeadSnapshot, Heads, Part, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource,
-    SeriesStream, SeriesSummary, Views,
+    Error, FlushedPosition, HeadSnapshot, Heads, Part, Read, Reads, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -21,8 +21,8 @@ use crate::metrics::Metrics;
 /// Blocks that are opened at once for one selector.
 const OPENS_AT_ONCE: usize = 16;
 
-/// See the module's text. A question that is put to it alone takes a view of its own; several that belong together take one of
-/// [`Views::view`].
+/// See the module's text. A question that is put to it alone takes a view of its own; several that
+/// belong together take one of [`Views::view`].
 pub struct Storage {
     heads: Arc<dyn Heads>,
     manifests: Manifests,
@@ -32,57 +32,101 @@ pub struct Storage {
 
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Storage").field("heads", &self.heads).finish_non_exhaustive()
+        f.debug_struct("Storage")
+            .field("heads", &self.heads)
+            .finish_non_exhaustive()
     }
 }
 
 impl Storage {
-    pub const fn new(heads: Arc<dyn Heads>, manifests: Manifests, blocks: Arc<Blocks>, metrics: Metrics) -> Self {
-        Self { heads, manifests, blocks, metrics }
+    pub const fn new(
+        heads: Arc<dyn Heads>,
+        manifests: Manifests,
+        blocks: Arc<Blocks>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            heads,
+            manifests,
+            blocks,
+            metrics,
+        }
     }
 
     /// The blocks that the manifest of a tenant names.
     pub async fn blocks(&self, tenant: TenantId) -> Result<Vec<Arc<BlockEntry>>, Error> {
-        Ok(self.held(tenant).await?.state.blocks.values().cloned().collect())
+        Ok(self
+            .held(tenant)
+            .await?
+            .state
+            .blocks
+            .values()
+            .cloned()
+            .collect())
     }
 
     /// What a tenant has now.
     ///
-    /// The heads are asked first and the manifest is at least as new as what they gave up, so that a flush that commits between
-    /// the two questions leaves no gap; what both have is merged to one.
+    /// The heads are asked first and the manifest is at least as new as what they gave up, so that
+    /// a flush that commits between the two questions leaves no gap; what both have is merged to
+    /// one.
     async fn held(&self, tenant: TenantId) -> Result<Held, Error> {
         let snapshots = self.heads.snapshots(tenant).await?;
         let state = self.state(tenant, &snapshots).await?;
-        let heads = snapshots.into_iter().flat_map(|snapshot| snapshot.parts).collect();
-        Ok(Held { tenant, heads, state })
+        let heads = snapshots
+            .into_iter()
+            .flat_map(|snapshot| snapshot.parts)
+            .collect();
+
+        Ok(Held {
+            tenant,
+            heads,
+            state,
+        })
     }
 
-    /// A manifest that has everything which the heads gave up. No request while the one at hand is new enough.
-    async fn state(&self, tenant: TenantId, snapshots: &[HeadSnapshot]) -> Result<Arc<State>, Error> {
+    /// A manifest that has everything which the heads gave up. No request while the one at hand is
+    /// new enough.
+    async fn state(
+        &self,
+        tenant: TenantId,
+        snapshots: &[HeadSnapshot],
+    ) -> Result<Arc<State>, Error> {
         let covers = |state: &State| {
             let new_enough = |f: FlushedPosition| state.flushed_position(f.writer) >= f.position;
-            snapshots.iter().all(|snapshot| new_enough(snapshot.flushed))
+            snapshots
+                .iter()
+                .all(|snapshot| new_enough(snapshot.flushed))
         };
+
         if let Some(state) = self.manifests.cached(tenant)
             && !snapshots.is_empty()
             && covers(&state)
         {
             return Ok(state);
         }
+
         let failed = |e: duramen_manifest::Error| {
             // One object of one tenant: the same query again once it is repaired.
             let kind = match e.kind() {
                 ErrorKind::Corrupt | ErrorKind::Invalid => ErrorKind::Unavailable,
                 kind => kind,
             };
+
             Error::new(format!("the manifest of tenant {tenant}"), kind, e)
         };
+
         let state = self.manifests.refresh(tenant).await.map_err(failed)?;
         if covers(&state) {
             return Ok(state);
         }
+
         let reason = "it is older than what the head has flushed";
-        Err(Error::new(format!("the manifest of tenant {tenant}"), ErrorKind::Internal, reason))
+        Err(Error::new(
+            format!("the manifest of tenant {tenant}"),
+            ErrorKind::Internal,
+            reason,
+        ))
     }
 }
 
@@ -94,8 +138,8 @@ struct Held {
     state: Arc<State>,
 }
 
-/// What some tenants have at one moment. It keeps generations, staged blocks and the state of the manifest for as long as it lives;
-/// the blocks that the state names stay readable.
+/// What some tenants have at one moment. It keeps generations, staged blocks and the state of the
+/// manifest for as long as it lives; the blocks that the state names stay readable.
 struct StorageView {
     tenants: Vec<Held>,
     blocks: Arc<Blocks>,
@@ -104,19 +148,29 @@ struct StorageView {
 
 impl fmt::Debug for StorageView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StorageView").field("tenants", &self.tenants).finish_non_exhaustive()
+        f.debug_struct("StorageView")
+            .field("tenants", &self.tenants)
+            .finish_non_exhaustive()
     }
 }
 
 impl StorageView {
     /// Those of `tenants` that the view is of.
     fn of(&self, tenants: &[TenantId]) -> impl Iterator<Item = &Held> {
-        self.tenants.iter().filter(|held| tenants.contains(&held.tenant))
+        self.tenants
+            .iter()
+            .filter(|held| tenants.contains(&held.tenant))
     }
 
     /// The heads of the tenants, and those of their blocks that `wanted` chooses, as one source.
-    async fn merged(&self, tenants: &[TenantId], wanted: Wanted, reads: &Reads) -> Result<MergeSource, Error> {
+    async fn merged(
+        &self,
+        tenants: &[TenantId],
+        wanted: Wanted,
+        reads: &Reads,
+    ) -> Result<MergeSource, Error> {
         let mut parts = Vec::new();
+
         for held in self.of(tenants) {
             let blocks = wanted.of(&held.state);
             reads.add(Read::Heads, held.heads.len() as u64);
@@ -125,17 +179,38 @@ impl StorageView {
             parts.extend(self.open(held.tenant, blocks, reads).await?);
             parts.extend(held.heads.iter().cloned());
         }
+
         Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)).within(self.blocks.memory()))
     }
 
-    async fn open(&self, tenant: TenantId, entries: Vec<Arc<BlockEntry>>, reads: &Reads) -> Result<Vec<Part>, Error> {
+    async fn open(
+        &self,
+        tenant: TenantId,
+        entries: Vec<Arc<BlockEntry>>,
+        reads: &Reads,
+    ) -> Result<Vec<Part>, Error> {
         let open = |entry: Arc<BlockEntry>| async move {
             let block = self.blocks.get(tenant, &entry, reads).await;
-            let block = block.map_err(|e| Error::new(format!("block {} of tenant {tenant}", entry.id), e.kind(), e))?;
+            let block = block.map_err(|e| {
+                Error::new(
+                    format!("block {} of tenant {tenant}", entry.id),
+                    e.kind(),
+                    e,
+                )
+            })?;
+
             let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block, tenant));
-            Ok(Part { order: entry.order.min, source })
+            Ok(Part {
+                order: entry.order.min,
+                source,
+            })
         };
-        stream::iter(entries).map(open).buffer_unordered(OPENS_AT_ONCE).try_collect().await
+
+        stream::iter(entries)
+            .map(open)
+            .buffer_unordered(OPENS_AT_ONCE)
+            .try_collect()
+            .await
     }
 }
 
@@ -153,12 +228,16 @@ enum Wanted {
 impl Wanted {
     fn of(self, state: &State) -> Vec<Arc<BlockEntry>> {
         match self {
-            Self::Samples(range) => {
-                state.blocks_overlapping(range).filter(|entry| entry.stats.series > 0).cloned().collect()
-            }
-            Self::Exemplars(range) => {
-                state.blocks_overlapping(range).filter(|entry| entry.stats.exemplars > 0).cloned().collect()
-            }
+            Self::Samples(range) => state
+                .blocks_overlapping(range)
+                .filter(|entry| entry.stats.series > 0)
+                .cloned()
+                .collect(),
+            Self::Exemplars(range) => state
+                .blocks_overlapping(range)
+                .filter(|entry| entry.stats.exemplars > 0)
+                .cloned()
+                .collect(),
             Self::Metadata => newest_families(state.blocks.values()),
         }
     }
@@ -173,6 +252,7 @@ fn newest_families<'a>(blocks: impl Iterator<Item = &'a Arc<BlockEntry>>) -> Vec
             *last = entry;
         }
     }
+
     newest.into_values().cloned().collect()
 }
 
@@ -184,8 +264,15 @@ impl Views for Storage {
         for &tenant in tenants {
             held.push(self.held(tenant).await?);
         }
-        let (blocks, metrics) = (Arc::clone(&self.blocks), self.metrics.clone());
-        Ok(Arc::new(StorageView { tenants: held, blocks, metrics }))
+
+        let blocks = Arc::clone(&self.blocks);
+        let metrics = self.metrics.clone();
+
+        Ok(Arc::new(StorageView {
+            tenants: held,
+            blocks,
+            metrics,
+        }))
     }
 }
 
@@ -208,11 +295,21 @@ impl SeriesSource for Storage {
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.view(&request.tenants).await?.label_names(request).await
+        self.view(&request.tenants)
+            .await?
+            .label_names(request)
+            .await
     }
 
-    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
-        self.view(&request.tenants).await?.label_values(request, name).await
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
+        self.view(&request.tenants)
+            .await?
+            .label_values(request, name)
+            .await
     }
 
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
@@ -223,41 +320,91 @@ impl SeriesSource for Storage {
 #[async_trait]
 impl SeriesSource for StorageView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads).await?.select(request).await
+        self.merged(
+            &request.tenants,
+            Wanted::Samples(request.range),
+            &request.reads,
+        )
+        .await?
+        .select(request)
+        .await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        self.merged(&request.tenants, Wanted::Exemplars(request.range), &request.reads).await?.exemplars(request).await
+        self.merged(
+            &request.tenants,
+            Wanted::Exemplars(request.range),
+            &request.reads,
+        )
+        .await?
+        .exemplars(request)
+        .await
     }
 
     async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.merged(tenants, Wanted::Metadata, &Reads::default()).await?.metadata(tenants).await
+        self.merged(tenants, Wanted::Metadata, &Reads::default())
+            .await?
+            .metadata(tenants)
+            .await
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads).await?.summaries(request).await
+        self.merged(
+            &request.tenants,
+            Wanted::Samples(request.range),
+            &request.reads,
+        )
+        .await?
+        .summaries(request)
+        .await
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads).await?.label_names(request).await
+        self.merged(
+            &request.tenants,
+            Wanted::Samples(request.range),
+            &request.reads,
+        )
+        .await?
+        .label_names(request)
+        .await
     }
 
-    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
-        self.merged(&request.tenants, Wanted::Samples(request.range), &request.reads)
-            .await?
-            .label_values(request, name)
-            .await
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
+        self.merged(
+            &request.tenants,
+            Wanted::Samples(request.range),
+            &request.reads,
+        )
+        .await?
+        .label_values(request, name)
+        .await
     }
 
     /// Blocks are not opened: their entries in the manifest say it.
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
         let mut longest = 0;
+
         for held in self.of(tenants) {
-            let of_blocks = held.state.blocks.values().map(|entry| entry.stats.ttl_max_ms).max().unwrap_or(0);
-            let heads =
-                MergeSource::new(held.heads.clone(), self.metrics.conflicts(tenants)).within(self.blocks.memory());
-            longest = longest.max(of_blocks).max(heads.ttl_max_ms(&[held.tenant]).await?);
+            let of_blocks = held
+                .state
+                .blocks
+                .values()
+                .map(|entry| entry.stats.ttl_max_ms)
+                .max()
+                .unwrap_or(0);
+
+            let heads = MergeSource::new(held.heads.clone(), self.metrics.conflicts(tenants))
+                .within(self.blocks.memory());
+            longest = longest
+                .max(of_blocks)
+                .max(heads.ttl_max_ms(&[held.tenant]).await?);
         }
+
         Ok(longest)
     }
 }
@@ -271,7 +418,12 @@ mod tests {
 
     /// A block of flush `flush` of `writer`.
     fn block(id: u128, writer: u128, flush: u64, families: u64) -> Arc<BlockEntry> {
-        let order = Order { opened: flush, writer: WriterId(Ulid(writer)), flush };
+        let order = Order {
+            opened: flush,
+            writer: WriterId(Ulid(writer)),
+            flush,
+        };
+
         let stats = BlockStats {
             series: 1,
             samples: 1,
@@ -285,14 +437,36 @@ mod tests {
             meta_bytes: 0,
             meta_crc32c: 0,
         };
-        let (id, order) = (BlockId(Ulid(id)), OrderRange { min: order, max: order });
-        Arc::new(BlockEntry { id, order, level: 0, resolution_ms: None, stats })
+
+        let id = BlockId(Ulid(id));
+        let order = OrderRange {
+            min: order,
+            max: order,
+        };
+
+        Arc::new(BlockEntry {
+            id,
+            order,
+            level: 0,
+            resolution_ms: None,
+            stats,
+        })
     }
 
     #[test]
     fn metadata_is_read_from_the_last_block_of_each_writer_that_has_any() {
-        let blocks = [block(1, 1, 5, 2), block(2, 1, 7, 2), block(3, 1, 8, 0), block(4, 2, 1, 3), block(5, 3, 9, 0)];
+        let blocks = [
+            block(1, 1, 5, 2),
+            block(2, 1, 7, 2),
+            block(3, 1, 8, 0),
+            block(4, 2, 1, 3),
+            block(5, 3, 9, 0),
+        ];
+
         let newest = newest_families(blocks.iter());
-        assert_eq!(newest.iter().map(|entry| entry.id.0.0).collect::<Vec<_>>(), [2, 4]);
+        assert_eq!(
+            newest.iter().map(|entry| entry.id.0.0).collect::<Vec<_>>(),
+            [2, 4]
+        );
     }
 }

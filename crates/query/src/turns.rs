@@ -1,4 +1,5 @@
-//! Who may evaluate now: so many queries of the process at once, and so many of each tenant. The others wait in the order they came.
+//! Who may evaluate now: so many queries of the process at once, and so many of each tenant. The
+//! others wait in the order they came.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
 
-/// The turns of one process. A tenant is known here only while it has queries, so there are never more tenants than queries.
+/// The turns of one process. A tenant is known here only while it has queries, so there are never
+/// more tenants than queries.
 #[derive(Debug)]
 pub(crate) struct Turns {
     process: Arc<Semaphore>,
@@ -29,15 +31,16 @@ struct State {
 #[derive(Debug)]
 struct Own {
     turns: Arc<Semaphore>,
-    /// How many turns there were made. When the limit changes, new queries get new turns; those under way end with the old ones.
+    /// How many turns there were made. When the limit changes, new queries get new turns; those
+    /// under way end with the old ones.
     max: usize,
     waiting: usize,
     /// Queries that wait or are evaluated.
     queries: usize,
 }
 
-/// The right to evaluate, until it is dropped. It travels with what the query found, so that an answer that is still on its way to the
-/// client counts as a query that is evaluated.
+/// The right to evaluate, until it is dropped. It travels with what the query found, so that an
+/// answer that is still on its way to the client counts as a query that is evaluated.
 #[derive(Debug)]
 pub struct Turn {
     _own: OwnedSemaphorePermit,
@@ -48,55 +51,108 @@ pub struct Turn {
 impl Turns {
     /// At most `concurrency_max` queries of all tenants at once; `waiting_max` more may wait.
     pub(crate) fn new(concurrency_max: usize, waiting_max: usize) -> Self {
-        Self { process: Arc::new(Semaphore::new(concurrency_max)), waiting_max, state: Mutex::default() }
+        Self {
+            process: Arc::new(Semaphore::new(concurrency_max)),
+            waiting_max,
+            state: Mutex::default(),
+        }
     }
 
-    /// Waits until it is the turn of one more query of `tenant`. Dropping the future gives the place in the queue up.
+    /// Waits until it is the turn of one more query of `tenant`. Dropping the future gives the
+    /// place in the queue up.
     ///
     /// # Errors
     /// At once, when too many wait already.
-    pub(crate) async fn take(self: &Arc<Self>, tenant: &TenantName, limits: &QueryLimits) -> Result<Turn, Error> {
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        tenant: &TenantName,
+        limits: &QueryLimits,
+    ) -> Result<Turn, Error> {
         let (query, own) = self.register(tenant, limits.concurrency_max);
-        let at_once =
-            || Some((Arc::clone(&own).try_acquire_owned().ok()?, Arc::clone(&self.process).try_acquire_owned().ok()?));
+        let at_once = || {
+            Some((
+                Arc::clone(&own).try_acquire_owned().ok()?,
+                Arc::clone(&self.process).try_acquire_owned().ok()?,
+            ))
+        };
+
         if let Some((own, process)) = at_once() {
-            return Ok(Turn { _own: own, _process: process, _query: query });
+            return Ok(Turn {
+                _own: own,
+                _process: process,
+                _query: query,
+            });
         }
+
         let waiting = self.wait(tenant, limits)?;
         let of_open = "the semaphores are never closed";
         let own = own.acquire_owned().await.expect(of_open);
-        let process = Arc::clone(&self.process).acquire_owned().await.expect(of_open);
+        let process = Arc::clone(&self.process)
+            .acquire_owned()
+            .await
+            .expect(of_open);
+
         drop(waiting);
-        Ok(Turn { _own: own, _process: process, _query: query })
+        Ok(Turn {
+            _own: own,
+            _process: process,
+            _query: query,
+        })
     }
 
     fn register(self: &Arc<Self>, tenant: &TenantName, max: usize) -> (Registered, Arc<Semaphore>) {
         let mut state = self.state.lock();
-        let fresh = || Own { turns: Arc::new(Semaphore::new(max)), max, waiting: 0, queries: 0 };
+        let fresh = || Own {
+            turns: Arc::new(Semaphore::new(max)),
+            max,
+            waiting: 0,
+            queries: 0,
+        };
+
         let own = state.tenants.entry(tenant.clone()).or_insert_with(fresh);
         if own.max != max {
             (own.turns, own.max) = (Arc::new(Semaphore::new(max)), max);
         }
+
         own.queries += 1;
+
         let turns = Arc::clone(&own.turns);
         drop(state);
-        (Registered { turns: Arc::clone(self), tenant: tenant.clone() }, turns)
+
+        (
+            Registered {
+                turns: Arc::clone(self),
+                tenant: tenant.clone(),
+            },
+            turns,
+        )
     }
 
     fn wait(&self, tenant: &TenantName, limits: &QueryLimits) -> Result<Waiting<'_>, Error> {
         let mut state = self.state.lock();
         if state.waiting >= self.waiting_max {
-            return Err(Error::Busy { max: self.waiting_max });
+            return Err(Error::Busy {
+                max: self.waiting_max,
+            });
         }
+
         if let Some(own) = state.tenants.get_mut(tenant) {
             if own.waiting >= limits.waiting_max {
-                return Err(Error::Waiting { max: limits.waiting_max, concurrency_max: limits.concurrency_max });
+                return Err(Error::Waiting {
+                    max: limits.waiting_max,
+                    concurrency_max: limits.concurrency_max,
+                });
             }
+
             own.waiting += 1;
         }
+
         state.waiting += 1;
         drop(state);
-        Ok(Waiting { turns: self, tenant: tenant.clone() })
+        Ok(Waiting {
+            turns: self,
+            tenant: tenant.clone(),
+        })
     }
 
     /// How many tenants have queries, and how many queries wait.
@@ -136,6 +192,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.turns.state.lock();
         state.waiting -= 1;
+
         if let Some(own) = state.tenants.get_mut(&self.tenant) {
             own.waiting -= 1;
         }
@@ -149,7 +206,11 @@ mod tests {
     use super::*;
 
     fn limits(concurrency_max: usize, waiting_max: usize) -> QueryLimits {
-        QueryLimits { concurrency_max, waiting_max, ..QueryLimits::default() }
+        QueryLimits {
+            concurrency_max,
+            waiting_max,
+            ..QueryLimits::default()
+        }
     }
 
     fn tenant(name: &str) -> TenantName {
@@ -158,34 +219,62 @@ mod tests {
 
     #[test]
     fn a_tenant_waits_for_its_own_queries_and_not_for_those_of_others() {
-        let (turns, limits) = (Arc::new(Turns::new(3, 10)), limits(2, 10));
-        let (a, b) = (tenant("a"), tenant("b"));
+        let turns = Arc::new(Turns::new(3, 10));
+        let limits = limits(2, 10);
+        let a = tenant("a");
+        let b = tenant("b");
         let first = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
         let _second = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
         let mut third = Box::pin(turns.take(&a, &limits));
-        assert!((&mut third).now_or_never().is_none(), "the tenant has two turns");
+
+        assert!(
+            (&mut third).now_or_never().is_none(),
+            "the tenant has two turns"
+        );
+
         let other = turns.take(&b, &limits).now_or_never().unwrap().unwrap();
         let mut fourth = Box::pin(turns.take(&b, &limits));
-        assert!((&mut fourth).now_or_never().is_none(), "the process has three turns");
+
+        assert!(
+            (&mut fourth).now_or_never().is_none(),
+            "the process has three turns"
+        );
+
         drop(first);
+
         let fourth = fourth.now_or_never().unwrap().unwrap();
-        assert!((&mut third).now_or_never().is_none(), "the fourth waited for the process before");
+        assert!(
+            (&mut third).now_or_never().is_none(),
+            "the fourth waited for the process before"
+        );
+
         drop(other);
+
         let third = third.now_or_never().unwrap().unwrap();
         drop((third, fourth));
-        assert_eq!(turns.held(), (1, 0), "only the tenant of the second is known");
+
+        assert_eq!(
+            turns.held(),
+            (1, 0),
+            "only the tenant of the second is known"
+        );
     }
 
     #[test]
     fn what_is_given_up_leaves_no_trace() {
-        let (turns, limits) = (Arc::new(Turns::new(1, 10)), limits(1, 10));
-        let (a, b) = (tenant("a"), tenant("b"));
+        let turns = Arc::new(Turns::new(1, 10));
+        let limits = limits(1, 10);
+        let a = tenant("a");
+        let b = tenant("b");
         let running = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
         let mut waiting = Box::pin(turns.take(&b, &limits));
+
         assert!((&mut waiting).now_or_never().is_none());
         assert_eq!(turns.held(), (2, 1));
+
         drop(waiting);
         assert_eq!(turns.held(), (1, 0));
+
         drop(running);
         assert_eq!(turns.held(), (0, 0));
         assert!(turns.take(&b, &limits).now_or_never().is_some());
@@ -194,21 +283,48 @@ mod tests {
     #[test]
     fn the_queues_of_a_tenant_and_of_the_process_end_somewhere() {
         let turns = Arc::new(Turns::new(1, 2));
-        let (a, b, limits) = (tenant("a"), tenant("b"), limits(1, 1));
+        let a = tenant("a");
+        let b = tenant("b");
+        let limits = limits(1, 1);
         let _running = turns.take(&a, &limits).now_or_never().unwrap().unwrap();
-        let mut waiting: Vec<_> = [&a, &b].map(|tenant| Box::pin(turns.take(tenant, &limits))).into();
+        let mut waiting: Vec<_> = [&a, &b]
+            .map(|tenant| Box::pin(turns.take(tenant, &limits)))
+            .into();
+
         assert!((&mut waiting[0]).now_or_never().is_none());
+
         let refused = turns.take(&a, &limits).now_or_never().unwrap();
-        assert!(matches!(refused, Err(Error::Waiting { max: 1, concurrency_max: 1 })), "{refused:?}");
+        assert!(
+            matches!(
+                refused,
+                Err(Error::Waiting {
+                    max: 1,
+                    concurrency_max: 1
+                })
+            ),
+            "{refused:?}"
+        );
+
         assert!((&mut waiting[1]).now_or_never().is_none());
+
         let refused = turns.take(&tenant("c"), &limits).now_or_never().unwrap();
-        assert!(matches!(refused, Err(Error::Busy { max: 2 })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Busy { max: 2 })),
+            "{refused:?}"
+        );
     }
 
     #[test]
     fn a_limit_that_changes_counts_for_new_queries() {
-        let (turns, a) = (Arc::new(Turns::new(9, 9)), tenant("a"));
-        let _running = turns.take(&a, &limits(1, 1)).now_or_never().unwrap().unwrap();
+        let turns = Arc::new(Turns::new(9, 9));
+        let a = tenant("a");
+
+        let _running = turns
+            .take(&a, &limits(1, 1))
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+
         assert!(turns.take(&a, &limits(1, 1)).now_or_never().is_none());
         assert!(turns.take(&a, &limits(2, 1)).now_or_never().is_some());
     }

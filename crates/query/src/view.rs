@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
-use duramen_source::{Error, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views};
+use duramen_source::{
+    Error, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
+};
 use tokio::sync::OnceCell;
 
-/// Takes a view at the first question and puts all questions to it, so that everything that one request asks is of one moment:
-/// each selector of a query, both passes of a remote read, and what is asked before a plan is made.
+/// Takes a view at the first question and puts all questions to it, so that everything that one
+/// request asks is of one moment: each selector of a query, both passes of a remote read, and what
+/// is asked before a plan is made.
 ///
 /// The first question comes when it is the request's turn, and on the threads that compute.
 #[derive(Debug)]
@@ -22,11 +25,17 @@ pub(crate) struct RequestView {
 impl RequestView {
     /// A view that is not taken yet.
     pub(crate) fn new(of: Arc<dyn Views>, tenants: Arc<[TenantId]>) -> Self {
-        Self { of, tenants, view: OnceCell::new() }
+        Self {
+            of,
+            tenants,
+            view: OnceCell::new(),
+        }
     }
 
     async fn view(&self) -> Result<&Arc<dyn SeriesSource>, Error> {
-        self.view.get_or_try_init(|| self.of.view(&self.tenants)).await
+        self.view
+            .get_or_try_init(|| self.of.view(&self.tenants))
+            .await
     }
 }
 
@@ -52,7 +61,11 @@ impl SeriesSource for RequestView {
         self.view().await?.label_names(request).await
     }
 
-    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
         self.view().await?.label_values(request, name).await
     }
 

@@ -29,16 +29,26 @@ pub struct SystemClock {
 
 impl Default for SystemClock {
     fn default() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
-        Self { start: Instant::now() }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the clock that others are sent to"
+        )]
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
 #[async_trait]
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the clock that others are sent to"
+        )]
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
     }
 
@@ -47,7 +57,10 @@ impl Clock for SystemClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the clock that others are sent to"
+        )]
         tokio::time::sleep(duration).await;
     }
 }
@@ -61,13 +74,18 @@ pub struct MockClock {
 
 impl MockClock {
     pub fn at(now_ms: i64) -> Arc<Self> {
-        Arc::new(Self { now: Mutex::new((now_ms, Duration::ZERO)), moved: Notify::new() })
+        Arc::new(Self {
+            now: Mutex::new((now_ms, Duration::ZERO)),
+            moved: Notify::new(),
+        })
     }
 
     /// Moves wall and monotonic time on and wakes the sleepers whose time has come.
     pub fn advance(&self, by: Duration) {
         let mut now = self.now.lock();
-        now.0 = now.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        now.0 = now
+            .0
+            .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
         now.1 += by;
         drop(now);
         self.moved.notify_waiters();
@@ -91,13 +109,16 @@ impl Clock for MockClock {
 
     async fn sleep(&self, duration: Duration) {
         let until = self.monotonic() + duration;
+
         loop {
             let moved = self.moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
+
             if self.monotonic() >= until {
                 return;
             }
+
             moved.await;
         }
     }
@@ -111,9 +132,12 @@ mod tests {
     async fn a_mock_sleep_ends_when_the_clock_is_moved_past_it() {
         let clock = MockClock::at(1_000);
         let mut sleeper = clock.sleep(Duration::from_secs(2));
+
         assert!(!is_over(&mut sleeper).await);
+
         clock.advance(Duration::from_secs(1));
         assert!(!is_over(&mut sleeper).await);
+
         clock.advance(Duration::from_secs(1));
         assert!(is_over(&mut sleeper).await);
         assert_eq!(clock.now_ms(), 3_000);

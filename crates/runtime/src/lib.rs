@@ -1,5 +1,5 @@
-//! What every role stands on: clock, named and supervised tasks, threads that compute, the pace of what they do,
-//! the disk, how much memory there is.
+//! What every role stands on: clock, named and supervised tasks, threads that compute, the pace of
+//! what they do, the disk, how much memory there is.
 
 pub mod clock;
 pub mod disk;

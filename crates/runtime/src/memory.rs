@@ -49,9 +49,20 @@ impl MemoryLimit {
 
     /// As [`MemoryLimit::of_this_process`], for a system whose files lie below `root`.
     fn below(root: &Path) -> Self {
-        let machine = machine_bytes(root).map(|bytes| Self { bytes, set_by: MemoryLimitSource::Machine });
-        let limits = machine.into_iter().chain(process_limits(root)).chain(group_limits(root));
-        let unknown = Self { bytes: UNKNOWN_BYTES, set_by: MemoryLimitSource::Unknown };
+        let machine = machine_bytes(root).map(|bytes| Self {
+            bytes,
+            set_by: MemoryLimitSource::Machine,
+        });
+
+        let limits = machine
+            .into_iter()
+            .chain(process_limits(root))
+            .chain(group_limits(root));
+
+        let unknown = Self {
+            bytes: UNKNOWN_BYTES,
+            set_by: MemoryLimitSource::Unknown,
+        };
 
         // The first of equal ones: the machine goes before a group that allows all of it.
         limits.min_by_key(|limit| limit.bytes).unwrap_or(unknown)
@@ -64,7 +75,9 @@ fn read(root: &Path, file: &str) -> String {
 
 fn machine_bytes(root: &Path) -> Option<u64> {
     let meminfo = read(root, "proc/meminfo");
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let total = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = total.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
 
     kibibytes.checked_mul(1024)
@@ -77,10 +90,16 @@ fn process_limits(root: &Path) -> Vec<MemoryLimit> {
         let columns = text.lines().find_map(|line| line.strip_prefix(name))?;
         let bytes = columns.split_whitespace().next()?.parse().ok()?;
 
-        Some(MemoryLimit { bytes, set_by: MemoryLimitSource::ProcessLimit(name) })
+        Some(MemoryLimit {
+            bytes,
+            set_by: MemoryLimitSource::ProcessLimit(name),
+        })
     };
 
-    ["Max address space", "Max data size"].into_iter().filter_map(limit).collect()
+    ["Max address space", "Max data size"]
+        .into_iter()
+        .filter_map(limit)
+        .collect()
 }
 
 /// The limits of the control groups of the process, its own and all above.
@@ -91,7 +110,9 @@ fn group_limits(root: &Path) -> Vec<MemoryLimit> {
     for line in read(root, "proc/self/cgroup").lines() {
         // `hierarchy:controllers:path`. Version 2 is the hierarchy 0, which lists no controllers.
         let mut fields = line.splitn(3, ':');
-        let (Some(hierarchy), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+        let (Some(hierarchy), Some(controllers), Some(path)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
             continue;
         };
 
@@ -100,6 +121,7 @@ fn group_limits(root: &Path) -> Vec<MemoryLimit> {
             (_, names) if names.split(',').any(|name| name == "memory") => Version::One,
             _ => continue,
         };
+
         for mount in mounts.lines().filter_map(|line| Mount::of(line, version)) {
             limits.extend(mount.limits(root, path, version));
         }
@@ -144,6 +166,7 @@ impl<'a> Mount<'a> {
             Version::One => kind == "cgroup" && options.split(',').any(|name| name == "memory"),
             Version::Two => kind == "cgroup2",
         };
+
         let mut fields = before.split(' ').skip(3);
         let group = fields.next()?;
         let point = Path::new(fields.next()?);
@@ -155,11 +178,14 @@ impl<'a> Mount<'a> {
     fn limits(&self, root: &Path, path: &str, version: Version) -> Vec<MemoryLimit> {
         // In a container the mount may begin at the container's own group. A path that is not
         // below it, or that goes up, belongs to another view: then the mount itself is the group.
-        let below = Path::new(path).strip_prefix(self.group).unwrap_or_else(|_| Path::new(""));
+        let below = Path::new(path)
+            .strip_prefix(self.group)
+            .unwrap_or_else(|_| Path::new(""));
         let goes_up = below.components().any(|part| part == Component::ParentDir);
         let below = if goes_up { Path::new("") } else { below };
 
         let mut limits = Vec::new();
+
         for group in below.ancestors() {
             for name in version.files() {
                 let file = self.point.join(group).join(name);
@@ -168,10 +194,14 @@ impl<'a> Mount<'a> {
 
                 // The word `max` is no limit.
                 if let Ok(bytes) = text.trim().parse() {
-                    limits.push(MemoryLimit { bytes, set_by: MemoryLimitSource::ControlGroup(file) });
+                    limits.push(MemoryLimit {
+                        bytes,
+                        set_by: MemoryLimitSource::ControlGroup(file),
+                    });
                 }
             }
         }
+
         limits
     }
 }
@@ -185,7 +215,8 @@ mod tests {
     const UNLIMITED: &str = "Limit                     Soft Limit           Hard Limit           Units\n\
         Max data size             unlimited            unlimited            bytes\n\
         Max address space         unlimited            unlimited            bytes\n";
-    const VERSION_2: &str = "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const VERSION_2: &str =
+        "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
     const VERSION_1: &str = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n\
         32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
         35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
@@ -195,11 +226,13 @@ mod tests {
     fn found(files: &[(&str, &str)]) -> MemoryLimit {
         let root = tempfile::tempdir().unwrap();
         let usual = [("proc/meminfo", MEMINFO), ("proc/self/limits", UNLIMITED)];
+
         for (path, text) in usual.iter().chain(files) {
             let file = root.path().join(path);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, text).unwrap();
         }
+
         MemoryLimit::below(root.path())
     }
 
@@ -210,22 +243,51 @@ mod tests {
     #[test]
     fn without_limits_it_is_the_machine() {
         let limit = found(&[]);
-        assert_eq!(limit, MemoryLimit { bytes: 8 * GIB, set_by: MemoryLimitSource::Machine });
+        assert_eq!(
+            limit,
+            MemoryLimit {
+                bytes: 8 * GIB,
+                set_by: MemoryLimitSource::Machine
+            }
+        );
     }
 
     #[test]
     fn a_group_of_version_2_is_bounded_by_those_above_it() {
         let own = "sys/fs/cgroup/system.slice/duramen.service/memory.max";
         let above = "sys/fs/cgroup/system.slice/memory.max";
-        let files = [("proc/self/cgroup", "0::/system.slice/duramen.service\n"), ("proc/self/mountinfo", VERSION_2)];
+        let files = [
+            ("proc/self/cgroup", "0::/system.slice/duramen.service\n"),
+            ("proc/self/mountinfo", VERSION_2),
+        ];
 
         let tight = found(&[&files[..], &[(own, "1073741824\n"), (above, "max\n")]].concat());
         let of_own = "/sys/fs/cgroup/system.slice/duramen.service/memory.max";
-        assert_eq!(tight, MemoryLimit { bytes: GIB, set_by: group(of_own) });
 
-        let nested = found(&[&files[..], &[(own, "2147483648\n"), (above, "1073741824\n")]].concat());
+        assert_eq!(
+            tight,
+            MemoryLimit {
+                bytes: GIB,
+                set_by: group(of_own)
+            }
+        );
+
+        let nested = found(
+            &[
+                &files[..],
+                &[(own, "2147483648\n"), (above, "1073741824\n")],
+            ]
+            .concat(),
+        );
+
         let of_above = "/sys/fs/cgroup/system.slice/memory.max";
-        assert_eq!(nested, MemoryLimit { bytes: GIB, set_by: group(of_above) });
+        assert_eq!(
+            nested,
+            MemoryLimit {
+                bytes: GIB,
+                set_by: group(of_above)
+            }
+        );
 
         let free = found(&[&files[..], &[(own, "max\n"), (above, "max\n")]].concat());
         assert_eq!(free.set_by, MemoryLimitSource::Machine);
@@ -239,26 +301,53 @@ mod tests {
             ("sys/fs/cgroup/a/memory.max", "2147483648\n"),
             ("sys/fs/cgroup/a/memory.high", "1073741824\n"),
         ]);
-        assert_eq!(limit, MemoryLimit { bytes: GIB, set_by: group("/sys/fs/cgroup/a/memory.high") });
+
+        assert_eq!(
+            limit,
+            MemoryLimit {
+                bytes: GIB,
+                set_by: group("/sys/fs/cgroup/a/memory.high")
+            }
+        );
     }
 
     #[test]
     fn a_group_of_version_1_is_found_by_its_controller() {
         let limit = found(&[
-            ("proc/self/cgroup", "5:cpu,cpuacct:/b\n4:memory:/a/b\n0::/\n"),
+            (
+                "proc/self/cgroup",
+                "5:cpu,cpuacct:/b\n4:memory:/a/b\n0::/\n",
+            ),
             ("proc/self/mountinfo", VERSION_1),
-            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
-            ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1073741824\n"),
-            ("sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "9223372036854771712\n"),
+            (
+                "sys/fs/cgroup/memory/memory.limit_in_bytes",
+                "9223372036854771712\n",
+            ),
+            (
+                "sys/fs/cgroup/memory/a/memory.limit_in_bytes",
+                "1073741824\n",
+            ),
+            (
+                "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+                "9223372036854771712\n",
+            ),
         ]);
+
         let of_above = "/sys/fs/cgroup/memory/a/memory.limit_in_bytes";
-        assert_eq!(limit, MemoryLimit { bytes: GIB, set_by: group(of_above) });
+        assert_eq!(
+            limit,
+            MemoryLimit {
+                bytes: GIB,
+                set_by: group(of_above)
+            }
+        );
     }
 
     #[test]
     fn a_container_sees_its_own_group_as_the_root() {
         let mount = "35 31 0:32 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
         let file = "sys/fs/cgroup/memory/memory.limit_in_bytes";
+
         // The path as the host sees it, a name space that hides it, and a path above the mount.
         for path in ["/docker/abc", "/", "/../other"] {
             let limit = found(&[
@@ -266,6 +355,7 @@ mod tests {
                 ("proc/self/mountinfo", mount),
                 (file, "1073741824\n"),
             ]);
+
             assert_eq!(limit.bytes, GIB, "{path}");
         }
     }
@@ -275,6 +365,7 @@ mod tests {
         for name in ["Max address space", "Max data size"] {
             let text = format!("{name:<26}1073741824           unlimited            bytes\n");
             let limit = found(&[("proc/self/limits", &text)]);
+
             assert_eq!(limit.bytes, GIB);
             assert_eq!(limit.set_by, MemoryLimitSource::ProcessLimit(name));
         }
@@ -284,6 +375,7 @@ mod tests {
     fn a_system_that_says_nothing_is_guessed() {
         let empty = tempfile::tempdir().unwrap();
         let limit = MemoryLimit::below(empty.path());
+
         assert_eq!(limit.set_by, MemoryLimitSource::Unknown);
     }
 

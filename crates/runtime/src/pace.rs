@@ -49,10 +49,12 @@ mod tests {
         let endless = crate::Workers::default().spawn(async move {
             let _ended = ended;
             let mut pace = Pace::default();
+
             loop {
                 pace.done(100).await;
             }
         });
+
         drop(endless);
         assert!(end.await.is_err());
     }

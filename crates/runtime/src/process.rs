@@ -34,17 +34,34 @@ impl ProcessMark {
         let (started, _) = stat(pid)?;
         let boot = boot()?;
         let pid_namespace = pid_namespace()?;
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-        Some(Self { host, boot, pid_namespace, pid, started })
+        let host = fs::read_to_string("/proc/sys/kernel/hostname")
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+
+        Some(Self {
+            host,
+            boot,
+            pid_namespace,
+            pid,
+            started,
+        })
     }
 
     /// Whether the process still runs, as far as this machine can tell.
     pub fn liveness(&self) -> Liveness {
-        if boot().as_deref() != Some(&*self.boot) || pid_namespace().as_deref() != Some(&*self.pid_namespace) {
+        if boot().as_deref() != Some(&*self.boot)
+            || pid_namespace().as_deref() != Some(&*self.pid_namespace)
+        {
             return Liveness::Unknown;
         }
+
         match stat(self.pid) {
-            Some((started, state)) if started == self.started && !matches!(state, 'Z' | 'X' | 'x') => Liveness::Alive,
+            Some((started, state))
+                if started == self.started && !matches!(state, 'Z' | 'X' | 'x') =>
+            {
+                Liveness::Alive
+            }
             Some(_) => Liveness::Gone,
             None if stat(std::process::id()).is_some() => Liveness::Gone,
             None => Liveness::Unknown,
@@ -62,13 +79,15 @@ fn pid_namespace() -> Option<String> {
     Some(namespace.to_string_lossy().into_owned())
 }
 
-/// When a process was started, and its state. The name in front of both may hold anything, a bracket too.
+/// When a process was started, and its state. The name in front of both may hold anything, a
+/// bracket too.
 fn stat(pid: u32) -> Option<(u64, char)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut fields = behind_name.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let started = fields.nth(18)?.parse().ok()?;
+
     Some((started, state))
 }
 
@@ -82,28 +101,49 @@ mod tests {
     fn this_process_is_alive_and_one_that_was_given_its_number_before_is_gone() {
         let this = ProcessMark::of_this().unwrap();
         assert_eq!(this.liveness(), Liveness::Alive);
-        let before = ProcessMark { started: this.started.wrapping_sub(1), ..this };
+
+        let before = ProcessMark {
+            started: this.started.wrapping_sub(1),
+            ..this
+        };
+
         assert_eq!(before.liveness(), Liveness::Gone);
     }
 
     #[test]
     fn a_killed_process_is_gone_before_its_parent_has_asked() {
-        let mut child = Command::new("sleep").arg("600").stdout(Stdio::null()).spawn().unwrap();
-        let mark =
-            ProcessMark { pid: child.id(), started: stat(child.id()).unwrap().0, ..ProcessMark::of_this().unwrap() };
+        let mut child = Command::new("sleep")
+            .arg("600")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+
+        let mark = ProcessMark {
+            pid: child.id(),
+            started: stat(child.id()).unwrap().0,
+            ..ProcessMark::of_this().unwrap()
+        };
+
         assert_eq!(mark.liveness(), Liveness::Alive);
+
         child.kill().unwrap();
         while stat(child.id()).is_some_and(|(_, state)| state != 'Z') {
             std::thread::yield_now();
         }
+
         assert_eq!(mark.liveness(), Liveness::Gone);
+
         child.wait().unwrap();
         assert_eq!(mark.liveness(), Liveness::Gone);
     }
 
     #[test]
     fn of_another_machine_nothing_is_known() {
-        let other = ProcessMark { boot: "another".to_owned(), ..ProcessMark::of_this().unwrap() };
+        let other = ProcessMark {
+            boot: "another".to_owned(),
+            ..ProcessMark::of_this().unwrap()
+        };
+
         assert_eq!(other.liveness(), Liveness::Unknown);
     }
 }

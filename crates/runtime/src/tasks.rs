@@ -13,8 +13,8 @@ use tracing::{error, warn};
 pub enum OnFailure {
     /// One connection or one job: say so and go on.
     Log,
-    /// The process cannot keep its promises without this task: stop. The truth is on disk and in the bucket, so a restart is
-    /// cheap and honest.
+    /// The process cannot keep its promises without this task: stop. The truth is on disk and in
+    /// the bucket, so a restart is cheap and honest.
     Fatal,
 }
 
@@ -28,14 +28,23 @@ pub struct Tasks {
 struct Shared {
     shutdown: CancellationToken,
     failed: CancellationToken,
-    /// Why the process has to stop: the name of the first task that failed, and its error with all causes.
+    /// Why the process has to stop: the name of the first task that failed, and its error with all
+    /// causes.
     failure: OnceLock<String>,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        let (shutdown, failed) = (CancellationToken::new(), CancellationToken::new());
-        Self { shared: Arc::new(Shared { shutdown, failed, failure: OnceLock::new() }) }
+        let shutdown = CancellationToken::new();
+        let failed = CancellationToken::new();
+
+        Self {
+            shared: Arc::new(Shared {
+                shutdown,
+                failed,
+                failure: OnceLock::new(),
+            }),
+        }
     }
 }
 
@@ -55,27 +64,42 @@ impl Tasks {
         self.shared.failure.get().map(String::as_str)
     }
 
-    /// Runs `future` on the current tokio runtime. An `Err` or a panic is logged with `name` and treated as `on_failure` says.
-    pub fn spawn<F, E>(&self, name: &'static str, on_failure: OnFailure, future: F) -> JoinHandle<()>
+    /// Runs `future` on the current tokio runtime. An `Err` or a panic is logged with `name` and
+    /// treated as `on_failure` says.
+    pub fn spawn<F, E>(
+        &self,
+        name: &'static str,
+        on_failure: OnFailure,
+        future: F,
+    ) -> JoinHandle<()>
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
     {
-        #[expect(clippy::disallowed_methods, reason = "this is the door that others are sent to")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the door that others are sent to"
+        )]
         let inner = tokio::spawn(future);
         let tasks = self.clone();
-        #[expect(clippy::disallowed_methods, reason = "this is the door that others are sent to")]
+
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the door that others are sent to"
+        )]
         tokio::spawn(async move {
             let message = match inner.await {
                 Ok(Ok(())) => return,
                 Ok(Err(e)) => with_causes(e),
                 Err(e) => e.to_string(),
             };
+
             tasks.on_failure(name, on_failure, &message);
         })
     }
 
-    /// Runs `work` on a thread of its own: for loops that block. An `Err` or a panic is treated as with [`Tasks::spawn`].
+    /// Runs `work` on a thread of its own: for loops that block. An `Err` or a panic is treated as
+    /// with [`Tasks::spawn`].
     pub fn spawn_thread<F, E>(
         &self,
         name: &'static str,
@@ -93,6 +117,7 @@ impl Tasks {
                 Ok(Err(e)) => with_causes(e),
                 Err(panic) => panic_message(panic.as_ref()),
             };
+
             tasks.on_failure(name, on_failure, &message);
         })
     }
@@ -101,7 +126,12 @@ impl Tasks {
         match on_failure {
             OnFailure::Log => warn!(task, error = message, "a task failed"),
             OnFailure::Fatal => {
-                error!(task, error = message, "a task that the process cannot do without failed");
+                error!(
+                    task,
+                    error = message,
+                    "a task that the process cannot do without failed"
+                );
+
                 let _ = self.shared.failure.set(format!("{task}: {message}"));
                 self.shared.failed.cancel();
             }
@@ -114,15 +144,21 @@ fn with_causes<E: Into<Box<dyn Error + Send + Sync>>>(error: E) -> String {
     let error: Box<dyn Error + Send + Sync> = error.into();
     let mut text = error.to_string();
     let mut source = error.source();
+
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
+
     text
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+
     format!("panicked: {}", text.unwrap_or("no message"))
 }
 
@@ -133,8 +169,11 @@ mod tests {
     #[tokio::test]
     async fn a_fatal_task_that_panics_is_seen_as_failed() {
         let tasks = Tasks::default();
-        let handle = tasks.spawn::<_, String>("doomed", OnFailure::Fatal, async { panic!("broken invariant") });
+        let handle = tasks.spawn::<_, String>("doomed", OnFailure::Fatal, async {
+            panic!("broken invariant")
+        });
         handle.await.unwrap();
+
         assert!(tasks.failed().is_cancelled());
     }
 
@@ -146,16 +185,32 @@ mod tests {
 
         let tasks = Tasks::default();
         assert_eq!(tasks.failure(), None);
+
         let failed = Failed(std::io::Error::other("the disk failed"));
-        tasks.spawn("commit", OnFailure::Fatal, async { Err(failed) }).await.unwrap();
-        tasks.spawn("flush", OnFailure::Fatal, async { Err("stopped") }).await.unwrap();
-        assert_eq!(tasks.failure(), Some("commit: the log failed: the disk failed"));
+        tasks
+            .spawn("commit", OnFailure::Fatal, async { Err(failed) })
+            .await
+            .unwrap();
+
+        tasks
+            .spawn("flush", OnFailure::Fatal, async { Err("stopped") })
+            .await
+            .unwrap();
+
+        assert_eq!(
+            tasks.failure(),
+            Some("commit: the log failed: the disk failed")
+        );
     }
 
     #[tokio::test]
     async fn a_failure_that_is_only_logged_stops_nothing() {
         let tasks = Tasks::default();
-        tasks.spawn("job", OnFailure::Log, async { Err("no luck") }).await.unwrap();
+        tasks
+            .spawn("job", OnFailure::Log, async { Err("no luck") })
+            .await
+            .unwrap();
+
         assert!(!tasks.failed().is_cancelled());
     }
 }

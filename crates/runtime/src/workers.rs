@@ -5,15 +5,16 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Where computations run. On threads of their own, those that take seconds hold up no timer, no probe and no write. Cheap to clone; the
-/// threads end with the last clone.
+/// Where computations run. On threads of their own, those that take seconds hold up no timer, no
+/// probe and no write. Cheap to clone; the threads end with the last clone.
 ///
 /// The default is the runtime of whoever spawns.
 #[derive(Clone, Debug, Default)]
 pub struct Workers(Option<Arc<Threads>>);
 
-/// How far the threads step back, as of `nice`: a thread that does not gets three times their share of a processor on which both
-/// would run. It is no more than that, since whoever serves may wait for a lock that one of them holds.
+/// How far the threads step back, as of `nice`: a thread that does not gets three times their share
+/// of a processor on which both would run. It is no more than that, since whoever serves may wait
+/// for a lock that one of them holds.
 const NICENESS: i32 = 5;
 /// The kernel's largest.
 #[cfg(target_os = "linux")]
@@ -28,6 +29,7 @@ fn step_back() {
 
         let own = getpriority_process(None).unwrap_or_default();
         let behind = (own + NICENESS).min(NICENESS_MAX);
+
         if let Err(error) = setpriority_process(None, behind) {
             tracing::debug!(%error, "a thread that computes keeps its priority");
         }
@@ -39,17 +41,28 @@ fn step_back() {
 struct Threads(Option<Runtime>);
 
 impl Workers {
-    /// Starts a thread for each core. They leave the processors to threads that serve and write, where those want
-    /// them: see [`NICENESS`].
+    /// Starts a thread for each core. They leave the processors to threads that serve and write,
+    /// where those want them: see [`NICENESS`].
     pub fn start(name: &str) -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name(name).on_thread_start(step_back).enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .thread_name(name)
+            .on_thread_start(step_back)
+            .enable_all()
+            .build()?;
+
         Ok(Self(Some(Arc::new(Threads(Some(runtime))))))
     }
 
     /// Starts `work` there. Dropping the handle ends it at its next await.
-    pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> AbortOnDropHandle<T> {
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> AbortOnDropHandle<T> {
         let own = self.0.as_ref().and_then(|threads| threads.0.as_ref());
-        #[expect(clippy::disallowed_methods, reason = "the handle joins the task, and ends it when it is dropped")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the handle joins the task, and ends it when it is dropped"
+        )]
         AbortOnDropHandle::new(match own {
             Some(runtime) => runtime.spawn(work),
             None => tokio::spawn(work),
@@ -73,8 +86,23 @@ mod tests {
     async fn work_runs_on_the_threads_of_its_workers_and_by_default_where_it_is_spawned() {
         let name = || std::thread::current().name().map(str::to_owned);
         let workers = Workers::start("computes").unwrap();
-        assert_eq!(workers.spawn(async move { name() }).await.unwrap().as_deref(), Some("computes"));
-        assert_eq!(Workers::default().spawn(async move { name() }).await.unwrap(), name());
+
+        assert_eq!(
+            workers
+                .spawn(async move { name() })
+                .await
+                .unwrap()
+                .as_deref(),
+            Some("computes")
+        );
+
+        assert_eq!(
+            Workers::default()
+                .spawn(async move { name() })
+                .await
+                .unwrap(),
+            name()
+        );
     }
 
     #[tokio::test]
@@ -84,6 +112,7 @@ mod tests {
         let workers = Workers::start("computes").unwrap();
         let serving = niceness();
         let computing = workers.spawn(async move { niceness() }).await.unwrap();
+
         assert_eq!(computing, (serving + NICENESS).min(NICENESS_MAX));
     }
 
@@ -93,11 +122,14 @@ mod tests {
         let held = workers.clone();
         let (release, released) = tokio::sync::oneshot::channel::<()>();
         let (ended, end) = tokio::sync::oneshot::channel();
+
         let work = workers.spawn(async move {
             let _ = released.await;
             drop(held);
+
             let _ = ended.send(());
         });
+
         drop(workers);
         release.send(()).unwrap();
         end.await.unwrap();

@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::Value as Json;
 
-/// Asks a server for the operators of a query, and with --analyze for what each of them did and read.
+/// Asks a server for the operators of a query, and with --analyze for what each of them did and
+/// read.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Explain {
     /// A PromQL expression.
@@ -47,17 +48,41 @@ pub struct Explain {
 
 impl Explain {
     fn parameters(&self) -> Vec<(&'static str, &str)> {
-        let given = [("time", &self.time), ("start", &self.start), ("end", &self.end), ("step", &self.step)];
-        let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let given = [
+            ("time", &self.time),
+            ("start", &self.start),
+            ("end", &self.end),
+            ("step", &self.step),
+        ];
+
+        let given = given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
         let analyze = if self.analyze { "true" } else { "false" };
-        [("query", &*self.query), ("analyze", analyze), ("format", &*self.format)].into_iter().chain(given).collect()
+
+        [
+            ("query", &*self.query),
+            ("analyze", analyze),
+            ("format", &*self.format),
+        ]
+        .into_iter()
+        .chain(given)
+        .collect()
     }
 }
 
 /// Prints what the server says, or why it says nothing.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is asked for on the command line")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is asked for on the command line"
+)]
 pub fn explain(asked: &Explain) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start");
+
     match runtime.and_then(|runtime| runtime.block_on(ask(asked))) {
         Ok(text) => {
             println!("{}", text.trim_end());
@@ -73,19 +98,36 @@ pub fn explain(asked: &Explain) -> ExitCode {
 async fn ask(asked: &Explain) -> anyhow::Result<String> {
     let url = format!("{}/api/v1/explain", asked.url.trim_end_matches('/'));
     let mut request = reqwest::Client::new().post(&url).form(&asked.parameters());
+
     if let Some(tenant) = &asked.tenant {
         request = request.header("X-Scope-OrgID", tenant);
     }
-    let answer =
-        request.send().await.with_context(|| format!("no answer (--url says which server is asked). url=`{url}`"))?;
+
+    let answer = request
+        .send()
+        .await
+        .with_context(|| format!("no answer (--url says which server is asked). url=`{url}`"))?;
+
     let status = answer.status();
-    let text = answer.text().await.with_context(|| format!("read the answer of {url}"))?;
-    anyhow::ensure!(status.is_success(), "{}. status=`{}`, url=`{url}`", refusal(&text), status.as_u16());
+    let text = answer
+        .text()
+        .await
+        .with_context(|| format!("read the answer of {url}"))?;
+
+    anyhow::ensure!(
+        status.is_success(),
+        "{}. status=`{}`, url=`{url}`",
+        refusal(&text),
+        status.as_u16()
+    );
+
     Ok(text)
 }
 
 /// Why a server refuses, in its words.
 fn refusal(answer: &str) -> String {
-    let told = serde_json::from_str::<Json>(answer).ok().and_then(|json| json["error"].as_str().map(str::to_owned));
+    let told = serde_json::from_str::<Json>(answer)
+        .ok()
+        .and_then(|json| json["error"].as_str().map(str::to_owned));
     told.unwrap_or_else(|| answer.trim().to_owned())
 }

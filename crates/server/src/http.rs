@@ -58,10 +58,14 @@ use viewer::OperatorListener;
 
 use crate::wiring::System;
 
-/// All routes, also behind the prefixes of [`habits::PREFIXES`]. Bodies are read by [`Intakes`] only, which bound them.
+/// All routes, also behind the prefixes of [`habits::PREFIXES`]. Bodies are read by [`Intakes`]
+/// only, which bound them.
 pub fn router(system: Arc<System>) -> Router {
     let api = api();
-    let all = habits::PREFIXES.iter().fold(api.clone(), |all, prefix| all.nest(prefix, api.clone()));
+    let all = habits::PREFIXES
+        .iter()
+        .fold(api.clone(), |all, prefix| all.nest(prefix, api.clone()));
+
     let answered = all
         .fallback(plain::not_found)
         .method_not_allowed_fallback(plain::method_not_allowed)
@@ -81,5 +85,9 @@ pub fn operator_router(router: Router) -> Router {
 }
 
 fn api() -> Router<Arc<System>> {
-    routes::table().into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
+    routes::table()
+        .into_iter()
+        .fold(Router::new(), |router, endpoint| {
+            router.route(endpoint.path, endpoint.handler)
+        })
 }

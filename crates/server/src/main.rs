@@ -8,8 +8,9 @@ use duramen_server::{Asked, Settings};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What the allocator is told, which reads it by this name. Memory that was freed goes back to the system within about a second, by a
-/// thread of the allocator's own, so that the memory that the system counts follows the account.
+/// What the allocator is told, which reads it by this name. Memory that was freed goes back to the
+/// system within about a second, by a thread of the allocator's own, so that the memory that the
+/// system counts follows the account.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static ALLOCATOR_SETTINGS: AllocatorSettings =
     AllocatorSettings(c"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0".as_ptr());
@@ -24,7 +25,12 @@ unsafe impl Sync for AllocatorSettings {}
 
 fn main() -> ExitCode {
     let loaded = Settings::load(std::env::args_os());
-    duramen_server::logging::init(loaded.as_ref().map_or("info", |(settings, _)| &settings.config.log_level));
+    duramen_server::logging::init(
+        loaded
+            .as_ref()
+            .map_or("info", |(settings, _)| &settings.config.log_level),
+    );
+
     let ended = loaded.and_then(|(settings, asked)| {
         match asked {
             Asked::Run => duramen_server::run(settings)?,
@@ -32,8 +38,10 @@ fn main() -> ExitCode {
             Asked::Explain(asked) => return Ok(duramen_server::explain(&asked)),
             Asked::Check => duramen_server::check_config(&settings)?,
         }
+
         Ok(ExitCode::SUCCESS)
     });
+
     ended.unwrap_or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "duramen stops");
         ExitCode::FAILURE

@@ -15,10 +15,22 @@ use crate::wiring::System;
 pub(crate) fn start(system: Arc<System>, address: SocketAddr, interval: Duration, tasks: &Tasks) {
     let shutdown = tasks.shutdown();
     tasks.spawn::<_, String>("self_scrape", OnFailure::Log, async move {
-        let (instance, types) = (address.to_string(), system.config.features.type_and_unit_labels());
+        let instance = address.to_string();
+        let types = system.config.features.type_and_unit_labels();
+
         loop {
-            let body = request(&system.metrics_text(), &instance, system.clock.now_ms(), types);
-            if let Err(error) = system.ingester.write(&system.own_tenant, Version::One, &body).await {
+            let body = request(
+                &system.metrics_text(),
+                &instance,
+                system.clock.now_ms(),
+                types,
+            );
+
+            if let Err(error) = system
+                .ingester
+                .write(&system.own_tenant, Version::One, &body)
+                .await
+            {
                 warn!(%error, "the process could not keep its own metrics");
             }
             tokio::select! {
@@ -29,16 +41,31 @@ pub(crate) fn start(system: Arc<System>, address: SocketAddr, interval: Duration
     });
 }
 
-/// A remote write body of the metrics in `text`, and `up`. As in a scrape, types and units that become labels are those of the text.
+/// A remote write body of the metrics in `text`, and `up`. As in a scrape, types and units that
+/// become labels are those of the text.
 fn request(text: &str, instance: &str, now_ms: i64, types: TypeAndUnitLabels) -> Vec<u8> {
     let mut encoder = WriteRequestEncoder::default();
-    let mut push = |name: &str, labels: &[(String, String)], family: &[(&str, &str)], value: f64| {
-        let own = [("__name__", name), ("job", "duramen"), ("instance", instance)];
-        let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        encoder.push(own.into_iter().chain(family.iter().copied()).chain(labels), [(now_ms, value)]);
-    };
+    let mut push =
+        |name: &str, labels: &[(String, String)], family: &[(&str, &str)], value: f64| {
+            let own = [
+                ("__name__", name),
+                ("job", "duramen"),
+                ("instance", instance),
+            ];
+
+            let labels = labels
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()));
+            encoder.push(
+                own.into_iter().chain(family.iter().copied()).chain(labels),
+                [(now_ms, value)],
+            );
+        };
+
     push("up", &[], &[], 1.0);
+
     let mut family = Vec::new();
+
     for line in text.lines() {
         if let Some((name, labels, value)) = parse_line(line) {
             push(name, &labels, &family, value);
@@ -50,15 +77,18 @@ fn request(text: &str, instance: &str, now_ms: i64, types: TypeAndUnitLabels) ->
             }
         }
     }
+
     encoder.finish()
 }
 
-/// What a comment says of the samples behind it, as a label. The type of a family stands before its unit.
+/// What a comment says of the samples behind it, as a label. The type of a family stands before its
+/// unit.
 fn parse_family_line(line: &str) -> Option<(&'static str, &str)> {
     let (label, said) = match line.strip_prefix("# TYPE ") {
         Some(said) => (METRIC_TYPE, said),
         None => (METRIC_UNIT, line.strip_prefix("# UNIT ")?),
     };
+
     said.split_once(' ').map(|(_family, value)| (label, value))
 }
 
@@ -70,9 +100,11 @@ pub(crate) fn parse_line(line: &str) -> Option<Sample<'_>> {
     if line.starts_with('#') {
         return None;
     }
+
     let name_end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(name_end);
     let mut labels = Vec::new();
+
     if let Some(inside) = rest.strip_prefix('{') {
         rest = inside;
         while !rest.starts_with('}') {
@@ -81,13 +113,16 @@ pub(crate) fn parse_line(line: &str) -> Option<Sample<'_>> {
             labels.push((label.to_owned(), value));
             rest = behind;
         }
+
         rest = rest.strip_prefix('}')?;
     }
+
     let value = match rest.split_whitespace().next()? {
         "+Inf" => f64::INFINITY,
         "-Inf" => f64::NEG_INFINITY,
         number => number.parse().ok()?,
     };
+
     Some((name, labels, value))
 }
 
@@ -95,6 +130,7 @@ pub(crate) fn parse_line(line: &str) -> Option<Sample<'_>> {
 fn take_quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();
+
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => return Some((value, &text[at + 1..])),
@@ -105,6 +141,7 @@ fn take_quoted(text: &str) -> Option<(String, &str)> {
             other => value.push(other),
         }
     }
+
     None
 }
 
@@ -124,21 +161,47 @@ mod tests {
             let request = WriteRequest::decode_v1(&body, &limits).unwrap();
             let more = |at| request.labels(at).unwrap().split_off(3);
             let text = |bytes| std::str::from_utf8(bytes).unwrap();
-            let shown = |at| more(at).iter().map(|(name, value)| format!("{}={} ", text(name), text(value))).collect();
-            (0..request.series.len()).map(shown).collect::<Vec<String>>()
+
+            let shown = |at| {
+                more(at)
+                    .iter()
+                    .map(|(name, value)| format!("{}={} ", text(name), text(value)))
+                    .collect()
+            };
+
+            (0..request.series.len())
+                .map(shown)
+                .collect::<Vec<String>>()
         };
+
         assert_eq!(labels(TypeAndUnitLabels::AsSent), ["", "", "x=y ", ""]);
-        let typed = ["", "__type__=counter ", "__type__=gauge __unit__=bytes x=y ", "__type__=histogram "];
+
+        let typed = [
+            "",
+            "__type__=counter ",
+            "__type__=gauge __unit__=bytes x=y ",
+            "__type__=histogram ",
+        ];
+
         assert_eq!(labels(TypeAndUnitLabels::FromMetadata), typed);
     }
 
     #[test]
     fn lines_of_the_text_format_are_read() {
-        let labels =
-            |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        let labels = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                .collect::<Vec<_>>()
+        };
+
         assert_eq!(parse_line("# TYPE x counter"), None);
         assert_eq!(parse_line("x_total 3"), Some(("x_total", vec![], 3.0)));
+
         let expected = labels(&[("a", "1,\"}"), ("le", "+Inf")]);
-        assert_eq!(parse_line(r#"x{a="1,\"}",le="+Inf"} +Inf"#), Some(("x", expected, f64::INFINITY)));
+        assert_eq!(
+            parse_line(r#"x{a="1,\"}",le="+Inf"} +Inf"#),
+            Some(("x", expected, f64::INFINITY))
+        );
     }
 }

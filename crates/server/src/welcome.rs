@@ -10,10 +10,15 @@ use crate::wiring::System;
 pub(crate) fn say(system: &System, address: SocketAddr) {
     let url = format!("http://{address}");
     let own_metrics = own_metrics(system, &url);
-    let (version, store) = (env!("CARGO_PKG_VERSION"), &system.store);
+    let version = env!("CARGO_PKG_VERSION");
+    let store = &system.store;
     let replayed = system.replayed.samples;
     let memory = size::print(system.memory.bytes_max());
-    #[expect(clippy::print_stdout, reason = "this is the one message that is for a person at a terminal")]
+
+    #[expect(
+        clippy::print_stdout,
+        reason = "this is the one message that is for a person at a terminal"
+    )]
     {
         println!(
             "Duramen {version} listens on {url}
@@ -33,16 +38,24 @@ Grafana: add a data source of the type Prometheus with the URL {url}",
 
 /// How to ask for the metrics that the process keeps of itself.
 fn own_metrics(system: &System, url: &str) -> String {
-    let (http, tenant) = (&system.config.http, &system.own_tenant);
+    let http = &system.config.http;
+    let tenant = &system.own_tenant;
+
     let (url, header) = match (system.config.multi_tenancy, http.operator_listen) {
         (false, _) => (url.to_owned(), String::new()),
-        (true, Some(operator)) => (format!("http://{operator}"), format!(" -H 'X-Scope-OrgID: {tenant}'")),
-        (true, None) if http.metrics_all => (url.to_owned(), format!(" -H 'X-Scope-OrgID: {tenant}'")),
+        (true, Some(operator)) => (
+            format!("http://{operator}"),
+            format!(" -H 'X-Scope-OrgID: {tenant}'"),
+        ),
+        (true, None) if http.metrics_all => {
+            (url.to_owned(), format!(" -H 'X-Scope-OrgID: {tenant}'"))
+        }
         (true, None) => {
             return "It keeps its own metrics for the operator: see --http-operator-listen and --http-metrics-all"
                 .to_owned();
         }
     };
+
     let interval = system.config.self_scrape_interval;
     format!(
         "Ask it something (it keeps its own metrics, the first within {interval:?}):\n  \

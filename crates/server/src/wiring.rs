@@ -1,4 +1,5 @@
-//! The parts of a process and how they are put together: the store first, then the roles, each from exactly what it names.
+//! The parts of a process and how they are put together: the store first, then the roles, each from
+//! exactly what it names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,8 @@ pub struct System {
     pub store: String,
     /// When the process was started.
     pub started_ms: i64,
-    /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's own metrics.
+    /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's
+    /// own metrics.
     pub own_tenant: TenantName,
     pub replayed: StartReport,
     /// The right to write to the store and to answer from it.
@@ -74,22 +76,39 @@ impl System {
     /// Probes the store, replays the log and starts the roles.
     pub async fn start(settings: Settings, tasks: &Tasks) -> anyhow::Result<Self> {
         let mut registry = Registry::default();
-        let (config_yaml, config) = (settings.yaml(), settings.config);
+        let config_yaml = settings.yaml();
+        let config = settings.config;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let live_limits = Arc::new(LiveLimits::open(&config, Arc::clone(&clock), &mut registry)?);
+
+        let live_limits = Arc::new(LiveLimits::open(
+            &config,
+            Arc::clone(&clock),
+            &mut registry,
+        )?);
+
         let limits = live_limits.handle.clone();
         let mut shared = Shared::open(&config, clock, &mut registry).await?;
         shared.watch_claim(tasks);
-        let (ingester, replayed) = ingester(&mut shared, &config, &limits, &mut registry, tasks).await?;
+
+        let (ingester, replayed) =
+            ingester(&mut shared, &config, &limits, &mut registry, tasks).await?;
         let metrics = duramen_query::Metrics::default();
         metrics.register(&mut registry);
+
         let storage = storage(&shared, &config, &ingester, &metrics);
         let querier = querier(&shared, &config, &limits, Arc::clone(&storage), metrics)?;
         live_limits.watch(tasks)?;
+
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
+
         let intakes = Intakes::new(&config, &shared.memory, &shared.clock);
-        let own_tenant = if config.multi_tenancy { "duramen" } else { "anonymous" };
+        let own_tenant = if config.multi_tenancy {
+            "duramen"
+        } else {
+            "anonymous"
+        };
+
         Ok(Self {
             store: shared.bucket.name().to_owned(),
             config,
@@ -113,8 +132,9 @@ impl System {
         })
     }
 
-    /// Lets the store go at the end of a process that was asked to stop: any other may have it at once. A second is enough for a store
-    /// that answers; without it, another data directory needs `--take-over`.
+    /// Lets the store go at the end of a process that was asked to stop: any other may have it at
+    /// once. A second is enough for a store that answers; without it, another data directory needs
+    /// `--take-over`.
     pub async fn release(&self) {
         let released = async {
             let log = self.ingester.close().await;
@@ -122,6 +142,7 @@ impl System {
                 tracing::warn!(%error, "the store was not told that this process is done");
             }
         };
+
         tokio::select! {
             biased;
             () = released => {}
@@ -146,37 +167,79 @@ impl System {
     /// All metrics in the text format.
     pub fn metrics_text(&self) -> String {
         self.ingester.observe();
+
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a String takes every write");
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("a String takes every write");
         text
     }
 }
 
 impl Shared {
-    async fn open(config: &Config, clock: Arc<dyn Clock>, registry: &mut Registry) -> anyhow::Result<Self> {
+    async fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+    ) -> anyhow::Result<Self> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let mut data_dir =
-            DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock).context("open the data directory")?;
+        let mut data_dir = DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock)
+            .context("open the data directory")?;
         let bucket = open_bucket(config, &disk, &clock)?;
+
         bucket.metrics().register(registry);
-        duramen_bucket::probe::probe(&bucket).await.context("probe the store")?;
-        let deployment = Deployment::open(&bucket).await.context("identify the store")?;
+        duramen_bucket::probe::probe(&bucket)
+            .await
+            .context("probe the store")?;
+
+        let deployment = Deployment::open(&bucket)
+            .await
+            .context("identify the store")?;
         data_dir.bind(&deployment)?;
-        let take_over = if config.take_over { TakeOver::Always } else { TakeOver::IfGone };
-        let claim = Claim::take(&bucket, &mut data_dir, take_over).await.context("claim the store")?;
+
+        let take_over = if config.take_over {
+            TakeOver::Always
+        } else {
+            TakeOver::IfGone
+        };
+
+        let claim = Claim::take(&bucket, &mut data_dir, take_over)
+            .await
+            .context("claim the store")?;
         claim.outlast().await;
+
         let writer = claim.identity().writer;
-        let register = Arc::new(Tenants::open(bucket.clone(), writer).await.context("load the tenants")?);
+        let register = Arc::new(
+            Tenants::open(bucket.clone(), writer)
+                .await
+                .context("load the tenants")?,
+        );
+
         let manifests = Manifests::under(claim.clone(), bucket.clone(), Arc::clone(&clock));
+
         // Settings that were not loaded but made up, in a test, may leave it out.
-        let memory = config.memory.bytes_max.map_or_else(Account::unbounded, Account::new);
+        let memory = config
+            .memory
+            .bytes_max
+            .map_or_else(Account::unbounded, Account::new);
+
         crate::memory::register(&memory, registry);
-        Ok(Self { clock, disk, data_dir, bucket, claim, register, manifests, memory })
+        Ok(Self {
+            clock,
+            disk,
+            data_dir,
+            bucket,
+            claim,
+            register,
+            manifests,
+            memory,
+        })
     }
 
     /// Ends the process when another has taken the store.
     fn watch_claim(&self, tasks: &Tasks) {
-        let (claim, shutdown) = (self.claim.clone(), tasks.shutdown());
+        let claim = self.claim.clone();
+        let shutdown = tasks.shutdown();
+
         tasks.spawn("claim", OnFailure::Fatal, async move {
             tokio::select! {
                 () = shutdown.cancelled() => Ok(()),
@@ -194,23 +257,36 @@ fn disown(data_dir: &mut DataDir) {
         Ok(()) => tracing::warn!(
             "another process has published under the name of this data directory: started again, it goes on under a new one"
         ),
-        Err(error) => tracing::error!(%error, "the data directory cannot note that it needs a new name"),
+        Err(error) => {
+            tracing::error!(%error, "the data directory cannot note that it needs a new name")
+        }
     }
 }
 
-fn open_bucket(config: &Config, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
-    let mut settings =
-        duramen_bucket::Config { requests_max: config.bucket.requests_max, ..duramen_bucket::Config::default() };
+fn open_bucket(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Bucket> {
+    let mut settings = duramen_bucket::Config {
+        requests_max: config.bucket.requests_max,
+        ..duramen_bucket::Config::default()
+    };
+
     settings.s3.endpoint = config.s3.endpoint.clone();
     settings.s3.region = config.s3.region.clone();
     settings.s3.path_style = config.s3.path_style;
-    let exposed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+
+    let exposed =
+        |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let key = exposed(&config.s3.access_key_id).zip(exposed(&config.s3.secret_access_key));
+
     settings.s3.credentials = key.map(|(access_key_id, secret_access_key)| Credentials {
         access_key_id,
         secret_access_key,
         session_token: exposed(&config.s3.session_token),
     });
+
     let url = config.store_url()?;
     let bucket = Bucket::open(&url, &settings, Arc::clone(disk), Arc::clone(clock));
     bucket.with_context(|| format!("open the store {url}"))
@@ -225,6 +301,7 @@ async fn ingester(
 ) -> anyhow::Result<(Ingester, StartReport)> {
     let metrics = duramen_ingest::Metrics::default();
     metrics.register(registry);
+
     let settings = duramen_ingest::Config {
         flush_interval: config.flush.interval,
         head_bytes_max: config.head.bytes_max,
@@ -235,6 +312,7 @@ async fn ingester(
         tenants_max: config.tenants_max,
         type_and_unit_labels: config.features.type_and_unit_labels(),
     };
+
     let parts = duramen_ingest::Parts {
         wal_dir: config.data_dir.join("wal"),
         staging_dir: config.data_dir.join("staging"),
@@ -251,8 +329,12 @@ async fn ingester(
         memory: Arc::clone(&shared.memory),
         hash_seed: secret(),
     };
+
     let started = Ingester::start(parts, settings, tasks).await;
-    if started.as_ref().is_err_and(|error| error.kind() == ErrorKind::Fenced) {
+    if started
+        .as_ref()
+        .is_err_and(|error| error.kind() == ErrorKind::Fenced)
+    {
         disown(&mut shared.data_dir);
     }
     started.context("start the ingester")
@@ -264,11 +346,26 @@ fn secret() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-fn storage(shared: &Shared, config: &Config, ingester: &Ingester, metrics: &duramen_query::Metrics) -> Arc<Storage> {
-    let blocks =
-        Blocks::new(shared.bucket.clone(), config.cache.bytes_max, OPEN_BLOCKS_MAX, Arc::clone(&shared.memory));
+fn storage(
+    shared: &Shared,
+    config: &Config,
+    ingester: &Ingester,
+    metrics: &duramen_query::Metrics,
+) -> Arc<Storage> {
+    let blocks = Blocks::new(
+        shared.bucket.clone(),
+        config.cache.bytes_max,
+        OPEN_BLOCKS_MAX,
+        Arc::clone(&shared.memory),
+    );
+
     let heads = Arc::new(ingester.clone());
-    Arc::new(Storage::new(heads, shared.manifests.clone(), Arc::new(blocks), metrics.clone()))
+    Arc::new(Storage::new(
+        heads,
+        shared.manifests.clone(),
+        Arc::new(blocks),
+        metrics.clone(),
+    ))
 }
 
 fn querier(
@@ -283,9 +380,14 @@ fn querier(
         features: config.features.0,
         ..EngineConfig::default()
     };
+
     let engine = Engine::new(engine, Arc::clone(&shared.clock)).within(Arc::clone(&shared.memory));
     let bounds = (limits.clone(), duramen_query::Config::default());
-    let (register, clock) = (Arc::clone(&shared.register), Arc::clone(&shared.clock));
+    let register = Arc::clone(&shared.register);
+    let clock = Arc::clone(&shared.clock);
     let workers = Workers::start("query").context("start the threads that evaluate queries")?;
-    Ok(Querier::new(engine, storage, register, clock, workers, bounds, metrics))
+
+    Ok(Querier::new(
+        engine, storage, register, clock, workers, bounds, metrics,
+    ))
 }

@@ -7,13 +7,23 @@ use duramen_syntax::parse_duration;
 use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
 
-/// Units of what is printed, in milliseconds. Weeks and years are read and not written: few know how long a year is here.
-const UNITS: [(&str, u128); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+/// Units of what is printed, in milliseconds. Weeks and years are read and not written: few know
+/// how long a year is here.
+const UNITS: [(&str, u128); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// Reads a duration. A number without a unit is refused, unless it is 0.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let ms = parse_duration(text).map_err(|e| format!("{e}: a duration such as 30s, 5m or 1h30m is expected"))?;
-    u64::try_from(ms).map(Duration::from_millis).map_err(|_| "a duration is not negative".to_owned())
+    let ms = parse_duration(text)
+        .map_err(|e| format!("{e}: a duration such as 30s, 5m or 1h30m is expected"))?;
+    u64::try_from(ms)
+        .map(Duration::from_millis)
+        .map_err(|_| "a duration is not negative".to_owned())
 }
 
 /// The text of a duration, to the millisecond.
@@ -22,6 +32,7 @@ pub fn print(duration: Duration) -> String {
     if rest == 0 {
         return "0s".to_owned();
     }
+
     let mut text = String::new();
     for (unit, ms) in UNITS {
         if rest >= ms {
@@ -29,6 +40,7 @@ pub fn print(duration: Duration) -> String {
             rest %= ms;
         }
     }
+
     text
 }
 
@@ -68,11 +80,16 @@ pub mod optional {
     #[serde(transparent)]
     struct Held(#[serde(with = "super")] Duration);
 
-    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         duration.map(Held).serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<Held>::deserialize(deserializer)?.map(|held| held.0))
     }
 }
@@ -93,8 +110,13 @@ mod tests {
             ("1500ms", 1_500, "1s500ms"),
         ] {
             let read = parse(text).unwrap();
-            assert_eq!((read.as_millis(), print(read).as_str()), (ms, back), "{text}");
+            assert_eq!(
+                (read.as_millis(), print(read).as_str()),
+                (ms, back),
+                "{text}"
+            );
         }
+
         for text in ["", "15", "-5s", "1.5h", "5 m", "1m1h", "300y", "5µs"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -17,6 +17,7 @@ impl fmt::Display for Fault {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
+
         f.write_str(&self.why)?;
         self.line.map_or(Ok(()), |line| write!(f, " (line {line})"))
     }
@@ -30,7 +31,11 @@ impl Faults {
     /// Notes why `key` cannot be what it is, unless it `holds`.
     pub fn check(&mut self, holds: bool, key: impl Into<String>, why: impl FnOnce() -> String) {
         if !holds {
-            self.0.push(Fault { key: key.into(), line: None, why: why() });
+            self.0.push(Fault {
+                key: key.into(),
+                line: None,
+                why: why(),
+            });
         }
     }
 
@@ -51,6 +56,7 @@ impl fmt::Display for Faults {
         for (n, fault) in self.0.iter().enumerate() {
             write!(f, "{}{fault}", if n == 0 { "" } else { "; " })?;
         }
+
         Ok(())
     }
 }

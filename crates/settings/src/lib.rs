@@ -1,4 +1,5 @@
-//! Settings as people write them: YAML whose faults name key and line, durations such as `1h30m`, sizes such as `64MiB`, secrets.
+//! Settings as people write them: YAML whose faults name key and line, durations such as `1h30m`,
+//! sizes such as `64MiB`, secrets.
 
 pub mod duration;
 mod fault;

@@ -56,7 +56,14 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown() {
         let secret: Secret = serde_json::from_str("\"hunter2\"").unwrap();
-        let shown = format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap());
-        assert_eq!((shown.as_str(), secret.expose()), ("<secret> <secret> \"<secret>\"", "hunter2"));
+        let shown = format!(
+            "{secret} {secret:?} {}",
+            serde_json::to_string(&secret).unwrap()
+        );
+
+        assert_eq!(
+            (shown.as_str(), secret.expose()),
+            ("<secret> <secret> \"<secret>\"", "hunter2")
+        );
     }
 }

@@ -6,15 +6,35 @@ use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
 
 /// Only powers of two: whoever writes MB may mean either.
-const UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
 
 /// Reads a size: a whole number and a unit; bytes without one.
 pub fn parse(text: &str) -> Result<usize, String> {
-    let expected = || format!("{text:?} is not a size: a whole number with B, KiB, MiB, GiB or TiB is expected");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let expected = || {
+        format!("{text:?} is not a size: a whole number with B, KiB, MiB, GiB or TiB is expected")
+    };
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let unit = if unit.is_empty() { "B" } else { unit.trim_start() };
-    let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(expected)?;
+
+    let unit = if unit.is_empty() {
+        "B"
+    } else {
+        unit.trim_start()
+    };
+
+    let (_, bytes) = UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or_else(expected)?;
+
     let number: u64 = number.parse().map_err(|_| expected())?;
     number
         .checked_mul(*bytes)
@@ -25,11 +45,18 @@ pub fn parse(text: &str) -> Result<usize, String> {
 /// The text of a size, in the largest unit of which it is a whole number.
 pub fn print(bytes: usize) -> String {
     let bytes = bytes as u64;
-    let (unit, of) = UNITS.into_iter().find(|(_, of)| bytes >= *of && bytes.is_multiple_of(*of)).unwrap_or(("B", 1));
+    let (unit, of) = UNITS
+        .into_iter()
+        .find(|(_, of)| bytes >= *of && bytes.is_multiple_of(*of))
+        .unwrap_or(("B", 1));
+
     format!("{}{unit}", bytes / of)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
 pub fn serialize<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&print(*bytes))
 }
@@ -43,14 +70,19 @@ pub mod optional {
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[expect(clippy::ref_option, reason = "serde hands out references")]
-    pub fn serialize<S: Serializer>(bytes: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        bytes: &Option<usize>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match bytes {
             Some(bytes) => super::serialize(bytes, serializer),
             None => serializer.serialize_none(),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<usize>, D::Error> {
         #[derive(Deserialize)]
         struct Size(#[serde(with = "super")] usize);
 
@@ -96,6 +128,7 @@ mod tests {
             let read = parse(text).unwrap();
             assert_eq!((read, print(read).as_str()), (bytes, back), "{text}");
         }
+
         for text in ["", "MiB", "64MB", "1.5GiB", "-1", "64mib", "99999999999TiB"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -6,39 +6,70 @@ use serde_saphyr::options;
 
 use crate::Fault;
 
-/// The largest file of settings that is read, in bytes: some 100,000 tenants with a few limits each.
+/// The largest file of settings that is read, in bytes: some 100,000 tenants with a few limits
+/// each.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// Reads one YAML document. An empty one, or one of comments only, is an empty map.
 ///
 /// The text of the fault repeats no line of the file, since secrets may stand there.
 pub fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, Fault> {
-    let whole = |why: String| Fault { key: String::new(), line: None, why };
+    let whole = |why: String| Fault {
+        key: String::new(),
+        line: None,
+        why,
+    };
+
     if yaml.len() > FILE_BYTES_MAX {
-        return Err(whole(format!("the file is too large. bytes=`{}`, bytes_max=`{FILE_BYTES_MAX}`", yaml.len())));
+        return Err(whole(format!(
+            "the file is too large. bytes=`{}`, bytes_max=`{FILE_BYTES_MAX}`",
+            yaml.len()
+        )));
     }
-    let is_empty =
-        yaml.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line == "---");
+
+    let is_empty = yaml
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line == "---");
     let yaml = if is_empty { "{}" } else { yaml };
     let mut key = String::new();
-    let read = serde_saphyr::with_deserializer_from_str_with_options(yaml, options! { with_snippet: false }, |from| {
-        serde_path_to_error::deserialize(from).map_err(|error| {
-            key = error.path().to_string();
-            error.into_inner()
-        })
-    });
+
+    let read = serde_saphyr::with_deserializer_from_str_with_options(
+        yaml,
+        options! { with_snippet: false },
+        |from| {
+            serde_path_to_error::deserialize(from).map_err(|error| {
+                key = error.path().to_string();
+                error.into_inner()
+            })
+        },
+    );
+
     read.map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map(|at| at.line());
-        let key = if key == "." { String::new() } else { std::mem::take(&mut key) };
-        Fault { key, line, why: without_place(&error.to_string()) }
+
+        let key = if key == "." {
+            String::new()
+        } else {
+            std::mem::take(&mut key)
+        };
+
+        Fault {
+            key,
+            line,
+            why: without_place(&error.to_string()),
+        }
     })
 }
 
 /// The first line of a message, without the place that stands in [`Fault`] already.
 fn without_place(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
-    let end = first.find(" at line ").or_else(|| first.find(" (line ")).unwrap_or(first.len());
+    let end = first
+        .find(" at line ")
+        .or_else(|| first.find(" (line "))
+        .unwrap_or(first.len());
+
     let text = first.get(..end).unwrap_or(first).trim();
     text.strip_prefix("error: ").unwrap_or(text).to_owned()
 }
@@ -51,14 +82,23 @@ pub fn leaves(tree: &Value) -> Vec<(String, &Value)> {
 }
 
 fn collect<'a>(key: &str, tree: &'a Value, found: &mut Vec<(String, &'a Value)>) {
-    let Value::Object(map) = tree else { return found.push((key.to_owned(), tree)) };
+    let Value::Object(map) = tree else {
+        return found.push((key.to_owned(), tree));
+    };
+
     for (name, value) in map {
-        let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+        let key = if key.is_empty() {
+            name.clone()
+        } else {
+            format!("{key}.{name}")
+        };
+
         collect(&key, value, found);
     }
 }
 
-/// Puts what `over` says in the place of what `under` says, value by value: maps are merged, all else is replaced.
+/// Puts what `over` says in the place of what `under` says, value by value: maps are merged, all
+/// else is replaced.
 pub fn overlay(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
@@ -105,11 +145,27 @@ mod tests {
     #[test]
     fn values_are_read_in_every_form_that_people_use() {
         let read = |yaml| read::<Outer>(yaml).unwrap();
-        let outer = read("# a comment\nname: x\ninner:\n  wait: 1m30s\n  most: 2h\n  bytes: 64MiB\n");
-        let (wait, most) = (std::time::Duration::from_secs(90), Some(std::time::Duration::from_secs(7200)));
-        assert_eq!(outer, Outer { name: "x".into(), inner: Inner { wait, most, bytes: 64 << 20, secret: None } });
+        let outer =
+            read("# a comment\nname: x\ninner:\n  wait: 1m30s\n  most: 2h\n  bytes: 64MiB\n");
+        let wait = std::time::Duration::from_secs(90);
+        let most = Some(std::time::Duration::from_secs(7200));
+
+        assert_eq!(
+            outer,
+            Outer {
+                name: "x".into(),
+                inner: Inner {
+                    wait,
+                    most,
+                    bytes: 64 << 20,
+                    secret: None
+                }
+            }
+        );
+
         let outer = read("inner: {wait: 0, bytes: 100, most: null}");
         assert_eq!((outer.inner.bytes, outer.inner.most), (100, None));
+
         for empty in ["", "# nothing\n", "---\n", "{}", "\n\n"] {
             assert_eq!(read(empty), Outer::default(), "{empty:?}");
         }
@@ -118,12 +174,27 @@ mod tests {
     #[test]
     fn a_fault_names_its_key_and_its_line() {
         let unknown = fault("name: x\ninner:\n  wiat: 5s\n");
-        assert!(unknown.starts_with("inner.wiat: ") && unknown.ends_with("(line 3)"), "{unknown}");
+        assert!(
+            unknown.starts_with("inner.wiat: ") && unknown.ends_with("(line 3)"),
+            "{unknown}"
+        );
+
         assert!(unknown.contains("wait"), "what there is: {unknown}");
+
         let wrong = fault("name: x\n\ninner:\n  bytes: 64MB\n");
-        assert!(wrong.starts_with("inner.bytes: ") && wrong.contains("MiB") && wrong.ends_with("(line 4)"), "{wrong}");
+        assert!(
+            wrong.starts_with("inner.bytes: ")
+                && wrong.contains("MiB")
+                && wrong.ends_with("(line 4)"),
+            "{wrong}"
+        );
+
         let wrong = fault("inner: {wait: 5}");
-        assert!(wrong.starts_with("inner.wait: ") && wrong.contains("1h30m"), "{wrong}");
+        assert!(
+            wrong.starts_with("inner.wait: ") && wrong.contains("1h30m"),
+            "{wrong}"
+        );
+
         assert!(fault("name: x\nname: y\n").contains("name"));
         assert!(fault("- 1\n- 2\n").ends_with("(line 1)"));
     }
@@ -152,7 +223,12 @@ mod tests {
     fn what_lies_over_replaces_value_by_value() {
         let mut tree = json!({"a": {"x": 1, "y": 2}, "b": 3, "c": {"z": 4}});
         overlay(&mut tree, &json!({"a": {"y": null}, "b": 5, "c": null}));
-        assert_eq!(tree, json!({"a": {"x": 1, "y": null}, "b": 5, "c": {"z": 4}}));
+
+        assert_eq!(
+            tree,
+            json!({"a": {"x": 1, "y": null}, "b": 5, "c": {"z": 4}})
+        );
+
         let keys: Vec<_> = leaves(&tree).into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["a.x", "a.y", "b", "c.z"]);
     }

@@ -8,7 +8,9 @@ mod tests;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, new_empty_array,
+};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 pub use builder::SeriesBatchBuilder;
@@ -17,14 +19,17 @@ use duramen_model::Life;
 
 /// `labels`: the encoded form of [`duramen_model::Labels`].
 ///
-/// `ts`, `value`: the floats of the series; times in milliseconds, strictly ascending within a row, and as many values, bits as sent.
-/// `start_ts`, `ttl`: their [`Life`], as many as `ts`, or null in all rows when no sample of the batch has any.
+/// `ts`, `value`: the floats of the series; times in milliseconds, strictly ascending within a row,
+/// and as many values, bits as sent. `start_ts`, `ttl`: their [`Life`], as many as `ts`, or null in
+/// all rows when no sample of the batch has any.
 ///
-/// `histogram_ts`, `histogram`, `histogram_start_ts`, `histogram_ttl`: the same for native histograms, each in the byte form of
-/// [`duramen_model::Histogram`]. A time stands in `ts` or in `histogram_ts`, never in both.
+/// `histogram_ts`, `histogram`, `histogram_start_ts`, `histogram_ttl`: the same for native
+/// histograms, each in the byte form of [`duramen_model::Histogram`]. A time stands in `ts` or in
+/// `histogram_ts`, never in both.
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let list =
-        |name, item: &LazyLock<Arc<Field>>, nullable| Field::new(name, DataType::List(Arc::clone(item)), nullable);
+    let list = |name, item: &LazyLock<Arc<Field>>, nullable| {
+        Field::new(name, DataType::List(Arc::clone(item)), nullable)
+    };
     Arc::new(Schema::new(vec![
         Field::new("labels", DataType::Binary, false),
         list("ts", &INTEGER, false),
@@ -37,9 +42,12 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         list("histogram_ttl", &INTEGER, true),
     ]))
 });
-static INTEGER: LazyLock<Arc<Field>> = LazyLock::new(|| Arc::new(Field::new("item", DataType::Int64, false)));
-static FLOAT: LazyLock<Arc<Field>> = LazyLock::new(|| Arc::new(Field::new("item", DataType::Float64, false)));
-static BYTES: LazyLock<Arc<Field>> = LazyLock::new(|| Arc::new(Field::new("item", DataType::Binary, false)));
+static INTEGER: LazyLock<Arc<Field>> =
+    LazyLock::new(|| Arc::new(Field::new("item", DataType::Int64, false)));
+static FLOAT: LazyLock<Arc<Field>> =
+    LazyLock::new(|| Arc::new(Field::new("item", DataType::Float64, false)));
+static BYTES: LazyLock<Arc<Field>> =
+    LazyLock::new(|| Arc::new(Field::new("item", DataType::Binary, false)));
 
 const LABELS: usize = 0;
 const TS: usize = 1;
@@ -71,7 +79,8 @@ impl SeriesBatch {
         Arc::clone(&SCHEMA)
     }
 
-    /// Puts flat columns of floats together without copying: series `i` owns the samples `[offsets[i], offsets[i + 1])`.
+    /// Puts flat columns of floats together without copying: series `i` owns the samples
+    /// `[offsets[i], offsets[i + 1])`.
     ///
     /// # Panics
     /// When the lengths do not fit together: a broken invariant of the caller.
@@ -81,9 +90,22 @@ impl SeriesBatch {
         ts: ScalarBuffer<i64>,
         values: ScalarBuffer<f64>,
     ) -> Self {
-        let floats = Floats { offsets, ts, values, lives: Lives::default() };
+        let floats = Floats {
+            offsets,
+            ts,
+            values,
+            lives: Lives::default(),
+        };
+
         let rows = labels.len();
-        Self::from_columns(labels, floats, Histograms { offsets: vec![0; rows + 1], ..Histograms::default() })
+        Self::from_columns(
+            labels,
+            floats,
+            Histograms {
+                offsets: vec![0; rows + 1],
+                ..Histograms::default()
+            },
+        )
     }
 
     /// The same with all that a series may have.
@@ -93,10 +115,15 @@ impl SeriesBatch {
     pub fn from_columns(labels: BinaryArray, floats: Floats, histograms: Histograms) -> Self {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(floats.offsets));
         let histogram_offsets = OffsetBuffer::new(ScalarBuffer::from(histograms.offsets));
+
         let columns: Vec<ArrayRef> = vec![
             Arc::new(labels),
             integers(&offsets, floats.ts),
-            list(&FLOAT, &offsets, Arc::new(Float64Array::new(floats.values, None))),
+            list(
+                &FLOAT,
+                &offsets,
+                Arc::new(Float64Array::new(floats.values, None)),
+            ),
             optional(&offsets, floats.lives.starts),
             optional(&offsets, floats.lives.ttls),
             integers(&histogram_offsets, histograms.ts.into()),
@@ -104,8 +131,9 @@ impl SeriesBatch {
             optional(&histogram_offsets, histograms.lives.starts),
             optional(&histogram_offsets, histograms.lives.ttls),
         ];
-        let batch =
-            RecordBatch::try_new(Self::schema(), columns).expect("the columns of a series batch fit its schema");
+
+        let batch = RecordBatch::try_new(Self::schema(), columns)
+            .expect("the columns of a series batch fit its schema");
         Self { batch }
     }
 
@@ -140,7 +168,8 @@ impl SeriesBatch {
         self.labels().value(row)
     }
 
-    /// `offsets()[row]..offsets()[row + 1]` are the floats of series `row` in [`SeriesBatch::ts`] and [`SeriesBatch::values`].
+    /// `offsets()[row]..offsets()[row + 1]` are the floats of series `row` in [`SeriesBatch::ts`]
+    /// and [`SeriesBatch::values`].
     pub fn offsets(&self) -> &[i32] {
         self.list(TS).value_offsets()
     }
@@ -161,12 +190,14 @@ impl SeriesBatch {
         (&self.ts()[span.clone()], &self.values()[span])
     }
 
-    /// When what the floats of series `row` count began, 0 for unknown; `None` when no sample of the batch says so.
+    /// When what the floats of series `row` count began, 0 for unknown; `None` when no sample of
+    /// the batch says so.
     pub fn starts_at(&self, row: usize) -> Option<&[i64]> {
         self.optional_at(START_TS, row)
     }
 
-    /// How long the floats of series `row` stand, 0 for the look-back; `None` when no sample of the batch says so.
+    /// How long the floats of series `row` stand, 0 for the look-back; `None` when no sample of the
+    /// batch says so.
     pub fn ttls_at(&self, row: usize) -> Option<&[i64]> {
         self.optional_at(TTL, row)
     }
@@ -178,11 +209,15 @@ impl SeriesBatch {
         let bytes = downcast::<BinaryArray>(self.list(HISTOGRAM).values());
         let starts = self.optional_at(HISTOGRAM_START_TS, row);
         let ttls = self.optional_at(HISTOGRAM_TTL, row);
+
         span.clone().map(move |at| {
             let of = |column: Option<&[i64]>| column.map_or(0, |all| all[at - span.start]);
             HistogramRef {
                 ts_ms: ts[at],
-                life: Life { start_ms: of(starts), ttl_ms: of(ttls) },
+                life: Life {
+                    start_ms: of(starts),
+                    ttl_ms: of(ttls),
+                },
                 bytes: bytes.value(at),
             }
         })
@@ -210,7 +245,8 @@ impl SeriesBatch {
     fn optional_at(&self, index: usize, row: usize) -> Option<&[i64]> {
         let list = self.list(index);
         let values = downcast::<Int64Array>(list.values()).values();
-        list.is_valid(row).then(|| &values[span(list.value_offsets(), row)])
+        list.is_valid(row)
+            .then(|| &values[span(list.value_offsets(), row)])
     }
 }
 
@@ -227,7 +263,12 @@ fn total(offsets: &[i32]) -> usize {
 }
 
 fn list(item: &Arc<Field>, offsets: &OffsetBuffer<i32>, values: ArrayRef) -> ArrayRef {
-    Arc::new(ListArray::new(Arc::clone(item), offsets.clone(), values, None))
+    Arc::new(ListArray::new(
+        Arc::clone(item),
+        offsets.clone(),
+        values,
+        None,
+    ))
 }
 
 fn integers(offsets: &OffsetBuffer<i32>, values: ScalarBuffer<i64>) -> ArrayRef {
@@ -239,10 +280,17 @@ fn optional(offsets: &OffsetBuffer<i32>, values: Option<Vec<i64>>) -> ArrayRef {
     if let Some(values) = values {
         return integers(offsets, values.into());
     }
+
     let rows = offsets.len() - 1;
     let nulls = Some(NullBuffer::new_null(rows));
     let none = new_empty_array(&DataType::Int64);
-    Arc::new(ListArray::new(Arc::clone(&INTEGER), OffsetBuffer::new_zeroed(rows), none, nulls))
+
+    Arc::new(ListArray::new(
+        Arc::clone(&INTEGER),
+        OffsetBuffer::new_zeroed(rows),
+        none,
+        nulls,
+    ))
 }
 
 /// Column `index` of `batch`, whose type the schema fixes.
@@ -251,5 +299,8 @@ fn column<T: Array + 'static>(batch: &RecordBatch, index: usize) -> &T {
 }
 
 fn downcast<T: Array + 'static>(array: &ArrayRef) -> &T {
-    array.as_any().downcast_ref().expect("the schema of a series batch is fixed")
+    array
+        .as_any()
+        .downcast_ref()
+        .expect("the schema of a series batch is fixed")
 }

@@ -21,7 +21,11 @@ impl Error {
         kind: ErrorKind,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { part: part.into(), kind, source: Arc::from(source.into()) }
+        Self {
+            part: part.into(),
+            kind,
+            source: Arc::from(source.into()),
+        }
     }
 
     pub const fn kind(&self) -> ErrorKind {

@@ -7,7 +7,8 @@ use duramen_model::{Exemplar, FamilyMetadata, Histogram, Labels, Life, Matcher, 
 use futures::stream;
 
 use crate::{
-    Columns, Error, HistogramRef, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    Columns, Error, HistogramRef, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream,
 };
 
 /// Series of one tenant, whichever tenants a request names.
@@ -34,20 +35,35 @@ enum Value {
 }
 
 impl MemorySource {
-    /// Adds floats to a series; a later value for a held time replaces the earlier one, be it a float or a histogram.
+    /// Adds floats to a series; a later value for a held time replaces the earlier one, be it a
+    /// float or a histogram.
     pub fn push(&mut self, labels: Labels, samples: impl IntoIterator<Item = Sample>) {
         let series = self.series_mut(labels);
-        series.samples.extend(samples.into_iter().map(|s| (s.ts_ms, (Value::Float(s.value), Life::NONE))));
+        series.samples.extend(
+            samples
+                .into_iter()
+                .map(|s| (s.ts_ms, (Value::Float(s.value), Life::NONE))),
+        );
     }
 
     /// Adds a float and what it says beside its value.
     pub fn push_with_life(&mut self, labels: Labels, sample: Sample, life: Life) {
-        self.series_mut(labels).samples.insert(sample.ts_ms, (Value::Float(sample.value), life));
+        self.series_mut(labels)
+            .samples
+            .insert(sample.ts_ms, (Value::Float(sample.value), life));
     }
 
     /// Adds a histogram; it replaces what the series holds at its time.
-    pub fn push_histogram(&mut self, labels: Labels, ts_ms: i64, life: Life, histogram: &Histogram) {
-        self.series_mut(labels).samples.insert(ts_ms, (Value::Histogram(histogram.to_bytes()), life));
+    pub fn push_histogram(
+        &mut self,
+        labels: Labels,
+        ts_ms: i64,
+        life: Life,
+        histogram: &Histogram,
+    ) {
+        self.series_mut(labels)
+            .samples
+            .insert(ts_ms, (Value::Histogram(histogram.to_bytes()), life));
     }
 
     /// Adds an exemplar, behind those of its time; one that is held already is not added again.
@@ -65,19 +81,33 @@ impl MemorySource {
     }
 
     fn series_mut(&mut self, labels: Labels) -> &mut Series {
-        let at = match self.series.binary_search_by(|held| held.labels.cmp_in_block(&labels)) {
+        let at = match self
+            .series
+            .binary_search_by(|held| held.labels.cmp_in_block(&labels))
+        {
             Ok(at) => at,
             Err(at) => {
-                self.series.insert(at, Series { labels, samples: BTreeMap::new(), exemplars: Vec::new() });
+                self.series.insert(
+                    at,
+                    Series {
+                        labels,
+                        samples: BTreeMap::new(),
+                        exemplars: Vec::new(),
+                    },
+                );
+
                 at
             }
         };
+
         &mut self.series[at]
     }
 
     fn passing<'a>(&'a self, matchers: &'a [Matcher]) -> impl Iterator<Item = &'a Series> {
         let passes = |labels: &Labels, m: &Matcher| m.matches(labels.get(&m.name).unwrap_or(""));
-        self.series.iter().filter(move |series| matchers.iter().all(|m| passes(&series.labels, m)))
+        self.series
+            .iter()
+            .filter(move |series| matchers.iter().all(|m| passes(&series.labels, m)))
     }
 }
 
@@ -87,31 +117,48 @@ impl SeriesSource for MemorySource {
         let span = request.range.start_ms()..request.range.end_ms();
         let mut batches = Vec::new();
         let mut builder = SeriesBatchBuilder::default();
+
         for series in self.passing(&request.matchers) {
             let mut samples = series.samples.range(span.clone()).peekable();
             if samples.peek().is_none() {
                 continue;
             }
+
             if request.columns != Columns::Labels {
-                samples.for_each(|(ts_ms, (value, life))| push(&mut builder, *ts_ms, value, *life, request.columns));
+                samples.for_each(|(ts_ms, (value, life))| {
+                    push(&mut builder, *ts_ms, value, *life, request.columns)
+                });
             }
+
             builder.end_series(series.labels.encoded());
             if builder.len() >= request.batch_series_max {
                 batches.push(Ok(builder.finish()));
             }
         }
+
         if !builder.is_empty() {
             batches.push(Ok(builder.finish()));
         }
+
         Ok(Box::pin(stream::iter(batches)))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
         let within = self.passing(&request.matchers).map(|series| {
-            let exemplars = series.exemplars.iter().filter(|exemplar| request.range.contains(exemplar.ts_ms));
-            SeriesExemplars { labels: series.labels.clone(), exemplars: exemplars.cloned().collect() }
+            let exemplars = series
+                .exemplars
+                .iter()
+                .filter(|exemplar| request.range.contains(exemplar.ts_ms));
+
+            SeriesExemplars {
+                labels: series.labels.clone(),
+                exemplars: exemplars.cloned().collect(),
+            }
         });
-        Ok(within.filter(|series| !series.exemplars.is_empty()).collect())
+
+        Ok(within
+            .filter(|series| !series.exemplars.is_empty())
+            .collect())
     }
 
     async fn metadata(&self, _tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
@@ -119,14 +166,23 @@ impl SeriesSource for MemorySource {
     }
 
     async fn ttl_max_ms(&self, _tenants: &[TenantId]) -> Result<i64, Error> {
-        let lives = self.series.iter().flat_map(|series| series.samples.values().map(|(_, life)| life.ttl_ms));
+        let lives = self
+            .series
+            .iter()
+            .flat_map(|series| series.samples.values().map(|(_, life)| life.ttl_ms));
+
         Ok(lives.max().unwrap_or(0))
     }
 }
 
 /// Appends a sample. What need not be answered is left out, so that nobody comes to rely on it.
 fn push(builder: &mut SeriesBatchBuilder, ts_ms: i64, value: &Value, life: Life, columns: Columns) {
-    let start_ms = if columns == Columns::Everything { life.start_ms } else { 0 };
+    let start_ms = if columns == Columns::Everything {
+        life.start_ms
+    } else {
+        0
+    };
+
     let life = Life { start_ms, ..life };
     match value {
         Value::Float(value) => builder.push_sample(ts_ms, *value, life),
@@ -155,7 +211,12 @@ mod tests {
             hint: ResetHint::Unknown,
             sum: 1.5,
             zero_threshold: 0.0,
-            counts: Counts::Integer { count, zero_count: count, positive: vec![], negative: vec![] },
+            counts: Counts::Integer {
+                count,
+                zero_count: count,
+                positive: vec![],
+                negative: vec![],
+            },
             positive_spans: vec![],
             negative_spans: vec![],
             custom_values: vec![],
@@ -175,7 +236,15 @@ mod tests {
     }
 
     fn only_batch(source: &MemorySource, columns: Columns) -> SeriesBatch {
-        let batches: Vec<_> = block_on(async { source.select(&request(columns)).await.unwrap().collect().await });
+        let batches: Vec<_> = block_on(async {
+            source
+                .select(&request(columns))
+                .await
+                .unwrap()
+                .collect()
+                .await
+        });
+
         let [batch]: [_; 1] = batches.try_into().unwrap();
         batch.unwrap()
     }
@@ -183,15 +252,41 @@ mod tests {
     #[test]
     fn floats_and_histograms_are_read_with_their_lives_and_the_last_value_of_a_time_stays() {
         let mut source = MemorySource::default();
-        let life = Life { start_ms: 3, ttl_ms: 60_000 };
-        source.push(labels("a"), [Sample::new(10, 1.0), Sample::new(20, 2.0), Sample::new(30, 3.0)]);
+        let life = Life {
+            start_ms: 3,
+            ttl_ms: 60_000,
+        };
+
+        source.push(
+            labels("a"),
+            [
+                Sample::new(10, 1.0),
+                Sample::new(20, 2.0),
+                Sample::new(30, 3.0),
+            ],
+        );
+
         source.push_with_life(labels("a"), Sample::new(20, 2.5), life);
         source.push_histogram(labels("a"), 30, life, &histogram(7));
+
         let batch = only_batch(&source, Columns::Everything);
-        assert_eq!(batch.samples_at(0), ([10, 20].as_slice(), [1.0, 2.5].as_slice()));
-        assert_eq!((batch.starts_at(0), batch.ttls_at(0)), (Some([0, 3].as_slice()), Some([0, 60_000].as_slice())));
+        assert_eq!(
+            batch.samples_at(0),
+            ([10, 20].as_slice(), [1.0, 2.5].as_slice())
+        );
+
+        assert_eq!(
+            (batch.starts_at(0), batch.ttls_at(0)),
+            (Some([0, 3].as_slice()), Some([0, 60_000].as_slice()))
+        );
+
         let bytes = histogram(7).to_bytes();
-        let expected = HistogramRef { ts_ms: 30, life, bytes: &bytes };
+        let expected = HistogramRef {
+            ts_ms: 30,
+            life,
+            bytes: &bytes,
+        };
+
         assert_eq!(batch.histograms_at(0).collect::<Vec<_>>(), [expected]);
         assert_eq!(only_batch(&source, Columns::Samples).starts_at(0), None);
         assert_eq!(only_batch(&source, Columns::Labels).samples(), 0);
@@ -201,14 +296,36 @@ mod tests {
     #[test]
     fn exemplars_are_those_of_the_range_and_a_series_of_exemplars_alone_is_not_selected() {
         let mut source = MemorySource::default();
-        let exemplar = |ts_ms| Exemplar { ts_ms, value: 0.5, labels: labels("trace") };
+        let exemplar = |ts_ms| Exemplar {
+            ts_ms,
+            value: 0.5,
+            labels: labels("trace"),
+        };
+
         for ts_ms in [50, 20, 100, 20] {
             source.push_exemplar(labels("a"), exemplar(ts_ms));
         }
+
         source.push_exemplar(labels("b"), exemplar(100));
+
         let found = block_on(source.exemplars(&request(Columns::Labels))).unwrap();
-        assert_eq!(found, [SeriesExemplars { labels: labels("a"), exemplars: vec![exemplar(20), exemplar(50)] }]);
-        let selected = block_on(async { source.select(&request(Columns::Samples)).await.unwrap().count().await });
+        assert_eq!(
+            found,
+            [SeriesExemplars {
+                labels: labels("a"),
+                exemplars: vec![exemplar(20), exemplar(50)]
+            }]
+        );
+
+        let selected = block_on(async {
+            source
+                .select(&request(Columns::Samples))
+                .await
+                .unwrap()
+                .count()
+                .await
+        });
+
         assert_eq!(selected, 0);
     }
 
@@ -217,30 +334,57 @@ mod tests {
         let mut source = MemorySource::default();
         source.push(labels("a"), [Sample::new(10, 1.0), Sample::new(20, 2.0)]);
         source.push_histogram(labels("a"), 5, Life::NONE, &histogram(1));
+
         let found = block_on(source.summaries(&request(Columns::Labels))).unwrap();
         let counted = |s: &crate::SeriesSummary| (s.floats, s.histograms, s.first_ms, s.last_ms);
-        assert_eq!(found.iter().map(counted).collect::<Vec<_>>(), [(2, 1, 5, 20)]);
+
+        assert_eq!(
+            found.iter().map(counted).collect::<Vec<_>>(),
+            [(2, 1, 5, 20)]
+        );
     }
     #[test]
     fn names_and_values_are_those_of_the_selected_series() {
         let mut source = MemorySource::default();
-        for (name, job, ts_ms) in [("a", "x", 1), ("a", "y", 1), ("b", "x", 1), ("c", "late", 100)] {
+
+        for (name, job, ts_ms) in [
+            ("a", "x", 1),
+            ("a", "y", 1),
+            ("b", "x", 1),
+            ("c", "late", 100),
+        ] {
             let labels = Labels::from_pairs([("__name__", name), ("job", job)]).unwrap();
             source.push(labels, [Sample::new(ts_ms, 0.0)]);
         }
-        source.push(Labels::from_pairs([("d", "x")]).unwrap(), [Sample::new(1, 0.0)]);
+
+        source.push(
+            Labels::from_pairs([("d", "x")]).unwrap(),
+            [Sample::new(1, 0.0)],
+        );
+
         let all = request(Columns::Samples);
-        let of_a = SeriesRequest { matchers: Arc::new([Matcher::equal("__name__", "a")]), ..all.clone() };
+        let of_a = SeriesRequest {
+            matchers: Arc::new([Matcher::equal("__name__", "a")]),
+            ..all.clone()
+        };
+
         let names = |request| Vec::from_iter(block_on(source.label_names(request)).unwrap());
-        let values = |request, name| Vec::from_iter(block_on(source.label_values(request, name)).unwrap());
+        let values =
+            |request, name| Vec::from_iter(block_on(source.label_values(request, name)).unwrap());
+
         assert_eq!(
             (names(&all), names(&of_a)),
-            (vec!["__name__".into(), "d".into(), "job".into()], vec!["__name__".into(), "job".into()])
+            (
+                vec!["__name__".into(), "d".into(), "job".into()],
+                vec!["__name__".into(), "job".into()]
+            )
         );
+
         assert_eq!(
             (values(&all, "__name__"), values(&of_a, "job")),
             (vec!["a".into(), "b".into()], vec!["x".into(), "y".into()])
         );
+
         assert_eq!(values(&all, "nothing"), Vec::<String>::new());
     }
 }

@@ -77,10 +77,16 @@ mod tests {
         for (place, what) in Read::ALL.into_iter().enumerate() {
             reads.add(what, place as u64 + 1);
         }
-        assert_eq!(Read::ALL.map(|what| reads.get(what)), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+
+        assert_eq!(
+            Read::ALL.map(|what| reads.get(what)),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        );
+
         let mut names = Read::ALL.map(Read::name).to_vec();
         names.sort_unstable();
         names.dedup();
+
         assert_eq!(names.len(), Read::ALL.len());
     }
 }

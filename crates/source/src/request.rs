@@ -9,15 +9,16 @@ use crate::reads::Reads;
 /// One selector's need.
 #[derive(Clone, Debug)]
 pub struct SeriesRequest {
-    /// Whose series. More than one comes with federation; a source answers for each that it knows, and none it does not.
+    /// Whose series. More than one comes with federation; a source answers for each that it knows,
+    /// and none it does not.
     pub tenants: Arc<[TenantId]>,
     /// All must pass. No matcher at all selects every series.
     pub matchers: Arc<[Matcher]>,
     /// Half-open, absolute.
     pub range: TimeRange,
     pub columns: Columns,
-    /// The size of a batch that is asked for, in series. A source cuts a batch earlier when it grows past
-    /// [`SeriesRequest::BATCH_SAMPLES_MAX`] samples; it never splits a series.
+    /// The size of a batch that is asked for, in series. A source cuts a batch earlier when it
+    /// grows past [`SeriesRequest::BATCH_SAMPLES_MAX`] samples; it never splits a series.
     pub batch_series_max: usize,
     /// Where those who answer count what it took.
     pub reads: Arc<Reads>,
@@ -33,9 +34,11 @@ impl SeriesRequest {
 /// Which part of a series is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Columns {
-    /// Labels only; every series comes with zero samples. A source may judge the range by the series' first and last time.
+    /// Labels only; every series comes with zero samples. A source may judge the range by the
+    /// series' first and last time.
     Labels,
-    /// Labels, floats and histograms, and how long each stands. When what they count began may be left out.
+    /// Labels, floats and histograms, and how long each stands. When what they count began may be
+    /// left out.
     Samples,
     /// All columns.
     Everything,

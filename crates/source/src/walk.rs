@@ -31,15 +31,18 @@ pub async fn label_values<S: SeriesSource + ?Sized>(
     name: &str,
 ) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
+
     // Series come sorted, so a value often stands in many that follow each other.
     let mut last = String::new();
     each_label_set(source, request, |encoded| {
-        let value = LabelsIter::over(encoded).find_map(|(held, value)| (held == name).then_some(value));
+        let value =
+            LabelsIter::over(encoded).find_map(|(held, value)| (held == name).then_some(value));
         if let Some(value) = value
             && value != last
         {
             last.clear();
             last.push_str(value);
+
             if !found.contains(value) {
                 found.insert(value.to_owned());
             }
@@ -49,17 +52,25 @@ pub async fn label_values<S: SeriesSource + ?Sized>(
     Ok(found)
 }
 
-/// [`SeriesSource::summaries`], at the cost of reading all samples: only those of the range are counted then.
+/// [`SeriesSource::summaries`], at the cost of reading all samples: only those of the range are
+/// counted then.
 pub async fn summaries<S: SeriesSource + ?Sized>(
     source: &S,
     request: &SeriesRequest,
 ) -> Result<Vec<SeriesSummary>, Error> {
     let mut summaries = Vec::new();
-    let mut batches = source.select(&SeriesRequest { columns: Columns::Samples, ..request.clone() }).await?;
+    let mut batches = source
+        .select(&SeriesRequest {
+            columns: Columns::Samples,
+            ..request.clone()
+        })
+        .await?;
+
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         summaries.extend((0..batch.len()).filter_map(|row| SeriesSummary::of(&batch, row)));
     }
+
     Ok(summaries)
 }
 
@@ -68,10 +79,17 @@ async fn each_label_set<S: SeriesSource + ?Sized>(
     request: &SeriesRequest,
     mut visit: impl FnMut(&[u8]) + Send,
 ) -> Result<(), Error> {
-    let mut batches = source.select(&SeriesRequest { columns: Columns::Labels, ..request.clone() }).await?;
+    let mut batches = source
+        .select(&SeriesRequest {
+            columns: Columns::Labels,
+            ..request.clone()
+        })
+        .await?;
+
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         (0..batch.len()).for_each(|row| visit(batch.labels_at(row)));
     }
+
     Ok(())
 }

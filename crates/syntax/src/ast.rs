@@ -1,8 +1,10 @@
 //! The syntax tree: what a query says, before anything is planned.
 //!
-//! A tree that [`parse`](crate::parse) returned is well typed, at most [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high,
-//! and every node knows its place in the text. Plain recursion over a tree may overflow the stack: it goes through
-//! [`deep`](crate::deep), as the walk, the copy and the end of a tree do. Comparing and debugging do not; they are for tests.
+//! A tree that [`parse`](crate::parse) returned is well typed, at most
+//! [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high, and every node knows its place in the
+//! text. Plain recursion over a tree may overflow the stack: it goes through [`deep`](crate::deep),
+//! as the walk, the copy and the end of a tree do. Comparing and debugging do not; they are for
+//! tests.
 
 mod operator;
 
@@ -24,7 +26,8 @@ pub enum Expr {
     },
     /// A string.
     String {
-        /// Bytes that are not UTF-8, which only escapes such as `\xff` can write, are replaced by U+FFFD.
+        /// Bytes that are not UTF-8, which only escapes such as `\xff` can write, are replaced by
+        /// U+FFFD.
         value: String,
         /// The bytes as written, when they are not UTF-8.
         bytes: Option<Vec<u8>>,
@@ -50,7 +53,11 @@ pub enum Expr {
         pos: PosRange,
     },
     /// A function call. Number and types of the arguments have been checked against `func`.
-    Call { func: &'static FunctionSig, args: Vec<Self>, pos: PosRange },
+    Call {
+        func: &'static FunctionSig,
+        args: Vec<Self>,
+        pos: PosRange,
+    },
     /// An aggregation: `sum by (job) (up)`.
     Aggregate {
         op: AggregateOp,
@@ -75,7 +82,11 @@ pub enum Expr {
         pos: PosRange,
     },
     /// A sign before anything but a number; signs of numbers are folded into them.
-    Unary { op: UnaryOp, expr: Box<Self>, pos: PosRange },
+    Unary {
+        op: UnaryOp,
+        expr: Box<Self>,
+        pos: PosRange,
+    },
     /// `(expr)`.
     Paren { expr: Box<Self>, pos: PosRange },
 }
@@ -102,6 +113,7 @@ impl Expr {
         while let Self::Unary { expr, .. } | Self::Paren { expr, .. } = signed {
             signed = expr;
         }
+
         match signed {
             Self::Number { .. } => ValueType::Scalar,
             Self::String { .. } => ValueType::String,
@@ -112,13 +124,14 @@ impl Expr {
         }
     }
 
-    /// The expressions directly below this one, in the order of the text except that the parameter of an aggregation
-    /// follows its expression.
+    /// The expressions directly below this one, in the order of the text except that the parameter
+    /// of an aggregation follows its expression.
     pub fn children(&self) -> impl Iterator<Item = &Self> {
         let (first, second, rest): (Option<&Self>, Option<&Self>, &[Self]) = match self {
-            Self::Number { .. } | Self::String { .. } | Self::VectorSelector(_) | Self::MatrixSelector { .. } => {
-                (None, None, &[])
-            }
+            Self::Number { .. }
+            | Self::String { .. }
+            | Self::VectorSelector(_)
+            | Self::MatrixSelector { .. } => (None, None, &[]),
             Self::Subquery { expr, .. } | Self::Unary { expr, .. } | Self::Paren { expr, .. } => {
                 (Some(expr), None, &[])
             }
@@ -126,6 +139,7 @@ impl Expr {
             Self::Binary { lhs, rhs, .. } => (Some(lhs), Some(rhs), &[]),
             Self::Call { args, .. } => (None, None, args),
         };
+
         first.into_iter().chain(second).chain(rest)
     }
 
@@ -134,6 +148,7 @@ impl Expr {
         let mut waiting = vec![self];
         while let Some(next) = waiting.pop() {
             visit(next);
+
             let before = waiting.len();
             waiting.extend(next.children());
             waiting[before..].reverse();
@@ -147,7 +162,11 @@ impl Expr {
 
     /// What has nothing below it.
     fn leaf() -> Self {
-        Self::Number { value: 0.0, is_duration: false, pos: PosRange::default() }
+        Self::Number {
+            value: 0.0,
+            is_duration: false,
+            pos: PosRange::default(),
+        }
     }
 
     /// Moves what is directly below to `taken`, unless there is nothing below that.
@@ -157,9 +176,15 @@ impl Expr {
                 taken.push(std::mem::replace(child, Self::leaf()));
             }
         };
+
         match self {
-            Self::Number { .. } | Self::String { .. } | Self::VectorSelector(_) | Self::MatrixSelector { .. } => {}
-            Self::Subquery { expr, .. } | Self::Unary { expr, .. } | Self::Paren { expr, .. } => take(expr),
+            Self::Number { .. }
+            | Self::String { .. }
+            | Self::VectorSelector(_)
+            | Self::MatrixSelector { .. } => {}
+            Self::Subquery { expr, .. } | Self::Unary { expr, .. } | Self::Paren { expr, .. } => {
+                take(expr)
+            }
             Self::Aggregate { expr, param, .. } => {
                 take(expr);
                 if let Some(param) = param {
@@ -180,6 +205,7 @@ impl Drop for Expr {
     fn drop(&mut self) {
         let mut waiting = Vec::new();
         self.take_children(&mut waiting);
+
         while let Some(mut next) = waiting.pop() {
             next.take_children(&mut waiting);
         }
@@ -195,17 +221,38 @@ impl Clone for Expr {
 impl Expr {
     fn copy(&self) -> Self {
         match self {
-            Self::Number { value, is_duration, pos } => {
-                Self::Number { value: *value, is_duration: *is_duration, pos: *pos }
-            }
-            Self::String { value, bytes, pos } => {
-                Self::String { value: value.clone(), bytes: bytes.clone(), pos: *pos }
-            }
+            Self::Number {
+                value,
+                is_duration,
+                pos,
+            } => Self::Number {
+                value: *value,
+                is_duration: *is_duration,
+                pos: *pos,
+            },
+            Self::String { value, bytes, pos } => Self::String {
+                value: value.clone(),
+                bytes: bytes.clone(),
+                pos: *pos,
+            },
             Self::VectorSelector(selector) => Self::VectorSelector(selector.clone()),
-            Self::MatrixSelector { selector, range, pos } => {
-                Self::MatrixSelector { selector: selector.clone(), range: range.clone(), pos: *pos }
-            }
-            Self::Subquery { expr, range, step, offset, at, pos } => Self::Subquery {
+            Self::MatrixSelector {
+                selector,
+                range,
+                pos,
+            } => Self::MatrixSelector {
+                selector: selector.clone(),
+                range: range.clone(),
+                pos: *pos,
+            },
+            Self::Subquery {
+                expr,
+                range,
+                step,
+                offset,
+                at,
+                pos,
+            } => Self::Subquery {
                 expr: expr.clone(),
                 range: range.clone(),
                 step: step.clone(),
@@ -213,15 +260,33 @@ impl Expr {
                 at: *at,
                 pos: *pos,
             },
-            Self::Call { func, args, pos } => Self::Call { func, args: args.clone(), pos: *pos },
-            Self::Aggregate { op, grouping, param, expr, pos } => Self::Aggregate {
+            Self::Call { func, args, pos } => Self::Call {
+                func,
+                args: args.clone(),
+                pos: *pos,
+            },
+            Self::Aggregate {
+                op,
+                grouping,
+                param,
+                expr,
+                pos,
+            } => Self::Aggregate {
                 op: *op,
                 grouping: grouping.clone(),
                 param: param.clone(),
                 expr: expr.clone(),
                 pos: *pos,
             },
-            Self::Binary { op, lhs, rhs, return_bool, value_type, matching, pos } => Self::Binary {
+            Self::Binary {
+                op,
+                lhs,
+                rhs,
+                return_bool,
+                value_type,
+                matching,
+                pos,
+            } => Self::Binary {
                 op: *op,
                 lhs: lhs.clone(),
                 rhs: rhs.clone(),
@@ -230,8 +295,15 @@ impl Expr {
                 matching: matching.clone(),
                 pos: *pos,
             },
-            Self::Unary { op, expr, pos } => Self::Unary { op: *op, expr: expr.clone(), pos: *pos },
-            Self::Paren { expr, pos } => Self::Paren { expr: expr.clone(), pos: *pos },
+            Self::Unary { op, expr, pos } => Self::Unary {
+                op: *op,
+                expr: expr.clone(),
+                pos: *pos,
+            },
+            Self::Paren { expr, pos } => Self::Paren {
+                expr: expr.clone(),
+                pos: *pos,
+            },
         }
     }
 }
@@ -272,7 +344,8 @@ impl ValueType {
 /// A choice of series, and how their samples are looked up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSelector {
-    /// The metric name, when it is written before the braces. A name inside the braces is a matcher only.
+    /// The metric name, when it is written before the braces. A name inside the braces is a matcher
+    /// only.
     pub name: Option<String>,
     /// All conditions, including one on `__name__` for `name`, which then stands last.
     pub matchers: Vec<LabelMatcher>,

@@ -36,7 +36,8 @@ const DURATION_MS_MAX: i64 = i64::MAX / 1_000_000;
 /// The same bound for durations that are written as numbers.
 pub(crate) const DURATION_SECONDS_MAX: f64 = 9_223_372_036.854_776;
 
-/// Reads a duration such as `1h30m` into milliseconds. Each unit stands once, from large to small; `0` needs no unit.
+/// Reads a duration such as `1h30m` into milliseconds. Each unit stands once, from large to small;
+/// `0` needs no unit.
 ///
 /// # Errors
 ///
@@ -45,35 +46,53 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
     if text == "0" {
         return Ok(0);
     }
+
     if text.is_empty() {
         return Err(DurationError::Empty);
     }
-    let malformed = || DurationError::Malformed { text: text.to_owned() };
+
+    let malformed = || DurationError::Malformed {
+        text: text.to_owned(),
+    };
     let mut total_ms: i64 = 0;
     let mut units_left = UNITS.as_slice();
     let mut rest = text;
+
     while !rest.is_empty() {
         let (digits, after_digits) = split_while(rest, |c| c.is_ascii_digit());
         let (unit, after_unit) = split_while(after_digits, |c| !c.is_ascii_digit());
+
         // Longer than 64 bits counts as malformed, not as out of range.
         let count: u64 = digits.parse().map_err(|_| malformed())?;
         if unit.is_empty() {
             return Err(malformed());
         }
+
         if !UNITS.iter().any(|(known, _)| *known == unit) {
-            return Err(DurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() });
+            return Err(DurationError::UnknownUnit {
+                unit: unit.to_owned(),
+                text: text.to_owned(),
+            });
         }
-        let at = units_left.iter().position(|(known, _)| *known == unit).ok_or_else(malformed)?;
+
+        let at = units_left
+            .iter()
+            .position(|(known, _)| *known == unit)
+            .ok_or_else(malformed)?;
+
         let (found, smaller) = units_left.split_at(at + 1);
         units_left = smaller;
+
         total_ms = found
             .last()
             .and_then(|(_, unit_ms)| i64::try_from(count).ok()?.checked_mul(*unit_ms))
             .and_then(|ms| total_ms.checked_add(ms))
             .filter(|ms| *ms <= DURATION_MS_MAX)
             .ok_or(DurationError::OutOfRange)?;
+
         rest = after_unit;
     }
+
     Ok(total_ms)
 }
 
@@ -89,8 +108,8 @@ fn whole_ms(seconds: f64) -> i64 {
     (seconds * 1000.0) as i64
 }
 
-/// Why a duration has no value in a given query, and which part of it. Texts and place are told as upstream tells them: the bytes where
-/// the part starts and ends.
+/// Why a duration has no value in a given query, and which part of it. Texts and place are told as
+/// upstream tells them: the bytes where the part starts and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{}: {fault}", pos.start, pos.end)]
 pub struct EvaluateError {
@@ -122,8 +141,9 @@ impl DurationExpr {
         }
     }
 
-    /// The value in milliseconds in a query with this step and range (both 0 in an instant query). It may be zero or
-    /// negative, which ranges and steps then refuse. What is calculated is cut off at whole milliseconds, and what is written is rounded.
+    /// The value in milliseconds in a query with this step and range (both 0 in an instant query).
+    /// It may be zero or negative, which ranges and steps then refuse. What is calculated is cut
+    /// off at whole milliseconds, and what is written is rounded.
     ///
     /// # Errors
     ///
@@ -133,9 +153,11 @@ impl DurationExpr {
         if !seconds.is_finite() {
             return Err(self.without_value(EvaluateFault::NotFinite));
         }
+
         if seconds.abs() > DURATION_SECONDS_MAX {
             return Err(self.without_value(EvaluateFault::OutOfRange));
         }
+
         Ok(match self.kind {
             DurationKind::Literal { .. } => seconds_to_ms(seconds),
             // Upstream rounds what is written and cuts what is calculated.
@@ -153,11 +175,15 @@ impl DurationExpr {
         if seconds.is_finite() && seconds <= 0.0 {
             return Err(self.without_value(EvaluateFault::NotPositive));
         }
+
         self.evaluate_ms(step_ms, range_ms)
     }
 
     const fn without_value(&self, fault: EvaluateFault) -> EvaluateError {
-        EvaluateError { pos: self.pos, fault }
+        EvaluateError {
+            pos: self.pos,
+            fault,
+        }
     }
 
     fn evaluate(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {
@@ -173,15 +199,22 @@ impl DurationExpr {
                 let value = expr.evaluate(step, range)?;
                 return Ok(if *op == UnaryOp::Minus { -value } else { value });
             }
-            DurationKind::Binary { op, lhs, rhs } => (*op, lhs.evaluate(step, range)?, rhs.evaluate(step, range)?),
+            DurationKind::Binary { op, lhs, rhs } => {
+                (*op, lhs.evaluate(step, range)?, rhs.evaluate(step, range)?)
+            }
         };
+
         Ok(match op {
             DurationOp::Add => lhs + rhs,
             DurationOp::Sub => lhs - rhs,
             DurationOp::Mul => lhs * rhs,
-            DurationOp::Div if rhs == 0.0 => return Err(self.without_value(EvaluateFault::DivisionByZero)),
+            DurationOp::Div if rhs == 0.0 => {
+                return Err(self.without_value(EvaluateFault::DivisionByZero));
+            }
             DurationOp::Div => lhs / rhs,
-            DurationOp::Mod if rhs == 0.0 => return Err(self.without_value(EvaluateFault::ModuloByZero)),
+            DurationOp::Mod if rhs == 0.0 => {
+                return Err(self.without_value(EvaluateFault::ModuloByZero));
+            }
             DurationOp::Mod => lhs % rhs,
             DurationOp::Pow => lhs.powf(rhs),
             DurationOp::Min | DurationOp::Max if lhs.is_nan() || rhs.is_nan() => f64::NAN,
@@ -195,26 +228,32 @@ fn split_while(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
 }
 
-/// Writes a duration in the shortest mix of units: `90m` becomes `1h30m`. Years and weeks are used only where nothing
-/// remains, since `90d` reads better than `12w6d`. A negative duration gets a minus sign.
+/// Writes a duration in the shortest mix of units: `90m` becomes `1h30m`. Years and weeks are used
+/// only where nothing remains, since `90d` reads better than `12w6d`. A negative duration gets a
+/// minus sign.
 pub fn format_duration_ms(duration_ms: i64) -> String {
     let mut rest = duration_ms.unsigned_abs();
     if rest == 0 {
         return "0s".to_owned();
     }
+
     let mut text = String::new();
     if duration_ms < 0 {
         text.push('-');
     }
+
     for (unit, unit_ms) in UNITS {
         let unit_ms = unit_ms.unsigned_abs();
         let whole_only = matches!(unit, "y" | "w");
+
         if rest < unit_ms || (whole_only && !rest.is_multiple_of(unit_ms)) {
             continue;
         }
+
         text.push_str(&format!("{}{unit}", rest / unit_ms));
         rest %= unit_ms;
     }
+
     text
 }
 
@@ -236,7 +275,12 @@ mod tests {
             assert_eq!(parse_duration(text), Ok(ms), "{text}");
             assert_eq!(format_duration_ms(ms), text);
         }
-        assert_eq!(format_duration_ms(parse_duration("90m").expect("valid")), "1h30m");
+
+        assert_eq!(
+            format_duration_ms(parse_duration("90m").expect("valid")),
+            "1h30m"
+        );
+
         assert_eq!(format_duration_ms(-5_000), "-5s");
         assert_eq!(format_duration_ms(i64::MIN).chars().next(), Some('-'));
     }
@@ -249,8 +293,14 @@ mod tests {
             ("-1s", "not a valid duration string: \"-1s\""),
             ("1h1d", "not a valid duration string: \"1h1d\""),
             ("1m1m", "not a valid duration string: \"1m1m\""),
-            ("1fortnight", "unknown unit \"fortnight\" in duration \"1fortnight\""),
-            ("99999999999999999999s", "not a valid duration string: \"99999999999999999999s\""),
+            (
+                "1fortnight",
+                "unknown unit \"fortnight\" in duration \"1fortnight\"",
+            ),
+            (
+                "99999999999999999999s",
+                "not a valid duration string: \"99999999999999999999s\"",
+            ),
             ("293y", "duration out of range"),
             ("9999999999999999y", "duration out of range"),
         ] {

@@ -8,7 +8,8 @@ use crate::position::{PosRange, line_and_column};
 
 /// The first fault found in a query text.
 ///
-/// `Display` is the form that Prometheus answers with: `1:5: parse error: unclosed left parenthesis`.
+/// `Display` is the form that Prometheus answers with: `1:5: parse error: unclosed left
+/// parenthesis`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseError {
@@ -34,12 +35,32 @@ enum Place {
 impl ParseError {
     pub(crate) fn new(text: &str, position: PosRange, message: impl Into<String>) -> Self {
         let (line, column) = line_and_column(text, position.start);
-        let place = if text.is_empty() { Place::Unknown } else { Place::LineAndColumn };
-        Self { position, line, column, message: message.into(), place, limit: None }
+        let place = if text.is_empty() {
+            Place::Unknown
+        } else {
+            Place::LineAndColumn
+        };
+
+        Self {
+            position,
+            line,
+            column,
+            message: message.into(),
+            place,
+            limit: None,
+        }
     }
 
-    pub(crate) fn over(text: &str, position: PosRange, limit: &'static str, message: impl Into<String>) -> Self {
-        Self { limit: Some(limit), ..Self::new(text, position, message) }
+    pub(crate) fn over(
+        text: &str,
+        position: PosRange,
+        limit: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            limit: Some(limit),
+            ..Self::new(text, position, message)
+        }
     }
 
     /// The limit that the text is over, when it is no fault of syntax.
@@ -59,6 +80,7 @@ impl fmt::Display for ParseError {
             Place::LineAndColumn => write!(f, "{}:{}", self.line, self.column)?,
             Place::Unknown => f.write_str("unknown position")?,
         }
+
         write!(f, ": parse error: {}", self.message)
     }
 }

@@ -6,7 +6,8 @@ use crate::ast::ValueType::{self, Matrix, Scalar, String, Vector};
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionSig {
     pub name: &'static str,
-    /// Types of the arguments. With [`Variadic::Up`] or [`Variadic::Any`] the last is optional and may repeat.
+    /// Types of the arguments. With [`Variadic::Up`] or [`Variadic::Any`] the last is optional and
+    /// may repeat.
     pub args: &'static [ValueType],
     pub variadic: Variadic,
     pub returns: ValueType,
@@ -54,7 +55,10 @@ impl FunctionSig {
 
 /// The function of this name. Names are case-sensitive.
 pub fn function(name: &str) -> Option<&'static FunctionSig> {
-    FUNCTIONS.binary_search_by(|signature| signature.name.cmp(name)).ok().and_then(|index| FUNCTIONS.get(index))
+    FUNCTIONS
+        .binary_search_by(|signature| signature.name.cmp(name))
+        .ok()
+        .and_then(|index| FUNCTIONS.get(index))
 }
 
 /// All functions, by name.
@@ -62,8 +66,19 @@ pub const fn all() -> &'static [FunctionSig] {
     FUNCTIONS
 }
 
-const fn stable(name: &'static str, args: &'static [ValueType], variadic: Variadic, returns: ValueType) -> FunctionSig {
-    FunctionSig { name, args, variadic, returns, experimental: false }
+const fn stable(
+    name: &'static str,
+    args: &'static [ValueType],
+    variadic: Variadic,
+    returns: ValueType,
+) -> FunctionSig {
+    FunctionSig {
+        name,
+        args,
+        variadic,
+        returns,
+        experimental: false,
+    }
 }
 
 const fn experimental(
@@ -72,7 +87,13 @@ const fn experimental(
     variadic: Variadic,
     returns: ValueType,
 ) -> FunctionSig {
-    FunctionSig { name, args, variadic, returns, experimental: true }
+    FunctionSig {
+        name,
+        args,
+        variadic,
+        returns,
+        experimental: true,
+    }
 }
 
 use Variadic::{Any, Fixed, Up};
@@ -180,9 +201,11 @@ mod tests {
     #[test]
     fn the_table_is_sorted_so_that_every_function_is_found() {
         assert!(FUNCTIONS.is_sorted_by(|a, b| a.name < b.name));
+
         for signature in FUNCTIONS {
             assert_eq!(function(signature.name), Some(signature));
         }
+
         assert_eq!(function("Rate"), None);
     }
 
@@ -191,8 +214,10 @@ mod tests {
         let join = function("label_join").expect("a function");
         assert_eq!((join.args_min(), join.args_max()), (3, None));
         assert_eq!(join.arg_type(17), Some(String));
+
         let hour = function("hour").expect("a function");
         assert_eq!((hour.args_min(), hour.args_max()), (0, Some(1)));
+
         let time = function("time").expect("a function");
         assert_eq!((time.args_max(), time.arg_type(0)), (Some(0), None));
     }

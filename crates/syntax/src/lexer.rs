@@ -1,7 +1,7 @@
 //! Text to tokens.
 //!
-//! The lexer knows where it stands: inside braces words are names, inside brackets only durations are expected. The texts of
-//! its errors, and the places they point at, are upstream's.
+//! The lexer knows where it stands: inside braces words are names, inside brackets only durations
+//! are expected. The texts of its errors, and the places they point at, are upstream's.
 
 mod bracket;
 mod literal;
@@ -31,9 +31,14 @@ pub(crate) fn lex(text: &str) -> Tokens {
     let outcome = lexer.run();
     let mut tokens = lexer.tokens;
     let error = outcome.err();
+
     if let Some(error) = &error {
-        tokens.push(Token { kind: TokenKind::Error, pos: PosRange::new(error.start, text.len()) });
+        tokens.push(Token {
+            kind: TokenKind::Error,
+            pos: PosRange::new(error.start, text.len()),
+        });
     }
+
     Tokens { tokens, error }
 }
 
@@ -79,13 +84,18 @@ impl<'a> Lexer<'a> {
     }
 
     fn run(&mut self) -> Outcome {
-        while self.tokens.last().is_none_or(|token| token.kind != TokenKind::EndOfInput) {
+        while self
+            .tokens
+            .last()
+            .is_none_or(|token| token.kind != TokenKind::EndOfInput)
+        {
             match self.mode {
                 Mode::Statement => self.statement()?,
                 Mode::Braces => self.braces()?,
                 Mode::Duration => self.duration()?,
             }
         }
+
         Ok(())
     }
 
@@ -118,7 +128,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn emit(&mut self, kind: TokenKind) {
-        self.tokens.push(Token { kind, pos: PosRange::new(self.start, self.at) });
+        self.tokens.push(Token {
+            kind,
+            pos: PosRange::new(self.start, self.at),
+        });
+
         self.start = self.at;
     }
 
@@ -127,7 +141,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn fail<T>(&self, message: impl Into<String>) -> Outcome<T> {
-        Err(LexError { start: self.start, message: message.into() })
+        Err(LexError {
+            start: self.start,
+            message: message.into(),
+        })
     }
 
     /// Skips white space and comments before a token.
@@ -143,7 +160,10 @@ impl<'a> Lexer<'a> {
 
     fn statement(&mut self) -> Outcome {
         self.skip_blanks();
-        let Some(c) = self.next() else { return self.end_of_input() };
+
+        let Some(c) = self.next() else {
+            return self.end_of_input();
+        };
         let kind = match c {
             ',' => TokenKind::Comma,
             '*' => TokenKind::Mul,
@@ -163,13 +183,16 @@ impl<'a> Lexer<'a> {
             '>' => TokenKind::Greater,
             '(' | ')' | '[' | ']' | '{' => return self.bracket(c),
             '"' | '\'' | '`' => return self.string(c),
-            c if c.is_ascii_digit() || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) => {
+            c if c.is_ascii_digit()
+                || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) =>
+            {
                 self.at = self.start;
                 return self.number_or_duration();
             }
             c if is_alpha(c) || c == ':' => return self.word(c),
             c => return self.fail(format!("unexpected character: {}", quote_char(c))),
         };
+
         self.emit(kind);
         Ok(())
     }
@@ -178,9 +201,11 @@ impl<'a> Lexer<'a> {
         if self.parens_open > 0 {
             return self.fail("unclosed left parenthesis");
         }
+
         if self.bracket_open {
             return self.fail("unclosed left bracket");
         }
+
         self.emit(TokenKind::EndOfInput);
         Ok(())
     }
@@ -199,7 +224,10 @@ impl<'a> Lexer<'a> {
     fn after_exclamation(&mut self) -> Outcome<TokenKind> {
         match self.next() {
             Some('=') => Ok(TokenKind::NotEqual),
-            other => self.fail(format!("unexpected character after '!': {}", quote_next(other))),
+            other => self.fail(format!(
+                "unexpected character after '!': {}",
+                quote_next(other)
+            )),
         }
     }
 
@@ -222,6 +250,7 @@ impl<'a> Lexer<'a> {
             _ if !self.bracket_open => return self.fail("unexpected right bracket ']'"),
             _ => self.close_bracket(),
         }
+
         Ok(())
     }
 
@@ -236,6 +265,7 @@ impl<'a> Lexer<'a> {
             self.ignore();
             return self.fail("unexpected right parenthesis ')'");
         }
+
         self.emit(TokenKind::RightParen);
         self.parens_open -= 1;
         Ok(())
@@ -247,33 +277,45 @@ impl<'a> Lexer<'a> {
         self.mode = Mode::Statement;
     }
 
-    /// A name or a keyword; inside brackets, where there are no names, a colon or a word about durations.
+    /// A name or a keyword; inside brackets, where there are no names, a colon or a word about
+    /// durations.
     fn word(&mut self, first: char) -> Outcome {
         if self.bracket_open {
             return self.word_in_bracket(first);
         }
+
         self.accept_run(|c| is_alphanumeric(c) || c == ':');
+
         let word = self.written();
         let kind = match TokenKind::of_word(word) {
-            // Fill modifiers came late: without a parenthesis they are the metric names they always were.
-            Some(TokenKind::Fill | TokenKind::FillLeft | TokenKind::FillRight) if !self.paren_follows() => {
+            // Fill modifiers came late: without a parenthesis they are the metric names they always
+            // were.
+            Some(TokenKind::Fill | TokenKind::FillLeft | TokenKind::FillRight)
+                if !self.paren_follows() =>
+            {
                 TokenKind::Identifier
             }
             Some(kind) => kind,
             None if word.contains(':') => TokenKind::MetricIdentifier,
             None => TokenKind::Identifier,
         };
+
         self.emit(kind);
         Ok(())
     }
 
     fn paren_follows(&self) -> bool {
-        self.text[self.at..].trim_start_matches(is_space).starts_with('(')
+        self.text[self.at..]
+            .trim_start_matches(is_space)
+            .starts_with('(')
     }
 
     fn braces(&mut self) -> Outcome {
         self.skip_blanks();
-        let Some(c) = self.next() else { return self.fail("unexpected end of input inside braces") };
+
+        let Some(c) = self.next() else {
+            return self.fail("unexpected end of input inside braces");
+        };
         let kind = match c {
             ',' => TokenKind::Comma,
             '=' if self.accept(|c| c == '~') => TokenKind::RegexMatch,
@@ -282,7 +324,10 @@ impl<'a> Lexer<'a> {
                 Some('~') => TokenKind::RegexNoMatch,
                 Some('=') => TokenKind::NotEqual,
                 other => {
-                    return self.fail(format!("unexpected character after '!' inside braces: {}", quote_next(other)));
+                    return self.fail(format!(
+                        "unexpected character after '!' inside braces: {}",
+                        quote_next(other)
+                    ));
                 }
             },
             '{' => return self.fail("unexpected left brace '{'"),
@@ -295,14 +340,21 @@ impl<'a> Lexer<'a> {
                 self.accept_run(is_alphanumeric);
                 TokenKind::Identifier
             }
-            c => return self.fail(format!("unexpected character inside braces: {}", quote_char(c))),
+            c => {
+                return self.fail(format!(
+                    "unexpected character inside braces: {}",
+                    quote_char(c)
+                ));
+            }
         };
+
         self.emit(kind);
         Ok(())
     }
 }
 
-/// The character after which the text went wrong. At the end of the text there is none, and upstream shows its mark for that.
+/// The character after which the text went wrong. At the end of the text there is none, and
+/// upstream shows its mark for that.
 fn quote_next(c: Option<char>) -> String {
     c.map_or_else(|| "'\u{fffd}'".to_owned(), quote_char)
 }

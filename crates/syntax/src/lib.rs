@@ -1,8 +1,9 @@
 //! PromQL text to a typed syntax tree and back: lexer, parser, printer, positions.
 //!
-//! The language is that of Prometheus 3.16 with everything experimental switched on. What is accepted, what is refused, the
-//! texts and places of errors, and both printed forms follow upstream; `docs/design/0002-promql-syntax.md` in the
-//! project says why this is not a library and where it knowingly differs.
+//! The language is that of Prometheus 3.16 with everything experimental switched on. What is
+//! accepted, what is refused, the texts and places of errors, and both printed forms follow
+//! upstream; `docs/design/0002-promql-syntax.md` in the project says why this is not a library and
+//! where it knowingly differs.
 //!
 //! ```
 //! let expr = duramen_syntax::parse("sum by (job)(rate(http_requests_total[5m]))").unwrap();
@@ -33,23 +34,29 @@ use std::sync::Arc;
 pub use ast::Expr;
 pub use deep::deep;
 use duramen_model::Regexes;
-pub use duration::{DurationError, EvaluateError, EvaluateFault, format_duration_ms, parse_duration};
+pub use duration::{
+    DurationError, EvaluateError, EvaluateFault, format_duration_ms, parse_duration,
+};
 pub use error::ParseError;
 pub use functions::{FunctionSig, function};
 pub use position::{PosRange, line_and_column};
 pub use pretty::{TooLong, prettify};
 
-/// The longest query text of whoever says nothing else, in bytes. It bounds the work of everything downstream.
+/// The longest query text of whoever says nothing else, in bytes. It bounds the work of everything
+/// downstream.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// The most brackets of all kinds that may be open at once. Counted on tokens, before anything recurses.
+/// The most brackets of all kinds that may be open at once. Counted on tokens, before anything
+/// recurses.
 pub const NESTING_DEPTH_MAX: usize = 500;
 
-/// The most nodes on the way from the root of a tree to a leaf. It bounds chains without brackets, such as `a or b or c ..`.
-/// Recursion over a tree goes through [`deep`], which takes some kilobytes of stack for a node.
+/// The most nodes on the way from the root of a tree to a leaf. It bounds chains without brackets,
+/// such as `a or b or c ..`. Recursion over a tree goes through [`deep`], which takes some
+/// kilobytes of stack for a node.
 pub const TREE_HEIGHT_MAX: usize = 10_000;
 
-/// The most nodes of a tree. Each takes some hundred bytes, and some thousand as an operator of a plan.
+/// The most nodes of a tree. Each takes some hundred bytes, and some thousand as an operator of a
+/// plan.
 pub const TREE_NODES_MAX: usize = 50_000;
 
 /// [`TREE_HEIGHT_MAX`] of the arithmetic in one duration.
@@ -66,14 +73,17 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { text_bytes_max: TEXT_BYTES_MAX, regexes: Arc::default() }
+        Self {
+            text_bytes_max: TEXT_BYTES_MAX,
+            regexes: Arc::default(),
+        }
     }
 }
 
 /// Reads one expression, within the default [`Bounds`].
 ///
-/// The tree is well typed: a later stage may rely on the number and types of arguments, on matchers that compile, and on
-/// [`ast::VectorMatching`] being there exactly between vectors.
+/// The tree is well typed: a later stage may rely on the number and types of arguments, on matchers
+/// that compile, and on [`ast::VectorMatching`] being there exactly between vectors.
 ///
 /// # Errors
 ///
@@ -87,8 +97,9 @@ pub fn parse_within(text: &str, bounds: &Bounds) -> Result<Expr, ParseError> {
     parser::parse(text, bounds)
 }
 
-/// Reads a series selector, such as those of `match[]` parameters: a metric name, matchers in braces, or both, and nothing
-/// else. The result holds a matcher for the name, and may be empty or match every series; the caller decides about that.
+/// Reads a series selector, such as those of `match[]` parameters: a metric name, matchers in
+/// braces, or both, and nothing else. The result holds a matcher for the name, and may be empty or
+/// match every series; the caller decides about that.
 ///
 /// # Errors
 ///
@@ -98,6 +109,9 @@ pub fn parse_selector(text: &str) -> Result<Vec<ast::LabelMatcher>, ParseError> 
 }
 
 /// As [`parse_selector`], within bounds.
-pub fn parse_selector_within(text: &str, bounds: &Bounds) -> Result<Vec<ast::LabelMatcher>, ParseError> {
+pub fn parse_selector_within(
+    text: &str,
+    bounds: &Bounds,
+) -> Result<Vec<ast::LabelMatcher>, ParseError> {
     parser::parse_selector(text, bounds)
 }

@@ -2,8 +2,9 @@
 
 use crate::quoted::quote;
 
-/// Reads a number that the lexer has found: integers may be hexadecimal, octal or binary by their prefix (also octal by a
-/// leading 0), everything else is decimal; underscores may stand between digits.
+/// Reads a number that the lexer has found: integers may be hexadecimal, octal or binary by their
+/// prefix (also octal by a leading 0), everything else is decimal; underscores may stand between
+/// digits.
 ///
 /// # Errors
 ///
@@ -13,14 +14,21 @@ pub(crate) fn parse_number(text: &str) -> Result<f64, String> {
         // Rounds to nearest, as Go does.
         return Ok(integer as f64);
     }
+
     let fault = |what: &str| format!("strconv.ParseFloat: parsing {}: {what}", quote(text));
     if has_misplaced_underscore(text) || text.starts_with("0x") || text.starts_with("0X") {
         return Err(fault("invalid syntax"));
     }
-    let value: f64 = text.replace('_', "").parse().map_err(|_| fault("invalid syntax"))?;
+
+    let value: f64 = text
+        .replace('_', "")
+        .parse()
+        .map_err(|_| fault("invalid syntax"))?;
+
     if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
         return Err(fault("value out of range"));
     }
+
     Ok(value)
 }
 
@@ -29,6 +37,7 @@ fn parse_integer(text: &str) -> Option<i64> {
     if has_misplaced_underscore(text) {
         return None;
     }
+
     let lower = text.to_ascii_lowercase().replace('_', "");
     let (digits, radix) = match lower.get(..2) {
         Some("0x") => (&lower[2..], 16),
@@ -37,24 +46,30 @@ fn parse_integer(text: &str) -> Option<i64> {
         _ if lower.len() > 1 && lower.starts_with('0') => (&lower[1..], 8),
         _ => (lower.as_str(), 10),
     };
+
     if !digits.chars().all(|c| c.is_digit(radix)) {
         return None;
     }
+
     i64::from_str_radix(digits, radix).ok()
 }
 
 /// Underscores stand between digits, or between the prefix of the base and a digit.
 fn has_misplaced_underscore(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let prefixed = ["0x", "0b", "0o"].iter().any(|prefix| lower.starts_with(prefix));
+    let prefixed = ["0x", "0b", "0o"]
+        .iter()
+        .any(|prefix| lower.starts_with(prefix));
     let hexadecimal = lower.starts_with("0x");
     let mut after_digit = prefixed;
     let mut after_underscore = false;
+
     for c in lower.chars().skip(if prefixed { 2 } else { 0 }) {
         if c == '_' {
             if !after_digit {
                 return true;
             }
+
             (after_digit, after_underscore) = (false, true);
         } else if c.is_ascii_digit() || (hexadecimal && c.is_ascii_hexdigit()) {
             (after_digit, after_underscore) = (true, false);
@@ -64,12 +79,17 @@ fn has_misplaced_underscore(text: &str) -> bool {
             after_digit = false;
         }
     }
+
     after_underscore
 }
 
 /// The shortest decimal that reads back as `value`, never with an exponent.
 pub(crate) fn format_decimal(value: f64) -> String {
-    if value.is_infinite() { format_infinity(value) } else { format!("{value}") }
+    if value.is_infinite() {
+        format_infinity(value)
+    } else {
+        format!("{value}")
+    }
 }
 
 /// Like [`format_decimal`], but with an exponent where the number is very large or very small.
@@ -78,19 +98,28 @@ pub(crate) fn format_general(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return format_decimal(value);
     }
+
     let scientific = format!("{value:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
     let exponent: i32 = exponent.parse().unwrap_or_default();
+
     if (-4..EXPONENT_FROM).contains(&exponent) {
         return format_decimal(value);
     }
+
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
 }
 
 /// With six digits after the point.
 pub(crate) fn format_fixed(value: f64) -> String {
-    if value.is_infinite() { format_infinity(value) } else { format!("{value:.6}") }
+    if value.is_infinite() {
+        format_infinity(value)
+    } else {
+        format!("{value:.6}")
+    }
 }
 
 fn format_infinity(value: f64) -> String {
@@ -121,6 +150,7 @@ mod tests {
         ] {
             assert_eq!(parse_number(text), Ok(value), "{text}");
         }
+
         assert!(parse_number("NaN").expect("a number").is_nan());
     }
 

@@ -1,11 +1,12 @@
 //! Tokens to a tree.
 //!
-//! Recursion goes one level deeper per open bracket only; operators inside a bracket wait on a stack of their own. So
-//! [`NESTING_DEPTH_MAX`] bounds the call stack, and [`TREE_HEIGHT_MAX`] the height of the result.
+//! Recursion goes one level deeper per open bracket only; operators inside a bracket wait on a
+//! stack of their own. So [`NESTING_DEPTH_MAX`] bounds the call stack, and [`TREE_HEIGHT_MAX`] the
+//! height of the result.
 //!
-//! Upstream's parser is generated, and recovers from a syntax error in the innermost rule on its stack that knows how, which then
-//! words the message. Here a syntax error travels upwards as [`Failure::Unexpected`] until such a rule catches it
-//! with [`Parser::within`].
+//! Upstream's parser is generated, and recovers from a syntax error in the innermost rule on its
+//! stack that knows how, which then words the message. Here a syntax error travels upwards as
+//! [`Failure::Unexpected`] until such a rule catches it with [`Parser::within`].
 
 mod call;
 mod duration;
@@ -80,12 +81,30 @@ pub(crate) fn parse_selector(text: &str, bounds: &Bounds) -> Result<Vec<LabelMat
 
 impl<'a> Parser<'a> {
     /// Splits the text into tokens, checks its limits and applies a rule.
-    fn run<T>(text: &'a str, bounds: &'a Bounds, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Result<T, ParseError> {
-        let Bounds { text_bytes_max: max, regexes } = bounds;
+    fn run<T>(
+        text: &'a str,
+        bounds: &'a Bounds,
+        rule: impl FnOnce(&mut Self) -> Parsed<T>,
+    ) -> Result<T, ParseError> {
+        let Bounds {
+            text_bytes_max: max,
+            regexes,
+        } = bounds;
+
         if text.len() > *max {
-            let message = format!("query text is too long. text_bytes=`{}`, text_bytes_max=`{max}`", text.len());
-            return Err(ParseError::over(text, PosRange::default(), "text_bytes_max", message));
+            let message = format!(
+                "query text is too long. text_bytes=`{}`, text_bytes_max=`{max}`",
+                text.len()
+            );
+
+            return Err(ParseError::over(
+                text,
+                PosRange::default(),
+                "text_bytes_max",
+                message,
+            ));
         }
+
         let lexed = lex(text);
         let mut parser = Self {
             text,
@@ -96,6 +115,7 @@ impl<'a> Parser<'a> {
             last_closing: 0,
             nodes: Cell::new(0),
         };
+
         parser.check_nesting()?;
         rule(&mut parser).map_err(|failure| match failure {
             Failure::Unexpected => parser.unexpected("", ""),
@@ -109,6 +129,7 @@ impl Parser<'_> {
         if self.peek()?.kind == TokenKind::EndOfInput {
             return Err(self.fail(PosRange::default(), "no expression found in input"));
         }
+
         let expr = self.expression()?.node;
         self.expect(TokenKind::EndOfInput)?;
         Ok(expr)
@@ -117,6 +138,7 @@ impl Parser<'_> {
     /// Refuses brackets that nest too deeply, before anything recurses into them.
     fn check_nesting(&self) -> Result<(), ParseError> {
         let mut depth = 0_usize;
+
         for token in &self.tokens {
             match token.kind {
                 TokenKind::LeftParen | TokenKind::LeftBrace | TokenKind::LeftBracket => depth += 1,
@@ -125,11 +147,20 @@ impl Parser<'_> {
                 }
                 _ => {}
             }
+
             if depth > NESTING_DEPTH_MAX {
-                let message = format!("brackets are nested too deeply. nesting_depth_max=`{NESTING_DEPTH_MAX}`");
-                return Err(ParseError::over(self.text, token.pos, "nesting_depth_max", message));
+                let message = format!(
+                    "brackets are nested too deeply. nesting_depth_max=`{NESTING_DEPTH_MAX}`"
+                );
+                return Err(ParseError::over(
+                    self.text,
+                    token.pos,
+                    "nesting_depth_max",
+                    message,
+                ));
             }
         }
+
         Ok(())
     }
 
@@ -140,7 +171,11 @@ impl Parser<'_> {
     /// Where the text stopped making tokens, the reason for that.
     fn peek(&self) -> Parsed<Token> {
         let end = PosRange::new(self.text.len(), self.text.len());
-        let token = self.tokens.get(self.at).copied().unwrap_or(Token { kind: TokenKind::EndOfInput, pos: end });
+        let token = self.tokens.get(self.at).copied().unwrap_or(Token {
+            kind: TokenKind::EndOfInput,
+            pos: end,
+        });
+
         match (&self.error, token.kind) {
             (Some(error), TokenKind::Error) => Err(self.fail(token.pos, error.message.clone())),
             _ => Ok(token),
@@ -149,13 +184,16 @@ impl Parser<'_> {
 
     /// The kind of the token after the next one; faults of the text are left for later.
     fn second_kind(&self) -> TokenKind {
-        self.tokens.get(self.at + 1).map_or(TokenKind::EndOfInput, |token| token.kind)
+        self.tokens
+            .get(self.at + 1)
+            .map_or(TokenKind::EndOfInput, |token| token.kind)
     }
 
     /// Takes the next token.
     fn advance(&mut self) -> Parsed<Token> {
         let token = self.peek()?;
         self.at += 1;
+
         if matches!(
             token.kind,
             TokenKind::RightBrace
@@ -166,12 +204,17 @@ impl Parser<'_> {
         ) {
             self.last_closing = token.pos.end;
         }
+
         Ok(token)
     }
 
     /// Takes the next token if it is of this kind.
     fn take(&mut self, kind: TokenKind) -> Parsed<Option<Token>> {
-        if self.peek()?.kind == kind { self.advance().map(Some) } else { Ok(None) }
+        if self.peek()?.kind == kind {
+            self.advance().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn expect(&mut self, kind: TokenKind) -> Parsed<Token> {
@@ -179,7 +222,9 @@ impl Parser<'_> {
     }
 
     fn written(&self, token: Token) -> &str {
-        self.text.get(token.pos.start..token.pos.end).unwrap_or_default()
+        self.text
+            .get(token.pos.start..token.pos.end)
+            .unwrap_or_default()
     }
 
     fn fail(&self, position: PosRange, message: impl Into<String>) -> Failure {
@@ -195,17 +240,23 @@ impl Parser<'_> {
         let token = match self.peek() {
             Ok(token) => token,
             Err(Failure::Error(error)) => return error,
-            Err(Failure::Unexpected) => Token { kind: TokenKind::EndOfInput, pos: PosRange::default() },
+            Err(Failure::Unexpected) => Token {
+                kind: TokenKind::EndOfInput,
+                pos: PosRange::default(),
+            },
         };
+
         let mut message = format!("unexpected {}", token.describe(self.text));
         if !context.is_empty() {
             message.push_str(" in ");
             message.push_str(context);
         }
+
         if !expected.is_empty() {
             message.push_str(", expected ");
             message.push_str(expected);
         }
+
         ParseError::new(self.text, token.pos, message)
     }
 
@@ -214,7 +265,12 @@ impl Parser<'_> {
     }
 
     /// Runs a rule; words the syntax errors in it that no inner rule has worded.
-    fn within<T>(&mut self, context: &str, expected: &str, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+    fn within<T>(
+        &mut self,
+        context: &str,
+        expected: &str,
+        rule: impl FnOnce(&mut Self) -> Parsed<T>,
+    ) -> Parsed<T> {
         match rule(self) {
             Err(Failure::Unexpected) => self.fail_unexpected(context, expected),
             other => other,
@@ -225,9 +281,11 @@ impl Parser<'_> {
     fn count_node(&self, position: PosRange) -> Parsed<()> {
         self.nodes.set(self.nodes.get() + 1);
         if self.nodes.get() > TREE_NODES_MAX {
-            let message = format!("expression has too many parts. tree_nodes_max=`{TREE_NODES_MAX}`");
+            let message =
+                format!("expression has too many parts. tree_nodes_max=`{TREE_NODES_MAX}`");
             return Err(self.fail_limit(position, "tree_nodes_max", message));
         }
+
         Ok(())
     }
 
@@ -235,9 +293,12 @@ impl Parser<'_> {
     fn height_over(&self, position: PosRange, children: &[usize]) -> Parsed<usize> {
         let height = 1 + children.iter().copied().max().unwrap_or(0);
         if height > TREE_HEIGHT_MAX {
-            let message = format!("expression has too many operators in a chain. tree_height_max=`{TREE_HEIGHT_MAX}`");
+            let message = format!(
+                "expression has too many operators in a chain. tree_height_max=`{TREE_HEIGHT_MAX}`"
+            );
             return Err(self.fail_limit(position, "tree_height_max", message));
         }
+
         Ok(height)
     }
 
@@ -246,9 +307,11 @@ impl Parser<'_> {
         let height = 1 + children.iter().copied().max().unwrap_or(0);
         if height > DURATION_HEIGHT_MAX {
             let max = DURATION_HEIGHT_MAX;
-            let message = format!("duration has too many operators in a chain. duration_height_max=`{max}`");
+            let message =
+                format!("duration has too many operators in a chain. duration_height_max=`{max}`");
             return Err(self.fail_limit(position, "duration_height_max", message));
         }
+
         Ok(height)
     }
 }

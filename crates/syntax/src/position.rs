@@ -18,11 +18,15 @@ impl PosRange {
     }
 }
 
-/// Line and column of a byte offset, both counted from 1. Columns count bytes, as Prometheus does. An offset beyond the text
-/// counts as its end.
+/// Line and column of a byte offset, both counted from 1. Columns count bytes, as Prometheus does.
+/// An offset beyond the text counts as its end.
 pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let line_start = before
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+
     (line, before.len() - line_start + 1)
 }

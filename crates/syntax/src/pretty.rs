@@ -10,7 +10,8 @@ use crate::print::{AggregateHead, BinaryHead, SubquerySuffix, is_infinite_base};
 /// An expression that is longer on one line is split, in bytes.
 const LINE_BYTES_MAX: usize = 100;
 
-/// The longest text that is laid out. Each level is indented further, so that a chain takes the square of its length.
+/// The longest text that is laid out. Each level is indented further, so that a chain takes the
+/// square of its length.
 const LAID_OUT_BYTES_MAX: usize = 64 << 20;
 
 /// By how much each level is indented.
@@ -24,13 +25,17 @@ pub struct TooLong;
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the expression is too long to be laid out. laid_out_bytes_max=`{LAID_OUT_BYTES_MAX}`")
+        write!(
+            f,
+            "the expression is too long to be laid out. laid_out_bytes_max=`{LAID_OUT_BYTES_MAX}`"
+        )
     }
 }
 
 impl std::error::Error for TooLong {}
 
-/// The expression laid out over several lines where it is long. It reads back as the same expression.
+/// The expression laid out over several lines where it is long. It reads back as the same
+/// expression.
 ///
 /// # Errors
 ///
@@ -41,7 +46,12 @@ pub fn prettify(expr: &Expr) -> Result<String, TooLong> {
 
 /// The expression, split where it is longer than `line_bytes_max` without indentation.
 fn laid_out(expr: &Expr, line_bytes_max: usize) -> Result<String, fmt::Error> {
-    let mut layout = Layout { out: String::new(), split: long(expr, line_bytes_max), follows_sign: false };
+    let mut layout = Layout {
+        out: String::new(),
+        split: long(expr, line_bytes_max),
+        follows_sign: false,
+    };
+
     layout.expr(expr, 0)?;
     Ok(layout.out)
 }
@@ -61,10 +71,20 @@ fn find_long(expr: &Expr, line_bytes_max: usize, found: &mut HashSet<usize>) -> 
         for child in expr.children() {
             is_long |= find_long(child, line_bytes_max, found);
         }
-        is_long = is_long || write!(Measure { left: line_bytes_max }, "{expr}").is_err();
+
+        is_long = is_long
+            || write!(
+                Measure {
+                    left: line_bytes_max
+                },
+                "{expr}"
+            )
+            .is_err();
+
         if is_long {
             found.insert(address(expr));
         }
+
         is_long
     })
 }
@@ -100,6 +120,7 @@ impl Write for Layout {
         if self.out.len() + text.len() > LAID_OUT_BYTES_MAX {
             return Err(fmt::Error);
         }
+
         self.out.push_str(text);
         Ok(())
     }
@@ -110,12 +131,14 @@ impl Layout {
         if self.follows_sign {
             return Ok(());
         }
+
         let mut left = level * INDENT_BYTES;
         while left > 0 {
             let spaces = &SPACES[..left.min(SPACES.len())];
             self.write_str(spaces)?;
             left -= spaces.len();
         }
+
         Ok(())
     }
 
@@ -126,11 +149,13 @@ impl Layout {
 
     fn expr_here(&mut self, expr: &Expr, level: usize) -> fmt::Result {
         let splits = self.split.contains(&address(expr));
+
         match expr {
             Expr::Unary { op, expr, .. } => {
                 self.margin(level)?;
                 self.write_str(op.as_str())?;
                 self.follows_sign = true;
+
                 self.expr(expr, level)
             }
             // Upstream forgets the margin of a subquery that fits.
@@ -139,45 +164,75 @@ impl Layout {
                 self.expr(inner, level)?;
                 write!(self, "{}", SubquerySuffix(expr))
             }
-            Expr::Aggregate { op, grouping, param, expr, .. } if splits => {
+            Expr::Aggregate {
+                op,
+                grouping,
+                param,
+                expr,
+                ..
+            } if splits => {
                 self.margin(level)?;
-                let head = AggregateHead { op: *op, grouping: grouping.as_ref() };
+
+                let head = AggregateHead {
+                    op: *op,
+                    grouping: grouping.as_ref(),
+                };
+
                 writeln!(self, "{head}(")?;
                 if let Some(param) = param {
                     self.expr(param, level + 1)?;
                     self.write_str(",\n")?;
                 }
+
                 self.expr(expr, level + 1)?;
                 self.closing(level)
             }
-            Expr::Binary { op, lhs, rhs, return_bool, matching, .. } if splits => {
-                let head = BinaryHead { op: *op, return_bool: *return_bool, matching: matching.as_ref() };
+            Expr::Binary {
+                op,
+                lhs,
+                rhs,
+                return_bool,
+                matching,
+                ..
+            } if splits => {
+                let head = BinaryHead {
+                    op: *op,
+                    return_bool: *return_bool,
+                    matching: matching.as_ref(),
+                };
+
                 if is_infinite_base(*op, lhs) {
                     self.margin(level + 1)?;
                     self.write_str("Inf")?;
                 } else {
                     self.expr(lhs, level + 1)?;
                 }
+
                 self.write_str("\n")?;
                 self.margin(level)?;
                 writeln!(self, "{head}")?;
+
                 self.expr(rhs, level + 1)
             }
             Expr::Call { func, args, .. } if splits => {
                 self.margin(level)?;
                 writeln!(self, "{}(", func.name)?;
+
                 for (at, arg) in args.iter().enumerate() {
                     if at > 0 {
                         self.write_str(",\n")?;
                     }
+
                     self.expr(arg, level + 1)?;
                 }
+
                 self.closing(level)
             }
             Expr::Paren { expr, .. } if splits => {
                 self.margin(level)?;
                 self.write_str("(\n")?;
                 self.expr(expr, level + 1)?;
+
                 self.closing(level)
             }
             _ => {
@@ -201,8 +256,12 @@ mod tests {
     fn check(text: &str, lines: &[&str]) {
         let expr = crate::parse(text).expect("valid");
         let pretty = laid_out(&expr, 10).expect("short");
+
         assert_eq!(pretty.split('\n').collect::<Vec<_>>(), lines, "{text}");
-        assert_eq!(crate::parse(&pretty).expect("valid").to_string(), expr.to_string());
+        assert_eq!(
+            crate::parse(&pretty).expect("valid").to_string(),
+            expr.to_string()
+        );
     }
 
     #[test]
@@ -213,20 +272,41 @@ mod tests {
 
     #[test]
     fn aggregations_and_calls_put_each_argument_on_a_line() {
-        check("topk by (a)(5, foobar)", &["topk by (a) (", "  5,", "  foobar", ")"]);
-        check("round(rate(foobar[5m]), 2)", &["round(", "  rate(", "    foobar[5m]", "  ),", "  2", ")"]);
+        check(
+            "topk by (a)(5, foobar)",
+            &["topk by (a) (", "  5,", "  foobar", ")"],
+        );
+
+        check(
+            "round(rate(foobar[5m]), 2)",
+            &["round(", "  rate(", "    foobar[5m]", "  ),", "  2", ")"],
+        );
     }
 
     #[test]
     fn operators_stand_on_a_line_of_their_own() {
-        check("foobar + on(x) group_left(y) baz", &["  foobar", "+ on (x) group_left (y)", "  baz"]);
-        check("a == bool b or foobar", &["    a", "  == bool", "    b", "or", "  foobar"]);
+        check(
+            "foobar + on(x) group_left(y) baz",
+            &["  foobar", "+ on (x) group_left (y)", "  baz"],
+        );
+
+        check(
+            "a == bool b or foobar",
+            &["    a", "  == bool", "    b", "or", "  foobar"],
+        );
+
         check("Inf ^ 1000000", &["  Inf", "^", "  1000000"]);
-        check("-(foobar + foobar)", &["-(", "    foobar", "  +", "    foobar", ")"]);
+        check(
+            "-(foobar + foobar)",
+            &["-(", "    foobar", "  +", "    foobar", ")"],
+        );
     }
 
     #[test]
     fn a_subquery_ends_where_its_expression_does() {
-        check("(foo + barbaz)[1h:5m] offset 1m", &["(", "    foo", "  +", "    barbaz", ")[1h:5m] offset 1m"]);
+        check(
+            "(foo + barbaz)[1h:5m] offset 1m",
+            &["(", "    foo", "  +", "    barbaz", ")[1h:5m] offset 1m"],
+        );
     }
 }

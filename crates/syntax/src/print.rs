@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use duramen_model::METRIC_NAME;
 
 use crate::ast::{
-    AggregateOp, At, BinaryOp, Cardinality, DurationExpr, DurationKind, DurationOp, Expr, Grouping, LabelMatcher,
-    MatchOp, OffsetSpec, UnaryOp, VectorMatching, VectorSelector,
+    AggregateOp, At, BinaryOp, Cardinality, DurationExpr, DurationKind, DurationOp, Expr, Grouping,
+    LabelMatcher, MatchOp, OffsetSpec, UnaryOp, VectorMatching, VectorSelector,
 };
 use crate::deep::deep;
 use crate::duration::{format_duration_ms, seconds_to_ms};
@@ -22,20 +22,30 @@ impl Display for Expr {
 impl Expr {
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number { value, is_duration, .. } => f.write_str(&number(*value, *is_duration)),
-            Self::String { value, bytes: None, .. } => f.write_str(&quote(value)),
-            Self::String { bytes: Some(bytes), .. } => f.write_str(&quote_bytes(bytes)),
+            Self::Number {
+                value, is_duration, ..
+            } => f.write_str(&number(*value, *is_duration)),
+            Self::String {
+                value, bytes: None, ..
+            } => f.write_str(&quote(value)),
+            Self::String {
+                bytes: Some(bytes), ..
+            } => f.write_str(&quote_bytes(bytes)),
             Self::VectorSelector(selector) => {
                 write_series(f, selector)?;
                 write_at(f, selector.at)?;
                 write_range_ends(f, selector)?;
+
                 write_offset(f, &selector.offset)
             }
-            Self::MatrixSelector { selector, range, .. } => {
+            Self::MatrixSelector {
+                selector, range, ..
+            } => {
                 write_series(f, selector)?;
                 write!(f, "[{}]", whole_duration(range))?;
                 write_range_ends(f, selector)?;
                 write_at(f, selector.at)?;
+
                 write_offset(f, &selector.offset)
             }
             Self::Subquery { expr, .. } => write!(f, "{expr}{}", SubquerySuffix(self)),
@@ -44,20 +54,48 @@ impl Expr {
                 write_list(f, args)?;
                 f.write_str(")")
             }
-            Self::Aggregate { op, grouping, param, expr, .. } => {
-                write!(f, "{}(", AggregateHead { op: *op, grouping: grouping.as_ref() })?;
+            Self::Aggregate {
+                op,
+                grouping,
+                param,
+                expr,
+                ..
+            } => {
+                write!(
+                    f,
+                    "{}(",
+                    AggregateHead {
+                        op: *op,
+                        grouping: grouping.as_ref()
+                    }
+                )?;
+
                 if let Some(param) = param {
                     write!(f, "{param}, ")?;
                 }
+
                 write!(f, "{expr})")
             }
-            Self::Binary { op, lhs, rhs, return_bool, matching, .. } => {
-                let head = BinaryHead { op: *op, return_bool: *return_bool, matching: matching.as_ref() };
+            Self::Binary {
+                op,
+                lhs,
+                rhs,
+                return_bool,
+                matching,
+                ..
+            } => {
+                let head = BinaryHead {
+                    op: *op,
+                    return_bool: *return_bool,
+                    matching: matching.as_ref(),
+                };
+
                 if is_infinite_base(*op, lhs) {
                     f.write_str("Inf")?;
                 } else {
                     lhs.fmt(f)?;
                 }
+
                 write!(f, " {head} {rhs}")
             }
             Self::Unary { op, expr, .. } => write!(f, "{}{expr}", op.as_str()),
@@ -66,14 +104,25 @@ impl Expr {
     }
 }
 
-/// Whether this left operand is printed as `Inf`: the plus sign that infinity has elsewhere would read back as a sign of the
-/// whole power.
+/// Whether this left operand is printed as `Inf`: the plus sign that infinity has elsewhere would
+/// read back as a sign of the whole power.
 pub(crate) fn is_infinite_base(op: BinaryOp, lhs: &Expr) -> bool {
-    op == BinaryOp::Pow && matches!(lhs, Expr::Number { value: f64::INFINITY, .. })
+    op == BinaryOp::Pow
+        && matches!(
+            lhs,
+            Expr::Number {
+                value: f64::INFINITY,
+                ..
+            }
+        )
 }
 
 fn number(value: f64, is_duration: bool) -> String {
-    if is_duration { format_duration_ms(seconds_to_ms(value)) } else { format_decimal(value) }
+    if is_duration {
+        format_duration_ms(seconds_to_ms(value))
+    } else {
+        format_decimal(value)
+    }
 }
 
 fn write_list(f: &mut Formatter<'_>, items: &[impl Display]) -> fmt::Result {
@@ -81,8 +130,10 @@ fn write_list(f: &mut Formatter<'_>, items: &[impl Display]) -> fmt::Result {
         if index > 0 {
             f.write_str(", ")?;
         }
+
         item.fmt(f)?;
     }
+
     Ok(())
 }
 
@@ -92,9 +143,16 @@ struct LabelName<'a>(&'a str);
 impl Display for LabelName<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut chars = self.0.chars();
-        let plain = chars.next().is_some_and(|c| c == '_' || c.is_ascii_alphabetic())
+        let plain = chars
+            .next()
+            .is_some_and(|c| c == '_' || c.is_ascii_alphabetic())
             && chars.all(|c| c == '_' || c.is_ascii_alphanumeric());
-        if plain { f.write_str(self.0) } else { f.write_str(&quote(self.0)) }
+
+        if plain {
+            f.write_str(self.0)
+        } else {
+            f.write_str(&quote(self.0))
+        }
     }
 }
 
@@ -102,12 +160,19 @@ fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> fmt::Result {
     let names: Vec<LabelName<'_>> = labels.iter().map(|label| LabelName(label)).collect();
     f.write_str("(")?;
     write_list(f, &names)?;
+
     f.write_str(")")
 }
 
 impl Display for LabelMatcher {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", LabelName(&self.name), self.op.as_str(), quote(&self.value))
+        write!(
+            f,
+            "{}{}{}",
+            LabelName(&self.name),
+            self.op.as_str(),
+            quote(&self.value)
+        )
     }
 }
 
@@ -115,16 +180,27 @@ impl Display for LabelMatcher {
 fn write_series(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Result {
     let name = selector.name.as_deref().unwrap_or_default();
     let is_of_name = |matcher: &LabelMatcher| {
-        matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal && matcher.value == name && !name.is_empty()
+        matcher.name == METRIC_NAME
+            && matcher.op == MatchOp::Equal
+            && matcher.value == name
+            && !name.is_empty()
     };
-    let mut matchers: Vec<String> =
-        selector.matchers.iter().filter(|matcher| !is_of_name(matcher)).map(ToString::to_string).collect();
+
+    let mut matchers: Vec<String> = selector
+        .matchers
+        .iter()
+        .filter(|matcher| !is_of_name(matcher))
+        .map(ToString::to_string)
+        .collect();
+
     matchers.sort_unstable();
     f.write_str(name)?;
+
     // Braces that hold nothing are needed where there is no name either.
     if !matchers.is_empty() || name.is_empty() {
         write!(f, "{{{}}}", matchers.join(","))?;
     }
+
     Ok(())
 }
 
@@ -132,9 +208,11 @@ fn write_range_ends(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Re
     if selector.anchored {
         f.write_str(" anchored")?;
     }
+
     if selector.smoothed {
         f.write_str(" smoothed")?;
     }
+
     Ok(())
 }
 
@@ -155,12 +233,20 @@ fn write_offset(f: &mut Formatter<'_>, offset: &OffsetSpec) -> fmt::Result {
     }
 }
 
-/// A duration that stands alone: a number is printed as a duration too, unless it is finer than that can say.
+/// A duration that stands alone: a number is printed as a duration too, unless it is finer than
+/// that can say.
 pub(crate) fn whole_duration(duration: &DurationExpr) -> String {
     match duration.kind {
-        DurationKind::Literal { seconds, is_duration: false } => {
+        DurationKind::Literal {
+            seconds,
+            is_duration: false,
+        } => {
             let ms = seconds_to_ms(seconds);
-            if ms as f64 / 1000.0 == seconds { format_duration_ms(ms) } else { format_decimal(seconds) }
+            if ms as f64 / 1000.0 == seconds {
+                format_duration_ms(ms)
+            } else {
+                format_decimal(seconds)
+            }
         }
         _ => duration.to_string(),
     }
@@ -177,21 +263,34 @@ impl DurationExpr {
         if self.wrapped {
             f.write_str("(")?;
         }
+
         match &self.kind {
-            DurationKind::Literal { seconds, is_duration } => f.write_str(&number(*seconds, *is_duration))?,
+            DurationKind::Literal {
+                seconds,
+                is_duration,
+            } => f.write_str(&number(*seconds, *is_duration))?,
             DurationKind::Step => f.write_str("step()")?,
             DurationKind::Range => f.write_str("range()")?,
             // A plus says nothing.
-            DurationKind::Unary { op: UnaryOp::Plus, expr } => write!(f, "{expr}")?,
+            DurationKind::Unary {
+                op: UnaryOp::Plus,
+                expr,
+            } => write!(f, "{expr}")?,
             DurationKind::Unary { op, expr } => write!(f, "{}{expr}", op.as_str())?,
-            DurationKind::Binary { op: op @ (DurationOp::Min | DurationOp::Max), lhs, rhs } => {
+            DurationKind::Binary {
+                op: op @ (DurationOp::Min | DurationOp::Max),
+                lhs,
+                rhs,
+            } => {
                 write!(f, "{}({lhs}, {rhs})", op.as_str())?;
             }
             DurationKind::Binary { op, lhs, rhs } => write!(f, "{lhs} {} {rhs}", op.as_str())?,
         }
+
         if self.wrapped {
             f.write_str(")")?;
         }
+
         Ok(())
     }
 }
@@ -205,12 +304,14 @@ pub(crate) struct AggregateHead<'a> {
 impl Display for AggregateHead<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.op.as_str())?;
+
         let (word, labels) = match self.grouping {
             Some(Grouping::Without(labels)) => ("without", labels),
             Some(Grouping::By(labels)) if !labels.is_empty() => ("by", labels),
             // Grouping by nothing is the same as not grouping.
             _ => return Ok(()),
         };
+
         write!(f, " {word} ")?;
         write_labels(f, labels)?;
         f.write_str(" ")
@@ -230,20 +331,26 @@ impl Display for BinaryHead<'_> {
         if self.return_bool {
             f.write_str(" bool")?;
         }
-        let Some(matching) = self.matching else { return Ok(()) };
+
+        let Some(matching) = self.matching else {
+            return Ok(());
+        };
         let group = match matching.card {
             Cardinality::ManyToOne => Some("group_left"),
             Cardinality::OneToMany => Some("group_right"),
             Cardinality::OneToOne | Cardinality::ManyToMany => None,
         };
+
         if matching.on || !matching.labels.is_empty() || group.is_some() {
             f.write_str(if matching.on { " on " } else { " ignoring " })?;
             write_labels(f, &matching.labels)?;
         }
+
         if let Some(group) = group {
             write!(f, " {group} ")?;
             write_labels(f, &matching.include)?;
         }
+
         write_fill(f, matching)
     }
 }
@@ -252,11 +359,16 @@ fn write_fill(f: &mut Formatter<'_>, matching: &VectorMatching) -> fmt::Result {
     if let (true, Some(value)) = (matching.fill_joint, matching.fill_left) {
         return write!(f, " fill ({})", format_general(value));
     }
-    for (word, value) in [("fill_left", matching.fill_left), ("fill_right", matching.fill_right)] {
+
+    for (word, value) in [
+        ("fill_left", matching.fill_left),
+        ("fill_right", matching.fill_right),
+    ] {
         if let Some(value) = value {
             write!(f, " {word} ({})", format_general(value))?;
         }
     }
+
     Ok(())
 }
 
@@ -265,10 +377,21 @@ pub(crate) struct SubquerySuffix<'a>(pub(crate) &'a Expr);
 
 impl Display for SubquerySuffix<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Expr::Subquery { range, step, offset, at, .. } = self.0 else { return Ok(()) };
+        let Expr::Subquery {
+            range,
+            step,
+            offset,
+            at,
+            ..
+        } = self.0
+        else {
+            return Ok(());
+        };
+
         let step = step.as_ref().map(whole_duration).unwrap_or_default();
         write!(f, "[{}:{step}]", whole_duration(range))?;
         write_at(f, *at)?;
+
         write_offset(f, offset)
     }
 }
@@ -284,11 +407,23 @@ mod tests {
 
     #[test]
     fn selectors_print_with_sorted_matchers_and_fixed_order_of_modifiers() {
-        check("foo{z=\"1\", a!~'b', \"x.y\"=~`c`}", "foo{\"x.y\"=~\"c\",a!~\"b\",z=\"1\"}");
+        check(
+            "foo{z=\"1\", a!~'b', \"x.y\"=~`c`}",
+            "foo{\"x.y\"=~\"c\",a!~\"b\",z=\"1\"}",
+        );
+
         check("{\"foo\"}", "{__name__=\"foo\"}");
         check("{__name__=\"\", a=\"b\"}", "{__name__=\"\",a=\"b\"}");
-        check("a offset 90m @ 1.5 anchored", "a @ 1.500 anchored offset 1h30m");
-        check("a[5m] offset -60s @ end() smoothed", "a[5m] smoothed @ end() offset -1m");
+        check(
+            "a offset 90m @ 1.5 anchored",
+            "a @ 1.500 anchored offset 1h30m",
+        );
+
+        check(
+            "a[5m] offset -60s @ end() smoothed",
+            "a[5m] smoothed @ end() offset -1m",
+        );
+
         check("a[300:] @ start()", "a[5m:] @ start()");
         check("info(a, {})", "info(a, {})");
     }
@@ -309,13 +444,21 @@ mod tests {
         check("sum by () (a)", "sum(a)");
         check("sum without () (a)", "sum without () (a)");
         check("a + ignoring() b", "a + b");
-        check("a + ignoring() group_left b", "a + ignoring () group_left () b");
+        check(
+            "a + ignoring() group_left b",
+            "a + ignoring () group_left () b",
+        );
+
         check(
             "a <= bool on(x) group_right(y) fill_right(1e30) fill_left(-5m) b",
             "a <= bool on (x) group_right (y) fill_left (-300) fill_right (1e+30) b",
         );
+
         check("a + fill(Inf) b", "a + fill (+Inf) b");
-        check("a + fill_left(5) fill_right(5) b", "a + fill_left (5) fill_right (5) b");
+        check(
+            "a + fill_left(5) fill_right(5) b",
+            "a + fill_left (5) fill_right (5) b",
+        );
     }
 
     #[test]

@@ -5,26 +5,34 @@ pub(crate) use duramen_model::quoted::{is_printable, quote, quote_bytes, quote_c
 /// `U+0063 'c'`: how Go names a character in messages.
 pub(crate) fn code_point(c: char) -> String {
     let code = u32::from(c);
-    if is_printable(c) { format!("U+{code:04X} '{c}'") } else { format!("U+{code:04X}") }
+    if is_printable(c) {
+        format!("U+{code:04X} '{c}'")
+    } else {
+        format!("U+{code:04X}")
+    }
 }
 
-/// The value of a quoted string that the lexer has let through, quotes included. It need not be UTF-8, since escapes such
-/// as `\xff` write bytes. `None`: not a quoted string.
+/// The value of a quoted string that the lexer has let through, quotes included. It need not be
+/// UTF-8, since escapes such as `\xff` write bytes. `None`: not a quoted string.
 pub(crate) fn unquote(quoted: &str) -> Option<Vec<u8>> {
     let delimiter = quoted.chars().next()?;
     let inner = quoted.strip_prefix(delimiter)?.strip_suffix(delimiter)?;
+
     if delimiter == '`' {
         // Raw strings drop carriage returns in Go; upstream keeps them.
         return Some(inner.as_bytes().to_vec());
     }
+
     let mut bytes = Vec::with_capacity(inner.len());
     let mut chars = inner.chars();
+
     while let Some(c) = chars.next() {
         match c {
             '\\' => push_escape(&mut bytes, &mut chars)?,
             c => push_char(&mut bytes, c),
         }
     }
+
     Some(bytes)
 }
 
@@ -52,6 +60,7 @@ fn push_escape(bytes: &mut Vec<u8>, chars: &mut std::str::Chars<'_>) -> Option<(
         }
         _ => return None,
     };
+
     bytes.push(simple);
     Some(())
 }
@@ -60,8 +69,11 @@ fn push_escape(bytes: &mut Vec<u8>, chars: &mut std::str::Chars<'_>) -> Option<(
 fn digits(chars: &mut std::str::Chars<'_>, count: usize, base: u32, start: u32) -> Option<u32> {
     let mut value = start;
     for _ in 0..count {
-        value = value.checked_mul(base)?.checked_add(chars.next()?.to_digit(base)?)?;
+        value = value
+            .checked_mul(base)?
+            .checked_add(chars.next()?.to_digit(base)?)?;
     }
+
     Some(value)
 }
 
@@ -71,18 +83,35 @@ mod tests {
 
     #[test]
     fn unquoting_undoes_quoting() {
-        for text in ["", "plain", "a\"b\\c'\n\x07\x00", "é\u{a0}\u{10fffd}\u{fffd}"] {
+        for text in [
+            "",
+            "plain",
+            "a\"b\\c'\n\x07\x00",
+            "é\u{a0}\u{10fffd}\u{fffd}",
+        ] {
             assert_eq!(unquote(&quote(text)).as_deref(), Some(text.as_bytes()));
         }
+
         assert_eq!(quote_bytes(b"a\xffb\xc3\n"), r#""a\xffb\xc3\n""#);
-        assert_eq!(unquote(r#""a\xffb\xc3\n""#).as_deref(), Some(b"a\xffb\xc3\n".as_slice()));
+        assert_eq!(
+            unquote(r#""a\xffb\xc3\n""#).as_deref(),
+            Some(b"a\xffb\xc3\n".as_slice())
+        );
     }
 
     #[test]
     fn escapes_write_bytes() {
         assert_eq!(unquote(r#""\xc3\xa9""#).as_deref(), Some("é".as_bytes()));
-        assert_eq!(unquote(r#""\xff\377""#).as_deref(), Some([0xff, 0xff].as_slice()));
-        assert_eq!(unquote(r"'\u1234\U00010111'").as_deref(), Some("\u{1234}\u{10111}".as_bytes()));
+        assert_eq!(
+            unquote(r#""\xff\377""#).as_deref(),
+            Some([0xff, 0xff].as_slice())
+        );
+
+        assert_eq!(
+            unquote(r"'\u1234\U00010111'").as_deref(),
+            Some("\u{1234}\u{10111}".as_bytes())
+        );
+
         assert_eq!(unquote(r"`\n`").as_deref(), Some(r"\n".as_bytes()));
         assert_eq!(unquote(r#""\q""#), None);
     }

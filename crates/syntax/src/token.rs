@@ -150,7 +150,10 @@ impl TokenKind {
     /// The kind of a word outside braces, if it is more than a name.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
         let lower = word.to_ascii_lowercase();
-        WORDS.binary_search_by(|(known, _)| (*known).cmp(lower.as_str())).ok().map(|index| WORDS[index].1)
+        WORDS
+            .binary_search_by(|(known, _)| (*known).cmp(lower.as_str()))
+            .ok()
+            .map(|index| WORDS[index].1)
     }
 
     fn class(self) -> Class {
@@ -161,16 +164,16 @@ impl TokenKind {
             String => Class::Literal("string"),
             Number => Class::Literal("number"),
             Duration => Class::Literal("duration"),
-            Add | Sub | Mul | Div | Mod | Pow | Atan2 | Equal | NotEqual | Greater | GreaterOrEqual | Less
-            | LessOrEqual | TrimUpper | TrimLower | RegexMatch | RegexNoMatch | And | Or | Unless | At => {
-                Class::Operator
-            }
-            Avg | Bottomk | Count | CountValues | Group | LimitRatio | Limitk | Max | Min | Quantile | Stddev
-            | Stdvar | Sum | Topk => Class::Aggregator,
-            Anchored | Bool | By | Fill | FillLeft | FillRight | GroupLeft | GroupRight | Ignoring | Offset | On
-            | Smoothed | Without => Class::Keyword,
-            Error | LeftBrace | RightBrace | LeftParen | RightParen | LeftBracket | RightBracket | Comma | Colon
-            | Assign | End | MaxOf | MinOf | Range | Start | Step => Class::Fixed,
+            Add | Sub | Mul | Div | Mod | Pow | Atan2 | Equal | NotEqual | Greater
+            | GreaterOrEqual | Less | LessOrEqual | TrimUpper | TrimLower | RegexMatch
+            | RegexNoMatch | And | Or | Unless | At => Class::Operator,
+            Avg | Bottomk | Count | CountValues | Group | LimitRatio | Limitk | Max | Min
+            | Quantile | Stddev | Stdvar | Sum | Topk => Class::Aggregator,
+            Anchored | Bool | By | Fill | FillLeft | FillRight | GroupLeft | GroupRight
+            | Ignoring | Offset | On | Smoothed | Without => Class::Keyword,
+            Error | LeftBrace | RightBrace | LeftParen | RightParen | LeftBracket
+            | RightBracket | Comma | Colon | Assign | End | MaxOf | MinOf | Range | Start
+            | Step => Class::Fixed,
         }
     }
 
@@ -202,7 +205,8 @@ impl TokenKind {
 
     /// Whether the word may stand for itself as the name of a label in a list.
     pub(crate) fn is_label_name(self) -> bool {
-        self.is_metric_name() || matches!(self, Bool | GroupLeft | GroupRight | Ignoring | On | Atan2)
+        self.is_metric_name()
+            || matches!(self, Bool | GroupLeft | GroupRight | Ignoring | On | Atan2)
     }
 }
 
@@ -216,6 +220,7 @@ impl Token {
     /// How messages name this token of `text`.
     pub(crate) fn describe(self, text: &str) -> std::string::String {
         let written = text.get(self.pos.start..self.pos.end).unwrap_or_default();
+
         match self.kind.class() {
             Class::EndOfInput => "end of input".to_owned(),
             Class::Literal(what) => format!("{what} {}", shortened(written)),
@@ -234,6 +239,7 @@ fn shortened(written: &str) -> std::string::String {
     if written.len() <= SHOWN_MAX {
         return quote(written);
     }
+
     let head: std::string::String = written.chars().take(SHOWN_MAX).collect();
     format!("{}...", quote(&head))
 }
@@ -253,7 +259,11 @@ mod tests {
     #[test]
     fn a_long_token_is_shortened_in_messages() {
         let text = "\"a long string\"";
-        let token = Token { kind: String, pos: PosRange::new(0, text.len()) };
+        let token = Token {
+            kind: String,
+            pos: PosRange::new(0, text.len()),
+        };
+
         assert_eq!(token.describe(text), r#"string "\"a long st"..."#);
     }
 }

@@ -1,11 +1,12 @@
 //! A disk in memory that forgets what was not synced.
 //!
-//! [`SimDisk`] has the durability rules that POSIX promises and no better: appended bytes are durable after `sync_data`, a name
-//! after `sync_dir` of the directory that holds it. [`SimDisk::crash`] shows what a loss of power leaves. Real file systems keep
-//! more than that; code that is right here is right on all of them.
+//! [`SimDisk`] has the durability rules that POSIX promises and no better: appended bytes are
+//! durable after `sync_data`, a name after `sync_dir` of the directory that holds it.
+//! [`SimDisk::crash`] shows what a loss of power leaves. Real file systems keep more than that;
+//! code that is right here is right on all of them.
 //!
-//! A lying disk ([`SimDisk::ignore_sync_data`], [`SimDisk::ignore_sync_dir`]) answers a sync with success and does nothing: a
-//! test that still passes on it does not test the sync.
+//! A lying disk ([`SimDisk::ignore_sync_data`], [`SimDisk::ignore_sync_dir`]) answers a sync with
+//! success and does nothing: a test that still passes on it does not test the sync.
 
 mod bytes;
 mod crash;
@@ -24,14 +25,15 @@ use parking_lot::Mutex;
 
 use self::state::{Failure, State};
 
-/// A handle on a simulated disk; clones are the same disk. The root directory `/` exists from the start. A relative path is
-/// taken from the root.
+/// A handle on a simulated disk; clones are the same disk. The root directory `/` exists from the
+/// start. A relative path is taken from the root.
 #[derive(Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
-/// One call that changed the disk, or made a change durable, and succeeded. A file is named by its name at that time.
+/// One call that changed the disk, or made a change durable, and succeeded. A file is named by its
+/// name at that time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskOp {
     Create { path: PathBuf },
@@ -49,11 +51,13 @@ pub enum DiskOp {
 /// What a call of a [`SimDisk`] may fail of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No space is left, ENOSPC. It meets the calls that may need some: creations, appends, syncs, links, renames.
+    /// No space is left, ENOSPC. It meets the calls that may need some: creations, appends, syncs,
+    /// links, renames.
     Full,
     /// The quota is used up, EDQUOT. As [`Fault::Full`].
     Quota,
-    /// No file descriptor is left, EMFILE. It meets the calls that open something, a sync of a directory among them.
+    /// No file descriptor is left, EMFILE. It meets the calls that open something, a sync of a
+    /// directory among them.
     Descriptors,
     /// The device is broken, EIO. It meets every call that changes something.
     Broken,
@@ -66,41 +70,46 @@ impl SimDisk {
     }
 
     fn of(state: State) -> Self {
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     /// The disk as the next start finds it after a loss of power at this moment.
     ///
-    /// What was synced is there. Of each file's un-synced bytes a prefix survives: none, some or all, and a part of the tail
-    /// may be zeros. Each un-synced name survives or not. The same `seed` decides the same way. The new disk has no faults, no
-    /// limit of space and an empty log; this one is left as it is.
+    /// What was synced is there. Of each file's un-synced bytes a prefix survives: none, some or
+    /// all, and a part of the tail may be zeros. Each un-synced name survives or not. The same
+    /// `seed` decides the same way. The new disk has no faults, no limit of space and an empty log;
+    /// this one is left as it is.
     pub fn crash(&self, seed: u64) -> Self {
         Self::of(crash::after_power_loss(&self.state.lock(), seed))
     }
 
-    /// Every operation since the start, in order. Calls that failed are not in it; an append that was cut short by
-    /// [`SimDisk::set_space`] is, with the length that fitted.
+    /// Every operation since the start, in order. Calls that failed are not in it; an append that
+    /// was cut short by [`SimDisk::set_space`] is, with the length that fitted.
     pub fn ops(&self) -> Vec<DiskOp> {
         self.state.lock().ops.clone()
     }
 
-    /// Lets `Some(n)` more bytes be appended before the disk is full; what is truncated or removed is given back. A write that
-    /// does not fit is written as far as it does and fails with `StorageFull`, as on a real disk. On a disk without a single
-    /// free byte no file can be created. `None`: no limit.
+    /// Lets `Some(n)` more bytes be appended before the disk is full; what is truncated or removed
+    /// is given back. A write that does not fit is written as far as it does and fails with
+    /// `StorageFull`, as on a real disk. On a disk without a single free byte no file can be
+    /// created. `None`: no limit.
     pub fn set_space(&self, bytes: Option<u64>) {
         self.state.lock().space = bytes;
     }
 
-    /// Lets the `nth` `sync_data` from now on (1 is the next) fail with EIO, once. The bytes that it should have made durable
-    /// never become so: a later `sync_data` succeeds without them, and after a crash zeros stand in their place.
+    /// Lets the `nth` `sync_data` from now on (1 is the next) fail with EIO, once. The bytes that
+    /// it should have made durable never become so: a later `sync_data` succeeds without them, and
+    /// after a crash zeros stand in their place.
     pub fn fail_sync_data(&self, nth: u64) {
         self.state.lock().sync_failure_in = Some(nth);
     }
 
     /// Lets the `nth` call from now on that `fault` can meet (1 is the next) fail of it, once.
     ///
-    /// An append that fails has written half of its bytes. The bytes of a sync that fails never become durable, as with
-    /// [`SimDisk::fail_sync_data`].
+    /// An append that fails has written half of its bytes. The bytes of a sync that fails never
+    /// become durable, as with [`SimDisk::fail_sync_data`].
     pub fn fail_call(&self, nth: u64, fault: Fault) {
         self.state.lock().failure = Some(Failure { left: nth, fault });
     }
@@ -110,15 +119,16 @@ impl SimDisk {
         self.state.lock().failure.take().is_some()
     }
 
-    /// Cuts the power after `operations` more changing operations: all that follow fail and change nothing. With
-    /// [`SimDisk::crash`] this stops a procedure between any two of its steps.
+    /// Cuts the power after `operations` more changing operations: all that follow fail and change
+    /// nothing. With [`SimDisk::crash`] this stops a procedure between any two of its steps.
     pub fn power_off_after(&self, operations: u64) {
         let mut state = self.state.lock();
         state.power_left = Some(operations);
         state.is_off = false;
     }
 
-    /// Ends what [`SimDisk::power_off_after`] began, with nothing lost: it was the process that died, not the power.
+    /// Ends what [`SimDisk::power_off_after`] began, with nothing lost: it was the process that
+    /// died, not the power.
     pub fn power_on(&self) {
         let mut state = self.state.lock();
         state.power_left = None;
@@ -145,7 +155,8 @@ impl SimDisk {
         self.state.lock().ignore_sync_dir = ignore;
     }
 
-    /// Replaces what the file holds by `bytes`, durably and without a trace in the log: the means to plant damage.
+    /// Replaces what the file holds by `bytes`, durably and without a trace in the log: the means
+    /// to plant damage.
     pub fn plant(&self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
         self.state.lock().plant(path, bytes)
     }
@@ -166,12 +177,18 @@ impl fmt::Debug for SimDisk {
 impl Disk for SimDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = self.state.lock().create_new(path)?;
-        Ok(Box::new(SimFile { state: Arc::clone(&self.state), file }))
+        Ok(Box::new(SimFile {
+            state: Arc::clone(&self.state),
+            file,
+        }))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = self.state.lock().open(path)?;
-        Ok(Box::new(SimFile { state: Arc::clone(&self.state), file }))
+        Ok(Box::new(SimFile {
+            state: Arc::clone(&self.state),
+            file,
+        }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -218,10 +235,17 @@ impl Disk for SimDisk {
         if self.state.lock().refuse_locks {
             return Ok(Locked::Unsupported(io::ErrorKind::Unsupported.into()));
         }
+
         if !self.state.lock().take_lock(path)? {
-            return Ok(Locked::Held { by: "another handle".to_owned() });
+            return Ok(Locked::Held {
+                by: "another handle".to_owned(),
+            });
         }
-        Ok(Locked::Taken(Lock::new(SimLock { state: Arc::clone(&self.state), path: path.to_path_buf() })))
+
+        Ok(Locked::Taken(Lock::new(SimLock {
+            state: Arc::clone(&self.state),
+            path: path.to_path_buf(),
+        })))
     }
 
     /// The capacity is what is free and what the files take.
@@ -249,7 +273,9 @@ struct SimFile {
 
 impl fmt::Debug for SimFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimFile").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("SimFile")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
-//! For tests only: an in-process S3 with faults, an un-synced disk, the messages of Prometheus' protocols; with the
-//! feature `promqltest` a runner of PromQL test scripts, and a naive evaluator of PromQL.
+//! For tests only: an in-process S3 with faults, an un-synced disk, the messages of Prometheus'
+//! protocols; with the feature `promqltest` a runner of PromQL test scripts, and a naive evaluator
+//! of PromQL.
 
 pub mod disk;
 pub mod prompb;

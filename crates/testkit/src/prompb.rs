@@ -1,7 +1,8 @@
-//! The messages of remote write and remote read as the public definitions in `proto/` have them, encoded and decoded by prost: what our own decoders are
-//! held against.
+//! The messages of remote write and remote read as the public definitions in `proto/` have them,
+//! encoded and decoded by prost: what our own decoders are held against.
 //!
-//! The modules are generated; the test `prompb` compares them with the definitions and writes them anew with `DURAMEN_BLESS`.
+//! The modules are generated; the test `prompb` compares them with the definitions and writes them
+//! anew with `DURAMEN_BLESS`.
 
 pub use prost::Message;
 
@@ -39,11 +40,15 @@ impl Symbols {
             self.0.push(text.to_owned());
             self.0.len() - 1
         });
+
         at as u32
     }
 
     /// The references of labels, in their order.
     pub fn labels<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> Vec<u32> {
-        labels.into_iter().flat_map(|(name, value)| [self.reference(name), self.reference(value)]).collect()
+        labels
+            .into_iter()
+            .flat_map(|(name, value)| [self.reference(name), self.reference(value)])
+            .collect()
     }
 }

@@ -1,7 +1,8 @@
 //! Upstream's PromQL test scripts, read and run against the engine over each kind of storage.
 //!
-//! A [`Script`] is read as a whole before anything runs, so that a malformed line is a [`ScriptError`] and never half an answer.
-//! [`run`] plays it in one [`Mode`]; every `eval` is one that passed or a [`Failure`] that tells the difference.
+//! A [`Script`] is read as a whole before anything runs, so that a malformed line is a
+//! [`ScriptError`] and never half an answer. [`run`] plays it in one [`Mode`]; every `eval` is one
+//! that passed or a [`Failure`] that tells the difference.
 
 mod compare;
 mod eval;

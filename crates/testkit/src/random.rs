@@ -19,5 +19,8 @@ pub fn seeded(seed: u64) -> StdRng {
 
 /// What a test variable says, or otherwise `default`.
 pub fn environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }

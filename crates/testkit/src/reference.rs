@@ -1,7 +1,9 @@
-//! PromQL evaluated as the language is told: one expression at one time, by recursion, over samples in a list.
+//! PromQL evaluated as the language is told: one expression at one time, by recursion, over samples
+//! in a list.
 //!
-//! What the engine is held against. It shares the syntax tree with it and no arithmetic, is written to be read, and knows no speed. What
-//! it does not know is [`Fault::Beyond`]: start times of counters, and types and units as parts of names.
+//! What the engine is held against. It shares the syntax tree with it and no arithmetic, is written
+//! to be read, and knows no speed. What it does not know is [`Fault::Beyond`]: start times of
+//! counters, and types and units as parts of names.
 
 mod aggregate;
 mod binary;
@@ -30,7 +32,8 @@ pub use histogram::Histogram;
 pub use labels::LabelSet;
 pub use value::{Element, Fault, Sample, Value, Vector};
 
-/// All that is known: the samples of every series, how far back an instant vector looks, and when names go.
+/// All that is known: the samples of every series, how far back an instant vector looks, and when
+/// names go.
 #[derive(Clone, Debug)]
 pub struct Reference {
     pub series: Vec<ReferenceSeries>,
@@ -63,11 +66,19 @@ pub struct Times {
 
 impl Times {
     pub fn at(time_ms: i64) -> Self {
-        Self { start_ms: time_ms, end_ms: time_ms, step_ms: 0 }
+        Self {
+            start_ms: time_ms,
+            end_ms: time_ms,
+            step_ms: 0,
+        }
     }
 
     fn grid(self) -> Grid {
-        Grid { first_ms: self.start_ms, end_ms: self.end_ms, step_ms: self.step_ms.max(1) }
+        Grid {
+            first_ms: self.start_ms,
+            end_ms: self.end_ms,
+            step_ms: self.step_ms.max(1),
+        }
     }
 }
 
@@ -83,7 +94,8 @@ struct Grid {
 impl Grid {
     fn times(self) -> impl Iterator<Item = i64> {
         let next = move |time_ms: &i64| Some(time_ms + self.step_ms);
-        std::iter::successors(Some(self.first_ms), next).take_while(move |time_ms| *time_ms <= self.end_ms)
+        std::iter::successors(Some(self.first_ms), next)
+            .take_while(move |time_ms| *time_ms <= self.end_ms)
     }
 
     fn last_ms(self) -> i64 {
@@ -101,7 +113,8 @@ struct Moment {
 /// What an expression is at each time of a grid.
 type Steps = Rc<Vec<(i64, Vector)>>;
 
-/// One query over what is known. Subqueries are kept by their expression and grid, since many moments ask for the same.
+/// One query over what is known. Subqueries are kept by their expression and grid, since many
+/// moments ask for the same.
 struct Evaluation<'r> {
     known: &'r Reference,
     query: Times,
@@ -114,9 +127,22 @@ impl Reference {
     /// # Errors
     /// The query fails as a whole when any time of it does, or any time of a subquery inside of it.
     pub fn query(&self, expr: &Expr, times: Times) -> Result<Vec<(i64, Value)>, Fault> {
-        let evaluation = Evaluation { known: self, query: times, subqueries: RefCell::default() };
+        let evaluation = Evaluation {
+            known: self,
+            query: times,
+            subqueries: RefCell::default(),
+        };
+
         let grid = times.grid();
-        let answer = |time_ms| Ok((time_ms, evaluation.evaluate(expr, Moment { time_ms, grid })?.finished()?));
+        let answer = |time_ms| {
+            Ok((
+                time_ms,
+                evaluation
+                    .evaluate(expr, Moment { time_ms, grid })?
+                    .finished()?,
+            ))
+        };
+
         grid.times().map(answer).collect()
     }
 }
@@ -127,7 +153,11 @@ impl Evaluation<'_> {
             Expr::Number { value, .. } => Ok(Value::Scalar(*value)),
             Expr::Paren { expr, .. } => self.evaluate(expr, at),
             Expr::VectorSelector(selector) => Ok(Value::Vector(self.instant(selector, at)?)),
-            Expr::Unary { op: UnaryOp::Plus, expr, .. } => self.evaluate(expr, at),
+            Expr::Unary {
+                op: UnaryOp::Plus,
+                expr,
+                ..
+            } => self.evaluate(expr, at),
             Expr::Unary { expr, .. } => match self.evaluate(expr, at)? {
                 Value::Scalar(value) => Ok(Value::Scalar(-value)),
                 Value::Vector(vector) => self.map_unnamed(vector, |sample| {
@@ -138,16 +168,28 @@ impl Evaluation<'_> {
                 }),
             },
             Expr::Call { func, args, .. } => self.call(func.name, args, at),
-            Expr::Aggregate { op, grouping, param, expr, .. } => {
-                self.aggregate(*op, grouping.as_ref(), param.as_deref(), expr, at)
-            }
-            Expr::Binary { op, lhs, rhs, return_bool, matching, .. } => {
-                let (lhs, rhs) = (self.evaluate(lhs, at)?, self.evaluate(rhs, at)?);
+            Expr::Aggregate {
+                op,
+                grouping,
+                param,
+                expr,
+                ..
+            } => self.aggregate(*op, grouping.as_ref(), param.as_deref(), expr, at),
+            Expr::Binary {
+                op,
+                lhs,
+                rhs,
+                return_bool,
+                matching,
+                ..
+            } => {
+                let lhs = self.evaluate(lhs, at)?;
+                let rhs = self.evaluate(rhs, at)?;
                 self.binary(*op, lhs, rhs, *return_bool, matching.as_ref())
             }
-            Expr::String { .. } | Expr::MatrixSelector { .. } | Expr::Subquery { .. } => {
-                Err(Fault::Beyond(format!("a {}", expr.value_type().documented())))
-            }
+            Expr::String { .. } | Expr::MatrixSelector { .. } | Expr::Subquery { .. } => Err(
+                Fault::Beyond(format!("a {}", expr.value_type().documented())),
+            ),
         }
     }
 
@@ -168,23 +210,49 @@ impl Evaluation<'_> {
     /// The element without its name, now or at the end.
     fn unnamed(&self, element: Element) -> Element {
         match self.known.names {
-            NameRemoval::AtOnce => Element { labels: labels::unnamed(element.labels), ..element },
-            NameRemoval::AtTheEnd => Element { nameless: true, ..element },
+            NameRemoval::AtOnce => Element {
+                labels: labels::unnamed(element.labels),
+                ..element
+            },
+            NameRemoval::AtTheEnd => Element {
+                nameless: true,
+                ..element
+            },
         }
     }
 
-    /// Of each sample what `function` makes of it, without the name of the metric; those of which it makes nothing are left out.
-    fn map_unnamed(&self, vector: Vector, function: impl Fn(Sample) -> Option<Sample>) -> Result<Value, Fault> {
+    /// Of each sample what `function` makes of it, without the name of the metric; those of which
+    /// it makes nothing are left out.
+    fn map_unnamed(
+        &self,
+        vector: Vector,
+        function: impl Fn(Sample) -> Option<Sample>,
+    ) -> Result<Value, Fault> {
         let mut mapped = Vec::new();
+
         for element in vector {
-            let Element { labels, nameless, sample } = element;
-            mapped.extend(function(sample).map(|sample| self.unnamed(Element { labels, nameless, sample })));
+            let Element {
+                labels,
+                nameless,
+                sample,
+            } = element;
+
+            mapped.extend(function(sample).map(|sample| {
+                self.unnamed(Element {
+                    labels,
+                    nameless,
+                    sample,
+                })
+            }));
         }
+
         Ok(Value::Vector(labels::distinct(mapped)?))
     }
 
     /// As [`Self::map_unnamed`], of floats alone.
     fn map_floats(&self, vector: Vector, function: impl Fn(f64) -> f64) -> Result<Value, Fault> {
-        self.map_unnamed(vector, |sample| sample.float().map(|value| Sample::Float(function(value))))
+        self.map_unnamed(vector, |sample| {
+            sample.float().map(|value| Sample::Float(function(value)))
+        })
     }
 }

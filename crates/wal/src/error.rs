@@ -14,42 +14,77 @@ pub type ApplyError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The disk failed. While writing this poisons the WAL, since nothing is known about the file any more.
+    /// The disk failed. While writing this poisons the WAL, since nothing is known about the file
+    /// any more.
     #[error("the disk failed. action=`{action}`, path=`{path}`")]
-    Disk { action: &'static str, path: PathBuf, source: io::Error },
+    Disk {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
 
-    /// There is no space, or no file descriptor, for the records since the last sync or for a new segment. None of those records is
-    /// acknowledged, now or later. The WAL is intact: rotate, then append again.
+    /// There is no space, or no file descriptor, for the records since the last sync or for a new
+    /// segment. None of those records is acknowledged, now or later. The WAL is intact: rotate,
+    /// then append again.
     #[error("no {} for the write-ahead log. path=`{path}`", lacking(source))]
     Full { path: PathBuf, source: io::Error },
 
-    /// An earlier call met a failure of the disk after which nothing may be acknowledged. Stop the process and replay.
+    /// An earlier call met a failure of the disk after which nothing may be acknowledged. Stop the
+    /// process and replay.
     #[error("the write-ahead log is poisoned by an earlier failure of the disk")]
     Poisoned,
 
-    /// Records of this segment were dropped for want of space, and the definitions of series with them.
-    #[error("no space for the write-ahead log: it needs a new segment before the next record. segment=`{segment}`")]
+    /// Records of this segment were dropped for want of space, and the definitions of series with
+    /// them.
+    #[error(
+        "no space for the write-ahead log: it needs a new segment before the next record. segment=`{segment}`"
+    )]
     RotationNeeded { segment: SegmentId },
 
     #[error("a record is too large. bytes=`{bytes}`, bytes_max=`{bytes_max}`")]
     RecordTooLarge { bytes: usize, bytes_max: usize },
 
-    #[error("a segment belongs to another writer. path=`{path}`, expected=`{expected}`, actual=`{actual}`")]
-    Foreign { path: PathBuf, expected: WriterId, actual: WriterId },
+    #[error(
+        "a segment belongs to another writer. path=`{path}`, expected=`{expected}`, actual=`{actual}`"
+    )]
+    Foreign {
+        path: PathBuf,
+        expected: WriterId,
+        actual: WriterId,
+    },
 
     /// A copy under another name, or two files that changed places.
-    #[error("a segment has the name of another. path=`{path}`, expected=`{expected}`, actual=`{actual}`")]
-    Misnamed { path: PathBuf, expected: SegmentId, actual: SegmentId },
+    #[error(
+        "a segment has the name of another. path=`{path}`, expected=`{expected}`, actual=`{actual}`"
+    )]
+    Misnamed {
+        path: PathBuf,
+        expected: SegmentId,
+        actual: SegmentId,
+    },
 
-    #[error("a segment has a version that this program does not read. path=`{path}`, version=`{version}`")]
+    #[error(
+        "a segment has a version that this program does not read. path=`{path}`, version=`{version}`"
+    )]
     Version { path: PathBuf, version: u32 },
 
     /// Two segments claim the same positions.
-    #[error("two segments overlap. earlier=`{earlier}`, ends_before=`{end}`, later=`{later}`, starts_at=`{start}`")]
-    Overlap { earlier: PathBuf, end: Position, later: PathBuf, start: Position },
+    #[error(
+        "two segments overlap. earlier=`{earlier}`, ends_before=`{end}`, later=`{later}`, starts_at=`{start}`"
+    )]
+    Overlap {
+        earlier: PathBuf,
+        end: Position,
+        later: PathBuf,
+        start: Position,
+    },
 
     #[error("a replayed record was refused. segment=`{segment}`, position=`{position}`")]
-    Apply { segment: SegmentId, position: Position, source: ApplyError },
+    Apply {
+        segment: SegmentId,
+        position: Position,
+        source: ApplyError,
+    },
 }
 
 impl Error {
@@ -57,17 +92,31 @@ impl Error {
         match self {
             Self::Full { .. } | Self::RotationNeeded { .. } => ErrorKind::Unavailable,
             Self::RecordTooLarge { .. } => ErrorKind::Invalid,
-            Self::Foreign { .. } | Self::Misnamed { .. } | Self::Version { .. } | Self::Overlap { .. } => {
-                ErrorKind::Corrupt
-            }
+            Self::Foreign { .. }
+            | Self::Misnamed { .. }
+            | Self::Version { .. }
+            | Self::Overlap { .. } => ErrorKind::Corrupt,
             Self::Disk { .. } | Self::Poisoned | Self::Apply { .. } => ErrorKind::Internal,
         }
     }
 
     /// The error of a call: [`Error::Full`] when it lacked what comes back, else [`Error::Disk`].
-    pub(crate) fn disk(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn disk(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| if is_full(&source) { Self::Full { path, source } } else { Self::Disk { action, path, source } }
+        move |source| {
+            if is_full(&source) {
+                Self::Full { path, source }
+            } else {
+                Self::Disk {
+                    action,
+                    path,
+                    source,
+                }
+            }
+        }
     }
 }
 

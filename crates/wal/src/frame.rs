@@ -4,9 +4,10 @@
 //! frame := magic[4] length:u32 sequence:u64 kind:u8 head_crc:u32 body_crc:u32 payload[length]      (little-endian)
 //! ```
 //!
-//! `head_crc` is CRC32C over writer, segment id, length, sequence and kind; `body_crc` continues it over the payload. So a length
-//! is trusted only after its checksum, and no frame is valid in another file than its own, nor can a sender plant one inside a
-//! record for a resync to find: it would have to know the writer.
+//! `head_crc` is CRC32C over writer, segment id, length, sequence and kind; `body_crc` continues it
+//! over the payload. So a length is trusted only after its checksum, and no frame is valid in
+//! another file than its own, nor can a sender plant one inside a record for a resync to find: it
+//! would have to know the writer.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -29,7 +30,8 @@ pub(crate) const PAYLOAD_BYTES_MAX: usize = 64 << 20;
 pub(crate) mod kind {
     /// A write record.
     pub(crate) const WRITE: u8 = 1;
-    /// Positions that no record has: the payload is how many, u64, and the sequence is the last of them.
+    /// Positions that no record has: the payload is how many, u64, and the sequence is the last of
+    /// them.
     pub(crate) const VOID: u8 = 2;
 }
 
@@ -39,7 +41,10 @@ pub(crate) struct Salt(u32);
 
 impl Salt {
     pub(crate) fn new(writer: WriterId, segment: SegmentId) -> Self {
-        Self(crc32c_append(crc32c_append(0, &writer.0.to_bytes()), &segment.0.to_le_bytes()))
+        Self(crc32c_append(
+            crc32c_append(0, &writer.0.to_bytes()),
+            &segment.0.to_le_bytes(),
+        ))
     }
 }
 
@@ -79,17 +84,27 @@ pub(crate) fn take_frame(bytes: &[u8], salt: Salt) -> Option<Frame<'_>> {
     if input.array::<4>()? != MAGIC {
         return None;
     }
+
     let length = u32::from_le_bytes(input.array()?);
     let sequence = u64::from_le_bytes(input.array()?);
     let [kind] = input.array()?;
     let head = u32::from_le_bytes(input.array()?);
     let body = u32::from_le_bytes(input.array()?);
+
     if head != head_crc(salt, length, sequence, kind) {
         return None;
     }
-    let length = usize::try_from(length).ok().filter(|length| *length <= PAYLOAD_BYTES_MAX)?;
+
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= PAYLOAD_BYTES_MAX)?;
     let payload = input.take(length)?;
-    (crc32c_append(head, payload) == body).then_some(Frame { kind, sequence, payload })
+
+    (crc32c_append(head, payload) == body).then_some(Frame {
+        kind,
+        sequence,
+        payload,
+    })
 }
 
 /// What stands at an offset of a segment.
@@ -115,20 +130,34 @@ pub(crate) struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     pub(crate) fn new(bytes: &'a [u8], offset: usize, salt: Salt) -> Self {
-        Self { bytes, salt, offset: offset.min(bytes.len()) }
+        Self {
+            bytes,
+            salt,
+            offset: offset.min(bytes.len()),
+        }
     }
 
     /// The first offset at or after `from` with a valid frame, or the end.
     fn resync(&self, from: usize) -> usize {
         let mut offset = from;
+
         while let Some(rest) = self.bytes.get(offset..) {
-            let Some(skip) = rest.windows(MAGIC.len()).position(|window| window == MAGIC) else { break };
+            let Some(skip) = rest.windows(MAGIC.len()).position(|window| window == MAGIC) else {
+                break;
+            };
             offset += skip;
-            if self.bytes.get(offset..).and_then(|rest| take_frame(rest, self.salt)).is_some() {
+
+            if self
+                .bytes
+                .get(offset..)
+                .and_then(|rest| take_frame(rest, self.salt))
+                .is_some()
+            {
                 return offset;
             }
             offset += 1;
         }
+
         self.bytes.len()
     }
 }
@@ -139,12 +168,16 @@ impl<'a> Iterator for Frames<'a> {
     fn next(&mut self) -> Option<Found<'a>> {
         let offset = self.offset;
         let rest = self.bytes.get(offset..).filter(|rest| !rest.is_empty())?;
+
         if let Some(frame) = take_frame(rest, self.salt) {
             self.offset += frame.len();
             return Some(Found::Frame { offset, frame });
         }
+
         self.offset = self.resync(offset + 1);
-        Some(Found::Bad { offsets: offset..self.offset })
+        Some(Found::Bad {
+            offsets: offset..self.offset,
+        })
     }
 }
 
@@ -160,9 +193,21 @@ mod tests {
     fn a_frame_is_valid_in_its_own_segment_only() {
         let mut bytes = vec![];
         put_frame(&mut bytes, salt(1), kind::WRITE, 5, b"payload");
-        assert_eq!(take_frame(&bytes, salt(1)), Some(Frame { kind: kind::WRITE, sequence: 5, payload: b"payload" }));
+
+        assert_eq!(
+            take_frame(&bytes, salt(1)),
+            Some(Frame {
+                kind: kind::WRITE,
+                sequence: 5,
+                payload: b"payload"
+            })
+        );
+
         assert_eq!(take_frame(&bytes, salt(2)), None);
-        assert_eq!(take_frame(&bytes, Salt::new(WriterId(8.into()), SegmentId(1))), None);
+        assert_eq!(
+            take_frame(&bytes, Salt::new(WriterId(8.into()), SegmentId(1))),
+            None
+        );
     }
 
     #[test]
@@ -171,10 +216,20 @@ mod tests {
         bytes.extend_from_slice(&MAGIC);
         put_frame(&mut bytes, salt(1), kind::WRITE, 1, b"a");
         bytes.extend_from_slice(&MAGIC);
+
         let found: Vec<_> = Frames::new(&bytes, 0, salt(1)).collect();
-        let frame = Frame { kind: kind::WRITE, sequence: 1, payload: b"a" };
-        let expected =
-            [Found::Bad { offsets: 0..8 }, Found::Frame { offset: 8, frame }, Found::Bad { offsets: 34..38 }];
+        let frame = Frame {
+            kind: kind::WRITE,
+            sequence: 1,
+            payload: b"a",
+        };
+
+        let expected = [
+            Found::Bad { offsets: 0..8 },
+            Found::Frame { offset: 8, frame },
+            Found::Bad { offsets: 34..38 },
+        ];
+
         assert_eq!(found, expected);
     }
 
@@ -183,6 +238,7 @@ mod tests {
         let mut bytes = vec![];
         put_frame(&mut bytes, salt(1), kind::WRITE, 1, &[0; 100]);
         bytes.pop();
+
         assert_eq!(take_frame(&bytes, salt(1)), None);
     }
 }

@@ -35,6 +35,7 @@ impl Header {
         out.extend_from_slice(&self.first_position.0.to_le_bytes());
         out.extend_from_slice(&self.writer.0.to_bytes());
         out.extend_from_slice(&crc32c(&out).to_le_bytes());
+
         out
     }
 
@@ -48,6 +49,12 @@ impl Header {
         let first_position = Position(u64::from_le_bytes(input.array()?));
         let writer = WriterId(u128::from_be_bytes(input.array()?).into());
         let crc = u32::from_le_bytes(input.array()?);
-        (magic == *MAGIC && crc == crc32c(checked)).then_some(Self { version, segment, first_position, writer })
+
+        (magic == *MAGIC && crc == crc32c(checked)).then_some(Self {
+            version,
+            segment,
+            first_position,
+            writer,
+        })
     }
 }

@@ -6,8 +6,9 @@
 //! definition := ref:varint length:varint labels[length]
 //! ```
 //!
-//! Each record can be decoded without any other. Its references mean nothing without the records of the same segment that define
-//! them: damage to such a record costs the samples that refer to it, which whoever replays must count.
+//! Each record can be decoded without any other. Its references mean nothing without the records of
+//! the same segment that define them: damage to such a record costs the samples that refer to it,
+//! which whoever replays must count.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -48,27 +49,48 @@ impl fmt::Debug for Encoder {
 
 impl Encoder {
     pub(crate) fn new() -> Self {
-        let compressor = Compressor::new(LEVEL).expect("level and memory of a compressor are there");
-        Self { compressor, body: vec![], payload: vec![] }
+        let compressor =
+            Compressor::new(LEVEL).expect("level and memory of a compressor are there");
+        Self {
+            compressor,
+            body: vec![],
+            payload: vec![],
+        }
     }
 
-    /// The payload of `record`, valid until the next call. Panics when the columns of samples differ in length; that of lives may be empty.
+    /// The payload of `record`, valid until the next call. Panics when the columns of samples
+    /// differ in length; that of lives may be empty.
     pub(crate) fn encode(&mut self, record: &WriteRecord<'_>) -> Result<&[u8], Error> {
         assert_eq!(record.refs.len(), record.ts_ms.len(), "one time per sample");
-        assert_eq!(record.refs.len(), record.values.len(), "one value per sample");
-        assert!(record.lives.is_empty() || record.lives.len() == record.refs.len(), "one life per sample, or none");
+        assert_eq!(
+            record.refs.len(),
+            record.values.len(),
+            "one value per sample"
+        );
+
+        assert!(
+            record.lives.is_empty() || record.lives.len() == record.refs.len(),
+            "one life per sample, or none"
+        );
+
         self.body.clear();
         put_body(&mut self.body, record);
+
         if self.body.len() > BODY_BYTES_MAX {
             let bytes = self.body.len();
             self.body = vec![];
-            return Err(Error::RecordTooLarge { bytes, bytes_max: BODY_BYTES_MAX });
+            return Err(Error::RecordTooLarge {
+                bytes,
+                bytes_max: BODY_BYTES_MAX,
+            });
         }
+
         if self.body.len() < COMPRESS_BYTES_MIN || !self.compress() {
             self.payload.clear();
             self.payload.push(PLAIN);
             self.payload.extend_from_slice(&self.body);
         }
+
         Ok(&self.payload)
     }
 
@@ -78,12 +100,20 @@ impl Encoder {
         self.payload.clear();
         self.payload.push(ZSTD);
         self.payload.extend_from_slice(&length.to_le_bytes());
+
         let head = self.payload.len();
+
         // No more room than the body takes: what does not fit saves nothing.
         self.payload.resize(head + self.body.len(), 0);
-        let Some(room) = self.payload.get_mut(head..) else { return false };
-        let Ok(written) = self.compressor.compress_to_buffer(&self.body, room) else { return false };
+
+        let Some(room) = self.payload.get_mut(head..) else {
+            return false;
+        };
+        let Ok(written) = self.compressor.compress_to_buffer(&self.body, room) else {
+            return false;
+        };
         self.payload.truncate(head + written);
+
         self.payload.len() < 1 + self.body.len()
     }
 }
@@ -91,13 +121,19 @@ impl Encoder {
 fn put_body(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
     out.extend_from_slice(&record.tenant.0.to_bytes());
     put_varint(out, record.series.len() as u64);
+
     for (series_ref, labels) in record.series {
         put_varint(out, u64::from(*series_ref));
         put_varint(out, labels.len() as u64);
         out.extend_from_slice(labels);
     }
+
     put_varint(out, record.refs.len() as u64);
-    put_runs(out, record.refs.iter().map(|series_ref| i64::from(*series_ref)));
+    put_runs(
+        out,
+        record.refs.iter().map(|series_ref| i64::from(*series_ref)),
+    );
+
     put_runs(out, record.ts_ms.iter().copied());
     put_values(out, record.values);
     put_sections(out, record);
@@ -116,13 +152,16 @@ impl fmt::Debug for Decoder {
 
 impl Decoder {
     pub(crate) fn new() -> Self {
-        Self { decompressor: Decompressor::new().expect("memory for a decompressor is there") }
+        Self {
+            decompressor: Decompressor::new().expect("memory for a decompressor is there"),
+        }
     }
 
-    /// `None` when the bytes are not a payload. Allocates at most a constant, and a constant factor of the body: the
-    /// counts in it are held against the bytes that are left.
+    /// `None` when the bytes are not a payload. Allocates at most a constant, and a constant factor
+    /// of the body: the counts in it are held against the bytes that are left.
     pub(crate) fn decode(&mut self, payload: &[u8]) -> Option<OwnedRecord> {
         let mut input = Input::new(payload);
+
         match input.array()? {
             [PLAIN] => take_body(&mut input),
             [ZSTD] => {
@@ -130,10 +169,16 @@ impl Decoder {
                 if length > BODY_BYTES_MAX {
                     return None;
                 }
-                let body = self.decompressor.decompress(input.take(input.len())?, length).ok()?;
+
+                let body = self
+                    .decompressor
+                    .decompress(input.take(input.len())?, length)
+                    .ok()?;
+
                 if body.len() != length {
                     return None;
                 }
+
                 take_body(&mut Input::new(&body))
             }
             _ => None,
@@ -145,41 +190,64 @@ fn take_body(input: &mut Input<'_>) -> Option<OwnedRecord> {
     let tenant = TenantId(u128::from_be_bytes(input.array()?).into());
     let series = take_definitions(input)?;
     let count = input.length()?;
-    // Every sample has a byte in the column of lengths, so this bounds what the short runs before it may ask for.
+
+    // Every sample has a byte in the column of lengths, so this bounds what the short runs before
+    // it may ask for.
     if count > input.len() {
         return None;
     }
+
     let mut refs = Vec::with_capacity(count);
     take_runs(input, count, |value| {
         refs.push(u32::try_from(value).ok()?);
         Some(())
     })?;
+
     let mut ts_ms = Vec::with_capacity(count);
     take_runs(input, count, |value| {
         ts_ms.push(value);
         Some(())
     })?;
+
     let values = take_values(input, count)?;
-    let (lives, histograms, exemplars, metadata) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let lives = Vec::new();
+    let histograms = Vec::new();
+    let exemplars = Vec::new();
+    let metadata = Vec::new();
     let tenant_name = String::new();
-    let mut record =
-        OwnedRecord { tenant, tenant_name, series, refs, ts_ms, values, lives, histograms, exemplars, metadata };
+
+    let mut record = OwnedRecord {
+        tenant,
+        tenant_name,
+        series,
+        refs,
+        ts_ms,
+        values,
+        lives,
+        histograms,
+        exemplars,
+        metadata,
+    };
+
     take_sections(input, &mut record)?;
     Some(record)
 }
 
 fn take_definitions(input: &mut Input<'_>) -> Option<Vec<(u32, Vec<u8>)>> {
     let count = input.length()?;
+
     // A definition takes two bytes at least.
     if count > input.len() / 2 {
         return None;
     }
+
     let mut series = Vec::with_capacity(count);
     for _ in 0..count {
         let series_ref = u32::try_from(input.varint()?).ok()?;
         let length = input.length()?;
         series.push((series_ref, input.take(length)?.to_vec()));
     }
+
     Some(series)
 }
 
@@ -193,7 +261,13 @@ mod tests {
 
     fn family() -> FamilyMetadata {
         let [family, help, unit] = ["m", "Help.", "s"].map(str::to_owned);
-        FamilyMetadata { family, kind: MetricType::Gauge, help, unit, last_seen_ms: 9 }
+        FamilyMetadata {
+            family,
+            kind: MetricType::Gauge,
+            help,
+            unit,
+            last_seen_ms: 9,
+        }
     }
 
     /// A payload whose body is as it is, so that damage reaches the columns.
@@ -205,11 +279,29 @@ mod tests {
             refs: &[3, 4, 4],
             ts_ms: &[5, 5, 6],
             values: &[1.0, 0.5, -3.0],
-            lives: &[Life { start_ms: 1, ttl_ms: 2 }, Life::NONE, Life::NONE],
-            histograms: &[HistogramRow { series_ref: 3, ts_ms: 7, life: Life::NONE, bytes: b"histogram".to_vec() }],
-            exemplars: &[ExemplarRow { series_ref: 4, ts_ms: 8, value: 0.1, labels: b"trace".to_vec() }],
+            lives: &[
+                Life {
+                    start_ms: 1,
+                    ttl_ms: 2,
+                },
+                Life::NONE,
+                Life::NONE,
+            ],
+            histograms: &[HistogramRow {
+                series_ref: 3,
+                ts_ms: 7,
+                life: Life::NONE,
+                bytes: b"histogram".to_vec(),
+            }],
+            exemplars: &[ExemplarRow {
+                series_ref: 4,
+                ts_ms: 8,
+                value: 0.1,
+                labels: b"trace".to_vec(),
+            }],
             metadata: &[family()],
         };
+
         Encoder::new().encode(&record).unwrap().to_vec()
     }
 
@@ -225,6 +317,7 @@ mod tests {
             if let Some(damaged) = payload.get_mut(at.index(plain().len())) {
                 *damaged = byte;
             }
+
             payload.truncate(payload.len() - cut);
             if let Some(record) = Decoder::new().decode(&payload) {
                 prop_assert_eq!(record.refs.len(), record.values.len());
@@ -238,11 +331,28 @@ mod tests {
     fn counts_beyond_the_bytes_that_are_left_are_refused() {
         let huge = [0xff, 0xff, 0xff, 0xff, 0x0f];
         let definitions = [&[PLAIN][..], &[0; 16], &huge].concat();
-        let samples = [&[PLAIN][..], &[0; 17], &huge, &[0, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
+
+        let samples = [
+            &[PLAIN][..],
+            &[0; 17],
+            &huge,
+            &[0, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        ]
+        .concat();
+
         let compressed = [&[ZSTD][..], &[0xff; 4], &[0; 40]].concat();
+
         // No samples, and then each section with more rows than there are bytes.
         let section = |number: u8| [&[PLAIN][..], &[0; 18], &[number], &huge].concat();
-        for payload in [definitions, samples, compressed, section(3), section(4), section(5)] {
+
+        for payload in [
+            definitions,
+            samples,
+            compressed,
+            section(3),
+            section(4),
+            section(5),
+        ] {
             assert!(Decoder::new().decode(&payload).is_none());
         }
     }
@@ -250,10 +360,19 @@ mod tests {
     #[test]
     fn nothing_may_stand_behind_a_record() {
         assert!(Decoder::new().decode(&plain()).is_some());
-        assert!(Decoder::new().decode(&[plain(), vec![0]].concat()).is_none());
+        assert!(
+            Decoder::new()
+                .decode(&[plain(), vec![0]].concat())
+                .is_none()
+        );
+
         // A section that came already, and one that is not known.
         for section in [3, 7] {
-            assert!(Decoder::new().decode(&[plain(), vec![section, 0]].concat()).is_none());
+            assert!(
+                Decoder::new()
+                    .decode(&[plain(), vec![section, 0]].concat())
+                    .is_none()
+            );
         }
     }
 }

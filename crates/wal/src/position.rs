@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-/// Number of a record: 1, 2, 3, ... over all segments and restarts of one WAL. Positions are ordered as written.
+/// Number of a record: 1, 2, 3, ... over all segments and restarts of one WAL. Positions are
+/// ordered as written.
 ///
-/// 0 is before the first record. A position that a [`crate::Wal::sync`] has covered is never given to another record.
+/// 0 is before the first record. A position that a [`crate::Wal::sync`] has covered is never given
+/// to another record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
@@ -21,7 +23,8 @@ impl fmt::Display for Position {
     }
 }
 
-/// Number of a segment: 1, 2, 3, ... over all restarts of one WAL. References to series are valid within one segment.
+/// Number of a segment: 1, 2, 3, ... over all restarts of one WAL. References to series are valid
+/// within one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SegmentId(pub u64);
 

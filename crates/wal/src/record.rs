@@ -6,13 +6,15 @@ use duramen_model::{FamilyMetadata, Life, TenantId};
 #[derive(Clone, Copy, Debug)]
 pub struct WriteRecord<'a> {
     pub tenant: TenantId,
-    /// What the tenant is called, once in a segment, so that the log alone can bring it back; empty for nothing said.
+    /// What the tenant is called, once in a segment, so that the log alone can bring it back; empty
+    /// for nothing said.
     pub tenant_name: &'a str,
-    /// Series that this segment has not seen yet, as a reference and the encoded labels, whose encoding is the caller's. A later
-    /// definition of a reference replaces the earlier one from this record on.
+    /// Series that this segment has not seen yet, as a reference and the encoded labels, whose
+    /// encoding is the caller's. A later definition of a reference replaces the earlier one from
+    /// this record on.
     pub series: &'a [(u32, &'a [u8])],
-    /// One reference per sample; each must be defined in this segment up to and with this record. So must those of histograms and
-    /// exemplars.
+    /// One reference per sample; each must be defined in this segment up to and with this record.
+    /// So must those of histograms and exemplars.
     pub refs: &'a [u32],
     /// One time per sample, in milliseconds since the epoch.
     pub ts_ms: &'a [i64],
@@ -62,8 +64,8 @@ pub struct ExemplarRow {
     pub labels: Vec<u8>,
 }
 
-/// A record as a replay hands it over. The columns are as in [`WriteRecord`]; `refs`, `ts_ms` and `values` have equal lengths, and
-/// `lives` has theirs or none.
+/// A record as a replay hands it over. The columns are as in [`WriteRecord`]; `refs`, `ts_ms` and
+/// `values` have equal lengths, and `lives` has theirs or none.
 #[derive(Clone, Debug)]
 pub struct OwnedRecord {
     pub tenant: TenantId,

@@ -1,8 +1,9 @@
 //! Reading the segments back, in order, and telling torn tails from damage.
 //!
-//! Positions are contiguous, so what is missing can be named: a range of bad bytes lost the positions between the last good
-//! record before it and the first good one after it, in whatever segment that is. When there is no such gap, or nothing follows,
-//! bad bytes at the end of a segment are a torn tail: an append that the process or the power did not live to sync.
+//! Positions are contiguous, so what is missing can be named: a range of bad bytes lost the
+//! positions between the last good record before it and the first good one after it, in whatever
+//! segment that is. When there is no such gap, or nothing follows, bad bytes at the end of a
+//! segment are a torn tail: an append that the process or the power did not live to sync.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -37,12 +38,17 @@ pub struct Entry<'s> {
 }
 
 impl Entry<'_> {
-    /// The series that the record at `offset` of the same segment defines, once more: whoever may not need them keeps the offset only. None
-    /// when no record starts there.
+    /// The series that the record at `offset` of the same segment defines, once more: whoever may
+    /// not need them keeps the offset only. None when no record starts there.
     pub fn definitions_at(&mut self, offset: usize) -> Vec<(u32, Vec<u8>)> {
-        let frame = self.bytes.get(offset..).and_then(|rest| take_frame(rest, self.salt));
-        let record =
-            frame.filter(|frame| frame.kind == kind::WRITE).and_then(|frame| self.decoder.decode(frame.payload));
+        let frame = self
+            .bytes
+            .get(offset..)
+            .and_then(|rest| take_frame(rest, self.salt));
+
+        let record = frame
+            .filter(|frame| frame.kind == kind::WRITE)
+            .and_then(|frame| self.decoder.decode(frame.payload));
         record.map_or_else(Vec::new, |record| record.series)
     }
 }
@@ -67,7 +73,8 @@ pub(crate) struct Replayed {
     pub(crate) report: ReplayReport,
     /// The position after the last record.
     pub(crate) end: Position,
-    /// How many records the torn tail of the last segment may hold at most; their positions are not used again.
+    /// How many records the torn tail of the last segment may hold at most; their positions are not
+    /// used again.
     pub(crate) torn_records_max: u64,
 }
 
@@ -76,7 +83,10 @@ impl Replay {
         Self {
             writer,
             decoder: Decoder::new(),
-            report: ReplayReport { ignored, ..ReplayReport::default() },
+            report: ReplayReport {
+                ignored,
+                ..ReplayReport::default()
+            },
             expected: None,
             previous: None,
             undecided: vec![],
@@ -95,23 +105,46 @@ impl Replay {
         self.report.bytes += bytes.len() as u64;
         self.note_missing(segment);
         self.header(directory, segment, bytes)?;
+
         let first = self.expected;
+
         for found in Frames::new(bytes, HEADER_LEN, Salt::new(self.writer, segment)) {
             match found {
-                Found::Frame { offset, frame } => self.frame(segment, bytes, offset, &frame, apply)?,
-                Found::Bad { offsets } => self.undecided.push((segment, wide(offsets), Reason::Checksum)),
+                Found::Frame { offset, frame } => {
+                    self.frame(segment, bytes, offset, &frame, apply)?
+                }
+                Found::Bad { offsets } => {
+                    self.undecided
+                        .push((segment, wide(offsets), Reason::Checksum))
+                }
             }
         }
+
         self.previous = Some((segment, self.expected));
         Ok(first.or(self.report.first_position).unwrap_or(Position(1)))
     }
 
     /// No segment follows.
     pub(crate) fn finish(mut self) -> Replayed {
-        let torn: u64 = self.undecided.iter().map(|(_, offsets, _)| offsets.end - offsets.start).sum();
+        let torn: u64 = self
+            .undecided
+            .iter()
+            .map(|(_, offsets, _)| offsets.end - offsets.start)
+            .sum();
+
         self.settle(None, self.expected);
-        let torn_records_max = if torn == 0 { 0 } else { torn / HEAD_LEN as u64 + 1 };
-        Replayed { report: self.report, end: self.expected.unwrap_or(Position(1)), torn_records_max }
+
+        let torn_records_max = if torn == 0 {
+            0
+        } else {
+            torn / HEAD_LEN as u64 + 1
+        };
+
+        Replayed {
+            report: self.report,
+            end: self.expected.unwrap_or(Position(1)),
+            torn_records_max,
+        }
     }
 
     /// Numbers of segments are contiguous: trimming takes them from the front only.
@@ -119,35 +152,67 @@ impl Replay {
         if let Some((previous, _)) = self.previous
             && segment > previous.next()
         {
-            self.undecided.push((previous.next(), 0..0, Reason::MissingSegment));
+            self.undecided
+                .push((previous.next(), 0..0, Reason::MissingSegment));
         }
     }
 
-    fn header(&mut self, directory: &Directory, segment: SegmentId, bytes: &[u8]) -> Result<(), Error> {
+    fn header(
+        &mut self,
+        directory: &Directory,
+        segment: SegmentId,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
         let path = || directory.segment_path(segment);
         let Some(header) = Header::decode(bytes) else {
             let offsets = 0..bytes.len().min(HEADER_LEN) as u64;
             if self.expected.is_none() && segment == SegmentId(1) {
                 self.reach(segment, 0, Position(1));
             }
+
             let at = self.expected.unwrap_or_default();
-            self.report.damage.push(Damage { segment, offsets, positions: at..at, reason: Reason::Header });
+            self.report.damage.push(Damage {
+                segment,
+                offsets,
+                positions: at..at,
+                reason: Reason::Header,
+            });
+
             return Ok(());
         };
+
         if header.writer != self.writer {
-            return Err(Error::Foreign { path: path(), expected: self.writer, actual: header.writer });
+            return Err(Error::Foreign {
+                path: path(),
+                expected: self.writer,
+                actual: header.writer,
+            });
         }
+
         if header.version != VERSION {
-            return Err(Error::Version { path: path(), version: header.version });
+            return Err(Error::Version {
+                path: path(),
+                version: header.version,
+            });
         }
+
         if header.segment != segment {
-            return Err(Error::Misnamed { path: path(), expected: segment, actual: header.segment });
+            return Err(Error::Misnamed {
+                path: path(),
+                expected: segment,
+                actual: header.segment,
+            });
         }
+
         let start = header.first_position;
+
         match self.previous {
-            Some((previous, Some(end))) if start < end => {
-                Err(Error::Overlap { earlier: directory.segment_path(previous), end, later: path(), start })
-            }
+            Some((previous, Some(end))) if start < end => Err(Error::Overlap {
+                earlier: directory.segment_path(previous),
+                end,
+                later: path(),
+                start,
+            }),
             _ => {
                 self.reach(segment, 0, start);
                 Ok(())
@@ -169,52 +234,104 @@ impl Replay {
             kind::VOID => void_start(frame),
             _ => Some(last),
         };
-        let Some(first) = first.filter(|first| self.expected.is_none_or(|expected| *first >= expected)) else {
+
+        let Some(first) =
+            first.filter(|first| self.expected.is_none_or(|expected| *first >= expected))
+        else {
             let at = self.expected.unwrap_or_default();
-            self.report.damage.push(Damage { segment, offsets, positions: at..at, reason: Reason::Duplicate });
+            self.report.damage.push(Damage {
+                segment,
+                offsets,
+                positions: at..at,
+                reason: Reason::Duplicate,
+            });
+
             return Ok(());
         };
+
         self.reach(segment, offsets.start, first);
         self.expected = Some(last.next());
+
         if frame.kind == kind::VOID {
             return Ok(());
         }
-        let record = if frame.kind == kind::WRITE { self.decoder.decode(frame.payload) } else { None };
+
+        let record = if frame.kind == kind::WRITE {
+            self.decoder.decode(frame.payload)
+        } else {
+            None
+        };
+
         let Some(record) = record else {
             let positions = last..last.next();
-            self.report.damage.push(Damage { segment, offsets, positions, reason: Reason::Payload });
+            self.report.damage.push(Damage {
+                segment,
+                offsets,
+                positions,
+                reason: Reason::Payload,
+            });
+
             return Ok(());
         };
+
         self.report.records += 1;
         self.report.samples += record.values.len() as u64;
+
         let salt = Salt::new(self.writer, segment);
         let decoder = &mut self.decoder;
-        let entry = Entry { segment, position: last, record, offset, bytes, salt, decoder };
-        apply(entry).map_err(|source| Error::Apply { segment, position: last, source })
+
+        let entry = Entry {
+            segment,
+            position: last,
+            record,
+            offset,
+            bytes,
+            salt,
+            decoder,
+        };
+
+        apply(entry).map_err(|source| Error::Apply {
+            segment,
+            position: last,
+            source,
+        })
     }
 
-    /// Everything up to `position` has been read, at `offset` of `segment`: what is undecided can be decided.
+    /// Everything up to `position` has been read, at `offset` of `segment`: what is undecided can
+    /// be decided.
     fn reach(&mut self, segment: SegmentId, offset: u64, position: Position) {
         let expected = *self.expected.get_or_insert(position);
         self.report.first_position.get_or_insert(expected);
+
         if self.undecided.is_empty() && expected < position {
             self.undecided.push((segment, offset..offset, Reason::Gap));
         }
+
         self.settle(Some(segment), Some(position));
         self.expected = Some(position);
     }
 
-    /// Judges what is undecided, now that the log is known to go on at `position` in segment `at`, or to end.
+    /// Judges what is undecided, now that the log is known to go on at `position` in segment `at`,
+    /// or to end.
     fn settle(&mut self, at: Option<SegmentId>, position: Option<Position>) {
         let end = position.unwrap_or_default();
         let mut start = self.expected.unwrap_or(end);
+
         for (segment, offsets, reason) in self.undecided.drain(..) {
             let is_tail = at != Some(segment) && reason == Reason::Checksum;
+
             if is_tail && start >= end {
                 self.report.torn_tails.push(TornTail { segment, offsets });
             } else {
-                // The first of them takes the whole loss: what is between them cannot be told apart.
-                self.report.damage.push(Damage { segment, offsets, positions: start..end, reason });
+                // The first of them takes the whole loss: what is between them cannot be told
+                // apart.
+                self.report.damage.push(Damage {
+                    segment,
+                    offsets,
+                    positions: start..end,
+                    reason,
+                });
+
                 start = end;
             }
         }

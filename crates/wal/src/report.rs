@@ -15,13 +15,14 @@ pub struct ReplayReport {
     pub records: u64,
     /// Samples in those records.
     pub samples: u64,
-    /// The first position that the oldest segment may hold; what is before was trimmed, or its segments are missing: compare it
-    /// with the committed positions. `None` without segments.
+    /// The first position that the oldest segment may hold; what is before was trimmed, or its
+    /// segments are missing: compare it with the committed positions. `None` without segments.
     pub first_position: Option<Position>,
     /// What was there and cannot be read any more. Not empty: call a person.
     pub damage: Vec<Damage>,
-    /// Ends of segments that were being written when the process or the power went. Nothing that was synced is in them, unless
-    /// the last bytes of the last segment were damaged later, which looks the same.
+    /// Ends of segments that were being written when the process or the power went. Nothing that
+    /// was synced is in them, unless the last bytes of the last segment were damaged later, which
+    /// looks the same.
     pub torn_tails: Vec<TornTail>,
     /// Entries of the directory that are no segments. They are left alone.
     pub ignored: Vec<String>,
@@ -30,12 +31,18 @@ pub struct ReplayReport {
 impl ReplayReport {
     /// How many records were lost to damage.
     pub fn records_lost(&self) -> u64 {
-        self.damage.iter().map(|damage| damage.positions.end.0 - damage.positions.start.0).sum()
+        self.damage
+            .iter()
+            .map(|damage| damage.positions.end.0 - damage.positions.start.0)
+            .sum()
     }
 
     /// How many bytes were quarantined: they are in the files and belong to no readable record.
     pub fn bytes_quarantined(&self) -> u64 {
-        self.damage.iter().map(|damage| damage.offsets.end - damage.offsets.start).sum()
+        self.damage
+            .iter()
+            .map(|damage| damage.offsets.end - damage.offsets.start)
+            .sum()
     }
 }
 
@@ -45,8 +52,8 @@ pub struct Damage {
     pub segment: SegmentId,
     /// Where in the file. Empty when the bytes are not there at all.
     pub offsets: Range<u64>,
-    /// The records that were lost with it, half-open. Empty when none was, and in one case when it cannot be told: in the oldest
-    /// segment, when its header and its first record are both bad.
+    /// The records that were lost with it, half-open. Empty when none was, and in one case when it
+    /// cannot be told: in the oldest segment, when its header and its first record are both bad.
     pub positions: Range<Position>,
     pub reason: Reason,
 }

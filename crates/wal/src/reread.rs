@@ -16,11 +16,12 @@ use crate::replay::{Entry, Replay};
 use crate::report::ReplayReport;
 use crate::segments::Directory;
 
-/// Hands the records of `positions` to `apply` in order, from the log of `writer` in `dir`, which its owner has open. Those before them
-/// in the same segment come first: they define series.
+/// Hands the records of `positions` to `apply` in order, from the log of `writer` in `dir`, which
+/// its owner has open. Those before them in the same segment come first: they define series.
 ///
-/// The caller sees to it that `positions` were synced and that no segment of them is trimmed meanwhile. Nothing is changed. Damage is in
-/// the report, as with [`crate::Wal::open`]; what the owner is just appending may be a torn tail there.
+/// The caller sees to it that `positions` were synced and that no segment of them is trimmed
+/// meanwhile. Nothing is changed. Damage is in the report, as with [`crate::Wal::open`]; what the
+/// owner is just appending may be a torn tail there.
 pub fn reread(
     disk: Arc<dyn Disk>,
     dir: &Path,
@@ -30,36 +31,54 @@ pub fn reread(
 ) -> Result<ReplayReport> {
     let directory = Directory::of_another(disk, dir);
     let mut replay = Replay::new(writer, Vec::new());
+
     for segment in holding(&directory, &positions)? {
         let bytes = directory.read(segment)?;
         replay.segment(&directory, segment, &bytes, &mut |entry: Entry<'_>| {
             if entry.position >= positions.end {
                 return Ok(());
             }
+
             apply(entry.segment, entry.position, entry.record)
         })?;
     }
+
     Ok(replay.finish().report)
 }
 
 /// The segments that may hold one of `positions`. One without a readable header counts as such.
 fn holding(directory: &Directory, positions: &Range<Position>) -> Result<Vec<SegmentId>> {
     let mut firsts = Vec::new();
+
     for segment in directory.list()?.segments {
         let path = directory.segment_path(segment);
         let header = match directory.disk.read_at(&path, 0, HEADER_LEN) {
             Ok(bytes) => Header::decode(&bytes),
             // Trimmed since it was listed: nothing of it is needed. Or too short to hold anything.
-            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof) => continue,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                continue;
+            }
             Err(source) => return Err(Error::disk("read", path)(source)),
         };
+
         firsts.push((segment, header.map(|header| header.first_position)));
     }
 
     let is_needed = |at: usize, first: Option<Position>| {
         let next = firsts[at + 1..].iter().find_map(|(_, first)| *first);
-        first.is_none_or(|first| first < positions.end) && next.is_none_or(|next| next > positions.start)
+        first.is_none_or(|first| first < positions.end)
+            && next.is_none_or(|next| next > positions.start)
     };
-    let needed = firsts.iter().enumerate().filter(|(at, (_, first))| is_needed(*at, *first));
+
+    let needed = firsts
+        .iter()
+        .enumerate()
+        .filter(|(at, (_, first))| is_needed(*at, *first));
+
     Ok(needed.map(|(_, (segment, _))| *segment).collect())
 }

@@ -1,5 +1,5 @@
-//! What a record has beside the columns of its samples: sections, each behind its number, in ascending order. Empty ones are left out,
-//! so that a record of floats takes not a byte more.
+//! What a record has beside the columns of its samples: sections, each behind its number, in
+//! ascending order. Empty ones are left out, so that a record of floats takes not a byte more.
 //!
 //! ```text
 //! section    := 1 starts:runs | 2 ttls:runs | 3 histograms | 4 exemplars | 5 metadata | 6 name:text
@@ -8,7 +8,8 @@
 //! metadata   := n last_seen:runs family*n      family := type:u8 text text text      text := length bytes[length]
 //! ```
 //!
-//! Starts and ttls of samples have one value for each sample, 0 for nothing said; runs make a column of one value a few bytes.
+//! Starts and ttls of samples have one value for each sample, 0 for nothing said; runs make a
+//! column of one value a few bytes.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -31,22 +32,27 @@ pub(crate) fn put_sections(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
         out.push(STARTS);
         put_runs(out, record.lives.iter().map(|life| life.start_ms));
     }
+
     if record.lives.iter().any(|life| life.ttl_ms != 0) {
         out.push(TTLS);
         put_runs(out, record.lives.iter().map(|life| life.ttl_ms));
     }
+
     if !record.histograms.is_empty() {
         out.push(HISTOGRAMS);
         put_histograms(out, record.histograms);
     }
+
     if !record.exemplars.is_empty() {
         out.push(EXEMPLARS);
         put_exemplars(out, record.exemplars);
     }
+
     if !record.metadata.is_empty() {
         out.push(METADATA);
         put_metadata(out, record.metadata);
     }
+
     if !record.tenant_name.is_empty() {
         out.push(TENANT_NAME);
         put_varint(out, record.tenant_name.len() as u64);
@@ -54,15 +60,19 @@ pub(crate) fn put_sections(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
     }
 }
 
-/// Reads all sections up to the end of the input into `record`, whose samples are there already. `None` when the bytes are no sections.
+/// Reads all sections up to the end of the input into `record`, whose samples are there already.
+/// `None` when the bytes are no sections.
 pub(crate) fn take_sections(input: &mut Input<'_>, record: &mut OwnedRecord) -> Option<()> {
     let mut last = 0;
+
     while !input.is_empty() {
         let [section] = input.array()?;
         if section <= last {
             return None;
         }
+
         last = section;
+
         match section {
             STARTS => take_lives(input, record, |life, value| life.start_ms = value)?,
             TTLS => take_lives(input, record, |life, value| life.ttl_ms = value)?,
@@ -76,11 +86,16 @@ pub(crate) fn take_sections(input: &mut Input<'_>, record: &mut OwnedRecord) -> 
             _ => return None,
         }
     }
+
     Some(())
 }
 
 /// The samples bound what this allocates, and they have taken bytes of their own.
-fn take_lives(input: &mut Input<'_>, record: &mut OwnedRecord, set: impl Fn(&mut Life, i64)) -> Option<()> {
+fn take_lives(
+    input: &mut Input<'_>,
+    record: &mut OwnedRecord,
+    set: impl Fn(&mut Life, i64),
+) -> Option<()> {
     record.lives.resize(record.refs.len(), Life::NONE);
     fill(input, &mut record.lives, set)
 }
@@ -96,16 +111,26 @@ fn put_histograms(out: &mut Vec<u8>, rows: &[HistogramRow]) {
 
 fn take_histograms(input: &mut Input<'_>) -> Option<Vec<HistogramRow>> {
     let count = take_count(input, 1)?;
-    let empty = HistogramRow { series_ref: 0, ts_ms: 0, life: Life::NONE, bytes: Vec::new() };
+    let empty = HistogramRow {
+        series_ref: 0,
+        ts_ms: 0,
+        life: Life::NONE,
+        bytes: Vec::new(),
+    };
+
     let mut rows = vec![empty; count];
-    fill_refs(input, &mut rows, |row, series_ref| row.series_ref = series_ref)?;
+    fill_refs(input, &mut rows, |row, series_ref| {
+        row.series_ref = series_ref
+    })?;
     fill(input, &mut rows, |row, value| row.ts_ms = value)?;
     fill(input, &mut rows, |row, value| row.life.start_ms = value)?;
     fill(input, &mut rows, |row, value| row.life.ttl_ms = value)?;
+
     let lengths = take_lengths(input, count)?;
     for (row, length) in rows.iter_mut().zip(lengths) {
         row.bytes = input.take(length)?.to_vec();
     }
+
     Some(rows)
 }
 
@@ -113,6 +138,7 @@ fn put_exemplars(out: &mut Vec<u8>, rows: &[ExemplarRow]) {
     put_varint(out, rows.len() as u64);
     put_runs(out, rows.iter().map(|row| i64::from(row.series_ref)));
     put_runs(out, rows.iter().map(|row| row.ts_ms));
+
     let values: Vec<f64> = rows.iter().map(|row| row.value).collect();
     put_values(out, &values);
     put_byte_strings(out, rows.iter().map(|row| row.labels.as_slice()));
@@ -120,22 +146,44 @@ fn put_exemplars(out: &mut Vec<u8>, rows: &[ExemplarRow]) {
 
 fn take_exemplars(input: &mut Input<'_>) -> Option<Vec<ExemplarRow>> {
     let count = take_count(input, 2)?;
-    let mut rows = vec![ExemplarRow { series_ref: 0, ts_ms: 0, value: 0.0, labels: Vec::new() }; count];
-    fill_refs(input, &mut rows, |row, series_ref| row.series_ref = series_ref)?;
+    let mut rows = vec![
+        ExemplarRow {
+            series_ref: 0,
+            ts_ms: 0,
+            value: 0.0,
+            labels: Vec::new()
+        };
+        count
+    ];
+
+    fill_refs(input, &mut rows, |row, series_ref| {
+        row.series_ref = series_ref
+    })?;
     fill(input, &mut rows, |row, value| row.ts_ms = value)?;
+
     let values = take_values(input, count)?;
     let lengths = take_lengths(input, count)?;
+
     for ((row, value), length) in rows.iter_mut().zip(values).zip(lengths) {
         row.value = value;
         row.labels = input.take(length)?.to_vec();
     }
+
     Some(rows)
 }
 
 fn put_metadata(out: &mut Vec<u8>, families: &[FamilyMetadata]) {
     put_varint(out, families.len() as u64);
     put_runs(out, families.iter().map(|family| family.last_seen_ms));
-    for FamilyMetadata { family, kind, help, unit, .. } in families {
+
+    for FamilyMetadata {
+        family,
+        kind,
+        help,
+        unit,
+        ..
+    } in families
+    {
         out.push(kind.number());
         for text in [family, help, unit] {
             put_varint(out, text.len() as u64);
@@ -154,16 +202,24 @@ fn take_metadata(input: &mut Input<'_>) -> Option<Vec<FamilyMetadata>> {
         unit: String::new(),
         last_seen_ms: 0,
     };
+
     let mut families = vec![empty; count];
-    fill(input, &mut families, |family, value| family.last_seen_ms = value)?;
+    fill(input, &mut families, |family, value| {
+        family.last_seen_ms = value
+    })?;
+
     for family in &mut families {
         let [kind] = input.array()?;
         family.kind = MetricType::numbered(u64::from(kind));
+
         for text in [&mut family.family, &mut family.help, &mut family.unit] {
             let length = input.length()?;
-            std::str::from_utf8(input.take(length)?).ok()?.clone_into(text);
+            std::str::from_utf8(input.take(length)?)
+                .ok()?
+                .clone_into(text);
         }
     }
+
     Some(families)
 }
 
@@ -193,7 +249,8 @@ fn fill_refs<T>(input: &mut Input<'_>, rows: &mut [T], set: impl Fn(&mut T, u32)
 }
 
 fn put_byte_strings<'a>(out: &mut Vec<u8>, all: impl Iterator<Item = &'a [u8]> + Clone) {
-    all.clone().for_each(|bytes| put_varint(out, bytes.len() as u64));
+    all.clone()
+        .for_each(|bytes| put_varint(out, bytes.len() as u64));
     all.for_each(|bytes| out.extend_from_slice(bytes));
 }
 

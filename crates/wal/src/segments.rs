@@ -39,8 +39,8 @@ pub(crate) enum Created {
     File(Box<dyn DiskFile>),
     /// There is no space for it, or no descriptor. It is not there.
     Full(Error),
-    /// It is there, and its name may not be durable, for want of the same. The segment before must take no more records, since this
-    /// one says where that ends; the next try replaces it.
+    /// It is there, and its name may not be durable, for want of the same. The segment before must
+    /// take no more records, since this one says where that ends; the next try replaces it.
     Unsettled(Error),
 }
 
@@ -49,19 +49,30 @@ fn full_or_failed(source: io::Error, path: PathBuf) -> Result<Error, Error> {
     if is_full(&source) {
         return Ok(Error::Full { path, source });
     }
-    Err(Error::Disk { action: "create segment", path, source })
+
+    Err(Error::Disk {
+        action: "create segment",
+        path,
+        source,
+    })
 }
 
 impl Directory {
     /// The directory of a log that another has open.
     pub(crate) fn of_another(disk: Arc<dyn Disk>, path: &Path) -> Self {
-        Self { disk, path: path.to_path_buf() }
+        Self {
+            disk,
+            path: path.to_path_buf(),
+        }
     }
 
     /// Creates the directory, durably, when it is not there.
     pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, Error> {
         create_dir_all_synced(&disk, path).map_err(Error::disk("create directory", path))?;
-        Ok(Self { disk, path: path.to_path_buf() })
+        Ok(Self {
+            disk,
+            path: path.to_path_buf(),
+        })
     }
 
     pub(crate) fn segment_path(&self, segment: SegmentId) -> PathBuf {
@@ -70,13 +81,20 @@ impl Directory {
 
     pub(crate) fn list(&self) -> Result<Listing, Error> {
         let mut listing = Listing::default();
-        for entry in self.disk.read_dir(&self.path).map_err(Error::disk("list", &self.path))? {
+        for entry in self
+            .disk
+            .read_dir(&self.path)
+            .map_err(Error::disk("list", &self.path))?
+        {
             match parse_name(&entry.name) {
                 Some((segment, SUFFIX)) if !entry.is_dir => listing.segments.push(segment),
-                Some((_, NEW_SUFFIX)) if !entry.is_dir => listing.unfinished.push(self.path.join(entry.name)),
+                Some((_, NEW_SUFFIX)) if !entry.is_dir => {
+                    listing.unfinished.push(self.path.join(entry.name))
+                }
                 _ => listing.ignored.push(entry.name),
             }
         }
+
         listing.segments.sort_unstable();
         listing.ignored.sort_unstable();
         Ok(listing)
@@ -87,19 +105,26 @@ impl Directory {
         self.disk.read(&path).map_err(Error::disk("read", path))
     }
 
-    /// Makes what an earlier process left in `segment` durable, and all names. What a replay hands over must not vanish later.
+    /// Makes what an earlier process left in `segment` durable, and all names. What a replay hands
+    /// over must not vanish later.
     pub(crate) fn settle(&self, segment: SegmentId) -> Result<(), Error> {
         let path = self.segment_path(segment);
-        let mut file = self.disk.open_append(&path).map_err(Error::disk("open", &path))?;
+        let mut file = self
+            .disk
+            .open_append(&path)
+            .map_err(Error::disk("open", &path))?;
+
         file.sync_data().map_err(Error::disk("sync", &path))?;
         self.sync()
     }
 
-    /// Creates a segment that holds its header only, durable with its name before this returns. A name without a valid header
-    /// never comes to be. A file of the same name is replaced: see [`Created::Unsettled`].
+    /// Creates a segment that holds its header only, durable with its name before this returns. A
+    /// name without a valid header never comes to be. A file of the same name is replaced: see
+    /// [`Created::Unsettled`].
     pub(crate) fn create(&self, header: &Header) -> Result<Created, Error> {
         let path = self.segment_path(header.segment);
         let new = path.with_extension("wal.new");
+
         let file = match self.write_new(&new, header) {
             Ok(file) => file,
             Err(source) => {
@@ -113,6 +138,7 @@ impl Directory {
             let _ = self.disk.remove_file(&new);
             return full_or_failed(source, path).map(Created::Full);
         }
+
         match self.disk.sync_dir(&self.path) {
             Ok(()) => Ok(Created::File(file)),
             Err(source) => full_or_failed(source, path).map(Created::Unsettled),
@@ -124,9 +150,11 @@ impl Directory {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
+
         let mut file = self.disk.create_new(new)?;
         file.append(&header.encode())?;
         file.sync_data()?;
+
         Ok(file)
     }
 
@@ -138,22 +166,30 @@ impl Directory {
 
     pub(crate) fn remove_if_there(&self, path: &Path) -> Result<(), Error> {
         match self.disk.remove_file(path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::disk("remove", path)(source)),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::disk("remove", path)(source))
+            }
             _ => Ok(()),
         }
     }
 
     fn sync(&self) -> Result<(), Error> {
-        self.disk.sync_dir(&self.path).map_err(Error::disk("sync directory", &self.path))
+        self.disk
+            .sync_dir(&self.path)
+            .map_err(Error::disk("sync directory", &self.path))
     }
 }
 
 /// The number and the suffix of a name that this WAL could have made.
 fn parse_name(name: &str) -> Option<(SegmentId, &'static str)> {
     let (digits, suffix) = name.split_at_checked(DIGITS)?;
-    let suffix = [SUFFIX, NEW_SUFFIX].into_iter().find(|known| *known == suffix)?;
+    let suffix = [SUFFIX, NEW_SUFFIX]
+        .into_iter()
+        .find(|known| *known == suffix)?;
+
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+
     Some((SegmentId(digits.parse().ok()?), suffix))
 }

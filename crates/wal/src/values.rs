@@ -1,14 +1,16 @@
 //! A column of sample values: integers in the bytes they need, everything else as its 64 bits.
 //!
-//! First one length per value in a byte, then the bytes of all values. Length 0..=7: a zigzag integer of so many bytes, little
-//! endian, chosen only when it gives back the very bits of the value. Length 8: the bits themselves, little endian. Most samples
-//! are counters, sizes and flags, so this halves the column before any compressor sees it, at a few nanoseconds per sample.
+//! First one length per value in a byte, then the bytes of all values. Length 0..=7: a zigzag
+//! integer of so many bytes, little endian, chosen only when it gives back the very bits of the
+//! value. Length 8: the bits themselves, little endian. Most samples are counters, sizes and flags,
+//! so this halves the column before any compressor sees it, at a few nanoseconds per sample.
 
 #![deny(clippy::indexing_slicing)]
 
 use crate::varint::{Input, unzigzag, zigzag};
 
-/// Integers below this in size are the same as `f64` and as `i64`; their zigzag form fits seven bytes.
+/// Integers below this in size are the same as `f64` and as `i64`; their zigzag form fits seven
+/// bytes.
 const INTEGER_MAX: u64 = 1 << 53;
 const BITS: u8 = 8;
 
@@ -16,11 +18,13 @@ pub(crate) fn put_values(out: &mut Vec<u8>, values: &[f64]) {
     let lengths = out.len();
     out.resize(lengths + values.len(), 0);
     out.reserve(values.len() * 8);
+
     for (index, value) in values.iter().enumerate() {
         let (length, word) = shortest(*value);
         if let Some(slot) = out.get_mut(lengths + index) {
             *slot = length;
         }
+
         let end = out.len() + usize::from(length);
         out.extend_from_slice(&word.to_le_bytes());
         out.truncate(end);
@@ -29,7 +33,10 @@ pub(crate) fn put_values(out: &mut Vec<u8>, values: &[f64]) {
 
 /// The length in bytes and the word whose low bytes they are.
 fn shortest(value: f64) -> (u8, u64) {
-    #[expect(clippy::cast_possible_truncation, reason = "saturates; the bits are compared below")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates; the bits are compared below"
+    )]
     let integer = value as i64;
     if integer.unsigned_abs() < INTEGER_MAX && (integer as f64).to_bits() == value.to_bits() {
         let word = zigzag(integer);
@@ -40,17 +47,25 @@ fn shortest(value: f64) -> (u8, u64) {
     }
 }
 
-/// `None` when the input is too short or a length is impossible. Allocates no more than eight times what the input has.
+/// `None` when the input is too short or a length is impossible. Allocates no more than eight times
+/// what the input has.
 pub(crate) fn take_values(input: &mut Input<'_>, count: usize) -> Option<Vec<f64>> {
     let lengths = input.take(count)?;
     let mut values = Vec::with_capacity(count);
+
     for &length in lengths {
         if length > BITS {
             return None;
         }
+
         let word = input.word(length)?;
-        values.push(if length == BITS { f64::from_bits(word) } else { unzigzag(word) as f64 });
+        values.push(if length == BITS {
+            f64::from_bits(word)
+        } else {
+            unzigzag(word) as f64
+        });
     }
+
     Some(values)
 }
 
@@ -61,9 +76,19 @@ mod tests {
     fn check(value: f64, length: u8) {
         let mut bytes = vec![];
         put_values(&mut bytes, &[value]);
-        assert_eq!((bytes.first(), bytes.len()), (Some(&length), usize::from(length) + 1), "{value}");
+
+        assert_eq!(
+            (bytes.first(), bytes.len()),
+            (Some(&length), usize::from(length) + 1),
+            "{value}"
+        );
+
         let back = take_values(&mut Input::new(&bytes), 1).unwrap();
-        assert_eq!(back.first().map(|back| back.to_bits()), Some(value.to_bits()), "{value}");
+        assert_eq!(
+            back.first().map(|back| back.to_bits()),
+            Some(value.to_bits()),
+            "{value}"
+        );
     }
 
     #[test]

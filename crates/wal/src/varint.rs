@@ -1,4 +1,5 @@
-//! Numbers in as many bytes as they need: little-endian groups of seven bits (LEB128), and zigzag for those with a sign.
+//! Numbers in as many bytes as they need: little-endian groups of seven bits (LEB128), and zigzag
+//! for those with a sign.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -35,30 +36,45 @@ impl<'a> Input<'a> {
 
     /// A number of `length` bytes, 8 at most, little-endian.
     pub(crate) fn word(&mut self, length: u8) -> Option<u64> {
-        // Reading eight bytes and dropping the upper ones is faster than copying, and possible but at the very end.
+        // Reading eight bytes and dropping the upper ones is faster than copying, and possible but
+        // at the very end.
         let word = match self.rest.first_chunk() {
             Some(chunk) => u64::from_le_bytes(*chunk),
-            None => self.rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            None => self
+                .rest
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
         };
+
         self.take(usize::from(length))?;
+
         let unused = u64::BITS.checked_sub(u32::from(length) * 8)?;
-        Some(if length == 0 { 0 } else { word << unused >> unused })
+        Some(if length == 0 {
+            0
+        } else {
+            word << unused >> unused
+        })
     }
 
     /// `None` when the bytes end inside the number or it does not fit 64 bits.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut number = 0;
+
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
             let group = u64::from(byte & 0x7f);
+
             if shift == 63 && group > 1 {
                 return None;
             }
+
             number |= group << shift;
             if byte < 0x80 {
                 return Some(number);
             }
         }
+
         None
     }
 
@@ -73,6 +89,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
         out.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
+
     out.push(number.to_le_bytes()[0]);
 }
 
@@ -91,9 +108,13 @@ mod tests {
 
     #[test]
     fn every_length_of_number_comes_back() {
-        for number in (0..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit]).chain([u64::MAX]) {
+        for number in (0..64)
+            .flat_map(|bit| [(1u64 << bit) - 1, 1 << bit])
+            .chain([u64::MAX])
+        {
             let mut bytes = vec![];
             put_varint(&mut bytes, number);
+
             let mut input = Input::new(&bytes);
             assert_eq!(input.varint(), Some(number));
             assert!(input.is_empty());
@@ -106,6 +127,9 @@ mod tests {
         assert_eq!(Input::new(&[]).varint(), None);
         assert_eq!(Input::new(&[0x80]).varint(), None);
         assert_eq!(Input::new(&[0xff; 10]).varint(), None);
-        assert_eq!(Input::new(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]).varint(), None);
+        assert_eq!(
+            Input::new(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]).varint(),
+            None
+        );
     }
 }

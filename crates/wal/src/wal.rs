@@ -25,7 +25,8 @@ use crate::segments::{Created, Directory};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
     pub id: SegmentId,
-    /// No record of it is before this position; the segment ends before the first position of the next one.
+    /// No record of it is before this position; the segment ends before the first position of the
+    /// next one.
     pub first_position: Position,
     /// Size of the file.
     pub bytes: u64,
@@ -35,7 +36,8 @@ pub struct SegmentInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Writing,
-    /// Records that nobody relies on may stand behind `open.bytes`: they must be cut off, durably, before anything else.
+    /// Records that nobody relies on may stand behind `open.bytes`: they must be cut off, durably,
+    /// before anything else.
     NeedsCut,
     /// Records were dropped for want of space: only a new segment may take more.
     NeedsSegment,
@@ -63,13 +65,15 @@ pub struct Wal {
 }
 
 impl Wal {
-    /// Opens the log of `writer` in `dir`, which is created when missing, verifies every record there and hands each to `apply`
-    /// in order, then starts a new segment. What was handed over is durable.
+    /// Opens the log of `writer` in `dir`, which is created when missing, verifies every record
+    /// there and hands each to `apply` in order, then starts a new segment. What was handed over is
+    /// durable.
     ///
-    /// A reference to a series is valid within one segment: each carries its own definitions, and a later one replaces an
-    /// earlier one. Bytes that cannot be read are no error but are told in the report; segments of another writer, under a wrong
-    /// name, of an unknown version or with overlapping positions are errors, and nothing has been changed on the disk then.
-    /// Reads one segment at a time into memory. An error of `apply` ends the replay with [`Error::Apply`].
+    /// A reference to a series is valid within one segment: each carries its own definitions, and a
+    /// later one replaces an earlier one. Bytes that cannot be read are no error but are told in
+    /// the report; segments of another writer, under a wrong name, of an unknown version or with
+    /// overlapping positions are errors, and nothing has been changed on the disk then. Reads one
+    /// segment at a time into memory. An error of `apply` ends the replay with [`Error::Apply`].
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -77,7 +81,9 @@ impl Wal {
         config: Config,
         mut apply: impl FnMut(SegmentId, Position, OwnedRecord) -> Result<(), ApplyError>,
     ) -> Result<(Self, ReplayReport)> {
-        Self::replay(disk, dir, writer, config, |entry| apply(entry.segment, entry.position, entry.record))
+        Self::replay(disk, dir, writer, config, |entry| {
+            apply(entry.segment, entry.position, entry.record)
+        })
     }
 
     /// As [`Wal::open`], for a caller that may want definitions of a segment once more.
@@ -90,27 +96,44 @@ impl Wal {
     ) -> Result<(Self, ReplayReport)> {
         let directory = Directory::open(disk, dir)?;
         let listing = directory.list()?;
+
         if let Some(last) = listing.segments.last() {
             directory.settle(*last)?;
         }
+
         let mut replay = Replay::new(writer, listing.ignored);
         let mut closed = Vec::with_capacity(listing.segments.len());
+
         for id in listing.segments {
             let bytes = directory.read(id)?;
             let first_position = replay.segment(&directory, id, &bytes, &mut apply)?;
-            closed.push(SegmentInfo { id, first_position, bytes: bytes.len() as u64 });
+
+            closed.push(SegmentInfo {
+                id,
+                first_position,
+                bytes: bytes.len() as u64,
+            });
         }
+
         let replayed = replay.finish();
         log(&replayed.report);
+
         for path in listing.unfinished {
             directory.remove_if_there(&path)?;
         }
+
         let id = closed.last().map_or(SegmentId(1), |last| last.id.next());
-        let open = SegmentInfo { id, first_position: replayed.end, bytes: HEADER_LEN as u64 };
+        let open = SegmentInfo {
+            id,
+            first_position: replayed.end,
+            bytes: HEADER_LEN as u64,
+        };
+
         let file = match create(&directory, writer, open)? {
             Created::File(file) => file,
             Created::Full(error) | Created::Unsettled(error) => return Err(error),
         };
+
         let mut wal = Self {
             directory,
             writer,
@@ -125,18 +148,27 @@ impl Wal {
             synced: Position(replayed.end.0.saturating_sub(1)),
             state: State::Writing,
         };
-        wal.skip_to(Position(replayed.end.0.saturating_add(replayed.torn_records_max)));
+
+        wal.skip_to(Position(
+            replayed.end.0.saturating_add(replayed.torn_records_max),
+        ));
         Ok((wal, replayed.report))
     }
 
-    /// Hands the records of a closed segment over once more, in order. What is damaged in it was told when the log was opened.
-    pub fn read(&self, segment: SegmentId, apply: &mut dyn FnMut(Position, OwnedRecord)) -> Result<()> {
+    /// Hands the records of a closed segment over once more, in order. What is damaged in it was
+    /// told when the log was opened.
+    pub fn read(
+        &self,
+        segment: SegmentId,
+        apply: &mut dyn FnMut(Position, OwnedRecord),
+    ) -> Result<()> {
         let bytes = self.directory.read(segment)?;
         let mut replay = Replay::new(self.writer, vec![]);
         let mut apply = |entry: Entry<'_>| -> Result<(), ApplyError> {
             apply(entry.position, entry.record);
             Ok(())
         };
+
         replay.segment(&self.directory, segment, &bytes, &mut apply)?;
         Ok(())
     }
@@ -146,15 +178,18 @@ impl Wal {
         self.open.id
     }
 
-    /// Whether [`Wal::rotate`] is due: the segment is large enough, or it lost records for want of space and takes no more.
+    /// Whether [`Wal::rotate`] is due: the segment is large enough, or it lost records for want of
+    /// space and takes no more.
     pub fn needs_rotation(&self) -> bool {
         let bytes = self.open.bytes + self.buffer.len() as u64;
-        matches!(self.state, State::NeedsCut | State::NeedsSegment) || bytes >= self.config.segment_bytes_max
+        matches!(self.state, State::NeedsCut | State::NeedsSegment)
+            || bytes >= self.config.segment_bytes_max
     }
 
-    /// Syncs what was appended, then starts the next segment: its header and its name are durable on return. All series must be
-    /// defined again. On [`Error::Full`] the log goes on in the segment as it was, unless [`Wal::needs_segment`] says that it cannot:
-    /// then rotation is still needed, and when already the sync found no space, the records since the last one are gone.
+    /// Syncs what was appended, then starts the next segment: its header and its name are durable
+    /// on return. All series must be defined again. On [`Error::Full`] the log goes on in the
+    /// segment as it was, unless [`Wal::needs_segment`] says that it cannot: then rotation is still
+    /// needed, and when already the sync found no space, the records since the last one are gone.
     pub fn rotate(&mut self) -> Result<()> {
         self.check_alive()?;
         match self.state {
@@ -162,8 +197,14 @@ impl Wal {
             State::Writing => drop(self.sync()?),
             State::NeedsSegment | State::Poisoned => {}
         }
+
         let first_position = self.synced.next();
-        let open = SegmentInfo { id: self.open.id.next(), first_position, bytes: HEADER_LEN as u64 };
+        let open = SegmentInfo {
+            id: self.open.id.next(),
+            first_position,
+            bytes: HEADER_LEN as u64,
+        };
+
         self.file = match create(&self.directory, self.writer, open) {
             Ok(Created::File(file)) => file,
             Ok(Created::Full(full)) => return Err(full),
@@ -173,40 +214,58 @@ impl Wal {
             }
             Err(failed) => return Err(self.poison(failed)),
         };
+
         self.closed.push(self.open);
         self.open = open;
         self.salt = Salt::new(self.writer, open.id);
         self.state = State::Writing;
         self.put_void(self.next);
+
         Ok(())
     }
 
-    /// Takes a record into memory, where it waits for [`Wal::sync`]; no input or output. The position is final once a sync has
-    /// returned it or a later one. An error leaves the log as it was. Panics when the columns differ in length.
+    /// Takes a record into memory, where it waits for [`Wal::sync`]; no input or output. The
+    /// position is final once a sync has returned it or a later one. An error leaves the log as it
+    /// was. Panics when the columns differ in length.
     pub fn append(&mut self, record: &WriteRecord<'_>) -> Result<Position> {
         self.check_alive()?;
         if self.needs_segment() {
-            return Err(Error::RotationNeeded { segment: self.open.id });
+            return Err(Error::RotationNeeded {
+                segment: self.open.id,
+            });
         }
+
         let position = self.next;
         let payload = self.encoder.encode(record)?;
-        put_frame(&mut self.buffer, self.salt, kind::WRITE, position.0, payload);
+
+        put_frame(
+            &mut self.buffer,
+            self.salt,
+            kind::WRITE,
+            position.0,
+            payload,
+        );
+
         self.next = position.next();
         Ok(position)
     }
 
-    /// Makes everything appended since the last sync durable, with one write and one fdatasync (none when there is nothing).
-    /// All positions up to and with the returned one are durable; 0 when there is none yet.
+    /// Makes everything appended since the last sync durable, with one write and one fdatasync
+    /// (none when there is nothing). All positions up to and with the returned one are durable; 0
+    /// when there is none yet.
     ///
-    /// On [`Error::Full`], of the write or of the fdatasync, none of the records since the last sync is acknowledged, now or later: answer
-    /// all of them with the error, forget the definitions of series in them, rotate. What is in the file is cut back to what was synced;
-    /// the cut is synced too, and the segment read back. Until that has succeeded the log takes nothing. On any other error the log is
-    /// poisoned, since a failed fdatasync leaves unknown what is on the disk: stop the process.
+    /// On [`Error::Full`], of the write or of the fdatasync, none of the records since the last
+    /// sync is acknowledged, now or later: answer all of them with the error, forget the
+    /// definitions of series in them, rotate. What is in the file is cut back to what was synced;
+    /// the cut is synced too, and the segment read back. Until that has succeeded the log takes
+    /// nothing. On any other error the log is poisoned, since a failed fdatasync leaves unknown
+    /// what is on the disk: stop the process.
     pub fn sync(&mut self) -> Result<Position> {
         self.check_alive()?;
         if self.state == State::NeedsCut {
             self.cut()?;
         }
+
         if self.buffer.is_empty() {
             return Ok(self.synced);
         }
@@ -215,61 +274,78 @@ impl Wal {
             Ok(()) => ("sync", self.file.sync_data()),
             failed => ("append", failed),
         };
+
         if let Err(source) = written {
             let path = self.directory.segment_path(self.open.id);
             if !is_full(&source) {
-                return Err(self.poison(Error::Disk { action, path, source }));
+                return Err(self.poison(Error::Disk {
+                    action,
+                    path,
+                    source,
+                }));
             }
 
             self.buffer.clear();
             self.state = State::NeedsCut;
+
             // When this lacks space as well, it is tried again before anything else is done.
             match self.cut() {
                 Ok(()) | Err(Error::Full { .. }) => {}
                 Err(failed) => return Err(failed),
             }
+
             return Err(Error::Full { path, source });
         }
 
         self.open.bytes += self.buffer.len() as u64;
         self.buffer.clear();
         self.synced = Position(self.next.0 - 1);
+
         Ok(self.synced)
     }
 
-    /// Whether the open segment takes no more records, so that nothing can be appended before a [`Wal::rotate`] has succeeded.
+    /// Whether the open segment takes no more records, so that nothing can be appended before a
+    /// [`Wal::rotate`] has succeeded.
     pub fn needs_segment(&self) -> bool {
         matches!(self.state, State::NeedsCut | State::NeedsSegment)
     }
 
-    /// Deletes the segments of which every record is before `before`, oldest first; never the open one. Returns how many. Each is
-    /// gone durably before the next is touched, so that a crash leaves no hole in the middle. On [`Error::Full`] the rest is left to the
-    /// next call; any other error poisons the log.
+    /// Deletes the segments of which every record is before `before`, oldest first; never the open
+    /// one. Returns how many. Each is gone durably before the next is touched, so that a crash
+    /// leaves no hole in the middle. On [`Error::Full`] the rest is left to the next call; any
+    /// other error poisons the log.
     pub fn trim(&mut self, before: Position) -> Result<usize> {
         self.check_alive()?;
+
         let mut trimmed = 0;
+
         while let Some(oldest) = self.closed.first() {
             let end = self.closed.get(1).unwrap_or(&self.open).first_position;
             if end > before {
                 break;
             }
+
             match self.directory.remove(oldest.id) {
                 Ok(()) => {}
                 Err(full @ Error::Full { .. }) => return Err(full),
                 Err(failed) => return Err(self.poison(failed)),
             }
+
             self.closed.remove(0);
             trimmed += 1;
         }
+
         Ok(trimmed)
     }
 
-    /// Gives no position before `position` to a record from now on. For a start at which committed state is ahead of what was
-    /// found here, as after the loss of the directory. Takes effect on the disk with the next sync.
+    /// Gives no position before `position` to a record from now on. For a start at which committed
+    /// state is ahead of what was found here, as after the loss of the directory. Takes effect on
+    /// the disk with the next sync.
     pub fn skip_to(&mut self, position: Position) {
         if self.state == State::Writing {
             self.put_void(position);
         }
+
         self.next = self.next.max(position);
     }
 
@@ -294,32 +370,57 @@ impl Wal {
     }
 
     fn check_alive(&self) -> Result<()> {
-        if self.state == State::Poisoned { Err(Error::Poisoned) } else { Ok(()) }
+        if self.state == State::Poisoned {
+            Err(Error::Poisoned)
+        } else {
+            Ok(())
+        }
     }
 
     fn poison(&mut self, error: Error) -> Error {
         self.state = State::Poisoned;
         self.buffer = vec![];
         tracing::error!(error = %error, "the write-ahead log takes no more records");
+
         error
     }
 
-    /// Cuts the file to what was synced. The cut is durable, so no dropped record comes back, and what is left of the segment is read
-    /// back: a log that is not whole poisons itself.
+    /// Cuts the file to what was synced. The cut is durable, so no dropped record comes back, and
+    /// what is left of the segment is read back: a log that is not whole poisons itself.
     fn cut(&mut self) -> Result<()> {
         let path = self.directory.segment_path(self.open.id);
-        let cut = self.file.truncate(self.open.bytes).and_then(|()| self.file.sync_data());
+        let cut = self
+            .file
+            .truncate(self.open.bytes)
+            .and_then(|()| self.file.sync_data());
+
         let read = cut.and_then(|()| self.directory.disk.read(&path));
 
         let whole = match read {
             Ok(bytes) => self.is_whole(&bytes),
             Err(source) if is_full(&source) => return Err(Error::Full { path, source }),
-            Err(source) => return Err(self.poison(Error::Disk { action: "truncate", path, source })),
+            Err(source) => {
+                return Err(self.poison(Error::Disk {
+                    action: "truncate",
+                    path,
+                    source,
+                }));
+            }
         };
+
         if !whole {
-            let source = io::Error::new(io::ErrorKind::InvalidData, "the segment is not what was synced");
-            return Err(self.poison(Error::Disk { action: "read back", path, source }));
+            let source = io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the segment is not what was synced",
+            );
+
+            return Err(self.poison(Error::Disk {
+                action: "read back",
+                path,
+                source,
+            }));
         }
+
         self.state = State::NeedsSegment;
         Ok(())
     }
@@ -327,15 +428,28 @@ impl Wal {
     /// Whether `bytes` are the open segment as it was synced.
     fn is_whole(&self, bytes: &[u8]) -> bool {
         let is_frame = |found: Found<'_>| matches!(found, Found::Frame { .. });
-        bytes.len() as u64 == self.open.bytes && Frames::new(bytes, HEADER_LEN, self.salt).all(is_frame)
+        bytes.len() as u64 == self.open.bytes
+            && Frames::new(bytes, HEADER_LEN, self.salt).all(is_frame)
     }
 
-    /// Writes down that no record has the positions since the last one in the file or the buffer, up to `end`, exclusive.
+    /// Writes down that no record has the positions since the last one in the file or the buffer,
+    /// up to `end`, exclusive.
     fn put_void(&mut self, end: Position) {
-        let start = if self.buffer.is_empty() { self.synced.next() } else { self.next };
+        let start = if self.buffer.is_empty() {
+            self.synced.next()
+        } else {
+            self.next
+        };
+
         if start < end {
             let count = end.0 - start.0;
-            put_frame(&mut self.buffer, self.salt, kind::VOID, end.0 - 1, &count.to_le_bytes());
+            put_frame(
+                &mut self.buffer,
+                self.salt,
+                kind::VOID,
+                end.0 - 1,
+                &count.to_le_bytes(),
+            );
         }
     }
 }
@@ -352,17 +466,35 @@ impl fmt::Debug for Wal {
 }
 
 fn create(directory: &Directory, writer: WriterId, open: SegmentInfo) -> Result<Created> {
-    let SegmentInfo { id: segment, first_position, .. } = open;
-    directory.create(&Header { version: VERSION, segment, first_position, writer })
+    let SegmentInfo {
+        id: segment,
+        first_position,
+        ..
+    } = open;
+
+    directory.create(&Header {
+        version: VERSION,
+        segment,
+        first_position,
+        writer,
+    })
 }
 
 fn log(report: &ReplayReport) {
     for damage in &report.damage {
-        tracing::error!(?damage, "a part of the write-ahead log cannot be read and was passed over");
+        tracing::error!(
+            ?damage,
+            "a part of the write-ahead log cannot be read and was passed over"
+        );
     }
+
     for tail in &report.torn_tails {
-        tracing::info!(?tail, "a segment of the write-ahead log ends in an append that was not synced");
+        tracing::info!(
+            ?tail,
+            "a segment of the write-ahead log ends in an append that was not synced"
+        );
     }
+
     if !report.ignored.is_empty() {
         tracing::warn!(names = ?report.ignored, "files in the write-ahead log's directory are not segments");
     }

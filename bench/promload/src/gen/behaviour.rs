@@ -21,7 +21,8 @@ pub(super) enum Behaviour {
         ticks_per_s: f64,
         ticks: f64,
     },
-    /// A walk over integers between `low` and `high`, times `unit`; it moves with the probability `moves`.
+    /// A walk over integers between `low` and `high`, times `unit`; it moves with the probability
+    /// `moves`.
     Walk {
         value: f64,
         low: f64,
@@ -68,39 +69,70 @@ pub(super) struct Scrape {
 impl Behaviour {
     /// Moves on to `scrape` and appends its values.
     pub(super) fn step(&mut self, random: &mut Random, scrape: Scrape, out: &mut Vec<f64>) {
-        let Scrape { time_s, interval_s, load } = scrape;
+        let Scrape {
+            time_s,
+            interval_s,
+            load,
+        } = scrape;
+
         let value = match self {
             Self::Constant(value) => *value,
             Self::Up => 1.0,
-            Self::Count { rate, unit, value, burst } => {
+            Self::Count {
+                rate,
+                unit,
+                value,
+                burst,
+            } => {
                 let mut mean = *rate * interval_s * load;
                 if *burst {
                     mean *= (0.5 * random.normal()).exp();
                 }
+
                 *value += amount(random.poisson(mean) as f64, *unit, random);
                 *value
             }
-            Self::Seconds { rate, ticks_per_s, ticks } => {
+            Self::Seconds {
+                rate,
+                ticks_per_s,
+                ticks,
+            } => {
                 let mean = *rate * interval_s * load * *ticks_per_s;
                 *ticks += if mean < 20.0 {
                     random.poisson(mean) as f64
                 } else {
                     (mean * (1.0 + 0.15 * random.normal()).max(0.0)).round()
                 };
+
                 *ticks / *ticks_per_s
             }
-            Self::Walk { value, low, high, step, moves, unit } => {
+            Self::Walk {
+                value,
+                low,
+                high,
+                step,
+                moves,
+                unit,
+            } => {
                 if random.unit() < *moves {
                     *value = (*value + (random.normal() * *step).round()).clamp(*low, *high);
                 }
+
                 *value * *unit
             }
-            Self::Reading { mean, daily, offset, noise, scale } => {
+            Self::Reading {
+                mean,
+                daily,
+                offset,
+                noise,
+                scale,
+            } => {
                 *offset = 0.95 * *offset + random.normal() * *noise;
                 ((*mean + *daily * (load - 1.0) * 2.5 + *offset) * *scale).round() / *scale
             }
             Self::Ratio { mean, value, noise } => {
-                *value = (*value + 0.1 * (*mean - *value) + random.normal() * *noise).clamp(0.0, 1.0);
+                *value =
+                    (*value + 0.1 * (*mean - *value) + random.normal() * *noise).clamp(0.0, 1.0);
                 *value
             }
             Self::Noise { mean } => (*mean * (0.25 * random.normal()).exp() * 1e9).round() / 1e9,
@@ -108,6 +140,7 @@ impl Behaviour {
             Self::Histogram(histogram) => return histogram.step(random, interval_s * load, out),
             Self::Summary(summary) => return summary.step(random, interval_s, load, out),
         };
+
         out.push(value);
     }
 
@@ -128,12 +161,23 @@ fn amount(events: f64, unit: f64, random: &mut Random) -> f64 {
     if unit == 1.0 {
         return events;
     }
-    events * unit + if events > 0.0 { (random.unit() * unit).floor() } else { 0.0 }
+
+    events * unit
+        + if events > 0.0 {
+            (random.unit() * unit).floor()
+        } else {
+            0.0
+        }
 }
 
 fn clock(time_s: f64, lag: f64, random: &mut Random) -> f64 {
     let to_ms = ((time_s - lag * random.unit()) * 1e3).round() / 1e3;
-    to_ms + if lag == 0.0 { (random.unit() * 1e7).round() / 1e10 } else { 0.0 }
+    to_ms
+        + if lag == 0.0 {
+            (random.unit() * 1e7).round() / 1e10
+        } else {
+            0.0
+        }
 }
 
 /// A classic histogram: cumulative buckets with that of `+Inf`, then the sum and the count.
@@ -159,10 +203,18 @@ impl Histogram {
             let odds = (bound / mean).powf(SHAPE);
             odds / (1.0 + odds)
         };
+
         let shares: Vec<f64> = bounds.iter().map(share).collect();
         let below = shares.iter().map(|share| (events as f64 * share) as u64);
         let counts = below.chain([events]).collect();
-        Self { shares, mean, rate, counts, sum: events as f64 * mean * 1.3 }
+
+        Self {
+            shares,
+            mean,
+            rate,
+            counts,
+            sum: events as f64 * mean * 1.3,
+        }
     }
 
     pub(super) fn series(bounds: &[f64]) -> usize {
@@ -176,6 +228,7 @@ impl Histogram {
         } else {
             (0..events).for_each(|_| self.one(random));
         }
+
         out.extend(self.counts.iter().map(|&count| count as f64));
         out.push(self.sum);
         out.extend(self.counts.last().map(|&count| count as f64));
@@ -184,14 +237,20 @@ impl Histogram {
     fn one(&mut self, random: &mut Random) {
         let position = random.unit();
         let bucket = self.shares.partition_point(|share| *share < position);
-        self.counts[bucket..].iter_mut().for_each(|count| *count += 1);
+        self.counts[bucket..]
+            .iter_mut()
+            .for_each(|count| *count += 1);
+
         let position = position.clamp(1e-6, 1.0 - 1e-4);
         self.sum += self.mean * (position / (1.0 - position)).powf(1.0 / SHAPE);
     }
 
     /// From the lowest bucket up, each takes its part of the events that are left.
     fn many(&mut self, events: u64, random: &mut Random) {
-        let (mut left, mut below, mut last_share) = (events, 0, 0.0);
+        let mut left = events;
+        let mut below = 0;
+        let mut last_share = 0.0;
+
         for (bucket, count) in self.counts.iter_mut().enumerate() {
             let own = match self.shares.get(bucket) {
                 Some(share) => {
@@ -200,16 +259,22 @@ impl Histogram {
                     } else {
                         1.0
                     };
+
                     last_share = *share;
                     random.poisson(left as f64 * part).min(left)
                 }
                 None => left,
             };
+
             left -= own;
             below += own;
             *count += below;
         }
-        self.sum += events as f64 * self.mean * 1.3 * (1.0 + 0.6 * random.normal() / (events as f64).sqrt());
+
+        self.sum += events as f64
+            * self.mean
+            * 1.3
+            * (1.0 + 0.6 * random.normal() / (events as f64).sqrt());
     }
 
     fn reset(&mut self) {
@@ -232,21 +297,33 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn new(quantiles: Vec<f64>, rate: f64, mean: f64, count: u64) -> Self {
         let current = vec![f64::NAN; quantiles.len()];
-        Self { quantiles, mean, rate, current, sum: count as f64 * mean, count }
+        Self {
+            quantiles,
+            mean,
+            rate,
+            current,
+            sum: count as f64 * mean,
+            count,
+        }
     }
 
     fn step(&mut self, random: &mut Random, interval_s: f64, load: f64, out: &mut Vec<f64>) {
         let events = random.poisson(self.rate * interval_s * load);
+
         if events > 0 {
             for (current, quantile) in self.current.iter_mut().zip(&self.quantiles) {
-                *current = self.mean * (quantile / (1.0 - quantile)).powf(0.5) * (0.05 * random.normal()).exp();
+                *current = self.mean
+                    * (quantile / (1.0 - quantile)).powf(0.5)
+                    * (0.05 * random.normal()).exp();
             }
+
             self.current.sort_by(f64::total_cmp);
             self.sum += events as f64 * self.mean * (1.0 + 0.3 * random.normal()).max(0.1);
             self.count += events;
         } else if self.rate * interval_s < 1.0 && random.unit() < 0.02 {
             self.current.fill(f64::NAN);
         }
+
         out.extend_from_slice(&self.current);
         out.extend([self.sum, self.count as f64]);
     }
@@ -263,13 +340,21 @@ mod tests {
 
     #[test]
     fn buckets_are_cumulative_and_the_last_is_the_count() {
-        let scrape = Scrape { time_s: 0.0, interval_s: 15.0, load: 1.0 };
+        let scrape = Scrape {
+            time_s: 0.0,
+            interval_s: 15.0,
+            load: 1.0,
+        };
+
         for rate in [0.1, 3.0, 1000.0] {
             let mut random = Random::new(3);
-            let mut histogram = Behaviour::Histogram(Histogram::new(&[0.1, 1.0, 10.0], rate, 0.5, 7));
+            let mut histogram =
+                Behaviour::Histogram(Histogram::new(&[0.1, 1.0, 10.0], rate, 0.5, 7));
+
             for _ in 0..50 {
                 let mut values = vec![];
                 histogram.step(&mut random, scrape, &mut values);
+
                 assert!(values[..4].is_sorted(), "{values:?}");
                 assert_eq!((values.len(), values[3]), (6, values[5]));
             }

@@ -80,13 +80,21 @@ impl World {
     /// As many nodes as it takes for the wanted number of series.
     pub(super) fn new(options: &Options) -> Self {
         let labels = Labels::new(options.shards);
-        let mut world = Self { labels, targets: vec![], pods: vec![], random: Random::new(options.seed) };
+        let mut world = Self {
+            labels,
+            targets: vec![],
+            pods: vec![],
+            random: Random::new(options.seed),
+        };
+
         let mut left = options.series;
         let mut node = 0;
+
         while left > 0 {
             world.add_node(node, &mut left, options);
             node += 1;
         }
+
         world
     }
 
@@ -95,7 +103,11 @@ impl World {
     }
 
     pub(super) fn series(&self) -> usize {
-        self.targets.iter().flat_map(|target| &target.groups).map(|group| group.series.len()).sum()
+        self.targets
+            .iter()
+            .flat_map(|target| &target.groups)
+            .map(|group| group.series.len())
+            .sum()
     }
 
     /// True with the given probability.
@@ -107,7 +119,14 @@ impl World {
         let random = Random::new(self.random.bits());
         let phase_ms = self.random.below(interval_ms as u64) as i64;
         let load_phase = self.random.unit() * 1.5;
-        self.targets.push(Target { phase_ms, groups: vec![], random, load_phase });
+
+        self.targets.push(Target {
+            phase_ms,
+            groups: vec![],
+            random,
+            load_phase,
+        });
+
         self.targets.len() - 1
     }
 
@@ -115,21 +134,28 @@ impl World {
         let now_s = options.start_ms as f64 / 1e3;
         let target = self.add_target(options.interval_ms);
         let instance = format!("{}:9100", node_address(node));
+
         let base = vec![
             ("cluster", CLUSTER.to_owned()),
             ("instance", instance),
             ("job", "node-exporter".to_owned()),
             ("node", node_name(node)),
         ];
+
         self.targets[target].groups = self.build(left, base, None, |b| node_exporter(b, now_s));
-        let (cadvisor, kube_state) = (self.add_target(options.interval_ms), self.add_target(options.interval_ms));
+
+        let cadvisor = self.add_target(options.interval_ms);
+        let kube_state = self.add_target(options.interval_ms);
+
         for i in 0..PODS_PER_NODE {
             let application = self.random.below(APPLICATIONS.len() as u64) as usize;
             let (name, ip) = self.pod_name(APPLICATIONS[application], node);
             let mut targets = vec![(cadvisor, Role::Cadvisor), (kube_state, Role::KubeState)];
+
             if i % 2 == 0 {
                 targets.push((self.add_target(options.interval_ms), Role::Application));
             }
+
             let pod = self.pods.len();
             self.pods.push(Pod {
                 namespace: NAMESPACES[application % NAMESPACES.len()],
@@ -139,6 +165,7 @@ impl World {
                 ip,
                 targets: targets.clone(),
             });
+
             for (target, role) in targets {
                 let groups = self.pod_groups(left, pod, role, now_s);
                 self.targets[target].groups.extend(groups);
@@ -153,8 +180,15 @@ impl World {
         pod: Option<usize>,
         add: impl FnOnce(&mut Builder<'_>),
     ) -> Vec<Group> {
-        let mut builder =
-            Builder { labels: &mut self.labels, rng: &mut self.random, left: *left, base, pod, out: vec![] };
+        let mut builder = Builder {
+            labels: &mut self.labels,
+            rng: &mut self.random,
+            left: *left,
+            base,
+            pod,
+            out: vec![],
+        };
+
         add(&mut builder);
         *left = builder.left;
         builder.out
@@ -162,8 +196,10 @@ impl World {
 
     fn pod_groups(&mut self, left: &mut usize, id: usize, role: Role, now_s: f64) -> Vec<Group> {
         let pod = &self.pods[id];
-        let (application_name, node) = (pod.application, node_address(pod.node));
+        let application_name = pod.application;
+        let node = node_address(pod.node);
         let uid = format!("{:016x}", fnv(pod.name.as_bytes()));
+
         let mut base = vec![
             ("cluster", CLUSTER.to_owned()),
             ("container", application_name.to_owned()),
@@ -171,19 +207,30 @@ impl World {
             ("node", node_name(pod.node)),
             ("pod", pod.name.clone()),
         ];
+
         match role {
             Role::Application => {
-                base.extend([("instance", format!("{}:8080", pod.ip)), ("job", application_name.to_owned())]);
-                self.build(left, base, Some(id), |b| application(b, now_s, application_name))
+                base.extend([
+                    ("instance", format!("{}:8080", pod.ip)),
+                    ("job", application_name.to_owned()),
+                ]);
+
+                self.build(left, base, Some(id), |b| {
+                    application(b, now_s, application_name)
+                })
             }
             Role::Cadvisor => {
                 base.extend([
                     ("id", format!("/kubepods/burstable/pod{uid}")),
-                    ("image", format!("registry.local/{}/{application_name}:1.42.0", pod.namespace)),
+                    (
+                        "image",
+                        format!("registry.local/{}/{application_name}:1.42.0", pod.namespace),
+                    ),
                     ("instance", format!("{node}:10250")),
                     ("job", "kubelet".to_owned()),
                     ("metrics_path", "/metrics/cadvisor".to_owned()),
                 ]);
+
                 self.build(left, base, Some(id), |b| cadvisor(b, now_s))
             }
             Role::KubeState => {
@@ -192,6 +239,7 @@ impl World {
                     ("job", "kube-state-metrics".to_owned()),
                     ("uid", uid),
                 ]);
+
                 self.build(left, base, Some(id), |b| kube_state(b, now_s))
             }
         }
@@ -201,22 +249,36 @@ impl World {
         let replica_set = fnv(application.as_bytes()) & 0xf_ffff_ffff;
         let name = format!("{application}-{replica_set:x}-{}", self.random.suffix(5));
         let host = 2 + self.random.below(250);
-        (name, format!("10.{}.{}.{host}", 100 + node / NODES_PER_SUBNET, node % NODES_PER_SUBNET))
+
+        (
+            name,
+            format!(
+                "10.{}.{}.{host}",
+                100 + node / NODES_PER_SUBNET,
+                node % NODES_PER_SUBNET
+            ),
+        )
     }
 
     /// Replaces a pod by one of another name; returns the numbers of the series that have ended.
     pub(super) fn replace_pod(&mut self, id: usize, now_s: f64) -> Vec<usize> {
         let (name, ip) = self.pod_name(self.pods[id].application, self.pods[id].node);
         (self.pods[id].name, self.pods[id].ip) = (name, ip);
+
         let mut all_ended = vec![];
+
         for (target, role) in self.pods[id].targets.clone() {
-            let ended = self.targets[target].groups.extract_if(.., |group| group.pod == Some(id));
+            let ended = self.targets[target]
+                .groups
+                .extract_if(.., |group| group.pod == Some(id));
             let ended: Vec<usize> = ended.flat_map(|group| group.series).collect();
             let mut groups = self.pod_groups(&mut ended.len(), id, role, now_s);
+
             groups.iter_mut().for_each(|group| group.behaviour.reset());
             self.targets[target].groups.extend(groups);
             all_ended.extend(ended);
         }
+
         all_ended
     }
 }
@@ -224,7 +286,9 @@ impl World {
 impl Target {
     /// The process behind the target has restarted.
     pub(super) fn restart(&mut self) {
-        self.groups.iter_mut().for_each(|group| group.behaviour.reset());
+        self.groups
+            .iter_mut()
+            .for_each(|group| group.behaviour.reset());
     }
 }
 
@@ -240,5 +304,9 @@ fn node_name(node: usize) -> String {
 }
 
 fn node_address(node: usize) -> String {
-    format!("10.{}.{}.7", node / NODES_PER_SUBNET, node % NODES_PER_SUBNET)
+    format!(
+        "10.{}.{}.7",
+        node / NODES_PER_SUBNET,
+        node % NODES_PER_SUBNET
+    )
 }

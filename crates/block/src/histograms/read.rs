@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use arrow::array::{
-    Array, BinaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
-    TimestampMillisecondArray, UInt32Array, UInt64Array,
+    Array, BinaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    StructArray, TimestampMillisecondArray, UInt32Array, UInt64Array,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use duramen_model::{Counts, Histogram, Span};
@@ -26,7 +26,13 @@ pub(crate) struct Histograms {
 
 impl Default for Histograms {
     fn default() -> Self {
-        Self { ts: Vec::new(), starts: Vec::new(), ttls: Vec::new(), bytes: Vec::new(), ends: vec![0] }
+        Self {
+            ts: Vec::new(),
+            starts: Vec::new(),
+            ttls: Vec::new(),
+            bytes: Vec::new(),
+            ends: vec![0],
+        }
     }
 }
 
@@ -36,24 +42,49 @@ impl Histograms {
         let columns = Columns::of(batch)?;
         let starts: &TimestampMillisecondArray = column(batch, "start_ts")?;
         let ttls: &Int64Array = column(batch, "ttl")?;
-        self.ts.extend_from_slice(column::<TimestampMillisecondArray>(batch, "ts")?.values());
-        self.starts.extend(starts.iter().map(Option::unwrap_or_default));
+
+        self.ts
+            .extend_from_slice(column::<TimestampMillisecondArray>(batch, "ts")?.values());
+        self.starts
+            .extend(starts.iter().map(Option::unwrap_or_default));
         self.ttls.extend(ttls.iter().map(Option::unwrap_or_default));
+
         for row in 0..batch.num_rows() {
-            self.bytes.extend_from_slice(&columns.histogram(row)?.to_bytes());
-            let too_many = |_| ParquetError::General("the histograms of a batch have 2^31 bytes".to_owned());
-            self.ends.push(i32::try_from(self.bytes.len()).map_err(too_many)?);
+            self.bytes
+                .extend_from_slice(&columns.histogram(row)?.to_bytes());
+
+            let too_many =
+                |_| ParquetError::General("the histograms of a batch have 2^31 bytes".to_owned());
+            self.ends
+                .push(i32::try_from(self.bytes.len()).map_err(too_many)?);
         }
+
         Ok(())
     }
 
     /// The columns of a batch of series; `offsets` as [`duramen_source::Histograms`] has them.
     pub(crate) fn into_columns(self, offsets: Vec<i32>) -> duramen_source::Histograms {
-        let Self { ts, starts, ttls, bytes, ends } = self;
+        let Self {
+            ts,
+            starts,
+            ttls,
+            bytes,
+            ends,
+        } = self;
+
         let said = |all: Vec<i64>| all.iter().any(|value| *value != 0).then_some(all);
         let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
         let bytes = BinaryArray::new(ends, Buffer::from_vec(bytes), None);
-        duramen_source::Histograms { offsets, ts, bytes, lives: Lives { starts: said(starts), ttls: said(ttls) } }
+
+        duramen_source::Histograms {
+            offsets,
+            ts,
+            bytes,
+            lives: Lives {
+                starts: said(starts),
+                ttls: said(ttls),
+            },
+        }
     }
 }
 
@@ -100,7 +131,9 @@ impl<'a> Columns<'a> {
         let hint = hint_named(self.hint.value(row));
         Ok(Histogram {
             schema: self.schema.value(row),
-            hint: hint.ok_or_else(|| ParquetError::General("a reset hint has no known name".to_owned()))?,
+            hint: hint.ok_or_else(|| {
+                ParquetError::General("a reset hint has no known name".to_owned())
+            })?,
             sum: self.sum.value(row),
             zero_threshold: self.zero_threshold.value(row),
             counts: self.counts(row)?,
@@ -113,6 +146,7 @@ impl<'a> Columns<'a> {
     fn counts(&self, row: usize) -> Result<Counts> {
         let integer = self.count_int.is_valid(row) && self.zero_count_int.is_valid(row);
         let float = self.count.is_valid(row) && self.zero_count.is_valid(row);
+
         match (integer, float) {
             (true, false) => Ok(Counts::Integer {
                 count: self.count_int.value(row),
@@ -126,16 +160,21 @@ impl<'a> Columns<'a> {
                 positive: floats(self.positive_counts, row)?,
                 negative: floats(self.negative_counts, row)?,
             }),
-            _ => Err(ParquetError::General("a histogram has both families of counts, or neither".to_owned())),
+            _ => Err(ParquetError::General(
+                "a histogram has both families of counts, or neither".to_owned(),
+            )),
         }
     }
 }
 
 /// The elements of `row`.
 fn elements<T: Array + 'static>(list: &ListArray, row: usize) -> Result<(&T, Range<usize>)> {
-    let other = || ParquetError::General("a list has elements of another type than the format says".to_owned());
+    let other = || {
+        ParquetError::General("a list has elements of another type than the format says".to_owned())
+    };
     let elements = list.values().as_any().downcast_ref().ok_or_else(other)?;
     let at = |i: usize| usize::try_from(list.value_offsets()[i]).map_err(|_| other());
+
     Ok((elements, at(row)?..at(row + 1)?))
 }
 
@@ -152,10 +191,23 @@ fn floats(list: &ListArray, row: usize) -> Result<Vec<f64>> {
 fn spans(list: &ListArray, row: usize) -> Result<Vec<Span>> {
     let (elements, range) = elements::<StructArray>(list, row)?;
     let parts = elements.columns();
-    let offsets = parts.first().and_then(|part| part.as_any().downcast_ref::<Int32Array>());
-    let lengths = parts.get(1).and_then(|part| part.as_any().downcast_ref::<UInt32Array>());
+    let offsets = parts
+        .first()
+        .and_then(|part| part.as_any().downcast_ref::<Int32Array>());
+    let lengths = parts
+        .get(1)
+        .and_then(|part| part.as_any().downcast_ref::<UInt32Array>());
+
     let (Some(offsets), Some(lengths)) = (offsets, lengths) else {
-        return Err(ParquetError::General("a span has other fields than the format says".to_owned()));
+        return Err(ParquetError::General(
+            "a span has other fields than the format says".to_owned(),
+        ));
     };
-    Ok(range.map(|i| Span { offset: offsets.value(i), length: lengths.value(i) }).collect())
+
+    Ok(range
+        .map(|i| Span {
+            offset: offsets.value(i),
+            length: lengths.value(i),
+        })
+        .collect())
 }

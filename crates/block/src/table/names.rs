@@ -1,4 +1,5 @@
-//! Label names and values of some series of a table, without a look at each series where the index knows them.
+//! Label names and values of some series of a table, without a look at each series where the index
+//! knows them.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,23 +14,38 @@ impl Table {
     /// The names of the labels of `series`.
     pub(crate) fn names(&self, series: &[u32]) -> BTreeSet<String> {
         if series.len() * FEW < self.ends.len() {
-            let labels = series.iter().flat_map(|series| LabelsIter::over(self.labels_at(*series)));
+            let labels = series
+                .iter()
+                .flat_map(|series| LabelsIter::over(self.labels_at(*series)));
             let names: HashSet<&str> = labels.map(|(name, _)| name).collect();
             return names.into_iter().map(str::to_owned).collect();
         }
+
         let wanted = self.set(series);
-        let carried = self.index.iter().filter(|label| wanted.has_any(&label.series));
+        let carried = self
+            .index
+            .iter()
+            .filter(|label| wanted.has_any(&label.series));
+
         carried.map(|label| label.name.clone()).collect()
     }
 
     /// The values that label `name` has in `series`.
     pub(crate) fn values(&self, series: &[u32], name: &str) -> BTreeSet<String> {
-        let Ok(at) = self.index.binary_search_by(|label| label.name.as_str().cmp(name)) else {
+        let Ok(at) = self
+            .index
+            .binary_search_by(|label| label.name.as_str().cmp(name))
+        else {
             return BTreeSet::new();
         };
-        let (label, wanted) = (&self.index[at], self.set(series));
+
+        let label = &self.index[at];
+        let wanted = self.set(series);
         let carried = (0..label.values.len()).filter(|value| wanted.has_any(label.series(*value)));
-        carried.map(|value| self.text(&label.values[value]).to_owned()).collect()
+
+        carried
+            .map(|value| self.text(&label.values[value]).to_owned())
+            .collect()
     }
 
     fn set(&self, series: &[u32]) -> Set {
@@ -41,7 +57,9 @@ impl Table {
 
 impl Set {
     fn has_any(&self, series: &[u32]) -> bool {
-        series.iter().any(|series| self.words[*series as usize / 64] >> (series % 64) & 1 == 1)
+        series
+            .iter()
+            .any(|series| self.words[*series as usize / 64] >> (series % 64) & 1 == 1)
     }
 }
 
@@ -58,19 +76,39 @@ mod tests {
     /// Forty series: each has a number, every second a `half`, and one a `lone`.
     fn table() -> Table {
         let mut builder = TableBuilder::new(usize::MAX);
+
         for n in 0..40u32 {
             let number = format!("{n:02}");
-            let mut pairs = vec![("__name__", if n < 25 { "a" } else { "b" }), ("number", number.as_str())];
+            let mut pairs = vec![
+                ("__name__", if n < 25 { "a" } else { "b" }),
+                ("number", number.as_str()),
+            ];
+
             if n % 2 == 0 {
                 pairs.insert(1, ("half", if n < 10 { "low" } else { "high" }));
             }
+
             if n == 7 {
                 pairs.insert(1, ("lone", "x"));
             }
+
             let labels = Labels::from_pairs(pairs).unwrap();
-            let rows = SeriesRows { samples: 0..1, histograms: 0..0, exemplars: 0..0, min_ts_ms: 0, max_ts_ms: 0 };
-            builder.push(&Row { labels: labels.encoded(), rows }).unwrap();
+            let rows = SeriesRows {
+                samples: 0..1,
+                histograms: 0..0,
+                exemplars: 0..0,
+                min_ts_ms: 0,
+                max_ts_ms: 0,
+            };
+
+            builder
+                .push(&Row {
+                    labels: labels.encoded(),
+                    rows,
+                })
+                .unwrap();
         }
+
         builder.finish().unwrap()
     }
 
@@ -81,10 +119,13 @@ mod tests {
             let labels: Vec<(&str, &str)> =
                 series.iter().flat_map(|series| LabelsIter::over(table.labels_at(*series))).collect();
             let names: BTreeSet<String> = labels.iter().map(|(name, _)| (*name).to_owned()).collect();
+
             prop_assert_eq!(table.names(&series), names);
+
             for name in ["__name__", "half", "lone", "number", "nothing"] {
                 let of = labels.iter().filter(|(held, _)| *held == name);
                 let values: BTreeSet<String> = of.map(|(_, value)| (*value).to_owned()).collect();
+
                 prop_assert_eq!(table.values(&series, name), values, "{}", name);
             }
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use duramen_block::{Block, BlockSource, OpenOptions, SeriesTables, WriterOptions};
 use duramen_model::{
-    Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span, TimeRange,
+    Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span,
+    TimeRange,
 };
 use duramen_source::{Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesSummary};
 use proptest::collection::{btree_map, vec};
@@ -16,33 +17,100 @@ use crate::round_trip::{labels, small};
 use crate::select::{matcher, passes};
 
 fn bits() -> impl Strategy<Value = f64> {
-    let odd = [0u64, 1 << 63, 0x7ff0_0000_0000_0002, 0x7ff8_0000_0000_0001, 0xfff8_dead_beef_0001];
-    prop_oneof![proptest::sample::select(odd.to_vec()), any::<u64>(), (0u32..1000).prop_map(|i| f64::from(i).to_bits())]
-        .prop_map(f64::from_bits)
+    let odd = [
+        0u64,
+        1 << 63,
+        0x7ff0_0000_0000_0002,
+        0x7ff8_0000_0000_0001,
+        0xfff8_dead_beef_0001,
+    ];
+
+    prop_oneof![
+        proptest::sample::select(odd.to_vec()),
+        any::<u64>(),
+        (0u32..1000).prop_map(|i| f64::from(i).to_bits())
+    ]
+    .prop_map(f64::from_bits)
 }
 
 fn counts() -> impl Strategy<Value = Counts> {
-    let (ints, floats) = (|| vec(prop_oneof![-9i64..9, any::<i64>()], 0..9), || vec(bits(), 0..9));
+    let ints = || vec(prop_oneof![-9i64..9, any::<i64>()], 0..9);
+    let floats = || vec(bits(), 0..9);
+
     prop_oneof![
-        (any::<u64>(), any::<u64>(), ints(), ints()).prop_map(|(count, zero_count, positive, negative)| {
-            Counts::Integer { count, zero_count, positive, negative }
-        }),
+        (any::<u64>(), any::<u64>(), ints(), ints()).prop_map(
+            |(count, zero_count, positive, negative)| {
+                Counts::Integer {
+                    count,
+                    zero_count,
+                    positive,
+                    negative,
+                }
+            }
+        ),
         (bits(), bits(), floats(), floats()).prop_map(|(count, zero_count, positive, negative)| {
-            Counts::Float { count, zero_count, positive, negative }
+            Counts::Float {
+                count,
+                zero_count,
+                positive,
+                negative,
+            }
         }),
     ]
 }
 
 fn histogram() -> impl Strategy<Value = Vec<u8>> {
-    let hints = vec![ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge];
-    let spans = || vec((any::<i32>(), any::<u32>()).prop_map(|(offset, length)| Span { offset, length }), 0..4);
+    let hints = vec![
+        ResetHint::Unknown,
+        ResetHint::Reset,
+        ResetHint::NotReset,
+        ResetHint::Gauge,
+    ];
+
+    let spans = || {
+        vec(
+            (any::<i32>(), any::<u32>()).prop_map(|(offset, length)| Span { offset, length }),
+            0..4,
+        )
+    };
+
     let schema = prop_oneof![-4i32..9, Just(-53), any::<i32>()];
-    let all = (schema, proptest::sample::select(hints), bits(), bits(), counts(), spans(), spans(), vec(bits(), 0..4));
-    all.prop_map(|(schema, hint, sum, zero_threshold, counts, positive_spans, negative_spans, custom_values)| {
-        let histogram =
-            Histogram { schema, hint, sum, zero_threshold, counts, positive_spans, negative_spans, custom_values };
-        histogram.to_bytes()
-    })
+    let all = (
+        schema,
+        proptest::sample::select(hints),
+        bits(),
+        bits(),
+        counts(),
+        spans(),
+        spans(),
+        vec(bits(), 0..4),
+    );
+
+    all.prop_map(
+        |(
+            schema,
+            hint,
+            sum,
+            zero_threshold,
+            counts,
+            positive_spans,
+            negative_spans,
+            custom_values,
+        )| {
+            let histogram = Histogram {
+                schema,
+                hint,
+                sum,
+                zero_threshold,
+                counts,
+                positive_spans,
+                negative_spans,
+                custom_values,
+            };
+
+            histogram.to_bytes()
+        },
+    )
 }
 
 fn life() -> impl Strategy<Value = Life> {
@@ -56,13 +124,24 @@ fn time() -> impl Strategy<Value = i64> {
 
 fn exemplars() -> impl Strategy<Value = Vec<Exemplar>> {
     let one = (time(), bits(), labels()).prop_map(|(ts_ms, value, pairs)| {
-        let labels = Labels::from_pairs(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()))).unwrap();
-        Exemplar { ts_ms, value, labels }
+        let labels =
+            Labels::from_pairs(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()))).unwrap();
+        Exemplar {
+            ts_ms,
+            value,
+            labels,
+        }
     });
+
     prop_oneof![vec(one, 0..5), Just(vec![])].prop_map(|mut all| {
         all.sort_by(|a, b| {
-            (a.ts_ms, a.value.to_bits(), a.labels.encoded()).cmp(&(b.ts_ms, b.value.to_bits(), b.labels.encoded()))
+            (a.ts_ms, a.value.to_bits(), a.labels.encoded()).cmp(&(
+                b.ts_ms,
+                b.value.to_bits(),
+                b.labels.encoded(),
+            ))
         });
+
         all.dedup();
         all
     })
@@ -77,65 +156,114 @@ enum Value {
 
 /// With something in it.
 fn one() -> impl Strategy<Value = Series> {
-    let value = prop_oneof![bits().prop_map(Value::Float), histogram().prop_map(Value::Histogram)];
-    let samples = prop_oneof![3 => btree_map(time(), (value, life()), 0..30), 1 => Just(BTreeMap::new())];
-    let some = |(_, samples, exemplars): &(_, BTreeMap<_, _>, Vec<_>)| !samples.is_empty() || !exemplars.is_empty();
-    (labels(), samples, exemplars()).prop_filter("empty", some).prop_map(|(pairs, samples, exemplars)| {
-        let pairs: Vec<_> = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let mut series = Series { exemplars, ..Series::new(&pairs, []) };
-        for (ts, (value, life)) in samples {
-            match value {
-                Value::Float(value) => {
-                    series.samples.push((ts, value.to_bits()));
-                    series.lives.push(life);
+    let value = prop_oneof![
+        bits().prop_map(Value::Float),
+        histogram().prop_map(Value::Histogram)
+    ];
+
+    let samples =
+        prop_oneof![3 => btree_map(time(), (value, life()), 0..30), 1 => Just(BTreeMap::new())];
+    let some = |(_, samples, exemplars): &(_, BTreeMap<_, _>, Vec<_>)| {
+        !samples.is_empty() || !exemplars.is_empty()
+    };
+
+    (labels(), samples, exemplars())
+        .prop_filter("empty", some)
+        .prop_map(|(pairs, samples, exemplars)| {
+            let pairs: Vec<_> = pairs
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str()))
+                .collect();
+
+            let mut series = Series {
+                exemplars,
+                ..Series::new(&pairs, [])
+            };
+
+            for (ts, (value, life)) in samples {
+                match value {
+                    Value::Float(value) => {
+                        series.samples.push((ts, value.to_bits()));
+                        series.lives.push(life);
+                    }
+                    Value::Histogram(bytes) => series.histograms.push((ts, life, bytes)),
                 }
-                Value::Histogram(bytes) => series.histograms.push((ts, life, bytes)),
             }
-        }
-        if series.lives.iter().all(|life| *life == Life::NONE) {
-            series.lives.clear();
-        }
-        series
-    })
+
+            if series.lives.iter().all(|life| *life == Life::NONE) {
+                series.lives.clear();
+            }
+
+            series
+        })
 }
 
 fn families() -> impl Strategy<Value = Vec<FamilyMetadata>> {
     let kind = proptest::sample::select(MetricType::ALL.to_vec());
     let one = (kind, ".{0,9}", "[a-z]{0,3}", 0i64..1000);
+
     btree_map("[a-zé:_]{0,4}", one, 0..6).prop_map(|all| {
-        let family =
-            |(family, (kind, help, unit, last_seen_ms))| FamilyMetadata { family, kind, help, unit, last_seen_ms };
+        let family = |(family, (kind, help, unit, last_seen_ms))| FamilyMetadata {
+            family,
+            kind,
+            help,
+            unit,
+            last_seen_ms,
+        };
+
         all.into_iter().map(family).collect()
     })
 }
 
 /// What `columns` leaves of the series; exemplars are asked for elsewhere.
 fn seen(series: &Series, columns: Columns) -> Series {
-    let mut seen = Series { exemplars: vec![], ..series.clone() };
+    let mut seen = Series {
+        exemplars: vec![],
+        ..series.clone()
+    };
+
     if columns != Columns::Everything {
         seen.lives.iter_mut().for_each(|life| life.start_ms = 0);
         if seen.lives.iter().all(|life| *life == Life::NONE) {
             seen.lives.clear();
         }
     }
+
     if columns == Columns::Labels {
-        seen = Series { labels: seen.labels, ..Series::new(&[], []) };
+        seen = Series {
+            labels: seen.labels,
+            ..Series::new(&[], [])
+        };
     }
+
     seen
 }
 
 fn times(series: &Series) -> Vec<i64> {
-    series.samples.iter().map(|s| s.0).chain(series.histograms.iter().map(|h| h.0)).collect()
+    series
+        .samples
+        .iter()
+        .map(|s| s.0)
+        .chain(series.histograms.iter().map(|h| h.0))
+        .collect()
 }
 
 /// The series with samples that pass and whose span touches the range.
-fn expected<'a>(series: &'a [Series], request: &'a SeriesRequest) -> impl Iterator<Item = &'a Series> {
+fn expected<'a>(
+    series: &'a [Series],
+    request: &'a SeriesRequest,
+) -> impl Iterator<Item = &'a Series> {
     let touches = |series: &Series| {
         let times = times(series);
         let span = times.iter().min().zip(times.iter().max());
-        span.is_some_and(|(min, max)| *min < request.range.end_ms() && *max >= request.range.start_ms())
+        span.is_some_and(|(min, max)| {
+            *min < request.range.end_ms() && *max >= request.range.start_ms()
+        })
     };
-    series.iter().filter(move |series| passes(series, &request.matchers) && touches(series))
+
+    series
+        .iter()
+        .filter(move |series| passes(series, &request.matchers) && touches(series))
 }
 
 fn summary(series: &Series) -> SeriesSummary {
@@ -150,8 +278,17 @@ fn summary(series: &Series) -> SeriesSummary {
 }
 
 fn exemplars_in(series: &Series, range: TimeRange) -> Option<SeriesExemplars> {
-    let exemplars: Vec<_> = series.exemplars.iter().filter(|e| range.contains(e.ts_ms)).cloned().collect();
-    (!exemplars.is_empty()).then(|| SeriesExemplars { labels: series.labels.clone(), exemplars })
+    let exemplars: Vec<_> = series
+        .exemplars
+        .iter()
+        .filter(|e| range.contains(e.ts_ms))
+        .cloned()
+        .collect();
+
+    (!exemplars.is_empty()).then(|| SeriesExemplars {
+        labels: series.labels.clone(),
+        exemplars,
+    })
 }
 
 proptest! {
@@ -167,42 +304,56 @@ proptest! {
             for options in [small(), WriterOptions::default()] {
                 let (store, stats) = in_memory_with(&series, families.clone(), options).await;
                 let count = |of: fn(&Series) -> usize| series.iter().map(|s| of(s) as u64).sum::<u64>();
+
                 prop_assert_eq!(stats.series, series.len() as u64);
                 prop_assert_eq!(stats.samples, count(|s| s.samples.len()));
                 prop_assert_eq!(stats.histograms, count(|s| s.histograms.len()));
                 prop_assert_eq!(stats.exemplars, count(|s| s.exemplars.len()));
                 prop_assert_eq!(stats.families, families.len() as u64);
+
                 let lives = series.iter().flat_map(|s| s.lives.iter().chain(s.histograms.iter().map(|h| &h.1)));
                 prop_assert_eq!(stats.ttl_max_ms, lives.map(|life| life.ttl_ms).max().unwrap_or(0).max(0));
+
                 let tables = Arc::new(SeriesTables::new(1 << 20));
+
                 for tables in [None, Some(tables)] {
                     let options = OpenOptions { tables, series_prefetch_bytes_max: 0, ..OpenOptions::default() };
                     let block = Block::open(Arc::clone(&store) as _, key(), &stats, options, &Reads::default()).await.unwrap();
                     let source = BlockSource::new(Arc::clone(&block), tenant());
+
                     prop_assert_eq!(source.metadata(&[tenant()]).await.unwrap(), families.clone());
                     prop_assert_eq!(source.ttl_max_ms(&[tenant()]).await.unwrap(), stats.ttl_max_ms);
+
                     for (matchers, start, length) in &requests {
                         let some = TimeRange::new(*start, start.saturating_add(*length)).unwrap();
+
                         for (range, batch_series_max) in [(TimeRange::ALL, 1000), (some, 1000), (some, 2)] {
                             let tenants = Arc::from([tenant()]);
                             let asked = SeriesRequest { tenants, range, batch_series_max, ..request(matchers.clone()) };
+
                             for columns in [Columns::Labels, Columns::Samples, Columns::Everything] {
                                 let asked = SeriesRequest { columns, ..asked.clone() };
                                 let expected: Vec<_> = expected(&series, &asked).map(|s| seen(s, columns)).collect();
                                 let found: Vec<_> = collect(&block, &asked).await.unwrap();
                                 let found: Vec<_> = found.iter().map(|s| seen(s, columns)).collect();
+
                                 prop_assert_eq!(found, expected, "{:?}", asked);
                             }
+
                             let summaries: Vec<_> = expected(&series, &asked).map(summary).collect();
                             prop_assert_eq!(source.summaries(&asked).await.unwrap(), summaries);
+
                             let passing = series.iter().filter(|s| passes(s, matchers));
                             let expected: Vec<_> = passing.filter_map(|s| exemplars_in(s, range)).collect();
+
                             prop_assert_eq!(source.exemplars(&asked).await.unwrap(), expected);
                         }
                     }
+
                     block.verify().await.unwrap();
                 }
             }
+
             Ok(())
         })?;
     }

@@ -8,15 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use duramen_block::{
-    BlockSource, EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE, WriterOptions,
+    BlockSource, EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE,
+    SERIES_FILE, WriterOptions,
 };
 use duramen_model::{BlockStats, Counts, Exemplar, Histogram, Life, Matcher, ResetHint, Span};
 use duramen_source::{Columns, SeriesRequest, SeriesSource};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use crate::fixture::{Series, collect, in_memory, in_memory_with, open, request, sorted, tenant};
@@ -31,7 +32,11 @@ pub(crate) struct Counting {
 
 impl Counting {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, gets: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+        Self {
+            inner,
+            gets: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
     }
 
     /// GETs and bytes so far.
@@ -48,18 +53,29 @@ impl fmt::Display for Counting {
 
 #[async_trait]
 impl ObjectStore for Counting {
-    async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.inner.put_opts(at, payload, options).await
     }
 
-    async fn put_multipart_opts(&self, at: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         self.inner.put_multipart_opts(at, options).await
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
         let result = self.inner.get_opts(at, options).await?;
         self.gets.fetch_add(1, Relaxed);
-        self.bytes.fetch_add(result.range.end - result.range.start, Relaxed);
+        self.bytes
+            .fetch_add(result.range.end - result.range.start, Relaxed);
+
         Ok(result)
     }
 
@@ -67,7 +83,10 @@ impl ObjectStore for Counting {
         panic!("gaps are filled by our own rule");
     }
 
-    fn delete_stream(&self, at: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        at: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(at)
     }
 
@@ -84,22 +103,30 @@ impl ObjectStore for Counting {
     }
 }
 
-/// 10,000 series of 20 metrics on 500 targets, about as a node is scraped: a third constants, counters, gauges of two decimals that move
-/// slowly, a twentieth full-mantissa floats; one scrape of fifty jitters.
+/// 10,000 series of 20 metrics on 500 targets, about as a node is scraped: a third constants,
+/// counters, gauges of two decimals that move slowly, a twentieth full-mantissa floats; one scrape
+/// of fifty jitters.
 pub(crate) fn ten_thousand(samples: i64) -> Vec<Series> {
     let mut random = 7u64;
     let mut next = move |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % below
     };
+
     let scrapes: Vec<Vec<i64>> = (0..500)
         .map(|_| {
             let phase = next(15_000).cast_signed();
             let jitter = |late: u64| if late < 8 { late.cast_signed() } else { 0 };
-            (0..samples).map(|t| 1_700_000_000_000 + t * 15_000 + phase + jitter(next(400))).collect()
+            (0..samples)
+                .map(|t| 1_700_000_000_000 + t * 15_000 + phase + jitter(next(400)))
+                .collect()
         })
         .collect();
+
     let mut series = Vec::new();
+
     for metric in 0..20 {
         for (target, scrapes) in scrapes.iter().enumerate() {
             let mut level = next(1_000_000);
@@ -115,13 +142,27 @@ pub(crate) fn ten_thousand(samples: i64) -> Vec<Series> {
                 12..19 => 42.0,
                 _ => (next(1 << 30) as f64).sqrt(),
             });
-            let values: Vec<_> = scrapes.iter().copied().zip(values.collect::<Vec<_>>()).collect();
+
+            let values: Vec<_> = scrapes
+                .iter()
+                .copied()
+                .zip(values.collect::<Vec<_>>())
+                .collect();
+
             let name = format!("metric_{metric:02}_total");
             let instance = format!("10.0.{}.{}:9100", target / 250, target % 250);
-            let pairs = [("__name__", name.as_str()), ("instance", &instance), ("job", "node"), ("cluster", "eu")];
+
+            let pairs = [
+                ("__name__", name.as_str()),
+                ("instance", &instance),
+                ("job", "node"),
+                ("cluster", "eu"),
+            ];
+
             series.push(Series::new(&pairs, values));
         }
     }
+
     sorted(series)
 }
 
@@ -129,10 +170,19 @@ pub(crate) fn ten_thousand(samples: i64) -> Vec<Series> {
 async fn one_of(store: &Arc<dyn ObjectStore>, stats: &BlockStats, wanted: &Series) -> (u64, u64) {
     let store = Arc::new(Counting::new(Arc::clone(store)));
     let block = open(Arc::clone(&store) as _, stats).await.unwrap();
-    assert_eq!(store.count(), (1, stats.meta_bytes), "a block is opened by one GET of meta");
-    let matchers = ["__name__", "instance"].map(|name| Matcher::equal(name, wanted.labels.get(name).unwrap()));
+
+    assert_eq!(
+        store.count(),
+        (1, stats.meta_bytes),
+        "a block is opened by one GET of meta"
+    );
+
+    let matchers =
+        ["__name__", "instance"].map(|name| Matcher::equal(name, wanted.labels.get(name).unwrap()));
     let found = collect(&block, &request(matchers.into())).await.unwrap();
+
     assert_eq!(found, std::slice::from_ref(wanted));
+
     store.count()
 }
 
@@ -142,12 +192,23 @@ async fn one_of_ten_thousand_series_reads_under_two_percent() {
         let series = ten_thousand(samples);
         let (store, stats) = in_memory(&series, WriterOptions::default()).await;
         let (store, total): (Arc<dyn ObjectStore>, u64) = (store, stats.bytes());
+
         for i in [0, 1234, 4321, 6000, 9700, 9999] {
             let (gets, bytes) = one_of(&store, &stats, &series[i]).await;
             let share = 100.0 * bytes as f64 / total as f64;
-            println!("{samples} samples, series {i}: {gets} GETs, {bytes} of {total} bytes, {share:.2} %");
-            assert!(share < 2.0, "{samples} samples, series {i}: {bytes} of {total} bytes");
-            assert!(gets <= 6, "{gets} GETs: meta, series, and at most four columns");
+            println!(
+                "{samples} samples, series {i}: {gets} GETs, {bytes} of {total} bytes, {share:.2} %"
+            );
+
+            assert!(
+                share < 2.0,
+                "{samples} samples, series {i}: {bytes} of {total} bytes"
+            );
+
+            assert!(
+                gets <= 6,
+                "{gets} GETs: meta, series, and at most four columns"
+            );
         }
     }
 }
@@ -156,9 +217,17 @@ async fn one_of_ten_thousand_series_reads_under_two_percent() {
 async fn labels_alone_read_nothing_of_the_samples_file() {
     let series = ten_thousand(5);
     let (store, stats) = in_memory(&series, WriterOptions::default()).await;
-    store.delete(&crate::fixture::key().join(SAMPLES_FILE)).await.unwrap();
+    store
+        .delete(&crate::fixture::key().join(SAMPLES_FILE))
+        .await
+        .unwrap();
+
     let block = open(store, &stats).await.unwrap();
-    let request = SeriesRequest { columns: Columns::Labels, ..request(vec![]) };
+    let request = SeriesRequest {
+        columns: Columns::Labels,
+        ..request(vec![])
+    };
+
     assert_eq!(collect(&block, &request).await.unwrap().len(), series.len());
 }
 
@@ -168,20 +237,41 @@ async fn a_small_series_file_comes_with_meta() {
     let (store, stats) = in_memory(&series, WriterOptions::default()).await;
     let store = Arc::new(Counting::new(store));
     let block = open(Arc::clone(&store) as _, &stats).await.unwrap();
+
     assert_eq!(store.count().0, 2);
-    collect(&block, &SeriesRequest { columns: Columns::Labels, ..request(vec![]) }).await.unwrap();
+
+    collect(
+        &block,
+        &SeriesRequest {
+            columns: Columns::Labels,
+            ..request(vec![])
+        },
+    )
+    .await
+    .unwrap();
+
     assert_eq!(store.count().0, 2);
 }
 
 /// A few of `ten_thousand`, each with histograms and exemplars.
 fn with_others(samples: i64) -> Vec<Series> {
     let mut all: Vec<_> = ten_thousand(samples).into_iter().step_by(100).collect();
+
     for (series, number) in all.iter_mut().zip(0..) {
         let at = |t: i64| 1_800_000_000_000 + t;
-        series.histograms = (0..20).map(|t| (at(t), Life::NONE, histogram(t).to_bytes())).collect();
-        let exemplar = |t| Exemplar { ts_ms: at(t), value: 0.5, labels: series.labels.clone() };
+        series.histograms = (0..20)
+            .map(|t| (at(t), Life::NONE, histogram(t).to_bytes()))
+            .collect();
+
+        let exemplar = |t| Exemplar {
+            ts_ms: at(t),
+            value: 0.5,
+            labels: series.labels.clone(),
+        };
+
         series.exemplars = (0..number % 3).map(exemplar).collect();
     }
+
     all
 }
 
@@ -191,8 +281,16 @@ fn histogram(t: i64) -> Histogram {
         hint: ResetHint::Unknown,
         sum: t as f64,
         zero_threshold: 0.0,
-        counts: Counts::Integer { count: 2, zero_count: 0, positive: vec![t, -t, t], negative: vec![] },
-        positive_spans: vec![Span { offset: 0, length: 3 }],
+        counts: Counts::Integer {
+            count: 2,
+            zero_count: 0,
+            positive: vec![t, -t, t],
+            negative: vec![],
+        },
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 3,
+        }],
         negative_spans: vec![],
         custom_values: vec![],
     }
@@ -213,22 +311,37 @@ impl fmt::Display for Together {
 
 #[async_trait]
 impl ObjectStore for Together {
-    async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.inner.put_opts(at, payload, options).await
     }
 
-    async fn put_multipart_opts(&self, at: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         self.inner.put_multipart_opts(at, options).await
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
-        if at.filename().is_some_and(|name| [SAMPLES_FILE, HISTOGRAMS_FILE].contains(&name)) {
+        if at
+            .filename()
+            .is_some_and(|name| [SAMPLES_FILE, HISTOGRAMS_FILE].contains(&name))
+        {
             self.both.wait().await;
         }
         self.inner.get_opts(at, options).await
     }
 
-    fn delete_stream(&self, at: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        at: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(at)
     }
 
@@ -253,13 +366,40 @@ async fn floats_and_histograms_come_in_one_round_trip_of_two_gets() {
     let block = open(Arc::clone(&counting) as _, &stats).await.unwrap();
     let (opened, _) = counting.count();
     let found = collect(&block, &request(vec![])).await.unwrap();
-    assert_eq!(found, series.into_iter().map(|series| Series { exemplars: vec![], ..series }).collect::<Vec<_>>());
-    assert_eq!((opened, counting.count().0), (2, 4), "meta and series, then samples and histograms");
-    let together = Together { inner: store, both: tokio::sync::Barrier::new(2) };
+
+    assert_eq!(
+        found,
+        series
+            .into_iter()
+            .map(|series| Series {
+                exemplars: vec![],
+                ..series
+            })
+            .collect::<Vec<_>>()
+    );
+
+    assert_eq!(
+        (opened, counting.count().0),
+        (2, 4),
+        "meta and series, then samples and histograms"
+    );
+
+    let together = Together {
+        inner: store,
+        both: tokio::sync::Barrier::new(2),
+    };
+
     let block = open(Arc::new(together), &stats).await.unwrap();
     let request = request(vec![]);
-    let read = tokio::time::timeout(std::time::Duration::from_secs(60), collect(&block, &request));
-    assert_eq!(read.await.expect("one waits for the other").unwrap().len(), found.len());
+    let read = tokio::time::timeout(
+        std::time::Duration::from_secs(60),
+        collect(&block, &request),
+    );
+
+    assert_eq!(
+        read.await.expect("one waits for the other").unwrap().len(),
+        found.len()
+    );
 }
 
 #[tokio::test]
@@ -267,7 +407,11 @@ async fn each_question_reads_its_own_files() {
     let series = with_others(5);
     let families = crate::golden::families();
     let (store, stats) = in_memory_with(&series, families.clone(), WriterOptions::default()).await;
-    let everything = SeriesRequest { tenants: Arc::from([tenant()]), ..request(vec![]) };
+    let everything = SeriesRequest {
+        tenants: Arc::from([tenant()]),
+        ..request(vec![])
+    };
+
     for (kept, gets) in [(EXEMPLARS_FILE, 1), (METADATA_FILE, 1), (SERIES_FILE, 0)] {
         let copy = Arc::new(object_store::memory::InMemory::new());
         for name in [META_FILE, SERIES_FILE, kept] {
@@ -275,15 +419,21 @@ async fn each_question_reads_its_own_files() {
             let bytes = store.get(&at).await.unwrap().bytes().await.unwrap();
             copy.put(&at, bytes.into()).await.unwrap();
         }
+
         let counting = Arc::new(Counting::new(copy));
         let block = open(Arc::clone(&counting) as _, &stats).await.unwrap();
         let (opened, _) = counting.count();
         let source = BlockSource::new(block, tenant());
+
         match kept {
             EXEMPLARS_FILE => assert_eq!(source.exemplars(&everything).await.unwrap().len(), 66),
             METADATA_FILE => assert_eq!(source.metadata(&[tenant()]).await.unwrap(), families),
-            _ => assert_eq!(source.summaries(&everything).await.unwrap().len(), series.len()),
+            _ => assert_eq!(
+                source.summaries(&everything).await.unwrap().len(),
+                series.len()
+            ),
         }
+
         assert_eq!(source.ttl_max_ms(&[tenant()]).await.unwrap(), 0);
         assert_eq!(counting.count().0 - opened, gets, "{kept}");
     }
@@ -293,26 +443,55 @@ async fn each_question_reads_its_own_files() {
 async fn pages_of_life_spans_are_read_where_they_say_something() {
     let count = 20_000i64;
     let mut random = 7i64;
+
     let mut next = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (random >> 44).abs() + 1
     };
+
     let plain = Series::new(&[("__name__", "m")], (0..count).map(|t| (t, 1.0)));
     let life = |start_ms, ttl_ms| Life { start_ms, ttl_ms };
-    let starts = Series { lives: (0..count).map(|_| life(next(), 0)).collect(), ..plain.clone() };
-    let ttls = Series { lives: (0..count).map(|_| life(0, next())).collect(), ..plain.clone() };
+    let starts = Series {
+        lives: (0..count).map(|_| life(next(), 0)).collect(),
+        ..plain.clone()
+    };
+
+    let ttls = Series {
+        lives: (0..count).map(|_| life(0, next())).collect(),
+        ..plain.clone()
+    };
+
     let mut read = Vec::new();
+
     for series in [&plain, &starts, &ttls] {
         for columns in [Columns::Samples, Columns::Everything] {
-            let (store, stats) = in_memory(std::slice::from_ref(series), WriterOptions::default()).await;
+            let (store, stats) =
+                in_memory(std::slice::from_ref(series), WriterOptions::default()).await;
             let store = Arc::new(Counting::new(store));
             let block = open(Arc::clone(&store) as _, &stats).await.unwrap();
             let (_, opened) = store.count();
-            collect(&block, &SeriesRequest { columns, ..request(vec![]) }).await.unwrap();
+
+            collect(
+                &block,
+                &SeriesRequest {
+                    columns,
+                    ..request(vec![])
+                },
+            )
+            .await
+            .unwrap();
             read.push(store.count().1 - opened);
         }
     }
-    let &[plain, plain_all, starts, starts_all, ttls, ttls_all] = &read[..] else { panic!("six selections") };
+
+    let &[plain, plain_all, starts, starts_all, ttls, ttls_all] = &read[..] else {
+        panic!("six selections")
+    };
     assert_eq!((plain, ttls), (plain_all, ttls_all), "{read:?}");
-    assert!(starts <= plain && starts_all > starts + 30_000 && ttls > plain + 30_000, "{read:?}");
+    assert!(
+        starts <= plain && starts_all > starts + 30_000 && ttls > plain + 30_000,
+        "{read:?}"
+    );
 }

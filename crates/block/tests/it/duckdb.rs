@@ -11,45 +11,90 @@ use crate::round_trip::small;
 
 /// Whether this Python can import `module`. A skip is printed, and is a failure where all must run.
 fn has(module: &str) -> bool {
-    let found = Command::new("python3").args(["-c", &format!("import {module}")]).output();
+    let found = Command::new("python3")
+        .args(["-c", &format!("import {module}")])
+        .output();
     let found = found.is_ok_and(|output| output.status.success());
+
     if !found {
         println!("skipped: python3 cannot import {module}");
-        assert!(std::env::var("DURAMEN_REQUIRE_ALL").as_deref() != Ok("1"), "python3 cannot import {module}");
+        assert!(
+            std::env::var("DURAMEN_REQUIRE_ALL").as_deref() != Ok("1"),
+            "python3 cannot import {module}"
+        );
     }
+
     found
 }
 
 fn python(script: &str, dir: &Path) -> String {
-    let output = Command::new("python3").args(["-c", script]).arg(dir).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("python3")
+        .args(["-c", script])
+        .arg(dir)
+        .output()
+        .unwrap();
+
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// 200 series of 60 samples with whole numbers, decimals, floats and a map entry; the sum of their values.
+/// 200 series of 60 samples with whole numbers, decimals, floats and a map entry; the sum of their
+/// values.
 fn block(dir: &Path, options: WriterOptions) -> f64 {
     let one = |i: i64| {
         let number = i.to_string();
-        let values = (0..60).map(move |t| (t * 1000, if i % 2 == 0 { t as f64 / 10.0 } else { (t as f64).sqrt() }));
-        Series::new(&[("__name__", "m"), ("i", &number), ("Case", "x"), ("case", "y")], values)
+        let values = (0..60).map(move |t| {
+            (
+                t * 1000,
+                if i % 2 == 0 {
+                    t as f64 / 10.0
+                } else {
+                    (t as f64).sqrt()
+                },
+            )
+        });
+
+        Series::new(
+            &[
+                ("__name__", "m"),
+                ("i", &number),
+                ("Case", "x"),
+                ("case", "y"),
+            ],
+            values,
+        )
     };
+
     let series = sorted((0..200).map(one).collect());
     write(dir, &series, options);
-    series.iter().flat_map(|s| s.samples.iter().map(|(_, bits)| f64::from_bits(*bits))).sum()
+    series
+        .iter()
+        .flat_map(|s| s.samples.iter().map(|(_, bits)| f64::from_bits(*bits)))
+        .sum()
 }
 
 fn check(module: &str, script: &str) {
     if !has(module) {
         return;
     }
+
     for options in [small(), WriterOptions::default()] {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("b");
         let sum = block(&dir, options);
         let answer = python(script, &dir);
         let parts: Vec<&str> = answer.split_whitespace().collect();
+
         assert_eq!(parts[..4], ["12000", "200", "60", "x"], "{answer}");
-        assert!((parts[4].parse::<f64>().unwrap() - sum).abs() < 1e-6, "{answer} {sum}");
+        assert!(
+            (parts[4].parse::<f64>().unwrap() - sum).abs() < 1e-6,
+            "{answer} {sum}"
+        );
     }
 }
 
@@ -95,15 +140,18 @@ print(t.height, t['sref'].n_unique(), t['ts'].n_unique(), s['label_Case'][0], t.
     );
 }
 
-/// The golden block with everything: what `script` says of its histograms (how many, sum of counts, sum of life spans), exemplars with
-/// a trace (how many), and metric families (how many, first type).
+/// The golden block with everything: what `script` says of its histograms (how many, sum of counts,
+/// sum of life spans), exemplars with a trace (how many), and metric families (how many, first
+/// type).
 fn check_everything(module: &str, script: &str) {
     if !has(module) {
         return;
     }
+
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("b");
     write_with(&dir, &everything(), families(), small());
+
     assert_eq!(python(script, &dir), "122 64267.5 90000 39 2 histogram");
 }
 
@@ -129,12 +177,15 @@ fn duckdb_makes_buckets_of_spans_and_deltas() {
     if !has("duckdb") {
         return;
     }
+
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("b");
     write_with(&dir, &everything(), families(), small());
+
     let docs = include_str!("../../../../docs/formats/block.md");
     let (_, rest) = docs.split_once("```sql\n-- buckets").unwrap();
     let (query, _) = rest.split_once("```").unwrap();
+
     let script = format!(
         "import duckdb, os, sys
 os.chdir(os.path.dirname(sys.argv[1]))
@@ -143,6 +194,7 @@ rows = duckdb.sql(\"\"\"with buckets as (--{query})
 select round(upper_bound, 4), n from buckets where ts = (select max(ts) from buckets) order by 1\"\"\").fetchall()
 print(*[x for row in rows for x in row])"
     );
+
     assert_eq!(python(&script, &dir), "0.8409 119 1.1892 119 1.2968 238");
 }
 

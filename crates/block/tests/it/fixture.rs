@@ -3,9 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockSource, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions};
-use duramen_model::{BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TenantId, TimeRange};
-use duramen_source::{Columns, Error, HistogramRef, Reads, SeriesExemplars, SeriesRequest, SeriesSource};
+use duramen_block::{
+    Block, BlockSource, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions,
+};
+use duramen_model::{
+    BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TenantId, TimeRange,
+};
+use duramen_source::{
+    Columns, Error, HistogramRef, Reads, SeriesExemplars, SeriesRequest, SeriesSource,
+};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
@@ -23,10 +29,23 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    pub(crate) fn new(pairs: &[(&str, &str)], samples: impl IntoIterator<Item = (i64, f64)>) -> Self {
+    pub(crate) fn new(
+        pairs: &[(&str, &str)],
+        samples: impl IntoIterator<Item = (i64, f64)>,
+    ) -> Self {
         let labels = Labels::from_pairs(pairs.iter().copied()).unwrap();
-        let samples = samples.into_iter().map(|(ts, value)| (ts, value.to_bits())).collect();
-        Self { labels, samples, lives: vec![], histograms: vec![], exemplars: vec![] }
+        let samples = samples
+            .into_iter()
+            .map(|(ts, value)| (ts, value.to_bits()))
+            .collect();
+
+        Self {
+            labels,
+            samples,
+            lives: vec![],
+            histograms: vec![],
+            exemplars: vec![],
+        }
     }
 }
 
@@ -48,14 +67,39 @@ pub(crate) fn write_with(
     options: WriterOptions,
 ) -> BlockStats {
     let mut writer = BlockWriter::create(dir, options).unwrap();
-    for Series { labels, samples, lives, histograms, exemplars } in series {
-        let (ts, values): (Vec<_>, Vec<_>) = samples.iter().map(|(ts, bits)| (*ts, f64::from_bits(*bits))).unzip();
-        let histograms =
-            histograms.iter().map(|(ts_ms, life, bytes)| HistogramRef { ts_ms: *ts_ms, life: *life, bytes });
+
+    for Series {
+        labels,
+        samples,
+        lives,
+        histograms,
+
+        exemplars,
+    } in series
+    {
+        let (ts, values): (Vec<_>, Vec<_>) = samples
+            .iter()
+            .map(|(ts, bits)| (*ts, f64::from_bits(*bits)))
+            .unzip();
+
+        let histograms = histograms.iter().map(|(ts_ms, life, bytes)| HistogramRef {
+            ts_ms: *ts_ms,
+            life: *life,
+            bytes,
+        });
+
         let histograms: Vec<_> = histograms.collect();
-        let contents = SeriesContents { ts_ms: &ts, values: &values, lives, histograms: &histograms, exemplars };
+        let contents = SeriesContents {
+            ts_ms: &ts,
+            values: &values,
+            lives,
+            histograms: &histograms,
+            exemplars,
+        };
+
         writer.push(labels, &contents).unwrap();
     }
+
     writer.set_metadata(families).unwrap();
     writer.finish().unwrap()
 }
@@ -66,7 +110,10 @@ pub(crate) fn key() -> Key {
 }
 
 /// Writes a block and puts its files into a store in memory.
-pub(crate) async fn in_memory(series: &[Series], options: WriterOptions) -> (Arc<InMemory>, BlockStats) {
+pub(crate) async fn in_memory(
+    series: &[Series],
+    options: WriterOptions,
+) -> (Arc<InMemory>, BlockStats) {
     in_memory_with(series, vec![], options).await
 }
 
@@ -79,20 +126,37 @@ pub(crate) async fn in_memory_with(
     let dir = dir.path().join("block");
     let stats = write_with(&dir, series, families, options);
     let store = Arc::new(InMemory::new());
+
     for name in names(&stats) {
         let bytes = std::fs::read(dir.join(&name)).unwrap();
         store.put(&key().join(name), bytes.into()).await.unwrap();
     }
+
     (store, stats)
 }
 
 /// All files of a block.
 pub(crate) fn names(stats: &BlockStats) -> Vec<String> {
-    stats.files.iter().map(|f| f.name.clone()).chain([META_FILE.to_owned()]).collect()
+    stats
+        .files
+        .iter()
+        .map(|f| f.name.clone())
+        .chain([META_FILE.to_owned()])
+        .collect()
 }
 
-pub(crate) async fn open(store: Arc<dyn ObjectStore>, stats: &BlockStats) -> Result<Arc<Block>, duramen_block::Error> {
-    Block::open(store, key(), stats, OpenOptions::default(), &Reads::default()).await
+pub(crate) async fn open(
+    store: Arc<dyn ObjectStore>,
+    stats: &BlockStats,
+) -> Result<Arc<Block>, duramen_block::Error> {
+    Block::open(
+        store,
+        key(),
+        stats,
+        OpenOptions::default(),
+        &Reads::default(),
+    )
+    .await
 }
 
 pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
@@ -107,26 +171,62 @@ pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
 }
 
 /// The whole answer, which must ascend.
-pub(crate) async fn collect(block: &Arc<Block>, request: &SeriesRequest) -> Result<Vec<Series>, Error> {
+pub(crate) async fn collect(
+    block: &Arc<Block>,
+    request: &SeriesRequest,
+) -> Result<Vec<Series>, Error> {
     let mut stream = block.select(request);
     let mut all: Vec<Series> = Vec::new();
+
     while let Some(batch) = stream.try_next().await? {
         assert!(!batch.is_empty() && batch.len() <= request.batch_series_max);
+
         for row in 0..batch.len() {
             let (ts, values) = batch.samples_at(row);
-            let labels = Labels::from_encoded(batch.labels_at(row)).expect("the labels are well formed");
+            let labels =
+                Labels::from_encoded(batch.labels_at(row)).expect("the labels are well formed");
+
             if let Some(last) = all.last() {
-                assert!(last.labels.cmp_in_block(&labels).is_lt(), "{labels} is out of order");
+                assert!(
+                    last.labels.cmp_in_block(&labels).is_lt(),
+                    "{labels} is out of order"
+                );
             }
-            let samples = ts.iter().copied().zip(values.iter().map(|value| value.to_bits())).collect();
+
+            let samples = ts
+                .iter()
+                .copied()
+                .zip(values.iter().map(|value| value.to_bits()))
+                .collect();
+
             let said = |column: Option<&[i64]>, at: usize| column.map_or(0, |column| column[at]);
-            let life = |at| Life { start_ms: said(batch.starts_at(row), at), ttl_ms: said(batch.ttls_at(row), at) };
+            let life = |at| Life {
+                start_ms: said(batch.starts_at(row), at),
+                ttl_ms: said(batch.ttls_at(row), at),
+            };
+
             let lives: Vec<Life> = (0..ts.len()).map(life).collect();
-            let lives = if lives.iter().all(|life| *life == Life::NONE) { vec![] } else { lives };
-            let histograms = batch.histograms_at(row).map(|of| (of.ts_ms, of.life, of.bytes.to_vec())).collect();
-            all.push(Series { labels, samples, lives, histograms, exemplars: vec![] });
+            let lives = if lives.iter().all(|life| *life == Life::NONE) {
+                vec![]
+            } else {
+                lives
+            };
+
+            let histograms = batch
+                .histograms_at(row)
+                .map(|of| (of.ts_ms, of.life, of.bytes.to_vec()))
+                .collect();
+
+            all.push(Series {
+                labels,
+                samples,
+                lives,
+                histograms,
+                exemplars: vec![],
+            });
         }
     }
+
     Ok(all)
 }
 
@@ -134,16 +234,30 @@ pub(crate) fn tenant() -> TenantId {
     "01J0000000000000000000000A".parse().unwrap()
 }
 
-/// Everything that the block has: its series, with exemplars and those that have nothing else, and its families.
-pub(crate) async fn collect_all(block: &Arc<Block>) -> Result<(Vec<Series>, Vec<FamilyMetadata>), Error> {
-    let request = SeriesRequest { columns: Columns::Everything, tenants: Arc::from([tenant()]), ..request(vec![]) };
+/// Everything that the block has: its series, with exemplars and those that have nothing else, and
+/// its families.
+pub(crate) async fn collect_all(
+    block: &Arc<Block>,
+) -> Result<(Vec<Series>, Vec<FamilyMetadata>), Error> {
+    let request = SeriesRequest {
+        columns: Columns::Everything,
+        tenants: Arc::from([tenant()]),
+        ..request(vec![])
+    };
+
     let mut all = collect(block, &request).await?;
     let source = BlockSource::new(Arc::clone(block), tenant());
+
     for SeriesExemplars { labels, exemplars } in source.exemplars(&request).await? {
         match all.iter_mut().find(|series| series.labels == labels) {
             Some(series) => series.exemplars = exemplars,
-            None => all.push(Series { labels, exemplars, ..Series::new(&[], []) }),
+            None => all.push(Series {
+                labels,
+                exemplars,
+                ..Series::new(&[], [])
+            }),
         }
     }
+
     Ok((sorted(all), source.metadata(&[tenant()]).await?))
 }

@@ -1,12 +1,13 @@
-//! Committed blocks of each format version are read for ever, and today's writer still makes the newest.
+//! Committed blocks of each format version are read for ever, and today's writer still makes the
+//! newest.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duramen_block::{Block, OpenOptions};
 use duramen_model::{
-    BlockFile, BlockStats, CUSTOM_BUCKETS_SCHEMA, Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life,
-    MetricType, ResetHint, STALE_NAN, Span,
+    BlockFile, BlockStats, CUSTOM_BUCKETS_SCHEMA, Counts, Exemplar, FamilyMetadata, Histogram,
+    Labels, Life, MetricType, ResetHint, STALE_NAN, Span,
 };
 use duramen_source::Reads;
 use object_store::local::LocalFileSystem;
@@ -20,13 +21,19 @@ fn golden() -> PathBuf {
 
 fn series() -> Vec<Series> {
     let counter = Series::new(
-        &[("__name__", "http_requests_total"), ("job", "api"), ("code", "200")],
+        &[
+            ("__name__", "http_requests_total"),
+            ("job", "api"),
+            ("code", "200"),
+        ],
         (0..150).map(|t| (1_700_000_000_000 + t * 15_000, (t * t) as f64)),
     );
+
     let gauge = Series::new(
         &[("__name__", "temperature_celsius"), ("job", "lab")],
         (0..20).map(|t| (1_700_000_000_000 + t * 15_000, 20.5 + t as f64 / 100.0)),
     );
+
     let odd = Series::new(
         &[("Job", "LAB"), ("nul", "\0")],
         [
@@ -38,23 +45,46 @@ fn series() -> Vec<Series> {
             (4, 9_007_199_254_740_992.0),
         ],
     );
+
     sorted(vec![counter, gauge, odd])
 }
 
-/// Everything that a block may have: life spans, histograms of both families, exemplars beside samples and alone, metadata.
+/// Everything that a block may have: life spans, histograms of both families, exemplars beside
+/// samples and alone, metadata.
 pub(crate) fn everything() -> Vec<Series> {
     let of = |name| [("__name__", name), ("job", "api")];
     let at = |t: i64| 1_700_000_000_000 + t * 15_000;
     let mut lives = Series::new(&of("batch_jobs_total"), (0..5).map(|t| (at(t), t as f64)));
-    lives.lives = (0..5).map(|t| Life { start_ms: at(-1), ttl_ms: 60_000 * (t % 3) }).collect();
+
+    lives.lives = (0..5)
+        .map(|t| Life {
+            start_ms: at(-1),
+            ttl_ms: 60_000 * (t % 3),
+        })
+        .collect();
+
     let mut histograms = Series::new(&of("request_seconds"), [(at(0), STALE_NAN)]);
-    let life = |t| Life { start_ms: at(0), ttl_ms: if t == 3 { 90_000 } else { 0 } };
-    histograms.histograms = (1..120).map(|t| (at(t), life(t), integers(t.unsigned_abs()).to_bytes())).collect();
+    let life = |t| Life {
+        start_ms: at(0),
+        ttl_ms: if t == 3 { 90_000 } else { 0 },
+    };
+
+    histograms.histograms = (1..120)
+        .map(|t| (at(t), life(t), integers(t.unsigned_abs()).to_bytes()))
+        .collect();
     histograms.exemplars = (1..40).map(|t| exemplar(at(t), t as f64 / 7.0)).collect();
+
     let mut rules = Series::new(&of("request_seconds:rate5m"), []);
-    rules.histograms = (0..3).map(|t| (at(t), Life::NONE, floats(t as f64).to_bytes())).collect();
+    rules.histograms = (0..3)
+        .map(|t| (at(t), Life::NONE, floats(t as f64).to_bytes()))
+        .collect();
+
     let mut alone = Series::new(&of("request_seconds_bucket"), []);
-    alone.exemplars = vec![Exemplar { labels: Labels::empty(), ..exemplar(at(500), f64::INFINITY) }];
+    alone.exemplars = vec![Exemplar {
+        labels: Labels::empty(),
+        ..exemplar(at(500), f64::INFINITY)
+    }];
+
     let mut all = series();
     all.extend([lives, histograms, rules, alone]);
     sorted(all)
@@ -64,7 +94,11 @@ fn integers(t: u64) -> Histogram {
     let more = t.cast_signed();
     Histogram {
         schema: 3,
-        hint: if t == 1 { ResetHint::Reset } else { ResetHint::NotReset },
+        hint: if t == 1 {
+            ResetHint::Reset
+        } else {
+            ResetHint::NotReset
+        },
         sum: 1.25 * t as f64,
         zero_threshold: 2.938_735_877_055_719e-39,
         counts: Counts::Integer {
@@ -73,8 +107,20 @@ fn integers(t: u64) -> Histogram {
             positive: vec![more, 0, more],
             negative: vec![4 * more, -2 * more],
         },
-        positive_spans: vec![Span { offset: -2, length: 1 }, Span { offset: 3, length: 2 }],
-        negative_spans: vec![Span { offset: 0, length: 2 }],
+        positive_spans: vec![
+            Span {
+                offset: -2,
+                length: 1,
+            },
+            Span {
+                offset: 3,
+                length: 2,
+            },
+        ],
+        negative_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
         custom_values: vec![],
     }
 }
@@ -85,8 +131,16 @@ fn floats(t: f64) -> Histogram {
         hint: ResetHint::Gauge,
         sum: -0.0,
         zero_threshold: 0.0,
-        counts: Counts::Float { count: 1.5 + t, zero_count: 0.0, positive: vec![0.5, 1.0 + t], negative: vec![] },
-        positive_spans: vec![Span { offset: 0, length: 2 }],
+        counts: Counts::Float {
+            count: 1.5 + t,
+            zero_count: 0.0,
+            positive: vec![0.5, 1.0 + t],
+            negative: vec![],
+        },
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
         negative_spans: vec![],
         custom_values: vec![0.1, 1.0],
     }
@@ -94,7 +148,11 @@ fn floats(t: f64) -> Histogram {
 
 fn exemplar(ts_ms: i64, value: f64) -> Exemplar {
     let id = format!("{ts_ms:032x}");
-    Exemplar { ts_ms, value, labels: Labels::from_pairs([("trace_id", id.as_str()), ("span_id", "1")]).unwrap() }
+    Exemplar {
+        ts_ms,
+        value,
+        labels: Labels::from_pairs([("trace_id", id.as_str()), ("span_id", "1")]).unwrap(),
+    }
 }
 
 pub(crate) fn families() -> Vec<FamilyMetadata> {
@@ -105,14 +163,24 @@ pub(crate) fn families() -> Vec<FamilyMetadata> {
         unit: unit.into(),
         last_seen_ms: 1_700_000_000_000,
     };
+
     vec![
-        family("request_seconds", MetricType::Histogram, "How long requests take.", "seconds"),
+        family(
+            "request_seconds",
+            MetricType::Histogram,
+            "How long requests take.",
+            "seconds",
+        ),
         family("temperature_celsius", MetricType::Gauge, "", "celsius"),
     ]
 }
 
 fn stats_of_everything() -> BlockStats {
-    let file = |name: &str, bytes| BlockFile { name: name.into(), bytes };
+    let file = |name: &str, bytes| BlockFile {
+        name: name.into(),
+        bytes,
+    };
+
     BlockStats {
         series: 7,
         samples: 182,
@@ -135,7 +203,11 @@ fn stats_of_everything() -> BlockStats {
 }
 
 fn stats() -> BlockStats {
-    let file = |name: &str, bytes| BlockFile { name: name.into(), bytes };
+    let file = |name: &str, bytes| BlockFile {
+        name: name.into(),
+        bytes,
+    };
+
     BlockStats {
         series: 3,
         samples: 176,
@@ -151,18 +223,31 @@ fn stats() -> BlockStats {
     }
 }
 
-/// The series of the block in folder `name` of the committed ones, and its families; all files were verified.
+/// The series of the block in folder `name` of the committed ones, and its families; all files were
+/// verified.
 async fn read(name: &str, stats: &BlockStats) -> (Vec<Series>, Vec<FamilyMetadata>) {
     let store = Arc::new(LocalFileSystem::new_with_prefix(golden()).unwrap());
-    let block = Block::open(store, name.into(), stats, OpenOptions::default(), &Reads::default()).await.unwrap();
+    let block = Block::open(
+        store,
+        name.into(),
+        stats,
+        OpenOptions::default(),
+        &Reads::default(),
+    )
+    .await
+    .unwrap();
     block.verify().await.unwrap();
+
     collect_all(&block).await.unwrap()
 }
 
 #[tokio::test]
 async fn the_committed_blocks_are_read() {
     assert_eq!(read("v0", &stats()).await, (series(), vec![]));
-    assert_eq!(read("v0-everything", &stats_of_everything()).await, (everything(), families()));
+    assert_eq!(
+        read("v0-everything", &stats_of_everything()).await,
+        (everything(), families())
+    );
 }
 
 /// Writes a block again and compares it with the committed one.
@@ -170,22 +255,36 @@ fn check(name: &str, series: &[Series], families: Vec<FamilyMetadata>, stats: &B
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join(name);
     let written = write_with(&made, series, families, small());
+
     if std::env::var_os("DURAMEN_BLESS").is_some() {
         println!("{written:#?}");
         std::fs::create_dir_all(golden().join(name)).unwrap();
+
         for file in names(&written) {
             std::fs::copy(made.join(&file), golden().join(name).join(&file)).unwrap();
         }
     }
+
     assert_eq!(written, *stats);
+
     for file in names(&written) {
-        let (made, kept) = (made.join(&file), golden().join(name).join(&file));
-        assert!(std::fs::read(made).unwrap() == std::fs::read(kept).unwrap(), "{name}: {file} differs");
+        let made = made.join(&file);
+        let kept = golden().join(name).join(&file);
+
+        assert!(
+            std::fs::read(made).unwrap() == std::fs::read(kept).unwrap(),
+            "{name}: {file} differs"
+        );
     }
 }
 
 #[test]
 fn todays_writer_makes_the_committed_bytes() {
     check("v0", &series(), vec![], &stats());
-    check("v0-everything", &everything(), families(), &stats_of_everything());
+    check(
+        "v0-everything",
+        &everything(),
+        families(),
+        &stats_of_everything(),
+    );
 }

@@ -22,7 +22,8 @@ use super::paths::{Segment, path_of, segment_of};
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
     root: PathBuf,
-    /// In the names of all files that this process stages. Where locks do not work, a second process stages beside it.
+    /// In the names of all files that this process stages. Where locks do not work, a second
+    /// process stages beside it.
     process: Ulid,
     staged: AtomicU64,
     names: Mutex<Names>,
@@ -36,11 +37,12 @@ const LOCK: &str = ".lock";
 /// What is known of the durability of names.
 #[derive(Debug, Default)]
 struct Names {
-    /// Directories with all names in them, and their own, durable as this process found them. A predecessor may have been killed
-    /// between giving a name and syncing it, so that nothing found on the disk is trusted until its directory was synced once.
+    /// Directories with all names in them, and their own, durable as this process found them. A
+    /// predecessor may have been killed between giving a name and syncing it, so that nothing found
+    /// on the disk is trusted until its directory was synced once.
     settled: HashSet<PathBuf>,
-    /// Directories in which a name was just given and is not synced yet, with the number of such names. A read that has seen one of
-    /// these names syncs it itself before it tells anyone.
+    /// Directories in which a name was just given and is not synced yet, with the number of such
+    /// names. A read that has seen one of these names syncs it itself before it tells anyone.
     moving: BTreeMap<PathBuf, usize>,
 }
 
@@ -114,6 +116,7 @@ impl Staged {
         open.file.append(bytes)?;
         open.bytes += bytes.len() as u64;
         open.crc32c = crc32c_append(open.crc32c, bytes);
+
         Ok(())
     }
 
@@ -121,7 +124,12 @@ impl Staged {
     fn sync(&self) -> io::Result<Written> {
         let mut open = self.open.lock();
         open.file.sync_data()?;
-        Ok(Written { id: open.file.stat()?.id, bytes: open.bytes, crc32c: open.crc32c })
+
+        Ok(Written {
+            id: open.file.stat()?.id,
+            bytes: open.bytes,
+            crc32c: open.crc32c,
+        })
     }
 }
 
@@ -135,13 +143,23 @@ impl Drop for Staged {
 impl Files {
     /// Takes the store for this process alone, and removes what an earlier one has left in staging.
     pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath) -> Result<Self, Error> {
-        let failed = |source| Error::Disk { operation: "open the store", path: root.to_path_buf(), source };
+        let failed = |source| Error::Disk {
+            operation: "open the store",
+            path: root.to_path_buf(),
+            source,
+        };
+
         let staging = root.join(STAGING);
         create_settled(&disk, &staging).map_err(failed)?;
 
         let lock = match disk.lock(&root.join(LOCK)).map_err(failed)? {
             Locked::Taken(lock) => Some(lock),
-            Locked::Held { by } => return Err(Error::StoreLocked { store: root.to_path_buf(), pid: by }),
+            Locked::Held { by } => {
+                return Err(Error::StoreLocked {
+                    store: root.to_path_buf(),
+                    pid: by,
+                });
+            }
             Locked::Unsupported(error) => {
                 tracing::warn!(%error, store = %root.display(),
                     "the store's file system has no locks: nothing keeps a second process away from it");
@@ -175,19 +193,36 @@ impl Files {
     pub(super) fn stage(&self) -> io::Result<Staged> {
         let path = self.staging_path();
         let file = self.disk.create_new(&path)?;
-        let open = Mutex::new(Open { file, bytes: 0, crc32c: 0 });
-        Ok(Staged { disk: Arc::clone(&self.disk), path, open })
+
+        let open = Mutex::new(Open {
+            file,
+            bytes: 0,
+            crc32c: 0,
+        });
+
+        Ok(Staged {
+            disk: Arc::clone(&self.disk),
+            path,
+            open,
+        })
     }
 
     /// A name that no other process makes, and this one once.
     fn staging_path(&self) -> PathBuf {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
-        self.root.join(STAGING).join(format!("{}-{number}", self.process))
+        self.root
+            .join(STAGING)
+            .join(format!("{}-{number}", self.process))
     }
 
-    /// Makes the bytes durable, then the name, and looks whether it stands for this file. On an error nobody knows which of it has
-    /// happened.
-    pub(super) fn publish(&self, staged: Staged, key: &Path, publish: Publish) -> io::Result<Found> {
+    /// Makes the bytes durable, then the name, and looks whether it stands for this file. On an
+    /// error nobody knows which of it has happened.
+    pub(super) fn publish(
+        &self,
+        staged: Staged,
+        key: &Path,
+        publish: Publish,
+    ) -> io::Result<Found> {
         let written = staged.sync()?;
         self.must_be(&staged.path, written)?;
 
@@ -195,11 +230,13 @@ impl Files {
         self.give_name(&to, publish, |to| match publish {
             Publish::Create => {
                 self.disk.hard_link(&staged.path, to)?;
+
                 let is_ours = self.must_be(to, written);
                 if is_ours.is_err() {
                     // The name is new, and we have given it: nobody can rely on it yet.
                     let _ = self.disk.remove_file(to);
                 }
+
                 is_ours
             }
             Publish::Overwrite => {
@@ -207,24 +244,38 @@ impl Files {
                 self.must_be(to, written)
             }
         })?;
+
         self.stat(&to)
     }
 
-    /// Fails unless the file at `path` is the one that was written. Where names of one file do not show that, its bytes are read.
+    /// Fails unless the file at `path` is the one that was written. Where names of one file do not
+    /// show that, its bytes are read.
     fn must_be(&self, path: &FilePath, written: Written) -> io::Result<()> {
         let named = self.disk.stat(path)?;
         let is_ours = named.length == written.bytes
             && (named.id == written.id || crc32c(&self.disk.read(path)?) == written.crc32c);
-        if is_ours { Ok(()) } else { Err(io::Error::other("another file stands where the staged one was")) }
+
+        if is_ours {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "another file stands where the staged one was",
+            ))
+        }
     }
 
-    /// Gives the object `from` the name `to` too: objects are never changed in place, so the two may share their bytes.
+    /// Gives the object `from` the name `to` too: objects are never changed in place, so the two
+    /// may share their bytes.
     pub(super) fn copy(&self, from: &Path, to: &Path, publish: Publish) -> io::Result<()> {
         self.find(from)?;
-        let (from, to) = (self.path(from), self.path(to));
+
+        let from = self.path(from);
+        let to = self.path(to);
+
         if from == to && publish == Publish::Overwrite {
             return Ok(());
         }
+
         self.give_name(&to, publish, |to| match publish {
             Publish::Create => self.disk.hard_link(&from, to),
             Publish::Overwrite => {
@@ -235,8 +286,8 @@ impl Files {
         })
     }
 
-    /// Runs `give`, which makes the name `to`, and makes the name durable. The answer that the name is taken is durable too: whoever
-    /// hears it may build on the one who has it.
+    /// Runs `give`, which makes the name `to`, and makes the name durable. The answer that the name
+    /// is taken is durable too: whoever hears it may build on the one who has it.
     fn give_name(
         &self,
         to: &FilePath,
@@ -245,13 +296,24 @@ impl Files {
     ) -> io::Result<()> {
         let parent = parent(to);
         self.settle(parent)?;
-        *self.names.lock().moving.entry(parent.to_path_buf()).or_default() += 1;
+
+        *self
+            .names
+            .lock()
+            .moving
+            .entry(parent.to_path_buf())
+            .or_default() += 1;
+
         let given = give(to);
-        let is_taken = |e: &io::Error| publish == Publish::Create && e.kind() == io::ErrorKind::AlreadyExists;
+        let is_taken =
+            |e: &io::Error| publish == Publish::Create && e.kind() == io::ErrorKind::AlreadyExists;
+
         if given.is_ok() || given.as_ref().is_err_and(is_taken) {
-            // After an error here the directory stays marked, and every read of it tries to sync it again.
+            // After an error here the directory stays marked, and every read of it tries to sync it
+            // again.
             self.disk.sync_dir(parent)?;
         }
+
         let mut names = self.names.lock();
         if let Some(count) = names.moving.get_mut(parent) {
             *count -= 1;
@@ -259,6 +321,7 @@ impl Files {
                 names.moving.remove(parent);
             }
         }
+
         given
     }
 
@@ -267,8 +330,10 @@ impl Files {
         if self.names.lock().settled.contains(directory) {
             return Ok(());
         }
+
         if directory != self.root {
             self.settle(parent(directory))?;
+
             match self.disk.create_dir(directory) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     if !self.disk.stat(directory)?.is_dir {
@@ -280,14 +345,18 @@ impl Files {
                 }
                 other => other?,
             }
+
             // Whoever has made it: its name is durable from here on.
             self.disk.sync_dir(parent(directory))?;
         }
+
         self.disk.sync_dir(directory)?;
+
         let mut names = self.names.lock();
         if names.settled.len() >= SETTLED_MAX {
             names.settled.clear();
         }
+
         names.settled.insert(directory.to_path_buf());
         Ok(())
     }
@@ -298,18 +367,29 @@ impl Files {
         if self.names.lock().moving.contains_key(directory) {
             self.disk.sync_dir(directory)?;
         }
+
         Ok(())
     }
 
     fn stat(&self, path: &FilePath) -> io::Result<Found> {
         let stat = match self.disk.stat(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(io::ErrorKind::NotFound.into()),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
             stat => stat?,
         };
+
         if stat.is_dir {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "a prefix, not an object"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "a prefix, not an object",
+            ));
         }
-        Ok(Found { bytes: stat.length, modified_ms: stat.modified_ms })
+
+        Ok(Found {
+            bytes: stat.length,
+            modified_ms: stat.modified_ms,
+        })
     }
 
     /// What is known of an object; `NotFound` when there is none.
@@ -317,6 +397,7 @@ impl Files {
         let path = self.path(key);
         let found = self.stat(&path)?;
         self.settle_seen(parent(&path))?;
+
         Ok(found)
     }
 
@@ -331,6 +412,7 @@ impl Files {
         let path = self.path(key);
         self.stat(&path)?;
         self.disk.remove_file(&path)?;
+
         self.disk.sync_dir(parent(&path))
     }
 
@@ -338,10 +420,19 @@ impl Files {
     pub(super) fn list(&self, prefix: &Path, offset: &Path) -> io::Result<Vec<(Path, Found)>> {
         let mut objects = Vec::new();
         let mut level = vec![(self.path(prefix), prefix.to_string(), false)];
+
         while let Some((directory, key, in_segment)) = level.pop() {
-            for Named { name, part, is_dir, goes_on } in self.entries(&directory)? {
+            for Named {
+                name,
+                part,
+                is_dir,
+
+                goes_on,
+            } in self.entries(&directory)?
+            {
                 let path = directory.join(&name);
                 let key = append(&key, &part, in_segment);
+
                 if is_dir {
                     level.push((path, key, goes_on));
                 } else {
@@ -349,54 +440,95 @@ impl Files {
                 }
             }
         }
+
         objects.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(objects)
     }
 
     /// The objects and the prefixes right under `prefix`, both sorted.
     pub(super) fn list_level(&self, prefix: &Path) -> io::Result<Level> {
-        // A long segment makes more than one level of directories, and an empty directory is no prefix: so list all and cut.
-        let (mut objects, mut prefixes) = (Vec::new(), BTreeSet::new());
+        // A long segment makes more than one level of directories, and an empty directory is no
+        // prefix: so list all and cut.
+        let mut objects = Vec::new();
+        let mut prefixes = BTreeSet::new();
+
         for (key, found) in self.list(prefix, &Path::default())? {
-            let Some(first) =
-                key.prefix_match(prefix).and_then(|mut parts| parts.next().map(|part| prefix.clone().join(part)))
+            let Some(first) = key
+                .prefix_match(prefix)
+                .and_then(|mut parts| parts.next().map(|part| prefix.clone().join(part)))
             else {
                 continue;
             };
+
             if first == key {
                 objects.push((key, found));
             } else {
                 prefixes.insert(first);
             }
         }
-        Ok(Level { objects, prefixes: prefixes.into_iter().collect() })
+
+        Ok(Level {
+            objects,
+            prefixes: prefixes.into_iter().collect(),
+        })
     }
 
     /// The entries of a directory but strangers' files. A directory that is not there is empty.
     fn entries(&self, directory: &FilePath) -> io::Result<Vec<Named>> {
         let entries = match self.disk.read_dir(directory) {
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 return Ok(Vec::new());
             }
             entries => entries?,
         };
+
         self.settle_seen(directory)?;
-        let known = entries.into_iter().filter_map(|entry| match segment_of(&entry.name)? {
-            Segment::Ends(part) => Some(Named { name: entry.name, part, is_dir: entry.is_dir, goes_on: false }),
-            Segment::GoesOn(part) => Some(Named { name: entry.name, part, is_dir: entry.is_dir, goes_on: true }),
-        });
+
+        let known = entries
+            .into_iter()
+            .filter_map(|entry| match segment_of(&entry.name)? {
+                Segment::Ends(part) => Some(Named {
+                    name: entry.name,
+                    part,
+                    is_dir: entry.is_dir,
+                    goes_on: false,
+                }),
+                Segment::GoesOn(part) => Some(Named {
+                    name: entry.name,
+                    part,
+                    is_dir: entry.is_dir,
+                    goes_on: true,
+                }),
+            });
+
         Ok(known.collect())
     }
 
     /// Adds a file unless it is not behind `offset`, went away, or is none that we have made.
-    fn add(&self, objects: &mut Vec<(Path, Found)>, path: &FilePath, key: &str, offset: &Path) -> io::Result<()> {
-        let Some(key) = Path::parse(key).ok().filter(|key| key > offset && self.path(key) == path) else {
+    fn add(
+        &self,
+        objects: &mut Vec<(Path, Found)>,
+        path: &FilePath,
+        key: &str,
+        offset: &Path,
+    ) -> io::Result<()> {
+        let Some(key) = Path::parse(key)
+            .ok()
+            .filter(|key| key > offset && self.path(key) == path)
+        else {
             return Ok(());
         };
+
         match self.stat(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             found => objects.push((key, found?)),
         }
+
         Ok(())
     }
 }
@@ -407,16 +539,22 @@ fn sweep(disk: &dyn Disk, staging: &FilePath) -> io::Result<()> {
         if entry.is_dir {
             continue;
         }
+
         match disk.remove_file(&staging.join(entry.name)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
     }
+
     Ok(())
 }
 
 fn append(key: &str, part: &str, in_segment: bool) -> String {
-    if in_segment || key.is_empty() { format!("{key}{part}") } else { format!("{key}/{part}") }
+    if in_segment || key.is_empty() {
+        format!("{key}{part}")
+    } else {
+        format!("{key}/{part}")
+    }
 }
 
 fn parent(path: &FilePath) -> &FilePath {

@@ -1,7 +1,8 @@
 //! A directory as an object store that keeps its word through a loss of power.
 //!
-//! `object_store`'s own local store never syncs. Here, what a write has acknowledged is on the disk: its bytes, its name, and the name of
-//! every directory above it; and what a read has shown is as durable as if it had been written by the reader.
+//! `object_store`'s own local store never syncs. Here, what a write has acknowledged is on the
+//! disk: its bytes, its name, and the name of every directory above it; and what a read has shown
+//! is as durable as if it had been written by the reader.
 
 mod files;
 mod paths;
@@ -21,17 +22,18 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    Attributes, CopyMode, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    RenameTargetMode, Result,
+    Attributes, CopyMode, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, RenameTargetMode, Result,
 };
 
 use files::{Files, Found, Level, Publish};
 
-/// Objects as files under one directory. Cheap to clone. One process has the directory, by a lock that ends with the last clone or with
-/// the process.
+/// Objects as files under one directory. Cheap to clone. One process has the directory, by a lock
+/// that ends with the last clone or with the process.
 ///
-/// A key cannot be an object and the prefix of another at once, as a path cannot be a file and a directory: the second write fails.
+/// A key cannot be an object and the prefix of another at once, as a path cannot be a file and a
+/// directory: the second write fails.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     files: Arc<Files>,
@@ -41,12 +43,16 @@ pub struct LocalStore {
 const PIECE_BYTES: u64 = 8 << 20;
 
 impl LocalStore {
-    /// Opens the store in `root`, made if it is missing, and removes the files that a crash has left in staging. Blocks.
+    /// Opens the store in `root`, made if it is missing, and removes the files that a crash has
+    /// left in staging. Blocks.
     ///
     /// # Errors
-    /// [`crate::Error::StoreLocked`] when another process has it. A file system without locks is logged and taken all the same.
+    /// [`crate::Error::StoreLocked`] when another process has it. A file system without locks is
+    /// logged and taken all the same.
     pub fn open(disk: Arc<dyn Disk>, root: &FilePath) -> Result<Self, crate::Error> {
-        Ok(Self { files: Arc::new(Files::open(disk, root)?) })
+        Ok(Self {
+            files: Arc::new(Files::open(disk, root)?),
+        })
     }
 
     async fn blocking<T: Send + 'static>(
@@ -54,8 +60,10 @@ impl LocalStore {
         key: &Path,
         work: impl FnOnce(&Files, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (files, owned) = (Arc::clone(&self.files), key.clone());
+        let files = Arc::clone(&self.files);
+        let owned = key.clone();
         let done = tokio::task::spawn_blocking(move || work(&files, &owned)).await?;
+
         done.map_err(|e| store_error(key, e))
     }
 
@@ -69,13 +77,27 @@ impl LocalStore {
 }
 
 fn store_error(key: &Path, source: io::Error) -> object_store::Error {
-    let (path, kind) = (key.to_string(), source.kind());
+    let path = key.to_string();
+    let kind = source.kind();
+
     match kind {
-        io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: source.into() },
-        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path, source: source.into() },
-        io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied { path, source: source.into() },
-        // Not `Generic`, which would be retried: a disk that failed once is not asked again behind the caller's back.
-        _ => object_store::Error::NotSupported { source: Failed { key: path, source }.into() },
+        io::ErrorKind::NotFound => object_store::Error::NotFound {
+            path,
+            source: source.into(),
+        },
+        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists {
+            path,
+            source: source.into(),
+        },
+        io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied {
+            path,
+            source: source.into(),
+        },
+        // Not `Generic`, which would be retried: a disk that failed once is not asked again behind
+        // the caller's back.
+        _ => object_store::Error::NotSupported {
+            source: Failed { key: path, source }.into(),
+        },
     }
 }
 
@@ -88,12 +110,22 @@ struct Failed {
 }
 
 fn put_result(found: &Found) -> PutResult {
-    PutResult { e_tag: Some(found.e_tag()), version: None }
+    PutResult {
+        e_tag: Some(found.e_tag()),
+        version: None,
+    }
 }
 
 fn meta(key: Path, found: &Found) -> ObjectMeta {
-    let last_modified = DateTime::<Utc>::from_timestamp_millis(found.modified_ms).unwrap_or_default();
-    ObjectMeta { location: key, last_modified, size: found.bytes, e_tag: Some(found.e_tag()), version: None }
+    let last_modified =
+        DateTime::<Utc>::from_timestamp_millis(found.modified_ms).unwrap_or_default();
+    ObjectMeta {
+        location: key,
+        last_modified,
+        size: found.bytes,
+        e_tag: Some(found.e_tag()),
+        version: None,
+    }
 }
 
 impl fmt::Display for LocalStore {
@@ -105,15 +137,24 @@ impl fmt::Display for LocalStore {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for LocalStore {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
         let publish = match opts.mode {
             PutMode::Create => Publish::Create,
             PutMode::Overwrite => Publish::Overwrite,
             PutMode::Update(_) => {
                 let operation = "put_opts with PutMode::Update".to_owned();
-                return Err(object_store::Error::NotImplemented { operation, implementer: self.to_string() });
+                return Err(object_store::Error::NotImplemented {
+                    operation,
+                    implementer: self.to_string(),
+                });
             }
         };
+
         let found = self
             .blocking(location, move |files, key| {
                 let staged = files.stage()?;
@@ -121,32 +162,60 @@ impl ObjectStore for LocalStore {
                 files.publish(staged, key, publish)
             })
             .await?;
+
         Ok(put_result(&found))
     }
 
-    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         let staged = self.blocking(location, |files, _| files.stage()).await?;
-        Ok(Box::new(upload::LocalUpload::new(Arc::clone(&self.files), location.clone(), staged)))
+        Ok(Box::new(upload::LocalUpload::new(
+            Arc::clone(&self.files),
+            location.clone(),
+            staged,
+        )))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let found = self.blocking(location, |files, key| files.find(key)).await?;
+        let found = self
+            .blocking(location, |files, key| files.find(key))
+            .await?;
         let meta = meta(location.clone(), &found);
         options.check_preconditions(&meta)?;
-        let wrong_range = |source| object_store::Error::NotSupported { source: Box::new(source) };
+
+        let wrong_range = |source| object_store::Error::NotSupported {
+            source: Box::new(source),
+        };
         let range = match &options.range {
             Some(range) => range.as_range(found.bytes).map_err(wrong_range)?,
             None => 0..found.bytes,
         };
-        let body = if options.head { stream::empty().boxed() } else { self.body(location, range.clone()) };
-        Ok(GetResult { payload: GetResultPayload::Stream(body), meta, range, attributes: Attributes::default() })
+
+        let body = if options.head {
+            stream::empty().boxed()
+        } else {
+            self.body(location, range.clone())
+        };
+
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(body),
+            meta,
+            range,
+            attributes: Attributes::default(),
+        })
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         crate::retrying::get_ranges(self, location, ranges).await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let this = self.clone();
         locations
             .map(move |location| {
@@ -161,21 +230,47 @@ impl ObjectStore for LocalStore {
         self.list_with_offset(prefix, &Path::default())
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (this, prefix, offset) = (self.clone(), prefix.cloned().unwrap_or_default(), offset.clone());
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let this = self.clone();
+        let prefix = prefix.cloned().unwrap_or_default();
+        let offset = offset.clone();
+
         let all = async move {
-            let objects = this.blocking(&prefix, move |files, prefix| files.list(prefix, &offset)).await?;
-            Ok::<_, object_store::Error>(stream::iter(objects.into_iter().map(|(key, found)| Ok(meta(key, &found)))))
+            let objects = this
+                .blocking(&prefix, move |files, prefix| files.list(prefix, &offset))
+                .await?;
+            Ok::<_, object_store::Error>(stream::iter(
+                objects
+                    .into_iter()
+                    .map(|(key, found)| Ok(meta(key, &found))),
+            ))
         };
+
         all.into_stream().try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let prefix = prefix.cloned().unwrap_or_default();
-        let Level { objects, prefixes: common_prefixes } =
-            self.blocking(&prefix, |files, prefix| files.list_level(prefix)).await?;
-        let objects = objects.into_iter().map(|(key, found)| meta(key, &found)).collect();
-        Ok(ListResult { common_prefixes, objects })
+        let Level {
+            objects,
+            prefixes: common_prefixes,
+        } = self
+            .blocking(&prefix, |files, prefix| files.list_level(prefix))
+            .await?;
+
+        let objects = objects
+            .into_iter()
+            .map(|(key, found)| meta(key, &found))
+            .collect();
+
+        Ok(ListResult {
+            common_prefixes,
+            objects,
+        })
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -183,8 +278,10 @@ impl ObjectStore for LocalStore {
             CopyMode::Create => Publish::Create,
             CopyMode::Overwrite => Publish::Overwrite,
         };
+
         let to = to.clone();
-        self.blocking(from, move |files, from| files.copy(from, &to, publish)).await
+        self.blocking(from, move |files, from| files.copy(from, &to, publish))
+            .await
     }
 
     /// Not atomic: for a moment both are there, and after a crash both may be.
@@ -193,26 +290,44 @@ impl ObjectStore for LocalStore {
             RenameTargetMode::Create => CopyMode::Create,
             RenameTargetMode::Overwrite => CopyMode::Overwrite,
         };
+
         if from != to {
-            self.copy_opts(from, to, CopyOptions { mode, extensions: options.extensions }).await?;
+            self.copy_opts(
+                from,
+                to,
+                CopyOptions {
+                    mode,
+                    extensions: options.extensions,
+                },
+            )
+            .await?;
             self.delete_one(from.clone()).await?;
         }
+
         Ok(())
     }
 }
 
 impl LocalStore {
-    /// The bytes of `range`, read piece by piece. An object that is replaced meanwhile may be read half old, half new; ours never are.
+    /// The bytes of `range`, read piece by piece. An object that is replaced meanwhile may be read
+    /// half old, half new; ours never are.
     fn body(&self, key: &Path, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
-        let (this, key) = (self.clone(), key.clone());
+        let this = self.clone();
+        let key = key.clone();
+
         stream::try_unfold(range.start, move |start| {
-            let (this, key) = (this.clone(), key.clone());
+            let this = this.clone();
+            let key = key.clone();
+
             async move {
                 if start >= range.end {
                     return Ok(None);
                 }
+
                 let length = (range.end - start).min(PIECE_BYTES);
-                let piece = this.blocking(&key, move |files, key| files.read(key, start, length)).await?;
+                let piece = this
+                    .blocking(&key, move |files, key| files.read(key, start, length))
+                    .await?;
                 Ok(Some((Bytes::from(piece), start + length)))
             }
         })

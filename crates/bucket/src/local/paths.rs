@@ -1,9 +1,10 @@
 //! Keys as paths of files, one to one.
 //!
-//! A key's segments are directories, so that `block=...` is there for SQL engines to see. What a file system cannot hold is written as
-//! `%` and two hexadecimal digits: a leading `.` (so that nothing of ours is hidden, goes up, or meets the staging directory), `%`
-//! itself, `\` and control characters. A segment that would be longer than a name may be is cut into directories, each marked with `%+`
-//! at its end.
+//! A key's segments are directories, so that `block=...` is there for SQL engines to see. What a
+//! file system cannot hold is written as `%` and two hexadecimal digits: a leading `.` (so that
+//! nothing of ours is hidden, goes up, or meets the staging directory), `%` itself, `\` and control
+//! characters. A segment that would be longer than a name may be is cut into directories, each
+//! marked with `%+` at its end.
 
 use std::path::PathBuf;
 
@@ -16,33 +17,46 @@ const GOES_ON: &str = "%+";
 /// The path of a key below the root of the store.
 pub(super) fn path_of(key: &Path) -> PathBuf {
     let mut path = PathBuf::new();
+
     for part in key.as_ref().split('/').filter(|part| !part.is_empty()) {
         let mut name = encode(part);
         if name.len() > NAME_BYTES_MAX {
             // Cut, each piece is the start of a name.
             name = name.replace('.', "%2E");
         }
+
         let mut rest = name.as_str();
         while rest.len() > NAME_BYTES_MAX {
             let (head, tail) = rest.split_at(last_cut(rest));
             path.push(format!("{head}{GOES_ON}"));
             rest = tail;
         }
+
         path.push(rest);
     }
+
     path
 }
 
 /// The last place before [`NAME_BYTES_MAX`] that is inside neither a character nor an escape.
 fn last_cut(name: &str) -> usize {
     let is_cut = |at: &usize| {
-        name.is_char_boundary(*at) && !name.as_bytes().get(at.saturating_sub(2)..*at).is_some_and(|b| b.contains(&b'%'))
+        name.is_char_boundary(*at)
+            && !name
+                .as_bytes()
+                .get(at.saturating_sub(2)..*at)
+                .is_some_and(|b| b.contains(&b'%'))
     };
-    (1..=NAME_BYTES_MAX).rev().find(is_cut).expect("a character and an escape are short")
+
+    (1..=NAME_BYTES_MAX)
+        .rev()
+        .find(is_cut)
+        .expect("a character and an escape are short")
 }
 
 fn encode(part: &str) -> String {
     let mut name = String::with_capacity(part.len());
+
     for (at, c) in part.char_indices() {
         let is_safe = c != '%' && c != '\\' && !c.is_ascii_control() && (at > 0 || c != '.');
         if is_safe {
@@ -51,6 +65,7 @@ fn encode(part: &str) -> String {
             name.push_str(&format!("%{:02X}", u32::from(c)));
         }
     }
+
     name
 }
 
@@ -68,20 +83,24 @@ pub(super) fn segment_of(name: &str) -> Option<Segment> {
     if name.starts_with('.') {
         return None;
     }
+
     if let Some(head) = name.strip_suffix(GOES_ON) {
         return Some(Segment::GoesOn(decode(head)?));
     }
+
     Some(Segment::Ends(decode(name)?))
 }
 
 fn decode(name: &str) -> Option<String> {
     let mut pieces = name.split('%');
     let mut part = pieces.next()?.to_owned();
+
     for piece in pieces {
         let (hex, rest) = piece.split_at_checked(2)?;
         part.push(char::from(u8::from_str_radix(hex, 16).ok()?));
         part.push_str(rest);
     }
+
     Some(part)
 }
 
@@ -98,6 +117,7 @@ mod tests {
                 Segment::GoesOn(part) => key.push_str(&part),
             }
         }
+
         key.pop();
         key
     }
@@ -110,9 +130,12 @@ mod tests {
 
     #[test]
     fn no_key_goes_up_or_into_staging() {
-        for (raw, path) in
-            [(".staging/x", "%2Estaging/x"), ("a/...", "a/%2E.."), ("%2E%2E/x", "%252E%252E/x"), ("a\\b", "a%5Cb")]
-        {
+        for (raw, path) in [
+            (".staging/x", "%2Estaging/x"),
+            ("a/...", "a/%2E.."),
+            ("%2E%2E/x", "%252E%252E/x"),
+            ("a\\b", "a%5Cb"),
+        ] {
             assert_eq!(path_of(&Path::parse(raw).unwrap()).to_str().unwrap(), path);
         }
     }
@@ -121,6 +144,7 @@ mod tests {
     fn a_name_of_a_thousand_bytes_is_cut_at_whole_characters() {
         let key = Path::parse(format!("a/{}/b", "é%".repeat(500))).unwrap();
         let path = path_of(&key);
+
         assert!(path.iter().all(|name| name.len() <= 255), "{path:?}");
         assert_eq!(decoded(&path), key.as_ref());
     }

@@ -1,4 +1,5 @@
-//! An upload in parts: the parts, in the order of their numbers, one after the other in a staged file.
+//! An upload in parts: the parts, in the order of their numbers, one after the other in a staged
+//! file.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -33,22 +34,35 @@ struct Parts {
 
 impl LocalUpload {
     pub(super) fn new(files: Arc<Files>, key: Path, staged: Staged) -> Self {
-        let parts = Parts { staged: Some(staged), written: 0, early: BTreeMap::new() };
-        Self { files, key, parts: Arc::new(Mutex::new(parts)), count: 0 }
+        let parts = Parts {
+            staged: Some(staged),
+            written: 0,
+            early: BTreeMap::new(),
+        };
+
+        Self {
+            files,
+            key,
+            parts: Arc::new(Mutex::new(parts)),
+            count: 0,
+        }
     }
 }
 
 impl Parts {
     fn write(&mut self, number: usize, part: PutPayload) -> io::Result<()> {
         self.early.insert(number, part);
+
         while let Some(part) = self.early.remove(&self.written) {
             let staged = self.staged.as_ref().ok_or_else(over)?;
             if let Err(error) = part.iter().try_for_each(|piece| staged.append(piece)) {
                 self.staged = None;
                 return Err(error);
             }
+
             self.written += 1;
         }
+
         Ok(())
     }
 }
@@ -61,26 +75,35 @@ fn over() -> io::Error {
 #[deny(clippy::missing_trait_methods)]
 impl MultipartUpload for LocalUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let (parts, key, number) = (Arc::clone(&self.parts), self.key.clone(), self.count);
+        let parts = Arc::clone(&self.parts);
+        let key = self.key.clone();
+        let number = self.count;
+
         self.count += 1;
         async move {
-            let written = tokio::task::spawn_blocking(move || parts.lock().write(number, data)).await?;
+            let written =
+                tokio::task::spawn_blocking(move || parts.lock().write(number, data)).await?;
             written.map_err(|e| store_error(&key, e))
         }
         .boxed()
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let (files, key, parts, count) =
-            (Arc::clone(&self.files), self.key.clone(), Arc::clone(&self.parts), self.count);
+        let files = Arc::clone(&self.files);
+        let key = self.key.clone();
+        let parts = Arc::clone(&self.parts);
+        let count = self.count;
+
         let done = tokio::task::spawn_blocking(move || {
             let mut parts = parts.lock();
             if parts.written != count {
                 return Err(io::Error::other("a part is missing"));
             }
+
             let staged = parts.staged.take().ok_or_else(over)?;
             files.publish(staged, &key, Publish::Overwrite)
         });
+
         let found = done.await?.map_err(|e| store_error(&self.key, e))?;
         Ok(put_result(&found))
     }

@@ -35,27 +35,40 @@ impl Ledger {
     }
 }
 
-/// Writes of all kinds, until the power goes. A number from the seed gives each its own keys and sizes.
+/// Writes of all kinds, until the power goes. A number from the seed gives each its own keys and
+/// sizes.
 async fn work(store: &LocalStore, seed: u64, ledger: &mut Ledger) {
     for n in 0..6 {
-        let (new, body) =
-            (format!("t/{}/{n}", seed % 3), "x".repeat(usize::try_from((seed * 7 + n * 13) % 50).unwrap()));
+        let new = format!("t/{}/{n}", seed % 3);
+        let body = "x".repeat(usize::try_from((seed * 7 + n * 13) % 50).unwrap());
         let payload = PutPayload::from(body.clone());
-        let created = store.put_opts(&Path::from(new.as_str()), payload, PutMode::Create.into()).await;
+        let created = store
+            .put_opts(&Path::from(new.as_str()), payload, PutMode::Create.into())
+            .await;
+
         ledger.record(&new, Some(&body), &created);
+
         let replaced = format!("{body}{n}");
-        let put = store.put(&Path::from("hint"), replaced.clone().into()).await;
+        let put = store
+            .put(&Path::from("hint"), replaced.clone().into())
+            .await;
         ledger.record("hint", Some(&replaced), &put);
+
         let big = format!("blocks/block={n}/samples.parquet");
         let uploaded = upload(store, &big, &body).await;
         ledger.record(&big, Some(&body.repeat(3)), &uploaded);
+
         let copy = format!("copies/{n}");
-        let copied = store.copy(&Path::from(new.as_str()), &Path::from(copy.as_str())).await;
+        let copied = store
+            .copy(&Path::from(new.as_str()), &Path::from(copy.as_str()))
+            .await;
         ledger.record(&copy, Some(&body), &copied);
+
         if n % 2 == 1 {
             let deleted = store.delete(&Path::from(new.as_str())).await;
             ledger.record(&new, None, &deleted);
         }
+
         if put.is_err() {
             return;
         }
@@ -66,6 +79,7 @@ async fn upload(store: &LocalStore, key: &str, third: &str) -> object_store::Res
     let upload = store.put_multipart(&Path::from(key)).await?;
     let mut upload = WriteMultipart::new_with_chunk_size(upload, 16);
     (0..3).for_each(|_| upload.write(third.as_bytes()));
+
     upload.finish().await.map(|_| ())
 }
 
@@ -77,14 +91,22 @@ async fn first_loss(store: &LocalStore, ledger: &Ledger) -> Option<String> {
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Some(format!("{key}: {error}")),
         };
+
         let actual = actual.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let is_doubtful = ledger.in_doubt.get(key).is_some_and(|doubtful| *doubtful == actual);
+        let is_doubtful = ledger
+            .in_doubt
+            .get(key)
+            .is_some_and(|doubtful| *doubtful == actual);
+
         if actual != *body && !is_doubtful {
             return Some(format!("{key}: expected {body:?}, found {actual:?}"));
         }
     }
-    let known = |key: &String| ledger.acknowledged.contains_key(key) || ledger.in_doubt.contains_key(key);
+
+    let known =
+        |key: &String| ledger.acknowledged.contains_key(key) || ledger.in_doubt.contains_key(key);
     let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+
     listed
         .into_iter()
         .map(|meta| meta.location.to_string())
@@ -96,19 +118,29 @@ async fn first_loss(store: &LocalStore, ledger: &Ledger) -> Option<String> {
 async fn loss_of(seed: u64, prepare: impl Fn(&SimDisk)) -> Option<String> {
     let disk = SimDisk::new();
     prepare(&disk);
+
     // The whole takes about 270 steps.
     disk.power_off_after(seed * 37 % 300);
+
     let mut ledger = Ledger::default();
     if let Some(store) = open(&disk) {
         work(&store, seed, &mut ledger).await;
     }
+
     // A second loss of power while the first is being recovered from.
     let disk = disk.crash(seed);
     disk.power_off_after(seed % 7);
+
     let _ = open(&disk);
     let disk = disk.crash(seed + 1);
     let store = open(&disk).unwrap();
-    assert!(disk.read_dir(&FilePath::new(ROOT).join(".staging")).unwrap().is_empty());
+
+    assert!(
+        disk.read_dir(&FilePath::new(ROOT).join(".staging"))
+            .unwrap()
+            .is_empty()
+    );
+
     first_loss(&store, &ledger).await
 }
 
@@ -122,7 +154,10 @@ async fn what_was_acknowledged_survives_a_loss_of_power_at_any_step() {
 
 #[tokio::test]
 async fn a_disk_that_lies_about_syncs_is_found_out_by_this_test() {
-    for lie in [SimDisk::ignore_sync_data as fn(&SimDisk, bool), SimDisk::ignore_sync_dir] {
+    for lie in [
+        SimDisk::ignore_sync_data as fn(&SimDisk, bool),
+        SimDisk::ignore_sync_dir,
+    ] {
         let mut losses = 0;
         for seed in 0..60 {
             losses += u32::from(loss_of(seed, |disk| lie(disk, true)).await.is_some());
@@ -136,22 +171,49 @@ async fn what_a_read_has_shown_survives_although_its_writer_was_killed_before_th
     for seed in 0..50 {
         let disk = SimDisk::new();
         let store = open(&disk).unwrap();
+
         // A directory that lies is a process killed between giving a name and syncing it.
         disk.ignore_sync_dir(true);
-        store.put(&Path::from("t/a/b"), "seen".into()).await.unwrap();
+        store
+            .put(&Path::from("t/a/b"), "seen".into())
+            .await
+            .unwrap();
+
         disk.ignore_sync_dir(false);
         drop(store);
+
         let next = open(&disk).unwrap();
+
         match seed % 3 {
             0 => assert!(next.get(&Path::from("t/a/b")).await.is_ok()),
-            1 => assert!(!next.list(None).try_collect::<Vec<_>>().await.unwrap().is_empty()),
+            1 => assert!(
+                !next
+                    .list(None)
+                    .try_collect::<Vec<_>>()
+                    .await
+                    .unwrap()
+                    .is_empty()
+            ),
             _ => {
-                let again = next.put_opts(&Path::from("t/a/b"), "x".into(), PutMode::Create.into()).await;
+                let again = next
+                    .put_opts(&Path::from("t/a/b"), "x".into(), PutMode::Create.into())
+                    .await;
                 assert!(matches!(again, Err(Error::AlreadyExists { .. })));
             }
         }
+
         let after = open(&disk.crash(seed)).unwrap();
-        assert_eq!(after.get(&Path::from("t/a/b")).await.unwrap().bytes().await.unwrap(), "seen", "seed {seed}");
+        assert_eq!(
+            after
+                .get(&Path::from("t/a/b"))
+                .await
+                .unwrap()
+                .bytes()
+                .await
+                .unwrap(),
+            "seen",
+            "seed {seed}"
+        );
     }
 }
 
@@ -162,7 +224,13 @@ async fn directories_that_a_killed_process_has_made_are_made_to_stay() {
         disk.ignore_sync_dir(true);
         drop(open(&disk).unwrap());
         disk.ignore_sync_dir(false);
-        open(&disk).unwrap().put(&Path::from("k"), "x".into()).await.unwrap();
+
+        open(&disk)
+            .unwrap()
+            .put(&Path::from("k"), "x".into())
+            .await
+            .unwrap();
+
         let after = open(&disk.crash(seed)).unwrap();
         assert!(after.get(&Path::from("k")).await.is_ok(), "seed {seed}");
     }
@@ -173,12 +241,24 @@ async fn a_failed_sync_or_a_full_disk_fails_the_write_and_leaves_nothing_behind(
     let disk = SimDisk::new();
     let store = open(&disk).unwrap();
     let key = Path::from("k");
+
     disk.fail_sync_data(1);
     assert!(store.put(&key, "x".into()).await.is_err());
+
     disk.set_space(Some(4));
     assert!(store.put(&key, "longer than that".into()).await.is_err());
+
     disk.set_space(None);
     assert!(matches!(store.get(&key).await, Err(Error::NotFound { .. })));
-    assert!(disk.read_dir(&FilePath::new(ROOT).join(".staging")).unwrap().is_empty());
-    store.put_opts(&key, "fits".into(), PutMode::Create.into()).await.unwrap();
+
+    assert!(
+        disk.read_dir(&FilePath::new(ROOT).join(".staging"))
+            .unwrap()
+            .is_empty()
+    );
+
+    store
+        .put_opts(&key, "fits".into(), PutMode::Create.into())
+        .await
+        .unwrap();
 }

@@ -15,7 +15,9 @@ async fn the_first_to_open_a_store_names_it_and_all_others_find_that_name() {
     let buckets: Vec<_> = (0..8).map(|_| bucket(&s3)).collect();
     let opened = futures::future::join_all(buckets.iter().map(Deployment::open)).await;
     let opened: Vec<_> = opened.into_iter().map(Result::unwrap).collect();
+
     assert!(opened.windows(2).all(|w| w[0] == w[1]));
+
     s3.reset_counts();
     assert_eq!(Deployment::open(&buckets[0]).await.unwrap(), opened[0]);
     assert_eq!((s3.counts().gets, s3.counts().requests()), (1, 1));
@@ -23,7 +25,12 @@ async fn the_first_to_open_a_store_names_it_and_all_others_find_that_name() {
 
 #[tokio::test]
 async fn a_lost_answer_to_the_naming_does_not_make_two_names() {
-    for fault in [Fault::ResetAfterCommit, Fault::Status500AfterCommit, Fault::Conflict409, Fault::ResetBeforeCommit] {
+    for fault in [
+        Fault::ResetAfterCommit,
+        Fault::Status500AfterCommit,
+        Fault::Conflict409,
+        Fault::ResetBeforeCommit,
+    ] {
         let s3 = server().await;
         s3.set_plan(FaultPlan::new(0).rule(When::op(Op::Put).nth(1), fault));
         let first = Deployment::open(&bucket(&s3)).await.unwrap();
@@ -34,11 +41,15 @@ async fn a_lost_answer_to_the_naming_does_not_make_two_names() {
 #[tokio::test]
 async fn a_store_of_another_deployment_is_refused() {
     let root = tempfile::tempdir().unwrap();
-    let (one, two) = (directory(&root.path().join("one")), directory(&root.path().join("two")));
+    let one = directory(&root.path().join("one"));
+    let two = directory(&root.path().join("two"));
     let data = DataDir::open(Arc::new(RealDisk), &root.path().join("data"), &*clock()).unwrap();
-    let (first, second) = (Deployment::open(&one).await.unwrap(), Deployment::open(&two).await.unwrap());
+    let first = Deployment::open(&one).await.unwrap();
+    let second = Deployment::open(&two).await.unwrap();
+
     data.bind(&first).unwrap();
     data.bind(&first).unwrap();
+
     let error = data.bind(&second).unwrap_err();
     assert!(matches!(error, Error::OtherDeployment { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -47,9 +58,17 @@ async fn a_store_of_another_deployment_is_refused() {
 #[tokio::test]
 async fn a_store_of_a_later_layout_is_refused() {
     let s3 = server().await;
-    s3.plant("duramen.json", r#"{"deployment": "00000000000000000000000001", "format": 9}"#);
+    s3.plant(
+        "duramen.json",
+        r#"{"deployment": "00000000000000000000000001", "format": 9}"#,
+    );
+
     let error = Deployment::open(&bucket(&s3)).await.unwrap_err();
     assert!(matches!(error, Error::Format { found: 9, .. }), "{error}");
+
     s3.plant("duramen.json", "{}");
-    assert_eq!(Deployment::open(&bucket(&s3)).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(
+        Deployment::open(&bucket(&s3)).await.unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
 }

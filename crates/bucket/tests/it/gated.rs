@@ -82,11 +82,17 @@ impl Disk for GatedDisk {
     }
 
     fn sync_dir(&self, path: &FilePath) -> io::Result<()> {
-        let gate = if path == self.directory { self.gate.lock().unwrap().take() } else { None };
+        let gate = if path == self.directory {
+            self.gate.lock().unwrap().take()
+        } else {
+            None
+        };
+
         if let Some(gate) = gate {
             gate.arrived.send(()).unwrap();
             gate.open.recv().unwrap();
         }
+
         self.disk.sync_dir(path)
     }
 
@@ -104,27 +110,57 @@ async fn what_is_read_while_it_is_written_is_durable_too() {
     for how in 0..3 {
         let disk = SimDisk::new();
         let directory = PathBuf::from("/store/t");
-        let gated = Arc::new(GatedDisk { disk: disk.clone(), directory, gate: Mutex::new(None) });
-        let store = LocalStore::open(Arc::<GatedDisk>::clone(&gated), FilePath::new("/store")).unwrap();
+
+        let gated = Arc::new(GatedDisk {
+            disk: disk.clone(),
+            directory,
+            gate: Mutex::new(None),
+        });
+
+        let store =
+            LocalStore::open(Arc::<GatedDisk>::clone(&gated), FilePath::new("/store")).unwrap();
         store.put(&Path::from("t/a"), "x".into()).await.unwrap();
+
         let (mut arrival, opener) = gated.close();
         let key = Path::from("t/b");
         let write = async { store.put(&key, "seen".into()).await.unwrap() };
+
         let read = async {
             arrival.recv().await.unwrap();
+
             match how {
                 0 => drop(store.get(&key).await.unwrap()),
-                1 => assert_eq!(store.list(None).try_collect::<Vec<_>>().await.unwrap().len(), 2),
-                _ => assert!(store.put_opts(&key, "x".into(), PutMode::Create.into()).await.is_err()),
+                1 => assert_eq!(
+                    store
+                        .list(None)
+                        .try_collect::<Vec<_>>()
+                        .await
+                        .unwrap()
+                        .len(),
+                    2
+                ),
+                _ => assert!(
+                    store
+                        .put_opts(&key, "x".into(), PutMode::Create.into())
+                        .await
+                        .is_err()
+                ),
             }
+
             let crashed: Vec<_> = (0..20).map(|seed| disk.crash(seed)).collect();
             opener.send(()).unwrap();
             crashed
         };
+
         let (_, crashed) = tokio::join!(write, read);
+
         for disk in crashed {
             let after = LocalStore::open(Arc::new(disk), FilePath::new("/store")).unwrap();
-            assert_eq!(after.get(&key).await.unwrap().bytes().await.unwrap(), "seen", "read {how}");
+            assert_eq!(
+                after.get(&key).await.unwrap().bytes().await.unwrap(),
+                "seen",
+                "read {how}"
+            );
         }
     }
 }

@@ -20,8 +20,15 @@ async fn sql_engines_see_a_hive_partition() {
     let root = tempfile::tempdir().unwrap();
     let bucket = directory(root.path());
     let key = keys::block_file(TenantId(Ulid(1)), BlockId(Ulid(2)), "series.parquet");
+
     bucket.put(&key, Bytes::from_static(b"x")).await.unwrap();
-    let path = root.path().join(format!("t/{}/blocks/block={}/series.parquet", Ulid(1), Ulid(2)));
+
+    let path = root.path().join(format!(
+        "t/{}/blocks/block={}/series.parquet",
+        Ulid(1),
+        Ulid(2)
+    ));
+
     assert_eq!(fs::read(path).unwrap(), b"x");
 }
 
@@ -32,7 +39,14 @@ async fn files_of_strangers_are_no_objects() {
     fs::write(root.path().join(".DS_Store"), "x").unwrap();
     fs::write(root.path().join("100%"), "x").unwrap();
     fs::write(root.path().join("%41"), "x").unwrap();
-    assert!(bucket.list(&Path::default(), None).await.unwrap().is_empty());
+
+    assert!(
+        bucket
+            .list(&Path::default(), None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -41,9 +55,15 @@ async fn stale_staging_files_are_gone_after_an_open() {
     let staging = root.path().join(".staging");
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("0"), "half of something").unwrap();
+
     let bucket = directory(root.path());
     assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
-    bucket.put(&Path::from("k"), Bytes::from_static(b"x")).await.unwrap();
+
+    bucket
+        .put(&Path::from("k"), Bytes::from_static(b"x"))
+        .await
+        .unwrap();
+
     assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
 }
 
@@ -56,11 +76,17 @@ async fn a_second_process_on_one_directory_is_refused_and_told_who_has_it() {
     // Another path to the same directory does not help.
     let link = root.path().join("link");
     std::os::unix::fs::symlink(&store, &link).unwrap();
+
     for path in [&store, &link] {
         let error = LocalStore::open(Arc::new(RealDisk), path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
+
         let text = error.to_string();
-        assert!(text.contains("the store is in use by another process"), "{text}");
+        assert!(
+            text.contains("the store is in use by another process"),
+            "{text}"
+        );
+
         assert!(text.contains(&std::process::id().to_string()), "{text}");
     }
 
@@ -73,20 +99,33 @@ async fn a_refused_process_sweeps_nothing() {
     let root = tempfile::tempdir().unwrap();
     let first = LocalStore::open(Arc::new(RealDisk), root.path()).unwrap();
     let mut upload = first.put_multipart(&Path::from("k")).await.unwrap();
+
     upload.put_part("half".into()).await.unwrap();
 
     LocalStore::open(Arc::new(RealDisk), root.path()).unwrap_err();
     upload.complete().await.unwrap();
-    assert_eq!(first.get(&Path::from("k")).await.unwrap().bytes().await.unwrap(), "half");
+
+    assert_eq!(
+        first
+            .get(&Path::from("k"))
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap(),
+        "half"
+    );
 }
 
 #[tokio::test]
 async fn without_locks_two_processes_stage_beside_each_other() {
     let disk = SimDisk::new();
     disk.refuse_locks(true);
+
     let open = || LocalStore::open(Arc::new(disk.clone()), "/store".as_ref()).unwrap();
     let one = open();
     let mut slow = one.put_multipart(&Path::from("of one")).await.unwrap();
+
     slow.put_part("one".into()).await.unwrap();
 
     // It starts while the other stages, and stages as many files.
@@ -97,7 +136,16 @@ async fn without_locks_two_processes_stage_beside_each_other() {
     other.complete().await.unwrap();
 
     for (store, key, body) in [(&one, "of two", "two"), (&two, "of one", "one")] {
-        assert_eq!(store.get(&Path::from(key)).await.unwrap().bytes().await.unwrap(), body);
+        assert_eq!(
+            store
+                .get(&Path::from(key))
+                .await
+                .unwrap()
+                .bytes()
+                .await
+                .unwrap(),
+            body
+        );
     }
 }
 
@@ -107,24 +155,33 @@ async fn a_staged_file_that_another_replaced_gets_no_name() {
     let store = LocalStore::open(Arc::new(disk.clone()), "/store".as_ref()).unwrap();
     let key = Path::from("k");
     let mut upload = store.put_multipart(&key).await.unwrap();
+
     upload.put_part("ours".into()).await.unwrap();
 
     let staging = std::path::Path::new("/store/.staging");
     let staged = staging.join(&disk.read_dir(staging).unwrap()[0].name);
     disk.remove_file(&staged).unwrap();
-    disk.create_new(&staged).unwrap().append(b"not ours").unwrap();
+    disk.create_new(&staged)
+        .unwrap()
+        .append(b"not ours")
+        .unwrap();
 
     let error = upload.complete().await.unwrap_err();
     assert!(error.to_string().contains("another file stands"), "{error}");
-    assert!(matches!(store.head(&key).await, Err(object_store::Error::NotFound { .. })));
+    assert!(matches!(
+        store.head(&key).await,
+        Err(object_store::Error::NotFound { .. })
+    ));
 }
 
 #[tokio::test]
 async fn the_lock_is_no_object() {
     let root = tempfile::tempdir().unwrap();
     let store = LocalStore::open(Arc::new(RealDisk), root.path()).unwrap();
+
     assert!(root.path().join(".lock").exists());
     assert_eq!(store.list(None).count().await, 0);
+
     let level = store.list_with_delimiter(None).await.unwrap();
     assert!(level.objects.is_empty() && level.common_prefixes.is_empty());
 }
@@ -133,24 +190,51 @@ async fn the_lock_is_no_object() {
 async fn an_object_cannot_be_a_prefix_too() {
     let root = tempfile::tempdir().unwrap();
     let bucket = directory(root.path());
-    bucket.put(&Path::from("a"), Bytes::from_static(b"x")).await.unwrap();
-    assert!(bucket.put(&Path::from("a/b"), Bytes::from_static(b"y")).await.is_err());
+    bucket
+        .put(&Path::from("a"), Bytes::from_static(b"x"))
+        .await
+        .unwrap();
+
+    assert!(
+        bucket
+            .put(&Path::from("a/b"), Bytes::from_static(b"y"))
+            .await
+            .is_err()
+    );
+
     assert_eq!(bucket.get(&Path::from("a"), 10).await.unwrap(), "x");
 }
 
 #[tokio::test]
 async fn a_large_file_goes_up_and_comes_down_in_pieces() {
     let root = tempfile::tempdir().unwrap();
-    let body: Vec<u8> = (0..40_u32 << 20).map(|n| u8::try_from(n % 249).unwrap()).collect();
+    let body: Vec<u8> = (0..40_u32 << 20)
+        .map(|n| u8::try_from(n % 249).unwrap())
+        .collect();
     let file = root.path().join("staged");
+
     fs::write(&file, &body).unwrap();
+
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let s3 = crate::stores::server().await;
-    for bucket in [directory(&root.path().join("store")), crate::stores::bucket(&s3)] {
+
+    for bucket in [
+        directory(&root.path().join("store")),
+        crate::stores::bucket(&s3),
+    ] {
         let key = Path::from("large");
-        bucket.put_file(&key, &disk, &file, body.len() as u64, |_| Ok(())).await.unwrap();
+        bucket
+            .put_file(&key, &disk, &file, body.len() as u64, |_| Ok(()))
+            .await
+            .unwrap();
         assert!(bucket.get(&key, u64::MAX).await.unwrap() == body);
-        assert_eq!(bucket.get_range(&key, 20_000_000..20_000_007).await.unwrap(), body[20_000_000..20_000_007]);
+        assert_eq!(
+            bucket
+                .get_range(&key, 20_000_000..20_000_007)
+                .await
+                .unwrap(),
+            body[20_000_000..20_000_007]
+        );
         assert!(bucket.get(&key, 1_000).await.is_err());
         assert_eq!(bucket.store().head(&key).await.unwrap().size, 40 << 20);
     }

@@ -32,9 +32,20 @@ pub(crate) fn config(s3: &S3) -> Config {
         secret_access_key: "hunter2".to_owned(),
         session_token: None,
     });
+
     let region = Some("us-east-1".to_owned());
-    let s3 = S3Config { endpoint: Some(s3.endpoint()), region, path_style: None, credentials };
-    Config { s3, retry: eager(), ..Config::default() }
+    let s3 = S3Config {
+        endpoint: Some(s3.endpoint()),
+        region,
+        path_style: None,
+        credentials,
+    };
+
+    Config {
+        s3,
+        retry: eager(),
+        ..Config::default()
+    }
 }
 
 pub(crate) fn bucket_with(s3: &S3, url: &str, config: &Config) -> Bucket {
@@ -51,17 +62,36 @@ pub(crate) async fn server() -> S3 {
     S3::start(S3Options::default()).await.unwrap()
 }
 
-/// A place of its own in the bucket `test` of the S3 server at `DURAMEN_TEST_S3_ENDPOINT`, with the credentials of the usual environment. `None`,
-/// said aloud, when it is not set, which is never a failure: who wants these tests names a server.
+/// A place of its own in the bucket `test` of the S3 server at `DURAMEN_TEST_S3_ENDPOINT`, with the
+/// credentials of the usual environment. `None`, said aloud, when it is not set, which is never a
+/// failure: who wants these tests names a server.
 pub(crate) fn real_s3() -> Option<Bucket> {
     let Ok(endpoint) = std::env::var("DURAMEN_TEST_S3_ENDPOINT") else {
         eprintln!("skipped: DURAMEN_TEST_S3_ENDPOINT is not set");
         return None;
     };
+
     let region = Some("us-east-1".to_owned());
-    let s3 = S3Config { endpoint: Some(endpoint), region, path_style: None, credentials: None };
+    let s3 = S3Config {
+        endpoint: Some(endpoint),
+        region,
+        path_style: None,
+        credentials: None,
+    };
+
     let url = format!("s3://test/{}", Ulid::new()).parse().unwrap();
-    Some(Bucket::open(&url, &Config { s3, ..Config::default() }, Arc::new(RealDisk), clock()).unwrap())
+    Some(
+        Bucket::open(
+            &url,
+            &Config {
+                s3,
+                ..Config::default()
+            },
+            Arc::new(RealDisk),
+            clock(),
+        )
+        .unwrap(),
+    )
 }
 
 pub(crate) fn directory(path: &std::path::Path) -> Bucket {

@@ -15,29 +15,49 @@ pub(super) fn check(
     limits: &IngestLimits,
 ) -> Result<Labels, Refusal> {
     let ts_ms = sent.ts_ms;
-    times.check(ts_ms).map_err(|_| Refusal::ExemplarTime { ts_ms })?;
+    times
+        .check(ts_ms)
+        .map_err(|_| Refusal::ExemplarTime { ts_ms })?;
+
     let max = limits.exemplar_label_chars_max;
+
     // Each label has a name of a character at least, so that as many labels are as many characters.
     let count = request.exemplar_labels_count(sent);
     if count > max {
-        return Err(Refusal::ExemplarTooLong { ts_ms, chars: count, max });
+        return Err(Refusal::ExemplarTooLong {
+            ts_ms,
+            chars: count,
+            max,
+        });
     }
-    let pairs = request.exemplar_labels(sent).map_err(|_| Refusal::ExemplarLabels { ts_ms })?;
+
+    let pairs = request
+        .exemplar_labels(sent)
+        .map_err(|_| Refusal::ExemplarLabels { ts_ms })?;
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Refusal::ExemplarLabels { ts_ms });
     let mut labels = Vec::with_capacity(pairs.len());
+
     for (name, value) in pairs {
         labels.push((text(name)?, text(value)?));
     }
-    let chars = labels.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+
+    let chars = labels
+        .iter()
+        .map(|(name, value)| name.chars().count() + value.chars().count())
+        .sum();
+
     if chars > max {
         return Err(Refusal::ExemplarTooLong { ts_ms, chars, max });
     }
+
     if labels.iter().any(|(name, _)| name.is_empty()) {
         return Err(Refusal::ExemplarLabels { ts_ms });
     }
+
     labels.sort_unstable();
     if labels.windows(2).any(|two| two[0].0 == two[1].0) {
         return Err(Refusal::ExemplarLabels { ts_ms });
     }
+
     Labels::from_pairs(labels).ok_or(Refusal::ExemplarLabels { ts_ms })
 }

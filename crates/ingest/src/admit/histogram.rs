@@ -10,18 +10,35 @@ use crate::refusal::Refusal;
 const SCHEMA_MAX: i32 = 8;
 
 /// The byte form of the histogram, or why it is refused.
-pub(super) fn check(sent: &SentHistogram<'_>, times: &Times, limits: &IngestLimits) -> Result<Vec<u8>, Refusal> {
+pub(super) fn check(
+    sent: &SentHistogram<'_>,
+    times: &Times,
+    limits: &IngestLimits,
+) -> Result<Vec<u8>, Refusal> {
     let ts_ms = sent.ts_ms;
     times.check(ts_ms)?;
     times.check_life(sent.life)?;
-    let (buckets, max) = (sent.buckets, limits.histogram_buckets_max);
+
+    let buckets = sent.buckets;
+    let max = limits.histogram_buckets_max;
+
     if buckets > max {
-        return Err(Refusal::HistogramBuckets { ts_ms, buckets, max });
+        return Err(Refusal::HistogramBuckets {
+            ts_ms,
+            buckets,
+            max,
+        });
     }
-    let unreadable = |error: duramen_proto::Error| Refusal::HistogramUnreadable { ts_ms, fault: error };
+
+    let unreadable = |error: duramen_proto::Error| Refusal::HistogramUnreadable {
+        ts_ms,
+        fault: error,
+    };
+
     let invalid = |fault| Refusal::HistogramInvalid { ts_ms, fault };
     let mut histogram = sent.decode().map_err(unreadable)?;
     histogram.reduce_to(SCHEMA_MAX).map_err(invalid)?;
     histogram.validate().map_err(invalid)?;
+
     Ok(histogram.to_bytes())
 }

@@ -6,48 +6,82 @@ use duramen_proto::WriteRequest;
 
 use crate::refusal::Refusal;
 
-/// The label set of the series at `at` of a request, `without` one label. Labels may be unsorted; one with an empty value is as good as absent.
+/// The label set of the series at `at` of a request, `without` one label. Labels may be unsorted;
+/// one with an empty value is as good as absent.
 pub(super) fn check(
     request: &WriteRequest<'_>,
     at: usize,
     without: Option<&str>,
     limits: &IngestLimits,
 ) -> Result<Labels, Refusal> {
-    let (count, max) = (request.labels_count(at), limits.labels_per_series_max);
+    let count = request.labels_count(at);
+    let max = limits.labels_per_series_max;
+
     if count > max {
         return Err(Refusal::TooManyLabels { labels: count, max });
     }
+
     let pairs = request.labels(at).map_err(Refusal::Unreadable)?;
     let mut labels = Vec::with_capacity(pairs.len());
+
     for (name, value) in pairs {
         labels.push(check_label(name, value, limits)?);
     }
+
     labels.sort_unstable_by_key(|(name, _)| *name);
     if let Some(two) = labels.windows(2).find(|two| two[0].0 == two[1].0) {
-        return Err(Refusal::RepeatedLabelName { label: Shown(two[0].0.as_bytes()).to_string() });
+        return Err(Refusal::RepeatedLabelName {
+            label: Shown(two[0].0.as_bytes()).to_string(),
+        });
     }
+
     labels.retain(|(name, _)| Some(*name) != without);
-    let named = labels.iter().any(|(name, value)| *name == METRIC_NAME && !value.is_empty());
+
+    let named = labels
+        .iter()
+        .any(|(name, value)| *name == METRIC_NAME && !value.is_empty());
     let set = Labels::from_pairs(labels.iter().copied()).filter(|_| named);
     set.ok_or(Refusal::NoMetricName)
 }
 
-fn check_label<'a>(name: &'a [u8], value: &'a [u8], limits: &IngestLimits) -> Result<(&'a str, &'a str), Refusal> {
+fn check_label<'a>(
+    name: &'a [u8],
+    value: &'a [u8],
+    limits: &IngestLimits,
+) -> Result<(&'a str, &'a str), Refusal> {
     if name.len() > limits.label_name_bytes_max {
-        return Err(Refusal::LabelNameTooLong { bytes: name.len(), max: limits.label_name_bytes_max });
+        return Err(Refusal::LabelNameTooLong {
+            bytes: name.len(),
+            max: limits.label_name_bytes_max,
+        });
     }
+
     let shown = |bytes| Shown(bytes).to_string();
     let utf8 = |bytes, part| {
-        let refused = |_| Refusal::LabelNotUtf8 { part, label: shown(name), text: shown(bytes) };
+        let refused = |_| Refusal::LabelNotUtf8 {
+            part,
+            label: shown(name),
+            text: shown(bytes),
+        };
+
         std::str::from_utf8(bytes).map_err(refused)
     };
+
     let name_text = utf8(name, "name")?;
     if name.is_empty() {
         return Err(Refusal::EmptyLabelName);
     }
+
     if value.len() > limits.label_value_bytes_max {
-        let (bytes, max) = (value.len(), limits.label_value_bytes_max);
-        return Err(Refusal::LabelValueTooLong { label: shown(name), bytes, max });
+        let bytes = value.len();
+        let max = limits.label_value_bytes_max;
+
+        return Err(Refusal::LabelValueTooLong {
+            label: shown(name),
+            bytes,
+            max,
+        });
     }
+
     Ok((name_text, utf8(value, "value")?))
 }

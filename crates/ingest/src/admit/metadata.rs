@@ -11,7 +11,8 @@ use crate::head::{Families, HeadsMemory};
 use crate::refusal::Refusal;
 use crate::rejection::Lost;
 
-/// Puts into the rows what the log of `generation` does not have yet. The last word of a request on a family counts.
+/// Puts into the rows what the log of `generation` does not have yet. The last word of a request on
+/// a family counts.
 pub(super) fn admit(
     families: &Families,
     request: &WriteRequest<'_>,
@@ -22,36 +23,56 @@ pub(super) fn admit(
     admitted: &mut Admitted,
 ) {
     let mut news: BTreeMap<&str, FamilyMetadata> = BTreeMap::new();
-    let (mut unknown, mut more) = (0, 0);
+    let mut unknown = 0;
+    let mut more = 0;
+
     for sent in &request.metadata {
         let checked = check(sent, limits).and_then(|said| {
             let is_known = families.contains(said.family) || news.contains_key(said.family);
             if !is_known && families.len() + unknown >= limits.metadata_families_max {
                 let family = Shown(said.family.as_bytes()).to_string();
-                return Err(Refusal::MetadataLimit { family, max: limits.metadata_families_max });
+                return Err(Refusal::MetadataLimit {
+                    family,
+                    max: limits.metadata_families_max,
+                });
             }
+
             let bytes = families.growth(said.family, said.help, said.unit);
             if bytes > 0 {
                 room.check(said.family, more + bytes, limits)?;
             }
+
             unknown += usize::from(!is_known);
             more += bytes;
             Ok(said)
         });
+
         match checked {
-            Err(refusal) => admitted.lost_metadata.add(refusal.reason(), Lost::FAMILY, || refusal.to_string()),
+            Err(refusal) => admitted
+                .lost_metadata
+                .add(refusal.reason(), Lost::FAMILY, || refusal.to_string()),
             Ok(Said { family, help, unit }) => {
                 admitted.families += 1;
+
                 let is_old = families.is_logged(family, sent.kind, help, unit, generation);
                 if is_old && !news.contains_key(family) {
                     continue;
                 }
+
                 let [owned, help, unit] = [family, help, unit].map(str::to_owned);
-                let metadata = FamilyMetadata { family: owned, kind: sent.kind, help, unit, last_seen_ms: now_ms };
+                let metadata = FamilyMetadata {
+                    family: owned,
+                    kind: sent.kind,
+                    help,
+                    unit,
+                    last_seen_ms: now_ms,
+                };
+
                 news.insert(family, metadata);
             }
         }
     }
+
     admitted.rows.metadata = news.into_values().collect();
 }
 
@@ -64,10 +85,16 @@ pub(super) struct Room<'a> {
 
 impl Room<'_> {
     fn check(&self, family: &str, more: usize, limits: &IngestLimits) -> Result<(), Refusal> {
-        let max = limits.series_bytes_max.unwrap_or_else(|| self.memory.series_bytes_of_tenant());
+        let max = limits
+            .series_bytes_max
+            .unwrap_or_else(|| self.memory.series_bytes_of_tenant());
         if self.series_bytes.saturating_add(more) > max {
-            return Err(Refusal::MetadataBytesLimit { family: family.to_owned(), max });
+            return Err(Refusal::MetadataBytesLimit {
+                family: family.to_owned(),
+                max,
+            });
         }
+
         self.memory.check(more)
     }
 }
@@ -81,13 +108,22 @@ struct Said<'a> {
 
 fn check<'a>(sent: &SentMetadata<'a>, limits: &IngestLimits) -> Result<Said<'a>, Refusal> {
     let family = || Shown(sent.family).to_string();
-    let (bytes, max) = (sent.family.len() + sent.help.len() + sent.unit.len(), limits.metadata_bytes_max);
+    let bytes = sent.family.len() + sent.help.len() + sent.unit.len();
+    let max = limits.metadata_bytes_max;
+
     if bytes > max {
-        return Err(Refusal::MetadataTooLong { family: family(), bytes, max });
+        return Err(Refusal::MetadataTooLong {
+            family: family(),
+            bytes,
+            max,
+        });
     }
+
     let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).ok();
     match (text(sent.family), text(sent.help), text(sent.unit)) {
-        (Some(family), Some(help), Some(unit)) if !family.is_empty() => Ok(Said { family, help, unit }),
+        (Some(family), Some(help), Some(unit)) if !family.is_empty() => {
+            Ok(Said { family, help, unit })
+        }
         _ => Err(Refusal::MetadataInvalid { family: family() }),
     }
 }

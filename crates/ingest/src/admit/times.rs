@@ -8,7 +8,8 @@ use duramen_model::Life;
 use crate::refusal::Refusal;
 use crate::seen::Now;
 
-/// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for a time, and SQL engines no value.
+/// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for
+/// a time, and SQL engines no value.
 pub const TS_MS_MIN: i64 = -62_135_596_800_000;
 
 /// The limits of time, at the moment of a request.
@@ -25,6 +26,7 @@ impl Times {
         let future_max_ms = whole_ms(limits.future_max);
         let age_max_ms = limits.age_max.map(whole_ms);
         let oldest_ms = age_max_ms.map_or(TS_MS_MIN, |age| now.earliest_ms.saturating_sub(age));
+
         Self {
             earliest_ms: oldest_ms.max(TS_MS_MIN),
             latest_ms: now.latest_ms.saturating_add(future_max_ms),
@@ -36,24 +38,49 @@ impl Times {
 
     #[inline]
     pub(super) const fn check(&self, ts_ms: i64) -> Result<(), Refusal> {
-        if self.earliest_ms <= ts_ms && ts_ms <= self.latest_ms { Ok(()) } else { Err(self.refuse(ts_ms)) }
+        if self.earliest_ms <= ts_ms && ts_ms <= self.latest_ms {
+            Ok(())
+        } else {
+            Err(self.refuse(ts_ms))
+        }
     }
 
     #[cold]
     const fn refuse(&self, ts_ms: i64) -> Refusal {
-        let Self { earliest_ms, latest_ms, future_max_ms, .. } = *self;
+        let Self {
+            earliest_ms,
+            latest_ms,
+            future_max_ms,
+            ..
+        } = *self;
+
         if ts_ms > latest_ms {
-            return Refusal::FarFuture { ts_ms, latest_ms, future_max_ms };
+            return Refusal::FarFuture {
+                ts_ms,
+                latest_ms,
+                future_max_ms,
+            };
         }
+
         match self.age_max_ms {
-            Some(age_max_ms) if earliest_ms > TS_MS_MIN => Refusal::TooOld { ts_ms, earliest_ms, age_max_ms },
+            Some(age_max_ms) if earliest_ms > TS_MS_MIN => Refusal::TooOld {
+                ts_ms,
+                earliest_ms,
+                age_max_ms,
+            },
             _ => Refusal::FarPast { ts_ms, earliest_ms },
         }
     }
 
     pub(super) fn check_life(&self, life: Life) -> Result<(), Refusal> {
-        let (ttl_ms, max_ms) = (life.ttl_ms, self.ttl_max_ms);
-        if (0..=max_ms).contains(&ttl_ms) { Ok(()) } else { Err(Refusal::Ttl { ttl_ms, max_ms }) }
+        let ttl_ms = life.ttl_ms;
+        let max_ms = self.ttl_max_ms;
+
+        if (0..=max_ms).contains(&ttl_ms) {
+            Ok(())
+        } else {
+            Err(Refusal::Ttl { ttl_ms, max_ms })
+        }
     }
 }
 

@@ -13,60 +13,94 @@ use crate::head::TenantHead;
 use crate::logged::resolve;
 
 impl CommitLoop {
-    /// Writes the records of tenants in quarantine that the oldest segment has to the end of the log once more, so that the segment can
-    /// go: every other tenant has flushed up to `needed`.
+    /// Writes the records of tenants in quarantine that the oldest segment has to the end of the
+    /// log once more, so that the segment can go: every other tenant has flushed up to `needed`.
     ///
-    /// One segment at a time, and no more bytes than others have written since the start: writing costs twice what it did at most. Reads
-    /// the segment, one write and one fdatasync; writes wait for it.
+    /// One segment at a time, and no more bytes than others have written since the start: writing
+    /// costs twice what it did at most. Reads the segment, one write and one fdatasync; writes wait
+    /// for it.
     pub(super) fn carry(&mut self, needed: Position) -> Result<(), Error> {
         let segments = self.wal.segments();
-        let [oldest, next, ..] = segments.as_slice() else { return Ok(()) };
+        let [oldest, next, ..] = segments.as_slice() else {
+            return Ok(());
+        };
         let end = next.first_position;
+
         if end > needed || self.written < self.carried {
             return Ok(());
         }
-        let waits =
-            |head: &Arc<TenantHead>| head.is_quarantined() && head.first_uncommitted().is_some_and(|first| first < end);
-        let heads: HashMap<TenantId, Arc<TenantHead>> =
-            self.heads.read().values().filter(|head| waits(head)).map(|head| (head.id, Arc::clone(head))).collect();
+
+        let waits = |head: &Arc<TenantHead>| {
+            head.is_quarantined() && head.first_uncommitted().is_some_and(|first| first < end)
+        };
+        let heads: HashMap<TenantId, Arc<TenantHead>> = self
+            .heads
+            .read()
+            .values()
+            .filter(|head| waits(head))
+            .map(|head| (head.id, Arc::clone(head)))
+            .collect();
+
         if heads.is_empty() {
             return Ok(());
         }
+
         let mut slots = HashMap::new();
         let mut kept = Vec::new();
+
         self.wal.read(oldest.id, &mut |position, record| {
-            let Some(head) = heads.get(&record.tenant) else { return };
+            let Some(head) = heads.get(&record.tenant) else {
+                return;
+            };
             let mut registry = head.registry.write();
+
             for (reference, encoded) in &record.series {
                 if let Some(labels) = Labels::from_encoded(encoded) {
                     slots.insert((record.tenant, *reference), registry.intern(&labels));
                 }
             }
+
             drop(registry);
             if position >= head.flushed() {
                 let tenant = record.tenant;
-                let (rows, _lost) = resolve(record, |reference| slots.get(&(tenant, reference)).copied());
+                let (rows, _lost) =
+                    resolve(record, |reference| slots.get(&(tenant, reference)).copied());
                 kept.push((Arc::clone(head), rows));
             }
         })?;
+
         if self.wal.needs_rotation() {
             self.rotate()?;
         }
 
-        let appended = kept.iter().try_for_each(|(head, rows)| self.append_rows(head, rows).map(|_| ()));
+        let appended = kept
+            .iter()
+            .try_for_each(|(head, rows)| self.append_rows(head, rows).map(|_| ()));
         let bytes = self.wal.pending_bytes();
+
         if let Err(error) = self.wal.sync() {
             self.definitions.forget();
             warn!(%error, "records of a tenant in quarantine could not be moved; the log stays as long as it is");
-            return if is_fatal(&error) { Err(error.into()) } else { Ok(()) };
+
+            return if is_fatal(&error) {
+                Err(error.into())
+            } else {
+                Ok(())
+            };
         }
+
         self.carried += bytes as u64;
         if let Err(error) = appended {
             warn!(%error, "records of a tenant in quarantine could not be moved; the log stays as long as it is");
             return Ok(());
         }
+
         heads.values().for_each(|head| head.moved(end));
-        info!(records = kept.len(), bytes, "moved records of tenants in quarantine to the end of the log");
+        info!(
+            records = kept.len(),
+            bytes, "moved records of tenants in quarantine to the end of the log"
+        );
+
         Ok(())
     }
 }

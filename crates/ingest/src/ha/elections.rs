@@ -7,7 +7,8 @@ use duramen_bucket::{Chain, Entry};
 use duramen_limits::HaLimits;
 use serde::{Deserialize, Serialize};
 
-/// All elections of a tenant, as they stand in one object: the last object of the chain says everything.
+/// All elections of a tenant, as they stand in one object: the last object of the chain says
+/// everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Elections {
     /// Of the chain; 0 before the first election.
@@ -38,7 +39,8 @@ pub(super) enum Judgement {
     Take,
     /// Another one is elected, and sends.
     Drop,
-    /// It is elected as far as is known, but was silent for so long that others may have elected another.
+    /// It is elected as far as is known, but was silent for so long that others may have elected
+    /// another.
     Refresh,
     /// It can be elected: nobody is, or who is has been silent for too long.
     Elect,
@@ -50,23 +52,49 @@ impl Elections {
     /// These, and `replica` elected: what stands in the next slot.
     pub(super) fn with(&self, cluster: &str, replica: &str, since_ms: i64) -> Self {
         let mut clusters = self.clusters.clone();
-        clusters.insert(cluster.to_owned(), Elected { replica: replica.to_owned(), since_ms });
-        Self { slot: self.slot + 1, clusters }
+        clusters.insert(
+            cluster.to_owned(),
+            Elected {
+                replica: replica.to_owned(),
+                since_ms,
+            },
+        );
+
+        Self {
+            slot: self.slot + 1,
+            clusters,
+        }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let body = Body { format: FORMAT, clusters: self.clusters.clone() };
+        let body = Body {
+            format: FORMAT,
+            clusters: self.clusters.clone(),
+        };
+
         serde_json::to_vec(&body).expect("plain values have JSON")
     }
 
     pub(super) fn decode(chain: &Chain, entry: &Entry) -> Result<Self, duramen_bucket::Error> {
         let key = || chain.key(entry.slot).to_string();
-        let body: Body = serde_json::from_slice(&entry.body)
-            .map_err(|e| duramen_bucket::Error::Corrupt { key: key(), fault: e.to_string() })?;
+        let body: Body =
+            serde_json::from_slice(&entry.body).map_err(|e| duramen_bucket::Error::Corrupt {
+                key: key(),
+                fault: e.to_string(),
+            })?;
+
         if body.format != FORMAT {
-            return Err(duramen_bucket::Error::Format { key: key(), found: body.format, known: FORMAT });
+            return Err(duramen_bucket::Error::Format {
+                key: key(),
+                found: body.format,
+                known: FORMAT,
+            });
         }
-        Ok(Self { slot: entry.slot, clusters: body.clusters })
+
+        Ok(Self {
+            slot: entry.slot,
+            clusters: body.clusters,
+        })
     }
 }
 
@@ -78,20 +106,43 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Nobody was heard yet: the elected ones have a whole time-out to be heard before another can be elected.
+    /// Nobody was heard yet: the elected ones have a whole time-out to be heard before another can
+    /// be elected.
     pub(super) fn new(elections: Elections, now: Duration) -> Self {
-        let heard = elections.clusters.keys().map(|cluster| (cluster.clone(), now)).collect();
+        let heard = elections
+            .clusters
+            .keys()
+            .map(|cluster| (cluster.clone(), now))
+            .collect();
+
         Self { elections, heard }
     }
 
-    /// What to do with samples of `replica` that come `now`. Of the elected one it is noted that it was heard.
-    pub(super) fn judge(&mut self, cluster: &str, replica: &str, now: Duration, limits: &HaLimits) -> Judgement {
+    /// What to do with samples of `replica` that come `now`. Of the elected one it is noted that it
+    /// was heard.
+    pub(super) fn judge(
+        &mut self,
+        cluster: &str,
+        replica: &str,
+        now: Duration,
+        limits: &HaLimits,
+    ) -> Judgement {
         let Some(elected) = self.elections.clusters.get(cluster) else {
             let is_room = self.elections.clusters.len() < limits.clusters_max;
-            return if is_room { Judgement::Elect } else { Judgement::OverLimit };
+            return if is_room {
+                Judgement::Elect
+            } else {
+                Judgement::OverLimit
+            };
         };
-        let heard = self.heard.get_mut(cluster).expect("an elected one has a time");
+
+        let heard = self
+            .heard
+            .get_mut(cluster)
+            .expect("an elected one has a time");
+
         let is_silent = now.saturating_sub(*heard) > limits.failover_timeout;
+
         match (elected.replica == replica, is_silent) {
             (true, false) => {
                 *heard = now;
@@ -110,6 +161,7 @@ impl View {
                 self.heard.insert(cluster.clone(), now);
             }
         }
+
         self.elections = elections;
     }
 
@@ -123,7 +175,11 @@ impl View {
 mod tests {
     use super::*;
 
-    const LIMITS: fn() -> HaLimits = || HaLimits { enabled: true, clusters_max: 2, ..HaLimits::default() };
+    const LIMITS: fn() -> HaLimits = || HaLimits {
+        enabled: true,
+        clusters_max: 2,
+        ..HaLimits::default()
+    };
 
     fn seconds(s: u64) -> Duration {
         Duration::from_secs(s)
@@ -135,19 +191,33 @@ mod tests {
 
     #[test]
     fn the_elected_one_is_taken_and_the_other_is_not_until_a_silence() {
-        let (mut view, limits) = (view(), LIMITS());
+        let mut view = view();
+        let limits = LIMITS();
         let mut judge = |replica, s| view.judge("c", replica, seconds(s), &limits);
+
         assert_eq!(judge("b", 130), Judgement::Drop, "the time-out is not over");
         assert_eq!(judge("a", 130), Judgement::Take);
-        assert_eq!(judge("b", 160), Judgement::Drop, "the elected one was heard at 130");
+
+        assert_eq!(
+            judge("b", 160),
+            Judgement::Drop,
+            "the elected one was heard at 130"
+        );
+
         assert_eq!(judge("b", 161), Judgement::Elect);
-        assert_eq!(judge("a", 161), Judgement::Refresh, "another process may have elected another");
+        assert_eq!(
+            judge("a", 161),
+            Judgement::Refresh,
+            "another process may have elected another"
+        );
     }
 
     #[test]
     fn who_comes_back_does_not_take_over() {
-        let (mut view, limits) = (view(), LIMITS());
+        let mut view = view();
+        let limits = LIMITS();
         let next = view.elections.with("c", "b", 1);
+
         view.adopt(next, seconds(200));
         assert_eq!(view.judge("c", "a", seconds(201), &limits), Judgement::Drop);
         assert_eq!(view.judge("c", "b", seconds(230), &limits), Judgement::Take);
@@ -156,19 +226,31 @@ mod tests {
 
     #[test]
     fn an_election_elsewhere_does_not_make_a_silent_one_heard() {
-        let (mut view, limits) = (view(), LIMITS());
+        let mut view = view();
+        let limits = LIMITS();
         let next = view.elections.with("d", "x", 1);
+
         view.adopt(next, seconds(200));
-        assert_eq!(view.judge("c", "b", seconds(200), &limits), Judgement::Elect);
+        assert_eq!(
+            view.judge("c", "b", seconds(200), &limits),
+            Judgement::Elect
+        );
+
         assert_eq!(view.judge("d", "x", seconds(200), &limits), Judgement::Take);
     }
 
     #[test]
     fn one_cluster_too_many_is_told_and_known_ones_go_on() {
-        let (mut view, limits) = (view(), LIMITS());
+        let mut view = view();
+        let limits = LIMITS();
         let next = view.elections.with("d", "x", 1);
+
         view.adopt(next, seconds(100));
-        assert_eq!(view.judge("e", "x", seconds(100), &limits), Judgement::OverLimit);
+        assert_eq!(
+            view.judge("e", "x", seconds(100), &limits),
+            Judgement::OverLimit
+        );
+
         assert_eq!(view.judge("c", "a", seconds(100), &limits), Judgement::Take);
     }
 }

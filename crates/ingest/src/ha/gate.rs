@@ -45,25 +45,49 @@ impl Gate {
         seed: u64,
     ) -> Self {
         let salt = xxh3_128_with_seed(limits.replica_label.as_bytes(), seed);
-        let (replica_label, clusters_max) = (limits.replica_label.clone(), limits.clusters_max);
-        Self { places, senders, replica_label, clusters_max, salt }
+        let replica_label = limits.replica_label.clone();
+        let clusters_max = limits.clusters_max;
+
+        Self {
+            places,
+            senders,
+            replica_label,
+            clusters_max,
+            salt,
+        }
     }
 
     /// What to do with the series at `at` of the request.
     pub(crate) fn verdict(&self, at: usize) -> Verdict<'_> {
-        let Some((member, judgement)) = self.places.get(at).copied().flatten().map(|place| &self.senders[place]) else {
+        let Some((member, judgement)) = self
+            .places
+            .get(at)
+            .copied()
+            .flatten()
+            .map(|place| &self.senders[place])
+        else {
             return Verdict::AsItIs;
         };
+
         match judgement {
-            Judgement::Take => Verdict::Without { label: &self.replica_label },
-            Judgement::OverLimit => Verdict::OverLimit { cluster: &member.cluster, max: self.clusters_max },
-            Judgement::Drop | Judgement::Refresh | Judgement::Elect => Verdict::Duplicate { cluster: &member.cluster },
+            Judgement::Take => Verdict::Without {
+                label: &self.replica_label,
+            },
+            Judgement::OverLimit => Verdict::OverLimit {
+                cluster: &member.cluster,
+                max: self.clusters_max,
+            },
+            Judgement::Drop | Judgement::Refresh | Judgement::Elect => Verdict::Duplicate {
+                cluster: &member.cluster,
+            },
         }
     }
 
-    /// What of the `series` of the request is left out, by cluster; a cluster may stand there more than once.
+    /// What of the `series` of the request is left out, by cluster; a cluster may stand there more
+    /// than once.
     pub(crate) fn duplicates<'g>(&'g self, series: &[Series<'_>]) -> Vec<(&'g str, Duplicates)> {
         let mut found = vec![Duplicates::default(); self.senders.len()];
+
         for (place, series) in self.places.iter().zip(series) {
             if let Some(place) = place {
                 found[*place].add(Duplicates {
@@ -73,13 +97,22 @@ impl Gate {
                 });
             }
         }
+
         let left_out = |(_, judgement): &(Member, Judgement)| *judgement == Judgement::Drop;
-        let with_clusters = self.senders.iter().zip(found).filter(|(sender, _)| left_out(sender));
-        with_clusters.map(|((member, _), duplicates)| (&*member.cluster, duplicates)).collect()
+        let with_clusters = self
+            .senders
+            .iter()
+            .zip(found)
+            .filter(|(sender, _)| left_out(sender));
+
+        with_clusters
+            .map(|((member, _), duplicates)| (&*member.cluster, duplicates))
+            .collect()
     }
 
-    /// The key by which the registry knows a series that was sent with these bytes. The same bytes are another series with the replica
-    /// label and without it, and the limits may change from one request to the next.
+    /// The key by which the registry knows a series that was sent with these bytes. The same bytes
+    /// are another series with the replica label and without it, and the limits may change from one
+    /// request to the next.
     pub(crate) fn key(&self, at: usize, sent: u128) -> u128 {
         match self.verdict(at) {
             Verdict::Without { .. } => sent ^ self.salt,

@@ -17,9 +17,11 @@ pub(super) struct Member {
 /// The number of a member in its roster.
 type MemberId = u32;
 
-/// Forms of bytes that are remembered: 32 bytes each. Beyond it all are forgotten, which costs one walk through their labels each.
+/// Forms of bytes that are remembered: 32 bytes each. Beyond it all are forgotten, which costs one
+/// walk through their labels each.
 const SENT_MAX: usize = 4 << 20;
-/// Members that are remembered, whether elected or beyond the limit: a hostile sender makes them up.
+/// Members that are remembered, whether elected or beyond the limit: a hostile sender makes them
+/// up.
 const MEMBERS_MAX: usize = 1 << 16;
 /// Bytes of their labels, which are as long as a request may be.
 const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -42,7 +44,8 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// For each series of the request its place among the members that send it, and these; `None` for a series of no pair.
+    /// For each series of the request its place among the members that send it, and these; `None`
+    /// for a series of no pair.
     pub(super) fn members(
         &mut self,
         request: &WriteRequest<'_>,
@@ -50,9 +53,11 @@ impl Roster {
         seed: u64,
     ) -> (Vec<Option<usize>>, Vec<Member>) {
         self.read_by(limits);
+
         let mut senders = Vec::new();
         let mut places: FastMap<MemberId, usize, Xxh3Builder> = FastMap::default();
         let mut keys = request.keys(seed);
+
         let of_series = (0..request.series.len()).map(|at| {
             let id = self.member(keys.of(at), request, at)?;
             Some(*places.entry(id).or_insert_with(|| {
@@ -60,6 +65,7 @@ impl Roster {
                 senders.len() - 1
             }))
         });
+
         let of_series = of_series.collect();
         (of_series, senders)
     }
@@ -72,11 +78,16 @@ impl Roster {
     /// Forgets what was read by other labels, and all when it is too much.
     fn read_by(&mut self, limits: &HaLimits) {
         let (cluster, replica) = &self.labels;
-        let is_full =
-            self.sent.len() > SENT_MAX || self.members.len() > MEMBERS_MAX || self.text_bytes > TEXT_BYTES_MAX;
+        let is_full = self.sent.len() > SENT_MAX
+            || self.members.len() > MEMBERS_MAX
+            || self.text_bytes > TEXT_BYTES_MAX;
+
         if *cluster != limits.cluster_label || *replica != limits.replica_label || is_full {
             let labels = (limits.cluster_label.clone(), limits.replica_label.clone());
-            *self = Self { labels, ..Self::default() };
+            *self = Self {
+                labels,
+                ..Self::default()
+            };
         }
     }
 
@@ -84,19 +95,28 @@ impl Roster {
         if let Some(known) = self.sent.get(&key) {
             return *known;
         }
+
         let member = self.read(request, at).map(|member| self.id(member));
         self.sent.insert(key, member);
         member
     }
 
-    /// The member that sends a series. Labels that cannot be read are refused elsewhere; an empty one is as good as absent.
+    /// The member that sends a series. Labels that cannot be read are refused elsewhere; an empty
+    /// one is as good as absent.
     fn read(&self, request: &WriteRequest<'_>, at: usize) -> Option<Member> {
         let pairs = request.labels(at).ok()?;
         let value = |label: &str| {
             let (_, value) = pairs.iter().find(|(name, _)| *name == label.as_bytes())?;
-            std::str::from_utf8(value).ok().filter(|value| !value.is_empty()).map(Arc::from)
+            std::str::from_utf8(value)
+                .ok()
+                .filter(|value| !value.is_empty())
+                .map(Arc::from)
         };
-        Some(Member { cluster: value(&self.labels.0)?, replica: value(&self.labels.1)? })
+
+        Some(Member {
+            cluster: value(&self.labels.0)?,
+            replica: value(&self.labels.1)?,
+        })
     }
 
     fn id(&mut self, member: Member) -> MemberId {
@@ -119,18 +139,49 @@ mod tests {
     #[test]
     fn names_of_replicas_that_a_sender_makes_up_take_a_bounded_memory() {
         let mut roster = Roster::default();
-        let limits = HaLimits { enabled: true, ..HaLimits::default() };
+        let limits = HaLimits {
+            enabled: true,
+            ..HaLimits::default()
+        };
+
         let long = "x".repeat(100_000);
+
         for at in 0..100 {
-            let label = |name: &str, value: String| Label { name: name.to_owned(), value };
+            let label = |name: &str, value: String| Label {
+                name: name.to_owned(),
+                value,
+            };
+
             let replica = label(&limits.replica_label, format!("{at}{long}"));
             let labels = vec![replica, label(&limits.cluster_label, format!("{at}{long}"))];
-            let samples = vec![Sample { timestamp: 1, value: 1.0, ttl_ms: 0 }];
-            let series = TimeSeries { labels, samples, ..TimeSeries::default() };
-            let body = Sent { timeseries: vec![series], ..Sent::default() }.encode_to_vec();
-            let request = WriteRequest::decode_v1(&body, &WriteLimits::of_body(body.len())).unwrap();
+
+            let samples = vec![Sample {
+                timestamp: 1,
+                value: 1.0,
+                ttl_ms: 0,
+            }];
+
+            let series = TimeSeries {
+                labels,
+                samples,
+                ..TimeSeries::default()
+            };
+
+            let body = Sent {
+                timeseries: vec![series],
+                ..Sent::default()
+            }
+            .encode_to_vec();
+
+            let request =
+                WriteRequest::decode_v1(&body, &WriteLimits::of_body(body.len())).unwrap();
             assert_eq!(roster.members(&request, &limits, 1).0, [Some(0)]);
-            assert!(roster.bytes() < TEXT_BYTES_MAX + 300_000, "{}", roster.bytes());
+
+            assert!(
+                roster.bytes() < TEXT_BYTES_MAX + 300_000,
+                "{}",
+                roster.bytes()
+            );
         }
     }
 }

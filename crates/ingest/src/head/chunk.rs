@@ -1,6 +1,7 @@
 //! The floats of one series in one generation, compressed.
 //!
-//! Samples that come in order are appended to a byte string; those that do not are held in a tree beside it. A time is held once.
+//! Samples that come in order are appended to a byte string; those that do not are held in a tree
+//! beside it. A time is held once.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -81,40 +82,53 @@ struct Mark {
 const MARK_EVERY: u32 = 64;
 
 impl Chunk {
-    /// Offers a sample, which moments up to `since` do not see. Times may come in any order. Another life alone does not make
-    /// another sample: the first one's stays.
-    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life, since: MomentNumber) -> Pushed {
+    /// Offers a sample, which moments up to `since` do not see. Times may come in any order.
+    /// Another life alone does not make another sample: the first one's stays.
+    pub(crate) fn push(
+        &mut self,
+        ts_ms: i64,
+        value: f64,
+        life: Life,
+        since: MomentNumber,
+    ) -> Pushed {
         let bits = value.to_bits();
         if self.count == 0 || ts_ms > self.last.ts {
             self.append(ts_ms, bits, life);
             return Pushed::Stored;
         }
+
         match self.find(ts_ms) {
             Some(held) if held == bits => Pushed::Repeated,
             Some(_) => Pushed::Conflict,
             None => {
                 let rare = self.rare.get_or_insert_default();
                 rare.late.insert(ts_ms, Late { bits, since });
+
                 if life != Life::NONE {
                     rare.has_lives = true;
                     rare.late_lives.insert(ts_ms, life);
                 }
+
                 Pushed::Stored
             }
         }
     }
 
-    /// The bits held for a time. The first call for a time before the last walks through the whole chunk, later ones do not.
+    /// The bits held for a time. The first call for a time before the last walks through the whole
+    /// chunk, later ones do not.
     pub(crate) fn find(&mut self, ts_ms: i64) -> Option<u64> {
         if self.count == 0 || ts_ms > self.last.ts {
             return None;
         }
+
         if ts_ms == self.last.ts {
             return Some(self.last.bits);
         }
+
         if self.marks().is_none() {
             self.mark();
         }
+
         self.held(ts_ms)
     }
 
@@ -123,10 +137,15 @@ impl Chunk {
         if let Some(late) = self.rare.as_ref().and_then(|rare| rare.late.get(&ts_ms)) {
             return Some(late.bits);
         }
+
         if ts_ms < self.first_ts {
             return None;
         }
-        self.in_order_near(ts_ms).find(|held| held.0 >= ts_ms).filter(|held| held.0 == ts_ms).map(|held| held.1)
+
+        self.in_order_near(ts_ms)
+            .find(|held| held.0 >= ts_ms)
+            .filter(|held| held.0 == ts_ms)
+            .map(|held| held.1)
     }
 
     fn marks(&self) -> Option<&[Mark]> {
@@ -138,26 +157,44 @@ impl Chunk {
         self.rare.as_ref().map_or(Life::NONE, |rare| rare.life)
     }
 
-    /// The byte string from the last mark before `ts_ms`: at most [`MARK_EVERY`] samples stand between.
+    /// The byte string from the last mark before `ts_ms`: at most [`MARK_EVERY`] samples stand
+    /// between.
     fn in_order_near(&self, ts_ms: i64) -> InOrder<'_> {
         let marks = self.marks().unwrap_or_default();
         let before = marks.partition_point(|mark| mark.state.ts < ts_ms);
-        let Some(mark) = before.checked_sub(1).and_then(|at| marks.get(at)) else { return self.in_order() };
+        let Some(mark) = before.checked_sub(1).and_then(|at| marks.get(at)) else {
+            return self.in_order();
+        };
         let bytes = self.bytes.get(mark.offset..).unwrap_or_default();
-        InOrder { bytes, left: self.count - mark.count, state: mark.state, life: mark.life }
+
+        InOrder {
+            bytes,
+            left: self.count - mark.count,
+            state: mark.state,
+            life: mark.life,
+        }
     }
 
-    /// Marks the byte string from its beginning. Done at the first late sample: most chunks never have one.
+    /// Marks the byte string from its beginning. Done at the first late sample: most chunks never
+    /// have one.
     fn mark(&mut self) {
         let mut marks = Vec::new();
         let mut samples = self.in_order();
+
         while samples.next().is_some() {
             let count = self.count - samples.left;
+
             if count.is_multiple_of(MARK_EVERY) {
                 let offset = self.bytes.len() - samples.bytes.len();
-                marks.push(Mark { state: samples.state, life: samples.life, offset, count });
+                marks.push(Mark {
+                    state: samples.state,
+                    life: samples.life,
+                    offset,
+                    count,
+                });
             }
         }
+
         self.rare.get_or_insert_default().marks = Some(marks);
     }
 
@@ -165,16 +202,24 @@ impl Chunk {
         if self.count == 0 {
             self.first_ts = ts_ms;
         }
+
         let before = self.last_life();
         self.last = codec::append(&mut self.bytes, (self.last, before), (ts_ms, bits, life));
+
         if life != before {
             self.note_life(life);
         }
+
         self.count += 1;
         if let Some(marks) = self.rare.as_mut().and_then(|rare| rare.marks.as_mut())
             && self.count.is_multiple_of(MARK_EVERY)
         {
-            marks.push(Mark { state: self.last, life, offset: self.bytes.len(), count: self.count });
+            marks.push(Mark {
+                state: self.last,
+                life,
+                offset: self.bytes.len(),
+                count: self.count,
+            });
         }
     }
 
@@ -187,7 +232,10 @@ impl Chunk {
 
     /// The length of the byte string, which a moment remembers when it grows.
     pub(crate) const fn length(&self) -> Length {
-        Length { count: self.count, last_ts: self.last.ts }
+        Length {
+            count: self.count,
+            last_ts: self.last.ts,
+        }
     }
 
     /// The chunk as it is.
@@ -198,7 +246,11 @@ impl Chunk {
 
     /// The chunk as it was at `moment`, when its byte string had this length.
     pub(crate) const fn at(&self, length: Length, moment: MomentNumber) -> ChunkAt<'_> {
-        ChunkAt { chunk: self, length, moment }
+        ChunkAt {
+            chunk: self,
+            length,
+            moment,
+        }
     }
 
     /// Whether any sample says something beside its value.
@@ -211,6 +263,7 @@ impl Chunk {
         /// A tree of pairs, with its nodes two thirds full.
         const LATE_SAMPLE: usize = 40;
         const LATE_LIFE: usize = 40;
+
         let rare = self.rare.as_ref().map_or(0, |rare| {
             let marks = rare.marks.as_ref().map_or(0, Vec::capacity);
             size_of::<Rare>()
@@ -218,29 +271,48 @@ impl Chunk {
                 + rare.late_lives.len() * LATE_LIFE
                 + marks * size_of::<Mark>()
         });
+
         size_of::<Self>() + self.bytes.capacity() + rare
     }
 
     fn in_order(&self) -> InOrder<'_> {
-        InOrder { bytes: &self.bytes, left: self.count, state: State::default(), life: Life::NONE }
+        InOrder {
+            bytes: &self.bytes,
+            left: self.count,
+            state: State::default(),
+            life: Life::NONE,
+        }
     }
 }
 
 impl<'a> ChunkAt<'a> {
     /// Visits the samples in time order.
     pub(crate) fn for_each(self, mut visit: impl FnMut(i64, f64, Life)) {
-        let Some(rare) = self.chunk.rare.as_ref().filter(|rare| !rare.late.is_empty()) else {
-            self.in_order().for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
+        let Some(rare) = self
+            .chunk
+            .rare
+            .as_ref()
+            .filter(|rare| !rare.late.is_empty())
+        else {
+            self.in_order()
+                .for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
             return;
         };
+
         let life_of = |ts: &i64| rare.late_lives.get(ts).copied().unwrap_or_default();
-        let mut late = self.late().map(|(ts, late)| (ts, late.bits, life_of(&ts))).peekable();
+        let mut late = self
+            .late()
+            .map(|(ts, late)| (ts, late.bits, life_of(&ts)))
+            .peekable();
+
         for (ts, bits, life) in self.in_order() {
             while let Some((ts, bits, life)) = late.next_if(|earlier| earlier.0 < ts) {
                 visit(ts, f64::from_bits(bits), life);
             }
+
             visit(ts, f64::from_bits(bits), life);
         }
+
         late.for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
     }
 
@@ -264,12 +336,16 @@ impl<'a> ChunkAt<'a> {
     }
 
     fn in_order(self) -> InOrder<'a> {
-        InOrder { left: self.length.count, ..self.chunk.in_order() }
+        InOrder {
+            left: self.length.count,
+            ..self.chunk.in_order()
+        }
     }
 
     /// The late samples that came before the moment, their times ascending.
     fn late(self) -> impl Iterator<Item = (i64, Late)> + use<'a> {
         let all = self.chunk.rare.iter().flat_map(|rare| rare.late.iter());
-        all.filter(move |(_, late)| late.since < self.moment).map(|(ts, late)| (*ts, *late))
+        all.filter(move |(_, late)| late.since < self.moment)
+            .map(|(ts, late)| (*ts, *late))
     }
 }

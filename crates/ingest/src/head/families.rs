@@ -1,6 +1,7 @@
 //! What a tenant's senders say of their metric families.
 //!
-//! It outlives generations: each flush writes all of it, so that the newest block of a writer that has any has all.
+//! It outlives generations: each flush writes all of it, so that the newest block of a writer that
+//! has any has all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,11 +23,24 @@ struct Held {
 }
 
 impl Families {
-    /// Whether the same was said before, and the log of `generation` has it: then nothing needs to be logged.
-    pub(crate) fn is_logged(&self, name: &str, kind: MetricType, help: &str, unit: &str, generation: u64) -> bool {
-        self.held.get(name).is_some_and(|Held { family, logged_in }| {
-            *logged_in == generation && family.kind == kind && family.help == help && family.unit == unit
-        })
+    /// Whether the same was said before, and the log of `generation` has it: then nothing needs to
+    /// be logged.
+    pub(crate) fn is_logged(
+        &self,
+        name: &str,
+        kind: MetricType,
+        help: &str,
+        unit: &str,
+        generation: u64,
+    ) -> bool {
+        self.held
+            .get(name)
+            .is_some_and(|Held { family, logged_in }| {
+                *logged_in == generation
+                    && family.kind == kind
+                    && family.help == help
+                    && family.unit == unit
+            })
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
@@ -46,7 +60,9 @@ impl Families {
     pub(crate) fn growth(&self, name: &str, help: &str, unit: &str) -> usize {
         let texts = help.len() + unit.len();
         match self.held.get(name) {
-            Some(Held { family, .. }) => texts.saturating_sub(family.help.len() + family.unit.len()),
+            Some(Held { family, .. }) => {
+                texts.saturating_sub(family.help.len() + family.unit.len())
+            }
             None => FAMILY + 2 * name.len() + texts,
         }
     }
@@ -54,8 +70,15 @@ impl Families {
     /// Notes what was logged in `generation`: it replaces what was said before.
     pub(crate) fn put(&mut self, family: FamilyMetadata, generation: u64) {
         self.bytes += memory_of(&family);
-        let replaced =
-            self.held.insert(family.family.clone(), Held { family: Arc::new(family), logged_in: generation });
+
+        let replaced = self.held.insert(
+            family.family.clone(),
+            Held {
+                family: Arc::new(family),
+                logged_in: generation,
+            },
+        );
+
         if let Some(replaced) = replaced {
             self.bytes -= memory_of(&replaced.family);
         }
@@ -70,29 +93,43 @@ impl Families {
         }
     }
 
-    /// Gives up families that nobody told of since `idle_before_ms`, those that are silent for longest first, while there are more than nine
-    /// tenths of `max`. What is given up is in older blocks still, but no longer in the newest.
+    /// Gives up families that nobody told of since `idle_before_ms`, those that are silent for
+    /// longest first, while there are more than nine tenths of `max`. What is given up is in older
+    /// blocks still, but no longer in the newest.
     pub(crate) fn forget(&mut self, max: usize, idle_before_ms: i64) {
         let surplus = self.held.len().saturating_sub(max / 10 * 9);
         if surplus == 0 {
             return;
         }
-        let idle = self.held.values().filter(|held| held.family.last_seen_ms < idle_before_ms);
-        let mut idle: Vec<_> = idle.map(|held| (held.family.last_seen_ms, Arc::clone(&held.family))).collect();
+
+        let idle = self
+            .held
+            .values()
+            .filter(|held| held.family.last_seen_ms < idle_before_ms);
+
+        let mut idle: Vec<_> = idle
+            .map(|held| (held.family.last_seen_ms, Arc::clone(&held.family)))
+            .collect();
         idle.sort_unstable_by_key(|(last_seen_ms, _)| *last_seen_ms);
+
         for (_, family) in idle.into_iter().take(surplus) {
             self.held.remove(&family.family);
             self.bytes -= memory_of(&family);
         }
     }
 
-    /// All families, in the order of their names. Their texts are not copied, as writes wait meanwhile.
+    /// All families, in the order of their names. Their texts are not copied, as writes wait
+    /// meanwhile.
     pub(crate) fn all(&self) -> Vec<Arc<FamilyMetadata>> {
-        self.held.values().map(|held| Arc::clone(&held.family)).collect()
+        self.held
+            .values()
+            .map(|held| Arc::clone(&held.family))
+            .collect()
     }
 }
 
-/// A family beside its texts: a place in the tree, with its nodes two thirds full, and four allocations.
+/// A family beside its texts: a place in the tree, with its nodes two thirds full, and four
+/// allocations.
 const FAMILY: usize = 320;
 
 /// The name stands there twice.
@@ -105,16 +142,27 @@ mod tests {
     use super::*;
 
     fn family(name: &str, help: &str) -> FamilyMetadata {
-        let (family, help) = (name.to_owned(), help.to_owned());
-        FamilyMetadata { family, kind: MetricType::Gauge, help, unit: String::new(), last_seen_ms: 1 }
+        let family = name.to_owned();
+        let help = help.to_owned();
+
+        FamilyMetadata {
+            family,
+            kind: MetricType::Gauge,
+            help,
+            unit: String::new(),
+            last_seen_ms: 1,
+        }
     }
 
     #[test]
     fn what_is_new_changed_or_of_another_generation_is_to_be_logged() {
         let mut families = Families::default();
-        let is_logged =
-            |families: &Families, help, generation| families.is_logged("up", MetricType::Gauge, help, "", generation);
+        let is_logged = |families: &Families, help, generation| {
+            families.is_logged("up", MetricType::Gauge, help, "", generation)
+        };
+
         assert!(!is_logged(&families, "a", 7));
+
         families.put(family("up", "a"), 7);
         assert!(is_logged(&families, "a", 7));
         assert!(!is_logged(&families, "b", 7));
@@ -128,7 +176,12 @@ mod tests {
         let mut families = Families::default();
         families.put(family("up", "new"), 7);
         families.carry_over(vec![family("down", "old"), family("up", "old")]);
-        assert_eq!(families.all(), [family("down", "old"), family("up", "new")].map(Arc::new));
+
+        assert_eq!(
+            families.all(),
+            [family("down", "old"), family("up", "new")].map(Arc::new)
+        );
+
         assert!(!families.is_logged("down", MetricType::Gauge, "old", "", 7));
     }
 }

@@ -17,7 +17,8 @@ use super::rows::Rows;
 use super::series::{Pushed, SeriesAt, SeriesSamples};
 use crate::rejection::Lost;
 
-/// Takes samples in WAL order from one thread while queries read; after its freeze it changes no more.
+/// Takes samples in WAL order from one thread while queries read; after its freeze it changes no
+/// more.
 #[derive(Debug)]
 pub(crate) struct Generation {
     /// Where its samples stand among all values for one time.
@@ -27,7 +28,8 @@ pub(crate) struct Generation {
     memory: AtomicUsize,
     /// The position of its first record; `u64::MAX` while it is empty.
     first_position: AtomicU64,
-    /// When its first record came, by the monotonic clock in milliseconds; `i64::MAX` while it is empty.
+    /// When its first record came, by the monotonic clock in milliseconds; `i64::MAX` while it is
+    /// empty.
     filled_since_ms: AtomicI64,
     /// The longest life span of a sample.
     ttl_max_ms: AtomicI64,
@@ -77,6 +79,7 @@ impl Kept {
             Pushed::Repeated => self.repeated += 1,
             Pushed::Conflict => return false,
         }
+
         true
     }
 }
@@ -107,43 +110,95 @@ impl Generation {
         })
     }
 
-    /// Applies the record at `position`, but for its metadata, which is the tenant's. Called in WAL order, from one thread.
+    /// Applies the record at `position`, but for its metadata, which is the tenant's. Called in WAL
+    /// order, from one thread.
     ///
-    /// A moment sees the record as a whole or not at all. One that is large is applied in steps, so that no query waits for all of it.
-    pub(crate) fn apply(&self, position: Position, now_ms: i64, rows: Rows, exemplars_max: usize) -> Applied {
+    /// A moment sees the record as a whole or not at all. One that is large is applied in steps, so
+    /// that no query waits for all of it.
+    pub(crate) fn apply(
+        &self,
+        position: Position,
+        now_ms: i64,
+        rows: Rows,
+        exemplars_max: usize,
+    ) -> Applied {
         if rows.is_empty() {
             return Applied::default();
         }
+
         let is_large = rows.len() > ROWS_AT_ONCE;
         let samples = self.samples.write();
-        // Asked while the lock is held: a moment that began before it and is not known here would see the record come.
-        let lookers = if is_large { self.moments.begin_record() } else { self.moments.pass() };
-        let mut applying =
-            Applying { samples, lookers, applied: Applied::default(), grown: 0, ttl_max_ms: 0, left: ROWS_AT_ONCE };
+
+        // Asked while the lock is held: a moment that began before it and is not known here would
+        // see the record come.
+        let lookers = if is_large {
+            self.moments.begin_record()
+        } else {
+            self.moments.pass()
+        };
+
+        let mut applying = Applying {
+            samples,
+            lookers,
+            applied: Applied::default(),
+            grown: 0,
+            ttl_max_ms: 0,
+            left: ROWS_AT_ONCE,
+        };
+
         let forgotten = applying.forget_moments();
-        let Rows { slots, ts_ms, values, lives, histograms, exemplars, metadata: _ } = rows;
+        let Rows {
+            slots,
+            ts_ms,
+            values,
+            lives,
+            histograms,
+            exemplars,
+            metadata: _,
+        } = rows;
+
         for (at, ((&slot, &ts_ms), &value)) in slots.iter().zip(&ts_ms).zip(&values).enumerate() {
-            applying.float(slot, ts_ms, value, lives.get(at).copied().unwrap_or(Life::NONE));
+            applying.float(
+                slot,
+                ts_ms,
+                value,
+                lives.get(at).copied().unwrap_or(Life::NONE),
+            );
         }
+
         for row in histograms {
             applying.histogram(row);
         }
+
         let before = applying.samples.exemplars.memory();
         for row in exemplars {
             applying.exemplar(row, exemplars_max);
         }
+
         let after = applying.samples.exemplars.memory();
-        let Applying { samples, applied, grown, ttl_max_ms, .. } = applying;
+        let Applying {
+            samples,
+            applied,
+            grown,
+            ttl_max_ms,
+            ..
+        } = applying;
+
         self.memory.fetch_add(grown, Ordering::Relaxed);
-        self.memory.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
-        self.memory.fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
+        self.memory
+            .fetch_add(after.saturating_sub(before), Ordering::Relaxed);
+        self.memory
+            .fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
         self.ttl_max_ms.fetch_max(ttl_max_ms, Ordering::Relaxed);
+
         if is_large {
             self.moments.end_record();
         }
+
         drop(samples);
         drop(forgotten);
         self.note_record(position, now_ms);
+
         applied
     }
 
@@ -153,8 +208,13 @@ impl Generation {
         let samples = self.samples.read();
         let number = self.moments.begin();
         let ttl_max_ms = self.ttl_max_ms();
+
         drop(samples);
-        Moment { generation: Arc::clone(self), number, ttl_max_ms }
+        Moment {
+            generation: Arc::clone(self),
+            number,
+            ttl_max_ms,
+        }
     }
 
     /// Notes that the record at `position` has metadata: its flush writes all that the tenant has.
@@ -193,14 +253,18 @@ impl Generation {
     /// The series of which it has anything. Takes steps, between which samples may come.
     pub(crate) fn slots(&self) -> RoaringBitmap {
         const AT_ONCE: usize = 16 << 10;
+
         let mut slots = self.read().exemplars.slots();
         let mut from = 0;
+
         loop {
             let samples = self.read();
             let behind = samples.series.get(from..).unwrap_or_default();
+
             if behind.is_empty() {
                 return slots;
             }
+
             slots.extend(behind.iter().take(AT_ONCE).map(|(slot, _)| *slot));
             from += AT_ONCE;
         }
@@ -217,8 +281,8 @@ impl Generation {
     }
 }
 
-/// A look at a generation at one moment: what was applied before, and nothing that came after. The generation keeps what it takes
-/// for as long as this lives.
+/// A look at a generation at one moment: what was applied before, and nothing that came after. The
+/// generation keeps what it takes for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Moment {
     pub(crate) generation: Arc<Generation>,
@@ -252,42 +316,80 @@ impl Applying<'_> {
     fn float(&mut self, slot: Slot, ts_ms: i64, value: f64, life: Life) {
         self.step();
         self.ttl_max_ms = self.ttl_max_ms.max(life.ttl_ms);
-        let Samples { index, series, lengths, .. } = &mut *self.samples;
+
+        let Samples {
+            index,
+            series,
+            lengths,
+            ..
+        } = &mut *self.samples;
+
         let at = index_of(index, series, slot, &mut self.grown);
         let series = &mut series[at].1;
         lengths.save(at, &self.lookers.moments, || series.length());
 
         let before = series.memory();
-        if !self.applied.samples.note(series.push(ts_ms, value, life, self.lookers.since)) {
-            self.applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::SAMPLE });
+        if !self
+            .applied
+            .samples
+            .note(series.push(ts_ms, value, life, self.lookers.since))
+        {
+            self.applied.conflicts.push(Conflict {
+                slot,
+                ts_ms,
+                lost: Lost::SAMPLE,
+            });
         }
+
         self.grown += series.memory() - before;
     }
 
     fn histogram(&mut self, row: HistogramRow) {
         self.step();
-        let (slot, ts_ms) = (row.series_ref, row.ts_ms);
+
+        let slot = row.series_ref;
+        let ts_ms = row.ts_ms;
         self.ttl_max_ms = self.ttl_max_ms.max(row.life.ttl_ms);
+
         let Samples { index, series, .. } = &mut *self.samples;
         let at = index_of(index, series, slot, &mut self.grown);
         let series = &mut series[at].1;
 
         let before = series.memory();
         let stored = self.applied.histograms.stored;
-        if !self.applied.histograms.note(series.push_histogram(ts_ms, row.life, row.bytes, self.lookers.since)) {
-            self.applied.conflicts.push(Conflict { slot, ts_ms, lost: Lost::HISTOGRAM });
+
+        if !self.applied.histograms.note(series.push_histogram(
+            ts_ms,
+            row.life,
+            row.bytes,
+            self.lookers.since,
+        )) {
+            self.applied.conflicts.push(Conflict {
+                slot,
+                ts_ms,
+                lost: Lost::HISTOGRAM,
+            });
         }
+
         self.grown += series.memory() - before;
         self.samples.histograms += self.applied.histograms.stored - stored;
     }
 
     fn exemplar(&mut self, row: ExemplarRow, max: usize) {
         self.step();
+
         let exemplars = &mut self.samples.exemplars;
-        match exemplars.push(row.series_ref, (row.ts_ms, row.value), row.labels, &self.lookers) {
+
+        match exemplars.push(
+            row.series_ref,
+            (row.ts_ms, row.value),
+            row.labels,
+            &self.lookers,
+        ) {
             Offered::Stored => self.applied.exemplars.stored += 1,
             Offered::Repeated => self.applied.exemplars.repeated += 1,
         }
+
         self.applied.exemplars_evicted += exemplars.shrink(max, &self.lookers);
     }
 
@@ -297,28 +399,41 @@ impl Applying<'_> {
             RwLockWriteGuard::bump(&mut self.samples);
             self.left = ROWS_AT_ONCE;
         }
+
         self.left -= 1;
     }
 
     /// Gives up what was kept for moments once nobody looks at any.
     fn forget_moments(&mut self) -> impl Sized + use<> {
         let nobody_looks = self.lookers.moments.is_empty();
-        nobody_looks.then(|| (std::mem::take(&mut self.samples.lengths), self.samples.exemplars.forget_moments()))
+        nobody_looks.then(|| {
+            (
+                std::mem::take(&mut self.samples.lengths),
+                self.samples.exemplars.forget_moments(),
+            )
+        })
     }
 }
 
 /// The index of a series, which is made when there is none.
-fn index_of(index: &mut Vec<u32>, series: &mut Vec<(Slot, SeriesSamples)>, slot: Slot, grown: &mut usize) -> usize {
+fn index_of(
+    index: &mut Vec<u32>,
+    series: &mut Vec<(Slot, SeriesSamples)>,
+    slot: Slot,
+    grown: &mut usize,
+) -> usize {
     let at = slot as usize;
     if at >= index.len() {
         index.resize(at + 1, 0);
     }
+
     if index[at] == 0 {
         let new = SeriesSamples::default();
         *grown += new.memory() + size_of::<Slot>();
         series.push((slot, new));
         index[at] = u32::try_from(series.len()).expect("a generation has fewer than 2^32 series");
     }
+
     index[at] as usize - 1
 }
 
@@ -345,12 +460,26 @@ impl Samples {
         span.is_some_and(|(first, last)| first < range.end_ms() && last >= range.start_ms())
     }
 
-    /// How much there was of a series, whose labels are given, at `moment`; `None` when there were no samples.
-    pub(crate) fn summary(&self, slot: Slot, moment: MomentNumber, labels: Labels) -> Option<SeriesSummary> {
+    /// How much there was of a series, whose labels are given, at `moment`; `None` when there were
+    /// no samples.
+    pub(crate) fn summary(
+        &self,
+        slot: Slot,
+        moment: MomentNumber,
+        labels: Labels,
+    ) -> Option<SeriesSummary> {
         let series = self.series(slot, moment)?;
         let (first_ms, last_ms) = series.span()?;
-        let (floats, histograms) = (series.floats().len() as u64, series.histogram_count() as u64);
-        Some(SeriesSummary { labels, floats, histograms, first_ms, last_ms })
+        let floats = series.floats().len() as u64;
+        let histograms = series.histogram_count() as u64;
+
+        Some(SeriesSummary {
+            labels,
+            floats,
+            histograms,
+            first_ms,
+            last_ms,
+        })
     }
 }
 
@@ -366,54 +495,77 @@ mod tests {
     const SERIES: u32 = 1000;
 
     fn generation() -> Arc<Generation> {
-        Generation::new(Order { opened: 0, writer: WriterId(Ulid(1)), flush: 1 })
+        Generation::new(Order {
+            opened: 0,
+            writer: WriterId(Ulid(1)),
+            flush: 1,
+        })
     }
 
-    /// A record that is applied in several steps: of each series so many samples, in order and late.
+    /// A record that is applied in several steps: of each series so many samples, in order and
+    /// late.
     fn large(record: i64) -> Rows {
         let mut rows = Rows::default();
         for ts_ms in [60, 20, 80, 40, 100] {
             for repeated in 0..20 {
-                (0..SERIES).for_each(|slot| rows.push(slot, record * 1000 + ts_ms + repeated, 1.0, Life::NONE));
+                (0..SERIES).for_each(|slot| {
+                    rows.push(slot, record * 1000 + ts_ms + repeated, 1.0, Life::NONE)
+                });
             }
         }
+
         assert!(rows.len() > 3 * ROWS_AT_ONCE);
+
         rows
     }
 
     fn floats(moment: &Moment) -> usize {
         let samples = moment.generation.read();
-        (0..SERIES).filter_map(|slot| samples.series(slot, moment.number)).map(|series| series.floats().len()).sum()
+        (0..SERIES)
+            .filter_map(|slot| samples.series(slot, moment.number))
+            .map(|series| series.floats().len())
+            .sum()
     }
 
     #[test]
     fn a_record_that_is_applied_in_steps_is_seen_whole_or_not_at_all() {
-        let (generation, ended) = (generation(), AtomicBool::new(false));
+        let generation = generation();
+        let ended = AtomicBool::new(false);
+
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for record in 0..4 {
                     generation.apply(Position(0), 0, large(record), 0);
                 }
+
                 ended.store(true, Ordering::Relaxed);
             });
+
             let mut held = Vec::new();
+
             while !ended.load(Ordering::Relaxed) {
                 let moment = generation.moment();
                 let seen = floats(&moment);
+
                 assert_eq!(seen % 100_000, 0, "a record is seen in part");
+
                 held.push((moment, seen));
                 for (moment, seen) in &held {
                     assert_eq!(floats(moment), *seen, "a moment does not change");
                 }
+
                 held.truncate(3);
             }
         });
+
         assert_eq!(floats(&generation.moment()), 400_000);
     }
 
     #[test]
     fn a_moment_that_begins_beside_a_record_does_not_see_it_come() {
-        let (generation, ended) = (generation(), AtomicBool::new(false));
+        let generation = generation();
+        let ended = AtomicBool::new(false);
+
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for record in 0..30_000 {
@@ -421,14 +573,19 @@ mod tests {
                     (0..2).for_each(|slot| rows.push(slot, record, 1.0, Life::NONE));
                     generation.apply(Position(0), 0, rows, 0);
                 }
+
                 ended.store(true, Ordering::Relaxed);
             });
+
             while !ended.load(Ordering::Relaxed) {
                 let moment = generation.moment();
                 let count = |slot| {
                     let samples = generation.read();
-                    samples.series(slot, moment.number).map_or(0, |series| series.floats().len())
+                    samples
+                        .series(slot, moment.number)
+                        .map_or(0, |series| series.floats().len())
                 };
+
                 let first = count(0);
                 assert_eq!([count(1), count(0)], [first, first]);
             }
@@ -443,13 +600,18 @@ mod tests {
             rows.push(0, record, 1.0, Life::NONE);
             generation.apply(Position(0), 0, rows, 0);
         };
+
         record(1);
+
         let moment = generation.moment();
         record(2);
+
         assert!(generation.read().lengths.seen(0, moment.number).is_some());
+
         let number = moment.number;
         drop(moment);
         record(3);
+
         assert!(generation.read().lengths.seen(0, number).is_none());
     }
 }

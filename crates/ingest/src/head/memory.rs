@@ -1,7 +1,7 @@
 //! What heads hold of the memory of the process, told to its account.
 //!
-//! Samples go with a flush; series and metadata stay for as long as they are in use. So samples are bounded by flushing, and series by
-//! taking no new ones: the samples of known series go on.
+//! Samples go with a flush; series and metadata stay for as long as they are in use. So samples are
+//! bounded by flushing, and series by taking no new ones: the samples of known series go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,9 +42,12 @@ impl HeadsMemory {
         if self.series_bytes().saturating_add(more) > max {
             return Err(Refusal::HeadSeriesBytes { max });
         }
+
         // What is left below the mark is for samples of known series, which go on for longer.
         let for_samples = self.account.bytes_max() / 32;
-        self.account.check(Use::Head, more.saturating_add(for_samples)).map_err(Refusal::MemoryFull)
+        self.account
+            .check(Use::Head, more.saturating_add(for_samples))
+            .map_err(Refusal::MemoryFull)
     }
 
     /// What samples of all heads take that are not staged or committed.
@@ -62,7 +65,8 @@ impl HeadsMemory {
         self.is_short() || self.series_bytes() >= self.series_bytes_max / 8 * 7
     }
 
-    /// Whether queries would be refused already, so that a flush before its time is worth its requests.
+    /// Whether queries would be refused already, so that a flush before its time is worth its
+    /// requests.
     pub(crate) fn is_short(&self) -> bool {
         self.account.used() >= self.account.mark(Use::Query)
     }
@@ -85,7 +89,14 @@ struct Held {
 impl HeadMemory {
     pub(crate) fn new(of_all: Arc<HeadsMemory>) -> Self {
         let share = of_all.account.share(Use::Head);
-        Self { of_all, held: Mutex::new(Held { series_bytes: 0, sample_bytes: 0, share }) }
+        Self {
+            of_all,
+            held: Mutex::new(Held {
+                series_bytes: 0,
+                sample_bytes: 0,
+                share,
+            }),
+        }
     }
 
     pub(crate) fn of_all(&self) -> &HeadsMemory {
@@ -101,7 +112,9 @@ impl HeadMemory {
     pub(crate) fn set_series(&self, bytes: usize) {
         let mut held = self.held.lock();
         self.of_all.series_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.of_all.series_bytes.fetch_sub(held.series_bytes, Ordering::Relaxed);
+        self.of_all
+            .series_bytes
+            .fetch_sub(held.series_bytes, Ordering::Relaxed);
         held.series_bytes = bytes;
         held.tell();
     }
@@ -110,7 +123,9 @@ impl HeadMemory {
     pub(crate) fn set_samples(&self, bytes: usize) {
         let mut held = self.held.lock();
         self.of_all.sample_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.of_all.sample_bytes.fetch_sub(held.sample_bytes, Ordering::Relaxed);
+        self.of_all
+            .sample_bytes
+            .fetch_sub(held.sample_bytes, Ordering::Relaxed);
         held.sample_bytes = bytes;
         held.tell();
     }
@@ -125,7 +140,11 @@ impl Held {
 impl Drop for HeadMemory {
     fn drop(&mut self) {
         let held = self.held.get_mut();
-        self.of_all.series_bytes.fetch_sub(held.series_bytes, Ordering::Relaxed);
-        self.of_all.sample_bytes.fetch_sub(held.sample_bytes, Ordering::Relaxed);
+        self.of_all
+            .series_bytes
+            .fetch_sub(held.series_bytes, Ordering::Relaxed);
+        self.of_all
+            .sample_bytes
+            .fetch_sub(held.sample_bytes, Ordering::Relaxed);
     }
 }

@@ -1,9 +1,10 @@
 //! The moments of a generation that queries look at, and what is kept so that they can.
 //!
-//! Records are applied one after the other, and a moment lies between two of them. Moments are numbered. What is only ever added
-//! (histograms, late floats) says how many moments had begun before it came: a moment sees what came before it. What changes in place
-//! (the length of a byte string, the exemplars of a series) is saved when it is touched for the first time since the newest moment
-//! that someone looks at. While nobody looks, nothing is saved.
+//! Records are applied one after the other, and a moment lies between two of them. Moments are
+//! numbered. What is only ever added (histograms, late floats) says how many moments had begun
+//! before it came: a moment sees what came before it. What changes in place (the length of a byte
+//! string, the exemplars of a series) is saved when it is touched for the first time since the
+//! newest moment that someone looks at. While nobody looks, nothing is saved.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,7 +30,8 @@ struct State {
     looked_at: BTreeMap<MomentNumber, usize>,
     /// Whether anything was applied since the newest began.
     is_past: bool,
-    /// The one before a record that is being applied in steps: who comes between two of them sees nothing of it.
+    /// The one before a record that is being applied in steps: who comes between two of them sees
+    /// nothing of it.
     before_record: Option<MomentNumber>,
 }
 
@@ -43,7 +45,8 @@ pub(crate) struct Lookers {
 }
 
 impl Moments {
-    /// Begins a moment, or joins the newest if nothing was applied since. Nothing may be applied meanwhile.
+    /// Begins a moment, or joins the newest if nothing was applied since. Nothing may be applied
+    /// meanwhile.
     pub(crate) fn begin(&self) -> MomentNumber {
         self.state.lock().begin()
     }
@@ -58,12 +61,13 @@ impl Moments {
         self.state.lock().pass()
     }
 
-    /// A record is about to be applied in steps, between which others may begin a moment: it is the one before the record, until
-    /// [`Moments::end_record`].
+    /// A record is about to be applied in steps, between which others may begin a moment: it is the
+    /// one before the record, until [`Moments::end_record`].
     pub(crate) fn begin_record(&self) -> Lookers {
         let mut state = self.state.lock();
         let before = state.begin();
         state.before_record = Some(before);
+
         state.pass()
     }
 
@@ -84,9 +88,11 @@ impl State {
                     self.newest += 1;
                     self.is_past = false;
                 }
+
                 self.newest
             }
         };
+
         *self.looked_at.entry(moment).or_default() += 1;
         moment
     }
@@ -102,7 +108,10 @@ impl State {
 
     fn pass(&mut self) -> Lookers {
         self.is_past = true;
-        Lookers { moments: self.looked_at.keys().copied().collect(), since: self.newest }
+        Lookers {
+            moments: self.looked_at.keys().copied().collect(),
+            since: self.newest,
+        }
     }
 }
 
@@ -113,13 +122,14 @@ pub(crate) struct Saved<T> {
     pub(crate) was: T,
 }
 
-/// Saves what something is before it is changed, unless that was done since the newest of `moments`. What no moment needs any more
-/// is given up.
+/// Saves what something is before it is changed, unless that was done since the newest of
+/// `moments`. What no moment needs any more is given up.
 pub(crate) fn save<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber], is: impl FnOnce() -> T) {
     let Some(&until) = moments.last() else { return };
     if held.last().is_some_and(|last| last.until >= until) {
         return;
     }
+
     held.push(Saved { until, was: is() });
     retain_needed(held, moments);
 }
@@ -129,8 +139,11 @@ fn retain_needed<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber]) {
     let mut behind = 0;
     held.retain(|saved| {
         let first = moments.partition_point(|moment| *moment <= behind);
-        let is_needed = moments.get(first).is_some_and(|moment| *moment <= saved.until);
+        let is_needed = moments
+            .get(first)
+            .is_some_and(|moment| *moment <= saved.until);
         behind = saved.until;
+
         is_needed
     });
 }
@@ -141,7 +154,8 @@ pub(crate) fn seen<T>(held: &[Saved<T>], moment: MomentNumber) -> Option<&T> {
     held.get(at).map(|saved| &saved.was)
 }
 
-/// As a list of [`Saved`] for each series, in little memory: most series are saved for one moment at most.
+/// As a list of [`Saved`] for each series, in little memory: most series are saved for one moment
+/// at most.
 #[derive(Debug)]
 pub(crate) struct SavedBySeries<T> {
     /// By the index of the series; `until` is 0 where nothing is saved.
@@ -151,7 +165,10 @@ pub(crate) struct SavedBySeries<T> {
 
 impl<T> Default for SavedBySeries<T> {
     fn default() -> Self {
-        Self { newest: Vec::new(), older: HashMap::new() }
+        Self {
+            newest: Vec::new(),
+            older: HashMap::new(),
+        }
     }
 }
 
@@ -160,7 +177,11 @@ impl<T: Copy + Default> SavedBySeries<T> {
     #[inline]
     pub(crate) fn save(&mut self, series: usize, moments: &[MomentNumber], is: impl FnOnce() -> T) {
         let Some(&until) = moments.last() else { return };
-        if self.newest.get(series).is_some_and(|saved| saved.until >= until) {
+        if self
+            .newest
+            .get(series)
+            .is_some_and(|saved| saved.until >= until)
+        {
             return;
         }
         self.replace(series, Saved { until, was: is() }, moments);
@@ -170,14 +191,17 @@ impl<T: Copy + Default> SavedBySeries<T> {
         if series >= self.newest.len() {
             self.newest.resize(series + 1, Saved::default());
         }
+
         let before = std::mem::replace(&mut self.newest[series], saved);
         if before.until == 0 || moments.first().is_none_or(|oldest| *oldest > before.until) {
             self.older.remove(&series);
             return;
         }
+
         let older = self.older.entry(series).or_default();
         older.push(before);
         retain_needed(older, moments);
+
         if older.is_empty() {
             self.older.remove(&series);
         }
@@ -185,8 +209,16 @@ impl<T: Copy + Default> SavedBySeries<T> {
 
     /// As [`seen`], for the series of an index.
     pub(crate) fn seen(&self, series: usize, moment: MomentNumber) -> Option<&T> {
-        let newest = self.newest.get(series).filter(|saved| saved.until >= moment)?;
-        let older = self.older.get(&series).and_then(|older| seen(older, moment));
+        let newest = self
+            .newest
+            .get(series)
+            .filter(|saved| saved.until >= moment)?;
+
+        let older = self
+            .older
+            .get(&series)
+            .and_then(|older| seen(older, moment));
+
         Some(older.unwrap_or(&newest.was))
     }
 }
@@ -201,15 +233,21 @@ mod tests {
     fn moments_between_which_nothing_was_applied_are_one() {
         let moments = Moments::default();
         let first = moments.begin();
+
         assert_eq!(moments.begin(), first);
+
         let lookers = moments.pass();
         assert_eq!((lookers.moments, lookers.since), (vec![first], first));
+
         let second = moments.begin();
         assert!(second > first);
+
         moments.end(first);
         assert_eq!(moments.pass().moments, [first, second]);
+
         moments.end(first);
         moments.end(second);
+
         assert!(moments.pass().moments.is_empty());
     }
 
@@ -218,10 +256,13 @@ mod tests {
         let moments = Moments::default();
         let lookers = moments.begin_record();
         let between = moments.begin();
+
         assert_eq!(lookers.moments, [between]);
         assert_eq!(lookers.since, between, "the record is not seen by it");
+
         moments.end_record();
         assert!(moments.begin() > between);
+
         moments.end(between);
     }
 
@@ -248,11 +289,14 @@ mod tests {
         fn each_moment_sees_what_was_then(steps in prop::collection::vec(step(), 0..60)) {
             let moments = Moments::default();
             let mut values = [0u32; 3];
-            let (mut by_series, mut list) = (SavedBySeries::default(), Vec::new());
+            let mut by_series = SavedBySeries::default();
+            let mut list = Vec::new();
             let mut looks: Vec<(MomentNumber, [u32; 3])> = Vec::new();
             let mut most = 0;
+
             for step in steps {
                 most = most.max(looks.len());
+
                 match step {
                     Step::Begin => looks.push((moments.begin(), values)),
                     Step::End(back) => {
@@ -263,22 +307,28 @@ mod tests {
                     Step::Change(series) => {
                         let lookers = moments.pass();
                         by_series.save(series, &lookers.moments, || values[series]);
+
                         if series == 0 {
                             save(&mut list, &lookers.moments, || values[0]);
                         }
+
                         values[series] += 1;
+
                         let older = by_series.older.get(&series).map_or(0, Vec::len);
                         prop_assert!(older < most.max(1), "as much is kept as moments needed at most");
                     }
                 }
+
                 for (moment, then) in &looks {
                     for series in 0..3 {
                         let found = by_series.seen(series, *moment).copied().unwrap_or(values[series]);
                         prop_assert_eq!(found, then[series]);
                     }
+
                     prop_assert_eq!(seen(&list, *moment).copied().unwrap_or(values[0]), then[0]);
                 }
             }
+
             prop_assert!(by_series.seen(0, NOW).is_none());
         }
     }

@@ -1,7 +1,8 @@
 //! The series of one tenant that the head knows, and the inverted index over their labels.
 //!
-//! A label pair is interned once and a series is the list of its pairs, so a series costs four bytes a label. The registry
-//! outlives generations: a series stays until nothing came of it for a whole flush.
+//! A label pair is interned once and a series is the list of its pairs, so a series costs four
+//! bytes a label. The registry outlives generations: a series stays until nothing came of it for a
+//! whole flush.
 
 mod forgetting;
 mod names;
@@ -39,8 +40,8 @@ pub(crate) struct Registry {
     vacant: Vacant,
     open_segment: OpenSegment,
     slots: FastMap<SeriesId, Slot, Xxh3Builder>,
-    /// Series by the bytes of their labels in a request: see [`Registry::recall`]. The second number is the generation of the first: a
-    /// series that is gone is still in here.
+    /// Series by the bytes of their labels in a request: see [`Registry::recall`]. The second
+    /// number is the generation of the first: a series that is gone is still in here.
     sent: FastMap<u128, (Slot, u32), Xxh3Builder>,
     pairs: Vec<Pair>,
     vacant_pairs: Vec<PairId>,
@@ -78,9 +79,13 @@ struct Order {
 }
 
 impl Registry {
-    /// An empty registry. Numbers that its series had are given again once `open_segment` is a later one.
+    /// An empty registry. Numbers that its series had are given again once `open_segment` is a
+    /// later one.
     pub(crate) fn new(open_segment: OpenSegment) -> Self {
-        Self { open_segment, ..Self::default() }
+        Self {
+            open_segment,
+            ..Self::default()
+        }
     }
 
     /// How many series there are.
@@ -93,7 +98,8 @@ impl Registry {
         self.vacant.waiting(&self.open_segment)
     }
 
-    /// From here on every series that the holder is told of, or finds in a generation that is not committed, keeps its number.
+    /// From here on every series that the holder is told of, or finds in a generation that is not
+    /// committed, keeps its number.
     pub(crate) fn pin(&self) -> SlotPin {
         self.eras.pin()
     }
@@ -103,15 +109,19 @@ impl Registry {
         self.bytes
     }
 
-    /// The series that was sent before under labels whose bytes hash to `key`, without decoding a label.
+    /// The series that was sent before under labels whose bytes hash to `key`, without decoding a
+    /// label.
     ///
-    /// The key is a 128-bit hash under a secret seed of the process: senders cannot make two label sets meet.
+    /// The key is a 128-bit hash under a secret seed of the process: senders cannot make two label
+    /// sets meet.
     pub(crate) fn recall(&self, key: u128) -> Option<Slot> {
         let (slot, generation) = *self.sent.get(&key)?;
         let tenure = &self.tenures[slot as usize];
+
         if tenure.generation() != generation {
             return None;
         }
+
         tenure.used_in(self.eras.current());
         Some(slot)
     }
@@ -119,6 +129,7 @@ impl Registry {
     /// Remembers for [`Registry::recall`].
     pub(crate) fn remember(&mut self, key: u128, slot: Slot) {
         self.bound_sent();
+
         let generation = self.tenures[slot as usize].generation();
         if self.sent.insert(key, (slot, generation)).is_none() {
             self.bytes += size::SENT;
@@ -139,14 +150,24 @@ impl Registry {
     /// Whether one more series may be held.
     pub(crate) fn check_room(&self, labels: &Labels, limits: &IngestLimits) -> Result<(), Refusal> {
         if self.len() >= limits.series_max {
-            return Err(Refusal::SeriesLimit { max: limits.series_max });
+            return Err(Refusal::SeriesLimit {
+                max: limits.series_max,
+            });
         }
-        let Some(max) = limits.series_per_metric_max else { return Ok(()) };
+
+        let Some(max) = limits.series_per_metric_max else {
+            return Ok(());
+        };
         let name = labels.get(METRIC_NAME).unwrap_or("");
-        let held = self.names.get(METRIC_NAME).and_then(|names| names.values.get(name));
+        let held = self
+            .names
+            .get(METRIC_NAME)
+            .and_then(|names| names.values.get(name));
+
         if held.is_some_and(|&pair| self.pair(pair).postings.len() >= max as u64) {
             return Err(Refusal::SeriesPerMetricLimit { max });
         }
+
         Ok(())
     }
 
@@ -159,15 +180,22 @@ impl Registry {
         if let Some(slot) = self.find_by_id(id) {
             return slot;
         }
+
         let slot = self.take_slot();
-        let pairs: Box<[PairId]> = labels.iter().map(|(name, value)| self.intern_pair(name, value)).collect();
+        let pairs: Box<[PairId]> = labels
+            .iter()
+            .map(|(name, value)| self.intern_pair(name, value))
+            .collect();
+
         for &pair in &pairs {
             self.pair_mut(pair).postings.insert(slot);
         }
+
         self.bytes += size::SERIES + pairs.len() * size::POSTING;
         self.series[slot as usize] = pairs;
         self.slots.insert(id, slot);
         self.order.waiting.push_back(slot);
+
         slot
     }
 
@@ -178,10 +206,13 @@ impl Registry {
             self.tenures[slot as usize].begin(era);
             return slot;
         }
-        let slot = Slot::try_from(self.series.len()).expect("a registry has fewer than 2^32 series");
+
+        let slot =
+            Slot::try_from(self.series.len()).expect("a registry has fewer than 2^32 series");
         self.series.push(Box::default());
         self.tenures.push(Tenure::new(era));
         self.bytes += size::SLOT;
+
         slot
     }
 
@@ -189,25 +220,42 @@ impl Registry {
         if let Some(&pair) = self.names.get(name).and_then(|held| held.values.get(value)) {
             return pair;
         }
+
         let pair = self.vacant_pairs.pop().unwrap_or_else(|| {
-            let next = PairId::try_from(self.pairs.len()).expect("a registry has fewer than 2^32 label pairs");
+            let next = PairId::try_from(self.pairs.len())
+                .expect("a registry has fewer than 2^32 label pairs");
             self.pairs.push(Pair::default());
             self.bytes += size::PAIR_PLACE;
+
             next
         });
+
         if !self.names.contains_key(name) {
             let name: Arc<str> = Arc::from(name);
             self.bytes += size::NAME + name.len();
-            let held = Name { name: Arc::clone(&name), values: FastMap::default(), pairs: RoaringBitmap::new() };
+
+            let held = Name {
+                name: Arc::clone(&name),
+                values: FastMap::default(),
+                pairs: RoaringBitmap::new(),
+            };
+
             self.names.insert(name, held);
         }
+
         let held = self.names.get_mut(name).expect("the name was put there");
         let value: Arc<str> = Arc::from(value);
         self.bytes += size::PAIR + value.len();
         held.values.insert(Arc::clone(&value), pair);
         held.pairs.insert(pair);
+
         let name = Arc::clone(&held.name);
-        *self.pair_mut(pair) = Pair { name, value, postings: RoaringBitmap::new() };
+        *self.pair_mut(pair) = Pair {
+            name,
+            value,
+            postings: RoaringBitmap::new(),
+        };
+
         pair
     }
 
@@ -242,15 +290,33 @@ impl Registry {
     }
 
     /// The pairs of a label name that come behind `after`, or from the first, in their order.
-    fn pairs_behind(&self, name: &str, after: Option<PairId>) -> impl Iterator<Item = (PairId, &Pair)> {
+    fn pairs_behind(
+        &self,
+        name: &str,
+        after: Option<PairId>,
+    ) -> impl Iterator<Item = (PairId, &Pair)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let pairs = self.names.get(name).map(|held| held.pairs.range((from, Bound::Unbounded)));
-        pairs.into_iter().flatten().map(|pair| (pair, self.pair(pair)))
+        let pairs = self
+            .names
+            .get(name)
+            .map(|held| held.pairs.range((from, Bound::Unbounded)));
+
+        pairs
+            .into_iter()
+            .flatten()
+            .map(|pair| (pair, self.pair(pair)))
     }
 
     /// The series that carry one of `values` under label `name` are added to `found`.
-    fn add_carriers<'v>(&self, name: &str, values: impl Iterator<Item = &'v str>, found: &mut RoaringBitmap) {
-        let Some(held) = self.names.get(name) else { return };
+    fn add_carriers<'v>(
+        &self,
+        name: &str,
+        values: impl Iterator<Item = &'v str>,
+        found: &mut RoaringBitmap,
+    ) {
+        let Some(held) = self.names.get(name) else {
+            return;
+        };
         for pair in values.filter_map(|value| held.values.get(value)) {
             *found |= &self.pair(*pair).postings;
         }
@@ -270,6 +336,7 @@ mod tests {
         let mut registry = Registry::default();
         let set = labels(&[("__name__", "up"), ("job", "db")]);
         let other = labels(&[("__name__", "up"), ("job", "node")]);
+
         assert_eq!((registry.intern(&other), registry.intern(&set)), (0, 1));
         assert_eq!((registry.intern(&set), registry.len()), (1, 2));
         assert_eq!(registry.labels(1), set);
@@ -279,12 +346,25 @@ mod tests {
     fn the_pairs_of_a_name_are_walked_from_where_a_walk_was_left() {
         let mut registry = Registry::default();
         let series = |job: &str| labels(&[("__name__", "up"), ("job", job)]);
-        ["a", "b"].iter().for_each(|job| _ = registry.intern(&series(job)));
-        let first = registry.pairs_behind("job", None).next().map(|(pair, held)| (pair, held.value.to_string()));
+        ["a", "b"]
+            .iter()
+            .for_each(|job| _ = registry.intern(&series(job)));
+
+        let first = registry
+            .pairs_behind("job", None)
+            .next()
+            .map(|(pair, held)| (pair, held.value.to_string()));
+
         let (left_at, value) = first.unwrap();
         assert_eq!(value, "a");
+
         registry.intern(&series("c"));
-        let rest = registry.pairs_behind("job", Some(left_at)).map(|(_, held)| &*held.value).collect::<Vec<_>>();
+
+        let rest = registry
+            .pairs_behind("job", Some(left_at))
+            .map(|(_, held)| &*held.value)
+            .collect::<Vec<_>>();
+
         assert_eq!(rest, ["b", "c"]);
         assert_eq!(registry.pairs_behind("nothing", None).count(), 0);
     }

@@ -24,6 +24,7 @@ impl Rows {
             self.lives.resize(self.slots.len(), Life::NONE);
             self.lives.push(life);
         }
+
         self.slots.push(slot);
         self.ts_ms.push(ts_ms);
         self.values.push(value);
@@ -37,7 +38,10 @@ impl Rows {
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.slots.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty() && self.metadata.is_empty()
+        self.slots.is_empty()
+            && self.histograms.is_empty()
+            && self.exemplars.is_empty()
+            && self.metadata.is_empty()
     }
 
     /// How much there is of everything.
@@ -49,6 +53,11 @@ impl Rows {
     pub(crate) fn all_slots(&self) -> impl Iterator<Item = Slot> {
         let of_histograms = self.histograms.iter().map(|row| row.series_ref);
         let of_exemplars = self.exemplars.iter().map(|row| row.series_ref);
-        self.slots.iter().copied().chain(of_histograms).chain(of_exemplars)
+
+        self.slots
+            .iter()
+            .copied()
+            .chain(of_histograms)
+            .chain(of_exemplars)
     }
 }

@@ -1,4 +1,5 @@
-//! What one series has in one generation: floats and histograms. A time is held once, by one of the two.
+//! What one series has in one generation: floats and histograms. A time is held once, by one of the
+//! two.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,10 @@ pub(crate) struct SeriesSamples {
     histograms: Option<Box<Histograms>>,
 }
 
-const _: () = assert!(size_of::<SeriesSamples>() == 80, "what a series of plain floats takes beside its bytes");
+const _: () = assert!(
+    size_of::<SeriesSamples>() == 80,
+    "what a series of plain floats takes beside its bytes"
+);
 
 /// A series as it was at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +60,13 @@ pub(crate) struct HeldHistogram {
 
 impl SeriesSamples {
     /// Offers a float, which moments up to `since` do not see.
-    pub(crate) fn push(&mut self, ts_ms: i64, value: f64, life: Life, since: MomentNumber) -> Pushed {
+    pub(crate) fn push(
+        &mut self,
+        ts_ms: i64,
+        value: f64,
+        life: Life,
+        since: MomentNumber,
+    ) -> Pushed {
         if let Some(histograms) = &self.histograms
             && histograms.held.contains_key(&ts_ms)
         {
@@ -65,18 +75,38 @@ impl SeriesSamples {
         self.floats.push(ts_ms, value, life, since)
     }
 
-    /// Offers a histogram, which moments up to `since` do not see. Equal bytes are the same histogram, whatever its life: the first
-    /// one's stays.
-    pub(crate) fn push_histogram(&mut self, ts_ms: i64, life: Life, bytes: Vec<u8>, since: MomentNumber) -> Pushed {
+    /// Offers a histogram, which moments up to `since` do not see. Equal bytes are the same
+    /// histogram, whatever its life: the first one's stays.
+    pub(crate) fn push_histogram(
+        &mut self,
+        ts_ms: i64,
+        life: Life,
+        bytes: Vec<u8>,
+        since: MomentNumber,
+    ) -> Pushed {
         if self.floats.find(ts_ms).is_some() {
             return Pushed::Conflict;
         }
+
         let histograms = self.histograms.get_or_insert_default();
         if let Some(held) = histograms.held.get(&ts_ms) {
-            return if *held.bytes == *bytes { Pushed::Repeated } else { Pushed::Conflict };
+            return if *held.bytes == *bytes {
+                Pushed::Repeated
+            } else {
+                Pushed::Conflict
+            };
         }
+
         histograms.bytes += bytes.len();
-        histograms.held.insert(ts_ms, HeldHistogram { life, bytes: bytes.into_boxed_slice(), since });
+        histograms.held.insert(
+            ts_ms,
+            HeldHistogram {
+                life,
+                bytes: bytes.into_boxed_slice(),
+                since,
+            },
+        );
+
         Pushed::Stored
     }
 
@@ -88,20 +118,30 @@ impl SeriesSamples {
     /// The series as it is.
     #[cfg(test)]
     pub(crate) fn now(&self) -> SeriesAt<'_> {
-        SeriesAt { floats: self.floats.now(), histograms: self.histograms.as_deref(), moment: NOW }
+        SeriesAt {
+            floats: self.floats.now(),
+            histograms: self.histograms.as_deref(),
+            moment: NOW,
+        }
     }
 
     /// The series as it was at `moment`, when its floats had this length.
     pub(crate) fn at(&self, length: Length, moment: MomentNumber) -> SeriesAt<'_> {
-        SeriesAt { floats: self.floats.at(length, moment), histograms: self.histograms.as_deref(), moment }
+        SeriesAt {
+            floats: self.floats.at(length, moment),
+            histograms: self.histograms.as_deref(),
+            moment,
+        }
     }
 
     /// The memory that it takes, in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
         /// A place in the tree, with its nodes two thirds full, and the head of an allocation.
         const HISTOGRAM: usize = 80;
+
         /// The first node of a tree is there for one histogram already.
         const NODE: usize = 480;
+
         let histograms = self.histograms.as_ref().map_or(0, |histograms| {
             size_of::<Histograms>() + NODE + histograms.held.len() * HISTOGRAM + histograms.bytes
         });
@@ -116,8 +156,13 @@ impl<'a> SeriesAt<'a> {
 
     /// The histograms, their times ascending.
     pub(crate) fn histograms(self) -> impl DoubleEndedIterator<Item = (i64, &'a HeldHistogram)> {
-        let all = self.histograms.into_iter().flat_map(|histograms| histograms.held.iter());
-        all.filter(move |(_, held)| held.since < self.moment).map(|(ts_ms, held)| (*ts_ms, held))
+        let all = self
+            .histograms
+            .into_iter()
+            .flat_map(|histograms| histograms.held.iter());
+
+        all.filter(move |(_, held)| held.since < self.moment)
+            .map(|(ts_ms, held)| (*ts_ms, held))
     }
 
     pub(crate) fn histogram_count(self) -> usize {
@@ -129,6 +174,7 @@ impl<'a> SeriesAt<'a> {
         let first = self.histograms().next();
         let last = self.histograms().next_back();
         let of_histograms = first.zip(last).map(|(first, last)| (first.0, last.0));
+
         match (self.floats.span(), of_histograms) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (one, other) => one.or(other),
@@ -153,15 +199,22 @@ mod tests {
         assert_eq!(series.push(0, 0.0, Life::NONE, 0), Pushed::Conflict);
         assert_eq!(series.push(20, 2.0, Life::NONE, 0), Pushed::Stored);
         assert_eq!(series.push(10, 1.0, Life::NONE, 0), Pushed::Stored);
+
         for ts_ms in [10, 20] {
             assert_eq!(push(&mut series, ts_ms, 1), Pushed::Conflict);
         }
+
         assert_eq!(push(&mut series, 30, 1), Pushed::Stored);
         assert_eq!(push(&mut series, 30, 1), Pushed::Repeated);
         assert_eq!(push(&mut series, 30, 2), Pushed::Conflict);
         assert_eq!(series.push(30, 2.0, Life::NONE, 0), Pushed::Conflict);
+
         assert_eq!(
-            (series.now().floats().len(), series.now().histogram_count(), series.now().span()),
+            (
+                series.now().floats().len(),
+                series.now().histogram_count(),
+                series.now().span()
+            ),
             (2, 2, Some((0, 30)))
         );
     }
@@ -169,41 +222,71 @@ mod tests {
     #[test]
     fn another_life_is_no_other_sample_and_the_first_stays() {
         let mut series = SeriesSamples::default();
-        let life = |ttl_ms| Life { start_ms: 1, ttl_ms };
-        assert_eq!(series.push_histogram(5, life(2), vec![7], 0), Pushed::Stored);
-        assert_eq!(series.push_histogram(5, life(3), vec![7], 0), Pushed::Repeated);
+        let life = |ttl_ms| Life {
+            start_ms: 1,
+            ttl_ms,
+        };
+
+        assert_eq!(
+            series.push_histogram(5, life(2), vec![7], 0),
+            Pushed::Stored
+        );
+
+        assert_eq!(
+            series.push_histogram(5, life(3), vec![7], 0),
+            Pushed::Repeated
+        );
+
         assert_eq!(series.push(6, 1.0, life(4), 0), Pushed::Stored);
         assert_eq!(series.push(6, 1.0, life(5), 0), Pushed::Repeated);
-        let held: Vec<_> = series.now().histograms().map(|(ts_ms, held)| (ts_ms, held.life)).collect();
+
+        let held: Vec<_> = series
+            .now()
+            .histograms()
+            .map(|(ts_ms, held)| (ts_ms, held.life))
+            .collect();
+
         assert_eq!(held, [(5, life(2))]);
-        series.now().floats().for_each(|ts_ms, _, held| assert_eq!((ts_ms, held), (6, life(4))));
+
+        series
+            .now()
+            .floats()
+            .for_each(|ts_ms, _, held| assert_eq!((ts_ms, held), (6, life(4))));
     }
 
     proptest! {
         #[test]
         fn the_first_of_a_time_stays_whatever_its_kind(offered in prop::collection::vec((0..40i64, 0..3u8, any::<bool>()), 0..200)) {
-            let (mut series, mut model) = (SeriesSamples::default(), BTreeMap::new());
+            let mut series = SeriesSamples::default();
+            let mut model = BTreeMap::new();
+
             for (ts_ms, value, is_float) in offered {
                 let expected = match model.get(&ts_ms) {
                     None => Pushed::Stored,
                     Some(held) if *held == (value, is_float) => Pushed::Repeated,
                     Some(_) => Pushed::Conflict,
                 };
+
                 model.entry(ts_ms).or_insert((value, is_float));
+
                 let before = series.memory();
                 let pushed = if is_float {
                     series.push(ts_ms, f64::from(value), Life::NONE, 0)
                 } else {
                     push(&mut series, ts_ms, value)
                 };
+
                 prop_assert_eq!(pushed, expected);
                 prop_assert!(series.memory() >= before);
             }
+
             let mut held = BTreeMap::new();
             series.now().floats().for_each(|ts, value, _| assert!(held.insert(ts, (value, true)).is_none()));
+
             for (ts_ms, histogram) in series.now().histograms() {
                 prop_assert!(held.insert(ts_ms, (f64::from(histogram.bytes[0]), false)).is_none());
             }
+
             let expected: BTreeMap<_, _> = model.into_iter().map(|(ts, (v, kind))| (ts, (f64::from(v), kind))).collect();
             prop_assert_eq!(held, expected);
         }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TenantId, TimeRange};
 use duramen_runtime::Pace;
 use duramen_source::{
-    Columns, Error, HistogramRef, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
-    SeriesStream, SeriesSummary,
+    Columns, Error, HistogramRef, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary,
 };
 use futures::stream;
 use parking_lot::RwLockReadGuard;
@@ -19,7 +19,8 @@ use super::registry::{Slot, SlotPin};
 use super::series::SeriesAt;
 use super::tenant::TenantHead;
 
-/// Series that are looked at in one step: a write that needs the lock waits for a fraction of a millisecond.
+/// Series that are looked at in one step: a write that needs the lock waits for a fraction of a
+/// millisecond.
 const SERIES_AT_ONCE: usize = 1024;
 
 /// A step ends after this many samples, which take some hundreds of microseconds.
@@ -36,7 +37,11 @@ pub(crate) struct GenerationSource {
 
 impl GenerationSource {
     pub(crate) fn new(tenant: Arc<TenantHead>, moment: Moment, pin: SlotPin) -> Self {
-        Self { tenant, moment: Arc::new(moment), _pin: pin }
+        Self {
+            tenant,
+            moment: Arc::new(moment),
+            _pin: pin,
+        }
     }
 
     /// What the generation has, now: nothing is added while the guard lives.
@@ -49,6 +54,7 @@ impl GenerationSource {
         if !request.tenants.contains(&self.tenant.id) {
             return RoaringBitmap::new();
         }
+
         let selected = self.tenant.registry.select(&request.matchers).await;
         self.within(&selected, request.range).await
     }
@@ -64,58 +70,80 @@ impl GenerationSource {
         let mut pace = Pace::default();
         let mut found = RoaringBitmap::new();
         let mut slots = selected.iter();
+
         loop {
             let step: Vec<Slot> = slots.by_ref().take(SERIES_AT_ONCE).collect();
             if step.is_empty() {
                 return found;
             }
+
             {
                 let samples = self.samples();
-                found.extend(step.into_iter().filter(|slot| samples.meets(*slot, self.moment.number, range)));
+                found.extend(
+                    step.into_iter()
+                        .filter(|slot| samples.meets(*slot, self.moment.number, range)),
+                );
             }
+
             pace.done(SERIES_AT_ONCE).await;
         }
     }
 
     /// The next batch of `slots`, and how many of them it took.
     async fn batch(&self, slots: &[Slot], request: &SeriesRequest) -> (SeriesBatch, usize) {
-        let (mut batch, mut taken) = (SeriesBatchBuilder::default(), 0);
+        let mut batch = SeriesBatchBuilder::default();
+        let mut taken = 0;
         let mut pace = Pace::default();
         let is_full = |batch: &SeriesBatchBuilder| {
-            batch.len() >= request.batch_series_max || batch.samples() >= SeriesRequest::BATCH_SAMPLES_MAX
+            batch.len() >= request.batch_series_max
+                || batch.samples() >= SeriesRequest::BATCH_SAMPLES_MAX
         };
+
         while taken < slots.len() && !is_full(&batch) {
             let before = batch.samples();
             taken += self.fill(&mut batch, &slots[taken..], request);
             pace.done(batch.samples() - before).await;
         }
+
         (batch.finish(), taken)
     }
 
-    /// Appends the first of `slots` and returns how many of them it took. It holds the locks, so it ends after some series.
-    fn fill(&self, batch: &mut SeriesBatchBuilder, slots: &[Slot], request: &SeriesRequest) -> usize {
+    /// Appends the first of `slots` and returns how many of them it took. It holds the locks, so it
+    /// ends after some series.
+    fn fill(
+        &self,
+        batch: &mut SeriesBatchBuilder,
+        slots: &[Slot],
+        request: &SeriesRequest,
+    ) -> usize {
         let registry = self.tenant.registry.read();
         let samples = self.samples();
         let mut labels = LabelsBuilder::default();
         let mut taken = 0;
         let end = batch.samples() + SAMPLES_AT_ONCE;
+
         for &slot in slots.iter().take(SERIES_AT_ONCE) {
             if batch.len() >= request.batch_series_max || batch.samples() >= end {
                 break;
             }
+
             taken += 1;
+
             if request.columns != Columns::Labels {
                 let before = batch.samples();
                 if let Some(series) = samples.series(slot, self.moment.number) {
                     put_samples(series, request.range, batch);
                 }
+
                 if batch.samples() == before {
                     continue;
                 }
             }
+
             registry.labels_into(slot, &mut labels);
             batch.end_series(labels.encoded());
         }
+
         taken
     }
 }
@@ -126,20 +154,25 @@ impl SeriesSource for GenerationSource {
         let slots = self.select_slots(request).await;
         let source = self.clone();
         let request = request.clone();
-        Ok(Box::pin(stream::unfold((source, slots, 0), move |(source, slots, from)| {
-            let request = request.clone();
-            async move {
-                let rest = slots.get(from..).filter(|rest| !rest.is_empty())?;
-                let (batch, taken) = source.batch(rest, &request).await;
-                Some((Ok(batch), (source, slots, from + taken)))
-            }
-        })))
+
+        Ok(Box::pin(stream::unfold(
+            (source, slots, 0),
+            move |(source, slots, from)| {
+                let request = request.clone();
+                async move {
+                    let rest = slots.get(from..).filter(|rest| !rest.is_empty())?;
+                    let (batch, taken) = source.batch(rest, &request).await;
+                    Some((Ok(batch), (source, slots, from + taken)))
+                }
+            },
+        )))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
         if !request.tenants.contains(&self.tenant.id) {
             return Ok(Vec::new());
         }
+
         let with_exemplars = self.samples().exemplars.slots();
         let selected = with_exemplars & self.tenant.registry.select(&request.matchers).await;
         let slots = self.tenant.registry.in_block_order(&selected).await;
@@ -147,22 +180,30 @@ impl SeriesSource for GenerationSource {
 
         let mut found = Vec::new();
         let mut pace = Pace::default();
+
         for (slot, labels) in slots.into_iter().zip(labels) {
-            let exemplars: Vec<Exemplar> =
-                self.samples().exemplars.of(slot, self.moment.number, request.range).collect();
+            let exemplars: Vec<Exemplar> = self
+                .samples()
+                .exemplars
+                .of(slot, self.moment.number, request.range)
+                .collect();
+
             pace.done(16 + exemplars.len()).await;
             if !exemplars.is_empty() {
                 found.push(SeriesExemplars { labels, exemplars });
             }
         }
+
         Ok(found)
     }
 
-    /// All that the tenant's head knows when it is asked: metadata is not bound to a generation, and one question reads all of it.
+    /// All that the tenant's head knows when it is asked: metadata is not bound to a generation,
+    /// and one question reads all of it.
     async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
         if !tenants.contains(&self.tenant.id) {
             return Ok(Vec::new());
         }
+
         Ok(self.tenant.all_families())
     }
 
@@ -173,15 +214,20 @@ impl SeriesSource for GenerationSource {
         let mut found = Vec::with_capacity(slots.len());
         let mut pace = Pace::default();
         let mut labels = labels.into_iter();
+
         for step in slots.chunks(SERIES_AT_ONCE) {
             {
                 let samples = self.samples();
                 let series = step.iter().zip(labels.by_ref());
-                let summary = |(slot, labels): (&Slot, _)| samples.summary(*slot, self.moment.number, labels);
+                let summary =
+                    |(slot, labels): (&Slot, _)| samples.summary(*slot, self.moment.number, labels);
+
                 found.extend(series.filter_map(summary));
             }
+
             pace.done(SERIES_AT_ONCE).await;
         }
+
         Ok(found)
     }
 
@@ -190,19 +236,28 @@ impl SeriesSource for GenerationSource {
         Ok(self.tenant.registry.names_of(&selected).await)
     }
 
-    async fn label_values(&self, request: &SeriesRequest, name: &str) -> Result<BTreeSet<String>, Error> {
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
         let selected = self.selected(request).await;
         Ok(self.tenant.registry.values_of(&selected, name).await)
     }
 
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        Ok(if tenants.contains(&self.tenant.id) { self.moment.ttl_max_ms } else { 0 })
+        Ok(if tenants.contains(&self.tenant.id) {
+            self.moment.ttl_max_ms
+        } else {
+            0
+        })
     }
 }
 
 /// Appends what `series` has in `range`, without ending the series.
 fn put_samples(series: SeriesAt<'_>, range: TimeRange, batch: &mut SeriesBatchBuilder) {
     let floats = series.floats();
+
     if floats.has_lives() {
         floats.for_each(|ts_ms, value, life| {
             if range.contains(ts_ms) {
@@ -219,9 +274,14 @@ fn put_samples(series: SeriesAt<'_>, range: TimeRange, batch: &mut SeriesBatchBu
             });
         });
     }
+
     for (ts_ms, histogram) in series.histograms() {
         if range.contains(ts_ms) {
-            batch.push_histogram(HistogramRef { ts_ms, life: histogram.life, bytes: &histogram.bytes });
+            batch.push_histogram(HistogramRef {
+                ts_ms,
+                life: histogram.life,
+                bytes: &histogram.bytes,
+            });
         }
     }
 }

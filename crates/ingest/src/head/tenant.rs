@@ -39,7 +39,8 @@ pub(crate) struct TenantHead {
     pub(crate) memory: HeadMemory,
     chain: RwLock<Chain>,
     forgot_at: Mutex<Duration>,
-    /// Held by the flush that runs: one at a time, so that generations are committed in their order.
+    /// Held by the flush that runs: one at a time, so that generations are committed in their
+    /// order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
 }
 
@@ -73,7 +74,8 @@ pub(crate) struct Frozen {
     held: RwLock<Held>,
     /// Its series, once it is staged.
     slots: OnceLock<RoaringBitmap>,
-    /// The blocks that a commit has named: all of them are in the bucket, and the commit may have happened.
+    /// The blocks that a commit has named: all of them are in the bucket, and the commit may have
+    /// happened.
     offered: OnceLock<Vec<BlockEntry>>,
 }
 
@@ -94,8 +96,8 @@ impl Frozen {
         }
     }
 
-    /// The blocks that a commit of this generation has named, if there was one. Whether it happened is known by them alone, so that
-    /// it must not be made with others.
+    /// The blocks that a commit of this generation has named, if there was one. Whether it happened
+    /// is known by them alone, so that it must not be made with others.
     pub(crate) fn offered(&self) -> Option<&[BlockEntry]> {
         self.offered.get().map(Vec::as_slice)
     }
@@ -137,8 +139,13 @@ impl TenantHead {
         open_segment: OpenSegment,
         now: Duration,
     ) -> Arc<Self> {
-        let chain =
-            Chain { open: Generation::new(order), frozen: Vec::new(), flushed: past.flushed, moved: Position(0) };
+        let chain = Chain {
+            open: Generation::new(order),
+            frozen: Vec::new(),
+            flushed: past.flushed,
+            moved: Position(0),
+        };
+
         Arc::new(Self {
             id,
             name,
@@ -159,20 +166,35 @@ impl TenantHead {
         Arc::clone(&self.chain.read().open)
     }
 
-    /// Applies the record at `position` to the open generation. Called in WAL order, from one thread.
-    pub(crate) fn apply(&self, position: Position, now_ms: i64, mut rows: Rows, exemplars_max: usize) -> Applied {
+    /// Applies the record at `position` to the open generation. Called in WAL order, from one
+    /// thread.
+    pub(crate) fn apply(
+        &self,
+        position: Position,
+        now_ms: i64,
+        mut rows: Rows,
+        exemplars_max: usize,
+    ) -> Applied {
         let open = self.open();
         let metadata = std::mem::take(&mut rows.metadata);
+
         if !metadata.is_empty() {
             open.note_metadata(position, now_ms);
+
             let mut families = self.families.write();
-            metadata.into_iter().for_each(|family| families.put(family, open.order.flush));
+            metadata
+                .into_iter()
+                .for_each(|family| families.put(family, open.order.flush));
             drop(families);
             self.tell_series();
         }
+
         if !rows.exemplars.is_empty() {
-            self.registry.read().use_now(rows.exemplars.iter().map(|row| row.series_ref));
+            self.registry
+                .read()
+                .use_now(rows.exemplars.iter().map(|row| row.series_ref));
         }
+
         let applied = open.apply(position, now_ms, rows, exemplars_max);
         self.tell_samples();
         applied
@@ -182,7 +204,8 @@ impl TenantHead {
     pub(crate) fn tell_series(&self) {
         let senders = self.pairs.bytes();
         let registry = self.registry.read();
-        self.memory.set_series(registry.bytes() + self.families.read().bytes() + senders);
+        self.memory
+            .set_series(registry.bytes() + self.families.read().bytes() + senders);
     }
 
     /// Tells the account what samples take. After each change of them.
@@ -190,16 +213,30 @@ impl TenantHead {
         self.memory.set_samples(self.sample_bytes());
     }
 
-    /// Ends the open generation at `end` and opens one of order `next`. `None`, and no change, while nothing is in it.
+    /// Ends the open generation at `end` and opens one of order `next`. `None`, and no change,
+    /// while nothing is in it.
     ///
     /// Called between two records by the thread that applies them.
-    pub(crate) fn freeze(&self, end: Position, next: impl FnOnce() -> Order) -> Option<Arc<Frozen>> {
+    pub(crate) fn freeze(
+        &self,
+        end: Position,
+        next: impl FnOnce() -> Order,
+    ) -> Option<Arc<Frozen>> {
         let mut chain = self.chain.write();
         let first = chain.open.first_position()?;
         let generation = std::mem::replace(&mut chain.open, Generation::new(next()));
         let order = generation.order;
         let held = RwLock::new(Held::Memory(generation));
-        let frozen = Arc::new(Frozen { order, end, first, held, slots: OnceLock::new(), offered: OnceLock::new() });
+
+        let frozen = Arc::new(Frozen {
+            order,
+            end,
+            first,
+            held,
+            slots: OnceLock::new(),
+            offered: OnceLock::new(),
+        });
+
         chain.frozen.push(Arc::clone(&frozen));
         Some(frozen)
     }
@@ -211,21 +248,24 @@ impl TenantHead {
 
     /// Gives a generation up: the manifest has it.
     pub(crate) fn committed(&self, frozen: &Arc<Frozen>) {
-        // Views may have it still, so its series count as used until the end of the era. Before it goes: whoever has it after that, has a
-        // pin of this era at the latest.
+        // Views may have it still, so its series count as used until the end of the era. Before it
+        // goes: whoever has it after that, has a pin of this era at the latest.
         self.registry.read().use_now(frozen.slots().iter());
+
         let mut chain = self.chain.write();
         chain.frozen.retain(|held| !Arc::ptr_eq(held, frozen));
         chain.flushed = chain.flushed.max(frozen.end);
     }
 
-    /// Forgets the series that are not in use any more, and metadata beyond nine tenths of `families_max` that nobody told of since
-    /// `idle_before_ms`. Blocking; only while nothing else is committed, so under [`TenantHead::flushing`].
+    /// Forgets the series that are not in use any more, and metadata beyond nine tenths of
+    /// `families_max` that nobody told of since `idle_before_ms`. Blocking; only while nothing else
+    /// is committed, so under [`TenantHead::flushing`].
     pub(crate) fn forget(&self, now: Duration, families_max: usize, idle_before_ms: i64) -> usize {
         let forgotten = self.registry.forget(|| self.slots_in_use());
         self.families.write().forget(families_max, idle_before_ms);
         self.tell_series();
         *self.forgot_at.lock() = now;
+
         forgotten
     }
 
@@ -245,17 +285,25 @@ impl TenantHead {
             let chain = self.chain.read();
             (chain.frozen.clone(), Arc::clone(&chain.open))
         };
+
         let mut in_use = open.slots();
         for frozen in frozen {
             in_use |= frozen.slots();
         }
+
         in_use
     }
 
     /// The position of the earliest record that only this head and the WAL have.
     pub(crate) fn first_uncommitted(&self) -> Option<Position> {
         let chain = self.chain.read();
-        let first = chain.frozen.iter().map(|f| f.first).chain(chain.open.first_position()).min();
+        let first = chain
+            .frozen
+            .iter()
+            .map(|f| f.first)
+            .chain(chain.open.first_position())
+            .min();
+
         first.map(|first| first.max(chain.moved))
     }
 
@@ -265,7 +313,8 @@ impl TenantHead {
         chain.moved = chain.moved.max(end);
     }
 
-    /// Whether records from `start` on may lie somewhere else in the log than where they were written.
+    /// Whether records from `start` on may lie somewhere else in the log than where they were
+    /// written.
     pub(crate) fn has_moved(&self, start: Position) -> bool {
         start < self.chain.read().moved
     }
@@ -275,10 +324,12 @@ impl TenantHead {
         let mut chain = self.chain.write();
         chain.flushed = chain.flushed.max(flushed);
         drop(chain);
+
         let mut carried_from = self.carried_from.lock();
         if carried_from.is_none() {
             *carried_from = metadata;
         }
+
         *self.quarantined.write() = None;
     }
 
@@ -289,7 +340,10 @@ impl TenantHead {
 
     /// The memory of all generations, in bytes, roughly: what a flush gives back.
     pub(crate) fn sample_bytes(&self) -> usize {
-        self.in_memory().iter().map(|generation| generation.memory()).sum()
+        self.in_memory()
+            .iter()
+            .map(|generation| generation.memory())
+            .sum()
     }
 
     /// How many histograms and exemplars are in memory.
@@ -298,47 +352,75 @@ impl TenantHead {
             let samples = generation.read();
             (samples.histograms, samples.exemplars.len())
         };
-        self.in_memory().iter().map(count).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+
+        self.in_memory()
+            .iter()
+            .map(count)
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// The generations that are not staged yet.
     fn in_memory(&self) -> Vec<Arc<Generation>> {
         let chain = self.chain.read();
-        let frozen = chain.frozen.iter().filter_map(|frozen| match &*frozen.held.read() {
-            Held::Memory(generation) => Some(Arc::clone(generation)),
-            Held::Staged(_) => None,
-        });
+        let frozen = chain
+            .frozen
+            .iter()
+            .filter_map(|frozen| match &*frozen.held.read() {
+                Held::Memory(generation) => Some(Arc::clone(generation)),
+                Held::Staged(_) => None,
+            });
+
         frozen.chain([Arc::clone(&chain.open)]).collect()
     }
 
-    /// What is held now, see [`HeadSnapshot`]: everything up to one record, and nothing of those that come later.
+    /// What is held now, see [`HeadSnapshot`]: everything up to one record, and nothing of those
+    /// that come later.
     pub(crate) fn snapshot(self: &Arc<Self>, writer: WriterId) -> HeadSnapshot {
-        // Before the generations are looked at: their series keep their numbers for as long as the parts live.
+        // Before the generations are looked at: their series keep their numbers for as long as the
+        // parts live.
         let pin = self.registry.read().pin();
         let chain = self.chain.read();
         let mut parts = Vec::new();
+
         for frozen in &chain.frozen {
             match frozen.held() {
                 Held::Memory(generation) => parts.push(self.part(&generation, &pin)),
                 Held::Staged(blocks) => {
                     let order = frozen.order;
-                    parts.extend(blocks.iter().map(|staged| Part { order, source: staged.source() }));
+                    parts.extend(blocks.iter().map(|staged| Part {
+                        order,
+                        source: staged.source(),
+                    }));
                 }
             }
         }
+
         parts.push(self.part(&chain.open, &pin));
-        HeadSnapshot { parts, flushed: FlushedPosition { writer, position: chain.flushed.0 } }
+        HeadSnapshot {
+            parts,
+            flushed: FlushedPosition {
+                writer,
+                position: chain.flushed.0,
+            },
+        }
     }
 
     fn part(self: &Arc<Self>, generation: &Arc<Generation>, pin: &SlotPin) -> Part {
         let source = GenerationSource::new(Arc::clone(self), generation.moment(), pin.clone());
-        Part { order: generation.order, source: Arc::new(source) }
+        Part {
+            order: generation.order,
+            source: Arc::new(source),
+        }
     }
 
-    /// All metadata that the tenant has, by the names of the families. Texts are copied while writes go on.
+    /// All metadata that the tenant has, by the names of the families. Texts are copied while
+    /// writes go on.
     pub(crate) fn all_families(&self) -> Vec<FamilyMetadata> {
         let families = self.families.read().all();
-        families.iter().map(|family| FamilyMetadata::clone(family)).collect()
+        families
+            .iter()
+            .map(|family| FamilyMetadata::clone(family))
+            .collect()
     }
 
     pub(crate) fn labels(&self, slot: u32) -> Labels {

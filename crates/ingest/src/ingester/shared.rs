@@ -76,6 +76,7 @@ impl Shared {
     pub(super) async fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
         let max = self.config.writes_in_flight_bytes_max;
         let permits = u32::try_from(bytes.clamp(1, max)).unwrap_or(u32::MAX);
+
         tokio::select! {
             biased;
             permit = Arc::clone(&self.in_flight).acquire_many_owned(permits) => permit.map_err(|_| Error::Stopped),
@@ -94,9 +95,13 @@ impl Shared {
             head.check()?;
             return Ok(Arc::clone(head));
         }
+
         if known.is_none() && self.register.count() >= self.config.tenants_max {
-            return Err(Error::TooManyTenants { max: self.config.tenants_max });
+            return Err(Error::TooManyTenants {
+                max: self.config.tenants_max,
+            });
         }
+
         let id = self.register.resolve_or_create(name).await?;
         let past = match self.take_over(id).await {
             Ok(past) => past,
@@ -107,8 +112,12 @@ impl Shared {
             }
             Err(error) => return Err(error),
         };
+
         // Before anyone can find the head and write to it.
-        self.send(Command::SkipTo { position: past.flushed }).await?;
+        self.send(Command::SkipTo {
+            position: past.flushed,
+        })
+        .await?;
         Ok(self.put_head(id, name.clone(), past))
     }
 
@@ -118,10 +127,18 @@ impl Shared {
         for block in state.blocks.values() {
             self.orders.observe(block.order.max);
         }
+
         let writer = self.writer.writer;
-        let mine = state.blocks.values().filter(|block| block.order.max.writer == writer && block.stats.families > 0);
+        let mine = state
+            .blocks
+            .values()
+            .filter(|block| block.order.max.writer == writer && block.stats.families > 0);
+
         let metadata = mine.max_by_key(|block| block.order.max).cloned();
-        Ok(Past { flushed: Position(state.flushed_position(writer)), metadata })
+        Ok(Past {
+            flushed: Position(state.flushed_position(writer)),
+            metadata,
+        })
     }
 
     /// The head of a tenant that was taken over, made unless another made it meanwhile.
@@ -167,34 +184,50 @@ impl Shared {
         let _ = tokio::task::spawn_blocking(move || room.settle()).await;
     }
 
-    /// The heads that should be flushed now: those that are old, the largest while all together are too large, all while the disk is
-    /// nearly full, those whose series are to be forgotten, and those that have frozen generations waiting, which alone are no reason to freeze another.
+    /// The heads that should be flushed now: those that are old, the largest while all together are
+    /// too large, all while the disk is nearly full, those whose series are to be forgotten, and
+    /// those that have frozen generations waiting, which alone are no reason to freeze another.
     pub(super) fn due(&self) -> Vec<(Arc<TenantHead>, Freeze)> {
         let now_ms = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let age_ms = i64::try_from(self.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
         let mut heads = self.all_heads();
+
         heads.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
+
         let mut held: usize = heads.iter().map(|head| head.sample_bytes()).sum();
+
         // A flush before its time gives back what makes its requests worth while.
-        let (short, worth) = (self.heads_memory.is_short(), (held / 8).max(SHORT_FLUSH_BYTES_MIN));
+        let short = self.heads_memory.is_short();
+        let worth = (held / 8).max(SHORT_FLUSH_BYTES_MIN);
         let now = self.clock.monotonic();
         let crowded = self.heads_memory.is_short_for_series();
         let series_bytes = self.heads_memory.series_bytes();
         let is_low = self.is_disk_low();
+
         let judge = |head: Arc<TenantHead>| {
             if head.is_quarantined() {
                 return Some((head, Freeze::Yes));
             }
+
             let since = head.since_forgetting(now);
             let idle = head.rests() && since >= self.config.flush_interval;
+
             // Two flushes make room where series have gone, so many that it is worth the requests.
-            let room = crowded && since >= CROWDED_FLUSH_INTERVAL && head.memory.series_bytes() >= series_bytes / 16;
+            let room = crowded
+                && since >= CROWDED_FLUSH_INTERVAL
+                && head.memory.series_bytes() >= series_bytes / 16;
             let waits = !head.frozen().is_empty();
-            let old = head.open().filled_since_ms().is_some_and(|since| now_ms - since >= age_ms);
-            let large = held > self.config.head_bytes_max || (short && head.sample_bytes() >= worth);
+            let old = head
+                .open()
+                .filled_since_ms()
+                .is_some_and(|since| now_ms - since >= age_ms);
+
+            let large =
+                held > self.config.head_bytes_max || (short && head.sample_bytes() >= worth);
             if large {
                 held = held.saturating_sub(head.sample_bytes());
             }
+
             // A second generation beside one that cannot go up would make no room.
             let low = is_low && !waits && head.open().filled_since_ms().is_some();
             match (old || large || low || idle || room, waits) {
@@ -203,20 +236,42 @@ impl Shared {
                 (false, false) => None,
             }
         };
+
         heads.into_iter().filter_map(judge).collect()
     }
 
     pub(crate) async fn send(&self, command: Command) -> Result<(), Error> {
-        self.commands.send(command).await.map_err(|_| Error::Stopped)
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| Error::Stopped)
     }
 
-    /// Logs all metadata that the tenant has once more: it is in the open generation when this returns.
+    /// Logs all metadata that the tenant has once more: it is in the open generation when this
+    /// returns.
     pub(crate) async fn log_families(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
-        let rows = Rows { metadata: head.all_families(), ..Rows::default() };
-        let turn = Turn { _permit: self.permit(1).await?, _share: self.memory.share(Use::Body) };
+        let rows = Rows {
+            metadata: head.all_families(),
+            ..Rows::default()
+        };
+
+        let turn = Turn {
+            _permit: self.permit(1).await?,
+            _share: self.memory.share(Use::Body),
+        };
+
         let pin = head.registry.read().pin();
         let (done, applied) = oneshot::channel();
-        let write = Write { head: Arc::clone(head), rows, exemplars_max: 0, turn, pin, done };
+
+        let write = Write {
+            head: Arc::clone(head),
+            rows,
+            exemplars_max: 0,
+            turn,
+            pin,
+            done,
+        };
+
         self.send(Command::Write(Box::new(write))).await?;
         applied.await.map_err(|_| Error::Stopped)??;
         Ok(())
@@ -224,7 +279,11 @@ impl Shared {
 
     pub(crate) async fn freeze(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
         let (done, frozen) = oneshot::channel();
-        self.send(Command::Freeze { head: Arc::clone(head), done }).await?;
+        self.send(Command::Freeze {
+            head: Arc::clone(head),
+            done,
+        })
+        .await?;
         frozen.await.map_err(|_| Error::Stopped)?;
         Ok(())
     }
@@ -237,9 +296,31 @@ impl Shared {
         end: Position,
         flush: u64,
     ) -> Result<(), Error> {
-        let WriterIdentity { writer, epoch, incarnation } = self.writer;
-        let flushed = Some(Flushed { writer, epoch, incarnation, position: end.0, flush });
-        self.manifests.commit(tenant, Commit { add, remove: Vec::new(), flushed }).await?;
+        let WriterIdentity {
+            writer,
+            epoch,
+            incarnation,
+        } = self.writer;
+
+        let flushed = Some(Flushed {
+            writer,
+            epoch,
+            incarnation,
+            position: end.0,
+            flush,
+        });
+
+        self.manifests
+            .commit(
+                tenant,
+                Commit {
+                    add,
+                    remove: Vec::new(),
+                    flushed,
+                },
+            )
+            .await?;
+
         Ok(())
     }
 
@@ -256,25 +337,43 @@ impl Shared {
         duplicates: usize,
         limits: &IngestLimits,
     ) -> Result<(), Error> {
-        let Some(per_second) = limits.samples_per_second else { return Ok(()) };
+        let Some(per_second) = limits.samples_per_second else {
+            return Ok(());
+        };
         let sent = request.ts_ms.len() + request.histograms.len() + request.exemplars.len();
         let samples = sent.saturating_sub(duplicates) as u64;
         let burst = limits.samples_burst;
-        let taken = head.rate.lock().take(self.clock.monotonic(), samples, Rate { per_second, burst });
+        let taken =
+            head.rate
+                .lock()
+                .take(self.clock.monotonic(), samples, Rate { per_second, burst });
+
         match taken {
             Ok(()) => Ok(()),
             Err(Refused::For(wait)) => {
                 self.note_limited(&head.name, RequestLimit::SamplesPerSecond);
-                Err(Error::RateLimited { samples, per_second, burst, wait })
+                Err(Error::RateLimited {
+                    samples,
+                    per_second,
+                    burst,
+                    wait,
+                })
             }
             Err(Refused::Forever) => {
                 self.note_limited(&head.name, RequestLimit::SamplesBurst);
-                Err(Error::OverBurst { samples, max: burst })
+                Err(Error::OverBurst {
+                    samples,
+                    max: burst,
+                })
             }
         }
     }
 
     pub(super) fn electorate(&self, tenant: TenantId) -> Electorate<'_> {
-        Electorate { tenant, bucket: &self.bucket, writer: self.writer }
+        Electorate {
+            tenant,
+            bucket: &self.bucket,
+            writer: self.writer,
+        }
     }
 }

@@ -16,7 +16,10 @@ const MIB: u64 = 1 << 20;
 fn log_bytes(disk: &SimDisk) -> u64 {
     let directory = Path::new("/data/wal");
     let entries = disk.read_dir(directory).unwrap();
-    entries.iter().map(|entry| disk.stat(&directory.join(&entry.name)).unwrap().length).sum()
+    entries
+        .iter()
+        .map(|entry| disk.stat(&directory.join(&entry.name)).unwrap().length)
+        .sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +32,14 @@ async fn a_write_without_room_is_refused_and_the_next_with_room_is_taken() {
     let error = system.write(&one("m", NOW_MS + 1, 2.0)).await.unwrap_err();
     assert!(matches!(error, Error::NoRoom { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().starts_with("no space for the write-ahead log"), "{error}");
+
+    assert!(
+        error
+            .to_string()
+            .starts_with("no space for the write-ahead log"),
+        "{error}"
+    );
+
     assert_eq!(system.held("m").await.floats.len(), 1);
 
     system.disk.set_space(Some(MIB));
@@ -39,25 +49,50 @@ async fn a_write_without_room_is_refused_and_the_next_with_room_is_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_blocks_go_up_from_memory_and_the_log_is_given_back() {
     let system = System::start().await;
+
     for minute in 0..100 {
         // Roots have digits that nothing compresses.
-        let at = |tick: i64| sample(NOW_MS - minute * 60_000 + tick * 100, ((minute * 600 + tick) as f64).sqrt());
-        system.store(&of([TimeSeries { samples: (0..600).map(at).collect(), ..series("m") }])).await;
+        let at = |tick: i64| {
+            sample(
+                NOW_MS - minute * 60_000 + tick * 100,
+                ((minute * 600 + tick) as f64).sqrt(),
+            )
+        };
+
+        system
+            .store(&of([TimeSeries {
+                samples: (0..600).map(at).collect(),
+                ..series("m")
+            }]))
+            .await;
     }
+
     let before = log_bytes(&system.disk);
     assert!(before > MIB / 4, "{before}");
 
     system.disk.set_space(Some(1_000));
     system.clock.advance(std::time::Duration::from_secs(1));
-    assert!(matches!(system.write(&one("m", NOW_MS + 90_000, 2.0)).await, Err(Error::NoRoom { .. })));
+
+    assert!(matches!(
+        system.write(&one("m", NOW_MS + 90_000, 2.0)).await,
+        Err(Error::NoRoom { .. })
+    ));
+
     system.ingester.flush_all().await.unwrap();
 
     let staged = std::fs::read_dir(system.staging.path()).unwrap().count();
     assert_eq!(staged, 0, "nothing was staged");
+
     // A flush sends the trim; whatever the commit thread answers next comes behind it.
     system.disk.set_space(Some(MIB));
     system.store(&one("m", NOW_MS + 90_000, 2.0)).await;
-    assert!(log_bytes(&system.disk) < before / 10, "{}", log_bytes(&system.disk));
+
+    assert!(
+        log_bytes(&system.disk) < before / 10,
+        "{}",
+        log_bytes(&system.disk)
+    );
+
     let system = system.crash().await;
     assert_eq!(system.report.samples, 1, "the rest is in the bucket");
 }
@@ -74,20 +109,29 @@ async fn want_of_space_or_descriptors_at_any_call_loses_no_acknowledged_sample_a
             for at in 1..4 {
                 acknowledged += u64::from(system.write(&one("m", NOW_MS + at, 1.0)).await.is_ok());
             }
+
             let _ = system.ingester.flush_all().await;
             for at in 4..7 {
                 acknowledged += u64::from(system.write(&one("m", NOW_MS + at, 1.0)).await.is_ok());
             }
+
             let is_over = system.disk.take_failure();
 
             let what = format!("{fault:?} at call {nth}");
             system.store(&one("m", NOW_MS + 7, 1.0)).await;
             system.ingester.flush_all().await.unwrap();
+
             let state = system.manifests.refresh(system.tenant_id()).await.unwrap();
             let flushed: u64 = state.blocks.values().map(|entry| entry.stats.samples).sum();
-            assert!(flushed > acknowledged, "{what}: {flushed} of {acknowledged} and one");
+
+            assert!(
+                flushed > acknowledged,
+                "{what}: {flushed} of {acknowledged} and one"
+            );
+
             let system = system.crash().await;
             assert_eq!(system.report.samples, 0, "{what}");
+
             if is_over {
                 break;
             }

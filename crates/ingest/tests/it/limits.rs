@@ -26,12 +26,25 @@ struct Case {
 }
 
 fn labelled(pairs: &[(&str, &str)]) -> Vec<u8> {
-    of([TimeSeries { labels: labels(pairs), samples: vec![sample(NOW_MS, 1.0)], ..TimeSeries::default() }])
+    of([TimeSeries {
+        labels: labels(pairs),
+        samples: vec![sample(NOW_MS, 1.0)],
+        ..TimeSeries::default()
+    }])
 }
 
 fn cases() -> Vec<Case> {
-    let ttl = Sample { ttl_ms: 5_001, ..sample(NOW_MS, 1.0) };
-    let long_exemplar = Exemplar { labels: labels(&[("trace_id", "four")]), value: 1.0, timestamp: NOW_MS };
+    let ttl = Sample {
+        ttl_ms: 5_001,
+        ..sample(NOW_MS, 1.0)
+    };
+
+    let long_exemplar = Exemplar {
+        labels: labels(&[("trace_id", "four")]),
+        value: 1.0,
+        timestamp: NOW_MS,
+    };
+
     vec![
         Case {
             limit: "samples_per_second",
@@ -72,7 +85,10 @@ fn cases() -> Vec<Case> {
         Case {
             limit: "series_bytes_max",
             set: |limits| limits.series_bytes_max = Some(3000),
-            bodies: vec![one("a", NOW_MS, 1.0), labelled(&[("__name__", "b"), ("job", &"long".repeat(500))])],
+            bodies: vec![
+                one("a", NOW_MS, 1.0),
+                labelled(&[("__name__", "b"), ("job", &"long".repeat(500))]),
+            ],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"series_bytes_limit\"}",
             said: "series_bytes_max=`3000`",
         },
@@ -114,35 +130,54 @@ fn cases() -> Vec<Case> {
         Case {
             limit: "ttl_max",
             set: |limits| limits.ttl_max = Duration::from_secs(5),
-            bodies: vec![of([TimeSeries { samples: vec![ttl], ..series("m") }])],
+            bodies: vec![of([TimeSeries {
+                samples: vec![ttl],
+                ..series("m")
+            }])],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"ttl\"}",
             said: "ttl_max_ms=`5000`",
         },
         Case {
             limit: "histogram_buckets_max",
             set: |limits| limits.histogram_buckets_max = 2,
-            bodies: [2, 3].map(|n| of([TimeSeries { histograms: vec![histogram(NOW_MS, n)], ..series("m") }])).to_vec(),
+            bodies: [2, 3]
+                .map(|n| {
+                    of([TimeSeries {
+                        histograms: vec![histogram(NOW_MS, n)],
+                        ..series("m")
+                    }])
+                })
+                .to_vec(),
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"histogram_buckets\"}",
             said: "histogram_buckets_max=`2`",
         },
         Case {
             limit: "exemplar_label_chars_max",
             set: |limits| limits.exemplar_label_chars_max = 11,
-            bodies: vec![of([TimeSeries { exemplars: vec![long_exemplar], ..series("m") }])],
+            bodies: vec![of([TimeSeries {
+                exemplars: vec![long_exemplar],
+                ..series("m")
+            }])],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"exemplar_too_long\"}",
             said: "exemplar_label_chars_max=`11`",
         },
         Case {
             limit: "metadata_families_max",
             set: |limits| limits.metadata_families_max = 1,
-            bodies: vec![of_metadata([family("a", "")]), of_metadata([family("a", "A."), family("b", "")])],
+            bodies: vec![
+                of_metadata([family("a", "")]),
+                of_metadata([family("a", "A."), family("b", "")]),
+            ],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"metadata_limit\"}",
             said: "metadata_families_max=`1`",
         },
         Case {
             limit: "metadata_bytes_max",
             set: |limits| limits.metadata_bytes_max = 9,
-            bodies: vec![of_metadata([family("12345", "6789")]), of_metadata([family("12345", "67890")])],
+            bodies: vec![
+                of_metadata([family("12345", "6789")]),
+                of_metadata([family("12345", "67890")]),
+            ],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"metadata_too_long\"}",
             said: "metadata_bytes_max=`9`",
         },
@@ -162,13 +197,20 @@ const ELSEWHERE: [&str; 3] = [
 fn every_limit_has_its_case() {
     let shown = format!("{:?}", IngestLimits::default());
     let inside = shown.strip_prefix("IngestLimits { ").unwrap();
+
     let fields: BTreeSet<&str> = inside
         .split(", ")
         .filter_map(|field| Some(field.split_once(": ")?.0))
         .filter(|name| !name.contains('('))
         .collect();
+
     let cases = cases();
-    let covered: BTreeSet<&str> = cases.iter().map(|case| case.limit).chain(ELSEWHERE).collect();
+    let covered: BTreeSet<&str> = cases
+        .iter()
+        .map(|case| case.limit)
+        .chain(ELSEWHERE)
+        .collect();
+
     assert_eq!(covered, fields);
 }
 
@@ -176,18 +218,26 @@ fn every_limit_has_its_case() {
 async fn every_limit_is_held_counted_and_named_with_its_value() {
     for case in cases() {
         let system = System::start().await;
+
         // Makes the tenant.
         system.store(&of_metadata([])).await;
         system.limit(case.set);
+
         let (last, before) = case.bodies.split_last().unwrap();
         for body in before {
             system.store(body).await;
         }
+
         assert_eq!(system.metric(case.counted), 0.0, "{}", case.limit);
+
         let said = match system.write(last).await {
-            Ok(report) => format!("{}\n{}\n{}", report.rejected, report.lost_exemplars, report.lost_metadata),
+            Ok(report) => format!(
+                "{}\n{}\n{}",
+                report.rejected, report.lost_exemplars, report.lost_metadata
+            ),
             Err(error) => error.to_string(),
         };
+
         assert!(said.contains(case.said), "{}: {said}", case.limit);
         assert_eq!(system.metric(case.counted), 1.0, "{}", case.limit);
     }
@@ -198,12 +248,21 @@ async fn only_the_rate_asks_a_sender_to_wait() {
     for case in cases() {
         let system = System::start().await;
         system.limit(case.set);
+
         let (last, before) = case.bodies.split_last().unwrap();
         for body in before {
             system.store(body).await;
         }
-        let Err(error) = system.write(last).await else { continue };
-        let expected = if case.limit == "samples_per_second" { ErrorKind::Limited } else { ErrorKind::Invalid };
+
+        let Err(error) = system.write(last).await else {
+            continue;
+        };
+        let expected = if case.limit == "samples_per_second" {
+            ErrorKind::Limited
+        } else {
+            ErrorKind::Invalid
+        };
+
         assert_eq!(error.kind(), expected, "{}", case.limit);
     }
 }
@@ -213,29 +272,62 @@ async fn beside_a_series_that_is_refused_known_series_go_on() {
     for case in cases() {
         let system = System::start().await;
         system.store(&one("known", NOW_MS, 1.0)).await;
+
         // Two series at the limit: the known one, and what the case begins with.
         system.limit(case.set);
+
         let (last, before) = case.bodies.split_last().unwrap();
         for body in before {
             let _ = system.write(body).await;
         }
+
         let mut request = WriteRequest::decode(&last[..]).unwrap();
-        request.timeseries.push(TimeSeries { samples: vec![sample(NOW_MS + 1, 2.0)], ..series("known") });
+        request.timeseries.push(TimeSeries {
+            samples: vec![sample(NOW_MS + 1, 2.0)],
+            ..series("known")
+        });
+
         let is_of_requests = case.limit.starts_with("samples_");
-        assert_eq!(system.write(&request.encode_to_vec()).await.is_err(), is_of_requests, "{}", case.limit);
+        assert_eq!(
+            system.write(&request.encode_to_vec()).await.is_err(),
+            is_of_requests,
+            "{}",
+            case.limit
+        );
+
         let stored = if is_of_requests { 1 } else { 2 };
-        assert_eq!(system.held("known").await.floats.len(), stored, "{}", case.limit);
+        assert_eq!(
+            system.held("known").await.floats.len(),
+            stored,
+            "{}",
+            case.limit
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_too_many_is_refused_for_good_and_the_others_go_on() {
-    let system = System::with(Config { tenants_max: 1, ..Config::default() }).await;
+    let system = System::with(Config {
+        tenants_max: 1,
+        ..Config::default()
+    })
+    .await;
     system.store(&one("m", NOW_MS, 1.0)).await;
+
     let other = TenantName::parse("other").unwrap();
-    let error = system.ingester.write(&other, Version::One, &one("m", NOW_MS, 1.0)).await.unwrap_err();
-    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Invalid, None));
+    let error = system
+        .ingester
+        .write(&other, Version::One, &one("m", NOW_MS, 1.0))
+        .await
+        .unwrap_err();
+
+    assert_eq!(
+        (error.kind(), error.retry_after()),
+        (ErrorKind::Invalid, None)
+    );
+
     assert!(error.to_string().contains("tenants_max=`1`"), "{error}");
+
     system.store(&one("m", NOW_MS + 1, 1.0)).await;
 }
 
@@ -244,15 +336,25 @@ async fn who_waits_as_long_as_told_passes() {
     let system = System::start().await;
     system.limit(|limits| (limits.samples_per_second, limits.samples_burst) = (Some(0.5), 1));
     system.store(&one("m", NOW_MS, 1.0)).await;
+
     let error = system.write(&one("m", NOW_MS + 1, 1.0)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limited);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+
     system.clock.advance(Duration::from_secs(2));
     system.store(&one("m", NOW_MS + 1, 1.0)).await;
+
     // More than the burst never passes, so that the sender is told to give it up.
-    let two = of([TimeSeries { samples: vec![sample(NOW_MS, 1.0), sample(NOW_MS + 2, 1.0)], ..series("m") }]);
+    let two = of([TimeSeries {
+        samples: vec![sample(NOW_MS, 1.0), sample(NOW_MS + 2, 1.0)],
+        ..series("m")
+    }]);
+
     let error = system.write(&two).await.unwrap_err();
-    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Invalid, None));
+    assert_eq!(
+        (error.kind(), error.retry_after()),
+        (ErrorKind::Invalid, None)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +362,16 @@ async fn another_limit_applies_to_the_next_request() {
     let system = System::start().await;
     system.limit(|limits| limits.series_max = 1);
     system.store(&one("a", NOW_MS, 1.0)).await;
-    assert!(!system.write(&one("b", NOW_MS, 1.0)).await.unwrap().rejected.is_empty());
+
+    assert!(
+        !system
+            .write(&one("b", NOW_MS, 1.0))
+            .await
+            .unwrap()
+            .rejected
+            .is_empty()
+    );
+
     system.limit(|limits| limits.series_max = 2);
     system.store(&one("b", NOW_MS, 1.0)).await;
 }
@@ -268,10 +379,18 @@ async fn another_limit_applies_to_the_next_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_edge_refuses_is_counted_for_tenants_that_exist() {
     let system = System::start().await;
-    let metric = "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"body_bytes_max\"}";
-    system.ingester.note_limited(&tenant(), RequestLimit::BodyBytes);
+    let metric =
+        "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"body_bytes_max\"}";
+    system
+        .ingester
+        .note_limited(&tenant(), RequestLimit::BodyBytes);
+
     assert_eq!(system.metric(metric), 0.0);
+
     system.store(&one("a", NOW_MS, 1.0)).await;
-    system.ingester.note_limited(&tenant(), RequestLimit::BodyBytes);
+    system
+        .ingester
+        .note_limited(&tenant(), RequestLimit::BodyBytes);
+
     assert_eq!(system.metric(metric), 1.0);
 }

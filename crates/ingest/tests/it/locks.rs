@@ -17,43 +17,67 @@ fn text(length: usize, seed: u64) -> String {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
+
         if state.is_multiple_of(2) { 'a' } else { 'b' }
     };
+
     (0..length).map(|_| next()).collect()
 }
 
 fn one_with(value: &str) -> TimeSeries {
     let labels = labels(&[("__name__", "hard"), ("value", value)]);
-    TimeSeries { labels, samples: vec![sample(NOW_MS, 1.0)], ..TimeSeries::default() }
+    TimeSeries {
+        labels,
+        samples: vec![sample(NOW_MS, 1.0)],
+        ..TimeSeries::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_of_new_series_go_on_while_a_pattern_is_held_against_values() {
     let system = System::start().await;
-    system.store(&of((0..150).map(|seed| one_with(&text(1000, seed))))).await;
+    system
+        .store(&of((0..150).map(|seed| one_with(&text(1000, seed)))))
+        .await;
 
     let pattern = Matcher::regex("value", ".*a[ab]{80}b[ab]{80}a.*z").unwrap();
-    let request = SeriesRequest { matchers: Arc::from([pattern]), ..system.request(Columns::Samples) };
+    let request = SeriesRequest {
+        matchers: Arc::from([pattern]),
+        ..system.request(Columns::Samples)
+    };
+
     let part = system.parts().await.remove(0);
     let workers = Workers::start("queries").unwrap();
     let matching = workers.spawn(async move { part.source.select(&request).await.map(drop) });
 
     let mut written = 0;
     while !matching.is_finished() {
-        system.store(&one(&format!("new_{written}"), NOW_MS, 1.0)).await;
+        system
+            .store(&one(&format!("new_{written}"), NOW_MS, 1.0))
+            .await;
         written += 1;
     }
+
     matching.await.unwrap().unwrap();
-    assert!(written >= 10, "{written} writes were done while the pattern was held against values");
+    assert!(
+        written >= 10,
+        "{written} writes were done while the pattern was held against values"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_was_given_up_matches_no_more() {
     let system = System::start().await;
-    system.store(&of((0..150).map(|seed| one_with(&text(1000, seed))))).await;
+    system
+        .store(&of((0..150).map(|seed| one_with(&text(1000, seed)))))
+        .await;
 
     let pattern = Matcher::regex("value", ".*a[ab]{80}b[ab]{80}a.*z").unwrap();
-    let request = SeriesRequest { matchers: Arc::from([pattern]), ..system.request(Columns::Samples) };
+    let request = SeriesRequest {
+        matchers: Arc::from([pattern]),
+        ..system.request(Columns::Samples)
+    };
+
     let part = system.parts().await.remove(0);
     let (ended, end) = tokio::sync::oneshot::channel();
     let workers = Workers::start("queries").unwrap();
@@ -61,6 +85,7 @@ async fn a_query_that_was_given_up_matches_no_more() {
         let selected = part.source.select(&request).await.map(drop);
         let _ = ended.send(selected.is_ok());
     });
+
     system.store(&one("meanwhile", NOW_MS, 1.0)).await;
     drop(matching);
 

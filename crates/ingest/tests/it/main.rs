@@ -1,5 +1,8 @@
 //! What the ingester keeps, refuses and tells, over a bucket in memory and a simulated disk.
-#![expect(clippy::unwrap_used, reason = "a fault in a helper of a test is a failure of the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fault in a helper of a test is a failure of the test"
+)]
 
 mod body;
 mod clocks;

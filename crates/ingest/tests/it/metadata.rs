@@ -17,30 +17,59 @@ use crate::system::{NOW_MS, System};
 fn log_bytes(system: &System) -> usize {
     let dir = std::path::Path::new("/data/wal");
     let names = system.disk.read_dir(dir).unwrap();
-    names.iter().map(|entry| system.disk.read(&dir.join(&entry.name)).unwrap().len()).sum()
+    names
+        .iter()
+        .map(|entry| system.disk.read(&dir.join(&entry.name)).unwrap().len())
+        .sum()
 }
 
 fn told(families: &[FamilyMetadata]) -> Vec<(&str, &str, i64)> {
-    families.iter().map(|f| (f.family.as_str(), f.help.as_str(), f.last_seen_ms)).collect()
+    families
+        .iter()
+        .map(|f| (f.family.as_str(), f.help.as_str(), f.last_seen_ms))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_again_costs_no_byte_of_the_log_and_news_replace_what_was_said() {
     let system = System::start().await;
-    let report = system.store(&of_metadata([family("a", "A."), family("b", "B.")])).await;
+    let report = system
+        .store(&of_metadata([family("a", "A."), family("b", "B.")]))
+        .await;
+
     assert_eq!(report.metadata, 2);
+
     let before = log_bytes(&system);
+
     for _ in 0..10 {
-        assert_eq!(system.store(&of_metadata([family("a", "A."), family("b", "B.")])).await.metadata, 2);
+        assert_eq!(
+            system
+                .store(&of_metadata([family("a", "A."), family("b", "B.")]))
+                .await
+                .metadata,
+            2
+        );
     }
+
     assert_eq!(log_bytes(&system), before);
+
     system.clock.advance(Duration::from_secs(60));
+
     // One request says it twice: its last word counts.
-    system.store(&of_metadata([family("a", "x"), family("a", "News."), family("b", "B.")])).await;
+    system
+        .store(&of_metadata([
+            family("a", "x"),
+            family("a", "News."),
+            family("b", "B."),
+        ]))
+        .await;
+
     assert!(log_bytes(&system) > before);
+
     let expected = [("a", "News.", NOW_MS + 60_000), ("b", "B.", NOW_MS)];
     assert_eq!(told(&system.families().await), expected);
     assert_eq!(system.families().await[0].kind, MetricType::Gauge);
+
     let system = system.crash().await;
     assert_eq!(told(&system.families().await), expected);
 }
@@ -50,47 +79,92 @@ async fn each_generation_logs_a_family_once_more_and_its_newest_block_has_all() 
     let system = System::start().await;
     system.store(&of_metadata([family("a", "A.")])).await;
     system.ingester.flush_all().await.unwrap();
-    assert_eq!(newest_block(&system).await, ["a"], "a generation may have metadata only");
+
+    assert_eq!(
+        newest_block(&system).await,
+        ["a"],
+        "a generation may have metadata only"
+    );
+
     // No metadata in this one: the block before has it.
     system.store(&one("m", NOW_MS, 1.0)).await;
     system.ingester.flush_all().await.unwrap();
+
     assert_eq!(newest_block(&system).await, ["a"]);
+
     system.store(&of_metadata([family("b", "B.")])).await;
     system.ingester.flush_all().await.unwrap();
+
     assert_eq!(newest_block(&system).await, ["a", "b"]);
+
     let before = log_bytes(&system);
     system.store(&of_metadata([family("a", "A.")])).await;
-    assert!(log_bytes(&system) > before, "the log of the new generation must have it");
+
+    assert!(
+        log_bytes(&system) > before,
+        "the log of the new generation must have it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_carries_over_what_the_one_before_wrote() {
     let system = System::start().await;
-    system.store(&of_metadata([family("a", "A."), family("b", "old")])).await;
+    system
+        .store(&of_metadata([family("a", "A."), family("b", "old")]))
+        .await;
     system.ingester.flush_all().await.unwrap();
+
     let system = system.crash().await;
-    system.store(&of_metadata([family("b", "new"), family("c", "C.")])).await;
+    system
+        .store(&of_metadata([family("b", "new"), family("c", "C.")]))
+        .await;
     system.ingester.flush_all().await.unwrap();
+
     assert_eq!(newest_block(&system).await, ["a", "b", "c"]);
-    let expected = [("a", "A.", NOW_MS), ("b", "new", NOW_MS), ("c", "C.", NOW_MS)];
+
+    let expected = [
+        ("a", "A.", NOW_MS),
+        ("b", "new", NOW_MS),
+        ("c", "C.", NOW_MS),
+    ];
+
     assert_eq!(told(&system.families().await), expected);
+
     // And once more, from a block that was carried over itself.
     let system = system.crash().await;
     system.store(&of_metadata([family("d", "D.")])).await;
     system.ingester.flush_all().await.unwrap();
+
     assert_eq!(newest_block(&system).await, ["a", "b", "c", "d"]);
 }
 
 /// The families of the newest block that has any.
 async fn newest_block(system: &System) -> Vec<String> {
     let state = system.manifests.refresh(system.tenant_id()).await.unwrap();
-    let newest = state.blocks.values().filter(|entry| entry.stats.families > 0).max_by_key(|entry| entry.order.max);
+    let newest = state
+        .blocks
+        .values()
+        .filter(|entry| entry.stats.families > 0)
+        .max_by_key(|entry| entry.order.max);
+
     let entry = newest.unwrap();
     let directory = keys::block(system.tenant_id(), entry.id);
-    let block = Block::open(system.bucket.store(), directory, &entry.stats, OpenOptions::default(), &Reads::default())
+
+    let block = Block::open(
+        system.bucket.store(),
+        directory,
+        &entry.stats,
+        OpenOptions::default(),
+        &Reads::default(),
+    )
+    .await
+    .unwrap();
+
+    let families = BlockSource::new(block, system.tenant_id())
+        .metadata(&[system.tenant_id()])
         .await
         .unwrap();
-    let families = BlockSource::new(block, system.tenant_id()).metadata(&[system.tenant_id()]).await.unwrap();
+
     families.into_iter().map(|family| family.family).collect()
 }
 
@@ -99,16 +173,23 @@ async fn taking_over_costs_a_few_reads_of_one_block_once_in_a_process() {
     let system = System::start().await;
     system.store(&of_metadata([family("a", "A.")])).await;
     system.ingester.flush_all().await.unwrap();
+
     let system = system.crash().await;
-    let reads = || system.bucket.metrics().requests(Op::Get) + system.bucket.metrics().requests(Op::Head);
+    let reads =
+        || system.bucket.metrics().requests(Op::Get) + system.bucket.metrics().requests(Op::Head);
     system.store(&of_metadata([family("b", "B.")])).await;
+
     let before = reads();
     system.ingester.flush_all().await.unwrap();
+
     let taken_over = reads() - before;
     assert!((2..=3).contains(&taken_over), "{taken_over}");
+
     system.store(&of_metadata([family("c", "C.")])).await;
+
     let before = reads();
     system.ingester.flush_all().await.unwrap();
+
     assert_eq!(reads(), before);
 }
 
@@ -123,13 +204,21 @@ async fn while_the_block_before_cannot_be_read_no_newer_one_hides_it() {
         system.store(&of_metadata([family("b", "B.")])).await;
         system.store(&one("m", NOW_MS, 1.0)).await;
         store_disk.power_off_after(0);
+
         assert!(system.ingester.flush_all().await.is_err());
+
         store_disk.power_on();
         if crash_in_between {
             system = system.crash().await;
         }
+
         system.ingester.flush_all().await.unwrap();
-        assert_eq!(newest_block(&system).await, ["a", "b"], "crash_in_between={crash_in_between}");
+        assert_eq!(
+            newest_block(&system).await,
+            ["a", "b"],
+            "crash_in_between={crash_in_between}"
+        );
+
         system = system.crash().await;
         assert_eq!(system.report.samples, 0, "everything is flushed");
         assert_eq!(newest_block(&system).await, ["a", "b"]);
@@ -142,19 +231,33 @@ async fn while_the_block_before_cannot_be_read_what_is_said_anew_stays_in_the_lo
     let system = System::start_at(&s3).await;
     system.store(&of_metadata([family("a", "A.")])).await;
     system.ingester.flush_all().await.unwrap();
+
     let system = system.crash().await;
     system.store(&of_metadata([family("b", "B.")])).await;
     system.store(&one("m", NOW_MS, 1.0)).await;
-    // Of the store only the blocks cannot be read: all else is flushed, and the log of it is of no use any more.
+
+    // Of the store only the blocks cannot be read: all else is flushed, and the log of it is of no
+    // use any more.
     let when = When::op(Request::Get).under(format!("t/{}/blocks/", system.tenant_id()));
-    let rule = s3.inject(Rule { when, fault: Fault::Status(503) });
+    let rule = s3.inject(Rule {
+        when,
+        fault: Fault::Status(503),
+    });
+
     system.ingester.flush_all().await.unwrap();
     assert!(s3.fired(rule) > 0);
+
     s3.clear_faults();
-    assert_eq!(newest_block(&system).await, ["a"], "a newer one would hide it");
+    assert_eq!(
+        newest_block(&system).await,
+        ["a"],
+        "a newer one would hide it"
+    );
+
     let system = system.crash().await;
     assert_eq!(system.report.samples, 0, "everything else is flushed");
     assert_eq!(told(&system.families().await), [("b", "B.", NOW_MS)]);
+
     system.ingester.flush_all().await.unwrap();
     assert_eq!(newest_block(&system).await, ["a", "b"]);
 }

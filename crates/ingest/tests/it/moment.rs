@@ -1,4 +1,5 @@
-//! What a head gave at one moment stays what it was, whatever is written later and wherever it goes.
+//! What a head gave at one moment stays what it was, whatever is written later and wherever it
+//! goes.
 
 use std::collections::BTreeSet;
 
@@ -27,30 +28,53 @@ struct Told {
 
 async fn told(parts: &[Part], request: &SeriesRequest) -> Told {
     let mut told = Told::default();
+
     for Part { source, .. } in parts {
         let mut batches = source.select(request).await.unwrap();
+
         while let Some(batch) = batches.try_next().await.unwrap() {
             for row in 0..batch.len() {
                 let labels = Labels::from_encoded(batch.labels_at(row)).unwrap();
                 let (ts, values) = batch.samples_at(row);
-                let floats = ts.iter().copied().zip(values.iter().map(|value| value.to_bits()));
+                let floats = ts
+                    .iter()
+                    .copied()
+                    .zip(values.iter().map(|value| value.to_bits()));
+
                 told.floats.push((labels.clone(), floats.collect()));
+
                 let histograms = batch.histograms_at(row);
-                told.histograms.extend(histograms.map(|held| (labels.clone(), held.ts_ms, held.bytes.to_vec())));
+                told.histograms.extend(
+                    histograms.map(|held| (labels.clone(), held.ts_ms, held.bytes.to_vec())),
+                );
             }
         }
-        let only_labels = SeriesRequest { columns: Columns::Labels, ..request.clone() };
+
+        let only_labels = SeriesRequest {
+            columns: Columns::Labels,
+            ..request.clone()
+        };
+
         let mut batches = source.select(&only_labels).await.unwrap();
         while let Some(batch) = batches.try_next().await.unwrap() {
-            let labels = (0..batch.len()).map(|row| Labels::from_encoded(batch.labels_at(row)).unwrap());
+            let labels =
+                (0..batch.len()).map(|row| Labels::from_encoded(batch.labels_at(row)).unwrap());
             told.series.extend(labels);
         }
-        told.exemplars.extend(source.exemplars(request).await.unwrap());
-        told.summaries.extend(source.summaries(request).await.unwrap());
-        told.names.extend(source.label_names(request).await.unwrap());
-        told.values.extend(source.label_values(request, "__name__").await.unwrap());
-        told.ttl_max_ms = told.ttl_max_ms.max(source.ttl_max_ms(&request.tenants).await.unwrap());
+
+        told.exemplars
+            .extend(source.exemplars(request).await.unwrap());
+        told.summaries
+            .extend(source.summaries(request).await.unwrap());
+        told.names
+            .extend(source.label_names(request).await.unwrap());
+        told.values
+            .extend(source.label_values(request, "__name__").await.unwrap());
+        told.ttl_max_ms = told
+            .ttl_max_ms
+            .max(source.ttl_max_ms(&request.tenants).await.unwrap());
     }
+
     told
 }
 
@@ -73,15 +97,32 @@ fn later() -> [(&'static str, Vec<u8>); 6] {
             series
         }))
     };
+
     [
-        ("in order", to_all(|series| series.samples.push(sample(NOW_MS + 1000, 3.0)))),
-        ("late", to_all(|series| series.samples.push(sample(NOW_MS - 1000, 4.0)))),
-        ("earlier than all", to_all(|series| series.samples.push(sample(NOW_MS - 9000, 5.0)))),
+        (
+            "in order",
+            to_all(|series| series.samples.push(sample(NOW_MS + 1000, 3.0))),
+        ),
+        (
+            "late",
+            to_all(|series| series.samples.push(sample(NOW_MS - 1000, 4.0))),
+        ),
+        (
+            "earlier than all",
+            to_all(|series| series.samples.push(sample(NOW_MS - 9000, 5.0))),
+        ),
         (
             "histograms",
-            to_all(|series| series.histograms.extend([histogram(NOW_MS - 4000, 4), histogram(NOW_MS + 500, 4)])),
+            to_all(|series| {
+                series
+                    .histograms
+                    .extend([histogram(NOW_MS - 4000, 4), histogram(NOW_MS + 500, 4)])
+            }),
         ),
-        ("exemplars", to_all(|series| series.exemplars.push(exemplar(NOW_MS + 1000, "second")))),
+        (
+            "exemplars",
+            to_all(|series| series.exemplars.push(exemplar(NOW_MS + 1000, "second"))),
+        ),
         (
             "a life span",
             to_all(|series| {
@@ -98,15 +139,33 @@ async fn a_moment_shows_nothing_that_is_written_after_it() {
     let system = System::start().await;
     system.limit(|limits| limits.exemplars_max = 20);
     system.store(&first()).await;
+
     let request = system.request(Columns::Everything);
     let moment = system.parts().await;
     let before = told(&moment, &request).await;
-    assert_eq!((before.floats.len(), before.histograms.len(), before.exemplars.len()), (10, 10, 10));
+
+    assert_eq!(
+        (
+            before.floats.len(),
+            before.histograms.len(),
+            before.exemplars.len()
+        ),
+        (10, 10, 10)
+    );
 
     for (kind, body) in later() {
         system.store(&body).await;
-        assert_eq!(told(&moment, &request).await, before, "{kind} to series that are there");
-        assert_ne!(told(&system.parts().await, &request).await, before, "{kind} is read by those who come later");
+        assert_eq!(
+            told(&moment, &request).await,
+            before,
+            "{kind} to series that are there"
+        );
+
+        assert_ne!(
+            told(&system.parts().await, &request).await,
+            before,
+            "{kind} is read by those who come later"
+        );
     }
 
     // New series, whose exemplars take the room of old ones.
@@ -115,6 +174,7 @@ async fn a_moment_shows_nothing_that_is_written_after_it() {
         exemplars: vec![exemplar(NOW_MS + 2000, "new")],
         ..series(&format!("m{at}"))
     });
+
     system.store(&of(new)).await;
     assert_eq!(told(&moment, &request).await, before, "new series");
 }
@@ -124,22 +184,33 @@ async fn a_scan_shows_nothing_that_is_written_while_it_runs() {
     for (kind, body) in later() {
         let system = System::start().await;
         system.store(&first()).await;
+
         let request = system.request(Columns::Everything);
         let parts = system.parts().await;
-        let [part] = parts.as_slice() else { panic!("there is one generation") };
+        let [part] = parts.as_slice() else {
+            panic!("there is one generation")
+        };
 
         let mut batches = part.source.select(&request).await.unwrap();
         let half: Vec<_> = batches.by_ref().take(2).try_collect().await.unwrap();
         system.store(&body).await;
+
         let rest: Vec<_> = batches.try_collect().await.unwrap();
 
         let all = half.into_iter().chain(rest);
         let counts: Vec<_> = all
             .flat_map(|batch| {
-                let of = |row| (batch.samples_at(row).0.len(), batch.histograms_at(row).count());
+                let of = |row| {
+                    (
+                        batch.samples_at(row).0.len(),
+                        batch.histograms_at(row).count(),
+                    )
+                };
+
                 (0..batch.len()).map(of).collect::<Vec<_>>()
             })
             .collect();
+
         assert_eq!(counts, [(2, 1); 10], "{kind}");
     }
 }
@@ -148,20 +219,27 @@ async fn a_scan_shows_nothing_that_is_written_while_it_runs() {
 async fn moments_that_follow_each_other_keep_what_each_of_them_saw() {
     let system = System::start().await;
     system.store(&first()).await;
+
     let request = system.request(Columns::Everything);
     let mut moments = Vec::new();
+
     for (_, body) in later() {
         let moment = system.parts().await;
         let before = told(&moment, &request).await;
         moments.push((moment, before));
         system.store(&body).await;
     }
+
     // Some end before others, in another order than they began.
     for last in [3, 0, 2] {
         moments.remove(last);
         system
-            .store(&of([TimeSeries { samples: vec![sample(NOW_MS + 9000 + last as i64, 0.5)], ..series("m3") }]))
+            .store(&of([TimeSeries {
+                samples: vec![sample(NOW_MS + 9000 + last as i64, 0.5)],
+                ..series("m3")
+            }]))
             .await;
+
         for (moment, before) in &moments {
             assert_eq!(told(moment, &request).await, *before);
         }
@@ -172,13 +250,19 @@ async fn moments_that_follow_each_other_keep_what_each_of_them_saw() {
 async fn a_moment_stays_while_its_generation_is_frozen_staged_and_committed() {
     let system = System::start().await;
     system.store(&first()).await;
+
     let request = system.request(Columns::Everything);
     let moment = system.parts().await;
     let before = told(&moment, &request).await;
 
     for (kind, body) in later() {
         system.store(&body).await;
-        system.ingester.flush(&TenantName::parse("anonymous").unwrap()).await.unwrap();
+        system
+            .ingester
+            .flush(&TenantName::parse("anonymous").unwrap())
+            .await
+            .unwrap();
+
         assert_eq!(told(&moment, &request).await, before, "{kind}");
     }
 }
@@ -187,9 +271,11 @@ async fn a_moment_stays_while_its_generation_is_frozen_staged_and_committed() {
 async fn samples_that_were_there_and_are_sent_again_change_nothing() {
     let system = System::start().await;
     system.store(&first()).await;
+
     let request = system.request(Columns::Everything);
     let moment = system.parts().await;
     let before = told(&moment, &request).await;
+
     system.store(&first()).await;
     assert_eq!(told(&moment, &request).await, before);
     assert_eq!(told(&system.parts().await, &request).await, before);

@@ -51,7 +51,15 @@ impl System {
     pub(crate) async fn start() -> Self {
         let clock = MockClock::at(NOW_MS);
         let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self::open(clock, SimDisk::new(), bucket, Config::default(), Account::new(1 << 30)).await
+
+        Self::open(
+            clock,
+            SimDisk::new(),
+            bucket,
+            Config::default(),
+            Account::new(1 << 30),
+        )
+        .await
     }
 
     /// As [`System::start`], with other settings.
@@ -69,28 +77,60 @@ impl System {
     /// As [`System::start`], with the bucket on a disk that can go away.
     pub(crate) async fn start_on(store_disk: &SimDisk) -> Self {
         let clock = MockClock::at(NOW_MS);
-        let store = LocalStore::open(Arc::new(store_disk.clone()), &PathBuf::from("/store")).unwrap();
+        let store =
+            LocalStore::open(Arc::new(store_disk.clone()), &PathBuf::from("/store")).unwrap();
         let mut config = duramen_bucket::Config::default();
+
         config.retry.attempts_max = 1;
-        let bucket = Bucket::over(Arc::new(store), "away".to_owned(), &config, Arc::clone(&clock) as Arc<dyn Clock>);
-        Self::open(clock, SimDisk::new(), bucket, Config::default(), Account::new(1 << 30)).await
+
+        let bucket = Bucket::over(
+            Arc::new(store),
+            "away".to_owned(),
+            &config,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        );
+
+        Self::open(
+            clock,
+            SimDisk::new(),
+            bucket,
+            Config::default(),
+            Account::new(1 << 30),
+        )
+        .await
     }
 
-    /// As [`System::start`], with the bucket at a server whose requests fail as the test says, and are not sent again.
+    /// As [`System::start`], with the bucket at a server whose requests fail as the test says, and
+    /// are not sent again.
     pub(crate) async fn start_at(s3: &S3) -> Self {
         let clock = MockClock::at(NOW_MS);
         let mut config = duramen_bucket::Config::default();
         config.retry.attempts_max = 1;
         config.s3.endpoint = Some(s3.endpoint());
         config.s3.region = Some("us-east-1".to_owned());
+
         config.s3.credentials = Some(duramen_bucket::Credentials {
             access_key_id: "key-of-the-test".to_owned(),
             secret_access_key: "secret".to_owned(),
             session_token: None,
         });
+
         let url = "s3://test".parse().unwrap();
-        let bucket = Bucket::open(&url, &config, Arc::new(RealDisk), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        Self::open(clock, SimDisk::new(), bucket, Config::default(), Account::new(1 << 30)).await
+        let bucket = Bucket::open(
+            &url,
+            &config,
+            Arc::new(RealDisk),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        )
+        .unwrap();
+        Self::open(
+            clock,
+            SimDisk::new(),
+            bucket,
+            Config::default(),
+            Account::new(1 << 30),
+        )
+        .await
     }
 
     /// As [`System::crash`], and the next process has other settings.
@@ -101,28 +141,59 @@ impl System {
 
     /// A process on a disk of its own, with the bucket of another.
     pub(crate) async fn beside(other: &Self) -> Self {
-        let (clock, bucket) = (Arc::clone(&other.clock), other.bucket.clone());
-        Self::open(clock, SimDisk::new(), bucket, other.config.clone(), Account::new(1 << 30)).await
+        let clock = Arc::clone(&other.clock);
+        let bucket = other.bucket.clone();
+
+        Self::open(
+            clock,
+            SimDisk::new(),
+            bucket,
+            other.config.clone(),
+            Account::new(1 << 30),
+        )
+        .await
     }
 
     /// Another process on what a crash leaves of the disk.
     pub(crate) async fn crash(self) -> Self {
-        let (clock, disk, bucket) = (Arc::clone(&self.clock), self.disk.crash(1), self.bucket.clone());
-        let (config, memory) = (self.config.clone(), Arc::clone(&self.memory));
+        let clock = Arc::clone(&self.clock);
+        let disk = self.disk.crash(1);
+        let bucket = self.bucket.clone();
+        let config = self.config.clone();
+        let memory = Arc::clone(&self.memory);
+
         drop(self);
         Self::open(clock, disk, bucket, config, memory).await
     }
 
-    async fn open(clock: Arc<MockClock>, disk: SimDisk, bucket: Bucket, config: Config, memory: Arc<Account>) -> Self {
+    async fn open(
+        clock: Arc<MockClock>,
+        disk: SimDisk,
+        bucket: Bucket,
+        config: Config,
+        memory: Arc<Account>,
+    ) -> Self {
         let staging = tempfile::tempdir().unwrap();
         let on_disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let identity =
-            DataDir::open_unlocked(Arc::clone(&on_disk), &PathBuf::from("/data"), &*clock).unwrap().identity();
-        let tenants = Arc::new(Tenants::open(bucket.clone(), identity.writer).await.unwrap());
-        let (metrics, limits, tasks) = (Metrics::default(), LimitsHandle::default(), Tasks::default());
+            DataDir::open_unlocked(Arc::clone(&on_disk), &PathBuf::from("/data"), &*clock)
+                .unwrap()
+                .identity();
+
+        let tenants = Arc::new(
+            Tenants::open(bucket.clone(), identity.writer)
+                .await
+                .unwrap(),
+        );
+
+        let metrics = Metrics::default();
+        let limits = LimitsHandle::default();
+        let tasks = Tasks::default();
         let mut registry = Registry::default();
+
         metrics.register(&mut registry);
+
         let manifests = Manifests::new(bucket.clone(), Arc::clone(&as_clock), identity);
         let parts = Parts {
             wal_dir: PathBuf::from("/data/wal"),
@@ -140,7 +211,10 @@ impl System {
             memory: Arc::clone(&memory),
             hash_seed: 1,
         };
-        let (ingester, report) = Ingester::start(parts, config.clone(), &tasks).await.unwrap();
+
+        let (ingester, report) = Ingester::start(parts, config.clone(), &tasks)
+            .await
+            .unwrap();
         Self {
             ingester,
             report,
@@ -173,60 +247,98 @@ impl System {
     pub(crate) async fn store(&self, body: &[u8]) -> WriteReport {
         let report = self.write(body).await.unwrap();
         assert!(
-            report.rejected.is_empty() && report.lost_exemplars.is_empty() && report.lost_metadata.is_empty(),
+            report.rejected.is_empty()
+                && report.lost_exemplars.is_empty()
+                && report.lost_metadata.is_empty(),
             "{report:?}"
         );
+
         report
     }
 
     /// The value of a metric, 0 when it is not there. `name` has its labels.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         self.ingester.observe();
+
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
-        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+
+        let found = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         found.unwrap_or(0.0)
     }
 
     /// What the head has of one series; generations and staged blocks must not have anything twice.
     pub(crate) async fn held(&self, name: &str) -> Held {
         let mut held = Held::default();
+
         for part in self.parts().await {
-            let mut batches = part.source.select(&self.request(Columns::Everything)).await.unwrap();
+            let mut batches = part
+                .source
+                .select(&self.request(Columns::Everything))
+                .await
+                .unwrap();
+
             while let Some(batch) = batches.try_next().await.unwrap() {
                 for row in 0..batch.len() {
                     let labels = Labels::from_encoded(batch.labels_at(row)).unwrap();
                     if labels.get("__name__") != Some(name) {
                         continue;
                     }
+
                     let (ts, values) = batch.samples_at(row);
                     let of = |column: Option<&[i64]>, at: usize| column.map_or(0, |all| all[at]);
-                    held.floats.extend(ts.iter().zip(values).enumerate().map(|(at, (ts, value))| {
-                        let life = Life { start_ms: of(batch.starts_at(row), at), ttl_ms: of(batch.ttls_at(row), at) };
-                        (*ts, *value, life)
-                    }));
+
+                    held.floats.extend(ts.iter().zip(values).enumerate().map(
+                        |(at, (ts, value))| {
+                            let life = Life {
+                                start_ms: of(batch.starts_at(row), at),
+                                ttl_ms: of(batch.ttls_at(row), at),
+                            };
+
+                            (*ts, *value, life)
+                        },
+                    ));
+
                     let histograms = batch.histograms_at(row);
-                    held.histograms
-                        .extend(histograms.map(|h| (h.ts_ms, Histogram::from_bytes(h.bytes).unwrap(), h.life)));
+                    held.histograms.extend(
+                        histograms
+                            .map(|h| (h.ts_ms, Histogram::from_bytes(h.bytes).unwrap(), h.life)),
+                    );
                 }
             }
         }
+
         held
     }
 
     pub(crate) async fn exemplars(&self) -> Vec<SeriesExemplars> {
         let mut all = Vec::new();
+
         for part in self.parts().await {
-            all.extend(part.source.exemplars(&self.request(Columns::Samples)).await.unwrap());
+            all.extend(
+                part.source
+                    .exemplars(&self.request(Columns::Samples))
+                    .await
+                    .unwrap(),
+            );
         }
+
         all
     }
 
-    /// Of the open generation, which is that of the tenant; none without a head, as when the log is trimmed.
+    /// Of the open generation, which is that of the tenant; none without a head, as when the log is
+    /// trimmed.
     pub(crate) async fn families(&self) -> Vec<FamilyMetadata> {
         let parts = self.parts().await;
-        let Some(open) = parts.last() else { return Vec::new() };
-        open.source.metadata(&self.request(Columns::Samples).tenants).await.unwrap()
+        let Some(open) = parts.last() else {
+            return Vec::new();
+        };
+        open.source
+            .metadata(&self.request(Columns::Samples).tenants)
+            .await
+            .unwrap()
     }
 
     /// The tenant of all writes, once there was one.
@@ -239,9 +351,14 @@ impl System {
     }
 
     pub(crate) async fn parts(&self) -> Vec<Part> {
-        let Some(id) = self.tenants.lookup(&tenant()) else { return Vec::new() };
+        let Some(id) = self.tenants.lookup(&tenant()) else {
+            return Vec::new();
+        };
         let snapshots = self.ingester.snapshots(id).await.unwrap();
-        snapshots.into_iter().flat_map(|snapshot| snapshot.parts).collect()
+        snapshots
+            .into_iter()
+            .flat_map(|snapshot| snapshot.parts)
+            .collect()
     }
 
     pub(crate) fn request(&self, columns: Columns) -> SeriesRequest {

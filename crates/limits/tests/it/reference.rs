@@ -7,10 +7,17 @@ use duramen_limits::Limits;
 use serde_json::Value;
 
 const SOURCE: &str = include_str!("../../src/limits.rs");
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/limits.md");
+const PAGE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/reference/limits.md"
+);
 
 /// The sections of the file and the types that hold them.
-const SECTIONS: [(&str, &str); 3] = [("ingest", "IngestLimits"), ("ha", "HaLimits"), ("query", "QueryLimits")];
+const SECTIONS: [(&str, &str); 3] = [
+    ("ingest", "IngestLimits"),
+    ("ha", "HaLimits"),
+    ("query", "QueryLimits"),
+];
 
 const HEAD: &str = "# The limits file
 
@@ -36,9 +43,15 @@ tenant that asks, and what the file changed of it.
 
 /// The fields of a struct of `source`, in order, and the text of their comments.
 fn fields(source: &str, name: &str) -> Vec<(String, String)> {
-    let body = source.split_once(&format!("pub struct {name} {{")).expect("the struct is there").1;
+    let body = source
+        .split_once(&format!("pub struct {name} {{"))
+        .expect("the struct is there")
+        .1;
+
     let body = body.split_once("\n}").expect("it ends").0;
-    let (mut found, mut comment) = (Vec::new(), String::new());
+    let mut found = Vec::new();
+    let mut comment = String::new();
+
     for line in body.lines().map(str::trim) {
         if let Some(text) = line.strip_prefix("///") {
             comment = format!("{comment} {}", text.trim()).trim().to_owned();
@@ -47,6 +60,7 @@ fn fields(source: &str, name: &str) -> Vec<(String, String)> {
             found.push((field.to_owned(), std::mem::take(&mut comment)));
         }
     }
+
     found
 }
 
@@ -61,12 +75,24 @@ fn shown(value: &Value) -> String {
 fn page() -> String {
     let defaults = serde_json::to_value(Limits::default()).expect("limits are text");
     let mut page = HEAD.to_owned();
+
     for (section, name) in SECTIONS {
-        writeln!(page, "\n## `{section}`\n\n| key | default | |\n|---|---|---|").expect("limits are text");
+        writeln!(
+            page,
+            "\n## `{section}`\n\n| key | default | |\n|---|---|---|"
+        )
+        .expect("limits are text");
+
         for (field, text) in fields(SOURCE, name) {
-            writeln!(page, "| `{field}` | {} | {text} |", shown(&defaults[section][&field])).expect("limits are text");
+            writeln!(
+                page,
+                "| `{field}` | {} | {text} |",
+                shown(&defaults[section][&field])
+            )
+            .expect("limits are text");
         }
     }
+
     page
 }
 
@@ -76,6 +102,7 @@ fn the_page_is_what_the_comments_say() {
     if std::env::var_os("DURAMEN_BLESS").is_some_and(|v| v == "1") {
         std::fs::write(PAGE, &page).unwrap();
     }
+
     assert!(
         std::fs::read_to_string(PAGE).unwrap() == page,
         "docs/reference/limits.md is old: DURAMEN_BLESS=1 writes it"
@@ -85,14 +112,19 @@ fn the_page_is_what_the_comments_say() {
 #[test]
 fn every_key_has_a_text() {
     let defaults = serde_json::to_value(Limits::default()).unwrap();
+
     for (section, name) in SECTIONS {
         let texts: BTreeMap<_, _> = fields(SOURCE, name).into_iter().collect();
         let keys: Vec<_> = defaults[section].as_object().unwrap().keys().collect();
+
         assert!(
-            keys.iter().all(|key| texts.get(*key).is_some_and(|text| text.ends_with('.'))),
+            keys.iter()
+                .all(|key| texts.get(*key).is_some_and(|text| text.ends_with('.'))),
             "{section}: {texts:#?}"
         );
+
         assert_eq!(keys.len(), texts.len(), "{section}");
     }
+
     assert_eq!(defaults.as_object().unwrap().len(), SECTIONS.len());
 }

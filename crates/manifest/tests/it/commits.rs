@@ -6,20 +6,26 @@ use duramen_model::{BlockId, ErrorKind, TenantId, TimeRange};
 use duramen_testkit::s3::{Fault, FaultPlan, Op, When};
 use ulid::Ulid;
 
-use crate::values::{TENANT, block, bucket, bucket_with, clock, compaction, flush, identity, process, server, twin};
+use crate::values::{
+    TENANT, block, bucket, bucket_with, clock, compaction, flush, identity, process, server, twin,
+};
 
 #[tokio::test]
 async fn a_commit_is_seen_by_every_process_from_then_on() {
     let bucket = Bucket::memory(clock());
-    let (one, two) = (process(&bucket, identity(1, 1)), process(&bucket, identity(2, 1)));
+    let one = process(&bucket, identity(1, 1));
+    let two = process(&bucket, identity(2, 1));
+
     assert_eq!(one.cached(TENANT), None);
     assert_eq!(two.refresh(TENANT).await.unwrap().sequence, 0);
+
     let state = one.commit(TENANT, flush(identity(1, 1), 1)).await.unwrap();
     assert_eq!((state.sequence, state.blocks.len()), (1, 1));
     assert_eq!(state.flushed_position(identity(1, 1).writer), 100);
     assert_eq!(two.cached(TENANT).unwrap().sequence, 0);
     assert_eq!(two.refresh(TENANT).await.unwrap(), state);
     assert_eq!(two.at_least(TENANT, 1).await.unwrap(), state);
+
     let error = two.at_least(TENANT, 2).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 }
@@ -28,20 +34,41 @@ async fn a_commit_is_seen_by_every_process_from_then_on() {
 async fn tenants_have_nothing_in_common() {
     let bucket = Bucket::memory(clock());
     let manifests = process(&bucket, identity(1, 1));
-    manifests.commit(TENANT, flush(identity(1, 1), 1)).await.unwrap();
-    assert_eq!(manifests.refresh(TenantId(Ulid(2))).await.unwrap().sequence, 0);
+    manifests
+        .commit(TENANT, flush(identity(1, 1), 1))
+        .await
+        .unwrap();
+
+    assert_eq!(
+        manifests.refresh(TenantId(Ulid(2))).await.unwrap().sequence,
+        0
+    );
 }
 
 #[tokio::test]
 async fn a_flush_counts_once_however_often_it_is_committed() {
     let bucket = Bucket::memory(clock());
     let manifests = process(&bucket, identity(1, 1));
+
     for n in 1..=3 {
-        let first = manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
-        let again = manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        let first = manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
+
+        let again = manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
+
         assert_eq!((first.sequence, &first), (n, &again));
     }
-    let another = process(&bucket, identity(1, 1)).commit(TENANT, flush(identity(1, 1), 3)).await.unwrap();
+
+    let another = process(&bucket, identity(1, 1))
+        .commit(TENANT, flush(identity(1, 1), 3))
+        .await
+        .unwrap();
+
     assert_eq!(another.sequence, 3);
 }
 
@@ -49,80 +76,168 @@ async fn a_flush_counts_once_however_often_it_is_committed() {
 async fn a_compaction_counts_once_however_often_it_is_committed() {
     let bucket = Bucket::memory(clock());
     let manifests = process(&bucket, identity(0, 1));
+
     for n in 1..=2 {
-        manifests.commit(TENANT, flush(identity(0, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(0, 1), n))
+            .await
+            .unwrap();
     }
-    let first = manifests.commit(TENANT, compaction(99, &[1, 2])).await.unwrap();
-    let again = process(&bucket, identity(5, 1)).commit(TENANT, compaction(99, &[1, 2])).await.unwrap();
+
+    let first = manifests
+        .commit(TENANT, compaction(99, &[1, 2]))
+        .await
+        .unwrap();
+
+    let again = process(&bucket, identity(5, 1))
+        .commit(TENANT, compaction(99, &[1, 2]))
+        .await
+        .unwrap();
+
     assert_eq!((first.sequence, again.sequence), (3, 3));
-    assert_eq!(again.blocks.keys().copied().collect::<Vec<_>>(), [BlockId(Ulid(99))]);
+    assert_eq!(
+        again.blocks.keys().copied().collect::<Vec<_>>(),
+        [BlockId(Ulid(99))]
+    );
 }
 
 #[tokio::test]
 async fn of_two_compactions_of_one_block_the_second_is_refused() {
     let bucket = Bucket::memory(clock());
-    let (one, two) = (process(&bucket, identity(0, 1)), process(&bucket, identity(2, 1)));
+    let one = process(&bucket, identity(0, 1));
+    let two = process(&bucket, identity(2, 1));
+
     one.commit(TENANT, flush(identity(0, 1), 1)).await.unwrap();
     two.refresh(TENANT).await.unwrap();
     one.commit(TENANT, compaction(98, &[1])).await.unwrap();
+
     let error = two.commit(TENANT, compaction(99, &[1])).await.unwrap_err();
-    assert!(matches!(error, Error::Refused { violation: Violation::BlockNotLive { .. }, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Refused {
+                violation: Violation::BlockNotLive { .. },
+                ..
+            }
+        ),
+        "{error}"
+    );
+
     assert_eq!(two.refresh(TENANT).await.unwrap().sequence, 2);
 }
 
 #[tokio::test]
 async fn a_commit_on_an_old_view_is_tried_again_on_the_new_one_before_it_is_refused() {
     let bucket = Bucket::memory(clock());
-    let (one, two) = (process(&bucket, identity(0, 1)), process(&bucket, identity(2, 1)));
+    let one = process(&bucket, identity(0, 1));
+    let two = process(&bucket, identity(2, 1));
+
     two.refresh(TENANT).await.unwrap();
     one.commit(TENANT, flush(identity(0, 1), 1)).await.unwrap();
+
     // The block that goes is not in what the second process knows.
-    assert_eq!(two.commit(TENANT, compaction(99, &[1])).await.unwrap().sequence, 2);
+    assert_eq!(
+        two.commit(TENANT, compaction(99, &[1]))
+            .await
+            .unwrap()
+            .sequence,
+        2
+    );
 }
 
 #[tokio::test]
 async fn a_process_that_was_overtaken_cannot_commit_any_more() {
     let bucket = Bucket::memory(clock());
-    let (zombie, successor) = (process(&bucket, identity(1, 1)), process(&bucket, identity(1, 2)));
+    let zombie = process(&bucket, identity(1, 1));
+    let successor = process(&bucket, identity(1, 2));
+
     zombie.fence(TENANT).await.unwrap();
-    zombie.commit(TENANT, flush(identity(1, 1), 1)).await.unwrap();
+    zombie
+        .commit(TENANT, flush(identity(1, 1), 1))
+        .await
+        .unwrap();
+
     let fenced = successor.fence(TENANT).await.unwrap();
     assert_eq!(fenced.sequence, 3);
+
     for _ in 0..2 {
-        let error = zombie.commit(TENANT, flush(identity(1, 1), 2)).await.unwrap_err();
-        assert!(matches!(error, Error::Fenced { epoch: 1, later: 2, .. }), "{error}");
+        let error = zombie
+            .commit(TENANT, flush(identity(1, 1), 2))
+            .await
+            .unwrap_err();
+
+        assert!(
+            matches!(
+                error,
+                Error::Fenced {
+                    epoch: 1,
+                    later: 2,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+
         assert_eq!(error.kind(), ErrorKind::Fenced);
     }
-    assert_eq!(zombie.fence(TENANT).await.unwrap_err().kind(), ErrorKind::Fenced);
-    successor.commit(TENANT, flush(identity(1, 2), 2)).await.unwrap();
+
+    assert_eq!(
+        zombie.fence(TENANT).await.unwrap_err().kind(),
+        ErrorKind::Fenced
+    );
+
+    successor
+        .commit(TENANT, flush(identity(1, 2), 2))
+        .await
+        .unwrap();
+
     // Another writer is not concerned.
-    process(&bucket, identity(2, 1)).commit(TENANT, flush(identity(2, 1), 1)).await.unwrap();
+    process(&bucket, identity(2, 1))
+        .commit(TENANT, flush(identity(2, 1), 1))
+        .await
+        .unwrap();
+
     assert_eq!(successor.refresh(TENANT).await.unwrap().sequence, 5);
 }
 
 #[tokio::test]
 async fn of_two_processes_with_one_epoch_the_second_learns_at_its_fence_that_it_must_stop() {
     let bucket = Bucket::memory(clock());
-    let (first, second) = (process(&bucket, identity(1, 4)), process(&bucket, twin(1, 4)));
+    let first = process(&bucket, identity(1, 4));
+    let second = process(&bucket, twin(1, 4));
+
     first.fence(TENANT).await.unwrap();
+
     let error = second.fence(TENANT).await.unwrap_err();
     assert!(matches!(error, Error::Twin { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Fenced);
-    first.commit(TENANT, flush(identity(1, 4), 1)).await.unwrap();
+
+    first
+        .commit(TENANT, flush(identity(1, 4), 1))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn the_flush_of_a_copy_is_never_taken_for_the_flush_of_this_process() {
     let bucket = Bucket::memory(clock());
-    let (first, second) = (process(&bucket, identity(1, 4)), process(&bucket, twin(1, 4)));
-    first.commit(TENANT, flush(identity(1, 4), 1)).await.unwrap();
+    let first = process(&bucket, identity(1, 4));
+    let second = process(&bucket, twin(1, 4));
+
+    first
+        .commit(TENANT, flush(identity(1, 4), 1))
+        .await
+        .unwrap();
+
     // The same writer, epoch, number and position, and other samples.
     let mut theirs = flush(twin(1, 4), 1);
     theirs.add[0].id = BlockId(Ulid(77));
+
     for _ in 0..2 {
         let error = second.commit(TENANT, theirs.clone()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
     }
+
     let state = first.refresh(TENANT).await.unwrap();
     assert_eq!(state.sequence, 1);
     assert!(!state.has(&theirs));
@@ -131,17 +246,32 @@ async fn the_flush_of_a_copy_is_never_taken_for_the_flush_of_this_process() {
 #[tokio::test]
 async fn a_flush_with_other_blocks_has_not_happened() {
     let manifests = process(&Bucket::memory(clock()), identity(1, 4));
-    manifests.commit(TENANT, flush(identity(1, 4), 1)).await.unwrap();
+    manifests
+        .commit(TENANT, flush(identity(1, 4), 1))
+        .await
+        .unwrap();
+
     let mut other = flush(identity(1, 4), 1);
     other.add[0].id = BlockId(Ulid(77));
+
     let error = manifests.commit(TENANT, other).await.unwrap_err();
-    assert!(matches!(error, Error::Refused { violation: Violation::FlushLate { .. }, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Refused {
+                violation: Violation::FlushLate { .. },
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_fence_is_taken_once_by_a_process() {
     let bucket = Bucket::memory(clock());
     let manifests = process(&bucket, identity(1, 4));
+
     assert_eq!(manifests.fence(TENANT).await.unwrap().sequence, 1);
     assert_eq!(manifests.fence(TENANT).await.unwrap().sequence, 1);
 }
@@ -149,28 +279,62 @@ async fn a_fence_is_taken_once_by_a_process() {
 #[tokio::test]
 async fn a_commit_in_doubt_can_be_made_again() {
     let s3 = server().await;
-    let retry = RetryPolicy { attempts_max: 1, ..RetryPolicy::default() };
+    let retry = RetryPolicy {
+        attempts_max: 1,
+        ..RetryPolicy::default()
+    };
+
     let manifests = process(&bucket_with(&s3, retry), identity(1, 1));
-    for (n, fault) in (1..).zip([Fault::ResetAfterCommit, Fault::Status500AfterCommit, Fault::ResetBeforeCommit]) {
+
+    for (n, fault) in (1..).zip([
+        Fault::ResetAfterCommit,
+        Fault::Status500AfterCommit,
+        Fault::ResetBeforeCommit,
+    ]) {
         manifests.refresh(TENANT).await.unwrap();
-        s3.set_plan(FaultPlan::new(0).rule(When::op(Op::Put), fault).rule(When::op(Op::Get), Fault::Status(503)));
-        let error = manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap_err();
+        s3.set_plan(
+            FaultPlan::new(0)
+                .rule(When::op(Op::Put), fault)
+                .rule(When::op(Op::Get), Fault::Status(503)),
+        );
+        let error = manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         s3.clear_faults();
-        assert_eq!(manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap().sequence, n);
+        assert_eq!(
+            manifests
+                .commit(TENANT, flush(identity(1, 1), n))
+                .await
+                .unwrap()
+                .sequence,
+            n
+        );
     }
 }
 
 #[tokio::test]
 async fn a_flush_that_comes_late_or_goes_back_is_refused() {
     let manifests = process(&Bucket::memory(clock()), identity(1, 1));
-    manifests.commit(TENANT, flush(identity(1, 1), 5)).await.unwrap();
+    manifests
+        .commit(TENANT, flush(identity(1, 1), 5))
+        .await
+        .unwrap();
+
     let mut back = flush(identity(1, 1), 6);
     back.flushed.as_mut().unwrap().position = 499;
-    for commit in [flush(identity(1, 1), 4), back, flush(identity(2, 1), 6), flush(identity(1, 3), 6)] {
+
+    for commit in [
+        flush(identity(1, 1), 4),
+        back,
+        flush(identity(2, 1), 6),
+        flush(identity(1, 3), 6),
+    ] {
         let error = manifests.commit(TENANT, commit).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
     }
+
     assert_eq!(manifests.refresh(TENANT).await.unwrap().sequence, 1);
 }
 
@@ -178,12 +342,20 @@ async fn a_flush_that_comes_late_or_goes_back_is_refused() {
 async fn a_query_finds_the_blocks_of_its_time() {
     let manifests = process(&Bucket::memory(clock()), identity(0, 1));
     for n in 1..=5 {
-        manifests.commit(TENANT, flush(identity(0, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(0, 1), n))
+            .await
+            .unwrap();
     }
+
     let state = manifests.cached(TENANT).unwrap();
     let found = |start, end| -> Vec<_> {
-        state.blocks_overlapping(TimeRange::new(start, end).unwrap()).map(|entry| entry.id.0.0).collect()
+        state
+            .blocks_overlapping(TimeRange::new(start, end).unwrap())
+            .map(|entry| entry.id.0.0)
+            .collect()
     };
+
     assert_eq!(found(2_000, 4_000), [2, 3]);
     assert_eq!(found(1_999, 4_001), [1, 2, 3, 4]);
     assert!(found(6_000, 9_000).is_empty());
@@ -194,26 +366,66 @@ async fn a_query_finds_the_blocks_of_its_time() {
 async fn a_damaged_or_missing_object_is_corrupt_and_never_another_state() {
     let s3 = server().await;
     let manifests = process(&bucket(&s3), identity(1, 1));
+
     for n in 1..=70 {
-        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
     }
-    let keys: Vec<_> = s3.clone_contents().into_iter().filter(|(key, _)| !key.contains("boundary")).collect();
-    let newest = keys.iter().rfind(|(key, _)| key.contains("/manifest/")).unwrap().clone();
-    let snapshot = keys.iter().find(|(key, _)| key.contains("snapshots")).unwrap().clone();
+
+    let keys: Vec<_> = s3
+        .clone_contents()
+        .into_iter()
+        .filter(|(key, _)| !key.contains("boundary"))
+        .collect();
+
+    let newest = keys
+        .iter()
+        .rfind(|(key, _)| key.contains("/manifest/"))
+        .unwrap()
+        .clone();
+
+    let snapshot = keys
+        .iter()
+        .find(|(key, _)| key.contains("snapshots"))
+        .unwrap()
+        .clone();
+
     // One client serves many readers that know nothing.
     let bucket = bucket(&s3);
+
     for (key, body) in [newest, snapshot] {
         for bit in (0..body.len() * 8).step_by(997) {
             let mut damaged = body.to_vec();
             damaged[bit / 8] ^= 1 << (bit % 8);
             s3.plant(&key, damaged);
-            let error = process(&bucket, identity(2, 1)).refresh(TENANT).await.unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid), "{error}");
+
+            let error = process(&bucket, identity(2, 1))
+                .refresh(TENANT)
+                .await
+                .unwrap_err();
+
+            assert!(
+                matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid),
+                "{error}"
+            );
         }
+
         s3.uproot(&key);
+
         let read = process(&bucket, identity(2, 1)).refresh(TENANT).await;
         assert!(key.contains("/manifest/") || read.unwrap_err().kind() == ErrorKind::Corrupt);
+
         s3.plant(key, body);
     }
-    assert_eq!(process(&bucket, identity(2, 1)).refresh(TENANT).await.unwrap().sequence, 70);
+
+    assert_eq!(
+        process(&bucket, identity(2, 1))
+            .refresh(TENANT)
+            .await
+            .unwrap()
+            .sequence,
+        70
+    );
 }

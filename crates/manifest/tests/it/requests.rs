@@ -8,8 +8,11 @@ use crate::values::{TENANT, bucket, clock, flush, identity, process, server};
 
 /// The requests since the last look, as (LISTs, GETs, PUTs), and that there were no others.
 fn spent(s3: &S3) -> (u64, u64, u64) {
-    let Counts { lists, gets, puts, .. } = s3.counts();
+    let Counts {
+        lists, gets, puts, ..
+    } = s3.counts();
     assert_eq!(s3.counts().requests(), lists + gets + puts);
+
     s3.reset_counts();
     (lists, gets, puts)
 }
@@ -19,16 +22,29 @@ async fn a_warm_commit_is_one_put_and_a_warm_refresh_one_get() {
     let s3 = server().await;
     let manifests = process(&bucket(&s3), identity(1, 1));
     manifests.refresh(TENANT).await.unwrap();
+
     assert_eq!(spent(&s3), (1, 1, 0));
+
     manifests.fence(TENANT).await.unwrap();
     assert_eq!(spent(&s3), (0, 1, 1));
+
     for n in 1..=5 {
-        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
+
         assert_eq!(spent(&s3), (0, 0, 1));
     }
+
     manifests.refresh(TENANT).await.unwrap();
     assert_eq!(spent(&s3), (0, 1, 0));
-    manifests.commit(TENANT, flush(identity(1, 1), 5)).await.unwrap();
+
+    manifests
+        .commit(TENANT, flush(identity(1, 1), 5))
+        .await
+        .unwrap();
+
     manifests.at_least(TENANT, 6).await.unwrap();
     assert_eq!(spent(&s3), (0, 0, 0));
 }
@@ -39,16 +55,29 @@ async fn one_commit_in_64_writes_a_snapshot_and_a_hint() {
     let manifests = process(&bucket(&s3), identity(1, 1));
     manifests.refresh(TENANT).await.unwrap();
     spent(&s3);
+
     let puts: Vec<_> = async {
         let mut puts = Vec::new();
+
         for n in 1..=130 {
-            manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+            manifests
+                .commit(TENANT, flush(identity(1, 1), n))
+                .await
+                .unwrap();
+
             puts.push(spent(&s3).2);
         }
+
         puts
     }
     .await;
-    let with_snapshot: Vec<_> = (1..).zip(&puts).filter(|(_, puts)| **puts == 3).map(|(n, _)| n).collect();
+
+    let with_snapshot: Vec<_> = (1..)
+        .zip(&puts)
+        .filter(|(_, puts)| **puts == 3)
+        .map(|(n, _)| n)
+        .collect();
+
     assert_eq!(with_snapshot, [65, 129]);
     assert_eq!(puts.iter().sum::<u64>(), 134);
 }
@@ -56,16 +85,34 @@ async fn one_commit_in_64_writes_a_snapshot_and_a_hint() {
 #[tokio::test]
 async fn a_snapshot_without_room_in_one_object_is_written_in_parts_and_read() {
     let s3 = server().await;
+
     // Some 500 bytes an entry: eight objects for the 64 blocks.
     let manifests = Manifests::with_snapshots_of(4_500, bucket(&s3), clock(), identity(1, 1));
     for n in 1..=64 {
-        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
     }
+
     spent(&s3);
-    let state = manifests.commit(TENANT, flush(identity(1, 1), 65)).await.unwrap();
+
+    let state = manifests
+        .commit(TENANT, flush(identity(1, 1), 65))
+        .await
+        .unwrap();
+
     let parts = spent(&s3).2 - 3;
     assert!((5..20).contains(&parts), "{parts}");
-    assert_eq!(process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap(), state);
+
+    assert_eq!(
+        process(&bucket(&s3), identity(2, 1))
+            .refresh(TENANT)
+            .await
+            .unwrap(),
+        state
+    );
+
     assert_eq!(spent(&s3), (1, 3 + parts, 0));
 }
 
@@ -75,31 +122,61 @@ async fn a_commit_that_no_reader_would_take_is_refused_before_it_is_written() {
     let manifests = process(&bucket(&s3), identity(1, 1));
     manifests.fence(TENANT).await.unwrap();
     spent(&s3);
+
     let mut commit = flush(identity(1, 1), 1);
     let file = commit.add[0].stats.files[0].clone();
     commit.add[0].stats.files = vec![file; (64 << 20) / 30];
+
     // Not `unwrap_err`, which would print all of it.
-    let error = manifests.commit(TENANT, commit).await.err().expect("it is refused");
+    let error = manifests
+        .commit(TENANT, commit)
+        .await
+        .err()
+        .expect("it is refused");
+
     assert!(error.to_string().contains("too large"), "{error}");
     assert_eq!(spent(&s3), (0, 0, 0));
-    manifests.commit(TENANT, flush(identity(1, 1), 2)).await.unwrap();
+
+    manifests
+        .commit(TENANT, flush(identity(1, 1), 2))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_first_read_is_one_list_and_two_or_three_gets() {
     let s3 = server().await;
     let manifests = process(&bucket(&s3), identity(1, 1));
+
     for n in 1..=10 {
-        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
     }
+
     spent(&s3);
-    process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap();
+    process(&bucket(&s3), identity(2, 1))
+        .refresh(TENANT)
+        .await
+        .unwrap();
+
     assert_eq!(spent(&s3), (1, 2, 0));
+
     for n in 11..=330 {
-        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
     }
+
     spent(&s3);
-    let state = process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap();
+
+    let state = process(&bucket(&s3), identity(2, 1))
+        .refresh(TENANT)
+        .await
+        .unwrap();
+
     assert_eq!(spent(&s3), (1, 3, 0));
     assert_eq!(Some(state), manifests.cached(TENANT));
 }
@@ -107,13 +184,23 @@ async fn a_first_read_is_one_list_and_two_or_three_gets() {
 #[tokio::test]
 async fn a_process_far_behind_reads_the_newest_and_not_all_between() {
     let s3 = server().await;
-    let (ahead, behind) = (process(&bucket(&s3), identity(1, 1)), process(&bucket(&s3), identity(2, 1)));
+    let ahead = process(&bucket(&s3), identity(1, 1));
+    let behind = process(&bucket(&s3), identity(2, 1));
+
     behind.refresh(TENANT).await.unwrap();
     for n in 1..=200 {
-        ahead.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        ahead
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
     }
+
     spent(&s3);
-    assert_eq!(behind.refresh(TENANT).await.unwrap(), ahead.cached(TENANT).unwrap());
+    assert_eq!(
+        behind.refresh(TENANT).await.unwrap(),
+        ahead.cached(TENANT).unwrap()
+    );
+
     assert_eq!(spent(&s3), (1, 12, 0));
 }
 
@@ -121,12 +208,33 @@ async fn a_process_far_behind_reads_the_newest_and_not_all_between() {
 async fn without_the_hint_a_first_read_still_finds_the_newest() {
     let s3 = server().await;
     let manifests = process(&bucket(&s3), identity(1, 1));
+
     for n in 1..=70 {
-        manifests.commit(TENANT, flush(identity(1, 1), n)).await.unwrap();
+        manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
     }
+
     let hint = format!("t/{TENANT}/manifest-boundary");
     assert!(s3.uproot(&hint));
-    assert_eq!(process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap().sequence, 70);
+
+    assert_eq!(
+        process(&bucket(&s3), identity(2, 1))
+            .refresh(TENANT)
+            .await
+            .unwrap()
+            .sequence,
+        70
+    );
+
     s3.plant(hint, "not a hint");
-    assert_eq!(process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await.unwrap().sequence, 70);
+    assert_eq!(
+        process(&bucket(&s3), identity(2, 1))
+            .refresh(TENANT)
+            .await
+            .unwrap()
+            .sequence,
+        70
+    );
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
 use duramen_manifest::{Commit, Flushed, Manifests};
-use duramen_model::{BlockEntry, BlockFile, BlockId, BlockStats, Incarnation, Order, OrderRange, TenantId, WriterId};
+use duramen_model::{
+    BlockEntry, BlockFile, BlockId, BlockStats, Incarnation, Order, OrderRange, TenantId, WriterId,
+};
 use duramen_runtime::{Clock, RealDisk, SystemClock};
 use duramen_testkit::s3::{S3, S3Options};
 use ulid::Ulid;
@@ -17,21 +19,36 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 }
 
 pub(crate) fn identity(writer: u128, epoch: u64) -> WriterIdentity {
-    WriterIdentity { writer: WriterId(Ulid(writer)), epoch, incarnation: Incarnation(Ulid(u128::from(epoch))) }
+    WriterIdentity {
+        writer: WriterId(Ulid(writer)),
+        epoch,
+        incarnation: Incarnation(Ulid(u128::from(epoch))),
+    }
 }
 
 /// The process of a copy of the data directory of [`identity`].
 pub(crate) fn twin(writer: u128, epoch: u64) -> WriterIdentity {
-    WriterIdentity { incarnation: Incarnation(Ulid(1_000_000 + u128::from(epoch))), ..identity(writer, epoch) }
+    WriterIdentity {
+        incarnation: Incarnation(Ulid(1_000_000 + u128::from(epoch))),
+        ..identity(writer, epoch)
+    }
 }
 
 /// A block that holds the seconds `[id, id + 1)`.
 pub(crate) fn block(id: u128) -> BlockEntry {
-    let order = Order { opened: 5 << 16, writer: WriterId(Ulid(7)), flush: 3 };
+    let order = Order {
+        opened: 5 << 16,
+        writer: WriterId(Ulid(7)),
+        flush: 3,
+    };
+
     let min_ts_ms = i64::try_from(id % 1_000_000).unwrap() * 1_000;
     BlockEntry {
         id: BlockId(Ulid(id)),
-        order: OrderRange { min: order, max: order },
+        order: OrderRange {
+            min: order,
+            max: order,
+        },
         level: 0,
         resolution_ms: None,
         stats: BlockStats {
@@ -44,8 +61,14 @@ pub(crate) fn block(id: u128) -> BlockEntry {
             min_ts_ms,
             max_ts_ms: min_ts_ms + 999,
             files: vec![
-                BlockFile { name: "series.parquet".to_owned(), bytes: 100 },
-                BlockFile { name: "samples.parquet".to_owned(), bytes: 3_000 },
+                BlockFile {
+                    name: "series.parquet".to_owned(),
+                    bytes: 100,
+                },
+                BlockFile {
+                    name: "samples.parquet".to_owned(),
+                    bytes: 3_000,
+                },
             ],
             meta_bytes: 50,
             meta_crc32c: 0xdead_beef,
@@ -55,14 +78,34 @@ pub(crate) fn block(id: u128) -> BlockEntry {
 
 /// The n-th flush of a writer: it adds one block.
 pub(crate) fn flush(identity: WriterIdentity, n: u64) -> Commit {
-    let WriterIdentity { writer, epoch, incarnation } = identity;
-    let flushed = Flushed { writer, epoch, incarnation, position: n * 100, flush: n };
+    let WriterIdentity {
+        writer,
+        epoch,
+        incarnation,
+    } = identity;
+
+    let flushed = Flushed {
+        writer,
+        epoch,
+        incarnation,
+        position: n * 100,
+        flush: n,
+    };
+
     let id = identity.writer.0.0 * 1_000_000 + u128::from(n);
-    Commit { add: vec![block(id)], remove: Vec::new(), flushed: Some(flushed) }
+    Commit {
+        add: vec![block(id)],
+        remove: Vec::new(),
+        flushed: Some(flushed),
+    }
 }
 
 pub(crate) fn compaction(add: u128, remove: &[u128]) -> Commit {
-    Commit { add: vec![block(add)], remove: remove.iter().map(|id| BlockId(Ulid(*id))).collect(), flushed: None }
+    Commit {
+        add: vec![block(add)],
+        remove: remove.iter().map(|id| BlockId(Ulid(*id))).collect(),
+        flushed: None,
+    }
 }
 
 pub(crate) async fn server() -> S3 {
@@ -78,6 +121,7 @@ pub(crate) fn bucket(s3: &S3) -> Bucket {
         saved_max: 1_000_000,
         saved_per_success: 1.0,
     };
+
     bucket_with(s3, retry)
 }
 
@@ -87,10 +131,28 @@ pub(crate) fn bucket_with(s3: &S3, retry: RetryPolicy) -> Bucket {
         secret_access_key: "secret".to_owned(),
         session_token: None,
     });
+
     let region = Some("us-east-1".to_owned());
-    let config = S3Config { endpoint: Some(s3.endpoint()), region, path_style: None, credentials };
-    let config = Config { s3: config, retry, ..Config::default() };
-    Bucket::open(&"s3://test".parse().unwrap(), &config, Arc::new(RealDisk), clock()).unwrap()
+    let config = S3Config {
+        endpoint: Some(s3.endpoint()),
+        region,
+        path_style: None,
+        credentials,
+    };
+
+    let config = Config {
+        s3: config,
+        retry,
+        ..Config::default()
+    };
+
+    Bucket::open(
+        &"s3://test".parse().unwrap(),
+        &config,
+        Arc::new(RealDisk),
+        clock(),
+    )
+    .unwrap()
 }
 
 /// A process, which knows nothing yet.

@@ -5,12 +5,14 @@ use super::CUSTOM_BUCKETS_SCHEMA;
 /// The finest schema with exponential buckets; its bounds hold those of all others.
 const FINEST: i32 = 8;
 
-/// The upper bound of bucket `index`: `2^(index * 2^-schema)` with the bits that Prometheus has, or the custom value, the last of which
-/// is followed by `+Inf`. In absolute terms: negative buckets mirror positive ones.
+/// The upper bound of bucket `index`: `2^(index * 2^-schema)` with the bits that Prometheus has, or
+/// the custom value, the last of which is followed by `+Inf`. In absolute terms: negative buckets
+/// mirror positive ones.
 pub(super) fn upper_bound(index: i32, schema: i32, custom_values: &[f64]) -> f64 {
     if schema != CUSTOM_BUCKETS_SCHEMA {
         return exponential(i64::from(index), schema);
     }
+
     match usize::try_from(index) {
         Ok(index) => custom_values.get(index).copied().unwrap_or(f64::INFINITY),
         Err(_) => f64::NEG_INFINITY,
@@ -23,15 +25,24 @@ fn exponential(index: i64, schema: i32) -> f64 {
     } else {
         let schema = schema.min(FINEST);
         let within = (index & ((1 << schema) - 1)) << (FINEST - schema);
-        (FRACTIONS[usize::try_from(within).expect("a masked index")], (index >> schema) + 1)
+        (
+            FRACTIONS[usize::try_from(within).expect("a masked index")],
+            (index >> schema) + 1,
+        )
     };
+
     // The bucket of the largest numbers ends with them, and the one behind it holds the infinities.
-    if fraction == 0.5 && exponent == 1025 { f64::MAX } else { scaled(fraction, exponent) }
+    if fraction == 0.5 && exponent == 1025 {
+        f64::MAX
+    } else {
+        scaled(fraction, exponent)
+    }
 }
 
 /// `fraction * 2^exponent`, rounded once.
 fn scaled(fraction: f64, exponent: i64) -> f64 {
     let power = |exponent: i64| f64::from_bits(u64::try_from(exponent + 1023).unwrap_or(0) << 52);
+
     match exponent {
         ..-1200 => 0.0,
         // On the way to a subnormal number the first step stays normal.
@@ -42,8 +53,8 @@ fn scaled(fraction: f64, exponent: i64) -> f64 {
     }
 }
 
-/// The bounds between one half and 1 of schema 8, as Prometheus tabulates them. Some are off by one in the last place, and an answer
-/// must print what everyone prints.
+/// The bounds between one half and 1 of schema 8, as Prometheus tabulates them. Some are off by one
+/// in the last place, and an answer must print what everyone prints.
 #[rustfmt::skip]
 static FRACTIONS: [f64; 256] = [
     0.5, 0.5013556375251013, 0.5027149505564014, 0.5040779490592088, 0.5054446430258502, 0.5068150424757447, 0.5081891574554764, 0.509566998038869,
@@ -88,19 +99,41 @@ mod tests {
     #[expect(clippy::approx_constant, reason = "one in the last place beside it")]
     fn bounds_are_powers_of_the_base_of_the_schema() {
         let bound = |index, schema| upper_bound(index, schema, &[]);
-        assert_eq!([0, 1, 2, -1].map(|index| bound(index, 0)), [1.0, 2.0, 4.0, 0.5]);
-        assert_eq!([0, 1, -1].map(|index| bound(index, -2)), [1.0, 16.0, 1.0 / 16.0]);
+        assert_eq!(
+            [0, 1, 2, -1].map(|index| bound(index, 0)),
+            [1.0, 2.0, 4.0, 0.5]
+        );
+
+        assert_eq!(
+            [0, 1, -1].map(|index| bound(index, -2)),
+            [1.0, 16.0, 1.0 / 16.0]
+        );
+
         assert_eq!(bound(1, 1), 1.414213562373095);
         assert_eq!(bound(3, 1), 2.82842712474619);
         assert_eq!(bound(1, 8), 1.0027112750502025);
-        assert_eq!((bound(1024, 0), bound(1025, 0), bound(256, -2)), (f64::MAX, f64::INFINITY, f64::MAX));
-        assert_eq!((bound(-1074, 0), bound(-1080, 0), bound(i32::MIN, -4)), (5e-324, 0.0, 0.0));
-        assert_eq!((bound(i32::MAX, -4), bound(i32::MAX, 8)), (f64::INFINITY, f64::INFINITY));
+        assert_eq!(
+            (bound(1024, 0), bound(1025, 0), bound(256, -2)),
+            (f64::MAX, f64::INFINITY, f64::MAX)
+        );
+
+        assert_eq!(
+            (bound(-1074, 0), bound(-1080, 0), bound(i32::MIN, -4)),
+            (5e-324, 0.0, 0.0)
+        );
+
+        assert_eq!(
+            (bound(i32::MAX, -4), bound(i32::MAX, 8)),
+            (f64::INFINITY, f64::INFINITY)
+        );
     }
 
     #[test]
     fn custom_bounds_are_as_they_are_given_and_infinite_around_that() {
         let bound = |index| upper_bound(index, CUSTOM_BUCKETS_SCHEMA, &[1.0, 5.0]);
-        assert_eq!([-1, 0, 1, 2, 3].map(bound), [f64::NEG_INFINITY, 1.0, 5.0, f64::INFINITY, f64::INFINITY]);
+        assert_eq!(
+            [-1, 0, 1, 2, 3].map(bound),
+            [f64::NEG_INFINITY, 1.0, 5.0, f64::INFINITY, f64::INFINITY]
+        );
     }
 }

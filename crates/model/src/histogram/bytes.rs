@@ -8,8 +8,9 @@
 //!              float:   count:f64 zero_count:f64 absolutes absolutes      absolutes := count f64*
 //! ```
 //!
-//! The first of two is the positive side. `varint` is LEB128, `zigzag` a varint of a signed number, `f64` its bits, little endian.
-//! Every number has one encoding only, so equal histograms have equal bytes.
+//! The first of two is the positive side. `varint` is LEB128, `zigzag` a varint of a signed number,
+//! `f64` its bits, little endian. Every number has one encoding only, so equal histograms have
+//! equal bytes.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -22,58 +23,112 @@ pub(super) fn encode(histogram: &Histogram) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     let custom = !histogram.custom_values.is_empty();
     let float = matches!(histogram.counts, Counts::Float { .. });
+
     out.push(u8::from(float) | hint_bits(histogram.hint) << 1 | if custom { CUSTOM } else { 0 });
     put_signed(&mut out, i64::from(histogram.schema));
     put_f64(&mut out, histogram.sum);
     put_f64(&mut out, histogram.zero_threshold);
+
     match &histogram.counts {
-        Counts::Integer { count, zero_count, positive, negative } => {
+        Counts::Integer {
+            count,
+            zero_count,
+            positive,
+            negative,
+        } => {
             put_varint(&mut out, *count);
             put_varint(&mut out, *zero_count);
             put_all(&mut out, positive, |out, delta| put_signed(out, *delta));
             put_all(&mut out, negative, |out, delta| put_signed(out, *delta));
         }
-        Counts::Float { count, zero_count, positive, negative } => {
+        Counts::Float {
+            count,
+            zero_count,
+            positive,
+            negative,
+        } => {
             put_f64(&mut out, *count);
             put_f64(&mut out, *zero_count);
             put_all(&mut out, positive, |out, count| put_f64(out, *count));
             put_all(&mut out, negative, |out, count| put_f64(out, *count));
         }
     }
+
     for spans in [&histogram.positive_spans, &histogram.negative_spans] {
         put_all(&mut out, spans, |out, span| {
             put_signed(out, i64::from(span.offset));
             put_varint(out, u64::from(span.length));
         });
     }
+
     if custom {
-        put_all(&mut out, &histogram.custom_values, |out, value| put_f64(out, *value));
+        put_all(&mut out, &histogram.custom_values, |out, value| {
+            put_f64(out, *value)
+        });
     }
+
     out
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Option<Histogram> {
     let mut input = Input { bytes };
     let flags = input.byte()?;
+
     if flags > 0x0f {
         return None;
     }
+
     let hint = hint_of(flags >> 1 & 3);
     let schema = i32::try_from(input.signed()?).ok()?;
-    let (sum, zero_threshold) = (input.f64()?, input.f64()?);
+    let sum = input.f64()?;
+    let zero_threshold = input.f64()?;
+
     let counts = if flags & FLOAT == 0 {
-        let (count, zero_count) = (input.varint()?, input.varint()?);
-        let (positive, negative) = (input.all(1, Input::signed)?, input.all(1, Input::signed)?);
-        Counts::Integer { count, zero_count, positive, negative }
+        let count = input.varint()?;
+        let zero_count = input.varint()?;
+        let positive = input.all(1, Input::signed)?;
+        let negative = input.all(1, Input::signed)?;
+
+        Counts::Integer {
+            count,
+            zero_count,
+            positive,
+            negative,
+        }
     } else {
-        let (count, zero_count) = (input.f64()?, input.f64()?);
-        let (positive, negative) = (input.all(8, Input::f64)?, input.all(8, Input::f64)?);
-        Counts::Float { count, zero_count, positive, negative }
+        let count = input.f64()?;
+        let zero_count = input.f64()?;
+        let positive = input.all(8, Input::f64)?;
+        let negative = input.all(8, Input::f64)?;
+
+        Counts::Float {
+            count,
+            zero_count,
+            positive,
+            negative,
+        }
     };
-    let (positive_spans, negative_spans) = (input.all(2, Input::span)?, input.all(2, Input::span)?);
-    let custom_values = if flags & CUSTOM == 0 { Vec::new() } else { input.all(8, Input::f64)? };
-    let histogram =
-        Histogram { schema, hint, sum, zero_threshold, counts, positive_spans, negative_spans, custom_values };
+
+    let positive_spans = input.all(2, Input::span)?;
+    let negative_spans = input.all(2, Input::span)?;
+
+    let custom_values = if flags & CUSTOM == 0 {
+        Vec::new()
+    } else {
+        input.all(8, Input::f64)?
+    };
+
+    let histogram = Histogram {
+        schema,
+        hint,
+        sum,
+        zero_threshold,
+        counts,
+        positive_spans,
+        negative_spans,
+        custom_values,
+    };
+
     input.bytes.is_empty().then_some(histogram)
 }
 
@@ -115,6 +170,7 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
+
     out.push((value & 0x7f) as u8);
 }
 
@@ -139,16 +195,19 @@ impl Input<'_> {
     /// A varint in its shortest form; others would give one number two encodings.
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
+
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
             if (shift == 63 && byte > 1) || (shift > 0 && byte == 0) {
                 return None;
             }
+
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Some(value);
             }
         }
+
         None
     }
 
@@ -159,19 +218,28 @@ impl Input<'_> {
 
     fn span(&mut self) -> Option<Span> {
         let offset = i32::try_from(self.signed()?).ok()?;
-        Some(Span { offset, length: u32::try_from(self.varint()?).ok()? })
+        Some(Span {
+            offset,
+            length: u32::try_from(self.varint()?).ok()?,
+        })
     }
 
     /// A count and so many elements, each of at least `bytes_min`.
-    fn all<T>(&mut self, bytes_min: usize, take: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    fn all<T>(
+        &mut self,
+        bytes_min: usize,
+        take: impl Fn(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let count = usize::try_from(self.varint()?).ok()?;
         if count > self.bytes.len() / bytes_min {
             return None;
         }
+
         let mut all = Vec::with_capacity(count);
         for _ in 0..count {
             all.push(take(self)?);
         }
+
         Some(all)
     }
 }
@@ -183,7 +251,10 @@ mod tests {
     use super::*;
 
     fn spans() -> impl Strategy<Value = Vec<Span>> {
-        prop::collection::vec((any::<i32>(), any::<u32>()).prop_map(|(offset, length)| Span { offset, length }), 0..4)
+        prop::collection::vec(
+            (any::<i32>(), any::<u32>()).prop_map(|(offset, length)| Span { offset, length }),
+            0..4,
+        )
     }
 
     fn bits() -> impl Strategy<Value = f64> {
@@ -193,31 +264,66 @@ mod tests {
     fn counts() -> impl Strategy<Value = Counts> {
         let ints = || prop::collection::vec(any::<i64>(), 0..9);
         let floats = || prop::collection::vec(bits(), 0..9);
+
         prop_oneof![
-            (any::<u64>(), any::<u64>(), ints(), ints()).prop_map(|(count, zero_count, positive, negative)| {
-                Counts::Integer { count, zero_count, positive, negative }
-            }),
-            (bits(), bits(), floats(), floats()).prop_map(|(count, zero_count, positive, negative)| {
-                Counts::Float { count, zero_count, positive, negative }
-            }),
+            (any::<u64>(), any::<u64>(), ints(), ints()).prop_map(
+                |(count, zero_count, positive, negative)| {
+                    Counts::Integer {
+                        count,
+                        zero_count,
+                        positive,
+                        negative,
+                    }
+                }
+            ),
+            (bits(), bits(), floats(), floats()).prop_map(
+                |(count, zero_count, positive, negative)| {
+                    Counts::Float {
+                        count,
+                        zero_count,
+                        positive,
+                        negative,
+                    }
+                }
+            ),
         ]
     }
 
     fn histogram() -> impl Strategy<Value = Histogram> {
         let hint = (0u8..4).prop_map(hint_of);
         let custom = prop::collection::vec(bits(), 0..4);
-        (any::<i32>(), hint, bits(), bits(), counts(), spans(), spans(), custom).prop_map(
-            |(schema, hint, sum, zero_threshold, counts, positive_spans, negative_spans, custom_values)| Histogram {
-                schema,
-                hint,
-                sum,
-                zero_threshold,
-                counts,
-                positive_spans,
-                negative_spans,
-                custom_values,
-            },
+
+        (
+            any::<i32>(),
+            hint,
+            bits(),
+            bits(),
+            counts(),
+            spans(),
+            spans(),
+            custom,
         )
+            .prop_map(
+                |(
+                    schema,
+                    hint,
+                    sum,
+                    zero_threshold,
+                    counts,
+                    positive_spans,
+                    negative_spans,
+                    custom_values,
+                )| Histogram {
+                    schema,
+                    hint,
+                    sum,
+                    zero_threshold,
+                    counts,
+                    positive_spans,
+                    negative_spans,
+                    custom_values,
+                },
+            )
     }
 
     proptest! {
@@ -225,6 +331,7 @@ mod tests {
         fn every_bit_comes_back(histogram in histogram()) {
             let bytes = histogram.to_bytes();
             let read = Histogram::from_bytes(&bytes).unwrap();
+
             prop_assert_eq!(&read, &histogram);
             prop_assert_eq!(format!("{read:?}"), format!("{histogram:?}"));
         }

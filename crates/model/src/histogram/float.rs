@@ -3,9 +3,11 @@
 use super::bounds::upper_bound;
 use super::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, ResetHint, Span};
 
-/// A histogram whose counts are floats and whose buckets stand one by one, so that two of different layout can be combined.
+/// A histogram whose counts are floats and whose buckets stand one by one, so that two of different
+/// layout can be combined.
 ///
-/// A bucket that is not listed is empty. Calculations may list empty buckets; [`FloatHistogram::compact`] takes them away.
+/// A bucket that is not listed is empty. Calculations may list empty buckets;
+/// [`FloatHistogram::compact`] takes them away.
 #[derive(Clone, Debug)]
 pub struct FloatHistogram {
     pub schema: i32,
@@ -67,13 +69,15 @@ impl FloatHistogram {
         }
     }
 
-    /// Divides all counts and the sum. A negative divisor makes a gauge of it, and zero takes the buckets away.
+    /// Divides all counts and the sum. A negative divisor makes a gauge of it, and zero takes the
+    /// buckets away.
     pub fn divide(&mut self, divisor: f64) {
         self.change(|count| count / divisor);
         if divisor == 0.0 {
             self.positive.clear();
             self.negative.clear();
         }
+
         if divisor < 0.0 {
             self.hint = ResetHint::Gauge;
         }
@@ -83,6 +87,7 @@ impl FloatHistogram {
         for bucket in self.positive.iter_mut().chain(&mut self.negative) {
             bucket.count = new(bucket.count);
         }
+
         self.zero_count = new(self.zero_count);
         self.count = new(self.count);
         self.sum = new(self.sum);
@@ -96,19 +101,29 @@ impl FloatHistogram {
 
     /// Whether a count or the sum is infinite.
     pub fn overflows(&self) -> bool {
-        let buckets = self.positive.iter().chain(&self.negative).map(|bucket| bucket.count);
-        buckets.chain([self.count, self.sum, self.zero_count]).any(f64::is_infinite)
+        let buckets = self
+            .positive
+            .iter()
+            .chain(&self.negative)
+            .map(|bucket| bucket.count);
+
+        buckets
+            .chain([self.count, self.sum, self.zero_count])
+            .any(f64::is_infinite)
     }
 
-    /// Merges buckets until the schema is `schema`. Nothing happens to custom buckets and to a schema that is coarser already.
+    /// Merges buckets until the schema is `schema`. Nothing happens to custom buckets and to a
+    /// schema that is coarser already.
     pub fn reduce_to(&mut self, schema: i32) {
         if self.uses_custom_buckets() || schema >= self.schema || schema == CUSTOM_BUCKETS_SCHEMA {
             return;
         }
+
         let shift = self.schema.saturating_sub(schema).clamp(0, 31);
         for side in [&mut self.positive, &mut self.negative] {
             remap(side, |index| coarser(index, shift));
         }
+
         self.schema = schema;
     }
 
@@ -126,12 +141,15 @@ pub(super) fn coarser(index: i32, shift: i32) -> i32 {
 
 /// Gives buckets new places, which ascend as the old ones do, and adds up those that share one.
 pub(super) fn remap(buckets: &mut Vec<BucketCount>, place: impl Fn(i32) -> i32) {
-    buckets.iter_mut().for_each(|bucket| bucket.index = place(bucket.index));
+    buckets
+        .iter_mut()
+        .for_each(|bucket| bucket.index = place(bucket.index));
     buckets.dedup_by(|next, held| {
         let same = next.index == held.index;
         if same {
             held.count += next.count;
         }
+
         same
     });
 }
@@ -139,21 +157,34 @@ pub(super) fn remap(buckets: &mut Vec<BucketCount>, place: impl Fn(i32) -> i32) 
 impl From<&Histogram> for FloatHistogram {
     /// Of contents that do not fit together as much is taken as does.
     fn from(histogram: &Histogram) -> Self {
-        let (positive_spans, negative_spans) = (&histogram.positive_spans, &histogram.negative_spans);
+        let positive_spans = &histogram.positive_spans;
+        let negative_spans = &histogram.negative_spans;
+
         let (count, zero_count, positive, negative) = match &histogram.counts {
-            Counts::Integer { count, zero_count, positive, negative } => (
+            Counts::Integer {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => (
                 *count as f64,
                 *zero_count as f64,
                 listed(positive_spans, absolute(positive)),
                 listed(negative_spans, absolute(negative)),
             ),
-            Counts::Float { count, zero_count, positive, negative } => (
+            Counts::Float {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => (
                 *count,
                 *zero_count,
                 listed(positive_spans, positive.iter().copied()),
                 listed(negative_spans, negative.iter().copied()),
             ),
         };
+
         Self {
             schema: histogram.schema,
             hint: histogram.hint,
@@ -177,21 +208,29 @@ fn absolute(deltas: &[i64]) -> impl Iterator<Item = f64> {
 
 fn listed(spans: &[Span], counts: impl Iterator<Item = f64>) -> Vec<BucketCount> {
     let mut buckets: Vec<BucketCount> = Vec::with_capacity(counts.size_hint().0);
+
     for (index, count) in places(spans).zip(counts) {
-        let ascends = buckets.last().is_none_or(|last| i64::from(last.index) < index);
-        let (true, Ok(index)) = (ascends, i32::try_from(index)) else { break };
+        let ascends = buckets
+            .last()
+            .is_none_or(|last| i64::from(last.index) < index);
+        let (true, Ok(index)) = (ascends, i32::try_from(index)) else {
+            break;
+        };
         buckets.push(BucketCount { index, count });
     }
+
     buckets
 }
 
-/// The indices of the buckets of spans. There may be 2^32 of a span: to be zipped with what bounds them.
+/// The indices of the buckets of spans. There may be 2^32 of a span: to be zipped with what bounds
+/// them.
 pub(super) fn places(spans: &[Span]) -> impl Iterator<Item = i64> {
     let start = |next: &mut i64, span: &Span| {
         let first = next.saturating_add(i64::from(span.offset));
         *next = first.saturating_add(i64::from(span.length));
         Some(first..*next)
     };
+
     spans.iter().scan(0, start).flatten()
 }
 
@@ -199,13 +238,20 @@ impl From<&FloatHistogram> for Histogram {
     fn from(histogram: &FloatHistogram) -> Self {
         let (positive_spans, positive) = spanned(&histogram.positive);
         let (negative_spans, negative) = spanned(&histogram.negative);
-        let (count, zero_count) = (histogram.count, histogram.zero_count);
+        let count = histogram.count;
+        let zero_count = histogram.zero_count;
+
         Self {
             schema: histogram.schema,
             hint: histogram.hint,
             sum: histogram.sum,
             zero_threshold: histogram.zero_threshold,
-            counts: Counts::Float { count, zero_count, positive, negative },
+            counts: Counts::Float {
+                count,
+                zero_count,
+                positive,
+                negative,
+            },
             positive_spans,
             negative_spans,
             custom_values: histogram.custom_values.clone(),
@@ -214,21 +260,31 @@ impl From<&FloatHistogram> for Histogram {
 }
 
 fn spanned(buckets: &[BucketCount]) -> (Vec<Span>, Vec<f64>) {
-    (spans_of(buckets.iter().map(|bucket| bucket.index)), buckets.iter().map(|bucket| bucket.count).collect())
+    (
+        spans_of(buckets.iter().map(|bucket| bucket.index)),
+        buckets.iter().map(|bucket| bucket.count).collect(),
+    )
 }
 
 /// The fewest spans that hold these places, which ascend.
 pub(super) fn spans_of(places: impl Iterator<Item = i32>) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
+
     // The place behind the last span.
     let mut next = 0i32;
+
     for index in places {
         match spans.last_mut() {
             Some(span) if index == next => span.length += 1,
-            _ => spans.push(Span { offset: index.wrapping_sub(next), length: 1 }),
+            _ => spans.push(Span {
+                offset: index.wrapping_sub(next),
+                length: 1,
+            }),
         }
+
         next = index.wrapping_add(1);
     }
+
     spans
 }
 
@@ -238,8 +294,11 @@ impl PartialEq for FloatHistogram {
         let bits = |h: &Self| [h.count, h.sum, h.zero_count].map(f64::to_bits);
         let same_buckets = |a: &[BucketCount], b: &[BucketCount]| {
             a.len() == b.len()
-                && a.iter().zip(b).all(|(a, b)| a.index == b.index && a.count.to_bits() == b.count.to_bits())
+                && a.iter()
+                    .zip(b)
+                    .all(|(a, b)| a.index == b.index && a.count.to_bits() == b.count.to_bits())
         };
+
         self.schema == other.schema
             && self.zero_threshold == other.zero_threshold
             && bits(self) == bits(other)
@@ -259,15 +318,34 @@ mod tests {
             hint: ResetHint::NotReset,
             sum: 9.5,
             zero_threshold: 0.001,
-            counts: Counts::Integer { count: 12, zero_count: 2, positive: vec![1, 2, -1], negative: vec![4] },
-            positive_spans: vec![Span { offset: -2, length: 1 }, Span { offset: 3, length: 2 }],
-            negative_spans: vec![Span { offset: 5, length: 1 }],
+            counts: Counts::Integer {
+                count: 12,
+                zero_count: 2,
+                positive: vec![1, 2, -1],
+                negative: vec![4],
+            },
+            positive_spans: vec![
+                Span {
+                    offset: -2,
+                    length: 1,
+                },
+                Span {
+                    offset: 3,
+                    length: 2,
+                },
+            ],
+            negative_spans: vec![Span {
+                offset: 5,
+                length: 1,
+            }],
             custom_values: Vec::new(),
         }
     }
 
     fn buckets(of: &[(i32, f64)]) -> Vec<BucketCount> {
-        of.iter().map(|&(index, count)| BucketCount { index, count }).collect()
+        of.iter()
+            .map(|&(index, count)| BucketCount { index, count })
+            .collect()
     }
 
     #[test]
@@ -275,19 +353,43 @@ mod tests {
         let float = FloatHistogram::from(&integers());
         assert_eq!(float.positive, buckets(&[(-2, 1.0), (2, 3.0), (3, 2.0)]));
         assert_eq!(float.negative, buckets(&[(5, 4.0)]));
-        assert_eq!((float.count, float.zero_count, float.sum, float.hint), (12.0, 2.0, 9.5, ResetHint::NotReset));
+        assert_eq!(
+            (float.count, float.zero_count, float.sum, float.hint),
+            (12.0, 2.0, 9.5, ResetHint::NotReset)
+        );
+
         let back = Histogram::from(&float);
         assert_eq!(back.positive_spans, integers().positive_spans);
-        assert_eq!(FloatHistogram::from_bytes(&float.to_bytes()).unwrap(), float);
+        assert_eq!(
+            FloatHistogram::from_bytes(&float.to_bytes()).unwrap(),
+            float
+        );
     }
 
     #[test]
     fn contents_that_do_not_fit_together_are_taken_as_far_as_they_do() {
         let mut odd = integers();
-        odd.positive_spans = vec![Span { offset: 7, length: 1 }, Span { offset: -3, length: u32::MAX }];
-        odd.negative_spans = vec![Span { offset: i32::MAX, length: 3 }];
-        let Counts::Integer { negative, .. } = &mut odd.counts else { unreachable!() };
+        odd.positive_spans = vec![
+            Span {
+                offset: 7,
+                length: 1,
+            },
+            Span {
+                offset: -3,
+                length: u32::MAX,
+            },
+        ];
+
+        odd.negative_spans = vec![Span {
+            offset: i32::MAX,
+            length: 3,
+        }];
+
+        let Counts::Integer { negative, .. } = &mut odd.counts else {
+            unreachable!()
+        };
         *negative = vec![1, i64::MAX, i64::MAX];
+
         let float = FloatHistogram::from(&odd);
         assert_eq!((float.positive.len(), float.negative.len()), (1, 1));
     }
@@ -297,7 +399,12 @@ mod tests {
         let mut float = FloatHistogram::from(&integers());
         float.positive = buckets(&[(-1, 1.0), (0, 2.0), (1, 4.0), (2, 8.0), (3, 16.0)]);
         float.reduce_to(0);
-        assert_eq!((float.schema, &float.positive), (0, &buckets(&[(0, 3.0), (1, 12.0), (2, 16.0)])));
+
+        assert_eq!(
+            (float.schema, &float.positive),
+            (0, &buckets(&[(0, 3.0), (1, 12.0), (2, 16.0)]))
+        );
+
         float.reduce_to(3);
         assert_eq!(float.schema, 0);
     }
@@ -306,7 +413,12 @@ mod tests {
     fn division_by_zero_leaves_no_buckets_and_a_negative_factor_a_gauge() {
         let mut float = FloatHistogram::from(&integers());
         float.scale(-2.0);
-        assert_eq!((float.count, float.negative[0].count, float.hint), (-24.0, -8.0, ResetHint::Gauge));
+
+        assert_eq!(
+            (float.count, float.negative[0].count, float.hint),
+            (-24.0, -8.0, ResetHint::Gauge)
+        );
+
         float.divide(0.0);
         assert!(float.count == f64::NEG_INFINITY && float.positive.is_empty() && float.overflows());
     }

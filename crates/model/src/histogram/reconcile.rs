@@ -6,7 +6,8 @@ use super::{BucketCount, FloatHistogram, ResetHint};
 /// What had to be done so that two histograms could be combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
-    /// One side says that the counter was reset and the other that it was not; the result says neither.
+    /// One side says that the counter was reset and the other that it was not; the result says
+    /// neither.
     pub hints_collide: bool,
     /// The custom bounds differ, and the result has those that both sides have.
     pub bounds_differ: bool,
@@ -18,8 +19,8 @@ pub struct Reconciled {
 pub struct MixedSchemas;
 
 impl FloatHistogram {
-    /// Adds `other`. Both get the coarser of the schemas, a zero bucket that holds both zero buckets and cuts no bucket with
-    /// observations, and the custom bounds that both have.
+    /// Adds `other`. Both get the coarser of the schemas, a zero bucket that holds both zero
+    /// buckets and cuts no bucket with observations, and the custom bounds that both have.
     ///
     /// # Errors
     /// When one side has custom buckets and the other has not; `self` is then as before.
@@ -27,7 +28,8 @@ impl FloatHistogram {
         self.combine(other, |a, b| a + b)
     }
 
-    /// Takes `other` away, as [`FloatHistogram::add`] adds. The hint is that of a sum; a difference that is an answer is a gauge.
+    /// Takes `other` away, as [`FloatHistogram::add`] adds. The hint is that of a sum; a difference
+    /// that is an answer is a gauge.
     ///
     /// # Errors
     /// As of [`FloatHistogram::add`].
@@ -35,21 +37,32 @@ impl FloatHistogram {
         self.combine(other, |a, b| a - b)
     }
 
-    fn combine(&mut self, other: &Self, value: impl Fn(f64, f64) -> f64) -> Result<Reconciled, MixedSchemas> {
+    fn combine(
+        &mut self,
+        other: &Self,
+        value: impl Fn(f64, f64) -> f64,
+    ) -> Result<Reconciled, MixedSchemas> {
         let layout = Layout::common(self, other)?;
         let hints_collide = self.take_hint(other.hint);
         let bounds_differ = self.custom_values != other.custom_values;
+
         layout.impose(self);
+
         let other = layout.imposed_on_added(other);
         self.count = value(self.count, other.count);
         self.sum = value(self.sum, other.sum);
         self.zero_count = value(self.zero_count, other.zero_count);
         self.positive = merged(&self.positive, &other.positive, &value);
         self.negative = merged(&self.negative, &other.negative, &value);
+
         if bounds_differ {
             self.compact();
         }
-        Ok(Reconciled { hints_collide, bounds_differ })
+
+        Ok(Reconciled {
+            hints_collide,
+            bounds_differ,
+        })
     }
 
     /// Takes away the buckets that lie in the zero bucket.
@@ -57,8 +70,10 @@ impl FloatHistogram {
         if self.uses_custom_buckets() {
             return;
         }
+
         let inside = |bucket: &BucketCount| self.bound(bucket.index) <= self.zero_threshold;
-        let [positive, negative] = [&self.positive, &self.negative].map(|side| side.partition_point(inside));
+        let [positive, negative] =
+            [&self.positive, &self.negative].map(|side| side.partition_point(inside));
         self.positive.drain(..positive);
         self.negative.drain(..negative);
     }
@@ -71,23 +86,32 @@ impl FloatHistogram {
             (ResetHint::Unknown, _) | (_, ResetHint::Unknown) => (ResetHint::Unknown, false),
             _ => (ResetHint::Unknown, true),
         };
+
         self.hint = hint;
         collide
     }
 
-    /// The zero count with a threshold that is at least `threshold`, which is at least its own, and that cuts no bucket with
-    /// observations; and that threshold.
+    /// The zero count with a threshold that is at least `threshold`, which is at least its own, and
+    /// that cuts no bucket with observations; and that threshold.
     pub(super) fn widened_zero(&self, threshold: f64) -> (f64, f64) {
         if threshold == self.zero_threshold {
             return (self.zero_count, threshold);
         }
+
         let mut threshold = threshold;
+
         loop {
             let mut count = self.zero_count;
             let mut wanted = threshold;
+
             // Of the negative side in absolute terms: both sides are treated alike.
-            let negative = self.negative_buckets().map(|bucket| (-bucket.upper, -bucket.lower, bucket.count));
-            let positive = self.positive_buckets().map(|bucket| (bucket.lower, bucket.upper, bucket.count));
+            let negative = self
+                .negative_buckets()
+                .map(|bucket| (-bucket.upper, -bucket.lower, bucket.count));
+            let positive = self
+                .positive_buckets()
+                .map(|bucket| (bucket.lower, bucket.upper, bucket.count));
+
             for (lower, upper, held) in positive.chain(negative) {
                 if lower < threshold {
                     count += held;
@@ -96,9 +120,11 @@ impl FloatHistogram {
                     }
                 }
             }
+
             if wanted == threshold {
                 return (count, threshold);
             }
+
             threshold = wanted;
         }
     }
@@ -117,19 +143,33 @@ impl Layout {
         if a.uses_custom_buckets() != b.uses_custom_buckets() {
             return Err(MixedSchemas);
         }
+
         let mut zero_threshold = a.zero_threshold.max(b.zero_threshold);
+
         loop {
             let widened = b.widened_zero(a.widened_zero(zero_threshold).1).1;
             if widened == zero_threshold {
                 break;
             }
+
             zero_threshold = widened;
         }
+
         let custom_values = match a.custom_values == b.custom_values {
             true => a.custom_values.clone(),
-            false => a.custom_values.iter().copied().filter(|bound| b.custom_values.contains(bound)).collect(),
+            false => a
+                .custom_values
+                .iter()
+                .copied()
+                .filter(|bound| b.custom_values.contains(bound))
+                .collect(),
         };
-        Ok(Self { schema: a.schema.min(b.schema), zero_threshold, custom_values })
+
+        Ok(Self {
+            schema: a.schema.min(b.schema),
+            zero_threshold,
+            custom_values,
+        })
     }
 
     /// Brings a histogram to the layout, which is no finer than its own.
@@ -138,28 +178,39 @@ impl Layout {
             self.impose_bounds(histogram);
             return;
         }
+
         if self.zero_threshold > histogram.zero_threshold {
-            let inside = |bucket: &BucketCount| histogram.bound(bucket.index.saturating_sub(1)) < self.zero_threshold;
+            let inside = |bucket: &BucketCount| {
+                histogram.bound(bucket.index.saturating_sub(1)) < self.zero_threshold
+            };
             let split = |side: &[BucketCount]| side.partition_point(inside);
-            let (positive, negative) = (split(&histogram.positive), split(&histogram.negative));
-            let swallowed = histogram.positive.drain(..positive).chain(histogram.negative.drain(..negative));
+            let positive = split(&histogram.positive);
+            let negative = split(&histogram.negative);
+            let swallowed = histogram
+                .positive
+                .drain(..positive)
+                .chain(histogram.negative.drain(..negative));
+
             histogram.zero_count += swallowed.map(|bucket| bucket.count).sum::<f64>();
             histogram.zero_threshold = self.zero_threshold;
         }
+
         histogram.reduce_to(self.schema);
     }
 
-    /// What is added of `other`. A bucket of the coarser schema that only begins in the zero bucket counts wholly, although a part of it is in
-    /// the zero count already: so has it upstream.
+    /// What is added of `other`. A bucket of the coarser schema that only begins in the zero bucket
+    /// counts wholly, although a part of it is in the zero count already: so has it upstream.
     pub(super) fn imposed_on_added(&self, other: &FloatHistogram) -> FloatHistogram {
         let mut added = other.clone();
         self.impose(&mut added);
+
         if !other.uses_custom_buckets() {
             let mut whole = other.clone();
             whole.reduce_to(self.schema);
             (added.positive, added.negative) = (whole.positive, whole.negative);
             added.leave_out_zero();
         }
+
         added
     }
 
@@ -167,30 +218,45 @@ impl Layout {
         if histogram.custom_values == self.custom_values {
             return;
         }
+
         let mut buckets = std::mem::take(&mut histogram.positive);
         remap(&mut buckets, |index| {
             let upper = histogram.bound(index);
             let place = self.custom_values.partition_point(|&bound| bound < upper);
             i32::try_from(place).unwrap_or(i32::MAX)
         });
+
         histogram.positive = buckets;
         histogram.custom_values.clone_from(&self.custom_values);
     }
 }
 
 /// The buckets of both sides in their order; one that a side lacks is empty there.
-pub(super) fn merged(a: &[BucketCount], b: &[BucketCount], value: impl Fn(f64, f64) -> f64) -> Vec<BucketCount> {
+pub(super) fn merged(
+    a: &[BucketCount],
+    b: &[BucketCount],
+    value: impl Fn(f64, f64) -> f64,
+) -> Vec<BucketCount> {
     let mut out = Vec::with_capacity(a.len().max(b.len()));
-    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    let mut a = a.iter().peekable();
+    let mut b = b.iter().peekable();
+
     loop {
         let index = match (a.peek(), b.peek()) {
             (Some(a), Some(b)) => a.index.min(b.index),
             (Some(bucket), None) | (None, Some(bucket)) => bucket.index,
             (None, None) => return out,
         };
-        let [held, other] = [&mut a, &mut b]
-            .map(|side| side.next_if(|bucket| bucket.index == index).map_or(0.0, |bucket| bucket.count));
-        out.push(BucketCount { index, count: value(held, other) });
+
+        let [held, other] = [&mut a, &mut b].map(|side| {
+            side.next_if(|bucket| bucket.index == index)
+                .map_or(0.0, |bucket| bucket.count)
+        });
+
+        out.push(BucketCount {
+            index,
+            count: value(held, other),
+        });
     }
 }
 
@@ -199,23 +265,39 @@ mod tests {
     use super::super::CUSTOM_BUCKETS_SCHEMA;
     use super::*;
 
-    fn histogram(schema: i32, threshold: f64, zero: f64, positive: &[(i32, f64)]) -> FloatHistogram {
+    fn histogram(
+        schema: i32,
+        threshold: f64,
+        zero: f64,
+        positive: &[(i32, f64)],
+    ) -> FloatHistogram {
         let mut histogram = FloatHistogram::empty(schema, Vec::new());
         (histogram.zero_threshold, histogram.zero_count) = (threshold, zero);
         histogram.positive = buckets(positive);
         histogram.count = zero + positive.iter().map(|(_, count)| count).sum::<f64>();
+
         histogram
     }
 
     fn buckets(of: &[(i32, f64)]) -> Vec<BucketCount> {
-        of.iter().map(|&(index, count)| BucketCount { index, count }).collect()
+        of.iter()
+            .map(|&(index, count)| BucketCount { index, count })
+            .collect()
     }
 
     #[test]
     fn a_sum_has_the_coarser_schema_and_all_buckets() {
         let mut sum = histogram(1, 0.0, 0.0, &[(1, 1.0), (2, 2.0), (5, 4.0)]);
-        assert_eq!(sum.add(&histogram(0, 0.0, 0.0, &[(-3, 8.0), (1, 16.0)])), Ok(Reconciled::default()));
-        assert_eq!((sum.schema, sum.positive), (0, buckets(&[(-3, 8.0), (1, 19.0), (3, 4.0)])));
+        assert_eq!(
+            sum.add(&histogram(0, 0.0, 0.0, &[(-3, 8.0), (1, 16.0)])),
+            Ok(Reconciled::default())
+        );
+
+        assert_eq!(
+            (sum.schema, sum.positive),
+            (0, buckets(&[(-3, 8.0), (1, 19.0), (3, 4.0)]))
+        );
+
         assert_eq!(sum.count, 31.0);
     }
 
@@ -225,43 +307,87 @@ mod tests {
         let wide = histogram(0, 0.75, 5.0, &[(1, 1.0)]);
         let mut sum = histogram(0, 0.25, 2.0, &[(-1, 3.0), (0, 4.0), (1, 1.0)]);
         sum.add(&wide).unwrap();
-        assert_eq!((sum.zero_threshold, sum.zero_count, sum.positive), (1.0, 14.0, buckets(&[(1, 2.0)])));
+
+        assert_eq!(
+            (sum.zero_threshold, sum.zero_count, sum.positive),
+            (1.0, 14.0, buckets(&[(1, 2.0)]))
+        );
+
         let mut sum = wide;
-        sum.add(&histogram(0, 0.25, 2.0, &[(-1, 3.0), (0, 0.0), (1, 1.0)])).unwrap();
+        sum.add(&histogram(0, 0.25, 2.0, &[(-1, 3.0), (0, 0.0), (1, 1.0)]))
+            .unwrap();
         sum.compact();
-        assert_eq!((sum.zero_threshold, sum.zero_count, sum.positive), (0.75, 10.0, buckets(&[(1, 2.0)])));
+
+        assert_eq!(
+            (sum.zero_threshold, sum.zero_count, sum.positive),
+            (0.75, 10.0, buckets(&[(1, 2.0)]))
+        );
     }
 
     #[test]
     fn different_custom_bounds_are_brought_to_those_that_both_have() {
         let custom = |bounds: &[f64], counts: &[f64]| {
             let mut histogram = FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, bounds.to_vec());
-            histogram.positive = (0..).zip(counts).map(|(index, &count)| BucketCount { index, count }).collect();
+            histogram.positive = (0..)
+                .zip(counts)
+                .map(|(index, &count)| BucketCount { index, count })
+                .collect();
+
             histogram
         };
+
         let mut sum = custom(&[1.0, 2.0, 4.0], &[1.0, 2.0, 4.0, 8.0]);
-        let done = sum.add(&custom(&[2.0, 3.0, 4.0, 5.0], &[10.0, 20.0, 40.0, 80.0, 160.0])).unwrap();
+        let done = sum
+            .add(&custom(
+                &[2.0, 3.0, 4.0, 5.0],
+                &[10.0, 20.0, 40.0, 80.0, 160.0],
+            ))
+            .unwrap();
+
         assert!(done.bounds_differ && !done.hints_collide);
         assert_eq!(sum.custom_values, [2.0, 4.0]);
         assert_eq!(sum.positive, buckets(&[(0, 13.0), (1, 64.0), (2, 248.0)]));
+
         let mut none = custom(&[1.0], &[1.0, 2.0]);
         none.add(&custom(&[], &[4.0])).unwrap();
-        assert_eq!((none.custom_values, none.positive), (Vec::new(), buckets(&[(0, 7.0)])));
+
+        assert_eq!(
+            (none.custom_values, none.positive),
+            (Vec::new(), buckets(&[(0, 7.0)]))
+        );
     }
 
     #[test]
     fn exponential_and_custom_buckets_do_not_mix() {
         let mut sum = histogram(0, 0.0, 0.0, &[(1, 1.0)]);
-        assert_eq!(sum.add(&FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, Vec::new())), Err(MixedSchemas));
+        assert_eq!(
+            sum.add(&FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, Vec::new())),
+            Err(MixedSchemas)
+        );
     }
 
     #[test]
     fn a_reset_and_no_reset_collide_and_a_gauge_makes_gauges() {
         let check = |a, b, wanted, collide| {
-            let mut sum = FloatHistogram { hint: a, ..FloatHistogram::empty(0, Vec::new()) };
-            let done = sum.subtract(&FloatHistogram { hint: b, ..FloatHistogram::empty(0, Vec::new()) }).unwrap();
-            assert_eq!((sum.hint, done.hints_collide), (wanted, collide), "{a:?} {b:?}");
+            let mut sum = FloatHistogram {
+                hint: a,
+                ..FloatHistogram::empty(0, Vec::new())
+            };
+
+            let done = sum
+                .subtract(&FloatHistogram {
+                    hint: b,
+                    ..FloatHistogram::empty(0, Vec::new())
+                })
+                .unwrap();
+
+            assert_eq!(
+                (sum.hint, done.hints_collide),
+                (wanted, collide),
+                "{a:?} {b:?}"
+            );
         };
+
         use ResetHint::{Gauge, NotReset, Reset, Unknown};
         check(Reset, NotReset, Unknown, true);
         check(NotReset, Reset, Unknown, true);

@@ -26,13 +26,18 @@ impl HistogramSum {
         let layout = Layout::common(&self.sum, other)?;
         let hints_collide = self.sum.take_hint(other.hint);
         let bounds_differ = self.sum.custom_values != other.custom_values;
+
         layout.impose(&mut self.sum);
         layout.impose(&mut self.rest);
+
         let other = layout.imposed_on_added(other);
-        let (sum, rest) = (&mut self.sum, &mut self.rest);
+        let sum = &mut self.sum;
+        let rest = &mut self.rest;
+
         rest.count += lost(sum.count, other.count);
         rest.sum += lost(sum.sum, other.sum);
         rest.zero_count += lost(sum.zero_count, other.zero_count);
+
         for (side, rest, other) in [
             (&mut sum.positive, &mut rest.positive, &other.positive),
             (&mut sum.negative, &mut rest.negative, &other.negative),
@@ -40,13 +45,19 @@ impl HistogramSum {
             *rest = merged(rest, &merged(side, other, lost), |a, b| a + b);
             *side = merged(side, other, |a, b| a + b);
         }
+
         sum.count += other.count;
         sum.sum += other.sum;
         sum.zero_count += other.zero_count;
+
         if bounds_differ {
             sum.compact();
         }
-        Ok(Reconciled { hints_collide, bounds_differ })
+
+        Ok(Reconciled {
+            hints_collide,
+            bounds_differ,
+        })
     }
 
     /// Multiplies everything by a factor above zero.
@@ -75,9 +86,11 @@ impl HistogramSum {
         sum.count = complete(sum.count, rest.count);
         sum.sum = complete(sum.sum, rest.sum);
         sum.zero_count = complete(sum.zero_count, rest.zero_count);
+
         let full = |side: &[BucketCount], rest: &[BucketCount]| merged(side, rest, complete);
         sum.positive = full(&sum.positive, &rest.positive);
         sum.negative = full(&sum.negative, &rest.negative);
+
         sum
     }
 }
@@ -88,7 +101,12 @@ fn lost(a: f64, b: f64) -> f64 {
     if sum.is_infinite() || sum.is_nan() {
         return 0.0;
     }
-    if a.abs() >= b.abs() { (a - sum) + b } else { (b - sum) + a }
+
+    if a.abs() >= b.abs() {
+        (a - sum) + b
+    } else {
+        (b - sum) + a
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +115,12 @@ mod tests {
 
     fn histogram(schema: i32, sum: f64, index: i32, count: f64) -> FloatHistogram {
         let positive = vec![BucketCount { index, count }];
-        FloatHistogram { sum, count, positive, ..FloatHistogram::empty(schema, Vec::new()) }
+        FloatHistogram {
+            sum,
+            count,
+            positive,
+            ..FloatHistogram::empty(schema, Vec::new())
+        }
     }
 
     #[test]
@@ -106,15 +129,24 @@ mod tests {
         for count in [1e100, 1.0, -1e100] {
             sum.add(&histogram(0, count, 1, count)).unwrap();
         }
+
         let total = sum.total();
         assert_eq!((total.schema, total.sum, total.count), (0, 2.0, 2.0));
-        assert_eq!(total.positive, [BucketCount { index: 1, count: 2.0 }]);
+
+        assert_eq!(
+            total.positive,
+            [BucketCount {
+                index: 1,
+                count: 2.0
+            }]
+        );
     }
 
     #[test]
     fn a_sum_that_overflows_says_so_and_stays_infinite() {
         let mut sum = HistogramSum::of(histogram(0, 1.5e308, 1, 1.0));
         sum.add(&histogram(0, 1.5e308, 1, 1.0)).unwrap();
+
         assert!(sum.overflows());
         assert_eq!(sum.total().sum, f64::INFINITY);
     }

@@ -5,13 +5,14 @@ use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, Look, 
 
 use super::Error;
 use super::limits::{
-    AUTOMATON_BYTES_MIN, HYBRID_CACHE_BYTES_MAX, HYBRID_CACHE_BYTES_MIN, LAZY_BYTES_MAX, NFA_BYTES_MAX,
-    ONEPASS_BYTES_MAX,
+    AUTOMATON_BYTES_MIN, HYBRID_CACHE_BYTES_MAX, HYBRID_CACHE_BYTES_MIN, LAZY_BYTES_MAX,
+    NFA_BYTES_MAX, ONEPASS_BYTES_MAX,
 };
 use super::runes::RuneSet;
 use super::tree::Node;
 
-/// Refuses an automaton that matching would need and that is too large. `bytes` is the estimate of [`super::tree::Cost`].
+/// Refuses an automaton that matching would need and that is too large. `bytes` is the estimate of
+/// [`super::tree::Cost`].
 pub(super) fn check(bytes: u64) -> Result<(), Error> {
     within(bytes, NFA_BYTES_MAX)
 }
@@ -23,19 +24,27 @@ pub(super) fn check_lazy(bytes: u64) -> Result<(), Error> {
 
 fn within(bytes: u64, max: usize) -> Result<(), Error> {
     if bytes > max as u64 {
-        return Err(Error::Limit { limit: "automaton_bytes_max", max });
+        return Err(Error::Limit {
+            limit: "automaton_bytes_max",
+            max,
+        });
     }
+
     Ok(())
 }
 
 /// About what an automaton comes to hold, with the states that it builds while it matches.
 pub(super) fn held_bytes(bytes: u64) -> usize {
-    usize::try_from(bytes).map_or(usize::MAX, |bytes| AUTOMATON_BYTES_MIN + bytes + hybrid_cache_bytes(bytes))
+    usize::try_from(bytes).map_or(usize::MAX, |bytes| {
+        AUTOMATON_BYTES_MIN + bytes + hybrid_cache_bytes(bytes)
+    })
 }
 
 /// A small automaton has small states and few of them that matter.
 fn hybrid_cache_bytes(bytes: usize) -> usize {
-    bytes.saturating_mul(8).clamp(HYBRID_CACHE_BYTES_MIN, HYBRID_CACHE_BYTES_MAX)
+    bytes
+        .saturating_mul(8)
+        .clamp(HYBRID_CACHE_BYTES_MIN, HYBRID_CACHE_BYTES_MAX)
 }
 
 /// Compiles what was found to be within the limits.
@@ -45,12 +54,19 @@ pub(super) fn compile(node: &Node, bytes: u64) -> Regex {
         .nfa_size_limit(None)
         .onepass_size_limit(Some(ONEPASS_BYTES_MAX))
         .hybrid_cache_capacity(hybrid_cache_bytes);
-    let anchored = Hir::concat(vec![Hir::look(Look::Start), lower(node), Hir::look(Look::End)]);
+
+    let anchored = Hir::concat(vec![
+        Hir::look(Look::Start),
+        lower(node),
+        Hir::look(Look::End),
+    ]);
+
     let built = Regex::builder().configure(config).build_from_hir(&anchored);
     built.expect("an automaton within the limits has no other to break")
 }
 
-/// Groups keep their index and lose their name: Go lets a name come twice, `regex-automata` does not.
+/// Groups keep their index and lose their name: Go lets a name come twice, `regex-automata` does
+/// not.
 fn lower(node: &Node) -> Hir {
     match node {
         Node::Empty => Hir::empty(),
@@ -58,31 +74,54 @@ fn lower(node: &Node) -> Hir {
         Node::Class(set) if set.has_all_beyond_ascii() => open_class(set),
         Node::Class(set) => Hir::class(Class::Unicode(set.to_class())),
         Node::Look(look) => Hir::look(*look),
-        Node::Repeat { node, min, max, greedy } => {
+        Node::Repeat {
+            node,
+            min,
+            max,
+            greedy,
+        } => {
             let sub = Box::new(lower(node));
-            Hir::repetition(Repetition { min: *min, max: *max, greedy: *greedy, sub })
+            Hir::repetition(Repetition {
+                min: *min,
+                max: *max,
+                greedy: *greedy,
+                sub,
+            })
         }
-        Node::Capture { index, node } => {
-            Hir::capture(Capture { index: *index, name: None, sub: Box::new(lower(node)) })
-        }
+        Node::Capture { index, node } => Hir::capture(Capture {
+            index: *index,
+            name: None,
+            sub: Box::new(lower(node)),
+        }),
         Node::Concat(nodes) => Hir::concat(nodes.iter().map(lower).collect()),
         Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(lower).collect()),
     }
 }
 
-/// A class with all of Unicode beyond ASCII in it, such as `.` or `[^/]`: a byte that starts a character, then all that
-/// continue it. The exact automaton of UTF-8 is ten times as large, and subjects are UTF-8 already: what does not take
-/// all bytes of a character can't go on, because everything else begins with the start of one or at the end.
+/// A class with all of Unicode beyond ASCII in it, such as `.` or `[^/]`: a byte that starts a
+/// character, then all that continue it. The exact automaton of UTF-8 is ten times as large, and
+/// subjects are UTF-8 already: what does not take all bytes of a character can't go on, because
+/// everything else begins with the start of one or at the end.
 fn open_class(set: &RuneSet) -> Hir {
     let ascii = set.ranges().iter().filter(|&&(low, _)| low < 0x80);
     let ascii = ascii.filter_map(|&(low, high)| bytes(low, high.min(0x7F)));
     let start = ClassBytes::new(ascii.chain([ClassBytesRange::new(0xC2, 0xF4)]));
     let more = ClassBytes::new([ClassBytesRange::new(0x80, 0xBF)]);
     let more = Box::new(Hir::class(Class::Bytes(more)));
-    let more = Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: more });
+
+    let more = Hir::repetition(Repetition {
+        min: 0,
+        max: None,
+        greedy: true,
+        sub: more,
+    });
+
     Hir::concat(vec![Hir::class(Class::Bytes(start)), more])
 }
 
 fn bytes(low: u32, high: u32) -> Option<ClassBytesRange> {
-    Some(ClassBytesRange::new(u8::try_from(low).ok()?, u8::try_from(high).ok()?))
+    Some(ClassBytesRange::new(
+        u8::try_from(low).ok()?,
+        u8::try_from(high).ok()?,
+    ))
 }

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GoRegex;
 
-/// Owners that fill the cache leave each other this part of it at least: none holds more than one in so many.
+/// Owners that fill the cache leave each other this part of it at least: none holds more than one
+/// in so many.
 const SHARES: usize = 4;
 
 /// The automata of regexes that were used of late, by owner and pattern.
 ///
-/// An owner finds only what it has put there itself, so that nothing can be learned of others. It holds at most a
-/// quarter of the bytes and then loses what it used longest ago. When all are full, the owner that holds most loses.
+/// An owner finds only what it has put there itself, so that nothing can be learned of others. It
+/// holds at most a quarter of the bytes and then loses what it used longest ago. When all are full,
+/// the owner that holds most loses.
 #[derive(Debug)]
 pub struct RegexCache {
     bytes_max: usize,
@@ -37,37 +39,52 @@ struct Own {
 impl RegexCache {
     /// Holds up to `bytes_max` of [`GoRegex::bytes`].
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, state: Mutex::default() }
+        Self {
+            bytes_max,
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn get(&self, owner: &str, pattern: &str) -> Option<GoRegex> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.now += 1;
+
         let now = state.now;
         let (regex, used) = state.owners.get_mut(owner)?.regexes.get_mut(pattern)?;
         *used = now;
+
         Some(regex.clone())
     }
 
     /// Keeps what took time to make: an automaton. One that is larger than a share is not kept.
     pub(super) fn insert(&self, owner: &Arc<str>, regex: &GoRegex) {
-        let (bytes, share) = (regex.bytes(), self.bytes_max / SHARES);
+        let bytes = regex.bytes();
+        let share = self.bytes_max / SHARES;
+
         if !regex.needs_automaton() || bytes > share {
             return;
         }
+
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.now += 1;
+
         let now = state.now;
 
         let own = state.owners.entry(Arc::clone(owner)).or_default();
-        if own.regexes.insert(Box::from(regex.pattern()), (regex.clone(), now)).is_some() {
+        if own
+            .regexes
+            .insert(Box::from(regex.pattern()), (regex.clone(), now))
+            .is_some()
+        {
             return;
         }
         own.bytes += bytes;
+
         let mut freed = 0;
         while own.bytes > share {
             freed += own.forget_oldest();
         }
+
         state.bytes = state.bytes + bytes - freed;
 
         while state.bytes > self.bytes_max {
@@ -77,17 +94,29 @@ impl RegexCache {
 
     /// What all owners hold.
     pub fn bytes(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).bytes
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes
     }
 }
 
 impl State {
     fn forget_of_the_largest(&mut self) {
         // Among equals the one that has waited longest for its next use.
-        let largest = self.owners.iter().max_by_key(|(_, own)| (own.bytes, Reverse(own.oldest_use())));
-        let Some(owner) = largest.map(|(owner, _)| Arc::clone(owner)) else { return };
-        let Some(own) = self.owners.get_mut(&owner) else { return };
+        let largest = self
+            .owners
+            .iter()
+            .max_by_key(|(_, own)| (own.bytes, Reverse(own.oldest_use())));
+
+        let Some(owner) = largest.map(|(owner, _)| Arc::clone(owner)) else {
+            return;
+        };
+        let Some(own) = self.owners.get_mut(&owner) else {
+            return;
+        };
         self.bytes -= own.forget_oldest();
+
         if own.regexes.is_empty() {
             self.owners.remove(&owner);
         }
@@ -96,15 +125,22 @@ impl State {
 
 impl Own {
     fn oldest_use(&self) -> u64 {
-        self.regexes.values().map(|(_, used)| *used).min().unwrap_or(0)
+        self.regexes
+            .values()
+            .map(|(_, used)| *used)
+            .min()
+            .unwrap_or(0)
     }
 
     /// Returns how many bytes that frees.
     fn forget_oldest(&mut self) -> usize {
         let oldest = self.regexes.values().min_by_key(|(_, used)| *used);
-        let Some(regex) = oldest.map(|(regex, _)| regex.clone()) else { return 0 };
+        let Some(regex) = oldest.map(|(regex, _)| regex.clone()) else {
+            return 0;
+        };
         self.regexes.remove(regex.pattern());
         self.bytes -= regex.bytes();
+
         regex.bytes()
     }
 }
@@ -124,29 +160,42 @@ mod tests {
         let one = GoRegex::parse("100[0-9]+").unwrap().bytes();
         let cache = RegexCache::new(40 * one);
         let (a, b): (Arc<str>, Arc<str>) = (Arc::from("a"), Arc::from("b"));
+
         fill(&cache, &b, 3);
         fill(&cache, &a, 500);
+
         assert!(cache.bytes() <= 13 * one, "{}", cache.bytes());
         assert!(cache.get("a", "0[0-9]+").is_none() && cache.get("a", "499[0-9]+").is_some());
-        assert!(cache.get("b", "0[0-9]+").is_some(), "it is pushed out by nobody else");
-        assert!(cache.get("b", "499[0-9]+").is_none(), "it is found by nobody else");
+        assert!(
+            cache.get("b", "0[0-9]+").is_some(),
+            "it is pushed out by nobody else"
+        );
+
+        assert!(
+            cache.get("b", "499[0-9]+").is_none(),
+            "it is found by nobody else"
+        );
     }
 
     #[test]
     fn many_owners_stay_within_the_whole() {
         let one = GoRegex::parse("10[0-9]+").unwrap().bytes();
         let cache = RegexCache::new(40 * one);
+
         for owner in 0..100 {
             fill(&cache, &Arc::from(owner.to_string()), 10);
         }
+
         assert!(cache.bytes() <= 40 * one);
         assert!(cache.get("99", "9[0-9]+").is_some(), "the newest is kept");
     }
 
     #[test]
     fn what_is_quick_to_read_is_not_kept() {
-        let (cache, a) = (RegexCache::new(1 << 20), Arc::from("a"));
+        let cache = RegexCache::new(1 << 20);
+        let a = Arc::from("a");
         cache.insert(&a, &GoRegex::parse("a|b|c.*").unwrap());
+
         assert_eq!(cache.bytes(), 0);
     }
 }

@@ -15,8 +15,12 @@ impl<'p> Parser<'p> {
     fn charge(&mut self, ranges: usize) -> Result<(), Error> {
         self.class_ranges += ranges;
         if self.class_ranges > CLASS_RANGES_MAX {
-            return Err(Error::Limit { limit: "class_ranges_max", max: CLASS_RANGES_MAX });
+            return Err(Error::Limit {
+                limit: "class_ranges_max",
+                max: CLASS_RANGES_MAX,
+            });
         }
+
         Ok(())
     }
 
@@ -24,11 +28,16 @@ impl<'p> Parser<'p> {
     pub(super) fn bracket(&mut self) -> Result<(), Error> {
         let start = self.at;
         self.at += 1;
+
         let negated = self.peek() == Some('^');
         self.at += usize::from(negated);
-        // Named classes fold before they are negated, so they are kept apart from what is folded in the end.
-        let (mut plain, mut named) = (Vec::new(), Vec::new());
+
+        // Named classes fold before they are negated, so they are kept apart from what is folded in
+        // the end.
+        let mut plain = Vec::new();
+        let mut named = Vec::new();
         let first = self.at;
+
         while self.at == first || self.peek() != Some(']') {
             if let Some(set) = self.posix_class()? {
                 named.extend_from_slice(set.ranges());
@@ -39,16 +48,20 @@ impl<'p> Parser<'p> {
                 plain.push(self.rune_range(start)?);
             }
         }
+
         self.at += 1;
+
         let mut set = RuneSet::new(plain);
         if self.flags.fold {
             self.charge(set.fold_cost())?;
             set = set.fold();
         }
+
         if !named.is_empty() {
             named.extend_from_slice(set.ranges());
             set = RuneSet::new(named);
         }
+
         self.push_class(Arc::new(if negated { set.negate() } else { set }))
     }
 
@@ -57,14 +70,18 @@ impl<'p> Parser<'p> {
         let start = self.at;
         let low = self.bracket_rune(bracket)?;
         let rest = self.rest();
+
         if !rest.starts_with('-') || rest.len() < 2 || rest.starts_with("-]") {
             return Ok((low, low));
         }
+
         self.at += 1;
+
         let high = self.bracket_rune(bracket)?;
         if high < low {
             return self.fault(Fault::InvalidCharRange, start);
         }
+
         Ok((low, high))
     }
 
@@ -79,34 +96,54 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// `[:name:]` or `[:^name:]` inside of brackets; `None`, and nothing is read, when there is none.
+    /// `[:name:]` or `[:^name:]` inside of brackets; `None`, and nothing is read, when there is
+    /// none.
     fn posix_class(&mut self) -> Result<Option<Arc<RuneSet>>, Error> {
         let rest = self.rest();
-        let Some(inner) = rest.strip_prefix("[:") else { return Ok(None) };
-        let Some(length) = inner.find(":]") else { return Ok(None) };
+        let Some(inner) = rest.strip_prefix("[:") else {
+            return Ok(None);
+        };
+        let Some(length) = inner.find(":]") else {
+            return Ok(None);
+        };
         let start = self.at;
+
         self.at += length + 4;
+
         let (name, negated) = without_caret(&inner[..length]);
-        let Some(ranges) = named::posix(name) else { return self.fault(Fault::InvalidCharRange, start) };
-        self.resolve(start, negated, || Some(RuneSet::new(ranges.to_vec()))).map(Some)
+        let Some(ranges) = named::posix(name) else {
+            return self.fault(Fault::InvalidCharRange, start);
+        };
+        self.resolve(start, negated, || Some(RuneSet::new(ranges.to_vec())))
+            .map(Some)
     }
 
     /// `\d`, `\pL`, `\p{Greek}` and their like; `None`, and nothing is read, when there is none.
     pub(super) fn named_class(&mut self) -> Result<Option<Arc<RuneSet>>, Error> {
         let rest = self.rest();
-        let Some(letter) = rest.strip_prefix('\\').and_then(|rest| rest.chars().next()) else { return Ok(None) };
+        let Some(letter) = rest.strip_prefix('\\').and_then(|rest| rest.chars().next()) else {
+            return Ok(None);
+        };
         let start = self.at;
+
         if let Some(ranges) = named::perl(letter) {
             self.at += 2;
+
             let set = || Some(RuneSet::new(ranges.to_vec()));
-            return self.resolve(start, letter.is_ascii_uppercase(), set).map(Some);
+            return self
+                .resolve(start, letter.is_ascii_uppercase(), set)
+                .map(Some);
         }
+
         if !matches!(letter, 'p' | 'P') {
             return Ok(None);
         }
+
         let name = match rest[2..].chars().next() {
             Some('{') => {
-                let Some(end) = rest.find('}') else { return Err(Error::syntax(Fault::InvalidCharRange, rest)) };
+                let Some(end) = rest.find('}') else {
+                    return Err(Error::syntax(Fault::InvalidCharRange, rest));
+                };
                 self.at += end + 1;
                 &rest[3..end]
             }
@@ -116,8 +153,10 @@ impl<'p> Parser<'p> {
                 &rest[2..2 + length]
             }
         };
+
         let (name, caret) = without_caret(name);
-        self.resolve(start, caret != (letter == 'P'), || named::unicode(name)).map(Some)
+        self.resolve(start, caret != (letter == 'P'), || named::unicode(name))
+            .map(Some)
     }
 
     /// The class whose text was read since `start`, from memory or from `set`.
@@ -133,11 +172,16 @@ impl<'p> Parser<'p> {
             self.charge(known.ranges().len())?;
             return Ok(known);
         }
-        let Some(mut set) = set() else { return self.fault(Fault::InvalidCharRange, start) };
+
+        let Some(mut set) = set() else {
+            return self.fault(Fault::InvalidCharRange, start);
+        };
         self.charge(LOOK_UP_RANGES + set.ranges().len())?;
+
         if self.flags.fold {
             set = set.fold();
         }
+
         let set = Arc::new(if negated { set.negate() } else { set });
         self.classes.insert(key, Arc::clone(&set));
         Ok(set)
@@ -147,8 +191,12 @@ impl<'p> Parser<'p> {
     pub(super) fn escaped_rune(&mut self) -> Result<u32, Error> {
         let start = self.at;
         self.at += 1;
-        let Some(next) = self.bump() else { return Err(Error::syntax(Fault::TrailingBackslash, "")) };
+
+        let Some(next) = self.bump() else {
+            return Err(Error::syntax(Fault::TrailingBackslash, ""));
+        };
         let octal_follows = self.octal_digit().is_some();
+
         let rune = match next {
             '0' => Some(self.octal(0)),
             '1'..='7' if octal_follows => Some(self.octal(u32::from(next) - u32::from('0'))),
@@ -162,6 +210,7 @@ impl<'p> Parser<'p> {
             other if other.is_ascii() && !other.is_ascii_alphanumeric() => Some(u32::from(other)),
             _ => None,
         };
+
         match rune {
             Some(rune) => Ok(rune),
             None => self.fault(Fault::InvalidEscape, start),
@@ -176,21 +225,27 @@ impl<'p> Parser<'p> {
     fn octal(&mut self, first: u32) -> u32 {
         let mut rune = first;
         for _ in 0..2 {
-            let Some(digit) = self.octal_digit() else { break };
+            let Some(digit) = self.octal_digit() else {
+                break;
+            };
             self.at += 1;
             rune = rune * 8 + digit;
         }
+
         rune
     }
 
-    /// Behind `\x`: two digits, or any number of them in braces. What was read of a faulty one is what the fault shows.
+    /// Behind `\x`: two digits, or any number of them in braces. What was read of a faulty one is
+    /// what the fault shows.
     fn hex(&mut self) -> Option<u32> {
         let first = self.bump()?;
         if first != '{' {
             let second = self.bump();
             return Some(first.to_digit(16)? * 16 + second?.to_digit(16)?);
         }
+
         let mut rune = None;
+
         loop {
             match self.bump()? {
                 '}' => return rune,

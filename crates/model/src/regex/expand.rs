@@ -4,34 +4,50 @@ use std::sync::OnceLock;
 
 use super::runes::{RuneSet, property};
 
-/// Writes the template with `$1`, `${1}`, `$name` and `${name}` replaced and `$$` for `$`. A name is as long as it can
-/// be (`$1x` is the group `1x`); one that no group has, or that took no part, is empty; a `$` that starts no name is
-/// itself. Of groups that share a name the first that took part counts. `group(0)` is the whole match.
-pub(super) fn expand<'s>(template: &str, names: &[Option<String>], group: impl Fn(usize) -> Option<&'s str>) -> String {
+/// Writes the template with `$1`, `${1}`, `$name` and `${name}` replaced and `$$` for `$`. A name
+/// is as long as it can be (`$1x` is the group `1x`); one that no group has, or that took no part,
+/// is empty; a `$` that starts no name is itself. Of groups that share a name the first that took
+/// part counts. `group(0)` is the whole match.
+pub(super) fn expand<'s>(
+    template: &str,
+    names: &[Option<String>],
+    group: impl Fn(usize) -> Option<&'s str>,
+) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
+
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         rest = after;
+
         if let Some(after) = rest.strip_prefix('$') {
             out.push('$');
             rest = after;
             continue;
         }
+
         let Some((name, after)) = reference(rest) else {
             out.push('$');
             continue;
         };
+
         rest = after;
+
         let value = match number(name) {
             Some(index) => group(index),
             None => {
-                let named = names.iter().enumerate().filter(|(_, known)| known.as_deref() == Some(name));
+                let named = names
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, known)| known.as_deref() == Some(name));
+
                 named.map(|(at, _)| at + 1).find_map(&group)
             }
         };
+
         out.push_str(value.unwrap_or_default());
     }
+
     out.push_str(rest);
     out
 }
@@ -42,9 +58,11 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     let text = inner.unwrap_or(text);
     let length = text.find(|single| !is_name(single)).unwrap_or(text.len());
     let (name, rest) = text.split_at(length);
+
     if name.is_empty() {
         return None;
     }
+
     match inner {
         Some(_) => Some((name, rest.strip_prefix('}')?)),
         None => Some((name, rest)),
@@ -57,18 +75,24 @@ fn is_name(single: char) -> bool {
     if single.is_ascii() {
         return single == '_' || single.is_ascii_alphanumeric();
     }
+
     let letters = LETTERS.get_or_init(|| {
-        let ranges = ["gc=L", "gc=Nd"].iter().filter_map(|&query| property(query));
+        let ranges = ["gc=L", "gc=Nd"]
+            .iter()
+            .filter_map(|&query| property(query));
         RuneSet::new(ranges.flat_map(|set| set.ranges().to_vec()).collect())
     });
+
     letters.contains(u32::from(single))
 }
 
-/// The index that a name of digits stands for; with a leading zero, or out of any range, it is a name.
+/// The index that a name of digits stands for; with a leading zero, or out of any range, it is a
+/// name.
 fn number(name: &str) -> Option<usize> {
     let digits = name.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || name.len() > 9 || (name.len() > 1 && name.starts_with('0')) {
         return None;
     }
+
     name.parse().ok()
 }

@@ -1,6 +1,7 @@
 //! Literals with wildcards between.
 
-/// A literal, then gaps, each with a literal behind it. `foo.*bar.+` is `foo`, then (0, `bar`), then (1, ``).
+/// A literal, then gaps, each with a literal behind it. `foo.*bar.+` is `foo`, then (0, `bar`),
+/// then (1, ``).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Glob {
     head: String,
@@ -20,11 +21,20 @@ impl Glob {
     }
 
     pub(super) fn literal(text: &str) -> Self {
-        Self { head: text.to_owned(), gaps: Vec::new() }
+        Self {
+            head: text.to_owned(),
+            gaps: Vec::new(),
+        }
     }
 
     pub(super) fn wildcard(chars_min: usize) -> Self {
-        Self { head: String::new(), gaps: vec![Gap { chars_min, literal: String::new() }] }
+        Self {
+            head: String::new(),
+            gaps: vec![Gap {
+                chars_min,
+                literal: String::new(),
+            }],
+        }
     }
 
     /// What every match begins with.
@@ -43,13 +53,19 @@ impl Glob {
 
     /// About what a copy takes.
     pub(super) fn bytes(&self) -> usize {
-        self.head.len() + self.gaps.iter().map(|gap| size_of::<Gap>() + gap.literal.len()).sum::<usize>()
+        self.head.len()
+            + self
+                .gaps
+                .iter()
+                .map(|gap| size_of::<Gap>() + gap.literal.len())
+                .sum::<usize>()
     }
 
     /// Of two that follow one another.
     pub(super) fn join(&self, next: &Self) -> Self {
         let mut joined = self.clone();
         joined.last_literal().push_str(&next.head);
+
         for gap in &next.gaps {
             match joined.gaps.last_mut() {
                 Some(last) if last.literal.is_empty() => {
@@ -59,6 +75,7 @@ impl Glob {
                 _ => joined.gaps.push(gap.clone()),
             }
         }
+
         joined
     }
 
@@ -69,23 +86,33 @@ impl Glob {
         }
     }
 
-    /// Takes the leftmost place for each literal: whatever matches with another leaves less for the rest.
+    /// Takes the leftmost place for each literal: whatever matches with another leaves less for the
+    /// rest.
     ///
-    /// Empty literals are not compared. They point nowhere, and where memory is compared with masked loads, looking
-    /// there costs some 80 ns even for no bytes.
+    /// Empty literals are not compared. They point nowhere, and where memory is compared with
+    /// masked loads, looking there costs some 80 ns even for no bytes.
     pub(super) fn is_match(&self, subject: &str) -> bool {
         let mut rest = subject;
         if !self.head.is_empty() {
-            let Some(behind) = subject.strip_prefix(self.head.as_str()) else { return false };
+            let Some(behind) = subject.strip_prefix(self.head.as_str()) else {
+                return false;
+            };
             rest = behind;
         }
-        let Some((last, inner)) = self.gaps.split_last() else { return rest.is_empty() };
+
+        let Some((last, inner)) = self.gaps.split_last() else {
+            return rest.is_empty();
+        };
         for gap in inner {
-            let found = skip(rest, gap.chars_min).and_then(|rest| Some(&rest[rest.find(gap.literal.as_str())?..]));
+            let found = skip(rest, gap.chars_min)
+                .and_then(|rest| Some(&rest[rest.find(gap.literal.as_str())?..]));
             let Some(found) = found else { return false };
             rest = &found[gap.literal.len()..];
         }
-        let Some(rest) = skip(rest, last.chars_min) else { return false };
+
+        let Some(rest) = skip(rest, last.chars_min) else {
+            return false;
+        };
         last.literal.is_empty() || rest.ends_with(last.literal.as_str())
     }
 }
@@ -95,5 +122,6 @@ fn skip(text: &str, chars: usize) -> Option<&str> {
     for _ in 0..chars {
         left.next()?;
     }
+
     Some(left.as_str())
 }

@@ -35,14 +35,20 @@ pub(super) fn posix(name: &str) -> Option<&'static [(u32, u32)]> {
     })
 }
 
-/// The set of `\p{name}`: general categories by both names, scripts by the long one, `Any`, `Assigned`, `ASCII`. Case,
-/// `_`, `-` and spaces do not count. Other properties are unknown, as in Go.
+/// The set of `\p{name}`: general categories by both names, scripts by the long one, `Any`,
+/// `Assigned`, `ASCII`. Case, `_`, `-` and spaces do not count. Other properties are unknown, as in
+/// Go.
 ///
-/// The tables are those of `regex-syntax` (Unicode 16), Go's depend on its release; they differ in characters that
-/// were unassigned at the time. Go 1.25 and 1.26 refuse scripts of two words (`Old_Italic`) by an oversight that
-/// earlier releases did not have; here they are known.
+/// The tables are those of `regex-syntax` (Unicode 16), Go's depend on its release; they differ in
+/// characters that were unassigned at the time. Go 1.25 and 1.26 refuse scripts of two words
+/// (`Old_Italic`) by an oversight that earlier releases did not have; here they are known.
 pub(super) fn unicode(name: &str) -> Option<RuneSet> {
-    let name: String = name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
+    let name: String = name
+        .chars()
+        .filter(|c| !matches!(c, '_' | '-' | ' '))
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+
     match name.as_str() {
         "any" => Some(RuneSet::any()),
         "ascii" => Some(RuneSet::new(vec![(0, 0x7F)])),
@@ -59,7 +65,9 @@ pub(super) fn unicode(name: &str) -> Option<RuneSet> {
 /// All names of the lists.
 #[cfg(test)]
 pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
-    CATEGORIES.split_ascii_whitespace().chain(SCRIPTS.split_ascii_whitespace())
+    CATEGORIES
+        .split_ascii_whitespace()
+        .chain(SCRIPTS.split_ascii_whitespace())
 }
 
 fn names(list: &str, name: &str) -> bool {

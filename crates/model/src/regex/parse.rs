@@ -42,7 +42,12 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(flags: Flags, capture: Option<u32>) -> Self {
-        Self { flags, capture, branches: Vec::new(), terms: Vec::new() }
+        Self {
+            flags,
+            capture,
+            branches: Vec::new(),
+            terms: Vec::new(),
+        }
     }
 }
 
@@ -68,9 +73,19 @@ pub(super) struct Parser<'p> {
 
 pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
     if pattern.len() > PATTERN_BYTES_MAX {
-        return Err(Error::Limit { limit: "pattern_bytes_max", max: PATTERN_BYTES_MAX });
+        return Err(Error::Limit {
+            limit: "pattern_bytes_max",
+            max: PATTERN_BYTES_MAX,
+        });
     }
-    let flags = Flags { fold: false, multi_line: false, dot_newline: true, ungreedy: false };
+
+    let flags = Flags {
+        fold: false,
+        multi_line: false,
+        dot_newline: true,
+        ungreedy: false,
+    };
+
     let parser = Parser {
         pattern,
         at: 0,
@@ -84,57 +99,107 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
         classes: HashMap::new(),
         class_ranges: 0,
     };
+
     parser.run()
 }
 
 impl<'p> Parser<'p> {
     fn run(mut self) -> Result<Parsed, Error> {
         let mut last_repeat = None;
+
         while let Some(next) = self.peek() {
             let start = self.at;
-            last_repeat = if self.operator(next, start, last_repeat)? { Some(start) } else { None };
+            last_repeat = if self.operator(next, start, last_repeat)? {
+                Some(start)
+            } else {
+                None
+            };
         }
+
         if !self.open.is_empty() {
             return Err(Error::syntax(Fault::MissingParen, self.pattern));
         }
+
         if self.quote_open {
             // Good alone, but in what is compiled the end would be quoted too.
-            return Err(Error::syntax(Fault::MissingParen, &format!("^(?s:{})$", self.pattern)));
+            return Err(Error::syntax(
+                Fault::MissingParen,
+                &format!("^(?s:{})$", self.pattern),
+            ));
         }
-        let Frame { branches, terms, .. } = self.root;
+
+        let Frame {
+            branches, terms, ..
+        } = self.root;
         let term = finish(branches, terms, self.pattern)?.checked_whole()?;
-        let (bytes, class_ranges) = (term.cost.bytes, self.class_ranges);
-        Ok(Parsed { node: term.node, bytes, class_ranges, groups: self.groups })
+        let bytes = term.cost.bytes;
+        let class_ranges = self.class_ranges;
+
+        Ok(Parsed {
+            node: term.node,
+            bytes,
+            class_ranges,
+            groups: self.groups,
+        })
     }
 
     /// Reads one item. True when it was a repetition.
-    fn operator(&mut self, next: char, start: usize, last_repeat: Option<usize>) -> Result<bool, Error> {
+    fn operator(
+        &mut self,
+        next: char,
+        start: usize,
+        last_repeat: Option<usize>,
+    ) -> Result<bool, Error> {
         match next {
             '(' => self.open_group()?,
             ')' => self.close_group()?,
             '|' => {
                 self.at += 1;
+
                 let pattern = self.pattern;
                 let frame = self.frame();
                 let branch = Term::concat(std::mem::take(&mut frame.terms)).checked(pattern)?;
+
                 frame.branches.push(branch);
             }
-            '^' => self.push_look(1, if self.flags.multi_line { Look::StartLF } else { Look::Start })?,
-            '$' => self.push_look(1, if self.flags.multi_line { Look::EndLF } else { Look::End })?,
+            '^' => self.push_look(
+                1,
+                if self.flags.multi_line {
+                    Look::StartLF
+                } else {
+                    Look::Start
+                },
+            )?,
+            '$' => self.push_look(
+                1,
+                if self.flags.multi_line {
+                    Look::EndLF
+                } else {
+                    Look::End
+                },
+            )?,
             '.' => {
                 self.at += 1;
-                let dot = Arc::clone(if self.flags.dot_newline { &self.any } else { &self.any_but_newline });
+
+                let dot = Arc::clone(if self.flags.dot_newline {
+                    &self.any
+                } else {
+                    &self.any_but_newline
+                });
+
                 self.push_class(dot)?;
             }
             '[' => self.bracket()?,
             '\\' => self.escape()?,
             '*' | '+' | '?' => {
                 self.at += 1;
+
                 let range = match next {
                     '*' => (0, None),
                     '+' => (1, None),
                     _ => (0, Some(1)),
                 };
+
                 self.repeat(range, None, start, last_repeat)?;
                 return Ok(true);
             }
@@ -143,6 +208,7 @@ impl<'p> Parser<'p> {
                     self.counted(range, start, last_repeat)?;
                     return Ok(true);
                 }
+
                 self.at += 1;
                 self.push_rune(u32::from('{'))?;
             }
@@ -151,6 +217,7 @@ impl<'p> Parser<'p> {
                 self.push_rune(u32::from(single))?;
             }
         }
+
         Ok(false)
     }
 
@@ -192,15 +259,21 @@ impl<'p> Parser<'p> {
         self.push(Term::class(set))
     }
 
-    /// One code point as it stands, folded when the flag says so. A surrogate is a class that no text matches.
+    /// One code point as it stands, folded when the flag says so. A surrogate is a class that no
+    /// text matches.
     pub(super) fn push_rune(&mut self, rune: u32) -> Result<(), Error> {
-        let Some(single) = char::from_u32(rune) else { return self.push_class(shared(&[(rune, rune)])) };
+        let Some(single) = char::from_u32(rune) else {
+            return self.push_class(shared(&[(rune, rune)]));
+        };
         if self.flags.fold
             && let Some(set) = fold_char(single)
         {
             return self.push_class(Arc::new(set));
         }
-        let Some(run) = self.frame().terms.last_mut() else { return self.push(Term::char(single)) };
+
+        let Some(run) = self.frame().terms.last_mut() else {
+            return self.push(Term::char(single));
+        };
         match run.push_char(single) {
             Ok(()) => Ok(()),
             Err(single) => self.push(Term::char(single)),
@@ -228,18 +301,21 @@ impl<'p> Parser<'p> {
     /// `\Q..\E`; without `\E` up to the end of the pattern.
     fn quoted(&mut self) -> Result<(), Error> {
         self.at += 2;
+
         let rest = self.rest();
         let length = rest.find(r"\E");
+
         for single in rest[..length.unwrap_or(rest.len())].chars() {
             self.push_rune(u32::from(single))?;
         }
+
         self.quote_open = length.is_none();
         self.at += length.map_or(rest.len(), |length| length + 2);
         Ok(())
     }
 
-    /// `{min}`, `{min,}` or `{min,max}`; anything else is not a repetition, and nothing is read. A number that is too
-    /// large for `u32` is its largest.
+    /// `{min}`, `{min,}` or `{min,max}`; anything else is not a repetition, and nothing is read. A
+    /// number that is too large for `u32` is its largest.
     fn counts(&mut self) -> Option<(u32, Option<u32>)> {
         let (min, rest) = number(self.rest().strip_prefix('{')?)?;
         let (max, rest) = match rest.strip_prefix(',') {
@@ -247,17 +323,25 @@ impl<'p> Parser<'p> {
             Some(rest) if rest.starts_with('}') => (None, rest),
             Some(rest) => number(rest).map(|(max, rest)| (Some(max), rest))?,
         };
+
         let rest = rest.strip_prefix('}')?;
         self.at = self.pattern.len() - rest.len();
         Some((min, max))
     }
 
-    fn counted(&mut self, range: (u32, Option<u32>), start: usize, last: Option<usize>) -> Result<(), Error> {
+    fn counted(
+        &mut self,
+        range: (u32, Option<u32>),
+        start: usize,
+        last: Option<usize>,
+    ) -> Result<(), Error> {
         let (min, max) = range;
         let most = max.unwrap_or(min);
+
         if u64::from(min.max(most)) > REPEAT_MAX || most < min {
             return self.fault(Fault::InvalidRepeatSize, start);
         }
+
         self.repeat(range, Some(u64::from(most.max(1))), start, last)
     }
 
@@ -271,15 +355,22 @@ impl<'p> Parser<'p> {
     ) -> Result<(), Error> {
         let lazy = self.peek() == Some('?');
         self.at += usize::from(lazy);
+
         if let Some(last) = last {
             return self.fault(Fault::InvalidRepeatOp, last);
         }
+
         let greedy = lazy == self.flags.ungreedy;
-        let Some(operand) = self.pop_operand() else { return self.fault(Fault::MissingRepeatArgument, start) };
-        let term = Term::repeat(operand, range, greedy, copies.unwrap_or(1)).checked(self.pattern)?;
+        let Some(operand) = self.pop_operand() else {
+            return self.fault(Fault::MissingRepeatArgument, start);
+        };
+        let term =
+            Term::repeat(operand, range, greedy, copies.unwrap_or(1)).checked(self.pattern)?;
+
         if copies.is_some_and(|copies| copies >= 2) && term.cost.copies > REPEAT_MAX {
             return self.fault(Fault::InvalidRepeatSize, start);
         }
+
         self.push(term)
     }
 
@@ -292,7 +383,11 @@ impl<'p> Parser<'p> {
     }
 }
 
-pub(super) fn finish(mut branches: Vec<Term>, terms: Vec<Term>, pattern: &str) -> Result<Term, Error> {
+pub(super) fn finish(
+    mut branches: Vec<Term>,
+    terms: Vec<Term>,
+    pattern: &str,
+) -> Result<Term, Error> {
     branches.push(Term::concat(terms).checked(pattern)?);
     Term::alternate(branches).checked(pattern)
 }
@@ -301,8 +396,10 @@ pub(super) fn finish(mut branches: Vec<Term>, terms: Vec<Term>, pattern: &str) -
 fn number(text: &str) -> Option<(u32, &str)> {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at(length);
+
     if digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
         return None;
     }
+
     Some((digits.parse().unwrap_or(u32::MAX), rest))
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, GoRegex, RegexCache};
 
-/// Reads the regexes of one request. Each text is read and compiled once, however often the request says it, and
-/// together they may cost so much.
+/// Reads the regexes of one request. Each text is read and compiled once, however often the request
+/// says it, and together they may cost so much.
 #[derive(Debug)]
 pub struct Regexes {
     bytes_max: usize,
@@ -23,13 +23,21 @@ struct State {
 impl Regexes {
     /// The regexes together may take `bytes_max` of [`GoRegex::bytes`].
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, cache: None, state: Mutex::default() }
+        Self {
+            bytes_max,
+            cache: None,
+            state: Mutex::default(),
+        }
     }
 
-    /// Looks among those that `owner` has used before. What the regexes of a request cost does not depend on it.
+    /// Looks among those that `owner` has used before. What the regexes of a request cost does not
+    /// depend on it.
     #[must_use]
     pub fn cached(self, cache: Arc<RegexCache>, owner: Arc<str>) -> Self {
-        Self { cache: Some((cache, owner)), ..self }
+        Self {
+            cache: Some((cache, owner)),
+            ..self
+        }
     }
 
     /// Reads a pattern.
@@ -42,14 +50,22 @@ impl Regexes {
             return Ok(known.clone());
         }
 
-        let cached = self.cache.as_ref().and_then(|(cache, owner)| cache.get(owner, pattern));
+        let cached = self
+            .cache
+            .as_ref()
+            .and_then(|(cache, owner)| cache.get(owner, pattern));
+
         let is_new = cached.is_none();
         let regex = cached.map_or_else(|| GoRegex::parse(pattern), Ok)?;
 
         let bytes = state.bytes.saturating_add(regex.bytes());
         if bytes > self.bytes_max {
-            return Err(Error::Together { bytes, max: self.bytes_max });
+            return Err(Error::Together {
+                bytes,
+                max: self.bytes_max,
+            });
         }
+
         state.bytes = bytes;
         state.read.insert(Box::from(pattern), regex.clone());
         drop(state);
@@ -57,18 +73,27 @@ impl Regexes {
         if is_new && let Some((cache, owner)) = &self.cache {
             cache.insert(owner, &regex);
         }
+
         Ok(regex)
     }
 
     /// Those that were read and need an automaton.
     pub fn automata(&self) -> Vec<GoRegex> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.read.values().filter(|regex| regex.needs_automaton()).cloned().collect()
+        state
+            .read
+            .values()
+            .filter(|regex| regex.needs_automaton())
+            .cloned()
+            .collect()
     }
 
     /// What those that were read cost together.
     pub fn bytes(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).bytes
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes
     }
 }
 
@@ -87,14 +112,25 @@ mod tests {
     fn a_text_counts_once_and_together_they_are_bounded() {
         let one = GoRegex::parse(r"\pL{60}").unwrap().bytes();
         let regexes = Regexes::new(2 * one);
+
         for _ in 0..5000 {
             regexes.read(r"\pL{60}").unwrap();
         }
+
         assert_eq!(regexes.bytes(), one);
+
         regexes.read(r"\pN{60}").unwrap();
+
         let refused = regexes.read(r"\pL{61}").unwrap_err();
         assert_eq!(refused.limit(), Some("regex_bytes_max"));
-        assert!(refused.to_string().contains(&format!("regex_bytes_max=`{}`", 2 * one)), "{refused}");
+
+        assert!(
+            refused
+                .to_string()
+                .contains(&format!("regex_bytes_max=`{}`", 2 * one)),
+            "{refused}"
+        );
+
         assert_eq!(regexes.automata().len(), 2);
         assert!(regexes.read(r"\pL{60}").is_ok(), "what was read stays");
     }
@@ -102,10 +138,20 @@ mod tests {
     #[test]
     fn what_was_used_before_is_not_compiled_again_and_costs_the_same() {
         let cache = Arc::new(RegexCache::new(1 << 20));
-        let owned = |owner: &str| Regexes::new(1 << 20).cached(Arc::clone(&cache), Arc::from(owner));
-        let (first, again) = (owned("a").read("a[0-9]+").unwrap(), owned("a"));
-        assert!(Arc::ptr_eq(&first.inner, &again.read("a[0-9]+").unwrap().inner));
+        let owned =
+            |owner: &str| Regexes::new(1 << 20).cached(Arc::clone(&cache), Arc::from(owner));
+        let first = owned("a").read("a[0-9]+").unwrap();
+        let again = owned("a");
+
+        assert!(Arc::ptr_eq(
+            &first.inner,
+            &again.read("a[0-9]+").unwrap().inner
+        ));
+
         assert_eq!(again.bytes(), first.bytes());
-        assert!(!Arc::ptr_eq(&first.inner, &owned("b").read("a[0-9]+").unwrap().inner));
+        assert!(!Arc::ptr_eq(
+            &first.inner,
+            &owned("b").read("a[0-9]+").unwrap().inner
+        ));
     }
 }

@@ -1,6 +1,7 @@
 //! Sets of code points, and simple case folding.
 //!
-//! Bounds are plain `u32` up to [`RUNE_MAX`]: Go's classes may name surrogates, which no text contains.
+//! Bounds are plain `u32` up to [`RUNE_MAX`]: Go's classes may name surrogates, which no text
+//! contains.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,18 +19,25 @@ impl RuneSet {
     /// From ranges in any order, which may overlap.
     pub(super) fn new(mut ranges: Vec<(u32, u32)>) -> Self {
         ranges.sort_unstable();
+
         let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+
         for (low, high) in ranges {
             match merged.last_mut() {
-                Some((_, last_high)) if low <= last_high.saturating_add(1) => *last_high = high.max(*last_high),
+                Some((_, last_high)) if low <= last_high.saturating_add(1) => {
+                    *last_high = high.max(*last_high)
+                }
                 _ => merged.push((low, high)),
             }
         }
+
         Self { ranges: merged }
     }
 
     pub(super) fn any() -> Self {
-        Self { ranges: vec![(0, RUNE_MAX)] }
+        Self {
+            ranges: vec![(0, RUNE_MAX)],
+        }
     }
 
     pub(super) fn ranges(&self) -> &[(u32, u32)] {
@@ -42,64 +50,98 @@ impl RuneSet {
 
     pub(super) fn contains(&self, rune: u32) -> bool {
         let after = self.ranges.partition_point(|&(low, _)| low <= rune);
-        after.checked_sub(1).is_some_and(|at| rune <= self.ranges[at].1)
+        after
+            .checked_sub(1)
+            .is_some_and(|at| rune <= self.ranges[at].1)
     }
 
     pub(super) fn negate(&self) -> Self {
         let mut ranges = Vec::with_capacity(self.ranges.len() + 1);
         let mut next = 0;
+
         for &(low, high) in &self.ranges {
             if next < low {
                 ranges.push((next, low - 1));
             }
+
             next = high + 1;
         }
+
         if next <= RUNE_MAX {
             ranges.push((next, RUNE_MAX));
         }
+
         Self { ranges }
     }
 
     /// How many characters [`RuneSet::fold`] looks at.
     pub(super) fn fold_cost(&self) -> usize {
         let below = |rune: u32| orbits().partition_point(|orbit| orbit.rune < rune);
-        self.ranges.iter().map(|&(low, high)| below(high + 1) - below(low)).sum()
+        self.ranges
+            .iter()
+            .map(|&(low, high)| below(high + 1) - below(low))
+            .sum()
     }
 
     /// With everything that is equal to a member under simple case folding.
     pub(super) fn fold(&self) -> Self {
         let orbits = orbits();
         let mut ranges = self.ranges.clone();
+
         for &(low, high) in &self.ranges {
             let from = orbits.partition_point(|orbit| orbit.rune < low);
             for orbit in orbits[from..].iter().take_while(|orbit| orbit.rune <= high) {
                 ranges.extend(orbit.others.iter().map(|&other| (other, other)));
             }
         }
+
         Self::new(ranges)
     }
 
     /// Whether everything beyond ASCII is in.
     pub(super) fn has_all_beyond_ascii(&self) -> bool {
-        self.ranges.last().is_some_and(|&(low, high)| low <= 0x80 && high == RUNE_MAX)
+        self.ranges
+            .last()
+            .is_some_and(|&(low, high)| low <= 0x80 && high == RUNE_MAX)
     }
 
     /// The characters of the set when they are at most `max`.
     pub(super) fn chars(&self, max: usize) -> Option<Vec<char>> {
-        let count: u64 = self.ranges.iter().map(|&(low, high)| u64::from(high - low) + 1).sum();
+        let count: u64 = self
+            .ranges
+            .iter()
+            .map(|&(low, high)| u64::from(high - low) + 1)
+            .sum();
+
         if count > max as u64 {
             return None;
         }
-        Some(self.ranges.iter().flat_map(|&(low, high)| low..=high).filter_map(char::from_u32).collect())
+
+        Some(
+            self.ranges
+                .iter()
+                .flat_map(|&(low, high)| low..=high)
+                .filter_map(char::from_u32)
+                .collect(),
+        )
     }
 
     /// The same set without surrogates.
     pub(super) fn to_class(&self) -> ClassUnicode {
-        let parts = self.ranges.iter().flat_map(|&(low, high)| [(low, high.min(0xD7FF)), (low.max(0xE000), high)]);
+        let parts = self
+            .ranges
+            .iter()
+            .flat_map(|&(low, high)| [(low, high.min(0xD7FF)), (low.max(0xE000), high)]);
+
         ClassUnicode::new(
             parts
                 .filter(|(low, high)| low <= high)
-                .filter_map(|(low, high)| Some(ClassUnicodeRange::new(char::from_u32(low)?, char::from_u32(high)?))),
+                .filter_map(|(low, high)| {
+                    Some(ClassUnicodeRange::new(
+                        char::from_u32(low)?,
+                        char::from_u32(high)?,
+                    ))
+                }),
         )
     }
 }
@@ -110,14 +152,18 @@ struct Orbit {
     others: Vec<u32>,
 }
 
-/// All orbits by character. Folding looks up this table instead of walking a range character by character, because a
-/// range may be all of Unicode, and a pattern may have many.
+/// All orbits by character. Folding looks up this table instead of walking a range character by
+/// character, because a range may be all of Unicode, and a pattern may have many.
 fn orbits() -> &'static [Orbit] {
     static ORBITS: OnceLock<Vec<Orbit>> = OnceLock::new();
     ORBITS.get_or_init(|| {
-        let Some(candidates) = property("Changes_When_Casemapped") else { return Vec::new() };
+        let Some(candidates) = property("Changes_When_Casemapped") else {
+            return Vec::new();
+        };
         let runes = candidates.ranges.iter().flat_map(|&(low, high)| low..=high);
-        runes.filter_map(|rune| folded(rune).map(|others| Orbit { rune, others })).collect()
+        runes
+            .filter_map(|rune| folded(rune).map(|others| Orbit { rune, others }))
+            .collect()
     })
 }
 
@@ -126,8 +172,14 @@ pub(super) fn folded(rune: u32) -> Option<Vec<u32>> {
     let single = char::from_u32(rune)?;
     let mut class = ClassUnicode::new([ClassUnicodeRange::new(single, single)]);
     class.try_case_fold_simple().ok()?;
+
     let members = from_class(&class);
-    let others = members.ranges.iter().flat_map(|&(low, high)| low..=high).filter(|&other| other != rune);
+    let others = members
+        .ranges
+        .iter()
+        .flat_map(|&(low, high)| low..=high)
+        .filter(|&other| other != rune);
+
     Some(others.collect::<Vec<_>>()).filter(|others| !others.is_empty())
 }
 
@@ -135,18 +187,30 @@ pub(super) fn folded(rune: u32) -> Option<Vec<u32>> {
 pub(super) fn fold_char(single: char) -> Option<RuneSet> {
     let rune = u32::from(single);
     let orbits = orbits();
-    let at = orbits.binary_search_by_key(&rune, |orbit| orbit.rune).ok()?;
+    let at = orbits
+        .binary_search_by_key(&rune, |orbit| orbit.rune)
+        .ok()?;
     let members = orbits[at].others.iter().copied().chain([rune]);
-    Some(RuneSet::new(members.map(|member| (member, member)).collect()))
+
+    Some(RuneSet::new(
+        members.map(|member| (member, member)).collect(),
+    ))
 }
 
 fn from_class(class: &ClassUnicode) -> RuneSet {
-    RuneSet::new(class.ranges().iter().map(|range| (u32::from(range.start()), u32::from(range.end()))).collect())
+    RuneSet::new(
+        class
+            .ranges()
+            .iter()
+            .map(|range| (u32::from(range.start()), u32::from(range.end())))
+            .collect(),
+    )
 }
 
 /// The set behind `\p{query}` in the tables of `regex-syntax`; `None` when it has no such property.
 pub(super) fn property(query: &str) -> Option<RuneSet> {
     let hir = regex_syntax::parse(&format!(r"\p{{{query}}}")).ok()?;
+
     match hir.kind() {
         HirKind::Class(Class::Unicode(class)) => Some(from_class(class)),
         HirKind::Literal(literal) => {

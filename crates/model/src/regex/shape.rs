@@ -7,7 +7,8 @@ use regex_syntax::hir::Look;
 use super::glob::Glob;
 use super::tree::Node;
 
-/// The most alternatives that a product of two sets may have; a sum has no limit, it was written out.
+/// The most alternatives that a product of two sets may have; a sum has no limit, it was written
+/// out.
 const PRODUCT_MAX: usize = 256;
 
 /// The most alternatives with wildcards: beyond, an automaton that tries all at once is faster.
@@ -32,8 +33,17 @@ pub(super) enum Shape {
 impl Shape {
     /// The shape of a node, and the bytes that were written to find it.
     pub(super) fn of(node: &Node) -> (Self, usize) {
-        let mut work = Work { left: WORK_BYTES_MAX };
-        let globs = work.globs(node, Edges { start: true, end: true });
+        let mut work = Work {
+            left: WORK_BYTES_MAX,
+        };
+        let globs = work.globs(
+            node,
+            Edges {
+                start: true,
+                end: true,
+            },
+        );
+
         let shape = globs.map_or(Self::Automaton, Self::of_globs);
         (shape, WORK_BYTES_MAX - work.left)
     }
@@ -45,9 +55,11 @@ impl Shape {
             literals.dedup();
             return Self::Set(literals);
         }
+
         if globs.len() > GLOBS_MAX {
             return Self::Automaton;
         }
+
         Self::Globs(globs)
     }
 }
@@ -65,7 +77,8 @@ struct Work {
 }
 
 impl Work {
-    /// `None` when the node is of no simple shape, or of too many alternatives. An empty list matches nothing.
+    /// `None` when the node is of no simple shape, or of too many alternatives. An empty list
+    /// matches nothing.
     fn globs(&mut self, node: &Node, edges: Edges) -> Option<Vec<Glob>> {
         match node {
             Node::Empty => Some(vec![Glob::empty()]),
@@ -76,7 +89,13 @@ impl Work {
             Node::Class(set) => {
                 let chars = set.chars(PRODUCT_MAX)?;
                 self.spend(chars.len())?;
-                Some(chars.into_iter().map(|single| Glob::literal(single.encode_utf8(&mut [0; 4]))).collect())
+
+                Some(
+                    chars
+                        .into_iter()
+                        .map(|single| Glob::literal(single.encode_utf8(&mut [0; 4])))
+                        .collect(),
+                )
             }
             Node::Look(Look::Start) if edges.start => Some(vec![Glob::empty()]),
             Node::Look(Look::End) if edges.end => Some(vec![Glob::empty()]),
@@ -88,46 +107,77 @@ impl Work {
                 for node in nodes {
                     all.extend(self.globs(node, edges)?);
                 }
+
                 Some(all)
             }
-            Node::Repeat { node, min, max: None, .. } => {
+            Node::Repeat {
+                node,
+                min,
+                max: None,
+                ..
+            } => {
                 let is_any = matches!(&**node, Node::Class(set) if set.is_any());
                 is_any.then(|| vec![Glob::wildcard(*min as usize)])
             }
-            Node::Repeat { node, min, max: Some(max), .. } => self.power(node, *min, *max),
+            Node::Repeat {
+                node,
+                min,
+                max: Some(max),
+                ..
+            } => self.power(node, *min, *max),
         }
     }
 
     fn product(&mut self, nodes: &[Node], mut edges: Edges) -> Option<Vec<Glob>> {
         let is = |node: &Node, look| matches!(node, Node::Look(l) if *l == look);
-        let body = nodes.len() - nodes.iter().rev().take_while(|node| is(node, Look::End)).count();
+        let body = nodes.len()
+            - nodes
+                .iter()
+                .rev()
+                .take_while(|node| is(node, Look::End))
+                .count();
+
         let reaches_end = edges.end;
         let mut all = vec![Glob::empty()];
+
         for (at, node) in nodes.iter().enumerate() {
             edges.end = reaches_end && at + 1 >= body;
+
             let next = self.globs(node, edges)?;
             all = self.join(all, next)?;
             edges.start &= is(node, Look::Start);
         }
+
         Some(all)
     }
 
     fn power(&mut self, node: &Node, min: u32, max: u32) -> Option<Vec<Glob>> {
-        let base = self.globs(node, Edges { start: false, end: false })?;
+        let base = self.globs(
+            node,
+            Edges {
+                start: false,
+                end: false,
+            },
+        )?;
+
         let mut all = Vec::new();
         let mut power = vec![Glob::empty()];
+
         for count in 0..=max {
             if count >= min {
                 self.spend(power.len())?;
                 all.extend(power.iter().cloned());
+
                 if all.len() > PRODUCT_MAX.max(base.len() + 1) {
                     return None;
                 }
             }
+
             if count < max {
                 power = self.join(power, base.clone())?;
             }
         }
+
         Some(all)
     }
 
@@ -136,10 +186,12 @@ impl Work {
         if left.as_slice() == [Glob::empty()] {
             return Some(right);
         }
+
         let count = left.len() * right.len();
         if count > PRODUCT_MAX && left.len() > 1 && right.len() > 1 {
             return None;
         }
+
         let mut joined = Vec::with_capacity(count);
         for first in &left {
             for second in &right {
@@ -147,6 +199,7 @@ impl Work {
                 joined.push(first.join(second));
             }
         }
+
         Some(joined)
     }
 
@@ -188,17 +241,28 @@ pub(super) fn prefix(node: &Node) -> (String, bool) {
         }
         Node::Concat(nodes) => {
             let mut sum = (String::new(), true);
+
             for node in nodes {
                 let (text, whole) = prefix(node);
-                sum.0 = if sum.0.is_empty() { text } else { sum.0 + &text };
+                sum.0 = if sum.0.is_empty() {
+                    text
+                } else {
+                    sum.0 + &text
+                };
+
                 sum.1 = whole;
                 if !whole {
                     break;
                 }
             }
+
             sum
         }
-        Node::Alternate(nodes) => nodes.iter().map(prefix).reduce(common).unwrap_or_else(|| (String::new(), true)),
+        Node::Alternate(nodes) => nodes
+            .iter()
+            .map(prefix)
+            .reduce(common)
+            .unwrap_or_else(|| (String::new(), true)),
     }
 }
 
@@ -206,11 +270,17 @@ fn common(left: (String, bool), right: (String, bool)) -> (String, bool) {
     let whole = left.1 && right.1 && left.0 == right.0;
     let mut text = left.0;
     text.truncate(common_length(&text, &right.0));
+
     (text, whole)
 }
 
 /// The length in bytes of the beginning that two texts share, at a character's border.
 pub(super) fn common_length(left: &str, right: &str) -> usize {
-    let shared = left.bytes().zip(right.bytes()).take_while(|(a, b)| a == b).count();
+    let shared = left
+        .bytes()
+        .zip(right.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+
     left.floor_char_boundary(shared)
 }

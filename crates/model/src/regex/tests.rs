@@ -20,7 +20,8 @@ fn literals(pattern: &str) -> Option<Vec<String>> {
 
 #[test]
 fn a_set_of_literals_is_listed_also_when_it_is_factored() {
-    let check = |pattern, wanted: &[&str]| assert_eq!(literals(pattern).unwrap(), wanted, "{pattern}");
+    let check =
+        |pattern, wanted: &[&str]| assert_eq!(literals(pattern).unwrap(), wanted, "{pattern}");
     check("foo", &["foo"]);
     check("", &[""]);
     check("foo|bar|foo", &["bar", "foo"]);
@@ -37,10 +38,19 @@ fn a_set_of_literals_is_listed_also_when_it_is_factored() {
 
 #[test]
 fn what_is_not_a_small_set_is_not_listed() {
-    for pattern in ["foo.*", "a+", "[^a]", ".", "[a-z]{2}", "a^b", r"\bfoo", "(?m)^foo", "(^a){2}"] {
+    for pattern in [
+        "foo.*", "a+", "[^a]", ".", "[a-z]{2}", "a^b", r"\bfoo", "(?m)^foo", "(^a){2}",
+    ] {
         assert_eq!(literals(pattern), None, "{pattern}");
     }
-    let many = |count: u32| (0..count).map(|n| format!("v{n}")).collect::<Vec<_>>().join("|");
+
+    let many = |count: u32| {
+        (0..count)
+            .map(|n| format!("v{n}"))
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+
     assert_eq!(literals(&many(256)).unwrap().len(), 256);
     assert_eq!(literals(&many(257)), None);
     assert!(regex(&many(9000)).is_match("v8999"));
@@ -69,18 +79,45 @@ fn a_prefix_is_what_every_match_begins_with() {
 
 #[test]
 fn the_empty_text_is_told_apart() {
-    for (pattern, wanted) in [("", true), (".*", true), (".+", false), ("a|", true), ("^$", true), (r"\B", true)] {
+    for (pattern, wanted) in [
+        ("", true),
+        (".*", true),
+        (".+", false),
+        ("a|", true),
+        ("^$", true),
+        (r"\B", true),
+    ] {
         assert_eq!(regex(pattern).matches_empty(), wanted, "{pattern}");
     }
 }
 
 #[test]
 fn names_of_categories_and_scripts_do_not_mind_case_and_separators() {
-    for name in ["L", "lu", "Cs", "Cn", "Lowercase_Letter", "letter", "Greek", "Old_Italic", "old-italic", "Any", "LC"]
-    {
+    for name in [
+        "L",
+        "lu",
+        "Cs",
+        "Cn",
+        "Lowercase_Letter",
+        "letter",
+        "Greek",
+        "Old_Italic",
+        "old-italic",
+        "Any",
+        "LC",
+    ] {
         assert!(named::unicode(name).is_some(), "{name}");
     }
-    for name in ["", "Alphabetic", "Lowercase", "Grek", "Unknown", "White_Space", "Q"] {
+
+    for name in [
+        "",
+        "Alphabetic",
+        "Lowercase",
+        "Grek",
+        "Unknown",
+        "White_Space",
+        "Q",
+    ] {
         assert!(named::unicode(name).is_none(), "{name}");
     }
 }
@@ -88,7 +125,10 @@ fn names_of_categories_and_scripts_do_not_mind_case_and_separators() {
 #[test]
 fn every_name_that_is_listed_has_a_table() {
     for name in named::all_names() {
-        assert!(named::unicode(name).is_some_and(|set| !set.ranges().is_empty()), "{name}");
+        assert!(
+            named::unicode(name).is_some_and(|set| !set.ranges().is_empty()),
+            "{name}"
+        );
     }
 }
 
@@ -110,12 +150,26 @@ fn equality_and_hash_are_those_of_the_text() {
 #[test]
 fn groups_of_a_fast_shape_are_found() {
     let check = |pattern: &str, subject, template, wanted: Option<&str>| {
-        assert_eq!(regex(pattern).replace_all_expand(subject, template).as_deref(), wanted, "{pattern}");
+        assert_eq!(
+            regex(pattern)
+                .replace_all_expand(subject, template)
+                .as_deref(),
+            wanted,
+            "{pattern}"
+        );
     };
+
     check("(.*)-(.*)", "a-b-c", "$2/$1", Some("c/a-b"));
     check("(?P<h>foo|bar):.+", "foo:1", "<${h}>", Some("<foo>"));
     check("foo", "foo", "$0$1", Some("foo"));
-    check(&"(.)".repeat(10), "abcdefghij", "$10$1$01$11$99999999999", Some("ja"));
+
+    check(
+        &"(.)".repeat(10),
+        "abcdefghij",
+        "$10$1$01$11$99999999999",
+        Some("ja"),
+    );
+
     check("(?U)(a*)(a*?)", "aa", "$1-$2", Some("-aa"));
     check("foo", "bar", "$0", None);
     check("(foo)", "bar", "$0", None);
@@ -123,9 +177,21 @@ fn groups_of_a_fast_shape_are_found() {
 
 #[test]
 fn the_message_is_gos_and_of_a_long_pattern_its_beginning() {
-    assert_eq!(refusal("a{1001}"), "error parsing regexp: invalid repeat count: `{1001}`");
-    assert_eq!(refusal("(a"), "error parsing regexp: missing closing ): `(a`");
-    assert_eq!(refusal(r"a\"), "error parsing regexp: trailing backslash at end of expression: ``");
+    assert_eq!(
+        refusal("a{1001}"),
+        "error parsing regexp: invalid repeat count: `{1001}`"
+    );
+
+    assert_eq!(
+        refusal("(a"),
+        "error parsing regexp: missing closing ): `(a`"
+    );
+
+    assert_eq!(
+        refusal(r"a\"),
+        "error parsing regexp: trailing backslash at end of expression: ``"
+    );
+
     let long = refusal(&format!("({}", "é".repeat(1000)));
     assert!(long.ends_with("é...`") && long.len() < 400, "{long}");
 }
@@ -146,36 +212,63 @@ fn hostile() -> Vec<(String, &'static str)> {
         (repeat("(", 200_000), "missing closing )"),
         (repeat("(", 1001) + &repeat(")", 1001), "nests too deeply"),
         (repeat("(", 500) + &repeat(")", 500), "nesting_max"),
-        (repeat("(?:a", 1001) + &repeat(")*", 1001), "nests too deeply"),
-        (format!("(?:{}){{1000}}", repeat("abc", 80_000)), "too large"),
-        (format!("(?:{}){{1000}}", repeat("abc", 1000)), "automaton_bytes_max"),
+        (
+            repeat("(?:a", 1001) + &repeat(")*", 1001),
+            "nests too deeply",
+        ),
+        (
+            format!("(?:{}){{1000}}", repeat("abc", 80_000)),
+            "too large",
+        ),
+        (
+            format!("(?:{}){{1000}}", repeat("abc", 1000)),
+            "automaton_bytes_max",
+        ),
         (r"\pL{1000}".into(), "automaton_bytes_max"),
         (r"(?i)(?:\pL|\pN|x){500}".into(), "automaton_bytes_max"),
         (repeat(r"\pL", 80_000), "class_ranges_max"),
         (format!("[{}]", repeat(r"\pL", 80_000)), "class_ranges_max"),
         (repeat(r"(?i)\PN", 30_000), "class_ranges_max"),
-        (format!("(?i){}", repeat(r"[\x{0}-\x{10FFFF}]", 14_000)), "class_ranges_max"),
-        ((0..10_000).map(|n| format!("{n:014b}")).map(spaced).collect(), "class_ranges_max"),
+        (
+            format!("(?i){}", repeat(r"[\x{0}-\x{10FFFF}]", 14_000)),
+            "class_ranges_max",
+        ),
+        (
+            (0..10_000)
+                .map(|n| format!("{n:014b}"))
+                .map(spaced)
+                .collect(),
+            "class_ranges_max",
+        ),
         (repeat(".", 250_000), "automaton_bytes_max"),
         (repeat("[ab]", 60_000), "automaton_bytes_max"),
         (repeat("(a|b)", 50_000), "automaton_bytes_max"),
         (repeat("(?:){1000}", 25_000) + "[^a]*", "too large"),
         (repeat("(?:){1000}", 3000) + "[^a]*", "automaton_bytes_max"),
-        (repeat("(?:.{10}[^a]{0,10}){10}|", 9000), "automaton_bytes_max"),
+        (
+            repeat("(?:.{10}[^a]{0,10}){10}|", 9000),
+            "automaton_bytes_max",
+        ),
     ]
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the time it takes is what is tested")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time it takes is what is tested"
+)]
 fn hostile_patterns_are_refused_soon() {
     // Below 50 ms with optimisation on an idle machine; tests have neither.
     let allowed = Duration::from_millis(if cfg!(debug_assertions) { 5000 } else { 500 });
+
     for (pattern, wanted) in hostile() {
         let start = std::time::Instant::now();
         let refused = GoRegex::parse(&pattern);
         let took = start.elapsed();
         let head = &pattern[..pattern.len().min(30)];
+
         println!("{took:?} {head}");
+
         let message = refused.map_or_else(|error| error.to_string(), |_| "parsed".to_owned());
         assert!(message.contains(wanted), "{head}: {message}");
         assert!(took < allowed, "{head}: {took:?}");
@@ -184,8 +277,14 @@ fn hostile_patterns_are_refused_soon() {
 
 #[test]
 fn the_deepest_pattern_fits_the_stack_of_a_thread() {
-    let deep = |open: &str, close: &str, count| format!("{}a{}", open.repeat(count), close.repeat(count));
-    let bytes = if cfg!(debug_assertions) { 2 << 20 } else { 512 << 10 };
+    let deep =
+        |open: &str, close: &str, count| format!("{}a{}", open.repeat(count), close.repeat(count));
+    let bytes = if cfg!(debug_assertions) {
+        2 << 20
+    } else {
+        512 << 10
+    };
+
     for pattern in [
         deep("[^a](", ")", 124),
         deep("(?:[^b]|", ")", 249),
@@ -204,10 +303,20 @@ fn the_deepest_pattern_fits_the_stack_of_a_thread() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the time it takes is what is told")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time it takes is what is told"
+)]
 fn long_patterns_of_use_are_accepted() {
-    let names = (0..9000).map(|n| format!(r"node-{n}\.example\.org:9100")).collect::<Vec<_>>().join("|");
-    for pattern in [format!("({names})"), names[..60_000].trim_end_matches(|c| c != '|').to_owned() + ".*x.y"] {
+    let names = (0..9000)
+        .map(|n| format!(r"node-{n}\.example\.org:9100"))
+        .collect::<Vec<_>>()
+        .join("|");
+
+    for pattern in [
+        format!("({names})"),
+        names[..60_000].trim_end_matches(|c| c != '|').to_owned() + ".*x.y",
+    ] {
         let start = std::time::Instant::now();
         let regex = regex(&pattern);
         println!("{} bytes parsed in {:?}", pattern.len(), start.elapsed());
@@ -245,6 +354,7 @@ fn patterns() -> impl Strategy<Value = String> {
         r"\b",
         "|",
     ]);
+
     prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
@@ -259,10 +369,12 @@ proptest! {
         let parsed = parse::parse(&pattern).unwrap();
         let automaton = automaton::compile(&parsed.node, parsed.bytes);
         let regex = regex(&pattern);
+
         for subject in subjects.iter().map(String::as_str).chain(regex.literals().unwrap_or_default().iter().map(String::as_str)) {
             let wanted = automaton.is_match(super::anchored(subject));
             prop_assert_eq!(regex.is_match(subject), wanted, "{} on {:?}", pattern, subject);
             prop_assert_eq!(regex.matches_empty(), automaton.is_match(super::anchored("")), "{}", pattern);
+
             if wanted {
                 prop_assert!(subject.starts_with(regex.literal_prefix().unwrap_or_default()));
                 prop_assert!(regex.literals().is_none_or(|all| all.iter().any(|one| one == subject)));
@@ -280,14 +392,30 @@ proptest! {
 
 #[test]
 fn shapes_of_dashboards_need_no_automaton() {
-    for pattern in ["foo", "foo|bar", "foo.*", ".*foo", ".*foo.*", ".+", "", "(foo|bar).*", "foo.*bar|x.*", "a.*b.+c"] {
-        assert_ne!(Shape::of(&parse::parse(pattern).unwrap().node).0, Shape::Automaton, "{pattern}");
+    for pattern in [
+        "foo",
+        "foo|bar",
+        "foo.*",
+        ".*foo",
+        ".*foo.*",
+        ".+",
+        "",
+        "(foo|bar).*",
+        "foo.*bar|x.*",
+        "a.*b.+c",
+    ] {
+        assert_ne!(
+            Shape::of(&parse::parse(pattern).unwrap().node).0,
+            Shape::Automaton,
+            "{pattern}"
+        );
     }
 }
 
 #[test]
 fn the_estimate_is_not_below_what_an_automaton_takes() {
     let repeat = |text: &str, count| text.repeat(count);
+
     for pattern in [
         "5..".to_owned(),
         "a[0-9]+b".to_owned(),
@@ -312,7 +440,10 @@ fn the_estimate_is_not_below_what_an_automaton_takes() {
         let parsed = parse::parse(&pattern).unwrap();
         let taken = automaton::compile(&parsed.node, parsed.bytes).memory_usage();
         let estimated = automaton::held_bytes(parsed.bytes);
-        println!("{head}: estimate {} held {estimated} taken {taken}", parsed.bytes);
+        println!(
+            "{head}: estimate {} held {estimated} taken {taken}",
+            parsed.bytes
+        );
         assert!(taken <= estimated, "{head}: {taken} of {estimated}");
     }
 }

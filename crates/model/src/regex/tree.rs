@@ -15,8 +15,16 @@ pub(super) enum Node {
     Literal(String),
     Class(Arc<RuneSet>),
     Look(Look),
-    Repeat { node: Box<Self>, min: u32, max: Option<u32>, greedy: bool },
-    Capture { index: u32, node: Box<Self> },
+    Repeat {
+        node: Box<Self>,
+        min: u32,
+        max: Option<u32>,
+        greedy: bool,
+    },
+    Capture {
+        index: u32,
+        node: Box<Self>,
+    },
     Concat(Vec<Self>),
     Alternate(Vec<Self>),
 }
@@ -49,26 +57,39 @@ fn char_bytes(single: char) -> u64 {
     single.len_utf8() as u64 * STATE_BYTES
 }
 
-/// A range takes two states and up; one that mixes lengths of UTF-8 takes a tree, unless it has all of them.
+/// A range takes two states and up; one that mixes lengths of UTF-8 takes a tree, unless it has all
+/// of them.
 fn class_bytes(set: &RuneSet) -> u64 {
     if set.has_all_beyond_ascii() {
         return STATE_BYTES * 5;
     }
-    let mixed =
-        |&(low, high): &(u32, u32)| [0x80, 0x800, 0x1_0000].iter().filter(|&&at| low < at && at <= high).count();
+
+    let mixed = |&(low, high): &(u32, u32)| {
+        [0x80, 0x800, 0x1_0000]
+            .iter()
+            .filter(|&&at| low < at && at <= high)
+            .count()
+    };
+
     let borders: usize = set.ranges().iter().map(mixed).sum();
     STATE_BYTES * (1 + 2 * set.ranges().len() + 9 * borders) as u64
 }
 
 impl Cost {
     fn leaf(size: u64, bytes: u64) -> Self {
-        Self { height: 1, size, bytes, copies: 1 }
+        Self {
+            height: 1,
+            size,
+            bytes,
+            copies: 1,
+        }
     }
 
-    /// Go's rules: `x*` and a capture add two instructions (pessimistically), `x+` and `x?` one, `x{2,5}` is
-    /// `xx(x(x(x)?)?)?`.
+    /// Go's rules: `x*` and a capture add two instructions (pessimistically), `x+` and `x?` one,
+    /// `x{2,5}` is `xx(x(x(x)?)?)?`.
     fn times(self, factor: u64, extra: u64) -> Self {
-        let grown = |amount: u64, extra: u64| amount.saturating_mul(factor).saturating_add(extra).max(1);
+        let grown =
+            |amount: u64, extra: u64| amount.saturating_mul(factor).saturating_add(extra).max(1);
         Self {
             height: self.height + 1,
             size: grown(self.size, extra),
@@ -78,7 +99,13 @@ impl Cost {
     }
 
     fn sum<'a>(costs: impl Iterator<Item = &'a Self>, extra: u64) -> Self {
-        let start = Self { height: 1, size: extra, bytes: extra * STATE_BYTES, copies: 1 };
+        let start = Self {
+            height: 1,
+            size: extra,
+            bytes: extra * STATE_BYTES,
+            copies: 1,
+        };
+
         costs.fold(start, |sum, cost| Self {
             height: sum.height.max(cost.height + 1),
             size: sum.size.saturating_add(cost.size),
@@ -90,38 +117,83 @@ impl Cost {
 
 impl Term {
     pub(super) fn empty() -> Self {
-        Self { node: Node::Empty, cost: Cost::leaf(1, STATE_BYTES), grouped: true }
+        Self {
+            node: Node::Empty,
+            cost: Cost::leaf(1, STATE_BYTES),
+            grouped: true,
+        }
     }
 
     pub(super) fn char(single: char) -> Self {
         let cost = Cost::leaf(1, char_bytes(single));
-        Self { node: Node::Literal(single.to_string()), cost, grouped: false }
+        Self {
+            node: Node::Literal(single.to_string()),
+            cost,
+            grouped: false,
+        }
     }
 
     pub(super) fn class(set: Arc<RuneSet>) -> Self {
         let cost = Cost::leaf(1, class_bytes(&set));
-        Self { node: Node::Class(set), cost, grouped: true }
+        Self {
+            node: Node::Class(set),
+            cost,
+            grouped: true,
+        }
     }
 
     pub(super) fn look(look: Look) -> Self {
-        Self { node: Node::Look(look), cost: Cost::leaf(1, STATE_BYTES), grouped: true }
+        Self {
+            node: Node::Look(look),
+            cost: Cost::leaf(1, STATE_BYTES),
+            grouped: true,
+        }
     }
 
     pub(super) fn capture(index: u32, sub: Self) -> Self {
-        let node = Node::Capture { index, node: Box::new(sub.node) };
-        Self { node, cost: sub.cost.times(1, 2), grouped: true }
+        let node = Node::Capture {
+            index,
+            node: Box::new(sub.node),
+        };
+
+        Self {
+            node,
+            cost: sub.cost.times(1, 2),
+            grouped: true,
+        }
     }
 
-    /// `copies` is the count of a counted repetition, 1 for `*`, `+`, `?` and for a count of 0, which leaves nothing.
-    pub(super) fn repeat(sub: Self, (min, max): (u32, Option<u32>), greedy: bool, copies: u64) -> Self {
+    /// `copies` is the count of a counted repetition, 1 for `*`, `+`, `?` and for a count of 0,
+    /// which leaves nothing.
+    pub(super) fn repeat(
+        sub: Self,
+        (min, max): (u32, Option<u32>),
+        greedy: bool,
+        copies: u64,
+    ) -> Self {
         let (factor, extra) = match max {
             None if min == 0 => (1, 2),
             None => (u64::from(min), 1),
             Some(max) => (u64::from(max), u64::from(max.saturating_sub(min))),
         };
+
         let mut cost = sub.cost.times(factor, extra);
-        cost.copies = if max == Some(0) { 1 } else { cost.copies.saturating_mul(copies) };
-        Self { node: Node::Repeat { node: Box::new(sub.node), min, max, greedy }, cost, grouped: true }
+        cost.copies = if max == Some(0) {
+            1
+        } else {
+            cost.copies.saturating_mul(copies)
+        };
+
+        Self {
+            node: Node::Repeat {
+                node: Box::new(sub.node),
+                min,
+                max,
+                greedy,
+            },
+            cost,
+            grouped: true,
+        }
     }
 
     pub(super) fn concat(mut terms: Vec<Self>) -> Self {
@@ -130,15 +202,22 @@ impl Term {
             1 => return terms.swap_remove(0),
             _ => {}
         }
+
         let cost = Cost::sum(terms.iter().map(|term| &term.cost), 0);
         let mut nodes = Vec::with_capacity(terms.len());
+
         for term in terms {
             match term.node {
                 Node::Concat(inner) => nodes.extend(inner),
                 node => nodes.push(node),
             }
         }
-        Self { node: Node::Concat(nodes), cost, grouped: true }
+
+        Self {
+            node: Node::Concat(nodes),
+            cost,
+            grouped: true,
+        }
     }
 
     /// The branches keep their order: it decides what a group captures.
@@ -149,15 +228,22 @@ impl Term {
             1 => return terms.swap_remove(0),
             _ => {}
         }
+
         let cost = Cost::sum(terms.iter().map(|term| &term.cost), terms.len() as u64 - 1);
         let mut nodes = Vec::with_capacity(terms.len());
+
         for term in terms {
             match term.node {
                 Node::Alternate(inner) => nodes.extend(inner),
                 node => nodes.push(node),
             }
         }
-        Self { node: Node::Alternate(nodes), cost, grouped: true }
+
+        Self {
+            node: Node::Alternate(nodes),
+            cost,
+            grouped: true,
+        }
     }
 
     /// Refuses what Go refuses for its height or its size.
@@ -165,17 +251,24 @@ impl Term {
         if self.cost.size > SIZE_MAX {
             return Err(Error::syntax(Fault::Large, pattern));
         }
+
         if self.cost.height > HEIGHT_MAX {
             return Err(Error::syntax(Fault::NestingDepth, pattern));
         }
+
         Ok(self)
     }
 
-    /// Refuses a tree too high for us. Asked once for the whole, when Go would not refuse it either.
+    /// Refuses a tree too high for us. Asked once for the whole, when Go would not refuse it
+    /// either.
     pub(super) fn checked_whole(self) -> Result<Self, Error> {
         if self.cost.height > NESTING_MAX {
-            return Err(Error::Limit { limit: "nesting_max", max: NESTING_MAX as usize });
+            return Err(Error::Limit {
+                limit: "nesting_max",
+                max: NESTING_MAX as usize,
+            });
         }
+
         Ok(self)
     }
 
@@ -186,6 +279,7 @@ impl Term {
                 text.push(single);
                 self.cost.size += 1;
                 self.cost.bytes += char_bytes(single);
+
                 Ok(())
             }
             _ => Err(single),
@@ -199,6 +293,7 @@ impl Term {
                 let last = text.pop()?;
                 self.cost.size -= 1;
                 self.cost.bytes -= char_bytes(last);
+
                 Some(last)
             }
             _ => None,

@@ -13,14 +13,20 @@ pub(crate) struct Forced {
     repair: Repair,
     first_ms: i64,
     last_ms: i64,
-    /// How often it was told, less one. Upstream counts anew what it has counted whenever a range has another step, and so does this.
+    /// How often it was told, less one. Upstream counts anew what it has counted whenever a range
+    /// has another step, and so does this.
     told: i64,
 }
 
 impl Forced {
     /// One repair.
     pub(crate) const fn once(repair: Repair, time_ms: i64) -> Self {
-        Self { repair, first_ms: time_ms, last_ms: time_ms, told: 0 }
+        Self {
+            repair,
+            first_ms: time_ms,
+            last_ms: time_ms,
+            told: 0,
+        }
     }
 
     /// Both.
@@ -42,7 +48,9 @@ pub(crate) struct ForcedSteps {
 
 impl ForcedSteps {
     pub(crate) fn new(steps: usize) -> Self {
-        Self { steps: vec![None; steps] }
+        Self {
+            steps: vec![None; steps],
+        }
     }
 
     pub(crate) fn add(&mut self, step: usize, forced: Forced) {
@@ -53,26 +61,38 @@ impl ForcedSteps {
     /// All of them, when there are any.
     pub(crate) fn total(&self) -> Option<Forced> {
         let mut total: Option<Forced> = None;
+
         for step in &self.steps {
             let before = total;
             total = match (total, step) {
                 (Some(total), Some(step)) => Some(total.and(step)),
                 (total, step) => total.or(*step),
             };
+
             if before.is_some() {
                 total = total.map(|total| total.and(&total));
             }
         }
+
         total
     }
 }
 
 impl fmt::Display for Forced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Repair { lowest, highest, most } = self.repair;
-        let (lowest, highest, most) = (go_general(lowest), go_general(highest), go_general_rounded(most, 2));
+        let Repair {
+            lowest,
+            highest,
+            most,
+        } = self.repair;
+
+        let lowest = go_general(lowest);
+        let highest = go_general(highest);
+        let most = go_general_rounded(most, 2);
         let times = self.told.wrapping_add(1);
-        let (first, last) = (rfc3339(self.first_ms), rfc3339(self.last_ms));
+        let first = rfc3339(self.first_ms);
+        let last = rfc3339(self.last_ms);
+
         write!(
             f,
             "from buckets {lowest} to {highest}, with a max diff of {most}, over {times} samples from {first} to {last}"

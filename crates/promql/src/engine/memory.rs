@@ -10,8 +10,9 @@ use duramen_qos::Share;
 
 use crate::error::Error;
 
-/// The accounts of all operators of a query together. First come, first served; what would go beyond `max` is refused with our own error,
-/// which says how much that is. What a query takes, it also takes from the account of the process, which may refuse it as well.
+/// The accounts of all operators of a query together. First come, first served; what would go
+/// beyond `max` is refused with our own error, which says how much that is. What a query takes, it
+/// also takes from the account of the process, which may refuse it as well.
 #[derive(Debug)]
 pub(super) struct QueryMemory {
     max: usize,
@@ -23,7 +24,11 @@ pub(super) struct QueryMemory {
 impl QueryMemory {
     /// `share` is of the account of the process, and empty.
     pub(super) const fn new(max: usize, share: Share) -> Self {
-        Self { max, used: AtomicUsize::new(0), share: Mutex::new(share) }
+        Self {
+            max,
+            used: AtomicUsize::new(0),
+            share: Mutex::new(share),
+        }
     }
 
     fn share(&self) -> MutexGuard<'_, Share> {
@@ -50,11 +55,22 @@ impl MemoryPool for QueryMemory {
     }
 
     fn try_grow(&self, account: &MemoryReservation, additional: usize) -> Result<()> {
-        let grown = |used: usize| used.checked_add(additional).filter(|used| *used <= self.max);
-        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+        let grown = |used: usize| {
+            used.checked_add(additional)
+                .filter(|used| *used <= self.max)
+        };
+
+        let taken = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
         taken.map_err(|held| {
             let operator = account.consumer().name().into();
-            DataFusionError::from(Error::Memory { operator, asked: additional, held, limit: self.max })
+            DataFusionError::from(Error::Memory {
+                operator,
+                asked: additional,
+                held,
+                limit: self.max,
+            })
         })?;
 
         let drawn = self.share().grow(additional);
@@ -75,6 +91,11 @@ impl MemoryPool for QueryMemory {
 
 impl fmt::Display for QueryMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "query(used_bytes=`{}`, memory_bytes_max=`{}`)", self.reserved(), self.max)
+        write!(
+            f,
+            "query(used_bytes=`{}`, memory_bytes_max=`{}`)",
+            self.reserved(),
+            self.max
+        )
     }
 }

@@ -24,10 +24,16 @@ impl Absent {
         let mut present = vec![false; self.grid.steps];
         for row in input.rows() {
             allowance.check()?;
-            present.iter_mut().enumerate().for_each(|(step, any)| *any |= row.is_present(step));
+            present
+                .iter_mut()
+                .enumerate()
+                .for_each(|(step, any)| *any |= row.is_present(step));
         }
+
         let mut out = VectorBuilder::new(&self.grid);
-        out.push(self.labels.encoded(), |step| (!present[step]).then_some(1.0));
+        out.push(self.labels.encoded(), |step| {
+            (!present[step]).then_some(1.0)
+        });
         Ok(out.finish())
     }
 }

@@ -23,7 +23,9 @@ use crate::exec::cancellation::Cancellation;
 use crate::exec::operator::{Operator, reservation};
 use crate::exec::whole::Held;
 use crate::grid::Grid;
-use crate::kernels::aggregate::{Average, Count, Deviation, Group, Maximum, Minimum, State, Sum, Variance};
+use crate::kernels::aggregate::{
+    Average, Count, Deviation, Group, Maximum, Minimum, State, Sum, Variance,
+};
 use crate::kernels::histogram_total::Total;
 use crate::label_set::Projection;
 use crate::remark::Remark;
@@ -101,7 +103,9 @@ impl Aggregation {
             Self::Average => OfHistograms::Totalled(Total::Mean),
             Self::Sum => OfHistograms::Totalled(Total::Sum),
             Self::Count | Self::Group => OfHistograms::Counted,
-            Self::Deviation | Self::Maximum | Self::Minimum | Self::Variance => OfHistograms::Ignored,
+            Self::Deviation | Self::Maximum | Self::Minimum | Self::Variance => {
+                OfHistograms::Ignored
+            }
         }
     }
 }
@@ -126,31 +130,51 @@ pub(crate) struct PartialAggregate {
 }
 
 impl PartialAggregate {
-    fn aggregate<S: State>(&self, batch: RecordBatch, allowance: &Allowance) -> Result<RecordBatch> {
+    fn aggregate<S: State>(
+        &self,
+        batch: RecordBatch,
+        allowance: &Allowance,
+    ) -> Result<RecordBatch> {
         let mut groups = Groups::<S>::new(self.grid.steps);
         let mut labels = LabelsBuilder::default();
-        let (of_histograms, mut ignored) = (self.aggregation.of_histograms(), false);
+        let of_histograms = self.aggregation.of_histograms();
+        let mut ignored = false;
+
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             allowance.check()?;
             self.projection.apply(row.labels, &mut labels);
             groups.add(labels.encoded(), &row);
             groups.mark(labels.encoded(), row.labels);
+
             if row.has_histograms() {
                 groups.add_histograms(labels.encoded(), &row, of_histograms);
                 allowance.hold(groups.bytes())?;
                 ignored |= of_histograms == OfHistograms::Ignored;
             }
         }
+
         if ignored {
-            self.annotations.add(Remark::IgnoredInAggregation(self.aggregation.name()), self.pos);
+            self.annotations.add(
+                Remark::IgnoredInAggregation(self.aggregation.name()),
+                self.pos,
+            );
         }
+
         allowance.hold(0)?;
         Ok(groups.into_states())
     }
 }
 
-fn describe(f: &mut fmt::Formatter<'_>, mode: &str, aggregation: Aggregation, projection: &Projection) -> fmt::Result {
-    write!(f, "mode={mode}, aggregation={aggregation:?}, labels={projection:?}")
+fn describe(
+    f: &mut fmt::Formatter<'_>,
+    mode: &str,
+    aggregation: Aggregation,
+    projection: &Projection,
+) -> fmt::Result {
+    write!(
+        f,
+        "mode={mode}, aggregation={aggregation:?}, labels={projection:?}"
+    )
 }
 
 impl Operator for PartialAggregate {
@@ -174,13 +198,22 @@ impl Operator for PartialAggregate {
         partition: usize,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let (operator, allowance) = (Arc::clone(self), Allowance::of(Self::NAME, context));
+        let operator = Arc::clone(self);
+        let allowance = Allowance::of(Self::NAME, context);
+
         let aggregate = move |batch| {
-            let states = with_state!(operator.aggregation, S => operator.aggregate::<S>(batch, &allowance));
+            let states =
+                with_state!(operator.aggregation, S => operator.aggregate::<S>(batch, &allowance));
             std::future::ready(states)
         };
-        let stream = inputs[0].execute(partition, Arc::clone(context))?.and_then(aggregate);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+
+        let stream = inputs[0]
+            .execute(partition, Arc::clone(context))?
+            .and_then(aggregate);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
     }
 }
 
@@ -208,9 +241,16 @@ impl FinalAggregate {
             account.try_resize(groups.bytes() + batch.get_array_memory_size())?;
             groups.merge(&batch);
         }
+
         account.try_resize(2 * groups.bytes())?;
+
         let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
-        Ok(groups.into_vectors(&self.grid, self.aggregation.of_histograms(), cancellation, &mut remark)?)
+        Ok(groups.into_vectors(
+            &self.grid,
+            self.aggregation.of_histograms(),
+            cancellation,
+            &mut remark,
+        )?)
     }
 }
 
@@ -232,13 +272,14 @@ impl Operator for FinalAggregate {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = inputs[0].execute(0, Arc::clone(context))?;
-        let (operator, account) = (Arc::clone(self), Arc::new(reservation(Self::NAME, context)));
+        let operator = Arc::clone(self);
+        let account = Arc::new(reservation(Self::NAME, context));
         let cancellation = Cancellation::of(context);
         let output = async move {
-            let batches =
-                with_state!(operator.aggregation, S => operator.aggregate::<S>(input, &account, &cancellation).await)?;
+            let batches = with_state!(operator.aggregation, S => operator.aggregate::<S>(input, &account, &cancellation).await)?;
             Held::new(batches, account)
         };
+
         Ok(Held::stream(self.schema(), output))
     }
 }

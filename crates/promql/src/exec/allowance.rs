@@ -23,7 +23,10 @@ impl Allowance {
 
     /// On an account that there is.
     pub(crate) fn on(account: Arc<MemoryReservation>, context: &TaskContext) -> Self {
-        Self { account, cancellation: Cancellation::of(context) }
+        Self {
+            account,
+            cancellation: Cancellation::of(context),
+        }
     }
 
     /// Puts more memory on the account, before it is used.
@@ -38,7 +41,9 @@ impl Allowance {
 
     /// Makes the account hold so much: what is built so far.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), Error> {
-        self.account.try_resize(bytes).map_err(Error::from_datafusion)
+        self.account
+            .try_resize(bytes)
+            .map_err(Error::from_datafusion)
     }
 
     /// An error that nobody sees, once the query was given up.

@@ -10,7 +10,8 @@ use tokio::sync::OnceCell;
 use crate::exec::operator::reservation;
 use crate::exec::whole::collect;
 
-/// Read once, whichever partition comes first. A failure is every partition's: nothing is read twice.
+/// Read once, whichever partition comes first. A failure is every partition's: nothing is read
+/// twice.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
     read: OnceCell<Result<Scalars, Arc<DataFusionError>>>,
@@ -31,12 +32,16 @@ impl Arguments {
         let read = || async {
             let account = reservation(name, context);
             let mut arguments = Vec::new();
+
             for input in inputs {
-                let vector = collect(input.execute(0, Arc::clone(context))?, steps, &account).await?;
+                let vector =
+                    collect(input.execute(0, Arc::clone(context))?, steps, &account).await?;
                 arguments.push(vector.scalar());
             }
+
             Ok(Arc::new(arguments))
         };
+
         self.read
             .get_or_init(|| async { read().await.map_err(Arc::new) })
             .await
@@ -47,6 +52,13 @@ impl Arguments {
 
 /// The first two arguments at a step; NaN where there are fewer.
 pub(crate) fn at_step(arguments: &[Vec<f64>], step: usize) -> [f64; 2] {
-    let at = |index: usize| arguments.get(index).and_then(|cells| cells.get(step)).copied().unwrap_or(f64::NAN);
+    let at = |index: usize| {
+        arguments
+            .get(index)
+            .and_then(|cells| cells.get(step))
+            .copied()
+            .unwrap_or(f64::NAN)
+    };
+
     [at(0), at(1)]
 }

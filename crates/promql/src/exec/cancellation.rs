@@ -8,7 +8,8 @@ use datafusion::execution::TaskContext;
 
 use crate::error::Error;
 
-/// Tells computations, which await nothing, that their query was given up. Cheap to clone; all clones are one.
+/// Tells computations, which await nothing, that their query was given up. Cheap to clone; all
+/// clones are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cancellation(Arc<AtomicBool>);
 
@@ -19,7 +20,11 @@ pub(crate) struct CancelOnDrop(Cancellation);
 impl Cancellation {
     /// That of the query which the context is of.
     pub(crate) fn of(context: &TaskContext) -> Self {
-        context.session_config().get_extension::<Self>().map(|held| (*held).clone()).unwrap_or_default()
+        context
+            .session_config()
+            .get_extension::<Self>()
+            .map(|held| (*held).clone())
+            .unwrap_or_default()
     }
 
     #[inline]
@@ -30,7 +35,11 @@ impl Cancellation {
     /// An error that nobody sees, once the query was given up.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn on_drop(&self) -> CancelOnDrop {
@@ -47,7 +56,8 @@ impl Drop for CancelOnDrop {
 /// How many items are sorted before the query is asked for again.
 const RUN: usize = 1 << 10;
 
-/// Sorts by merging sorted runs, so that it ends when the query is given up. Equal items stay in their order.
+/// Sorts by merging sorted runs, so that it ends when the query is given up. Equal items stay in
+/// their order.
 pub(crate) fn sorted<T>(
     items: Vec<T>,
     cancellation: &Cancellation,
@@ -55,26 +65,32 @@ pub(crate) fn sorted<T>(
 ) -> Result<Vec<T>, Error> {
     let mut runs: Vec<Vec<T>> = Vec::new();
     let mut items = items.into_iter();
+
     loop {
         let mut run: Vec<T> = items.by_ref().take(RUN).collect();
         if run.is_empty() {
             break;
         }
+
         cancellation.check()?;
         run.sort_by(&compare);
         runs.push(run);
     }
+
     while runs.len() > 1 {
         let mut merged = Vec::with_capacity(runs.len().div_ceil(2));
         let mut rest = runs.into_iter();
+
         while let Some(left) = rest.next() {
             merged.push(match rest.next() {
                 Some(right) => merge(left, right, cancellation, &compare)?,
                 None => left,
             });
         }
+
         runs = merged;
     }
+
     Ok(runs.pop().unwrap_or_default())
 }
 
@@ -85,13 +101,21 @@ fn merge<T>(
     compare: impl Fn(&T, &T) -> Order,
 ) -> Result<Vec<T>, Error> {
     let mut out = Vec::with_capacity(left.len() + right.len());
-    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    let mut left = left.into_iter().peekable();
+    let mut right = right.into_iter().peekable();
+
     while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
         if out.len() % RUN == 0 {
             cancellation.check()?;
         }
-        out.extend(if compare(a, b).is_le() { left.next() } else { right.next() });
+
+        out.extend(if compare(a, b).is_le() {
+            left.next()
+        } else {
+            right.next()
+        });
     }
+
     out.extend(left);
     out.extend(right);
     Ok(out)
@@ -107,6 +131,7 @@ mod tests {
             let items: Vec<(usize, usize)> = (0..len).map(|at| (at * 7919 % 101, at)).collect();
             let mut wanted = items.clone();
             wanted.sort_by_key(|item| item.0);
+
             let got = sorted(items, &Cancellation::default(), |a, b| a.0.cmp(&b.0)).unwrap();
             assert!(got == wanted, "{len}");
         }
@@ -116,6 +141,10 @@ mod tests {
     fn a_query_that_was_given_up_is_not_sorted() {
         let cancellation = Cancellation::default();
         drop(cancellation.on_drop());
-        assert!(matches!(sorted(vec![2, 1], &cancellation, Ord::cmp), Err(Error::Cancelled)));
+
+        assert!(matches!(
+            sorted(vec![2, 1], &cancellation, Ord::cmp),
+            Err(Error::Cancelled)
+        ));
     }
 }

@@ -25,7 +25,8 @@ use crate::name_removal::NameRemoval;
 use crate::remark::Remark;
 use crate::vector::{self, Cell, Row, Sample, VectorBatch, VectorBuilder};
 
-/// Maps the cells of the first input, one batch in, one batch out, even if empty; the other inputs are scalars.
+/// Maps the cells of the first input, one batch in, one batch out, even if empty; the other inputs
+/// are scalars.
 #[derive(Debug)]
 pub(crate) struct MapCells {
     change: CellChange,
@@ -59,7 +60,9 @@ pub(crate) enum Side {
 impl CellChange {
     pub(crate) fn drops_name(self) -> bool {
         match self {
-            Self::WithScalar { op, return_bool, .. } => arithmetic::drops_name(op, return_bool),
+            Self::WithScalar {
+                op, return_bool, ..
+            } => arithmetic::drops_name(op, return_bool),
             Self::Negate | Self::Function(_) => true,
         }
     }
@@ -70,15 +73,21 @@ impl CellChange {
         match self {
             Self::Negate => Some(-value),
             Self::Function(function) => function.evaluate(value, arguments, time_ms),
-            Self::WithScalar { op, return_bool, scalar } => {
+            Self::WithScalar {
+                op,
+                return_bool,
+                scalar,
+            } => {
                 let (a, b) = match scalar {
                     Side::Left => (arguments[0], value),
                     Side::Right => (value, arguments[0]),
                 };
+
                 if op.is_comparison() && !return_bool {
                     // Whichever side the vector is on, its value is the one that is kept.
                     return arithmetic::compare(op, a, b).then_some(value);
                 }
+
                 Some(arithmetic::value(op, a, b))
             }
         }
@@ -93,36 +102,69 @@ impl MapCells {
         pos: PosRange,
         names: NameRemoval,
     ) -> Self {
-        Self { change, grid, annotations, pos, names, arguments: Arguments::default() }
+        Self {
+            change,
+            grid,
+            annotations,
+            pos,
+            names,
+            arguments: Arguments::default(),
+        }
     }
 
-    fn evaluate(&self, batch: RecordBatch, arguments: &[Vec<f64>], allowance: &Allowance) -> Result<RecordBatch> {
+    fn evaluate(
+        &self,
+        batch: RecordBatch,
+        arguments: &[Vec<f64>],
+        allowance: &Allowance,
+    ) -> Result<RecordBatch> {
         let mut out = VectorBuilder::single(self.grid.steps, batch.num_rows());
         let mut nameless = self.names.nameless();
+
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             allowance.check()?;
-            let labels = if self.change.drops_name() { nameless.of(row.labels) } else { row.labels };
-            let trims = matches!(self.change, CellChange::WithScalar { op, .. } if arithmetic::is_trim(op));
-            if row.has_histograms() || trims || matches!(self.change, CellChange::Function(CellFunction::Native(_))) {
+
+            let labels = if self.change.drops_name() {
+                nameless.of(row.labels)
+            } else {
+                row.labels
+            };
+
+            let trims =
+                matches!(self.change, CellChange::WithScalar { op, .. } if arithmetic::is_trim(op));
+            if row.has_histograms()
+                || trims
+                || matches!(self.change, CellChange::Function(CellFunction::Native(_)))
+            {
                 out.push_cells(labels, |step| self.mixed(&row, step, arguments));
                 allowance.hold(out.bytes())?;
                 continue;
             }
-            out.push(labels, |step| self.change.apply(row.get(step)?, at_step(arguments, step), self.grid.at(step)));
+
+            out.push(labels, |step| {
+                self.change
+                    .apply(row.get(step)?, at_step(arguments, step), self.grid.at(step))
+            });
         }
+
         allowance.hold(0)?;
         Ok(out.finish_single())
     }
 
     /// The new cell at a step of a row that may have histograms.
     fn mixed<'a>(&self, row: &Row<'a>, step: usize, arguments: &[Vec<f64>]) -> Option<Cell<'a>> {
-        let (cell, arguments) = (row.cell(step)?, at_step(arguments, step));
+        let cell = row.cell(step)?;
+        let arguments = at_step(arguments, step);
+
         match self.change {
             CellChange::Function(function) => {
                 let value = match cell.decode() {
                     Sample::Float(value) => function.evaluate(value, arguments, self.grid.at(step)),
-                    Sample::Histogram(histogram) => function.evaluate_histogram(&histogram, self.grid.at(step)),
+                    Sample::Histogram(histogram) => {
+                        function.evaluate_histogram(&histogram, self.grid.at(step))
+                    }
                 };
+
                 value.map(Cell::Float)
             }
             CellChange::Negate => Some(match cell.decode() {
@@ -132,16 +174,33 @@ impl MapCells {
                     Cell::Histogram(histogram)
                 }
             }),
-            CellChange::WithScalar { op, return_bool, scalar } => {
+            CellChange::WithScalar {
+                op,
+                return_bool,
+                scalar,
+            } => {
                 if let Cell::Float(value) = cell
                     && !arithmetic::is_trim(op)
                 {
-                    return self.change.apply(value, arguments, self.grid.at(step)).map(Cell::Float);
+                    return self
+                        .change
+                        .apply(value, arguments, self.grid.at(step))
+                        .map(Cell::Float);
                 }
-                let (cell, argument) = (cell.decode(), Sample::Float(arguments[0]));
-                let (left, right) = if scalar == Side::Left { (argument, cell) } else { (cell, argument) };
+
+                let cell = cell.decode();
+                let argument = Sample::Float(arguments[0]);
+
+                let (left, right) = if scalar == Side::Left {
+                    (argument, cell)
+                } else {
+                    (cell, argument)
+                };
+
                 let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos);
-                combine(op, return_bool, left, right, &mut remark).map(Cell::from).value()
+                combine(op, return_bool, left, right, &mut remark)
+                    .map(Cell::from)
+                    .value()
             }
         }
     }
@@ -155,8 +214,17 @@ impl Operator for MapCells {
             CellChange::Negate => f.write_str("negate"),
             CellChange::Function(CellFunction::Plain(name, _)) => write!(f, "function={name}"),
             CellChange::Function(function) => write!(f, "function={function:?}"),
-            CellChange::WithScalar { op, return_bool, scalar } => {
-                write!(f, "op={}{}, scalar={scalar:?}", op.as_str(), if return_bool { " bool" } else { "" })
+            CellChange::WithScalar {
+                op,
+                return_bool,
+                scalar,
+            } => {
+                write!(
+                    f,
+                    "op={}{}, scalar={scalar:?}",
+                    op.as_str(),
+                    if return_bool { " bool" } else { "" }
+                )
             }
         }
     }
@@ -175,15 +243,28 @@ impl Operator for MapCells {
         partition: usize,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let (operator, inputs, context) = (Arc::clone(self), inputs.to_vec(), Arc::clone(context));
+        let operator = Arc::clone(self);
+        let inputs = inputs.to_vec();
+        let context = Arc::clone(context);
+
         let output = async move {
-            let arguments = operator.arguments.read(Self::NAME, &inputs[1..], operator.grid.steps, &context).await?;
+            let arguments = operator
+                .arguments
+                .read(Self::NAME, &inputs[1..], operator.grid.steps, &context)
+                .await?;
+
             let allowance = Allowance::of(Self::NAME, &context);
             let batches = inputs[0].execute(partition, context)?;
-            let mapped = move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
+            let mapped =
+                move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
+
             Ok::<_, DataFusionError>(batches.and_then(mapped))
         };
+
         let stream = stream::once(output).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
     }
 }

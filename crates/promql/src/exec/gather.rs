@@ -19,8 +19,9 @@ use crate::exec::operator::Operator;
 /// Batches that a partition may be ahead.
 const AHEAD: usize = 2;
 
-/// Runs every input partition in a task of its own and reads batch `i` from partition `i % partitions`, so that the order, and
-/// with it the bits of every sum above, does not depend on how many there are. Dropping the output ends the tasks.
+/// Runs every input partition in a task of its own and reads batch `i` from partition `i %
+/// partitions`, so that the order, and with it the bits of every sum above, does not depend on how
+/// many there are. Dropping the output ends the tasks.
 #[derive(Debug)]
 pub(crate) struct OrderedGather {
     pub(crate) schema: SchemaRef,
@@ -43,9 +44,11 @@ impl Lane {
                     return;
                 }
             }
+
             // Whoever is gone needs no end.
             let _ = sender.send(Ok(None)).await;
         });
+
         Self { queue, _task: task }
     }
 }
@@ -68,23 +71,40 @@ impl Operator for OrderedGather {
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let [input] = inputs else {
-            return Err(DataFusionError::Internal("an exchange has one input".to_owned()));
+            return Err(DataFusionError::Internal(
+                "an exchange has one input".to_owned(),
+            ));
         };
+
         let partitions = input.output_partitioning().partition_count();
         if partitions == 1 {
             return input.execute(0, Arc::clone(context));
         }
-        let streams = (0..partitions).map(|at| input.execute(at, Arc::clone(context))).collect::<Result<Vec<_>>>()?;
+
+        let streams = (0..partitions)
+            .map(|at| input.execute(at, Arc::clone(context)))
+            .collect::<Result<Vec<_>>>()?;
         let lanes: Vec<_> = streams.into_iter().map(Lane::start).collect();
-        let stream = stream::try_unfold((lanes, 0), |(mut lanes, next): (Vec<Lane>, usize)| async move {
-            let lane = next % lanes.len();
-            match lanes[lane].queue.recv().await {
-                Some(Ok(Some(batch))) => Ok(Some((batch, (lanes, next + 1)))),
-                Some(Ok(None)) => Ok(None),
-                Some(Err(error)) => Err(error),
-                None => Err(DataFusionError::Internal("a partition ended before its end".to_owned())),
-            }
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+
+        let stream = stream::try_unfold(
+            (lanes, 0),
+            |(mut lanes, next): (Vec<Lane>, usize)| async move {
+                let lane = next % lanes.len();
+
+                match lanes[lane].queue.recv().await {
+                    Some(Ok(Some(batch))) => Ok(Some((batch, (lanes, next + 1)))),
+                    Some(Ok(None)) => Ok(None),
+                    Some(Err(error)) => Err(error),
+                    None => Err(DataFusionError::Internal(
+                        "a partition ended before its end".to_owned(),
+                    )),
+                }
+            },
+        );
+
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
     }
 }

@@ -65,36 +65,51 @@ struct Series<'a> {
 }
 
 impl Histogram {
-    fn evaluate(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+    fn evaluate(
+        &self,
+        inputs: &[Vector],
+        allowance: &Allowance,
+    ) -> Result<Vec<RecordBatch>, Error> {
         let arguments: Vec<Vec<f64>> = inputs[1..].iter().map(Vector::scalar).collect();
         if self.function != HistogramFunction::Fraction {
             for (quantiles, pos) in arguments.iter().zip(&self.pos.arguments) {
                 check_quantiles(&self.annotations, quantiles, *pos);
             }
         }
+
         let mut repairs = Repairs::default();
         let mut out = Merged::new(self.grid.steps, allowance);
         let all = self.series(&inputs[0], allowance)?;
+
         match &self.function {
             HistogramFunction::Quantiles(label) => {
                 for quantiles in &arguments {
                     self.add_quantiles(&all, quantiles, Some(label), &mut repairs, &mut out)?;
                 }
             }
-            HistogramFunction::Quantile => self.add_quantiles(&all, &arguments[0], None, &mut repairs, &mut out)?,
+            HistogramFunction::Quantile => {
+                self.add_quantiles(&all, &arguments[0], None, &mut repairs, &mut out)?
+            }
             HistogramFunction::Fraction => {
-                let (lower, upper) = (&arguments[0], &arguments[1]);
+                let lower = &arguments[0];
+                let upper = &arguments[1];
+
                 self.add(&all, &mut out, |step, histogram, remark| match histogram {
                     Either::Native(histogram, name) => {
                         native::fraction(lower[step], upper[step], histogram, name, remark)
                     }
-                    Either::Classic(buckets, ..) => histogram::fraction(lower[step], upper[step], buckets),
+                    Either::Classic(buckets, ..) => {
+                        histogram::fraction(lower[step], upper[step], buckets)
+                    }
                 })?;
             }
         }
+
         repairs.tell(|name, forced| {
-            self.annotations.inform_of_forced(of_metric(FORCED, name), forced, self.pos.histograms);
+            self.annotations
+                .inform_of_forced(of_metric(FORCED, name), forced, self.pos.histograms);
         });
+
         Ok(out.finish(&self.grid))
     }
 
@@ -106,28 +121,50 @@ impl Histogram {
         repairs: &mut Repairs,
         out: &mut Merged<'_>,
     ) -> Result<(), Error> {
-        let mut value = |step: usize, histogram: Either<'_>, remark: &mut dyn FnMut(Remark<'_>)| match histogram {
-            Either::Native(histogram, name) => native::quantile(quantiles[step], histogram, name, remark),
-            Either::Classic(buckets, name, series) => {
-                let quantile = histogram::quantile(quantiles[step], buckets);
-                if let Some(repair) = quantile.repair {
-                    repairs.add(name, series, (step, &self.grid), repair);
+        let mut value = |step: usize, histogram: Either<'_>, remark: &mut dyn FnMut(Remark<'_>)| {
+            match histogram {
+                Either::Native(histogram, name) => {
+                    native::quantile(quantiles[step], histogram, name, remark)
                 }
-                quantile.value
+                Either::Classic(buckets, name, series) => {
+                    let quantile = histogram::quantile(quantiles[step], buckets);
+                    if let Some(repair) = quantile.repair {
+                        repairs.add(name, series, (step, &self.grid), repair);
+                    }
+
+                    quantile.value
+                }
             }
         };
-        let Some(label) = label else { return self.add(all, out, value) };
+
+        let Some(label) = label else {
+            return self.add(all, out, value);
+        };
+
         // The label is the same at every step unless the quantile is not.
         let mut done: Vec<u64> = Vec::new();
+
         for quantile in quantiles {
             if done.contains(&quantile.to_bits()) {
                 continue;
             }
+
             done.push(quantile.to_bits());
+
             let text = open_metrics_text(*quantile);
-            let mut labelled = Labelled { out: &mut *out, label: Some((label, &text)) };
-            self.add_where(all, &mut labelled, |step| quantiles[step].to_bits() == quantile.to_bits(), &mut value)?;
+            let mut labelled = Labelled {
+                out: &mut *out,
+                label: Some((label, &text)),
+            };
+
+            self.add_where(
+                all,
+                &mut labelled,
+                |step| quantiles[step].to_bits() == quantile.to_bits(),
+                &mut value,
+            )?;
         }
+
         Ok(())
     }
 
@@ -140,7 +177,8 @@ impl Histogram {
         self.add_where(all, &mut Labelled { out, label: None }, |_| true, value)
     }
 
-    /// Adds the value of each histogram at the steps that are `wanted`. A classic and a native one at the same step have none.
+    /// Adds the value of each histogram at the steps that are `wanted`. A classic and a native one
+    /// at the same step have none.
     fn add_where(
         &self,
         all: &[Series<'_>],
@@ -153,60 +191,104 @@ impl Histogram {
         let mut labels = LabelsBuilder::default();
         let mut remark = |remark: Remark<'_>| self.annotations.add(remark, self.pos.histograms);
         let mut buckets = Vec::new();
+
         for (at, series) in all.iter().enumerate() {
-            let classic = |step: usize| series.buckets.iter().any(|(_, row)| row.get(step).is_some());
+            let classic = |step: usize| {
+                series
+                    .buckets
+                    .iter()
+                    .any(|(_, row)| row.get(step).is_some())
+            };
+
             for row in &series.native {
                 let name = self.told_name(row.labels);
                 out.add(nameless.of(row.labels), |step| {
                     let histogram = row.histogram(step).filter(|_| wanted(step))?;
                     if classic(step) {
-                        self.annotations.add(Remark::MixedClassicAndNative(name), self.pos.histograms);
+                        self.annotations
+                            .add(Remark::MixedClassicAndNative(name), self.pos.histograms);
                         return None;
                     }
+
                     Some(value(step, Either::Native(&histogram, name), &mut remark))
                 })?;
             }
-            let Some((_, first)) = series.buckets.first() else { continue };
+
+            let Some((_, first)) = series.buckets.first() else {
+                continue;
+            };
             unbounded.apply(first.labels, &mut labels);
+
             out.add(nameless.of(labels.encoded()), |step| {
                 buckets.clear();
-                let present = series.buckets.iter().filter_map(|(upper, row)| Some((*upper, row.get(step)?)));
+
+                let present = series
+                    .buckets
+                    .iter()
+                    .filter_map(|(upper, row)| Some((*upper, row.get(step)?)));
+
                 buckets.extend(present.map(|(upper, count)| Bucket { upper, count }));
+
                 let native = series.native.iter().any(|row| row.has_histogram(step));
                 if buckets.is_empty() || native || !wanted(step) {
                     return None;
                 }
+
                 let name = self.told_name(first.labels);
-                Some(value(step, Either::Classic(&mut buckets, name, at), &mut remark))
+                Some(value(
+                    step,
+                    Either::Classic(&mut buckets, name, at),
+                    &mut remark,
+                ))
             })?;
         }
+
         Ok(())
     }
 
-    /// Series that differ in nothing but a bound belong together; floats without a bound are of none.
-    fn series<'a>(&self, input: &'a Vector, allowance: &Allowance) -> Result<Vec<Series<'a>>, Error> {
+    /// Series that differ in nothing but a bound belong together; floats without a bound are of
+    /// none.
+    fn series<'a>(
+        &self,
+        input: &'a Vector,
+        allowance: &Allowance,
+    ) -> Result<Vec<Series<'a>>, Error> {
         let together = Projection::drop(&[BOUND.to_owned()]);
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
         let mut all: Vec<Series<'a>> = Vec::new();
         let mut labels = LabelsBuilder::default();
+
         for row in input.rows() {
             allowance.check()?;
+
             let has_floats = (0..self.grid.steps).any(|step| row.get(step).is_some());
             let bound = value_of(row.labels, BOUND);
             let upper = parse_bound(bound);
+
             if has_floats && upper.is_none() {
                 let name = self.told_name(row.labels);
-                let text = format!("bucket label {BOUND:?} is missing or has a malformed value of {}", quote(bound));
-                self.annotations.warn(of_metric(&text, name), self.pos.histograms);
+                let text = format!(
+                    "bucket label {BOUND:?} is missing or has a malformed value of {}",
+                    quote(bound)
+                );
+
+                self.annotations
+                    .warn(of_metric(&text, name), self.pos.histograms);
             }
+
             together.apply(row.labels, &mut labels);
+
             let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
                 all.push(Series::default());
                 all.len() - 1
             });
-            all[id].buckets.extend(upper.filter(|_| has_floats).map(|upper| (upper, row)));
+
+            all[id]
+                .buckets
+                .extend(upper.filter(|_| has_floats).map(|upper| (upper, row)));
             all[id].native.extend(row.has_histograms().then_some(row));
         }
+
         Ok(all)
     }
 
@@ -257,13 +339,18 @@ fn open_metrics_text(value: f64) -> String {
 pub(crate) fn check_quantiles(annotations: &Annotations, quantiles: &[f64], pos: PosRange) {
     for &q in quantiles.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
         let text = go_general(q);
-        annotations.warn(format_args!("quantile value should be between 0 and 1, got {text}"), pos);
+        annotations.warn(
+            format_args!("quantile value should be between 0 and 1, got {text}"),
+            pos,
+        );
     }
 }
 
 /// A bound as Go reads numbers: `1`, `+Inf`, `0x1p-2` is not needed by anyone. NaN bounds nothing.
 fn parse_bound(text: &str) -> Option<f64> {
-    text.parse::<f64>().ok().filter(|bound| !bound.is_nan() && !text.contains(' '))
+    text.parse::<f64>()
+        .ok()
+        .filter(|bound| !bound.is_nan() && !text.contains(' '))
 }
 
 impl WholeOperator for Histogram {

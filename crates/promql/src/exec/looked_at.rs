@@ -15,21 +15,31 @@ pub(crate) struct LookedAt {
     is_cancelled: Cell<bool>,
 }
 
-/// How many samples are looked at before the query is asked for again: some milliseconds of the dearest function.
+/// How many samples are looked at before the query is asked for again: some milliseconds of the
+/// dearest function.
 const SAMPLES: usize = 1 << 16;
 
 impl LookedAt {
     pub(crate) fn new(steps: usize, cancellation: Cancellation) -> Self {
-        let (since, is_cancelled) = (Cell::new(0), Cell::new(false));
-        Self { steps: vec![Cell::new(0); steps], cancellation, since, is_cancelled }
+        let since = Cell::new(0);
+        let is_cancelled = Cell::new(false);
+
+        Self {
+            steps: vec![Cell::new(0); steps],
+            cancellation,
+            since,
+            is_cancelled,
+        }
     }
 
     #[inline]
     pub(crate) fn add(&self, step: usize, samples: usize) {
         let count = &self.steps[step];
         count.set(count.get() + samples as u64);
+
         let since = self.since.get() + samples;
         self.since.set(since);
+
         if since >= SAMPLES {
             self.since.set(0);
             self.is_cancelled.set(self.cancellation.is_cancelled());

@@ -24,7 +24,12 @@ impl Lookup {
 
     /// The last time at which a sample is read for a step at `time_ms`.
     pub(crate) fn read_end_ms(&self, time_ms: i64) -> i64 {
-        let behind_ms = if let Some((Ends::Smoothed, around_ms)) = self.ends { around_ms } else { 0 };
+        let behind_ms = if let Some((Ends::Smoothed, around_ms)) = self.ends {
+            around_ms
+        } else {
+            0
+        };
+
         self.end_ms(time_ms).saturating_add(behind_ms)
     }
 

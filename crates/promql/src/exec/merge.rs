@@ -11,14 +11,16 @@ use crate::exec::whole::WholeOperator;
 use crate::grid::Grid;
 use crate::vector::{Cell, Row, Vector, VectorBatch, VectorBuilder};
 
-/// Stands behind what takes the metric name away from series of several names. Two series that are left with the same labels
-/// are one when they are never present at the same step, and an error otherwise: a range query is its instants.
+/// Stands behind what takes the metric name away from series of several names. Two series that are
+/// left with the same labels are one when they are never present at the same step, and an error
+/// otherwise: a range query is its instants.
 #[derive(Debug)]
 pub(crate) struct MergeSeries {
     pub(crate) grid: Grid,
 }
 
-/// Vectors by labels, in the order in which the labels came up. Its memory is on the operator's account.
+/// Vectors by labels, in the order in which the labels came up. Its memory is on the operator's
+/// account.
 #[derive(Debug)]
 pub(crate) struct Merged<'a> {
     pub(crate) allowance: &'a Allowance,
@@ -43,7 +45,11 @@ impl<'a> Merged<'a> {
     }
 
     /// Adds the floats of a series.
-    pub(crate) fn add(&mut self, labels: &[u8], cell: impl FnMut(usize) -> Option<f64>) -> Result<(), Error> {
+    pub(crate) fn add(
+        &mut self,
+        labels: &[u8],
+        cell: impl FnMut(usize) -> Option<f64>,
+    ) -> Result<(), Error> {
         let mut cell = cell;
         self.add_cells(labels, |step| cell(step).map(Cell::Float))
     }
@@ -65,25 +71,31 @@ impl<'a> Merged<'a> {
         mut cell: impl FnMut(usize) -> Option<Cell<'c>>,
     ) -> Result<(), Error> {
         self.allowance.check()?;
+
         let id = self.id(labels)?;
+
         for step in steps {
             let Some(cell) = cell(step) else { continue };
             let held = &mut self.cells[id * self.steps + step];
+
             let bytes = match cell {
                 Cell::Float(value) => {
                     if held.replace(value).is_some() || self.histograms.contains_key(&(id, step)) {
                         return Err(Error::same_labels());
                     }
+
                     continue;
                 }
                 Cell::Encoded(bytes) => bytes.into(),
                 Cell::Histogram(histogram) => histogram.to_bytes().into_boxed_slice(),
             };
+
             self.allowance.grow(bytes.len() + 64)?;
             if held.is_some() || self.histograms.insert((id, step), bytes).is_some() {
                 return Err(Error::same_labels());
             }
         }
+
         Ok(())
     }
 
@@ -92,13 +104,17 @@ impl<'a> Merged<'a> {
         if let Some(&id) = self.ids.get(labels) {
             return Ok(id);
         }
+
         let id = self.labels.len();
-        // The labels stand in the map, in the list, and in the output, where they may be longer than those of the input.
+
+        // The labels stand in the map, in the list, and in the output, where they may be longer
+        // than those of the input.
         let bytes = self.steps * size_of::<Option<f64>>() + 3 * labels.len() + 64;
         self.allowance.grow(bytes)?;
         self.ids.insert(labels.into(), id);
         self.labels.push(labels.into());
         self.cells.resize(self.cells.len() + self.steps, None);
+
         Ok(id)
     }
 
@@ -108,17 +124,25 @@ impl<'a> Merged<'a> {
 
     pub(crate) fn finish(self, grid: &Grid) -> Vec<RecordBatch> {
         let mut out = VectorBuilder::new(grid);
+
         for (id, labels) in self.labels.iter().enumerate() {
             let float = |step: usize| self.cells[id * self.steps + step];
             if self.histograms.is_empty() {
                 out.push(labels, float);
                 continue;
             }
+
             out.push_cells(labels, |step| {
-                let histogram = || self.histograms.get(&(id, step)).map(|bytes| Cell::Encoded(bytes));
+                let histogram = || {
+                    self.histograms
+                        .get(&(id, step))
+                        .map(|bytes| Cell::Encoded(bytes))
+                };
+
                 float(step).map(Cell::Float).or_else(histogram)
             });
         }
+
         out.finish()
     }
 }
@@ -126,13 +150,16 @@ impl<'a> Merged<'a> {
 /// Whether no two series have the same labels.
 fn are_distinct(input: &Vector, allowance: &Allowance) -> Result<bool, Error> {
     let mut seen = HashSet::new();
+
     for batch in &input.batches {
         allowance.check()?;
         seen.reserve(batch.len());
+
         if !batch.rows().all(|row| seen.insert(row.labels)) {
             return Ok(false);
         }
     }
+
     Ok(true)
 }
 
@@ -142,10 +169,12 @@ impl MergeSeries {
         if are_distinct(input, allowance)? {
             return Ok(input.batches.iter().map(VectorBatch::record).collect());
         }
+
         let mut merged = Merged::new(self.grid.steps, allowance);
         for row in input.rows() {
             merged.add_row(&row)?;
         }
+
         Ok(merged.finish(&self.grid))
     }
 }

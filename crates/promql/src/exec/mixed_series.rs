@@ -21,8 +21,9 @@ pub(crate) enum Starts {
 pub(crate) enum HistogramParts {
     #[default]
     All,
-    /// Schema, count and sum alone, as Prometheus does where nothing else is asked for: nothing can be said of buckets that differ. The
-    /// buckets still tell where a counter began anew, and that becomes the hint.
+    /// Schema, count and sum alone, as Prometheus does where nothing else is asked for: nothing can
+    /// be said of buckets that differ. The buckets still tell where a counter began anew, and that
+    /// becomes the hint.
     Totals,
 }
 
@@ -35,7 +36,10 @@ struct Reader {
 
 impl Reader {
     const fn new(parts: HistogramParts) -> Self {
-        Self { parts, before: None }
+        Self {
+            parts,
+            before: None,
+        }
     }
 
     /// What is read of the next histogram by time.
@@ -43,16 +47,23 @@ impl Reader {
         if self.parts == HistogramParts::All {
             return histogram;
         }
+
         if let (ResetHint::Unknown, Some(before)) = (histogram.hint, &self.before) {
             let reset = histogram.is_reset_after(before);
-            histogram.hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
+            histogram.hint = if reset {
+                ResetHint::Reset
+            } else {
+                ResetHint::NotReset
+            };
         }
+
         let totals = FloatHistogram {
             hint: histogram.hint,
             count: histogram.count,
             sum: histogram.sum,
             ..FloatHistogram::empty(histogram.schema, Vec::new())
         };
+
         self.before = Some(histogram);
         totals
     }
@@ -73,24 +84,38 @@ pub(crate) struct Newest<'a> {
 /// The samples of one row by time.
 ///
 /// `None` when a histogram is none.
-pub(crate) fn newest(batch: &SeriesBatch, row: usize, parts: HistogramParts) -> Option<Vec<Newest<'_>>> {
+pub(crate) fn newest(
+    batch: &SeriesBatch,
+    row: usize,
+    parts: HistogramParts,
+) -> Option<Vec<Newest<'_>>> {
     let (ts, values) = batch.samples_at(row);
-    let (ttls, starts) = (batch.ttls_at(row), batch.starts_at(row));
-    let floats = ts.iter().zip(values).enumerate().map(|(at, (&ts_ms, &value))| Newest {
-        ts_ms,
-        ttl_ms: ttls.map_or(0, |ttls| ttls[at]),
-        start_ms: starts.map_or(0, |starts| starts[at]),
-        value: (!is_stale(value)).then_some(Cell::Float(value)),
-    });
+    let ttls = batch.ttls_at(row);
+    let starts = batch.starts_at(row);
+
+    let floats = ts
+        .iter()
+        .zip(values)
+        .enumerate()
+        .map(|(at, (&ts_ms, &value))| Newest {
+            ts_ms,
+            ttl_ms: ttls.map_or(0, |ttls| ttls[at]),
+            start_ms: starts.map_or(0, |starts| starts[at]),
+            value: (!is_stale(value)).then_some(Cell::Float(value)),
+        });
+
     let mut all: Vec<_> = floats.collect();
     let mut reader = Reader::new(parts);
+
     for held in batch.histograms_at(row) {
         let decoded = Histogram::from_bytes(held.bytes)?;
         let stale = decoded.is_stale();
         let mut cell = Cell::Encoded(held.bytes);
+
         if parts == HistogramParts::Totals && !stale {
             cell = Cell::from(reader.read(FloatHistogram::from(&decoded)));
         }
+
         all.push(Newest {
             ts_ms: held.ts_ms,
             ttl_ms: held.life.ttl_ms,
@@ -98,11 +123,13 @@ pub(crate) fn newest(batch: &SeriesBatch, row: usize, parts: HistogramParts) -> 
             value: (!stale).then_some(cell),
         });
     }
+
     all.sort_by_key(|sample| sample.ts_ms);
     Some(all)
 }
 
-/// The cell of each step, in order, that `read` makes of the newest sample, when that one still stands.
+/// The cell of each step, in order, that `read` makes of the newest sample, when that one still
+/// stands.
 pub(crate) fn latest<'a, 'c>(
     samples: &'a [Newest<'c>],
     grid: Grid,
@@ -116,12 +143,17 @@ where
     move |step| {
         let time_ms = grid.at(step);
         let end_ms = lookup.end_ms(time_ms);
-        behind += samples[behind..].iter().take_while(|sample| sample.ts_ms <= end_ms).count();
+        behind += samples[behind..]
+            .iter()
+            .take_while(|sample| sample.ts_ms <= end_ms)
+            .count();
+
         let sample = &samples[behind.checked_sub(1)?];
         let stands = match sample.ttl_ms {
             ..=0 => sample.ts_ms > lookup.start_ms(time_ms),
             ttl_ms => end_ms < sample.ts_ms.saturating_add(ttl_ms),
         };
+
         read(sample, sample.value.clone().filter(|_| stands)?)
     }
 }
@@ -137,11 +169,17 @@ pub(crate) struct MixedSeries {
 
 impl MixedSeries {
     /// `None` when a histogram is none.
-    pub(crate) fn of(batch: &SeriesBatch, row: usize, starts: Starts, parts: HistogramParts) -> Option<Self> {
+    pub(crate) fn of(
+        batch: &SeriesBatch,
+        row: usize,
+        starts: Starts,
+        parts: HistogramParts,
+    ) -> Option<Self> {
         let mut series = Self::default();
         let mut reader = Reader::new(parts);
         let (ts, values) = batch.samples_at(row);
         let float_starts = batch.starts_at(row).filter(|_| starts == Starts::Known);
+
         for (at, (&ts_ms, &value)) in ts.iter().zip(values).enumerate() {
             if !is_stale(value) {
                 series.ts.push(ts_ms);
@@ -149,14 +187,26 @@ impl MixedSeries {
                 series.starts.extend(float_starts.map(|starts| starts[at]));
             }
         }
+
         for held in batch.histograms_at(row) {
             let histogram = FloatHistogram::from_bytes(held.bytes)?;
+
             if !is_stale(histogram.sum) {
                 let histogram = reader.read(histogram);
-                let start_ms = if starts == Starts::Known { held.life.start_ms } else { 0 };
-                series.histograms.push(HistogramPoint { ts_ms: held.ts_ms, start_ms, histogram });
+                let start_ms = if starts == Starts::Known {
+                    held.life.start_ms
+                } else {
+                    0
+                };
+
+                series.histograms.push(HistogramPoint {
+                    ts_ms: held.ts_ms,
+                    start_ms,
+                    histogram,
+                });
             }
         }
+
         Some(series)
     }
 
@@ -170,12 +220,21 @@ impl MixedSeries {
     ) -> impl FnMut(usize) -> Option<Cell<'static>> + 'a {
         let mut floats = Span::default();
         let mut histograms = Span::default();
+
         move |step| {
             let time_ms = grid.at(step);
-            let (before_ms, last_ms) = (lookup.read_start_ms(time_ms), lookup.read_end_ms(time_ms));
+            let before_ms = lookup.read_start_ms(time_ms);
+            let last_ms = lookup.read_end_ms(time_ms);
+
             floats.advance(before_ms, last_ms, &self.ts, |ts| *ts);
             histograms.advance(before_ms, last_ms, &self.histograms, |point| point.ts_ms);
-            let starts = if self.starts.is_empty() { &[] } else { &self.starts[floats.first..floats.behind] };
+
+            let starts = if self.starts.is_empty() {
+                &[]
+            } else {
+                &self.starts[floats.first..floats.behind]
+            };
+
             let window = MixedWindow {
                 floats: Window {
                     ts: &self.ts[floats.first..floats.behind],
@@ -190,6 +249,7 @@ impl MixedSeries {
                 histograms: &self.histograms[histograms.first..histograms.behind],
                 name,
             };
+
             evaluate(&window, step)
         }
     }
@@ -204,7 +264,14 @@ struct Span {
 
 impl Span {
     fn advance<T>(&mut self, before_ms: i64, last_ms: i64, samples: &[T], ts: impl Fn(&T) -> i64) {
-        self.behind += samples[self.behind..].iter().take_while(|sample| ts(sample) <= last_ms).count();
-        self.first += samples[self.first..self.behind].iter().take_while(|sample| ts(sample) <= before_ms).count();
+        self.behind += samples[self.behind..]
+            .iter()
+            .take_while(|sample| ts(sample) <= last_ms)
+            .count();
+
+        self.first += samples[self.first..self.behind]
+            .iter()
+            .take_while(|sample| ts(sample) <= before_ms)
+            .count();
     }
 }

@@ -16,7 +16,9 @@ use datafusion::physical_plan::execution_plan::{
 };
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
 use duramen_source::Reads;
 use futures::stream;
 
@@ -24,10 +26,11 @@ use crate::exec::cancellation::Cancellation;
 use crate::exec::meter::Meter;
 use crate::plan::deep;
 
-/// One kind of node. It knows its own columns and what to do; [`OperatorExec`] makes a plan node of it.
+/// One kind of node. It knows its own columns and what to do; [`OperatorExec`] makes a plan node of
+/// it.
 ///
-/// The order of batches is part of a stream's meaning: a node with several partitions gives batch `i` of its whole output in
-/// partition `i % partitions`.
+/// The order of batches is part of a stream's meaning: a node with several partitions gives batch
+/// `i` of its whole output in partition `i % partitions`.
 pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
@@ -75,7 +78,9 @@ struct Output(Option<SendableRecordBatchStream>);
 
 impl Output {
     fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
-        let Some(stream) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(stream) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
         deep(|| stream.as_mut().poll_next(task))
     }
 }
@@ -87,19 +92,34 @@ impl Drop for Output {
 }
 
 impl<O: Operator> OperatorExec<O> {
-    /// What is done when the node is polled goes to `meter`; an operator with tasks of its own has it as well.
-    pub(crate) fn plan(operator: O, inputs: Vec<Arc<dyn ExecutionPlan>>, meter: Arc<Meter>) -> Arc<dyn ExecutionPlan> {
+    /// What is done when the node is polled goes to `meter`; an operator with tasks of its own has
+    /// it as well.
+    pub(crate) fn plan(
+        operator: O,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+        meter: Arc<Meter>,
+    ) -> Arc<dyn ExecutionPlan> {
         Self::build(Arc::new(operator), inputs, meter)
     }
 
-    fn build(operator: Arc<O>, inputs: Vec<Arc<dyn ExecutionPlan>>, meter: Arc<Meter>) -> Arc<dyn ExecutionPlan> {
+    fn build(
+        operator: Arc<O>,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+        meter: Arc<Meter>,
+    ) -> Arc<dyn ExecutionPlan> {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(operator.schema()),
             Partitioning::UnknownPartitioning(operator.partitions(&inputs)),
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Arc::new(Self { operator, inputs, meter, properties })
+
+        Arc::new(Self {
+            operator,
+            inputs,
+            meter,
+            properties,
+        })
     }
 }
 
@@ -135,29 +155,51 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Self::build(Arc::clone(&self.operator), children, Arc::clone(&self.meter)))
+        Ok(Self::build(
+            Arc::clone(&self.operator),
+            children,
+            Arc::clone(&self.meter),
+        ))
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let stream = deep(|| self.operator.execute(&self.inputs, partition, &context))?;
         let mut output = Output(Some(stream));
-        let (meter, cancellation) = (Arc::clone(&self.meter), Cancellation::of(&context));
+        let meter = Arc::clone(&self.meter);
+        let cancellation = Cancellation::of(&context);
+
         let polled = stream::poll_fn(move |task| {
             if let Err(error) = cancellation.check() {
                 return Poll::Ready(Some(Err(error.into())));
             }
+
             // A chain of operators is polled through all of its links.
             let polled = meter.work(|| output.poll_next(task));
             if let Poll::Ready(Some(Ok(batch))) = &polled {
                 meter.gave(batch);
             }
+
             polled
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), polled)))
+
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            polled,
+        )))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -13,7 +13,8 @@ use crate::grid::Grid;
 use crate::label_set::{unmarked, value_of, with_label};
 use crate::vector::Vector;
 
-/// Writes one label of each series. Series that become alike are merged, or an error where they overlap.
+/// Writes one label of each series. Series that become alike are merged, or an error where they
+/// overlap.
 #[derive(Debug)]
 pub(crate) struct Relabel {
     pub(crate) grid: Grid,
@@ -25,25 +26,36 @@ pub(crate) struct Relabel {
 /// What is written.
 #[derive(Clone, Debug)]
 pub(crate) enum LabelValue {
-    /// The template with the groups of a match of the whole source; nothing changes without a match.
-    Replace { source: String, pattern: GoRegex, template: String },
+    /// The template with the groups of a match of the whole source; nothing changes without a
+    /// match.
+    Replace {
+        source: String,
+        pattern: GoRegex,
+        template: String,
+    },
     /// The sources with the separator between them.
-    Join { sources: Vec<String>, separator: String },
+    Join {
+        sources: Vec<String>,
+        separator: String,
+    },
 }
 
-/// Of a label while its series is made: the text as it grows, to twice its length, the label set and its marked form.
+/// Of a label while its series is made: the text as it grows, to twice its length, the label set
+/// and its marked form.
 const COPIES: usize = 4;
 
 impl LabelValue {
-    /// How long the text of a series may become: a few nested calls make gigabytes of a short label.
+    /// How long the text of a series may become: a few nested calls make gigabytes of a short
+    /// label.
     fn bytes_max(&self, labels: &[u8]) -> usize {
         match self {
-            Self::Replace { source, template, .. } => {
-                template.len() + template.matches('$').count() * value_of(labels, source).len()
-            }
-            Self::Join { sources, separator } => {
-                sources.iter().map(|source| value_of(labels, source).len() + separator.len()).sum()
-            }
+            Self::Replace {
+                source, template, ..
+            } => template.len() + template.matches('$').count() * value_of(labels, source).len(),
+            Self::Join { sources, separator } => sources
+                .iter()
+                .map(|source| value_of(labels, source).len() + separator.len())
+                .sum(),
         }
     }
 }
@@ -51,30 +63,47 @@ impl LabelValue {
 impl Relabel {
     fn relabel(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut out = Merged::new(self.grid.steps, allowance);
+
         for row in input.rows() {
             let making = COPIES * (row.labels.len() + self.value.bytes_max(row.labels));
             allowance.grow(making)?;
+
             match self.value_for(row.labels) {
                 Some(value) => {
                     // A name that is written here is not the one that was to go.
-                    let labels = if self.target == METRIC_NAME { unmarked(row.labels) } else { row.labels };
-                    out.add_cells(&with_label(labels, &self.target, &value), |step| row.cell(step))?;
+                    let labels = if self.target == METRIC_NAME {
+                        unmarked(row.labels)
+                    } else {
+                        row.labels
+                    };
+
+                    out.add_cells(&with_label(labels, &self.target, &value), |step| {
+                        row.cell(step)
+                    })?;
                 }
                 None => out.add_row(&row)?,
             }
+
             allowance.shrink(making);
         }
+
         Ok(out.finish(&self.grid))
     }
 
     /// `None`: the series stays as it is.
     fn value_for(&self, labels: &[u8]) -> Option<String> {
         match &self.value {
-            LabelValue::Replace { source, pattern, template } => {
-                pattern.replace_all_expand(value_of(labels, source), template)
-            }
+            LabelValue::Replace {
+                source,
+                pattern,
+                template,
+            } => pattern.replace_all_expand(value_of(labels, source), template),
             LabelValue::Join { sources, separator } => {
-                let values: Vec<_> = sources.iter().map(|source| value_of(labels, source)).collect();
+                let values: Vec<_> = sources
+                    .iter()
+                    .map(|source| value_of(labels, source))
+                    .collect();
+
                 Some(values.join(separator))
             }
         }

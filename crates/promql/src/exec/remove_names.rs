@@ -14,7 +14,8 @@ use crate::label_set::is_marked;
 use crate::name_removal::NameLabels;
 use crate::vector::Vector;
 
-/// Takes the names away that are marked to go, and the marks. Series that become alike are one, or an error where they overlap.
+/// Takes the names away that are marked to go, and the marks. Series that become alike are one, or
+/// an error where they overlap.
 #[derive(Debug)]
 pub(crate) struct RemoveNames {
     pub(crate) grid: Grid,
@@ -26,14 +27,17 @@ impl RemoveNames {
         let others = self.names.others();
         let mut labels = LabelsBuilder::default();
         let mut merged = Merged::new(self.grid.steps, allowance);
+
         for row in input.rows() {
             if !is_marked(row.labels) {
                 merged.add_row(&row)?;
                 continue;
             }
+
             others.apply(row.labels, &mut labels);
             merged.add_cells(labels.encoded(), |step| row.cell(step))?;
         }
+
         Ok(merged.finish(&self.grid))
     }
 }

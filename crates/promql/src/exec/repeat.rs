@@ -23,6 +23,7 @@ impl RepeatStep {
             allowance.check()?;
             out.push_cells(row.labels, |_| row.cell(0));
         }
+
         Ok(out.finish())
     }
 }

@@ -35,11 +35,16 @@ pub(crate) enum ScalarFunction {
 }
 
 impl Scalar {
-    fn evaluate(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+    fn evaluate(
+        &self,
+        inputs: &[Vector],
+        allowance: &Allowance,
+    ) -> Result<Vec<RecordBatch>, Error> {
         let cells = match self.function {
             ScalarFunction::OfVector => only_cells(&inputs[0], allowance)?,
             _ => self.computed(&inputs.iter().map(Vector::scalar).collect::<Vec<_>>()),
         };
+
         let mut out = VectorBuilder::new(&self.grid);
         out.push(&[], |step| cells.get(step).copied());
         Ok(out.finish())
@@ -55,13 +60,16 @@ impl Scalar {
             ScalarFunction::MaxOf => extreme(inputs, step, f64::max, f64::INFINITY),
             ScalarFunction::OfVector => unreachable!("its input is no scalar"),
         };
+
         (0..self.grid.steps).map(cell).collect()
     }
 }
 
 /// One of two values: `last` when one is, else NaN when one is.
 fn extreme(inputs: &[Vec<f64>], step: usize, choose: fn(f64, f64) -> f64, last: f64) -> f64 {
-    let (a, b) = (inputs[0][step], inputs[1][step]);
+    let a = inputs[0][step];
+    let b = inputs[1][step];
+
     match a.is_nan() || b.is_nan() {
         true if a == last || b == last => last,
         true => f64::NAN,
@@ -72,6 +80,7 @@ fn extreme(inputs: &[Vec<f64>], step: usize, choose: fn(f64, f64) -> f64, last: 
 fn only_cells(input: &Vector, allowance: &Allowance) -> Result<Vec<f64>, Error> {
     let mut cells: Vec<Option<f64>> = vec![None; input.steps];
     let mut many = vec![false; input.steps];
+
     for row in input.rows() {
         allowance.check()?;
         for step in 0..input.steps {
@@ -80,7 +89,12 @@ fn only_cells(input: &Vector, allowance: &Allowance) -> Result<Vec<f64>, Error> 
             }
         }
     }
-    Ok(cells.iter().zip(many).map(|(cell, many)| cell.filter(|_| !many).unwrap_or(f64::NAN)).collect())
+
+    Ok(cells
+        .iter()
+        .zip(many)
+        .map(|(cell, many)| cell.filter(|_| !many).unwrap_or(f64::NAN))
+        .collect())
 }
 
 impl WholeOperator for Scalar {

@@ -48,24 +48,47 @@ pub(crate) struct SamplePermit {
 
 impl SampleBudget {
     pub(crate) fn new(max: usize, memory: Arc<Account>) -> Self {
-        Self { held: AtomicUsize::new(0), peak: AtomicUsize::new(0), read: AtomicUsize::new(0), max, memory }
+        Self {
+            held: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            read: AtomicUsize::new(0),
+            max,
+            memory,
+        }
     }
 
     pub(crate) fn stats(&self) -> QueryStats {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
-        QueryStats { samples_read: count(&self.read), samples_peak: count(&self.peak), ..QueryStats::default() }
+        QueryStats {
+            samples_read: count(&self.read),
+            samples_peak: count(&self.peak),
+            ..QueryStats::default()
+        }
     }
 
     pub(crate) fn take(self: &Arc<Self>, batch: &SeriesBatch) -> Result<SamplePermit, Error> {
         let samples = batch.samples();
-        let memory = self.memory.take(Use::Query, batch.record_batch().get_array_memory_size())?;
+        let memory = self
+            .memory
+            .take(Use::Query, batch.record_batch().get_array_memory_size())?;
         let held = self.held.fetch_add(samples, Ordering::Relaxed) + samples;
+
         self.peak.fetch_max(held, Ordering::Relaxed);
         self.read.fetch_add(samples, Ordering::Relaxed);
-        let permit = SamplePermit { budget: Arc::clone(self), samples, _memory: memory };
+
+        let permit = SamplePermit {
+            budget: Arc::clone(self),
+            samples,
+            _memory: memory,
+        };
+
         if held > self.max {
-            return Err(Error::Samples { held, limit: self.max });
+            return Err(Error::Samples {
+                held,
+                limit: self.max,
+            });
         }
+
         Ok(permit)
     }
 }
@@ -76,7 +99,8 @@ impl Drop for SamplePermit {
     }
 }
 
-/// Matchers that become known while the query runs, before the scan starts. Cheap to clone; all clones are one.
+/// Matchers that become known while the query runs, before the scan starts. Cheap to clone; all
+/// clones are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LateMatchers(Arc<OnceLock<Vec<Matcher>>>);
 
@@ -93,8 +117,8 @@ impl LateMatchers {
 
 /// Reads one stream of series and deals its batches: batch `i` goes to partition `i % partitions`.
 ///
-/// The samples of a batch count against the budget until the next batch of the partition is asked for. A plan runs once: the
-/// dealt partitions are gone after that.
+/// The samples of a batch count against the budget until the next batch of the partition is asked
+/// for. A plan runs once: the dealt partitions are gone after that.
 #[derive(Debug)]
 pub(crate) struct SeriesScan {
     source: Arc<dyn SeriesSource>,
@@ -125,41 +149,72 @@ impl SeriesScan {
         meter: Arc<Meter>,
         late: LateMatchers,
     ) -> Self {
-        Self { source, request, partitions, budget, series_max, meter, late, dealt: Mutex::new(None) }
+        Self {
+            source,
+            request,
+            partitions,
+            budget,
+            series_max,
+            meter,
+            late,
+            dealt: Mutex::new(None),
+        }
     }
 
     /// The whole stream, in order.
     fn open(&self) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static {
-        let (source, mut request, budget) = (Arc::clone(&self.source), self.request.clone(), Arc::clone(&self.budget));
+        let source = Arc::clone(&self.source);
+        let mut request = self.request.clone();
+        let budget = Arc::clone(&self.budget);
+
         if let late @ [_, ..] = self.late.get() {
             request.matchers = request.matchers.iter().chain(late).cloned().collect();
         }
-        let (mut series, limit) = (0, self.series_max);
+
+        let mut series = 0;
+        let limit = self.series_max;
         let opened = async move { source.select(&request).await.map_err(source_error) };
-        stream::once(opened).map_ok(|stream: SeriesStream| stream.map_err(source_error)).try_flatten().and_then(
-            move |batch| {
+
+        stream::once(opened)
+            .map_ok(|stream: SeriesStream| stream.map_err(source_error))
+            .try_flatten()
+            .and_then(move |batch| {
                 series += batch.len();
+
                 let permit = match series > limit {
                     true => Err(Error::Series { limit }),
                     false => budget.take(&batch),
                 };
-                std::future::ready(permit.map(|permit| (batch, permit)).map_err(DataFusionError::from))
-            },
-        )
+
+                std::future::ready(
+                    permit
+                        .map(|permit| (batch, permit))
+                        .map_err(DataFusionError::from),
+                )
+            })
     }
 
     /// The queue of one partition; the first call starts the dealing.
     fn queue(&self, partition: usize) -> Result<(Arc<SpawnedTask<()>>, mpsc::Receiver<Message>)> {
         let mut dealt = self.dealt.lock().unwrap_or_else(PoisonError::into_inner);
         let dealt = dealt.get_or_insert_with(|| {
-            let (senders, queues): (Vec<_>, Vec<_>) = (0..self.partitions).map(|_| mpsc::channel(QUEUE)).unzip();
-            let (mut series, meter) = (Box::pin(self.open()), Arc::clone(&self.meter));
-            let metered = stream::poll_fn(move |task| meter.work(|| series.as_mut().poll_next(task)));
+            let (senders, queues): (Vec<_>, Vec<_>) =
+                (0..self.partitions).map(|_| mpsc::channel(QUEUE)).unzip();
+            let mut series = Box::pin(self.open());
+            let meter = Arc::clone(&self.meter);
+            let metered =
+                stream::poll_fn(move |task| meter.work(|| series.as_mut().poll_next(task)));
             let task = Arc::new(SpawnedTask::spawn(deal(metered, senders)));
-            Dealt { task, queues: queues.into_iter().map(Some).collect() }
+
+            Dealt {
+                task,
+                queues: queues.into_iter().map(Some).collect(),
+            }
         });
+
         let queue = dealt.queues.get_mut(partition).and_then(Option::take);
-        let queue = queue.ok_or_else(|| DataFusionError::Internal("a scan runs once".to_owned()))?;
+        let queue =
+            queue.ok_or_else(|| DataFusionError::Internal("a scan runs once".to_owned()))?;
         Ok((Arc::clone(&dealt.task), queue))
     }
 }
@@ -168,27 +223,36 @@ fn source_error(error: duramen_source::Error) -> DataFusionError {
     Error::Source(error).into()
 }
 
-/// Sends batch `i` to queue `i % queues`, and to all that there is no more. Ends at the first error and when nobody listens.
+/// Sends batch `i` to queue `i % queues`, and to all that there is no more. Ends at the first error
+/// and when nobody listens.
 async fn deal(
     stream: impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send,
     queues: Vec<mpsc::Sender<Message>>,
 ) {
     let mut stream = std::pin::pin!(stream);
     let mut next = 0;
+
     while let Some(batch) = stream.next().await {
         let failed = batch.is_err();
-        if queues[next % queues.len()].send(batch.map(Some)).await.is_err() || failed {
+        if queues[next % queues.len()]
+            .send(batch.map(Some))
+            .await
+            .is_err()
+            || failed
+        {
             return;
         }
         next += 1;
     }
+
     for queue in &queues {
         // A partition that is no longer read needs no end.
         let _ = queue.send(Ok(None)).await;
     }
 }
 
-/// The batches of a queue. A queue that closes without its end has lost its dealer, which is not the same as being at the end.
+/// The batches of a queue. A queue that closes without its end has lost its dealer, which is not
+/// the same as being at the end.
 fn drain(
     task: Arc<SpawnedTask<()>>,
     queue: mpsc::Receiver<Message>,
@@ -198,7 +262,9 @@ fn drain(
             Some(Ok(Some(batch))) => Ok(Some((batch, (task, queue)))),
             Some(Ok(None)) => Ok(None),
             Some(Err(error)) => Err(error),
-            None => Err(DataFusionError::Internal("a scan ended before its end".to_owned())),
+            None => Err(DataFusionError::Internal(
+                "a scan ended before its end".to_owned(),
+            )),
         }
     })
 }
@@ -210,7 +276,10 @@ fn release_behind(
     let state = (Box::pin(stream), None::<SamplePermit>);
     stream::try_unfold(state, |(mut stream, held)| async move {
         drop(held);
-        Ok(stream.try_next().await?.map(|(batch, permit)| (batch.into_record_batch(), (stream, Some(permit)))))
+        Ok(stream
+            .try_next()
+            .await?
+            .map(|(batch, permit)| (batch.into_record_batch(), (stream, Some(permit)))))
     })
 }
 
@@ -218,10 +287,27 @@ impl Operator for SeriesScan {
     const NAME: &'static str = "SeriesScanExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let matchers: Vec<_> = self.request.matchers.iter().map(ToString::to_string).collect();
+        let matchers: Vec<_> = self
+            .request
+            .matchers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+
         let range = self.request.range;
-        write!(f, "matchers={{{}}}, range=[{}, {})", matchers.join(","), range.start_ms(), range.end_ms())?;
-        write!(f, ", batch_series={}, partitions={}", self.request.batch_series_max, self.partitions)
+        write!(
+            f,
+            "matchers={{{}}}, range=[{}, {})",
+            matchers.join(","),
+            range.start_ms(),
+            range.end_ms()
+        )?;
+
+        write!(
+            f,
+            ", batch_series={}, partitions={}",
+            self.request.batch_series_max, self.partitions
+        )
     }
 
     fn schema(&self) -> SchemaRef {
@@ -247,7 +333,11 @@ impl Operator for SeriesScan {
             let stream = release_behind(self.open());
             return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)));
         }
+
         let (task, queue) = self.queue(partition)?;
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, release_behind(drain(task, queue)))))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema,
+            release_behind(drain(task, queue)),
+        )))
     }
 }

@@ -46,20 +46,25 @@ impl Sort {
     fn sort(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         let mut rows: Vec<Row<'_>> = input.rows().collect();
         if self.grid.steps > 1 {
-            let text = "sort is ineffective for range queries since results are always ordered by labels";
+            let text =
+                "sort is ineffective for range queries since results are always ordered by labels";
             self.annotations.warn(text, self.pos);
         } else {
             rows = sorted(rows, &allowance.cancellation, |a, b| self.compare(a, b))?;
         }
+
         let mut out = VectorBuilder::new(&self.grid);
+
         for row in rows {
             allowance.check()?;
+
             // A histogram has no value to sort by, and is left out where nothing is sorted as well.
             match self.key {
                 SortKey::Value => out.push(row.labels, |step| row.get(step)),
                 SortKey::Labels(_) => out.push_row(&row),
             };
         }
+
         Ok(out.finish())
     }
 
@@ -68,16 +73,24 @@ impl Sort {
             Direction::Ascending => order,
             Direction::Descending => order.reverse(),
         };
+
         match &self.key {
             SortKey::Value => {
                 let value = |row: &Row<'_>| row.get(0).unwrap_or(f64::NAN);
-                let (a, b) = (value(a), value(b));
-                a.is_nan().cmp(&b.is_nan()).then(directed(a.partial_cmp(&b).unwrap_or(Ordering::Equal)))
+                let a = value(a);
+                let b = value(b);
+
+                a.is_nan()
+                    .cmp(&b.is_nan())
+                    .then(directed(a.partial_cmp(&b).unwrap_or(Ordering::Equal)))
             }
             SortKey::Labels(names) => {
-                let label = |name: &String| natural::compare(value_of(a.labels, name), value_of(b.labels, name));
+                let label = |name: &String| {
+                    natural::compare(value_of(a.labels, name), value_of(b.labels, name))
+                };
                 let by_names = names.iter().map(label).find(|order| order.is_ne());
                 let all = |row: &Row<'a>| LabelsIter::over(unmarked(row.labels));
+
                 directed(by_names.unwrap_or_else(|| all(a).cmp(all(b))))
             }
         }

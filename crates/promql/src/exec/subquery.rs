@@ -18,7 +18,8 @@ use crate::exec::operator::Operator;
 use crate::grid::Grid;
 use crate::vector::{VectorBatch, decoded};
 
-/// Stands between the expression of a subquery, which is evaluated on a grid of its own, and the range function over it.
+/// Stands between the expression of a subquery, which is evaluated on a grid of its own, and the
+/// range function over it.
 #[derive(Debug)]
 pub(crate) struct Subquery {
     /// Of the input.
@@ -39,37 +40,50 @@ impl Subquery {
     fn samples(&self, batch: RecordBatch, allowance: &Allowance) -> Result<RecordBatch> {
         let mut out = SeriesBatchBuilder::default();
         let mut histogram_bytes = 0;
+
         for row in VectorBatch::new(batch, self.grid.steps).rows() {
             allowance.check()?;
             out.samples_mut(|ts, values| {
-                for (step, value) in (0..self.grid.steps).filter_map(|step| Some((step, row.get(step)?))) {
+                for (step, value) in
+                    (0..self.grid.steps).filter_map(|step| Some((step, row.get(step)?)))
+                {
                     ts.push(self.grid.at(step));
                     values.push(value);
                 }
             });
+
             for (step, bytes) in row.histograms.iter() {
                 histogram_bytes += bytes.len();
+
                 let bytes = match self.reader {
                     SubqueryReader::Function => &without_hint(bytes)[..],
                     SubqueryReader::Client => bytes,
                 };
-                out.push_histogram(HistogramRef { ts_ms: self.grid.at(step), life: Life::NONE, bytes });
+
+                out.push_histogram(HistogramRef {
+                    ts_ms: self.grid.at(step),
+                    life: Life::NONE,
+                    bytes,
+                });
             }
+
             out.end_series(row.labels);
             allowance.hold(histogram_bytes)?;
         }
+
         allowance.hold(0)?;
         Ok(out.finish().into_record_batch())
     }
 }
 
-/// The histogram as its steps leave it: between two of them samples may have been left out, and what it says of a reset is about the one
-/// before it in the store.
+/// The histogram as its steps leave it: between two of them samples may have been left out, and
+/// what it says of a reset is about the one before it in the store.
 fn without_hint(bytes: &[u8]) -> Vec<u8> {
     let mut histogram = decoded(bytes);
     if histogram.hint != ResetHint::Gauge {
         histogram.hint = ResetHint::Unknown;
     }
+
     histogram.to_bytes()
 }
 
@@ -77,7 +91,12 @@ impl Operator for Subquery {
     const NAME: &'static str = "SubqueryExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Grid { start_ms, step_ms, steps } = self.grid;
+        let Grid {
+            start_ms,
+            step_ms,
+            steps,
+        } = self.grid;
+
         write!(f, "start={start_ms}, step={step_ms}ms, steps={steps}")
     }
 
@@ -91,9 +110,14 @@ impl Operator for Subquery {
         _: usize,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let (operator, allowance) = (Arc::clone(self), Allowance::of(Self::NAME, context));
+        let operator = Arc::clone(self);
+        let allowance = Allowance::of(Self::NAME, context);
         let samples = move |batch| std::future::ready(operator.samples(batch, &allowance));
         let stream = inputs[0].execute(0, Arc::clone(context))?.and_then(samples);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
     }
 }

@@ -25,8 +25,8 @@ use crate::remark::Remark;
 use crate::vector::{Cell, Row, Vector};
 use pairs::{LastRemarks, Pairs, Place, Turn};
 
-/// Series find each other by one hash over their matching labels; which of them are there is judged at each step, because two
-/// series of one side may take turns.
+/// Series find each other by one hash over their matching labels; which of them are there is judged
+/// at each step, because two series of one side may take turns.
 #[derive(Debug)]
 pub(crate) struct VectorBinary {
     pub(crate) op: BinaryOp,
@@ -54,10 +54,18 @@ impl Match<'_> {
     fn doubled<'a>(&self, matched: &'a [u8], step: usize) -> Option<Doubled<'a>> {
         let present = || self.right.iter().filter(|row| row.is_present(step));
         present().nth(1)?;
-        let mut labels: Vec<_> = present().map(|row| Labels::from_encoded_trusted(unmarked(row.labels))).collect();
+
+        let mut labels: Vec<_> = present()
+            .map(|row| Labels::from_encoded_trusted(unmarked(row.labels)))
+            .collect();
         labels.sort();
+
         let mut first = labels.into_iter();
-        Some(Doubled { matched, earlier: first.next()?, later: first.next()? })
+        Some(Doubled {
+            matched,
+            earlier: first.next()?,
+            later: first.next()?,
+        })
     }
 }
 
@@ -75,33 +83,49 @@ struct Matches<'a> {
 }
 
 impl<'a> Matches<'a> {
-    fn new(left: &'a Vector, right: &'a Vector, projection: &Projection, allowance: &Allowance) -> Result<Self, Error> {
+    fn new(
+        left: &'a Vector,
+        right: &'a Vector,
+        projection: &Projection,
+        allowance: &Allowance,
+    ) -> Result<Self, Error> {
         let mut ids: HashMap<Box<[u8]>, usize> = HashMap::new();
         let mut list: Vec<(Box<[u8]>, Match<'a>)> = Vec::new();
         let mut labels = LabelsBuilder::default();
         let sides = left.rows().enumerate().map(|row| (row, true));
         let sides = sides.chain(right.rows().enumerate().map(|row| (row, false)));
+
         for ((at, row), is_left) in sides {
             allowance.check()?;
             projection.apply(row.labels, &mut labels);
+
             let id = *ids.entry_ref(labels.encoded()).or_insert_with(|| {
                 list.push((labels.encoded().into(), Match::default()));
                 list.len() - 1
             });
+
             let (_, found) = &mut list[id];
             let (rows, places) = match is_left {
                 true => (&mut found.left, &mut found.left_at),
                 false => (&mut found.right, &mut found.right_at),
             };
+
             rows.push(row);
             places.push(at);
         }
-        Ok(Self { steps: left.steps, list })
+
+        Ok(Self {
+            steps: left.steps,
+            list,
+        })
     }
 
     /// At which steps the left side has any series at all.
     fn left_presence(&self) -> Vec<bool> {
-        presence(self.list.iter().flat_map(|(_, found)| &found.left), self.steps)
+        presence(
+            self.list.iter().flat_map(|(_, found)| &found.left),
+            self.steps,
+        )
     }
 }
 
@@ -109,8 +133,11 @@ impl<'a> Matches<'a> {
 fn presence<'r, 'a: 'r>(rows: impl IntoIterator<Item = &'r Row<'a>>, steps: usize) -> Vec<bool> {
     let mut any = vec![false; steps];
     for row in rows {
-        any.iter_mut().enumerate().for_each(|(step, any)| *any |= row.is_present(step));
+        any.iter_mut()
+            .enumerate()
+            .for_each(|(step, any)| *any |= row.is_present(step));
     }
+
     any
 }
 
@@ -123,18 +150,34 @@ impl VectorBinary {
         }
     }
 
-    fn evaluate(&self, left: &Vector, right: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+    fn evaluate(
+        &self,
+        left: &Vector,
+        right: &Vector,
+        allowance: &Allowance,
+    ) -> Result<Vec<RecordBatch>, Error> {
         let mut out = Merged::new(self.grid.steps, allowance);
+
         match self.op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => {
-                self.combine_sets(&Matches::new(left, right, &self.projection(), allowance)?, &mut out)?;
+                self.combine_sets(
+                    &Matches::new(left, right, &self.projection(), allowance)?,
+                    &mut out,
+                )?;
             }
             // The "one" side is the right one below.
             _ if self.matching.card == Cardinality::OneToMany => {
-                self.combine(&Matches::new(right, left, &self.projection(), allowance)?, &mut out)?;
+                self.combine(
+                    &Matches::new(right, left, &self.projection(), allowance)?,
+                    &mut out,
+                )?;
             }
-            _ => self.combine(&Matches::new(left, right, &self.projection(), allowance)?, &mut out)?,
+            _ => self.combine(
+                &Matches::new(left, right, &self.projection(), allowance)?,
+                &mut out,
+            )?,
         }
+
         Ok(out.finish(&self.grid))
     }
 
@@ -148,6 +191,7 @@ impl VectorBinary {
                     _ => row.cell(step),
                 })?;
             }
+
             if self.op == BinaryOp::Or {
                 let left = presence(&found.left, matches.steps);
                 for row in &found.right {
@@ -155,46 +199,72 @@ impl VectorBinary {
                 }
             }
         }
+
         Ok(())
     }
 
     fn combine(&self, matches: &Matches<'_>, out: &mut Merged<'_>) -> Result<(), Error> {
         self.refuse_duplicates(matches, out.allowance)?;
+
         let mut last = LastRemarks::default();
-        let mut combine =
-            |(matched, found): &(Box<[u8]>, Match<'_>)| self.combine_match(matched, found, &mut last, out);
+        let mut combine = |(matched, found): &(Box<[u8]>, Match<'_>)| {
+            self.combine_match(matched, found, &mut last, out)
+        };
         matches.list.iter().try_for_each(&mut combine)?;
-        last.remarks().for_each(|remark| self.annotations.add(remark, self.pos));
+        last.remarks()
+            .for_each(|remark| self.annotations.add(remark, self.pos));
+
         Ok(())
     }
 
-    /// What stands in for a missing series of the "many" side, and of the "one" side. Which side a fill is for does not change
-    /// with `group_right`, as upstream's scripts have it; upstream itself turns them round since 3.16.
+    /// What stands in for a missing series of the "many" side, and of the "one" side. Which side a
+    /// fill is for does not change with `group_right`, as upstream's scripts have it; upstream
+    /// itself turns them round since 3.16.
     fn fills(&self) -> (Option<f64>, Option<f64>) {
         (self.matching.fill_left, self.matching.fill_right)
     }
 
-    /// The "one" side may have one series of each matching labels at a step, where the other side has any series or is filled.
+    /// The "one" side may have one series of each matching labels at a step, where the other side
+    /// has any series or is filled.
     fn refuse_duplicates(&self, matches: &Matches<'_>, allowance: &Allowance) -> Result<(), Error> {
-        let several: Vec<_> = matches.list.iter().filter(|(_, found)| found.right.len() > 1).collect();
+        let several: Vec<_> = matches
+            .list
+            .iter()
+            .filter(|(_, found)| found.right.len() > 1)
+            .collect();
+
         if several.is_empty() {
             return Ok(());
         }
+
         let others = matches.left_presence();
         let filled = self.matching.fill_left.is_some() || self.matching.fill_right.is_some();
-        let doubled = |step: usize| several.iter().filter_map(move |(matched, found)| found.doubled(matched, step));
+
+        let doubled = |step: usize| {
+            several
+                .iter()
+                .filter_map(move |(matched, found)| found.doubled(matched, step))
+        };
+
         for step in (0..matches.steps).filter(|&step| others[step] || filled) {
             allowance.check()?;
+
             // The first that is met when the series are gone through in their order.
             if let Some(met) = doubled(step).min_by(|a, b| a.later.cmp(&b.later)) {
                 return Err(self.duplicate(&met));
             }
         }
+
         Ok(())
     }
 
     fn duplicate(&self, met: &Doubled<'_>) -> Error {
-        let side = if self.matching.card == Cardinality::OneToMany { "left" } else { "right" };
+        let side = if self.matching.card == Cardinality::OneToMany {
+            "left"
+        } else {
+            "right"
+        };
+
         Error::execution(format!(
             "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many \
              matching not allowed: matching labels must be unique on one side",
@@ -215,46 +285,91 @@ impl VectorBinary {
     ) -> Result<(), Error> {
         let steps = self.grid.steps;
         let mut pairs = Pairs::new(self, last, out);
+
         match &found.right[..] {
             [right] => {
                 for (left, at) in found.left.iter().zip(&found.left_at) {
-                    let turn = Turn { many: left.labels, one: right.labels, at: Place::Met(*at) };
-                    pairs.add(turn, 0..steps, |step| Some((left.cell(step)?, right.cell(step)?)))?;
+                    let turn = Turn {
+                        many: left.labels,
+                        one: right.labels,
+                        at: Place::Met(*at),
+                    };
+
+                    pairs.add(turn, 0..steps, |step| {
+                        Some((left.cell(step)?, right.cell(step)?))
+                    })?;
                 }
             }
             several => {
                 let places = places(several, steps);
+
                 for (left, left_at) in found.left.iter().zip(&found.left_at) {
                     // Of many that take turns, each is asked for at its own steps only.
                     let mut met: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-                    for (step, at) in places.iter().enumerate().filter(|(step, _)| left.is_present(*step)) {
+                    for (step, at) in places
+                        .iter()
+                        .enumerate()
+                        .filter(|(step, _)| left.is_present(*step))
+                    {
                         if let Some(at) = at {
                             met.entry(*at).or_default().push(step);
                         }
                     }
+
                     for (at, steps) in met {
                         let right = &several[at];
-                        let turn = Turn { many: left.labels, one: right.labels, at: Place::Met(*left_at) };
-                        pairs.add(turn, steps.iter().copied(), |step| Some((left.cell(step)?, right.cell(step)?)))?;
+                        let turn = Turn {
+                            many: left.labels,
+                            one: right.labels,
+                            at: Place::Met(*left_at),
+                        };
+
+                        pairs.add(turn, steps.iter().copied(), |step| {
+                            Some((left.cell(step)?, right.cell(step)?))
+                        })?;
                     }
                 }
             }
         }
+
         let (many, one) = self.fills();
+
         if let Some(fill) = one {
             let there = presence(&found.right, steps);
+
             for (left, at) in found.left.iter().zip(&found.left_at) {
-                let pair = |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| !there[step]);
-                pairs.add(Turn { many: left.labels, one: matched, at: Place::Met(*at) }, 0..steps, pair)?;
+                let pair =
+                    |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| !there[step]);
+                pairs.add(
+                    Turn {
+                        many: left.labels,
+                        one: matched,
+                        at: Place::Met(*at),
+                    },
+                    0..steps,
+                    pair,
+                )?;
             }
         }
+
         if let Some(fill) = many {
             let there = pairs.met().to_vec();
+
             for (right, at) in found.right.iter().zip(&found.right_at) {
-                let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !there[step]);
-                pairs.add(Turn { many: matched, one: right.labels, at: Place::Filled(*at) }, 0..steps, pair)?;
+                let pair =
+                    |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !there[step]);
+                pairs.add(
+                    Turn {
+                        many: matched,
+                        one: right.labels,
+                        at: Place::Filled(*at),
+                    },
+                    0..steps,
+                    pair,
+                )?;
             }
         }
+
         Ok(())
     }
 
@@ -265,19 +380,28 @@ impl VectorBinary {
         one: Cell<'c>,
         remark: &mut dyn FnMut(Remark<'static>),
     ) -> Combined<Cell<'c>> {
-        let (a, b) = if self.matching.card == Cardinality::OneToMany { (one, many) } else { (many, one) };
+        let (a, b) = if self.matching.card == Cardinality::OneToMany {
+            (one, many)
+        } else {
+            (many, one)
+        };
+
         match (a, b) {
             (Cell::Float(a), Cell::Float(b)) if !arithmetic::is_trim(self.op) => {
                 if self.op.is_comparison() && !self.return_bool {
                     return Combined::filter(arithmetic::compare(self.op, a, b), Cell::Float(a));
                 }
+
                 Combined::Value(Cell::Float(arithmetic::value(self.op, a, b)))
             }
-            (a, b) => combine(self.op, self.return_bool, a.decode(), b.decode(), remark).map(Cell::from),
+            (a, b) => {
+                combine(self.op, self.return_bool, a.decode(), b.decode(), remark).map(Cell::from)
+            }
         }
     }
 
-    /// Of arithmetic the name is gone, whenever names go; what either side was to lose, it keeps, as upstream has it.
+    /// Of arithmetic the name is gone, whenever names go; what either side was to lose, it keeps,
+    /// as upstream has it.
     fn result_labels(&self, many: &[u8], one: &[u8]) -> Box<[u8]> {
         let mut labels = LabelsBuilder::default();
         let mut encoded: Box<[u8]> = unmarked(many).into();
@@ -285,18 +409,27 @@ impl VectorBinary {
             projection.apply(encoded, &mut labels);
             *encoded = labels.encoded().into();
         };
+
         let later = self.return_bool && self.names.time == RemovalTime::AtTheEnd;
         if arithmetic::drops_name(self.op, self.return_bool) && !later {
             project(&mut encoded, self.names.labels.others());
         }
+
         if self.matching.card == Cardinality::OneToOne {
             let names = &self.matching.labels;
-            let kept = if self.matching.on { Projection::keep(names) } else { Projection::drop(names) };
+            let kept = if self.matching.on {
+                Projection::keep(names)
+            } else {
+                Projection::drop(names)
+            };
+
             project(&mut encoded, kept);
         }
+
         for name in &self.matching.include {
             encoded = with_label(&encoded, name, value_of(one, name));
         }
+
         if later { marked(&encoded) } else { encoded }
     }
 }
@@ -311,6 +444,7 @@ fn places(rows: &[Row<'_>], steps: usize) -> Vec<Option<usize>> {
             .filter(|(step, _)| row.is_present(*step))
             .for_each(|(_, place)| *place = Some(at));
     }
+
     places
 }
 
@@ -318,10 +452,25 @@ impl WholeOperator for VectorBinary {
     const NAME: &'static str = "VectorBinaryExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let VectorMatching { card, on, labels, include, fill_left, fill_right, .. } = &self.matching;
+        let VectorMatching {
+            card,
+            on,
+            labels,
+            include,
+            fill_left,
+            fill_right,
+            ..
+        } = &self.matching;
+
         let matched = if *on { "on" } else { "ignoring" };
         let bool = if self.return_bool { " bool" } else { "" };
-        write!(f, "op={}{bool}, matching={card:?}, {matched}={labels:?}, include={include:?}", self.op.as_str())?;
+
+        write!(
+            f,
+            "op={}{bool}, matching={card:?}, {matched}={labels:?}, include={include:?}",
+            self.op.as_str()
+        )?;
+
         match (fill_left, fill_right) {
             (None, None) => Ok(()),
             (left, right) => write!(f, ", fill_left={left:?}, fill_right={right:?}"),

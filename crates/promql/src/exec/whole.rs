@@ -27,18 +27,22 @@ pub(crate) async fn collect(
     account: &MemoryReservation,
 ) -> Result<Vector> {
     let mut batches = Vec::new();
+
     while let Some(batch) = input.next().await {
         let batch = batch?;
         account.try_grow(batch.get_array_memory_size())?;
+
         if batch.num_rows() > 0 {
             batches.push(VectorBatch::new(batch, steps));
         }
     }
+
     Ok(Vector { steps, batches })
 }
 
-/// An operator that needs all of its inputs before it knows any of its output. Each input is started and read by a task of its own: the
-/// two sides of an operator run at once, and a high tree does not become a deep stack.
+/// An operator that needs all of its inputs before it knows any of its output. Each input is
+/// started and read by a task of its own: the two sides of an operator run at once, and a high tree
+/// does not become a deep stack.
 pub(crate) trait WholeOperator: fmt::Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
@@ -53,7 +57,8 @@ pub(crate) trait WholeOperator: fmt::Debug + Send + Sync + Sized + 'static {
         self.grid().steps
     }
 
-    /// The output for the inputs, in their order. What goes in and as much again is on the account; what needs more asks for it.
+    /// The output for the inputs, in their order. What goes in and as much again is on the account;
+    /// what needs more asks for it.
     ///
     /// It awaits nothing: what takes long asks whether the query is still wanted.
     fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error>;
@@ -76,19 +81,35 @@ impl<O: WholeOperator> Operator for O {
         _: usize,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let (operator, inputs, context) = (Arc::clone(self), inputs.to_vec(), Arc::clone(context));
+        let operator = Arc::clone(self);
+        let inputs = inputs.to_vec();
+        let context = Arc::clone(context);
+
         let output = async move {
-            let (name, steps) = (<O as WholeOperator>::NAME, operator.input_steps());
+            let name = <O as WholeOperator>::NAME;
+            let steps = operator.input_steps();
             let account = Arc::new(reservation(name, &context));
-            let inputs = inputs.iter().map(|input| collect_apart(input, steps, &context, &account));
-            // Of several failures the first in the order of the text is told, whichever comes first in time.
-            let vectors = join_all(inputs).await.into_iter().collect::<Result<Vec<_>>>()?;
+            let inputs = inputs
+                .iter()
+                .map(|input| collect_apart(input, steps, &context, &account));
+
+            // Of several failures the first in the order of the text is told, whichever comes first
+            // in time.
+            let vectors = join_all(inputs)
+                .await
+                .into_iter()
+                .collect::<Result<Vec<_>>>()?;
+
             // Room for an output as large as the inputs, and for a row and its making.
             account.try_grow(account.size().max(2 * steps * size_of::<f64>()))?;
+
             let allowance = Allowance::on(Arc::clone(&account), &context);
-            let batches = operator.compute(&vectors, &allowance).map_err(DataFusionError::from)?;
+            let batches = operator
+                .compute(&vectors, &allowance)
+                .map_err(DataFusionError::from)?;
             Held::new(batches, account)
         };
+
         Ok(Held::stream(self.schema(), output))
     }
 }
@@ -100,8 +121,14 @@ pub(crate) async fn collect_apart(
     context: &Arc<TaskContext>,
     account: &Arc<MemoryReservation>,
 ) -> Result<Vector> {
-    let (input, context, account) = (Arc::clone(input), Arc::clone(context), Arc::clone(account));
-    let task = SpawnedTask::spawn(async move { collect(input.execute(0, context)?, steps, &account).await });
+    let input = Arc::clone(input);
+    let context = Arc::clone(context);
+    let account = Arc::clone(account);
+    let task =
+        SpawnedTask::spawn(
+            async move { collect(input.execute(0, context)?, steps, &account).await },
+        );
+
     task.join_unwind().await.map_err(joined)?
 }
 
@@ -130,6 +157,7 @@ impl Held {
                 Ok(batch)
             })
         });
+
         Box::pin(RecordBatchStreamAdapter::new(schema, batches.try_flatten()))
     }
 }

@@ -62,7 +62,8 @@ impl State for Sum {
     }
 }
 
-/// Values are also summed at 2^-64 of their size, where no sum can overflow; that sum counts when the plain one has overflowed.
+/// Values are also summed at 2^-64 of their size, where no sum can overflow; that sum counts when
+/// the plain one has overflowed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Average {
     count: f64,
@@ -93,6 +94,7 @@ impl State for Average {
         } else {
             self.scaled.total() / self.count / SCALE
         };
+
         (self.count > 0.0).then_some(mean)
     }
 }
@@ -110,6 +112,7 @@ impl State for Minimum {
         if self.count == 0.0 || value < self.value || self.value.is_nan() {
             self.value = value;
         }
+
         self.count += 1.0;
     }
 
@@ -137,6 +140,7 @@ impl State for Maximum {
         if self.count == 0.0 || value > self.value || self.value.is_nan() {
             self.value = value;
         }
+
         self.count += 1.0;
     }
 
@@ -207,6 +211,7 @@ impl State for Variance {
 
     fn add(&mut self, value: f64) {
         self.count += 1.0;
+
         let delta = value - self.mean;
         self.mean += delta / self.count;
         self.squares += delta * (value - self.mean);
@@ -216,10 +221,12 @@ impl State for Variance {
         if other.count == 0.0 {
             return;
         }
+
         if self.count == 0.0 {
             *self = *other;
             return;
         }
+
         let count = self.count + other.count;
         let delta = other.mean - self.mean;
         self.mean += delta * other.count / count;
@@ -262,18 +269,25 @@ mod tests {
     fn both<S: State>(values: &[f64]) -> (Option<f64>, Option<f64>) {
         let mut whole = S::default();
         values.iter().for_each(|&value| whole.add(value));
+
         let (mut merged, (front, back)) = (S::default(), values.split_at(values.len() / 2));
         for part in [front, back] {
-            let (mut state, mut travelled) = (S::default(), S::default());
+            let mut state = S::default();
+            let mut travelled = S::default();
             part.iter().for_each(|&value| state.add(value));
             (0..S::FIELDS).for_each(|field| travelled.set_field(field, state.field(field)));
             merged.merge(&travelled);
         }
+
         (whole.finish(), merged.finish())
     }
 
     fn check<S: State>(values: &[f64], wanted: f64) {
-        assert_eq!(both::<S>(values), (Some(wanted), Some(wanted)), "{values:?}");
+        assert_eq!(
+            both::<S>(values),
+            (Some(wanted), Some(wanted)),
+            "{values:?}"
+        );
     }
 
     #[test]
@@ -299,6 +313,11 @@ mod tests {
     fn an_average_does_not_overflow_with_its_sum() {
         check::<Average>(&[1.5e308; 4], 1.5e308);
         check::<Average>(&[f64::INFINITY, 1.0], f64::INFINITY);
-        assert!(both::<Average>(&[f64::INFINITY, f64::NEG_INFINITY]).1.is_some_and(f64::is_nan));
+
+        assert!(
+            both::<Average>(&[f64::INFINITY, f64::NEG_INFINITY])
+                .1
+                .is_some_and(f64::is_nan)
+        );
     }
 }

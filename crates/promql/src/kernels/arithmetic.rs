@@ -46,7 +46,11 @@ pub(crate) const fn is_trim(op: BinaryOp) -> bool {
 /// 1 for a comparison that holds, 0 for one that does not, else the value of the operator.
 #[inline]
 pub(crate) fn value(op: BinaryOp, a: f64, b: f64) -> f64 {
-    if op.is_comparison() { f64::from(u8::from(compare(op, a, b))) } else { arithmetic(op, a, b) }
+    if op.is_comparison() {
+        f64::from(u8::from(compare(op, a, b)))
+    } else {
+        arithmetic(op, a, b)
+    }
 }
 
 /// Whether a result says nothing about the metric that it came from.

@@ -36,7 +36,11 @@ impl<T> Combined<T> {
 
     /// What a comparison without `bool` makes of its left side.
     pub(crate) fn filter(holds: bool, left: T) -> Self {
-        if holds { Self::Value(left) } else { Self::Filtered }
+        if holds {
+            Self::Value(left)
+        } else {
+            Self::Filtered
+        }
     }
 }
 
@@ -49,30 +53,46 @@ pub(crate) fn combine(
     remark: &mut dyn FnMut(Remark<'static>),
 ) -> Combined<Sample> {
     match (left, right) {
-        (Sample::Histogram(left), Sample::Histogram(right)) => of_histograms(op, return_bool, *left, &right, remark),
+        (Sample::Histogram(left), Sample::Histogram(right)) => {
+            of_histograms(op, return_bool, *left, &right, remark)
+        }
         (Sample::Float(factor), Sample::Histogram(mut histogram)) if op == BinaryOp::Mul => {
             histogram.scale(factor);
             Combined::Value(compacted(*histogram))
         }
-        (Sample::Histogram(mut histogram), Sample::Float(value)) if matches!(op, BinaryOp::Mul | BinaryOp::Div) => {
+        (Sample::Histogram(mut histogram), Sample::Float(value))
+            if matches!(op, BinaryOp::Mul | BinaryOp::Div) =>
+        {
             match op {
                 BinaryOp::Mul => histogram.scale(value),
                 _ => histogram.divide(value),
             }
+
             Combined::Value(compacted(*histogram))
         }
         (Sample::Histogram(histogram), Sample::Float(value)) if arithmetic::is_trim(op) => {
-            let kept = if op == BinaryOp::TrimUpper { Kept::Below(value) } else { Kept::Above(value) };
+            let kept = if op == BinaryOp::TrimUpper {
+                Kept::Below(value)
+            } else {
+                Kept::Above(value)
+            };
+
             Combined::Value(Sample::Histogram(Box::new(trim::trim(*histogram, kept))))
         }
         (Sample::Float(left), Sample::Float(right)) if !arithmetic::is_trim(op) => {
             if op.is_comparison() && !return_bool {
                 return Combined::filter(arithmetic::compare(op, left, right), Sample::Float(left));
             }
+
             Combined::Value(Sample::Float(arithmetic::value(op, left, right)))
         }
         (left, right) => {
-            remark(Remark::IncompatibleTypes { op, left: kind(&left), right: kind(&right) });
+            remark(Remark::IncompatibleTypes {
+                op,
+                left: kind(&left),
+                right: kind(&right),
+            });
+
             Combined::Unfit
         }
     }
@@ -97,25 +117,35 @@ fn of_histograms(
         }
         _ => {
             let kind = Kind::Histogram;
-            remark(Remark::IncompatibleTypes { op, left: kind, right: kind });
+            remark(Remark::IncompatibleTypes {
+                op,
+                left: kind,
+                right: kind,
+            });
+
             return Combined::Unfit;
         }
     };
+
     let Ok(done) = done else {
         remark(Remark::IncompatibleLayout(op));
         return Combined::Unfit;
     };
+
     if done.hints_collide {
         // Upstream has no sample then, although it means no more than a warning.
         remark(Remark::HintsCollide(operation));
         return Combined::Unfit;
     }
+
     if done.bounds_differ {
         remark(Remark::BoundsReconciled(operation));
     }
+
     if op == BinaryOp::Sub {
         left.hint = ResetHint::Gauge;
     }
+
     Combined::Value(compacted(left))
 }
 

@@ -38,6 +38,7 @@ impl CellFunction {
         if let Some(part) = DatePart::named(name) {
             return Some(Self::Date(part));
         }
+
         Some(match name {
             "clamp" => Self::Clamp,
             "histogram_avg" => Self::Native(NativeFunction::Avg),
@@ -53,7 +54,8 @@ impl CellFunction {
         })
     }
 
-    /// The value at a step of time `time_ms`, where the scalar arguments are `arguments`. `None` takes the series away.
+    /// The value at a step of time `time_ms`, where the scalar arguments are `arguments`. `None`
+    /// takes the series away.
     #[inline]
     pub(crate) fn evaluate(self, value: f64, arguments: [f64; 2], time_ms: i64) -> Option<f64> {
         let [first, second] = arguments;
@@ -75,7 +77,11 @@ impl CellFunction {
     }
 
     /// The value of a histogram; most functions have none.
-    pub(crate) fn evaluate_histogram(self, histogram: &FloatHistogram, time_ms: i64) -> Option<f64> {
+    pub(crate) fn evaluate_histogram(
+        self,
+        histogram: &FloatHistogram,
+        time_ms: i64,
+    ) -> Option<f64> {
         let Self::Native(function) = self else {
             return matches!(self, Self::Time).then_some(time_ms as f64 / 1000.0);
         };
@@ -147,12 +153,18 @@ mod tests {
     use super::*;
 
     fn check(name: &'static str, value: f64, arguments: [f64; 2], wanted: Option<f64>) {
-        let got = CellFunction::named(name).unwrap().evaluate(value, arguments, 1500);
+        let got = CellFunction::named(name)
+            .unwrap()
+            .evaluate(value, arguments, 1500);
         let same = match (got, wanted) {
             (Some(got), Some(wanted)) => got == wanted || got.is_nan() && wanted.is_nan(),
             (got, wanted) => got == wanted,
         };
-        assert!(same, "{name}({value}, {arguments:?}) is {got:?} and not {wanted:?}");
+
+        assert!(
+            same,
+            "{name}({value}, {arguments:?}) is {got:?} and not {wanted:?}"
+        );
     }
 
     #[test]

@@ -34,10 +34,16 @@ impl DatePart {
         if !seconds.is_finite() {
             return f64::NAN;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the fraction is meant to go, and the ends saturate")]
+
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the fraction is meant to go, and the ends saturate"
+        )]
         let seconds = seconds as i64;
-        let (days, second) = (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS));
+        let days = seconds.div_euclid(DAY_SECONDS);
+        let second = seconds.rem_euclid(DAY_SECONDS);
         let (year, month, day) = civil(days);
+
         let part = match self {
             Self::DayOfMonth => day,
             // The epoch is a Thursday.
@@ -49,6 +55,7 @@ impl DatePart {
             Self::Month => month,
             Self::Year => year,
         };
+
         part as f64
     }
 }
@@ -57,22 +64,29 @@ impl DatePart {
 pub(crate) fn rfc3339(time_ms: i64) -> String {
     // Towards zero, as upstream divides.
     let seconds = time_ms / 1000;
-    let (days, second) = (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS));
+    let days = seconds.div_euclid(DAY_SECONDS);
+    let second = seconds.rem_euclid(DAY_SECONDS);
     let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3600, second % 3600 / 60, second % 60);
+    let hour = second / 3600;
+    let minute = second % 3600 / 60;
+    let second = second % 60;
+
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Year, month and day of a day counted from the epoch. Months are counted from March, so that the leap day ends a year.
+/// Year, month and day of a day counted from the epoch. Months are counted from March, so that the
+/// leap day ends a year.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
+
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -97,8 +111,23 @@ mod tests {
 
     fn check(seconds: f64, wanted: [i32; 8]) {
         use DatePart::*;
-        let parts = [Year, Month, DayOfMonth, DayOfWeek, DayOfYear, DaysInMonth, Hour, Minute];
-        assert_eq!(parts.map(|part| part.of(seconds)), wanted.map(f64::from), "{seconds}");
+
+        let parts = [
+            Year,
+            Month,
+            DayOfMonth,
+            DayOfWeek,
+            DayOfYear,
+            DaysInMonth,
+            Hour,
+            Minute,
+        ];
+
+        assert_eq!(
+            parts.map(|part| part.of(seconds)),
+            wanted.map(f64::from),
+            "{seconds}"
+        );
     }
 
     #[test]

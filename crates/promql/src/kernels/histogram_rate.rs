@@ -17,8 +17,10 @@ pub(crate) fn growth(
     remark: &mut Remarks<'_>,
 ) -> Option<Sample> {
     let points = window.histograms;
-    let (first, last) = (points.first()?, points.last()?);
+    let first = points.first()?;
+    let last = points.last()?;
     let begins = nature == Nature::Counter && window.begins_inside(first.start_ms, first.ts_ms);
+
     let mut grown = match points {
         [_] if !begins => return None,
         [only] => only.histogram.clone(),
@@ -27,59 +29,106 @@ pub(crate) fn growth(
             if begins {
                 add(&mut grown, &first.histogram, window.name, remark)?;
             }
+
             grown
         }
     };
-    let span = Sampled { first_ms: first.ts_ms, last_ms: last.ts_ms, gaps: points.len() - 1 };
+
+    let span = Sampled {
+        first_ms: first.ts_ms,
+        last_ms: last.ts_ms,
+        gaps: points.len() - 1,
+    };
+
     let first_count = first.histogram.count;
     let counts = nature == Nature::Counter && grown.count > 0.0 && first_count >= 0.0;
     let to_zero = counts.then(|| first_count / grown.count);
     let factor = span.factor(&window.floats, begins.then_some(first.start_ms), to_zero);
+
     grown.scale(seconds.map_or(factor, |seconds| factor / seconds));
     Some(Sample::Histogram(Box::new(grown)))
 }
 
 /// The growth between the samples, at least two.
-fn sampled(points: &[HistogramPoint], nature: Nature, name: &str, remark: &mut Remarks<'_>) -> Option<FloatHistogram> {
-    let [first, .., last] = points else { return None };
+fn sampled(
+    points: &[HistogramPoint],
+    nature: Nature,
+    name: &str,
+    remark: &mut Remarks<'_>,
+) -> Option<FloatHistogram> {
+    let [first, .., last] = points else {
+        return None;
+    };
     let counter = nature == Nature::Counter;
     let second = &points[1];
+
     let after = |before: &HistogramPoint, point: &HistogramPoint| {
-        is_reset((before.start_ms, before.ts_ms), (point.start_ms, point.ts_ms))
+        is_reset(
+            (before.start_ms, before.ts_ms),
+            (point.start_ms, point.ts_ms),
+        )
     };
+
     // What was before a reset that comes first is not looked at, whatever its buckets are.
-    let reset_first = counter && (after(first, second) || second.histogram.is_reset_after(&first.histogram));
-    let nothing = FloatHistogram::empty(second.histogram.schema, second.histogram.custom_values.clone());
-    let start = if reset_first { &nothing } else { &first.histogram };
+    let reset_first =
+        counter && (after(first, second) || second.histogram.is_reset_after(&first.histogram));
+    let nothing = FloatHistogram::empty(
+        second.histogram.schema,
+        second.histogram.custom_values.clone(),
+    );
+
+    let start = if reset_first {
+        &nothing
+    } else {
+        &first.histogram
+    };
+
     let custom = start.uses_custom_buckets();
     let inner = &points[1..points.len() - 1];
     let looked_at = inner.iter().filter(|_| counter).chain([last]);
-    if looked_at.clone().any(|point| point.histogram.uses_custom_buckets() != custom) {
+
+    if looked_at
+        .clone()
+        .any(|point| point.histogram.uses_custom_buckets() != custom)
+    {
         remark(Remark::MixedSchemas(name));
         return None;
     }
+
     let gauge = |point: &HistogramPoint| point.histogram.hint == ResetHint::Gauge;
     match nature {
         Nature::Counter if points.iter().any(gauge) => remark(Remark::NotACounter(name)),
         Nature::Gauge if !gauge(first) || !gauge(last) => remark(Remark::NotAGauge(name)),
         _ => {}
     }
-    let schema = looked_at.map(|point| point.histogram.schema).chain([start.schema]).min();
+
+    let schema = looked_at
+        .map(|point| point.histogram.schema)
+        .chain([start.schema])
+        .min();
+
     let mut grown = last.histogram.clone();
     grown.reduce_to(schema.unwrap_or(grown.schema));
     subtract(&mut grown, start, name, remark)?;
+
     if counter {
-        if points.windows(2).any(|two| overlaps(two[0].start_ms, two[0].ts_ms, two[1].start_ms)) {
+        if points
+            .windows(2)
+            .any(|two| overlaps(two[0].start_ms, two[0].ts_ms, two[1].start_ms))
+        {
             remark(Remark::StartTimesOverlap(name));
         }
+
         let mut before = start;
         for two in points.windows(2) {
             if after(&two[0], &two[1]) || two[1].histogram.is_reset_after(before) {
                 add(&mut grown, before, name, remark)?;
             }
+
             before = &two[1].histogram;
         }
     }
+
     grown.hint = ResetHint::Gauge;
     grown.compact();
     Some(grown)
@@ -93,71 +142,127 @@ pub(crate) fn growth_with_ends(
     ends: Ends,
     remark: &mut Remarks<'_>,
 ) -> Option<Sample> {
-    let (points, name) = (window.histograms, window.name);
-    let (start_ms, end_ms) = (window.floats.start_ms, window.floats.end_ms);
+    let points = window.histograms;
+    let name = window.name;
+    let start_ms = window.floats.start_ms;
+    let end_ms = window.floats.end_ms;
     let smoothed = ends == Ends::Smoothed;
     let newest = points.len().checked_sub(1)?;
-    let first = points[..newest].partition_point(|point| point.ts_ms <= start_ms).saturating_sub(1);
-    let last = if smoothed { points[..newest].partition_point(|point| point.ts_ms < end_ms) } else { newest };
+    let first = points[..newest]
+        .partition_point(|point| point.ts_ms <= start_ms)
+        .saturating_sub(1);
+
+    let last = if smoothed {
+        points[..newest].partition_point(|point| point.ts_ms < end_ms)
+    } else {
+        newest
+    };
+
     if points[last].ts_ms <= start_ms || smoothed && points[first].ts_ms > end_ms {
         return None;
     }
+
     let looked_at = &points[first..=last];
-    if looked_at
-        .iter()
-        .any(|point| point.histogram.uses_custom_buckets() != points[first].histogram.uses_custom_buckets())
-    {
+    if looked_at.iter().any(|point| {
+        point.histogram.uses_custom_buckets() != points[first].histogram.uses_custom_buckets()
+    }) {
         remark(Remark::MixedSchemas(name));
         return None;
     }
-    if nature == Nature::Counter && looked_at.iter().any(|point| point.histogram.hint == ResetHint::Gauge) {
+
+    if nature == Nature::Counter
+        && looked_at
+            .iter()
+            .any(|point| point.histogram.hint == ResetHint::Gauge)
+    {
         remark(Remark::NotACounter(name));
     }
+
     let left = match smoothed && points[first].ts_ms < start_ms {
-        true => interpolated(&points[first], &points[first + 1], start_ms, nature, name, remark)?,
+        true => interpolated(
+            &points[first],
+            &points[first + 1],
+            start_ms,
+            nature,
+            name,
+            remark,
+        )?,
         false => points[first].histogram.clone(),
     };
+
     let right = match smoothed && last > 0 && points[last].ts_ms > end_ms {
-        true => interpolated(&points[last - 1], &points[last], end_ms, nature, name, remark)?,
+        true => interpolated(
+            &points[last - 1],
+            &points[last],
+            end_ms,
+            nature,
+            name,
+            remark,
+        )?,
         false => points[last].histogram.clone(),
     };
-    if nature == Nature::Gauge && [&left, &right].iter().any(|end| end.hint != ResetHint::Gauge) {
+
+    if nature == Nature::Gauge
+        && [&left, &right]
+            .iter()
+            .any(|end| end.hint != ResetHint::Gauge)
+    {
         remark(Remark::NotAGauge(name));
     }
+
     let mut grown = right.clone();
     subtract(&mut grown, &left, name, remark)?;
+
     if nature == Nature::Counter {
         let crossed = smoothed
             && points[first].ts_ms < start_ms
-            && points[first + 1].histogram.is_reset_after(&points[first].histogram);
+            && points[first + 1]
+                .histogram
+                .is_reset_after(&points[first].histogram);
+
         // The interpolation at the start has crossed the first reset already.
         let from = if crossed { first + 2 } else { first + 1 };
+
         if from <= last {
-            let mut before = if crossed { &points[first + 1].histogram } else { &left };
+            let mut before = if crossed {
+                &points[first + 1].histogram
+            } else {
+                &left
+            };
+
             let mut lost: Option<FloatHistogram> = None;
-            for point in points[from..last].iter().map(|point| &point.histogram).chain([&right]) {
+            for point in points[from..last]
+                .iter()
+                .map(|point| &point.histogram)
+                .chain([&right])
+            {
                 if point.is_reset_after(before) {
                     match &mut lost {
                         Some(lost) => add(lost, before, name, remark)?,
                         None => lost = Some(before.clone()),
                     }
                 }
+
                 before = point;
             }
+
             if let Some(lost) = lost {
                 add(&mut grown, &lost, name, remark)?;
             }
         }
     }
+
     if let Some(seconds) = seconds {
         grown.divide(seconds);
     }
+
     grown.hint = ResetHint::Gauge;
     grown.compact();
     Some(Sample::Histogram(Box::new(grown)))
 }
 
-/// The histogram at a time between two others. A counter that is reset between them starts from zero.
+/// The histogram at a time between two others. A counter that is reset between them starts from
+/// zero.
 pub(crate) fn interpolated(
     before: &HistogramPoint,
     behind: &HistogramPoint,
@@ -169,23 +274,32 @@ pub(crate) fn interpolated(
     if time_ms == before.ts_ms {
         return Some(before.histogram.clone());
     }
+
     let mut between = behind.histogram.clone();
     if time_ms == behind.ts_ms {
         return Some(between);
     }
+
     let share = (time_ms - before.ts_ms) as f64 / (behind.ts_ms - before.ts_ms) as f64;
     if nature == Nature::Counter && between.is_reset_after(&before.histogram) {
         between.scale(share);
         return Some(between);
     }
+
     subtract(&mut between, &before.histogram, name, remark)?;
     between.scale(share);
     add(&mut between, &before.histogram, name, remark)?;
+
     Some(between)
 }
 
 /// Says so when histograms are not what a function takes them for.
-pub(crate) fn remark_nature(nature: Nature, histograms: [&FloatHistogram; 2], name: &str, remark: &mut Remarks<'_>) {
+pub(crate) fn remark_nature(
+    nature: Nature,
+    histograms: [&FloatHistogram; 2],
+    name: &str,
+    remark: &mut Remarks<'_>,
+) {
     let gauges = histograms.map(|histogram| histogram.hint == ResetHint::Gauge);
     match nature {
         Nature::Counter if gauges.contains(&true) => remark(Remark::NotACounter(name)),
@@ -195,7 +309,12 @@ pub(crate) fn remark_nature(nature: Nature, histograms: [&FloatHistogram; 2], na
 }
 
 /// Resets are looked at apart, and hints that collide mean nothing here.
-fn add(held: &mut FloatHistogram, other: &FloatHistogram, name: &str, remark: &mut Remarks<'_>) -> Option<()> {
+fn add(
+    held: &mut FloatHistogram,
+    other: &FloatHistogram,
+    name: &str,
+    remark: &mut Remarks<'_>,
+) -> Option<()> {
     match held.add(other) {
         Ok(done) if done.bounds_differ => remark(Remark::BoundsReconciled(Operation::Addition)),
         Ok(_) => {}
@@ -204,10 +323,16 @@ fn add(held: &mut FloatHistogram, other: &FloatHistogram, name: &str, remark: &m
             return None;
         }
     }
+
     Some(())
 }
 
-fn subtract(held: &mut FloatHistogram, other: &FloatHistogram, name: &str, remark: &mut Remarks<'_>) -> Option<()> {
+fn subtract(
+    held: &mut FloatHistogram,
+    other: &FloatHistogram,
+    name: &str,
+    remark: &mut Remarks<'_>,
+) -> Option<()> {
     match held.subtract(other) {
         Ok(done) if done.bounds_differ => remark(Remark::BoundsReconciled(Operation::Subtraction)),
         Ok(_) => {}
@@ -216,5 +341,6 @@ fn subtract(held: &mut FloatHistogram, other: &FloatHistogram, name: &str, remar
             return None;
         }
     }
+
     Some(())
 }

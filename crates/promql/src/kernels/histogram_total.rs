@@ -36,6 +36,7 @@ impl HistogramTotal {
             bounds_differ: false,
             held: HistogramSum::of(FloatHistogram::empty(0, Vec::new())),
         };
+
         this.see(first.hint);
         this.held = HistogramSum::of(first);
         this
@@ -49,21 +50,26 @@ impl HistogramTotal {
     pub(crate) fn add(&mut self, mut histogram: FloatHistogram) -> Result<(), MixedSchemas> {
         self.see(histogram.hint);
         self.count += 1.0;
+
         if self.total == Total::Mean && !self.carries_mean {
             let mut next = self.held.clone();
             let done = next.add(&histogram)?;
+
             if !next.overflows() {
                 self.bounds_differ |= done.bounds_differ;
                 self.held = next;
                 return Ok(());
             }
+
             self.carries_mean = true;
             self.held.divide(self.count - 1.0);
         }
+
         if self.carries_mean {
             self.held.scale((self.count - 1.0) / self.count);
             histogram.divide(self.count);
         }
+
         self.bounds_differ |= self.held.add(&histogram)?.bounds_differ;
         Ok(())
     }
@@ -72,12 +78,15 @@ impl HistogramTotal {
         if self.reset_seen && self.no_reset_seen {
             remark(Remark::HintsCollide(Operation::Aggregation));
         }
+
         if self.bounds_differ {
             remark(Remark::BoundsReconciled(Operation::Aggregation));
         }
+
         if self.total == Total::Mean && !self.carries_mean {
             self.held.divide(self.count);
         }
+
         let mut total = self.held.total();
         total.compact();
         total
@@ -94,10 +103,14 @@ pub(crate) fn total<'a>(
     remark: &mut dyn FnMut(Remark<'_>),
 ) -> Result<Option<FloatHistogram>, MixedSchemas> {
     let mut histograms = histograms.into_iter().cloned();
-    let Some(first) = histograms.next() else { return Ok(None) };
+    let Some(first) = histograms.next() else {
+        return Ok(None);
+    };
     let mut held = HistogramTotal::of(total, first);
+
     for histogram in histograms {
         held.add(histogram)?;
     }
+
     Ok(Some(held.finish(remark)))
 }

@@ -56,18 +56,30 @@ impl<'a> MixedWindow<'a> {
 
     /// All samples by time.
     fn points(&self) -> impl Iterator<Item = Point<'a>> {
-        let (floats, starts) = (self.floats, self.float_starts);
-        let floats = floats.ts.iter().zip(floats.values).enumerate().map(move |(at, (&ts_ms, &value))| Point {
-            ts_ms,
-            start_ms: starts.get(at).copied().unwrap_or(0),
-            value: PointValue::Float(value),
-        });
+        let floats = self.floats;
+        let starts = self.float_starts;
+
+        let floats =
+            floats
+                .ts
+                .iter()
+                .zip(floats.values)
+                .enumerate()
+                .map(move |(at, (&ts_ms, &value))| Point {
+                    ts_ms,
+                    start_ms: starts.get(at).copied().unwrap_or(0),
+                    value: PointValue::Float(value),
+                });
+
         let histograms = self.histograms.iter().map(|point| Point {
             ts_ms: point.ts_ms,
             start_ms: point.start_ms,
             value: PointValue::Histogram(&point.histogram),
         });
-        let (mut floats, mut histograms) = (floats.peekable(), histograms.peekable());
+
+        let mut floats = floats.peekable();
+        let mut histograms = histograms.peekable();
+
         std::iter::from_fn(move || match (floats.peek(), histograms.peek()) {
             (Some(float), Some(histogram)) if histogram.ts_ms < float.ts_ms => histograms.next(),
             (Some(_), _) => floats.next(),
@@ -84,17 +96,25 @@ impl<'a> MixedWindow<'a> {
         remark: &mut Remarks<'_>,
     ) -> Option<Sample> {
         use RangeFunction as F;
+
         match function {
             F::Delta => self.growth(Nature::Gauge, None, ends, remark),
             F::Increase => self.growth(Nature::Counter, None, ends, remark),
-            F::Rate => self.growth(Nature::Counter, Some(self.floats.range_ms as f64 / 1000.0), ends, remark),
+            F::Rate => self.growth(
+                Nature::Counter,
+                Some(self.floats.range_ms as f64 / 1000.0),
+                ends,
+                remark,
+            ),
             F::Idelta => self.last_change(Nature::Gauge, remark),
             F::Irate => self.last_change(Nature::Counter, remark),
             F::Changes => self.count_pairs(ends, changed),
             F::Resets => self.count_pairs(ends, reset),
             F::Sum => self.total(Total::Sum, function, remark),
             F::Avg => self.total(Total::Mean, function, remark),
-            F::Count => self.float(|window| (window.floats.ts.len() + window.histograms.len()) as f64),
+            F::Count => {
+                self.float(|window| (window.floats.ts.len() + window.histograms.len()) as f64)
+            }
             F::Present => self.float(|_| 1.0),
             F::First => self.points().next().map(Point::sample),
             F::Last => self.points().last().map(Point::sample),
@@ -110,22 +130,43 @@ impl<'a> MixedWindow<'a> {
     }
 
     /// A function that sees floats only.
-    fn of_floats(&self, function: RangeFunction, arguments: [f64; 2], remark: &mut Remarks<'_>) -> Option<Sample> {
+    fn of_floats(
+        &self,
+        function: RangeFunction,
+        arguments: [f64; 2],
+        remark: &mut Remarks<'_>,
+    ) -> Option<Sample> {
         if self.is_mixed() {
             remark(Remark::IgnoredInRange(self.name));
         }
-        function.evaluate(&self.floats, arguments).map(Sample::Float)
+
+        function
+            .evaluate(&self.floats, arguments)
+            .map(Sample::Float)
     }
 
-    fn total(&self, of: Total, function: RangeFunction, remark: &mut Remarks<'_>) -> Option<Sample> {
+    fn total(
+        &self,
+        of: Total,
+        function: RangeFunction,
+        remark: &mut Remarks<'_>,
+    ) -> Option<Sample> {
         if self.is_mixed() {
             remark(Remark::MixedSamples(self.name));
             return None;
         }
+
         if self.histograms.is_empty() {
-            return function.evaluate(&self.floats, [f64::NAN; 2]).map(Sample::Float);
+            return function
+                .evaluate(&self.floats, [f64::NAN; 2])
+                .map(Sample::Float);
         }
-        match total(of, self.histograms.iter().map(|point| &point.histogram), remark) {
+
+        match total(
+            of,
+            self.histograms.iter().map(|point| &point.histogram),
+            remark,
+        ) {
             Ok(total) => total.map(|total| Sample::Histogram(Box::new(total))),
             Err(_) => {
                 remark(Remark::MixedSchemas(self.name));
@@ -146,17 +187,25 @@ impl<'a> MixedWindow<'a> {
             remark(Remark::MixedSamples(self.name));
             return None;
         }
+
         let floats = &self.floats;
+
         match (ends, self.histograms) {
             (Some(ends), []) => {
                 let growth = extended::growth(floats, ends, nature)?;
-                Some(Sample::Float(seconds.map_or(growth, |seconds| growth / seconds)))
+                Some(Sample::Float(
+                    seconds.map_or(growth, |seconds| growth / seconds),
+                ))
             }
-            (Some(ends), _) => histogram_rate::growth_with_ends(self, nature, seconds, ends, remark),
-            (None, []) if self.float_starts.is_empty() || nature == Nature::Gauge => match seconds {
-                Some(_) => rate::rate(floats).map(Sample::Float),
-                None => rate::extrapolated_growth(floats, nature).map(Sample::Float),
-            },
+            (Some(ends), _) => {
+                histogram_rate::growth_with_ends(self, nature, seconds, ends, remark)
+            }
+            (None, []) if self.float_starts.is_empty() || nature == Nature::Gauge => {
+                match seconds {
+                    Some(_) => rate::rate(floats).map(Sample::Float),
+                    None => rate::extrapolated_growth(floats, nature).map(Sample::Float),
+                }
+            }
             (None, []) => self.growth_from_starts(seconds, remark),
             (None, _) => histogram_rate::growth(self, nature, seconds, remark),
         }
@@ -164,54 +213,97 @@ impl<'a> MixedWindow<'a> {
 
     /// The growth of a counter of floats that says when it began.
     fn growth_from_starts(&self, seconds: Option<f64>, remark: &mut Remarks<'_>) -> Option<Sample> {
-        let (ts, values, starts) = (self.floats.ts, self.floats.values, self.float_starts);
+        let ts = self.floats.ts;
+        let values = self.floats.values;
+        let starts = self.float_starts;
         let (&first, &last) = (values.first()?, values.last()?);
         let mut growth = last - first;
+
         if (1..ts.len()).any(|at| overlaps(starts[at - 1], ts[at - 1], starts[at])) {
             remark(Remark::StartTimesOverlap(self.name));
         }
+
         for at in 1..ts.len() {
-            if values[at] < values[at - 1] || is_reset((starts[at - 1], ts[at - 1]), (starts[at], ts[at])) {
+            if values[at] < values[at - 1]
+                || is_reset((starts[at - 1], ts[at - 1]), (starts[at], ts[at]))
+            {
                 growth += values[at - 1];
             }
         }
-        let span = rate::Sampled { first_ms: ts[0], last_ms: ts[ts.len() - 1], gaps: ts.len() - 1 };
+
+        let span = rate::Sampled {
+            first_ms: ts[0],
+            last_ms: ts[ts.len() - 1],
+            gaps: ts.len() - 1,
+        };
+
         let begins = self.begins_inside(starts[0], ts[0]);
         if begins {
             growth += first;
         } else if ts.len() == 1 {
             return None;
         }
+
         let to_zero = (growth > 0.0 && first >= 0.0).then(|| first / growth);
         let factor = span.factor(&self.floats, begins.then(|| starts[0]), to_zero);
-        Some(Sample::Float(growth * seconds.map_or(factor, |seconds| factor / seconds)))
+        Some(Sample::Float(
+            growth * seconds.map_or(factor, |seconds| factor / seconds),
+        ))
     }
 
-    /// The value at the end of the window, interpolated between its neighbours; the newest when there is none behind.
+    /// The value at the end of the window, interpolated between its neighbours; the newest when
+    /// there is none behind.
     pub(crate) fn smoothed_value(&self, remark: &mut Remarks<'_>) -> Option<Sample> {
         if self.is_mixed() {
             remark(Remark::MixedSamples(self.name));
             return None;
         }
-        let (points, end_ms) = (self.histograms, self.floats.end_ms);
+
+        let points = self.histograms;
+        let end_ms = self.floats.end_ms;
+
         if points.is_empty() {
             return extended::smoothed_value(&self.floats).map(Sample::Float);
         }
-        let at = points.partition_point(|point| point.ts_ms <= end_ms).checked_sub(1)?;
+
+        let at = points
+            .partition_point(|point| point.ts_ms <= end_ms)
+            .checked_sub(1)?;
         let histogram = match points.get(at + 1) {
             _ if points[at].ts_ms == end_ms => points[at].histogram.clone(),
-            Some(behind) if behind.histogram.uses_custom_buckets() != points[at].histogram.uses_custom_buckets() => {
+            Some(behind)
+                if behind.histogram.uses_custom_buckets()
+                    != points[at].histogram.uses_custom_buckets() =>
+            {
                 remark(Remark::MixedSchemas(self.name));
                 return None;
             }
             Some(behind) => {
-                let gauge = [&points[at], behind].iter().all(|point| point.histogram.hint == ResetHint::Gauge);
-                let nature = if gauge { Nature::Gauge } else { Nature::Counter };
-                histogram_rate::interpolated(&points[at], behind, end_ms, nature, self.name, remark)?
+                let gauge = [&points[at], behind]
+                    .iter()
+                    .all(|point| point.histogram.hint == ResetHint::Gauge);
+                let nature = if gauge {
+                    Nature::Gauge
+                } else {
+                    Nature::Counter
+                };
+
+                histogram_rate::interpolated(
+                    &points[at],
+                    behind,
+                    end_ms,
+                    nature,
+                    self.name,
+                    remark,
+                )?
             }
             // What it says of a reset is about the sample before it.
-            None => FloatHistogram { hint: ResetHint::Unknown, ..points[at].histogram.clone() },
+            None => FloatHistogram {
+                hint: ResetHint::Unknown,
+                ..points[at].histogram.clone()
+            },
         };
+
         Some(Sample::Histogram(Box::new(histogram)))
     }
 
@@ -222,36 +314,56 @@ impl<'a> MixedWindow<'a> {
 
     /// The change between the last two samples; of a counter per second.
     fn last_change(&self, nature: Nature, remark: &mut Remarks<'_>) -> Option<Sample> {
-        let (mut before, mut last) = (None, None);
+        let mut before = None;
+        let mut last = None;
+
         for point in self.points() {
             before = last.replace(point);
         }
+
         let (before, last): (Point<'_>, Point<'_>) = (before?, last?);
         let counter = nature == Nature::Counter;
-        let started = counter && is_reset((before.start_ms, before.ts_ms), (last.start_ms, last.ts_ms));
+        let started =
+            counter && is_reset((before.start_ms, before.ts_ms), (last.start_ms, last.ts_ms));
         let seconds = (last.ts_ms - before.ts_ms) as f64 / 1000.0;
+
         match (before.value, last.value) {
             (PointValue::Float(before), PointValue::Float(last)) => {
-                let growth = if counter && (last < before || started) { last } else { last - before };
-                Some(Sample::Float(if counter { growth / seconds } else { growth }))
+                let growth = if counter && (last < before || started) {
+                    last
+                } else {
+                    last - before
+                };
+
+                Some(Sample::Float(if counter {
+                    growth / seconds
+                } else {
+                    growth
+                }))
             }
             (PointValue::Histogram(before), PointValue::Histogram(last)) => {
                 histogram_rate::remark_nature(nature, [before, last], self.name, remark);
+
                 let mut growth = last.clone();
+
                 if !counter || !started && !last.is_reset_after(before) {
                     let Ok(done) = growth.subtract(before) else {
                         remark(Remark::MixedSchemas(self.name));
                         return None;
                     };
+
                     if done.bounds_differ {
                         remark(Remark::BoundsReconciled(Operation::Subtraction));
                     }
                 }
+
                 growth.hint = ResetHint::Gauge;
                 growth.compact();
+
                 if counter {
                     growth.divide(seconds);
                 }
+
                 Some(Sample::Histogram(Box::new(growth)))
             }
             _ => {
@@ -262,14 +374,21 @@ impl<'a> MixedWindow<'a> {
     }
 
     /// How many samples stand to the one before as `differ` says.
-    fn count_pairs(&self, ends: Option<Ends>, differ: impl Fn(Point<'_>, Point<'_>) -> bool) -> Option<Sample> {
+    fn count_pairs(
+        &self,
+        ends: Option<Ends>,
+        differ: impl Fn(Point<'_>, Point<'_>) -> bool,
+    ) -> Option<Sample> {
         let start_ms = self.floats.start_ms;
         let mut before: Option<Point<'_>> = None;
-        let (mut any, mut count) = (ends.is_none(), 0.0);
+        let mut any = ends.is_none();
+        let mut count = 0.0;
+
         for point in self.points() {
             // Of what is before an anchored window only the newest counts.
             let skip = ends.is_some() && point.ts_ms <= start_ms;
             any |= !skip;
+
             if let Some(before) = before.filter(|_| !skip)
                 && differ(before, point)
             {
@@ -277,6 +396,7 @@ impl<'a> MixedWindow<'a> {
             }
             before = Some(point);
         }
+
         before.filter(|_| any).map(|_| Sample::Float(count))
     }
 }
@@ -305,7 +425,13 @@ fn changed(before: Point<'_>, point: Point<'_>) -> bool {
 }
 
 fn reset(before: Point<'_>, point: Point<'_>) -> bool {
-    let started = || is_reset((before.start_ms, before.ts_ms), (point.start_ms, point.ts_ms));
+    let started = || {
+        is_reset(
+            (before.start_ms, before.ts_ms),
+            (point.start_ms, point.ts_ms),
+        )
+    };
+
     match (before.value, point.value) {
         (PointValue::Float(before), PointValue::Float(value)) => value < before || started(),
         (PointValue::Histogram(before), PointValue::Histogram(histogram)) => {

@@ -17,11 +17,19 @@ pub(crate) enum Scale {
 impl Scale {
     /// Of a bucket of an exponential schema: linear in what holds zero.
     pub(crate) fn of(lower: f64, upper: f64) -> Self {
-        if lower <= 0.0 && upper >= 0.0 { Self::Linear } else { Self::Exponential }
+        if lower <= 0.0 && upper >= 0.0 {
+            Self::Linear
+        } else {
+            Self::Exponential
+        }
     }
 
     fn for_bucket(histogram: &FloatHistogram, bucket: &Bucket) -> Self {
-        if histogram.uses_custom_buckets() { Self::Linear } else { Self::of(bucket.lower, bucket.upper) }
+        if histogram.uses_custom_buckets() {
+            Self::Linear
+        } else {
+            Self::of(bucket.lower, bucket.upper)
+        }
     }
 
     /// The share of a bucket's observations that are below a value inside it.
@@ -30,7 +38,9 @@ impl Scale {
         if self == Self::Linear {
             return (value - lower) / (upper - lower);
         }
-        let [log_lower, log_upper, log_value] = [lower, upper, value].map(|value| value.abs().log2());
+
+        let [log_lower, log_upper, log_value] =
+            [lower, upper, value].map(|value| value.abs().log2());
         match value > 0.0 {
             true => (log_value - log_lower) / (log_upper - log_lower),
             false => 1.0 - (log_value - log_upper) / (log_lower - log_upper),
@@ -43,6 +53,7 @@ impl Scale {
         if self == Self::Linear {
             return lower + (upper - lower) * share;
         }
+
         let [log_lower, log_upper] = [lower, upper].map(|value| value.abs().log2());
         match lower > 0.0 {
             true => (log_lower + (log_upper - log_lower) * share).exp2(),
@@ -76,7 +87,10 @@ impl ZeroBias {
     /// Without regard to buckets that are listed and empty.
     pub(crate) fn of_filled(histogram: &FloatHistogram) -> Self {
         let [positive, negative] = [&histogram.positive, &histogram.negative];
-        Self::with(positive.iter().all(|bucket| bucket.count == 0.0), negative.iter().all(|bucket| bucket.count == 0.0))
+        Self::with(
+            positive.iter().all(|bucket| bucket.count == 0.0),
+            negative.iter().all(|bucket| bucket.count == 0.0),
+        )
     }
 
     const fn with(no_positive: bool, no_negative: bool) -> Self {
@@ -92,6 +106,7 @@ impl ZeroBias {
         if bucket.lower > 0.0 || bucket.upper < 0.0 {
             return;
         }
+
         match self {
             Self::Positive => bucket.lower = 0.0,
             Self::Negative => bucket.upper = 0.0,
@@ -101,26 +116,41 @@ impl ZeroBias {
 }
 
 /// The `q` quantile.
-pub(crate) fn quantile(q: f64, histogram: &FloatHistogram, name: &str, remark: &mut dyn FnMut(Remark<'_>)) -> f64 {
+pub(crate) fn quantile(
+    q: f64,
+    histogram: &FloatHistogram,
+    name: &str,
+    remark: &mut dyn FnMut(Remark<'_>),
+) -> f64 {
     if q < 0.0 {
         return f64::NEG_INFINITY;
     }
+
     if q > 1.0 {
         return f64::INFINITY;
     }
+
     if histogram.count == 0.0 || q.is_nan() {
         return f64::NAN;
     }
+
     // NaN is counted and falls into no bucket: only from below the rank is right then.
     let upwards = histogram.sum.is_nan() || q < 0.5;
     let mut rank = histogram.count * if upwards { q } else { 1.0 - q };
     let buckets = histogram.buckets();
-    let (mut bucket, count) = if upwards { nth(buckets, rank) } else { nth(buckets.rev(), rank) };
+
+    let (mut bucket, count) = if upwards {
+        nth(buckets, rank)
+    } else {
+        nth(buckets.rev(), rank)
+    };
+
     if histogram.uses_custom_buckets() {
         if bucket.lower == f64::NEG_INFINITY {
             if bucket.upper <= 0.0 {
                 return bucket.upper;
             }
+
             bucket.lower = 0.0;
         } else if bucket.upper == f64::INFINITY {
             return bucket.lower;
@@ -128,41 +158,61 @@ pub(crate) fn quantile(q: f64, histogram: &FloatHistogram, name: &str, remark: &
     } else if bucket.lower < 0.0 && bucket.upper > 0.0 {
         ZeroBias::of(histogram).apply(&mut bucket);
     }
+
     let count = count.min(histogram.count);
+
     if count < rank {
         if histogram.sum.is_nan() {
             remark(Remark::NanQuantile(name));
             return f64::NAN;
         }
+
         return bucket.upper;
     }
-    rank = if upwards { rank - (count - bucket.count) } else { count - rank };
+
+    rank = if upwards {
+        rank - (count - bucket.count)
+    } else {
+        count - rank
+    };
+
     if has_nan_observations(histogram) {
         remark(Remark::SkewedQuantile(name));
     }
+
     Scale::for_bucket(histogram, &bucket).value(&bucket, rank / bucket.count)
 }
 
-/// The bucket with which so many observations are reached, and how many there are up to its end; the last one when there are fewer.
+/// The bucket with which so many observations are reached, and how many there are up to its end;
+/// the last one when there are fewer.
 fn nth(buckets: impl Iterator<Item = Bucket>, rank: f64) -> (Bucket, f64) {
     let mut count = 0.0;
-    let mut last = Bucket { lower: 0.0, upper: 0.0, count: 0.0, bounds: BucketBounds::ClosedBoth };
+    let mut last = Bucket {
+        lower: 0.0,
+        upper: 0.0,
+        count: 0.0,
+        bounds: BucketBounds::ClosedBoth,
+    };
+
     for bucket in buckets {
         last = bucket;
         if bucket.count == 0.0 {
             continue;
         }
+
         count += bucket.count;
         if count >= rank {
             break;
         }
     }
+
     (last, count)
 }
 
 /// Whether observations are counted that are in no bucket, and the sum says that they are NaN.
 fn has_nan_observations(histogram: &FloatHistogram) -> bool {
-    histogram.sum.is_nan() && histogram.buckets().map(|bucket| bucket.count).sum::<f64>() < histogram.count
+    histogram.sum.is_nan()
+        && histogram.buckets().map(|bucket| bucket.count).sum::<f64>() < histogram.count
 }
 
 /// The share of the observations between two values.
@@ -176,12 +226,15 @@ pub(crate) fn fraction(
     if histogram.count == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
     }
+
     if lower >= upper {
         return 0.0;
     }
+
     if has_nan_observations(histogram) {
         remark(Remark::NanFraction(name));
     }
+
     let [lower, upper] = [lower, upper].map(|value| rank_of(value, histogram));
     (upper - lower) / histogram.count
 }
@@ -190,36 +243,49 @@ pub(crate) fn fraction(
 fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
     let bias = ZeroBias::of(histogram);
     let mut rank: f64 = 0.0;
+
     for mut bucket in histogram.buckets() {
         if !histogram.uses_custom_buckets() {
             bias.apply(&mut bucket);
         } else if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 {
-            // Custom buckets have none for zero: the first one begins there, as that of a classic histogram does.
+            // Custom buckets have none for zero: the first one begins there, as that of a classic
+            // histogram does.
             bucket.lower = 0.0;
         }
+
         if bucket.lower >= value {
             return rank.min(histogram.count);
         }
+
         if bucket.upper > value {
             if bucket.lower == f64::NEG_INFINITY {
                 return (rank + bucket.count).min(histogram.count);
             }
+
             if bucket.upper == f64::INFINITY && histogram.uses_custom_buckets() {
                 return rank.min(histogram.count);
             }
+
             let share = Scale::for_bucket(histogram, &bucket).share(&bucket, value);
             return (rank + bucket.count * share).min(histogram.count);
         }
+
         rank += bucket.count;
     }
+
     // Observations of NaN are in no bucket and below nothing.
-    if histogram.sum.is_nan() { rank.min(histogram.count) } else { histogram.count }
+    if histogram.sum.is_nan() {
+        rank.min(histogram.count)
+    } else {
+        histogram.count
+    }
 }
 
 /// The population variance, each observation taken for the middle of its bucket.
 pub(crate) fn variance(histogram: &FloatHistogram) -> f64 {
     let mean = histogram.sum / histogram.count;
     let mut squares = Compensated::default();
+
     for bucket in histogram.buckets().filter(|bucket| bucket.count != 0.0) {
         let middle = if histogram.uses_custom_buckets() {
             (bucket.upper + bucket.lower) / 2.0
@@ -228,8 +294,10 @@ pub(crate) fn variance(histogram: &FloatHistogram) -> f64 {
         } else {
             (bucket.upper * bucket.lower).sqrt().copysign(bucket.upper)
         };
+
         let delta = middle - mean;
         squares.add(bucket.count * delta * delta);
     }
+
     (squares.sum + squares.rest) / histogram.count
 }

@@ -4,19 +4,24 @@ use std::cmp::Ordering;
 
 /// Runs of digits are compared by their value, everything else bytewise.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
+    let mut a = a;
+    let mut b = b;
+
     loop {
         let ((head_a, rest_a), (head_b, rest_b)) = match (run(a), run(b)) {
             (Some(a), Some(b)) => (a, b),
             (a, b) => return a.is_some().cmp(&b.is_some()),
         };
+
         let chunks = match (head_a.parse::<i64>(), head_b.parse::<i64>()) {
             (Ok(a), Ok(b)) => a.cmp(&b),
             _ => head_a.cmp(head_b),
         };
+
         if chunks.is_ne() {
             return chunks;
         }
+
         (a, b) = (rest_a, rest_b);
     }
 }
@@ -24,7 +29,9 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
 /// The first run of digits or of anything else, and what follows it.
 fn run(text: &str) -> Option<(&str, &str)> {
     let first = text.chars().next()?;
-    let end = text.find(|c: char| c.is_ascii_digit() != first.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_ascii_digit() != first.is_ascii_digit())
+        .unwrap_or(text.len());
     Some(text.split_at(end))
 }
 
@@ -34,7 +41,9 @@ mod tests {
 
     #[test]
     fn numbers_are_compared_by_value() {
-        let sorted = ["", "1.2.3", "1.11.3", "1.111.3", "4m5", "4m600", "4m1000", "a", "a1", "b"];
+        let sorted = [
+            "", "1.2.3", "1.11.3", "1.111.3", "4m5", "4m600", "4m1000", "a", "a1", "b",
+        ];
         assert!(sorted.is_sorted_by(|a, b| compare(a, b).is_lt()));
     }
 }

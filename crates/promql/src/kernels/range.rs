@@ -107,12 +107,14 @@ impl RangeFunction {
         }
     }
 
-    /// The value over a window; `None` when there are too few samples. `arguments` are the scalar arguments at this step, for the
-    /// functions that have some.
+    /// The value over a window; `None` when there are too few samples. `arguments` are the scalar
+    /// arguments at this step, for the functions that have some.
     pub(crate) fn evaluate(self, window: &Window<'_>, arguments: [f64; 2]) -> Option<f64> {
         let [argument, second] = arguments;
-        let (ts, values) = (window.ts, window.values);
+        let ts = window.ts;
+        let values = window.values;
         let (&first, &last) = (values.first()?, values.last()?);
+
         Some(match self {
             Self::Avg => sum::mean(values),
             Self::Changes => rate::changes(values),
@@ -123,7 +125,11 @@ impl RangeFunction {
             Self::First => first,
             Self::Idelta => return rate::last_difference(window),
             Self::Increase => return rate::extrapolated_growth(window, Nature::Counter),
-            Self::Integral => integral::integral(ts, values, integral::Strategy::of(argument).unwrap_or_default()),
+            Self::Integral => integral::integral(
+                ts,
+                values,
+                integral::Strategy::of(argument).unwrap_or_default(),
+            ),
             Self::Irate => return rate::last_rate(window),
             Self::Last => last,
             Self::Mad => over_time::median_absolute_deviation(values),
@@ -160,6 +166,7 @@ fn time_of(window: &Window<'_>, beats: impl Fn(f64, f64) -> bool) -> f64 {
             held = (ts, value);
         }
     }
+
     seconds(held.0)
 }
 
@@ -171,9 +178,21 @@ mod tests {
     fn check(name: &str, values: &[f64], argument: f64, wanted: Option<f64>) {
         let ts: Vec<i64> = (1..).map(|at| at * 10_000).take(values.len()).collect();
         let end_ms = ts.last().copied().unwrap_or(0);
-        let window = Window { ts: &ts, values, start_ms: 0, end_ms, range_ms: end_ms, falls: true, time_ms: end_ms };
+
+        let window = Window {
+            ts: &ts,
+            values,
+            start_ms: 0,
+            end_ms,
+            range_ms: end_ms,
+            falls: true,
+            time_ms: end_ms,
+        };
+
         assert_eq!(
-            RangeFunction::named(name).unwrap().evaluate(&window, [argument, f64::NAN]),
+            RangeFunction::named(name)
+                .unwrap()
+                .evaluate(&window, [argument, f64::NAN]),
             wanted,
             "{name} {values:?}"
         );
@@ -200,13 +219,28 @@ mod tests {
         check("ts_of_last_over_time", &values, f64::NAN, Some(50.0));
         check("ts_of_max_over_time", &values, f64::NAN, Some(30.0));
         check("ts_of_min_over_time", &values, f64::NAN, Some(40.0));
-        check("ts_of_max_over_time", &[f64::NAN, 1.0], f64::NAN, Some(20.0));
+
+        check(
+            "ts_of_max_over_time",
+            &[f64::NAN, 1.0],
+            f64::NAN,
+            Some(20.0),
+        );
     }
 
     #[test]
     fn too_few_samples_have_no_value() {
         check("sum_over_time", &[], f64::NAN, None);
-        for name in ["rate", "increase", "delta", "irate", "idelta", "deriv", "predict_linear"] {
+
+        for name in [
+            "rate",
+            "increase",
+            "delta",
+            "irate",
+            "idelta",
+            "deriv",
+            "predict_linear",
+        ] {
             check(name, &[1.0], 1.0, None);
         }
     }

@@ -1,12 +1,18 @@
 //! What the times at which counters began say about resets.
 
-/// Whether a counter began anew between two samples, each told by when it began and its time; 0 is unknown.
+/// Whether a counter began anew between two samples, each told by when it began and its time; 0 is
+/// unknown.
 ///
-/// A sample that begins where the one before ends is a delta, which starts from zero, unless the one before did not know when it began.
-pub(crate) fn is_reset((start_before_ms, before_ms): (i64, i64), (start_ms, ts_ms): (i64, i64)) -> bool {
+/// A sample that begins where the one before ends is a delta, which starts from zero, unless the
+/// one before did not know when it began.
+pub(crate) fn is_reset(
+    (start_before_ms, before_ms): (i64, i64),
+    (start_ms, ts_ms): (i64, i64),
+) -> bool {
     if start_ms == 0 || start_ms >= ts_ms || start_ms < before_ms {
         return false;
     }
+
     start_ms > before_ms || start_before_ms != 0 && start_before_ms < before_ms
 }
 
@@ -23,8 +29,24 @@ mod tests {
     fn a_counter_begins_anew_behind_the_sample_before_or_as_a_delta() {
         assert!(is_reset((0, 10), (15, 20)));
         assert!(is_reset((5, 10), (10, 20)));
-        assert!(!is_reset((0, 10), (10, 20)) && !is_reset((10, 10), (10, 20)) && !is_reset((11, 10), (10, 20)));
-        assert!(!is_reset((5, 10), (5, 20)) && !is_reset((5, 10), (0, 20)) && !is_reset((5, 10), (20, 20)));
-        assert!(overlaps(1, 10, 5) && !overlaps(5, 10, 5) && !overlaps(1, 10, 10) && !overlaps(1, 10, 0));
+
+        assert!(
+            !is_reset((0, 10), (10, 20))
+                && !is_reset((10, 10), (10, 20))
+                && !is_reset((11, 10), (10, 20))
+        );
+
+        assert!(
+            !is_reset((5, 10), (5, 20))
+                && !is_reset((5, 10), (0, 20))
+                && !is_reset((5, 10), (20, 20))
+        );
+
+        assert!(
+            overlaps(1, 10, 5)
+                && !overlaps(5, 10, 5)
+                && !overlaps(1, 10, 10)
+                && !overlaps(1, 10, 0)
+        );
     }
 }

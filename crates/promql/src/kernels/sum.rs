@@ -12,8 +12,14 @@ impl Compensated {
     #[inline]
     pub(crate) fn add(&mut self, value: f64) {
         let total = self.sum + value;
+
         // Chosen and not branched on: which of the two is larger is anyone's guess.
-        let (large, small) = if self.sum.abs() >= value.abs() { (self.sum, value) } else { (value, self.sum) };
+        let (large, small) = if self.sum.abs() >= value.abs() {
+            (self.sum, value)
+        } else {
+            (value, self.sum)
+        };
+
         let rest = self.rest + ((large - total) + small);
         self.rest = if total.is_infinite() { 0.0 } else { rest };
         self.sum = total;
@@ -26,35 +32,52 @@ impl Compensated {
     }
 
     pub(crate) fn total(&self) -> f64 {
-        if self.sum.is_infinite() { self.sum } else { self.sum + self.rest }
+        if self.sum.is_infinite() {
+            self.sum
+        } else {
+            self.sum + self.rest
+        }
     }
 }
 
-/// The mean of values, at least one. The sum is divided at the end as long as it does not overflow; from then on the mean is
-/// carried instead.
+/// The mean of values, at least one. The sum is divided at the end as long as it does not overflow;
+/// from then on the mean is carried instead.
 pub(crate) fn mean(values: &[f64]) -> f64 {
     let mut sum = Compensated::default();
     let mut carried: Option<Compensated> = None;
     let mut count = 0.0;
+
     for &value in values {
         count += 1.0;
+
         let mean = match &mut carried {
             Some(mean) => mean,
             None => {
                 let mut next = sum;
                 next.add(value);
+
                 if count == 1.0 || !next.sum.is_infinite() {
                     sum = next;
                     continue;
                 }
+
                 let before = count - 1.0;
-                carried.insert(Compensated { sum: sum.sum / before, rest: sum.rest / before })
+                carried.insert(Compensated {
+                    sum: sum.sum / before,
+                    rest: sum.rest / before,
+                })
             }
         };
+
         let share = (count - 1.0) / count;
-        *mean = Compensated { sum: share * mean.sum, rest: share * mean.rest };
+        *mean = Compensated {
+            sum: share * mean.sum,
+            rest: share * mean.rest,
+        };
+
         mean.add(value / count);
     }
+
     match carried {
         Some(mean) => mean.sum + mean.rest,
         None => sum.sum / count + sum.rest / count,
@@ -71,6 +94,7 @@ mod tests {
         for value in [1.0, 1e100, 1.0, -1e100] {
             sum.add(value);
         }
+
         assert_eq!(sum.total(), 2.0);
     }
 

@@ -21,17 +21,22 @@ struct Part {
     mean: f64,
 }
 
-/// The histogram of what is kept. Observations are thought to spread over a bucket as for quantiles, and the new sum is that of the
-/// middles of the buckets. Where nothing is taken away the sum stays as it is.
+/// The histogram of what is kept. Observations are thought to spread over a bucket as for
+/// quantiles, and the new sum is that of the middles of the buckets. Where nothing is taken away
+/// the sum stays as it is.
 pub(crate) fn trim(mut histogram: FloatHistogram, kept: Kept) -> FloatHistogram {
     let (Kept::Below(value) | Kept::Above(value)) = kept;
     if value.is_nan() {
         return without_order(histogram);
     }
+
     let bias = ZeroBias::of_filled(&histogram);
     let custom = histogram.uses_custom_buckets();
-    let (mut count, mut sum, mut whole) = (0.0, 0.0, true);
+    let mut count = 0.0;
+    let mut sum = 0.0;
+    let mut whole = true;
     let mut parts = Vec::with_capacity(histogram.positive.len() + histogram.negative.len() + 1);
+
     for mut bucket in histogram.buckets() {
         let part = if custom {
             custom_part(&bucket, kept)
@@ -39,105 +44,182 @@ pub(crate) fn trim(mut histogram: FloatHistogram, kept: Kept) -> FloatHistogram 
             bias.apply(&mut bucket);
             exponential_part(&bucket, kept)
         };
+
         if bucket.count != 0.0 {
             whole &= part.count == bucket.count;
             count += part.count;
-            sum += if part.count == 0.0 { 0.0 } else { part.count * part.mean };
+
+            sum += if part.count == 0.0 {
+                0.0
+            } else {
+                part.count * part.mean
+            };
         }
+
         parts.push(part.count);
     }
+
     if whole {
         return histogram;
     }
+
     let mut parts = parts.into_iter();
     let mut next = || parts.next().unwrap_or(0.0);
-    histogram.negative.iter_mut().rev().for_each(|bucket| bucket.count = next());
+
+    histogram
+        .negative
+        .iter_mut()
+        .rev()
+        .for_each(|bucket| bucket.count = next());
+
     if histogram.zero_count > 0.0 {
         histogram.zero_count = next();
     }
-    histogram.positive.iter_mut().for_each(|bucket| bucket.count = next());
+
+    histogram
+        .positive
+        .iter_mut()
+        .for_each(|bucket| bucket.count = next());
+
     (histogram.count, histogram.sum) = (count, sum);
     histogram.compact();
     histogram
 }
 
-/// What is left where everything is neither below nor above: no bucket, and of the zero bucket a share that is no number.
+/// What is left where everything is neither below nor above: no bucket, and of the zero bucket a
+/// share that is no number.
 fn without_order(mut histogram: FloatHistogram) -> FloatHistogram {
-    let zero = if histogram.zero_count > 0.0 { f64::NAN } else { 0.0 };
+    let zero = if histogram.zero_count > 0.0 {
+        f64::NAN
+    } else {
+        0.0
+    };
+
     histogram.compact();
     if zero.is_nan() || !histogram.positive.is_empty() || !histogram.negative.is_empty() {
         (histogram.count, histogram.sum, histogram.zero_count) = (zero, zero, zero);
         histogram.positive.clear();
         histogram.negative.clear();
     }
+
     histogram
 }
 
-const NOTHING: Part = Part { count: 0.0, mean: 0.0 };
+const NOTHING: Part = Part {
+    count: 0.0,
+    mean: 0.0,
+};
 
 fn exponential_part(bucket: &Bucket, kept: Kept) -> Part {
-    let Bucket { lower, upper, count, .. } = *bucket;
+    let Bucket {
+        lower,
+        upper,
+        count,
+        ..
+    } = *bucket;
+
     let scale = Scale::of(lower, upper);
+
     // Also of a zero bucket without width.
     if matches!(kept, Kept::Below(value) if value <= lower) {
         return NOTHING;
     }
+
     let (from, to) = match kept {
         Kept::Below(value) => (lower, value.min(upper)),
         Kept::Above(value) => (value.max(lower), upper),
     };
+
     if from == lower && to == upper {
-        return Part { count, mean: scale.middle(lower, upper) };
+        return Part {
+            count,
+            mean: scale.middle(lower, upper),
+        };
     }
+
     if from.partial_cmp(&to) != Some(Ordering::Less) {
         return NOTHING;
     }
+
     let share = scale.share(bucket, to) - scale.share(bucket, from);
-    Part { count: count * share, mean: scale.middle(from, to) }
+    Part {
+        count: count * share,
+        mean: scale.middle(from, to),
+    }
 }
 
-/// The first and the last bucket reach to infinity. They are kept or dropped as a whole, but for a first one whose bound is above zero,
-/// which is thought to begin at zero.
+/// The first and the last bucket reach to infinity. They are kept or dropped as a whole, but for a
+/// first one whose bound is above zero, which is thought to begin at zero.
 fn custom_part(bucket: &Bucket, kept: Kept) -> Part {
-    let Bucket { mut lower, upper, count, .. } = *bucket;
+    let Bucket {
+        mut lower,
+        upper,
+        count,
+        ..
+    } = *bucket;
+
     let infinite = match kept {
         Kept::Below(value) => value == f64::INFINITY,
         Kept::Above(value) => value == f64::NEG_INFINITY,
     };
+
     if infinite {
         return Part { count, mean: 0.0 };
     }
+
     if lower == f64::NEG_INFINITY && upper == f64::INFINITY {
         return NOTHING;
     }
+
     if upper == f64::INFINITY {
         return match kept {
-            Kept::Above(value) if value < f64::INFINITY => Part { count, mean: value.max(lower) },
+            Kept::Above(value) if value < f64::INFINITY => Part {
+                count,
+                mean: value.max(lower),
+            },
             _ => NOTHING,
         };
     }
+
     if lower == f64::NEG_INFINITY && upper <= 0.0 {
         return match kept {
-            Kept::Below(value) if value > f64::NEG_INFINITY => Part { count, mean: value.min(upper) },
+            Kept::Below(value) if value > f64::NEG_INFINITY => Part {
+                count,
+                mean: value.min(upper),
+            },
             _ => NOTHING,
         };
     }
+
     if lower == f64::NEG_INFINITY {
-        // It is thought to begin at zero, but what is above less than zero is none of it, as upstream has it.
+        // It is thought to begin at zero, but what is above less than zero is none of it, as
+        // upstream has it.
         if matches!(kept, Kept::Above(value) if value < 0.0) {
             return NOTHING;
         }
+
         lower = 0.0;
     }
+
     let (from, to) = match kept {
         Kept::Below(value) => (lower, value.min(upper)),
         Kept::Above(value) => (value.max(lower), upper),
     };
+
     if from.partial_cmp(&to) != Some(Ordering::Less) {
         return NOTHING;
     }
-    let share = if from == lower && to == upper { 1.0 } else { (to - from) / (upper - lower) };
-    Part { count: count * share, mean: f64::midpoint(from, to) }
+
+    let share = if from == lower && to == upper {
+        1.0
+    } else {
+        (to - from) / (upper - lower)
+    };
+
+    Part {
+        count: count * share,
+        mean: f64::midpoint(from, to),
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +231,11 @@ mod tests {
     fn histogram(zero: f64, positive: &[f64]) -> FloatHistogram {
         let mut histogram = FloatHistogram::empty(0, Vec::new());
         (histogram.zero_threshold, histogram.zero_count) = (0.5, zero);
-        histogram.positive = (1..).zip(positive).map(|(index, &count)| BucketCount { index, count }).collect();
+        histogram.positive = (1..)
+            .zip(positive)
+            .map(|(index, &count)| BucketCount { index, count })
+            .collect();
+
         (histogram.count, histogram.sum) = (zero + positive.iter().sum::<f64>(), 99.0);
         histogram
     }
@@ -158,9 +244,11 @@ mod tests {
     fn what_is_cut_is_interpolated_and_summed_anew() {
         let all = histogram(2.0, &[4.0, 8.0]);
         assert_eq!(trim(all.clone(), Kept::Below(4.0)).sum, 99.0);
+
         let below = trim(all.clone(), Kept::Below(std::f64::consts::SQRT_2));
         assert!((below.count - 4.0).abs() < 1e-12, "{below:?}");
         assert_eq!((below.zero_count, below.positive.len()), (2.0, 1));
+
         let above = trim(all, Kept::Above(0.25));
         assert_eq!((above.zero_count, above.count), (1.0, 13.0));
     }

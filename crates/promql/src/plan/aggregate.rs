@@ -30,20 +30,34 @@ impl Planner {
         (expr, whole): (&Expr, PosRange),
         grid: Grid,
     ) -> Result<Plan, Error> {
-        let (kind, expr, param) = (kind(op, param)?, bare(expr), param.map(bare));
+        let kind = kind(op, param)?;
+        let expr = bare(expr);
+        let param = param.map(bare);
         let projection = Projection::of_grouping(grouping);
         let input = self.plan(expr, grid)?;
-        let names = if projection.keeps_name() { input.names.clone() } else { Names::None };
+
+        let names = if projection.keeps_name() {
+            input.names.clone()
+        } else {
+            Names::None
+        };
+
         let aggregation = match kind {
             Kind::Mergeable(aggregation) => {
                 return Ok(Plan {
-                    node: Node::Aggregate { aggregation, projection, input: Box::new(input), pos: expr.pos() },
+                    node: Node::Aggregate {
+                        aggregation,
+                        projection,
+                        input: Box::new(input),
+                        pos: expr.pos(),
+                    },
                     grid,
                     names,
                 });
             }
             Kind::Grouped(aggregation) => aggregation,
         };
+
         let names = match &aggregation {
             GroupedAggregation::Top
             | GroupedAggregation::Bottom
@@ -52,13 +66,34 @@ impl Planner {
             GroupedAggregation::CountValues(label) if label == METRIC_NAME => Names::Any,
             _ => names,
         };
+
         let mut inputs = vec![input];
         let pos = param.map_or_else(|| expr.pos(), Expr::pos);
-        if let (Some(param), false) = (param, matches!(aggregation, GroupedAggregation::CountValues(_))) {
+
+        if let (Some(param), false) = (
+            param,
+            matches!(aggregation, GroupedAggregation::CountValues(_)),
+        ) {
             inputs.push(self.plan(param, grid)?);
         }
-        let input_pos = if aggregation == GroupedAggregation::Quantile { expr.pos() } else { whole };
-        Ok(Plan { node: Node::Grouped { aggregation, projection, inputs, pos, input_pos }, grid, names })
+
+        let input_pos = if aggregation == GroupedAggregation::Quantile {
+            expr.pos()
+        } else {
+            whole
+        };
+
+        Ok(Plan {
+            node: Node::Grouped {
+                aggregation,
+                projection,
+                inputs,
+                pos,
+                input_pos,
+            },
+            grid,
+            names,
+        })
     }
 }
 

@@ -17,28 +17,38 @@ pub(crate) fn positive_ms(duration: &DurationExpr, times: &QueryTimes) -> Result
 pub(crate) fn offset_ms(offset: &OffsetSpec, times: &QueryTimes) -> Result<i64, Error> {
     match offset {
         OffsetSpec::Ms(ms) => Ok(*ms),
-        OffsetSpec::Expr(duration) => bounded(duration.evaluate_ms(times.step_ms, times.range_ms())),
+        OffsetSpec::Expr(duration) => {
+            bounded(duration.evaluate_ms(times.step_ms, times.range_ms()))
+        }
     }
 }
 
-/// The first duration of an expression that has no value, from the root on. Upstream calculates all of them before it does anything else.
+/// The first duration of an expression that has no value, from the root on. Upstream calculates all
+/// of them before it does anything else.
 pub(crate) fn check_durations(expr: &Expr, times: &QueryTimes) -> Result<(), Error> {
     let mut first = Ok(());
     expr.walk(&mut |expr| {
         let checked = match expr {
             Expr::VectorSelector(selector) => offset_ms(&selector.offset, times),
-            Expr::MatrixSelector { selector, range, .. } => {
-                positive_ms(range, times).and_then(|_| offset_ms(&selector.offset, times))
-            }
-            Expr::Subquery { range, step, offset, .. } => offset_ms(offset, times)
+            Expr::MatrixSelector {
+                selector, range, ..
+            } => positive_ms(range, times).and_then(|_| offset_ms(&selector.offset, times)),
+            Expr::Subquery {
+                range,
+                step,
+                offset,
+                ..
+            } => offset_ms(offset, times)
                 .and_then(|_| step.as_ref().map_or(Ok(0), |step| positive_ms(step, times)))
                 .and_then(|_| positive_ms(range, times)),
             _ => Ok(0),
         };
+
         if let (Ok(()), Err(error)) = (&first, checked) {
             first = Err(error);
         }
     });
+
     first
 }
 
@@ -47,5 +57,6 @@ fn bounded(ms: Result<i64, EvaluateError>) -> Result<i64, Error> {
     if ms.checked_abs().is_none_or(|size| size > DURATION_MS_MAX) {
         return Err(Error::invalid("duration out of range"));
     }
+
     Ok(ms)
 }

@@ -21,14 +21,29 @@ const TARGET_INFO: &str = "target_info";
 const ANY_INFO: &str = ".+_info";
 
 impl Planner {
-    pub(crate) fn info(&self, input: &Expr, wanted: &[LabelMatcher], grid: Grid) -> Result<Plan, Error> {
-        let name = |op, value: &str| LabelMatcher { name: METRIC_NAME.to_owned(), op, value: value.to_owned() };
-        let (mut names, labels): (Vec<_>, Vec<_>) = wanted.iter().cloned().partition(|m| m.name == METRIC_NAME);
+    pub(crate) fn info(
+        &self,
+        input: &Expr,
+        wanted: &[LabelMatcher],
+        grid: Grid,
+    ) -> Result<Plan, Error> {
+        let name = |op, value: &str| LabelMatcher {
+            name: METRIC_NAME.to_owned(),
+            op,
+            value: value.to_owned(),
+        };
+
+        let (mut names, labels): (Vec<_>, Vec<_>) =
+            wanted.iter().cloned().partition(|m| m.name == METRIC_NAME);
         if names.is_empty() {
             names.push(name(MatchOp::Equal, TARGET_INFO));
-        } else if !names.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex)) {
+        } else if !names
+            .iter()
+            .any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex))
+        {
             names.push(name(MatchOp::Regex, ANY_INFO));
         }
+
         let (at, offset_ms) = self.reference(input)?;
         let selector = VectorSelector {
             name: None,
@@ -39,21 +54,38 @@ impl Planner {
             smoothed: false,
             pos: bare(input).pos(),
         };
+
         let selection = InfoSelection {
             names: matchers(&names, &self.regexes)?.to_vec(),
             labels: matchers(&labels, &self.regexes)?.to_vec(),
         };
-        let inputs = vec![self.plan(input, grid)?, self.selector_steps(&selector, StepFunction::NamedTime, grid)?];
+
+        let inputs = vec![
+            self.plan(input, grid)?,
+            self.selector_steps(&selector, StepFunction::NamedTime, grid)?,
+        ];
+
         let names = inputs[0].names.clone();
         let targets = late_of(&inputs[1]);
-        Ok(Plan { node: Node::Info { inputs, selection, targets }, grid, names })
+
+        Ok(Plan {
+            node: Node::Info {
+                inputs,
+                selection,
+                targets,
+            },
+            grid,
+            names,
+        })
     }
 
-    /// The time that the first selector of the series reads, which the info series are read at too: `@`, and how far before that or
-    /// before the step.
+    /// The time that the first selector of the series reads, which the info series are read at too:
+    /// `@`, and how far before that or before the step.
     fn reference(&self, input: &Expr) -> Result<(Option<At>, i64), Error> {
-        let (mut at, mut before_ms) = (None, 0i64);
+        let mut at = None;
+        let mut before_ms = 0i64;
         let mut expr = input;
+
         loop {
             let (own_at, own_offset) = match expr {
                 Expr::VectorSelector(selector) => (selector.at, Some(&selector.offset)),
@@ -61,17 +93,23 @@ impl Planner {
                 Expr::Subquery { at, offset, .. } => (*at, Some(offset)),
                 _ => (None, None),
             };
+
             if own_at.is_some() {
                 // What is around it says nothing about when it is.
                 (at, before_ms) = (own_at, 0);
             }
+
             if let Some(offset) = own_offset {
                 before_ms = before_ms.saturating_add(offset_ms(offset, &self.times)?);
             }
+
             if matches!(expr, Expr::VectorSelector(_) | Expr::MatrixSelector { .. }) {
                 return Ok((at, before_ms));
             }
-            let Some(next) = expr.children().find(|child| reads(child)) else { return Ok((at, before_ms)) };
+
+            let Some(next) = expr.children().find(|child| reads(child)) else {
+                return Ok((at, before_ms));
+            };
             expr = next;
         }
     }
@@ -80,7 +118,10 @@ impl Planner {
 /// The matchers that the scan of a selector waits for.
 fn late_of(plan: &Plan) -> LateMatchers {
     match &plan.node {
-        Node::Steps { series: Series::Scan { late, .. }, .. } => late.clone(),
+        Node::Steps {
+            series: Series::Scan { late, .. },
+            ..
+        } => late.clone(),
         _ => LateMatchers::default(),
     }
 }
@@ -88,6 +129,8 @@ fn late_of(plan: &Plan) -> LateMatchers {
 /// Whether there is any selector in an expression.
 fn reads(expr: &Expr) -> bool {
     let mut found = false;
-    expr.walk(&mut |expr| found |= matches!(expr, Expr::VectorSelector(_) | Expr::MatrixSelector { .. }));
+    expr.walk(&mut |expr| {
+        found |= matches!(expr, Expr::VectorSelector(_) | Expr::MatrixSelector { .. })
+    });
     found
 }

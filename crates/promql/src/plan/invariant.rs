@@ -6,8 +6,9 @@ use duramen_syntax::Expr;
 
 use crate::plan::deep;
 
-/// Which expressions of a tree read series and have the same value at every step: all of their selectors say when with `@`,
-/// and nothing in them asks for the time of the step. Found once for a whole tree, which stays where it is meanwhile.
+/// Which expressions of a tree read series and have the same value at every step: all of their
+/// selectors say when with `@`, and nothing in them asks for the time of the step. Found once for a
+/// whole tree, which stays where it is meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Invariants {
     /// The addresses of those that are.
@@ -25,8 +26,8 @@ impl Invariants {
         self.known.contains(&address(expr))
     }
 
-    /// `None`: depends on the step. Otherwise whether any series are read. What is below a part that depends on the step is
-    /// looked at as well: it may be the same by itself.
+    /// `None`: depends on the step. Otherwise whether any series are read. What is below a part
+    /// that depends on the step is looked at as well: it may be the same by itself.
     fn fixed(&mut self, expr: &Expr) -> Option<bool> {
         deep(|| {
             let mut below = Some(false);
@@ -34,6 +35,7 @@ impl Invariants {
                 let child = self.fixed(child);
                 below = below.zip(child).map(|(reads, more)| reads | more);
             }
+
             let reads = match expr {
                 Expr::Number { .. } | Expr::String { .. } => Some(false),
                 Expr::VectorSelector(selector) => selector.at.map(|_| true),
@@ -42,9 +44,11 @@ impl Invariants {
                 Expr::Call { func, args, .. } if asks_for_time(func.name, args) => None,
                 _ => below,
             };
+
             if reads == Some(true) {
                 self.known.insert(address(expr));
             }
+
             reads
         })
     }
@@ -57,9 +61,8 @@ fn address(expr: &Expr) -> usize {
 fn asks_for_time(function: &str, args: &[Expr]) -> bool {
     match function {
         // Of no argument, the date functions are about the time of the step.
-        "day_of_month" | "day_of_week" | "day_of_year" | "days_in_month" | "hour" | "minute" | "month" | "year" => {
-            args.is_empty()
-        }
+        "day_of_month" | "day_of_week" | "day_of_year" | "days_in_month" | "hour" | "minute"
+        | "month" | "year" => args.is_empty(),
         "predict_linear" | "time" | "timestamp" => true,
         _ => false,
     }
@@ -85,6 +88,7 @@ mod tests {
         check("a @ 10 + time()", false);
         check("predict_linear(a[5m] @ 10, 60)", false);
         check("timestamp(a @ 10)", false);
+
         // Nothing is read, so there is nothing to save.
         check("1 + 2", false);
     }

@@ -70,30 +70,75 @@ impl Lowering {
 
     fn lower_node(&self, node: &Node, grid: Grid) -> Exec {
         let annotations = self.annotations.clone();
+
         match node {
-            Node::Scalar { function, inputs } => {
-                self.node(Scalar { function: *function, grid }, self.lower_all(inputs))
-            }
-            Node::Steps { series, lookup, function, arguments, parts, pos } => {
+            Node::Scalar { function, inputs } => self.node(
+                Scalar {
+                    function: *function,
+                    grid,
+                },
+                self.lower_all(inputs),
+            ),
+            Node::Steps {
+                series,
+                lookup,
+                function,
+                arguments,
+                parts,
+                pos,
+            } => {
                 let of = Arc::new(self.place.clone());
-                let inside = self.at(Place::Subquery { grid, lookup: *lookup, of });
+                let inside = self.at(Place::Subquery {
+                    grid,
+                    lookup: *lookup,
+                    of,
+                });
+
                 let mut inputs = vec![inside.series(series, SubqueryReader::Function, grid)];
                 inputs.extend(self.lower_all(arguments));
+
                 let origin = match series {
                     Series::Scan { .. } => Origin::Source,
                     Series::Subquery(_) => Origin::Subquery,
                 };
+
                 let read_as = (self.starts, *parts);
-                let operator = StepEval::new(grid, *lookup, *function, annotations, *pos, read_as, self.names);
-                self.node(operator.counting(Arc::clone(&self.counts), self.place.clone(), origin), inputs)
+                let operator = StepEval::new(
+                    grid,
+                    *lookup,
+                    *function,
+                    annotations,
+                    *pos,
+                    read_as,
+                    self.names,
+                );
+
+                self.node(
+                    operator.counting(Arc::clone(&self.counts), self.place.clone(), origin),
+                    inputs,
+                )
             }
-            Node::Repeat { input } => self.node(RepeatStep { grid }, vec![self.at(self.place.once()).lower(input)]),
+            Node::Repeat { input } => self.node(
+                RepeatStep { grid },
+                vec![self.at(self.place.once()).lower(input)],
+            ),
             Node::Merge { input } => self.node(MergeSeries { grid }, vec![self.lower(input)]),
-            Node::RemoveNames { names, input } => {
-                self.node(RemoveNames { grid, names: *names }, vec![self.lower(input)])
-            }
-            Node::Aggregate { aggregation, projection, input, pos } => {
-                let (aggregation, pos) = (*aggregation, *pos);
+            Node::RemoveNames { names, input } => self.node(
+                RemoveNames {
+                    grid,
+                    names: *names,
+                },
+                vec![self.lower(input)],
+            ),
+            Node::Aggregate {
+                aggregation,
+                projection,
+                input,
+                pos,
+            } => {
+                let aggregation = *aggregation;
+                let pos = *pos;
+
                 let partial = PartialAggregate {
                     aggregation,
                     projection: projection.clone(),
@@ -101,46 +146,150 @@ impl Lowering {
                     annotations: annotations.clone(),
                     pos,
                 };
+
                 let partial = self.node(partial, vec![self.lower_parts(input)]);
                 let projection = projection.clone();
-                let whole = FinalAggregate { aggregation, projection, grid, annotations, pos };
+
+                let whole = FinalAggregate {
+                    aggregation,
+                    projection,
+                    grid,
+                    annotations,
+                    pos,
+                };
+
                 self.node(whole, vec![self.gathered(partial)])
             }
-            Node::Grouped { aggregation, projection, inputs, pos, input_pos } => {
-                let (aggregation, projection) = (aggregation.clone(), projection.clone());
-                let (pos, input_pos) = (*pos, *input_pos);
-                let operator = GroupedAggregate { aggregation, projection, grid, annotations, pos, input_pos };
+            Node::Grouped {
+                aggregation,
+                projection,
+                inputs,
+                pos,
+                input_pos,
+            } => {
+                let aggregation = aggregation.clone();
+                let projection = projection.clone();
+                let pos = *pos;
+                let input_pos = *input_pos;
+
+                let operator = GroupedAggregate {
+                    aggregation,
+                    projection,
+                    grid,
+                    annotations,
+                    pos,
+                    input_pos,
+                };
+
                 self.node(operator, self.lower_all(inputs))
             }
-            Node::Map { change, inputs, pos } => {
+            Node::Map {
+                change,
+                inputs,
+                pos,
+            } => {
                 let (vector, scalars) = inputs.split_first().expect("a vector to map");
-                let inputs = std::iter::once(self.lower_parts(vector)).chain(self.lower_all(scalars)).collect();
-                self.node(MapCells::new(*change, grid, annotations, *pos, self.names), inputs)
+                let inputs = std::iter::once(self.lower_parts(vector))
+                    .chain(self.lower_all(scalars))
+                    .collect();
+                self.node(
+                    MapCells::new(*change, grid, annotations, *pos, self.names),
+                    inputs,
+                )
             }
-            Node::Binary { op, return_bool, matching, inputs, pos } => {
-                let (op, return_bool, matching) = (*op, *return_bool, matching.clone());
+            Node::Binary {
+                op,
+                return_bool,
+                matching,
+                inputs,
+                pos,
+            } => {
+                let op = *op;
+                let return_bool = *return_bool;
+                let matching = matching.clone();
                 let names = self.names;
-                let operator = VectorBinary { op, return_bool, matching, grid, annotations, pos: *pos, names };
+
+                let operator = VectorBinary {
+                    op,
+                    return_bool,
+                    matching,
+                    grid,
+                    annotations,
+                    pos: *pos,
+                    names,
+                };
+
                 self.node(operator, self.lower_all(inputs))
             }
-            Node::Histogram { function, inputs, pos } => {
-                let (function, pos, names) = (function.clone(), pos.clone(), self.names);
-                let operator = Histogram { function, grid, annotations, pos, names };
+            Node::Histogram {
+                function,
+                inputs,
+                pos,
+            } => {
+                let function = function.clone();
+                let pos = pos.clone();
+                let names = self.names;
+
+                let operator = Histogram {
+                    function,
+                    grid,
+                    annotations,
+                    pos,
+                    names,
+                };
+
                 self.node(operator, self.lower_all(inputs))
             }
-            Node::Info { inputs, selection, targets } => {
-                let (selection, targets) = (selection.clone(), targets.clone());
-                self.node(Info { grid, selection, targets }, self.lower_all(inputs))
+            Node::Info {
+                inputs,
+                selection,
+                targets,
+            } => {
+                let selection = selection.clone();
+                let targets = targets.clone();
+
+                self.node(
+                    Info {
+                        grid,
+                        selection,
+                        targets,
+                    },
+                    self.lower_all(inputs),
+                )
             }
-            Node::Absent { labels, input } => {
-                self.node(Absent { grid, labels: labels.clone() }, vec![self.lower(input)])
-            }
-            Node::Sort { key, direction, input, pos } => self.node(
-                Sort { grid, direction: *direction, key: key.clone(), annotations, pos: *pos },
+            Node::Absent { labels, input } => self.node(
+                Absent {
+                    grid,
+                    labels: labels.clone(),
+                },
                 vec![self.lower(input)],
             ),
-            Node::Relabel { target, value, input } => {
-                let operator = Relabel { grid, target: target.clone(), value: value.clone() };
+            Node::Sort {
+                key,
+                direction,
+                input,
+                pos,
+            } => self.node(
+                Sort {
+                    grid,
+                    direction: *direction,
+                    key: key.clone(),
+                    annotations,
+                    pos: *pos,
+                },
+                vec![self.lower(input)],
+            ),
+            Node::Relabel {
+                target,
+                value,
+                input,
+            } => {
+                let operator = Relabel {
+                    grid,
+                    target: target.clone(),
+                    value: value.clone(),
+                };
+
                 self.node(operator, vec![self.lower(input)])
             }
         }
@@ -149,28 +298,59 @@ impl Lowering {
     /// The samples for the steps of `grid`.
     pub(crate) fn series(&self, series: &Series, reader: SubqueryReader, grid: Grid) -> Exec {
         match series {
-            Series::Scan { matchers, range, late } => {
+            Series::Scan {
+                matchers,
+                range,
+                late,
+            } => {
                 let request = SeriesRequest {
                     tenants: Arc::clone(&self.tenants),
                     matchers: Arc::clone(matchers),
                     range: *range,
-                    columns: if self.starts == Starts::Known { Columns::Everything } else { Columns::Samples },
+                    columns: if self.starts == Starts::Known {
+                        Columns::Everything
+                    } else {
+                        Columns::Samples
+                    },
                     batch_series_max: grid.batch_series_max(),
                     reads: Arc::default(),
                 };
-                let (source, budget) = (Arc::clone(&self.source), Arc::clone(&self.budget));
-                let (meter, late) = (self.meter(), late.clone());
-                let (partitions, series_max) = (self.partitions, self.series_max);
-                let scan = SeriesScan::new(source, request, partitions, budget, series_max, Arc::clone(&meter), late);
+
+                let source = Arc::clone(&self.source);
+                let budget = Arc::clone(&self.budget);
+                let meter = self.meter();
+                let late = late.clone();
+                let partitions = self.partitions;
+                let series_max = self.series_max;
+
+                let scan = SeriesScan::new(
+                    source,
+                    request,
+                    partitions,
+                    budget,
+                    series_max,
+                    Arc::clone(&meter),
+                    late,
+                );
+
                 OperatorExec::plan(scan, Vec::new(), meter)
             }
-            Series::Subquery(plan) => self.node(Subquery { grid: plan.grid, reader }, vec![self.lower(plan)]),
+            Series::Subquery(plan) => self.node(
+                Subquery {
+                    grid: plan.grid,
+                    reader,
+                },
+                vec![self.lower(plan)],
+            ),
         }
     }
 
     /// For a part of the plan at another place.
     fn at(&self, place: Place) -> Self {
-        Self { place, ..self.clone() }
+        Self {
+            place,
+            ..self.clone()
+        }
     }
 
     /// All batches in one partition and in their order.
@@ -178,6 +358,7 @@ impl Lowering {
         if input.output_partitioning().partition_count() == 1 {
             return input;
         }
+
         let schema = input.schema();
         self.node(OrderedGather { schema }, vec![input])
     }

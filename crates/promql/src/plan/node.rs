@@ -144,28 +144,45 @@ pub(crate) enum Series {
 /// A chain of operators is as high as it is long.
 impl Drop for Plan {
     fn drop(&mut self) {
-        let empty = Node::Scalar { function: ScalarFunction::Number(0.0), inputs: Vec::new() };
+        let empty = Node::Scalar {
+            function: ScalarFunction::Number(0.0),
+            inputs: Vec::new(),
+        };
+
         deep(|| drop(std::mem::replace(&mut self.node, empty)));
     }
 }
 
 impl Plan {
     pub(crate) fn scalar(function: ScalarFunction, inputs: Vec<Self>, grid: Grid) -> Self {
-        Self { node: Node::Scalar { function, inputs }, grid, names: Names::None }
+        Self {
+            node: Node::Scalar { function, inputs },
+            grid,
+            names: Names::None,
+        }
     }
 
-    /// The plan that stands on `self`, whose operator takes the metric names away: with a merge when series may then be alike.
+    /// The plan that stands on `self`, whose operator takes the metric names away: with a merge
+    /// when series may then be alike.
     pub(crate) fn without_names(self, removal: NameRemoval) -> Self {
         if removal.time == RemovalTime::AtTheEnd {
             return self;
         }
+
         // Series of one name may differ in their types.
         if self.names != Names::Any && removal.labels == NameLabels::Name {
             let mut nameless = self;
             nameless.names = Names::None;
             return nameless;
         }
+
         let grid = self.grid;
-        Self { node: Node::Merge { input: Box::new(self) }, grid, names: Names::None }
+        Self {
+            node: Node::Merge {
+                input: Box::new(self),
+            },
+            grid,
+            names: Names::None,
+        }
     }
 }

@@ -26,7 +26,8 @@ pub(crate) struct Planner {
     /// The most steps of a subquery.
     pub(crate) steps_max: usize,
     pub(crate) starts: Starts,
-    /// What of histograms is read by the selectors below, once a function above them has settled it.
+    /// What of histograms is read by the selectors below, once a function above them has settled
+    /// it.
     pub(crate) parts: Option<HistogramParts>,
     pub(crate) names: NameRemoval,
     /// Of the whole query.
@@ -42,12 +43,21 @@ impl Planner {
     /// As [`Planner::plan`].
     pub(crate) fn query(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         check_durations(expr, &self.times)?;
+
         let plan = self.knowing(expr).plan(expr, grid)?;
         if self.names.time == RemovalTime::AtOnce || expr.value_type() == ValueType::Scalar {
             return Ok(plan);
         }
+
         let names = plan.names.clone();
-        Ok(Plan { node: Node::RemoveNames { names: self.names.labels, input: Box::new(plan) }, grid, names })
+        Ok(Plan {
+            node: Node::RemoveNames {
+                names: self.names.labels,
+                input: Box::new(plan),
+            },
+            grid,
+            names,
+        })
     }
 
     /// Plans a scalar or an instant vector.
@@ -59,53 +69,125 @@ impl Planner {
             if grid.steps > 1 && self.invariants.has(expr) {
                 let once = self.plan_here(expr, Grid::instant(grid.start_ms))?;
                 let names = once.names.clone();
-                return Ok(Plan { node: Node::Repeat { input: Box::new(once) }, grid, names });
+
+                return Ok(Plan {
+                    node: Node::Repeat {
+                        input: Box::new(once),
+                    },
+                    grid,
+                    names,
+                });
             }
+
             self.plan_here(expr, grid)
         })
     }
 
     fn plan_here(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         match expr {
-            Expr::Number { value, .. } => Ok(Plan::scalar(ScalarFunction::Number(*value), Vec::new(), grid)),
+            Expr::Number { value, .. } => Ok(Plan::scalar(
+                ScalarFunction::Number(*value),
+                Vec::new(),
+                grid,
+            )),
             Expr::VectorSelector(selector) => self.vector_selector(selector, grid),
-            Expr::Paren { expr, .. } | Expr::Unary { op: UnaryOp::Plus, expr, .. } => self.plan(expr, grid),
-            Expr::Unary { op: UnaryOp::Minus, expr, .. } => {
+            Expr::Paren { expr, .. }
+            | Expr::Unary {
+                op: UnaryOp::Plus,
+                expr,
+                ..
+            } => self.plan(expr, grid),
+            Expr::Unary {
+                op: UnaryOp::Minus,
+                expr,
+                ..
+            } => {
                 let input = self.plan(expr, grid)?;
                 if expr.value_type() == ValueType::Scalar {
                     return Ok(Plan::scalar(ScalarFunction::Negate, vec![input], grid));
                 }
+
                 Ok(self.map(CellChange::Negate, vec![input], grid, expr.pos()))
             }
             Expr::Call { func, args, .. } => self.call(func.name, args, expr, grid),
-            Expr::Aggregate { op, grouping, param, expr, pos } => {
-                self.aggregate(*op, grouping.as_ref(), param.as_deref(), (expr, *pos), grid)
-            }
-            Expr::Binary { op, lhs, rhs, return_bool, matching, pos, .. } => {
-                self.binary((*op, *pos), *return_bool, matching.as_ref(), [lhs, rhs], grid)
-            }
+            Expr::Aggregate {
+                op,
+                grouping,
+                param,
+                expr,
+                pos,
+            } => self.aggregate(*op, grouping.as_ref(), param.as_deref(), (expr, *pos), grid),
+            Expr::Binary {
+                op,
+                lhs,
+                rhs,
+                return_bool,
+                matching,
+                pos,
+                ..
+            } => self.binary(
+                (*op, *pos),
+                *return_bool,
+                matching.as_ref(),
+                [lhs, rhs],
+                grid,
+            ),
             Expr::String { .. } | Expr::MatrixSelector { .. } | Expr::Subquery { .. } => {
-                Err(Error::invalid(format!("unexpected {} in an expression", expr.value_type().documented())))
+                Err(Error::invalid(format!(
+                    "unexpected {} in an expression",
+                    expr.value_type().documented()
+                )))
             }
         }
     }
 
     /// A planner for this whole query.
     pub(crate) fn knowing(&self, expr: &Expr) -> Self {
-        Self { invariants: Arc::new(Invariants::of(expr)), ..self.clone() }
+        Self {
+            invariants: Arc::new(Invariants::of(expr)),
+            ..self.clone()
+        }
     }
 
-    /// A planner of what `parts` are read of. Whoever needs the buckets, or their resets, has them whatever is asked for below.
+    /// A planner of what `parts` are read of. Whoever needs the buckets, or their resets, has them
+    /// whatever is asked for below.
     pub(crate) fn reading(&self, parts: HistogramParts) -> Self {
-        let parts = if self.parts == Some(HistogramParts::All) { HistogramParts::All } else { parts };
-        Self { parts: Some(parts), ..self.clone() }
+        let parts = if self.parts == Some(HistogramParts::All) {
+            HistogramParts::All
+        } else {
+            parts
+        };
+
+        Self {
+            parts: Some(parts),
+            ..self.clone()
+        }
     }
 
     /// A node that maps the cells of its first input.
-    pub(crate) fn map(&self, change: CellChange, inputs: Vec<Plan>, grid: Grid, pos: PosRange) -> Plan {
+    pub(crate) fn map(
+        &self,
+        change: CellChange,
+        inputs: Vec<Plan>,
+        grid: Grid,
+        pos: PosRange,
+    ) -> Plan {
         let names = inputs[0].names.clone();
-        let plan = Plan { node: Node::Map { change, inputs, pos }, grid, names };
-        if change.drops_name() { plan.without_names(self.names) } else { plan }
+        let plan = Plan {
+            node: Node::Map {
+                change,
+                inputs,
+                pos,
+            },
+            grid,
+            names,
+        };
+
+        if change.drops_name() {
+            plan.without_names(self.names)
+        } else {
+            plan
+        }
     }
 }
 

@@ -33,7 +33,10 @@ impl VectorBuilder {
 
     /// Everything into one batch, which has no more than `rows` rows.
     pub(crate) fn single(steps: usize, rows: usize) -> Self {
-        Self { values: Vec::with_capacity(rows * steps), ..Self::with_series_max(steps, usize::MAX) }
+        Self {
+            values: Vec::with_capacity(rows * steps),
+            ..Self::with_series_max(steps, usize::MAX)
+        }
     }
 
     fn with_series_max(steps: usize, series_max: usize) -> Self {
@@ -50,13 +53,14 @@ impl VectorBuilder {
         }
     }
 
-    /// Adds a series whose float at each step is what `cell` gives, asked in the order of the steps. A series without any value
-    /// is no row; whether it was one is returned.
+    /// Adds a series whose float at each step is what `cell` gives, asked in the order of the
+    /// steps. A series without any value is no row; whether it was one is returned.
     pub(crate) fn push(&mut self, labels: &[u8], cell: impl FnMut(usize) -> Option<f64>) -> bool {
         self.push_within(labels, 0..self.steps, cell)
     }
 
-    /// [`VectorBuilder::push`] of a series without a value at the steps around `within`, for which `cell` is not asked.
+    /// [`VectorBuilder::push`] of a series without a value at the steps around `within`, for which
+    /// `cell` is not asked.
     pub(crate) fn push_within(
         &mut self,
         labels: &[u8],
@@ -66,20 +70,28 @@ impl VectorBuilder {
         let before = self.values.len();
         self.absent.clear();
         self.values.resize(before + within.start, 0.0);
+
         self.values.extend(within.clone().map(|step| {
             cell(step).unwrap_or_else(|| {
                 self.absent.push(before + step);
                 0.0
             })
         }));
+
         self.values.resize(before + self.steps, 0.0);
         self.end_row(labels, before, within, self.histograms.len())
     }
 
     /// Adds a series with floats and histograms, as [`VectorBuilder::push`] does.
-    pub(crate) fn push_cells<'a>(&mut self, labels: &[u8], mut cell: impl FnMut(usize) -> Option<Cell<'a>>) -> bool {
-        let (before, histograms_before) = (self.values.len(), self.histograms.len());
+    pub(crate) fn push_cells<'a>(
+        &mut self,
+        labels: &[u8],
+        mut cell: impl FnMut(usize) -> Option<Cell<'a>>,
+    ) -> bool {
+        let before = self.values.len();
+        let histograms_before = self.histograms.len();
         self.absent.clear();
+
         for step in 0..self.steps {
             let value = match cell(step) {
                 Some(Cell::Float(value)) => Some(value),
@@ -93,30 +105,44 @@ impl VectorBuilder {
                 }
                 None => None,
             };
+
             if value.is_none() {
                 self.absent.push(before + step);
             }
+
             self.values.push(value.unwrap_or(0.0));
         }
+
         self.end_row(labels, before, 0..self.steps, histograms_before)
     }
 
-    fn end_row(&mut self, labels: &[u8], before: usize, within: Range<usize>, histograms_before: usize) -> bool {
+    fn end_row(
+        &mut self,
+        labels: &[u8],
+        before: usize,
+        within: Range<usize>,
+        histograms_before: usize,
+    ) -> bool {
         if self.absent.len() == within.len() && self.histograms.len() == histograms_before {
             self.values.truncate(before);
             return false;
         }
+
         // Most rows are whole, and their bits are written at once.
         self.present.append_n(within.start, false);
         self.present.append_n(within.len(), true);
         self.present.append_n(self.steps - within.end, false);
-        self.absent.iter().for_each(|&at| self.present.set_bit(at, false));
+        self.absent
+            .iter()
+            .for_each(|&at| self.present.set_bit(at, false));
         self.labels.append_value(labels);
         self.histograms.end_row();
         self.rows += 1;
+
         if self.rows >= self.series_max {
             self.cut();
         }
+
         true
     }
 
@@ -144,13 +170,22 @@ impl VectorBuilder {
             // Batches are held: room for series without values is not.
             values.shrink_to_fit();
         }
+
         let present = NullBuffer::new(self.present.finish());
         let present = (present.null_count() > 0).then_some(present);
         let [steps, histograms] = self.histograms.finish();
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(self.labels.finish()), cells_column(values, present, self.steps), steps, histograms];
+
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.labels.finish()),
+            cells_column(values, present, self.steps),
+            steps,
+            histograms,
+        ];
+
         self.rows = 0;
-        let batch = RecordBatch::try_new(schema(self.steps), columns).expect("the columns fit the schema");
+
+        let batch =
+            RecordBatch::try_new(schema(self.steps), columns).expect("the columns fit the schema");
         self.done.push(batch);
     }
 
@@ -159,6 +194,7 @@ impl VectorBuilder {
         if self.rows > 0 {
             self.cut();
         }
+
         self.done
     }
 
@@ -182,23 +218,38 @@ mod tests {
         assert!(builder.push(b"a", |step| (step == 1).then_some(f64::NAN)));
         assert!(!builder.push(b"b", |_| None));
         assert!(builder.push(b"c", |_| Some(1.0)));
+
         let batch = VectorBatch::new(builder.finish_single(), 2);
         let rows: Vec<_> = batch.rows().collect();
+
         assert_eq!(rows.len(), 2);
-        assert_eq!((rows[0].get(0), rows[0].get(1).map(f64::is_nan)), (None, Some(true)));
-        assert_eq!((rows[1].labels, rows[1].get(0)), (b"c".as_slice(), Some(1.0)));
+        assert_eq!(
+            (rows[0].get(0), rows[0].get(1).map(f64::is_nan)),
+            (None, Some(true))
+        );
+
+        assert_eq!(
+            (rows[1].labels, rows[1].get(0)),
+            (b"c".as_slice(), Some(1.0))
+        );
     }
 
     #[test]
     fn only_the_steps_within_are_asked_for() {
         let mut builder = VectorBuilder::single(5, 4);
         let cell = |step| (step != 2).then_some(step as f64);
+
         assert!(builder.push_within(b"a", 1..4, cell));
         assert!(!builder.push_within(b"b", 2..3, cell));
         assert!(!builder.push_within(b"c", 5..5, cell));
         assert!(builder.push(b"d", cell));
+
         let batch = VectorBatch::new(builder.finish_single(), 5);
-        let rows: Vec<_> = batch.rows().map(|row| [0, 1, 2, 3, 4].map(|step| row.get(step))).collect();
+        let rows: Vec<_> = batch
+            .rows()
+            .map(|row| [0, 1, 2, 3, 4].map(|step| row.get(step)))
+            .collect();
+
         assert_eq!(rows[0], [None, Some(1.0), None, Some(3.0), None]);
         assert_eq!(rows[1], [Some(0.0), Some(1.0), None, Some(3.0), Some(4.0)]);
         assert_eq!(rows.len(), 2);
@@ -208,25 +259,61 @@ mod tests {
     fn a_cell_is_a_float_a_histogram_or_absent() {
         let histogram = FloatHistogram::empty(0, Vec::new());
         let mut builder = VectorBuilder::single(3, 3);
-        let cells = [Some(Cell::Float(1.0)), None, Some(Cell::from(histogram.clone()))];
+
+        let cells = [
+            Some(Cell::Float(1.0)),
+            None,
+            Some(Cell::from(histogram.clone())),
+        ];
+
         assert!(builder.push_cells(b"a", |step| cells[step].clone()));
         assert!(builder.push(b"b", |_| Some(2.0)));
         assert!(!builder.push_cells(b"c", |_| None));
+
         let batch = VectorBatch::new(builder.finish_single(), 3);
         let rows: Vec<_> = batch.rows().collect();
-        assert_eq!([0, 1, 2].map(|step| rows[0].get(step)), [Some(1.0), None, None]);
-        assert_eq!([0, 1, 2].map(|step| rows[0].is_present(step)), [true, false, true]);
-        assert_eq!((rows[0].histogram(2), rows[0].histogram(0)), (Some(histogram), None));
-        assert_eq!((rows[0].has_histograms(), rows[1].has_histograms(), rows.len()), (true, false, 2));
+
+        assert_eq!(
+            [0, 1, 2].map(|step| rows[0].get(step)),
+            [Some(1.0), None, None]
+        );
+
+        assert_eq!(
+            [0, 1, 2].map(|step| rows[0].is_present(step)),
+            [true, false, true]
+        );
+
+        assert_eq!(
+            (rows[0].histogram(2), rows[0].histogram(0)),
+            (Some(histogram), None)
+        );
+
+        assert_eq!(
+            (
+                rows[0].has_histograms(),
+                rows[1].has_histograms(),
+                rows.len()
+            ),
+            (true, false, 2)
+        );
     }
 
     #[test]
     fn batches_are_cut_at_the_size_of_the_grid() {
         let grid = Grid::range(0, (1 << 19) - 1, 1);
         let mut builder = VectorBuilder::new(&grid);
+
         for _ in 0..3 {
             builder.push(b"", |_| Some(0.0));
         }
-        assert_eq!(builder.finish().iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2, 1]);
+
+        assert_eq!(
+            builder
+                .finish()
+                .iter()
+                .map(RecordBatch::num_rows)
+                .collect::<Vec<_>>(),
+            [2, 1]
+        );
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, LargeBinaryArray, LargeBinaryBuilder, ListArray, RecordBatch, UInt32Array};
+use arrow::array::{
+    ArrayRef, LargeBinaryArray, LargeBinaryBuilder, ListArray, RecordBatch, UInt32Array,
+};
 use arrow::buffer::OffsetBuffer;
 
 use super::{downcast, histogram_item, step_item};
@@ -17,13 +19,18 @@ pub(crate) struct HistogramColumns {
 
 impl Default for HistogramColumns {
     fn default() -> Self {
-        Self { offsets: vec![0], steps: Vec::new(), histograms: LargeBinaryBuilder::new() }
+        Self {
+            offsets: vec![0],
+            steps: Vec::new(),
+            histograms: LargeBinaryBuilder::new(),
+        }
     }
 }
 
 impl HistogramColumns {
     pub(crate) fn push(&mut self, step: usize, bytes: &[u8]) {
-        self.steps.push(u32::try_from(step).expect("the planner bounds the steps"));
+        self.steps
+            .push(u32::try_from(step).expect("the planner bounds the steps"));
         self.histograms.append_value(bytes);
     }
 
@@ -33,7 +40,8 @@ impl HistogramColumns {
     }
 
     pub(crate) fn end_row(&mut self) {
-        self.offsets.push(i32::try_from(self.steps.len()).expect("a batch has fewer than 2^31 cells"));
+        self.offsets
+            .push(i32::try_from(self.steps.len()).expect("a batch has fewer than 2^31 cells"));
     }
 
     /// How many there are in all rows.
@@ -43,10 +51,16 @@ impl HistogramColumns {
 
     /// The two columns; there are no rows afterwards.
     pub(crate) fn finish(&mut self) -> [ArrayRef; 2] {
-        let Self { offsets, steps, mut histograms } = std::mem::take(self);
+        let Self {
+            offsets,
+            steps,
+            mut histograms,
+        } = std::mem::take(self);
+
         let offsets = OffsetBuffer::new(offsets.into());
         let steps = Arc::new(UInt32Array::new(steps.into(), None));
         let histograms = Arc::new(histograms.finish());
+
         [
             Arc::new(ListArray::new(step_item(), offsets.clone(), steps, None)),
             Arc::new(ListArray::new(histogram_item(), offsets, histograms, None)),
@@ -66,10 +80,21 @@ pub(crate) struct HistogramRow<'a> {
 impl<'a> HistogramRow<'a> {
     /// The row of the columns that stand at `first` and behind it.
     pub(crate) fn of(batch: &'a RecordBatch, first: usize, row: usize) -> Self {
-        let lists: [&ListArray; 2] = [downcast(batch.column(first)), downcast(batch.column(first + 1))];
-        let at = |row: usize| usize::try_from(lists[0].value_offsets()[row]).expect("list offsets are not negative");
+        let lists: [&ListArray; 2] = [
+            downcast(batch.column(first)),
+            downcast(batch.column(first + 1)),
+        ];
+
+        let at = |row: usize| {
+            usize::try_from(lists[0].value_offsets()[row]).expect("list offsets are not negative")
+        };
         let steps: &UInt32Array = downcast(lists[0].values());
-        Self { steps: &steps.values()[at(row)..at(row + 1)], histograms: downcast(lists[1].values()), start: at(row) }
+
+        Self {
+            steps: &steps.values()[at(row)..at(row + 1)],
+            histograms: downcast(lists[1].values()),
+            start: at(row),
+        }
     }
 
     pub(super) fn is_empty(self) -> bool {
@@ -78,7 +103,10 @@ impl<'a> HistogramRow<'a> {
 
     /// Each with its step.
     pub(crate) fn iter(self) -> impl Iterator<Item = (usize, &'a [u8])> {
-        self.steps.iter().enumerate().map(move |(at, &step)| (step as usize, self.histograms.value(self.start + at)))
+        self.steps
+            .iter()
+            .enumerate()
+            .map(move |(at, &step)| (step as usize, self.histograms.value(self.start + at)))
     }
 
     #[inline]
@@ -86,7 +114,12 @@ impl<'a> HistogramRow<'a> {
         if self.steps.is_empty() {
             return None;
         }
-        let at = self.steps.binary_search_by(|held| (*held as usize).cmp(&step)).ok()?;
+
+        let at = self
+            .steps
+            .binary_search_by(|held| (*held as usize).cmp(&step))
+            .ok()?;
+
         Some(self.histograms.value(self.start + at))
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, Labels, Sample, TenantId};
 use duramen_promql::{QueryContext, QueryLimits};
-use duramen_source::{Error, MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_source::{
+    Error, MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -47,13 +49,32 @@ impl SeriesSource for Watched {
 /// `x`, 500 series of one sample; `long`, one of 10,001; `target_info`, about each of `x`.
 fn source() -> MemorySource {
     let mut source = MemorySource::default();
+
     for at in 0..500_u32 {
-        let (le, job) = (at.to_string(), (at % 7).to_string());
-        let pairs = [("__name__", "x"), ("le", le.as_str()), ("instance", le.as_str()), ("job", job.as_str())];
-        source.push(Labels::from_pairs(pairs).unwrap(), [Sample::new(0, f64::from(at))]);
-        let pairs = [("__name__", "target_info"), ("instance", le.as_str()), ("job", job.as_str())];
+        let le = at.to_string();
+        let job = (at % 7).to_string();
+
+        let pairs = [
+            ("__name__", "x"),
+            ("le", le.as_str()),
+            ("instance", le.as_str()),
+            ("job", job.as_str()),
+        ];
+
+        source.push(
+            Labels::from_pairs(pairs).unwrap(),
+            [Sample::new(0, f64::from(at))],
+        );
+
+        let pairs = [
+            ("__name__", "target_info"),
+            ("instance", le.as_str()),
+            ("job", job.as_str()),
+        ];
+
         source.push(Labels::from_pairs(pairs).unwrap(), [Sample::new(0, 1.0)]);
     }
+
     let long = (0..10_001_i32).map(|at| Sample::new(i64::from(at), f64::from(at % 1009)));
     source.push(Labels::from_pairs([("__name__", "long")]).unwrap(), long);
     source
@@ -63,16 +84,35 @@ fn source() -> MemorySource {
 async fn check(source: &MemorySource, query: &str, steps: i64) {
     let (held, gone) = oneshot::channel();
     let expr = duramen_syntax::parse(query).unwrap();
-    let source = Arc::new(Watched { inner: source.clone(), _held: Mutex::new(held) });
-    let context = QueryContext { source, tenants: Arc::from([]), lookback_ms: None, limits: QueryLimits::default() };
+    let source = Arc::new(Watched {
+        inner: source.clone(),
+        _held: Mutex::new(held),
+    });
+
+    let context = QueryContext {
+        source,
+        tenants: Arc::from([]),
+        lookback_ms: None,
+        limits: QueryLimits::default(),
+    };
+
     let engine = engine(2);
     let given_up = match steps {
-        1 => timeout(PATIENCE, engine.instant(&context, &expr, 300_000)).await.map(drop),
-        steps => timeout(PATIENCE, engine.range(&context, &expr, 0, steps - 1, 1)).await.map(drop),
+        1 => timeout(PATIENCE, engine.instant(&context, &expr, 300_000))
+            .await
+            .map(drop),
+        steps => timeout(PATIENCE, engine.range(&context, &expr, 0, steps - 1, 1))
+            .await
+            .map(drop),
     };
+
     assert!(given_up.is_err(), "{query:.60} is no heavy query");
+
     drop(context);
-    assert!(timeout(END_MAX, gone).await.is_ok(), "{query:.60} goes on after it was given up");
+    assert!(
+        timeout(END_MAX, gone).await.is_ok(),
+        "{query:.60} goes on after it was given up"
+    );
 }
 
 /// A call in a call in a call.
@@ -83,6 +123,7 @@ fn nested(open: &str, inner: &str, close: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_query_is_at_it_ends_when_it_is_given_up() {
     let source = source();
+
     for query in [
         nested("sin(", "x", ")"),
         nested("sum by(instance) (", "x", ")"),
@@ -90,7 +131,11 @@ async fn whatever_a_query_is_at_it_ends_when_it_is_given_up() {
         nested("topk(400, ", "x", ")"),
         nested("limit_ratio(1, ", "x", ")"),
         "count_values(\"v\", x)".to_owned(),
-        nested("label_replace(", "x", ", \"to\", \"$1\", \"instance\", \"(.*)\")"),
+        nested(
+            "label_replace(",
+            "x",
+            ", \"to\", \"$1\", \"instance\", \"(.*)\")",
+        ),
         nested("max_over_time(", "x", "[100ms:1ms])"),
         nested("absent(", "x", ")"),
         nested("vector(scalar(", "x", "))"),
@@ -114,11 +159,27 @@ async fn whatever_a_query_is_at_it_ends_when_it_is_given_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sort_of_many_series_ends_when_it_is_given_up() {
     let mut source = MemorySource::default();
+
     for at in 0..30_000_u32 {
         let instance = format!("{:05}-{}", at.wrapping_mul(7919) % 99_991, "x".repeat(60));
         let number = at.to_string();
-        let pairs = [("__name__", "x"), ("instance", instance.as_str()), ("number", number.as_str())];
-        source.push(Labels::from_pairs(pairs).unwrap(), [Sample::new(300_000, 1.0)]);
+
+        let pairs = [
+            ("__name__", "x"),
+            ("instance", instance.as_str()),
+            ("number", number.as_str()),
+        ];
+
+        source.push(
+            Labels::from_pairs(pairs).unwrap(),
+            [Sample::new(300_000, 1.0)],
+        );
     }
-    check(&source, &nested("sort_by_label(", "x", ", \"instance\", \"number\")"), 1).await;
+
+    check(
+        &source,
+        &nested("sort_by_label(", "x", ", \"instance\", \"number\")"),
+        1,
+    )
+    .await;
 }

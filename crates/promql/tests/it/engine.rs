@@ -1,54 +1,89 @@
-//! Own cases: each is answered with one partition and with four, and the answers are the same to the bit.
+//! Own cases: each is answered with one partition and with four, and the answers are the same to
+//! the bit.
 
 use std::sync::Arc;
 
 use duramen_model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use duramen_model::{ErrorKind, FloatHistogram, Histogram, Labels, Life, STALE_NAN, Sample};
-use duramen_promql::{Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, QueryTimes, SampleValue, Value};
+use duramen_promql::{
+    Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, QueryTimes, SampleValue, Value,
+};
 use duramen_qos::{Account, Use};
 use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use duramen_syntax::Expr;
 
 pub(crate) fn labels(text: &str) -> Labels {
-    let Ok(Expr::VectorSelector(selector)) = &duramen_syntax::parse(text) else { panic!("no series: {text}") };
-    Labels::from_pairs(selector.matchers.iter().map(|m| (m.name.as_str(), m.value.as_str()))).unwrap()
+    let Ok(Expr::VectorSelector(selector)) = &duramen_syntax::parse(text) else {
+        panic!("no series: {text}")
+    };
+    Labels::from_pairs(
+        selector
+            .matchers
+            .iter()
+            .map(|m| (m.name.as_str(), m.value.as_str())),
+    )
+    .unwrap()
 }
 
-/// A source with a sample every 10 s from 0; NaN of the stale marker is a stale marker, `None` a gap.
+/// A source with a sample every 10 s from 0; NaN of the stale marker is a stale marker, `None` a
+/// gap.
 pub(crate) fn source(series: &[(&str, &[Option<f64>])]) -> MemorySource {
     let mut source = MemorySource::default();
+
     for (text, values) in series {
-        let samples =
-            values.iter().enumerate().filter_map(|(at, value)| Some(Sample::new(at as i64 * 10_000, (*value)?)));
+        let samples = values
+            .iter()
+            .enumerate()
+            .filter_map(|(at, value)| Some(Sample::new(at as i64 * 10_000, (*value)?)));
+
         source.push(labels(text), samples);
     }
+
     source
 }
 
 /// More series than fit a batch, some of which take turns.
 fn many() -> MemorySource {
     let mut source = MemorySource::default();
+
     for at in 0..3000_i32 {
         let series = labels(&format!("load{{job=\"{}\",instance=\"{at:04}\"}}", at % 7));
         let value = |step: i64| f64::from(at).sin() * 10f64.powi(at % 30) + step as f64 / 3.0;
         let steps = (0..60).filter(|step| at % 5 != 0 || (step / 20) % 2 == i64::from(at % 2));
-        source.push(series, steps.map(|step| Sample::new(step * 10_000, value(step))));
+
+        source.push(
+            series,
+            steps.map(|step| Sample::new(step * 10_000, value(step))),
+        );
     }
+
     source
 }
 
 pub(crate) fn context(source: MemorySource) -> QueryContext {
-    QueryContext { source: Arc::new(source), tenants: Arc::from([]), lookback_ms: None, limits: QueryLimits::default() }
+    QueryContext {
+        source: Arc::new(source),
+        tenants: Arc::from([]),
+        lookback_ms: None,
+        limits: QueryLimits::default(),
+    }
 }
 
 pub(crate) fn engine(partitions: usize) -> Engine {
-    Engine::new(EngineConfig { partitions, ..EngineConfig::default() }, Arc::new(SystemClock::default()))
+    Engine::new(
+        EngineConfig {
+            partitions,
+            ..EngineConfig::default()
+        },
+        Arc::new(SystemClock::default()),
+    )
 }
 
 /// An answer with its values as bits.
 pub(crate) fn bits(answer: Result<Answer, Error>) -> String {
     let number = |value: f64| format!("{value:?}/{:016x}", value.to_bits());
+
     match answer.map(|answer| answer.value) {
         Err(error) => error.to_string(),
         Ok(Value::Scalar { value, .. }) => number(value),
@@ -63,20 +98,37 @@ pub(crate) fn bits(answer: Result<Answer, Error>) -> String {
         Ok(Value::Matrix(series)) => series
             .iter()
             .map(|s| {
-                let points: Vec<_> = s.points.iter().map(|(ts, value)| format!("{ts}:{}", number(*value))).collect();
+                let points: Vec<_> = s
+                    .points
+                    .iter()
+                    .map(|(ts, value)| format!("{ts}:{}", number(*value)))
+                    .collect();
+
                 format!("{} {} {:?}\n", s.labels, points.join(" "), s.histograms)
             })
             .collect(),
     }
 }
 
-/// The answer of an instant as `labels value` lines without bits, the same from one partition and from four.
+/// The answer of an instant as `labels value` lines without bits, the same from one partition and
+/// from four.
 async fn answer(source: &MemorySource, query: &str, time_ms: i64) -> String {
     let expr = duramen_syntax::parse(query).unwrap();
     let context = context(source.clone());
     let one = bits(engine(1).instant(&context, &expr, time_ms).await);
-    assert_eq!(one, bits(engine(4).instant(&context, &expr, time_ms).await), "{query}");
-    let line = |line: &str| line.rsplit_once('/').map_or(line, |(text, _)| text).to_owned();
+
+    assert_eq!(
+        one,
+        bits(engine(4).instant(&context, &expr, time_ms).await),
+        "{query}"
+    );
+
+    let line = |line: &str| {
+        line.rsplit_once('/')
+            .map_or(line, |(text, _)| text)
+            .to_owned()
+    };
+
     one.lines().map(line).collect::<Vec<_>>().join("; ")
 }
 
@@ -91,6 +143,7 @@ async fn small_cases_are_answered() {
         ("odd", &some(&[1.0, 2.0, 3.0, f64::NAN])),
         ("back", &some(&[1.0, STALE_NAN, 3.0])),
     ]);
+
     let cases = [
         // Absent, NaN and stale are three things.
         ("gone", 30_000, ""),
@@ -103,7 +156,11 @@ async fn small_cases_are_answered() {
         ("a{x=\"1\"}", 339_999, "a{x=\"1\"} 16.0"),
         ("a{x=\"1\"}", 340_000, ""),
         ("count_over_time(a{x=\"1\"}[10s])", 20_000, "{x=\"1\"} 1.0"),
-        ("count_over_time(a{x=\"1\"}[10001ms])", 20_000, "{x=\"1\"} 2.0"),
+        (
+            "count_over_time(a{x=\"1\"}[10001ms])",
+            20_000,
+            "{x=\"1\"} 2.0",
+        ),
         // Moved times.
         ("a{x=\"1\"} offset 20s", 40_000, "a{x=\"1\"} 4.0"),
         ("a{x=\"1\"} @ 10", 40_000, "a{x=\"1\"} 2.0"),
@@ -117,11 +174,23 @@ async fn small_cases_are_answered() {
         ("1 < a", 40_000, "a{x=\"1\"} 16.0"),
         // Matching.
         ("a / on(x) b", 40_000, "{x=\"1\"} 1.6"),
-        ("a * on(x) group_left(y) b", 40_000, "{x=\"1\", y=\"p\"} 160.0"),
-        ("b - on(x) group_right(y) a", 40_000, "{x=\"1\", y=\"p\"} -6.0"),
+        (
+            "a * on(x) group_left(y) b",
+            40_000,
+            "{x=\"1\", y=\"p\"} 160.0",
+        ),
+        (
+            "b - on(x) group_right(y) a",
+            40_000,
+            "{x=\"1\", y=\"p\"} -6.0",
+        ),
         ("a and on(x) b", 40_000, "a{x=\"1\"} 16.0"),
         ("a unless on(x) b", 40_000, "a{x=\"2\"} 1.0"),
-        ("a{x=\"2\"} or b", 40_000, "a{x=\"2\"} 1.0; b{x=\"1\", y=\"p\"} 10.0"),
+        (
+            "a{x=\"2\"} or b",
+            40_000,
+            "a{x=\"2\"} 1.0; b{x=\"1\", y=\"p\"} 10.0",
+        ),
         // Scalars.
         ("-5 % 3", 0, "-2.0"),
         ("2 ^ 3 ^ 2 == bool 512", 0, "1.0"),
@@ -136,10 +205,19 @@ async fn small_cases_are_answered() {
         ("sum without(x) (a)", 40_000, "{} 17.0"),
         ("avg by(x) (a) + 0 * absent(none)", 40_000, ""),
         ("absent(none{x=\"1\",y=~\"z\"})", 0, "{x=\"1\"} 1.0"),
-        ("max_over_time((a * 2)[30s:10s])", 40_000, "{x=\"1\"} 32.0; {x=\"2\"} 6.0"),
+        (
+            "max_over_time((a * 2)[30s:10s])",
+            40_000,
+            "{x=\"1\"} 32.0; {x=\"2\"} 6.0",
+        ),
     ];
+
     for (query, time_ms, wanted) in cases {
-        assert_eq!(answer(&source, query, time_ms).await, wanted, "{query} at {time_ms}");
+        assert_eq!(
+            answer(&source, query, time_ms).await,
+            wanted,
+            "{query} at {time_ms}"
+        );
     }
 }
 
@@ -154,11 +232,13 @@ async fn what_cannot_be_answered_says_why() {
         ("c{x=\"1\"}", one),
         ("d{x=\"1\"}", one),
     ]);
+
     let same = "vector cannot contain metrics with the same labelset";
     let many_left = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
     let duplicate = "found duplicate series for the match group {x=\"1\"} on the right hand-side of the operation: \
                      [{__name__=\"b\", x=\"1\", z=\"1\"}, {__name__=\"b\", x=\"1\", z=\"2\"}];many-to-many matching not \
                      allowed: matching labels must be unique on one side";
+
     let cases = [
         ("c / on(x) b", ErrorKind::Execution, duplicate.to_owned()),
         ("a + on(x) group_left b", ErrorKind::Execution, duplicate.to_owned()),
@@ -177,6 +257,7 @@ async fn what_cannot_be_answered_says_why() {
         ),
         ("topk(NaN, a)", ErrorKind::Execution, "Parameter value is NaN".to_owned()),
     ];
+
     for (query, kind, text) in cases {
         let expr = duramen_syntax::parse(query).unwrap();
         match engine(4).instant(&context(source.clone()), &expr, 0).await {
@@ -184,32 +265,66 @@ async fn what_cannot_be_answered_says_why() {
             Err(error) => assert_eq!((error.kind(), error.to_string()), (kind, text), "{query}"),
         }
     }
+
     let expr = duramen_syntax::parse("a[1m]").unwrap();
-    let error = engine(1).range(&context(source), &expr, 0, 10, 1).await.unwrap_err();
+    let error = engine(1)
+        .range(&context(source), &expr, 0, 10, 1)
+        .await
+        .unwrap_err();
+
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test]
 async fn an_operator_for_histograms_has_no_value_of_floats() {
     let source = source(&[("a", &[Some(1.0)]), ("b", &[Some(2.0)])]);
-    for (query, pos) in [("a </ 1", 1), ("2 * (1 >/ a)", 6), ("a </ on() b", 1), ("b </ fill(3) none", 1)] {
+
+    for (query, pos) in [
+        ("a </ 1", 1),
+        ("2 * (1 >/ a)", 6),
+        ("a </ on() b", 1),
+        ("b </ fill(3) none", 1),
+    ] {
         let expr = duramen_syntax::parse(query).unwrap();
         let op = if query.contains("</") { "</" } else { ">/" };
         let text = "incompatible sample types encountered for binary operator";
         let info = format!("PromQL info: {text} {op:?}: float {op} float (1:{pos})");
         let wanted = (Value::Vector(Vec::new()), Vec::new(), vec![info]);
-        let answer = engine(2).instant(&context(source.clone()), &expr, 0).await.unwrap();
-        assert_eq!((answer.value, answer.warnings, answer.infos), wanted, "{query}");
+        let answer = engine(2)
+            .instant(&context(source.clone()), &expr, 0)
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.value, answer.warnings, answer.infos),
+            wanted,
+            "{query}"
+        );
     }
+
     for query in ["none </ 1", "{__name__=~\"a|b\"} </ -1"] {
         let expr = duramen_syntax::parse(query).unwrap();
-        let answer = engine(2).instant(&context(source.clone()), &expr, 0).await.unwrap();
-        assert_eq!((answer.value, answer.infos.is_empty()), (Value::Vector(Vec::new()), query.starts_with('n')));
+        let answer = engine(2)
+            .instant(&context(source.clone()), &expr, 0)
+            .await
+            .unwrap();
+
+        assert_eq!(
+            (answer.value, answer.infos.is_empty()),
+            (Value::Vector(Vec::new()), query.starts_with('n'))
+        );
     }
+
     let expr = duramen_syntax::parse("vector(1 </ 2)").unwrap();
-    let error = engine(1).instant(&context(source), &expr, 0).await.unwrap_err();
+    let error = engine(1)
+        .instant(&context(source), &expr, 0)
+        .await
+        .unwrap_err();
+
     assert_eq!(error.kind(), ErrorKind::Execution);
-    assert_eq!(error.to_string(), "operator \"</\" not allowed for Scalar operations");
+    assert_eq!(
+        error.to_string(),
+        "operator \"</\" not allowed for Scalar operations"
+    );
 }
 
 #[tokio::test]
@@ -221,18 +336,36 @@ async fn a_remark_says_line_and_column() {
         let answer = engine.instant(&context, &expr, 10_000).await.unwrap();
         answer.infos[0].rsplit(' ').next().unwrap().to_owned()
     };
+
     assert_eq!(place(engine(1).with_text(text)).await, "(3:8)");
-    assert_eq!(place(engine(1)).await, format!("(1:{})", text.find("a[").unwrap() + 1));
+    assert_eq!(
+        place(engine(1)).await,
+        format!("(1:{})", text.find("a[").unwrap() + 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duplicates_are_judged_at_each_step() {
-    let (early, late): (&[Option<f64>], &[Option<f64>]) =
-        (&[Some(1.0), Some(STALE_NAN)], &[None, Some(2.0), Some(2.0), Some(STALE_NAN)]);
-    let source = source(&[("a{x=\"1\"}", early), ("a{x=\"2\"}", late), ("b", &[Some(5.0), Some(5.0), Some(5.0)])]);
+    let (early, late): (&[Option<f64>], &[Option<f64>]) = (
+        &[Some(1.0), Some(STALE_NAN)],
+        &[None, Some(2.0), Some(2.0), Some(STALE_NAN)],
+    );
+
+    let source = source(&[
+        ("a{x=\"1\"}", early),
+        ("a{x=\"2\"}", late),
+        ("b", &[Some(5.0), Some(5.0), Some(5.0)]),
+    ]);
+
     let expr = duramen_syntax::parse("b + on() a").unwrap();
-    let answer = engine(2).range(&context(source), &expr, 0, 30_000, 10_000).await.unwrap();
-    let Value::Matrix(series) = answer.value else { panic!("no matrix") };
+    let answer = engine(2)
+        .range(&context(source), &expr, 0, 30_000, 10_000)
+        .await
+        .unwrap();
+
+    let Value::Matrix(series) = answer.value else {
+        panic!("no matrix")
+    };
     assert_eq!(series.len(), 1);
     assert_eq!(series[0].points, [(0, 6.0), (10_000, 7.0), (20_000, 7.0)]);
 }
@@ -240,6 +373,7 @@ async fn duplicates_are_judged_at_each_step() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_do_not_depend_on_the_number_of_partitions() {
     let source = context(many());
+
     for query in [
         "sum(load)",
         "avg by(job) (load)",
@@ -253,7 +387,12 @@ async fn answers_do_not_depend_on_the_number_of_partitions() {
         let one = bits(engine(1).range(&source, &expr, 0, 600_000, 7_000).await);
         assert!(!one.is_empty());
         for partitions in [2, 3, 8] {
-            let other = bits(engine(partitions).range(&source, &expr, 0, 600_000, 7_000).await);
+            let other = bits(
+                engine(partitions)
+                    .range(&source, &expr, 0, 600_000, 7_000)
+                    .await,
+            );
+
             assert!(one == other, "{query} differs with {partitions} partitions");
         }
     }
@@ -262,6 +401,7 @@ async fn answers_do_not_depend_on_the_number_of_partitions() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_range_query_is_its_instants() {
     let source = context(many());
+
     for query in [
         "max by(job) (load)",
         "topk(3, load)",
@@ -275,20 +415,34 @@ async fn a_range_query_is_its_instants() {
         "count_values(\"v\", round(load{instance=~\"000.\"}))",
     ] {
         let expr = duramen_syntax::parse(query).unwrap();
-        let Value::Matrix(range) = engine(2).range(&source, &expr, 50_000, 500_000, 45_000).await.unwrap().value else {
+        let Value::Matrix(range) = engine(2)
+            .range(&source, &expr, 50_000, 500_000, 45_000)
+            .await
+            .unwrap()
+            .value
+        else {
             panic!("no matrix");
         };
         for step in 0..=10 {
             let time_ms = 50_000 + step * 45_000;
-            let Value::Vector(mut instant) = engine(2).instant(&source, &expr, time_ms).await.unwrap().value else {
+            let Value::Vector(mut instant) = engine(2)
+                .instant(&source, &expr, time_ms)
+                .await
+                .unwrap()
+                .value
+            else {
                 panic!("no vector");
             };
             instant.sort_by(|a, b| a.labels.cmp(&b.labels));
+
             let column = range.iter().filter_map(|series| {
                 let point = series.points.iter().find(|(ts, _)| *ts == time_ms)?;
                 Some((&series.labels, point.1.to_bits()))
             });
-            let instant = instant.iter().map(|series| (&series.labels, series.value.float().unwrap().to_bits()));
+
+            let instant = instant
+                .iter()
+                .map(|series| (&series.labels, series.value.float().unwrap().to_bits()));
             assert!(column.eq(instant), "{query} at {time_ms}");
         }
     }
@@ -298,9 +452,16 @@ async fn a_range_query_is_its_instants() {
 async fn a_query_over_its_limits_fails_alone() {
     let source = context(many());
     let expr = duramen_syntax::parse("load * 2").unwrap();
+
     for config in [
-        EngineConfig { memory_bytes_max: 100_000, ..EngineConfig::default() },
-        EngineConfig { samples_max: 10_000, ..EngineConfig::default() },
+        EngineConfig {
+            memory_bytes_max: 100_000,
+            ..EngineConfig::default()
+        },
+        EngineConfig {
+            samples_max: 10_000,
+            ..EngineConfig::default()
+        },
     ] {
         let error = Engine::new(config.clone(), Arc::new(SystemClock::default()))
             .range(&source, &expr, 0, 600_000, 10_000)
@@ -308,11 +469,20 @@ async fn a_query_over_its_limits_fails_alone() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limited, "{config:?}: {error}");
     }
+
     // What streams through is not held: fewer samples at once than there are.
     let expr = duramen_syntax::parse("sum(load)").unwrap();
-    let config = EngineConfig { samples_max: 150_000, partitions: 1, ..EngineConfig::default() };
+    let config = EngineConfig {
+        samples_max: 150_000,
+        partitions: 1,
+        ..EngineConfig::default()
+    };
+
     assert!(
-        Engine::new(config, Arc::new(SystemClock::default())).range(&source, &expr, 0, 600_000, 10_000).await.is_ok()
+        Engine::new(config, Arc::new(SystemClock::default()))
+            .range(&source, &expr, 0, 600_000, 10_000)
+            .await
+            .is_ok()
     );
 }
 
@@ -325,19 +495,29 @@ async fn queries_draw_from_one_account_and_so_do_their_answers() {
     let ask = || engine.range(&source, &expr, 0, 600_000, 10_000);
 
     let answer = ask().await.unwrap();
-    let Value::Matrix(series) = &answer.value else { panic!("a range has a matrix") };
+    let Value::Matrix(series) = &answer.value else {
+        panic!("a range has a matrix")
+    };
     let points: usize = series.iter().map(|series| series.points.len()).sum();
     let held = memory.used_by(Use::Query);
+
     assert!(held >= points * 16, "{held} for {points} points");
+
     drop(answer);
     assert_eq!(memory.used_by(Use::Query), 0);
 
     // While others have nearly all, the same query fails, and says what is short.
-    let others = memory.take(Use::Head, memory.mark(Use::Query) - (1 << 20)).unwrap();
+    let others = memory
+        .take(Use::Head, memory.mark(Use::Query) - (1 << 20))
+        .unwrap();
     let error = ask().await.unwrap_err();
+
     assert!(matches!(error, Error::ProcessMemory(_)), "{error}");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().contains("memory_bytes_max=`67108864`"), "{error}");
+    assert!(
+        error.to_string().contains("memory_bytes_max=`67108864`"),
+        "{error}"
+    );
 
     drop(others);
     assert!(ask().await.is_ok());
@@ -356,13 +536,35 @@ async fn times_and_grids_of_any_size_are_survived() {
         "a smoothed @ 15",
         "increase(a[70y] anchored)",
     ];
-    let times = [i64::MIN, i64::MIN / 2, -1, 0, 15_000, i64::MAX / 2, i64::MAX];
-    for (query, time_ms) in queries.iter().flat_map(|query| times.map(|time_ms| (query, time_ms))) {
+
+    let times = [
+        i64::MIN,
+        i64::MIN / 2,
+        -1,
+        0,
+        15_000,
+        i64::MAX / 2,
+        i64::MAX,
+    ];
+
+    for (query, time_ms) in queries
+        .iter()
+        .flat_map(|query| times.map(|time_ms| (query, time_ms)))
+    {
         let expr = duramen_syntax::parse(query).unwrap();
-        let config = EngineConfig { memory_bytes_max: 10 << 20, ..EngineConfig::default() };
-        if let Err(error) = Engine::new(config, Arc::new(SystemClock::default())).instant(&source, &expr, time_ms).await
+        let config = EngineConfig {
+            memory_bytes_max: 10 << 20,
+            ..EngineConfig::default()
+        };
+
+        if let Err(error) = Engine::new(config, Arc::new(SystemClock::default()))
+            .instant(&source, &expr, time_ms)
+            .await
         {
-            assert!(matches!(error.kind(), ErrorKind::Limited | ErrorKind::Invalid), "{query} at {time_ms}: {error:?}");
+            assert!(
+                matches!(error.kind(), ErrorKind::Limited | ErrorKind::Invalid),
+                "{query} at {time_ms}: {error:?}"
+            );
         }
     }
 }
@@ -370,6 +572,7 @@ async fn times_and_grids_of_any_size_are_survived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_high_tree_is_evaluated() {
     let source = context(source(&[("a", &[Some(1.0)])]));
+
     for (text, wanted) in [
         (vec!["a"; 500].join(" + "), 500.0),
         (format!("a{}", " + 1".repeat(500)), 501.0),
@@ -378,7 +581,10 @@ async fn a_high_tree_is_evaluated() {
     ] {
         let expr = duramen_syntax::parse(&text).unwrap();
         let answer = engine(2).instant(&source, &expr, 0).await.unwrap();
-        assert!(matches!(answer.value, Value::Vector(series) if series[0].value.float() == Some(wanted)), "{text}");
+        assert!(
+            matches!(answer.value, Value::Vector(series) if series[0].value.float() == Some(wanted)),
+            "{text}"
+        );
     }
 }
 
@@ -388,11 +594,18 @@ async fn the_raw_samples_of_a_range_are_those_of_the_window() {
     let source = context(source(&[("a", &values)]));
     let expr = duramen_syntax::parse("a[30s]").unwrap();
     let answer = engine(4).instant(&source, &expr, 30_000).await.unwrap();
-    let Value::Matrix(series) = answer.value else { panic!("no matrix") };
+    let Value::Matrix(series) = answer.value else {
+        panic!("no matrix")
+    };
+
     assert_eq!(series[0].points, [(20_000, 3.0), (30_000, 4.0)]);
+
     let expr = duramen_syntax::parse("(a * 2)[30s:10s]").unwrap();
     let answer = engine(4).instant(&source, &expr, 35_000).await.unwrap();
-    let Value::Matrix(series) = answer.value else { panic!("no matrix") };
+    let Value::Matrix(series) = answer.value else {
+        panic!("no matrix")
+    };
+
     assert_eq!(series[0].points, [(20_000, 6.0), (30_000, 8.0)]);
 }
 
@@ -400,16 +613,36 @@ async fn the_raw_samples_of_a_range_are_those_of_the_window() {
 async fn an_answer_says_what_was_looked_at() {
     let some: Vec<_> = (0..7).map(|value| Some(f64::from(value))).collect();
     let source = context(source(&[("a{x=\"1\"}", &some), ("a{x=\"2\"}", &some[..3])]));
+
     let stats = |query: &str| {
         let expr = duramen_syntax::parse(query).unwrap();
         let source = source.clone();
-        async move { engine(1).range(&source, &expr, 0, 60_000, 30_000).await.unwrap().stats }
+
+        async move {
+            engine(1)
+                .range(&source, &expr, 0, 60_000, 30_000)
+                .await
+                .unwrap()
+                .stats
+        }
     };
+
     let got = stats("sum(a) + 1").await;
-    assert_eq!(got.samples_queryable_per_step, [(0, 2), (30_000, 2), (60_000, 2)]);
-    assert_eq!((got.samples_queryable, got.samples_read, got.samples_peak), (6, 10, 10));
+    assert_eq!(
+        got.samples_queryable_per_step,
+        [(0, 2), (30_000, 2), (60_000, 2)]
+    );
+
+    assert_eq!(
+        (got.samples_queryable, got.samples_read, got.samples_peak),
+        (6, 10, 10)
+    );
+
     let got = stats("sum(count_over_time(a[20s]))").await;
-    assert_eq!(got.samples_queryable_per_step, [(0, 2), (30_000, 3), (60_000, 2)]);
+    assert_eq!(
+        got.samples_queryable_per_step,
+        [(0, 2), (30_000, 3), (60_000, 2)]
+    );
 }
 
 /// Two series with a sample every ten seconds, from 0 to 60 s.
@@ -418,27 +651,53 @@ async fn counts(query: &str, times: QueryTimes) -> [Vec<u64>; 2] {
     let source = context(source(&[("a{x=\"1\"}", &some), ("a{x=\"2\"}", &some)]));
     let expr = duramen_syntax::parse(query).unwrap();
     let engine = engine(2);
+
     let stats = match times.is_instant() {
         true => engine.instant(&source, &expr, 60_000).await.unwrap().stats,
-        false => engine.range(&source, &expr, 0, 60_000, 30_000).await.unwrap().stats,
+        false => {
+            engine
+                .range(&source, &expr, 0, 60_000, 30_000)
+                .await
+                .unwrap()
+                .stats
+        }
     };
-    let [looked_at, read] = [&stats.samples_queryable_per_step, &stats.samples_read_per_step]
-        .map(|counts| counts.iter().map(|(_, count)| *count).collect::<Vec<_>>());
-    assert_eq!(looked_at.iter().sum::<u64>(), stats.samples_queryable, "{query}");
+
+    let [looked_at, read] = [
+        &stats.samples_queryable_per_step,
+        &stats.samples_read_per_step,
+    ]
+    .map(|counts| counts.iter().map(|(_, count)| *count).collect::<Vec<_>>());
+    assert_eq!(
+        looked_at.iter().sum::<u64>(),
+        stats.samples_queryable,
+        "{query}"
+    );
+
     assert_eq!(read.iter().sum::<u64>(), stats.samples_read, "{query}");
+
     [looked_at, read]
 }
 
 #[tokio::test]
 async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first() {
     let range = QueryTimes::range(0, 60_000, 30_000).unwrap();
+
     for (query, looked_at, read) in [
         ("a", [2, 2, 2], [2, 6, 6]),
         ("rate(a[45s])", [2, 8, 10], [2, 6, 6]),
         // Points of the subquery count for the function over them, and what makes them does not.
         ("max_over_time(a[30s:15s])", [2, 4, 4], [2, 6, 6]),
-        ("max_over_time(max_over_time(a[15s:5s])[30s:15s])", [2, 4, 4], [2, 6, 6]),
-        ("sum(max_over_time(a[30s:15s] offset 30s))", [0, 2, 4], [0, 2, 6]),
+        (
+            "max_over_time(max_over_time(a[15s:5s])[30s:15s])",
+            [2, 4, 4],
+            [2, 6, 6],
+        ),
+        (
+            "sum(max_over_time(a[30s:15s] offset 30s))",
+            [0, 2, 4],
+            [0, 2, 6],
+        ),
         // The same at every step, read once.
         ("a @ 20", [2, 2, 2], [6, 0, 0]),
         ("rate(a[25s] @ 20)", [6, 6, 6], [6, 0, 0]),
@@ -447,12 +706,24 @@ async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first(
         ("max_over_time(vector(1)[30s:15s])", [2, 2, 2], [0, 0, 0]),
         ("a + a", [4, 4, 4], [4, 12, 12]),
     ] {
-        assert_eq!(counts(query, range).await, [looked_at.to_vec(), read.to_vec()], "{query}");
+        assert_eq!(
+            counts(query, range).await,
+            [looked_at.to_vec(), read.to_vec()],
+            "{query}"
+        );
     }
-    for (query, looked_at) in
-        [("a[35s]", 8), ("a[30s:15s]", 4), ("rate(a[25s])[30s:15s]", 10), ("max_over_time(a[30s:15s])", 4)]
-    {
-        assert_eq!(counts(query, QueryTimes::at(60_000)).await[0], [looked_at], "{query}");
+
+    for (query, looked_at) in [
+        ("a[35s]", 8),
+        ("a[30s:15s]", 4),
+        ("rate(a[25s])[30s:15s]", 10),
+        ("max_over_time(a[30s:15s])", 4),
+    ] {
+        assert_eq!(
+            counts(query, QueryTimes::at(60_000)).await[0],
+            [looked_at],
+            "{query}"
+        );
     }
 }
 
@@ -461,65 +732,148 @@ async fn a_query_context_limits_its_query() {
     // 2,700 of its series have a sample in the look-back.
     let source = many();
     let expr = duramen_syntax::parse("load").unwrap();
+
     for (limits, name) in [
-        (QueryLimits { samples_max: Some(1000), ..QueryLimits::default() }, "samples_max=`1000`"),
-        (QueryLimits { series_max: Some(2699), ..QueryLimits::default() }, "series_max=`2699`"),
-        (QueryLimits { memory_bytes_max: Some(10_000), ..QueryLimits::default() }, "memory_bytes_max"),
+        (
+            QueryLimits {
+                samples_max: Some(1000),
+                ..QueryLimits::default()
+            },
+            "samples_max=`1000`",
+        ),
+        (
+            QueryLimits {
+                series_max: Some(2699),
+                ..QueryLimits::default()
+            },
+            "series_max=`2699`",
+        ),
+        (
+            QueryLimits {
+                memory_bytes_max: Some(10_000),
+                ..QueryLimits::default()
+            },
+            "memory_bytes_max",
+        ),
     ] {
-        let limited = QueryContext { limits, ..context(source.clone()) };
-        let error = engine(2).instant(&limited, &expr, 60_000).await.unwrap_err();
-        assert!(error.kind() == ErrorKind::Limited && error.to_string().contains(name), "{error}");
+        let limited = QueryContext {
+            limits,
+            ..context(source.clone())
+        };
+        let error = engine(2)
+            .instant(&limited, &expr, 60_000)
+            .await
+            .unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::Limited && error.to_string().contains(name),
+            "{error}"
+        );
     }
-    let limits = QueryLimits { series_max: Some(2700), ..QueryLimits::default() };
-    let limited = QueryContext { limits, ..context(source) };
+
+    let limits = QueryLimits {
+        series_max: Some(2700),
+        ..QueryLimits::default()
+    };
+
+    let limited = QueryContext {
+        limits,
+        ..context(source)
+    };
+
     assert!(engine(2).instant(&limited, &expr, 60_000).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn info_reads_the_info_series_of_the_targets_at_hand() {
-    let mut all = source(&[("x{instance=\"i.7\",job=\"a\"}", &[Some(1.0)]), ("x{instance=\"i+8\"}", &[Some(2.0)])]);
+    let mut all = source(&[
+        ("x{instance=\"i.7\",job=\"a\"}", &[Some(1.0)]),
+        ("x{instance=\"i+8\"}", &[Some(2.0)]),
+    ]);
+
     for at in 0..1000 {
-        let about = labels(&format!("target_info{{instance=\"i.{at}\",job=\"a\",data=\"{at}\"}}"));
+        let about = labels(&format!(
+            "target_info{{instance=\"i.{at}\",job=\"a\",data=\"{at}\"}}"
+        ));
         all.push(about, [Sample::new(0, 1.0)]);
     }
-    for (series, more) in
-        [("target_info{instance=\"i+8\",data=\"8\"}", 1), ("target_info{instance=\"ix7\",job=\"a\"}", 0)]
-    {
+
+    for (series, more) in [
+        ("target_info{instance=\"i+8\",data=\"8\"}", 1),
+        ("target_info{instance=\"ix7\",job=\"a\"}", 0),
+    ] {
         all.push(labels(series), [Sample::new(0, more.into())]);
     }
+
     let expr = duramen_syntax::parse("info(x)").unwrap();
+
     for partitions in [1, 3] {
-        let answer = engine(partitions).instant(&context(all.clone()), &expr, 0).await.unwrap();
-        // The two series, and the info series about one: that of the other has no job, and as soon as a series has one, all must.
+        let answer = engine(partitions)
+            .instant(&context(all.clone()), &expr, 0)
+            .await
+            .unwrap();
+
+        // The two series, and the info series about one: that of the other has no job, and as soon
+        // as a series has one, all must.
         assert_eq!(answer.stats.samples_read, 3);
+
         let text = bits(Ok(answer));
-        assert!(text.contains("data=\"7\"") && !text.contains("data=\"8\""), "{text}");
+        assert!(
+            text.contains("data=\"7\"") && !text.contains("data=\"8\""),
+            "{text}"
+        );
     }
+
     // Of more targets than can be looked up, all are read; of none, nothing.
     let expr = duramen_syntax::parse("info(target_info, {__name__=\"build_info\"})").unwrap();
-    let answer = engine(2).instant(&context(all.clone()), &expr, 0).await.unwrap();
+    let answer = engine(2)
+        .instant(&context(all.clone()), &expr, 0)
+        .await
+        .unwrap();
+
     assert_eq!(answer.stats.samples_read, 1002);
+
     let expr = duramen_syntax::parse("info(nothing)").unwrap();
     let answer = engine(2).instant(&context(all), &expr, 0).await.unwrap();
+
     assert_eq!(answer.stats.samples_read, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_histograms_of_a_batch_count_while_it_is_made() {
     let mut source = MemorySource::default();
-    let histogram = FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, (0..1000).map(f64::from).collect());
+    let histogram =
+        FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, (0..1000).map(f64::from).collect());
     let bytes = histogram.to_bytes().len();
+
     for at in 0..100 {
         let held = Histogram::from_bytes(&histogram.to_bytes()).unwrap();
         source.push_histogram(labels(&format!("h{{x=\"{at}\"}}")), 0, Life::NONE, &held);
     }
+
     // A batch of 100 series and 100 steps would be 10,000 histograms.
-    let config = EngineConfig { memory_bytes_max: 200 * bytes, partitions: 1, ..EngineConfig::default() };
-    for query in ["h", "-h", "sum(h)", "max_over_time(h[1s:10ms])", "count_over_time(h[1s:10ms])"] {
+    let config = EngineConfig {
+        memory_bytes_max: 200 * bytes,
+        partitions: 1,
+        ..EngineConfig::default()
+    };
+
+    for query in [
+        "h",
+        "-h",
+        "sum(h)",
+        "max_over_time(h[1s:10ms])",
+        "count_over_time(h[1s:10ms])",
+    ] {
         let expr = duramen_syntax::parse(query).unwrap();
         let engine = Engine::new(config.clone(), Arc::new(SystemClock::default()));
-        let error = engine.range(&context(source.clone()), &expr, 0, 990, 10).await.unwrap_err();
+        let error = engine
+            .range(&context(source.clone()), &expr, 0, 990, 10)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error}");
-        assert!(error.to_string().contains("StepEvalExec"), "{query}: {error}");
+        assert!(
+            error.to_string().contains("StepEvalExec"),
+            "{query}: {error}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Queries and data that are made to cost too much: each ends with the name of what it went past, long before memory or patience does.
+//! Queries and data that are made to cost too much: each ends with the name of what it went past,
+//! long before memory or patience does.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use duramen_model::{ErrorKind, FamilyMetadata, Labels, Sample, TenantId};
 use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, Value};
 use duramen_runtime::SystemClock;
 use duramen_source::{
-    Error, MemorySource, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    Error, MemorySource, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream,
 };
 use futures::{StreamExt, stream};
 
@@ -24,10 +26,16 @@ impl SeriesSource for Endless {
         let batch = move |first: usize| {
             let mut builder = SeriesBatchBuilder::default();
             for at in first..first + series {
-                builder.push(&Labels::from_pairs([("x", format!("{at:012}").as_str())]).unwrap(), &[0], &[1.0]);
+                builder.push(
+                    &Labels::from_pairs([("x", format!("{at:012}").as_str())]).unwrap(),
+                    &[0],
+                    &[1.0],
+                );
             }
+
             Ok(builder.finish())
         };
+
         Ok(stream::iter((0..).step_by(series)).map(batch).boxed())
     }
 
@@ -46,10 +54,21 @@ impl SeriesSource for Endless {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_series_than_fit_the_memory_end_the_query() {
-    let config = EngineConfig { memory_bytes_max: 4 << 20, ..EngineConfig::default() };
+    let config = EngineConfig {
+        memory_bytes_max: 4 << 20,
+        ..EngineConfig::default()
+    };
+
     let engine = Engine::new(config, Arc::new(SystemClock::default()));
     let limits = QueryLimits::default();
-    let context = QueryContext { source: Arc::new(Endless), tenants: Arc::from([]), lookback_ms: None, limits };
+
+    let context = QueryContext {
+        source: Arc::new(Endless),
+        tenants: Arc::from([]),
+        lookback_ms: None,
+        limits,
+    };
+
     for query in [
         "{x=~\".+\"}",
         "sort({x=~\".+\"})",
@@ -69,41 +88,84 @@ async fn more_series_than_fit_the_memory_end_the_query() {
         let expr = duramen_syntax::parse(query).unwrap();
         let error = engine.instant(&context, &expr, 0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error:?}");
-        assert!(error.to_string().contains("memory_bytes_max=`4194304`"), "{query}: {error}");
+        assert!(
+            error.to_string().contains("memory_bytes_max=`4194304`"),
+            "{query}: {error}"
+        );
     }
+
     // What holds nothing of them is bounded by their number.
-    let limits = QueryLimits { series_max: Some(5000), ..QueryLimits::default() };
+    let limits = QueryLimits {
+        series_max: Some(5000),
+        ..QueryLimits::default()
+    };
+
     let expr = duramen_syntax::parse("count({x=~\".+\"})").unwrap();
-    let error = engine.instant(&QueryContext { limits, ..context }, &expr, 0).await.unwrap_err();
+    let error = engine
+        .instant(&QueryContext { limits, ..context }, &expr, 0)
+        .await
+        .unwrap_err();
+
     assert!(error.to_string().contains("series_max=`5000`"), "{error}");
 }
 
 /// `many` and `one`, 10,000 series each that agree on nothing but `job`.
 fn crossed() -> MemorySource {
     let mut source = MemorySource::default();
-    for (name, at) in ["many", "one"].into_iter().flat_map(|name| (0..10_000).map(move |at| (name, at))) {
+    for (name, at) in ["many", "one"]
+        .into_iter()
+        .flat_map(|name| (0..10_000).map(move |at| (name, at)))
+    {
         let instance = format!("{at:05}");
-        let pairs = [("__name__", name), ("instance", instance.as_str()), ("job", "a")];
+        let pairs = [
+            ("__name__", name),
+            ("instance", instance.as_str()),
+            ("job", "a"),
+        ];
+
         source.push(Labels::from_pairs(pairs).unwrap(), [Sample::new(0, 1.0)]);
     }
+
     source
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cross_join_is_refused_and_a_set_of_it_is_not_one() {
     let context = context(crossed());
-    for query in ["many * on(job) one", "many * on(job) group_left() one", "many + on() group_right() one"] {
+
+    for query in [
+        "many * on(job) one",
+        "many * on(job) group_left() one",
+        "many + on() group_right() one",
+    ] {
         let expr = duramen_syntax::parse(query).unwrap();
-        let error = engine(2).range(&context, &expr, 0, 10_000, 1000).await.unwrap_err();
+        let error = engine(2)
+            .range(&context, &expr, 0, 10_000, 1000)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Execution, "{query}: {error}");
-        assert!(error.to_string().contains("many-to-many matching not allowed"), "{query}: {error}");
+        assert!(
+            error
+                .to_string()
+                .contains("many-to-many matching not allowed"),
+            "{query}: {error}"
+        );
     }
-    for (query, count) in
-        [("many and on(job) one", 10_000), ("many unless on() one", 0), ("many or on(job) one", 10_000)]
-    {
+
+    for (query, count) in [
+        ("many and on(job) one", 10_000),
+        ("many unless on() one", 0),
+        ("many or on(job) one", 10_000),
+    ] {
         let expr = duramen_syntax::parse(query).unwrap();
-        let answer = engine(2).range(&context, &expr, 0, 10_000, 1000).await.unwrap();
-        assert!(matches!(answer.value, Value::Matrix(series) if series.len() == count), "{query}");
+        let answer = engine(2)
+            .range(&context, &expr, 0, 10_000, 1000)
+            .await
+            .unwrap();
+        assert!(
+            matches!(answer.value, Value::Matrix(series) if series.len() == count),
+            "{query}"
+        );
     }
 }
 
@@ -111,22 +173,43 @@ async fn a_cross_join_is_refused_and_a_set_of_it_is_not_one() {
 async fn sides_that_take_turns_are_joined_step_by_step() {
     // At each second another series of the one side: 2,000 of them, and as many steps.
     let mut source = MemorySource::default();
+
     for at in 0..2000_i64 {
         let instance = at.to_string();
         let pairs = [("__name__", "one"), ("instance", instance.as_str())];
         let end = Sample::new(at * 1000 + 500, duramen_model::STALE_NAN);
-        source.push(Labels::from_pairs(pairs).unwrap(), [Sample::new(at * 1000, at as f64), end]);
+
+        source.push(
+            Labels::from_pairs(pairs).unwrap(),
+            [Sample::new(at * 1000, at as f64), end],
+        );
     }
+
     for at in 0..50 {
         let instance = at.to_string();
         let pairs = [("__name__", "many"), ("instance", instance.as_str())];
         let samples = (0..200).map(|minute| Sample::new(minute * 10_000, 1.0));
+
         source.push(Labels::from_pairs(pairs).unwrap(), samples);
     }
+
     let expr = duramen_syntax::parse("sum(many * on() group_left() one)").unwrap();
-    let answer = engine(2).range(&context(source), &expr, 0, 1_999_000, 1000).await.unwrap();
-    let Value::Matrix(series) = answer.value else { panic!("no matrix") };
-    assert!(series[0].points.iter().enumerate().all(|(at, point)| point.1 == 50.0 * at as f64));
+    let answer = engine(2)
+        .range(&context(source), &expr, 0, 1_999_000, 1000)
+        .await
+        .unwrap();
+
+    let Value::Matrix(series) = answer.value else {
+        panic!("no matrix")
+    };
+    assert!(
+        series[0]
+            .points
+            .iter()
+            .enumerate()
+            .all(|(at, point)| point.1 == 50.0 * at as f64)
+    );
+
     assert_eq!(series[0].points.len(), 2000);
 }
 
@@ -134,26 +217,55 @@ async fn sides_that_take_turns_are_joined_step_by_step() {
 async fn labels_that_are_written_longer_and_longer_end_the_query_before_they_are_there() {
     let mut source = MemorySource::default();
     let value = "x".repeat(2000);
-    source.push(Labels::from_pairs([("__name__", "m"), ("v", value.as_str())]).unwrap(), [Sample::new(0, 1.0)]);
+    source.push(
+        Labels::from_pairs([("__name__", "m"), ("v", value.as_str())]).unwrap(),
+        [Sample::new(0, 1.0)],
+    );
+
     let context = context(source);
-    let config = EngineConfig { memory_bytes_max: 64 << 20, ..EngineConfig::default() };
+    let config = EngineConfig {
+        memory_bytes_max: 64 << 20,
+        ..EngineConfig::default()
+    };
+
     let engine = Engine::new(config, Arc::new(SystemClock::default()));
-    let nested = |open: &str, times: usize, close: &str| format!("{}m{}", open.repeat(times), close.repeat(times));
-    let replace =
-        |times| nested("label_replace(", times, &format!(", \"v\", \"{}\", \"v\", \"(.*)\")", "$1".repeat(60)));
+    let nested = |open: &str, times: usize, close: &str| {
+        format!("{}m{}", open.repeat(times), close.repeat(times))
+    };
+
+    let replace = |times| {
+        nested(
+            "label_replace(",
+            times,
+            &format!(", \"v\", \"{}\", \"v\", \"(.*)\")", "$1".repeat(60)),
+        )
+    };
+
     let join = |times| nested("label_join(", times, ", \"v\", \"-\", \"v\", \"v\")");
+
     // 120 kB by 60, and 2 kB by 2 and by 2.
     for (query, length) in [(replace(1), 120_000), (join(4), 32_015)] {
         let expr = duramen_syntax::parse(&query).unwrap();
         let Value::Vector(series) = engine.instant(&context, &expr, 0).await.unwrap().value else {
             panic!("no vector")
         };
-        assert_eq!(series[0].labels.get("v").map(str::len), Some(length), "{query}");
+
+        assert_eq!(
+            series[0].labels.get("v").map(str::len),
+            Some(length),
+            "{query}"
+        );
     }
+
     for query in [replace(3), join(20), format!("sum by(v) ({})", replace(4))] {
         let expr = duramen_syntax::parse(&query).unwrap();
         let error = engine.instant(&context, &expr, 0).await.unwrap_err();
-        assert!(error.to_string().contains("memory_bytes_max=`67108864`"), "{query}: {error}");
+
+        assert!(
+            error.to_string().contains("memory_bytes_max=`67108864`"),
+            "{query}: {error}"
+        );
+
         assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error}");
     }
 }
@@ -162,17 +274,35 @@ async fn labels_that_are_written_longer_and_longer_end_the_query_before_they_are
 async fn ten_years_of_seconds_and_bombs_of_repetitions_are_refused_before_they_are_read() {
     let limits = QueryLimits::default();
     let source = Arc::new(Endless);
-    let context = QueryContext { source, tenants: Arc::from([]), lookback_ms: None, limits };
+
+    let context = QueryContext {
+        source,
+        tenants: Arc::from([]),
+        lookback_ms: None,
+        limits,
+    };
+
     for (query, text) in [
         ("max_over_time(vector(1)[10y:1s])", "samples_max=`"),
-        ("label_replace(vector(1), \"a\", \"$1\", \"b\", \"((a{1000}){1000}){1000}\")", "invalid regular expression"),
-        ("label_replace(vector(1), \"a\", \"$1\", \"b\", \"(a{1000}){1000}\")", "invalid regular expression"),
+        (
+            "label_replace(vector(1), \"a\", \"$1\", \"b\", \"((a{1000}){1000}){1000}\")",
+            "invalid regular expression",
+        ),
+        (
+            "label_replace(vector(1), \"a\", \"$1\", \"b\", \"(a{1000}){1000}\")",
+            "invalid regular expression",
+        ),
     ] {
         let expr = duramen_syntax::parse(query).unwrap();
         let error = engine(2).instant(&context, &expr, 0).await.unwrap_err();
         assert!(error.to_string().contains(text), "{query}: {error}");
     }
+
     let expr = duramen_syntax::parse("{x=~\".+\"}").unwrap();
-    let error = engine(2).range(&context, &expr, 0, 315_360_000_000, 1000).await.unwrap_err();
+    let error = engine(2)
+        .range(&context, &expr, 0, 315_360_000_000, 1000)
+        .await
+        .unwrap_err();
+
     assert!(error.to_string().contains("samples_max=`"), "{error}");
 }

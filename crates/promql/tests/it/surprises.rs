@@ -6,8 +6,20 @@ use duramen_testkit::promqltest::{Mode, Script, run};
 async fn check(script: &str) {
     // A block ends at an empty line.
     let script = script.replace("\neval", "\n\neval");
-    let report = run(&Script::parse(&script).unwrap(), Mode::Memory, Features::default()).await.unwrap();
-    let wrong: Vec<_> = report.failures.iter().map(|failure| (&failure.asked, &failure.difference)).collect();
+    let report = run(
+        &Script::parse(&script).unwrap(),
+        Mode::Memory,
+        Features::default(),
+    )
+    .await
+    .unwrap();
+
+    let wrong: Vec<_> = report
+        .failures
+        .iter()
+        .map(|failure| (&failure.asked, &failure.difference))
+        .collect();
+
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(report.passed, script.matches("eval").count());
 }

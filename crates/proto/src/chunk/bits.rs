@@ -17,16 +17,20 @@ impl BitWriter {
     /// Appends the lowest `count` bits of `value`, at most 64.
     pub(super) fn put(&mut self, value: u64, count: u32) {
         let mut left = count;
+
         while left > 0 {
             if self.free == 0 {
                 self.bytes.push(0);
                 self.free = 8;
             }
+
             let taken = left.min(self.free);
             let part = (value >> (left - taken)) & ((1 << taken) - 1);
+
             if let Some(last) = self.bytes.last_mut() {
                 *last |= (part << (self.free - taken)).to_le_bytes()[0];
             }
+
             self.free -= taken;
             left -= taken;
         }
@@ -61,16 +65,20 @@ impl<'a> BitReader<'a> {
 
     /// The next `count` bits, at most 64, as the lowest of a number.
     pub(super) fn take(&mut self, count: u32) -> Option<u64> {
-        let (mut value, mut left) = (0, count);
+        let mut value = 0;
+        let mut left = count;
+
         while left > 0 {
             let byte = u64::from(*self.bytes.get(self.at / 8)?);
             let unread = 8 - u32::try_from(self.at % 8).ok()?;
             let taken = left.min(unread);
             let part = (byte >> (unread - taken)) & ((1 << taken) - 1);
+
             value = value << taken | part;
             self.at += taken as usize;
             left -= taken;
         }
+
         Some(value)
     }
 
@@ -99,6 +107,7 @@ mod tests {
         let mut writer = BitWriter::default();
         writer.put(0b101, 3);
         writer.put(0x1ff, 9);
+
         assert_eq!(writer.into_bytes(), [0b1011_1111, 0b1111_0000]);
     }
 
@@ -107,15 +116,20 @@ mod tests {
         fn numbers_of_any_width_come_back(numbers in prop::collection::vec((any::<u64>(), 1..=64u32), 0..50)) {
             let numbers: Vec<_> = numbers.into_iter().map(|(n, count)| (n >> (64 - count), count)).collect();
             let mut writer = BitWriter::default();
+
             for (number, count) in &numbers {
                 writer.put(*number, *count);
             }
+
             let bytes = writer.into_bytes();
             let mut reader = BitReader::new(&bytes);
+
             for (number, count) in numbers {
                 prop_assert_eq!(reader.take(count), Some(number));
             }
+
             prop_assert!(reader.left() < 8);
+
             let rest = u32::try_from(reader.left()).unwrap();
             prop_assert_eq!(reader.take(rest + 1), None);
         }

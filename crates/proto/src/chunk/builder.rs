@@ -8,9 +8,9 @@ use super::{Chunk, Misfit};
 
 /// Takes the samples of one series in the order of time and gives chunks.
 ///
-/// A chunk ends when it is full, and before a sample of another kind. One of histograms also ends before a counter reset, before another
-/// layout of buckets, and behind a stale marker. (Prometheus widens a chunk to a layout with more buckets instead of ending it; its
-/// readers take either.)
+/// A chunk ends when it is full, and before a sample of another kind. One of histograms also ends
+/// before a counter reset, before another layout of buckets, and behind a stale marker. (Prometheus
+/// widens a chunk to a layout with more buckets instead of ending it; its readers take either.)
 #[derive(Clone, Debug, Default)]
 pub struct ChunkBuilder {
     open: Open,
@@ -33,13 +33,18 @@ impl ChunkBuilder {
             chunk.push(ts_ms, value);
             return None;
         }
+
         let ended = self.finish();
         self.open = Open::Floats(FloatChunk::begin(ts_ms, value));
         ended
     }
 
     /// Adds a histogram. Gives the chunk that ends before it.
-    pub fn push_histogram(&mut self, ts_ms: i64, histogram: &Histogram) -> Result<Option<Chunk>, Misfit> {
+    pub fn push_histogram(
+        &mut self,
+        ts_ms: i64,
+        histogram: &Histogram,
+    ) -> Result<Option<Chunk>, Misfit> {
         let reset = match &mut self.open {
             Open::Histograms(chunk) => match chunk.takes(histogram) {
                 Ok(()) if !chunk.is_full() => {
@@ -56,9 +61,11 @@ impl ChunkBuilder {
                 ResetHint::Unknown | ResetHint::NotReset => Reset::Unknown,
             },
         };
+
         let next = HistogramChunk::begin(ts_ms, histogram, reset)?;
         let ended = self.finish();
         self.open = Open::Histograms(Box::new(next));
+
         Ok(ended)
     }
 

@@ -12,7 +12,10 @@ pub(super) struct Delta {
 
 impl Delta {
     pub(super) const fn new(first: i64) -> Self {
-        Self { value: first, change: 0 }
+        Self {
+            value: first,
+            change: 0,
+        }
     }
 
     pub(super) const fn value(self) -> i64 {

@@ -29,7 +29,15 @@ impl FloatChunk {
         let mut out = BitWriter::behind(vec![0, 0]);
         put_varint(&mut out, (ts_ms << 1 ^ ts_ms >> 63).cast_unsigned());
         out.put_f64(value);
-        Self { out, samples: 1, first_ms: ts_ms, last_ms: ts_ms, change: 0, value: Xored::new(value) }
+
+        Self {
+            out,
+            samples: 1,
+            first_ms: ts_ms,
+            last_ms: ts_ms,
+            change: 0,
+            value: Xored::new(value),
+        }
     }
 
     pub(super) const fn is_full(&self) -> bool {
@@ -43,6 +51,7 @@ impl FloatChunk {
         } else {
             put_change(&mut self.out, change.wrapping_sub(self.change));
         }
+
         self.value.put(&mut self.out, value);
         self.samples += 1;
         self.change = change;
@@ -51,7 +60,12 @@ impl FloatChunk {
 
     pub(super) fn finish(self) -> Chunk {
         let data = with_count(self.out.into_bytes(), self.samples);
-        Chunk { encoding: Encoding::Xor, first_ms: self.first_ms, last_ms: self.last_ms, data }
+        Chunk {
+            encoding: Encoding::Xor,
+            first_ms: self.first_ms,
+            last_ms: self.last_ms,
+            data,
+        }
     }
 }
 
@@ -60,6 +74,7 @@ pub(super) fn with_count(mut data: Vec<u8>, samples: u16) -> Vec<u8> {
     if let Some(place) = data.first_chunk_mut() {
         *place = samples.to_be_bytes();
     }
+
     data
 }
 
@@ -68,6 +83,7 @@ fn put_varint(out: &mut BitWriter, mut value: u64) {
         out.put_byte((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
+
     out.put_byte((value & 0x7f) as u8);
 }
 
@@ -79,6 +95,7 @@ fn put_change(out: &mut BitWriter, change: i64) {
         _ if fits(change, 20) => (0b1110, 4, 20),
         _ => (0b1111, 4, 64),
     };
+
     out.put(prefix, length);
     out.put(change.cast_unsigned(), bits);
 }
@@ -87,7 +104,10 @@ fn put_change(out: &mut BitWriter, change: i64) {
 pub(super) fn decode(samples: u16, data: &[u8]) -> Option<Vec<(i64, f64)>> {
     let mut input = BitReader::new(data);
     let mut decoded = Vec::new();
-    let (mut ts_ms, mut change, mut value) = (0i64, 0i64, Xored::new(0.0));
+    let mut ts_ms = 0i64;
+    let mut change = 0i64;
+    let mut value = Xored::new(0.0);
+
     for at in 0..samples {
         match at {
             0 => {
@@ -100,29 +120,39 @@ pub(super) fn decode(samples: u16, data: &[u8]) -> Option<Vec<(i64, f64)>> {
             1 => change = take_varint(&mut input)?.cast_signed(),
             _ => change = change.wrapping_add(take_change(&mut input)?),
         }
+
         ts_ms = ts_ms.wrapping_add(change);
         decoded.push((ts_ms, value.take(&mut input)?));
     }
+
     Some(decoded)
 }
 
 fn take_varint(input: &mut BitReader<'_>) -> Option<u64> {
     let mut value = 0u64;
+
     for shift in (0..64).step_by(7) {
         let byte = input.take(8)?;
         value |= (byte & 0x7f) << shift;
+
         if byte < 0x80 {
             return Some(value);
         }
     }
+
     None
 }
 
 fn take_change(input: &mut BitReader<'_>) -> Option<i64> {
     for bits in [0, 14, 17, 20] {
         if !input.bit()? {
-            return Some(if bits == 0 { 0 } else { signed(input.take(bits)?, bits) });
+            return Some(if bits == 0 {
+                0
+            } else {
+                signed(input.take(bits)?, bits)
+            });
         }
     }
+
     Some(input.take(64)?.cast_signed())
 }

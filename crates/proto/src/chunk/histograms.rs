@@ -7,7 +7,8 @@
 //! next   := ts:delta  count zero_count sum:xored bucket*        all three delta; or all three xored
 //! ```
 //!
-//! The buckets are those of the layout, the positive side first; of a stale marker only the head up to `sum` is there.
+//! The buckets are those of the layout, the positive side first; of a stale marker only the head up
+//! to `sum` is there.
 
 use duramen_model::{Counts, Histogram, ResetHint};
 
@@ -52,11 +53,20 @@ pub(super) struct HistogramChunk {
     state: State,
 }
 
-/// The counts of the histogram before. Buckets of integers are the differences to the bucket before, as they are written.
+/// The counts of the histogram before. Buckets of integers are the differences to the bucket
+/// before, as they are written.
 #[derive(Clone, Debug)]
 enum State {
-    Integer { count: Delta, zero_count: Delta, buckets: Vec<Delta> },
-    Float { count: Xored, zero_count: Xored, buckets: Vec<Xored> },
+    Integer {
+        count: Delta,
+        zero_count: Delta,
+        buckets: Vec<Delta>,
+    },
+    Float {
+        count: Xored,
+        zero_count: Xored,
+        buckets: Vec<Xored>,
+    },
 }
 
 impl HistogramChunk {
@@ -65,83 +75,144 @@ impl HistogramChunk {
         let mut out = BitWriter::behind(vec![0, 0, reset as u8]);
         layout.put(&mut out);
         put_int(&mut out, ts_ms);
+
         let stale = histogram.is_stale();
         let state = match &histogram.counts {
-            Counts::Integer { .. } if stale => Self::put_first_integer(&mut out, (0, 0), histogram.sum, &[]),
-            Counts::Integer { count, zero_count, positive, negative } => {
+            Counts::Integer { .. } if stale => {
+                Self::put_first_integer(&mut out, (0, 0), histogram.sum, &[])
+            }
+            Counts::Integer {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => {
                 let buckets = [positive.as_slice(), negative.as_slice()].concat();
                 Self::put_first_integer(&mut out, (*count, *zero_count), histogram.sum, &buckets)
             }
-            Counts::Float { .. } if stale => Self::put_first_float(&mut out, (0.0, 0.0), histogram.sum, &[]),
-            Counts::Float { count, zero_count, positive, negative } => {
+            Counts::Float { .. } if stale => {
+                Self::put_first_float(&mut out, (0.0, 0.0), histogram.sum, &[])
+            }
+            Counts::Float {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => {
                 let buckets = [positive.as_slice(), negative.as_slice()].concat();
                 Self::put_first_float(&mut out, (*count, *zero_count), histogram.sum, &buckets)
             }
         };
-        let (ts, sum) = (Delta::new(ts_ms), Xored::new(histogram.sum));
-        Ok(Self { out, samples: 1, first_ms: ts_ms, reset, layout, ts, sum, state })
+
+        let ts = Delta::new(ts_ms);
+        let sum = Xored::new(histogram.sum);
+
+        Ok(Self {
+            out,
+            samples: 1,
+            first_ms: ts_ms,
+            reset,
+            layout,
+            ts,
+            sum,
+            state,
+        })
     }
 
-    fn put_first_integer(out: &mut BitWriter, (count, zero_count): (u64, u64), sum: f64, buckets: &[i64]) -> State {
+    fn put_first_integer(
+        out: &mut BitWriter,
+        (count, zero_count): (u64, u64),
+        sum: f64,
+        buckets: &[i64],
+    ) -> State {
         put_uint(out, count);
         put_uint(out, zero_count);
         out.put_f64(sum);
+
         for bucket in buckets {
             put_int(out, *bucket);
         }
+
         let of = |count: u64| Delta::new(count.cast_signed());
         let buckets = buckets.iter().copied().map(Delta::new).collect();
-        State::Integer { count: of(count), zero_count: of(zero_count), buckets }
+
+        State::Integer {
+            count: of(count),
+            zero_count: of(zero_count),
+            buckets,
+        }
     }
 
-    fn put_first_float(out: &mut BitWriter, (count, zero_count): (f64, f64), sum: f64, buckets: &[f64]) -> State {
+    fn put_first_float(
+        out: &mut BitWriter,
+        (count, zero_count): (f64, f64),
+        sum: f64,
+        buckets: &[f64],
+    ) -> State {
         for value in [&[count, zero_count, sum], buckets].concat() {
             out.put_f64(value);
         }
+
         let buckets = buckets.iter().copied().map(Xored::new).collect();
-        State::Float { count: Xored::new(count), zero_count: Xored::new(zero_count), buckets }
+        State::Float {
+            count: Xored::new(count),
+            zero_count: Xored::new(zero_count),
+            buckets,
+        }
     }
 
     pub(super) const fn is_full(&self) -> bool {
         self.samples == SAMPLES_MAX
     }
 
-    /// Whether `next` may stand in this chunk, leaving aside how many are in it: `Err` with what the next chunk has to say.
+    /// Whether `next` may stand in this chunk, leaving aside how many are in it: `Err` with what
+    /// the next chunk has to say.
     ///
-    /// A reader takes every histogram but the first of a chunk for one without a reset before it, so there must be none.
+    /// A reader takes every histogram but the first of a chunk for one without a reset before it,
+    /// so there must be none.
     pub(super) fn takes(&self, next: &Histogram) -> Result<(), Reset> {
         if next.hint == ResetHint::Gauge {
-            let fits = self.reset == Reset::Gauge && self.is_same_kind(next) && self.takes_layout(next);
+            let fits =
+                self.reset == Reset::Gauge && self.is_same_kind(next) && self.takes_layout(next);
             return if fits { Ok(()) } else { Err(Reset::Gauge) };
         }
+
         if next.hint == ResetHint::Reset {
             return Err(Reset::Yes);
         }
+
         if self.reset == Reset::Gauge || !self.is_same_kind(next) {
             return Err(Reset::Unknown);
         }
+
         if next.is_stale() {
             return Ok(());
         }
+
         if duramen_model::is_stale(self.sum.value()) {
             return Err(Reset::Unknown);
         }
+
         if self.counts_down(next) {
             return Err(Reset::Yes);
         }
+
         if !self.layout.is_of(next) {
             return Err(Reset::Unknown);
         }
+
         if self.buckets_count_down(next) {
             return Err(Reset::Yes);
         }
+
         Ok(())
     }
 
     const fn is_same_kind(&self, next: &Histogram) -> bool {
         matches!(
             (&self.state, &next.counts),
-            (State::Integer { .. }, Counts::Integer { .. }) | (State::Float { .. }, Counts::Float { .. })
+            (State::Integer { .. }, Counts::Integer { .. })
+                | (State::Float { .. }, Counts::Float { .. })
         )
     }
 
@@ -155,34 +226,66 @@ impl HistogramChunk {
             (State::Integer { count, .. }, Counts::Integer { count: next, .. }) => {
                 *next < count.value().cast_unsigned()
             }
-            (State::Float { count, .. }, Counts::Float { count: next, .. }) => *next < count.value(),
+            (State::Float { count, .. }, Counts::Float { count: next, .. }) => {
+                *next < count.value()
+            }
             _ => false,
         }
     }
 
-    /// Whether the zero bucket or another one of the same layout has counted less than the last one.
+    /// Whether the zero bucket or another one of the same layout has counted less than the last
+    /// one.
     fn buckets_count_down(&self, next: &Histogram) -> bool {
         match (&self.state, &next.counts) {
             (
-                State::Integer { zero_count, buckets, .. },
-                Counts::Integer { zero_count: zero, positive, negative, .. },
+                State::Integer {
+                    zero_count,
+                    buckets,
+                    ..
+                },
+                Counts::Integer {
+                    zero_count: zero,
+                    positive,
+                    negative,
+                    ..
+                },
             ) => {
-                let (held_positive, held_negative) = buckets.split_at(positive.len().min(buckets.len()));
+                let (held_positive, held_negative) =
+                    buckets.split_at(positive.len().min(buckets.len()));
                 let down = |held: &[Delta], next: &[i64]| {
-                    let (mut before, mut now) = (0i64, 0i64);
+                    let mut before = 0i64;
+                    let mut now = 0i64;
+
                     held.iter().zip(next).any(|(held, next)| {
                         before = before.wrapping_add(held.value());
                         now = now.wrapping_add(*next);
                         now < before
                     })
                 };
+
                 *zero < zero_count.value().cast_unsigned()
                     || down(held_positive, positive)
                     || down(held_negative, negative)
             }
-            (State::Float { zero_count, buckets, .. }, Counts::Float { zero_count: zero, positive, negative, .. }) => {
+            (
+                State::Float {
+                    zero_count,
+                    buckets,
+                    ..
+                },
+                Counts::Float {
+                    zero_count: zero,
+                    positive,
+                    negative,
+                    ..
+                },
+            ) => {
                 let next = positive.iter().chain(negative);
-                *zero < zero_count.value() || buckets.iter().zip(next).any(|(held, next)| *next < held.value())
+                *zero < zero_count.value()
+                    || buckets
+                        .iter()
+                        .zip(next)
+                        .any(|(held, next)| *next < held.value())
             }
             _ => false,
         }
@@ -190,8 +293,10 @@ impl HistogramChunk {
 
     /// Appends a histogram that the chunk [takes](HistogramChunk::takes).
     pub(super) fn push(&mut self, ts_ms: i64, histogram: &Histogram) {
-        let (out, stale) = (&mut self.out, histogram.is_stale());
+        let out = &mut self.out;
+        let stale = histogram.is_stale();
         self.ts.put(out, ts_ms);
+
         match (&mut self.state, &histogram.counts) {
             (State::Integer { .. }, _) if stale => {
                 // Neither of the counts changes its pace; after a stale marker only others come.
@@ -199,34 +304,60 @@ impl HistogramChunk {
                 self.sum.put(out, histogram.sum);
             }
             (
-                State::Integer { count, zero_count, buckets },
-                Counts::Integer { count: c, zero_count: z, positive, negative },
+                State::Integer {
+                    count,
+                    zero_count,
+                    buckets,
+                },
+                Counts::Integer {
+                    count: c,
+                    zero_count: z,
+                    positive,
+                    negative,
+                },
             ) => {
                 count.put(out, c.cast_signed());
                 zero_count.put(out, z.cast_signed());
                 self.sum.put(out, histogram.sum);
+
                 for (bucket, value) in buckets.iter_mut().zip(positive.iter().chain(negative)) {
                     bucket.put(out, *value);
                 }
             }
-            (State::Float { count, zero_count, .. }, _) if stale => {
+            (
+                State::Float {
+                    count, zero_count, ..
+                },
+                _,
+            ) if stale => {
                 count.put(out, 0.0);
                 zero_count.put(out, 0.0);
                 self.sum.put(out, histogram.sum);
             }
             (
-                State::Float { count, zero_count, buckets },
-                Counts::Float { count: c, zero_count: z, positive, negative },
+                State::Float {
+                    count,
+                    zero_count,
+                    buckets,
+                },
+                Counts::Float {
+                    count: c,
+                    zero_count: z,
+                    positive,
+                    negative,
+                },
             ) => {
                 count.put(out, *c);
                 zero_count.put(out, *z);
                 self.sum.put(out, histogram.sum);
+
                 for (bucket, value) in buckets.iter_mut().zip(positive.iter().chain(negative)) {
                     bucket.put(out, *value);
                 }
             }
             _ => unreachable!("a chunk takes histograms of one kind"),
         }
+
         self.samples += 1;
     }
 
@@ -235,8 +366,14 @@ impl HistogramChunk {
             State::Integer { .. } => Encoding::Histogram,
             State::Float { .. } => Encoding::FloatHistogram,
         };
+
         let data = with_count(self.out.into_bytes(), self.samples);
-        Chunk { encoding, first_ms: self.first_ms, last_ms: self.ts.value(), data }
+        Chunk {
+            encoding,
+            first_ms: self.first_ms,
+            last_ms: self.ts.value(),
+            data,
+        }
     }
 }
 
@@ -254,18 +391,24 @@ pub(super) fn decode(samples: u16, kind: Kind, data: &[u8]) -> Option<Vec<(i64, 
     let layout = Layout::take(&mut input)?;
     let mut decoded = Vec::new();
     let mut reader: Option<Reader> = None;
+
     for _ in 0..samples {
         let (ts_ms, mut histogram) = match &mut reader {
             Some(reader) => reader.next(&mut input, &layout)?,
-            None => reader.insert(Reader::first(&mut input, &layout, kind)?).current(&layout),
+            None => reader
+                .insert(Reader::first(&mut input, &layout, kind)?)
+                .current(&layout),
         };
+
         histogram.hint = match reset {
             Reset::Gauge => ResetHint::Gauge,
             _ if histogram.is_stale() || decoded.is_empty() => ResetHint::Unknown,
             _ => ResetHint::NotReset,
         };
+
         decoded.push((ts_ms, histogram));
     }
+
     Some(decoded)
 }
 
@@ -280,42 +423,80 @@ impl Reader {
     fn first(input: &mut BitReader<'_>, layout: &Layout, kind: Kind) -> Option<Self> {
         let (positive, negative) = layout.buckets()?;
         let buckets = positive.checked_add(negative)?;
+
         if buckets > input.left() {
             return None;
         }
+
         let ts = Delta::new(take_int(input)?);
+
         match kind {
             Kind::Integer => {
-                let (count, zero_count) = (take_uint(input)?, take_uint(input)?);
+                let count = take_uint(input)?;
+                let zero_count = take_uint(input)?;
                 let sum = Xored::new(input.f64()?);
-                let buckets = (0..buckets).map(|_| take_int(input).map(Delta::new)).collect::<Option<_>>()?;
+                let buckets = (0..buckets)
+                    .map(|_| take_int(input).map(Delta::new))
+                    .collect::<Option<_>>()?;
                 let of = |count: u64| Delta::new(count.cast_signed());
-                Some(Self { ts, sum, state: State::Integer { count: of(count), zero_count: of(zero_count), buckets } })
+
+                Some(Self {
+                    ts,
+                    sum,
+                    state: State::Integer {
+                        count: of(count),
+                        zero_count: of(zero_count),
+                        buckets,
+                    },
+                })
             }
             Kind::Float => {
-                let (count, zero_count) = (Xored::new(input.f64()?), Xored::new(input.f64()?));
+                let count = Xored::new(input.f64()?);
+                let zero_count = Xored::new(input.f64()?);
                 let sum = Xored::new(input.f64()?);
-                let buckets = (0..buckets).map(|_| input.f64().map(Xored::new)).collect::<Option<_>>()?;
-                Some(Self { ts, sum, state: State::Float { count, zero_count, buckets } })
+                let buckets = (0..buckets)
+                    .map(|_| input.f64().map(Xored::new))
+                    .collect::<Option<_>>()?;
+
+                Some(Self {
+                    ts,
+                    sum,
+                    state: State::Float {
+                        count,
+                        zero_count,
+                        buckets,
+                    },
+                })
             }
         }
     }
 
     fn next(&mut self, input: &mut BitReader<'_>, layout: &Layout) -> Option<(i64, Histogram)> {
         self.ts.take(input)?;
+
         match &mut self.state {
-            State::Integer { count, zero_count, buckets } => {
+            State::Integer {
+                count,
+                zero_count,
+                buckets,
+            } => {
                 count.take(input)?;
                 zero_count.take(input)?;
+
                 if !duramen_model::is_stale(self.sum.take(input)?) {
                     for bucket in buckets {
                         bucket.take(input)?;
                     }
                 }
             }
-            State::Float { count, zero_count, buckets } => {
+            State::Float {
+                count,
+                zero_count,
+                buckets,
+            } => {
                 count.take(input)?;
                 zero_count.take(input)?;
+
                 if !duramen_model::is_stale(self.sum.take(input)?) {
                     for bucket in buckets {
                         bucket.take(input)?;
@@ -323,19 +504,29 @@ impl Reader {
                 }
             }
         }
+
         Some(self.current(layout))
     }
 
     fn current(&self, layout: &Layout) -> (i64, Histogram) {
-        let (ts_ms, sum) = (self.ts.value(), self.sum.value());
+        let ts_ms = self.ts.value();
+        let sum = self.sum.value();
+
         if duramen_model::is_stale(sum) {
             return (ts_ms, stale(sum, &self.state));
         }
+
         let positive = layout.buckets().map_or(0, |(positive, _)| positive);
         let counts = match &self.state {
-            State::Integer { count, zero_count, buckets } => {
-                let mut positive_buckets: Vec<i64> = buckets.iter().map(|bucket| bucket.value()).collect();
+            State::Integer {
+                count,
+                zero_count,
+                buckets,
+            } => {
+                let mut positive_buckets: Vec<i64> =
+                    buckets.iter().map(|bucket| bucket.value()).collect();
                 let negative = positive_buckets.split_off(positive);
+
                 Counts::Integer {
                     count: count.value().cast_unsigned(),
                     zero_count: zero_count.value().cast_unsigned(),
@@ -343,9 +534,15 @@ impl Reader {
                     negative,
                 }
             }
-            State::Float { count, zero_count, buckets } => {
-                let mut positive_buckets: Vec<f64> = buckets.iter().map(|bucket| bucket.value()).collect();
+            State::Float {
+                count,
+                zero_count,
+                buckets,
+            } => {
+                let mut positive_buckets: Vec<f64> =
+                    buckets.iter().map(|bucket| bucket.value()).collect();
                 let negative = positive_buckets.split_off(positive);
+
                 Counts::Float {
                     count: count.value(),
                     zero_count: zero_count.value(),
@@ -354,6 +551,7 @@ impl Reader {
                 }
             }
         };
+
         (ts_ms, layout.histogram(sum, counts))
     }
 }
@@ -361,12 +559,19 @@ impl Reader {
 /// A stale marker: nothing but its sum means anything.
 fn stale(sum: f64, state: &State) -> Histogram {
     let counts = match state {
-        State::Integer { .. } => {
-            Counts::Integer { count: 0, zero_count: 0, positive: Vec::new(), negative: Vec::new() }
-        }
-        State::Float { .. } => {
-            Counts::Float { count: 0.0, zero_count: 0.0, positive: Vec::new(), negative: Vec::new() }
-        }
+        State::Integer { .. } => Counts::Integer {
+            count: 0,
+            zero_count: 0,
+            positive: Vec::new(),
+            negative: Vec::new(),
+        },
+        State::Float { .. } => Counts::Float {
+            count: 0.0,
+            zero_count: 0.0,
+            positive: Vec::new(),
+            negative: Vec::new(),
+        },
     };
+
     Layout::default().histogram(sum, counts)
 }

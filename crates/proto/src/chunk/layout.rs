@@ -28,14 +28,17 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a histogram. A stale marker has an empty one: its buckets mean nothing and are not kept.
+    /// The layout of a histogram. A stale marker has an empty one: its buckets mean nothing and are
+    /// not kept.
     pub(super) fn of(histogram: &Histogram) -> Result<Self, Misfit> {
         if histogram.is_stale() {
             return Ok(Self::default());
         }
+
         if !counts_fit(histogram) {
             return Err(Misfit);
         }
+
         Ok(Self {
             schema: histogram.schema,
             zero_threshold: histogram.zero_threshold,
@@ -55,7 +58,8 @@ impl Layout {
             && counts_fit(histogram)
     }
 
-    /// How many buckets the positive and the negative side have; `None` when they are more than memory can hold.
+    /// How many buckets the positive and the negative side have; `None` when they are more than
+    /// memory can hold.
     pub(super) fn buckets(&self) -> Option<(usize, usize)> {
         Some((buckets(&self.positive)?, buckets(&self.negative)?))
     }
@@ -63,6 +67,7 @@ impl Layout {
     pub(super) fn put(&self, out: &mut BitWriter) {
         put_zero_threshold(out, self.zero_threshold);
         put_int(out, i64::from(self.schema));
+
         for spans in [&self.positive, &self.negative] {
             put_uint(out, spans.len() as u64);
             for span in spans {
@@ -70,6 +75,7 @@ impl Layout {
                 put_int(out, i64::from(span.offset));
             }
         }
+
         if self.schema == CUSTOM_BUCKETS_SCHEMA {
             put_uint(out, self.custom_values.len() as u64);
             for bound in &self.custom_values {
@@ -82,9 +88,22 @@ impl Layout {
     pub(super) fn take(input: &mut BitReader<'_>) -> Option<Self> {
         let zero_threshold = take_zero_threshold(input)?;
         let schema = i32::try_from(take_int(input)?).ok()?;
-        let (positive, negative) = (take_spans(input)?, take_spans(input)?);
-        let custom_values = if schema == CUSTOM_BUCKETS_SCHEMA { take_bounds(input)? } else { Vec::new() };
-        Some(Self { schema, zero_threshold, positive, negative, custom_values })
+        let positive = take_spans(input)?;
+        let negative = take_spans(input)?;
+
+        let custom_values = if schema == CUSTOM_BUCKETS_SCHEMA {
+            take_bounds(input)?
+        } else {
+            Vec::new()
+        };
+
+        Some(Self {
+            schema,
+            zero_threshold,
+            positive,
+            negative,
+            custom_values,
+        })
     }
 
     /// A histogram of this layout.
@@ -109,18 +128,28 @@ fn bits(values: &[f64]) -> impl Iterator<Item = u64> {
 /// Whether the spans name as many buckets as there are counts.
 fn counts_fit(histogram: &Histogram) -> bool {
     let (positive, negative) = match &histogram.counts {
-        Counts::Integer { positive, negative, .. } => (positive.len(), negative.len()),
-        Counts::Float { positive, negative, .. } => (positive.len(), negative.len()),
+        Counts::Integer {
+            positive, negative, ..
+        } => (positive.len(), negative.len()),
+        Counts::Float {
+            positive, negative, ..
+        } => (positive.len(), negative.len()),
     };
-    buckets(&histogram.positive_spans) == Some(positive) && buckets(&histogram.negative_spans) == Some(negative)
+
+    buckets(&histogram.positive_spans) == Some(positive)
+        && buckets(&histogram.negative_spans) == Some(negative)
 }
 
 fn buckets(spans: &[Span]) -> Option<usize> {
-    spans.iter().try_fold(0usize, |sum, span| sum.checked_add(usize::try_from(span.length).ok()?))
+    spans.iter().try_fold(0usize, |sum, span| {
+        sum.checked_add(usize::try_from(span.length).ok()?)
+    })
 }
 
 fn put_zero_threshold(out: &mut BitWriter, threshold: f64) {
-    let (exponent, fraction) = (threshold.to_bits() >> 52, threshold.to_bits() & ((1 << 52) - 1));
+    let exponent = threshold.to_bits() >> 52;
+    let fraction = threshold.to_bits() & ((1 << 52) - 1);
+
     // 2^-243 and 2^10 as they stand in the bits of a float; a sign would make the exponent larger.
     match exponent {
         _ if threshold == 0.0 => out.put_byte(0),
@@ -143,20 +172,31 @@ fn take_zero_threshold(input: &mut BitReader<'_>) -> Option<f64> {
 fn take_spans(input: &mut BitReader<'_>) -> Option<Vec<Span>> {
     let count = take_uint(input)?;
     let mut spans = Vec::new();
+
     for _ in 0..count {
         let length = u32::try_from(take_uint(input)?).ok()?;
-        spans.push(Span { length, offset: i32::try_from(take_int(input)?).ok()? });
+        spans.push(Span {
+            length,
+            offset: i32::try_from(take_int(input)?).ok()?,
+        });
     }
+
     Some(spans)
 }
 
 fn put_bound(out: &mut BitWriter, bound: f64) {
     let thousandths = (bound * 1000.0).round();
     let told = (0.0..=BOUND_MAX).contains(&(bound * 1000.0)) && thousandths / 1000.0 == bound;
+
     if told {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was just checked")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the range was just checked"
+        )]
         return put_uint(out, thousandths as u64 + 1);
     }
+
     out.put(0, 1);
     out.put_f64(bound);
 }
@@ -164,11 +204,13 @@ fn put_bound(out: &mut BitWriter, bound: f64) {
 fn take_bounds(input: &mut BitReader<'_>) -> Option<Vec<f64>> {
     let count = take_uint(input)?;
     let mut bounds = Vec::new();
+
     for _ in 0..count {
         bounds.push(match take_uint(input)? {
             0 => input.f64()?,
             told => (told - 1) as f64 / 1000.0,
         });
     }
+
     Some(bounds)
 }

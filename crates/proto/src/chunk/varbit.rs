@@ -7,7 +7,8 @@
 //! 1110        9 bits
 //! ```
 //!
-//! A signed number of `n` bits is one of `-(2^(n-1) - 1) ..= 2^(n-1)`: shifted by one against two's complement.
+//! A signed number of `n` bits is one of `-(2^(n-1) - 1) ..= 2^(n-1)`: shifted by one against two's
+//! complement.
 
 use super::bits::{BitReader, BitWriter};
 
@@ -28,13 +29,18 @@ pub(super) const fn fits(value: i64, bits: u32) -> bool {
     if bits == 64 {
         return true;
     }
+
     let most = 1i64 << (bits - 1);
     -most < value && value <= most
 }
 
 /// The signed number whose lowest `bits` bits are `raw`.
 pub(super) const fn signed(raw: u64, bits: u32) -> i64 {
-    if bits == 64 || raw <= 1 << (bits - 1) { raw.cast_signed() } else { raw.wrapping_sub(1 << bits).cast_signed() }
+    if bits == 64 || raw <= 1 << (bits - 1) {
+        raw.cast_signed()
+    } else {
+        raw.wrapping_sub(1 << bits).cast_signed()
+    }
 }
 
 pub(super) fn put_int(out: &mut BitWriter, value: i64) {
@@ -49,8 +55,13 @@ fn put(out: &mut BitWriter, value: u64, fits: impl Fn(u32) -> bool) {
     if value == 0 {
         return out.put(0, 1);
     }
+
     let [.., widest] = WIDTHS;
-    let (prefix, length, bits) = WIDTHS.into_iter().find(|(_, _, bits)| fits(*bits)).unwrap_or(widest);
+    let (prefix, length, bits) = WIDTHS
+        .into_iter()
+        .find(|(_, _, bits)| fits(*bits))
+        .unwrap_or(widest);
+
     out.put(prefix, length);
     out.put(value, bits);
 }
@@ -74,6 +85,7 @@ fn width(input: &mut BitReader<'_>) -> Option<u32> {
             return Some(bits);
         }
     }
+
     Some(64)
 }
 
@@ -93,10 +105,13 @@ mod tests {
             let signed = signed.cast_signed();
             let signed = if negative { signed.wrapping_neg() } else { signed };
             let mut out = BitWriter::default();
+
             put_uint(&mut out, unsigned);
             put_int(&mut out, signed);
+
             let bytes = out.into_bytes();
             let mut input = BitReader::new(&bytes);
+
             prop_assert_eq!(take_uint(&mut input), Some(unsigned));
             prop_assert_eq!(take_int(&mut input), Some(signed));
         }

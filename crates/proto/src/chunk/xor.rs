@@ -21,7 +21,10 @@ const LEADING_MAX: u32 = 31;
 
 impl Xored {
     pub(super) const fn new(first: f64) -> Self {
-        Self { bits: first.to_bits(), window: None }
+        Self {
+            bits: first.to_bits(),
+            window: None,
+        }
     }
 
     pub(super) const fn value(self) -> f64 {
@@ -32,10 +35,14 @@ impl Xored {
     pub(super) fn put(&mut self, out: &mut BitWriter, value: f64) {
         let differing = value.to_bits() ^ self.bits;
         self.bits = value.to_bits();
+
         if differing == 0 {
             return out.put(0, 1);
         }
-        let (leading, trailing) = (differing.leading_zeros().min(LEADING_MAX), differing.trailing_zeros());
+
+        let leading = differing.leading_zeros().min(LEADING_MAX);
+        let trailing = differing.trailing_zeros();
+
         if let Some((before, behind)) = self.window
             && before <= leading
             && behind <= trailing
@@ -43,7 +50,9 @@ impl Xored {
             out.put(0b10, 2);
             return out.put(differing >> behind, 64 - before - behind);
         }
+
         self.window = Some((leading, trailing));
+
         let width = 64 - leading - trailing;
         out.put(0b11, 2);
         out.put(u64::from(leading), 5);
@@ -60,11 +69,14 @@ impl Xored {
                     0 => 64,
                     width => width,
                 };
+
                 self.window = Some((leading, 64u32.checked_sub(leading + width)?));
             }
+
             let (leading, trailing) = self.window?;
             self.bits ^= input.take(64 - leading - trailing)? << trailing;
         }
+
         Some(self.value())
     }
 }

@@ -31,23 +31,30 @@ pub struct Frame {
 pub fn read_response(body: &[u8]) -> Result<Vec<Vec<AnsweredSeries>>, Error> {
     let mut results = Vec::new();
     let mut fields = Fields::new("ReadResponse", body);
+
     while let Some((number, value)) = fields.next_field()? {
-        let (1, Value::Bytes(result)) = (number, value) else { continue };
+        let (1, Value::Bytes(result)) = (number, value) else {
+            continue;
+        };
         let mut all = Vec::new();
         let mut fields = Fields::new("QueryResult", result);
+
         while let Some((number, value)) = fields.next_field()? {
             if let (1, Value::Bytes(series)) = (number, value) {
                 all.push(read_series(series)?);
             }
         }
+
         results.push(all);
     }
+
     Ok(results)
 }
 
 fn read_series(message: &[u8]) -> Result<AnsweredSeries, Error> {
     let mut series = AnsweredSeries::default();
     let mut fields = Fields::new("TimeSeries", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Bytes(label)) => series.labels.push(read_label(label)?),
@@ -59,27 +66,33 @@ fn read_series(message: &[u8]) -> Result<AnsweredSeries, Error> {
             _ => {}
         }
     }
+
     Ok(series)
 }
 
 fn read_label(message: &[u8]) -> Result<(String, String), Error> {
     let mut pair = (String::new(), String::new());
     let mut fields = Fields::new("Label", message);
+
     while let Some((number, value)) = fields.next_field()? {
         let Value::Bytes(bytes) = value else { continue };
-        let text = String::from_utf8(bytes.to_vec()).map_err(|_| fields.refused("a label is not UTF-8"))?;
+        let text = String::from_utf8(bytes.to_vec())
+            .map_err(|_| fields.refused("a label is not UTF-8"))?;
+
         match number {
             1 => pair.0 = text,
             2 => pair.1 = text,
             _ => {}
         }
     }
+
     Ok(pair)
 }
 
 fn read_float(message: &[u8]) -> Result<(i64, f64), Error> {
     let mut sample = (0, 0.0);
     let mut fields = Fields::new("Sample", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Fixed64(bits)) => sample.1 = f64::from_bits(bits),
@@ -87,6 +100,7 @@ fn read_float(message: &[u8]) -> Result<(i64, f64), Error> {
             _ => {}
         }
     }
+
     Ok(sample)
 }
 
@@ -98,6 +112,7 @@ pub fn read_frames(mut bytes: &[u8]) -> Result<Vec<Frame>, Error> {
         frames.push(read_frame(message)?);
         bytes = rest;
     }
+
     Ok(frames)
 }
 
@@ -107,12 +122,14 @@ fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = head.next_packed().ok()??;
     let (checksum, bytes) = bytes.get(head.offset()..)?.split_first_chunk()?;
     let (message, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+
     (crc32c::crc32c(message) == u32::from_be_bytes(*checksum)).then_some((message, rest))
 }
 
 fn read_frame(message: &[u8]) -> Result<Frame, Error> {
     let mut frame = Frame::default();
     let mut fields = Fields::new("ChunkedReadResponse", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Bytes(series)) => {
@@ -129,23 +146,32 @@ fn read_frame(message: &[u8]) -> Result<Frame, Error> {
             _ => {}
         }
     }
+
     Ok(frame)
 }
 
 fn read_chunk(message: &[u8]) -> Result<Chunk, Error> {
-    let mut chunk = Chunk { encoding: Encoding::Xor, first_ms: 0, last_ms: 0, data: Vec::new() };
+    let mut chunk = Chunk {
+        encoding: Encoding::Xor,
+        first_ms: 0,
+        last_ms: 0,
+        data: Vec::new(),
+    };
+
     let mut fields = Fields::new("Chunk", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Varint(ms)) => chunk.first_ms = ms.cast_signed(),
             (2, Value::Varint(ms)) => chunk.last_ms = ms.cast_signed(),
             (3, Value::Varint(encoding)) => {
-                chunk.encoding =
-                    Encoding::of(encoding).ok_or_else(|| fields.refused("a chunk has an unknown encoding"))?;
+                chunk.encoding = Encoding::of(encoding)
+                    .ok_or_else(|| fields.refused("a chunk has an unknown encoding"))?;
             }
             (4, Value::Bytes(data)) => chunk.data = data.to_vec(),
             _ => {}
         }
     }
+
     Ok(chunk)
 }

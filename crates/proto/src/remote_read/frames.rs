@@ -4,7 +4,8 @@
 //! frame := length:uvarint crc32c:u32be ChunkedReadResponse          the checksum is over the message, `length` bytes
 //! ```
 //!
-//! A series that needs more than one frame stands in frames that follow each other, with its labels in each.
+//! A series that needs more than one frame stands in frames that follow each other, with its labels
+//! in each.
 
 use super::labels::{put_labels, varint_bytes};
 use crate::chunk::Chunk;
@@ -27,10 +28,16 @@ impl SeriesFrames {
     pub fn begin(query: usize, encoded_labels: &[u8]) -> Self {
         let mut labels = Vec::new();
         put_labels(&mut labels, encoded_labels);
-        Self { query, series: labels.clone(), labels }
+
+        Self {
+            query,
+            series: labels.clone(),
+            labels,
+        }
     }
 
-    /// Adds a chunk; those of a series come in the order of time. Gives the frame that is full with it.
+    /// Adds a chunk; those of a series come in the order of time. Gives the frame that is full with
+    /// it.
     pub fn push(&mut self, chunk: &Chunk) -> Option<Vec<u8>> {
         let mut message = Vec::with_capacity(chunk.data.len() + 32);
         put_int64(&mut message, 1, chunk.first_ms);
@@ -38,6 +45,7 @@ impl SeriesFrames {
         put_varint_field(&mut message, 3, chunk.encoding as u64);
         put_bytes(&mut message, 4, &chunk.data);
         put_bytes(&mut self.series, 2, &message);
+
         (self.series.len() >= FRAME_BYTES).then(|| self.frame())
     }
 
@@ -49,15 +57,19 @@ impl SeriesFrames {
     fn frame(&mut self) -> Vec<u8> {
         let mut message = Vec::with_capacity(self.series.len() + 16);
         put_bytes(&mut message, 1, &self.series);
+
         if self.query != 0 {
             put_varint_field(&mut message, 2, self.query as u64);
         }
+
         self.series.truncate(self.labels.len());
+
         let length = message.len() as u64;
         let mut frame = Vec::with_capacity(message.len() + varint_bytes(length) + 4);
         put_varint(&mut frame, length);
         frame.extend_from_slice(&crc32c::crc32c(&message).to_be_bytes());
         frame.extend_from_slice(&message);
+
         frame
     }
 }

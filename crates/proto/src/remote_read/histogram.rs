@@ -4,43 +4,52 @@ use duramen_model::{Counts, Histogram, ResetHint, Span};
 
 use crate::wire::{put_bytes, put_fixed64, put_varint, put_varint_field};
 
-/// Appends the fields of a histogram, those with a default value left out except for the counts, whose fields tell the two kinds apart.
+/// Appends the fields of a histogram, those with a default value left out except for the counts,
+/// whose fields tell the two kinds apart.
 pub(super) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &Histogram) {
     match &histogram.counts {
         Counts::Integer { count, .. } => put_varint_field(out, 1, *count),
         Counts::Float { count, .. } => put_fixed64(out, 2, count.to_bits()),
     }
+
     put_double(out, 3, histogram.sum);
     if histogram.schema != 0 {
         put_varint_field(out, 4, zigzag(i64::from(histogram.schema)));
     }
+
     put_double(out, 5, histogram.zero_threshold);
     match &histogram.counts {
         Counts::Integer { zero_count, .. } => put_varint_field(out, 6, *zero_count),
         Counts::Float { zero_count, .. } => put_fixed64(out, 7, zero_count.to_bits()),
     }
+
     put_spans(out, 8, &histogram.negative_spans);
     match &histogram.counts {
         Counts::Integer { negative, .. } => put_packed(out, 9, &deltas(negative)),
         Counts::Float { negative, .. } => put_packed(out, 10, &doubles(negative)),
     }
+
     put_spans(out, 11, &histogram.positive_spans);
     match &histogram.counts {
         Counts::Integer { positive, .. } => put_packed(out, 12, &deltas(positive)),
         Counts::Float { positive, .. } => put_packed(out, 13, &doubles(positive)),
     }
+
     let hint = match histogram.hint {
         ResetHint::Unknown => 0,
         ResetHint::Reset => 1,
         ResetHint::NotReset => 2,
         ResetHint::Gauge => 3,
     };
+
     if hint != 0 {
         put_varint_field(out, 14, hint);
     }
+
     if ts_ms != 0 {
         put_varint_field(out, 15, ts_ms.cast_unsigned());
     }
+
     put_packed(out, 16, &doubles(&histogram.custom_values));
 }
 
@@ -62,9 +71,11 @@ pub(crate) fn put_spans(out: &mut Vec<u8>, number: u32, spans: &[Span]) {
         if span.offset != 0 {
             put_varint_field(&mut part, 1, zigzag(i64::from(span.offset)));
         }
+
         if span.length != 0 {
             put_varint_field(&mut part, 2, u64::from(span.length));
         }
+
         put_bytes(out, number, &part);
     }
 }
@@ -74,11 +85,15 @@ pub(crate) fn deltas(deltas: &[i64]) -> Vec<u8> {
     for delta in deltas {
         put_varint(&mut out, zigzag(*delta));
     }
+
     out
 }
 
 pub(crate) fn doubles(values: &[f64]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_bits().to_le_bytes())
+        .collect()
 }
 
 pub(crate) const fn zigzag(value: i64) -> u64 {

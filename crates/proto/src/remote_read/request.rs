@@ -16,9 +16,13 @@ pub struct ReadLimits {
 }
 
 impl Default for ReadLimits {
-    /// A Prometheus asks one query for each selector of a PromQL query, with the matchers that a person wrote.
+    /// A Prometheus asks one query for each selector of a PromQL query, with the matchers that a
+    /// person wrote.
     fn default() -> Self {
-        Self { queries_max: 100, matchers_max: 1000 }
+        Self {
+            queries_max: 100,
+            matchers_max: 1000,
+        }
     }
 }
 
@@ -44,7 +48,8 @@ pub enum ResponseType {
 pub struct ReadQuery {
     /// The span that is asked for, narrowed to that of the hints; `None` when nothing lies in it.
     pub range: Option<TimeRange>,
-    /// All must pass. None at all selects nothing: so it is in Prometheus, where a client relies on it.
+    /// All must pass. None at all selects nothing: so it is in Prometheus, where a client relies on
+    /// it.
     pub matchers: Vec<Matcher>,
     pub wanted: Wanted,
 }
@@ -59,18 +64,24 @@ pub enum Wanted {
 }
 
 impl ReadRequest {
-    /// Decodes a protobuf body (after snappy). Unknown fields are skipped. Patterns of matchers are read only once the whole body is
-    /// known to be well-formed and within its limits, and then within those of `regexes`. None is compiled.
+    /// Decodes a protobuf body (after snappy). Unknown fields are skipped. Patterns of matchers are
+    /// read only once the whole body is known to be well-formed and within its limits, and then
+    /// within those of `regexes`. None is compiled.
     pub fn decode(body: &[u8], limits: &ReadLimits, regexes: &Regexes) -> Result<Self, Error> {
-        let (mut raw, mut matchers) = (Vec::new(), 0);
+        let mut raw = Vec::new();
+        let mut matchers = 0;
         let mut accepted = Vec::new();
         let mut fields = Fields::new("ReadRequest", body);
+
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
                 (1, Value::Bytes(message)) => {
                     if raw.len() == limits.queries_max {
-                        return Err(Error::TooManyReadQueries { max: limits.queries_max });
+                        return Err(Error::TooManyReadQueries {
+                            max: limits.queries_max,
+                        });
                     }
+
                     let query = RawQuery::decode(message, limits.matchers_max - matchers)
                         .map_err(|error| whole_limit(error, limits))?;
                     matchers += query.matchers.len();
@@ -88,8 +99,13 @@ impl ReadRequest {
                 _ => {}
             }
         }
+
         let response = negotiate(&accepted)?;
-        let queries = raw.into_iter().map(|query| query.read(regexes)).collect::<Result<_, _>>()?;
+        let queries = raw
+            .into_iter()
+            .map(|query| query.read(regexes))
+            .collect::<Result<_, _>>()?;
+
         Ok(Self { queries, response })
     }
 }
@@ -121,6 +137,7 @@ impl<'a> RawQuery<'a> {
     fn decode(message: &'a [u8], matchers_max: usize) -> Result<Self, Error> {
         let mut query = Self::default();
         let mut fields = Fields::new("Query", message);
+
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
                 (1, Value::Varint(ms)) => query.start_ms = ms.cast_signed(),
@@ -129,6 +146,7 @@ impl<'a> RawQuery<'a> {
                     if query.matchers.len() == matchers_max {
                         return Err(Error::TooManyReadMatchers { max: matchers_max });
                     }
+
                     query.matchers.push(RawMatcher::decode(matcher)?);
                 }
                 (4, Value::Bytes(hints)) => query.hints = Some(Hints::decode(hints)?),
@@ -136,6 +154,7 @@ impl<'a> RawQuery<'a> {
                 _ => {}
             }
         }
+
         Ok(query)
     }
 
@@ -145,8 +164,18 @@ impl<'a> RawQuery<'a> {
             None => (range, Wanted::Samples),
             Some(hints) => (hints.narrow(range), hints.wanted),
         };
-        let matchers = self.matchers.into_iter().map(|matcher| matcher.read(regexes)).collect::<Result<_, _>>()?;
-        Ok(ReadQuery { range, matchers, wanted })
+
+        let matchers = self
+            .matchers
+            .into_iter()
+            .map(|matcher| matcher.read(regexes))
+            .collect::<Result<_, _>>()?;
+
+        Ok(ReadQuery {
+            range,
+            matchers,
+            wanted,
+        })
     }
 }
 
@@ -154,6 +183,7 @@ impl Hints {
     fn decode(message: &[u8]) -> Result<Self, Error> {
         let mut hints = Self::default();
         let mut fields = Fields::new("ReadHints", message);
+
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
                 (2, Value::Bytes(b"series")) => hints.wanted = Wanted::Series,
@@ -163,15 +193,17 @@ impl Hints {
                 _ => {}
             }
         }
+
         Ok(hints)
     }
 
-    /// The part of `range` that the reader will use: its query may have several selectors, and asks for the span of all of them with
-    /// each. Hints without times say nothing of them.
+    /// The part of `range` that the reader will use: its query may have several selectors, and asks
+    /// for the span of all of them with each. Hints without times say nothing of them.
     fn narrow(&self, range: Option<TimeRange>) -> Option<TimeRange> {
         if self.start_ms == 0 && self.end_ms == 0 {
             return range;
         }
+
         range?.intersect(TimeRange::closed(self.start_ms, self.end_ms)?)
     }
 }
@@ -180,6 +212,7 @@ impl<'a> RawMatcher<'a> {
     fn decode(message: &'a [u8]) -> Result<Self, Error> {
         let mut matcher = Self::default();
         let mut fields = Fields::new("LabelMatcher", message);
+
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
                 (1, Value::Varint(op)) => matcher.op = op,
@@ -189,21 +222,30 @@ impl<'a> RawMatcher<'a> {
                 _ => {}
             }
         }
+
         Ok(matcher)
     }
 
     fn read(self, regexes: &Regexes) -> Result<Matcher, Error> {
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Error::MatcherNotText);
-        let (name, value) = (text(self.name)?, text(self.value)?);
+        let name = text(self.name)?;
+        let value = text(self.value)?;
         let bad_pattern = |error: duramen_model::regex::Error| Error::MatcherPattern {
             label: name.to_owned(),
             reason: error.to_string(),
         };
+
         match self.op {
             0 => Ok(Matcher::equal(name, value)),
             1 => Ok(Matcher::not_equal(name, value)),
-            2 => Ok(Matcher::of(name, MatchOp::Regex(regexes.read(value).map_err(bad_pattern)?))),
-            3 => Ok(Matcher::of(name, MatchOp::NotRegex(regexes.read(value).map_err(bad_pattern)?))),
+            2 => Ok(Matcher::of(
+                name,
+                MatchOp::Regex(regexes.read(value).map_err(bad_pattern)?),
+            )),
+            3 => Ok(Matcher::of(
+                name,
+                MatchOp::NotRegex(regexes.read(value).map_err(bad_pattern)?),
+            )),
             other => Err(Error::MatcherType { number: other }),
         }
     }
@@ -212,7 +254,9 @@ impl<'a> RawMatcher<'a> {
 /// The limit that a caller knows, where a query only knew what was left of it.
 fn whole_limit(error: Error, limits: &ReadLimits) -> Error {
     match error {
-        Error::TooManyReadMatchers { .. } => Error::TooManyReadMatchers { max: limits.matchers_max },
+        Error::TooManyReadMatchers { .. } => Error::TooManyReadMatchers {
+            max: limits.matchers_max,
+        },
         other => other,
     }
 }
@@ -233,9 +277,15 @@ fn negotiate(accepted: &[u64]) -> Result<ResponseType, Error> {
         1 => Some(ResponseType::StreamedXorChunks),
         _ => None,
     };
+
     match accepted {
         [] => Ok(ResponseType::Samples),
-        some => some.iter().find_map(known).ok_or_else(|| Error::NoResponseType { asked: some.to_vec() }),
+        some => some
+            .iter()
+            .find_map(known)
+            .ok_or_else(|| Error::NoResponseType {
+                asked: some.to_vec(),
+            }),
     }
 }
 

@@ -13,12 +13,18 @@ pub struct ReadResponseEncoder {
 }
 
 impl ReadResponseEncoder {
-    /// Ends a query whose answer is `series`, each made by a [`TimeSeriesEncoder`]; none for an empty answer.
+    /// Ends a query whose answer is `series`, each made by a [`TimeSeriesEncoder`]; none for an
+    /// empty answer.
     pub fn push_result<'s>(&mut self, series: impl Iterator<Item = &'s [u8]> + Clone) {
-        let length: usize = series.clone().map(|one| 1 + varint_bytes(one.len() as u64) + one.len()).sum();
+        let length: usize = series
+            .clone()
+            .map(|one| 1 + varint_bytes(one.len() as u64) + one.len())
+            .sum();
+
         put_varint(&mut self.body, 1 << 3 | 2);
         put_varint(&mut self.body, length as u64);
         self.body.reserve(length);
+
         for one in series {
             put_bytes(&mut self.body, 1, one);
         }
@@ -40,7 +46,10 @@ impl<'a> TimeSeriesEncoder<'a> {
     /// Begins with the labels of an encoded form.
     pub fn begin(out: &'a mut Vec<u8>, encoded_labels: &[u8]) -> Self {
         put_labels(out, encoded_labels);
-        Self { out, part: Vec::new() }
+        Self {
+            out,
+            part: Vec::new(),
+        }
     }
 
     /// Adds a float. A value or time of zero is left out, as the field's default.
@@ -49,9 +58,11 @@ impl<'a> TimeSeriesEncoder<'a> {
         if value.to_bits() != 0 {
             put_fixed64(&mut self.part, 1, value.to_bits());
         }
+
         if ts_ms != 0 {
             put_varint_field(&mut self.part, 2, ts_ms.cast_unsigned());
         }
+
         put_bytes(self.out, 2, &self.part);
     }
 

@@ -24,12 +24,14 @@ impl WriteRequestEncoder {
             put_bytes(&mut self.part, 2, value.as_bytes());
             put_bytes(&mut self.series, 1, &self.part);
         }
+
         for (ts_ms, value) in samples {
             self.part.clear();
             put_fixed64(&mut self.part, 1, value.to_bits());
             put_varint_field(&mut self.part, 2, ts_ms.cast_unsigned());
             put_bytes(&mut self.series, 2, &self.part);
         }
+
         put_bytes(&mut self.body, 1, &self.series);
     }
 

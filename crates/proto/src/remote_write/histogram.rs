@@ -6,13 +6,14 @@ use super::{TTL_FIELD, Version};
 use crate::Error;
 use crate::wire::{Fields, Value, signed, signed32, truncated};
 
-/// A histogram of a request. Its message was walked and is well formed; the contents are not validated.
+/// A histogram of a request. Its message was walked and is well formed; the contents are not
+/// validated.
 #[derive(Clone, Copy, Debug)]
 pub struct SentHistogram<'a> {
     pub ts_ms: i64,
     pub life: Life,
-    /// The longest of its lists (buckets, spans, custom bounds), both sides together. Decoding takes at most three lists of this
-    /// length, so hold it against a limit first.
+    /// The longest of its lists (buckets, spans, custom bounds), both sides together. Decoding
+    /// takes at most three lists of this length, so hold it against a limit first.
     pub buckets: usize,
     message: &'a [u8],
 }
@@ -44,8 +45,13 @@ enum Side {
 
 impl<'a> SentHistogram<'a> {
     pub(crate) fn read(message: &'a [u8], version: Version) -> Result<Self, Error> {
-        let (mut ts_ms, mut life) = (0, Life::NONE);
-        let (mut counts, mut deltas, mut spans, mut custom) = (0, 0, 0, 0);
+        let mut ts_ms = 0;
+        let mut life = Life::NONE;
+        let mut counts = 0;
+        let mut deltas = 0;
+        let mut spans = 0;
+        let mut custom = 0;
+
         visit(message, |part| match part {
             Part::Timestamp(at) => ts_ms = at,
             Part::Start(start_ms) if version == Version::Two => life.start_ms = start_ms,
@@ -56,10 +62,17 @@ impl<'a> SentHistogram<'a> {
             Part::Custom(_) => custom += 1,
             _ => {}
         })?;
-        Ok(Self { ts_ms, life, buckets: counts.max(deltas).max(spans).max(custom), message })
+
+        Ok(Self {
+            ts_ms,
+            life,
+            buckets: counts.max(deltas).max(spans).max(custom),
+            message,
+        })
     }
 
-    /// The histogram as sent. It is of floats when its count is; the lists of the other kind are not looked at.
+    /// The histogram as sent. It is of floats when its count is; the lists of the other kind are
+    /// not looked at.
     pub fn decode(&self) -> Result<Histogram, Error> {
         let mut sent = Lists::default();
         visit(self.message, |part| sent.take(part))?;
@@ -116,17 +129,41 @@ impl Lists {
         let [negative_spans, positive_spans] = self.spans;
         let counts = match self.count {
             Number::Int(count) => {
-                let zero_count = if let Number::Int(zero) = self.zero { zero } else { 0 };
+                let zero_count = if let Number::Int(zero) = self.zero {
+                    zero
+                } else {
+                    0
+                };
+
                 let [negative, positive] = self.deltas;
-                Counts::Integer { count, zero_count, positive, negative }
+                Counts::Integer {
+                    count,
+                    zero_count,
+                    positive,
+                    negative,
+                }
             }
             Number::Float(count) => {
-                let zero_count = if let Number::Float(zero) = self.zero { zero } else { 0.0 };
+                let zero_count = if let Number::Float(zero) = self.zero {
+                    zero
+                } else {
+                    0.0
+                };
+
                 let [negative, positive] = self.counts;
-                Counts::Float { count, zero_count, positive, negative }
+                Counts::Float {
+                    count,
+                    zero_count,
+                    positive,
+                    negative,
+                }
             }
         };
-        let (sum, zero_threshold, custom_values) = (self.sum, self.zero_threshold, self.custom_values);
+
+        let sum = self.sum;
+        let zero_threshold = self.zero_threshold;
+        let custom_values = self.custom_values;
+
         Histogram {
             schema: self.schema,
             hint: self.hint,
@@ -150,9 +187,11 @@ const fn hint(number: u64) -> ResetHint {
     }
 }
 
-/// Passes on each part of a message in the order sent; of parts that are there once, the last one counts.
+/// Passes on each part of a message in the order sent; of parts that are there once, the last one
+/// counts.
 fn visit(message: &[u8], mut take: impl FnMut(Part)) -> Result<(), Error> {
     let mut fields = Fields::new("Histogram", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Varint(v)) => take(Part::CountInt(v)),
@@ -163,26 +202,34 @@ fn visit(message: &[u8], mut take: impl FnMut(Part)) -> Result<(), Error> {
             (6, Value::Varint(v)) => take(Part::ZeroInt(v)),
             (7, Value::Fixed64(bits)) => take(Part::ZeroFloat(f64::from_bits(bits))),
             (8, Value::Bytes(span)) => take(Part::Span(Side::Negative, read_span(span)?)),
-            (9, value) => each_varint(&fields, value, |v| take(Part::Delta(Side::Negative, signed(v))))?,
+            (9, value) => each_varint(&fields, value, |v| {
+                take(Part::Delta(Side::Negative, signed(v)))
+            })?,
             (10, value) => each_f64(&fields, value, |v| take(Part::Count(Side::Negative, v)))?,
             (11, Value::Bytes(span)) => take(Part::Span(Side::Positive, read_span(span)?)),
-            (12, value) => each_varint(&fields, value, |v| take(Part::Delta(Side::Positive, signed(v))))?,
+            (12, value) => each_varint(&fields, value, |v| {
+                take(Part::Delta(Side::Positive, signed(v)))
+            })?,
             (13, value) => each_f64(&fields, value, |v| take(Part::Count(Side::Positive, v)))?,
             (14, Value::Varint(v)) => take(Part::Hint(v)),
             (15, Value::Varint(v)) => take(Part::Timestamp(v.cast_signed())),
             (16, value) => each_f64(&fields, value, |v| take(Part::Custom(v)))?,
             (17, Value::Varint(v)) => take(Part::Start(v.cast_signed())),
             (TTL_FIELD, Value::Varint(v)) => take(Part::Ttl(v.cast_signed())),
-            (1..=8 | 11 | 14 | 15 | TTL_FIELD, _) => return Err(fields.refused("a field has the wrong wire type")),
+            (1..=8 | 11 | 14 | 15 | TTL_FIELD, _) => {
+                return Err(fields.refused("a field has the wrong wire type"));
+            }
             _ => {}
         }
     }
+
     Ok(())
 }
 
 fn read_span(message: &[u8]) -> Result<Span, Error> {
     let mut span = Span::default();
     let mut fields = Fields::new("BucketSpan", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Varint(v)) => span.offset = signed32(v),
@@ -191,11 +238,16 @@ fn read_span(message: &[u8]) -> Result<Span, Error> {
             _ => {}
         }
     }
+
     Ok(span)
 }
 
 /// The numbers of a repeated varint field, packed or one of them.
-fn each_varint(fields: &Fields<'_>, value: Value<'_>, mut take: impl FnMut(u64)) -> Result<(), Error> {
+fn each_varint(
+    fields: &Fields<'_>,
+    value: Value<'_>,
+    mut take: impl FnMut(u64),
+) -> Result<(), Error> {
     match value {
         Value::Varint(one) => take(one),
         Value::Bytes(packed) => {
@@ -206,6 +258,7 @@ fn each_varint(fields: &Fields<'_>, value: Value<'_>, mut take: impl FnMut(u64))
         }
         _ => return Err(fields.refused("a field has the wrong wire type")),
     }
+
     Ok(())
 }
 
@@ -221,5 +274,6 @@ fn each_f64(fields: &Fields<'_>, value: Value<'_>, mut take: impl FnMut(f64)) ->
         }
         _ => return Err(fields.refused("a field has the wrong wire type")),
     }
+
     Ok(())
 }

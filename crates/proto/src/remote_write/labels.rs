@@ -32,13 +32,17 @@ impl LabelSpan {
         if self.fields == 0 {
             self.start = start;
         }
+
         self.end = end;
         self.fields += 1;
     }
 
     /// The fields, counted as labels, which they are in 1.0.
     pub(super) fn of<'a>(&self, message: &'a [u8]) -> LabelBytes<'a> {
-        LabelBytes { bytes: message.get(self.start..self.end).unwrap_or_default(), count: self.fields }
+        LabelBytes {
+            bytes: message.get(self.start..self.end).unwrap_or_default(),
+            count: self.fields,
+        }
     }
 }
 
@@ -58,6 +62,7 @@ impl<'a> LabelBytes<'a> {
                 take(decode_label(label)?);
             }
         }
+
         Ok(())
     }
 
@@ -73,6 +78,7 @@ impl<'a> LabelBytes<'a> {
     /// Passes on the references of remote write 2.0, packed or not.
     pub(super) fn each_reference(&self, mut take: impl FnMut(u32)) -> Result<(), Error> {
         let mut fields = Fields::new("TimeSeries", self.bytes);
+
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
                 (1, Value::Varint(reference)) => take(truncated(reference)),
@@ -86,13 +92,16 @@ impl<'a> LabelBytes<'a> {
                 _ => {}
             }
         }
+
         Ok(())
     }
 }
 
 fn decode_label(message: &[u8]) -> Result<LabelPair<'_>, Error> {
-    let (mut name, mut text) = (&message[..0], &message[..0]);
+    let mut name = &message[..0];
+    let mut text = &message[..0];
     let mut fields = Fields::new("Label", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Bytes(v)) => name = v,
@@ -101,5 +110,6 @@ fn decode_label(message: &[u8]) -> Result<LabelPair<'_>, Error> {
             _ => {}
         }
     }
+
     Ok((name, text))
 }

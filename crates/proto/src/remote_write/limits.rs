@@ -4,14 +4,15 @@ use crate::Error;
 
 /// The bound of one request's decoded form, in memory beside the body.
 ///
-/// One bound for series, samples, histograms, exemplars, symbols and metadata: whatever a body is full of, it makes no more of it than
-/// its size pays for.
+/// One bound for series, samples, histograms, exemplars, symbols and metadata: whatever a body is
+/// full of, it makes no more of it than its size pays for.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteLimits {
     pub memory_bytes_max: usize,
 }
 
-/// Bytes of decoded form for a byte of body. The densest honest sender, with series of one label and one sample of value 0, takes 5.
+/// Bytes of decoded form for a byte of body. The densest honest sender, with series of one label
+/// and one sample of value 0, takes 5.
 const MEMORY_PER_BODY: usize = 8;
 /// So that a request of a few messages passes whatever they are.
 const MEMORY_FLOOR: usize = 64 << 10;
@@ -21,7 +22,11 @@ const MEMORY_CEILING: usize = 80 << 20;
 impl WriteLimits {
     /// The limits of a body of so many bytes.
     pub fn of_body(bytes: usize) -> Self {
-        let memory_bytes_max = bytes.saturating_mul(MEMORY_PER_BODY).saturating_add(MEMORY_FLOOR).min(MEMORY_CEILING);
+        let memory_bytes_max = bytes
+            .saturating_mul(MEMORY_PER_BODY)
+            .saturating_add(MEMORY_FLOOR)
+            .min(MEMORY_CEILING);
+
         Self { memory_bytes_max }
     }
 }
@@ -35,7 +40,10 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) const fn new(limits: &WriteLimits) -> Self {
-        Self { left: limits.memory_bytes_max, max: limits.memory_bytes_max }
+        Self {
+            left: limits.memory_bytes_max,
+            max: limits.memory_bytes_max,
+        }
     }
 
     /// Pays before the memory is taken.

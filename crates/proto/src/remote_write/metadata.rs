@@ -8,8 +8,15 @@ use crate::wire::{Fields, Value};
 
 /// A `prometheus.MetricMetadata`.
 pub(super) fn read(message: &[u8]) -> Result<SentMetadata<'_>, Error> {
-    let mut sent = SentMetadata { family: &[], kind: MetricType::Unknown, help: &[], unit: &[] };
+    let mut sent = SentMetadata {
+        family: &[],
+        kind: MetricType::Unknown,
+        help: &[],
+        unit: &[],
+    };
+
     let mut fields = Fields::new("MetricMetadata", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Varint(kind)) => sent.kind = MetricType::numbered(kind),
@@ -20,15 +27,22 @@ pub(super) fn read(message: &[u8]) -> Result<SentMetadata<'_>, Error> {
             _ => {}
         }
     }
+
     Ok(sent)
 }
 
-/// The family of a series with samples, by the name of its metric: classic histograms and summaries spread over several names.
+/// The family of a series with samples, by the name of its metric: classic histograms and summaries
+/// spread over several names.
 pub(super) fn family_of(name: &[u8], kind: MetricType) -> &[u8] {
     let suffixes: &[&[u8]] = match kind {
         MetricType::Histogram | MetricType::GaugeHistogram => &[b"_bucket", b"_count", b"_sum"],
         MetricType::Summary => &[b"_count", b"_sum"],
         _ => &[],
     };
-    suffixes.iter().find_map(|suffix| name.strip_suffix(*suffix)).filter(|family| !family.is_empty()).unwrap_or(name)
+
+    suffixes
+        .iter()
+        .find_map(|suffix| name.strip_suffix(*suffix))
+        .filter(|family| !family.is_empty())
+        .unwrap_or(name)
 }

@@ -17,13 +17,19 @@ pub struct RefusedSeries<'a> {
 pub enum SeriesFault {
     #[error("the references of a series are not pairs. references=`{references}`")]
     OddReferences { references: usize },
-    #[error("a reference of a series names no symbol. reference=`{reference}`, symbols=`{symbols}`")]
+    #[error(
+        "a reference of a series names no symbol. reference=`{reference}`, symbols=`{symbols}`"
+    )]
     NoSuchSymbol { reference: u32, symbols: usize },
     #[error("the references of an exemplar are not pairs. references=`{references}`")]
     OddExemplarReferences { references: usize },
-    #[error("a reference of an exemplar names no symbol. reference=`{reference}`, symbols=`{symbols}`")]
+    #[error(
+        "a reference of an exemplar names no symbol. reference=`{reference}`, symbols=`{symbols}`"
+    )]
     NoSuchExemplarSymbol { reference: u32, symbols: usize },
-    #[error("a reference of metadata names no symbol. reference=`{reference}`, symbols=`{symbols}`")]
+    #[error(
+        "a reference of metadata names no symbol. reference=`{reference}`, symbols=`{symbols}`"
+    )]
     NoSuchMetadataSymbol { reference: u32, symbols: usize },
     #[error("a series has no sample, no histogram and no exemplar")]
     Nothing,

@@ -10,8 +10,8 @@ pub enum TypeAndUnitLabels {
     /// Labels like others.
     #[default]
     AsSent,
-    /// In 2.0, the type and the unit of the metadata that a series comes with, in the place of those that were sent. A series without
-    /// either keeps those that were sent.
+    /// In 2.0, the type and the unit of the metadata that a series comes with, in the place of
+    /// those that were sent. A series without either keeps those that were sent.
     FromMetadata,
 }
 
@@ -31,13 +31,23 @@ impl TypeAndUnit {
 
     /// The labels that it makes: one or two.
     pub(super) fn labels<'a>(self, symbols: &[&'a [u8]]) -> impl Iterator<Item = LabelPair<'a>> {
-        let kind = if self.kind == MetricType::Unknown { "" } else { self.kind.as_str() };
+        let kind = if self.kind == MetricType::Unknown {
+            ""
+        } else {
+            self.kind.as_str()
+        };
+
         let unit = symbols.get(self.unit as usize).copied().unwrap_or_default();
-        let both = [(METRIC_TYPE.as_bytes(), kind.as_bytes()), (METRIC_UNIT.as_bytes(), unit)];
+        let both = [
+            (METRIC_TYPE.as_bytes(), kind.as_bytes()),
+            (METRIC_UNIT.as_bytes(), unit),
+        ];
+
         both.into_iter().filter(|(_, value)| !value.is_empty())
     }
 
-    /// Adds it to what the key of its series is made of, with the hash of each symbol. No two that differ add the same.
+    /// Adds it to what the key of its series is made of, with the hash of each symbol. No two that
+    /// differ add the same.
     pub(super) fn add_to_key(self, hashes: &[u128], key: &mut Vec<u8>) {
         let unit = hashes.get(self.unit as usize).copied().unwrap_or_default();
         key.extend_from_slice(&unit.to_le_bytes());

@@ -11,25 +11,41 @@ pub(super) fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRe
     let mut budget = Budget::new(limits);
     let mut unknown = None;
     let mut fields = Fields::new("WriteRequest", body);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
-            (1, Value::Bytes(series)) => take_series(&mut request, series, &mut budget, &mut unknown)?,
+            (1, Value::Bytes(series)) => {
+                take_series(&mut request, series, &mut budget, &mut unknown)?
+            }
             // Cortex and Mimir say there which of their parts sends.
             (2, Value::Varint(_)) => {}
-            (3, Value::Bytes(message)) => request.push_metadata(metadata::read(message)?, &mut budget)?,
+            (3, Value::Bytes(message)) => {
+                request.push_metadata(metadata::read(message)?, &mut budget)?
+            }
             (1 | 3, _) => return Err(fields.refused("a message field has the wrong wire type")),
             // The symbols and the series of a message of the other version.
             (4 | 5, Value::Bytes(_)) => {
                 let said = Version::One.message();
-                return Err(Error::OtherVersion { number, found: Version::Two, said });
+                return Err(Error::OtherVersion {
+                    number,
+                    found: Version::Two,
+                    said,
+                });
             }
-            _ => unknown = unknown.or(Some(Unknown { message: "WriteRequest", number })),
+            _ => {
+                unknown = unknown.or(Some(Unknown {
+                    message: "WriteRequest",
+                    number,
+                }))
+            }
         }
     }
 
     let is_empty = request.series.is_empty() && request.metadata.is_empty();
     match unknown {
-        Some(Unknown { message, number }) if is_empty => Err(Error::NothingKnown { message, number }),
+        Some(Unknown { message, number }) if is_empty => {
+            Err(Error::NothingKnown { message, number })
+        }
         _ => Ok(request),
     }
 }
@@ -47,21 +63,34 @@ fn take_series<'a>(
     budget: &mut Budget,
     unknown: &mut Option<Unknown>,
 ) -> Result<(), Error> {
-    let (mark, mut labels) = (request.mark(), LabelSpan::default());
+    let mark = request.mark();
+    let mut labels = LabelSpan::default();
     let mut fields = Fields::new("TimeSeries", message);
+
     loop {
         let field_start = fields.offset();
-        let Some((number, value)) = fields.next_field()? else { break };
+        let Some((number, value)) = fields.next_field()? else {
+            break;
+        };
+
         match (number, value) {
             (1, Value::Bytes(_)) => labels.seen(field_start, fields.offset()),
             (2, Value::Bytes(sample)) => request.push_sample(sample, Version::One, budget)?,
             (3, Value::Bytes(exemplar)) => {
                 request.push_exemplar(SentExemplar::read(exemplar, Version::One)?, budget)?
             }
-            (4, Value::Bytes(histogram)) => request.push_histogram(histogram, Version::One, budget)?,
+            (4, Value::Bytes(histogram)) => {
+                request.push_histogram(histogram, Version::One, budget)?
+            }
             (1..=4, _) => return Err(fields.refused("a message field has the wrong wire type")),
-            _ => *unknown = unknown.or(Some(Unknown { message: "TimeSeries", number })),
+            _ => {
+                *unknown = unknown.or(Some(Unknown {
+                    message: "TimeSeries",
+                    number,
+                }))
+            }
         }
     }
+
     request.push_series(labels.of(message), &mark, budget)
 }

@@ -5,7 +5,10 @@ use duramen_model::{METRIC_NAME, MetricType};
 use super::labels::{LabelBytes, LabelSpan};
 use super::limits::{Budget, WriteLimits};
 use super::type_and_unit::{TypeAndUnit, TypeAndUnitLabels};
-use super::{Mark, RefusedSeries, SentExemplar, SentMetadata, SeriesFault, Version, WriteRequest, metadata, symbol};
+use super::{
+    Mark, RefusedSeries, SentExemplar, SentMetadata, SeriesFault, Version, WriteRequest, metadata,
+    symbol,
+};
 use crate::Error;
 use crate::wire::{Fields, Value, truncated};
 
@@ -18,23 +21,36 @@ pub(super) fn decode<'a>(
     types: TypeAndUnitLabels,
 ) -> Result<WriteRequest<'a>, Error> {
     let mut budget = Budget::new(limits);
+
     // Symbols may stand behind the series that refer to them.
     let symbols = read_symbols(body, &mut budget)?;
-    let mut decoder = Decoder { request: WriteRequest::default(), symbols, budget, types };
+    let mut decoder = Decoder {
+        request: WriteRequest::default(),
+        symbols,
+        budget,
+        types,
+    };
+
     let mut fields = Fields::new("Request", body);
     while let Some((number, value)) = fields.next_field()? {
         if let (5, Value::Bytes(series)) = (number, value) {
             decoder.take_series(series)?;
         }
     }
-    Ok(WriteRequest { symbols: Some(decoder.symbols), ..decoder.request })
+
+    Ok(WriteRequest {
+        symbols: Some(decoder.symbols),
+        ..decoder.request
+    })
 }
 
 /// All symbols, and whether the fields of the request are what they should be.
 fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>, Error> {
     let mut symbols = Vec::new();
-    let (mut has_series, mut unknown) = (false, None);
+    let mut has_series = false;
+    let mut unknown = None;
     let mut fields = Fields::new("Request", body);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (4, Value::Bytes(symbol)) => {
@@ -46,14 +62,21 @@ fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>
             // Reserved, so that a message of the other version is found out.
             (1..=3, _) => {
                 let said = Version::Two.message();
-                return Err(Error::OtherVersion { number, found: Version::One, said });
+                return Err(Error::OtherVersion {
+                    number,
+                    found: Version::One,
+                    said,
+                });
             }
             _ => unknown = unknown.or(Some(number)),
         }
     }
 
     match (symbols.first(), unknown) {
-        (None, Some(number)) if !has_series => Err(Error::NothingKnown { message: "Request", number }),
+        (None, Some(number)) if !has_series => Err(Error::NothingKnown {
+            message: "Request",
+            number,
+        }),
         (Some(first), _) if !first.is_empty() => Err(Error::FirstSymbol { bytes: first.len() }),
         _ => Ok(symbols),
     }
@@ -82,55 +105,86 @@ enum Bad {
 
 impl<'a> Decoder<'a> {
     fn take_series(&mut self, message: &'a [u8]) -> Result<(), Error> {
-        let (mark, refused) = (self.request.mark(), self.request.refused.len());
-        let (mut labels, mut metadata) = (LabelSpan::default(), None::<MetadataFields>);
+        let mark = self.request.mark();
+        let refused = self.request.refused.len();
+        let mut labels = LabelSpan::default();
+        let mut metadata = None::<MetadataFields>;
         let mut fields = Fields::new("TimeSeries", message);
+
         loop {
             let field_start = fields.offset();
-            let Some((number, value)) = fields.next_field()? else { break };
+            let Some((number, value)) = fields.next_field()? else {
+                break;
+            };
+
             match (number, value) {
-                (1, Value::Bytes(_) | Value::Varint(_)) => labels.seen(field_start, fields.offset()),
-                (2, Value::Bytes(sample)) => self.request.push_sample(sample, Version::Two, &mut self.budget)?,
-                (3, Value::Bytes(message)) => self.request.push_histogram(message, Version::Two, &mut self.budget)?,
+                (1, Value::Bytes(_) | Value::Varint(_)) => {
+                    labels.seen(field_start, fields.offset())
+                }
+                (2, Value::Bytes(sample)) => {
+                    self.request
+                        .push_sample(sample, Version::Two, &mut self.budget)?
+                }
+                (3, Value::Bytes(message)) => {
+                    self.request
+                        .push_histogram(message, Version::Two, &mut self.budget)?
+                }
                 (4, Value::Bytes(exemplar)) => self.take_exemplar(exemplar)?,
-                (5, Value::Bytes(message)) => read_metadata(message, metadata.get_or_insert_default())?,
+                (5, Value::Bytes(message)) => {
+                    read_metadata(message, metadata.get_or_insert_default())?
+                }
                 (1..=5, _) => return Err(fields.refused("a field has the wrong wire type")),
                 _ => {}
             }
         }
+
         let mut labels = labels.of(message);
         let bad = self.check(&mut labels)?;
+
         for exemplar in &mut self.request.refused[refused..] {
             exemplar.labels = labels;
         }
+
         let fault = match bad {
             Some(Bad::Odd { references }) => Some(SeriesFault::OddReferences { references }),
-            Some(Bad::NoSuchSymbol { reference, symbols }) => Some(SeriesFault::NoSuchSymbol { reference, symbols }),
-            None => self.misfit(&mark, refused).or_else(|| self.unidentified(metadata.as_ref())),
+            Some(Bad::NoSuchSymbol { reference, symbols }) => {
+                Some(SeriesFault::NoSuchSymbol { reference, symbols })
+            }
+            None => self
+                .misfit(&mark, refused)
+                .or_else(|| self.unidentified(metadata.as_ref())),
         };
+
         if let Some(fault) = fault {
             return self.refuse_series(fault, labels, &mark, refused);
         }
+
         if let Some(metadata) = &metadata {
             self.take_metadata(metadata, labels, &mark)?;
         }
+
         self.request.push_series(labels, &mark, &mut self.budget)?;
         self.note_type_and_unit(metadata.as_ref())
     }
 
     /// Counts the labels and finds what is wrong with their references.
     fn check(&self, labels: &mut LabelBytes<'a>) -> Result<Option<Bad>, Error> {
-        let (symbols, mut references, mut missing) = (self.symbols.len(), 0, None);
+        let symbols = self.symbols.len();
+        let mut references = 0;
+        let mut missing = None;
+
         labels.each_reference(|reference| {
             references += 1;
             if reference as usize >= symbols {
                 missing = missing.or(Some(reference));
             }
         })?;
+
         labels.count = u32::try_from(references / 2).unwrap_or(u32::MAX);
         if references % 2 == 1 {
             return Ok(Some(Bad::Odd { references }));
         }
+
         Ok(missing.map(|reference| Bad::NoSuchSymbol { reference, symbols }))
     }
 
@@ -140,6 +194,7 @@ impl<'a> Decoder<'a> {
         if now.samples > mark.samples && now.histograms > mark.histograms {
             return Some(SeriesFault::Mixed);
         }
+
         let nothing = now == *mark && self.request.refused.len() == refused;
         nothing.then_some(SeriesFault::Nothing)
     }
@@ -154,24 +209,35 @@ impl<'a> Decoder<'a> {
 
     fn missing_symbol(&self, sent: &MetadataFields) -> Option<SeriesFault> {
         let symbols = self.symbols.len();
-        let missing = [sent.help, sent.unit].into_iter().find(|at| *at as usize >= symbols);
+        let missing = [sent.help, sent.unit]
+            .into_iter()
+            .find(|at| *at as usize >= symbols);
         missing.map(|reference| SeriesFault::NoSuchMetadataSymbol { reference, symbols })
     }
 
     /// Notes what becomes labels of the series that was just pushed, if one was.
     fn note_type_and_unit(&mut self, sent: Option<&MetadataFields>) -> Result<(), Error> {
         let request = &mut self.request;
-        if self.types == TypeAndUnitLabels::AsSent || request.types_and_units.len() == request.series.len() {
+        if self.types == TypeAndUnitLabels::AsSent
+            || request.types_and_units.len() == request.series.len()
+        {
             return Ok(());
         }
         self.budget.pay(size_of::<Option<TypeAndUnit>>())?;
+
         request.types_and_units.push(sent.and_then(|sent| {
-            TypeAndUnit::known(MetricType::numbered(sent.kind), sent.unit, symbol(&self.symbols, sent.unit))
+            TypeAndUnit::known(
+                MetricType::numbered(sent.kind),
+                sent.unit,
+                symbol(&self.symbols, sent.unit),
+            )
         }));
+
         Ok(())
     }
 
-    /// Takes back a series that was read since, and the exemplars that were refused of it, and refuses it as a whole.
+    /// Takes back a series that was read since, and the exemplars that were refused of it, and
+    /// refuses it as a whole.
     fn refuse_series(
         &mut self,
         fault: SeriesFault,
@@ -187,6 +253,7 @@ impl<'a> Decoder<'a> {
             exemplars: now.exemplars - mark.exemplars + self.request.refused.len() - refused,
             labels,
         };
+
         self.request.roll_back(mark);
         self.request.refused.truncate(refused);
         self.refuse(lost)
@@ -203,29 +270,68 @@ impl<'a> Decoder<'a> {
         let fault = match self.check(&mut exemplar.labels)? {
             None => return self.request.push_exemplar(exemplar, &mut self.budget),
             Some(Bad::Odd { references }) => SeriesFault::OddExemplarReferences { references },
-            Some(Bad::NoSuchSymbol { reference, symbols }) => SeriesFault::NoSuchExemplarSymbol { reference, symbols },
+            Some(Bad::NoSuchSymbol { reference, symbols }) => {
+                SeriesFault::NoSuchExemplarSymbol { reference, symbols }
+            }
         };
-        self.refuse(RefusedSeries { fault, samples: 0, histograms: 0, exemplars: 1, labels: LabelBytes::default() })
+
+        self.refuse(RefusedSeries {
+            fault,
+            samples: 0,
+            histograms: 0,
+            exemplars: 1,
+            labels: LabelBytes::default(),
+        })
     }
 
-    /// Takes what a series says of its family, if it says anything. A sender repeats it for each series, so the same again right behind
-    /// is left out.
-    fn take_metadata(&mut self, sent: &MetadataFields, labels: LabelBytes<'a>, mark: &Mark) -> Result<(), Error> {
+    /// Takes what a series says of its family, if it says anything. A sender repeats it for each
+    /// series, so the same again right behind is left out.
+    fn take_metadata(
+        &mut self,
+        sent: &MetadataFields,
+        labels: LabelBytes<'a>,
+        mark: &Mark,
+    ) -> Result<(), Error> {
         if let Some(fault) = self.missing_symbol(sent) {
-            return self.refuse(RefusedSeries { fault, samples: 0, histograms: 0, exemplars: 0, labels });
+            return self.refuse(RefusedSeries {
+                fault,
+                samples: 0,
+                histograms: 0,
+                exemplars: 0,
+                labels,
+            });
         }
-        let (help, unit) = (self.symbols[sent.help as usize], self.symbols[sent.unit as usize]);
+
+        let help = self.symbols[sent.help as usize];
+        let unit = self.symbols[sent.unit as usize];
         let kind = MetricType::numbered(sent.kind);
+
         if kind == MetricType::Unknown && help.is_empty() && unit.is_empty() {
             return Ok(());
         }
-        let Some(name) = self.metric_name(labels)? else { return Ok(()) };
+
+        let Some(name) = self.metric_name(labels)? else {
+            return Ok(());
+        };
         let native = self.request.histograms.len() > mark.histograms;
-        let family = if native { name } else { metadata::family_of(name, kind) };
-        let metadata = SentMetadata { family, kind, help, unit };
+
+        let family = if native {
+            name
+        } else {
+            metadata::family_of(name, kind)
+        };
+
+        let metadata = SentMetadata {
+            family,
+            kind,
+            help,
+            unit,
+        };
+
         if self.request.metadata.last() == Some(&metadata) {
             return Ok(());
         }
+
         self.request.push_metadata(metadata, &mut self.budget)
     }
 
@@ -236,6 +342,7 @@ impl<'a> Decoder<'a> {
                 found = Some(symbol(&self.symbols, value));
             }
         })?;
+
         Ok(found)
     }
 }
@@ -243,6 +350,7 @@ impl<'a> Decoder<'a> {
 /// Reads one occurrence of a `Metadata` message over those before.
 fn read_metadata(message: &[u8], sent: &mut MetadataFields) -> Result<(), Error> {
     let mut fields = Fields::new("Metadata", message);
+
     while let Some((number, value)) = fields.next_field()? {
         match (number, value) {
             (1, Value::Varint(kind)) => sent.kind = kind,
@@ -252,5 +360,6 @@ fn read_metadata(message: &[u8], sent: &mut MetadataFields) -> Result<(), Error>
             _ => {}
         }
     }
+
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Chunks are those of Prometheus, bit for bit, and come back as they were.
 //!
-//! `golden/chunks.txt`, made by `golden/chunks.go`, holds series of samples and the chunks that `tsdb/chunkenc` of Prometheus 3.14 (module version v0.314.0) makes of
-//! them, appended one by one and cut after 120. Its lines, with floats as 16 hex digits and lists with commas, `-` when empty:
+//! `golden/chunks.txt`, made by `golden/chunks.go`, holds series of samples and the chunks that
+//! `tsdb/chunkenc` of Prometheus 3.14 (module version v0.314.0) makes of them, appended one by one
+//! and cut after 120. Its lines, with floats as 16 hex digits and lists with commas, `-` when
+//! empty:
 //!
 //! ```text
 //! series NAME
@@ -11,10 +13,14 @@
 //! chunk ENCODING HEX
 //! ```
 //!
-//! A chunk ends the samples since the one before; where one more sample was needed to end it, that sample stands before it as well and
-//! belongs to the next.
+//! A chunk ends the samples since the one before; where one more sample was needed to end it, that
+//! sample stands before it as well and belongs to the next.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
 
 use duramen_model::{Counts, Histogram, ResetHint, STALE_NAN, Span, is_stale};
 use duramen_proto::chunk::{Chunk, ChunkBuilder, Decoded, Encoding, SAMPLES_MAX, decode};
@@ -32,12 +38,16 @@ enum Sample {
 fn chunks(samples: &[Sample]) -> Vec<Chunk> {
     let mut builder = ChunkBuilder::default();
     let mut chunks = Vec::new();
+
     for sample in samples {
         chunks.extend(match sample {
             Sample::Float(ts_ms, value) => builder.push_float(*ts_ms, *value),
-            Sample::Histogram(ts_ms, histogram) => builder.push_histogram(*ts_ms, histogram).unwrap(),
+            Sample::Histogram(ts_ms, histogram) => {
+                builder.push_histogram(*ts_ms, histogram).unwrap()
+            }
         });
     }
+
     chunks.extend(builder.finish());
     chunks
 }
@@ -45,15 +55,28 @@ fn chunks(samples: &[Sample]) -> Vec<Chunk> {
 /// What the chunks of a series hold, after checking their times and sizes.
 fn read(chunks: &[Chunk]) -> Vec<Sample> {
     let mut samples = Vec::new();
+
     for chunk in chunks {
         let held: Vec<Sample> = match decode(chunk.encoding, &chunk.data).unwrap() {
-            Decoded::Floats(floats) => floats.into_iter().map(|(ts_ms, value)| Sample::Float(ts_ms, value)).collect(),
-            Decoded::Histograms(all) => all.into_iter().map(|(ts_ms, one)| Sample::Histogram(ts_ms, one)).collect(),
+            Decoded::Floats(floats) => floats
+                .into_iter()
+                .map(|(ts_ms, value)| Sample::Float(ts_ms, value))
+                .collect(),
+            Decoded::Histograms(all) => all
+                .into_iter()
+                .map(|(ts_ms, one)| Sample::Histogram(ts_ms, one))
+                .collect(),
         };
+
         assert!((1..=usize::from(SAMPLES_MAX)).contains(&held.len()));
-        assert_eq!((time(&held[0]), time(&held[held.len() - 1])), (chunk.first_ms, chunk.last_ms));
+        assert_eq!(
+            (time(&held[0]), time(&held[held.len() - 1])),
+            (chunk.first_ms, chunk.last_ms)
+        );
+
         samples.extend(held);
     }
+
     samples
 }
 
@@ -67,12 +90,18 @@ const fn time(sample: &Sample) -> i64 {
 fn bits(sample: &Sample) -> (i64, Vec<u8>) {
     match sample {
         Sample::Float(ts_ms, value) => (*ts_ms, value.to_bits().to_le_bytes().to_vec()),
-        Sample::Histogram(ts_ms, histogram) if histogram.is_stale() => {
-            (*ts_ms, format!("stale {}", matches!(histogram.counts, Counts::Float { .. })).into_bytes())
-        }
-        Sample::Histogram(ts_ms, histogram) => {
-            (*ts_ms, Histogram { hint: ResetHint::Unknown, ..histogram.clone() }.to_bytes())
-        }
+        Sample::Histogram(ts_ms, histogram) if histogram.is_stale() => (
+            *ts_ms,
+            format!("stale {}", matches!(histogram.counts, Counts::Float { .. })).into_bytes(),
+        ),
+        Sample::Histogram(ts_ms, histogram) => (
+            *ts_ms,
+            Histogram {
+                hint: ResetHint::Unknown,
+                ..histogram.clone()
+            }
+            .to_bytes(),
+        ),
     }
 }
 
@@ -92,7 +121,11 @@ mod golden {
     }
 
     fn list<T>(text: &str, one: impl Fn(&str) -> T) -> Vec<T> {
-        if text == "-" { Vec::new() } else { text.split(',').map(one).collect() }
+        if text == "-" {
+            Vec::new()
+        } else {
+            text.split(',').map(one).collect()
+        }
     }
 
     fn float(text: &str) -> f64 {
@@ -100,13 +133,19 @@ mod golden {
     }
 
     fn hex(text: &str) -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+        (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+            .collect()
     }
 
     fn spans(text: &str) -> Vec<Span> {
         list(text, |span| {
             let (offset, length) = span.split_once(':').unwrap();
-            Span { offset: offset.parse().unwrap(), length: length.parse().unwrap() }
+            Span {
+                offset: offset.parse().unwrap(),
+                length: length.parse().unwrap(),
+            }
         })
     }
 
@@ -129,15 +168,31 @@ mod golden {
         else {
             panic!("{words:?}")
         };
+
         let counts = if *kind == "integer" {
             let deltas = |text: &str| list(text, |one| one.parse().unwrap());
-            let (count, zero_count) = (count.parse().unwrap(), zero_count.parse().unwrap());
-            Counts::Integer { count, zero_count, positive: deltas(positive), negative: deltas(negative) }
+            let count = count.parse().unwrap();
+            let zero_count = zero_count.parse().unwrap();
+
+            Counts::Integer {
+                count,
+                zero_count,
+                positive: deltas(positive),
+                negative: deltas(negative),
+            }
         } else {
             let counts = |text: &str| list(text, float);
-            let (count, zero_count) = (float(count), float(zero_count));
-            Counts::Float { count, zero_count, positive: counts(positive), negative: counts(negative) }
+            let count = float(count);
+            let zero_count = float(zero_count);
+
+            Counts::Float {
+                count,
+                zero_count,
+                positive: counts(positive),
+                negative: counts(negative),
+            }
         };
+
         Histogram {
             schema: schema.parse().unwrap(),
             hint: match *hint {
@@ -158,14 +213,23 @@ mod golden {
 
     fn series() -> Vec<Series> {
         let mut all: Vec<Series> = Vec::new();
+
         for line in GOLDEN.lines() {
             let words: Vec<&str> = line.split(' ').collect();
+
             match words.as_slice() {
                 ["series", name] => {
-                    all.push(Series { name: (*name).to_owned(), samples: Vec::new(), chunks: Vec::new() });
+                    all.push(Series {
+                        name: (*name).to_owned(),
+                        samples: Vec::new(),
+                        chunks: Vec::new(),
+                    });
                 }
                 ["float", ts_ms, value] => {
-                    all.last_mut().unwrap().samples.push(Sample::Float(ts_ms.parse().unwrap(), float(value)));
+                    all.last_mut()
+                        .unwrap()
+                        .samples
+                        .push(Sample::Float(ts_ms.parse().unwrap(), float(value)));
                 }
                 ["integer" | "floating", ts_ms, ..] => {
                     let sample = Sample::Histogram(ts_ms.parse().unwrap(), histogram(&words));
@@ -178,6 +242,7 @@ mod golden {
                 other => panic!("{other:?}"),
             }
         }
+
         all
     }
 
@@ -185,8 +250,13 @@ mod golden {
     fn chunks_have_the_bits_that_prometheus_writes() {
         let all = series();
         assert!(all.len() > 25, "{}", all.len());
+
         for one in all {
-            let found: Vec<_> = chunks(&one.samples).into_iter().map(|chunk| (chunk.encoding, chunk.data)).collect();
+            let found: Vec<_> = chunks(&one.samples)
+                .into_iter()
+                .map(|chunk| (chunk.encoding, chunk.data))
+                .collect();
+
             assert_eq!(found, one.chunks, "{}", one.name);
         }
     }
@@ -198,24 +268,40 @@ mod golden {
                 .chunks
                 .iter()
                 .flat_map(|(encoding, data)| match decode(*encoding, data).unwrap() {
-                    Decoded::Floats(all) => all.into_iter().map(|(ts, v)| Sample::Float(ts, v)).collect::<Vec<_>>(),
-                    Decoded::Histograms(all) => all.into_iter().map(|(ts, h)| Sample::Histogram(ts, h)).collect(),
+                    Decoded::Floats(all) => all
+                        .into_iter()
+                        .map(|(ts, v)| Sample::Float(ts, v))
+                        .collect::<Vec<_>>(),
+                    Decoded::Histograms(all) => all
+                        .into_iter()
+                        .map(|(ts, h)| Sample::Histogram(ts, h))
+                        .collect(),
                 })
                 .collect();
+
             assert_same(&one.samples, &held);
         }
     }
 }
 
 fn histogram(count: u64, hint: ResetHint) -> Histogram {
-    let counts = Counts::Integer { count, zero_count: 0, positive: vec![count.cast_signed(), 0], negative: Vec::new() };
+    let counts = Counts::Integer {
+        count,
+        zero_count: 0,
+        positive: vec![count.cast_signed(), 0],
+        negative: Vec::new(),
+    };
+
     Histogram {
         schema: 0,
         hint,
         sum: 1.0,
         zero_threshold: 0.0,
         counts,
-        positive_spans: vec![Span { offset: 0, length: 2 }],
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
         negative_spans: Vec::new(),
         custom_values: Vec::new(),
     }
@@ -223,8 +309,20 @@ fn histogram(count: u64, hint: ResetHint) -> Histogram {
 
 /// How many histograms each chunk has, and the byte that says what is known of a reset before it.
 fn shapes(histograms: &[Histogram]) -> Vec<(u16, u8)> {
-    let samples: Vec<_> = (0..).zip(histograms).map(|(ts_ms, one)| Sample::Histogram(ts_ms, one.clone())).collect();
-    chunks(&samples).iter().map(|chunk| (u16::from_be_bytes([chunk.data[0], chunk.data[1]]), chunk.data[2])).collect()
+    let samples: Vec<_> = (0..)
+        .zip(histograms)
+        .map(|(ts_ms, one)| Sample::Histogram(ts_ms, one.clone()))
+        .collect();
+
+    chunks(&samples)
+        .iter()
+        .map(|chunk| {
+            (
+                u16::from_be_bytes([chunk.data[0], chunk.data[1]]),
+                chunk.data[2],
+            )
+        })
+        .collect()
 }
 
 const UNKNOWN: u8 = 0x00;
@@ -235,28 +333,48 @@ const GAUGE: u8 = 0xc0;
 #[test]
 fn a_counter_that_goes_down_begins_a_chunk_that_says_so() {
     let of = |count| histogram(count, ResetHint::Unknown);
-    assert_eq!(shapes(&[of(5), of(6), of(2), of(3)]), [(2, UNKNOWN), (2, RESET)]);
+    assert_eq!(
+        shapes(&[of(5), of(6), of(2), of(3)]),
+        [(2, UNKNOWN), (2, RESET)]
+    );
 }
 
 #[test]
 fn a_bucket_that_goes_down_begins_a_chunk_though_the_count_does_not() {
     let of = |first: i64, second: i64| {
-        let counts = Counts::Integer { count: 9, zero_count: 0, positive: vec![first, second], negative: Vec::new() };
-        Histogram { counts, ..histogram(9, ResetHint::Unknown) }
+        let counts = Counts::Integer {
+            count: 9,
+            zero_count: 0,
+            positive: vec![first, second],
+            negative: Vec::new(),
+        };
+
+        Histogram {
+            counts,
+            ..histogram(9, ResetHint::Unknown)
+        }
     };
+
     assert_eq!(shapes(&[of(5, -1), of(6, -3)]), [(1, UNKNOWN), (1, RESET)]);
     assert_eq!(shapes(&[of(5, -1), of(6, -2)]), [(2, UNKNOWN)]);
 }
 
 #[test]
 fn a_full_chunk_is_followed_by_one_without_a_reset() {
-    let all: Vec<_> = (0..121).map(|count| histogram(count, ResetHint::Unknown)).collect();
+    let all: Vec<_> = (0..121)
+        .map(|count| histogram(count, ResetHint::Unknown))
+        .collect();
     assert_eq!(shapes(&all), [(120, UNKNOWN), (1, NOT_RESET)]);
 }
 
 #[test]
 fn a_reset_that_the_sender_names_is_kept() {
-    let all = [histogram(1, ResetHint::Reset), histogram(2, ResetHint::NotReset), histogram(3, ResetHint::Reset)];
+    let all = [
+        histogram(1, ResetHint::Reset),
+        histogram(2, ResetHint::NotReset),
+        histogram(3, ResetHint::Reset),
+    ];
+
     assert_eq!(shapes(&all), [(2, RESET), (1, RESET)]);
 }
 
@@ -268,22 +386,42 @@ fn gauges_go_up_and_down_in_one_chunk_and_stand_apart_from_counters() {
         histogram(4, ResetHint::Unknown),
         histogram(5, ResetHint::Gauge),
     ];
+
     assert_eq!(shapes(&all), [(2, GAUGE), (1, UNKNOWN), (1, GAUGE)]);
 }
 
 #[test]
 fn nothing_but_stale_markers_follows_a_stale_marker_in_a_chunk() {
     for hint in [ResetHint::Unknown, ResetHint::Gauge] {
-        let (alive, stale) = (histogram(2, hint), Histogram { sum: STALE_NAN, ..histogram(0, hint) });
-        let lengths: Vec<_> = shapes(&[alive.clone(), stale.clone(), stale, alive]).iter().map(|(n, _)| *n).collect();
+        let alive = histogram(2, hint);
+        let stale = Histogram {
+            sum: STALE_NAN,
+            ..histogram(0, hint)
+        };
+
+        let lengths: Vec<_> = shapes(&[alive.clone(), stale.clone(), stale, alive])
+            .iter()
+            .map(|(n, _)| *n)
+            .collect();
+
         assert_eq!(lengths, [3, 1], "{hint:?}");
     }
 }
 
 #[test]
 fn another_layout_begins_a_chunk() {
-    let wider = Histogram { positive_spans: vec![Span { offset: 1, length: 2 }], ..histogram(2, ResetHint::Unknown) };
-    assert_eq!(shapes(&[histogram(1, ResetHint::Unknown), wider]), [(1, UNKNOWN), (1, UNKNOWN)]);
+    let wider = Histogram {
+        positive_spans: vec![Span {
+            offset: 1,
+            length: 2,
+        }],
+        ..histogram(2, ResetHint::Unknown)
+    };
+
+    assert_eq!(
+        shapes(&[histogram(1, ResetHint::Unknown), wider]),
+        [(1, UNKNOWN), (1, UNKNOWN)]
+    );
 }
 
 #[test]
@@ -294,18 +432,42 @@ fn floats_and_histograms_of_one_series_stand_in_chunks_of_their_own() {
         Sample::Float(3, STALE_NAN),
         Sample::Float(4, 2.0),
     ];
+
     let chunks = chunks(&samples);
-    let spans: Vec<_> = chunks.iter().map(|chunk| (chunk.encoding, chunk.first_ms, chunk.last_ms)).collect();
-    assert_eq!(spans, [(Encoding::Xor, 1, 1), (Encoding::Histogram, 2, 2), (Encoding::Xor, 3, 4)]);
+    let spans: Vec<_> = chunks
+        .iter()
+        .map(|chunk| (chunk.encoding, chunk.first_ms, chunk.last_ms))
+        .collect();
+
+    assert_eq!(
+        spans,
+        [
+            (Encoding::Xor, 1, 1),
+            (Encoding::Histogram, 2, 2),
+            (Encoding::Xor, 3, 4)
+        ]
+    );
+
     assert_same(&samples, &read(&chunks));
 }
 
 #[test]
 fn a_histogram_whose_spans_do_not_fit_its_counts_is_refused() {
-    let broken = Histogram { positive_spans: vec![Span { offset: 0, length: 3 }], ..histogram(1, ResetHint::Unknown) };
+    let broken = Histogram {
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 3,
+        }],
+        ..histogram(1, ResetHint::Unknown)
+    };
+
     assert!(ChunkBuilder::default().push_histogram(0, &broken).is_err());
+
     let mut builder = ChunkBuilder::default();
-    builder.push_histogram(0, &histogram(1, ResetHint::Unknown)).unwrap();
+    builder
+        .push_histogram(0, &histogram(1, ResetHint::Unknown))
+        .unwrap();
+
     assert!(builder.push_histogram(1, &broken).is_err());
 }
 
@@ -337,23 +499,78 @@ fn times(count: usize) -> impl Strategy<Value = Vec<i64>> {
 pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
     let layouts: Vec<(Vec<Span>, Vec<Span>)> = vec![
         (vec![], vec![]),
-        (vec![Span { offset: -3, length: 2 }, Span { offset: 4, length: 1 }], vec![Span { offset: 0, length: 1 }]),
-        (vec![Span { offset: i32::MIN, length: 0 }, Span { offset: i32::MAX, length: 4 }], vec![]),
+        (
+            vec![
+                Span {
+                    offset: -3,
+                    length: 2,
+                },
+                Span {
+                    offset: 4,
+                    length: 1,
+                },
+            ],
+            vec![Span {
+                offset: 0,
+                length: 1,
+            }],
+        ),
+        (
+            vec![
+                Span {
+                    offset: i32::MIN,
+                    length: 0,
+                },
+                Span {
+                    offset: i32::MAX,
+                    length: 4,
+                },
+            ],
+            vec![],
+        ),
     ];
+
     let layout = prop::sample::select(layouts);
-    let hint = prop::sample::select(vec![ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge]);
-    let threshold = prop_oneof![Just(0.0), Just(2f64.powi(-128)), Just(1024.0), any::<u64>().prop_map(f64::from_bits)];
+    let hint = prop::sample::select(vec![
+        ResetHint::Unknown,
+        ResetHint::Reset,
+        ResetHint::NotReset,
+        ResetHint::Gauge,
+    ]);
+
+    let threshold = prop_oneof![
+        Just(0.0),
+        Just(2f64.powi(-128)),
+        Just(1024.0),
+        any::<u64>().prop_map(f64::from_bits)
+    ];
+
     let custom = prop_oneof![
         Just(vec![]),
-        prop::collection::vec(prop_oneof![any_float(), (0..50_000i32).prop_map(|n| f64::from(n) / 1000.0)], 1..5)
+        prop::collection::vec(
+            prop_oneof![
+                any_float(),
+                (0..50_000i32).prop_map(|n| f64::from(n) / 1000.0)
+            ],
+            1..5
+        )
     ];
+
     (layout, hint, threshold, custom, any_float(), any::<bool>()).prop_flat_map(
         |((positive_spans, negative_spans), hint, zero_threshold, custom_values, sum, integer)| {
-            let count = |spans: &[Span]| spans.iter().map(|span| span.length as usize).sum::<usize>();
-            let (up, down) = (count(&positive_spans), count(&negative_spans));
+            let count =
+                |spans: &[Span]| spans.iter().map(|span| span.length as usize).sum::<usize>();
+            let up = count(&positive_spans);
+            let down = count(&negative_spans);
+
             let counts = if integer {
                 let of = |count| prop::collection::vec(prop_oneof![any::<i64>(), -5..5i64], count);
-                (0..9u64, prop_oneof![any::<u64>(), 0..9u64], of(up), of(down))
+                (
+                    0..9u64,
+                    prop_oneof![any::<u64>(), 0..9u64],
+                    of(up),
+                    of(down),
+                )
                     .prop_map(|(count, zero_count, positive, negative)| Counts::Integer {
                         count,
                         zero_count,
@@ -372,8 +589,13 @@ pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
                     })
                     .boxed()
             };
+
             counts.prop_map(move |counts| Histogram {
-                schema: if custom_values.is_empty() { 3 } else { duramen_model::CUSTOM_BUCKETS_SCHEMA },
+                schema: if custom_values.is_empty() {
+                    3
+                } else {
+                    duramen_model::CUSTOM_BUCKETS_SCHEMA
+                },
                 hint,
                 sum,
                 zero_threshold,
@@ -388,11 +610,13 @@ pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
 
 /// A zero that has a sign loses it in two places of a chunk's head.
 fn without_signs(mut histogram: Histogram) -> Histogram {
-    for value in std::iter::once(&mut histogram.zero_threshold).chain(&mut histogram.custom_values) {
+    for value in std::iter::once(&mut histogram.zero_threshold).chain(&mut histogram.custom_values)
+    {
         if *value == 0.0 {
             *value = 0.0;
         }
     }
+
     histogram
 }
 
@@ -401,11 +625,13 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
         3 => any_float().prop_map(|value| Sample::Float(0, value)),
         2 => any_histogram().prop_map(|histogram| Sample::Histogram(0, without_signs(histogram))),
     ];
+
     (prop::collection::vec(one, 1..60), times(60)).prop_map(|(samples, times)| {
         let at = |(sample, ts_ms)| match sample {
             Sample::Float(_, value) => Sample::Float(ts_ms, value),
             Sample::Histogram(_, histogram) => Sample::Histogram(ts_ms, histogram),
         };
+
         samples.into_iter().zip(times).map(at).collect()
     })
 }
@@ -422,7 +648,9 @@ proptest! {
     fn floats_come_back(values in prop::collection::vec(any_float(), 1..400), times in times(400)) {
         let samples: Vec<_> = times.into_iter().zip(values).map(|(ts_ms, value)| Sample::Float(ts_ms, value)).collect();
         let chunks = chunks(&samples);
+
         prop_assert_eq!(chunks.len(), samples.len().div_ceil(120));
+
         assert_same(&samples, &read(&chunks));
     }
 
@@ -430,16 +658,20 @@ proptest! {
     #[test]
     fn no_counter_goes_down_within_a_chunk(histograms in prop::collection::vec(any_histogram(), 1..40)) {
         let samples: Vec<_> = (0..).zip(histograms).map(|(ts_ms, one)| Sample::Histogram(ts_ms, one)).collect();
+
         for chunk in chunks(&samples) {
             let Some(Decoded::Histograms(held)) = decode(chunk.encoding, &chunk.data) else { panic!("{chunk:?}") };
+
             for two in held.windows(2) {
                 if two[1].1.hint != ResetHint::NotReset {
                     continue;
                 }
+
                 let counts = |at: usize| match two[at].1.counts {
                     Counts::Integer { count, zero_count, .. } => (count as f64, zero_count as f64),
                     Counts::Float { count, zero_count, .. } => (count, zero_count),
                 };
+
                 let ((count, zero), (next_count, next_zero)) = (counts(0), counts(1));
                 prop_assert!(!(is_stale(two[0].1.sum) || count > next_count || zero > next_zero), "{two:?}");
             }
@@ -452,6 +684,7 @@ proptest! {
         if let Some(count) = bytes.first_chunk_mut() {
             *count = samples.to_be_bytes();
         }
+
         let _ = decode(Encoding::of(encoding).unwrap(), &bytes);
     }
 }

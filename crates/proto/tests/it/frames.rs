@@ -1,6 +1,9 @@
 //! Frames of a streamed answer.
 
-#![expect(clippy::unwrap_used, reason = "a frame that cannot be read fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a frame that cannot be read fails its test"
+)]
 
 use duramen_model::Labels;
 use duramen_proto::chunk::{Chunk, Encoding};
@@ -15,13 +18,22 @@ fn labels(name: &str) -> Labels {
 /// All frames of one series.
 fn frames(query: usize, name: &str, chunks: &[Chunk]) -> Vec<Vec<u8>> {
     let mut series = SeriesFrames::begin(query, labels(name).encoded());
-    let mut frames: Vec<_> = chunks.iter().filter_map(|chunk| series.push(chunk)).collect();
+    let mut frames: Vec<_> = chunks
+        .iter()
+        .filter_map(|chunk| series.push(chunk))
+        .collect();
+
     frames.extend(series.finish());
     frames
 }
 
 fn chunk(bytes: usize) -> Chunk {
-    Chunk { encoding: Encoding::FloatHistogram, first_ms: -5, last_ms: 0, data: vec![7; bytes] }
+    Chunk {
+        encoding: Encoding::FloatHistogram,
+        first_ms: -5,
+        last_ms: 0,
+        data: vec![7; bytes],
+    }
 }
 
 #[test]
@@ -34,11 +46,24 @@ fn a_long_series_stands_in_several_frames_of_about_a_mebibyte() {
     let chunks = vec![chunk(1000); 5000];
     let frames = frames(0, "a", &chunks);
     let sizes: Vec<_> = frames.iter().map(Vec::len).collect();
+
     assert_eq!(sizes.len(), 5, "{sizes:?}");
-    assert!(sizes[..4].iter().all(|size| (FRAME_BYTES..FRAME_BYTES + 2000).contains(size)), "{sizes:?}");
+    assert!(
+        sizes[..4]
+            .iter()
+            .all(|size| (FRAME_BYTES..FRAME_BYTES + 2000).contains(size)),
+        "{sizes:?}"
+    );
+
     let read = read_frames(&frames.concat()).unwrap();
     assert!(read.iter().all(|frame| frame.labels == read[0].labels));
-    assert_eq!(read.into_iter().flat_map(|frame| frame.chunks).collect::<Vec<_>>(), chunks);
+
+    assert_eq!(
+        read.into_iter()
+            .flat_map(|frame| frame.chunks)
+            .collect::<Vec<_>>(),
+        chunks
+    );
 }
 
 #[test]
@@ -47,6 +72,7 @@ fn a_damaged_frame_is_not_read() {
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
+
         assert!(read_frames(&damaged).is_err(), "byte {at}");
         assert!(at == 0 || read_frames(&whole[..at]).is_err(), "cut at {at}");
     }
@@ -60,12 +86,16 @@ proptest! {
             let chunks: Vec<_> = sizes.iter().map(|size| chunk(*size)).collect();
             bytes.extend(frames(*query, name, &chunks).concat());
         }
+
         let read = read_frames(&bytes).unwrap();
         prop_assert_eq!(read.len(), series.len());
+
         for (frame, (query, name, sizes)) in read.into_iter().zip(series) {
             prop_assert_eq!(frame.query, query as u64);
+
             let expected = labels(&name);
             let pairs: Vec<_> = frame.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+
             prop_assert_eq!(pairs, expected.iter().collect::<Vec<_>>());
             prop_assert_eq!(frame.chunks, sizes.into_iter().map(chunk).collect::<Vec<_>>());
         }

@@ -1,4 +1,5 @@
-//! The decoders of remote write agree with prost, which knows the public definitions only; and bytes that are no request do no harm.
+//! The decoders of remote write agree with prost, which knows the public definitions only; and
+//! bytes that are no request do no harm.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -18,7 +19,10 @@ fn seen_v2(body: &[u8]) -> Vec<Seen> {
 }
 
 fn expected(sending: &[Sending]) -> impl Iterator<Item = Seen> {
-    sending.iter().filter(|series| !series.is_empty()).map(Sending::seen)
+    sending
+        .iter()
+        .filter(|series| !series.is_empty())
+        .map(Sending::seen)
 }
 
 /// Fields that no definition has, of each wire type.
@@ -27,28 +31,37 @@ fn unknown_fields(number: u32) -> Vec<u8> {
     wire::put_varint_field(&mut fields, number, u64::MAX);
     wire::put_fixed64(&mut fields, number + 1, 7);
     wire::put_bytes(&mut fields, number + 2, b"\xff\xff");
+
     fields
 }
 
-/// Whatever the bytes are, what is made of them is no larger than its bound, and every part of it can be asked for.
+/// Whatever the bytes are, what is made of them is no larger than its bound, and every part of it
+/// can be asked for.
 fn walk(request: &WriteRequest<'_>, memory_bytes_max: usize) {
-    let columns = request.ts_ms.len() * 16 + request.lives.len() * 16 + size_of_val(&request.series[..]);
+    let columns =
+        request.ts_ms.len() * 16 + request.lives.len() * 16 + size_of_val(&request.series[..]);
     let others = size_of_val(&request.histograms[..]) + size_of_val(&request.exemplars[..]);
     let rest = size_of_val(&request.metadata[..]) + size_of_val(&request.refused[..]);
+
     assert!(columns + others + rest <= memory_bytes_max);
+
     let mut keys = request.keys(1);
     for (at, series) in request.series.iter().enumerate() {
         keys.of(at);
+
         let labels = request.labels(at);
         assert!(labels.is_err() || labels.unwrap().len() == request.labels_count(at));
         assert!(series.samples().end <= request.ts_ms.len());
     }
+
     for histogram in &request.histograms {
         assert!(histogram.decode().unwrap().positive_spans.len() <= histogram.buckets);
     }
+
     for exemplar in &request.exemplars {
         let _ = request.exemplar_labels(exemplar);
     }
+
     for refused in &request.refused {
         assert!(request.show_refused(refused).to_string().len() < 4096);
     }
@@ -58,7 +71,15 @@ fn walk_all(body: &[u8]) {
     let limits = limits(body);
     let [as_sent, from_metadata] = [TypeAndUnitLabels::AsSent, TypeAndUnitLabels::FromMetadata]
         .map(|types| WriteRequest::decode_v2(body, &limits, types));
-    for request in [WriteRequest::decode_v1(body, &limits), as_sent, from_metadata].into_iter().flatten() {
+
+    for request in [
+        WriteRequest::decode_v1(body, &limits),
+        as_sent,
+        from_metadata,
+    ]
+    .into_iter()
+    .flatten()
+    {
         walk(&request, limits.memory_bytes_max);
     }
 }
@@ -75,6 +96,7 @@ proptest! {
         let sending: Vec<Sending> = sending.into_iter().filter(|series| !series.is_empty()).collect();
         let body = request_v2(&sending, &[]).encode_to_vec();
         let request = decode_v2(&body).unwrap();
+
         prop_assert!(request.refused.is_empty());
         prop_assert_eq!(all_seen(&request), expected(&sending).collect::<Vec<_>>());
     }
@@ -84,6 +106,7 @@ proptest! {
         let one = seen_v1(&request_v1(&sending).encode_to_vec());
         let two: Vec<Seen> =
             seen_v2(&request_v2(&sending, &[]).encode_to_vec()).into_iter().map(Seen::without_starts).collect();
+
         prop_assert_eq!(one, two);
     }
 
@@ -91,29 +114,40 @@ proptest! {
     fn what_later_senders_add_is_skipped(sending in sendings()) {
         // With nothing beside what they add, a request is refused.
         prop_assume!(sending.iter().any(|series| !series.is_empty()));
-        let (mut one, mut two) = (unknown_fields(8000), unknown_fields(8000));
+
+        let mut one = unknown_fields(8000);
+        let mut two = unknown_fields(8000);
+
         for series in &sending {
             let series = [series.v1().encode_to_vec(), unknown_fields(8000)].concat();
             wire::put_bytes(&mut one, 1, &series);
         }
+
         prop_assert_eq!(seen_v1(&one), seen_v1(&request_v1(&sending).encode_to_vec()));
+
         let request = request_v2(&sending, &[]);
+
         // Symbols behind the series.
         for series in &request.timeseries {
             wire::put_bytes(&mut two, 5, &[series.encode_to_vec(), unknown_fields(8000)].concat());
         }
+
         two.extend(v2::Request { symbols: request.symbols.clone(), timeseries: Vec::new() }.encode_to_vec());
         prop_assert_eq!(seen_v2(&two), seen_v2(&request.encode_to_vec()));
     }
 
     #[test]
     fn a_series_keeps_its_key_when_the_symbols_are_numbered_anew(sending in sendings(), before in prop::collection::vec("[a-z]{1,4}", 0..9)) {
-        let (here, there) = (request_v2(&sending, &[]).encode_to_vec(), request_v2(&sending, &before).encode_to_vec());
+        let here = request_v2(&sending, &[]).encode_to_vec();
+        let there = request_v2(&sending, &before).encode_to_vec();
         let here = decode_v2(&here).unwrap();
         let there = decode_v2(&there).unwrap();
-        let (mut keys, mut others) = (here.keys(7), there.keys(7));
+        let mut keys = here.keys(7);
+        let mut others = there.keys(7);
+
         for at in 0..here.series.len() {
             prop_assert_eq!(keys.of(at), others.of(at));
+
             for before in 0..at {
                 prop_assert_eq!(keys.of(at) == keys.of(before), here.labels(at) == here.labels(before));
             }
@@ -128,8 +162,10 @@ proptest! {
             help: help.clone(),
             unit: unit.clone(),
         };
+
         let body = v1::WriteRequest { timeseries: Vec::new(), metadata: sent.iter().map(message).collect() }.encode_to_vec();
         let request = WriteRequest::decode_v1(&body, &limits(&body)).unwrap();
+
         let meant: Vec<SentMetadata<'_>> = sent
             .iter()
             .map(|(kind, family, help, unit)| SentMetadata {
@@ -140,6 +176,7 @@ proptest! {
                 unit: unit.as_bytes(),
             })
             .collect();
+
         prop_assert_eq!(request.metadata, meant);
     }
 
@@ -158,10 +195,12 @@ proptest! {
             if body.is_empty() {
                 continue;
             }
+
             for (at, byte) in &changes {
                 let at = at.index(body.len());
                 body[at] = *byte;
             }
+
             walk_all(&body);
             body.truncate(cut.index(body.len()));
             walk_all(&body);

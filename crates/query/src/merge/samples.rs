@@ -8,34 +8,51 @@ use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 /// The series that a part has at hand: a batch and a row in it.
 pub(super) type Slice<'a> = (&'a SeriesBatch, usize);
 
-/// Appends the samples of `slices` in `range` to the series that `out` builds. Of several values for one time that of the first slice counts,
-/// whether it is a float or a histogram. Returns how many values lost against a different one.
-pub(super) fn merge<'a>(slices: &[Slice<'a>], range: TimeRange, out: &mut SeriesBatchBuilder) -> u64 {
+/// Appends the samples of `slices` in `range` to the series that `out` builds. Of several values
+/// for one time that of the first slice counts, whether it is a float or a histogram. Returns how
+/// many values lost against a different one.
+pub(super) fn merge<'a>(
+    slices: &[Slice<'a>],
+    range: TimeRange,
+    out: &mut SeriesBatchBuilder,
+) -> u64 {
     if slices.iter().all(|slice| is_plain(*slice)) {
         let in_range = |(batch, row): &Slice<'a>| {
             let (ts, values) = batch.samples_at(*row);
             let span = span_in(ts, range);
             (&ts[span.clone()], &values[span])
         };
+
         let mut floats: Vec<(&[i64], &[f64])> = slices.iter().map(in_range).collect();
         floats.retain(|(ts, _)| !ts.is_empty());
         return merge_floats(&floats, out);
     }
-    let mut cursors: Vec<Cursor<'_>> = slices.iter().map(|slice| Cursor::new(*slice, range)).collect();
+
+    let mut cursors: Vec<Cursor<'_>> = slices
+        .iter()
+        .map(|slice| Cursor::new(*slice, range))
+        .collect();
+
     let mut conflicts = 0;
+
     while let Some(ts_ms) = cursors.iter().filter_map(Cursor::ts_ms).min() {
         let mut winner: Option<Sample<'_>> = None;
+
         for cursor in &mut cursors {
-            let Some(sample) = cursor.take_at(ts_ms) else { continue };
+            let Some(sample) = cursor.take_at(ts_ms) else {
+                continue;
+            };
             match &winner {
                 None => winner = Some(sample),
                 Some(first) => conflicts += u64::from(first.value != sample.value),
             }
         }
+
         if let Some(sample) = winner {
             sample.push(ts_ms, out);
         }
     }
+
     conflicts
 }
 
@@ -48,14 +65,21 @@ fn span_in(ts: &[i64], range: TimeRange) -> Range<usize> {
 
 /// Whether the series has floats only, and they say nothing beside their values.
 fn is_plain((batch, row): Slice<'_>) -> bool {
-    batch.histograms_at(row).len() == 0 && batch.starts_at(row).is_none() && batch.ttls_at(row).is_none()
+    batch.histograms_at(row).len() == 0
+        && batch.starts_at(row).is_none()
+        && batch.ttls_at(row).is_none()
 }
 
-/// Merges slices that are not empty, the earlier of which win, and returns how many values lost against a different one.
+/// Merges slices that are not empty, the earlier of which win, and returns how many values lost
+/// against a different one.
 fn merge_floats(slices: &[(&[i64], &[f64])], out: &mut SeriesBatchBuilder) -> u64 {
     let mut in_time: Vec<_> = slices.to_vec();
     in_time.sort_by_key(|(ts, _)| ts[0]);
-    let disjoint = in_time.windows(2).all(|two| two[0].0.last() < two[1].0.first());
+
+    let disjoint = in_time
+        .windows(2)
+        .all(|two| two[0].0.last() < two[1].0.first());
+
     if disjoint {
         out.samples_mut(|all_ts, all_values| {
             for (ts, values) in in_time {
@@ -63,29 +87,39 @@ fn merge_floats(slices: &[(&[i64], &[f64])], out: &mut SeriesBatchBuilder) -> u6
                 all_values.extend_from_slice(values);
             }
         });
+
         return 0;
     }
+
     let mut conflicts = 0;
     let mut at = vec![0; slices.len()];
+
     out.samples_mut(|all_ts, all_values| {
         loop {
             let next = |(slice, &at): (&(&[i64], &[f64]), &usize)| slice.0.get(at).copied();
-            let Some(ts) = slices.iter().zip(&at).filter_map(next).min() else { break };
+            let Some(ts) = slices.iter().zip(&at).filter_map(next).min() else {
+                break;
+            };
             let mut winner: Option<f64> = None;
+
             for ((times, values), at) in slices.iter().zip(&mut at) {
                 if times.get(*at) != Some(&ts) {
                     continue;
                 }
+
                 match winner {
                     None => winner = Some(values[*at]),
                     Some(value) => conflicts += u64::from(value.to_bits() != values[*at].to_bits()),
                 }
+
                 *at += 1;
             }
+
             all_ts.push(ts);
             all_values.extend(winner);
         }
     });
+
     conflicts
 }
 
@@ -105,7 +139,11 @@ impl Sample<'_> {
     fn push(self, ts_ms: i64, out: &mut SeriesBatchBuilder) {
         match self.value {
             Value::Float { bits } => out.push_sample(ts_ms, f64::from_bits(bits), self.life),
-            Value::Histogram(bytes) => out.push_histogram(HistogramRef { ts_ms, life: self.life, bytes }),
+            Value::Histogram(bytes) => out.push_histogram(HistogramRef {
+                ts_ms,
+                life: self.life,
+                bytes,
+            }),
         }
     }
 }
@@ -126,32 +164,70 @@ impl<'a> Cursor<'a> {
         let (ts, values) = batch.samples_at(row);
         let span = span_in(ts, range);
         let lives = |column: Option<&'a [i64]>| column.map(|all| &all[span.clone()]);
-        let (starts, ttls) = (lives(batch.starts_at(row)), lives(batch.ttls_at(row)));
-        let histograms = batch.histograms_at(row).filter(|held| range.contains(held.ts_ms)).collect();
-        let (ts, values) = (&ts[span.clone()], &values[span.clone()]);
-        Self { ts, values, starts, ttls, histograms, next_float: 0, next_histogram: 0 }
+        let starts = lives(batch.starts_at(row));
+        let ttls = lives(batch.ttls_at(row));
+        let histograms = batch
+            .histograms_at(row)
+            .filter(|held| range.contains(held.ts_ms))
+            .collect();
+
+        let ts = &ts[span.clone()];
+        let values = &values[span.clone()];
+
+        Self {
+            ts,
+            values,
+            starts,
+            ttls,
+            histograms,
+            next_float: 0,
+            next_histogram: 0,
+        }
     }
 
     /// The time of the next sample.
     fn ts_ms(&self) -> Option<i64> {
         let float = self.ts.get(self.next_float).copied();
-        let histogram = self.histograms.get(self.next_histogram).map(|histogram| histogram.ts_ms);
+        let histogram = self
+            .histograms
+            .get(self.next_histogram)
+            .map(|histogram| histogram.ts_ms);
+
         float.into_iter().chain(histogram).min()
     }
 
     /// The next sample, when it is of the time `ts_ms`.
     fn take_at(&mut self, ts_ms: i64) -> Option<Sample<'a>> {
-        if let Some(histogram) = self.histograms.get(self.next_histogram).filter(|h| h.ts_ms == ts_ms) {
+        if let Some(histogram) = self
+            .histograms
+            .get(self.next_histogram)
+            .filter(|h| h.ts_ms == ts_ms)
+        {
             self.next_histogram += 1;
-            return Some(Sample { value: Value::Histogram(histogram.bytes), life: histogram.life });
+            return Some(Sample {
+                value: Value::Histogram(histogram.bytes),
+                life: histogram.life,
+            });
         }
+
         let at = self.next_float;
         if self.ts.get(at) != Some(&ts_ms) {
             return None;
         }
+
         self.next_float += 1;
+
         let of = |column: Option<&[i64]>| column.map_or(0, |all| all[at]);
-        let life = Life { start_ms: of(self.starts), ttl_ms: of(self.ttls) };
-        Some(Sample { value: Value::Float { bits: self.values[at].to_bits() }, life })
+        let life = Life {
+            start_ms: of(self.starts),
+            ttl_ms: of(self.ttls),
+        };
+
+        Some(Sample {
+            value: Value::Float {
+                bits: self.values[at].to_bits(),
+            },
+            life,
+        })
     }
 }

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duramen_model::{
-    Counts, Exemplar, Histogram, Labels, Life, MetricType, Order, ResetHint, Sample, TimeRange, WriterId,
+    Counts, Exemplar, Histogram, Labels, Life, MetricType, Order, ResetHint, Sample, TimeRange,
+    WriterId,
 };
 use duramen_source::{Columns, MemorySource};
 use futures::executor::block_on;
@@ -26,7 +27,13 @@ fn labels(name: u8) -> Labels {
 }
 
 fn histogram(count: u8) -> Histogram {
-    let counts = Counts::Integer { count: count.into(), zero_count: count.into(), positive: vec![], negative: vec![] };
+    let counts = Counts::Integer {
+        count: count.into(),
+        zero_count: count.into(),
+        positive: vec![],
+        negative: vec![],
+    };
+
     Histogram {
         schema: 0,
         hint: ResetHint::Unknown,
@@ -40,8 +47,16 @@ fn histogram(count: u8) -> Histogram {
 }
 
 fn part(opened: u64, source: impl SeriesSource + 'static) -> Part {
-    let order = Order { opened, writer: WriterId(Ulid::nil()), flush: opened };
-    Part { order, source: Arc::new(source) }
+    let order = Order {
+        opened,
+        writer: WriterId(Ulid::nil()),
+        flush: opened,
+    };
+
+    Part {
+        order,
+        source: Arc::new(source),
+    }
 }
 
 fn request(batch_series_max: usize) -> SeriesRequest {
@@ -55,25 +70,67 @@ fn request(batch_series_max: usize) -> SeriesRequest {
     }
 }
 
-/// Everything that a merge answers; fails when a series or a time comes twice, or times do not ascend.
+/// Everything that a merge answers; fails when a series or a time comes twice, or times do not
+/// ascend.
 fn read(merge: &MergeSource, request: &SeriesRequest) -> Series {
-    let batches: Vec<SeriesBatch> =
-        block_on(async { merge.select(request).await.unwrap().try_collect().await.unwrap() });
-    batches.iter().flat_map(|batch| (0..batch.len()).map(|row| series(batch, row))).collect()
+    let batches: Vec<SeriesBatch> = block_on(async {
+        merge
+            .select(request)
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap()
+    });
+
+    batches
+        .iter()
+        .flat_map(|batch| (0..batch.len()).map(|row| series(batch, row)))
+        .collect()
 }
 
 fn series(batch: &SeriesBatch, row: usize) -> (String, Samples) {
     let (ts, values) = batch.samples_at(row);
-    let (starts, ttls) = (batch.starts_at(row), batch.ttls_at(row));
+    let starts = batch.starts_at(row);
+    let ttls = batch.ttls_at(row);
+
     let floats = ts.iter().zip(values).enumerate().map(|(at, (ts, value))| {
         let of = |column: Option<&[i64]>| column.map_or(0, |all| all[at]);
-        (*ts, (Value::Float(value.to_bits()), Life { start_ms: of(starts), ttl_ms: of(ttls) }))
+        (
+            *ts,
+            (
+                Value::Float(value.to_bits()),
+                Life {
+                    start_ms: of(starts),
+                    ttl_ms: of(ttls),
+                },
+            ),
+        )
     });
-    let histograms = batch.histograms_at(row).map(|h| (h.ts_ms, (Value::Histogram(h.bytes.to_vec()), h.life)));
-    assert!(ts.is_sorted_by(|a, b| a < b) && batch.histograms_at(row).is_sorted_by(|a, b| a.ts_ms < b.ts_ms));
+
+    let histograms = batch
+        .histograms_at(row)
+        .map(|h| (h.ts_ms, (Value::Histogram(h.bytes.to_vec()), h.life)));
+    assert!(
+        ts.is_sorted_by(|a, b| a < b)
+            && batch
+                .histograms_at(row)
+                .is_sorted_by(|a, b| a.ts_ms < b.ts_ms)
+    );
+
     let samples: Samples = floats.chain(histograms).collect();
-    assert_eq!(samples.len(), ts.len() + batch.histograms_at(row).len(), "a time stands twice");
-    (Labels::from_encoded(batch.labels_at(row)).unwrap().to_string(), samples)
+    assert_eq!(
+        samples.len(),
+        ts.len() + batch.histograms_at(row).len(),
+        "a time stands twice"
+    );
+
+    (
+        Labels::from_encoded(batch.labels_at(row))
+            .unwrap()
+            .to_string(),
+        samples,
+    )
 }
 
 /// A part that gives all samples of a series, as one does that reads pages.
@@ -83,7 +140,12 @@ struct Generous(MemorySource);
 #[async_trait]
 impl SeriesSource for Generous {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        self.0.select(&SeriesRequest { range: TimeRange::ALL, ..request.clone() }).await
+        self.0
+            .select(&SeriesRequest {
+                range: TimeRange::ALL,
+                ..request.clone()
+            })
+            .await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
@@ -104,16 +166,27 @@ type Offered = Vec<(u8, i64, Value, Life)>;
 
 fn source(offered: &Offered) -> MemorySource {
     let mut source = MemorySource::default();
+
     for (name, ts_ms, value, life) in offered {
         match value {
             Value::Float(bits) => {
-                source.push_with_life(labels(*name), Sample::new(*ts_ms, f64::from_bits(*bits)), *life);
+                source.push_with_life(
+                    labels(*name),
+                    Sample::new(*ts_ms, f64::from_bits(*bits)),
+                    *life,
+                );
             }
             Value::Histogram(bytes) => {
-                source.push_histogram(labels(*name), *ts_ms, *life, &Histogram::from_bytes(bytes).unwrap());
+                source.push_histogram(
+                    labels(*name),
+                    *ts_ms,
+                    *life,
+                    &Histogram::from_bytes(bytes).unwrap(),
+                );
             }
         }
     }
+
     source
 }
 
@@ -121,21 +194,44 @@ fn source(offered: &Offered) -> MemorySource {
 fn model(parts: &[Offered]) -> (Series, u64) {
     let mut merged = BTreeMap::<u8, Samples>::new();
     let mut conflicts = 0;
+
     for offered in parts {
-        // Within one source a later value replaces an earlier one: that is what the memory source does.
-        let own: BTreeMap<_, _> =
-            offered.iter().map(|(name, ts, value, life)| ((*name, *ts), (value, *life))).collect();
+        // Within one source a later value replaces an earlier one: that is what the memory source
+        // does.
+        let own: BTreeMap<_, _> = offered
+            .iter()
+            .map(|(name, ts, value, life)| ((*name, *ts), (value, *life)))
+            .collect();
+
         for ((name, ts_ms), (value, life)) in own {
-            let held = merged.entry(name).or_default().entry(ts_ms).or_insert_with(|| (value.clone(), life));
+            let held = merged
+                .entry(name)
+                .or_default()
+                .entry(ts_ms)
+                .or_insert_with(|| (value.clone(), life));
+
             conflicts += u64::from(held.0 != *value);
         }
     }
-    (merged.into_iter().map(|(name, samples)| (labels(name).to_string(), samples)).collect(), conflicts)
+
+    (
+        merged
+            .into_iter()
+            .map(|(name, samples)| (labels(name).to_string(), samples))
+            .collect(),
+        conflicts,
+    )
 }
 
 fn float() -> impl Strategy<Value = Value> {
     // Both zeros and two NaNs: values are bits.
-    let bits = [0.0f64.to_bits(), (-0.0f64).to_bits(), 0x7ff8_0000_0000_0001, duramen_model::STALE_NAN_BITS];
+    let bits = [
+        0.0f64.to_bits(),
+        (-0.0f64).to_bits(),
+        0x7ff8_0000_0000_0001,
+        duramen_model::STALE_NAN_BITS,
+    ];
+
     prop::sample::select(bits.to_vec()).prop_map(Value::Float)
 }
 
@@ -145,29 +241,42 @@ fn anything() -> impl Strategy<Value = (Value, Life)> {
         3 => Just(Life::NONE),
         1 => (0..2i64, 0..3i64).prop_map(|(start_ms, ttl_ms)| Life { start_ms, ttl_ms }),
     ];
+
     (prop_oneof![2 => float(), 1 => histogram], life)
 }
 
-fn offered<V: Strategy<Value = (Value, Life)>>(value: impl Fn() -> V) -> impl Strategy<Value = Vec<Offered>> {
-    let sample = (0..4u8, 0..24i64, value()).prop_map(|(name, ts_ms, (value, life))| (name, ts_ms, value, life));
+fn offered<V: Strategy<Value = (Value, Life)>>(
+    value: impl Fn() -> V,
+) -> impl Strategy<Value = Vec<Offered>> {
+    let sample = (0..4u8, 0..24i64, value())
+        .prop_map(|(name, ts_ms, (value, life))| (name, ts_ms, value, life));
     prop::collection::vec(prop::collection::vec(sample, 0..30), 1..5)
 }
 
 fn check(parts: &[Offered], batch_series_max: usize) {
     let conflicts = Counter::default();
-    let mut sources: Vec<Part> = (0..).zip(parts).map(|(order, offered)| part(order, source(offered))).collect();
+    let mut sources: Vec<Part> = (0..)
+        .zip(parts)
+        .map(|(order, offered)| part(order, source(offered)))
+        .collect();
+
     // The merge goes by their order, not by the place in which they come.
     sources.reverse();
+
     let merge = MergeSource::new(sources, conflicts.clone());
     let (expected, lost) = model(parts);
+
     assert_eq!(read(&merge, &request(batch_series_max)), expected);
+
     // A part alone is passed on as it is, and nothing is compared.
     assert_eq!(conflicts.get(), if parts.len() > 1 { lost } else { 0 });
 }
 
 #[test]
 fn a_merge_draws_its_batches_from_the_account_and_fails_without_memory() {
-    let floats: Offered = (0..4).map(|ts_ms| (0, ts_ms, Value::Float(1.0_f64.to_bits()), Life::NONE)).collect();
+    let floats: Offered = (0..4)
+        .map(|ts_ms| (0, ts_ms, Value::Float(1.0_f64.to_bits()), Life::NONE))
+        .collect();
     let parts = || (0..2).map(|order| part(order, source(&floats))).collect();
     let memory = Account::new(1 << 20);
     let merge = MergeSource::new(parts(), Counter::default()).within(&memory);
@@ -175,13 +284,19 @@ fn a_merge_draws_its_batches_from_the_account_and_fails_without_memory() {
     let mut stream = block_on(merge.select(&request(1))).unwrap();
     let batch = block_on(stream.next()).unwrap().unwrap();
     let held = memory.used_by(Use::Query);
-    assert!(held >= 2 * batch.record_batch().get_array_memory_size(), "{held}");
+
+    assert!(
+        held >= 2 * batch.record_batch().get_array_memory_size(),
+        "{held}"
+    );
+
     drop(stream);
     assert_eq!(memory.used(), 0);
 
     let _others = memory.take(Use::Body, memory.mark(Use::Query)).unwrap();
     let mut stream = block_on(merge.select(&request(1))).unwrap();
     let error = block_on(stream.next()).unwrap().unwrap_err();
+
     assert!(error.source.is::<Full>(), "{error}");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
@@ -206,6 +321,7 @@ proptest! {
             let merge = MergeSource::new(sources.collect(), Counter::default());
             let range = TimeRange::new(start_ms, start_ms + len).unwrap();
             let (mut expected, _) = model(parts);
+
             expected.iter_mut().for_each(|(_, samples)| samples.retain(|ts_ms, _| range.contains(*ts_ms)));
             prop_assert_eq!(read(&merge, &SeriesRequest { range, ..request(2) }), expected);
         }
@@ -217,17 +333,21 @@ proptest! {
     ) {
         let exemplar = |ts_ms, trace| Exemplar { ts_ms, value: 0.5, labels: labels(trace) };
         let mut sources = Vec::new();
+
         for (order, pushed) in (0..).zip(&parts) {
             let mut source = MemorySource::default();
             pushed.iter().for_each(|(name, ts_ms, trace)| source.push_exemplar(labels(*name), exemplar(*ts_ms, *trace)));
             sources.push(part(order, source));
         }
+
         let merge = MergeSource::new(sources, Counter::default());
         let found = block_on(merge.exemplars(&request(1))).unwrap();
         let mut expected = BTreeMap::<u8, BTreeSet<(i64, u8)>>::new();
+
         for (name, ts_ms, trace) in parts.iter().flatten() {
             expected.entry(*name).or_default().insert((*ts_ms, *trace));
         }
+
         let expected: Vec<SeriesExemplars> = expected
             .into_iter()
             .map(|(name, of)| SeriesExemplars {
@@ -235,6 +355,7 @@ proptest! {
                 exemplars: of.into_iter().map(|(ts_ms, trace)| exemplar(ts_ms, trace)).collect(),
             })
             .collect();
+
         prop_assert_eq!(found, expected);
     }
 }
@@ -242,9 +363,15 @@ proptest! {
 #[test]
 fn equal_samples_are_one_and_the_earlier_order_wins_a_conflict_between_the_kinds_too() {
     let float = |value: f64| Value::Float(value.to_bits());
-    let (first, second) = (histogram(1).to_bytes(), histogram(2).to_bytes());
-    let (first, second) = (|| Value::Histogram(first.clone()), || Value::Histogram(second.clone()));
-    let life = Life { start_ms: 0, ttl_ms: 7 };
+    let first = histogram(1).to_bytes();
+    let second = histogram(2).to_bytes();
+    let first = || Value::Histogram(first.clone());
+    let second = || Value::Histogram(second.clone());
+    let life = Life {
+        start_ms: 0,
+        ttl_ms: 7,
+    };
+
     for (early, late, conflicts) in [
         (float(1.0), float(1.0), 0),
         (float(1.0), float(2.0), 1),
@@ -256,9 +383,16 @@ fn equal_samples_are_one_and_the_earlier_order_wins_a_conflict_between_the_kinds
     ] {
         let lost = Counter::default();
         let parts = [(2, late, Life::NONE), (1, early.clone(), life)];
-        let parts = parts.map(|(order, value, life)| part(order, source(&vec![(1, 10, value, life)])));
-        let found = read(&MergeSource::new(parts.to_vec(), lost.clone()), &request(10));
-        assert_eq!(found, [(labels(1).to_string(), Samples::from([(10, (early, life))]))]);
+        let parts =
+            parts.map(|(order, value, life)| part(order, source(&vec![(1, 10, value, life)])));
+        let found = read(
+            &MergeSource::new(parts.to_vec(), lost.clone()),
+            &request(10),
+        );
+        assert_eq!(
+            found,
+            [(labels(1).to_string(), Samples::from([(10, (early, life))]))]
+        );
         assert_eq!(lost.get(), conflicts);
     }
 }
@@ -272,30 +406,66 @@ fn a_family_is_shown_as_it_was_last_sent() {
         unit: String::new(),
         last_seen_ms,
     };
+
     let sources = [
         (1, vec![family("b", "old", 10), family("a", "only", 1)]),
         (2, vec![family("b", "new", 30)]),
         (3, vec![family("b", "older", 20), family("c", "this", 5)]),
         (4, vec![family("c", "that", 5)]),
     ];
+
     let parts = sources.map(|(order, families)| {
         let mut source = MemorySource::default();
-        families.into_iter().for_each(|family| source.push_metadata(family));
+        families
+            .into_iter()
+            .for_each(|family| source.push_metadata(family));
         part(order, source)
     });
-    let found = block_on(MergeSource::new(parts.to_vec(), Counter::default()).metadata(&[])).unwrap();
-    assert_eq!(found, [family("a", "only", 1), family("b", "new", 30), family("c", "that", 5)]);
+
+    let found =
+        block_on(MergeSource::new(parts.to_vec(), Counter::default()).metadata(&[])).unwrap();
+    assert_eq!(
+        found,
+        [
+            family("a", "only", 1),
+            family("b", "new", 30),
+            family("c", "that", 5)
+        ]
+    );
 }
 
 #[test]
 fn summaries_are_added_up_for_each_series_and_the_longest_life_span_counts() {
-    let of = |name, ts_ms, value, ttl_ms| (name, ts_ms, value, Life { start_ms: 0, ttl_ms });
+    let of = |name, ts_ms, value, ttl_ms| {
+        (
+            name,
+            ts_ms,
+            value,
+            Life {
+                start_ms: 0,
+                ttl_ms,
+            },
+        )
+    };
+
     let float = || Value::Float(0);
     let parts = [
-        vec![of(1, 10, float(), 0), of(1, 20, float(), 5), of(2, 7, float(), 0)],
-        vec![of(1, 5, Value::Histogram(histogram(1).to_bytes()), 9), of(1, 20, float(), 5)],
+        vec![
+            of(1, 10, float(), 0),
+            of(1, 20, float(), 5),
+            of(2, 7, float(), 0),
+        ],
+        vec![
+            of(1, 5, Value::Histogram(histogram(1).to_bytes()), 9),
+            of(1, 20, float(), 5),
+        ],
     ];
-    let parts = (0..).zip(&parts).map(|(order, offered)| part(order, source(offered))).collect();
+
+    let parts = (0..)
+        .zip(&parts)
+        .map(|(order, offered)| part(order, source(offered)))
+        .collect();
+
     let merge = MergeSource::new(parts, Counter::default());
     let summary = |name, floats, histograms, first_ms, last_ms| SeriesSummary {
         labels: labels(name),
@@ -304,6 +474,7 @@ fn summaries_are_added_up_for_each_series_and_the_longest_life_span_counts() {
         first_ms,
         last_ms,
     };
+
     let found = block_on(merge.summaries(&request(1))).unwrap();
     assert_eq!(found, [summary(1, 3, 1, 5, 20), summary(2, 1, 0, 7, 7)]);
     assert_eq!(block_on(merge.ttl_max_ms(&[])).unwrap(), 9);
@@ -312,10 +483,23 @@ fn summaries_are_added_up_for_each_series_and_the_longest_life_span_counts() {
 #[test]
 fn names_and_values_are_those_of_all_parts_each_once() {
     let parts = [(1, vec![1, 2]), (2, vec![2, 3])].map(|(order, names)| {
-        part(order, source(&names.into_iter().map(|name| (name, 1, Value::Float(0), Life::NONE)).collect()))
+        part(
+            order,
+            source(
+                &names
+                    .into_iter()
+                    .map(|name| (name, 1, Value::Float(0), Life::NONE))
+                    .collect(),
+            ),
+        )
     });
+
     let merge = MergeSource::new(parts.to_vec(), Counter::default());
     let values = block_on(merge.label_values(&request(1), "__name__")).unwrap();
+
     assert_eq!(Vec::from_iter(values), ["m1", "m2", "m3"]);
-    assert_eq!(Vec::from_iter(block_on(merge.label_names(&request(1))).unwrap()), ["__name__"]);
+    assert_eq!(
+        Vec::from_iter(block_on(merge.label_names(&request(1))).unwrap()),
+        ["__name__"]
+    );
 }

@@ -26,20 +26,28 @@ impl Querier {
     ) -> Result<Answered<Vec<SeriesSummary>>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let (source, reader) = (self.view(&asker), asker.clone());
+        let source = self.view(&asker);
+        let reader = asker.clone();
+
         let work = async move {
             let matchers = match of {
                 Summarized::All => Vec::new(),
                 Summarized::Metric(name) => vec![Matcher::equal(METRIC_NAME, name)],
-                Summarized::Selector(text) => reader.selectors(&[text]).await?.pop().unwrap_or_default(),
+                Summarized::Selector(text) => {
+                    reader.selectors(&[text]).await?.pop().unwrap_or_default()
+                }
             };
+
             let request = reader.request(&matchers, range, Columns::Labels);
             let found = source.summaries(&request).await?;
+
             if found.len() > max {
                 return Err(Error::TooManySeries { max });
             }
+
             Ok(found)
         };
+
         self.bounded(&asker, None, self.computed(work)).await
     }
 }

@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::merge::union;
 
 impl Querier {
-    /// The exemplars of the series that pass one of the selectors of a query: series sorted by their labels, each once, its exemplars by
-    /// time. `None` for a query without a selector.
+    /// The exemplars of the series that pass one of the selectors of a query: series sorted by
+    /// their labels, each once, its exemplars by time. `None` for a query without a selector.
     pub async fn exemplars(
         &self,
         tenant: &TenantName,
@@ -20,26 +20,38 @@ impl Querier {
         let asker = self.asker(tenant);
         let max = asker.limits.query.exemplars_max;
         let source = self.view(&asker);
-        let (reader, query) = (asker.clone(), query.clone());
+        let reader = asker.clone();
+        let query = query.clone();
+
         let work = async move {
             let expr = reader.read(&query).await?;
             let selectors = reader.selectors_in(&expr)?;
+
             if selectors.is_empty() {
                 return Ok(None);
             }
-            let requests: Vec<_> = selectors.iter().map(|of| reader.request(of, range, Columns::Labels)).collect();
+
+            let requests: Vec<_> = selectors
+                .iter()
+                .map(|of| reader.request(of, range, Columns::Labels))
+                .collect();
+
             let mut found = Vec::new();
+
             for request in &requests {
                 let more = source.exemplars(request).await?;
                 found = union::exemplars([found, more]);
+
                 let exemplars = found.iter().map(|series| series.exemplars.len()).sum();
                 if exemplars > max {
                     return Err(Error::TooManyExemplars { exemplars, max });
                 }
             }
+
             found.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(Some(found))
         };
+
         self.bounded(&asker, None, self.computed(work)).await
     }
 }

@@ -1,4 +1,5 @@
-//! From texts to queries and selectors: on the workers, during the turn and within the time of the request.
+//! From texts to queries and selectors: on the workers, during the turn and within the time of the
+//! request.
 
 use std::sync::Arc;
 
@@ -17,7 +18,9 @@ pub struct Query {
 
 impl Query {
     pub fn new(text: &str) -> Self {
-        Self { text: Arc::from(text) }
+        Self {
+            text: Arc::from(text),
+        }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -37,6 +40,7 @@ impl Querier {
             for text in &texts {
                 excluding(&selector(text, &bounds)?)?;
             }
+
             Ok(())
         })
         .await?
@@ -44,13 +48,17 @@ impl Querier {
 
     /// Whether a text is a selector.
     pub async fn check_open_selector(&self, text: String) -> Result<(), Error> {
-        self.compute(move || selector(&text, &checked_bounds()).map(drop)).await?
+        self.compute(move || selector(&text, &checked_bounds()).map(drop))
+            .await?
     }
 }
 
 fn checked_bounds() -> Bounds {
     let regexes = Arc::new(Regexes::new(CHECKED_REGEX_BYTES_MAX));
-    Bounds { text_bytes_max: CHECKED_TEXT_BYTES_MAX, regexes }
+    Bounds {
+        text_bytes_max: CHECKED_TEXT_BYTES_MAX,
+        regexes,
+    }
 }
 
 /// Refuses a selector that matches series without any label.
@@ -58,13 +66,17 @@ fn excluding(matchers: &[Matcher]) -> Result<(), Error> {
     if matchers.iter().all(Matcher::matches_empty) {
         return Err(Error::EmptyMatcher);
     }
+
     Ok(())
 }
 
 impl Asker {
     /// What the texts of this request may cost together.
     fn bounds(&self) -> Bounds {
-        Bounds { text_bytes_max: self.limits.query.text_bytes_max, regexes: Arc::clone(&self.regexes) }
+        Bounds {
+            text_bytes_max: self.limits.query.text_bytes_max,
+            regexes: Arc::clone(&self.regexes),
+        }
     }
 
     /// Reads the text of a query, and compiles its regexes. Cancelled between two of them.
@@ -80,17 +92,23 @@ impl Asker {
         for matchers in &selectors {
             excluding(matchers)?;
         }
+
         Ok(selectors)
     }
 
     /// Reads selectors that may match everything, or have no matchers at all.
-    pub(super) async fn open_selectors(&self, texts: &[String]) -> Result<Vec<Vec<Matcher>>, Error> {
+    pub(super) async fn open_selectors(
+        &self,
+        texts: &[String],
+    ) -> Result<Vec<Vec<Matcher>>, Error> {
         let bounds = self.bounds();
         let mut selectors = Vec::with_capacity(texts.len());
+
         for text in texts {
             selectors.push(selector(text, &bounds)?);
             tokio::task::yield_now().await;
         }
+
         self.compile().await;
         Ok(selectors)
     }
@@ -103,6 +121,7 @@ impl Asker {
             Expr::MatrixSelector { selector, .. } => found.push(matchers(selector, &self.regexes)),
             _ => {}
         });
+
         found.into_iter().collect()
     }
 

@@ -34,17 +34,30 @@ pub struct Reader {
 }
 
 impl Querier {
-    /// Calls `work` with a reader when it is its turn, as one query of the tenant. Everything that `work` waits for counts against the
-    /// time of a query, also a client that is slow to take what is read. Dropping the future ends the work.
-    pub async fn read<T, F>(&self, tenant: &TenantName, work: impl FnOnce(Reader) -> F) -> Result<Answered<T>, Error>
+    /// Calls `work` with a reader when it is its turn, as one query of the tenant. Everything that
+    /// `work` waits for counts against the time of a query, also a client that is slow to take what
+    /// is read. Dropping the future ends the work.
+    pub async fn read<T, F>(
+        &self,
+        tenant: &TenantName,
+        work: impl FnOnce(Reader) -> F,
+    ) -> Result<Answered<T>, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let asker = Arc::new(self.asker(tenant));
-        let (source, memory) = (self.view(&asker), Arc::clone(self.engine.memory()));
-        let reader = Reader { source, asker: Arc::clone(&asker), memory };
-        self.bounded(&asker, None, self.computed(work(reader))).await
+        let source = self.view(&asker);
+        let memory = Arc::clone(self.engine.memory());
+
+        let reader = Reader {
+            source,
+            asker: Arc::clone(&asker),
+            memory,
+        };
+
+        self.bounded(&asker, None, self.computed(work(reader)))
+            .await
     }
 }
 
@@ -70,32 +83,52 @@ impl Reader {
             matcher.compile();
             tokio::task::yield_now().await;
         }
-        let request = self.asker.request(&selection.matchers, selection.range, selection.columns);
-        let request = SeriesRequest { batch_series_max: BATCH_SERIES, ..request };
+
+        let request = self
+            .asker
+            .request(&selection.matchers, selection.range, selection.columns);
+        let request = SeriesRequest {
+            batch_series_max: BATCH_SERIES,
+            ..request
+        };
+
         Ok(self.source.select(&request).await?)
     }
 
-    /// Whether the series of a selection, in block order, are in the order of answers as well ([`Ord`] of
-    /// [`duramen_model::Labels`]). They are not where labels sort before `__name__`, as capitals do. Reads the labels of all of them.
+    /// Whether the series of a selection, in block order, are in the order of answers as well
+    /// ([`Ord`] of [`duramen_model::Labels`]). They are not where labels sort before `__name__`, as
+    /// capitals do. Reads the labels of all of them.
     pub async fn is_in_answer_order(&self, selection: &Selection) -> Result<bool, Error> {
-        let mut batches = self.select(&Selection { columns: Columns::Labels, ..selection.clone() }).await?;
+        let mut batches = self
+            .select(&Selection {
+                columns: Columns::Labels,
+                ..selection.clone()
+            })
+            .await?;
+
         let mut last: Vec<u8> = Vec::new();
+
         while let Some(batch) = batches.next().await {
             let batch = batch?;
+
             for row in 0..batch.len() {
                 let next = batch.labels_at(row);
                 if LabelsIter::over(next).lt(LabelsIter::over(&last)) {
                     return Ok(false);
                 }
+
                 last.clear();
                 last.extend_from_slice(next);
             }
+
             tokio::task::yield_now().await;
         }
+
         Ok(true)
     }
 
-    /// No sample of the tenant stands for longer than this instead of the look-back; 0 when none does.
+    /// No sample of the tenant stands for longer than this instead of the look-back; 0 when none
+    /// does.
     pub async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(self.source.ttl_max_ms(&self.asker.tenants).await?)
     }

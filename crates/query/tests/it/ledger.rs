@@ -1,4 +1,5 @@
-//! What was offered to a system, what it acknowledged, and what it holds: floats, histograms, life spans, exemplars and metadata.
+//! What was offered to a system, what it acknowledged, and what it holds: floats, histograms, life
+//! spans, exemplars and metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +39,11 @@ impl Contents {
 
     /// How many promises it is.
     pub(crate) fn len(&self) -> [usize; 3] {
-        [self.samples.len(), self.exemplars.len(), self.families.len()]
+        [
+            self.samples.len(),
+            self.exemplars.len(),
+            self.families.len(),
+        ]
     }
 }
 
@@ -51,24 +56,33 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Offers up to four samples that were never offered before, and what goes with them. Returns the message of remote write 2.0, and what to
-    /// note once it is acknowledged.
+    /// Offers up to four samples that were never offered before, and what goes with them. Returns
+    /// the message of remote write 2.0, and what to note once it is acknowledged.
     pub(crate) fn offer(&mut self, rng: &mut StdRng, base_ms: i64) -> (Vec<u8>, Contents) {
-        let (mut symbols, mut timeseries, mut batch) = (Symbols::default(), Vec::new(), Contents::default());
+        let mut symbols = Symbols::default();
+        let mut timeseries = Vec::new();
+        let mut batch = Contents::default();
+
         for _ in 0..rng.random_range(1..5) {
             let name = format!("m{}", rng.random_range(0..SERIES));
             let at = (name.clone(), base_ms + rng.random_range(0..HOUR_MS));
+
             if self.offered.samples.contains_key(&at) || batch.samples.contains_key(&at) {
                 continue;
             }
-            let mut series =
-                v2::TimeSeries { labels_refs: symbols.labels([("__name__", &*name)]), ..Default::default() };
+
+            let mut series = v2::TimeSeries {
+                labels_refs: symbols.labels([("__name__", &*name)]),
+                ..Default::default()
+            };
+
             let life = life(rng, at.1);
             let value = match rng.random_range(0..3) {
                 0 => Value::Histogram(Box::new(integers(rng))),
                 1 => Value::Histogram(Box::new(fractions(rng))),
                 _ => Value::Bits(f64::from(rng.random_range(0..1_000_000)).sqrt().to_bits()),
             };
+
             match &value {
                 Value::Bits(bits) => series.samples.push(v2::Sample {
                     value: f64::from_bits(*bits),
@@ -78,56 +92,115 @@ impl Ledger {
                 }),
                 Value::Histogram(held) => series.histograms.push(sent(held, at.1, life)),
             }
+
             if rng.random_bool(0.3) {
-                let (trace, value) = (rng.random_range(0..1_000_000).to_string(), f64::from(rng.random_range(0..9)));
+                let trace = rng.random_range(0..1_000_000).to_string();
+                let value = f64::from(rng.random_range(0..9));
                 let labels_refs = symbols.labels([("trace_id", &*trace)]);
-                series.exemplars.push(v2::Exemplar { labels_refs, value, timestamp: at.1 });
-                batch.exemplars.insert((name.clone(), at.1, value.to_bits(), trace));
+
+                series.exemplars.push(v2::Exemplar {
+                    labels_refs,
+                    value,
+                    timestamp: at.1,
+                });
+
+                batch
+                    .exemplars
+                    .insert((name.clone(), at.1, value.to_bits(), trace));
             }
+
             if rng.random_bool(0.2) {
                 self.said += 1;
+
                 let help_ref = symbols.reference(&self.said.to_string());
-                series.metadata = Some(v2::Metadata { r#type: 2, help_ref, unit_ref: 0 });
+                series.metadata = Some(v2::Metadata {
+                    r#type: 2,
+                    help_ref,
+                    unit_ref: 0,
+                });
+
                 batch.families.insert(name, self.said);
             }
+
             batch.samples.insert(at, (value, life));
             timeseries.push(series);
         }
+
         self.offered.samples.extend(batch.samples.clone());
         self.offered.exemplars.extend(batch.exemplars.clone());
         self.offered.families.extend(batch.families.clone());
-        (v2::Request { symbols: symbols.0, timeseries }.encode_to_vec(), batch)
+
+        (
+            v2::Request {
+                symbols: symbols.0,
+                timeseries,
+            }
+            .encode_to_vec(),
+            batch,
+        )
     }
 
-    /// Everything acknowledged is there, bit for bit, and nothing that was never offered. Of a family at least the last that was
-    /// acknowledged is said: what was offered later may have become durable as well.
+    /// Everything acknowledged is there, bit for bit, and nothing that was never offered. Of a
+    /// family at least the last that was acknowledged is said: what was offered later may have
+    /// become durable as well.
     pub(crate) fn check(&self, seen: &Contents) -> anyhow::Result<()> {
         for (at, sample) in &self.acknowledged.samples {
             let found = seen.samples.get(at);
-            anyhow::ensure!(found == Some(sample), "{at:?} was acknowledged: {sample:?}, and is {found:?}");
+            anyhow::ensure!(
+                found == Some(sample),
+                "{at:?} was acknowledged: {sample:?}, and is {found:?}"
+            );
         }
+
         for (at, sample) in &seen.samples {
-            anyhow::ensure!(self.offered.samples.get(at) == Some(sample), "{at:?} was never offered: {sample:?}");
+            anyhow::ensure!(
+                self.offered.samples.get(at) == Some(sample),
+                "{at:?} was never offered: {sample:?}"
+            );
         }
+
         let mut lost = self.acknowledged.exemplars.difference(&seen.exemplars);
-        anyhow::ensure!(lost.next().is_none(), "an exemplar was acknowledged and is missing");
+        anyhow::ensure!(
+            lost.next().is_none(),
+            "an exemplar was acknowledged and is missing"
+        );
+
         let mut invented = seen.exemplars.difference(&self.offered.exemplars);
         anyhow::ensure!(invented.next().is_none(), "an exemplar was never offered");
+
         for (family, said) in &self.acknowledged.families {
             let found = seen.families.get(family);
-            anyhow::ensure!(found >= Some(said), "of {family} {said} was acknowledged, and {found:?} is said");
+            anyhow::ensure!(
+                found >= Some(said),
+                "of {family} {said} was acknowledged, and {found:?} is said"
+            );
         }
+
         for (family, said) in &seen.families {
-            anyhow::ensure!(self.offered.families.get(family) >= Some(said), "of {family} {said} was never said");
+            anyhow::ensure!(
+                self.offered.families.get(family) >= Some(said),
+                "of {family} {said} was never said"
+            );
         }
+
         Ok(())
     }
 }
 
 /// No start and no span, or either, or both.
 fn life(rng: &mut StdRng, at_ms: i64) -> Life {
-    let start_ms = if rng.random_bool(0.3) { at_ms - rng.random_range(1..100_000) } else { 0 };
-    let ttl_ms = if rng.random_bool(0.3) { rng.random_range(1..HOUR_MS) } else { 0 };
+    let start_ms = if rng.random_bool(0.3) {
+        at_ms - rng.random_range(1..100_000)
+    } else {
+        0
+    };
+
+    let ttl_ms = if rng.random_bool(0.3) {
+        rng.random_range(1..HOUR_MS)
+    } else {
+        0
+    };
+
     Life { start_ms, ttl_ms }
 }
 
@@ -135,9 +208,14 @@ fn life(rng: &mut StdRng, at_ms: i64) -> Life {
 fn integers(rng: &mut StdRng) -> Histogram {
     let [zero_count, a, b, c] = std::array::from_fn(|_| rng.random_range(0..1000u32));
     let difference = i64::from(b) - i64::from(a);
+
     Histogram {
         schema: rng.random_range(-4..=8),
-        hint: if rng.random_bool(0.2) { ResetHint::Gauge } else { ResetHint::Unknown },
+        hint: if rng.random_bool(0.2) {
+            ResetHint::Gauge
+        } else {
+            ResetHint::Unknown
+        },
         sum: f64::from(rng.random_range(0..1_000_000u32)).sqrt(),
         zero_threshold: 1e-128,
         counts: Counts::Integer {
@@ -146,8 +224,20 @@ fn integers(rng: &mut StdRng) -> Histogram {
             positive: vec![a.into(), difference],
             negative: vec![c.into()],
         },
-        positive_spans: vec![Span { offset: -3, length: 1 }, Span { offset: 2, length: 1 }],
-        negative_spans: vec![Span { offset: 7, length: 1 }],
+        positive_spans: vec![
+            Span {
+                offset: -3,
+                length: 1,
+            },
+            Span {
+                offset: 2,
+                length: 1,
+            },
+        ],
+        negative_spans: vec![Span {
+            offset: 7,
+            length: 1,
+        }],
         custom_values: vec![],
     }
 }
@@ -160,15 +250,32 @@ fn fractions(rng: &mut StdRng) -> Histogram {
         hint: ResetHint::Unknown,
         sum: f64::from(rng.random_range(0..1_000_000u32)).sqrt(),
         zero_threshold: 0.0,
-        counts: Counts::Float { count: a + b, zero_count: 0.0, positive: vec![a, b], negative: vec![] },
-        positive_spans: vec![Span { offset: 0, length: 2 }],
+        counts: Counts::Float {
+            count: a + b,
+            zero_count: 0.0,
+            positive: vec![a, b],
+            negative: vec![],
+        },
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
         negative_spans: vec![],
         custom_values: vec![0.5, f64::from(rng.random_range(1..5))],
     }
 }
 
 fn sent(held: &Histogram, timestamp: i64, life: Life) -> v2::Histogram {
-    let spans = |spans: &[Span]| spans.iter().map(|s| v2::BucketSpan { offset: s.offset, length: s.length }).collect();
+    let spans = |spans: &[Span]| {
+        spans
+            .iter()
+            .map(|s| v2::BucketSpan {
+                offset: s.offset,
+                length: s.length,
+            })
+            .collect()
+    };
+
     let mut message = v2::Histogram {
         sum: held.sum,
         schema: held.schema,
@@ -182,17 +289,29 @@ fn sent(held: &Histogram, timestamp: i64, life: Life) -> v2::Histogram {
         ttl_ms: life.ttl_ms,
         ..v2::Histogram::default()
     };
+
     match held.counts.clone() {
-        Counts::Integer { count, zero_count, positive, negative } => {
+        Counts::Integer {
+            count,
+            zero_count,
+            positive,
+            negative,
+        } => {
             message.count = Some(histogram::Count::CountInt(count));
             message.zero_count = Some(histogram::ZeroCount::ZeroCountInt(zero_count));
             (message.positive_deltas, message.negative_deltas) = (positive, negative);
         }
-        Counts::Float { count, zero_count, positive, negative } => {
+        Counts::Float {
+            count,
+            zero_count,
+            positive,
+            negative,
+        } => {
             message.count = Some(histogram::Count::CountFloat(count));
             message.zero_count = Some(histogram::ZeroCount::ZeroCountFloat(zero_count));
             (message.positive_counts, message.negative_counts) = (positive, negative);
         }
     }
+
     message
 }

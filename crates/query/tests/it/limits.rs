@@ -1,4 +1,5 @@
-//! Each limit of a tenant's queries: what goes past it ends with an error that names it and its value, and is counted.
+//! Each limit of a tenant's queries: what goes past it ends with an error that names it and its
+//! value, and is counted.
 
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
@@ -6,18 +7,23 @@ use std::time::Duration;
 
 use duramen_bucket::{Bucket, Tenants};
 use duramen_limits::{Limits, LimitsHandle, QueryLimits};
-use duramen_model::{ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId};
+use duramen_model::{
+    ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId,
+};
 use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_qos::{Account, Use};
 use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions, Summarized};
 use duramen_runtime::{Clock, SystemClock, Workers};
-use duramen_source::{MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Unchanging};
+use duramen_source::{
+    MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Unchanging,
+};
 use prometheus_client::registry::Registry;
 use ulid::Ulid;
 
 use crate::system::tenant;
 
-/// A querier over `source` with the limits of [`tenant`], who is registered, and the text of its metrics.
+/// A querier over `source` with the limits of [`tenant`], who is registered, and the text of its
+/// metrics.
 struct Limited {
     querier: Querier,
     registry: Registry,
@@ -26,22 +32,38 @@ struct Limited {
 }
 
 impl Limited {
-    async fn new(source: impl SeriesSource + 'static, change: impl FnOnce(&mut QueryLimits)) -> Self {
+    async fn new(
+        source: impl SeriesSource + 'static,
+        change: impl FnOnce(&mut QueryLimits),
+    ) -> Self {
         Self::on(Workers::default(), source, change).await
     }
 
-    async fn on(workers: Workers, source: impl SeriesSource + 'static, change: impl FnOnce(&mut QueryLimits)) -> Self {
+    async fn on(
+        workers: Workers,
+        source: impl SeriesSource + 'static,
+        change: impl FnOnce(&mut QueryLimits),
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let register = Tenants::open(Bucket::memory(Arc::clone(&clock)), WriterId(Ulid::nil())).await.unwrap();
+        let register = Tenants::open(Bucket::memory(Arc::clone(&clock)), WriterId(Ulid::nil()))
+            .await
+            .unwrap();
         register.resolve_or_create(&tenant()).await.unwrap();
+
         let mut own = Limits::default();
         change(&mut own.query);
+
         let limits = LimitsHandle::new(Limits::default(), [(tenant(), own)].into());
-        let (metrics, mut registry) = (Metrics::default(), Registry::default());
+        let metrics = Metrics::default();
+        let mut registry = Registry::default();
+
         metrics.register(&mut registry);
+
         let memory = Account::new(1 << 30);
-        let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default())).within(Arc::clone(&memory));
+        let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default()))
+            .within(Arc::clone(&memory));
         let bounds = (limits, Config::default());
+
         let querier = Querier::new(
             engine,
             Arc::new(Unchanging(Arc::new(source))),
@@ -51,18 +73,31 @@ impl Limited {
             bounds,
             metrics,
         );
-        Self { querier, registry, memory }
+
+        Self {
+            querier,
+            registry,
+            memory,
+        }
     }
 
     async fn instant(&self, tenant: &TenantName, query: &str) -> Result<(), Error> {
         let query = Query::new(query);
-        self.querier.instant(tenant, &query, 60_000, QueryOptions::default()).await.map(drop)
+        self.querier
+            .instant(tenant, &query, 60_000, QueryOptions::default())
+            .await
+            .map(drop)
     }
 
     async fn range(&self, steps: i64) -> Result<(), Error> {
         let query = Query::new("m");
         self.querier
-            .range(&tenant(), &query, QueryTimes::range(0, steps * 1000, 1000).unwrap(), QueryOptions::default())
+            .range(
+                &tenant(),
+                &query,
+                QueryTimes::range(0, steps * 1000, 1000).unwrap(),
+                QueryOptions::default(),
+            )
             .await
             .map(drop)
     }
@@ -70,18 +105,33 @@ impl Limited {
     fn counted(&self, limit: &str) -> bool {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
-        text.contains(&format!("duramen_query_limited_total{{tenant=\"anonymous\",limit=\"{limit}\"}} 1"))
+        text.contains(&format!(
+            "duramen_query_limited_total{{tenant=\"anonymous\",limit=\"{limit}\"}} 1"
+        ))
     }
 }
 
 /// Three series of `m` with an exemplar each.
 fn filled() -> MemorySource {
     let mut source = MemorySource::default();
+
     for series in ["a", "b", "c"] {
         let labels = Labels::from_pairs([("__name__", "m"), ("series", series)]).unwrap();
-        source.push(labels.clone(), (0..60).map(|second| Sample::new(second * 1000, 1.0)));
-        source.push_exemplar(labels.clone(), Exemplar { ts_ms: 5, value: 1.0, labels });
+        source.push(
+            labels.clone(),
+            (0..60).map(|second| Sample::new(second * 1000, 1.0)),
+        );
+
+        source.push_exemplar(
+            labels.clone(),
+            Exemplar {
+                ts_ms: 5,
+                value: 1.0,
+                labels,
+            },
+        );
     }
+
     source
 }
 
@@ -100,10 +150,14 @@ impl SeriesSource for Hanging {
         if let Self::Computes(lock) = self {
             drop(lock.read());
         }
+
         std::future::pending().await
     }
 
-    async fn exemplars(&self, _: &SeriesRequest) -> Result<Vec<SeriesExemplars>, duramen_source::Error> {
+    async fn exemplars(
+        &self,
+        _: &SeriesRequest,
+    ) -> Result<Vec<SeriesExemplars>, duramen_source::Error> {
         Ok(Vec::new())
     }
 
@@ -120,8 +174,13 @@ impl SeriesSource for Hanging {
 fn check(limited: &Limited, result: Result<(), Error>, kind: ErrorKind, limit: &str, value: &str) {
     let error = result.expect_err(limit);
     let text = error.to_string();
+
     assert_eq!((error.kind(), error.limit()), (kind, Some(limit)), "{text}");
-    assert!(text.contains(limit) && text.contains(value), "{limit} {value}: {text}");
+    assert!(
+        text.contains(limit) && text.contains(value),
+        "{limit} {value}: {text}"
+    );
+
     assert!(limited.counted(limit), "{limit} is not counted");
 }
 
@@ -145,105 +204,266 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         remote_read_samples_max: _, // of remote read
     } = QueryLimits::default();
 
-    let limited = Limited::new(Hanging::Waits, |limits| limits.timeout = Duration::from_millis(20)).await;
-    check(&limited, limited.instant(&tenant(), "m").await, ErrorKind::Unavailable, "timeout", "20ms");
+    let limited = Limited::new(Hanging::Waits, |limits| {
+        limits.timeout = Duration::from_millis(20)
+    })
+    .await;
 
-    let limited = Limited::new(filled(), |limits| limits.range_max = Some(Duration::from_secs(60))).await;
+    check(
+        &limited,
+        limited.instant(&tenant(), "m").await,
+        ErrorKind::Unavailable,
+        "timeout",
+        "20ms",
+    );
+
+    let limited = Limited::new(filled(), |limits| {
+        limits.range_max = Some(Duration::from_secs(60))
+    })
+    .await;
+
     assert!(limited.instant(&tenant(), "rate(m[1m])").await.is_ok());
+
     let result = limited.instant(&tenant(), "rate(m[61s])").await;
     check(&limited, result, ErrorKind::Limited, "range_max", "`60s`");
+
     assert!(limited.range(61).await.is_err() && limited.range(60).await.is_ok());
 
     let limited = Limited::new(filled(), |limits| limits.steps_max = 10).await;
     assert!(limited.range(10).await.is_ok());
-    check(&limited, limited.range(11).await, ErrorKind::Invalid, "steps_max", "10");
+
+    check(
+        &limited,
+        limited.range(11).await,
+        ErrorKind::Invalid,
+        "steps_max",
+        "10",
+    );
 
     let limited = Limited::new(filled(), |limits| limits.samples_max = 100).await;
-    check(&limited, limited.instant(&tenant(), "rate(m[1m])").await, ErrorKind::Limited, "samples_max", "100");
+    check(
+        &limited,
+        limited.instant(&tenant(), "rate(m[1m])").await,
+        ErrorKind::Limited,
+        "samples_max",
+        "100",
+    );
 
     let limited = Limited::new(filled(), |limits| limits.memory_bytes_max = 100).await;
-    check(&limited, limited.instant(&tenant(), "rate(m[1m])").await, ErrorKind::Limited, "memory_bytes_max", "100");
+    check(
+        &limited,
+        limited.instant(&tenant(), "rate(m[1m])").await,
+        ErrorKind::Limited,
+        "memory_bytes_max",
+        "100",
+    );
 
     let limited = Limited::new(filled(), |limits| limits.series_max = Some(2)).await;
-    check(&limited, limited.instant(&tenant(), "m").await, ErrorKind::Limited, "series_max", "2");
+    check(
+        &limited,
+        limited.instant(&tenant(), "m").await,
+        ErrorKind::Limited,
+        "series_max",
+        "2",
+    );
 
     let limited = Limited::new(filled(), |limits| limits.text_bytes_max = 10).await;
     assert!(limited.instant(&tenant(), "m + 1     ").await.is_ok());
-    check(&limited, limited.instant(&tenant(), "m + 1      ").await, ErrorKind::Invalid, "text_bytes_max", "`10`");
+
+    check(
+        &limited,
+        limited.instant(&tenant(), "m + 1      ").await,
+        ErrorKind::Invalid,
+        "text_bytes_max",
+        "`10`",
+    );
 
     let regexes = |limits: &mut QueryLimits| limits.regex_bytes_max = 3 << 20;
     let limited = Limited::new(filled(), regexes).await;
-    let (one, other) = (r"m{series!~'\\pL{20}'}", r"m{series!~'\\pN{40}'}");
-    assert!(limited.instant(&tenant(), &format!("{one} or {one} or {one}")).await.is_ok());
+    let one = r"m{series!~'\\pL{20}'}";
+    let other = r"m{series!~'\\pN{40}'}";
+
+    assert!(
+        limited
+            .instant(&tenant(), &format!("{one} or {one} or {one}"))
+            .await
+            .is_ok()
+    );
+
     check(
         &limited,
-        limited.instant(&tenant(), &format!("{one} or {other}")).await,
+        limited
+            .instant(&tenant(), &format!("{one} or {other}"))
+            .await,
         ErrorKind::Invalid,
         "regex_bytes_max",
         "`3145728`",
     );
+
     let limited = Limited::new(filled(), regexes).await;
     let selected = [one.to_owned(), other.to_owned()];
-    let result = limited.querier.series(&tenant(), &selected, TimeRange::ALL, None).await.map(drop);
-    check(&limited, result, ErrorKind::Invalid, "regex_bytes_max", "`3145728`");
+
+    let result = limited
+        .querier
+        .series(&tenant(), &selected, TimeRange::ALL, None)
+        .await
+        .map(drop);
+
+    check(
+        &limited,
+        result,
+        ErrorKind::Invalid,
+        "regex_bytes_max",
+        "`3145728`",
+    );
 
     let limited = Limited::new(filled(), |limits| limits.exemplars_max = 2).await;
     let selectors = ["m".to_owned()];
-    let result = limited.querier.exemplars(&tenant(), &Query::new("m"), TimeRange::ALL).await.map(drop);
+
+    let result = limited
+        .querier
+        .exemplars(&tenant(), &Query::new("m"), TimeRange::ALL)
+        .await
+        .map(drop);
+
     check(&limited, result, ErrorKind::Limited, "exemplars_max", "2");
 
     let limit = |limits: &mut QueryLimits| limits.metadata_series_max = 2;
     let limited = Limited::new(filled(), limit).await;
-    let result = limited.querier.series(&tenant(), &selectors, TimeRange::ALL, None).await.map(drop);
-    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "2");
+
+    let result = limited
+        .querier
+        .series(&tenant(), &selectors, TimeRange::ALL, None)
+        .await
+        .map(drop);
+
+    check(
+        &limited,
+        result,
+        ErrorKind::Limited,
+        "metadata_series_max",
+        "2",
+    );
+
     let limited = Limited::new(filled(), limit).await;
-    let result = limited.querier.label_values(&tenant(), "series", &[], TimeRange::ALL, None).await.map(drop);
-    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "2");
+    let result = limited
+        .querier
+        .label_values(&tenant(), "series", &[], TimeRange::ALL, None)
+        .await
+        .map(drop);
+
+    check(
+        &limited,
+        result,
+        ErrorKind::Limited,
+        "metadata_series_max",
+        "2",
+    );
+
     let limited = Limited::new(filled(), |limits| limits.metadata_series_max = 1).await;
-    let result = limited.querier.label_names(&tenant(), &[], TimeRange::ALL, None).await.map(drop);
-    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "1");
+    let result = limited
+        .querier
+        .label_names(&tenant(), &[], TimeRange::ALL, None)
+        .await
+        .map(drop);
+
+    check(
+        &limited,
+        result,
+        ErrorKind::Limited,
+        "metadata_series_max",
+        "1",
+    );
+
     let limited = Limited::new(filled(), limit).await;
-    let result = limited.querier.summaries(&tenant(), Summarized::All, TimeRange::ALL).await.map(drop);
-    check(&limited, result, ErrorKind::Limited, "metadata_series_max", "2");
+    let result = limited
+        .querier
+        .summaries(&tenant(), Summarized::All, TimeRange::ALL)
+        .await
+        .map(drop);
+
+    check(
+        &limited,
+        result,
+        ErrorKind::Limited,
+        "metadata_series_max",
+        "2",
+    );
 }
 
 #[tokio::test]
 async fn a_query_waits_for_its_turn_as_long_as_it_may_take() {
     let change = |limits: &mut QueryLimits| (limits.concurrency_max, limits.waiting_max) = (1, 1);
     let limited = Limited::new(Hanging::Waits, change).await;
-    let (of, query) = (tenant(), Query::new("m"));
-    let impatient = QueryOptions { timeout: Some(Duration::from_millis(50)), ..QueryOptions::default() };
-    let waiting = async || limited.querier.instant(&of, &query, 60_000, impatient).await.map(drop);
+    let of = tenant();
+    let query = Query::new("m");
+    let impatient = QueryOptions {
+        timeout: Some(Duration::from_millis(50)),
+        ..QueryOptions::default()
+    };
+
+    let waiting = async || {
+        limited
+            .querier
+            .instant(&of, &query, 60_000, impatient)
+            .await
+            .map(drop)
+    };
+
     // All begin at once: one has the turn, one waits, and one is refused.
     let results = tokio::select! {
         biased;
         ended = limited.instant(&of, "m") => panic!("it cannot end: {ended:?}"),
         results = async { futures::join!(waiting(), waiting()) } => results,
     };
-    check(&limited, results.0, ErrorKind::Unavailable, "concurrency_max", "`1`");
-    check(&limited, results.1, ErrorKind::Limited, "waiting_max", "`1`");
+
+    check(
+        &limited,
+        results.0,
+        ErrorKind::Unavailable,
+        "concurrency_max",
+        "`1`",
+    );
+
+    check(
+        &limited,
+        results.1,
+        ErrorKind::Limited,
+        "waiting_max",
+        "`1`",
+    );
 }
 
 #[tokio::test]
 async fn a_time_out_is_noticed_while_every_thread_computes() {
     let lock = Arc::new(RwLock::new(()));
     let computing = Hanging::Computes(Arc::clone(&lock));
-    let (workers, timeout) = (Workers::start("computes").unwrap(), Duration::from_millis(50));
+    let workers = Workers::start("computes").unwrap();
+    let timeout = Duration::from_millis(50);
     let limited = Limited::on(workers, computing, |limits| limits.timeout = timeout).await;
     let (holds, held) = mpsc::channel();
     let (answered, answer) = mpsc::channel();
+
     let holder = thread::spawn(move || {
         let _held = lock.write().unwrap();
         holds.send(()).unwrap();
         answer.recv_timeout(Duration::from_secs(30)).is_ok()
     });
+
     held.recv().unwrap();
-    let (of, threads) = (tenant(), thread::available_parallelism().unwrap().get());
+
+    let of = tenant();
+    let threads = thread::available_parallelism().unwrap().get();
     let series = limited.querier.series(&of, &[], TimeRange::ALL, None);
     let queries = futures::future::join_all((0..=threads).map(|_| limited.instant(&of, "m")));
     let (series, queries) = futures::join!(series, queries);
     let _ = answered.send(());
-    assert!(holder.join().unwrap(), "nobody was answered before the threads were free");
+
+    assert!(
+        holder.join().unwrap(),
+        "nobody was answered before the threads were free"
+    );
+
     for result in queries.into_iter().chain([series.map(drop)]) {
         assert!(matches!(result, Err(Error::Timeout(_))), "{result:?}");
     }
@@ -253,15 +473,26 @@ async fn a_time_out_is_noticed_while_every_thread_computes() {
 async fn a_query_keeps_its_turn_until_what_it_found_is_let_go() {
     let limited = Limited::new(filled(), |limits| limits.concurrency_max = 1).await;
     let query = Query::new("m");
-    let impatient = QueryOptions { timeout: Some(Duration::from_millis(20)), ..QueryOptions::default() };
-    let ask = async || limited.querier.instant(&tenant(), &query, 60_000, impatient).await;
+    let impatient = QueryOptions {
+        timeout: Some(Duration::from_millis(20)),
+        ..QueryOptions::default()
+    };
+
+    let ask = async || {
+        limited
+            .querier
+            .instant(&tenant(), &query, 60_000, impatient)
+            .await
+    };
 
     let answered = ask().await.unwrap();
     let refused = ask().await;
+
     assert!(matches!(refused, Err(Error::NoTurn { .. })), "{refused:?}");
 
     let (_answer, turn) = answered.into_parts();
     assert!(ask().await.is_err(), "the turn is still held");
+
     drop(turn);
     assert!(ask().await.is_ok());
 }
@@ -270,6 +501,7 @@ async fn a_query_keeps_its_turn_until_what_it_found_is_let_go() {
 async fn the_limits_of_one_tenant_are_not_those_of_another() {
     let limited = Limited::new(filled(), |limits| limits.samples_max = 100).await;
     let other = TenantName::parse("other").unwrap();
+
     assert!(limited.instant(&tenant(), "rate(m[1m])").await.is_err());
     assert!(limited.instant(&other, "rate(m[1m])").await.is_ok());
 }
@@ -288,14 +520,32 @@ async fn while_the_memory_of_the_process_is_in_use_questions_fail_and_are_counte
 
     // Enough to begin with, and not for what is found.
     others.shrink(2);
+
     let range = TimeRange::new(0, 60_000).unwrap();
     let series = limited.querier.series(&tenant(), &[], range, None).await;
+
     assert!(matches!(series, Err(Error::Memory(_))), "{series:?}");
-    let names = limited.querier.label_names(&tenant(), &[], range, None).await;
+
+    let names = limited
+        .querier
+        .label_names(&tenant(), &[], range, None)
+        .await;
+
     assert!(matches!(names, Err(Error::Memory(_))), "{names:?}");
 
     drop(others);
-    assert_eq!(limited.querier.series(&tenant(), &[], range, None).await.unwrap().0.len(), 3);
+    assert_eq!(
+        limited
+            .querier
+            .series(&tenant(), &[], range, None)
+            .await
+            .unwrap()
+            .0
+            .len(),
+        3
+    );
+
     assert_eq!(limited.memory.used(), 0);
+
     limited.instant(&tenant(), "m").await.unwrap();
 }

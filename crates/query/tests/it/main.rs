@@ -1,6 +1,10 @@
 //! An ingester and the storage that queries read, together.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may panic and print as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests may panic and print as tests do"
+)]
 
 mod acknowledged;
 mod ledger;

@@ -25,9 +25,12 @@ const WRITES: usize = 4;
 async fn start() -> (Arc<System>, Arc<Querier>) {
     let clock: Arc<dyn Clock> = MockClock::at(NOW_MS);
     let bucket = Bucket::memory(Arc::clone(&clock));
-    let system = System::start(bucket, Arc::new(SimDisk::new()), Arc::clone(&clock)).await.unwrap();
+    let system = System::start(bucket, Arc::new(SimDisk::new()), Arc::clone(&clock))
+        .await
+        .unwrap();
     let heads = Arc::new(system.ingester.clone());
     let engine = Engine::new(EngineConfig::default(), Arc::clone(&clock));
+
     let querier = Querier::new(
         engine,
         Arc::new(system.storage(heads)),
@@ -37,31 +40,55 @@ async fn start() -> (Arc<System>, Arc<Querier>) {
         (LimitsHandle::default(), Config::default()),
         duramen_query::Metrics::default(),
     );
+
     (Arc::new(system), Arc::new(querier))
 }
 
 /// One request that sets all series to `value` at its own time.
 async fn set_all(system: &System, value: i32) {
-    let samples: Vec<_> =
-        (0..SERIES).map(|at| (format!("{at:04}"), NOW_MS + i64::from(value), f64::from(value))).collect();
+    let samples: Vec<_> = (0..SERIES)
+        .map(|at| {
+            (
+                format!("{at:04}"),
+                NOW_MS + i64::from(value),
+                f64::from(value),
+            )
+        })
+        .collect();
+
     system.write(&samples).await.unwrap();
 }
 
 async fn values(querier: &Querier, query: &str) -> Vec<f64> {
     let query = Query::new(query);
-    let answer = querier.instant(&tenant(), &query, NOW_MS + 60_000, QueryOptions::default()).await.unwrap();
-    let Value::Vector(series) = answer.into_parts().0.value else { unreachable!("a vector is asked for") };
+    let answer = querier
+        .instant(&tenant(), &query, NOW_MS + 60_000, QueryOptions::default())
+        .await
+        .unwrap();
+
+    let Value::Vector(series) = answer.into_parts().0.value else {
+        unreachable!("a vector is asked for")
+    };
     let float = |value| match value {
         SampleValue::Float(value) => value,
         SampleValue::Histogram(_) => f64::NAN,
     };
-    series.into_iter().map(|series| float(series.value)).collect()
+
+    series
+        .into_iter()
+        .map(|series| float(series.value))
+        .collect()
 }
 
 /// All that a selection gives, read twice one after the other.
 async fn twice(reader: Reader) -> Result<[Vec<f64>; 2], duramen_query::Error> {
     let range = TimeRange::ALL;
-    let selection = Selection { matchers: vec![Matcher::equal("__name__", "m")], range, columns: Columns::Samples };
+    let selection = Selection {
+        matchers: vec![Matcher::equal("__name__", "m")],
+        range,
+        columns: Columns::Samples,
+    };
+
     let mut passes = [Vec::new(), Vec::new()];
     for pass in &mut passes {
         let mut batches = reader.select(&selection).await?;
@@ -69,6 +96,7 @@ async fn twice(reader: Reader) -> Result<[Vec<f64>; 2], duramen_query::Error> {
             pass.extend((0..batch.len()).flat_map(|row| batch.samples_at(row).1.to_vec()));
         }
     }
+
     Ok(passes)
 }
 
@@ -76,13 +104,19 @@ async fn twice(reader: Reader) -> Result<[Vec<f64>; 2], duramen_query::Error> {
 async fn a_query_beside_writes_sees_each_of_them_whole_or_not_at_all() {
     let (system, querier) = start().await;
     set_all(&system, 0).await;
+
     let turns = Arc::new(Semaphore::new(0));
-    let (writer, taken) = (Arc::clone(&system), Arc::clone(&turns));
+    let writer = Arc::clone(&system);
+    let taken = Arc::clone(&turns);
+
     let writing = Workers::default().spawn(async move {
         for value in 1.. {
-            let Ok(turn) = taken.acquire().await else { break };
+            let Ok(turn) = taken.acquire().await else {
+                break;
+            };
             turn.forget();
             set_all(&writer, value).await;
+
             // A flush moves what queries read to the disk and to the bucket.
             if value % 10 == 0 {
                 writer.ingester.flush(&tenant()).await.unwrap();
@@ -92,23 +126,31 @@ async fn a_query_beside_writes_sees_each_of_them_whole_or_not_at_all() {
 
     for _ in 0..4 {
         turns.add_permits(WRITES);
+
         let differences = values(&querier, "m - m").await;
         assert_eq!(differences.len(), SERIES);
-        assert!(differences.iter().all(|difference| *difference == 0.0), "two equal selectors differ");
+        assert!(
+            differences.iter().all(|difference| *difference == 0.0),
+            "two equal selectors differ"
+        );
 
         turns.add_permits(WRITES);
+
         let counts = values(&querier, "count_values(\"v\", m)").await;
         assert_eq!(counts, [SERIES as f64], "a write is seen in part");
 
         turns.add_permits(WRITES);
+
         let rests = values(&querier, "sum(count_over_time(m[1h])) % 1500").await;
         assert_eq!(rests, [0.0], "a write is seen in part");
 
         turns.add_permits(WRITES);
+
         let ([first, second], _turn) = querier.read(&tenant(), twice).await.unwrap().into_parts();
         assert!(first == second, "two passes of one reader differ");
         assert_eq!(first.len() % SERIES, 0, "a write is seen in part");
     }
+
     turns.close();
     writing.await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! Label names and values: what the indices of head and blocks know is what a walk through all series finds.
+//! Label names and values: what the indices of head and blocks know is what a walk through all
+//! series finds.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,11 +18,18 @@ const SERIES: usize = 10_000;
 async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let bucket = Bucket::memory(Arc::clone(&clock));
-    let system = System::start(bucket, Arc::new(SimDisk::new()), Arc::clone(&clock)).await.unwrap();
+    let system = System::start(bucket, Arc::new(SimDisk::new()), Arc::clone(&clock))
+        .await
+        .unwrap();
     let now_ms = clock.now_ms();
-    let samples: Vec<_> = (0..SERIES).map(|n| (format!("{n:05}"), now_ms, 1.0)).collect();
+    let samples: Vec<_> = (0..SERIES)
+        .map(|n| (format!("{n:05}"), now_ms, 1.0))
+        .collect();
+
     system.write(&samples).await.unwrap();
+
     let storage = system.storage(Arc::new(system.ingester.clone()));
+
     for place in ["head", "blocks", "head and blocks"] {
         match place {
             "blocks" => system.ingester.flush_all().await.unwrap(),
@@ -31,6 +39,7 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
             }
             _ => {}
         }
+
         for matchers in [
             vec![],
             vec![Matcher::equal("series", "00007")],
@@ -48,14 +57,22 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
             for range in [TimeRange::ALL, TimeRange::new(0, 1).unwrap()] {
                 let request = request(range);
                 let names = storage.label_names(&request).await.unwrap();
-                assert_eq!(names, walk::label_names(&storage, &request).await.unwrap(), "{place}: {matchers:?}");
+
+                assert_eq!(
+                    names,
+                    walk::label_names(&storage, &request).await.unwrap(),
+                    "{place}: {matchers:?}"
+                );
+
                 for name in ["series", "__name__", "nothing"] {
                     let values = storage.label_values(&request, name).await.unwrap();
                     let walked = walk::label_values(&storage, &request, name).await.unwrap();
+
                     assert_eq!(values, walked, "{place}: {name} of {matchers:?}");
                 }
             }
         }
+
         measure(&storage, &system, place).await;
     }
 }
@@ -71,12 +88,19 @@ async fn measure(storage: &impl SeriesSource, system: &System, place: &str) {
         batch_series_max: SeriesRequest::BATCH_SERIES,
         reads: Arc::default(),
     };
+
     for _ in 0..2 {
         let started = Instant::now();
         storage.label_values(&request, "__name__").await.unwrap();
+
         let indexed = started.elapsed();
         let started = Instant::now();
-        walk::label_values(storage, &request, "__name__").await.unwrap();
-        println!("{place}: {SERIES} series, values of __name__: {indexed:?} by index, {:?} by walk", started.elapsed());
+        walk::label_values(storage, &request, "__name__")
+            .await
+            .unwrap();
+        println!(
+            "{place}: {SERIES} series, values of __name__: {indexed:?} by index, {:?} by walk",
+            started.elapsed()
+        );
     }
 }

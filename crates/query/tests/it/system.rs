@@ -34,11 +34,17 @@ pub(crate) struct System {
 
 impl System {
     /// Starts an ingester whose identity and WAL lie on `disk`. Heads are flushed on request only.
-    pub(crate) async fn start(bucket: Bucket, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        bucket: Bucket,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let staging = tempfile::tempdir()?;
-        let identity = DataDir::open_unlocked(Arc::clone(&disk), &PathBuf::from("/data"), &*clock)?.identity();
+        let identity =
+            DataDir::open_unlocked(Arc::clone(&disk), &PathBuf::from("/data"), &*clock)?.identity();
         let tenants = Arc::new(Tenants::open(bucket.clone(), identity.writer).await?);
         let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), identity);
+
         let parts = Parts {
             wal_dir: PathBuf::from("/data/wal"),
             disk,
@@ -55,16 +61,32 @@ impl System {
             memory: duramen_qos::Account::unbounded(),
             hash_seed: 1,
         };
+
         let tasks = Tasks::default();
+
         // Small segments, so that rotation and trimming happen.
-        let config = Config { wal_segment_bytes_max: 2_000, ..Config::default() };
+        let config = Config {
+            wal_segment_bytes_max: 2_000,
+            ..Config::default()
+        };
+
         let (ingester, report) = Ingester::start(parts, config, &tasks).await?;
-        Ok(Self { ingester, report, manifests, bucket, tenants, tasks, _staging: staging })
+        Ok(Self {
+            ingester,
+            report,
+            manifests,
+            bucket,
+            tenants,
+            tasks,
+            _staging: staging,
+        })
     }
 
     /// The tenant of all writes, once there was one.
     pub(crate) fn tenant_id(&self) -> duramen_model::TenantId {
-        self.tenants.lookup(&tenant()).expect("something was written")
+        self.tenants
+            .lookup(&tenant())
+            .expect("something was written")
     }
 
     pub(crate) fn tenants(&self) -> Arc<Tenants> {
@@ -76,57 +98,104 @@ impl System {
         Storage::new(
             heads,
             self.manifests.clone(),
-            Arc::new(Blocks::new(self.bucket.clone(), 1 << 20, 100, duramen_qos::Account::unbounded())),
+            Arc::new(Blocks::new(
+                self.bucket.clone(),
+                1 << 20,
+                100,
+                duramen_qos::Account::unbounded(),
+            )),
             duramen_query::Metrics::default(),
         )
     }
 
     /// Writes one sample to each of the series.
-    pub(crate) async fn write(&self, samples: &[(String, i64, f64)]) -> Result<WriteReport, duramen_ingest::Error> {
+    pub(crate) async fn write(
+        &self,
+        samples: &[(String, i64, f64)],
+    ) -> Result<WriteReport, duramen_ingest::Error> {
         let mut encoder = WriteRequestEncoder::default();
         for (series, ts_ms, value) in samples {
             encoder.push([("__name__", "m"), ("series", series)], [(*ts_ms, *value)]);
         }
-        self.ingester.write(&tenant(), Version::One, &encoder.finish()).await
+
+        self.ingester
+            .write(&tenant(), Version::One, &encoder.finish())
+            .await
     }
 
     /// Writes a message of remote write 2.0.
-    pub(crate) async fn write_message(&self, message: &[u8]) -> Result<WriteReport, duramen_ingest::Error> {
+    pub(crate) async fn write_message(
+        &self,
+        message: &[u8],
+    ) -> Result<WriteReport, duramen_ingest::Error> {
         self.ingester.write(&tenant(), Version::Two, message).await
     }
 
-    /// Reads everything of every kind through `storage`; fails when a series, a time or a family comes twice, or when a life span is longer
-    /// than the longest that is told.
+    /// Reads everything of every kind through `storage`; fails when a series, a time or a family
+    /// comes twice, or when a life span is longer than the longest that is told.
     pub(crate) async fn contents(&self, storage: &Storage) -> anyhow::Result<Contents> {
         let request = self.request(&[], Columns::Everything);
         let mut contents = Contents::default();
         let mut batches = storage.select(&request).await?;
+
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.len() {
-                let series = name_of(&Labels::from_encoded(batch.labels_at(row)).expect("labels are well formed"));
+                let series = name_of(
+                    &Labels::from_encoded(batch.labels_at(row)).expect("labels are well formed"),
+                );
+
                 for (ts_ms, value, life) in samples_of(&batch, row) {
-                    let held = contents.samples.insert((series.clone(), ts_ms), (value, life));
-                    anyhow::ensure!(held.is_none(), "a sample came twice. series=`{series}`, ts_ms=`{ts_ms}`");
+                    let held = contents
+                        .samples
+                        .insert((series.clone(), ts_ms), (value, life));
+                    anyhow::ensure!(
+                        held.is_none(),
+                        "a sample came twice. series=`{series}`, ts_ms=`{ts_ms}`"
+                    );
                 }
             }
         }
+
         for SeriesExemplars { labels, exemplars } in storage.exemplars(&request).await? {
-            for Exemplar { ts_ms, value, labels: trace } in exemplars {
+            for Exemplar {
+                ts_ms,
+                value,
+                labels: trace,
+            } in exemplars
+            {
                 let trace = trace.get("trace_id").unwrap_or("").to_owned();
-                let is_new = contents.exemplars.insert((name_of(&labels), ts_ms, value.to_bits(), trace));
-                anyhow::ensure!(is_new, "an exemplar came twice. series=`{labels}`, ts_ms=`{ts_ms}`");
+                let is_new =
+                    contents
+                        .exemplars
+                        .insert((name_of(&labels), ts_ms, value.to_bits(), trace));
+
+                anyhow::ensure!(
+                    is_new,
+                    "an exemplar came twice. series=`{labels}`, ts_ms=`{ts_ms}`"
+                );
             }
         }
+
         for family in storage.metadata(&request.tenants).await? {
-            let held = contents.families.insert(family.family, family.help.parse()?);
+            let held = contents
+                .families
+                .insert(family.family, family.help.parse()?);
             anyhow::ensure!(held.is_none(), "a family came twice");
         }
-        let longest_ms = contents.samples.values().map(|(_, life)| life.ttl_ms).max().unwrap_or(0);
+
+        let longest_ms = contents
+            .samples
+            .values()
+            .map(|(_, life)| life.ttl_ms)
+            .max()
+            .unwrap_or(0);
+
         let told_ms = storage.ttl_max_ms(&request.tenants).await?;
         anyhow::ensure!(
             told_ms >= longest_ms,
             "a life span is {longest_ms} ms, and the longest that is told {told_ms}"
         );
+
         Ok(contents)
     }
 
@@ -146,17 +215,24 @@ impl System {
         let request = self.request(&[Matcher::equal("__name__", "m")], Columns::Samples);
         let mut samples = Samples::new();
         let mut batches = storage.select(&request).await?;
+
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.len() {
-                let labels = Labels::from_encoded(batch.labels_at(row)).expect("labels are well formed");
+                let labels =
+                    Labels::from_encoded(batch.labels_at(row)).expect("labels are well formed");
                 let (ts, values) = batch.samples_at(row);
+
                 for (ts, value) in ts.iter().zip(values) {
                     let series = labels.get("series").unwrap_or("").to_owned();
                     let held = samples.insert((series, *ts), value.to_bits());
-                    anyhow::ensure!(held.is_none(), "a sample came twice. series=`{labels}`, ts_ms=`{ts}`");
+                    anyhow::ensure!(
+                        held.is_none(),
+                        "a sample came twice. series=`{labels}`, ts_ms=`{ts}`"
+                    );
                 }
             }
         }
+
         Ok(samples)
     }
 }
@@ -174,15 +250,30 @@ fn name_of(labels: &Labels) -> String {
 /// Floats and histograms of a row.
 fn samples_of(batch: &SeriesBatch, row: usize) -> impl Iterator<Item = (i64, Value, Life)> {
     let (ts, values) = batch.samples_at(row);
-    let (starts, ttls) = (batch.starts_at(row), batch.ttls_at(row));
+    let starts = batch.starts_at(row);
+    let ttls = batch.ttls_at(row);
     let of = |column: Option<&[i64]>, at: usize| column.map_or(0, |all| all[at]);
-    let floats = ts.iter().zip(values).enumerate().map(move |(at, (ts_ms, value))| {
-        (*ts_ms, Value::Bits(value.to_bits()), Life { start_ms: of(starts, at), ttl_ms: of(ttls, at) })
-    });
+
+    let floats = ts
+        .iter()
+        .zip(values)
+        .enumerate()
+        .map(move |(at, (ts_ms, value))| {
+            (
+                *ts_ms,
+                Value::Bits(value.to_bits()),
+                Life {
+                    start_ms: of(starts, at),
+                    ttl_ms: of(ttls, at),
+                },
+            )
+        });
+
     let histograms = batch.histograms_at(row).map(|held| {
         let histogram = Histogram::from_bytes(held.bytes).expect("histograms are well formed");
         (held.ts_ms, Value::Histogram(Box::new(histogram)), held.life)
     });
+
     floats.chain(histograms)
 }
 

@@ -1,7 +1,8 @@
 //! One step at a time: tasks stop at turnstiles, and a seeded driver says who goes on.
 //!
-//! All tasks run on one thread. The driver lets one through only when every task that has not ended stands at a turnstile, so the
-//! order of all steps is a function of the seed, whatever threads stand behind a task's other waits.
+//! All tasks run on one thread. The driver lets one through only when every task that has not ended
+//! stands at a turnstile, so the order of all steps is a function of the seed, whatever threads
+//! stand behind a task's other waits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,13 +14,15 @@ use std::task::Poll;
 use async_trait::async_trait;
 use bytes::Bytes;
 use duramen_model::{FamilyMetadata, TenantId};
-use duramen_source::{Error, HeadSnapshot, Heads, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_source::{
+    Error, HeadSnapshot, Heads, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult,
 };
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -51,18 +54,29 @@ impl fmt::Debug for Turnstile {
 impl Turnstile {
     /// Waits to be let through, inside of a driven task.
     pub(crate) async fn pass(&self) {
-        let Ok(task) = TASK.try_with(|task| *task) else { return };
+        let Ok(task) = TASK.try_with(|task| *task) else {
+            return;
+        };
         let (go, gone) = oneshot::channel();
         self.shared.waiting.lock().push((task, go));
+
         let _ = gone.await;
     }
 
     /// Runs all `tasks` to their ends and returns how many steps were ordered.
     #[expect(clippy::future_not_send, reason = "the tasks are driven on one thread")]
-    pub(crate) async fn drive(&self, seed: u64, tasks: Vec<futures::future::LocalBoxFuture<'_, ()>>) -> usize {
+    pub(crate) async fn drive(
+        &self,
+        seed: u64,
+        tasks: Vec<futures::future::LocalBoxFuture<'_, ()>>,
+    ) -> usize {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut running: BTreeMap<usize, _> =
-            tasks.into_iter().enumerate().map(|(task, future)| (task, Box::pin(TASK.scope(task, future)))).collect();
+        let mut running: BTreeMap<usize, _> = tasks
+            .into_iter()
+            .enumerate()
+            .map(|(task, future)| (task, Box::pin(TASK.scope(task, future))))
+            .collect();
+
         let mut steps = 0;
         poll_fn(|context| {
             loop {
@@ -70,15 +84,27 @@ impl Turnstile {
                 if running.is_empty() {
                     return Poll::Ready(steps);
                 }
+
                 let mut waiting = self.shared.waiting.lock();
                 let stands = |task: &usize| waiting.iter().any(|(standing, _)| standing == task);
+
                 if !running.keys().all(stands) {
                     // Someone waits for a thread, which wakes us.
                     return Poll::Pending;
                 }
-                // The task is drawn, not one of its waits: which of its requests stands first may hang on random names.
-                let drawn = *running.keys().nth(rng.random_range(0..running.len())).expect("it is not empty");
-                let at = waiting.iter().position(|(standing, _)| *standing == drawn).expect("all stand");
+
+                // The task is drawn, not one of its waits: which of its requests stands first may
+                // hang on random names.
+                let drawn = *running
+                    .keys()
+                    .nth(rng.random_range(0..running.len()))
+                    .expect("it is not empty");
+
+                let at = waiting
+                    .iter()
+                    .position(|(standing, _)| *standing == drawn)
+                    .expect("all stand");
+
                 let _ = waiting.remove(at).1.send(());
                 steps += 1;
             }
@@ -98,12 +124,18 @@ pub(crate) struct GatedHeads<H> {
 impl<H: Heads> Heads for GatedHeads<H> {
     async fn snapshots(&self, tenant: TenantId) -> Result<Vec<HeadSnapshot>, Error> {
         self.turnstile.pass().await;
+
         let mut snapshots = self.heads.snapshots(tenant).await?;
+
         for snapshot in &mut snapshots {
             for Part { source, .. } in &mut snapshot.parts {
-                *source = Arc::new(GatedSource { source: Arc::clone(source), turnstile: self.turnstile.clone() });
+                *source = Arc::new(GatedSource {
+                    source: Arc::clone(source),
+                    turnstile: self.turnstile.clone(),
+                });
             }
         }
+
         self.turnstile.pass().await;
         Ok(snapshots)
     }
@@ -120,8 +152,10 @@ struct GatedSource {
 impl SeriesSource for GatedSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.turnstile.pass().await;
+
         let turnstile = self.turnstile.clone();
         let batches = self.source.select(request).await?;
+
         Ok(Box::pin(batches.then(move |batch| {
             let turnstile = turnstile.clone();
             async move {
@@ -163,6 +197,7 @@ impl fmt::Display for GatedStore {
 impl GatedStore {
     async fn gated<T>(&self, request: impl Future<Output = T>) -> T {
         self.turnstile.pass().await;
+
         let answer = request.await;
         self.turnstile.pass().await;
         answer
@@ -171,7 +206,12 @@ impl GatedStore {
 
 #[async_trait]
 impl ObjectStore for GatedStore {
-    async fn put_opts(&self, at: &Path, body: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        body: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
         self.gated(self.store.put_opts(at, body, options)).await
     }
 
@@ -187,7 +227,11 @@ impl ObjectStore for GatedStore {
         self.gated(self.store.get_opts(at, options)).await
     }
 
-    async fn get_ranges(&self, at: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
+    async fn get_ranges(
+        &self,
+        at: &Path,
+        ranges: &[Range<u64>],
+    ) -> object_store::Result<Vec<Bytes>> {
         self.gated(self.store.get_ranges(at, ranges)).await
     }
 
@@ -199,7 +243,9 @@ impl ObjectStore for GatedStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        let (list, turnstile) = (self.store.list(prefix), self.turnstile.clone());
+        let list = self.store.list(prefix);
+        let turnstile = self.turnstile.clone();
+
         async move { turnstile.pass().await }
             .into_stream()
             .flat_map(move |()| futures::stream::empty())
@@ -211,7 +257,12 @@ impl ObjectStore for GatedStore {
         self.gated(self.store.list_with_delimiter(prefix)).await
     }
 
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
         self.gated(self.store.copy_opts(from, to, options)).await
     }
 }

@@ -31,7 +31,9 @@ pub struct Lock {
 impl Lock {
     /// A lock that lasts as long as `held`.
     pub fn new(held: impl Any + Send + Sync) -> Self {
-        Self { _held: Box::new(held) }
+        Self {
+            _held: Box::new(held),
+        }
     }
 }
 
@@ -41,13 +43,22 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// The text that the holder leaves has this length whatever its number is, so that writing it again takes no new space.
+/// The text that the holder leaves has this length whatever its number is, so that writing it again
+/// takes no new space.
 const HOLDER_BYTES: usize = 20;
 
 /// Locks the file `path`, which is made when it is missing.
 pub(super) fn lock_file(path: &Path) -> io::Result<Locked> {
     loop {
-        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let open = || {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+        };
+
         let file = with_spare(open)?;
 
         match file.try_lock() {
@@ -57,10 +68,15 @@ pub(super) fn lock_file(path: &Path) -> io::Result<Locked> {
             Err(TryLockError::Error(e)) => return Err(e),
         }
 
-        // Somebody may have removed the file since it was opened: then the lock is on a file that the next process does not find.
+        // Somebody may have removed the file since it was opened: then the lock is on a file that
+        // the next process does not find.
         if is_still_named(&file, path)? {
             // Who holds it is for people to read. On a full disk the lock holds without it.
-            let _ = file.write_all_at(format!("{:<HOLDER_BYTES$}", std::process::id()).as_bytes(), 0);
+            let _ = file.write_all_at(
+                format!("{:<HOLDER_BYTES$}", std::process::id()).as_bytes(),
+                0,
+            );
+
             return Ok(Locked::Taken(Lock::new(file)));
         }
     }
@@ -78,7 +94,9 @@ fn is_still_named(file: &File, path: &Path) -> io::Result<bool> {
 
 fn is_unsupported(error: &io::Error) -> bool {
     let codes = [Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOLCK];
-    codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
+    codes
+        .iter()
+        .any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }
 
 /// What the holder wrote of itself.
@@ -87,5 +105,10 @@ fn holder(file: File) -> String {
     let read = file.take(HOLDER_BYTES as u64).read_to_string(&mut text);
     let text = text.trim();
     let is_number = read.is_ok() && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if is_number { text.to_owned() } else { "unknown".to_owned() }
+
+    if is_number {
+        text.to_owned()
+    } else {
+        "unknown".to_owned()
+    }
 }

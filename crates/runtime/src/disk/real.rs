@@ -13,7 +13,8 @@ use super::descriptors::with_spare;
 use super::lock::{Locked, lock_file};
 use super::{DirEntry, Disk, DiskFile, FileId, FileStat, Space};
 
-/// The file system of the operating system. Whatever opens a file may use the spare [`super::descriptors`].
+/// The file system of the operating system. Whatever opens a file may use the spare
+/// [`super::descriptors`].
 #[derive(Debug, Default)]
 pub struct RealDisk;
 
@@ -32,6 +33,7 @@ impl Disk for RealDisk {
         let mut file = with_spare(|| File::open(path))?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         let mut bytes = Vec::with_capacity(length);
+
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
     }
@@ -68,11 +70,16 @@ impl Disk for RealDisk {
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
+
         for entry in with_spare(|| fs::read_dir(path))? {
             let entry = entry?;
             let is_dir = entry.file_type()?.is_dir();
-            entries.push(DirEntry { name: entry.file_name().to_string_lossy().into_owned(), is_dir });
+            entries.push(DirEntry {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                is_dir,
+            });
         }
+
         Ok(entries)
     }
 
@@ -88,15 +95,29 @@ impl Disk for RealDisk {
         let found = statvfs(path)?;
         let free = found.f_bavail.saturating_mul(found.f_frsize);
         let capacity = found.f_blocks.saturating_mul(found.f_frsize);
+
         Ok(Space { free, capacity })
     }
 }
 
 fn stat_of(metadata: &Metadata) -> io::Result<FileStat> {
-    let since_epoch = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = metadata
+        .modified()?
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+
     let modified_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
-    let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-    Ok(FileStat { length: metadata.len(), modified_ms, is_dir: metadata.is_dir(), id })
+    let id = FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+
+    Ok(FileStat {
+        length: metadata.len(),
+        modified_ms,
+        is_dir: metadata.is_dir(),
+        id,
+    })
 }
 
 #[derive(Debug)]
@@ -134,11 +155,15 @@ impl RealFile {
     fn fill(&mut self, length: u64) -> io::Result<()> {
         let zeros = [0; 64 << 10];
         let mut left = length.saturating_sub(self.file.metadata()?.len());
+
         while left > 0 {
-            let piece = usize::try_from(left).unwrap_or(zeros.len()).min(zeros.len());
+            let piece = usize::try_from(left)
+                .unwrap_or(zeros.len())
+                .min(zeros.len());
             self.file.write_all(&zeros[..piece])?;
             left -= piece as u64;
         }
+
         Ok(())
     }
 }

@@ -15,9 +15,15 @@ type Switch = fn(&mut Features) -> &mut bool;
 
 /// The names that Prometheus gives them, in the order of the alphabet.
 const NAMES: [(&str, Switch); 3] = [
-    ("promql-delayed-name-removal", |features| &mut features.delayed_name_removal),
-    ("type-and-unit-labels", |features| &mut features.type_and_unit_labels),
-    ("use-start-timestamps", |features| &mut features.start_timestamps),
+    ("promql-delayed-name-removal", |features| {
+        &mut features.delayed_name_removal
+    }),
+    ("type-and-unit-labels", |features| {
+        &mut features.type_and_unit_labels
+    }),
+    ("use-start-timestamps", |features| {
+        &mut features.start_timestamps
+    }),
 ];
 
 /// As a file may say it.
@@ -31,13 +37,21 @@ enum Said {
 impl EnabledFeatures {
     fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut features = Features::default();
-        for name in names.into_iter().map(str::trim).filter(|name| !name.is_empty()) {
+        for name in names
+            .into_iter()
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
             let Some((_, switch)) = NAMES.iter().find(|(known, _)| *known == name) else {
                 let known = NAMES.map(|(known, _)| known).join(", ");
-                return Err(format!("the feature is not known. feature=`{name}`, known=`{known}`"));
+                return Err(format!(
+                    "the feature is not known. feature=`{name}`, known=`{known}`"
+                ));
             };
+
             *switch(&mut features) = true;
         }
+
         Ok(Self(features))
     }
 }
@@ -45,7 +59,11 @@ impl EnabledFeatures {
 impl EnabledFeatures {
     /// What the switch means for series that come in.
     pub fn type_and_unit_labels(self) -> TypeAndUnitLabels {
-        if self.0.type_and_unit_labels { TypeAndUnitLabels::FromMetadata } else { TypeAndUnitLabels::AsSent }
+        if self.0.type_and_unit_labels {
+            TypeAndUnitLabels::FromMetadata
+        } else {
+            TypeAndUnitLabels::AsSent
+        }
     }
 }
 
@@ -71,7 +89,12 @@ impl TryFrom<Option<Said>> for EnabledFeatures {
 
 impl From<EnabledFeatures> for Option<String> {
     fn from(EnabledFeatures(mut features): EnabledFeatures) -> Self {
-        let on: Vec<&str> = NAMES.iter().filter(|(_, switch)| *switch(&mut features)).map(|(name, _)| *name).collect();
+        let on: Vec<&str> = NAMES
+            .iter()
+            .filter(|(_, switch)| *switch(&mut features))
+            .map(|(name, _)| *name)
+            .collect();
+
         (!on.is_empty()).then(|| on.join(","))
     }
 }
@@ -82,8 +105,16 @@ mod tests {
 
     #[test]
     fn features_are_said_by_their_names_in_text_or_list() {
-        let delayed = Features { delayed_name_removal: true, ..Features::default() };
-        let both = Features { type_and_unit_labels: true, ..delayed };
+        let delayed = Features {
+            delayed_name_removal: true,
+            ..Features::default()
+        };
+
+        let both = Features {
+            type_and_unit_labels: true,
+            ..delayed
+        };
+
         for (yaml, wanted) in [
             ("", Features::default()),
             ("\"\"", Features::default()),
@@ -98,13 +129,22 @@ mod tests {
             let file: File = duramen_settings::read(&format!("features: {yaml}")).unwrap();
             assert_eq!(file.features.0, wanted, "{yaml}");
         }
+
         let printed: Option<String> = EnabledFeatures(both).into();
-        assert_eq!(printed.as_deref(), Some("promql-delayed-name-removal,type-and-unit-labels"));
+        assert_eq!(
+            printed.as_deref(),
+            Some("promql-delayed-name-removal,type-and-unit-labels")
+        );
     }
 
     #[test]
     fn an_unknown_feature_is_refused_with_those_that_are_known() {
-        let error = "type-and-unit-labels,old-ui".parse::<EnabledFeatures>().unwrap_err();
-        assert!(error.contains("feature=`old-ui`") && error.contains("use-start-timestamps"), "{error}");
+        let error = "type-and-unit-labels,old-ui"
+            .parse::<EnabledFeatures>()
+            .unwrap_err();
+        assert!(
+            error.contains("feature=`old-ui`") && error.contains("use-start-timestamps"),
+            "{error}"
+        );
     }
 }

@@ -16,16 +16,23 @@ use crate::explain::Explain;
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
-/// Without a subcommand: the whole system in one process. Each flag has an environment variable, DURAMEN_ and the flag's name in
-/// capitals with underscores, and a key in the file of --config.
+/// Without a subcommand: the whole system in one process. Each flag has an environment variable,
+/// DURAMEN_ and the flag's name in capitals with underscores, and a key in the file of --config.
 #[derive(Debug, Parser)]
-#[command(name = "duramen", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "duramen",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
 struct CommandLine {
-    /// A YAML file of settings. Flags and variables go before it; a key that is not known stops the start.
+    /// A YAML file of settings. Flags and variables go before it; a key that is not known stops the
+    /// start.
     #[arg(long, env = "DURAMEN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Print the settings as they come out of defaults, file, variables and flags, and where each is from; then end.
+    /// Print the settings as they come out of defaults, file, variables and flags, and where each
+    /// is from; then end.
     #[arg(long)]
     print_config: bool,
 
@@ -83,24 +90,53 @@ pub enum Origin {
 }
 
 /// Keys whose values are secrets.
-const SECRETS: [&str; 3] = ["s3.access_key_id", "s3.secret_access_key", "s3.session_token"];
+const SECRETS: [&str; 3] = [
+    "s3.access_key_id",
+    "s3.secret_access_key",
+    "s3.session_token",
+];
 
 impl Settings {
     /// Reads all layers, for a process that was called with `arguments`, its own name the first.
     ///
-    /// Ends the process for `--help`, `--version` and a command line that cannot be read, as is the custom.
+    /// Ends the process for `--help`, `--version` and a command line that cannot be read, as is the
+    /// custom.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<(Self, Asked)> {
-        let mut matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
+        let mut matches = command()
+            .try_get_matches_from(arguments)
+            .unwrap_or_else(|e| e.exit());
         let line = CommandLine::from_arg_matches(&matches)?;
+
         if let Some(Task::Explain(asked)) = line.subcommand {
-            let settings = Self { config: Config::default(), origins: BTreeMap::new(), unfit: Vec::new() };
+            let settings = Self {
+                config: Config::default(),
+                origins: BTreeMap::new(),
+                unfit: Vec::new(),
+            };
+
             return Ok((settings, Asked::Explain(Box::new(asked))));
         }
-        let (file, said) = line.config.as_deref().map_or_else(|| Ok(<(Config, Value)>::default()), read)?;
-        let mut settings = Self { config: file, origins: BTreeMap::new(), unfit: Vec::new() };
-        settings.origins.extend(leaves(&said).into_iter().map(|(key, _)| (key, Origin::File)));
+
+        let (file, said) = line
+            .config
+            .as_deref()
+            .map_or_else(|| Ok(<(Config, Value)>::default()), read)?;
+
+        let mut settings = Self {
+            config: file,
+            origins: BTreeMap::new(),
+            unfit: Vec::new(),
+        };
+
+        settings.origins.extend(
+            leaves(&said)
+                .into_iter()
+                .map(|(key, _)| (key, Origin::File)),
+        );
+
         settings.take_former_names(&line, &matches);
         settings.note_origins(&matches);
+
         for key in SECRETS {
             let on_line = matches!(settings.origins.get(key), Some(Origin::Flag(_)));
             anyhow::ensure!(
@@ -108,18 +144,22 @@ impl Settings {
                 "{key}: a secret does not belong on the command line: use the file or its variable"
             );
         }
+
         settings.config.update_from_arg_matches_mut(&mut matches)?;
         settings.config.validate()?;
         settings.fit_into(&MemoryLimit::of_this_process());
+
         let asked = match (line.print_config, line.check_config) {
             (true, _) => Asked::Print,
             (false, true) => Asked::Check,
             (false, false) => Asked::Run,
         };
+
         Ok((settings, asked))
     }
 
-    /// What was set and does not fit into the memory that there is. A process that starts makes do with less.
+    /// What was set and does not fit into the memory that there is. A process that starts makes do
+    /// with less.
     pub fn unfit(&self) -> &[String] {
         &self.unfit
     }
@@ -127,9 +167,20 @@ impl Settings {
     fn take_former_names(&mut self, line: &CommandLine, matches: &ArgMatches) {
         let config = &mut self.config;
         let former = [
-            ("head_mebibytes_max", line.head_mebibytes_max, "head.bytes_max", &mut config.head.bytes_max),
-            ("cache_mebibytes_max", line.cache_mebibytes_max, "cache.bytes_max", &mut config.cache.bytes_max),
+            (
+                "head_mebibytes_max",
+                line.head_mebibytes_max,
+                "head.bytes_max",
+                &mut config.head.bytes_max,
+            ),
+            (
+                "cache_mebibytes_max",
+                line.cache_mebibytes_max,
+                "cache.bytes_max",
+                &mut config.cache.bytes_max,
+            ),
         ];
+
         for (name, given, key, bytes) in former {
             if let Some(mebibytes) = given
                 && let Some(origin) = origin(matches, &argument(name))
@@ -154,6 +205,7 @@ fn command() -> Command {
     let defaults = serde_json::to_value(Config::default()).expect("plain values have JSON");
     let defaults: BTreeMap<_, _> = leaves(&defaults).into_iter().collect();
     let command = Config::augment_args_for_update(CommandLine::command_of());
+
     command.mut_args(|argument| match defaults.get(argument.get_id().as_str()) {
         None | Some(Value::Null) => argument,
         Some(Value::String(text)) => with_default(argument, text),
@@ -168,7 +220,12 @@ impl CommandLine {
 }
 
 fn with_default(argument: Arg, default: &str) -> Arg {
-    let help = argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string).unwrap_or_default();
+    let help = argument
+        .get_long_help()
+        .or_else(|| argument.get_help())
+        .map(ToString::to_string)
+        .unwrap_or_default();
+
     argument.long_help(format!("{help} [default: {default}]"))
 }
 
@@ -177,19 +234,26 @@ pub(super) fn settable() -> Vec<Arg> {
     let config = Config::augment_args_for_update(Command::new("duramen"));
     let mut arguments: Vec<Arg> = config.get_arguments().cloned().collect();
     arguments.sort_by_key(|argument| argument.get_id().as_str().contains('.'));
+
     arguments
 }
 
 fn argument(id: &str) -> Arg {
-    command().get_arguments().find(|argument| argument.get_id() == id).expect("an argument of ours").clone()
+    command()
+        .get_arguments()
+        .find(|argument| argument.get_id() == id)
+        .expect("an argument of ours")
+        .clone()
 }
 
 fn origin(matches: &ArgMatches, argument: &Arg) -> Option<Origin> {
     match matches.value_source(argument.get_id().as_str())? {
-        ValueSource::CommandLine => argument.get_long().map(|long| Origin::Flag(format!("--{long}"))),
-        ValueSource::EnvVariable => {
-            argument.get_env().map(|name| Origin::Environment(name.to_string_lossy().into_owned()))
-        }
+        ValueSource::CommandLine => argument
+            .get_long()
+            .map(|long| Origin::Flag(format!("--{long}"))),
+        ValueSource::EnvVariable => argument
+            .get_env()
+            .map(|name| Origin::Environment(name.to_string_lossy().into_owned())),
         _ => None,
     }
 }
@@ -197,7 +261,8 @@ fn origin(matches: &ArgMatches, argument: &Arg) -> Option<Origin> {
 /// What the file says, typed and as it stands.
 fn read(path: &Path) -> anyhow::Result<(Config, Value)> {
     let text = text_of(path)?;
-    let parsed = duramen_settings::read(&text).and_then(|config| Ok((config, duramen_settings::read(&text)?)));
+    let parsed = duramen_settings::read(&text)
+        .and_then(|config| Ok((config, duramen_settings::read(&text)?)));
     parsed.map_err(|fault: Fault| anyhow::anyhow!("{}: {fault}", path.display()))
 }
 
@@ -206,11 +271,13 @@ pub(crate) fn text_of(path: &Path) -> anyhow::Result<String> {
     let context = || format!("read {}", path.display());
     let bytes = std::fs::metadata(path).with_context(context)?.len();
     let max = FILE_BYTES_MAX as u64;
+
     anyhow::ensure!(
         bytes <= max,
         "the file is too large. path=`{}`, bytes=`{bytes}`, bytes_max=`{max}`",
         path.display()
     );
+
     std::fs::read_to_string(path).with_context(context)
 }
 
@@ -222,7 +289,9 @@ mod tests {
     use super::*;
 
     fn load(arguments: &[&str]) -> anyhow::Result<Settings> {
-        let arguments = std::iter::once("duramen").chain(arguments.iter().copied()).map(OsString::from);
+        let arguments = std::iter::once("duramen")
+            .chain(arguments.iter().copied())
+            .map(OsString::from);
         Settings::load(arguments).map(|(settings, _)| settings)
     }
 
@@ -240,34 +309,61 @@ mod tests {
     #[test]
     fn a_key_its_flag_and_its_variable_have_one_name() {
         let mut keys = Vec::new();
+
         for argument in settable() {
             let key = argument.get_id().as_str();
             let name = key.replace('.', "_");
+
             assert_eq!(argument.get_long(), Some(&*name.replace('_', "-")), "{key}");
             assert_eq!(
                 argument.get_env().unwrap().to_str(),
                 Some(&*format!("DURAMEN_{}", name.to_uppercase())),
                 "{key}"
             );
+
             keys.push(key.to_owned());
         }
+
         keys.sort();
+
         let tree = serde_json::to_value(Config::default()).unwrap();
         let mut fields: Vec<_> = leaves(&tree).into_iter().map(|(key, _)| key).collect();
         fields.sort();
+
         assert_eq!(keys, fields);
     }
 
     #[test]
     fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
         let yaml = "flush: {interval: 1h}\nmulti_tenancy: true\nhead: {bytes_max: 64MiB}\nquery:\n  timeout: 1m\n";
-        let settings = load_with(yaml, &["--flush-interval", "90s", "--cache-bytes-max", "2GiB"]).unwrap();
+        let settings = load_with(
+            yaml,
+            &["--flush-interval", "90s", "--cache-bytes-max", "2GiB"],
+        )
+        .unwrap();
+
         let config = &settings.config;
-        assert_eq!((config.flush.interval, config.query.timeout), (Duration::from_secs(90), Duration::from_secs(60)));
-        assert_eq!((config.head.bytes_max, config.cache.bytes_max), (64 << 20, 2 << 30));
+        assert_eq!(
+            (config.flush.interval, config.query.timeout),
+            (Duration::from_secs(90), Duration::from_secs(60))
+        );
+
+        assert_eq!(
+            (config.head.bytes_max, config.cache.bytes_max),
+            (64 << 20, 2 << 30)
+        );
+
         assert!(config.multi_tenancy);
-        assert_eq!(config.query.lookback_delta, Config::default().query.lookback_delta);
-        assert_eq!(settings.origins["flush.interval"], Origin::Flag("--flush-interval".to_owned()));
+        assert_eq!(
+            config.query.lookback_delta,
+            Config::default().query.lookback_delta
+        );
+
+        assert_eq!(
+            settings.origins["flush.interval"],
+            Origin::Flag("--flush-interval".to_owned())
+        );
+
         assert_eq!(settings.origins["head.bytes_max"], Origin::File);
         assert_eq!(settings.origins.get("query.lookback_delta"), None);
     }
@@ -275,28 +371,58 @@ mod tests {
     #[test]
     fn a_switch_can_be_turned_off_again() {
         assert!(load(&["--multi-tenancy"]).unwrap().config.multi_tenancy);
-        assert!(!load_with("multi_tenancy: true", &["--multi-tenancy=false"]).unwrap().config.multi_tenancy);
+        assert!(
+            !load_with("multi_tenancy: true", &["--multi-tenancy=false"])
+                .unwrap()
+                .config
+                .multi_tenancy
+        );
     }
 
     #[test]
     fn former_names_keep_their_meaning() {
-        let config = load(&["--head-mebibytes-max", "7", "--cache-mebibytes-max", "9"]).unwrap().config;
-        assert_eq!((config.head.bytes_max, config.cache.bytes_max), (7 << 20, 9 << 20));
-        let both = load(&["--head-mebibytes-max", "7", "--head-bytes-max", "8MiB"]).unwrap().config;
+        let config = load(&["--head-mebibytes-max", "7", "--cache-mebibytes-max", "9"])
+            .unwrap()
+            .config;
+        assert_eq!(
+            (config.head.bytes_max, config.cache.bytes_max),
+            (7 << 20, 9 << 20)
+        );
+
+        let both = load(&["--head-mebibytes-max", "7", "--head-bytes-max", "8MiB"])
+            .unwrap()
+            .config;
         assert_eq!(both.head.bytes_max, 8 << 20);
     }
 
     #[test]
     fn durations_are_those_of_prometheus() {
-        let config = load(&["--self-scrape-interval", "0", "--flush-interval", "1h30m"]).unwrap().config;
-        assert_eq!((config.self_scrape(), config.flush.interval), (None, Duration::from_secs(5400)));
+        let config = load(&["--self-scrape-interval", "0", "--flush-interval", "1h30m"])
+            .unwrap()
+            .config;
+        assert_eq!(
+            (config.self_scrape(), config.flush.interval),
+            (None, Duration::from_secs(5400))
+        );
     }
 
     #[test]
     fn an_unknown_key_is_refused_by_file_key_and_line() {
-        let error = format!("{:#}", load_with("s3:\n  endpont: http://x\n", &[]).unwrap_err());
-        assert!(error.contains("s3.endpont: ") && error.ends_with("(line 2)"), "{error}");
-        let error = format!("{:#}", load(&["--config", "/nonexistent/duramen.yml"]).unwrap_err());
+        let error = format!(
+            "{:#}",
+            load_with("s3:\n  endpont: http://x\n", &[]).unwrap_err()
+        );
+
+        assert!(
+            error.contains("s3.endpont: ") && error.ends_with("(line 2)"),
+            "{error}"
+        );
+
+        let error = format!(
+            "{:#}",
+            load(&["--config", "/nonexistent/duramen.yml"]).unwrap_err()
+        );
+
         assert!(error.contains("/nonexistent/duramen.yml"), "{error}");
     }
 
@@ -304,10 +430,24 @@ mod tests {
     fn secrets_come_from_the_file_and_not_from_the_command_line() {
         let yaml = "s3: {access_key_id: hunter2, secret_access_key: hunter3}";
         let settings = load_with(yaml, &[]).unwrap();
-        let exposed = settings.config.s3.secret_access_key.as_ref().map(|secret| secret.expose().to_owned());
+
+        let exposed = settings
+            .config
+            .s3
+            .secret_access_key
+            .as_ref()
+            .map(|secret| secret.expose().to_owned());
+
         assert_eq!(exposed.as_deref(), Some("hunter3"));
         assert!(!format!("{settings:?} {}", settings.yaml()).contains("hunter"));
-        let error = load(&["--s3-access-key-id", "hunter2", "--s3-secret-access-key", "hunter3"]).unwrap_err();
+
+        let error = load(&[
+            "--s3-access-key-id",
+            "hunter2",
+            "--s3-secret-access-key",
+            "hunter3",
+        ])
+        .unwrap_err();
         assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
     }
 }

@@ -30,14 +30,24 @@ const PARTS: [Part; 4] = [
         default_percent: 12,
         set_percent: 50,
     },
-    Part { key: "head.bytes_max", bytes: |config| &mut config.head.bytes_max, default_percent: 15, set_percent: 40 },
+    Part {
+        key: "head.bytes_max",
+        bytes: |config| &mut config.head.bytes_max,
+        default_percent: 15,
+        set_percent: 40,
+    },
     Part {
         key: "head.series_bytes_max",
         bytes: |config| &mut config.head.series_bytes_max,
         default_percent: 25,
         set_percent: 80,
     },
-    Part { key: "cache.bytes_max", bytes: |config| &mut config.cache.bytes_max, default_percent: 25, set_percent: 60 },
+    Part {
+        key: "cache.bytes_max",
+        bytes: |config| &mut config.cache.bytes_max,
+        default_percent: 25,
+        set_percent: 60,
+    },
 ];
 
 /// How much of what the system allows is the account, in percent. The rest is for what nobody
@@ -58,13 +68,19 @@ impl Settings {
 
         for part in PARTS {
             let set = self.origins.contains_key(part.key);
-            let percent = if set { part.set_percent } else { part.default_percent };
+            let percent = if set {
+                part.set_percent
+            } else {
+                part.default_percent
+            };
+
             let share = whole_mebibytes(account / 100 * percent);
 
             let bytes = (part.bytes)(&mut self.config);
             if *bytes <= share {
                 continue;
             }
+
             if set {
                 self.unfit.push(format!(
                     "{}: {} is more than {percent} % of memory.bytes_max, which is {}: {} is used",
@@ -74,28 +90,39 @@ impl Settings {
                     size::print(share),
                 ));
             }
+
             *bytes = share;
+
             let why = format!("{percent} % of memory.bytes_max");
-            self.origins.insert(part.key.to_owned(), Origin::Derived(why));
+            self.origins
+                .insert(part.key.to_owned(), Origin::Derived(why));
         }
     }
 
     fn settle_account(&mut self, limit: &MemoryLimit) -> usize {
         const KEY: &str = "memory.bytes_max";
+
         let allowed = usize::try_from(limit.bytes).unwrap_or(usize::MAX);
 
         if let Some(bytes) = self.config.memory.bytes_max {
             if bytes > allowed {
-                let (bytes, allowed) = (size::print(bytes), size::print(allowed));
-                self.unfit.push(format!("{KEY}: {bytes} is more than {allowed}, {}", limit.set_by));
+                let bytes = size::print(bytes);
+                let allowed = size::print(allowed);
+                self.unfit.push(format!(
+                    "{KEY}: {bytes} is more than {allowed}, {}",
+                    limit.set_by
+                ));
             }
+
             return bytes;
         }
 
         let percent = account_percent(limit);
         let share = usize::try_from(limit.bytes / 100 * percent).unwrap_or(usize::MAX);
         let bytes = whole_mebibytes(share).max(ACCOUNT_BYTES_MIN);
+
         self.config.memory.bytes_max = Some(bytes);
+
         let why = format!("{percent} % of {}, {}", size::print(allowed), limit.set_by);
         self.origins.insert(KEY.to_owned(), Origin::Derived(why));
         bytes
@@ -115,12 +142,24 @@ mod tests {
     const GIB: usize = 1 << 30;
 
     fn machine(bytes: usize) -> MemoryLimit {
-        MemoryLimit { bytes: bytes as u64, set_by: MemoryLimitSource::Machine }
+        MemoryLimit {
+            bytes: bytes as u64,
+            set_by: MemoryLimitSource::Machine,
+        }
     }
 
     fn fitted(config: Config, set: &[&str], limit: &MemoryLimit) -> Settings {
-        let origins: BTreeMap<_, _> = set.iter().map(|key| ((*key).to_owned(), Origin::File)).collect();
-        let mut settings = Settings { config, origins, unfit: Vec::new() };
+        let origins: BTreeMap<_, _> = set
+            .iter()
+            .map(|key| ((*key).to_owned(), Origin::File))
+            .collect();
+
+        let mut settings = Settings {
+            config,
+            origins,
+            unfit: Vec::new(),
+        };
+
         settings.fit_into(limit);
         settings
     }
@@ -129,10 +168,21 @@ mod tests {
     fn a_large_machine_has_the_defaults() {
         let settings = fitted(Config::default(), &[], &machine(64 * GIB));
         let config = settings.config;
-        assert_eq!(config.memory.bytes_max, Some(whole_mebibytes(64 * GIB / 100 * 70)));
+
+        assert_eq!(
+            config.memory.bytes_max,
+            Some(whole_mebibytes(64 * GIB / 100 * 70))
+        );
 
         let account = config.memory.clone();
-        assert_eq!(config, Config { memory: account, ..Config::default() });
+        assert_eq!(
+            config,
+            Config {
+                memory: account,
+                ..Config::default()
+            }
+        );
+
         assert_eq!(settings.origins.len(), 1, "{:?}", settings.origins);
     }
 
@@ -141,16 +191,26 @@ mod tests {
         let settings = fitted(Config::default(), &[], &machine(GIB));
         let config = &settings.config;
         let account = config.memory.bytes_max.unwrap();
+
         assert!(account < GIB);
 
         let heads = 2 * config.head.bytes_max;
         let parts = config.cache.bytes_max + heads + config.writes.in_flight_bytes_max;
+
         assert!(parts <= account / 100 * 70, "parts of {parts} in {account}");
-        assert!(config.writes.in_flight_bytes_max >= 64 << 20, "a body of 32 MiB fits");
+        assert!(
+            config.writes.in_flight_bytes_max >= 64 << 20,
+            "a body of 32 MiB fits"
+        );
+
         assert!(settings.unfit.is_empty(), "{:?}", settings.unfit);
 
         let yaml = settings.yaml();
-        assert!(yaml.contains("  # 70 % of 1GiB, the machine's memory"), "{yaml}");
+        assert!(
+            yaml.contains("  # 70 % of 1GiB, the machine's memory"),
+            "{yaml}"
+        );
+
         assert!(yaml.contains("  # 25 % of memory.bytes_max"), "{yaml}");
     }
 
@@ -160,13 +220,23 @@ mod tests {
         config.memory.bytes_max = Some(GIB);
         config.cache.bytes_max = 2 * GIB;
         config.head.bytes_max = 64 << 20;
+
         let set = ["memory.bytes_max", "cache.bytes_max", "head.bytes_max"];
 
         let settings = fitted(config, &set, &machine(2 * GIB));
         assert_eq!(settings.config.head.bytes_max, 64 << 20);
-        assert_eq!(settings.config.cache.bytes_max, whole_mebibytes(GIB / 100 * 60));
-        let [told] = &settings.unfit[..] else { panic!("{:?}", settings.unfit) };
-        assert!(told.contains("cache.bytes_max: 2GiB is more than 60 %"), "{told}");
+        assert_eq!(
+            settings.config.cache.bytes_max,
+            whole_mebibytes(GIB / 100 * 60)
+        );
+
+        let [told] = &settings.unfit[..] else {
+            panic!("{:?}", settings.unfit)
+        };
+        assert!(
+            told.contains("cache.bytes_max: 2GiB is more than 60 %"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -176,7 +246,13 @@ mod tests {
 
         let settings = fitted(config, &["memory.bytes_max"], &machine(8 * GIB));
         assert_eq!(settings.config.memory.bytes_max, Some(16 * GIB));
-        let [told] = &settings.unfit[..] else { panic!("{:?}", settings.unfit) };
-        assert!(told.contains("16GiB is more than 8GiB, the machine's memory"), "{told}");
+
+        let [told] = &settings.unfit[..] else {
+            panic!("{:?}", settings.unfit)
+        };
+        assert!(
+            told.contains("16GiB is more than 8GiB, the machine's memory"),
+            "{told}"
+        );
     }
 }

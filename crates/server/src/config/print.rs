@@ -10,38 +10,59 @@ use super::Config;
 use super::layers::{Origin, Settings, settable};
 
 impl Settings {
-    /// The settings as YAML that can be read again, secrets hidden. Behind each that is not a default stands where it is from.
+    /// The settings as YAML that can be read again, secrets hidden. Behind each that is not a
+    /// default stands where it is from.
     pub fn yaml(&self) -> String {
         let tree = serde_json::to_value(&self.config).expect("plain values have JSON");
         let values: BTreeMap<_, _> = leaves(&tree).into_iter().collect();
-        let (mut text, mut section) = (String::new(), None);
+        let mut text = String::new();
+        let mut section = None;
+
         for argument in settable() {
             let key = argument.get_id().as_str();
-            let (of, name) = key.split_once('.').map_or((None, key), |(section, name)| (Some(section), name));
+            let (of, name) = key
+                .split_once('.')
+                .map_or((None, key), |(section, name)| (Some(section), name));
+
             if section.as_deref() != of {
                 section = of.map(str::to_owned);
                 text.push_str(&format!("{}:\n", section.as_deref().unwrap_or_default()));
             }
+
             let indent = if of.is_some() { "  " } else { "" };
-            let from = self.origins.get(key).map(|origin| format!("  # {origin}")).unwrap_or_default();
+            let from = self
+                .origins
+                .get(key)
+                .map(|origin| format!("  # {origin}"))
+                .unwrap_or_default();
+
             text.push_str(&format!("{indent}{name}: {}{from}\n", scalar(values[key])));
         }
+
         text
     }
 }
 
 impl Config {
-    /// The values as texts by the names of the flags, without dashes before them; secrets hidden, and empty for what is not set.
+    /// The values as texts by the names of the flags, without dashes before them; secrets hidden,
+    /// and empty for what is not set.
     pub fn flags(&self) -> BTreeMap<String, String> {
         let tree = serde_json::to_value(self).expect("plain values have JSON");
         let values: BTreeMap<_, _> = leaves(&tree).into_iter().collect();
+
         let text = |value: &Value| match value {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let flag =
-            |argument: clap::Arg| Some((argument.get_long()?.to_owned(), text(values[argument.get_id().as_str()])));
+
+        let flag = |argument: clap::Arg| {
+            Some((
+                argument.get_long()?.to_owned(),
+                text(values[argument.get_id().as_str()]),
+            ))
+        };
+
         settable().into_iter().filter_map(flag).collect()
     }
 }
@@ -55,14 +76,26 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A scalar of YAML. What is JSON is YAML too, so quotes are those of JSON; words that cannot be mistaken have none.
+/// A scalar of YAML. What is JSON is YAML too, so quotes are those of JSON; words that cannot be
+/// mistaken have none.
 fn scalar(value: &Value) -> String {
-    let Value::String(text) = value else { return value.to_string() };
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    let word = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str());
+    let Value::String(text) = value else {
+        return value.to_string();
+    };
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let word = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+        .contains(&text.to_lowercase().as_str());
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    let measure = text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(['s', 'm', 'h', 'd', 'B']);
-    if plain && !word && (starts || measure) { text.clone() } else { value.to_string() }
+    let measure =
+        text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(['s', 'm', 'h', 'd', 'B']);
+
+    if plain && !word && (starts || measure) {
+        text.clone()
+    } else {
+        value.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -74,17 +107,46 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_again() {
-        let mut config =
-            Config { data_dir: PathBuf::from("/var/lib/\"x\" # y"), multi_tenancy: true, ..Config::default() };
+        let mut config = Config {
+            data_dir: PathBuf::from("/var/lib/\"x\" # y"),
+            multi_tenancy: true,
+            ..Config::default()
+        };
+
         config.store = Some("s3://bucket/a: b".to_owned());
         config.limits_file = Some(PathBuf::from("no"));
         config.s3.region = Some("123".to_owned());
         config.s3.path_style = Some(false);
-        let origins = [("store", Origin::File), ("flush.interval", Origin::Flag("--flush-interval".to_owned()))];
-        let origins = origins.into_iter().map(|(key, origin)| (key.to_owned(), origin)).collect();
-        let settings = Settings { config, origins, unfit: Vec::new() };
+
+        let origins = [
+            ("store", Origin::File),
+            (
+                "flush.interval",
+                Origin::Flag("--flush-interval".to_owned()),
+            ),
+        ];
+
+        let origins = origins
+            .into_iter()
+            .map(|(key, origin)| (key.to_owned(), origin))
+            .collect();
+
+        let settings = Settings {
+            config,
+            origins,
+            unfit: Vec::new(),
+        };
+
         let yaml = settings.yaml();
-        assert_eq!(duramen_settings::read::<Config>(&yaml).unwrap(), settings.config, "{yaml}");
-        assert!(yaml.contains("flush:\n  interval: 15m  # --flush-interval\n"), "{yaml}");
+        assert_eq!(
+            duramen_settings::read::<Config>(&yaml).unwrap(),
+            settings.config,
+            "{yaml}"
+        );
+
+        assert!(
+            yaml.contains("flush:\n  interval: 15m  # --flush-interval\n"),
+            "{yaml}"
+        );
     }
 }

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::Config;
 use super::layers::settable;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/config.md");
+const PAGE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/reference/config.md"
+);
 
 const HEAD: &str = "# Settings
 
@@ -28,24 +31,47 @@ process that runs; secrets are shown as `<secret>`. Settings are read at the sta
 fn page() -> String {
     let tree = serde_json::to_value(Config::default()).expect("plain values have JSON");
     let defaults: BTreeMap<_, _> = leaves(&tree).into_iter().collect();
-    let (mut page, mut section) = (HEAD.to_owned(), None);
+    let mut page = HEAD.to_owned();
+    let mut section = None;
+
     for argument in settable() {
         let key = argument.get_id().as_str();
-        let of = key.split_once('.').map_or("", |(section, _)| section).to_owned();
+        let of = key
+            .split_once('.')
+            .map_or("", |(section, _)| section)
+            .to_owned();
+
         if section.as_ref() != Some(&of) {
-            let title = if of.is_empty() { "Without a section".to_owned() } else { format!("`{of}`") };
-            page.push_str(&format!("\n## {title}\n\n| key | default | |\n|---|---|---|\n"));
+            let title = if of.is_empty() {
+                "Without a section".to_owned()
+            } else {
+                format!("`{of}`")
+            };
+
+            page.push_str(&format!(
+                "\n## {title}\n\n| key | default | |\n|---|---|---|\n"
+            ));
             section = Some(of);
         }
+
         let default = match defaults[key] {
             Value::Null => "none".to_owned(),
             Value::String(text) => format!("`{text}`"),
             other => format!("`{other}`"),
         };
-        let help =
-            argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string).unwrap_or_default();
-        page.push_str(&format!("| `{key}` | {default} | {} |\n", help.replace('\n', " ")));
+
+        let help = argument
+            .get_long_help()
+            .or_else(|| argument.get_help())
+            .map(ToString::to_string)
+            .unwrap_or_default();
+
+        page.push_str(&format!(
+            "| `{key}` | {default} | {} |\n",
+            help.replace('\n', " ")
+        ));
     }
+
     page
 }
 
@@ -55,14 +81,22 @@ fn the_page_is_what_the_comments_say() {
     if std::env::var_os("DURAMEN_BLESS").is_some_and(|v| v == "1") {
         std::fs::write(PAGE, &wanted).unwrap();
     }
+
     let held = std::fs::read_to_string(PAGE).unwrap();
-    assert!(held == wanted, "docs/reference/config.md is old: DURAMEN_BLESS=1 writes it");
+    assert!(
+        held == wanted,
+        "docs/reference/config.md is old: DURAMEN_BLESS=1 writes it"
+    );
 }
 
 #[test]
 fn every_key_has_a_text() {
     for argument in settable() {
-        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = argument
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+
         assert!(help.len() > 20, "{}: {help:?}", argument.get_id());
     }
 }

@@ -25,17 +25,23 @@ pub(super) fn success(data: &Json, warnings: &[String]) -> Response {
 }
 
 /// The answer to a query, of `limit` series at most, with what it took.
-pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Json>) -> Document<Found> {
+pub(super) fn answer(
+    mut answer: Answer,
+    limit: Option<usize>,
+    stats: Option<&Json>,
+) -> Document<Found> {
     if let Some(limit) = limit {
         let cut = match &mut answer.value {
             Value::Vector(series) => truncate(series, limit),
             Value::Matrix(series) => truncate(series, limit),
             Value::Scalar { .. } | Value::String { .. } => false,
         };
+
         if cut {
             answer.warnings.push(TRUNCATED.to_owned());
         }
     }
+
     let mut opening = Vec::from(&br#"{"status":"success","data":{"resultType":""#[..]);
     let series = match answer.value {
         Value::Scalar { ts_ms, value } => {
@@ -44,6 +50,7 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Js
             opening.extend_from_slice(b",\"");
             put_scalar(&mut opening, value);
             opening.push(b'"');
+
             Series::None
         }
         Value::String { ts_ms, value } => {
@@ -51,6 +58,7 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Js
             put_short_time(&mut opening, ts_ms);
             opening.push(b',');
             put_text(&mut opening, &value);
+
             Series::None
         }
         Value::Vector(series) => {
@@ -62,14 +70,25 @@ pub(super) fn answer(mut answer: Answer, limit: Option<usize>, stats: Option<&Js
             Series::Matrix(Box::new(Matrix::new(series)))
         }
     };
+
     let mut closing = Vec::from(&b"]"[..]);
     if let Some(stats) = stats {
         closing.extend_from_slice(format!(",\"stats\":{stats}").as_bytes());
     }
+
     closing.push(b'}');
     put_annotations(&mut closing, &answer.warnings, &answer.infos);
-    let elements = Found { series, _memory: answer.memory };
-    Document { opening, elements, closing }
+
+    let elements = Found {
+        series,
+        _memory: answer.memory,
+    };
+
+    Document {
+        opening,
+        elements,
+        closing,
+    }
 }
 
 /// The series of an answer, if it has any, with what the query drew from the account for them.
@@ -113,18 +132,28 @@ impl Elements for Found {
 pub(super) fn list<T>(elements: List<T>, warnings: &[String]) -> Document<List<T>> {
     let mut closing = Vec::from(&b"]"[..]);
     put_annotations(&mut closing, warnings, &[]);
-    Document { opening: Vec::from(&br#"{"status":"success","data":["#[..]), elements, closing }
+
+    Document {
+        opening: Vec::from(&br#"{"status":"success","data":["#[..]),
+        elements,
+        closing,
+    }
 }
 
 /// As [`list`] for an object, whose elements are keys with their values.
 pub(super) fn object<T>(elements: List<T>) -> Document<List<T>> {
     let opening = Vec::from(&br#"{"status":"success","data":{"#[..]);
-    Document { opening, elements, closing: Vec::from(&b"}}"[..]) }
+    Document {
+        opening,
+        elements,
+        closing: Vec::from(&b"}}"[..]),
+    }
 }
 
 fn put_instant(out: &mut Vec<u8>, series: &InstantSeries) {
     out.extend_from_slice(br#"{"metric":"#);
     put_labels(out, &series.labels);
+
     match &series.value {
         SampleValue::Float(value) => {
             out.extend_from_slice(br#","value":"#);
@@ -135,6 +164,7 @@ fn put_instant(out: &mut Vec<u8>, series: &InstantSeries) {
             put_histogram(out, series.ts_ms, histogram);
         }
     }
+
     out.push(b'}');
 }
 
@@ -146,7 +176,14 @@ fn truncate<T>(list: &mut Vec<T>, limit: usize) -> bool {
 
 fn finish(mut body: Vec<u8>, warnings: &[String], infos: &[String]) -> Response {
     put_annotations(&mut body, warnings, infos);
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        body,
+    )
+        .into_response()
 }
 
 /// The end of an envelope.
@@ -155,13 +192,19 @@ fn put_annotations(body: &mut Vec<u8>, warnings: &[String], infos: &[String]) {
         if annotations.is_empty() {
             continue;
         }
+
         let mut shown: Vec<String> = annotations.iter().take(ANNOTATIONS_MAX).cloned().collect();
         if annotations.len() > ANNOTATIONS_MAX {
             let more = annotations.len() - ANNOTATIONS_MAX;
-            shown.push(format!("{more} more {} annotations omitted", name.trim_end_matches('s')));
+            shown.push(format!(
+                "{more} more {} annotations omitted",
+                name.trim_end_matches('s')
+            ));
         }
+
         body.extend_from_slice(format!(",\"{name}\":{}", Json::from(shown)).as_bytes());
     }
+
     body.push(b'}');
 }
 
@@ -172,19 +215,26 @@ pub(super) fn put_json(out: &mut Vec<u8>, value: &Json) {
 
 /// A label set as a JSON value.
 pub(super) fn labels_json(labels: &Labels) -> Json {
-    labels.iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect::<serde_json::Map<_, _>>().into()
+    labels
+        .iter()
+        .map(|(name, value)| (name.to_owned(), Json::from(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 pub(super) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'{');
+
     for (i, (name, value)) in labels.iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
+
         put_text(out, name);
         out.push(b':');
         put_text(out, value);
     }
+
     out.push(b'}');
 }
 
@@ -196,7 +246,8 @@ pub(super) fn put_point(out: &mut Vec<u8>, ts_ms: i64, value: f64) {
     out.extend_from_slice(b"\"]");
 }
 
-/// `[time,{"count":"..","sum":"..","buckets":[[rule,"lower","upper","count"],..]}]`, without empty buckets.
+/// `[time,{"count":"..","sum":"..","buckets":[[rule,"lower","upper","count"],..]}]`, without empty
+/// buckets.
 pub(super) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHistogram) {
     out.push(b'[');
     put_time(out, ts_ms);
@@ -205,7 +256,12 @@ pub(super) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHist
     out.extend_from_slice(br#"","sum":""#);
     put_value(out, histogram.sum);
     out.push(b'"');
-    let buckets: Vec<Bucket> = histogram.buckets().filter(|bucket| bucket.count != 0.0).collect();
+
+    let buckets: Vec<Bucket> = histogram
+        .buckets()
+        .filter(|bucket| bucket.count != 0.0)
+        .collect();
+
     if !buckets.is_empty() {
         out.extend_from_slice(br#","buckets":["#);
         put_list(out, &buckets, |out, bucket| {
@@ -215,10 +271,13 @@ pub(super) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHist
                 put_value(out, number);
                 out.push(b'"');
             }
+
             out.push(b']');
         });
+
         out.push(b']');
     }
+
     out.extend_from_slice(b"}]");
 }
 
@@ -231,6 +290,7 @@ fn put_list<T>(out: &mut Vec<u8>, list: &[T], mut put: impl FnMut(&mut Vec<u8>, 
         if i > 0 {
             out.push(b',');
         }
+
         put(out, element);
     }
 }
@@ -245,15 +305,36 @@ mod tests {
 
     fn text(value: Value) -> String {
         let written = |value| {
-            let (stats, memory) = (QueryStats::default(), AnswerMemory::default());
-            answer(Answer { value, warnings: vec![], infos: vec![], stats, memory }, None, None)
+            let stats = QueryStats::default();
+            let memory = AnswerMemory::default();
+
+            answer(
+                Answer {
+                    value,
+                    warnings: vec![],
+                    infos: vec![],
+                    stats,
+                    memory,
+                },
+                None,
+                None,
+            )
         };
+
         let text = written(value.clone()).whole(usize::MAX);
         for piece_bytes in [1, 10, 100] {
-            assert_eq!(written(value.clone()).whole(piece_bytes), text, "in pieces of {piece_bytes} bytes");
+            assert_eq!(
+                written(value.clone()).whole(piece_bytes),
+                text,
+                "in pieces of {piece_bytes} bytes"
+            );
         }
+
         let inside = text.strip_prefix(r#"{"status":"success","data":{"resultType":"#);
-        inside.and_then(|inside| inside.strip_suffix("}}")).unwrap().to_owned()
+        inside
+            .and_then(|inside| inside.strip_suffix("}}"))
+            .unwrap()
+            .to_owned()
     }
 
     fn labels(n: &str) -> Labels {
@@ -261,7 +342,10 @@ mod tests {
     }
 
     fn counts(counts: &[(i32, f64)]) -> Vec<BucketCount> {
-        counts.iter().map(|&(index, count)| BucketCount { index, count }).collect()
+        counts
+            .iter()
+            .map(|&(index, count)| BucketCount { index, count })
+            .collect()
     }
 
     /// On both sides of zero, with an empty bucket between others.
@@ -288,19 +372,28 @@ mod tests {
 
     /// Left out: empty buckets, and the list when there is none. Rules: 0 is `(]`, 1 `[)`, 3 `[]`.
     const EXPONENTIAL: &str = r#"{"count":"10.5","sum":"-1e-07","buckets":[[1,"-2","-1","3"],[3,"-0.001","0.001","2"],[0,"0.5","1","1"],[0,"2","4","4.5"]]}"#;
-    const CUSTOM: &str =
-        r#"{"count":"6","sum":"NaN","buckets":[[3,"-Inf","0.5","1"],[0,"0.5","1e+21","2"],[0,"1e+21","+Inf","3"]]}"#;
+    const CUSTOM: &str = r#"{"count":"6","sum":"NaN","buckets":[[3,"-Inf","0.5","1"],[0,"0.5","1e+21","2"],[0,"1e+21","+Inf","3"]]}"#;
     const EMPTY: &str = r#"{"count":"0","sum":"0"}"#;
 
     #[test]
     fn a_vector_has_a_value_or_a_histogram_of_each_series() {
-        let series = |n, ts_ms, value| InstantSeries { labels: labels(n), ts_ms, value };
+        let series = |n, ts_ms, value| InstantSeries {
+            labels: labels(n),
+            ts_ms,
+            value,
+        };
+
         let value = Value::Vector(vec![
             series("1", 1100, SampleValue::Histogram(Box::new(exponential()))),
             series("2", 2000, SampleValue::Histogram(Box::new(custom()))),
-            series("3", -1, SampleValue::Histogram(Box::new(FloatHistogram::empty(3, Vec::new())))),
+            series(
+                "3",
+                -1,
+                SampleValue::Histogram(Box::new(FloatHistogram::empty(3, Vec::new()))),
+            ),
             series("4", 2000, SampleValue::Float(-0.0)),
         ]);
+
         let expected = format!(
             r#""vector","result":[{{"metric":{{"__name__":"h","n":"1"}},"histogram":[1.100,{EXPONENTIAL}]}},{{"metric":{{"__name__":"h","n":"2"}},"histogram":[2,{CUSTOM}]}},{{"metric":{{"__name__":"h","n":"3"}},"histogram":[-0.001,{EMPTY}]}},{{"metric":{{"__name__":"h","n":"4"}},"value":[2,"-0"]}}]"#
         );
@@ -314,11 +407,17 @@ mod tests {
             points: points.to_vec(),
             histograms,
         };
+
         let value = Value::Matrix(vec![
             series("1", &[], vec![(1000, exponential()), (2500, custom())]),
-            series("2", &[(1000, 1.0), (3000, f64::INFINITY)], vec![(2000, custom())]),
+            series(
+                "2",
+                &[(1000, 1.0), (3000, f64::INFINITY)],
+                vec![(2000, custom())],
+            ),
             series("3", &[(1000, 1.0)], vec![]),
         ]);
+
         let expected = format!(
             r#""matrix","result":[{{"metric":{{"__name__":"h","n":"1"}},"histograms":[[1,{EXPONENTIAL}],[2.500,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"2"}},"values":[[1,"1"],[3,"+Inf"]],"histograms":[[2,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"3"}},"values":[[1,"1"]]}}]"#
         );

@@ -23,7 +23,8 @@ use crate::wiring::System;
 const RECENT_MS: i64 = 3 * 3_600_000;
 /// A series whose last sample is older is gone.
 const LOOKBACK_MS: i64 = 300_000;
-/// Samples of a full chunk of a Prometheus, which has one of them for each such stretch of a series. There are no chunks here.
+/// Samples of a full chunk of a Prometheus, which has one of them for each such stretch of a
+/// series. There are no chunks here.
 const CHUNK_SAMPLES: u64 = 120;
 
 /// `status/tsdb`, in the shape of a Prometheus.
@@ -32,25 +33,43 @@ pub(super) async fn tsdb_status(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (limit, times) = (limit(&params, 10, 10_000)?, Times::of(&params, &system)?);
+    let limit = limit(&params, 10, 10_000)?;
+    let times = Times::of(&params, &system)?;
     let found = summaries(&system, &tenant, Summarized::All, times.range()?).await?;
+
     Ok(success(&tsdb_json(&found, limit), &[]))
 }
 
 fn tsdb_json(found: &[SeriesSummary], limit: usize) -> Json {
     let all = Cardinality::of(found);
     let (min_ms, max_ms) = all.span_ms.unwrap_or((i64::MAX, i64::MIN));
-    let chunks: u64 = found.iter().map(|series| (series.floats + series.histograms).div_ceil(CHUNK_SAMPLES)).sum();
-    let by_name = |count: fn(&LabelCardinality<'_>) -> u64| {
-        largest(all.labels.iter().map(|(name, label)| ((*name).to_owned(), count(label))), limit)
-    };
-    let pairs = all
-        .labels
+    let chunks: u64 = found
         .iter()
-        .flat_map(|(name, label)| label.values().map(move |(value, series)| (format!("{name}={value}"), series)));
-    let stats = |counts: Vec<(String, u64)>| -> Json {
-        counts.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+        .map(|series| (series.floats + series.histograms).div_ceil(CHUNK_SAMPLES))
+        .sum();
+
+    let by_name = |count: fn(&LabelCardinality<'_>) -> u64| {
+        largest(
+            all.labels
+                .iter()
+                .map(|(name, label)| ((*name).to_owned(), count(label))),
+            limit,
+        )
     };
+
+    let pairs = all.labels.iter().flat_map(|(name, label)| {
+        label
+            .values()
+            .map(move |(value, series)| (format!("{name}={value}"), series))
+    });
+
+    let stats = |counts: Vec<(String, u64)>| -> Json {
+        counts
+            .into_iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect()
+    };
+
     json!({
         "headStats": {
             "numSeries": all.series,
@@ -72,11 +91,26 @@ pub(super) async fn metric_status(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (limit, times) = (limit(&params, 10, 10_000)?, Times::of(&params, &system)?);
-    let metric = params.given("metric").ok_or_else(|| Failure::parameter("metric", "a metric is needed"))?.to_owned();
+    let limit = limit(&params, 10, 10_000)?;
+    let times = Times::of(&params, &system)?;
+    let metric = params
+        .given("metric")
+        .ok_or_else(|| Failure::parameter("metric", "a metric is needed"))?
+        .to_owned();
+
     // From a look-back earlier, so that what was there at the start is not taken for new.
-    let from = Times { start_ms: times.start_ms.saturating_sub(LOOKBACK_MS), ..times };
-    let found = summaries(&system, &tenant, Summarized::Metric(metric.clone()), from.range()?).await?;
+    let from = Times {
+        start_ms: times.start_ms.saturating_sub(LOOKBACK_MS),
+        ..times
+    };
+
+    let found = summaries(
+        &system,
+        &tenant,
+        Summarized::Metric(metric.clone()),
+        from.range()?,
+    )
+    .await?;
     Ok(success(&metric_json(&metric, &found, times, limit), &[]))
 }
 
@@ -84,12 +118,19 @@ fn metric_json(metric: &str, found: &[SeriesSummary], times: Times, limit: usize
     let all = Cardinality::of(found);
     let churn = Churn::of(found, (times.start_ms, times.end_ms), LOOKBACK_MS);
     let labels = all.labels.iter().filter(|(name, _)| **name != METRIC_NAME);
-    let labels = largest(labels.map(|(name, label)| (*name, label.values.len() as u64)), limit);
+    let labels = largest(
+        labels.map(|(name, label)| (*name, label.values.len() as u64)),
+        limit,
+    );
+
     let label = |(name, values): (&str, u64)| {
         let top = largest(all.labels[name].values(), limit).into_iter();
-        let top: Vec<Json> = top.map(|(value, series)| json!({ "value": value, "seriesCount": series })).collect();
+        let top: Vec<Json> = top
+            .map(|(value, series)| json!({ "value": value, "seriesCount": series }))
+            .collect();
         json!({ "name": name, "seriesCount": all.labels[name].series, "valueCount": values, "topValues": top })
     };
+
     json!({
         "metric": metric,
         "start": seconds(times.start_ms),
@@ -110,11 +151,20 @@ pub(super) async fn label_names(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (limit, times) = (limit(&params, 20, 500)?, Times::of(&params, &system)?);
+    let limit = limit(&params, 20, 500)?;
+    let times = Times::of(&params, &system)?;
     let found = summaries(&system, &tenant, selector(&params), times.range()?).await?;
     let all = Cardinality::of(&found);
-    let names = largest(all.labels.iter().map(|(name, label)| (*name, label.values.len() as u64)), limit);
-    let name = |(name, values): (&str, u64)| json!({ "label_name": name, "label_values_count": values });
+
+    let names = largest(
+        all.labels
+            .iter()
+            .map(|(name, label)| (*name, label.values.len() as u64)),
+        limit,
+    );
+
+    let name =
+        |(name, values): (&str, u64)| json!({ "label_name": name, "label_values_count": values });
     Ok(bare(&json!({
         "label_values_count_total": all.pairs(),
         "label_names_count": all.labels.len(),
@@ -128,19 +178,25 @@ pub(super) async fn label_values(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (limit, times) = (limit(&params, 20, 500)?, Times::of(&params, &system)?);
+    let limit = limit(&params, 20, 500)?;
+    let times = Times::of(&params, &system)?;
     let names: Vec<&str> = params.all("label_names[]").collect();
+
     if names.is_empty() {
         return Err(Failure::bad_data("'label_names[]' param is required"));
     }
+
     let found = summaries(&system, &tenant, selector(&params), times.range()?).await?;
     let all = Cardinality::of(&found);
     let none = LabelCardinality::default();
+
     let label = |name: &&str| {
         let label = all.labels.get(name).unwrap_or(&none);
         let values = largest(label.values(), limit).into_iter();
-        let values: Vec<Json> =
-            values.map(|(value, series)| json!({ "label_value": value, "series_count": series })).collect();
+        let values: Vec<Json> = values
+            .map(|(value, series)| json!({ "label_value": value, "series_count": series }))
+            .collect();
+
         json!({
             "label_name": name,
             "label_values_count": label.values.len(),
@@ -148,8 +204,11 @@ pub(super) async fn label_values(
             "cardinality": values,
         })
     };
+
     let labels: Vec<Json> = names.iter().map(label).collect();
-    Ok(bare(&json!({ "series_count_total": all.series, "labels": labels })))
+    Ok(bare(
+        &json!({ "series_count_total": all.series, "labels": labels }),
+    ))
 }
 
 /// `cardinality/active_series`, in the shape of a Mimir.
@@ -162,17 +221,43 @@ pub(super) async fn active_series(
     let Summarized::Selector(selector) = selector(&params) else {
         return Err(Failure::bad_data("missing parameter 'selector'"));
     };
-    let (found, turn) = summaries(&system, &tenant, Summarized::Selector(selector), times.range()?).await?.into_parts();
-    let series = List::new(found, size_of::<SeriesSummary>(), |out, series: &SeriesSummary| {
-        put_json(out, &labels_json(&series.labels));
-    });
-    let bare = Document { opening: br#"{"data":["#.to_vec(), elements: series, closing: b"]}".to_vec() };
+
+    let (found, turn) = summaries(
+        &system,
+        &tenant,
+        Summarized::Selector(selector),
+        times.range()?,
+    )
+    .await?
+    .into_parts();
+
+    let series = List::new(
+        found,
+        size_of::<SeriesSummary>(),
+        |out, series: &SeriesSummary| {
+            put_json(out, &labels_json(&series.labels));
+        },
+    );
+
+    let bare = Document {
+        opening: br#"{"data":["#.to_vec(),
+        elements: series,
+        closing: b"]}".to_vec(),
+    };
+
     bare.respond(&system, &tenant, turn)
 }
 
 /// An answer without the envelope of the API.
 fn bare(data: &Json) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], data.to_string()).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        data.to_string(),
+    )
+        .into_response()
 }
 
 async fn summaries(
@@ -187,16 +272,22 @@ async fn summaries(
 
 /// The series to count; all of them without a selector.
 fn selector(params: &Params) -> Summarized {
-    params.given("selector").map_or(Summarized::All, |text| Summarized::Selector(text.to_owned()))
+    params.given("selector").map_or(Summarized::All, |text| {
+        Summarized::Selector(text.to_owned())
+    })
 }
 
 fn limit(params: &Params, default: usize, max: usize) -> Result<usize, Failure> {
-    let Some(text) = params.given("limit") else { return Ok(default) };
+    let Some(text) = params.given("limit") else {
+        return Ok(default);
+    };
     let limit = text.parse().ok().filter(|limit: &usize| *limit > 0);
     let limit = limit.ok_or_else(|| Failure::bad_data("limit must be a positive number"))?;
+
     if limit > max {
         return Err(Failure::bad_data(format!("limit must not exceed {max}")));
     }
+
     Ok(limit)
 }
 
@@ -209,8 +300,12 @@ struct Times {
 
 impl Times {
     fn of(params: &Params, system: &System) -> Result<Self, Failure> {
-        let end_ms = params.time_ms("end")?.unwrap_or_else(|| system.clock.now_ms());
-        let start_ms = params.time_ms("start")?.unwrap_or_else(|| end_ms.saturating_sub(RECENT_MS));
+        let end_ms = params
+            .time_ms("end")?
+            .unwrap_or_else(|| system.clock.now_ms());
+        let start_ms = params
+            .time_ms("start")?
+            .unwrap_or_else(|| end_ms.saturating_sub(RECENT_MS));
         Ok(Self { start_ms, end_ms })
     }
 

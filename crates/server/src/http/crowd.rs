@@ -39,25 +39,38 @@ pub(super) struct Member {
 
 impl Crowd {
     pub(super) fn new(connections_max: usize, metrics: ConnectionMetrics) -> Arc<Self> {
-        Arc::new(Self { connections_max, metrics, state: Mutex::default() })
+        Arc::new(Self {
+            connections_max,
+            metrics,
+            state: Mutex::default(),
+        })
     }
 
-    /// Lets one more connection in. At the limit, the one that has been without a request for longest gives way; `None` when there is
-    /// none.
+    /// Lets one more connection in. At the limit, the one that has been without a request for
+    /// longest gives way; `None` when there is none.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Member> {
         let mut state = self.state.lock();
+
         if state.open >= self.connections_max {
             let Some((_, gives_way)) = state.idle.pop_first() else {
                 self.metrics.cut("refused");
                 return None;
             };
+
             gives_way.cancel();
             self.metrics.cut("gave_way");
         }
+
         state.open += 1;
         drop(state);
         self.metrics.open.inc();
-        let mut member = Member { crowd: Arc::clone(self), gives_way: CancellationToken::new(), idle: None };
+
+        let mut member = Member {
+            crowd: Arc::clone(self),
+            gives_way: CancellationToken::new(),
+            idle: None,
+        };
+
         member.rest();
         Some(member)
     }
@@ -118,8 +131,14 @@ struct CutLabel {
 
 impl ConnectionMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("duramen_http_connections", "Connections that are open", self.open.clone());
-        let cut = "Connections that were refused or ended before their clients ended them, by the reason";
+        registry.register(
+            "duramen_http_connections",
+            "Connections that are open",
+            self.open.clone(),
+        );
+
+        let cut =
+            "Connections that were refused or ended before their clients ended them, by the reason";
         registry.register("duramen_http_connections_cut", cut, self.cut.clone());
     }
 
@@ -137,19 +156,27 @@ mod tests {
         let crowd = Crowd::new(3, ConnectionMetrics::default());
         let mut members: Vec<Member> = (0..3).map(|_| crowd.enter().unwrap()).collect();
         members[0].work();
+
         let _fourth = crowd.enter().unwrap();
-        let gave_way: Vec<bool> = members.iter().map(|member| member.gives_way.is_cancelled()).collect();
+        let gave_way: Vec<bool> = members
+            .iter()
+            .map(|member| member.gives_way.is_cancelled())
+            .collect();
+
         assert_eq!(gave_way, [false, true, false]);
 
         drop(members.remove(1));
         assert_eq!(crowd.open(), 3);
+
         members[0].rest();
         members[1].work();
+
         let mut fifth = crowd.enter().unwrap();
         assert!(_fourth.gives_way.is_cancelled() && !members[0].gives_way.is_cancelled());
 
         members[0].work();
         fifth.work();
+
         assert!(crowd.enter().is_none(), "all have a request");
     }
 }

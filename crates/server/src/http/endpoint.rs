@@ -8,7 +8,8 @@ use axum::routing::{MethodRouter, get, post};
 use super::openapi::schemas::Schema;
 use crate::wiring::System;
 
-/// A path with its handler and its description. The router and the documents are made of the same entries.
+/// A path with its handler and its description. The router and the documents are made of the same
+/// entries.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     /// With `{name}` for a part that varies.
@@ -74,9 +75,21 @@ pub(super) enum Kind {
 }
 
 impl Endpoint {
-    fn new(path: &'static str, methods: &'static [&'static str], handler: MethodRouter<Arc<System>>) -> Self {
+    fn new(
+        path: &'static str,
+        methods: &'static [&'static str],
+        handler: MethodRouter<Arc<System>>,
+    ) -> Self {
         let answer = Answer::Raw("text/plain");
-        Self { path, methods, summary: "", parameters: &[], body: None, answer, handler }
+        Self {
+            path,
+            methods,
+            summary: "",
+            parameters: &[],
+            body: None,
+            answer,
+            handler,
+        }
     }
 
     pub(super) fn says(mut self, summary: &'static str) -> Self {
@@ -101,20 +114,32 @@ impl Endpoint {
 }
 
 /// GET, and with it HEAD.
-pub(super) fn on_get<H: Handler<T, Arc<System>>, T: 'static>(path: &'static str, handler: H) -> Endpoint {
+pub(super) fn on_get<H: Handler<T, Arc<System>>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Endpoint {
     Endpoint::new(path, &["get"], get(handler))
 }
 
 /// GET, HEAD, and POST of a form.
-pub(super) fn on_get_post<H: Handler<T, Arc<System>>, T: 'static>(path: &'static str, handler: H) -> Endpoint {
+pub(super) fn on_get_post<H: Handler<T, Arc<System>>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Endpoint {
     Endpoint::new(path, &["get", "post"], get(handler.clone()).post(handler))
 }
 
-pub(super) fn on_post<H: Handler<T, Arc<System>>, T: 'static>(path: &'static str, handler: H) -> Endpoint {
+pub(super) fn on_post<H: Handler<T, Arc<System>>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Endpoint {
     Endpoint::new(path, &["post"], post(handler))
 }
 
 /// What changes something: POST and PUT.
-pub(super) fn on_post_put<H: Handler<T, Arc<System>>, T: 'static>(path: &'static str, handler: H) -> Endpoint {
+pub(super) fn on_post_put<H: Handler<T, Arc<System>>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Endpoint {
     Endpoint::new(path, &["post", "put"], post(handler.clone()).put(handler))
 }

@@ -21,7 +21,8 @@ use crate::wiring::System;
 /// The memory of an exemplar with its labels, roughly.
 const EXEMPLAR_BYTES: usize = 128;
 
-/// The exemplars of all series that a selector of the query selects, whatever stands around it. 204 for a query without any.
+/// The exemplars of all series that a selector of the query selects, whatever stands around it. 204
+/// for a query without any.
 pub(super) async fn query(
     State(system): State<Arc<System>>,
     Tenant(tenant): Tenant,
@@ -29,11 +30,25 @@ pub(super) async fn query(
 ) -> Result<Response, Failure> {
     let backwards = || Failure::bad_data("end timestamp must not be before start timestamp");
     let range = params.range()?.ok_or_else(backwards)?;
-    let (found, turn) = system.querier.exemplars(&tenant, &asked(&params), range).await?.into_parts();
-    let Some(found) = found else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+
+    let (found, turn) = system
+        .querier
+        .exemplars(&tenant, &asked(&params), range)
+        .await?
+        .into_parts();
+
+    let Some(found) = found else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
     let exemplars: usize = found.iter().map(|series| series.exemplars.len()).sum();
-    let bytes = size_of::<SeriesExemplars>() + (exemplars * EXEMPLAR_BYTES).checked_div(found.len()).unwrap_or(0);
-    let found = List::new(found, bytes, |out, series| put_json(out, &series_json(series)));
+    let bytes = size_of::<SeriesExemplars>()
+        + (exemplars * EXEMPLAR_BYTES)
+            .checked_div(found.len())
+            .unwrap_or(0);
+
+    let found = List::new(found, bytes, |out, series| {
+        put_json(out, &series_json(series))
+    });
     list(found, &[]).respond(&system, &tenant, turn)
 }
 
@@ -45,13 +60,18 @@ fn series_json(series: &SeriesExemplars) -> Json {
 fn exemplar_json(exemplar: &Exemplar) -> Json {
     let mut value = Vec::new();
     put_value(&mut value, exemplar.value);
+
     let value = String::from_utf8_lossy(&value);
     json!({ "labels": labels_json(&exemplar.labels), "value": value, "timestamp": seconds(exemplar.ts_ms) })
 }
 
 /// Seconds; a fraction only when there is one.
 pub(super) fn seconds(ms: i64) -> Json {
-    if ms % 1000 == 0 { Json::from(ms / 1000) } else { Json::from(ms as f64 / 1000.0) }
+    if ms % 1000 == 0 {
+        Json::from(ms / 1000)
+    } else {
+        Json::from(ms as f64 / 1000.0)
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,12 @@ enum Closes {
 
 impl Failure {
     pub(super) fn bad_data(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error_type: "bad_data", message: message.into(), closes: Closes::No }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error_type: "bad_data",
+            message: message.into(),
+            closes: Closes::No,
+        }
     }
 
     /// `invalid parameter "query": ...`
@@ -43,16 +48,32 @@ impl Failure {
     }
 
     pub(super) fn forbidden(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, error_type: "forbidden", message: message.into(), closes: Closes::No }
+        Self {
+            status: StatusCode::FORBIDDEN,
+            error_type: "forbidden",
+            message: message.into(),
+            closes: Closes::No,
+        }
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, error_type: "not_found", message: message.into(), closes: Closes::No }
+        Self {
+            status: StatusCode::NOT_FOUND,
+            error_type: "not_found",
+            message: message.into(),
+            closes: Closes::No,
+        }
     }
 
     pub(super) fn method_not_allowed(method: &Method) -> Self {
-        let message = format!("the method {method} is not allowed here; the header Allow has those that are");
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, error_type: "bad_data", message, closes: Closes::No }
+        let message =
+            format!("the method {method} is not allowed here; the header Allow has those that are");
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            error_type: "bad_data",
+            message,
+            closes: Closes::No,
+        }
     }
 
     pub(super) fn too_large(message: impl Into<String>) -> Self {
@@ -89,12 +110,19 @@ impl Failure {
             Fault::Crowded { .. } | Fault::Memory(_) => "unavailable",
             Fault::TooLarge { .. } | Fault::Broken(_) => "bad_data",
         };
-        Self { status: fault.status(), error_type, message: fault.to_string(), closes: Closes::Yes }
+
+        Self {
+            status: fault.status(),
+            error_type,
+            message: fault.to_string(),
+            closes: Closes::Yes,
+        }
     }
 }
 
 impl Failure {
-    /// A query that failed; a fault of its selectors is told as one of the parameter that they were in.
+    /// A query that failed; a fault of its selectors is told as one of the parameter that they were
+    /// in.
     pub(super) fn of_selectors(name: &str, error: duramen_query::Error) -> Self {
         use duramen_query::Error::{EmptyMatcher, NotASelector, Parse};
         match error {
@@ -111,19 +139,32 @@ impl From<duramen_query::Error> for Failure {
         if let Parse(error) = error {
             return Self::parameter("query", error);
         }
+
         let message = with_causes(&error);
         let (status, error_type) = match error.kind() {
-            _ if matches!(error, Timeout(_) | NoTurn { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
-            _ if matches!(error, Waiting { .. }) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            _ if matches!(error, Timeout(_) | NoTurn { .. }) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "timeout")
+            }
+            _ if matches!(error, Waiting { .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+            }
             ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "bad_data"),
-            ErrorKind::Execution | ErrorKind::Limited => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
+            ErrorKind::Execution | ErrorKind::Limited => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "execution")
+            }
             ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
                 tracing::error!(error = message, "a query failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         };
-        Self { status, error_type, message, closes: Closes::No }
+
+        Self {
+            status,
+            error_type,
+            message,
+            closes: Closes::No,
+        }
     }
 }
 
@@ -131,27 +172,35 @@ impl From<duramen_query::Error> for Failure {
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
+
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
+
         source = cause.source();
     }
+
     text
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         // In the order of Prometheus: some clients read bytes.
-        let (of, message) = (Json::from(self.error_type), Json::from(self.message));
+        let of = Json::from(self.error_type);
+        let message = Json::from(self.message);
         let body = format!("{{\"status\":\"error\",\"errorType\":{of},\"error\":{message}}}");
         let json = HeaderValue::from_static("application/json");
         let mut response = (self.status, [(header::CONTENT_TYPE, json)], body).into_response();
+
         if self.closes == Closes::Yes {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+
         response
     }
 }

@@ -17,7 +17,8 @@ use super::tenant::Tenant;
 use super::text_failure::TextFailure;
 use crate::wiring::System;
 
-/// Answers with the series that any of the selectors `match[]` matches; none without one, and none for a selector without matchers.
+/// Answers with the series that any of the selectors `match[]` matches; none without one, and none
+/// for a selector without matchers.
 pub(super) async fn federate(
     State(system): State<Arc<System>>,
     Tenant(tenant): Tenant,
@@ -25,12 +26,18 @@ pub(super) async fn federate(
     params: Params,
 ) -> Result<Response, TextFailure> {
     let selectors: Vec<String> = params.all("match[]").map(str::to_owned).collect();
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+
     let format = Format::accepted(accept);
     let moment = Moment {
         now_ms: system.clock.now_ms(),
-        lookback_ms: i64::try_from(system.config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
+        lookback_ms: i64::try_from(system.config.query.lookback_delta.as_millis())
+            .unwrap_or(i64::MAX),
     };
+
     let max = system.limits.of(&tenant).query.answer_bytes_max;
     let work = |reader: Reader| async move {
         let selectors = reader.selectors(&selectors).await?;
@@ -39,11 +46,17 @@ pub(super) async fn federate(
             Format::Text(escaping) => text(&samples, escaping).into_bytes(),
             Format::Protobuf(escaping) => families(&samples, escaping),
         };
+
         within(body.len(), max)?;
         Ok(body)
     };
+
     let (body, turn) = system.querier.read(&tenant, work).await?.into_parts();
-    Ok(([(header::CONTENT_TYPE, format.content_type())], held(body, turn)).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, format.content_type())],
+        held(body, turn),
+    )
+        .into_response())
 }
 
 /// When, and how long a sample stands that does not say so itself.
@@ -54,37 +67,71 @@ struct Moment {
 }
 
 impl Moment {
-    /// Whether a sample stands at this time: its own `ttl_ms` after it, or the look-back where that is 0.
+    /// Whether a sample stands at this time: its own `ttl_ms` after it, or the look-back where that
+    /// is 0.
     const fn sees(self, ts_ms: i64, ttl_ms: i64) -> bool {
-        let stands_ms = if ttl_ms == 0 { self.lookback_ms } else { ttl_ms };
+        let stands_ms = if ttl_ms == 0 {
+            self.lookback_ms
+        } else {
+            ttl_ms
+        };
+
         ts_ms.saturating_add(stands_ms) > self.now_ms
     }
 }
 
 /// The newest sample of each series, by metric name and then by the other labels, each once.
-async fn newest(reader: &Reader, selectors: Vec<Vec<Matcher>>, moment: Moment) -> Result<Vec<Exposed>, Error> {
+async fn newest(
+    reader: &Reader,
+    selectors: Vec<Vec<Matcher>>,
+    moment: Moment,
+) -> Result<Vec<Exposed>, Error> {
     let back_ms = moment.lookback_ms.max(reader.ttl_max_ms().await?);
-    let (mut found, mut bytes) = (Vec::new(), 0);
+    let mut found = Vec::new();
+    let mut bytes = 0;
     let mut held = reader.share();
-    for matchers in selectors.into_iter().filter(|matchers| !matchers.is_empty()) {
-        let Some(range) = TimeRange::closed(moment.now_ms.saturating_sub(back_ms), moment.now_ms) else { continue };
-        let mut batches = reader.select(&Selection { matchers, range, columns: Columns::Samples }).await?;
+
+    for matchers in selectors
+        .into_iter()
+        .filter(|matchers| !matchers.is_empty())
+    {
+        let Some(range) = TimeRange::closed(moment.now_ms.saturating_sub(back_ms), moment.now_ms)
+        else {
+            continue;
+        };
+
+        let mut batches = reader
+            .select(&Selection {
+                matchers,
+                range,
+                columns: Columns::Samples,
+            })
+            .await?;
+
         while let Some(batch) = batches.next().await {
             let batch = batch?;
+
             for row in 0..batch.len() {
-                let Some(exposed) = newest_of(&batch, row, moment)? else { continue };
-                bytes += size_of::<Exposed>() + exposed.labels.encoded().len() + exposed.value.bytes();
+                let Some(exposed) = newest_of(&batch, row, moment)? else {
+                    continue;
+                };
+                bytes +=
+                    size_of::<Exposed>() + exposed.labels.encoded().len() + exposed.value.bytes();
                 found.push(exposed);
             }
+
             let max = reader.limits().memory_bytes_max;
             if bytes > max {
                 return Err(Error::AnswerTooLarge { max });
             }
+
             held.grow(bytes.saturating_sub(held.bytes()))?;
+
             // What is in memory is never waited for: let the time-out and others have their turn.
             tokio::task::yield_now().await;
         }
     }
+
     found.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
     found.dedup_by(|a, b| a.labels == b.labels);
     Ok(found)
@@ -96,27 +143,52 @@ fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Result<Option<E
     if labels.metric_name().is_empty() {
         return Ok(None);
     }
-    let histogram = batch.histograms_at(row).take_while(|held| held.ts_ms <= moment.now_ms).last();
+
+    let histogram = batch
+        .histograms_at(row)
+        .take_while(|held| held.ts_ms <= moment.now_ms)
+        .last();
+
     let (ts, values) = batch.samples_at(row);
-    let float = ts.partition_point(|ts_ms| *ts_ms <= moment.now_ms).checked_sub(1);
+    let float = ts
+        .partition_point(|ts_ms| *ts_ms <= moment.now_ms)
+        .checked_sub(1);
+
     if let Some(held) = histogram
         && float.is_none_or(|last| ts[last] < held.ts_ms)
     {
         if !moment.sees(held.ts_ms, held.life.ttl_ms) {
             return Ok(None);
         }
+
         let Some(histogram) = Histogram::from_bytes(held.bytes) else {
-            return Err(Error::Histogram { series: format!("{labels:?}"), ts_ms: held.ts_ms });
+            return Err(Error::Histogram {
+                series: format!("{labels:?}"),
+                ts_ms: held.ts_ms,
+            });
         };
+
         let stands = !histogram.is_stale();
         let value = ExposedValue::Histogram(Box::new(histogram));
-        return Ok(stands.then_some(Exposed { labels, ts_ms: held.ts_ms, value }));
+
+        return Ok(stands.then_some(Exposed {
+            labels,
+            ts_ms: held.ts_ms,
+            value,
+        }));
     }
+
     let Some(last) = float else { return Ok(None) };
-    let (ts_ms, value) = (ts[last], values[last]);
+    let ts_ms = ts[last];
+    let value = values[last];
     let ttl_ms = batch.ttls_at(row).map_or(0, |ttls| ttls[last]);
     let stands = !is_stale(value) && moment.sees(ts_ms, ttl_ms);
-    Ok(stands.then_some(Exposed { labels, ts_ms, value: ExposedValue::Float(value) }))
+
+    Ok(stands.then_some(Exposed {
+        labels,
+        ts_ms,
+        value: ExposedValue::Float(value),
+    }))
 }
 
 #[cfg(test)]
@@ -126,11 +198,20 @@ mod tests {
 
     use super::*;
 
-    const AT_100: Moment = Moment { now_ms: 100, lookback_ms: 10 };
+    const AT_100: Moment = Moment {
+        now_ms: 100,
+        lookback_ms: 10,
+    };
 
     /// A histogram without buckets.
     fn histogram(sum: f64) -> Histogram {
-        let counts = Counts::Integer { count: 0, zero_count: 0, positive: vec![], negative: vec![] };
+        let counts = Counts::Integer {
+            count: 0,
+            zero_count: 0,
+            positive: vec![],
+            negative: vec![],
+        };
+
         Histogram {
             schema: 0,
             hint: ResetHint::Unknown,
@@ -143,24 +224,51 @@ mod tests {
         }
     }
 
-    /// The time and value of the newest sample of a series with these floats and lives, and histograms by time and sum; -1 for a histogram.
+    /// The time and value of the newest sample of a series with these floats and lives, and
+    /// histograms by time and sum; -1 for a histogram.
     fn of(floats: &[(i64, f64, i64)], histograms: &[(i64, f64)]) -> Option<(i64, f64)> {
         let mut builder = SeriesBatchBuilder::default();
+
         for (ts_ms, value, ttl_ms) in floats {
-            builder.push_sample(*ts_ms, *value, Life { start_ms: 0, ttl_ms: *ttl_ms });
+            builder.push_sample(
+                *ts_ms,
+                *value,
+                Life {
+                    start_ms: 0,
+                    ttl_ms: *ttl_ms,
+                },
+            );
         }
+
         for (ts_ms, sum) in histograms {
             let bytes = &histogram(*sum).to_bytes();
-            builder.push_histogram(HistogramRef { ts_ms: *ts_ms, life: Life::NONE, bytes });
+            builder.push_histogram(HistogramRef {
+                ts_ms: *ts_ms,
+                life: Life::NONE,
+                bytes,
+            });
         }
+
         builder.end_series(Labels::from_pairs([("__name__", "a")]).unwrap().encoded());
+
         let newest = newest_of(&builder.finish(), 0, AT_100).unwrap()?;
-        Some((newest.ts_ms, if let ExposedValue::Float(value) = newest.value { value } else { -1.0 }))
+        Some((
+            newest.ts_ms,
+            if let ExposedValue::Float(value) = newest.value {
+                value
+            } else {
+                -1.0
+            },
+        ))
     }
 
     #[test]
     fn the_newest_sample_within_the_look_back_stands() {
-        assert_eq!(of(&[(91, 1.0, 0), (95, 2.0, 0), (101, 3.0, 0)], &[]), Some((95, 2.0)));
+        assert_eq!(
+            of(&[(91, 1.0, 0), (95, 2.0, 0), (101, 3.0, 0)], &[]),
+            Some((95, 2.0))
+        );
+
         assert_eq!(of(&[(91, 1.0, 0)], &[]), Some((91, 1.0)));
         assert_eq!(of(&[(90, 1.0, 0)], &[]), None);
         assert_eq!(of(&[(101, 1.0, 0)], &[]), None);

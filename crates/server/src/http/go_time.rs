@@ -7,27 +7,35 @@ use duramen_syntax::parse_duration;
 const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
 const MAX_TIME: &str = "292277025-08-18T07:12:54.999999999Z";
 
-/// Reads Unix seconds as a float (rounded to ms) or an RFC 3339 time (cut off at ms); in milliseconds.
+/// Reads Unix seconds as a float (rounded to ms) or an RFC 3339 time (cut off at ms); in
+/// milliseconds.
 ///
-/// Infinity and NaN are refused. Prometheus makes the earliest time that Go has of them, which nobody can mean.
+/// Infinity and NaN are refused. Prometheus makes the earliest time that Go has of them, which
+/// nobody can mean.
 pub(super) fn parse_time_ms(text: &str) -> Result<i64, String> {
     if let Some(seconds) = parse_float(text).filter(|seconds| seconds.is_finite()) {
-        // Whole seconds and fraction apart, as Go does it: a fraction is the same millisecond whenever it is.
+        // Whole seconds and fraction apart, as Go does it: a fraction is the same millisecond
+        // whenever it is.
         let ms = seconds.trunc() * 1000.0 + (seconds.fract() * 1000.0).round();
 
         // Times that do not fit are as far away as the furthest that do.
-        #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "saturates, which is what is wanted"
+        )]
         return Ok((ms as i64).clamp(i64::MIN + 1, i64::MAX - 1));
     }
 
     match text {
         MIN_TIME => Ok(i64::MIN + 1),
         MAX_TIME => Ok(i64::MAX - 1),
-        _ => parse_rfc3339_ms(text).ok_or_else(|| format!("cannot parse {} to a valid timestamp", quote(text))),
+        _ => parse_rfc3339_ms(text)
+            .ok_or_else(|| format!("cannot parse {} to a valid timestamp", quote(text))),
     }
 }
 
-/// Seconds as a float, or a Prometheus duration; in milliseconds, cut off. The longest is about 292 years.
+/// Seconds as a float, or a Prometheus duration; in milliseconds, cut off. The longest is about 292
+/// years.
 pub(super) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     /// What Go's durations hold: nanoseconds in 63 bits.
     const NANOSECONDS_END: f64 = 9_223_372_036_854_775_808.0;
@@ -35,11 +43,18 @@ pub(super) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     if let Some(seconds) = parse_float(text) {
         let nanoseconds = seconds * 1e9;
         if !(-NANOSECONDS_END..NANOSECONDS_END).contains(&nanoseconds) {
-            return Err(format!("cannot parse {} to a valid duration. It overflows int64", quote(text)));
+            return Err(format!(
+                "cannot parse {} to a valid duration. It overflows int64",
+                quote(text)
+            ));
         }
 
-        #[expect(clippy::cast_possible_truncation, reason = "the size was just checked, and the fraction is cut off")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the size was just checked, and the fraction is cut off"
+        )]
         let nanoseconds = nanoseconds as i64;
+
         // What is shorter than a millisecond is still no 0, which means something else.
         let ms = nanoseconds / 1_000_000;
         return Ok(if ms == 0 { nanoseconds.signum() } else { ms });
@@ -52,11 +67,14 @@ pub(super) fn parse_duration_ms(text: &str) -> Result<i64, String> {
 pub(super) fn go_duration(ms: i64) -> String {
     let sign = if ms < 0 { "-" } else { "" };
     let total = ms.unsigned_abs();
+
     if (1..1000).contains(&total) {
         return format!("{sign}{total}ms");
     }
 
-    let (hours, minutes, seconds) = (total / 3_600_000, total / 60_000 % 60, total % 60_000);
+    let hours = total / 3_600_000;
+    let minutes = total / 60_000 % 60;
+    let seconds = total % 60_000;
     let fraction = format!("{:03}", seconds % 1000);
     let fraction = fraction.trim_end_matches('0');
     let point = if fraction.is_empty() { "" } else { "." };
@@ -69,12 +87,15 @@ pub(super) fn go_duration(ms: i64) -> String {
     }
 }
 
-/// As `strconv.ParseFloat`: decimal or hexadecimal with a power of two, with underscores between digits; infinity and NaN by name. `None`
-/// for what is none, and for what is too large.
+/// As `strconv.ParseFloat`: decimal or hexadecimal with a power of two, with underscores between
+/// digits; infinity and NaN by name. `None` for what is none, and for what is too large.
 fn parse_float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let is_hexadecimal = unsigned.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"));
+    let is_hexadecimal = unsigned
+        .get(..2)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"));
     let plain = without_underscores(text, is_hexadecimal)?;
+
     if is_hexadecimal {
         return parse_hexadecimal(&plain);
     }
@@ -84,7 +105,8 @@ fn parse_float(text: &str) -> Option<f64> {
     (value.is_finite() || !has_digits).then_some(value)
 }
 
-/// `None` when an underscore stands elsewhere than between digits, where the prefix of a base counts as one.
+/// `None` when an underscore stands elsewhere than between digits, where the prefix of a base
+/// counts as one.
 fn without_underscores(text: &str, is_hexadecimal: bool) -> Option<String> {
     let is_digit = |byte: Option<&u8>| match byte {
         Some(b'x' | b'X') => is_hexadecimal,
@@ -100,6 +122,7 @@ fn without_underscores(text: &str, is_hexadecimal: bool) -> Option<String> {
             return None;
         }
     }
+
     Some(text.replace('_', ""))
 }
 
@@ -109,6 +132,7 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
     let digits = text.trim_start_matches(['+', '-']).get(2..)?;
     let (mantissa, power) = digits.split_once(['p', 'P'])?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+
     if whole.len() + fraction.len() == 0 {
         return None;
     }
@@ -121,18 +145,27 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
     let power: i32 = power.parse().ok()?;
     let shift = power.checked_sub(i32::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
     let value = sign * value * 2f64.powi(shift);
+
     value.is_finite().then_some(value)
 }
 
-/// As Go's `time.RFC3339Nano` reads: an hour may have one digit, a comma may stand for the point of a fraction of any length, an offset goes
-/// up to 24:60; `t` and `z` are not small, and there is no 60th second.
+/// As Go's `time.RFC3339Nano` reads: an hour may have one digit, a comma may stand for the point of
+/// a fraction of any length, an offset goes up to 24:60; `t` and `z` are not small, and there is no
+/// 60th second.
 fn parse_rfc3339_ms(text: &str) -> Option<i64> {
     let mut rest = text;
     let year = digits(&mut rest, 4)?;
     let month = digits(after(&mut rest, "-")?, 2)?;
     let day = digits(after(&mut rest, "-")?, 2)?;
+
     after(&mut rest, "T")?;
-    let hour_digits = if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) { 2 } else { 1 };
+
+    let hour_digits = if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) {
+        2
+    } else {
+        1
+    };
+
     let hour = digits(&mut rest, hour_digits)?;
     let minute = digits(after(&mut rest, ":")?, 2)?;
     let second = digits(after(&mut rest, ":")?, 2)?;
@@ -146,7 +179,9 @@ fn parse_rfc3339_ms(text: &str) -> Option<i64> {
 
 /// Exactly so many digits.
 fn digits(rest: &mut &str, count: usize) -> Option<u32> {
-    let digits = rest.get(..count).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let digits = rest
+        .get(..count)
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     *rest = &rest[count..];
     digits.parse().ok()
 }
@@ -159,13 +194,20 @@ fn after<'r, 't>(rest: &'r mut &'t str, expected: &str) -> Option<&'r mut &'t st
 
 /// A fraction of a second, if there is one, cut off at milliseconds.
 fn take_fraction_ms(rest: &mut &str) -> Option<u32> {
-    let Some(behind) = rest.strip_prefix(['.', ',']) else { return Some(0) };
+    let Some(behind) = rest.strip_prefix(['.', ',']) else {
+        return Some(0);
+    };
     let length = behind.bytes().take_while(u8::is_ascii_digit).count();
     let (fraction, behind) = behind.split_at(length);
+
     *rest = behind;
 
     let ms: String = fraction.chars().chain("00".chars()).take(3).collect();
-    if fraction.is_empty() { None } else { ms.parse().ok() }
+    if fraction.is_empty() {
+        None
+    } else {
+        ms.parse().ok()
+    }
 }
 
 /// `Z`, or an offset such as `+05:30`, behind which nothing stands.
@@ -178,7 +220,9 @@ fn take_offset_minutes(rest: &str) -> Option<i64> {
     let mut rest = rest.strip_prefix(['+', '-'])?;
     let hours = digits(&mut rest, 2).filter(|hours| *hours <= 24)?;
     let minutes = digits(after(&mut rest, ":")?, 2).filter(|minutes| *minutes <= 60)?;
-    rest.is_empty().then(|| sign * i64::from(hours * 60 + minutes))
+
+    rest.is_empty()
+        .then(|| sign * i64::from(hours * 60 + minutes))
 }
 
 #[cfg(test)]
@@ -268,17 +312,27 @@ mod tests {
         for (text, expected) in TIMES {
             assert_eq!(parse_time_ms(text).ok(), expected, "{text}");
         }
+
         assert_eq!(parse_time_ms(MIN_TIME), Ok(i64::MIN + 1));
         assert_eq!(parse_time_ms(MAX_TIME), Ok(i64::MAX - 1));
+
         for text in ["", "now", "30s", "NaN", "nan", "Inf", "+Inf", "-infinity"] {
             assert!(parse_time_ms(text).is_err(), "{text}");
         }
-        assert_eq!(parse_time_ms("a\"b").unwrap_err(), "cannot parse \"a\\\"b\" to a valid timestamp");
+
+        assert_eq!(
+            parse_time_ms("a\"b").unwrap_err(),
+            "cannot parse \"a\\\"b\" to a valid timestamp"
+        );
     }
 
     #[test]
     fn floats_are_milliseconds_of_their_own() {
-        for (text, expected) in [("1700000000.1234", 1_700_000_000_123), ("1.0005", 1_000), ("1.0015", 1_002)] {
+        for (text, expected) in [
+            ("1700000000.1234", 1_700_000_000_123),
+            ("1.0005", 1_000),
+            ("1.0015", 1_002),
+        ] {
             assert_eq!(parse_time_ms(text), Ok(expected), "{text}");
         }
     }
@@ -299,12 +353,17 @@ mod tests {
         ] {
             assert_eq!(parse_duration_ms(text), Ok(expected), "{text}");
         }
+
         for text in ["1e10", "-1e10", "NaN", "+Inf", "-Inf", "1e300"] {
             let expected = format!("cannot parse {text:?} to a valid duration. It overflows int64");
             assert_eq!(parse_duration_ms(text), Err(expected));
         }
+
         for text in ["", "soon", "-5m", "5 m", "1m1h"] {
-            assert_eq!(parse_duration_ms(text), Err(format!("cannot parse {text:?} to a valid duration")));
+            assert_eq!(
+                parse_duration_ms(text),
+                Err(format!("cannot parse {text:?} to a valid duration"))
+            );
         }
     }
 

@@ -1,7 +1,9 @@
-//! Heads of requests that hyper refuses before any code of ours sees them: its answers have no body, and a client of the API learns nothing.
+//! Heads of requests that hyper refuses before any code of ours sees them: its answers have no
+//! body, and a client of the API learns nothing.
 //!
-//! [`HeadErrors`] stands between hyper and the connection. hyper writes such an answer alone and ends the connection behind it, so that it is
-//! known by its bytes: a status that we never send without a body, and no body.
+//! [`HeadErrors`] stands between hyper and the connection. hyper writes such an answer alone and
+//! ends the connection behind it, so that it is known by its bytes: a status that we never send
+//! without a body, and no body.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -12,7 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The first line of each such answer, and what a person should know.
 const ANSWERS: [(&str, &str); 3] = [
-    ("HTTP/1.1 400 Bad Request\r\n", "the head of the request is not HTTP"),
+    (
+        "HTTP/1.1 400 Bad Request\r\n",
+        "the head of the request is not HTTP",
+    ),
     (
         "HTTP/1.1 414 URI Too Long\r\n",
         "the URL is too long: send the parameters as a form in the body of a POST. url_bytes_max=`65534`",
@@ -43,7 +48,10 @@ struct Replacement {
 
 impl<T> HeadErrors<T> {
     pub(super) const fn new(connection: T) -> Self {
-        Self { connection, replacement: None }
+        Self {
+            connection,
+            replacement: None,
+        }
     }
 }
 
@@ -55,19 +63,32 @@ fn replacement(answer: &[u8]) -> Option<Replacement> {
 
     let head = std::str::from_utf8(answer).ok()?.strip_suffix("\r\n\r\n")?;
     let (line, why) = ANSWERS.iter().find(|(line, _)| head.starts_with(line))?;
-    let is_bare = head.lines().any(|header| header.eq_ignore_ascii_case("content-length: 0"));
-    let is_alone = !head.contains("\r\n\r\n") && !head.to_ascii_lowercase().contains("content-type:");
+    let is_bare = head
+        .lines()
+        .any(|header| header.eq_ignore_ascii_case("content-length: 0"));
+    let is_alone =
+        !head.contains("\r\n\r\n") && !head.to_ascii_lowercase().contains("content-type:");
+
     if !is_bare || !is_alone {
         return None;
     }
 
-    let others = head[line.len()..].lines().filter(|header| !header.eq_ignore_ascii_case("content-length: 0"));
+    let others = head[line.len()..]
+        .lines()
+        .filter(|header| !header.eq_ignore_ascii_case("content-length: 0"));
     let others: String = others.map(|header| format!("{header}\r\n")).collect();
     let why = json!(why);
     let body = format!("{{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":{why}}}");
     let length = body.len();
-    let bytes = format!("{line}content-type: application/json\r\ncontent-length: {length}\r\n{others}\r\n{body}");
-    Some(Replacement { bytes: bytes.into_bytes(), written: 0, stands_for: answer.len() })
+    let bytes = format!(
+        "{line}content-type: application/json\r\ncontent-length: {length}\r\n{others}\r\n{body}"
+    );
+
+    Some(Replacement {
+        bytes: bytes.into_bytes(),
+        written: 0,
+        stands_for: answer.len(),
+    })
 }
 
 impl<T: AsyncWrite + Unpin> HeadErrors<T> {
@@ -85,26 +106,38 @@ impl<T: AsyncWrite + Unpin> HeadErrors<T> {
             if written == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
+
             replacement.written += written;
         }
+
         Poll::Ready(Ok(0))
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for HeadErrors<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
         Pin::new(&mut self.connection).poll_read(cx, buffer)
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for HeadErrors<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize>> {
         if self.replacement.is_none() {
             self.replacement = replacement(bytes);
         }
+
         if self.replacement.is_some() {
             return self.poll_replacement(cx);
         }
+
         Pin::new(&mut self.connection).poll_write(cx, bytes)
     }
 
@@ -116,12 +149,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for HeadErrors<T> {
         // An answer of hyper is one slice. Of those that are several at most one is not empty then.
         let mut filled = slices.iter().filter(|slice| !slice.is_empty());
         let only = filled.next().filter(|_| filled.next().is_none());
+
         if self.replacement.is_none() {
             self.replacement = only.and_then(|slice| replacement(slice));
         }
+
         if self.replacement.is_some() {
             return self.poll_replacement(cx);
         }
+
         Pin::new(&mut self.connection).poll_write_vectored(cx, slices)
     }
 
@@ -152,9 +188,11 @@ mod tests {
             here.write_all(answer).await.unwrap();
             here.shutdown().await.unwrap();
         };
+
         let mut bytes = Vec::new();
         let (_, read) = tokio::join!(send, there.read_to_end(&mut bytes));
         read.unwrap();
+
         String::from_utf8(bytes).unwrap()
     }
 
@@ -164,12 +202,25 @@ mod tests {
             let bare = format!("{line}connection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n");
             let arrived = arrived(bare.as_bytes()).await;
             let (head, body) = arrived.split_once("\r\n\r\n").unwrap();
+
             assert!(head.starts_with(line.trim_end()), "{head}");
-            assert!(head.contains("content-type: application/json\r\n"), "{head}");
-            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+            assert!(
+                head.contains("content-type: application/json\r\n"),
+                "{head}"
+            );
+
+            assert!(
+                head.contains(&format!("content-length: {}\r\n", body.len())),
+                "{head}"
+            );
+
             assert!(head.contains("connection: close\r\ndate: now"), "{head}");
+
             let json: serde_json::Value = serde_json::from_str(body).unwrap();
-            assert_eq!(json, json!({ "status": "error", "errorType": "bad_data", "error": why }));
+            assert_eq!(
+                json,
+                json!({ "status": "error", "errorType": "bad_data", "error": why })
+            );
         }
     }
 

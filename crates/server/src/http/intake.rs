@@ -1,8 +1,10 @@
-//! Bodies of requests: read as they come, within a time, at a least rate, and counted before they are kept.
+//! Bodies of requests: read as they come, within a time, at a least rate, and counted before they
+//! are kept.
 //!
-//! A body comes in from its connection; what goes out is [`Received`], which stays counted until it is dropped. A body that is not here
-//! yet takes nothing, whatever it announces. Once a body is complete, what its decoding takes is decided in one step by whoever decodes
-//! it: nobody holds one part of the memory for requests while it waits for another part of the same.
+//! A body comes in from its connection; what goes out is [`Received`], which stays counted until it
+//! is dropped. A body that is not here yet takes nothing, whatever it announces. Once a body is
+//! complete, what its decoding takes is decided in one step by whoever decodes it: nobody holds one
+//! part of the memory for requests while it waits for another part of the same.
 
 mod room;
 
@@ -29,10 +31,12 @@ const STALL_MAX: Duration = Duration::from_secs(10);
 const STALL_MAX_OF_ELDER: Duration = Duration::from_secs(1);
 /// The buffer that a body begins with. It doubles.
 const BUFFER_BYTES_MIN: usize = 16 << 10;
-/// Forms of queries that are read or whose queries wait: eight of the largest, thousands of those that dashboards send.
+/// Forms of queries that are read or whose queries wait: eight of the largest, thousands of those
+/// that dashboards send.
 const FORMS_BYTES_MAX: usize = 64 << 20;
 
-/// Where bodies are read: those that write apart from those that ask, so that neither keeps the other out.
+/// Where bodies are read: those that write apart from those that ask, so that neither keeps the
+/// other out.
 #[derive(Debug)]
 pub struct Intakes {
     pub(super) writes: Intake,
@@ -52,7 +56,11 @@ impl Intakes {
             },
             wait_max: config.writes.wait_max,
         };
-        Self { writes: intake(config.http.bodies_bytes_max, Use::Body), forms: intake(FORMS_BYTES_MAX, Use::Query) }
+
+        Self {
+            writes: intake(config.http.bodies_bytes_max, Use::Body),
+            forms: intake(FORMS_BYTES_MAX, Use::Query),
+        }
     }
 }
 
@@ -84,7 +92,11 @@ pub(super) enum Fault {
         "the body came too slowly. bytes=`{bytes}`, seconds=`{}`, http.body_bytes_per_second_min=`{}`, http.body_read_max=`{}`",
         took.as_secs(), pace.bytes_per_second_min, duration::print(pace.whole_max)
     )]
-    Slow { bytes: usize, took: Duration, pace: Pace },
+    Slow {
+        bytes: usize,
+        took: Duration,
+        pace: Pace,
+    },
     #[error("too many bodies are being read. http.bodies_bytes_max=`{bytes_max}`")]
     Crowded { bytes_max: usize },
     #[error(transparent)]
@@ -103,11 +115,15 @@ impl Fault {
         }
     }
 
-    /// The answer to a request whose body was given up says that the connection ends: what is still to come of the body is not read.
+    /// The answer to a request whose body was given up says that the connection ends: what is still
+    /// to come of the body is not read.
     pub(super) fn close(&self, mut response: Response) -> Response {
         if !matches!(self, Self::Broken(_)) {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+
         response
     }
 }
@@ -127,7 +143,8 @@ pub(super) struct Counted {
 }
 
 impl Received {
-    /// The bytes, and what keeps them counted, for whoever holds something of about the same size instead.
+    /// The bytes, and what keeps them counted, for whoever holds something of about the same size
+    /// instead.
     pub(super) fn into_parts(self) -> (Bytes, Counted) {
         (self.bytes.into(), self.counted)
     }
@@ -145,7 +162,8 @@ impl Intake {
     /// Reads the whole of a body of at most `bytes_max`.
     ///
     /// # Errors
-    /// Before a byte is read when the headers announce too much. Otherwise as soon as it is known; nothing is held then.
+    /// Before a byte is read when the headers announce too much. Otherwise as soon as it is known;
+    /// nothing is held then.
     pub(super) async fn read(
         &self,
         tenant: &str,
@@ -157,8 +175,12 @@ impl Intake {
         if announced.is_some_and(|bytes| bytes > bytes_max) {
             return Err(Fault::TooLarge { bytes_max });
         }
-        let frames = body.into_data_stream().map(|frame| frame.map_err(|e| Fault::Broken(e.to_string())));
-        self.collect(tenant, announced.unwrap_or(bytes_max), frames, bytes_max).await
+
+        let frames = body
+            .into_data_stream()
+            .map(|frame| frame.map_err(|e| Fault::Broken(e.to_string())));
+        self.collect(tenant, announced.unwrap_or(bytes_max), frames, bytes_max)
+            .await
     }
 
     async fn collect(
@@ -168,16 +190,30 @@ impl Intake {
         mut frames: impl Stream<Item = Result<Bytes, Fault>> + Unpin,
         bytes_max: usize,
     ) -> Result<Received, Fault> {
-        let (mut place, mut share) = (self.room.enter(tenant), self.account.share(self.wanted));
+        let mut place = self.room.enter(tenant);
+        let mut share = self.account.share(self.wanted);
         let mut bytes: Vec<u8> = Vec::new();
         let started = self.clock.monotonic();
+
         // Time in which the body waited for us does not count against its sender.
         let mut waited = Duration::ZERO;
+
         loop {
-            let took = self.clock.monotonic().saturating_sub(started).saturating_sub(waited);
+            let took = self
+                .clock
+                .monotonic()
+                .saturating_sub(started)
+                .saturating_sub(waited);
+
             let patience = self.pace.patience(took, bytes.len());
             let is_elder = place.is_elder();
-            let patience = if is_elder { patience.min(STALL_MAX_OF_ELDER) } else { patience };
+
+            let patience = if is_elder {
+                patience.min(STALL_MAX_OF_ELDER)
+            } else {
+                patience
+            };
+
             if took >= self.pace.whole_max {
                 return Err(self.too_slow(bytes.len(), took));
             }
@@ -189,32 +225,49 @@ impl Intake {
                     return Err(if is_elder { self.crowded() } else { self.too_slow(bytes.len(), took + patience) });
                 }
             };
+
             let Some(frame) = frame else {
-                return Ok(Received { bytes, counted: Counted { _place: place, _share: share } });
+                return Ok(Received {
+                    bytes,
+                    counted: Counted {
+                        _place: place,
+                        _share: share,
+                    },
+                });
             };
 
             let needed = bytes.len().saturating_add(frame.len());
             if needed > bytes_max {
                 return Err(Fault::TooLarge { bytes_max });
             }
+
             if needed > bytes.capacity() {
-                // Frames are copied: thousands of tiny ones would each keep a buffer of their connection alive.
+                // Frames are copied: thousands of tiny ones would each keep a buffer of their
+                // connection alive.
                 let doubled = bytes.capacity().saturating_mul(2).max(BUFFER_BYTES_MIN);
                 let wanted = doubled.min(expected.max(needed)).max(needed);
                 let more = wanted - bytes.capacity();
+
                 share.grow(more)?;
                 waited += self.wait_for_room(&mut place, more, waited).await?;
                 bytes.reserve_exact(wanted - bytes.len());
             }
+
             bytes.extend_from_slice(&frame);
         }
     }
 
     /// Waits until a body may grow, and gives how long it took.
-    async fn wait_for_room(&self, place: &mut Place, bytes: usize, waited: Duration) -> Result<Duration, Fault> {
+    async fn wait_for_room(
+        &self,
+        place: &mut Place,
+        bytes: usize,
+        waited: Duration,
+    ) -> Result<Duration, Fault> {
         if place.try_grow(bytes) {
             return Ok(Duration::ZERO);
         }
+
         let from = self.clock.monotonic();
         tokio::select! {
             biased;
@@ -224,11 +277,17 @@ impl Intake {
     }
 
     fn too_slow(&self, bytes: usize, took: Duration) -> Fault {
-        Fault::Slow { bytes, took, pace: self.pace }
+        Fault::Slow {
+            bytes,
+            took,
+            pace: self.pace,
+        }
     }
 
     fn crowded(&self) -> Fault {
-        Fault::Crowded { bytes_max: self.room.bytes_max() }
+        Fault::Crowded {
+            bytes_max: self.room.bytes_max(),
+        }
     }
 }
 
@@ -238,13 +297,20 @@ impl Pace {
         let per_second = self.bytes_per_second_min.max(1);
         let enough_for = Duration::from_secs_f64(bytes as f64 / per_second as f64);
         let end = enough_for.max(RATE_GRACE).min(self.whole_max);
+
         end.saturating_sub(took).min(STALL_MAX)
     }
 }
 
 /// What the sender says the body will have. The body itself is held to the limit as well.
 fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
-    let announced: u64 = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    let announced: u64 = headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
+
     Some(usize::try_from(announced).unwrap_or(usize::MAX))
 }
 
@@ -255,7 +321,10 @@ mod tests {
 
     use super::*;
 
-    const PACE: Pace = Pace { whole_max: Duration::from_secs(60), bytes_per_second_min: 1000 };
+    const PACE: Pace = Pace {
+        whole_max: Duration::from_secs(60),
+        bytes_per_second_min: 1000,
+    };
 
     fn intake(bytes_max: usize, account: &Arc<Account>, clock: Arc<dyn Clock>) -> Intake {
         Intake {
@@ -269,13 +338,18 @@ mod tests {
     }
 
     fn frames(sizes: &[usize]) -> impl Stream<Item = Result<Bytes, Fault>> + Unpin + use<> {
-        let frames: Vec<_> = sizes.iter().map(|bytes| Ok(Bytes::from(vec![b'x'; *bytes]))).collect();
+        let frames: Vec<_> = sizes
+            .iter()
+            .map(|bytes| Ok(Bytes::from(vec![b'x'; *bytes])))
+            .collect();
+
         stream::iter(frames)
     }
 
     #[test]
     fn a_body_has_time_to_begin_and_then_has_to_keep_its_pace() {
         let secs = Duration::from_secs;
+
         for (took, bytes, patience) in [
             (0, 0, 5),
             (4, 1, 1),
@@ -285,7 +359,11 @@ mod tests {
             (55, 1_000_000, 5),
             (70, 1_000_000, 0),
         ] {
-            assert_eq!(PACE.patience(secs(took), bytes), secs(patience), "{bytes} bytes after {took} s");
+            assert_eq!(
+                PACE.patience(secs(took), bytes),
+                secs(patience),
+                "{bytes} bytes after {took} s"
+            );
         }
     }
 
@@ -295,6 +373,7 @@ mod tests {
         let intake = intake(1 << 20, &account, Arc::new(SystemClock::default()));
         let (mut sender, receiver) = futures::channel::mpsc::unbounded();
         let mut reading = Box::pin(intake.collect("a", 32 << 20, receiver, 32 << 20));
+
         assert!(reading.as_mut().now_or_never().is_none());
         assert_eq!(account.used(), 0, "what is announced takes nothing");
 
@@ -303,9 +382,11 @@ mod tests {
         assert_eq!(account.used_by(Use::Body), BUFFER_BYTES_MIN);
 
         drop(sender);
+
         let received = reading.await.unwrap();
         assert_eq!(&*received, b"x");
         assert_eq!(account.used(), BUFFER_BYTES_MIN);
+
         drop(received);
         assert_eq!(account.used(), 0);
     }
@@ -315,7 +396,11 @@ mod tests {
         let account = Account::new(1 << 30);
         let intake = intake(1 << 20, &account, Arc::new(SystemClock::default()));
         let endless = stream::iter(std::iter::repeat_with(|| Ok(Bytes::from(vec![b'x'; 1000]))));
-        let fault = intake.collect("a", 1 << 20, endless, 100_000).await.unwrap_err();
+        let fault = intake
+            .collect("a", 1 << 20, endless, 100_000)
+            .await
+            .unwrap_err();
+
         assert_eq!(fault, Fault::TooLarge { bytes_max: 100_000 });
         assert_eq!(account.used(), 0);
     }
@@ -324,9 +409,17 @@ mod tests {
     async fn a_body_that_the_account_has_no_room_for_is_refused_at_once() {
         let account = Account::new(100_000);
         let intake = intake(1 << 20, &account, Arc::new(SystemClock::default()));
-        let fault = intake.collect("a", 200_000, frames(&[60_000, 60_000]), 1 << 20).await.unwrap_err();
+        let fault = intake
+            .collect("a", 200_000, frames(&[60_000, 60_000]), 1 << 20)
+            .await
+            .unwrap_err();
+
         assert!(matches!(fault, Fault::Memory(_)), "{fault:?}");
-        assert!(fault.to_string().contains("memory_bytes_max=`100000`"), "{fault}");
+        assert!(
+            fault.to_string().contains("memory_bytes_max=`100000`"),
+            "{fault}"
+        );
+
         assert_eq!(account.used(), 0);
     }
 
@@ -334,18 +427,28 @@ mod tests {
     async fn many_bodies_at_once_all_pass_a_room_that_holds_few_of_them() {
         let account = Account::new(1 << 30);
         let intake = intake(1 << 20, &account, Arc::new(SystemClock::default()));
+
         // Each comes in nine parts, with the others between them: together forty times the room.
         let bodies = (0..400).map(|_| async {
             let parts = frames(&[12_000; 9]).then(|frame| async {
                 tokio::task::yield_now().await;
                 frame
             });
-            let received = intake.collect("a", 108_000, Box::pin(parts), 1 << 20).await?;
+
+            let received = intake
+                .collect("a", 108_000, Box::pin(parts), 1 << 20)
+                .await?;
             tokio::task::yield_now().await;
             Ok::<_, Fault>(received.len())
         });
+
         let read = futures::future::join_all(bodies).await;
-        assert!(read.iter().all(|bytes| *bytes == Ok(108_000)), "{:?}", read.iter().find(|bytes| bytes.is_err()));
+        assert!(
+            read.iter().all(|bytes| *bytes == Ok(108_000)),
+            "{:?}",
+            read.iter().find(|bytes| bytes.is_err())
+        );
+
         assert_eq!(account.used(), 0);
     }
 
@@ -356,11 +459,21 @@ mod tests {
         let intake = intake(1 << 20, &account, Arc::<MockClock>::clone(&clock));
         let still = frames(&[1]).chain(stream::pending());
         let mut reading = Box::pin(intake.collect("a", 32 << 20, still, 32 << 20));
+
         assert!(reading.as_mut().now_or_never().is_none());
+
         clock.advance(RATE_GRACE);
+
         let fault = reading.await.unwrap_err();
         assert_eq!(fault.status(), StatusCode::REQUEST_TIMEOUT);
-        assert!(fault.to_string().contains("http.body_bytes_per_second_min=`1000`"), "{fault}");
+
+        assert!(
+            fault
+                .to_string()
+                .contains("http.body_bytes_per_second_min=`1000`"),
+            "{fault}"
+        );
+
         assert_eq!(account.used(), 0);
     }
 }

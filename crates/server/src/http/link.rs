@@ -1,8 +1,9 @@
-//! One connection, as its requests and its socket see it: what is in work on it, and who waits for whom.
+//! One connection, as its requests and its socket see it: what is in work on it, and who waits for
+//! whom.
 //!
-//! A request is in work from its head to the last byte of its answer that leaves for the socket. While an answer waits for its client,
-//! the time counts: for the stretch since the client last took anything, and in all. Whoever watches the connection asks
-//! [`Link::verdict`] and cuts it.
+//! A request is in work from its head to the last byte of its answer that leaves for the socket.
+//! While an answer waits for its client, the time counts: for the stretch since the client last
+//! took anything, and in all. Whoever watches the connection asks [`Link::verdict`] and cuts it.
 
 use std::collections::HashMap;
 use std::io;
@@ -83,9 +84,19 @@ struct Sending {
 }
 
 impl Link {
-    pub(super) fn new(clock: Arc<dyn Clock>, account: Arc<Account>, member: Option<Member>) -> Arc<Self> {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        account: Arc<Account>,
+        member: Option<Member>,
+    ) -> Arc<Self> {
         let now = clock.monotonic();
-        let state = State { requests: HashMap::new(), next: 0, idle_since: now, member };
+        let state = State {
+            requests: HashMap::new(),
+            next: 0,
+            idle_since: now,
+            member,
+        };
+
         let link = Self {
             clock,
             account,
@@ -93,24 +104,32 @@ impl Link {
             state: Mutex::new(state),
             changed: Notify::new(),
         };
+
         Arc::new(link)
     }
 
-    /// One more request is in work, until the guard and everything that was answered with it is gone.
+    /// One more request is in work, until the guard and everything that was answered with it is
+    /// gone.
     pub(super) fn begin(self: &Arc<Self>) -> Arc<Work> {
         let mut state = self.state.lock();
         let number = state.next;
         state.next += 1;
         state.requests.insert(number, Sending::default());
+
         let is_first = state.requests.len() == 1;
         if is_first && let Some(member) = &mut state.member {
             member.work();
         }
+
         drop(state);
         if is_first {
             self.changed.notify_one();
         }
-        Arc::new(Work { link: Arc::clone(self), number })
+
+        Arc::new(Work {
+            link: Arc::clone(self),
+            number,
+        })
     }
 
     pub(super) fn requests(&self) -> usize {
@@ -122,25 +141,38 @@ impl Link {
         let now = self.clock.monotonic();
         let written = Duration::from_millis(self.written_ms.load(Ordering::Relaxed));
         let state = self.state.lock();
+
         if state.requests.is_empty() {
             let idle = now.saturating_sub(state.idle_since);
-            return patience.idle.checked_sub(idle).filter(|left| !left.is_zero()).ok_or(Reason::Idle);
+            return patience
+                .idle
+                .checked_sub(idle)
+                .filter(|left| !left.is_zero())
+                .ok_or(Reason::Idle);
         }
-        for Sending { waits_since, waited } in state.requests.values() {
+
+        for Sending {
+            waits_since,
+            waited,
+        } in state.requests.values()
+        {
             let Some(since) = *waits_since else { continue };
             if now.saturating_sub(since.max(written)) >= patience.stall {
                 return Err(Reason::AnswerStalled);
             }
+
             if waited.saturating_add(now.saturating_sub(since)) >= patience.answer {
                 return Err(Reason::AnswerSlow);
             }
         }
+
         let tick = patience.stall.min(patience.answer) / 4;
         Ok(tick.clamp(Duration::from_millis(20), Duration::from_secs(1)))
     }
 
     fn wrote(&self) {
-        self.written_ms.store(ms(self.clock.monotonic()), Ordering::Relaxed);
+        self.written_ms
+            .store(ms(self.clock.monotonic()), Ordering::Relaxed);
     }
 }
 
@@ -185,7 +217,14 @@ impl Work {
         let size = response.body().size_hint().exact().unwrap_or(0);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let share = self.link.account.take(Use::Answer, size)?;
-        Ok(response.map(|inner| Body::new(Outgoing { inner, work: self, share: Some(share) })))
+
+        Ok(response.map(|inner| {
+            Body::new(Outgoing {
+                inner,
+                work: self,
+                share: Some(share),
+            })
+        }))
     }
 }
 
@@ -194,6 +233,7 @@ impl Drop for Work {
         let now = self.link.clock.monotonic();
         let mut state = self.link.state.lock();
         state.requests.remove(&self.number);
+
         let is_last = state.requests.is_empty();
         if is_last {
             state.idle_since = now;
@@ -201,6 +241,7 @@ impl Drop for Work {
                 member.rest();
             }
         }
+
         drop(state);
         if is_last {
             self.link.changed.notify_one();
@@ -226,18 +267,29 @@ impl HttpBody for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.work.asked();
+
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         self.work.handed_out();
-        let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+
+        let Some(Ok(frame)) = frame else {
+            return Poll::Ready(frame);
+        };
         let whole = self.share.take().filter(|share| share.bytes() > 0);
+
         let counted = frame.map_data(|bytes| {
             let share = whole.unwrap_or_else(|| {
                 let mut share = self.work.link.account.share(Use::Answer);
                 share.set(bytes.len());
                 share
             });
-            Bytes::from_owner(Counted { bytes, _work: Arc::clone(&self.work), _share: share })
+
+            Bytes::from_owner(Counted {
+                bytes,
+                _work: Arc::clone(&self.work),
+                _share: share,
+            })
         });
+
         Poll::Ready(Some(Ok(counted)))
     }
 
@@ -287,7 +339,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.socket).poll_write(context, bytes));
         self.link.wrote();
         Poll::Ready(written)
@@ -323,8 +379,11 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { idle: Duration::from_secs(120), stall: Duration::from_secs(30), answer: Duration::from_secs(60) };
+    const PATIENCE: Patience = Patience {
+        idle: Duration::from_secs(120),
+        stall: Duration::from_secs(30),
+        answer: Duration::from_secs(60),
+    };
 
     struct World {
         clock: Arc<MockClock>,
@@ -333,9 +392,15 @@ mod tests {
     }
 
     fn world(memory: usize) -> World {
-        let (clock, account) = (MockClock::at(0), Account::new(memory));
+        let clock = MockClock::at(0);
+        let account = Account::new(memory);
         let link = Link::new(Arc::<MockClock>::clone(&clock), Arc::clone(&account), None);
-        World { clock, account, link }
+
+        World {
+            clock,
+            account,
+            link,
+        }
     }
 
     impl World {
@@ -349,7 +414,13 @@ mod tests {
     fn a_connection_without_a_request_is_cut_in_time_and_one_with_a_request_is_not() {
         let world = world(1000);
         let work = world.link.begin();
-        assert_eq!(world.pass(1000), None, "it computes for as long as it takes");
+
+        assert_eq!(
+            world.pass(1000),
+            None,
+            "it computes for as long as it takes"
+        );
+
         drop(work);
         assert_eq!(world.pass(119), None);
         assert_eq!(world.pass(1), Some(Reason::Idle));
@@ -358,19 +429,35 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_in_work_until_its_bytes_are_gone() {
         let world = world(1000);
-        let response = world.link.begin().answer(Response::new(Body::from(vec![b'x'; 100]))).unwrap();
+        let response = world
+            .link
+            .begin()
+            .answer(Response::new(Body::from(vec![b'x'; 100])))
+            .unwrap();
+
         let mut frames = response.into_body().into_data_stream();
         let bytes = frames.next().await.unwrap().unwrap();
+
         assert!(frames.next().await.is_none());
+
         drop(frames);
-        assert_eq!((world.link.requests(), world.account.used_by(Use::Answer)), (1, 100));
+        assert_eq!(
+            (world.link.requests(), world.account.used_by(Use::Answer)),
+            (1, 100)
+        );
 
         assert_eq!(world.pass(29), None);
         assert_eq!(world.pass(1), Some(Reason::AnswerStalled));
+
         world.link.wrote();
         assert_eq!(world.pass(29), None, "the client has taken something");
+
         world.link.wrote();
-        assert_eq!(world.pass(1), Some(Reason::AnswerSlow), "it has waited for a minute in all");
+        assert_eq!(
+            world.pass(1),
+            Some(Reason::AnswerSlow),
+            "it has waited for a minute in all"
+        );
 
         drop(bytes);
         assert_eq!((world.link.requests(), world.account.used()), (0, 0));
@@ -383,12 +470,15 @@ mod tests {
         let body = Body::from_stream(receiver.map(Ok::<_, io::Error>));
         let response = world.link.begin().answer(Response::new(body)).unwrap();
         let mut frames = response.into_body().into_data_stream();
+
         for _ in 0..5 {
             let mut next = frames.next();
             assert!(futures::poll!(&mut next).is_pending());
             assert_eq!(world.pass(100), None);
+
             sender.start_send(Bytes::from_static(b"more")).unwrap();
             next.await.unwrap().unwrap();
+
             assert_eq!(world.pass(5), None);
         }
     }
@@ -396,7 +486,12 @@ mod tests {
     #[test]
     fn an_answer_that_there_is_no_memory_for_is_not_put_on_its_way() {
         let world = world(1000);
-        let full = world.link.begin().answer(Response::new(Body::from(vec![b'x'; 900]))).unwrap_err();
+        let full = world
+            .link
+            .begin()
+            .answer(Response::new(Body::from(vec![b'x'; 900])))
+            .unwrap_err();
+
         assert_eq!(full.wanted, Use::Answer);
         assert_eq!((world.link.requests(), world.account.used()), (0, 0));
     }

@@ -26,7 +26,11 @@ struct Current {
 
 impl Matrix {
     pub(super) fn new(series: Vec<RangeSeries>) -> Self {
-        Self { left: series.into_iter(), current: None, is_first: true }
+        Self {
+            left: series.into_iter(),
+            current: None,
+            is_first: true,
+        }
     }
 }
 
@@ -36,18 +40,28 @@ impl Elements for Matrix {
             let current = match &mut self.current {
                 Some(current) => current,
                 None => {
-                    let Some(series) = self.left.next() else { return Progress::Done };
+                    let Some(series) = self.left.next() else {
+                        return Progress::Done;
+                    };
                     if !std::mem::take(&mut self.is_first) {
                         out.push(b',');
                     }
+
                     out.extend_from_slice(br#"{"metric":"#);
                     put_labels(out, &series.labels);
-                    self.current.insert(Current { series, points: 0, histograms: 0 })
+
+                    self.current.insert(Current {
+                        series,
+                        points: 0,
+                        histograms: 0,
+                    })
                 }
             };
+
             if current.put(out, until) == Progress::More {
                 return Progress::More;
             }
+
             self.current = None;
             if out.len() >= until && !self.left.as_slice().is_empty() {
                 return Progress::More;
@@ -58,10 +72,19 @@ impl Elements for Matrix {
     /// Label sets and points alone, each point with a value of one digit.
     fn bytes_min(&self) -> usize {
         let points = |series: &RangeSeries| {
-            let time_bytes = series.points.first().map_or(0, |(ts_ms, _)| time_len(*ts_ms));
+            let time_bytes = series
+                .points
+                .first()
+                .map_or(0, |(ts_ms, _)| time_len(*ts_ms));
+
             series.points.len() * (time_bytes + r#"[,"1"],"#.len())
         };
-        self.left.as_slice().iter().map(|series| series.labels.encoded().len() + points(series)).sum()
+
+        self.left
+            .as_slice()
+            .iter()
+            .map(|series| series.labels.encoded().len() + points(series))
+            .sum()
     }
 
     /// The query's own memory counts them.
@@ -73,11 +96,27 @@ impl Elements for Matrix {
 impl Current {
     /// Writes what comes behind the labels.
     fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress {
-        let Self { series, points, histograms } = self;
-        let put_float = |out: &mut Vec<u8>, (ts_ms, value): &(i64, f64)| put_point(out, *ts_ms, *value);
-        let put_held = |out: &mut Vec<u8>, (ts_ms, held): &(i64, FloatHistogram)| put_histogram(out, *ts_ms, held);
+        let Self {
+            series,
+            points,
+            histograms,
+        } = self;
+
+        let put_float =
+            |out: &mut Vec<u8>, (ts_ms, value): &(i64, f64)| put_point(out, *ts_ms, *value);
+        let put_held = |out: &mut Vec<u8>, (ts_ms, held): &(i64, FloatHistogram)| {
+            put_histogram(out, *ts_ms, held)
+        };
+
         if put_rest(out, until, "values", &series.points, points, put_float) == Progress::More
-            || put_rest(out, until, "histograms", &series.histograms, histograms, put_held) == Progress::More
+            || put_rest(
+                out,
+                until,
+                "histograms",
+                &series.histograms,
+                histograms,
+                put_held,
+            ) == Progress::More
         {
             return Progress::More;
         }
@@ -98,6 +137,7 @@ fn put_rest<T>(
     if *written == list.len() {
         return Progress::Done;
     }
+
     for element in &list[*written..] {
         if *written == 0 {
             out.extend_from_slice(b",\"");
@@ -106,14 +146,17 @@ fn put_rest<T>(
         } else {
             out.push(b',');
         }
+
         put(out, element);
         *written += 1;
+
         if *written == list.len() {
             out.push(b']');
         } else if out.len() >= until {
             return Progress::More;
         }
     }
+
     Progress::Done
 }
 
@@ -125,8 +168,15 @@ mod tests {
 
     fn series(start_ms: i64, points: i64) -> RangeSeries {
         let labels = Labels::from_pairs([("__name__", "m"), ("a", "b\"c")]).unwrap();
-        let points = (0..points).map(|n| (start_ms + n * 1000, n as f64)).collect();
-        RangeSeries { labels, points, histograms: vec![] }
+        let points = (0..points)
+            .map(|n| (start_ms + n * 1000, n as f64))
+            .collect();
+
+        RangeSeries {
+            labels,
+            points,
+            histograms: vec![],
+        }
     }
 
     #[test]
@@ -135,9 +185,15 @@ mod tests {
             let mut matrix = Matrix::new(vec![series(start_ms, 100), series(start_ms, 1)]);
             let known = matrix.bytes_min();
             let mut out = Vec::new();
+
             assert_eq!(matrix.put(&mut out, usize::MAX), Progress::Done);
             assert!(known <= out.len(), "{known} {}", out.len());
-            assert!(known * 2 > out.len(), "it is of the same order: {known} {}", out.len());
+
+            assert!(
+                known * 2 > out.len(),
+                "it is of the same order: {known} {}",
+                out.len()
+            );
         }
     }
 }

@@ -22,10 +22,19 @@ pub(super) async fn labels(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (limit, range) = (params.limit()?, params.range()?);
+    let limit = params.limit()?;
+    let range = params.range()?;
     let selectors = selectors(&params);
-    let Some(range) = range else { return Ok(success(&json!([]), &[])) };
-    let found = system.querier.label_names(&tenant, &selectors, range, limit).await.map_err(unnamed)?;
+    let Some(range) = range else {
+        return Ok(success(&json!([]), &[]));
+    };
+
+    let found = system
+        .querier
+        .label_names(&tenant, &selectors, range, limit)
+        .await
+        .map_err(unnamed)?;
+
     let ((names, more), turn) = found.into_parts();
     texts(names, more).respond(&system, &tenant, turn)
 }
@@ -36,10 +45,19 @@ pub(super) async fn label_values(
     LabelName(name): LabelName,
     params: Params,
 ) -> Result<Response, Failure> {
-    let (limit, range) = (params.limit()?, params.range()?);
+    let limit = params.limit()?;
+    let range = params.range()?;
     let selectors = selectors(&params);
-    let Some(range) = range else { return Ok(success(&json!([]), &[])) };
-    let found = system.querier.label_values(&tenant, &name, &selectors, range, limit).await.map_err(unnamed)?;
+    let Some(range) = range else {
+        return Ok(success(&json!([]), &[]));
+    };
+
+    let found = system
+        .querier
+        .label_values(&tenant, &name, &selectors, range, limit)
+        .await
+        .map_err(unnamed)?;
+
     let ((values, more), turn) = found.into_parts();
     texts(values, more).respond(&system, &tenant, turn)
 }
@@ -53,12 +71,20 @@ impl<S: Sync> FromRequestParts<S> for LabelName {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
         let path = parts.uri.path();
-        let encoded = path.split_once("/label/").and_then(|(_, rest)| rest.strip_suffix("/values"));
+        let encoded = path
+            .split_once("/label/")
+            .and_then(|(_, rest)| rest.strip_suffix("/values"));
         let bytes: Vec<u8> = percent_decode_str(encoded.unwrap_or_default()).collect();
-        let invalid = |bytes: &[u8]| Failure::bad_data(format!("invalid label name: {}", quote_bytes(bytes)));
+        let invalid =
+            |bytes: &[u8]| Failure::bad_data(format!("invalid label name: {}", quote_bytes(bytes)));
         let name = String::from_utf8(bytes).map_err(|error| invalid(error.as_bytes()))?;
         let name = unescape(&name).unwrap_or(name);
-        if name.is_empty() { Err(invalid(b"")) } else { Ok(Self(name)) }
+
+        if name.is_empty() {
+            Err(invalid(b""))
+        } else {
+            Ok(Self(name))
+        }
     }
 }
 
@@ -70,39 +96,62 @@ pub(super) async fn series(
     if params.all("match[]").next().is_none() {
         return Err(Failure::bad_data("no match[] parameter provided"));
     }
-    let (limit, range) = (params.limit()?, params.range()?);
+
+    let limit = params.limit()?;
+    let range = params.range()?;
     let selectors = selectors(&params);
-    let Some(range) = range else { return Ok(success(&json!([]), &[])) };
-    let found = system.querier.series(&tenant, &selectors, range, limit).await;
+    let Some(range) = range else {
+        return Ok(success(&json!([]), &[]));
+    };
+    let found = system
+        .querier
+        .series(&tenant, &selectors, range, limit)
+        .await;
+
     let found = found.map_err(|error| Failure::of_selectors("match[]", error))?;
     let ((series, more), turn) = found.into_parts();
     let put = |out: &mut Vec<u8>, labels: &Labels| put_json(out, &labels_json(labels));
     let bytes = series.first().map_or(0, |first| first.encoded().len());
     let series = List::new(series, size_of::<Labels>() + bytes, put);
+
     list(series, &truncation(more)).respond(&system, &tenant, turn)
 }
 
-/// The metric families: of each the type, help and unit that were sent last. A `limit` of 0 is none, a negative one all.
+/// The metric families: of each the type, help and unit that were sent last. A `limit` of 0 is
+/// none, a negative one all.
 pub(super) async fn families(
     State(system): State<Arc<System>>,
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let limit = params.integer("limit")?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    // One entry is known of each family, which is within every limit but the 0 that stands for no limit.
+    let limit = params.integer("limit")?.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+
+    // One entry is known of each family, which is within every limit but the 0 that stands for no
+    // limit.
     params.integer("limit_per_metric")?;
+
     let metric = params.given("metric").map(str::to_owned);
     let (mut families, turn) = system.querier.metadata(&tenant).await?.into_parts();
     families.retain(|family| metric.as_ref().is_none_or(|name| *name == family.family));
     families.truncate(limit);
-    let bytes =
-        families.iter().map(|family| family.family.len() + family.help.len() + family.unit.len()).sum::<usize>();
+
+    let bytes = families
+        .iter()
+        .map(|family| family.family.len() + family.help.len() + family.unit.len())
+        .sum::<usize>();
+
     let bytes = size_of::<FamilyMetadata>() + bytes.checked_div(families.len()).unwrap_or(0);
     let put = |out: &mut Vec<u8>, family: &FamilyMetadata| {
         put_json(out, &Json::from(family.family.as_str()));
         out.push(b':');
-        put_json(out, &json!([{ "type": family.kind.as_str(), "help": family.help, "unit": family.unit }]));
+        put_json(
+            out,
+            &json!([{ "type": family.kind.as_str(), "help": family.help, "unit": family.unit }]),
+        );
     };
+
     object(List::new(families, bytes, put)).respond(&system, &tenant, turn)
 }
 
@@ -116,33 +165,47 @@ fn unnamed(error: duramen_query::Error) -> Failure {
 
 fn texts(texts: Vec<String>, more: bool) -> Document<List<String>> {
     let bytes = texts.first().map_or(0, String::len);
-    list(List::new(texts, size_of::<String>() + bytes, |out, text| put_text(out, text)), &truncation(more))
+    list(
+        List::new(texts, size_of::<String>() + bytes, |out, text| {
+            put_text(out, text)
+        }),
+        &truncation(more),
+    )
 }
 
 fn truncation(more: bool) -> Vec<String> {
-    if more { vec![TRUNCATED.to_owned()] } else { Vec::new() }
+    if more {
+        vec![TRUNCATED.to_owned()]
+    } else {
+        Vec::new()
+    }
 }
 
 fn selectors(params: &Params) -> Vec<String> {
     params.all("match[]").map(str::to_owned).collect()
 }
 
-/// A label name behind `U__`: `__` is `_`, `_<hex>_` a character, the rest as it is. `None` when the text is not of this form.
+/// A label name behind `U__`: `__` is `_`, `_<hex>_` a character, the rest as it is. `None` when
+/// the text is not of this form.
 fn unescape(text: &str) -> Option<String> {
     let mut rest = text.strip_prefix("U__")?;
     let mut name = String::new();
+
     while let Some(at) = rest.find('_') {
         name.push_str(&rest[..at]);
         rest = &rest[at + 1..];
+
         if let Some(behind) = rest.strip_prefix('_') {
             name.push('_');
             rest = behind;
             continue;
         }
+
         let (hex, behind) = rest.split_once('_')?;
         name.push(char::from_u32(u32::from_str_radix(hex, 16).ok()?)?);
         rest = behind;
     }
+
     name.push_str(rest);
     Some(name)
 }

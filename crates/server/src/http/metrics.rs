@@ -38,8 +38,12 @@ struct RouteLabel {
 
 impl Default for HttpMetrics {
     fn default() -> Self {
-        let seconds =
-            || Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+        let seconds = || {
+            Histogram::new([
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ])
+        };
+
         Self {
             requests: Family::default(),
             seconds: Family::new_with_constructor(seconds),
@@ -56,7 +60,13 @@ impl HttpMetrics {
             "Requests by route and status; 499 for one that its client gave up",
             self.requests.clone(),
         );
-        registry.register("duramen_http_request_seconds", "Time to the head of the answer", self.seconds.clone());
+
+        registry.register(
+            "duramen_http_request_seconds",
+            "Time to the head of the answer",
+            self.seconds.clone(),
+        );
+
         self.remote_read.register(registry);
         self.connections.register(registry);
     }
@@ -65,15 +75,31 @@ impl HttpMetrics {
 /// What a request is counted under that its client gave up before the head of the answer was there.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-pub(super) async fn observe(State(system): State<Arc<System>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let mut underway = Underway { route, started: system.clock.monotonic(), code: CLIENT_CLOSED_REQUEST, system };
+pub(super) async fn observe(
+    State(system): State<Arc<System>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str)
+        .to_owned();
+
+    let mut underway = Underway {
+        route,
+        started: system.clock.monotonic(),
+        code: CLIENT_CLOSED_REQUEST,
+        system,
+    };
+
     let response = next.run(request).await;
     underway.code = response.status().as_u16();
     response
 }
 
-/// A request until it is counted, when this is dropped: with the answer, or without one when its connection is gone.
+/// A request until it is counted, when this is dropped: with the answer, or without one when its
+/// connection is gone.
 struct Underway {
     system: Arc<System>,
     route: String,
@@ -85,8 +111,22 @@ struct Underway {
 impl Drop for Underway {
     fn drop(&mut self) {
         let took = self.system.clock.monotonic().saturating_sub(self.started);
-        let (metrics, route) = (&self.system.http_metrics, std::mem::take(&mut self.route));
-        metrics.seconds.get_or_create(&RouteLabel { route: route.clone() }).observe(took.as_secs_f64());
-        metrics.requests.get_or_create(&RequestLabel { route, code: self.code }).inc();
+        let metrics = &self.system.http_metrics;
+        let route = std::mem::take(&mut self.route);
+
+        metrics
+            .seconds
+            .get_or_create(&RouteLabel {
+                route: route.clone(),
+            })
+            .observe(took.as_secs_f64());
+
+        metrics
+            .requests
+            .get_or_create(&RequestLabel {
+                route,
+                code: self.code,
+            })
+            .inc();
     }
 }

@@ -16,13 +16,24 @@ use super::routes;
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| yaml::to_yaml(&document(&routes::table())));
 
 pub(super) async fn serve() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(YAML))], DOCUMENT.as_str()).into_response()
+    (
+        [(header::CONTENT_TYPE, HeaderValue::from_static(YAML))],
+        DOCUMENT.as_str(),
+    )
+        .into_response()
 }
 
 fn document(table: &[Endpoint]) -> Json {
-    let paths: Map<String, Json> =
-        table.iter().map(|endpoint| (endpoint.path.to_owned(), path_item(endpoint))).collect();
-    let mut schemas: Map<String, Json> = Schema::ALL.iter().map(|schema| (schema.name(), schema.json())).collect();
+    let paths: Map<String, Json> = table
+        .iter()
+        .map(|endpoint| (endpoint.path.to_owned(), path_item(endpoint)))
+        .collect();
+
+    let mut schemas: Map<String, Json> = Schema::ALL
+        .iter()
+        .map(|schema| (schema.name(), schema.json()))
+        .collect();
+
     schemas.insert("Error".to_owned(), schemas::error());
     json!({
         "openapi": "3.1.0",
@@ -44,7 +55,11 @@ fn document(table: &[Endpoint]) -> Json {
 }
 
 fn path_item(endpoint: &Endpoint) -> Json {
-    let operations = endpoint.methods.iter().map(|method| ((*method).to_owned(), operation(endpoint, method)));
+    let operations = endpoint
+        .methods
+        .iter()
+        .map(|method| ((*method).to_owned(), operation(endpoint, method)));
+
     operations.collect::<Map<_, _>>().into()
 }
 
@@ -52,20 +67,30 @@ fn operation(endpoint: &Endpoint, method: &str) -> Json {
     let takes_form = method == "post" && endpoint.methods.contains(&"get");
     let in_url = if takes_form { &[] } else { endpoint.parameters };
     let mut parameters: Vec<Json> = path_parameters(endpoint.path).collect();
+
     parameters.extend(in_url.iter().map(url_parameter));
-    if !matches!(endpoint.answer, Answer::Raw(_) | Answer::Json(_) | Answer::Absent(_)) {
+    if !matches!(
+        endpoint.answer,
+        Answer::Raw(_) | Answer::Json(_) | Answer::Absent(_)
+    ) {
         parameters.push(json!({ "$ref": "#/components/parameters/Tenant" }));
     }
+
     let mut operation = json!({
         "operationId": operation_id(endpoint.path, method),
         "summary": endpoint.summary,
         "parameters": parameters,
         "responses": responses(endpoint.answer),
     });
+
     let body = endpoint.body.map(|media_type| (media_type, json!({})));
-    if let Some((media_type, schema)) = body.or_else(|| takes_form.then(|| (FORM, form(endpoint.parameters)))) {
-        operation["requestBody"] = json!({ "required": true, "content": { media_type: { "schema": schema } } });
+    if let Some((media_type, schema)) =
+        body.or_else(|| takes_form.then(|| (FORM, form(endpoint.parameters))))
+    {
+        operation["requestBody"] =
+            json!({ "required": true, "content": { media_type: { "schema": schema } } });
     }
+
     operation
 }
 
@@ -75,12 +100,19 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// `get_api_v1_label_name_values`, `get_-_ready`.
 fn operation_id(path: &str, method: &str) -> String {
-    let words = path.split(['/', '{', '}', '.']).filter(|word| !word.is_empty());
-    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+    let words = path
+        .split(['/', '{', '}', '.'])
+        .filter(|word| !word.is_empty());
+    std::iter::once(method)
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join("_")
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Json> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names.map(
         |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }),
     )
@@ -102,22 +134,34 @@ fn form(parameters: &[Parameter]) -> Json {
         schema["description"] = parameter.about.into();
         (parameter.name.to_owned(), schema)
     };
-    let required: Vec<&str> = parameters.iter().filter(|p| p.is_required).map(|p| p.name).collect();
+
+    let required: Vec<&str> = parameters
+        .iter()
+        .filter(|p| p.is_required)
+        .map(|p| p.name)
+        .collect();
+
     json!({ "type": "object", "properties": parameters.iter().map(described).collect::<Map<_, _>>(), "required": required })
 }
 
 fn parameter_schema(kind: Kind) -> Json {
     match kind {
         Kind::Text => json!({ "type": "string" }),
-        Kind::Query => json!({ "type": "string", "examples": ["sum by (job) (rate(process_cpu_seconds_total[5m]))"] }),
+        Kind::Query => {
+            json!({ "type": "string", "examples": ["sum by (job) (rate(process_cpu_seconds_total[5m]))"] })
+        }
         Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
         Kind::Time => {
             json!({ "anyOf": [{ "type": "number" }, { "type": "string", "format": "date-time" }], "examples": [1_700_000_000] })
         }
-        Kind::Duration => json!({ "anyOf": [{ "type": "number" }, { "type": "string" }], "examples": ["1h30m"] }),
+        Kind::Duration => {
+            json!({ "anyOf": [{ "type": "number" }, { "type": "string" }], "examples": ["1h30m"] })
+        }
         Kind::Integer { min } => json!({ "type": "integer", "minimum": min }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
-        Kind::Selectors => json!({ "type": "array", "items": { "type": "string" }, "examples": [["up"]] }),
+        Kind::Selectors => {
+            json!({ "type": "array", "items": { "type": "string" }, "examples": [["up"]] })
+        }
     }
 }
 
@@ -135,7 +179,15 @@ fn responses(of: Answer) -> Json {
     let error = json!({ "$ref": "#/components/responses/Error" });
     let plain_error = json!({ "$ref": "#/components/responses/PlainError" });
     let nothing = json!({ "description": "Done; no body." });
-    let enveloped = |schema: Schema| answer("The answer.", "application/json", &schemas::envelope(&schema.reference()));
+
+    let enveloped = |schema: Schema| {
+        answer(
+            "The answer.",
+            "application/json",
+            &schemas::envelope(&schema.reference()),
+        )
+    };
+
     match of {
         Answer::Data(schema) => json!({ "200": enveloped(schema), "default": error }),
         Answer::DataOrText(schema) => {
@@ -147,7 +199,9 @@ fn responses(of: Answer) -> Json {
             json!({ "200": answer("The answer.", "application/json", &schema.reference()), "default": error })
         }
         // What a reader of YAML makes of it is not a text.
-        Answer::Raw(YAML) => json!({ "200": answer("The answer.", YAML, &json!({})), "default": plain_error }),
+        Answer::Raw(YAML) => {
+            json!({ "200": answer("The answer.", YAML, &json!({})), "default": plain_error })
+        }
         Answer::Raw(media_type) => {
             json!({ "200": answer("The answer.", media_type, &json!({ "type": "string" })), "default": plain_error })
         }
@@ -171,10 +225,19 @@ mod tests {
     fn references<'a>(json: &'a Json, visit: &mut impl FnMut(&'a str)) {
         match json {
             Json::Object(members) => {
-                members.get("$ref").and_then(Json::as_str).into_iter().for_each(&mut *visit);
-                members.values().for_each(|member| references(member, visit));
+                members
+                    .get("$ref")
+                    .and_then(Json::as_str)
+                    .into_iter()
+                    .for_each(&mut *visit);
+
+                members
+                    .values()
+                    .for_each(|member| references(member, visit));
             }
-            Json::Array(elements) => elements.iter().for_each(|element| references(element, visit)),
+            Json::Array(elements) => elements
+                .iter()
+                .for_each(|element| references(element, visit)),
             _ => {}
         }
     }
@@ -183,26 +246,51 @@ mod tests {
     fn each_operation_has_a_name_of_its_own_and_a_summary() {
         let document = document(&routes::table());
         let mut ids = BTreeSet::new();
+
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
-                assert!(ids.insert(operation["operationId"].to_string()), "{path} {method}");
-                assert!(operation["summary"].as_str().is_some_and(|summary| summary.ends_with('.')), "{path}");
+                assert!(
+                    ids.insert(operation["operationId"].to_string()),
+                    "{path} {method}"
+                );
+
+                assert!(
+                    operation["summary"]
+                        .as_str()
+                        .is_some_and(|summary| summary.ends_with('.')),
+                    "{path}"
+                );
             }
         }
-        assert_eq!(document["paths"].as_object().unwrap().len(), routes::table().len(), "a path stands twice");
+
+        assert_eq!(
+            document["paths"].as_object().unwrap().len(),
+            routes::table().len(),
+            "a path stands twice"
+        );
     }
 
     #[test]
     fn each_reference_leads_somewhere_and_each_schema_is_used() {
         let document = document(&routes::table());
         let mut used = BTreeSet::new();
+
         references(&document, &mut |reference| {
             let pointer = reference.strip_prefix('#').unwrap();
             assert!(document.pointer(pointer).is_some(), "{reference}");
+
             used.insert(reference);
         });
-        for name in document["components"]["schemas"].as_object().unwrap().keys() {
-            assert!(used.contains(&*format!("#/components/schemas/{name}")), "nothing is a {name}");
+
+        for name in document["components"]["schemas"]
+            .as_object()
+            .unwrap()
+            .keys()
+        {
+            assert!(
+                used.contains(&*format!("#/components/schemas/{name}")),
+                "nothing is a {name}"
+            );
         }
     }
 }

@@ -20,7 +20,8 @@ use crate::wiring::System;
 #[derive(Debug, Default)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
-    /// A form stays counted for as long as its texts are held, which is until its query is answered.
+    /// A form stays counted for as long as its texts are held, which is until its query is
+    /// answered.
     _counted: Option<Counted>,
 }
 
@@ -30,26 +31,37 @@ impl FromRequest<Arc<System>> for Params {
     async fn from_request(request: Request, system: &Arc<System>) -> Result<Self, Failure> {
         let url_query = request.uri().query().unwrap_or("").to_owned();
         let kind = FormKind::of(request.method(), request.headers())?;
+
         let (body, counted) = if kind.has_body() {
             let (parts, body) = request.into_parts();
             let tenant = tenant::of_bodies(&parts, system);
-            let read = system.intakes.forms.read(&tenant, &parts.headers, body, FORM_BYTES_MAX).await;
+
+            let read = system
+                .intakes
+                .forms
+                .read(&tenant, &parts.headers, body, FORM_BYTES_MAX)
+                .await;
+
             let (body, counted) = read.map_err(|fault| unread(&fault))?.into_parts();
             (body, Some(counted))
         } else {
             (Bytes::new(), None)
         };
+
         let pairs = forms::read(kind, body, url_query.as_bytes()).await?;
-        Ok(Self { pairs, _counted: counted })
+        Ok(Self {
+            pairs,
+            _counted: counted,
+        })
     }
 }
 
 /// Why a body is not there as a whole.
 fn unread(fault: &Fault) -> Failure {
     match fault {
-        Fault::TooLarge { bytes_max } => {
-            Failure::too_large(format!("the form is too large. form_bytes_max=`{bytes_max}`"))
-        }
+        Fault::TooLarge { bytes_max } => Failure::too_large(format!(
+            "the form is too large. form_bytes_max=`{bytes_max}`"
+        )),
         other => Failure::unread(other),
     }
 }
@@ -57,7 +69,10 @@ fn unread(fault: &Fault) -> Failure {
 impl Params {
     /// The first value; `None` when it is absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The first value unless it is empty.
@@ -66,13 +81,18 @@ impl Params {
     }
 
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A time in milliseconds.
     pub(super) fn time_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
         let fault = |e| Failure::parameter(name, format!("invalid time value for '{name}': {e}"));
-        self.given(name).map(|text| parse_time_ms(text).map_err(fault)).transpose()
+        self.given(name)
+            .map(|text| parse_time_ms(text).map_err(fault))
+            .transpose()
     }
 
     pub(super) fn required_time_ms(&self, name: &str) -> Result<i64, Failure> {
@@ -81,32 +101,56 @@ impl Params {
 
     /// A duration in milliseconds: seconds as a float, or a Prometheus duration.
     pub(super) fn duration_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
-        self.given(name).map(|text| parse_duration_ms(text).map_err(|e| Failure::parameter(name, e))).transpose()
+        self.given(name)
+            .map(|text| parse_duration_ms(text).map_err(|e| Failure::parameter(name, e)))
+            .transpose()
     }
 
-    /// How long the evaluation may take: one that may take no time is refused, since it could only run out.
+    /// How long the evaluation may take: one that may take no time is refused, since it could only
+    /// run out.
     pub(super) fn timeout(&self) -> Result<Option<Duration>, Failure> {
-        let Some(ms) = self.duration_ms("timeout")? else { return Ok(None) };
-        let positive = u64::try_from(ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis);
-        let why = || Failure::parameter("timeout", format!("timeout must be positive, got {}", go_duration(ms)));
+        let Some(ms) = self.duration_ms("timeout")? else {
+            return Ok(None);
+        };
+        let positive = u64::try_from(ms)
+            .ok()
+            .filter(|ms| *ms > 0)
+            .map(Duration::from_millis);
+
+        let why = || {
+            Failure::parameter(
+                "timeout",
+                format!("timeout must be positive, got {}", go_duration(ms)),
+            )
+        };
+
         positive.map(Some).ok_or_else(why)
     }
 
     /// The most elements of the answer; `None` for no limit, which 0 asks for as well.
     pub(super) fn limit(&self) -> Result<Option<usize>, Failure> {
-        let Some(text) = self.given("limit") else { return Ok(None) };
-        let limit: i64 = text.parse().map_err(|e| Failure::parameter("limit", atoi_fault(text, &e)))?;
-        let limit = usize::try_from(limit).map_err(|_| Failure::parameter("limit", "limit must be non-negative"))?;
+        let Some(text) = self.given("limit") else {
+            return Ok(None);
+        };
+        let limit: i64 = text
+            .parse()
+            .map_err(|e| Failure::parameter("limit", atoi_fault(text, &e)))?;
+        let limit = usize::try_from(limit)
+            .map_err(|_| Failure::parameter("limit", "limit must be non-negative"))?;
+
         Ok((limit > 0).then_some(limit))
     }
 
     /// A whole number that has no meaning of its own here.
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Failure> {
-        let number = self.given(name).map(|text| text.parse().map_err(|_| format!("{name} must be a number")));
+        let number = self
+            .given(name)
+            .map(|text| text.parse().map_err(|_| format!("{name} must be a number")));
         number.transpose().map_err(Failure::bad_data)
     }
 
-    /// The span that `start` and `end` name, both inclusive and both optional. `None` when it is empty, and then so is the answer.
+    /// The span that `start` and `end` name, both inclusive and both optional. `None` when it is
+    /// empty, and then so is the answer.
     pub(super) fn range(&self) -> Result<Option<TimeRange>, Failure> {
         let start = self.time_ms("start")?.unwrap_or(i64::MIN);
         let end = self.time_ms("end")?.unwrap_or(i64::MAX - 1);
@@ -120,5 +164,6 @@ fn atoi_fault(text: &str, error: &ParseIntError) -> String {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => "invalid syntax",
     };
+
     format!("strconv.Atoi: parsing {}: {why}", quote(text))
 }

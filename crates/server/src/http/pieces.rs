@@ -1,8 +1,9 @@
 //! Answers that are written piece by piece, as their clients take them.
 //!
-//! A [`Document`] comes in: what stands before a list, the list, and what stands behind it. One that is small goes out as a whole, with
-//! its length. A larger one is a stream: one piece is in memory beside what is still to be written, and the turn of its query is held
-//! until the last piece is taken. What is to be written is let go as it is written.
+//! A [`Document`] comes in: what stands before a list, the list, and what stands behind it. One
+//! that is small goes out as a whole, with its length. A larger one is a stream: one piece is in
+//! memory beside what is still to be written, and the turn of its query is held until the last
+//! piece is taken. What is to be written is let go as it is written.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,7 +33,8 @@ pub(super) enum Progress {
 
 /// The list of a document.
 pub(super) trait Elements: Send + Unpin + 'static {
-    /// Appends elements, with commas between them, until `out` has about `until` bytes or there are no more.
+    /// Appends elements, with commas between them, until `out` has about `until` bytes or there are
+    /// no more.
     fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress;
 
     /// What is to be written has at least so many bytes.
@@ -60,10 +62,12 @@ impl<E: Elements> Document<E> {
     /// Appends the next piece.
     fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress {
         out.append(&mut self.opening);
+
         let progress = self.elements.put(out, until);
         if progress == Progress::Done {
             out.append(&mut self.closing);
         }
+
         progress
     }
 
@@ -71,10 +75,12 @@ impl<E: Elements> Document<E> {
     #[cfg(test)]
     pub(super) fn whole(mut self, piece_bytes: usize) -> String {
         let mut text = String::new();
+
         loop {
             let mut piece = Vec::new();
             let progress = self.put(&mut piece, piece_bytes);
             text.push_str(std::str::from_utf8(&piece).unwrap());
+
             if progress == Progress::Done {
                 return text;
             }
@@ -84,7 +90,8 @@ impl<E: Elements> Document<E> {
     /// Answers with the document as JSON.
     ///
     /// # Errors
-    /// When it is known before anything is sent that the answer is larger than the tenant may have, or that there is no memory for it.
+    /// When it is known before anything is sent that the answer is larger than the tenant may have,
+    /// or that there is no memory for it.
     pub(super) fn respond(
         mut self,
         system: &Arc<System>,
@@ -97,13 +104,16 @@ impl<E: Elements> Document<E> {
             system.querier.note_limited(tenant, &error);
             Failure::from(error)
         };
+
         let bytes_min = self.bytes_min();
         if bytes_min > max {
             return Err(refuse(bytes_min));
         }
+
         let mut first = Vec::new();
         let progress = self.put(&mut first, PIECE_BYTES);
         let written = first.len();
+
         if written > max {
             return Err(refuse(written));
         }
@@ -114,6 +124,7 @@ impl<E: Elements> Document<E> {
             Progress::More => {
                 let share = system.memory.take(Use::Answer, self.elements.held_bytes());
                 let share = share.map_err(|full| Failure::unavailable(full.to_string()))?;
+
                 Body::from_stream(Streamed {
                     first: Some(first.into()),
                     document: Some(self),
@@ -126,6 +137,7 @@ impl<E: Elements> Document<E> {
                 })
             }
         };
+
         Ok(([(header::CONTENT_TYPE, json)], body).into_response())
     }
 }
@@ -152,22 +164,33 @@ impl<E: Elements> Stream for Streamed<E> {
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let Some(document) = &mut this.document else { return Poll::Ready(None) };
+
+        let Some(document) = &mut this.document else {
+            return Poll::Ready(None);
+        };
         let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
         let progress = document.put(&mut piece, PIECE_BYTES);
+
         this.share.set(document.elements.held_bytes());
         if progress == Progress::Done {
             this.document = None;
         }
 
         this.written += piece.len();
+
         if this.written > this.bytes_max {
             this.document = None;
-            let error = Error::TooManyAnswerBytes { bytes: this.written, max: this.bytes_max };
+
+            let error = Error::TooManyAnswerBytes {
+                bytes: this.written,
+                max: this.bytes_max,
+            };
+
             this.system.querier.note_limited(&this.tenant, &error);
             tracing::warn!(error = with_causes(&error), tenant = %this.tenant, "an answer was cut off");
             return Poll::Ready(Some(Err(error.into())));
         }
+
         Poll::Ready(Some(Ok(piece.into())))
     }
 }
@@ -184,23 +207,33 @@ pub(super) struct List<T> {
 impl<T> List<T> {
     /// A list of `elements` of about `element_bytes` each, written by `put`.
     pub(super) fn new(elements: Vec<T>, element_bytes: usize, put: fn(&mut Vec<u8>, &T)) -> Self {
-        Self { left: elements.into_iter(), put, is_first: true, element_bytes }
+        Self {
+            left: elements.into_iter(),
+            put,
+            is_first: true,
+            element_bytes,
+        }
     }
 }
 
 impl<T> std::fmt::Debug for List<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("List").field("left", &self.left.len()).finish_non_exhaustive()
+        f.debug_struct("List")
+            .field("left", &self.left.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl<T: Send + Unpin + 'static> Elements for List<T> {
     fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress {
         loop {
-            let Some(element) = self.left.next() else { return Progress::Done };
+            let Some(element) = self.left.next() else {
+                return Progress::Done;
+            };
             if !std::mem::take(&mut self.is_first) {
                 out.push(b',');
             }
+
             (self.put)(out, &element);
             if out.len() >= until && !self.left.as_slice().is_empty() {
                 return Progress::More;
@@ -215,7 +248,11 @@ impl<T: Send + Unpin + 'static> Elements for List<T> {
 
 /// Whether an answer of so many bytes may be sent.
 pub(super) const fn within(bytes: usize, max: usize) -> Result<(), Error> {
-    if bytes > max { Err(Error::TooManyAnswerBytes { bytes, max }) } else { Ok(()) }
+    if bytes > max {
+        Err(Error::TooManyAnswerBytes { bytes, max })
+    } else {
+        Ok(())
+    }
 }
 
 /// A body that is in memory as a whole and keeps the turn of its query until it is out.
@@ -223,6 +260,7 @@ pub(super) fn held(body: Vec<u8>, turn: Turn) -> Body {
     if body.len() < PIECE_BYTES {
         return Body::from(body);
     }
+
     Body::from(Bytes::from_owner(Held { body, _turn: turn }))
 }
 
@@ -250,6 +288,7 @@ mod tests {
             }),
             closing: b"]".to_vec(),
         };
+
         for piece_bytes in [0, 1, 2, 3, 100] {
             assert_eq!(document(&[]).whole(piece_bytes), "[]");
             assert_eq!(document(&[1]).whole(piece_bytes), "[1]");

@@ -19,9 +19,17 @@ A POST takes its parameters as a form (`application/x-www-form-urlencoded` or `m
 ";
 
 fn line(endpoint: &Endpoint) -> String {
-    let methods: Vec<String> = endpoint.methods.iter().map(|method| method.to_uppercase()).collect();
-    let parameter = |p: &super::endpoint::Parameter| format!("`{}`{}", p.name, if p.is_required { "\\*" } else { "" });
+    let methods: Vec<String> = endpoint
+        .methods
+        .iter()
+        .map(|method| method.to_uppercase())
+        .collect();
+
+    let parameter = |p: &super::endpoint::Parameter| {
+        format!("`{}`{}", p.name, if p.is_required { "\\*" } else { "" })
+    };
     let parameters: Vec<String> = endpoint.parameters.iter().map(parameter).collect();
+
     let answer = match endpoint.answer {
         Answer::Data(_) | Answer::DataOrText(_) => "200",
         Answer::Raw(media_type) => media_type,
@@ -29,18 +37,32 @@ fn line(endpoint: &Endpoint) -> String {
         Answer::Nothing | Answer::Accepted => "204",
         Answer::Absent(code) => &code.to_string(),
     };
-    let (path, summary) = (endpoint.path, endpoint.summary);
-    format!("| `{path}` | {} | {} | {answer}: {summary} |\n", methods.join(" "), parameters.join(" "))
+
+    let path = endpoint.path;
+    let summary = endpoint.summary;
+
+    format!(
+        "| `{path}` | {} | {} | {answer}: {summary} |\n",
+        methods.join(" "),
+        parameters.join(" ")
+    )
 }
 
 #[test]
 fn the_reference_in_the_docs_is_that_of_the_routes() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/http.md");
-    let wanted: String = std::iter::once(HEAD.to_owned()).chain(routes::table().iter().map(line)).collect();
+    let wanted: String = std::iter::once(HEAD.to_owned())
+        .chain(routes::table().iter().map(line))
+        .collect();
+
     if std::env::var_os("DURAMEN_BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &wanted).unwrap();
     }
+
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "docs/reference/http.md is not that of the routes; DURAMEN_BLESS=1 writes it anew");
+    assert!(
+        found == wanted,
+        "docs/reference/http.md is not that of the routes; DURAMEN_BLESS=1 writes it anew"
+    );
 }

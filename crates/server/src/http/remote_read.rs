@@ -22,7 +22,8 @@ use super::tenant::Tenant;
 use super::text_failure::TextFailure;
 use crate::wiring::System;
 
-/// A request before and after decompression, in bytes. It holds selectors only; one of a mebibyte has tens of thousands of them.
+/// A request before and after decompression, in bytes. It holds selectors only; one of a mebibyte
+/// has tens of thousands of them.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 pub(super) async fn read(
@@ -32,19 +33,33 @@ pub(super) async fn read(
 ) -> Result<Response, TextFailure> {
     let body = body(&system, &tenant, request).await?;
     let regexes = system.querier.regexes(&tenant);
-    let decoded = system.querier.compute(move || decode(&body, &regexes)).await?;
+    let decoded = system
+        .querier
+        .compute(move || decode(&body, &regexes))
+        .await?;
+
     let request = decoded.map_err(|why| TextFailure::new(StatusCode::BAD_REQUEST, why))?;
     let selections = request.queries.iter().map(selection).collect();
     system.http_metrics.remote_read.requested(request.response);
+
     match request.response {
         ResponseType::Samples => samples::answer(&system, tenant, selections).await,
         ResponseType::StreamedXorChunks => streamed::answer(&system, tenant, selections).await,
     }
 }
 
-async fn body(system: &System, tenant: &TenantName, request: Request) -> Result<Received, TextFailure> {
+async fn body(
+    system: &System,
+    tenant: &TenantName,
+    request: Request,
+) -> Result<Received, TextFailure> {
     let (parts, body) = request.into_parts();
-    let read = system.intakes.forms.read(tenant.as_str(), &parts.headers, body, BODY_BYTES_MAX).await;
+    let read = system
+        .intakes
+        .forms
+        .read(tenant.as_str(), &parts.headers, body, BODY_BYTES_MAX)
+        .await;
+
     read.map_err(|fault| match fault {
         Fault::TooLarge { bytes_max } => {
             let why = format!("the body is too large. read_body_bytes_max=`{bytes_max}`");
@@ -65,6 +80,11 @@ fn selection(query: &ReadQuery) -> Option<Selection> {
         Wanted::Samples => Columns::Samples,
         Wanted::Series => Columns::Labels,
     };
+
     let range = query.range.filter(|_| !query.matchers.is_empty())?;
-    Some(Selection { matchers: query.matchers.clone(), range, columns })
+    Some(Selection {
+        matchers: query.matchers.clone(),
+        range,
+        columns,
+    })
 }

@@ -1,23 +1,26 @@
-//! The table of the API: every route with its handler, its parameters and its answer. A route that is not here is neither served nor documented.
+//! The table of the API: every route with its handler, its parameters and its answer. A route that
+//! is not here is neither served nor documented.
 
 use super::endpoint::Answer::{Absent, Accepted, Data, DataOrText, Json, Nothing, Raw};
 use super::endpoint::{Endpoint, on_get, on_get_post, on_post, on_post_put};
 use super::openapi::schemas::Schema;
 use super::parameters::{
-    ALL_TENANTS, ANALYZE, END, EXPLAIN_END, EXPLAIN_FORMAT, EXPLAIN_START, EXPLAIN_STEP, LABEL_NAMES, LIMIT,
-    LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA, MATCH, MATCH_TARGET, METRIC,
-    METRIC_NAME, METRIC_PATTERN, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START, RELABELED, RULE_TYPE,
-    SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
+    ALL_TENANTS, ANALYZE, END, EXPLAIN_END, EXPLAIN_FORMAT, EXPLAIN_START, EXPLAIN_STEP,
+    LABEL_NAMES, LIMIT, LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA,
+    MATCH, MATCH_TARGET, METRIC, METRIC_NAME, METRIC_PATTERN, QUERY, RANGE_END, RANGE_START,
+    RECENT_END, RECENT_START, RELABELED, RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START,
+    STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
 };
 use super::{
-    admin, cardinality, empty_sets, exemplars, explain, federate, metadata, openapi, query, remote_read, self_metrics,
-    settings, status, syntax, write,
+    admin, cardinality, empty_sets, exemplars, explain, federate, metadata, openapi, query,
+    remote_read, self_metrics, settings, status, syntax, write,
 };
 
 const TEXT: &str = "text/plain";
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// All routes, in the order of the documents. Those of a Prometheus first by their section, then our own.
+/// All routes, in the order of the documents. Those of a Prometheus first by their section, then
+/// our own.
 #[rustfmt::skip]
 pub(super) fn table() -> Vec<Endpoint> {
     vec![

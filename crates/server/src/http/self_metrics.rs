@@ -1,4 +1,5 @@
-//! The metrics of the process as JSON: `io.prometheus.client.MetricFamily` in the mapping of protocol buffers to JSON.
+//! The metrics of the process as JSON: `io.prometheus.client.MetricFamily` in the mapping of
+//! protocol buffers to JSON.
 
 use std::sync::Arc;
 
@@ -23,7 +24,11 @@ pub(super) async fn families(
     let name = "metric_name_pattern";
     let pattern = params.given(name).map(str::to_owned);
     let text = viewer.metrics_text(&system);
-    let families = system.querier.compute(move || matching(&text, pattern.as_deref())).await?;
+    let families = system
+        .querier
+        .compute(move || matching(&text, pattern.as_deref()))
+        .await?;
+
     let families = families.map_err(|error| Failure::parameter(name, error))?;
     Ok(success(&families.into(), &[]))
 }
@@ -32,8 +37,11 @@ fn matching(text: &str, pattern: Option<&str>) -> Result<Vec<Json>, regex::Error
     let pattern = pattern.map(GoRegex::parse).transpose()?;
     let is_wanted = |family: &Json| {
         let name = family["name"].as_str();
-        pattern.as_ref().is_none_or(|of| name.is_some_and(|name| of.is_match(name)))
+        pattern
+            .as_ref()
+            .is_none_or(|of| name.is_some_and(|name| of.is_match(name)))
     };
+
     Ok(read(text).into_iter().filter(is_wanted).collect())
 }
 
@@ -41,17 +49,24 @@ fn matching(text: &str, pattern: Option<&str>) -> Result<Vec<Json>, regex::Error
 fn read(text: &str) -> Vec<Json> {
     let mut families = Vec::new();
     let mut family = Family::default();
+
     for line in text.lines() {
         if let Some(comment) = line.strip_prefix("# HELP ") {
             let (name, help) = comment.split_once(' ').unwrap_or((comment, ""));
             families.extend(std::mem::take(&mut family).finish());
-            family = Family { name, help, ..Family::default() };
+
+            family = Family {
+                name,
+                help,
+                ..Family::default()
+            };
         } else if let Some(comment) = line.strip_prefix("# TYPE ") {
             family.kind = comment.rsplit(' ').next().unwrap_or("");
         } else if let Some(sample) = parse_line(line) {
             family.samples.push(sample);
         }
     }
+
     families.extend(family.finish());
     families
 }
@@ -75,28 +90,37 @@ impl Family<'_> {
             "histogram" => (self.name, "HISTOGRAM", self.histograms()),
             _ => (named, "UNTYPED", self.plain("untyped")),
         };
+
         Some(json!({ "name": name, "help": self.help, "type": kind, "metric": metrics }))
     }
 
     fn plain(&self, member: &str) -> Vec<Json> {
-        let metric =
-            |(_, labels, value): &Sample<'_>| json!({ "label": pairs(labels), member: { "value": double(*value) } });
+        let metric = |(_, labels, value): &Sample<'_>| json!({ "label": pairs(labels), member: { "value": double(*value) } });
         self.samples.iter().map(metric).collect()
     }
 
     /// The lines of a histogram stand together: sum and count, then its buckets.
     fn histograms(&self) -> Vec<Json> {
         let mut metrics: Vec<(Vec<Json>, Map<String, Json>)> = Vec::new();
+
         for (name, labels, value) in &self.samples {
-            let (bounds, others): (Vec<_>, Vec<_>) = labels.iter().cloned().partition(|(label, _)| label == "le");
+            let (bounds, others): (Vec<_>, Vec<_>) =
+                labels.iter().cloned().partition(|(label, _)| label == "le");
             let label = pairs(&others);
+
             if metrics.last().is_none_or(|(last, _)| *last != label) {
                 metrics.push((label, Map::from_iter([("bucket".to_owned(), json!([]))])));
             }
-            let Some((_, histogram)) = metrics.last_mut() else { continue };
+
+            let Some((_, histogram)) = metrics.last_mut() else {
+                continue;
+            };
+
             match (name.strip_prefix(self.name), bounds.first()) {
                 (Some("_sum"), _) => drop(histogram.insert("sampleSum".to_owned(), double(*value))),
-                (Some("_count"), _) => drop(histogram.insert("sampleCount".to_owned(), value.to_string().into())),
+                (Some("_count"), _) => {
+                    drop(histogram.insert("sampleCount".to_owned(), value.to_string().into()))
+                }
                 (_, Some((_, bound))) => {
                     let bucket = json!({ "cumulativeCount": value.to_string(), "upperBound": bound_of(bound) });
                     histogram
@@ -108,12 +132,19 @@ impl Family<'_> {
                 _ => {}
             }
         }
-        metrics.into_iter().map(|(label, histogram)| json!({ "label": label, "histogram": histogram })).collect()
+
+        metrics
+            .into_iter()
+            .map(|(label, histogram)| json!({ "label": label, "histogram": histogram }))
+            .collect()
     }
 }
 
 fn pairs(labels: &[(String, String)]) -> Vec<Json> {
-    labels.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    labels
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect()
 }
 
 fn bound_of(text: &str) -> Json {
@@ -125,7 +156,16 @@ fn double(value: f64) -> Json {
     if value.is_nan() {
         return "NaN".into();
     }
-    if value.is_infinite() { if value > 0.0 { "Infinity".into() } else { "-Infinity".into() } } else { value.into() }
+
+    if value.is_infinite() {
+        if value > 0.0 {
+            "Infinity".into()
+        } else {
+            "-Infinity".into()
+        }
+    } else {
+        value.into()
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +181,7 @@ mod tests {
             took_seconds_sum{route=\"/\"} 1.5\ntook_seconds_count{route=\"/\"} 2\n\
             took_seconds_bucket{le=\"0.5\",route=\"/\"} 1\ntook_seconds_bucket{le=\"+Inf\",route=\"/\"} 2\n\
             took_seconds_sum{route=\"/b\"} 0.0\ntook_seconds_count{route=\"/b\"} 0\n# EOF\n";
+
         let label = |name: &str, value: &str| json!([{ "name": name, "value": value }]);
         let expected = json!([
             { "name": "requests_total", "help": "All of them.", "type": "COUNTER", "metric": [
@@ -156,6 +197,7 @@ mod tests {
                 { "label": label("route", "/b"), "histogram": { "sampleSum": 0.0, "sampleCount": "0", "bucket": [] } },
             ] },
         ]);
+
         assert_eq!(Json::from(read(text)), expected);
     }
 }

@@ -15,7 +15,11 @@ use crate::wiring::System;
 /// The settings of the process as YAML, secrets hidden.
 pub(super) async fn page(State(system): State<Arc<System>>) -> Response {
     let yaml = HeaderValue::from_static("application/yaml");
-    ([(header::CONTENT_TYPE, yaml)], system.config_yaml().to_owned()).into_response()
+    (
+        [(header::CONTENT_TYPE, yaml)],
+        system.config_yaml().to_owned(),
+    )
+        .into_response()
 }
 
 /// The same as Prometheus answers it.
@@ -30,14 +34,23 @@ pub(super) async fn flags(State(system): State<Arc<System>>) -> Response {
 
 /// What applies to the tenant that asks; durations and sizes have their units.
 pub(super) async fn limits(State(system): State<Arc<System>>, Tenant(tenant): Tenant) -> Response {
-    let effective = system.limits.effective(&tenant, &system.live_limits.built_in);
-    let (limits, overridden) = (&*effective.limits, &effective.overridden);
-    success(&json!({ "tenant": tenant, "limits": limits, "overridden": overridden }), &[])
+    let effective = system
+        .limits
+        .effective(&tenant, &system.live_limits.built_in);
+    let limits = &*effective.limits;
+    let overridden = &effective.overridden;
+
+    success(
+        &json!({ "tenant": tenant, "limits": limits, "overridden": overridden }),
+        &[],
+    )
 }
 
-/// Reads the limits file again: 200 when it is in force, 500 with its faults when what was in force stays.
+/// Reads the limits file again: 200 when it is in force, 500 with its faults when what was in force
+/// stays.
 ///
-/// The faults may name tenants, so that with several of them only the operator is told more than that there are some.
+/// The faults may name tenants, so that with several of them only the operator is told more than
+/// that there are some.
 pub(super) async fn reload(State(system): State<Arc<System>>, viewer: Viewer) -> Response {
     match system.live_limits.reload().await {
         Ok(()) => "".into_response(),
@@ -45,8 +58,10 @@ pub(super) async fn reload(State(system): State<Arc<System>>, viewer: Viewer) ->
             let text = "failed to reload config: the log of the process has the faults\n";
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
-        Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {error:#}\n")).into_response()
-        }
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("failed to reload config: {error:#}\n"),
+        )
+            .into_response(),
     }
 }

@@ -30,28 +30,35 @@ impl Detail {
                      use \"true\" or \"all\"",
                     quote(other)
                 );
+
                 (Self::Totals, Some(warning))
             }
         }
     }
 
-    /// `None` when nothing is wanted. `took` is from the request to the answer: what is not evaluation was waiting.
+    /// `None` when nothing is wanted. `took` is from the request to the answer: what is not
+    /// evaluation was waiting.
     pub(super) fn render(self, stats: &QueryStats, took: Duration) -> Option<Json> {
         if self == Self::Nothing {
             return None;
         }
+
         let timings = &stats.timings;
         let evaluated = timings.preparation + timings.evaluation + timings.sorting;
+
         let mut samples = json!({
             "totalQueryableSamples": stats.samples_queryable,
             "samplesRead": stats.samples_read,
             "peakSamples": stats.samples_peak,
         });
+
         if self == Self::Steps {
             let step = |(ts_ms, count): &(i64, u64)| json!([seconds(*ts_ms), count]);
-            samples["totalQueryableSamplesPerStep"] = stats.samples_queryable_per_step.iter().map(step).collect();
+            samples["totalQueryableSamplesPerStep"] =
+                stats.samples_queryable_per_step.iter().map(step).collect();
             samples["samplesReadPerStep"] = stats.samples_read_per_step.iter().map(step).collect();
         }
+
         Some(json!({
             "timings": {
                 "evalTotalTime": evaluated.as_secs_f64(),
@@ -68,7 +75,11 @@ impl Detail {
 
 /// A time as a number of JSON: whole seconds without a fraction.
 fn seconds(ts_ms: i64) -> Json {
-    if ts_ms % 1000 == 0 { (ts_ms / 1000).into() } else { (ts_ms as f64 / 1000.0).into() }
+    if ts_ms % 1000 == 0 {
+        (ts_ms / 1000).into()
+    } else {
+        (ts_ms as f64 / 1000.0).into()
+    }
 }
 
 #[cfg(test)]
@@ -86,18 +97,33 @@ mod tests {
             samples_peak: 2,
             samples_queryable_per_step: vec![(1000, 2), (1500, 3)],
             samples_read_per_step: vec![(1000, 1), (1500, 2)],
-            timings: QueryTimings { preparation: ms(1), evaluation: ms(20), sorting: ms(4) },
+            timings: QueryTimings {
+                preparation: ms(1),
+                evaluation: ms(20),
+                sorting: ms(4),
+            },
         };
+
         assert_eq!(Detail::Nothing.render(&stats, ms(30)), None);
+
         let totals = json!({ "totalQueryableSamples": 5, "samplesRead": 3, "peakSamples": 2 });
         let timings = json!({
             "evalTotalTime": 0.025, "resultSortTime": 0.004, "queryPreparationTime": 0.001, "innerEvalTime": 0.02,
             "execQueueTime": 0.005, "execTotalTime": 0.03,
         });
+
         let told = Detail::Totals.render(&stats, ms(30)).unwrap();
         assert_eq!(told, json!({ "timings": timings, "samples": totals }));
+
         let told = Detail::Steps.render(&stats, ms(30)).unwrap();
-        assert_eq!(told["samples"]["totalQueryableSamplesPerStep"], json!([[1, 2], [1.5, 3]]));
-        assert_eq!(told["samples"]["samplesReadPerStep"], json!([[1, 1], [1.5, 2]]));
+        assert_eq!(
+            told["samples"]["totalQueryableSamplesPerStep"],
+            json!([[1, 2], [1.5, 3]])
+        );
+
+        assert_eq!(
+            told["samples"]["samplesReadPerStep"],
+            json!([[1, 1], [1.5, 2]])
+        );
     }
 }

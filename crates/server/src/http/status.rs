@@ -29,7 +29,8 @@ pub(super) async fn healthy() -> &'static str {
     "Duramen is healthy.\n"
 }
 
-/// Requests are answered only once the log is replayed and the store probed, so whoever gets here is ready.
+/// Requests are answered only once the log is replayed and the store probed, so whoever gets here
+/// is ready.
 pub(super) async fn ready() -> &'static str {
     "Duramen is ready.\n"
 }
@@ -39,7 +40,14 @@ pub(super) async fn buildinfo() -> Response {
 }
 
 pub(super) async fn version() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], build().to_string()).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        build().to_string(),
+    )
+        .into_response()
 }
 
 /// Texts only, and no `features`: by a feature Grafana takes a store for a Mimir with a ruler.
@@ -55,11 +63,15 @@ fn build() -> Json {
     })
 }
 
-/// What a Go process would say of itself, as far as it makes sense here; the log was replayed and the settings read when it started.
+/// What a Go process would say of itself, as far as it makes sense here; the log was replayed and
+/// the settings read when it started.
 pub(super) async fn runtime_info(State(system): State<Arc<System>>) -> Response {
     let started = rfc3339(system.started_ms);
-    let directory = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
+    let directory = std::env::current_dir()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+
     let data = json!({
         "startTime": started,
         "CWD": directory,
@@ -75,6 +87,7 @@ pub(super) async fn runtime_info(State(system): State<Arc<System>>) -> Response 
         "GODEBUG": "",
         "storageRetention": "",
     });
+
     success(&data, &[])
 }
 
@@ -88,17 +101,33 @@ pub(super) async fn wal_replay() -> Response {
     success(&json!({ "min": 0, "max": 0, "current": 0 }), &[])
 }
 
-/// The blocks that the manifest names, the oldest first. A block has no chunks, and a Prometheus counts levels from 1; what went into
-/// a merged one is not kept.
-pub(super) async fn blocks(State(system): State<Arc<System>>, Tenant(tenant): Tenant) -> Result<Response, Failure> {
+/// The blocks that the manifest names, the oldest first. A block has no chunks, and a Prometheus
+/// counts levels from 1; what went into a merged one is not kept.
+pub(super) async fn blocks(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+) -> Result<Response, Failure> {
     let mut entries = match system.register.lookup(&tenant) {
-        Some(tenant) => system.storage.blocks(tenant).await.map_err(duramen_query::Error::from)?,
+        Some(tenant) => system
+            .storage
+            .blocks(tenant)
+            .await
+            .map_err(duramen_query::Error::from)?,
         None => vec![],
     };
+
     entries.sort_by_key(|entry| (entry.stats.min_ts_ms, entry.id));
+
     let block = |entry: &Arc<BlockEntry>| {
-        let (stats, range) = (&entry.stats, entry.stats.range());
-        let sources = if entry.level == 0 { vec![entry.id.to_string()] } else { vec![] };
+        let stats = &entry.stats;
+        let range = entry.stats.range();
+
+        let sources = if entry.level == 0 {
+            vec![entry.id.to_string()]
+        } else {
+            vec![]
+        };
+
         json!({
             "ulid": entry.id.to_string(),
             "minTime": range.start_ms(),
@@ -114,14 +143,28 @@ pub(super) async fn blocks(State(system): State<Arc<System>>, Tenant(tenant): Te
             "version": 1,
         })
     };
-    Ok(success(&json!({ "blocks": entries.iter().map(block).collect::<Vec<_>>() }), &[]))
+
+    Ok(success(
+        &json!({ "blocks": entries.iter().map(block).collect::<Vec<_>>() }),
+        &[],
+    ))
 }
 
 /// What a client may use, by area.
 pub(super) async fn features(State(system): State<Arc<System>>) -> Response {
     let switched = system.config.features.0;
-    let all = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), Json::Bool(true))).collect::<Json>();
-    let functions: Vec<&str> = duramen_syntax::functions::all().iter().map(|function| function.name).collect();
+    let all = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), Json::Bool(true)))
+            .collect::<Json>()
+    };
+
+    let functions: Vec<&str> = duramen_syntax::functions::all()
+        .iter()
+        .map(|function| function.name)
+        .collect();
+
     let mut data = json!({
         "api": all(&["label_values_match", "openapi_3.1", "query_stats", "query_warnings", "remote_write_receiver", "time_range_labels", "time_range_series"]),
         "promql": all(&[
@@ -130,13 +173,20 @@ pub(super) async fn features(State(system): State<Arc<System>>) -> Response {
         ]),
         "promql_functions": all(&functions),
     });
+
     data["promql"]["delayed_name_removal"] = switched.delayed_name_removal.into();
     data["promql"]["type_and_unit_labels"] = switched.type_and_unit_labels.into();
     data["promql"]["use_start_timestamps"] = switched.start_timestamps.into();
+
     success(&data, &[])
 }
 
 pub(super) async fn metrics(State(system): State<Arc<System>>, viewer: Viewer) -> Response {
-    let open_metrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    ([(header::CONTENT_TYPE, open_metrics)], viewer.metrics_text(&system)).into_response()
+    let open_metrics =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    (
+        [(header::CONTENT_TYPE, open_metrics)],
+        viewer.metrics_text(&system),
+    )
+        .into_response()
 }

@@ -22,10 +22,16 @@ impl FromRequestParts<Arc<System>> for Tenant {
 
     async fn from_request_parts(parts: &mut Parts, system: &Arc<System>) -> Result<Self, Failure> {
         // Nobody who was overtaken may answer for a tenant, nor take samples for it.
-        system.claim.assure().await.map_err(|error| Failure::unavailable(error.to_string()))?;
+        system
+            .claim
+            .assure()
+            .await
+            .map_err(|error| Failure::unavailable(error.to_string()))?;
+
         if !system.config.multi_tenancy {
             return Ok(Self(system.own_tenant.clone()));
         }
+
         let missing = || Failure::unauthorized("no org id: the header X-Scope-OrgID is missing");
         let name = named(parts)?.ok_or_else(missing)?;
 
@@ -37,23 +43,42 @@ impl FromRequestParts<Arc<System>> for Tenant {
                  with --http-metrics-all"
             )));
         }
+
         Ok(Self(name))
     }
 }
 
-/// Under which name the body of a request is counted while it is read, also where the route does not ask for a tenant.
+/// Under which name the body of a request is counted while it is read, also where the route does
+/// not ask for a tenant.
 pub(super) fn of_bodies(parts: &Parts, system: &System) -> String {
-    let named = if system.config.multi_tenancy { named(parts).ok().flatten() } else { None };
-    named.as_ref().unwrap_or(&system.own_tenant).as_str().to_owned()
+    let named = if system.config.multi_tenancy {
+        named(parts).ok().flatten()
+    } else {
+        None
+    };
+
+    named
+        .as_ref()
+        .unwrap_or(&system.own_tenant)
+        .as_str()
+        .to_owned()
 }
 
 /// The tenant that the header names; `None` without a header.
 pub(super) fn named(parts: &Parts) -> Result<Option<TenantName>, Failure> {
     let mut values = parts.headers.get_all(HEADER).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+
     if values.next().is_some() {
         return Err(Failure::bad_data("the header X-Scope-OrgID stands twice"));
     }
-    let name = value.to_str().map_err(|_| Failure::bad_data("the header X-Scope-OrgID is not ASCII"))?;
-    TenantName::parse(name).map(Some).map_err(|e| Failure::bad_data(format!("the header X-Scope-OrgID: {e}")))
+
+    let name = value
+        .to_str()
+        .map_err(|_| Failure::bad_data("the header X-Scope-OrgID is not ASCII"))?;
+    TenantName::parse(name)
+        .map(Some)
+        .map_err(|e| Failure::bad_data(format!("the header X-Scope-OrgID: {e}")))
 }

@@ -7,7 +7,8 @@ use duramen_model::ErrorKind;
 use super::failure::with_causes;
 use super::intake::Fault;
 
-/// An error whose body is its text and a line feed, as Prometheus answers those of remote read and federation.
+/// An error whose body is its text and a line feed, as Prometheus answers those of remote read and
+/// federation.
 #[derive(Debug)]
 pub(super) struct TextFailure {
     status: StatusCode,
@@ -18,12 +19,20 @@ pub(super) struct TextFailure {
 
 impl TextFailure {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), unread: None }
+        Self {
+            status,
+            message: message.into(),
+            unread: None,
+        }
     }
 
     /// A body that was not read to its end.
     pub(super) fn unread(fault: &Fault) -> Self {
-        Self { status: fault.status(), message: fault.to_string(), unread: Some(fault.clone()) }
+        Self {
+            status: fault.status(),
+            message: fault.to_string(),
+            unread: Some(fault.clone()),
+        }
     }
 }
 
@@ -31,7 +40,9 @@ impl From<duramen_query::Error> for TextFailure {
     fn from(error: duramen_query::Error) -> Self {
         let message = with_causes(&error);
         let status = match error.kind() {
-            _ if matches!(error, duramen_query::Error::TooManyAnswerBytes { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+            _ if matches!(error, duramen_query::Error::TooManyAnswerBytes { .. }) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             ErrorKind::Invalid | ErrorKind::Execution => StatusCode::BAD_REQUEST,
             ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -40,13 +51,22 @@ impl From<duramen_query::Error> for TextFailure {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        Self { status, message, unread: None }
+
+        Self {
+            status,
+            message,
+            unread: None,
+        }
     }
 }
 
 impl IntoResponse for TextFailure {
     fn into_response(self) -> Response {
-        let no_guessing = (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+        let no_guessing = (
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        );
+
         let response = (self.status, [no_guessing], format!("{}\n", self.message)).into_response();
         match self.unread {
             Some(fault) => fault.close(response),

@@ -1,4 +1,5 @@
-//! What of the process a request may see: with several tenants, what tells of others is for the operator.
+//! What of the process a request may see: with several tenants, what tells of others is for the
+//! operator.
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ impl FromRequestParts<Arc<System>> for Viewer {
         if is_operator(parts, system) || system.config.http.metrics_all {
             return Ok(Self::Operator);
         }
+
         tenant::named(parts).map(Self::Tenant)
     }
 }
@@ -45,7 +47,11 @@ impl Viewer {
     pub(super) fn metrics_text(&self, system: &System) -> String {
         let all = system.metrics_text();
         let Self::Tenant(name) = self else { return all };
-        let id = name.as_ref().and_then(|name| system.register.lookup(name)).map(|id| id.to_string());
+        let id = name
+            .as_ref()
+            .and_then(|name| system.register.lookup(name))
+            .map(|id| id.to_string());
+
         visible(&all, name.as_ref().map(TenantName::as_str), id.as_deref())
     }
 }
@@ -53,7 +59,9 @@ impl Viewer {
 /// The lines of nobody in particular, and those of the tenant of this name and id.
 fn visible(text: &str, name: Option<&str>, id: Option<&str>) -> String {
     let is_visible = |line: &str| {
-        let Some((_, labels, _)) = parse_line(line) else { return true };
+        let Some((_, labels, _)) = parse_line(line) else {
+            return true;
+        };
         labels.iter().all(|(label, value)| match label.as_str() {
             "tenant" => Some(value.as_str()) == name,
             "tenant_id" => Some(value.as_str()) == id,
@@ -66,6 +74,7 @@ fn visible(text: &str, name: Option<&str>, id: Option<&str>) -> String {
         seen.push_str(line);
         seen.push('\n');
     }
+
     seen
 }
 
@@ -78,8 +87,13 @@ mod tests {
         let text = "# HELP a A.\n# TYPE a counter\na_total 1\na_total{tenant=\"x\"} 2\na_total{reason=\"r\",tenant=\"y\"} 3\n\
                     b{tenant_id=\"01X\"} 4\nb{tenant_id=\"01Y\"} 5\n# EOF\n";
         let comments = "# HELP a A.\n# TYPE a counter\na_total 1\n";
+
         assert_eq!(visible(text, None, None), format!("{comments}# EOF\n"));
+
         let own = "a_total{tenant=\"x\"} 2\nb{tenant_id=\"01X\"} 4\n";
-        assert_eq!(visible(text, Some("x"), Some("01X")), format!("{comments}{own}# EOF\n"));
+        assert_eq!(
+            visible(text, Some("x"), Some("01X")),
+            format!("{comments}{own}# EOF\n")
+        );
     }
 }

@@ -17,15 +17,21 @@ use super::intake::Fault;
 use super::tenant::Tenant;
 use crate::wiring::System;
 
-pub(super) async fn write(State(system): State<Arc<System>>, Tenant(tenant): Tenant, request: Request) -> Response {
-    // Before the body is touched: a sender of something else sends a body that would not decode anyway.
+pub(super) async fn write(
+    State(system): State<Arc<System>>,
+    Tenant(tenant): Tenant,
+    request: Request,
+) -> Response {
+    // Before the body is touched: a sender of something else sends a body that would not decode
+    // anyway.
     match negotiation::version(request.headers()) {
         Ok(version) => outcome::answer(version, &take(&system, &tenant, version, request).await),
         Err(why) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response(),
     }
 }
 
-/// Reads and stores a request. Its body is counted as it comes; what its decoding takes is waited for once, when the body is complete.
+/// Reads and stores a request. Its body is counted as it comes; what its decoding takes is waited
+/// for once, when the body is complete.
 async fn take(
     system: &Arc<System>,
     tenant: &TenantName,
@@ -33,25 +39,44 @@ async fn take(
     request: Request,
 ) -> Result<WriteReport, Refused> {
     let limits = system.limits.of(tenant);
-    let (bytes_max, decoded_bytes_max) = (limits.ingest.body_bytes_max, limits.ingest.decoded_body_bytes_max);
+    let bytes_max = limits.ingest.body_bytes_max;
+    let decoded_bytes_max = limits.ingest.decoded_body_bytes_max;
+
     let too_large = || {
-        system.ingester.note_limited(tenant, RequestLimit::BodyBytes);
+        system
+            .ingester
+            .note_limited(tenant, RequestLimit::BodyBytes);
         Refused::TooLarge { bytes_max }
     };
+
     system.ingester.check_room()?;
+
     let (parts, body) = request.into_parts();
-    let read = system.intakes.writes.read(tenant.as_str(), &parts.headers, body, bytes_max).await;
+    let read = system
+        .intakes
+        .writes
+        .read(tenant.as_str(), &parts.headers, body, bytes_max)
+        .await;
+
     let body = read.map_err(|fault| match fault {
         Fault::TooLarge { .. } => too_large(),
         other => Refused::Unread(other),
     })?;
+
     let declared = snappy::declared_bytes(&body, decoded_bytes_max).inspect_err(|error| {
         if let duramen_proto::Error::DecodedTooLarge { .. } = error {
-            system.ingester.note_limited(tenant, RequestLimit::DecodedBodyBytes);
+            system
+                .ingester
+                .note_limited(tenant, RequestLimit::DecodedBodyBytes);
         }
     })?;
+
     let turn = system.ingester.turn_for_body(declared).await?;
     let decoded = snappy::decompress(&body, decoded_bytes_max)?;
     drop(body);
-    Ok(system.ingester.write_in_turn(turn, tenant, version, &decoded).await?)
+
+    Ok(system
+        .ingester
+        .write_in_turn(turn, tenant, version, &decoded)
+        .await?)
 }

@@ -1,4 +1,5 @@
-//! A cause that ends the process stands in the last line of its log, in the words that `docs/operations.md` tells people to look for.
+//! A cause that ends the process stands in the last line of its log, in the words that
+//! `docs/operations.md` tells people to look for.
 
 #![expect(clippy::unwrap_used, reason = "a fault of a helper fails its test")]
 
@@ -22,25 +23,51 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn told() -> Vec<&'static str> {
     let section = OPERATIONS.split("## What to do when").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
-    let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
-    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(|words| words.split(". ").next().unwrap()).collect()
+    let cells = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+
+    cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(|words| words.split(". ").next().unwrap())
+        .collect()
 }
 
 /// Checks the log of a process that has ended.
 fn check(log: &str, words: &str) {
-    assert!(told().contains(&words), "docs/operations.md does not tell of {words:?}: {:?}", told());
-    let last = log.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
-    assert!(last.contains("duramen stops") && last.contains(words), "the last line does not say {words:?}:\n{log}");
+    assert!(
+        told().contains(&words),
+        "docs/operations.md does not tell of {words:?}: {:?}",
+        told()
+    );
+
+    let last = log
+        .lines()
+        .rfind(|line| !line.is_empty())
+        .unwrap_or_default();
+
+    assert!(
+        last.contains("duramen stops") && last.contains(words),
+        "the last line does not say {words:?}:\n{log}"
+    );
 }
 
 /// Starts a process that cannot start, and returns its log.
-async fn ended(server: &Duramen, address: SocketAddr, data_dir: &Path, arguments: &[&str]) -> String {
+async fn ended(
+    server: &Duramen,
+    address: SocketAddr,
+    data_dir: &Path,
+    arguments: &[&str],
+) -> String {
     let log = data_dir.with_file_name("log-of-the-end");
     let mut command = server.command(address, data_dir);
     command.args(arguments);
+
     let mut process = Process::start(&mut command, &log);
     let status = process.ended(PATIENCE).await;
+
     assert!(!status.success(), "{}", process.log());
+
     process.log()
 }
 
@@ -56,12 +83,32 @@ async fn a_start_that_cannot_be_says_why_in_its_last_line() {
 
     let limits = running.data_dir().with_file_name("limits.yml");
     std::fs::write(&limits, "tenants: {a: {ingest: {series_max: many}}}\n").unwrap();
-    let log = ended(&running, free_address(), &other, &["--limits-file", limits.to_str().unwrap()]).await;
-    check(&log, "the limits file");
-    let log = ended(&running, free_address(), &other, &["--limits-file", "/there/is/none.yml"]).await;
+
+    let log = ended(
+        &running,
+        free_address(),
+        &other,
+        &["--limits-file", limits.to_str().unwrap()],
+    )
+    .await;
     check(&log, "the limits file");
 
-    let log = ended(&running, free_address(), &other, &["--flush-interval", "soon"]).await;
+    let log = ended(
+        &running,
+        free_address(),
+        &other,
+        &["--limits-file", "/there/is/none.yml"],
+    )
+    .await;
+    check(&log, "the limits file");
+
+    let log = ended(
+        &running,
+        free_address(),
+        &other,
+        &["--flush-interval", "soon"],
+    )
+    .await;
     assert!(log.contains("--flush-interval"), "{log}");
 }
 
@@ -70,15 +117,28 @@ async fn a_store_that_cannot_be_used_is_told_in_the_last_line() {
     let first = S3::start(S3Options::default()).await.unwrap();
     let second = S3::start(S3Options::default()).await.unwrap();
     let mut server = Duramen::on(&first).await;
+
     server.stop().await;
     server.points_at(&second);
+
     let log = ended(&server, free_address(), &server.data_dir(), &[]).await;
     check(&log, "the store belongs to another deployment");
 
-    let dishonest = S3Options { honest_conditional_puts: false, ..S3Options::default() };
+    let dishonest = S3Options {
+        honest_conditional_puts: false,
+        ..S3Options::default()
+    };
+
     let dishonest = S3::start(dishonest).await.unwrap();
     server.points_at(&dishonest);
-    let log = ended(&server, free_address(), &server.data_dir().with_file_name("new"), &[]).await;
+
+    let log = ended(
+        &server,
+        free_address(),
+        &server.data_dir().with_file_name("new"),
+        &[],
+    )
+    .await;
     check(&log, "the store cannot be used");
 }
 
@@ -101,9 +161,18 @@ int fdatasync(int fd) {
 async fn a_disk_that_fails_is_told_in_the_last_line() {
     let server = Duramen::stopped(&[]);
     let folder = server.data_dir().parent().unwrap().to_owned();
-    let (source, shim, fails) = (folder.join("shim.c"), folder.join("shim.so"), folder.join("fails"));
+    let source = folder.join("shim.c");
+    let shim = folder.join("shim.so");
+    let fails = folder.join("fails");
+
     std::fs::write(&source, SHIM).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&shim, &source]).arg("-ldl").status();
+
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&shim, &source])
+        .arg("-ldl")
+        .status();
+
     if !built.is_ok_and(|status| status.success()) {
         eprintln!("skipped: there is no C compiler");
         return;
@@ -112,19 +181,24 @@ async fn a_disk_that_fails_is_told_in_the_last_line() {
     let address = free_address();
     let mut command = server.command(address, &server.data_dir());
     command.env("LD_PRELOAD", &shim).env("FAILS", &fails);
+
     let mut process = Process::start(&mut command, &folder.join("log-of-the-disk"));
     until("a ready server", PATIENCE, async || {
         let answer = Request::get("/-/ready", &[]).send(address).await.ok()?;
         (answer.status == 200).then_some(())
     })
     .await;
+
     let body = || Body::default().sample("m", now_ms(), 1.0).snappy();
+
     // The first write of a tenant goes to the store as well, which is on the same disk.
     let stored = write(body()).send(address).await.unwrap();
     assert_eq!(stored.status, 204, "{}", stored.text());
 
     std::fs::write(&fails, "").unwrap();
+
     let _ = write(body()).send(address).await;
     assert!(!process.ended(PATIENCE).await.success());
+
     check(&process.log(), "the disk failed");
 }

@@ -23,22 +23,32 @@ const DESCRIPTORS: usize = 128;
 fn start_with_few(command: &Command, log: &std::path::Path) -> Process {
     let script = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
     let mut limited = Command::new("sh");
-    limited.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
-    limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+        .args(["-c", &script])
+        .arg(command.get_program())
+        .args(command.get_args());
+
+    limited.env_clear().envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+
     Process::start(&mut limited, log)
 }
 
 async fn ready(address: SocketAddr, process: &mut Process) {
     until("a ready server", PATIENCE, async || {
         assert!(process.status().is_none(), "{}", process.log());
+
         let answer = Request::get("/-/ready", &[]).send(address).await.ok()?;
         (answer.status == 200).then_some(())
     })
     .await;
 }
 
-/// Sends a write, and returns the status. A connection that rests may have to give way to others: the write is sent on another one then,
-/// as a sender does.
+/// Sends a write, and returns the status. A connection that rests may have to give way to others:
+/// the write is sent on another one then, as a sender does.
 async fn push(address: SocketAddr, body: &[u8]) -> u16 {
     until("a connection that is taken", PATIENCE, async || {
         let mut connection = TcpStream::connect(address).await.ok()?;
@@ -54,21 +64,33 @@ async fn push_on(connection: &mut TcpStream, body: &[u8]) -> Option<u16> {
          X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
+
     connection.write_all(head.as_bytes()).await.ok()?;
     connection.write_all(body).await.ok()?;
 
     let mut answer = Vec::new();
+
     while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(tokio::time::timeout(PATIENCE, connection.read_u8()).await.unwrap().ok()?);
+        answer.push(
+            tokio::time::timeout(PATIENCE, connection.read_u8())
+                .await
+                .unwrap()
+                .ok()?,
+        );
     }
+
     let text = String::from_utf8(answer).unwrap();
     text.split(' ').nth(1).unwrap().parse().ok()
 }
 
 /// Samples enough that a few such bodies fill a segment of one mebibyte.
 fn body(number: i64, start_ms: i64) -> Vec<u8> {
-    let samples: Vec<_> = (0..20_000).map(|at| (start_ms + number * 20_000 + at, at as f64 * 0.1)).collect();
-    Body::default().series(&[("__name__", "m")], &samples).snappy()
+    let samples: Vec<_> = (0..20_000)
+        .map(|at| (start_ms + number * 20_000 + at, at as f64 * 0.1))
+        .collect();
+    Body::default()
+        .series(&[("__name__", "m")], &samples)
+        .snappy()
 }
 
 #[tokio::test]
@@ -77,10 +99,12 @@ async fn without_a_descriptor_left_the_log_rotates_heads_are_flushed_and_the_pro
     let command = server.command(server.address, &server.data_dir());
     let log = server.data_dir().parent().unwrap().join("log");
     let mut process = start_with_few(&command, &log);
+
     ready(server.address, &mut process).await;
 
     let start_ms = now_ms() - 3_600_000;
     assert_eq!(push(server.address, &body(0, start_ms)).await, 204);
+
     let mut idle = Vec::new();
     for _ in 0..DESCRIPTORS * 2 {
         idle.push(TcpStream::connect(server.address).await.unwrap());
@@ -91,13 +115,17 @@ async fn without_a_descriptor_left_the_log_rotates_heads_are_flushed_and_the_pro
     for number in 1..40 {
         acknowledged += u64::from(push(server.address, &body(number, start_ms)).await == 204);
     }
+
     assert_eq!(acknowledged, 40, "{}", process.log());
     assert!(process.status().is_none(), "{}", process.log());
+
     drop(idle);
 
     process.kill();
+
     let mut process = start_with_few(&command, &log);
     ready(server.address, &mut process).await;
+
     let value = server.value("count_over_time(m[2h])", now_ms()).await;
     assert_eq!(value, Some((acknowledged * 20_000).to_string()));
 }

@@ -1,4 +1,5 @@
-//! A real Prometheus writes in while the server is killed again and again, and in the end both hold the same.
+//! A real Prometheus writes in while the server is killed again and again, and in the end both hold
+//! the same.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,7 +27,10 @@ const BETWEEN_KILLS: f64 = 1000.0;
 #[tokio::test]
 async fn a_prometheus_and_a_server_killed_ten_times_hold_the_same_on_the_local_store() {
     let mut server = Duramen::local().await;
-    let Some(scene) = Scene::begin(&server).await else { return };
+    let Some(scene) = Scene::begin(&server).await else {
+        return;
+    };
+
     for kill in 0..10 {
         scene.acknowledged().await;
         if kill % 3 == 1 {
@@ -34,8 +38,10 @@ async fn a_prometheus_and_a_server_killed_ten_times_hold_the_same_on_the_local_s
         } else {
             server.kill();
         }
+
         server.start().await;
     }
+
     scene.compare(&mut server).await;
 }
 
@@ -43,13 +49,18 @@ async fn a_prometheus_and_a_server_killed_ten_times_hold_the_same_on_the_local_s
 async fn a_prometheus_and_a_server_killed_ten_times_hold_the_same_on_s3() {
     let s3 = S3::start(S3Options::default()).await.unwrap();
     let mut server = Duramen::on(&s3).await;
-    let Some(scene) = Scene::begin(&server).await else { return };
+    let Some(scene) = Scene::begin(&server).await else {
+        return;
+    };
+
     for kill in 0..10 {
         scene.acknowledged().await;
+
         match kill {
             // The first file of a block never arrives.
             1 => kill_inside_flush(&s3, &mut server, "blocks/", Point::BeforeCommit).await,
-            // All of a block is there and no manifest names it, or one does and the server never hears of it.
+            // All of a block is there and no manifest names it, or one does and the server never
+            // hears of it.
             4 => kill_inside_flush(&s3, &mut server, "manifest/", Point::BeforeCommit).await,
             7 => kill_inside_flush(&s3, &mut server, "manifest/", Point::AfterCommit).await,
             _ => {
@@ -58,19 +69,27 @@ async fn a_prometheus_and_a_server_killed_ten_times_hold_the_same_on_s3() {
             }
         }
     }
+
     scene.compare(&mut server).await;
 }
 
 #[tokio::test]
 async fn a_prometheus_and_a_killed_server_hold_the_same_on_moto() {
-    let Some(moto) = Moto::start().await else { return };
-    let mut server = Duramen::with(&["--store", "s3://test", "--s3-endpoint", &moto.endpoint()]).await;
-    let Some(scene) = Scene::begin(&server).await else { return };
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let mut server =
+        Duramen::with(&["--store", "s3://test", "--s3-endpoint", &moto.endpoint()]).await;
+    let Some(scene) = Scene::begin(&server).await else {
+        return;
+    };
+
     for kill in 0..3 {
         scene.acknowledged().await;
         kill_after(&mut server, Duration::from_millis(20 * kill)).await;
         server.start().await;
     }
+
     scene.compare(&mut server).await;
 }
 
@@ -82,21 +101,35 @@ async fn kill_after(server: &mut Duramen, delay: Duration) {
     server.kill();
 }
 
-/// Kills the server while the store holds back the answer to a PUT of a flush, starts it again, and only then lets the PUT go on: what
-/// the dead one had under way arrives late.
+/// Kills the server while the store holds back the answer to a PUT of a flush, starts it again, and
+/// only then lets the PUT go on: what the dead one had under way arrives late.
 async fn kill_inside_flush(s3: &S3, server: &mut Duramen, below: &str, point: Point) {
     let objects = s3.objects();
-    let tenant = objects.iter().find_map(|object| object.key.strip_prefix("duramen/t/")?.split('/').next());
-    let when = When::op(Op::Put).under(format!("duramen/t/{}/{below}", tenant.unwrap())).nth(1);
+    let tenant = objects
+        .iter()
+        .find_map(|object| object.key.strip_prefix("duramen/t/")?.split('/').next());
+    let when = When::op(Op::Put)
+        .under(format!("duramen/t/{}/{below}", tenant.unwrap()))
+        .nth(1);
     let gate = Gate::new();
-    let rule = s3.inject(Rule { when, fault: Fault::HoldUntil { point, gate: gate.clone() } });
+
+    let rule = s3.inject(Rule {
+        when,
+        fault: Fault::HoldUntil {
+            point,
+            gate: gate.clone(),
+        },
+    });
+
     let address = server.address;
     let flushing = async { flush().send(address).await };
     tokio::select! {
         answer = flushing => panic!("the flush did not wait: {answer:?}"),
         () = gate.arrived() => {}
     }
+
     assert_eq!(s3.fired(rule), 1);
+
     server.kill();
     server.start().await;
     gate.open();
@@ -109,17 +142,29 @@ struct Scene {
 }
 
 impl Scene {
-    /// `None` without a Prometheus. Scrapes itself, the server, and another server that disappears when there is enough of it.
+    /// `None` without a Prometheus. Scrapes itself, the server, and another server that disappears
+    /// when there is enough of it.
     async fn begin(server: &Duramen) -> Option<Self> {
         let mut vanishing = Duramen::local().await;
         let started_ms = now_ms();
-        let prometheus = Prometheus::start(server.address, &[server.address, vanishing.address]).await?;
-        let scene = Self { prometheus, started_ms };
+        let prometheus =
+            Prometheus::start(server.address, &[server.address, vanishing.address]).await?;
+        let scene = Self {
+            prometheus,
+            started_ms,
+        };
+
         scene.acknowledged().await;
-        until("a scrape of the target that will vanish", PATIENCE, async || {
-            let up = server.value("count_over_time(up{job=\"job2\"}[1m])", now_ms()).await?;
-            (up != "1").then_some(())
-        })
+        until(
+            "a scrape of the target that will vanish",
+            PATIENCE,
+            async || {
+                let up = server
+                    .value("count_over_time(up{job=\"job2\"}[1m])", now_ms())
+                    .await?;
+                (up != "1").then_some(())
+            },
+        )
         .await;
         vanishing.kill();
         Some(scene)
@@ -134,27 +179,56 @@ impl Scene {
         .await;
     }
 
-    /// Ends the scraping and compares all that both hold: before a flush, after it, and after one more kill.
+    /// Ends the scraping and compares all that both hold: before a flush, after it, and after one
+    /// more kill.
     async fn compare(&self, server: &mut Duramen) {
         self.prometheus.stop_scraping().await;
+
         let queue = self.prometheus.drained(PATIENCE).await;
         assert_eq!(queue.lost, 0.0, "{}", self.prometheus.log());
+
         let end_ms = now_ms();
         let ours = self.held_by_prometheus(end_ms).await;
-        assert_same(&ours, &held(server, self.started_ms, end_ms).await, "before a flush");
+
+        assert_same(
+            &ours,
+            &held(server, self.started_ms, end_ms).await,
+            "before a flush",
+        );
+
         server.flush().await;
-        assert_same(&ours, &held(server, self.started_ms, end_ms).await, "after a flush");
+        assert_same(
+            &ours,
+            &held(server, self.started_ms, end_ms).await,
+            "after a flush",
+        );
+
         server.kill();
         server.start().await;
-        assert_same(&ours, &held(server, self.started_ms, end_ms).await, "after a flush and a kill");
+
+        assert_same(
+            &ours,
+            &held(server, self.started_ms, end_ms).await,
+            "after a flush and a kill",
+        );
     }
 
     async fn held_by_prometheus(&self, end_ms: i64) -> Held {
         let mut held = Held::default();
+
         for ask in asks(self.started_ms, end_ms) {
-            let params: Vec<_> = ask.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            held.0.push((ask.what, matrix(&self.prometheus.query(ask.path, &params).await)));
+            let params: Vec<_> = ask
+                .params
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+
+            held.0.push((
+                ask.what,
+                matrix(&self.prometheus.query(ask.path, &params).await),
+            ));
         }
+
         held
     }
 }
@@ -169,24 +243,51 @@ struct Ask {
     params: Vec<(&'static str, String)>,
 }
 
-/// All samples, which are all but the stale markers; and what each series is at many times, which stale markers decide.
+/// All samples, which are all but the stale markers; and what each series is at many times, which
+/// stale markers decide.
 fn asks(start_ms: i64, end_ms: i64) -> [Ask; 2] {
     let all = "{__name__=~\".+\"}";
     let time = vec![("query", format!("{all}[1h]")), ("time", seconds(end_ms))];
-    let (start, end) = (seconds(start_ms), seconds(end_ms + 1000));
-    let steps = vec![("query", all.to_owned()), ("start", start), ("end", end), ("step", "0.7".to_owned())];
+    let start = seconds(start_ms);
+    let end = seconds(end_ms + 1000);
+
+    let steps = vec![
+        ("query", all.to_owned()),
+        ("start", start),
+        ("end", end),
+        ("step", "0.7".to_owned()),
+    ];
+
     [
-        Ask { what: "all samples", path: "/api/v1/query", params: time },
-        Ask { what: "all series at many times", path: "/api/v1/query_range", params: steps },
+        Ask {
+            what: "all samples",
+            path: "/api/v1/query",
+            params: time,
+        },
+        Ask {
+            what: "all series at many times",
+            path: "/api/v1/query_range",
+            params: steps,
+        },
     ]
 }
 
 async fn held(server: &Duramen, start_ms: i64, end_ms: i64) -> Held {
     let mut held = Held::default();
+
     for ask in asks(start_ms, end_ms) {
-        let params: Vec<_> = ask.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        held.0.push((ask.what, matrix(&server.post(ask.path, &params).await.data())));
+        let params: Vec<_> = ask
+            .params
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+
+        held.0.push((
+            ask.what,
+            matrix(&server.post(ask.path, &params).await.data()),
+        ));
     }
+
     held
 }
 
@@ -196,13 +297,29 @@ fn assert_same(theirs: &Held, ours: &Held, when: &str) {
     for ((what, theirs), (_, ours)) in theirs.0.iter().zip(&ours.0) {
         let samples: usize = theirs.values().map(Vec::len).sum();
         println!("{when}, {what}: {} series, {samples} samples", theirs.len());
-        assert!(theirs.len() > 300 && samples > 3000, "too little to tell anything");
-        let vanished = theirs.keys().filter(|labels| labels.get("job").is_some_and(|job| job == "job2"));
+
+        assert!(
+            theirs.len() > 300 && samples > 3000,
+            "too little to tell anything"
+        );
+
+        let vanished = theirs
+            .keys()
+            .filter(|labels| labels.get("job").is_some_and(|job| job == "job2"));
         assert!(vanished.count() > 10, "the vanished target is there");
+
         for (labels, points) in theirs {
             assert_eq!(Some(points), ours.get(labels), "{when}, {what}: {labels:?}");
         }
-        let more: Vec<_> = ours.keys().filter(|labels| !theirs.contains_key(*labels)).collect();
-        assert!(more.is_empty(), "{when}, {what}: Prometheus has no {more:?}");
+
+        let more: Vec<_> = ours
+            .keys()
+            .filter(|labels| !theirs.contains_key(*labels))
+            .collect();
+
+        assert!(
+            more.is_empty(),
+            "{when}, {what}: Prometheus has no {more:?}"
+        );
     }
 }

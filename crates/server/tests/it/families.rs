@@ -16,18 +16,38 @@ fn entry(kind: &str, help: &str, unit: &str) -> Json {
 #[tokio::test]
 async fn families_are_told_as_they_were_last_sent_wherever_they_are() {
     let mut server = Duramen::local().await;
+
     // Requests of metadata alone, as a Prometheus sends them every minute.
     let first = Body::default()
-        .family("latency_seconds", MetricType::Histogram, "Time spent.", "seconds")
+        .family(
+            "latency_seconds",
+            MetricType::Histogram,
+            "Time spent.",
+            "seconds",
+        )
         .family("requests", MetricType::Counter, "old", "")
         .family("size", MetricType::Gaugehistogram, "", "bytes");
+
     server.write(first.snappy()).await;
-    server.write(Body::default().family("requests", MetricType::Counter, "Requests \"served\".\n", "").snappy()).await;
+    server
+        .write(
+            Body::default()
+                .family(
+                    "requests",
+                    MetricType::Counter,
+                    "Requests \"served\".\n",
+                    "",
+                )
+                .snappy(),
+        )
+        .await;
+
     let mut expected = json!({
         "latency_seconds": entry("histogram", "Time spent.", "seconds"),
         "requests": entry("counter", "Requests \"served\".\n", ""),
         "size": entry("gaugehistogram", "", "bytes"),
     });
+
     for place in ["head", "blocks", "blocks after a start", "head and blocks"] {
         match place {
             "blocks" => server.flush().await,
@@ -36,22 +56,30 @@ async fn families_are_told_as_they_were_last_sent_wherever_they_are() {
                 server.start().await;
             }
             "head and blocks" => {
-                let newer = Body::default().family("size", MetricType::Gauge, "newer", "").family(
-                    "up",
-                    MetricType::Unknown,
-                    "",
-                    "",
-                );
+                let newer = Body::default()
+                    .family("size", MetricType::Gauge, "newer", "")
+                    .family("up", MetricType::Unknown, "", "");
                 server.write(newer.snappy()).await;
                 expected["size"] = entry("gauge", "newer", "");
                 expected["up"] = entry("unknown", "", "");
             }
             _ => {}
         }
-        assert_eq!(server.get(PATH, &[]).await.json(), json!({ "status": "success", "data": expected }), "{place}");
+
+        assert_eq!(
+            server.get(PATH, &[]).await.json(),
+            json!({ "status": "success", "data": expected }),
+            "{place}"
+        );
+
         let one = server.get(PATH, &[("metric", "size")]).await.data();
         assert_eq!(one, json!({ "size": expected["size"] }), "{place}");
-        assert_eq!(server.get(PATH, &[("metric", "nothing")]).await.data(), json!({}), "{place}");
+
+        assert_eq!(
+            server.get(PATH, &[("metric", "nothing")]).await.data(),
+            json!({}),
+            "{place}"
+        );
     }
 }
 
@@ -59,8 +87,12 @@ async fn families_are_told_as_they_were_last_sent_wherever_they_are() {
 async fn limits_are_those_of_prometheus() {
     let server = Duramen::local().await;
     assert_eq!(server.get(PATH, &[]).await.data(), json!({}));
-    let body = ["a", "b", "c"].iter().fold(Body::default(), |body, name| body.family(name, MetricType::Gauge, "", ""));
+
+    let body = ["a", "b", "c"].iter().fold(Body::default(), |body, name| {
+        body.family(name, MetricType::Gauge, "", "")
+    });
     server.write(body.snappy()).await;
+
     for (params, families) in [
         (vec![("limit", "-1")], 3),
         (vec![("limit", "0")], 0),
@@ -72,11 +104,20 @@ async fn limits_are_those_of_prometheus() {
         (vec![("limit_per_metric", "-1")], 3),
     ] {
         let data = server.get(PATH, &params).await.data();
-        assert_eq!(data.as_object().map(serde_json::Map::len), Some(families), "{params:?}: {data}");
+        assert_eq!(
+            data.as_object().map(serde_json::Map::len),
+            Some(families),
+            "{params:?}: {data}"
+        );
     }
+
     for name in ["limit", "limit_per_metric"] {
         for text in ["x", "1.5"] {
-            let error = server.get(PATH, &[(name, text)]).await.error(400, "bad_data");
+            let error = server
+                .get(PATH, &[(name, text)])
+                .await
+                .error(400, "bad_data");
+
             assert_eq!(error, format!("{name} must be a number"));
         }
     }
@@ -85,17 +126,29 @@ async fn limits_are_those_of_prometheus() {
 #[tokio::test]
 async fn the_families_of_another_tenant_are_not_seen() {
     let server = Duramen::with(&["--multi-tenancy", "--http-flush-all"]).await;
+
     for tenant in ["a", "b"] {
         let body = Body::default().family(tenant, MetricType::Gauge, "", "");
-        let answer = server.send(&write(body.snappy()).header("X-Scope-OrgID", tenant)).await;
+        let answer = server
+            .send(&write(body.snappy()).header("X-Scope-OrgID", tenant))
+            .await;
+
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
+
     for flushed in [false, true] {
         if flushed {
             server.flush().await;
         }
-        for (tenant, expected) in [("a", json!({ "a": entry("gauge", "", "") })), ("nobody", json!({}))] {
-            let data = server.send(&Request::get(PATH, &[]).header("X-Scope-OrgID", tenant)).await.data();
+
+        for (tenant, expected) in [
+            ("a", json!({ "a": entry("gauge", "", "") })),
+            ("nobody", json!({})),
+        ] {
+            let data = server
+                .send(&Request::get(PATH, &[]).header("X-Scope-OrgID", tenant))
+                .await
+                .data();
             assert_eq!(data, expected, "{tenant}");
         }
     }

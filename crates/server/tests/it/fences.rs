@@ -1,5 +1,5 @@
-//! Copies of data directories, restored ones, and second processes on one store: of all of them one publishes, and nothing that was
-//! acknowledged is answered as flushed and then read by nobody.
+//! Copies of data directories, restored ones, and second processes on one store: of all of them one
+//! publishes, and nothing that was acknowledged is answered as flushed and then read by nobody.
 
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ fn another(s3: &S3, arguments: &[&str]) -> Duramen {
 async fn refused(server: &mut Duramen) -> String {
     let process = server.spawn();
     let status = process.ended(PATIENCE).await;
+
     assert_eq!(status.code(), Some(1), "{}", process.log());
+
     let last = process.log().lines().last().unwrap_or_default().to_owned();
     server.kill();
     last
@@ -31,26 +33,42 @@ async fn refused(server: &mut Duramen) -> String {
 
 async fn write(server: &Duramen, metric: &str, values: std::ops::Range<i64>, now: i64) {
     for value in values {
-        server.write(Body::default().sample(metric, now - 60_000 + value * 1_000, value as f64).snappy()).await;
+        server
+            .write(
+                Body::default()
+                    .sample(metric, now - 60_000 + value * 1_000, value as f64)
+                    .snappy(),
+            )
+            .await;
     }
 }
 
 async fn count(server: &Duramen, metric: &str, now: i64) -> Option<String> {
-    server.value(&format!("count_over_time({metric}[10m])"), now).await
+    server
+        .value(&format!("count_over_time({metric}[10m])"), now)
+        .await
 }
 
 #[tokio::test]
 async fn a_copied_data_directory_is_refused_beside_the_first_and_goes_on_alone_after_it() {
-    let (s3, now) = (S3::start(S3Options::default()).await.unwrap(), now_ms());
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let now = now_ms();
     let mut first = Duramen::on(&s3).await;
+
     write(&first, "seed", 0..3, now).await;
     first.kill();
+
     let mut copied = another(&s3, &[]);
     copy_directory(&first.data_dir(), &copied.data_dir());
 
     first.start().await;
+
     let said = refused(&mut copied).await;
-    assert!(said.contains("another process writes to the store") && said.contains("--take-over"), "{said}");
+    assert!(
+        said.contains("another process writes to the store") && said.contains("--take-over"),
+        "{said}"
+    );
+
     write(&first, "from_first", 0..5, now).await;
     first.flush().await;
     first.kill();
@@ -61,17 +79,25 @@ async fn a_copied_data_directory_is_refused_beside_the_first_and_goes_on_alone_a
     copied.flush().await;
     copied.kill();
     copied.start().await;
+
     for (metric, samples) in [("seed", "3"), ("from_first", "5"), ("from_copy", "5")] {
-        assert_eq!(count(&copied, metric, now).await.as_deref(), Some(samples), "{metric}");
+        assert_eq!(
+            count(&copied, metric, now).await.as_deref(),
+            Some(samples),
+            "{metric}"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_a_copy_acknowledged_before_it_was_overtaken_is_read_when_it_starts_again() {
-    let (s3, now) = (S3::start(S3Options::default()).await.unwrap(), now_ms());
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let now = now_ms();
     let mut first = Duramen::on(&s3).await;
+
     write(&first, "seed", 0..3, now).await;
     first.kill();
+
     let mut copied = another(&s3, &[]);
     copy_directory(&first.data_dir(), &copied.data_dir());
     copied.start().await;
@@ -84,20 +110,29 @@ async fn what_a_copy_acknowledged_before_it_was_overtaken_is_read_when_it_starts
     first.flush().await;
     first.kill();
     copied.start().await;
+
     for (metric, samples) in [("seed", "3"), ("from_first", "20"), ("from_copy", "5")] {
-        assert_eq!(count(&copied, metric, now).await.as_deref(), Some(samples), "{metric}");
+        assert_eq!(
+            count(&copied, metric, now).await.as_deref(),
+            Some(samples),
+            "{metric}"
+        );
     }
+
     copied.flush().await;
     assert_eq!(count(&copied, "from_copy", now).await.as_deref(), Some("5"));
 }
 
 #[tokio::test]
 async fn a_data_directory_restored_from_an_older_copy_goes_on_without_a_person() {
-    let (s3, now) = (S3::start(S3Options::default()).await.unwrap(), now_ms());
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let now = now_ms();
     let mut server = Duramen::on(&s3).await;
+
     write(&server, "seed", 0..1, now).await;
     server.flush().await;
     server.kill();
+
     let older = server.data_dir().with_extension("older");
     copy_directory(&server.data_dir(), &older);
 
@@ -106,6 +141,7 @@ async fn a_data_directory_restored_from_an_older_copy_goes_on_without_a_person()
         write(&server, "mid", value..value + 1, now).await;
         server.flush().await;
     }
+
     server.kill();
     std::fs::remove_dir_all(server.data_dir()).unwrap();
     copy_directory(&older, &server.data_dir());
@@ -115,10 +151,16 @@ async fn a_data_directory_restored_from_an_older_copy_goes_on_without_a_person()
         write(&server, "after", value..value + 1, now).await;
         server.flush().await;
     }
+
     for _ in 0..2 {
         for (metric, samples) in [("seed", "1"), ("mid", "3"), ("after", "5")] {
-            assert_eq!(count(&server, metric, now).await.as_deref(), Some(samples), "{metric}");
+            assert_eq!(
+                count(&server, metric, now).await.as_deref(),
+                Some(samples),
+                "{metric}"
+            );
         }
+
         server.kill();
         server.start().await;
     }
@@ -126,17 +168,29 @@ async fn a_data_directory_restored_from_an_older_copy_goes_on_without_a_person()
 
 #[tokio::test]
 async fn a_second_live_process_on_a_store_is_refused_and_may_have_it_once_the_first_is_gone() {
-    let (s3, now) = (S3::start(S3Options::default()).await.unwrap(), now_ms());
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let now = now_ms();
     let mut first = Duramen::on(&s3).await;
     let mut second = another(&s3, &[]);
     let said = refused(&mut second).await;
-    assert!(said.contains("another process writes to the store"), "{said}");
+
+    assert!(
+        said.contains("another process writes to the store"),
+        "{said}"
+    );
+
     write(&first, "from_first", 0..2, now).await;
     first.flush().await;
     first.kill();
     second.start().await;
-    assert_eq!(count(&second, "from_first", now).await.as_deref(), Some("2"));
+
+    assert_eq!(
+        count(&second, "from_first", now).await.as_deref(),
+        Some("2")
+    );
+
     second.stop().await;
+
     // Who ends in order leaves the store at once, wherever the next one runs.
     first.start().await;
     assert_eq!(count(&first, "from_first", now).await.as_deref(), Some("2"));
@@ -144,8 +198,10 @@ async fn a_second_live_process_on_a_store_is_refused_and_may_have_it_once_the_fi
 
 #[tokio::test]
 async fn a_process_that_was_stopped_neither_answers_nor_publishes_after_another_took_over() {
-    let (s3, now) = (S3::start(S3Options::default()).await.unwrap(), now_ms());
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let now = now_ms();
     let mut first = Duramen::on(&s3).await;
+
     write(&first, "flushed", 0..2, now).await;
     first.flush().await;
     write(&first, "held", 0..2, now).await;
@@ -157,23 +213,46 @@ async fn a_process_that_was_stopped_neither_answers_nor_publishes_after_another_
     second.flush().await;
     first.process().signal("CONT");
 
-    let query = [("query", "from_second"), ("time", &*crate::harness::duramen::seconds(now))];
+    let query = [
+        ("query", "from_second"),
+        ("time", &*crate::harness::duramen::seconds(now)),
+    ];
+
     let request = crate::harness::http::Request::get("/api/v1/query", &query);
+
     if let Ok(answer) = request.send(first.address).await {
         assert_eq!(answer.status, 503, "{}", answer.text());
-        assert!(answer.text().contains("another process has taken over the store"), "{}", answer.text());
+        assert!(
+            answer
+                .text()
+                .contains("another process has taken over the store"),
+            "{}",
+            answer.text()
+        );
     }
+
     let status = first.process().ended(PATIENCE).await;
     assert_eq!(status.code(), Some(1));
+
     let log = first.process().log();
-    assert!(log.contains("another process has taken over the store"), "{log}");
+    assert!(
+        log.contains("another process has taken over the store"),
+        "{log}"
+    );
+
     first.kill();
 
     // Its own samples are in its log: nobody sees them until it may write again.
     assert_eq!(count(&second, "held", now).await, None);
+
     second.kill();
     first.start().await;
+
     for (metric, samples) in [("flushed", "2"), ("held", "2"), ("from_second", "3")] {
-        assert_eq!(count(&first, metric, now).await.as_deref(), Some(samples), "{metric}");
+        assert_eq!(
+            count(&first, metric, now).await.as_deref(),
+            Some(samples),
+            "{metric}"
+        );
     }
 }

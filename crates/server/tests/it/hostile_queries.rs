@@ -1,4 +1,5 @@
-//! Queries that no honest client asks: each gets an answer that names its fault or the limit, and the server lives.
+//! Queries that no honest client asks: each gets an answer that names its fault or the limit, and
+//! the server lives.
 
 use serde_json::json;
 
@@ -15,14 +16,30 @@ async fn refused(server: &mut Duramen, what: &str, request: &Request, text: &str
 }
 
 /// The server answers with an error that has `text`, and is as well as it was.
-async fn ends(server: &mut Duramen, what: &str, request: &Request, (status, kind): (u16, &str), text: &str) {
+async fn ends(
+    server: &mut Duramen,
+    what: &str,
+    request: &Request,
+    (status, kind): (u16, &str),
+    text: &str,
+) {
     let (before, _) = server.process().memory();
     let answer = server.send(request).await;
     let error = answer.error(status, kind);
+
     assert!(error.contains(text), "{what}: {error}");
-    assert!(error.len() < 4 << 10, "{what}: an error of {} bytes", error.len());
+    assert!(
+        error.len() < 4 << 10,
+        "{what}: an error of {} bytes",
+        error.len()
+    );
+
     let (_, most) = server.process().memory();
-    assert!(most < before + GROWTH_MAX, "{what}: memory grew from {before} to {most} bytes");
+    assert!(
+        most < before + GROWTH_MAX,
+        "{what}: memory grew from {before} to {most} bytes"
+    );
+
     assert_eq!(server.get("/-/healthy", &[]).await.status, 200, "{what}");
 }
 
@@ -33,6 +50,7 @@ fn query(text: &str) -> Request {
 #[tokio::test]
 async fn a_text_that_is_no_query_is_refused_with_its_fault() {
     let mut server = Duramen::local().await;
+
     for (text, error) in [
         ("", "invalid parameter \"query\""),
         ("up{", "invalid parameter \"query\""),
@@ -57,78 +75,163 @@ async fn a_text_that_is_no_query_is_refused_with_its_fault() {
 async fn generated_queries_are_answered_however_long_they_are() {
     let server = Duramen::local().await;
     let now = now_ms();
-    server.write(Body::default().series(&[("__name__", "up"), ("i", "7")], &[(now, 1.0)]).snappy()).await;
+
+    server
+        .write(
+            Body::default()
+                .series(&[("__name__", "up"), ("i", "7")], &[(now, 1.0)])
+                .snappy(),
+        )
+        .await;
+
     for ones in [500, 1000, 5000] {
         let answer = server.send(&query(&vec!["1"; ones].join("+"))).await.data();
         assert_eq!(answer["result"][1], ones.to_string());
     }
+
     let selectors: Vec<String> = (0..600).map(|at| format!("up{{i=\"{at}\"}}")).collect();
     let answer = server.send(&query(&selectors.join(" or "))).await.data();
+
     assert_eq!(answer["result"].as_array().map(Vec::len), Some(1));
+
     for depth in [130, 200, 500] {
         let nested = format!("{}up{}", "(".repeat(depth), ")".repeat(depth));
-        assert_eq!(server.send(&query(&nested)).await.data()["result"].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            server.send(&query(&nested)).await.data()["result"]
+                .as_array()
+                .map(Vec::len),
+            Some(1)
+        );
     }
+
     // What a dashboard's variable becomes when all of its values are chosen.
     let names: Vec<String> = (0..15_000).map(|at| at.to_string()).collect();
     let selector = format!("up{{i=~\"{}\"}}", names.join("|"));
+
     assert!(selector.len() > 64 << 10);
-    assert_eq!(server.send(&query(&selector)).await.data()["result"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        server.send(&query(&selector)).await.data()["result"]
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+
     for path in ["/api/v1/series", "/api/v1/labels"] {
-        let answer = server.send(&Request::post(path, &[("match[]", &selector)])).await.data();
-        assert!(answer.as_array().is_some_and(|found| !found.is_empty()), "{path}: {answer}");
+        let answer = server
+            .send(&Request::post(path, &[("match[]", &selector)]))
+            .await
+            .data();
+
+        assert!(
+            answer.as_array().is_some_and(|found| !found.is_empty()),
+            "{path}: {answer}"
+        );
     }
+
     let chain = vec!["up"; 2000].join(" + ");
+
     for (path, format) in [
         ("/api/v1/format_query", "json"),
         ("/api/v1/parse_query", "json"),
         ("/api/v1/explain", "json"),
         ("/api/v1/explain", "text"),
     ] {
-        let answer = server.send(&Request::post(path, &[("query", &chain), ("format", format)])).await;
+        let answer = server
+            .send(&Request::post(
+                path,
+                &[("query", &chain), ("format", format)],
+            ))
+            .await;
         assert_eq!(answer.status, 200, "{path}");
-        assert!(answer.text().len() < 32 << 20, "{path}: {}", answer.text().len());
+        assert!(
+            answer.text().len() < 32 << 20,
+            "{path}: {}",
+            answer.text().len()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_query_that_is_too_much_is_refused_with_its_limit() {
     let mut server = Duramen::local().await;
-    server.write(Body::default().series(&[("__name__", "up"), ("job", "a")], &[(now_ms(), 1.0)]).snappy()).await;
+    server
+        .write(
+            Body::default()
+                .series(&[("__name__", "up"), ("job", "a")], &[(now_ms(), 1.0)])
+                .snappy(),
+        )
+        .await;
+
     let nested = format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000));
     let long = format!("up{{job=\"{}\"}}", "x".repeat(1 << 20));
     let regex = format!("up{{job=~\"{}\"}}", "(a|b)*c".repeat((1 << 20) / 7));
     let chain = format!("1{}", "+1".repeat(30_000));
+
     let cases = [
         ("10,000 parentheses", nested, "nesting_depth_max=`500`"),
         ("30,000 additions", chain, "tree_height_max=`10000`"),
         ("1 MiB and some", long, "text_bytes_max=`1048576`"),
         ("a regex of 1 MB", regex, "text_bytes_max=`1048576`"),
-        ("a bomb of repetitions", "up{job=~\"((a{1000}){1000}){1000}\"}".to_owned(), "invalid parameter \"query\""),
+        (
+            "a bomb of repetitions",
+            "up{job=~\"((a{1000}){1000}){1000}\"}".to_owned(),
+            "invalid parameter \"query\"",
+        ),
     ];
+
     for (what, text, error) in cases {
         refused(&mut server, what, &query(&text), error).await;
     }
-    for (open, inner, close) in
-        [("abs(", "up", ")"), ("-(", "1", ")"), ("sum(", "up", ")"), ("1+(", "1", ")"), ("rate((", "up", ")[5m:1m])")]
-    {
+
+    for (open, inner, close) in [
+        ("abs(", "up", ")"),
+        ("-(", "1", ")"),
+        ("sum(", "up", ")"),
+        ("1+(", "1", ")"),
+        ("rate((", "up", ")[5m:1m])"),
+    ] {
         let nested = format!("{}{inner}{}", open.repeat(2_001), close.repeat(2_001));
-        refused(&mut server, open, &query(&nested), "nesting_depth_max=`500`").await;
+        refused(
+            &mut server,
+            open,
+            &query(&nested),
+            "nesting_depth_max=`500`",
+        )
+        .await;
     }
+
     let signs = format!("{}1", "-".repeat(40_000));
-    assert_eq!(server.send(&query(&signs)).await.data()["result"][1], "1", "signs need no depth");
+    assert_eq!(
+        server.send(&query(&signs)).await.data()["result"][1],
+        "1",
+        "signs need no depth"
+    );
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the time that others wait is what is tested")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time that others wait is what is tested"
+)]
 async fn a_request_full_of_regexes_holds_up_nobody() {
     let server = Duramen::local().await;
-    let write = || Body::default().series(&[("__name__", "x"), ("l", "a")], &[(now_ms(), 1.0)]).snappy();
+    let write = || {
+        Body::default()
+            .series(&[("__name__", "x"), ("l", "a")], &[(now_ms(), 1.0)])
+            .snappy()
+    };
+
     server.write(write()).await;
+
     let selector = |regexes: Vec<String>| {
-        let matchers: Vec<String> = regexes.iter().map(|regex| format!("l!~`{regex}`")).collect();
+        let matchers: Vec<String> = regexes
+            .iter()
+            .map(|regex| format!("l!~`{regex}`"))
+            .collect();
+
         format!("x{{{}}}", matchers.join(","))
     };
+
     let same = selector(vec![r"\pL{60}".to_owned(); 4000]);
     let different = selector((0..100).map(|at| format!(r"\pL{{60}}{at}")).collect());
 
@@ -146,9 +249,11 @@ async fn a_request_full_of_regexes_holds_up_nobody() {
     ]
     .map(|(path, name)| Request::get(path, &[(name, &different)]))
     .into();
+
     let refused = futures::future::join_all(costly.iter().map(|request| server.send(request)));
     let same = query(&same);
     let answered = futures::future::join_all((0..3).map(|_| server.send(&same)));
+
     let others = async {
         for _ in 0..5 {
             let start = std::time::Instant::now();
@@ -157,13 +262,24 @@ async fn a_request_full_of_regexes_holds_up_nobody() {
             assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
         }
     };
+
     let (refused, answered, ()) = futures::join!(refused, answered, others);
+
     for (request, answer) in costly.iter().zip(refused) {
         assert_eq!(answer.status, 400, "{request:?}: {}", answer.text());
-        assert!(answer.text().contains("regex_bytes_max=`"), "{request:?}: {}", answer.text());
+        assert!(
+            answer.text().contains("regex_bytes_max=`"),
+            "{request:?}: {}",
+            answer.text()
+        );
     }
+
     for answer in answered {
-        assert_eq!(answer.data()["result"].as_array().map(Vec::len), Some(1), "a regex that is repeated counts once");
+        assert_eq!(
+            answer.data()["result"].as_array().map(Vec::len),
+            Some(1),
+            "a regex that is repeated counts once"
+        );
     }
 }
 
@@ -171,45 +287,117 @@ async fn a_request_full_of_regexes_holds_up_nobody() {
 async fn a_query_that_becomes_too_much_ends_with_the_limit_that_it_went_past() {
     let server = Duramen::stopped(&[]);
     let limits = server.data_dir().with_file_name("limits.yml");
-    std::fs::write(&limits, "defaults: {query: {memory_bytes_max: 64MiB}}\n").expect("a test can write its own file");
-    let limits = limits.to_str().expect("a temporary path is text").to_owned();
+    std::fs::write(&limits, "defaults: {query: {memory_bytes_max: 64MiB}}\n")
+        .expect("a test can write its own file");
+
+    let limits = limits
+        .to_str()
+        .expect("a temporary path is text")
+        .to_owned();
+
     let mut server = Duramen::with(&["--limits-file", &limits]).await;
     let now = now_ms();
     let long = "x".repeat(2000);
+
     let body = (0..1000).fold(Body::default(), |body, at| {
         let of = |name| [("__name__", name), ("job", "a")];
         let i = at.to_string();
-        let [many, one] = ["many", "one"].map(|name| [&of(name)[..], &[("i", i.as_str())]].concat());
-        body.series(&many, &[(now, 1.0)]).series(&one, &[(now, 1.0)])
+        let [many, one] =
+            ["many", "one"].map(|name| [&of(name)[..], &[("i", i.as_str())]].concat());
+
+        body.series(&many, &[(now, 1.0)])
+            .series(&one, &[(now, 1.0)])
     });
-    server.write(body.series(&[("__name__", "long"), ("v", &long)], &[(now, 1.0)]).snappy()).await;
+
+    server
+        .write(
+            body.series(&[("__name__", "long"), ("v", &long)], &[(now, 1.0)])
+                .snappy(),
+        )
+        .await;
+
     let memory = "memory_bytes_max=`67108864`";
-    let written = |open: &str, times: usize, close: &str| format!("{}long{}", open.repeat(times), close.repeat(times));
+    let written = |open: &str, times: usize, close: &str| {
+        format!("{}long{}", open.repeat(times), close.repeat(times))
+    };
     let replace = format!(", \"v\", \"{}\", \"v\", \"(.*)\")", "$1".repeat(60));
     let execution = (422, "execution");
+
     for (what, text, error) in [
-        ("a year of milliseconds", "sum_over_time(vector(1)[1y:1ms])", "samples_max=`1048576`"),
-        ("a series for every one", "many * on(job) group_left one", "many-to-many matching not allowed"),
-        ("labels by sixty", &written("label_replace(", 5, &replace), memory),
-        ("labels by two", &written("label_join(", 60, ", \"v\", \"\", \"v\", \"v\")"), memory),
+        (
+            "a year of milliseconds",
+            "sum_over_time(vector(1)[1y:1ms])",
+            "samples_max=`1048576`",
+        ),
+        (
+            "a series for every one",
+            "many * on(job) group_left one",
+            "many-to-many matching not allowed",
+        ),
+        (
+            "labels by sixty",
+            &written("label_replace(", 5, &replace),
+            memory,
+        ),
+        (
+            "labels by two",
+            &written("label_join(", 60, ", \"v\", \"\", \"v\", \"v\")"),
+            memory,
+        ),
     ] {
         ends(&mut server, what, &query(text), execution, error).await;
     }
-    let range = [("query", "count_values(\"v\", vector(time()))"), ("start", "0"), ("end", "11000"), ("step", "1")];
-    ends(&mut server, "a series a step", &Request::get("/api/v1/query_range", &range), execution, memory).await;
+
+    let range = [
+        ("query", "count_values(\"v\", vector(time()))"),
+        ("start", "0"),
+        ("end", "11000"),
+        ("step", "1"),
+    ];
+
+    ends(
+        &mut server,
+        "a series a step",
+        &Request::get("/api/v1/query_range", &range),
+        execution,
+        memory,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_costly_regex_within_the_limits_ends() {
     let mut server = Duramen::local().await;
     let value = "a".repeat(2000);
-    server.write(Body::default().series(&[("__name__", "up"), ("job", &value)], &[(now_ms(), 1.0)]).snappy()).await;
-    for regex in ["(a*)*b", "(a|a)*b", "(.*)(.*)(.*)(.*)(.*)[^a]", "(a?){900}a{900}"] {
+
+    server
+        .write(
+            Body::default()
+                .series(&[("__name__", "up"), ("job", &value)], &[(now_ms(), 1.0)])
+                .snappy(),
+        )
+        .await;
+
+    for regex in [
+        "(a*)*b",
+        "(a|a)*b",
+        "(.*)(.*)(.*)(.*)(.*)[^a]",
+        "(a?){900}a{900}",
+    ] {
         let (before, _) = server.process().memory();
-        let answer = server.send(&query(&format!("up{{job=~\"{regex}\"}}"))).await;
-        assert!([200, 400].contains(&answer.status), "{regex}: {}", answer.text());
+        let answer = server
+            .send(&query(&format!("up{{job=~\"{regex}\"}}")))
+            .await;
+        assert!(
+            [200, 400].contains(&answer.status),
+            "{regex}: {}",
+            answer.text()
+        );
         let (_, most) = server.process().memory();
-        assert!(most < before + GROWTH_MAX, "{regex}: memory grew from {before} to {most} bytes");
+        assert!(
+            most < before + GROWTH_MAX,
+            "{regex}: memory grew from {before} to {most} bytes"
+        );
     }
 }
 
@@ -217,26 +405,98 @@ async fn a_costly_regex_within_the_limits_ends() {
 async fn a_range_of_more_steps_than_allowed_is_refused() {
     let mut server = Duramen::local().await;
     let range = |end: &str, step: &str| {
-        Request::get("/api/v1/query_range", &[("query", "1"), ("start", "0"), ("end", end), ("step", step)])
+        Request::get(
+            "/api/v1/query_range",
+            &[("query", "1"), ("start", "0"), ("end", end), ("step", step)],
+        )
     };
+
     let answer = server.send(&range("11000", "1")).await;
-    assert_eq!(answer.data()["result"][0]["values"].as_array().map(Vec::len), Some(11_001));
-    refused(&mut server, "11,002 steps", &range("11001", "1"), "11,000 points per timeseries").await;
-    refused(&mut server, "a tiny step", &range("1e9", "0.001"), "11,000 points per timeseries").await;
-    refused(&mut server, "a step of 0", &range("1", "0"), "zero or negative query resolution step").await;
-    refused(&mut server, "a negative step", &range("1", "-1"), "zero or negative query resolution step").await;
-    refused(&mut server, "no step", &range("1", ""), "invalid parameter \"step\"").await;
-    refused(&mut server, "a step that is none", &range("1", "soon"), "invalid parameter \"step\"").await;
-    refused(&mut server, "a step past all", &range("1", "1e300"), "invalid parameter \"step\"").await;
-    refused(&mut server, "the end before the start", &range("-1", "1"), "invalid parameter \"end\"").await;
-    let matrix = [("query", "up[5m]"), ("start", "0"), ("end", "1"), ("step", "1")];
-    refused(&mut server, "a range vector", &Request::get("/api/v1/query_range", &matrix), "invalid").await;
+    assert_eq!(
+        answer.data()["result"][0]["values"]
+            .as_array()
+            .map(Vec::len),
+        Some(11_001)
+    );
+
+    refused(
+        &mut server,
+        "11,002 steps",
+        &range("11001", "1"),
+        "11,000 points per timeseries",
+    )
+    .await;
+    refused(
+        &mut server,
+        "a tiny step",
+        &range("1e9", "0.001"),
+        "11,000 points per timeseries",
+    )
+    .await;
+    refused(
+        &mut server,
+        "a step of 0",
+        &range("1", "0"),
+        "zero or negative query resolution step",
+    )
+    .await;
+    refused(
+        &mut server,
+        "a negative step",
+        &range("1", "-1"),
+        "zero or negative query resolution step",
+    )
+    .await;
+    refused(
+        &mut server,
+        "no step",
+        &range("1", ""),
+        "invalid parameter \"step\"",
+    )
+    .await;
+    refused(
+        &mut server,
+        "a step that is none",
+        &range("1", "soon"),
+        "invalid parameter \"step\"",
+    )
+    .await;
+    refused(
+        &mut server,
+        "a step past all",
+        &range("1", "1e300"),
+        "invalid parameter \"step\"",
+    )
+    .await;
+    refused(
+        &mut server,
+        "the end before the start",
+        &range("-1", "1"),
+        "invalid parameter \"end\"",
+    )
+    .await;
+
+    let matrix = [
+        ("query", "up[5m]"),
+        ("start", "0"),
+        ("end", "1"),
+        ("step", "1"),
+    ];
+
+    refused(
+        &mut server,
+        "a range vector",
+        &Request::get("/api/v1/query_range", &matrix),
+        "invalid",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn parameters_that_are_none_are_refused_by_name() {
     let mut server = Duramen::local().await;
     let one = |name, value| Request::get("/api/v1/query", &[("query", "1"), (name, value)]);
+
     for (name, value) in [
         ("time", "tomorrow"),
         ("time", "NaN"),
@@ -253,22 +513,74 @@ async fn parameters_that_are_none_are_refused_by_name() {
         ("limit", "many"),
     ] {
         let text = format!("invalid parameter \"{name}\"");
-        refused(&mut server, &format!("{name}={value}"), &one(name, value), &text).await;
+        refused(
+            &mut server,
+            &format!("{name}={value}"),
+            &one(name, value),
+            &text,
+        )
+        .await;
     }
+
     let positive = "timeout must be positive, got -1.5s";
-    refused(&mut server, "timeout=-1.5", &one("timeout", "-1.5"), positive).await;
-    // A look-back of no time or less is that of the process, and a limit of 0 is none, as in Prometheus.
-    for (name, value) in [("lookback_delta", "0"), ("lookback_delta", "-5"), ("limit", "0"), ("timeout", "1e3")] {
-        let answer = server.get("/api/v1/query", &[("query", "1"), ("time", "4"), (name, value)]).await;
+    refused(
+        &mut server,
+        "timeout=-1.5",
+        &one("timeout", "-1.5"),
+        positive,
+    )
+    .await;
+
+    // A look-back of no time or less is that of the process, and a limit of 0 is none, as in
+    // Prometheus.
+    for (name, value) in [
+        ("lookback_delta", "0"),
+        ("lookback_delta", "-5"),
+        ("limit", "0"),
+        ("timeout", "1e3"),
+    ] {
+        let answer = server
+            .get(
+                "/api/v1/query",
+                &[("query", "1"), ("time", "4"), (name, value)],
+            )
+            .await;
         assert_eq!(answer.status, 200, "{name}={value}: {}", answer.text());
     }
+
     let text = "error parsing lookback delta duration: cannot parse \"x\" to a valid duration";
-    refused(&mut server, "lookback_delta=x", &one("lookback_delta", "x"), text).await;
+    refused(
+        &mut server,
+        "lookback_delta=x",
+        &one("lookback_delta", "x"),
+        text,
+    )
+    .await;
+
     let series = |selector| Request::get("/api/v1/series", &[("match[]", selector)]);
-    for selector in ["", "{", "up[5m]", "1", "sum(up)", "{job=~\"(\"}", "{}", "{job=\"\"}", "{job=~\".*\"}"] {
+
+    for selector in [
+        "",
+        "{",
+        "up[5m]",
+        "1",
+        "sum(up)",
+        "{job=~\"(\"}",
+        "{}",
+        "{job=\"\"}",
+        "{job=~\".*\"}",
+    ] {
         refused(&mut server, selector, &series(selector), "match[]").await;
     }
-    refused(&mut server, "no selector", &Request::get("/api/v1/series", &[]), "no match[] parameter").await;
+
+    refused(
+        &mut server,
+        "no selector",
+        &Request::get("/api/v1/series", &[]),
+        "no match[] parameter",
+    )
+    .await;
+
     let invalid = Request::new("GET", "/api/v1/query?query=up%7Bjob%3D%22%FF%22%7D");
     refused(&mut server, "invalid UTF-8", &invalid, "UTF-8").await;
 }
@@ -276,6 +588,7 @@ async fn parameters_that_are_none_are_refused_by_name() {
 #[tokio::test]
 async fn wrong_methods_and_paths_are_told_so() {
     let server = Duramen::local().await;
+
     for (method, path, status) in [
         ("DELETE", "/api/v1/query", 405),
         ("PUT", "/api/v1/query_range", 405),
@@ -295,18 +608,46 @@ async fn wrong_methods_and_paths_are_told_so() {
 #[tokio::test]
 async fn times_at_the_ends_of_time_are_answered() {
     let server = Duramen::local().await;
-    server.write(Body::default().sample("up", now_ms(), 1.0).snappy()).await;
+    server
+        .write(Body::default().sample("up", now_ms(), 1.0).snappy())
+        .await;
+
     for query in ["up offset 1y", "rate(up[1y])"] {
-        for time in ["0", "1e10", "-62135596800", "292277025-08-18T07:12:54.999999999Z"] {
-            let data = server.get("/api/v1/query", &[("query", query), ("time", time)]).await.data();
+        for time in [
+            "0",
+            "1e10",
+            "-62135596800",
+            "292277025-08-18T07:12:54.999999999Z",
+        ] {
+            let data = server
+                .get("/api/v1/query", &[("query", query), ("time", time)])
+                .await
+                .data();
             assert_eq!(data["result"], json!([]), "{query} at {time}");
         }
+
         // Where the window begins before the first time that there is.
-        for time in ["-9223372036854775.808", "-1e300", "-292273086-05-16T16:47:06Z"] {
-            let answer = server.get("/api/v1/query", &[("query", query), ("time", time)]).await;
-            assert!([200, 400].contains(&answer.status), "{query} at {time}: {}", answer.text());
+        for time in [
+            "-9223372036854775.808",
+            "-1e300",
+            "-292273086-05-16T16:47:06Z",
+        ] {
+            let answer = server
+                .get("/api/v1/query", &[("query", query), ("time", time)])
+                .await;
+            assert!(
+                [200, 400].contains(&answer.status),
+                "{query} at {time}: {}",
+                answer.text()
+            );
         }
     }
-    let probe = [("match[]", "up"), ("start", "1700000000000"), ("end", "1700000100000")];
+
+    let probe = [
+        ("match[]", "up"),
+        ("start", "1700000000000"),
+        ("end", "1700000100000"),
+    ];
+
     assert_eq!(server.get("/api/v1/series", &probe).await.data(), json!([]));
 }

@@ -15,9 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn refused(server: &mut Duramen) -> String {
     let process = server.spawn();
     let status = process.ended(PATIENCE).await;
+
     assert_eq!(status.code(), Some(1), "{}", process.log());
+
     let log = process.log();
     assert!(!log.contains("panicked"), "{log}");
+
     log
 }
 
@@ -25,13 +28,29 @@ async fn refused(server: &mut Duramen) -> String {
 async fn a_second_process_on_a_data_directory_is_refused_and_the_first_goes_on() {
     let mut server = Duramen::local().await;
     let log = server.data_dir().parent().unwrap().join("second-log");
-    let mut second = Process::start(&mut server.command(free_address(), &server.data_dir()), &log);
+    let mut second = Process::start(
+        &mut server.command(free_address(), &server.data_dir()),
+        &log,
+    );
+
     let status = second.ended(PATIENCE).await;
     assert_eq!(status.code(), Some(1));
+
     let said = second.log();
-    assert!(said.contains("another process") || said.contains("locked") || said.contains("in use"), "{said}");
-    assert!(said.contains(&server.data_dir().display().to_string()), "{said}");
-    server.write(Body::default().sample("m", now_ms(), 1.0).snappy()).await;
+    assert!(
+        said.contains("another process") || said.contains("locked") || said.contains("in use"),
+        "{said}"
+    );
+
+    assert!(
+        said.contains(&server.data_dir().display().to_string()),
+        "{said}"
+    );
+
+    server
+        .write(Body::default().sample("m", now_ms(), 1.0).snappy())
+        .await;
+
     // A lock that outlives its process would need a person.
     server.kill();
     server.start().await;
@@ -42,15 +61,23 @@ async fn a_second_process_on_a_store_is_refused_and_the_first_goes_on() {
     let directory = tempfile::TempDir::new().unwrap();
     let store = format!("file:{}", directory.path().join("store").display());
     let mut server = Duramen::with(&["--store", &store]).await;
-    server.write(Body::default().sample("m", now_ms(), 1.0).snappy()).await;
+
+    server
+        .write(Body::default().sample("m", now_ms(), 1.0).snappy())
+        .await;
 
     let mut second = Process::start(
         &mut server.command(free_address(), &directory.path().join("other")),
         &directory.path().join("second-log"),
     );
+
     assert_eq!(second.ended(PATIENCE).await.code(), Some(1));
+
     let said = second.log();
-    assert!(said.contains("the store is in use by another process") && said.contains(&store), "{said}");
+    assert!(
+        said.contains("the store is in use by another process") && said.contains(&store),
+        "{said}"
+    );
 
     server.flush().await;
     server.kill();
@@ -63,26 +90,43 @@ async fn a_taken_port_is_told() {
     let log = server.data_dir().parent().unwrap().join("second-log");
     let other = server.data_dir().parent().unwrap().join("other");
     let mut second = Process::start(&mut server.command(server.address, &other), &log);
+
     assert_eq!(second.ended(PATIENCE).await.code(), Some(1));
-    assert!(second.log().contains(&server.address.to_string()), "{}", second.log());
+    assert!(
+        second.log().contains(&server.address.to_string()),
+        "{}",
+        second.log()
+    );
 }
 
 #[tokio::test]
 async fn a_store_without_honest_conditional_puts_is_refused_by_the_failing_check() {
-    let s3 = S3::start(S3Options { honest_conditional_puts: false, ..S3Options::default() }).await.unwrap();
+    let s3 = S3::start(S3Options {
+        honest_conditional_puts: false,
+        ..S3Options::default()
+    })
+    .await
+    .unwrap();
+
     let endpoint = s3.endpoint();
     let mut server = Duramen::stopped(&["--store", "s3://test", "--s3-endpoint", &endpoint]);
     let log = refused(&mut server).await;
+
     assert!(log.contains("conditional PUT"), "{log}");
 }
 
 #[tokio::test]
 async fn credentials_that_are_refused_are_told_without_the_secret() {
     let s3 = S3::start(S3Options::default()).await.unwrap();
-    s3.inject(Rule { when: When::op(Op::Put), fault: Fault::Forbidden403 });
+    s3.inject(Rule {
+        when: When::op(Op::Put),
+        fault: Fault::Forbidden403,
+    });
+
     let endpoint = s3.endpoint();
     let mut server = Duramen::stopped(&["--store", "s3://test", "--s3-endpoint", &endpoint]);
     let log = refused(&mut server).await;
+
     assert!(log.contains("AccessDenied") || log.contains("403"), "{log}");
     assert!(!log.contains("secret"), "{log}");
 }
@@ -92,11 +136,16 @@ async fn a_store_of_another_deployment_is_refused() {
     let first = S3::start(S3Options::default()).await.unwrap();
     let second = S3::start(S3Options::default()).await.unwrap();
     let mut server = Duramen::on(&first).await;
-    server.write(Body::default().sample("m", now_ms(), 1.0).snappy()).await;
+
+    server
+        .write(Body::default().sample("m", now_ms(), 1.0).snappy())
+        .await;
+
     let mut other = Duramen::on(&second).await;
     other.kill();
     server.kill();
     server.points_at(&second);
+
     let log = refused(&mut server).await;
     assert!(log.contains("deployment"), "{log}");
 }
@@ -104,14 +153,26 @@ async fn a_store_of_another_deployment_is_refused() {
 #[tokio::test]
 async fn sigterm_ends_cleanly_and_loses_nothing() {
     let s3 = S3::start(S3Options::default()).await.unwrap();
+
     for mut server in [Duramen::local().await, Duramen::on(&s3).await] {
         let now = now_ms();
         for n in 0..10 {
-            server.write(Body::default().sample("m", now + n, n as f64).snappy()).await;
+            server
+                .write(Body::default().sample("m", now + n, n as f64).snappy())
+                .await;
         }
+
         server.stop().await;
         server.start().await;
-        assert_eq!(server.value("count_over_time(m[1m])", now + 9).await.as_deref(), Some("10"));
+
+        assert_eq!(
+            server
+                .value("count_over_time(m[1m])", now + 9)
+                .await
+                .as_deref(),
+            Some("10")
+        );
+
         assert_eq!(server.value("m", now + 9).await.as_deref(), Some("9"));
     }
 }
@@ -120,11 +181,14 @@ async fn sigterm_ends_cleanly_and_loses_nothing() {
 async fn a_head_is_flushed_by_its_age_alone() {
     let server = Duramen::with(&["--flush-interval", "1s"]).await;
     let now = now_ms();
-    server.write(Body::default().sample("m", now, 1.0).snappy()).await;
+    server
+        .write(Body::default().sample("m", now, 1.0).snappy())
+        .await;
     until("a flush by age", PATIENCE, async || {
         (server.metric("duramen_flush_samples_total").await == 1.0).then_some(())
     })
     .await;
+
     assert_eq!(server.value("m", now).await.as_deref(), Some("1"));
 }
 
@@ -132,11 +196,20 @@ async fn a_head_is_flushed_by_its_age_alone() {
 async fn a_fresh_process_answers_queries_about_itself() {
     let mut server = Duramen::with(&["--self-scrape-interval", "1s"]).await;
     until("its own metrics", PATIENCE, async || {
-        let value = server.value("duramen_ingest_samples_total{job=\"duramen\"}", now_ms()).await?;
+        let value = server
+            .value("duramen_ingest_samples_total{job=\"duramen\"}", now_ms())
+            .await?;
         (value != "0").then_some(())
     })
     .await;
-    assert_eq!(server.value("up{job=\"duramen\"}", now_ms()).await.as_deref(), Some("1"));
+    assert_eq!(
+        server
+            .value("up{job=\"duramen\"}", now_ms())
+            .await
+            .as_deref(),
+        Some("1")
+    );
+
     let said = server.process().log();
     for text in ["/api/v1/write", "curl", "Grafana"] {
         assert!(said.contains(text), "{said}");

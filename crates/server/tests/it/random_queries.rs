@@ -1,13 +1,18 @@
 //! Random expressions over random floats, asked of a real Prometheus and of the server under test.
 //!
-//! The Prometheus at hand may be 2.42: what it answers differently from 3.14 is not written ([`Dialect::Prometheus242`] says what), and samples
-//! have odd milliseconds where all times that are asked for have even ones, since its windows and its look-back are closed at their beginning.
-//! One difference is left to be passed over: 3.14 also fails where two series of one side meet the same partner and the comparison
-//! does not hold.
+//! The Prometheus at hand may be 2.42: what it answers differently from 3.14 is not written
+//! ([`Dialect::Prometheus242`] says what), and samples have odd milliseconds where all times that
+//! are asked for have even ones, since its windows and its look-back are closed at their beginning.
+//! One difference is left to be passed over: 3.14 also fails where two series of one side meet the
+//! same partner and the comparison does not hold.
 //!
 //! `DURAMEN_SEED` says which world it is, and `DURAMEN_WORLDS` how many.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a Prometheus that does not start or answer fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a Prometheus that does not start or answer fails its test"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,16 +36,22 @@ fn body(world: &World, base_ms: i64, seed: &str) -> Vec<u8> {
         LoadedValue::Float(value) => Some(*value),
         LoadedValue::Histogram(_) => None,
     };
+
     let mut body = Body::default();
+
     for LoadedSeries { labels, samples } in world.series() {
-        let floats: Option<Vec<(i64, f64)>> =
-            samples.iter().map(|sample| Some(((base_ms + sample.ts_ms) | 1, float(&sample.value)?))).collect();
+        let floats: Option<Vec<(i64, f64)>> = samples
+            .iter()
+            .map(|sample| Some(((base_ms + sample.ts_ms) | 1, float(&sample.value)?)))
+            .collect();
+
         if let Some(floats) = floats {
             let mut pairs: Vec<(&str, &str)> = labels.iter().chain([("world", seed)]).collect();
             pairs.sort_unstable();
             body = body.series(&pairs, &floats);
         }
     }
+
     body.snappy()
 }
 
@@ -48,15 +59,30 @@ fn body(world: &World, base_ms: i64, seed: &str) -> Vec<u8> {
 type Values = BTreeMap<LabelSet, Vec<(String, f64)>>;
 
 fn values(data: &Json) -> Values {
-    let point = |pair: &Json| (pair[0].to_string(), pair[1].as_str().unwrap().parse().unwrap());
+    let point = |pair: &Json| {
+        (
+            pair[0].to_string(),
+            pair[1].as_str().unwrap().parse().unwrap(),
+        )
+    };
+
     let series = |one: &Json| {
-        let points =
-            one["values"].as_array().map_or_else(|| vec![point(&one["value"])], |all| all.iter().map(point).collect());
+        let points = one["values"].as_array().map_or_else(
+            || vec![point(&one["value"])],
+            |all| all.iter().map(point).collect(),
+        );
+
         (labels(&one["metric"]), points)
     };
+
     match data["resultType"].as_str().unwrap() {
         "scalar" => BTreeMap::from([(LabelSet::new(), vec![point(&data["result"])])]),
-        _ => data["result"].as_array().unwrap().iter().map(series).collect(),
+        _ => data["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(series)
+            .collect(),
     }
 }
 
@@ -64,6 +90,7 @@ fn values(data: &Json) -> Values {
 async fn asked(address: SocketAddr, request: &Request) -> Result<Values, String> {
     let answer = request.send(address).await.unwrap();
     let json = answer.json();
+
     match answer.status {
         200 => Ok(values(&json["data"])),
         422 => Err(json["error"].to_string()),
@@ -84,44 +111,90 @@ fn same(a: &Values, b: &Values) -> bool {
 
 #[tokio::test]
 async fn a_real_prometheus_answers_random_expressions_the_same() {
-    let Some(prometheus) = Receiver::start().await else { return };
+    let Some(prometheus) = Receiver::start().await else {
+        return;
+    };
     let server = Duramen::local().await;
     let first = environment("DURAMEN_SEED", 1);
-    let (mut compared, mut answered, mut passed_over, mut different) = (0, 0, 0, Vec::new());
+    let mut compared = 0;
+    let mut answered = 0;
+    let mut passed_over = 0;
+    let mut different = Vec::new();
+
     for seed in first..first + environment("DURAMEN_WORLDS", 1) {
         let mut random = seeded(seed);
         let world = World::new(&mut random);
         let base_ms = now_ms() / 60_000 * 60_000 - World::END_MS - 120_000;
+
         for address in [prometheus.address, server.address] {
-            let written = write(body(&world, base_ms, &seed.to_string())).send(address).await.unwrap();
+            let written = write(body(&world, base_ms, &seed.to_string()))
+                .send(address)
+                .await
+                .unwrap();
+
             assert_eq!(written.status, 204, "{}", written.text());
         }
+
         let mut times = Random(seed);
+
         for _ in 0..EXPRESSIONS {
-            let query =
-                Writer { random: &mut random, dialect: Dialect::Prometheus242, origin: base_ms / 1000 }.expression();
+            let query = Writer {
+                random: &mut random,
+                dialect: Dialect::Prometheus242,
+                origin: base_ms / 1000,
+            }
+            .expression();
+
             let start_ms = base_ms + i64::try_from(times.below(600_000)).unwrap() * 2;
             let step_ms = [2_000, 16_000, 60_000, 77_778][times.below(4)];
             let end_ms = start_ms + step_ms * i64::try_from(times.below(10)).unwrap();
             let [start, end, step] = [start_ms, end_ms, step_ms].map(seconds);
             let instant = Request::get("/api/v1/query", &[("query", &query), ("time", &start)]);
-            let range = [("query", &*query), ("start", &start), ("end", &end), ("step", &step)];
+
+            let range = [
+                ("query", &*query),
+                ("start", &start),
+                ("end", &end),
+                ("step", &step),
+            ];
+
             for request in [instant, Request::get("/api/v1/query_range", &range)] {
-                let [theirs, ours] = [asked(prometheus.address, &request).await, asked(server.address, &request).await];
+                let [theirs, ours] = [
+                    asked(prometheus.address, &request).await,
+                    asked(server.address, &request).await,
+                ];
+
                 compared += 1;
+
                 match (&theirs, &ours) {
-                    (Ok(theirs), Ok(ours)) if same(theirs, ours) => answered += usize::from(!ours.is_empty()),
+                    (Ok(theirs), Ok(ours)) if same(theirs, ours) => {
+                        answered += usize::from(!ours.is_empty())
+                    }
                     (Err(_), Err(_)) => {}
-                    (Ok(_), Err(text)) if text.contains("multiple matches for labels") => passed_over += 1,
-                    _ => different.push(format!("seed {seed}: {request:?}\n  theirs {theirs:?}\n  ours   {ours:?}")),
+                    (Ok(_), Err(text)) if text.contains("multiple matches for labels") => {
+                        passed_over += 1
+                    }
+                    _ => different.push(format!(
+                        "seed {seed}: {request:?}\n  theirs {theirs:?}\n  ours   {ours:?}"
+                    )),
                 }
             }
         }
     }
+
     println!("{compared} compared, {answered} of them with series, {passed_over} passed over");
     for different in different.iter().take(10) {
         println!("{different:.3000}");
     }
-    assert!(different.is_empty(), "{} of {compared} differ", different.len());
-    assert!(answered * 3 > compared && passed_over * 20 < compared, "{answered} and {passed_over} of {compared}");
+
+    assert!(
+        different.is_empty(),
+        "{} of {compared} differ",
+        different.len()
+    );
+
+    assert!(
+        answered * 3 > compared && passed_over * 20 < compared,
+        "{answered} and {passed_over} of {compared}"
+    );
 }

@@ -1,10 +1,11 @@
-//! Long runs under faults. Whatever happens to the process, its disk, its store or its clock, what was
-//! acknowledged is read back bit for bit, once, and nothing is read that nobody sent.
+//! Long runs under faults. Whatever happens to the process, its disk, its store or its clock, what
+//! was acknowledged is read back bit for bit, once, and nothing is read that nobody sent.
 //!
 //! `ledger.rs` is one writer and what it was told; `clock.rs` moves the wall clock of a process.
 //!
-//! The runs are short by default. `DURAMEN_TORTURE=60` makes them as long as they are meant to be: 60
-//! kills, and as many rounds of every other fault. `DURAMEN_SEED` gives other times to the faults.
+//! The runs are short by default. `DURAMEN_TORTURE=60` makes them as long as they are meant to be:
+//! 60 kills, and as many rounds of every other fault. `DURAMEN_SEED` gives other times to the
+//! faults.
 
 #![expect(
     clippy::unwrap_used,
@@ -57,18 +58,31 @@ fn number(variable: &str) -> Option<usize> {
 }
 
 fn ledgers() -> Vec<Ledger> {
-    (0..WRITERS).map(|writer| Ledger::new(writer, SERIES)).collect()
+    (0..WRITERS)
+        .map(|writer| Ledger::new(writer, SERIES))
+        .collect()
 }
 
 /// Runs `faults` while all writers write, and returns when both have ended.
-async fn under_writers(server: &mut Duramen, ledgers: &mut [Ledger], faults: impl AsyncFnOnce(&mut Duramen)) {
+async fn under_writers(
+    server: &mut Duramen,
+    ledgers: &mut [Ledger],
+    faults: impl AsyncFnOnce(&mut Duramen),
+) {
     let stop = AtomicBool::new(false);
     let address = server.address;
-    let writing = join_all(ledgers.iter_mut().map(|ledger| ledger.write_until(address, &stop)));
+
+    let writing = join_all(
+        ledgers
+            .iter_mut()
+            .map(|ledger| ledger.write_until(address, &stop)),
+    );
+
     let breaking = async {
         faults(server).await;
         stop.store(true, Ordering::Release);
     };
+
     tokio::join!(writing, breaking);
 }
 
@@ -98,6 +112,7 @@ async fn kills_under_six_writers_lose_no_sample_and_make_none() {
     let mut random = random("kills");
     let mut server = Duramen::with(&RESTLESS).await;
     let mut ledgers = ledgers();
+
     under_writers(&mut server, &mut ledgers, async |server| {
         for _ in 0..rounds() {
             pass(moment(&mut random)).await;
@@ -115,19 +130,24 @@ async fn a_store_that_is_away_slow_or_failing_loses_no_sample_and_makes_none() {
     let s3 = S3::start(S3Options::default()).await.unwrap();
     let mut server = Duramen::on_with(&s3, &RESTLESS).await;
     let mut ledgers = ledgers();
+
     under_writers(&mut server, &mut ledgers, async |server| {
         for round in 0..rounds() {
             break_store(&s3, round);
             pass(moment(&mut random) + Duration::from_secs(1)).await;
+
             let killed = random.below(3) == 0;
             if killed {
                 server.kill();
             }
+
             s3.set_outage(false);
             s3.clear_faults();
+
             if killed {
                 server.start().await;
             }
+
             // A flush that succeeds must have put into the store what the broken one did not.
             let _ = flush().send(server.address).await;
         }
@@ -145,6 +165,7 @@ fn break_store(s3: &S3, round: usize) {
         3 => Fault::ResetAfterCommit,
         _ => Fault::Status(503),
     };
+
     s3.set_plan(FaultPlan::new(round as u64).rule(When::op(Op::Put).probability(0.5), fault));
 }
 
@@ -155,16 +176,20 @@ async fn copies_restores_and_processes_that_were_overtaken_lose_no_sample_and_ma
     let mut others = Vec::new();
     let mut server = Duramen::on_with(&s3, &RESTLESS).await;
     let mut ledgers = ledgers();
+
     for round in 0..rounds() {
         let time = moment(&mut random);
         under_writers(&mut server, &mut ledgers, async |_| pass(time).await).await;
+
         match round % 3 {
             0 => others.push(go_on_in_a_copy(&mut server, &s3).await),
             1 => restore(&mut server, &mut ledgers, time).await,
             _ => others.push(overtake(&mut server, &mut ledgers, &s3, time).await),
         }
     }
+
     server.flush().await;
+
     // What each directory has acknowledged and not flushed is in its log.
     for other in &mut others {
         server.kill();
@@ -172,6 +197,7 @@ async fn copies_restores_and_processes_that_were_overtaken_lose_no_sample_and_ma
         server.start().await;
         server.flush().await;
     }
+
     verify(&mut server, &ledgers).await;
 }
 
@@ -182,18 +208,23 @@ fn beside(s3: &S3, arguments: &[&str]) -> Duramen {
     Duramen::stopped(&[&store, &RESTLESS[..], arguments].concat())
 }
 
-/// Kills `server`, which a process on a copy of its directory replaces. Returns the one that was killed.
+/// Kills `server`, which a process on a copy of its directory replaces. Returns the one that was
+/// killed.
 async fn go_on_in_a_copy(server: &mut Duramen, s3: &S3) -> Duramen {
     server.kill();
+
     let mut copied = beside(s3, &[]);
     copy_directory(&server.data_dir(), &copied.data_dir());
     copied.start().await;
+
     std::mem::replace(server, copied)
 }
 
-/// Everything that was acknowledged is flushed, and then the directory is one of before the last writes.
+/// Everything that was acknowledged is flushed, and then the directory is one of before the last
+/// writes.
 async fn restore(server: &mut Duramen, ledgers: &mut [Ledger], time: Duration) {
     server.kill();
+
     let older = server.data_dir().with_extension("older");
     copy_directory(&server.data_dir(), &older);
     server.start().await;
@@ -206,15 +237,24 @@ async fn restore(server: &mut Duramen, ledgers: &mut [Ledger], time: Duration) {
 }
 
 /// Stops `server`, has another take the store, and lets it go on, so that it ends. Returns it.
-async fn overtake(server: &mut Duramen, ledgers: &mut [Ledger], s3: &S3, time: Duration) -> Duramen {
+async fn overtake(
+    server: &mut Duramen,
+    ledgers: &mut [Ledger],
+    s3: &S3,
+    time: Duration,
+) -> Duramen {
     server.process().signal("STOP");
+
     let mut taker = beside(s3, &["--take-over"]);
     taker.start().await;
+
     let mut overtaken = std::mem::replace(server, taker);
     under_writers(server, ledgers, async |_| pass(time).await).await;
     overtaken.process().signal("CONT");
+
     let status = overtaken.process().ended(Duration::from_secs(90)).await;
     assert_eq!(status.code(), Some(1), "{}", overtaken.process().log());
+
     overtaken.kill();
     overtaken
 }
@@ -222,16 +262,26 @@ async fn overtake(server: &mut Duramen, ledgers: &mut [Ledger], s3: &S3, time: D
 #[tokio::test]
 async fn a_wall_clock_that_jumps_loses_no_sample_and_refuses_none() {
     let mut random = random("clock");
-    let Some(mut clock) = WallClock::new() else { return };
+    let Some(mut clock) = WallClock::new() else {
+        return;
+    };
     let mut server = Duramen::stopped(&RESTLESS);
+
     server.preload(clock.library(), clock.variable());
     server.start().await;
+
     let mut ledgers = ledgers();
     under_writers(&mut server, &mut ledgers, async |server| {
         for round in 0..rounds() {
             pass(moment(&mut random)).await;
+
             // Forward by an hour, back by six, and so on; the samples' times stay what they are.
-            clock.shift(if round % 2 == 0 { HOUR.as_millis() as i64 } else { -6 * HOUR.as_millis() as i64 });
+            clock.shift(if round % 2 == 0 {
+                HOUR.as_millis() as i64
+            } else {
+                -6 * HOUR.as_millis() as i64
+            });
+
             if random.below(2) == 0 {
                 server.kill();
                 server.start().await;
@@ -242,5 +292,6 @@ async fn a_wall_clock_that_jumps_loses_no_sample_and_refuses_none() {
     for ledger in &ledgers {
         assert_eq!(ledger.refused(), None);
     }
+
     verify(&mut server, &ledgers).await;
 }

@@ -26,16 +26,19 @@ impl SeriesBatchBuilder {
             all_ts.extend_from_slice(ts);
             all_values.extend_from_slice(values);
         });
+
         self.end_series(labels.encoded());
     }
 
-    /// Lets `append` add floats of the series that the next [`SeriesBatchBuilder::end_series`] ends, as many times as values.
+    /// Lets `append` add floats of the series that the next [`SeriesBatchBuilder::end_series`]
+    /// ends, as many times as values.
     pub fn samples_mut(&mut self, append: impl FnOnce(&mut Vec<i64>, &mut Vec<f64>)) {
         append(&mut self.ts, &mut self.values);
         debug_assert_eq!(self.ts.len(), self.values.len());
     }
 
-    /// Adds a float of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind those it has.
+    /// Adds a float of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind
+    /// those it has.
     pub fn push_sample(&mut self, ts_ms: i64, value: f64, life: Life) {
         self.lives.put(self.ts.len(), life);
         self.ts.push(ts_ms);
@@ -50,20 +53,24 @@ impl SeriesBatchBuilder {
         self.lives.put(self.ts.len() - 1, life);
     }
 
-    /// Adds a histogram of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind those it has.
+    /// Adds a histogram of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind
+    /// those it has.
     pub fn push_histogram(&mut self, histogram: HistogramRef<'_>) {
-        self.histogram_lives.put(self.histogram_ts.len(), histogram.life);
+        self.histogram_lives
+            .put(self.histogram_ts.len(), histogram.life);
         self.histogram_ts.push(histogram.ts_ms);
         self.histograms.append_value(histogram.bytes);
     }
 
     /// Ends a series: what was added since the last call is its samples.
     pub fn end_series(&mut self, encoded_labels: &[u8]) {
-        let offset = |samples| i32::try_from(samples).expect("a batch holds fewer than 2^31 samples");
+        let offset =
+            |samples| i32::try_from(samples).expect("a batch holds fewer than 2^31 samples");
         if self.offsets.is_empty() {
             self.offsets.push(0);
             self.histogram_offsets.push(0);
         }
+
         self.labels.append_value(encoded_labels);
         self.offsets.push(offset(self.ts.len()));
         self.histogram_offsets.push(offset(self.histogram_ts.len()));
@@ -96,17 +103,31 @@ impl SeriesBatchBuilder {
             mut histograms,
             histogram_lives,
         } = std::mem::take(self);
+
         if ts.len() < ts.capacity() / 2 {
             // A batch is held: what was reserved and not needed is not.
             ts.shrink_to_fit();
             values.shrink_to_fit();
         }
+
         let or_zero = |offsets: Vec<i32>| if offsets.is_empty() { vec![0] } else { offsets };
         let lives = lives.padded(ts.len());
-        let floats = Floats { offsets: or_zero(offsets), ts: ts.into(), values: values.into(), lives };
+
+        let floats = Floats {
+            offsets: or_zero(offsets),
+            ts: ts.into(),
+            values: values.into(),
+            lives,
+        };
+
         let lives = histogram_lives.padded(histogram_ts.len());
-        let histograms =
-            Histograms { offsets: or_zero(histogram_offsets), ts: histogram_ts, bytes: histograms.finish(), lives };
+        let histograms = Histograms {
+            offsets: or_zero(histogram_offsets),
+            ts: histogram_ts,
+            bytes: histograms.finish(),
+            lives,
+        };
+
         SeriesBatch::from_columns(labels.finish(), floats, histograms)
     }
 }

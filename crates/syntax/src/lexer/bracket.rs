@@ -10,31 +10,43 @@ impl Lexer<'_> {
             if self.colon_seen {
                 return self.fail("unexpected colon ':'");
             }
+
             self.emit(TokenKind::Colon);
             self.colon_seen = true;
             return Ok(());
         }
+
         match self.duration_word() {
             Some(kind) => {
                 self.emit(kind);
                 Ok(())
             }
-            None => self.fail(format!("unexpected character: {}, expected ':'", quote_char(first))),
+            None => self.fail(format!(
+                "unexpected character: {}, expected ':'",
+                quote_char(first)
+            )),
         }
     }
 
     /// The word whose first letter has been read, if it has a meaning in durations.
     fn duration_word(&mut self) -> Option<TokenKind> {
         self.accept_run(is_alpha);
-        TokenKind::of_word(self.written())
-            .filter(|kind| matches!(kind, TokenKind::Step | TokenKind::Range | TokenKind::MinOf | TokenKind::MaxOf))
+        TokenKind::of_word(self.written()).filter(|kind| {
+            matches!(
+                kind,
+                TokenKind::Step | TokenKind::Range | TokenKind::MinOf | TokenKind::MaxOf
+            )
+        })
     }
 
     /// The next token right after `[`, until the first number.
     pub(super) fn duration(&mut self) -> Outcome {
         self.accept_run(is_space);
         self.ignore();
-        let Some(c) = self.next() else { return self.fail("unexpected end of input in duration expression") };
+
+        let Some(c) = self.next() else {
+            return self.fail("unexpected end of input in duration expression");
+        };
         let kind = match c {
             ']' => {
                 self.close_bracket();
@@ -53,7 +65,9 @@ impl Lexer<'_> {
             '%' => TokenKind::Mod,
             '^' => TokenKind::Pow,
             ',' => TokenKind::Comma,
-            c if c.is_ascii_digit() || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) => {
+            c if c.is_ascii_digit()
+                || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) =>
+            {
                 self.at = self.start;
                 self.duration_seen = true;
                 self.mode = Mode::Statement;
@@ -65,10 +79,14 @@ impl Lexer<'_> {
                     kind
                 }
                 None => {
-                    return self.fail(format!("unexpected character in duration expression: {}", quote_char(c)));
+                    return self.fail(format!(
+                        "unexpected character in duration expression: {}",
+                        quote_char(c)
+                    ));
                 }
             },
         };
+
         self.emit(kind);
         Ok(())
     }
@@ -78,10 +96,12 @@ impl Lexer<'_> {
             self.ignore();
             return self.fail("unexpected colon before duration in duration expression");
         }
+
         if self.colon_seen {
             self.ignore();
             return self.fail("unexpected repeated colon in duration expression");
         }
+
         self.emit(TokenKind::Colon);
         self.colon_seen = true;
         Ok(())

@@ -15,6 +15,7 @@ impl Lexer<'_> {
     /// A string whose first quote has been read.
     pub(super) fn string(&mut self, delimiter: char) -> Outcome {
         let raw = delimiter == '`';
+
         loop {
             match self.next() {
                 None if raw => return self.fail("unterminated raw string"),
@@ -27,6 +28,7 @@ impl Lexer<'_> {
                 Some(_) => {}
             }
         }
+
         self.emit(TokenKind::String);
         Ok(())
     }
@@ -43,18 +45,28 @@ impl Lexer<'_> {
             Some('U') => (None, 8, 16, 0x0010_ffff),
             Some(c) => return self.fail(format!("unknown escape sequence {}", code_point(c))),
         };
+
         let mut value: u32 = first.unwrap_or(0);
+
         for _ in 0..count {
-            let Some(c) = self.next() else { return self.fail("escape sequence not terminated") };
-            let Some(digit) = c.to_digit(base) else {
-                return self.fail(format!("illegal character {} in escape sequence", code_point(c)));
+            let Some(c) = self.next() else {
+                return self.fail("escape sequence not terminated");
             };
+            let Some(digit) = c.to_digit(base) else {
+                return self.fail(format!(
+                    "illegal character {} in escape sequence",
+                    code_point(c)
+                ));
+            };
+
             value = value.wrapping_mul(base).wrapping_add(digit);
         }
+
         let is_surrogate = (0xd800..0xe000).contains(&value);
         if value > value_max || is_surrogate {
             return self.fail("escape sequence is an invalid Unicode code point");
         }
+
         Ok(())
     }
 
@@ -63,6 +75,7 @@ impl Lexer<'_> {
             self.emit(TokenKind::Number);
             return Ok(());
         }
+
         self.rest_of_duration()?;
         self.emit(TokenKind::Duration);
         Ok(())
@@ -74,25 +87,39 @@ impl Lexer<'_> {
         if hexadecimal {
             self.accept(|c| c == '_');
         }
-        let is_digit = |c: char| if hexadecimal { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+
+        let is_digit = |c: char| {
+            if hexadecimal {
+                c.is_ascii_hexdigit()
+            } else {
+                c.is_ascii_digit()
+            }
+        };
+
         let is_exponent = |c: char| matches!(c, 'e' | 'E');
         self.accept(|c| c == '.');
         self.accept(is_digit);
-        let (mut dot_seen, mut exponent_seen) = (false, false);
+
+        let mut dot_seen = false;
+        let mut exponent_seen = false;
+
         while let Some(c) = self.peek() {
             if c == '.' {
                 self.next();
                 if dot_seen || self.accept(|c| matches!(c, '_' | '.')) || hexadecimal {
                     return Scanned::NotANumber;
                 }
+
                 dot_seen = true;
             } else if is_exponent(c) {
                 self.next();
                 if exponent_seen {
                     return Scanned::NotANumber;
                 }
+
                 exponent_seen = true;
                 self.accept(|c| matches!(c, '+' | '-'));
+
                 if self.may_not_follow_separator() {
                     return Scanned::NotANumber;
                 }
@@ -107,9 +134,11 @@ impl Lexer<'_> {
                 break;
             }
         }
+
         if self.at == self.start || self.peek().is_some_and(is_alphanumeric) {
             return Scanned::NotANumber;
         }
+
         Scanned::Number
     }
 
@@ -118,27 +147,37 @@ impl Lexer<'_> {
         self.accept(|c| matches!(c, '.' | '_' | 'e' | 'E')) || self.peek().is_none()
     }
 
-    /// Units and further numbers after the first number. Units in a wrong order are found by the parser.
+    /// Units and further numbers after the first number. Units in a wrong order are found by the
+    /// parser.
     fn rest_of_duration(&mut self) -> Outcome {
         if !self.accept(|c| "smhdwy".contains(c)) {
             return Err(self.bad_number());
         }
+
         self.accept(|c| c == 's');
+
         while self.accept(|c| c.is_ascii_digit()) {
             self.accept_run(|c| c.is_ascii_digit());
+
             // Years come first, so there is no `y` here.
             if !self.accept(|c| "smhdw".contains(c)) {
                 return Err(self.bad_number());
             }
+
             self.accept(|c| c == 's');
         }
+
         if self.accept(is_alphanumeric) {
             return Err(self.bad_number());
         }
+
         Ok(())
     }
 
     fn bad_number(&self) -> LexError {
-        LexError { start: self.start, message: format!("bad number or duration syntax: {}", quote(self.written())) }
+        LexError {
+            start: self.start,
+            message: format!("bad number or duration syntax: {}", quote(self.written())),
+        }
     }
 }

@@ -61,22 +61,27 @@ fn is_closed(kind: TokenKind) -> bool {
 }
 
 impl Parser<'_> {
-    /// The duration after `offset`. Arithmetic belongs to it only from a parenthesis on: `foo offset -2 ^ 2` is
-    /// `(foo offset -2) ^ 2`.
+    /// The duration after `offset`. Arithmetic belongs to it only from a parenthesis on: `foo
+    /// offset -2 ^ 2` is `(foo offset -2) ^ 2`.
     pub(super) fn offset_duration(&mut self) -> Parsed<DurationExpr> {
         let first = self.peek()?;
         let second = self.second_kind();
+
         if is_closed(first.kind) {
             return self.duration_operand().map(|duration| duration.node);
         }
+
         match sign(first.kind) {
             Some(op) if second == TokenKind::LeftParen || is_closed(second) => {
                 self.advance()?;
+
                 let operand = match second {
                     TokenKind::Number | TokenKind::Duration => Tall::leaf(self.duration_literal()?),
                     _ => self.duration_operand()?,
                 };
-                self.signed_duration(op, first.pos, operand).map(|duration| duration.node)
+
+                self.signed_duration(op, first.pos, operand)
+                    .map(|duration| duration.node)
             }
             _ => self.duration_expression(),
         }
@@ -94,40 +99,66 @@ impl Parser<'_> {
     fn duration_operators(&mut self) -> Parsed<Tall<DurationExpr>> {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut operands: Vec<Tall<DurationExpr>> = Vec::new();
+
         loop {
             while let Some(op) = sign(self.peek()?.kind) {
-                waiting.push(Waiting::Sign { op, pos: self.advance()?.pos });
+                waiting.push(Waiting::Sign {
+                    op,
+                    pos: self.advance()?.pos,
+                });
             }
+
             operands.push(self.duration_operand()?);
-            let Some(op) = duration_op(self.peek()?.kind) else { break };
+
+            let Some(op) = duration_op(self.peek()?.kind) else {
+                break;
+            };
             let right_associative = op == DurationOp::Pow;
+
             while let Some(last) = waiting.pop_if(|last| {
-                last.precedence() > precedence(op) || (last.precedence() == precedence(op) && !right_associative)
+                last.precedence() > precedence(op)
+                    || (last.precedence() == precedence(op) && !right_associative)
             }) {
                 self.apply_duration(last, &mut operands)?;
             }
-            waiting.push(Waiting::Binary { op, pos: self.advance()?.pos });
+
+            waiting.push(Waiting::Binary {
+                op,
+                pos: self.advance()?.pos,
+            });
         }
+
         while let Some(last) = waiting.pop() {
             self.apply_duration(last, &mut operands)?;
         }
+
         operands.pop().ok_or(Failure::Unexpected)
     }
 
-    fn apply_duration(&self, waiting: Waiting, operands: &mut Vec<Tall<DurationExpr>>) -> Parsed<()> {
+    fn apply_duration(
+        &self,
+        waiting: Waiting,
+        operands: &mut Vec<Tall<DurationExpr>>,
+    ) -> Parsed<()> {
         let rhs = operands.pop().ok_or(Failure::Unexpected)?;
         let applied = match waiting {
             Waiting::Sign { op, pos } => self.signed_duration(op, pos, rhs)?,
             Waiting::Binary { op, pos } => {
                 let lhs = operands.pop().ok_or(Failure::Unexpected)?;
                 let divides_by_zero = rhs.node.literal_seconds() == Some(0.0);
+
                 match op {
-                    DurationOp::Div if divides_by_zero => return Err(self.fail(pos, "division by zero")),
-                    DurationOp::Mod if divides_by_zero => return Err(self.fail(pos, "modulo by zero")),
+                    DurationOp::Div if divides_by_zero => {
+                        return Err(self.fail(pos, "division by zero"));
+                    }
+                    DurationOp::Mod if divides_by_zero => {
+                        return Err(self.fail(pos, "modulo by zero"));
+                    }
                     _ => self.binary_duration(op, lhs, rhs)?,
                 }
             }
         };
+
         operands.push(applied);
         Ok(())
     }
@@ -140,8 +171,21 @@ impl Parser<'_> {
     ) -> Parsed<Tall<DurationExpr>> {
         let pos = lhs.node.pos.to(rhs.node.pos);
         let height = self.duration_height_over(pos, &[lhs.height, rhs.height])?;
-        let kind = DurationKind::Binary { op, lhs: Box::new(lhs.node), rhs: Box::new(rhs.node) };
-        Ok(Tall { node: DurationExpr { kind, wrapped: false, pos }, height })
+
+        let kind = DurationKind::Binary {
+            op,
+            lhs: Box::new(lhs.node),
+            rhs: Box::new(rhs.node),
+        };
+
+        Ok(Tall {
+            node: DurationExpr {
+                kind,
+                wrapped: false,
+                pos,
+            },
+            height,
+        })
     }
 
     /// Folds the sign of a literal into it, and drops a plus.
@@ -153,28 +197,47 @@ impl Parser<'_> {
     ) -> Parsed<Tall<DurationExpr>> {
         let Tall { mut node, height } = operand;
         let pos = op_pos.to(node.pos);
+
         if let DurationKind::Literal { seconds, .. } = &mut node.kind {
             if op == UnaryOp::Minus {
                 *seconds = -*seconds;
             }
+
             let seconds = *seconds;
             node.pos = pos;
             self.check_duration_range(seconds, op_pos)?;
             return Ok(Tall::leaf(node));
         }
+
         if op == UnaryOp::Plus {
             return Ok(Tall { node, height });
         }
+
         let height = self.duration_height_over(pos, &[height])?;
-        let kind = DurationKind::Unary { op, expr: Box::new(node) };
-        Ok(Tall { node: DurationExpr { kind, wrapped: false, pos }, height })
+        let kind = DurationKind::Unary {
+            op,
+            expr: Box::new(node),
+        };
+
+        Ok(Tall {
+            node: DurationExpr {
+                kind,
+                wrapped: false,
+                pos,
+            },
+            height,
+        })
     }
 
     fn duration_operand(&mut self) -> Parsed<Tall<DurationExpr>> {
         match self.peek()?.kind {
             TokenKind::Number | TokenKind::Duration => {
                 let literal = self.duration_literal()?;
-                self.check_duration_range(literal.literal_seconds().unwrap_or_default(), literal.pos)?;
+                self.check_duration_range(
+                    literal.literal_seconds().unwrap_or_default(),
+                    literal.pos,
+                )?;
+
                 Ok(Tall::leaf(literal))
             }
             TokenKind::Step => self.query_duration(DurationKind::Step),
@@ -185,21 +248,37 @@ impl Parser<'_> {
                 let open = self.advance()?;
                 let inner = self.tall_duration()?;
                 self.expect(TokenKind::RightParen)?;
+
                 self.wrapped(open.pos, inner)
             }
             _ => Err(Failure::Unexpected),
         }
     }
 
-    /// What stands in parentheses. Its place is what is inside; a number is no longer a literal then, as upstream has it.
+    /// What stands in parentheses. Its place is what is inside; a number is no longer a literal
+    /// then, as upstream has it.
     fn wrapped(&self, open: PosRange, inner: Tall<DurationExpr>) -> Parsed<Tall<DurationExpr>> {
-        let Tall { mut node, mut height } = inner;
+        let Tall {
+            mut node,
+            mut height,
+        } = inner;
+
         if matches!(node.kind, DurationKind::Literal { .. }) {
             let pos = open.to(node.pos);
             height = self.height_over(pos, &[height])?;
-            let kind = DurationKind::Unary { op: UnaryOp::Plus, expr: Box::new(node) };
-            node = DurationExpr { kind, wrapped: true, pos };
+
+            let kind = DurationKind::Unary {
+                op: UnaryOp::Plus,
+                expr: Box::new(node),
+            };
+
+            node = DurationExpr {
+                kind,
+                wrapped: true,
+                pos,
+            };
         }
+
         node.wrapped = true;
         Ok(Tall { node, height })
     }
@@ -210,26 +289,39 @@ impl Parser<'_> {
             seconds: self.number_value(token)?,
             is_duration: token.kind == TokenKind::Duration,
         };
-        Ok(DurationExpr { kind, wrapped: false, pos: token.pos })
+
+        Ok(DurationExpr {
+            kind,
+            wrapped: false,
+            pos: token.pos,
+        })
     }
 
     /// `step()` or `range()`.
     fn query_duration(&mut self, kind: DurationKind) -> Parsed<Tall<DurationExpr>> {
         let name = self.advance()?;
         self.expect(TokenKind::LeftParen)?;
+
         let close = self.expect(TokenKind::RightParen)?;
-        Ok(Tall::leaf(DurationExpr { kind, wrapped: false, pos: name.pos.to(close.pos) }))
+        Ok(Tall::leaf(DurationExpr {
+            kind,
+            wrapped: false,
+            pos: name.pos.to(close.pos),
+        }))
     }
 
     /// `min_of(a, b)` or `max_of(a, b)`.
     fn duration_call(&mut self, op: DurationOp) -> Parsed<Tall<DurationExpr>> {
         let name = self.advance()?;
         self.expect(TokenKind::LeftParen)?;
+
         let lhs = self.tall_duration()?;
         self.expect(TokenKind::Comma)?;
+
         let rhs = self.tall_duration()?;
         let close = self.expect(TokenKind::RightParen)?;
         let mut call = self.binary_duration(op, lhs, rhs)?;
+
         call.node.pos = name.pos.to(close.pos);
         Ok(call)
     }
@@ -238,6 +330,7 @@ impl Parser<'_> {
         if seconds.abs() > DURATION_SECONDS_MAX {
             return Err(self.fail(pos, "duration out of range"));
         }
+
         Ok(())
     }
 }

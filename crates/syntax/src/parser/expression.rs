@@ -90,7 +90,11 @@ pub(super) fn starts_expression(kind: TokenKind) -> bool {
         || kind.is_metric_name()
         || matches!(
             kind,
-            TokenKind::Number | TokenKind::Duration | TokenKind::String | TokenKind::LeftParen | TokenKind::LeftBrace
+            TokenKind::Number
+                | TokenKind::Duration
+                | TokenKind::String
+                | TokenKind::LeftParen
+                | TokenKind::LeftBrace
         )
 }
 
@@ -103,25 +107,38 @@ impl Parser<'_> {
     fn operators(&mut self) -> Parsed<Tall<Expr>> {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut operands: Vec<Tall<Expr>> = Vec::new();
+
         loop {
             while let Some(op) = sign(self.peek()?.kind) {
-                waiting.push(Waiting::Sign { op, pos: self.advance()?.pos });
+                waiting.push(Waiting::Sign {
+                    op,
+                    pos: self.advance()?.pos,
+                });
             }
+
             let operand = self.operand()?;
             operands.push(self.modified(operand)?);
-            let Some(op) = binary_op(self.peek()?.kind) else { break };
+
+            let Some(op) = binary_op(self.peek()?.kind) else {
+                break;
+            };
             let right_associative = op == BinaryOp::Pow;
+
             while let Some(last) = waiting.pop_if(|last| {
-                last.precedence() > precedence(op) || (last.precedence() == precedence(op) && !right_associative)
+                last.precedence() > precedence(op)
+                    || (last.precedence() == precedence(op) && !right_associative)
             }) {
                 self.apply(last, &mut operands)?;
             }
+
             self.advance()?;
             waiting.push(Waiting::Binary(self.binary_modifiers(op)?));
         }
+
         while let Some(last) = waiting.pop() {
             self.apply(last, &mut operands)?;
         }
+
         operands.pop().ok_or(Failure::Unexpected)
     }
 
@@ -129,6 +146,7 @@ impl Parser<'_> {
     fn apply(&self, waiting: Waiting, operands: &mut Vec<Tall<Expr>>) -> Parsed<()> {
         let rhs = operands.pop().ok_or(Failure::Unexpected)?;
         self.count_node(rhs.node.pos())?;
+
         let applied = match waiting {
             Waiting::Sign { op, pos } => self.signed(op, pos, rhs)?,
             Waiting::Binary(head) => {
@@ -139,6 +157,7 @@ impl Parser<'_> {
                     (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
                     _ => ValueType::Vector,
                 };
+
                 let node = Expr::Binary {
                     op: head.op,
                     value_type,
@@ -148,9 +167,11 @@ impl Parser<'_> {
                     matching: Some(head.matching),
                     pos,
                 };
+
                 Tall { node, height }
             }
         };
+
         operands.push(applied);
         Ok(())
     }
@@ -158,18 +179,35 @@ impl Parser<'_> {
     /// Folds the sign of a number into it.
     fn signed(&self, op: UnaryOp, op_pos: PosRange, operand: Tall<Expr>) -> Parsed<Tall<Expr>> {
         let pos = op_pos.to(operand.node.pos());
-        if let Expr::Number { value, is_duration, .. } = operand.node {
+        if let Expr::Number {
+            value, is_duration, ..
+        } = operand.node
+        {
             let value = if op == UnaryOp::Minus { -value } else { value };
-            return Ok(Tall::leaf(Expr::Number { value, is_duration, pos }));
+            return Ok(Tall::leaf(Expr::Number {
+                value,
+                is_duration,
+                pos,
+            }));
         }
+
         let height = self.height_over(pos, &[operand.height])?;
-        Ok(Tall { node: Expr::Unary { op, expr: Box::new(operand.node), pos }, height })
+        Ok(Tall {
+            node: Expr::Unary {
+                op,
+                expr: Box::new(operand.node),
+                pos,
+            },
+            height,
+        })
     }
 
     fn operand(&mut self) -> Parsed<Tall<Expr>> {
         let token = self.peek()?;
         self.count_node(token.pos)?;
+
         let opens_call = self.second_kind() == TokenKind::LeftParen;
+
         match token.kind {
             TokenKind::Number | TokenKind::Duration => self.number().map(Tall::leaf),
             TokenKind::String => self.string().map(Tall::leaf),
@@ -186,10 +224,15 @@ impl Parser<'_> {
                 self.call()
             }
             kind => match super::call::aggregate_op(kind) {
-                Some(op) if opens_call || matches!(self.second_kind(), TokenKind::By | TokenKind::Without) => {
+                Some(op)
+                    if opens_call
+                        || matches!(self.second_kind(), TokenKind::By | TokenKind::Without) =>
+                {
                     self.aggregate(op)
                 }
-                _ => self.vector_selector().map(|selector| Tall::leaf(Expr::VectorSelector(selector))),
+                _ => self
+                    .vector_selector()
+                    .map(|selector| Tall::leaf(Expr::VectorSelector(selector))),
             },
         }
     }
@@ -200,24 +243,38 @@ impl Parser<'_> {
         let close = self.expect(TokenKind::RightParen)?;
         let pos = open.pos.to(close.pos);
         let height = self.height_over(pos, &[inner.height])?;
-        Ok(Tall { node: Expr::Paren { expr: Box::new(inner.node), pos }, height })
+
+        Ok(Tall {
+            node: Expr::Paren {
+                expr: Box::new(inner.node),
+                pos,
+            },
+            height,
+        })
     }
 
     fn number(&mut self) -> Parsed<Expr> {
         let token = self.advance()?;
         let value = self.number_value(token)?;
-        Ok(Expr::Number { value, is_duration: token.kind == TokenKind::Duration, pos: token.pos })
+
+        Ok(Expr::Number {
+            value,
+            is_duration: token.kind == TokenKind::Duration,
+            pos: token.pos,
+        })
     }
 
     /// The value of a number or a duration, the latter in seconds.
     pub(super) fn number_value(&self, token: Token) -> Parsed<f64> {
         let written = self.written(token);
         if token.kind == TokenKind::Duration {
-            let duration_ms =
-                crate::parse_duration(written).map_err(|error| self.fail(token.pos, error.to_string()))?;
+            let duration_ms = crate::parse_duration(written)
+                .map_err(|error| self.fail(token.pos, error.to_string()))?;
             return Ok(duration_ms as f64 / 1000.0);
         }
-        parse_number(written).map_err(|reason| self.fail(token.pos, format!("error parsing number: {reason}")))
+
+        parse_number(written)
+            .map_err(|reason| self.fail(token.pos, format!("error parsing number: {reason}")))
     }
 
     /// A number or a duration with or without a sign.
@@ -226,28 +283,47 @@ impl Parser<'_> {
         if op.is_some() {
             self.advance()?;
         }
+
         let token = match self.peek()?.kind {
             TokenKind::Number | TokenKind::Duration => self.advance()?,
             _ => return Err(Failure::Unexpected),
         };
+
         let value = self.number_value(token)?;
-        Ok(if op == Some(UnaryOp::Minus) { -value } else { value })
+        Ok(if op == Some(UnaryOp::Minus) {
+            -value
+        } else {
+            value
+        })
     }
 
     fn string(&mut self) -> Parsed<Expr> {
         let token = self.advance()?;
         let bytes = self.unquoted_bytes(token)?;
+
         let (value, bytes) = match String::from_utf8(bytes) {
             Ok(value) => (value, None),
-            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(error.into_bytes())),
+            Err(error) => (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                Some(error.into_bytes()),
+            ),
         };
-        Ok(Expr::String { value, bytes, pos: token.pos })
+
+        Ok(Expr::String {
+            value,
+            bytes,
+            pos: token.pos,
+        })
     }
 
     fn unquoted_bytes(&self, token: Token) -> Parsed<Vec<u8>> {
         let written = self.written(token);
-        unquote(written)
-            .ok_or_else(|| self.fail(token.pos, format!("error unquoting string {}: invalid syntax", quote(written))))
+        unquote(written).ok_or_else(|| {
+            self.fail(
+                token.pos,
+                format!("error unquoting string {}: invalid syntax", quote(written)),
+            )
+        })
     }
 
     /// The value of a string among labels, where all values are UTF-8: other bytes become U+FFFD.
@@ -268,13 +344,19 @@ impl Parser<'_> {
             fill_right: None,
             fill_joint: false,
         };
+
         if let TokenKind::On | TokenKind::Ignoring = self.peek()?.kind {
             matching.on = self.advance()?.kind == TokenKind::On;
             matching.labels = self.label_list()?;
             self.group_modifier(&mut matching)?;
         }
+
         self.fill_modifiers(&mut matching)?;
-        Ok(BinaryHead { op, return_bool, matching })
+        Ok(BinaryHead {
+            op,
+            return_bool,
+            matching,
+        })
     }
 
     fn group_modifier(&mut self, matching: &mut VectorMatching) -> Parsed<()> {
@@ -283,12 +365,16 @@ impl Parser<'_> {
             TokenKind::GroupRight => Cardinality::OneToMany,
             _ => return Ok(()),
         };
+
         self.advance()?;
+
         let next = self.peek()?.kind;
         let may_follow = starts_expression(next) || is_fill(next);
+
         if next == TokenKind::LeftParen || !may_follow {
             matching.include = self.label_list()?;
         }
+
         Ok(())
     }
 
@@ -299,6 +385,7 @@ impl Parser<'_> {
             matching.fill_joint = true;
             return Ok(());
         }
+
         if self.take(TokenKind::FillLeft)?.is_some() {
             matching.fill_left = Some(self.fill_value()?);
             if self.take(TokenKind::FillRight)?.is_some() {
@@ -310,11 +397,13 @@ impl Parser<'_> {
                 matching.fill_left = Some(self.fill_value()?);
             }
         }
+
         Ok(())
     }
 
     fn fill_value(&mut self) -> Parsed<f64> {
         self.expect(TokenKind::LeftParen)?;
+
         let value = self.signed_number()?;
         self.expect(TokenKind::RightParen)?;
         Ok(value)
@@ -322,5 +411,8 @@ impl Parser<'_> {
 }
 
 fn is_fill(kind: TokenKind) -> bool {
-    matches!(kind, TokenKind::Fill | TokenKind::FillLeft | TokenKind::FillRight)
+    matches!(
+        kind,
+        TokenKind::Fill | TokenKind::FillLeft | TokenKind::FillRight
+    )
 }

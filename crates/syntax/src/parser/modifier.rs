@@ -1,4 +1,5 @@
-//! What follows an operand: ranges, `offset`, `@`, `anchored` and `smoothed`. They bind tighter than any operator.
+//! What follows an operand: ranges, `offset`, `@`, `anchored` and `smoothed`. They bind tighter
+//! than any operator.
 
 use super::{Parsed, Parser, Tall};
 use crate::ast::{At, DurationExpr, Expr, OffsetSpec, VectorSelector};
@@ -8,7 +9,8 @@ use crate::position::PosRange;
 use crate::token::{Token, TokenKind};
 
 const DURATION: &str = "number, duration, step(), or range()";
-const NOT_A_SELECTOR: &str = "must be preceded by an instant vector selector or range vector selector or a subquery";
+const NOT_A_SELECTOR: &str =
+    "must be preceded by an instant vector selector or range vector selector or a subquery";
 
 /// Whether samples at the ends of a range are taken as they are or interpolated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +28,12 @@ struct Modifiable<'a> {
 
 fn modifiable(expr: &mut Expr) -> Option<Modifiable<'_>> {
     match expr {
-        Expr::VectorSelector(VectorSelector { offset, at, pos, .. }) | Expr::Subquery { offset, at, pos, .. } => {
-            Some(Modifiable { offset, at, pos })
-        }
+        Expr::VectorSelector(VectorSelector {
+            offset, at, pos, ..
+        })
+        | Expr::Subquery {
+            offset, at, pos, ..
+        } => Some(Modifiable { offset, at, pos }),
         Expr::MatrixSelector { selector, pos, .. } => {
             let VectorSelector { offset, at, .. } = selector.as_mut();
             Some(Modifiable { offset, at, pos })
@@ -54,34 +59,41 @@ impl Parser<'_> {
 
     fn offset(&mut self, mut operand: Tall<Expr>) -> Parsed<Tall<Expr>> {
         self.advance()?;
+
         let duration = self.within("offset", DURATION, Self::offset_duration)?;
         let pos = operand.node.pos();
         let end = self.last_closing;
         let Some(parts) = modifiable(&mut operand.node) else {
             return Err(self.fail(pos, format!("offset modifier {NOT_A_SELECTOR}")));
         };
+
         if *parts.offset != OffsetSpec::NONE {
             return Err(self.fail(pos, "offset may not be set multiple times"));
         }
+
         *parts.offset = match duration.literal_seconds() {
             Some(seconds) => OffsetSpec::Ms(seconds_to_ms(seconds)),
             _ => OffsetSpec::Expr(duration),
         };
+
         parts.pos.end = end;
         Ok(operand)
     }
 
     fn at_modifier(&mut self, mut operand: Tall<Expr>) -> Parsed<Tall<Expr>> {
         self.advance()?;
+
         let pos = operand.node.pos();
         let at = self.within("@", "timestamp", |parser| parser.at_time(pos))?;
         let end = self.last_closing;
         let Some(parts) = modifiable(&mut operand.node) else {
             return Err(self.fail(pos, format!("@ modifier {NOT_A_SELECTOR}")));
         };
+
         if parts.at.is_some() {
             return Err(self.fail(pos, "@ <timestamp> may not be set multiple times"));
         }
+
         *parts.at = Some(at);
         parts.pos.end = end;
         Ok(operand)
@@ -95,46 +107,71 @@ impl Parser<'_> {
             _ => {
                 let seconds = self.signed_number()?;
                 let timestamp_ms = timestamp_ms(seconds).ok_or_else(|| {
-                    self.fail(pos, format!("timestamp out of bounds for @ modifier: {}", format_fixed(seconds)))
+                    self.fail(
+                        pos,
+                        format!(
+                            "timestamp out of bounds for @ modifier: {}",
+                            format_fixed(seconds)
+                        ),
+                    )
                 })?;
+
                 return Ok(At::TimestampMs(timestamp_ms));
             }
         };
+
         self.advance()?;
         self.expect(TokenKind::LeftParen)?;
         self.expect(TokenKind::RightParen)?;
+
         Ok(preprocessor)
     }
 
     fn range_ends(&mut self, mut operand: Tall<Expr>, ends: RangeEnds) -> Parsed<Tall<Expr>> {
         self.advance()?;
+
         let word = match ends {
             RangeEnds::Anchored => "anchored",
             RangeEnds::Smoothed => "smoothed",
         };
+
         let pos = operand.node.pos();
         let selector = match &mut operand.node {
             Expr::VectorSelector(selector) => selector,
             Expr::MatrixSelector { selector, .. } => selector.as_mut(),
             Expr::Subquery { .. } => {
-                return Err(self.fail(pos, format!("{word} modifier is not supported for subqueries")));
+                return Err(self.fail(
+                    pos,
+                    format!("{word} modifier is not supported for subqueries"),
+                ));
             }
             _ => return Err(self.fail(pos, format!("{word} modifier not implemented"))),
         };
+
         match ends {
             RangeEnds::Anchored => selector.anchored = true,
             RangeEnds::Smoothed => selector.smoothed = true,
         }
+
         if selector.anchored && selector.smoothed {
-            return Err(self.fail(pos, "anchored and smoothed modifiers cannot be used together"));
+            return Err(self.fail(
+                pos,
+                "anchored and smoothed modifiers cannot be used together",
+            ));
         }
+
         Ok(operand)
     }
 
     /// `[range]` or `[range:step]`.
     fn range(&mut self, operand: Tall<Expr>) -> Parsed<Tall<Expr>> {
         let open = self.advance()?;
-        let range = self.within("subquery or range selector", DURATION, Self::positive_duration)?;
+        let range = self.within(
+            "subquery or range selector",
+            DURATION,
+            Self::positive_duration,
+        )?;
+
         match self.peek()?.kind {
             TokenKind::RightBracket => {
                 let close = self.advance()?;
@@ -148,32 +185,58 @@ impl Parser<'_> {
         }
     }
 
-    fn matrix_selector(&self, operand: Tall<Expr>, range: DurationExpr, brackets: PosRange) -> Parsed<Tall<Expr>> {
+    fn matrix_selector(
+        &self,
+        operand: Tall<Expr>,
+        range: DurationExpr,
+        brackets: PosRange,
+    ) -> Parsed<Tall<Expr>> {
         let Expr::VectorSelector(selector) = &operand.node else {
             return Err(self.fail(brackets, "ranges only allowed for vector selectors"));
         };
         if selector.offset != OffsetSpec::NONE {
             return Err(self.fail(brackets, "no offset modifiers allowed before range"));
         }
+
         if selector.at.is_some() {
             return Err(self.fail(brackets, "no @ modifiers allowed before range"));
         }
+
         let pos = selector.pos.to(brackets);
-        Ok(Tall { node: Expr::MatrixSelector { selector: Box::new(selector.clone()), range, pos }, height: 2 })
+        Ok(Tall {
+            node: Expr::MatrixSelector {
+                selector: Box::new(selector.clone()),
+                range,
+                pos,
+            },
+            height: 2,
+        })
     }
 
     fn subquery(&mut self, operand: Tall<Expr>, range: DurationExpr) -> Parsed<Tall<Expr>> {
         const CONTEXT: &str = "subquery selector";
+
         let mut step = None;
         if self.peek()?.kind != TokenKind::RightBracket {
             let expected = "number, duration, step(), range(), or \"]\"";
             step = Some(self.within(CONTEXT, expected, Self::positive_duration)?);
         }
-        let close: Token = self.within(CONTEXT, "\"]\"", |parser| parser.expect(TokenKind::RightBracket))?;
+
+        let close: Token = self.within(CONTEXT, "\"]\"", |parser| {
+            parser.expect(TokenKind::RightBracket)
+        })?;
         let pos = operand.node.pos().to(close.pos);
         let height = self.height_over(pos, &[operand.height])?;
-        let node =
-            Expr::Subquery { expr: Box::new(operand.node), range, step, offset: OffsetSpec::NONE, at: None, pos };
+
+        let node = Expr::Subquery {
+            expr: Box::new(operand.node),
+            range,
+            step,
+            offset: OffsetSpec::NONE,
+            at: None,
+            pos,
+        };
+
         Ok(Tall { node, height })
     }
 
@@ -181,7 +244,9 @@ impl Parser<'_> {
     fn positive_duration(&mut self) -> Parsed<DurationExpr> {
         let duration = self.duration_expression()?;
         match duration.literal_seconds() {
-            Some(seconds) if seconds <= 0.0 => Err(self.fail(duration.pos, "duration must be greater than 0")),
+            Some(seconds) if seconds <= 0.0 => {
+                Err(self.fail(duration.pos, "duration must be greater than 0"))
+            }
             _ => Ok(duration),
         }
     }
@@ -193,6 +258,10 @@ fn timestamp_ms(seconds: f64) -> Option<i64> {
     if seconds.is_nan() || seconds.abs() >= SECONDS_MAX {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "saturates; such times are centuries beyond any sample")]
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates; such times are centuries beyond any sample"
+    )]
     Some((seconds * 1000.0).round() as i64)
 }

@@ -24,21 +24,33 @@ impl Parser<'_> {
         let first = self.peek()?;
         let mut pos = first.pos;
         let mut name = None;
+
         if first.kind.is_metric_name() {
             self.advance()?;
             name = Some(self.written(first).to_owned());
         } else if first.kind != TokenKind::LeftBrace {
             return Err(Failure::Unexpected);
         }
+
         let mut matchers = Vec::new();
         if self.take(TokenKind::LeftBrace)?.is_some() {
             let close = self.matchers(&mut matchers)?;
             pos = pos.to(close);
         }
+
         if let Some(name) = &name {
             matchers.push(matcher::of_name(name.clone()));
         }
-        Ok(VectorSelector { name, matchers, offset: OffsetSpec::NONE, at: None, anchored: false, smoothed: false, pos })
+
+        Ok(VectorSelector {
+            name,
+            matchers,
+            offset: OffsetSpec::NONE,
+            at: None,
+            anchored: false,
+            smoothed: false,
+            pos,
+        })
     }
 
     /// Matchers up to the closing brace; returns its place.
@@ -47,6 +59,7 @@ impl Parser<'_> {
             if let Some(close) = self.take(TokenKind::RightBrace)? {
                 return Ok(close.pos);
             }
+
             matchers.push(self.matcher()?);
             match self.peek()?.kind {
                 TokenKind::Comma => {
@@ -71,18 +84,23 @@ impl Parser<'_> {
             }
             _ => return self.fail_unexpected(CONTEXT, "identifier or \"}\""),
         };
+
         let Some(op) = match_op(self.peek()?.kind) else {
             if first.kind == TokenKind::String {
                 return Ok(matcher::of_name(name));
             }
+
             return self.fail_unexpected(CONTEXT, "label matching operator");
         };
+
         self.advance()?;
+
         let Some(value_token) = self.take(TokenKind::String)? else {
             return self.fail_unexpected(CONTEXT, "string");
         };
         let value = self.unquoted(value_token)?;
         let matcher = LabelMatcher { name, op, value };
+
         matcher::validate(&matcher, self.regexes).map_err(|error| {
             let position = first.pos.to(value_token.pos);
             match error.limit() {
@@ -90,6 +108,7 @@ impl Parser<'_> {
                 None => self.fail(position, error.to_string()),
             }
         })?;
+
         Ok(matcher)
     }
 }

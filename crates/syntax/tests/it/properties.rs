@@ -141,6 +141,7 @@ fn expression() -> impl Strategy<Value = String> {
             "+ fill(1e21)",
             "< bool on() fill_left(-1) fill_right(2m)",
         ]);
+
         let wrapper = prop::sample::select(vec![
             ("(", ")"),
             ("-", ""),
@@ -156,19 +157,28 @@ fn expression() -> impl Strategy<Value = String> {
             ("sum_over_time((", ")[1h:5m] @ start() offset -5m)"),
             ("label_replace(", ", 'a', 'b', `c`, \"d\")"),
         ]);
+
         prop_oneof![
-            (inner.clone(), operator, inner.clone()).prop_map(|(lhs, op, rhs)| format!("{lhs} {op} {rhs}")),
+            (inner.clone(), operator, inner.clone())
+                .prop_map(|(lhs, op, rhs)| format!("{lhs} {op} {rhs}")),
             (wrapper, inner).prop_map(|((before, after), inner)| format!("{before}{inner}{after}")),
         ]
     })
 }
 
-/// The tree as text without places, for comparison. Numbers are told by their bits' shortest form, so NaN equals itself.
+/// The tree as text without places, for comparison. Numbers are told by their bits' shortest form,
+/// so NaN equals itself.
 fn shape(text: &str) -> String {
-    let tree = format!("{:?}", parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));
+    let tree = format!(
+        "{:?}",
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    );
+
     let mut pieces = tree.split("PosRange {");
     let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |shape, piece| shape + piece.split_once('}').map_or(piece, |(_, rest)| rest))
+    pieces.fold(first, |shape, piece| {
+        shape + piece.split_once('}').map_or(piece, |(_, rest)| rest)
+    })
 }
 
 proptest! {

@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// An S3 server in memory, for tests only. Prints its endpoint and runs until SIGINT or SIGTERM.
 ///
-/// Beside S3 it serves `GET /_admin/counts` (requests and bytes, as JSON), `POST /_admin/reset` (sets them to
-/// zero), `POST /_admin/outage/on` and `POST /_admin/outage/off` (everything is answered 503 in between).
+/// Beside S3 it serves `GET /_admin/counts` (requests and bytes, as JSON), `POST /_admin/reset`
+/// (sets them to zero), `POST /_admin/outage/on` and `POST /_admin/outage/off` (everything is
+/// answered 503 in between).
 #[derive(Debug, Parser)]
 #[command(name = "duramen-testkit-s3")]
 struct Flags {
@@ -23,7 +24,8 @@ struct Flags {
     /// Refuses requests signed with another access key.
     #[arg(long)]
     require_key: Option<String>,
-    /// Delays requests as a busy public store does: 15 ms at the median, 120 ms at p99, 1 s at p99.9.
+    /// Delays requests as a busy public store does: 15 ms at the median, 120 ms at p99, 1 s at
+    /// p99.9.
     #[arg(long)]
     typical_latency: bool,
     /// The seed of the delays.
@@ -36,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+
     let s3 = S3::start(S3Options {
         listen: flags.listen,
         bucket: flags.bucket,
@@ -49,6 +52,7 @@ async fn main() -> anyhow::Result<()> {
     if flags.typical_latency {
         s3.set_plan(FaultPlan::new(flags.seed).latency(Latency::TYPICAL));
     }
+
     let mut out = std::io::stdout();
     writeln!(out, "{}", s3.endpoint())?;
     out.flush()?;
@@ -56,6 +60,7 @@ async fn main() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+
     s3.stop().await;
     Ok(())
 }

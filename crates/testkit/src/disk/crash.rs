@@ -31,31 +31,51 @@ pub(super) fn after_power_loss(before: &State, seed: u64) -> State {
     let mut rng = StdRng::seed_from_u64(seed);
     let names = surviving_names(&before.tree, &mut rng);
     let mut after = State::new();
+
     after.last_file = before.last_file;
+
     for (id, bytes) in &before.files {
         let survived = surviving_bytes(bytes, &mut rng);
+
         if names.values().any(|node| *node == Node::File(*id)) {
-            after.files.insert(*id, Bytes { live: survived.clone(), durable: survived, pending: vec![] });
+            after.files.insert(
+                *id,
+                Bytes {
+                    live: survived.clone(),
+                    durable: survived,
+                    pending: vec![],
+                },
+            );
         }
     }
-    after.tree = Tree { live: names.clone(), durable: names, pending: vec![] };
+
+    after.tree = Tree {
+        live: names.clone(),
+        durable: names,
+        pending: vec![],
+    };
+
     after
 }
 
-/// The durable names with some of the pending changes; names below a directory that is gone are gone.
+/// The durable names with some of the pending changes; names below a directory that is gone are
+/// gone.
 fn surviving_names(tree: &Tree, rng: &mut StdRng) -> BTreeMap<PathBuf, Node> {
     let mut names = tree.durable.clone();
     let luck = luck(rng);
+
     for change in &tree.pending {
         let survives = match luck {
             Luck::None => false,
             Luck::All => true,
             Luck::Some => rng.random_bool(0.5),
         };
+
         if survives {
             change.apply(&mut names);
         }
     }
+
     // Parents sort before their children, so one pass in order sees each parent's fate first.
     let mut reachable: BTreeMap<PathBuf, Node> = BTreeMap::new();
     for (path, node) in names {
@@ -64,10 +84,12 @@ fn surviving_names(tree: &Tree, rng: &mut StdRng) -> BTreeMap<PathBuf, Node> {
             reachable.insert(path, node);
         }
     }
+
     reachable
 }
 
-/// The durable bytes with a prefix of the pending changes; the last of them may be there in part, and its tail may be zeros.
+/// The durable bytes with a prefix of the pending changes; the last of them may be there in part,
+/// and its tail may be zeros.
 fn surviving_bytes(bytes: &Bytes, rng: &mut StdRng) -> Vec<u8> {
     let mut survived = bytes.durable.clone();
     let whole = match luck(rng) {
@@ -75,20 +97,25 @@ fn surviving_bytes(bytes: &Bytes, rng: &mut StdRng) -> Vec<u8> {
         Luck::All => bytes.pending.len(),
         Luck::Some => rng.random_range(0..=bytes.pending.len()),
     };
+
     for change in bytes.pending.iter().take(whole) {
         change.apply(&mut survived);
     }
+
     if let Some(Change::Append(torn)) = bytes.pending.get(whole) {
         let kept = rng.random_range(0..=torn.len());
         survived.extend_from_slice(&torn[..kept]);
     }
+
     if rng.random_bool(0.25) {
         zero_tail(&mut survived, bytes.durable.len(), rng);
     }
+
     survived
 }
 
-/// The size of a file may reach the disk before its bytes do: then they read as zeros. Never touches what was durable.
+/// The size of a file may reach the disk before its bytes do: then they read as zeros. Never
+/// touches what was durable.
 fn zero_tail(survived: &mut [u8], durable: usize, rng: &mut StdRng) {
     if survived.len() > durable {
         let from = rng.random_range(durable..survived.len());

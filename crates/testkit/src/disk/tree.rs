@@ -27,6 +27,7 @@ impl NameChange {
         if let Some(path) = &self.removed {
             to.remove(path);
         }
+
         if let Some((path, node)) = &self.added {
             to.insert(path.clone(), *node);
         }
@@ -55,10 +56,16 @@ impl Tree {
 
     /// The entries of a directory with their last name component.
     pub(super) fn entries<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = (&'a Path, Node)> {
-        self.live.iter().filter(move |(path, _)| path.parent() == Some(dir)).map(|(path, node)| (path.as_path(), *node))
+        self.live
+            .iter()
+            .filter(move |(path, _)| path.parent() == Some(dir))
+            .map(|(path, node)| (path.as_path(), *node))
     }
 
     pub(super) fn path_of(&self, file: FileId) -> Option<&Path> {
-        self.live.iter().find(|(_, node)| **node == Node::File(file)).map(|(path, _)| path.as_path())
+        self.live
+            .iter()
+            .find(|(_, node)| **node == Node::File(file))
+            .map(|(path, _)| path.as_path())
     }
 }

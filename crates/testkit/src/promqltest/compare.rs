@@ -10,9 +10,13 @@ const EPSILON: f64 = 1e-6;
 pub(super) fn near(got: &Item, wanted: &Item) -> bool {
     match (got, wanted) {
         (Item::Float(got), Item::Float(wanted)) => near_floats(*got, *wanted),
-        (Item::Histogram { histogram: got, .. }, Item::Histogram { histogram: wanted, hint_set }) => {
-            near_histograms(got, wanted) && (!hint_set || got.hint == wanted.hint)
-        }
+        (
+            Item::Histogram { histogram: got, .. },
+            Item::Histogram {
+                histogram: wanted,
+                hint_set,
+            },
+        ) => near_histograms(got, wanted) && (!hint_set || got.hint == wanted.hint),
         _ => false,
     }
 }
@@ -23,12 +27,22 @@ fn near_histograms(got: &FloatHistogram, wanted: &FloatHistogram) -> bool {
         histogram.compact();
         histogram
     };
-    let (got, wanted) = (compacted(got), compacted(wanted));
-    let sides = [(&got.positive, &wanted.positive), (&got.negative, &wanted.negative)];
+
+    let got = compacted(got);
+    let wanted = compacted(wanted);
+    let sides = [
+        (&got.positive, &wanted.positive),
+        (&got.negative, &wanted.negative),
+    ];
+
     let near_sides = sides.iter().all(|(got, wanted)| {
         got.len() == wanted.len()
-            && got.iter().zip(wanted.iter()).all(|(a, b)| a.index == b.index && near_floats(a.count, b.count))
+            && got
+                .iter()
+                .zip(wanted.iter())
+                .all(|(a, b)| a.index == b.index && near_floats(a.count, b.count))
     });
+
     got.schema == wanted.schema
         && near_floats(got.count, wanted.count)
         && near_floats(got.sum, wanted.sum)
@@ -42,13 +56,18 @@ pub(super) fn near_floats(a: f64, b: f64) -> bool {
     if a.is_nan() || b.is_nan() {
         return a.is_nan() && b.is_nan() && is_stale(a) == is_stale(b);
     }
-    let (sum, difference) = (a.abs() + b.abs(), (a - b).abs());
+
+    let sum = a.abs() + b.abs();
+    let difference = (a - b).abs();
+
     if a == b {
         return true;
     }
+
     if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
         return difference < EPSILON * f64::MIN_POSITIVE;
     }
+
     difference / sum.min(f64::MAX) < EPSILON
 }
 
@@ -74,7 +93,11 @@ mod tests {
             (f64::MAX, -f64::MAX, false),
             (f64::NAN, 1.0, false),
         ] {
-            assert_eq!((near_floats(a, b), near_floats(b, a)), (equal, equal), "{a} {b}");
+            assert_eq!(
+                (near_floats(a, b), near_floats(b, a)),
+                (equal, equal),
+                "{a} {b}"
+            );
         }
     }
 }

@@ -80,7 +80,10 @@ impl Text {
 
     fn matching(pattern: &str) -> Result<Self, String> {
         let anywhere = GoRegex::parse(&format!("(?s:.*)(?:{pattern})(?s:.*)"));
-        Ok(Self::Matching(pattern.to_owned(), anywhere.map_err(|error| error.to_string())?))
+        Ok(Self::Matching(
+            pattern.to_owned(),
+            anywhere.map_err(|error| error.to_string())?,
+        ))
     }
 }
 
@@ -95,13 +98,23 @@ impl fmt::Debug for Text {
 }
 
 impl Eval {
-    /// Reads an `eval` and those lines of its block that belong to it, whose number is returned as well.
-    pub(super) fn parse((line, head): Line<'_>, block: &[Line<'_>]) -> Result<(Self, usize), ScriptError> {
+    /// Reads an `eval` and those lines of its block that belong to it, whose number is returned as
+    /// well.
+    pub(super) fn parse(
+        (line, head): Line<'_>,
+        block: &[Line<'_>],
+    ) -> Result<(Self, usize), ScriptError> {
         let at = |reason: String| ScriptError::at(line, reason);
         let (command, rest) = word(head);
         let (times, query) = times(rest).map_err(at)?;
         let expr = duramen_syntax::parse(query).map_err(|error| at(error.to_string()))?;
-        let mut reader = Reader { legacy_fail: false, range: None, lines: Lines::default() };
+
+        let mut reader = Reader {
+            legacy_fail: false,
+            range: None,
+            lines: Lines::default(),
+        };
+
         let mut eval = Self {
             line,
             query: query.to_owned(),
@@ -113,15 +126,22 @@ impl Eval {
             warnings: Remarks::default(),
             infos: Remarks::default(),
         };
+
         reader.legacy(&mut eval, command).map_err(at)?;
+
         let mut used = 0;
+
         for (line, text) in block {
             used += 1;
-            let next = reader.line(&mut eval, text).map_err(|reason| ScriptError::at(*line, reason))?;
+
+            let next = reader
+                .line(&mut eval, text)
+                .map_err(|reason| ScriptError::at(*line, reason))?;
             if next == Next::Command {
                 break;
             }
         }
+
         reader.finish(&mut eval).map_err(at)?;
         Ok((eval, used))
     }
@@ -163,6 +183,7 @@ impl Reader {
             "_info" => eval.infos.wanted.push(Text::Any),
             _ => return Err(format!("no command: {command:?}")),
         }
+
         Ok(())
     }
 
@@ -172,46 +193,62 @@ impl Reader {
                 eval.fail = Some(Text::Exact(message.trim().to_owned()));
                 return Ok(Next::Command);
             }
+
             if let Some(pattern) = text.strip_prefix("expected_fail_regexp") {
                 eval.fail = Some(Text::matching(pattern.trim())?);
                 return Ok(Next::Command);
             }
         }
+
         let (first, rest) = word(text);
         if first == "expect" {
             return self.expect(eval, rest).map(|()| Next::Line);
         }
+
         if let (false, Ok(value)) = (text.contains(['{', ' ', '\t']), sequence::number(text)) {
             self.lines.scalar = Some(value);
             return Ok(Next::Command);
         }
+
         let (labels, values) = series::split(text)?;
         let values = sequence::items(values)?;
+
         if self.lines.series.iter().any(|(held, _)| *held == labels) {
             return Err(format!("a series stands twice: {labels}"));
         }
+
         self.lines.series.push((labels, values));
         Ok(Next::Line)
     }
 
     fn expect(&mut self, eval: &mut Eval, rest: &str) -> Result<(), String> {
         let (kind, rest) = word(rest);
+
         match kind {
             "range" => {
-                let (start_ms, end_ms, step_ms) = match rest.split_whitespace().collect::<Vec<_>>()[..] {
-                    ["vector", "from", start, "to", end, "step", step] => {
-                        (signed_ms(start)?, signed_ms(end)?, signed_ms(step)?)
-                    }
-                    _ => return Err("it is: expect range vector from START to END step STEP".to_owned()),
-                };
+                let (start_ms, end_ms, step_ms) =
+                    match rest.split_whitespace().collect::<Vec<_>>()[..] {
+                        ["vector", "from", start, "to", end, "step", step] => {
+                            (signed_ms(start)?, signed_ms(end)?, signed_ms(step)?)
+                        }
+                        _ => {
+                            return Err(
+                                "it is: expect range vector from START to END step STEP".to_owned()
+                            );
+                        }
+                    };
+
                 if !matches!(eval.times, Times::Instant(_)) {
                     return Err("a range query has no range vector".to_owned());
                 }
+
                 eval.times = Times::Instant(end_ms);
                 self.range = Some(steps(start_ms, end_ms, step_ms)?);
             }
             "string" => self.lines.string = Some(string(rest)?),
-            "ordered" if rest.is_empty() && matches!(eval.times, Times::Instant(_)) => eval.ordered = true,
+            "ordered" if rest.is_empty() && matches!(eval.times, Times::Instant(_)) => {
+                eval.ordered = true
+            }
             "no_warn" if rest.is_empty() => eval.warnings.none = true,
             "no_info" if rest.is_empty() => eval.infos.none = true,
             "warn" => eval.warnings.wanted.push(wanted(rest)?),
@@ -220,37 +257,55 @@ impl Reader {
             "fail" => eval.fail = Some(wanted(rest)?),
             _ => return Err(format!("nothing to expect: {kind:?}")),
         }
+
         Ok(())
     }
 
     /// Puts together what the lines say.
     fn finish(self, eval: &mut Eval) -> Result<(), String> {
-        if [&eval.warnings, &eval.infos].iter().any(|remarks| remarks.none && !remarks.wanted.is_empty()) {
+        if [&eval.warnings, &eval.infos]
+            .iter()
+            .any(|remarks| remarks.none && !remarks.wanted.is_empty())
+        {
             return Err("remarks are expected and are not".to_owned());
         }
-        let Lines { series, scalar, string } = self.lines;
+
+        let Lines {
+            series,
+            scalar,
+            string,
+        } = self.lines;
+
         let steps = match eval.times {
             Times::Range(steps) => Some(steps),
             Times::Instant(_) => self.range,
         };
+
         eval.expected = match (scalar, string, steps) {
             (Some(value), None, None) if series.is_empty() => Expected::Scalar(value),
             (None, Some(text), None) if series.is_empty() => Expected::String(text),
             (None, None, Some(steps)) => {
-                if let Some((labels, _)) = series.iter().find(|(_, values)| values.len() > steps.count()) {
+                if let Some((labels, _)) = series
+                    .iter()
+                    .find(|(_, values)| values.len() > steps.count())
+                {
                     return Err(format!("more values than steps: {labels}"));
                 }
                 Expected::Matrix(steps, series)
             }
             (None, None, None) => {
-                let one = |(labels, values): (Labels, Vec<Option<Item>>)| match <[Option<Item>; 1]>::try_from(values) {
-                    Ok([Some(item)]) => Ok((labels, item)),
-                    _ => Err(format!("an instant has one value of a series: {labels}")),
+                let one = |(labels, values): (Labels, Vec<Option<Item>>)| {
+                    match <[Option<Item>; 1]>::try_from(values) {
+                        Ok([Some(item)]) => Ok((labels, item)),
+                        _ => Err(format!("an instant has one value of a series: {labels}")),
+                    }
                 };
+
                 Expected::Vector(series.into_iter().map(one).collect::<Result<_, _>>()?)
             }
             _ => return Err("more than one kind of answer is expected".to_owned()),
         };
+
         Ok(())
     }
 }
@@ -265,10 +320,17 @@ fn steps(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Steps, String> {
     if end_ms < start_ms || step_ms <= 0 {
         return Err("a range ends no earlier than it starts and has a step above zero".to_owned());
     }
-    let steps = Steps { start_ms, end_ms, step_ms };
+
+    let steps = Steps {
+        start_ms,
+        end_ms,
+        step_ms,
+    };
+
     if steps.count() > VALUES_MAX {
         return Err(format!("too many steps. values_max=`{VALUES_MAX}`"));
     }
+
     Ok(steps)
 }
 
@@ -293,17 +355,27 @@ fn times(text: &str) -> Result<(Times, &str), String> {
                 }
                 _ => Err(format!("{keyword:?} is missing")),
             };
-            let (start_ms, end_ms, step_ms) = (next("from")?, next("to")?, next("step")?);
+
+            let start_ms = next("from")?;
+            let end_ms = next("to")?;
+            let step_ms = next("step")?;
+
             (Times::Range(steps(start_ms, end_ms, step_ms)?), rest)
         }
         other => return Err(format!("it is instant or range: {other:?}")),
     };
-    if query.is_empty() { Err("there is no query".to_owned()) } else { Ok((times, query)) }
+
+    if query.is_empty() {
+        Err("there is no query".to_owned())
+    } else {
+        Ok((times, query))
+    }
 }
 
 /// The first word, and what stands behind it.
 fn word(text: &str) -> (&str, &str) {
-    text.split_once(char::is_whitespace).map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
+    text.split_once(char::is_whitespace)
+        .map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
 fn wanted(text: &str) -> Result<Text, String> {

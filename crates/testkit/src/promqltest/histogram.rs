@@ -16,13 +16,17 @@ impl Written {
     /// Reads what stands between the braces.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut histogram = FloatHistogram::empty(0, Vec::new());
-        let (mut positive, mut negative) = ((0, Vec::new()), (0, Vec::new()));
+        let mut positive = (0, Vec::new());
+        let mut negative = (0, Vec::new());
         let mut seen = Vec::new();
+
         for (key, value) in pairs(text)? {
             if seen.contains(&key) {
                 return Err(format!("a key of a histogram stands twice: {key:?}"));
             }
+
             seen.push(key);
+
             match key {
                 "schema" => histogram.schema = whole(value)?,
                 "sum" => histogram.sum = number(value)?,
@@ -38,25 +42,42 @@ impl Written {
                 other => return Err(format!("no key of a histogram: {other:?}")),
             }
         }
+
         (histogram.positive, histogram.negative) = (buckets(positive)?, buckets(negative)?);
-        Ok(Self { histogram, hint_set: seen.contains(&"counter_reset_hint") })
+        Ok(Self {
+            histogram,
+            hint_set: seen.contains(&"counter_reset_hint"),
+        })
     }
 }
 
 /// Counts one after the other from a place on.
 fn buckets((offset, counts): (i32, Vec<f64>)) -> Result<Vec<BucketCount>, String> {
     let place = |at: usize| i32::try_from(at).ok().and_then(|at| offset.checked_add(at));
-    let bucket = |(at, count)| Ok(BucketCount { index: place(at).ok_or("a bucket out of range")?, count });
+    let bucket = |(at, count)| {
+        Ok(BucketCount {
+            index: place(at).ok_or("a bucket out of range")?,
+            count,
+        })
+    };
+
     counts.into_iter().enumerate().map(bucket).collect()
 }
 
 fn whole(text: &str) -> Result<i32, String> {
-    text.parse().map_err(|_| format!("no whole number: {text:?}"))
+    text.parse()
+        .map_err(|_| format!("no whole number: {text:?}"))
 }
 
 fn list(text: &str) -> Result<Vec<f64>, String> {
-    let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-    inside.ok_or_else(|| format!("no list: {text:?}"))?.split_whitespace().map(number).collect()
+    let inside = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    inside
+        .ok_or_else(|| format!("no list: {text:?}"))?
+        .split_whitespace()
+        .map(number)
+        .collect()
 }
 
 fn hint(text: &str) -> Result<ResetHint, String> {
@@ -73,15 +94,20 @@ fn hint(text: &str) -> Result<ResetHint, String> {
 fn pairs(text: &str) -> Result<Vec<(&str, &str)>, String> {
     let mut out = Vec::new();
     let mut rest = text.trim_start();
+
     while !rest.is_empty() {
-        let (key, behind) = rest.split_once(':').ok_or_else(|| format!("no key and value: {rest:?}"))?;
+        let (key, behind) = rest
+            .split_once(':')
+            .ok_or_else(|| format!("no key and value: {rest:?}"))?;
         let end = match behind.find(']') {
             Some(end) if behind.starts_with('[') => end + 1,
             _ => behind.find(char::is_whitespace).unwrap_or(behind.len()),
         };
+
         let (value, next) = behind.split_at(end);
         out.push((key, value));
         rest = next.trim_start();
     }
+
     Ok(out)
 }

@@ -32,25 +32,48 @@ const AROUND_MS: i64 = 60_000;
 pub(super) fn runs(eval: &Eval) -> Result<Vec<Run>, String> {
     let time_ms = match eval.times {
         Times::Range(steps) => {
-            return Ok(vec![Run { expr: eval.expr.clone(), text: eval.query.clone(), how: How::Range(steps) }]);
+            return Ok(vec![Run {
+                expr: eval.expr.clone(),
+                text: eval.query.clone(),
+                how: How::Range(steps),
+            }]);
         }
         Times::Instant(time_ms) => time_ms,
     };
-    let mut runs = vec![Run { expr: eval.expr.clone(), text: eval.query.clone(), how: How::Instant(time_ms) }];
+
+    let mut runs = vec![Run {
+        expr: eval.expr.clone(),
+        text: eval.query.clone(),
+        how: How::Instant(time_ms),
+    }];
+
     if !asks_for_time(&eval.expr) {
         let text = pinned(eval.expr.clone(), time_ms).to_string();
-        let expr = duramen_syntax::parse(&text).map_err(|error| format!("{text} is not read again: {error}"))?;
-        let run = |time_ms| Run { expr: expr.clone(), text: text.clone(), how: How::Instant(time_ms) };
+        let expr = duramen_syntax::parse(&text)
+            .map_err(|error| format!("{text} is not read again: {error}"))?;
+
+        let run = |time_ms| Run {
+            expr: expr.clone(),
+            text: text.clone(),
+            how: How::Instant(time_ms),
+        };
+
         runs.extend(other_times(time_ms).into_iter().map(run));
     }
+
     if has_a_middle(eval) {
         let middle = |run: &Run| match run.how {
-            How::Instant(time_ms) => Some(Run { how: How::Middle(time_ms), ..run.clone() }),
+            How::Instant(time_ms) => Some(Run {
+                how: How::Middle(time_ms),
+                ..run.clone()
+            }),
             _ => None,
         };
+
         let middles: Vec<Run> = runs.iter().filter_map(middle).collect();
         runs.extend(middles);
     }
+
     Ok(runs)
 }
 
@@ -63,7 +86,9 @@ fn other_times(time_ms: i64) -> Vec<i64> {
 }
 
 fn has_a_middle(eval: &Eval) -> bool {
-    let timeless = ["start()", "end()", "range()", "step()"].iter().all(|word| !eval.query.contains(word));
+    let timeless = ["start()", "end()", "range()", "step()"]
+        .iter()
+        .all(|word| !eval.query.contains(word));
     let vector = matches!(eval.expected, Expected::Vector(_) | Expected::Scalar(_));
     timeless && vector && !eval.ordered && eval.fail.is_none()
 }
@@ -87,15 +112,20 @@ fn asks_for_time(expr: &Expr) -> bool {
         "predict_linear",
         "timestamp",
     ];
+
     let mut found = false;
-    expr.walk(&mut |expr| found |= matches!(expr, Expr::Call { func, .. } if WORDS.contains(&func.name)));
+    expr.walk(&mut |expr| {
+        found |= matches!(expr, Expr::Call { func, .. } if WORDS.contains(&func.name))
+    });
     found
 }
 
-/// The expression with `@` on every selector and subquery that has none. What stands in a subquery is fixed by it.
+/// The expression with `@` on every selector and subquery that has none. What stands in a subquery
+/// is fixed by it.
 fn pinned(mut expr: Expr, time_ms: i64) -> Expr {
     let pin = |at: &mut Option<At>| *at = at.or(Some(At::TimestampMs(time_ms)));
     let boxed = |expr: &mut Box<Expr>| **expr = pinned((**expr).clone(), time_ms);
+
     match &mut expr {
         Expr::VectorSelector(selector) => pin(&mut selector.at),
         Expr::MatrixSelector { selector, .. } => pin(&mut selector.at),
@@ -106,9 +136,12 @@ fn pinned(mut expr: Expr, time_ms: i64) -> Expr {
             param.iter_mut().for_each(boxed);
         }
         Expr::Binary { lhs, rhs, .. } => [lhs, rhs].into_iter().for_each(boxed),
-        Expr::Call { args, .. } => args.iter_mut().for_each(|arg| *arg = pinned(arg.clone(), time_ms)),
+        Expr::Call { args, .. } => args
+            .iter_mut()
+            .for_each(|arg| *arg = pinned(arg.clone(), time_ms)),
         Expr::Number { .. } | Expr::String { .. } => {}
     }
+
     expr
 }
 

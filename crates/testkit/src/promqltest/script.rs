@@ -31,7 +31,10 @@ pub struct ScriptError {
 
 impl ScriptError {
     pub(super) fn at(line: usize, reason: impl Into<String>) -> Self {
-        Self { line, reason: reason.into() }
+        Self {
+            line,
+            reason: reason.into(),
+        }
     }
 }
 
@@ -47,20 +50,31 @@ impl Script {
         let lines: Vec<Line<'_>> = (1..).zip(text.split('\n').map(shown)).collect();
         let mut rest = lines.as_slice();
         let mut commands = Vec::new();
+
         while let Some((&(line, head), behind)) = rest.split_first() {
             rest = behind;
+
             let word = head.split([' ', '\t']).next().unwrap_or("").to_lowercase();
             if word.is_empty() {
                 continue;
             }
-            let block = &behind[..behind.iter().take_while(|(_, text)| !text.is_empty()).count()];
+
+            let block = &behind[..behind
+                .iter()
+                .take_while(|(_, text)| !text.is_empty())
+                .count()];
+
             let used = match word.as_str() {
                 "clear" => {
                     commands.push(Command::Clear);
                     0
                 }
                 word if word.starts_with("load") => {
-                    commands.push(Command::Load { line, series: load::parse((line, head), block)? });
+                    commands.push(Command::Load {
+                        line,
+                        series: load::parse((line, head), block)?,
+                    });
+
                     block.len()
                 }
                 word if word.starts_with("eval") => {
@@ -70,22 +84,27 @@ impl Script {
                 }
                 other => return Err(ScriptError::at(line, format!("no command: {other:?}"))),
             };
+
             rest = &rest[used..];
         }
+
         Ok(Self { commands })
     }
 
-    /// What the loads of a script bring that has one load, or several of which none adds to the series of another.
+    /// What the loads of a script bring that has one load, or several of which none adds to the
+    /// series of another.
     pub fn loaded(&self) -> Vec<LoadedSeries> {
         let loads = self.commands.iter().filter_map(|command| match command {
             Command::Load { series, .. } => Some(series),
             Command::Clear | Command::Eval(_) => None,
         });
+
         loads.flatten().cloned().collect()
     }
 }
 
-/// A line without its margins. A comment is as good as a blank line, also inside of a block, which it ends.
+/// A line without its margins. A comment is as good as a blank line, also inside of a block, which
+/// it ends.
 fn shown(line: &str) -> &str {
     let line = line.trim();
     if line.starts_with('#') { "" } else { line }

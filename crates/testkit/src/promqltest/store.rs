@@ -58,12 +58,13 @@ impl FromStr for Mode {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let found = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
-        found.with_context(|| format!("there is no such mode: memory, blocks, split. mode=`{text}`"))
+        found
+            .with_context(|| format!("there is no such mode: memory, blocks, split. mode=`{text}`"))
     }
 }
 
-/// See the module's text. Samples may have any time from the year 1 on: the clock of the ingester stands at the epoch, and its limits let
-/// samples be far ahead.
+/// See the module's text. Samples may have any time from the year 1 on: the clock of the ingester
+/// stands at the epoch, and its limits let samples be far ahead.
 pub struct Store(Kind);
 
 enum Kind {
@@ -78,6 +79,7 @@ impl Store {
             Mode::Blocks => Flush::Everything,
             Mode::Split => Flush::EveryOther,
         };
+
         Ok(Self(Kind::System(Box::new(System::start(flush).await?))))
     }
 
@@ -98,6 +100,7 @@ impl Store {
             Kind::Memory(source) => series.iter().for_each(|series| push(source, series)),
             Kind::System(system) => system.add(series).await?,
         }
+
         Ok(())
     }
 
@@ -107,10 +110,19 @@ impl Store {
             Kind::Memory(source) => (Arc::new(source.clone()), Vec::new()),
             Kind::System(system) => {
                 let tenant = system.register.lookup(&system.tenant());
-                (Arc::clone(&system.storage) as _, tenant.into_iter().collect())
+                (
+                    Arc::clone(&system.storage) as _,
+                    tenant.into_iter().collect(),
+                )
             }
         };
-        QueryContext { source, tenants: Arc::from(tenants), lookback_ms: None, limits: QueryLimits::default() }
+
+        QueryContext {
+            source,
+            tenants: Arc::from(tenants),
+            lookback_ms: None,
+            limits: QueryLimits::default(),
+        }
     }
 }
 
@@ -124,7 +136,11 @@ fn push(source: &mut MemorySource, series: &LoadedSeries) {
     for sample in &series.samples {
         match &sample.value {
             LoadedValue::Float(value) => {
-                source.push_with_life(series.labels.clone(), Sample::new(sample.ts_ms, *value), sample.life);
+                source.push_with_life(
+                    series.labels.clone(),
+                    Sample::new(sample.ts_ms, *value),
+                    sample.life,
+                );
             }
             LoadedValue::Histogram(histogram) => {
                 source.push_histogram(series.labels.clone(), sample.ts_ms, sample.life, histogram);
@@ -164,7 +180,9 @@ impl System {
         let writer = DataDir::open_unlocked(Arc::clone(&disk), &below("data"), &*clock)?.identity();
         let register = Arc::new(Tenants::open(bucket.clone(), writer.writer).await?);
         let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), writer);
+
         std::fs::create_dir_all(below("staging"))?;
+
         let parts = Parts {
             wal_dir: below("data/wal"),
             disk,
@@ -181,12 +199,35 @@ impl System {
             memory: duramen_qos::Account::unbounded(),
             hash_seed: 1,
         };
+
         let tasks = Tasks::default();
-        let (ingester, _) = Ingester::start(parts, duramen_ingest::Config::default(), &tasks).await?;
+        let (ingester, _) =
+            Ingester::start(parts, duramen_ingest::Config::default(), &tasks).await?;
         let heads: Arc<dyn Heads> = Arc::new(ingester.clone());
-        let blocks = Arc::new(Blocks::new(bucket, 64 << 20, 1000, duramen_qos::Account::unbounded()));
-        let storage = Arc::new(Storage::new(heads, manifests, blocks, duramen_query::Metrics::default()));
-        Ok(Self { flush, ingester, register, storage, tasks, generation: 0, _directory: directory })
+
+        let blocks = Arc::new(Blocks::new(
+            bucket,
+            64 << 20,
+            1000,
+            duramen_qos::Account::unbounded(),
+        ));
+
+        let storage = Arc::new(Storage::new(
+            heads,
+            manifests,
+            blocks,
+            duramen_query::Metrics::default(),
+        ));
+
+        Ok(Self {
+            flush,
+            ingester,
+            register,
+            storage,
+            tasks,
+            generation: 0,
+            _directory: directory,
+        })
     }
 
     fn tenant(&self) -> TenantName {
@@ -208,10 +249,15 @@ impl System {
     }
 
     async fn write(&self, body: &[u8]) -> anyhow::Result<()> {
-        let report = self.ingester.write(&self.tenant(), Version::Two, body).await?;
+        let report = self
+            .ingester
+            .write(&self.tenant(), Version::Two, body)
+            .await?;
+
         if !report.rejected.is_empty() {
             bail!("{}", report.rejected);
         }
+
         Ok(())
     }
 

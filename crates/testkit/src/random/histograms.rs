@@ -44,6 +44,7 @@ impl Changing {
             negative: BTreeMap::new(),
             sum: 0.0,
         };
+
         new.lay_out(random);
         new
     }
@@ -53,13 +54,24 @@ impl Changing {
         self.positive.clear();
         self.negative.clear();
         (self.zero, self.sum) = (0.0, 0.0);
+
         if self.kind == Buckets::Custom {
             self.schema = CUSTOM_BUCKETS_SCHEMA;
-            let of: [&[f64]; 4] = [&[0.5, 1.0, 2.0, 5.0], &[0.5, 1.0, 2.0, 5.0], &[1.0, 2.0, 10.0], &[-1.0, 0.0, 1.0]];
+
+            let of: [&[f64]; 4] = [
+                &[0.5, 1.0, 2.0, 5.0],
+                &[0.5, 1.0, 2.0, 5.0],
+                &[1.0, 2.0, 10.0],
+                &[-1.0, 0.0, 1.0],
+            ];
+
             self.bounds = of.choose(random).copied().unwrap_or_default().to_vec();
         } else {
             self.schema = [0, 0, 1, 2, -1].choose(random).copied().unwrap_or(0);
-            self.zero_threshold = [0.0, 0.25, 0.25, 0.001, 0.5].choose(random).copied().unwrap_or(0.0);
+            self.zero_threshold = [0.0, 0.25, 0.25, 0.001, 0.5]
+                .choose(random)
+                .copied()
+                .unwrap_or(0.0);
         }
     }
 
@@ -69,21 +81,25 @@ impl Changing {
             (_, 0) => ResetHint::NotReset,
             _ => ResetHint::Unknown,
         };
+
         if random.random_range(0..25) == 0 {
             self.lay_out(random);
             if self.kind != Buckets::Gauge && random.random_range(0..2) == 0 {
                 self.hint = ResetHint::Reset;
             }
         }
+
         if self.kind == Buckets::Gauge {
             self.positive.clear();
             self.negative.clear();
         }
+
         for _ in 0..random.random_range(0..4) {
             let count = f64::from(random.random_range(1..5));
             self.sum += count * f64::from(random.random_range(-4..16)) / 4.0;
             self.observe(random, count);
         }
+
         self.whole()
     }
 
@@ -91,36 +107,58 @@ impl Changing {
         let side = match self.kind {
             Buckets::Custom => {
                 let end = i32::try_from(self.bounds.len()).unwrap_or(0);
-                *self.positive.entry(random.random_range(0..=end)).or_default() += count;
+                *self
+                    .positive
+                    .entry(random.random_range(0..=end))
+                    .or_default() += count;
+
                 return;
             }
             Buckets::Gauge if random.random_range(0..3) == 0 => &mut self.negative,
             _ if random.random_range(0..5) == 0 => return self.zero += count,
             _ => &mut self.positive,
         };
+
         // A bucket that the zero bucket reaches into would count twice.
         let lowest = match self.schema {
             -1 => 1,
             schema => 1 - (1 << schema),
         };
-        *side.entry(random.random_range(lowest..lowest + 6)).or_default() += count;
+
+        *side
+            .entry(random.random_range(lowest..lowest + 6))
+            .or_default() += count;
     }
 
     fn whole(&self) -> Histogram {
         let side = |side: &BTreeMap<i32, f64>| -> Vec<BucketCount> {
-            side.iter().map(|(index, count)| BucketCount { index: *index, count: *count }).collect()
+            side.iter()
+                .map(|(index, count)| BucketCount {
+                    index: *index,
+                    count: *count,
+                })
+                .collect()
         };
+
         let in_buckets: f64 = self.positive.values().chain(self.negative.values()).sum();
         Histogram::from(&FloatHistogram {
             schema: self.schema,
             hint: self.hint,
             count: in_buckets + self.zero,
             sum: self.sum,
-            zero_threshold: if self.kind == Buckets::Custom { 0.0 } else { self.zero_threshold },
+            zero_threshold: if self.kind == Buckets::Custom {
+                0.0
+            } else {
+                self.zero_threshold
+            },
             zero_count: self.zero,
             positive: side(&self.positive),
             negative: side(&self.negative),
-            custom_values: if self.kind == Buckets::Custom { self.bounds.clone() } else { Vec::new() },
+            custom_values: if self.kind == Buckets::Custom {
+                self.bounds.clone()
+            } else {
+                Vec::new()
+            },
         })
     }
 }

@@ -22,27 +22,50 @@ impl Writer<'_> {
                 "(step()/7+1m)",
             ]),
         };
+
         if depth > 0 && self.maybe(25) {
             let step = self.one_of(&["15s", "30s", "1m", "50s"], &["step()+20", "(7*3)"]);
+
             // What was closed at its beginning has a step more where the beginning is one.
             let depth = if self.is_old() { 0 } else { depth - 1 };
-            let vector =
-                if self.is_old() { format!("{}{}", self.one(METRICS), self.matchers()) } else { self.vector(depth) };
+            let vector = if self.is_old() {
+                format!("{}{}", self.one(METRICS), self.matchers())
+            } else {
+                self.vector(depth)
+            };
+
             return format!("({vector})[{range}:{step}]{}", self.modifiers());
         }
-        let name = if !self.is_old() && self.maybe(35) { self.one(HISTOGRAMS) } else { self.one(METRICS) };
+
+        let name = if !self.is_old() && self.maybe(35) {
+            self.one(HISTOGRAMS)
+        } else {
+            self.one(METRICS)
+        };
+
         format!("{name}{}[{range}]{}", self.matchers(), self.modifiers())
     }
 
     pub(super) fn over_range(&mut self, depth: u32) -> String {
         if !self.is_old() && self.maybe(10) {
-            let (function, range) = (self.one(&["rate", "increase", "delta"]), self.one(&["1m", "100s", "5m"]));
+            let function = self.one(&["rate", "increase", "delta"]);
+            let range = self.one(&["1m", "100s", "5m"]);
             let name = self.one(&[METRICS, HISTOGRAMS].concat());
             let edges = self.one(&["anchored", "smoothed"]);
-            let function =
-                if edges == "anchored" && self.maybe(30) { self.one(&["changes", "resets"]) } else { function };
-            return format!("{function}({name}{}[{range}] {edges}{})", self.matchers(), self.modifiers());
+
+            let function = if edges == "anchored" && self.maybe(30) {
+                self.one(&["changes", "resets"])
+            } else {
+                function
+            };
+
+            return format!(
+                "{function}({name}{}[{range}] {edges}{})",
+                self.matchers(),
+                self.modifiers()
+            );
         }
+
         let range = self.range_vector(depth);
         let function = self.one_of(
             &[
@@ -80,14 +103,25 @@ impl Writer<'_> {
                 "double_exponential_smoothing",
             ],
         );
+
         match function {
             "quantile_over_time" => {
-                format!("{function}({}, {range})", self.one(&["0", "0.5", "0.9", "1", "-1", "2", "NaN"]))
+                format!(
+                    "{function}({}, {range})",
+                    self.one(&["0", "0.5", "0.9", "1", "-1", "2", "NaN"])
+                )
             }
-            "integral" => format!("{function}({range}{})", self.one(&["", ", 0", ", 1", ", 2", ", 3", ", NaN"])),
+            "integral" => format!(
+                "{function}({range}{})",
+                self.one(&["", ", 0", ", 1", ", 2", ", 3", ", NaN"])
+            ),
             "predict_linear" => format!("{function}({range}, {})", self.one(&["0", "60", "-30"])),
             "double_exponential_smoothing" => {
-                format!("{function}({range}, {}, {})", self.one(&["0.5", "0.3"]), self.one(&["0.1", "0.8"]))
+                format!(
+                    "{function}({range}, {}, {})",
+                    self.one(&["0.5", "0.3"]),
+                    self.one(&["0.1", "0.8"])
+                )
             }
             _ => format!("{function}({range})"),
         }

@@ -11,10 +11,12 @@ pub enum Dialect {
     Whole,
     /// What Prometheus 2.42 answers as 3.14 does.
     ///
-    /// Left out: functions, operators and modifiers that came later; native histograms, which it has behind a flag; `rate` and `increase`,
-    /// which extrapolate to zero in another order of steps since; deviations of groups, which were 0 of one infinite value; subqueries in
-    /// subqueries and lengths that are a whole number of their steps, since windows were closed at their beginning; `topk` and `bottomk`, which
-    /// may choose any of equal series; `atan2` of vectors, which kept the name; `predict_linear`, which over a range took other samples than
+    /// Left out: functions, operators and modifiers that came later; native histograms, which it
+    /// has behind a flag; `rate` and `increase`, which extrapolate to zero in another order of
+    /// steps since; deviations of groups, which were 0 of one infinite value; subqueries in
+    /// subqueries and lengths that are a whole number of their steps, since windows were closed at
+    /// their beginning; `topk` and `bottomk`, which may choose any of equal series; `atan2` of
+    /// vectors, which kept the name; `predict_linear`, which over a range took other samples than
     /// those at its `@`.
     Prometheus242,
 }
@@ -34,10 +36,12 @@ impl Writer<'_> {
         if self.maybe(6) {
             return self.scalar(depth);
         }
+
         let vector = self.vector(depth);
         if self.is_old() || !self.maybe(10) {
             return vector;
         }
+
         match self.random.random_range(0..6) {
             0 => format!("sort({vector})"),
             1 => format!("sort_desc({vector})"),
@@ -67,21 +71,39 @@ impl Writer<'_> {
     }
 
     pub(super) fn number(&mut self) -> String {
-        self.one(&["0", "1", "2", "-1", "0.5", "3", "10", "100", "NaN", "Inf", "-Inf"]).to_owned()
+        self.one(&[
+            "0", "1", "2", "-1", "0.5", "3", "10", "100", "NaN", "Inf", "-Inf",
+        ])
+        .to_owned()
     }
 
     pub(super) fn scalar(&mut self, depth: u32) -> String {
         match self.random.random_range(0..if depth == 0 { 2 } else { 5 }) {
             0 => self.number(),
             1 => {
-                let newer = ["start()", "end()", "range()", "step()", "max_of(1, step())", "min_of(NaN, 2)"];
-                self.one_of(&["time()", "pi()", "1", "2"], &newer).to_owned()
+                let newer = [
+                    "start()",
+                    "end()",
+                    "range()",
+                    "step()",
+                    "max_of(1, step())",
+                    "min_of(NaN, 2)",
+                ];
+
+                self.one_of(&["time()", "pi()", "1", "2"], &newer)
+                    .to_owned()
             }
             2 => format!("scalar({})", self.vector(depth - 1)),
             3 => format!("-({})", self.scalar(depth - 1)),
             _ => {
-                let op = self.one(&["+", "-", "*", "/", "%", "^", "atan2", "== bool", "< bool", ">= bool"]);
-                format!("({} {op} {})", self.scalar(depth - 1), self.scalar(depth - 1))
+                let op = self.one(&[
+                    "+", "-", "*", "/", "%", "^", "atan2", "== bool", "< bool", ">= bool",
+                ]);
+                format!(
+                    "({} {op} {})",
+                    self.scalar(depth - 1),
+                    self.scalar(depth - 1)
+                )
             }
         }
     }
@@ -115,10 +137,32 @@ impl Writer<'_> {
 
     fn selector(&mut self) -> String {
         let name = self.one_of(
-            &["requests_total", "temperature", "level", "errors_total", "zoned", "limit", "alone", "latency_bucket"],
-            &["duration", "size", "spread", "mixed", "duration", "target_info"],
+            &[
+                "requests_total",
+                "temperature",
+                "level",
+                "errors_total",
+                "zoned",
+                "limit",
+                "alone",
+                "latency_bucket",
+            ],
+            &[
+                "duration",
+                "size",
+                "spread",
+                "mixed",
+                "duration",
+                "target_info",
+            ],
         );
-        let smoothed = if !self.is_old() && self.maybe(6) { " smoothed" } else { "" };
+
+        let smoothed = if !self.is_old() && self.maybe(6) {
+            " smoothed"
+        } else {
+            ""
+        };
+
         // An operator behind an offset that is calculated would be a part of it.
         format!("({name}{}{smoothed}{})", self.matchers(), self.modifiers())
     }
@@ -127,22 +171,32 @@ impl Writer<'_> {
         let mut text = String::new();
         if self.maybe(20) {
             text += " offset ";
-            text += self.one_of(&["15s", "1m", "-30s", "7m"], &["(step()*2)", "(1m-range()/7)", "-min_of(45,1m)"]);
+            text += self.one_of(
+                &["15s", "1m", "-30s", "7m"],
+                &["(step()*2)", "(1m-range()/7)", "-min_of(45,1m)"],
+            );
         }
+
         if self.maybe(15) {
             text += " @ ";
-            text += &match self.one(&["300", "512", "start()", "end()", "0"]).parse::<i64>() {
+            text += &match self
+                .one(&["300", "512", "start()", "end()", "0"])
+                .parse::<i64>()
+            {
                 Ok(seconds) => (self.origin + seconds).to_string(),
                 Err(_) => self.one(&["start()", "end()"]).to_owned(),
             };
         }
+
         text
     }
 
     fn distribution(&mut self, depth: u32) -> String {
         let of = if self.is_old() {
-            let (by, matchers, modifiers) =
-                (self.one(&["by(le)", "by(job, le)", "without(instance)"]), self.matchers(), self.modifiers());
+            let by = self.one(&["by(le)", "by(job, le)", "without(instance)"]);
+            let matchers = self.matchers();
+            let modifiers = self.modifiers();
+
             format!("sum {by} (latency_bucket{matchers}{modifiers})")
         } else {
             match self.random.random_range(0..6) {
@@ -150,18 +204,31 @@ impl Writer<'_> {
                 1 => format!("sum by(job, le) ({})", self.rise("latency_bucket")),
                 2 => self.rise("duration"),
                 3 => format!("sum by(job) ({})", self.rise("size")),
-                4 => self.one(&["duration", "size", "spread", "mixed"]).to_owned(),
+                4 => self
+                    .one(&["duration", "size", "spread", "mixed"])
+                    .to_owned(),
                 _ => self.vector(depth - 1),
             }
         };
-        // No rank is a whole number of observations, where the last digit would decide between two buckets.
-        let q = self.one(&["0.0131", "0.1372", "0.4713", "0.9317", "0.9931", "-1", "2", "NaN"]);
-        match self.random.random_range(0..if self.is_old() { 1 } else { 5 }) {
+
+        // No rank is a whole number of observations, where the last digit would decide between two
+        // buckets.
+        let q = self.one(&[
+            "0.0131", "0.1372", "0.4713", "0.9317", "0.9931", "-1", "2", "NaN",
+        ]);
+        match self
+            .random
+            .random_range(0..if self.is_old() { 1 } else { 5 })
+        {
             0 | 1 => format!("histogram_quantile({q}, {of})"),
-            2 => format!("histogram_quantiles({of}, \"q\", 0.4713, {})", self.one(&["0.9317", "-1"])),
+            2 => format!(
+                "histogram_quantiles({of}, \"q\", 0.4713, {})",
+                self.one(&["0.9317", "-1"])
+            ),
+
             _ => {
-                let (from, to) =
-                    (self.one(&["-Inf", "0", "-1", "0.3", "1"]), self.one(&["0.7", "2", "Inf", "0", "NaN"]));
+                let from = self.one(&["-Inf", "0", "-1", "0.3", "1"]);
+                let to = self.one(&["0.7", "2", "Inf", "0", "NaN"]);
                 format!("histogram_fraction({from}, {to}, {of})")
             }
         }
@@ -169,7 +236,9 @@ impl Writer<'_> {
 
     fn rise(&mut self, name: &str) -> String {
         let function = self.one(&["rate", "increase", "delta", "irate"]);
-        let (matchers, range) = (self.matchers(), self.one(&["1m", "100s", "5m"]));
+        let matchers = self.matchers();
+        let range = self.one(&["1m", "100s", "5m"]);
+
         format!("{function}({name}{matchers}[{range}])")
     }
 }

@@ -25,24 +25,44 @@ impl Evaluation<'_> {
             let label = param.ok_or_else(|| Fault::Beyond("no label".into()))?;
             return count_values(&vector, grouping, text(label)?);
         }
+
         let parameter = match param {
             Some(param) => self.scalar(param, at)?,
             None => f64::NAN,
         };
+
         let mut groups: BTreeMap<LabelSet, Vector> = BTreeMap::new();
         for element in vector {
-            groups.entry(group(&element.labels, grouping)).or_default().push(element);
+            groups
+                .entry(group(&element.labels, grouping))
+                .or_default()
+                .push(element);
         }
-        if matches!(op, AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio) {
+
+        if matches!(
+            op,
+            AggregateOp::Topk
+                | AggregateOp::Bottomk
+                | AggregateOp::Limitk
+                | AggregateOp::LimitRatio
+        ) {
             return super::choice::chosen(op, parameter, groups.into_values());
         }
+
         let mut out = Vec::new();
+
         for (labels, elements) in groups {
             // Of a group by names the name goes when it is to go from any of its series.
             let nameless = elements.iter().any(|element| element.nameless);
             let sample = of_group(op, parameter, &elements)?;
-            out.extend(sample.map(|sample| Element { labels, nameless, sample }));
+
+            out.extend(sample.map(|sample| Element {
+                labels,
+                nameless,
+                sample,
+            }));
         }
+
         Ok(Value::Vector(out))
     }
 }
@@ -51,7 +71,9 @@ impl Evaluation<'_> {
 fn of_group(op: AggregateOp, parameter: f64, elements: &Vector) -> Result<Option<Sample>, Fault> {
     let samples = elements.iter().map(|element| &element.sample);
     let values: Vec<f64> = samples.clone().filter_map(Sample::float).collect();
-    let float = |of: &dyn Fn(&[f64]) -> f64| (!values.is_empty()).then(|| Sample::Float(of(&values)));
+    let float =
+        |of: &dyn Fn(&[f64]) -> f64| (!values.is_empty()).then(|| Sample::Float(of(&values)));
+
     Ok(match op {
         AggregateOp::Sum => added(samples).map(compact),
         AggregateOp::Avg => averaged(samples).map(compact),
@@ -84,6 +106,7 @@ fn group(labels: &LabelSet, grouping: Option<&Grouping>) -> LabelSet {
 /// Counts equal values, each under its text as a label.
 fn count_values(vector: &Vector, grouping: Option<&Grouping>, label: &str) -> Result<Value, Fault> {
     let mut counts: BTreeMap<LabelSet, f64> = BTreeMap::new();
+
     for Element { labels, sample, .. } in vector {
         let mut group = group(labels, grouping);
         let text = match sample {
@@ -92,9 +115,13 @@ fn count_values(vector: &Vector, grouping: Option<&Grouping>, label: &str) -> Re
             Sample::Float(value) => value.to_string(),
             Sample::Histogram(_) => return Err(Fault::Beyond("the text of a histogram".into())),
         };
+
         set(&mut group, label, &text);
         *counts.entry(group).or_default() += 1.0;
     }
-    let counts = counts.into_iter().map(|(labels, count)| Element::new(labels, count));
+
+    let counts = counts
+        .into_iter()
+        .map(|(labels, count)| Element::new(labels, count));
     Ok(Value::Vector(distinct(counts.collect())?))
 }

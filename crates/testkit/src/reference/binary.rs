@@ -26,23 +26,37 @@ impl Evaluation<'_> {
                 _ => Err(Fault::Beyond(format!("{op:?} of scalars"))),
             },
             (Value::Vector(vector), Value::Scalar(b)) => {
-                self.with_scalar(vector, return_bool, |sample| apply(op, sample, &Sample::Float(b)))
+                self.with_scalar(vector, return_bool, |sample| {
+                    apply(op, sample, &Sample::Float(b))
+                })
             }
             (Value::Scalar(a), Value::Vector(vector)) => {
-                self.with_scalar(vector, return_bool, |sample| apply(op, &Sample::Float(a), sample))
+                self.with_scalar(vector, return_bool, |sample| {
+                    apply(op, &Sample::Float(a), sample)
+                })
             }
             (Value::Vector(lhs), Value::Vector(rhs)) => {
-                let matching = matching.ok_or_else(|| Fault::Beyond("vectors without a matching".to_owned()))?;
+                let matching = matching
+                    .ok_or_else(|| Fault::Beyond("vectors without a matching".to_owned()))?;
+
                 match op {
                     BinaryOp::And | BinaryOp::Unless => {
-                        let keys: BTreeSet<LabelSet> = rhs.iter().map(|e| key(&e.labels, matching)).collect();
-                        let stays = |e: &Element| keys.contains(&key(&e.labels, matching)) == (op == BinaryOp::And);
+                        let keys: BTreeSet<LabelSet> =
+                            rhs.iter().map(|e| key(&e.labels, matching)).collect();
+                        let stays = |e: &Element| {
+                            keys.contains(&key(&e.labels, matching)) == (op == BinaryOp::And)
+                        };
                         Ok(Value::Vector(lhs.into_iter().filter(stays).collect()))
                     }
                     BinaryOp::Or => {
-                        let keys: BTreeSet<LabelSet> = lhs.iter().map(|e| key(&e.labels, matching)).collect();
-                        let more = rhs.into_iter().filter(|e| !keys.contains(&key(&e.labels, matching)));
-                        Ok(Value::Vector(distinct(lhs.into_iter().chain(more).collect())?))
+                        let keys: BTreeSet<LabelSet> =
+                            lhs.iter().map(|e| key(&e.labels, matching)).collect();
+                        let more = rhs
+                            .into_iter()
+                            .filter(|e| !keys.contains(&key(&e.labels, matching)));
+                        Ok(Value::Vector(distinct(
+                            lhs.into_iter().chain(more).collect(),
+                        )?))
                     }
                     _ => self.matched(op, lhs, rhs, return_bool, matching),
                 }
@@ -58,22 +72,29 @@ impl Evaluation<'_> {
         outcome: impl Fn(&Sample) -> Result<Option<Outcome>, Fault>,
     ) -> Result<Value, Fault> {
         let mut out = Vec::new();
+
         for element in vector {
             match outcome(&element.sample)? {
-                Some(Outcome::Value(sample)) => out.push(self.unnamed(Element { sample, ..element })),
+                Some(Outcome::Value(sample)) => {
+                    out.push(self.unnamed(Element { sample, ..element }))
+                }
                 Some(Outcome::Kept(sample)) => out.push(Element { sample, ..element }),
                 Some(Outcome::Holds(holds)) if return_bool => {
-                    out.push(self.unnamed(Element { sample: truth(holds), ..element }));
+                    out.push(self.unnamed(Element {
+                        sample: truth(holds),
+                        ..element
+                    }));
                 }
                 Some(Outcome::Holds(true)) => out.push(element),
                 Some(Outcome::Holds(false)) | None => {}
             }
         }
+
         Ok(Value::Vector(distinct(out)?))
     }
 
-    /// Pairs series of both sides by their keys. On the side of `one` no key may stand twice. A series without a partner is paired with the
-    /// value that fills its place, if there is one.
+    /// Pairs series of both sides by their keys. On the side of `one` no key may stand twice. A
+    /// series without a partner is paired with the value that fills its place, if there is one.
     fn matched(
         &self,
         op: BinaryOp,
@@ -86,45 +107,80 @@ impl Evaluation<'_> {
         if (lhs.is_empty() && rhs.is_empty()) || (!fills && (lhs.is_empty() || rhs.is_empty())) {
             return Ok(Value::Vector(Vec::new()));
         }
+
         let swapped = matching.card == Cardinality::OneToMany;
         let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-        let one_by_key: BTreeMap<LabelSet, &Element> = one.iter().map(|e| (key(&e.labels, matching), e)).collect();
+        let one_by_key: BTreeMap<LabelSet, &Element> =
+            one.iter().map(|e| (key(&e.labels, matching), e)).collect();
+
         if one_by_key.len() < one.len() {
             return Err(Fault::Fails("found duplicate series for the match group"));
         }
+
         let filled = |key: &LabelSet, value: f64| Element::new(key.clone(), value);
-        // The language names the sides of a fill by its places, and swaps them with `group_right`: what fills in for `one` is its right.
-        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
+
+        // The language names the sides of a fill by its places, and swaps them with `group_right`:
+        // what fills in for `one` is its right.
+        let fill_many = matching.fill_left;
+        let fill_one = matching.fill_right;
         let mut pairs: Vec<(LabelSet, Element, Element)> = Vec::new();
+
         for element in &many {
             let key = key(&element.labels, matching);
             let partner = one_by_key.get(&key).map(|partner| (*partner).clone());
+
             if let Some(partner) = partner.or_else(|| fill_one.map(|value| filled(&key, value))) {
                 pairs.push((key, element.clone(), partner));
             }
         }
+
         let mut taken: BTreeSet<(LabelSet, LabelSet)> = BTreeSet::new();
         let mut out = Vec::new();
-        let mut combine = |key: &LabelSet, element: &Element, partner: &Element, taken: &mut BTreeSet<_>| {
-            let (a, b) = if swapped { (partner, element) } else { (element, partner) };
-            let Some(outcome) = apply(op, &a.sample, &b.sample)? else { return Ok(()) };
-            let labels = self.result_labels(op, return_bool, &element.labels, &partner.labels, matching);
-            let one_of_key = if matching.card == Cardinality::OneToOne { LabelSet::new() } else { labels.clone() };
-            if !taken.insert((key.clone(), one_of_key)) {
-                return Err(Fault::Fails("multiple matches for labels"));
-            }
-            let sample = match outcome {
-                Outcome::Value(sample) | Outcome::Kept(sample) => sample,
-                Outcome::Holds(holds) if return_bool => truth(holds),
-                Outcome::Holds(true) => a.sample.clone(),
-                Outcome::Holds(false) => return Ok(()),
+
+        let mut combine =
+            |key: &LabelSet, element: &Element, partner: &Element, taken: &mut BTreeSet<_>| {
+                let (a, b) = if swapped {
+                    (partner, element)
+                } else {
+                    (element, partner)
+                };
+
+                let Some(outcome) = apply(op, &a.sample, &b.sample)? else {
+                    return Ok(());
+                };
+                let labels =
+                    self.result_labels(op, return_bool, &element.labels, &partner.labels, matching);
+
+                let one_of_key = if matching.card == Cardinality::OneToOne {
+                    LabelSet::new()
+                } else {
+                    labels.clone()
+                };
+
+                if !taken.insert((key.clone(), one_of_key)) {
+                    return Err(Fault::Fails("multiple matches for labels"));
+                }
+
+                let sample = match outcome {
+                    Outcome::Value(sample) | Outcome::Kept(sample) => sample,
+                    Outcome::Holds(holds) if return_bool => truth(holds),
+                    Outcome::Holds(true) => a.sample.clone(),
+                    Outcome::Holds(false) => return Ok(()),
+                };
+
+                out.push(Element {
+                    labels,
+                    nameless: return_bool,
+                    sample,
+                });
+
+                Ok(())
             };
-            out.push(Element { labels, nameless: return_bool, sample });
-            Ok(())
-        };
+
         for (key, element, partner) in &pairs {
             combine(key, element, partner, &mut taken)?;
         }
+
         if let Some(value) = fill_many {
             for (key, element) in &one_by_key {
                 if !taken.iter().any(|(taken, _)| taken == key) {
@@ -132,6 +188,7 @@ impl Evaluation<'_> {
                 }
             }
         }
+
         Ok(Value::Vector(distinct(out)?))
     }
 
@@ -144,18 +201,26 @@ impl Evaluation<'_> {
         matching: &VectorMatching,
     ) -> LabelSet {
         let mut labels = many.clone();
-        let is_arithmetic = !op.is_comparison() && !matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+        let is_arithmetic =
+            !op.is_comparison() && !matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+
         if is_arithmetic || return_bool && self.known.names == NameRemoval::AtOnce {
             labels.remove(METRIC_NAME);
         }
+
         match (matching.card, matching.on) {
             (Cardinality::OneToOne, true) => labels = only(&labels, &matching.labels),
-            (Cardinality::OneToOne, false) => matching.labels.iter().for_each(|name| _ = labels.remove(name)),
+            (Cardinality::OneToOne, false) => matching
+                .labels
+                .iter()
+                .for_each(|name| _ = labels.remove(name)),
             _ => {}
         }
+
         for name in &matching.include {
             set(&mut labels, name, one.get(name).map_or("", String::as_str));
         }
+
         labels
     }
 }
@@ -199,9 +264,12 @@ fn apply(op: BinaryOp, a: &Sample, b: &Sample) -> Result<Option<Outcome>, Fault>
             // What one says to have begun anew and the other not has no sum.
             BinaryOp::Add | BinaryOp::Sub if contradict(a.hint, b.hint) => None,
             BinaryOp::Add => a.plus(b).and_then(value),
-            BinaryOp::Sub => {
-                a.minus(b).and_then(|difference| value(Histogram { hint: ResetHint::Gauge, ..difference }))
-            }
+            BinaryOp::Sub => a.minus(b).and_then(|difference| {
+                value(Histogram {
+                    hint: ResetHint::Gauge,
+                    ..difference
+                })
+            }),
             BinaryOp::Equal => Some(Outcome::Holds(a.same(b))),
             BinaryOp::NotEqual => Some(Outcome::Holds(!a.same(b))),
             _ => None,
@@ -210,7 +278,10 @@ fn apply(op: BinaryOp, a: &Sample, b: &Sample) -> Result<Option<Outcome>, Fault>
 }
 
 fn contradict(a: ResetHint, b: ResetHint) -> bool {
-    matches!((a, b), (ResetHint::Reset, ResetHint::NotReset) | (ResetHint::NotReset, ResetHint::Reset))
+    matches!(
+        (a, b),
+        (ResetHint::Reset, ResetHint::NotReset) | (ResetHint::NotReset, ResetHint::Reset)
+    )
 }
 
 fn of_floats(op: BinaryOp, a: f64, b: f64) -> Result<Option<Outcome>, Fault> {

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, Timelike, Utc};
 
-/// A part of the date that a time in seconds is, of which the fraction does not count. NaN where no date is.
+/// A part of the date that a time in seconds is, of which the fraction does not count. NaN where no
+/// date is.
 pub(super) fn part(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
         "minute" => |time| of(time, |date| date.minute()),
@@ -21,13 +22,21 @@ fn of(time: f64, part: impl Fn(DateTime<Utc>) -> u32) -> f64 {
     date(time).map_or(f64::NAN, |date| f64::from(part(date)))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the fraction is meant to go")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the fraction is meant to go"
+)]
 fn date(time: f64) -> Option<DateTime<Utc>> {
-    if time.is_finite() { DateTime::from_timestamp(time as i64, 0) } else { None }
+    if time.is_finite() {
+        DateTime::from_timestamp(time as i64, 0)
+    } else {
+        None
+    }
 }
 
 fn days_in_month(date: DateTime<Utc>) -> u32 {
     let first = NaiveDate::from_ymd_opt(date.year(), date.month(), 1);
     let next = first.and_then(|first| first.checked_add_months(Months::new(1)));
-    next.and_then(|next| next.pred_opt()).map_or(0, |last| last.day())
+    next.and_then(|next| next.pred_opt())
+        .map_or(0, |last| last.day())
 }

@@ -12,7 +12,11 @@ impl Evaluation<'_> {
         if !seconds.is_finite() {
             return Err(Fault::Fails("duration is NaN or infinite"));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "durations of random queries are short")]
+
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "durations of random queries are short"
+        )]
         let ms = (seconds * 1000.0).trunc() as i64;
         Ok(ms)
     }
@@ -24,13 +28,18 @@ fn seconds(duration: &DurationExpr, query: Times) -> Result<f64, Fault> {
         DurationKind::Literal { seconds, .. } => *seconds,
         DurationKind::Step => query.step_ms as f64 / 1000.0,
         DurationKind::Range => (query.end_ms - query.start_ms) as f64 / 1000.0,
-        DurationKind::Unary { op: UnaryOp::Minus, expr } => -of(expr)?,
+        DurationKind::Unary {
+            op: UnaryOp::Minus,
+            expr,
+        } => -of(expr)?,
         DurationKind::Unary { expr, .. } => of(expr)?,
         DurationKind::Binary { op, lhs, rhs } => match (op, of(lhs)?, of(rhs)?) {
             (DurationOp::Add, a, b) => a + b,
             (DurationOp::Sub, a, b) => a - b,
             (DurationOp::Mul, a, b) => a * b,
-            (DurationOp::Div | DurationOp::Mod, _, 0.0) => return Err(Fault::Fails("division by zero")),
+            (DurationOp::Div | DurationOp::Mod, _, 0.0) => {
+                return Err(Fault::Fails("division by zero"));
+            }
             (DurationOp::Div, a, b) => a / b,
             (DurationOp::Mod, a, b) => a % b,
             (DurationOp::Pow, a, b) => a.powf(b),

@@ -76,35 +76,59 @@ impl Histogram {
 
     /// Nothing is said of resets; a gauge stays one.
     pub(super) fn without_reset_hint(&self) -> Self {
-        let hint = if self.is_gauge() { ResetHint::Gauge } else { ResetHint::Unknown };
-        Self { hint, ..self.clone() }
+        let hint = if self.is_gauge() {
+            ResetHint::Gauge
+        } else {
+            ResetHint::Unknown
+        };
+
+        Self {
+            hint,
+            ..self.clone()
+        }
     }
 
     /// Where the bucket ends; a negative one begins at the mirror of it.
     fn bound(&self, index: i32) -> f64 {
         match &self.layout {
-            Layout::Exponential { schema } => match f64::from(index) * (-f64::from(*schema)).exp2() {
-                // The largest number is the last bound, so that the bucket behind it has the infinite.
+            Layout::Exponential { schema } => match f64::from(index) * (-f64::from(*schema)).exp2()
+            {
+                // The largest number is the last bound, so that the bucket behind it has the
+                // infinite.
                 1024.0 => f64::MAX,
                 exponent => exponent.exp2(),
             },
             Layout::Custom { .. } if index < 0 => f64::NEG_INFINITY,
-            Layout::Custom { bounds } => {
-                usize::try_from(index).ok().and_then(|at| bounds.get(at)).copied().unwrap_or(f64::INFINITY)
-            }
+            Layout::Custom { bounds } => usize::try_from(index)
+                .ok()
+                .and_then(|at| bounds.get(at))
+                .copied()
+                .unwrap_or(f64::INFINITY),
         }
     }
 
     fn positive_bucket(&self, index: i32, count: f64) -> Bucket {
-        Bucket { lower: self.bound(index - 1), upper: self.bound(index), count }
+        Bucket {
+            lower: self.bound(index - 1),
+            upper: self.bound(index),
+            count,
+        }
     }
 
     fn negative_bucket(&self, index: i32, count: f64) -> Bucket {
-        Bucket { lower: -self.bound(index), upper: -self.bound(index - 1), count }
+        Bucket {
+            lower: -self.bound(index),
+            upper: -self.bound(index - 1),
+            count,
+        }
     }
 
     fn zero_bucket(&self) -> Bucket {
-        Bucket { lower: -self.zero_threshold, upper: self.zero_threshold, count: self.zero_count }
+        Bucket {
+            lower: -self.zero_threshold,
+            upper: self.zero_threshold,
+            count: self.zero_count,
+        }
     }
 
     /// All buckets that are not empty, upwards. None reaches into the zero bucket.
@@ -112,28 +136,69 @@ impl Histogram {
         let threshold = self.zero_threshold;
         let negative = self.negative.iter().rev().map(|(index, count)| {
             let bucket = self.negative_bucket(*index, *count);
-            Bucket { upper: if bucket.upper < 0.0 { bucket.upper.min(-threshold) } else { bucket.upper }, ..bucket }
+            Bucket {
+                upper: if bucket.upper < 0.0 {
+                    bucket.upper.min(-threshold)
+                } else {
+                    bucket.upper
+                },
+                ..bucket
+            }
         });
+
         let positive = self.positive.iter().map(|(index, count)| {
             let bucket = self.positive_bucket(*index, *count);
-            Bucket { lower: if bucket.lower > 0.0 { bucket.lower.max(threshold) } else { bucket.lower }, ..bucket }
+            Bucket {
+                lower: if bucket.lower > 0.0 {
+                    bucket.lower.max(threshold)
+                } else {
+                    bucket.lower
+                },
+                ..bucket
+            }
         });
+
         let zero = (self.zero_count > 0.0).then(|| self.zero_bucket());
-        negative.chain(zero).chain(positive).filter(|bucket| bucket.count != 0.0).collect()
+        negative
+            .chain(zero)
+            .chain(positive)
+            .filter(|bucket| bucket.count != 0.0)
+            .collect()
     }
 }
 
 impl From<&FloatHistogram> for Histogram {
     fn from(histogram: &FloatHistogram) -> Self {
         let layout = match histogram.schema {
-            CUSTOM_BUCKETS_SCHEMA => Layout::Custom { bounds: histogram.custom_values.clone() },
+            CUSTOM_BUCKETS_SCHEMA => Layout::Custom {
+                bounds: histogram.custom_values.clone(),
+            },
             schema => Layout::Exponential { schema },
         };
+
         let [positive, negative] = [&histogram.positive, &histogram.negative].map(|side| {
             let filled = side.iter().filter(|bucket| bucket.count != 0.0);
             filled.map(|bucket| (bucket.index, bucket.count)).collect()
         });
-        let FloatHistogram { hint, count, sum, zero_threshold, zero_count, .. } = *histogram;
-        Self { layout, hint, count, sum, zero_threshold, zero_count, positive, negative }
+
+        let FloatHistogram {
+            hint,
+            count,
+            sum,
+            zero_threshold,
+            zero_count,
+            ..
+        } = *histogram;
+
+        Self {
+            layout,
+            hint,
+            count,
+            sum,
+            zero_threshold,
+            zero_count,
+            positive,
+            negative,
+        }
     }
 }

@@ -16,13 +16,21 @@ pub(super) fn unnamed(mut labels: LabelSet) -> LabelSet {
 
 /// Those of these names.
 pub(super) fn only(labels: &LabelSet, names: &[String]) -> LabelSet {
-    labels.iter().filter(|(name, _)| names.contains(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+    labels
+        .iter()
+        .filter(|(name, _)| names.contains(name))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect()
 }
 
 /// All but those of these names and the metric's.
 pub(super) fn without(labels: &LabelSet, names: &[String]) -> LabelSet {
     let stays = |name: &String| name != METRIC_NAME && !names.contains(name);
-    labels.iter().filter(|(name, _)| stays(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+    labels
+        .iter()
+        .filter(|(name, _)| stays(name))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect()
 }
 
 /// Sets a label; an empty value takes it away.
@@ -38,7 +46,10 @@ pub(super) fn set(labels: &mut LabelSet, name: &str, value: &str) {
 pub(super) fn distinct(vector: Vector) -> Result<Vector, Fault> {
     let sets: BTreeSet<&LabelSet> = vector.iter().map(|element| &element.labels).collect();
     if sets.len() < vector.len() {
-        return Err(Fault::Fails("vector cannot contain metrics with the same labelset"));
+        return Err(Fault::Fails(
+            "vector cannot contain metrics with the same labelset",
+        ));
     }
+
     Ok(vector)
 }

@@ -8,18 +8,29 @@ use super::selectors::{Edges, Window};
 use super::value::{Fault, Sample};
 
 /// The value of function `name`; `None` for none. `time_ms` is when the query is evaluated.
-pub(super) fn evaluate(name: &str, window: &Window, parameters: &[f64], time_ms: i64) -> Result<Option<Sample>, Fault> {
+pub(super) fn evaluate(
+    name: &str,
+    window: &Window,
+    parameters: &[f64],
+    time_ms: i64,
+) -> Result<Option<Sample>, Fault> {
     let may_extend = match window.edges {
         Edges::Plain => true,
         Edges::Anchored => matches!(name, "rate" | "increase" | "delta" | "resets" | "changes"),
         Edges::Smoothed => matches!(name, "rate" | "increase" | "delta"),
     };
+
     if !may_extend {
         return Err(Fault::Fails("anchored and smoothed are for few functions"));
     }
+
     let samples = &window.samples;
     Ok(match name {
-        "rate" => rates::rise(window, Kind::Counter, seconds(window.end_ms - window.start_ms)),
+        "rate" => rates::rise(
+            window,
+            Kind::Counter,
+            seconds(window.end_ms - window.start_ms),
+        ),
         "increase" => rates::rise(window, Kind::Counter, 1.0),
         "delta" => rates::rise(window, Kind::Gauge, 1.0),
         "irate" => rates::last_rise(window, Kind::Counter),
@@ -39,19 +50,37 @@ pub(super) fn evaluate(name: &str, window: &Window, parameters: &[f64], time_ms:
 }
 
 /// Histograms in the range do not count.
-fn of_floats(name: &str, window: &Window, parameters: &[f64], time_ms: i64) -> Result<Option<f64>, Fault> {
-    let floats = window.samples.iter().filter_map(|(ts, sample)| Some((*ts, sample.float()?)));
+fn of_floats(
+    name: &str,
+    window: &Window,
+    parameters: &[f64],
+    time_ms: i64,
+) -> Result<Option<f64>, Fault> {
+    let floats = window
+        .samples
+        .iter()
+        .filter_map(|(ts, sample)| Some((*ts, sample.float()?)));
+
     let floats: Vec<(i64, f64)> = floats.collect();
     let values: Vec<f64> = floats.iter().map(|(_, value)| *value).collect();
+
     let line_at = |zero_ms: i64| {
-        let points: Vec<_> = floats.iter().map(|(ts, value)| (seconds(ts - zero_ms), *value)).collect();
+        let points: Vec<_> = floats
+            .iter()
+            .map(|(ts, value)| (seconds(ts - zero_ms), *value))
+            .collect();
+
         ranges::line(&points)
     };
+
     let outside = |factor: &f64| !(*factor > 0.0 && *factor < 1.0);
     if name == "double_exponential_smoothing" && parameters.iter().any(outside) {
         return Err(Fault::Fails("invalid smoothing factor"));
     }
-    let Some((first_ms, _)) = floats.first() else { return Ok(None) };
+
+    let Some((first_ms, _)) = floats.first() else {
+        return Ok(None);
+    };
     Ok(match (name, parameters) {
         ("min_over_time", []) => Some(ranges::least(&values)),
         ("max_over_time", []) => Some(ranges::most(&values)),
@@ -59,12 +88,17 @@ fn of_floats(name: &str, window: &Window, parameters: &[f64], time_ms: i64) -> R
         ("ts_of_max_over_time", []) => last_time_of(&floats, ranges::most(&values)),
         ("stdvar_over_time", []) => Some(ranges::variance(&values)),
         ("stddev_over_time", []) => Some(ranges::variance(&values).sqrt()),
-        ("integral", strategy) => Some(ranges::area(&floats, strategy.first().copied().unwrap_or(2.0))),
+        ("integral", strategy) => Some(ranges::area(
+            &floats,
+            strategy.first().copied().unwrap_or(2.0),
+        )),
         ("mad_over_time", []) => Some(ranges::median_deviation(&values)),
         ("quantile_over_time", [q]) => Some(ranges::quantile(*q, &values)),
         ("deriv", []) => line_at(*first_ms).map(|(slope, _)| slope),
         ("predict_linear", [ahead]) => line_at(time_ms).map(|(slope, now)| slope * ahead + now),
-        ("double_exponential_smoothing", [factor, trend]) => ranges::smoothed(&values, *factor, *trend),
+        ("double_exponential_smoothing", [factor, trend]) => {
+            ranges::smoothed(&values, *factor, *trend)
+        }
         _ => return Err(Fault::Beyond(format!("function {name}"))),
     })
 }
@@ -72,18 +106,36 @@ fn of_floats(name: &str, window: &Window, parameters: &[f64], time_ms: i64) -> R
 /// NaN is found only when there is nothing else.
 fn last_time_of(floats: &[(i64, f64)], wanted: f64) -> Option<f64> {
     let is = |value: f64| value == wanted || value.is_nan() && wanted.is_nan();
-    floats.iter().rfind(|(_, value)| is(*value)).map(|(ts, _)| seconds(*ts))
+    floats
+        .iter()
+        .rfind(|(_, value)| is(*value))
+        .map(|(ts, _)| seconds(*ts))
 }
 
-/// Neighbours in the window. An anchored one begins with the last sample that is not inside, and needs one that is.
+/// Neighbours in the window. An anchored one begins with the last sample that is not inside, and
+/// needs one that is.
 fn pairs(window: &Window) -> Option<Vec<(&Sample, &Sample)>> {
-    let inside = window.samples.iter().position(|(ts, _)| *ts > window.start_ms)?;
+    let inside = window
+        .samples
+        .iter()
+        .position(|(ts, _)| *ts > window.start_ms)?;
+
     let samples = &window.samples[inside.saturating_sub(1)..];
-    Some(samples.windows(2).map(|two| (&two[0].1, &two[1].1)).collect())
+    Some(
+        samples
+            .windows(2)
+            .map(|two| (&two[0].1, &two[1].1))
+            .collect(),
+    )
 }
 
 fn count(pairs: &[(&Sample, &Sample)], holds: fn(&Sample, &Sample) -> bool) -> Sample {
-    Sample::Float(pairs.iter().filter(|(before, after)| holds(before, after)).count() as f64)
+    Sample::Float(
+        pairs
+            .iter()
+            .filter(|(before, after)| holds(before, after))
+            .count() as f64,
+    )
 }
 
 fn differ(before: &Sample, after: &Sample) -> bool {
@@ -105,6 +157,7 @@ fn began_anew(before: &Sample, after: &Sample) -> bool {
 /// The sum; `None` of floats and histograms together, and of histograms that do not go together.
 pub(super) fn added<'s>(samples: impl Iterator<Item = &'s Sample>) -> Option<Sample> {
     let mut sum: Option<Sample> = None;
+
     for sample in samples {
         sum = Some(match (sum, sample) {
             (None, sample) => sample.clone(),
@@ -113,6 +166,7 @@ pub(super) fn added<'s>(samples: impl Iterator<Item = &'s Sample>) -> Option<Sam
             _ => return None,
         });
     }
+
     sum
 }
 

@@ -23,7 +23,11 @@ pub struct Element {
 
 impl Element {
     pub(super) fn new(labels: LabelSet, sample: impl Into<Sample>) -> Self {
-        Self { labels, nameless: false, sample: sample.into() }
+        Self {
+            labels,
+            nameless: false,
+            sample: sample.into(),
+        }
     }
 }
 
@@ -72,7 +76,8 @@ impl From<Histogram> for Sample {
 /// Why there is no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The query fails: two series are alike, or cannot be told apart by a matching, or a parameter has no meaning.
+    /// The query fails: two series are alike, or cannot be told apart by a matching, or a parameter
+    /// has no meaning.
     #[error("{0}")]
     Fails(&'static str),
     /// The language does not say which of several values it is.
@@ -86,11 +91,18 @@ pub enum Fault {
 impl Value {
     /// As the answer says it: names that were to go are gone.
     pub(super) fn finished(self) -> Result<Self, Fault> {
-        let Self::Vector(vector) = self else { return Ok(self) };
+        let Self::Vector(vector) = self else {
+            return Ok(self);
+        };
         let finished = vector.into_iter().map(|element| match element.nameless {
-            true => Element { labels: unnamed(element.labels), nameless: false, ..element },
+            true => Element {
+                labels: unnamed(element.labels),
+                nameless: false,
+                ..element
+            },
             false => element,
         });
+
         Ok(Self::Vector(distinct(finished.collect())?))
     }
 }

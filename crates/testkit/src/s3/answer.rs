@@ -1,4 +1,5 @@
-//! What the server says: statuses, headers, error documents, and bodies that are not what they claim.
+//! What the server says: statuses, headers, error documents, and bodies that are not what they
+//! claim.
 
 use std::time::Duration;
 
@@ -54,15 +55,25 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn new(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new(), declared_length: None, delivery: Delivery::Whole }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            declared_length: None,
+            delivery: Delivery::Whole,
+        }
     }
 
     pub(super) fn xml(status: StatusCode, document: Document) -> Self {
-        Self::new(status).with(CONTENT_TYPE, "application/xml").body(Bytes::from(document.into_string()))
+        Self::new(status)
+            .with(CONTENT_TYPE, "application/xml")
+            .body(Bytes::from(document.into_string()))
     }
 
     pub(super) fn json(text: String) -> Self {
-        Self::new(StatusCode::OK).with(CONTENT_TYPE, "application/json").body(Bytes::from(text))
+        Self::new(StatusCode::OK)
+            .with(CONTENT_TYPE, "application/json")
+            .body(Bytes::from(text))
     }
 
     pub(super) fn body(self, body: Bytes) -> Self {
@@ -84,27 +95,38 @@ impl Answer {
 
     /// Keeps the headers and the length but sends no body, as HEAD wants it.
     pub(super) fn without_body(self) -> Self {
-        Self { declared_length: Some(self.body.len()), body: Bytes::new(), ..self }
+        Self {
+            declared_length: Some(self.body.len()),
+            body: Bytes::new(),
+            ..self
+        }
     }
 
     /// Sends at most `bytes` of the body under its full length, and ends the connection.
     pub(super) fn truncated(self, bytes: u64) -> Self {
         match usize::try_from(bytes) {
-            Ok(bytes) if bytes < self.body.len() => Self { delivery: Delivery::Cut(bytes), ..self },
+            Ok(bytes) if bytes < self.body.len() => Self {
+                delivery: Delivery::Cut(bytes),
+                ..self
+            },
             _ => self,
         }
     }
 
     /// Sends at most `bytes` of the body as if that were all of it.
     pub(super) fn shortened(mut self, bytes: u64) -> Self {
-        self.body.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.body
+            .truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
         self
     }
 
     /// Turns over one bit of the byte at `offset` of the body, where there is such a byte.
     pub(super) fn flipped(self, offset: u64) -> Self {
         let mut body = self.body.to_vec();
-        if let Some(byte) = usize::try_from(offset).ok().and_then(|offset| body.get_mut(offset)) {
+        if let Some(byte) = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| body.get_mut(offset))
+        {
             *byte ^= 1;
         }
         self.body(Bytes::from(body))
@@ -112,7 +134,13 @@ impl Answer {
 
     /// Sends the body in pieces with a pause before each.
     pub(super) fn trickled(self, piece_bytes: usize, pause: Duration) -> Self {
-        Self { delivery: Delivery::Trickle { piece_bytes: piece_bytes.max(1), pause }, ..self }
+        Self {
+            delivery: Delivery::Trickle {
+                piece_bytes: piece_bytes.max(1),
+                pause,
+            },
+            ..self
+        }
     }
 
     /// The bytes of the body that go out.
@@ -121,24 +149,33 @@ impl Answer {
             Delivery::Cut(bytes) => bytes.min(self.body.len()),
             Delivery::Whole | Delivery::Trickle { .. } => self.body.len(),
         };
+
         bytes as u64
     }
 
     pub(super) fn into_response(self) -> Response<Wire> {
         let length = self.declared_length.unwrap_or(self.body.len());
         let body = match self.delivery {
-            Delivery::Whole => Full::new(self.body).map_err(|never| match never {}).boxed_unsync(),
+            Delivery::Whole => Full::new(self.body)
+                .map_err(|never| match never {})
+                .boxed_unsync(),
             Delivery::Cut(bytes) => cut(self.body.slice(..bytes.min(self.body.len()))),
             Delivery::Trickle { piece_bytes, pause } => trickle(self.body, piece_bytes, pause),
         };
+
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
+
         if self.status != StatusCode::NO_CONTENT && self.status != StatusCode::NOT_MODIFIED {
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
+
         response
     }
 }
@@ -150,6 +187,7 @@ fn cut(body: Bytes) -> Wire {
         clock::pause(Duration::from_millis(1)).await;
         Err(Dropped)
     });
+
     StreamBody::new(first.chain(then)).boxed_unsync()
 }
 
@@ -158,10 +196,13 @@ fn trickle(body: Bytes, piece_bytes: usize, pause: Duration) -> Wire {
         if rest.is_empty() {
             return None;
         }
+
         clock::pause(pause).await;
+
         let piece = rest.split_to(piece_bytes.min(rest.len()));
         Some((Ok(Frame::data(piece)), rest))
     });
+
     StreamBody::new(pieces).boxed_unsync()
 }
 
@@ -176,16 +217,29 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            headers: Vec::new(),
+        }
     }
 
     pub(super) fn no_such_key() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NoSuchKey", "there is no object of this key")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NoSuchKey",
+            "there is no object of this key",
+        )
     }
 
     pub(super) fn precondition_failed(condition: &str) -> Self {
         let message = format!("a precondition does not hold. condition=`{condition}`");
-        Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "PreconditionFailed",
+            message,
+        )
     }
 
     pub(super) fn invalid(message: &str) -> Self {
@@ -193,7 +247,11 @@ impl Refusal {
     }
 
     pub(super) fn malformed_xml() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "MalformedXML", "the body is not the XML of this operation")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "MalformedXML",
+            "the body is not the XML of this operation",
+        )
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: String) -> Self {
@@ -206,12 +264,16 @@ impl Refusal {
         if self.status == StatusCode::NOT_MODIFIED {
             return Answer::new(self.status);
         }
+
         let document = Document::new("Error", |error| {
             error.text("Code", self.code);
             error.text("Message", &self.message);
             error.text("Resource", resource);
         });
+
         let answer = Answer::xml(self.status, document);
-        self.headers.iter().fold(answer, |answer, (name, value)| answer.with(name.clone(), value))
+        self.headers.iter().fold(answer, |answer, (name, value)| {
+            answer.with(name.clone(), value)
+        })
     }
 }

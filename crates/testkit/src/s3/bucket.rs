@@ -15,7 +15,8 @@ use super::xml::{self, CompleteUpload, DeleteMany, Document};
 /// S3's bound on the keys of one `POST ?delete`.
 const DELETE_KEYS_MAX: usize = 1000;
 
-/// All that the server keeps. It stands behind one lock, which is what makes the server linearizable.
+/// All that the server keeps. It stands behind one lock, which is what makes the server
+/// linearizable.
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
     pub(super) objects: Objects,
@@ -23,11 +24,22 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Carries out `call` at the time `now_ms`: a refusal has changed nothing, an answer means it is done.
-    pub(super) fn perform(&mut self, call: &Call, options: &S3Options, now_ms: i64) -> Result<Answer, Refusal> {
+    /// Carries out `call` at the time `now_ms`: a refusal has changed nothing, an answer means it
+    /// is done.
+    pub(super) fn perform(
+        &mut self,
+        call: &Call,
+        options: &S3Options,
+        now_ms: i64,
+    ) -> Result<Answer, Refusal> {
         if call.bucket != options.bucket {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "NoSuchBucket", "there is no bucket of this name"));
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "NoSuchBucket",
+                "there is no bucket of this name",
+            ));
         }
+
         match call.op {
             Op::Get | Op::Head => objects::read(&self.objects, call),
             Op::Put => self.put(call, options, now_ms),
@@ -42,7 +54,8 @@ impl Bucket {
             Op::PutPart => self.put_part(call, options, now_ms),
             Op::CompleteUpload => self.complete_upload(call, options, now_ms),
             Op::AbortUpload => {
-                self.uploads.close(&call.key, call.query("uploadId").unwrap_or_default())?;
+                self.uploads
+                    .close(&call.key, call.query("uploadId").unwrap_or_default())?;
                 Ok(Answer::new(StatusCode::NO_CONTENT))
             }
             Op::HeadBucket => Ok(Answer::new(StatusCode::OK)),
@@ -56,6 +69,7 @@ impl Bucket {
         let object = Object::new(call.body.clone(), kept_headers(&call.headers), now_ms);
         let answer = Answer::new(StatusCode::OK).with(ETAG, &object.e_tag);
         self.write(call, options, object)?;
+
         Ok(answer)
     }
 
@@ -64,6 +78,7 @@ impl Bucket {
         if options.honest_conditional_puts {
             Condition::of(call)?.check(self.objects.get(&call.key))?;
         }
+
         self.objects.insert(call.key.clone(), object);
         Ok(())
     }
@@ -74,9 +89,11 @@ impl Bucket {
             Some("REPLACE") => kept_headers(&call.headers),
             _ => source.headers,
         };
+
         let object = Object::new(source.body, headers, now_ms);
         let document = copied("CopyObjectResult", &object);
         self.write(call, options, object)?;
+
         Ok(Answer::xml(StatusCode::OK, document))
     }
 
@@ -84,11 +101,23 @@ impl Bucket {
     fn source(&self, call: &Call, options: &S3Options) -> Result<Object, Refusal> {
         let source = call.header("x-amz-copy-source").unwrap_or_default();
         let source = source.strip_prefix('/').unwrap_or(source);
-        let (bucket, key) = source.split_once('/').ok_or_else(|| Refusal::invalid("the copy source has no key"))?;
+        let (bucket, key) = source
+            .split_once('/')
+            .ok_or_else(|| Refusal::invalid("the copy source has no key"))?;
+
         if call::decode(bucket)? != options.bucket {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "NoSuchBucket", "there is no bucket of this name"));
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "NoSuchBucket",
+                "there is no bucket of this name",
+            ));
         }
-        let object = self.objects.get(&call::decode(key)?).ok_or_else(Refusal::no_such_key)?;
+
+        let object = self
+            .objects
+            .get(&call::decode(key)?)
+            .ok_or_else(Refusal::no_such_key)?;
+
         Ok(object.clone())
     }
 
@@ -97,6 +126,7 @@ impl Bucket {
         if asked.objects.is_empty() || asked.objects.len() > DELETE_KEYS_MAX {
             return Err(Refusal::malformed_xml());
         }
+
         let document = Document::new("DeleteResult", |result| {
             for object in &asked.objects {
                 self.objects.remove(&object.key);
@@ -105,6 +135,7 @@ impl Bucket {
                 }
             }
         });
+
         Ok(Answer::xml(StatusCode::OK, document))
     }
 
@@ -115,34 +146,59 @@ impl Bucket {
             result.text("Key", &call.key);
             result.text("UploadId", &id);
         });
+
         Answer::xml(StatusCode::OK, document)
     }
 
-    fn put_part(&mut self, call: &Call, options: &S3Options, now_ms: i64) -> Result<Answer, Refusal> {
+    fn put_part(
+        &mut self,
+        call: &Call,
+        options: &S3Options,
+        now_ms: i64,
+    ) -> Result<Answer, Refusal> {
         let id = call.query("uploadId").unwrap_or_default();
-        let number = call.query("partNumber").and_then(|number| number.parse().ok()).unwrap_or(0);
+        let number = call
+            .query("partNumber")
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0);
+
         if call.header("x-amz-copy-source").is_none() {
-            let e_tag = self.uploads.put(&call.key, id, number, call.body.clone(), now_ms)?;
+            let e_tag = self
+                .uploads
+                .put(&call.key, id, number, call.body.clone(), now_ms)?;
             return Ok(Answer::new(StatusCode::OK).with(ETAG, &e_tag));
         }
+
         if call.headers.contains_key("x-amz-copy-source-range") {
             return Err(not_implemented("x-amz-copy-source-range"));
         }
+
         let source = self.source(call, options)?;
         let part = Object::new(source.body, Vec::new(), now_ms);
-        self.uploads.put(&call.key, id, number, part.body.clone(), now_ms)?;
+        self.uploads
+            .put(&call.key, id, number, part.body.clone(), now_ms)?;
+
         Ok(Answer::xml(StatusCode::OK, copied("CopyPartResult", &part)))
     }
 
-    fn complete_upload(&mut self, call: &Call, options: &S3Options, now_ms: i64) -> Result<Answer, Refusal> {
+    fn complete_upload(
+        &mut self,
+        call: &Call,
+        options: &S3Options,
+        now_ms: i64,
+    ) -> Result<Answer, Refusal> {
         let id = call.query("uploadId").unwrap_or_default();
         let named: CompleteUpload = xml::read(&call.body).ok_or_else(Refusal::malformed_xml)?;
-        let object = self.uploads.assemble(&call.key, id, &named.parts, options.part_bytes_min, now_ms)?;
+        let object =
+            self.uploads
+                .assemble(&call.key, id, &named.parts, options.part_bytes_min, now_ms)?;
+
         let document = Document::new("CompleteMultipartUploadResult", |result| {
             result.text("Bucket", &call.bucket);
             result.text("Key", &call.key);
             result.text("ETag", &object.e_tag);
         });
+
         self.write(call, options, object)?;
         self.uploads.close(&call.key, id)?;
         Ok(Answer::xml(StatusCode::OK, document))
@@ -162,14 +218,20 @@ fn versioning(options: &S3Options) -> Answer {
             configuration.text("Status", "Enabled");
         }
     });
+
     Answer::xml(StatusCode::OK, document)
 }
 
 fn object_lock(options: &S3Options) -> Result<Answer, Refusal> {
     if !options.locked {
         let code = "ObjectLockConfigurationNotFoundError";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, code, "the bucket has no object lock"));
+        return Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            code,
+            "the bucket has no object lock",
+        ));
     }
+
     let document = Document::new("ObjectLockConfiguration", |configuration| {
         configuration.text("ObjectLockEnabled", "Enabled");
     });

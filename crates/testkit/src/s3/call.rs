@@ -60,22 +60,48 @@ impl Call {
     pub(super) fn read(head: Parts, body: Bytes) -> Result<Self, Refusal> {
         let (bucket, key) = bucket_and_key(head.uri.path())?;
         let query: Vec<(String, String)> =
-            form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+            form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect();
+
         let op = operation(&head.method, !key.is_empty(), &query, &head.headers);
-        let body = if is_chunked(&head.headers) { unwrap_chunks(&head.headers, body)? } else { body };
+        let body = if is_chunked(&head.headers) {
+            unwrap_chunks(&head.headers, body)?
+        } else {
+            body
+        };
+
         let access_key = access_key(&head.headers);
-        let token = head.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
+        let token = head
+            .headers
+            .get("x-amz-security-token")
+            .and_then(|token| token.to_str().ok());
+
         let session_token = token.map(str::to_owned);
-        let mut call = Self { op, bucket, key, query, headers: head.headers, body, access_key, session_token };
+        let mut call = Self {
+            op,
+            bucket,
+            key,
+            query,
+            headers: head.headers,
+            body,
+            access_key,
+            session_token,
+        };
+
         if op == Op::List {
             call.key = call.query("prefix").unwrap_or_default().to_owned();
         }
+
         Ok(call)
     }
 
     /// The value of a query parameter; empty for a bare flag.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The value of a header, if it is there and is visible ASCII.
@@ -91,8 +117,16 @@ impl Call {
     /// Whether this is a write that depends on what is there.
     pub(super) fn is_conditional_write(&self) -> bool {
         let writes = matches!(self.op, Op::Put | Op::Copy | Op::CompleteUpload);
-        let conditions = [IF_NONE_MATCH.as_str(), IF_MATCH.as_str(), COPY_IF_NONE_MATCH];
-        writes && conditions.iter().any(|name| self.headers.contains_key(*name))
+        let conditions = [
+            IF_NONE_MATCH.as_str(),
+            IF_MATCH.as_str(),
+            COPY_IF_NONE_MATCH,
+        ];
+
+        writes
+            && conditions
+                .iter()
+                .any(|name| self.headers.contains_key(*name))
     }
 }
 
@@ -109,13 +143,23 @@ fn bucket_and_key(path: &str) -> Result<(String, String), Refusal> {
 /// Undoes percent escapes. The refusal is for text that is then no UTF-8.
 pub(super) fn decode(text: &str) -> Result<String, Refusal> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(|text| text.into_owned())
-        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "InvalidURI", "the path is not UTF-8"))
+    decoded.map(|text| text.into_owned()).map_err(|_| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidURI",
+            "the path is not UTF-8",
+        )
+    })
 }
 
-fn operation(method: &Method, has_key: bool, query: &[(String, String)], headers: &HeaderMap) -> Op {
+fn operation(
+    method: &Method,
+    has_key: bool,
+    query: &[(String, String)],
+    headers: &HeaderMap,
+) -> Op {
     let asks = |name: &str| query.iter().any(|(held, _)| held == name);
+
     match (method.as_str(), has_key) {
         ("GET", true) if !asks("uploadId") && !asks("tagging") && !asks("acl") => Op::Get,
         ("HEAD", true) => Op::Head,
@@ -136,14 +180,31 @@ fn operation(method: &Method, has_key: bool, query: &[(String, String)], headers
 }
 
 fn is_chunked(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    text("x-amz-content-sha256").starts_with("STREAMING-") || text(CONTENT_ENCODING.as_str()).contains("aws-chunked")
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+
+    text("x-amz-content-sha256").starts_with("STREAMING-")
+        || text(CONTENT_ENCODING.as_str()).contains("aws-chunked")
 }
 
 fn unwrap_chunks(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
-    let incomplete = || Refusal::new(StatusCode::BAD_REQUEST, "IncompleteBody", "the chunks end too early");
+    let incomplete = || {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "IncompleteBody",
+            "the chunks end too early",
+        )
+    };
+
     let payload = chunked::decode(body).ok_or_else(incomplete)?;
-    let declared = headers.get("x-amz-decoded-content-length").and_then(|value| value.to_str().ok());
+    let declared = headers
+        .get("x-amz-decoded-content-length")
+        .and_then(|value| value.to_str().ok());
+
     match declared {
         Some(declared) if declared.parse() != Ok(payload.len()) => Err(incomplete()),
         _ => Ok(payload),
@@ -153,8 +214,11 @@ fn unwrap_chunks(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
 /// The key in `AWS4-HMAC-SHA256 Credential=KEY/date/region/s3/aws4_request, ..`.
 fn access_key(headers: &HeaderMap) -> Option<String> {
     let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (_, credential) = header.strip_prefix("AWS4-HMAC-SHA256")?.split_once("Credential=")?;
+    let (_, credential) = header
+        .strip_prefix("AWS4-HMAC-SHA256")?
+        .split_once("Credential=")?;
     let (key, _) = credential.split_once('/')?;
+
     Some(key.to_owned()).filter(|key| !key.is_empty())
 }
 
@@ -169,6 +233,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+
         let (head, ()) = request.body(()).unwrap().into_parts();
         Call::read(head, Bytes::new()).unwrap()
     }
@@ -196,20 +261,37 @@ mod tests {
         check("POST", "/b?delete", Op::DeleteMany);
         check("GET", "/b", Op::Other);
         check("PATCH", "/b/k", Op::Other);
-        assert_eq!(read("PUT", "/b/k", &[("x-amz-copy-source", "b/j")]).op, Op::Copy);
+
+        assert_eq!(
+            read("PUT", "/b/k", &[("x-amz-copy-source", "b/j")]).op,
+            Op::Copy
+        );
     }
 
     #[test]
     fn a_plus_is_itself_in_a_path_and_a_space_in_a_query() {
         assert_eq!(read("GET", "/b/a+b%20c%2Bd/%C3%A9", &[]).key, "a+b c+d/é");
-        assert_eq!(read("GET", "/b?list-type=2&prefix=a+b%2Bc", &[]).key, "a b+c");
+        assert_eq!(
+            read("GET", "/b?list-type=2&prefix=a+b%2Bc", &[]).key,
+            "a b+c"
+        );
     }
 
     #[test]
     fn the_access_key_is_read_from_the_signature() {
         let signed = "AWS4-HMAC-SHA256 Credential=KEY/20260101/eu/s3/aws4_request, SignedHeaders=host, Signature=0";
-        assert_eq!(read("GET", "/b/k", &[("authorization", signed)]).access_key.as_deref(), Some("KEY"));
-        assert_eq!(read("GET", "/b/k", &[("authorization", "Bearer x")]).access_key, None);
+        assert_eq!(
+            read("GET", "/b/k", &[("authorization", signed)])
+                .access_key
+                .as_deref(),
+            Some("KEY")
+        );
+
+        assert_eq!(
+            read("GET", "/b/k", &[("authorization", "Bearer x")]).access_key,
+            None
+        );
+
         assert_eq!(read("GET", "/b/k", &[]).access_key, None);
     }
 }

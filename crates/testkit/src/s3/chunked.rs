@@ -2,24 +2,29 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Takes the payload out of an `aws-chunked` body: `hex-size[;chunk-signature=..]\r\n data \r\n`, repeated,
-/// ended by a piece of size zero and perhaps trailers. Signatures and trailers are not verified.
+/// Takes the payload out of an `aws-chunked` body: `hex-size[;chunk-signature=..]\r\n data \r\n`,
+/// repeated, ended by a piece of size zero and perhaps trailers. Signatures and trailers are not
+/// verified.
 ///
 /// Returns `None` when the body is not of this form or ends before its last piece.
 pub(super) fn decode(mut body: Bytes) -> Option<Bytes> {
     let mut payload = BytesMut::with_capacity(body.len());
+
     loop {
         let line_end = body.windows(2).position(|pair| pair == b"\r\n")?;
         let line = std::str::from_utf8(&body[..line_end]).ok()?;
         let size = line.split(';').next()?.trim();
         let size = usize::from_str_radix(size, 16).ok()?;
+
         body.advance(line_end + 2);
         if size == 0 {
             return Some(payload.freeze());
         }
+
         if body.len() < size.checked_add(2)? || &body[size..size + 2] != b"\r\n" {
             return None;
         }
+
         payload.extend_from_slice(&body[..size]);
         body.advance(size + 2);
     }
@@ -39,6 +44,7 @@ mod tests {
             b"5;chunk-signature=aa\r\nhello\r\nA\r\n, chunked!\r\n0;chunk-signature=bb\r\nx-amz-checksum-crc32:AAAA\r\n\r\n",
             Some(b"hello, chunked!"),
         );
+
         check(b"0\r\n\r\n", Some(b""));
     }
 

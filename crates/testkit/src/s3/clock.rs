@@ -1,21 +1,29 @@
 //! Wall-clock time of the server, and its spelling in headers and XML.
 //!
-//! The server stands for a machine far away, so it keeps real time of its own and not the clock of the
-//! code under test.
+//! The server stands for a machine far away, so it keeps real time of its own and not the clock of
+//! the code under test.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::DateTime;
 
 /// Milliseconds since the epoch.
-#[expect(clippy::disallowed_methods, reason = "a far-away machine has a clock of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a far-away machine has a clock of its own"
+)]
 pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Waits in real time (or in tokio's paused time, where a test has paused it).
-#[expect(clippy::disallowed_methods, reason = "a far-away machine has a clock of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a far-away machine has a clock of its own"
+)]
 pub(super) async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
@@ -31,7 +39,10 @@ pub(super) fn iso_date(at_ms: i64) -> String {
 }
 
 fn spell(at_ms: i64, form: &str) -> String {
-    DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format(form).to_string()
+    DateTime::from_timestamp_millis(at_ms)
+        .unwrap_or_default()
+        .format(form)
+        .to_string()
 }
 
 #[cfg(test)]

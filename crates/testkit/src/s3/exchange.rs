@@ -15,8 +15,8 @@ use super::faults::{Decision, Fault, Faults, Point};
 use super::options::S3Options;
 use super::records::{Records, RequestLog};
 
-/// What all connections share, and what outlives an outage. No lock is held across an await, and never
-/// two at once.
+/// What all connections share, and what outlives an outage. No lock is held across an await, and
+/// never two at once.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) held: Mutex<Held>,
@@ -38,6 +38,7 @@ impl Shared {
         if head.uri.path().starts_with("/_admin/") && self.held.lock().options.admin {
             return Ok(self.admin(&head));
         }
+
         let at_ms = clock::now_ms();
         let resource = head.uri.path().to_owned();
         let bytes_in = body.len() as u64;
@@ -45,14 +46,17 @@ impl Shared {
             Ok(call) => call,
             Err(refusal) => return Ok(self.refuse(&refusal, resource, bytes_in, at_ms)),
         };
+
         let answer = match self.admit(&call) {
             Err(refusal) => Ok(refusal.answer(&resource)),
             Ok(()) => self.serve(&call, &resource).await,
         };
+
         let answer = match call.op {
             Op::Head | Op::HeadBucket => answer.map(Answer::without_body),
             _ => answer,
         };
+
         self.record(call, at_ms, answer.as_ref().ok());
         answer
     }
@@ -60,14 +64,35 @@ impl Shared {
     /// Refuses everything in an outage, and whoever has not signed with the right key.
     fn admit(&self, call: &Call) -> Result<(), Refusal> {
         if self.outage.load(Ordering::Acquire) {
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "an outage"));
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "an outage",
+            ));
         }
+
         let Some(access_key) = &call.access_key else {
-            return Err(Refusal::new(StatusCode::FORBIDDEN, "AccessDenied", "the request is not signed"));
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "AccessDenied",
+                "the request is not signed",
+            ));
         };
-        let wrong_key = self.held.lock().options.require_key.as_ref().is_some_and(|required| required != access_key);
+
+        let wrong_key = self
+            .held
+            .lock()
+            .options
+            .require_key
+            .as_ref()
+            .is_some_and(|required| required != access_key);
+
         match wrong_key {
-            true => Err(Refusal::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", "this key is not known")),
+            true => Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "InvalidAccessKeyId",
+                "this key is not known",
+            )),
             false => Ok(()),
         }
     }
@@ -77,20 +102,33 @@ impl Shared {
         if !delay.is_zero() {
             clock::pause(delay).await;
         }
+
         if let Some(outcome) = instead(fault.as_ref()) {
             return outcome.map(|refusal| refusal.answer(resource));
         }
-        if let Some(Fault::HoldUntil { point: Point::BeforeCommit, gate }) = &fault {
+
+        if let Some(Fault::HoldUntil {
+            point: Point::BeforeCommit,
+            gate,
+        }) = &fault
+        {
             gate.pass().await;
         }
+
         let done = {
             let mut held = self.held.lock();
             let Held { bucket, options } = &mut *held;
             bucket.perform(call, options, clock::now_ms())
         };
-        if let Some(Fault::HoldUntil { point: Point::AfterCommit, gate }) = &fault {
+
+        if let Some(Fault::HoldUntil {
+            point: Point::AfterCommit,
+            gate,
+        }) = &fault
+        {
             gate.pass().await;
         }
+
         let answer = done.unwrap_or_else(|refusal| refusal.answer(resource));
         spoil(answer, call.op, fault, resource)
     }
@@ -125,6 +163,7 @@ impl Shared {
             session_token: None,
             at_ms,
         });
+
         answer
     }
 
@@ -169,10 +208,19 @@ fn instead(fault: Option<&Fault>) -> Option<Result<Refusal, Dropped>> {
             Refusal::new(StatusCode::CONFLICT, "ConditionalRequestConflict", message)
         }
         Fault::Forbidden403 => Refusal::new(StatusCode::FORBIDDEN, "AccessDenied", "injected"),
-        Fault::ExpiredToken => Refusal::new(StatusCode::FORBIDDEN, "ExpiredToken", "the token has expired"),
-        Fault::ClockSkew => Refusal::new(StatusCode::FORBIDDEN, "RequestTimeTooSkewed", "the clocks differ too much"),
+        Fault::ExpiredToken => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "ExpiredToken",
+            "the token has expired",
+        ),
+        Fault::ClockSkew => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "RequestTimeTooSkewed",
+            "the clocks differ too much",
+        ),
         _ => return None,
     };
+
     Some(Ok(refusal))
 }
 
@@ -184,20 +232,24 @@ fn injected(status: u16) -> Refusal {
         StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
         _ => "Injected",
     };
+
     Refusal::new(status, code, "injected")
 }
 
-/// What becomes of the answer to a request that was carried out. The body is only touched where it is the
-/// success of a GET.
+/// What becomes of the answer to a request that was carried out. The body is only touched where it
+/// is the success of a GET.
 fn spoil(answer: Answer, op: Op, fault: Option<Fault>, resource: &str) -> Result<Answer, Dropped> {
     let carries_object = op == Op::Get && answer.status.is_success();
+
     match fault {
         Some(Fault::Status500AfterCommit) => Ok(injected(500).answer(resource)),
         Some(Fault::ResetAfterCommit) => Err(Dropped),
         Some(Fault::TruncateBody(bytes)) if carries_object => Ok(answer.truncated(bytes)),
         Some(Fault::ShortenBody(bytes)) if carries_object => Ok(answer.shortened(bytes)),
         Some(Fault::FlipBit { offset }) if carries_object => Ok(answer.flipped(offset)),
-        Some(Fault::Trickle { piece_bytes, pause }) if carries_object => Ok(answer.trickled(piece_bytes, pause)),
+        Some(Fault::Trickle { piece_bytes, pause }) if carries_object => {
+            Ok(answer.trickled(piece_bytes, pause))
+        }
         _ => Ok(answer),
     }
 }

@@ -1,7 +1,8 @@
 //! Faults: which requests they meet and what they do.
 //!
 //! Chance is not drawn from a stream but computed from the seed, the rule, and which request of its
-//! operation and key this is. So the same seed gives each key the same fate however requests interleave.
+//! operation and key this is. So the same seed gives each key the same fate however requests
+//! interleave.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use super::latency::Latency;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// This status, and nothing is done: 503 says `SlowDown`, 500 `InternalError`, 429 `TooManyRequests`.
+    /// This status, and nothing is done: 503 says `SlowDown`, 500 `InternalError`, 429
+    /// `TooManyRequests`.
     Status(u16),
     /// 500, but it *is* done.
     Status500AfterCommit,
@@ -37,7 +39,8 @@ pub enum Fault {
     /// The first bytes of the body with a `Content-Length` that agrees, as a bad proxy sends them:
     /// nothing in HTTP tells that some are missing but the `Content-Range`, if there is one.
     ShortenBody(u64),
-    /// One bit of the byte at this offset of a GET's body is turned over; a shorter body goes unharmed.
+    /// One bit of the byte at this offset of a GET's body is turned over; a shorter body goes
+    /// unharmed.
     FlipBit { offset: u64 },
     /// The body comes in pieces with a pause before each.
     Trickle { piece_bytes: usize, pause: Duration },
@@ -70,38 +73,65 @@ pub struct When {
 impl When {
     /// Every request.
     pub fn any() -> Self {
-        Self { op: None, key_prefix: String::new(), conditional: false, first: 1, last: u64::MAX, probability: 1.0 }
+        Self {
+            op: None,
+            key_prefix: String::new(),
+            conditional: false,
+            first: 1,
+            last: u64::MAX,
+            probability: 1.0,
+        }
     }
 
     /// Requests of one operation.
     pub fn op(op: Op) -> Self {
-        Self { op: Some(op), ..Self::any() }
+        Self {
+            op: Some(op),
+            ..Self::any()
+        }
     }
 
     /// Only those whose key starts so. See [`Op`] for what the key is where no one object is meant.
     pub fn under(self, key_prefix: impl Into<String>) -> Self {
-        Self { key_prefix: key_prefix.into(), ..self }
+        Self {
+            key_prefix: key_prefix.into(),
+            ..self
+        }
     }
 
     /// Only writes with `If-None-Match` or `If-Match`.
     pub fn conditional(self) -> Self {
-        Self { conditional: true, ..self }
+        Self {
+            conditional: true,
+            ..self
+        }
     }
 
-    /// Only the n-th of those that match the rest, counted from 1 and from when the rule was given. A
-    /// client's retry counts as one more.
+    /// Only the n-th of those that match the rest, counted from 1 and from when the rule was given.
+    /// A client's retry counts as one more.
     pub fn nth(self, n: u64) -> Self {
-        Self { first: n, last: n, ..self }
+        Self {
+            first: n,
+            last: n,
+            ..self
+        }
     }
 
     /// Only the first `n` of those that match the rest.
     pub fn first(self, n: u64) -> Self {
-        Self { first: 1, last: n, ..self }
+        Self {
+            first: 1,
+            last: n,
+            ..self
+        }
     }
 
     /// Each of those with this probability.
     pub fn probability(self, probability: f64) -> Self {
-        Self { probability, ..self }
+        Self {
+            probability,
+            ..self
+        }
     }
 
     fn matches(&self, call: &Call) -> bool {
@@ -134,7 +164,11 @@ pub struct FaultPlan {
 impl FaultPlan {
     /// A plan without a fault.
     pub fn new(seed: u64) -> Self {
-        Self { seed, rules: Vec::new(), latency: None }
+        Self {
+            seed,
+            rules: Vec::new(),
+            latency: None,
+        }
     }
 
     #[must_use]
@@ -145,13 +179,18 @@ impl FaultPlan {
 
     #[must_use]
     pub fn latency(self, latency: Latency) -> Self {
-        Self { latency: Some(latency), ..self }
+        Self {
+            latency: Some(latency),
+            ..self
+        }
     }
 
-    /// Every kind of bad luck that a retry may get over, each with `probability` where it can happen.
+    /// Every kind of bad luck that a retry may get over, each with `probability` where it can
+    /// happen.
     pub fn unlucky(seed: u64, probability: f64) -> Self {
         let any = || When::any().probability(probability);
         let gets = || When::op(Op::Get).probability(probability);
+
         Self::new(seed)
             .rule(any(), Fault::Status(503))
             .rule(any(), Fault::Status(500))
@@ -191,13 +230,16 @@ impl Armed {
         if !when.matches(call) {
             return false;
         }
+
         self.matched += 1;
         if !(when.first..=when.last).contains(&self.matched) {
             return false;
         }
+
         if when.probability >= 1.0 {
             return true;
         }
+
         let seen = self.seen.entry((call.op, call.key.clone())).or_default();
         *seen += 1;
         chance(self.seed, self.salt, call, *seen) < when.probability
@@ -207,6 +249,7 @@ impl Armed {
 /// A number in `[0, 1)` that depends on nothing but its arguments.
 fn chance(seed: u64, salt: u64, call: &Call, occurrence: u64) -> f64 {
     let text = format!("{salt}\0{:?}\0{}\0{occurrence}", call.op, call.key);
+
     // The upper 32 bits fit a double exactly.
     let bits = u32::try_from(xxh3_64_with_seed(text.as_bytes(), seed) >> 32).unwrap_or(0);
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)
@@ -225,20 +268,31 @@ pub(super) struct Faults {
 impl Faults {
     /// No rules. `seed` is for those that come by [`Self::inject`].
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, armed: Vec::new(), given: 0, latency: None, seen: HashMap::new() }
+        Self {
+            seed,
+            armed: Vec::new(),
+            given: 0,
+            latency: None,
+            seen: HashMap::new(),
+        }
     }
 
     pub(super) fn inject(&mut self, rule: Rule) -> RuleId {
         self.arm(rule, self.seed, self.given)
     }
 
-    /// Puts a plan in place of all rules. Its rules are salted by their places in it, so that a plan has
-    /// the same effect whenever it is set.
+    /// Puts a plan in place of all rules. Its rules are salted by their places in it, so that a
+    /// plan has the same effect whenever it is set.
     pub(super) fn set_plan(&mut self, plan: FaultPlan) -> Vec<RuleId> {
         self.clear();
         self.latency = plan.latency.map(|latency| (latency, plan.seed));
+
         let seed = plan.seed;
-        plan.rules.into_iter().zip(0..).map(|(rule, place)| self.arm(rule, seed, place)).collect()
+        plan.rules
+            .into_iter()
+            .zip(0..)
+            .map(|(rule, place)| self.arm(rule, seed, place))
+            .collect()
     }
 
     pub(super) fn clear(&mut self) {
@@ -249,10 +303,14 @@ impl Faults {
 
     /// How many requests a rule's fault has met; 0 when the rule is gone.
     pub(super) fn fired(&self, id: RuleId) -> u64 {
-        self.armed.iter().find(|armed| armed.id == id).map_or(0, |armed| armed.fired)
+        self.armed
+            .iter()
+            .find(|armed| armed.id == id)
+            .map_or(0, |armed| armed.fired)
     }
 
-    /// Every rule counts the request; of those that meet it the earliest has its way, and all delays add up.
+    /// Every rule counts the request; of those that meet it the earliest has its way, and all
+    /// delays add up.
     pub(super) fn decide(&mut self, call: &Call) -> Decision {
         let mut decision = Decision::default();
         if let Some((latency, seed)) = self.latency {
@@ -260,24 +318,38 @@ impl Faults {
             *seen += 1;
             decision.delay += latency.at(chance(seed, u64::MAX, call, *seen));
         }
+
         for armed in &mut self.armed {
             if !armed.meets(call) {
                 continue;
             }
+
             match &armed.rule.fault {
                 Fault::Delay(delay) => decision.delay += *delay,
                 fault if decision.fault.is_none() => decision.fault = Some(fault.clone()),
                 _ => continue,
             }
+
             armed.fired += 1;
         }
+
         decision
     }
 
     fn arm(&mut self, rule: Rule, seed: u64, salt: u64) -> RuleId {
         let id = RuleId(self.given);
         self.given += 1;
-        self.armed.push(Armed { id, seed, salt, rule, matched: 0, fired: 0, seen: HashMap::new() });
+
+        self.armed.push(Armed {
+            id,
+            seed,
+            salt,
+            rule,
+            matched: 0,
+            fired: 0,
+            seen: HashMap::new(),
+        });
+
         id
     }
 }
@@ -290,13 +362,20 @@ mod tests {
     use super::*;
 
     fn put(key: &str) -> Call {
-        let (head, ()) = Request::put(format!("/b/{key}")).body(()).unwrap().into_parts();
+        let (head, ()) = Request::put(format!("/b/{key}"))
+            .body(())
+            .unwrap()
+            .into_parts();
+
         Call::read(head, Bytes::new()).unwrap()
     }
 
     fn fates(faults: &mut Faults, keys: &[String]) -> Vec<(String, bool)> {
-        let mut fates: Vec<_> =
-            keys.iter().map(|key| (key.clone(), faults.decide(&put(key)).fault.is_some())).collect();
+        let mut fates: Vec<_> = keys
+            .iter()
+            .map(|key| (key.clone(), faults.decide(&put(key)).fault.is_some()))
+            .collect();
+
         fates.sort_unstable();
         fates
     }
@@ -305,15 +384,25 @@ mod tests {
     fn the_same_seed_gives_each_key_the_same_fate_in_any_order() {
         let keys: Vec<String> = (0..200).map(|n| format!("k{n}")).collect();
         let reversed: Vec<String> = keys.iter().rev().cloned().collect();
-        let plan = |seed| FaultPlan::new(seed).rule(When::any().probability(0.3), Fault::Status(503));
+        let plan =
+            |seed| FaultPlan::new(seed).rule(When::any().probability(0.3), Fault::Status(503));
         let mut faults = Faults::new(0);
-        faults.inject(Rule { when: When::any().nth(9999), fault: Fault::Status(500) });
+
+        faults.inject(Rule {
+            when: When::any().nth(9999),
+            fault: Fault::Status(500),
+        });
+
         faults.set_plan(plan(1));
+
         let first = fates(&mut faults, &keys);
         faults.set_plan(plan(1));
+
         assert_eq!(fates(&mut faults, &reversed), first);
+
         faults.set_plan(plan(2));
         assert_ne!(fates(&mut faults, &keys), first);
+
         let met = first.iter().filter(|(_, met)| *met).count();
         assert!((40..=80).contains(&met), "{met} of 200 at 30 %");
     }
@@ -321,7 +410,11 @@ mod tests {
     #[test]
     fn only_the_chosen_occurrence_is_met() {
         let mut faults = Faults::new(0);
-        let rule = faults.inject(Rule { when: When::op(Op::Put).under("a/").nth(2), fault: Fault::Status(500) });
+        let rule = faults.inject(Rule {
+            when: When::op(Op::Put).under("a/").nth(2),
+            fault: Fault::Status(500),
+        });
+
         let met = |faults: &mut Faults, key: &str| faults.decide(&put(key)).fault.is_some();
         assert!(!met(&mut faults, "a/1"));
         assert!(!met(&mut faults, "b/1"));
@@ -334,9 +427,19 @@ mod tests {
     fn delays_add_up_and_the_earliest_fault_has_its_way() {
         let mut faults = Faults::new(0);
         let second = Duration::from_secs(1);
-        for fault in [Fault::Delay(second), Fault::Status(500), Fault::Delay(second), Fault::Status(503)] {
-            faults.inject(Rule { when: When::any(), fault });
+
+        for fault in [
+            Fault::Delay(second),
+            Fault::Status(500),
+            Fault::Delay(second),
+            Fault::Status(503),
+        ] {
+            faults.inject(Rule {
+                when: When::any(),
+                fault,
+            });
         }
+
         let decision = faults.decide(&put("k"));
         assert_eq!(decision.delay, 2 * second);
         assert!(matches!(decision.fault, Some(Fault::Status(500))));

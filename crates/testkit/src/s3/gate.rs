@@ -14,13 +14,19 @@ pub struct Gate {
 
 impl Gate {
     /// A closed gate.
-    #[expect(clippy::new_without_default, reason = "`Default` would not say whether it is open")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "`Default` would not say whether it is open"
+    )]
     pub fn new() -> Self {
-        Self { arrivals: Arc::new(Semaphore::new(0)), passes: Arc::new(Semaphore::new(0)) }
+        Self {
+            arrivals: Arc::new(Semaphore::new(0)),
+            passes: Arc::new(Semaphore::new(0)),
+        }
     }
 
-    /// Returns once one more request has come to the gate: the n-th call returns after the n-th arrival,
-    /// whether or not earlier ones have been let through.
+    /// Returns once one more request has come to the gate: the n-th call returns after the n-th
+    /// arrival, whether or not earlier ones have been let through.
     pub async fn arrived(&self) {
         if let Ok(arrival) = self.arrivals.acquire().await {
             arrival.forget();
@@ -40,6 +46,7 @@ impl Gate {
     /// The request's side: announces itself and waits.
     pub(super) async fn pass(&self) {
         self.arrivals.add_permits(1);
+
         // A closed semaphore is an open gate.
         if let Ok(pass) = self.passes.acquire().await {
             pass.forget();

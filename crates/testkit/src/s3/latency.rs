@@ -12,19 +12,27 @@ pub struct Latency {
 
 impl Latency {
     /// What a busy public store shows to small requests from the same region.
-    pub const TYPICAL: Self =
-        Self { p50: Duration::from_millis(15), p99: Duration::from_millis(120), p999: Duration::from_secs(1) };
+    pub const TYPICAL: Self = Self {
+        p50: Duration::from_millis(15),
+        p99: Duration::from_millis(120),
+        p999: Duration::from_secs(1),
+    };
 
-    /// The service time at `quantile` in `[0, 1)`. Between the named percentiles it grows geometrically;
-    /// below the median it falls to a third of it; above the last percentile it stays there.
+    /// The service time at `quantile` in `[0, 1)`. Between the named percentiles it grows
+    /// geometrically; below the median it falls to a third of it; above the last percentile it
+    /// stays there.
     pub(super) fn at(self, quantile: f64) -> Duration {
-        let (p50, p99, p999) = (self.p50.as_secs_f64(), self.p99.as_secs_f64(), self.p999.as_secs_f64());
+        let p50 = self.p50.as_secs_f64();
+        let p99 = self.p99.as_secs_f64();
+        let p999 = self.p999.as_secs_f64();
+
         let seconds = match quantile {
             q if q < 0.5 => between(p50 / 3.0, p50, q / 0.5),
             q if q < 0.99 => between(p50, p99, (q - 0.5) / 0.49),
             q if q < 0.999 => between(p99, p999, (q - 0.99) / 0.009),
             _ => p999,
         };
+
         Duration::from_secs_f64(seconds.max(0.0))
     }
 }
@@ -34,6 +42,7 @@ fn between(low: f64, high: f64, part: f64) -> f64 {
     if low <= 0.0 {
         return 0.0;
     }
+
     low * (high / low).powf(part)
 }
 
@@ -45,7 +54,10 @@ mod tests {
     fn the_named_percentiles_are_met() {
         for (quantile, expected_ms) in [(0.0, 5.0), (0.5, 15.0), (0.99, 120.0), (0.9995, 1000.0)] {
             let actual_ms = Latency::TYPICAL.at(quantile).as_secs_f64() * 1e3;
-            assert!((actual_ms - expected_ms).abs() < 0.01, "{quantile}: {actual_ms} ms");
+            assert!(
+                (actual_ms - expected_ms).abs() < 0.01,
+                "{quantile}: {actual_ms} ms"
+            );
         }
     }
 }

@@ -15,13 +15,19 @@ use super::xml::Document;
 const PAGE_ENTRIES_MAX: usize = 1000;
 
 /// What `encoding-type=url` escapes: all but the unreserved characters and the slash.
-const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 
 /// What is asked of one page.
 #[derive(Debug, Default)]
 struct Spec {
     prefix: String,
-    /// Keys that share what follows the prefix up to this are told as one common prefix; empty for none.
+    /// Keys that share what follows the prefix up to this are told as one common prefix; empty for
+    /// none.
     delimiter: String,
     after: After,
     entries_max: usize,
@@ -54,6 +60,7 @@ impl After {
             Self::Key(key) => ('k', key.as_str()),
             Self::Prefix(prefix) => ('p', prefix.as_str()),
         };
+
         format!("{kind}{}", utf8_percent_encode(text, NON_ALPHANUMERIC))
     }
 
@@ -62,6 +69,7 @@ impl After {
         let mut text = token.chars();
         let kind = text.next().ok_or_else(refused)?;
         let text = call::decode(text.as_str())?;
+
         match kind {
             's' => Ok(Self::Start),
             'k' => Ok(Self::Key(text)),
@@ -87,13 +95,20 @@ impl Spec {
             (None, Some(key)) => After::Key(key.to_owned()),
             (None, None) => After::Start,
         };
+
         let entries_max = match call.query("max-keys").map(str::parse) {
             None => PAGE_ENTRIES_MAX,
             Some(Ok(asked)) => PAGE_ENTRIES_MAX.min(asked),
             Some(Err(_)) => return Err(Refusal::invalid("max-keys is not a number")),
         };
+
         let text = |name: &str| call.query(name).unwrap_or_default().to_owned();
-        Ok(Self { prefix: text("prefix"), delimiter: text("delimiter"), after, entries_max })
+        Ok(Self {
+            prefix: text("prefix"),
+            delimiter: text("delimiter"),
+            after,
+            entries_max,
+        })
     }
 }
 
@@ -106,21 +121,33 @@ pub(super) fn answer(objects: &Objects, call: &Call) -> Result<Answer, Refusal> 
         true => utf8_percent_encode(text, &ESCAPED).to_string(),
         false => text.to_owned(),
     };
+
     let document = Document::new("ListBucketResult", |list| {
         list.text("Name", &call.bucket);
         list.text("Prefix", &spell(&spec.prefix));
         list.text("MaxKeys", &spec.entries_max.to_string());
-        list.text("KeyCount", &(page.objects.len() + page.prefixes.len()).to_string());
-        list.text("IsTruncated", if page.next.is_some() { "true" } else { "false" });
+        list.text(
+            "KeyCount",
+            &(page.objects.len() + page.prefixes.len()).to_string(),
+        );
+
+        list.text(
+            "IsTruncated",
+            if page.next.is_some() { "true" } else { "false" },
+        );
+
         if encodes {
             list.text("EncodingType", "url");
         }
+
         if !spec.delimiter.is_empty() {
             list.text("Delimiter", &spell(&spec.delimiter));
         }
+
         if let Some(next) = &page.next {
             list.text("NextContinuationToken", &next.token());
         }
+
         for (key, object) in &page.objects {
             list.nest("Contents", |contents| {
                 contents.text("Key", &spell(key));
@@ -130,10 +157,14 @@ pub(super) fn answer(objects: &Objects, call: &Call) -> Result<Answer, Refusal> 
                 contents.text("StorageClass", "STANDARD");
             });
         }
+
         for prefix in &page.prefixes {
-            list.nest("CommonPrefixes", |common| common.text("Prefix", &spell(prefix)));
+            list.nest("CommonPrefixes", |common| {
+                common.text("Prefix", &spell(prefix))
+            });
         }
     });
+
     Ok(Answer::xml(StatusCode::OK, document))
 }
 
@@ -145,17 +176,23 @@ fn page<'a>(objects: &'a Objects, spec: &Spec) -> Page<'a> {
         After::Key(after) | After::Prefix(after) if *after > spec.prefix => after,
         _ => &spec.prefix,
     };
-    for (key, object) in objects.range::<str, _>((Bound::Included(first.as_str()), Bound::Unbounded)) {
+
+    for (key, object) in
+        objects.range::<str, _>((Bound::Included(first.as_str()), Bound::Unbounded))
+    {
         if !key.starts_with(&spec.prefix) {
             break;
         }
+
         if !last.admits(key) {
             continue;
         }
+
         if page.objects.len() + page.prefixes.len() == spec.entries_max {
             page.next = (spec.entries_max > 0).then_some(last);
             break;
         }
+
         last = match common_prefix(key, spec) {
             Some(common) => {
                 page.prefixes.push(common);
@@ -167,6 +204,7 @@ fn page<'a>(objects: &'a Objects, spec: &Spec) -> Page<'a> {
             }
         };
     }
+
     page
 }
 
@@ -175,6 +213,7 @@ fn common_prefix<'a>(key: &'a str, spec: &Spec) -> Option<&'a str> {
     if spec.delimiter.is_empty() {
         return None;
     }
+
     let rest = key.get(spec.prefix.len()..)?;
     let at = rest.find(&spec.delimiter)?;
     key.get(..spec.prefix.len() + at + spec.delimiter.len())
@@ -187,16 +226,35 @@ mod tests {
     use super::*;
 
     /// Lists all pages, keys as they are and prefixes with `*` behind them.
-    fn walk(keys: &[&str], prefix: &str, delimiter: &str, after: After, entries_max: usize) -> Vec<Vec<String>> {
+    fn walk(
+        keys: &[&str],
+        prefix: &str,
+        delimiter: &str,
+        after: After,
+        entries_max: usize,
+    ) -> Vec<Vec<String>> {
         let object = |key: &&str| ((*key).to_owned(), Object::new(Bytes::new(), Vec::new(), 0));
         let objects: Objects = keys.iter().map(object).collect();
-        let (prefix, delimiter) = (prefix.to_owned(), delimiter.to_owned());
-        let mut spec = Spec { prefix, delimiter, after, entries_max };
+        let prefix = prefix.to_owned();
+        let delimiter = delimiter.to_owned();
+
+        let mut spec = Spec {
+            prefix,
+            delimiter,
+            after,
+            entries_max,
+        };
+
         let mut pages = Vec::new();
+
         loop {
             let page = page(&objects, &spec);
             let keys = page.objects.iter().map(|(key, _)| (*key).to_owned());
-            pages.push(keys.chain(page.prefixes.iter().map(|prefix| format!("{prefix}*"))).collect());
+            pages.push(
+                keys.chain(page.prefixes.iter().map(|prefix| format!("{prefix}*")))
+                    .collect(),
+            );
+
             match page.next {
                 Some(next) => spec.after = After::from_token(&next.token()).unwrap(),
                 None => return pages,
@@ -210,7 +268,12 @@ mod tests {
     fn pages_tile_the_keys() {
         for entries_max in 1..=KEYS.len() {
             let pages = walk(&KEYS, "", "", After::Start, entries_max);
-            assert!(pages.iter().all(|page| !page.is_empty() && page.len() <= entries_max));
+            assert!(
+                pages
+                    .iter()
+                    .all(|page| !page.is_empty() && page.len() <= entries_max)
+            );
+
             assert_eq!(pages.concat(), KEYS, "{entries_max} entries a page");
         }
     }
@@ -220,17 +283,42 @@ mod tests {
         for entries_max in 1..=KEYS.len() {
             let mut all = walk(&KEYS, "", "/", After::Start, entries_max).concat();
             all.sort_unstable();
-            assert_eq!(all, ["a", "b/*", "b0", "d/*", "e"], "{entries_max} entries a page");
+
+            assert_eq!(
+                all,
+                ["a", "b/*", "b0", "d/*", "e"],
+                "{entries_max} entries a page"
+            );
         }
-        assert_eq!(walk(&KEYS, "b/", "/", After::Start, 9).concat(), ["b/1", "b/2", "b/c/*"]);
+
+        assert_eq!(
+            walk(&KEYS, "b/", "/", After::Start, 9).concat(),
+            ["b/1", "b/2", "b/c/*"]
+        );
     }
 
     #[test]
     fn start_after_need_not_be_a_key() {
-        assert_eq!(walk(&KEYS, "", "", After::Key("b/2".into()), 9).concat(), ["b/c/3", "b0", "d/é +=", "e"]);
-        assert_eq!(walk(&KEYS, "b/", "", After::Key("b/10".into()), 9).concat(), ["b/2", "b/c/3"]);
-        assert_eq!(walk(&KEYS, "b/", "", After::Key("a".into()), 9).concat(), ["b/1", "b/2", "b/c/3"]);
-        assert!(walk(&KEYS, "b/", "", After::Key("c".into()), 9).concat().is_empty());
+        assert_eq!(
+            walk(&KEYS, "", "", After::Key("b/2".into()), 9).concat(),
+            ["b/c/3", "b0", "d/é +=", "e"]
+        );
+
+        assert_eq!(
+            walk(&KEYS, "b/", "", After::Key("b/10".into()), 9).concat(),
+            ["b/2", "b/c/3"]
+        );
+
+        assert_eq!(
+            walk(&KEYS, "b/", "", After::Key("a".into()), 9).concat(),
+            ["b/1", "b/2", "b/c/3"]
+        );
+
+        assert!(
+            walk(&KEYS, "b/", "", After::Key("c".into()), 9)
+                .concat()
+                .is_empty()
+        );
     }
 
     #[test]

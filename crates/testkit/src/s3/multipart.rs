@@ -32,8 +32,17 @@ impl Uploads {
     /// Opens an upload and returns its id.
     pub(super) fn create(&mut self, key: &str, headers: Vec<(HeaderName, HeaderValue)>) -> String {
         self.made += 1;
+
         let id = format!("upload-{:08}", self.made);
-        self.open.insert(id.clone(), Upload { key: key.to_owned(), headers, parts: BTreeMap::new() });
+        self.open.insert(
+            id.clone(),
+            Upload {
+                key: key.to_owned(),
+                headers,
+                parts: BTreeMap::new(),
+            },
+        );
+
         id
     }
 
@@ -49,9 +58,11 @@ impl Uploads {
         if !(1..=PART_NUMBER_MAX).contains(&number) {
             return Err(Refusal::invalid("part numbers are 1 to 10000"));
         }
+
         let part = Object::new(body, Vec::new(), now_ms);
         let e_tag = part.e_tag.clone();
         self.find(key, id)?.parts.insert(number, part);
+
         Ok(e_tag)
     }
 
@@ -68,19 +79,37 @@ impl Uploads {
         if named.is_empty() {
             return Err(Refusal::malformed_xml());
         }
+
         if !named.is_sorted_by(|left, right| left.number < right.number) {
-            return Err(bad_request("InvalidPartOrder", "the parts are not in ascending order"));
+            return Err(bad_request(
+                "InvalidPartOrder",
+                "the parts are not in ascending order",
+            ));
         }
-        let (mut body, mut tags) = (BytesMut::new(), String::new());
+
+        let mut body = BytesMut::new();
+        let mut tags = String::new();
+
         for (at, name) in named.iter().enumerate() {
-            let part = upload.parts.get(&name.number).filter(|part| same_tag(&part.e_tag, &name.e_tag));
-            let part = part.ok_or_else(|| bad_request("InvalidPart", "a part is not there or has another tag"))?;
+            let part = upload
+                .parts
+                .get(&name.number)
+                .filter(|part| same_tag(&part.e_tag, &name.e_tag));
+
+            let part = part.ok_or_else(|| {
+                bad_request("InvalidPart", "a part is not there or has another tag")
+            })?;
             if at + 1 < named.len() && part.body.len() < part_bytes_min {
-                return Err(bad_request("EntityTooSmall", "a part other than the last is too small"));
+                return Err(bad_request(
+                    "EntityTooSmall",
+                    "a part other than the last is too small",
+                ));
             }
+
             body.extend_from_slice(&part.body);
             tags.push_str(&part.e_tag);
         }
+
         let mut object = Object::new(body.freeze(), upload.headers.clone(), now_ms);
         object.e_tag = format!("\"{}-{}\"", digest(tags.as_bytes()), named.len());
         Ok(object)
@@ -100,7 +129,13 @@ impl Uploads {
 
     fn find(&mut self, key: &str, id: &str) -> Result<&mut Upload, Refusal> {
         let upload = self.open.get_mut(id).filter(|upload| upload.key == key);
-        upload.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "NoSuchUpload", "there is no upload of this id"))
+        upload.ok_or_else(|| {
+            Refusal::new(
+                StatusCode::NOT_FOUND,
+                "NoSuchUpload",
+                "there is no upload of this id",
+            )
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -39,14 +39,28 @@ pub(super) struct Object {
 pub(super) type Objects = BTreeMap<String, Object>;
 
 impl Object {
-    pub(super) fn new(body: Bytes, headers: Vec<(HeaderName, HeaderValue)>, modified_ms: i64) -> Self {
+    pub(super) fn new(
+        body: Bytes,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        modified_ms: i64,
+    ) -> Self {
         let e_tag = format!("\"{}\"", digest(&body));
-        Self { body, e_tag, modified_ms, headers }
+        Self {
+            body,
+            e_tag,
+            modified_ms,
+            headers,
+        }
     }
 
     pub(super) fn info(&self, key: &str) -> ObjectInfo {
         let size = self.body.len() as u64;
-        ObjectInfo { key: key.to_owned(), size, e_tag: self.e_tag.clone(), modified_ms: self.modified_ms }
+        ObjectInfo {
+            key: key.to_owned(),
+            size,
+            e_tag: self.e_tag.clone(),
+            modified_ms: self.modified_ms,
+        }
     }
 }
 
@@ -57,9 +71,19 @@ pub(super) fn digest(body: &[u8]) -> String {
 
 /// The headers of a write that belong to the object.
 pub(super) fn kept_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let kept = [CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE];
-    let is_kept = |name: &HeaderName| kept.contains(name) || name.as_str().starts_with("x-amz-meta-");
-    let is_coat = |name: &HeaderName, value: &HeaderValue| name == CONTENT_ENCODING && value == "aws-chunked";
+    let kept = [
+        CACHE_CONTROL,
+        CONTENT_DISPOSITION,
+        CONTENT_ENCODING,
+        CONTENT_LANGUAGE,
+        CONTENT_TYPE,
+    ];
+
+    let is_kept =
+        |name: &HeaderName| kept.contains(name) || name.as_str().starts_with("x-amz-meta-");
+    let is_coat =
+        |name: &HeaderName, value: &HeaderValue| name == CONTENT_ENCODING && value == "aws-chunked";
+
     headers
         .iter()
         .filter(|(name, value)| is_kept(name) && !is_coat(name, value))
@@ -80,7 +104,9 @@ pub(super) enum Condition {
 impl Condition {
     /// The condition in the headers of a write.
     pub(super) fn of(call: &Call) -> Result<Self, Refusal> {
-        let absent = call.header("if-none-match").or_else(|| call.header(COPY_IF_NONE_MATCH));
+        let absent = call
+            .header("if-none-match")
+            .or_else(|| call.header(COPY_IF_NONE_MATCH));
         match (absent, call.header("if-match")) {
             (None, None) => Ok(Self::Always),
             (Some("*"), None) => Ok(Self::Absent),
@@ -106,7 +132,11 @@ pub(super) fn same_tag(left: &str, right: &str) -> bool {
 }
 
 pub(super) fn not_implemented(what: &str) -> Refusal {
-    Refusal::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", format!("{what} is not implemented"))
+    Refusal::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "NotImplemented",
+        format!("{what} is not implemented"),
+    )
 }
 
 /// Answers GET and, but for the body, HEAD.
@@ -116,38 +146,55 @@ pub(super) fn read(objects: &Objects, call: &Call) -> Result<Answer, Refusal> {
             return Err(not_implemented(refused));
         }
     }
+
     if call.query("versionId").is_some() {
         return Err(not_implemented("versionId"));
     }
+
     let object = objects.get(&call.key).ok_or_else(Refusal::no_such_key)?;
     check_read(object, call)?;
+
     let size = object.body.len() as u64;
     let answer = match asked_range(call)? {
         None => Answer::new(StatusCode::OK).body(object.body.clone()),
         Some(range) => {
             let (start, end) = range.within(size).ok_or_else(|| not_satisfiable(size))?;
+
             // In bounds of `usize`, since `end` is at most the length of a body in memory.
-            let (from, to) = (usize::try_from(start).unwrap_or(0), usize::try_from(end).unwrap_or(0));
+            let from = usize::try_from(start).unwrap_or(0);
+            let to = usize::try_from(end).unwrap_or(0);
             Answer::new(StatusCode::PARTIAL_CONTENT)
                 .with(CONTENT_RANGE, &format!("bytes {start}-{}/{size}", end - 1))
                 .body(object.body.slice(from..to))
         }
     };
+
     let answer = answer
         .with(ETAG, &object.e_tag)
         .with(LAST_MODIFIED, &clock::http_date(object.modified_ms))
         .with(ACCEPT_RANGES, "bytes");
-    Ok(object.headers.iter().fold(answer, |answer, (name, value)| answer.with_value(name.clone(), value.clone())))
+
+    Ok(object.headers.iter().fold(answer, |answer, (name, value)| {
+        answer.with_value(name.clone(), value.clone())
+    }))
 }
 
 fn check_read(object: &Object, call: &Call) -> Result<(), Refusal> {
-    let lists = |header: &str| header == "*" || header.split(',').any(|tag| same_tag(tag.trim(), &object.e_tag));
+    let lists = |header: &str| {
+        header == "*"
+            || header
+                .split(',')
+                .any(|tag| same_tag(tag.trim(), &object.e_tag))
+    };
+
     if call.header("if-match").is_some_and(|header| !lists(header)) {
         return Err(Refusal::precondition_failed("If-Match"));
     }
+
     if call.header("if-none-match").is_some_and(lists) {
         return Err(Refusal::new(StatusCode::NOT_MODIFIED, "NotModified", ""));
     }
+
     Ok(())
 }
 
@@ -160,6 +207,10 @@ fn asked_range(call: &Call) -> Result<Option<ByteRange>, Refusal> {
 }
 
 fn not_satisfiable(size: u64) -> Refusal {
-    Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", "the object has no byte in this range")
-        .with(CONTENT_RANGE, format!("bytes */{size}"))
+    Refusal::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "InvalidRange",
+        "the object has no byte in this range",
+    )
+    .with(CONTENT_RANGE, format!("bytes */{size}"))
 }

@@ -16,12 +16,13 @@ pub struct S3Options {
     pub contents: BTreeMap<String, Bytes>,
     /// If set, requests signed with another access key are refused with 403.
     pub require_key: Option<String>,
-    /// When false, `If-None-Match` and `If-Match` of a write are ignored and it overwrites with 200, as
-    /// some stores do.
+    /// When false, `If-None-Match` and `If-Match` of a write are ignored and it overwrites with
+    /// 200, as some stores do.
     pub honest_conditional_puts: bool,
     /// What `GET ?versioning` answers. Old versions are not kept either way.
     pub versioned: bool,
-    /// What `GET ?object-lock` answers. Deletes work either way, as a real delete without a version does.
+    /// What `GET ?object-lock` answers. Deletes work either way, as a real delete without a version
+    /// does.
     pub locked: bool,
     /// The least size in bytes of each part of an upload but its last.
     pub part_bytes_min: usize,

@@ -1,6 +1,7 @@
 //! The `Range` header: what it asks for, and what that means for an object of a given size.
 
-/// One range of bytes, as it was asked for. Both ends of the header are inclusive; these are half-open.
+/// One range of bytes, as it was asked for. Both ends of the header are inclusive; these are
+/// half-open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteRange {
     /// `[start, end)`.
@@ -23,33 +24,46 @@ pub(super) enum NoRange {
 impl ByteRange {
     /// Reads `bytes=a-b`, `bytes=a-` or `bytes=-n`.
     pub(super) fn parse(header: &str) -> Result<Self, NoRange> {
-        let spec = header.trim().strip_prefix("bytes=").ok_or(NoRange::Malformed)?;
+        let spec = header
+            .trim()
+            .strip_prefix("bytes=")
+            .ok_or(NoRange::Malformed)?;
+
         if spec.contains(',') {
             return Err(NoRange::Several);
         }
+
         let (first, last) = spec.split_once('-').ok_or(NoRange::Malformed)?;
         let number = |text: &str| text.trim().parse::<u64>().map_err(|_| NoRange::Malformed);
+
         match (first.trim(), last.trim()) {
             ("", last) => Ok(Self::Last(number(last)?)),
             (first, "") => Ok(Self::From(number(first)?)),
             (first, last) => {
-                let (start, last) = (number(first)?, number(last)?);
+                let start = number(first)?;
+                let last = number(last)?;
+
                 if last < start {
                     return Err(NoRange::Malformed);
                 }
-                Ok(Self::Bounded { start, end: last.saturating_add(1) })
+
+                Ok(Self::Bounded {
+                    start,
+                    end: last.saturating_add(1),
+                })
             }
         }
     }
 
-    /// The bytes `[start, end)` of an object of `size` bytes, cut to its end; `None` (416) when there is
-    /// not one such byte.
+    /// The bytes `[start, end)` of an object of `size` bytes, cut to its end; `None` (416) when
+    /// there is not one such byte.
     pub(super) fn within(self, size: u64) -> Option<(u64, u64)> {
         let (start, end) = match self {
             Self::Bounded { start, end } => (start, end.min(size)),
             Self::From(start) => (start, size),
             Self::Last(count) => (size.saturating_sub(count), size),
         };
+
         (start < end).then_some((start, end))
     }
 }
@@ -85,8 +99,13 @@ mod tests {
     #[test]
     fn what_is_no_single_range_says_why() {
         for header in ["bytes=", "bytes=-", "bytes=5-2", "lines=0-1", "bytes=a-b"] {
-            assert_eq!(ByteRange::parse(header), Err(NoRange::Malformed), "{header}");
+            assert_eq!(
+                ByteRange::parse(header),
+                Err(NoRange::Malformed),
+                "{header}"
+            );
         }
+
         assert_eq!(ByteRange::parse("bytes=0-1,4-5"), Err(NoRange::Several));
     }
 }

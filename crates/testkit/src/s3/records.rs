@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::call::Op;
 use super::range::ByteRange;
 
-/// One request. Entries stand in the order in which requests were done with, which for two at once need
-/// not be the order of their commits.
+/// One request. Entries stand in the order in which requests were done with, which for two at once
+/// need not be the order of their commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestLog {
     pub op: Op,
@@ -31,8 +31,8 @@ pub struct RequestLog {
     pub at_ms: i64,
 }
 
-/// Requests and bytes since the start or the last reset. A request counts under its operation whether it
-/// succeeded or not, since a store bills both.
+/// Requests and bytes since the start or the last reset. A request counts under its operation
+/// whether it succeeded or not, since a store bills both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub gets: u64,
@@ -70,7 +70,12 @@ impl Counts {
 
     /// The requests that S3 bills at the high price: PUT, COPY, POST and LIST. Deletes are free.
     pub fn writes_billed(&self) -> u64 {
-        self.puts + self.copies + self.lists + self.uploads_created + self.parts + self.uploads_completed
+        self.puts
+            + self.copies
+            + self.lists
+            + self.uploads_created
+            + self.parts
+            + self.uploads_completed
     }
 
     fn add(&mut self, entry: &RequestLog) {
@@ -88,6 +93,7 @@ impl Counts {
             Op::AbortUpload => &mut self.uploads_aborted,
             Op::HeadBucket | Op::GetVersioning | Op::GetObjectLock | Op::Other => &mut self.others,
         };
+
         *counter += 1;
         self.failures += u64::from(entry.status.is_none_or(|status| status >= 400));
         self.bytes_in += entry.bytes_in;
@@ -107,6 +113,7 @@ impl Records {
     pub(super) fn add(&mut self, entry: RequestLog, entries_max: usize) {
         self.counts.add(&entry);
         self.log.push_back(entry);
+
         while self.log.len() > entries_max {
             self.log.pop_front();
         }
@@ -131,12 +138,22 @@ mod tests {
             session_token: None,
             at_ms: 0,
         };
+
         let mut records = Records::default();
         for key in ["a", "b", "c"] {
             records.add(entry(key), 2);
         }
+
         assert_eq!(records.log, [entry("b"), entry("c")]);
-        assert_eq!(records.counts, Counts { puts: 3, bytes_in: 6, ..Counts::default() });
+        assert_eq!(
+            records.counts,
+            Counts {
+                puts: 3,
+                bytes_in: 6,
+                ..Counts::default()
+            }
+        );
+
         assert_eq!(records.counts.requests(), 3);
     }
 }

@@ -49,16 +49,29 @@ struct Run {
 }
 
 impl S3 {
-    /// Starts a server; on return it accepts connections. Its tasks live on the runtime of the caller.
+    /// Starts a server; on return it accepts connections. Its tasks live on the runtime of the
+    /// caller.
     pub async fn start(options: S3Options) -> anyhow::Result<Self> {
-        ensure!(options.listen.ip().is_loopback(), "not a loop-back address. listen=`{}`", options.listen);
+        ensure!(
+            options.listen.ip().is_loopback(),
+            "not a loop-back address. listen=`{}`",
+            options.listen
+        );
+
         let listener = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("bind the test store. listen=`{}`", options.listen))?;
-        let address = listener.local_addr().context("read the port of the test store")?;
+        let address = listener
+            .local_addr()
+            .context("read the port of the test store")?;
         let shared = Arc::new(Shared::new(options));
         let run = Mutex::new(Some(Run::start(listener, &shared)));
-        Ok(Self { address, shared, run })
+
+        Ok(Self {
+            address,
+            shared,
+            run,
+        })
     }
 
     /// Where it listens, as `http://127.0.0.1:port`; the bucket comes after it in the path.
@@ -66,8 +79,9 @@ impl S3 {
         format!("http://{}", self.address)
     }
 
-    /// Stops listening and drops all connections; on return no request is under way, and those that had
-    /// not committed never will. Connections are refused until [`start_again`](Self::start_again).
+    /// Stops listening and drops all connections; on return no request is under way, and those that
+    /// had not committed never will. Connections are refused until
+    /// [`start_again`](Self::start_again).
     pub async fn stop(&self) {
         let run = self.run.lock().take();
         if let Some(run) = run {
@@ -77,11 +91,13 @@ impl S3 {
         }
     }
 
-    /// Starts again on the same port with all contents, rules and counters kept. Does nothing while running.
+    /// Starts again on the same port with all contents, rules and counters kept. Does nothing while
+    /// running.
     pub async fn start_again(&self) -> anyhow::Result<()> {
         if self.run.lock().is_some() {
             return Ok(());
         }
+
         let listener = TcpListener::bind(self.address)
             .await
             .with_context(|| format!("bind the test store again. listen=`{}`", self.address))?;
@@ -128,24 +144,44 @@ impl S3 {
     /// All objects, in the order of their keys.
     pub fn objects(&self) -> Vec<ObjectInfo> {
         let held = self.shared.held.lock();
-        held.bucket.objects.iter().map(|(key, object)| object.info(key)).collect()
+        held.bucket
+            .objects
+            .iter()
+            .map(|(key, object)| object.info(key))
+            .collect()
     }
 
-    /// All objects with their bodies, for [`S3Options::contents`] of another server. Bodies are shared.
+    /// All objects with their bodies, for [`S3Options::contents`] of another server. Bodies are
+    /// shared.
     pub fn clone_contents(&self) -> BTreeMap<String, Bytes> {
         let held = self.shared.held.lock();
-        held.bucket.objects.iter().map(|(key, object)| (key.clone(), object.body.clone())).collect()
+        held.bucket
+            .objects
+            .iter()
+            .map(|(key, object)| (key.clone(), object.body.clone()))
+            .collect()
     }
 
     /// The body of one object, past all faults and counters.
     pub fn object(&self, key: &str) -> Option<Bytes> {
-        self.shared.held.lock().bucket.objects.get(key).map(|object| object.body.clone())
+        self.shared
+            .held
+            .lock()
+            .bucket
+            .objects
+            .get(key)
+            .map(|object| object.body.clone())
     }
 
     /// Writes an object, past all faults, conditions and counters.
     pub fn plant(&self, key: impl Into<String>, body: impl Into<Bytes>) {
         let object = Object::new(body.into(), Vec::new(), clock::now_ms());
-        self.shared.held.lock().bucket.objects.insert(key.into(), object);
+        self.shared
+            .held
+            .lock()
+            .bucket
+            .objects
+            .insert(key.into(), object);
     }
 
     /// Removes an object, past all faults and counters; false when there was none.
@@ -187,26 +223,45 @@ impl Shared {
         let now_ms = clock::now_ms();
         let contents = std::mem::take(&mut options.contents);
         let object = |(key, body)| (key, Object::new(body, Vec::new(), now_ms));
-        let bucket = Bucket { objects: contents.into_iter().map(object).collect(), ..Bucket::default() };
+        let bucket = Bucket {
+            objects: contents.into_iter().map(object).collect(),
+            ..Bucket::default()
+        };
+
         let faults = Mutex::new(Faults::new(options.seed));
         let held = Mutex::new(Held { bucket, options });
-        Self { held, faults, records: Mutex::default(), outage: AtomicBool::new(false) }
+
+        Self {
+            held,
+            faults,
+            records: Mutex::default(),
+            outage: AtomicBool::new(false),
+        }
     }
 }
 
 impl Run {
     fn start(listener: TcpListener, shared: &Arc<Shared>) -> Self {
-        let run = Self { stopping: CancellationToken::new(), tasks: TaskTracker::new() };
-        run.tasks.spawn(run.clone().accept(listener, Arc::clone(shared)));
+        let run = Self {
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+
+        run.tasks
+            .spawn(run.clone().accept(listener, Arc::clone(shared)));
         run
     }
 
     async fn accept(self, listener: TcpListener, shared: Arc<Shared>) {
         loop {
             let accepted = self.stopping.run_until_cancelled(listener.accept()).await;
+
             match accepted {
                 None => return,
-                Some(Ok((stream, _))) => drop(self.tasks.spawn(self.clone().connection(stream, Arc::clone(&shared)))),
+                Some(Ok((stream, _))) => drop(
+                    self.tasks
+                        .spawn(self.clone().connection(stream, Arc::clone(&shared))),
+                ),
                 // Out of file descriptors, or a client that left already: others may fare better.
                 Some(Err(_)) => tokio::task::yield_now().await,
             }
@@ -217,22 +272,29 @@ impl Run {
         // Small answers leave at once; a failure to set this costs time only.
         let _ = stream.set_nodelay(true);
         let reset = Arc::new(AtomicBool::new(false));
+
         let service = service_fn(|request| {
-            let exchange = self.clone().exchange(request, Arc::clone(&shared), Arc::clone(&reset));
+            let exchange = self
+                .clone()
+                .exchange(request, Arc::clone(&shared), Arc::clone(&reset));
             Box::pin(exchange) as Pin<Box<dyn Future<Output = _> + Send>>
         });
+
         let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         let ended = poll_fn(|context| connection.poll_without_shutdown(context));
+
         // However it ended, it has ended: the client's errors are the client's to tell.
         let _ = self.stopping.run_until_cancelled(ended).await;
         let stream = connection.into_parts().io.into_inner();
+
         if reset.load(Ordering::Acquire) {
             // Dropping it then sends RST in place of FIN.
             let _ = stream.set_zero_linger();
         }
     }
 
-    /// Reads the whole request, then carries it out in a task of its own, which goes on when the client leaves.
+    /// Reads the whole request, then carries it out in a task of its own, which goes on when the
+    /// client leaves.
     async fn exchange(
         self,
         request: Request<Incoming>,
@@ -241,12 +303,20 @@ impl Run {
     ) -> Result<Response<Wire>, Dropped> {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-            let refusal =
-                Refusal::new(StatusCode::BAD_REQUEST, "EntityTooLarge", "the body is too large, or ended early");
+            let refusal = Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "EntityTooLarge",
+                "the body is too large, or ended early",
+            );
+
             return Ok(refusal.answer(head.uri.path()).into_response());
         };
+
         let exchange = async move { shared.exchange(head, body.to_bytes()).await };
-        let exchange = self.tasks.spawn(self.stopping.run_until_cancelled_owned(exchange));
+        let exchange = self
+            .tasks
+            .spawn(self.stopping.run_until_cancelled_owned(exchange));
+
         match exchange.await {
             Ok(Some(Ok(answer))) => Ok(answer.into_response()),
             _ => {

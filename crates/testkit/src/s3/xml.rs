@@ -82,6 +82,7 @@ mod tests {
             delete.nest("Object", |object| object.text("Key", key));
             delete.text("Quiet", "true");
         });
+
         let read: DeleteMany = read(body.into_string().as_bytes()).unwrap();
         assert_eq!(read.objects.len(), 1);
         assert_eq!(read.objects[0].key, key);
@@ -93,7 +94,13 @@ mod tests {
         let body = "<CompleteMultipartUpload xmlns=\"x\"><Part><ETag>&quot;a&quot;</ETag><PartNumber>1</PartNumber></Part>\
                     <Part><PartNumber>2</PartNumber><ETag>\"b\"</ETag></Part></CompleteMultipartUpload>";
         let read: CompleteUpload = read(body.as_bytes()).unwrap();
-        let parts: Vec<_> = read.parts.iter().map(|part| (part.number, part.e_tag.as_str())).collect();
+
+        let parts: Vec<_> = read
+            .parts
+            .iter()
+            .map(|part| (part.number, part.e_tag.as_str()))
+            .collect();
+
         assert_eq!(parts, [(1, "\"a\""), (2, "\"b\"")]);
     }
 
@@ -101,6 +108,12 @@ mod tests {
     fn a_body_that_is_no_xml_is_refused() {
         assert!(read::<DeleteMany>(b"not xml").is_none());
         assert!(read::<CompleteUpload>(b"\xff").is_none());
-        assert!(read::<CompleteUpload>(b"<CompleteMultipartUpload><Part></Part></CompleteMultipartUpload>").is_none());
+
+        assert!(
+            read::<CompleteUpload>(
+                b"<CompleteMultipartUpload><Part></Part></CompleteMultipartUpload>"
+            )
+            .is_none()
+        );
     }
 }

@@ -8,7 +8,8 @@ use duramen_testkit::s3::{S3, S3Options};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3CopyIfNotExists};
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult, RetryConfig,
+    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult,
+    RetryConfig,
 };
 
 /// An honest server.
@@ -27,7 +28,13 @@ pub(crate) fn builder(s3: &S3, max_retries: usize) -> AmazonS3Builder {
         max_backoff: Duration::from_millis(5),
         ..BackoffConfig::default()
     };
-    let retry = RetryConfig { backoff, max_retries, retry_timeout: Duration::from_secs(20) };
+
+    let retry = RetryConfig {
+        backoff,
+        max_retries,
+        retry_timeout: Duration::from_secs(20),
+    };
+
     AmazonS3Builder::new()
         .with_endpoint(s3.endpoint())
         .with_bucket_name("test")
@@ -36,12 +43,26 @@ pub(crate) fn builder(s3: &S3, max_retries: usize) -> AmazonS3Builder {
         .with_secret_access_key("secret")
         .with_allow_http(true)
         .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
-        .with_client_options(ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_secs(30)))
+        .with_client_options(
+            ClientOptions::new()
+                .with_allow_http(true)
+                .with_timeout(Duration::from_secs(30)),
+        )
         .with_retry(retry)
 }
 
-pub(crate) async fn create(store: &AmazonS3, key: &str, body: &str) -> object_store::Result<PutResult> {
-    store.put_opts(&Path::from(key), PutPayload::from(body.to_owned()), PutMode::Create.into()).await
+pub(crate) async fn create(
+    store: &AmazonS3,
+    key: &str,
+    body: &str,
+) -> object_store::Result<PutResult> {
+    store
+        .put_opts(
+            &Path::from(key),
+            PutPayload::from(body.to_owned()),
+            PutMode::Create.into(),
+        )
+        .await
 }
 
 pub(crate) async fn read(store: &AmazonS3, key: &str) -> object_store::Result<String> {

@@ -5,29 +5,49 @@ use std::path::{Path, PathBuf};
 /// The targets of the links `[text](target)` of a page, but those to other sites.
 fn links(page: &str) -> Vec<&str> {
     let behind = page.split("](").skip(1);
-    behind.filter_map(|rest| rest.split(')').next()).filter(|target| !target.contains("://")).collect()
+    behind
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|target| !target.contains("://"))
+        .collect()
 }
 
-/// The anchors of a page's headings, as they are made for the web: lower case, spaces to hyphens, nothing but letters, digits and both.
+/// The anchors of a page's headings, as they are made for the web: lower case, spaces to hyphens,
+/// nothing but letters, digits and both.
 fn anchors(page: &str) -> Vec<String> {
-    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let headings = page
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim());
+
     let anchor = |heading: &str| {
-        let kept = heading.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
         kept.collect::<String>().to_lowercase().replace(' ', "-")
     };
+
     headings.map(anchor).collect()
 }
 
 /// What is wrong with the link `target` of the page `from`.
 fn fault(from: &Path, target: &str) -> Option<String> {
-    let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
-    let path = if file.is_empty() { from.to_path_buf() } else { from.parent()?.join(file) };
+    let (file, anchor) = target
+        .split_once('#')
+        .map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+    let path = if file.is_empty() {
+        from.to_path_buf()
+    } else {
+        from.parent()?.join(file)
+    };
+
     if !path.exists() {
         return Some(format!("{}: there is no {target}", from.display()));
     }
+
     let anchor = anchor?;
     let page = std::fs::read_to_string(&path).ok()?;
     let found = anchors(&page).iter().any(|known| known == anchor);
+
     (!found).then(|| format!("{}: no heading for {target}", from.display()))
 }
 
@@ -35,7 +55,12 @@ fn fault(from: &Path, target: &str) -> Option<String> {
 fn pages(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).expect("a readable directory") {
         let path = entry.expect("a readable entry").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+
         if path.is_dir() && name != "target" && !name.starts_with('.') {
             pages(&path, found);
         } else if name.ends_with(".md") {
@@ -48,29 +73,55 @@ fn pages(directory: &Path, found: &mut Vec<PathBuf>) {
 fn every_link_of_the_documents_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Vec::new();
+
     for directory in ["docs", "bench", "crates"] {
         pages(&root.join(directory), &mut found);
     }
-    let names = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+    let names = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    ];
+
     found.extend(names.map(|name| root.join(name)));
+
     let mut faults = Vec::new();
+
     for from in &found {
         let page = std::fs::read_to_string(from).unwrap();
-        faults.extend(links(&page).into_iter().filter_map(|target| fault(from, target)));
+        faults.extend(
+            links(&page)
+                .into_iter()
+                .filter_map(|target| fault(from, target)),
+        );
     }
+
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
 fn links_and_anchors_are_found() {
-    assert_eq!(links("see [a](b.md), [c](https://d.e) and [f](g.md#h)"), ["b.md", "g.md#h"]);
-    assert_eq!(anchors("# The `WAL`, version 0\ntext\n## What (not)"), ["the-wal-version-0", "what-not"]);
+    assert_eq!(
+        links("see [a](b.md), [c](https://d.e) and [f](g.md#h)"),
+        ["b.md", "g.md#h"]
+    );
+
+    assert_eq!(
+        anchors("# The `WAL`, version 0\ntext\n## What (not)"),
+        ["the-wal-version-0", "what-not"]
+    );
 }
 
 #[test]
 fn a_dead_link_is_found() {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     assert_eq!(fault(&from, "ARCHITECTURE.md#crates-and-floors"), None);
-    assert!(fault(&from, "nowhere.md").is_some_and(|fault| fault.ends_with("there is no nowhere.md")));
-    assert!(fault(&from, "ARCHITECTURE.md#nothing").is_some_and(|fault| fault.contains("no heading")));
+    assert!(
+        fault(&from, "nowhere.md").is_some_and(|fault| fault.ends_with("there is no nowhere.md"))
+    );
+    assert!(
+        fault(&from, "ARCHITECTURE.md#nothing").is_some_and(|fault| fault.contains("no heading"))
+    );
 }

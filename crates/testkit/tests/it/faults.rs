@@ -12,6 +12,7 @@ async fn faulty(when: When, fault: Fault) -> S3 {
     let s3 = start().await;
     s3.plant("held", "0123456789");
     s3.inject(Rule { when, fault });
+
     s3
 }
 
@@ -21,7 +22,9 @@ async fn a_status_before_the_commit_changes_nothing_and_is_retried() {
         let s3 = faulty(When::op(Op::Put).first(2), Fault::Status(status)).await;
         assert!(create(&client(&s3, 0), "k", "x").await.is_err());
         assert!(s3.object("k").is_none());
+
         create(&client(&s3, 1), "k", "x").await.unwrap();
+
         let statuses: Vec<_> = s3.log().iter().map(|entry| entry.status.unwrap()).collect();
         assert_eq!(statuses, [status, status, 200]);
     }
@@ -31,14 +34,22 @@ async fn a_status_before_the_commit_changes_nothing_and_is_retried() {
 async fn a_500_after_the_commit_makes_the_own_retry_lose() {
     let s3 = faulty(When::op(Op::Put).nth(1), Fault::Status500AfterCommit).await;
     let outcome = create(&client(&s3, 3), "k", "mine").await;
-    assert!(matches!(outcome, Err(Error::AlreadyExists { .. })), "{outcome:?}");
+
+    assert!(
+        matches!(outcome, Err(Error::AlreadyExists { .. })),
+        "{outcome:?}"
+    );
+
     assert_eq!(s3.object("k").unwrap(), "mine");
     assert_eq!(s3.counts().puts, 2);
 }
 
 #[tokio::test]
 async fn a_reset_tells_nothing_about_the_commit() {
-    for (fault, committed) in [(Fault::ResetBeforeCommit, false), (Fault::ResetAfterCommit, true)] {
+    for (fault, committed) in [
+        (Fault::ResetBeforeCommit, false),
+        (Fault::ResetAfterCommit, true),
+    ] {
         let s3 = faulty(When::op(Op::Put), fault).await;
         let outcome = create(&client(&s3, 0), "k", "mine").await;
         assert!(matches!(outcome, Err(Error::Generic { .. })), "{outcome:?}");
@@ -50,9 +61,14 @@ async fn a_reset_tells_nothing_about_the_commit() {
 #[tokio::test]
 async fn a_reset_overwrite_is_retried_and_a_reset_create_is_not() {
     let s3 = faulty(When::op(Op::Put).under("k").nth(1), Fault::ResetAfterCommit).await;
-    s3.inject(Rule { when: When::op(Op::Put).under("l").nth(1), fault: Fault::ResetAfterCommit });
+    s3.inject(Rule {
+        when: When::op(Op::Put).under("l").nth(1),
+        fault: Fault::ResetAfterCommit,
+    });
+
     let store = client(&s3, 3);
     store.put(&Path::from("k"), "x".into()).await.unwrap();
+
     assert_eq!(s3.counts().puts, 2);
     assert!(create(&store, "l", "x").await.is_err());
     assert_eq!(s3.counts().puts, 3);
@@ -63,9 +79,18 @@ async fn a_conflict_on_create_is_told_as_already_exists_by_the_client() {
     let s3 = faulty(When::op(Op::Put).conditional(), Fault::Conflict409).await;
     let store = client(&s3, 3);
     let outcome = create(&store, "k", "mine").await;
-    assert!(matches!(outcome, Err(Error::AlreadyExists { .. })), "{outcome:?}");
+
+    assert!(
+        matches!(outcome, Err(Error::AlreadyExists { .. })),
+        "{outcome:?}"
+    );
+
     assert!(s3.object("k").is_none());
-    store.put(&Path::from("k"), "unconditional".into()).await.unwrap();
+
+    store
+        .put(&Path::from("k"), "unconditional".into())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -75,9 +100,11 @@ async fn refused_credentials_are_told_and_not_retried() {
         (Fault::ExpiredToken, "ExpiredToken"),
         (Fault::ClockSkew, "RequestTimeTooSkewed"),
     ];
+
     for (fault, code) in cases {
         let s3 = faulty(When::any(), fault).await;
         let error = read(&client(&s3, 3), "held").await.unwrap_err();
+
         assert!(matches!(error, Error::PermissionDenied { .. }), "{error:?}");
         assert!(format!("{error:?}").contains(code), "{error:?}");
         assert_eq!(s3.counts().gets, 1);
@@ -98,6 +125,7 @@ async fn a_truncated_body_is_never_taken_for_the_whole() {
 async fn a_shortened_body_looks_like_a_success() {
     let s3 = faulty(When::op(Op::Get), Fault::ShortenBody(4)).await;
     assert_eq!(read(&client(&s3, 0), "held").await.unwrap(), "0123");
+
     let range = client(&s3, 0).get_range(&Path::from("held"), 2..8).await;
     assert_eq!(range.unwrap(), "2345");
 }
@@ -112,15 +140,28 @@ async fn a_flipped_bit_comes_with_success() {
 #[tokio::test]
 async fn a_slow_body_arrives_whole_in_the_end() {
     let pause = Duration::from_millis(2);
-    let s3 = faulty(When::op(Op::Get), Fault::Trickle { piece_bytes: 3, pause }).await;
+    let s3 = faulty(
+        When::op(Op::Get),
+        Fault::Trickle {
+            piece_bytes: 3,
+            pause,
+        },
+    )
+    .await;
     assert_eq!(read(&client(&s3, 0), "held").await.unwrap(), "0123456789");
 }
 
 #[tokio::test]
 async fn a_delay_beyond_the_clients_patience_is_a_time_out() {
     let s3 = faulty(When::op(Op::Get), Fault::Delay(Duration::from_secs(3600))).await;
-    let options = ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_millis(50));
-    let store = builder(&s3, 0).with_client_options(options).build().unwrap();
+    let options = ClientOptions::new()
+        .with_allow_http(true)
+        .with_timeout(Duration::from_millis(50));
+    let store = builder(&s3, 0)
+        .with_client_options(options)
+        .build()
+        .unwrap();
+
     let error = read(&store, "held").await.unwrap_err();
     assert!(format!("{error:?}").contains("Timeout"), "{error:?}");
 }
@@ -128,15 +169,24 @@ async fn a_delay_beyond_the_clients_patience_is_a_time_out() {
 #[tokio::test]
 async fn a_request_held_before_its_commit_is_not_seen() {
     let gate = Gate::new();
-    let s3 =
-        faulty(When::op(Op::Put).nth(1), Fault::HoldUntil { point: Point::BeforeCommit, gate: gate.clone() }).await;
+    let s3 = faulty(
+        When::op(Op::Put).nth(1),
+        Fault::HoldUntil {
+            point: Point::BeforeCommit,
+            gate: gate.clone(),
+        },
+    )
+    .await;
+
     let store = client(&s3, 0);
     let race = async {
         gate.arrived().await;
         assert!(s3.object("k").is_none());
+
         create(&store, "k", "overtaker").await.unwrap();
         gate.open();
     };
+
     let (held, ()) = tokio::join!(create(&store, "k", "held"), race);
     assert!(matches!(held, Err(Error::AlreadyExists { .. })), "{held:?}");
     assert_eq!(s3.object("k").unwrap(), "overtaker");
@@ -145,13 +195,23 @@ async fn a_request_held_before_its_commit_is_not_seen() {
 #[tokio::test]
 async fn a_request_held_after_its_commit_is_seen_by_all_but_its_sender() {
     let gate = Gate::new();
-    let s3 = faulty(When::op(Op::Put).nth(1), Fault::HoldUntil { point: Point::AfterCommit, gate: gate.clone() }).await;
+    let s3 = faulty(
+        When::op(Op::Put).nth(1),
+        Fault::HoldUntil {
+            point: Point::AfterCommit,
+            gate: gate.clone(),
+        },
+    )
+    .await;
+
     let store = client(&s3, 0);
     let race = async {
         gate.arrived().await;
         assert_eq!(read(&store, "k").await.unwrap(), "held");
+
         gate.let_one_through();
     };
+
     let (held, ()) = tokio::join!(create(&store, "k", "held"), race);
     assert!(held.is_ok(), "{held:?}");
 }
@@ -159,22 +219,43 @@ async fn a_request_held_after_its_commit_is_seen_by_all_but_its_sender() {
 #[tokio::test]
 async fn a_write_lands_although_its_client_has_given_up() {
     let gate = Gate::new();
-    let s3 = faulty(When::op(Op::Put), Fault::HoldUntil { point: Point::BeforeCommit, gate: gate.clone() }).await;
-    let options = ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_millis(50));
-    let store = builder(&s3, 0).with_client_options(options).build().unwrap();
+    let s3 = faulty(
+        When::op(Op::Put),
+        Fault::HoldUntil {
+            point: Point::BeforeCommit,
+            gate: gate.clone(),
+        },
+    )
+    .await;
+
+    let options = ClientOptions::new()
+        .with_allow_http(true)
+        .with_timeout(Duration::from_millis(50));
+    let store = builder(&s3, 0)
+        .with_client_options(options)
+        .build()
+        .unwrap();
+
     assert!(create(&store, "k", "late").await.is_err());
+
     // By the time these have been served, the server has seen that the connection is closed.
     for _ in 0..20 {
         client(&s3, 0).head(&Path::from("held")).await.unwrap();
     }
+
     assert!(s3.object("k").is_none());
+
     gate.open();
+
     let landed = async {
         while s3.counts().puts == 0 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), landed).await.expect("the write never landed");
+
+    tokio::time::timeout(Duration::from_secs(10), landed)
+        .await
+        .expect("the write never landed");
     assert_eq!(s3.object("k").unwrap(), "late");
 }
 
@@ -183,14 +264,23 @@ async fn a_plan_does_the_same_for_the_same_seed() {
     let run = async |seed: u64| {
         let s3 = start().await;
         s3.set_plan(FaultPlan::unlucky(seed, 0.08));
+
         let store = client(&s3, 10);
         for n in 0..60 {
             // Lost or won, it is written: nothing here is beyond ten retries.
             let _ = create(&store, &format!("k{n}"), "x").await;
         }
-        s3.log().iter().map(|entry| (entry.key.clone(), entry.status)).collect::<Vec<_>>()
+
+        s3.log()
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.status))
+            .collect::<Vec<_>>()
     };
-    let (first, again, other) = (run(1).await, run(1).await, run(2).await);
+
+    let first = run(1).await;
+    let again = run(1).await;
+    let other = run(2).await;
+
     assert_eq!(first, again);
     assert_ne!(first, other);
     assert!(first.iter().any(|(_, status)| status.is_none()));
@@ -201,10 +291,17 @@ async fn a_plan_does_the_same_for_the_same_seed() {
 async fn faults_end_when_they_are_cleared() {
     let s3 = start().await;
     s3.plant("held", "x");
-    let ids = s3.set_plan(FaultPlan::new(1).rule(When::any(), Fault::Status(500)).latency(Latency::TYPICAL));
+
+    let ids = s3.set_plan(
+        FaultPlan::new(1)
+            .rule(When::any(), Fault::Status(500))
+            .latency(Latency::TYPICAL),
+    );
+
     let store = client(&s3, 0);
     assert!(read(&store, "held").await.is_err());
     assert_eq!(s3.fired(ids[0]), 1);
+
     s3.clear_faults();
     assert_eq!(read(&store, "held").await.unwrap(), "x");
     assert_eq!(s3.fired(ids[0]), 0);

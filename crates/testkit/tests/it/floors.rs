@@ -1,4 +1,5 @@
-//! Edges between the crates of the workspace only go down: `cargo metadata` against the table in `ARCHITECTURE.md`.
+//! Edges between the crates of the workspace only go down: `cargo metadata` against the table in
+//! `ARCHITECTURE.md`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,11 +33,23 @@ enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotDown { from, to } => write!(f, "`{from}` depends on `{to}`, which is not on a lower floor"),
-            Self::ShipsDev { from, to } => write!(f, "`{from}` is shipped and depends on `{to}`, which is for tests"),
+            Self::NotDown { from, to } => write!(
+                f,
+                "`{from}` depends on `{to}`, which is not on a lower floor"
+            ),
+            Self::ShipsDev { from, to } => write!(
+                f,
+                "`{from}` is shipped and depends on `{to}`, which is for tests"
+            ),
             Self::Unlisted { name, user: None } => write!(f, "`{name}` is not in the table"),
-            Self::Unlisted { name, user: Some(user) } => {
-                write!(f, "`{name}`, on which `{user}` depends, is not in the table")
+            Self::Unlisted {
+                name,
+                user: Some(user),
+            } => {
+                write!(
+                    f,
+                    "`{name}`, on which `{user}` depends, is not in the table"
+                )
             }
             Self::Absent { name } => write!(f, "`{name}` is in the table and not in the workspace"),
         }
@@ -51,18 +64,31 @@ struct Findings {
     exempt: Vec<(String, String)>,
 }
 
-/// Reads the rows `| floor | `crate` | .. |` of the first table behind the heading `## Crates and floors`.
+/// Reads the rows `| floor | `crate` | .. |` of the first table behind the heading `## Crates and
+/// floors`.
 fn read_table(page: &str) -> BTreeMap<String, Floor> {
-    let section = page.split_once("\n## Crates and floors\n").map_or("", |(_, behind)| behind);
+    let section = page
+        .split_once("\n## Crates and floors\n")
+        .map_or("", |(_, behind)| behind);
     let section = section.split("\n## ").next().unwrap_or("");
+
     let rows = section.lines().filter_map(|line| {
         let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
         let floor = match cells.next()? {
             "dev" => Floor::Dev,
             number => Floor::Shipped(number.parse().ok()?),
         };
-        Some((cells.next()?.strip_prefix('`')?.strip_suffix('`')?.to_owned(), floor))
+
+        Some((
+            cells
+                .next()?
+                .strip_prefix('`')?
+                .strip_suffix('`')?
+                .to_owned(),
+            floor,
+        ))
     });
+
     rows.collect()
 }
 
@@ -73,25 +99,50 @@ fn short(name: &str) -> String {
 
 /// Holds the answer of `cargo metadata` against the table. Pure.
 ///
-/// A dependency on a crate of this workspace is one that has a path; it counts whatever its table in the manifest (`target`, `build`)
-/// and whatever its name there.
+/// A dependency on a crate of this workspace is one that has a path; it counts whatever its table
+/// in the manifest (`target`, `build`) and whatever its name there.
 fn check(metadata: &Value, table: &BTreeMap<String, Floor>) -> Findings {
     let mut found = Findings::default();
-    let packages = metadata["packages"].as_array().expect("cargo lists packages");
-    let names: Vec<String> =
-        packages.iter().map(|p| short(p["name"].as_str().expect("a package has a name"))).collect();
+    let packages = metadata["packages"]
+        .as_array()
+        .expect("cargo lists packages");
+    let names: Vec<String> = packages
+        .iter()
+        .map(|p| short(p["name"].as_str().expect("a package has a name")))
+        .collect();
+
     for name in table.keys().filter(|name| !names.contains(name)) {
-        found.violations.push(Violation::Absent { name: name.clone() });
+        found
+            .violations
+            .push(Violation::Absent { name: name.clone() });
     }
+
     for (from, package) in names.iter().zip(packages) {
         let Some(from_floor) = table.get(from) else {
-            found.violations.push(Violation::Unlisted { name: from.clone(), user: None });
+            found.violations.push(Violation::Unlisted {
+                name: from.clone(),
+                user: None,
+            });
+
             continue;
         };
-        let dependencies = package["dependencies"].as_array().expect("a package lists its dependencies");
+
+        let dependencies = package["dependencies"]
+            .as_array()
+            .expect("a package lists its dependencies");
+
         for dependency in dependencies.iter().filter(|d| d["path"].is_string()) {
-            let to = short(dependency["name"].as_str().expect("a dependency has a name"));
-            let Some(violation) = check_edge((from, *from_floor), (&to, table.get(&to).copied())) else { continue };
+            let to = short(
+                dependency["name"]
+                    .as_str()
+                    .expect("a dependency has a name"),
+            );
+
+            let Some(violation) = check_edge((from, *from_floor), (&to, table.get(&to).copied()))
+            else {
+                continue;
+            };
+
             if dependency["kind"] == "dev" {
                 found.exempt.push((from.clone(), to));
             } else {
@@ -99,13 +150,21 @@ fn check(metadata: &Value, table: &BTreeMap<String, Floor>) -> Findings {
             }
         }
     }
+
     found
 }
 
-fn check_edge((from, from_floor): (&str, Floor), (to, to_floor): (&str, Option<Floor>)) -> Option<Violation> {
+fn check_edge(
+    (from, from_floor): (&str, Floor),
+    (to, to_floor): (&str, Option<Floor>),
+) -> Option<Violation> {
     let edge = || (from.to_owned(), to.to_owned());
+
     match (from_floor, to_floor) {
-        (_, None) => Some(Violation::Unlisted { name: to.to_owned(), user: Some(from.to_owned()) }),
+        (_, None) => Some(Violation::Unlisted {
+            name: to.to_owned(),
+            user: Some(from.to_owned()),
+        }),
         (Floor::Shipped(upper), Some(Floor::Shipped(lower))) if lower >= upper => {
             let (from, to) = edge();
             Some(Violation::NotDown { from, to })
@@ -126,23 +185,43 @@ fn workspace_root() -> PathBuf {
 fn edges_of_the_workspace_only_go_down() {
     let root = workspace_root();
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(&root)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let table = read_table(&std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap());
     let found = check(&metadata, &table);
+
     for (from, to) in &found.exempt {
         println!("exempt, for tests only: {from} -> {to}");
     }
+
     let violations: Vec<_> = found.violations.iter().map(ToString::to_string).collect();
-    assert!(violations.is_empty(), "against ARCHITECTURE.md:\n{}", violations.join("\n"));
+    assert!(
+        violations.is_empty(),
+        "against ARCHITECTURE.md:\n{}",
+        violations.join("\n")
+    );
 }
 
-/// Checks a workspace of `edges` `(from, to, kind)` on the crates `base` 0, `left` 1, `right` 1, `top` 2 and `kit` dev.
+/// Checks a workspace of `edges` `(from, to, kind)` on the crates `base` 0, `left` 1, `right` 1,
+/// `top` 2 and `kit` dev.
 fn check_made_up(edges: &[(&str, &str, Option<&str>)]) -> Findings {
     let page = "# A\n| 7 | `elsewhere` |\n\n## Crates and floors\n\n| floor | crate | what |\n|---|---|---|\n| 0 | `base` | x |\n\
                 | 1 | `left` | x |\n| 1 | `right` | x |\n| 2 | `top` | x |\n| dev | `kit` | x |\n\n## Next\n| 9 | `later` | x |\n";
@@ -153,8 +232,10 @@ fn check_made_up(edges: &[(&str, &str, Option<&str>)]) -> Findings {
             .map(|(_, to, kind)| json!({ "name": format!("duramen-{to}"), "kind": kind, "path": "crates/x", "target": "cfg(unix)" }))
             .chain([json!({ "name": "serde", "kind": null, "path": null })])
             .collect();
+
         json!({ "name": format!("duramen-{name}"), "dependencies": dependencies })
     };
+
     let packages: Vec<Value> = ["base", "left", "right", "top", "kit"].map(package).into();
     check(&json!({ "packages": packages }), &read_table(page))
 }
@@ -165,7 +246,12 @@ fn texts(found: &Findings) -> Vec<String> {
 
 #[test]
 fn edges_down_are_allowed() {
-    let found = check_made_up(&[("top", "left", None), ("top", "base", Some("build")), ("kit", "top", None)]);
+    let found = check_made_up(&[
+        ("top", "left", None),
+        ("top", "base", Some("build")),
+        ("kit", "top", None),
+    ]);
+
     assert_eq!(found, Findings::default());
 }
 
@@ -203,9 +289,14 @@ fn a_shipped_edge_to_a_crate_for_tests_is_found() {
 
 #[test]
 fn edges_for_tests_are_exempt_and_listed() {
-    let found =
-        check_made_up(&[("base", "kit", Some("dev")), ("left", "right", Some("dev")), ("top", "base", Some("dev"))]);
+    let found = check_made_up(&[
+        ("base", "kit", Some("dev")),
+        ("left", "right", Some("dev")),
+        ("top", "base", Some("dev")),
+    ]);
+
     assert_eq!(texts(&found), Vec::<String>::new());
+
     let own = |from: &str, to: &str| (from.to_owned(), to.to_owned());
     assert_eq!(found.exempt, [own("base", "kit"), own("left", "right")]);
 }
@@ -218,14 +309,21 @@ fn a_crate_that_the_table_does_not_list_is_found() {
         { "name": "duramen-base", "dependencies": [edge] },
         { "name": "duramen-new", "dependencies": [] },
     ]);
+
     assert_eq!(
         texts(&check(&json!({ "packages": packages }), &table)),
-        ["`new`, on which `base` depends, is not in the table", "`new` is not in the table"]
+        [
+            "`new`, on which `base` depends, is not in the table",
+            "`new` is not in the table"
+        ]
     );
 }
 
 #[test]
 fn a_crate_that_only_the_table_has_is_found() {
     let table = BTreeMap::from([("gone".to_owned(), Floor::Dev)]);
-    assert_eq!(texts(&check(&json!({ "packages": [] }), &table)), ["`gone` is in the table and not in the workspace"]);
+    assert_eq!(
+        texts(&check(&json!({ "packages": [] }), &table)),
+        ["`gone` is in the table and not in the workspace"]
+    );
 }

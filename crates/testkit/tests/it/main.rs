@@ -1,4 +1,5 @@
-//! The test S3 server, asked by the client that the project uses and by raw HTTP; and what holds for the workspace as a whole.
+//! The test S3 server, asked by the client that the project uses and by raw HTTP; and what holds
+//! for the workspace as a whole.
 
 mod admin;
 mod client;

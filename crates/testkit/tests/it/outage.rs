@@ -12,8 +12,10 @@ async fn an_outage_answers_503_and_forgets_nothing() {
     let store = client(&s3, 0);
     create(&store, "k", "x").await.unwrap();
     s3.set_outage(true);
+
     assert!(read(&store, "k").await.is_err());
     assert!(create(&store, "l", "x").await.is_err());
+
     s3.set_outage(false);
     assert_eq!(read(&store, "k").await.unwrap(), "x");
     assert!(s3.object("l").is_none());
@@ -25,13 +27,22 @@ async fn a_stopped_server_refuses_connections_and_comes_back_on_its_port_with_it
     let s3 = start().await;
     let store = client(&s3, 0);
     create(&store, "k", "x").await.unwrap();
+
     let endpoint = s3.endpoint();
     s3.stop().await;
-    assert!(tokio::net::TcpStream::connect(endpoint.trim_start_matches("http://")).await.is_err());
+
+    assert!(
+        tokio::net::TcpStream::connect(endpoint.trim_start_matches("http://"))
+            .await
+            .is_err()
+    );
+
     assert!(read(&store, "k").await.is_err());
+
     s3.start_again().await.unwrap();
     assert_eq!(s3.endpoint(), endpoint);
     assert_eq!(read(&store, "k").await.unwrap(), "x");
+
     s3.start_again().await.unwrap();
 }
 
@@ -39,14 +50,23 @@ async fn a_stopped_server_refuses_connections_and_comes_back_on_its_port_with_it
 async fn a_stop_ends_requests_that_have_not_committed() {
     let s3 = start().await;
     let gate = Gate::new();
-    let fault = Fault::HoldUntil { point: Point::BeforeCommit, gate: gate.clone() };
-    s3.inject(Rule { when: When::op(Op::Put), fault });
+    let fault = Fault::HoldUntil {
+        point: Point::BeforeCommit,
+        gate: gate.clone(),
+    };
+
+    s3.inject(Rule {
+        when: When::op(Op::Put),
+        fault,
+    });
+
     let store = client(&s3, 0);
     let stop = async {
         gate.arrived().await;
         s3.stop().await;
         gate.open();
     };
+
     let (outcome, ()) = tokio::join!(create(&store, "k", "x"), stop);
     assert!(outcome.is_err());
     assert!(s3.object("k").is_none());
@@ -58,6 +78,7 @@ async fn a_dropped_server_is_gone() {
     let store = client(&s3, 0);
     create(&store, "k", "x").await.unwrap();
     drop(s3);
+
     assert!(read(&store, "k").await.is_err());
 }
 
@@ -66,14 +87,26 @@ async fn a_second_server_takes_over_the_contents() {
     let s3 = start().await;
     let store = client(&s3, 0);
     store.put(&Path::from("k"), "x".into()).await.unwrap();
+
     let contents = s3.clone_contents();
     assert!(s3.uproot("k"));
-    let second = S3::start(S3Options { contents, ..S3Options::default() }).await.unwrap();
+
+    let second = S3::start(S3Options {
+        contents,
+        ..S3Options::default()
+    })
+    .await
+    .unwrap();
+
     assert_eq!(read(&client(&second, 0), "k").await.unwrap(), "x");
 }
 
 #[tokio::test]
 async fn only_the_loop_back_address_is_listened_on() {
-    let options = S3Options { listen: "0.0.0.0:0".parse().unwrap(), ..S3Options::default() };
+    let options = S3Options {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        ..S3Options::default()
+    };
+
     assert!(S3::start(options).await.is_err());
 }

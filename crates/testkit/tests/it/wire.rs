@@ -20,12 +20,33 @@ pub(crate) struct Reply {
 }
 
 /// Sends one request on a connection of its own. `headers` are whole lines without their ends.
-pub(crate) async fn send(s3: &S3, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Reply {
-    send_to(s3.endpoint().trim_start_matches("http://"), method, target, headers, body).await
+pub(crate) async fn send(
+    s3: &S3,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Reply {
+    send_to(
+        s3.endpoint().trim_start_matches("http://"),
+        method,
+        target,
+        headers,
+        body,
+    )
+    .await
 }
 
-pub(crate) async fn send_to(address: &str, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Reply {
-    try_send_to(address, method, target, headers, body).await.unwrap()
+pub(crate) async fn send_to(
+    address: &str,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Reply {
+    try_send_to(address, method, target, headers, body)
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn try_send_to(
@@ -37,15 +58,19 @@ pub(crate) async fn try_send_to(
 ) -> io::Result<Reply> {
     let mut stream = TcpStream::connect(address).await?;
     let mut head = format!("{method} {target} HTTP/1.1\r\nhost: s3\r\nconnection: close\r\n");
+
     for header in headers {
         head.push_str(header);
         head.push_str("\r\n");
     }
+
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body).await?;
+
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).await?;
+
     let text = String::from_utf8(reply).unwrap();
     let status = text.split(' ').nth(1).unwrap().parse().unwrap();
     Ok(Reply { status, text })

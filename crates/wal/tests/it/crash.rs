@@ -1,4 +1,5 @@
-//! A random life of a log, with kills and losses of power between any two steps of the disk, against a model.
+//! A random life of a log, with kills and losses of power between any two steps of the disk,
+//! against a model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +40,11 @@ impl Model {
 
     fn synced(&mut self, up_to: Position) -> Result<(), String> {
         self.acknowledge(up_to);
-        if self.pending.is_empty() { Ok(()) } else { Err(format!("a sync to {up_to} left {:?}", self.pending.keys())) }
+        if self.pending.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("a sync to {up_to} left {:?}", self.pending.keys()))
+        }
     }
 
     /// Compares a replay with what it must and may hold; what it holds is durable from then on.
@@ -47,27 +52,51 @@ impl Model {
         if !opened.report.damage.is_empty() || !opened.report.ignored.is_empty() {
             return Err(format!("nothing was damaged: {:?}", opened.report));
         }
+
         check_references(opened)?;
+
         let mut replayed = BTreeMap::new();
+
         for (_, position, record) in &opened.replayed {
-            let written = self.durable.get(position).or_else(|| self.pending.get(position));
+            let written = self
+                .durable
+                .get(position)
+                .or_else(|| self.pending.get(position));
+
             if written != Some(record) {
-                return Err(format!("position {position} came back as something else, or from nowhere"));
+                return Err(format!(
+                    "position {position} came back as something else, or from nowhere"
+                ));
             }
-            if replayed.last_key_value().is_some_and(|(last, _)| last >= position) {
+
+            if replayed
+                .last_key_value()
+                .is_some_and(|(last, _)| last >= position)
+            {
                 return Err(format!("position {position} is not after the one before"));
             }
             replayed.insert(*position, record.clone());
         }
-        if let Some(lost) = self.durable.range(self.trimmed_before..).find(|(at, _)| !replayed.contains_key(at)) {
+
+        if let Some(lost) = self
+            .durable
+            .range(self.trimmed_before..)
+            .find(|(at, _)| !replayed.contains_key(at))
+        {
             return Err(format!("position {} was durable and is lost", lost.0));
         }
+
         let next = opened.wal.next_position();
-        if self.durable.last_key_value().is_some_and(|(last, _)| *last >= next) {
+        if self
+            .durable
+            .last_key_value()
+            .is_some_and(|(last, _)| *last >= next)
+        {
             return Err(format!("position {next} would be used twice"));
         }
         self.durable.append(&mut replayed);
         self.pending.clear();
+
         Ok(())
     }
 }
@@ -75,12 +104,26 @@ impl Model {
 /// Every reference must be defined in its own segment, before or with its first use.
 fn check_references(opened: &Opened) -> Result<(), String> {
     let mut defined: BTreeSet<(SegmentId, u32)> = BTreeSet::new();
+
     for (segment, position, record) in &opened.replayed {
-        defined.extend(record.series.iter().map(|(series_ref, _)| (*segment, *series_ref)));
-        if let Some(unknown) = record.refs.iter().find(|series_ref| !defined.contains(&(*segment, **series_ref))) {
-            return Err(format!("position {position} uses the undefined reference {unknown}"));
+        defined.extend(
+            record
+                .series
+                .iter()
+                .map(|(series_ref, _)| (*segment, *series_ref)),
+        );
+
+        if let Some(unknown) = record
+            .refs
+            .iter()
+            .find(|series_ref| !defined.contains(&(*segment, **series_ref)))
+        {
+            return Err(format!(
+                "position {position} uses the undefined reference {unknown}"
+            ));
         }
     }
+
     Ok(())
 }
 
@@ -95,16 +138,29 @@ struct Life {
 }
 
 fn config() -> Config {
-    Config { segment_bytes_max: 600 }
+    Config {
+        segment_bytes_max: 600,
+    }
 }
 
 impl Life {
     fn start(seed: u64, honesty: Honesty) -> Self {
         let disk = SimDisk::new();
         lie(&disk, honesty);
+
         let wal = try_open(&disk, &config()).unwrap().wal;
-        let (model, defined) = (Model::default(), BTreeSet::new());
-        Self { rng: StdRng::seed_from_u64(seed), disk, honesty, model, wal, defined, number: 0 }
+        let model = Model::default();
+        let defined = BTreeSet::new();
+
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            disk,
+            honesty,
+            model,
+            wal,
+            defined,
+            number: 0,
+        }
     }
 
     fn step(&mut self) -> Result<(), String> {
@@ -138,19 +194,31 @@ impl Life {
         if self.wal.needs_rotation() {
             self.rotate()?;
         }
-        let refs: Vec<u32> = (0..self.rng.random_range(0..6)).map(|_| self.rng.random_range(0..12)).collect();
+
+        let refs: Vec<u32> = (0..self.rng.random_range(0..6))
+            .map(|_| self.rng.random_range(0..12))
+            .collect();
         let used: BTreeSet<u32> = refs.iter().copied().collect();
         let new: Vec<u32> = used.difference(&self.defined).copied().collect();
+
         self.number += 1;
+
         let record = Record {
             tenant: self.number.into(),
-            series: new.iter().map(|series_ref| (*series_ref, vec![7; 5])).collect(),
+            series: new
+                .iter()
+                .map(|series_ref| (*series_ref, vec![7; 5]))
+                .collect(),
             ts_ms: refs.iter().map(|_| self.rng.random()).collect(),
             bits: refs.iter().map(|_| self.rng.random()).collect(),
-            exemplars: refs.iter().map(|series_ref| (*series_ref, 1, 2, vec![8; 3])).collect(),
+            exemplars: refs
+                .iter()
+                .map(|series_ref| (*series_ref, 1, 2, vec![8; 3]))
+                .collect(),
             refs,
             ..Record::default()
         };
+
         match record.append_to(&mut self.wal) {
             Ok(position) => {
                 self.defined.extend(new);
@@ -167,16 +235,24 @@ impl Life {
     fn rotate(&mut self) -> Result<(), String> {
         let before = self.wal.next_position();
         let rotated = self.wal.rotate();
+
         if rotated.is_ok() {
             self.defined.clear();
         }
+
         self.after(rotated, |model, ()| model.synced(Position(before.0 - 1)))
     }
 
     fn trim(&mut self) -> Result<(), String> {
-        let last = self.model.durable.last_key_value().map_or(1, |(last, _)| last.0);
+        let last = self
+            .model
+            .durable
+            .last_key_value()
+            .map_or(1, |(last, _)| last.0);
+
         let before = Position(self.rng.random_range(0..=last));
         self.model.trimmed_before = self.model.trimmed_before.max(before);
+
         let trimmed = self.wal.trim(before);
         self.after(trimmed, |_, _| Ok(()))
     }
@@ -190,10 +266,12 @@ impl Life {
         match result {
             Ok(value) => ok(&mut self.model, value),
             Err(Error::Full { .. }) => {
-                // There is nothing left to sync: this tells how far the log is durable, and the rest is gone for good.
+                // There is nothing left to sync: this tells how far the log is durable, and the
+                // rest is gone for good.
                 let durable = self.wal.sync().map_err(|error| error.to_string())?;
                 self.model.acknowledge(durable);
                 self.model.pending.clear();
+
                 Ok(())
             }
             Err(_) if self.disk.is_off() => self.restart(),
@@ -208,12 +286,15 @@ impl Life {
                 self.disk = self.disk.crash(self.rng.random());
                 lie(&self.disk, self.honesty);
             }
+
             self.disk.power_on();
             if self.rng.random_bool(0.2) {
                 let operations = self.rng.random_range(0..9);
                 self.disk.power_off_after(operations);
             }
+
             self.disk.set_space(None);
+
             match try_open(&self.disk, &config()) {
                 Ok(opened) => {
                     self.model.replayed(&opened)?;
@@ -238,6 +319,7 @@ fn live(seed: u64, honesty: Honesty) -> Result<(), String> {
     for _ in 0..STEPS {
         life.step()?;
     }
+
     life.restart()
 }
 
@@ -252,12 +334,16 @@ fn what_was_synced_comes_back_exactly_once_after_any_crash() {
 
 #[test]
 fn the_simulation_notices_an_fdatasync_that_does_nothing() {
-    let noticed = (0..200).filter(|seed| live(*seed, Honesty::IgnoresSyncData).is_err()).count();
+    let noticed = (0..200)
+        .filter(|seed| live(*seed, Honesty::IgnoresSyncData).is_err())
+        .count();
     assert!(noticed > 100, "only {noticed} of 200 lives noticed");
 }
 
 #[test]
 fn the_simulation_notices_a_sync_of_the_directory_that_does_nothing() {
-    let noticed = (0..200).filter(|seed| live(*seed, Honesty::IgnoresSyncDir).is_err()).count();
+    let noticed = (0..200)
+        .filter(|seed| live(*seed, Honesty::IgnoresSyncDir).is_err())
+        .count();
     assert!(noticed > 100, "only {noticed} of 200 lives noticed");
 }

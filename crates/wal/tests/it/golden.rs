@@ -1,4 +1,5 @@
-//! The bytes of format version 0. `DURAMEN_BLESS=1` writes the file anew: a change of the durable format.
+//! The bytes of format version 0. `DURAMEN_BLESS=1` writes the file anew: a change of the durable
+//! format.
 
 use std::path::PathBuf;
 
@@ -10,13 +11,21 @@ use duramen_wal::{HistogramRow, Position};
 use crate::support::{Record, open, path};
 
 fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v0").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/v0")
+        .join(name)
 }
 
 /// A record with everything that a record can hold, and one with metadata only.
 fn full_records() -> [Record; 2] {
     let life = |start_ms, ttl_ms| Life { start_ms, ttl_ms };
-    let histogram = |ts_ms, life, bytes: &[u8]| HistogramRow { series_ref: 7, ts_ms, life, bytes: bytes.to_vec() };
+    let histogram = |ts_ms, life, bytes: &[u8]| HistogramRow {
+        series_ref: 7,
+        ts_ms,
+        life,
+        bytes: bytes.to_vec(),
+    };
+
     let family = |family: &str, kind, help: &str, unit: &str, last_seen_ms| FamilyMetadata {
         family: family.to_owned(),
         kind,
@@ -24,6 +33,7 @@ fn full_records() -> [Record; 2] {
         unit: unit.to_owned(),
         last_seen_ms,
     };
+
     let start_ms = 1_760_400_000_000;
     let full = Record {
         tenant: 1,
@@ -37,19 +47,45 @@ fn full_records() -> [Record; 2] {
             histogram(start_ms + 26_000, life(start_ms, 60_000), b""),
         ],
         exemplars: vec![
-            (7, start_ms + 9_000, 0.25f64.to_bits(), b"\x08trace_id\x04abcd".to_vec()),
+            (
+                7,
+                start_ms + 9_000,
+                0.25f64.to_bits(),
+                b"\x08trace_id\x04abcd".to_vec(),
+            ),
             (7, start_ms + 9_001, f64::NAN.to_bits(), b"".to_vec()),
         ],
         metadata: vec![
-            family("up", MetricType::Gauge, "Whether the target answers.", "", start_ms),
-            family("m_seconds", MetricType::StateSet, "", "seconds", start_ms + 1),
+            family(
+                "up",
+                MetricType::Gauge,
+                "Whether the target answers.",
+                "",
+                start_ms,
+            ),
+            family(
+                "m_seconds",
+                MetricType::StateSet,
+                "",
+                "seconds",
+                start_ms + 1,
+            ),
         ],
     };
+
     let families = vec![family("größe", MetricType::Unknown, "Größe.", "", start_ms)];
-    [full, Record { tenant: 2, metadata: families, ..Record::default() }]
+    [
+        full,
+        Record {
+            tenant: 2,
+            metadata: families,
+            ..Record::default()
+        },
+    ]
 }
 
-/// A plain record, a compressed one with every kind of value, skipped positions, and an empty record.
+/// A plain record, a compressed one with every kind of value, skipped positions, and an empty
+/// record.
 fn records() -> [Record; 3] {
     let first = Record {
         tenant: 1,
@@ -59,18 +95,37 @@ fn records() -> [Record; 3] {
         bits: vec![1.0f64.to_bits()],
         ..Record::default()
     };
-    let kinds = [0.0, -0.0, 1.0, -1.0, 255.0, 1e15, 9_007_199_254_740_993.0, 0.1, f64::INFINITY, f64::MIN];
+
+    let kinds = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        255.0,
+        1e15,
+        9_007_199_254_740_993.0,
+        0.1,
+        f64::INFINITY,
+        f64::MIN,
+    ];
+
     let mut bits: Vec<u64> = kinds.iter().map(|value: &f64| value.to_bits()).collect();
     bits.push(0x7ff0_0000_0000_0002);
+
     let bits: Vec<u64> = bits.iter().copied().cycle().take(110).collect();
     let second = Record {
         tenant: u128::MAX,
-        series: (0..110).map(|series_ref| (series_ref, format!("labels of {series_ref}").into_bytes())).collect(),
+        series: (0..110)
+            .map(|series_ref| (series_ref, format!("labels of {series_ref}").into_bytes()))
+            .collect(),
         refs: (0..110).collect(),
-        ts_ms: (0..110).map(|index| 1_760_400_000_000 + index / 50 * 15_000).collect(),
+        ts_ms: (0..110)
+            .map(|index| 1_760_400_000_000 + index / 50 * 15_000)
+            .collect(),
         bits,
         ..Record::default()
     };
+
     let third = Record::default();
     [first, second, third]
 }
@@ -81,12 +136,17 @@ fn check(disk: &SimDisk, name: &str, positions: &[u64], records: &[Record]) {
     if std::env::var_os("DURAMEN_BLESS").is_some() {
         std::fs::write(golden(name), &written).unwrap();
     }
+
     let golden = std::fs::read(golden(name)).unwrap();
-    assert!(written == golden, "the bytes of a segment have changed: that is another format");
+    assert!(
+        written == golden,
+        "the bytes of a segment have changed: that is another format"
+    );
 
     let disk = SimDisk::new();
     drop(open(&disk));
     disk.plant(&path(1), golden).unwrap();
+
     let opened = open(&disk);
     assert_eq!(opened.positions(), positions);
     assert_eq!(opened.records(), records);
@@ -98,6 +158,7 @@ fn the_writer_of_today_makes_the_golden_segment_and_reads_it() {
     let disk = SimDisk::new();
     let mut wal = open(&disk).wal;
     let [first, second, third] = records();
+
     first.append_to(&mut wal).unwrap();
     second.append_to(&mut wal).unwrap();
     wal.skip_to(Position(10));
@@ -110,9 +171,11 @@ fn the_writer_of_today_makes_the_golden_segment_and_reads_it() {
 fn the_writer_of_today_makes_the_golden_segment_of_full_records_and_reads_it() {
     let disk = SimDisk::new();
     let mut wal = open(&disk).wal;
+
     for record in full_records() {
         record.append_to(&mut wal).unwrap();
     }
+
     wal.sync().unwrap();
     check(&disk, "full.wal", &[1, 2], &full_records());
 }

@@ -7,7 +7,8 @@ use duramen_model::{FamilyMetadata, Life, TenantId, WriterId};
 use duramen_runtime::Disk;
 use duramen_testkit::SimDisk;
 use duramen_wal::{
-    Config, Error, ExemplarRow, HistogramRow, OwnedRecord, Position, ReplayReport, SegmentId, Wal, WriteRecord,
+    Config, Error, ExemplarRow, HistogramRow, OwnedRecord, Position, ReplayReport, SegmentId, Wal,
+    WriteRecord,
 };
 
 pub(crate) const DIR: &str = "/data/wal";
@@ -47,21 +48,36 @@ impl Record {
             series: vec![(first, format!("series {first}").into_bytes())],
             refs: vec![first, first + 1, first + 2],
             ts_ms: vec![1_760_400_000_000 + i64::from(number) * 15_000; 3],
-            bits: vec![f64::from(number).to_bits(), (f64::from(number) * 0.1).to_bits(), 0x7ff0_0000_0000_0002],
+            bits: vec![
+                f64::from(number).to_bits(),
+                (f64::from(number) * 0.1).to_bits(),
+                0x7ff0_0000_0000_0002,
+            ],
             ..Self::default()
         }
     }
 
     pub(crate) fn append_to(&self, wal: &mut Wal) -> Result<Position, Error> {
-        let series: Vec<_> = self.series.iter().map(|(series_ref, labels)| (*series_ref, labels.as_slice())).collect();
+        let series: Vec<_> = self
+            .series
+            .iter()
+            .map(|(series_ref, labels)| (*series_ref, labels.as_slice()))
+            .collect();
+
         let values: Vec<_> = self.bits.iter().map(|bits| f64::from_bits(*bits)).collect();
-        let lives: Vec<_> = self.lives.iter().map(|&(start_ms, ttl_ms)| Life { start_ms, ttl_ms }).collect();
+        let lives: Vec<_> = self
+            .lives
+            .iter()
+            .map(|&(start_ms, ttl_ms)| Life { start_ms, ttl_ms })
+            .collect();
+
         let exemplar = |(series_ref, ts_ms, bits, labels): &Exemplar| ExemplarRow {
             series_ref: *series_ref,
             ts_ms: *ts_ms,
             value: f64::from_bits(*bits),
             labels: labels.clone(),
         };
+
         wal.append(&WriteRecord {
             tenant: TenantId(self.tenant.into()),
             tenant_name: "",
@@ -85,7 +101,11 @@ impl From<OwnedRecord> for Record {
             refs: record.refs,
             ts_ms: record.ts_ms,
             bits: record.values.iter().map(|value| value.to_bits()).collect(),
-            lives: record.lives.iter().map(|life| (life.start_ms, life.ttl_ms)).collect(),
+            lives: record
+                .lives
+                .iter()
+                .map(|life| (life.start_ms, life.ttl_ms))
+                .collect(),
             histograms: record.histograms,
             exemplars: record
                 .exemplars
@@ -107,29 +127,48 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn positions(&self) -> Vec<u64> {
-        self.replayed.iter().map(|(_, position, _)| position.0).collect()
+        self.replayed
+            .iter()
+            .map(|(_, position, _)| position.0)
+            .collect()
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {
-        self.replayed.iter().map(|(_, _, record)| record.clone()).collect()
+        self.replayed
+            .iter()
+            .map(|(_, _, record)| record.clone())
+            .collect()
     }
 }
 
 pub(crate) fn try_open(disk: &SimDisk, config: &Config) -> Result<Opened, Error> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut replayed = vec![];
-    let (wal, report) = Wal::open(disk, Path::new(DIR), writer(), config.clone(), |segment, position, record| {
-        replayed.push((segment, position, Record::from(record)));
-        Ok(())
-    })?;
-    Ok(Opened { wal, report, replayed })
+
+    let (wal, report) = Wal::open(
+        disk,
+        Path::new(DIR),
+        writer(),
+        config.clone(),
+        |segment, position, record| {
+            replayed.push((segment, position, Record::from(record)));
+            Ok(())
+        },
+    )?;
+
+    Ok(Opened {
+        wal,
+        report,
+        replayed,
+    })
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Opened {
     try_open(disk, &Config::default()).unwrap()
 }
 
-/// The disk as it is when the process goes and the power stays, but nobody waits for the page cache: a deep copy.
+/// The disk as it is when the process goes and the power stays, but nobody waits for the page
+/// cache: a deep copy.
 pub(crate) fn copy(disk: &SimDisk) -> SimDisk {
     disk.crash(0)
 }
@@ -142,6 +181,7 @@ pub(crate) fn write(wal: &mut Wal, numbers: std::ops::Range<u32>) -> Vec<u64> {
         wal.sync().unwrap();
         ends.push(wal.segments().last().unwrap().bytes);
     }
+
     ends
 }
 

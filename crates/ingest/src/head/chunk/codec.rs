@@ -1,10 +1,14 @@
-//! The byte string of a chunk: samples whose times ascend, each as its difference to the one before.
+//! The byte string of a chunk: samples whose times ascend, each as its difference to the one
+//! before.
 //!
 //! A sample is a control byte and what it announces:
-//! - bits 0-1, the time: how many bytes (0, 1, 2, or 3 for "8") the change of the step between samples takes, zigzag, little endian;
-//! - bits 2-4, the value: 0 the same bits as before; 1, 2, 3 the difference of two whole numbers in 1, 2 or 4 bytes, zigzag;
-//!   4 and a byte `(skip << 4 | length)`: `length` bytes of the XOR with the bits before, shifted right by `skip` bytes;
-//! - bit 5: another start than the sample before; its distance before the sample's time, a zigzag varint of milliseconds;
+//! - bits 0-1, the time: how many bytes (0, 1, 2, or 3 for "8") the change of the step between
+//!   samples takes, zigzag, little endian;
+//! - bits 2-4, the value: 0 the same bits as before; 1, 2, 3 the difference of two whole numbers in
+//!   1, 2 or 4 bytes, zigzag; 4 and a byte `(skip << 4 | length)`: `length` bytes of the XOR with
+//!   the bits before, shifted right by `skip` bytes;
+//! - bit 5: another start than the sample before; its distance before the sample's time, a zigzag
+//!   varint of milliseconds;
 //! - bit 6: another ttl than the sample before; a zigzag varint of milliseconds.
 
 use duramen_model::Life;
@@ -26,27 +30,50 @@ const TTL: u8 = 1 << 6;
 
 const TIME_WIDTHS: [usize; 4] = [0, 1, 2, 8];
 
-/// Appends a sample (time, bits of the value, life) behind the one that `before` tells of, and returns the state behind it.
-pub(super) fn append(bytes: &mut Vec<u8>, before: (State, Life), (ts_ms, bits, life): (i64, u64, Life)) -> State {
+/// Appends a sample (time, bits of the value, life) behind the one that `before` tells of, and
+/// returns the state behind it.
+pub(super) fn append(
+    bytes: &mut Vec<u8>,
+    before: (State, Life),
+    (ts_ms, bits, life): (i64, u64, Life),
+) -> State {
     let (last, last_life) = before;
     let step = ts_ms.wrapping_sub(last.ts);
     let turn = zigzag(step.wrapping_sub(last.step));
     let control = bytes.len();
+
     bytes.push(0);
+
     let time_class = match turn {
         0 => 0,
         1..=0xff => 1,
         0x100..=0xffff => 2,
         _ => 3,
     };
-    let width = TIME_WIDTHS.get(usize::from(time_class)).copied().unwrap_or(8);
+
+    let width = TIME_WIDTHS
+        .get(usize::from(time_class))
+        .copied()
+        .unwrap_or(8);
+
     bytes.extend(turn.to_le_bytes().iter().take(width));
+
     let value_class = append_value(bytes, last.bits, bits);
-    let changed = if life == last_life { 0 } else { append_life(bytes, ts_ms, last_life, life) };
+    let changed = if life == last_life {
+        0
+    } else {
+        append_life(bytes, ts_ms, last_life, life)
+    };
+
     if let Some(byte) = bytes.get_mut(control) {
         *byte = time_class | value_class << 2 | changed;
     }
-    State { ts: ts_ms, step, bits }
+
+    State {
+        ts: ts_ms,
+        step,
+        bits,
+    }
 }
 
 /// Appends the value's bytes and returns its class.
@@ -54,6 +81,7 @@ fn append_value(bytes: &mut Vec<u8>, before: u64, bits: u64) -> u8 {
     if bits == before {
         return 0;
     }
+
     if let Some(difference) = whole_difference(before, bits) {
         let zigzag = zigzag(difference);
         let (class, width) = match zigzag {
@@ -62,15 +90,18 @@ fn append_value(bytes: &mut Vec<u8>, before: u64, bits: u64) -> u8 {
             0x1_0000..=0xffff_ffff => (3, 4),
             _ => (4, 0),
         };
+
         if class < 4 {
             bytes.extend(zigzag.to_le_bytes().iter().take(width));
             return class;
         }
     }
+
     let xor = bits ^ before;
     let skip = xor.trailing_zeros() / 8;
     let shifted = xor >> (skip * 8);
     let length = 8 - shifted.leading_zeros() / 8;
+
     bytes.push((skip << 4 | length).to_le_bytes()[0]);
     bytes.extend(shifted.to_le_bytes().iter().take(length as usize));
     4
@@ -84,10 +115,12 @@ fn append_life(bytes: &mut Vec<u8>, ts_ms: i64, before: Life, life: Life) -> u8 
         changed |= START;
         put_varint(bytes, zigzag(ts_ms.wrapping_sub(life.start_ms)));
     }
+
     if life.ttl_ms != before.ttl_ms {
         changed |= TTL;
         put_varint(bytes, zigzag(life.ttl_ms));
     }
+
     changed
 }
 
@@ -104,17 +137,26 @@ impl InOrder<'_> {
     /// The next `width` (at most 8) bytes as a number.
     #[inline]
     fn take(&mut self, width: usize) -> u64 {
-        let (head, rest) = self.bytes.split_at_checked(width).expect("a chunk holds what its control bytes announce");
+        let (head, rest) = self
+            .bytes
+            .split_at_checked(width)
+            .expect("a chunk holds what its control bytes announce");
+
         self.bytes = rest;
-        head.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+        head.iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     fn take_signed(&mut self) -> i64 {
-        let (mut number, mut shift) = (0, 0);
+        let mut number = 0;
+        let mut shift = 0;
+
         loop {
             let byte = self.take(1);
             number |= (byte & 0x7f) << shift;
             shift += 7;
+
             if byte < 0x80 {
                 return unzigzag(number);
             }
@@ -126,6 +168,7 @@ impl InOrder<'_> {
         if control & START != 0 {
             self.life.start_ms = ts_ms.wrapping_sub(self.take_signed());
         }
+
         if control & TTL != 0 {
             self.life.ttl_ms = self.take_signed();
         }
@@ -139,10 +182,16 @@ impl Iterator for InOrder<'_> {
     #[inline]
     fn next(&mut self) -> Option<(i64, u64, Life)> {
         self.left = self.left.checked_sub(1)?;
+
         let control = self.take(1).to_le_bytes()[0];
-        let width = TIME_WIDTHS.get(usize::from(control & 3)).copied().unwrap_or(8);
+        let width = TIME_WIDTHS
+            .get(usize::from(control & 3))
+            .copied()
+            .unwrap_or(8);
+
         let state = self.state;
         let step = state.step.wrapping_add(unzigzag(self.take(width)));
+
         let bits = match control >> 2 & 7 {
             0 => state.bits,
             class @ 1..=3 => {
@@ -155,10 +204,17 @@ impl Iterator for InOrder<'_> {
                 state.bits ^ shifted << ((shape >> 4) * 8)
             }
         };
-        self.state = State { ts: state.ts.wrapping_add(step), step, bits };
+
+        self.state = State {
+            ts: state.ts.wrapping_add(step),
+            step,
+            bits,
+        };
+
         if control & (START | TTL) != 0 {
             self.take_life(control, self.state.ts);
         }
+
         Some((self.state.ts, bits, self.life))
     }
 }
@@ -166,11 +222,14 @@ impl Iterator for InOrder<'_> {
 /// `b - a` when both are whole numbers whose difference brings back `b`, bit for bit.
 #[inline]
 fn whole_difference(a: u64, b: u64) -> Option<i64> {
-    let (from, to) = (f64::from_bits(a), f64::from_bits(b));
+    let from = f64::from_bits(a);
+    let to = f64::from_bits(b);
     let whole = |v: f64| v.abs() <= WHOLE_MAX && v == v.trunc();
+
     if !whole(from) || !whole(to) {
         return None;
     }
+
     #[expect(
         clippy::cast_possible_truncation,
         reason = "both are whole and at most 2^53, so is at most 2^54 the difference"
@@ -184,6 +243,7 @@ fn put_varint(out: &mut Vec<u8>, mut number: u64) {
         out.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
+
     out.push(number.to_le_bytes()[0]);
 }
 

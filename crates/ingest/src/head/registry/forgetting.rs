@@ -16,23 +16,30 @@ const UNLINKED_AT_ONCE: usize = 256;
 const ROOM_KEPT: usize = 4;
 
 impl SharedRegistry {
-    /// Ends an era and forgets the series that nobody uses any more, see [`super::slots`]. Returns how many.
+    /// Ends an era and forgets the series that nobody uses any more, see [`super::slots`]. Returns
+    /// how many.
     ///
-    /// `in_use` is asked once the era has ended: the series of which some generation has samples that is not committed. Nobody may commit
-    /// one meanwhile. It takes steps, as queries do, and blocks: it belongs on a thread of its own.
+    /// `in_use` is asked once the era has ended: the series of which some generation has samples
+    /// that is not committed. Nobody may commit one meanwhile. It takes steps, as queries do, and
+    /// blocks: it belongs on a thread of its own.
     pub(crate) fn forget(&self, in_use: impl FnOnce() -> RoaringBitmap) -> usize {
         let (ended, oldest) = self.write().eras.end();
+
         // Not before: what a holder of a pin did that is gone by now, is seen from here on.
         let in_use = in_use();
-        // Exemplars make room for others, so that a series may be in use no more while views of the next era still know of it.
+
+        // Exemplars make room for others, so that a series may be in use no more while views of the
+        // next era still know of it.
         self.read().use_all(in_use.iter(), ended);
 
         let mut gone = RoaringBitmap::new();
         let mut from = 0;
+
         while let Some(behind) = self.write().hide_idle(from, oldest, &in_use, &mut gone) {
             from = behind;
             std::thread::yield_now();
         }
+
         if gone.is_empty() {
             return 0;
         }
@@ -40,28 +47,38 @@ impl SharedRegistry {
         {
             let _one_at_a_time = futures::executor::block_on(self.ordering.lock());
             let sorted = Arc::clone(&self.read().order.sorted);
-            let left: Vec<Slot> = sorted.iter().copied().filter(|slot| !gone.contains(*slot)).collect();
+
+            let left: Vec<Slot> = sorted
+                .iter()
+                .copied()
+                .filter(|slot| !gone.contains(*slot))
+                .collect();
+
             let mut registry = self.write();
             registry.order.sorted = Arc::new(left);
             registry.order.waiting.retain(|slot| !gone.contains(*slot));
         }
 
         let mut slots = gone.iter();
+
         loop {
             let step: Vec<Slot> = slots.by_ref().take(UNLINKED_AT_ONCE).collect();
             if step.is_empty() {
                 break;
             }
+
             self.write().unlink(&step);
             std::thread::yield_now();
         }
+
         self.write().give_room_back();
         usize::try_from(gone.len()).unwrap_or(usize::MAX)
     }
 }
 
 impl Registry {
-    /// Notes that `slots` are used now: a generation with samples of them is about to be committed, or one gets exemplars of them.
+    /// Notes that `slots` are used now: a generation with samples of them is about to be committed,
+    /// or one gets exemplars of them.
     pub(crate) fn use_now(&self, slots: impl Iterator<Item = Slot>) {
         self.use_all(slots, self.eras.current());
     }
@@ -72,20 +89,31 @@ impl Registry {
         }
     }
 
-    /// Makes the idle series among the next ones unknown to requests, and adds them to `gone`. Views may find them still. Returns where to go
-    /// on; `None` at the end.
-    fn hide_idle(&mut self, from: Slot, oldest: Era, in_use: &RoaringBitmap, gone: &mut RoaringBitmap) -> Option<Slot> {
+    /// Makes the idle series among the next ones unknown to requests, and adds them to `gone`.
+    /// Views may find them still. Returns where to go on; `None` at the end.
+    fn hide_idle(
+        &mut self,
+        from: Slot,
+        oldest: Era,
+        in_use: &RoaringBitmap,
+        gone: &mut RoaringBitmap,
+    ) -> Option<Slot> {
         let end = self.tenures.len().min(from as usize + AT_ONCE);
+
         for slot in from..Slot::try_from(end).unwrap_or(Slot::MAX) {
             if !self.tenures[slot as usize].ended_before(oldest) || in_use.contains(slot) {
                 continue;
             }
+
             let id = self.labels(slot).series_id();
             let removed = self.slots.remove(&id);
+
             debug_assert_eq!(removed, Some(slot));
+
             self.tenures[slot as usize].vacate();
             gone.insert(slot);
         }
+
         (end < self.tenures.len()).then(|| Slot::try_from(end).unwrap_or(Slot::MAX))
     }
 
@@ -93,15 +121,19 @@ impl Registry {
     fn unlink(&mut self, slots: &[Slot]) {
         for &slot in slots {
             debug_assert!(self.tenures[slot as usize].is_vacant());
+
             let pairs = std::mem::take(&mut self.series[slot as usize]);
             self.bytes -= size::SERIES + pairs.len() * size::POSTING;
+
             for &pair in &pairs {
                 let postings = &mut self.pair_mut(pair).postings;
                 postings.remove(slot);
+
                 if postings.is_empty() {
                     self.drop_pair(pair);
                 }
             }
+
             self.vacant.put(&self.open_segment, slot);
         }
     }
@@ -113,9 +145,12 @@ impl Registry {
         self.bytes -= size::PAIR + value.len();
         self.vacant_pairs.push(pair);
 
-        let Some(held) = self.names.get_mut(&*name) else { return };
+        let Some(held) = self.names.get_mut(&*name) else {
+            return;
+        };
         held.values.remove(&*value);
         held.pairs.remove(pair);
+
         if held.values.is_empty() {
             self.names.remove(&*name);
             self.bytes -= size::NAME + name.len();
@@ -128,6 +163,7 @@ impl Registry {
         if is_roomy(self.slots.capacity(), self.slots.len()) {
             self.slots.shrink_to_fit();
         }
+
         for name in self.names.values_mut() {
             if is_roomy(name.values.capacity(), name.values.len()) {
                 name.values.shrink_to_fit();
@@ -135,8 +171,8 @@ impl Registry {
         }
     }
 
-    /// One series may come in many forms of bytes, and those of a forgotten one stay until here. Forgetting them all now and then costs one
-    /// decoding each.
+    /// One series may come in many forms of bytes, and those of a forgotten one stay until here.
+    /// Forgetting them all now and then costs one decoding each.
     pub(super) fn bound_sent(&mut self) {
         if self.sent.len() > 2 * self.len() + 1024 {
             self.bytes -= self.sent.len() * size::SENT;
@@ -178,19 +214,36 @@ mod tests {
         let registry = SharedRegistry::default();
         let empty = registry.read().bytes();
         registry.write().intern(&labels(1));
+
         let stays = registry.write().intern(&labels(3));
-        assert_eq!(registry.forget(none), 0, "it was used in the era that ended");
+        assert_eq!(
+            registry.forget(none),
+            0,
+            "it was used in the era that ended"
+        );
+
         assert_eq!(registry.write().intern(&labels(3)), stays);
         assert_eq!(registry.forget(none), 1);
 
-        assert_eq!((registry.read().len(), registry.read().find(&labels(1))), (1, None));
+        assert_eq!(
+            (registry.read().len(), registry.read().find(&labels(1))),
+            (1, None)
+        );
+
         assert_eq!(selected(&registry, Matcher::equal("number", "001")), [0; 0]);
         assert_eq!(selected(&registry, Matcher::equal("parity", "1")), [stays]);
+
         let everything = block_on(registry.select(&[Matcher::equal("__name__", "m")]));
-        assert_eq!(block_on(registry.values_of(&everything, "number")).into_iter().collect::<Vec<_>>(), ["003"]);
+        assert_eq!(
+            block_on(registry.values_of(&everything, "number"))
+                .into_iter()
+                .collect::<Vec<_>>(),
+            ["003"]
+        );
 
         assert_eq!(registry.forget(none), 1);
         assert!(block_on(registry.names_of(&everything)).is_empty());
+
         let places = 2 * size::SLOT + 4 * size::PAIR_PLACE;
         assert_eq!(registry.read().bytes(), empty + places);
     }
@@ -200,12 +253,20 @@ mod tests {
         let open = OpenSegment::default();
         let registry = SharedRegistry::new(open.clone());
         let slot = registry.write().intern(&labels(1));
+
         registry.write().remember(77, slot);
         assert_eq!(registry.read().recall(77), Some(slot));
+
         registry.forget(none);
         registry.forget(none);
+
         assert_eq!(registry.read().recall(77), None);
-        assert_ne!(registry.write().intern(&labels(2)), slot, "the open segment may define it");
+        assert_ne!(
+            registry.write().intern(&labels(2)),
+            slot,
+            "the open segment may define it"
+        );
+
         open.set(1);
         assert_eq!(registry.write().intern(&labels(4)), slot);
         assert_eq!(registry.read().recall(77), None);
@@ -218,17 +279,25 @@ mod tests {
         for number in (0..200).rev() {
             registry.write().intern(&labels(number));
         }
+
         let all = block_on(registry.select(&[]));
         block_on(registry.in_block_order(&all));
         registry.forget(none);
+
         for number in [7, 100, 3] {
             registry.write().intern(&labels(number));
         }
+
         registry.write().intern(&labels(250));
         assert_eq!(registry.forget(none), 197);
+
         let left = block_on(registry.select(&[Matcher::equal("__name__", "m")]));
         let ordered = block_on(registry.in_block_order(&left));
-        assert_eq!(block_on(registry.labels_of(&ordered)), [3, 7, 100, 250].map(labels));
+
+        assert_eq!(
+            block_on(registry.labels_of(&ordered)),
+            [3, 7, 100, 250].map(labels)
+        );
     }
 
     /// What happens to a registry.
@@ -300,22 +369,29 @@ mod tests {
 
                 let held = views.iter().flat_map(|(view, _)| view).chain(&generation);
                 let under_way = writes.iter().map(|(slot, number, _)| (slot, number));
+
                 for (slot, number) in held.chain(under_way) {
                     prop_assert_eq!(registry.read().labels(*slot), labels(*number));
                 }
+
                 let mut distinct: Vec<u8> = generation.values().copied().collect();
                 distinct.sort_unstable();
                 distinct.dedup();
+
                 prop_assert_eq!(distinct.len(), generation.len(), "one series has two numbers in a generation");
             }
 
             // Nobody is left: three eras later all is gone, and the numbers are given again.
             drop((writes, views));
             (0..3).for_each(|_| _ = registry.forget(RoaringBitmap::new));
+
             prop_assert_eq!(registry.read().len(), 0);
+
             open_segment.set(segment + 1);
+
             let slots = registry.read().tenures.len();
             (0..slots).for_each(|number| _ = registry.write().intern(&labels(u8::try_from(number).unwrap())));
+
             prop_assert_eq!(registry.read().tenures.len(), slots);
         }
     }

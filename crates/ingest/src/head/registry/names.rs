@@ -19,17 +19,22 @@ impl SharedRegistry {
         let mut pace = Pace::default();
         if selected.len() * FEW < self.read().len() as u64 {
             let pairs = self.pairs_of(selected, &mut pace).await;
-            return self.read_pairs(&pairs, |pair| Some(Arc::clone(&pair.name)), &mut pace).await;
+            return self
+                .read_pairs(&pairs, |pair| Some(Arc::clone(&pair.name)), &mut pace)
+                .await;
         }
 
         let mut names = BTreeSet::new();
         let mut last: Option<Arc<str>> = None;
+
         loop {
             let next = self.read().name_behind(last.as_deref());
             let Some(name) = next else { return names };
+
             if self.is_carried(&name, selected, &mut pace).await {
                 names.insert(name.to_string());
             }
+
             last = Some(name);
         }
     }
@@ -37,7 +42,12 @@ impl SharedRegistry {
     /// The values that label `name` has in the selected series.
     pub(crate) async fn values_of(&self, selected: &RoaringBitmap, name: &str) -> BTreeSet<String> {
         let mut pace = Pace::default();
-        let distinct = self.read().names.get(name).map_or(0, |held| held.values.len());
+        let distinct = self
+            .read()
+            .names
+            .get(name)
+            .map_or(0, |held| held.values.len());
+
         if selected.len() < distinct as u64 {
             let pairs = self.pairs_of(selected, &mut pace).await;
             let value = |pair: &Pair| (&*pair.name == name).then(|| Arc::clone(&pair.value));
@@ -46,9 +56,12 @@ impl SharedRegistry {
 
         let mut values = BTreeSet::new();
         let mut last = None;
+
         loop {
             let step = self.carried_behind(name, last, selected);
-            let Some((behind, carried)) = step else { return values };
+            let Some((behind, carried)) = step else {
+                return values;
+            };
             values.extend(carried.iter().map(ToString::to_string));
             last = Some(behind);
             pace.done(AT_ONCE).await;
@@ -59,15 +72,21 @@ impl SharedRegistry {
     async fn pairs_of(&self, selected: &RoaringBitmap, pace: &mut Pace) -> Vec<PairId> {
         let mut pairs = HashSet::new();
         let mut slots = selected.iter();
+
         loop {
             let step: Vec<Slot> = slots.by_ref().take(AT_ONCE).collect();
             if step.is_empty() {
                 return pairs.into_iter().collect();
             }
+
             {
                 let registry = self.read();
-                pairs.extend(step.iter().flat_map(|slot| registry.series[*slot as usize].iter().copied()));
+                pairs.extend(
+                    step.iter()
+                        .flat_map(|slot| registry.series[*slot as usize].iter().copied()),
+                );
             }
+
             pace.done(AT_ONCE).await;
         }
     }
@@ -80,31 +99,40 @@ impl SharedRegistry {
         pace: &mut Pace,
     ) -> BTreeSet<String> {
         let mut texts = BTreeSet::new();
+
         for step in pairs.chunks(AT_ONCE) {
             let found: Vec<Arc<str>> = {
                 let registry = self.read();
-                step.iter().filter_map(|pair| text(registry.pair(*pair))).collect()
+                step.iter()
+                    .filter_map(|pair| text(registry.pair(*pair)))
+                    .collect()
             };
+
             texts.extend(found.iter().map(ToString::to_string));
             pace.done(AT_ONCE).await;
         }
+
         texts
     }
 
     /// Whether one of the selected series has a label of this name.
     async fn is_carried(&self, name: &str, selected: &RoaringBitmap, pace: &mut Pace) -> bool {
         let mut last = None;
+
         while let Some((behind, carried)) = self.carried_behind(name, last, selected) {
             if !carried.is_empty() {
                 return true;
             }
+
             last = Some(behind);
             pace.done(AT_ONCE).await;
         }
+
         false
     }
 
-    /// A step of a walk over the values of a label: the last pair that it came to, and the values that selected series have.
+    /// A step of a walk over the values of a label: the last pair that it came to, and the values
+    /// that selected series have.
     fn carried_behind(
         &self,
         name: &str,
@@ -114,12 +142,14 @@ impl SharedRegistry {
         let registry = self.read();
         let mut behind = None;
         let mut carried = Vec::new();
+
         for (id, pair) in registry.pairs_behind(name, last).take(AT_ONCE) {
             behind = Some(id);
             if !pair.postings.is_disjoint(selected) {
                 carried.push(Arc::clone(&pair.value));
             }
         }
+
         behind.map(|behind| (behind, carried))
     }
 }
@@ -128,7 +158,10 @@ impl Registry {
     /// The name that comes behind `last`, or the first.
     fn name_behind(&self, last: Option<&str>) -> Option<Arc<str>> {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-        self.names.range::<str, _>((from, Bound::Unbounded)).next().map(|(name, _)| Arc::clone(name))
+        self.names
+            .range::<str, _>((from, Bound::Unbounded))
+            .next()
+            .map(|(name, _)| Arc::clone(name))
     }
 }
 
@@ -143,17 +176,25 @@ mod tests {
     /// Forty series: each has a number, every second a `half`, and one a `lone`.
     fn registry() -> SharedRegistry {
         let registry = SharedRegistry::default();
+
         for n in 0..40u32 {
             let number = format!("{n:02}");
-            let mut pairs = vec![("__name__", if n < 25 { "a" } else { "b" }), ("number", number.as_str())];
+            let mut pairs = vec![
+                ("__name__", if n < 25 { "a" } else { "b" }),
+                ("number", number.as_str()),
+            ];
+
             if n % 2 == 0 {
                 pairs.insert(1, ("half", if n < 10 { "low" } else { "high" }));
             }
+
             if n == 7 {
                 pairs.insert(1, ("lone", "x"));
             }
+
             registry.write().intern(&Labels::from_pairs(pairs).unwrap());
         }
+
         registry
     }
 
@@ -165,10 +206,13 @@ mod tests {
             let sets: Vec<Labels> = block_on(registry.labels_of(&slots));
             let labels: Vec<(&str, &str)> = sets.iter().flat_map(Labels::iter).collect();
             let names: BTreeSet<String> = labels.iter().map(|(name, _)| (*name).to_owned()).collect();
+
             prop_assert_eq!(block_on(registry.names_of(&selected)), names);
+
             for name in ["__name__", "half", "lone", "number", "nothing"] {
                 let of = labels.iter().filter(|(held, _)| *held == name);
                 let values: BTreeSet<String> = of.map(|(_, value)| (*value).to_owned()).collect();
+
                 prop_assert_eq!(block_on(registry.values_of(&selected, name)), values, "{}", name);
             }
         }

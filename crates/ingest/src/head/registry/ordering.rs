@@ -16,13 +16,13 @@ const RUN: usize = 4096;
 /// New series whose places among the old are looked for in one step: a thousand comparisons.
 const PLACES_AT_ONCE: usize = 64;
 
-/// Of less than this share of all series the labels are sorted: a place found costs some twenty comparisons, a pass over the
-/// order one bit of each series.
+/// Of less than this share of all series the labels are sorted: a place found costs some twenty
+/// comparisons, a pass over the order one bit of each series.
 const FEW: u64 = 64;
 
 impl SharedRegistry {
-    /// The selected series in the order of a block. New ones are brought into it first: n log n of those, and a pass over all for
-    /// some thousands of them.
+    /// The selected series in the order of a block. New ones are brought into it first: n log n of
+    /// those, and a pass over all for some thousands of them.
     pub(crate) async fn in_block_order(&self, selected: &RoaringBitmap) -> Vec<Slot> {
         let mut pace = Pace::default();
         if selected.len() * FEW < self.read().len() as u64 {
@@ -32,10 +32,12 @@ impl SharedRegistry {
 
         let order = self.order(&mut pace).await;
         let mut slots = Vec::with_capacity(usize::try_from(selected.len()).unwrap_or(0));
+
         for step in order.chunks(64 * AT_ONCE) {
             slots.extend(step.iter().filter(|slot| selected.contains(**slot)));
             pace.wait().await;
         }
+
         slots
     }
 
@@ -43,15 +45,18 @@ impl SharedRegistry {
     async fn order(&self, pace: &mut Pace) -> Arc<Vec<Slot>> {
         let _one_at_a_time = self.ordering.lock().await;
         let mut left = self.read().order.waiting.len();
+
         loop {
             let (sorted, waiting) = self.read().waiting(left);
             if waiting.is_empty() {
                 return sorted;
             }
+
             let count = waiting.len();
             let waiting = self.by_labels(waiting, pace).await;
             let merged = Arc::new(self.merged(&sorted, waiting, pace).await);
             let replaced = self.write().replace_order(&sorted, merged, count);
+
             if replaced.is_some() {
                 left -= count;
             }
@@ -62,52 +67,69 @@ impl SharedRegistry {
     async fn by_labels(&self, slots: Vec<Slot>, pace: &mut Pace) -> Vec<(Labels, Slot)> {
         let labels = self.labels_of(&slots).await;
         let mut series: Vec<(Labels, Slot)> = labels.into_iter().zip(slots).collect();
+
         for run in series.chunks_mut(RUN) {
             run.sort_unstable_by(|a, b| a.0.cmp_in_block(&b.0));
             pace.wait().await;
         }
+
         // A stable sort finds the sorted runs, and only merges them.
         series.sort_by(|a, b| a.0.cmp_in_block(&b.0));
         series
     }
 
-    /// `waiting` series among `sorted` ones: the place of each is found by bisection, and the runs between are copied.
-    async fn merged(&self, sorted: &[Slot], waiting: Vec<(Labels, Slot)>, pace: &mut Pace) -> Vec<Slot> {
+    /// `waiting` series among `sorted` ones: the place of each is found by bisection, and the runs
+    /// between are copied.
+    async fn merged(
+        &self,
+        sorted: &[Slot],
+        waiting: Vec<(Labels, Slot)>,
+        pace: &mut Pace,
+    ) -> Vec<Slot> {
         let mut merged = Vec::with_capacity(sorted.len() + waiting.len());
         let mut builder = LabelsBuilder::default();
         let mut from = 0;
+
         for step in waiting.chunks(PLACES_AT_ONCE) {
             {
                 let registry = self.read();
+
                 for (labels, slot) in step {
                     let behind = &sorted[from..];
                     let run = behind.partition_point(|&old| {
                         registry.labels_into(old, &mut builder);
                         cmp_encoded_in_block(builder.encoded(), labels.encoded()).is_lt()
                     });
+
                     merged.extend_from_slice(&behind[..run]);
                     merged.push(*slot);
                     from += run;
                 }
             }
+
             pace.done(PLACES_AT_ONCE * 64).await;
         }
+
         merged.extend_from_slice(&sorted[from..]);
         merged
     }
 }
 
 impl Registry {
-    /// The order as far as it is known, and those of the next `waiting` series that are brought into it at once: so many that all
-    /// together cost a few hundred copies of the order at most.
+    /// The order as far as it is known, and those of the next `waiting` series that are brought
+    /// into it at once: so many that all together cost a few hundred copies of the order at most.
     fn waiting(&self, waiting: usize) -> (Arc<Vec<Slot>>, Vec<Slot>) {
         let order = &self.order;
         let count = waiting.min(RUN.max(order.sorted.len() / 256));
-        (Arc::clone(&order.sorted), order.waiting.iter().take(count).copied().collect())
+        (
+            Arc::clone(&order.sorted),
+            order.waiting.iter().take(count).copied().collect(),
+        )
     }
 
-    /// Puts `merged`, which has the first `count` series that wait, in the place of `sorted`, and returns that. `None`, and no
-    /// change, when the order is another one by now: then the work was in vain.
+    /// Puts `merged`, which has the first `count` series that wait, in the place of `sorted`, and
+    /// returns that. `None`, and no change, when the order is another one by now: then the work was
+    /// in vain.
     fn replace_order(
         &mut self,
         sorted: &Arc<Vec<Slot>>,
@@ -117,6 +139,7 @@ impl Registry {
         if !Arc::ptr_eq(&self.order.sorted, sorted) {
             return None;
         }
+
         self.order.waiting.drain(..count);
         Some(std::mem::replace(&mut self.order.sorted, merged))
     }
@@ -132,14 +155,21 @@ mod tests {
     fn the_order_of_a_block_holds_however_series_arrive() {
         let registry = SharedRegistry::default();
         let mut all = Vec::new();
+
         for i in [5, 3, 9, 1, 7, 0, 8, 2, 6, 4] {
-            let set = Labels::from_pairs([("__name__", if i % 2 == 0 { "b" } else { "a" }), ("i", &i.to_string())]);
+            let set = Labels::from_pairs([
+                ("__name__", if i % 2 == 0 { "b" } else { "a" }),
+                ("i", &i.to_string()),
+            ]);
+
             let set = set.unwrap();
             registry.write().intern(&set);
             all.push(set);
+
             let everything = block_on(registry.select(&[]));
             let ordered = block_on(registry.in_block_order(&everything));
             all.sort_by(Labels::cmp_in_block);
+
             assert_eq!(block_on(registry.labels_of(&ordered)), all);
         }
     }
@@ -148,10 +178,22 @@ mod tests {
     fn an_order_that_was_replaced_meanwhile_stays() {
         let mut registry = Registry::default();
         registry.intern(&Labels::from_pairs([("__name__", "a")]).unwrap());
+
         let (sorted, waiting) = registry.waiting(1);
         assert_eq!(waiting, [0]);
-        assert!(registry.replace_order(&sorted, Arc::new(vec![0]), 1).is_some());
-        assert!(registry.replace_order(&sorted, Arc::new(vec![]), 0).is_none());
+
+        assert!(
+            registry
+                .replace_order(&sorted, Arc::new(vec![0]), 1)
+                .is_some()
+        );
+
+        assert!(
+            registry
+                .replace_order(&sorted, Arc::new(vec![]), 0)
+                .is_none()
+        );
+
         assert_eq!(*registry.order.sorted, [0]);
     }
 }

@@ -1,8 +1,9 @@
 //! A registry that many ask at once.
 //!
-//! Queries ask it in steps. Each holds the lock for some [`AT_ONCE`] look-ups, which is a fraction of a millisecond, and while values
-//! are held against patterns, or labels are sorted, the lock is free: a write never waits for what a query asks. Between two steps a
-//! query can be ended. Series may come between them as well; those that were there before the first are all found.
+//! Queries ask it in steps. Each holds the lock for some [`AT_ONCE`] look-ups, which is a fraction
+//! of a millisecond, and while values are held against patterns, or labels are sorted, the lock is
+//! free: a write never waits for what a query asks. Between two steps a query can be ended. Series
+//! may come between them as well; those that were there before the first are all found.
 
 use std::sync::Arc;
 
@@ -37,7 +38,10 @@ enum Judged {
 impl SharedRegistry {
     /// See [`Registry::new`].
     pub(crate) fn new(open_segment: OpenSegment) -> Self {
-        Self { registry: RwLock::new(Registry::new(open_segment)), ordering: tokio::sync::Mutex::default() }
+        Self {
+            registry: RwLock::new(Registry::new(open_segment)),
+            ordering: tokio::sync::Mutex::default(),
+        }
     }
 
     /// For a few look-ups. What takes longer has a method that takes steps.
@@ -49,7 +53,8 @@ impl SharedRegistry {
         self.registry.write()
     }
 
-    /// The series that pass all matchers. A regex is asked once per distinct value of its label, unless it is a list of values.
+    /// The series that pass all matchers. A regex is asked once per distinct value of its label,
+    /// unless it is a list of values.
     pub(crate) async fn select(&self, matchers: &[Matcher]) -> RoaringBitmap {
         let mut pace = Pace::default();
         let (narrow, wide): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| !m.matches_empty());
@@ -59,6 +64,7 @@ impl SharedRegistry {
             if selected.as_ref().is_some_and(RoaringBitmap::is_empty) {
                 break;
             }
+
             let passing = self.carriers(matcher, Judged::Passing, &mut pace).await;
             selected = Some(match selected {
                 None => passing,
@@ -71,8 +77,10 @@ impl SharedRegistry {
             if selected.is_empty() {
                 break;
             }
+
             selected -= self.carriers(matcher, Judged::Failing, &mut pace).await;
         }
+
         selected
     }
 
@@ -80,16 +88,21 @@ impl SharedRegistry {
     async fn carriers(&self, matcher: &Matcher, judged: Judged, pace: &mut Pace) -> RoaringBitmap {
         let name = matcher.name.as_str();
         let mut found = RoaringBitmap::new();
+
         if let Some(values) = listed(matcher, judged) {
-            self.read().add_carriers(name, values.into_iter(), &mut found);
+            self.read()
+                .add_carriers(name, values.into_iter(), &mut found);
             return found;
         }
 
         let wanted = judged == Judged::Passing;
         let mut last = None;
+
         loop {
             let values = self.values_behind(name, last);
-            let Some((behind, _)) = values.last() else { return found };
+            let Some((behind, _)) = values.last() else {
+                return found;
+            };
             last = Some(*behind);
 
             let mut with = Vec::new();
@@ -97,29 +110,39 @@ impl SharedRegistry {
                 if matcher.matches(&value) == wanted {
                     with.push(Arc::clone(&value));
                 }
+
                 pace.done(value.len().max(16)).await;
             }
-            self.read().add_carriers(name, with.iter().map(|value| &**value), &mut found);
+
+            self.read()
+                .add_carriers(name, with.iter().map(|value| &**value), &mut found);
         }
     }
 
     /// The next values of a label in a walk over all of them.
     fn values_behind(&self, name: &str, last: Option<PairId>) -> Vec<(PairId, Arc<str>)> {
         let registry = self.read();
-        registry.pairs_behind(name, last).take(AT_ONCE).map(|(pair, held)| (pair, Arc::clone(&held.value))).collect()
+        registry
+            .pairs_behind(name, last)
+            .take(AT_ONCE)
+            .map(|(pair, held)| (pair, Arc::clone(&held.value)))
+            .collect()
     }
 
     /// The labels of `slots`, in their order.
     pub(crate) async fn labels_of(&self, slots: &[Slot]) -> Vec<Labels> {
         let mut pace = Pace::default();
         let mut labels = Vec::with_capacity(slots.len());
+
         for step in slots.chunks(LABELS_AT_ONCE) {
             {
                 let registry = self.read();
                 labels.extend(step.iter().map(|slot| registry.labels(*slot)));
             }
+
             pace.done(LABELS_AT_ONCE * 8).await;
         }
+
         labels
     }
 }
@@ -127,8 +150,11 @@ impl SharedRegistry {
 /// The values that are judged so, when the matcher spells them out.
 fn listed(matcher: &Matcher, judged: Judged) -> Option<Vec<&str>> {
     match (&matcher.op, judged) {
-        (MatchOp::Equal(value), Judged::Passing) | (MatchOp::NotEqual(value), Judged::Failing) => Some(vec![value]),
-        (MatchOp::Regex(pattern), Judged::Passing) | (MatchOp::NotRegex(pattern), Judged::Failing) => {
+        (MatchOp::Equal(value), Judged::Passing) | (MatchOp::NotEqual(value), Judged::Failing) => {
+            Some(vec![value])
+        }
+        (MatchOp::Regex(pattern), Judged::Passing)
+        | (MatchOp::NotRegex(pattern), Judged::Failing) => {
             Some(pattern.literals()?.iter().map(String::as_str).collect())
         }
         _ => None,
@@ -151,14 +177,21 @@ mod tests {
     fn registry() -> SharedRegistry {
         let registry = SharedRegistry::default();
         for (name, job) in [("up", "node"), ("up", "db"), ("down", "node"), ("load", "")] {
-            registry.write().intern(&labels(&[("__name__", name), ("job", job)]));
+            registry
+                .write()
+                .intern(&labels(&[("__name__", name), ("job", job)]));
         }
+
         registry
     }
 
     fn check(matchers: &[Matcher], expected: &[Slot]) {
         let selected = block_on(registry().select(matchers));
-        assert_eq!(selected.iter().collect::<Vec<_>>(), expected, "{matchers:?}");
+        assert_eq!(
+            selected.iter().collect::<Vec<_>>(),
+            expected,
+            "{matchers:?}"
+        );
     }
 
     #[test]
@@ -170,7 +203,15 @@ mod tests {
         check(&[Matcher::not_equal("job", "node")], &[1, 3]);
         check(&[Matcher::equal("absent", "x")], &[]);
         check(&[Matcher::not_equal("absent", "x")], &[0, 1, 2, 3]);
-        check(&[Matcher::equal("__name__", "up"), Matcher::not_equal("job", "db")], &[0]);
+
+        check(
+            &[
+                Matcher::equal("__name__", "up"),
+                Matcher::not_equal("job", "db"),
+            ],
+            &[0],
+        );
+
         check(&[Matcher::regex("job", "n.*|").unwrap()], &[0, 2, 3]);
         check(&[Matcher::regex("job", "d.+").unwrap()], &[1]);
         check(&[Matcher::regex("job", "db|x").unwrap()], &[1]);
@@ -186,20 +227,30 @@ mod tests {
         let registry = SharedRegistry::default();
         for at in 0..count {
             let value = format!("{at:0100}");
-            registry.write().intern(&labels(&[("__name__", "many"), ("value", &value)]));
+            registry
+                .write()
+                .intern(&labels(&[("__name__", "many"), ("value", &value)]));
         }
+
         registry
     }
 
-    /// Runs `question` step by step and gives how many times it waited. Whenever it does, a write gets the lock.
+    /// Runs `question` step by step and gives how many times it waited. Whenever it does, a write
+    /// gets the lock.
     fn steps_of<T>(registry: &SharedRegistry, question: impl Future<Output = T>) -> (T, usize) {
         let mut question = pin!(question);
+
         for waits in 0.. {
             if let Some(answer) = block_on(poll_immediate(&mut question)) {
                 return (answer, waits);
             }
-            assert!(registry.registry.try_write().is_some(), "it waits with the lock");
+
+            assert!(
+                registry.registry.try_write().is_some(),
+                "it waits with the lock"
+            );
         }
+
         unreachable!("a question has an end")
     }
 
@@ -208,6 +259,7 @@ mod tests {
         let registry = many(3000);
         let pattern = [Matcher::regex("value", ".*7[0-9]{2}").unwrap()];
         let (selected, waits) = steps_of(&registry, registry.select(&pattern));
+
         assert_eq!(selected.len(), 300);
         assert!(waits >= 3000 * 100 / 4200, "{waits}");
     }
@@ -215,16 +267,26 @@ mod tests {
     #[test]
     fn series_that_come_while_values_are_matched_hide_none_that_were_there() {
         let registry = many(2000);
-        let pattern = [Matcher::not_regex("value", ".*9").unwrap(), Matcher::regex("value", ".*").unwrap()];
+        let pattern = [
+            Matcher::not_regex("value", ".*9").unwrap(),
+            Matcher::regex("value", ".*").unwrap(),
+        ];
+
         let mut selecting = pin!(registry.select(&pattern));
         let mut selected = None;
+
         for came in 0.. {
             selected = block_on(poll_immediate(&mut selecting));
             if selected.is_some() {
                 break;
             }
-            registry.write().intern(&labels(&[("__name__", "new"), ("value", &format!("{came}"))]));
+
+            registry.write().intern(&labels(&[
+                ("__name__", "new"),
+                ("value", &format!("{came}")),
+            ]));
         }
+
         let old = selected.unwrap().iter().filter(|slot| *slot < 2000).count();
         assert_eq!(old, 1800);
     }
@@ -234,9 +296,11 @@ mod tests {
         let registry = many(20_000);
         let everything = block_on(registry.select(&[]));
         let (ordered, waits) = steps_of(&registry, registry.in_block_order(&everything));
+
         assert_eq!(ordered.len(), 20_000);
         assert!(ordered.is_sorted(), "they came in order");
         assert!(waits > 20, "{waits}");
+
         let (again, waits) = steps_of(&registry, registry.in_block_order(&everything));
         assert_eq!(again, ordered);
         assert!(waits < 10, "the order is kept, and took {waits} steps");
@@ -248,10 +312,13 @@ mod tests {
         let everything = block_on(registry.select(&[]));
         let slots: Vec<Slot> = everything.iter().collect();
         let (names, _) = steps_of(&registry, registry.names_of(&everything));
+
         assert_eq!(names.len(), 2);
+
         let (values, waits) = steps_of(&registry, registry.values_of(&everything, "value"));
         assert_eq!(values.len(), 20_000);
         assert!(waits >= 4, "{waits}");
+
         let (labels, waits) = steps_of(&registry, registry.labels_of(&slots));
         assert_eq!(labels.len(), 20_000);
         assert!(waits >= 4, "{waits}");

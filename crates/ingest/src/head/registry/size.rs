@@ -1,12 +1,14 @@
 //! What a registry takes of memory, counted as it grows and shrinks.
 //!
-//! The figures are those of the allocator: tables that double are counted at three quarters full, and an allocation has sixteen bytes of its
-//! own. A test holds them against what is really allocated.
+//! The figures are those of the allocator: tables that double are counted at three quarters full,
+//! and an allocation has sixteen bytes of its own. A test holds them against what is really
+//! allocated.
 
 /// The place of a series, which stays when the series goes.
 pub(super) const SLOT: usize = 40;
 
-/// A series beside its label pairs and its place: in the other tables and in the order, and the head of its list.
+/// A series beside its label pairs and its place: in the other tables and in the order, and the
+/// head of its list.
 pub(super) const SERIES: usize = 96;
 
 /// A series in the list and in the postings of one of its label pairs.
@@ -15,7 +17,8 @@ pub(super) const POSTING: usize = 8;
 /// The place of a label pair, which stays when the pair goes.
 pub(super) const PAIR_PLACE: usize = 80;
 
-/// A label pair beside its text and its place: in the other tables, and the first part of its postings.
+/// A label pair beside its text and its place: in the other tables, and the first part of its
+/// postings.
 pub(super) const PAIR: usize = 240;
 
 /// A label name beside its text.
@@ -48,12 +51,14 @@ mod tests {
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(size(layout))));
+
             // SAFETY: the caller's promise is passed on.
             unsafe { System.alloc(layout) }
         }
 
         unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
             let _ = HELD.try_with(|held| held.set(held.get().wrapping_sub(size(layout))));
+
             // SAFETY: the caller's promise is passed on.
             unsafe { System.dealloc(pointer, layout) }
         }
@@ -66,16 +71,32 @@ mod tests {
     fn check(what: &str, count: usize, labels: impl Fn(usize) -> Vec<(String, String)>) {
         let before = HELD.get();
         let mut registry = Registry::default();
+
         for at in 0..count {
             let pairs = labels(at);
-            let set = Labels::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))).unwrap();
+            let set = Labels::from_pairs(
+                pairs
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str())),
+            )
+            .unwrap();
+
             let slot = registry.intern(&set);
             registry.remember(at as u128, slot);
         }
+
         let allocated = HELD.get() - before;
         let counted = registry.bytes();
-        assert!(counted > allocated / 10 * 8, "{what}: {counted} counted, {allocated} allocated");
-        assert!(counted < allocated / 10 * 15, "{what}: {counted} counted, {allocated} allocated");
+
+        assert!(
+            counted > allocated / 10 * 8,
+            "{what}: {counted} counted, {allocated} allocated"
+        );
+
+        assert!(
+            counted < allocated / 10 * 15,
+            "{what}: {counted} counted, {allocated} allocated"
+        );
     }
 
     fn pair(name: &str, value: String) -> (String, String) {
@@ -86,16 +107,36 @@ mod tests {
     fn what_is_counted_is_about_what_is_allocated() {
         for count in [1_000, 10_000] {
             check("usual", count, |at| {
-                let shared = (0..8).map(|label| pair(&format!("label_{label}"), format!("value {}", at % (label + 2))));
+                let shared = (0..8).map(|label| {
+                    pair(
+                        &format!("label_{label}"),
+                        format!("value {}", at % (label + 2)),
+                    )
+                });
+
                 shared
-                    .chain([pair("__name__", format!("metric_{}", at / 100)), pair("pod", format!("pod-{at}"))])
+                    .chain([
+                        pair("__name__", format!("metric_{}", at / 100)),
+                        pair("pod", format!("pod-{at}")),
+                    ])
                     .collect()
             });
-            check("bare", count, |at| vec![pair("__name__", format!("metric_{at}"))]);
+
+            check("bare", count, |at| {
+                vec![pair("__name__", format!("metric_{at}"))]
+            });
         }
+
         check("long", 1_000, |at| {
-            (0..20).map(|label| pair(&format!("l{label}"), format!("{at:0>1000}-{label}"))).collect()
+            (0..20)
+                .map(|label| pair(&format!("l{label}"), format!("{at:0>1000}-{label}")))
+                .collect()
         });
-        check("names", 1_000, |at| (0..5).map(|label| pair(&format!("name {at} {label}"), "x".to_owned())).collect());
+
+        check("names", 1_000, |at| {
+            (0..5)
+                .map(|label| pair(&format!("name {at} {label}"), "x".to_owned()))
+                .collect()
+        });
     }
 }

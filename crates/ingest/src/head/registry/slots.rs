@@ -1,17 +1,21 @@
 //! Who may still use the numbers of series, and which may be given again.
 //!
-//! A number passes from a request to the log and to a generation, and from a view of generations back to labels, mostly without a lock. It
-//! must mean the same series all the way. So whoever takes numbers along holds a [`SlotPin`], and time is cut into *eras*: a pin is of the
-//! era in which it was taken, and a series remembers the last era in which somebody was given its number, or a generation with its samples
-//! was committed. A series is forgotten when
+//! A number passes from a request to the log and to a generation, and from a view of generations
+//! back to labels, mostly without a lock. It must mean the same series all the way. So whoever
+//! takes numbers along holds a [`SlotPin`], and time is cut into *eras*: a pin is of the era in
+//! which it was taken, and a series remembers the last era in which somebody was given its number,
+//! or a generation with its samples was committed. A series is forgotten when
 //!
 //! 1. it is idle: no generation that is not committed has samples of it, and
-//! 2. every pin is of a later era than the last one of the series: nobody who could know its number is left.
+//! 2. every pin is of a later era than the last one of the series: nobody who could know its number
+//!    is left.
 //!
-//! An era ends with each flush, and one more has to pass without a use: what is scraped all the time never leaves.
+//! An era ends with each flush, and one more has to pass without a use: what is scraped all the
+//! time never leaves.
 //!
-//! A number that was vacated is given again in a later segment of the log only. In a segment it means one series, so that a damaged
-//! definition costs samples, and never gives them to another series.
+//! A number that was vacated is given again in a later segment of the log only. In a segment it
+//! means one series, so that a damaged definition costs samples, and never gives them to another
+//! series.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +23,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::Slot;
 
-/// The number of an era of one registry. They end every second at most: there are enough for a century.
+/// The number of an era of one registry. They end every second at most: there are enough for a
+/// century.
 pub(super) type Era = u32;
 
 /// The last era of a number that means no series.
@@ -46,7 +51,9 @@ impl Eras {
     }
 
     pub(super) fn pin(&self) -> SlotPin {
-        SlotPin { _of_era: Arc::clone(&self.pin) }
+        SlotPin {
+            _of_era: Arc::clone(&self.pin),
+        }
     }
 
     /// Ends the era. Returns it, and the earliest one of which a pin may live.
@@ -56,12 +63,14 @@ impl Eras {
         self.past.push_back((self.current, ended));
         self.current += 1;
 
-        // Only a pin makes another one of a past era, so one that nobody holds stays so. To see that also shows what its holders did.
+        // Only a pin makes another one of a past era, so one that nobody holds stays so. To see
+        // that also shows what its holders did.
         while let Some((_, pin)) = self.past.front_mut()
             && Arc::get_mut(pin).is_some()
         {
             self.past.pop_front();
         }
+
         let oldest = self.past.front().map_or(self.current, |(era, _)| *era);
         (era, oldest)
     }
@@ -77,7 +86,10 @@ pub(super) struct Tenure {
 
 impl Tenure {
     pub(super) const fn new(era: Era) -> Self {
-        Self { last: AtomicU32::new(era), generation: 0 }
+        Self {
+            last: AtomicU32::new(era),
+            generation: 0,
+        }
     }
 
     pub(super) const fn generation(&self) -> u32 {
@@ -93,7 +105,8 @@ impl Tenure {
         }
     }
 
-    /// Whether nobody can know it who has a pin of `oldest` or later, and a whole era has passed before that without a use.
+    /// Whether nobody can know it who has a pin of `oldest` or later, and a whole era has passed
+    /// before that without a use.
     pub(super) fn ended_before(&self, oldest: Era) -> bool {
         self.last.load(Ordering::Relaxed).saturating_add(1) < oldest
     }
@@ -145,6 +158,7 @@ impl Vacant {
         if segment >= open.get() {
             return None;
         }
+
         self.slots.pop_front();
         Some(slot)
     }
@@ -163,16 +177,24 @@ mod tests {
     #[test]
     fn an_era_is_over_when_the_last_of_its_pins_is_gone() {
         let mut eras = Eras::default();
-        let (first, again) = (eras.pin(), eras.pin());
+        let first = eras.pin();
+        let again = eras.pin();
+
         assert_eq!(eras.end().1, 0);
+
         let second = eras.pin();
         assert_eq!(eras.end().1, 0);
+
         drop(first);
+
         let of_the_first = again.clone();
         drop(again);
+
         assert_eq!(eras.end().1, 0);
+
         drop(second);
         assert_eq!(eras.end().1, 0);
+
         drop(of_the_first);
         assert_eq!(eras.end(), (4, 5));
         assert_eq!(eras.current(), 5);
@@ -180,12 +202,23 @@ mod tests {
 
     #[test]
     fn a_number_is_given_again_in_a_later_segment_only() {
-        let (open, mut vacant) = (OpenSegment::default(), Vacant::default());
+        let open = OpenSegment::default();
+        let mut vacant = Vacant::default();
         open.set(7);
         vacant.put(&open, 1);
+
         assert_eq!((vacant.take(&open), vacant.waiting(&open)), (None, 1));
+
         open.set(8);
         vacant.put(&open, 2);
-        assert_eq!((vacant.waiting(&open), vacant.take(&open), vacant.take(&open)), (1, Some(1), None));
+
+        assert_eq!(
+            (
+                vacant.waiting(&open),
+                vacant.take(&open),
+                vacant.take(&open)
+            ),
+            (1, Some(1), None)
+        );
     }
 }

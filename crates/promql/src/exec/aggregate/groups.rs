@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, BinaryBuilder, FixedSizeListArray, Float64Array, RecordBatch};
+use arrow::array::{
+    ArrayRef, BinaryArray, BinaryBuilder, FixedSizeListArray, Float64Array, RecordBatch,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use duramen_model::METRIC_NAME;
 use hashbrown::HashMap;
@@ -17,7 +19,9 @@ use crate::kernels::aggregate::State;
 use crate::kernels::histogram_total::{HistogramTotal, Total};
 use crate::label_set::{is_marked, marked, unmarked, value_of};
 use crate::remark::Remark;
-use crate::vector::{self, Cell, HistogramColumns, HistogramRow, Row, VectorBuilder, cells_column, decoded, downcast};
+use crate::vector::{
+    self, Cell, HistogramColumns, HistogramRow, Row, VectorBuilder, cells_column, decoded, downcast,
+};
 
 /// What is left of the histograms of one group at one step.
 #[derive(Debug)]
@@ -37,7 +41,8 @@ pub(super) struct Groups<S> {
     marked: Vec<bool>,
     /// State of step `s` of group `g` at `g * steps + s`.
     states: Vec<S>,
-    /// Of group and step, each as [`named`] writes it: they are totalled at the end only, in the order of the series.
+    /// Of group and step, each as [`named`] writes it: they are totalled at the end only, in the
+    /// order of the series.
     histograms: Vec<Vec<(usize, Vec<u8>)>>,
     histogram_bytes: usize,
 }
@@ -77,8 +82,10 @@ impl<S: State> Groups<S> {
                 self.ids.insert(labels.into(), id);
                 self.labels.push(labels.into());
                 self.marked.push(false);
-                self.states.resize(self.states.len() + self.steps, S::default());
+                self.states
+                    .resize(self.states.len() + self.steps, S::default());
                 self.histograms.push(Vec::new());
+
                 id
             }
         }
@@ -93,13 +100,20 @@ impl<S: State> Groups<S> {
     /// The labels of each group, with the mark if it has one.
     fn labels(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         let labels = self.labels.iter().zip(&self.marked);
-        labels.map(|(labels, mark)| if *mark { marked(labels).into_vec().into() } else { Cow::from(&**labels) })
+        labels.map(|(labels, mark)| {
+            if *mark {
+                marked(labels).into_vec().into()
+            } else {
+                Cow::from(&**labels)
+            }
+        })
     }
 
     /// Adds the histograms of a row, which are counted as values or held for their total.
     pub(super) fn add_histograms(&mut self, labels: &[u8], row: &Row<'_>, of: OfHistograms) {
         let id = self.id(labels);
         let name = value_of(row.labels, METRIC_NAME);
+
         for (step, histogram) in row.histograms.iter() {
             match of {
                 OfHistograms::Counted => self.states[id * self.steps + step].add(1.0),
@@ -116,10 +130,16 @@ impl<S: State> Groups<S> {
 
     pub(super) fn add(&mut self, labels: &[u8], row: &Row<'_>) {
         let states = self.group(labels);
+
         if let Some(values) = row.whole() {
-            states.iter_mut().zip(values).for_each(|(state, &value)| state.add(value));
+            states
+                .iter_mut()
+                .zip(values)
+                .for_each(|(state, &value)| state.add(value));
+
             return;
         }
+
         for (step, state) in states.iter_mut().enumerate() {
             if let Some(value) = row.get(step) {
                 state.add(value);
@@ -132,18 +152,22 @@ impl<S: State> Groups<S> {
         let labels: &BinaryArray = downcast(batch.column(0));
         let fields: Vec<&[f64]> = batch.columns()[STATES..].iter().map(numbers).collect();
         let steps = self.steps;
+
         for (row, encoded) in labels.iter().flatten().enumerate() {
             let labels = unmarked(encoded);
             self.mark(labels, encoded);
+
             let id = self.id(labels);
             for (step, histogram) in HistogramRow::of(batch, HISTOGRAMS, row).iter() {
                 self.hold(id, step, histogram.to_vec());
             }
+
             for (step, state) in self.group(labels).iter_mut().enumerate() {
                 let mut other = S::default();
                 for (field, numbers) in fields.iter().enumerate() {
                     other.set_field(field, numbers[row * steps + step]);
                 }
+
                 state.merge(&other);
             }
         }
@@ -157,17 +181,28 @@ impl<S: State> Groups<S> {
     pub(super) fn into_states(self) -> RecordBatch {
         let mut labels = BinaryBuilder::new();
         self.labels().for_each(|group| labels.append_value(group));
+
         let mut histograms = HistogramColumns::default();
         for group in &self.histograms {
-            group.iter().for_each(|(step, histogram)| histograms.push(*step, histogram));
+            group
+                .iter()
+                .for_each(|(step, histogram)| histograms.push(*step, histogram));
             histograms.end_row();
         }
+
         let [steps, histograms] = histograms.finish();
         let mut columns: Vec<ArrayRef> = vec![Arc::new(labels.finish()), steps, histograms];
+
         for field in 0..S::FIELDS {
-            columns.push(cells_column(self.states.iter().map(|state| state.field(field)).collect(), None, self.steps));
+            columns.push(cells_column(
+                self.states.iter().map(|state| state.field(field)).collect(),
+                None,
+                self.steps,
+            ));
         }
-        RecordBatch::try_new(state_schema(S::FIELDS, self.steps), columns).expect("the columns fit the schema")
+
+        RecordBatch::try_new(state_schema(S::FIELDS, self.steps), columns)
+            .expect("the columns fit the schema")
     }
 
     pub(super) fn into_vectors(
@@ -178,13 +213,16 @@ impl<S: State> Groups<S> {
         remark: &mut dyn FnMut(Remark<'_>),
     ) -> Result<Vec<RecordBatch>, Error> {
         let mut out = VectorBuilder::new(grid);
+
         for (id, labels) in self.labels().enumerate() {
             cancellation.check()?;
+
             let float = |step: usize| self.states[id * self.steps + step].finish();
             let (OfHistograms::Totalled(total), [_, ..]) = (of, &self.histograms[id][..]) else {
                 out.push(&labels, float);
                 continue;
             };
+
             let mut totals = totals(total, &self.histograms[id], cancellation, remark)?;
             out.push_cells(&labels, |step| match (float(step), totals.remove(&step)) {
                 (float, None) => float.map(Cell::Float),
@@ -196,6 +234,7 @@ impl<S: State> Groups<S> {
                 (None, Some(Held::Mixed)) => None,
             });
         }
+
         Ok(out.finish())
     }
 }
@@ -208,10 +247,17 @@ fn totals(
     remark: &mut dyn FnMut(Remark<'_>),
 ) -> Result<HashMap<usize, Held>, Error> {
     let mut totals: HashMap<usize, Held> = HashMap::new();
+
     for (step, bytes) in histograms {
         cancellation.check()?;
-        let end = bytes.iter().position(|byte| *byte == NAME_END).expect("a name ends");
+
+        let end = bytes
+            .iter()
+            .position(|byte| *byte == NAME_END)
+            .expect("a name ends");
+
         let histogram = decoded(&bytes[end + 1..]);
+
         match totals.entry(*step) {
             Entry::Vacant(entry) => {
                 entry.insert(Held::Total(Box::new(HistogramTotal::of(total, histogram))));
@@ -220,12 +266,15 @@ fn totals(
                 if let Held::Total(held) = entry.get_mut()
                     && held.add(histogram).is_err()
                 {
-                    remark(Remark::MixedSchemas(&String::from_utf8_lossy(&bytes[..end])));
+                    remark(Remark::MixedSchemas(&String::from_utf8_lossy(
+                        &bytes[..end],
+                    )));
                     entry.insert(Held::Mixed);
                 }
             }
         }
     }
+
     Ok(totals)
 }
 
@@ -237,12 +286,15 @@ fn numbers(column: &ArrayRef) -> &[f64] {
 const HISTOGRAMS: usize = 1;
 const STATES: usize = 3;
 
-/// `labels`: of a group. The steps and the histograms that are to be totalled, several of a step. Then one column per number of the state, with a cell per step.
+/// `labels`: of a group. The steps and the histograms that are to be totalled, several of a step.
+/// Then one column per number of the state, with a cell per step.
 pub(super) fn state_schema(fields: usize, steps: usize) -> SchemaRef {
     let vectors = vector::schema(steps);
     let cells = vectors.field(1).data_type().clone();
     let histograms = [2, 3].map(|at| vectors.field(at).clone());
-    let states = (0..fields).map(|field| Field::new(format!("state_{field}"), cells.clone(), false));
+    let states =
+        (0..fields).map(|field| Field::new(format!("state_{field}"), cells.clone(), false));
+
     Arc::new(Schema::new(
         std::iter::once(Field::new("labels", DataType::Binary, false))
             .chain(histograms)

@@ -17,9 +17,19 @@ pub(super) struct Repairs {
 }
 
 impl Repairs {
-    pub(super) fn add(&mut self, name: &str, series: usize, (step, grid): (usize, &Grid), repair: Repair) {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        series: usize,
+        (step, grid): (usize, &Grid),
+        repair: Repair,
+    ) {
         if self.repaired.insert((series, step)) {
-            let steps = self.by_name.entry(name.to_owned()).or_insert_with(|| ForcedSteps::new(grid.steps));
+            let steps = self
+                .by_name
+                .entry(name.to_owned())
+                .or_insert_with(|| ForcedSteps::new(grid.steps));
+
             steps.add(step, Forced::once(repair, grid.at(step)));
         }
     }

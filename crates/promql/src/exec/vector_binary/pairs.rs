@@ -59,8 +59,18 @@ pub(super) struct Pairs<'a, 'b> {
 }
 
 impl<'a, 'b> Pairs<'a, 'b> {
-    pub(super) fn new(operator: &'a VectorBinary, last: &'a mut LastRemarks, out: &'a mut Merged<'b>) -> Self {
-        Self { operator, taken: HashMap::new(), met: vec![false; operator.grid.steps], last, out }
+    pub(super) fn new(
+        operator: &'a VectorBinary,
+        last: &'a mut LastRemarks,
+        out: &'a mut Merged<'b>,
+    ) -> Self {
+        Self {
+            operator,
+            taken: HashMap::new(),
+            met: vec![false; operator.grid.steps],
+            last,
+            out,
+        }
     }
 
     /// At which steps there is any pair that the operator is for.
@@ -77,27 +87,37 @@ impl<'a, 'b> Pairs<'a, 'b> {
         let labels = self.operator.result_labels(many, one);
         let one_to_one = self.operator.matching.card == Cardinality::OneToOne;
         let key: &[u8] = if one_to_one { &[] } else { &labels };
-        let taken = self.taken.entry_ref(key).or_insert_with(|| vec![false; self.operator.grid.steps]);
+        let taken = self
+            .taken
+            .entry_ref(key)
+            .or_insert_with(|| vec![false; self.operator.grid.steps]);
+
         let mut twice = false;
-        let (operator, met, last) = (self.operator, &mut self.met, &mut *self.last);
+        let operator = self.operator;
+        let met = &mut self.met;
+        let last = &mut *self.last;
+
         self.out.add_cells_at(&labels, steps, |step| {
             let (many, one) = pair(step)?;
             let combined = operator.combined(many, one, &mut |remark| last.add(step, at, remark));
+
             if matches!(combined, Combined::Unfit) {
                 return None;
             }
+
             met[step] = true;
             twice |= std::mem::replace(&mut taken[step], true);
             combined.value().filter(|_| !twice)
         })?;
+
         match (twice, one_to_one) {
             (false, _) => Ok(()),
             (true, true) => Err(Error::execution(
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
             )),
-            (true, false) => {
-                Err(Error::execution("multiple matches for labels: grouping labels must ensure unique matches"))
-            }
+            (true, false) => Err(Error::execution(
+                "multiple matches for labels: grouping labels must ensure unique matches",
+            )),
         }
     }
 }

@@ -82,13 +82,21 @@ const TOKENS: [&str; 72] = [
 
 /// An expression, or one with a few changes.
 pub(super) fn text(writer: &mut Writer) -> String {
-    let kind = [ValueType::Scalar, ValueType::Matrix, ValueType::Vector, ValueType::Vector, ValueType::String]
-        [writer.below(5)];
+    let kind = [
+        ValueType::Scalar,
+        ValueType::Matrix,
+        ValueType::Vector,
+        ValueType::Vector,
+        ValueType::String,
+    ][writer.below(5)];
+
     let mut text = writer.expression(kind);
     let changes = [0, 1, 1, 2][writer.below(4)];
+
     for _ in 0..changes {
         let mut tokens = tokens(&text);
         let at = writer.below(tokens.len());
+
         match writer.below(6) {
             0 => _ = tokens.remove(at),
             1 => {
@@ -103,14 +111,17 @@ pub(super) fn text(writer: &mut Writer) -> String {
                 tokens[at] = tokens[other].clone();
             }
         }
+
         text = tokens.concat();
         if text.is_empty() {
             break;
         }
     }
+
     if writer.maybe(10) {
         text = text.replacen(' ', "\n", 1);
     }
+
     text
 }
 
@@ -125,14 +136,21 @@ fn tokens(text: &str) -> Vec<String> {
             2
         }
     };
+
     let mut tokens: Vec<String> = Vec::new();
     let mut last = None;
+
     for c in text.chars() {
-        match tokens.last_mut().filter(|_| last == Some(class(c)) && class(c) != 2) {
+        match tokens
+            .last_mut()
+            .filter(|_| last == Some(class(c)) && class(c) != 2)
+        {
             Some(token) => token.push(c),
             None => tokens.push(c.to_string()),
         }
+
         last = Some(class(c));
     }
+
     tokens
 }

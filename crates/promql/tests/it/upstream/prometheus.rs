@@ -23,11 +23,17 @@ fn build(go: OsString) -> PathBuf {
     let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus-engine");
     let built = Command::new(go)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prometheus"))
-        .envs([("GOTOOLCHAIN", "local"), ("GOFLAGS", "-mod=readonly -buildvcs=false"), ("CGO_ENABLED", "0")])
+        .envs([
+            ("GOTOOLCHAIN", "local"),
+            ("GOFLAGS", "-mod=readonly -buildvcs=false"),
+            ("CGO_ENABLED", "0"),
+        ])
         .args(["build", "-o"])
         .args([binary.as_os_str(), ".".as_ref()])
         .status();
+
     assert!(built.unwrap().success(), "tests/prometheus does not build");
+
     binary
 }
 
@@ -44,20 +50,35 @@ impl Prometheus {
     /// Builds and starts it. `None` without a Go, which is told.
     pub(super) fn start() -> Option<Self> {
         let Some(go) = std::env::var_os("DURAMEN_TEST_GO_PROMQL") else {
-            println!("skipped: no Go with the modules of Prometheus' engine, set DURAMEN_TEST_GO_PROMQL");
+            println!(
+                "skipped: no Go with the modules of Prometheus' engine, set DURAMEN_TEST_GO_PROMQL"
+            );
             return None;
         };
+
         let binary = BUILT.get_or_init(|| build(go));
-        let mut process = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = Command::new(binary)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+
         let requests = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().unwrap());
-        Some(Self { process, requests, answers })
+
+        Some(Self {
+            process,
+            requests,
+            answers,
+        })
     }
 
     /// Puts what a script loads in the place of what was loaded before.
     pub(super) fn load(&mut self, script: &str) -> Result<(), String> {
         let answer = self.ask(&json!({ "load": script }));
-        answer["error"].as_str().map_or(Ok(()), |error| Err(error.to_owned()))
+        answer["error"]
+            .as_str()
+            .map_or(Ok(()), |error| Err(error.to_owned()))
     }
 
     pub(super) fn query(&mut self, text: &str, when: When, features: Features) -> Value {
@@ -76,6 +97,7 @@ impl Prometheus {
     pub(super) fn parse(&mut self, text: &str) -> Result<[String; 2], String> {
         let answer = self.ask(&json!({ "parse": text }));
         let field = |name: &str| answer[name].as_str().map(str::to_owned);
+
         match field("error") {
             Some(error) => Err(error),
             None => Ok(["printed", "pretty"].map(|name| field(name).unwrap_or_default())),
@@ -84,9 +106,11 @@ impl Prometheus {
 
     fn ask(&mut self, request: &Value) -> Value {
         writeln!(self.requests.as_mut().unwrap(), "{request}").unwrap();
+
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in the answer to {request}: {line:?}"))
+        serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{error} in the answer to {request}: {line:?}"))
     }
 }
 
@@ -94,6 +118,7 @@ impl Drop for Prometheus {
     fn drop(&mut self) {
         // It ends with its input, and takes its files with it.
         self.requests = None;
+
         let _ = self.process.wait();
     }
 }

@@ -33,7 +33,9 @@ const AGGREGATIONS: [&str; 14] = [
 
 impl Writer {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: StdRng::seed_from_u64(seed) }
+        Self {
+            random: StdRng::seed_from_u64(seed),
+        }
     }
 
     pub(super) fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
@@ -68,8 +70,16 @@ impl Writer {
             0 | 1 => self.number(),
             2 => self.call(depth, ValueType::Scalar),
             3 => {
-                let op = self.one(&["+", "-", "*", "/", "%", "^", "atan2", "== bool", "< bool", ">= bool", "!= bool"]);
-                format!("({} {op} {})", self.scalar(depth - 1), self.scalar(depth - 1))
+                let op = self.one(&[
+                    "+", "-", "*", "/", "%", "^", "atan2", "== bool", "< bool", ">= bool",
+                    "!= bool",
+                ]);
+
+                format!(
+                    "({} {op} {})",
+                    self.scalar(depth - 1),
+                    self.scalar(depth - 1)
+                )
             }
             4 => format!("-{}", self.scalar(depth - 1)),
             5 => format!("({})", self.scalar(depth - 1)),
@@ -85,13 +95,15 @@ impl Writer {
             8 | 9 => self.binary(depth),
             10 => {
                 let scalar = self.scalar(depth - 1);
+
                 // TODO(69): of the two trims only those of a vector.
                 let op = self.operator();
                 let op = if ["</", ">/"].contains(&op) { "+" } else { op };
                 format!("({scalar} {op} {})", self.vector(depth - 1))
             }
             _ => {
-                let (vector, sign) = (self.vector(depth - 1), self.one(&["-", "+", ""]));
+                let vector = self.vector(depth - 1);
+                let sign = self.one(&["-", "+", ""]);
                 format!("{sign}({vector})")
             }
         }
@@ -128,6 +140,7 @@ impl Writer {
             "b",
             "{\"g\", inst=\"1\"}",
         ];
+
         self.one(&series).to_owned()
     }
 
@@ -144,9 +157,11 @@ impl Writer {
             Selects::Ranges => 12,
             Selects::Subquery => 0,
         };
+
         if self.maybe(extended) {
             *text += self.one(&[" anchored", " smoothed"]);
         }
+
         if self.maybe(12) {
             let offset = self.one(&[
                 "30s",
@@ -158,8 +173,10 @@ impl Writer {
                 "-min_of(1s,2)",
                 "max_of(step(), 5s)",
             ]);
+
             let _ = write!(text, " offset {offset}");
         }
+
         if self.maybe(10) {
             let at = self.one(&["60", "120.5", "-60", "start()", "end()", "0.0004"]);
             let _ = write!(text, " @ {at}");
@@ -180,28 +197,53 @@ impl Writer {
             "max_of(1m,step())",
             "2m^1",
         ]);
+
         if depth > 0 && self.maybe(25) {
-            let inner = if self.maybe(15) { self.scalar(depth - 1) } else { self.vector(depth - 1) };
+            let inner = if self.maybe(15) {
+                self.scalar(depth - 1)
+            } else {
+                self.vector(depth - 1)
+            };
+
             let step = self.one(&["", "10s", "7s", "30s", "1m", "step()+1"]);
             let mut text = format!("({inner})[{range}:{step}]");
             self.modify(&mut text, Selects::Subquery);
             return text;
         }
+
         let mut text = format!("{}[{range}]", self.name());
         self.modify(&mut text, Selects::Ranges);
         text
     }
 
     fn call(&mut self, depth: u32, returns: ValueType) -> String {
-        let fitting: Vec<&FunctionSig> = functions::all().iter().filter(|f| f.returns == returns).collect();
+        let fitting: Vec<&FunctionSig> = functions::all()
+            .iter()
+            .filter(|f| f.returns == returns)
+            .collect();
+
         let mut function = fitting.choose(&mut self.random).copied().unwrap();
+
         // There are many functions of one float, which are much alike.
-        if function.args == [ValueType::Vector] && !function.name.starts_with("histogram") && self.maybe(60) {
+        if function.args == [ValueType::Vector]
+            && !function.name.starts_with("histogram")
+            && self.maybe(60)
+        {
             function = fitting.choose(&mut self.random).copied().unwrap();
         }
+
         // What is large has a sine that depends on its last bit.
-        let depth = if ["sin", "cos", "tan"].contains(&function.name) { 1 } else { depth };
-        format!("{}({})", function.name, self.arguments(function, depth - 1).join(", "))
+        let depth = if ["sin", "cos", "tan"].contains(&function.name) {
+            1
+        } else {
+            depth
+        };
+
+        format!(
+            "{}({})",
+            function.name,
+            self.arguments(function, depth - 1).join(", ")
+        )
     }
 
     fn grouping(&mut self) -> &'static str {
@@ -225,10 +267,14 @@ impl Writer {
         let op = self.one(&AGGREGATIONS);
         let grouping = self.grouping();
         let vector = self.vector(depth - 1);
+
         match op {
             "count_values" => format!("{op} {grouping} ({}, {vector})", self.string()),
             "quantile" | "bottomk" | "limit_ratio" | "limitk" | "topk" => {
-                format!("{op} {grouping} ({}, {vector})", self.parameter(op, depth - 1))
+                format!(
+                    "{op} {grouping} ({}, {vector})",
+                    self.parameter(op, depth - 1)
+                )
             }
             _ => format!("{op} {grouping} ({vector})"),
         }
@@ -236,8 +282,8 @@ impl Writer {
 
     fn operator(&mut self) -> &'static str {
         self.one(&[
-            "+", "+", "-", "-", "*", "/", "%", "^", "atan2", "==", "!=", "> bool", "<", ">= bool", "<=", "== bool",
-            "</", ">/",
+            "+", "+", "-", "-", "*", "/", "%", "^", "atan2", "==", "!=", "> bool", "<", ">= bool",
+            "<=", "== bool", "</", ">/",
         ])
     }
 
@@ -247,7 +293,13 @@ impl Writer {
             let right = self.scalar(depth - 1);
             return format!("({left} {} {right})", self.operator());
         }
-        let right = if self.maybe(25) { left.clone() } else { self.vector(depth - 1) };
+
+        let right = if self.maybe(25) {
+            left.clone()
+        } else {
+            self.vector(depth - 1)
+        };
+
         let matching = self.one(&[
             "",
             "on()",
@@ -258,10 +310,12 @@ impl Writer {
             "on(job, le)",
             "on(job, inst)",
         ]);
+
         if self.maybe(25) {
             let op = self.one(&["and", "or", "unless"]);
             return format!("({left} {op} {matching} {right})");
         }
+
         let group = match matching {
             "" => "",
             _ => self.one(&[
@@ -275,8 +329,21 @@ impl Writer {
                 "group_left(none, inst)",
             ]),
         };
-        let fill = self.one(&["", "", "", "fill(0)", "fill_left(NaN)", "fill_right(-1)", "fill_left(1) fill_right(2)"]);
-        format!("({left} {} {matching} {group} {fill} {right})", self.operator())
+
+        let fill = self.one(&[
+            "",
+            "",
+            "",
+            "fill(0)",
+            "fill_left(NaN)",
+            "fill_right(-1)",
+            "fill_left(1) fill_right(2)",
+        ]);
+
+        format!(
+            "({left} {} {matching} {group} {fill} {right})",
+            self.operator()
+        )
     }
 }
 

@@ -1,4 +1,7 @@
-#![expect(clippy::indexing_slicing, reason = "the places are within what the test made")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the places are within what the test made"
+)]
 
 use proptest::prelude::*;
 
@@ -10,6 +13,7 @@ fn matcher(op: u64, name: &str, value: &str) -> Vec<u8> {
     put_varint_field(&mut out, 1, op);
     put_bytes(&mut out, 2, name.as_bytes());
     put_bytes(&mut out, 3, value.as_bytes());
+
     out
 }
 
@@ -18,9 +22,11 @@ fn query(matchers: &[Vec<u8>], hints: Option<(i64, i64, &str)>) -> Vec<u8> {
     let mut out = Vec::new();
     put_varint_field(&mut out, 1, 1000);
     put_varint_field(&mut out, 2, 2000);
+
     for matcher in matchers {
         put_bytes(&mut out, 3, matcher);
     }
+
     if let Some((start_ms, end_ms, function)) = hints {
         let mut message = Vec::new();
         put_bytes(&mut message, 2, function.as_bytes());
@@ -28,6 +34,7 @@ fn query(matchers: &[Vec<u8>], hints: Option<(i64, i64, &str)>) -> Vec<u8> {
         put_varint_field(&mut message, 4, end_ms.cast_unsigned());
         put_bytes(&mut out, 4, &message);
     }
+
     out
 }
 
@@ -36,36 +43,72 @@ fn request(queries: &[Vec<u8>], accepted: &[u8]) -> Vec<u8> {
     for query in queries {
         put_bytes(&mut out, 1, query);
     }
+
     if !accepted.is_empty() {
         put_bytes(&mut out, 2, accepted);
     }
+
     out
 }
 
 fn decode(body: &[u8]) -> Result<ReadRequest, Error> {
-    ReadRequest::decode(body, &ReadLimits { queries_max: 3, matchers_max: 4 }, &Regexes::default())
+    ReadRequest::decode(
+        body,
+        &ReadLimits {
+            queries_max: 3,
+            matchers_max: 4,
+        },
+        &Regexes::default(),
+    )
 }
 
 fn one(hints: Option<(i64, i64, &str)>) -> ReadQuery {
-    decode(&request(&[query(&[matcher(0, "a", "b")], hints)], &[])).unwrap().queries.remove(0)
+    decode(&request(&[query(&[matcher(0, "a", "b")], hints)], &[]))
+        .unwrap()
+        .queries
+        .remove(0)
 }
 
 #[test]
 fn a_request_says_what_is_asked_for() {
-    let matchers = [matcher(0, "a", "1"), matcher(1, "b", "2"), matcher(2, "c", "3|4"), matcher(3, "d", "5.*")];
+    let matchers = [
+        matcher(0, "a", "1"),
+        matcher(1, "b", "2"),
+        matcher(2, "c", "3|4"),
+        matcher(3, "d", "5.*"),
+    ];
+
     let read = decode(&request(&[query(&matchers, None)], &[1, 0])).unwrap();
     assert_eq!(read.response, ResponseType::StreamedXorChunks);
-    let [query] = &*read.queries else { panic!("{read:?}") };
-    assert_eq!((query.range, query.wanted), (TimeRange::closed(1000, 2000), Wanted::Samples));
+
+    let [query] = &*read.queries else {
+        panic!("{read:?}")
+    };
+    assert_eq!(
+        (query.range, query.wanted),
+        (TimeRange::closed(1000, 2000), Wanted::Samples)
+    );
+
     let texts: Vec<_> = query.matchers.iter().map(ToString::to_string).collect();
-    assert_eq!(texts, [r#"a="1""#, r#"b!="2""#, r#"c=~"3|4""#, r#"d!~"5.*""#]);
+    assert_eq!(
+        texts,
+        [r#"a="1""#, r#"b!="2""#, r#"c=~"3|4""#, r#"d!~"5.*""#]
+    );
 }
 
 #[test]
 fn hints_narrow_the_range_and_may_ask_for_series_only() {
-    assert_eq!(one(Some((1500, 2500, "rate"))).range, TimeRange::closed(1500, 2000));
+    assert_eq!(
+        one(Some((1500, 2500, "rate"))).range,
+        TimeRange::closed(1500, 2000)
+    );
+
     assert_eq!(one(Some((3000, 4000, "rate"))).range, None);
-    assert_eq!(one(Some((0, 0, "rate"))).range, TimeRange::closed(1000, 2000));
+    assert_eq!(
+        one(Some((0, 0, "rate"))).range,
+        TimeRange::closed(1000, 2000)
+    );
+
     assert_eq!(one(Some((1500, 1500, "series"))).wanted, Wanted::Series);
 }
 
@@ -74,28 +117,53 @@ fn a_range_that_ends_before_it_starts_is_empty() {
     let mut message = Vec::new();
     put_varint_field(&mut message, 1, 2000);
     put_varint_field(&mut message, 2, 1999);
-    assert_eq!(decode(&request(&[message], &[])).unwrap().queries.remove(0).range, None);
+
+    assert_eq!(
+        decode(&request(&[message], &[]))
+            .unwrap()
+            .queries
+            .remove(0)
+            .range,
+        None
+    );
 }
 
 #[test]
 fn the_first_accepted_form_that_exists_is_taken() {
-    let response = |accepted: &[u8]| decode(&request(&[], accepted)).map(|request| request.response);
+    let response =
+        |accepted: &[u8]| decode(&request(&[], accepted)).map(|request| request.response);
     assert_eq!(response(&[]), Ok(ResponseType::Samples));
     assert_eq!(response(&[7, 0, 1]), Ok(ResponseType::Samples));
-    assert_eq!(response(&[7, 8]), Err(Error::NoResponseType { asked: vec![7, 8] }));
+    assert_eq!(
+        response(&[7, 8]),
+        Err(Error::NoResponseType { asked: vec![7, 8] })
+    );
+
     let mut alone = Vec::new();
     put_varint_field(&mut alone, 2, 1);
-    assert_eq!(decode(&alone).unwrap().response, ResponseType::StreamedXorChunks);
+
+    assert_eq!(
+        decode(&alone).unwrap().response,
+        ResponseType::StreamedXorChunks
+    );
 }
 
 #[test]
 fn more_queries_or_matchers_than_allowed_are_refused_by_the_limit_s_name() {
     let error = decode(&request(&vec![Vec::new(); 4], &[])).unwrap_err();
-    assert!(error.to_string().contains("read_queries_max=`3`"), "{error}");
+    assert!(
+        error.to_string().contains("read_queries_max=`3`"),
+        "{error}"
+    );
+
     let matchers = |count| query(&vec![matcher(0, "a", "b"); count], None);
     assert!(decode(&request(&[matchers(2), matchers(2)], &[])).is_ok());
+
     let error = decode(&request(&[matchers(2), matchers(3)], &[])).unwrap_err();
-    assert!(error.to_string().contains("read_matchers_max=`4`"), "{error}");
+    assert!(
+        error.to_string().contains("read_matchers_max=`4`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -121,6 +189,7 @@ proptest! {
         let mut body = request(&[query(&[matcher(2, "a", "b|c")], Some((1, 2, "rate")))], &[1, 0]);
         let at = at.index(body.len());
         body[at] = byte;
+
         let _ = decode(&body);
         let _ = decode(&body[..at]);
     }

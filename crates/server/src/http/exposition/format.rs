@@ -11,18 +11,25 @@ pub(in crate::http) enum Format {
 }
 
 impl Format {
-    /// What an `Accept` header asks for: the first clause, in the order of `q`, that one of ours fits; text without any. Names are
-    /// escaped as the last word on it says, up to that clause.
+    /// What an `Accept` header asks for: the first clause, in the order of `q`, that one of ours
+    /// fits; text without any. Names are escaped as the last word on it says, up to that clause.
     pub(in crate::http) fn accepted(accept: &str) -> Self {
         let mut clauses: Vec<Clause<'_>> = accept.split(',').map(Clause::of).collect();
         clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
         let mut escaping = Escaping::Underscores;
         for clause in clauses {
-            escaping = clause.parameter("escaping").and_then(Escaping::named).unwrap_or(escaping);
+            escaping = clause
+                .parameter("escaping")
+                .and_then(Escaping::named)
+                .unwrap_or(escaping);
+
             if clause.is_protobuf() {
                 return Self::Protobuf(escaping);
             }
-            if clause.media == "text/plain" && matches!(clause.parameter("version"), None | Some("0.0.4")) {
+
+            if clause.media == "text/plain"
+                && matches!(clause.parameter("version"), None | Some("0.0.4"))
+            {
                 break;
             }
         }
@@ -31,10 +38,16 @@ impl Format {
 
     pub(in crate::http) fn content_type(self) -> String {
         match self {
-            Self::Text(escaping) => format!("text/plain; version=0.0.4; charset=utf-8; escaping={}", escaping.name()),
+            Self::Text(escaping) => format!(
+                "text/plain; version=0.0.4; charset=utf-8; escaping={}",
+                escaping.name()
+            ),
             Self::Protobuf(escaping) => {
                 let message = "proto=io.prometheus.client.MetricFamily; encoding=delimited";
-                format!("application/vnd.google.protobuf; {message}; escaping={}", escaping.name())
+                format!(
+                    "application/vnd.google.protobuf; {message}; escaping={}",
+                    escaping.name()
+                )
             }
         }
     }
@@ -52,13 +65,24 @@ impl<'a> Clause<'a> {
         let mut parts = text.split(';').map(str::trim);
         let media = parts.next().unwrap_or("");
         let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
-        let mut clause = Self { media, parameters, quality: 1.0 };
-        clause.quality = clause.parameter("q").map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
+
+        let mut clause = Self {
+            media,
+            parameters,
+            quality: 1.0,
+        };
+
+        clause.quality = clause
+            .parameter("q")
+            .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
         clause
     }
 
     fn parameter(&self, name: &str) -> Option<&'a str> {
-        self.parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| value.trim_matches('"'))
+        self.parameters
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, value)| value.trim_matches('"'))
     }
 
     fn is_protobuf(&self) -> bool {
@@ -83,7 +107,9 @@ pub(in crate::http) enum Escaping {
 
 impl Escaping {
     fn named(name: &str) -> Option<Self> {
-        [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values].into_iter().find(|one| one.name() == name)
+        [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values]
+            .into_iter()
+            .find(|one| one.name() == name)
     }
 
     const fn name(self) -> &'static str {
@@ -99,7 +125,9 @@ impl Escaping {
         if self == Self::AllowUtf8 || (self != Self::Dots && is_plain(name)) {
             return name.to_owned();
         }
+
         let mut escaped = String::from(if self == Self::Values { "U__" } else { "" });
+
         for (at, c) in name.char_indices() {
             match self {
                 Self::Dots if c == '.' => escaped.push_str("_dot_"),
@@ -110,6 +138,7 @@ impl Escaping {
                 Self::Underscores | Self::AllowUtf8 => escaped.push('_'),
             }
         }
+
         escaped
     }
 }
@@ -123,18 +152,40 @@ mod tests {
         let text = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         let messages = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+
         for (accept, expected) in [
             ("", Format::Text(Escaping::Underscores)),
             ("*/*", Format::Text(Escaping::Underscores)),
             (text, Format::Text(Escaping::AllowUtf8)),
-            ("text/plain; version=0.0.4; escaping=values", Format::Text(Escaping::Values)),
-            ("text/plain;escaping=nonsense", Format::Text(Escaping::Underscores)),
-            ("text/plain,text/html;escaping=dots", Format::Text(Escaping::Underscores)),
+            (
+                "text/plain; version=0.0.4; escaping=values",
+                Format::Text(Escaping::Values),
+            ),
+            (
+                "text/plain;escaping=nonsense",
+                Format::Text(Escaping::Underscores),
+            ),
+            (
+                "text/plain,text/html;escaping=dots",
+                Format::Text(Escaping::Underscores),
+            ),
             (messages, Format::Protobuf(Escaping::Underscores)),
-            (&format!("{messages};escaping=dots;q=0.7,{text}"), Format::Protobuf(Escaping::Dots)),
-            (&format!("{text},{messages};q=0.7"), Format::Protobuf(Escaping::Underscores)),
-            (&format!("{text},{messages};q=0.1"), Format::Text(Escaping::AllowUtf8)),
-            ("application/vnd.google.protobuf;encoding=text", Format::Text(Escaping::Underscores)),
+            (
+                &format!("{messages};escaping=dots;q=0.7,{text}"),
+                Format::Protobuf(Escaping::Dots),
+            ),
+            (
+                &format!("{text},{messages};q=0.7"),
+                Format::Protobuf(Escaping::Underscores),
+            ),
+            (
+                &format!("{text},{messages};q=0.1"),
+                Format::Text(Escaping::AllowUtf8),
+            ),
+            (
+                "application/vnd.google.protobuf;encoding=text",
+                Format::Text(Escaping::Underscores),
+            ),
         ] {
             assert_eq!(Format::accepted(accept), expected, "{accept}");
         }

@@ -1,8 +1,9 @@
 //! The memory that bodies share while they come.
 //!
-//! A tenant may hold as much as it leaves free, so that no tenant can fill the room alone. Where a body does not fit, it waits. Bodies
-//! that wait for each other would wait for ever, each with a part of what the others need; so the oldest of them, and only that one, may
-//! go beyond the room's size. It is done before the next one may.
+//! A tenant may hold as much as it leaves free, so that no tenant can fill the room alone. Where a
+//! body does not fit, it waits. Bodies that wait for each other would wait for ever, each with a
+//! part of what the others need; so the oldest of them, and only that one, may go beyond the room's
+//! size. It is done before the next one may.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -42,7 +43,11 @@ pub(super) struct Place {
 
 impl Room {
     pub(super) fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { bytes_max, state: Mutex::default(), freed: Notify::new() })
+        Arc::new(Self {
+            bytes_max,
+            state: Mutex::default(),
+            freed: Notify::new(),
+        })
     }
 
     pub(super) const fn bytes_max(&self) -> usize {
@@ -55,7 +60,13 @@ impl Room {
         let number = state.next;
         state.next += 1;
         drop(state);
-        Place { room: Arc::clone(self), tenant: tenant.to_owned(), number, bytes: 0 }
+
+        Place {
+            room: Arc::clone(self),
+            tenant: tenant.to_owned(),
+            number,
+            bytes: 0,
+        }
     }
 
     #[cfg(test)]
@@ -69,10 +80,20 @@ impl Place {
     pub(super) fn try_grow(&mut self, bytes: usize) -> bool {
         let mut state = self.room.state.lock();
         let own = state.tenants.get(&self.tenant).copied().unwrap_or(0);
-        let left = self.room.bytes_max.saturating_sub(state.held).saturating_sub(bytes);
+
+        let left = self
+            .room
+            .bytes_max
+            .saturating_sub(state.held)
+            .saturating_sub(bytes);
+
         let fits = own.saturating_add(bytes) <= left;
 
-        let is_oldest = state.waiting.first().is_none_or(|first| self.number <= *first);
+        let is_oldest = state
+            .waiting
+            .first()
+            .is_none_or(|first| self.number <= *first);
+
         let may_go_beyond = state.elder.map_or(is_oldest, |elder| elder == self.number);
         if !fits && !may_go_beyond {
             return false;
@@ -81,10 +102,12 @@ impl Place {
         if !fits {
             state.elder = Some(self.number);
         }
+
         state.held += bytes;
         *state.tenants.entry(self.tenant.clone()).or_default() += bytes;
         drop(state);
         self.bytes += bytes;
+
         true
     }
 
@@ -93,14 +116,18 @@ impl Place {
         if self.try_grow(bytes) {
             return;
         }
+
         let room = Arc::clone(&self.room);
         let _queued = Queued::new(&room, self.number);
+
         loop {
             let mut freed = std::pin::pin!(room.freed.notified());
             freed.as_mut().enable();
+
             if self.try_grow(bytes) {
                 return;
             }
+
             freed.await;
         }
     }
@@ -116,15 +143,18 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.room.state.lock();
         state.held -= self.bytes;
+
         if let Some(own) = state.tenants.get_mut(&self.tenant) {
             *own -= self.bytes;
             if *own == 0 {
                 state.tenants.remove(&self.tenant);
             }
         }
+
         if state.elder == Some(self.number) {
             state.elder = None;
         }
+
         drop(state);
         self.room.freed.notify_waiters();
     }
@@ -146,6 +176,7 @@ impl<'a> Queued<'a> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.room.state.lock().waiting.remove(&self.number);
+
         // The next in the queue may be the oldest now.
         self.room.freed.notify_waiters();
     }
@@ -161,16 +192,23 @@ mod tests {
     fn a_tenant_holds_no_more_than_it_leaves_free() {
         let room = Room::new(100);
         let mut bodies: Vec<Place> = (0..8).map(|n| room.enter(&format!("evil{n}"))).collect();
+
         for _ in 0..5 {
             assert!(bodies[0].try_grow(10), "half of the room is for one");
         }
+
         let mut good = room.enter("good");
-        assert!(good.try_grow(10), "others have what one tenant may not take");
+        assert!(
+            good.try_grow(10),
+            "others have what one tenant may not take"
+        );
+
         for body in &mut bodies {
             for _ in 0..5 {
                 body.try_grow(1);
             }
         }
+
         assert!(room.held() < 100);
     }
 
@@ -179,17 +217,20 @@ mod tests {
         let room = Room::new(100);
         let mut bodies: Vec<Place> = (0..10).map(|n| room.enter(&n.to_string())).collect();
         let mut waiting = Vec::new();
+
         for mut body in bodies.drain(..) {
             waiting.push(Box::pin(async move {
                 for _ in 0..3 {
                     body.grow(10).await;
                     tokio::task::yield_now().await;
                 }
+
                 body
             }));
         }
 
         let mut ended = 0;
+
         for _ in 0..200 {
             waiting.retain_mut(|body| match body.as_mut().now_or_never() {
                 Some(_gone) => {
@@ -198,8 +239,14 @@ mod tests {
                 }
                 None => true,
             });
-            assert!(room.held() <= 100 + 30, "one body at most goes beyond the room: {}", room.held());
+
+            assert!(
+                room.held() <= 100 + 30,
+                "one body at most goes beyond the room: {}",
+                room.held()
+            );
         }
+
         assert_eq!(ended, 10);
         assert_eq!(room.held(), 0);
     }
@@ -207,15 +254,24 @@ mod tests {
     #[test]
     fn a_body_that_is_given_up_lets_the_next_pass() {
         let room = Room::new(10);
-        let (mut first, mut second, mut third) = (room.enter("a"), room.enter("a"), room.enter("a"));
+        let mut first = room.enter("a");
+        let mut second = room.enter("a");
+        let mut third = room.enter("a");
+
         assert!(first.try_grow(20), "nobody is older");
+
         let mut waits = Box::pin(second.grow(20));
         let mut waits_too = Box::pin(third.grow(20));
+
         assert!(waits.as_mut().now_or_never().is_none());
         assert!(waits_too.as_mut().now_or_never().is_none());
 
         drop(first);
-        assert!(waits_too.as_mut().now_or_never().is_none(), "an older one waits");
+        assert!(
+            waits_too.as_mut().now_or_never().is_none(),
+            "an older one waits"
+        );
+
         drop(waits);
         assert!(waits_too.as_mut().now_or_never().is_some());
     }

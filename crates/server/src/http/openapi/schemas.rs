@@ -84,20 +84,39 @@ impl Schema {
             Self::ActiveSeries => object(&[("data", list(map(text())))]),
             Self::Alertmanagers => {
                 let url = list(object(&[("url", text())]));
-                object(&[("activeAlertmanagers", url.clone()), ("droppedAlertmanagers", url)])
+                object(&[
+                    ("activeAlertmanagers", url.clone()),
+                    ("droppedAlertmanagers", url),
+                ])
             }
             Self::Alerts => object(&[("alerts", list(any_object()))]),
             Self::Blocks => blocks(),
             Self::BuildInfo | Self::Flags => map(text()),
             Self::Exemplars => {
-                let exemplar = object(&[("labels", map(text())), ("value", text()), ("timestamp", number())]);
-                list(object(&[("seriesLabels", map(text())), ("exemplars", list(exemplar))]))
+                let exemplar = object(&[
+                    ("labels", map(text())),
+                    ("value", text()),
+                    ("timestamp", number()),
+                ]);
+
+                list(object(&[
+                    ("seriesLabels", map(text())),
+                    ("exemplars", list(exemplar)),
+                ]))
             }
             Self::Explained => explained(),
-            Self::Families => map(list(object(&[("type", text()), ("help", text()), ("unit", text())]))),
+            Self::Families => map(list(object(&[
+                ("type", text()),
+                ("help", text()),
+                ("unit", text()),
+            ]))),
             Self::LabelNamesCardinality => {
                 let name = object(&[("label_name", text()), ("label_values_count", integer())]);
-                let totals = [("label_values_count_total", integer()), ("label_names_count", integer())];
+                let totals = [
+                    ("label_values_count_total", integer()),
+                    ("label_names_count", integer()),
+                ];
+
                 object(&[&totals[..], &[("cardinality", list(name))]].concat())
             }
             Self::LabelValuesCardinality => {
@@ -108,12 +127,17 @@ impl Schema {
                     ("series_count", integer()),
                     ("cardinality", list(value)),
                 ]);
+
                 object(&[("series_count_total", integer()), ("labels", list(label))])
             }
             Self::MetricStatus => metric_status(),
             Self::Features => map(map(json!({ "type": "boolean" }))),
             Self::Config => object(&[("yaml", text())]),
-            Self::Limits => object(&[("tenant", text()), ("limits", any_object()), ("overridden", map(text()))]),
+            Self::Limits => object(&[
+                ("tenant", text()),
+                ("limits", any_object()),
+                ("overridden", map(text())),
+            ]),
             Self::Names => list(text()),
             Self::Notifications => list(any_object()),
             Self::QueryData => query_data(),
@@ -121,7 +145,13 @@ impl Schema {
             Self::RuntimeInfo => any_object(),
             Self::ScrapePools => object(&[("scrapePools", list(text()))]),
             Self::SelfMetrics => {
-                let members = [("name", text()), ("help", text()), ("type", text()), ("metric", list(any_object()))];
+                let members = [
+                    ("name", text()),
+                    ("help", text()),
+                    ("type", text()),
+                    ("metric", list(any_object())),
+                ];
+
                 list(object(&members))
             }
             Self::SeriesList => list(map(text())),
@@ -173,6 +203,7 @@ pub(super) fn error() -> Json {
         "unauthorized",
         "unavailable",
     ];
+
     json!({
         "type": "object",
         "required": ["status", "errorType", "error"],
@@ -188,21 +219,27 @@ pub(super) fn error() -> Json {
 fn query_data() -> Json {
     let point = json!({ "type": "array", "prefixItems": [{ "type": "number" }, text()], "minItems": 2, "maxItems": 2 });
     let at = |what: &Json| json!({ "type": "array", "prefixItems": [{ "type": "number" }, what], "minItems": 2, "maxItems": 2 });
+
     let bucket = json!({
         "type": "array",
         "prefixItems": [{ "type": "integer", "minimum": 0, "maximum": 3 }, text(), text(), text()],
         "minItems": 4,
         "maxItems": 4,
     });
+
     let histogram = json!({
         "type": "object",
         "required": ["count", "sum"],
         "properties": { "count": text(), "sum": text(), "buckets": list(bucket) },
     });
+
     let series = |points: Json| json!({ "type": "object", "required": ["metric"], "additionalProperties": false, "properties": points });
-    let vector = series(json!({ "metric": map(text()), "value": point, "histogram": at(&histogram) }));
-    let matrix =
-        series(json!({ "metric": map(text()), "values": list(point.clone()), "histograms": list(at(&histogram)) }));
+    let vector =
+        series(json!({ "metric": map(text()), "value": point, "histogram": at(&histogram) }));
+    let matrix = series(
+        json!({ "metric": map(text()), "values": list(point.clone()), "histograms": list(at(&histogram)) }),
+    );
+
     let of = |kind: &str, result: Json| {
         json!({
             "type": "object",
@@ -211,6 +248,7 @@ fn query_data() -> Json {
             "properties": { "resultType": { "const": kind }, "result": result, "stats": any_object() },
         })
     };
+
     json!({ "oneOf": [of("vector", list(vector)), of("matrix", list(matrix)), of("scalar", point.clone()), of("string", point)] })
 }
 
@@ -222,12 +260,14 @@ fn explained() -> Json {
         "additionalProperties": false,
         "properties": { "busySeconds": number(), "rows": integer(), "batches": integer(), "bytes": integer(), "reads": reads },
     });
+
     let operator = json!({
         "type": "object",
         "required": ["depth", "operator", "details"],
         "additionalProperties": false,
         "properties": { "depth": integer(), "operator": text(), "details": text(), "work": work },
     });
+
     json!({
         "type": "object",
         "required": ["operators"],
@@ -237,38 +277,77 @@ fn explained() -> Json {
 }
 
 fn tsdb_status() -> Json {
-    let head = ["numSeries", "numLabelPairs", "chunkCount", "minTime", "maxTime"].map(|name| (name, integer()));
+    let head = [
+        "numSeries",
+        "numLabelPairs",
+        "chunkCount",
+        "minTime",
+        "maxTime",
+    ]
+    .map(|name| (name, integer()));
+
     let counts = [
         "seriesCountByMetricName",
         "labelValueCountByLabelName",
         "memoryInBytesByLabelName",
         "seriesCountByLabelValuePair",
     ];
+
     let count = object(&[("name", text()), ("value", integer())]);
     let lists = counts.map(|name| (name, list(count.clone())));
     object(&[&[("headStats", object(&head))], &lists[..]].concat())
 }
 
 fn blocks() -> Json {
-    let stats = ["numSamples", "numFloatSamples", "numHistogramSamples", "numSeries", "numChunks"];
+    let stats = [
+        "numSamples",
+        "numFloatSamples",
+        "numHistogramSamples",
+        "numSeries",
+        "numChunks",
+    ];
+
     let block = [
         ("ulid", text()),
         ("minTime", integer()),
         ("maxTime", integer()),
         ("stats", object(&stats.map(|name| (name, integer())))),
-        ("compaction", object(&[("level", integer()), ("sources", list(text()))])),
+        (
+            "compaction",
+            object(&[("level", integer()), ("sources", list(text()))]),
+        ),
         ("version", integer()),
     ];
+
     object(&[("blocks", list(object(&block)))])
 }
 
 fn metric_status() -> Json {
     let value = object(&[("value", text()), ("seriesCount", integer())]);
-    let label =
-        object(&[("name", text()), ("seriesCount", integer()), ("valueCount", integer()), ("topValues", list(value))]);
-    let counts = ["seriesCount", "seriesStarted", "seriesEnded", "sampleCount", "histogramCount", "labelCount"]
-        .map(|name| (name, integer()));
-    let members = [("metric", text()), ("start", number()), ("end", number()), ("labels", list(label))];
+    let label = object(&[
+        ("name", text()),
+        ("seriesCount", integer()),
+        ("valueCount", integer()),
+        ("topValues", list(value)),
+    ]);
+
+    let counts = [
+        "seriesCount",
+        "seriesStarted",
+        "seriesEnded",
+        "sampleCount",
+        "histogramCount",
+        "labelCount",
+    ]
+    .map(|name| (name, integer()));
+
+    let members = [
+        ("metric", text()),
+        ("start", number()),
+        ("end", number()),
+        ("labels", list(label)),
+    ];
+
     object(&[&members[..], &counts].concat())
 }
 
@@ -299,6 +378,10 @@ fn any_object() -> Json {
 /// An object with exactly these members.
 fn object(members: &[(&str, Json)]) -> Json {
     let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
-    let properties: serde_json::Map<_, _> = members.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect();
+    let properties: serde_json::Map<_, _> = members
+        .iter()
+        .map(|(name, of)| ((*name).to_owned(), of.clone()))
+        .collect();
+
     json!({ "type": "object", "required": names, "additionalProperties": false, "properties": properties })
 }

@@ -7,6 +7,7 @@ pub(super) fn to_yaml(value: &Json) -> String {
     let mut out = String::new();
     put(&mut out, value, 0);
     out.push('\n');
+
     // The first member of a block begins on a line of its own.
     out.trim_start().to_owned()
 }
@@ -47,7 +48,11 @@ fn key(name: &str) -> String {
     let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&name);
-    if is_plain { name.to_owned() } else { Json::from(name).to_string() }
+    if is_plain {
+        name.to_owned()
+    } else {
+        Json::from(name).to_string()
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +64,18 @@ mod tests {
     #[test]
     fn blocks_are_indented_and_scalars_are_json() {
         let value = json!({ "a": { "200": "x: y" }, "b": [1, { "c": null }, []], "d": {} });
-        let lines = ["a:", "  \"200\": \"x: y\"", "b:", "  - 1", "  -", "    c: null", "  - []", "d: {}", ""];
+        let lines = [
+            "a:",
+            "  \"200\": \"x: y\"",
+            "b:",
+            "  - 1",
+            "  -",
+            "    c: null",
+            "  - []",
+            "d: {}",
+            "",
+        ];
+
         assert_eq!(to_yaml(&value), lines.join("\n"));
     }
 }

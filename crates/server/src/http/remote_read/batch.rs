@@ -34,24 +34,35 @@ impl<'a> Series<'a> {
         let (ts, values) = self.batch.samples_at(self.row);
         let first = ts.partition_point(|ts_ms| *ts_ms < self.range.start_ms());
         let end = ts.partition_point(|ts_ms| *ts_ms < self.range.end_ms());
-        ts[first..end].iter().copied().zip(values[first..end].iter().copied())
+
+        ts[first..end]
+            .iter()
+            .copied()
+            .zip(values[first..end].iter().copied())
     }
 
     pub(super) fn histograms(self) -> impl Iterator<Item = HistogramRef<'a>> + use<'a> {
         let range = self.range;
-        self.batch.histograms_at(self.row).filter(move |histogram| range.contains(histogram.ts_ms))
+        self.batch
+            .histograms_at(self.row)
+            .filter(move |histogram| range.contains(histogram.ts_ms))
     }
 
     /// Floats and histograms in the order of time.
     pub(super) fn samples(self) -> impl Iterator<Item = Sample<'a>> + use<'a> {
-        let (mut floats, mut histograms) = (self.floats().peekable(), self.histograms().peekable());
+        let mut floats = self.floats().peekable();
+        let mut histograms = self.histograms().peekable();
+
         std::iter::from_fn(move || {
             let float_is_next = match (floats.peek(), histograms.peek()) {
                 (Some((ts_ms, _)), Some(histogram)) => *ts_ms <= histogram.ts_ms,
                 (float, _) => float.is_some(),
             };
+
             if float_is_next {
-                floats.next().map(|(ts_ms, value)| Sample::Float(ts_ms, value))
+                floats
+                    .next()
+                    .map(|(ts_ms, value)| Sample::Float(ts_ms, value))
             } else {
                 histograms.next().map(Sample::Histogram)
             }
@@ -65,6 +76,9 @@ impl<'a> Series<'a> {
 
     /// The error for a histogram that was stored and makes no sense.
     pub(super) fn misfit(self, ts_ms: i64) -> Error {
-        Error::Histogram { series: Labels::from_encoded_trusted(self.labels()).to_string(), ts_ms }
+        Error::Histogram {
+            series: Labels::from_encoded_trusted(self.labels()).to_string(),
+            ts_ms,
+        }
     }
 }

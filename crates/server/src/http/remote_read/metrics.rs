@@ -20,7 +20,11 @@ struct FormLabel {
 
 impl RemoteReadMetrics {
     pub(in crate::http) fn register(&self, registry: &mut Registry) {
-        registry.register("duramen_remote_reads", "Remote reads by the form of the answer", self.requests.clone());
+        registry.register(
+            "duramen_remote_reads",
+            "Remote reads by the form of the answer",
+            self.requests.clone(),
+        );
         let samples = "Floats and histograms put into answers to remote reads";
         registry.register("duramen_remote_read_samples", samples, self.samples.clone());
     }
@@ -40,5 +44,6 @@ const fn label(form: ResponseType) -> FormLabel {
         ResponseType::Samples => "samples",
         ResponseType::StreamedXorChunks => "streamed_xor_chunks",
     };
+
     FormLabel { form }
 }

@@ -37,8 +37,9 @@ impl<E: Into<duramen_ingest::Error>> From<E> for Refused {
 
 /// The answer to a request whose headers could be read.
 ///
-/// A 2xx says that all of it is stored. Any other status may stand for a part that is stored and acknowledged all the same; what is sent
-/// again is a success, so that a sender may repeat whole requests.
+/// A 2xx says that all of it is stored. Any other status may stand for a part that is stored and
+/// acknowledged all the same; what is sent again is a success, so that a sender may repeat whole
+/// requests.
 pub(super) fn answer(version: Version, outcome: &Result<WriteReport, Refused>) -> Response {
     let mut response = match outcome {
         Ok(report) => stored(version, report),
@@ -46,9 +47,11 @@ pub(super) fn answer(version: Version, outcome: &Result<WriteReport, Refused>) -
         Err(Refused::Unread(fault)) => fault.close(unread(fault)),
         Err(Refused::Failed(error)) => failed(error),
     };
+
     if version == Version::Two {
         count(response.headers_mut(), outcome.as_ref().ok());
     }
+
     response
 }
 
@@ -57,18 +60,25 @@ fn stored(version: Version, report: &WriteReport) -> Response {
     if !report.rejected.is_empty() {
         lines.push(report.rejected.to_string());
     }
-    // 1.0 has no word for exemplars that are not kept, and its senders would count the samples beside them as lost.
+
+    // 1.0 has no word for exemplars that are not kept, and its senders would count the samples
+    // beside them as lost.
     if version == Version::Two && !report.lost_exemplars.is_empty() {
         lines.extend_from_slice(report.lost_exemplars.texts());
         lines.push(format!("lost {}", report.lost_exemplars.lost()));
     }
+
     let mut response = if lines.is_empty() {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        // What was refused beside a stored part never passes by waiting, whatever its limit: a sender that retried would stop there.
+        // What was refused beside a stored part never passes by waiting, whatever its limit: a
+        // sender that retried would stop there.
         (StatusCode::BAD_REQUEST, lines.join("\n")).into_response()
     };
-    response.headers_mut().insert(ACK, HeaderValue::from_static("local"));
+
+    response
+        .headers_mut()
+        .insert(ACK, HeaderValue::from_static("local"));
     response
 }
 
@@ -80,7 +90,11 @@ fn count(headers: &mut HeaderMap, report: Option<&WriteReport>) {
 }
 
 fn too_large(bytes_max: usize) -> Response {
-    (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is too large. body_bytes_max=`{bytes_max}`")).into_response()
+    (
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body is too large. body_bytes_max=`{bytes_max}`"),
+    )
+        .into_response()
 }
 
 fn unread(fault: &Fault) -> Response {
@@ -95,12 +109,16 @@ fn failed(error: &duramen_ingest::Error) -> Response {
         ErrorKind::Invalid | ErrorKind::Execution => StatusCode::BAD_REQUEST,
         ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     };
+
     let text = with_causes(error);
     if status.is_server_error() {
         tracing::error!(error = text, "a write failed");
     }
+
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             later(status, error.retry_after().unwrap_or(RETRY_AFTER), text)
@@ -113,5 +131,10 @@ fn failed(error: &duramen_ingest::Error) -> Response {
 fn later(status: StatusCode, wait: Duration, text: String) -> Response {
     // Whole seconds, and not before the time is over.
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    (status, [(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))], text).into_response()
+    (
+        status,
+        [(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))],
+        text,
+    )
+        .into_response()
 }

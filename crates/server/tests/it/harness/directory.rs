@@ -7,9 +7,11 @@ use std::path::Path;
 /// Copies a directory with all below it to one that is not there.
 pub(crate) fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
+
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
+
         match entry.file_type().unwrap().is_dir() {
             true => copy_directory(&entry.path(), &to),
             false => drop(std::fs::copy(entry.path(), to).unwrap()),

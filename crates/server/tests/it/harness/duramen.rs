@@ -1,6 +1,10 @@
 //! The server under test: the real binary in a process of its own.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -49,7 +53,14 @@ impl Duramen {
 
     /// Sets another store for the next start.
     pub(crate) fn points_at(&mut self, s3: &S3) {
-        self.arguments = ["--store", "s3://test/duramen", "--s3-endpoint", &s3.endpoint()].map(str::to_owned).to_vec();
+        self.arguments = [
+            "--store",
+            "s3://test/duramen",
+            "--s3-endpoint",
+            &s3.endpoint(),
+        ]
+        .map(str::to_owned)
+        .to_vec();
     }
 
     /// A server with more arguments, ready.
@@ -61,7 +72,11 @@ impl Duramen {
 
     /// A server that is not started.
     pub(crate) fn stopped(arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let arguments = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
+
         Self {
             process: None,
             directory: TempDir::new().unwrap(),
@@ -73,10 +88,12 @@ impl Duramen {
 
     /// Adds arguments for the next start.
     pub(crate) fn add_arguments(&mut self, arguments: &[&str]) {
-        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|argument| (*argument).to_owned()));
     }
 
-    /// From the next start on, the process loads `library` before everything else, which reads `variable`.
+    /// From the next start on, the process loads `library` before everything else, which reads
+    /// `variable`.
     pub(crate) fn preload(&mut self, library: PathBuf, variable: (&str, PathBuf)) {
         self.environment.push(("LD_PRELOAD".to_owned(), library));
         self.environment.push((variable.0.to_owned(), variable.1));
@@ -86,14 +103,29 @@ impl Duramen {
         self.directory.path().join("data")
     }
 
-    /// The command line for `data_dir`, without a scrape of itself: tests write what they want to read.
+    /// The command line for `data_dir`, without a scrape of itself: tests write what they want to
+    /// read.
     pub(crate) fn command(&self, address: SocketAddr, data_dir: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command.envs([("AWS_ACCESS_KEY_ID", "key-of-the-test"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
-        command.env("AWS_REGION", "us-east-1").env("RUST_BACKTRACE", "1");
-        command.env("DURAMEN_SELF_SCRAPE_INTERVAL", "0").args(["--http-listen", &address.to_string()]);
-        command.arg("--data-dir").arg(data_dir).args(&self.arguments);
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.envs([
+            ("AWS_ACCESS_KEY_ID", "key-of-the-test"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ]);
+
+        command
+            .env("AWS_REGION", "us-east-1")
+            .env("RUST_BACKTRACE", "1");
+        command
+            .env("DURAMEN_SELF_SCRAPE_INTERVAL", "0")
+            .args(["--http-listen", &address.to_string()]);
+        command
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(&self.arguments);
+
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -101,18 +133,26 @@ impl Duramen {
     /// Starts the process without waiting for it.
     pub(crate) fn spawn(&mut self) -> &mut Process {
         assert!(self.process.is_none(), "it runs already");
+
         let mut command = self.command(self.address, &self.data_dir());
-        self.process.insert(Process::start(&mut command, &self.directory.path().join("log")))
+        self.process.insert(Process::start(
+            &mut command,
+            &self.directory.path().join("log"),
+        ))
     }
 
     /// Starts the process and waits until it is ready.
     pub(crate) async fn start(&mut self) {
         self.spawn();
-        let (address, process) = (self.address, self.process.as_mut().unwrap());
+
+        let address = self.address;
+        let process = self.process.as_mut().unwrap();
+
         until("a ready server", START_MAX, async || {
             if let Some(status) = process.status() {
                 panic!("it ended with {status}: {}", process.log());
             }
+
             let answer = Request::get("/-/ready", &[]).send(address).await.ok()?;
             (answer.status == 200).then_some(())
         })
@@ -132,12 +172,16 @@ impl Duramen {
     pub(crate) async fn stop(&mut self) {
         let mut process = self.process.take().expect("it does not run");
         process.signal("TERM");
+
         let status = process.ended(Duration::from_secs(30)).await;
         assert!(status.success(), "{status}: {}", process.log());
     }
 
     pub(crate) async fn send(&self, request: &Request) -> Answer {
-        request.send(self.address).await.unwrap_or_else(|e| panic!("{request:?}: {e}"))
+        request
+            .send(self.address)
+            .await
+            .unwrap_or_else(|e| panic!("{request:?}: {e}"))
     }
 
     pub(crate) async fn get(&self, path: &str, params: &[(&str, &str)]) -> Answer {
@@ -161,15 +205,24 @@ impl Duramen {
 
     /// The data of an instant query.
     pub(crate) async fn query(&self, query: &str, time_ms: i64) -> Json {
-        self.get("/api/v1/query", &[("query", query), ("time", &seconds(time_ms))]).await.data()
+        self.get(
+            "/api/v1/query",
+            &[("query", query), ("time", &seconds(time_ms))],
+        )
+        .await
+        .data()
     }
 
     /// The only value of an instant query; `None` when it is empty.
     pub(crate) async fn value(&self, query: &str, time_ms: i64) -> Option<String> {
         let data = self.query(query, time_ms).await;
         let result = data["result"].as_array().unwrap();
+
         assert!(result.len() <= 1, "{data}");
-        result.first().map(|one| one["value"][1].as_str().unwrap().to_owned())
+
+        result
+            .first()
+            .map(|one| one["value"][1].as_str().unwrap().to_owned())
     }
 
     /// Everything acknowledged so far is in the store on return.
@@ -178,10 +231,13 @@ impl Duramen {
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 
-    /// The value of a series at `/metrics`, 0 when it is not there; `series` as printed, such as `x_total{reason="y"}`.
+    /// The value of a series at `/metrics`, 0 when it is not there; `series` as printed, such as
+    /// `x_total{reason="y"}`.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         let text = self.get("/metrics", &[]).await.text();
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 }
@@ -201,5 +257,10 @@ pub(crate) fn flush() -> Request {
 
 /// A time as the API takes it.
 pub(crate) fn seconds(ms: i64) -> String {
-    format!("{}{}.{:03}", if ms < 0 { "-" } else { "" }, ms.abs() / 1000, ms.abs() % 1000)
+    format!(
+        "{}{}.{:03}",
+        if ms < 0 { "-" } else { "" },
+        ms.abs() / 1000,
+        ms.abs() % 1000
+    )
 }

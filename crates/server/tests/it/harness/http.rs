@@ -1,6 +1,11 @@
-//! A small HTTP/1.1 client, one connection a request, that can also send what no decent client would.
+//! A small HTTP/1.1 client, one connection a request, that can also send what no decent client
+//! would.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,7 +29,10 @@ pub(crate) struct Answer {
 impl Answer {
     /// The value of a header, named in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -33,7 +41,12 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Json {
-        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/json"),
+            "{self:?}"
+        );
+
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
@@ -41,8 +54,10 @@ impl Answer {
     #[track_caller]
     pub(crate) fn data(&self) -> Json {
         assert_eq!(self.status, 200, "{}", self.text());
+
         let mut json = self.json();
         assert_eq!(json["status"], "success", "{json}");
+
         json["data"].take()
     }
 
@@ -50,8 +65,14 @@ impl Answer {
     #[track_caller]
     pub(crate) fn error(&self, status: u16, error_type: &str) -> String {
         assert_eq!(self.status, status, "{}", self.text());
+
         let json = self.json();
-        assert_eq!((&json["status"], &json["errorType"]), (&"error".into(), &error_type.into()), "{json}");
+        assert_eq!(
+            (&json["status"], &json["errorType"]),
+            (&"error".into(), &error_type.into()),
+            "{json}"
+        );
+
         json["error"].as_str().unwrap().to_owned()
     }
 }
@@ -67,27 +88,46 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(method: &str, target: impl Into<String>) -> Self {
-        Self { method: method.to_owned(), target: target.into(), headers: Vec::new(), body: Vec::new() }
+        Self {
+            method: method.to_owned(),
+            target: target.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     pub(crate) fn get(path: &str, params: &[(&str, &str)]) -> Self {
         let form = form(params);
-        Self::new("GET", if form.is_empty() { path.to_owned() } else { format!("{path}?{form}") })
+        Self::new(
+            "GET",
+            if form.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{path}?{form}")
+            },
+        )
     }
 
     /// A POST of a form.
     pub(crate) fn post(path: &str, params: &[(&str, &str)]) -> Self {
-        Self::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded").body(form(params))
+        Self::new("POST", path)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(form(params))
     }
 
     /// A POST of a form in parts, as `curl -F` sends it.
     pub(crate) fn in_parts(path: &str, params: &[(&str, &str)]) -> Self {
         let mut body = String::new();
         for (name, value) in params {
-            body.push_str(&format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+            body.push_str(&format!(
+                "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            ));
         }
+
         body.push_str("--b--\r\n");
-        Self::new("POST", path).header("Content-Type", "multipart/form-data; boundary=b").body(body)
+        Self::new("POST", path)
+            .header("Content-Type", "multipart/form-data; boundary=b")
+            .body(body)
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -102,17 +142,34 @@ impl Request {
 
     /// Sends it and reads the whole answer. A server that neither answers nor closes is a time-out.
     pub(crate) async fn send(&self, to: SocketAddr) -> std::io::Result<Answer> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n", self.method, self.target);
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n",
+            self.method, self.target
+        );
+
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        let has_length = self.headers.iter().any(|(name, _)| name == "Content-Length" || name == "Transfer-Encoding");
+
+        let has_length = self
+            .headers
+            .iter()
+            .any(|(name, _)| name == "Content-Length" || name == "Transfer-Encoding");
+
         if !has_length {
             head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
+
         head.push_str("\r\n");
-        let bytes = tokio::time::timeout(ANSWER_MAX, exchange(to, head.as_bytes(), &self.body)).await??;
-        let answer = if self.method == "HEAD" { head_of(&bytes).map(|(answer, _)| answer) } else { parse(&bytes) };
+
+        let bytes =
+            tokio::time::timeout(ANSWER_MAX, exchange(to, head.as_bytes(), &self.body)).await??;
+        let answer = if self.method == "HEAD" {
+            head_of(&bytes).map(|(answer, _)| answer)
+        } else {
+            parse(&bytes)
+        };
+
         answer.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
     }
 }
@@ -121,7 +178,8 @@ fn form(params: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(params).finish()
 }
 
-/// Sends bytes as they are and reads until the server closes. A server may answer and close before it has read everything.
+/// Sends bytes as they are and reads until the server closes. A server may answer and close before
+/// it has read everything.
 async fn exchange(to: SocketAddr, head: &[u8], body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(to).await?;
     let (mut from, mut into) = stream.split();
@@ -129,12 +187,17 @@ async fn exchange(to: SocketAddr, head: &[u8], body: &[u8]) -> std::io::Result<V
         into.write_all(head).await?;
         into.write_all(body).await
     };
+
     let mut bytes = Vec::new();
     let (_, read) = tokio::join!(write, from.read_to_end(&mut bytes));
+
     if head_of(&bytes).is_some() {
         return Ok(bytes);
     }
-    Err(read.err().unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into()))
+
+    Err(read
+        .err()
+        .unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into()))
 }
 
 /// An answer without its body, and what stands behind its head; `None` when the head is cut off.
@@ -143,33 +206,49 @@ fn head_of(bytes: &[u8]) -> Option<(Answer, &[u8])> {
     let head = String::from_utf8_lossy(&bytes[..end]);
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let header = |line: &str| {
+        line.split_once(": ")
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+    };
+
     let headers: Vec<_> = lines.filter_map(header).collect();
-    Some((Answer { status, headers, body: Vec::new() }, &bytes[end + 4..]))
+    Some((
+        Answer {
+            status,
+            headers,
+            body: Vec::new(),
+        },
+        &bytes[end + 4..],
+    ))
 }
 
 /// `None` when the answer is cut off.
 fn parse(bytes: &[u8]) -> Option<Answer> {
     let (mut answer, body) = head_of(bytes)?;
     answer.body = body.to_vec();
+
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.body = dechunk(&answer.body)?;
     } else if let Some(length) = answer.header("content-length") {
         let length: usize = length.parse().ok()?;
         answer.body = answer.body.get(..length)?.to_vec();
     }
+
     Some(answer)
 }
 
 fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
+
     loop {
         let line = rest.windows(2).position(|two| two == b"\r\n")?;
         let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?, 16).ok()?;
         rest = &rest[line + 2..];
+
         if length == 0 {
             return Some(body);
         }
+
         body.extend_from_slice(rest.get(..length)?);
         rest = rest.get(length + 2..)?;
     }

@@ -24,21 +24,40 @@ impl Moto {
     /// Starts one; `None`, said aloud, when there is no Python with moto here.
     pub(crate) async fn start() -> Option<Self> {
         let python = program("DURAMEN_TEST_PYTHON", "python3")?;
-        let import = Command::new(&python).args(["-c", "import moto.server"]).stderr(Stdio::null()).status();
+        let import = Command::new(&python)
+            .args(["-c", "import moto.server"])
+            .stderr(Stdio::null())
+            .status();
+
         if !import.is_ok_and(|status| status.success()) {
             skip(&format!("{} cannot import moto.server", python.display()));
             return None;
         }
-        let (directory, address) = (TempDir::new().unwrap(), free_address());
+
+        let directory = TempDir::new().unwrap();
+        let address = free_address();
         let mut command = Command::new(&python);
-        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &address.port().to_string()]);
+
+        command.args([
+            "-m",
+            "moto.server",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            &address.port().to_string(),
+        ]);
+
         let process = Process::start(&mut command, &directory.path().join("log"));
         until("a ready moto", Duration::from_secs(60), async || {
             let created = Request::new("PUT", "/test").send(address).await.ok()?;
             (created.status == 200).then_some(())
         })
         .await;
-        Some(Self { _process: process, _directory: directory, address })
+        Some(Self {
+            _process: process,
+            _directory: directory,
+            address,
+        })
     }
 
     pub(crate) fn endpoint(&self) -> String {

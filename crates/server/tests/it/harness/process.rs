@@ -30,7 +30,11 @@ impl Process {
         let out = File::options().create(true).append(true).open(log).unwrap();
         let child = command.stdout(out.try_clone().unwrap()).stderr(out).spawn();
         let child = child.unwrap_or_else(|e| panic!("{:?}: {e}", command.get_program()));
-        Self { child, log: log.to_path_buf() }
+
+        Self {
+            child,
+            log: log.to_path_buf(),
+        }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -50,7 +54,13 @@ impl Process {
     /// Sends a signal, named as in `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits until the process ends by itself.
@@ -58,24 +68,40 @@ impl Process {
         until("the end of a process", deadline, async || self.status()).await
     }
 
-    /// The time on processors so far, in the kernel's ticks, which are hundredths of a second nearly everywhere.
+    /// The time on processors so far, in the kernel's ticks, which are hundredths of a second
+    /// nearly everywhere.
     pub(crate) fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // Behind the name, which stands in parentheses: the state, ten numbers, then time in user and in kernel mode.
+
+        // Behind the name, which stands in parentheses: the state, ten numbers, then time in user
+        // and in kernel mode.
         let behind_name = stat.rsplit_once(')').unwrap().1;
-        behind_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+        behind_name
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum()
     }
 
     /// The resident memory in bytes: now, and the most since the last call.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let id = self.child.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+
         let kibibytes = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+            line.split_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
         };
+
         let found = (kibibytes("VmRSS:") << 10, kibibytes("VmHWM:") << 10);
-        // Where the kernel refuses this, the most is that of the whole life, which can only fail a test too many.
+
+        // Where the kernel refuses this, the most is that of the whole life, which can only fail a
+        // test too many.
         let _ = std::fs::write(format!("/proc/{id}/clear_refs"), "5");
         found
     }
@@ -87,46 +113,61 @@ impl Drop for Process {
     }
 }
 
-/// An address that nobody listens on, outside of the range from which the kernel takes ports for outgoing connections: a server
-/// that is started again must get its port again.
+/// An address that nobody listens on, outside of the range from which the kernel takes ports for
+/// outgoing connections: a server that is started again must get its port again.
 pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
+
     let start = 12_000 + u16::try_from(std::process::id() % 150).unwrap() * 100;
+
     loop {
         let port = start + NEXT.fetch_add(1, Ordering::Relaxed);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+
         if TcpListener::bind(address).is_ok() {
             return address;
         }
     }
 }
 
-/// The program that the variable names, else `name` when it is in the path. `None`, and a line that says so, when there is none. A
-/// failure when all tests must run.
+/// The program that the variable names, else `name` when it is in the path. `None`, and a line that
+/// says so, when there is none. A failure when all tests must run.
 pub(crate) fn program(variable: &str, name: &str) -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(variable) {
         return Some(named.into());
     }
+
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file());
+
     if found.is_none() {
-        skip(&format!("{name} is not in the path, and {variable} is not set"));
+        skip(&format!(
+            "{name} is not in the path, and {variable} is not set"
+        ));
     }
+
     found
 }
 
-/// The program that the variable names. `None`, and a line that says so, when it is not set, which is never a failure: who wants the
-/// tests that need it names it.
+/// The program that the variable names. `None`, and a line that says so, when it is not set, which
+/// is never a failure: who wants the tests that need it names it.
 pub(crate) fn optional(variable: &str) -> Option<PathBuf> {
     let named = std::env::var_os(variable);
     if named.is_none() {
         eprintln!("skipped: {variable} is not set");
     }
+
     named.map(PathBuf::from)
 }
 
 /// Says why a test does nothing; a failure when all tests must run.
 pub(crate) fn skip(why: &str) {
-    assert!(std::env::var_os("DURAMEN_REQUIRE_ALL").as_deref() != Some(OsStr::new("1")), "{why}");
+    assert!(
+        std::env::var_os("DURAMEN_REQUIRE_ALL").as_deref() != Some(OsStr::new("1")),
+        "{why}"
+    );
+
     eprintln!("skipped: {why}");
 }

@@ -40,30 +40,63 @@ impl Prometheus {
     }
 
     /// As [`Prometheus::start`]; it scrapes and sends native histograms and exemplars as well.
-    pub(crate) async fn start_with_all_kinds(writes_to: SocketAddr, targets: &[SocketAddr]) -> Option<Self> {
-        Self::writing(writes_to, targets, &["--enable-feature=native-histograms,exemplar-storage"]).await
+    pub(crate) async fn start_with_all_kinds(
+        writes_to: SocketAddr,
+        targets: &[SocketAddr],
+    ) -> Option<Self> {
+        Self::writing(
+            writes_to,
+            targets,
+            &["--enable-feature=native-histograms,exemplar-storage"],
+        )
+        .await
     }
 
-    async fn writing(writes_to: SocketAddr, targets: &[SocketAddr], arguments: &[&str]) -> Option<Self> {
+    async fn writing(
+        writes_to: SocketAddr,
+        targets: &[SocketAddr],
+        arguments: &[&str],
+    ) -> Option<Self> {
         let configuration = |address| configuration(writes_to, &[&[address], targets].concat());
-        Some(Self { writes_to, ..Self::configured(configuration, arguments).await? })
+        Some(Self {
+            writes_to,
+            ..Self::configured(configuration, arguments).await?
+        })
     }
 
-    /// Starts one with the configuration made for its address; `None`, said aloud, when there is no such program here.
+    /// Starts one with the configuration made for its address; `None`, said aloud, when there is no
+    /// such program here.
     pub(crate) async fn configured(
         configuration: impl FnOnce(SocketAddr) -> String,
         arguments: &[&str],
     ) -> Option<Self> {
         let program = program("DURAMEN_TEST_PROMETHEUS", "prometheus")?;
-        let (directory, address) = (TempDir::new().unwrap(), free_address());
+        let directory = TempDir::new().unwrap();
+        let address = free_address();
         let config = directory.path().join("prometheus.yml");
+
         std::fs::write(&config, configuration(address)).unwrap();
+
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", config.display()));
-        command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
-        command.arg(format!("--web.listen-address={address}")).arg("--web.enable-lifecycle").args(arguments);
+        command.arg(format!(
+            "--storage.tsdb.path={}",
+            directory.path().join("data").display()
+        ));
+
+        command
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--web.enable-lifecycle")
+            .args(arguments);
+
         let process = Process::start(&mut command, &directory.path().join("log"));
-        let prometheus = Self { process, directory, address, writes_to: address };
+        let prometheus = Self {
+            process,
+            directory,
+            address,
+            writes_to: address,
+        };
+
         until("a ready Prometheus", Duration::from_secs(60), async || {
             let answer = Request::get("/-/ready", &[]).send(address).await.ok()?;
             (answer.status == 200).then_some(())
@@ -75,7 +108,12 @@ impl Prometheus {
     /// Ends all scraping: each series gets its stale marker.
     pub(crate) async fn stop_scraping(&self) {
         std::fs::write(self.config(), configuration(self.writes_to, &[])).unwrap();
-        let answer = Request::new("POST", "/-/reload").send(self.address).await.unwrap();
+
+        let answer = Request::new("POST", "/-/reload")
+            .send(self.address)
+            .await
+            .unwrap();
+
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
@@ -84,18 +122,37 @@ impl Prometheus {
     }
 
     pub(crate) async fn queue(&self) -> Queue {
-        let text = Request::get("/metrics", &[]).send(self.address).await.unwrap().text();
+        let text = Request::get("/metrics", &[])
+            .send(self.address)
+            .await
+            .unwrap()
+            .text();
+
         let sum = |name: &str| -> f64 {
-            let of = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
-            text.lines().filter(of).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+            let of = |line: &&str| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
+            };
+
+            text.lines()
+                .filter(of)
+                .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+                .sum()
         };
-        // A sample counts as sent with each attempt, and as retried or failed when the attempt was in vain.
+
+        // A sample counts as sent with each attempt, and as retried or failed when the attempt was
+        // in vain.
         let failed = sum("prometheus_remote_storage_samples_failed_total");
         let sent = sum("prometheus_remote_storage_samples_total")
             - sum("prometheus_remote_storage_samples_retried_total")
             - failed;
         let lost = failed + sum("prometheus_remote_storage_samples_dropped_total");
-        Queue { taken: sum("prometheus_remote_storage_samples_in_total"), sent, lost }
+
+        Queue {
+            taken: sum("prometheus_remote_storage_samples_in_total"),
+            sent,
+            lost,
+        }
     }
 
     /// Waits until everything that was taken is acknowledged and nothing more comes.
@@ -108,13 +165,18 @@ impl Prometheus {
             } else {
                 quiet = (Some(queue), 0);
             }
+
             (quiet.1 >= 20).then_some(queue)
         })
         .await
     }
 
     pub(crate) async fn query(&self, path: &str, params: &[(&str, &str)]) -> Json {
-        Request::post(path, params).send(self.address).await.unwrap().data()
+        Request::post(path, params)
+            .send(self.address)
+            .await
+            .unwrap()
+            .data()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -136,10 +198,12 @@ remote_write:
 scrape_configs:
 "
     );
+
     for (number, target) in targets.iter().enumerate() {
         text.push_str(&format!(
             "  - {{job_name: job{number}, static_configs: [{{targets: [\"{target}\"], labels: {{zone: \"zürich\"}}}}]}}\n"
         ));
     }
+
     text
 }

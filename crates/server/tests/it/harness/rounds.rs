@@ -7,10 +7,12 @@ use super::wait::now_ms;
 /// How many series a request sets.
 pub(crate) const SERIES: usize = 2000;
 
-/// Sends requests, each of which sets all series of `rounds` to another value, until `asking` ends. Some are flushed.
+/// Sends requests, each of which sets all series of `rounds` to another value, until `asking` ends.
+/// Some are flushed.
 pub(crate) async fn beside_rounds<T>(server: &Duramen, asking: impl Future<Output = T>) -> T {
     let start_ms = now_ms() - 60_000;
     set_all(server, start_ms, 0).await;
+
     let writing = async {
         for round in 1.. {
             set_all(server, start_ms + i64::from(round), round).await;
@@ -19,6 +21,7 @@ pub(crate) async fn beside_rounds<T>(server: &Duramen, asking: impl Future<Outpu
             }
         }
     };
+
     tokio::select! {
         asked = asking => asked,
         () = writing => unreachable!("rounds do not end"),
@@ -28,7 +31,11 @@ pub(crate) async fn beside_rounds<T>(server: &Duramen, asking: impl Future<Outpu
 async fn set_all(server: &Duramen, ts_ms: i64, round: i32) {
     let mut body = Body::default();
     for at in 0..SERIES {
-        body = body.series(&[("__name__", "rounds"), ("at", &format!("{at:04}"))], &[(ts_ms, f64::from(round))]);
+        body = body.series(
+            &[("__name__", "rounds"), ("at", &format!("{at:04}"))],
+            &[(ts_ms, f64::from(round))],
+        );
     }
+
     server.write(body.snappy()).await;
 }

@@ -37,9 +37,15 @@ impl Body {
 #[track_caller]
 pub(crate) fn matrix(data: &Json) -> BTreeMap<LabelSet, Points> {
     assert_eq!(data["resultType"], "matrix", "{data}");
+
     let series = data["result"].as_array().unwrap();
-    let found: BTreeMap<_, _> = series.iter().map(|one| (labels(&one["metric"]), points(&one["values"]))).collect();
+    let found: BTreeMap<_, _> = series
+        .iter()
+        .map(|one| (labels(&one["metric"]), points(&one["values"])))
+        .collect();
+
     assert_eq!(found.len(), series.len(), "a series stands twice");
+
     found
 }
 
@@ -66,7 +72,11 @@ pub(crate) struct Random(pub(crate) u64);
 impl Random {
     /// A number in `[0, below)`.
     pub(crate) fn below(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+
         (self.0 >> 33) as usize % below
     }
 

@@ -10,20 +10,28 @@ use duramen_runtime::{Clock, SystemClock};
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Asks `look` until it says `Some`; panics with `what` after `deadline`.
-pub(crate) async fn until<T>(what: &str, deadline: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(
+    what: &str,
+    deadline: Duration,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let clock = SystemClock::default();
+
     loop {
         if let Some(found) = look().await {
             return found;
         }
+
         if clock.monotonic() > deadline {
             panic!("waited {deadline:?} for {what}");
         }
+
         clock.sleep(PAUSE).await;
     }
 }
 
-/// Lets time pass, where passing time is the fault that a test injects or the thing that it measures.
+/// Lets time pass, where passing time is the fault that a test injects or the thing that it
+/// measures.
 pub(crate) async fn pass(time: Duration) {
     SystemClock::default().sleep(time).await;
 }

@@ -3,7 +3,9 @@
 use duramen_proto::snappy;
 use duramen_testkit::prompb::Message;
 use duramen_testkit::prompb::v1::metric_metadata::MetricType;
-use duramen_testkit::prompb::v1::{Exemplar, Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
+use duramen_testkit::prompb::v1::{
+    Exemplar, Label, MetricMetadata, Sample, TimeSeries, WriteRequest,
+};
 
 /// Builds a request.
 #[derive(Debug, Default)]
@@ -14,19 +16,35 @@ pub(crate) type Trace<'a> = (&'a str, f64, i64);
 
 impl Request {
     /// One series with samples and exemplars, either of which may be missing.
-    pub(crate) fn series(mut self, labels: &[(&str, &str)], samples: &[(i64, f64)], traces: &[Trace<'_>]) -> Self {
-        let sample = |(timestamp, value): &(i64, f64)| Sample { value: *value, timestamp: *timestamp, ttl_ms: 0 };
+    pub(crate) fn series(
+        mut self,
+        labels: &[(&str, &str)],
+        samples: &[(i64, f64)],
+        traces: &[Trace<'_>],
+    ) -> Self {
+        let sample = |(timestamp, value): &(i64, f64)| Sample {
+            value: *value,
+            timestamp: *timestamp,
+            ttl_ms: 0,
+        };
+
         let exemplar = |(id, value, timestamp): &Trace<'_>| Exemplar {
-            labels: if id.is_empty() { vec![] } else { vec![label(&("trace_id", id))] },
+            labels: if id.is_empty() {
+                vec![]
+            } else {
+                vec![label(&("trace_id", id))]
+            },
             value: *value,
             timestamp: *timestamp,
         };
+
         self.0.timeseries.push(TimeSeries {
             labels: labels.iter().map(label).collect(),
             samples: samples.iter().map(sample).collect(),
             exemplars: traces.iter().map(exemplar).collect(),
             ..TimeSeries::default()
         });
+
         self
     }
 
@@ -37,6 +55,7 @@ impl Request {
             help: help.to_owned(),
             unit: unit.to_owned(),
         });
+
         self
     }
 
@@ -46,5 +65,8 @@ impl Request {
 }
 
 fn label((name, value): &(&str, &str)) -> Label {
-    Label { name: (*name).to_owned(), value: (*value).to_owned() }
+    Label {
+        name: (*name).to_owned(),
+        value: (*value).to_owned(),
+    }
 }

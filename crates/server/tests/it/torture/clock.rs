@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use crate::harness::process::skip;
 
-/// Stands before the C library's `clock_gettime`: the shift in milliseconds lies in a file that it has mapped.
+/// Stands before the C library's `clock_gettime`: the shift in milliseconds lies in a file that it
+/// has mapped.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -51,14 +52,25 @@ impl WallClock {
         let directory = TempDir::new().expect("a directory");
         let source = directory.path().join("clock.c");
         std::fs::write(&source, SHIM).expect("the source is written");
-        let clock = Self { directory, shift_ms: 0 };
+
+        let clock = Self {
+            directory,
+            shift_ms: 0,
+        };
+
         clock.write();
-        let built =
-            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(clock.library()).arg(&source).status();
+
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(clock.library())
+            .arg(&source)
+            .status();
+
         if !built.is_ok_and(|status| status.success()) {
             skip("no C compiler for a clock that jumps");
             return None;
         }
+
         Some(clock)
     }
 
@@ -90,6 +102,13 @@ impl WallClock {
 /// The process has the file mapped, so it stays the same file and never becomes shorter.
 fn write_in_place(path: &Path, bytes: &[u8]) {
     use std::io::Write;
-    let mut file = std::fs::File::options().create(true).truncate(false).write(true).open(path).expect("a file");
+
+    let mut file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .expect("a file");
+
     file.write_all(bytes).expect("the shift is written");
 }

@@ -17,7 +17,8 @@ const AGE_MS: i64 = 2 * 3_600_000;
 /// Before a request is sent again, or the next one instead of it.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Request `k` of a writer gives each of its series one sample, whose value tells writer, series and request.
+/// Request `k` of a writer gives each of its series one sample, whose value tells writer, series
+/// and request.
 #[derive(Debug)]
 pub(super) struct Ledger {
     writer: usize,
@@ -32,7 +33,13 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(writer: usize, series: usize) -> Self {
         let start_ms = now_ms() / 1000 * 1000 - AGE_MS;
-        Self { writer, series, start_ms, requests: Vec::new(), refused: None }
+        Self {
+            writer,
+            series,
+            start_ms,
+            requests: Vec::new(),
+            refused: None,
+        }
     }
 
     /// The first answer that a Prometheus would drop samples for.
@@ -40,13 +47,15 @@ impl Ledger {
         self.refused.as_deref()
     }
 
-    /// Sends one request after the other. One that was not acknowledged is sent again every other time, as a
-    /// sender does, and else given up.
+    /// Sends one request after the other. One that was not acknowledged is sent again every other
+    /// time, as a sender does, and else given up.
     pub(super) async fn write_until(&mut self, address: SocketAddr, stop: &AtomicBool) {
         while !stop.load(Ordering::Acquire) {
             let request = self.requests.len();
             self.requests.push(false);
+
             let again = request.is_multiple_of(2);
+
             loop {
                 match self.send(request, address).await {
                     Sent::Acknowledged => {
@@ -72,6 +81,7 @@ impl Ledger {
             400..500 if answer.status != 429 => self.refused = Some(answer.text()),
             _ => {}
         }
+
         Sent::Unknown
     }
 
@@ -79,10 +89,17 @@ impl Ledger {
         let writer = self.writer.to_string();
         let ts_ms = self.ts_ms(request);
         let mut body = Body::default();
+
         for series in 0..self.series {
-            let labels = [("__name__", METRIC), ("series", &series.to_string()), ("writer", &writer)];
+            let labels = [
+                ("__name__", METRIC),
+                ("series", &series.to_string()),
+                ("writer", &writer),
+            ];
+
             body = body.series(&labels, &[(ts_ms, self.value(series, request))]);
         }
+
         body.snappy()
     }
 
@@ -96,7 +113,8 @@ impl Ledger {
         (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12) as f64 / 1024.0
     }
 
-    /// All that was acknowledged is there, once and bit for bit, and nothing else but what was sent.
+    /// All that was acknowledged is there, once and bit for bit, and nothing else but what was
+    /// sent.
     pub(super) async fn check(&self, server: &Duramen) {
         let last_ms = self.ts_ms(self.requests.len());
         let range_ms = last_ms - self.start_ms + STEP_MS;
@@ -104,11 +122,22 @@ impl Ledger {
         let params = [("query", query.as_str()), ("time", &seconds(last_ms))];
         let data = server.get("/api/v1/query", &params).await.data();
         let mut found = BTreeMap::new();
+
         for one in data["result"].as_array().expect("a matrix") {
-            let series: usize = one["metric"]["series"].as_str().expect("a label").parse().expect("a number");
+            let series: usize = one["metric"]["series"]
+                .as_str()
+                .expect("a label")
+                .parse()
+                .expect("a number");
+
             let twice = found.insert(series, one["values"].as_array().expect("values").as_slice());
-            assert!(twice.is_none(), "series {series} of writer {} stands twice", self.writer);
+            assert!(
+                twice.is_none(),
+                "series {series} of writer {} stands twice",
+                self.writer
+            );
         }
+
         for series in 0..self.series {
             self.check_series(series, found.get(&series).copied().unwrap_or_default());
         }
@@ -117,21 +146,45 @@ impl Ledger {
     fn check_series(&self, series: usize, values: &[Json]) {
         let who = format!("series {series} of writer {}", self.writer);
         let mut stored = vec![false; self.requests.len()];
+
         for pair in values {
             let ts_ms = (pair[0].as_f64().expect("a time") * 1000.0).round() as i64;
-            let value: f64 = pair[1].as_str().expect("a value").parse().expect("a number");
+            let value: f64 = pair[1]
+                .as_str()
+                .expect("a value")
+                .parse()
+                .expect("a number");
+
             let offset = ts_ms - self.start_ms;
-            assert!(offset >= 0 && offset % STEP_MS == 0, "{who}: nobody sent a sample at {ts_ms}");
+            assert!(
+                offset >= 0 && offset % STEP_MS == 0,
+                "{who}: nobody sent a sample at {ts_ms}"
+            );
 
             let request = (offset / STEP_MS) as usize;
-            assert!(request < stored.len(), "{who}: nobody sent request {request}");
+            assert!(
+                request < stored.len(),
+                "{who}: nobody sent request {request}"
+            );
+
             assert!(!stored[request], "{who}: request {request} is there twice");
+
             stored[request] = true;
-            assert_eq!(value.to_bits(), self.value(series, request).to_bits(), "{who}: request {request}");
+            assert_eq!(
+                value.to_bits(),
+                self.value(series, request).to_bits(),
+                "{who}: request {request}"
+            );
         }
-        let lost: Vec<usize> =
-            (0..stored.len()).filter(|&request| self.requests[request] && !stored[request]).collect();
-        assert!(lost.is_empty(), "{who}: acknowledged and lost: {lost:?} of {}", self.requests.len());
+
+        let lost: Vec<usize> = (0..stored.len())
+            .filter(|&request| self.requests[request] && !stored[request])
+            .collect();
+        assert!(
+            lost.is_empty(),
+            "{who}: acknowledged and lost: {lost:?} of {}",
+            self.requests.len()
+        );
     }
 }
 

@@ -10,7 +10,14 @@ impl Histogram {
     /// All counts and the sum times a factor. Less than nothing is no counter.
     pub(in crate::reference) fn scaled(&self, factor: f64) -> Self {
         let scaled = self.changed(|count| count * factor);
-        if factor < 0.0 { Self { hint: ResetHint::Gauge, ..scaled } } else { scaled }
+        if factor < 0.0 {
+            Self {
+                hint: ResetHint::Gauge,
+                ..scaled
+            }
+        } else {
+            scaled
+        }
     }
 
     /// By zero no bucket is left.
@@ -20,11 +27,23 @@ impl Histogram {
             divided.positive.clear();
             divided.negative.clear();
         }
-        if divisor < 0.0 { Self { hint: ResetHint::Gauge, ..divided } } else { divided }
+        if divisor < 0.0 {
+            Self {
+                hint: ResetHint::Gauge,
+                ..divided
+            }
+        } else {
+            divided
+        }
     }
 
     fn changed(&self, change: impl Fn(f64) -> f64) -> Self {
-        let of = |side: &BTreeMap<i32, f64>| side.iter().map(|(index, count)| (*index, change(*count))).collect();
+        let of = |side: &BTreeMap<i32, f64>| {
+            side.iter()
+                .map(|(index, count)| (*index, change(*count)))
+                .collect()
+        };
+
         Self {
             count: change(self.count),
             sum: change(self.sum),
@@ -56,6 +75,7 @@ impl Histogram {
         if self.is_custom() != other.is_custom() {
             return None;
         }
+
         let (a, b) = alike(self.clone(), other.clone());
         let side = |a: &BTreeMap<i32, f64>, b: &BTreeMap<i32, f64>| {
             let mut sum = a.clone();
@@ -63,8 +83,10 @@ impl Histogram {
                 let before = sum.get(index).copied().unwrap_or(0.0);
                 sum.insert(*index, combine(before, *count));
             }
+
             sum
         };
+
         Some(Self {
             hint: common_hint(a.hint, b.hint),
             count: combine(a.count, b.count),
@@ -78,52 +100,94 @@ impl Histogram {
 
     /// With merged buckets, unless they are as coarse already or custom.
     pub(in crate::reference) fn at_schema(&self, wanted: i32) -> Self {
-        let Layout::Exponential { schema } = self.layout else { return self.clone() };
+        let Layout::Exponential { schema } = self.layout else {
+            return self.clone();
+        };
         if schema <= wanted {
             return self.clone();
         }
         let factor = 1_i32 << (schema - wanted);
         let merge = |side: &BTreeMap<i32, f64>| {
             // Bucket i ends in the coarser one that ends at or behind its end.
-            merged(side, |index| index.div_euclid(factor) + i32::from(index.rem_euclid(factor) != 0))
+            merged(side, |index| {
+                index.div_euclid(factor) + i32::from(index.rem_euclid(factor) != 0)
+            })
         };
-        let (positive, negative) = (merge(&self.positive), merge(&self.negative));
-        Self { layout: Layout::Exponential { schema: wanted }, positive, negative, ..self.clone() }
+        let positive = merge(&self.positive);
+        let negative = merge(&self.negative);
+        Self {
+            layout: Layout::Exponential { schema: wanted },
+            positive,
+            negative,
+            ..self.clone()
+        }
     }
 
-    /// With a wider zero bucket, into which those that it reaches go whole: where it would cut one that is not empty, it is wider still.
+    /// With a wider zero bucket, into which those that it reaches go whole: where it would cut one
+    /// that is not empty, it is wider still.
     pub(super) fn with_zero_bucket(self, threshold: f64) -> Self {
         if threshold == self.zero_threshold {
             return self;
         }
+
         let mut threshold = threshold;
         let sides = || self.positive.iter().chain(&self.negative);
+
         let cut = |threshold: f64| {
-            let ends = |(index, count): (&i32, &f64)| (self.bound(index - 1), self.bound(*index), *count);
-            let mut cut = sides().map(ends).filter(|(lower, upper, _)| *lower < threshold && *upper > threshold);
-            cut.find(|(.., count)| *count != 0.0).map(|(_, upper, _)| upper)
+            let ends =
+                |(index, count): (&i32, &f64)| (self.bound(index - 1), self.bound(*index), *count);
+            let mut cut = sides()
+                .map(ends)
+                .filter(|(lower, upper, _)| *lower < threshold && *upper > threshold);
+            cut.find(|(.., count)| *count != 0.0)
+                .map(|(_, upper, _)| upper)
         };
+
         while let Some(wider) = cut(threshold) {
             threshold = wider;
         }
+
         let swallowed = |index: &i32| self.bound(index - 1) < threshold;
-        let more: f64 = sides().filter(|(index, _)| swallowed(index)).map(|(_, count)| count).sum();
+        let more: f64 = sides()
+            .filter(|(index, _)| swallowed(index))
+            .map(|(_, count)| count)
+            .sum();
+
         let [positive, negative] = [&self.positive, &self.negative].map(|side| {
             let left = side.iter().filter(|(index, _)| !swallowed(index));
             left.map(|(index, count)| (*index, *count)).collect()
         });
-        Self { zero_threshold: threshold, zero_count: self.zero_count + more, positive, negative, ..self }
+
+        Self {
+            zero_threshold: threshold,
+            zero_count: self.zero_count + more,
+            positive,
+            negative,
+            ..self
+        }
     }
 
-    /// With those bounds alone, all of which it has. What lies between two of them counts to the upper one.
+    /// With those bounds alone, all of which it has. What lies between two of them counts to the
+    /// upper one.
     pub(super) fn at_bounds(&self, wanted: &[f64]) -> Self {
         let target = |index: i32| {
             let bound = self.bound(index);
-            let at = wanted.iter().position(|wanted| *wanted >= bound).unwrap_or(wanted.len());
+            let at = wanted
+                .iter()
+                .position(|wanted| *wanted >= bound)
+                .unwrap_or(wanted.len());
+
             i32::try_from(at).unwrap_or(i32::MAX)
         };
+
         let positive = merged(&self.positive, target);
-        Self { layout: Layout::Custom { bounds: wanted.to_vec() }, positive, ..self.clone() }
+        Self {
+            layout: Layout::Custom {
+                bounds: wanted.to_vec(),
+            },
+            positive,
+            ..self.clone()
+        }
     }
 }
 
@@ -132,28 +196,39 @@ fn merged(side: &BTreeMap<i32, f64>, target: impl Fn(i32) -> i32) -> BTreeMap<i3
     for (index, count) in side {
         *out.entry(target(*index)).or_insert(0.0) += count;
     }
+
     out
 }
 
-/// Both with the same buckets: the coarser schema and the wider zero bucket, or the bounds that both have.
+/// Both with the same buckets: the coarser schema and the wider zero bucket, or the bounds that
+/// both have.
 fn alike(mut a: Histogram, mut b: Histogram) -> (Histogram, Histogram) {
     if let (Layout::Custom { bounds }, Layout::Custom { bounds: other }) = (&a.layout, &b.layout) {
         if bounds == other {
             return (a, b);
         }
+
         let common = common_bounds(bounds, other);
-        return (a.at_bounds(&common).compact(), b.at_bounds(&common).compact());
+        return (
+            a.at_bounds(&common).compact(),
+            b.at_bounds(&common).compact(),
+        );
     }
+
     while a.zero_threshold != b.zero_threshold {
         let wider = a.zero_threshold.max(b.zero_threshold);
         (a, b) = (a.with_zero_bucket(wider), b.with_zero_bucket(wider));
     }
+
     let schema = a.schema().min(b.schema());
     (a.at_schema(schema), b.at_schema(schema))
 }
 
 pub(super) fn common_bounds(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().copied().filter(|bound| b.contains(bound)).collect()
+    a.iter()
+        .copied()
+        .filter(|bound| b.contains(bound))
+        .collect()
 }
 
 /// A gauge makes a gauge; otherwise only what both say counts.

@@ -13,13 +13,15 @@ impl Histogram {
                 _ if bucket.upper < 0.0 => -(bucket.upper * bucket.lower).sqrt(),
                 _ => (bucket.upper * bucket.lower).sqrt(),
             };
+
             bucket.count * (middle - average).powi(2)
         };
         self.buckets().iter().map(part).sum::<f64>() / self.count
     }
 
-    /// The value below which a share `q` of the observations lies. It is looked for from the nearer end. Observations of NaN make the sum
-    /// NaN; they are in the count and in no bucket, above all others.
+    /// The value below which a share `q` of the observations lies. It is looked for from the nearer
+    /// end. Observations of NaN make the sum NaN; they are in the count and in no bucket, above all
+    /// others.
     pub(in crate::reference) fn quantile(&self, q: f64) -> f64 {
         if q < 0.0 {
             return f64::NEG_INFINITY;
@@ -35,11 +37,21 @@ impl Histogram {
         if !from_below {
             buckets.reverse();
         }
-        let rank = if from_below { q * self.count } else { (1.0 - q) * self.count };
-        let (mut seen, mut found) = (0.0, Bucket { lower: 0.0, upper: 0.0, count: 0.0 });
+        let rank = if from_below {
+            q * self.count
+        } else {
+            (1.0 - q) * self.count
+        };
+        let mut seen = 0.0;
+        let mut found = Bucket {
+            lower: 0.0,
+            upper: 0.0,
+            count: 0.0,
+        };
         for bucket in buckets {
             seen += bucket.count;
             found = bucket;
+
             if seen >= rank {
                 break;
             }
@@ -51,13 +63,25 @@ impl Histogram {
         if self.is_custom() && found.lower != f64::NEG_INFINITY && found.upper == f64::INFINITY {
             return found.lower;
         }
-        let lower = if self.is_custom() && found.lower == f64::NEG_INFINITY { 0.0 } else { found.lower };
+        let lower = if self.is_custom() && found.lower == f64::NEG_INFINITY {
+            0.0
+        } else {
+            found.lower
+        };
         let found = Bucket { lower, ..found };
         let seen = seen.min(self.count);
         if seen < rank {
-            return if self.sum.is_nan() { f64::NAN } else { found.upper };
+            return if self.sum.is_nan() {
+                f64::NAN
+            } else {
+                found.upper
+            };
         }
-        let inside = if from_below { rank - (seen - found.count) } else { seen - rank };
+        let inside = if from_below {
+            rank - (seen - found.count)
+        } else {
+            seen - rank
+        };
         found.value_at(inside / found.count, self.is_custom())
     }
 
@@ -70,23 +94,33 @@ impl Histogram {
             return 0.0;
         }
         let in_buckets: f64 = self.buckets().iter().map(|bucket| bucket.count).sum();
-        let most = if self.sum.is_nan() { in_buckets } else { self.count };
+        let most = if self.sum.is_nan() {
+            in_buckets
+        } else {
+            self.count
+        };
         (self.below(upper).min(most) - self.below(lower).min(most)) / self.count
     }
 
     /// How many observations are less; all when no bucket reaches there.
     fn below(&self, value: f64) -> f64 {
         let mut below = 0.0;
+
         for bucket in self.buckets() {
             let is_zero = !self.is_custom() && bucket.lower <= 0.0 && bucket.upper >= 0.0;
             let bucket = match bucket.lower {
                 _ if is_zero => self.halved(bucket),
-                f64::NEG_INFINITY if self.is_custom() && bucket.upper > 0.0 => Bucket { lower: 0.0, ..bucket },
+                f64::NEG_INFINITY if self.is_custom() && bucket.upper > 0.0 => Bucket {
+                    lower: 0.0,
+                    ..bucket
+                },
                 _ => bucket,
             };
+
             if bucket.lower >= value {
                 return below;
             }
+
             if bucket.upper > value {
                 let linear = self.is_custom() || is_zero;
                 return match bucket.lower {
@@ -94,33 +128,49 @@ impl Histogram {
                     _ => below + bucket.count * bucket.share_below(value, linear),
                 };
             }
+
             below += bucket.count;
         }
+
         f64::INFINITY
     }
 
     /// The zero bucket of observations of one sign begins or ends at zero.
     fn one_sided(&self, bucket: Bucket) -> Bucket {
-        if self.is_custom() || bucket.lower >= 0.0 || bucket.upper <= 0.0 { bucket } else { self.halved(bucket) }
+        if self.is_custom() || bucket.lower >= 0.0 || bucket.upper <= 0.0 {
+            bucket
+        } else {
+            self.halved(bucket)
+        }
     }
 
     pub(super) fn halved(&self, bucket: Bucket) -> Bucket {
         match (self.negative.is_empty(), self.positive.is_empty()) {
-            (true, false) => Bucket { lower: 0.0, ..bucket },
-            (false, true) => Bucket { upper: 0.0, ..bucket },
+            (true, false) => Bucket {
+                lower: 0.0,
+                ..bucket
+            },
+            (false, true) => Bucket {
+                upper: 0.0,
+                ..bucket
+            },
             _ => bucket,
         }
     }
 }
 
 impl Bucket {
-    /// Where a share of the bucket ends: on a line, or for exponential buckets on the line of the logarithms.
+    /// Where a share of the bucket ends: on a line, or for exponential buckets on the line of the
+    /// logarithms.
     fn value_at(self, share: f64, linear: bool) -> f64 {
         let Self { lower, upper, .. } = self;
         if linear || lower <= 0.0 && upper >= 0.0 {
             return lower + (upper - lower) * share;
         }
-        let (log_lower, log_upper) = (lower.abs().log2(), upper.abs().log2());
+
+        let log_lower = lower.abs().log2();
+        let log_upper = upper.abs().log2();
+
         if lower > 0.0 {
             (log_lower + (log_upper - log_lower) * share).exp2()
         } else {
@@ -133,7 +183,13 @@ impl Bucket {
         if linear {
             return (value - self.lower) / (self.upper - self.lower);
         }
-        let [lower, upper, value_log] = [self.lower, self.upper, value].map(|bound| bound.abs().log2());
-        if value > 0.0 { (value_log - lower) / (upper - lower) } else { 1.0 - (value_log - upper) / (lower - upper) }
+
+        let [lower, upper, value_log] =
+            [self.lower, self.upper, value].map(|bound| bound.abs().log2());
+        if value > 0.0 {
+            (value_log - lower) / (upper - lower)
+        } else {
+            1.0 - (value_log - upper) / (lower - upper)
+        }
     }
 }

@@ -8,7 +8,8 @@ use super::arithmetic::common_bounds;
 use super::{Histogram, Layout};
 
 impl Histogram {
-    /// Whether between `before` and this one the counter began anew: it says so, or something became less.
+    /// Whether between `before` and this one the counter began anew: it says so, or something
+    /// became less.
     pub(in crate::reference) fn began_anew_after(&self, before: &Self) -> bool {
         match self.hint {
             ResetHint::Reset => return true,
@@ -24,7 +25,10 @@ impl Histogram {
             }
             (Layout::Custom { bounds: now }, Layout::Custom { bounds: then }) => {
                 let common = common_bounds(now, then);
-                fell(&before.at_bounds(&common).positive, &self.at_bounds(&common).positive)
+                fell(
+                    &before.at_bounds(&common).positive,
+                    &self.at_bounds(&common).positive,
+                )
             }
             (Layout::Exponential { schema: now }, Layout::Exponential { schema: then }) => {
                 now > then || self.zero_threshold < before.zero_threshold || self.fell_below(before)
@@ -39,11 +43,15 @@ impl Histogram {
         if widened.zero_threshold != self.zero_threshold || self.zero_count < widened.zero_count {
             return true;
         }
+
         let coarse = before.at_schema(self.schema());
         let outside = |side: &BTreeMap<i32, f64>| {
-            let outside = side.iter().filter(|(index, _)| self.bound(**index) > self.zero_threshold);
+            let outside = side
+                .iter()
+                .filter(|(index, _)| self.bound(**index) > self.zero_threshold);
             outside.map(|(index, count)| (*index, *count)).collect()
         };
+
         fell(&outside(&coarse.positive), &outside(&self.positive))
             || fell(&outside(&coarse.negative), &outside(&self.negative))
     }
@@ -52,7 +60,9 @@ impl Histogram {
     pub(in crate::reference) fn same(&self, other: &Self) -> bool {
         let numbers = |h: &Self| [h.count, h.sum, h.zero_threshold, h.zero_count].map(f64::to_bits);
         let side = |side: &BTreeMap<i32, f64>| -> Vec<(i32, u64)> {
-            side.iter().map(|(index, count)| (*index, count.to_bits())).collect()
+            side.iter()
+                .map(|(index, count)| (*index, count.to_bits()))
+                .collect()
         };
         self.layout == other.layout
             && numbers(self) == numbers(other)

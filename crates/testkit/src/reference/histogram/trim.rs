@@ -18,49 +18,89 @@ struct Part {
 }
 
 impl Histogram {
-    /// As it is when all of it stays. Otherwise the sum is estimated: all observations of a bucket lie in its middle.
+    /// As it is when all of it stays. Otherwise the sum is estimated: all observations of a bucket
+    /// lie in its middle.
     pub(in crate::reference) fn trimmed(&self, at: f64, stays: Stays) -> Self {
         let mut out = self.clone();
-        let (mut count, mut sum) = (0.0, 0.0);
+        let mut count = 0.0;
+        let mut sum = 0.0;
         let mut keep = |part: Part| {
             count += part.count;
             sum += part.middle * part.count;
             part.count
         };
-        let side =
-            |side: &BTreeMap<i32, f64>, bucket: &dyn Fn(i32, f64) -> Bucket, keep: &mut dyn FnMut(Part) -> f64| {
-                let kept = |(index, count): (&i32, &f64)| (*index, keep(self.part(bucket(*index, *count), at, stays)));
-                side.iter().map(kept).collect::<BTreeMap<i32, f64>>()
+        let side = |side: &BTreeMap<i32, f64>,
+                    bucket: &dyn Fn(i32, f64) -> Bucket,
+                    keep: &mut dyn FnMut(Part) -> f64| {
+            let kept = |(index, count): (&i32, &f64)| {
+                (*index, keep(self.part(bucket(*index, *count), at, stays)))
             };
-        out.positive = side(&self.positive, &|index, count| self.positive_bucket(index, count), &mut keep);
-        out.negative = side(&self.negative, &|index, count| self.negative_bucket(index, count), &mut keep);
+            side.iter().map(kept).collect::<BTreeMap<i32, f64>>()
+        };
+        out.positive = side(
+            &self.positive,
+            &|index, count| self.positive_bucket(index, count),
+            &mut keep,
+        );
+        out.negative = side(
+            &self.negative,
+            &|index, count| self.negative_bucket(index, count),
+            &mut keep,
+        );
         if self.zero_count > 0.0 {
             out.zero_count = keep(zero_part(self.halved(self.zero_bucket()), at, stays));
         }
-        let all_stays =
-            out.positive == self.positive && out.negative == self.negative && out.zero_count == self.zero_count;
-        if all_stays { self.clone() } else { Self { count, sum, ..out }.compact() }
+        let all_stays = out.positive == self.positive
+            && out.negative == self.negative
+            && out.zero_count == self.zero_count;
+        if all_stays {
+            self.clone()
+        } else {
+            Self { count, sum, ..out }.compact()
+        }
     }
 
     fn part(&self, bucket: Bucket, at: f64, stays: Stays) -> Part {
-        let Bucket { lower, upper, count } = bucket;
+        let Bucket {
+            lower,
+            upper,
+            count,
+        } = bucket;
+
         let (whole, nothing) = match stays {
             Stays::Below => (upper <= at, lower >= at),
             Stays::Above => (lower >= at, upper <= at),
         };
+
         if whole {
-            return Part { count, middle: self.middle(lower, upper) };
+            return Part {
+                count,
+                middle: self.middle(lower, upper),
+            };
         }
+
         if nothing || at.is_nan() {
-            return Part { count: 0.0, middle: 0.0 };
+            return Part {
+                count: 0.0,
+                middle: 0.0,
+            };
         }
+
         if lower.is_infinite() || upper.is_infinite() {
             return endless_part(bucket, at, stays);
         }
+
         let below = count * bucket.share_below(at, self.is_custom());
+
         match stays {
-            Stays::Below => Part { count: below, middle: self.middle(lower, at) },
-            Stays::Above => Part { count: count - below, middle: self.middle(at, upper) },
+            Stays::Below => Part {
+                count: below,
+                middle: self.middle(lower, at),
+            },
+            Stays::Above => Part {
+                count: count - below,
+                middle: self.middle(at, upper),
+            },
         }
     }
 
@@ -77,29 +117,77 @@ impl Histogram {
     }
 }
 
-/// Of a bucket without an end, which the value lies in: from zero to its upper end it is a bucket like others, beyond that it goes or stays
-/// as a whole.
-fn endless_part(Bucket { lower, upper, count }: Bucket, at: f64, stays: Stays) -> Part {
+/// Of a bucket without an end, which the value lies in: from zero to its upper end it is a bucket
+/// like others, beyond that it goes or stays as a whole.
+fn endless_part(
+    Bucket {
+        lower,
+        upper,
+        count,
+    }: Bucket,
+    at: f64,
+    stays: Stays,
+) -> Part {
     let ends_above_zero = lower == f64::NEG_INFINITY && upper > 0.0 && upper.is_finite();
+
     match stays {
-        Stays::Below if ends_above_zero && at > 0.0 => Part { count: count * at / upper, middle: at / 2.0 },
+        Stays::Below if ends_above_zero && at > 0.0 => Part {
+            count: count * at / upper,
+            middle: at / 2.0,
+        },
         Stays::Below if lower == f64::NEG_INFINITY && upper <= 0.0 => Part { count, middle: at },
-        Stays::Above if ends_above_zero && at >= 0.0 => {
-            Part { count: count * (1.0 - at / upper), middle: (at + upper) / 2.0 }
-        }
+        Stays::Above if ends_above_zero && at >= 0.0 => Part {
+            count: count * (1.0 - at / upper),
+            middle: (at + upper) / 2.0,
+        },
         Stays::Above if lower != f64::NEG_INFINITY => Part { count, middle: at },
-        _ => Part { count: 0.0, middle: 0.0 },
+        _ => Part {
+            count: 0.0,
+            middle: 0.0,
+        },
     }
 }
 
-fn zero_part(Bucket { lower, upper, count }: Bucket, at: f64, stays: Stays) -> Part {
+fn zero_part(
+    Bucket {
+        lower,
+        upper,
+        count,
+    }: Bucket,
+    at: f64,
+    stays: Stays,
+) -> Part {
     let (from, to) = match stays {
-        Stays::Below if at <= lower => return Part { count: 0.0, middle: 0.0 },
-        Stays::Above if at > lower && at >= upper => return Part { count: 0.0, middle: 0.0 },
-        Stays::Below if at >= upper => return Part { count, middle: (lower + upper) / 2.0 },
-        Stays::Above if at <= lower => return Part { count, middle: (lower + upper) / 2.0 },
+        Stays::Below if at <= lower => {
+            return Part {
+                count: 0.0,
+                middle: 0.0,
+            };
+        }
+        Stays::Above if at > lower && at >= upper => {
+            return Part {
+                count: 0.0,
+                middle: 0.0,
+            };
+        }
+        Stays::Below if at >= upper => {
+            return Part {
+                count,
+                middle: (lower + upper) / 2.0,
+            };
+        }
+        Stays::Above if at <= lower => {
+            return Part {
+                count,
+                middle: (lower + upper) / 2.0,
+            };
+        }
         Stays::Below => (lower, at),
         Stays::Above => (at, upper),
     };
-    Part { count: count * ((to - from) / (upper - lower)), middle: (from + to) / 2.0 }
+
+    Part {
+        count: count * ((to - from) / (upper - lower)),
+        middle: (from + to) / 2.0,
+    }
 }

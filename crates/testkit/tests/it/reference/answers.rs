@@ -5,8 +5,16 @@ use duramen_promql::{Answer, Error, SampleValue, Value};
 use duramen_testkit::reference::{self, Element, Fault, Histogram, LabelSet, Sample, Vector};
 
 fn element(labels: &Labels, sample: Sample) -> Element {
-    let labels = labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-    Element { labels, nameless: false, sample }
+    let labels = labels
+        .iter()
+        .map(|(n, v)| (n.to_owned(), v.to_owned()))
+        .collect();
+
+    Element {
+        labels,
+        nameless: false,
+        sample,
+    }
 }
 
 /// The values of an answer at one time; of a scalar one without labels.
@@ -18,16 +26,28 @@ pub(crate) fn values(answer: &Answer, time_ms: i64) -> Vector {
                 SampleValue::Float(value) => Sample::Float(*value),
                 SampleValue::Histogram(histogram) => histogram_sample(histogram),
             };
-            series.iter().map(|series| element(&series.labels, sample(&series.value))).collect()
+
+            series
+                .iter()
+                .map(|series| element(&series.labels, sample(&series.value)))
+                .collect()
         }
         Value::Matrix(series) => {
             let mut found = Vec::new();
+
             for series in series {
-                let float = series.points.iter().find(|(ts, _)| *ts == time_ms).map(|(_, value)| Sample::Float(*value));
+                let float = series
+                    .points
+                    .iter()
+                    .find(|(ts, _)| *ts == time_ms)
+                    .map(|(_, value)| Sample::Float(*value));
+
                 let histogram = series.histograms.iter().find(|(ts, _)| *ts == time_ms);
-                let sample = float.or_else(|| histogram.map(|(_, histogram)| histogram_sample(histogram)));
+                let sample =
+                    float.or_else(|| histogram.map(|(_, histogram)| histogram_sample(histogram)));
                 found.extend(sample.map(|sample| element(&series.labels, sample)));
             }
+
             found
         }
         Value::String { .. } => Vec::new(),
@@ -39,7 +59,11 @@ fn histogram_sample(histogram: &duramen_model::FloatHistogram) -> Sample {
 }
 
 fn scalar(value: f64) -> Element {
-    Element { labels: LabelSet::new(), nameless: false, sample: Sample::Float(value) }
+    Element {
+        labels: LabelSet::new(),
+        nameless: false,
+        sample: Sample::Float(value),
+    }
 }
 
 pub(crate) fn elements(value: &reference::Value) -> Vector {
@@ -56,7 +80,9 @@ pub(crate) fn wrong_failure(got: Option<&Error>, wanted: Option<&Fault>) -> Opti
         (Some(got), None) => Some(format!("got {got:?}, wanted an answer")),
         (_, Some(Fault::Beyond(what))) => Some(format!("the reference does not know {what}")),
         (got, Some(fault)) => {
-            let fails = got.is_some_and(|error| matches!(error.kind(), ErrorKind::Execution | ErrorKind::Invalid));
+            let fails = got.is_some_and(|error| {
+                matches!(error.kind(), ErrorKind::Execution | ErrorKind::Invalid)
+            });
             (!fails).then(|| format!("wanted to fail: {fault}, got {got:?}"))
         }
     }
@@ -78,18 +104,27 @@ pub(crate) fn difference(got: &Vector, wanted: &Vector, order: Order) -> Option<
         vector.sort_by(|a, b| a.labels.cmp(&b.labels));
         vector
     };
-    let alike = |a: &Vector, b: &Vector| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+
+    let alike =
+        |a: &Vector, b: &Vector| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
     let ordered = match order {
         Order::Any => true,
-        Order::ByValue => got.iter().zip(wanted).all(|(a, b)| near_samples(&a.sample, &b.sample)),
+        Order::ByValue => got
+            .iter()
+            .zip(wanted)
+            .all(|(a, b)| near_samples(&a.sample, &b.sample)),
         Order::Whole => alike(got, wanted),
     };
+
     let right = ordered && alike(&sorted(got), &sorted(wanted));
     (!right).then(|| format!("\ngot    {}\nwanted {}", shown(got), shown(wanted)))
 }
 
 fn shown(vector: &Vector) -> String {
-    vector.iter().map(|element| format!("\n    {:?} {:?}", element.labels, element.sample)).collect()
+    vector
+        .iter()
+        .map(|element| format!("\n    {:?} {:?}", element.labels, element.sample))
+        .collect()
 }
 
 pub(crate) fn same(a: &Element, b: &Element) -> bool {
@@ -111,9 +146,19 @@ pub(crate) fn near(a: f64, b: f64) -> bool {
 
 fn near_histograms(a: &Histogram, b: &Histogram) -> bool {
     let numbers = |h: &Histogram| [h.count, h.sum, h.zero_threshold, h.zero_count];
-    let sides = [(&a.positive, &b.positive), (&a.negative, &b.negative)].iter().all(|(a, b)| {
-        let at = |side: &std::collections::BTreeMap<i32, f64>, index| side.get(index).copied().unwrap_or(0.0);
-        a.keys().chain(b.keys()).all(|index| near(at(a, index), at(b, index)))
-    });
-    a.layout == b.layout && a.hint == b.hint && numbers(a).iter().zip(numbers(b)).all(|(a, b)| near(*a, b)) && sides
+    let sides = [(&a.positive, &b.positive), (&a.negative, &b.negative)]
+        .iter()
+        .all(|(a, b)| {
+            let at = |side: &std::collections::BTreeMap<i32, f64>, index| {
+                side.get(index).copied().unwrap_or(0.0)
+            };
+            a.keys()
+                .chain(b.keys())
+                .all(|index| near(at(a, index), at(b, index)))
+        });
+
+    a.layout == b.layout
+        && a.hint == b.hint
+        && numbers(a).iter().zip(numbers(b)).all(|(a, b)| near(*a, b))
+        && sides
 }

@@ -42,66 +42,125 @@ pub(crate) enum Verdict {
 impl Asked {
     pub(crate) async fn new(world: &World) -> anyhow::Result<Self> {
         let side = |names: NameRemoval| {
-            let features = Features { delayed_name_removal: names == NameRemoval::AtTheEnd, ..Features::default() };
+            let features = Features {
+                delayed_name_removal: names == NameRemoval::AtTheEnd,
+                ..Features::default()
+            };
+
             let engine = |partitions| {
-                let config = EngineConfig { partitions, features, ..EngineConfig::default() };
+                let config = EngineConfig {
+                    partitions,
+                    features,
+                    ..EngineConfig::default()
+                };
+
                 Engine::new(config, Arc::new(SystemClock::default()))
             };
-            Side { names, reference: world.reference(names), engines: PARTITIONS.map(engine).to_vec() }
+
+            Side {
+                names,
+                reference: world.reference(names),
+                engines: PARTITIONS.map(engine).to_vec(),
+            }
         };
-        let [mut memory, mut blocks, mut split] =
-            [Store::open(Mode::Memory).await?, Store::open(Mode::Blocks).await?, Store::open(Mode::Split).await?];
+
+        let [mut memory, mut blocks, mut split] = [
+            Store::open(Mode::Memory).await?,
+            Store::open(Mode::Blocks).await?,
+            Store::open(Mode::Split).await?,
+        ];
+
         for store in [&mut memory, &mut blocks, &mut split] {
             store.add(world.series()).await?;
         }
-        Ok(Self { sides: [NameRemoval::AtOnce, NameRemoval::AtTheEnd].map(side), memory, stored: [blocks, split] })
+
+        Ok(Self {
+            sides: [NameRemoval::AtOnce, NameRemoval::AtTheEnd].map(side),
+            memory,
+            stored: [blocks, split],
+        })
     }
 
     /// What the reference has at the first time.
     pub(crate) fn reference(&self, names: NameRemoval, expr: &Expr, times: Times) -> Vector {
-        let side = self.sides.iter().find(|side| side.names == names).expect("both are there");
+        let side = self
+            .sides
+            .iter()
+            .find(|side| side.names == names)
+            .expect("both are there");
+
         elements(&side.reference.query(expr, times).expect("an answer")[0].1)
     }
 
     pub(crate) async fn instant(&self, expr: &Expr, time_ms: i64) -> Vector {
-        let answer = self.sides[0].engines[1].instant(&self.memory.context(), expr, time_ms).await;
+        let answer = self.sides[0].engines[1]
+            .instant(&self.memory.context(), expr, time_ms)
+            .await;
         values(&answer.expect("an answer"), time_ms)
     }
 
     /// What the engine has at each time; `None` when the query fails.
     pub(crate) async fn range(&self, expr: &Expr, times: Times) -> Option<Vec<(i64, Vector)>> {
-        let Times { start_ms, end_ms, step_ms } = times;
+        let Times {
+            start_ms,
+            end_ms,
+            step_ms,
+        } = times;
+
         let engine = &self.sides[0].engines[1];
-        let answer = engine.range(&self.memory.context(), expr, start_ms, end_ms, step_ms).await.ok()?;
+        let answer = engine
+            .range(&self.memory.context(), expr, start_ms, end_ms, step_ms)
+            .await
+            .ok()?;
+
         let steps = (0..=(end_ms - start_ms) / step_ms).map(|step| start_ms + step * step_ms);
-        Some(steps.map(|time_ms| (time_ms, values(&answer, time_ms))).collect())
+        Some(
+            steps
+                .map(|time_ms| (time_ms, values(&answer, time_ms)))
+                .collect(),
+        )
     }
 
     /// What the engine has over the range with each number of partitions, in words.
     pub(crate) async fn partitioned(&self, expr: &Expr, times: Times) -> [String; 2] {
         let ask = async |engine: &Engine| {
             let context = self.memory.context();
-            let answer = engine.range(&context, expr, times.start_ms, times.end_ms, times.step_ms).await;
+            let answer = engine
+                .range(&context, expr, times.start_ms, times.end_ms, times.step_ms)
+                .await;
+
             // Which of several faults comes first depends on who is ahead.
-            answer.map_or_else(|_| "fails".to_owned(), |answer| format!("{:?}", answer.value))
+            answer.map_or_else(
+                |_| "fails".to_owned(),
+                |answer| format!("{:?}", answer.value),
+            )
         };
-        [ask(&self.sides[0].engines[0]).await, ask(&self.sides[0].engines[1]).await]
+
+        [
+            ask(&self.sides[0].engines[0]).await,
+            ask(&self.sides[0].engines[1]).await,
+        ]
     }
 
     /// Asks at an instant and over the range, with names that go at once and at the end.
     pub(crate) async fn verdict(&self, expr: &Expr, times: Times) -> Verdict {
         let mut verdict = Verdict::Open;
+
         for side in &self.sides {
             for times in [Times::at(times.start_ms), times] {
                 match self.side(side, expr, times).await {
                     Verdict::Wrong(fault) => {
-                        return Verdict::Wrong(format!("names go {:?}, {times:?}: {fault}", side.names));
+                        return Verdict::Wrong(format!(
+                            "names go {:?}, {times:?}: {fault}",
+                            side.names
+                        ));
                     }
                     Verdict::Same { series } => verdict = Verdict::Same { series },
                     Verdict::Open => {}
                 }
             }
         }
+
         verdict
     }
 
@@ -110,33 +169,56 @@ impl Asked {
         if matches!(wanted, Err(Fault::Open(_))) {
             return Verdict::Open;
         }
+
         let context = self.memory.context();
-        let order = if times.step_ms == 0 { order(expr) } else { Order::Any };
+        let order = if times.step_ms == 0 {
+            order(expr)
+        } else {
+            Order::Any
+        };
+
         for engine in &side.engines {
             let got = match times.step_ms {
                 0 => engine.instant(&context, expr, times.start_ms).await,
-                step_ms => engine.range(&context, expr, times.start_ms, times.end_ms, step_ms).await,
+                step_ms => {
+                    engine
+                        .range(&context, expr, times.start_ms, times.end_ms, step_ms)
+                        .await
+                }
             };
+
             if let Some(fault) = wrong_failure(got.as_ref().err(), wanted.as_ref().err()) {
                 return Verdict::Wrong(fault);
             }
-            let (Ok(got), Ok(wanted)) = (got, &wanted) else { continue };
+
+            let (Ok(got), Ok(wanted)) = (got, &wanted) else {
+                continue;
+            };
             for (time_ms, wanted) in wanted {
                 if let Some(fault) = difference(&values(&got, *time_ms), &elements(wanted), order) {
                     return Verdict::Wrong(format!("at {time_ms} ms: {fault}"));
                 }
             }
         }
-        Verdict::Same { series: wanted.map_or(0, |wanted| elements(&wanted[0].1).len()) }
+
+        Verdict::Same {
+            series: wanted.map_or(0, |wanted| elements(&wanted[0].1).len()),
+        }
     }
 
-    /// What is wrong with the answer from blocks, and from blocks and head: it is that from memory, bit for bit.
+    /// What is wrong with the answer from blocks, and from blocks and head: it is that from memory,
+    /// bit for bit.
     pub(crate) async fn stored(&self, expr: &Expr, times: Times) -> Option<String> {
         let ask = |context: QueryContext| async move {
             let engine = &self.sides[0].engines[0];
-            let answer = engine.range(&context, expr, times.start_ms, times.end_ms, times.step_ms).await;
-            answer.map_err(|error| error.to_string()).map(|answer| format!("{:?}", answer.value))
+            let answer = engine
+                .range(&context, expr, times.start_ms, times.end_ms, times.step_ms)
+                .await;
+            answer
+                .map_err(|error| error.to_string())
+                .map(|answer| format!("{:?}", answer.value))
         };
+
         let wanted = ask(self.memory.context()).await;
         for (store, name) in self.stored.iter().zip(["blocks", "split"]) {
             let got = ask(store.context()).await;
@@ -144,6 +226,7 @@ impl Asked {
                 return Some(format!("{times:?}: {name}: {got:?}\nmemory: {wanted:?}"));
             }
         }
+
         None
     }
 }
@@ -153,8 +236,14 @@ fn order(expr: &Expr) -> Order {
     match expr {
         Expr::Paren { expr, .. } => order(expr),
         Expr::Call { func, .. } if matches!(func.name, "sort" | "sort_desc") => Order::ByValue,
-        Expr::Call { func, .. } if matches!(func.name, "sort_by_label" | "sort_by_label_desc") => Order::Whole,
-        Expr::Aggregate { op: AggregateOp::Topk | AggregateOp::Bottomk, grouping: None, .. } => Order::ByValue,
+        Expr::Call { func, .. } if matches!(func.name, "sort_by_label" | "sort_by_label_desc") => {
+            Order::Whole
+        }
+        Expr::Aggregate {
+            op: AggregateOp::Topk | AggregateOp::Bottomk,
+            grouping: None,
+            ..
+        } => Order::ByValue,
         _ => Order::Any,
     }
 }
