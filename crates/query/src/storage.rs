@@ -9,13 +9,12 @@ use duramen_block::BlockSource;
 use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
 use duramen_source::{
-    Error, FlushedPosition, HeadSnapshot, Heads, Part, Read, Reads, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, Views,
+    Error, FlushedPosition, HeadSnapshot, Heads, MergeSource, Part, Read, Reads, SeriesExemplars,
+    SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::blocks::Blocks;
-use crate::merge::MergeSource;
 use crate::metrics::Metrics;
 
 /// Blocks that are opened at once for one selector.

@@ -1,12 +1,12 @@
 //! Exemplars of the series in a query.
 
 use duramen_model::{TenantName, TimeRange};
+use duramen_source::merge::union;
 use duramen_source::{Columns, SeriesExemplars};
 
 use super::{Querier, Query};
 use crate::answered::Answered;
 use crate::error::Error;
-use crate::merge::union;
 
 impl Querier {
     /// The exemplars of the series that pass one of the selectors of a query: series sorted by

@@ -1,20 +1,20 @@
 //! Several sources as one: series in order, samples in order, each time once.
 
 mod samples;
-pub(crate) mod union;
+pub mod union;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
+use crate::{
+    Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream, SeriesSummary,
+};
 use async_trait::async_trait;
 use duramen_model::labels::cmp_encoded_in_block;
 use duramen_model::{ErrorKind, FamilyMetadata, TenantId, TimeRange};
 use duramen_qos::{Account, Full, Share, Use};
-use duramen_source::{
-    Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
-    SeriesStream, SeriesSummary,
-};
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use prometheus_client::metrics::counter::Counter;

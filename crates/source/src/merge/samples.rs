@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 use duramen_model::{Life, TimeRange};
-use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 
 /// The series that a part has at hand: a batch and a row in it.
 pub(super) type Slice<'a> = (&'a SeriesBatch, usize);

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::{Columns, MemorySource};
 use duramen_model::{
     Counts, Exemplar, Histogram, Labels, Life, MetricType, Order, ResetHint, Sample, TimeRange,
     WriterId,
 };
-use duramen_source::{Columns, MemorySource};
 use futures::executor::block_on;
 use proptest::prelude::*;
 use ulid::Ulid;

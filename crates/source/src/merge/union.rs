@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::{Error, SeriesExemplars, SeriesSummary};
 use duramen_model::{Exemplar, FamilyMetadata};
-use duramen_source::{Error, SeriesExemplars, SeriesSummary};
 
 /// The exemplars of all parts: series in block order, the exemplars of one by time, equal ones
 /// once.
-pub(crate) fn exemplars(
-    parts: impl IntoIterator<Item = Vec<SeriesExemplars>>,
-) -> Vec<SeriesExemplars> {
+pub fn exemplars(parts: impl IntoIterator<Item = Vec<SeriesExemplars>>) -> Vec<SeriesExemplars> {
     let mut all: Vec<SeriesExemplars> = parts.into_iter().flatten().collect();
     all.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
 
