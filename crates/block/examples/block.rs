@@ -21,10 +21,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_block::{
-    Block, BlockWriter, ExtentCache, OpenOptions, SeriesContents, SeriesTables, WriterOptions,
+    Block, BlockSource, BlockWriter, ExtentCache, OpenOptions, SeriesContents, SeriesIndexPool,
+    WriterOptions,
 };
-use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
-use duramen_source::{Columns, Reads, SeriesRequest};
+use duramen_model::{BlockStats, Labels, Matcher, TenantId, TimeRange};
+use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -186,8 +187,8 @@ async fn read(path: &std::path::Path, stats: &BlockStats) {
             .unwrap();
     }
 
-    for tables in [None, Some(Arc::new(SeriesTables::new(64 << 20)))] {
-        println!("with series tables: {}", tables.is_some());
+    for indexes in [None, Some(Arc::new(SeriesIndexPool::new(64 << 20)))] {
+        println!("with series indexes: {}", indexes.is_some());
 
         let cache = Some(Arc::new(ExtentCache::new(256 << 20)));
         selections(
@@ -195,14 +196,14 @@ async fn read(path: &std::path::Path, stats: &BlockStats) {
             stats,
             OpenOptions {
                 cache,
-                tables: tables.clone(),
+                indexes: indexes.clone(),
                 ..OpenOptions::default()
             },
         )
         .await;
         println!(
-            "tables: {} bytes",
-            tables.map_or(0, |tables| tables.bytes())
+            "indexes: {} bytes",
+            indexes.map_or(0, |indexes| indexes.bytes())
         );
     }
 }
@@ -214,8 +215,11 @@ async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: Op
         .unwrap();
     println!("open: {:?}", start.elapsed());
 
+    let tenant: TenantId = "01J0000000000000000000000A".parse().unwrap();
+    let source = BlockSource::new(block, tenant);
+
     let request = |matchers: Vec<Matcher>, columns| SeriesRequest {
-        tenants: Arc::from([]),
+        tenants: Arc::from([tenant]),
         matchers: matchers.into(),
         range: TimeRange::ALL,
         columns,
@@ -224,8 +228,10 @@ async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: Op
     };
 
     let start = Cpu::now();
-    let all = block
+    let all = source
         .select(&request(vec![], Columns::Labels))
+        .await
+        .unwrap()
         .try_next()
         .await
         .unwrap()
@@ -273,7 +279,7 @@ async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: Op
         for _ in 0..times {
             (samples, series) = (0, 0);
 
-            let mut stream = block.select(&request);
+            let mut stream = source.select(&request).await.unwrap();
             while let Some(batch) = stream.try_next().await.unwrap() {
                 samples += batch.samples() as u64;
                 series += batch.len();

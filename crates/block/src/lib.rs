@@ -1,59 +1,42 @@
-//! One block: Parquet schemas, meta, writer, reader, pruning.
+//! One block of series: a folder of immutable files, written once, read by ranges.
 //!
-//! A block is a folder of immutable files, written once by a [`BlockWriter`] and read by ranges
-//! through a [`Block`]. The bytes are described in `docs/formats/block.md`.
+//! ```text
+//! series, families ──► write ──► files, BlockStats ──► (staged, then in the bucket)
+//!                        │
+//!                      layout    file names, schemas, extents, `meta`: docs/formats/block.md
+//!                        │
+//! SeriesRequest ──► read ◄──► series ──► SeriesBatch, exemplars, summaries, families
+//! ```
+//!
+//! - Writing: a [`BlockWriter`] takes the [`SeriesContents`] of one series after the other, in the
+//!   order of a block, and metric families; [`WriterOptions`] say how they are laid out. Out come
+//!   the files, and the `BlockStats` that the manifest keeps.
+//! - Checking: [`BlockChecks`] compare the bytes of finished files that pass by with their `meta`.
+//! - Reading: [`Block::open`] gets `meta` and gives a [`Block`], which knows where every byte is
+//!   ([`OpenOptions`] say how it is read). A [`BlockSource`] answers requests from it. Extents that
+//!   were read stay in an [`ExtentCache`], decoded series in a [`SeriesIndexPool`]; a process has
+//!   one of each.
+//!
+//! The ladder of names: an extent is a piece of a file that is verified as a whole, a page a part
+//! of a column, a row group a part of a file, a file one kind of rows, a block all that was flushed
+//! or merged at once.
 
-pub mod block;
-pub mod cache;
-mod checks;
-mod column;
-pub mod contents;
-mod decimal;
-mod decode;
-pub mod error;
-mod exemplars;
-mod extent;
-mod fetch;
-mod file;
-mod folder;
-mod groups;
-mod histograms;
-mod lazy;
-mod levels;
-mod lookup;
-mod meta;
-mod metadata;
-mod plan;
+mod error;
+mod layout;
 mod read;
-mod rows;
-mod samples;
-mod schema;
 mod series;
-mod series_file;
-mod source;
-mod table;
-pub mod tables;
-mod warm;
-pub mod writer;
+mod write;
 
-pub use block::{Block, OpenOptions};
-pub use cache::ExtentCache;
-pub use checks::{BlockChecks, FileCheck};
-pub use contents::SeriesContents;
 pub use error::Error;
-pub use source::BlockSource;
-pub use tables::SeriesTables;
-pub use writer::{BlockWriter, WriterOptions};
-
-/// The name of the file that says where everything is; the names of the others stand in it.
-pub const META_FILE: &str = "meta";
-/// One row per series.
-pub const SERIES_FILE: &str = "series.parquet";
-/// One row per float.
-pub const SAMPLES_FILE: &str = "samples.parquet";
-/// One row per native histogram.
-pub const HISTOGRAMS_FILE: &str = "histograms.parquet";
-/// One row per exemplar.
-pub const EXEMPLARS_FILE: &str = "exemplars.parquet";
-/// One row per metric family.
-pub const METADATA_FILE: &str = "metadata.parquet";
+pub use layout::file_names::{
+    EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE,
+};
+pub use read::block::Block;
+pub use read::cache::ExtentCache;
+pub use read::checks::{BlockChecks, FileCheck};
+pub use read::options::OpenOptions;
+pub use read::source::BlockSource;
+pub use series::pool::SeriesIndexPool;
+pub use write::block::BlockWriter;
+pub use write::contents::SeriesContents;
+pub use write::options::WriterOptions;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use duramen_block::{Block, ExtentCache, OpenOptions, SeriesTables};
+use duramen_block::{Block, ExtentCache, OpenOptions, SeriesIndexPool};
 use duramen_bucket::{Bucket, keys};
 use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
 use duramen_qos::{Account, Reclaim, Share, Use};
@@ -11,9 +11,9 @@ use duramen_source::Reads;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-/// A quarter of the cache is for series tables. A table of 10,000 series has 3 MiB, so that 256 MiB
+/// A quarter of the cache is for series indexes. An index of 10,000 series has 3 MiB, so that 256 MiB
 /// hold those of about 85 blocks.
-const TABLES_SHARE: usize = 4;
+const INDEXES_SHARE: usize = 4;
 /// What an open block takes beside its `meta`, about.
 const BLOCK_BYTES: usize = 2 << 10;
 /// A `meta` takes this many times its bytes once it is read.
@@ -51,13 +51,13 @@ struct Held {
 }
 
 impl Blocks {
-    /// `cache_bytes` bounds the verified extents and the decoded series tables in memory,
+    /// `cache_bytes` bounds the verified extents and the decoded series indexes in memory,
     /// `open_max` the parsed `meta`s. All are drawn from `memory`, which gets them back when others
     /// need it.
     pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize, memory: Arc<Account>) -> Self {
-        let tables_bytes = cache_bytes / TABLES_SHARE;
-        let cache = Arc::new(ExtentCache::within(cache_bytes - tables_bytes, &memory));
-        let tables = Arc::new(SeriesTables::within(tables_bytes, &memory));
+        let indexes_bytes = cache_bytes / INDEXES_SHARE;
+        let cache = Arc::new(ExtentCache::within(cache_bytes - indexes_bytes, &memory));
+        let indexes = Arc::new(SeriesIndexPool::within(indexes_bytes, &memory));
 
         let state = Open {
             held: HashMap::new(),
@@ -74,7 +74,7 @@ impl Blocks {
         let extents: Weak<ExtentCache> = Arc::downgrade(&cache);
         memory.reclaim_from(extents);
 
-        let decoded: Weak<SeriesTables> = Arc::downgrade(&tables);
+        let decoded: Weak<SeriesIndexPool> = Arc::downgrade(&indexes);
         memory.reclaim_from(decoded);
 
         let metas: Weak<OpenBlocks> = Arc::downgrade(&open);
@@ -82,7 +82,7 @@ impl Blocks {
 
         let options = OpenOptions {
             cache: Some(cache),
-            tables: Some(tables),
+            indexes: Some(indexes),
             ..OpenOptions::default()
         };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockSource, OpenOptions, SeriesTables, WriterOptions};
+use duramen_block::{Block, BlockSource, OpenOptions, SeriesIndexPool, WriterOptions};
 use duramen_model::{
     Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span,
     TimeRange,
@@ -314,10 +314,10 @@ proptest! {
                 let lives = series.iter().flat_map(|s| s.lives.iter().chain(s.histograms.iter().map(|h| &h.1)));
                 prop_assert_eq!(stats.ttl_max_ms, lives.map(|life| life.ttl_ms).max().unwrap_or(0).max(0));
 
-                let tables = Arc::new(SeriesTables::new(1 << 20));
+                let indexes = Arc::new(SeriesIndexPool::new(1 << 20));
 
-                for tables in [None, Some(tables)] {
-                    let options = OpenOptions { tables, series_prefetch_bytes_max: 0, ..OpenOptions::default() };
+                for indexes in [None, Some(indexes)] {
+                    let options = OpenOptions { indexes, series_prefetch_bytes_max: 0, ..OpenOptions::default() };
                     let block = Block::open(Arc::clone(&store) as _, key(), &stats, options, &Reads::default()).await.unwrap();
                     let source = BlockSource::new(Arc::clone(&block), tenant());
 

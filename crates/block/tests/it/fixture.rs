@@ -161,7 +161,7 @@ pub(crate) async fn open(
 
 pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
     SeriesRequest {
-        tenants: Arc::from([]),
+        tenants: Arc::from([tenant()]),
         matchers: matchers.into(),
         range: TimeRange::ALL,
         columns: Columns::Samples,
@@ -170,12 +170,16 @@ pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
     }
 }
 
+pub(crate) fn source(block: &Arc<Block>) -> BlockSource {
+    BlockSource::new(Arc::clone(block), tenant())
+}
+
 /// The whole answer, which must ascend.
 pub(crate) async fn collect(
     block: &Arc<Block>,
     request: &SeriesRequest,
 ) -> Result<Vec<Series>, Error> {
-    let mut stream = block.select(request);
+    let mut stream = source(block).select(request).await?;
     let mut all: Vec<Series> = Vec::new();
 
     while let Some(batch) = stream.try_next().await? {
@@ -241,12 +245,11 @@ pub(crate) async fn collect_all(
 ) -> Result<(Vec<Series>, Vec<FamilyMetadata>), Error> {
     let request = SeriesRequest {
         columns: Columns::Everything,
-        tenants: Arc::from([tenant()]),
         ..request(vec![])
     };
 
     let mut all = collect(block, &request).await?;
-    let source = BlockSource::new(Arc::clone(block), tenant());
+    let source = source(block);
 
     for SeriesExemplars { labels, exemplars } in source.exemplars(&request).await? {
         match all.iter_mut().find(|series| series.labels == labels) {

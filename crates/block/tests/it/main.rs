@@ -14,7 +14,7 @@ mod damage;
 mod duckdb;
 mod fixture;
 mod golden;
+mod indexes;
 mod order;
 mod round_trip;
 mod select;
-mod tables;

@@ -1,0 +1,14 @@
+//! The names of a block's files.
+
+/// The name of the file that says where everything is; the names of the others stand in it.
+pub const META_FILE: &str = "meta";
+/// One row per series.
+pub const SERIES_FILE: &str = "series.parquet";
+/// One row per float.
+pub const SAMPLES_FILE: &str = "samples.parquet";
+/// One row per native histogram.
+pub const HISTOGRAMS_FILE: &str = "histograms.parquet";
+/// One row per exemplar.
+pub const EXEMPLARS_FILE: &str = "exemplars.parquet";
+/// One row per metric family.
+pub const METADATA_FILE: &str = "metadata.parquet";

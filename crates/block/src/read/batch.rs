@@ -1,0 +1,167 @@
+//! Gets and decodes what the found series of one batch have.
+
+use std::ops::Range;
+
+use arrow::array::BinaryArray;
+use duramen_model::Exemplar;
+use duramen_source::{Columns, Floats, Reads, SeriesBatch, SeriesExemplars, SeriesRequest};
+
+use crate::error::Error;
+use crate::layout::rows::SeriesRows;
+use crate::layout::schema::sample;
+use crate::read::block::Block;
+use crate::read::exemplars;
+use crate::read::histograms::Histograms;
+use crate::read::parquet_file::RowsFile;
+use crate::read::plan::{self, GroupRows};
+use crate::read::samples::Samples;
+use crate::series::found::FoundSeries;
+
+/// Series of one batch.
+pub(crate) struct Batch {
+    pub(crate) labels: BinaryArray,
+    pub(crate) rows: Vec<SeriesRows>,
+}
+
+/// Gets floats and histograms at once, in one round trip.
+pub(crate) async fn read(
+    block: &Block,
+    Batch { labels, rows }: Batch,
+    request: &SeriesRequest,
+) -> Result<SeriesBatch, Error> {
+    let none = || vec![0; rows.len() + 1];
+
+    if request.columns == Columns::Labels {
+        let floats = Samples::default().into_columns(none());
+        return Ok(SeriesBatch::from_columns(
+            labels,
+            floats,
+            Histograms::default().into_columns(none()),
+        ));
+    }
+
+    let (floats, histograms) = futures::try_join!(
+        floats(block, &rows, request),
+        histograms(block, &rows, &request.reads)
+    )?;
+
+    Ok(SeriesBatch::from_columns(labels, floats, histograms))
+}
+
+async fn floats(
+    block: &Block,
+    series: &[SeriesRows],
+    request: &SeriesRequest,
+) -> Result<Floats, Error> {
+    let rows = || series.iter().map(|rows| rows.samples.clone());
+    let lives: &[usize] = match request.columns {
+        Columns::Everything => &[sample::TTL, sample::START_TS],
+        Columns::Labels | Columns::Samples => &[sample::TTL],
+    };
+
+    let offsets = offsets(block, rows())?;
+    let mut samples = Samples::with_capacity(count(&offsets));
+
+    if let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows())? {
+        let remote = &file.file.remote;
+        let parsed = &file.file.parsed;
+        let wanted: Vec<_> = groups
+            .iter()
+            .flat_map(|group| plan::pages(parsed, group, lives))
+            .collect();
+
+        let bytes = remote.fetch(&wanted, &request.reads).await?;
+        for group in &groups {
+            samples
+                .append(parsed, &bytes, group, lives)
+                .map_err(|e| Error::decode(&remote.key, e))?;
+        }
+    }
+
+    Ok(samples.into_columns(offsets))
+}
+
+async fn histograms(
+    block: &Block,
+    series: &[SeriesRows],
+    reads: &Reads,
+) -> Result<duramen_source::Histograms, Error> {
+    let rows = || series.iter().map(|rows| rows.histograms.clone());
+    let offsets = offsets(block, rows())?;
+    let mut histograms = Histograms::default();
+
+    if let Some((file, groups)) = pieces(block, block.histograms.as_ref(), rows())? {
+        let bytes = file.fetch_groups(&groups, reads).await?;
+        file.decode(&bytes, &groups, |batch| histograms.append(batch))?;
+    }
+
+    Ok(histograms.into_columns(offsets))
+}
+
+/// The exemplars of `series`, as many lists as series.
+pub(crate) async fn exemplars(
+    block: &Block,
+    series: Vec<FoundSeries>,
+    reads: &Reads,
+) -> Result<Vec<SeriesExemplars>, Error> {
+    let rows = || series.iter().map(|series| series.rows.exemplars.clone());
+    let offsets = offsets(block, rows())?;
+    let mut all: Vec<Exemplar> = Vec::with_capacity(count(&offsets));
+
+    if let Some((file, groups)) = pieces(block, block.exemplars.as_ref(), rows())? {
+        let bytes = file.fetch_groups(&groups, reads).await?;
+        file.decode(&bytes, &groups, |batch| exemplars::append(batch, &mut all))?;
+    }
+
+    let mut all = all.into_iter();
+    let exemplars = series.into_iter().map(|series| {
+        let length = usize::try_from(series.rows.exemplars.end - series.rows.exemplars.start)
+            .unwrap_or(usize::MAX);
+        SeriesExemplars {
+            labels: series.labels(),
+            exemplars: all.by_ref().take(length).collect(),
+        }
+    });
+
+    Ok(exemplars.collect())
+}
+
+/// The row groups of `file` that hold `rows`; `None` when there are no rows.
+fn pieces<'a>(
+    block: &Block,
+    file: Option<&'a RowsFile>,
+    rows: impl Iterator<Item = Range<u64>>,
+) -> Result<Option<(&'a RowsFile, Vec<GroupRows>)>, Error> {
+    let mut rows = rows.filter(|rows| !rows.is_empty()).peekable();
+    if rows.peek().is_none() {
+        return Ok(None);
+    }
+
+    let pieces = file.and_then(|file| Some((file, file.by_group(rows)?)));
+    pieces
+        .map(Some)
+        .ok_or_else(|| block.malformed_series("a series points at rows that are not there"))
+}
+
+/// Where the rows of each series begin in the batch, and behind them their number.
+fn offsets(block: &Block, rows: impl Iterator<Item = Range<u64>>) -> Result<Vec<i32>, Error> {
+    let mut end = 0i32;
+    let mut offsets = vec![0];
+
+    for rows in rows {
+        let next = i32::try_from(rows.end - rows.start)
+            .ok()
+            .and_then(|length| end.checked_add(length));
+        end = next.ok_or_else(|| block.malformed_series("the series of a batch have 2^31 rows"))?;
+        offsets.push(end);
+    }
+
+    Ok(offsets)
+}
+
+fn count(offsets: &[i32]) -> usize {
+    offsets
+        .last()
+        .and_then(|last| usize::try_from(*last).ok())
+        .unwrap_or(0)
+}

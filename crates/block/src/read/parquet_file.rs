@@ -1,0 +1,199 @@
+//! One Parquet file of an open block.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use duramen_source::Reads;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use crate::error::Error;
+use crate::layout::meta::FileMeta;
+use crate::layout::schema::SREF;
+use crate::read::fetch::{RemoteFile, SparseFile};
+use crate::read::options::OpenOptions;
+use crate::read::plan::{self, GroupRows};
+
+/// A file with its parsed footer and offset indexes.
+#[derive(Debug)]
+pub(crate) struct ParquetFile {
+    pub(crate) remote: RemoteFile,
+    pub(crate) parsed: Arc<ParquetMetaData>,
+}
+
+/// A file of which the series file says who owns which rows.
+#[derive(Debug)]
+pub(crate) struct RowsFile {
+    pub(crate) file: ParquetFile,
+    /// The first row of each row group, and behind them the number of rows.
+    pub(crate) group_rows: Vec<u64>,
+}
+
+/// Where the files of one block are, and what `meta` says of them.
+pub(crate) struct Folder<'a> {
+    pub(crate) store: &'a Arc<dyn ObjectStore>,
+    pub(crate) dir: &'a Arc<Path>,
+    pub(crate) meta_key: &'a Path,
+    pub(crate) files: &'a [FileMeta],
+    pub(crate) options: &'a OpenOptions,
+}
+
+impl Folder<'_> {
+    /// The file `name`, which has `rows` rows; `None` when there are none.
+    pub(crate) fn open(&self, name: &str, rows: u64) -> Result<Option<RowsFile>, Error> {
+        let malformed = |what| Error::Malformed {
+            key: self.meta_key.clone(),
+            offset: 0,
+            what,
+        };
+
+        let Some(index) = self.files.iter().position(|file| file.name == name) else {
+            return if rows == 0 {
+                Ok(None)
+            } else {
+                Err(malformed("a file is not described"))
+            };
+        };
+
+        let meta = Arc::new(self.files[index].clone());
+        let mut reader = ParquetMetaDataReader::new()
+            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Required);
+        let parsed = reader
+            .try_parse_sized(&meta.tail, meta.bytes)
+            .and_then(|()| reader.finish());
+        let parsed = Arc::new(parsed.map_err(|e| Error::decode(self.meta_key, e))?);
+
+        let remote = RemoteFile {
+            store: Arc::clone(self.store),
+            key: Path::clone(self.dir).join(name),
+            dir: Arc::clone(self.dir),
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            meta,
+            gap_bytes_max: self.options.gap_bytes_max,
+            cache: self.options.cache.clone(),
+        };
+
+        let file = ParquetFile { remote, parsed };
+        let group_rows = file.group_rows(rows)?;
+        Ok(Some(RowsFile { file, group_rows }))
+    }
+}
+
+impl ParquetFile {
+    /// The first row of each row group, and behind them the number of rows, which must be
+    /// `expected`.
+    fn group_rows(&self, expected: u64) -> Result<Vec<u64>, Error> {
+        let mut rows = vec![0u64];
+        let mut end = 0u64;
+
+        for group in self.parsed.row_groups() {
+            end = end.saturating_add(group.num_rows().cast_unsigned());
+            rows.push(end);
+        }
+
+        let key = self.remote.key.clone();
+        let what = "the row groups have another number of rows than the manifest says";
+
+        if end == expected {
+            Ok(rows)
+        } else {
+            Err(Error::Malformed {
+                key,
+                offset: 0,
+                what,
+            })
+        }
+    }
+}
+
+impl RowsFile {
+    /// Cuts ascending row ranges at the row groups. `None` when one leaves the file.
+    pub(crate) fn by_group(
+        &self,
+        rows: impl Iterator<Item = Range<u64>>,
+    ) -> Option<Vec<GroupRows>> {
+        plan::by_group(rows, &self.group_rows)
+    }
+
+    /// All rows.
+    pub(crate) fn all(&self) -> Vec<GroupRows> {
+        let rows = self.group_rows.last().map(|end| 0..*end);
+        self.by_group(rows.into_iter()).unwrap_or_default()
+    }
+
+    /// The first leaf column that is read: `sref` is not, which series a row belongs to is known
+    /// from its number.
+    fn first_leaf(&self) -> usize {
+        let columns = self.file.parsed.file_metadata().schema_descr().columns();
+        columns
+            .iter()
+            .take_while(|column| column.name() == SREF)
+            .count()
+    }
+
+    /// The bytes of whole row groups.
+    pub(crate) async fn fetch_groups(
+        &self,
+        groups: &[GroupRows],
+        reads: &Reads,
+    ) -> Result<SparseFile, Error> {
+        let bytes = |wanted: &GroupRows| {
+            let columns = self.file.parsed.row_group(wanted.group).columns();
+            let (start, _) = columns.get(self.first_leaf())?.byte_range();
+            let (last, length) = columns.last()?.byte_range();
+
+            Some(start..last.saturating_add(length))
+        };
+
+        let wanted: Vec<_> = groups.iter().filter_map(bytes).collect();
+        self.file.remote.fetch(&wanted, reads).await
+    }
+
+    /// Decodes rows of what [`RowsFile::fetch_groups`] got, and calls `visit` for each part of
+    /// them, in their order.
+    pub(crate) fn decode(
+        &self,
+        file: &SparseFile,
+        groups: &[GroupRows],
+        mut visit: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), Error> {
+        let failed = |e: ParquetError| Error::decode(&self.file.remote.key, e);
+        let options = ArrowReaderOptions::new();
+        let arrow =
+            ArrowReaderMetadata::try_new(Arc::clone(&self.file.parsed), options).map_err(failed)?;
+        let schema = self.file.parsed.file_metadata().schema_descr();
+
+        for wanted in groups {
+            let rows =
+                usize::try_from(self.file.parsed.row_group(wanted.group).num_rows()).unwrap_or(0);
+            let selection =
+                RowSelection::from_consecutive_ranges(wanted.rows.iter().cloned(), rows);
+
+            let reader =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), arrow.clone())
+                    .with_row_groups(vec![wanted.group])
+                    .with_projection(ProjectionMask::leaves(
+                        schema,
+                        self.first_leaf()..schema.num_columns(),
+                    ))
+                    .with_row_selection(selection)
+                    .with_batch_size(rows.max(1))
+                    .build()
+                    .map_err(failed)?;
+
+            for batch in reader {
+                visit(&batch.map_err(|e| failed(e.into()))?).map_err(failed)?;
+            }
+        }
+
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! Finds the series of a request and reads what they have, batch by batch.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::BinaryArray;
+use duramen_source::{Read, SeriesBatch, SeriesRequest};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
+
+use crate::error::Error;
+use crate::layout::rows::{SeriesRows, Wanted};
+use crate::read::batch::{self, Batch};
+use crate::read::block::Block;
+use crate::series::file::SeriesFile;
+use crate::series::found::FoundSeries;
+use crate::series::index::SeriesIndex;
+
+/// A batch ends at so many samples: 16 MiB decoded. A longer series is a batch alone.
+const BATCH_SAMPLES: u64 = 1 << 20;
+/// A histogram counts as so many floats: 256 bytes.
+const HISTOGRAM_SAMPLES: u64 = 16;
+/// The batch that is used, and the one that is got meanwhile.
+const READ_AHEAD: usize = 2;
+
+/// The series of `block` that pass, in its order, with what they have. `file` is its series file.
+///
+/// One round trip for the series pages, one for the samples and histograms of each batch; the next
+/// batch is got while one is used. The stream ends behind its first error.
+pub(crate) fn stream(
+    block: Arc<Block>,
+    file: Arc<SeriesFile>,
+    request: SeriesRequest,
+) -> impl Stream<Item = Result<SeriesBatch, Error>> + Send {
+    let request = Arc::new(request);
+    request.reads.add(Read::Series, block.stats.series);
+
+    let asked = Arc::clone(&request);
+    let within = Arc::clone(&block);
+
+    let batches = stream::once(async move { Ok(found(within, file, request).await) })
+        .try_flatten()
+        .map(move |batch| {
+            let block = Arc::clone(&block);
+            let asked = Arc::clone(&asked);
+
+            async move {
+                let batch = batch?;
+                asked.reads.add(Read::SeriesFound, batch.rows.len() as u64);
+                batch::read(&block, batch, &asked).await
+            }
+        })
+        .buffered(READ_AHEAD);
+
+    stop_at_error(batches)
+}
+
+/// Ends the stream behind its first error.
+fn stop_at_error<T: Send>(
+    items: impl Stream<Item = Result<T, Error>> + Send,
+) -> impl Stream<Item = Result<T, Error>> + Send {
+    items.scan(false, |failed, item| {
+        let go_on = !*failed;
+        *failed = item.is_err();
+        future::ready(go_on.then_some(item))
+    })
+}
+
+/// The series that pass in batches, from the index in memory or from the file: the same ones.
+async fn found(
+    block: Arc<Block>,
+    file: Arc<SeriesFile>,
+    request: Arc<SeriesRequest>,
+) -> impl Stream<Item = Result<Batch, Error>> + Send {
+    let series_max = request.batch_series_max.max(1);
+    let wanted = Wanted::Samples(request.range);
+
+    match look_up(&block, &file, &request).await {
+        Place::Index(index) => {
+            let series = index.select(&request.matchers, wanted).await;
+            index_batches(index, series, series_max).left_stream()
+        }
+        Place::File(groups) => {
+            batches(find(file, groups, request, wanted), series_max).right_stream()
+        }
+    }
+}
+
+/// All series that pass and are wanted, in the order of the block.
+pub(crate) async fn find_all(
+    block: &Block,
+    request: &SeriesRequest,
+    wanted: Wanted,
+) -> Result<Vec<FoundSeries>, Error> {
+    let Some(file) = &block.series else {
+        return Ok(Vec::new());
+    };
+
+    match look_up(block, file, request).await {
+        Place::Index(index) => {
+            let found = |series: &u32| FoundSeries {
+                labels: index.labels_at(*series).into(),
+                rows: index.rows(*series),
+            };
+
+            Ok(index
+                .select(&request.matchers, wanted)
+                .await
+                .iter()
+                .map(found)
+                .collect())
+        }
+        Place::File(groups) => {
+            find(Arc::clone(file), groups, Arc::new(request.clone()), wanted)
+                .try_concat()
+                .await
+        }
+    }
+}
+
+/// Where a selection looks for series.
+pub(crate) enum Place {
+    Index(Arc<SeriesIndex>),
+    /// These row groups of the series file.
+    File(Vec<usize>),
+}
+
+/// The index of the block if it is in memory or worth its making, else the row groups to read.
+pub(crate) async fn look_up(block: &Block, file: &SeriesFile, request: &SeriesRequest) -> Place {
+    let groups = file.groups(&request.matchers);
+
+    // A selection that the names alone rule out needs neither.
+    let pool = block.indexes.as_ref().filter(|_| !groups.is_empty());
+
+    let index = match pool {
+        Some(pool) => {
+            let warmth = &block.warmth;
+            warmth.index(pool, file, &groups, &request.reads).await
+        }
+        None => None,
+    };
+
+    index.map_or(Place::File(groups), Place::Index)
+}
+
+/// Cuts `series` of `index` into batches, as [`batches`] does.
+fn index_batches(
+    index: Arc<SeriesIndex>,
+    series: Vec<u32>,
+    series_max: usize,
+) -> impl Stream<Item = Result<Batch, Error>> + Send {
+    let mut start = 0;
+    stream::iter(std::iter::from_fn(move || {
+        let waiting = series.get(start..)?;
+        let length = batch_length(
+            waiting.iter().map(|series| index.rows(*series)),
+            series_max,
+            true,
+        )?;
+
+        let batch = waiting.get(..length)?;
+        start += length;
+
+        let rows = batch.iter().map(|series| index.rows(*series)).collect();
+        Some(Ok(Batch {
+            labels: index.labels(batch),
+            rows,
+        }))
+    }))
+}
+
+/// The series of `groups` that pass, some row groups at a time.
+fn find(
+    file: Arc<SeriesFile>,
+    groups: Vec<usize>,
+    request: Arc<SeriesRequest>,
+    wanted: Wanted,
+) -> impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send {
+    stream::iter(file.parts(&groups))
+        .map(move |part| {
+            let file = Arc::clone(&file);
+            let request = Arc::clone(&request);
+
+            async move {
+                file.find(&part, &request.matchers, wanted, &request.reads)
+                    .await
+            }
+        })
+        .buffered(READ_AHEAD)
+}
+
+/// Cuts what was found into batches of at most `series_max` series and about [`BATCH_SAMPLES`]
+/// samples.
+fn batches(
+    found: impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send,
+    series_max: usize,
+) -> impl Stream<Item = Result<Batch, Error>> + Send {
+    let state = (Box::pin(found), VecDeque::new(), false);
+    stream::try_unfold(
+        state,
+        move |(mut found, mut waiting, mut ended)| async move {
+            loop {
+                if let Some(batch) = next_batch(&mut waiting, series_max, ended) {
+                    return Ok(Some((batch, (found, waiting, ended))));
+                }
+
+                if ended {
+                    return Ok(None);
+                }
+
+                match found.try_next().await? {
+                    Some(more) => waiting.extend(more),
+                    None => ended = true,
+                }
+            }
+        },
+    )
+}
+
+/// Takes a batch off the front; `None` when more series would fit and may come.
+fn next_batch(
+    waiting: &mut VecDeque<FoundSeries>,
+    series_max: usize,
+    ended: bool,
+) -> Option<Batch> {
+    let length = batch_length(
+        waiting.iter().map(|series| series.rows.clone()),
+        series_max,
+        ended,
+    )?;
+
+    let (labels, rows): (Vec<_>, Vec<_>) = waiting
+        .drain(..length)
+        .map(|series| (series.labels, series.rows))
+        .unzip();
+
+    Some(Batch {
+        labels: BinaryArray::from_iter_values(labels),
+        rows,
+    })
+}
+
+/// How many of the series with the rows `waiting` are the next batch; `None` when more would fit
+/// and may come, or there are none.
+fn batch_length(
+    waiting: impl Iterator<Item = SeriesRows>,
+    series_max: usize,
+    ended: bool,
+) -> Option<usize> {
+    let mut samples = 0u64;
+    let mut length = 0;
+    let mut full = false;
+
+    for rows in waiting {
+        samples = samples.saturating_add(weight(&rows));
+        full = length > 0 && samples > BATCH_SAMPLES || length >= series_max;
+
+        if full {
+            break;
+        }
+
+        length += 1;
+    }
+
+    let whole = full || length >= series_max || samples >= BATCH_SAMPLES || ended;
+    (whole && length > 0).then_some(length)
+}
+
+/// What the samples of a series take in memory, in floats.
+const fn weight(rows: &SeriesRows) -> u64 {
+    let histograms =
+        (rows.histograms.end - rows.histograms.start).saturating_mul(HISTOGRAM_SAMPLES);
+    (rows.samples.end - rows.samples.start).saturating_add(histograms)
+}

@@ -1,0 +1,190 @@
+//! A block as a source of series.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use duramen_model::{FamilyMetadata, TenantId};
+use duramen_source::{
+    Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk,
+};
+use futures::{TryStreamExt, stream};
+
+use crate::error::Error;
+use crate::layout::rows::Wanted;
+use crate::read::block::Block;
+use crate::read::select::{self, Place};
+use crate::read::{batch, metadata};
+use crate::series::found::FoundSeries;
+use crate::series::index::SeriesIndex;
+
+/// One block of one tenant. Of a request that does not name the tenant it answers nothing.
+#[derive(Clone, Debug)]
+pub struct BlockSource {
+    block: Arc<Block>,
+    tenant: TenantId,
+}
+
+impl BlockSource {
+    pub const fn new(block: Arc<Block>, tenant: TenantId) -> Self {
+        Self { block, tenant }
+    }
+}
+
+#[async_trait]
+impl SeriesSource for BlockSource {
+    async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, duramen_source::Error> {
+        let file = self.block.series.clone();
+        let Some(file) = file.filter(|_| self.may_hold(request)) else {
+            return Ok(Box::pin(stream::empty()));
+        };
+
+        let block = Arc::clone(&self.block);
+        let batches = select::stream(Arc::clone(&block), file, request.clone());
+        Ok(Box::pin(batches.map_err(move |e| failed(&block, e))))
+    }
+
+    async fn exemplars(
+        &self,
+        request: &SeriesRequest,
+    ) -> Result<Vec<SeriesExemplars>, duramen_source::Error> {
+        if self.block.exemplars.is_none() || !self.may_hold(request) {
+            return Ok(Vec::new());
+        }
+
+        self.read_exemplars(request)
+            .await
+            .map_err(|e| failed(&self.block, e))
+    }
+
+    async fn metadata(
+        &self,
+        tenants: &[TenantId],
+    ) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
+        if !tenants.contains(&self.tenant) {
+            return Ok(Vec::new());
+        }
+
+        self.read_metadata()
+            .await
+            .map_err(|e| failed(&self.block, e))
+    }
+
+    async fn summaries(
+        &self,
+        request: &SeriesRequest,
+    ) -> Result<Vec<SeriesSummary>, duramen_source::Error> {
+        if !self.may_hold(request) {
+            return Ok(Vec::new());
+        }
+
+        self.read_summaries(request)
+            .await
+            .map_err(|e| failed(&self.block, e))
+    }
+
+    async fn label_names(
+        &self,
+        request: &SeriesRequest,
+    ) -> Result<BTreeSet<String>, duramen_source::Error> {
+        let Some(index) = self.index(request).await else {
+            return walk::label_names(self, request).await;
+        };
+
+        let wanted = Wanted::Samples(request.range);
+        let series = index.select(&request.matchers, wanted).await;
+        Ok(index.names(&series))
+    }
+
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, duramen_source::Error> {
+        let Some(index) = self.index(request).await else {
+            return walk::label_values(self, request, name).await;
+        };
+
+        let wanted = Wanted::Samples(request.range);
+        let series = index.select(&request.matchers, wanted).await;
+        Ok(index.values(&series, name))
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, duramen_source::Error> {
+        Ok(if tenants.contains(&self.tenant) {
+            self.block.stats().ttl_max_ms
+        } else {
+            0
+        })
+    }
+}
+
+impl BlockSource {
+    /// Whether the request is about the tenant and the time of the block.
+    fn may_hold(&self, request: &SeriesRequest) -> bool {
+        request.tenants.contains(&self.tenant) && self.block.stats.range().overlaps(request.range)
+    }
+
+    /// The index of the block, when the request is about it and it is in memory.
+    async fn index(&self, request: &SeriesRequest) -> Option<Arc<SeriesIndex>> {
+        let file = self.block.series.as_ref();
+        let file = file.filter(|_| self.may_hold(request))?;
+
+        match select::look_up(&self.block, file, request).await {
+            Place::Index(index) => Some(index),
+            Place::File(_) => None,
+        }
+    }
+
+    /// The exemplars in the range of the series that pass. One round trip for the series pages, one
+    /// for the exemplars.
+    async fn read_exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        let series = select::find_all(&self.block, request, Wanted::Exemplars).await?;
+        let mut all = batch::exemplars(&self.block, series, &request.reads).await?;
+
+        for series in &mut all {
+            series
+                .exemplars
+                .retain(|exemplar| request.range.contains(exemplar.ts_ms));
+        }
+
+        all.retain(|series| !series.exemplars.is_empty());
+        Ok(all)
+    }
+
+    /// All metric families, in the order of their names.
+    async fn read_metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        let Some(file) = &self.block.metadata else {
+            return Ok(Vec::new());
+        };
+
+        let groups = file.all();
+        let bytes = file.fetch_groups(&groups, &Reads::default()).await?;
+        let mut families = Vec::new();
+
+        file.decode(&bytes, &groups, |batch| {
+            metadata::append(batch, &mut families)
+        })?;
+        Ok(families)
+    }
+
+    /// What the series file says of the series that pass; no sample is read.
+    async fn read_summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        let wanted = Wanted::Samples(request.range);
+        let series = select::find_all(&self.block, request, wanted).await?;
+
+        let summary = |series: FoundSeries| SeriesSummary {
+            labels: series.labels(),
+            floats: series.rows.samples.end - series.rows.samples.start,
+            histograms: series.rows.histograms.end - series.rows.histograms.start,
+            first_ms: series.rows.min_ts_ms,
+            last_ms: series.rows.max_ts_ms,
+        };
+
+        Ok(series.into_iter().map(summary).collect())
+    }
+}
+
+fn failed(block: &Block, error: Error) -> duramen_source::Error {
+    duramen_source::Error::new(format!("block {}", block.dir()), error.kind(), error)
+}

@@ -1,0 +1,153 @@
+//! The series file of an open block: which series are wanted, by its row groups.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use duramen_model::{BlockStats, Matcher};
+use duramen_source::Reads;
+use object_store::path::Path;
+
+use crate::error::Error;
+use crate::layout::rows::Wanted;
+use crate::read::fetch::SparseFile;
+use crate::read::parquet_file::ParquetFile;
+use crate::series::columns::SeriesColumns;
+use crate::series::found::{FoundSeries, Row};
+
+/// So many bytes of the file are looked through at a time.
+const PART_BYTES: u64 = 1 << 20;
+
+/// A series file with its columns, and itself when it is small and came along with `meta`.
+#[derive(Debug)]
+pub(crate) struct SeriesFile {
+    pub(crate) file: ParquetFile,
+    columns: SeriesColumns,
+    /// How many series it has.
+    series: u64,
+    /// The whole file, if it came along with `meta`.
+    prefetched: Option<SparseFile>,
+}
+
+impl SeriesFile {
+    /// `whole`: the bytes of the file, if they came along with `meta`; they are not trusted.
+    pub(crate) fn new(
+        file: ParquetFile,
+        stats: &BlockStats,
+        whole: Option<&Bytes>,
+    ) -> Result<Self, Error> {
+        let columns = SeriesColumns::of(&file, stats)?;
+        let prefetched = whole.and_then(|bytes| file.remote.verified(bytes));
+
+        Ok(Self {
+            file,
+            columns,
+            series: stats.series,
+            prefetched,
+        })
+    }
+
+    /// The folder of the block.
+    pub(crate) const fn dir(&self) -> &Arc<Path> {
+        &self.file.remote.dir
+    }
+
+    pub(crate) const fn series(&self) -> u64 {
+        self.series
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.file.remote.meta.bytes
+    }
+
+    /// Whether reading it asks the store for nothing.
+    pub(crate) const fn is_here(&self) -> bool {
+        self.prefetched.is_some()
+    }
+
+    /// The row groups that may hold a series that passes.
+    pub(crate) fn groups(&self, matchers: &[Matcher]) -> Vec<usize> {
+        self.columns.groups(&self.file, matchers)
+    }
+
+    /// Whether these are all row groups.
+    pub(crate) fn is_whole(&self, groups: &[usize]) -> bool {
+        groups.len() == self.file.parsed.num_row_groups()
+    }
+
+    /// Row groups in parts that are read one at a time.
+    pub(crate) fn parts(&self, groups: &[usize]) -> Vec<Vec<usize>> {
+        in_parts(groups, |group| self.columns.bytes(&self.file, group))
+    }
+
+    /// The series of `groups` that pass all matchers and are wanted.
+    pub(crate) async fn find(
+        &self,
+        groups: &[usize],
+        matchers: &[Matcher],
+        wanted: Wanted,
+        reads: &Reads,
+    ) -> Result<Vec<FoundSeries>, Error> {
+        let file = self.fetch(groups, reads).await?;
+        let mut found = Vec::new();
+
+        for &group in groups {
+            let series = self.columns.find(&file, group, matchers, wanted).await;
+            found.append(&mut series.map_err(|e| Error::decode(&self.file.remote.key, e))?);
+        }
+
+        Ok(found)
+    }
+
+    /// Calls `visit` for each series of `groups`.
+    pub(crate) async fn read_all(
+        &self,
+        groups: &[usize],
+        reads: &Reads,
+        mut visit: impl FnMut(&Row<'_>) + Send,
+    ) -> Result<(), Error> {
+        let file = self.fetch(groups, reads).await?;
+        for &group in groups {
+            let read = self.columns.read_all(&file, group, &mut visit);
+            read.map_err(|e| Error::decode(&self.file.remote.key, e))?;
+        }
+
+        Ok(())
+    }
+
+    async fn fetch(&self, groups: &[usize], reads: &Reads) -> Result<SparseFile, Error> {
+        if let Some(file) = &self.prefetched {
+            return Ok(file.clone());
+        }
+
+        let wanted: Vec<_> = groups
+            .iter()
+            .map(|group| self.columns.bytes(&self.file, *group))
+            .collect();
+
+        self.file.remote.fetch(&wanted, reads).await
+    }
+}
+
+/// Row groups in parts of about [`PART_BYTES`].
+fn in_parts(groups: &[usize], bytes: impl Fn(usize) -> Range<u64>) -> Vec<Vec<usize>> {
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    let mut size = u64::MAX;
+
+    for &group in groups {
+        let range = bytes(group);
+        let length = range.end.saturating_sub(range.start);
+        size = size.saturating_add(length);
+
+        if size > PART_BYTES {
+            parts.push(Vec::new());
+            size = length;
+        }
+
+        if let Some(part) = parts.last_mut() {
+            part.push(group);
+        }
+    }
+
+    parts
+}

@@ -1,0 +1,126 @@
+//! Label names and values of some series of an index, without a look at each series where the index
+//! knows them.
+
+use std::collections::{BTreeSet, HashSet};
+
+use duramen_model::labels::LabelsIter;
+
+use crate::series::index::SeriesIndex;
+use crate::series::set::Set;
+
+/// Of less than this share of all series, the labels are read rather than the index.
+const FEW: usize = 8;
+
+impl SeriesIndex {
+    /// The names of the labels of `series`.
+    pub(crate) fn names(&self, series: &[u32]) -> BTreeSet<String> {
+        if series.len() * FEW < self.ends.len() {
+            let labels = series
+                .iter()
+                .flat_map(|series| LabelsIter::over(self.labels_at(*series)));
+            let names: HashSet<&str> = labels.map(|(name, _)| name).collect();
+            return names.into_iter().map(str::to_owned).collect();
+        }
+
+        let wanted = self.set(series);
+        let carried = self
+            .by_name
+            .iter()
+            .filter(|label| wanted.has_any(&label.series));
+
+        carried.map(|label| label.name.clone()).collect()
+    }
+
+    /// The values that label `name` has in `series`.
+    pub(crate) fn values(&self, series: &[u32], name: &str) -> BTreeSet<String> {
+        let Ok(at) = self
+            .by_name
+            .binary_search_by(|label| label.name.as_str().cmp(name))
+        else {
+            return BTreeSet::new();
+        };
+
+        let label = &self.by_name[at];
+        let wanted = self.set(series);
+        let carried = (0..label.values.len()).filter(|value| wanted.has_any(label.series(*value)));
+
+        carried
+            .map(|value| self.text(&label.values[value]).to_owned())
+            .collect()
+    }
+
+    fn set(&self, series: &[u32]) -> Set {
+        let mut set = Set::none(self.ends.len());
+        set.insert(series);
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::Labels;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::rows::SeriesRows;
+    use crate::series::found::Row;
+    use crate::series::index::builder::SeriesIndexBuilder;
+
+    /// Forty series: each has a number, every second a `half`, and one a `lone`.
+    fn index() -> SeriesIndex {
+        let mut builder = SeriesIndexBuilder::new(usize::MAX);
+
+        for n in 0..40u32 {
+            let number = format!("{n:02}");
+            let mut pairs = vec![
+                ("__name__", if n < 25 { "a" } else { "b" }),
+                ("number", number.as_str()),
+            ];
+
+            if n % 2 == 0 {
+                pairs.insert(1, ("half", if n < 10 { "low" } else { "high" }));
+            }
+
+            if n == 7 {
+                pairs.insert(1, ("lone", "x"));
+            }
+
+            let labels = Labels::from_pairs(pairs).unwrap();
+            let rows = SeriesRows {
+                samples: 0..1,
+                histograms: 0..0,
+                exemplars: 0..0,
+                min_ts_ms: 0,
+                max_ts_ms: 0,
+            };
+
+            builder
+                .push(&Row {
+                    labels: labels.encoded(),
+                    rows,
+                })
+                .unwrap();
+        }
+
+        builder.finish().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn names_and_values_are_those_that_a_walk_finds(series in prop::sample::subsequence((0..40u32).collect::<Vec<_>>(), 0..=40)) {
+            let index = index();
+            let labels: Vec<(&str, &str)> =
+                series.iter().flat_map(|series| LabelsIter::over(index.labels_at(*series))).collect();
+            let names: BTreeSet<String> = labels.iter().map(|(name, _)| (*name).to_owned()).collect();
+
+            prop_assert_eq!(index.names(&series), names);
+
+            for name in ["__name__", "half", "lone", "number", "nothing"] {
+                let of = labels.iter().filter(|(held, _)| *held == name);
+                let values: BTreeSet<String> = of.map(|(_, value)| (*value).to_owned()).collect();
+
+                prop_assert_eq!(index.values(&series, name), values, "{}", name);
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Writes a block: series and metric families in, files and their `BlockStats` out.
+//!
+//! `contents` is what comes in, `options` how it is laid out, and `block` the writer that takes it.
+//! It collects `series`, `metadata` and, through a `rows_file` each, `samples`, `histograms` and
+//! `exemplars`. Those buffer a row group in columns (`levels`), encode it column by column
+//! (`encode`) and append it to their file (`row_groups`) in the `folder`. At the end, `describe`
+//! reads the files back for `meta`.
+
+pub(crate) mod block;
+pub(crate) mod contents;
+pub(crate) mod describe;
+pub(crate) mod encode;
+pub(crate) mod exemplars;
+pub(crate) mod folder;
+pub(crate) mod histograms;
+pub(crate) mod levels;
+pub(crate) mod metadata;
+pub(crate) mod options;
+pub(crate) mod row_groups;
+pub(crate) mod rows_file;
+pub(crate) mod samples;
+pub(crate) mod series;

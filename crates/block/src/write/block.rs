@@ -1,0 +1,349 @@
+//! Writes a block into a local folder, or into memory.
+
+use std::io::Write;
+use std::path::Path;
+
+use bytes::Bytes;
+use duramen_model::labels::cmp_encoded_in_block;
+use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels};
+
+use crate::error::Error;
+use crate::layout::file_names::{META_FILE, METADATA_FILE, SERIES_FILE};
+use crate::layout::meta::{self, FileMeta};
+use crate::layout::rows::SeriesRows;
+use crate::write::contents::{SeriesContents, join};
+use crate::write::describe::describe;
+use crate::write::exemplars::ExemplarsWriter;
+use crate::write::folder::Folder;
+use crate::write::histograms::HistogramsWriter;
+use crate::write::metadata;
+use crate::write::options::WriterOptions;
+use crate::write::rows_file::{RowsFileWriter, encode_error};
+use crate::write::samples::SamplesWriter;
+use crate::write::series::SeriesRowsWriter;
+
+/// Writes one block, series by series. Blocking: it belongs on a thread that may block.
+///
+/// A file of which the block has no row is not made. A writer that is dropped before
+/// [`BlockWriter::finish`] leaves an incomplete folder, without `meta`.
+pub struct BlockWriter {
+    folder: Folder,
+    options: WriterOptions,
+    series: SeriesRowsWriter,
+    samples: RowsFileWriter<SamplesWriter>,
+    histograms: RowsFileWriter<HistogramsWriter>,
+    exemplars: RowsFileWriter<ExemplarsWriter>,
+    families: Vec<FamilyMetadata>,
+    /// First and last time of floats, histograms and exemplars so far.
+    span_ms: Option<(i64, i64)>,
+    ttl_max_ms: i64,
+}
+
+impl std::fmt::Debug for BlockWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockWriter")
+            .field("folder", &self.folder)
+            .field("series", &self.series.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl BlockWriter {
+    /// Makes the folder `dir`, which must not exist; its parent must.
+    pub fn create(dir: &Path, options: WriterOptions) -> Result<Self, Error> {
+        Ok(Self::into_folder(Folder::create(dir)?, options))
+    }
+
+    /// A writer into memory: for where the disk is full.
+    pub fn in_memory(options: WriterOptions) -> Self {
+        Self::into_folder(Folder::in_memory(), options)
+    }
+
+    fn into_folder(folder: Folder, options: WriterOptions) -> Self {
+        Self {
+            folder,
+            options,
+            series: SeriesRowsWriter::default(),
+            samples: RowsFileWriter::default(),
+            histograms: RowsFileWriter::default(),
+            exemplars: RowsFileWriter::default(),
+            families: Vec::new(),
+            span_ms: None,
+            ttl_max_ms: 0,
+        }
+    }
+
+    /// Appends a series.
+    ///
+    /// Series ascend strictly in the order of [`Labels::cmp_in_block`]. A call that breaks this, or
+    /// what [`SeriesContents`] says, is an error and appends nothing.
+    pub fn push(&mut self, labels: &Labels, contents: &SeriesContents<'_>) -> Result<(), Error> {
+        let broken = |rule| {
+            Err(Error::Contract {
+                rule,
+                series: labels.to_string(),
+            })
+        };
+
+        if self
+            .series
+            .last_labels()
+            .is_some_and(|last| cmp_encoded_in_block(last, labels.encoded()).is_ge())
+        {
+            return broken("the series is not behind the one before");
+        }
+        if let Some(rule) = contents.broken_rule() {
+            return broken(rule);
+        }
+
+        let decoded = contents
+            .histograms
+            .iter()
+            .map(|histogram| Histogram::from_bytes(histogram.bytes));
+
+        let Some(histograms) = decoded.collect::<Option<Vec<_>>>() else {
+            return broken("a histogram is not in its byte form");
+        };
+        let Ok(sref) = u32::try_from(self.series.len()) else {
+            return broken("the block has 2^32 series");
+        };
+        let Some(rows) = self.next_rows(contents) else {
+            return broken("the series has neither samples nor exemplars");
+        };
+
+        self.series.push(labels, rows);
+        self.span_ms = join(
+            join(self.span_ms, contents.span_ms()),
+            contents.exemplars_span_ms(),
+        );
+
+        let lives = contents
+            .lives
+            .iter()
+            .copied()
+            .chain(contents.histograms.iter().map(|histogram| histogram.life));
+
+        self.ttl_max_ms = lives
+            .map(|life| life.ttl_ms)
+            .fold(self.ttl_max_ms, i64::max);
+        self.append(sref, contents, histograms)
+    }
+
+    /// Where `contents` will stand; `None` when there are none.
+    fn next_rows(&self, contents: &SeriesContents<'_>) -> Option<SeriesRows> {
+        let (min_ts_ms, max_ts_ms) = contents
+            .span_ms()
+            .or_else(|| contents.exemplars_span_ms())?;
+        let rows = |first: u64, length: usize| first..first + length as u64;
+
+        Some(SeriesRows {
+            samples: rows(self.samples(), contents.ts_ms.len()),
+            histograms: rows(self.histograms(), contents.histograms.len()),
+            exemplars: rows(self.exemplars(), contents.exemplars.len()),
+            min_ts_ms,
+            max_ts_ms,
+        })
+    }
+
+    fn append(
+        &mut self,
+        sref: u32,
+        contents: &SeriesContents<'_>,
+        histograms: Vec<Histogram>,
+    ) -> Result<(), Error> {
+        let dir = &self.folder;
+        let options = &self.options;
+
+        let SeriesContents {
+            ts_ms,
+            values,
+            lives,
+            exemplars,
+            ..
+        } = contents;
+
+        if !ts_ms.is_empty() {
+            self.samples
+                .append(dir, options, |file| file.push(sref, ts_ms, values, lives))?;
+        }
+
+        if !histograms.is_empty() {
+            self.histograms.append(dir, options, |file| {
+                file.push(sref, contents.histograms, histograms)
+            })?;
+        }
+
+        if !exemplars.is_empty() {
+            self.exemplars
+                .append(dir, options, |file| file.push(sref, exemplars))?;
+        }
+
+        Ok(())
+    }
+
+    /// Says what is known of metric families, each once, in any order; what was said before is
+    /// replaced. A block may have nothing else.
+    pub fn set_metadata(&mut self, mut families: Vec<FamilyMetadata>) -> Result<(), Error> {
+        families.sort_unstable_by(|a, b| a.family.cmp(&b.family));
+        if let Some(pair) = families
+            .windows(2)
+            .find(|pair| pair[0].family == pair[1].family)
+        {
+            return Err(Error::Contract {
+                rule: "a metric family comes twice",
+                series: pair[0].family.clone(),
+            });
+        }
+
+        self.families = families;
+        Ok(())
+    }
+
+    /// How many series were pushed.
+    pub const fn series(&self) -> usize {
+        self.series.len()
+    }
+
+    /// How many floats were pushed.
+    pub fn samples(&self) -> u64 {
+        self.samples.rows()
+    }
+
+    /// How many histograms were pushed.
+    pub fn histograms(&self) -> u64 {
+        self.histograms.rows()
+    }
+
+    /// How many exemplars were pushed.
+    pub fn exemplars(&self) -> u64 {
+        self.exemplars.rows()
+    }
+
+    /// Completes all files. On return they are written but *not* synced: whoever relies on them
+    /// syncs them or uploads them.
+    ///
+    /// A block with neither series nor metadata is a broken contract.
+    pub fn finish(self) -> Result<BlockStats, Error> {
+        Ok(self.finish_all()?.0)
+    }
+
+    /// As [`BlockWriter::finish`], with the files by name, `meta` last. Of a writer into a folder
+    /// there are none.
+    pub fn finish_in_memory(self) -> Result<(BlockStats, Vec<(String, Bytes)>), Error> {
+        self.finish_all()
+    }
+
+    fn finish_all(mut self) -> Result<(BlockStats, Vec<(String, Bytes)>), Error> {
+        let families = std::mem::take(&mut self.families);
+        let seen = |family: &FamilyMetadata| (family.last_seen_ms, family.last_seen_ms);
+        let seen_ms = families
+            .iter()
+            .map(seen)
+            .fold(None, |all, one| join(all, Some(one)));
+
+        let Some((min_ts_ms, max_ts_ms)) = self.span_ms.or(seen_ms) else {
+            return Err(Error::Contract {
+                rule: "the block has neither series nor metadata",
+                series: String::new(),
+            });
+        };
+
+        let series = self.series.len() as u64;
+        let samples = self.samples();
+        let histograms = self.histograms();
+        let exemplars = self.exemplars();
+        let ttl_max_ms = self.ttl_max_ms;
+        let (folder, names) = self.finish_files(&families)?;
+
+        let mut files = Vec::new();
+        let mut held = Vec::new();
+
+        for name in names {
+            let (file, contents) = describe(&folder, name)?;
+            held.extend(contents.map(|bytes| (name.to_owned(), bytes)));
+            files.push(file);
+        }
+
+        let (meta_bytes, meta_crc32c, meta) = write_meta(&folder, &files)?;
+        held.extend(meta.map(|bytes| (META_FILE.to_owned(), bytes)));
+
+        let files = files
+            .into_iter()
+            .map(|file| BlockFile {
+                name: file.name,
+                bytes: file.bytes,
+            })
+            .collect();
+
+        let stats = BlockStats {
+            series,
+            samples,
+            histograms,
+            exemplars,
+            families: families.len() as u64,
+            ttl_max_ms,
+            min_ts_ms,
+            max_ts_ms,
+            files,
+            meta_bytes,
+            meta_crc32c,
+        };
+
+        Ok((stats, held))
+    }
+
+    /// Ends all files but `meta`. Their names in the order of [`BlockStats::files`].
+    fn finish_files(
+        self,
+        families: &[FamilyMetadata],
+    ) -> Result<(Folder, Vec<&'static str>), Error> {
+        let Self {
+            folder,
+            series,
+            samples,
+            histograms,
+            exemplars,
+            ..
+        } = self;
+
+        let level = self.options.zstd_level;
+        let mut names = Vec::new();
+
+        if series.len() > 0 {
+            let file = folder.create_file(SERIES_FILE)?;
+            series
+                .write(file, level)
+                .map_err(|e| encode_error(SERIES_FILE, e))?;
+            names.push(SERIES_FILE);
+        }
+
+        names.extend(samples.finish()?);
+        names.extend(histograms.finish()?);
+        names.extend(exemplars.finish()?);
+
+        if !families.is_empty() {
+            let file = folder.create_file(METADATA_FILE)?;
+            metadata::write(file, families, level).map_err(|e| encode_error(METADATA_FILE, e))?;
+            names.push(METADATA_FILE);
+        }
+
+        Ok((folder, names))
+    }
+}
+
+/// The length and checksum of `meta`, and itself when it is in memory.
+fn write_meta(folder: &Folder, files: &[FileMeta]) -> Result<(u64, u32, Option<Bytes>), Error> {
+    let failed = |source| Error::Write {
+        path: folder.path(META_FILE),
+        source,
+    };
+
+    let meta = meta::encode(files).map_err(failed)?;
+    folder
+        .create_file(META_FILE)?
+        .write_all(&meta)
+        .map_err(failed)?;
+
+    let (file, length) = folder.open_file(META_FILE).map_err(failed)?;
+    Ok((length, crc32c::crc32c(&meta), file.into_memory()))
+}

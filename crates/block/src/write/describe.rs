@@ -1,0 +1,90 @@
+//! Reads a finished file back: its extents and its tail, for `meta`.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use bytes::Bytes;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use crate::error::Error;
+use crate::layout::extent::Extents;
+use crate::layout::meta::FileMeta;
+use crate::write::folder::{Folder, WrittenFile};
+use crate::write::rows_file::encode_error;
+
+/// Reads a finished file back, an extent at a time, and says what `meta` says of it. With the file
+/// when it is in memory.
+pub(crate) fn describe(
+    folder: &Folder,
+    name: &'static str,
+) -> Result<(FileMeta, Option<Bytes>), Error> {
+    let failed = |source| Error::Write {
+        path: folder.path(name),
+        source,
+    };
+
+    let (mut file, bytes) = folder.open_file(name).map_err(failed)?;
+    let reader = ParquetMetaDataReader::new()
+        .with_column_index_policy(PageIndexPolicy::Skip)
+        .with_offset_index_policy(PageIndexPolicy::Required);
+    let parsed = match &file {
+        WrittenFile::Disk(file) => reader.parse_and_finish(file),
+        WrittenFile::Memory(bytes) => reader.parse_and_finish(bytes.get_ref()),
+    };
+
+    let parsed = parsed.map_err(|e| encode_error(name, e))?;
+    let boundaries = boundaries(&parsed);
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+
+    let extents = Extents::cut(
+        &mut BufReader::with_capacity(1 << 20, &mut file),
+        bytes,
+        &boundaries,
+    )
+    .map_err(failed)?;
+
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(boundaries.last().copied().unwrap_or(0)))
+        .map_err(failed)?;
+    file.read_to_end(&mut tail).map_err(failed)?;
+
+    let described = FileMeta {
+        name: name.to_owned(),
+        bytes,
+        extents,
+        tail: tail.into(),
+    };
+
+    Ok((described, file.into_memory()))
+}
+
+/// Where pages begin, ascending, and behind them where the last page ends.
+fn boundaries(file: &ParquetMetaData) -> Vec<u64> {
+    let mut starts = Vec::new();
+    let mut end = 0;
+
+    for (group, indexes) in file
+        .row_groups()
+        .iter()
+        .zip(file.offset_index().into_iter().flatten())
+    {
+        for (column, index) in group.columns().iter().zip(indexes) {
+            let (start, length) = column.byte_range();
+            starts.push(start);
+
+            starts.extend(
+                index
+                    .page_locations()
+                    .iter()
+                    .map(|page| page.offset.cast_unsigned()),
+            );
+
+            end = end.max(start + length);
+        }
+    }
+
+    starts.push(end);
+    starts.sort_unstable();
+    starts.dedup();
+
+    starts
+}

@@ -1,0 +1,257 @@
+//! Writes `histograms.parquet`, row group by row group.
+
+use duramen_model::{Counts, Histogram, Span};
+use duramen_source::HistogramRef;
+use parquet::basic::Encoding;
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::Result;
+
+use crate::layout::file_names::HISTOGRAMS_FILE;
+use crate::layout::reset_hint;
+use crate::layout::schema;
+use crate::write::encode::{Chunk, Recipe};
+use crate::write::folder::BlockFileWriter;
+use crate::write::levels::{Lists, Optional};
+use crate::write::options::WriterOptions;
+use crate::write::row_groups::GroupsWriter;
+use crate::write::rows_file::RowsWriter;
+
+/// A row group ends when the byte forms of its histograms have so many bytes, which are some 0.6
+/// times as many in the file, or at the rows of the options. It is read as a whole, by one GET: the
+/// columns are many and thin.
+const GROUP_BYTES_MAX: usize = 192 << 10;
+
+/// Buffers one row group and encodes it when it is full.
+pub(crate) struct HistogramsWriter {
+    file: GroupsWriter,
+    recipes: Recipes,
+    rows_max: usize,
+    buffer: Buffer,
+    rows: u64,
+}
+
+struct Recipes {
+    sref: Recipe,
+    /// Whole numbers of which neighbours are alike.
+    integer: Recipe,
+    /// Floats that differ in their lower bits.
+    float: Recipe,
+    /// Numbers and lists that come again and again, which the compression finds; so do parts of
+    /// deltas.
+    same: Recipe,
+    hint: Recipe,
+}
+
+/// The rows of the row group that is being filled.
+#[derive(Default)]
+struct Buffer {
+    sref: Vec<i32>,
+    ts: Vec<i64>,
+    start_ts: Optional<Int64Type>,
+    ttl: Optional<Int64Type>,
+    schema: Vec<i32>,
+    hint: Vec<ByteArray>,
+    sum: Vec<f64>,
+    zero_threshold: Vec<f64>,
+    count_int: Optional<Int64Type>,
+    zero_count_int: Optional<Int64Type>,
+    count: Optional<DoubleType>,
+    zero_count: Optional<DoubleType>,
+    positive: Side,
+    negative: Side,
+    custom_values: Lists<DoubleType>,
+    /// Of the byte forms.
+    bytes: usize,
+}
+
+/// The buckets of one sign.
+#[derive(Default)]
+struct Side {
+    offsets: Lists<Int32Type>,
+    lengths: Lists<Int32Type>,
+    deltas: Lists<Int64Type>,
+    counts: Lists<DoubleType>,
+}
+
+impl RowsWriter for HistogramsWriter {
+    const FILE: &'static str = HISTOGRAMS_FILE;
+
+    fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
+        let level = options.zstd_level;
+        let encoded = |encoding| Recipe::encoded(level, usize::MAX, encoding);
+
+        let recipes = Recipes {
+            sref: encoded(Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
+            integer: encoded(Encoding::DELTA_BINARY_PACKED)?,
+            float: encoded(Encoding::BYTE_STREAM_SPLIT)?,
+            same: encoded(Encoding::PLAIN)?,
+            hint: Recipe::dictionary(level, usize::MAX)?,
+        };
+
+        let file = GroupsWriter::create(out, schema::histograms()?, level)?;
+        Ok(Self {
+            file,
+            recipes,
+            rows_max: options.row_group_rows_max,
+            buffer: Buffer::default(),
+            rows: 0,
+        })
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if !self.buffer.ts.is_empty() {
+            self.end_row_group()?;
+        }
+
+        self.file.finish()
+    }
+}
+
+impl HistogramsWriter {
+    /// Appends the histograms of one series, which are `decoded` too.
+    pub(crate) fn push(
+        &mut self,
+        sref: u32,
+        histograms: &[HistogramRef<'_>],
+        decoded: Vec<Histogram>,
+    ) -> Result<()> {
+        for (HistogramRef { ts_ms, life, bytes }, histogram) in histograms.iter().zip(decoded) {
+            self.buffer.sref.push(sref.cast_signed());
+            self.buffer.ts.push(*ts_ms);
+            self.buffer
+                .start_ts
+                .push(Some(life.start_ms).filter(|start| *start != 0));
+            self.buffer
+                .ttl
+                .push(Some(life.ttl_ms).filter(|ttl| *ttl != 0));
+            self.buffer.push(histogram);
+            self.buffer.bytes += bytes.len();
+            self.rows += 1;
+
+            if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= GROUP_BYTES_MAX {
+                self.end_row_group()?;
+            }
+        }
+
+        Ok(())
+    }
+
+    fn end_row_group(&mut self) -> Result<()> {
+        let buffer = std::mem::take(&mut self.buffer);
+        let chunks = buffer.encode(&self.recipes, &self.file)?;
+        self.file.append(chunks)
+    }
+}
+
+impl Buffer {
+    fn push(&mut self, histogram: Histogram) {
+        let Histogram {
+            schema,
+            hint,
+            sum,
+            zero_threshold,
+            counts,
+            positive_spans,
+            negative_spans,
+            custom_values,
+        } = histogram;
+
+        self.schema.push(schema);
+        self.hint.push(reset_hint::text(hint).into());
+        self.sum.push(sum);
+        self.zero_threshold.push(zero_threshold);
+        self.positive.push_spans(&positive_spans);
+        self.negative.push_spans(&negative_spans);
+        self.custom_values.push(custom_values);
+
+        let (integers, floats) = match counts {
+            Counts::Integer {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => {
+                self.positive.push_counts(positive, []);
+                self.negative.push_counts(negative, []);
+                (Some((count.cast_signed(), zero_count.cast_signed())), None)
+            }
+            Counts::Float {
+                count,
+                zero_count,
+                positive,
+                negative,
+            } => {
+                self.positive.push_counts([], positive);
+                self.negative.push_counts([], negative);
+                (None, Some((count, zero_count)))
+            }
+        };
+
+        self.count_int.push(integers.map(|(count, _)| count));
+        self.zero_count_int
+            .push(integers.map(|(_, zero_count)| zero_count));
+        self.count.push(floats.map(|(count, _)| count));
+        self.zero_count
+            .push(floats.map(|(_, zero_count)| zero_count));
+    }
+
+    /// The chunks of all columns, in the order of [`schema::histograms`].
+    fn encode(mut self, recipes: &Recipes, file: &GroupsWriter) -> Result<Vec<Chunk>> {
+        let Recipes {
+            sref,
+            integer,
+            float,
+            same,
+            hint,
+        } = recipes;
+
+        let rows = self.ts.len();
+        let mut next = 0..;
+        let mut column = || file.column(next.next().unwrap_or(usize::MAX));
+
+        Ok(vec![
+            sref.encode::<Int32Type>(&column(), &self.sref, None, None)?,
+            integer.encode::<Int64Type>(&column(), &self.ts, None, None)?,
+            self.start_ts.encode(integer, &column(), rows)?,
+            self.ttl.encode(integer, &column(), rows)?,
+            integer.encode::<Int32Type>(&column(), &self.schema, None, None)?,
+            hint.encode::<ByteArrayType>(&column(), &self.hint, None, None)?,
+            float.encode::<DoubleType>(&column(), &self.sum, None, None)?,
+            same.encode::<DoubleType>(&column(), &self.zero_threshold, None, None)?,
+            self.count_int.encode(integer, &column(), rows)?,
+            self.zero_count_int.encode(integer, &column(), rows)?,
+            self.count.encode(float, &column(), rows)?,
+            self.zero_count.encode(float, &column(), rows)?,
+            self.positive.offsets.encode(same, &column())?,
+            self.positive.lengths.encode(same, &column())?,
+            self.negative.offsets.encode(same, &column())?,
+            self.negative.lengths.encode(same, &column())?,
+            self.positive.deltas.encode(same, &column())?,
+            self.negative.deltas.encode(same, &column())?,
+            self.positive.counts.encode(float, &column())?,
+            self.negative.counts.encode(float, &column())?,
+            self.custom_values.encode(same, &column())?,
+        ])
+    }
+}
+
+impl Side {
+    fn push_spans(&mut self, spans: &[Span]) {
+        self.offsets.push(spans.iter().map(|span| span.offset));
+        self.lengths
+            .push(spans.iter().map(|span| span.length.cast_signed()));
+    }
+
+    fn push_counts(
+        &mut self,
+        deltas: impl IntoIterator<Item = i64>,
+        counts: impl IntoIterator<Item = f64>,
+    ) {
+        self.deltas.push(deltas);
+        self.counts.push(counts);
+    }
+}
