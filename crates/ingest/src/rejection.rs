@@ -1,356 +1,162 @@
-//! What is refused of a request while the rest of it is stored.
+//! Why one thing of a request is not stored.
 
-use std::fmt;
+use duramen_model::histogram::InvalidHistogram;
+use duramen_proto::SeriesFault;
 
-use duramen_model::ShownSeries;
+use crate::rejection::Reason;
 
-use crate::refusal::{Refusal, joint};
-
-/// Why. The name is the `reason` of the counter `duramen_ingest_rejected_samples_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    // The series.
-    Malformed,
+/// A situation with its facts. Where a limit is the reason, its name and value are among them.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Unreadable(duramen_proto::Error),
+    #[error(transparent)]
+    Series(SeriesFault),
+    #[error("a series has no metric name (the label __name__)")]
     NoMetricName,
+    #[error("a label name is empty")]
     EmptyLabelName,
-    RepeatedLabelName,
-    LabelNotUtf8,
-    TooManyLabels,
-    LabelNameTooLong,
-    LabelValueTooLong,
-    SeriesLimit,
-    SeriesPerMetricLimit,
-    SeriesBytesLimit,
-    MemoryFull,
-    HaClustersLimit,
-    // A float or a histogram.
-    FarFuture,
-    FarPast,
-    TooOld,
-    Ttl,
-    Conflict,
-    HistogramInvalid,
-    HistogramBuckets,
-    // An exemplar.
-    ExemplarTime,
-    ExemplarLabels,
-    ExemplarTooLong,
-    // Metadata.
-    MetadataInvalid,
-    MetadataTooLong,
-    MetadataLimit,
+    #[error("a label name stands twice in one series. label=`{label}`")]
+    RepeatedLabelName { label: String },
+    #[error("a label {part} is not UTF-8. label=`{label}`, {part}=`{text}`")]
+    LabelNotUtf8 {
+        part: &'static str,
+        label: String,
+        text: String,
+    },
+    #[error("a series has too many labels. labels=`{labels}`, labels_per_series_max=`{max}`")]
+    TooManyLabels { labels: usize, max: usize },
+    #[error("a label name is too long. bytes=`{bytes}`, label_name_bytes_max=`{max}`")]
+    LabelNameTooLong { bytes: usize, max: usize },
+    #[error(
+        "a label value is too long. label=`{label}`, bytes=`{bytes}`, label_value_bytes_max=`{max}`"
+    )]
+    LabelValueTooLong {
+        label: String,
+        bytes: usize,
+        max: usize,
+    },
+    #[error("the tenant has too many series in memory. series_max=`{max}`")]
+    SeriesLimit { max: usize },
+    #[error("the labels of the tenant's series take too much memory. series_bytes_max=`{max}`")]
+    SeriesBytesLimit { max: usize },
+    #[error("the series of all tenants take too much memory. head.series_bytes_max=`{max}`")]
+    HeadSeriesBytes { max: usize },
+    #[error("there is no memory for a new series: {0}")]
+    MemoryFull(duramen_qos::Full),
+    #[error("the tenant has too many pairs of replicas. cluster=`{cluster}`, clusters_max=`{max}`")]
+    HaClustersLimit { cluster: String, max: usize },
+    #[error("the metric has too many series in memory. series_per_metric_max=`{max}`")]
+    SeriesPerMetricLimit { max: usize },
+    #[error(
+        "a sample is too far in the future. ts_ms=`{ts_ms}`, ts_ms_max=`{latest_ms}`, future_max_ms=`{future_max_ms}`"
+    )]
+    FarFuture {
+        ts_ms: i64,
+        latest_ms: i64,
+        future_max_ms: i64,
+    },
+    #[error("a sample is before the year 1. ts_ms=`{ts_ms}`, ts_ms_min=`{earliest_ms}`")]
+    FarPast { ts_ms: i64, earliest_ms: i64 },
+    #[error(
+        "a sample is too old. ts_ms=`{ts_ms}`, ts_ms_min=`{earliest_ms}`, age_max_ms=`{age_max_ms}`"
+    )]
+    TooOld {
+        ts_ms: i64,
+        earliest_ms: i64,
+        age_max_ms: i64,
+    },
+    #[error(
+        "the life span of a sample is negative or too long. ttl_ms=`{ttl_ms}`, ttl_max_ms=`{max_ms}`"
+    )]
+    Ttl { ttl_ms: i64, max_ms: i64 },
+    #[error("another value is held for this time; it stays. ts_ms=`{ts_ms}`")]
+    Conflict { ts_ms: i64 },
+    #[error("a histogram is not valid: {fault}{}ts_ms=`{ts_ms}`", joint(&.fault.to_string()))]
+    HistogramInvalid { ts_ms: i64, fault: InvalidHistogram },
+    #[error("a histogram cannot be read: {fault}{}ts_ms=`{ts_ms}`", joint(&.fault.to_string()))]
+    HistogramUnreadable {
+        ts_ms: i64,
+        fault: duramen_proto::Error,
+    },
+    #[error(
+        "a histogram has too many buckets. ts_ms=`{ts_ms}`, buckets=`{buckets}`, histogram_buckets_max=`{max}`"
+    )]
+    HistogramBuckets {
+        ts_ms: i64,
+        buckets: usize,
+        max: usize,
+    },
+    #[error("an exemplar is outside of the times that are taken. ts_ms=`{ts_ms}`")]
+    ExemplarTime { ts_ms: i64 },
+    #[error(
+        "the labels of an exemplar are not UTF-8, or a name is empty or stands twice. ts_ms=`{ts_ms}`"
+    )]
+    ExemplarLabels { ts_ms: i64 },
+    #[error(
+        "the labels of an exemplar are too long. ts_ms=`{ts_ms}`, chars=`{chars}`, exemplar_label_chars_max=`{max}`"
+    )]
+    ExemplarTooLong {
+        ts_ms: i64,
+        chars: usize,
+        max: usize,
+    },
+    #[error("metadata has no name, or text that is not UTF-8. family=`{family}`")]
+    MetadataInvalid { family: String },
+    #[error("metadata is too long. family=`{family}`, bytes=`{bytes}`, metadata_bytes_max=`{max}`")]
+    MetadataTooLong {
+        family: String,
+        bytes: usize,
+        max: usize,
+    },
+    #[error(
+        "the tenant's series and metadata take too much memory. family=`{family}`, series_bytes_max=`{max}`"
+    )]
+    MetadataBytesLimit { family: String, max: usize },
+    #[error(
+        "the tenant has metadata of too many families. family=`{family}`, metadata_families_max=`{max}`"
+    )]
+    MetadataLimit { family: String, max: usize },
 }
 
-impl Reason {
-    pub const ALL: [Self; 26] = [
-        Self::Malformed,
-        Self::NoMetricName,
-        Self::EmptyLabelName,
-        Self::RepeatedLabelName,
-        Self::LabelNotUtf8,
-        Self::TooManyLabels,
-        Self::LabelNameTooLong,
-        Self::LabelValueTooLong,
-        Self::SeriesLimit,
-        Self::SeriesPerMetricLimit,
-        Self::SeriesBytesLimit,
-        Self::MemoryFull,
-        Self::HaClustersLimit,
-        Self::FarFuture,
-        Self::FarPast,
-        Self::TooOld,
-        Self::Ttl,
-        Self::Conflict,
-        Self::HistogramInvalid,
-        Self::HistogramBuckets,
-        Self::ExemplarTime,
-        Self::ExemplarLabels,
-        Self::ExemplarTooLong,
-        Self::MetadataInvalid,
-        Self::MetadataTooLong,
-        Self::MetadataLimit,
-    ];
+/// What stands between an error's text and one more variable: the first one begins a sentence.
+pub(crate) fn joint(text: &str) -> &'static str {
+    if text.ends_with('`') { ", " } else { ". " }
+}
 
-    pub const fn as_str(self) -> &'static str {
+impl Refusal {
+    pub(crate) const fn reason(&self) -> Reason {
         match self {
-            Self::Malformed => "malformed",
-            Self::NoMetricName => "no_metric_name",
-            Self::EmptyLabelName => "empty_label_name",
-            Self::RepeatedLabelName => "repeated_label_name",
-            Self::LabelNotUtf8 => "label_not_utf8",
-            Self::TooManyLabels => "too_many_labels",
-            Self::LabelNameTooLong => "label_name_too_long",
-            Self::LabelValueTooLong => "label_value_too_long",
-            Self::SeriesLimit => "series_limit",
-            Self::SeriesPerMetricLimit => "series_per_metric_limit",
-            Self::SeriesBytesLimit => "series_bytes_limit",
-            Self::MemoryFull => "memory_full",
-            Self::HaClustersLimit => "ha_clusters_limit",
-            Self::FarFuture => "far_future",
-            Self::FarPast => "far_past",
-            Self::TooOld => "too_old",
-            Self::Ttl => "ttl",
-            Self::Conflict => "conflict",
-            Self::HistogramInvalid => "histogram_invalid",
-            Self::HistogramBuckets => "histogram_buckets",
-            Self::ExemplarTime => "exemplar_time",
-            Self::ExemplarLabels => "exemplar_labels",
-            Self::ExemplarTooLong => "exemplar_too_long",
-            Self::MetadataInvalid => "metadata_invalid",
-            Self::MetadataTooLong => "metadata_too_long",
-            Self::MetadataLimit => "metadata_limit",
+            Self::Unreadable(_) | Self::Series(_) => Reason::Malformed,
+            Self::NoMetricName => Reason::NoMetricName,
+            Self::EmptyLabelName => Reason::EmptyLabelName,
+            Self::RepeatedLabelName { .. } => Reason::RepeatedLabelName,
+            Self::LabelNotUtf8 { .. } => Reason::LabelNotUtf8,
+            Self::TooManyLabels { .. } => Reason::TooManyLabels,
+            Self::LabelNameTooLong { .. } => Reason::LabelNameTooLong,
+            Self::LabelValueTooLong { .. } => Reason::LabelValueTooLong,
+            Self::SeriesLimit { .. } => Reason::SeriesLimit,
+            Self::SeriesBytesLimit { .. } | Self::MetadataBytesLimit { .. } => {
+                Reason::SeriesBytesLimit
+            }
+            Self::HeadSeriesBytes { .. } | Self::MemoryFull(_) => Reason::MemoryFull,
+            Self::HaClustersLimit { .. } => Reason::HaClustersLimit,
+            Self::SeriesPerMetricLimit { .. } => Reason::SeriesPerMetricLimit,
+            Self::FarFuture { .. } => Reason::FarFuture,
+            Self::FarPast { .. } => Reason::FarPast,
+            Self::TooOld { .. } => Reason::TooOld,
+            Self::Ttl { .. } => Reason::Ttl,
+            Self::Conflict { .. } => Reason::Conflict,
+            Self::HistogramInvalid { .. } | Self::HistogramUnreadable { .. } => {
+                Reason::HistogramInvalid
+            }
+            Self::HistogramBuckets { .. } => Reason::HistogramBuckets,
+            Self::ExemplarTime { .. } => Reason::ExemplarTime,
+            Self::ExemplarLabels { .. } => Reason::ExemplarLabels,
+            Self::ExemplarTooLong { .. } => Reason::ExemplarTooLong,
+            Self::MetadataInvalid { .. } => Reason::MetadataInvalid,
+            Self::MetadataTooLong { .. } => Reason::MetadataTooLong,
+            Self::MetadataLimit { .. } => Reason::MetadataLimit,
         }
-    }
-}
-
-/// The limits for which a whole request is refused. The name is the `limit` of
-/// `duramen_ingest_limited_requests_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RequestLimit {
-    BodyBytes,
-    DecodedBodyBytes,
-    SamplesPerSecond,
-    SamplesBurst,
-}
-
-impl RequestLimit {
-    /// As it is called in the settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BodyBytes => "body_bytes_max",
-            Self::DecodedBodyBytes => "decoded_body_bytes_max",
-            Self::SamplesPerSecond => "samples_per_second",
-            Self::SamplesBurst => "samples_burst",
-        }
-    }
-}
-
-/// Texts of one request; of more reasons there are counts only.
-const TEXTS_MAX: usize = 10;
-
-/// How much was refused, by what it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// Floats.
-    pub samples: usize,
-    pub histograms: usize,
-    pub exemplars: usize,
-    /// Metric families of which metadata was sent.
-    pub families: usize,
-    /// Series that brought none of the above.
-    pub empty_series: usize,
-}
-
-impl Lost {
-    pub(crate) const SAMPLE: Self = Self {
-        samples: 1,
-        ..Self::NOTHING
-    };
-    pub(crate) const HISTOGRAM: Self = Self {
-        histograms: 1,
-        ..Self::NOTHING
-    };
-    pub(crate) const EXEMPLAR: Self = Self {
-        exemplars: 1,
-        ..Self::NOTHING
-    };
-    pub(crate) const FAMILY: Self = Self {
-        families: 1,
-        ..Self::NOTHING
-    };
-    const NOTHING: Self = Self {
-        samples: 0,
-        histograms: 0,
-        exemplars: 0,
-        families: 0,
-        empty_series: 0,
-    };
-
-    /// A whole series with what it brings.
-    pub(crate) const fn series(samples: usize, histograms: usize, exemplars: usize) -> Self {
-        let is_empty = samples == 0 && histograms == 0 && exemplars == 0;
-        Self {
-            samples,
-            histograms,
-            exemplars,
-            families: 0,
-            empty_series: is_empty as usize,
-        }
-    }
-
-    /// All of it; a series that brings nothing is one.
-    pub const fn total(&self) -> usize {
-        self.samples + self.histograms + self.exemplars + self.families + self.empty_series
-    }
-
-    const fn add(&mut self, more: Self) {
-        self.samples += more.samples;
-        self.histograms += more.histograms;
-        self.exemplars += more.exemplars;
-        self.families += more.families;
-        self.empty_series += more.empty_series;
-    }
-}
-
-/// Such as `2 samples and 1 histogram`.
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            (self.samples, "sample", "samples"),
-            (self.histograms, "histogram", "histograms"),
-            (self.exemplars, "exemplar", "exemplars"),
-            (self.families, "metric family", "metric families"),
-            (
-                self.empty_series,
-                "series without samples",
-                "series without samples",
-            ),
-        ];
-
-        let mut left = parts.iter().filter(|(count, ..)| *count > 0).count();
-        if left == 0 {
-            return f.write_str("nothing");
-        }
-
-        for (count, one, many) in parts.into_iter().filter(|(count, ..)| *count > 0) {
-            left -= 1;
-
-            let joint = match left {
-                0 => "",
-                1 => " and ",
-                _ => ", ",
-            };
-
-            write!(f, "{count} {}{joint}", if count == 1 { one } else { many })?;
-        }
-
-        Ok(())
-    }
-}
-
-/// What of a request was refused: how much, counts by reason, and the first case of each in words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rejections {
-    lost: Lost,
-    counts: Vec<(Reason, usize)>,
-    texts: Vec<String>,
-}
-
-impl Rejections {
-    /// Notes what was refused. `describe` is asked for the first of a reason only.
-    pub(crate) fn add(&mut self, reason: Reason, lost: Lost, describe: impl FnOnce() -> String) {
-        self.lost.add(lost);
-
-        let count = lost.total();
-        if let Some((_, held)) = self.counts.iter_mut().find(|(held, _)| *held == reason) {
-            *held += count;
-            return;
-        }
-
-        self.counts.push((reason, count));
-        if self.texts.len() < TEXTS_MAX {
-            self.texts.push(describe());
-        }
-    }
-
-    /// As [`Rejections::add`]; the series of what was refused is asked for its name only when that
-    /// is told.
-    pub(crate) fn add_of(
-        &mut self,
-        refusal: &Refusal,
-        lost: Lost,
-        series: impl FnOnce() -> ShownSeries,
-    ) {
-        self.add(refusal.reason(), lost, || {
-            let text = refusal.to_string();
-            format!("{text}{}series=`{}`", joint(&text), series())
-        });
-    }
-
-    pub const fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
-
-    pub fn counts(&self) -> &[(Reason, usize)] {
-        &self.counts
-    }
-
-    /// How much was refused.
-    pub const fn lost(&self) -> Lost {
-        self.lost
-    }
-
-    /// The first case of each reason in words, one line each; not of all when there are many
-    /// reasons.
-    pub fn texts(&self) -> &[String] {
-        &self.texts
-    }
-}
-
-impl fmt::Display for Rejections {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for text in &self.texts {
-            writeln!(f, "{text}")?;
-        }
-
-        write!(f, "rejected {}:", self.lost)?;
-        for (reason, count) in &self.counts {
-            write!(f, " {}={count}", reason.as_str())?;
-        }
-
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn no_two_reasons_share_a_name() {
-        let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(names.len(), Reason::ALL.len());
-    }
-
-    #[test]
-    fn what_was_lost_is_counted_by_what_it_is() {
-        for (lost, expected) in [
-            (Lost::default(), "nothing"),
-            (Lost::SAMPLE, "1 sample"),
-            (Lost::FAMILY, "1 metric family"),
-            (Lost::series(0, 0, 0), "1 series without samples"),
-            (Lost::series(0, 2, 1), "2 histograms and 1 exemplar"),
-            (
-                Lost {
-                    families: 2,
-                    ..Lost::series(3, 1, 2)
-                },
-                "3 samples, 1 histogram, 2 exemplars and 2 metric families",
-            ),
-        ] {
-            assert_eq!(lost.to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn the_first_case_of_each_reason_is_told_and_all_are_counted() {
-        let mut rejections = Rejections::default();
-        rejections.add(Reason::TooOld, Lost::series(2, 0, 0), || "a".to_owned());
-        rejections.add(Reason::SeriesLimit, Lost::HISTOGRAM, || "b".to_owned());
-        rejections.add(Reason::TooOld, Lost::series(3, 0, 0), || unreachable!());
-
-        assert_eq!(
-            rejections.to_string(),
-            "a\nb\nrejected 5 samples and 1 histogram: too_old=5 series_limit=1"
-        );
-
-        for reason in Reason::ALL {
-            rejections.add(reason, Lost::SAMPLE, || reason.as_str().to_owned());
-        }
-
-        assert_eq!(rejections.texts().len(), TEXTS_MAX);
-        assert_eq!(rejections.counts().len(), Reason::ALL.len());
     }
 }

@@ -11,6 +11,7 @@ pub mod wire;
 
 pub use error::Error;
 pub use remote_write::{
-    LabelPair, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, Series, SeriesFault,
-    SeriesKeys, TypeAndUnitLabels, Version, WriteLimits, WriteRequest, WriteRequestEncoder,
+    LabelPair, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, Series, SeriesBuilder,
+    SeriesFault, SeriesKeys, TypeAndUnitLabels, Version, WriteLimits, WriteRequest,
+    WriteRequestBuilder, WriteRequestEncoder,
 };

@@ -4,6 +4,8 @@
 //! The decoders walk the whole body once before anything of it is used, so that a body that is
 //! broken anywhere changes nothing. They borrow labels, histograms and text from the body and copy
 //! samples into flat columns: 16 bytes a sample. [`WriteLimits`] bounds what a body may become.
+//!
+//! Other protocols build the same form with [`WriteRequestBuilder`].
 
 use std::ops::Range;
 
@@ -12,6 +14,7 @@ use duramen_model::{Life, MetricType, ShownSeries};
 use crate::Error;
 use crate::wire::{Fields, Value};
 
+mod builder;
 mod encoder;
 mod exemplar;
 mod histogram;
@@ -24,12 +27,13 @@ mod type_and_unit;
 mod v1;
 mod v2;
 
+pub use builder::{SeriesBuilder, WriteRequestBuilder};
 pub use encoder::WriteRequestEncoder;
 pub use exemplar::SentExemplar;
 pub use histogram::SentHistogram;
 pub use keys::SeriesKeys;
-use labels::LabelBytes;
 pub use labels::LabelPair;
+use labels::{LabelBytes, LabelText};
 use limits::Budget;
 pub use limits::WriteLimits;
 pub use refused::{RefusedSeries, SeriesFault};
@@ -72,7 +76,7 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// A decoded request.
+/// A request, decoded or built.
 #[derive(Debug, Default)]
 pub struct WriteRequest<'a> {
     /// In the order of the request, those without samples, histograms and exemplars left out. One
@@ -90,8 +94,7 @@ pub struct WriteRequest<'a> {
     pub metadata: Vec<SentMetadata<'a>>,
     /// What was left out; only 2.0 has it.
     pub refused: Vec<RefusedSeries<'a>>,
-    /// What the labels of 2.0 refer to; `None` in 1.0.
-    symbols: Option<Vec<&'a [u8]>>,
+    text: LabelText<'a>,
     /// One for each series where [`TypeAndUnitLabels`] come from metadata, else empty.
     types_and_units: Vec<Option<TypeAndUnit>>,
 }
@@ -156,7 +159,8 @@ impl<'a> WriteRequest<'a> {
     /// [`WriteRequest::labels`] would make.
     pub fn labels_count(&self, at: usize) -> usize {
         let labels = &self.series[at].labels;
-        let (Some(known), Some(symbols)) = (self.type_and_unit(at), &self.symbols) else {
+        let (Some(known), LabelText::Symbols(symbols)) = (self.type_and_unit(at), &self.text)
+        else {
             return labels.count as usize;
         };
         let mut kept = 0;
@@ -172,7 +176,7 @@ impl<'a> WriteRequest<'a> {
     /// labels; not known to be UTF-8, sorted or distinct.
     pub fn labels(&self, at: usize) -> Result<Vec<LabelPair<'a>>, Error> {
         let mut pairs = self.pairs(&self.series[at].labels)?;
-        if let (Some(known), Some(symbols)) = (self.type_and_unit(at), &self.symbols) {
+        if let (Some(known), LabelText::Symbols(symbols)) = (self.type_and_unit(at), &self.text) {
             pairs.retain(|(name, _)| !is_replaced(name));
             pairs.extend(known.labels(symbols));
         }
@@ -221,12 +225,19 @@ impl<'a> WriteRequest<'a> {
 
         // Labels that cannot be read are a fault that is told elsewhere; what stands before it is
         // shown.
-        let _ = match &self.symbols {
-            None => labels.each_label(|(name, value)| shown.push(name, value)),
-            Some(symbols) => {
+        let _ = match &self.text {
+            LabelText::Inline => labels.each_label(|(name, value)| shown.push(name, value)),
+            LabelText::Symbols(symbols) => {
                 let text =
                     |reference: u32| symbols.get(reference as usize).copied().unwrap_or(b"?");
                 labels.each_pair(|name, value| shown.push(text(name), text(value)))
+            }
+            LabelText::Pairs(pairs) => {
+                for (name, value) in &pairs[labels.built()] {
+                    shown.push(name, value);
+                }
+
+                Ok(())
             }
         };
 
@@ -234,9 +245,12 @@ impl<'a> WriteRequest<'a> {
     }
 
     fn pairs(&self, labels: &LabelBytes<'a>) -> Result<Vec<LabelPair<'a>>, Error> {
-        let Some(symbols) = &self.symbols else {
-            return labels.pairs();
+        let symbols = match &self.text {
+            LabelText::Inline => return labels.pairs(),
+            LabelText::Pairs(pairs) => return Ok(pairs[labels.built()].to_vec()),
+            LabelText::Symbols(symbols) => symbols,
         };
+
         let mut pairs = Vec::with_capacity(labels.count.min(256) as usize);
         labels
             .each_pair(|name, value| pairs.push((symbol(symbols, name), symbol(symbols, value))))?;
@@ -279,13 +293,7 @@ impl<'a> WriteRequest<'a> {
         }
 
         budget.pay(size_of::<Series<'_>>())?;
-        self.series.push(Series {
-            labels,
-            samples: place(mark.samples)..place(now.samples),
-            histograms: place(mark.histograms)..place(now.histograms),
-            exemplars: place(mark.exemplars)..place(now.exemplars),
-        });
-
+        self.series.push(mark.series(labels, &now));
         Ok(())
     }
 
@@ -314,9 +322,20 @@ impl<'a> WriteRequest<'a> {
             }
         }
 
+        self.push_float(ts_ms, f64::from_bits(bits), life, budget)
+    }
+
+    #[inline]
+    fn push_float(
+        &mut self,
+        ts_ms: i64,
+        value: f64,
+        life: Life,
+        budget: &mut Budget,
+    ) -> Result<(), Error> {
         budget.pay(size_of::<(i64, f64)>())?;
         self.ts_ms.push(ts_ms);
-        self.values.push(f64::from_bits(bits));
+        self.values.push(value);
 
         if life != Life::NONE {
             self.fill_lives(budget)?;
@@ -338,12 +357,11 @@ impl<'a> WriteRequest<'a> {
 
     fn push_histogram(
         &mut self,
-        message: &'a [u8],
-        version: Version,
+        histogram: SentHistogram<'a>,
         budget: &mut Budget,
     ) -> Result<(), Error> {
         budget.pay(size_of::<SentHistogram<'_>>())?;
-        self.histograms.push(SentHistogram::read(message, version)?);
+        self.histograms.push(histogram);
         Ok(())
     }
 
@@ -374,6 +392,18 @@ struct Mark {
     samples: usize,
     histograms: usize,
     exemplars: usize,
+}
+
+impl Mark {
+    /// A series of what stands in the columns between this mark and `end`.
+    fn series<'a>(&self, labels: LabelBytes<'a>, end: &Self) -> Series<'a> {
+        Series {
+            labels,
+            samples: place(self.samples)..place(end.samples),
+            histograms: place(self.histograms)..place(end.histograms),
+            exemplars: place(self.exemplars)..place(end.exemplars),
+        }
+    }
 }
 
 /// What a reference stands for; nothing, where it was refused.

@@ -6,7 +6,7 @@ use super::{TTL_FIELD, Version};
 use crate::Error;
 use crate::wire::{Fields, Value, signed, signed32, truncated};
 
-/// A histogram of a request. Its message was walked and is well formed; the contents are not
+/// A histogram of a request. A message was walked and is well formed; the contents are not
 /// validated.
 #[derive(Clone, Copy, Debug)]
 pub struct SentHistogram<'a> {
@@ -15,7 +15,15 @@ pub struct SentHistogram<'a> {
     /// The longest of its lists (buckets, spans, custom bounds), both sides together. Decoding
     /// takes at most three lists of this length, so hold it against a limit first.
     pub buckets: usize,
-    message: &'a [u8],
+    contents: Contents<'a>,
+}
+
+/// Where the contents of a histogram are.
+#[derive(Clone, Copy, Debug)]
+enum Contents<'a> {
+    /// In the bytes of a message.
+    Message(&'a [u8]),
+    Built(&'a Histogram),
 }
 
 /// One element of a histogram message.
@@ -67,15 +75,41 @@ impl<'a> SentHistogram<'a> {
             ts_ms,
             life,
             buckets: counts.max(deltas).max(spans).max(custom),
-            message,
+            contents: Contents::Message(message),
         })
+    }
+
+    /// One that is decoded already.
+    pub(super) fn built(ts_ms: i64, life: Life, histogram: &'a Histogram) -> Self {
+        let buckets = match &histogram.counts {
+            Counts::Integer {
+                positive, negative, ..
+            } => positive.len() + negative.len(),
+            Counts::Float {
+                positive, negative, ..
+            } => positive.len() + negative.len(),
+        };
+
+        let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+
+        Self {
+            ts_ms,
+            life,
+            buckets: buckets.max(spans).max(histogram.custom_values.len()),
+            contents: Contents::Built(histogram),
+        }
     }
 
     /// The histogram as sent. It is of floats when its count is; the lists of the other kind are
     /// not looked at.
     pub fn decode(&self) -> Result<Histogram, Error> {
+        let message = match self.contents {
+            Contents::Message(message) => message,
+            Contents::Built(histogram) => return Ok(histogram.clone()),
+        };
+
         let mut sent = Lists::default();
-        visit(self.message, |part| sent.take(part))?;
+        visit(message, |part| sent.take(part))?;
         Ok(sent.finish())
     }
 }

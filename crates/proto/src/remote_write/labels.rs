@@ -1,12 +1,27 @@
 //! The labels of a series or an exemplar as they stand in a request.
 
+use std::ops::Range;
+
 use crate::Error;
 use crate::wire::{Fields, Value, truncated};
 
 /// A name and a value, as sent: not known to be UTF-8.
 pub type LabelPair<'a> = (&'a [u8], &'a [u8]);
 
-/// The label fields of one message, undecoded: labels in 1.0, references to symbols in 2.0.
+/// Where the text of a request's labels stands.
+#[derive(Debug, Default)]
+pub(super) enum LabelText<'a> {
+    /// In the label fields: 1.0.
+    #[default]
+    Inline,
+    /// What the references of the label fields name: 2.0.
+    Symbols(Vec<&'a [u8]>),
+    /// The labels of all series and exemplars, one set after the other: a request that was built.
+    Pairs(Vec<LabelPair<'a>>),
+}
+
+/// The label fields of one message, undecoded: labels in 1.0, references to symbols in 2.0. Of a
+/// built request, a place among [`LabelText::Pairs`].
 ///
 /// Senders put them first in their message and send the same bytes each time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +30,8 @@ pub(super) struct LabelBytes<'a> {
     pub(super) bytes: &'a [u8],
     /// How many labels there are, repeated and empty ones included.
     pub(super) count: u32,
+    /// The first label of a built request.
+    first: u32,
 }
 
 /// Finds the label fields of a message while it is walked.
@@ -42,11 +59,27 @@ impl LabelSpan {
         LabelBytes {
             bytes: message.get(self.start..self.end).unwrap_or_default(),
             count: self.fields,
+            first: 0,
         }
     }
 }
 
 impl<'a> LabelBytes<'a> {
+    /// The labels at `place` of [`LabelText::Pairs`].
+    pub(super) fn of_pairs(place: Range<u32>) -> Self {
+        Self {
+            bytes: &[],
+            count: place.end - place.start,
+            first: place.start,
+        }
+    }
+
+    /// The place among [`LabelText::Pairs`].
+    pub(super) const fn built(&self) -> Range<usize> {
+        let first = self.first as usize;
+        first..first + self.count as usize
+    }
+
     /// The labels of remote write 1.0.
     pub(super) fn pairs(&self) -> Result<Vec<LabelPair<'a>>, Error> {
         let mut pairs = Vec::with_capacity(self.count.min(256) as usize);

@@ -2,7 +2,7 @@
 
 use super::labels::LabelSpan;
 use super::limits::{Budget, WriteLimits};
-use super::{SentExemplar, Version, WriteRequest, metadata};
+use super::{SentExemplar, SentHistogram, Version, WriteRequest, metadata};
 use crate::Error;
 use crate::wire::{Fields, Value};
 
@@ -80,7 +80,7 @@ fn take_series<'a>(
                 request.push_exemplar(SentExemplar::read(exemplar, Version::One)?, budget)?
             }
             (4, Value::Bytes(histogram)) => {
-                request.push_histogram(histogram, Version::One, budget)?
+                request.push_histogram(SentHistogram::read(histogram, Version::One)?, budget)?
             }
             (1..=4, _) => return Err(fields.refused("a message field has the wrong wire type")),
             _ => {

@@ -2,12 +2,12 @@
 
 use duramen_model::{METRIC_NAME, MetricType};
 
-use super::labels::{LabelBytes, LabelSpan};
+use super::labels::{LabelBytes, LabelSpan, LabelText};
 use super::limits::{Budget, WriteLimits};
 use super::type_and_unit::{TypeAndUnit, TypeAndUnitLabels};
 use super::{
-    Mark, RefusedSeries, SentExemplar, SentMetadata, SeriesFault, Version, WriteRequest, metadata,
-    symbol,
+    Mark, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, SeriesFault, Version,
+    WriteRequest, metadata, symbol,
 };
 use crate::Error;
 use crate::wire::{Fields, Value, truncated};
@@ -39,7 +39,7 @@ pub(super) fn decode<'a>(
     }
 
     Ok(WriteRequest {
-        symbols: Some(decoder.symbols),
+        text: LabelText::Symbols(decoder.symbols),
         ..decoder.request
     })
 }
@@ -126,8 +126,8 @@ impl<'a> Decoder<'a> {
                         .push_sample(sample, Version::Two, &mut self.budget)?
                 }
                 (3, Value::Bytes(message)) => {
-                    self.request
-                        .push_histogram(message, Version::Two, &mut self.budget)?
+                    let histogram = SentHistogram::read(message, Version::Two)?;
+                    self.request.push_histogram(histogram, &mut self.budget)?
                 }
                 (4, Value::Bytes(exemplar)) => self.take_exemplar(exemplar)?,
                 (5, Value::Bytes(message)) => {

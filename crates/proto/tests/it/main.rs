@@ -1,5 +1,6 @@
 //! What the wire formats promise.
 
+mod builder;
 mod chunks;
 mod frames;
 mod recorded;
