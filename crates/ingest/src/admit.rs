@@ -1,4 +1,4 @@
-//! From a decoded request to rows of known series: validation and series identity.
+//! From a request that passed the intake to rows of known series: validation and series identity.
 //!
 //! A series that was sent before with the same bytes costs one hash and one look-up; only others
 //! are decoded.
@@ -8,10 +8,9 @@ use duramen_model::{Labels, Life, Shown, ShownSeries};
 use duramen_proto::{Series, WriteRequest};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
-use crate::ha::{Gate, Verdict};
 use crate::head::{Registry, Rows, Slot, SlotPin, TenantHead};
-use crate::refusal::Refusal;
-use crate::rejection::{Lost, Rejections};
+use crate::intake::{Gate, GatedWrite, Verdict};
+use crate::rejection::{Lost, Rejection, Rejections};
 use crate::seen::Now;
 
 mod exemplar;
@@ -36,17 +35,13 @@ pub(crate) struct Admitted {
     pub(crate) pin: Option<SlotPin>,
 }
 
-/// Checks `request` and finds or makes its series in the head's registry.
+/// Checks what the intake let through and finds or makes its series in the head's registry.
 ///
 /// `seed` is the process's secret for hashes over bytes from outside.
-pub(crate) fn admit(
-    head: &TenantHead,
-    request: &WriteRequest<'_>,
-    gate: &Gate,
-    now: Now,
-    limits: &IngestLimits,
-    seed: u64,
-) -> Admitted {
+pub(crate) fn admit(head: &TenantHead, write: &GatedWrite<'_>, now: Now, seed: u64) -> Admitted {
+    let GatedWrite { request, gate, .. } = write;
+    let limits = &write.limits.ingest;
+
     let check = Check {
         request,
         gate,
@@ -62,7 +57,7 @@ pub(crate) fn admit(
         let series = || request.show_refused(refused);
         admitted
             .rejected
-            .add_of(&Refusal::Series(refused.fault), lost, series);
+            .add_of(&Rejection::Series(refused.fault), lost, series);
     }
 
     let slots = identify(head, &check, seed, &mut admitted);
@@ -126,14 +121,14 @@ fn identify(
                 continue;
             }
             Verdict::OverLimit { cluster, max } => {
-                let refusal = Refusal::HaClustersLimit {
+                let rejection = Rejection::HaClustersLimit {
                     cluster: Shown(cluster.as_bytes()).to_string(),
                     max,
                 };
 
                 admitted
                     .rejected
-                    .add_of(&refusal, everything(&request.series[index]), || {
+                    .add_of(&rejection, everything(&request.series[index]), || {
                         request.show(index)
                     });
 
@@ -164,10 +159,10 @@ fn identify(
 
         match labels::check(request, index, without, check.limits) {
             Ok(labels) => checked.push((index, key, labels)),
-            Err(refusal) => {
+            Err(rejection) => {
                 admitted
                     .rejected
-                    .add_of(&refusal, everything(&request.series[index]), || {
+                    .add_of(&rejection, everything(&request.series[index]), || {
                         request.show(index)
                     });
             }
@@ -179,17 +174,17 @@ fn identify(
     }
 
     let mut registry = head.registry.write();
-    let told = registry.bytes();
+    let reported = registry.bytes();
 
     for (index, key, labels) in checked {
         let series = &request.series[index];
         let slot = match registry.find(&labels) {
             Some(slot) => slot,
-            None => match check_room(head, &registry, told, &labels, check.limits) {
-                Err(refusal) => {
+            None => match check_room(head, &registry, reported, &labels, check.limits) {
+                Err(rejection) => {
                     admitted
                         .rejected
-                        .add_of(&refusal, everything(series), || ShownSeries::of(&labels));
+                        .add_of(&rejection, everything(series), || ShownSeries::of(&labels));
                     continue;
                 }
                 Ok(()) if !check.has_storable(series) => {
@@ -205,28 +200,28 @@ fn identify(
     }
 
     drop(registry);
-    head.tell_series();
+    head.report_series();
     slots
 }
 
 /// Whether one more series may be held, by the limits of its tenant and by the memory of the
-/// process, which knows `told` bytes of the registry.
+/// process, which knows `reported` bytes of the registry.
 fn check_room(
     head: &TenantHead,
     registry: &Registry,
-    told: usize,
+    reported: usize,
     labels: &Labels,
     limits: &IngestLimits,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     registry.check_room(labels, limits)?;
 
-    let more = registry.bytes().saturating_sub(told) + labels.encoded().len();
+    let more = registry.bytes().saturating_sub(reported) + labels.encoded().len();
     let max = limits
         .series_bytes_max
         .unwrap_or_else(|| head.memory.of_all().series_bytes_of_tenant());
 
     if head.memory.series_bytes().saturating_add(more) > max {
-        return Err(Refusal::SeriesBytesLimit { max });
+        return Err(Rejection::SeriesBytesLimit { max });
     }
 
     head.memory.of_all().check(more)
@@ -265,7 +260,7 @@ impl Check<'_, '_> {
                         rows.push(slot, self.request.ts_ms[at], self.request.values[at], life);
                     }
                 }
-                Err(refusal) => rejected.add_of(&refusal, Lost::SAMPLE, &shown),
+                Err(rejection) => rejected.add_of(&rejection, Lost::SAMPLE, &shown),
             }
         }
 
@@ -281,7 +276,7 @@ impl Check<'_, '_> {
 
                     rows.histograms.extend(slot.map(row));
                 }
-                Err(refusal) => rejected.add_of(&refusal, Lost::HISTOGRAM, &shown),
+                Err(rejection) => rejected.add_of(&rejection, Lost::HISTOGRAM, &shown),
             }
         }
 
@@ -299,7 +294,7 @@ impl Check<'_, '_> {
                         labels,
                     }));
                 }
-                Err(refusal) => lost_exemplars.add_of(&refusal, Lost::EXEMPLAR, &shown),
+                Err(rejection) => lost_exemplars.add_of(&rejection, Lost::EXEMPLAR, &shown),
             }
         }
     }
@@ -321,7 +316,7 @@ impl Check<'_, '_> {
 
     /// What a float says beside its value, if it may be stored.
     #[inline]
-    fn float(&self, at: usize) -> Result<Life, Refusal> {
+    fn float(&self, at: usize) -> Result<Life, Rejection> {
         self.times.check(self.request.ts_ms[at])?;
         match self.request.lives.get(at) {
             Some(life) => self.times.check_life(*life).map(|()| *life),

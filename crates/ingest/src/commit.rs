@@ -5,6 +5,7 @@
 //! number of requests in it.
 
 mod carry;
+mod handle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,14 +17,15 @@ use duramen_wal::{Position, SegmentId, Wal, WriteRecord};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
+pub(crate) use self::handle::CommitHandle;
 use crate::error::Error;
 use crate::head::{Applied, Frozen, HeadMap, OpenSegment, Rows, Slot, SlotPin, TenantHead};
-use crate::ingester::Turn;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
+use crate::permit::MemoryPermit;
 use crate::room::Room;
 
-/// What the thread is asked to do.
+/// What the thread is to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     Write(Box<Write>),
@@ -47,8 +49,8 @@ pub(crate) struct Write {
     pub(crate) rows: Rows,
     /// The tenant's limit when the request came.
     pub(crate) exemplars_max: usize,
-    /// The write's share of memory, given back when it is applied, whoever still waits for it.
-    pub(crate) turn: Turn,
+    /// Ends when the rows are applied, whoever still waits for it.
+    pub(crate) permit: MemoryPermit,
     /// The series in the rows keep their numbers until they are applied.
     pub(crate) pin: SlotPin,
     /// Answered once the samples are durable and readable.
@@ -303,13 +305,13 @@ impl CommitLoop {
                 head,
                 rows,
                 exemplars_max,
-                turn,
+                permit,
                 pin,
                 done,
             } = *write;
 
             let applied = head.apply(position, now_ms, rows, exemplars_max);
-            drop((turn, pin));
+            drop((permit, pin));
 
             // The sender hung up: its samples are stored, as they would be after a lost answer.
             let _ = done.send(Ok(applied));

@@ -20,7 +20,7 @@ pub struct Config {
     /// Bytes of decoded requests that are in work at once; more wait for up to
     /// [`Config::write_wait_max`].
     pub writes_in_flight_bytes_max: usize,
-    /// How long a write waits for its turn before it is refused as overload.
+    /// How long a write waits for its permit before it is refused as overload.
     pub write_wait_max: Duration,
     /// How many tenants may exist. A write for one more is refused.
     pub tenants_max: usize,

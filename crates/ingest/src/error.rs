@@ -140,6 +140,33 @@ impl Error {
         }
     }
 
+    /// Whether an object of one tenant is the cause, and no waiting or asking again would help: it
+    /// is damaged or missing, or a later version of this program has made it.
+    pub(crate) fn is_damage(&self) -> bool {
+        let of_bucket = |error: &duramen_bucket::Error| {
+            use duramen_bucket::Error::{Corrupt, Format, TooLarge};
+            matches!(error, Corrupt { .. } | Format { .. } | TooLarge { .. })
+        };
+
+        match self {
+            Self::Manifest(duramen_manifest::Error::Bucket(error)) | Self::Bucket(error) => {
+                of_bucket(error)
+            }
+            Self::Manifest(duramen_manifest::Error::Version { .. }) => true,
+            Self::Manifest(error) => error.kind() == ErrorKind::Corrupt,
+            _ => false,
+        }
+    }
+
+    /// What stands behind the error, in one line.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Manifest(error) => error.to_string(),
+            Self::Bucket(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether a disk has no space for it, or the process no descriptor: it may succeed later, as
     /// it is.
     pub(crate) fn is_full(&self) -> bool {

@@ -22,8 +22,8 @@ use tracing::{error, info, warn};
 
 use crate::build::{MemoryBlock, build, build_in_memory};
 use crate::error::Error;
-use crate::head::{Frozen, Generation, Held, TenantHead};
-use crate::ingester::Shared;
+use crate::flusher::Flusher;
+use crate::head::{Frozen, FrozenSamples, Generation, TenantHead};
 use crate::rebuild::rebuild;
 use crate::staged::StagedBlock;
 
@@ -48,32 +48,33 @@ pub(crate) enum Freeze {
 /// Commits every generation that waits, in order. With [`Freeze::Yes`], everything that was
 /// acknowledged before the call is in the manifest when it returns `Ok`.
 pub(crate) async fn flush(
-    shared: &Arc<Shared>,
+    flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
     freeze: Freeze,
 ) -> Result<FlushReport, Error> {
     let _one_at_a_time = head.flushing.lock().await;
-    if shared.closed.load(Ordering::SeqCst) {
+    if flusher.closed.load(Ordering::SeqCst) {
         return Err(Error::Stopped);
     }
 
-    shared
+    flusher
+        .heads
         .heal(head)
         .await
         .map_err(|error| held_back(head, error))?;
 
     if freeze == Freeze::Yes {
-        shared.freeze(head).await?;
+        flusher.commit.freeze(head).await?;
     }
 
     let waiting = head.frozen();
-    let metadata = metadata(shared, head, &waiting).await?;
+    let metadata = metadata(flusher, head, &waiting).await?;
 
     // All are staged before the first needs the bucket: while it is away, samples cost disk and not
     // memory. While the disk is nearly full, they go up from memory.
-    if !shared.is_disk_low() {
+    if !flusher.is_disk_low() {
         for frozen in &waiting {
-            match stage(shared, head, frozen, metadata).await {
+            match stage(flusher, head, frozen, metadata).await {
                 Err(error) if error.is_full() => break,
                 staged => drop(staged?),
             }
@@ -85,18 +86,18 @@ pub(crate) async fn flush(
     for frozen in waiting {
         let entries = match frozen.offered() {
             Some(offered) => offered.to_vec(),
-            None => bring_up(shared, head, &frozen, metadata).await?,
+            None => bring_up(flusher, head, &frozen, metadata).await?,
         };
 
         frozen.offer(&entries);
 
         let stats: Vec<_> = entries.iter().map(|entry| entry.stats.clone()).collect();
-        let committed = shared
+        let committed = flusher
             .commit_blocks(head.id, entries, frozen.end, frozen.order.flush)
             .await;
         committed.map_err(|error| held_back(head, error))?;
         head.committed(&frozen);
-        head.tell_samples();
+        head.report_samples();
 
         for stats in &stats {
             report.blocks += 1;
@@ -108,12 +109,12 @@ pub(crate) async fn flush(
         report.generations += 1;
     }
 
-    forget(shared, head).await?;
+    forget(flusher, head).await?;
     if report.generations > 0 {
-        shared.trim().await?;
-        shared.metrics.flushed_samples.inc_by(report.samples);
-        shared.metrics.flushed_bytes.inc_by(report.bytes);
-        shared.metrics.flushed_blocks.inc_by(report.blocks as u64);
+        flusher.commit.trim().await?;
+        flusher.metrics.flushed_samples.inc_by(report.samples);
+        flusher.metrics.flushed_bytes.inc_by(report.bytes);
+        flusher.metrics.flushed_blocks.inc_by(report.blocks as u64);
         info!(tenant = %head.name, ?report, "flushed a head");
     }
 
@@ -122,20 +123,20 @@ pub(crate) async fn flush(
 
 /// Lets go what nothing came of for a whole flush: series, with what only they had, and metadata
 /// where there is too much.
-async fn forget(shared: &Arc<Shared>, head: &Arc<TenantHead>) -> Result<(), Error> {
-    let families_max = shared.limits.of(&head.name).ingest.metadata_families_max;
+async fn forget(flusher: &Arc<Flusher>, head: &Arc<TenantHead>) -> Result<(), Error> {
+    let families_max = flusher.limits.of(&head.name).ingest.metadata_families_max;
     let two_flushes_ms =
-        i64::try_from(2 * shared.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
-    let idle_before_ms = shared.clock.now_ms().saturating_sub(two_flushes_ms);
+        i64::try_from(2 * flusher.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
+    let idle_before_ms = flusher.clock.now_ms().saturating_sub(two_flushes_ms);
     let of_head = Arc::clone(head);
-    let now = shared.clock.monotonic();
+    let now = flusher.clock.monotonic();
 
     let forgetting =
         tokio::task::spawn_blocking(move || of_head.forget(now, families_max, idle_before_ms));
     let forgotten = forgetting.await.map_err(|_| Error::Stopped)?;
 
     if forgotten > 0 {
-        shared.metrics.forgotten_series.inc_by(forgotten as u64);
+        flusher.metrics.forgotten_series.inc_by(forgotten as u64);
     }
 
     Ok(())
@@ -148,7 +149,7 @@ const REBUILDS_MAX: usize = 2;
 /// Puts the blocks of a generation into the bucket, each byte checked on its way. Blocks that are
 /// damaged on the local disk are built again from the log, which still has all of them.
 async fn bring_up(
-    shared: &Arc<Shared>,
+    flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
     frozen: &Arc<Frozen>,
     metadata: Metadata,
@@ -157,36 +158,36 @@ async fn bring_up(
     let mut rebuilds = 0;
 
     loop {
-        let error = match bring_up_once(shared, head, frozen, metadata).await {
+        let error = match bring_up_once(flusher, head, frozen, metadata).await {
             Err(error) if error.is_staged_damage() && rebuilds < REBUILDS_MAX => error,
             done => return done,
         };
 
         error!(tenant = %head.name, %error, cause = ?std::error::Error::source(&error),
             "a staged block is damaged; it is made again from the log");
-        shared.metrics.rebuilds.inc();
+        flusher.metrics.rebuilds.inc();
         rebuilds += 1;
 
-        if matches!(frozen.held(), Held::Staged(_)) {
-            rebuild(shared, head, frozen).await?;
-            metadata = self::metadata(shared, head, std::slice::from_ref(frozen)).await?;
+        if matches!(frozen.held(), FrozenSamples::Staged(_)) {
+            rebuild(flusher, head, frozen).await?;
+            metadata = self::metadata(flusher, head, std::slice::from_ref(frozen)).await?;
         }
     }
 }
 
 async fn bring_up_once(
-    shared: &Arc<Shared>,
+    flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
     frozen: &Arc<Frozen>,
     metadata: Metadata,
 ) -> Result<Vec<BlockEntry>, Error> {
     let generation = match frozen.held() {
-        Held::Memory(generation) if shared.is_disk_low() => generation,
-        _ => match stage(shared, head, frozen, metadata).await {
-            Ok(staged) => return upload_staged(shared, head.id, &staged).await,
+        FrozenSamples::Memory(generation) if flusher.is_disk_low() => generation,
+        _ => match stage(flusher, head, frozen, metadata).await {
+            Ok(staged) => return upload_staged(flusher, head.id, &staged).await,
             Err(error) if error.is_full() => match frozen.held() {
-                Held::Memory(generation) => generation,
-                Held::Staged(_) => return Err(error),
+                FrozenSamples::Memory(generation) => generation,
+                FrozenSamples::Staged(_) => return Err(error),
             },
             Err(error) => return Err(error),
         },
@@ -195,7 +196,7 @@ async fn bring_up_once(
     warn!(tenant = %head.name, "the disk has no space for staged blocks; they go up from memory");
 
     let for_build = Arc::clone(head);
-    let now_ms = shared.clock.now_ms();
+    let now_ms = flusher.clock.now_ms();
     let families = families(head, &generation, metadata);
     let built = tokio::task::spawn_blocking(move || {
         build_in_memory(&for_build, &generation, families, now_ms)
@@ -207,7 +208,7 @@ async fn bring_up_once(
     for MemoryBlock { entry, files } in built {
         for (name, bytes) in files {
             let to = keys::block_file(head.id, entry.id, &name);
-            shared.bucket.put_large(&to, bytes).await?;
+            flusher.bucket.put_large(&to, bytes).await?;
         }
 
         entries.push(entry);
@@ -217,12 +218,12 @@ async fn bring_up_once(
 }
 
 async fn upload_staged(
-    shared: &Shared,
+    flusher: &Flusher,
     tenant: TenantId,
     staged: &[StagedBlock],
 ) -> Result<Vec<BlockEntry>, Error> {
     for block in staged {
-        upload(shared, tenant, block).await?;
+        upload(flusher, tenant, block).await?;
     }
 
     Ok(staged.iter().map(|block| block.entry.clone()).collect())
@@ -261,20 +262,20 @@ enum Metadata {
 /// Requests: none but for the first metadata of a process: those of reading one block's `meta` and
 /// metadata.
 async fn metadata(
-    shared: &Shared,
+    flusher: &Flusher,
     head: &Arc<TenantHead>,
     waiting: &[Arc<Frozen>],
 ) -> Result<Metadata, Error> {
     let has_metadata = |frozen: &Arc<Frozen>| match frozen.held() {
-        Held::Memory(generation) => generation.has_metadata(),
-        Held::Staged(_) => false,
+        FrozenSamples::Memory(generation) => generation.has_metadata(),
+        FrozenSamples::Staged(_) => false,
     };
 
-    if !waiting.iter().any(has_metadata) || carry_over(shared, head).await {
+    if !waiting.iter().any(has_metadata) || carry_over(flusher, head).await {
         return Ok(Metadata::Written);
     }
 
-    shared.log_families(head).await?;
+    flusher.log_families(head).await?;
     Ok(Metadata::Logged)
 }
 
@@ -283,15 +284,15 @@ async fn metadata(
 ///
 /// Requests: as [`metadata`].
 pub(crate) async fn stage_frozen(
-    shared: &Arc<Shared>,
+    flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
 ) -> Result<bool, Error> {
-    if !carry_over(shared, head).await {
+    if !carry_over(flusher, head).await {
         return Ok(false);
     }
 
     for frozen in head.frozen() {
-        stage(shared, head, &frozen, Metadata::Written).await?;
+        stage(flusher, head, &frozen, Metadata::Written).await?;
     }
 
     Ok(true)
@@ -299,14 +300,14 @@ pub(crate) async fn stage_frozen(
 
 /// Takes over what the newest block of an earlier process says of metric families. False when it
 /// cannot be read now.
-async fn carry_over(shared: &Shared, head: &TenantHead) -> bool {
+async fn carry_over(flusher: &Flusher, head: &TenantHead) -> bool {
     let entry = head.carried_from.lock().clone();
     let Some(entry) = entry else { return true };
     let directory = keys::block(head.id, entry.id);
 
     let read = async {
         let block = Block::open(
-            shared.bucket.store(),
+            flusher.bucket.store(),
             directory,
             &entry.stats,
             OpenOptions::default(),
@@ -325,7 +326,7 @@ async fn carry_over(shared: &Shared, head: &TenantHead) -> bool {
     match read.await {
         Ok(families) => {
             head.families.write().carry_over(families);
-            head.tell_series();
+            head.report_series();
         }
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             warn!(tenant = %head.name, %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
@@ -343,19 +344,19 @@ async fn carry_over(shared: &Shared, head: &TenantHead) -> bool {
 
 /// The generation as blocks on the local disk, readable there; its memory is given back.
 async fn stage(
-    shared: &Arc<Shared>,
+    flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
     frozen: &Arc<Frozen>,
     metadata: Metadata,
 ) -> Result<Arc<[StagedBlock]>, Error> {
     let generation = match frozen.held() {
-        Held::Staged(blocks) => return Ok(blocks),
-        Held::Memory(generation) => generation,
+        FrozenSamples::Staged(blocks) => return Ok(blocks),
+        FrozenSamples::Memory(generation) => generation,
     };
 
     let for_build = Arc::clone(head);
-    let staging = shared.staging.clone();
-    let now_ms = shared.clock.now_ms();
+    let staging = flusher.staging.clone();
+    let now_ms = flusher.clock.now_ms();
     let families = families(head, &generation, metadata);
     let built = tokio::task::spawn_blocking(move || {
         build(&for_build, &generation, families, now_ms, &staging)
@@ -365,7 +366,7 @@ async fn stage(
 
     for (entry, directory) in built {
         let name = object_store::path::Path::from(directory_name(entry.id));
-        let store = Arc::clone(&shared.staging_store);
+        let store = Arc::clone(&flusher.staging_store);
 
         let block = Block::open(
             store,
@@ -385,11 +386,11 @@ async fn stage(
     }
 
     frozen.stage(staged);
-    head.tell_samples();
+    head.report_samples();
 
     match frozen.held() {
-        Held::Staged(blocks) => Ok(blocks),
-        Held::Memory(_) => Err(Error::Stopped),
+        FrozenSamples::Staged(blocks) => Ok(blocks),
+        FrozenSamples::Memory(_) => Err(Error::Stopped),
     }
 }
 
@@ -444,7 +445,7 @@ pub(crate) fn directory_name(block: BlockId) -> String {
 ///
 /// Every byte is compared with the checksums of `meta` on its way, and `meta` with the block's
 /// entry: what the local disk made of them since they were written must not be all that is left.
-async fn upload(shared: &Shared, tenant: TenantId, staged: &StagedBlock) -> Result<(), Error> {
+async fn upload(flusher: &Flusher, tenant: TenantId, staged: &StagedBlock) -> Result<(), Error> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let stats = &staged.entry.stats;
     let path = |name: &str| staged.directory.path().join(name);
@@ -477,12 +478,12 @@ async fn upload(shared: &Shared, tenant: TenantId, staged: &StagedBlock) -> Resu
         let length = check.bytes();
         let compare = |bytes: &[u8]| check.push(bytes).map_err(Into::into);
 
-        shared
+        flusher
             .bucket
             .put_file(&key(&file.name), &disk, &from, length, compare)
             .await?;
     }
 
-    shared.bucket.put(&key(META_FILE), meta).await?;
+    flusher.bucket.put(&key(META_FILE), meta).await?;
     Ok(())
 }

@@ -10,7 +10,6 @@ mod chunk;
 mod exemplars;
 mod families;
 mod generation;
-mod memory;
 mod moments;
 mod registry;
 mod rows;
@@ -21,12 +20,11 @@ mod tenant;
 pub(crate) use families::Families;
 pub use generation::Kept;
 pub(crate) use generation::{Applied, Conflict, Generation, Samples};
-pub(crate) use memory::{HeadMemory, HeadsMemory};
 pub(crate) use moments::NOW;
 pub(crate) use registry::{OpenSegment, Registry, Slot, SlotPin};
 pub(crate) use rows::Rows;
 pub(crate) use series::SeriesAt;
-pub(crate) use tenant::{Frozen, Held, Past, TenantHead};
+pub(crate) use tenant::{Frozen, FrozenSamples, Past, TenantHead};
 
 /// The heads of a process. A head is put in before the first write to it is sent to the commit
 /// thread.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use duramen_qos::{Account, Share, Use};
 use parking_lot::Mutex;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// The memory of all heads of a process.
 #[derive(Debug)]
@@ -37,17 +37,17 @@ impl HeadsMemory {
     }
 
     /// Whether series or metadata may take so many bytes more.
-    pub(crate) fn check(&self, more: usize) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, more: usize) -> Result<(), Rejection> {
         let max = self.series_bytes_max;
         if self.series_bytes().saturating_add(more) > max {
-            return Err(Refusal::HeadSeriesBytes { max });
+            return Err(Rejection::HeadSeriesBytes { max });
         }
 
         // What is left below the mark is for samples of known series, which go on for longer.
         let for_samples = self.account.bytes_max() / 32;
         self.account
             .check(Use::Head, more.saturating_add(for_samples))
-            .map_err(Refusal::MemoryFull)
+            .map_err(Rejection::MemoryFull)
     }
 
     /// What samples of all heads take that are not staged or committed.
@@ -76,11 +76,11 @@ impl HeadsMemory {
 #[derive(Debug)]
 pub(crate) struct HeadMemory {
     of_all: Arc<HeadsMemory>,
-    held: Mutex<Held>,
+    held: Mutex<HeadShare>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeadShare {
     series_bytes: usize,
     sample_bytes: usize,
     share: Share,
@@ -91,7 +91,7 @@ impl HeadMemory {
         let share = of_all.account.share(Use::Head);
         Self {
             of_all,
-            held: Mutex::new(Held {
+            held: Mutex::new(HeadShare {
                 series_bytes: 0,
                 sample_bytes: 0,
                 share,
@@ -116,7 +116,7 @@ impl HeadMemory {
             .series_bytes
             .fetch_sub(held.series_bytes, Ordering::Relaxed);
         held.series_bytes = bytes;
-        held.tell();
+        held.report();
     }
 
     /// Tells what samples take now.
@@ -127,12 +127,12 @@ impl HeadMemory {
             .sample_bytes
             .fetch_sub(held.sample_bytes, Ordering::Relaxed);
         held.sample_bytes = bytes;
-        held.tell();
+        held.report();
     }
 }
 
-impl Held {
-    fn tell(&mut self) {
+impl HeadShare {
+    fn report(&mut self) {
         self.share.set(self.series_bytes + self.sample_bytes);
     }
 }

@@ -10,8 +10,8 @@ use duramen_model::Labels;
 use duramen_wal::{OwnedRecord, Position, SegmentId, reread};
 
 use crate::error::Error;
+use crate::flusher::Flusher;
 use crate::head::{Frozen, Generation, Slot, TenantHead};
-use crate::ingester::Shared;
 use crate::logged::resolve;
 
 /// Reads what `frozen` holds from the log and holds it in memory again, instead of in staged
@@ -20,32 +20,32 @@ use crate::logged::resolve;
 /// # Errors
 /// [`Error::LogDamaged`] when the log does not have all of it. Nothing is changed then.
 pub(crate) async fn rebuild(
-    shared: &Arc<Shared>,
+    flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
     frozen: &Arc<Frozen>,
 ) -> Result<(), Error> {
-    let shared = Arc::clone(shared);
+    let flusher = Arc::clone(flusher);
     let for_read = Arc::clone(head);
     let again = Arc::clone(frozen);
-    let read = tokio::task::spawn_blocking(move || read_again(&shared, &for_read, &again));
+    let read = tokio::task::spawn_blocking(move || read_again(&flusher, &for_read, &again));
 
     frozen.unstage(read.await.map_err(|_| Error::Stopped)??);
-    head.tell_series();
-    head.tell_samples();
+    head.report_series();
+    head.report_samples();
 
     Ok(())
 }
 
 fn read_again(
-    shared: &Shared,
+    flusher: &Flusher,
     head: &TenantHead,
     frozen: &Frozen,
 ) -> Result<Arc<Generation>, Error> {
     let mut again = Again {
         head,
         generation: Generation::new(frozen.order),
-        now_ms: i64::try_from(shared.clock.monotonic().as_millis()).unwrap_or(i64::MAX),
-        exemplars_max: shared.limits.of(&head.name).ingest.exemplars_max,
+        now_ms: i64::try_from(flusher.clock.monotonic().as_millis()).unwrap_or(i64::MAX),
+        exemplars_max: flusher.limits.of(&head.name).ingest.exemplars_max,
         segment: None,
         definitions: HashMap::new(),
         slots: HashMap::new(),
@@ -65,11 +65,11 @@ fn read_again(
         return Err(damaged());
     }
 
-    let disk = Arc::clone(&shared.disk);
+    let disk = Arc::clone(&flusher.disk);
     let report = reread(
         disk,
-        &shared.wal_dir,
-        shared.log,
+        &flusher.wal_dir,
+        flusher.log,
         positions.clone(),
         |segment, position, record| {
             if record.tenant == head.id {

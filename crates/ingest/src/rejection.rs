@@ -1,13 +1,18 @@
-//! Why one thing of a request is not stored.
+//! Why a part of a request is not stored while the rest of it is: `reason.rs` has the word for
+//! metrics, `rejections.rs` what is told of a whole request.
+
+mod reason;
+mod rejections;
 
 use duramen_model::histogram::InvalidHistogram;
 use duramen_proto::SeriesFault;
 
-use crate::rejection::Reason;
+pub use self::reason::Reason;
+pub use self::rejections::{Lost, Rejections};
 
 /// A situation with its facts. Where a limit is the reason, its name and value are among them.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     #[error(transparent)]
     Unreadable(duramen_proto::Error),
     #[error(transparent)]
@@ -120,11 +125,11 @@ pub(crate) enum Refusal {
 }
 
 /// What stands between an error's text and one more variable: the first one begins a sentence.
-pub(crate) fn joint(text: &str) -> &'static str {
+fn joint(text: &str) -> &'static str {
     if text.ends_with('`') { ", " } else { ". " }
 }
 
-impl Refusal {
+impl Rejection {
     pub(crate) const fn reason(&self) -> Reason {
         match self {
             Self::Unreadable(_) | Self::Series(_) => Reason::Malformed,

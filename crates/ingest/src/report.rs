@@ -3,8 +3,8 @@
 use duramen_model::ShownSeries;
 
 use crate::head::{Applied, Conflict, Kept, TenantHead};
-use crate::refusal::Refusal;
-use crate::rejection::Rejections;
+use crate::intake::Duplicates;
+use crate::rejection::{Rejection, Rejections};
 
 /// What a write did. Everything that is neither rejected nor lost is durable on this disk and
 /// readable.
@@ -29,28 +29,6 @@ pub struct WriteReport {
     pub lost_metadata: Rejections,
 }
 
-/// How much of a request came from replicas that are not elected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Duplicates {
-    /// Floats.
-    pub samples: usize,
-    pub histograms: usize,
-    pub exemplars: usize,
-}
-
-impl Duplicates {
-    /// Samples of both kinds, and exemplars.
-    pub(crate) const fn all(self) -> usize {
-        self.samples + self.histograms + self.exemplars
-    }
-
-    pub(crate) const fn add(&mut self, more: Self) {
-        self.samples += more.samples;
-        self.histograms += more.histograms;
-        self.exemplars += more.exemplars;
-    }
-}
-
 impl WriteReport {
     /// Samples, histograms and exemplars that the sender may count as written: those of a replica
     /// that is not elected are.
@@ -69,7 +47,7 @@ impl WriteReport {
 
         for Conflict { slot, ts_ms, lost } in applied.conflicts {
             self.rejected
-                .add_of(&Refusal::Conflict { ts_ms }, lost, || {
+                .add_of(&Rejection::Conflict { ts_ms }, lost, || {
                     ShownSeries::of(&head.labels(slot))
                 });
         }

@@ -16,23 +16,24 @@ use duramen_wal::{Entry, OwnedRecord, Position, SegmentId, Wal};
 use object_store::local::LocalFileSystem;
 use roaring::RoaringBitmap;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info};
 
-use crate::commit::{CommitLoop, LogPlace};
+use crate::commit::{CommitHandle, CommitLoop, LogPlace};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::stage_frozen;
-use crate::head::{HeadMap, HeadsMemory, OpenSegment, Past, Rows, Slot, TenantHead};
-use crate::ingester::{Ingester, Shared};
+use crate::flusher::Flusher;
+use crate::head::{HeadMap, OpenSegment, Past, Rows, Slot, TenantHead};
+use crate::heads::TenantHeads;
+use crate::ingester::Ingester;
+use crate::intake::{Intake, IntakeParts};
 use crate::logged::resolve;
+use crate::memory::HeadsMemory;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
 use crate::room::Room;
+use crate::schedule::start_flushing;
 use crate::seen::SeenClock;
-
-/// Commands that wait for the commit thread. Each write in it holds a share of the bytes in flight.
-const COMMANDS_MAX: usize = 1024;
 
 /// The latest time that the clock has shown, beside the log.
 const CLOCK_FILE: &str = "clock";
@@ -112,36 +113,56 @@ impl Ingester {
             parts.ballast,
         ));
 
-        let orders = OrderClock::new(
+        let orders = Arc::new(OrderClock::new(
             Arc::clone(&parts.clock),
             parts.writer.writer,
             parts.writer.epoch,
-        );
+        ));
 
-        let (commands, received) = mpsc::channel(COMMANDS_MAX);
-        let series_bytes_max = config.series_bytes_max;
-        let in_flight = Arc::new(Semaphore::new(config.writes_in_flight_bytes_max));
-        let clock_file = wal_dir.with_file_name(CLOCK_FILE);
-
-        let seen = SeenClock::open(
+        let seen = Arc::new(SeenClock::open(
             Arc::clone(&parts.clock),
             Arc::clone(&parts.disk),
-            clock_file,
-        );
+            wal_dir.with_file_name(CLOCK_FILE),
+        ));
 
-        let shared = Arc::new(Shared {
-            seen,
-            config,
-            clock: parts.clock,
-            bucket: parts.bucket,
+        let memory = HeadsMemory::new(Arc::clone(&parts.memory), config.series_bytes_max);
+        let metrics = parts.metrics;
+
+        let intake = IntakeParts {
+            clock: Arc::clone(&parts.clock),
+            bucket: parts.bucket.clone(),
+            register: Arc::clone(&parts.register),
+            writer: parts.writer,
+            limits: parts.limits.clone(),
+            metrics: metrics.clone(),
+            memory: parts.memory,
+            hash_seed: parts.hash_seed,
+        };
+
+        let intake = Arc::new(Intake::before_heads(intake, Arc::clone(&memory), &config));
+        let (commit, received) = CommitHandle::new();
+
+        let heads = Arc::new(TenantHeads {
+            clock: Arc::clone(&parts.clock),
+            intake: Arc::clone(&intake),
             register: parts.register,
             manifests: parts.manifests,
             writer: parts.writer,
+            commit: commit.clone(),
+            orders: Arc::clone(&orders),
+            memory,
+            open_segment: OpenSegment::default(),
+            by_tenant: HeadMap::default(),
+        });
+
+        let flusher = Arc::new(Flusher {
+            config,
+            clock: Arc::clone(&parts.clock),
             limits: parts.limits,
-            orders: Arc::new(orders),
-            heads: HeadMap::default(),
-            commands,
-            in_flight,
+            metrics: metrics.clone(),
+            bucket: parts.bucket,
+            heads: Arc::clone(&heads),
+            commit: commit.clone(),
             disk: Arc::clone(&parts.disk),
             wal_dir: wal_dir.clone(),
             log: parts.log,
@@ -149,16 +170,11 @@ impl Ingester {
             wal_bytes: Arc::new(AtomicU64::new(0)),
             staging,
             staging_store: Arc::new(staging_store),
-            hash_seed: parts.hash_seed,
-            metrics: parts.metrics,
-            heads_memory: HeadsMemory::new(Arc::clone(&parts.memory), series_bytes_max),
-            memory: parts.memory,
             closed: AtomicBool::new(false),
             fenced: OnceLock::new(),
-            open_segment: OpenSegment::default(),
         });
 
-        let for_replay = Arc::clone(&shared);
+        let for_replay = Arc::clone(&flusher);
         let handle = Handle::current();
         let disk = parts.disk;
         let log = parts.log;
@@ -167,29 +183,38 @@ impl Ingester {
         });
         let (wal, report) = replayed.await.map_err(|_| Error::Stopped)??;
 
-        let commit = CommitLoop::new(
+        let thread = CommitLoop::new(
             wal,
             received,
-            Arc::clone(&shared.heads),
-            Arc::clone(&shared.clock),
-            Arc::clone(&shared.orders),
-            shared.metrics.clone(),
+            Arc::clone(&heads.by_tenant),
+            parts.clock,
+            orders,
+            metrics.clone(),
             LogPlace {
                 room,
-                log_bytes: Arc::clone(&shared.wal_bytes),
-                open_segment: shared.open_segment.clone(),
+                log_bytes: Arc::clone(&flusher.wal_bytes),
+                open_segment: heads.open_segment.clone(),
             },
         );
 
         tasks
-            .spawn_thread("commit", OnFailure::Fatal, move || commit.run())
+            .spawn_thread("commit", OnFailure::Fatal, move || thread.run())
             .map_err(|source| Error::Disk {
                 path: PathBuf::from("thread"),
                 source,
             })?;
 
-        let ingester = Self { shared };
-        ingester.start_flushing(tasks);
+        start_flushing(Arc::clone(&flusher), Arc::clone(&seen), tasks);
+
+        let ingester = Self {
+            intake,
+            heads,
+            commit,
+            flusher,
+            seen,
+            metrics,
+        };
+
         Ok((ingester, report))
     }
 }
@@ -224,7 +249,7 @@ const STAGED_BYTES_MIN: usize = 256 << 10;
 
 /// Brings records back into heads.
 struct Replay<'a> {
-    shared: &'a Arc<Shared>,
+    flusher: &'a Arc<Flusher>,
     runtime: &'a Handle,
     /// The slots of the series that the current segment has defined so far.
     segment: Option<SegmentId>,
@@ -242,15 +267,16 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn run(
-        shared: &'a Arc<Shared>,
+        flusher: &'a Arc<Flusher>,
         runtime: &'a Handle,
         disk: Arc<dyn Disk>,
         (directory, log): (&std::path::Path, WriterId),
     ) -> Result<(Wal, StartReport), Error> {
         let config = duramen_wal::Config {
-            segment_bytes_max: shared.config.wal_segment_bytes_max,
+            segment_bytes_max: flusher.config.wal_segment_bytes_max,
         };
-        let names = shared
+        let names = flusher
+            .heads
             .register
             .all()
             .into_iter()
@@ -261,7 +287,7 @@ impl<'a> Replay<'a> {
         let report = StartReport::default();
 
         let mut replay = Self {
-            shared,
+            flusher,
             runtime,
             segment: None,
             slots,
@@ -279,16 +305,16 @@ impl<'a> Replay<'a> {
 
         let mut report = replay.report;
         report.lost_records = found.records_lost();
-        report.tenants = shared.heads.read().len();
+        report.tenants = flusher.heads.by_tenant.read().len();
 
         // A log that was lost must not give positions again that a manifest has as flushed.
-        if let Some(flushed) = shared.all_heads().iter().map(|head| head.flushed()).max() {
+        if let Some(flushed) = flusher.heads.all().iter().map(|head| head.flushed()).max() {
             wal.skip_to(flushed);
         }
 
-        shared.metrics.wal_records_lost.inc_by(report.lost_records);
-        shared.metrics.wal_samples_lost.inc_by(report.lost_samples);
-        shared.metrics.replayed_samples.inc_by(report.samples);
+        flusher.metrics.wal_records_lost.inc_by(report.lost_records);
+        flusher.metrics.wal_samples_lost.inc_by(report.lost_samples);
+        flusher.metrics.replayed_samples.inc_by(report.samples);
         info!(?report, "replayed the write-ahead log");
 
         Ok((wal, report))
@@ -325,8 +351,8 @@ impl<'a> Replay<'a> {
             error!(tenant = %head.name, %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
         }
 
-        let now_ms = i64::try_from(self.shared.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
-        let exemplars_max = self.shared.limits.of(&head.name).ingest.exemplars_max;
+        let now_ms = i64::try_from(self.flusher.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+        let exemplars_max = self.flusher.limits.of(&head.name).ingest.exemplars_max;
         let applied = head.apply(position, now_ms, rows, exemplars_max);
 
         self.report.samples += (applied.samples.stored + applied.histograms.stored) as u64;
@@ -371,7 +397,7 @@ impl<'a> Replay<'a> {
         }
 
         if interned {
-            head.tell_series();
+            head.report_series();
         }
     }
 
@@ -420,30 +446,30 @@ impl<'a> Replay<'a> {
     /// Stages the largest heads while all hold more samples than heads may hold, as the process
     /// before did.
     fn stage_what_is_too_much(&mut self, position: Position) {
-        let shared = self.shared;
-        let max = self.shared.config.head_bytes_max;
-        let is_too_much =
-            || shared.heads_memory.sample_bytes() > max || shared.heads_memory.is_short();
+        let flusher = self.flusher;
+        let heads = &flusher.heads;
+        let max = self.flusher.config.head_bytes_max;
+        let is_too_much = || heads.memory.sample_bytes() > max || heads.memory.is_short();
 
         if !self.may_stage || !is_too_much() {
             return;
         }
 
-        let mut heads = shared.all_heads();
+        let mut large = flusher.heads.all();
 
         // How far the blocks of a tenant in quarantine stand is not known, so nothing of it can end
         // here.
-        heads.retain(|head| !head.is_quarantined());
-        heads.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
+        large.retain(|head| !head.is_quarantined());
+        large.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
 
-        for head in heads {
+        for head in large {
             if !is_too_much() || head.sample_bytes() < (max / 16).max(STAGED_BYTES_MIN) {
                 return;
             }
 
-            head.freeze(position.next(), || shared.orders.next());
+            head.freeze(position.next(), || heads.orders.next());
 
-            match self.runtime.block_on(stage_frozen(shared, &head)) {
+            match self.runtime.block_on(stage_frozen(flusher, &head)) {
                 Ok(true) => {
                     info!(tenant = %head.name, %position, "staged a head in the middle of the replay")
                 }
@@ -482,14 +508,14 @@ impl<'a> Replay<'a> {
             Some(name) => (tenant, name.clone()),
             None => {
                 self.report.unknown_tenants += 1;
-                self.shared.metrics.unknown_tenants.inc();
+                self.flusher.metrics.unknown_tenants.inc();
 
                 // The log of before names were in it: there is no name to register, and no way to
                 // forget the samples.
                 let Ok(name) = TenantName::parse(logged_name) else {
                     let name = TenantName::parse(&format!("unknown-{tenant}"))
                         .expect("letters and digits");
-                    let head = self.shared.put_head(tenant, name, Past::default());
+                    let head = self.flusher.heads.put(tenant, name, Past::default());
                     head.quarantine(&Error::UnknownTenant { tenant });
                     return Ok(head);
                 };
@@ -497,7 +523,7 @@ impl<'a> Replay<'a> {
                 error!(%tenant, %name, "the write-ahead log has samples of a tenant that the bucket does not know; it is registered again");
                 match self
                     .runtime
-                    .block_on(self.shared.register.restore(&name, tenant))
+                    .block_on(self.flusher.heads.register.restore(&name, tenant))
                 {
                     Ok(id) => (id, name),
                     Err(error) => return self.waiting(tenant, name, error.into()),
@@ -505,13 +531,13 @@ impl<'a> Replay<'a> {
             }
         };
 
-        let held = self.shared.heads.read().get(&id).cloned();
+        let held = self.flusher.heads.get(id);
         if let Some(head) = held {
             return Ok(head);
         }
 
-        match self.runtime.block_on(self.shared.take_over(id)) {
-            Ok(past) => Ok(self.shared.put_head(id, name, past)),
+        match self.runtime.block_on(self.flusher.heads.take_over(id)) {
+            Ok(past) => Ok(self.flusher.heads.put(id, name, past)),
             Err(error) => self.waiting(id, name, error),
         }
     }
@@ -527,7 +553,7 @@ impl<'a> Replay<'a> {
             return Err(cause);
         }
 
-        let head = self.shared.put_head(id, name, Past::default());
+        let head = self.flusher.heads.put(id, name, Past::default());
         head.quarantine(&cause);
         Ok(head)
     }

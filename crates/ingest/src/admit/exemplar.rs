@@ -5,7 +5,7 @@ use duramen_model::Labels;
 use duramen_proto::{SentExemplar, WriteRequest};
 
 use super::times::Times;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// The labels of the exemplar, or why it is left out.
 pub(super) fn check(
@@ -13,18 +13,18 @@ pub(super) fn check(
     sent: &SentExemplar<'_>,
     times: &Times,
     limits: &IngestLimits,
-) -> Result<Labels, Refusal> {
+) -> Result<Labels, Rejection> {
     let ts_ms = sent.ts_ms;
     times
         .check(ts_ms)
-        .map_err(|_| Refusal::ExemplarTime { ts_ms })?;
+        .map_err(|_| Rejection::ExemplarTime { ts_ms })?;
 
     let max = limits.exemplar_label_chars_max;
 
     // Each label has a name of a character at least, so that as many labels are as many characters.
     let count = request.exemplar_labels_count(sent);
     if count > max {
-        return Err(Refusal::ExemplarTooLong {
+        return Err(Rejection::ExemplarTooLong {
             ts_ms,
             chars: count,
             max,
@@ -33,8 +33,8 @@ pub(super) fn check(
 
     let pairs = request
         .exemplar_labels(sent)
-        .map_err(|_| Refusal::ExemplarLabels { ts_ms })?;
-    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Refusal::ExemplarLabels { ts_ms });
+        .map_err(|_| Rejection::ExemplarLabels { ts_ms })?;
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Rejection::ExemplarLabels { ts_ms });
     let mut labels = Vec::with_capacity(pairs.len());
 
     for (name, value) in pairs {
@@ -47,17 +47,17 @@ pub(super) fn check(
         .sum();
 
     if chars > max {
-        return Err(Refusal::ExemplarTooLong { ts_ms, chars, max });
+        return Err(Rejection::ExemplarTooLong { ts_ms, chars, max });
     }
 
     if labels.iter().any(|(name, _)| name.is_empty()) {
-        return Err(Refusal::ExemplarLabels { ts_ms });
+        return Err(Rejection::ExemplarLabels { ts_ms });
     }
 
     labels.sort_unstable();
     if labels.windows(2).any(|two| two[0].0 == two[1].0) {
-        return Err(Refusal::ExemplarLabels { ts_ms });
+        return Err(Rejection::ExemplarLabels { ts_ms });
     }
 
-    Labels::from_pairs(labels).ok_or(Refusal::ExemplarLabels { ts_ms })
+    Labels::from_pairs(labels).ok_or(Rejection::ExemplarLabels { ts_ms })
 }

@@ -4,7 +4,7 @@ use duramen_limits::IngestLimits;
 use duramen_proto::SentHistogram;
 
 use super::times::Times;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// The finest schema that is kept. Prometheus merges the buckets of finer ones as well.
 const SCHEMA_MAX: i32 = 8;
@@ -14,7 +14,7 @@ pub(super) fn check(
     sent: &SentHistogram<'_>,
     times: &Times,
     limits: &IngestLimits,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<Vec<u8>, Rejection> {
     let ts_ms = sent.ts_ms;
     times.check(ts_ms)?;
     times.check_life(sent.life)?;
@@ -23,19 +23,19 @@ pub(super) fn check(
     let max = limits.histogram_buckets_max;
 
     if buckets > max {
-        return Err(Refusal::HistogramBuckets {
+        return Err(Rejection::HistogramBuckets {
             ts_ms,
             buckets,
             max,
         });
     }
 
-    let unreadable = |error: duramen_proto::Error| Refusal::HistogramUnreadable {
+    let unreadable = |error: duramen_proto::Error| Rejection::HistogramUnreadable {
         ts_ms,
         fault: error,
     };
 
-    let invalid = |fault| Refusal::HistogramInvalid { ts_ms, fault };
+    let invalid = |fault| Rejection::HistogramInvalid { ts_ms, fault };
     let mut histogram = sent.decode().map_err(unreadable)?;
     histogram.reduce_to(SCHEMA_MAX).map_err(invalid)?;
     histogram.validate().map_err(invalid)?;

@@ -4,7 +4,7 @@ use duramen_limits::IngestLimits;
 use duramen_model::{Labels, METRIC_NAME, Shown};
 use duramen_proto::WriteRequest;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// The label set of the series at `at` of a request, `without` one label. Labels may be unsorted;
 /// one with an empty value is as good as absent.
@@ -13,15 +13,15 @@ pub(super) fn check(
     at: usize,
     without: Option<&str>,
     limits: &IngestLimits,
-) -> Result<Labels, Refusal> {
+) -> Result<Labels, Rejection> {
     let count = request.labels_count(at);
     let max = limits.labels_per_series_max;
 
     if count > max {
-        return Err(Refusal::TooManyLabels { labels: count, max });
+        return Err(Rejection::TooManyLabels { labels: count, max });
     }
 
-    let pairs = request.labels(at).map_err(Refusal::Unreadable)?;
+    let pairs = request.labels(at).map_err(Rejection::Unreadable)?;
     let mut labels = Vec::with_capacity(pairs.len());
 
     for (name, value) in pairs {
@@ -30,7 +30,7 @@ pub(super) fn check(
 
     labels.sort_unstable_by_key(|(name, _)| *name);
     if let Some(two) = labels.windows(2).find(|two| two[0].0 == two[1].0) {
-        return Err(Refusal::RepeatedLabelName {
+        return Err(Rejection::RepeatedLabelName {
             label: Shown(two[0].0.as_bytes()).to_string(),
         });
     }
@@ -41,16 +41,16 @@ pub(super) fn check(
         .iter()
         .any(|(name, value)| *name == METRIC_NAME && !value.is_empty());
     let set = Labels::from_pairs(labels.iter().copied()).filter(|_| named);
-    set.ok_or(Refusal::NoMetricName)
+    set.ok_or(Rejection::NoMetricName)
 }
 
 fn check_label<'a>(
     name: &'a [u8],
     value: &'a [u8],
     limits: &IngestLimits,
-) -> Result<(&'a str, &'a str), Refusal> {
+) -> Result<(&'a str, &'a str), Rejection> {
     if name.len() > limits.label_name_bytes_max {
-        return Err(Refusal::LabelNameTooLong {
+        return Err(Rejection::LabelNameTooLong {
             bytes: name.len(),
             max: limits.label_name_bytes_max,
         });
@@ -58,7 +58,7 @@ fn check_label<'a>(
 
     let shown = |bytes| Shown(bytes).to_string();
     let utf8 = |bytes, part| {
-        let refused = |_| Refusal::LabelNotUtf8 {
+        let refused = |_| Rejection::LabelNotUtf8 {
             part,
             label: shown(name),
             text: shown(bytes),
@@ -69,14 +69,14 @@ fn check_label<'a>(
 
     let name_text = utf8(name, "name")?;
     if name.is_empty() {
-        return Err(Refusal::EmptyLabelName);
+        return Err(Rejection::EmptyLabelName);
     }
 
     if value.len() > limits.label_value_bytes_max {
         let bytes = value.len();
         let max = limits.label_value_bytes_max;
 
-        return Err(Refusal::LabelValueTooLong {
+        return Err(Rejection::LabelValueTooLong {
             label: shown(name),
             bytes,
             max,

@@ -7,9 +7,9 @@ use duramen_model::{FamilyMetadata, Shown};
 use duramen_proto::{SentMetadata, WriteRequest};
 
 use super::Admitted;
-use crate::head::{Families, HeadsMemory};
-use crate::refusal::Refusal;
-use crate::rejection::Lost;
+use crate::head::Families;
+use crate::memory::HeadsMemory;
+use crate::rejection::{Lost, Rejection};
 
 /// Puts into the rows what the log of `generation` does not have yet. The last word of a request on
 /// a family counts.
@@ -27,31 +27,31 @@ pub(super) fn admit(
     let mut more = 0;
 
     for sent in &request.metadata {
-        let checked = check(sent, limits).and_then(|said| {
-            let is_known = families.contains(said.family) || news.contains_key(said.family);
+        let checked = check(sent, limits).and_then(|text| {
+            let is_known = families.contains(text.family) || news.contains_key(text.family);
             if !is_known && families.len() + unknown >= limits.metadata_families_max {
-                let family = Shown(said.family.as_bytes()).to_string();
-                return Err(Refusal::MetadataLimit {
+                let family = Shown(text.family.as_bytes()).to_string();
+                return Err(Rejection::MetadataLimit {
                     family,
                     max: limits.metadata_families_max,
                 });
             }
 
-            let bytes = families.growth(said.family, said.help, said.unit);
+            let bytes = families.growth(text.family, text.help, text.unit);
             if bytes > 0 {
-                room.check(said.family, more + bytes, limits)?;
+                room.check(text.family, more + bytes, limits)?;
             }
 
             unknown += usize::from(!is_known);
             more += bytes;
-            Ok(said)
+            Ok(text)
         });
 
         match checked {
-            Err(refusal) => admitted
+            Err(rejection) => admitted
                 .lost_metadata
-                .add(refusal.reason(), Lost::FAMILY, || refusal.to_string()),
-            Ok(Said { family, help, unit }) => {
+                .add(rejection.reason(), Lost::FAMILY, || rejection.to_string()),
+            Ok(FamilyText { family, help, unit }) => {
                 admitted.families += 1;
 
                 let is_old = families.is_logged(family, sent.kind, help, unit, generation);
@@ -84,12 +84,12 @@ pub(super) struct Room<'a> {
 }
 
 impl Room<'_> {
-    fn check(&self, family: &str, more: usize, limits: &IngestLimits) -> Result<(), Refusal> {
+    fn check(&self, family: &str, more: usize, limits: &IngestLimits) -> Result<(), Rejection> {
         let max = limits
             .series_bytes_max
             .unwrap_or_else(|| self.memory.series_bytes_of_tenant());
         if self.series_bytes.saturating_add(more) > max {
-            return Err(Refusal::MetadataBytesLimit {
+            return Err(Rejection::MetadataBytesLimit {
                 family: family.to_owned(),
                 max,
             });
@@ -99,20 +99,20 @@ impl Room<'_> {
     }
 }
 
-/// The text of metadata.
-struct Said<'a> {
+/// The text of metadata that may be stored.
+struct FamilyText<'a> {
     family: &'a str,
     help: &'a str,
     unit: &'a str,
 }
 
-fn check<'a>(sent: &SentMetadata<'a>, limits: &IngestLimits) -> Result<Said<'a>, Refusal> {
+fn check<'a>(sent: &SentMetadata<'a>, limits: &IngestLimits) -> Result<FamilyText<'a>, Rejection> {
     let family = || Shown(sent.family).to_string();
     let bytes = sent.family.len() + sent.help.len() + sent.unit.len();
     let max = limits.metadata_bytes_max;
 
     if bytes > max {
-        return Err(Refusal::MetadataTooLong {
+        return Err(Rejection::MetadataTooLong {
             family: family(),
             bytes,
             max,
@@ -122,8 +122,8 @@ fn check<'a>(sent: &SentMetadata<'a>, limits: &IngestLimits) -> Result<Said<'a>,
     let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).ok();
     match (text(sent.family), text(sent.help), text(sent.unit)) {
         (Some(family), Some(help), Some(unit)) if !family.is_empty() => {
-            Ok(Said { family, help, unit })
+            Ok(FamilyText { family, help, unit })
         }
-        _ => Err(Refusal::MetadataInvalid { family: family() }),
+        _ => Err(Rejection::MetadataInvalid { family: family() }),
     }
 }

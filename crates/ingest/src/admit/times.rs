@@ -5,7 +5,7 @@ use std::time::Duration;
 use duramen_limits::IngestLimits;
 use duramen_model::Life;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::seen::Now;
 
 /// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for
@@ -37,7 +37,7 @@ impl Times {
     }
 
     #[inline]
-    pub(super) const fn check(&self, ts_ms: i64) -> Result<(), Refusal> {
+    pub(super) const fn check(&self, ts_ms: i64) -> Result<(), Rejection> {
         if self.earliest_ms <= ts_ms && ts_ms <= self.latest_ms {
             Ok(())
         } else {
@@ -46,7 +46,7 @@ impl Times {
     }
 
     #[cold]
-    const fn refuse(&self, ts_ms: i64) -> Refusal {
+    const fn refuse(&self, ts_ms: i64) -> Rejection {
         let Self {
             earliest_ms,
             latest_ms,
@@ -55,7 +55,7 @@ impl Times {
         } = *self;
 
         if ts_ms > latest_ms {
-            return Refusal::FarFuture {
+            return Rejection::FarFuture {
                 ts_ms,
                 latest_ms,
                 future_max_ms,
@@ -63,23 +63,23 @@ impl Times {
         }
 
         match self.age_max_ms {
-            Some(age_max_ms) if earliest_ms > TS_MS_MIN => Refusal::TooOld {
+            Some(age_max_ms) if earliest_ms > TS_MS_MIN => Rejection::TooOld {
                 ts_ms,
                 earliest_ms,
                 age_max_ms,
             },
-            _ => Refusal::FarPast { ts_ms, earliest_ms },
+            _ => Rejection::FarPast { ts_ms, earliest_ms },
         }
     }
 
-    pub(super) fn check_life(&self, life: Life) -> Result<(), Refusal> {
+    pub(super) fn check_life(&self, life: Life) -> Result<(), Rejection> {
         let ttl_ms = life.ttl_ms;
         let max_ms = self.ttl_max_ms;
 
         if (0..=max_ms).contains(&ttl_ms) {
             Ok(())
         } else {
-            Err(Refusal::Ttl { ttl_ms, max_ms })
+            Err(Rejection::Ttl { ttl_ms, max_ms })
         }
     }
 }

@@ -13,7 +13,7 @@ use super::moments::MomentNumber;
 #[cfg(test)]
 use super::moments::NOW;
 use super::series::Pushed;
-use codec::{InOrder, State};
+use codec::{FloatState, InOrder};
 
 mod codec;
 #[cfg(test)]
@@ -25,7 +25,7 @@ pub(crate) struct Chunk {
     bytes: Vec<u8>,
     count: u32,
     first_ts: i64,
-    last: State,
+    last: FloatState,
     /// Most chunks have none.
     rare: Option<Box<Rare>>,
 }
@@ -71,7 +71,7 @@ pub(crate) struct ChunkAt<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     /// Behind the sample before it.
-    state: State,
+    state: FloatState,
     life: Life,
     offset: usize,
     /// How many samples stand before it.
@@ -279,7 +279,7 @@ impl Chunk {
         InOrder {
             bytes: &self.bytes,
             left: self.count,
-            state: State::default(),
+            state: FloatState::default(),
             life: Life::NONE,
         }
     }

@@ -16,9 +16,9 @@ pub(crate) struct Exemplars {
     /// Those of a series by time, and then by value and labels: equal ones are one.
     ///
     /// What a moment looks at is copied before it is changed.
-    series: BTreeMap<Slot, Arc<BTreeSet<Held>>>,
+    series: BTreeMap<Slot, Arc<BTreeSet<HeldExemplar>>>,
     /// What moments see of series that were changed since.
-    saved: HashMap<Slot, Vec<Saved<Arc<BTreeSet<Held>>>>>,
+    saved: HashMap<Slot, Vec<Saved<Arc<BTreeSet<HeldExemplar>>>>>,
     /// Each series with how many it has and the time of its oldest: the last has the most, and
     /// among those the oldest.
     ranks: BTreeSet<Rank>,
@@ -27,7 +27,7 @@ pub(crate) struct Exemplars {
 }
 
 /// Time, bits of the value, encoded labels.
-type Held = (i64, u64, Arc<[u8]>);
+type HeldExemplar = (i64, u64, Arc<[u8]>);
 type Rank = (usize, Reverse<i64>, Slot);
 
 /// What became of an offered exemplar.
@@ -168,7 +168,7 @@ impl Exemplars {
     }
 }
 
-fn rank(slot: Slot, held: &BTreeSet<Held>) -> Option<Rank> {
+fn rank(slot: Slot, held: &BTreeSet<HeldExemplar>) -> Option<Rank> {
     held.first()
         .map(|(oldest, _, _)| (held.len(), Reverse(*oldest), slot))
 }

@@ -11,12 +11,12 @@ use duramen_model::{FamilyMetadata, MetricType};
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(crate) struct Families {
-    held: BTreeMap<String, Held>,
+    held: BTreeMap<String, HeldFamily>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldFamily {
     family: Arc<FamilyMetadata>,
     /// The flush number of the generation in which it was logged last; 0 when a block told of it.
     logged_in: u64,
@@ -35,7 +35,7 @@ impl Families {
     ) -> bool {
         self.held
             .get(name)
-            .is_some_and(|Held { family, logged_in }| {
+            .is_some_and(|HeldFamily { family, logged_in }| {
                 *logged_in == generation
                     && family.kind == kind
                     && family.help == help
@@ -60,7 +60,7 @@ impl Families {
     pub(crate) fn growth(&self, name: &str, help: &str, unit: &str) -> usize {
         let texts = help.len() + unit.len();
         match self.held.get(name) {
-            Some(Held { family, .. }) => {
+            Some(HeldFamily { family, .. }) => {
                 texts.saturating_sub(family.help.len() + family.unit.len())
             }
             None => FAMILY + 2 * name.len() + texts,
@@ -73,7 +73,7 @@ impl Families {
 
         let replaced = self.held.insert(
             family.family.clone(),
-            Held {
+            HeldFamily {
                 family: Arc::new(family),
                 logged_in: generation,
             },

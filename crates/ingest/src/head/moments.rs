@@ -19,11 +19,11 @@ pub(crate) const NOW: MomentNumber = MomentNumber::MAX;
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(crate) struct Moments {
-    state: Mutex<State>,
+    state: Mutex<MomentsState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MomentsState {
     /// The newest that ever began.
     newest: MomentNumber,
     /// Those that are looked at, with the number of those who look.
@@ -79,7 +79,7 @@ impl Moments {
     }
 }
 
-impl State {
+impl MomentsState {
     fn begin(&mut self) -> MomentNumber {
         let moment = match self.before_record {
             Some(moment) => moment,

@@ -21,7 +21,7 @@ use hashbrown::HashMap as FastMap;
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::Xxh3Builder;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 pub(crate) use shared::SharedRegistry;
 use slots::{Eras, Tenure, Vacant};
@@ -148,9 +148,13 @@ impl Registry {
     }
 
     /// Whether one more series may be held.
-    pub(crate) fn check_room(&self, labels: &Labels, limits: &IngestLimits) -> Result<(), Refusal> {
+    pub(crate) fn check_room(
+        &self,
+        labels: &Labels,
+        limits: &IngestLimits,
+    ) -> Result<(), Rejection> {
         if self.len() >= limits.series_max {
-            return Err(Refusal::SeriesLimit {
+            return Err(Rejection::SeriesLimit {
                 max: limits.series_max,
             });
         }
@@ -165,7 +169,7 @@ impl Registry {
             .and_then(|names| names.values.get(name));
 
         if held.is_some_and(|&pair| self.pair(pair).postings.len() >= max as u64) {
-            return Err(Refusal::SeriesPerMetricLimit { max });
+            return Err(Rejection::SeriesPerMetricLimit { max });
         }
 
         Ok(())

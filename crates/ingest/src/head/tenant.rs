@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use duramen_model::{BlockEntry, FamilyMetadata, Labels, Order, TenantId, TenantName, WriterId};
-use duramen_qos::TokenBucket;
 use duramen_source::{FlushedPosition, HeadSnapshot, Part};
 use duramen_wal::Position;
 use parking_lot::{Mutex, RwLock};
@@ -13,11 +12,11 @@ use roaring::RoaringBitmap;
 
 use super::families::Families;
 use super::generation::{Applied, Generation};
-use super::memory::HeadMemory;
 use super::registry::{OpenSegment, SharedRegistry, SlotPin};
 use super::rows::Rows;
 use super::source::GenerationSource;
-use crate::ha::Pairs;
+use crate::intake::TenantIntake;
+use crate::memory::HeadMemory;
 use crate::staged::StagedBlock;
 
 /// See the module's text.
@@ -31,15 +30,13 @@ pub(crate) struct TenantHead {
     pub(crate) carried_from: Mutex<Option<Arc<BlockEntry>>>,
     /// Why the tenant waits, if it does: see [`crate::quarantine`].
     pub(crate) quarantined: RwLock<Option<Arc<str>>>,
-    /// Which of several equal senders is taken.
-    pub(crate) pairs: Pairs,
-    /// What the tenant may send a second.
-    pub(crate) rate: Mutex<TokenBucket>,
-    /// What the head takes, as the account of the process knows it.
+    /// What the intake of this process holds of the tenant.
+    pub(crate) intake: Arc<TenantIntake>,
+    /// What the head and the intake take, as the account of the process knows it.
     pub(crate) memory: HeadMemory,
     chain: RwLock<Chain>,
     forgot_at: Mutex<Duration>,
-    /// Held by the flush that runs: one at a time, so that generations are committed in their
+    /// FrozenSamples by the flush that runs: one at a time, so that generations are committed in their
     /// order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
 }
@@ -71,7 +68,7 @@ pub(crate) struct Frozen {
     pub(crate) end: Position,
     /// The position of its first record.
     first: Position,
-    held: RwLock<Held>,
+    held: RwLock<FrozenSamples>,
     /// Its series, once it is staged.
     slots: OnceLock<RoaringBitmap>,
     /// The blocks that a commit has named: all of them are in the bucket, and the commit may have
@@ -81,7 +78,7 @@ pub(crate) struct Frozen {
 
 /// Where the samples of a frozen generation are.
 #[derive(Clone, Debug)]
-pub(crate) enum Held {
+pub(crate) enum FrozenSamples {
     Memory(Arc<Generation>),
     /// In blocks on the local disk, which are not in the bucket yet.
     Staged(Arc<[StagedBlock]>),
@@ -91,8 +88,8 @@ impl Frozen {
     /// The series of which it has anything.
     fn slots(&self) -> RoaringBitmap {
         match self.held() {
-            Held::Memory(generation) => generation.slots(),
-            Held::Staged(_) => self.slots.get().cloned().unwrap_or_default(),
+            FrozenSamples::Memory(generation) => generation.slots(),
+            FrozenSamples::Staged(_) => self.slots.get().cloned().unwrap_or_default(),
         }
     }
 
@@ -107,7 +104,7 @@ impl Frozen {
         let _ = self.offered.set(blocks.to_vec());
     }
 
-    pub(crate) fn held(&self) -> Held {
+    pub(crate) fn held(&self) -> FrozenSamples {
         self.held.read().clone()
     }
 
@@ -115,12 +112,12 @@ impl Frozen {
     pub(crate) fn stage(&self, blocks: Vec<StagedBlock>) {
         let slots = self.slots();
         let _ = self.slots.set(slots);
-        *self.held.write() = Held::Staged(blocks.into());
+        *self.held.write() = FrozenSamples::Staged(blocks.into());
     }
 
     /// The blocks are damaged: their samples are in memory again.
     pub(crate) fn unstage(&self, generation: Arc<Generation>) {
-        *self.held.write() = Held::Memory(generation);
+        *self.held.write() = FrozenSamples::Memory(generation);
     }
 
     /// The records of this tenant at these positions are what it holds.
@@ -131,8 +128,7 @@ impl Frozen {
 
 impl TenantHead {
     pub(crate) fn new(
-        id: TenantId,
-        name: TenantName,
+        intake: Arc<TenantIntake>,
         order: Order,
         past: Past,
         memory: HeadMemory,
@@ -147,14 +143,13 @@ impl TenantHead {
         };
 
         Arc::new(Self {
-            id,
-            name,
+            id: intake.id,
+            name: intake.name.clone(),
             registry: SharedRegistry::new(open_segment),
             families: RwLock::default(),
             carried_from: Mutex::new(past.metadata),
             quarantined: RwLock::default(),
-            pairs: Pairs::default(),
-            rate: Mutex::default(),
+            intake,
             memory,
             chain: RwLock::new(chain),
             forgot_at: Mutex::new(now),
@@ -186,7 +181,7 @@ impl TenantHead {
                 .into_iter()
                 .for_each(|family| families.put(family, open.order.flush));
             drop(families);
-            self.tell_series();
+            self.report_series();
         }
 
         if !rows.exemplars.is_empty() {
@@ -196,20 +191,20 @@ impl TenantHead {
         }
 
         let applied = open.apply(position, now_ms, rows, exemplars_max);
-        self.tell_samples();
+        self.report_samples();
         applied
     }
 
     /// Tells the account what series and metadata take. After each change of them.
-    pub(crate) fn tell_series(&self) {
-        let senders = self.pairs.bytes();
+    pub(crate) fn report_series(&self) {
+        let intake = self.intake.bytes();
         let registry = self.registry.read();
         self.memory
-            .set_series(registry.bytes() + self.families.read().bytes() + senders);
+            .set_series(registry.bytes() + self.families.read().bytes() + intake);
     }
 
     /// Tells the account what samples take. After each change of them.
-    pub(crate) fn tell_samples(&self) {
+    pub(crate) fn report_samples(&self) {
         self.memory.set_samples(self.sample_bytes());
     }
 
@@ -226,7 +221,7 @@ impl TenantHead {
         let first = chain.open.first_position()?;
         let generation = std::mem::replace(&mut chain.open, Generation::new(next()));
         let order = generation.order;
-        let held = RwLock::new(Held::Memory(generation));
+        let held = RwLock::new(FrozenSamples::Memory(generation));
 
         let frozen = Arc::new(Frozen {
             order,
@@ -263,7 +258,7 @@ impl TenantHead {
     pub(crate) fn forget(&self, now: Duration, families_max: usize, idle_before_ms: i64) -> usize {
         let forgotten = self.registry.forget(|| self.slots_in_use());
         self.families.write().forget(families_max, idle_before_ms);
-        self.tell_series();
+        self.report_series();
         *self.forgot_at.lock() = now;
 
         forgotten
@@ -366,8 +361,8 @@ impl TenantHead {
             .frozen
             .iter()
             .filter_map(|frozen| match &*frozen.held.read() {
-                Held::Memory(generation) => Some(Arc::clone(generation)),
-                Held::Staged(_) => None,
+                FrozenSamples::Memory(generation) => Some(Arc::clone(generation)),
+                FrozenSamples::Staged(_) => None,
             });
 
         frozen.chain([Arc::clone(&chain.open)]).collect()
@@ -384,8 +379,8 @@ impl TenantHead {
 
         for frozen in &chain.frozen {
             match frozen.held() {
-                Held::Memory(generation) => parts.push(self.part(&generation, &pin)),
-                Held::Staged(blocks) => {
+                FrozenSamples::Memory(generation) => parts.push(self.part(&generation, &pin)),
+                FrozenSamples::Staged(blocks) => {
                     let order = frozen.order;
                     parts.extend(blocks.iter().map(|staged| Part {
                         order,

@@ -1,51 +1,14 @@
-//! What an ingester counts of the requests that it gets.
+//! What an ingester counts of the writes that it takes.
 
 use duramen_model::TenantName;
-use duramen_proto::WriteRequest;
 
-use super::Shared;
-use crate::ha::Gate;
+use super::Ingester;
 use crate::head::Applied;
-use crate::metrics::{ClusterLabel, LimitLabel, RejectedLabel, TenantLabel};
-use crate::rejection::{Rejections, RequestLimit};
-use crate::report::{Duplicates, WriteReport};
+use crate::metrics::{RejectedLabel, TenantLabel};
+use crate::rejection::Rejections;
+use crate::report::WriteReport;
 
-impl Shared {
-    /// Counts what the replicas bring that are not elected.
-    pub(super) fn note_duplicates(
-        &self,
-        tenant: &TenantName,
-        gate: &Gate,
-        request: &WriteRequest<'_>,
-    ) -> Duplicates {
-        let mut all = Duplicates::default();
-
-        for (cluster, duplicates) in gate.duplicates(&request.series) {
-            let label = ClusterLabel {
-                tenant: tenant.as_str().to_owned(),
-                cluster: cluster.to_owned(),
-            };
-
-            self.metrics
-                .duplicates
-                .get_or_create(&label)
-                .inc_by(duplicates.all() as u64);
-
-            all.add(duplicates);
-        }
-
-        all
-    }
-
-    pub(super) fn note_limited(&self, tenant: &TenantName, limit: RequestLimit) {
-        let label = LimitLabel {
-            tenant: tenant.as_str().to_owned(),
-            limit: limit.as_str(),
-        };
-
-        self.metrics.limited.get_or_create(&label).inc();
-    }
-
+impl Ingester {
     pub(super) fn note_applied(&self, tenant: &TenantName, applied: &Applied, new_families: usize) {
         let label = TenantLabel::of(tenant);
         let repeated =
@@ -63,7 +26,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn note_refused(&self, tenant: &TenantName, report: &WriteReport) {
+    pub(super) fn note_rejected(&self, tenant: &TenantName, report: &WriteReport) {
         let all = [
             &report.rejected,
             &report.lost_exemplars,

@@ -1,134 +1,15 @@
-//! What is refused of a request while the rest of it is stored.
+//! What is rejected of a request while the rest of it is stored.
 
 use std::fmt;
 
 use duramen_model::ShownSeries;
 
-use crate::refusal::{Refusal, joint};
-
-/// Why. The name is the `reason` of the counter `duramen_ingest_rejected_samples_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    // The series.
-    Malformed,
-    NoMetricName,
-    EmptyLabelName,
-    RepeatedLabelName,
-    LabelNotUtf8,
-    TooManyLabels,
-    LabelNameTooLong,
-    LabelValueTooLong,
-    SeriesLimit,
-    SeriesPerMetricLimit,
-    SeriesBytesLimit,
-    MemoryFull,
-    HaClustersLimit,
-    // A float or a histogram.
-    FarFuture,
-    FarPast,
-    TooOld,
-    Ttl,
-    Conflict,
-    HistogramInvalid,
-    HistogramBuckets,
-    // An exemplar.
-    ExemplarTime,
-    ExemplarLabels,
-    ExemplarTooLong,
-    // Metadata.
-    MetadataInvalid,
-    MetadataTooLong,
-    MetadataLimit,
-}
-
-impl Reason {
-    pub const ALL: [Self; 26] = [
-        Self::Malformed,
-        Self::NoMetricName,
-        Self::EmptyLabelName,
-        Self::RepeatedLabelName,
-        Self::LabelNotUtf8,
-        Self::TooManyLabels,
-        Self::LabelNameTooLong,
-        Self::LabelValueTooLong,
-        Self::SeriesLimit,
-        Self::SeriesPerMetricLimit,
-        Self::SeriesBytesLimit,
-        Self::MemoryFull,
-        Self::HaClustersLimit,
-        Self::FarFuture,
-        Self::FarPast,
-        Self::TooOld,
-        Self::Ttl,
-        Self::Conflict,
-        Self::HistogramInvalid,
-        Self::HistogramBuckets,
-        Self::ExemplarTime,
-        Self::ExemplarLabels,
-        Self::ExemplarTooLong,
-        Self::MetadataInvalid,
-        Self::MetadataTooLong,
-        Self::MetadataLimit,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::NoMetricName => "no_metric_name",
-            Self::EmptyLabelName => "empty_label_name",
-            Self::RepeatedLabelName => "repeated_label_name",
-            Self::LabelNotUtf8 => "label_not_utf8",
-            Self::TooManyLabels => "too_many_labels",
-            Self::LabelNameTooLong => "label_name_too_long",
-            Self::LabelValueTooLong => "label_value_too_long",
-            Self::SeriesLimit => "series_limit",
-            Self::SeriesPerMetricLimit => "series_per_metric_limit",
-            Self::SeriesBytesLimit => "series_bytes_limit",
-            Self::MemoryFull => "memory_full",
-            Self::HaClustersLimit => "ha_clusters_limit",
-            Self::FarFuture => "far_future",
-            Self::FarPast => "far_past",
-            Self::TooOld => "too_old",
-            Self::Ttl => "ttl",
-            Self::Conflict => "conflict",
-            Self::HistogramInvalid => "histogram_invalid",
-            Self::HistogramBuckets => "histogram_buckets",
-            Self::ExemplarTime => "exemplar_time",
-            Self::ExemplarLabels => "exemplar_labels",
-            Self::ExemplarTooLong => "exemplar_too_long",
-            Self::MetadataInvalid => "metadata_invalid",
-            Self::MetadataTooLong => "metadata_too_long",
-            Self::MetadataLimit => "metadata_limit",
-        }
-    }
-}
-
-/// The limits for which a whole request is refused. The name is the `limit` of
-/// `duramen_ingest_limited_requests_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RequestLimit {
-    BodyBytes,
-    DecodedBodyBytes,
-    SamplesPerSecond,
-    SamplesBurst,
-}
-
-impl RequestLimit {
-    /// As it is called in the settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BodyBytes => "body_bytes_max",
-            Self::DecodedBodyBytes => "decoded_body_bytes_max",
-            Self::SamplesPerSecond => "samples_per_second",
-            Self::SamplesBurst => "samples_burst",
-        }
-    }
-}
+use super::{Reason, Rejection, joint};
 
 /// Texts of one request; of more reasons there are counts only.
 const TEXTS_MAX: usize = 10;
 
-/// How much was refused, by what it is.
+/// How much was rejected, by what it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     /// Floats.
@@ -228,7 +109,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// What of a request was refused: how much, counts by reason, and the first case of each in words.
+/// What of a request was rejected: how much, counts by reason, and the first case of each in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejections {
     lost: Lost,
@@ -237,7 +118,7 @@ pub struct Rejections {
 }
 
 impl Rejections {
-    /// Notes what was refused. `describe` is asked for the first of a reason only.
+    /// Notes what was rejected. `describe` is asked for the first of a reason only.
     pub(crate) fn add(&mut self, reason: Reason, lost: Lost, describe: impl FnOnce() -> String) {
         self.lost.add(lost);
 
@@ -253,16 +134,16 @@ impl Rejections {
         }
     }
 
-    /// As [`Rejections::add`]; the series of what was refused is asked for its name only when that
+    /// As [`Rejections::add`]; the series of what was rejected is asked for its name only when that
     /// is told.
     pub(crate) fn add_of(
         &mut self,
-        refusal: &Refusal,
+        rejection: &Rejection,
         lost: Lost,
         series: impl FnOnce() -> ShownSeries,
     ) {
-        self.add(refusal.reason(), lost, || {
-            let text = refusal.to_string();
+        self.add(rejection.reason(), lost, || {
+            let text = rejection.to_string();
             format!("{text}{}series=`{}`", joint(&text), series())
         });
     }
@@ -275,7 +156,7 @@ impl Rejections {
         &self.counts
     }
 
-    /// How much was refused.
+    /// How much was rejected.
     pub const fn lost(&self) -> Lost {
         self.lost
     }
@@ -304,15 +185,7 @@ impl fmt::Display for Rejections {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    #[test]
-    fn no_two_reasons_share_a_name() {
-        let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(names.len(), Reason::ALL.len());
-    }
 
     #[test]
     fn what_was_lost_is_counted_by_what_it_is() {

@@ -383,6 +383,7 @@ async fn what_the_edge_refuses_is_counted_for_tenants_that_exist() {
         "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"body_bytes_max\"}";
     system
         .ingester
+        .intake()
         .note_limited(&tenant(), RequestLimit::BodyBytes);
 
     assert_eq!(system.metric(metric), 0.0);
@@ -390,6 +391,7 @@ async fn what_the_edge_refuses_is_counted_for_tenants_that_exist() {
     system.store(&one("a", NOW_MS, 1.0)).await;
     system
         .ingester
+        .intake()
         .note_limited(&tenant(), RequestLimit::BodyBytes);
 
     assert_eq!(system.metric(metric), 1.0);

@@ -10,6 +10,7 @@ mod damage;
 mod exemplars;
 mod forgetting;
 mod full_disk;
+mod intake;
 mod kinds;
 mod limits;
 mod locks;

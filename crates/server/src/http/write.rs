@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use duramen_ingest::{RequestLimit, WriteReport};
 use duramen_model::TenantName;
-use duramen_proto::{Version, snappy};
+use duramen_proto::Version;
 use outcome::Refused;
 
 use super::intake::Fault;
@@ -40,16 +40,14 @@ async fn take(
 ) -> Result<WriteReport, Refused> {
     let limits = system.limits.of(tenant);
     let bytes_max = limits.ingest.body_bytes_max;
-    let decoded_bytes_max = limits.ingest.decoded_body_bytes_max;
+    let intake = system.ingester.intake();
 
     let too_large = || {
-        system
-            .ingester
-            .note_limited(tenant, RequestLimit::BodyBytes);
+        intake.note_limited(tenant, RequestLimit::BodyBytes);
         Refused::TooLarge { bytes_max }
     };
 
-    system.ingester.check_room()?;
+    intake.check_room()?;
 
     let (parts, body) = request.into_parts();
     let read = system
@@ -63,20 +61,11 @@ async fn take(
         other => Refused::Unread(other),
     })?;
 
-    let declared = snappy::declared_bytes(&body, decoded_bytes_max).inspect_err(|error| {
-        if let duramen_proto::Error::DecodedTooLarge { .. } = error {
-            system
-                .ingester
-                .note_limited(tenant, RequestLimit::DecodedBodyBytes);
-        }
-    })?;
-
-    let turn = system.ingester.turn_for_body(declared).await?;
-    let decoded = snappy::decompress(&body, decoded_bytes_max)?;
+    let decompressed = intake.decompress(tenant, &limits.ingest, &body).await?;
     drop(body);
 
     Ok(system
         .ingester
-        .write_in_turn(turn, tenant, version, &decoded)
+        .write_body(tenant, version, decompressed)
         .await?)
 }

@@ -15,7 +15,7 @@ use duramen_model::Life;
 
 /// What the codec knows between two samples.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State {
+pub(super) struct FloatState {
     pub(super) ts: i64,
     step: i64,
     pub(super) bits: u64,
@@ -34,9 +34,9 @@ const TIME_WIDTHS: [usize; 4] = [0, 1, 2, 8];
 /// returns the state behind it.
 pub(super) fn append(
     bytes: &mut Vec<u8>,
-    before: (State, Life),
+    before: (FloatState, Life),
     (ts_ms, bits, life): (i64, u64, Life),
-) -> State {
+) -> FloatState {
     let (last, last_life) = before;
     let step = ts_ms.wrapping_sub(last.ts);
     let turn = zigzag(step.wrapping_sub(last.step));
@@ -69,7 +69,7 @@ pub(super) fn append(
         *byte = time_class | value_class << 2 | changed;
     }
 
-    State {
+    FloatState {
         ts: ts_ms,
         step,
         bits,
@@ -129,7 +129,7 @@ fn append_life(bytes: &mut Vec<u8>, ts_ms: i64, before: Life, life: Life) -> u8 
 pub(super) struct InOrder<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) left: u32,
-    pub(super) state: State,
+    pub(super) state: FloatState,
     pub(super) life: Life,
 }
 
@@ -205,7 +205,7 @@ impl Iterator for InOrder<'_> {
             }
         };
 
-        self.state = State {
+        self.state = FloatState {
             ts: state.ts.wrapping_add(step),
             step,
             bits,

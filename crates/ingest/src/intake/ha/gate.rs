@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::elections::Judgement;
 use super::roster::Member;
-use crate::report::Duplicates;
+use crate::intake::duplicates::Duplicates;
 
 /// What to do with a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

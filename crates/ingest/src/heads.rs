@@ -1,0 +1,142 @@
+//! The heads of a process, by tenant: found, made, and taken out of quarantine.
+
+use std::sync::Arc;
+
+use duramen_bucket::{Tenants, WriterIdentity};
+use duramen_manifest::Manifests;
+use duramen_model::{TenantId, TenantName};
+use duramen_runtime::Clock;
+use duramen_wal::Position;
+use tracing::info;
+
+use crate::commit::CommitHandle;
+use crate::error::Error;
+use crate::head::{HeadMap, OpenSegment, Past, TenantHead};
+use crate::intake::Intake;
+use crate::memory::{HeadMemory, HeadsMemory};
+use crate::order::OrderClock;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct TenantHeads {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) register: Arc<Tenants>,
+    pub(crate) manifests: Manifests,
+    pub(crate) writer: WriterIdentity,
+    pub(crate) commit: CommitHandle,
+    pub(crate) orders: Arc<OrderClock>,
+    /// What all heads hold of the memory of the process.
+    pub(crate) memory: Arc<HeadsMemory>,
+    pub(crate) open_segment: OpenSegment,
+    pub(crate) by_tenant: HeadMap,
+}
+
+impl TenantHeads {
+    /// The head of a tenant, made when the tenant is new to this process.
+    ///
+    /// Requests then: one PUT when the tenant is new at all, and what [`Manifests::fence`] takes.
+    pub(crate) async fn of(&self, name: &TenantName) -> Result<Arc<TenantHead>, Error> {
+        if let Some(id) = self.register.lookup(name)
+            && let Some(head) = self.by_tenant.read().get(&id)
+        {
+            head.check()?;
+            return Ok(Arc::clone(head));
+        }
+
+        let id = self.intake.resolve(name).await?;
+        let past = match self.take_over(id).await {
+            Ok(past) => past,
+            Err(error) if error.is_damage() => {
+                let head = self.put(id, name.clone(), Past::default());
+                head.quarantine(&error);
+                return head.check().map(|()| head);
+            }
+            Err(error) => return Err(error),
+        };
+
+        // Before anyone can find the head and write to it.
+        self.commit.skip_to(past.flushed).await?;
+        Ok(self.put(id, name.clone(), past))
+    }
+
+    /// Fences the writer's earlier epochs out of a tenant's manifest and returns what they left.
+    pub(crate) async fn take_over(&self, id: TenantId) -> Result<Past, Error> {
+        let state = self.manifests.fence(id).await?;
+        for block in state.blocks.values() {
+            self.orders.observe(block.order.max);
+        }
+
+        let writer = self.writer.writer;
+        let mine = state
+            .blocks
+            .values()
+            .filter(|block| block.order.max.writer == writer && block.stats.families > 0);
+
+        let metadata = mine.max_by_key(|block| block.order.max).cloned();
+        Ok(Past {
+            flushed: Position(state.flushed_position(writer)),
+            metadata,
+        })
+    }
+
+    /// The head of a tenant that was taken over, made unless another made it meanwhile.
+    pub(crate) fn put(&self, id: TenantId, name: TenantName, past: Past) -> Arc<TenantHead> {
+        let mut heads = self.by_tenant.write();
+        Arc::clone(heads.entry(id).or_insert_with(|| {
+            let intake = self.intake.of(id, &name);
+            let memory = HeadMemory::new(Arc::clone(&self.memory));
+            TenantHead::new(
+                intake,
+                self.orders.next(),
+                past,
+                memory,
+                self.open_segment.clone(),
+                self.clock.monotonic(),
+            )
+        }))
+    }
+
+    pub(crate) fn get(&self, id: TenantId) -> Option<Arc<TenantHead>> {
+        self.by_tenant.read().get(&id).cloned()
+    }
+
+    /// The head of that name, if there is one.
+    pub(crate) fn find(&self, name: &TenantName) -> Option<Arc<TenantHead>> {
+        let heads = self.by_tenant.read();
+        heads.values().find(|head| head.name == *name).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<TenantHead>> {
+        self.by_tenant.read().values().cloned().collect()
+    }
+
+    /// Ends the quarantine of a tenant, if the cause is gone. Requests: those of
+    /// [`duramen_manifest::Manifests::fence`].
+    pub(crate) async fn heal(&self, head: &TenantHead) -> Result<(), Error> {
+        if !head.is_quarantined() {
+            return Ok(());
+        }
+
+        // The next start brings back what has no name, once the register knows it.
+        if head.name.as_str().strip_prefix("unknown-") == Some(&head.id.to_string()) {
+            return head.check();
+        }
+
+        if self.register.lookup(&head.name) != Some(head.id) {
+            let id = self.register.restore(&head.name, head.id).await?;
+            if id != head.id {
+                // Its name is that of another tenant by now; the next start gives that one the
+                // samples.
+                return head.check();
+            }
+        }
+
+        let Past { flushed, metadata } = self.take_over(head.id).await?;
+        self.commit.skip_to(flushed).await?;
+        head.heal(flushed, metadata);
+        info!(tenant = %head.name, "a tenant is out of quarantine");
+
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! How many samples a tenant may send.
+
+use std::time::Duration;
+
+use duramen_limits::IngestLimits;
+use duramen_qos::{Rate, Refused, TokenBucket};
+use parking_lot::Mutex;
+
+use super::limit::RequestLimit;
+use crate::error::Error;
+
+/// What one tenant may send a second.
+#[derive(Debug, Default)]
+pub(super) struct SampleRate(Mutex<TokenBucket>);
+
+impl SampleRate {
+    /// Holds `samples` against the limits, before anything of them is stored: all or none.
+    pub(super) fn take(
+        &self,
+        now: Duration,
+        samples: u64,
+        limits: &IngestLimits,
+    ) -> Result<(), Error> {
+        let Some(per_second) = limits.samples_per_second else {
+            return Ok(());
+        };
+
+        let burst = limits.samples_burst;
+        let rate = Rate { per_second, burst };
+
+        match self.0.lock().take(now, samples, rate) {
+            Ok(()) => Ok(()),
+            Err(Refused::For(wait)) => Err(Error::RateLimited {
+                samples,
+                per_second,
+                burst,
+                wait,
+            }),
+            Err(Refused::Forever) => Err(Error::OverBurst {
+                samples,
+                max: burst,
+            }),
+        }
+    }
+}
+
+/// The limit for which [`SampleRate::take`] refuses a request.
+pub(super) const fn limit_of(error: &Error) -> Option<RequestLimit> {
+    match error {
+        Error::RateLimited { .. } => Some(RequestLimit::SamplesPerSecond),
+        Error::OverBurst { .. } => Some(RequestLimit::SamplesBurst),
+        _ => None,
+    }
+}
