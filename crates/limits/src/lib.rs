@@ -3,8 +3,10 @@
 mod file;
 mod handle;
 mod limits;
+mod live;
 mod validate;
 
 pub use file::LimitsFile;
 pub use handle::{Effective, LimitsHandle, Origin};
 pub use limits::{HaLimits, IngestLimits, Limits, QueryLimits};
+pub use live::{LiveError, LiveLimits, check};

@@ -4,6 +4,7 @@
 //! `DURAMEN_FLUSH_INTERVAL`. The comments of the fields are what `--help` and
 //! `docs/reference/config.md` say.
 
+mod cors_origin;
 mod features;
 mod layers;
 mod memory;
@@ -17,15 +18,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use cors_origin::CorsOrigin;
 use duramen_bucket::StoreUrl;
 use duramen_limits::{Limits, QueryLimits};
 use duramen_settings::{Secret, duration, size};
 use features::EnabledFeatures;
-pub(crate) use layers::text_of;
 pub use layers::{Asked, Origin, Settings};
 use serde::{Deserialize, Serialize};
-
-use crate::http::CorsOrigin;
 
 /// Everything that can be set for a process; what a tenant may use is in the limits file.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]

@@ -2,8 +2,6 @@
 
 pub mod config;
 mod explain;
-pub mod http;
-mod limits;
 pub mod logging;
 mod memory;
 mod self_scrape;
@@ -15,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 pub use config::{Asked, Config, Settings};
+use duramen_api::http;
 use duramen_runtime::Tasks;
 use duramen_runtime::disk::descriptors;
 pub use explain::{Explain, explain};
@@ -51,7 +50,9 @@ pub fn print_config(settings: &Settings) {
 
 /// Reads what a start would read beside the settings, and changes nothing.
 pub fn check_config(settings: &Settings) -> anyhow::Result<()> {
-    limits::check(&settings.config)?;
+    let config = &settings.config;
+    duramen_limits::check(config.limits_file.as_deref(), &config.limits())
+        .map_err(anyhow::Error::from)?;
     anyhow::ensure!(
         settings.unfit().is_empty(),
         "{}",
@@ -100,14 +101,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         self_scrape::start(Arc::clone(&system), address, interval, &tasks);
     }
 
-    let router = http::router(Arc::clone(&system));
+    let router = system.router.clone();
     let failed = tasks.failed();
 
-    let serving = http::Serving::new(
-        &system.config.http,
-        &system.memory,
-        &system.http_metrics.connections,
-    );
+    let serving = system.serving();
 
     let operated = async {
         let Some(listener) = operator_listener else {

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
+use duramen_api::http::{
+    BodyBounds, ConnectionBounds, Door, EdgeState, HttpMetrics, IngesterState, Intake, MetricsPage,
+    ProcessState, QuerierState, Serving, Tenancy, router,
+};
 use duramen_bucket::{Bucket, Claim, Credentials, DataDir, Deployment, TakeOver, Tenants};
 use duramen_ingest::{Ingester, StartReport};
-use duramen_limits::LimitsHandle;
+use duramen_limits::{LimitsHandle, LiveLimits};
 use duramen_manifest::Manifests;
 use duramen_model::{ErrorKind, TenantName};
 use duramen_promql::{Engine, EngineConfig};
@@ -19,34 +24,21 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use crate::config::{Config, Settings};
-use crate::http::{HttpMetrics, Intakes};
-use crate::limits::LiveLimits;
 
 /// A running system.
 #[derive(Debug)]
 pub struct System {
     pub config: Config,
-    /// The settings as YAML, secrets hidden, with where each is from.
-    config_yaml: String,
-    /// What each tenant may use, now.
-    pub limits: LimitsHandle,
-    /// What keeps them up to date.
-    pub live_limits: Arc<LiveLimits>,
     pub clock: Arc<dyn Clock>,
-    pub registry: Registry,
     /// What bodies, heads, queries, answers and caches draw from.
     pub memory: Arc<Account>,
-    pub http_metrics: HttpMetrics,
-    pub(crate) intakes: Intakes,
+    pub metrics: Arc<MetricsPage>,
+    http_metrics: HttpMetrics,
     pub ingester: Ingester,
-    pub querier: Arc<Querier>,
-    /// What the querier reads.
-    pub storage: Arc<Storage>,
-    pub register: Arc<Tenants>,
+    /// All that is served.
+    pub router: Router,
     /// What the store is, without secrets.
     pub store: String,
-    /// When the process was started.
-    pub started_ms: i64,
     /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's
     /// own metrics.
     pub own_tenant: TenantName,
@@ -81,12 +73,13 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
         let live_limits = Arc::new(LiveLimits::open(
-            &config,
+            config.limits_file.clone(),
+            config.limits(),
             Arc::clone(&clock),
             &mut registry,
         )?);
 
-        let limits = live_limits.handle.clone();
+        let limits = live_limits.handle().clone();
         let mut shared = Shared::open(&config, clock, &mut registry).await?;
         shared.watch_claim(tasks);
 
@@ -96,40 +89,122 @@ impl System {
         metrics.register(&mut registry);
 
         let storage = storage(&shared, &config, &ingester, &metrics);
-        let querier = querier(&shared, &config, &limits, Arc::clone(&storage), metrics)?;
+        let workers = Workers::start("query").context("start the threads that evaluate queries")?;
+        let querier = querier(
+            &shared,
+            &config,
+            &limits,
+            Arc::clone(&storage),
+            workers.clone(),
+            metrics,
+        );
         live_limits.watch(tasks)?;
 
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
 
-        let intakes = Intakes::new(&config, &shared.memory, &shared.clock);
         let own_tenant = if config.multi_tenancy {
             "duramen"
         } else {
             "anonymous"
         };
 
+        let own_tenant = TenantName::parse(own_tenant)?;
+
+        let tenancy = Tenancy {
+            is_multi: config.multi_tenancy,
+            own_tenant: own_tenant.clone(),
+            metrics_all: config.http.metrics_all,
+        };
+
+        let bodies = BodyBounds {
+            writes_bytes_max: config.http.bodies_bytes_max,
+            read_max: config.http.body_read_max,
+            bytes_per_second_min: config.http.body_bytes_per_second_min,
+            wait_max: config.writes.wait_max,
+        };
+
+        let forms = Intake::of_forms(&bodies, &shared.memory, &shared.clock);
+        let door = Door::new(tenancy, Some(shared.claim.clone()), forms);
+
+        let metrics = Arc::new(MetricsPage::new(registry, {
+            let ingester = ingester.clone();
+            move || ingester.observe()
+        }));
+
+        let asked = QuerierState {
+            door: door.clone(),
+            clock: Arc::clone(&shared.clock),
+            limits: limits.clone(),
+            memory: Arc::clone(&shared.memory),
+            querier: Arc::new(querier),
+            storage,
+            register: Arc::clone(&shared.register),
+            lookback_ms: lookback_ms(&config),
+            remote_read: http_metrics.remote_read.clone(),
+        };
+
+        let written = IngesterState {
+            door: door.clone(),
+            limits,
+            ingester: ingester.clone(),
+            bodies: Intake::of_writes(&bodies, &shared.memory, &shared.clock),
+            flush_all: config.http.flush_all,
+        };
+
+        let process = ProcessState {
+            door,
+            clock: Arc::clone(&shared.clock),
+            metrics: Arc::clone(&metrics),
+            register: shared.register,
+            workers,
+            config_yaml,
+            flags: config.flags(),
+            limits: live_limits,
+            features: config.features.0,
+            started_ms: shared.clock.now_ms(),
+            lost_records: replayed.lost_records,
+        };
+
+        let edge = EdgeState {
+            clock: Arc::clone(&shared.clock),
+            metrics: http_metrics.clone(),
+            cors_origin: config.http.cors_origin.0.clone(),
+        };
+
+        let roles = [
+            Arc::new(asked).routes(),
+            Arc::new(written).routes(),
+            Arc::new(process).routes(),
+        ];
+
         Ok(Self {
             store: shared.bucket.name().to_owned(),
             config,
-            config_yaml,
-            limits,
-            started_ms: shared.clock.now_ms(),
-            live_limits,
             clock: shared.clock,
             memory: shared.memory,
-            registry,
+            metrics,
             http_metrics,
-            intakes,
             ingester,
-            querier: Arc::new(querier),
-            storage,
-            register: shared.register,
-            own_tenant: TenantName::parse(own_tenant)?,
+            router: router(edge, roles),
+            own_tenant,
             replayed,
             claim: shared.claim,
             data_dir: Mutex::new(shared.data_dir),
         })
+    }
+
+    /// How connections are served.
+    pub fn serving(&self) -> Serving {
+        let http = &self.config.http;
+        let bounds = ConnectionBounds {
+            connections_max: http.connections_max,
+            answer_stall_max: http.answer_stall_max,
+            answer_write_max: http.answer_write_max,
+            stop_wait_max: http.stop_wait_max,
+        };
+
+        Serving::new(&bounds, &self.memory, &self.http_metrics.connections)
     }
 
     /// Lets the store go at the end of a process that was asked to stop: any other may have it at
@@ -157,21 +232,6 @@ impl System {
         if self.ingester.is_fenced() {
             disown(&mut self.data_dir.lock());
         }
-    }
-
-    /// The settings in force as YAML, secrets hidden.
-    pub fn config_yaml(&self) -> &str {
-        &self.config_yaml
-    }
-
-    /// All metrics in the text format.
-    pub fn metrics_text(&self) -> String {
-        self.ingester.observe();
-
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)
-            .expect("a String takes every write");
-        text
     }
 }
 
@@ -373,10 +433,11 @@ fn querier(
     config: &Config,
     limits: &LimitsHandle,
     storage: Arc<Storage>,
+    workers: Workers,
     metrics: duramen_query::Metrics,
-) -> anyhow::Result<Querier> {
+) -> Querier {
     let engine = EngineConfig {
-        lookback_ms: i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX),
+        lookback_ms: lookback_ms(config),
         features: config.features.0,
         ..EngineConfig::default()
     };
@@ -385,9 +446,10 @@ fn querier(
     let bounds = (limits.clone(), duramen_query::Config::default());
     let register = Arc::clone(&shared.register);
     let clock = Arc::clone(&shared.clock);
-    let workers = Workers::start("query").context("start the threads that evaluate queries")?;
 
-    Ok(Querier::new(
-        engine, storage, register, clock, workers, bounds, metrics,
-    ))
+    Querier::new(engine, storage, register, clock, workers, bounds, metrics)
+}
+
+fn lookback_ms(config: &Config) -> i64 {
+    i64::try_from(config.query.lookback_delta.as_millis()).unwrap_or(i64::MAX)
 }

@@ -3,10 +3,12 @@
 
 pub mod duration;
 mod fault;
+mod file;
 mod secret;
 pub mod size;
 mod yaml;
 
 pub use fault::{Fault, Faults};
+pub use file::{FileError, text_of};
 pub use secret::Secret;
 pub use yaml::{FILE_BYTES_MAX, leaves, overlay, read};

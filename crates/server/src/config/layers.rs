@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 use duramen_runtime::MemoryLimit;
-use duramen_settings::{FILE_BYTES_MAX, Fault, leaves};
+use duramen_settings::{Fault, leaves, text_of};
 use serde_json::Value;
 
 use super::Config;
@@ -264,21 +263,6 @@ fn read(path: &Path) -> anyhow::Result<(Config, Value)> {
     let parsed = duramen_settings::read(&text)
         .and_then(|config| Ok((config, duramen_settings::read(&text)?)));
     parsed.map_err(|fault: Fault| anyhow::anyhow!("{}: {fault}", path.display()))
-}
-
-/// The text of a file of settings.
-pub(crate) fn text_of(path: &Path) -> anyhow::Result<String> {
-    let context = || format!("read {}", path.display());
-    let bytes = std::fs::metadata(path).with_context(context)?.len();
-    let max = FILE_BYTES_MAX as u64;
-
-    anyhow::ensure!(
-        bytes <= max,
-        "the file is too large. path=`{}`, bytes=`{bytes}`, bytes_max=`{max}`",
-        path.display()
-    );
-
-    std::fs::read_to_string(path).with_context(context)
 }
 
 #[cfg(test)]

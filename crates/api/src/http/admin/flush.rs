@@ -1,0 +1,45 @@
+//! What an operator asks for.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::StatusCode;
+use duramen_model::ErrorKind;
+
+use crate::http::answer::failure::{Failure, with_causes};
+use crate::http::request::form::Params;
+use crate::http::request::tenant::Tenant;
+use crate::http::roles::ingester::IngesterState;
+
+/// Flushes one tenant's head, or all with `?all=true`. With several tenants, all is not for one of
+/// them to ask: only where a flag says that whoever reaches the port is an operator. Answers 204
+/// when everything acknowledged before is committed in the store.
+pub(crate) async fn flush(
+    State(state): State<Arc<IngesterState>>,
+    request: Request,
+) -> Result<StatusCode, Failure> {
+    let (mut parts, body) = request.into_parts();
+    let params = Params::from_request(Request::from_parts(parts.clone(), body), &state).await?;
+    let all = params.all("all").any(|value| value == "true");
+
+    let flushed = if all {
+        if !state.door.is_operator(&parts) && !state.flush_all {
+            return Err(Failure::forbidden(
+                "all tenants are flushed only at --http-operator-listen, or with --http-flush-all",
+            ));
+        }
+
+        state.ingester.flush_all().await
+    } else {
+        let Tenant(tenant) = Tenant::from_request_parts(&mut parts, &state).await?;
+        state.ingester.flush(&tenant).await.map(|_| ())
+    };
+
+    match flushed {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            Err(Failure::unavailable(with_causes(&error)))
+        }
+        Err(error) => Err(Failure::internal(with_causes(&error))),
+    }
+}

@@ -1,0 +1,110 @@
+//! Numbers and times as the API writes them.
+
+/// Appends a sample value the way Go's shortest form does: digits, or an exponent of at least two
+/// digits below 1e-6 and from 1e21 on.
+pub(crate) fn put_value(out: &mut Vec<u8>, value: f64) {
+    use std::io::Write;
+
+    let written = if value.is_nan() {
+        out.write_all(b"NaN")
+    } else if value.is_infinite() {
+        out.write_all(if value > 0.0 { b"+Inf" } else { b"-Inf" })
+    } else if value != 0.0 && !(1e-6..1e21).contains(&value.abs()) {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = exponent
+            .strip_prefix('-')
+            .map_or(('+', exponent), |e| ('-', e));
+
+        write!(out, "{digits}e{sign}{exponent:0>2}")
+    } else {
+        write!(out, "{value}")
+    };
+
+    written.expect("a Vec takes every write");
+}
+
+/// Appends a value that is no sample, as of a scalar: never with an exponent.
+pub(crate) fn put_scalar(out: &mut Vec<u8>, value: f64) {
+    use std::io::Write;
+    if value.is_finite() {
+        write!(out, "{value}").expect("a Vec takes every write");
+    } else {
+        put_value(out, value);
+    }
+}
+
+/// Appends the time of what is no sample, as of a scalar: seconds with as many digits as they have.
+pub(crate) fn put_short_time(out: &mut Vec<u8>, ts_ms: i64) {
+    use std::io::Write;
+    write!(out, "{}", ts_ms as f64 / 1000.0).expect("a Vec takes every write");
+}
+
+/// Appends the time of a sample as seconds: a fraction of three digits when there is one.
+pub(crate) fn put_time(out: &mut Vec<u8>, ts_ms: i64) {
+    use std::io::Write;
+
+    let sign = if ts_ms < 0 { "-" } else { "" };
+    let ms = ts_ms.unsigned_abs();
+    let written = match ms % 1000 {
+        0 => write!(out, "{sign}{}", ms / 1000),
+        fraction => write!(out, "{sign}{}.{fraction:03}", ms / 1000),
+    };
+
+    written.expect("a Vec takes every write");
+}
+
+/// How many bytes [`put_time`] writes for a time, or for a later one, at least.
+pub(crate) const fn time_len(ts_ms: i64) -> usize {
+    if ts_ms < 1000 {
+        1
+    } else {
+        (ts_ms / 1000).ilog10() as usize + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_go_writes_them() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (1e-6, "0.000001"),
+            (1e-7, "1e-07"),
+            (-1.5e-10, "-1.5e-10"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1.797_693_134_862_315_7e308, "1.7976931348623157e+308"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ];
+
+        for (value, expected) in cases {
+            let mut out = Vec::new();
+            put_value(&mut out, value);
+
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn times_have_three_digits_of_fraction_or_none() {
+        for (ts_ms, expected) in [
+            (1_100, "1.100"),
+            (2_000, "2"),
+            (-1, "-0.001"),
+            (-1_500, "-1.500"),
+            (0, "0"),
+        ] {
+            let mut out = Vec::new();
+            put_time(&mut out, ts_ms);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Answers that are written piece by piece, as their clients take them.
+//!
+//! A [`Document`] comes in: what stands before a list, the list, and what stands behind it. One
+//! that is small goes out as a whole, with its length. A larger one is a stream: one piece is in
+//! memory beside what is still to be written, and the turn of its query is held until the last
+//! piece is taken. What is to be written is let go as it is written.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::BoxError;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use duramen_model::TenantName;
+use duramen_qos::{Share, Use};
+use duramen_query::{Error, Turn};
+use futures::Stream;
+
+use crate::http::answer::failure::{Failure, with_causes};
+use crate::http::roles::querier::QuerierState;
+
+/// About the size of a piece: what a socket takes at once, and some hundred microseconds of work.
+pub(crate) const PIECE_BYTES: usize = 64 << 10;
+
+/// Whether there is more to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    More,
+    Done,
+}
+
+/// The list of a document.
+pub(crate) trait Elements: Send + Unpin + 'static {
+    /// Appends elements, with commas between them, until `out` has about `until` bytes or there are
+    /// no more.
+    fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress;
+
+    /// What is to be written has at least so many bytes.
+    fn bytes_min(&self) -> usize {
+        0
+    }
+
+    /// The memory that is held for what is to be written, beyond what is counted elsewhere.
+    fn held_bytes(&self) -> usize;
+}
+
+/// An answer that is not written yet.
+#[derive(Debug)]
+pub(crate) struct Document<E> {
+    pub(crate) opening: Vec<u8>,
+    pub(crate) elements: E,
+    pub(crate) closing: Vec<u8>,
+}
+
+impl<E: Elements> Document<E> {
+    fn bytes_min(&self) -> usize {
+        self.opening.len() + self.elements.bytes_min() + self.closing.len()
+    }
+
+    /// Appends the next piece.
+    fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress {
+        out.append(&mut self.opening);
+
+        let progress = self.elements.put(out, until);
+        if progress == Progress::Done {
+            out.append(&mut self.closing);
+        }
+
+        progress
+    }
+
+    /// All of it, in pieces of about `piece_bytes`.
+    #[cfg(test)]
+    pub(crate) fn whole(mut self, piece_bytes: usize) -> String {
+        let mut text = String::new();
+
+        loop {
+            let mut piece = Vec::new();
+            let progress = self.put(&mut piece, piece_bytes);
+            text.push_str(std::str::from_utf8(&piece).unwrap());
+
+            if progress == Progress::Done {
+                return text;
+            }
+        }
+    }
+
+    /// Answers with the document as JSON.
+    ///
+    /// # Errors
+    /// When it is known before anything is sent that the answer is larger than the tenant may have,
+    /// or that there is no memory for it.
+    pub(crate) fn respond(
+        mut self,
+        state: &Arc<QuerierState>,
+        tenant: &TenantName,
+        turn: Turn,
+    ) -> Result<Response, Failure> {
+        let max = state.limits.of(tenant).query.answer_bytes_max;
+        let refuse = |bytes| {
+            let error = Error::TooManyAnswerBytes { bytes, max };
+            state.querier.note_limited(tenant, &error);
+            Failure::from(error)
+        };
+
+        let bytes_min = self.bytes_min();
+        if bytes_min > max {
+            return Err(refuse(bytes_min));
+        }
+
+        let mut first = Vec::new();
+        let progress = self.put(&mut first, PIECE_BYTES);
+        let written = first.len();
+
+        if written > max {
+            return Err(refuse(written));
+        }
+
+        let json = HeaderValue::from_static("application/json");
+        let body = match progress {
+            Progress::Done => Body::from(first),
+            Progress::More => {
+                let share = state.memory.take(Use::Answer, self.elements.held_bytes());
+                let share = share.map_err(|full| Failure::unavailable(full.to_string()))?;
+
+                Body::from_stream(Streamed {
+                    first: Some(first.into()),
+                    document: Some(self),
+                    written,
+                    bytes_max: max,
+                    share,
+                    _turn: turn,
+                    state: Arc::clone(state),
+                    tenant: tenant.clone(),
+                })
+            }
+        };
+
+        Ok(([(header::CONTENT_TYPE, json)], body).into_response())
+    }
+}
+
+/// A document on its way.
+struct Streamed<E> {
+    first: Option<Bytes>,
+    /// `None` when all is written.
+    document: Option<Document<E>>,
+    written: usize,
+    bytes_max: usize,
+    /// For what is to be written.
+    share: Share,
+    _turn: Turn,
+    state: Arc<QuerierState>,
+    tenant: TenantName,
+}
+
+impl<E: Elements> Stream for Streamed<E> {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+
+        let Some(document) = &mut this.document else {
+            return Poll::Ready(None);
+        };
+        let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
+        let progress = document.put(&mut piece, PIECE_BYTES);
+
+        this.share.set(document.elements.held_bytes());
+        if progress == Progress::Done {
+            this.document = None;
+        }
+
+        this.written += piece.len();
+
+        if this.written > this.bytes_max {
+            this.document = None;
+
+            let error = Error::TooManyAnswerBytes {
+                bytes: this.written,
+                max: this.bytes_max,
+            };
+
+            this.state.querier.note_limited(&this.tenant, &error);
+            tracing::warn!(error = with_causes(&error), tenant = %this.tenant, "an answer was cut off");
+            return Poll::Ready(Some(Err(error.into())));
+        }
+
+        Poll::Ready(Some(Ok(piece.into())))
+    }
+}
+
+/// A list of values, each of which is written at once.
+pub(crate) struct List<T> {
+    left: std::vec::IntoIter<T>,
+    put: fn(&mut Vec<u8>, &T),
+    is_first: bool,
+    /// The memory of one value, roughly.
+    element_bytes: usize,
+}
+
+impl<T> List<T> {
+    /// A list of `elements` of about `element_bytes` each, written by `put`.
+    pub(crate) fn new(elements: Vec<T>, element_bytes: usize, put: fn(&mut Vec<u8>, &T)) -> Self {
+        Self {
+            left: elements.into_iter(),
+            put,
+            is_first: true,
+            element_bytes,
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("List")
+            .field("left", &self.left.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + Unpin + 'static> Elements for List<T> {
+    fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress {
+        loop {
+            let Some(element) = self.left.next() else {
+                return Progress::Done;
+            };
+            if !std::mem::take(&mut self.is_first) {
+                out.push(b',');
+            }
+
+            (self.put)(out, &element);
+            if out.len() >= until && !self.left.as_slice().is_empty() {
+                return Progress::More;
+            }
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.left.len() * self.element_bytes
+    }
+}
+
+/// Whether an answer of so many bytes may be sent.
+pub(crate) const fn within(bytes: usize, max: usize) -> Result<(), Error> {
+    if bytes > max {
+        Err(Error::TooManyAnswerBytes { bytes, max })
+    } else {
+        Ok(())
+    }
+}
+
+/// A body that is in memory as a whole and keeps the turn of its query until it is out.
+pub(crate) fn held(body: Vec<u8>, turn: Turn) -> Body {
+    if body.len() < PIECE_BYTES {
+        return Body::from(body);
+    }
+
+    Body::from(Bytes::from_owner(Held { body, _turn: turn }))
+}
+
+struct Held {
+    body: Vec<u8>,
+    _turn: Turn,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_the_same_in_pieces_of_any_size() {
+        let document = |numbers: &[u64]| Document {
+            opening: b"[".to_vec(),
+            elements: List::new(numbers.to_vec(), 8, |out, number| {
+                out.extend_from_slice(number.to_string().as_bytes())
+            }),
+            closing: b"]".to_vec(),
+        };
+
+        for piece_bytes in [0, 1, 2, 3, 100] {
+            assert_eq!(document(&[]).whole(piece_bytes), "[]");
+            assert_eq!(document(&[1]).whole(piece_bytes), "[1]");
+            assert_eq!(document(&[1, 22, 3]).whole(piece_bytes), "[1,22,3]");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_not_held_any_more() {
+        let mut list = List::new(vec![1_u8; 10], 100, |out, _| out.push(b'1'));
+        assert_eq!(list.held_bytes(), 1000);
+        assert_eq!(list.put(&mut Vec::new(), 5), Progress::More);
+        assert_eq!(list.held_bytes(), 700);
+    }
+}

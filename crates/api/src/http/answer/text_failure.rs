@@ -1,0 +1,76 @@
+//! Errors as the routes outside of the query API answer them: plain text.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use duramen_model::ErrorKind;
+
+use crate::http::answer::failure::with_causes;
+use crate::http::request::intake::Fault;
+
+/// An error whose body is its text and a line feed, as Prometheus answers those of remote read and
+/// federation.
+#[derive(Debug)]
+pub(crate) struct TextFailure {
+    status: StatusCode,
+    message: String,
+    /// The fault of a request whose body was given up: the connection ends with the answer.
+    unread: Option<Fault>,
+}
+
+impl TextFailure {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            unread: None,
+        }
+    }
+
+    /// A body that was not read to its end.
+    pub(crate) fn unread(fault: &Fault) -> Self {
+        Self {
+            status: fault.status(),
+            message: fault.to_string(),
+            unread: Some(fault.clone()),
+        }
+    }
+}
+
+impl From<duramen_query::Error> for TextFailure {
+    fn from(error: duramen_query::Error) -> Self {
+        let message = with_causes(&error);
+        let status = match error.kind() {
+            _ if matches!(error, duramen_query::Error::TooManyAnswerBytes { .. }) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            ErrorKind::Invalid | ErrorKind::Execution => StatusCode::BAD_REQUEST,
+            ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
+                tracing::error!(error = message, "a read failed");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+
+        Self {
+            status,
+            message,
+            unread: None,
+        }
+    }
+}
+
+impl IntoResponse for TextFailure {
+    fn into_response(self) -> Response {
+        let no_guessing = (
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        );
+
+        let response = (self.status, [no_guessing], format!("{}\n", self.message)).into_response();
+        match self.unread {
+            Some(fault) => fault.close(response),
+            None => response,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The parameters of the API, as the documents describe them.
+
+use crate::http::docs::endpoint::{Kind, Parameter};
+
+const fn optional(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        is_required: false,
+        about,
+    }
+}
+
+const fn required(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        is_required: true,
+        about,
+    }
+}
+
+const COUNT: Kind = Kind::Integer { min: 0 };
+
+pub(crate) const QUERY: Parameter = required("query", Kind::Query, "A PromQL expression.");
+pub(crate) const TIME: Parameter =
+    optional("time", Kind::Time, "When to evaluate; now without it.");
+pub(crate) const RANGE_START: Parameter = required("start", Kind::Time, "The first step.");
+pub(crate) const RANGE_END: Parameter =
+    required("end", Kind::Time, "The last step is not after it.");
+pub(crate) const STEP: Parameter = required("step", Kind::Duration, "Between two steps.");
+pub(crate) const START: Parameter =
+    optional("start", Kind::Time, "The beginning of time without it.");
+pub(crate) const END: Parameter =
+    optional("end", Kind::Time, "Inclusive; the end of time without it.");
+pub(crate) const TIMEOUT: Parameter = optional(
+    "timeout",
+    Kind::Duration,
+    "Gives up after this long, or earlier when the process says so.",
+);
+pub(crate) const LIMIT: Parameter = optional(
+    "limit",
+    COUNT,
+    "The most elements of the answer; 0 for all. A cut is told in a warning.",
+);
+pub(crate) const LIMIT_NUMBER: Parameter = optional(
+    "limit",
+    Kind::Integer { min: -1 },
+    "The most elements of the answer.",
+);
+pub(crate) const LOOKBACK_DELTA: Parameter = optional(
+    "lookback_delta",
+    Kind::Duration,
+    "How far to look back for the newest sample of a series.",
+);
+pub(crate) const STATS: Parameter = optional(
+    "stats",
+    Kind::Choice(&["true", "all"]),
+    "Times and counts of the evaluation beside the answer; `all`: also for each step.",
+);
+pub(crate) const ANALYZE: Parameter = optional(
+    "analyze",
+    Kind::Choice(&["true", "false"]),
+    "`true`: the query is evaluated.",
+);
+pub(crate) const EXPLAIN_FORMAT: Parameter = optional(
+    "format",
+    Kind::Choice(&["json", "text"]),
+    "`text`: a line for each operator, without the envelope.",
+);
+pub(crate) const EXPLAIN_START: Parameter =
+    optional("start", Kind::Time, "The first step of a range.");
+pub(crate) const EXPLAIN_END: Parameter =
+    optional("end", Kind::Time, "The last step is not after it.");
+pub(crate) const EXPLAIN_STEP: Parameter = optional("step", Kind::Duration, "Between two steps.");
+pub(crate) const MATCH: Parameter = optional(
+    "match[]",
+    Kind::Selectors,
+    "A selector of series; of several, any may match.",
+);
+pub(crate) const METRIC: Parameter = optional(
+    "metric",
+    Kind::Text,
+    "A metric's name; all metrics without it.",
+);
+pub(crate) const RULE_TYPE: Parameter = optional(
+    "type",
+    Kind::Choice(&["alert", "record"]),
+    "Both kinds without it.",
+);
+pub(crate) const TARGET_STATE: Parameter = optional(
+    "state",
+    Kind::Choice(&["active", "dropped", "any"]),
+    "All states without it.",
+);
+pub(crate) const SCRAPE_POOL: Parameter =
+    optional("scrapePool", Kind::Text, "All pools without it.");
+pub(crate) const SCRAPE_POOL_NAME: Parameter =
+    required("scrapePool", Kind::Text, "The name of a pool.");
+pub(crate) const RELABELED: Parameter = required(
+    "labels",
+    Kind::Text,
+    "The labels to go through the steps, as a JSON object.",
+);
+pub(crate) const METRIC_PATTERN: Parameter = optional(
+    "metric_name_pattern",
+    Kind::Text,
+    "A regex over whole names; all metrics without it.",
+);
+pub(crate) const MATCH_TARGET: Parameter = optional(
+    "match_target",
+    Kind::Text,
+    "A selector of targets by labels.",
+);
+pub(crate) const ALL_TENANTS: Parameter = optional(
+    "all",
+    Kind::Choice(&["true", "false"]),
+    "`true`: of all tenants, whoever asks.",
+);
+pub(crate) const LIMIT_FAMILIES: Parameter = optional(
+    "limit",
+    Kind::Integer { min: -1 },
+    "The most families of the answer; -1 for all, 0 for none.",
+);
+pub(crate) const LIMIT_PER_METRIC: Parameter = optional(
+    "limit_per_metric",
+    Kind::Integer { min: -1 },
+    "The most entries of a family. There is one of each.",
+);
+pub(crate) const LIMIT_TOP: Parameter = optional(
+    "limit",
+    Kind::Integer { min: 1 },
+    "How many of each list, the largest first.",
+);
+pub(crate) const METRIC_NAME: Parameter = required("metric", Kind::Text, "A metric's name.");
+pub(crate) const RECENT_START: Parameter = optional(
+    "start",
+    Kind::Time,
+    "Three hours before the end without it.",
+);
+pub(crate) const RECENT_END: Parameter = optional("end", Kind::Time, "Inclusive; now without it.");
+pub(crate) const SELECTOR: Parameter =
+    optional("selector", Kind::Text, "A selector of the series to count.");
+pub(crate) const LABEL_NAMES: Parameter = Parameter {
+    name: "label_names[]",
+    kind: Kind::Texts,
+    is_required: true,
+    about: "The labels to count values of.",
+};

@@ -1,0 +1,132 @@
+//! Requests counted and timed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::http::edge::EdgeState;
+use crate::http::edge::crowd::ConnectionMetrics;
+use crate::http::remote_read::RemoteReadMetrics;
+
+/// The metrics of the HTTP edge. Routes are patterns, so that no request can make new series.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics {
+    requests: Family<RequestLabel, Counter>,
+    seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    pub remote_read: RemoteReadMetrics,
+    pub connections: ConnectionMetrics,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabel {
+    route: String,
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+impl Default for HttpMetrics {
+    fn default() -> Self {
+        let seconds = || {
+            Histogram::new([
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ])
+        };
+
+        Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(seconds),
+            remote_read: RemoteReadMetrics::default(),
+            connections: ConnectionMetrics::default(),
+        }
+    }
+}
+
+impl HttpMetrics {
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "duramen_http_requests",
+            "Requests by route and status; 499 for one that its client gave up",
+            self.requests.clone(),
+        );
+
+        registry.register(
+            "duramen_http_request_seconds",
+            "Time to the head of the answer",
+            self.seconds.clone(),
+        );
+
+        self.remote_read.register(registry);
+        self.connections.register(registry);
+    }
+}
+
+/// What a request is counted under that its client gave up before the head of the answer was there.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+pub(crate) async fn observe(
+    State(state): State<Arc<EdgeState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str)
+        .to_owned();
+
+    let mut underway = Underway {
+        route,
+        started: state.clock.monotonic(),
+        code: CLIENT_CLOSED_REQUEST,
+        state,
+    };
+
+    let response = next.run(request).await;
+    underway.code = response.status().as_u16();
+    response
+}
+
+/// A request until it is counted, when this is dropped: with the answer, or without one when its
+/// connection is gone.
+struct Underway {
+    state: Arc<EdgeState>,
+    route: String,
+    /// On the monotonic clock.
+    started: Duration,
+    code: u16,
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        let took = self.state.clock.monotonic().saturating_sub(self.started);
+        let metrics = &self.state.metrics;
+        let route = std::mem::take(&mut self.route);
+
+        metrics
+            .seconds
+            .get_or_create(&RouteLabel {
+                route: route.clone(),
+            })
+            .observe(took.as_secs_f64());
+
+        metrics
+            .requests
+            .get_or_create(&RequestLabel {
+                route,
+                code: self.code,
+            })
+            .inc();
+    }
+}

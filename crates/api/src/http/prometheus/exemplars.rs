@@ -1,0 +1,93 @@
+//! `query_exemplars`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use duramen_model::Exemplar;
+use duramen_source::SeriesExemplars;
+use serde_json::{Value as Json, json};
+
+use crate::http::answer::failure::Failure;
+use crate::http::answer::json::{labels_json, list, put_json};
+use crate::http::answer::number::put_value;
+use crate::http::answer::pieces::List;
+use crate::http::prometheus::query::asked;
+use crate::http::request::form::Params;
+use crate::http::request::tenant::Tenant;
+use crate::http::roles::querier::QuerierState;
+
+/// The memory of an exemplar with its labels, roughly.
+const EXEMPLAR_BYTES: usize = 128;
+
+/// The exemplars of all series that a selector of the query selects, whatever stands around it. 204
+/// for a query without any.
+pub(crate) async fn query(
+    State(state): State<Arc<QuerierState>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let backwards = || Failure::bad_data("end timestamp must not be before start timestamp");
+    let range = params.range()?.ok_or_else(backwards)?;
+
+    let (found, turn) = state
+        .querier
+        .exemplars(&tenant, &asked(&params), range)
+        .await?
+        .into_parts();
+
+    let Some(found) = found else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let exemplars: usize = found.iter().map(|series| series.exemplars.len()).sum();
+    let bytes = size_of::<SeriesExemplars>()
+        + (exemplars * EXEMPLAR_BYTES)
+            .checked_div(found.len())
+            .unwrap_or(0);
+
+    let found = List::new(found, bytes, |out, series| {
+        put_json(out, &series_json(series))
+    });
+    list(found, &[]).respond(&state, &tenant, turn)
+}
+
+fn series_json(series: &SeriesExemplars) -> Json {
+    let exemplars: Vec<Json> = series.exemplars.iter().map(exemplar_json).collect();
+    json!({ "seriesLabels": labels_json(&series.labels), "exemplars": exemplars })
+}
+
+fn exemplar_json(exemplar: &Exemplar) -> Json {
+    let mut value = Vec::new();
+    put_value(&mut value, exemplar.value);
+
+    let value = String::from_utf8_lossy(&value);
+    json!({ "labels": labels_json(&exemplar.labels), "value": value, "timestamp": seconds(exemplar.ts_ms) })
+}
+
+/// Seconds; a fraction only when there is one.
+pub(crate) fn seconds(ms: i64) -> Json {
+    if ms % 1000 == 0 {
+        Json::from(ms / 1000)
+    } else {
+        Json::from(ms as f64 / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_to_the_millisecond() {
+        for (ms, text) in [
+            (0, "0"),
+            (-1, "-0.001"),
+            (1_600_096_945_479, "1600096945.479"),
+            (1_600_096_945_000, "1600096945"),
+            (1_600_096_945_479_001, "1600096945479.001"),
+        ] {
+            assert_eq!(seconds(ms).to_string(), text);
+        }
+    }
+}

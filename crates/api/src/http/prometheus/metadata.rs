@@ -1,0 +1,231 @@
+//! `labels`, label values, `series`, and what is known of metric families.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use duramen_model::quoted::quote_bytes;
+use duramen_model::{FamilyMetadata, Labels};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value as Json, json};
+
+use crate::http::answer::failure::Failure;
+use crate::http::answer::json::{
+    TRUNCATED, labels_json, list, object, put_json, put_text, success,
+};
+use crate::http::answer::pieces::{Document, List};
+use crate::http::request::form::Params;
+use crate::http::request::tenant::Tenant;
+use crate::http::roles::querier::QuerierState;
+
+pub(crate) async fn labels(
+    State(state): State<Arc<QuerierState>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let limit = params.limit()?;
+    let range = params.range()?;
+    let selectors = selectors(&params);
+    let Some(range) = range else {
+        return Ok(success(&json!([]), &[]));
+    };
+
+    let found = state
+        .querier
+        .label_names(&tenant, &selectors, range, limit)
+        .await
+        .map_err(unnamed)?;
+
+    let ((names, more), turn) = found.into_parts();
+    texts(names, more).respond(&state, &tenant, turn)
+}
+
+pub(crate) async fn label_values(
+    State(state): State<Arc<QuerierState>>,
+    Tenant(tenant): Tenant,
+    LabelName(name): LabelName,
+    params: Params,
+) -> Result<Response, Failure> {
+    let limit = params.limit()?;
+    let range = params.range()?;
+    let selectors = selectors(&params);
+    let Some(range) = range else {
+        return Ok(success(&json!([]), &[]));
+    };
+
+    let found = state
+        .querier
+        .label_values(&tenant, &name, &selectors, range, limit)
+        .await
+        .map_err(unnamed)?;
+
+    let ((values, more), turn) = found.into_parts();
+    texts(values, more).respond(&state, &tenant, turn)
+}
+
+/// The name of a label in a path.
+#[derive(Debug)]
+pub(crate) struct LabelName(String);
+
+impl<S: Sync> FromRequestParts<S> for LabelName {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        let path = parts.uri.path();
+        let encoded = path
+            .split_once("/label/")
+            .and_then(|(_, rest)| rest.strip_suffix("/values"));
+        let bytes: Vec<u8> = percent_decode_str(encoded.unwrap_or_default()).collect();
+        let invalid =
+            |bytes: &[u8]| Failure::bad_data(format!("invalid label name: {}", quote_bytes(bytes)));
+        let name = String::from_utf8(bytes).map_err(|error| invalid(error.as_bytes()))?;
+        let name = unescape(&name).unwrap_or(name);
+
+        if name.is_empty() {
+            Err(invalid(b""))
+        } else {
+            Ok(Self(name))
+        }
+    }
+}
+
+pub(crate) async fn series(
+    State(state): State<Arc<QuerierState>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    if params.all("match[]").next().is_none() {
+        return Err(Failure::bad_data("no match[] parameter provided"));
+    }
+
+    let limit = params.limit()?;
+    let range = params.range()?;
+    let selectors = selectors(&params);
+    let Some(range) = range else {
+        return Ok(success(&json!([]), &[]));
+    };
+    let found = state
+        .querier
+        .series(&tenant, &selectors, range, limit)
+        .await;
+
+    let found = found.map_err(|error| Failure::of_selectors("match[]", error))?;
+    let ((series, more), turn) = found.into_parts();
+    let put = |out: &mut Vec<u8>, labels: &Labels| put_json(out, &labels_json(labels));
+    let bytes = series.first().map_or(0, |first| first.encoded().len());
+    let series = List::new(series, size_of::<Labels>() + bytes, put);
+
+    list(series, &truncation(more)).respond(&state, &tenant, turn)
+}
+
+/// The metric families: of each the type, help and unit that were sent last. A `limit` of 0 is
+/// none, a negative one all.
+pub(crate) async fn families(
+    State(state): State<Arc<QuerierState>>,
+    Tenant(tenant): Tenant,
+    params: Params,
+) -> Result<Response, Failure> {
+    let limit = params.integer("limit")?.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+
+    // One entry is known of each family, which is within every limit but the 0 that stands for no
+    // limit.
+    params.integer("limit_per_metric")?;
+
+    let metric = params.given("metric").map(str::to_owned);
+    let (mut families, turn) = state.querier.metadata(&tenant).await?.into_parts();
+    families.retain(|family| metric.as_ref().is_none_or(|name| *name == family.family));
+    families.truncate(limit);
+
+    let bytes = families
+        .iter()
+        .map(|family| family.family.len() + family.help.len() + family.unit.len())
+        .sum::<usize>();
+
+    let bytes = size_of::<FamilyMetadata>() + bytes.checked_div(families.len()).unwrap_or(0);
+    let put = |out: &mut Vec<u8>, family: &FamilyMetadata| {
+        put_json(out, &Json::from(family.family.as_str()));
+        out.push(b':');
+        put_json(
+            out,
+            &json!([{ "type": family.kind.as_str(), "help": family.help, "unit": family.unit }]),
+        );
+    };
+
+    object(List::new(families, bytes, put)).respond(&state, &tenant, turn)
+}
+
+/// Here Prometheus does not say which parameter a fault is in.
+fn unnamed(error: duramen_query::Error) -> Failure {
+    match error {
+        duramen_query::Error::Parse(error) => Failure::bad_data(error.to_string()),
+        other => other.into(),
+    }
+}
+
+fn texts(texts: Vec<String>, more: bool) -> Document<List<String>> {
+    let bytes = texts.first().map_or(0, String::len);
+    list(
+        List::new(texts, size_of::<String>() + bytes, |out, text| {
+            put_text(out, text)
+        }),
+        &truncation(more),
+    )
+}
+
+fn truncation(more: bool) -> Vec<String> {
+    if more {
+        vec![TRUNCATED.to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+fn selectors(params: &Params) -> Vec<String> {
+    params.all("match[]").map(str::to_owned).collect()
+}
+
+/// A label name behind `U__`: `__` is `_`, `_<hex>_` a character, the rest as it is. `None` when
+/// the text is not of this form.
+fn unescape(text: &str) -> Option<String> {
+    let mut rest = text.strip_prefix("U__")?;
+    let mut name = String::new();
+
+    while let Some(at) = rest.find('_') {
+        name.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+
+        if let Some(behind) = rest.strip_prefix('_') {
+            name.push('_');
+            rest = behind;
+            continue;
+        }
+
+        let (hex, behind) = rest.split_once('_')?;
+        name.push(char::from_u32(u32::from_str_radix(hex, 16).ok()?)?);
+        rest = behind;
+    }
+
+    name.push_str(rest);
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_label_names_are_read() {
+        for (text, expected) in [
+            ("U__a_2e_b", Some("a.b")),
+            ("U__a__b", Some("a_b")),
+            ("U___1f600_", Some("\u{1f600}")),
+            ("U__a_zz_", None),
+            ("job", None),
+        ] {
+            assert_eq!(unescape(text).as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The answer as one message of samples.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use duramen_limits::QueryLimits;
+use duramen_model::labels::LabelsIter;
+use duramen_model::{TenantName, TimeRange};
+use duramen_proto::remote_read::{ReadResponseEncoder, ResponseType, TimeSeriesEncoder};
+use duramen_proto::snappy;
+use duramen_qos::Share;
+use duramen_query::{Error, Reader, Selection};
+use duramen_source::{Columns, SeriesBatch};
+use futures::StreamExt;
+
+use super::batch::Series;
+use crate::http::answer::pieces::{held, within};
+use crate::http::answer::text_failure::TextFailure;
+use crate::http::roles::querier::QuerierState;
+
+/// More than this is no message that a client of protobuf reads.
+const MESSAGE_BYTES_MAX: usize = 1 << 31;
+
+/// How often what is read is in memory while the message is made.
+const COPIES: usize = 2;
+
+/// Reads all queries, in their order.
+pub(super) async fn answer(
+    state: &Arc<QuerierState>,
+    tenant: TenantName,
+    selections: Vec<Option<Selection>>,
+) -> Result<Response, TextFailure> {
+    let counter = state.remote_read.samples(ResponseType::Samples);
+
+    let work = |reader| async move {
+        let (message, samples, _held) = encode(&reader, &selections).await?;
+        counter.inc_by(samples as u64);
+        Ok(snappy::compress(&message))
+    };
+
+    let (body, turn) = state.querier.read(&tenant, work).await?.into_parts();
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-protobuf"),
+        ),
+        (header::CONTENT_ENCODING, HeaderValue::from_static("snappy")),
+    ];
+
+    Ok((headers, held(body, turn)).into_response())
+}
+
+/// What an answer may have, and what it has.
+#[derive(Debug)]
+struct Budget {
+    samples: usize,
+    samples_max: usize,
+    /// Of the results that are complete.
+    bytes: usize,
+    bytes_max: usize,
+    /// Of the account of the process.
+    held: Share,
+    answer_bytes_max: usize,
+}
+
+impl Budget {
+    fn new(limits: &QueryLimits, held: Share) -> Self {
+        let samples_max = limits.remote_read_samples_max;
+        let bytes_max = limits.memory_bytes_max.min(MESSAGE_BYTES_MAX);
+        let answer_bytes_max = limits.answer_bytes_max;
+
+        Self {
+            samples: 0,
+            samples_max,
+            bytes: 0,
+            bytes_max,
+            held,
+            answer_bytes_max,
+        }
+    }
+
+    fn check(&mut self, result: &QueryResult) -> Result<(), Error> {
+        if self.samples > self.samples_max {
+            return Err(Error::TooManyReadSamples {
+                max: self.samples_max,
+            });
+        }
+
+        within(self.bytes + result.messages.len(), self.answer_bytes_max)?;
+        if self.bytes + result.bytes() > self.bytes_max {
+            return Err(Error::AnswerTooLarge {
+                max: self.bytes_max,
+            });
+        }
+
+        // Each result is there once as it is read and once in the message.
+        let bytes = COPIES * (self.bytes + result.bytes());
+        self.held.grow(bytes.saturating_sub(self.held.bytes()))?;
+        Ok(())
+    }
+}
+
+/// The message, how many samples are in it, and the memory that it takes.
+async fn encode(
+    reader: &Reader,
+    selections: &[Option<Selection>],
+) -> Result<(Vec<u8>, usize, Share), Error> {
+    let mut budget = Budget::new(reader.limits(), reader.share());
+    let mut response = ReadResponseEncoder::default();
+
+    for selection in selections {
+        let result = match selection {
+            Some(selection) => collect(reader, selection, &mut budget).await?,
+            None => QueryResult::default(),
+        };
+
+        budget.bytes += result.bytes();
+        response.push_result(
+            result
+                .in_order()
+                .iter()
+                .map(|series| &result.messages[series.message.clone()]),
+        );
+    }
+
+    Ok((response.finish(), budget.samples, budget.held))
+}
+
+/// The series of one query as messages, one behind the other, in the order in which they were read.
+#[derive(Debug, Default)]
+struct QueryResult {
+    messages: Vec<u8>,
+    labels: Vec<u8>,
+    series: Vec<Place>,
+}
+
+/// Where a series has its message and its labels.
+#[derive(Clone, Debug)]
+struct Place {
+    message: Range<usize>,
+    labels: Range<usize>,
+}
+
+impl QueryResult {
+    /// The memory that it takes.
+    const fn bytes(&self) -> usize {
+        self.messages.len() + self.labels.len() + self.series.len() * size_of::<Place>()
+    }
+
+    /// The series by their labels.
+    fn in_order(&self) -> Vec<Place> {
+        let mut series = self.series.clone();
+        let labels = |place: &Place| LabelsIter::over(&self.labels[place.labels.clone()]);
+        series.sort_by(|a, b| labels(a).cmp(labels(b)));
+
+        series
+    }
+
+    /// Adds the series of a batch that have samples in the range, or all when only series are asked
+    /// for. Gives how many samples those have.
+    fn push(
+        &mut self,
+        batch: &SeriesBatch,
+        range: TimeRange,
+        columns: Columns,
+    ) -> Result<usize, Error> {
+        let mut samples = 0;
+
+        for series in Series::all(batch, range) {
+            let message = self.messages.len();
+            let mut encoder = TimeSeriesEncoder::begin(&mut self.messages, series.labels());
+            let before = samples;
+
+            for (ts_ms, value) in series.floats() {
+                encoder.push_float(ts_ms, value);
+                samples += 1;
+            }
+
+            for held in series.histograms() {
+                encoder.push_histogram(held.ts_ms, &series.histogram(held)?);
+                samples += 1;
+            }
+
+            if samples == before && columns != Columns::Labels {
+                self.messages.truncate(message);
+                continue;
+            }
+
+            let labels = self.labels.len();
+            self.labels.extend_from_slice(series.labels());
+            self.series.push(Place {
+                message: message..self.messages.len(),
+                labels: labels..self.labels.len(),
+            });
+        }
+
+        Ok(samples)
+    }
+}
+
+async fn collect(
+    reader: &Reader,
+    selection: &Selection,
+    budget: &mut Budget,
+) -> Result<QueryResult, Error> {
+    let mut result = QueryResult::default();
+    let mut batches = reader.select(selection).await?;
+
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        budget.samples += result.push(&batch, selection.range, selection.columns)?;
+        budget.check(&result)?;
+
+        // What is in memory is never waited for: let the time-out and others have their turn.
+        tokio::task::yield_now().await;
+    }
+
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::Labels;
+    use duramen_qos::{Account, Use};
+    use duramen_source::SeriesBatchBuilder;
+
+    use super::*;
+
+    /// A result of one series with this many samples.
+    fn result(samples: i64) -> (QueryResult, usize) {
+        let mut builder = SeriesBatchBuilder::default();
+        let (ts, values): (Vec<_>, Vec<_>) = (0..samples).map(|ts_ms| (ts_ms, 1.5)).unzip();
+
+        builder.push(
+            &Labels::from_pairs([("__name__", "a")]).unwrap(),
+            &ts,
+            &values,
+        );
+
+        let mut result = QueryResult::default();
+        let pushed = result
+            .push(&builder.finish(), TimeRange::ALL, Columns::Samples)
+            .unwrap();
+        (result, pushed)
+    }
+
+    fn check(samples: i64, limits: &QueryLimits) -> Result<(), String> {
+        let (result, pushed) = result(samples);
+        let mut budget = Budget::new(limits, Account::unbounded().share(Use::Query));
+        budget.samples += pushed;
+
+        budget.check(&result).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_sample_more_than_allowed_is_refused_by_the_limit_s_name() {
+        let limits = QueryLimits {
+            remote_read_samples_max: 7,
+            ..QueryLimits::default()
+        };
+
+        assert_eq!(check(7, &limits), Ok(()));
+        assert!(
+            check(8, &limits)
+                .unwrap_err()
+                .contains("remote_read_samples_max=`7`")
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_refused_by_the_limit_s_name() {
+        let bytes = result(100).0.bytes();
+        let narrow = QueryLimits {
+            answer_bytes_max: 100,
+            ..QueryLimits::default()
+        };
+
+        assert!(
+            check(100, &narrow)
+                .unwrap_err()
+                .contains("answer_bytes_max=`100`")
+        );
+
+        let limits = |memory_bytes_max| QueryLimits {
+            memory_bytes_max,
+            ..QueryLimits::default()
+        };
+
+        assert_eq!(check(100, &limits(bytes)), Ok(()));
+        assert!(
+            check(100, &limits(bytes - 1))
+                .unwrap_err()
+                .contains("memory_bytes_max=")
+        );
+    }
+
+    #[test]
+    fn a_series_without_samples_in_the_range_is_left_out_unless_series_are_asked_for() {
+        let mut builder = SeriesBatchBuilder::default();
+        builder.push(
+            &Labels::from_pairs([("__name__", "a")]).unwrap(),
+            &[5],
+            &[1.0],
+        );
+
+        let batch = builder.finish();
+
+        for (end_ms, columns, series) in [
+            (5, Columns::Samples, 0),
+            (6, Columns::Samples, 1),
+            (5, Columns::Labels, 1),
+        ] {
+            let mut result = QueryResult::default();
+            result
+                .push(&batch, TimeRange::new(0, end_ms).unwrap(), columns)
+                .unwrap();
+            assert_eq!(result.in_order().len(), series, "{end_ms} {columns:?}");
+        }
+    }
+}

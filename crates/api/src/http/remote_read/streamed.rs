@@ -1,0 +1,294 @@
+//! The answer as a stream of frames.
+//!
+//! Three places hold memory: a batch of series, the frame that is made of it, and the frame that
+//! waits for the client. A client that goes away ends the reading at its next frame; one that is
+//! slow is given up when the time of a query is over. A failure after the first frame cuts the
+//! connection off, so that nobody takes a part for the whole.
+
+use std::sync::Arc;
+
+use axum::BoxError;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use duramen_model::TenantName;
+use duramen_model::labels::LabelsIter;
+use duramen_proto::chunk::ChunkBuilder;
+use duramen_proto::remote_read::{ResponseType, SeriesFrames};
+use duramen_query::{Error, Reader, Selection};
+use duramen_runtime::Workers;
+use duramen_source::Columns;
+use futures::{Stream, StreamExt, stream};
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::batch::{Sample, Series};
+use crate::http::answer::failure::with_causes;
+use crate::http::answer::text_failure::TextFailure;
+use crate::http::roles::querier::QuerierState;
+
+const CONTENT_TYPE: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+
+/// Reads all queries one after the other, and answers once there is a first frame, or a failure, or
+/// nothing at all.
+pub(super) async fn answer(
+    state: &Arc<QuerierState>,
+    tenant: TenantName,
+    selections: Vec<Option<Selection>>,
+) -> Result<Response, TextFailure> {
+    let (frames, mut ready) = mpsc::channel(1);
+    let querier = Arc::clone(&state.querier);
+    let samples = state.remote_read.samples(ResponseType::StreamedXorChunks);
+
+    let sender = Sender {
+        frames: frames.clone(),
+        samples,
+    };
+
+    let reading = Workers::default().spawn(async move {
+        let work = |reader| async move { send_all(&reader, &selections, sender).await };
+        if let Err(error) = querier.read(&tenant, work).await {
+            // A client that has gone does not want to know.
+            let _ = frames.send(Err(error)).await;
+        }
+    });
+
+    let first = ready.recv().await.transpose()?;
+    let body = Body::from_stream(stream::iter(first.map(Ok)).chain(rest(ready, reading)));
+
+    Ok((
+        [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))],
+        body,
+    )
+        .into_response())
+}
+
+/// The frames to come. Dropping the stream ends the reading.
+fn rest(
+    ready: mpsc::Receiver<Result<Bytes, Error>>,
+    reading: AbortOnDropHandle<()>,
+) -> impl Stream<Item = Result<Bytes, BoxError>> {
+    stream::try_unfold(
+        (ready, Some(reading)),
+        |(mut ready, mut reading)| async move {
+            match ready.recv().await {
+                Some(Ok(frame)) => Ok(Some((frame, (ready, reading)))),
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "a streamed remote read was cut off"
+                    );
+
+                    Err(BoxError::from(error))
+                }
+                // Nothing comes any more: the reading is through, or it panicked.
+                None => {
+                    if let Some(reading) = reading.take() {
+                        reading.await?;
+                    }
+
+                    Ok(None)
+                }
+            }
+        },
+    )
+}
+
+/// The way to the client.
+struct Sender {
+    frames: mpsc::Sender<Result<Bytes, Error>>,
+    samples: Counter,
+}
+
+/// The client does not take any more.
+struct Gone;
+
+impl Sender {
+    async fn send(&self, frame: Vec<u8>) -> Result<(), Gone> {
+        self.frames.send(Ok(frame.into())).await.map_err(|_| Gone)
+    }
+}
+
+/// Why the sending of a query's answer ended early.
+enum Ended {
+    Gone,
+    Failed(Error),
+}
+
+impl From<Gone> for Ended {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<duramen_source::Error> for Ended {
+    fn from(error: duramen_source::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+async fn send_all(
+    reader: &Reader,
+    selections: &[Option<Selection>],
+    sender: Sender,
+) -> Result<(), Error> {
+    for (query, selection) in selections.iter().enumerate() {
+        let Some(selection) = selection else { continue };
+
+        // A stream has no way to tell of a series without samples, so samples are sent to whoever
+        // asked for series only.
+        let selection = Selection {
+            columns: Columns::Samples,
+            ..selection.clone()
+        };
+
+        let sent = if reader.is_in_answer_order(&selection).await? {
+            send_in_order(reader, query, &selection, &sender).await
+        } else {
+            send_sorted(reader, query, &selection, &sender).await
+        };
+
+        match sent {
+            Ok(()) => {}
+            Err(Ended::Gone) => return Ok(()),
+            Err(Ended::Failed(error)) => return Err(error),
+        }
+    }
+
+    Ok(())
+}
+
+/// Sends each series when it is read. The look at their order was at the same moment, so they are
+/// in it.
+async fn send_in_order(
+    reader: &Reader,
+    query: usize,
+    selection: &Selection,
+    sender: &Sender,
+) -> Result<(), Ended> {
+    let mut batches = reader.select(selection).await?;
+
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+
+        for series in Series::all(&batch, selection.range) {
+            let mut frames = Frames::of(query, series, series.samples());
+            while let Some(frame) = frames.next()? {
+                sender.send(frame).await?;
+            }
+
+            sender.samples.inc_by(frames.samples);
+        }
+    }
+
+    Ok(())
+}
+
+/// Holds the frames of all series until the last is read, as any of them may be the first.
+async fn send_sorted(
+    reader: &Reader,
+    query: usize,
+    selection: &Selection,
+    sender: &Sender,
+) -> Result<(), Ended> {
+    let held_bytes_max = reader.limits().memory_bytes_max;
+    let mut held: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
+    let mut held_bytes = 0;
+    let mut share = reader.share();
+    let mut batches = reader.select(selection).await?;
+
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+
+        for series in Series::all(&batch, selection.range) {
+            let mut frames = Frames::of(query, series, series.samples());
+            let mut all = Vec::new();
+
+            while let Some(frame) = frames.next()? {
+                held_bytes += frame.len() + series.labels().len();
+                all.push(frame);
+
+                if held_bytes > held_bytes_max {
+                    return Err(Error::AnswerTooLarge {
+                        max: held_bytes_max,
+                    }
+                    .into());
+                }
+            }
+
+            sender.samples.inc_by(frames.samples);
+            held.push((series.labels().to_vec(), all));
+        }
+
+        share
+            .grow(held_bytes.saturating_sub(share.bytes()))
+            .map_err(Error::from)?;
+
+        // What is in memory is never waited for: let the time-out and others have their turn.
+        tokio::task::yield_now().await;
+    }
+
+    held.sort_by(|(a, _), (b, _)| LabelsIter::over(a).cmp(LabelsIter::over(b)));
+    for frame in held.into_iter().flat_map(|(_, frames)| frames) {
+        sender.send(frame).await?;
+    }
+
+    Ok(())
+}
+
+/// Makes the frames of one series, one after the other.
+struct Frames<'a, S> {
+    series: Series<'a>,
+    left: S,
+    builder: ChunkBuilder,
+    /// `None` when the last frame is made.
+    frames: Option<SeriesFrames>,
+    samples: u64,
+}
+
+impl<'a, S: Iterator<Item = Sample<'a>>> Frames<'a, S> {
+    fn of(query: usize, series: Series<'a>, samples: S) -> Self {
+        let frames = Some(SeriesFrames::begin(query, series.labels()));
+        Self {
+            series,
+            left: samples,
+            builder: ChunkBuilder::default(),
+            frames,
+            samples: 0,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(frames) = &mut self.frames else {
+            return Ok(None);
+        };
+
+        for sample in &mut self.left {
+            self.samples += 1;
+
+            let ended = match sample {
+                Sample::Float(ts_ms, value) => self.builder.push_float(ts_ms, value),
+                Sample::Histogram(held) => {
+                    let histogram = self.series.histogram(held)?;
+                    let pushed = self.builder.push_histogram(held.ts_ms, &histogram);
+                    pushed.map_err(|_| self.series.misfit(held.ts_ms))?
+                }
+            };
+
+            if let Some(frame) = ended.and_then(|chunk| frames.push(&chunk)) {
+                return Ok(Some(frame));
+            }
+        }
+
+        let full = self.builder.finish().and_then(|chunk| frames.push(&chunk));
+        let rest = self.frames.take().and_then(SeriesFrames::finish);
+        Ok(full.or(rest))
+    }
+}

@@ -1,0 +1,173 @@
+//! Parameters from the URL and from a form in the body, merged.
+
+mod pairs;
+
+use std::num::{IntErrorKind, ParseIntError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRef, FromRequest, Request};
+use duramen_model::TimeRange;
+use duramen_model::quoted::quote;
+use pairs::{FORM_BYTES_MAX, FormKind};
+
+use crate::http::answer::failure::Failure;
+use crate::http::request::door::Door;
+use crate::http::request::go_time::{go_duration, parse_duration_ms, parse_time_ms};
+use crate::http::request::intake::{Counted, Fault};
+
+/// The parameters of a request, of the URL and of a form in the body.
+#[derive(Debug, Default)]
+pub(crate) struct Params {
+    pairs: Vec<(String, String)>,
+    /// A form stays counted for as long as its texts are held, which is until its query is
+    /// answered.
+    _counted: Option<Counted>,
+}
+
+impl<S> FromRequest<S> for Params
+where
+    Door: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let url_query = request.uri().query().unwrap_or("").to_owned();
+        let kind = FormKind::of(request.method(), request.headers())?;
+
+        let (body, counted) = if kind.has_body() {
+            let (parts, body) = request.into_parts();
+            let door = Door::from_ref(state);
+            let tenant = door.named_or_own(&parts);
+
+            let read = door
+                .forms()
+                .read(tenant.as_str(), &parts.headers, body, FORM_BYTES_MAX)
+                .await;
+
+            let (body, counted) = read.map_err(|fault| unread(&fault))?.into_parts();
+            (body, Some(counted))
+        } else {
+            (Bytes::new(), None)
+        };
+
+        let pairs = pairs::read(kind, body, url_query.as_bytes()).await?;
+        Ok(Self {
+            pairs,
+            _counted: counted,
+        })
+    }
+}
+
+/// Why a body is not there as a whole.
+fn unread(fault: &Fault) -> Failure {
+    match fault {
+        Fault::TooLarge { bytes_max } => Failure::too_large(format!(
+            "the form is too large. form_bytes_max=`{bytes_max}`"
+        )),
+        other => Failure::unread(other),
+    }
+}
+
+impl Params {
+    /// The first value; `None` when it is absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.pairs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The first value unless it is empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A time in milliseconds.
+    pub(crate) fn time_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
+        let fault = |e| Failure::parameter(name, format!("invalid time value for '{name}': {e}"));
+        self.given(name)
+            .map(|text| parse_time_ms(text).map_err(fault))
+            .transpose()
+    }
+
+    pub(crate) fn required_time_ms(&self, name: &str) -> Result<i64, Failure> {
+        parse_time_ms(self.get(name).unwrap_or("")).map_err(|e| Failure::parameter(name, e))
+    }
+
+    /// A duration in milliseconds: seconds as a float, or a Prometheus duration.
+    pub(crate) fn duration_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
+        self.given(name)
+            .map(|text| parse_duration_ms(text).map_err(|e| Failure::parameter(name, e)))
+            .transpose()
+    }
+
+    /// How long the evaluation may take: one that may take no time is refused, since it could only
+    /// run out.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, Failure> {
+        let Some(ms) = self.duration_ms("timeout")? else {
+            return Ok(None);
+        };
+        let positive = u64::try_from(ms)
+            .ok()
+            .filter(|ms| *ms > 0)
+            .map(Duration::from_millis);
+
+        let why = || {
+            Failure::parameter(
+                "timeout",
+                format!("timeout must be positive, got {}", go_duration(ms)),
+            )
+        };
+
+        positive.map(Some).ok_or_else(why)
+    }
+
+    /// The most elements of the answer; `None` for no limit, which 0 asks for as well.
+    pub(crate) fn limit(&self) -> Result<Option<usize>, Failure> {
+        let Some(text) = self.given("limit") else {
+            return Ok(None);
+        };
+        let limit: i64 = text
+            .parse()
+            .map_err(|e| Failure::parameter("limit", atoi_fault(text, &e)))?;
+        let limit = usize::try_from(limit)
+            .map_err(|_| Failure::parameter("limit", "limit must be non-negative"))?;
+
+        Ok((limit > 0).then_some(limit))
+    }
+
+    /// A whole number that has no meaning of its own here.
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, Failure> {
+        let number = self
+            .given(name)
+            .map(|text| text.parse().map_err(|_| format!("{name} must be a number")));
+        number.transpose().map_err(Failure::bad_data)
+    }
+
+    /// The span that `start` and `end` name, both inclusive and both optional. `None` when it is
+    /// empty, and then so is the answer.
+    pub(crate) fn range(&self) -> Result<Option<TimeRange>, Failure> {
+        let start = self.time_ms("start")?.unwrap_or(i64::MIN);
+        let end = self.time_ms("end")?.unwrap_or(i64::MAX - 1);
+        Ok(TimeRange::closed(start, end))
+    }
+}
+
+/// Why a text is no whole number, in the words of Go.
+fn atoi_fault(text: &str, error: &ParseIntError) -> String {
+    let why = match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
+    };
+
+    format!("strconv.Atoi: parsing {}: {why}", quote(text))
+}

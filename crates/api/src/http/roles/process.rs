@@ -1,0 +1,143 @@
+//! The process's side of the API: what it says of itself, whatever roles it has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use duramen_bucket::Tenants;
+use duramen_limits::LiveLimits;
+use duramen_promql::Features;
+use duramen_runtime::{Clock, Workers};
+
+use crate::http::admin::metrics_page::MetricsPage;
+use crate::http::admin::{self_metrics, settings, status};
+use crate::http::docs::endpoint::Answer::{Data, Json, Raw};
+use crate::http::docs::endpoint::{Endpoint, on_get, on_post_put};
+use crate::http::docs::openapi;
+use crate::http::docs::openapi::schemas::Schema;
+use crate::http::docs::parameter_docs::METRIC_PATTERN;
+use crate::http::request::door::Door;
+use crate::http::routes;
+use crate::http::routes::TEXT;
+
+/// What requests about the process see.
+#[derive(Debug)]
+pub struct ProcessState {
+    pub door: Door,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<MetricsPage>,
+    /// Who has which id: metrics tell of tenants by either.
+    pub register: Arc<Tenants>,
+    /// Where regexes over the metrics are compiled and matched.
+    pub workers: Workers,
+    /// The settings as YAML, secrets hidden, with where each is from.
+    pub config_yaml: String,
+    /// The settings by the names of the flags.
+    pub flags: BTreeMap<String, String>,
+    pub limits: Arc<LiveLimits>,
+    pub features: Features,
+    /// When the process was started.
+    pub started_ms: i64,
+    /// Records of the log that the replay could not read.
+    pub lost_records: u64,
+}
+
+impl FromRef<Arc<ProcessState>> for Door {
+    fn from_ref(state: &Arc<ProcessState>) -> Self {
+        state.door.clone()
+    }
+}
+
+impl ProcessState {
+    /// What every process serves.
+    pub fn routes(self: Arc<Self>) -> Router {
+        let sections = [about(), settings(), probes()];
+        routes::router(sections.into_iter().flatten(), self)
+    }
+}
+
+/// What the process is and does.
+pub(crate) fn about() -> Vec<Endpoint<Arc<ProcessState>>> {
+    vec![
+        on_get("/api/v1/status/buildinfo", status::buildinfo)
+            .says("The Prometheus whose API this is, and the build.")
+            .answers(Data(Schema::BuildInfo)),
+        on_get("/api/v1/status/runtimeinfo", status::runtime_info)
+            .says("When and where the process was started.")
+            .answers(Data(Schema::RuntimeInfo)),
+        on_get("/api/v1/status/flags", settings::flags)
+            .says("The flags of the process with their values as texts, secrets hidden.")
+            .answers(Data(Schema::Flags)),
+        on_get("/api/v1/status/self_metrics", self_metrics::families)
+            .says(
+                "The metrics of the process, as JSON. With several tenants only those of \
+                 nobody and of the one that asks.",
+            )
+            .takes(&[METRIC_PATTERN])
+            .answers(Data(Schema::SelfMetrics)),
+        on_get("/api/v1/status/walreplay", status::wal_replay)
+            .says("The replay of the log: done.")
+            .answers(Data(Schema::WalReplay)),
+        on_get("/api/v1/features", status::features)
+            .says("What a client may use, by area.")
+            .answers(Data(Schema::Features)),
+        on_get("/api/v1/openapi.yaml", openapi::serve)
+            .says("This API in the words of OpenAPI 3.1.")
+            .answers(Raw(openapi::YAML)),
+        on_get("/openapi.yaml", openapi::serve)
+            .says("As `/api/v1/openapi.yaml`.")
+            .answers(Raw(openapi::YAML)),
+    ]
+}
+
+/// What is set.
+pub(crate) fn settings() -> Vec<Endpoint<Arc<ProcessState>>> {
+    vec![
+        on_get("/api/v1/status/config", settings::config)
+            .says("The settings of the process, secrets hidden, and where each is from.")
+            .answers(Data(Schema::Config)),
+        on_get("/config", settings::page)
+            .says("As `/api/v1/status/config`, without the envelope.")
+            .answers(Raw("application/yaml")),
+        on_get("/api/v1/limits", settings::limits)
+            .says("What the tenant may use, and which part of the limits file set it.")
+            .answers(Data(Schema::Limits)),
+        on_get("/api/v1/user_limits", settings::limits)
+            .says("As `/api/v1/limits`.")
+            .answers(Data(Schema::Limits)),
+        on_post_put("/-/reload", settings::reload)
+            .says("Reads the limits file again; 500 when it has faults.")
+            .answers(Raw(TEXT)),
+    ]
+}
+
+/// Whether the process lives, and where to find what.
+pub(crate) fn probes() -> Vec<Endpoint<Arc<ProcessState>>> {
+    vec![
+        on_get("/", status::index)
+            .says("Where to find what.")
+            .answers(Raw(TEXT)),
+        on_get("/version", status::version)
+            .says("As `/api/v1/status/buildinfo`, without the envelope.")
+            .answers(Json(Schema::BuildInfo)),
+        on_get("/metrics", status::metrics)
+            .says(
+                "The metrics of the process. With several tenants only those of nobody and of \
+                 the one that asks.",
+            )
+            .answers(Raw("application/openmetrics-text")),
+        on_get("/-/healthy", status::healthy)
+            .says("Whether the process lives.")
+            .answers(Raw(TEXT)),
+        on_get("/healthz", status::healthy)
+            .says("As `/-/healthy`.")
+            .answers(Raw(TEXT)),
+        on_get("/-/ready", status::ready)
+            .says("Whether requests are answered.")
+            .answers(Raw(TEXT)),
+        on_get("/ready", status::ready)
+            .says("As `/-/ready`.")
+            .answers(Raw(TEXT)),
+    ]
+}

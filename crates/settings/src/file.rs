@@ -1,0 +1,40 @@
+//! The text of a file of settings.
+
+use std::path::{Path, PathBuf};
+
+use crate::FILE_BYTES_MAX;
+
+/// Why a file of settings has no text.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    #[error("read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "the file is too large. path=`{}`, bytes=`{bytes}`, bytes_max=`{FILE_BYTES_MAX}`",
+        path.display()
+    )]
+    TooLarge { path: PathBuf, bytes: u64 },
+}
+
+/// The text of the file at `path`, of at most [`FILE_BYTES_MAX`].
+pub fn text_of(path: &Path) -> Result<String, FileError> {
+    let unread = |source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+
+    let bytes = std::fs::metadata(path).map_err(unread)?.len();
+    if bytes > FILE_BYTES_MAX as u64 {
+        return Err(FileError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+        });
+    }
+
+    std::fs::read_to_string(path).map_err(unread)
+}
