@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, Labels, Sample, TenantId};
-use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits};
+use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes};
 use duramen_runtime::SystemClock;
 use duramen_source::{
     Error, MemorySource, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
@@ -159,7 +159,11 @@ impl Bench {
                     match step_ms {
                         0 => engine.instant(&context, &expr, start_ms).await.unwrap(),
                         _ => engine
-                            .range(&context, &expr, start_ms, end_ms, step_ms)
+                            .range(
+                                &context,
+                                &expr,
+                                QueryTimes::range(start_ms, end_ms, step_ms).unwrap(),
+                            )
                             .await
                             .unwrap(),
                     }

@@ -1,143 +1,167 @@
-//! Remarks that come with an answer.
+//! What operators have to say about samples, in the words of Prometheus: the warnings and infos
+//! that come with an answer.
+//!
+//! An operator makes an [`Annotation`] and gives it to the [`collector::Annotations`] of its query,
+//! with its place in the text. What there is to tell of classic histograms is summed up first
+//! ([`forced`]).
 
-mod forced;
+pub(crate) mod collector;
+pub(crate) mod forced;
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use duramen_syntax::{PosRange, line_and_column};
+use duramen_model::quoted::quote;
 
-pub(crate) use crate::annotation::forced::{Forced, ForcedSteps};
-use crate::remark::Remark;
+use duramen_syntax::ast::BinaryOp;
 
-/// Where the operators of one query leave their remarks. Cheap to clone; all clones are one.
-///
-/// A text is told once, at the last place that upstream comes to: what is inside comes before what
-/// is around it, and left before right.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Annotations {
-    text: Arc<str>,
-    held: Arc<Mutex<Held>>,
+/// An annotation on an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Annotation<'a> {
+    /// A window of a metric has floats and histograms.
+    MixedSamples(&'a str),
+    MixedSamplesInAggregation,
+    /// Histograms of a metric have exponential and custom buckets.
+    MixedSchemas(&'a str),
+    MixedClassicAndNative(&'a str),
+    NotACounter(&'a str),
+    NotAGauge(&'a str),
+    HintsCollide(Operation),
+    BoundsReconciled(Operation),
+    IgnoredInAggregation(&'a str),
+    IgnoredInRange(&'a str),
+    IncompatibleLayout(BinaryOp),
+    IncompatibleTypes {
+        op: BinaryOp,
+        left: Kind,
+        right: Kind,
+    },
+    NanQuantile(&'a str),
+    SkewedQuantile(&'a str),
+    NanFraction(&'a str),
+    StartTimesOverlap(&'a str),
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    warnings: BTreeMap<String, PosRange>,
-    infos: BTreeMap<String, PosRange>,
-    /// By metric, with how often; at the first place.
-    overlaps: BTreeMap<String, (PosRange, u64)>,
-    forced: BTreeMap<String, (PosRange, Forced)>,
+/// What was done with histograms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Addition,
+    Subtraction,
+    Aggregation,
 }
 
-impl Annotations {
-    /// On a query with this text, which may be unknown: "".
-    pub(crate) fn on(text: Arc<str>) -> Self {
-        Self {
-            text,
-            held: Arc::default(),
+/// What a sample is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Float,
+    Histogram,
+}
+
+impl Annotation<'_> {
+    /// Whether the answer may be other than what was asked for.
+    pub(crate) const fn is_warning(&self) -> bool {
+        match self {
+            Self::MixedSamples(_)
+            | Self::MixedSamplesInAggregation
+            | Self::MixedSchemas(_)
+            | Self::MixedClassicAndNative(_)
+            | Self::NotACounter(_)
+            | Self::NotAGauge(_)
+            | Self::HintsCollide(_)
+            | Self::IncompatibleLayout(_)
+            | Self::StartTimesOverlap(_) => true,
+            Self::BoundsReconciled(_)
+            | Self::IgnoredInAggregation(_)
+            | Self::IgnoredInRange(_)
+            | Self::IncompatibleTypes { .. }
+            | Self::NanQuantile(_)
+            | Self::SkewedQuantile(_)
+            | Self::NanFraction(_) => false,
         }
     }
+}
 
-    pub(crate) fn warn(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| keep_last(&mut held.warnings, text.to_string(), pos));
-    }
-
-    pub(crate) fn inform(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| keep_last(&mut held.infos, text.to_string(), pos));
-    }
-
-    pub(crate) fn add(&self, remark: Remark<'_>, pos: PosRange) {
-        match remark {
-            Remark::StartTimesOverlap(_) => self.with(|held| {
-                let (first, times) = held.overlaps.entry(remark.to_string()).or_insert((pos, 0));
-                *times += 1;
-
-                if order(pos) < order(*first) {
-                    *first = pos;
-                }
-            }),
-            _ if remark.is_warning() => self.warn(remark, pos),
-            _ => self.inform(remark, pos),
-        }
-    }
-
-    /// Informs of classic histograms that had to be made monotonic, in one remark for all with this
-    /// text, at the first place.
-    pub(crate) fn inform_of_forced(&self, text: String, forced: Forced, pos: PosRange) {
-        self.with(|held| match held.forced.remove(&text) {
-            None => _ = held.forced.insert(text, (pos, forced)),
-            Some((other_pos, other)) if order(other_pos) <= order(pos) => {
-                held.forced.insert(text, (other_pos, other.and(&forced)));
+impl fmt::Display for Annotation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MixedSamples(name) => {
+                write!(f, "encountered a mix of histograms and floats for metric name {}", quote(name))
             }
-            Some((_, other)) => _ = held.forced.insert(text, (pos, forced.and(&other))),
-        });
-    }
-
-    /// The warnings and the infos so far.
-    pub(crate) fn take(&self) -> (Vec<String>, Vec<String>) {
-        let Held {
-            warnings,
-            infos,
-            overlaps,
-            forced,
-        } = self.with(std::mem::take);
-
-        let told = |kind: &str, text: &dyn fmt::Display, pos| {
-            format!("PromQL {kind}: {text} ({})", self.place(pos))
-        };
-        let overlaps = overlaps.iter().map(|(text, (pos, times))| match times {
-            1 => told("warning", text, *pos),
-            times => told(
-                "warning",
-                &format_args!("{text} ({times} occurrences)"),
-                *pos,
+            Self::MixedSamplesInAggregation => {
+                f.write_str("encountered a mix of histograms and floats for aggregation")
+            }
+            Self::MixedSchemas(name) => write!(
+                f,
+                "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {}",
+                quote(name)
             ),
-        });
-
-        let warnings = warnings
-            .iter()
-            .map(|(text, pos)| told("warning", text, *pos));
-        let mut warnings: Vec<_> = warnings.chain(overlaps).collect();
-        let forced = forced
-            .iter()
-            .map(|(text, (pos, forced))| told("info", &format_args!("{text}, {forced}"), *pos));
-
-        let mut infos: Vec<_> = infos
-            .iter()
-            .map(|(text, pos)| told("info", text, *pos))
-            .chain(forced)
-            .collect();
-
-        warnings.sort();
-        infos.sort();
-        (warnings, infos)
-    }
-
-    fn with<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
-        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// `line:column`. Without the text everything is on one line.
-    fn place(&self, pos: PosRange) -> String {
-        let (line, column) = match &*self.text {
-            "" => (1, pos.start + 1),
-            text => line_and_column(text, pos.start),
-        };
-
-        format!("{line}:{column}")
+            Self::MixedClassicAndNative(name) => {
+                f.write_str(&of_metric("vector contains a mix of classic and native histograms", name))
+            }
+            Self::NotACounter(name) => write!(f, "this native histogram metric is not a counter: {}", quote(name)),
+            Self::NotAGauge(name) => write!(f, "this native histogram metric is not a gauge: {}", quote(name)),
+            Self::HintsCollide(operation) => write!(f, "conflicting counter resets during histogram {operation}"),
+            Self::BoundsReconciled(operation) => {
+                write!(f, "mismatched custom buckets were reconciled during {operation}")
+            }
+            Self::IgnoredInAggregation(aggregation) => write!(f, "ignored histogram in {aggregation} aggregation"),
+            Self::IgnoredInRange(name) => write!(
+                f,
+                "ignored histograms in a range containing both floats and histograms for metric name {}",
+                quote(name)
+            ),
+            Self::IncompatibleLayout(op) => {
+                write!(f, "incompatible bucket layout encountered for binary operator {}", op.as_str())
+            }
+            Self::IncompatibleTypes { op, left, right } => {
+                let op = op.as_str();
+                write!(f, "incompatible sample types encountered for binary operator {op:?}: {left} {op} {right}")
+            }
+            Self::NanQuantile(name) => {
+                f.write_str(&of_metric("input to histogram_quantile has NaN observations, result is NaN", name))
+            }
+            Self::SkewedQuantile(name) => f.write_str(&of_metric(
+                "input to histogram_quantile has NaN observations, result is skewed higher",
+                name,
+            )),
+            Self::NanFraction(name) => f.write_str(&of_metric(
+                "input to histogram_fraction has NaN observations, which are excluded from all fractions",
+                name,
+            )),
+            Self::StartTimesOverlap(name) => {
+                write!(
+                    f,
+                    "sample has start time that overlaps with previous sample timestamp for metric {}",
+                    quote(name)
+                )
+            }
+        }
     }
 }
 
-fn keep_last(remarks: &mut BTreeMap<String, PosRange>, text: String, pos: PosRange) {
-    let last = remarks.entry(text).or_insert(pos);
-    if order(*last) < order(pos) {
-        *last = pos;
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Addition => "addition",
+            Self::Subtraction => "subtraction",
+            Self::Aggregation => "aggregation",
+        })
     }
 }
 
-/// Of parts of one expression, as they are evaluated.
-fn order(pos: PosRange) -> impl Ord {
-    (pos.end, Reverse(pos.start))
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Float => "float",
+            Self::Histogram => "histogram",
+        })
+    }
+}
+
+/// A text about a metric, whose name may be gone.
+pub(crate) fn of_metric(text: &str, name: &str) -> String {
+    if name.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{text} for metric name {}", quote(name))
+    }
 }

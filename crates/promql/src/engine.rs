@@ -43,7 +43,7 @@ pub struct Features {
     /// (`promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
     /// `__type__` and `__unit__` are part of a metric's name: they go where it goes, and `rate` and
-    /// `increase` go by the type when they remark on what is no counter (`type-and-unit-labels`).
+    /// `increase` go by the type when they annotate what is no counter (`type-and-unit-labels`).
     pub type_and_unit_labels: bool,
 }
 
@@ -160,7 +160,7 @@ impl Engine {
         &self.memory
     }
 
-    /// This engine for trees that were parsed from `text`: the remarks of an answer then say line
+    /// This engine for trees that were parsed from `text`: the annotations of an answer then say line
     /// and column. Otherwise the whole text counts as one line.
     #[must_use]
     pub fn with_text(&self, text: &str) -> Self {
@@ -190,27 +190,21 @@ impl Engine {
         expr: &Expr,
         time_ms: i64,
     ) -> Result<Answer, Error> {
-        let query = Query::begin(self, context, QueryTimes::at(time_ms)).await?;
-        let (query, value) = query.evaluate(expr).await?;
-        Ok(query.answer(value))
+        self.range(context, expr, QueryTimes::at(time_ms)).await
     }
 
-    /// Evaluates at `start_ms`, and every `step_ms` from there as far as `end_ms`, both ends
-    /// inside. A scalar becomes one series without labels.
+    /// Evaluates at each of `times`. Over a range, a scalar becomes one series without labels; for
+    /// times that are one, this is [`Engine::instant`].
     ///
     /// # Errors
-    /// See [`Error`]. `Invalid` for range vectors and strings, for an end before the start and for
-    /// a step that is not above zero.
+    /// See [`Error`]. `Invalid` for range vectors and strings over a range.
     pub async fn range(
         &self,
         context: &QueryContext,
         expr: &Expr,
-        start_ms: i64,
-        end_ms: i64,
-        step_ms: i64,
+        times: QueryTimes,
     ) -> Result<Answer, Error> {
-        let query =
-            Query::begin(self, context, QueryTimes::range(start_ms, end_ms, step_ms)?).await?;
+        let query = Query::begin(self, context, times).await?;
         let (query, value) = query.evaluate(expr).await?;
         Ok(query.answer(value))
     }

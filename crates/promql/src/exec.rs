@@ -1,31 +1,17 @@
-//! The operators: each is an `ExecutionPlan` of its own, and none of DataFusion's stands between
-//! them. DataFusion's exchange, filter and aggregate coalesce to rows, and one of our rows may hold
-//! ten thousand cells.
+//! From the logical plan to operators, which run it.
+//!
+//! Each operator is an `ExecutionPlan` of its own, and none of DataFusion's stands between them.
+//! DataFusion's exchange, filter and aggregate coalesce to rows, and one of our rows may hold ten
+//! thousand cells.
+//!
+//! In: a [`plan::node::Plan`](crate::plan::node::Plan). Out: batches in the vector form.
+//!
+//! - [`lower`]: the operators for each node of the plan.
+//! - [`operators`]: what each of them does.
+//! - [`series`]: the samples of one series, as steps read them.
+//! - [`support`]: what operators are made with.
 
-pub(crate) mod absent;
-pub(crate) mod aggregate;
-pub(crate) mod allowance;
-pub(crate) mod arguments;
-pub(crate) mod cancellation;
-pub(crate) mod cells;
-pub(crate) mod float_series;
-pub(crate) mod gather;
-pub(crate) mod grouped;
-pub(crate) mod histogram;
-pub(crate) mod info;
-pub(crate) mod looked_at;
-pub(crate) mod lookup;
-pub(crate) mod merge;
-pub(crate) mod meter;
-pub(crate) mod mixed_series;
-pub(crate) mod operator;
-pub(crate) mod relabel;
-pub(crate) mod remove_names;
-pub(crate) mod repeat;
-pub(crate) mod scalar;
-pub(crate) mod scan;
-pub(crate) mod sort;
-pub(crate) mod step_eval;
-pub(crate) mod subquery;
-pub(crate) mod vector_binary;
-pub(crate) mod whole;
+pub(crate) mod lower;
+pub(crate) mod operators;
+pub(crate) mod series;
+pub(crate) mod support;

@@ -1,13 +1,12 @@
 //! What a query would run, and what its operators did.
 
 use std::fmt;
-use std::time::Duration;
 
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
-use duramen_source::Read;
 
-use crate::exec::meter;
-use crate::plan::deep;
+use crate::exec::support::meter;
+use crate::stats::Work;
+use duramen_syntax::deep;
 
 /// An operator with those that it reads from. Printed, it is a line for each operator, with its
 /// inputs indented beneath it.
@@ -18,20 +17,6 @@ pub struct PlanNode {
     pub details: String,
     pub work: Work,
     pub inputs: Vec<Self>,
-}
-
-/// What an operator did; all zero before the plan was run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Work {
-    /// How long it computed, in all its partitions together. Waiting is not part of it, nor what
-    /// its inputs took.
-    pub busy: Duration,
-    /// What it gave: rows are series, in Arrow batches of so many bytes of memory.
-    pub rows: u64,
-    pub batches: u64,
-    pub bytes: u64,
-    /// Of a scan only: what its source looked at.
-    pub reads: Vec<(Read, u64)>,
 }
 
 /// Takes a plan apart without recursion.

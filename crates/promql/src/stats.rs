@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::exec::lookup::Lookup;
+use crate::plan::lookup::Lookup;
+use duramen_source::Read;
+
 use crate::grid::Grid;
 
 /// Counts and times of one query.
@@ -37,6 +39,20 @@ pub struct QueryTimings {
     pub sorting: Duration,
 }
 
+/// What an operator did; all zero before the plan was run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// How long it computed, in all its partitions together. Waiting is not part of it, nor what
+    /// its inputs took.
+    pub busy: Duration,
+    /// What it gave: rows are series, in Arrow batches of so many bytes of memory.
+    pub rows: u64,
+    pub batches: u64,
+    pub bytes: u64,
+    /// Of a scan only: what its source looked at.
+    pub reads: Vec<(Read, u64)>,
+}
+
 /// What the steps of one query look at and read.
 #[derive(Debug, Default)]
 pub(crate) struct StepCounts {
@@ -47,7 +63,7 @@ pub(crate) struct StepCounts {
 
 #[derive(Debug, Default)]
 struct PerStep {
-    looked_at: Vec<u64>,
+    samples_seen: Vec<u64>,
     read: Vec<u64>,
 }
 
@@ -59,23 +75,26 @@ impl StepCounts {
 
     /// Adds what the steps of `grid`, a part of the plan at `place`, looked at and what they read
     /// first.
-    pub(crate) fn add(&self, place: &Place, grid: &Grid, looked_at: &[u64], read: &[u64]) {
+    pub(crate) fn add(&self, place: &Place, grid: &Grid, samples_seen: &[u64], read: &[u64]) {
         let Some(steps) = self.steps.get() else {
             return;
         };
         let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
-        per_step.looked_at.resize(steps.steps, 0);
+        per_step.samples_seen.resize(steps.steps, 0);
         per_step.read.resize(steps.steps, 0);
 
         match place {
             Place::Steps => per_step
-                .looked_at
+                .samples_seen
                 .iter_mut()
-                .zip(looked_at)
+                .zip(samples_seen)
                 .for_each(|(sum, count)| *sum += count),
             Place::EveryStep => {
-                let once: u64 = looked_at.iter().sum();
-                per_step.looked_at.iter_mut().for_each(|sum| *sum += once);
+                let once: u64 = samples_seen.iter().sum();
+                per_step
+                    .samples_seen
+                    .iter_mut()
+                    .for_each(|sum| *sum += once);
             }
             Place::Subquery { .. } => {}
         }
@@ -86,7 +105,7 @@ impl StepCounts {
     }
 
     /// Adds samples that the only step of an instant looked at.
-    pub(crate) fn add_looked_at(&self, samples: u64) {
+    pub(crate) fn add_samples_seen(&self, samples: u64) {
         let Some(grid) = self.steps.get() else { return };
         self.add(&Place::EveryStep, grid, &[samples], &[]);
     }
@@ -95,7 +114,7 @@ impl StepCounts {
     pub(crate) fn report(&self, stats: &mut QueryStats) {
         let Some(grid) = self.steps.get() else { return };
         let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
-        per_step.looked_at.resize(grid.steps, 0);
+        per_step.samples_seen.resize(grid.steps, 0);
         per_step.read.resize(grid.steps, 0);
 
         let attributed: u64 = per_step.read.iter().sum();
@@ -109,8 +128,8 @@ impl StepCounts {
                 .collect()
         };
 
-        stats.samples_queryable = per_step.looked_at.iter().sum();
-        stats.samples_queryable_per_step = timed(&per_step.looked_at);
+        stats.samples_queryable = per_step.samples_seen.iter().sum();
+        stats.samples_queryable_per_step = timed(&per_step.samples_seen);
         stats.samples_read_per_step = timed(&per_step.read);
     }
 }

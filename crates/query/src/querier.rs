@@ -118,21 +118,7 @@ impl Querier {
         time_ms: i64,
         options: QueryOptions,
     ) -> Result<Answered<Answer>, Error> {
-        let asker = self.asker(tenant);
-        let times = QueryTimes::at(time_ms);
-        let work = self.evaluation(&asker, query, times, options);
-
-        let work = async move {
-            let Evaluation {
-                engine,
-                context,
-                expr,
-            } = work.await?;
-
-            Ok(engine.instant(&context, &expr, time_ms).await?)
-        };
-
-        self.bounded(&asker, options.timeout, self.computed(work))
+        self.range(tenant, query, QueryTimes::at(time_ms), options)
             .await
     }
 
@@ -144,23 +130,10 @@ impl Querier {
         times: QueryTimes,
         options: QueryOptions,
     ) -> Result<Answered<Answer>, Error> {
-        let asker = self.asker(tenant);
-        let work = self.evaluation(&asker, query, times, options);
-
-        let work = async move {
-            let Evaluation {
-                engine,
-                context,
-                expr,
-            } = work.await?;
-
-            Ok(engine
-                .range(&context, &expr, times.start_ms, times.end_ms, times.step_ms)
-                .await?)
-        };
-
-        self.bounded(&asker, options.timeout, self.computed(work))
-            .await
+        self.evaluated(tenant, query, times, options, move |of| async move {
+            of.engine.range(&of.context, &of.expr, times).await
+        })
+        .await
     }
 
     /// The operators that a query would run. No sample is read.
@@ -171,21 +144,10 @@ impl Querier {
         times: QueryTimes,
         options: QueryOptions,
     ) -> Result<Answered<Option<PlanNode>>, Error> {
-        let asker = self.asker(tenant);
-        let work = self.evaluation(&asker, query, times, options);
-
-        let work = async move {
-            let Evaluation {
-                engine,
-                context,
-                expr,
-            } = work.await?;
-
-            Ok(engine.explain(&context, &expr, times).await?)
-        };
-
-        self.bounded(&asker, options.timeout, self.computed(work))
-            .await
+        self.evaluated(tenant, query, times, options, move |of| async move {
+            of.engine.explain(&of.context, &of.expr, times).await
+        })
+        .await
     }
 
     /// Evaluates a query and tells what each of its operators did.
@@ -196,18 +158,28 @@ impl Querier {
         times: QueryTimes,
         options: QueryOptions,
     ) -> Result<Answered<(Answer, Option<PlanNode>)>, Error> {
+        self.evaluated(tenant, query, times, options, move |of| async move {
+            of.engine.analyze(&of.context, &of.expr, times).await
+        })
+        .await
+    }
+
+    /// Reads a query when it is its turn, and has `work` make something of it.
+    async fn evaluated<T, F>(
+        &self,
+        tenant: &TenantName,
+        query: &Query,
+        times: QueryTimes,
+        options: QueryOptions,
+        work: impl FnOnce(Evaluation) -> F + Send + 'static,
+    ) -> Result<Answered<T>, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, duramen_promql::Error>> + Send,
+    {
         let asker = self.asker(tenant);
-        let work = self.evaluation(&asker, query, times, options);
-
-        let work = async move {
-            let Evaluation {
-                engine,
-                context,
-                expr,
-            } = work.await?;
-
-            Ok(engine.analyze(&context, &expr, times).await?)
-        };
+        let evaluation = self.evaluation(&asker, query, times, options);
+        let work = async move { Ok(work(evaluation.await?).await?) };
 
         self.bounded(&asker, options.timeout, self.computed(work))
             .await

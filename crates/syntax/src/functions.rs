@@ -1,6 +1,6 @@
 //! The functions of the language, as of Prometheus 3.16.
 
-use crate::ast::ValueType::{self, Matrix, Scalar, String, Vector};
+use crate::ast::value_type::ValueType::{self, Matrix, Scalar, String, Vector};
 
 /// What a function takes and returns.
 #[derive(Debug, PartialEq, Eq)]

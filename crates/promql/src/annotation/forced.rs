@@ -7,7 +7,7 @@ use duramen_model::number::{go_general, go_general_rounded};
 use crate::kernels::date::rfc3339;
 use crate::kernels::histogram::Repair;
 
-/// All repairs that one remark tells of.
+/// All repairs that one annotation tells of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Forced {
     repair: Repair,

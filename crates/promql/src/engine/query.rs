@@ -18,23 +18,25 @@ use duramen_syntax::Expr;
 use duramen_syntax::ast::{AggregateOp, ValueType};
 use futures::TryStreamExt;
 
-use crate::annotation::Annotations;
+use crate::annotation::collector::Annotations;
 use crate::answer::{Answer, AnswerMemory, InstantSeries, RangeSeries, SampleValue, Value};
 use crate::engine::memory::QueryMemory;
 use crate::engine::{Engine, QueryContext};
 use crate::error::Error;
-use crate::exec::cancellation::{Cancellation, sorted};
-use crate::exec::lookup::Lookup;
-use crate::exec::mixed_series::Starts;
-use crate::exec::operator::reservation;
-use crate::exec::scan::SampleBudget;
-use crate::exec::subquery::SubqueryReader;
-use crate::exec::whole::collect;
+use crate::exec::lower::Lowering;
+use crate::exec::operators::subquery::SubqueryReader;
+use crate::exec::support::cancellation::{Cancellation, sorted};
+use crate::exec::support::late_matchers::LateMatchers;
+use crate::exec::support::operator::reservation;
+use crate::exec::support::sample_budget::SampleBudget;
+use crate::exec::support::whole_input::collect;
 use crate::explain::PlanNode;
 use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::kernels::extended::{self, Ends};
-use crate::plan::{Lowering, Planner, Series, bare};
+use crate::plan::lookup::{Lookup, Starts};
+use crate::plan::node::Series;
+use crate::plan::planner::{Planner, bare};
 use crate::stats::{Place, QueryTimings};
 use crate::times::QueryTimes;
 use crate::vector::{Sample, Vector, decoded};
@@ -125,6 +127,7 @@ impl Query {
             names,
             counts: Arc::default(),
             place: Place::Steps,
+            late: LateMatchers::default(),
             clock: Arc::clone(&engine.clock),
         };
 
@@ -273,7 +276,7 @@ impl Query {
                     .map(|series| series.points.len() + series.histograms.len())
                     .sum::<usize>();
 
-                self.lowering.counts.add_looked_at(samples as u64);
+                self.lowering.counts.add_samples_seen(samples as u64);
                 matrix(series, &self.cancellation)?
             }
             Outcome::Points(lookup) => {

@@ -3,7 +3,7 @@
 use crate::kernels::sum::Compensated;
 
 /// The state of one group at one step. As numbers, so that it travels in Arrow columns.
-pub(crate) trait State: Copy + Default + Send + Sync + 'static {
+pub(crate) trait AggregateState: Copy + Default + Send + Sync + 'static {
     /// How many numbers it is.
     const FIELDS: usize;
 
@@ -44,7 +44,7 @@ pub(crate) struct Sum {
     sum: Compensated,
 }
 
-impl State for Sum {
+impl AggregateState for Sum {
     fields!(3: 0 => count, 1 => sum.sum, 2 => sum.rest);
 
     fn add(&mut self, value: f64) {
@@ -73,7 +73,7 @@ pub(crate) struct Average {
 
 const SCALE: f64 = 1.0 / (1u128 << 64) as f64;
 
-impl State for Average {
+impl AggregateState for Average {
     fields!(5: 0 => count, 1 => sum.sum, 2 => sum.rest, 3 => scaled.sum, 4 => scaled.rest);
 
     fn add(&mut self, value: f64) {
@@ -105,7 +105,7 @@ pub(crate) struct Minimum {
     value: f64,
 }
 
-impl State for Minimum {
+impl AggregateState for Minimum {
     fields!(2: 0 => count, 1 => value);
 
     fn add(&mut self, value: f64) {
@@ -133,7 +133,7 @@ pub(crate) struct Maximum {
     value: f64,
 }
 
-impl State for Maximum {
+impl AggregateState for Maximum {
     fields!(2: 0 => count, 1 => value);
 
     fn add(&mut self, value: f64) {
@@ -160,7 +160,7 @@ pub(crate) struct Count {
     count: f64,
 }
 
-impl State for Count {
+impl AggregateState for Count {
     fields!(1: 0 => count);
 
     fn add(&mut self, _: f64) {
@@ -182,7 +182,7 @@ pub(crate) struct Group {
     count: f64,
 }
 
-impl State for Group {
+impl AggregateState for Group {
     fields!(1: 0 => count);
 
     fn add(&mut self, _: f64) {
@@ -206,7 +206,7 @@ pub(crate) struct Variance {
     squares: f64,
 }
 
-impl State for Variance {
+impl AggregateState for Variance {
     fields!(3: 0 => count, 1 => mean, 2 => squares);
 
     fn add(&mut self, value: f64) {
@@ -245,7 +245,7 @@ pub(crate) struct Deviation {
     variance: Variance,
 }
 
-impl State for Deviation {
+impl AggregateState for Deviation {
     fields!(3: 0 => variance.count, 1 => variance.mean, 2 => variance.squares);
 
     fn add(&mut self, value: f64) {
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     /// The values in one state, and in two that are merged after travelling as numbers.
-    fn both<S: State>(values: &[f64]) -> (Option<f64>, Option<f64>) {
+    fn both<S: AggregateState>(values: &[f64]) -> (Option<f64>, Option<f64>) {
         let mut whole = S::default();
         values.iter().for_each(|&value| whole.add(value));
 
@@ -282,7 +282,7 @@ mod tests {
         (whole.finish(), merged.finish())
     }
 
-    fn check<S: State>(values: &[f64], wanted: f64) {
+    fn check<S: AggregateState>(values: &[f64], wanted: f64) {
         assert_eq!(
             both::<S>(values),
             (Some(wanted), Some(wanted)),

@@ -3,9 +3,9 @@
 use duramen_model::{FloatHistogram, ResetHint};
 use duramen_syntax::ast::BinaryOp;
 
+use crate::annotation::{Annotation, Kind, Operation};
 use crate::kernels::arithmetic;
 use crate::kernels::trim::{self, Kept};
-use crate::remark::{Kind, Operation, Remark};
 use crate::vector::Sample;
 
 /// What becomes of two samples.
@@ -14,7 +14,7 @@ pub(crate) enum Combined<T> {
     Value(T),
     /// A comparison that filters does not hold.
     Filtered,
-    /// The operator is not for such samples, which is remarked. They count as if they had not met.
+    /// The operator is not for such samples, which is annotated. They count as if they had not met.
     Unfit,
 }
 
@@ -50,11 +50,11 @@ pub(crate) fn combine(
     return_bool: bool,
     left: Sample,
     right: Sample,
-    remark: &mut dyn FnMut(Remark<'static>),
+    annotate: &mut dyn FnMut(Annotation<'static>),
 ) -> Combined<Sample> {
     match (left, right) {
         (Sample::Histogram(left), Sample::Histogram(right)) => {
-            of_histograms(op, return_bool, *left, &right, remark)
+            of_histograms(op, return_bool, *left, &right, annotate)
         }
         (Sample::Float(factor), Sample::Histogram(mut histogram)) if op == BinaryOp::Mul => {
             histogram.scale(factor);
@@ -87,7 +87,7 @@ pub(crate) fn combine(
             Combined::Value(Sample::Float(arithmetic::value(op, left, right)))
         }
         (left, right) => {
-            remark(Remark::IncompatibleTypes {
+            annotate(Annotation::IncompatibleTypes {
                 op,
                 left: kind(&left),
                 right: kind(&right),
@@ -103,7 +103,7 @@ fn of_histograms(
     return_bool: bool,
     mut left: FloatHistogram,
     right: &FloatHistogram,
-    remark: &mut dyn FnMut(Remark<'static>),
+    annotate: &mut dyn FnMut(Annotation<'static>),
 ) -> Combined<Sample> {
     let (done, operation) = match op {
         BinaryOp::Add => (left.add(right), Operation::Addition),
@@ -117,7 +117,7 @@ fn of_histograms(
         }
         _ => {
             let kind = Kind::Histogram;
-            remark(Remark::IncompatibleTypes {
+            annotate(Annotation::IncompatibleTypes {
                 op,
                 left: kind,
                 right: kind,
@@ -128,18 +128,18 @@ fn of_histograms(
     };
 
     let Ok(done) = done else {
-        remark(Remark::IncompatibleLayout(op));
+        annotate(Annotation::IncompatibleLayout(op));
         return Combined::Unfit;
     };
 
     if done.hints_collide {
         // Upstream has no sample then, although it means no more than a warning.
-        remark(Remark::HintsCollide(operation));
+        annotate(Annotation::HintsCollide(operation));
         return Combined::Unfit;
     }
 
     if done.bounds_differ {
-        remark(Remark::BoundsReconciled(operation));
+        annotate(Annotation::BoundsReconciled(operation));
     }
 
     if op == BinaryOp::Sub {

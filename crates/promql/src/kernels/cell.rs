@@ -3,12 +3,11 @@
 use duramen_model::FloatHistogram;
 
 use crate::kernels::date::DatePart;
-use crate::kernels::native;
+use crate::kernels::{native, seconds};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CellFunction {
-    /// One value in, one out. With its name.
-    Plain(&'static str, fn(f64) -> f64),
+    Plain(PlainFunction),
     Date(DatePart),
     /// `round(v, to)`: the nearest multiple of `to`, halves upwards.
     Round,
@@ -23,8 +22,24 @@ pub(crate) enum CellFunction {
     Nothing,
 }
 
-/// The functions of native histograms, which have no value of floats.
+/// One value in, one out.
 #[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainFunction {
+    pub(crate) name: &'static str,
+    apply: fn(f64) -> f64,
+}
+
+impl PartialEq for PlainFunction {
+    /// The name says which it is.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for PlainFunction {}
+
+/// The functions of native histograms, which have no value of floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NativeFunction {
     Avg,
     Count,
@@ -50,7 +65,10 @@ impl CellFunction {
             "clamp_min" => Self::ClampMin,
             "round" => Self::Round,
             "timestamp" => Self::Time,
-            _ => Self::Plain(name, plain(name)?),
+            _ => {
+                let apply = plain(name)?;
+                Self::Plain(PlainFunction { name, apply })
+            }
         })
     }
 
@@ -60,7 +78,7 @@ impl CellFunction {
     pub(crate) fn evaluate(self, value: f64, arguments: [f64; 2], time_ms: i64) -> Option<f64> {
         let [first, second] = arguments;
         Some(match self {
-            Self::Plain(_, function) => function(value),
+            Self::Plain(function) => (function.apply)(value),
             Self::Date(part) => part.of(value),
             Self::Round => {
                 // By the inverse, as upstream does: fewer values end in ...00001.
@@ -71,7 +89,7 @@ impl CellFunction {
             Self::Clamp => max(first, min(second, value)),
             Self::ClampMin => max(first, value),
             Self::ClampMax => min(first, value),
-            Self::Time => time_ms as f64 / 1000.0,
+            Self::Time => seconds(time_ms),
             Self::Native(_) | Self::Nothing => return None,
         })
     }
@@ -83,7 +101,7 @@ impl CellFunction {
         time_ms: i64,
     ) -> Option<f64> {
         let Self::Native(function) = self else {
-            return matches!(self, Self::Time).then_some(time_ms as f64 / 1000.0);
+            return matches!(self, Self::Time).then_some(seconds(time_ms));
         };
         Some(match function {
             NativeFunction::Avg => histogram.sum / histogram.count,

@@ -2,11 +2,11 @@
 
 use duramen_model::{FloatHistogram, ResetHint};
 
+use crate::annotation::{Annotation, Operation};
 use crate::kernels::extended::Ends;
-use crate::kernels::mixed::{HistogramPoint, MixedWindow, Remarks};
+use crate::kernels::mixed_window::{Annotate, HistogramPoint, MixedWindow};
 use crate::kernels::rate::{Nature, Sampled};
 use crate::kernels::start::{is_reset, overlaps};
-use crate::remark::{Operation, Remark};
 use crate::vector::Sample;
 
 /// The growth of a window of histograms, extrapolated to its ends as that of floats is.
@@ -14,7 +14,7 @@ pub(crate) fn growth(
     window: &MixedWindow<'_>,
     nature: Nature,
     seconds: Option<f64>,
-    remark: &mut Remarks<'_>,
+    annotate: &mut Annotate<'_>,
 ) -> Option<Sample> {
     let points = window.histograms;
     let first = points.first()?;
@@ -25,9 +25,9 @@ pub(crate) fn growth(
         [_] if !begins => return None,
         [only] => only.histogram.clone(),
         _ => {
-            let mut grown = sampled(points, nature, window.name, remark)?;
+            let mut grown = sampled(points, nature, window.name, annotate)?;
             if begins {
-                add(&mut grown, &first.histogram, window.name, remark)?;
+                add(&mut grown, &first.histogram, window.name, annotate)?;
             }
 
             grown
@@ -54,7 +54,7 @@ fn sampled(
     points: &[HistogramPoint],
     nature: Nature,
     name: &str,
-    remark: &mut Remarks<'_>,
+    annotate: &mut Annotate<'_>,
 ) -> Option<FloatHistogram> {
     let [first, .., last] = points else {
         return None;
@@ -85,44 +85,44 @@ fn sampled(
 
     let custom = start.uses_custom_buckets();
     let inner = &points[1..points.len() - 1];
-    let looked_at = inner.iter().filter(|_| counter).chain([last]);
+    let samples_seen = inner.iter().filter(|_| counter).chain([last]);
 
-    if looked_at
+    if samples_seen
         .clone()
         .any(|point| point.histogram.uses_custom_buckets() != custom)
     {
-        remark(Remark::MixedSchemas(name));
+        annotate(Annotation::MixedSchemas(name));
         return None;
     }
 
     let gauge = |point: &HistogramPoint| point.histogram.hint == ResetHint::Gauge;
     match nature {
-        Nature::Counter if points.iter().any(gauge) => remark(Remark::NotACounter(name)),
-        Nature::Gauge if !gauge(first) || !gauge(last) => remark(Remark::NotAGauge(name)),
+        Nature::Counter if points.iter().any(gauge) => annotate(Annotation::NotACounter(name)),
+        Nature::Gauge if !gauge(first) || !gauge(last) => annotate(Annotation::NotAGauge(name)),
         _ => {}
     }
 
-    let schema = looked_at
+    let schema = samples_seen
         .map(|point| point.histogram.schema)
         .chain([start.schema])
         .min();
 
     let mut grown = last.histogram.clone();
     grown.reduce_to(schema.unwrap_or(grown.schema));
-    subtract(&mut grown, start, name, remark)?;
+    subtract(&mut grown, start, name, annotate)?;
 
     if counter {
         if points
             .windows(2)
             .any(|two| overlaps(two[0].start_ms, two[0].ts_ms, two[1].start_ms))
         {
-            remark(Remark::StartTimesOverlap(name));
+            annotate(Annotation::StartTimesOverlap(name));
         }
 
         let mut before = start;
         for two in points.windows(2) {
             if after(&two[0], &two[1]) || two[1].histogram.is_reset_after(before) {
-                add(&mut grown, before, name, remark)?;
+                add(&mut grown, before, name, annotate)?;
             }
 
             before = &two[1].histogram;
@@ -140,7 +140,7 @@ pub(crate) fn growth_with_ends(
     nature: Nature,
     seconds: Option<f64>,
     ends: Ends,
-    remark: &mut Remarks<'_>,
+    annotate: &mut Annotate<'_>,
 ) -> Option<Sample> {
     let points = window.histograms;
     let name = window.name;
@@ -162,20 +162,20 @@ pub(crate) fn growth_with_ends(
         return None;
     }
 
-    let looked_at = &points[first..=last];
-    if looked_at.iter().any(|point| {
+    let samples_seen = &points[first..=last];
+    if samples_seen.iter().any(|point| {
         point.histogram.uses_custom_buckets() != points[first].histogram.uses_custom_buckets()
     }) {
-        remark(Remark::MixedSchemas(name));
+        annotate(Annotation::MixedSchemas(name));
         return None;
     }
 
     if nature == Nature::Counter
-        && looked_at
+        && samples_seen
             .iter()
             .any(|point| point.histogram.hint == ResetHint::Gauge)
     {
-        remark(Remark::NotACounter(name));
+        annotate(Annotation::NotACounter(name));
     }
 
     let left = match smoothed && points[first].ts_ms < start_ms {
@@ -185,7 +185,7 @@ pub(crate) fn growth_with_ends(
             start_ms,
             nature,
             name,
-            remark,
+            annotate,
         )?,
         false => points[first].histogram.clone(),
     };
@@ -197,7 +197,7 @@ pub(crate) fn growth_with_ends(
             end_ms,
             nature,
             name,
-            remark,
+            annotate,
         )?,
         false => points[last].histogram.clone(),
     };
@@ -207,11 +207,11 @@ pub(crate) fn growth_with_ends(
             .iter()
             .any(|end| end.hint != ResetHint::Gauge)
     {
-        remark(Remark::NotAGauge(name));
+        annotate(Annotation::NotAGauge(name));
     }
 
     let mut grown = right.clone();
-    subtract(&mut grown, &left, name, remark)?;
+    subtract(&mut grown, &left, name, annotate)?;
 
     if nature == Nature::Counter {
         let crossed = smoothed
@@ -238,7 +238,7 @@ pub(crate) fn growth_with_ends(
             {
                 if point.is_reset_after(before) {
                     match &mut lost {
-                        Some(lost) => add(lost, before, name, remark)?,
+                        Some(lost) => add(lost, before, name, annotate)?,
                         None => lost = Some(before.clone()),
                     }
                 }
@@ -247,7 +247,7 @@ pub(crate) fn growth_with_ends(
             }
 
             if let Some(lost) = lost {
-                add(&mut grown, &lost, name, remark)?;
+                add(&mut grown, &lost, name, annotate)?;
             }
         }
     }
@@ -269,7 +269,7 @@ pub(crate) fn interpolated(
     time_ms: i64,
     nature: Nature,
     name: &str,
-    remark: &mut Remarks<'_>,
+    annotate: &mut Annotate<'_>,
 ) -> Option<FloatHistogram> {
     if time_ms == before.ts_ms {
         return Some(before.histogram.clone());
@@ -286,24 +286,24 @@ pub(crate) fn interpolated(
         return Some(between);
     }
 
-    subtract(&mut between, &before.histogram, name, remark)?;
+    subtract(&mut between, &before.histogram, name, annotate)?;
     between.scale(share);
-    add(&mut between, &before.histogram, name, remark)?;
+    add(&mut between, &before.histogram, name, annotate)?;
 
     Some(between)
 }
 
 /// Says so when histograms are not what a function takes them for.
-pub(crate) fn remark_nature(
+pub(crate) fn annotate_nature(
     nature: Nature,
     histograms: [&FloatHistogram; 2],
     name: &str,
-    remark: &mut Remarks<'_>,
+    annotate: &mut Annotate<'_>,
 ) {
     let gauges = histograms.map(|histogram| histogram.hint == ResetHint::Gauge);
     match nature {
-        Nature::Counter if gauges.contains(&true) => remark(Remark::NotACounter(name)),
-        Nature::Gauge if gauges.contains(&false) => remark(Remark::NotAGauge(name)),
+        Nature::Counter if gauges.contains(&true) => annotate(Annotation::NotACounter(name)),
+        Nature::Gauge if gauges.contains(&false) => annotate(Annotation::NotAGauge(name)),
         _ => {}
     }
 }
@@ -313,13 +313,15 @@ fn add(
     held: &mut FloatHistogram,
     other: &FloatHistogram,
     name: &str,
-    remark: &mut Remarks<'_>,
+    annotate: &mut Annotate<'_>,
 ) -> Option<()> {
     match held.add(other) {
-        Ok(done) if done.bounds_differ => remark(Remark::BoundsReconciled(Operation::Addition)),
+        Ok(done) if done.bounds_differ => {
+            annotate(Annotation::BoundsReconciled(Operation::Addition))
+        }
         Ok(_) => {}
         Err(_) => {
-            remark(Remark::MixedSchemas(name));
+            annotate(Annotation::MixedSchemas(name));
             return None;
         }
     }
@@ -331,13 +333,15 @@ fn subtract(
     held: &mut FloatHistogram,
     other: &FloatHistogram,
     name: &str,
-    remark: &mut Remarks<'_>,
+    annotate: &mut Annotate<'_>,
 ) -> Option<()> {
     match held.subtract(other) {
-        Ok(done) if done.bounds_differ => remark(Remark::BoundsReconciled(Operation::Subtraction)),
+        Ok(done) if done.bounds_differ => {
+            annotate(Annotation::BoundsReconciled(Operation::Subtraction))
+        }
         Ok(_) => {}
         Err(_) => {
-            remark(Remark::MixedSchemas(name));
+            annotate(Annotation::MixedSchemas(name));
             return None;
         }
     }

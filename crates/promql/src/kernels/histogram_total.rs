@@ -3,7 +3,7 @@
 use duramen_model::histogram::{HistogramSum, MixedSchemas};
 use duramen_model::{FloatHistogram, ResetHint};
 
-use crate::remark::{Operation, Remark};
+use crate::annotation::{Annotation, Operation};
 
 /// What histograms are aggregated to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +74,13 @@ impl HistogramTotal {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self, remark: &mut dyn FnMut(Remark<'_>)) -> FloatHistogram {
+    pub(crate) fn finish(mut self, annotate: &mut dyn FnMut(Annotation<'_>)) -> FloatHistogram {
         if self.reset_seen && self.no_reset_seen {
-            remark(Remark::HintsCollide(Operation::Aggregation));
+            annotate(Annotation::HintsCollide(Operation::Aggregation));
         }
 
         if self.bounds_differ {
-            remark(Remark::BoundsReconciled(Operation::Aggregation));
+            annotate(Annotation::BoundsReconciled(Operation::Aggregation));
         }
 
         if self.total == Total::Mean && !self.carries_mean {
@@ -100,7 +100,7 @@ impl HistogramTotal {
 pub(crate) fn total<'a>(
     total: Total,
     histograms: impl IntoIterator<Item = &'a FloatHistogram>,
-    remark: &mut dyn FnMut(Remark<'_>),
+    annotate: &mut dyn FnMut(Annotation<'_>),
 ) -> Result<Option<FloatHistogram>, MixedSchemas> {
     let mut histograms = histograms.into_iter().cloned();
     let Some(first) = histograms.next() else {
@@ -112,5 +112,5 @@ pub(crate) fn total<'a>(
         held.add(histogram)?;
     }
 
-    Ok(Some(held.finish(remark)))
+    Ok(Some(held.finish(annotate)))
 }

@@ -1,5 +1,6 @@
 //! What lies under a curve that is known at its samples.
 
+use crate::kernels::seconds;
 use crate::kernels::sum::Compensated;
 
 /// Which value stands for the time between two samples.
@@ -49,10 +50,10 @@ pub(crate) fn integral(ts_ms: &[i64], values: &[f64], strategy: Strategy) -> f64
     let mut total = Compensated::default();
 
     for (times, pair) in ts_ms.windows(2).zip(values.windows(2)) {
-        let seconds = (times[1] - times[0]) as f64 / 1000.0;
+        let spacing = seconds(times[1] - times[0]);
         let height = strategy.height(known(pair[0]), known(pair[1]));
-        total.rest += height.rest * seconds;
-        total.add(height.sum * seconds);
+        total.rest += height.rest * spacing;
+        total.add(height.sum * spacing);
     }
 
     total.total()

@@ -2,36 +2,16 @@
 
 use duramen_model::{FloatHistogram, ResetHint};
 
-use crate::kernels::Window;
+use crate::annotation::{Annotation, Operation};
 use crate::kernels::extended::{self, Ends};
 use crate::kernels::histogram_rate;
 use crate::kernels::histogram_total::{Total, total};
+use crate::kernels::mixed_window::{Annotate, MixedWindow};
 use crate::kernels::range::RangeFunction;
 use crate::kernels::rate::{self, Nature};
+use crate::kernels::seconds;
 use crate::kernels::start::{is_reset, overlaps};
-use crate::remark::{Operation, Remark};
 use crate::vector::Sample;
-
-/// One histogram of a window.
-#[derive(Clone, Debug)]
-pub(crate) struct HistogramPoint {
-    pub(crate) ts_ms: i64,
-    /// When what it counts began; 0 for unknown.
-    pub(crate) start_ms: i64,
-    pub(crate) histogram: FloatHistogram,
-}
-
-/// The samples of one series in one window.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MixedWindow<'a> {
-    pub(crate) floats: Window<'a>,
-    /// When what the floats count began, 0 for unknown; none when that is not known of any.
-    pub(crate) float_starts: &'a [i64],
-    /// Ascending strictly by time.
-    pub(crate) histograms: &'a [HistogramPoint],
-    /// Of the metric, for remarks.
-    pub(crate) name: &'a str,
-}
 
 /// A sample with its times.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +26,6 @@ enum PointValue<'a> {
     Float(f64),
     Histogram(&'a FloatHistogram),
 }
-
-pub(crate) type Remarks<'a> = dyn FnMut(Remark<'_>) + 'a;
 
 impl<'a> MixedWindow<'a> {
     fn is_mixed(&self) -> bool {
@@ -93,34 +71,34 @@ impl<'a> MixedWindow<'a> {
         function: RangeFunction,
         arguments: [f64; 2],
         ends: Option<Ends>,
-        remark: &mut Remarks<'_>,
+        annotate: &mut Annotate<'_>,
     ) -> Option<Sample> {
         use RangeFunction as F;
 
         match function {
-            F::Delta => self.growth(Nature::Gauge, None, ends, remark),
-            F::Increase => self.growth(Nature::Counter, None, ends, remark),
+            F::Delta => self.growth(Nature::Gauge, None, ends, annotate),
+            F::Increase => self.growth(Nature::Counter, None, ends, annotate),
             F::Rate => self.growth(
                 Nature::Counter,
-                Some(self.floats.range_ms as f64 / 1000.0),
+                Some(seconds(self.floats.range_ms)),
                 ends,
-                remark,
+                annotate,
             ),
-            F::Idelta => self.last_change(Nature::Gauge, remark),
-            F::Irate => self.last_change(Nature::Counter, remark),
+            F::Idelta => self.last_change(Nature::Gauge, annotate),
+            F::Irate => self.last_change(Nature::Counter, annotate),
             F::Changes => self.count_pairs(ends, changed),
             F::Resets => self.count_pairs(ends, reset),
-            F::Sum => self.total(Total::Sum, function, remark),
-            F::Avg => self.total(Total::Mean, function, remark),
+            F::Sum => self.total(Total::Sum, function, annotate),
+            F::Avg => self.total(Total::Mean, function, annotate),
             F::Count => {
                 self.float(|window| (window.floats.ts.len() + window.histograms.len()) as f64)
             }
             F::Present => self.float(|_| 1.0),
             F::First => self.points().next().map(Point::sample),
             F::Last => self.points().last().map(Point::sample),
-            F::TimeOfFirst => self.points().next().map(Point::seconds),
-            F::TimeOfLast => self.points().last().map(Point::seconds),
-            _ => self.of_floats(function, arguments, remark),
+            F::TimeOfFirst => self.points().next().map(Point::time),
+            F::TimeOfLast => self.points().last().map(Point::time),
+            _ => self.of_floats(function, arguments, annotate),
         }
     }
 
@@ -134,10 +112,10 @@ impl<'a> MixedWindow<'a> {
         &self,
         function: RangeFunction,
         arguments: [f64; 2],
-        remark: &mut Remarks<'_>,
+        annotate: &mut Annotate<'_>,
     ) -> Option<Sample> {
         if self.is_mixed() {
-            remark(Remark::IgnoredInRange(self.name));
+            annotate(Annotation::IgnoredInRange(self.name));
         }
 
         function
@@ -149,10 +127,10 @@ impl<'a> MixedWindow<'a> {
         &self,
         of: Total,
         function: RangeFunction,
-        remark: &mut Remarks<'_>,
+        annotate: &mut Annotate<'_>,
     ) -> Option<Sample> {
         if self.is_mixed() {
-            remark(Remark::MixedSamples(self.name));
+            annotate(Annotation::MixedSamples(self.name));
             return None;
         }
 
@@ -165,11 +143,11 @@ impl<'a> MixedWindow<'a> {
         match total(
             of,
             self.histograms.iter().map(|point| &point.histogram),
-            remark,
+            annotate,
         ) {
             Ok(total) => total.map(|total| Sample::Histogram(Box::new(total))),
             Err(_) => {
-                remark(Remark::MixedSchemas(self.name));
+                annotate(Annotation::MixedSchemas(self.name));
                 None
             }
         }
@@ -181,10 +159,10 @@ impl<'a> MixedWindow<'a> {
         nature: Nature,
         seconds: Option<f64>,
         ends: Option<Ends>,
-        remark: &mut Remarks<'_>,
+        annotate: &mut Annotate<'_>,
     ) -> Option<Sample> {
         if self.is_mixed() {
-            remark(Remark::MixedSamples(self.name));
+            annotate(Annotation::MixedSamples(self.name));
             return None;
         }
 
@@ -198,7 +176,7 @@ impl<'a> MixedWindow<'a> {
                 ))
             }
             (Some(ends), _) => {
-                histogram_rate::growth_with_ends(self, nature, seconds, ends, remark)
+                histogram_rate::growth_with_ends(self, nature, seconds, ends, annotate)
             }
             (None, []) if self.float_starts.is_empty() || nature == Nature::Gauge => {
                 match seconds {
@@ -206,13 +184,17 @@ impl<'a> MixedWindow<'a> {
                     None => rate::extrapolated_growth(floats, nature).map(Sample::Float),
                 }
             }
-            (None, []) => self.growth_from_starts(seconds, remark),
-            (None, _) => histogram_rate::growth(self, nature, seconds, remark),
+            (None, []) => self.growth_from_starts(seconds, annotate),
+            (None, _) => histogram_rate::growth(self, nature, seconds, annotate),
         }
     }
 
     /// The growth of a counter of floats that says when it began.
-    fn growth_from_starts(&self, seconds: Option<f64>, remark: &mut Remarks<'_>) -> Option<Sample> {
+    fn growth_from_starts(
+        &self,
+        seconds: Option<f64>,
+        annotate: &mut Annotate<'_>,
+    ) -> Option<Sample> {
         let ts = self.floats.ts;
         let values = self.floats.values;
         let starts = self.float_starts;
@@ -220,7 +202,7 @@ impl<'a> MixedWindow<'a> {
         let mut growth = last - first;
 
         if (1..ts.len()).any(|at| overlaps(starts[at - 1], ts[at - 1], starts[at])) {
-            remark(Remark::StartTimesOverlap(self.name));
+            annotate(Annotation::StartTimesOverlap(self.name));
         }
 
         for at in 1..ts.len() {
@@ -253,9 +235,9 @@ impl<'a> MixedWindow<'a> {
 
     /// The value at the end of the window, interpolated between its neighbours; the newest when
     /// there is none behind.
-    pub(crate) fn smoothed_value(&self, remark: &mut Remarks<'_>) -> Option<Sample> {
+    pub(crate) fn smoothed_value(&self, annotate: &mut Annotate<'_>) -> Option<Sample> {
         if self.is_mixed() {
-            remark(Remark::MixedSamples(self.name));
+            annotate(Annotation::MixedSamples(self.name));
             return None;
         }
 
@@ -275,7 +257,7 @@ impl<'a> MixedWindow<'a> {
                 if behind.histogram.uses_custom_buckets()
                     != points[at].histogram.uses_custom_buckets() =>
             {
-                remark(Remark::MixedSchemas(self.name));
+                annotate(Annotation::MixedSchemas(self.name));
                 return None;
             }
             Some(behind) => {
@@ -294,7 +276,7 @@ impl<'a> MixedWindow<'a> {
                     end_ms,
                     nature,
                     self.name,
-                    remark,
+                    annotate,
                 )?
             }
             // What it says of a reset is about the sample before it.
@@ -313,7 +295,7 @@ impl<'a> MixedWindow<'a> {
     }
 
     /// The change between the last two samples; of a counter per second.
-    fn last_change(&self, nature: Nature, remark: &mut Remarks<'_>) -> Option<Sample> {
+    fn last_change(&self, nature: Nature, annotate: &mut Annotate<'_>) -> Option<Sample> {
         let mut before = None;
         let mut last = None;
 
@@ -342,18 +324,18 @@ impl<'a> MixedWindow<'a> {
                 }))
             }
             (PointValue::Histogram(before), PointValue::Histogram(last)) => {
-                histogram_rate::remark_nature(nature, [before, last], self.name, remark);
+                histogram_rate::annotate_nature(nature, [before, last], self.name, annotate);
 
                 let mut growth = last.clone();
 
                 if !counter || !started && !last.is_reset_after(before) {
                     let Ok(done) = growth.subtract(before) else {
-                        remark(Remark::MixedSchemas(self.name));
+                        annotate(Annotation::MixedSchemas(self.name));
                         return None;
                     };
 
                     if done.bounds_differ {
-                        remark(Remark::BoundsReconciled(Operation::Subtraction));
+                        annotate(Annotation::BoundsReconciled(Operation::Subtraction));
                     }
                 }
 
@@ -367,7 +349,7 @@ impl<'a> MixedWindow<'a> {
                 Some(Sample::Histogram(Box::new(growth)))
             }
             _ => {
-                remark(Remark::MixedSamples(self.name));
+                annotate(Annotation::MixedSamples(self.name));
                 None
             }
         }
@@ -409,8 +391,8 @@ impl Point<'_> {
         }
     }
 
-    fn seconds(self) -> Sample {
-        Sample::Float(self.ts_ms as f64 / 1000.0)
+    fn time(self) -> Sample {
+        Sample::Float(seconds(self.ts_ms))
     }
 }
 

@@ -3,8 +3,8 @@
 use duramen_model::FloatHistogram;
 use duramen_model::histogram::{Bucket, BucketBounds};
 
+use crate::annotation::Annotation;
 use crate::kernels::sum::Compensated;
-use crate::remark::Remark;
 
 /// How observations are thought to spread over a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub(crate) fn quantile(
     q: f64,
     histogram: &FloatHistogram,
     name: &str,
-    remark: &mut dyn FnMut(Remark<'_>),
+    annotate: &mut dyn FnMut(Annotation<'_>),
 ) -> f64 {
     if q < 0.0 {
         return f64::NEG_INFINITY;
@@ -163,7 +163,7 @@ pub(crate) fn quantile(
 
     if count < rank {
         if histogram.sum.is_nan() {
-            remark(Remark::NanQuantile(name));
+            annotate(Annotation::NanQuantile(name));
             return f64::NAN;
         }
 
@@ -177,7 +177,7 @@ pub(crate) fn quantile(
     };
 
     if has_nan_observations(histogram) {
-        remark(Remark::SkewedQuantile(name));
+        annotate(Annotation::SkewedQuantile(name));
     }
 
     Scale::for_bucket(histogram, &bucket).value(&bucket, rank / bucket.count)
@@ -221,7 +221,7 @@ pub(crate) fn fraction(
     upper: f64,
     histogram: &FloatHistogram,
     name: &str,
-    remark: &mut dyn FnMut(Remark<'_>),
+    annotate: &mut dyn FnMut(Annotation<'_>),
 ) -> f64 {
     if histogram.count == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
@@ -232,7 +232,7 @@ pub(crate) fn fraction(
     }
 
     if has_nan_observations(histogram) {
-        remark(Remark::NanFraction(name));
+        annotate(Annotation::NanFraction(name));
     }
 
     let [lower, upper] = [lower, upper].map(|value| rank_of(value, histogram));

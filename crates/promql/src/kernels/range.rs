@@ -2,6 +2,7 @@
 
 use crate::kernels::extended::{self, Ends};
 use crate::kernels::rate::{self, Nature};
+use crate::kernels::seconds;
 use crate::kernels::{Window, integral, over_time, regression, sum};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl RangeFunction {
             Self::Delta => extended::growth(window, ends, Nature::Gauge),
             Self::Increase => extended::growth(window, ends, Nature::Counter),
             Self::Rate => {
-                let seconds = window.range_ms as f64 / 1000.0;
+                let seconds = seconds(window.range_ms);
                 extended::growth(window, ends, Nature::Counter).map(|growth| growth / seconds)
             }
             Self::Resets => extended::anchored_values(window).map(rate::resets),
@@ -152,10 +153,6 @@ impl RangeFunction {
             Self::TimeOfMin => time_of(window, |value, held| value <= held),
         })
     }
-}
-
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
 }
 
 /// The time of the last value that beats all before it; any value beats NaN.

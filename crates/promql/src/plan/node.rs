@@ -6,25 +6,18 @@ use duramen_model::{Labels, Matcher, TimeRange};
 use duramen_syntax::PosRange;
 use duramen_syntax::ast::{BinaryOp, VectorMatching};
 
-use crate::exec::aggregate::Aggregation;
-use crate::exec::cells::CellChange;
-use crate::exec::grouped::GroupedAggregation;
-use crate::exec::histogram::{HistogramFunction, HistogramPos};
-use crate::exec::info::InfoSelection;
-use crate::exec::lookup::{Lookup, StepFunction};
-use crate::exec::mixed_series::HistogramParts;
-use crate::exec::relabel::LabelValue;
-use crate::exec::scalar::ScalarFunction;
-use crate::exec::scan::LateMatchers;
-use crate::exec::sort::{Direction, SortKey};
-use crate::exec::step_eval::StepPos;
 use crate::grid::Grid;
 use crate::label_set::Projection;
 use crate::name_removal::{NameLabels, NameRemoval, RemovalTime};
-use crate::plan::deep;
+use crate::plan::function::{
+    Aggregation, CellChange, Direction, GroupedAggregation, HistogramFunction, HistogramPos,
+    InfoSelection, LabelValue, ScalarFunction, SortKey,
+};
+use crate::plan::lookup::{HistogramParts, Lookup, StepFunction, StepPos};
+use duramen_syntax::deep;
 
 /// An expression with everything settled that the text leaves open: times, defaults, types.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) node: Node,
     /// Where it is evaluated.
@@ -43,7 +36,7 @@ pub(crate) enum Names {
 }
 
 /// Every vector has each label set once.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Node {
     Scalar {
         function: ScalarFunction,
@@ -105,12 +98,11 @@ pub(crate) enum Node {
         /// Of the first argument, of the buckets, and of each quantile.
         pos: HistogramPos,
     },
-    /// The second input tells when the info series were written.
+    /// The second input tells when the info series were written: it is a selector, which reads
+    /// those of the targets of the first input alone.
     Info {
         inputs: Vec<Plan>,
         selection: InfoSelection,
-        /// What the first input asks of the second.
-        targets: LateMatchers,
     },
     Absent {
         labels: Labels,
@@ -130,12 +122,11 @@ pub(crate) enum Node {
 }
 
 /// Where samples come from.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Series {
     Scan {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
-        late: LateMatchers,
     },
     /// The values of an expression on a grid of its own.
     Subquery(Box<Plan>),

@@ -1,5 +1,13 @@
 //! The syntax tree with every open question settled.
 
+mod aggregate;
+mod binary;
+mod call;
+mod duration;
+mod info;
+pub(crate) mod invariant;
+mod selector;
+
 use std::sync::Arc;
 
 use duramen_model::Regexes;
@@ -7,14 +15,15 @@ use duramen_syntax::ast::{UnaryOp, ValueType};
 use duramen_syntax::{Expr, PosRange};
 
 use crate::error::Error;
-use crate::exec::cells::CellChange;
-use crate::exec::mixed_series::{HistogramParts, Starts};
-use crate::exec::scalar::ScalarFunction;
 use crate::grid::Grid;
 use crate::name_removal::{NameRemoval, RemovalTime};
-use crate::plan::duration::check_durations;
-use crate::plan::{Invariants, Node, Plan, deep};
+use crate::plan::function::{CellChange, ScalarFunction};
+use crate::plan::lookup::{HistogramParts, Starts};
+use crate::plan::node::{Node, Plan};
+use crate::plan::planner::duration::check_durations;
+use crate::plan::planner::invariant::Invariants;
 use crate::times::QueryTimes;
+use duramen_syntax::deep;
 
 /// Makes plans of expressions.
 #[derive(Clone, Debug)]
@@ -63,7 +72,8 @@ impl Planner {
     /// Plans a scalar or an instant vector.
     ///
     /// # Errors
-    /// `Invalid` when the expression needs what is not there yet; a plan that exists answers right.
+    /// `Invalid` or `Unsupported`: what the engine cannot evaluate is refused here. Every plan that
+    /// is returned is exact.
     pub(crate) fn plan(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         deep(|| {
             if grid.steps > 1 && self.invariants.has(expr) {

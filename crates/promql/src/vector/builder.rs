@@ -6,7 +6,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryBuilder, BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::NullBuffer;
 
-use super::{Cell, HistogramColumns, Row, cells_column, schema};
+use super::batch::Row;
+use super::cell::Cell;
+use super::histograms::HistogramColumns;
+use super::schema::{cells_column, schema};
 use crate::grid::Grid;
 
 /// Collects rows into batches.
@@ -209,7 +212,7 @@ impl VectorBuilder {
 mod tests {
     use duramen_model::FloatHistogram;
 
-    use super::super::VectorBatch;
+    use super::super::batch::VectorBatch;
     use super::*;
 
     #[test]

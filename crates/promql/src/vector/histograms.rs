@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 
-use super::{downcast, histogram_item, step_item};
+use super::schema::{downcast, histogram_item, step_item};
 
 /// The histograms of rows, as the columns of a batch. Steps ascend within a row.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, Labels, Sample, TenantId};
-use duramen_promql::{QueryContext, QueryLimits};
+use duramen_promql::{QueryContext, QueryLimits, QueryTimes};
 use duramen_source::{
     Error, MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
 };
@@ -101,9 +101,12 @@ async fn check(source: &MemorySource, query: &str, steps: i64) {
         1 => timeout(PATIENCE, engine.instant(&context, &expr, 300_000))
             .await
             .map(drop),
-        steps => timeout(PATIENCE, engine.range(&context, &expr, 0, steps - 1, 1))
-            .await
-            .map(drop),
+        steps => timeout(
+            PATIENCE,
+            engine.range(&context, &expr, QueryTimes::range(0, steps - 1, 1).unwrap()),
+        )
+        .await
+        .map(drop),
     };
 
     assert!(given_up.is_err(), "{query:.60} is no heavy query");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duramen_model::{Labels, Sample};
-use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, Value};
+use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, Value};
 use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use serde_json::Value as Json;
@@ -127,7 +127,11 @@ async fn the_compliance_queries_are_answered_as_prometheus_answers_them() {
         let ms = |key: &str| line[key].as_i64().unwrap() * 1000;
         let answer = match duramen_syntax::parse(query) {
             Ok(expr) => engine
-                .range(&context, &expr, ms("start"), ms("end"), ms("step"))
+                .range(
+                    &context,
+                    &expr,
+                    QueryTimes::range(ms("start"), ms("end"), ms("step")).unwrap(),
+                )
                 .await
                 .map_err(|e| e.to_string()),
             Err(error) => Err(error.to_string()),

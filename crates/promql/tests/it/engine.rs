@@ -268,7 +268,11 @@ async fn what_cannot_be_answered_says_why() {
 
     let expr = duramen_syntax::parse("a[1m]").unwrap();
     let error = engine(1)
-        .range(&context(source), &expr, 0, 10, 1)
+        .range(
+            &context(source),
+            &expr,
+            QueryTimes::range(0, 10, 1).unwrap(),
+        )
         .await
         .unwrap_err();
 
@@ -328,7 +332,7 @@ async fn an_operator_for_histograms_has_no_value_of_floats() {
 }
 
 #[tokio::test]
-async fn a_remark_says_line_and_column() {
+async fn an_annotation_says_line_and_column() {
     let context = context(source(&[("a", &[Some(1.0), Some(2.0)])]));
     let text = "1 +\n  # a remark of the author\n  rate(a[1m])";
     let expr = duramen_syntax::parse(text).unwrap();
@@ -359,7 +363,11 @@ async fn duplicates_are_judged_at_each_step() {
 
     let expr = duramen_syntax::parse("b + on() a").unwrap();
     let answer = engine(2)
-        .range(&context(source), &expr, 0, 30_000, 10_000)
+        .range(
+            &context(source),
+            &expr,
+            QueryTimes::range(0, 30_000, 10_000).unwrap(),
+        )
         .await
         .unwrap();
 
@@ -384,12 +392,24 @@ async fn answers_do_not_depend_on_the_number_of_partitions() {
         "load unless load > 0",
     ] {
         let expr = duramen_syntax::parse(query).unwrap();
-        let one = bits(engine(1).range(&source, &expr, 0, 600_000, 7_000).await);
+        let one = bits(
+            engine(1)
+                .range(
+                    &source,
+                    &expr,
+                    QueryTimes::range(0, 600_000, 7_000).unwrap(),
+                )
+                .await,
+        );
         assert!(!one.is_empty());
         for partitions in [2, 3, 8] {
             let other = bits(
                 engine(partitions)
-                    .range(&source, &expr, 0, 600_000, 7_000)
+                    .range(
+                        &source,
+                        &expr,
+                        QueryTimes::range(0, 600_000, 7_000).unwrap(),
+                    )
                     .await,
             );
 
@@ -416,7 +436,11 @@ async fn a_range_query_is_its_instants() {
     ] {
         let expr = duramen_syntax::parse(query).unwrap();
         let Value::Matrix(range) = engine(2)
-            .range(&source, &expr, 50_000, 500_000, 45_000)
+            .range(
+                &source,
+                &expr,
+                QueryTimes::range(50_000, 500_000, 45_000).unwrap(),
+            )
             .await
             .unwrap()
             .value
@@ -464,7 +488,11 @@ async fn a_query_over_its_limits_fails_alone() {
         },
     ] {
         let error = Engine::new(config.clone(), Arc::new(SystemClock::default()))
-            .range(&source, &expr, 0, 600_000, 10_000)
+            .range(
+                &source,
+                &expr,
+                QueryTimes::range(0, 600_000, 10_000).unwrap(),
+            )
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limited, "{config:?}: {error}");
@@ -480,7 +508,11 @@ async fn a_query_over_its_limits_fails_alone() {
 
     assert!(
         Engine::new(config, Arc::new(SystemClock::default()))
-            .range(&source, &expr, 0, 600_000, 10_000)
+            .range(
+                &source,
+                &expr,
+                QueryTimes::range(0, 600_000, 10_000).unwrap()
+            )
             .await
             .is_ok()
     );
@@ -492,7 +524,13 @@ async fn queries_draw_from_one_account_and_so_do_their_answers() {
     let engine = engine(2).within(Arc::clone(&memory));
     let source = context(many());
     let expr = duramen_syntax::parse("load * 2").unwrap();
-    let ask = || engine.range(&source, &expr, 0, 600_000, 10_000);
+    let ask = || {
+        engine.range(
+            &source,
+            &expr,
+            QueryTimes::range(0, 600_000, 10_000).unwrap(),
+        )
+    };
 
     let answer = ask().await.unwrap();
     let Value::Matrix(series) = &answer.value else {
@@ -614,17 +652,12 @@ async fn an_answer_says_what_was_looked_at() {
     let some: Vec<_> = (0..7).map(|value| Some(f64::from(value))).collect();
     let source = context(source(&[("a{x=\"1\"}", &some), ("a{x=\"2\"}", &some[..3])]));
 
+    let times = QueryTimes::range(0, 60_000, 30_000).unwrap();
     let stats = |query: &str| {
         let expr = duramen_syntax::parse(query).unwrap();
         let source = source.clone();
 
-        async move {
-            engine(1)
-                .range(&source, &expr, 0, 60_000, 30_000)
-                .await
-                .unwrap()
-                .stats
-        }
+        async move { engine(1).range(&source, &expr, times).await.unwrap().stats }
     };
 
     let got = stats("sum(a) + 1").await;
@@ -654,36 +687,30 @@ async fn counts(query: &str, times: QueryTimes) -> [Vec<u64>; 2] {
 
     let stats = match times.is_instant() {
         true => engine.instant(&source, &expr, 60_000).await.unwrap().stats,
-        false => {
-            engine
-                .range(&source, &expr, 0, 60_000, 30_000)
-                .await
-                .unwrap()
-                .stats
-        }
+        false => engine.range(&source, &expr, times).await.unwrap().stats,
     };
 
-    let [looked_at, read] = [
+    let [samples_seen, read] = [
         &stats.samples_queryable_per_step,
         &stats.samples_read_per_step,
     ]
     .map(|counts| counts.iter().map(|(_, count)| *count).collect::<Vec<_>>());
     assert_eq!(
-        looked_at.iter().sum::<u64>(),
+        samples_seen.iter().sum::<u64>(),
         stats.samples_queryable,
         "{query}"
     );
 
     assert_eq!(read.iter().sum::<u64>(), stats.samples_read, "{query}");
 
-    [looked_at, read]
+    [samples_seen, read]
 }
 
 #[tokio::test]
 async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first() {
     let range = QueryTimes::range(0, 60_000, 30_000).unwrap();
 
-    for (query, looked_at, read) in [
+    for (query, samples_seen, read) in [
         ("a", [2, 2, 2], [2, 6, 6]),
         ("rate(a[45s])", [2, 8, 10], [2, 6, 6]),
         // Points of the subquery count for the function over them, and what makes them does not.
@@ -708,12 +735,12 @@ async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first(
     ] {
         assert_eq!(
             counts(query, range).await,
-            [looked_at.to_vec(), read.to_vec()],
+            [samples_seen.to_vec(), read.to_vec()],
             "{query}"
         );
     }
 
-    for (query, looked_at) in [
+    for (query, samples_seen) in [
         ("a[35s]", 8),
         ("a[30s:15s]", 4),
         ("rate(a[25s])[30s:15s]", 10),
@@ -721,7 +748,7 @@ async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first(
     ] {
         assert_eq!(
             counts(query, QueryTimes::at(60_000)).await[0],
-            [looked_at],
+            [samples_seen],
             "{query}"
         );
     }
@@ -867,7 +894,11 @@ async fn the_histograms_of_a_batch_count_while_it_is_made() {
         let expr = duramen_syntax::parse(query).unwrap();
         let engine = Engine::new(config.clone(), Arc::new(SystemClock::default()));
         let error = engine
-            .range(&context(source.clone()), &expr, 0, 990, 10)
+            .range(
+                &context(source.clone()),
+                &expr,
+                QueryTimes::range(0, 990, 10).unwrap(),
+            )
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error}");

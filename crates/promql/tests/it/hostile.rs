@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::{ErrorKind, FamilyMetadata, Labels, Sample, TenantId};
-use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, Value};
+use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, Value};
 use duramen_runtime::SystemClock;
 use duramen_source::{
     Error, MemorySource, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
@@ -140,7 +140,7 @@ async fn a_cross_join_is_refused_and_a_set_of_it_is_not_one() {
     ] {
         let expr = duramen_syntax::parse(query).unwrap();
         let error = engine(2)
-            .range(&context, &expr, 0, 10_000, 1000)
+            .range(&context, &expr, QueryTimes::range(0, 10_000, 1000).unwrap())
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Execution, "{query}: {error}");
@@ -159,7 +159,7 @@ async fn a_cross_join_is_refused_and_a_set_of_it_is_not_one() {
     ] {
         let expr = duramen_syntax::parse(query).unwrap();
         let answer = engine(2)
-            .range(&context, &expr, 0, 10_000, 1000)
+            .range(&context, &expr, QueryTimes::range(0, 10_000, 1000).unwrap())
             .await
             .unwrap();
         assert!(
@@ -195,7 +195,11 @@ async fn sides_that_take_turns_are_joined_step_by_step() {
 
     let expr = duramen_syntax::parse("sum(many * on() group_left() one)").unwrap();
     let answer = engine(2)
-        .range(&context(source), &expr, 0, 1_999_000, 1000)
+        .range(
+            &context(source),
+            &expr,
+            QueryTimes::range(0, 1_999_000, 1000).unwrap(),
+        )
         .await
         .unwrap();
 
@@ -300,7 +304,11 @@ async fn ten_years_of_seconds_and_bombs_of_repetitions_are_refused_before_they_a
 
     let expr = duramen_syntax::parse("{x=~\".+\"}").unwrap();
     let error = engine(2)
-        .range(&context, &expr, 0, 315_360_000_000, 1000)
+        .range(
+            &context,
+            &expr,
+            QueryTimes::range(0, 315_360_000_000, 1000).unwrap(),
+        )
         .await
         .unwrap_err();
 

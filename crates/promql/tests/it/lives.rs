@@ -1,7 +1,7 @@
 //! Life spans: a sample that has one stands so long, and no look-back does.
 
 use duramen_model::{Life, STALE_NAN, Sample, is_stale};
-use duramen_promql::Value;
+use duramen_promql::{QueryTimes, Value};
 use duramen_source::MemorySource;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -62,7 +62,11 @@ async fn a_sample_stands_for_its_life_span_instead_of_the_look_back() {
         let end_ms = 3_000_000;
         let step_ms = 7_919;
         let answer = engine(2)
-            .range(&context, &query, start_ms, end_ms, step_ms)
+            .range(
+                &context,
+                &query,
+                QueryTimes::range(start_ms, end_ms, step_ms).unwrap(),
+            )
             .await
             .unwrap();
 

@@ -59,7 +59,7 @@ async fn run_scripts(delayed_name_removal: bool) {
         passed += report.passed;
 
         for failure in report.failures {
-            // Where names go at once, remarks on histograms have none.
+            // Where names go at once, annotations on histograms have none.
             let named = || failure.difference.contains("for metric name");
 
             if !delayed_name_removal && (asks_for_delay(name, failure.line) || named()) {

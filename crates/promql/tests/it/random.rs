@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::fmt::Write as _;
 
 use duramen_model::{ErrorKind, STALE_NAN, Sample};
-use duramen_promql::{Engine, EngineConfig};
+use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use duramen_syntax::ast::ValueType;
@@ -434,7 +434,11 @@ async fn whatever_parses_is_answered_or_refused() {
             instants.push(engine.instant(&context, &expr, time_ms).await);
             ranges.push(
                 engine
-                    .range(&context, &expr, time_ms, end_ms, step_ms)
+                    .range(
+                        &context,
+                        &expr,
+                        QueryTimes::range(time_ms, end_ms, step_ms).unwrap(),
+                    )
                     .await,
             );
         }

@@ -50,7 +50,11 @@ fn check(query: String) {
 
             engine.instant(&context, &expr, 10_000).await.unwrap();
             engine
-                .range(&context, &expr, 0, 10_000, 10_000)
+                .range(
+                    &context,
+                    &expr,
+                    QueryTimes::range(0, 10_000, 10_000).unwrap(),
+                )
                 .await
                 .unwrap();
         });

@@ -14,7 +14,7 @@ mod writer;
 use std::sync::Arc;
 
 use duramen_model::ErrorKind;
-use duramen_promql::{Answer, Engine, EngineConfig, Error, Features};
+use duramen_promql::{Answer, Engine, EngineConfig, Error, Features, QueryTimes};
 use duramen_runtime::SystemClock;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::ValueType;
@@ -113,9 +113,7 @@ impl Pair {
                     .range(
                         &self.store.context(),
                         &expr,
-                        when.start_ms,
-                        when.end_ms,
-                        step_ms,
+                        QueryTimes::range(when.start_ms, when.end_ms, step_ms).unwrap(),
                     )
                     .await
             }

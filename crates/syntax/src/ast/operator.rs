@@ -1,6 +1,6 @@
 //! Operators of all kinds, and how they are written.
 
-use super::ValueType;
+use super::value_type::ValueType;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatchOp {

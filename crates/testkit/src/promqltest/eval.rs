@@ -22,8 +22,8 @@ pub(super) struct Eval {
     /// Whether the series come in the order of the script.
     pub(super) ordered: bool,
     pub(super) fail: Option<Text>,
-    pub(super) warnings: Remarks,
-    pub(super) infos: Remarks,
+    pub(super) warnings: Annotations,
+    pub(super) infos: Annotations,
 }
 
 /// When a query is asked.
@@ -51,9 +51,9 @@ pub(super) enum Expected {
     Matrix(Steps, Vec<(Labels, Vec<Option<Item>>)>),
 }
 
-/// Which remarks of one kind are expected.
+/// Which annotations of one kind are expected.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Remarks {
+pub(super) struct Annotations {
     /// Each is met by one at least, and when there are any, all that come meet one.
     pub(super) wanted: Vec<Text>,
     /// None may come.
@@ -123,8 +123,8 @@ impl Eval {
             expected: Expected::Vector(Vec::new()),
             ordered: false,
             fail: None,
-            warnings: Remarks::default(),
-            infos: Remarks::default(),
+            warnings: Annotations::default(),
+            infos: Annotations::default(),
         };
 
         reader.legacy(&mut eval, command).map_err(at)?;
@@ -265,9 +265,9 @@ impl Reader {
     fn finish(self, eval: &mut Eval) -> Result<(), String> {
         if [&eval.warnings, &eval.infos]
             .iter()
-            .any(|remarks| remarks.none && !remarks.wanted.is_empty())
+            .any(|annotations| annotations.none && !annotations.wanted.is_empty())
         {
-            return Err("remarks are expected and are not".to_owned());
+            return Err("annotations are expected and are not".to_owned());
         }
 
         let Lines {

@@ -7,7 +7,7 @@ use duramen_model::Labels;
 use duramen_promql::{Answer, Error, RangeSeries, SampleValue, Value};
 
 use super::compare::{near, near_floats};
-use super::eval::{Eval, Expected, Remarks, Steps};
+use super::eval::{Annotations, Eval, Expected, Steps};
 use super::item::Item;
 use super::reruns::How;
 
@@ -32,8 +32,10 @@ pub(super) fn fault(eval: &Eval, how: How, answer: &Result<Answer, Error>) -> Op
 
     // Around an instant there are steps of which the script says nothing.
     if !matches!(how, How::Middle(_)) {
-        let remarks = remarks("warn", &eval.warnings, &answer.warnings);
-        if let Some(fault) = remarks.or_else(|| self::remarks("info", &eval.infos, &answer.infos)) {
+        let annotations = annotations("warn", &eval.warnings, &answer.warnings);
+        if let Some(fault) =
+            annotations.or_else(|| self::annotations("info", &eval.infos, &answer.infos))
+        {
             return Some(fault);
         }
     }
@@ -100,7 +102,7 @@ pub(super) fn fault(eval: &Eval, how: How, answer: &Result<Answer, Error>) -> Op
     }
 }
 
-fn remarks(kind: &str, wanted: &Remarks, got: &[String]) -> Option<String> {
+fn annotations(kind: &str, wanted: &Annotations, got: &[String]) -> Option<String> {
     if wanted.none && !got.is_empty() {
         return Some(format!("expected no_{kind}\ngot      {kind} {got:?}"));
     }

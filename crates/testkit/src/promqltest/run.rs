@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use duramen_promql::{Engine, EngineConfig, Features};
+use duramen_promql::{Engine, EngineConfig, Features, QueryTimes};
 use duramen_runtime::SystemClock;
 
 use super::eval::Eval;
@@ -126,9 +126,7 @@ async fn ask(
         .range(
             &context,
             &run.expr,
-            steps.start_ms,
-            steps.end_ms,
-            steps.step_ms,
+            QueryTimes::range(steps.start_ms, steps.end_ms, steps.step_ms)?,
         )
         .await
 }

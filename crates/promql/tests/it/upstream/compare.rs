@@ -40,8 +40,8 @@ pub(super) fn difference(
         (Ok(ours), None) => ours,
     };
 
-    let remarks = |kind: &str, wanted: &Json, got: &[String]| {
-        // Where histograms with observations of NaN are remarked on has changed after the release
+    let annotations = |kind: &str, wanted: &Json, got: &[String]| {
+        // Where histograms with observations of NaN are annotated has changed after the release
         // that is asked.
         let placeless =
             |text: &str| match (text.contains("NaN observations"), text.rsplit_once(" (")) {
@@ -60,7 +60,7 @@ pub(super) fn difference(
         let got: Vec<String> = got.iter().map(|text| placeless(text)).collect();
 
         // Of groups with floats and with histograms that do not fit each other, the order of series
-        // says what is remarked.
+        // says what is annotated.
         let unsettled = |text: &String| {
             ![
                 "mix of histograms and floats for ag",
@@ -83,8 +83,8 @@ pub(super) fn difference(
     };
 
     values(&ours.value, theirs, order)
-        .or_else(|| remarks("warnings", &theirs["warnings"], &ours.warnings))
-        .or_else(|| remarks("infos", &theirs["infos"], &ours.infos))
+        .or_else(|| annotations("warnings", &theirs["warnings"], &ours.warnings))
+        .or_else(|| annotations("infos", &theirs["infos"], &ours.infos))
 }
 
 /// An error without what depends on the order of series: of several that are double, which ones are

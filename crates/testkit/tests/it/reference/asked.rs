@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duramen_promql::{Engine, EngineConfig, Features, QueryContext};
+use duramen_promql::{Engine, EngineConfig, Features, QueryContext, QueryTimes};
 use duramen_runtime::SystemClock;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::AggregateOp;
@@ -109,7 +109,11 @@ impl Asked {
 
         let engine = &self.sides[0].engines[1];
         let answer = engine
-            .range(&self.memory.context(), expr, start_ms, end_ms, step_ms)
+            .range(
+                &self.memory.context(),
+                expr,
+                QueryTimes::range(start_ms, end_ms, step_ms).expect("the times of a range"),
+            )
             .await
             .ok()?;
 
@@ -126,7 +130,12 @@ impl Asked {
         let ask = async |engine: &Engine| {
             let context = self.memory.context();
             let answer = engine
-                .range(&context, expr, times.start_ms, times.end_ms, times.step_ms)
+                .range(
+                    &context,
+                    expr,
+                    QueryTimes::range(times.start_ms, times.end_ms, times.step_ms)
+                        .expect("the times of a range"),
+                )
                 .await;
 
             // Which of several faults comes first depends on who is ahead.
@@ -182,7 +191,12 @@ impl Asked {
                 0 => engine.instant(&context, expr, times.start_ms).await,
                 step_ms => {
                     engine
-                        .range(&context, expr, times.start_ms, times.end_ms, step_ms)
+                        .range(
+                            &context,
+                            expr,
+                            QueryTimes::range(times.start_ms, times.end_ms, step_ms)
+                                .expect("the times of a range"),
+                        )
                         .await
                 }
             };
@@ -212,7 +226,12 @@ impl Asked {
         let ask = |context: QueryContext| async move {
             let engine = &self.sides[0].engines[0];
             let answer = engine
-                .range(&context, expr, times.start_ms, times.end_ms, times.step_ms)
+                .range(
+                    &context,
+                    expr,
+                    QueryTimes::range(times.start_ms, times.end_ms, times.step_ms)
+                        .expect("the times of a range"),
+                )
                 .await;
             answer
                 .map_err(|error| error.to_string())

@@ -1,0 +1,266 @@
+//! Aggregations whose states merge: per batch below the exchange, and over all batches above it.
+
+mod groups;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use duramen_model::LabelsBuilder;
+use duramen_syntax::PosRange;
+use futures::TryStreamExt;
+use groups::{Groups, OfHistograms, state_schema};
+
+use crate::annotation::Annotation;
+use crate::annotation::collector::Annotations;
+use crate::exec::support::allowance::Allowance;
+use crate::exec::support::cancellation::Cancellation;
+use crate::exec::support::operator::{Operator, reservation};
+use crate::exec::support::whole_input::HeldOutput;
+use crate::grid::Grid;
+use crate::kernels::aggregate::{
+    AggregateState, Average, Count, Deviation, Group, Maximum, Minimum, Sum, Variance,
+};
+use crate::kernels::histogram_total::Total;
+use crate::label_set::Projection;
+use crate::plan::function::Aggregation;
+use crate::vector::{self, VectorBatch};
+
+/// Runs `$body` with `$state` standing for the state of an aggregation.
+macro_rules! with_state {
+    ($aggregation:expr, $state:ident => $body:expr) => {
+        match $aggregation {
+            Aggregation::Average => {
+                type $state = Average;
+                $body
+            }
+            Aggregation::Count => {
+                type $state = Count;
+                $body
+            }
+            Aggregation::Deviation => {
+                type $state = Deviation;
+                $body
+            }
+            Aggregation::Group => {
+                type $state = Group;
+                $body
+            }
+            Aggregation::Maximum => {
+                type $state = Maximum;
+                $body
+            }
+            Aggregation::Minimum => {
+                type $state = Minimum;
+                $body
+            }
+            Aggregation::Sum => {
+                type $state = Sum;
+                $body
+            }
+            Aggregation::Variance => {
+                type $state = Variance;
+                $body
+            }
+        }
+    };
+}
+
+impl Aggregation {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Average => "avg",
+            Self::Count => "count",
+            Self::Deviation => "stddev",
+            Self::Group => "group",
+            Self::Maximum => "max",
+            Self::Minimum => "min",
+            Self::Sum => "sum",
+            Self::Variance => "stdvar",
+        }
+    }
+
+    /// What becomes of histograms.
+    const fn of_histograms(self) -> OfHistograms {
+        match self {
+            Self::Average => OfHistograms::Totalled(Total::Mean),
+            Self::Sum => OfHistograms::Totalled(Total::Sum),
+            Self::Count | Self::Group => OfHistograms::Counted,
+            Self::Deviation | Self::Maximum | Self::Minimum | Self::Variance => {
+                OfHistograms::Ignored
+            }
+        }
+    }
+}
+
+/// One batch of vectors in, one batch of group states out, even if empty.
+#[derive(Debug)]
+pub(crate) struct PartialAggregate {
+    pub(crate) aggregation: Aggregation,
+    pub(crate) projection: Projection,
+    pub(crate) grid: Grid,
+    pub(crate) annotations: Annotations,
+    /// Of the input, for annotations.
+    pub(crate) pos: PosRange,
+}
+
+impl PartialAggregate {
+    fn aggregate<S: AggregateState>(
+        &self,
+        batch: RecordBatch,
+        allowance: &Allowance,
+    ) -> Result<RecordBatch> {
+        let mut groups = Groups::<S>::new(self.grid.steps);
+        let mut labels = LabelsBuilder::default();
+        let of_histograms = self.aggregation.of_histograms();
+        let mut ignored = false;
+
+        for row in VectorBatch::new(batch, self.grid.steps).rows() {
+            allowance.check()?;
+            self.projection.apply(row.labels, &mut labels);
+            groups.add(labels.encoded(), &row);
+            groups.mark(labels.encoded(), row.labels);
+
+            if row.has_histograms() {
+                groups.add_histograms(labels.encoded(), &row, of_histograms);
+                allowance.hold(groups.bytes())?;
+                ignored |= of_histograms == OfHistograms::Ignored;
+            }
+        }
+
+        if ignored {
+            self.annotations.add(
+                Annotation::IgnoredInAggregation(self.aggregation.name()),
+                self.pos,
+            );
+        }
+
+        allowance.hold(0)?;
+        Ok(groups.into_states())
+    }
+}
+
+fn describe(
+    f: &mut fmt::Formatter<'_>,
+    mode: &str,
+    aggregation: Aggregation,
+    projection: &Projection,
+) -> fmt::Result {
+    write!(
+        f,
+        "mode={mode}, aggregation={aggregation:?}, labels={projection:?}"
+    )
+}
+
+impl Operator for PartialAggregate {
+    const NAME: &'static str = "PartialAggregateExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(f, "partial", self.aggregation, &self.projection)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        with_state!(self.aggregation, S => state_schema(S::FIELDS, self.grid.steps))
+    }
+
+    fn partitions(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> usize {
+        inputs[0].output_partitioning().partition_count()
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        partition: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let operator = Arc::clone(self);
+        let allowance = Allowance::of(Self::NAME, context);
+
+        let aggregate = move |batch| {
+            let states =
+                with_state!(operator.aggregation, S => operator.aggregate::<S>(batch, &allowance));
+            std::future::ready(states)
+        };
+
+        let stream = inputs[0]
+            .execute(partition, Arc::clone(context))?
+            .and_then(aggregate);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
+    }
+}
+
+/// Group states in, vectors out. States merge in the order of the batches.
+#[derive(Debug)]
+pub(crate) struct FinalAggregate {
+    pub(crate) aggregation: Aggregation,
+    pub(crate) projection: Projection,
+    pub(crate) grid: Grid,
+    pub(crate) annotations: Annotations,
+    /// Of the input, for annotations.
+    pub(crate) pos: PosRange,
+}
+
+impl FinalAggregate {
+    async fn aggregate<S: AggregateState>(
+        &self,
+        mut input: SendableRecordBatchStream,
+        account: &MemoryReservation,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<RecordBatch>> {
+        let mut groups = Groups::<S>::new(self.grid.steps);
+        while let Some(batch) = input.try_next().await? {
+            // Ahead of the merge: at worst every group of the batch is new.
+            account.try_resize(groups.bytes() + batch.get_array_memory_size())?;
+            groups.merge(&batch);
+        }
+
+        account.try_resize(2 * groups.bytes())?;
+
+        let mut annotate = |annotation: Annotation<'_>| self.annotations.add(annotation, self.pos);
+        Ok(groups.into_vectors(
+            &self.grid,
+            self.aggregation.of_histograms(),
+            cancellation,
+            &mut annotate,
+        )?)
+    }
+}
+
+impl Operator for FinalAggregate {
+    const NAME: &'static str = "FinalAggregateExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(f, "final", self.aggregation, &self.projection)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid.steps)
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = inputs[0].execute(0, Arc::clone(context))?;
+        let operator = Arc::clone(self);
+        let account = Arc::new(reservation(Self::NAME, context));
+        let cancellation = Cancellation::of(context);
+        let output = async move {
+            let batches = with_state!(operator.aggregation, S => operator.aggregate::<S>(input, &account, &cancellation).await)?;
+            HeldOutput::new(batches, account)
+        };
+
+        Ok(HeldOutput::stream(self.schema(), output))
+    }
+}

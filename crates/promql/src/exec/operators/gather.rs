@@ -1,0 +1,110 @@
+//! The exchange: several partitions into one, in the order of their batches.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::ExecutionPlanProperties;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc;
+
+use crate::exec::support::operator::Operator;
+
+/// Batches that a partition may be ahead.
+const AHEAD: usize = 2;
+
+/// Runs every input partition in a task of its own and reads batch `i` from partition `i %
+/// partitions`, so that the order, and with it the bits of every sum above, does not depend on how
+/// many there are. Dropping the output ends the tasks.
+#[derive(Debug)]
+pub(crate) struct OrderedGather {
+    pub(crate) schema: SchemaRef,
+}
+
+type Message = Result<Option<RecordBatch>>;
+
+struct Lane {
+    queue: mpsc::Receiver<Message>,
+    _task: SpawnedTask<()>,
+}
+
+impl Lane {
+    fn start(mut input: SendableRecordBatchStream) -> Self {
+        let (sender, queue) = mpsc::channel(AHEAD);
+        let task = SpawnedTask::spawn(async move {
+            while let Some(batch) = input.next().await {
+                let failed = batch.is_err();
+                if sender.send(batch.map(Some)).await.is_err() || failed {
+                    return;
+                }
+            }
+
+            // Whoever is gone needs no end.
+            let _ = sender.send(Ok(None)).await;
+        });
+
+        Self { queue, _task: task }
+    }
+}
+
+impl Operator for OrderedGather {
+    const NAME: &'static str = "OrderedGatherExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("order=batch")
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let [input] = inputs else {
+            return Err(DataFusionError::Internal(
+                "an exchange has one input".to_owned(),
+            ));
+        };
+
+        let partitions = input.output_partitioning().partition_count();
+        if partitions == 1 {
+            return input.execute(0, Arc::clone(context));
+        }
+
+        let streams = (0..partitions)
+            .map(|at| input.execute(at, Arc::clone(context)))
+            .collect::<Result<Vec<_>>>()?;
+        let lanes: Vec<_> = streams.into_iter().map(Lane::start).collect();
+
+        let stream = stream::try_unfold(
+            (lanes, 0),
+            |(mut lanes, next): (Vec<Lane>, usize)| async move {
+                let lane = next % lanes.len();
+
+                match lanes[lane].queue.recv().await {
+                    Some(Ok(Some(batch))) => Ok(Some((batch, (lanes, next + 1)))),
+                    Some(Ok(None)) => Ok(None),
+                    Some(Err(error)) => Err(error),
+                    None => Err(DataFusionError::Internal(
+                        "a partition ended before its end".to_owned(),
+                    )),
+                }
+            },
+        );
+
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
+    }
+}

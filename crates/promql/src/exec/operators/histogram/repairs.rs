@@ -1,0 +1,45 @@
+//! Classic histograms that had to be made monotonic.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashSet;
+
+use crate::annotation::forced::{Forced, ForcedSteps};
+use crate::grid::Grid;
+use crate::kernels::histogram::Repair;
+
+/// The repairs of one function by the name of the metric, as far as that is told.
+#[derive(Debug, Default)]
+pub(super) struct Repairs {
+    by_name: BTreeMap<String, ForcedSteps>,
+    /// Series and step: a second quantile finds what the first one repaired.
+    repaired: HashSet<(usize, usize)>,
+}
+
+impl Repairs {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        series: usize,
+        (step, grid): (usize, &Grid),
+        repair: Repair,
+    ) {
+        if self.repaired.insert((series, step)) {
+            let steps = self
+                .by_name
+                .entry(name.to_owned())
+                .or_insert_with(|| ForcedSteps::new(grid.steps));
+
+            steps.add(step, Forced::once(repair, grid.at(step)));
+        }
+    }
+
+    /// Tells the total of each name.
+    pub(super) fn tell(&self, mut tell: impl FnMut(&str, Forced)) {
+        for (name, steps) in &self.by_name {
+            if let Some(forced) = steps.total() {
+                tell(name, forced);
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Rows of equal labels into one.
+
+use std::fmt;
+
+use arrow::array::RecordBatch;
+use hashbrown::HashSet;
+
+use crate::error::Error;
+use crate::exec::support::allowance::Allowance;
+use crate::exec::support::merged::Merged;
+use crate::exec::support::whole_input::WholeInputOperator;
+use crate::grid::Grid;
+use crate::vector::{Vector, VectorBatch};
+
+/// Stands behind what takes the metric name away from series of several names. Two series that are
+/// left with the same labels are one when they are never present at the same step, and an error
+/// otherwise: a range query is its instants.
+#[derive(Debug)]
+pub(crate) struct MergeSeries {
+    pub(crate) grid: Grid,
+}
+
+/// Whether no two series have the same labels.
+fn are_distinct(input: &Vector, allowance: &Allowance) -> Result<bool, Error> {
+    let mut seen = HashSet::new();
+
+    for batch in &input.batches {
+        allowance.check()?;
+        seen.reserve(batch.len());
+
+        if !batch.rows().all(|row| seen.insert(row.labels)) {
+            return Ok(false);
+        }
+    }
+
+    Ok(true)
+}
+
+impl MergeSeries {
+    /// What has nothing to merge, as nearly every query does, passes as it is.
+    fn merge(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        if are_distinct(input, allowance)? {
+            return Ok(input.batches.iter().map(VectorBatch::record).collect());
+        }
+
+        let mut merged = Merged::new(self.grid.steps, allowance);
+        for row in input.rows() {
+            merged.add_row(&row)?;
+        }
+
+        Ok(merged.finish(&self.grid))
+    }
+}
+
+impl WholeInputOperator for MergeSeries {
+    const NAME: &'static str = "MergeSeriesExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("overlap=error")
+    }
+
+    fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
+        self.merge(&inputs[0], allowance)
+    }
+}

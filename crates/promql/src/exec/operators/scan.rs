@@ -1,0 +1,251 @@
+//! The leaf: series from a source.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use duramen_source::{Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::exec::support::late_matchers::LateMatchers;
+use crate::exec::support::meter::Meter;
+use crate::exec::support::operator::Operator;
+use crate::exec::support::sample_budget::{SampleBudget, SamplePermit};
+
+/// Batches that wait for a partition.
+const QUEUE: usize = 1;
+
+/// Reads one stream of series and deals its batches: batch `i` goes to partition `i % partitions`.
+///
+/// The samples of a batch count against the budget until the next batch of the partition is asked
+/// for. A plan runs once: the dealt partitions are gone after that.
+#[derive(Debug)]
+pub(crate) struct SeriesScan {
+    source: Arc<dyn SeriesSource>,
+    request: SeriesRequest,
+    partitions: usize,
+    budget: Arc<SampleBudget>,
+    series_max: usize,
+    meter: Arc<Meter>,
+    late: LateMatchers,
+    dealt: Mutex<Option<Dealt>>,
+}
+
+#[derive(Debug)]
+struct Dealt {
+    task: Arc<SpawnedTask<()>>,
+    queues: Vec<Option<mpsc::Receiver<Message>>>,
+}
+
+type Message = Result<Option<(SeriesBatch, SamplePermit)>>;
+
+impl SeriesScan {
+    pub(crate) fn new(
+        source: Arc<dyn SeriesSource>,
+        request: SeriesRequest,
+        partitions: usize,
+        budget: Arc<SampleBudget>,
+        series_max: usize,
+        meter: Arc<Meter>,
+        late: LateMatchers,
+    ) -> Self {
+        Self {
+            source,
+            request,
+            partitions,
+            budget,
+            series_max,
+            meter,
+            late,
+            dealt: Mutex::new(None),
+        }
+    }
+
+    /// The whole stream, in order.
+    fn open(&self) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static {
+        let source = Arc::clone(&self.source);
+        let mut request = self.request.clone();
+        let budget = Arc::clone(&self.budget);
+
+        if let late @ [_, ..] = self.late.get() {
+            request.matchers = request.matchers.iter().chain(late).cloned().collect();
+        }
+
+        let mut series = 0;
+        let limit = self.series_max;
+        let opened = async move { source.select(&request).await.map_err(source_error) };
+
+        stream::once(opened)
+            .map_ok(|stream: SeriesStream| stream.map_err(source_error))
+            .try_flatten()
+            .and_then(move |batch| {
+                series += batch.len();
+
+                let permit = match series > limit {
+                    true => Err(Error::Series { limit }),
+                    false => budget.take(&batch),
+                };
+
+                std::future::ready(
+                    permit
+                        .map(|permit| (batch, permit))
+                        .map_err(DataFusionError::from),
+                )
+            })
+    }
+
+    /// The queue of one partition; the first call starts the dealing.
+    fn queue(&self, partition: usize) -> Result<(Arc<SpawnedTask<()>>, mpsc::Receiver<Message>)> {
+        let mut dealt = self.dealt.lock().unwrap_or_else(PoisonError::into_inner);
+        let dealt = dealt.get_or_insert_with(|| {
+            let (senders, queues): (Vec<_>, Vec<_>) =
+                (0..self.partitions).map(|_| mpsc::channel(QUEUE)).unzip();
+            let mut series = Box::pin(self.open());
+            let meter = Arc::clone(&self.meter);
+            let metered =
+                stream::poll_fn(move |task| meter.work(|| series.as_mut().poll_next(task)));
+            let task = Arc::new(SpawnedTask::spawn(deal(metered, senders)));
+
+            Dealt {
+                task,
+                queues: queues.into_iter().map(Some).collect(),
+            }
+        });
+
+        let queue = dealt.queues.get_mut(partition).and_then(Option::take);
+        let queue =
+            queue.ok_or_else(|| DataFusionError::Internal("a scan runs once".to_owned()))?;
+        Ok((Arc::clone(&dealt.task), queue))
+    }
+}
+
+fn source_error(error: duramen_source::Error) -> DataFusionError {
+    Error::Source(error).into()
+}
+
+/// Sends batch `i` to queue `i % queues`, and to all that there is no more. Ends at the first error
+/// and when nobody listens.
+async fn deal(
+    stream: impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send,
+    queues: Vec<mpsc::Sender<Message>>,
+) {
+    let mut stream = std::pin::pin!(stream);
+    let mut next = 0;
+
+    while let Some(batch) = stream.next().await {
+        let failed = batch.is_err();
+        if queues[next % queues.len()]
+            .send(batch.map(Some))
+            .await
+            .is_err()
+            || failed
+        {
+            return;
+        }
+        next += 1;
+    }
+
+    for queue in &queues {
+        // A partition that is no longer read needs no end.
+        let _ = queue.send(Ok(None)).await;
+    }
+}
+
+/// The batches of a queue. A queue that closes without its end has lost its dealer, which is not
+/// the same as being at the end.
+fn drain(
+    task: Arc<SpawnedTask<()>>,
+    queue: mpsc::Receiver<Message>,
+) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send {
+    stream::try_unfold((task, queue), |(task, mut queue)| async move {
+        match queue.recv().await {
+            Some(Ok(Some(batch))) => Ok(Some((batch, (task, queue)))),
+            Some(Ok(None)) => Ok(None),
+            Some(Err(error)) => Err(error),
+            None => Err(DataFusionError::Internal(
+                "a scan ended before its end".to_owned(),
+            )),
+        }
+    })
+}
+
+/// Passes batches on, and holds the permit of each until the next is asked for.
+fn release_behind(
+    stream: impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static,
+) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
+    let state = (Box::pin(stream), None::<SamplePermit>);
+    stream::try_unfold(state, |(mut stream, held)| async move {
+        drop(held);
+        Ok(stream
+            .try_next()
+            .await?
+            .map(|(batch, permit)| (batch.into_record_batch(), (stream, Some(permit)))))
+    })
+}
+
+impl Operator for SeriesScan {
+    const NAME: &'static str = "SeriesScanExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let matchers: Vec<_> = self
+            .request
+            .matchers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+
+        let range = self.request.range;
+        write!(
+            f,
+            "matchers={{{}}}, range=[{}, {})",
+            matchers.join(","),
+            range.start_ms(),
+            range.end_ms()
+        )?;
+
+        write!(
+            f,
+            ", batch_series={}, partitions={}",
+            self.request.batch_series_max, self.partitions
+        )
+    }
+
+    fn schema(&self) -> SchemaRef {
+        SeriesBatch::schema()
+    }
+
+    fn partitions(&self, _: &[Arc<dyn ExecutionPlan>]) -> usize {
+        self.partitions
+    }
+
+    fn reads(&self) -> Option<&Reads> {
+        Some(&self.request.reads)
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        _: &[Arc<dyn ExecutionPlan>],
+        partition: usize,
+        _: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema();
+        if self.partitions == 1 {
+            let stream = release_behind(self.open());
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)));
+        }
+
+        let (task, queue) = self.queue(partition)?;
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema,
+            release_behind(drain(task, queue)),
+        )))
+    }
+}

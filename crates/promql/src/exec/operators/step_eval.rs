@@ -1,0 +1,548 @@
+//! Selector and range function in one: samples in, cells out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use duramen_model::number::go_general;
+use duramen_model::quoted::quote;
+use duramen_model::{METRIC_NAME, METRIC_TYPE};
+use duramen_source::SeriesBatch;
+use futures::{TryStreamExt, stream};
+
+use crate::annotation::Annotation;
+use crate::annotation::collector::Annotations;
+use crate::error::Error;
+use crate::exec::series::float_series::{FloatSeries, Fresh, Steps, reached};
+use crate::exec::series::mixed_series::{MixedSeries, Newest, latest, newest};
+use crate::exec::series::samples_seen::SamplesSeen;
+use crate::exec::support::allowance::Allowance;
+use crate::exec::support::arguments::{Arguments, at_step};
+use crate::exec::support::operator::Operator;
+use crate::grid::Grid;
+use crate::kernels::Window;
+use crate::kernels::extended;
+use crate::kernels::integral::Strategy;
+use crate::kernels::range::RangeFunction;
+use crate::kernels::rate;
+use crate::kernels::seconds;
+use crate::label_set::value_of;
+use crate::name_removal::{NameLabels, NameRemoval};
+use crate::plan::lookup::{HistogramParts, Lookup, Starts, StepFunction, StepPos};
+use crate::stats::{Place, StepCounts};
+use crate::vector::{self, Cell, Sample, VectorBuilder};
+
+/// Who makes the samples that are evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Source,
+    /// A subquery, whose own selectors read.
+    Subquery,
+}
+
+/// One batch of series in, one batch of cells out, even if empty; series without any cell are no
+/// rows.
+///
+/// The first input is series; the others are the scalar arguments of the function.
+#[derive(Debug)]
+pub(crate) struct StepEval {
+    grid: Grid,
+    lookup: Lookup,
+    function: StepFunction,
+    annotations: Annotations,
+    pos: StepPos,
+    starts: Starts,
+    parts: HistogramParts,
+    names: NameRemoval,
+    counts: Arc<StepCounts>,
+    place: Place,
+    origin: Origin,
+    arguments: Arguments,
+}
+
+impl StepEval {
+    pub(crate) fn new(
+        grid: Grid,
+        lookup: Lookup,
+        function: StepFunction,
+        annotations: Annotations,
+        pos: StepPos,
+        (starts, parts): (Starts, HistogramParts),
+        names: NameRemoval,
+    ) -> Self {
+        Self {
+            grid,
+            lookup,
+            function,
+            annotations,
+            pos,
+            starts,
+            parts,
+            names,
+            counts: Arc::default(),
+            place: Place::Steps,
+            origin: Origin::Source,
+            arguments: Arguments::default(),
+        }
+    }
+
+    /// This operator, which tells how many samples each step looks at and reads first.
+    pub(crate) fn counting(self, counts: Arc<StepCounts>, place: Place, origin: Origin) -> Self {
+        Self {
+            counts,
+            place,
+            origin,
+            ..self
+        }
+    }
+
+    fn evaluate(
+        &self,
+        batch: RecordBatch,
+        arguments: &[Vec<f64>],
+        allowance: &Allowance,
+    ) -> Result<RecordBatch> {
+        let batch = SeriesBatch::from_record_batch(batch)
+            .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
+        let mut out = VectorBuilder::single(self.grid.steps, batch.len());
+        let mut nameless = self.names.nameless();
+        let mut fresh = Fresh::default();
+        let samples_seen = SamplesSeen::new(self.grid.steps, allowance.cancellation.clone());
+        let mut annotated = None;
+        let all_labels = batch.labels();
+        let offsets = batch.offsets();
+        let all_ts = batch.ts();
+        let all_values = batch.values();
+
+        for row in 0..batch.len() {
+            samples_seen.check()?;
+
+            let encoded = all_labels.value(row);
+            let name = if self.function.keeps_name() {
+                encoded
+            } else {
+                nameless.of(encoded)
+            };
+
+            let any_float = if self.needs_more_than_floats(&batch, row) {
+                let pushed = self.push_mixed(&batch, row, name, arguments, &samples_seen, &mut out);
+                allowance.hold(out.bytes())?;
+                pushed.ok_or_else(|| {
+                    DataFusionError::Internal("a source gave what is no histogram".to_owned())
+                })?
+            } else {
+                let span = place(offsets[row])..place(offsets[row + 1]);
+                let series = FloatSeries {
+                    ts: &all_ts[span.clone()],
+                    values: &all_values[span],
+                };
+
+                self.push_floats(
+                    (&mut fresh, series),
+                    name,
+                    arguments,
+                    &samples_seen,
+                    &mut out,
+                )
+            };
+
+            if any_float && self.reads_counter() {
+                self.annotate(encoded, &mut annotated);
+            }
+        }
+
+        samples_seen.check()?;
+        self.check_factors(arguments, &samples_seen.counts())?;
+        allowance.hold(0)?;
+
+        let read = match self.origin {
+            Origin::Source => self.first_reads(&batch),
+            Origin::Subquery => Vec::new(),
+        };
+
+        self.counts
+            .add(&self.place, &self.grid, &samples_seen.counts(), &read);
+        Ok(out.finish_single())
+    }
+
+    /// How many samples each step is the first to reach, as the source gave them; the last has what
+    /// none does.
+    fn first_reads(&self, batch: &SeriesBatch) -> Vec<u64> {
+        let mut read = vec![0; self.grid.steps];
+        if read.is_empty() {
+            // A subquery whose window holds none of its steps.
+            return read;
+        }
+
+        let reach_ms = |step: usize| match step + 1 < self.grid.steps {
+            true => self.lookup.read_end_ms(self.grid.at(step)),
+            false => i64::MAX,
+        };
+
+        for row in 0..batch.len() {
+            let mut count = |ts: &[i64]| {
+                let Some(&first_ms) = ts.first() else { return };
+                let first_step = self
+                    .grid
+                    .partition_point(|time_ms| self.lookup.read_end_ms(time_ms) < first_ms);
+                let mut step = first_step.min(self.grid.steps - 1);
+                let mut counted = 0;
+
+                while counted < ts.len() {
+                    let behind = reached(ts, counted, reach_ms(step));
+                    read[step] += (behind - counted) as u64;
+                    (step, counted) = (step + 1, behind);
+                }
+            };
+
+            count(batch.samples_at(row).0);
+
+            if batch.histograms_at(row).len() > 0 {
+                count(
+                    &batch
+                        .histograms_at(row)
+                        .map(|held| held.ts_ms)
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+
+        read
+    }
+
+    fn needs_more_than_floats(&self, batch: &SeriesBatch, row: usize) -> bool {
+        let started = || {
+            batch
+                .starts_at(row)
+                .is_some_and(|starts| starts.iter().any(|start| *start != 0))
+        };
+
+        let is_latest = !matches!(
+            self.function,
+            StepFunction::Range(_) | StepFunction::Smoothed
+        );
+
+        batch.histograms_at(row).len() > 0
+            || is_latest && batch.ttls_at(row).is_some()
+            || self.function == StepFunction::LatestStart
+            || self.starts == Starts::Known && !is_latest && started()
+    }
+
+    /// Adds a series of floats; whether it has any cell.
+    fn push_floats(
+        &self,
+        (fresh, series): (&mut Fresh, FloatSeries<'_>),
+        name: &[u8],
+        arguments: &[Vec<f64>],
+        samples_seen: &SamplesSeen,
+        out: &mut VectorBuilder,
+    ) -> bool {
+        let steps = Steps {
+            grid: self.grid,
+            lookup: self.lookup,
+            samples_seen,
+        };
+
+        let within = steps.reaching(series.ts);
+
+        match self.function {
+            StepFunction::Latest => {
+                out.push_within(name, within, series.latest(steps, |at| series.values[at]))
+            }
+            StepFunction::LatestTime | StepFunction::NamedTime => out.push_within(
+                name,
+                within,
+                series.latest(steps, |at| seconds(series.ts[at])),
+            ),
+            StepFunction::LatestStart => false,
+            StepFunction::Smoothed => {
+                let smoothed = |window: &Window<'_>, _| extended::smoothed_value(window);
+                out.push_within(
+                    name,
+                    within,
+                    fresh.of(series).over_windows(steps, true, smoothed),
+                )
+            }
+            StepFunction::Range(function) => {
+                let series = fresh.of(series);
+                let falls = !self.reads_counter() || rate::falls(series.values);
+
+                match (function, self.lookup.ends) {
+                    // The one that dashboards are made of gets a loop of its own.
+                    (RangeFunction::Rate, None) => out.push_within(
+                        name,
+                        within,
+                        series.over_windows(steps, falls, |window, _| rate::rate(window)),
+                    ),
+                    (_, Some((ends, _))) => {
+                        let evaluate =
+                            |window: &Window<'_>, _| function.evaluate_with_ends(window, ends);
+                        out.push_within(name, within, series.over_windows(steps, falls, evaluate))
+                    }
+                    (_, None) => {
+                        let evaluate = |window: &Window<'_>, step| {
+                            let value = function.evaluate(window, at_step(arguments, step))?;
+                            self.check_argument(function, arguments, step);
+                            Some(value)
+                        };
+
+                        out.push_within(name, within, series.over_windows(steps, falls, evaluate))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds a series of any samples; whether it has any float. `None` if a histogram's bytes cannot be decoded.
+    fn push_mixed(
+        &self,
+        batch: &SeriesBatch,
+        row: usize,
+        name: &[u8],
+        arguments: &[Vec<f64>],
+        samples_seen: &SamplesSeen,
+        out: &mut VectorBuilder,
+    ) -> Option<bool> {
+        let mut any_float = false;
+
+        match self.function {
+            StepFunction::Latest
+            | StepFunction::LatestTime
+            | StepFunction::NamedTime
+            | StepFunction::LatestStart => {
+                let samples = newest(batch, row, self.parts)?;
+                let read = |sample: &Newest<'_>, cell| match self.function {
+                    // A histogram stays one: it is no info sample, and who asks for its time says
+                    // so.
+                    StepFunction::NamedTime if !matches!(cell, Cell::Float(_)) => Some(cell),
+                    StepFunction::LatestTime | StepFunction::NamedTime => {
+                        Some(Cell::Float(seconds(sample.ts_ms)))
+                    }
+                    StepFunction::LatestStart => Some(Cell::Float(seconds(sample.start_ms))),
+                    _ => Some(cell),
+                };
+
+                let mut cells = latest(&samples, self.grid, self.lookup, read);
+                out.push_cells(name, |step| {
+                    let cell = cells(step);
+                    samples_seen.add(step, usize::from(cell.is_some()));
+                    cell
+                });
+            }
+            StepFunction::Smoothed | StepFunction::Range(_) => {
+                let series = MixedSeries::of(batch, row, self.starts, self.parts)?;
+                let metric = value_of(batch.labels_at(row), METRIC_NAME);
+                let ends = self.lookup.ends.map(|(ends, _)| ends);
+                let mut annotate =
+                    |annotation: Annotation<'_>| self.annotations.add(annotation, self.pos.samples);
+
+                let cells = series.over_windows(metric, self.grid, self.lookup, |window, step| {
+                    samples_seen.add(step, window.floats.ts.len() + window.histograms.len());
+                    if samples_seen.is_cancelled() {
+                        return None;
+                    }
+
+                    let sample = match self.function {
+                        StepFunction::Range(function) => {
+                            let sample = window.evaluate(
+                                function,
+                                at_step(arguments, step),
+                                ends,
+                                &mut annotate,
+                            )?;
+
+                            self.check_argument(function, arguments, step);
+                            sample
+                        }
+                        _ => window.smoothed_value(&mut annotate)?,
+                    };
+
+                    any_float |= matches!(sample, Sample::Float(_));
+                    Some(Cell::from(sample))
+                });
+
+                out.push_cells(name, cells);
+            }
+        }
+
+        Some(any_float)
+    }
+
+    /// Warns of an argument that a value was calculated for and that is not one the function knows.
+    #[inline]
+    fn check_argument(&self, function: RangeFunction, arguments: &[Vec<f64>], step: usize) {
+        match (function, arguments) {
+            (RangeFunction::Quantile, [quantiles]) => {
+                self.annotations
+                    .check_quantiles(&quantiles[step..=step], self.pos.argument);
+            }
+            (RangeFunction::Integral, [strategies]) if Strategy::of(strategies[step]).is_none() => {
+                let got = go_general(strategies[step]);
+                let text =
+                    format_args!("strategy should be 0, 1, or 2 (default), using 2, got {got}");
+                self.annotations.warn(text, self.pos.argument);
+            }
+            _ => {}
+        }
+    }
+
+    /// The factors of steps that look at any sample.
+    fn check_factors(&self, arguments: &[Vec<f64>], samples_seen: &[u64]) -> Result<(), Error> {
+        let (StepFunction::Range(RangeFunction::DoubleSmoothing), [smoothing, trend]) =
+            (self.function, arguments)
+        else {
+            return Ok(());
+        };
+
+        for (step, _) in samples_seen
+            .iter()
+            .enumerate()
+            .filter(|(_, samples)| **samples > 0)
+        {
+            check_factor("smoothing", smoothing[step])?;
+            check_factor("trend", trend[step])?;
+        }
+
+        Ok(())
+    }
+
+    fn reads_counter(&self) -> bool {
+        matches!(self.function, StepFunction::Range(function) if function.wants_counter())
+    }
+
+    /// Says so when a series with values was read as a counter and is not called one, or typed as
+    /// one. Series of one name stand together: `last` is name and type of the one before.
+    fn annotate<'a>(&self, encoded: &'a [u8], last: &mut Option<[&'a str; 2]>) {
+        let name = value_of(encoded, METRIC_NAME);
+        let typed = self.names.labels == NameLabels::NameTypeAndUnit;
+
+        let metric_type = if typed {
+            value_of(encoded, METRIC_TYPE)
+        } else {
+            ""
+        };
+
+        if last.replace([name, metric_type]) == Some([name, metric_type]) || name.is_empty() {
+            return;
+        }
+
+        let text = "metric might not be a counter,";
+
+        if typed && !["counter", "histogram"].contains(&metric_type) {
+            let wanted = r#"__type__ label is not set to "counter" or "histogram""#;
+            self.annotations.inform(
+                format_args!(
+                    "{text} {wanted}, got {}: {}",
+                    quote(metric_type),
+                    quote(name)
+                ),
+                self.pos.samples,
+            );
+        }
+
+        if !typed
+            && !["_total", "_sum", "_count", "_bucket"]
+                .iter()
+                .any(|suffix| name.ends_with(suffix))
+        {
+            let wanted = "name does not end in _total/_sum/_count/_bucket";
+            self.annotations.inform(
+                format_args!("{text} {wanted}: {}", quote(name)),
+                self.pos.samples,
+            );
+        }
+    }
+}
+
+/// A factor of double exponential smoothing is between 0 and 1.
+fn check_factor(name: &str, factor: f64) -> Result<(), Error> {
+    if factor <= 0.0 || factor >= 1.0 {
+        let got = if factor.is_finite() {
+            format!("{factor:.6}")
+        } else {
+            go_general(factor)
+        };
+
+        let text = format!(
+            "invalid {name} factor. Expected: 0 < {}f < 1, got: {got}",
+            &name[..1]
+        );
+
+        return Err(Error::execution(text));
+    }
+
+    Ok(())
+}
+
+fn place(offset: i32) -> usize {
+    usize::try_from(offset).expect("list offsets are not negative")
+}
+
+impl Operator for StepEval {
+    const NAME: &'static str = "StepEvalExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "function={:?}, range={}ms",
+            self.function, self.lookup.range_ms
+        )?;
+
+        if self.lookup.offset_ms != 0 {
+            write!(f, ", offset={}ms", self.lookup.offset_ms)?;
+        }
+
+        if let Some(at_ms) = self.lookup.at_ms {
+            write!(f, ", at={at_ms}")?;
+        }
+
+        if let Some((ends, _)) = self.lookup.ends {
+            write!(f, ", ends={ends:?}")?;
+        }
+
+        write!(f, ", steps={}", self.grid.steps)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.grid.steps)
+    }
+
+    fn partitions(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> usize {
+        inputs[0].output_partitioning().partition_count()
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        partition: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let series = inputs[0].execute(partition, Arc::clone(context))?;
+        let allowance = Allowance::of(Self::NAME, context);
+        let operator = Arc::clone(self);
+        let inputs = inputs[1..].to_vec();
+        let context = Arc::clone(context);
+
+        let output = async move {
+            let arguments = operator
+                .arguments
+                .read(Self::NAME, &inputs, operator.grid.steps, &context)
+                .await?;
+
+            let cells =
+                move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
+            Ok::<_, DataFusionError>(series.and_then(cells))
+        };
+
+        let stream = stream::once(output).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
+    }
+}

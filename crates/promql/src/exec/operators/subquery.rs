@@ -1,0 +1,123 @@
+//! A vector over a grid, read as series of samples.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use duramen_model::{Life, ResetHint};
+use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
+use futures::TryStreamExt;
+
+use crate::exec::support::allowance::Allowance;
+use crate::exec::support::operator::Operator;
+use crate::grid::Grid;
+use crate::vector::{VectorBatch, decoded};
+
+/// Stands between the expression of a subquery, which is evaluated on a grid of its own, and the
+/// range function over it.
+#[derive(Debug)]
+pub(crate) struct Subquery {
+    /// Of the input.
+    pub(crate) grid: Grid,
+    pub(crate) reader: SubqueryReader,
+}
+
+/// Who reads the samples of a subquery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubqueryReader {
+    /// A range function. Reset hints are dropped: they refer to samples that it does not see.
+    Function,
+    /// Whoever asked for the query.
+    Client,
+}
+
+impl Subquery {
+    fn samples(&self, batch: RecordBatch, allowance: &Allowance) -> Result<RecordBatch> {
+        let mut out = SeriesBatchBuilder::default();
+        let mut histogram_bytes = 0;
+
+        for row in VectorBatch::new(batch, self.grid.steps).rows() {
+            allowance.check()?;
+            out.samples_mut(|ts, values| {
+                for (step, value) in
+                    (0..self.grid.steps).filter_map(|step| Some((step, row.get(step)?)))
+                {
+                    ts.push(self.grid.at(step));
+                    values.push(value);
+                }
+            });
+
+            for (step, bytes) in row.histograms.iter() {
+                histogram_bytes += bytes.len();
+
+                let bytes = match self.reader {
+                    SubqueryReader::Function => &without_hint(bytes)[..],
+                    SubqueryReader::Client => bytes,
+                };
+
+                out.push_histogram(HistogramRef {
+                    ts_ms: self.grid.at(step),
+                    life: Life::NONE,
+                    bytes,
+                });
+            }
+
+            out.end_series(row.labels);
+            allowance.hold(histogram_bytes)?;
+        }
+
+        allowance.hold(0)?;
+        Ok(out.finish().into_record_batch())
+    }
+}
+
+/// The histogram as its steps leave it: between two of them samples may have been left out, and
+/// what it says of a reset is about the one before it in the store.
+fn without_hint(bytes: &[u8]) -> Vec<u8> {
+    let mut histogram = decoded(bytes);
+    if histogram.hint != ResetHint::Gauge {
+        histogram.hint = ResetHint::Unknown;
+    }
+
+    histogram.to_bytes()
+}
+
+impl Operator for Subquery {
+    const NAME: &'static str = "SubqueryExec";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Grid {
+            start_ms,
+            step_ms,
+            steps,
+        } = self.grid;
+
+        write!(f, "start={start_ms}, step={step_ms}ms, steps={steps}")
+    }
+
+    fn schema(&self) -> SchemaRef {
+        SeriesBatch::schema()
+    }
+
+    fn execute(
+        self: &Arc<Self>,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let operator = Arc::clone(self);
+        let allowance = Allowance::of(Self::NAME, context);
+        let samples = move |batch| std::future::ready(operator.samples(batch, &allowance));
+        let stream = inputs[0].execute(0, Arc::clone(context))?.and_then(samples);
+
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
+    }
+}

@@ -1,0 +1,84 @@
+//! How many samples a query may hold, and how many it did.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use duramen_qos::{Account, Share, Use};
+use duramen_source::SeriesBatch;
+
+use crate::error::Error;
+use crate::stats::QueryStats;
+
+/// How many samples the operators of one query hold at once.
+#[derive(Debug)]
+pub(crate) struct SampleBudget {
+    held: AtomicUsize,
+    /// The most that were held so far.
+    peak: AtomicUsize,
+    /// All that were ever taken.
+    read: AtomicUsize,
+    max: usize,
+    /// The account of the process, from which the bytes of the samples are drawn.
+    memory: Arc<Account>,
+}
+
+/// A share of a [`SampleBudget`], given back on drop.
+#[derive(Debug)]
+pub(crate) struct SamplePermit {
+    budget: Arc<SampleBudget>,
+    samples: usize,
+    _memory: Share,
+}
+
+impl SampleBudget {
+    pub(crate) fn new(max: usize, memory: Arc<Account>) -> Self {
+        Self {
+            held: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            read: AtomicUsize::new(0),
+            max,
+            memory,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> QueryStats {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
+        QueryStats {
+            samples_read: count(&self.read),
+            samples_peak: count(&self.peak),
+            ..QueryStats::default()
+        }
+    }
+
+    pub(crate) fn take(self: &Arc<Self>, batch: &SeriesBatch) -> Result<SamplePermit, Error> {
+        let samples = batch.samples();
+        let memory = self
+            .memory
+            .take(Use::Query, batch.record_batch().get_array_memory_size())?;
+        let held = self.held.fetch_add(samples, Ordering::Relaxed) + samples;
+
+        self.peak.fetch_max(held, Ordering::Relaxed);
+        self.read.fetch_add(samples, Ordering::Relaxed);
+
+        let permit = SamplePermit {
+            budget: Arc::clone(self),
+            samples,
+            _memory: memory,
+        };
+
+        if held > self.max {
+            return Err(Error::Samples {
+                held,
+                limit: self.max,
+            });
+        }
+
+        Ok(permit)
+    }
+}
+
+impl Drop for SamplePermit {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(self.samples, Ordering::Relaxed);
+    }
+}
