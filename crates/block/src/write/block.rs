@@ -5,7 +5,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels};
+use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels, Life};
+use duramen_source::SeriesBatch;
 
 use crate::error::Error;
 use crate::layout::file_names::{META_FILE, METADATA_FILE, SERIES_FILE};
@@ -13,16 +14,16 @@ use crate::layout::meta::{self, FileMeta};
 use crate::layout::rows::SeriesRows;
 use crate::write::contents::{SeriesContents, join};
 use crate::write::describe::describe;
-use crate::write::exemplars::ExemplarsWriter;
+use crate::write::exemplars::ExemplarsGroup;
 use crate::write::folder::Folder;
-use crate::write::histograms::HistogramsWriter;
+use crate::write::histograms::HistogramsGroup;
 use crate::write::metadata;
 use crate::write::options::WriterOptions;
 use crate::write::rows_file::{RowsFileWriter, encode_error};
-use crate::write::samples::SamplesWriter;
+use crate::write::samples::{FloatRows, SamplesGroup};
 use crate::write::series::SeriesRowsWriter;
 
-/// Writes one block, series by series. Blocking: it belongs on a thread that may block.
+/// Writes one block, series by series or batch by batch. Blocking: it belongs on a thread that may block.
 ///
 /// A file of which the block has no row is not made. A writer that is dropped before
 /// [`BlockWriter::finish`] leaves an incomplete folder, without `meta`.
@@ -30,9 +31,9 @@ pub struct BlockWriter {
     folder: Folder,
     options: WriterOptions,
     series: SeriesRowsWriter,
-    samples: RowsFileWriter<SamplesWriter>,
-    histograms: RowsFileWriter<HistogramsWriter>,
-    exemplars: RowsFileWriter<ExemplarsWriter>,
+    samples: RowsFileWriter<SamplesGroup>,
+    histograms: RowsFileWriter<HistogramsGroup>,
+    exemplars: RowsFileWriter<ExemplarsGroup>,
     families: Vec<FamilyMetadata>,
     /// First and last time of floats, histograms and exemplars so far.
     span_ms: Option<(i64, i64)>,
@@ -129,6 +130,31 @@ impl BlockWriter {
         self.append(sref, contents, histograms)
     }
 
+    /// Appends the series of `batch`, each as [`BlockWriter::push`] does: the bytes are the same.
+    /// Batches have no exemplars.
+    ///
+    /// An error is of one series; those of the batch before it are appended.
+    pub fn push_batch(&mut self, batch: &SeriesBatch) -> Result<(), Error> {
+        for row in 0..batch.len() {
+            let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+            let (ts_ms, values) = batch.samples_at(row);
+            let lives = lives_at(batch, row);
+            let histograms: Vec<_> = batch.histograms_at(row).collect();
+
+            let contents = SeriesContents {
+                ts_ms,
+                values,
+                lives: &lives,
+                histograms: &histograms,
+                exemplars: &[],
+            };
+
+            self.push(&labels, &contents)?;
+        }
+
+        Ok(())
+    }
+
     /// Where `contents` will stand; `None` when there are none.
     fn next_rows(&self, contents: &SeriesContents<'_>) -> Option<SeriesRows> {
         let (min_ts_ms, max_ts_ms) = contents
@@ -163,19 +189,17 @@ impl BlockWriter {
         } = contents;
 
         if !ts_ms.is_empty() {
-            self.samples
-                .append(dir, options, |file| file.push(sref, ts_ms, values, lives))?;
+            let rows = FloatRows::new(ts_ms, values, lives);
+            self.samples.append(dir, options, sref, rows)?;
         }
 
         if !histograms.is_empty() {
-            self.histograms.append(dir, options, |file| {
-                file.push(sref, contents.histograms, histograms)
-            })?;
+            let rows = contents.histograms.iter().zip(histograms);
+            self.histograms.append(dir, options, sref, rows)?;
         }
 
         if !exemplars.is_empty() {
-            self.exemplars
-                .append(dir, options, |file| file.push(sref, exemplars))?;
+            self.exemplars.append(dir, options, sref, *exemplars)?;
         }
 
         Ok(())
@@ -205,17 +229,17 @@ impl BlockWriter {
     }
 
     /// How many floats were pushed.
-    pub fn samples(&self) -> u64 {
+    pub const fn samples(&self) -> u64 {
         self.samples.rows()
     }
 
     /// How many histograms were pushed.
-    pub fn histograms(&self) -> u64 {
+    pub const fn histograms(&self) -> u64 {
         self.histograms.rows()
     }
 
     /// How many exemplars were pushed.
-    pub fn exemplars(&self) -> u64 {
+    pub const fn exemplars(&self) -> u64 {
         self.exemplars.rows()
     }
 
@@ -329,6 +353,26 @@ impl BlockWriter {
 
         Ok((folder, names))
     }
+}
+
+/// What is said of the floats of series `row`; empty when the batch says nothing of any float.
+fn lives_at(batch: &SeriesBatch, row: usize) -> Vec<Life> {
+    let starts = batch.starts_at(row);
+    let ttls = batch.ttls_at(row);
+
+    if starts.is_none() && ttls.is_none() {
+        return Vec::new();
+    }
+
+    let (ts_ms, _) = batch.samples_at(row);
+    let said = |column: Option<&[i64]>, at: usize| column.map_or(0, |column| column[at]);
+
+    (0..ts_ms.len())
+        .map(|at| Life {
+            start_ms: said(starts, at),
+            ttl_ms: said(ttls, at),
+        })
+        .collect()
 }
 
 /// The length and checksum of `meta`, and itself when it is in memory.

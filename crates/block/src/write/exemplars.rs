@@ -1,30 +1,27 @@
-//! Writes `exemplars.parquet`, row group by row group.
+//! The row groups of `exemplars.parquet`.
 
 use duramen_model::Exemplar;
 use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::Result;
+use parquet::schema::types::TypePtr;
 
 use crate::layout::file_names::EXEMPLARS_FILE;
 use crate::layout::schema;
-use crate::write::encode::Recipe;
-use crate::write::folder::BlockFileWriter;
+use crate::write::encode::{Chunk, Recipe};
 use crate::write::levels::Lists;
 use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
-use crate::write::rows_file::RowsWriter;
+use crate::write::rows_file::RowGroup;
 
 /// A row group ends at so many (guessed) bytes, or at the rows of the options. It is read as a
 /// whole.
 const GROUP_BYTES_MAX: usize = 128 << 10;
 
-/// Buffers one row group and encodes it when it is full.
-pub(crate) struct ExemplarsWriter {
-    file: GroupsWriter,
+/// Exemplars with their series.
+pub(crate) struct ExemplarsGroup {
     recipes: Recipes,
-    rows_max: usize,
     buffer: Buffer,
-    rows: u64,
 }
 
 struct Recipes {
@@ -48,10 +45,16 @@ struct Buffer {
     bytes: usize,
 }
 
-impl RowsWriter for ExemplarsWriter {
+impl RowGroup for ExemplarsGroup {
     const FILE: &'static str = EXEMPLARS_FILE;
 
-    fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
+    type Rows<'a> = &'a [Exemplar];
+
+    fn schema() -> Result<TypePtr> {
+        schema::exemplars()
+    }
+
+    fn new(options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
         let encoded = |encoding| Recipe::encoded(level, usize::MAX, encoding);
 
@@ -63,59 +66,30 @@ impl RowsWriter for ExemplarsWriter {
             text: encoded(Encoding::PLAIN)?,
         };
 
-        let file = GroupsWriter::create(out, schema::exemplars()?, level)?;
         Ok(Self {
-            file,
             recipes,
-            rows_max: options.row_group_rows_max,
             buffer: Buffer::default(),
-            rows: 0,
         })
     }
 
-    fn rows(&self) -> u64 {
-        self.rows
+    fn take(&mut self, sref: u32, rows: &mut &[Exemplar], _rows_max: usize) -> usize {
+        let Some(exemplar) = rows.split_off_first() else {
+            return 0;
+        };
+
+        self.buffer.push(sref, exemplar);
+        1
     }
 
-    fn finish(mut self) -> Result<()> {
-        if !self.buffer.ts.is_empty() {
-            self.end_row_group()?;
-        }
-
-        self.file.finish()
-    }
-}
-
-impl ExemplarsWriter {
-    /// Appends the exemplars of one series.
-    pub(crate) fn push(&mut self, sref: u32, exemplars: &[Exemplar]) -> Result<()> {
-        for Exemplar {
-            ts_ms,
-            value,
-            labels,
-        } in exemplars
-        {
-            self.buffer.sref.push(sref.cast_signed());
-            self.buffer.ts.push(*ts_ms);
-            self.buffer.value.push(*value);
-            self.buffer
-                .names
-                .push(labels.iter().map(|(name, _)| ByteArray::from(name)));
-            self.buffer
-                .texts
-                .push(labels.iter().map(|(_, text)| ByteArray::from(text)));
-            self.buffer.bytes += 8 + labels.encoded().len();
-            self.rows += 1;
-
-            if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= GROUP_BYTES_MAX {
-                self.end_row_group()?;
-            }
-        }
-
-        Ok(())
+    fn rows(&self) -> usize {
+        self.buffer.ts.len()
     }
 
-    fn end_row_group(&mut self) -> Result<()> {
+    fn is_full(&self) -> bool {
+        self.buffer.bytes >= GROUP_BYTES_MAX
+    }
+
+    fn encode(&mut self, file: &GroupsWriter) -> Result<Vec<Chunk>> {
         let Buffer {
             sref,
             ts,
@@ -126,9 +100,9 @@ impl ExemplarsWriter {
         } = std::mem::take(&mut self.buffer);
 
         let recipes = &self.recipes;
-        let column = |index| self.file.column(index);
+        let column = |index| file.column(index);
 
-        let chunks = [
+        Ok(vec![
             recipes
                 .sref
                 .encode::<Int32Type>(&column(0), &sref, None, None)?,
@@ -140,8 +114,26 @@ impl ExemplarsWriter {
                 .encode::<DoubleType>(&column(2), &value, None, None)?,
             names.encode(&recipes.name, &column(3))?,
             texts.encode(&recipes.text, &column(4))?,
-        ];
+        ])
+    }
+}
 
-        self.file.append(chunks)
+impl Buffer {
+    fn push(&mut self, sref: u32, exemplar: &Exemplar) {
+        let Exemplar {
+            ts_ms,
+            value,
+            labels,
+        } = exemplar;
+
+        let names = labels.iter().map(|(name, _)| ByteArray::from(name));
+        let texts = labels.iter().map(|(_, text)| ByteArray::from(text));
+
+        self.sref.push(sref.cast_signed());
+        self.ts.push(*ts_ms);
+        self.value.push(*value);
+        self.names.push(names);
+        self.texts.push(texts);
+        self.bytes += 8 + labels.encoded().len();
     }
 }

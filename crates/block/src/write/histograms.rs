@@ -1,34 +1,38 @@
-//! Writes `histograms.parquet`, row group by row group.
+//! The row groups of `histograms.parquet`.
+
+use std::iter::Zip;
+use std::{slice, vec};
 
 use duramen_model::{Counts, Histogram, Span};
 use duramen_source::HistogramRef;
 use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::Result;
+use parquet::schema::types::TypePtr;
 
 use crate::layout::file_names::HISTOGRAMS_FILE;
 use crate::layout::reset_hint;
 use crate::layout::schema;
 use crate::write::encode::{Chunk, Recipe};
-use crate::write::folder::BlockFileWriter;
 use crate::write::levels::{Lists, Optional};
 use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
-use crate::write::rows_file::RowsWriter;
+use crate::write::rows_file::RowGroup;
 
 /// A row group ends when the byte forms of its histograms have so many bytes, which are some 0.6
 /// times as many in the file, or at the rows of the options. It is read as a whole, by one GET: the
 /// columns are many and thin.
 const GROUP_BYTES_MAX: usize = 192 << 10;
 
-/// Buffers one row group and encodes it when it is full.
-pub(crate) struct HistogramsWriter {
-    file: GroupsWriter,
+/// Native histograms with their series.
+pub(crate) struct HistogramsGroup {
     recipes: Recipes,
-    rows_max: usize,
     buffer: Buffer,
-    rows: u64,
 }
+
+/// The histograms of one series, each with its decoded form.
+pub(crate) type HistogramRows<'a> =
+    Zip<slice::Iter<'a, HistogramRef<'a>>, vec::IntoIter<Histogram>>;
 
 struct Recipes {
     sref: Recipe,
@@ -73,10 +77,16 @@ struct Side {
     counts: Lists<DoubleType>,
 }
 
-impl RowsWriter for HistogramsWriter {
+impl RowGroup for HistogramsGroup {
     const FILE: &'static str = HISTOGRAMS_FILE;
 
-    fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
+    type Rows<'a> = HistogramRows<'a>;
+
+    fn schema() -> Result<TypePtr> {
+        schema::histograms()
+    }
+
+    fn new(options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
         let encoded = |encoding| Recipe::encoded(level, usize::MAX, encoding);
 
@@ -88,67 +98,45 @@ impl RowsWriter for HistogramsWriter {
             hint: Recipe::dictionary(level, usize::MAX)?,
         };
 
-        let file = GroupsWriter::create(out, schema::histograms()?, level)?;
         Ok(Self {
-            file,
             recipes,
-            rows_max: options.row_group_rows_max,
             buffer: Buffer::default(),
-            rows: 0,
         })
     }
 
-    fn rows(&self) -> u64 {
-        self.rows
+    fn take(&mut self, sref: u32, rows: &mut HistogramRows<'_>, _rows_max: usize) -> usize {
+        let Some((encoded, histogram)) = rows.next() else {
+            return 0;
+        };
+
+        self.buffer.push(sref, encoded, histogram);
+        1
     }
 
-    fn finish(mut self) -> Result<()> {
-        if !self.buffer.ts.is_empty() {
-            self.end_row_group()?;
-        }
-
-        self.file.finish()
-    }
-}
-
-impl HistogramsWriter {
-    /// Appends the histograms of one series, which are `decoded` too.
-    pub(crate) fn push(
-        &mut self,
-        sref: u32,
-        histograms: &[HistogramRef<'_>],
-        decoded: Vec<Histogram>,
-    ) -> Result<()> {
-        for (HistogramRef { ts_ms, life, bytes }, histogram) in histograms.iter().zip(decoded) {
-            self.buffer.sref.push(sref.cast_signed());
-            self.buffer.ts.push(*ts_ms);
-            self.buffer
-                .start_ts
-                .push(Some(life.start_ms).filter(|start| *start != 0));
-            self.buffer
-                .ttl
-                .push(Some(life.ttl_ms).filter(|ttl| *ttl != 0));
-            self.buffer.push(histogram);
-            self.buffer.bytes += bytes.len();
-            self.rows += 1;
-
-            if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= GROUP_BYTES_MAX {
-                self.end_row_group()?;
-            }
-        }
-
-        Ok(())
+    fn rows(&self) -> usize {
+        self.buffer.ts.len()
     }
 
-    fn end_row_group(&mut self) -> Result<()> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let chunks = buffer.encode(&self.recipes, &self.file)?;
-        self.file.append(chunks)
+    fn is_full(&self) -> bool {
+        self.buffer.bytes >= GROUP_BYTES_MAX
+    }
+
+    fn encode(&mut self, file: &GroupsWriter) -> Result<Vec<Chunk>> {
+        std::mem::take(&mut self.buffer).encode(&self.recipes, file)
     }
 }
 
 impl Buffer {
-    fn push(&mut self, histogram: Histogram) {
+    fn push(&mut self, sref: u32, encoded: &HistogramRef<'_>, histogram: Histogram) {
+        let HistogramRef { ts_ms, life, bytes } = encoded;
+        let said = |number: i64| Some(number).filter(|number| *number != 0);
+
+        self.sref.push(sref.cast_signed());
+        self.ts.push(*ts_ms);
+        self.start_ts.push(said(life.start_ms));
+        self.ttl.push(said(life.ttl_ms));
+        self.bytes += bytes.len();
+
         let Histogram {
             schema,
             hint,

@@ -1,68 +1,147 @@
-//! A file of a block that is made with its first row.
+//! A file of which each row belongs to a series: made with its first row, written row group by row
+//! group.
 
 use std::io;
 use std::path::PathBuf;
 
 use parquet::errors::{ParquetError, Result as Encoded};
+use parquet::schema::types::TypePtr;
 
 use crate::error::Error;
-use crate::write::folder::{BlockFileWriter, Folder};
+use crate::write::encode::Chunk;
+use crate::write::folder::Folder;
 use crate::write::options::WriterOptions;
+use crate::write::row_groups::GroupsWriter;
 
-/// Writes one file, row by row.
-pub(crate) trait RowsWriter: Sized {
+/// The rows of the row group that is being filled: one kind of rows, column by column.
+pub(crate) trait RowGroup: Sized {
     /// The name of the file.
     const FILE: &'static str;
 
-    fn create(out: BlockFileWriter, options: &WriterOptions) -> Encoded<Self>;
+    /// The rows of one series that were not taken yet.
+    type Rows<'a>;
 
-    /// How many rows were pushed: the place of the next.
-    fn rows(&self) -> u64;
+    fn schema() -> Encoded<TypePtr>;
 
-    /// Writes what is buffered and the footer. Nothing is synced.
-    fn finish(self) -> Encoded<()>;
+    /// A row group without rows.
+    fn new(options: &WriterOptions) -> Encoded<Self>;
+
+    /// Takes rows off the front of `rows`: at most `rows_max`, and few enough that the row group
+    /// does not grow far beyond its size before [`RowGroup::is_full`] is asked. Returns how many;
+    /// 0 when none are left.
+    fn take(&mut self, sref: u32, rows: &mut Self::Rows<'_>, rows_max: usize) -> usize;
+
+    fn rows(&self) -> usize;
+
+    /// Whether it has as many bytes as it may, by a guess.
+    fn is_full(&self) -> bool;
+
+    /// The chunks of all leaf columns of `file`, in the order of the schema. The row group has no
+    /// rows afterwards.
+    fn encode(&mut self, file: &GroupsWriter) -> Encoded<Vec<Chunk>>;
 }
 
-/// The writer of a file that may not come to be.
-pub(crate) struct RowsFileWriter<W>(Option<W>);
+/// Writes the file of the row groups `G`, if there are any rows.
+pub(crate) struct RowsFileWriter<G> {
+    open: Option<OpenFile<G>>,
+    rows: u64,
+}
 
-impl<W> Default for RowsFileWriter<W> {
+/// A file that has at least one row.
+struct OpenFile<G> {
+    file: GroupsWriter,
+    group: G,
+    group_rows_max: usize,
+}
+
+impl<G> Default for RowsFileWriter<G> {
     fn default() -> Self {
-        Self(None)
+        Self {
+            open: None,
+            rows: 0,
+        }
     }
 }
 
-impl<W: RowsWriter> RowsFileWriter<W> {
-    /// How many rows were pushed.
-    pub(crate) fn rows(&self) -> u64 {
-        self.0.as_ref().map_or(0, W::rows)
+impl<G: RowGroup> RowsFileWriter<G> {
+    /// How many rows were appended: the place of the next.
+    pub(crate) const fn rows(&self) -> u64 {
+        self.rows
     }
 
-    /// Appends by `push`, to a new file in `folder` if there is none yet.
+    /// Appends the rows of series `sref`, of which there is at least one.
     pub(crate) fn append(
         &mut self,
         folder: &Folder,
         options: &WriterOptions,
-        push: impl FnOnce(&mut W) -> Encoded<()>,
+        sref: u32,
+        rows: G::Rows<'_>,
     ) -> Result<(), Error> {
-        let writer = match &mut self.0 {
-            Some(writer) => writer,
-            none => {
-                let file = folder.create_file(W::FILE)?;
-                none.insert(W::create(file, options).map_err(|e| encode_error(W::FILE, e))?)
-            }
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(OpenFile::create(folder, options)?),
         };
 
-        push(writer).map_err(|e| encode_error(W::FILE, e))
+        let appended = open.append(sref, rows);
+        self.rows += appended.map_err(|e| encode_error(G::FILE, e))?;
+        Ok(())
     }
 
-    /// Ends the file. Its name, if there is one.
+    /// Ends the file. Its name, if there is one. Nothing is synced.
     pub(crate) fn finish(self) -> Result<Option<&'static str>, Error> {
-        let Some(writer) = self.0 else {
+        let Some(open) = self.open else {
             return Ok(None);
         };
-        writer.finish().map_err(|e| encode_error(W::FILE, e))?;
-        Ok(Some(W::FILE))
+
+        open.finish().map_err(|e| encode_error(G::FILE, e))?;
+        Ok(Some(G::FILE))
+    }
+}
+
+impl<G: RowGroup> OpenFile<G> {
+    fn create(folder: &Folder, options: &WriterOptions) -> Result<Self, Error> {
+        let out = folder.create_file(G::FILE)?;
+        let file = G::schema()
+            .and_then(|schema| GroupsWriter::create(out, schema, options.zstd_level))
+            .map_err(|e| encode_error(G::FILE, e))?;
+
+        Ok(Self {
+            file,
+            group: G::new(options).map_err(|e| encode_error(G::FILE, e))?,
+            group_rows_max: options.row_group_rows_max,
+        })
+    }
+
+    /// Returns how many rows there were.
+    fn append(&mut self, sref: u32, mut rows: G::Rows<'_>) -> Encoded<u64> {
+        let mut appended = 0;
+
+        loop {
+            let room = self.group_rows_max - self.group.rows();
+            let taken = self.group.take(sref, &mut rows, room);
+            if taken == 0 {
+                return Ok(appended);
+            }
+
+            appended += taken as u64;
+
+            if self.group.rows() >= self.group_rows_max || self.group.is_full() {
+                self.end_row_group()?;
+            }
+        }
+    }
+
+    fn end_row_group(&mut self) -> Encoded<()> {
+        let chunks = self.group.encode(&self.file)?;
+        self.file.append(chunks)
+    }
+
+    fn finish(mut self) -> Encoded<()> {
+        if self.group.rows() > 0 {
+            self.end_row_group()?;
+        }
+
+        self.file.finish()
     }
 }
 

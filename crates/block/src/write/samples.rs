@@ -1,32 +1,70 @@
-//! Writes `samples.parquet`, row group by row group.
+//! The row groups of `samples.parquet`.
 
 use duramen_model::Life;
 use parquet::basic::Encoding;
 use parquet::data_type::{DoubleType, Int32Type, Int64Type};
 use parquet::errors::Result;
-use parquet::schema::types::ColumnDescPtr;
+use parquet::schema::types::{ColumnDescPtr, TypePtr};
 
 use crate::layout::decimal;
 use crate::layout::file_names::SAMPLES_FILE;
 use crate::layout::schema::{self, sample};
 use crate::write::encode::{Chunk, Recipe};
-use crate::write::folder::BlockFileWriter;
 use crate::write::levels::Optional;
 use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
-use crate::write::rows_file::RowsWriter;
+use crate::write::rows_file::RowGroup;
 
 /// So many samples are looked at between two looks at the size of the row group.
 const STEP: usize = 1024;
 
-/// Buffers one row group and encodes it when it is full.
-pub(crate) struct SamplesWriter {
-    file: GroupsWriter,
+/// Floats with their series, decimals as integers.
+pub(crate) struct SamplesGroup {
     recipes: Recipes,
-    rows_max: usize,
-    bytes_max: usize,
     buffer: Buffer,
-    rows: u64,
+    bytes_max: usize,
+}
+
+/// The floats of one series.
+pub(crate) struct FloatRows<'a> {
+    ts_ms: &'a [i64],
+    values: &'a [f64],
+    lives: &'a [Life],
+    exponent: u8,
+}
+
+impl<'a> FloatRows<'a> {
+    /// As many times as values, and as many lives or none.
+    pub(crate) fn new(ts_ms: &'a [i64], values: &'a [f64], lives: &'a [Life]) -> Self {
+        Self {
+            ts_ms,
+            values,
+            lives,
+            exponent: decimal::scale_of(values),
+        }
+    }
+
+    /// Cuts the first `rows` off.
+    fn split_off(&mut self, rows: usize) -> Self {
+        let (ts_ms, later_ts_ms) = self.ts_ms.split_at(rows);
+        let (values, later_values) = self.values.split_at(rows);
+        let (lives, later_lives) = self.lives.split_at(rows.min(self.lives.len()));
+        let exponent = self.exponent;
+
+        *self = Self {
+            ts_ms: later_ts_ms,
+            values: later_values,
+            lives: later_lives,
+            exponent,
+        };
+
+        Self {
+            ts_ms,
+            values,
+            lives,
+            exponent,
+        }
+    }
 }
 
 struct Recipes {
@@ -60,10 +98,16 @@ struct Buffer {
     bytes: usize,
 }
 
-impl RowsWriter for SamplesWriter {
+impl RowGroup for SamplesGroup {
     const FILE: &'static str = SAMPLES_FILE;
 
-    fn create(out: BlockFileWriter, options: &WriterOptions) -> Result<Self> {
+    type Rows<'a> = FloatRows<'a>;
+
+    fn schema() -> Result<TypePtr> {
+        schema::samples()
+    }
+
+    fn new(options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
         let recipes = Recipes {
             sref: Recipe::encoded(level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?
@@ -84,62 +128,29 @@ impl RowsWriter for SamplesWriter {
         };
 
         Ok(Self {
-            file: GroupsWriter::create(out, schema::samples()?, level)?,
             recipes,
-            rows_max: options.row_group_rows_max,
-            bytes_max: options.row_group_bytes_max,
             buffer: Buffer::default(),
-            rows: 0,
+            bytes_max: options.row_group_bytes_max,
         })
     }
 
-    fn rows(&self) -> u64 {
-        self.rows
+    fn take(&mut self, sref: u32, rows: &mut FloatRows<'_>, rows_max: usize) -> usize {
+        let step = STEP.min(rows.ts_ms.len()).min(rows_max);
+        let taken = rows.split_off(step);
+        self.buffer.push_lives(taken.lives);
+        self.buffer.push(sref, &taken);
+        step
     }
 
-    fn finish(mut self) -> Result<()> {
-        if !self.buffer.ts.is_empty() {
-            self.end_row_group()?;
-        }
-
-        self.file.finish()
-    }
-}
-
-impl SamplesWriter {
-    /// Appends the samples of one series; as many times as values, and as many lives or none.
-    pub(crate) fn push(
-        &mut self,
-        sref: u32,
-        ts_ms: &[i64],
-        values: &[f64],
-        lives: &[Life],
-    ) -> Result<()> {
-        let exponent = decimal::scale_of(values);
-        let mut ts_ms = ts_ms;
-        let mut values = values;
-        let mut lives = lives;
-
-        while !ts_ms.is_empty() {
-            let step = STEP
-                .min(ts_ms.len())
-                .min(self.rows_max - self.buffer.ts.len());
-            let (said, later) = lives.split_at(step.min(lives.len()));
-            self.buffer.push_lives(said);
-            self.buffer
-                .push(sref, exponent, &ts_ms[..step], &values[..step]);
-            (ts_ms, values, lives) = (&ts_ms[step..], &values[step..], later);
-            self.rows += step as u64;
-
-            if self.buffer.ts.len() >= self.rows_max || self.buffer.bytes >= self.bytes_max {
-                self.end_row_group()?;
-            }
-        }
-
-        Ok(())
+    fn rows(&self) -> usize {
+        self.buffer.ts.len()
     }
 
-    fn end_row_group(&mut self) -> Result<()> {
+    fn is_full(&self) -> bool {
+        self.buffer.bytes >= self.bytes_max
+    }
+
+    fn encode(&mut self, file: &GroupsWriter) -> Result<Vec<Chunk>> {
         let Buffer {
             sref,
             ts,
@@ -154,9 +165,9 @@ impl SamplesWriter {
         } = &mut self.buffer;
 
         let recipes = &self.recipes;
-        let column = |index| self.file.column(index);
+        let column = |index| file.column(index);
 
-        let chunks: [Chunk; 7] = [
+        let chunks = vec![
             recipes
                 .sref
                 .encode::<Int32Type>(&column(sample::SREF), sref, None, None)?,
@@ -185,9 +196,8 @@ impl SamplesWriter {
             recipes.encode_said(&column(sample::TTL), ttl, ts.len())?,
         ];
 
-        self.file.append(chunks)?;
         self.buffer.clear();
-        Ok(())
+        Ok(chunks)
     }
 }
 
@@ -227,7 +237,14 @@ impl Buffer {
         }
     }
 
-    fn push(&mut self, sref: u32, exponent: u8, ts_ms: &[i64], values: &[f64]) {
+    fn push(&mut self, sref: u32, rows: &FloatRows<'_>) {
+        let FloatRows {
+            ts_ms,
+            values,
+            exponent,
+            ..
+        } = *rows;
+
         self.sref
             .resize(self.sref.len() + ts_ms.len(), sref.cast_signed());
         self.ts.extend_from_slice(ts_ms);
