@@ -2,6 +2,7 @@
 //! for the workspace as a whole.
 
 mod admin;
+mod circles;
 mod client;
 mod conditional;
 mod documents;
