@@ -13,6 +13,7 @@ use object_store::{
     GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart,
 };
 
+use crate::error::CheckError;
 use crate::gauged::Gauged;
 use crate::retry::Retries;
 use crate::retrying::Retrying;
@@ -33,9 +34,6 @@ struct Inner {
     metrics: Metrics,
     retries: Retries,
 }
-
-/// Why a check refused bytes.
-pub type CheckError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Files above this go up in parts of this size. A PUT of 16 MiB takes a second or less, and 10,000
 /// parts are 160 GiB.

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+use crate::data_dir::Past;
 use crate::{Author, Bucket, Chain, Created, DataDir, Entry, Error, WriterIdentity, keys};
 
 /// The right to write to a store and to answer from it. Cheap to clone.
@@ -120,18 +121,6 @@ struct Mark {
 }
 
 const FORMAT: u64 = 0;
-
-/// What a data directory knows of its past.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Past<'a> {
-    pub(crate) writer: WriterId,
-    /// The epoch that the directory would give its next process.
-    pub(crate) epoch: u64,
-    /// The last process that had the directory, and those that tried to since.
-    pub(crate) incarnations: &'a [Incarnation],
-    /// Another process has published under the directory's name.
-    pub(crate) is_disowned: bool,
-}
 
 /// The name under which a process writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

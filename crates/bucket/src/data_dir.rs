@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::new_ulid;
-use crate::claim::Past;
 use crate::directories::create_settled;
 use crate::{Ballast, Deployment, Error};
 
@@ -60,6 +59,18 @@ pub struct DataDir {
 const LOCK_FILE: &str = "lock";
 const WRITER_FILE: &str = "writer.json";
 const DEPLOYMENT_FILE: &str = "deployment.json";
+
+/// What a data directory knows of its past.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Past<'a> {
+    pub(crate) writer: WriterId,
+    /// The epoch that the directory would give its next process.
+    pub(crate) epoch: u64,
+    /// The last process that had the directory, and those that tried to since.
+    pub(crate) incarnations: &'a [Incarnation],
+    /// Another process has published under the directory's name.
+    pub(crate) is_disowned: bool,
+}
 
 impl DataDir {
     /// Opens the directory, made if it is missing, for this process alone, and begins a new epoch,

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use duramen_model::{ErrorKind, WriterId};
 
+/// Why a check refused bytes.
+pub type CheckError = Box<dyn std::error::Error + Send + Sync>;
+
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -104,10 +107,7 @@ pub enum Error {
     },
     /// A file of the local disk is not what was written to it. Nothing of it went into the store.
     #[error("a local file is damaged. path=`{}`", path.display())]
-    Damaged {
-        path: PathBuf,
-        source: crate::CheckError,
-    },
+    Damaged { path: PathBuf, source: CheckError },
 
     /// The local disk failed.
     #[error("the disk failed. operation=`{operation}`, path=`{}`", path.display())]

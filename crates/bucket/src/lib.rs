@@ -31,13 +31,13 @@ pub mod tenants;
 pub mod url;
 
 pub use ballast::Ballast;
-pub use bucket::{Bucket, CheckError};
+pub use bucket::Bucket;
 pub use chain::{Author, Chain, Created, Entry};
 pub use claim::{Claim, LogLeft, TakeOver};
 pub use config::{Config, Credentials, S3Config};
 pub use data_dir::{DataDir, DataDirLock, WriterIdentity};
 pub use deployment::Deployment;
-pub use error::Error;
+pub use error::{CheckError, Error};
 pub use local::LocalStore;
 pub use metrics::{Metrics, Op};
 pub use probe::ProbeReport;

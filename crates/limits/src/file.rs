@@ -7,7 +7,7 @@ use duramen_settings::{Fault, Faults, overlay};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::handle::tree;
+use crate::limits::tree;
 use crate::{Limits, validate};
 
 /// What a limits file says, filled in: whole limits for each tenant that it names, and for all

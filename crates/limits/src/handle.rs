@@ -6,8 +6,8 @@ use std::sync::Arc;
 use duramen_model::TenantName;
 use parking_lot::RwLock;
 use serde::Serialize;
-use serde_json::Value;
 
+use crate::limits::tree;
 use crate::{Limits, LimitsFile};
 
 /// The limits of all tenants. Cheap to clone; all clones see a replacement at once.
@@ -110,11 +110,6 @@ impl LimitsHandle {
     pub fn adopt(&self, file: LimitsFile) {
         self.replace(file.defaults, file.tenants);
     }
-}
-
-/// Limits as a tree of keys.
-pub(crate) fn tree(limits: &Limits) -> Value {
-    serde_json::to_value(limits).expect("plain values have JSON")
 }
 
 #[cfg(test)]

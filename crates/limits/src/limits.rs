@@ -210,3 +210,8 @@ impl Default for QueryLimits {
         }
     }
 }
+
+/// Limits as a tree of keys.
+pub(crate) fn tree(limits: &Limits) -> serde_json::Value {
+    serde_json::to_value(limits).expect("plain values have JSON")
+}

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use ulid::Ulid;
 
+/// The version of the format that this code writes, and the highest that it reads. An edit names
+/// the lowest version that may read it, and the lowest that may write behind it.
+pub const VERSION: u64 = 1;
+
 /// How far a writer's WAL stands in blocks: everything before `position` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flushed {

@@ -13,12 +13,8 @@ pub mod manifests;
 pub mod object;
 pub mod state;
 
-pub use edit::{Commit, Edit, EditKind, Flushed};
+pub use edit::{Commit, Edit, EditKind, Flushed, VERSION};
 pub use error::Error;
 pub use log::Log;
 pub use manifests::Manifests;
 pub use state::{Process, State, Violation};
-
-/// The version of the format that this code writes, and the highest that it reads. An edit names
-/// the lowest version that may read it, and the lowest that may write behind it.
-pub const VERSION: u64 = 1;

@@ -2,6 +2,11 @@
 //!
 //! A [`Histogram`] keeps what a sender wrote, bit for bit: integer or float counts, spans as they
 //! were cut, the reset hint. What a query calculates with is a [`FloatHistogram`].
+//!
+//! `value` is what was sent, `bytes` the form in which it is kept and passed on, `validate` what a
+//! sender may not send. `float` is what queries calculate with: `bounds` and `buckets` say where its
+//! buckets lie, `reconcile` adds and subtracts across layouts, `sum` adds many, `reset` tells when a
+//! counter began anew.
 
 mod bounds;
 mod buckets;
@@ -11,98 +16,11 @@ mod reconcile;
 mod reset;
 mod sum;
 mod validate;
+mod value;
 
 pub use buckets::{Bucket, BucketBounds};
 pub use float::{BucketCount, FloatHistogram};
 pub use reconcile::{MixedSchemas, Reconciled};
 pub use sum::HistogramSum;
 pub use validate::{InvalidHistogram, SCHEMA_REDUCIBLE_MAX, SCHEMAS};
-
-/// The schema of a histogram whose bucket bounds are given one by one (`custom_values`), and not by
-/// a power of two.
-pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
-
-/// Whether a counter histogram began anew with this sample, as far as the sender knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ResetHint {
-    /// To be found out by comparing with the sample before.
-    #[default]
-    Unknown,
-    Reset,
-    NotReset,
-    /// A gauge histogram: nothing counts up, nothing resets.
-    Gauge,
-}
-
-/// A run of buckets that follow each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Span {
-    /// Buckets between the run before and this one; for the first run, the index of its first
-    /// bucket.
-    pub offset: i32,
-    /// How many buckets.
-    pub length: u32,
-}
-
-/// The counts of all buckets. `positive` and `negative` have one element for each bucket of the
-/// spans of that side.
-#[derive(Clone, Debug)]
-pub enum Counts {
-    /// Buckets as the difference to the bucket before; the first one to 0.
-    Integer {
-        count: u64,
-        zero_count: u64,
-        positive: Vec<i64>,
-        negative: Vec<i64>,
-    },
-    /// Buckets as absolute counts.
-    Float {
-        count: f64,
-        zero_count: f64,
-        positive: Vec<f64>,
-        negative: Vec<f64>,
-    },
-}
-
-/// One histogram. Equal when all bits are: `sum` may be the stale marker ([`crate::is_stale`]),
-/// which ends the series.
-#[derive(Clone, Debug)]
-pub struct Histogram {
-    /// -4..=8 with base `2^(2^-schema)`, or [`CUSTOM_BUCKETS_SCHEMA`].
-    pub schema: i32,
-    pub hint: ResetHint,
-    pub sum: f64,
-    /// The zero bucket is `[-zero_threshold, zero_threshold]`.
-    pub zero_threshold: f64,
-    pub counts: Counts,
-    pub positive_spans: Vec<Span>,
-    pub negative_spans: Vec<Span>,
-    /// Upper bounds of custom buckets, ascending, `+Inf` left out; empty with any other schema.
-    pub custom_values: Vec<f64>,
-}
-
-impl Histogram {
-    /// Whether the series ended here.
-    pub const fn is_stale(&self) -> bool {
-        crate::is_stale(self.sum)
-    }
-
-    /// The byte form that log, head, batches and blocks' readers pass on. Two histograms are equal
-    /// exactly when their byte forms are.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        bytes::encode(self)
-    }
-
-    /// `None` when the bytes are not a byte form. Never panics and never allocates more than the
-    /// bytes can fill. The contents are not validated.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes::decode(bytes)
-    }
-}
-
-impl PartialEq for Histogram {
-    fn eq(&self, other: &Self) -> bool {
-        self.to_bytes() == other.to_bytes()
-    }
-}
-impl Eq for Histogram {}
+pub use value::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, ResetHint, Span};

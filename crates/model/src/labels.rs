@@ -6,8 +6,15 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::SeriesId;
 use crate::quoted::quote;
-use crate::{METRIC_NAME, SeriesId};
+
+/// The label that carries the metric name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// The labels of a metric's type and of its unit, for those who keep them there.
+pub const METRIC_TYPE: &str = "__type__";
+pub const METRIC_UNIT: &str = "__unit__";
 
 /// A sorted label set: unique names in ascending byte order, no empty name, no empty value.
 ///

@@ -21,7 +21,7 @@ pub use error::ErrorKind;
 pub use exemplar::Exemplar;
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, ResetHint, Span};
 pub use ids::{BlockId, Incarnation, SeriesId, TenantId, WriterId};
-pub use labels::{Labels, LabelsBuilder};
+pub use labels::{Labels, LabelsBuilder, METRIC_NAME, METRIC_TYPE, METRIC_UNIT};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{FamilyMetadata, MetricType};
 pub use regex::{GoRegex, RegexCache, Regexes};
@@ -29,10 +29,3 @@ pub use sample::{Life, STALE_NAN, STALE_NAN_BITS, Sample, is_stale};
 pub use shown::{Shown, ShownSeries};
 pub use tenant::TenantName;
 pub use time::TimeRange;
-
-/// The label that carries the metric name.
-pub const METRIC_NAME: &str = "__name__";
-
-/// The labels of a metric's type and of its unit, for those who keep them there.
-pub const METRIC_TYPE: &str = "__type__";
-pub const METRIC_UNIT: &str = "__unit__";

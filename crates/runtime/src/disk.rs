@@ -12,10 +12,9 @@ use std::sync::Arc;
 
 pub mod descriptors;
 mod lock;
-mod real;
+pub mod real;
 
 pub use lock::{Lock, Locked};
-pub use real::RealDisk;
 
 /// Files and directories with the durability rules of POSIX: bytes are durable after
 /// [`DiskFile::sync_data`], a name (created, linked, renamed, removed) after [`Disk::sync_dir`] of

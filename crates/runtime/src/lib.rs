@@ -10,7 +10,8 @@ pub mod tasks;
 pub mod workers;
 
 pub use clock::{Clock, MockClock, SystemClock};
-pub use disk::{Disk, DiskFile, RealDisk};
+pub use disk::real::RealDisk;
+pub use disk::{Disk, DiskFile};
 pub use memory::{MemoryLimit, MemoryLimitSource};
 pub use pace::Pace;
 pub use process::{Liveness, ProcessMark};

@@ -1,6 +1,6 @@
 //! A batch of series slices: one row is one series.
 
-mod builder;
+pub mod builder;
 mod columns;
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,6 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-pub use builder::SeriesBatchBuilder;
 pub use columns::{Floats, Histograms, Lives};
 use duramen_model::Life;
 

@@ -25,6 +25,15 @@ pub struct SeriesRequest {
 }
 
 impl SeriesRequest {
+    /// The same request for other columns.
+    #[must_use]
+    pub fn with_columns(&self, columns: Columns) -> Self {
+        Self {
+            columns,
+            ..self.clone()
+        }
+    }
+
     /// 8 Mi samples of 16 bytes: 128 MiB, the most that one batch of many series may hold.
     pub const BATCH_SAMPLES_MAX: usize = 8 << 20;
     /// The default of [`SeriesRequest::batch_series_max`].

@@ -5,15 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use duramen_model::labels::LabelsIter;
 use futures::StreamExt;
 
-use crate::{Columns, Error, SeriesRequest, SeriesSource, SeriesSummary};
+use crate::answer::{SeriesStream, SeriesSummary};
+use crate::error::Error;
 
-/// [`SeriesSource::label_names`], at the cost of reading the labels of all series.
-pub async fn label_names<S: SeriesSource + ?Sized>(
-    source: &S,
-    request: &SeriesRequest,
-) -> Result<BTreeSet<String>, Error> {
+/// The names of the labels of `batches`, which are a selection of labels alone.
+pub async fn label_names(batches: SeriesStream) -> Result<BTreeSet<String>, Error> {
     let mut found = HashSet::new();
-    each_label_set(source, request, |encoded| {
+    each_label_set(batches, |encoded| {
         for (name, _) in LabelsIter::over(encoded) {
             if !found.contains(name) {
                 found.insert(name.to_owned());
@@ -24,17 +22,13 @@ pub async fn label_names<S: SeriesSource + ?Sized>(
     Ok(found.into_iter().collect())
 }
 
-/// [`SeriesSource::label_values`], at the cost of reading the labels of all series.
-pub async fn label_values<S: SeriesSource + ?Sized>(
-    source: &S,
-    request: &SeriesRequest,
-    name: &str,
-) -> Result<BTreeSet<String>, Error> {
+/// The values of label `name` in `batches`, which are a selection of labels alone.
+pub async fn label_values(batches: SeriesStream, name: &str) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
 
     // Series come sorted, so a value often stands in many that follow each other.
     let mut last = String::new();
-    each_label_set(source, request, |encoded| {
+    each_label_set(batches, |encoded| {
         let value =
             LabelsIter::over(encoded).find_map(|(held, value)| (held == name).then_some(value));
         if let Some(value) = value
@@ -52,20 +46,9 @@ pub async fn label_values<S: SeriesSource + ?Sized>(
     Ok(found)
 }
 
-/// [`SeriesSource::summaries`], at the cost of reading all samples: only those of the range are
-/// counted then.
-pub async fn summaries<S: SeriesSource + ?Sized>(
-    source: &S,
-    request: &SeriesRequest,
-) -> Result<Vec<SeriesSummary>, Error> {
+/// The summaries of `batches`, which are a selection of samples: those that it has are counted.
+pub async fn summaries(mut batches: SeriesStream) -> Result<Vec<SeriesSummary>, Error> {
     let mut summaries = Vec::new();
-    let mut batches = source
-        .select(&SeriesRequest {
-            columns: Columns::Samples,
-            ..request.clone()
-        })
-        .await?;
-
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         summaries.extend((0..batch.len()).filter_map(|row| SeriesSummary::of(&batch, row)));
@@ -74,18 +57,10 @@ pub async fn summaries<S: SeriesSource + ?Sized>(
     Ok(summaries)
 }
 
-async fn each_label_set<S: SeriesSource + ?Sized>(
-    source: &S,
-    request: &SeriesRequest,
+async fn each_label_set(
+    mut batches: SeriesStream,
     mut visit: impl FnMut(&[u8]) + Send,
 ) -> Result<(), Error> {
-    let mut batches = source
-        .select(&SeriesRequest {
-            columns: Columns::Labels,
-            ..request.clone()
-        })
-        .await?;
-
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         (0..batch.len()).for_each(|row| visit(batch.labels_at(row)));

@@ -12,6 +12,7 @@ mod call;
 mod duration;
 mod expression;
 mod modifier;
+mod operator;
 mod selector;
 
 use std::cell::Cell;
@@ -19,12 +20,14 @@ use std::cell::Cell;
 use duramen_model::Regexes;
 
 use crate::ast::{Expr, LabelMatcher};
+use crate::bounds::{
+    Bounds, DURATION_HEIGHT_MAX, NESTING_DEPTH_MAX, TREE_HEIGHT_MAX, TREE_NODES_MAX,
+};
 use crate::check;
 use crate::error::ParseError;
 use crate::lexer::{LexError, lex};
 use crate::position::PosRange;
 use crate::token::{Token, TokenKind};
-use crate::{Bounds, DURATION_HEIGHT_MAX, NESTING_DEPTH_MAX, TREE_HEIGHT_MAX, TREE_NODES_MAX};
 
 /// Why parsing stopped.
 #[derive(Debug)]

@@ -8,6 +8,9 @@ use duramen_runtime::disk::{descriptors, is_full};
 
 use crate::position::{Position, SegmentId};
 
+/// What opening, appending and the rest return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// Why a caller of [`crate::Wal::open`] refused a record.
 pub type ApplyError = Box<dyn std::error::Error + Send + Sync>;
 

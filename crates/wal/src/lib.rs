@@ -29,13 +29,10 @@ mod varint;
 mod wal;
 
 pub use config::Config;
-pub use error::{ApplyError, Error};
+pub use error::{ApplyError, Error, Result};
 pub use position::{Position, SegmentId};
 pub use record::{ExemplarRow, HistogramRow, OwnedRecord, WriteRecord};
 pub use replay::Entry;
 pub use report::{Damage, Reason, ReplayReport, TornTail};
 pub use reread::reread;
 pub use wal::{SegmentInfo, Wal};
-
-/// What opening, appending and the rest return.
-pub type Result<T, E = Error> = std::result::Result<T, E>;

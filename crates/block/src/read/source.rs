@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
 use duramen_source::{
-    Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk,
+    Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk,
 };
 use futures::{TryStreamExt, stream};
 
@@ -88,7 +88,8 @@ impl SeriesSource for BlockSource {
         request: &SeriesRequest,
     ) -> Result<BTreeSet<String>, duramen_source::Error> {
         let Some(index) = self.index(request).await else {
-            return walk::label_names(self, request).await;
+            let labels = request.with_columns(Columns::Labels);
+            return walk::label_names(self.select(&labels).await?).await;
         };
 
         let wanted = Wanted::Samples(request.range);
@@ -102,7 +103,8 @@ impl SeriesSource for BlockSource {
         name: &str,
     ) -> Result<BTreeSet<String>, duramen_source::Error> {
         let Some(index) = self.index(request).await else {
-            return walk::label_values(self, request, name).await;
+            let labels = request.with_columns(Columns::Labels);
+            return walk::label_values(self.select(&labels).await?, name).await;
         };
 
         let wanted = Wanted::Samples(request.range);

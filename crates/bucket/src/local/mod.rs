@@ -4,6 +4,7 @@
 //! disk: its bytes, its name, and the name of every directory above it; and what a read has shown
 //! is as durable as if it had been written by the reader.
 
+mod answers;
 mod files;
 mod paths;
 mod upload;
@@ -27,6 +28,7 @@ use object_store::{
     PutResult, RenameOptions, RenameTargetMode, Result,
 };
 
+use answers::{put_result, store_error};
 use files::{Files, Found, Level, Publish};
 
 /// Objects as files under one directory. Cheap to clone. One process has the directory, by a lock
@@ -73,46 +75,6 @@ impl LocalStore {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(key),
             Err(error) => Err(error),
         }
-    }
-}
-
-fn store_error(key: &Path, source: io::Error) -> object_store::Error {
-    let path = key.to_string();
-    let kind = source.kind();
-
-    match kind {
-        io::ErrorKind::NotFound => object_store::Error::NotFound {
-            path,
-            source: source.into(),
-        },
-        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists {
-            path,
-            source: source.into(),
-        },
-        io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied {
-            path,
-            source: source.into(),
-        },
-        // Not `Generic`, which would be retried: a disk that failed once is not asked again behind
-        // the caller's back.
-        _ => object_store::Error::NotSupported {
-            source: Failed { key: path, source }.into(),
-        },
-    }
-}
-
-/// A failure of the disk under one object.
-#[derive(Debug, thiserror::Error)]
-#[error("{source}. key=`{key}`")]
-struct Failed {
-    key: String,
-    source: io::Error,
-}
-
-fn put_result(found: &Found) -> PutResult {
-    PutResult {
-        e_tag: Some(found.e_tag()),
-        version: None,
     }
 }
 

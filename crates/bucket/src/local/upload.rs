@@ -11,8 +11,8 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart};
 use parking_lot::Mutex;
 
+use super::answers::{put_result, store_error};
 use super::files::{Files, Publish, Staged};
-use super::{put_result, store_error};
 
 #[derive(Debug)]
 pub(super) struct LocalUpload {

@@ -16,10 +16,31 @@
 
 use super::{Counts, Histogram, ResetHint, Span};
 
+impl Histogram {
+    /// The byte form that log, head, batches and blocks' readers pass on. Two histograms are equal
+    /// exactly when their byte forms are.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// `None` when the bytes are not a byte form. Never panics and never allocates more than the
+    /// bytes can fill. The contents are not validated.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
+impl PartialEq for Histogram {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bytes() == other.to_bytes()
+    }
+}
+impl Eq for Histogram {}
+
 const FLOAT: u8 = 1;
 const CUSTOM: u8 = 8;
 
-pub(super) fn encode(histogram: &Histogram) -> Vec<u8> {
+fn encode(histogram: &Histogram) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     let custom = !histogram.custom_values.is_empty();
     let float = matches!(histogram.counts, Counts::Float { .. });
@@ -70,7 +91,7 @@ pub(super) fn encode(histogram: &Histogram) -> Vec<u8> {
     out
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Option<Histogram> {
+fn decode(bytes: &[u8]) -> Option<Histogram> {
     let mut input = Input { bytes };
     let flags = input.byte()?;
 

@@ -371,9 +371,9 @@ proptest! {
         let regex = regex(&pattern);
 
         for subject in subjects.iter().map(String::as_str).chain(regex.literals().unwrap_or_default().iter().map(String::as_str)) {
-            let wanted = automaton.is_match(super::anchored(subject));
+            let wanted = automaton.is_match(super::go_regex::anchored(subject));
             prop_assert_eq!(regex.is_match(subject), wanted, "{} on {:?}", pattern, subject);
-            prop_assert_eq!(regex.matches_empty(), automaton.is_match(super::anchored("")), "{}", pattern);
+            prop_assert_eq!(regex.matches_empty(), automaton.is_match(super::go_regex::anchored("")), "{}", pattern);
 
             if wanted {
                 prop_assert!(subject.starts_with(regex.literal_prefix().unwrap_or_default()));

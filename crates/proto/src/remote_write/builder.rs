@@ -4,7 +4,8 @@ use duramen_model::{Histogram, Life, MetricType};
 
 use super::labels::{LabelBytes, LabelPair, LabelText};
 use super::limits::{Budget, WriteLimits};
-use super::{Mark, SentExemplar, SentHistogram, SentMetadata, Series, WriteRequest, place};
+use super::request::{Mark, place};
+use super::{SentExemplar, SentHistogram, SentMetadata, Series, WriteRequest};
 use crate::Error;
 
 /// Builds a [`WriteRequest`] without a message.

@@ -2,7 +2,7 @@
 
 use duramen_model::{Counts, Histogram, Life, ResetHint, Span};
 
-use super::{TTL_FIELD, Version};
+use super::version::{TTL_FIELD, Version};
 use crate::Error;
 use crate::wire::{Fields, Value, signed, signed32, truncated};
 

@@ -20,8 +20,15 @@ pub struct SeriesKeys<'r, 'a> {
     scratch: Vec<u8>,
 }
 
+impl<'a> WriteRequest<'a> {
+    /// Identifies the series by the bytes of their labels.
+    pub fn keys(&self, seed: u64) -> SeriesKeys<'_, 'a> {
+        SeriesKeys::new(self, seed)
+    }
+}
+
 impl<'r, 'a> SeriesKeys<'r, 'a> {
-    pub(super) fn new(request: &'r WriteRequest<'a>, seed: u64) -> Self {
+    fn new(request: &'r WriteRequest<'a>, seed: u64) -> Self {
         let symbols = match &request.text {
             LabelText::Symbols(symbols) => symbols.as_slice(),
             LabelText::Inline | LabelText::Pairs(_) => &[],

@@ -2,9 +2,17 @@
 
 use duramen_model::MetricType;
 
-use super::SentMetadata;
 use crate::Error;
 use crate::wire::{Fields, Value};
+
+/// What a request says of one metric family; text as sent, not known to be UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentMetadata<'a> {
+    pub family: &'a [u8],
+    pub kind: MetricType,
+    pub help: &'a [u8],
+    pub unit: &'a [u8],
+}
 
 /// A `prometheus.MetricMetadata`.
 pub(super) fn read(message: &[u8]) -> Result<SentMetadata<'_>, Error> {

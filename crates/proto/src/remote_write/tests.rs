@@ -1,4 +1,5 @@
 use super::*;
+use crate::Error;
 use crate::wire::put_bytes;
 
 const LIMITS: WriteLimits = WriteLimits {

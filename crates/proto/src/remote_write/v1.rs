@@ -6,7 +6,16 @@ use super::{SentExemplar, SentHistogram, Version, WriteRequest, metadata};
 use crate::Error;
 use crate::wire::{Fields, Value};
 
-pub(super) fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, Error> {
+impl<'a> WriteRequest<'a> {
+    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields are skipped
+    /// beside known ones; an empty body is an empty request. What has nothing but unknown fields,
+    /// or fields of 2.0, is refused: it would be acknowledged and not stored.
+    pub fn decode_v1(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
+        decode(body, limits)
+    }
+}
+
+fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, Error> {
     let mut request = WriteRequest::default();
     let mut budget = Budget::new(limits);
     let mut unknown = None;

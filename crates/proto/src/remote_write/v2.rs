@@ -4,10 +4,11 @@ use duramen_model::{METRIC_NAME, MetricType};
 
 use super::labels::{LabelBytes, LabelSpan, LabelText};
 use super::limits::{Budget, WriteLimits};
+use super::request::{Mark, symbol};
 use super::type_and_unit::{TypeAndUnit, TypeAndUnitLabels};
 use super::{
-    Mark, RefusedSeries, SentExemplar, SentHistogram, SentMetadata, SeriesFault, Version,
-    WriteRequest, metadata, symbol,
+    RefusedSeries, SentExemplar, SentHistogram, SentMetadata, SeriesFault, Version, WriteRequest,
+    metadata,
 };
 use crate::Error;
 use crate::wire::{Fields, Value, truncated};
@@ -15,7 +16,19 @@ use crate::wire::{Fields, Value, truncated};
 /// What a symbol takes: its place, and its hash for the keys.
 const SYMBOL_BYTES: usize = size_of::<&[u8]>() + size_of::<u128>();
 
-pub(super) fn decode<'a>(
+impl<'a> WriteRequest<'a> {
+    /// As [`WriteRequest::decode_v1`], of 2.0. A series that breaks a rule of the message is in
+    /// [`WriteRequest::refused`], not an error.
+    pub fn decode_v2(
+        body: &'a [u8],
+        limits: &WriteLimits,
+        types: TypeAndUnitLabels,
+    ) -> Result<Self, Error> {
+        decode(body, limits, types)
+    }
+}
+
+fn decode<'a>(
     body: &'a [u8],
     limits: &WriteLimits,
     types: TypeAndUnitLabels,

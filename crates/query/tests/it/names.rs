@@ -58,15 +58,17 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
                 let request = request(range);
                 let names = storage.label_names(&request).await.unwrap();
 
+                let batches = storage.select(&request).await.unwrap();
                 assert_eq!(
                     names,
-                    walk::label_names(&storage, &request).await.unwrap(),
+                    walk::label_names(batches).await.unwrap(),
                     "{place}: {matchers:?}"
                 );
 
                 for name in ["series", "__name__", "nothing"] {
                     let values = storage.label_values(&request, name).await.unwrap();
-                    let walked = walk::label_values(&storage, &request, name).await.unwrap();
+                    let batches = storage.select(&request).await.unwrap();
+                    let walked = walk::label_values(batches, name).await.unwrap();
 
                     assert_eq!(values, walked, "{place}: {name} of {matchers:?}");
                 }
@@ -95,9 +97,8 @@ async fn measure(storage: &impl SeriesSource, system: &System, place: &str) {
 
         let indexed = started.elapsed();
         let started = Instant::now();
-        walk::label_values(storage, &request, "__name__")
-            .await
-            .unwrap();
+        let batches = storage.select(&request).await.unwrap();
+        walk::label_values(batches, "__name__").await.unwrap();
         println!(
             "{place}: {SERIES} series, values of __name__: {indexed:?} by index, {:?} by walk",
             started.elapsed()

@@ -1,6 +1,7 @@
 use arrow::array::BinaryArray;
 use duramen_model::{Labels, Life};
 
+use super::builder::SeriesBatchBuilder;
 use super::*;
 
 fn labels(name: &str) -> Labels {

@@ -1,32 +1,12 @@
 //! Function calls, aggregations and lists of labels.
 
-use super::expression::starts_expression;
+use super::operator::starts_expression;
 use super::{Failure, Parsed, Parser, Tall};
 use crate::ast::{AggregateOp, Expr, Grouping};
 use crate::functions::function;
 use crate::position::PosRange;
 use crate::quoted::quote;
 use crate::token::{Token, TokenKind};
-
-pub(super) fn aggregate_op(kind: TokenKind) -> Option<AggregateOp> {
-    Some(match kind {
-        TokenKind::Avg => AggregateOp::Avg,
-        TokenKind::Bottomk => AggregateOp::Bottomk,
-        TokenKind::Count => AggregateOp::Count,
-        TokenKind::CountValues => AggregateOp::CountValues,
-        TokenKind::Group => AggregateOp::Group,
-        TokenKind::LimitRatio => AggregateOp::LimitRatio,
-        TokenKind::Limitk => AggregateOp::Limitk,
-        TokenKind::Max => AggregateOp::Max,
-        TokenKind::Min => AggregateOp::Min,
-        TokenKind::Quantile => AggregateOp::Quantile,
-        TokenKind::Stddev => AggregateOp::Stddev,
-        TokenKind::Stdvar => AggregateOp::Stdvar,
-        TokenKind::Sum => AggregateOp::Sum,
-        TokenKind::Topk => AggregateOp::Topk,
-        _ => return None,
-    })
-}
 
 impl Parser<'_> {
     pub(super) fn call(&mut self) -> Parsed<Tall<Expr>> {

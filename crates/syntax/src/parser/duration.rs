@@ -1,6 +1,6 @@
 //! Durations in brackets and after `offset`: literals and arithmetic over them.
 
-use super::expression::sign;
+use super::operator::sign;
 use super::{Failure, Parsed, Parser, Tall};
 use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
 use crate::deep::deep;

@@ -1,5 +1,6 @@
 //! Operators and what stands between them.
 
+use super::operator::{aggregate_op, sign, starts_expression};
 use super::{Failure, Parsed, Parser, Tall};
 use crate::ast::{BinaryOp, Cardinality, Expr, UnaryOp, ValueType, VectorMatching};
 use crate::deep::deep;
@@ -74,28 +75,6 @@ fn binary_op(kind: TokenKind) -> Option<BinaryOp> {
         TokenKind::Unless => BinaryOp::Unless,
         _ => return None,
     })
-}
-
-pub(super) fn sign(kind: TokenKind) -> Option<UnaryOp> {
-    match kind {
-        TokenKind::Add => Some(UnaryOp::Plus),
-        TokenKind::Sub => Some(UnaryOp::Minus),
-        _ => None,
-    }
-}
-
-/// Whether an expression may start with this token.
-pub(super) fn starts_expression(kind: TokenKind) -> bool {
-    sign(kind).is_some()
-        || kind.is_metric_name()
-        || matches!(
-            kind,
-            TokenKind::Number
-                | TokenKind::Duration
-                | TokenKind::String
-                | TokenKind::LeftParen
-                | TokenKind::LeftBrace
-        )
 }
 
 impl Parser<'_> {
@@ -223,7 +202,7 @@ impl Parser<'_> {
             {
                 self.call()
             }
-            kind => match super::call::aggregate_op(kind) {
+            kind => match aggregate_op(kind) {
                 Some(op)
                     if opens_call
                         || matches!(self.second_kind(), TokenKind::By | TokenKind::Without) =>

@@ -1,0 +1,58 @@
+//! What a source answers.
+
+use std::pin::Pin;
+
+use duramen_model::{Exemplar, Labels};
+use futures::Stream;
+
+use crate::batch::SeriesBatch;
+use crate::error::Error;
+
+/// Series in the order of [`duramen_model::Labels::cmp_in_block`], strictly ascending over the
+/// whole stream: no label set twice. A batch may be empty.
+pub type SeriesStream = Pin<Box<dyn Stream<Item = Result<SeriesBatch, Error>> + Send>>;
+
+/// The exemplars of one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesExemplars {
+    pub labels: Labels,
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// How much there is of one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesSummary {
+    pub labels: Labels,
+    pub floats: u64,
+    pub histograms: u64,
+    /// The first and the last time, both inclusive.
+    pub first_ms: i64,
+    pub last_ms: i64,
+}
+
+impl SeriesSummary {
+    /// `None` for a series without samples.
+    pub(crate) fn of(batch: &SeriesBatch, row: usize) -> Option<Self> {
+        let (ts, _) = batch.samples_at(row);
+        let floats = ts.len() as u64;
+        let histograms = batch.histograms_at(row).len() as u64;
+
+        let times = || {
+            ts.iter()
+                .copied()
+                .chain(batch.histograms_at(row).map(|histogram| histogram.ts_ms))
+        };
+
+        let first_ms = times().min()?;
+        let last_ms = times().max()?;
+        let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+
+        Some(Self {
+            labels,
+            floats,
+            histograms,
+            first_ms,
+            last_ms,
+        })
+    }
+}
