@@ -4,6 +4,7 @@
 mod admin;
 mod circles;
 mod client;
+mod commands;
 mod conditional;
 mod documents;
 mod faults;
