@@ -11,7 +11,7 @@ mod cors;
 mod crowd;
 mod habits;
 mod head_errors;
-mod link;
+pub(crate) mod link;
 pub(crate) mod metrics;
 mod panics;
 mod plain;

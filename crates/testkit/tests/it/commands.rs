@@ -221,8 +221,8 @@ fn commands_and_tests_are_read() {
     assert_eq!(tests_of(source, &["x".to_owned()]), ["x::a", "x::tests::b"]);
 }
 
-/// The files that a row of the code map names. A name without a folder lies beside the file before
-/// it, or in the folder of that file's name.
+/// The files that a row of the code map names, each with the places where it may lie: below
+/// `crates/`, or below a folder of the file before it.
 fn files_of(row: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut folder = String::new();
@@ -233,8 +233,15 @@ fn files_of(row: &str) -> Vec<Vec<String>> {
             continue;
         }
 
-        let beside = format!("{folder}/{name}");
-        found.push(vec![name.to_owned(), beside]);
+        let mut places = vec![name.to_owned()];
+        let mut above = folder.as_str();
+
+        while let Some((rest, _)) = above.rsplit_once('/') {
+            places.push(format!("{above}/{name}"));
+            above = rest;
+        }
+
+        found.push(places);
 
         if name.contains("/src/") {
             let end = name.rfind('/').unwrap_or_default();
@@ -264,11 +271,11 @@ fn every_file_of_the_code_map_is_there() {
 #[test]
 fn a_file_of_a_code_map_is_looked_for_beside_the_one_before() {
     assert_eq!(
-        files_of("| x | `a/src/b.rs`, `c.rs`: text; `d/` |"),
+        files_of("| x | `a/src/b/c.rs`, `d.rs`: text; `e/` |"),
         [
-            vec!["a/src/b.rs".to_owned(), "/a/src/b.rs".to_owned()],
-            vec!["c.rs".to_owned(), "a/src/c.rs".to_owned()],
-            vec!["d/".to_owned(), "a/src/d/".to_owned()],
+            vec!["a/src/b/c.rs"],
+            vec!["d.rs", "a/src/b/d.rs", "a/src/d.rs"],
+            vec!["e/", "a/src/b/e/", "a/src/e/"],
         ]
     );
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
 use crate::http::answer::json::success;
+use crate::http::edge::link::Vital;
 use crate::http::request::viewer::Viewer;
 use crate::http::roles::process::ProcessState;
 
@@ -132,9 +134,12 @@ pub(crate) async fn features(State(state): State<Arc<ProcessState>>) -> Response
 pub(crate) async fn metrics(State(state): State<Arc<ProcessState>>, viewer: Viewer) -> Response {
     let open_metrics =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = viewer.visible(state.metrics.text(), &state.register);
+
     (
+        Extension(Vital),
         [(header::CONTENT_TYPE, open_metrics)],
-        viewer.visible(state.metrics.text(), &state.register),
+        text,
     )
         .into_response()
 }

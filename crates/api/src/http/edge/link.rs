@@ -211,12 +211,26 @@ impl Work {
 
     /// Puts an answer on its way. Its bytes are counted while they wait for the client.
     ///
+    /// A small answer is never refused: what would be said instead is not smaller. So an
+    /// acknowledgement, an error and the page of health get out while queries hold the memory.
+    ///
     /// # Errors
     /// When the answer is in memory as a whole and the account has no room for it.
     pub(crate) fn answer(self: Arc<Self>, response: Response) -> Result<Response, Full> {
         let size = response.body().size_hint().exact().unwrap_or(0);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let share = self.link.account.take(Use::Answer, size)?;
+
+        let wanted = match response.extensions().get::<Vital>() {
+            Some(Vital) => Use::Body,
+            None => Use::Answer,
+        };
+        let mut share = self.link.account.share(wanted);
+
+        if size <= SMALL_BYTES_MAX {
+            share.set(size);
+        } else {
+            share.grow(size)?;
+        }
 
         Ok(response.map(|inner| {
             Body::new(Outgoing {
@@ -248,6 +262,14 @@ impl Drop for Work {
         }
     }
 }
+
+/// An extension of an answer that is needed most while memory is short, such as the metrics of the
+/// process. It has the right to memory that a write has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vital;
+
+/// An answer of this size is counted and never refused.
+const SMALL_BYTES_MAX: usize = 16 << 10;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -489,10 +511,32 @@ mod tests {
         let full = world
             .link
             .begin()
-            .answer(Response::new(Body::from(vec![b'x'; 900])))
+            .answer(Response::new(Body::from(vec![b'x'; SMALL_BYTES_MAX + 1])))
             .unwrap_err();
 
         assert_eq!(full.wanted, Use::Answer);
         assert_eq!((world.link.requests(), world.account.used()), (0, 0));
+    }
+
+    #[test]
+    fn while_memory_is_short_small_answers_and_vital_ones_go_out() {
+        let world = world(10 * SMALL_BYTES_MAX);
+        let all = world.account.mark(Use::Query);
+        let queries = world.account.take(Use::Query, all).unwrap();
+        let answer = |size: usize| Response::new(Body::from(vec![b'x'; size]));
+
+        for size in [0, 20, SMALL_BYTES_MAX] {
+            world.link.begin().answer(answer(size)).unwrap();
+        }
+
+        let large = SMALL_BYTES_MAX + 1;
+        world.link.begin().answer(answer(large)).unwrap_err();
+
+        let mut vital = answer(large);
+        vital.extensions_mut().insert(Vital);
+        world.link.begin().answer(vital).unwrap();
+
+        drop(queries);
+        assert_eq!(world.account.used(), 0);
     }
 }
