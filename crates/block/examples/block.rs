@@ -25,6 +25,7 @@ use duramen_block::{
     WriterOptions,
 };
 use duramen_model::{BlockStats, Labels, Matcher, TenantId, TimeRange};
+use duramen_runtime::{Disk, RealDisk};
 use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
@@ -101,7 +102,8 @@ fn options(keys: &[&String]) -> WriterOptions {
 }
 
 fn write(path: &std::path::Path, series: &[Series], options: &WriterOptions) -> BlockStats {
-    let mut writer = BlockWriter::create(path, options.clone()).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut writer = BlockWriter::create(&disk, path, options.clone()).unwrap();
     for Series { labels, ts, values } in series {
         writer
             .push(labels, &SeriesContents::floats(ts, values))

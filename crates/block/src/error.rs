@@ -78,6 +78,11 @@ impl Error {
         }
     }
 
+    /// This error as one of the block in folder `dir`, which a source could not read.
+    pub fn of_block(self, dir: &Path) -> duramen_source::Error {
+        duramen_source::Error::new(format!("block {dir}"), self.kind(), self)
+    }
+
     pub(crate) fn decode(
         key: &Path,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,

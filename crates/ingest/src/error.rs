@@ -68,12 +68,6 @@ pub enum Error {
     Block(#[from] duramen_block::Error),
     #[error("the bucket failed")]
     Bucket(#[from] duramen_bucket::Error),
-    #[error("the staging directory cannot be read. path=`{path}`")]
-    Staging {
-        path: PathBuf,
-        #[source]
-        source: object_store::Error,
-    },
     #[error("the manifest failed")]
     Manifest(#[from] duramen_manifest::Error),
     #[error("the local disk failed. path=`{path}`")]
@@ -96,6 +90,18 @@ pub enum Error {
     Quarantined { tenant: TenantName, cause: Arc<str> },
     #[error("the ingester has stopped")]
     Stopped,
+}
+
+impl From<duramen_blocks::Error> for Error {
+    fn from(error: duramen_blocks::Error) -> Self {
+        match error {
+            duramen_blocks::Error::Block(error) => Self::Block(error),
+            duramen_blocks::Error::Bucket(error) => Self::Bucket(error),
+            duramen_blocks::Error::Manifest(error) => Self::Manifest(error),
+            duramen_blocks::Error::Disk { path, source } => Self::Disk { path, source },
+            duramen_blocks::Error::Stopped | _ => Self::Stopped,
+        }
+    }
 }
 
 impl From<NoRoom> for Error {
@@ -191,7 +197,6 @@ impl Error {
             | Self::Memory(_)
             | Self::NoRoom { .. }
             | Self::Disk { .. }
-            | Self::Staging { .. }
             | Self::WalSync { .. }
             | Self::Quarantined { .. }
             | Self::UnknownTenant { .. }

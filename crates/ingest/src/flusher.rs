@@ -4,13 +4,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use duramen_bucket::{Bucket, WriterIdentity};
+use duramen_blocks::{Publisher, Staging};
+use duramen_bucket::Bucket;
 use duramen_limits::LimitsHandle;
-use duramen_manifest::{Commit, Flushed};
-use duramen_model::{BlockEntry, TenantId, WriterId};
+use duramen_model::WriterId;
 use duramen_runtime::{Clock, Disk};
-use duramen_wal::Position;
-use object_store::ObjectStore;
 
 use crate::commit::CommitHandle;
 use crate::config::Config;
@@ -28,6 +26,7 @@ pub(crate) struct Flusher {
     pub(crate) limits: LimitsHandle,
     pub(crate) metrics: Metrics,
     pub(crate) bucket: Bucket,
+    pub(crate) publisher: Publisher,
     pub(crate) heads: Arc<TenantHeads>,
     pub(crate) commit: CommitHandle,
     /// Where the log lies, and the writer in its segments.
@@ -37,8 +36,7 @@ pub(crate) struct Flusher {
     pub(crate) room: Arc<Room>,
     /// Size of the log, as the commit thread reports it.
     pub(crate) wal_bytes: Arc<AtomicU64>,
-    pub(crate) staging: PathBuf,
-    pub(crate) staging_store: Arc<dyn ObjectStore>,
+    pub(crate) staging: Staging,
     /// Nothing is published any more.
     pub(crate) closed: AtomicBool,
     /// Why: another process has published under this one's name.
@@ -75,43 +73,6 @@ impl Flusher {
         let pin = head.registry.read().pin();
 
         self.commit.write(head, rows, 0, permit, pin).await?;
-        Ok(())
-    }
-
-    /// One manifest edit: the blocks are live and the writer has flushed up to `end`.
-    pub(crate) async fn commit_blocks(
-        &self,
-        tenant: TenantId,
-        add: Vec<BlockEntry>,
-        end: Position,
-        flush: u64,
-    ) -> Result<(), Error> {
-        let WriterIdentity {
-            writer,
-            epoch,
-            incarnation,
-        } = self.heads.writer;
-
-        let flushed = Some(Flushed {
-            writer,
-            epoch,
-            incarnation,
-            position: end.0,
-            flush,
-        });
-
-        self.heads
-            .manifests
-            .commit(
-                tenant,
-                Commit {
-                    add,
-                    remove: Vec::new(),
-                    flushed,
-                },
-            )
-            .await?;
-
         Ok(())
     }
 }

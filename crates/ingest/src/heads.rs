@@ -68,12 +68,8 @@ impl TenantHeads {
         }
 
         let writer = self.writer.writer;
-        let mine = state
-            .blocks
-            .values()
-            .filter(|block| block.order.max.writer == writer && block.stats.families > 0);
+        let metadata = duramen_blocks::metadata::newest(state.blocks.values()).remove(&writer);
 
-        let metadata = mine.max_by_key(|block| block.order.max).cloned();
         Ok(Past {
             flushed: Position(state.flushed_position(writer)),
             metadata,

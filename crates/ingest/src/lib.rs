@@ -20,15 +20,15 @@
 //! *staged* (blocks on the local disk), *committed* (named by the manifest):
 //!
 //! - `schedule.rs`: which heads are flushed when; `order.rs`: which generation is earlier.
-//! - `flush.rs`: frozen to committed; `flusher.rs`: what it works with; `build.rs`, `windows.rs`:
-//!   which blocks; `staged.rs`: blocks on their way.
+//! - `flush.rs`: frozen to committed; `flusher.rs`: what it works with; `block_builder.rs`,
+//!   `windows.rs`: which blocks. They are staged and published by `duramen_blocks`.
 //! - `rebuild.rs`: damaged staged blocks once more, from the log (`logged.rs`).
 //! - `room.rs`: what the log leaves free on its disk.
 //!
 //! A start: `start.rs` puts the parts together and replays the log.
 
 mod admit;
-mod build;
+mod block_builder;
 mod commit;
 mod config;
 mod error;
@@ -50,7 +50,6 @@ mod report;
 mod room;
 mod schedule;
 mod seen;
-mod staged;
 mod start;
 mod windows;
 

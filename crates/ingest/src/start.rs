@@ -1,10 +1,11 @@
-//! Starting an ingester: sweep, replay, threads.
+//! Starting an ingester: replay, threads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
+use duramen_blocks::{Publisher, Staging};
 use duramen_bucket::{Ballast, Bucket, Tenants, WriterIdentity};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
@@ -13,7 +14,6 @@ use duramen_qos::Account;
 use duramen_runtime::disk::create_dir_all_synced;
 use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
 use duramen_wal::{Entry, OwnedRecord, Position, SegmentId, Wal};
-use object_store::local::LocalFileSystem;
 use roaring::RoaringBitmap;
 use tokio::runtime::Handle;
 use tracing::{error, info};
@@ -44,9 +44,8 @@ pub struct Parts {
     /// Where the WAL lies, on `disk`.
     pub wal_dir: PathBuf,
     pub disk: Arc<dyn Disk>,
-    /// Where blocks on their way lie, on the machine's own disk: they need not be durable. Emptied
-    /// at the start.
-    pub staging_dir: PathBuf,
+    /// Where blocks on their way lie: they need not be durable.
+    pub staging: Staging,
     /// What is given up when the disk of the two is full.
     pub ballast: Option<Arc<Ballast>>,
     pub clock: Arc<dyn Clock>,
@@ -91,19 +90,10 @@ impl Ingester {
         tasks: &Tasks,
     ) -> Result<(Self, StartReport), Error> {
         let wal_dir = parts.wal_dir;
-        let staging = parts.staging_dir;
         create_dir_all_synced(&parts.disk, &wal_dir).map_err(|source| Error::Disk {
             path: wal_dir.clone(),
             source,
         })?;
-
-        sweep(&staging)?;
-
-        let staging_store =
-            LocalFileSystem::new_with_prefix(&staging).map_err(|source| Error::Staging {
-                path: staging.clone(),
-                source,
-            })?;
 
         let room = Arc::new(Room::new(
             Arc::clone(&parts.disk),
@@ -142,6 +132,8 @@ impl Ingester {
         let intake = Arc::new(Intake::before_heads(intake, Arc::clone(&memory), &config));
         let (commit, received) = CommitHandle::new();
 
+        let publisher = Publisher::new(parts.bucket.clone(), parts.manifests.clone());
+
         let heads = Arc::new(TenantHeads {
             clock: Arc::clone(&parts.clock),
             intake: Arc::clone(&intake),
@@ -161,6 +153,7 @@ impl Ingester {
             limits: parts.limits,
             metrics: metrics.clone(),
             bucket: parts.bucket,
+            publisher,
             heads: Arc::clone(&heads),
             commit: commit.clone(),
             disk: Arc::clone(&parts.disk),
@@ -168,8 +161,7 @@ impl Ingester {
             log: parts.log,
             room: Arc::clone(&room),
             wal_bytes: Arc::new(AtomicU64::new(0)),
-            staging,
-            staging_store: Arc::new(staging_store),
+            staging: parts.staging,
             closed: AtomicBool::new(false),
             fenced: OnceLock::new(),
         });
@@ -217,31 +209,6 @@ impl Ingester {
 
         Ok((ingester, report))
     }
-}
-
-/// Removes blocks that an earlier process staged: the log still holds what was not committed.
-fn sweep(staging: &std::path::Path) -> Result<(), Error> {
-    let failed = |source| Error::Disk {
-        path: staging.to_path_buf(),
-        source,
-    };
-
-    std::fs::create_dir_all(staging).map_err(failed)?;
-
-    for entry in std::fs::read_dir(staging).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let is_dir = entry.file_type().map_err(failed)?.is_dir();
-
-        let remove = if is_dir {
-            std::fs::remove_dir_all
-        } else {
-            std::fs::remove_file
-        };
-
-        remove(entry.path()).map_err(failed)?;
-    }
-
-    Ok(())
 }
 
 /// A head with less is not staged by a replay: each block takes a folder and an open file.

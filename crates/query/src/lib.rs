@@ -1,7 +1,6 @@
 //! The querier: sources over blocks and heads, and the PromQL engine behind one door.
 
 mod answered;
-mod blocks;
 pub mod cardinality;
 mod error;
 mod metrics;
@@ -13,7 +12,6 @@ mod turns;
 mod view;
 
 pub use answered::Answered;
-pub use blocks::Blocks;
 pub use error::Error;
 pub use metrics::Metrics;
 pub use querier::cardinality::Summarized;

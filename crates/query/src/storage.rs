@@ -1,20 +1,19 @@
 //! Everything that a tenant has, as one source: heads, staged and committed blocks together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_block::BlockSource;
+use duramen_blocks::{Blocks, metadata};
 use duramen_manifest::{Manifests, State};
-use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
+use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange};
 use duramen_source::{
     Error, FlushedPosition, HeadSnapshot, Heads, MergeSource, Part, Read, Reads, SeriesExemplars,
     SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::blocks::Blocks;
 use crate::metrics::Metrics;
 
 /// Blocks that are opened at once for one selector.
@@ -189,19 +188,10 @@ impl StorageView {
         reads: &Reads,
     ) -> Result<Vec<Part>, Error> {
         let open = |entry: Arc<BlockEntry>| async move {
-            let block = self.blocks.get(tenant, &entry, reads).await;
-            let block = block.map_err(|e| {
-                Error::new(
-                    format!("block {} of tenant {tenant}", entry.id),
-                    e.kind(),
-                    e,
-                )
-            })?;
-
-            let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block, tenant));
+            let block = self.blocks.source(tenant, &entry, reads).await?;
             Ok(Part {
                 order: entry.order.min,
-                source,
+                source: Arc::new(block) as Arc<dyn SeriesSource>,
             })
         };
 
@@ -237,22 +227,11 @@ impl Wanted {
                 .filter(|entry| entry.stats.exemplars > 0)
                 .cloned()
                 .collect(),
-            Self::Metadata => newest_families(state.blocks.values()),
+            Self::Metadata => metadata::newest(state.blocks.values())
+                .into_values()
+                .collect(),
         }
     }
-}
-
-/// Of each writer the last of its blocks that have metadata.
-fn newest_families<'a>(blocks: impl Iterator<Item = &'a Arc<BlockEntry>>) -> Vec<Arc<BlockEntry>> {
-    let mut newest: BTreeMap<WriterId, &Arc<BlockEntry>> = BTreeMap::new();
-    for entry in blocks.filter(|entry| entry.stats.families > 0) {
-        let last = newest.entry(entry.order.max.writer).or_insert(entry);
-        if (entry.order.max, entry.id) > (last.order.max, last.id) {
-            *last = entry;
-        }
-    }
-
-    newest.into_values().cloned().collect()
 }
 
 #[async_trait]
@@ -405,67 +384,5 @@ impl SeriesSource for StorageView {
         }
 
         Ok(longest)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use duramen_model::{BlockId, BlockStats, Order, OrderRange};
-    use ulid::Ulid;
-
-    use super::*;
-
-    /// A block of flush `flush` of `writer`.
-    fn block(id: u128, writer: u128, flush: u64, families: u64) -> Arc<BlockEntry> {
-        let order = Order {
-            opened: flush,
-            writer: WriterId(Ulid(writer)),
-            flush,
-        };
-
-        let stats = BlockStats {
-            series: 1,
-            samples: 1,
-            histograms: 0,
-            exemplars: 0,
-            families,
-            ttl_max_ms: 0,
-            min_ts_ms: 0,
-            max_ts_ms: 0,
-            files: vec![],
-            meta_bytes: 0,
-            meta_crc32c: 0,
-        };
-
-        let id = BlockId(Ulid(id));
-        let order = OrderRange {
-            min: order,
-            max: order,
-        };
-
-        Arc::new(BlockEntry {
-            id,
-            order,
-            level: 0,
-            resolution_ms: None,
-            stats,
-        })
-    }
-
-    #[test]
-    fn metadata_is_read_from_the_last_block_of_each_writer_that_has_any() {
-        let blocks = [
-            block(1, 1, 5, 2),
-            block(2, 1, 7, 2),
-            block(3, 1, 8, 0),
-            block(4, 2, 1, 3),
-            block(5, 3, 9, 0),
-        ];
-
-        let newest = newest_families(blocks.iter());
-        assert_eq!(
-            newest.iter().map(|entry| entry.id.0.0).collect::<Vec<_>>(),
-            [2, 4]
-        );
     }
 }

@@ -148,6 +148,21 @@ pub fn is_caused_by_full(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+/// Removes the directory `path` with everything in it. Nothing is synced.
+pub fn remove_dir_all(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    for entry in disk.read_dir(path)? {
+        let inner = path.join(entry.name);
+
+        if entry.is_dir {
+            remove_dir_all(disk, &inner)?;
+        } else {
+            disk.remove_file(&inner)?;
+        }
+    }
+
+    disk.remove_dir(path)
+}
+
 /// Creates `path` with every missing parent. On return all their names are durable.
 ///
 /// Each level is made durable before the next is made, so of those that are there only the last may

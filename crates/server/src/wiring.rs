@@ -10,6 +10,7 @@ use duramen_api::http::{
     BodyBounds, ConnectionBounds, Door, EdgeState, HttpMetrics, IngesterState, Intake, MetricsPage,
     ProcessState, QuerierState, Serving, Tenancy, router,
 };
+use duramen_blocks::{Blocks, Staging};
 use duramen_bucket::{Bucket, Claim, Credentials, DataDir, Deployment, TakeOver, Tenants};
 use duramen_ingest::{Ingester, StartReport};
 use duramen_limits::{LimitsHandle, LiveLimits};
@@ -17,7 +18,7 @@ use duramen_manifest::Manifests;
 use duramen_model::{ErrorKind, TenantName};
 use duramen_promql::{Engine, EngineConfig};
 use duramen_qos::Account;
-use duramen_query::{Blocks, Querier, Storage};
+use duramen_query::{Querier, Storage};
 use duramen_runtime::{Clock, Disk, OnFailure, RealDisk, SystemClock, Tasks, Workers};
 use duramen_settings::Secret;
 use parking_lot::Mutex;
@@ -373,9 +374,12 @@ async fn ingester(
         type_and_unit_labels: config.features.type_and_unit_labels(),
     };
 
+    let staging = Staging::open(Arc::clone(&shared.disk), config.data_dir.join("staging"))
+        .context("empty the directory for staged blocks")?;
+
     let parts = duramen_ingest::Parts {
         wal_dir: config.data_dir.join("wal"),
-        staging_dir: config.data_dir.join("staging"),
+        staging,
         disk: Arc::clone(&shared.disk),
         ballast: Some(Arc::clone(shared.data_dir.ballast())),
         clock: Arc::clone(&shared.clock),

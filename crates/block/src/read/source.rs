@@ -41,7 +41,7 @@ impl SeriesSource for BlockSource {
 
         let block = Arc::clone(&self.block);
         let batches = select::stream(Arc::clone(&block), file, request.clone());
-        Ok(Box::pin(batches.map_err(move |e| failed(&block, e))))
+        Ok(Box::pin(batches.map_err(move |e| e.of_block(block.dir()))))
     }
 
     async fn exemplars(
@@ -54,7 +54,7 @@ impl SeriesSource for BlockSource {
 
         self.read_exemplars(request)
             .await
-            .map_err(|e| failed(&self.block, e))
+            .map_err(|e| e.of_block(self.block.dir()))
     }
 
     async fn metadata(
@@ -67,7 +67,7 @@ impl SeriesSource for BlockSource {
 
         self.read_metadata()
             .await
-            .map_err(|e| failed(&self.block, e))
+            .map_err(|e| e.of_block(self.block.dir()))
     }
 
     async fn summaries(
@@ -80,7 +80,7 @@ impl SeriesSource for BlockSource {
 
         self.read_summaries(request)
             .await
-            .map_err(|e| failed(&self.block, e))
+            .map_err(|e| e.of_block(self.block.dir()))
     }
 
     async fn label_names(
@@ -185,8 +185,4 @@ impl BlockSource {
 
         Ok(series.into_iter().map(summary).collect())
     }
-}
-
-fn failed(block: &Block, error: Error) -> duramen_source::Error {
-    duramen_source::Error::new(format!("block {}", block.dir()), error.kind(), error)
 }

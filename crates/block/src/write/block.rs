@@ -2,10 +2,12 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use duramen_model::labels::cmp_encoded_in_block;
 use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels, Life};
+use duramen_runtime::Disk;
 use duramen_source::SeriesBatch;
 
 use crate::error::Error;
@@ -50,9 +52,9 @@ impl std::fmt::Debug for BlockWriter {
 }
 
 impl BlockWriter {
-    /// Makes the folder `dir`, which must not exist; its parent must.
-    pub fn create(dir: &Path, options: WriterOptions) -> Result<Self, Error> {
-        Ok(Self::into_folder(Folder::create(dir)?, options))
+    /// Makes the folder `dir` on `disk`, which must not exist; its parent must.
+    pub fn create(disk: &Arc<dyn Disk>, dir: &Path, options: WriterOptions) -> Result<Self, Error> {
+        Ok(Self::into_folder(Folder::create(disk, dir)?, options))
     }
 
     /// A writer into memory: for where the disk is full.

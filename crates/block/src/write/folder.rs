@@ -3,15 +3,16 @@
 //! What goes into a file is summed up on its way. A file that reads back as something else was
 //! damaged below us, and is refused before its checksums are taken.
 
-use std::fs::{self, File};
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use crc32c::crc32c_append;
-use duramen_runtime::disk::descriptors::with_spare;
+use duramen_runtime::{Disk, DiskFile};
 use parking_lot::Mutex;
+use parquet::errors::Result as Encoded;
+use parquet::file::reader::{ChunkReader, Length};
 
 use crate::error::Error;
 
@@ -27,7 +28,7 @@ type Named = (&'static str, Arc<Mutex<Written>>);
 
 #[derive(Debug)]
 enum Place {
-    Disk(PathBuf),
+    Disk { disk: Arc<dyn Disk>, dir: PathBuf },
     Memory,
 }
 
@@ -43,26 +44,37 @@ struct Written {
 /// What a file is written through. Unbuffered: the Parquet writer buffers.
 #[derive(Debug)]
 pub(crate) struct BlockFileWriter {
-    file: Option<File>,
+    file: Option<Box<dyn DiskFile>>,
     written: Arc<Mutex<Written>>,
 }
 
 /// A file that is complete, to be read back.
 pub(crate) enum WrittenFile {
-    Disk(File),
+    Disk(DiskReader),
     Memory(Cursor<Bytes>),
+}
+
+/// Reads a file of a disk from `at` on.
+pub(crate) struct DiskReader {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    length: u64,
+    at: u64,
 }
 
 impl Folder {
     /// Makes the folder `dir`, which must not exist; its parent must.
-    pub(crate) fn create(dir: &Path) -> Result<Self, Error> {
-        fs::create_dir(dir).map_err(|source| Error::Write {
+    pub(crate) fn create(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
+        disk.create_dir(dir).map_err(|source| Error::Write {
             path: dir.to_owned(),
             source,
         })?;
 
         Ok(Self {
-            place: Place::Disk(dir.to_owned()),
+            place: Place::Disk {
+                disk: Arc::clone(disk),
+                dir: dir.to_owned(),
+            },
             files: Mutex::default(),
         })
     }
@@ -77,7 +89,7 @@ impl Folder {
     /// Where a file is, for messages.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         match &self.place {
-            Place::Disk(dir) => dir.join(name),
+            Place::Disk { dir, .. } => dir.join(name),
             Place::Memory => PathBuf::from(name),
         }
     }
@@ -85,9 +97,9 @@ impl Folder {
     /// Makes the file `name`, which must not exist.
     pub(crate) fn create_file(&self, name: &'static str) -> Result<BlockFileWriter, Error> {
         let file = match &self.place {
-            Place::Disk(dir) => {
+            Place::Disk { disk, dir } => {
                 let path = dir.join(name);
-                let created = with_spare(|| File::create_new(&path));
+                let created = disk.create_new(&path);
                 Some(created.map_err(|source| Error::Write { path, source })?)
             }
             Place::Memory => None,
@@ -109,7 +121,7 @@ impl Folder {
         let mut written = written.ok_or(io::ErrorKind::NotFound)?.lock();
 
         let mut file = match &self.place {
-            Place::Disk(dir) => WrittenFile::Disk(with_spare(|| File::open(dir.join(name)))?),
+            Place::Disk { disk, dir } => WrittenFile::Disk(DiskReader::open(disk, dir.join(name))?),
             Place::Memory => {
                 let bytes = Bytes::from(std::mem::take(&mut written.held));
                 WrittenFile::Memory(Cursor::new(bytes))
@@ -130,17 +142,14 @@ impl Folder {
 impl Write for BlockFileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut written = self.written.lock();
-        let taken = match &mut self.file {
-            Some(file) => file.write(bytes)?,
-            None => {
-                written.held.extend_from_slice(bytes);
-                bytes.len()
-            }
-        };
+        match &mut self.file {
+            Some(file) => file.append(bytes)?,
+            None => written.held.extend_from_slice(bytes),
+        }
 
-        written.bytes += taken as u64;
-        written.crc32c = crc32c_append(written.crc32c, &bytes[..taken]);
-        Ok(taken)
+        written.bytes += bytes.len() as u64;
+        written.crc32c = crc32c_append(written.crc32c, bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -193,5 +202,71 @@ impl Seek for WrittenFile {
             Self::Disk(file) => file.seek(to),
             Self::Memory(cursor) => cursor.seek(to),
         }
+    }
+}
+
+impl DiskReader {
+    fn open(disk: &Arc<dyn Disk>, path: PathBuf) -> io::Result<Self> {
+        let length = disk.stat(&path)?.length;
+
+        Ok(Self {
+            disk: Arc::clone(disk),
+            path,
+            length,
+            at: 0,
+        })
+    }
+}
+
+impl Read for DiskReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let length = out.len().min(left);
+
+        if length == 0 {
+            return Ok(0);
+        }
+
+        let bytes = self.disk.read_at(&self.path, self.at, length)?;
+        out[..length].copy_from_slice(&bytes);
+        self.at += length as u64;
+
+        Ok(length)
+    }
+}
+
+impl Seek for DiskReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.length.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+impl Length for DiskReader {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for DiskReader {
+    type T = BufReader<Self>;
+
+    fn get_read(&self, start: u64) -> Encoded<Self::T> {
+        Ok(BufReader::new(Self {
+            disk: Arc::clone(&self.disk),
+            path: self.path.clone(),
+            length: self.length,
+            at: start,
+        }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Encoded<Bytes> {
+        Ok(self.disk.read_at(&self.path, start, length)?.into())
     }
 }

@@ -9,6 +9,7 @@ use duramen_block::{
 use duramen_model::{
     BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TenantId, TimeRange,
 };
+use duramen_runtime::{Disk, RealDisk};
 use duramen_source::{
     Columns, Error, HistogramRef, Reads, SeriesExemplars, SeriesRequest, SeriesSource,
 };
@@ -56,6 +57,10 @@ pub(crate) fn sorted(mut series: Vec<Series>) -> Vec<Series> {
     series
 }
 
+pub(crate) fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
+}
+
 pub(crate) fn write(dir: &Path, series: &[Series], options: WriterOptions) -> BlockStats {
     write_with(dir, series, vec![], options)
 }
@@ -66,7 +71,7 @@ pub(crate) fn write_with(
     families: Vec<FamilyMetadata>,
     options: WriterOptions,
 ) -> BlockStats {
-    let mut writer = BlockWriter::create(dir, options).unwrap();
+    let mut writer = BlockWriter::create(&disk(), dir, options).unwrap();
 
     for Series {
         labels,

@@ -8,7 +8,9 @@ use duramen_model::{
 };
 use duramen_source::HistogramRef;
 
-use crate::fixture::{Series, collect, collect_all, in_memory, in_memory_with, open, request};
+use crate::fixture::{
+    Series, collect, collect_all, disk, in_memory, in_memory_with, open, request,
+};
 
 fn labels(name: &str) -> Labels {
     Labels::from_pairs([("__name__", name)]).unwrap()
@@ -17,7 +19,8 @@ fn labels(name: &str) -> Labels {
 #[test]
 fn what_is_out_of_order_is_refused_and_leaves_the_block_good() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = BlockWriter::create(&dir.path().join("b"), WriterOptions::default()).unwrap();
+    let mut writer =
+        BlockWriter::create(&disk(), &dir.path().join("b"), WriterOptions::default()).unwrap();
     writer
         .push(&labels("b"), &SeriesContents::floats(&[1, 2], &[1.0, 2.0]))
         .unwrap();
@@ -58,7 +61,8 @@ fn what_is_out_of_order_is_refused_and_leaves_the_block_good() {
 #[test]
 fn a_broken_contract_appends_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = BlockWriter::create(&dir.path().join("b"), WriterOptions::default()).unwrap();
+    let mut writer =
+        BlockWriter::create(&disk(), &dir.path().join("b"), WriterOptions::default()).unwrap();
     let bytes = histogram().to_bytes();
 
     let at = |ts_ms| HistogramRef {
@@ -262,11 +266,12 @@ async fn a_series_of_exemplars_alone_is_in_no_selection() {
 fn a_block_without_anything_and_a_folder_that_exists_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(
-        BlockWriter::create(dir.path(), WriterOptions::default()),
+        BlockWriter::create(&disk(), dir.path(), WriterOptions::default()),
         Err(Error::Write { .. })
     ));
 
-    let writer = BlockWriter::create(&dir.path().join("b"), WriterOptions::default()).unwrap();
+    let writer =
+        BlockWriter::create(&disk(), &dir.path().join("b"), WriterOptions::default()).unwrap();
     assert!(matches!(writer.finish(), Err(Error::Contract { .. })));
 }
 
@@ -275,7 +280,7 @@ fn the_same_series_make_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str| {
         let mut writer =
-            BlockWriter::create(&dir.path().join(name), WriterOptions::default()).unwrap();
+            BlockWriter::create(&disk(), &dir.path().join(name), WriterOptions::default()).unwrap();
 
         for i in 0..500 {
             let number = format!("{i:03}");

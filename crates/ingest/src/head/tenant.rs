@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use duramen_blocks::StagedBlock;
 use duramen_model::{BlockEntry, FamilyMetadata, Labels, Order, TenantId, TenantName, WriterId};
 use duramen_source::{FlushedPosition, HeadSnapshot, Part};
 use duramen_wal::Position;
@@ -17,7 +18,6 @@ use super::rows::Rows;
 use super::source::GenerationSource;
 use crate::intake::TenantIntake;
 use crate::memory::HeadMemory;
-use crate::staged::StagedBlock;
 
 /// See the module's text.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use duramen_blocks::Staging;
 use duramen_bucket::{Bucket, DataDir, LocalStore, Tenants};
 use duramen_ingest::{Config, Error, Ingester, Metrics, Parts, StartReport, WriteReport};
 use duramen_limits::{IngestLimits, Limits, LimitsHandle};
@@ -198,7 +199,7 @@ impl System {
         let parts = Parts {
             wal_dir: PathBuf::from("/data/wal"),
             disk: on_disk,
-            staging_dir: staging.path().to_path_buf(),
+            staging: Staging::open(Arc::new(RealDisk), staging.path().to_path_buf()).unwrap(),
             ballast: None,
             clock: as_clock,
             bucket: bucket.clone(),

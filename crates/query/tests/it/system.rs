@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use duramen_blocks::{Blocks, Staging};
 use duramen_bucket::{Bucket, DataDir, Tenants};
 use duramen_ingest::{Config, Ingester, Parts, StartReport, WriteReport};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
 use duramen_model::{Exemplar, Histogram, Labels, Life, Matcher, TenantName, TimeRange};
 use duramen_proto::{Version, WriteRequestEncoder};
-use duramen_query::{Blocks, Storage};
-use duramen_runtime::{Clock, Disk, Tasks};
+use duramen_query::Storage;
+use duramen_runtime::{Clock, Disk, RealDisk, Tasks};
 use duramen_source::{Columns, Heads, SeriesBatch, SeriesExemplars, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 use tempfile::TempDir;
@@ -48,7 +49,7 @@ impl System {
         let parts = Parts {
             wal_dir: PathBuf::from("/data/wal"),
             disk,
-            staging_dir: staging.path().to_path_buf(),
+            staging: Staging::open(Arc::new(RealDisk), staging.path().to_path_buf())?,
             ballast: None,
             clock,
             bucket: bucket.clone(),

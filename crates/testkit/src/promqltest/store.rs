@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use duramen_blocks::{Blocks, Staging};
 use duramen_bucket::{Bucket, DataDir, LocalStore, Tenants};
 use duramen_ingest::{Ingester, Parts};
 use duramen_limits::{Limits, LimitsHandle};
@@ -14,7 +15,7 @@ use duramen_manifest::Manifests;
 use duramen_model::{Sample, TenantName};
 use duramen_promql::{QueryContext, QueryLimits};
 use duramen_proto::Version;
-use duramen_query::{Blocks, Storage};
+use duramen_query::Storage;
 use duramen_runtime::{Clock, Disk, MockClock, RealDisk, Tasks};
 use duramen_source::{Heads, MemorySource, SeriesSource};
 use tempfile::TempDir;
@@ -181,12 +182,10 @@ impl System {
         let register = Arc::new(Tenants::open(bucket.clone(), writer.writer).await?);
         let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), writer);
 
-        std::fs::create_dir_all(below("staging"))?;
-
         let parts = Parts {
             wal_dir: below("data/wal"),
+            staging: Staging::open(Arc::clone(&disk), below("staging"))?,
             disk,
-            staging_dir: below("staging"),
             ballast: None,
             clock,
             bucket: bucket.clone(),

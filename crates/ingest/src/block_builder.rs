@@ -1,11 +1,10 @@
 //! A frozen generation as blocks, in the staging directory or in memory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
+use duramen_blocks::{MemoryBlock, Staging, StagingDir};
 use duramen_model::{
     BlockEntry, BlockId, BlockStats, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange,
 };
@@ -13,16 +12,8 @@ use duramen_source::HistogramRef;
 use ulid::Ulid;
 
 use crate::error::Error;
-use crate::flush::directory_name;
 use crate::head::{Generation, NOW, Samples, SeriesAt, Slot, TenantHead};
-use crate::staged::StagingDir;
 use crate::windows::{Windows, window_start};
-
-/// A block on its way that never was on the disk: its files by name, `meta` last.
-pub(crate) struct MemoryBlock {
-    pub(crate) entry: BlockEntry,
-    pub(crate) files: Vec<(String, Bytes)>,
-}
 
 /// Writes one block for each window that the generation touches, and `families` into the latest of
 /// them: without any, into one that has nothing else. Blocks; two passes over what it holds.
@@ -31,14 +22,14 @@ pub(crate) fn build(
     generation: &Generation,
     families: Vec<FamilyMetadata>,
     now_ms: i64,
-    staging: &Path,
+    staging: &Staging,
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
     let create = |id| {
-        let directory = StagingDir::new(staging.join(directory_name(id)));
-        Ok((
-            BlockWriter::create(directory.path(), WriterOptions::default())?,
-            directory,
-        ))
+        let directory = staging.place(id);
+        let writer =
+            BlockWriter::create(staging.disk(), directory.path(), WriterOptions::default())?;
+
+        Ok((writer, directory))
     };
 
     let written = write(head, generation, families, now_ms, create)?;

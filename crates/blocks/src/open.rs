@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use duramen_block::{Block, ExtentCache, OpenOptions, SeriesIndexPool};
+use duramen_block::{Block, BlockSource, ExtentCache, OpenOptions, SeriesIndexPool};
 use duramen_bucket::{Bucket, keys};
 use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
 use duramen_qos::{Account, Reclaim, Share, Use};
@@ -95,7 +95,7 @@ impl Blocks {
     }
 
     /// The account that blocks draw from.
-    pub(crate) const fn memory(&self) -> &Arc<Account> {
+    pub const fn memory(&self) -> &Arc<Account> {
         &self.memory
     }
 
@@ -121,6 +121,19 @@ impl Blocks {
         };
 
         cell.get_or_try_init(open).await.cloned()
+    }
+
+    /// The block as a source of series, opened as by [`Blocks::get`].
+    pub async fn source(
+        &self,
+        tenant: TenantId,
+        entry: &BlockEntry,
+        reads: &Reads,
+    ) -> Result<BlockSource, duramen_source::Error> {
+        let opened = self.get(tenant, entry, reads).await;
+        let block = opened.map_err(|error| error.of_block(&keys::block(tenant, entry.id)))?;
+
+        Ok(BlockSource::new(block, tenant))
     }
 }
 

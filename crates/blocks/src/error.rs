@@ -1,0 +1,42 @@
+//! Why a block could not be staged or published.
+
+use std::io;
+use std::path::PathBuf;
+
+use duramen_model::ErrorKind;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("a block could not be written or read")]
+    Block(#[from] duramen_block::Error),
+
+    #[error("the bucket failed")]
+    Bucket(#[from] duramen_bucket::Error),
+
+    #[error("the manifest failed")]
+    Manifest(#[from] duramen_manifest::Error),
+
+    /// The directory for staged blocks cannot be made or emptied.
+    #[error("the local disk failed. path=`{path}`")]
+    Disk {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+
+    /// The process ends.
+    #[error("the process is shutting down")]
+    Stopped,
+}
+
+impl Error {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Block(error) => error.kind(),
+            Self::Bucket(error) => error.kind(),
+            Self::Manifest(error) => error.kind(),
+            Self::Disk { .. } | Self::Stopped => ErrorKind::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Metric families of blocks.
+//!
+//! A flush writes all that its head knows of families, or nothing. So the newest block of a writer
+//! that has any has all of them, and older ones need not be read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use duramen_block::{Block, BlockSource, OpenOptions};
+use duramen_bucket::{Bucket, keys};
+use duramen_model::{BlockEntry, FamilyMetadata, TenantId, WriterId};
+use duramen_source::{Error, Reads, SeriesSource};
+
+/// Of each writer the last of its blocks that have metadata.
+pub fn newest<'a>(
+    blocks: impl Iterator<Item = &'a Arc<BlockEntry>>,
+) -> BTreeMap<WriterId, Arc<BlockEntry>> {
+    let mut newest: BTreeMap<WriterId, Arc<BlockEntry>> = BTreeMap::new();
+
+    for entry in blocks.filter(|entry| entry.stats.families > 0) {
+        let last = newest
+            .entry(entry.order.max.writer)
+            .or_insert_with(|| Arc::clone(entry));
+
+        if (entry.order.max, entry.id) > (last.order.max, last.id) {
+            *last = Arc::clone(entry);
+        }
+    }
+
+    newest
+}
+
+/// What a block says of metric families. The block is not kept open.
+///
+/// Requests: 1 GET of `meta` (and beside it 1 of a series file up to 64 KiB), 1 of the metadata.
+pub async fn read(
+    bucket: &Bucket,
+    tenant: TenantId,
+    entry: &BlockEntry,
+) -> Result<Vec<FamilyMetadata>, Error> {
+    let directory = keys::block(tenant, entry.id);
+    let block = Block::open(
+        bucket.store(),
+        directory.clone(),
+        &entry.stats,
+        OpenOptions::default(),
+        &Reads::default(),
+    )
+    .await
+    .map_err(|error| error.of_block(&directory))?;
+
+    BlockSource::new(block, tenant).metadata(&[tenant]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_model::{BlockId, BlockStats, Order, OrderRange};
+    use ulid::Ulid;
+
+    use super::*;
+
+    /// A block of flush `flush` of `writer`.
+    fn block(id: u128, writer: u128, flush: u64, families: u64) -> Arc<BlockEntry> {
+        let order = Order {
+            opened: flush,
+            writer: WriterId(Ulid(writer)),
+            flush,
+        };
+
+        let stats = BlockStats {
+            series: 1,
+            samples: 1,
+            histograms: 0,
+            exemplars: 0,
+            families,
+            ttl_max_ms: 0,
+            min_ts_ms: 0,
+            max_ts_ms: 0,
+            files: vec![],
+            meta_bytes: 0,
+            meta_crc32c: 0,
+        };
+
+        let id = BlockId(Ulid(id));
+        let order = OrderRange {
+            min: order,
+            max: order,
+        };
+
+        Arc::new(BlockEntry {
+            id,
+            order,
+            level: 0,
+            resolution_ms: None,
+            stats,
+        })
+    }
+
+    #[test]
+    fn metadata_is_read_from_the_last_block_of_each_writer_that_has_any() {
+        let blocks = [
+            block(1, 1, 5, 2),
+            block(2, 1, 7, 2),
+            block(3, 1, 8, 0),
+            block(4, 2, 1, 3),
+            block(5, 3, 9, 0),
+        ];
+
+        let newest = newest(blocks.iter());
+        assert_eq!(
+            newest
+                .values()
+                .map(|entry| entry.id.0.0)
+                .collect::<Vec<_>>(),
+            [2, 4]
+        );
+    }
+}

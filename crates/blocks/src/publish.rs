@@ -1,0 +1,115 @@
+//! From files to a block that everybody sees: upload, `meta` last, then one manifest edit.
+//!
+//! Death before the edit costs objects that no manifest names, and nothing else.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use duramen_block::META_FILE;
+use duramen_bucket::{Bucket, WriterIdentity, keys};
+use duramen_manifest::{Commit, Flushed, Manifests, State};
+use duramen_model::{BlockEntry, TenantId};
+
+use crate::error::Error;
+use crate::staged::StagedBlock;
+use crate::verify::Verifier;
+
+/// Puts blocks into the bucket and names them in the manifest. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    bucket: Bucket,
+    manifests: Manifests,
+}
+
+/// A block that never was on the disk.
+#[derive(Debug)]
+pub struct MemoryBlock {
+    pub entry: BlockEntry,
+    /// By name, `meta` last.
+    pub files: Vec<(String, Bytes)>,
+}
+
+impl Publisher {
+    pub const fn new(bucket: Bucket, manifests: Manifests) -> Self {
+        Self { bucket, manifests }
+    }
+
+    /// Puts the files of a staged block into the bucket, `meta` last. Doing it again puts the same
+    /// bytes under the same keys. Every byte is verified on its way.
+    ///
+    /// Requests: 1 PUT a file; a file above 16 MiB takes more, see [`Bucket::put_file`].
+    ///
+    /// # Errors
+    /// [`duramen_bucket::Error::Damaged`] or a block error of kind `Corrupt` when the files are not
+    /// what was written.
+    pub async fn upload(&self, tenant: TenantId, block: &StagedBlock) -> Result<(), Error> {
+        let entry = &block.entry;
+        let verifier = Verifier::of(block).await?;
+
+        for file in &entry.stats.files {
+            let path = block.path(&file.name);
+            let key = keys::block_file(tenant, entry.id, &file.name);
+            let mut check = verifier.file(&file.name, path.clone())?;
+            let length = check.bytes();
+            let compare = |bytes: &[u8]| check.push(bytes).map_err(Into::into);
+
+            self.bucket
+                .put_file(&key, block.disk(), &path, length, compare)
+                .await?;
+        }
+
+        let meta_key = keys::block_file(tenant, entry.id, META_FILE);
+        self.bucket.put(&meta_key, verifier.meta).await?;
+        Ok(())
+    }
+
+    /// As [`Publisher::upload`], for a block in memory.
+    pub async fn upload_from_memory(
+        &self,
+        tenant: TenantId,
+        block: MemoryBlock,
+    ) -> Result<BlockEntry, Error> {
+        let MemoryBlock { entry, files } = block;
+
+        for (name, bytes) in files {
+            let key = keys::block_file(tenant, entry.id, &name);
+            self.bucket.put_large(&key, bytes).await?;
+        }
+
+        Ok(entry)
+    }
+
+    /// One manifest edit: `blocks`, which are uploaded, are live, and the writer of this process has
+    /// flushed all that its log has before `position`. `flush` is the number of the flush.
+    ///
+    /// Requests and errors: as [`Manifests::commit`].
+    pub async fn commit_flush(
+        &self,
+        tenant: TenantId,
+        blocks: Vec<BlockEntry>,
+        position: u64,
+        flush: u64,
+    ) -> Result<Arc<State>, Error> {
+        let WriterIdentity {
+            writer,
+            epoch,
+            incarnation,
+        } = self.manifests.identity();
+
+        let flushed = Flushed {
+            writer,
+            epoch,
+            incarnation,
+            position,
+            flush,
+        };
+
+        let commit = Commit {
+            add: blocks,
+            remove: Vec::new(),
+            flushed: Some(flushed),
+        };
+
+        Ok(self.manifests.commit(tenant, commit).await?)
+    }
+}

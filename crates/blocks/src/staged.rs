@@ -1,0 +1,294 @@
+//! Blocks on the local disk that are on their way to the bucket.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use duramen_block::{Block, BlockSource, OpenOptions};
+use duramen_model::{BlockEntry, BlockId, FamilyMetadata, TenantId};
+use duramen_runtime::Disk;
+use duramen_runtime::disk::{create_dir_all_synced, remove_dir_all};
+use duramen_source::{
+    Error, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+};
+use futures::StreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path as Key;
+
+use crate::disk_store::DiskStore;
+
+/// The directory for blocks on their way. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Staging {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Staging {
+    /// Opens `directory`, made if it is missing, and removes what an earlier process has left in
+    /// it: no manifest names that. Blocks.
+    pub fn open(disk: Arc<dyn Disk>, directory: PathBuf) -> Result<Self, crate::Error> {
+        let empty =
+            create_dir_all_synced(&disk, &directory).and_then(|()| sweep(&*disk, &directory));
+        empty.map_err(|source| crate::Error::Disk {
+            path: directory.clone(),
+            source,
+        })?;
+
+        let store = Arc::new(DiskStore::new(Arc::clone(&disk), directory.clone()));
+        Ok(Self {
+            disk,
+            directory,
+            store,
+        })
+    }
+
+    /// The disk that the directory is on.
+    pub const fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The place for a block, which its writer makes. It is removed when nobody has it any more.
+    pub fn place(&self, block: BlockId) -> Arc<StagingDir> {
+        Arc::new(StagingDir {
+            disk: Arc::clone(&self.disk),
+            path: self.directory.join(folder_name(block)),
+        })
+    }
+
+    /// The block that was written in `directory`, its [`Staging::place`], readable there.
+    pub async fn stage(
+        &self,
+        tenant: TenantId,
+        entry: BlockEntry,
+        directory: Arc<StagingDir>,
+    ) -> Result<StagedBlock, duramen_block::Error> {
+        let block = Block::open(
+            Arc::clone(&self.store),
+            Key::from(folder_name(entry.id)),
+            &entry.stats,
+            OpenOptions::default(),
+            &Reads::default(),
+        )
+        .await?;
+
+        Ok(StagedBlock {
+            entry,
+            directory,
+            block: BlockSource::new(block, tenant),
+        })
+    }
+}
+
+fn folder_name(block: BlockId) -> String {
+    format!("block={block}")
+}
+
+fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    for entry in disk.read_dir(directory)? {
+        let path = directory.join(entry.name);
+
+        if entry.is_dir {
+            remove_dir_all(disk, &path)?;
+        } else {
+            disk.remove_file(&path)?;
+        }
+    }
+
+    Ok(())
+}
+
+/// A block that is complete in a directory of its own and is read there until the manifest has it,
+/// and longer by those who began before.
+///
+/// It need not survive a loss of power: until the commit the WAL holds its samples, and a start
+/// throws staged blocks away.
+#[derive(Clone, Debug)]
+pub struct StagedBlock {
+    pub entry: BlockEntry,
+    directory: Arc<StagingDir>,
+    block: BlockSource,
+}
+
+/// A directory that is removed when nobody reads in it any more.
+#[derive(Debug)]
+pub struct StagingDir {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl StagingDir {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for StagingDir {
+    /// A failure is left to the next start, which removes what is left.
+    fn drop(&mut self) {
+        if let Err(error) = remove_dir_all(&*self.disk, &self.path) {
+            tracing::warn!(%error, directory = %self.path.display(), "a staged block could not be removed");
+        }
+    }
+}
+
+impl StagedBlock {
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.directory.disk
+    }
+
+    /// Where the file `name` lies.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path.join(name)
+    }
+
+    /// Its series. The source, and what it answers with, keep the directory.
+    pub fn source(&self) -> Arc<dyn SeriesSource> {
+        Arc::new(StagedSource {
+            directory: Arc::clone(&self.directory),
+            block: self.block.clone(),
+        })
+    }
+}
+
+/// Keeps the directory for as long as it or one of its answers is read.
+#[derive(Debug)]
+struct StagedSource {
+    directory: Arc<StagingDir>,
+    block: BlockSource,
+}
+
+#[async_trait]
+impl SeriesSource for StagedSource {
+    async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
+        let batches = self.block.select(request).await?;
+        let directory = Arc::clone(&self.directory);
+        Ok(Box::pin(batches.map(move |batch| {
+            let _ = &directory;
+            batch
+        })))
+    }
+
+    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        self.block.exemplars(request).await
+    }
+
+    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+        self.block.metadata(tenants).await
+    }
+
+    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
+        self.block.summaries(request).await
+    }
+
+    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
+        self.block.label_names(request).await
+    }
+
+    async fn label_values(
+        &self,
+        request: &SeriesRequest,
+        name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
+        self.block.label_values(request, name).await
+    }
+
+    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+        self.block.ttl_max_ms(tenants).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
+    use duramen_model::{Labels, Order, OrderRange, TimeRange, WriterId};
+    use duramen_source::Columns;
+    use duramen_testkit::SimDisk;
+    use futures::TryStreamExt;
+    use ulid::Ulid;
+
+    use super::*;
+
+    const TENANT: TenantId = TenantId(Ulid(1));
+
+    fn staging(disk: &SimDisk) -> Staging {
+        Staging::open(Arc::new(disk.clone()), PathBuf::from("/data/staging")).unwrap()
+    }
+
+    /// A block with one sample, on its way.
+    async fn staged(staging: &Staging) -> StagedBlock {
+        let id = BlockId(Ulid(7));
+        let directory = staging.place(id);
+        let mut writer =
+            BlockWriter::create(staging.disk(), directory.path(), WriterOptions::default())
+                .unwrap();
+
+        let labels = Labels::from_pairs([("__name__", "m")]).unwrap();
+        writer
+            .push(&labels, &SeriesContents::floats(&[10], &[0.5]))
+            .unwrap();
+
+        let order = Order {
+            opened: 1,
+            writer: WriterId(Ulid(2)),
+            flush: 1,
+        };
+
+        let entry = BlockEntry {
+            id,
+            order: OrderRange {
+                min: order,
+                max: order,
+            },
+            level: 0,
+            resolution_ms: None,
+            stats: writer.finish().unwrap(),
+        };
+
+        staging.stage(TENANT, entry, directory).await.unwrap()
+    }
+
+    fn entries(disk: &SimDisk) -> usize {
+        disk.read_dir(Path::new("/data/staging")).unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn a_staged_block_is_read_on_its_disk_for_as_long_as_somebody_reads() {
+        let disk = SimDisk::new();
+        let staging = staging(&disk);
+        let block = staged(&staging).await;
+        let source = block.source();
+
+        let request = SeriesRequest {
+            tenants: Arc::new([TENANT]),
+            matchers: Arc::new([]),
+            range: TimeRange::ALL,
+            columns: Columns::Everything,
+            batch_series_max: 10,
+            reads: Arc::default(),
+        };
+
+        drop(block);
+        let batches = source.select(&request).await.unwrap();
+        drop(source);
+
+        let batches: Vec<_> = batches.try_collect().await.unwrap();
+        assert_eq!(batches[0].samples_at(0), (&[10][..], &[0.5][..]));
+        assert_eq!(entries(&disk), 0, "nobody reads any more");
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_process_staged_is_removed() {
+        let disk = SimDisk::new();
+        let block = staged(&staging(&disk)).await;
+        assert_eq!(entries(&disk), 1);
+
+        staging(&disk);
+        assert_eq!(entries(&disk), 0);
+
+        std::mem::forget(block);
+    }
+}

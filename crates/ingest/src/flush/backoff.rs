@@ -1,0 +1,50 @@
+//! Which tenants' flushes wait after a failure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use duramen_model::TenantId;
+
+use crate::error::Error;
+
+/// A tenant waits for a second, twice as long after each further failure, a minute at most.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    /// Until when, and how long the wait is.
+    waiting: HashMap<TenantId, (Duration, Duration)>,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_secs(60);
+    /// While a disk is full: it may have space again at any time.
+    const FULL: Duration = Duration::from_secs(5);
+
+    /// Whether the tenant may be flushed at `now`.
+    pub(crate) fn is_over(&self, tenant: TenantId, now: Duration) -> bool {
+        self.waiting
+            .get(&tenant)
+            .is_none_or(|(until, _)| now >= *until)
+    }
+
+    /// Notes how a flush at `now` ended.
+    pub(crate) fn note(&mut self, tenant: TenantId, now: Duration, error: Option<&Error>) {
+        let Some(error) = error else {
+            self.waiting.remove(&tenant);
+            return;
+        };
+
+        let max = if error.is_full() {
+            Self::FULL
+        } else {
+            Self::MAX
+        };
+
+        let wait = self
+            .waiting
+            .get(&tenant)
+            .map_or(Self::FIRST, |(_, last)| (*last * 2).min(max));
+
+        self.waiting.insert(tenant, (now + wait, wait));
+    }
+}

@@ -1,0 +1,90 @@
+//! Generations as blocks on the local disk, readable there.
+
+use std::sync::Arc;
+
+use duramen_blocks::StagedBlock;
+
+use super::metadata::{Metadata, carry_over};
+use crate::block_builder::build;
+use crate::error::Error;
+use crate::flusher::Flusher;
+use crate::head::{Frozen, FrozenSamples, TenantHead};
+
+/// Stages what is frozen of a head before there is a commit thread: a replay gives memory back.
+/// False, and nothing is staged, when that has to wait for metadata which cannot be read now.
+///
+/// Requests: none but for the first metadata of a process: those of reading one block's `meta` and
+/// metadata.
+pub(crate) async fn stage_frozen(
+    flusher: &Arc<Flusher>,
+    head: &Arc<TenantHead>,
+) -> Result<bool, Error> {
+    if !carry_over(flusher, head).await {
+        return Ok(false);
+    }
+
+    for frozen in head.frozen() {
+        stage(flusher, head, &frozen, Metadata::Written).await?;
+    }
+
+    Ok(true)
+}
+
+/// Stages all generations before the first needs the bucket: while it is away, samples cost disk and
+/// not memory. While the disk is nearly full nothing is staged: then they go up from memory.
+pub(super) async fn stage_all(
+    flusher: &Arc<Flusher>,
+    head: &Arc<TenantHead>,
+    waiting: &[Arc<Frozen>],
+    metadata: Metadata,
+) -> Result<(), Error> {
+    if flusher.is_disk_low() {
+        return Ok(());
+    }
+
+    for frozen in waiting {
+        match stage(flusher, head, frozen, metadata).await {
+            Err(error) if error.is_full() => return Ok(()),
+            staged => drop(staged?),
+        }
+    }
+
+    Ok(())
+}
+
+/// The generation as blocks on the local disk, readable there; its memory is given back.
+pub(super) async fn stage(
+    flusher: &Arc<Flusher>,
+    head: &Arc<TenantHead>,
+    frozen: &Arc<Frozen>,
+    metadata: Metadata,
+) -> Result<Arc<[StagedBlock]>, Error> {
+    let generation = match frozen.held() {
+        FrozenSamples::Staged(blocks) => return Ok(blocks),
+        FrozenSamples::Memory(generation) => generation,
+    };
+
+    let for_build = Arc::clone(head);
+    let staging = flusher.staging.clone();
+    let now_ms = flusher.clock.now_ms();
+    let families = metadata.families(head, &generation);
+
+    let built = tokio::task::spawn_blocking(move || {
+        build(&for_build, &generation, families, now_ms, &staging)
+    });
+    let built = built.await.map_err(|_| Error::Stopped)??;
+
+    let mut staged = Vec::with_capacity(built.len());
+
+    for (entry, directory) in built {
+        staged.push(flusher.staging.stage(head.id, entry, directory).await?);
+    }
+
+    frozen.stage(staged);
+    head.report_samples();
+
+    match frozen.held() {
+        FrozenSamples::Staged(blocks) => Ok(blocks),
+        FrozenSamples::Memory(_) => Err(Error::Stopped),
+    }
+}

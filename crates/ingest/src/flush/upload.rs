@@ -1,0 +1,114 @@
+//! The blocks of a generation into the bucket, from the local disk or, when that is full, from
+//! memory.
+
+use std::sync::Arc;
+
+use duramen_blocks::StagedBlock;
+use duramen_model::BlockEntry;
+use tracing::{error, warn};
+
+use super::metadata::{self, Metadata};
+use super::stage::stage;
+use crate::block_builder::build_in_memory;
+use crate::error::Error;
+use crate::flusher::Flusher;
+use crate::head::{Frozen, FrozenSamples, Generation, TenantHead};
+use crate::rebuild::rebuild;
+
+/// How often a flush builds blocks again that were damaged on the local disk, before it leaves them
+/// to the next flush.
+const REBUILDS_MAX: usize = 2;
+
+/// Puts the blocks of a generation into the bucket, each byte checked on its way. Blocks that are
+/// damaged on the local disk are built again from the log, which still has all of them.
+pub(super) async fn bring_up(
+    flusher: &Arc<Flusher>,
+    head: &Arc<TenantHead>,
+    frozen: &Arc<Frozen>,
+    metadata: Metadata,
+) -> Result<Vec<BlockEntry>, Error> {
+    let mut metadata = metadata;
+    let mut rebuilds = 0;
+
+    loop {
+        let error = match bring_up_once(flusher, head, frozen, metadata).await {
+            Err(error) if error.is_staged_damage() && rebuilds < REBUILDS_MAX => error,
+            done => return done,
+        };
+
+        error!(tenant = %head.name, %error, cause = ?std::error::Error::source(&error),
+            "a staged block is damaged; it is made again from the log");
+        flusher.metrics.rebuilds.inc();
+        rebuilds += 1;
+
+        if matches!(frozen.held(), FrozenSamples::Staged(_)) {
+            rebuild(flusher, head, frozen).await?;
+            metadata = metadata::settle(flusher, head, std::slice::from_ref(frozen)).await?;
+        }
+    }
+}
+
+async fn bring_up_once(
+    flusher: &Arc<Flusher>,
+    head: &Arc<TenantHead>,
+    frozen: &Arc<Frozen>,
+    metadata: Metadata,
+) -> Result<Vec<BlockEntry>, Error> {
+    match frozen.held() {
+        FrozenSamples::Memory(generation) if flusher.is_disk_low() => {
+            return from_memory(flusher, head, &generation, metadata).await;
+        }
+        FrozenSamples::Memory(_) | FrozenSamples::Staged(_) => {}
+    }
+
+    match stage(flusher, head, frozen, metadata).await {
+        Ok(staged) => from_disk(flusher, head, &staged).await,
+        Err(error) if error.is_full() => match frozen.held() {
+            FrozenSamples::Memory(generation) => {
+                from_memory(flusher, head, &generation, metadata).await
+            }
+            FrozenSamples::Staged(_) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+async fn from_disk(
+    flusher: &Flusher,
+    head: &TenantHead,
+    staged: &[StagedBlock],
+) -> Result<Vec<BlockEntry>, Error> {
+    for block in staged {
+        flusher.publisher.upload(head.id, block).await?;
+    }
+
+    Ok(staged.iter().map(|block| block.entry.clone()).collect())
+}
+
+async fn from_memory(
+    flusher: &Flusher,
+    head: &Arc<TenantHead>,
+    generation: &Arc<Generation>,
+    metadata: Metadata,
+) -> Result<Vec<BlockEntry>, Error> {
+    warn!(tenant = %head.name, "the disk has no space for staged blocks; they go up from memory");
+
+    let for_build = Arc::clone(head);
+    let of_build = Arc::clone(generation);
+    let now_ms = flusher.clock.now_ms();
+    let families = metadata.families(head, generation);
+
+    let built = tokio::task::spawn_blocking(move || {
+        build_in_memory(&for_build, &of_build, families, now_ms)
+    });
+    let built = built.await.map_err(|_| Error::Stopped)??;
+
+    let mut entries = Vec::with_capacity(built.len());
+
+    for block in built {
+        let entry = flusher.publisher.upload_from_memory(head.id, block).await?;
+        entries.push(entry);
+    }
+
+    Ok(entries)
+}
