@@ -5,6 +5,7 @@
 //! number of requests in it.
 
 mod carry;
+mod command;
 mod handle;
 
 use std::collections::HashMap;
@@ -14,48 +15,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use duramen_model::{Labels, TenantId};
 use duramen_runtime::Clock;
 use duramen_wal::{Position, SegmentId, Wal, WriteRecord};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use self::command::{Command, Write};
 pub(crate) use self::handle::CommitHandle;
 use crate::error::Error;
-use crate::head::{Applied, Frozen, HeadMap, OpenSegment, Rows, Slot, SlotPin, TenantHead};
+use crate::head::{HeadMap, OpenSegment, Rows, Slot, TenantHead};
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
-use crate::permit::MemoryPermit;
 use crate::room::Room;
-
-/// What the thread is to do.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Write(Box<Write>),
-    /// Ends the tenant's open generation between two records.
-    Freeze {
-        head: Arc<TenantHead>,
-        done: oneshot::Sender<Option<Arc<Frozen>>>,
-    },
-    /// Deletes the segments that no head needs any more.
-    Trim,
-    /// Gives no position before this one any more: a manifest has it as flushed.
-    SkipTo {
-        position: Position,
-    },
-}
-
-/// What was admitted of one request.
-#[derive(Debug)]
-pub(crate) struct Write {
-    pub(crate) head: Arc<TenantHead>,
-    pub(crate) rows: Rows,
-    /// The tenant's limit when the request came.
-    pub(crate) exemplars_max: usize,
-    /// Ends when the rows are applied, whoever still waits for it.
-    pub(crate) permit: MemoryPermit,
-    /// The series in the rows keep their numbers until they are applied.
-    pub(crate) pin: SlotPin,
-    /// Answered once the samples are durable and readable.
-    pub(crate) done: oneshot::Sender<Result<Applied, Error>>,
-}
 
 /// A group is cut here, so that its first write does not wait for ever.
 const GROUP_WRITES_MAX: usize = 256;

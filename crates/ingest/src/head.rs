@@ -14,6 +14,7 @@ mod moments;
 mod registry;
 mod rows;
 mod series;
+mod snapshot;
 mod source;
 mod tenant;
 

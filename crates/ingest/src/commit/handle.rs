@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duramen_wal::Position;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Command, Write};
+use super::command::{Command, Write};
 use crate::error::Error;
 use crate::head::{Applied, Rows, SlotPin, TenantHead};
 use crate::permit::MemoryPermit;

@@ -12,12 +12,21 @@ use duramen_model::Life;
 use super::moments::MomentNumber;
 #[cfg(test)]
 use super::moments::NOW;
-use super::series::Pushed;
 use codec::{FloatState, InOrder};
 
 mod codec;
 #[cfg(test)]
 mod tests;
+
+/// What became of an offered sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Stored,
+    /// The same value was held for this time.
+    Repeated,
+    /// Another value is held for this time, and stays.
+    Conflict,
+}
 
 /// See the module's text.
 #[derive(Debug, Default)]

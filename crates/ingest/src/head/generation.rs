@@ -9,12 +9,12 @@ use duramen_wal::{ExemplarRow, HistogramRow, Position};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
-use super::chunk::Length;
+use super::chunk::{Length, Pushed};
 use super::exemplars::{Exemplars, Offered};
 use super::moments::{Lookers, MomentNumber, Moments, SavedBySeries};
 use super::registry::Slot;
 use super::rows::Rows;
-use super::series::{Pushed, SeriesAt, SeriesSamples};
+use super::series::{SeriesAt, SeriesSamples};
 use crate::rejection::Lost;
 
 /// Takes samples in WAL order from one thread while queries read; after its freeze it changes no

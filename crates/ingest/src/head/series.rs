@@ -5,20 +5,10 @@ use std::collections::BTreeMap;
 
 use duramen_model::Life;
 
-use super::chunk::{Chunk, ChunkAt, Length};
+use super::chunk::{Chunk, ChunkAt, Length, Pushed};
 use super::moments::MomentNumber;
 #[cfg(test)]
 use super::moments::NOW;
-
-/// What became of an offered sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    Stored,
-    /// The same value was held for this time.
-    Repeated,
-    /// Another value is held for this time, and stays.
-    Conflict,
-}
 
 /// See the module's text.
 #[derive(Debug, Default)]

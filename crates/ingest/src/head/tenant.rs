@@ -5,17 +5,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use duramen_blocks::StagedBlock;
-use duramen_model::{BlockEntry, FamilyMetadata, Labels, Order, TenantId, TenantName, WriterId};
-use duramen_source::{FlushedPosition, HeadSnapshot, Part};
+use duramen_model::{BlockEntry, FamilyMetadata, Labels, Order, TenantId, TenantName};
 use duramen_wal::Position;
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 
 use super::families::Families;
 use super::generation::{Applied, Generation};
-use super::registry::{OpenSegment, SharedRegistry, SlotPin};
+use super::registry::{OpenSegment, SharedRegistry};
 use super::rows::Rows;
-use super::source::GenerationSource;
 use crate::intake::TenantIntake;
 use crate::memory::HeadMemory;
 
@@ -368,44 +366,14 @@ impl TenantHead {
         frozen.chain([Arc::clone(&chain.open)]).collect()
     }
 
-    /// What is held now, see [`HeadSnapshot`]: everything up to one record, and nothing of those
-    /// that come later.
-    pub(crate) fn snapshot(self: &Arc<Self>, writer: WriterId) -> HeadSnapshot {
-        // Before the generations are looked at: their series keep their numbers for as long as the
-        // parts live.
-        let pin = self.registry.read().pin();
+    /// What the frozen generations, the open one and the flushed position are, all at one time:
+    /// none of them changes until `read` returns.
+    pub(super) fn read_chain<T>(
+        &self,
+        read: impl FnOnce(&[Arc<Frozen>], &Arc<Generation>, Position) -> T,
+    ) -> T {
         let chain = self.chain.read();
-        let mut parts = Vec::new();
-
-        for frozen in &chain.frozen {
-            match frozen.held() {
-                FrozenSamples::Memory(generation) => parts.push(self.part(&generation, &pin)),
-                FrozenSamples::Staged(blocks) => {
-                    let order = frozen.order;
-                    parts.extend(blocks.iter().map(|staged| Part {
-                        order,
-                        source: staged.source(),
-                    }));
-                }
-            }
-        }
-
-        parts.push(self.part(&chain.open, &pin));
-        HeadSnapshot {
-            parts,
-            flushed: FlushedPosition {
-                writer,
-                position: chain.flushed.0,
-            },
-        }
-    }
-
-    fn part(self: &Arc<Self>, generation: &Arc<Generation>, pin: &SlotPin) -> Part {
-        let source = GenerationSource::new(Arc::clone(self), generation.moment(), pin.clone());
-        Part {
-            order: generation.order,
-            source: Arc::new(source),
-        }
+        read(&chain.frozen, &chain.open, chain.flushed)
     }
 
     /// All metadata that the tenant has, by the names of the families. Texts are copied while

@@ -4,7 +4,8 @@ use std::fmt;
 
 use duramen_model::ShownSeries;
 
-use super::{Reason, Rejection, joint};
+use super::cause::{Rejection, joint};
+use super::reason::Reason;
 
 /// Texts of one request; of more reasons there are counts only.
 const TEXTS_MAX: usize = 10;

@@ -1,0 +1,56 @@
+//! What a head shows to queries.
+
+use std::sync::Arc;
+
+use duramen_model::WriterId;
+use duramen_source::{FlushedPosition, HeadSnapshot, Part};
+
+use super::generation::Generation;
+use super::registry::SlotPin;
+use super::source::GenerationSource;
+use super::tenant::{FrozenSamples, TenantHead};
+
+impl TenantHead {
+    /// What is held now, see [`HeadSnapshot`]: everything up to one record, and nothing of those
+    /// that come later.
+    pub(crate) fn snapshot(self: &Arc<Self>, writer: WriterId) -> HeadSnapshot {
+        // Before the generations are looked at: their series keep their numbers for as long as the
+        // parts live.
+        let pin = self.registry.read().pin();
+
+        self.read_chain(|all_frozen, open, flushed| {
+            let mut parts = Vec::new();
+
+            for frozen in all_frozen {
+                match frozen.held() {
+                    FrozenSamples::Memory(generation) => parts.push(self.part(&generation, &pin)),
+                    FrozenSamples::Staged(blocks) => {
+                        let order = frozen.order;
+                        parts.extend(blocks.iter().map(|staged| Part {
+                            order,
+                            source: staged.source(),
+                        }));
+                    }
+                }
+            }
+
+            parts.push(self.part(open, &pin));
+
+            HeadSnapshot {
+                parts,
+                flushed: FlushedPosition {
+                    writer,
+                    position: flushed.0,
+                },
+            }
+        })
+    }
+
+    fn part(self: &Arc<Self>, generation: &Arc<Generation>, pin: &SlotPin) -> Part {
+        let source = GenerationSource::new(Arc::clone(self), generation.moment(), pin.clone());
+        Part {
+            order: generation.order,
+            source: Arc::new(source),
+        }
+    }
+}
