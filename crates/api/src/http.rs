@@ -27,7 +27,6 @@ mod roles;
 mod routes;
 mod write;
 
-pub use admin::metric_lines::{Sample, parse_line};
 pub use admin::metrics_page::MetricsPage;
 pub use config::{BodyBounds, ConnectionBounds, Tenancy};
 pub use edge::metrics::HttpMetrics;

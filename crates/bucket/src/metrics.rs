@@ -3,11 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use duramen_metrics::{Counter, Family, Histogram, Registry, label_set};
 
 /// An operation as the store bills it. `Create` is a PUT that must not overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,9 +44,9 @@ impl Op {
     ];
 }
 
-impl EncodeLabelValue for Op {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let value = match self {
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Get => "get",
             Self::Head => "head",
             Self::List => "list",
@@ -61,35 +57,35 @@ impl EncodeLabelValue for Op {
             Self::Upload => "upload",
             Self::Part => "part",
             Self::Complete => "complete",
-        };
-
-        value.encode(encoder)
+        })
     }
 }
 
-impl EncodeLabelValue for Outcome {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let value = match self {
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Ok => "ok",
             Self::NotFound => "not_found",
             Self::AlreadyExists => "already_exists",
             Self::Error => "error",
-        };
-
-        value.encode(encoder)
+        })
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct RequestLabels {
     op: Op,
     result: Outcome,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+label_set!(RequestLabels: op, result);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct OpLabels {
     op: Op,
 }
+
+label_set!(OpLabels: op);
 
 /// Counters of one bucket. Cheap to clone; clones share.
 ///
@@ -99,7 +95,7 @@ struct OpLabels {
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     bytes: Family<OpLabels, Counter>,
-    seconds: Family<OpLabels, Histogram, fn() -> Histogram>,
+    seconds: Family<OpLabels, Histogram>,
     retries: Counter,
 }
 
@@ -108,7 +104,7 @@ impl Default for Metrics {
         Self {
             requests: Family::default(),
             bytes: Family::default(),
-            seconds: Family::new_with_constructor(latency),
+            seconds: Family::new(latency),
             retries: Counter::default(),
         }
     }
@@ -122,7 +118,7 @@ fn latency() -> Histogram {
 impl Metrics {
     /// Adds the metrics to `registry`, to which the prefix `duramen_bucket` is given here.
     pub fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("duramen_bucket");
+        let registry = registry.with_prefix("duramen_bucket");
         registry.register("requests", "Requests to the bucket", self.requests.clone());
 
         registry.register(
@@ -209,8 +205,7 @@ mod tests {
         metrics.count(Op::Create, Outcome::AlreadyExists, Duration::from_millis(3));
         metrics.add_bytes(Op::Create, 7);
 
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let text = duramen_metrics::text(&registry.collect());
 
         for line in [
             "duramen_bucket_requests_total{op=\"create\",result=\"already_exists\"} 1",

@@ -1,10 +1,6 @@
 //! What the ingester tells of itself.
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use duramen_metrics::{Counter, Family, Gauge, Registry, label_set};
 
 /// The metrics of one ingester. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -38,34 +34,44 @@ pub struct Metrics {
     pub(crate) rebuilds: Counter,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TenantLabel {
     pub(crate) tenant: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+label_set!(TenantLabel: tenant);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RejectedLabel {
     pub(crate) tenant: String,
     pub(crate) reason: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+label_set!(RejectedLabel: tenant, reason);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LimitLabel {
     pub(crate) tenant: String,
     pub(crate) limit: &'static str,
 }
 
+label_set!(LimitLabel: tenant, limit);
+
 /// There are as many as a tenant may have pairs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClusterLabel {
     pub(crate) tenant: String,
     pub(crate) cluster: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+label_set!(ClusterLabel: tenant, cluster);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ResultLabel {
     pub(crate) result: &'static str,
 }
+
+label_set!(ResultLabel: result);
 
 impl TenantLabel {
     pub(crate) fn of(tenant: &duramen_model::TenantName) -> Self {

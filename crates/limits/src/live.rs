@@ -3,13 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use duramen_metrics::{FloatGauge, Gauge, Registry};
 use duramen_runtime::{Clock, OnFailure, Tasks};
 use duramen_settings::{Faults, FileError, text_of};
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
@@ -60,7 +58,7 @@ pub struct LiveLimits {
     seen: Mutex<String>,
     clock: Arc<dyn Clock>,
     successful: Gauge,
-    success_seconds: Gauge<f64, AtomicU64>,
+    success_seconds: FloatGauge,
 }
 
 impl LiveLimits {
@@ -76,7 +74,7 @@ impl LiveLimits {
         registry: &mut Registry,
     ) -> Result<Self, LiveError> {
         let successful = Gauge::default();
-        let success_seconds = Gauge::<f64, AtomicU64>::default();
+        let success_seconds = FloatGauge::default();
         let help = "Whether the limits file was good when it was last read";
 
         registry.register(

@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
+use duramen_metrics::{Counter, Family, Histogram, Registry, label_set};
 use duramen_model::{TenantId, TenantName};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
 
 /// The metrics of one querier. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,21 +14,27 @@ pub struct Metrics {
     limited: Family<LimitLabels, Counter>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct LimitLabels {
     tenant: String,
     limit: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+label_set!(LimitLabels: tenant, limit);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct TenantLabel {
     tenant_id: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+label_set!(TenantLabel: tenant_id);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ResultLabel {
     result: &'static str,
 }
+
+label_set!(ResultLabel: result);
 
 impl Default for Metrics {
     fn default() -> Self {

@@ -1,70 +1,69 @@
 //! The account of memory, as `/metrics` tells it.
 
-use std::fmt;
 use std::sync::Arc;
 
+use duramen_metrics::{
+    Collected, CollectedValue, Collector, MetricFamily, MetricKind, Number, Registry,
+};
 use duramen_qos::{Account, Use};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
 
 /// Reads the account whenever it is asked, so that nothing has to be kept up to date.
 #[derive(Debug)]
 struct MemoryMetrics(Arc<Account>);
 
 pub(crate) fn register(account: &Arc<Account>, registry: &mut Registry) {
-    registry.register_collector(Box::new(MemoryMetrics(Arc::clone(account))));
+    registry.register_collector(MemoryMetrics(Arc::clone(account)));
 }
 
 impl Collector for MemoryMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    fn collect(&self) -> Vec<MetricFamily> {
         let Self(account) = self;
 
-        let help = "Memory that is drawn from the account of the process, by what it is for";
-        let mut used =
-            encoder.encode_descriptor("duramen_memory_bytes", help, None, MetricType::Gauge)?;
+        let used = Use::ALL.map(|wanted| {
+            let bytes = CollectedValue::Gauge(whole(account.used_by(wanted)));
+            Collected::with("use", wanted.name(), bytes)
+        });
 
-        for wanted in Use::ALL {
-            let bytes = ConstGauge::new(whole(account.used_by(wanted)));
-            bytes.encode(used.encode_family(&[("use", wanted.name())])?)?;
-        }
+        let refused = Use::ALL.map(|wanted| {
+            let times = CollectedValue::Counter(account.refusals(wanted) as u64);
+            Collected::with("use", wanted.name(), times)
+        });
 
-        let help = "The size of the account of memory";
-        let max =
-            encoder.encode_descriptor("duramen_memory_bytes_max", help, None, MetricType::Gauge)?;
-        ConstGauge::new(whole(account.bytes_max())).encode(max)?;
+        let max = Collected::alone(CollectedValue::Gauge(whole(account.bytes_max())));
+        let resident = resident_bytes()
+            .map(|bytes| Collected::alone(CollectedValue::Gauge(Number::Whole(bytes))));
 
-        let help = "How often memory was refused since the account was too full for this use";
-        let mut refused =
-            encoder.encode_descriptor("duramen_memory_refused", help, None, MetricType::Counter)?;
-
-        for wanted in Use::ALL {
-            let times = ConstCounter::new(account.refusals(wanted) as u64);
-            times.encode(refused.encode_family(&[("use", wanted.name())])?)?;
-        }
-
-        if let Some(bytes) = resident_bytes() {
-            let help =
-                "Memory of the process that is in the machine's memory, counted by the system";
-            let resident = encoder.encode_descriptor(
+        vec![
+            MetricFamily::new(
+                "duramen_memory_bytes",
+                "Memory that is drawn from the account of the process, by what it is for",
+                MetricKind::Gauge,
+                used,
+            ),
+            MetricFamily::new(
+                "duramen_memory_bytes_max",
+                "The size of the account of memory",
+                MetricKind::Gauge,
+                [max],
+            ),
+            MetricFamily::new(
+                "duramen_memory_refused",
+                "How often memory was refused since the account was too full for this use",
+                MetricKind::Counter,
+                refused,
+            ),
+            MetricFamily::new(
                 "duramen_memory_resident_bytes",
-                help,
-                None,
-                MetricType::Gauge,
-            )?;
-
-            ConstGauge::new(bytes).encode(resident)?;
-        }
-
-        Ok(())
+                "Memory of the process that is in the machine's memory, counted by the system",
+                MetricKind::Gauge,
+                resident,
+            ),
+        ]
     }
 }
 
-fn whole(bytes: usize) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
+fn whole(bytes: usize) -> Number {
+    Number::Whole(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// As `VmRSS`; `None` where the system does not tell.
@@ -97,8 +96,7 @@ mod tests {
         let _held = account.take(Use::Query, 300).unwrap();
         account.take(Use::Cache, 900).unwrap_err();
 
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let text = duramen_metrics::text(&registry.collect());
 
         for line in [
             "duramen_memory_bytes{use=\"query\"} 300",

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_api::http::parse_line;
-use duramen_model::{METRIC_TYPE, METRIC_UNIT};
-use duramen_proto::{TypeAndUnitLabels, Version, WriteRequestEncoder};
+use duramen_ingest::{DecodedWrite, Error};
+use duramen_metrics::{MetricFamily, MetricKind, Series};
+use duramen_model::{Life, METRIC_NAME, METRIC_TYPE};
+use duramen_proto::{TypeAndUnitLabels, WriteLimits, WriteRequest, WriteRequestBuilder};
 use duramen_runtime::{OnFailure, Tasks};
 use tracing::warn;
 
@@ -17,23 +18,12 @@ pub(crate) fn start(system: Arc<System>, address: SocketAddr, interval: Duration
     let shutdown = tasks.shutdown();
     tasks.spawn::<_, String>("self_scrape", OnFailure::Log, async move {
         let instance = address.to_string();
-        let types = system.config.features.type_and_unit_labels();
 
         loop {
-            let body = request(
-                &system.metrics.text(),
-                &instance,
-                system.clock.now_ms(),
-                types,
-            );
-
-            if let Err(error) = system
-                .ingester
-                .write(&system.own_tenant, Version::One, &body)
-                .await
-            {
+            if let Err(error) = write(&system, &instance).await {
                 warn!(%error, "the process could not keep its own metrics");
             }
+
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = system.clock.sleep(interval) => {}
@@ -42,95 +32,167 @@ pub(crate) fn start(system: Arc<System>, address: SocketAddr, interval: Duration
     });
 }
 
-/// A remote write body of the metrics in `text`, and `up`. As in a scrape, types and units that
-/// become labels are those of the text.
-fn request(text: &str, instance: &str, now_ms: i64, types: TypeAndUnitLabels) -> Vec<u8> {
-    let mut encoder = WriteRequestEncoder::default();
-    let mut push =
-        |name: &str, labels: &[(String, String)], family: &[(&str, &str)], value: f64| {
-            let own = [
-                ("__name__", name),
-                ("job", "duramen"),
-                ("instance", instance),
-            ];
+async fn write(system: &System, instance: &str) -> Result<(), Error> {
+    let families = system.metrics.families();
+    let series = series(&families);
+    let types = system.config.features.type_and_unit_labels();
 
-            let labels = labels
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()));
-            encoder.push(
-                own.into_iter().chain(family.iter().copied()).chain(labels),
-                [(now_ms, value)],
-            );
-        };
+    let bytes = series.iter().map(|(_, series)| bytes_of(series)).sum();
+    let permit = system.ingester.intake().permit(bytes).await?;
 
-    push("up", &[], &[], 1.0);
+    let now_ms = system.clock.now_ms();
+    let limits = WriteLimits::of_body(bytes);
+    let request = request(&series, instance, now_ms, types, &limits)?;
 
-    let mut family = Vec::new();
-
-    for line in text.lines() {
-        if let Some((name, labels, value)) = parse_line(line) {
-            push(name, &labels, &family, value);
-        } else if types == TypeAndUnitLabels::FromMetadata {
-            match parse_family_line(line) {
-                Some(kind @ (METRIC_TYPE, _)) => family = vec![kind],
-                Some(unit) => family.push(unit),
-                None => {}
-            }
-        }
-    }
-
-    encoder.finish()
+    let write = DecodedWrite::built(permit, request);
+    system.ingester.take(&system.own_tenant, write).await?;
+    Ok(())
 }
 
-/// What a comment says of the samples behind it, as a label. The type of a family stands before its
-/// unit.
-fn parse_family_line(line: &str) -> Option<(&'static str, &str)> {
-    let (label, said) = match line.strip_prefix("# TYPE ") {
-        Some(said) => (METRIC_TYPE, said),
-        None => (METRIC_UNIT, line.strip_prefix("# UNIT ")?),
+/// All series, each with what its family is.
+fn series(families: &[MetricFamily]) -> Vec<(MetricKind, Series<'_>)> {
+    families
+        .iter()
+        .flat_map(|family| family.series().into_iter().map(|one| (family.kind, one)))
+        .collect()
+}
+
+/// About what a series takes in a message: its text, and the labels and the sample that all have.
+fn bytes_of(series: &Series<'_>) -> usize {
+    const EACH: usize = 100;
+
+    let labels = series.labels.iter();
+    let text: usize = labels.map(|(name, value)| name.len() + value.len()).sum();
+    series.name.len() + text + EACH
+}
+
+/// The series at one time, and `up`. As in a scrape, types become labels where those of others do.
+fn request<'a>(
+    series: &'a [(MetricKind, Series<'a>)],
+    instance: &'a str,
+    now_ms: i64,
+    types: TypeAndUnitLabels,
+    limits: &WriteLimits,
+) -> Result<WriteRequest<'a>, duramen_proto::Error> {
+    let mut builder = WriteRequestBuilder::new(limits);
+    let own = |name| {
+        [
+            (METRIC_NAME, name),
+            ("job", "duramen"),
+            ("instance", instance),
+        ]
     };
 
-    said.split_once(' ').map(|(_family, value)| (label, value))
+    builder.series(own("up"))?.float(now_ms, 1.0, Life::NONE)?;
+
+    for (kind, one) in series {
+        let kind = (METRIC_TYPE, kind.as_str());
+        let kind = (types == TypeAndUnitLabels::FromMetadata).then_some(kind);
+        let bound = one.le.as_deref().map(|le| ("le", le));
+        let labels = one.labels.iter().map(|(name, value)| (*name, &**value));
+
+        let all = own(&one.name).into_iter().chain(kind).chain(bound);
+        builder
+            .series(all.chain(labels))?
+            .float(now_ms, one.value.as_f64(), Life::NONE)?;
+    }
+
+    Ok(builder.finish())
 }
 
 #[cfg(test)]
 mod tests {
-    use duramen_proto::{WriteLimits, WriteRequest};
+    use duramen_metrics::{Counter, Family, FloatGauge, Histogram, Registry, label_set};
 
     use super::*;
 
-    #[test]
-    fn types_and_units_become_labels_where_those_of_others_do() {
-        let text = "# HELP a A.\n# TYPE a counter\na_total 1\n# HELP b_bytes B.\n# TYPE b_bytes gauge\n# UNIT b_bytes bytes\n\
-                    b_bytes{x=\"y\"} 2\n# HELP c C.\n# TYPE c histogram\nc_count 3\n# EOF\n";
-        let labels = |types| {
-            let body = request(text, "here", 5, types);
-            let limits = WriteLimits::of_body(body.len());
-            let request = WriteRequest::decode_v1(&body, &limits).unwrap();
-            let more = |at| request.labels(at).unwrap().split_off(3);
-            let text = |bytes| std::str::from_utf8(bytes).unwrap();
+    const ROOMY: WriteLimits = WriteLimits {
+        memory_bytes_max: 1 << 20,
+    };
 
-            let shown = |at| {
-                more(at)
-                    .iter()
-                    .map(|(name, value)| format!("{}={} ", text(name), text(value)))
-                    .collect()
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct RouteLabel {
+        route: &'static str,
+    }
+
+    label_set!(RouteLabel: route);
+
+    fn counted() -> Vec<MetricFamily> {
+        let mut registry = Registry::default();
+        let requests = Family::<RouteLabel, Counter>::default();
+        let seconds = Family::<RouteLabel, Histogram>::new(|| Histogram::new([0.0005, 1.0]));
+        let held = FloatGauge::default();
+
+        registry.register("requests", "All of them", requests.clone());
+        registry.register("seconds", "Each", seconds.clone());
+        registry.register("held", "Now", held.clone());
+
+        for route in ["/", "/api"] {
+            requests.get_or_create(&RouteLabel { route }).inc_by(7);
+            seconds.get_or_create(&RouteLabel { route }).observe(0.1);
+        }
+
+        held.set(0.25);
+        registry.collect()
+    }
+
+    /// The series of a request as the text format has them, without what all have.
+    fn lines(request: &WriteRequest<'_>) -> Vec<String> {
+        let line = |at: usize| {
+            let labels = request.labels(at).expect("they were built");
+            let text = |bytes| std::str::from_utf8(bytes).expect("it was built as text");
+
+            let all: Vec<String> = labels[3..]
+                .iter()
+                .map(|(name, value)| format!("{}=\"{}\"", text(name), text(value)))
+                .collect();
+
+            let inside = match all.as_slice() {
+                [] => String::new(),
+                all => format!("{{{}}}", all.join(",")),
             };
 
-            (0..request.series.len())
-                .map(shown)
-                .collect::<Vec<String>>()
+            let [value] = request.values[request.series[at].samples()] else {
+                panic!("each series has one sample");
+            };
+
+            format!("{}{inside} {value}", text(labels[0].1))
         };
 
-        assert_eq!(labels(TypeAndUnitLabels::AsSent), ["", "", "x=y ", ""]);
+        (0..request.series.len()).map(line).collect()
+    }
 
-        let typed = [
-            "",
-            "__type__=counter ",
-            "__type__=gauge __unit__=bytes x=y ",
-            "__type__=histogram ",
-        ];
+    #[test]
+    fn the_series_are_those_of_the_text() {
+        let families = counted();
+        let series = series(&families);
+        let request = request(&series, "here", 5, TypeAndUnitLabels::AsSent, &ROOMY).unwrap();
 
-        assert_eq!(labels(TypeAndUnitLabels::FromMetadata), typed);
+        let text = duramen_metrics::text(&families);
+        let of_text = text.lines().filter(|line| !line.starts_with('#'));
+        let of_text = of_text.map(|line| {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let value: f64 = value.parse().unwrap();
+            format!("{series} {value}")
+        });
+
+        let expected: Vec<String> = ["up 1".to_owned()].into_iter().chain(of_text).collect();
+        assert_eq!(lines(&request), expected);
+        assert!(request.ts_ms.iter().all(|ts_ms| *ts_ms == 5));
+    }
+
+    #[test]
+    fn types_become_labels_where_those_of_others_do() {
+        let families = counted();
+        let series = series(&families);
+        let types = TypeAndUnitLabels::FromMetadata;
+        let lines = lines(&request(&series, "here", 5, types, &ROOMY).unwrap());
+
+        assert_eq!(lines[0], "up 1");
+        assert!(lines.contains(&"held{__type__=\"gauge\"} 0.25".to_owned()));
+        assert!(lines.contains(&"requests_total{__type__=\"counter\",route=\"/\"} 7".to_owned()));
+        assert!(lines.contains(
+            &"seconds_bucket{__type__=\"histogram\",le=\"1.0\",route=\"/\"} 1".to_owned()
+        ));
     }
 }

@@ -15,6 +15,7 @@ use duramen_bucket::{Bucket, Claim, Credentials, DataDir, Deployment, TakeOver, 
 use duramen_ingest::{Ingester, StartReport};
 use duramen_limits::{LimitsHandle, LiveLimits};
 use duramen_manifest::Manifests;
+use duramen_metrics::Registry;
 use duramen_model::{ErrorKind, TenantName};
 use duramen_promql::{Engine, EngineConfig};
 use duramen_qos::Account;
@@ -22,7 +23,6 @@ use duramen_query::{Querier, Storage};
 use duramen_runtime::{Clock, Disk, OnFailure, RealDisk, SystemClock, Tasks, Workers};
 use duramen_settings::Secret;
 use parking_lot::Mutex;
-use prometheus_client::registry::Registry;
 
 use crate::config::{Config, Settings};
 

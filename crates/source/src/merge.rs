@@ -12,12 +12,12 @@ use crate::{
     SeriesStream, SeriesSummary,
 };
 use async_trait::async_trait;
+use duramen_metrics::Counter;
 use duramen_model::labels::cmp_encoded_in_block;
 use duramen_model::{ErrorKind, FamilyMetadata, TenantId, TimeRange};
 use duramen_qos::{Account, Full, Share, Use};
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use prometheus_client::metrics::counter::Counter;
 
 /// Parts that are asked at once for what is no stream.
 const PARTS_AT_ONCE: usize = 16;

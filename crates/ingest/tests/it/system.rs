@@ -9,6 +9,7 @@ use duramen_bucket::{Bucket, DataDir, LocalStore, Tenants};
 use duramen_ingest::{Config, Error, Ingester, Metrics, Parts, StartReport, WriteReport};
 use duramen_limits::{IngestLimits, Limits, LimitsHandle};
 use duramen_manifest::Manifests;
+use duramen_metrics::Registry;
 use duramen_model::{FamilyMetadata, Histogram, Labels, Life, TenantId, TenantName, TimeRange};
 use duramen_proto::Version;
 use duramen_qos::Account;
@@ -17,7 +18,6 @@ use duramen_source::{Columns, Heads, Part, SeriesExemplars, SeriesRequest};
 use duramen_testkit::SimDisk;
 use duramen_testkit::s3::S3;
 use futures::TryStreamExt;
-use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 
 /// What the clock of every test shows at first.
@@ -261,8 +261,7 @@ impl System {
     pub(crate) fn metric(&self, name: &str) -> f64 {
         self.ingester.observe();
 
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let text = duramen_metrics::text(&self.registry.collect());
 
         let found = text
             .lines()

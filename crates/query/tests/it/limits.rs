@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use duramen_bucket::{Bucket, Tenants};
 use duramen_limits::{Limits, LimitsHandle, QueryLimits};
+use duramen_metrics::Registry;
 use duramen_model::{
     ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId,
 };
@@ -17,7 +18,6 @@ use duramen_runtime::{Clock, SystemClock, Workers};
 use duramen_source::{
     MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Unchanging,
 };
-use prometheus_client::registry::Registry;
 use ulid::Ulid;
 
 use crate::system::tenant;
@@ -103,8 +103,7 @@ impl Limited {
     }
 
     fn counted(&self, limit: &str) -> bool {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let text = duramen_metrics::text(&self.registry.collect());
         text.contains(&format!(
             "duramen_query_limited_total{{tenant=\"anonymous\",limit=\"{limit}\"}} 1"
         ))

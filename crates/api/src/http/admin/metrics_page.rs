@@ -1,8 +1,8 @@
-//! All metrics of a process, as a scrape gets them.
+//! All metrics of a process, as they are now.
 
 use std::fmt;
 
-use prometheus_client::registry::Registry;
+use duramen_metrics::{MetricFamily, Registry};
 
 /// The registry of a process, and what has to be counted before it is read.
 pub struct MetricsPage {
@@ -25,13 +25,9 @@ impl MetricsPage {
         }
     }
 
-    /// All metrics in the OpenMetrics text format.
-    pub fn text(&self) -> String {
+    /// What all metrics count now.
+    pub fn families(&self) -> Vec<MetricFamily> {
         (self.observe)();
-
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)
-            .expect("a String takes every write");
-        text
+        self.registry.collect()
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use duramen_metrics::{Collected, CollectedValue, MetricFamily};
 use duramen_model::{GoRegex, regex};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use crate::http::admin::metric_lines::{Sample, parse_line};
 use crate::http::answer::failure::Failure;
 use crate::http::answer::json::success;
 use crate::http::request::form::Params;
@@ -23,10 +23,10 @@ pub(crate) async fn families(
 ) -> Result<Response, Failure> {
     let name = "metric_name_pattern";
     let pattern = params.given(name).map(str::to_owned);
-    let text = viewer.visible(state.metrics.text(), &state.register);
+    let seen = viewer.visible(state.metrics.families(), &state.register);
     let families = state
         .workers
-        .spawn(async move { matching(&text, pattern.as_deref()) })
+        .spawn(async move { matching(&seen, pattern.as_deref()) })
         .await
         .map_err(|error| duramen_query::Error::Panicked(Box::new(error)))?;
 
@@ -34,7 +34,7 @@ pub(crate) async fn families(
     Ok(success(&families.into(), &[]))
 }
 
-fn matching(text: &str, pattern: Option<&str>) -> Result<Vec<Json>, regex::Error> {
+fn matching(families: &[MetricFamily], pattern: Option<&str>) -> Result<Vec<Json>, regex::Error> {
     let pattern = pattern.map(GoRegex::parse).transpose()?;
     let is_wanted = |family: &Json| {
         let name = family["name"].as_str();
@@ -43,113 +43,54 @@ fn matching(text: &str, pattern: Option<&str>) -> Result<Vec<Json>, regex::Error
             .is_none_or(|of| name.is_some_and(|name| of.is_match(name)))
     };
 
-    Ok(read(text).into_iter().filter(is_wanted).collect())
+    Ok(families
+        .iter()
+        .filter_map(shown)
+        .filter(is_wanted)
+        .collect())
 }
 
-/// The families of our own text, in its order.
-fn read(text: &str) -> Vec<Json> {
-    let mut families = Vec::new();
-    let mut family = Family::default();
+/// `None` for a family without metrics. Counters have the name of their series.
+fn shown(family: &MetricFamily) -> Option<Json> {
+    let (name, kind) = match family.metrics.first()?.value {
+        CollectedValue::Counter(_) => (format!("{}_total", family.name), "COUNTER"),
+        CollectedValue::Gauge(_) => (family.name.clone(), "GAUGE"),
+        CollectedValue::Histogram { .. } => (family.name.clone(), "HISTOGRAM"),
+    };
 
-    for line in text.lines() {
-        if let Some(comment) = line.strip_prefix("# HELP ") {
-            let (name, help) = comment.split_once(' ').unwrap_or((comment, ""));
-            families.extend(std::mem::take(&mut family).finish());
-
-            family = Family {
-                name,
-                help,
-                ..Family::default()
-            };
-        } else if let Some(comment) = line.strip_prefix("# TYPE ") {
-            family.kind = comment.rsplit(' ').next().unwrap_or("");
-        } else if let Some(sample) = parse_line(line) {
-            family.samples.push(sample);
-        }
-    }
-
-    families.extend(family.finish());
-    families
+    let metrics: Vec<Json> = family.metrics.iter().map(metric).collect();
+    Some(json!({ "name": name, "help": family.help, "type": kind, "metric": metrics }))
 }
 
-/// One family on its way from text to JSON.
-#[derive(Debug, Default)]
-struct Family<'a> {
-    name: &'a str,
-    help: &'a str,
-    kind: &'a str,
-    samples: Vec<Sample<'a>>,
-}
-
-impl Family<'_> {
-    /// `None` for a family without samples: it has no metric yet.
-    fn finish(self) -> Option<Json> {
-        let named = self.samples.first()?.0;
-        let (name, kind, metrics) = match self.kind {
-            "counter" => (named, "COUNTER", self.plain("counter")),
-            "gauge" => (named, "GAUGE", self.plain("gauge")),
-            "histogram" => (self.name, "HISTOGRAM", self.histograms()),
-            _ => (named, "UNTYPED", self.plain("untyped")),
-        };
-
-        Some(json!({ "name": name, "help": self.help, "type": kind, "metric": metrics }))
-    }
-
-    fn plain(&self, member: &str) -> Vec<Json> {
-        let metric = |(_, labels, value): &Sample<'_>| json!({ "label": pairs(labels), member: { "value": double(*value) } });
-        self.samples.iter().map(metric).collect()
-    }
-
-    /// The lines of a histogram stand together: sum and count, then its buckets.
-    fn histograms(&self) -> Vec<Json> {
-        let mut metrics: Vec<(Vec<Json>, Map<String, Json>)> = Vec::new();
-
-        for (name, labels, value) in &self.samples {
-            let (bounds, others): (Vec<_>, Vec<_>) =
-                labels.iter().cloned().partition(|(label, _)| label == "le");
-            let label = pairs(&others);
-
-            if metrics.last().is_none_or(|(last, _)| *last != label) {
-                metrics.push((label, Map::from_iter([("bucket".to_owned(), json!([]))])));
-            }
-
-            let Some((_, histogram)) = metrics.last_mut() else {
-                continue;
-            };
-
-            match (name.strip_prefix(self.name), bounds.first()) {
-                (Some("_sum"), _) => drop(histogram.insert("sampleSum".to_owned(), double(*value))),
-                (Some("_count"), _) => {
-                    drop(histogram.insert("sampleCount".to_owned(), value.to_string().into()))
-                }
-                (_, Some((_, bound))) => {
-                    let bucket = json!({ "cumulativeCount": value.to_string(), "upperBound": bound_of(bound) });
-                    histogram
-                        .get_mut("bucket")
-                        .and_then(Json::as_array_mut)
-                        .into_iter()
-                        .for_each(|all| all.push(bucket.clone()));
-                }
-                _ => {}
-            }
-        }
-
-        metrics
-            .into_iter()
-            .map(|(label, histogram)| json!({ "label": label, "histogram": histogram }))
-            .collect()
-    }
-}
-
-fn pairs(labels: &[(String, String)]) -> Vec<Json> {
-    labels
+fn metric(metric: &Collected) -> Json {
+    let label: Vec<Json> = metric
+        .labels
         .iter()
         .map(|(name, value)| json!({ "name": name, "value": value }))
-        .collect()
-}
+        .collect();
 
-fn bound_of(text: &str) -> Json {
-    text.parse().map_or_else(|_| text.into(), double)
+    match &metric.value {
+        CollectedValue::Counter(count) => {
+            json!({ "label": label, "counter": { "value": *count as f64 } })
+        }
+        CollectedValue::Gauge(value) => {
+            json!({ "label": label, "gauge": { "value": double(value.as_f64()) } })
+        }
+        CollectedValue::Histogram {
+            sum,
+            count,
+            buckets,
+        } => {
+            let bucket = |(bound, below): &(f64, u64)| json!({ "cumulativeCount": below.to_string(), "upperBound": double(*bound) });
+
+            let buckets: Vec<Json> = buckets.iter().map(bucket).collect();
+            json!({ "label": label, "histogram": {
+                "bucket": buckets,
+                "sampleSum": double(*sum),
+                "sampleCount": count.to_string(),
+            } })
+        }
+    }
 }
 
 /// What JSON has no number for is a text.
@@ -171,17 +112,37 @@ fn double(value: f64) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use duramen_metrics::{MetricKind, Number};
+
     use super::*;
 
     #[test]
-    fn families_of_the_text_are_those_of_the_protocol() {
-        let text = "# HELP requests All of them.\n# TYPE requests counter\nrequests_total{code=\"200\"} 3\nrequests_total{code=\"500\"} 1\n\
-            # HELP held Now.\n# TYPE held gauge\nheld NaN\n\
-            # HELP none Not yet.\n# TYPE none counter\n\
-            # HELP took_seconds Each.\n# TYPE took_seconds histogram\n\
-            took_seconds_sum{route=\"/\"} 1.5\ntook_seconds_count{route=\"/\"} 2\n\
-            took_seconds_bucket{le=\"0.5\",route=\"/\"} 1\ntook_seconds_bucket{le=\"+Inf\",route=\"/\"} 2\n\
-            took_seconds_sum{route=\"/b\"} 0.0\ntook_seconds_count{route=\"/b\"} 0\n# EOF\n";
+    fn families_are_those_of_the_protocol() {
+        let of = |name, value: &str, collected| Collected::with(name, value, collected);
+        let histogram = |sum, count, buckets| CollectedValue::Histogram {
+            sum,
+            count,
+            buckets,
+        };
+
+        let codes = [("200", 3), ("500", 1)]
+            .map(|(code, count)| of("code", code, CollectedValue::Counter(count)));
+        let held = Collected::alone(CollectedValue::Gauge(Number::Float(f64::NAN)));
+        let took = [
+            of(
+                "route",
+                "/",
+                histogram(1.5, 2, vec![(0.5, 1), (f64::INFINITY, 2)]),
+            ),
+            of("route", "/b", histogram(0.0, 0, vec![])),
+        ];
+
+        let families = [
+            MetricFamily::new("requests", "All of them.", MetricKind::Counter, codes),
+            MetricFamily::new("held", "Now.", MetricKind::Gauge, [held]),
+            MetricFamily::new("none", "Not yet.", MetricKind::Counter, []),
+            MetricFamily::new("took_seconds", "Each.", MetricKind::Histogram, took),
+        ];
 
         let label = |name: &str, value: &str| json!([{ "name": name, "value": value }]);
         let expected = json!([
@@ -199,6 +160,6 @@ mod tests {
             ] },
         ]);
 
-        assert_eq!(Json::from(read(text)), expected);
+        assert_eq!(Json::from(matching(&families, None).unwrap()), expected);
     }
 }

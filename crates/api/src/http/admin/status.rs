@@ -134,12 +134,12 @@ pub(crate) async fn features(State(state): State<Arc<ProcessState>>) -> Response
 pub(crate) async fn metrics(State(state): State<Arc<ProcessState>>, viewer: Viewer) -> Response {
     let open_metrics =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    let text = viewer.visible(state.metrics.text(), &state.register);
+    let families = viewer.visible(state.metrics.families(), &state.register);
 
     (
         Extension(Vital),
         [(header::CONTENT_TYPE, open_metrics)],
-        text,
+        duramen_metrics::text(&families),
     )
         .into_response()
 }

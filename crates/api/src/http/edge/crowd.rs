@@ -3,12 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use duramen_metrics::{Counter, Family, Gauge, Registry, label_set};
 use parking_lot::Mutex;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 /// The open connections of one listener.
@@ -124,10 +120,12 @@ pub struct ConnectionMetrics {
     cut: Family<CutLabel, Counter>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct CutLabel {
     reason: &'static str,
 }
+
+label_set!(CutLabel: reason);
 
 impl ConnectionMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {

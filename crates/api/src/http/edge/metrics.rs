@@ -6,11 +6,7 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use duramen_metrics::{Counter, Family, Histogram, Registry, label_set};
 
 use crate::http::edge::EdgeState;
 use crate::http::edge::crowd::ConnectionMetrics;
@@ -20,21 +16,25 @@ use crate::http::remote_read::RemoteReadMetrics;
 #[derive(Clone, Debug)]
 pub struct HttpMetrics {
     requests: Family<RequestLabel, Counter>,
-    seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    seconds: Family<RouteLabel, Histogram>,
     pub remote_read: RemoteReadMetrics,
     pub connections: ConnectionMetrics,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct RequestLabel {
     route: String,
     code: u16,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+label_set!(RequestLabel: route, code);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct RouteLabel {
     route: String,
 }
+
+label_set!(RouteLabel: route);
 
 impl Default for HttpMetrics {
     fn default() -> Self {
@@ -46,7 +46,7 @@ impl Default for HttpMetrics {
 
         Self {
             requests: Family::default(),
-            seconds: Family::new_with_constructor(seconds),
+            seconds: Family::new(seconds),
             remote_read: RemoteReadMetrics::default(),
             connections: ConnectionMetrics::default(),
         }

@@ -1,10 +1,7 @@
 //! What remote read tells of itself.
 
+use duramen_metrics::{Counter, Family, Registry, label_set};
 use duramen_proto::remote_read::ResponseType;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 
 /// The metrics of remote read, by the form of the answer.
 #[derive(Clone, Debug, Default)]
@@ -13,10 +10,12 @@ pub struct RemoteReadMetrics {
     samples: Family<FormLabel, Counter>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct FormLabel {
     form: &'static str,
 }
+
+label_set!(FormLabel: form);
 
 impl RemoteReadMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {

@@ -11,6 +11,7 @@ use axum::BoxError;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use duramen_metrics::Counter;
 use duramen_model::TenantName;
 use duramen_model::labels::LabelsIter;
 use duramen_proto::chunk::ChunkBuilder;
@@ -19,7 +20,6 @@ use duramen_query::{Error, Reader, Selection};
 use duramen_runtime::Workers;
 use duramen_source::Columns;
 use futures::{Stream, StreamExt, stream};
-use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 

@@ -4,9 +4,9 @@
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use duramen_bucket::Tenants;
+use duramen_metrics::MetricFamily;
 use duramen_model::TenantName;
 
-use crate::http::admin::metric_lines::parse_line;
 use crate::http::answer::failure::Failure;
 use crate::http::request::door::Door;
 use crate::http::request::tenant;
@@ -41,58 +41,82 @@ where
 }
 
 impl Viewer {
-    /// Those lines of the metrics of the process that may be seen. Tenants have ids by `register`.
-    pub(crate) fn visible(&self, text: String, register: &Tenants) -> String {
+    /// Those metrics of the process that may be seen. Tenants have ids by `register`.
+    pub(crate) fn visible(
+        &self,
+        families: Vec<MetricFamily>,
+        register: &Tenants,
+    ) -> Vec<MetricFamily> {
         let Self::Tenant(name) = self else {
-            return text;
+            return families;
         };
         let id = name
             .as_ref()
             .and_then(|name| register.lookup(name))
             .map(|id| id.to_string());
 
-        visible(&text, name.as_ref().map(TenantName::as_str), id.as_deref())
+        visible(
+            families,
+            name.as_ref().map(TenantName::as_str),
+            id.as_deref(),
+        )
     }
 }
 
-/// The lines of nobody in particular, and those of the tenant of this name and id.
-fn visible(text: &str, name: Option<&str>, id: Option<&str>) -> String {
-    let is_visible = |line: &str| {
-        let Some((_, labels, _)) = parse_line(line) else {
-            return true;
-        };
-        labels.iter().all(|(label, value)| match label.as_str() {
-            "tenant" => Some(value.as_str()) == name,
-            "tenant_id" => Some(value.as_str()) == id,
-            _ => true,
-        })
-    };
-
-    let mut seen = String::with_capacity(text.len());
-    for line in text.lines().filter(|line| is_visible(line)) {
-        seen.push_str(line);
-        seen.push('\n');
+/// The metrics of nobody in particular, and those of the tenant of this name and id.
+fn visible(
+    mut families: Vec<MetricFamily>,
+    name: Option<&str>,
+    id: Option<&str>,
+) -> Vec<MetricFamily> {
+    for family in &mut families {
+        family.metrics.retain(|metric| {
+            metric.labels.iter().all(|(label, value)| match *label {
+                "tenant" => Some(value.as_str()) == name,
+                "tenant_id" => Some(value.as_str()) == id,
+                _ => true,
+            })
+        });
     }
 
-    seen
+    families
 }
 
 #[cfg(test)]
 mod tests {
+    use duramen_metrics::{Collected, CollectedValue, MetricKind};
+
     use super::*;
 
     #[test]
-    fn a_tenant_sees_its_own_lines_and_those_of_nobody() {
-        let text = "# HELP a A.\n# TYPE a counter\na_total 1\na_total{tenant=\"x\"} 2\na_total{reason=\"r\",tenant=\"y\"} 3\n\
-                    b{tenant_id=\"01X\"} 4\nb{tenant_id=\"01Y\"} 5\n# EOF\n";
-        let comments = "# HELP a A.\n# TYPE a counter\na_total 1\n";
+    fn a_tenant_sees_its_own_metrics_and_those_of_nobody() {
+        let counted = |labels: &[(&'static str, &str)], count| Collected {
+            labels: labels
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+            value: CollectedValue::Counter(count),
+        };
 
-        assert_eq!(visible(text, None, None), format!("{comments}# EOF\n"));
+        let of_names = [
+            counted(&[], 1),
+            counted(&[("tenant", "x")], 2),
+            counted(&[("reason", "r"), ("tenant", "y")], 3),
+        ];
 
-        let own = "a_total{tenant=\"x\"} 2\nb{tenant_id=\"01X\"} 4\n";
-        assert_eq!(
-            visible(text, Some("x"), Some("01X")),
-            format!("{comments}{own}# EOF\n")
-        );
+        let of_ids = ["01X", "01Y"].map(|id| counted(&[("tenant_id", id)], 4));
+
+        let families = vec![
+            MetricFamily::new("a", "A.", MetricKind::Counter, of_names.clone()),
+            MetricFamily::new("b", "B.", MetricKind::Counter, of_ids.clone()),
+        ];
+
+        let seen = visible(families.clone(), None, None);
+        assert_eq!(seen[0].metrics, of_names[..1]);
+        assert!(seen[1].metrics.is_empty());
+
+        let seen = visible(families, Some("x"), Some("01X"));
+        assert_eq!(seen[0].metrics, of_names[..2]);
+        assert_eq!(seen[1].metrics, of_ids[..1]);
     }
 }
