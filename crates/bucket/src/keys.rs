@@ -15,9 +15,6 @@ pub const TENANTS: &str = "tenants";
 /// Who writes to the store, one object a process.
 pub const CLAIMS: &str = "claims";
 
-/// The file of a block that describes the others.
-pub const BLOCK_META: &str = "meta";
-
 /// A slot number as it stands in a key: 20 digits, so that keys sort as numbers do and every `u64`
 /// fits.
 pub fn slot(number: u64) -> String {

@@ -2,7 +2,7 @@
 //! over blocks.
 
 use duramen_promql::Features;
-use duramen_testkit::promqltest::{Mode, Script, features_of, run};
+use duramen_promqltest::{Mode, Script, features_of, run};
 use duramen_testkit::shared;
 
 /// How many evals there are, all of which pass. May only grow.

@@ -1,7 +1,7 @@
 //! Rules that random queries found, with the answers that Prometheus gives.
 
 use duramen_promql::Features;
-use duramen_testkit::promqltest::{Mode, Script, run};
+use duramen_promqltest::{Mode, Script, run};
 
 const RULES: &str = include_str!("rules.test");
 

@@ -1,7 +1,7 @@
 //! What Prometheus does and one would not guess, as scripts in its language for tests.
 
 use duramen_promql::Features;
-use duramen_testkit::promqltest::{Mode, Script, run};
+use duramen_promqltest::{Mode, Script, run};
 
 async fn check(script: &str) {
     // A block ends at an empty line.

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use duramen_model::ErrorKind;
 use duramen_promql::{Answer, Engine, EngineConfig, Error, Features, QueryTimes};
+use duramen_promqltest::{Mode, Script, Store};
 use duramen_runtime::SystemClock;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::ValueType;
-use duramen_testkit::promqltest::{Mode, Script, Store};
 
 use compare::{Order, difference};
 use prometheus::{Prometheus, When};

@@ -17,8 +17,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use duramen_testkit::promqltest::{LoadedSeries, LoadedValue};
-use duramen_testkit::random::{Dialect, World, Writer, environment, seeded};
+use duramen_promqltest::random::{Dialect, World, Writer, environment, seeded};
+use duramen_promqltest::{LoadedSeries, LoadedValue};
 use serde_json::Value as Json;
 
 use crate::differential::Receiver;

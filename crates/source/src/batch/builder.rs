@@ -45,14 +45,6 @@ impl SeriesBatchBuilder {
         self.values.push(value);
     }
 
-    /// Says what the float that was added last has to say beside its value.
-    ///
-    /// # Panics
-    /// When no float was added.
-    pub fn set_last_life(&mut self, life: Life) {
-        self.lives.put(self.ts.len() - 1, life);
-    }
-
     /// Adds a histogram of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind
     /// those it has.
     pub fn push_histogram(&mut self, histogram: HistogramRef<'_>) {

@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use duramen_runtime::disk::{self, DirEntry, FileStat, Space};
 
 use super::bytes::Bytes;
+use super::ops::{DiskOp, Fault};
 use super::tree::{FileId, NameChange, Node, Tree};
-use super::{DiskOp, Fault};
 
 const EIO: i32 = 5;
 const EMFILE: i32 = 24;

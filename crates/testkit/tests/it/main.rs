@@ -13,9 +13,5 @@ mod multipart;
 mod objects;
 mod outage;
 mod prompb;
-#[cfg(feature = "promqltest")]
-mod promqltest;
 mod raw;
-#[cfg(feature = "promqltest")]
-mod reference;
 mod wire;
