@@ -1,5 +1,7 @@
-//! The bucket: the configured, metered, limited and retried object store; the fsyncing local store;
-//! the layout of keys; the register.
+//! The bucket and the data directory: where everything is kept, and who may keep it there.
+//!
+//! A request goes down through [`Bucket`]: metered ([`metrics`]), bounded, retried ([`retry`]), to
+//! S3, to memory or to a [`LocalStore`]. [`keys`] says under which key what lies.
 //!
 //! - [`Bucket`] is the handle that everything else holds; [`StoreUrl`] says where its bytes are.
 //! - [`LocalStore`] is a directory that keeps what it acknowledged through a loss of power.

@@ -1,9 +1,15 @@
-//! PromQL text to a typed syntax tree and back: lexer, parser, printer, positions.
+//! PromQL: text in, a typed tree out, and back to text.
 //!
 //! The language is that of Prometheus 3.16 with everything experimental switched on. What is
 //! accepted, what is refused, the texts and places of errors, and both printed forms follow
 //! upstream; `docs/design/0002-promql-syntax.md` in the project says why this is not a library and
 //! where it knowingly differs.
+//!
+//! - `parse` has the ways in, within the limits of `bounds`. `lexer` cuts the text into `token`s, with
+//!   their places (`position`); `parser` makes the tree of [`ast`]; `check` sees to its types, by the
+//!   table of [`functions`], and reads its matchers (`matcher`).
+//! - `print` gives the tree back on one line, `pretty` on several ([`prettify`]).
+//! - For all of them: `duration`, `number`, `quoted`. [`deep()`] is how code recurses over a tree.
 //!
 //! ```
 //! let expr = duramen_syntax::parse("sum by (job)(rate(http_requests_total[5m]))").unwrap();
