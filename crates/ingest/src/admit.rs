@@ -8,32 +8,21 @@ use duramen_model::{Labels, Life, Shown, ShownSeries};
 use duramen_proto::{Series, WriteRequest};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
-use crate::head::{Registry, Rows, Slot, SlotPin, TenantHead};
+use crate::head::{Registry, Slot, TenantHead};
 use crate::intake::{Gate, GatedWrite, Verdict};
-use crate::rejection::{Lost, Rejection, Rejections};
+use crate::rejection::{Lost, Rejection};
 use crate::seen::Now;
 
+mod admitted;
 mod exemplar;
 mod histogram;
 mod labels;
 mod metadata;
 mod times;
 
+pub(crate) use admitted::Admitted;
 pub use times::TS_MS_MIN;
 use times::Times;
-
-/// What may be stored.
-#[derive(Debug, Default)]
-pub(crate) struct Admitted {
-    pub(crate) rows: Rows,
-    /// Families that were told of, whether that is news or not.
-    pub(crate) families: usize,
-    pub(crate) rejected: Rejections,
-    pub(crate) lost_exemplars: Rejections,
-    pub(crate) lost_metadata: Rejections,
-    /// The series of the rows keep their numbers for as long as it lives.
-    pub(crate) pin: Option<SlotPin>,
-}
 
 /// Checks what the intake let through and finds or makes its series in the head's registry.
 ///

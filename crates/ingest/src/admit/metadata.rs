@@ -6,7 +6,7 @@ use duramen_limits::IngestLimits;
 use duramen_model::{FamilyMetadata, Shown};
 use duramen_proto::{SentMetadata, WriteRequest};
 
-use super::Admitted;
+use super::admitted::Admitted;
 use crate::head::Families;
 use crate::memory::HeadsMemory;
 use crate::rejection::{Lost, Rejection};

@@ -21,7 +21,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::Slot;
+/// The number of a series in its tenant's registry.
+pub(crate) type Slot = u32;
 
 /// The number of an era of one registry. They end every second at most: there are enough for a
 /// century.

@@ -1,0 +1,359 @@
+//! The series and the label pairs of a registry, each interned once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use duramen_limits::IngestLimits;
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, SeriesId};
+use hashbrown::HashMap as FastMap;
+use roaring::RoaringBitmap;
+use xxhash_rust::xxh3::Xxh3Builder;
+
+use super::size;
+use super::slots::{Eras, OpenSegment, Slot, SlotPin, Tenure, Vacant};
+use crate::rejection::Rejection;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(super) series: Vec<Box<[PairId]>>,
+    /// As many as series.
+    pub(super) tenures: Vec<Tenure>,
+    pub(super) eras: Eras,
+    pub(super) vacant: Vacant,
+    pub(super) open_segment: OpenSegment,
+    pub(super) slots: FastMap<SeriesId, Slot, Xxh3Builder>,
+    /// Series by the bytes of their labels in a request: see [`Registry::recall`]. The second
+    /// number is the generation of the first: a series that is gone is still in here.
+    pub(super) sent: FastMap<u128, (Slot, u32), Xxh3Builder>,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) vacant_pairs: Vec<PairId>,
+    pub(super) names: BTreeMap<Arc<str>, Name>,
+    pub(super) order: Order,
+    /// What all of it takes, see [`size`].
+    pub(super) bytes: usize,
+}
+
+pub(super) type PairId = u32;
+
+/// A label name and the values that it has.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) name: Arc<str>,
+    pub(super) values: FastMap<Arc<str>, PairId, Xxh3Builder>,
+    /// The same pairs in an order, so that a walk over them can be left and gone on with.
+    pub(super) pairs: RoaringBitmap,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pair {
+    pub(super) name: Arc<str>,
+    pub(super) value: Arc<str>,
+    /// The series that carry it.
+    pub(super) postings: RoaringBitmap,
+}
+
+/// The slots in the order of a block. New series wait until someone needs the order.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// Never changed, but replaced by one that has more.
+    pub(super) sorted: Arc<Vec<Slot>>,
+    pub(super) waiting: VecDeque<Slot>,
+}
+
+impl Registry {
+    /// An empty registry. Numbers that its series had are given again once `open_segment` is a
+    /// later one.
+    pub(crate) fn new(open_segment: OpenSegment) -> Self {
+        Self {
+            open_segment,
+            ..Self::default()
+        }
+    }
+
+    /// How many series there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many numbers wait for the next segment of the log.
+    pub(crate) fn vacant_until_rotation(&self) -> usize {
+        self.vacant.waiting(&self.open_segment)
+    }
+
+    /// From here on every series that the holder is told of, or finds in a generation that is not
+    /// committed, keeps its number.
+    pub(crate) fn pin(&self) -> SlotPin {
+        self.eras.pin()
+    }
+
+    /// The memory that it takes, in bytes, roughly.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The series that was sent before under labels whose bytes hash to `key`, without decoding a
+    /// label.
+    ///
+    /// The key is a 128-bit hash under a secret seed of the process: senders cannot make two label
+    /// sets meet.
+    pub(crate) fn recall(&self, key: u128) -> Option<Slot> {
+        let (slot, generation) = *self.sent.get(&key)?;
+        let tenure = &self.tenures[slot as usize];
+
+        if tenure.generation() != generation {
+            return None;
+        }
+
+        tenure.used_in(self.eras.current());
+        Some(slot)
+    }
+
+    /// Remembers for [`Registry::recall`].
+    pub(crate) fn remember(&mut self, key: u128, slot: Slot) {
+        self.bound_sent();
+
+        let generation = self.tenures[slot as usize].generation();
+        if self.sent.insert(key, (slot, generation)).is_none() {
+            self.bytes += size::SENT;
+        }
+    }
+
+    /// The slot of a label set.
+    pub(crate) fn find(&self, labels: &Labels) -> Option<Slot> {
+        self.find_by_id(labels.series_id())
+    }
+
+    pub(super) fn find_by_id(&self, id: SeriesId) -> Option<Slot> {
+        let slot = *self.slots.get(&id)?;
+        self.tenures[slot as usize].used_in(self.eras.current());
+        Some(slot)
+    }
+
+    /// Whether one more series may be held.
+    pub(crate) fn check_room(
+        &self,
+        labels: &Labels,
+        limits: &IngestLimits,
+    ) -> Result<(), Rejection> {
+        if self.len() >= limits.series_max {
+            return Err(Rejection::SeriesLimit {
+                max: limits.series_max,
+            });
+        }
+
+        let Some(max) = limits.series_per_metric_max else {
+            return Ok(());
+        };
+        let name = labels.get(METRIC_NAME).unwrap_or("");
+        let held = self
+            .names
+            .get(METRIC_NAME)
+            .and_then(|names| names.values.get(name));
+
+        if held.is_some_and(|&pair| self.pair(pair).postings.len() >= max as u64) {
+            return Err(Rejection::SeriesPerMetricLimit { max });
+        }
+
+        Ok(())
+    }
+
+    /// The slot of a label set, a new one when it was not known.
+    ///
+    /// # Panics
+    /// At 2^32 series: the limit of series per tenant lies far below.
+    pub(crate) fn intern(&mut self, labels: &Labels) -> Slot {
+        let id = labels.series_id();
+        if let Some(slot) = self.find_by_id(id) {
+            return slot;
+        }
+
+        let slot = self.take_slot();
+        let pairs: Box<[PairId]> = labels
+            .iter()
+            .map(|(name, value)| self.intern_pair(name, value))
+            .collect();
+
+        for &pair in &pairs {
+            self.pair_mut(pair).postings.insert(slot);
+        }
+
+        self.bytes += size::SERIES + pairs.len() * size::POSTING;
+        self.series[slot as usize] = pairs;
+        self.slots.insert(id, slot);
+        self.order.waiting.push_back(slot);
+
+        slot
+    }
+
+    /// A number for a new series: one that was vacated, or the next.
+    pub(super) fn take_slot(&mut self) -> Slot {
+        let era = self.eras.current();
+        if let Some(slot) = self.vacant.take(&self.open_segment) {
+            self.tenures[slot as usize].begin(era);
+            return slot;
+        }
+
+        let slot =
+            Slot::try_from(self.series.len()).expect("a registry has fewer than 2^32 series");
+        self.series.push(Box::default());
+        self.tenures.push(Tenure::new(era));
+        self.bytes += size::SLOT;
+
+        slot
+    }
+
+    pub(super) fn intern_pair(&mut self, name: &str, value: &str) -> PairId {
+        if let Some(&pair) = self.names.get(name).and_then(|held| held.values.get(value)) {
+            return pair;
+        }
+
+        let pair = self.vacant_pairs.pop().unwrap_or_else(|| {
+            let next = PairId::try_from(self.pairs.len())
+                .expect("a registry has fewer than 2^32 label pairs");
+            self.pairs.push(Pair::default());
+            self.bytes += size::PAIR_PLACE;
+
+            next
+        });
+
+        if !self.names.contains_key(name) {
+            let name: Arc<str> = Arc::from(name);
+            self.bytes += size::NAME + name.len();
+
+            let held = Name {
+                name: Arc::clone(&name),
+                values: FastMap::default(),
+                pairs: RoaringBitmap::new(),
+            };
+
+            self.names.insert(name, held);
+        }
+
+        let held = self.names.get_mut(name).expect("the name was put there");
+        let value: Arc<str> = Arc::from(value);
+        self.bytes += size::PAIR + value.len();
+        held.values.insert(Arc::clone(&value), pair);
+        held.pairs.insert(pair);
+
+        let name = Arc::clone(&held.name);
+        *self.pair_mut(pair) = Pair {
+            name,
+            value,
+            postings: RoaringBitmap::new(),
+        };
+
+        pair
+    }
+
+    pub(super) fn pair(&self, pair: PairId) -> &Pair {
+        &self.pairs[pair as usize]
+    }
+
+    pub(super) fn pair_mut(&mut self, pair: PairId) -> &mut Pair {
+        &mut self.pairs[pair as usize]
+    }
+
+    /// Puts the labels of a series into `builder`, which is cleared first.
+    pub(crate) fn labels_into(&self, slot: Slot, builder: &mut LabelsBuilder) {
+        builder.clear();
+        for &pair in &self.series[slot as usize] {
+            let pair = self.pair(pair);
+            builder.push(&pair.name, &pair.value);
+        }
+    }
+
+    pub(crate) fn labels(&self, slot: Slot) -> Labels {
+        let mut builder = LabelsBuilder::default();
+        self.labels_into(slot, &mut builder);
+        builder.finish()
+    }
+
+    /// Every series, and numbers that mean none: no generation has samples of those.
+    pub(super) fn all(&self) -> RoaringBitmap {
+        let mut all = RoaringBitmap::new();
+        all.insert_range(0..Slot::try_from(self.series.len()).unwrap_or(Slot::MAX));
+        all
+    }
+
+    /// The pairs of a label name that come behind `after`, or from the first, in their order.
+    pub(super) fn pairs_behind(
+        &self,
+        name: &str,
+        after: Option<PairId>,
+    ) -> impl Iterator<Item = (PairId, &Pair)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let pairs = self
+            .names
+            .get(name)
+            .map(|held| held.pairs.range((from, Bound::Unbounded)));
+
+        pairs
+            .into_iter()
+            .flatten()
+            .map(|pair| (pair, self.pair(pair)))
+    }
+
+    /// The series that carry one of `values` under label `name` are added to `found`.
+    pub(super) fn add_carriers<'v>(
+        &self,
+        name: &str,
+        values: impl Iterator<Item = &'v str>,
+        found: &mut RoaringBitmap,
+    ) {
+        let Some(held) = self.names.get(name) else {
+            return;
+        };
+        for pair in values.filter_map(|value| held.values.get(value)) {
+            *found |= &self.pair(*pair).postings;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied()).unwrap()
+    }
+
+    #[test]
+    fn a_series_is_interned_once_and_keeps_its_labels() {
+        let mut registry = Registry::default();
+        let set = labels(&[("__name__", "up"), ("job", "db")]);
+        let other = labels(&[("__name__", "up"), ("job", "node")]);
+
+        assert_eq!((registry.intern(&other), registry.intern(&set)), (0, 1));
+        assert_eq!((registry.intern(&set), registry.len()), (1, 2));
+        assert_eq!(registry.labels(1), set);
+    }
+
+    #[test]
+    fn the_pairs_of_a_name_are_walked_from_where_a_walk_was_left() {
+        let mut registry = Registry::default();
+        let series = |job: &str| labels(&[("__name__", "up"), ("job", job)]);
+        ["a", "b"]
+            .iter()
+            .for_each(|job| _ = registry.intern(&series(job)));
+
+        let first = registry
+            .pairs_behind("job", None)
+            .next()
+            .map(|(pair, held)| (pair, held.value.to_string()));
+
+        let (left_at, value) = first.unwrap();
+        assert_eq!(value, "a");
+
+        registry.intern(&series("c"));
+
+        let rest = registry
+            .pairs_behind("job", Some(left_at))
+            .map(|(_, held)| &*held.value)
+            .collect::<Vec<_>>();
+
+        assert_eq!(rest, ["b", "c"]);
+        assert_eq!(registry.pairs_behind("nothing", None).count(), 0);
+    }
+}
