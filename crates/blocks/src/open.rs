@@ -11,8 +11,8 @@ use duramen_source::Reads;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-/// A quarter of the cache is for series indexes. An index of 10,000 series has 3 MiB, so that 256 MiB
-/// hold those of about 85 blocks.
+/// A quarter of the cache is for series indexes. An index of 10,000 series has 3 MiB, so that 256
+/// MiB hold those of about 85 blocks.
 const INDEXES_SHARE: usize = 4;
 /// What an open block takes beside its `meta`, about.
 const BLOCK_BYTES: usize = 2 << 10;

@@ -170,7 +170,7 @@ impl Metrics {
         .sum()
     }
 
-    pub fn requests_with(&self, op: Op, result: Outcome) -> u64 {
+    fn requests_with(&self, op: Op, result: Outcome) -> u64 {
         self.requests
             .get(&RequestLabels { op, result })
             .map_or(0, |counter| counter.get())

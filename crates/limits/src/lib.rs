@@ -1,8 +1,8 @@
 //! What each tenant may use. A file says it, and it is replaced while the process runs.
 //!
-//! A [`LimitsFile`] is read from YAML (`file`) and checked (`validate`): whole [`Limits`] for each tenant
-//! that it names, and for all others. A [`LimitsHandle`] (`handle`) has the limits in force: a request
-//! asks it once and keeps the answer; [`Effective`] tells where each value comes from.
+//! A [`LimitsFile`] is read from YAML (`file`) and checked (`validate`): whole [`Limits`] for each
+//! tenant that it names, and for all others. A [`LimitsHandle`] (`handle`) has the limits in force:
+//! a request asks it once and keeps the answer; [`Effective`] tells where each value comes from.
 //! `live` reads the file again when it changes.
 
 mod file;

@@ -4,9 +4,9 @@
 //! were cut, the reset hint. What a query calculates with is a [`FloatHistogram`].
 //!
 //! `value` is what was sent, `bytes` the form in which it is kept and passed on, `validate` what a
-//! sender may not send. `float` is what queries calculate with: `bounds` and `buckets` say where its
-//! buckets lie, `reconcile` adds and subtracts across layouts, `sum` adds many, `reset` tells when a
-//! counter began anew.
+//! sender may not send. `float` is what queries calculate with: `bounds` and `buckets` say where
+//! its buckets lie, `reconcile` adds and subtracts across layouts, `sum` adds many, `reset` tells
+//! when a counter began anew.
 
 mod bounds;
 mod buckets;

@@ -1,5 +1,5 @@
-//! For tests only: upstream's PromQL test scripts, read and run against the engine over each kind of
-//! storage; a naive evaluator of PromQL; random data and expressions for both.
+//! For tests only: upstream's PromQL test scripts, read and run against the engine over each kind
+//! of storage; a naive evaluator of PromQL; random data and expressions for both.
 //!
 //! - A script is text. `script` reads it as a whole before anything runs, so that a malformed line
 //!   is a [`ScriptError`] and never half an answer: `load` what the samples are (`series`,
@@ -7,8 +7,8 @@
 //! - [`run`] plays it in one [`Mode`] of `store`: `reruns` says in which ways each eval is asked,
 //!   `judge` whether an answer is the one expected (`compare`). Out comes a [`Report`] with a
 //!   [`Failure`] for each that is not.
-//! - [`mod@reference`] answers a query by recursion, over samples in a list. [`random`] makes worlds and
-//!   expressions; the tests ask both engines.
+//! - [`mod@reference`] answers a query by recursion, over samples in a list. [`random`] makes
+//!   worlds and expressions; the tests ask both engines.
 
 mod compare;
 mod eval;

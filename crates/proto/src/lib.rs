@@ -1,9 +1,10 @@
-//! The formats of Prometheus on the wire: bytes of others in, bounded and checked; bytes for others out.
+//! The formats of Prometheus on the wire: bytes of others in, bounded and checked; bytes for others
+//! out.
 //!
-//! - In: [`snappy`] unpacks a body, [`remote_write`] decodes it to a [`WriteRequest`] that borrows from
-//!   it, within [`WriteLimits`]; [`remote_read`] decodes a query.
-//! - Out: [`remote_read`] answers with samples or with [`chunk`]s; [`exposition`] is what a scrape of us
-//!   gets; a [`WriteRequestEncoder`] makes requests.
+//! - In: [`snappy`] unpacks a body, [`remote_write`] decodes it to a [`WriteRequest`] that borrows
+//!   from it, within [`WriteLimits`]; [`remote_read`] decodes a query.
+//! - Out: [`remote_read`] answers with samples or with [`chunk`]s; [`exposition`] is what a scrape
+//!   of us gets; a [`WriteRequestEncoder`] makes requests.
 //! - Under all of them: [`wire`], the fields of protobuf. [`Error`] tells senders what is wrong.
 
 pub mod chunk;

@@ -3,6 +3,7 @@
 pub(crate) mod cardinality;
 mod exemplars;
 mod labels;
+mod query;
 mod read;
 pub(crate) mod remote_read;
 
@@ -27,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::reach::reach_ms;
 use crate::turns::Turns;
 use crate::view::RequestView;
-pub use read::Query;
+pub use query::Query;
 
 /// What the queries of all tenants may use together.
 #[derive(Clone, Debug)]

@@ -1,11 +1,12 @@
 //! What every role stands on: time, threads, the disk and memory of one process.
 //!
 //! - [`clock`]: the only source of time. Tests set it.
-//! - [`tasks`]: named tasks that somebody waits for; [`workers`]: threads that compute, apart from those
-//!   that serve requests; [`pace`]: where a long computation lets others in.
+//! - [`tasks`]: named tasks that somebody waits for; [`workers`]: threads that compute, apart from
+//!   those that serve requests; [`pace`]: where a long computation lets others in.
 //! - [`disk`]: files that survive a loss of power, behind a trait that `testkit` simulates;
 //!   [`disk::descriptors`]: what is left when no file can be opened.
-//! - [`memory`]: how much there may be; [`process`]: who this process is, and whether another lives.
+//! - [`memory`]: how much there may be; [`process`]: who this process is, and whether another
+//!   lives.
 
 pub mod clock;
 pub mod disk;

@@ -13,8 +13,8 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 pub const NESTING_DEPTH_MAX: usize = 500;
 
 /// The most nodes on the way from the root of a tree to a leaf. It bounds chains without brackets,
-/// such as `a or b or c ..`. Recursion over a tree goes through [`deep`](crate::deep), which takes some
-/// kilobytes of stack for a node.
+/// such as `a or b or c ..`. Recursion over a tree goes through [`deep`](crate::deep), which takes
+/// some kilobytes of stack for a node.
 pub const TREE_HEIGHT_MAX: usize = 10_000;
 
 /// The most nodes of a tree. Each takes some hundred bytes, and some thousand as an operator of a

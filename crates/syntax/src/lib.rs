@@ -5,9 +5,9 @@
 //! upstream; `docs/design/0002-promql-syntax.md` in the project says why this is not a library and
 //! where it knowingly differs.
 //!
-//! - `parse` has the ways in, within the limits of `bounds`. `lexer` cuts the text into `token`s, with
-//!   their places (`position`); `parser` makes the tree of [`ast`]; `check` sees to its types, by the
-//!   table of [`functions`], and reads its matchers (`matcher`).
+//! - `parse` has the ways in, within the limits of `bounds`. `lexer` cuts the text into `token`s,
+//!   with their places (`position`); `parser` makes the tree of [`ast`]; `check` sees to its types,
+//!   by the table of [`functions`], and reads its matchers (`matcher`).
 //! - `print` gives the tree back on one line, `pretty` on several ([`prettify`]).
 //! - For all of them: `duration`, `number`, `quoted`. [`deep()`] is how code recurses over a tree.
 //!

@@ -4,13 +4,13 @@
 //! block on the disk, so it belongs on a thread of its own. All input and output goes through
 //! [`duramen_runtime::Disk`]. The bytes are described in `docs/formats/wal.md`.
 //!
-//! - [`Wal::append`] takes records into memory: `payload` packs a [`WriteRecord`] (`runs`, `values`,
-//!   `sections`, `varint`), `frame` puts length and checksum around it. [`Wal::sync`] makes all of them
-//!   durable with one write and one fdatasync.
-//! - [`Wal::rotate`] starts the next segment (`segments`, each with a `header`), [`Wal::trim`] deletes
-//!   those that are no longer needed.
-//! - [`Wal::open`] replays what is there (`replay`) and starts a new segment. The [`ReplayReport`] tells
-//!   what was damaged. [`reread`] hands records over once more while the log is in use.
+//! - [`Wal::append`] takes records into memory: `payload` packs a [`WriteRecord`] (`runs`,
+//!   `values`, `sections`, `varint`), `frame` puts length and checksum around it. [`Wal::sync`]
+//!   makes all of them durable with one write and one fdatasync.
+//! - [`Wal::rotate`] starts the next segment (`segments`, each with a `header`), [`Wal::trim`]
+//!   deletes those that are no longer needed.
+//! - [`Wal::open`] replays what is there (`replay`) and starts a new segment. The [`ReplayReport`]
+//!   tells what was damaged. [`reread`] hands records over once more while the log is in use.
 //!
 //! The ladder of names: a record is one write, a frame its bytes in the log, a segment a file of
 //! frames, the log all segments of one writer. A [`Position`] is the number of a record in it.

@@ -19,8 +19,8 @@ pub struct OpenOptions {
     /// Where decoded series indexes are kept. `None`: every selection decodes the columns that it
     /// needs.
     ///
-    /// An index is made by the first selection that reads the whole series file anyway, otherwise by
-    /// the third of an open block.
+    /// An index is made by the first selection that reads the whole series file anyway, otherwise
+    /// by the third of an open block.
     pub indexes: Option<Arc<SeriesIndexPool>>,
 }
 

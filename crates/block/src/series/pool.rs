@@ -17,8 +17,8 @@ const MAKERS_MAX: usize = 4;
 /// A bounded pool of decoded series indexes, least recently used out first. Share one among all
 /// blocks of a process.
 ///
-/// An index is known by the folder of its block, which begins with the tenant. A selection under way
-/// may hold one that has been dropped from the pool until it ends. What the pool holds is drawn
+/// An index is known by the folder of its block, which begins with the tenant. A selection under
+/// way may hold one that has been dropped from the pool until it ends. What the pool holds is drawn
 /// from an account, which gets it back when others need it.
 pub struct SeriesIndexPool {
     state: Mutex<State>,

@@ -19,8 +19,8 @@ const SELECTIONS_MIN: u32 = 3;
 /// in 33 selections make each dearer by at most a half when the pool is too small for the blocks in
 /// use.
 const SELECTIONS_AGAIN: u32 = 32;
-/// The same after an index could not be read. The selection itself tells the error, if it needs what
-/// is damaged.
+/// The same after an index could not be read. The selection itself tells the error, if it needs
+/// what is damaged.
 const SELECTIONS_AFTER_ERROR: u32 = 64;
 
 /// How a block has been used.

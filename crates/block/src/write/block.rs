@@ -25,7 +25,8 @@ use crate::write::rows_file::{RowsFileWriter, encode_error};
 use crate::write::samples::{FloatRows, SamplesGroup};
 use crate::write::series::SeriesRowsWriter;
 
-/// Writes one block, series by series or batch by batch. Blocking: it belongs on a thread that may block.
+/// Writes one block, series by series or batch by batch. Blocking: it belongs on a thread that may
+/// block.
 ///
 /// A file of which the block has no row is not made. A writer that is dropped before
 /// [`BlockWriter::finish`] leaves an incomplete folder, without `meta`.

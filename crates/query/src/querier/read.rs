@@ -6,27 +6,9 @@ use std::sync::Arc;
 use duramen_model::{Matcher, Regexes};
 use duramen_syntax::{Bounds, Expr};
 
-use super::{Asker, Querier};
+use super::{Asker, Querier, Query};
 use crate::error::Error;
 use crate::selector::{matchers, selector};
-
-/// A query as it was asked. Its text is read during its turn.
-#[derive(Clone, Debug)]
-pub struct Query {
-    text: Arc<str>,
-}
-
-impl Query {
-    pub fn new(text: &str) -> Self {
-        Self {
-            text: Arc::from(text),
-        }
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-}
 
 /// What selectors may cost that are only checked.
 const CHECKED_TEXT_BYTES_MAX: usize = 64 << 10;

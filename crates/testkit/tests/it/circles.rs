@@ -28,7 +28,7 @@ use graph::{in_circles, shortest_circle};
 use modules::{Files, Modules};
 
 /// Crates whose circles are still to be opened.
-const NOT_YET: &[&str] = &["api", "promql", "query", "server"];
+const NOT_YET: &[&str] = &["api", "promql", "server"];
 
 /// How a crate's files refer to each other in a circle.
 struct Circle {
