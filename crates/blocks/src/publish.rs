@@ -104,12 +104,7 @@ impl Publisher {
             flush,
         };
 
-        let commit = Commit {
-            add: blocks,
-            remove: Vec::new(),
-            flushed: Some(flushed),
-        };
-
+        let commit = Commit::flush(blocks, flushed);
         Ok(self.manifests.commit(tenant, commit).await?)
     }
 }

@@ -1,84 +1,213 @@
 //! One change of a manifest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use duramen_bucket::{Author, WriterIdentity};
 use duramen_model::{BlockEntry, BlockId, Incarnation, WriterId};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use ulid::Ulid;
+
+use crate::change::{Change, Fence, Flush, Replace};
+use crate::flushed::Flushed;
 
 /// The version of the format that this code writes, and the highest that it reads. An edit names
 /// the lowest version that may read it, and the lowest that may write behind it.
 pub const VERSION: u64 = 1;
 
-/// How far a writer's WAL stands in blocks: everything before `position` does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flushed {
-    pub writer: WriterId,
-    /// The process that flushed, as its writer counts them.
-    pub epoch: u64,
-    /// The process that flushed, and no other that counts the same.
-    #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
-    pub incarnation: Incarnation,
-    /// The first position of the writer's WAL that is not in a block of this tenant. Never goes
-    /// back.
-    pub position: u64,
-    /// The number of the flush, counted over all epochs of the writer. Rises with each flush of
-    /// this tenant.
-    pub flush: u64,
-}
-
 /// What a commit is to change: all of it at once or nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Commit {
-    /// Blocks whose every object is durable already.
-    pub add: Vec<BlockEntry>,
-    pub remove: Vec<BlockId>,
-    /// Makes the commit one that counts once: see [`crate::Manifests::commit`].
-    pub flushed: Option<Flushed>,
+    /// At most one of each kind.
+    pub changes: Vec<Change>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EditKind {
-    /// Changes nothing but that lower epochs of its writer come too late from here on.
-    Fence,
-    Commit,
+impl Commit {
+    /// The writer has flushed: the samples up to `flushed` are in blocks, the last of them in
+    /// `blocks`, whose every object is durable already.
+    ///
+    /// The commit counts once: see [`crate::Manifests::commit`].
+    pub fn flush(blocks: Vec<BlockEntry>, flushed: Flushed) -> Self {
+        let mut commit = Self::replace(Vec::new(), blocks);
+        commit.changes.push(Change::Flush(Flush(flushed)));
+        commit
+    }
+
+    /// `add`, whose every object is durable already, take the place of `remove`.
+    pub fn replace(remove: Vec<BlockId>, add: Vec<BlockEntry>) -> Self {
+        let add = add.into_iter().map(Arc::new).collect();
+        let changes = blocks(add, remove).into_iter().collect();
+
+        Self { changes }
+    }
+
+    pub(crate) fn fence() -> Self {
+        Self {
+            changes: vec![Change::Fence(Fence)],
+        }
+    }
+
+    /// Whether it is about processes, and not about what they have written.
+    pub(crate) fn is_fence(&self) -> bool {
+        self.changes.contains(&Change::Fence(Fence))
+    }
 }
 
-/// One change as it is recorded.
+/// The change of the live blocks, if there is any.
+fn blocks(add: Vec<Arc<BlockEntry>>, remove: Vec<BlockId>) -> Option<Change> {
+    let changes = !add.is_empty() || !remove.is_empty();
+    changes.then_some(Change::Replace(Replace { add, remove }))
+}
+
+/// Changes as they are recorded, with who made them.
 ///
-/// Names reserved for later versions: `tombstones`, `snapshots`, `rollups`, `retention`. Like every
-/// field that this version does not know they are kept with the edit and have no effect, if the
-/// edit lets this version read it at all.
+/// Fields of later versions are kept with the edit and have no effect, if the edit lets this version
+/// read it at all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Wire", into = "Wire")]
 pub struct Edit {
-    pub kind: EditKind,
     pub writer: WriterId,
     pub epoch: u64,
     /// The process that made it. A copy of a data directory has the writer and the epoch as well,
     /// and never this.
-    #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
     pub incarnation: Incarnation,
     /// Tells this edit from every other.
     pub attempt: Ulid,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub add: Vec<Arc<BlockEntry>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub remove: Vec<BlockId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flushed: Option<Flushed>,
+    /// At most one of each kind.
+    pub changes: Vec<Change>,
     /// The lowest version that understands what this edit does.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub reader_version_min: u64,
     /// The lowest version that may write behind this edit: one below it would lose in a snapshot
     /// what it does not know.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub writer_version_min: u64,
     /// Fields of later versions.
-    #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,
+}
+
+impl Edit {
+    pub fn fence(identity: WriterIdentity, author: Author) -> Self {
+        Self::commit(identity, author, Commit::fence())
+    }
+
+    pub fn commit(identity: WriterIdentity, author: Author, commit: Commit) -> Self {
+        let WriterIdentity {
+            writer,
+            epoch,
+            incarnation,
+        } = identity;
+
+        Self {
+            writer,
+            epoch,
+            incarnation,
+            attempt: author.attempt,
+            changes: commit.changes,
+            reader_version_min: 0,
+            writer_version_min: 0,
+            other: BTreeMap::new(),
+        }
+    }
+
+    /// The process that made it.
+    pub(crate) const fn process(&self) -> WriterIdentity {
+        WriterIdentity {
+            writer: self.writer,
+            epoch: self.epoch,
+            incarnation: self.incarnation,
+        }
+    }
+
+    /// Whether it ends earlier processes of its writer.
+    pub fn is_fence(&self) -> bool {
+        self.changes.contains(&Change::Fence(Fence))
+    }
+
+    /// How many blocks it names.
+    pub(crate) fn blocks(&self) -> usize {
+        self.changes.iter().map(Change::blocks).sum()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Fence,
+    Commit,
+}
+
+/// The JSON of an edit: all changes side by side.
+///
+/// Names reserved for later versions: `tombstones`, `snapshots`, `rollups`, `retention`.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    kind: Kind,
+    writer: WriterId,
+    epoch: u64,
+    #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
+    incarnation: Incarnation,
+    attempt: Ulid,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    add: Vec<Arc<BlockEntry>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    remove: Vec<BlockId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    flushed: Option<Flushed>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    reader_version_min: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    writer_version_min: u64,
+    #[serde(flatten)]
+    other: BTreeMap<String, serde_json::Value>,
+}
+
+impl From<Wire> for Edit {
+    fn from(wire: Wire) -> Self {
+        let fence = (wire.kind == Kind::Fence).then_some(Change::Fence(Fence));
+        let blocks = blocks(wire.add, wire.remove);
+        let flush = wire.flushed.map(|flushed| Change::Flush(Flush(flushed)));
+
+        Self {
+            writer: wire.writer,
+            epoch: wire.epoch,
+            incarnation: wire.incarnation,
+            attempt: wire.attempt,
+            changes: [fence, blocks, flush].into_iter().flatten().collect(),
+            reader_version_min: wire.reader_version_min,
+            writer_version_min: wire.writer_version_min,
+            other: wire.other,
+        }
+    }
+}
+
+impl From<Edit> for Wire {
+    fn from(edit: Edit) -> Self {
+        let mut wire = Self {
+            kind: Kind::Commit,
+            writer: edit.writer,
+            epoch: edit.epoch,
+            incarnation: edit.incarnation,
+            attempt: edit.attempt,
+            add: Vec::new(),
+            remove: Vec::new(),
+            flushed: None,
+            reader_version_min: edit.reader_version_min,
+            writer_version_min: edit.writer_version_min,
+            other: edit.other,
+        };
+
+        for change in edit.changes {
+            match change {
+                Change::Fence(Fence) => wire.kind = Kind::Fence,
+                Change::Replace(Replace { add, remove }) => {
+                    wire.add = add;
+                    wire.remove = remove;
+                }
+                Change::Flush(Flush(flushed)) => wire.flushed = Some(flushed),
+            }
+        }
+
+        wire
+    }
 }
 
 #[expect(
@@ -87,37 +216,4 @@ pub struct Edit {
 )]
 pub(crate) fn is_zero(version: &u64) -> bool {
     *version == 0
-}
-
-impl Edit {
-    pub fn fence(identity: WriterIdentity, author: Author) -> Self {
-        Self {
-            kind: EditKind::Fence,
-            writer: identity.writer,
-            epoch: identity.epoch,
-            incarnation: identity.incarnation,
-            attempt: author.attempt,
-            add: Vec::new(),
-            remove: Vec::new(),
-            flushed: None,
-            reader_version_min: 0,
-            writer_version_min: 0,
-            other: BTreeMap::new(),
-        }
-    }
-
-    pub fn commit(identity: WriterIdentity, author: Author, commit: Commit) -> Self {
-        let add = commit.add.into_iter().map(Arc::new).collect();
-        let Commit {
-            remove, flushed, ..
-        } = commit;
-
-        Self {
-            kind: EditKind::Commit,
-            add,
-            remove,
-            flushed,
-            ..Self::fence(identity, author)
-        }
-    }
 }

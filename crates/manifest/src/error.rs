@@ -56,16 +56,6 @@ pub enum Error {
         crate::VERSION
     )]
     Version { key: String, needed: u64 },
-
-    /// The manifest was asked for at a sequence that the bucket does not show.
-    #[error(
-        "the manifest is older than was asked for. tenant=`{tenant}`, sequence=`{sequence}`, asked=`{asked}`"
-    )]
-    Behind {
-        tenant: TenantId,
-        sequence: u64,
-        asked: u64,
-    },
 }
 
 impl Error {
@@ -76,7 +66,6 @@ impl Error {
             Self::Refused { .. } => ErrorKind::Internal,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Version { .. } => ErrorKind::Invalid,
-            Self::Behind { .. } => ErrorKind::Unavailable,
         }
     }
 }

@@ -46,8 +46,8 @@ impl Log {
 
     /// Whether the next object is to begin with a snapshot.
     pub(crate) fn is_long(&self) -> bool {
-        let named = |edit: &Arc<Edit>| edit.add.len() + edit.remove.len();
-        self.edits.len() >= EDITS_MAX || self.edits.iter().map(named).sum::<usize>() >= BLOCKS_MAX
+        let blocks = || self.edits.iter().map(|edit| edit.blocks()).sum::<usize>();
+        self.edits.len() >= EDITS_MAX || blocks() >= BLOCKS_MAX
     }
 
     /// The log on a snapshot of one of the states that it has gone through since its base.
@@ -175,10 +175,7 @@ mod tests {
         Arc::new(Edit::commit(
             identity,
             author,
-            crate::Commit {
-                flushed: Some(flushed),
-                ..Default::default()
-            },
+            crate::Commit::flush(Vec::new(), flushed),
         ))
     }
 

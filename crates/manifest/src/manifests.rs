@@ -117,35 +117,13 @@ impl Manifests {
         Ok(Arc::clone(log.state()))
     }
 
-    /// A state of `sequence` edits or more: what is known if that is enough, else as
-    /// [`Manifests::refresh`].
-    pub async fn at_least(&self, tenant: TenantId, sequence: u64) -> Result<Arc<State>, Error> {
-        if let Some(state) = self
-            .cached(tenant)
-            .filter(|state| state.sequence >= sequence)
-        {
-            return Ok(state);
-        }
-
-        let state = self.refresh(tenant).await?;
-        if state.sequence < sequence {
-            return Err(Error::Behind {
-                tenant,
-                sequence: state.sequence,
-                asked: sequence,
-            });
-        }
-
-        Ok(state)
-    }
-
     /// Makes earlier epochs of this writer come too late, durably. To be done by a process that
     /// starts, before it relies on a state: what a predecessor had under way has happened by then
     /// or never will. Processes of other writers from whom the store was taken are fenced likewise.
     /// A refresh and one PUT, and one more for each of those.
     pub async fn fence(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
         let mut state = self
-            .extend(tenant, Change::Fence(self.inner.identity))
+            .extend(tenant, self.inner.identity, Commit::fence())
             .await?;
         let Some(claim) = &self.inner.claim else {
             return Ok(state);
@@ -156,7 +134,7 @@ impl Manifests {
         let over: Vec<WriterIdentity> = state.epochs.iter().filter_map(over).collect();
 
         for identity in over {
-            state = self.extend(tenant, Change::Fence(identity)).await?;
+            state = self.extend(tenant, identity, Commit::fence()).await?;
         }
 
         Ok(state)
@@ -175,7 +153,7 @@ impl Manifests {
     /// another process publishes under the epoch of this one; [`Error::Refused`] when the change
     /// does not fit the state: all of them say that the commit has not happened.
     pub async fn commit(&self, tenant: TenantId, commit: Commit) -> Result<Arc<State>, Error> {
-        self.extend(tenant, Change::Commit(commit)).await
+        self.extend(tenant, self.inner.identity, commit).await
     }
 
     fn known(&self, tenant: TenantId) -> Arc<Known> {
@@ -193,7 +171,13 @@ impl Manifests {
         Arc::clone(known)
     }
 
-    async fn extend(&self, tenant: TenantId, change: Change) -> Result<Arc<State>, Error> {
+    /// Records a commit of `process`: this one, or one that it fences out.
+    async fn extend(
+        &self,
+        tenant: TenantId,
+        process: WriterIdentity,
+        commit: Commit,
+    ) -> Result<Arc<State>, Error> {
         if let Some(claim) = &self.inner.claim {
             claim.assure().await?;
         }
@@ -202,20 +186,20 @@ impl Manifests {
         let _asking = known.asking.lock().await;
 
         // A commit is tried on what is known: if that is old, the create or the refusal shows it.
-        let (mut log, mut is_fresh) = match (known.log(), &change) {
-            (Some(log), Change::Commit(_)) => (log, false),
+        let (mut log, mut is_fresh) = match known.log() {
+            Some(log) if !commit.is_fence() => (log, false),
             _ => (self.catch_up(&known).await?, true),
         };
 
         let mut snapshot = None;
 
         loop {
-            if change.is_in(log.state()) {
+            if log.state().has(&commit, process) {
                 return Ok(Arc::clone(log.state()));
             }
 
             let author = Author::new(self.inner.identity.writer, &*self.inner.clock);
-            let edit = Arc::new(change.edit(self.inner.identity, author));
+            let edit = Arc::new(Edit::commit(process, author, commit.clone()));
 
             let next = match log.with(Arc::clone(&edit)) {
                 Ok(next) => next,
@@ -441,31 +425,6 @@ impl Manifests {
         let object = object.ok_or_else(|| corrupt("the snapshot is missing"))?;
         let entry = chain::decode(&path, sequence, &object)?;
         Ok((path, entry))
-    }
-}
-
-/// What is to be recorded.
-enum Change {
-    /// From here on nobody publishes as an earlier process of the writer.
-    Fence(WriterIdentity),
-    Commit(Commit),
-}
-
-impl Change {
-    fn is_in(&self, state: &State) -> bool {
-        match self {
-            Self::Fence(identity) => {
-                state.epochs.get(&identity.writer) == Some(&(*identity).into())
-            }
-            Self::Commit(commit) => state.has(commit),
-        }
-    }
-
-    fn edit(&self, identity: WriterIdentity, author: Author) -> Edit {
-        match self {
-            Self::Fence(of) => Edit::fence(*of, author),
-            Self::Commit(commit) => Edit::commit(identity, author, commit.clone()),
-        }
     }
 }
 

@@ -10,8 +10,10 @@ use object_store::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::edit::{Edit, Flushed, is_zero};
-use crate::state::{Process, check_entry};
+use crate::change::replace::check_entry;
+use crate::edit::{Edit, is_zero};
+use crate::flushed::Flushed;
+use crate::state::Process;
 use crate::{Error, State, VERSION};
 
 /// Where edits build on.

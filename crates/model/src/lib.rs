@@ -12,6 +12,7 @@
 //!   whoever meets it: [`ErrorKind`] ([`error`]).
 
 pub mod block;
+pub mod duration;
 pub mod error;
 pub mod exemplar;
 pub mod histogram;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use duramen_model::duration::parse_ms;
 use duramen_model::{FloatHistogram, Histogram, Labels, Life, ResetHint};
-use duramen_syntax::parse_duration;
 
 use crate::item::{Item, Slot};
 use crate::line::{Line, ScriptError};
@@ -43,8 +43,7 @@ pub(crate) fn parse(
         other => return Err(ScriptError::at(line, format!("no command: {other:?}"))),
     };
 
-    let gap_ms =
-        parse_duration(gap.trim()).map_err(|error| ScriptError::at(line, error.to_string()))?;
+    let gap_ms = parse_ms(gap.trim()).map_err(|error| ScriptError::at(line, error.to_string()))?;
     let mut lines = BTreeMap::new();
     let mut rest = block;
 

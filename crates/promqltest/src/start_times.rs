@@ -1,6 +1,6 @@
 //! The line `metric@st ..` of a load: when what the samples count began.
 
-use duramen_syntax::parse_duration;
+use duramen_model::duration::parse_ms;
 
 use crate::sequence::{extend, repeated};
 
@@ -52,7 +52,7 @@ pub(crate) fn signed_ms(text: &str) -> Result<i64, String> {
         _ => (1, text),
     };
 
-    Ok(sign * parse_duration(digits).map_err(|error| error.to_string())?)
+    Ok(sign * parse_ms(digits).map_err(|error| error.to_string())?)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Matchers from their syntax.
 
-use duramen_model::{MatchOp as Op, Matcher, Regexes};
+use duramen_model::{Matcher, Regexes};
 use duramen_syntax::Bounds;
-use duramen_syntax::ast::{LabelMatcher, MatchOp, VectorSelector};
+use duramen_syntax::ast::{LabelMatcher, VectorSelector};
 
 use crate::error::Error;
 
@@ -25,24 +25,7 @@ pub(crate) fn selector(text: &str, bounds: &Bounds) -> Result<Vec<Matcher>, Erro
 fn of_syntax(matchers: &[LabelMatcher], regexes: &Regexes) -> Result<Vec<Matcher>, Error> {
     matchers
         .iter()
-        .map(|matcher| of_one(matcher, regexes))
-        .collect()
-}
-
-fn of_one(matcher: &LabelMatcher, regexes: &Regexes) -> Result<Matcher, Error> {
-    // The parser has read each regex already, so this fails for nothing that it let through.
-    let regex = || {
-        regexes
-            .read(&matcher.value)
-            .map_err(|error| Error::NotASelector(error.to_string()))
-    };
-
-    let op = match matcher.op {
-        MatchOp::Equal => Op::Equal(matcher.value.clone()),
-        MatchOp::NotEqual => Op::NotEqual(matcher.value.clone()),
-        MatchOp::Regex => Op::Regex(regex()?),
-        MatchOp::NotRegex => Op::NotRegex(regex()?),
-    };
-
-    Ok(Matcher::of(matcher.name.clone(), op))
+        .map(|matcher| matcher.compile(regexes))
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::NotASelector(error.to_string()))
 }

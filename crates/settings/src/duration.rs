@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use duramen_syntax::parse_duration;
+use duramen_model::duration::parse_ms;
 use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
 
@@ -19,7 +19,7 @@ const UNITS: [(&str, u128); 5] = [
 
 /// Reads a duration. A number without a unit is refused, unless it is 0.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let ms = parse_duration(text)
+    let ms = parse_ms(text)
         .map_err(|e| format!("{e}: a duration such as 30s, 5m or 1h30m is expected"))?;
     u64::try_from(ms)
         .map(Duration::from_millis)

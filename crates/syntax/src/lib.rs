@@ -42,9 +42,7 @@ pub use bounds::{
     Bounds, DURATION_HEIGHT_MAX, NESTING_DEPTH_MAX, TEXT_BYTES_MAX, TREE_HEIGHT_MAX, TREE_NODES_MAX,
 };
 pub use deep::deep;
-pub use duration::{
-    DurationError, EvaluateError, EvaluateFault, format_duration_ms, parse_duration,
-};
+pub use duration::{EvaluateError, EvaluateFault};
 pub use error::ParseError;
 pub use functions::{FunctionSig, function};
 pub use parse::{parse, parse_selector, parse_selector_within, parse_within};

@@ -1,8 +1,22 @@
 //! What the syntax needs to know about matchers. The only place that touches regexes.
 
-use duramen_model::{METRIC_NAME, Regexes, regex};
+use duramen_model::{METRIC_NAME, MatchOp as Compiled, Matcher, Regexes, regex};
 
 use crate::ast::{LabelMatcher, MatchOp};
+
+impl LabelMatcher {
+    /// The matcher that the text stands for. Fails for no matcher that the parser let through.
+    pub fn compile(&self, regexes: &Regexes) -> Result<Matcher, regex::Error> {
+        let op = match self.op {
+            MatchOp::Equal => Compiled::Equal(self.value.clone()),
+            MatchOp::NotEqual => Compiled::NotEqual(self.value.clone()),
+            MatchOp::Regex => Compiled::Regex(regexes.read(&self.value)?),
+            MatchOp::NotRegex => Compiled::NotRegex(regexes.read(&self.value)?),
+        };
+
+        Ok(Matcher::of(self.name.clone(), op))
+    }
+}
 
 /// The matcher that a metric name stands for.
 pub(crate) fn of_name(name: String) -> LabelMatcher {

@@ -3,13 +3,14 @@
 use std::fmt::{self, Display, Formatter};
 
 use duramen_model::METRIC_NAME;
+use duramen_model::duration::format_ms;
 
 use crate::ast::{
     AggregateOp, At, BinaryOp, Cardinality, DurationExpr, DurationKind, DurationOp, Expr, Grouping,
     LabelMatcher, MatchOp, OffsetSpec, UnaryOp, VectorMatching, VectorSelector,
 };
 use crate::deep::deep;
-use crate::duration::{format_duration_ms, seconds_to_ms};
+use crate::duration::seconds_to_ms;
 use crate::number::{format_decimal, format_general};
 use crate::quoted::{quote, quote_bytes};
 
@@ -119,7 +120,7 @@ pub(crate) fn is_infinite_base(op: BinaryOp, lhs: &Expr) -> bool {
 
 fn number(value: f64, is_duration: bool) -> String {
     if is_duration {
-        format_duration_ms(seconds_to_ms(value))
+        format_ms(seconds_to_ms(value))
     } else {
         format_decimal(value)
     }
@@ -228,7 +229,7 @@ fn write_at(f: &mut Formatter<'_>, at: Option<At>) -> fmt::Result {
 fn write_offset(f: &mut Formatter<'_>, offset: &OffsetSpec) -> fmt::Result {
     match offset {
         OffsetSpec::Ms(0) => Ok(()),
-        OffsetSpec::Ms(ms) => write!(f, " offset {}", format_duration_ms(*ms)),
+        OffsetSpec::Ms(ms) => write!(f, " offset {}", format_ms(*ms)),
         OffsetSpec::Expr(duration) => write!(f, " offset {duration}"),
     }
 }
@@ -243,7 +244,7 @@ pub(crate) fn whole_duration(duration: &DurationExpr) -> String {
         } => {
             let ms = seconds_to_ms(seconds);
             if ms as f64 / 1000.0 == seconds {
-                format_duration_ms(ms)
+                format_ms(ms)
             } else {
                 format_decimal(seconds)
             }

@@ -10,7 +10,8 @@ use duramen_testkit::SimDisk;
 use crate::values::{TENANT, clock, flush, identity, process};
 
 fn open(disk: &SimDisk, epoch: u64) -> Option<Manifests> {
-    let store = LocalStore::open(Arc::new(disk.clone()), Path::new("/data/store")).ok()?;
+    let store =
+        LocalStore::open(Arc::new(disk.clone()), Path::new("/data/store"), &*clock()).ok()?;
     let bucket = Bucket::over(
         Arc::new(store),
         "simulated".to_owned(),

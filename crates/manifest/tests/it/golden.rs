@@ -10,7 +10,7 @@ use duramen_manifest::{Edit, State};
 use object_store::path::Path;
 use ulid::Ulid;
 
-use crate::values::{compaction, flush, identity};
+use crate::values::{added, compaction, flush, identity};
 
 fn author(attempt: u128) -> Author {
     Author {
@@ -35,7 +35,7 @@ fn edits() -> Vec<Edit> {
 /// A block with histograms, exemplars, families and life spans.
 fn everything() -> Edit {
     let mut commit = flush(identity(7, 2), 1);
-    let stats = &mut commit.add[0].stats;
+    let stats = &mut added(&mut commit).stats;
 
     (
         stats.histograms,

@@ -78,10 +78,7 @@ fn a_block_that_cannot_be_is_refused() {
             attempt: ulid::Ulid(3),
         };
 
-        let commit = duramen_manifest::Commit {
-            add: vec![entry],
-            ..Default::default()
-        };
+        let commit = duramen_manifest::Commit::replace(Vec::new(), vec![entry]);
 
         let mut state = State::default();
         assert!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use duramen_bucket::Author;
 use duramen_manifest::object::{decode_snapshot, encode_snapshot, snapshot_parts};
-use duramen_manifest::{Commit, Edit, Flushed, State};
+use duramen_manifest::{Change, Commit, Edit, Fence, Flush, Flushed, State};
 use object_store::path::Path;
 use proptest::prelude::*;
 use ulid::Ulid;
@@ -102,25 +102,23 @@ fn edit(step: &Step) -> Edit {
         flush,
     };
 
-    let commit = Commit {
-        add: step.add.iter().map(|id| block(*id)).collect(),
-        remove: step
-            .remove
-            .iter()
-            .map(|id| duramen_model::BlockId(Ulid(*id)))
-            .collect(),
-        flushed: step.flushed.map(flushed),
-    };
+    let add = step.add.iter().map(|id| block(*id)).collect();
+    let remove = step
+        .remove
+        .iter()
+        .map(|id| duramen_model::BlockId(Ulid(*id)))
+        .collect();
 
-    let edit = Edit::commit(identity, author, commit);
-    Edit {
-        kind: if step.fence {
-            duramen_manifest::EditKind::Fence
-        } else {
-            edit.kind
-        },
-        ..edit
+    let mut commit = Commit::replace(remove, add);
+    commit
+        .changes
+        .extend(step.flushed.map(|step| Change::Flush(Flush(flushed(step)))));
+
+    if step.fence {
+        commit.changes.insert(0, Change::Fence(Fence));
     }
+
+    Edit::commit(identity, author, commit)
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use duramen_bucket::{Author, Bucket, Chain, keys};
 use duramen_manifest::object::Tail;
-use duramen_manifest::{Edit, EditKind, Error, State};
+use duramen_manifest::{Edit, Error, State};
 use duramen_runtime::{OnFailure, Tasks};
 use duramen_testkit::s3::{Fault, FaultPlan, Gate, Op, Point, Rule, When};
 
@@ -80,10 +80,7 @@ async fn check_history(bucket: &Bucket, flushes: u64) {
     let attempts: BTreeSet<_> = history.iter().map(|edit| edit.attempt).collect();
     assert_eq!(attempts.len(), history.len());
 
-    let commits = history
-        .iter()
-        .filter(|edit| edit.kind == EditKind::Commit)
-        .count() as u128;
+    let commits = history.iter().filter(|edit| !edit.is_fence()).count() as u128;
 
     assert_eq!(
         commits,

@@ -4,7 +4,7 @@ use duramen_testkit::s3::{Counts, S3};
 
 use duramen_manifest::Manifests;
 
-use crate::values::{TENANT, bucket, clock, flush, identity, process, server};
+use crate::values::{TENANT, added, bucket, clock, flush, identity, process, server};
 
 /// The requests since the last look, as (LISTs, GETs, PUTs), and that there were no others.
 fn spent(s3: &S3) -> (u64, u64, u64) {
@@ -45,7 +45,6 @@ async fn a_warm_commit_is_one_put_and_a_warm_refresh_one_get() {
         .await
         .unwrap();
 
-    manifests.at_least(TENANT, 6).await.unwrap();
     assert_eq!(spent(&s3), (0, 0, 0));
 }
 
@@ -124,8 +123,8 @@ async fn a_commit_that_no_reader_would_take_is_refused_before_it_is_written() {
     spent(&s3);
 
     let mut commit = flush(identity(1, 1), 1);
-    let file = commit.add[0].stats.files[0].clone();
-    commit.add[0].stats.files = vec![file; (64 << 20) / 30];
+    let file = added(&mut commit).stats.files[0].clone();
+    added(&mut commit).stats.files = vec![file; (64 << 20) / 30];
 
     // Not `unwrap_err`, which would print all of it.
     let Err(error) = manifests.commit(TENANT, commit).await else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
-use duramen_manifest::{Commit, Flushed, Manifests};
+use duramen_manifest::{Change, Commit, Flush, Flushed, Manifests};
 use duramen_model::{
     BlockEntry, BlockFile, BlockId, BlockStats, Incarnation, Order, OrderRange, TenantId, WriterId,
 };
@@ -93,19 +93,28 @@ pub(crate) fn flush(identity: WriterIdentity, n: u64) -> Commit {
     };
 
     let id = identity.writer.0.0 * 1_000_000 + u128::from(n);
-    Commit {
-        add: vec![block(id)],
-        remove: Vec::new(),
-        flushed: Some(flushed),
+    Commit::flush(vec![block(id)], flushed)
+}
+
+/// The one block that a commit adds.
+pub(crate) fn added(commit: &mut Commit) -> &mut BlockEntry {
+    match &mut commit.changes[0] {
+        Change::Replace(replace) => Arc::make_mut(&mut replace.add[0]),
+        change => unreachable!("{change:?}"),
+    }
+}
+
+/// What a commit says of its writer's log.
+pub(crate) fn flushed(commit: &mut Commit) -> &mut Flushed {
+    match commit.changes.last_mut() {
+        Some(Change::Flush(Flush(flushed))) => flushed,
+        change => unreachable!("{change:?}"),
     }
 }
 
 pub(crate) fn compaction(add: u128, remove: &[u128]) -> Commit {
-    Commit {
-        add: vec![block(add)],
-        remove: remove.iter().map(|id| BlockId(Ulid(*id))).collect(),
-        flushed: None,
-    }
+    let remove = remove.iter().map(|id| BlockId(Ulid(*id))).collect();
+    Commit::replace(remove, vec![block(add)])
 }
 
 pub(crate) async fn server() -> S3 {

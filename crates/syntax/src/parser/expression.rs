@@ -247,7 +247,7 @@ impl Parser<'_> {
     pub(super) fn number_value(&self, token: Token) -> Parsed<f64> {
         let written = self.written(token);
         if token.kind == TokenKind::Duration {
-            let duration_ms = crate::parse_duration(written)
+            let duration_ms = duramen_model::duration::parse_ms(written)
                 .map_err(|error| self.fail(token.pos, error.to_string()))?;
             return Ok(duration_ms as f64 / 1000.0);
         }

@@ -1,7 +1,7 @@
 //! Times and durations as the API of Prometheus reads them, which is as Go's library does.
 
+use duramen_model::duration::parse_ms;
 use duramen_model::quoted::quote;
-use duramen_syntax::parse_duration;
 
 /// The times that Prometheus's clients send for "as early as there is" and "as late as there is".
 const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
@@ -60,7 +60,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
         return Ok(if ms == 0 { nanoseconds.signum() } else { ms });
     }
 
-    parse_duration(text).map_err(|_| format!("cannot parse {} to a valid duration", quote(text)))
+    parse_ms(text).map_err(|_| format!("cannot parse {} to a valid duration", quote(text)))
 }
 
 /// A duration as Go prints it: `0s`, `-1m30s`, `1.5s`, `5ms`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use duramen_model::{METRIC_NAME, Matcher, Regexes, TimeRange};
 use duramen_syntax::Expr;
-use duramen_syntax::ast::{At, LabelMatcher, MatchOp, VectorSelector};
+use duramen_syntax::ast::{At, LabelMatcher, VectorSelector};
 
 use crate::error::Error;
 use crate::grid::Grid;
@@ -218,22 +218,10 @@ impl Planner {
 }
 
 pub(crate) fn matchers(of: &[LabelMatcher], regexes: &Regexes) -> Result<Arc<[Matcher]>, Error> {
-    let matcher = |m: &LabelMatcher| {
-        let name = m.name.clone();
-
-        match m.op {
-            MatchOp::Equal => Ok(Matcher::equal(name, &m.value)),
-            MatchOp::NotEqual => Ok(Matcher::not_equal(name, &m.value)),
-            MatchOp::Regex => regexes
-                .read(&m.value)
-                .map(|pattern| Matcher::of(name, duramen_model::MatchOp::Regex(pattern))),
-            MatchOp::NotRegex => regexes
-                .read(&m.value)
-                .map(|pattern| Matcher::of(name, duramen_model::MatchOp::NotRegex(pattern))),
-        }
-    };
-
-    let matchers = of.iter().map(matcher).collect::<Result<_, _>>();
+    let matchers = of
+        .iter()
+        .map(|matcher| matcher.compile(regexes))
+        .collect::<Result<_, _>>();
     matchers.map_err(|error| Error::invalid(error.to_string()))
 }
 

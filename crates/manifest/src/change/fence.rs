@@ -1,0 +1,25 @@
+//! The end of earlier processes of a writer.
+
+use duramen_bucket::WriterIdentity;
+
+use crate::state::{State, Violation};
+
+/// Changes nothing but that lower epochs of its writer come too late from here on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence;
+
+impl Fence {
+    pub(super) fn check(self, state: &State, process: WriterIdentity) -> Result<(), Violation> {
+        let epoch = process.epoch;
+        let last = state.epochs.get(&process.writer);
+
+        match last.is_some_and(|last| last.epoch == epoch) {
+            true => Err(Violation::EpochTaken { epoch }),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn is_in(self, state: &State, process: WriterIdentity) -> bool {
+        state.epochs.get(&process.writer) == Some(&process.into())
+    }
+}

@@ -1,0 +1,53 @@
+//! A writer's log stands further in blocks.
+
+use duramen_bucket::WriterIdentity;
+
+use crate::flushed::Flushed;
+use crate::state::{State, Violation};
+
+/// Makes this the last flush of its writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flush(pub Flushed);
+
+impl Flush {
+    pub(super) fn check(&self, state: &State, process: WriterIdentity) -> Result<(), Violation> {
+        let Self(new) = self;
+        let of_flush = (new.writer, new.epoch, new.incarnation);
+
+        if of_flush != (process.writer, process.epoch, process.incarnation) {
+            return Err(Violation::FlushOfAnother);
+        }
+
+        let Some(last) = state.flushed.get(&new.writer) else {
+            return Ok(());
+        };
+
+        if new.flush <= last.flush {
+            return Err(Violation::FlushLate {
+                flush: new.flush,
+                last: last.flush,
+            });
+        }
+
+        if new.position < last.position {
+            return Err(Violation::PositionBack {
+                position: new.position,
+                last: last.position,
+            });
+        }
+
+        Ok(())
+    }
+
+    pub(super) fn apply(&self, state: &mut State) {
+        state.flushed.insert(self.0.writer, self.0);
+    }
+
+    /// Whether it is the writer's last flush.
+    ///
+    /// Positions and numbers of flushes alone say nothing: the process of a copied data directory
+    /// gives the same to other samples.
+    pub(super) fn is_in(&self, state: &State) -> bool {
+        state.flushed.get(&self.0.writer) == Some(&self.0)
+    }
+}
