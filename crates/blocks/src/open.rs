@@ -233,8 +233,8 @@ mod tests {
             open_max: 100,
         };
 
-        for _ in 0..blocks {
-            open.cell(TenantId(Ulid::new()), BlockId(Ulid::new()), 1000);
+        for block in 0..blocks {
+            open.cell(TenantId(Ulid(1)), BlockId(Ulid(block as u128)), 1000);
         }
 
         open

@@ -50,7 +50,7 @@ impl Bucket {
     ) -> Result<Self, Error> {
         let store: Arc<dyn ObjectStore> = match url {
             StoreUrl::Memory => Arc::new(object_store::memory::InMemory::new()),
-            StoreUrl::File(path) => Arc::new(LocalStore::open(disk, path)?),
+            StoreUrl::File(path) => Arc::new(LocalStore::open(disk, path, &*clock)?),
             StoreUrl::S3 { bucket, prefix } => {
                 let store = s3::open(bucket, config)?;
                 if prefix.is_empty() {

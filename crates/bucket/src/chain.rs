@@ -28,14 +28,9 @@ impl Author {
     pub fn new(writer: WriterId, clock: &dyn Clock) -> Self {
         Self {
             writer,
-            attempt: new_ulid(clock),
+            attempt: clock.new_ulid(),
         }
     }
-}
-
-/// A ULID of now.
-pub fn new_ulid(clock: &dyn Clock) -> Ulid {
-    Ulid::from_parts(u64::try_from(clock.now_ms()).unwrap_or(0), rand::random())
 }
 
 /// One object of a chain.

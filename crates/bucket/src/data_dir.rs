@@ -10,7 +10,6 @@ use duramen_runtime::{Clock, Disk, RealDisk};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::chain::new_ulid;
 use crate::directories::create_settled;
 use crate::{Ballast, Deployment, Error};
 
@@ -107,7 +106,7 @@ impl DataDir {
         let file = path.join(WRITER_FILE);
         let (identity, remembered) = match read_json::<Remembered>(&*disk, &file)? {
             Some(last) => {
-                let incarnation = Incarnation(new_ulid(clock));
+                let incarnation = Incarnation(clock.new_ulid());
                 let epoch = last.epoch.saturating_add(1);
 
                 (
@@ -152,9 +151,9 @@ impl DataDir {
 
     /// The first process of a writer that nobody has heard of.
     pub(crate) fn new_writer(clock: &dyn Clock) -> WriterIdentity {
-        let incarnation = Incarnation(new_ulid(clock));
+        let incarnation = Incarnation(clock.new_ulid());
         WriterIdentity {
-            writer: WriterId(new_ulid(clock)),
+            writer: WriterId(clock.new_ulid()),
             epoch: 1,
             incarnation,
         }

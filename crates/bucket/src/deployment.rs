@@ -6,7 +6,6 @@ use object_store::{ObjectStore, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-use crate::chain::new_ulid;
 use crate::retry::is_passing;
 use crate::{Bucket, Error, keys};
 
@@ -37,7 +36,7 @@ impl Deployment {
         }
 
         let own = Self {
-            id: new_ulid(&**bucket.clock()),
+            id: bucket.clock().new_ulid(),
             format: Self::FORMAT,
         };
 

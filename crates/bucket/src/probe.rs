@@ -5,7 +5,6 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
-use crate::chain::new_ulid;
 use crate::{Bucket, Error, keys};
 
 /// What the probe has found of a store that may be used.
@@ -28,7 +27,7 @@ const SECOND: &[u8] = b"the second to come must be refused";
 /// or refused us.
 pub async fn probe(bucket: &Bucket) -> Result<ProbeReport, Error> {
     let before = bucket.metrics().requests_total();
-    let key = Path::from_iter([keys::PROBE, &new_ulid(&**bucket.clock()).to_string()]);
+    let key = Path::from_iter([keys::PROBE, &bucket.clock().new_ulid().to_string()]);
     let checked = check(bucket, &key).await;
     let removed = bucket.delete(&key).await;
     let versioned = checked?;

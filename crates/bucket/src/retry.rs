@@ -107,7 +107,7 @@ impl Retries {
         // Half of it fixed, so that there is a wait; half of it by chance, so that many who failed
         // at once do not come back at once.
         clock
-            .sleep(longest.mul_f64(0.5 + 0.5 * rand::random::<f64>()))
+            .sleep(longest.mul_f64(0.5 + 0.5 * clock.entropy().fraction()))
             .await;
         true
     }

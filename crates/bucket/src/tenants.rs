@@ -9,7 +9,6 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::chain::new_ulid;
 use crate::{Author, Bucket, Chain, Created, Entry, Error, keys};
 
 /// Names and ids of all tenants, remembered from the chain under `tenants/`.
@@ -111,7 +110,7 @@ impl Tenants {
     /// ever asks. No request for a name that is known; else one GET for each tenant that others
     /// have made meanwhile, one GET that finds no more, and one PUT.
     pub async fn resolve_or_create(&self, name: &TenantName) -> Result<TenantId, Error> {
-        self.restore(name, TenantId(new_ulid(&**self.bucket.clock())))
+        self.restore(name, TenantId(self.bucket.clock().new_ulid()))
             .await
     }
 

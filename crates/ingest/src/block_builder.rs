@@ -8,8 +8,8 @@ use duramen_blocks::{MemoryBlock, Staging, StagingDir};
 use duramen_model::{
     BlockEntry, BlockId, BlockStats, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange,
 };
+use duramen_runtime::Clock;
 use duramen_source::HistogramRef;
-use ulid::Ulid;
 
 use crate::error::Error;
 use crate::head::{Generation, NOW, Samples, SeriesAt, Slot, TenantHead};
@@ -21,7 +21,7 @@ pub(crate) fn build(
     head: &TenantHead,
     generation: &Generation,
     families: Vec<FamilyMetadata>,
-    now_ms: i64,
+    clock: &dyn Clock,
     staging: &Staging,
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
     let create = |id| {
@@ -32,7 +32,7 @@ pub(crate) fn build(
         Ok((writer, directory))
     };
 
-    let written = write(head, generation, families, now_ms, create)?;
+    let written = write(head, generation, families, clock, create)?;
     let finish = |(id, writer, directory): Writer<Arc<StagingDir>>| {
         Ok((entry(id, generation, writer.finish()?), directory))
     };
@@ -45,10 +45,10 @@ pub(crate) fn build_in_memory(
     head: &TenantHead,
     generation: &Generation,
     families: Vec<FamilyMetadata>,
-    now_ms: i64,
+    clock: &dyn Clock,
 ) -> Result<Vec<MemoryBlock>, Error> {
     let create = |_| Ok((BlockWriter::in_memory(WriterOptions::default()), ()));
-    let written = write(head, generation, families, now_ms, create)?;
+    let written = write(head, generation, families, clock, create)?;
 
     let finish = |(id, writer, ()): Writer<()>| {
         let (stats, files) = writer.finish_in_memory()?;
@@ -81,17 +81,17 @@ fn write<P>(
     head: &TenantHead,
     generation: &Generation,
     families: Vec<FamilyMetadata>,
-    now_ms: i64,
+    clock: &dyn Clock,
     create: impl Fn(BlockId) -> Result<(BlockWriter, P), Error>,
 ) -> Result<Vec<Writer<P>>, Error> {
     let samples = generation.read();
     let slots = futures::executor::block_on(head.registry.in_block_order(&samples.slots()));
-    let windows = plan(&samples, &slots, now_ms);
+    let windows = plan(&samples, &slots, clock.now_ms());
     let blocks = windows.blocks().max(usize::from(!families.is_empty()));
     let mut writers = Vec::with_capacity(blocks);
 
     for _ in 0..blocks {
-        let id = BlockId(Ulid::new());
+        let id = BlockId(clock.new_ulid());
         let (writer, place) = create(id)?;
         writers.push((id, writer, place));
     }

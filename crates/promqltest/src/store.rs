@@ -175,7 +175,11 @@ impl System {
         let below = |name: &str| directory.path().join(name);
         let clock: Arc<dyn Clock> = MockClock::at(0);
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let store = Arc::new(LocalStore::open(Arc::clone(&disk), &below("store"))?);
+        let store = Arc::new(LocalStore::open(
+            Arc::clone(&disk),
+            &below("store"),
+            &*clock,
+        )?);
         let config = duramen_bucket::Config::default();
         let bucket = Bucket::over(store, "promqltest".to_owned(), &config, Arc::clone(&clock));
         let writer = DataDir::open_unlocked(Arc::clone(&disk), &below("data"), &*clock)?.identity();

@@ -1,4 +1,4 @@
-//! The only door to time.
+//! The only door to time, and with it to chance: whoever is handed a clock has both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use ulid::Ulid;
 
-/// Wall time, monotonic time and sleep.
+use crate::entropy::Entropy;
+
+/// Wall time, monotonic time and sleep; and the randomness of the same run.
 #[async_trait]
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Milliseconds since the Unix epoch by the wall clock, which may jump either way.
@@ -19,12 +22,21 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Returns once `duration` has passed on the monotonic clock.
     async fn sleep(&self, duration: Duration);
+
+    /// What ids and waits are drawn from.
+    fn entropy(&self) -> &Entropy;
+
+    /// An id of now, which is never given twice.
+    fn new_ulid(&self) -> Ulid {
+        self.entropy().ulid(self.now_ms())
+    }
 }
 
 /// The clock of the machine.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
+    entropy: Entropy,
 }
 
 impl Default for SystemClock {
@@ -35,6 +47,7 @@ impl Default for SystemClock {
         )]
         Self {
             start: Instant::now(),
+            entropy: Entropy::system(),
         }
     }
 }
@@ -63,6 +76,10 @@ impl Clock for SystemClock {
         )]
         tokio::time::sleep(duration).await;
     }
+
+    fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
 }
 
 /// A clock that stands still until a test moves it.
@@ -70,13 +87,21 @@ impl Clock for SystemClock {
 pub struct MockClock {
     now: Mutex<(i64, Duration)>,
     moved: Notify,
+    entropy: Entropy,
 }
 
 impl MockClock {
+    /// With ids that no other clock gives.
     pub fn at(now_ms: i64) -> Arc<Self> {
+        Self::with(now_ms, Entropy::system())
+    }
+
+    /// With ids and numbers that `entropy` decides.
+    pub fn with(now_ms: i64, entropy: Entropy) -> Arc<Self> {
         Arc::new(Self {
             now: Mutex::new((now_ms, Duration::ZERO)),
             moved: Notify::new(),
+            entropy,
         })
     }
 
@@ -121,6 +146,10 @@ impl Clock for MockClock {
 
             moved.await;
         }
+    }
+
+    fn entropy(&self) -> &Entropy {
+        &self.entropy
     }
 }
 

@@ -1,6 +1,7 @@
-//! What every role stands on: time, threads, the disk and memory of one process.
+//! What every role stands on: time, randomness, threads, the disk and memory of one process.
 //!
 //! - [`clock`]: the only source of time. Tests set it.
+//! - [`entropy`]: the only source of randomness, of ids too. It comes with the clock.
 //! - [`tasks`]: named tasks that somebody waits for; [`workers`]: threads that compute, apart from
 //!   those that serve requests; [`pace`]: where a long computation lets others in.
 //! - [`disk`]: files that survive a loss of power, behind a trait that `testkit` simulates;
@@ -10,6 +11,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod entropy;
 pub mod memory;
 pub mod pace;
 pub mod process;
@@ -19,6 +21,7 @@ pub mod workers;
 pub use clock::{Clock, MockClock, SystemClock};
 pub use disk::real::RealDisk;
 pub use disk::{Disk, DiskFile};
+pub use entropy::Entropy;
 pub use memory::{MemoryLimit, MemoryLimitSource};
 pub use pace::Pace;
 pub use process::{Liveness, ProcessMark};

@@ -391,7 +391,7 @@ async fn ingester(
         limits: limits.clone(),
         metrics,
         memory: Arc::clone(&shared.memory),
-        hash_seed: secret(),
+        hash_seed: shared.clock.entropy().number(),
     };
 
     let started = Ingester::start(parts, settings, tasks).await;
@@ -402,12 +402,6 @@ async fn ingester(
         disown(&mut shared.data_dir);
     }
     started.context("start the ingester")
-}
-
-/// 64 bits that nobody outside can guess.
-fn secret() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
 }
 
 fn storage(

@@ -1,7 +1,7 @@
 //! Verified extents in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub(crate) struct ExtentKey {
 pub struct ExtentCache {
     shards: [Mutex<Shard>; SHARDS],
     shard_bytes_max: usize,
-    hasher: RandomState,
+    hasher: BuildHasherDefault<DefaultHasher>,
 }
 
 struct Shard {
@@ -66,7 +66,7 @@ impl ExtentCache {
         Self {
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(memory.share(Use::Cache)))),
             shard_bytes_max: bytes_max / SHARDS,
-            hasher: RandomState::new(),
+            hasher: BuildHasherDefault::default(),
         }
     }
 

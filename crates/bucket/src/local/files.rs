@@ -142,7 +142,7 @@ impl Drop for Staged {
 
 impl Files {
     /// Takes the store for this process alone, and removes what an earlier one has left in staging.
-    pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath) -> Result<Self, Error> {
+    pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath, process: Ulid) -> Result<Self, Error> {
         let failed = |source| Error::Disk {
             operation: "open the store",
             path: root.to_path_buf(),
@@ -175,7 +175,7 @@ impl Files {
         Ok(Self {
             disk,
             root: root.to_path_buf(),
-            process: Ulid::new(),
+            process,
             staged: AtomicU64::new(0),
             names: Mutex::default(),
             _lock: lock,

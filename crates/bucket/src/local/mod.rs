@@ -18,7 +18,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use duramen_runtime::Disk;
+use duramen_runtime::{Clock, Disk};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -51,9 +51,13 @@ impl LocalStore {
     /// # Errors
     /// [`crate::Error::StoreLocked`] when another process has it. A file system without locks is
     /// logged and taken all the same.
-    pub fn open(disk: Arc<dyn Disk>, root: &FilePath) -> Result<Self, crate::Error> {
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        root: &FilePath,
+        clock: &dyn Clock,
+    ) -> Result<Self, crate::Error> {
         Ok(Self {
-            files: Arc::new(Files::open(disk, root)?),
+            files: Arc::new(Files::open(disk, root, clock.new_ulid())?),
         })
     }
 

@@ -328,13 +328,15 @@ async fn memory_conforms() {
 async fn a_directory_conforms() {
     let directory_of_test = tempfile::tempdir().unwrap();
     let disk = Arc::new(RealDisk);
-    conforms(&LocalStore::open(disk, &directory_of_test.path().join("plain")).unwrap()).await;
+    conforms(&LocalStore::open(disk, &directory_of_test.path().join("plain"), &*clock()).unwrap())
+        .await;
     conforms(&*directory(&directory_of_test.path().join("a/b/bucket")).store()).await;
 }
 
 #[tokio::test]
 async fn a_simulated_disk_conforms() {
-    conforms(&LocalStore::open(Arc::new(SimDisk::new()), "/store".as_ref()).unwrap()).await;
+    conforms(&LocalStore::open(Arc::new(SimDisk::new()), "/store".as_ref(), &*clock()).unwrap())
+        .await;
 }
 
 #[tokio::test]

@@ -11,10 +11,12 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
 
+use crate::stores::clock;
+
 const ROOT: &str = "/data/store";
 
 fn open(disk: &SimDisk) -> Option<LocalStore> {
-    LocalStore::open(Arc::new(disk.clone()), FilePath::new(ROOT)).ok()
+    LocalStore::open(Arc::new(disk.clone()), FilePath::new(ROOT), &*clock()).ok()
 }
 
 /// What must be there, and what may be there as well: the write that was cut short.

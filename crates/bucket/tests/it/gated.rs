@@ -14,6 +14,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::stores::clock;
+
 /// Holds the next sync of one directory before it is done.
 #[derive(Debug)]
 struct GatedDisk {
@@ -117,8 +119,12 @@ async fn what_is_read_while_it_is_written_is_durable_too() {
             gate: Mutex::new(None),
         });
 
-        let store =
-            LocalStore::open(Arc::<GatedDisk>::clone(&gated), FilePath::new("/store")).unwrap();
+        let store = LocalStore::open(
+            Arc::<GatedDisk>::clone(&gated),
+            FilePath::new("/store"),
+            &*clock(),
+        )
+        .unwrap();
         store.put(&Path::from("t/a"), "x".into()).await.unwrap();
 
         let (mut arrival, opener) = gated.close();
@@ -155,7 +161,8 @@ async fn what_is_read_while_it_is_written_is_durable_too() {
         let (_, crashed) = tokio::join!(write, read);
 
         for disk in crashed {
-            let after = LocalStore::open(Arc::new(disk), FilePath::new("/store")).unwrap();
+            let after =
+                LocalStore::open(Arc::new(disk), FilePath::new("/store"), &*clock()).unwrap();
             assert_eq!(
                 after.get(&key).await.unwrap().bytes().await.unwrap(),
                 "seen",

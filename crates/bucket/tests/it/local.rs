@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use ulid::Ulid;
 
-use crate::stores::directory;
+use crate::stores::{clock, directory};
 
 #[tokio::test]
 async fn sql_engines_see_a_hive_partition() {
@@ -71,14 +71,14 @@ async fn stale_staging_files_are_gone_after_an_open() {
 async fn a_second_process_on_one_directory_is_refused_and_told_who_has_it() {
     let root = tempfile::tempdir().unwrap();
     let store = root.path().join("store");
-    let first = LocalStore::open(Arc::new(RealDisk), &store).unwrap();
+    let first = LocalStore::open(Arc::new(RealDisk), &store, &*clock()).unwrap();
 
     // Another path to the same directory does not help.
     let link = root.path().join("link");
     std::os::unix::fs::symlink(&store, &link).unwrap();
 
     for path in [&store, &link] {
-        let error = LocalStore::open(Arc::new(RealDisk), path).unwrap_err();
+        let error = LocalStore::open(Arc::new(RealDisk), path, &*clock()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
 
         let text = error.to_string();
@@ -91,18 +91,18 @@ async fn a_second_process_on_one_directory_is_refused_and_told_who_has_it() {
     }
 
     drop(first);
-    LocalStore::open(Arc::new(RealDisk), &store).unwrap();
+    LocalStore::open(Arc::new(RealDisk), &store, &*clock()).unwrap();
 }
 
 #[tokio::test]
 async fn a_refused_process_sweeps_nothing() {
     let root = tempfile::tempdir().unwrap();
-    let first = LocalStore::open(Arc::new(RealDisk), root.path()).unwrap();
+    let first = LocalStore::open(Arc::new(RealDisk), root.path(), &*clock()).unwrap();
     let mut upload = first.put_multipart(&Path::from("k")).await.unwrap();
 
     upload.put_part("half".into()).await.unwrap();
 
-    LocalStore::open(Arc::new(RealDisk), root.path()).unwrap_err();
+    LocalStore::open(Arc::new(RealDisk), root.path(), &*clock()).unwrap_err();
     upload.complete().await.unwrap();
 
     assert_eq!(
@@ -122,7 +122,7 @@ async fn without_locks_two_processes_stage_beside_each_other() {
     let disk = SimDisk::new();
     disk.refuse_locks(true);
 
-    let open = || LocalStore::open(Arc::new(disk.clone()), "/store".as_ref()).unwrap();
+    let open = || LocalStore::open(Arc::new(disk.clone()), "/store".as_ref(), &*clock()).unwrap();
     let one = open();
     let mut slow = one.put_multipart(&Path::from("of one")).await.unwrap();
 
@@ -152,7 +152,7 @@ async fn without_locks_two_processes_stage_beside_each_other() {
 #[tokio::test]
 async fn a_staged_file_that_another_replaced_gets_no_name() {
     let disk = SimDisk::new();
-    let store = LocalStore::open(Arc::new(disk.clone()), "/store".as_ref()).unwrap();
+    let store = LocalStore::open(Arc::new(disk.clone()), "/store".as_ref(), &*clock()).unwrap();
     let key = Path::from("k");
     let mut upload = store.put_multipart(&key).await.unwrap();
 
@@ -177,7 +177,7 @@ async fn a_staged_file_that_another_replaced_gets_no_name() {
 #[tokio::test]
 async fn the_lock_is_no_object() {
     let root = tempfile::tempdir().unwrap();
-    let store = LocalStore::open(Arc::new(RealDisk), root.path()).unwrap();
+    let store = LocalStore::open(Arc::new(RealDisk), root.path(), &*clock()).unwrap();
 
     assert!(root.path().join(".lock").exists());
     assert_eq!(store.list(None).count().await, 0);

@@ -79,7 +79,7 @@ pub(crate) fn real_s3() -> Option<Bucket> {
         credentials: None,
     };
 
-    let url = format!("s3://test/{}", Ulid::new()).parse().unwrap();
+    let url = format!("s3://test/{}", clock().new_ulid()).parse().unwrap();
     Some(
         Bucket::open(
             &url,

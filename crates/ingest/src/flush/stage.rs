@@ -66,11 +66,11 @@ pub(super) async fn stage(
 
     let for_build = Arc::clone(head);
     let staging = flusher.staging.clone();
-    let now_ms = flusher.clock.now_ms();
+    let clock = Arc::clone(&flusher.clock);
     let families = metadata.families(head, &generation);
 
     let built = tokio::task::spawn_blocking(move || {
-        build(&for_build, &generation, families, now_ms, &staging)
+        build(&for_build, &generation, families, &*clock, &staging)
     });
     let built = built.await.map_err(|_| Error::Stopped)??;
 

@@ -95,11 +95,11 @@ async fn from_memory(
 
     let for_build = Arc::clone(head);
     let of_build = Arc::clone(generation);
-    let now_ms = flusher.clock.now_ms();
+    let clock = Arc::clone(&flusher.clock);
     let families = metadata.families(head, generation);
 
     let built = tokio::task::spawn_blocking(move || {
-        build_in_memory(&for_build, &of_build, families, now_ms)
+        build_in_memory(&for_build, &of_build, families, &*clock)
     });
     let built = built.await.map_err(|_| Error::Stopped)??;
 

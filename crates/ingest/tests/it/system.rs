@@ -78,8 +78,12 @@ impl System {
     /// As [`System::start`], with the bucket on a disk that can go away.
     pub(crate) async fn start_on(store_disk: &SimDisk) -> Self {
         let clock = MockClock::at(NOW_MS);
-        let store =
-            LocalStore::open(Arc::new(store_disk.clone()), &PathBuf::from("/store")).unwrap();
+        let store = LocalStore::open(
+            Arc::new(store_disk.clone()),
+            &PathBuf::from("/store"),
+            &*clock,
+        )
+        .unwrap();
         let mut config = duramen_bucket::Config::default();
 
         config.retry.attempts_max = 1;

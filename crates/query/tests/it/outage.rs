@@ -21,7 +21,12 @@ fn clock() -> Arc<dyn Clock> {
 async fn while_the_bucket_is_away_samples_cost_disk_and_are_read_and_a_later_flush_commits_them() {
     let clock = clock();
     let store_disk = SimDisk::new();
-    let store = LocalStore::open(Arc::new(store_disk.clone()), &PathBuf::from("/store")).unwrap();
+    let store = LocalStore::open(
+        Arc::new(store_disk.clone()),
+        &PathBuf::from("/store"),
+        &*clock,
+    )
+    .unwrap();
     let mut config = duramen_bucket::Config::default();
 
     config.retry.attempts_max = 1;

@@ -18,7 +18,7 @@ const LIVES: usize = 3;
 
 fn bucket(disk: &SimDisk, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let store = LocalStore::open(disk, &PathBuf::from("/store"))?;
+    let store = LocalStore::open(disk, &PathBuf::from("/store"), &**clock)?;
     let mut config = duramen_bucket::Config::default();
 
     // A disk without power does not come back by itself.
