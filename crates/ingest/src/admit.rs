@@ -1,7 +1,7 @@
-//! From a request that passed the intake to rows of known series: validation and series identity.
+//! Validates a request that passed the intake, and turns it into rows of known series.
 //!
-//! A series that was sent before with the same bytes costs one hash and one look-up; only others
-//! are decoded.
+//! A series that was sent before with the same bytes costs one hash and one look-up. Only other
+//! series are decoded.
 
 use duramen_limits::IngestLimits;
 use duramen_model::{Labels, Life, Shown, ShownSeries};
@@ -24,9 +24,9 @@ pub(crate) use admitted::Admitted;
 pub use times::TS_MS_MIN;
 use times::Times;
 
-/// Checks what the intake let through and finds or makes its series in the head's registry.
+/// Checks the series that the intake let through, and finds or creates them in the head's registry.
 ///
-/// `seed` is the process's secret for hashes over bytes from outside.
+/// `seed` is the secret of this process for hashes of bytes from outside.
 pub(crate) fn admit(head: &TenantHead, write: &GatedWrite<'_>, now: Now, seed: u64) -> Admitted {
     let GatedWrite { request, gate, .. } = write;
     let limits = &write.limits.ingest;
@@ -76,7 +76,7 @@ pub(crate) fn admit(head: &TenantHead, write: &GatedWrite<'_>, now: Now, seed: u
     admitted
 }
 
-/// What a request is held against.
+/// A request with the limits for its checks.
 struct Check<'r, 'a> {
     request: &'r WriteRequest<'a>,
     gate: &'r Gate,
@@ -84,9 +84,10 @@ struct Check<'r, 'a> {
     times: Times,
 }
 
-/// The slot of each series of the request; `None` for one that was refused.
+/// Returns the slot of each series of the request, in order; `None` for a refused series.
 ///
-/// A new series gets a slot only when something of it can be stored: what cannot takes no place.
+/// A new series gets a slot only if at least one of its samples, histograms or exemplars can be
+/// stored.
 fn identify(
     head: &TenantHead,
     check: &Check<'_, '_>,
@@ -193,8 +194,8 @@ fn identify(
     slots
 }
 
-/// Whether one more series may be held, by the limits of its tenant and by the memory of the
-/// process, which knows `reported` bytes of the registry.
+/// Checks whether one more series fits the limits of its tenant and the memory of the process. The
+/// process knows `reported` bytes of the registry already.
 fn check_room(
     head: &TenantHead,
     registry: &Registry,
@@ -216,7 +217,7 @@ fn check_room(
     head.memory.of_all().check(more)
 }
 
-/// How much a series brings.
+/// Counts all samples, histograms and exemplars of a series.
 fn everything(series: &Series<'_>) -> Lost {
     Lost::series(
         series.samples().len(),
@@ -226,8 +227,8 @@ fn everything(series: &Series<'_>) -> Lost {
 }
 
 impl Check<'_, '_> {
-    /// Checks all that a series brings, and puts what passes into the rows of its slot; without
-    /// one, nothing passes.
+    /// Checks all rows of a series, and puts those that pass into the rows of its slot. Without a
+    /// slot, no row of the series may pass.
     fn take(
         &self,
         series: &Series<'_>,
@@ -288,7 +289,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Whether anything of a series passes.
+    /// Returns whether at least one row of a series passes.
     fn has_storable(&self, series: &Series<'_>) -> bool {
         let request = self.request;
         let times = &self.times;
@@ -303,7 +304,7 @@ impl Check<'_, '_> {
                 .any(|sent| exemplar::check(request, sent, times, limits).is_ok())
     }
 
-    /// What a float says beside its value, if it may be stored.
+    /// Returns the life of the float at `at` if it may be stored.
     #[inline]
     fn float(&self, at: usize) -> Result<Life, Rejection> {
         self.times.check(self.request.ts_ms[at])?;

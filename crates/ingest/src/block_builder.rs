@@ -1,4 +1,4 @@
-//! A frozen generation as blocks, in the staging directory or in memory.
+//! Builds blocks from a frozen generation, in the staging directory or in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,10 @@ use crate::error::Error;
 use crate::head::{Generation, NOW, Samples, SeriesAt, Slot, TenantHead};
 use crate::windows::{Windows, window_start};
 
-/// Writes one block for each window that the generation touches, and `families` into the latest of
-/// them: without any, into one that has nothing else. Blocks; two passes over what it holds.
+/// Writes one block for each time window with samples. `families` go into the latest of them; if
+/// there is none, into a block without samples.
+///
+/// Blocks the thread, and reads the samples twice.
 pub(crate) fn build(
     head: &TenantHead,
     generation: &Generation,
@@ -39,8 +41,8 @@ pub(crate) fn build(
     written.into_iter().map(finish).collect()
 }
 
-/// As [`build`], for where the staging directory has no space. The blocks are in memory as a whole,
-/// beside the generation.
+/// Builds like [`build`], for a staging directory without space. The blocks are in memory as a
+/// whole, beside the generation.
 pub(crate) fn build_in_memory(
     head: &TenantHead,
     generation: &Generation,
@@ -76,7 +78,7 @@ fn entry(id: BlockId, generation: &Generation, stats: BlockStats) -> BlockEntry 
     }
 }
 
-/// Writes what the generation holds into blocks that `create` makes; they are not finished.
+/// Writes the generation into blocks that `create` makes. The blocks are not finished.
 fn write<P>(
     head: &TenantHead,
     generation: &Generation,
@@ -99,7 +101,7 @@ fn write<P>(
     let mut columns = Columns::default();
 
     for slot in slots {
-        // Locked for a moment only: writes of new series wait for the registry.
+        // The lock is short: writes of new series wait for the registry.
         let labels = head.labels(slot);
         columns.fill(samples.series(slot, NOW));
 
@@ -123,7 +125,7 @@ fn write<P>(
     Ok(writers)
 }
 
-/// A block that is written, and where.
+/// A block that is being written, with its place.
 type Writer<P> = (BlockId, BlockWriter, P);
 
 fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
@@ -145,7 +147,7 @@ fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
     Windows::plan(&touched, now_ms)
 }
 
-/// Pushes what a series has, each part to the block of its window.
+/// Pushes the contents of a series, each part to the block of its window.
 fn cut<P>(
     windows: &Windows,
     labels: &Labels,
@@ -185,19 +187,19 @@ fn cut<P>(
     }
 }
 
-/// The first `count` of `rest`, or all when there are fewer: lives may not be there.
+/// Takes the first `count` items of `rest`, or all if there are fewer: the lives may be missing.
 fn split_off<'a, T>(rest: &mut &'a [T], count: usize) -> &'a [T] {
     let (taken, left) = rest.split_at(count.min(rest.len()));
     *rest = left;
     taken
 }
 
-/// The floats of one series, in buffers that are used again for the next.
+/// The floats of one series. The buffers are used again for the next series.
 #[derive(Default)]
 struct Columns {
     ts_ms: Vec<i64>,
     values: Vec<f64>,
-    /// As many as times, or none.
+    /// As many as there are times, or none.
     lives: Vec<Life>,
 }
 

@@ -1,8 +1,8 @@
-//! The one thread that writes the log and applies what is durable to the heads.
+//! The commit thread: it writes the log and applies durable records to the heads.
 //!
-//! It takes all writes that wait, appends them, syncs once and only then applies and acknowledges
-//! them: group commit without a timer. Cost of a group: one write and one fdatasync, whatever the
-//! number of requests in it.
+//! It takes all waiting writes, appends them and syncs once. Only then does it apply and
+//! acknowledge them. This is group commit without a timer: a group costs one write and one
+//! fdatasync, whatever its number of requests.
 
 mod carry;
 mod command;
@@ -26,28 +26,28 @@ use crate::metrics::Metrics;
 use crate::order::OrderClock;
 use crate::room::Room;
 
-/// A group is cut here, so that its first write does not wait for ever.
+/// A group ends at these limits, so that its first write does not wait too long.
 const GROUP_WRITES_MAX: usize = 256;
 const GROUP_ROWS_MAX: usize = 1 << 20;
 
-/// An open segment that nobody needs and that is larger is closed at a trim, and so deleted. A new
-/// one costs two fsyncs.
+/// A trim closes an open segment of more bytes if no head needs it, so that it can be deleted. A
+/// new segment costs two fsyncs.
 const OPEN_BYTES_KEPT: u64 = 4 << 20;
-/// As [`OPEN_BYTES_KEPT`], while the disk is nearly full.
+/// The limit instead of [`OPEN_BYTES_KEPT`] while the disk is nearly full.
 const OPEN_BYTES_KEPT_WHEN_LOW: u64 = 64 << 10;
 
-/// A trim closes the open segment when so many numbers of forgotten series wait for the next: some
-/// ten megabytes of places.
+/// A trim also closes the open segment if this many numbers of forgotten series wait for the next
+/// one. They take some ten megabytes.
 const VACANT_MAX: usize = 1 << 18;
 
-/// See the module's text.
+/// The state of the commit thread.
 pub(crate) struct CommitLoop {
     wal: Wal,
     commands: mpsc::Receiver<Command>,
     definitions: Definitions,
-    /// Bytes of records of writes, and of records that were written once more for tenants in
-    /// quarantine.
+    /// Bytes of the records of writes.
     written: u64,
+    /// Bytes of the records that were copied for tenants in quarantine.
     carried: u64,
     heads: HeadMap,
     clock: Arc<dyn Clock>,
@@ -56,7 +56,7 @@ pub(crate) struct CommitLoop {
     place: LogPlace,
 }
 
-/// The disk that the log lies on, and what others are told of the log.
+/// The disk of the log, and the values about the log that are shared with others.
 pub(crate) struct LogPlace {
     pub(crate) room: Arc<Room>,
     pub(crate) log_bytes: Arc<AtomicU64>,
@@ -93,15 +93,15 @@ impl CommitLoop {
         }
     }
 
-    /// Runs until every sender of commands is gone. An error means that the log can no longer be
-    /// trusted: the process must stop.
+    /// Runs until every sender of commands is gone. An error means that the log cannot be trusted
+    /// any more: the process must stop.
     pub(crate) fn run(mut self) -> Result<(), Error> {
         while let Some(first) = self.commands.blocking_recv() {
             let mut group = Vec::new();
             let mut rows = 0;
             let mut next = Some(first);
 
-            // A freeze or a trim stands between records, so it ends the group.
+            // A freeze or a trim happens between two records, so it ends the group.
             let then = loop {
                 match next {
                     Some(Command::Write(write)) => {
@@ -126,8 +126,8 @@ impl CommitLoop {
 
                     let frozen = head.freeze(self.wal.next_position(), || self.orders.next());
 
-                    // Nobody waits any more: the generation stays frozen and the next flush finds
-                    // it.
+                    // The receiver may be gone. The generation stays frozen then, and the next
+                    // flush finds it.
                     let _ = done.send(frozen);
                 }
                 Some(Command::Trim) => self.trim()?,
@@ -160,8 +160,8 @@ impl CommitLoop {
             return Ok(());
         }
 
-        // Only here, with nothing appended: a rotation syncs, and its failure would be that of
-        // writes already taken.
+        // A rotation syncs, and its failure would hit writes that are appended already. So it is
+        // done here, before the first append.
         if self.wal.needs_rotation()
             && let Err(e) = self.rotate_once()
         {
@@ -258,7 +258,7 @@ impl CommitLoop {
         };
 
         self.wal.append(&record).map_err(|e| {
-            // What was thought defined in this segment may not be in it.
+            // The definitions of this record are not in the segment.
             self.definitions.forget();
             e.into()
         })
@@ -282,13 +282,13 @@ impl CommitLoop {
             let applied = head.apply(position, now_ms, rows, exemplars_max);
             drop((permit, pin));
 
-            // The sender hung up: its samples are stored, as they would be after a lost answer.
+            // The sender may be gone. Its samples are stored all the same, as after a lost answer.
             let _ = done.send(Ok(applied));
         }
     }
 
-    /// Begins a new segment when the disk is nearly full: what is frozen now can then be deleted
-    /// when it has gone up, and need not wait for the segment to grow.
+    /// Starts a new segment if the disk is nearly full. Samples that are frozen now can then be
+    /// deleted from the log after their upload, before the segment has grown to its full size.
     fn rotate_for_room(&mut self) -> Result<(), Error> {
         let open_bytes = self.open_bytes();
         let is_worth_it = open_bytes > OPEN_BYTES_KEPT_WHEN_LOW && open_bytes < OPEN_BYTES_KEPT;
@@ -300,8 +300,8 @@ impl CommitLoop {
         }
     }
 
-    /// Rotates, and goes on in the old segment when there is no space for a new one, not even the
-    /// ballast's.
+    /// Rotates. Goes on in the old segment if the disk has no space for a new one, even after the
+    /// ballast was given up.
     fn rotate(&mut self) -> Result<(), Error> {
         match self.rotate_once() {
             Err(e) if is_fatal(&e) => Err(e.into()),
@@ -317,8 +317,8 @@ impl CommitLoop {
         self.wal.segments().last().map_or(0, |open| open.bytes)
     }
 
-    /// What the heads still need is asked here, where it cannot change: a write that came since is
-    /// applied already, or behind us in the queue.
+    /// Deletes segments that no head needs. It asks the heads here, where the answer cannot change:
+    /// every earlier write is applied, and a later one is behind this command in the queue.
     fn trim(&mut self) -> Result<(), Error> {
         let others = |head: &&Arc<TenantHead>| !head.is_quarantined();
         let of_others = self
@@ -338,7 +338,7 @@ impl CommitLoop {
             .filter_map(|head| head.first_uncommitted())
             .min();
 
-        // First what needs no space, which a new segment may lack.
+        // This needs no space, so it comes before a rotation, which may fail on a full disk.
         self.trim_before(needed.unwrap_or_else(|| self.wal.next_position()))?;
 
         let is_low = self.place.room.is_low(self.wal.bytes());
@@ -380,7 +380,7 @@ impl CommitLoop {
     }
 }
 
-/// Whether nothing may be acknowledged any more. Everything else leaves the log intact.
+/// Returns whether nothing may be acknowledged any more. All other errors leave the log intact.
 const fn is_fatal(error: &duramen_wal::Error) -> bool {
     matches!(
         error,
@@ -388,11 +388,12 @@ const fn is_fatal(error: &duramen_wal::Error) -> bool {
     )
 }
 
-/// Which series the open segment defines: each segment can be read alone.
+/// The series that the open segment defines. Each segment has its own definitions, so that it can
+/// be read alone.
 #[derive(Debug)]
 struct Definitions {
     segment: SegmentId,
-    /// By tenant, one bit a slot.
+    /// By tenant, one bit for each slot.
     defined: HashMap<TenantId, Vec<u64>>,
 }
 
@@ -404,17 +405,18 @@ impl Definitions {
         }
     }
 
-    /// Whether a record of the tenant stands in `segment`.
+    /// Returns whether `segment` has a record of the tenant.
     fn has(&self, segment: SegmentId, tenant: TenantId) -> bool {
         segment == self.segment && self.defined.contains_key(&tenant)
     }
 
-    /// Series are defined once more. A later definition replaces an equal earlier one.
+    /// Forgets all definitions, so that each series is defined again with its next record. A
+    /// repeated definition does no harm.
     fn forget(&mut self) {
         self.defined.clear();
     }
 
-    /// The series among `slots` that `segment` does not define yet, with their encoded labels; they
+    /// Returns the series among `slots` that `segment` does not define yet, with their labels. They
     /// count as defined from now on.
     fn missing(
         &mut self,

@@ -1,4 +1,4 @@
-//! What of the ingester can be set.
+//! The settings of the ingester.
 
 use std::time::Duration;
 
@@ -8,23 +8,25 @@ use duramen_proto::TypeAndUnitLabels;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// A tenant's head is flushed this long after its first sample. Shorter: less WAL to replay and
-    /// less memory, at three PUTs a block and one a manifest edit for each tenant and flush.
+    /// less memory. Each flush of a tenant costs three PUTs per block and one for the manifest.
     pub flush_interval: Duration,
     /// The memory of all heads at which the largest are flushed, in bytes. At twice this, writes
     /// are refused with 503 until a flush has made room.
     pub head_bytes_max: usize,
-    /// The memory of the series and metadata of all heads: beyond it, no new series is taken.
+    /// The memory for the series and metadata of all heads, in bytes. Beyond it, new series are
+    /// refused.
     pub series_bytes_max: usize,
     /// The largest WAL segment, in bytes.
     pub wal_segment_bytes_max: u64,
-    /// Bytes of decoded requests that are in work at once; more wait for up to
+    /// Bytes of decoded requests that are handled at once. Further requests wait for up to
     /// [`Config::write_wait_max`].
     pub writes_in_flight_bytes_max: usize,
     /// How long a write waits for its permit before it is refused as overload.
     pub write_wait_max: Duration,
     /// How many tenants may exist. A write for one more is refused.
     pub tenants_max: usize,
-    /// Whether what 2.0 says of a metric beside its series becomes part of them.
+    /// Whether type and unit of a metric, as sent with remote write 2.0, become labels of its
+    /// series.
     pub type_and_unit_labels: TypeAndUnitLabels,
 }
 

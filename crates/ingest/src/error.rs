@@ -1,4 +1,4 @@
-//! Why a write or a flush did not succeed.
+//! The errors of writes and flushes.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use duramen_wal::Position;
 
 use crate::room::NoRoom;
 
-/// A failure of the ingester. Nothing of a write that failed is acknowledged; parts of it may be
+/// A failure of the ingester. No part of a failed write is acknowledged, but parts of it may be
 /// stored all the same.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,10 +24,10 @@ pub enum Error {
         "the memory of the heads is full and their flush is behind. head_bytes=`{bytes}`, head_bytes_max=`{max}`"
     )]
     HeadFull { bytes: usize, max: usize },
-    /// What bounds the whole process, not only the heads.
+    /// The memory limit of the whole process, not only of the heads.
     #[error(transparent)]
     Memory(#[from] duramen_qos::Full),
-    /// Tenants do not go away by themselves: the operator has to raise the limit.
+    /// Tenants are never removed automatically: the operator has to raise the limit.
     #[error("there are too many tenants. tenants_max=`{max}`")]
     TooManyTenants { max: usize },
     #[error(
@@ -40,7 +40,7 @@ pub enum Error {
         burst: u64,
         wait: Duration,
     },
-    /// It never passes, however long the sender waits.
+    /// The request can never pass, however long the sender waits.
     #[error(
         "a request has more samples than may come at once. samples=`{samples}`, samples_burst=`{max}`"
     )]
@@ -50,12 +50,12 @@ pub enum Error {
     /// The samples of the write are not durable; they may be stored after a restart.
     #[error("the write-ahead log could not be synced: {message}")]
     WalSync { message: String },
-    /// The log would take what is needed to write it out: the disk would stay full.
+    /// The log would take the space that a flush needs: the disk would stay full.
     #[error(
         "no space for the write-ahead log: what writing the heads out takes must stay free. free_bytes=`{free_bytes}`, needed_bytes=`{needed_bytes}`"
     )]
     NoRoom { free_bytes: u64, needed_bytes: u64 },
-    /// Staged blocks are damaged, and so is the log that they were made of. Both are kept.
+    /// Staged blocks are damaged, and so is the log from which they were made. Both are kept.
     #[error(
         "the write-ahead log is damaged where staged blocks must be made again from it. tenant=`{tenant}`, start=`{start}`, end=`{end}`"
     )]
@@ -76,16 +76,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// Nothing of this process can be published any more.
+    /// This process can publish nothing any more.
     #[error("another process has published under this one's name: {cause}")]
     Overtaken { cause: String },
-    /// Its samples are in the log of an earlier version, which did not say what the tenant is
-    /// called.
+    /// The samples are in the log of an earlier version of this program, which did not write the
+    /// names of tenants.
     #[error(
         "the register does not know the tenant, and the log does not name it. tenant=`{tenant}`"
     )]
     UnknownTenant { tenant: TenantId },
-    /// Its manifest is damaged, or of a later version. The same again once it is repaired.
+    /// The tenant's manifest is damaged or of a later version. The same request passes once it is
+    /// repaired.
     #[error("the tenant waits until an object of it is repaired. tenant=`{tenant}`: {cause}")]
     Quarantined { tenant: TenantName, cause: Arc<str> },
     #[error("the ingester has stopped")]
@@ -119,7 +120,7 @@ impl From<NoRoom> for Error {
 }
 
 impl Error {
-    /// When the same request may pass, as far as that is known.
+    /// Returns how long to wait before the same request may pass, if that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { wait, .. } => Some(*wait),
@@ -127,7 +128,8 @@ impl Error {
         }
     }
 
-    /// What a replay was refused for, from under the log's words about it.
+    /// Returns the ingester's own error, if that is why a replay was refused, without the log's
+    /// error around it.
     pub(crate) fn of_replay(error: duramen_wal::Error) -> Self {
         match error {
             duramen_wal::Error::Apply {
@@ -146,8 +148,8 @@ impl Error {
         }
     }
 
-    /// Whether an object of one tenant is the cause, and no waiting or asking again would help: it
-    /// is damaged or missing, or a later version of this program has made it.
+    /// Returns whether an object of one tenant is the cause, and a retry cannot help: the object is
+    /// damaged or missing, or a later version of this program wrote it.
     pub(crate) fn is_damage(&self) -> bool {
         let of_bucket = |error: &duramen_bucket::Error| {
             use duramen_bucket::Error::{Corrupt, Format, TooLarge};
@@ -164,7 +166,7 @@ impl Error {
         }
     }
 
-    /// What stands behind the error, in one line.
+    /// Returns the cause of the error in one line.
     pub(crate) fn cause(&self) -> String {
         match self {
             Self::Manifest(error) => error.to_string(),
@@ -173,13 +175,13 @@ impl Error {
         }
     }
 
-    /// Whether a disk has no space for it, or the process no descriptor: it may succeed later, as
-    /// it is.
+    /// Returns whether a disk has no space, or the process has no file descriptor left. The same
+    /// call may succeed later.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::NoRoom { .. }) || is_caused_by_full(self)
     }
 
-    /// Whether staged blocks are not what was written, or cannot be read.
+    /// Returns whether a staged block is damaged or cannot be read.
     pub(crate) fn is_staged_damage(&self) -> bool {
         match self {
             Self::Bucket(duramen_bucket::Error::Damaged { .. }) => true,
@@ -201,7 +203,7 @@ impl Error {
             | Self::Quarantined { .. }
             | Self::UnknownTenant { .. }
             | Self::Stopped => ErrorKind::Unavailable,
-            // The only limit that heals while the sender waits.
+            // The only limit that passes while the sender waits.
             Self::RateLimited { .. } => ErrorKind::Limited,
             Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::Invalid,
             Self::Overtaken { .. } => ErrorKind::Fenced,

@@ -1,19 +1,19 @@
-//! From a frozen generation to committed blocks: the order of the steps.
+//! The flush of a tenant: from the open generation to committed blocks. The steps:
 //!
 //! 1. Freeze: the open generation ends.
-//! 2. Metadata ([`metadata`]): whether blocks may say what the tenant's metric families are.
-//! 3. Stage ([`stage`]): each generation becomes blocks on the local disk, and its memory is given
-//!    back.
-//! 4. Bring up ([`upload`]): the blocks go into the bucket; what is damaged on the local disk is made
-//!    again from the log.
+//! 2. Metadata ([`metadata`]): decide whether blocks may hold the metadata of the tenant's
+//!    families.
+//! 3. Stage ([`stage`]): each generation becomes blocks on the local disk, and its memory is freed.
+//! 4. Upload ([`upload`]): the blocks go into the bucket. Blocks that are damaged on the local disk
+//!    are built again from the log.
 //! 5. Commit: one manifest edit names the blocks and moves the flushed position.
 //! 6. Forget idle series, then trim the log.
 //!
-//! What a death after each step costs: nothing acknowledged (the WAL holds it until the edit); after
-//! the build a staged directory that the next start removes; after an upload objects that no
-//! manifest names.
+//! If the process dies after any step, nothing acknowledged is lost: the WAL has it until the edit.
+//! After step 3 a staged directory is left, which the next start removes; after step 4, objects
+//! that no manifest names.
 //!
-//! Requests: three PUTs a block (more for large files, see [`duramen_bucket::Bucket::put_file`])
+//! Requests: three PUTs per block (more for large files, see [`duramen_bucket::Bucket::put_file`])
 //! and one PUT for the edit.
 
 mod backoff;
@@ -35,12 +35,12 @@ pub(crate) use backoff::Backoff;
 use metadata::Metadata;
 pub(crate) use stage::stage_frozen;
 
-/// What one flush of one tenant did.
+/// The result of one flush of one tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlushReport {
     pub generations: usize,
     pub blocks: usize,
-    /// Floats and histograms.
+    /// The number of floats and histograms.
     pub samples: u64,
     pub exemplars: u64,
     pub bytes: u64,
@@ -60,14 +60,14 @@ impl FlushReport {
     }
 }
 
-/// Whether a flush ends the open generation, or only brings on what is frozen already.
+/// Whether a flush ends the open generation, or only commits the frozen ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freeze {
     Yes,
     No,
 }
 
-/// Commits every generation that waits, in order. With [`Freeze::Yes`], everything that was
+/// Commits every frozen generation, in order. With [`Freeze::Yes`], everything that was
 /// acknowledged before the call is in the manifest when it returns `Ok`.
 pub(crate) async fn flush(
     flusher: &Arc<Flusher>,
@@ -113,11 +113,11 @@ pub(crate) async fn flush(
     Ok(report)
 }
 
-/// Puts the blocks of a generation into the bucket and into the manifest, and gives the generation
-/// up. Returns the blocks.
+/// Puts the blocks of a generation into the bucket and into the manifest, and removes the
+/// generation from the head. Returns the blocks.
 ///
-/// A commit that may have happened already is made again with the same blocks: they alone tell
-/// whether it has.
+/// A commit that may have happened already is tried again with the same blocks: only with them can
+/// the manifest tell whether it has happened.
 async fn bring_up_and_commit(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
@@ -142,8 +142,8 @@ async fn bring_up_and_commit(
     Ok(blocks)
 }
 
-/// Lets go what nothing came of for a whole flush: series, with what only they had, and metadata
-/// where there is too much.
+/// Forgets idle series, which had no samples for a whole flush, and metadata where there is too
+/// much.
 async fn forget(flusher: &Arc<Flusher>, head: &Arc<TenantHead>) -> Result<(), Error> {
     let families_max = flusher.limits.of(&head.name).ingest.metadata_families_max;
     let two_flushes_ms =
@@ -163,7 +163,8 @@ async fn forget(flusher: &Arc<Flusher>, head: &Arc<TenantHead>) -> Result<(), Er
     Ok(())
 }
 
-/// What others have to wait for no longer, since nothing but a repair would end it.
+/// Puts the tenant into quarantine if only a repair can end the error, so that nothing else waits
+/// for it. Returns the error to report.
 fn held_back(head: &TenantHead, error: Error) -> Error {
     if !error.is_damage() {
         return error;

@@ -1,4 +1,4 @@
-//! What flushes work with: the heads, the disk under the log, staging and the bucket.
+//! The parts that flushes use: the heads, the disk of the log, staging and the bucket.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::heads::TenantHeads;
 use crate::metrics::Metrics;
 use crate::room::Room;
 
-/// See the module's text.
+/// The parts that flushes use, shared by all of them.
 #[derive(Debug)]
 pub(crate) struct Flusher {
     pub(crate) config: Config,
@@ -29,40 +29,39 @@ pub(crate) struct Flusher {
     pub(crate) publisher: Publisher,
     pub(crate) heads: Arc<TenantHeads>,
     pub(crate) commit: CommitHandle,
-    /// Where the log lies, and the writer in its segments.
+    /// The disk and the directory of the log, and the writer in its segments.
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) wal_dir: PathBuf,
     pub(crate) log: WriterId,
     pub(crate) room: Arc<Room>,
-    /// Size of the log, as the commit thread reports it.
+    /// The size of the log in bytes, as the commit thread reports it.
     pub(crate) wal_bytes: Arc<AtomicU64>,
     pub(crate) staging: Staging,
-    /// Nothing is published any more.
+    /// Whether this process must publish nothing any more.
     pub(crate) closed: AtomicBool,
-    /// Why: another process has published under this one's name.
+    /// The reason, if another process has published under this one's name.
     pub(crate) fenced: OnceLock<String>,
 }
 
 impl Flusher {
-    /// Whether the log should make room on its disk.
+    /// Returns whether the log should free space on its disk.
     pub(crate) fn is_disk_low(&self) -> bool {
         self.room.is_low(self.wal_bytes.load(Ordering::Relaxed))
     }
 
-    /// Gives up what is kept for a full disk.
+    /// Deletes the ballast, the space that is reserved for a full disk.
     pub(crate) async fn make_way(&self) {
         let room = Arc::clone(&self.room);
         let _ = tokio::task::spawn_blocking(move || room.make_way()).await;
     }
 
-    /// Keeps space for a full disk again, once there is some.
+    /// Creates the ballast again once there is space.
     pub(crate) async fn settle_disk(&self) {
         let room = Arc::clone(&self.room);
         let _ = tokio::task::spawn_blocking(move || room.settle()).await;
     }
 
-    /// Logs all metadata that the tenant has once more: it is in the open generation when this
-    /// returns.
+    /// Logs all metadata of the tenant again. It is in the open generation when this returns.
     pub(crate) async fn log_families(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
         let rows = Rows {
             metadata: head.all_families(),

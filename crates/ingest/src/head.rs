@@ -1,4 +1,15 @@
-//! What is in memory: the series of each tenant and the samples that are not in a committed block.
+//! The heads: for each tenant, its series and the samples that are not in a committed block yet.
+//!
+//! Rows come from `admit` through the commit thread and are applied in the order of the log.
+//! Queries read views, and flushes take frozen generations. In the order of a sample:
+//!
+//! - `tenant.rs`: the head of one tenant: its registry, its open generation and its frozen ones.
+//! - `registry.rs`: the series with their labels; `families.rs`: the metadata of metric families.
+//! - `rows.rs`: the rows of one record; `generation.rs`: applies them, between two freezes.
+//! - `series.rs`, `chunk.rs`: the samples of one series; `exemplars.rs`: the exemplars of all
+//!   series.
+//! - `moments.rs`: what queries see while records are applied; `snapshot.rs`, `source.rs`: the
+//!   views.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +38,6 @@ pub(crate) use rows::Rows;
 pub(crate) use series::SeriesAt;
 pub(crate) use tenant::{Frozen, FrozenSamples, Past, TenantHead};
 
-/// The heads of a process. A head is put in before the first write to it is sent to the commit
+/// The heads of a process. A head is inserted before the first write to it is sent to the commit
 /// thread.
 pub(crate) type HeadMap = Arc<RwLock<HashMap<TenantId, Arc<TenantHead>>>>;

@@ -1,4 +1,4 @@
-//! The heads of a process, by tenant: found, made, and taken out of quarantine.
+//! The heads of a process by tenant: they are found, created, and taken out of quarantine here.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::intake::Intake;
 use crate::memory::{HeadMemory, HeadsMemory};
 use crate::order::OrderClock;
 
-/// See the module's text.
+/// The heads of a process, by tenant.
 #[derive(Debug)]
 pub(crate) struct TenantHeads {
     pub(crate) clock: Arc<dyn Clock>,
@@ -26,16 +26,17 @@ pub(crate) struct TenantHeads {
     pub(crate) writer: WriterIdentity,
     pub(crate) commit: CommitHandle,
     pub(crate) orders: Arc<OrderClock>,
-    /// What all heads hold of the memory of the process.
+    /// The memory of all heads.
     pub(crate) memory: Arc<HeadsMemory>,
     pub(crate) open_segment: OpenSegment,
     pub(crate) by_tenant: HeadMap,
 }
 
 impl TenantHeads {
-    /// The head of a tenant, made when the tenant is new to this process.
+    /// Returns the head of a tenant. Creates it if the tenant is new to this process.
     ///
-    /// Requests then: one PUT when the tenant is new at all, and what [`Manifests::fence`] takes.
+    /// Requests in that case: those of [`Manifests::fence`], and one PUT if the tenant does not
+    /// exist yet.
     pub(crate) async fn of(&self, name: &TenantName) -> Result<Arc<TenantHead>, Error> {
         if let Some(id) = self.register.lookup(name)
             && let Some(head) = self.by_tenant.read().get(&id)
@@ -55,12 +56,13 @@ impl TenantHeads {
             Err(error) => return Err(error),
         };
 
-        // Before anyone can find the head and write to it.
+        // This comes before anyone can find the head and write to it.
         self.commit.skip_to(past.flushed).await?;
         Ok(self.put(id, name.clone(), past))
     }
 
-    /// Fences the writer's earlier epochs out of a tenant's manifest and returns what they left.
+    /// Fences earlier epochs of the writer out of a tenant's manifest, and returns the state that
+    /// they left.
     pub(crate) async fn take_over(&self, id: TenantId) -> Result<Past, Error> {
         let state = self.manifests.fence(id).await?;
         for block in state.blocks.values() {
@@ -76,7 +78,7 @@ impl TenantHeads {
         })
     }
 
-    /// The head of a tenant that was taken over, made unless another made it meanwhile.
+    /// Returns the head of a tenant that was taken over. Creates it unless it exists by now.
     pub(crate) fn put(&self, id: TenantId, name: TenantName, past: Past) -> Arc<TenantHead> {
         let mut heads = self.by_tenant.write();
         Arc::clone(heads.entry(id).or_insert_with(|| {
@@ -97,7 +99,7 @@ impl TenantHeads {
         self.by_tenant.read().get(&id).cloned()
     }
 
-    /// The head of that name, if there is one.
+    /// Returns the head of the tenant with this name, if there is one.
     pub(crate) fn find(&self, name: &TenantName) -> Option<Arc<TenantHead>> {
         let heads = self.by_tenant.read();
         heads.values().find(|head| head.name == *name).cloned()
@@ -107,14 +109,14 @@ impl TenantHeads {
         self.by_tenant.read().values().cloned().collect()
     }
 
-    /// Ends the quarantine of a tenant, if the cause is gone. Requests: those of
+    /// Ends the quarantine of a tenant if its cause is gone. Requests: those of
     /// [`duramen_manifest::Manifests::fence`].
     pub(crate) async fn heal(&self, head: &TenantHead) -> Result<(), Error> {
         if !head.is_quarantined() {
             return Ok(());
         }
 
-        // The next start brings back what has no name, once the register knows it.
+        // A tenant without a name comes back at the next start, once the register knows it.
         if head.name.as_str().strip_prefix("unknown-") == Some(&head.id.to_string()) {
             return head.check();
         }
@@ -122,8 +124,8 @@ impl TenantHeads {
         if self.register.lookup(&head.name) != Some(head.id) {
             let id = self.register.restore(&head.name, head.id).await?;
             if id != head.id {
-                // Its name is that of another tenant by now; the next start gives that one the
-                // samples.
+                // Another tenant has the name by now. The next start gives the samples to that
+                // tenant.
                 return head.check();
             }
         }

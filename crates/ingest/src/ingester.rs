@@ -1,4 +1,4 @@
-//! The ingester of one process.
+//! The handle of the ingester of one process.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use crate::seen::SeenClock;
 
 mod counts;
 
-/// The way to the running ingester. Cheap to clone.
+/// The handle of the running ingester. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ingester {
     pub(crate) intake: Arc<Intake>,
@@ -36,15 +36,15 @@ pub struct Ingester {
 }
 
 impl Ingester {
-    /// What a write passes first.
+    /// Returns the intake, which a write passes first.
     pub const fn intake(&self) -> &Arc<Intake> {
         &self.intake
     }
 
-    /// Stores what a remote write body (after snappy) of `version` brings and returns once it is
-    /// durable: fsynced on this disk.
+    /// Stores the samples of a remote write body of `version`, without its snappy compression.
+    /// Returns once they are durable: fsynced on the local disk.
     ///
-    /// Dropping the future does not take a write back.
+    /// Dropping the future does not undo the write.
     pub async fn write(
         &self,
         tenant: &TenantName,
@@ -56,7 +56,7 @@ impl Ingester {
             .await
     }
 
-    /// As [`Ingester::write`], of a body that the intake has decompressed.
+    /// Stores a write like [`Ingester::write`], from a body that the intake has decompressed.
     pub async fn write_body(
         &self,
         tenant: &TenantName,
@@ -68,7 +68,7 @@ impl Ingester {
             .await
     }
 
-    /// As [`Ingester::write`], of a request that is decoded or built.
+    /// Stores a write like [`Ingester::write`], from a request that is already decoded.
     pub async fn take(
         &self,
         tenant: &TenantName,
@@ -78,13 +78,14 @@ impl Ingester {
             return Ok(WriteReport::default());
         }
 
-        // Before the gate: what a tenant in quarantine sends counts for nothing.
+        // This comes before the gate: a request of a tenant in quarantine does not count against
+        // its limits.
         let head = self.heads.of(tenant).await?;
         let write = self.intake.gate(write, &head.intake).await?;
         self.store(&head, write).await
     }
 
-    /// Stores what a head admits of a request that passed the intake.
+    /// Stores the part of a request that the head admits. The request has passed the intake.
     async fn store(
         &self,
         head: &Arc<TenantHead>,
@@ -127,7 +128,7 @@ impl Ingester {
         Ok(report)
     }
 
-    /// Flushes one tenant; see [`crate::flush`]. An unknown tenant has nothing to flush.
+    /// Flushes one tenant; see [`crate::flush`]. Does nothing for an unknown tenant.
     pub async fn flush(&self, tenant: &TenantName) -> Result<FlushReport, Error> {
         match self.heads.find(tenant) {
             Some(head) => flush_head(&self.flusher, &head, Freeze::Yes).await,
@@ -135,7 +136,8 @@ impl Ingester {
         }
     }
 
-    /// Flushes every tenant, one after the other. The first error is returned after all were tried.
+    /// Flushes every tenant, one after the other. The first error is returned after all tenants
+    /// were tried.
     pub async fn flush_all(&self) -> Result<(), Error> {
         let mut first = Ok(());
 
@@ -150,8 +152,8 @@ impl Ingester {
         first
     }
 
-    /// Publishes nothing more: what is under way ends first. Tells whether all that was
-    /// acknowledged is in the bucket.
+    /// Stops publishing and waits for running flushes. Returns whether the log still has
+    /// acknowledged samples that are not in the bucket.
     pub async fn close(&self) -> LogLeft {
         self.flusher.closed.store(true, Ordering::SeqCst);
 
@@ -166,12 +168,12 @@ impl Ingester {
         left
     }
 
-    /// Whether another process has published under this one's name.
+    /// Returns whether another process has published under this one's name.
     pub fn is_fenced(&self) -> bool {
         self.flusher.fenced.get().is_some()
     }
 
-    /// The names of the tenants that have a head.
+    /// Returns the names of the tenants that have a head.
     pub fn tenants(&self) -> Vec<TenantName> {
         self.heads
             .all()
@@ -180,12 +182,12 @@ impl Ingester {
             .collect()
     }
 
-    /// The memory of samples that are not staged or flushed yet, in bytes, roughly.
+    /// Returns the memory of samples that are not staged or flushed yet, in bytes, roughly.
     pub fn head_bytes(&self) -> usize {
         self.heads.memory.sample_bytes()
     }
 
-    /// How many series are in memory.
+    /// Returns how many series are in memory.
     pub fn head_series(&self) -> usize {
         self.heads
             .all()
@@ -194,7 +196,7 @@ impl Ingester {
             .sum()
     }
 
-    /// Brings the gauges up to date.
+    /// Updates the gauges.
     pub fn observe(&self) {
         let heads = self.heads.all();
         let quarantined = heads.iter().filter(|head| head.is_quarantined()).count();

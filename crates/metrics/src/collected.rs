@@ -1,8 +1,8 @@
-//! What was read of all metrics at one time.
+//! The values of all metrics, read at one time.
 
 use std::fmt;
 
-/// What kind of metrics a family has.
+/// The type of the metrics of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
     Counter,
@@ -13,7 +13,7 @@ pub enum MetricKind {
 /// The metrics of one name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricFamily {
-    /// Without the endings of single series.
+    /// Without the suffix of a series (`_total`, `_bucket` and so on).
     pub name: String,
     pub help: String,
     pub kind: MetricKind,
@@ -34,23 +34,23 @@ pub enum CollectedValue {
     Histogram {
         sum: f64,
         count: u64,
-        /// Upper bounds, and how many observations are not above each.
+        /// Upper bounds, ascending, each with the number of observations that are at or below it.
         buckets: Vec<(f64, u64)>,
     },
 }
 
-/// One series of a metric: a counter and a gauge are one, a histogram is several.
+/// One series of a metric. A counter and a gauge are one series; a histogram is several.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series<'a> {
     pub name: String,
-    /// The bound of a bucket.
+    /// The upper bound, if this series is a bucket of a histogram.
     pub le: Option<String>,
-    /// The labels of the metric. In a bucket, `le` stands before them.
+    /// The labels of the metric. The text format shows `le` before them.
     pub labels: &'a [(&'static str, String)],
     pub value: Number,
 }
 
-/// A value as it was counted: whole numbers are printed as such.
+/// A value in the form in which it was counted. Whole numbers are printed without a fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     Count(u64),
@@ -59,7 +59,7 @@ pub enum Number {
 }
 
 impl MetricKind {
-    /// As in the text format.
+    /// Returns the name of the type in the text format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -70,7 +70,7 @@ impl MetricKind {
 }
 
 impl MetricFamily {
-    /// A family with the metrics of a collector.
+    /// Creates a family. `name` and `help` are shown as they are.
     pub fn new(
         name: &str,
         help: &str,
@@ -85,8 +85,8 @@ impl MetricFamily {
         }
     }
 
-    /// The series of all its metrics, one metric after the other. Of a histogram: the sum, the
-    /// count, and the buckets as their bounds ascend.
+    /// Returns the series of all metrics, one metric after the other. A histogram gives its sum,
+    /// its count and its buckets with ascending bounds, in this order.
     pub fn series(&self) -> Vec<Series<'_>> {
         let mut all = Vec::with_capacity(self.metrics.len());
 
@@ -124,7 +124,7 @@ impl MetricFamily {
 }
 
 impl Collected {
-    /// A metric without labels.
+    /// Creates a metric without labels.
     pub const fn alone(value: CollectedValue) -> Self {
         Self {
             labels: Vec::new(),
@@ -132,7 +132,7 @@ impl Collected {
         }
     }
 
-    /// A metric with one label.
+    /// Creates a metric with one label.
     pub fn with(name: &'static str, label: &str, value: CollectedValue) -> Self {
         Self {
             labels: vec![(name, label.to_owned())],
@@ -151,7 +151,8 @@ impl Number {
     }
 }
 
-/// As in the text format. A float has the fewest digits that read back as the same.
+/// Writes the number as the text format does. A float has the fewest digits that read back as the
+/// same value.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

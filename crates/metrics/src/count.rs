@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use crate::collected::{Collected, CollectedValue, MetricKind, Number};
 use crate::registry::Metric;
 
-/// A count of what has happened. In the text its name ends in `_total`.
+/// A count of events. Clones share it. The text format adds `_total` to its name.
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<AtomicU64>);
 
-/// A number of what is there now.
+/// A whole number that goes up and down. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Gauge(Arc<AtomicI64>);
 
-/// As [`Gauge`], of a number that need not be whole.
+/// A [`Gauge`] whose number need not be whole.
 #[derive(Clone, Debug, Default)]
 pub struct FloatGauge(Arc<AtomicU64>);
 
@@ -41,7 +41,7 @@ impl Gauge {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Returns what it was before.
+    /// Sets the gauge and returns its value before.
     pub fn set(&self, value: i64) -> i64 {
         self.0.swap(value, Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! A metric for each set of labels.
+//! Families: one metric for each set of labels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::collected::{Collected, MetricKind};
 use crate::labels::LabelSet;
 use crate::registry::Metric;
 
-/// Metrics of one name, made when their labels come for the first time. They stay.
+/// Metrics of one name. A metric is created when its labels are first used, and is never removed.
 #[derive(Clone, Debug)]
 pub struct Family<L, M> {
     metrics: Arc<RwLock<HashMap<L, M>>>,
@@ -23,7 +23,7 @@ impl<L, M: Default> Default for Family<L, M> {
 }
 
 impl<L, M> Family<L, M> {
-    /// A family whose metrics begin as what `make` gives.
+    /// Creates a family. `make` creates each of its metrics.
     pub fn new(make: fn() -> M) -> Self {
         Self {
             metrics: Arc::default(),
@@ -33,7 +33,8 @@ impl<L, M> Family<L, M> {
 }
 
 impl<L: LabelSet, M> Family<L, M> {
-    /// The metric of these labels. Whoever holds it keeps new labels of the family waiting.
+    /// Returns the metric of these labels and creates it if it is missing. While the guard lives,
+    /// no metric with new labels can be created.
     pub fn get_or_create(&self, labels: &L) -> MappedRwLockReadGuard<'_, M> {
         if let Some(metric) = self.get(labels) {
             return metric;
@@ -48,7 +49,7 @@ impl<L: LabelSet, M> Family<L, M> {
         })
     }
 
-    /// The metric of these labels, if it was made.
+    /// Returns the metric of these labels, if it exists.
     pub fn get(&self, labels: &L) -> Option<MappedRwLockReadGuard<'_, M>> {
         RwLockReadGuard::try_map(self.metrics.read(), |metrics| metrics.get(labels)).ok()
     }

@@ -1,4 +1,4 @@
-//! How observations are spread.
+//! Histograms: how observations are spread over buckets.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use crate::collected::{Collected, CollectedValue, MetricKind};
 use crate::registry::Metric;
 
-/// Observations, counted by the first bound that is not below them.
+/// Counts observations in buckets: each in the first bucket whose bound is not below it. Clones
+/// share the counts.
 #[derive(Clone, Debug)]
 pub struct Histogram(Arc<Mutex<Spread>>);
 
@@ -15,12 +16,13 @@ pub struct Histogram(Arc<Mutex<Spread>>);
 struct Spread {
     sum: f64,
     count: u64,
-    /// Upper bounds and what is counted there, the last one infinite.
+    /// Upper bounds, ascending and the last one infinite, each with the observations of this bucket
+    /// alone.
     buckets: Vec<(f64, u64)>,
 }
 
 impl Histogram {
-    /// `bounds` ascend; one without end is added.
+    /// Creates a histogram. `bounds` must ascend; an infinite bound is added.
     pub fn new(bounds: impl IntoIterator<Item = f64>) -> Self {
         let buckets = bounds
             .into_iter()

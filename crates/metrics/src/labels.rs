@@ -5,11 +5,12 @@ use std::hash::Hash;
 
 /// A struct whose fields are labels. [`label_set`](crate::label_set) implements it.
 pub trait LabelSet: Clone + Debug + Eq + Hash + Send + Sync + 'static {
-    /// Names and values, in the order in which they are shown.
+    /// Returns names and values in the order in which they are shown.
     fn labels(&self) -> Vec<(&'static str, String)>;
 }
 
-/// Makes labels of the named fields of a struct, which all can be displayed.
+/// Implements [`LabelSet`](crate::LabelSet) for a struct: each named field becomes a label. All
+/// these fields must implement `Display`.
 ///
 /// ```
 /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]

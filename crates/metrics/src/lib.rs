@@ -1,15 +1,15 @@
-//! What a process counts of itself.
+//! The metrics of a process about itself.
 //!
-//! In come counts, from wherever something happens; out go values: [`Registry::collect`] reads all
-//! metrics at once, as [`MetricFamily`]s. `/metrics` prints them, the process keeps them as its own
-//! samples, and the API shows them as JSON; nobody has to read a text for that.
+//! Any code counts events; [`Registry::collect`] reads all metrics at once, as [`MetricFamily`]s.
+//! `/metrics` prints them, the process stores them as its own samples, and the API shows them as
+//! JSON. None of these has to parse a text.
 //!
-//! In the order from an event to the text:
+//! The files, in the order from an event to the text:
 //!
-//! - `count.rs`, `histogram.rs`: a metric. Cheap to clone; clones share.
-//! - `family.rs`: a metric for each set of labels, `labels.rs`: such a set.
-//! - `registry.rs`: all metrics by name, and collectors, which are read only when somebody asks.
-//! - `collected.rs`: what was read, by family and as single series.
+//! - `count.rs`, `histogram.rs`: a metric. It is cheap to clone; clones share.
+//! - `family.rs`: a metric for each set of labels; `labels.rs`: such a set.
+//! - `registry.rs`: all metrics by name, and collectors, which are read only at a collection.
+//! - `collected.rs`: the values that were read, by family and as single series.
 //! - `text.rs`: the text format of `OpenMetrics`.
 
 mod collected;

@@ -4,20 +4,20 @@ use std::fmt::Debug;
 
 use crate::collected::{Collected, MetricFamily, MetricKind};
 
-/// Something that can be registered under a name.
+/// A metric, or a family of metrics, that can be registered under a name.
 pub trait Metric: Debug + Send + Sync + 'static {
     const KIND: MetricKind;
 
-    /// What it counts now; of a family, the metrics that were made so far.
+    /// Returns the current values. A family returns one for each metric that was created so far.
     fn collect(&self) -> Vec<Collected>;
 }
 
-/// Metrics that are counted elsewhere and read when somebody asks.
+/// Metrics that are counted elsewhere and are read at each collection.
 pub trait Collector: Debug + Send + Sync + 'static {
     fn collect(&self) -> Vec<MetricFamily>;
 }
 
-/// See the module's text.
+/// All metrics of a process, by name.
 #[derive(Debug, Default)]
 pub struct Registry {
     prefix: String,
@@ -34,7 +34,7 @@ struct Registered {
     metric: Box<dyn Readable>,
 }
 
-/// A [`Metric`] whose kind is known.
+/// A [`Metric`] as a trait object. Its constant `KIND` is kept beside it.
 trait Readable: Debug + Send + Sync {
     fn read(&self) -> Vec<Collected>;
 }
@@ -46,7 +46,7 @@ impl<M: Metric> Readable for M {
 }
 
 impl Registry {
-    /// `help` is a sentence without its full stop.
+    /// Registers `metric` as `name`. `help` is a sentence without its full stop.
     pub fn register<M: Metric>(&mut self, name: &str, help: &str, metric: M) {
         self.metrics.push(Registered {
             name: format!("{}{name}", self.prefix),
@@ -60,7 +60,7 @@ impl Registry {
         self.collectors.push(Box::new(collector));
     }
 
-    /// A part of this registry whose metrics are called `prefix_name`.
+    /// Adds a part to this registry and returns it. Its metrics are named `prefix_name`.
     pub fn with_prefix(&mut self, prefix: &str) -> &mut Self {
         self.within.push(Self {
             prefix: format!("{}{prefix}_", self.prefix),
@@ -70,8 +70,8 @@ impl Registry {
         self.within.last_mut().expect("it was just put in")
     }
 
-    /// What all metrics count now, in the order in which they were registered, then what collectors
-    /// read, then the parts. Families without a metric are left out.
+    /// Returns the current values of all metrics in the order in which they were registered, then
+    /// those of the collectors, then those of the parts. Families without a metric are left out.
     pub fn collect(&self) -> Vec<MetricFamily> {
         let mut families = Vec::new();
         self.collect_into(&mut families);

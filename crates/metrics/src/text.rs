@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::collected::{MetricFamily, Series};
 
-/// The families as text, one after the other.
+/// Returns the families in the text format, one after the other.
 pub fn text(families: &[MetricFamily]) -> String {
     let mut text = String::new();
 

@@ -1,11 +1,11 @@
-//! The knobs of a WAL.
+//! The settings of a WAL.
 
 /// How a WAL is written. Reading needs no configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// A segment of at least this many bytes asks for the next one. It may end up larger by what
-    /// one sync writes. Smaller: disk space comes back sooner after a flush, at one file with two
-    /// syncs, and all series defined again, per segment.
+    /// When the open segment has this many bytes, the log asks for the next one. A segment may end
+    /// up larger by the bytes of one sync. Smaller: disk space comes back sooner after a flush.
+    /// Each segment costs a file with two syncs, and defines all series again.
     pub segment_bytes_max: u64,
 }
 

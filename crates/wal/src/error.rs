@@ -1,4 +1,4 @@
-//! What can go wrong with a WAL.
+//! The errors of a WAL.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,17 +8,17 @@ use duramen_runtime::disk::{descriptors, is_full};
 
 use crate::position::{Position, SegmentId};
 
-/// What opening, appending and the rest return.
+/// The result of the calls of [`crate::Wal`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a caller of [`crate::Wal::open`] refused a record.
+/// The reason why a caller of [`crate::Wal::open`] refused a record.
 pub type ApplyError = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The disk failed. While writing this poisons the WAL, since nothing is known about the file
-    /// any more.
+    /// The disk failed. A failed write poisons the WAL, since the state of the file is unknown
+    /// afterwards.
     #[error("the disk failed. action=`{action}`, path=`{path}`")]
     Disk {
         action: &'static str,
@@ -32,13 +32,13 @@ pub enum Error {
     #[error("no {} for the write-ahead log. path=`{path}`", lacking(source))]
     Full { path: PathBuf, source: io::Error },
 
-    /// An earlier call met a failure of the disk after which nothing may be acknowledged. Stop the
+    /// The disk failed in an earlier call, and nothing may be acknowledged since then. Stop the
     /// process and replay.
     #[error("the write-ahead log is poisoned by an earlier failure of the disk")]
     Poisoned,
 
-    /// Records of this segment were dropped for want of space, and the definitions of series with
-    /// them.
+    /// Records of this segment were dropped because the disk was full. They may have defined
+    /// series.
     #[error(
         "no space for the write-ahead log: it needs a new segment before the next record. segment=`{segment}`"
     )]
@@ -56,7 +56,7 @@ pub enum Error {
         actual: WriterId,
     },
 
-    /// A copy under another name, or two files that changed places.
+    /// The file was copied to another name, or two files were swapped.
     #[error(
         "a segment has the name of another. path=`{path}`, expected=`{expected}`, actual=`{actual}`"
     )]
@@ -103,7 +103,8 @@ impl Error {
         }
     }
 
-    /// The error of a call: [`Error::Full`] when it lacked what comes back, else [`Error::Disk`].
+    /// Returns the error of a failed call: [`Error::Full`] if it lacked a resource that can come
+    /// back (see [`is_full`]), else [`Error::Disk`].
     pub(crate) fn disk(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -123,7 +124,7 @@ impl Error {
     }
 }
 
-/// What a call lacked that failed with [`is_full`].
+/// Names the resource that was missing when a call failed with [`is_full`].
 fn lacking(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::OutOfMemory => "memory",

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! `head_crc` is CRC32C over writer, segment id, length, sequence and kind; `body_crc` continues it
-//! over the payload. So a length is trusted only after its checksum, and no frame is valid in
-//! another file than its own, nor can a sender plant one inside a record for a resync to find: it
-//! would have to know the writer.
+//! over the payload. So a length is used only after its checksum was verified, and a frame is valid
+//! only in its own file. A sender cannot hide a frame inside a record for a resync to find, since
+//! it does not know the writer.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -19,23 +19,23 @@ use duramen_model::WriterId;
 use crate::position::SegmentId;
 use crate::varint::Input;
 
-/// Not ASCII, not UTF-8, and no likely part of a number.
+/// Neither ASCII nor UTF-8, and unlikely as a part of a number.
 const MAGIC: [u8; 4] = [0xD7, 0x8E, 0xF3, 0xA9];
 /// Bytes of a frame before its payload.
 pub(crate) const HEAD_LEN: usize = 25;
-/// The longest payload. Far above what a request may hold; a limit for readers.
+/// The longest payload. It is far above the size of a request; it limits what readers accept.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 64 << 20;
 
-/// What the payload is.
+/// The kinds of payloads.
 pub(crate) mod kind {
     /// A write record.
     pub(crate) const WRITE: u8 = 1;
-    /// Positions that no record has: the payload is how many, u64, and the sequence is the last of
-    /// them.
+    /// A range of positions that no record has. The payload is their count as a u64; the sequence
+    /// is the last of them.
     pub(crate) const VOID: u8 = 2;
 }
 
-/// What the checksums of one segment start from.
+/// The value from which the checksums of one segment start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Salt(u32);
 
@@ -78,7 +78,7 @@ fn head_crc(salt: Salt, length: u32, sequence: u64, kind: u8) -> u32 {
     crc32c_append(crc32c_append(crc, &sequence.to_le_bytes()), &[kind])
 }
 
-/// The frame that starts at the first byte; `None` when there is no valid one.
+/// Returns the frame at the start of `bytes`, or `None` if there is no valid one.
 pub(crate) fn take_frame(bytes: &[u8], salt: Salt) -> Option<Frame<'_>> {
     let mut input = Input::new(bytes);
     if input.array::<4>()? != MAGIC {
@@ -107,20 +107,20 @@ pub(crate) fn take_frame(bytes: &[u8], salt: Salt) -> Option<Frame<'_>> {
     })
 }
 
-/// What stands at an offset of a segment.
+/// A frame, or a range of bad bytes, of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
     Frame {
         offset: usize,
         frame: Frame<'a>,
     },
-    /// Bytes that are no valid frame, up to the next valid one or the end.
+    /// Bytes that are no valid frame, up to the next valid frame or the end.
     Bad {
         offsets: Range<usize>,
     },
 }
 
-/// The frames of a segment from `offset` on. All bytes are accounted for, in order.
+/// Iterates over a segment from `offset` on. Every byte is part of exactly one item, in order.
 #[derive(Debug)]
 pub(crate) struct Frames<'a> {
     bytes: &'a [u8],
@@ -137,7 +137,7 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// The first offset at or after `from` with a valid frame, or the end.
+    /// Returns the offset of the first valid frame at or after `from`, or the end.
     fn resync(&self, from: usize) -> usize {
         let mut offset = from;
 

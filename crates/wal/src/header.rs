@@ -14,14 +14,14 @@ use crate::varint::Input;
 
 const MAGIC: &[u8; 8] = b"DURAMWAL";
 pub(crate) const HEADER_LEN: usize = 48;
-/// The version that this program writes and the only one that it reads.
+/// The version that this program writes. It reads no other.
 pub(crate) const VERSION: u32 = 0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) version: u32,
     pub(crate) segment: SegmentId,
-    /// The position after the last record of the segment before.
+    /// The position after the last record of the previous segment.
     pub(crate) first_position: Position,
     pub(crate) writer: WriterId,
 }
@@ -39,7 +39,7 @@ impl Header {
         out
     }
 
-    /// `None` when the bytes do not start with a header, or with a damaged one.
+    /// Returns `None` if the bytes do not start with a valid header.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let checked = bytes.get(..HEADER_LEN - 4)?;
         let mut input = Input::new(bytes);

@@ -1,19 +1,21 @@
-//! The write-ahead log: records in, made durable in segments; after a start, records out again.
+//! The write-ahead log. Records come in and become durable in segments; after a start they come out
+//! again.
 //!
 //! A [`Wal`] is one directory of segment files and has one owner. It is synchronous: every call may
 //! block on the disk, so it belongs on a thread of its own. All input and output goes through
-//! [`duramen_runtime::Disk`]. The bytes are described in `docs/formats/wal.md`.
+//! [`duramen_runtime::Disk`]. `docs/formats/wal.md` describes the bytes.
 //!
-//! - [`Wal::append`] takes records into memory: `payload` packs a [`WriteRecord`] (`runs`,
-//!   `values`, `sections`, `varint`), `frame` puts length and checksum around it. [`Wal::sync`]
+//! - [`Wal::append`] takes records into memory: `payload` packs a [`WriteRecord`] (with `runs`,
+//!   `values`, `sections`, `varint`), and `frame` puts length and checksum around it. [`Wal::sync`]
 //!   makes all of them durable with one write and one fdatasync.
-//! - [`Wal::rotate`] starts the next segment (`segments`, each with a `header`), [`Wal::trim`]
-//!   deletes those that are no longer needed.
-//! - [`Wal::open`] replays what is there (`replay`) and starts a new segment. The [`ReplayReport`]
-//!   tells what was damaged. [`reread`] hands records over once more while the log is in use.
+//! - [`Wal::rotate`] starts the next segment (`segments`, each with a `header`). [`Wal::trim`]
+//!   deletes segments that are no longer needed.
+//! - [`Wal::open`] replays the segments (`replay`) and starts a new one. The [`ReplayReport`] lists
+//!   damage. [`reread`] hands records over once more while the log is in use.
 //!
-//! The ladder of names: a record is one write, a frame its bytes in the log, a segment a file of
-//! frames, the log all segments of one writer. A [`Position`] is the number of a record in it.
+//! The names: a *record* is one write, a *frame* is its bytes in the log, a *segment* is a file of
+//! frames, and the *log* is all segments of one writer. A [`Position`] is the number of a record in
+//! the log.
 
 mod config;
 mod error;

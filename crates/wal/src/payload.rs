@@ -1,4 +1,4 @@
-//! The payload of a write record: columns, then a compressor over all of them.
+//! The payload of a write record: columns, compressed together.
 //!
 //! ```text
 //! payload := 0 body | 1 body_length:u32 zstd(body)
@@ -6,9 +6,9 @@
 //! definition := ref:varint length:varint labels[length]
 //! ```
 //!
-//! Each record can be decoded without any other. Its references mean nothing without the records of
-//! the same segment that define them: damage to such a record costs the samples that refer to it,
-//! which whoever replays must count.
+//! Each record can be decoded without any other. Its references have a meaning only with the
+//! records of the same segment that define them. If such a record is damaged, the samples that
+//! refer to it are lost as well, and the caller of a replay must count them.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -27,14 +27,14 @@ use crate::varint::{Input, put_varint};
 
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
-/// Below this a compressor's own overhead eats what it saves.
+/// A shorter body is not compressed: the compressor's own overhead takes what it saves.
 const COMPRESS_BYTES_MIN: usize = 128;
-/// The longest body: what is left of a payload that holds it uncompressed.
+/// The longest body: a payload that holds it uncompressed has one byte more.
 const BODY_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 1;
-/// Higher levels cost three times the time for a few per cent.
+/// Higher levels take three times as long and save a few per cent.
 const LEVEL: i32 = 1;
 
-/// Makes payloads. Keeps its buffers and the compressor between records.
+/// Encodes payloads. Keeps its buffers and the compressor between records.
 pub(crate) struct Encoder {
     compressor: Compressor<'static>,
     body: Vec<u8>,
@@ -58,8 +58,8 @@ impl Encoder {
         }
     }
 
-    /// The payload of `record`, valid until the next call. Panics when the columns of samples
-    /// differ in length; that of lives may be empty.
+    /// Returns the payload of `record`, valid until the next call. Panics if the columns of samples
+    /// differ in length; the column of lives may be empty.
     pub(crate) fn encode(&mut self, record: &WriteRecord<'_>) -> Result<&[u8], Error> {
         assert_eq!(record.refs.len(), record.ts_ms.len(), "one time per sample");
         assert_eq!(
@@ -94,7 +94,7 @@ impl Encoder {
         Ok(&self.payload)
     }
 
-    /// Fills the payload; false when that would save nothing.
+    /// Fills the payload. Returns false if compression saves nothing.
     fn compress(&mut self) -> bool {
         let length = u32::try_from(self.body.len()).expect("the body was bounded before");
         self.payload.clear();
@@ -103,7 +103,7 @@ impl Encoder {
 
         let head = self.payload.len();
 
-        // No more room than the body takes: what does not fit saves nothing.
+        // The buffer is no larger than the body: a longer result would save nothing.
         self.payload.resize(head + self.body.len(), 0);
 
         let Some(room) = self.payload.get_mut(head..) else {
@@ -139,7 +139,7 @@ fn put_body(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
     put_sections(out, record);
 }
 
-/// Reads payloads. Keeps the decompressor between records.
+/// Decodes payloads. Keeps the decompressor between records.
 pub(crate) struct Decoder {
     decompressor: Decompressor<'static>,
 }
@@ -157,8 +157,8 @@ impl Decoder {
         }
     }
 
-    /// `None` when the bytes are not a payload. Allocates at most a constant, and a constant factor
-    /// of the body: the counts in it are held against the bytes that are left.
+    /// Returns `None` if the bytes are not a payload. Allocates at most a constant plus a constant
+    /// factor of the body: its counts are compared with the bytes that are left.
     pub(crate) fn decode(&mut self, payload: &[u8]) -> Option<OwnedRecord> {
         let mut input = Input::new(payload);
 
@@ -191,8 +191,8 @@ fn take_body(input: &mut Input<'_>) -> Option<OwnedRecord> {
     let series = take_definitions(input)?;
     let count = input.length()?;
 
-    // Every sample has a byte in the column of lengths, so this bounds what the short runs before
-    // it may ask for.
+    // Every sample has a byte in the column of lengths. So this bounds the memory for the runs
+    // before that column, which can be short.
     if count > input.len() {
         return None;
     }
@@ -236,7 +236,7 @@ fn take_body(input: &mut Input<'_>) -> Option<OwnedRecord> {
 fn take_definitions(input: &mut Input<'_>) -> Option<Vec<(u32, Vec<u8>)>> {
     let count = input.length()?;
 
-    // A definition takes two bytes at least.
+    // A definition has at least two bytes.
     if count > input.len() / 2 {
         return None;
     }
@@ -270,7 +270,7 @@ mod tests {
         }
     }
 
-    /// A payload whose body is as it is, so that damage reaches the columns.
+    /// Returns a payload that is not compressed, so that damage reaches the columns.
     fn plain() -> Vec<u8> {
         let record = WriteRecord {
             tenant: TenantId(7.into()),
@@ -342,7 +342,7 @@ mod tests {
 
         let compressed = [&[ZSTD][..], &[0xff; 4], &[0; 40]].concat();
 
-        // No samples, and then each section with more rows than there are bytes.
+        // No samples, then a section with more rows than there are bytes.
         let section = |number: u8| [&[PLAIN][..], &[0; 18], &[number], &huge].concat();
 
         for payload in [
@@ -366,7 +366,7 @@ mod tests {
                 .is_none()
         );
 
-        // A section that came already, and one that is not known.
+        // A section that was there already, and an unknown one.
         for section in [3, 7] {
             assert!(
                 Decoder::new()

@@ -1,17 +1,17 @@
-//! Where a record is: its number, and the number of its segment.
+//! The number of a record, and the number of a segment.
 
 use std::fmt;
 
-/// Number of a record: 1, 2, 3, ... over all segments and restarts of one WAL. Positions are
-/// ordered as written.
+/// The number of a record: 1, 2, 3, ... over all segments and restarts of one WAL. Positions have
+/// the order in which the records were written.
 ///
-/// 0 is before the first record. A position that a [`crate::Wal::sync`] has covered is never given
-/// to another record.
+/// 0 is before the first record. Once a [`crate::Wal::sync`] has covered a position, no other
+/// record gets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
 impl Position {
-    /// The position after this one.
+    /// Returns the position after this one.
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -23,13 +23,13 @@ impl fmt::Display for Position {
     }
 }
 
-/// Number of a segment: 1, 2, 3, ... over all restarts of one WAL. References to series are valid
-/// within one segment.
+/// The number of a segment: 1, 2, 3, ... over all restarts of one WAL. References to series are
+/// valid within one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SegmentId(pub u64);
 
 impl SegmentId {
-    /// The segment after this one.
+    /// Returns the number of the segment after this one.
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

@@ -1,26 +1,25 @@
-//! What is written and what is read back.
+//! The records that are written, and the records that are read back.
 
 use duramen_model::{FamilyMetadata, Life, TenantId};
 
-/// One write request, or a part of one. Atomic: a replay sees all of it or nothing.
+/// One write request, or a part of one. It is atomic: a replay sees all of it or nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteRecord<'a> {
     pub tenant: TenantId,
-    /// What the tenant is called, once in a segment, so that the log alone can bring it back; empty
-    /// for nothing said.
+    /// The name of the tenant, so that the log alone is enough to restore it. It is written once
+    /// per segment; otherwise it is empty.
     pub tenant_name: &'a str,
-    /// Series that this segment has not seen yet, as a reference and the encoded labels, whose
-    /// encoding is the caller's. A later definition of a reference replaces the earlier one from
-    /// this record on.
+    /// Series that are new in this segment: a reference and the encoded labels. The caller chooses
+    /// the encoding. A later definition of a reference replaces the earlier one from its record on.
     pub series: &'a [(u32, &'a [u8])],
-    /// One reference per sample; each must be defined in this segment up to and with this record.
-    /// So must those of histograms and exemplars.
+    /// One reference per sample. Each must be defined in this segment, in this record or an earlier
+    /// one. The same is true for histograms and exemplars.
     pub refs: &'a [u32],
     /// One time per sample, in milliseconds since the epoch.
     pub ts_ms: &'a [i64],
     /// One value per sample; all 64 bits are kept.
     pub values: &'a [f64],
-    /// One per sample, or none at all. When no sample says anything, none come back.
+    /// One life per sample, or none at all. If all lives are [`Life::NONE`], a replay returns none.
     pub lives: &'a [Life],
     pub histograms: &'a [HistogramRow],
     pub exemplars: &'a [ExemplarRow],
@@ -28,7 +27,7 @@ pub struct WriteRecord<'a> {
 }
 
 impl WriteRecord<'_> {
-    /// A record with nothing in it.
+    /// Returns an empty record.
     pub const fn empty(tenant: TenantId) -> Self {
         Self {
             tenant,
@@ -45,7 +44,7 @@ impl WriteRecord<'_> {
     }
 }
 
-/// A native histogram of a series. Its bytes are the caller's.
+/// A native histogram of a series. The caller chooses the encoding of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistogramRow {
     pub series_ref: u32,
@@ -54,7 +53,7 @@ pub struct HistogramRow {
     pub bytes: Vec<u8>,
 }
 
-/// An exemplar of a series. The encoding of its labels is the caller's.
+/// An exemplar of a series. The caller chooses the encoding of its labels.
 #[derive(Clone, Debug)]
 pub struct ExemplarRow {
     pub series_ref: u32,
@@ -64,8 +63,8 @@ pub struct ExemplarRow {
     pub labels: Vec<u8>,
 }
 
-/// A record as a replay hands it over. The columns are as in [`WriteRecord`]; `refs`, `ts_ms` and
-/// `values` have equal lengths, and `lives` has theirs or none.
+/// A record that a replay hands over. The columns are those of [`WriteRecord`]: `refs`, `ts_ms` and
+/// `values` have equal lengths, and `lives` has the same length or is empty.
 #[derive(Clone, Debug)]
 pub struct OwnedRecord {
     pub tenant: TenantId,

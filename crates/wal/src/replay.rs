@@ -1,9 +1,9 @@
-//! Reading the segments back, in order, and telling torn tails from damage.
+//! Reads the segments in order, and tells torn tails from damage.
 //!
-//! Positions are contiguous, so what is missing can be named: a range of bad bytes lost the
-//! positions between the last good record before it and the first good one after it, in whatever
-//! segment that is. When there is no such gap, or nothing follows, bad bytes at the end of a
-//! segment are a torn tail: an append that the process or the power did not live to sync.
+//! Positions are contiguous, so a loss can be named: a range of bad bytes lost the positions
+//! between the last good record before it and the first good record after it, whatever segment that
+//! is in. Bad bytes at the end of a segment are a torn tail if no position is missing after them,
+//! or if nothing follows: the process or the power failed before this append was synced.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -21,16 +21,16 @@ use crate::report::{Damage, Reason, ReplayReport, TornTail};
 use crate::segments::Directory;
 use crate::varint::Input;
 
-/// Where replayed records go.
+/// The caller's function for replayed records.
 pub(crate) type Apply<'a> = dyn FnMut(Entry<'_>) -> Result<(), ApplyError> + 'a;
 
-/// A record as a replay hands it over, with a way to what its segment had before.
+/// A replayed record, with access to the records before it in its segment.
 #[derive(Debug)]
 pub struct Entry<'s> {
     pub segment: SegmentId,
     pub position: Position,
     pub record: OwnedRecord,
-    /// Where the record stands in its segment.
+    /// The offset of the record's frame in its segment.
     pub offset: usize,
     bytes: &'s [u8],
     salt: Salt,
@@ -38,8 +38,8 @@ pub struct Entry<'s> {
 }
 
 impl Entry<'_> {
-    /// The series that the record at `offset` of the same segment defines, once more: whoever may
-    /// not need them keeps the offset only. None when no record starts there.
+    /// Returns the series that the record at `offset` of the same segment defines. A caller that
+    /// may need them later keeps the offset only. Returns no series if no record starts there.
     pub fn definitions_at(&mut self, offset: usize) -> Vec<(u32, Vec<u8>)> {
         let frame = self
             .bytes
@@ -53,28 +53,29 @@ impl Entry<'_> {
     }
 }
 
-/// A replay under way.
+/// The state of a replay.
 #[derive(Debug)]
 pub(crate) struct Replay {
     writer: WriterId,
     decoder: Decoder,
     report: ReplayReport,
-    /// The position that comes next; `None` before anything is known.
+    /// The position that should come next; `None` before the first one is known.
     expected: Option<Position>,
-    /// The segment before, with the position after its last record.
+    /// The previous segment, with the position after its last record.
     previous: Option<(SegmentId, Option<Position>)>,
-    /// Bad ends and missing segments whose loss the next known position will tell.
+    /// Ranges of bad bytes, gaps and missing segments. The next known position decides what they
+    /// lost.
     undecided: Vec<(SegmentId, Range<u64>, Reason)>,
 }
 
-/// The state of the log when everything was read.
+/// The result of a replay.
 #[derive(Debug)]
 pub(crate) struct Replayed {
     pub(crate) report: ReplayReport,
     /// The position after the last record.
     pub(crate) end: Position,
-    /// How many records the torn tail of the last segment may hold at most; their positions are not
-    /// used again.
+    /// The largest number of records that the torn tail of the last segment may hold. Their
+    /// positions are not used again.
     pub(crate) torn_records_max: u64,
 }
 
@@ -124,7 +125,7 @@ impl Replay {
         Ok(first.or(self.report.first_position).unwrap_or(Position(1)))
     }
 
-    /// No segment follows.
+    /// Ends the replay after the last segment.
     pub(crate) fn finish(mut self) -> Replayed {
         let torn: u64 = self
             .undecided
@@ -147,7 +148,8 @@ impl Replay {
         }
     }
 
-    /// Numbers of segments are contiguous: trimming takes them from the front only.
+    /// Notes a hole in the numbers of the segments. They are contiguous, since trimming removes
+    /// only the oldest.
     fn note_missing(&mut self, segment: SegmentId) {
         if let Some((previous, _)) = self.previous
             && segment > previous.next()
@@ -297,8 +299,8 @@ impl Replay {
         })
     }
 
-    /// Everything up to `position` has been read, at `offset` of `segment`: what is undecided can
-    /// be decided.
+    /// Records that the replay has read everything before `position`, at `offset` of `segment`.
+    /// This decides what is undecided.
     fn reach(&mut self, segment: SegmentId, offset: u64, position: Position) {
         let expected = *self.expected.get_or_insert(position);
         self.report.first_position.get_or_insert(expected);
@@ -311,8 +313,8 @@ impl Replay {
         self.expected = Some(position);
     }
 
-    /// Judges what is undecided, now that the log is known to go on at `position` in segment `at`,
-    /// or to end.
+    /// Decides what is undecided: the log goes on at `position` in segment `at`, or it ends there
+    /// if `at` is `None`.
     fn settle(&mut self, at: Option<SegmentId>, position: Option<Position>) {
         let end = position.unwrap_or_default();
         let mut start = self.expected.unwrap_or(end);
@@ -323,8 +325,8 @@ impl Replay {
             if is_tail && start >= end {
                 self.report.torn_tails.push(TornTail { segment, offsets });
             } else {
-                // The first of them takes the whole loss: what is between them cannot be told
-                // apart.
+                // The first range takes the whole loss: it is unknown which of the ranges lost
+                // which position.
                 self.report.damage.push(Damage {
                     segment,
                     offsets,

@@ -1,10 +1,10 @@
-//! What a replay found.
+//! The report of a replay.
 
 use std::ops::Range;
 
 use crate::position::{Position, SegmentId};
 
-/// What [`crate::Wal::open`] read. Nothing that was lost is missing from it.
+/// The result of reading a log. Every loss that can be noticed is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayReport {
     /// Segments that were read.
@@ -15,21 +15,23 @@ pub struct ReplayReport {
     pub records: u64,
     /// Samples in those records.
     pub samples: u64,
-    /// The first position that the oldest segment may hold; what is before was trimmed, or its
-    /// segments are missing: compare it with the committed positions. `None` without segments.
+    /// The first position that the oldest segment may hold; `None` without segments. Earlier
+    /// positions were trimmed, or their segments are missing: compare it with the committed
+    /// positions.
     pub first_position: Option<Position>,
-    /// What was there and cannot be read any more. Not empty: call a person.
+    /// The parts of the log that cannot be read any more. If there are any, a person must look at
+    /// them.
     pub damage: Vec<Damage>,
-    /// Ends of segments that were being written when the process or the power went. Nothing that
-    /// was synced is in them, unless the last bytes of the last segment were damaged later, which
-    /// looks the same.
+    /// Ends of segments that were being written when the process or the power failed. They hold
+    /// nothing that was synced, with one exception: later damage to the last bytes of the last
+    /// segment looks the same.
     pub torn_tails: Vec<TornTail>,
-    /// Entries of the directory that are no segments. They are left alone.
+    /// Entries of the directory that are not segments. They are left as they are.
     pub ignored: Vec<String>,
 }
 
 impl ReplayReport {
-    /// How many records were lost to damage.
+    /// Returns the number of records that were lost by damage.
     pub fn records_lost(&self) -> u64 {
         self.damage
             .iter()
@@ -37,7 +39,7 @@ impl ReplayReport {
             .sum()
     }
 
-    /// How many bytes were quarantined: they are in the files and belong to no readable record.
+    /// Returns the number of bytes that are in the files and belong to no readable record.
     pub fn bytes_quarantined(&self) -> u64 {
         self.damage
             .iter()
@@ -46,14 +48,15 @@ impl ReplayReport {
     }
 }
 
-/// A range of a segment that cannot be read, with valid records behind it.
+/// A range of a segment that cannot be read, with valid records after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     pub segment: SegmentId,
-    /// Where in the file. Empty when the bytes are not there at all.
+    /// The range in the file. It is empty if the bytes are missing.
     pub offsets: Range<u64>,
-    /// The records that were lost with it, half-open. Empty when none was, and in one case when it
-    /// cannot be told: in the oldest segment, when its header and its first record are both bad.
+    /// The positions of the records that were lost, half-open. It is empty if no record was lost.
+    /// It is also empty if the header and the first record of the oldest segment are both bad,
+    /// since the loss is unknown then.
     pub positions: Range<Position>,
     pub reason: Reason,
 }
@@ -64,11 +67,11 @@ pub struct Damage {
 pub enum Reason {
     /// No valid frame starts here.
     Checksum,
-    /// The head of the segment; its records do not depend on it.
+    /// The header of the segment is bad. Its records do not depend on it.
     Header,
-    /// The frame is as it was written, and not a record that this program knows.
+    /// The frame is intact, but it is not a record that this program knows.
     Payload,
-    /// The frame repeats a position that came before; the first one counts.
+    /// The frame repeats an earlier position. The first frame with a position counts.
     Duplicate,
     /// No bytes are bad, but positions are missing before this offset.
     Gap,
@@ -76,7 +79,7 @@ pub enum Reason {
     MissingSegment,
 }
 
-/// Bytes at the end of a segment behind which no record is missing.
+/// Bad bytes at the end of a segment, with no record missing after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TornTail {
     pub segment: SegmentId,

@@ -1,4 +1,4 @@
-//! Reading a part of a log again while its owner goes on writing.
+//! Reads a part of a log again while its owner writes to it.
 
 use std::ops::Range;
 use std::path::Path;
@@ -16,12 +16,12 @@ use crate::replay::{Entry, Replay};
 use crate::report::ReplayReport;
 use crate::segments::Directory;
 
-/// Hands the records of `positions` to `apply` in order, from the log of `writer` in `dir`, which
-/// its owner has open. Those before them in the same segment come first: they define series.
+/// Hands the records of `positions` to `apply` in order. The log of `writer` in `dir` may be open.
+/// Earlier records of the same segments are handed over first, since they define series.
 ///
-/// The caller sees to it that `positions` were synced and that no segment of them is trimmed
-/// meanwhile. Nothing is changed. Damage is in the report, as with [`crate::Wal::open`]; what the
-/// owner is just appending may be a torn tail there.
+/// The caller must make sure that `positions` are synced and that their segments are not trimmed
+/// meanwhile. Nothing is changed on the disk. The report lists damage, as with
+/// [`crate::Wal::open`]; an append by the owner at the same time may show as a torn tail.
 pub fn reread(
     disk: Arc<dyn Disk>,
     dir: &Path,
@@ -46,7 +46,8 @@ pub fn reread(
     Ok(replay.finish().report)
 }
 
-/// The segments that may hold one of `positions`. One without a readable header counts as such.
+/// Returns the segments that may hold one of `positions`. A segment without a readable header is
+/// among them.
 fn holding(directory: &Directory, positions: &Range<Position>) -> Result<Vec<SegmentId>> {
     let mut firsts = Vec::new();
 
@@ -54,7 +55,7 @@ fn holding(directory: &Directory, positions: &Range<Position>) -> Result<Vec<Seg
         let path = directory.segment_path(segment);
         let header = match directory.disk.read_at(&path, 0, HEADER_LEN) {
             Ok(bytes) => Header::decode(&bytes),
-            // Trimmed since it was listed: nothing of it is needed. Or too short to hold anything.
+            // Trimmed after it was listed, so it is not needed; or too short to hold a record.
             Err(e)
                 if matches!(
                     e.kind(),

@@ -1,8 +1,8 @@
 //! A column of integers as runs of equal steps.
 //!
-//! References in the order of a request rise by one, and the samples of one scrape share a time: a
-//! column of thousands is often a single run. A run is its step from the value before (0 before the
-//! first) as a zigzag varint, then its length.
+//! The references of a request often rise by one, and the samples of one scrape share a time, so a
+//! column of thousands is often a single run. A run has two varints: the step from one value to the
+//! next (the first value starts from 0) in zigzag form, and its length.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -36,8 +36,8 @@ fn put_run(out: &mut Vec<u8>, step: i64, length: u64) {
     put_varint(out, length);
 }
 
-/// Hands `count` values to `each`. `None` when the runs do not make exactly `count`, or when `each`
-/// refuses one.
+/// Hands `count` values to `each`. Returns `None` if the runs have more or fewer values, or if
+/// `each` refuses one.
 pub(crate) fn take_runs(
     input: &mut Input<'_>,
     count: usize,

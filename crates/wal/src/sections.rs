@@ -1,5 +1,6 @@
-//! What a record has beside the columns of its samples: sections, each behind its number, in
-//! ascending order. Empty ones are left out, so that a record of floats takes not a byte more.
+//! Sections: the parts of a record beside the columns of its samples. Each starts with its number,
+//! and the numbers ascend. Empty sections are left out, so a record of floats alone is no longer
+//! than before sections.
 //!
 //! ```text
 //! section    := 1 starts:runs | 2 ttls:runs | 3 histograms | 4 exemplars | 5 metadata | 6 name:text
@@ -8,8 +9,8 @@
 //! metadata   := n last_seen:runs family*n      family := type:u8 text text text      text := length bytes[length]
 //! ```
 //!
-//! Starts and ttls of samples have one value for each sample, 0 for nothing said; runs make a
-//! column of one value a few bytes.
+//! Starts and ttls have one value for each sample; 0 means not given. As runs, a column of equal
+//! values takes a few bytes.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -60,8 +61,8 @@ pub(crate) fn put_sections(out: &mut Vec<u8>, record: &WriteRecord<'_>) {
     }
 }
 
-/// Reads all sections up to the end of the input into `record`, whose samples are there already.
-/// `None` when the bytes are no sections.
+/// Reads all sections up to the end of the input into `record`, which has its samples already.
+/// Returns `None` if the bytes are not valid sections.
 pub(crate) fn take_sections(input: &mut Input<'_>, record: &mut OwnedRecord) -> Option<()> {
     let mut last = 0;
 
@@ -90,7 +91,8 @@ pub(crate) fn take_sections(input: &mut Input<'_>, record: &mut OwnedRecord) -> 
     Some(())
 }
 
-/// The samples bound what this allocates, and they have taken bytes of their own.
+/// Reads one field of the lives of all samples. The number of samples bounds the memory, and each
+/// of them took bytes of the input.
 fn take_lives(
     input: &mut Input<'_>,
     record: &mut OwnedRecord,
@@ -193,7 +195,7 @@ fn put_metadata(out: &mut Vec<u8>, families: &[FamilyMetadata]) {
 }
 
 fn take_metadata(input: &mut Input<'_>) -> Option<Vec<FamilyMetadata>> {
-    // A type and three lengths.
+    // A family takes at least a type and three lengths.
     let count = take_count(input, 4)?;
     let empty = FamilyMetadata {
         family: String::new(),
@@ -223,13 +225,14 @@ fn take_metadata(input: &mut Input<'_>) -> Option<Vec<FamilyMetadata>> {
     Some(families)
 }
 
-/// A count of things that take `bytes_min` each at least: no more than can be behind it.
+/// Reads a count of items. Returns `None` if the input is too short for so many items of at least
+/// `bytes_min` bytes each.
 fn take_count(input: &mut Input<'_>, bytes_min: usize) -> Option<usize> {
     let count = input.length()?;
     (count <= input.len() / bytes_min).then_some(count)
 }
 
-/// Hands a value of a column to each of `rows`.
+/// Reads a column and hands one value to each of `rows`.
 fn fill<T>(input: &mut Input<'_>, rows: &mut [T], set: impl Fn(&mut T, i64)) -> Option<()> {
     let count = rows.len();
     let mut rows = rows.iter_mut();

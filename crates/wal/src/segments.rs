@@ -1,4 +1,4 @@
-//! The files of a WAL: how they are called, found and made.
+//! The files of a WAL: their names, the directory, and how a file is created.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::header::Header;
 use crate::position::SegmentId;
 
-/// 20 digits hold every number, so that names sort as numbers do.
+/// 20 digits are enough for every number, so names sort as numbers do.
 const DIGITS: usize = 20;
 const SUFFIX: &str = ".wal";
 /// A segment whose header is not durable yet.
@@ -24,7 +24,7 @@ pub(crate) struct Directory {
     path: PathBuf,
 }
 
-/// What a directory holds.
+/// The entries of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// In order.
@@ -33,18 +33,20 @@ pub(crate) struct Listing {
     pub(crate) ignored: Vec<String>,
 }
 
-/// How the creation of a segment went, unless the disk failed.
+/// The result of creating a segment, unless the disk failed.
 #[derive(Debug)]
 pub(crate) enum Created {
     File(Box<dyn DiskFile>),
-    /// There is no space for it, or no descriptor. It is not there.
+    /// There is no space, or no file descriptor. The segment does not exist.
     Full(Error),
-    /// It is there, and its name may not be durable, for want of the same. The segment before must
-    /// take no more records, since this one says where that ends; the next try replaces it.
+    /// The segment exists, but its name may not be durable, because of a full disk. The previous
+    /// segment must take no more records, since this one says where the previous one ends. The next
+    /// try replaces it.
     Unsettled(Error),
 }
 
-/// The error of a full disk, or of a failed one as failure.
+/// Returns [`Error::Full`] as a value if the disk is full, else the failure of the disk as an
+/// error.
 fn full_or_failed(source: io::Error, path: PathBuf) -> Result<Error, Error> {
     if is_full(&source) {
         return Ok(Error::Full { path, source });
@@ -58,7 +60,7 @@ fn full_or_failed(source: io::Error, path: PathBuf) -> Result<Error, Error> {
 }
 
 impl Directory {
-    /// The directory of a log that another has open.
+    /// Returns the directory of a log that another owner has open.
     pub(crate) fn of_another(disk: Arc<dyn Disk>, path: &Path) -> Self {
         Self {
             disk,
@@ -66,7 +68,7 @@ impl Directory {
         }
     }
 
-    /// Creates the directory, durably, when it is not there.
+    /// Opens the directory. Creates it durably if it is missing.
     pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, Error> {
         create_dir_all_synced(&disk, path).map_err(Error::disk("create directory", path))?;
         Ok(Self {
@@ -105,8 +107,8 @@ impl Directory {
         self.disk.read(&path).map_err(Error::disk("read", path))
     }
 
-    /// Makes what an earlier process left in `segment` durable, and all names. What a replay hands
-    /// over must not vanish later.
+    /// Makes the content of `segment` that an earlier process left, and all names, durable. A
+    /// record that a replay hands over must not vanish later.
     pub(crate) fn settle(&self, segment: SegmentId) -> Result<(), Error> {
         let path = self.segment_path(segment);
         let mut file = self
@@ -118,8 +120,8 @@ impl Directory {
         self.sync()
     }
 
-    /// Creates a segment that holds its header only, durable with its name before this returns. A
-    /// name without a valid header never comes to be. A file of the same name is replaced: see
+    /// Creates a segment with only a header. Both the file and its name are durable on return, and
+    /// a name never exists without a valid header. A file of the same name is replaced: see
     /// [`Created::Unsettled`].
     pub(crate) fn create(&self, header: &Header) -> Result<Created, Error> {
         let path = self.segment_path(header.segment);
@@ -128,7 +130,7 @@ impl Directory {
         let file = match self.write_new(&new, header) {
             Ok(file) => file,
             Err(source) => {
-                // What stays behind is removed before the next try, and at the next start.
+                // If this fails too, the file is removed before the next try or at the next start.
                 let _ = self.disk.remove_file(&new);
                 return full_or_failed(source, path).map(Created::Full);
             }
@@ -158,7 +160,7 @@ impl Directory {
         Ok(file)
     }
 
-    /// Removes a segment; durable on return.
+    /// Removes a segment. The removal is durable on return.
     pub(crate) fn remove(&self, segment: SegmentId) -> Result<(), Error> {
         self.remove_if_there(&self.segment_path(segment))?;
         self.sync()
@@ -180,7 +182,7 @@ impl Directory {
     }
 }
 
-/// The number and the suffix of a name that this WAL could have made.
+/// Returns number and suffix if this WAL could have created a file with this name.
 fn parse_name(name: &str) -> Option<(SegmentId, &'static str)> {
     let (digits, suffix) = name.split_at_checked(DIGITS)?;
     let suffix = [SUFFIX, NEW_SUFFIX]

@@ -1,16 +1,18 @@
-//! A column of sample values: integers in the bytes they need, everything else as its 64 bits.
+//! A column of sample values: an integer takes the bytes that it needs, any other value its 64
+//! bits.
 //!
-//! First one length per value in a byte, then the bytes of all values. Length 0..=7: a zigzag
-//! integer of so many bytes, little endian, chosen only when it gives back the very bits of the
-//! value. Length 8: the bits themselves, little endian. Most samples are counters, sizes and flags,
-//! so this halves the column before any compressor sees it, at a few nanoseconds per sample.
+//! First come the lengths of all values, one byte each, then the bytes of all values. A length from
+//! 0 to 7 means a zigzag integer of so many bytes, little-endian; it is used only if it gives back
+//! exactly the bits of the value. A length of 8 means the bits themselves, little-endian. Most
+//! samples are counters, sizes and flags, so this halves the column before any compression, at a
+//! cost of a few nanoseconds per sample.
 
 #![deny(clippy::indexing_slicing)]
 
 use crate::varint::{Input, unzigzag, zigzag};
 
-/// Integers below this in size are the same as `f64` and as `i64`; their zigzag form fits seven
-/// bytes.
+/// Integers with a smaller absolute value are exact both as `f64` and as `i64`, and their zigzag
+/// form has at most seven bytes.
 const INTEGER_MAX: u64 = 1 << 53;
 const BITS: u8 = 8;
 
@@ -31,7 +33,7 @@ pub(crate) fn put_values(out: &mut Vec<u8>, values: &[f64]) {
     }
 }
 
-/// The length in bytes and the word whose low bytes they are.
+/// Returns the length in bytes, and the word whose low bytes are the value.
 fn shortest(value: f64) -> (u8, u64) {
     #[expect(
         clippy::cast_possible_truncation,
@@ -47,8 +49,8 @@ fn shortest(value: f64) -> (u8, u64) {
     }
 }
 
-/// `None` when the input is too short or a length is impossible. Allocates no more than eight times
-/// what the input has.
+/// Returns `None` if the input is too short or a length is above 8. Allocates at most eight times
+/// the bytes of the input.
 pub(crate) fn take_values(input: &mut Input<'_>, count: usize) -> Option<Vec<f64>> {
     let lengths = input.take(count)?;
     let mut values = Vec::with_capacity(count);

@@ -1,9 +1,9 @@
-//! Numbers in as many bytes as they need: little-endian groups of seven bits (LEB128), and zigzag
-//! for those with a sign.
+//! Numbers that take only as many bytes as they need: little-endian groups of seven bits (LEB128).
+//! Signed numbers are in zigzag form.
 
 #![deny(clippy::indexing_slicing)]
 
-/// Bytes that are taken from the front.
+/// Bytes that are read from front to back.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
     rest: &'a [u8],
@@ -34,10 +34,10 @@ impl<'a> Input<'a> {
         Some(*taken)
     }
 
-    /// A number of `length` bytes, 8 at most, little-endian.
+    /// Reads a little-endian number of `length` bytes, at most 8.
     pub(crate) fn word(&mut self, length: u8) -> Option<u64> {
-        // Reading eight bytes and dropping the upper ones is faster than copying, and possible but
-        // at the very end.
+        // It is faster to read eight bytes and drop the upper ones than to copy. That is possible
+        // except at the very end.
         let word = match self.rest.first_chunk() {
             Some(chunk) => u64::from_le_bytes(*chunk),
             None => self
@@ -57,7 +57,8 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// `None` when the bytes end inside the number or it does not fit 64 bits.
+    /// Reads a varint. Returns `None` if the bytes end inside the number or if it needs more than
+    /// 64 bits.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut number = 0;
 
@@ -78,7 +79,7 @@ impl<'a> Input<'a> {
         None
     }
 
-    /// A varint that counts or measures something in memory.
+    /// Reads a varint that is a count or a length in memory.
     pub(crate) fn length(&mut self) -> Option<usize> {
         usize::try_from(self.varint()?).ok()
     }
@@ -93,7 +94,8 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number.to_le_bytes()[0]);
 }
 
-/// Small numbers of either sign become small: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+/// Maps signed numbers with a small absolute value to small numbers: 0, -1, 1, -2, ... become 0, 1,
+/// 2, 3, ...
 pub(crate) const fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)).cast_unsigned()
 }

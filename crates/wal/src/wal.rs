@@ -1,4 +1,4 @@
-//! The log: the open segment, what waits for the next sync, and the segments behind.
+//! The log: the open segment, the frames that wait for the next sync, and the closed segments.
 
 use std::fmt;
 use std::io;
@@ -25,26 +25,26 @@ use crate::segments::{Created, Directory};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
     pub id: SegmentId,
-    /// No record of it is before this position; the segment ends before the first position of the
-    /// next one.
+    /// No record of the segment is before this position. The segment ends before the first position
+    /// of the next one.
     pub first_position: Position,
     /// Size of the file.
     pub bytes: u64,
 }
 
-/// What may still be done.
+/// The calls that are possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Writing,
-    /// Records that nobody relies on may stand behind `open.bytes`: they must be cut off, durably,
-    /// before anything else.
+    /// The file may hold records after `open.bytes` that were not acknowledged. They must be cut
+    /// off durably before anything else.
     NeedsCut,
-    /// Records were dropped for want of space: only a new segment may take more.
+    /// Records were dropped because the disk was full. Only a new segment may take more.
     NeedsSegment,
     Poisoned,
 }
 
-/// One write-ahead log. See the crate for its life.
+/// One write-ahead log. The crate's documentation describes its life.
 pub struct Wal {
     directory: Directory,
     writer: WriterId,
@@ -55,25 +55,27 @@ pub struct Wal {
     open: SegmentInfo,
     file: Box<dyn DiskFile>,
     salt: Salt,
-    /// Frames that wait for the next sync. They belong behind `open.bytes`.
+    /// Frames that wait for the next sync. They go to the file after `open.bytes`.
     buffer: Vec<u8>,
     /// The position that the next record gets.
     next: Position,
-    /// The last position that is durable, or void.
+    /// The last position that is durable or that no record has.
     synced: Position,
     state: State,
 }
 
 impl Wal {
-    /// Opens the log of `writer` in `dir`, which is created when missing, verifies every record
-    /// there and hands each to `apply` in order, then starts a new segment. What was handed over is
-    /// durable.
+    /// Opens the log of `writer` in `dir` and creates the directory if it is missing. Verifies
+    /// every record and hands each to `apply` in order, then starts a new segment. The records that
+    /// were handed over are durable.
     ///
-    /// A reference to a series is valid within one segment: each carries its own definitions, and a
-    /// later one replaces an earlier one. Bytes that cannot be read are no error but are told in
-    /// the report; segments of another writer, under a wrong name, of an unknown version or with
-    /// overlapping positions are errors, and nothing has been changed on the disk then. Reads one
-    /// segment at a time into memory. An error of `apply` ends the replay with [`Error::Apply`].
+    /// A reference to a series is valid within one segment: each segment has its own definitions,
+    /// and a later one replaces an earlier one. Segments are read into memory one at a time.
+    ///
+    /// Unreadable bytes are not an error; the report lists them. Segments of another writer, under
+    /// a wrong name, of an unknown version or with overlapping positions are errors, and then
+    /// nothing has been changed on the disk. An error of `apply` ends the replay with
+    /// [`Error::Apply`].
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -86,7 +88,7 @@ impl Wal {
         })
     }
 
-    /// As [`Wal::open`], for a caller that may want definitions of a segment once more.
+    /// Opens the log like [`Wal::open`], for a caller that may need definitions of a segment again.
     pub fn replay(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -155,8 +157,8 @@ impl Wal {
         Ok((wal, replayed.report))
     }
 
-    /// Hands the records of a closed segment over once more, in order. What is damaged in it was
-    /// told when the log was opened.
+    /// Hands the records of a closed segment over once more, in order. Its damage was reported when
+    /// the log was opened.
     pub fn read(
         &self,
         segment: SegmentId,
@@ -173,23 +175,26 @@ impl Wal {
         Ok(())
     }
 
-    /// The segment that takes the next record. Definitions of series are valid up to its end.
+    /// Returns the segment that takes the next record. Definitions of series are valid until it
+    /// ends.
     pub const fn segment(&self) -> SegmentId {
         self.open.id
     }
 
-    /// Whether [`Wal::rotate`] is due: the segment is large enough, or it lost records for want of
-    /// space and takes no more.
+    /// Returns whether [`Wal::rotate`] is due: the segment is large enough, or it lost records
+    /// because the disk was full and takes no more.
     pub fn needs_rotation(&self) -> bool {
         let bytes = self.open.bytes + self.buffer.len() as u64;
         matches!(self.state, State::NeedsCut | State::NeedsSegment)
             || bytes >= self.config.segment_bytes_max
     }
 
-    /// Syncs what was appended, then starts the next segment: its header and its name are durable
-    /// on return. All series must be defined again. On [`Error::Full`] the log goes on in the
-    /// segment as it was, unless [`Wal::needs_segment`] says that it cannot: then rotation is still
-    /// needed, and when already the sync found no space, the records since the last one are gone.
+    /// Syncs the appended records, then starts the next segment. Its header and its name are
+    /// durable on return. All series must be defined again.
+    ///
+    /// On [`Error::Full`] the log goes on in the old segment, unless [`Wal::needs_segment`] returns
+    /// true: then a rotation is still needed, and if the sync itself found no space, the records
+    /// since the last sync are lost.
     pub fn rotate(&mut self) -> Result<()> {
         self.check_alive()?;
         match self.state {
@@ -224,9 +229,9 @@ impl Wal {
         Ok(())
     }
 
-    /// Takes a record into memory, where it waits for [`Wal::sync`]; no input or output. The
-    /// position is final once a sync has returned it or a later one. An error leaves the log as it
-    /// was. Panics when the columns differ in length.
+    /// Takes a record into memory, where it waits for [`Wal::sync`]. Does no input or output. The
+    /// position is final once a sync has returned it or a later one. An error leaves the log
+    /// unchanged. Panics if the columns differ in length.
     pub fn append(&mut self, record: &WriteRecord<'_>) -> Result<Position> {
         self.check_alive()?;
         if self.needs_segment() {
@@ -250,16 +255,18 @@ impl Wal {
         Ok(position)
     }
 
-    /// Makes everything appended since the last sync durable, with one write and one fdatasync
-    /// (none when there is nothing). All positions up to and with the returned one are durable; 0
-    /// when there is none yet.
+    /// Makes all records since the last sync durable, with one write and one fdatasync, or with
+    /// none if there are no records. All positions up to and including the returned one are
+    /// durable; 0 means that there is none yet.
     ///
-    /// On [`Error::Full`], of the write or of the fdatasync, none of the records since the last
-    /// sync is acknowledged, now or later: answer all of them with the error, forget the
-    /// definitions of series in them, rotate. What is in the file is cut back to what was synced;
-    /// the cut is synced too, and the segment read back. Until that has succeeded the log takes
-    /// nothing. On any other error the log is poisoned, since a failed fdatasync leaves unknown
-    /// what is on the disk: stop the process.
+    /// [`Error::Full`] can come from the write or from the fdatasync. Then none of the records
+    /// since the last sync is acknowledged, now or later: answer all of them with the error, forget
+    /// the definitions of series in them, and rotate. The file is cut back to its synced length;
+    /// the cut is synced too, and the segment is read back. The log takes no record until that has
+    /// succeeded.
+    ///
+    /// Any other error poisons the log, since a failed fdatasync leaves the content of the disk
+    /// unknown: stop the process.
     pub fn sync(&mut self) -> Result<Position> {
         self.check_alive()?;
         if self.state == State::NeedsCut {
@@ -288,7 +295,7 @@ impl Wal {
             self.buffer.clear();
             self.state = State::NeedsCut;
 
-            // When this lacks space as well, it is tried again before anything else is done.
+            // If the disk is too full for the cut as well, the next call tries it again first.
             match self.cut() {
                 Ok(()) | Err(Error::Full { .. }) => {}
                 Err(failed) => return Err(failed),
@@ -304,16 +311,15 @@ impl Wal {
         Ok(self.synced)
     }
 
-    /// Whether the open segment takes no more records, so that nothing can be appended before a
-    /// [`Wal::rotate`] has succeeded.
+    /// Returns whether the open segment takes no more records. Then nothing can be appended before
+    /// a [`Wal::rotate`] has succeeded.
     pub fn needs_segment(&self) -> bool {
         matches!(self.state, State::NeedsCut | State::NeedsSegment)
     }
 
-    /// Deletes the segments of which every record is before `before`, oldest first; never the open
-    /// one. Returns how many. Each is gone durably before the next is touched, so that a crash
-    /// leaves no hole in the middle. On [`Error::Full`] the rest is left to the next call; any
-    /// other error poisons the log.
+    /// Deletes the segments whose records are all before `before`, oldest first, but never the open
+    /// one. Returns how many. Each removal is durable before the next one, so a crash leaves no
+    /// hole. On [`Error::Full`] the next call deletes the rest; any other error poisons the log.
     pub fn trim(&mut self, before: Position) -> Result<usize> {
         self.check_alive()?;
 
@@ -338,9 +344,9 @@ impl Wal {
         Ok(trimmed)
     }
 
-    /// Gives no position before `position` to a record from now on. For a start at which committed
-    /// state is ahead of what was found here, as after the loss of the directory. Takes effect on
-    /// the disk with the next sync.
+    /// Makes sure that no later record gets a position before `position`. A start needs this if the
+    /// committed state is ahead of the log, for example after the directory was lost. The next sync
+    /// makes it durable.
     pub fn skip_to(&mut self, position: Position) {
         if self.state == State::Writing {
             self.put_void(position);
@@ -349,22 +355,23 @@ impl Wal {
         self.next = self.next.max(position);
     }
 
-    /// The position that the next record gets.
+    /// Returns the position that the next record gets.
     pub const fn next_position(&self) -> Position {
         self.next
     }
 
-    /// Bytes in memory that wait for the next sync. The caller bounds them by when it syncs.
+    /// Returns the bytes in memory that wait for the next sync. The caller bounds them by its
+    /// syncs.
     pub const fn pending_bytes(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Size of all segments.
+    /// Returns the size of all segments in bytes.
     pub fn bytes(&self) -> u64 {
         self.closed.iter().map(|segment| segment.bytes).sum::<u64>() + self.open.bytes
     }
 
-    /// All segments in order; the last is the open one.
+    /// Returns all segments in order; the last one is open.
     pub fn segments(&self) -> Vec<SegmentInfo> {
         self.closed.iter().copied().chain([self.open]).collect()
     }
@@ -385,8 +392,8 @@ impl Wal {
         error
     }
 
-    /// Cuts the file to what was synced. The cut is durable, so no dropped record comes back, and
-    /// what is left of the segment is read back: a log that is not whole poisons itself.
+    /// Cuts the file back to its synced length. The cut is durable, so no dropped record comes
+    /// back. The rest of the segment is read back, and a log that is not intact poisons itself.
     fn cut(&mut self) -> Result<()> {
         let path = self.directory.segment_path(self.open.id);
         let cut = self
@@ -425,15 +432,15 @@ impl Wal {
         Ok(())
     }
 
-    /// Whether `bytes` are the open segment as it was synced.
+    /// Returns whether `bytes` are the open segment up to its last sync.
     fn is_whole(&self, bytes: &[u8]) -> bool {
         let is_frame = |found: Found<'_>| matches!(found, Found::Frame { .. });
         bytes.len() as u64 == self.open.bytes
             && Frames::new(bytes, HEADER_LEN, self.salt).all(is_frame)
     }
 
-    /// Writes down that no record has the positions since the last one in the file or the buffer,
-    /// up to `end`, exclusive.
+    /// Writes a frame that says: no record has the positions from the last one in the file or the
+    /// buffer up to `end`, exclusive.
     fn put_void(&mut self, end: Position) {
         let start = if self.buffer.is_empty() {
             self.synced.next()

@@ -1,17 +1,17 @@
-//! What is left of a request that was checked.
+//! The result of checking a request.
 
 use crate::head::{Rows, SlotPin};
 use crate::rejection::Rejections;
 
-/// What may be stored.
+/// The rows that may be stored, and the rejections.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
     pub(crate) rows: Rows,
-    /// Families that were told of, whether that is news or not.
+    /// The number of families whose metadata was accepted, new or not.
     pub(crate) families: usize,
     pub(crate) rejected: Rejections,
     pub(crate) lost_exemplars: Rejections,
     pub(crate) lost_metadata: Rejections,
-    /// The series of the rows keep their numbers for as long as it lives.
+    /// While this lives, the series of the rows keep their numbers.
     pub(crate) pin: Option<SlotPin>,
 }

@@ -1,4 +1,4 @@
-//! Whether an exemplar may be stored.
+//! The check of an exemplar.
 
 use duramen_limits::IngestLimits;
 use duramen_model::Labels;
@@ -7,7 +7,7 @@ use duramen_proto::{SentExemplar, WriteRequest};
 use super::times::Times;
 use crate::rejection::Rejection;
 
-/// The labels of the exemplar, or why it is left out.
+/// Returns the labels of the exemplar, or the reason why it is left out.
 pub(super) fn check(
     request: &WriteRequest<'_>,
     sent: &SentExemplar<'_>,
@@ -21,7 +21,8 @@ pub(super) fn check(
 
     let max = limits.exemplar_label_chars_max;
 
-    // Each label has a name of a character at least, so that as many labels are as many characters.
+    // Each label has a name of at least one character, so there are at least as many characters as
+    // labels.
     let count = request.exemplar_labels_count(sent);
     if count > max {
         return Err(Rejection::ExemplarTooLong {

@@ -1,4 +1,4 @@
-//! Whether a native histogram may be stored.
+//! The check of a native histogram.
 
 use duramen_limits::IngestLimits;
 use duramen_proto::SentHistogram;
@@ -6,10 +6,10 @@ use duramen_proto::SentHistogram;
 use super::times::Times;
 use crate::rejection::Rejection;
 
-/// The finest schema that is kept. Prometheus merges the buckets of finer ones as well.
+/// The finest schema that is stored. Buckets of finer schemas are merged, as in Prometheus.
 const SCHEMA_MAX: i32 = 8;
 
-/// The byte form of the histogram, or why it is refused.
+/// Returns the byte form of the histogram, or the reason why it is refused.
 pub(super) fn check(
     sent: &SentHistogram<'_>,
     times: &Times,

@@ -1,4 +1,4 @@
-//! Whether the labels of a series are labels.
+//! The check of the labels of a series.
 
 use duramen_limits::IngestLimits;
 use duramen_model::{Labels, METRIC_NAME, Shown};
@@ -6,8 +6,8 @@ use duramen_proto::WriteRequest;
 
 use crate::rejection::Rejection;
 
-/// The label set of the series at `at` of a request, `without` one label. Labels may be unsorted;
-/// one with an empty value is as good as absent.
+/// Returns the labels of the series at `at` of a request, except label `without`. They may come
+/// unsorted. A label with an empty value counts as absent.
 pub(super) fn check(
     request: &WriteRequest<'_>,
     at: usize,

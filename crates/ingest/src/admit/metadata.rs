@@ -1,4 +1,4 @@
-//! What of the metadata of a request is new.
+//! The metadata of a request: which of it is new.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::head::Families;
 use crate::memory::HeadsMemory;
 use crate::rejection::{Lost, Rejection};
 
-/// Puts into the rows what the log of `generation` does not have yet. The last word of a request on
-/// a family counts.
+/// Puts the metadata that the log of `generation` does not have yet into the rows. If a request
+/// names a family twice, the last entry counts.
 pub(super) fn admit(
     families: &Families,
     request: &WriteRequest<'_>,
@@ -76,10 +76,10 @@ pub(super) fn admit(
     admitted.rows.metadata = news.into_values().collect();
 }
 
-/// What there is for more metadata.
+/// The memory that is left for more metadata.
 pub(super) struct Room<'a> {
     pub(super) memory: &'a HeadsMemory,
-    /// What series and metadata of the tenant take.
+    /// The bytes of the tenant's series and metadata.
     pub(super) series_bytes: usize,
 }
 
@@ -99,7 +99,7 @@ impl Room<'_> {
     }
 }
 
-/// The text of metadata that may be stored.
+/// Metadata that may be stored, as text.
 struct FamilyText<'a> {
     family: &'a str,
     help: &'a str,

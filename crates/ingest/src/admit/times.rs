@@ -1,4 +1,4 @@
-//! When a sample may be, and how long it may stand.
+//! The limits on the time of a sample and on its life span.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use duramen_model::Life;
 use crate::rejection::Rejection;
 use crate::seen::Now;
 
-/// The earliest time that is taken: the year 1, in milliseconds. Before it RFC 3339 has no name for
-/// a time, and SQL engines no value.
+/// The earliest time that is accepted: the year 1, in milliseconds since the epoch. Earlier times
+/// have no form in RFC 3339 and no value in SQL engines.
 pub const TS_MS_MIN: i64 = -62_135_596_800_000;
 
-/// The limits of time, at the moment of a request.
+/// The limits of time for one request.
 pub(super) struct Times {
     earliest_ms: i64,
     latest_ms: i64,

@@ -1,4 +1,4 @@
-//! Keeping the records of tenants in quarantine without keeping the log of all others.
+//! Keeps the records of tenants in quarantine without keeping the log of all other tenants.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::head::TenantHead;
 use crate::logged::resolve;
 
 impl CommitLoop {
-    /// Writes the records of tenants in quarantine that the oldest segment has to the end of the
-    /// log once more, so that the segment can go: every other tenant has flushed up to `needed`.
+    /// Copies the records of tenants in quarantine from the oldest segment to the end of the log,
+    /// so that the segment can be deleted. All other tenants have flushed up to `needed`.
     ///
-    /// One segment at a time, and no more bytes than others have written since the start: writing
-    /// costs twice what it did at most. Reads the segment, one write and one fdatasync; writes wait
-    /// for it.
+    /// Copies one segment per call, and in total no more bytes than others have written since the
+    /// start, so the log writes at most twice the bytes. A call reads the segment and does one
+    /// write and one fdatasync. Writes wait for it.
     pub(super) fn carry(&mut self, needed: Position) -> Result<(), Error> {
         let segments = self.wal.segments();
         let [oldest, next, ..] = segments.as_slice() else {

@@ -1,4 +1,4 @@
-//! What the commit thread is to do.
+//! The commands of the commit thread.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::head::{Applied, Frozen, Rows, SlotPin, TenantHead};
 use crate::permit::MemoryPermit;
 
-/// See the module's text.
+/// A command for the commit thread.
 #[derive(Debug)]
 pub(crate) enum Command {
     Write(Box<Write>),
@@ -20,23 +20,23 @@ pub(crate) enum Command {
     },
     /// Deletes the segments that no head needs any more.
     Trim,
-    /// Gives no position before this one any more: a manifest has it as flushed.
+    /// Gives no record a position before this one: a manifest names these positions as flushed.
     SkipTo {
         position: Position,
     },
 }
 
-/// What was admitted of one request.
+/// The admitted part of one request.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) head: Arc<TenantHead>,
     pub(crate) rows: Rows,
-    /// The tenant's limit when the request came.
+    /// The tenant's limit at the time of the request.
     pub(crate) exemplars_max: usize,
-    /// Ends when the rows are applied, whoever still waits for it.
+    /// Ends when the rows are applied, even if the request was given up.
     pub(crate) permit: MemoryPermit,
-    /// The series in the rows keep their numbers until they are applied.
+    /// The series in the rows keep their numbers until the rows are applied.
     pub(crate) pin: SlotPin,
-    /// Answered once the samples are durable and readable.
+    /// Gets the answer once the samples are durable and readable.
     pub(crate) done: oneshot::Sender<Result<Applied, Error>>,
 }

@@ -1,4 +1,4 @@
-//! The way to the commit thread.
+//! The handle of the commit thread.
 
 use std::sync::Arc;
 
@@ -10,17 +10,18 @@ use crate::error::Error;
 use crate::head::{Applied, Rows, SlotPin, TenantHead};
 use crate::permit::MemoryPermit;
 
-/// Commands that wait for the thread. Each write in it holds a share of the bytes in flight.
+/// The length of the queue of commands. Each waiting write has a share of the bytes in flight.
 const COMMANDS_MAX: usize = 1024;
 
-/// Sends commands to the thread. Cheap to clone; the thread ends when all handles are gone.
+/// Sends commands to the commit thread. It is cheap to clone; the thread ends when all handles are
+/// gone.
 #[derive(Clone, Debug)]
 pub(crate) struct CommitHandle {
     commands: mpsc::Sender<Command>,
 }
 
 impl CommitHandle {
-    /// A handle, and what the thread receives.
+    /// Creates a handle, and the receiver for the thread.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Command>) {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         (Self { commands }, received)
@@ -61,12 +62,12 @@ impl CommitHandle {
         Ok(())
     }
 
-    /// Lets the log give up what every tenant has flushed.
+    /// Deletes the segments of the log that every tenant has flushed.
     pub(crate) async fn trim(&self) -> Result<(), Error> {
         self.send(Command::Trim).await
     }
 
-    /// From now on no record gets a position before this one.
+    /// Makes sure that no later record gets a position before `position`.
     pub(crate) async fn skip_to(&self, position: Position) -> Result<(), Error> {
         self.send(Command::SkipTo { position }).await
     }

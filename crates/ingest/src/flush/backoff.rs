@@ -1,4 +1,4 @@
-//! Which tenants' flushes wait after a failure.
+//! The wait after a failed flush, for each tenant.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use duramen_model::TenantId;
 
 use crate::error::Error;
 
-/// A tenant waits for a second, twice as long after each further failure, a minute at most.
+/// A tenant waits for one second, and twice as long after each further failure, up to a minute.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    /// Until when, and how long the wait is.
+    /// When the wait ends, and how long it is.
     waiting: HashMap<TenantId, (Duration, Duration)>,
 }
 
 impl Backoff {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(60);
-    /// While a disk is full: it may have space again at any time.
+    /// The longest wait while a disk is full: it may have space again at any time.
     const FULL: Duration = Duration::from_secs(5);
 
-    /// Whether the tenant may be flushed at `now`.
+    /// Returns whether the tenant may be flushed at `now`.
     pub(crate) fn is_over(&self, tenant: TenantId, now: Duration) -> bool {
         self.waiting
             .get(&tenant)

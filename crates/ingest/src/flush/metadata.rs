@@ -1,7 +1,8 @@
-//! The rule of metadata: a block with some has all that the tenant has.
+//! The rule for metadata: a block that has any has all that is known of the tenant.
 //!
-//! What an earlier process knew stands in its newest block, and is read once before the first
-//! metadata of this process goes into a block. While it cannot be read, metadata stays in the log.
+//! The metadata that an earlier process knew is in its newest block. It is read once, before the
+//! first metadata of this process goes into a block. As long as it cannot be read, metadata stays
+//! in the log.
 
 use std::sync::Arc;
 
@@ -12,18 +13,18 @@ use crate::error::Error;
 use crate::flusher::Flusher;
 use crate::head::{Frozen, FrozenSamples, Generation, TenantHead};
 
-/// Where the metadata of generations goes.
+/// Where the metadata of frozen generations goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Metadata {
-    /// All that the tenant has goes into a block of each generation that has some.
+    /// For each generation with metadata, all metadata of the tenant goes into a block.
     Written,
-    /// Into the open generation: what an earlier process knew cannot be read now, and a newer block
-    /// without it would hide it.
+    /// Metadata goes into the open generation. The metadata of an earlier process cannot be read
+    /// now, and a newer block without it would hide it.
     Logged,
 }
 
 impl Metadata {
-    /// What a block of the generation says of metric families.
+    /// Returns the metadata for a block of the generation.
     pub(super) fn families(
         self,
         head: &TenantHead,
@@ -36,10 +37,10 @@ impl Metadata {
     }
 }
 
-/// Makes sure that the tenant's metadata can be written as a whole, or else stays in the log.
+/// Decides where the tenant's metadata goes: into a block as a whole, or back into the log.
 ///
-/// Requests: none but for the first metadata of a process: those of reading one block's `meta` and
-/// metadata.
+/// Requests: none, except for the first metadata of a process: it reads `meta` and metadata of one
+/// block.
 pub(super) async fn settle(
     flusher: &Flusher,
     head: &Arc<TenantHead>,
@@ -58,8 +59,8 @@ pub(super) async fn settle(
     Ok(Metadata::Logged)
 }
 
-/// Takes over what the newest block of an earlier process says of metric families. False when it
-/// cannot be read now.
+/// Takes over the metadata in the newest block of an earlier process. Returns false if it cannot be
+/// read now.
 pub(super) async fn carry_over(flusher: &Flusher, head: &TenantHead) -> bool {
     let entry = head.carried_from.lock().clone();
     let Some(entry) = entry else { return true };
@@ -73,7 +74,7 @@ pub(super) async fn carry_over(flusher: &Flusher, head: &TenantHead) -> bool {
             warn!(tenant = %head.name, %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
             return false;
         }
-        // Waiting would not make it readable.
+        // A retry cannot help.
         Err(error) => {
             error!(tenant = %head.name, %error, "metadata of earlier blocks is lost until it is sent again")
         }

@@ -1,4 +1,4 @@
-//! Generations as blocks on the local disk, readable there.
+//! Staging: generations become blocks on the local disk, where queries read them.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use crate::error::Error;
 use crate::flusher::Flusher;
 use crate::head::{Frozen, FrozenSamples, TenantHead};
 
-/// Stages what is frozen of a head before there is a commit thread: a replay gives memory back.
-/// False, and nothing is staged, when that has to wait for metadata which cannot be read now.
+/// Stages the frozen generations of a head before there is a commit thread, so that a replay frees
+/// memory. Returns false and stages nothing if it has to wait for metadata that cannot be read now.
 ///
-/// Requests: none but for the first metadata of a process: those of reading one block's `meta` and
-/// metadata.
+/// Requests: none, except for the first metadata of a process: it reads `meta` and metadata of one
+/// block.
 pub(crate) async fn stage_frozen(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
@@ -30,8 +30,9 @@ pub(crate) async fn stage_frozen(
     Ok(true)
 }
 
-/// Stages all generations before the first needs the bucket: while it is away, samples cost disk and
-/// not memory. While the disk is nearly full nothing is staged: then they go up from memory.
+/// Stages all generations before the first one is uploaded: while the bucket is unavailable,
+/// samples take disk and not memory. While the disk is nearly full nothing is staged, and blocks
+/// are uploaded from memory.
 pub(super) async fn stage_all(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
@@ -52,7 +53,8 @@ pub(super) async fn stage_all(
     Ok(())
 }
 
-/// The generation as blocks on the local disk, readable there; its memory is given back.
+/// Turns the generation into blocks on the local disk, where queries read them, and frees its
+/// memory.
 pub(super) async fn stage(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,

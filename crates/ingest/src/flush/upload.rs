@@ -1,5 +1,4 @@
-//! The blocks of a generation into the bucket, from the local disk or, when that is full, from
-//! memory.
+//! The upload of a generation's blocks, from the local disk or, if that is full, from memory.
 
 use std::sync::Arc;
 
@@ -15,12 +14,12 @@ use crate::flusher::Flusher;
 use crate::head::{Frozen, FrozenSamples, Generation, TenantHead};
 use crate::rebuild::rebuild;
 
-/// How often a flush builds blocks again that were damaged on the local disk, before it leaves them
-/// to the next flush.
+/// How often a flush builds blocks again that are damaged on the local disk. After that the next
+/// flush tries.
 const REBUILDS_MAX: usize = 2;
 
-/// Puts the blocks of a generation into the bucket, each byte checked on its way. Blocks that are
-/// damaged on the local disk are built again from the log, which still has all of them.
+/// Puts the blocks of a generation into the bucket and verifies each byte on the way. Blocks that
+/// are damaged on the local disk are built again from the log, which still has all their samples.
 pub(super) async fn bring_up(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,

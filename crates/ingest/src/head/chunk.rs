@@ -1,7 +1,7 @@
 //! The floats of one series in one generation, compressed.
 //!
-//! Samples that come in order are appended to a byte string; those that do not are held in a tree
-//! beside it. A time is held once.
+//! Samples that come in order are appended to a byte string. Samples that come late are in a tree
+//! beside it. Each time exists once.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -18,38 +18,38 @@ mod codec;
 #[cfg(test)]
 mod tests;
 
-/// What became of an offered sample.
+/// The result of pushing a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
     Stored,
-    /// The same value was held for this time.
+    /// The chunk has the same value for this time.
     Repeated,
-    /// Another value is held for this time, and stays.
+    /// The chunk has another value for this time, which stays.
     Conflict,
 }
 
-/// See the module's text.
+/// The floats of one series in one generation.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     bytes: Vec<u8>,
     count: u32,
     first_ts: i64,
     last: FloatState,
-    /// Most chunks have none.
+    /// `None` for most chunks.
     rare: Option<Box<Rare>>,
 }
 
-/// What few chunks need.
+/// The fields that few chunks need.
 #[derive(Debug, Default)]
 struct Rare {
-    /// Whether any sample says something beside its value.
+    /// Whether any sample has a life.
     has_lives: bool,
-    /// What the last sample of the byte string says.
+    /// The life of the last sample of the byte string.
     life: Life,
     late: BTreeMap<i64, Late>,
-    /// Those of late samples that say something.
+    /// The lives of late samples that have one.
     late_lives: BTreeMap<i64, Life>,
-    /// Made at the first late sample.
+    /// Created at the first late sample.
     marks: Option<Vec<Mark>>,
 }
 
@@ -57,11 +57,11 @@ struct Rare {
 #[derive(Clone, Copy, Debug)]
 struct Late {
     bits: u64,
-    /// How many moments had begun before it came.
+    /// The number of moments that had begun before it came.
     since: MomentNumber,
 }
 
-/// How long a byte string is.
+/// The length of a byte string, with the time of its last sample.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Length {
     count: u32,
@@ -76,23 +76,23 @@ pub(crate) struct ChunkAt<'a> {
     moment: MomentNumber,
 }
 
-/// A place in the byte string where reading can begin.
+/// A position in the byte string from which it can be read.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
-    /// Behind the sample before it.
+    /// The state after the previous sample.
     state: FloatState,
     life: Life,
     offset: usize,
-    /// How many samples stand before it.
+    /// How many samples are before it.
     count: u32,
 }
 
-/// Samples between two marks: a late sample costs the decoding of this many at most.
+/// Samples between two marks. A late sample costs the decoding of at most so many.
 const MARK_EVERY: u32 = 64;
 
 impl Chunk {
-    /// Offers a sample, which moments up to `since` do not see. Times may come in any order.
-    /// Another life alone does not make another sample: the first one's stays.
+    /// Pushes a sample, which moments up to `since` do not see. Times may come in any order. A
+    /// sample with the same time and value but another life is a repetition: the first life stays.
     pub(crate) fn push(
         &mut self,
         ts_ms: i64,
@@ -123,8 +123,8 @@ impl Chunk {
         }
     }
 
-    /// The bits held for a time. The first call for a time before the last walks through the whole
-    /// chunk, later ones do not.
+    /// Returns the bits of the value at a time. The first call for a time before the last one reads
+    /// the whole chunk; later calls do not.
     pub(crate) fn find(&mut self, ts_ms: i64) -> Option<u64> {
         if self.count == 0 || ts_ms > self.last.ts {
             return None;
@@ -141,7 +141,7 @@ impl Chunk {
         self.held(ts_ms)
     }
 
-    /// The bits held for a time before the last.
+    /// Returns the bits of the value at a time before the last one.
     fn held(&self, ts_ms: i64) -> Option<u64> {
         if let Some(late) = self.rare.as_ref().and_then(|rare| rare.late.get(&ts_ms)) {
             return Some(late.bits);
@@ -161,13 +161,13 @@ impl Chunk {
         self.rare.as_ref()?.marks.as_deref()
     }
 
-    /// What the last sample of the byte string says beside its value.
+    /// Returns the life of the last sample of the byte string.
     fn last_life(&self) -> Life {
         self.rare.as_ref().map_or(Life::NONE, |rare| rare.life)
     }
 
-    /// The byte string from the last mark before `ts_ms`: at most [`MARK_EVERY`] samples stand
-    /// between.
+    /// Returns the byte string from the last mark before `ts_ms`. At most [`MARK_EVERY`] samples
+    /// are between the two.
     fn in_order_near(&self, ts_ms: i64) -> InOrder<'_> {
         let marks = self.marks().unwrap_or_default();
         let before = marks.partition_point(|mark| mark.state.ts < ts_ms);
@@ -184,8 +184,8 @@ impl Chunk {
         }
     }
 
-    /// Marks the byte string from its beginning. Done at the first late sample: most chunks never
-    /// have one.
+    /// Marks the byte string from its start. This happens at the first late sample; most chunks
+    /// never have one.
     fn mark(&mut self) {
         let mut marks = Vec::new();
         let mut samples = self.in_order();
@@ -239,7 +239,7 @@ impl Chunk {
         rare.life = life;
     }
 
-    /// The length of the byte string, which a moment remembers when it grows.
+    /// Returns the length of the byte string. It is saved for moments before the string grows.
     pub(crate) const fn length(&self) -> Length {
         Length {
             count: self.count,
@@ -247,13 +247,13 @@ impl Chunk {
         }
     }
 
-    /// The chunk as it is.
+    /// Returns the chunk with all its samples.
     #[cfg(test)]
     pub(crate) const fn now(&self) -> ChunkAt<'_> {
         self.at(self.length(), NOW)
     }
 
-    /// The chunk as it was at `moment`, when its byte string had this length.
+    /// Returns the chunk as it was at `moment`, when its byte string had this length.
     pub(crate) const fn at(&self, length: Length, moment: MomentNumber) -> ChunkAt<'_> {
         ChunkAt {
             chunk: self,
@@ -262,12 +262,12 @@ impl Chunk {
         }
     }
 
-    /// Whether any sample says something beside its value.
+    /// Returns whether any sample has a life.
     pub(crate) fn has_lives(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.has_lives)
     }
 
-    /// The memory that it takes, in bytes, roughly.
+    /// Returns the memory of the chunk in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
         /// A tree of pairs, with its nodes two thirds full.
         const LATE_SAMPLE: usize = 40;
@@ -325,17 +325,17 @@ impl<'a> ChunkAt<'a> {
         late.for_each(|(ts, bits, life)| visit(ts, f64::from_bits(bits), life));
     }
 
-    /// Whether any sample says something beside its value; one that came later may.
+    /// Returns whether any sample has a life, including samples that came after the moment.
     pub(crate) fn has_lives(self) -> bool {
         self.chunk.has_lives()
     }
 
-    /// How many samples it holds.
+    /// Returns the number of samples.
     pub(crate) fn len(self) -> usize {
         self.length.count as usize + self.late().count()
     }
 
-    /// The first and the last time held. `None` when empty.
+    /// Returns the first and the last time, or `None` if there are no samples.
     pub(crate) fn span(self) -> Option<(i64, i64)> {
         (self.length.count > 0).then(|| {
             let first = self.chunk.first_ts;
@@ -351,7 +351,7 @@ impl<'a> ChunkAt<'a> {
         }
     }
 
-    /// The late samples that came before the moment, their times ascending.
+    /// Returns the late samples that came before the moment, by ascending time.
     fn late(self) -> impl Iterator<Item = (i64, Late)> + use<'a> {
         let all = self.chunk.rare.iter().flat_map(|rare| rare.late.iter());
         all.filter(move |(_, late)| late.since < self.moment)

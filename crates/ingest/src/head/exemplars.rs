@@ -1,4 +1,4 @@
-//! The exemplars of one generation, of all series together no more than so many.
+//! The exemplars of one generation. Their number is limited over all series together.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -7,45 +7,45 @@ use std::sync::Arc;
 use duramen_model::{Exemplar, Labels, TimeRange};
 use roaring::RoaringBitmap;
 
-use super::moments::{self, Lookers, MomentNumber, Saved};
+use super::moments::{self, ActiveMoments, MomentNumber, Saved};
 use super::registry::Slot;
 
-/// See the module's text.
+/// The exemplars of one generation, by series.
 #[derive(Debug, Default)]
 pub(crate) struct Exemplars {
-    /// Those of a series by time, and then by value and labels: equal ones are one.
+    /// The exemplars of each series, ordered by time, value and labels. Equal ones are kept once.
     ///
-    /// What a moment looks at is copied before it is changed.
+    /// A set that an active moment sees is copied before it is changed.
     series: BTreeMap<Slot, Arc<BTreeSet<HeldExemplar>>>,
-    /// What moments see of series that were changed since.
+    /// What active moments see of series that have changed since.
     saved: HashMap<Slot, Vec<Saved<Arc<BTreeSet<HeldExemplar>>>>>,
-    /// Each series with how many it has and the time of its oldest: the last has the most, and
-    /// among those the oldest.
+    /// Each series with the number of its exemplars and the time of its oldest. The last entry has
+    /// the most exemplars, and among those the oldest one.
     ranks: BTreeSet<Rank>,
     count: usize,
     memory: usize,
 }
 
-/// Time, bits of the value, encoded labels.
+/// Time, bits of the value and encoded labels of an exemplar.
 type HeldExemplar = (i64, u64, Arc<[u8]>);
 type Rank = (usize, Reverse<i64>, Slot);
 
-/// What became of an offered exemplar.
+/// The result of pushing an exemplar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offered {
     Stored,
-    /// An equal one was held.
+    /// There was an equal one.
     Repeated,
 }
 
 impl Exemplars {
-    /// Offers an exemplar. [`Exemplars::shrink`] holds the limit.
+    /// Pushes an exemplar. [`Exemplars::shrink`] enforces the limit.
     pub(crate) fn push(
         &mut self,
         slot: Slot,
         (ts_ms, value): (i64, f64),
         labels: Vec<u8>,
-        lookers: &Lookers,
+        active: &ActiveMoments,
     ) -> Offered {
         let bytes = labels.len();
         let new = (ts_ms, value.to_bits(), Arc::from(labels));
@@ -58,7 +58,7 @@ impl Exemplars {
             return Offered::Repeated;
         }
 
-        self.save(slot, lookers);
+        self.save(slot, active);
 
         let held = Arc::make_mut(self.series.entry(slot).or_default());
         match rank(slot, held) {
@@ -74,16 +74,16 @@ impl Exemplars {
         Offered::Stored
     }
 
-    /// Gives up the oldest of the series that has the most, until no more than `max` are left.
-    /// Returns how many went.
-    pub(crate) fn shrink(&mut self, max: usize, lookers: &Lookers) -> usize {
+    /// Drops exemplars until at most `max` are left: each time the oldest of the series that has
+    /// the most. Returns how many were dropped.
+    pub(crate) fn shrink(&mut self, max: usize, active: &ActiveMoments) -> usize {
         let before = self.count;
 
         while self.count > max {
             let Some((_, _, slot)) = self.ranks.pop_last() else {
                 break;
             };
-            self.save(slot, lookers);
+            self.save(slot, active);
 
             let Some(held) = self.series.get_mut(&slot).map(Arc::make_mut) else {
                 break;
@@ -105,26 +105,26 @@ impl Exemplars {
         before - self.count
     }
 
-    /// Keeps what moments see of a series that is about to be changed.
-    fn save(&mut self, slot: Slot, lookers: &Lookers) {
-        if lookers.moments.is_empty() {
+    /// Saves what moments see of a series that is about to change.
+    fn save(&mut self, slot: Slot, active: &ActiveMoments) {
+        if active.moments.is_empty() {
             return;
         }
 
         let saved = self.saved.entry(slot).or_default();
         let series = &self.series;
-        moments::save(saved, &lookers.moments, || {
+        moments::save(saved, &active.moments, || {
             series.get(&slot).cloned().unwrap_or_default()
         });
     }
 
-    /// Gives up what was kept for moments, as nobody looks at any. It is returned, to be dropped
-    /// where that holds nobody up.
+    /// Takes out what was saved for moments, once none is active. It is returned, so that the
+    /// caller can drop it where nobody waits.
     pub(crate) fn forget_moments(&mut self) -> impl Sized + use<> {
         std::mem::take(&mut self.saved)
     }
 
-    /// The exemplars that a series had at `moment` in `range`, ascending by time.
+    /// Returns the exemplars that a series had at `moment` in `range`, by ascending time.
     pub(crate) fn of(
         &self,
         slot: Slot,
@@ -149,7 +149,7 @@ impl Exemplars {
             })
     }
 
-    /// The series that have exemplars, or had some at a moment.
+    /// Returns the series that have exemplars, or had some at an active moment.
     pub(crate) fn slots(&self) -> RoaringBitmap {
         self.series
             .keys()
@@ -162,7 +162,7 @@ impl Exemplars {
         self.count
     }
 
-    /// The memory that they take, in bytes, roughly.
+    /// Returns the memory of the exemplars in bytes, roughly.
     pub(crate) const fn memory(&self) -> usize {
         self.memory
     }
@@ -173,10 +173,11 @@ fn rank(slot: Slot, held: &BTreeSet<HeldExemplar>) -> Option<Rank> {
         .map(|(oldest, _, _)| (held.len(), Reverse(*oldest), slot))
 }
 
-/// A series with exemplars: its places in two trees, and the first node of its own.
+/// The memory of a series with exemplars: its entries in two trees, and the first node of its own
+/// tree.
 const SERIES: usize = 560;
 
-/// A place in the tree, with its nodes two thirds full, and an allocation.
+/// The memory of an exemplar: its entry in the tree, with nodes two thirds full, and an allocation.
 const fn memory_of(labels: usize) -> usize {
     64 + labels
 }
@@ -188,9 +189,9 @@ mod tests {
     use super::*;
     use crate::head::moments::NOW;
 
-    /// Nobody looks at a moment.
-    const fn nobody() -> Lookers {
-        Lookers {
+    /// No moment is active.
+    const fn nobody() -> ActiveMoments {
+        ActiveMoments {
             moments: Vec::new(),
             since: 0,
         }

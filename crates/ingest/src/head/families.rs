@@ -1,14 +1,14 @@
-//! What a tenant's senders say of their metric families.
+//! The metadata of a tenant's metric families, as its senders report it.
 //!
-//! It outlives generations: each flush writes all of it, so that the newest block of a writer that
-//! has any has all.
+//! It outlives generations. A flush that writes metadata writes all of it, so the newest block of a
+//! writer with metadata has all of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duramen_model::{FamilyMetadata, MetricType};
 
-/// See the module's text.
+/// The metadata of a tenant's metric families, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Families {
     held: BTreeMap<String, HeldFamily>,
@@ -18,12 +18,12 @@ pub(crate) struct Families {
 #[derive(Debug)]
 struct HeldFamily {
     family: Arc<FamilyMetadata>,
-    /// The flush number of the generation in which it was logged last; 0 when a block told of it.
+    /// The flush number of the generation in which it was logged last; 0 if it came from a block.
     logged_in: u64,
 }
 
 impl Families {
-    /// Whether the same was said before, and the log of `generation` has it: then nothing needs to
+    /// Returns whether the log of `generation` has the same metadata already, so that it need not
     /// be logged.
     pub(crate) fn is_logged(
         &self,
@@ -51,12 +51,12 @@ impl Families {
         self.held.len()
     }
 
-    /// The memory that they take, in bytes, roughly.
+    /// Returns the memory of the families in bytes, roughly.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How much more memory it takes when this is said of a family.
+    /// Returns how much more memory this metadata of a family would take, in bytes.
     pub(crate) fn growth(&self, name: &str, help: &str, unit: &str) -> usize {
         let texts = help.len() + unit.len();
         match self.held.get(name) {
@@ -67,7 +67,7 @@ impl Families {
         }
     }
 
-    /// Notes what was logged in `generation`: it replaces what was said before.
+    /// Stores metadata that was logged in `generation`. It replaces earlier metadata of the family.
     pub(crate) fn put(&mut self, family: FamilyMetadata, generation: u64) {
         self.bytes += memory_of(&family);
 
@@ -84,7 +84,8 @@ impl Families {
         }
     }
 
-    /// Takes over what an earlier process wrote into a block. What was said since stays.
+    /// Takes over metadata that an earlier process wrote into a block. Metadata that was sent since
+    /// stays.
     pub(crate) fn carry_over(&mut self, families: Vec<FamilyMetadata>) {
         for family in families {
             if !self.held.contains_key(&family.family) {
@@ -93,9 +94,9 @@ impl Families {
         }
     }
 
-    /// Gives up families that nobody told of since `idle_before_ms`, those that are silent for
-    /// longest first, while there are more than nine tenths of `max`. What is given up is in older
-    /// blocks still, but no longer in the newest.
+    /// Forgets families whose metadata was not sent since `idle_before_ms`, those that are silent
+    /// longest first, while there are more than nine tenths of `max`. Older blocks still have them,
+    /// the newest no longer.
     pub(crate) fn forget(&mut self, max: usize, idle_before_ms: i64) {
         let surplus = self.held.len().saturating_sub(max / 10 * 9);
         if surplus == 0 {
@@ -118,8 +119,8 @@ impl Families {
         }
     }
 
-    /// All families, in the order of their names. Their texts are not copied, as writes wait
-    /// meanwhile.
+    /// Returns all families in the order of their names. Their texts are not copied, since writes
+    /// wait for this.
     pub(crate) fn all(&self) -> Vec<Arc<FamilyMetadata>> {
         self.held
             .values()
@@ -128,11 +129,11 @@ impl Families {
     }
 }
 
-/// A family beside its texts: a place in the tree, with its nodes two thirds full, and four
-/// allocations.
+/// The memory of a family without its texts: its entry in the tree, with nodes two thirds full, and
+/// four allocations.
 const FAMILY: usize = 320;
 
-/// The name stands there twice.
+/// Returns the memory of a family in bytes. Its name is stored twice.
 const fn memory_of(family: &FamilyMetadata) -> usize {
     FAMILY + 2 * family.family.len() + family.help.len() + family.unit.len()
 }

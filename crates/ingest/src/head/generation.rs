@@ -1,4 +1,4 @@
-//! A generation: what came of one tenant between two freezes.
+//! A generation: the samples of one tenant between two freezes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -11,24 +11,24 @@ use roaring::RoaringBitmap;
 
 use super::chunk::{Length, Pushed};
 use super::exemplars::{Exemplars, Offered};
-use super::moments::{Lookers, MomentNumber, Moments, SavedBySeries};
+use super::moments::{ActiveMoments, MomentNumber, Moments, SavedBySeries};
 use super::registry::Slot;
 use super::rows::Rows;
 use super::series::{SeriesAt, SeriesSamples};
 use crate::rejection::Lost;
 
-/// Takes samples in WAL order from one thread while queries read; after its freeze it changes no
-/// more.
+/// The samples of one tenant between two freezes. One thread adds samples in WAL order while
+/// queries read. After its freeze a generation does not change any more.
 #[derive(Debug)]
 pub(crate) struct Generation {
-    /// Where its samples stand among all values for one time.
+    /// The rank of its samples among all values for the same time.
     pub(crate) order: Order,
     samples: RwLock<Samples>,
     moments: Moments,
     memory: AtomicUsize,
     /// The position of its first record; `u64::MAX` while it is empty.
     first_position: AtomicU64,
-    /// When its first record came, by the monotonic clock in milliseconds; `i64::MAX` while it is
+    /// When its first record came, by the monotonic clock, in milliseconds; `i64::MAX` while it is
     /// empty.
     filled_since_ms: AtomicI64,
     /// The longest life span of a sample.
@@ -37,20 +37,20 @@ pub(crate) struct Generation {
     has_metadata: AtomicBool,
 }
 
-/// What is held of each series, by its slot.
+/// The samples of each series, by its slot.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
-    /// Slot to series, one more than its index; 0 for none.
+    /// From a slot to the index in `series` plus one; 0 if the slot has no samples.
     index: Vec<u32>,
     series: Vec<(Slot, SeriesSamples)>,
-    /// How many floats of a series moments see, by its index.
+    /// The length of each series that moments see, by its index.
     lengths: SavedBySeries<Length>,
-    /// How many all series have.
+    /// The number of histograms of all series.
     pub(crate) histograms: usize,
     pub(crate) exemplars: Exemplars,
 }
 
-/// A sample that was refused because another value holds its time.
+/// A sample that was refused because its time has another value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Conflict {
     pub(crate) slot: Slot,
@@ -58,21 +58,21 @@ pub(crate) struct Conflict {
     pub(crate) lost: Lost,
 }
 
-/// What became of the samples of one kind.
+/// The result of applying samples of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     pub stored: usize,
-    /// Held already, the same: a success, and nothing new.
+    /// Samples that were there already with the same value. They count as a success.
     pub repeated: usize,
 }
 
 impl Kept {
-    /// All that the sender may forget.
+    /// Returns the number of samples that the sender need not send again.
     pub const fn total(self) -> usize {
         self.stored + self.repeated
     }
 
-    /// Counts one; false when it was a conflict.
+    /// Counts one sample. Returns false if it was a conflict.
     const fn note(&mut self, pushed: Pushed) -> bool {
         match pushed {
             Pushed::Stored => self.stored += 1,
@@ -84,15 +84,15 @@ impl Kept {
     }
 }
 
-/// What became of one write.
+/// The result of applying one write.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Applied {
     pub(crate) samples: Kept,
     pub(crate) histograms: Kept,
     pub(crate) exemplars: Kept,
-    /// Older exemplars, or those of this write, that made room.
+    /// The number of exemplars, older ones or of this write, that were dropped to make room.
     pub(crate) exemplars_evicted: usize,
-    /// Of floats and histograms.
+    /// The conflicts of floats and histograms.
     pub(crate) conflicts: Vec<Conflict>,
 }
 
@@ -110,10 +110,10 @@ impl Generation {
         })
     }
 
-    /// Applies the record at `position`, but for its metadata, which is the tenant's. Called in WAL
-    /// order, from one thread.
+    /// Applies the record at `position`, without its metadata, which belongs to the tenant's head.
+    /// Called in WAL order, from one thread.
     ///
-    /// A moment sees the record as a whole or not at all. One that is large is applied in steps, so
+    /// A moment sees the record as a whole or not at all. A large record is applied in steps, so
     /// that no query waits for all of it.
     pub(crate) fn apply(
         &self,
@@ -129,9 +129,9 @@ impl Generation {
         let is_large = rows.len() > ROWS_AT_ONCE;
         let samples = self.samples.write();
 
-        // Asked while the lock is held: a moment that began before it and is not known here would
-        // see the record come.
-        let lookers = if is_large {
+        // This needs the lock: a moment that began before it but is unknown here would see the
+        // record while it is applied.
+        let active = if is_large {
             self.moments.begin_record()
         } else {
             self.moments.pass()
@@ -139,7 +139,7 @@ impl Generation {
 
         let mut applying = Applying {
             samples,
-            lookers,
+            active,
             applied: Applied::default(),
             grown: 0,
             ttl_max_ms: 0,
@@ -202,9 +202,9 @@ impl Generation {
         applied
     }
 
-    /// The moment behind the last record that was applied as a whole.
+    /// Begins a moment: a view after the last record that was applied as a whole.
     pub(crate) fn moment(self: &Arc<Self>) -> Moment {
-        // Nothing is applied while this is held.
+        // Nothing is applied while this guard lives.
         let samples = self.samples.read();
         let number = self.moments.begin();
         let ttl_max_ms = self.ttl_max_ms();
@@ -217,13 +217,13 @@ impl Generation {
         }
     }
 
-    /// Notes that the record at `position` has metadata: its flush writes all that the tenant has.
+    /// Notes that the record at `position` has metadata. The flush of this generation then writes
+    /// all metadata of the tenant.
     pub(crate) fn note_metadata(&self, position: Position, now_ms: i64) {
         self.has_metadata.store(true, Ordering::Release);
         self.note_record(position, now_ms);
     }
 
-    /// Whether one of its records has metadata.
     pub(crate) fn has_metadata(&self) -> bool {
         self.has_metadata.load(Ordering::Acquire)
     }
@@ -233,24 +233,25 @@ impl Generation {
         self.filled_since_ms.fetch_min(now_ms, Ordering::AcqRel);
     }
 
-    /// The longest life span of a sample; 0 when none has any.
+    /// Returns the longest life span of a sample in milliseconds; 0 if no sample has one.
     pub(crate) fn ttl_max_ms(&self) -> i64 {
         self.ttl_max_ms.load(Ordering::Relaxed)
     }
 
-    /// The position of the first record that is in it; `None` while it is empty.
+    /// Returns the position of its first record; `None` while it is empty.
     pub(crate) fn first_position(&self) -> Option<Position> {
         let first = self.first_position.load(Ordering::Acquire);
         (first != u64::MAX).then_some(Position(first))
     }
 
-    /// When its first record came; `None` while it is empty.
+    /// Returns when its first record came, by the monotonic clock; `None` while it is empty.
     pub(crate) fn filled_since_ms(&self) -> Option<i64> {
         let since = self.filled_since_ms.load(Ordering::Acquire);
         (since != i64::MAX).then_some(since)
     }
 
-    /// The series of which it has anything. Takes steps, between which samples may come.
+    /// Returns the series that have samples or exemplars. It works in steps, and samples may come
+    /// between them.
     pub(crate) fn slots(&self) -> RoaringBitmap {
         const AT_ONCE: usize = 16 << 10;
 
@@ -270,19 +271,19 @@ impl Generation {
         }
     }
 
-    /// Its memory in bytes, roughly.
+    /// Returns its memory in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// The samples, for as long as the guard lives nothing is added.
+    /// Returns the samples. While the guard lives, nothing is added.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Samples> {
         self.samples.read()
     }
 }
 
-/// A look at a generation at one moment: what was applied before, and nothing that came after. The
-/// generation keeps what it takes for as long as this lives.
+/// A view of a generation at one moment: the samples that were applied before it, and no later
+/// ones. While it lives, the generation keeps what the view needs.
 #[derive(Debug)]
 pub(crate) struct Moment {
     pub(crate) generation: Arc<Generation>,
@@ -297,18 +298,18 @@ impl Drop for Moment {
     }
 }
 
-/// Rows that are applied in one step: it takes some milliseconds.
+/// Rows that are applied in one step, which takes some milliseconds.
 const ROWS_AT_ONCE: usize = 32 << 10;
 
 /// A record that is being applied.
 struct Applying<'a> {
     samples: RwLockWriteGuard<'a, Samples>,
-    lookers: Lookers,
+    active: ActiveMoments,
     applied: Applied,
-    /// Bytes of memory.
+    /// The growth of the memory in bytes, without exemplars.
     grown: usize,
     ttl_max_ms: i64,
-    /// Rows until others have their turn.
+    /// The number of rows until readers get the lock.
     left: usize,
 }
 
@@ -326,13 +327,13 @@ impl Applying<'_> {
 
         let at = index_of(index, series, slot, &mut self.grown);
         let series = &mut series[at].1;
-        lengths.save(at, &self.lookers.moments, || series.length());
+        lengths.save(at, &self.active.moments, || series.length());
 
         let before = series.memory();
         if !self
             .applied
             .samples
-            .note(series.push(ts_ms, value, life, self.lookers.since))
+            .note(series.push(ts_ms, value, life, self.active.since))
         {
             self.applied.conflicts.push(Conflict {
                 slot,
@@ -362,7 +363,7 @@ impl Applying<'_> {
             ts_ms,
             row.life,
             row.bytes,
-            self.lookers.since,
+            self.active.since,
         )) {
             self.applied.conflicts.push(Conflict {
                 slot,
@@ -384,16 +385,16 @@ impl Applying<'_> {
             row.series_ref,
             (row.ts_ms, row.value),
             row.labels,
-            &self.lookers,
+            &self.active,
         ) {
             Offered::Stored => self.applied.exemplars.stored += 1,
             Offered::Repeated => self.applied.exemplars.repeated += 1,
         }
 
-        self.applied.exemplars_evicted += exemplars.shrink(max, &self.lookers);
+        self.applied.exemplars_evicted += exemplars.shrink(max, &self.active);
     }
 
-    /// Lets those who read have their turn, every so many rows.
+    /// Counts a row. Lets readers have the lock after every [`ROWS_AT_ONCE`] rows.
     fn step(&mut self) {
         if self.left == 0 {
             RwLockWriteGuard::bump(&mut self.samples);
@@ -403,10 +404,10 @@ impl Applying<'_> {
         self.left -= 1;
     }
 
-    /// Gives up what was kept for moments once nobody looks at any.
+    /// Takes out what was saved for moments, if none is active.
     fn forget_moments(&mut self) -> impl Sized + use<> {
-        let nobody_looks = self.lookers.moments.is_empty();
-        nobody_looks.then(|| {
+        let none_is_active = self.active.moments.is_empty();
+        none_is_active.then(|| {
             (
                 std::mem::take(&mut self.samples.lengths),
                 self.samples.exemplars.forget_moments(),
@@ -415,7 +416,7 @@ impl Applying<'_> {
     }
 }
 
-/// The index of a series, which is made when there is none.
+/// Returns the index of a series. Adds the series if it is new.
 fn index_of(
     index: &mut Vec<u32>,
     series: &mut Vec<(Slot, SeriesSamples)>,
@@ -438,7 +439,7 @@ fn index_of(
 }
 
 impl Samples {
-    /// A series as it was at `moment`; `None` when nothing was ever known of it.
+    /// Returns a series as it was at `moment`; `None` if it never had samples here.
     pub(crate) fn series(&self, slot: Slot, moment: MomentNumber) -> Option<SeriesAt<'_>> {
         let at = (*self.index.get(slot as usize)? as usize).checked_sub(1)?;
         let (_, series) = self.series.get(at)?;
@@ -448,20 +449,20 @@ impl Samples {
         })
     }
 
-    /// The series that have samples or exemplars, all times.
+    /// Returns the series that have samples or exemplars, of all times.
     pub(crate) fn slots(&self) -> RoaringBitmap {
         let with_samples: RoaringBitmap = self.series.iter().map(|(slot, _)| *slot).collect();
         with_samples | self.exemplars.slots()
     }
 
-    /// Whether the span of the samples that a series had at `moment` meets `range`.
+    /// Returns whether the span of the samples that a series had at `moment` overlaps `range`.
     pub(crate) fn meets(&self, slot: Slot, moment: MomentNumber, range: TimeRange) -> bool {
         let span = self.series(slot, moment).and_then(SeriesAt::span);
         span.is_some_and(|(first, last)| first < range.end_ms() && last >= range.start_ms())
     }
 
-    /// How much there was of a series, whose labels are given, at `moment`; `None` when there were
-    /// no samples.
+    /// Returns the counts and the span of a series at `moment`, with the given labels; `None` if it
+    /// had no samples.
     pub(crate) fn summary(
         &self,
         slot: Slot,
@@ -502,7 +503,7 @@ mod tests {
         })
     }
 
-    /// A record that is applied in several steps: of each series so many samples, in order and
+    /// A record that is applied in several steps. It has 100 samples of each series, in order and
     /// late.
     fn large(record: i64) -> Rows {
         let mut rows = Rows::default();
@@ -593,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_once_nobody_looks() {
+    fn nothing_is_kept_once_none_is_active() {
         let generation = generation();
         let record = |record: i64| {
             let mut rows = Rows::default();

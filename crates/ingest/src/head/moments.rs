@@ -1,10 +1,13 @@
-//! The moments of a generation that queries look at, and what is kept so that they can.
+//! The moments of a generation: fixed views for queries while records are applied.
 //!
 //! Records are applied one after the other, and a moment lies between two of them. Moments are
-//! numbered. What is only ever added (histograms, late floats) says how many moments had begun
-//! before it came: a moment sees what came before it. What changes in place (the length of a byte
-//! string, the exemplars of a series) is saved when it is touched for the first time since the
-//! newest moment that someone looks at. While nobody looks, nothing is saved.
+//! numbered. A moment is *active* while a query reads at it.
+//!
+//! - Histograms and late floats are only ever added. Each remembers how many moments had begun
+//!   before it came, and a moment sees those that came before it.
+//! - The length of a byte string and the exemplars of a series change in place. Their value is
+//!   saved at the first change after the newest active moment. If no moment is active, nothing is
+//!   saved.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,10 +16,10 @@ use parking_lot::Mutex;
 /// The number of a moment; the first is 1.
 pub(crate) type MomentNumber = u32;
 
-/// Sees everything. No moment has this number.
+/// A number after all moments, which sees everything. No moment has it.
 pub(crate) const NOW: MomentNumber = MomentNumber::MAX;
 
-/// See the module's text.
+/// The moments of one generation.
 #[derive(Debug, Default)]
 pub(crate) struct Moments {
     state: Mutex<MomentsState>,
@@ -24,46 +27,46 @@ pub(crate) struct Moments {
 
 #[derive(Debug, Default)]
 struct MomentsState {
-    /// The newest that ever began.
+    /// The newest moment that has begun.
     newest: MomentNumber,
-    /// Those that are looked at, with the number of those who look.
-    looked_at: BTreeMap<MomentNumber, usize>,
-    /// Whether anything was applied since the newest began.
+    /// The active moments, each with its number of readers.
+    active: BTreeMap<MomentNumber, usize>,
+    /// Whether a record was applied since the newest moment began.
     is_past: bool,
-    /// The one before a record that is being applied in steps: who comes between two of them sees
-    /// nothing of it.
+    /// The moment before the record that is being applied in steps. A reader that comes between two
+    /// steps gets this moment, and so sees nothing of the record.
     before_record: Option<MomentNumber>,
 }
 
-/// What whoever applies a record needs to know of moments.
+/// The moments that are active while a record is applied.
 #[derive(Debug)]
-pub(crate) struct Lookers {
-    /// Those that are looked at, ascending.
+pub(crate) struct ActiveMoments {
+    /// The active moments, ascending.
     pub(crate) moments: Vec<MomentNumber>,
-    /// How many moments have begun: what comes now says so.
+    /// The number of moments that have begun. New samples remember it.
     pub(crate) since: MomentNumber,
 }
 
 impl Moments {
-    /// Begins a moment, or joins the newest if nothing was applied since. Nothing may be applied
-    /// meanwhile.
+    /// Begins a moment, or joins the newest one if nothing was applied since. Nothing may be
+    /// applied during this call.
     pub(crate) fn begin(&self) -> MomentNumber {
         self.state.lock().begin()
     }
 
-    /// Ends a look at a moment.
+    /// Ends one reader's use of a moment.
     pub(crate) fn end(&self, moment: MomentNumber) {
         self.state.lock().end(moment);
     }
 
-    /// A record is about to be applied, as a whole.
-    pub(crate) fn pass(&self) -> Lookers {
+    /// Notes that a record is about to be applied as a whole.
+    pub(crate) fn pass(&self) -> ActiveMoments {
         self.state.lock().pass()
     }
 
-    /// A record is about to be applied in steps, between which others may begin a moment: it is the
-    /// one before the record, until [`Moments::end_record`].
-    pub(crate) fn begin_record(&self) -> Lookers {
+    /// Notes that a record is about to be applied in steps. Until [`Moments::end_record`], every
+    /// moment that begins is the one before the record.
+    pub(crate) fn begin_record(&self) -> ActiveMoments {
         let mut state = self.state.lock();
         let before = state.begin();
         state.before_record = Some(before);
@@ -93,37 +96,38 @@ impl MomentsState {
             }
         };
 
-        *self.looked_at.entry(moment).or_default() += 1;
+        *self.active.entry(moment).or_default() += 1;
         moment
     }
 
     fn end(&mut self, moment: MomentNumber) {
-        if let Some(lookers) = self.looked_at.get_mut(&moment) {
-            *lookers -= 1;
-            if *lookers == 0 {
-                self.looked_at.remove(&moment);
+        if let Some(readers) = self.active.get_mut(&moment) {
+            *readers -= 1;
+            if *readers == 0 {
+                self.active.remove(&moment);
             }
         }
     }
 
-    fn pass(&mut self) -> Lookers {
+    fn pass(&mut self) -> ActiveMoments {
         self.is_past = true;
-        Lookers {
-            moments: self.looked_at.keys().copied().collect(),
+        ActiveMoments {
+            moments: self.active.keys().copied().collect(),
             since: self.newest,
         }
     }
 }
 
-/// What something was for the moments up to `until`, from behind the one before it in its list.
+/// A saved value. The moments up to `until` see it, unless an earlier entry of the list is for
+/// them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Saved<T> {
     pub(crate) until: MomentNumber,
     pub(crate) was: T,
 }
 
-/// Saves what something is before it is changed, unless that was done since the newest of
-/// `moments`. What no moment needs any more is given up.
+/// Saves a value before it changes, unless it was saved since the newest of `moments`. Entries that
+/// no moment needs any more are dropped.
 pub(crate) fn save<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber], is: impl FnOnce() -> T) {
     let Some(&until) = moments.last() else { return };
     if held.last().is_some_and(|last| last.until >= until) {
@@ -134,7 +138,7 @@ pub(crate) fn save<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber], is: im
     retain_needed(held, moments);
 }
 
-/// Gives up what none of `moments` sees.
+/// Drops the entries that none of `moments` sees.
 fn retain_needed<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber]) {
     let mut behind = 0;
     held.retain(|saved| {
@@ -148,17 +152,17 @@ fn retain_needed<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber]) {
     });
 }
 
-/// What a moment sees of something; `None` when it sees what there is now.
+/// Returns the saved value that a moment sees; `None` if it sees the current value.
 pub(crate) fn seen<T>(held: &[Saved<T>], moment: MomentNumber) -> Option<&T> {
     let at = held.partition_point(|saved| saved.until < moment);
     held.get(at).map(|saved| &saved.was)
 }
 
-/// As a list of [`Saved`] for each series, in little memory: most series are saved for one moment
-/// at most.
+/// A list of [`Saved`] for each series. It takes little memory, since most series are saved for at
+/// most one moment.
 #[derive(Debug)]
 pub(crate) struct SavedBySeries<T> {
-    /// By the index of the series; `until` is 0 where nothing is saved.
+    /// By the index of the series; `until` is 0 if nothing is saved.
     newest: Vec<Saved<T>>,
     older: HashMap<usize, Vec<Saved<T>>>,
 }
@@ -173,7 +177,7 @@ impl<T> Default for SavedBySeries<T> {
 }
 
 impl<T: Copy + Default> SavedBySeries<T> {
-    /// As [`save`], for the series of an index.
+    /// Saves a value like [`save`], for the series at an index.
     #[inline]
     pub(crate) fn save(&mut self, series: usize, moments: &[MomentNumber], is: impl FnOnce() -> T) {
         let Some(&until) = moments.last() else { return };
@@ -207,7 +211,7 @@ impl<T: Copy + Default> SavedBySeries<T> {
         }
     }
 
-    /// As [`seen`], for the series of an index.
+    /// Finds a value like [`seen`], for the series at an index.
     pub(crate) fn seen(&self, series: usize, moment: MomentNumber) -> Option<&T> {
         let newest = self
             .newest
@@ -236,8 +240,8 @@ mod tests {
 
         assert_eq!(moments.begin(), first);
 
-        let lookers = moments.pass();
-        assert_eq!((lookers.moments, lookers.since), (vec![first], first));
+        let active = moments.pass();
+        assert_eq!((active.moments, active.since), (vec![first], first));
 
         let second = moments.begin();
         assert!(second > first);
@@ -254,11 +258,11 @@ mod tests {
     #[test]
     fn a_moment_that_begins_between_the_steps_of_a_record_is_the_one_before_it() {
         let moments = Moments::default();
-        let lookers = moments.begin_record();
+        let active = moments.begin_record();
         let between = moments.begin();
 
-        assert_eq!(lookers.moments, [between]);
-        assert_eq!(lookers.since, between, "the record is not seen by it");
+        assert_eq!(active.moments, [between]);
+        assert_eq!(active.since, between, "the record is not seen by it");
 
         moments.end_record();
         assert!(moments.begin() > between);
@@ -266,13 +270,13 @@ mod tests {
         moments.end(between);
     }
 
-    /// What happens to a value that moments look at.
+    /// One event for values and moments.
     #[derive(Clone, Debug)]
     enum Step {
         Begin,
-        /// The look that began so many before the last ends.
+        /// The reader that began so many readers before the last one ends.
         End(usize),
-        /// Series of this index gets another value, as the newest changes.
+        /// The series at this index gets another value.
         Change(usize),
     }
 
@@ -305,11 +309,11 @@ mod tests {
                         }
                     }
                     Step::Change(series) => {
-                        let lookers = moments.pass();
-                        by_series.save(series, &lookers.moments, || values[series]);
+                        let active = moments.pass();
+                        by_series.save(series, &active.moments, || values[series]);
 
                         if series == 0 {
-                            save(&mut list, &lookers.moments, || values[0]);
+                            save(&mut list, &active.moments, || values[0]);
                         }
 
                         values[series] += 1;

@@ -1,13 +1,14 @@
-//! The series of one tenant that the head knows, and the inverted index over their labels.
+//! The series of one tenant in the head, and the inverted index over their labels.
 //!
-//! A label pair is interned once and a series is the list of its pairs, so a series costs four
-//! bytes a label. The registry outlives generations: a series stays until nothing came of it for a
-//! whole flush.
+//! A label pair is interned once, and a series is a list of pairs, so it costs four bytes per
+//! label. The registry outlives generations: a series stays until it has had no samples for a whole
+//! flush.
 //!
-//! - `interned.rs`: series, label pairs and postings; `size.rs`: what they take.
-//! - `slots.rs`: who may still use the number of a series; `forgetting.rs`: which series go.
+//! - `interned.rs`: series, label pairs and postings; `size.rs`: their memory.
+//! - `slots.rs`: the numbers of series, and who may still use them; `forgetting.rs`: idle series
+//!   are removed.
 //! - `ordering.rs`: series in the order of a block; `names.rs`: names and values of labels.
-//! - `shared.rs`: the registry behind its lock, and look-ups that let writes in between.
+//! - `shared.rs`: the registry behind its lock, with look-ups that let writes in between.
 
 mod forgetting;
 mod interned;

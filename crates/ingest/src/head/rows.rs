@@ -1,17 +1,17 @@
-//! What one write brings to a head, its series known.
+//! The rows of one write to a head, with known series.
 
 use duramen_model::{FamilyMetadata, Life};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
 use super::registry::Slot;
 
-/// Columns of floats, and rows of everything else. References to series are slots.
+/// Floats in columns, and everything else in rows. References to series are slots.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) slots: Vec<Slot>,
     pub(crate) ts_ms: Vec<i64>,
     pub(crate) values: Vec<f64>,
-    /// As many as samples, or none when no sample says anything.
+    /// As many as there are samples, or none if no sample has a life.
     pub(crate) lives: Vec<Life>,
     pub(crate) histograms: Vec<HistogramRow>,
     pub(crate) exemplars: Vec<ExemplarRow>,
@@ -30,7 +30,7 @@ impl Rows {
         self.values.push(value);
     }
 
-    /// Makes room for so many floats.
+    /// Reserves memory for so many floats.
     pub(crate) fn reserve(&mut self, samples: usize) {
         self.slots.reserve(samples);
         self.ts_ms.reserve(samples);
@@ -44,12 +44,12 @@ impl Rows {
             && self.metadata.is_empty()
     }
 
-    /// How much there is of everything.
+    /// Returns the number of rows of all kinds.
     pub(crate) const fn len(&self) -> usize {
         self.slots.len() + self.histograms.len() + self.exemplars.len() + self.metadata.len()
     }
 
-    /// The series that are spoken of, some of them several times.
+    /// Returns the series of the rows, some of them several times.
     pub(crate) fn all_slots(&self) -> impl Iterator<Item = Slot> {
         let of_histograms = self.histograms.iter().map(|row| row.series_ref);
         let of_exemplars = self.exemplars.iter().map(|row| row.series_ref);

@@ -1,4 +1,4 @@
-//! What one series has in one generation: floats and histograms. A time is held once, by one of the
+//! The samples of one series in one generation: floats and histograms. Each time has one of the
 //! two.
 
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use super::moments::MomentNumber;
 #[cfg(test)]
 use super::moments::NOW;
 
-/// See the module's text.
+/// The floats and histograms of one series in one generation.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesSamples {
     floats: Chunk,
-    /// Most series have none.
+    /// `None` for most series.
     histograms: Option<Box<Histograms>>,
 }
 
@@ -44,12 +44,12 @@ pub(crate) struct HeldHistogram {
     pub(crate) life: Life,
     /// The byte form of [`duramen_model::Histogram`].
     pub(crate) bytes: Box<[u8]>,
-    /// How many moments had begun before it came.
+    /// The number of moments that had begun before it came.
     since: MomentNumber,
 }
 
 impl SeriesSamples {
-    /// Offers a float, which moments up to `since` do not see.
+    /// Pushes a float, which moments up to `since` do not see.
     pub(crate) fn push(
         &mut self,
         ts_ms: i64,
@@ -65,8 +65,8 @@ impl SeriesSamples {
         self.floats.push(ts_ms, value, life, since)
     }
 
-    /// Offers a histogram, which moments up to `since` do not see. Equal bytes are the same
-    /// histogram, whatever its life: the first one's stays.
+    /// Pushes a histogram, which moments up to `since` do not see. Equal bytes are the same
+    /// histogram, whatever its life: the first life stays.
     pub(crate) fn push_histogram(
         &mut self,
         ts_ms: i64,
@@ -100,12 +100,13 @@ impl SeriesSamples {
         Pushed::Stored
     }
 
-    /// How many floats came in order, and the last of them: a moment remembers it when more come.
+    /// Returns the number of floats that came in order, with the time of the last one. It is saved
+    /// for moments before more floats come.
     pub(crate) const fn length(&self) -> Length {
         self.floats.length()
     }
 
-    /// The series as it is.
+    /// Returns the series with all its samples.
     #[cfg(test)]
     pub(crate) fn now(&self) -> SeriesAt<'_> {
         SeriesAt {
@@ -115,7 +116,7 @@ impl SeriesSamples {
         }
     }
 
-    /// The series as it was at `moment`, when its floats had this length.
+    /// Returns the series as it was at `moment`, when its floats had this length.
     pub(crate) fn at(&self, length: Length, moment: MomentNumber) -> SeriesAt<'_> {
         SeriesAt {
             floats: self.floats.at(length, moment),
@@ -124,12 +125,12 @@ impl SeriesSamples {
         }
     }
 
-    /// The memory that it takes, in bytes, roughly.
+    /// Returns the memory of the series in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
-        /// A place in the tree, with its nodes two thirds full, and the head of an allocation.
+        /// An entry in the tree, with nodes two thirds full, and the head of an allocation.
         const HISTOGRAM: usize = 80;
 
-        /// The first node of a tree is there for one histogram already.
+        /// The first node of a tree, which exists from the first histogram on.
         const NODE: usize = 480;
 
         let histograms = self.histograms.as_ref().map_or(0, |histograms| {
@@ -144,7 +145,7 @@ impl<'a> SeriesAt<'a> {
         self.floats
     }
 
-    /// The histograms, their times ascending.
+    /// Returns the histograms by ascending time.
     pub(crate) fn histograms(self) -> impl DoubleEndedIterator<Item = (i64, &'a HeldHistogram)> {
         let all = self
             .histograms
@@ -159,7 +160,7 @@ impl<'a> SeriesAt<'a> {
         self.histograms().count()
     }
 
-    /// The first and the last time held. `None` when empty.
+    /// Returns the first and the last time, or `None` if there are no samples.
     pub(crate) fn span(self) -> Option<(i64, i64)> {
         let first = self.histograms().next();
         let last = self.histograms().next_back();

@@ -1,4 +1,4 @@
-//! What a head shows to queries.
+//! The snapshot of a head for queries.
 
 use std::sync::Arc;
 
@@ -11,10 +11,9 @@ use super::source::GenerationSource;
 use super::tenant::{FrozenSamples, TenantHead};
 
 impl TenantHead {
-    /// What is held now, see [`HeadSnapshot`]: everything up to one record, and nothing of those
-    /// that come later.
+    /// Returns a [`HeadSnapshot`]: all records up to one point, and no later ones.
     pub(crate) fn snapshot(self: &Arc<Self>, writer: WriterId) -> HeadSnapshot {
-        // Before the generations are looked at: their series keep their numbers for as long as the
+        // The pin is taken before the generations are read. The series keep their numbers while the
         // parts live.
         let pin = self.registry.read().pin();
 

@@ -19,7 +19,7 @@ use super::registry::{Slot, SlotPin};
 use super::series::SeriesAt;
 use super::tenant::TenantHead;
 
-/// Series that are looked at in one step: a write that needs the lock waits for a fraction of a
+/// Series that are read in one step. A write that needs the lock waits for a fraction of a
 /// millisecond.
 const SERIES_AT_ONCE: usize = 1024;
 
@@ -31,7 +31,7 @@ const SAMPLES_AT_ONCE: usize = 64 << 10;
 pub(crate) struct GenerationSource {
     tenant: Arc<TenantHead>,
     moment: Arc<Moment>,
-    /// What a series is called here does not change while this is read.
+    /// The series keep their numbers while this is read.
     _pin: SlotPin,
 }
 
@@ -44,12 +44,12 @@ impl GenerationSource {
         }
     }
 
-    /// What the generation has, now: nothing is added while the guard lives.
+    /// Returns the samples of the generation. Nothing is added while the guard lives.
     fn samples(&self) -> RwLockReadGuard<'_, Samples> {
         self.moment.generation.read()
     }
 
-    /// The series that pass and have samples in the range.
+    /// Returns the series that pass the matchers and have samples in the range.
     async fn selected(&self, request: &SeriesRequest) -> RoaringBitmap {
         if !request.tenants.contains(&self.tenant.id) {
             return RoaringBitmap::new();
@@ -59,13 +59,13 @@ impl GenerationSource {
         self.within(&selected, request.range).await
     }
 
-    /// The series that pass and have samples in the range, in block order.
+    /// Returns the series that pass the matchers and have samples in the range, in block order.
     async fn select_slots(&self, request: &SeriesRequest) -> Vec<Slot> {
         let selected = self.selected(request).await;
         self.tenant.registry.in_block_order(&selected).await
     }
 
-    /// The `selected` series whose span of samples meets `range`.
+    /// Returns the `selected` series whose span of samples overlaps `range`.
     async fn within(&self, selected: &RoaringBitmap, range: TimeRange) -> RoaringBitmap {
         let mut pace = Pace::default();
         let mut found = RoaringBitmap::new();
@@ -89,7 +89,7 @@ impl GenerationSource {
         }
     }
 
-    /// The next batch of `slots`, and how many of them it took.
+    /// Returns the next batch of `slots`, and how many slots it took.
     async fn batch(&self, slots: &[Slot], request: &SeriesRequest) -> (SeriesBatch, usize) {
         let mut batch = SeriesBatchBuilder::default();
         let mut taken = 0;
@@ -108,8 +108,8 @@ impl GenerationSource {
         (batch.finish(), taken)
     }
 
-    /// Appends the first of `slots` and returns how many of them it took. It holds the locks, so it
-    /// ends after some series.
+    /// Appends the first of `slots` and returns how many it took. It holds the locks, so it ends
+    /// after some series.
     fn fill(
         &self,
         batch: &mut SeriesBatchBuilder,
@@ -197,8 +197,8 @@ impl SeriesSource for GenerationSource {
         Ok(found)
     }
 
-    /// All that the tenant's head knows when it is asked: metadata is not bound to a generation,
-    /// and one question reads all of it.
+    /// Returns all current metadata of the tenant's head. Metadata is not bound to a generation or
+    /// a moment.
     async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
         if !tenants.contains(&self.tenant.id) {
             return Ok(Vec::new());
@@ -254,7 +254,7 @@ impl SeriesSource for GenerationSource {
     }
 }
 
-/// Appends what `series` has in `range`, without ending the series.
+/// Appends the samples of `series` in `range`, without ending the series.
 fn put_samples(series: SeriesAt<'_>, range: TimeRange, batch: &mut SeriesBatchBuilder) {
     let floats = series.floats();
 

@@ -17,44 +17,44 @@ use super::rows::Rows;
 use crate::intake::TenantIntake;
 use crate::memory::HeadMemory;
 
-/// See the module's text.
+/// The head of one tenant.
 #[derive(Debug)]
 pub(crate) struct TenantHead {
     pub(crate) id: TenantId,
     pub(crate) name: TenantName,
     pub(crate) registry: SharedRegistry,
     pub(crate) families: RwLock<Families>,
-    /// The newest block of an earlier process that has metadata, until that is among `families`.
+    /// The newest block with metadata of an earlier process, until its metadata is among
+    /// `families`.
     pub(crate) carried_from: Mutex<Option<Arc<BlockEntry>>>,
-    /// Why the tenant waits, if it does: see [`crate::quarantine`].
+    /// Why the tenant is in quarantine, if it is: see [`crate::quarantine`].
     pub(crate) quarantined: RwLock<Option<Arc<str>>>,
-    /// What the intake of this process holds of the tenant.
+    /// The intake's state for the tenant in this process.
     pub(crate) intake: Arc<TenantIntake>,
-    /// What the head and the intake take, as the account of the process knows it.
+    /// The memory of the head and the intake, in the account of the process.
     pub(crate) memory: HeadMemory,
     chain: RwLock<Chain>,
     forgot_at: Mutex<Duration>,
-    /// FrozenSamples by the flush that runs: one at a time, so that generations are committed in their
-    /// order.
+    /// Locked by the running flush: one at a time, so that generations are committed in order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
 }
 
-/// What earlier processes of this writer left of a tenant.
+/// The state of a tenant that earlier processes of this writer left.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Past {
-    /// All records before it are in blocks.
+    /// All records before this position are in blocks.
     pub(crate) flushed: Position,
-    /// The newest block that has metadata: it has all that was known.
+    /// The newest block with metadata, which has all that was known.
     pub(crate) metadata: Option<Arc<BlockEntry>>,
 }
 
-/// The generations that hold what is not committed yet, in their order.
+/// The generations that are not committed yet, in order.
 #[derive(Debug)]
 struct Chain {
     open: Arc<Generation>,
     frozen: Vec<Arc<Frozen>>,
     flushed: Position,
-    /// What the log had before it stands behind it once more.
+    /// The log has all records of the tenant before this position again, after it.
     moved: Position,
 }
 
@@ -62,14 +62,14 @@ struct Chain {
 #[derive(Debug)]
 pub(crate) struct Frozen {
     pub(crate) order: Order,
-    /// All records of this tenant before it are in this generation or in earlier ones.
+    /// All records of this tenant before this position are in this generation or in earlier ones.
     pub(crate) end: Position,
     /// The position of its first record.
     first: Position,
     held: RwLock<FrozenSamples>,
     /// Its series, once it is staged.
     slots: OnceLock<RoaringBitmap>,
-    /// The blocks that a commit has named: all of them are in the bucket, and the commit may have
+    /// The blocks that a commit has named. All of them are in the bucket, and the commit may have
     /// happened.
     offered: OnceLock<Vec<BlockEntry>>,
 }
@@ -78,12 +78,12 @@ pub(crate) struct Frozen {
 #[derive(Clone, Debug)]
 pub(crate) enum FrozenSamples {
     Memory(Arc<Generation>),
-    /// In blocks on the local disk, which are not in the bucket yet.
+    /// In blocks on the local disk that are not in the bucket yet.
     Staged(Arc<[StagedBlock]>),
 }
 
 impl Frozen {
-    /// The series of which it has anything.
+    /// Returns the series that have samples or exemplars here.
     fn slots(&self) -> RoaringBitmap {
         match self.held() {
             FrozenSamples::Memory(generation) => generation.slots(),
@@ -91,13 +91,13 @@ impl Frozen {
         }
     }
 
-    /// The blocks that a commit of this generation has named, if there was one. Whether it happened
-    /// is known by them alone, so that it must not be made with others.
+    /// Returns the blocks that a commit of this generation has named, if there was one. Only these
+    /// blocks tell whether the commit has happened, so it must not be tried with others.
     pub(crate) fn offered(&self) -> Option<&[BlockEntry]> {
         self.offered.get().map(Vec::as_slice)
     }
 
-    /// Notes which blocks a commit is about to name.
+    /// Notes the blocks that a commit is about to name.
     pub(crate) fn offer(&self, blocks: &[BlockEntry]) {
         let _ = self.offered.set(blocks.to_vec());
     }
@@ -106,19 +106,19 @@ impl Frozen {
         self.held.read().clone()
     }
 
-    /// The blocks hold everything that the generation held: its memory is given back.
+    /// Replaces the generation in memory by blocks with the same samples, which frees its memory.
     pub(crate) fn stage(&self, blocks: Vec<StagedBlock>) {
         let slots = self.slots();
         let _ = self.slots.set(slots);
         *self.held.write() = FrozenSamples::Staged(blocks.into());
     }
 
-    /// The blocks are damaged: their samples are in memory again.
+    /// Replaces damaged blocks by a generation in memory with their samples.
     pub(crate) fn unstage(&self, generation: Arc<Generation>) {
         *self.held.write() = FrozenSamples::Memory(generation);
     }
 
-    /// The records of this tenant at these positions are what it holds.
+    /// Returns the positions of its records in the log; other tenants have positions in between.
     pub(crate) fn positions(&self) -> Range<Position> {
         self.first..self.end
     }
@@ -193,7 +193,7 @@ impl TenantHead {
         applied
     }
 
-    /// Tells the account what series and metadata take. After each change of them.
+    /// Reports the memory of series and metadata to the account. Called after each change of them.
     pub(crate) fn report_series(&self) {
         let intake = self.intake.bytes();
         let registry = self.registry.read();
@@ -201,13 +201,13 @@ impl TenantHead {
             .set_series(registry.bytes() + self.families.read().bytes() + intake);
     }
 
-    /// Tells the account what samples take. After each change of them.
+    /// Reports the memory of samples to the account. Called after each change of them.
     pub(crate) fn report_samples(&self) {
         self.memory.set_samples(self.sample_bytes());
     }
 
-    /// Ends the open generation at `end` and opens one of order `next`. `None`, and no change,
-    /// while nothing is in it.
+    /// Ends the open generation at `end` and opens one with order `next`. Returns `None` and
+    /// changes nothing if the open one is empty.
     ///
     /// Called between two records by the thread that applies them.
     pub(crate) fn freeze(
@@ -234,15 +234,16 @@ impl TenantHead {
         Some(frozen)
     }
 
-    /// The frozen generations that wait for their commit, in order.
+    /// Returns the frozen generations that wait for their commit, in order.
     pub(crate) fn frozen(&self) -> Vec<Arc<Frozen>> {
         self.chain.read().frozen.clone()
     }
 
-    /// Gives a generation up: the manifest has it.
+    /// Removes a generation that is in the manifest.
     pub(crate) fn committed(&self, frozen: &Arc<Frozen>) {
-        // Views may have it still, so its series count as used until the end of the era. Before it
-        // goes: whoever has it after that, has a pin of this era at the latest.
+        // Views may still have the generation, so its series count as used until the end of the
+        // era. This comes before the removal: a later view with the generation has a pin of this
+        // era at the latest.
         self.registry.read().use_now(frozen.slots().iter());
 
         let mut chain = self.chain.write();
@@ -250,9 +251,10 @@ impl TenantHead {
         chain.flushed = chain.flushed.max(frozen.end);
     }
 
-    /// Forgets the series that are not in use any more, and metadata beyond nine tenths of
-    /// `families_max` that nobody told of since `idle_before_ms`. Blocking; only while nothing else
-    /// is committed, so under [`TenantHead::flushing`].
+    /// Forgets the series that are not in use any more. Also forgets metadata beyond nine tenths of
+    /// `families_max` that was not sent since `idle_before_ms`. Returns the number of forgotten
+    /// series. Blocks the thread. Nothing else may be committed meanwhile, so
+    /// [`TenantHead::flushing`] must be locked.
     pub(crate) fn forget(&self, now: Duration, families_max: usize, idle_before_ms: i64) -> usize {
         let forgotten = self.registry.forget(|| self.slots_in_use());
         self.families.write().forget(families_max, idle_before_ms);
@@ -262,17 +264,17 @@ impl TenantHead {
         forgotten
     }
 
-    /// How long ago series were forgotten, or the head began.
+    /// Returns the time since series were last forgotten, or since the head was created.
     pub(crate) fn since_forgetting(&self, now: Duration) -> Duration {
         now.saturating_sub(*self.forgot_at.lock())
     }
 
-    /// Whether it has series and nothing that a flush would commit.
+    /// Returns whether the head has series but nothing for a flush to commit.
     pub(crate) fn rests(&self) -> bool {
         self.first_uncommitted().is_none() && self.registry.read().len() > 0
     }
 
-    /// The series of all generations that are not committed.
+    /// Returns the series of all generations that are not committed.
     fn slots_in_use(&self) -> RoaringBitmap {
         let (frozen, open) = {
             let chain = self.chain.read();
@@ -287,7 +289,7 @@ impl TenantHead {
         in_use
     }
 
-    /// The position of the earliest record that only this head and the WAL have.
+    /// Returns the position of the earliest record that only this head and the WAL have.
     pub(crate) fn first_uncommitted(&self) -> Option<Position> {
         let chain = self.chain.read();
         let first = chain
@@ -300,19 +302,18 @@ impl TenantHead {
         first.map(|first| first.max(chain.moved))
     }
 
-    /// The log has all records of this tenant before `end` once more, behind it.
+    /// Notes that the log has all records of this tenant before `end` again, after it.
     pub(crate) fn moved(&self, end: Position) {
         let mut chain = self.chain.write();
         chain.moved = chain.moved.max(end);
     }
 
-    /// Whether records from `start` on may lie somewhere else in the log than where they were
-    /// written.
+    /// Returns whether records from `start` on may have been copied to another position in the log.
     pub(crate) fn has_moved(&self, start: Position) -> bool {
         start < self.chain.read().moved
     }
 
-    /// Ends a quarantine: this is what earlier processes left.
+    /// Ends a quarantine, with the state that earlier processes left.
     pub(crate) fn heal(&self, flushed: Position, metadata: Option<Arc<BlockEntry>>) {
         let mut chain = self.chain.write();
         chain.flushed = chain.flushed.max(flushed);
@@ -326,12 +327,12 @@ impl TenantHead {
         *self.quarantined.write() = None;
     }
 
-    /// All records before it are in the manifest's blocks.
+    /// Returns the flushed position: all records before it are in the manifest's blocks.
     pub(crate) fn flushed(&self) -> Position {
         self.chain.read().flushed
     }
 
-    /// The memory of all generations, in bytes, roughly: what a flush gives back.
+    /// Returns the memory of all generations in bytes, roughly. A flush frees it.
     pub(crate) fn sample_bytes(&self) -> usize {
         self.in_memory()
             .iter()
@@ -339,7 +340,7 @@ impl TenantHead {
             .sum()
     }
 
-    /// How many histograms and exemplars are in memory.
+    /// Returns how many histograms and exemplars are in memory.
     pub(crate) fn rare(&self) -> (usize, usize) {
         let count = |generation: &Arc<Generation>| {
             let samples = generation.read();
@@ -352,7 +353,7 @@ impl TenantHead {
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
-    /// The generations that are not staged yet.
+    /// Returns the generations that are not staged yet.
     fn in_memory(&self) -> Vec<Arc<Generation>> {
         let chain = self.chain.read();
         let frozen = chain
@@ -366,8 +367,8 @@ impl TenantHead {
         frozen.chain([Arc::clone(&chain.open)]).collect()
     }
 
-    /// What the frozen generations, the open one and the flushed position are, all at one time:
-    /// none of them changes until `read` returns.
+    /// Calls `read` with the frozen generations, the open one and the flushed position. None of
+    /// them changes until it returns.
     pub(super) fn read_chain<T>(
         &self,
         read: impl FnOnce(&[Arc<Frozen>], &Arc<Generation>, Position) -> T,
@@ -376,7 +377,7 @@ impl TenantHead {
         read(&chain.frozen, &chain.open, chain.flushed)
     }
 
-    /// All metadata that the tenant has, by the names of the families. Texts are copied while
+    /// Returns all metadata of the tenant, by the names of the families. The texts are copied while
     /// writes go on.
     pub(crate) fn all_families(&self) -> Vec<FamilyMetadata> {
         let families = self.families.read().all();

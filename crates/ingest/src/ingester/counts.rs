@@ -1,4 +1,4 @@
-//! What an ingester counts of the writes that it takes.
+//! The counters of the ingester for writes.
 
 use duramen_model::TenantName;
 

@@ -1,19 +1,20 @@
-//! The byte string of a chunk: samples whose times ascend, each as its difference to the one
-//! before.
+//! The byte string of a chunk: samples with ascending times, each as its difference to the previous
+//! one.
 //!
-//! A sample is a control byte and what it announces:
-//! - bits 0-1, the time: how many bytes (0, 1, 2, or 3 for "8") the change of the step between
-//!   samples takes, zigzag, little endian;
-//! - bits 2-4, the value: 0 the same bits as before; 1, 2, 3 the difference of two whole numbers in
-//!   1, 2 or 4 bytes, zigzag; 4 and a byte `(skip << 4 | length)`: `length` bytes of the XOR with
-//!   the bits before, shifted right by `skip` bytes;
-//! - bit 5: another start than the sample before; its distance before the sample's time, a zigzag
-//!   varint of milliseconds;
-//! - bit 6: another ttl than the sample before; a zigzag varint of milliseconds.
+//! A sample is a control byte and the bytes that it announces:
+//! - bits 0-1, the time: the number of bytes (0, 1, 2, or 3 for "8") of the change of the step
+//!   between samples, zigzag, little-endian;
+//! - bits 2-4, the value: 0 means the same bits as before; 1, 2, 3 the difference of two whole
+//!   numbers in 1, 2 or 4 bytes, zigzag; 4 a byte `(skip << 4 | length)` and then `length` bytes of
+//!   the XOR with the bits before, shifted right by `skip` bytes;
+//! - bit 5: the start differs from that of the previous sample; it follows as the time from the
+//!   start to the sample, a zigzag varint of milliseconds;
+//! - bit 6: the ttl differs from that of the previous sample; it follows as a zigzag varint of
+//!   milliseconds.
 
 use duramen_model::Life;
 
-/// What the codec knows between two samples.
+/// The state of the codec between two samples.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FloatState {
     pub(super) ts: i64,
@@ -21,7 +22,7 @@ pub(super) struct FloatState {
     pub(super) bits: u64,
 }
 
-/// Whole numbers up to here differ by amounts that are exact in an f64.
+/// The difference of two whole numbers up to this value is exact in an `f64`.
 pub(super) const WHOLE_MAX: f64 = (1u64 << 53) as f64;
 
 /// Bits of a control byte.
@@ -30,8 +31,8 @@ const TTL: u8 = 1 << 6;
 
 const TIME_WIDTHS: [usize; 4] = [0, 1, 2, 8];
 
-/// Appends a sample (time, bits of the value, life) behind the one that `before` tells of, and
-/// returns the state behind it.
+/// Appends a sample (time, bits of the value, life). `before` is the state and the life of the
+/// previous sample. Returns the new state.
 pub(super) fn append(
     bytes: &mut Vec<u8>,
     before: (FloatState, Life),
@@ -107,7 +108,7 @@ fn append_value(bytes: &mut Vec<u8>, before: u64, bits: u64) -> u8 {
     4
 }
 
-/// Appends what is another than before, and returns the bits that announce it.
+/// Appends the parts of the life that changed, and returns the bits that announce them.
 #[cold]
 fn append_life(bytes: &mut Vec<u8>, ts_ms: i64, before: Life, life: Life) -> u8 {
     let mut changed = 0;
@@ -124,7 +125,7 @@ fn append_life(bytes: &mut Vec<u8>, ts_ms: i64, before: Life, life: Life) -> u8 
     changed
 }
 
-/// Reads a byte string, from its beginning or from behind a sample whose state and life are known.
+/// Reads a byte string, from its start or from a mark, where state and life are known.
 #[derive(Debug)]
 pub(super) struct InOrder<'a> {
     pub(super) bytes: &'a [u8],
@@ -134,7 +135,7 @@ pub(super) struct InOrder<'a> {
 }
 
 impl InOrder<'_> {
-    /// The next `width` (at most 8) bytes as a number.
+    /// Reads the next `width` bytes, at most 8, as a number.
     #[inline]
     fn take(&mut self, width: usize) -> u64 {
         let (head, rest) = self
@@ -176,7 +177,7 @@ impl InOrder<'_> {
 }
 
 impl Iterator for InOrder<'_> {
-    /// Time, bits of the value, and what else the sample says.
+    /// Time, bits of the value, and life.
     type Item = (i64, u64, Life);
 
     #[inline]
@@ -219,7 +220,8 @@ impl Iterator for InOrder<'_> {
     }
 }
 
-/// `b - a` when both are whole numbers whose difference brings back `b`, bit for bit.
+/// Returns `b - a` if both are whole numbers and `a` plus the difference gives `b` back, bit for
+/// bit.
 #[inline]
 fn whole_difference(a: u64, b: u64) -> Option<i64> {
     let from = f64::from_bits(a);

@@ -1,4 +1,4 @@
-//! Series that nobody writes any more leave the registry, with the labels that no other series has.
+//! Forgetting: idle series leave the registry, with the labels that no other series has.
 
 use std::sync::Arc;
 
@@ -9,27 +9,28 @@ use super::shared::{AT_ONCE, SharedRegistry};
 use super::slots::Era;
 use super::{Pair, PairId, Registry, Slot, size};
 
-/// Series that are taken out of the index in one step: some ten thousand postings.
+/// Series that are removed from the index in one step: some ten thousand postings.
 const UNLINKED_AT_ONCE: usize = 256;
 
-/// Tables keep a room that is more than so many times what is in it.
+/// A table is shrunk if its capacity is more than so many times its length.
 const ROOM_KEPT: usize = 4;
 
 impl SharedRegistry {
     /// Ends an era and forgets the series that nobody uses any more, see [`super::slots`]. Returns
     /// how many.
     ///
-    /// `in_use` is asked once the era has ended: the series of which some generation has samples
-    /// that is not committed. Nobody may commit one meanwhile. It takes steps, as queries do, and
-    /// blocks: it belongs on a thread of its own.
+    /// `in_use` is called after the era has ended. It returns the series that have samples in a
+    /// generation that is not committed. No generation may be committed meanwhile. This works in
+    /// steps, as queries do, and blocks, so it belongs on a thread of its own.
     pub(crate) fn forget(&self, in_use: impl FnOnce() -> RoaringBitmap) -> usize {
         let (ended, oldest) = self.write().eras.end();
 
-        // Not before: what a holder of a pin did that is gone by now, is seen from here on.
+        // This comes after the end of the era: it sees everything that was done under a pin that is
+        // gone by now.
         let in_use = in_use();
 
-        // Exemplars make room for others, so that a series may be in use no more while views of the
-        // next era still know of it.
+        // Exemplars are dropped to make room, so a series can go out of use while views of the next
+        // era still know it.
         self.read().use_all(in_use.iter(), ended);
 
         let mut gone = RoaringBitmap::new();
@@ -77,8 +78,8 @@ impl SharedRegistry {
 }
 
 impl Registry {
-    /// Notes that `slots` are used now: a generation with samples of them is about to be committed,
-    /// or one gets exemplars of them.
+    /// Notes that `slots` are used in the current era: a generation with samples of them is about
+    /// to be committed, or a generation gets exemplars of them.
     pub(crate) fn use_now(&self, slots: impl Iterator<Item = Slot>) {
         self.use_all(slots, self.eras.current());
     }
@@ -89,8 +90,8 @@ impl Registry {
         }
     }
 
-    /// Makes the idle series among the next ones unknown to requests, and adds them to `gone`.
-    /// Views may find them still. Returns where to go on; `None` at the end.
+    /// Hides the idle series among the next ones from requests, and adds them to `gone`. Views may
+    /// still find them. Returns where to go on, or `None` at the end.
     fn hide_idle(
         &mut self,
         from: Slot,
@@ -117,7 +118,7 @@ impl Registry {
         (end < self.tenures.len()).then(|| Slot::try_from(end).unwrap_or(Slot::MAX))
     }
 
-    /// Takes hidden series out of the index and vacates their numbers.
+    /// Removes hidden series from the index and vacates their numbers.
     fn unlink(&mut self, slots: &[Slot]) {
         for &slot in slots {
             debug_assert!(self.tenures[slot as usize].is_vacant());
@@ -138,7 +139,7 @@ impl Registry {
         }
     }
 
-    /// Gives up a label pair that no series has any more, and its name with the last of its values.
+    /// Removes a label pair that no series has any more, and its name with the last of its values.
     fn drop_pair(&mut self, pair: PairId) {
         let nothing = Pair::default();
         let Pair { name, value, .. } = std::mem::replace(self.pair_mut(pair), nothing);
@@ -157,7 +158,7 @@ impl Registry {
         }
     }
 
-    /// Makes tables smaller that are mostly empty now.
+    /// Shrinks tables that are mostly empty.
     fn give_room_back(&mut self) {
         self.bound_sent();
         if is_roomy(self.slots.capacity(), self.slots.len()) {
@@ -171,8 +172,9 @@ impl Registry {
         }
     }
 
-    /// One series may come in many forms of bytes, and those of a forgotten one stay until here.
-    /// Forgetting them all now and then costs one decoding each.
+    /// Clears the table of sent bytes if it has grown too large. One series may be sent in many
+    /// forms of bytes, and the entries of a forgotten series stay until here. Each form is then
+    /// decoded once more.
     pub(super) fn bound_sent(&mut self) {
         if self.sent.len() > 2 * self.len() + 1024 {
             self.bytes -= self.sent.len() * size::SENT;
@@ -300,10 +302,10 @@ mod tests {
         );
     }
 
-    /// What happens to a registry.
+    /// One event for a registry.
     #[derive(Clone, Debug)]
     enum Step {
-        /// A request with a series, whose write stays under way.
+        /// A request with a series is admitted. Its write is not applied yet.
         Admit(u8),
         /// The oldest write is applied to the open generation.
         Apply,
@@ -311,9 +313,9 @@ mod tests {
         View,
         /// The oldest view ends.
         Leave,
-        /// What is open is frozen, and committed with all before it.
+        /// The open generation is frozen and committed.
         Flush,
-        /// The log goes on in another segment.
+        /// The log starts a new segment.
         Rotate,
     }
 
@@ -381,7 +383,8 @@ mod tests {
                 prop_assert_eq!(distinct.len(), generation.len(), "one series has two numbers in a generation");
             }
 
-            // Nobody is left: three eras later all is gone, and the numbers are given again.
+            // No user is left: three eras later all series are gone, and the numbers are given
+            // again.
             drop((writes, views));
             (0..3).for_each(|_| _ = registry.forget(RoaringBitmap::new));
 

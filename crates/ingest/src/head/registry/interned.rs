@@ -14,35 +14,35 @@ use super::size;
 use super::slots::{Eras, OpenSegment, Slot, SlotPin, Tenure, Vacant};
 use crate::rejection::Rejection;
 
-/// See the module's text.
+/// The series of one tenant and the index over their labels, without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     pub(super) series: Vec<Box<[PairId]>>,
-    /// As many as series.
+    /// As many as there are series.
     pub(super) tenures: Vec<Tenure>,
     pub(super) eras: Eras,
     pub(super) vacant: Vacant,
     pub(super) open_segment: OpenSegment,
     pub(super) slots: FastMap<SeriesId, Slot, Xxh3Builder>,
-    /// Series by the bytes of their labels in a request: see [`Registry::recall`]. The second
-    /// number is the generation of the first: a series that is gone is still in here.
+    /// Series by the hash of their labels' bytes in a request, see [`Registry::recall`]. The second
+    /// number is the generation of the slot: an entry outlives its series.
     pub(super) sent: FastMap<u128, (Slot, u32), Xxh3Builder>,
     pub(super) pairs: Vec<Pair>,
     pub(super) vacant_pairs: Vec<PairId>,
     pub(super) names: BTreeMap<Arc<str>, Name>,
     pub(super) order: Order,
-    /// What all of it takes, see [`size`].
+    /// The memory of the registry, see [`size`].
     pub(super) bytes: usize,
 }
 
 pub(super) type PairId = u32;
 
-/// A label name and the values that it has.
+/// A label name and its values.
 #[derive(Debug)]
 pub(super) struct Name {
     pub(super) name: Arc<str>,
     pub(super) values: FastMap<Arc<str>, PairId, Xxh3Builder>,
-    /// The same pairs in an order, so that a walk over them can be left and gone on with.
+    /// The same pairs in a fixed order, so that a walk over them can stop and go on later.
     pub(super) pairs: RoaringBitmap,
 }
 
@@ -50,21 +50,21 @@ pub(super) struct Name {
 pub(super) struct Pair {
     pub(super) name: Arc<str>,
     pub(super) value: Arc<str>,
-    /// The series that carry it.
+    /// The series that have this pair.
     pub(super) postings: RoaringBitmap,
 }
 
-/// The slots in the order of a block. New series wait until someone needs the order.
+/// The slots in the order of a block. New series wait until the order is needed.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// Never changed, but replaced by one that has more.
+    /// Never changed, but replaced by a longer list.
     pub(super) sorted: Arc<Vec<Slot>>,
     pub(super) waiting: VecDeque<Slot>,
 }
 
 impl Registry {
-    /// An empty registry. Numbers that its series had are given again once `open_segment` is a
-    /// later one.
+    /// Creates an empty registry. The number of a forgotten series is given again once
+    /// `open_segment` is a later one.
     pub(crate) fn new(open_segment: OpenSegment) -> Self {
         Self {
             open_segment,
@@ -72,32 +72,32 @@ impl Registry {
         }
     }
 
-    /// How many series there are.
+    /// Returns the number of series.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// How many numbers wait for the next segment of the log.
+    /// Returns how many numbers can be given again only in the next segment of the log.
     pub(crate) fn vacant_until_rotation(&self) -> usize {
         self.vacant.waiting(&self.open_segment)
     }
 
-    /// From here on every series that the holder is told of, or finds in a generation that is not
-    /// committed, keeps its number.
+    /// Creates a pin. While it lives, every series that its holder gets from here on, or finds in a
+    /// generation that is not committed, keeps its number.
     pub(crate) fn pin(&self) -> SlotPin {
         self.eras.pin()
     }
 
-    /// The memory that it takes, in bytes, roughly.
+    /// Returns the memory of the registry in bytes, roughly.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The series that was sent before under labels whose bytes hash to `key`, without decoding a
+    /// Returns the series that was sent before with labels whose bytes hash to `key`. Decodes no
     /// label.
     ///
-    /// The key is a 128-bit hash under a secret seed of the process: senders cannot make two label
-    /// sets meet.
+    /// The key is a 128-bit hash with a secret seed of the process, so senders cannot make two
+    /// label sets collide.
     pub(crate) fn recall(&self, key: u128) -> Option<Slot> {
         let (slot, generation) = *self.sent.get(&key)?;
         let tenure = &self.tenures[slot as usize];
@@ -110,7 +110,7 @@ impl Registry {
         Some(slot)
     }
 
-    /// Remembers for [`Registry::recall`].
+    /// Remembers a key for [`Registry::recall`].
     pub(crate) fn remember(&mut self, key: u128, slot: Slot) {
         self.bound_sent();
 
@@ -120,7 +120,7 @@ impl Registry {
         }
     }
 
-    /// The slot of a label set.
+    /// Returns the slot of a label set, if it is known.
     pub(crate) fn find(&self, labels: &Labels) -> Option<Slot> {
         self.find_by_id(labels.series_id())
     }
@@ -131,7 +131,7 @@ impl Registry {
         Some(slot)
     }
 
-    /// Whether one more series may be held.
+    /// Checks whether one more series fits the limits of the tenant.
     pub(crate) fn check_room(
         &self,
         labels: &Labels,
@@ -159,10 +159,10 @@ impl Registry {
         Ok(())
     }
 
-    /// The slot of a label set, a new one when it was not known.
+    /// Returns the slot of a label set. Adds the series if it is new.
     ///
     /// # Panics
-    /// At 2^32 series: the limit of series per tenant lies far below.
+    /// At 2^32 series. The limit of series per tenant is far lower.
     pub(crate) fn intern(&mut self, labels: &Labels) -> Slot {
         let id = labels.series_id();
         if let Some(slot) = self.find_by_id(id) {
@@ -187,7 +187,7 @@ impl Registry {
         slot
     }
 
-    /// A number for a new series: one that was vacated, or the next.
+    /// Returns a number for a new series: a vacant one, or the next.
     pub(super) fn take_slot(&mut self) -> Slot {
         let era = self.eras.current();
         if let Some(slot) = self.vacant.take(&self.open_segment) {
@@ -270,14 +270,14 @@ impl Registry {
         builder.finish()
     }
 
-    /// Every series, and numbers that mean none: no generation has samples of those.
+    /// Returns all numbers, including vacant ones: no generation has samples of those.
     pub(super) fn all(&self) -> RoaringBitmap {
         let mut all = RoaringBitmap::new();
         all.insert_range(0..Slot::try_from(self.series.len()).unwrap_or(Slot::MAX));
         all
     }
 
-    /// The pairs of a label name that come behind `after`, or from the first, in their order.
+    /// Returns the pairs of a label name after `after`, or from the first, in their order.
     pub(super) fn pairs_behind(
         &self,
         name: &str,
@@ -295,7 +295,7 @@ impl Registry {
             .map(|pair| (pair, self.pair(pair)))
     }
 
-    /// The series that carry one of `values` under label `name` are added to `found`.
+    /// Adds the series whose label `name` has one of `values` to `found`.
     pub(super) fn add_carriers<'v>(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Label names and values of some series, without a look at each series where the index knows them.
+//! Label names and values of some series. Where the index knows them, the series are not read.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
@@ -10,11 +10,11 @@ use roaring::RoaringBitmap;
 use super::shared::{AT_ONCE, SharedRegistry};
 use super::{Pair, PairId, Registry, Slot};
 
-/// Of less than this share of all series, the labels are read rather than the index.
+/// If fewer than one in so many series are selected, their labels are read instead of the index.
 const FEW: u64 = 8;
 
 impl SharedRegistry {
-    /// The names of the labels of the selected series.
+    /// Returns the names of the labels of the selected series.
     pub(crate) async fn names_of(&self, selected: &RoaringBitmap) -> BTreeSet<String> {
         let mut pace = Pace::default();
         if selected.len() * FEW < self.read().len() as u64 {
@@ -39,7 +39,7 @@ impl SharedRegistry {
         }
     }
 
-    /// The values that label `name` has in the selected series.
+    /// Returns the values that label `name` has in the selected series.
     pub(crate) async fn values_of(&self, selected: &RoaringBitmap, name: &str) -> BTreeSet<String> {
         let mut pace = Pace::default();
         let distinct = self
@@ -68,7 +68,7 @@ impl SharedRegistry {
         }
     }
 
-    /// The label pairs of the selected series.
+    /// Returns the label pairs of the selected series.
     async fn pairs_of(&self, selected: &RoaringBitmap, pace: &mut Pace) -> Vec<PairId> {
         let mut pairs = HashSet::new();
         let mut slots = selected.iter();
@@ -91,7 +91,7 @@ impl SharedRegistry {
         }
     }
 
-    /// What `text` says of each of `pairs`.
+    /// Collects the result of `text` for each of `pairs`.
     async fn read_pairs(
         &self,
         pairs: &[PairId],
@@ -115,7 +115,7 @@ impl SharedRegistry {
         texts
     }
 
-    /// Whether one of the selected series has a label of this name.
+    /// Returns whether one of the selected series has a label with this name.
     async fn is_carried(&self, name: &str, selected: &RoaringBitmap, pace: &mut Pace) -> bool {
         let mut last = None;
 
@@ -131,8 +131,8 @@ impl SharedRegistry {
         false
     }
 
-    /// A step of a walk over the values of a label: the last pair that it came to, and the values
-    /// that selected series have.
+    /// Does one step of a walk over the values of a label. Returns the last pair of the step, and
+    /// the values that selected series have; `None` at the end.
     fn carried_behind(
         &self,
         name: &str,
@@ -155,7 +155,7 @@ impl SharedRegistry {
 }
 
 impl Registry {
-    /// The name that comes behind `last`, or the first.
+    /// Returns the name after `last`, or the first.
     fn name_behind(&self, last: Option<&str>) -> Option<Arc<str>> {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
         self.names
@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    /// Forty series: each has a number, every second a `half`, and one a `lone`.
+    /// Forty series: each has a `number`, every second one a `half`, and one a `lone`.
     fn registry() -> SharedRegistry {
         let registry = SharedRegistry::default();
 

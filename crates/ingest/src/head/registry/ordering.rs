@@ -10,19 +10,20 @@ use roaring::RoaringBitmap;
 use super::shared::{AT_ONCE, SharedRegistry};
 use super::{Registry, Slot};
 
-/// Series that are sorted without a wait: a few milliseconds.
+/// Series that are sorted in one step, which takes a few milliseconds.
 const RUN: usize = 4096;
 
-/// New series whose places among the old are looked for in one step: a thousand comparisons.
+/// New series whose positions among the old ones are searched in one step: a thousand comparisons.
 const PLACES_AT_ONCE: usize = 64;
 
-/// Of less than this share of all series the labels are sorted: a place found costs some twenty
-/// comparisons, a pass over the order one bit of each series.
+/// If fewer than one in so many series are selected, they are sorted by their labels. Finding a
+/// position costs some twenty comparisons; a pass over the order costs one bit test per series.
 const FEW: u64 = 64;
 
 impl SharedRegistry {
-    /// The selected series in the order of a block. New ones are brought into it first: n log n of
-    /// those, and a pass over all for some thousands of them.
+    /// Returns the selected series in the order of a block. New series are first merged into the
+    /// order: this sorts the new ones, and passes over all series once for some thousands of new
+    /// ones.
     pub(crate) async fn in_block_order(&self, selected: &RoaringBitmap) -> Vec<Slot> {
         let mut pace = Pace::default();
         if selected.len() * FEW < self.read().len() as u64 {
@@ -41,7 +42,7 @@ impl SharedRegistry {
         slots
     }
 
-    /// An order that has all series that are known now, and maybe more.
+    /// Returns an order that has all currently known series, and maybe more.
     async fn order(&self, pace: &mut Pace) -> Arc<Vec<Slot>> {
         let _one_at_a_time = self.ordering.lock().await;
         let mut left = self.read().order.waiting.len();
@@ -63,7 +64,7 @@ impl SharedRegistry {
         }
     }
 
-    /// Series with their labels, in order.
+    /// Returns series with their labels, in order.
     async fn by_labels(&self, slots: Vec<Slot>, pace: &mut Pace) -> Vec<(Labels, Slot)> {
         let labels = self.labels_of(&slots).await;
         let mut series: Vec<(Labels, Slot)> = labels.into_iter().zip(slots).collect();
@@ -73,13 +74,13 @@ impl SharedRegistry {
             pace.wait().await;
         }
 
-        // A stable sort finds the sorted runs, and only merges them.
+        // A stable sort finds the sorted runs and only merges them.
         series.sort_by(|a, b| a.0.cmp_in_block(&b.0));
         series
     }
 
-    /// `waiting` series among `sorted` ones: the place of each is found by bisection, and the runs
-    /// between are copied.
+    /// Merges `waiting` series into `sorted` ones. The position of each is found by bisection, and
+    /// the runs between are copied.
     async fn merged(
         &self,
         sorted: &[Slot],
@@ -116,8 +117,9 @@ impl SharedRegistry {
 }
 
 impl Registry {
-    /// The order as far as it is known, and those of the next `waiting` series that are brought
-    /// into it at once: so many that all together cost a few hundred copies of the order at most.
+    /// Returns the current order, and those of the next `waiting` series that are merged into it at
+    /// once. Their number is so large that all merges together copy the order at most a few hundred
+    /// times.
     fn waiting(&self, waiting: usize) -> (Arc<Vec<Slot>>, Vec<Slot>) {
         let order = &self.order;
         let count = waiting.min(RUN.max(order.sorted.len() / 256));
@@ -127,9 +129,9 @@ impl Registry {
         )
     }
 
-    /// Puts `merged`, which has the first `count` series that wait, in the place of `sorted`, and
-    /// returns that. `None`, and no change, when the order is another one by now: then the work was
-    /// in vain.
+    /// Replaces `sorted` by `merged`, which has the first `count` waiting series, and returns
+    /// `sorted`. Returns `None` and changes nothing if the order is another one by now: then the
+    /// work is lost.
     fn replace_order(
         &mut self,
         sorted: &Arc<Vec<Slot>>,

@@ -1,9 +1,9 @@
-//! A registry that many ask at once.
+//! The registry behind its lock, for many readers.
 //!
-//! Queries ask it in steps. Each holds the lock for some [`AT_ONCE`] look-ups, which is a fraction
-//! of a millisecond, and while values are held against patterns, or labels are sorted, the lock is
-//! free: a write never waits for what a query asks. Between two steps a query can be ended. Series
-//! may come between them as well; those that were there before the first are all found.
+//! Queries read it in steps. Each step holds the lock for some [`AT_ONCE`] look-ups, a fraction of
+//! a millisecond. The lock is free while values are matched with patterns or labels are sorted, so
+//! a write never waits for a whole query. A query can be cancelled between two steps. New series
+//! may come between them as well; all series that were there before the first step are found.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use roaring::RoaringBitmap;
 
 use super::{OpenSegment, PairId, Registry, Slot};
 
-/// See the module's text.
+/// A [`Registry`] behind a lock.
 #[derive(Debug, Default)]
 pub(crate) struct SharedRegistry {
     registry: RwLock<Registry>,
-    /// Held by whoever brings new series into order: others would only do the same work.
+    /// Locked while new series are merged into the order. Others would only do the same work.
     pub(super) ordering: tokio::sync::Mutex<()>,
 }
 
@@ -28,7 +28,7 @@ pub(super) const AT_ONCE: usize = 1024;
 /// Label sets that are copied in one step.
 const LABELS_AT_ONCE: usize = 256;
 
-/// Which values of a label are looked for.
+/// Which values of a label are searched: those that pass the matcher, or those that fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judged {
     Passing,
@@ -36,7 +36,7 @@ enum Judged {
 }
 
 impl SharedRegistry {
-    /// See [`Registry::new`].
+    /// Creates an empty registry, see [`Registry::new`].
     pub(crate) fn new(open_segment: OpenSegment) -> Self {
         Self {
             registry: RwLock::new(Registry::new(open_segment)),
@@ -44,7 +44,7 @@ impl SharedRegistry {
         }
     }
 
-    /// For a few look-ups. What takes longer has a method that takes steps.
+    /// Locks the registry for a few look-ups. Longer work has methods here that work in steps.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Registry> {
         self.registry.read()
     }
@@ -53,8 +53,8 @@ impl SharedRegistry {
         self.registry.write()
     }
 
-    /// The series that pass all matchers. A regex is asked once per distinct value of its label,
-    /// unless it is a list of values.
+    /// Returns the series that pass all matchers. A regex is matched once per distinct value of its
+    /// label, unless it is a list of values.
     pub(crate) async fn select(&self, matchers: &[Matcher]) -> RoaringBitmap {
         let mut pace = Pace::default();
         let (narrow, wide): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| !m.matches_empty());
@@ -84,7 +84,7 @@ impl SharedRegistry {
         selected
     }
 
-    /// The series that carry the label of `matcher` with a value that it judges so.
+    /// Returns the series that have the label of `matcher` with a passing, or failing, value.
     async fn carriers(&self, matcher: &Matcher, judged: Judged, pace: &mut Pace) -> RoaringBitmap {
         let name = matcher.name.as_str();
         let mut found = RoaringBitmap::new();
@@ -119,7 +119,7 @@ impl SharedRegistry {
         }
     }
 
-    /// The next values of a label in a walk over all of them.
+    /// Returns the values of the next step of a walk over all values of a label.
     fn values_behind(&self, name: &str, last: Option<PairId>) -> Vec<(PairId, Arc<str>)> {
         let registry = self.read();
         registry
@@ -129,7 +129,7 @@ impl SharedRegistry {
             .collect()
     }
 
-    /// The labels of `slots`, in their order.
+    /// Returns the labels of `slots`, in the same order.
     pub(crate) async fn labels_of(&self, slots: &[Slot]) -> Vec<Labels> {
         let mut pace = Pace::default();
         let mut labels = Vec::with_capacity(slots.len());
@@ -147,7 +147,7 @@ impl SharedRegistry {
     }
 }
 
-/// The values that are judged so, when the matcher spells them out.
+/// Returns the passing, or failing, values if the matcher lists them.
 fn listed(matcher: &Matcher, judged: Judged) -> Option<Vec<&str>> {
     match (&matcher.op, judged) {
         (MatchOp::Equal(value), Judged::Passing) | (MatchOp::NotEqual(value), Judged::Failing) => {
@@ -235,8 +235,8 @@ mod tests {
         registry
     }
 
-    /// Runs `question` step by step and gives how many times it waited. Whenever it does, a write
-    /// gets the lock.
+    /// Runs `question` step by step. Returns its answer and how many times it waited. Asserts that
+    /// a write gets the lock at each wait.
     fn steps_of<T>(registry: &SharedRegistry, question: impl Future<Output = T>) -> (T, usize) {
         let mut question = pin!(question);
 

@@ -1,30 +1,30 @@
-//! What a registry takes of memory, counted as it grows and shrinks.
+//! The memory of a registry, counted as it grows and shrinks.
 //!
-//! The figures are those of the allocator: tables that double are counted at three quarters full,
-//! and an allocation has sixteen bytes of its own. A test holds them against what is really
+//! The figures are estimates of what is allocated: tables that double are counted as three quarters
+//! full, and each allocation has sixteen bytes of its own. A test compares them with what is really
 //! allocated.
 
-/// The place of a series, which stays when the series goes.
+/// The slot of a series, which stays when the series is forgotten.
 pub(super) const SLOT: usize = 40;
 
-/// A series beside its label pairs and its place: in the other tables and in the order, and the
-/// head of its list.
+/// A series without its label pairs and its slot: its entries in the other tables and in the order,
+/// and the head of its list.
 pub(super) const SERIES: usize = 96;
 
-/// A series in the list and in the postings of one of its label pairs.
+/// One label pair of a series: an entry in the series' list and one in the pair's postings.
 pub(super) const POSTING: usize = 8;
 
-/// The place of a label pair, which stays when the pair goes.
+/// The slot of a label pair, which stays when the pair is removed.
 pub(super) const PAIR_PLACE: usize = 80;
 
-/// A label pair beside its text and its place: in the other tables, and the first part of its
-/// postings.
+/// A label pair without its text and its slot: its entries in the other tables, and the first part
+/// of its postings.
 pub(super) const PAIR: usize = 240;
 
-/// A label name beside its text.
+/// A label name without its text.
 pub(super) const NAME: usize = 800;
 
-/// A form of bytes in which a series was sent.
+/// An entry for the bytes in which a series was sent.
 pub(super) const SENT: usize = 48;
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
 
     use super::super::Registry;
 
-    /// Counts what each thread holds, as an allocator of sixteen-byte steps would.
+    /// Counts the bytes that each thread has allocated, in steps of sixteen bytes.
     struct Counting;
 
     thread_local! {
@@ -47,7 +47,7 @@ mod tests {
         layout.size().next_multiple_of(16)
     }
 
-    // SAFETY: all is left to the allocator of the system; only numbers are kept beside it.
+    // SAFETY: all calls go to the system's allocator; only numbers are kept beside it.
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(size(layout))));
@@ -67,7 +67,7 @@ mod tests {
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
 
-    /// Interns series of `labels` and holds the count against what was allocated.
+    /// Interns series of `labels` and compares the count with what was allocated.
     fn check(what: &str, count: usize, labels: impl Fn(usize) -> Vec<(String, String)>) {
         let before = HELD.get();
         let mut registry = Registry::default();

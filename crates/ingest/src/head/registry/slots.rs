@@ -1,21 +1,20 @@
-//! Who may still use the numbers of series, and which may be given again.
+//! The numbers of series: who may still use them, and which can be given again.
 //!
-//! A number passes from a request to the log and to a generation, and from a view of generations
-//! back to labels, mostly without a lock. It must mean the same series all the way. So whoever
-//! takes numbers along holds a [`SlotPin`], and time is cut into *eras*: a pin is of the era in
-//! which it was taken, and a series remembers the last era in which somebody was given its number,
-//! or a generation with its samples was committed. A series is forgotten when
+//! A number goes from a request to the log and to a generation, and from a view of generations back
+//! to labels, mostly without a lock. It must mean the same series all the way. So everyone who
+//! keeps numbers has a [`SlotPin`], and time is cut into *eras*. A pin belongs to the era in which
+//! it was taken. A series remembers the last era in which somebody got its number, or in which a
+//! generation with its samples was committed. A series is forgotten when
 //!
 //! 1. it is idle: no generation that is not committed has samples of it, and
-//! 2. every pin is of a later era than the last one of the series: nobody who could know its number
-//!    is left.
+//! 2. every pin is of a later era than the last one of the series: nobody is left who could know
+//!    its number.
 //!
-//! An era ends with each flush, and one more has to pass without a use: what is scraped all the
-//! time never leaves.
+//! An era ends with each flush, and one more must pass without a use, so a series that is scraped
+//! all the time is never forgotten.
 //!
-//! A number that was vacated is given again in a later segment of the log only. In a segment it
-//! means one series, so that a damaged definition costs samples, and never gives them to another
-//! series.
+//! A vacated number is given again only in a later segment of the log. Within a segment it means
+//! one series, so a damaged definition loses samples but never gives them to another series.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,21 +23,21 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// The number of a series in its tenant's registry.
 pub(crate) type Slot = u32;
 
-/// The number of an era of one registry. They end every second at most: there are enough for a
+/// The number of an era of one registry. Eras take at least a second, so the numbers last for a
 /// century.
 pub(super) type Era = u32;
 
-/// The last era of a number that means no series.
+/// The last era of a vacant number.
 const VACANT: Era = Era::MAX;
 
-/// The numbers that its holder knows mean the same series for as long as it lives.
+/// While this lives, the numbers that its holder knows mean the same series.
 #[derive(Clone, Debug)]
 #[must_use]
 pub(crate) struct SlotPin {
     _of_era: Arc<()>,
 }
 
-/// The eras of which somebody may hold a pin.
+/// The eras that may have a living pin.
 #[derive(Debug, Default)]
 pub(super) struct Eras {
     current: Era,
@@ -57,15 +56,15 @@ impl Eras {
         }
     }
 
-    /// Ends the era. Returns it, and the earliest one of which a pin may live.
+    /// Ends the current era. Returns it, and the earliest era that may have a living pin.
     pub(super) fn end(&mut self) -> (Era, Era) {
         let era = self.current;
         let ended = std::mem::take(&mut self.pin);
         self.past.push_back((self.current, ended));
         self.current += 1;
 
-        // Only a pin makes another one of a past era, so one that nobody holds stays so. To see
-        // that also shows what its holders did.
+        // Only a pin can be cloned to another pin of a past era, so an era without pins stays
+        // without. This check also makes visible what the holders of the pins did.
         while let Some((_, pin)) = self.past.front_mut()
             && Arc::get_mut(pin).is_some()
         {
@@ -77,11 +76,11 @@ impl Eras {
     }
 }
 
-/// What is known of a number.
+/// The state of a number.
 #[derive(Debug)]
 pub(super) struct Tenure {
     last: AtomicU32,
-    /// How many series have had the number before.
+    /// How many series had the number before.
     generation: u32,
 }
 
@@ -100,14 +99,15 @@ impl Tenure {
     /// Notes that somebody gets the number in `era`.
     #[inline]
     pub(super) fn used_in(&self, era: Era) {
-        // Mostly it says so already, and then no other core loses the line.
+        // The era is noted already in most cases. Then the cache line stays shared with other
+        // cores.
         if self.last.load(Ordering::Relaxed) != era {
             self.last.fetch_max(era, Ordering::Relaxed);
         }
     }
 
-    /// Whether nobody can know it who has a pin of `oldest` or later, and a whole era has passed
-    /// before that without a use.
+    /// Returns whether nobody with a pin of `oldest` or later can know the number, and a whole era
+    /// before `oldest` passed without a use.
     pub(super) fn ended_before(&self, oldest: Era) -> bool {
         self.last.load(Ordering::Relaxed).saturating_add(1) < oldest
     }
@@ -126,12 +126,12 @@ impl Tenure {
     }
 }
 
-/// The segment of the log that takes records now, as far as everyone knows. Cheap to clone.
+/// The open segment of the log, shared with the registries. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenSegment(Arc<AtomicU64>);
 
 impl OpenSegment {
-    /// To be called before a record is appended to the segment.
+    /// Sets the segment. Call this before a record is appended to it.
     pub(crate) fn set(&self, segment: u64) {
         self.0.store(segment, Ordering::Release);
     }
@@ -141,10 +141,10 @@ impl OpenSegment {
     }
 }
 
-/// Numbers that mean no series, in the order in which they were vacated.
+/// Vacant numbers, in the order in which they were vacated.
 #[derive(Debug, Default)]
 pub(super) struct Vacant {
-    /// Each with the segment that was open then, which may define it.
+    /// Each number with the segment that was open then, which may define it.
     slots: VecDeque<(u64, Slot)>,
 }
 
@@ -153,7 +153,7 @@ impl Vacant {
         self.slots.push_back((open.get(), slot));
     }
 
-    /// A number that no segment that takes records defines.
+    /// Takes a number that the open segment does not define.
     pub(super) fn take(&mut self, open: &OpenSegment) -> Option<Slot> {
         let (segment, slot) = *self.slots.front()?;
         if segment >= open.get() {
@@ -164,7 +164,7 @@ impl Vacant {
         Some(slot)
     }
 
-    /// How many wait for the next segment.
+    /// Returns how many numbers wait for the next segment.
     pub(super) fn waiting(&self, open: &OpenSegment) -> usize {
         let open = open.get();
         self.slots.len() - self.slots.partition_point(|(segment, _)| *segment < open)
