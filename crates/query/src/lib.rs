@@ -16,6 +16,6 @@ pub use error::Error;
 pub use metrics::Metrics;
 pub use querier::cardinality::Summarized;
 pub use querier::remote_read::{Reader, Selection};
-pub use querier::{Config, Querier, Query, QueryOptions};
+pub use querier::{Config, Parts, Querier, Query, QueryOptions};
 pub use storage::Storage;
 pub use turns::Turn;

@@ -84,29 +84,35 @@ struct Asker {
     regexes: Arc<Regexes>,
 }
 
+/// What a querier is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub engine: Engine,
+    pub source: Arc<dyn Views>,
+    pub register: Arc<Tenants>,
+    pub clock: Arc<dyn Clock>,
+    pub workers: Workers,
+    /// What each tenant may use, now.
+    pub limits: LimitsHandle,
+    pub config: Config,
+    pub metrics: Metrics,
+}
+
 impl Querier {
-    pub fn new(
-        engine: Engine,
-        source: Arc<dyn Views>,
-        register: Arc<Tenants>,
-        clock: Arc<dyn Clock>,
-        workers: Workers,
-        (limits, config): (LimitsHandle, Config),
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let config = parts.config;
         let turns = Arc::new(Turns::new(config.concurrency_max, config.waiting_max));
-        let engine = engine.on(workers.clone());
         let regexes = Arc::new(RegexCache::new(REGEX_CACHE_BYTES_MAX));
 
         Self {
-            engine,
-            source,
-            register,
-            clock,
-            limits,
+            engine: parts.engine.on(parts.workers.clone()),
+            source: parts.source,
+            register: parts.register,
+            clock: parts.clock,
+            limits: parts.limits,
             turns,
-            workers,
-            metrics,
+            workers: parts.workers,
+            metrics: parts.metrics,
             regexes,
         }
     }

@@ -1,25 +1,29 @@
-//! The process: command line, wiring of the roles, HTTP edge.
+//! The process `duramen`.
+//!
+//! A command line comes in. [`config`] settles defaults, file, variables and flags into
+//! [`Settings`], and [`cli`] says which [`Command`] they are for. To serve, [`roles`] opens the
+//! store and starts the roles, whose routes the crate `api` serves; `self_scrape` keeps the metrics
+//! of the process, `memory` tells of its account, [`logging`] and `signals` are what the system
+//! sees of it, `welcome` what a person sees. What goes out is an exit code.
 
+pub mod cli;
 pub mod config;
-mod explain;
 pub mod logging;
 mod memory;
+mod roles;
 mod self_scrape;
 mod signals;
 mod welcome;
-pub mod wiring;
-
-use std::sync::Arc;
 
 use anyhow::Context;
-pub use config::{Asked, Config, Settings};
+pub use cli::Command;
+pub use config::{Config, Settings};
 use duramen_api::http;
 use duramen_runtime::Tasks;
 use duramen_runtime::disk::descriptors;
-pub use explain::{Explain, explain};
+use roles::System;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
-pub use wiring::System;
 
 /// Runs the whole system in this process until a signal or a fatal failure ends it.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
@@ -40,35 +44,9 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     ended
 }
 
-/// Prints the settings, with where each is from.
-pub fn print_config(settings: &Settings) {
-    #[expect(clippy::print_stdout, reason = "it is asked for on the command line")]
-    {
-        print!("{}", settings.yaml());
-    }
-}
-
-/// Reads what a start would read beside the settings, and changes nothing.
-pub fn check_config(settings: &Settings) -> anyhow::Result<()> {
-    let config = &settings.config;
-    duramen_limits::check(config.limits_file.as_deref(), &config.limits())
-        .map_err(anyhow::Error::from)?;
-    anyhow::ensure!(
-        settings.unfit().is_empty(),
-        "{}",
-        settings.unfit().join("; ")
-    );
-
-    #[expect(clippy::print_stdout, reason = "it is asked for on the command line")]
-    {
-        println!("the settings are good");
-    }
-    Ok(())
-}
-
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    for told in settings.unfit() {
-        warn!("{told}");
+    for text in settings.unfit() {
+        warn!("{text}");
     }
 
     let tasks = Tasks::default();
@@ -90,7 +68,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
 
-    let system = Arc::new(System::start(settings, &tasks).await?);
+    let mut system = System::start(settings, &tasks).await?;
 
     // Before anybody learns that the process is there: whoever does may ask for its end.
     let shutdown = tasks.shutdown();
@@ -98,13 +76,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     welcome::say(&system, address);
 
     if let Some(interval) = system.config.self_scrape() {
-        self_scrape::start(Arc::clone(&system), address, interval, &tasks);
+        system.self_scrape().start(address, interval, &tasks);
     }
 
     let router = system.router.clone();
     let failed = tasks.failed();
 
-    let serving = system.serving();
+    let serving = system.serving.clone();
 
     let operated = async {
         let Some(listener) = operator_listener else {
@@ -117,7 +95,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             router,
             serving.clone(),
             &tasks,
-            &system.clock,
+            &system.shared.clock,
             &shutdown,
         )
         .await;
@@ -128,7 +106,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         router.clone(),
         serving.clone(),
         &tasks,
-        &system.clock,
+        &system.shared.clock,
         &shutdown,
     );
 

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::process::ExitCode;
 
-use duramen_server::{Asked, Settings};
+use duramen_server::Settings;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -24,24 +24,14 @@ pub struct AllocatorSettings(*const c_char);
 unsafe impl Sync for AllocatorSettings {}
 
 fn main() -> ExitCode {
-    let loaded = Settings::load(std::env::args_os());
+    let command = Settings::load(std::env::args_os());
     duramen_server::logging::init(
-        loaded
+        command
             .as_ref()
-            .map_or("info", |(settings, _)| &settings.config.log_level),
+            .map_or("info", |command| command.log_level()),
     );
 
-    let ended = loaded.and_then(|(settings, asked)| {
-        match asked {
-            Asked::Run => duramen_server::run(settings)?,
-            Asked::Print => duramen_server::print_config(&settings),
-            Asked::Explain(asked) => return Ok(duramen_server::explain(&asked)),
-            Asked::Check => duramen_server::check_config(&settings)?,
-        }
-
-        Ok(ExitCode::SUCCESS)
-    });
-
+    let ended = command.and_then(|command| command.run());
     ended.unwrap_or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "duramen stops");
         ExitCode::FAILURE

@@ -4,49 +4,59 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_ingest::{DecodedWrite, Error};
+use duramen_api::http::MetricsPage;
+use duramen_ingest::{DecodedWrite, Error, Ingester};
 use duramen_metrics::{MetricFamily, MetricKind, Series};
-use duramen_model::{Life, METRIC_NAME, METRIC_TYPE};
+use duramen_model::{Life, METRIC_NAME, METRIC_TYPE, TenantName};
 use duramen_proto::{TypeAndUnitLabels, WriteLimits, WriteRequest, WriteRequestBuilder};
-use duramen_runtime::{OnFailure, Tasks};
+use duramen_runtime::{Clock, OnFailure, Tasks};
 use tracing::warn;
 
-use crate::wiring::System;
-
-/// Writes all metrics every `interval` until the process shuts down.
-pub(crate) fn start(system: Arc<System>, address: SocketAddr, interval: Duration, tasks: &Tasks) {
-    let shutdown = tasks.shutdown();
-    tasks.spawn::<_, String>("self_scrape", OnFailure::Log, async move {
-        let instance = address.to_string();
-
-        loop {
-            if let Err(error) = write(&system, &instance).await {
-                warn!(%error, "the process could not keep its own metrics");
-            }
-
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = system.clock.sleep(interval) => {}
-            }
-        }
-    });
+/// What the process keeps its own metrics with.
+#[derive(Debug)]
+pub(crate) struct SelfScrape {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<MetricsPage>,
+    pub(crate) ingester: Ingester,
+    pub(crate) tenant: TenantName,
+    pub(crate) types: TypeAndUnitLabels,
 }
 
-async fn write(system: &System, instance: &str) -> Result<(), Error> {
-    let families = system.metrics.families();
-    let series = series(&families);
-    let types = system.config.features.type_and_unit_labels();
+impl SelfScrape {
+    /// Writes all metrics every `interval` until the process shuts down.
+    pub(crate) fn start(self, address: SocketAddr, interval: Duration, tasks: &Tasks) {
+        let shutdown = tasks.shutdown();
+        tasks.spawn::<_, String>("self_scrape", OnFailure::Log, async move {
+            let instance = address.to_string();
 
-    let bytes = series.iter().map(|(_, series)| bytes_of(series)).sum();
-    let permit = system.ingester.intake().permit(bytes).await?;
+            loop {
+                if let Err(error) = self.write(&instance).await {
+                    warn!(%error, "the process could not keep its own metrics");
+                }
 
-    let now_ms = system.clock.now_ms();
-    let limits = WriteLimits::of_body(bytes);
-    let request = request(&series, instance, now_ms, types, &limits)?;
+                tokio::select! {
+                    () = shutdown.cancelled() => return Ok(()),
+                    () = self.clock.sleep(interval) => {}
+                }
+            }
+        });
+    }
 
-    let write = DecodedWrite::built(permit, request);
-    system.ingester.take(&system.own_tenant, write).await?;
-    Ok(())
+    async fn write(&self, instance: &str) -> Result<(), Error> {
+        let families = self.metrics.families();
+        let series = series(&families);
+
+        let bytes = series.iter().map(|(_, series)| bytes_of(series)).sum();
+        let permit = self.ingester.intake().permit(bytes).await?;
+
+        let now_ms = self.clock.now_ms();
+        let limits = WriteLimits::of_body(bytes);
+        let request = request(&series, instance, now_ms, self.types, &limits)?;
+
+        let write = DecodedWrite::built(permit, request);
+        self.ingester.take(&self.tenant, write).await?;
+        Ok(())
+    }
 }
 
 /// All series, each with what its family is.

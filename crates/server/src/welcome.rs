@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 
 use duramen_settings::size;
 
-use crate::wiring::System;
+use crate::roles::System;
 
 /// Prints on stdout where the system listens and what to try next.
 pub(crate) fn say(system: &System, address: SocketAddr) {
     let url = format!("http://{address}");
     let own_metrics = own_metrics(system, &url);
     let version = env!("CARGO_PKG_VERSION");
-    let store = &system.store;
+    let store = system.shared.bucket.name();
     let replayed = system.replayed.samples;
-    let memory = size::print(system.memory.bytes_max());
+    let memory = size::print(system.shared.memory.bytes_max());
 
     #[expect(
         clippy::print_stdout,
@@ -39,7 +39,7 @@ Grafana: add a data source of the type Prometheus with the URL {url}",
 /// How to ask for the metrics that the process keeps of itself.
 fn own_metrics(system: &System, url: &str) -> String {
     let http = &system.config.http;
-    let tenant = &system.own_tenant;
+    let tenant = &system.shared.own_tenant;
 
     let (url, header) = match (system.config.multi_tenancy, http.operator_listen) {
         (false, _) => (url.to_owned(), String::new()),

@@ -13,7 +13,7 @@ use duramen_model::{
 };
 use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_qos::{Account, Use};
-use duramen_query::{Config, Error, Metrics, Querier, Query, QueryOptions, Summarized};
+use duramen_query::{Config, Error, Metrics, Parts, Querier, Query, QueryOptions, Summarized};
 use duramen_runtime::{Clock, SystemClock, Workers};
 use duramen_source::{
     MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Unchanging,
@@ -62,17 +62,16 @@ impl Limited {
         let memory = Account::new(1 << 30);
         let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default()))
             .within(Arc::clone(&memory));
-        let bounds = (limits, Config::default());
-
-        let querier = Querier::new(
+        let querier = Querier::new(Parts {
             engine,
-            Arc::new(Unchanging(Arc::new(source))),
-            Arc::new(register),
+            source: Arc::new(Unchanging(Arc::new(source))),
+            register: Arc::new(register),
             clock,
             workers,
-            bounds,
+            limits,
+            config: Config::default(),
             metrics,
-        );
+        });
 
         Self {
             querier,

@@ -6,7 +6,7 @@ use duramen_bucket::Bucket;
 use duramen_limits::LimitsHandle;
 use duramen_model::{Matcher, TimeRange};
 use duramen_promql::{Engine, EngineConfig, SampleValue, Value};
-use duramen_query::{Config, Querier, Query, QueryOptions, Reader, Selection};
+use duramen_query::{Config, Parts, Querier, Query, QueryOptions, Reader, Selection};
 use duramen_runtime::{Clock, MockClock, SystemClock, Workers};
 use duramen_source::Columns;
 use duramen_testkit::SimDisk;
@@ -31,15 +31,16 @@ async fn start() -> (Arc<System>, Arc<Querier>) {
     let heads = Arc::new(system.ingester.clone());
     let engine = Engine::new(EngineConfig::default(), Arc::clone(&clock));
 
-    let querier = Querier::new(
+    let querier = Querier::new(Parts {
         engine,
-        Arc::new(system.storage(heads)),
-        system.tenants(),
-        Arc::new(SystemClock::default()),
-        Workers::start("queries").unwrap(),
-        (LimitsHandle::default(), Config::default()),
-        duramen_query::Metrics::default(),
-    );
+        source: Arc::new(system.storage(heads)),
+        register: system.tenants(),
+        clock: Arc::new(SystemClock::default()),
+        workers: Workers::start("queries").unwrap(),
+        limits: LimitsHandle::default(),
+        config: Config::default(),
+        metrics: duramen_query::Metrics::default(),
+    });
 
     (Arc::new(system), Arc::new(querier))
 }

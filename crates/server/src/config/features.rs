@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The features that are on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Option<Said>", into = "Option<String>")]
+#[serde(try_from = "Option<Written>", into = "Option<String>")]
 pub struct EnabledFeatures(pub Features);
 
 type Switch = fn(&mut Features) -> &mut bool;
@@ -29,7 +29,7 @@ const NAMES: [(&str, Switch); 3] = [
 /// As a file may say it.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Said {
+enum Written {
     Text(String),
     List(Vec<String>),
 }
@@ -75,14 +75,14 @@ impl FromStr for EnabledFeatures {
     }
 }
 
-impl TryFrom<Option<Said>> for EnabledFeatures {
+impl TryFrom<Option<Written>> for EnabledFeatures {
     type Error = String;
 
-    fn try_from(said: Option<Said>) -> Result<Self, String> {
-        match said {
+    fn try_from(written: Option<Written>) -> Result<Self, String> {
+        match written {
             None => Ok(Self::default()),
-            Some(Said::Text(names)) => names.parse(),
-            Some(Said::List(names)) => Self::of(names.iter().map(String::as_str)),
+            Some(Written::Text(names)) => names.parse(),
+            Some(Written::List(names)) => Self::of(names.iter().map(String::as_str)),
         }
     }
 }

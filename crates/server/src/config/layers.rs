@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use duramen_runtime::MemoryLimit;
 use duramen_settings::{Fault, leaves, text_of};
 use serde_json::Value;
 
 use super::Config;
-use crate::explain::Explain;
+use crate::cli::{Client, Command, Explain, Role};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
@@ -57,15 +57,6 @@ enum Task {
     Explain(Explain),
 }
 
-/// What the command line asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    Run,
-    Print,
-    Check,
-    Explain(Box<Explain>),
-}
-
 /// Settings, and where each is from.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -96,27 +87,21 @@ const SECRETS: [&str; 3] = [
 ];
 
 impl Settings {
-    /// Reads all layers, for a process that was called with `arguments`, its own name the first.
+    /// What a command line asks for, with all layers of its settings, for a process that was called with `arguments`, its own name the first.
     ///
     /// Ends the process for `--help`, `--version` and a command line that cannot be read, as is the
     /// custom.
-    pub fn load(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<(Self, Asked)> {
+    pub fn load(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
         let mut matches = command()
             .try_get_matches_from(arguments)
             .unwrap_or_else(|e| e.exit());
         let line = CommandLine::from_arg_matches(&matches)?;
 
-        if let Some(Task::Explain(asked)) = line.subcommand {
-            let settings = Self {
-                config: Config::default(),
-                origins: BTreeMap::new(),
-                unfit: Vec::new(),
-            };
-
-            return Ok((settings, Asked::Explain(Box::new(asked))));
+        if let Some(Task::Explain(command)) = line.subcommand {
+            return Ok(Command::Client(Client::Explain(Box::new(command))));
         }
 
-        let (file, said) = line
+        let (file, written) = line
             .config
             .as_deref()
             .map_or_else(|| Ok(<(Config, Value)>::default()), read)?;
@@ -128,7 +113,7 @@ impl Settings {
         };
 
         settings.origins.extend(
-            leaves(&said)
+            leaves(&written)
                 .into_iter()
                 .map(|(key, _)| (key, Origin::File)),
         );
@@ -148,13 +133,12 @@ impl Settings {
         settings.config.validate()?;
         settings.fit_into(&MemoryLimit::of_this_process());
 
-        let asked = match (line.print_config, line.check_config) {
-            (true, _) => Asked::Print,
-            (false, true) => Asked::Check,
-            (false, false) => Asked::Run,
-        };
-
-        Ok((settings, asked))
+        let settings = Box::new(settings);
+        Ok(match (line.print_config, line.check_config) {
+            (true, _) => Command::PrintConfig(settings),
+            (false, true) => Command::CheckConfig(settings),
+            (false, false) => Command::Serve(Role::All, settings),
+        })
     }
 
     /// What was set and does not fit into the memory that there is. A process that starts makes do
@@ -200,22 +184,16 @@ impl Settings {
 }
 
 /// The whole command line, for a start and for its documentation.
-fn command() -> Command {
+fn command() -> clap::Command {
     let defaults = serde_json::to_value(Config::default()).expect("plain values have JSON");
     let defaults: BTreeMap<_, _> = leaves(&defaults).into_iter().collect();
-    let command = Config::augment_args_for_update(CommandLine::command_of());
+    let command = CommandLine::command().args(arguments());
 
     command.mut_args(|argument| match defaults.get(argument.get_id().as_str()) {
         None | Some(Value::Null) => argument,
         Some(Value::String(text)) => with_default(argument, text),
         Some(other) => with_default(argument, &other.to_string()),
     })
-}
-
-impl CommandLine {
-    fn command_of() -> Command {
-        <Self as clap::CommandFactory>::command()
-    }
 }
 
 fn with_default(argument: Arg, default: &str) -> Arg {
@@ -228,10 +206,25 @@ fn with_default(argument: Arg, default: &str) -> Arg {
     argument.long_help(format!("{help} [default: {default}]"))
 }
 
+/// The arguments that are keys, in the order of the fields.
+fn arguments() -> Vec<Arg> {
+    let config = Config::augment_args_for_update(clap::Command::new("duramen"));
+    config.get_arguments().cloned().map(named).collect()
+}
+
+/// The key `flush.interval` has the flag `--flush-interval` and the variable
+/// `DURAMEN_FLUSH_INTERVAL`.
+fn named(argument: Arg) -> Arg {
+    let name = argument.get_id().as_str().replace('.', "_");
+    let flag = name.replace('_', "-");
+    let variable = format!("DURAMEN_{}", name.to_uppercase());
+
+    argument.long(flag).env(variable)
+}
+
 /// The arguments that are keys, in the order of the page: those without a section first.
 pub(super) fn settable() -> Vec<Arg> {
-    let config = Config::augment_args_for_update(Command::new("duramen"));
-    let mut arguments: Vec<Arg> = config.get_arguments().cloned().collect();
+    let mut arguments = arguments();
     arguments.sort_by_key(|argument| argument.get_id().as_str().contains('.'));
 
     arguments
@@ -276,7 +269,10 @@ mod tests {
         let arguments = std::iter::once("duramen")
             .chain(arguments.iter().copied())
             .map(OsString::from);
-        Settings::load(arguments).map(|(settings, _)| settings)
+        match Settings::load(arguments)? {
+            Command::Serve(Role::All, settings) => Ok(*settings),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn load_with(yaml: &str, arguments: &[&str]) -> anyhow::Result<Settings> {

@@ -89,10 +89,6 @@ impl Serving {
             metrics: metrics.clone(),
         }
     }
-
-    pub const fn connections_max(&self) -> usize {
-        self.connections_max
-    }
 }
 
 /// How many file descriptors the process may have; `None` for any number.

@@ -77,13 +77,13 @@ impl Explain {
     clippy::print_stderr,
     reason = "it is asked for on the command line"
 )]
-pub fn explain(asked: &Explain) -> ExitCode {
+pub(crate) fn explain(command: &Explain) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start");
 
-    match runtime.and_then(|runtime| runtime.block_on(ask(asked))) {
+    match runtime.and_then(|runtime| runtime.block_on(ask(command))) {
         Ok(text) => {
             println!("{}", text.trim_end());
             ExitCode::SUCCESS
@@ -95,11 +95,13 @@ pub fn explain(asked: &Explain) -> ExitCode {
     }
 }
 
-async fn ask(asked: &Explain) -> anyhow::Result<String> {
-    let url = format!("{}/api/v1/explain", asked.url.trim_end_matches('/'));
-    let mut request = reqwest::Client::new().post(&url).form(&asked.parameters());
+async fn ask(command: &Explain) -> anyhow::Result<String> {
+    let url = format!("{}/api/v1/explain", command.url.trim_end_matches('/'));
+    let mut request = reqwest::Client::new()
+        .post(&url)
+        .form(&command.parameters());
 
-    if let Some(tenant) = &asked.tenant {
+    if let Some(tenant) = &command.tenant {
         request = request.header("X-Scope-OrgID", tenant);
     }
 
@@ -126,8 +128,8 @@ async fn ask(asked: &Explain) -> anyhow::Result<String> {
 
 /// Why a server refuses, in its words.
 fn refusal(answer: &str) -> String {
-    let told = serde_json::from_str::<Json>(answer)
+    let why = serde_json::from_str::<Json>(answer)
         .ok()
         .and_then(|json| json["error"].as_str().map(str::to_owned));
-    told.unwrap_or_else(|| answer.trim().to_owned())
+    why.unwrap_or_else(|| answer.trim().to_owned())
 }

@@ -1,0 +1,141 @@
+//! How a process is put together.
+//!
+//! Settings come in. [`shared`] opens what all roles use and claims the store; [`ingester`] and
+//! [`querier`] start a role each, from exactly what they name, and say what it serves. [`System`] is
+//! all of it in one process: what goes out is its router, and what its end has to do.
+
+mod ingester;
+mod querier;
+mod shared;
+
+use std::sync::Arc;
+
+use axum::Router;
+use duramen_api::http::{
+    ConnectionBounds, EdgeState, HttpMetrics, MetricsPage, ProcessState, Serving, router,
+};
+use duramen_ingest::{Ingester, StartReport};
+use duramen_metrics::Registry;
+use duramen_runtime::{Clock, SystemClock, Tasks};
+use shared::{Lease, Shared};
+
+use crate::config::{Config, Settings};
+use crate::self_scrape::SelfScrape;
+
+/// A process that has all roles.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) config: Config,
+    pub(crate) shared: Shared,
+    lease: Lease,
+    ingester: Ingester,
+    pub(crate) replayed: StartReport,
+    metrics: Arc<MetricsPage>,
+    /// How connections are served.
+    pub(crate) serving: Serving,
+    /// All that is served.
+    pub(crate) router: Router,
+}
+
+impl System {
+    /// Probes the store, replays the log and starts the roles.
+    pub(crate) async fn start(settings: Settings, tasks: &Tasks) -> anyhow::Result<Self> {
+        let mut registry = Registry::default();
+        let config_yaml = settings.yaml();
+        let config = settings.config;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+
+        let (shared, mut lease) = Shared::open(&config, clock, &mut registry).await?;
+        lease.watch(tasks);
+
+        let (ingester, replayed) =
+            ingester::start(&shared, &mut lease, &config, &mut registry, tasks).await?;
+        let heads = Arc::new(ingester.clone());
+        let answering = querier::start(&shared, heads, &config, &mut registry);
+        shared.live_limits.watch(tasks)?;
+
+        let http_metrics = HttpMetrics::default();
+        http_metrics.register(&mut registry);
+
+        let metrics = Arc::new(MetricsPage::new(registry, {
+            let ingester = ingester.clone();
+            move || ingester.observe()
+        }));
+
+        let process = ProcessState {
+            door: shared.door.clone(),
+            clock: Arc::clone(&shared.clock),
+            metrics: Arc::clone(&metrics),
+            register: Arc::clone(&shared.register),
+            workers: shared.workers.clone(),
+            config_yaml,
+            flags: config.flags(),
+            limits: Arc::clone(&shared.live_limits),
+            features: config.features.0,
+            started_ms: shared.clock.now_ms(),
+            lost_records: replayed.lost_records,
+        };
+
+        let edge = EdgeState {
+            clock: Arc::clone(&shared.clock),
+            metrics: http_metrics.clone(),
+            cors_origin: config.http.cors_origin.0.clone(),
+        };
+
+        let remote_read = http_metrics.remote_read.clone();
+        let roles = [
+            querier::routes(&shared, &config, &answering, remote_read),
+            ingester::routes(&shared, &config, &ingester),
+            Arc::new(process).routes(),
+        ];
+
+        let bounds = connection_bounds(&config);
+        let serving = Serving::new(&bounds, &shared.memory, &http_metrics.connections);
+
+        Ok(Self {
+            config,
+            shared,
+            lease,
+            ingester,
+            replayed,
+            metrics,
+            serving,
+            router: router(edge, roles),
+        })
+    }
+
+    /// What keeps the metrics of the process.
+    pub(crate) fn self_scrape(&self) -> SelfScrape {
+        SelfScrape {
+            clock: Arc::clone(&self.shared.clock),
+            metrics: Arc::clone(&self.metrics),
+            ingester: self.ingester.clone(),
+            tenant: self.shared.own_tenant.clone(),
+            types: self.config.features.type_and_unit_labels(),
+        }
+    }
+
+    /// Makes the next start take a new name when another process has published under this one's.
+    pub(crate) fn note_end(&mut self) {
+        if self.ingester.is_fenced() {
+            self.lease.disown();
+        }
+    }
+
+    /// Lets the store go at the end of a process that was asked to stop.
+    pub(crate) async fn release(&self) {
+        self.lease
+            .release(self.ingester.close(), &*self.shared.clock)
+            .await;
+    }
+}
+
+fn connection_bounds(config: &Config) -> ConnectionBounds {
+    let http = &config.http;
+    ConnectionBounds {
+        connections_max: http.connections_max,
+        answer_stall_max: http.answer_stall_max,
+        answer_write_max: http.answer_write_max,
+        stop_wait_max: http.stop_wait_max,
+    }
+}

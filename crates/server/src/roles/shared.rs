@@ -1,0 +1,230 @@
+//! What the roles of a process share, and the right to write, which only the ingester needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use duramen_api::http::{BodyBounds, Door, Intake, Tenancy};
+use duramen_bucket::{Bucket, Claim, Credentials, DataDir, Deployment, LogLeft, TakeOver, Tenants};
+use duramen_limits::{LimitsHandle, LiveLimits};
+use duramen_manifest::Manifests;
+use duramen_metrics::Registry;
+use duramen_model::TenantName;
+use duramen_qos::Account;
+use duramen_runtime::{Clock, Disk, OnFailure, RealDisk, Tasks, Workers};
+use duramen_settings::Secret;
+
+use crate::config::Config;
+
+/// The longest that a clean end waits for the store.
+const RELEASE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What every role may have. Nothing of it writes samples.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) bucket: Bucket,
+    pub(crate) register: Arc<Tenants>,
+    pub(crate) manifests: Manifests,
+    /// What bodies, heads, queries, answers and caches draw from.
+    pub(crate) memory: Arc<Account>,
+    /// Threads that compute.
+    pub(crate) workers: Workers,
+    /// What each tenant may use, and what keeps it up to date.
+    pub(crate) live_limits: Arc<LiveLimits>,
+    /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's
+    /// own metrics.
+    pub(crate) own_tenant: TenantName,
+    /// How bodies are read.
+    pub(crate) bodies: BodyBounds,
+    /// What requests of every role pass.
+    pub(crate) door: Door,
+}
+
+/// The right to write to the store, and the data directory under whose name it is used.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) claim: Claim,
+    pub(crate) data_dir: DataDir,
+}
+
+impl Shared {
+    /// Reads the limits, opens the data directory and the store, and claims the store.
+    pub(crate) async fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+    ) -> anyhow::Result<(Self, Lease)> {
+        let live_limits = LiveLimits::open(
+            config.limits_file.clone(),
+            config.limits(),
+            Arc::clone(&clock),
+            registry,
+        )?;
+
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let mut data_dir = DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock)
+            .context("open the data directory")?;
+        let bucket = open_bucket(config, &disk, &clock)?;
+
+        bucket.metrics().register(registry);
+        duramen_bucket::probe::probe(&bucket)
+            .await
+            .context("probe the store")?;
+
+        let deployment = Deployment::open(&bucket)
+            .await
+            .context("identify the store")?;
+        data_dir.bind(&deployment)?;
+
+        let take_over = if config.take_over {
+            TakeOver::Always
+        } else {
+            TakeOver::IfGone
+        };
+
+        let claim = Claim::take(&bucket, &mut data_dir, take_over)
+            .await
+            .context("claim the store")?;
+        claim.outlast().await;
+
+        let writer = claim.identity().writer;
+        let register = Tenants::open(bucket.clone(), writer)
+            .await
+            .context("load the tenants")?;
+
+        let manifests = Manifests::under(claim.clone(), bucket.clone(), Arc::clone(&clock));
+
+        // Settings that were not loaded but made up, in a test, may leave it out.
+        let memory = config
+            .memory
+            .bytes_max
+            .map_or_else(Account::unbounded, Account::new);
+        crate::memory::register(&memory, registry);
+
+        let own_tenant = TenantName::parse(if config.multi_tenancy {
+            "duramen"
+        } else {
+            "anonymous"
+        })?;
+
+        let bodies = body_bounds(config);
+        let forms = Intake::of_forms(&bodies, &memory, &clock);
+        let door = Door::new(tenancy(config, &own_tenant), Some(claim.clone()), forms);
+        let workers = Workers::start("query").context("start the threads that evaluate queries")?;
+
+        let shared = Self {
+            clock,
+            disk,
+            bucket,
+            register: Arc::new(register),
+            manifests,
+            memory,
+            workers,
+            live_limits: Arc::new(live_limits),
+            own_tenant,
+            bodies,
+            door,
+        };
+
+        Ok((shared, Lease { claim, data_dir }))
+    }
+
+    /// What each tenant may use, now.
+    pub(crate) fn limits(&self) -> LimitsHandle {
+        self.live_limits.handle().clone()
+    }
+}
+
+impl Lease {
+    /// Ends the process when another has taken the store.
+    pub(crate) fn watch(&self, tasks: &Tasks) {
+        let claim = self.claim.clone();
+        let shutdown = tasks.shutdown();
+
+        tasks.spawn("claim", OnFailure::Fatal, async move {
+            tokio::select! {
+                () = shutdown.cancelled() => Ok(()),
+                lost = claim.watch() => lost,
+            }
+        });
+    }
+
+    /// Makes the next start of the data directory take a new name.
+    pub(crate) fn disown(&mut self) {
+        match self.data_dir.disown() {
+            Ok(()) => tracing::warn!(
+                "another process has published under the name of this data directory: started again, it goes on under a new one"
+            ),
+            Err(error) => {
+                tracing::error!(%error, "the data directory cannot note that it needs a new name")
+            }
+        }
+    }
+
+    /// Lets the store go at the end of a process that was asked to stop, once `closed` says what is
+    /// left in the log: any other may have it at once. A few seconds are enough for a store that
+    /// answers; without it, another data directory needs `--take-over`.
+    pub(crate) async fn release(&self, closed: impl Future<Output = LogLeft>, clock: &dyn Clock) {
+        let released = async {
+            if let Err(error) = self.claim.release(closed.await).await {
+                tracing::warn!(%error, "the store was not told that this process is done");
+            }
+        };
+
+        tokio::select! {
+            biased;
+            () = released => {}
+            () = clock.sleep(RELEASE_WAIT_MAX) => {
+                tracing::warn!("the store was not told in time that this process is done");
+            }
+        }
+    }
+}
+
+fn tenancy(config: &Config, own_tenant: &TenantName) -> Tenancy {
+    Tenancy {
+        is_multi: config.multi_tenancy,
+        own_tenant: own_tenant.clone(),
+        metrics_all: config.http.metrics_all,
+    }
+}
+
+fn body_bounds(config: &Config) -> BodyBounds {
+    BodyBounds {
+        writes_bytes_max: config.http.bodies_bytes_max,
+        read_max: config.http.body_read_max,
+        bytes_per_second_min: config.http.body_bytes_per_second_min,
+        wait_max: config.writes.wait_max,
+    }
+}
+
+fn open_bucket(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Bucket> {
+    let mut settings = duramen_bucket::Config {
+        requests_max: config.bucket.requests_max,
+        ..duramen_bucket::Config::default()
+    };
+
+    settings.s3.endpoint = config.s3.endpoint.clone();
+    settings.s3.region = config.s3.region.clone();
+    settings.s3.path_style = config.s3.path_style;
+
+    let exposed =
+        |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let key = exposed(&config.s3.access_key_id).zip(exposed(&config.s3.secret_access_key));
+
+    settings.s3.credentials = key.map(|(access_key_id, secret_access_key)| Credentials {
+        access_key_id,
+        secret_access_key,
+        session_token: exposed(&config.s3.session_token),
+    });
+
+    let url = config.store_url()?;
+    let bucket = Bucket::open(&url, &settings, Arc::clone(disk), Arc::clone(clock));
+    bucket.with_context(|| format!("open the store {url}"))
+}
