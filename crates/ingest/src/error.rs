@@ -205,7 +205,7 @@ impl Error {
             | Self::Stopped => ErrorKind::Unavailable,
             // The only limit that passes while the sender waits.
             Self::RateLimited { .. } => ErrorKind::Limited,
-            Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::Invalid,
+            Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::TooMuch,
             Self::Overtaken { .. } => ErrorKind::Fenced,
             Self::LogDamaged { .. } => ErrorKind::Corrupt,
             Self::Wal(e) => e.kind(),

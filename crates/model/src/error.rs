@@ -6,6 +6,8 @@
 pub enum ErrorKind {
     /// The request can never succeed as it is: fix it.
     Invalid,
+    /// The request is over a limit, and will be as it is: ask for less at once.
+    TooMuch,
     /// A limit that passes with time: slow down and try again.
     Limited,
     /// The request is well formed and its evaluation failed: change the question.

@@ -51,4 +51,16 @@ impl Life {
         start_ms: 0,
         ttl_ms: 0,
     };
+
+    /// Whether a sample at `ts_ms` still stands at `at_ms`: for its own life span, or for the
+    /// look-back if it has none.
+    pub const fn stands(self, ts_ms: i64, at_ms: i64, lookback_ms: i64) -> bool {
+        let span_ms = if self.ttl_ms == 0 {
+            lookback_ms
+        } else {
+            self.ttl_ms
+        };
+
+        ts_ms.saturating_add(span_ms) > at_ms
+    }
 }

@@ -77,7 +77,7 @@ impl Error {
         match self {
             Self::Unsupported { .. } | Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Execution { .. } => ErrorKind::Execution,
-            Self::Samples { .. } | Self::Series { .. } | Self::Memory { .. } => ErrorKind::Limited,
+            Self::Samples { .. } | Self::Series { .. } | Self::Memory { .. } => ErrorKind::TooMuch,
             Self::ProcessMemory(_) => ErrorKind::Unavailable,
             Self::Source(error) => error.kind(),
             Self::Cancelled | Self::Internal(_) => ErrorKind::Internal,

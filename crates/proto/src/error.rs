@@ -68,11 +68,13 @@ fn listed(numbers: &[u64]) -> String {
 }
 
 impl Error {
-    #[expect(
-        clippy::unused_self,
-        reason = "every error of a crate has a kind; here all ask for another request"
-    )]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
+        match self {
+            Self::DecodedTooLarge { .. }
+            | Self::TooMuchMemory { .. }
+            | Self::TooManyReadQueries { .. }
+            | Self::TooManyReadMatchers { .. } => ErrorKind::TooMuch,
+            _ => ErrorKind::Invalid,
+        }
     }
 }

@@ -105,10 +105,8 @@ fn with_cause(error: &duramen_source::Error) -> String {
 impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Parse(_)
-            | Self::EmptyMatcher
-            | Self::NotASelector(_)
-            | Self::TooManySteps { .. } => ErrorKind::Invalid,
+            Self::EmptyMatcher | Self::NotASelector(_) => ErrorKind::Invalid,
+            Self::Parse(e) => e.kind(),
             Self::Engine(e) => e.kind(),
             Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
@@ -116,13 +114,15 @@ impl Error {
             Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => {
                 ErrorKind::Unavailable
             }
-            Self::TooLong { .. }
+            Self::TooManySteps { .. }
+            | Self::TooLong { .. }
             | Self::TooManySeries { .. }
             | Self::TooManyTexts { .. }
             | Self::TooManyExemplars { .. }
-            | Self::TooManyAnswerBytes { .. }
-            | Self::Waiting { .. } => ErrorKind::Limited,
-            Self::TooManyReadSamples { .. } | Self::AnswerTooLarge { .. } => ErrorKind::Invalid,
+            | Self::TooManyReadSamples { .. }
+            | Self::AnswerTooLarge { .. }
+            | Self::TooManyAnswerBytes { .. } => ErrorKind::TooMuch,
+            Self::Waiting { .. } => ErrorKind::Limited,
             Self::Histogram { .. } => ErrorKind::Corrupt,
             Self::Panicked(_) => ErrorKind::Internal,
         }

@@ -68,9 +68,13 @@ impl ParseError {
         self.limit
     }
 
-    /// Always [`ErrorKind::Invalid`]: the text has to change.
+    /// [`ErrorKind::TooMuch`] for a text that is over a limit, else [`ErrorKind::Invalid`]. Either
+    /// way the text has to change.
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
+        match self.limit {
+            Some(_) => ErrorKind::TooMuch,
+            None => ErrorKind::Invalid,
+        }
     }
 }
 

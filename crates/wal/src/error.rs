@@ -94,7 +94,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Full { .. } | Self::RotationNeeded { .. } => ErrorKind::Unavailable,
-            Self::RecordTooLarge { .. } => ErrorKind::Invalid,
+            Self::RecordTooLarge { .. } => ErrorKind::TooMuch,
             Self::Foreign { .. }
             | Self::Misnamed { .. }
             | Self::Version { .. }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use duramen_model::{Histogram, Labels, Matcher, TimeRange, is_stale};
+use duramen_model::{Histogram, Labels, Life, Matcher, TimeRange, is_stale};
 use duramen_query::{Error, Reader, Selection};
 use duramen_source::{Columns, SeriesBatch};
 use futures::StreamExt;
@@ -65,20 +65,6 @@ pub(crate) async fn federate(
 struct Moment {
     now_ms: i64,
     lookback_ms: i64,
-}
-
-impl Moment {
-    /// Whether a sample stands at this time: its own `ttl_ms` after it, or the look-back where that
-    /// is 0.
-    const fn sees(self, ts_ms: i64, ttl_ms: i64) -> bool {
-        let stands_ms = if ttl_ms == 0 {
-            self.lookback_ms
-        } else {
-            ttl_ms
-        };
-
-        ts_ms.saturating_add(stands_ms) > self.now_ms
-    }
 }
 
 /// The newest sample of each series, by metric name and then by the other labels, each once.
@@ -155,46 +141,61 @@ fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Result<Option<E
         .partition_point(|ts_ms| *ts_ms <= moment.now_ms)
         .checked_sub(1);
 
-    if let Some(held) = histogram
-        && float.is_none_or(|last| ts[last] < held.ts_ms)
-    {
-        if !moment.sees(held.ts_ms, held.life.ttl_ms) {
-            return Ok(None);
+    // Of one time there is either a float or a histogram.
+    let (ts_ms, ttl_ms, stored) = match (histogram, float) {
+        (Some(held), at) if at.is_none_or(|at| ts[at] < held.ts_ms) => {
+            (held.ts_ms, held.life.ttl_ms, Stored::Histogram(held.bytes))
         }
+        (_, Some(at)) => {
+            let ttl_ms = batch.ttls_at(row).map_or(0, |ttls| ttls[at]);
+            (ts[at], ttl_ms, Stored::Float(values[at]))
+        }
+        (_, None) => return Ok(None),
+    };
 
-        let Some(histogram) = Histogram::from_bytes(held.bytes) else {
-            return Err(Error::Histogram {
-                series: format!("{labels:?}"),
-                ts_ms: held.ts_ms,
-            });
-        };
+    let life = Life {
+        start_ms: 0,
+        ttl_ms,
+    };
 
-        let stands = !histogram.is_stale();
-        let value = ExposedValue::Histogram(Box::new(histogram));
-
-        return Ok(stands.then_some(Exposed {
-            labels,
-            ts_ms: held.ts_ms,
-            value,
-        }));
+    if !life.stands(ts_ms, moment.now_ms, moment.lookback_ms) {
+        return Ok(None);
     }
 
-    let Some(last) = float else { return Ok(None) };
-    let ts_ms = ts[last];
-    let value = values[last];
-    let ttl_ms = batch.ttls_at(row).map_or(0, |ttls| ttls[last]);
-    let stands = !is_stale(value) && moment.sees(ts_ms, ttl_ms);
+    let value = match stored {
+        Stored::Float(value) if is_stale(value) => return Ok(None),
+        Stored::Float(value) => ExposedValue::Float(value),
+        Stored::Histogram(bytes) => {
+            let unreadable = || Error::Histogram {
+                series: format!("{labels:?}"),
+                ts_ms,
+            };
 
-    Ok(stands.then_some(Exposed {
+            let histogram = Histogram::from_bytes(bytes).ok_or_else(unreadable)?;
+            if histogram.is_stale() {
+                return Ok(None);
+            }
+
+            ExposedValue::Histogram(Box::new(histogram))
+        }
+    };
+
+    Ok(Some(Exposed {
         labels,
         ts_ms,
-        value: ExposedValue::Float(value),
+        value,
     }))
+}
+
+/// A value as a batch has it.
+enum Stored<'a> {
+    Float(f64),
+    Histogram(&'a [u8]),
 }
 
 #[cfg(test)]
 mod tests {
-    use duramen_model::{Counts, Life, ResetHint, STALE_NAN};
+    use duramen_model::{Counts, ResetHint, STALE_NAN};
     use duramen_source::{HistogramRef, SeriesBatchBuilder};
 
     use super::*;

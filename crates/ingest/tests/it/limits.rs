@@ -260,7 +260,7 @@ async fn only_the_rate_asks_a_sender_to_wait() {
         let expected = if case.limit == "samples_per_second" {
             ErrorKind::Limited
         } else {
-            ErrorKind::Invalid
+            ErrorKind::TooMuch
         };
 
         assert_eq!(error.kind(), expected, "{}", case.limit);
@@ -323,7 +323,7 @@ async fn a_tenant_too_many_is_refused_for_good_and_the_others_go_on() {
 
     assert_eq!(
         (error.kind(), error.retry_after()),
-        (ErrorKind::Invalid, None)
+        (ErrorKind::TooMuch, None)
     );
 
     assert!(error.to_string().contains("tenants_max=`1`"), "{error}");
@@ -353,7 +353,7 @@ async fn who_waits_as_long_as_told_passes() {
     let error = system.write(&two).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_after()),
-        (ErrorKind::Invalid, None)
+        (ErrorKind::TooMuch, None)
     );
 }
 

@@ -79,6 +79,9 @@ impl Error {
 
     /// Always a fault of the request.
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
+        match self {
+            Self::Syntax { .. } => ErrorKind::Invalid,
+            Self::Limit { .. } | Self::Together { .. } => ErrorKind::TooMuch,
+        }
     }
 }

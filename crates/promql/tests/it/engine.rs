@@ -495,7 +495,7 @@ async fn a_query_over_its_limits_fails_alone() {
             )
             .await
             .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Limited, "{config:?}: {error}");
+        assert_eq!(error.kind(), ErrorKind::TooMuch, "{config:?}: {error}");
     }
 
     // What streams through is not held: fewer samples at once than there are.
@@ -600,7 +600,7 @@ async fn times_and_grids_of_any_size_are_survived() {
             .await
         {
             assert!(
-                matches!(error.kind(), ErrorKind::Limited | ErrorKind::Invalid),
+                matches!(error.kind(), ErrorKind::TooMuch | ErrorKind::Invalid),
                 "{query} at {time_ms}: {error:?}"
             );
         }
@@ -792,7 +792,7 @@ async fn a_query_context_limits_its_query() {
             .await
             .unwrap_err();
         assert!(
-            error.kind() == ErrorKind::Limited && error.to_string().contains(name),
+            error.kind() == ErrorKind::TooMuch && error.to_string().contains(name),
             "{error}"
         );
     }
@@ -901,7 +901,7 @@ async fn the_histograms_of_a_batch_count_while_it_is_made() {
             )
             .await
             .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error}");
+        assert_eq!(error.kind(), ErrorKind::TooMuch, "{query}: {error}");
         assert!(
             error.to_string().contains("StepEvalExec"),
             "{query}: {error}"

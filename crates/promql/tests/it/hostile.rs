@@ -87,7 +87,7 @@ async fn more_series_than_fit_the_memory_end_the_query() {
     ] {
         let expr = duramen_syntax::parse(query).unwrap();
         let error = engine.instant(&context, &expr, 0).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::TooMuch, "{query}: {error:?}");
         assert!(
             error.to_string().contains("memory_bytes_max=`4194304`"),
             "{query}: {error}"
@@ -270,7 +270,7 @@ async fn labels_that_are_written_longer_and_longer_end_the_query_before_they_are
             "{query}: {error}"
         );
 
-        assert_eq!(error.kind(), ErrorKind::Limited, "{query}: {error}");
+        assert_eq!(error.kind(), ErrorKind::TooMuch, "{query}: {error}");
     }
 }
 

@@ -452,7 +452,7 @@ async fn whatever_parses_is_answered_or_refused() {
 
             answered += usize::from(answers[0].is_ok());
 
-            let limited = |error: &duramen_promql::Error| error.kind() == ErrorKind::Limited;
+            let limited = |error: &duramen_promql::Error| error.kind() == ErrorKind::TooMuch;
             if answers
                 .iter()
                 .any(|answer| answer.as_ref().is_err_and(limited))

@@ -135,7 +135,7 @@ impl Pair {
         let ours = self.ours(question).await;
         if ours
             .as_ref()
-            .is_err_and(|error| error.kind() == ErrorKind::Limited)
+            .is_err_and(|error| error.kind() == ErrorKind::TooMuch)
         {
             return None;
         }

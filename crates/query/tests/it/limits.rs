@@ -223,7 +223,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     assert!(limited.instant(&tenant(), "rate(m[1m])").await.is_ok());
 
     let result = limited.instant(&tenant(), "rate(m[61s])").await;
-    check(&limited, result, ErrorKind::Limited, "range_max", "`60s`");
+    check(&limited, result, ErrorKind::TooMuch, "range_max", "`60s`");
 
     assert!(limited.range(61).await.is_err() && limited.range(60).await.is_ok());
 
@@ -233,7 +233,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         limited.range(11).await,
-        ErrorKind::Invalid,
+        ErrorKind::TooMuch,
         "steps_max",
         "10",
     );
@@ -242,7 +242,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         limited.instant(&tenant(), "rate(m[1m])").await,
-        ErrorKind::Limited,
+        ErrorKind::TooMuch,
         "samples_max",
         "100",
     );
@@ -251,7 +251,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         limited.instant(&tenant(), "rate(m[1m])").await,
-        ErrorKind::Limited,
+        ErrorKind::TooMuch,
         "memory_bytes_max",
         "100",
     );
@@ -260,7 +260,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         limited.instant(&tenant(), "m").await,
-        ErrorKind::Limited,
+        ErrorKind::TooMuch,
         "series_max",
         "2",
     );
@@ -271,7 +271,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         limited.instant(&tenant(), "m + 1      ").await,
-        ErrorKind::Invalid,
+        ErrorKind::TooMuch,
         "text_bytes_max",
         "`10`",
     );
@@ -293,7 +293,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         limited
             .instant(&tenant(), &format!("{one} or {other}"))
             .await,
-        ErrorKind::Invalid,
+        ErrorKind::TooMuch,
         "regex_bytes_max",
         "`3145728`",
     );
@@ -310,7 +310,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         result,
-        ErrorKind::Invalid,
+        ErrorKind::TooMuch,
         "regex_bytes_max",
         "`3145728`",
     );
@@ -324,7 +324,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         .await
         .map(drop);
 
-    check(&limited, result, ErrorKind::Limited, "exemplars_max", "2");
+    check(&limited, result, ErrorKind::TooMuch, "exemplars_max", "2");
 
     let limit = |limits: &mut QueryLimits| limits.metadata_series_max = 2;
     let limited = Limited::new(filled(), limit).await;
@@ -338,7 +338,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         result,
-        ErrorKind::Limited,
+        ErrorKind::TooMuch,
         "metadata_series_max",
         "2",
     );
@@ -353,7 +353,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         result,
-        ErrorKind::Limited,
+        ErrorKind::TooMuch,
         "metadata_series_max",
         "2",
     );
@@ -368,7 +368,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         result,
-        ErrorKind::Limited,
+        ErrorKind::TooMuch,
         "metadata_series_max",
         "1",
     );
@@ -383,7 +383,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     check(
         &limited,
         result,
-        ErrorKind::Limited,
+        ErrorKind::TooMuch,
         "metadata_series_max",
         "2",
     );

@@ -261,7 +261,7 @@ fn a_record_beyond_the_limit_is_refused_and_nothing_else() {
     large.series = vec![(0, vec![0; 64 << 20])];
 
     let error = large.append_to(&mut wal).unwrap_err();
-    assert_eq!(error.kind(), duramen_model::ErrorKind::Invalid);
+    assert_eq!(error.kind(), duramen_model::ErrorKind::TooMuch);
 
     write(&mut wal, 1..2);
     assert_eq!(open(&disk).records(), numbered(1..2));

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::StatusCode;
-use duramen_model::ErrorKind;
 
-use crate::http::answer::failure::{Failure, with_causes};
+use crate::http::answer::failure::Failure;
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::ingester::IngesterState;
@@ -35,11 +34,7 @@ pub(crate) async fn flush(
         state.ingester.flush(&tenant).await.map(|_| ())
     };
 
-    match flushed {
-        Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            Err(Failure::unavailable(with_causes(&error)))
-        }
-        Err(error) => Err(Failure::internal(with_causes(&error))),
-    }
+    flushed
+        .map(|()| StatusCode::NO_CONTENT)
+        .map_err(|error| Failure::of_order(&error))
 }

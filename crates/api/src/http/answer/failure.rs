@@ -2,9 +2,9 @@
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use duramen_model::ErrorKind;
 use serde_json::Value as Json;
 
+use crate::http::answer::statuses::{self, Typed};
 use crate::http::request::intake::Fault;
 
 /// An error of the query API: `{"status":"error","errorType":..,"error":..}`.
@@ -24,13 +24,41 @@ enum Closes {
 }
 
 impl Failure {
-    pub(crate) fn bad_data(message: impl Into<String>) -> Self {
+    fn new((status, error_type): Typed, message: impl Into<String>) -> Self {
         Self {
-            status: StatusCode::BAD_REQUEST,
-            error_type: "bad_data",
+            status,
+            error_type,
             message: message.into(),
             closes: Closes::No,
         }
+    }
+
+    pub(crate) fn bad_data(message: impl Into<String>) -> Self {
+        Self::new((StatusCode::BAD_REQUEST, "bad_data"), message)
+    }
+
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new((StatusCode::UNAUTHORIZED, "unauthorized"), message)
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new((StatusCode::FORBIDDEN, "forbidden"), message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new((StatusCode::NOT_FOUND, "not_found"), message)
+    }
+
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new((StatusCode::PAYLOAD_TOO_LARGE, "bad_data"), message)
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new((StatusCode::INTERNAL_SERVER_ERROR, "internal"), message)
+    }
+
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new((StatusCode::SERVICE_UNAVAILABLE, "unavailable"), message)
     }
 
     /// `invalid parameter "query": ...`
@@ -38,89 +66,25 @@ impl Failure {
         Self::bad_data(format!("invalid parameter \"{name}\": {why}"))
     }
 
-    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            error_type: "unauthorized",
-            message: message.into(),
-            closes: Closes::No,
-        }
-    }
-
-    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::FORBIDDEN,
-            error_type: "forbidden",
-            message: message.into(),
-            closes: Closes::No,
-        }
-    }
-
-    pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            error_type: "not_found",
-            message: message.into(),
-            closes: Closes::No,
-        }
-    }
-
     pub(crate) fn method_not_allowed(method: &Method) -> Self {
         let message =
             format!("the method {method} is not allowed here; the header Allow has those that are");
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            error_type: "bad_data",
-            message,
-            closes: Closes::No,
-        }
-    }
-
-    pub(crate) fn too_large(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            error_type: "bad_data",
-            message: message.into(),
-            closes: Closes::No,
-        }
-    }
-
-    pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            error_type: "internal",
-            message: message.into(),
-            closes: Closes::No,
-        }
-    }
-
-    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            error_type: "unavailable",
-            message: message.into(),
-            closes: Closes::No,
-        }
+        Self::new((StatusCode::METHOD_NOT_ALLOWED, "bad_data"), message)
     }
 
     /// A body that was not read to its end.
     pub(crate) fn unread(fault: &Fault) -> Self {
-        let error_type = match fault {
-            Fault::Slow { .. } => "timeout",
-            Fault::Crowded { .. } | Fault::Memory(_) => "unavailable",
-            Fault::TooLarge { .. } | Fault::Broken(_) => "bad_data",
-        };
-
         Self {
-            status: fault.status(),
-            error_type,
-            message: fault.to_string(),
             closes: Closes::Yes,
+            ..Self::new(statuses::of_body(fault), fault.to_string())
         }
     }
-}
 
-impl Failure {
+    /// An order that was not carried out.
+    pub(crate) fn of_order(error: &duramen_ingest::Error) -> Self {
+        Self::new(statuses::of(error.kind()).order, with_causes(error))
+    }
+
     /// A query that failed; a fault of its selectors is told as one of the parameter that they were
     /// in.
     pub(crate) fn of_selectors(name: &str, error: duramen_query::Error) -> Self {
@@ -135,36 +99,16 @@ impl Failure {
 /// The text of a query is the parameter `query`.
 impl From<duramen_query::Error> for Failure {
     fn from(error: duramen_query::Error) -> Self {
-        use duramen_query::Error::{NoTurn, Parse, Timeout, Waiting};
-        if let Parse(error) = error {
+        if let duramen_query::Error::Parse(error) = error {
             return Self::parameter("query", error);
         }
 
-        let message = with_causes(&error);
-        let (status, error_type) = match error.kind() {
-            _ if matches!(error, Timeout(_) | NoTurn { .. }) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "timeout")
-            }
-            _ if matches!(error, Waiting { .. }) => {
-                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
-            }
-            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "bad_data"),
-            ErrorKind::Execution | ErrorKind::Limited => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "execution")
-            }
-            ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
-                tracing::error!(error = message, "a query failed");
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
-            }
-        };
-
-        Self {
-            status,
-            error_type,
-            message,
-            closes: Closes::No,
+        let failure = Self::new(statuses::of_query(&error).api, with_causes(&error));
+        if failure.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = failure.message, "a query failed");
         }
+
+        failure
     }
 }
 

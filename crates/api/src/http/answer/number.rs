@@ -1,5 +1,7 @@
 //! Numbers and times as the API writes them.
 
+use serde_json::Value as Json;
+
 /// Appends a sample value the way Go's shortest form does: digits, or an exponent of at least two
 /// digits below 1e-6 and from 1e21 on.
 pub(crate) fn put_value(out: &mut Vec<u8>, value: f64) {
@@ -63,6 +65,15 @@ pub(crate) const fn time_len(ts_ms: i64) -> usize {
     }
 }
 
+/// A time as a number of JSON: seconds, with a fraction only when there is one.
+pub(crate) fn seconds(ms: i64) -> Json {
+    if ms % 1000 == 0 {
+        Json::from(ms / 1000)
+    } else {
+        Json::from(ms as f64 / 1000.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +116,19 @@ mod tests {
             let mut out = Vec::new();
             put_time(&mut out, ts_ms);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_to_the_millisecond() {
+        for (ms, text) in [
+            (0, "0"),
+            (-1, "-0.001"),
+            (1_600_096_945_479, "1600096945.479"),
+            (1_600_096_945_000, "1600096945"),
+            (1_600_096_945_479_001, "1600096945479.001"),
+        ] {
+            assert_eq!(seconds(ms).to_string(), text);
         }
     }
 }

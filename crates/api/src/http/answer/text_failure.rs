@@ -2,9 +2,9 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use duramen_model::ErrorKind;
 
 use crate::http::answer::failure::with_causes;
+use crate::http::answer::statuses;
 use crate::http::request::intake::Fault;
 
 /// An error whose body is its text and a line feed, as Prometheus answers those of remote read and
@@ -29,7 +29,7 @@ impl TextFailure {
     /// A body that was not read to its end.
     pub(crate) fn unread(fault: &Fault) -> Self {
         Self {
-            status: fault.status(),
+            status: statuses::of_body(fault).0,
             message: fault.to_string(),
             unread: Some(fault.clone()),
         }
@@ -39,18 +39,10 @@ impl TextFailure {
 impl From<duramen_query::Error> for TextFailure {
     fn from(error: duramen_query::Error) -> Self {
         let message = with_causes(&error);
-        let status = match error.kind() {
-            _ if matches!(error, duramen_query::Error::TooManyAnswerBytes { .. }) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            ErrorKind::Invalid | ErrorKind::Execution => StatusCode::BAD_REQUEST,
-            ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
-            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
-                tracing::error!(error = message, "a read failed");
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        };
+        let status = statuses::of_query(&error).text;
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = message, "a read failed");
+        }
 
         Self {
             status,

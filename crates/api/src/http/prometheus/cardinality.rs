@@ -13,8 +13,8 @@ use serde_json::{Value as Json, json};
 
 use crate::http::answer::failure::Failure;
 use crate::http::answer::json::{labels_json, put_json, success};
+use crate::http::answer::number::seconds;
 use crate::http::answer::pieces::{Document, List};
-use crate::http::prometheus::exemplars::seconds;
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::querier::QuerierState;

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::http::answer::failure::Failure;
 use crate::http::answer::json::{labels_json, list, put_json};
-use crate::http::answer::number::put_value;
+use crate::http::answer::number::{put_value, seconds};
 use crate::http::answer::pieces::List;
 use crate::http::prometheus::query::asked;
 use crate::http::request::form::Params;
@@ -63,31 +63,4 @@ fn exemplar_json(exemplar: &Exemplar) -> Json {
 
     let value = String::from_utf8_lossy(&value);
     json!({ "labels": labels_json(&exemplar.labels), "value": value, "timestamp": seconds(exemplar.ts_ms) })
-}
-
-/// Seconds; a fraction only when there is one.
-pub(crate) fn seconds(ms: i64) -> Json {
-    if ms % 1000 == 0 {
-        Json::from(ms / 1000)
-    } else {
-        Json::from(ms as f64 / 1000.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_seconds_to_the_millisecond() {
-        for (ms, text) in [
-            (0, "0"),
-            (-1, "-0.001"),
-            (1_600_096_945_479, "1600096945.479"),
-            (1_600_096_945_000, "1600096945"),
-            (1_600_096_945_479_001, "1600096945479.001"),
-        ] {
-            assert_eq!(seconds(ms).to_string(), text);
-        }
-    }
 }

@@ -6,6 +6,7 @@ use duramen_model::quoted::quote;
 use duramen_promql::QueryStats;
 use serde_json::{Value as Json, json};
 
+use crate::http::answer::number::seconds;
 use crate::http::request::form::Params;
 
 /// How much a client wants to know.
@@ -70,15 +71,6 @@ impl Detail {
             },
             "samples": samples,
         }))
-    }
-}
-
-/// A time as a number of JSON: whole seconds without a fraction.
-fn seconds(ts_ms: i64) -> Json {
-    if ts_ms % 1000 == 0 {
-        (ts_ms / 1000).into()
-    } else {
-        (ts_ms as f64 / 1000.0).into()
     }
 }
 

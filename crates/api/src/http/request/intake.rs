@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use duramen_qos::{Account, Full, Share, Use};
 use duramen_runtime::Clock;
@@ -110,15 +110,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const fn status(&self) -> StatusCode {
-        match self {
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Crowded { .. } | Self::Memory(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Broken(_) => StatusCode::BAD_REQUEST,
-        }
-    }
-
     /// The answer to a request whose body was given up says that the connection ends: what is still
     /// to come of the body is not read.
     pub(crate) fn close(&self, mut response: Response) -> Response {
@@ -320,10 +311,12 @@ fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
     use duramen_runtime::{MockClock, SystemClock};
     use futures::{FutureExt, stream};
 
     use super::*;
+    use crate::http::answer::statuses;
 
     const PACE: Pace = Pace {
         whole_max: Duration::from_secs(60),
@@ -469,7 +462,7 @@ mod tests {
         clock.advance(RATE_GRACE);
 
         let fault = reading.await.unwrap_err();
-        assert_eq!(fault.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(statuses::of_body(&fault).0, StatusCode::REQUEST_TIMEOUT);
 
         assert!(
             fault

@@ -5,10 +5,10 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use duramen_ingest::WriteReport;
-use duramen_model::ErrorKind;
 use duramen_proto::Version;
 
 use crate::http::answer::failure::with_causes;
+use crate::http::answer::statuses;
 use crate::http::request::intake::Fault;
 
 /// What a stored part is promised: `local`, fsynced on this disk.
@@ -98,21 +98,14 @@ fn too_large(bytes_max: usize) -> Response {
 }
 
 fn unread(fault: &Fault) -> Response {
-    match fault.status() {
+    match statuses::of_body(fault).0 {
         status @ StatusCode::SERVICE_UNAVAILABLE => later(status, RETRY_AFTER, fault.to_string()),
         status => (status, fault.to_string()).into_response(),
     }
 }
 
 fn failed(error: &duramen_ingest::Error) -> Response {
-    let status = match error.kind() {
-        ErrorKind::Invalid | ErrorKind::Execution => StatusCode::BAD_REQUEST,
-        ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Fenced | ErrorKind::Corrupt | ErrorKind::Internal => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-    };
+    let status = statuses::of(error.kind()).write;
 
     let text = with_causes(error);
     if status.is_server_error() {
