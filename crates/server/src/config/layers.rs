@@ -18,12 +18,7 @@ use crate::cli::{Client, Command, Explain, Role};
 /// Without a subcommand: the whole system in one process. Each flag has an environment variable,
 /// DURAMEN_ and the flag's name in capitals with underscores, and a key in the file of --config.
 #[derive(Debug, Parser)]
-#[command(
-    name = "duramen",
-    version,
-    about,
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = "duramen", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
     /// A YAML file of settings. Flags and variables go before it; a key that is not known stops the
     /// start.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use duramen_api::http::{QuerierState, RemoteReadMetrics};
 use duramen_blocks::Blocks;
-use duramen_promql::{Engine, EngineConfig};
 use duramen_metrics::Registry;
+use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Parts, Querier, Storage};
 use duramen_source::{Heads, Views};
 
