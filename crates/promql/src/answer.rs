@@ -26,8 +26,8 @@ pub struct Answer {
 pub struct AnswerMemory(Option<Arc<MemoryReservation>>);
 
 impl AnswerMemory {
-    pub(crate) fn hold(&mut self, account: MemoryReservation) {
-        self.0 = Some(Arc::new(account));
+    pub(crate) fn hold(&mut self, account: Arc<MemoryReservation>) {
+        self.0 = Some(account);
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 
-use crate::exec::support::meter;
+use crate::exec::support::operator::OperatorExec;
+use crate::exec::support::run::Run;
 use crate::stats::Work;
 use duramen_syntax::deep;
 
@@ -30,7 +31,8 @@ impl Drop for PlanNode {
 }
 
 impl PlanNode {
-    pub(crate) fn of(plan: &dyn ExecutionPlan) -> Self {
+    /// The nodes of a plan, with what they did in a run.
+    pub(crate) fn of(plan: &dyn ExecutionPlan, run: &Run) -> Self {
         deep(|| {
             let text = Described(plan).to_string();
             let (operator, details) = text.split_once(": ").unwrap_or((&text, ""));
@@ -39,13 +41,13 @@ impl PlanNode {
                 operator: operator.to_owned(),
                 details: details.to_owned(),
                 work: plan
-                    .metrics()
-                    .map(|metrics| meter::work(&metrics))
+                    .downcast_ref::<OperatorExec>()
+                    .map(|node| node.work(run))
                     .unwrap_or_default(),
                 inputs: plan
                     .children()
                     .into_iter()
-                    .map(|input| Self::of(input.as_ref()))
+                    .map(|input| Self::of(input.as_ref(), run))
                     .collect(),
             }
         })

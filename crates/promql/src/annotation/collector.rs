@@ -11,14 +11,14 @@ use duramen_syntax::{PosRange, line_and_column};
 use crate::annotation::Annotation;
 use crate::annotation::forced::Forced;
 
-/// Where the operators of one query leave their annotations. Cheap to clone; all clones are one.
+/// Where the operators of one query leave their annotations.
 ///
 /// A text is told once, at the last place that upstream comes to: what is inside comes before what
 /// is around it, and left before right.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Annotations {
     text: Arc<str>,
-    held: Arc<Mutex<Collected>>,
+    collected: Mutex<Collected>,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Annotations {
     pub(crate) fn on(text: Arc<str>) -> Self {
         Self {
             text,
-            held: Arc::default(),
+            collected: Mutex::default(),
         }
     }
 
@@ -129,7 +129,12 @@ impl Annotations {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Collected) -> T) -> T {
-        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+        change(
+            &mut self
+                .collected
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// `line:column`. Without the text everything is on one line.

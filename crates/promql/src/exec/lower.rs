@@ -1,13 +1,12 @@
 //! From the logical plan to operators.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use duramen_model::TenantId;
-use duramen_runtime::Clock;
-use duramen_source::{Columns, SeriesRequest, SeriesSource};
+use duramen_source::Columns;
+use duramen_syntax::deep;
 
-use crate::annotation::collector::Annotations;
 use crate::exec::operators::absent::Absent;
 use crate::exec::operators::aggregate::{FinalAggregate, PartialAggregate};
 use crate::exec::operators::gather::OrderedGather;
@@ -25,56 +24,84 @@ use crate::exec::operators::sort::Sort;
 use crate::exec::operators::step_eval::{Origin, StepEval};
 use crate::exec::operators::subquery::{Subquery, SubqueryReader};
 use crate::exec::operators::vector_binary::VectorBinary;
-use crate::exec::support::late_matchers::LateMatchers;
-use crate::exec::support::meter::Meter;
 use crate::exec::support::operator::{Operator, OperatorExec};
-use crate::exec::support::sample_budget::SampleBudget;
+use crate::exec::support::run::NodeId;
+use crate::exec::support::step_counts::PlanPlace;
 use crate::grid::Grid;
 use crate::name_removal::NameRemoval;
 use crate::plan::lookup::Starts;
 use crate::plan::node::{Node, Plan, Series};
-use crate::stats::{Place, StepCounts};
-use duramen_syntax::deep;
 
 type Exec = Arc<dyn ExecutionPlan>;
 
-/// What the operators of one query share.
-#[derive(Clone, Debug)]
+/// What the operators of one query are made by, besides its plan.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Lowering {
-    pub(crate) source: Arc<dyn SeriesSource>,
-    pub(crate) tenants: Arc<[TenantId]>,
     pub(crate) partitions: usize,
-    pub(crate) budget: Arc<SampleBudget>,
-    /// Of one selector.
-    pub(crate) series_max: usize,
-    pub(crate) annotations: Annotations,
     pub(crate) starts: Starts,
     pub(crate) names: NameRemoval,
-    pub(crate) counts: Arc<StepCounts>,
-    /// What the scans of what is lowered now wait for.
-    pub(crate) late: LateMatchers,
-    /// Of what is lowered now.
-    pub(crate) place: Place,
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Lowering {
-    /// The operators of a plan, with all batches in one partition.
-    pub(crate) fn lower(&self, plan: &Plan) -> Exec {
-        self.gathered(self.lower_parts(plan))
+    /// The operators of a plan, with all batches in one partition. The same plan gives the same
+    /// operators with the same numbers.
+    pub(crate) fn vector(self, plan: &Plan) -> Exec {
+        Lower::new(self, PlanPlace::Steps, &Cell::new(0)).vector(plan)
+    }
+
+    /// The operators for series that are no function's: the answer is their samples. One partition,
+    /// evaluated once.
+    pub(crate) fn series(self, series: &Series, grid: Grid) -> Exec {
+        let alone = Self {
+            partitions: 1,
+            ..self
+        };
+
+        Lower::new(alone, PlanPlace::EveryStep, &Cell::new(0)).series(
+            series,
+            SubqueryReader::Client,
+            grid,
+        )
+    }
+}
+
+/// Where in the plan the lowering is.
+#[derive(Clone, Debug)]
+struct Lower<'a> {
+    by: Lowering,
+    /// Of what is lowered now.
+    place: PlanPlace,
+    /// The node that finds more matchers for the scan below.
+    late: Option<NodeId>,
+    /// The number of the next node.
+    next: &'a Cell<u32>,
+}
+
+impl<'a> Lower<'a> {
+    const fn new(by: Lowering, place: PlanPlace, next: &'a Cell<u32>) -> Self {
+        Self {
+            by,
+            place,
+            late: None,
+            next,
+        }
+    }
+
+    fn vector(&self, plan: &Plan) -> Exec {
+        self.gathered(self.parts(plan))
     }
 
     /// The operators of a plan, in as many partitions as they have.
-    fn lower_parts(&self, plan: &Plan) -> Exec {
+    fn parts(&self, plan: &Plan) -> Exec {
         deep(|| self.lower_node(&plan.node, plan.grid))
     }
 
-    fn lower_all(&self, plans: &[Plan]) -> Vec<Exec> {
-        plans.iter().map(|plan| self.lower(plan)).collect()
+    fn vectors(&self, plans: &[Plan]) -> Vec<Exec> {
+        plans.iter().map(|plan| self.vector(plan)).collect()
     }
 
     fn lower_node(&self, node: &Node, grid: Grid) -> Exec {
-        let annotations = self.annotations.clone();
+        let names = self.by.names;
 
         match node {
             Node::Scalar { function, inputs } => self.node(
@@ -82,7 +109,7 @@ impl Lowering {
                     function: *function,
                     grid,
                 },
-                self.lower_all(inputs),
+                self.vectors(inputs),
             ),
             Node::Steps {
                 series,
@@ -92,48 +119,45 @@ impl Lowering {
                 parts,
                 pos,
             } => {
-                let of = Arc::new(self.place.clone());
-                let inside = self.at(Place::Subquery {
+                let inside = self.at(PlanPlace::Subquery {
                     grid,
                     lookup: *lookup,
-                    of,
+                    of: Arc::new(self.place.clone()),
                 });
 
                 let mut inputs = vec![inside.series(series, SubqueryReader::Function, grid)];
-                inputs.extend(self.lower_all(arguments));
+                inputs.extend(self.vectors(arguments));
 
                 let origin = match series {
                     Series::Scan { .. } => Origin::Source,
                     Series::Subquery(_) => Origin::Subquery,
                 };
 
-                let read_as = (self.starts, *parts);
-                let operator = StepEval::new(
+                let operator = StepEval {
                     grid,
-                    *lookup,
-                    *function,
-                    annotations,
-                    *pos,
-                    read_as,
-                    self.names,
-                );
+                    lookup: *lookup,
+                    function: *function,
+                    pos: *pos,
+                    starts: self.by.starts,
+                    parts: *parts,
+                    names,
+                    place: self.place.clone(),
+                    origin,
+                };
 
-                self.node(
-                    operator.counting(Arc::clone(&self.counts), self.place.clone(), origin),
-                    inputs,
-                )
+                self.node(operator, inputs)
             }
             Node::Repeat { input } => self.node(
                 RepeatStep { grid },
-                vec![self.at(self.place.once()).lower(input)],
+                vec![self.at(self.place.once()).vector(input)],
             ),
-            Node::Merge { input } => self.node(MergeSeries { grid }, vec![self.lower(input)]),
+            Node::Merge { input } => self.node(MergeSeries { grid }, vec![self.vector(input)]),
             Node::RemoveNames { names, input } => self.node(
                 RemoveNames {
                     grid,
                     names: *names,
                 },
-                vec![self.lower(input)],
+                vec![self.vector(input)],
             ),
             Node::Aggregate {
                 aggregation,
@@ -141,29 +165,22 @@ impl Lowering {
                 input,
                 pos,
             } => {
-                let aggregation = *aggregation;
-                let pos = *pos;
-
                 let partial = PartialAggregate {
-                    aggregation,
+                    aggregation: *aggregation,
                     projection: projection.clone(),
                     grid,
-                    annotations: annotations.clone(),
-                    pos,
+                    pos: *pos,
                 };
 
-                let partial = self.node(partial, vec![self.lower_parts(input)]);
-                let projection = projection.clone();
-
-                let whole = FinalAggregate {
-                    aggregation,
-                    projection,
+                let states = self.node(partial, vec![self.parts(input)]);
+                let total = FinalAggregate {
+                    aggregation: *aggregation,
+                    projection: projection.clone(),
                     grid,
-                    annotations,
-                    pos,
+                    pos: *pos,
                 };
 
-                self.node(whole, vec![self.gathered(partial)])
+                self.node(total, vec![self.gathered(states)])
             }
             Node::Grouped {
                 aggregation,
@@ -171,34 +188,33 @@ impl Lowering {
                 inputs,
                 pos,
                 input_pos,
-            } => {
-                let aggregation = aggregation.clone();
-                let projection = projection.clone();
-                let pos = *pos;
-                let input_pos = *input_pos;
-
-                let operator = GroupedAggregate {
-                    aggregation,
-                    projection,
+            } => self.node(
+                GroupedAggregate {
+                    aggregation: aggregation.clone(),
+                    projection: projection.clone(),
                     grid,
-                    annotations,
-                    pos,
-                    input_pos,
-                };
-
-                self.node(operator, self.lower_all(inputs))
-            }
+                    pos: *pos,
+                    input_pos: *input_pos,
+                },
+                self.vectors(inputs),
+            ),
             Node::Map {
                 change,
                 inputs,
                 pos,
             } => {
                 let (vector, scalars) = inputs.split_first().expect("a vector to map");
-                let inputs = std::iter::once(self.lower_parts(vector))
-                    .chain(self.lower_all(scalars))
+                let inputs = std::iter::once(self.parts(vector))
+                    .chain(self.vectors(scalars))
                     .collect();
+
                 self.node(
-                    MapCells::new(*change, grid, annotations, *pos, self.names),
+                    MapCells {
+                        change: *change,
+                        grid,
+                        pos: *pos,
+                        names,
+                    },
                     inputs,
                 )
             }
@@ -208,68 +224,58 @@ impl Lowering {
                 matching,
                 inputs,
                 pos,
-            } => {
-                let op = *op;
-                let return_bool = *return_bool;
-                let matching = matching.clone();
-                let names = self.names;
-
-                let operator = VectorBinary {
-                    op,
-                    return_bool,
-                    matching,
+            } => self.node(
+                VectorBinary {
+                    op: *op,
+                    return_bool: *return_bool,
+                    matching: matching.clone(),
                     grid,
-                    annotations,
                     pos: *pos,
                     names,
-                };
-
-                self.node(operator, self.lower_all(inputs))
-            }
+                },
+                self.vectors(inputs),
+            ),
             Node::Histogram {
                 function,
                 inputs,
                 pos,
-            } => {
-                let function = function.clone();
-                let pos = pos.clone();
-                let names = self.names;
-
-                let operator = Histogram {
-                    function,
+            } => self.node(
+                Histogram {
+                    function: function.clone(),
                     grid,
-                    annotations,
-                    pos,
+                    pos: pos.clone(),
                     names,
-                };
-
-                self.node(operator, self.lower_all(inputs))
-            }
+                },
+                self.vectors(inputs),
+            ),
             Node::Info { inputs, selection } => {
                 let [series, infos] = &inputs[..] else {
                     unreachable!("the series and the info series")
                 };
 
-                let targets = LateMatchers::default();
-                let operator = Info {
-                    grid,
-                    selection: selection.clone(),
-                    targets: targets.clone(),
-                };
-
+                let id = self.id();
                 let waiting = Self {
-                    late: targets,
+                    late: Some(id),
                     ..self.clone()
                 };
 
-                self.node(operator, vec![self.lower(series), waiting.lower(infos)])
+                let operator = Info {
+                    grid,
+                    selection: selection.clone(),
+                };
+
+                OperatorExec::plan(
+                    id,
+                    operator,
+                    vec![self.vector(series), waiting.vector(infos)],
+                )
             }
             Node::Absent { labels, input } => self.node(
                 Absent {
                     grid,
                     labels: labels.clone(),
                 },
-                vec![self.lower(input)],
+                vec![self.vector(input)],
             ),
             Node::Sort {
                 key,
@@ -281,75 +287,54 @@ impl Lowering {
                     grid,
                     direction: *direction,
                     key: key.clone(),
-                    annotations,
                     pos: *pos,
                 },
-                vec![self.lower(input)],
+                vec![self.vector(input)],
             ),
             Node::Relabel {
                 target,
                 value,
                 input,
-            } => {
-                let operator = Relabel {
+            } => self.node(
+                Relabel {
                     grid,
                     target: target.clone(),
                     value: value.clone(),
-                };
-
-                self.node(operator, vec![self.lower(input)])
-            }
+                },
+                vec![self.vector(input)],
+            ),
         }
     }
 
     /// The samples for the steps of `grid`.
-    pub(crate) fn series(&self, series: &Series, reader: SubqueryReader, grid: Grid) -> Exec {
+    fn series(&self, series: &Series, reader: SubqueryReader, grid: Grid) -> Exec {
         match series {
-            Series::Scan { matchers, range } => {
-                let request = SeriesRequest {
-                    tenants: Arc::clone(&self.tenants),
+            Series::Scan { matchers, range } => self.node(
+                SeriesScan {
                     matchers: Arc::clone(matchers),
                     range: *range,
-                    columns: if self.starts == Starts::Known {
-                        Columns::Everything
-                    } else {
-                        Columns::Samples
+                    columns: match self.by.starts {
+                        Starts::Known => Columns::Everything,
+                        Starts::Ignored => Columns::Samples,
                     },
                     batch_series_max: grid.batch_series_max(),
-                    reads: Arc::default(),
-                };
-
-                let source = Arc::clone(&self.source);
-                let budget = Arc::clone(&self.budget);
-                let meter = self.meter();
-                let late = self.late.clone();
-                let partitions = self.partitions;
-                let series_max = self.series_max;
-
-                let scan = SeriesScan::new(
-                    source,
-                    request,
-                    partitions,
-                    budget,
-                    series_max,
-                    Arc::clone(&meter),
-                    late,
-                );
-
-                OperatorExec::plan(scan, Vec::new(), meter)
-            }
+                    partitions: self.by.partitions,
+                    late: self.late,
+                },
+                Vec::new(),
+            ),
             Series::Subquery(plan) => self.node(
                 Subquery {
                     grid: plan.grid,
                     reader,
                 },
-                vec![self.lower(plan)],
+                vec![self.vector(plan)],
             ),
         }
     }
 
     /// For a part of the plan at another place.
-    fn at(&self, place: Place) -> Self {
+    fn at(&self, place: PlanPlace) -> Self {
         Self {
             place,
             ..self.clone()
@@ -367,10 +352,12 @@ impl Lowering {
     }
 
     fn node(&self, operator: impl Operator, inputs: Vec<Exec>) -> Exec {
-        OperatorExec::plan(operator, inputs, self.meter())
+        OperatorExec::plan(self.id(), operator, inputs)
     }
 
-    fn meter(&self) -> Arc<Meter> {
-        Arc::new(Meter::new(Arc::clone(&self.clock)))
+    fn id(&self) -> NodeId {
+        let id = self.next.get();
+        self.next.set(id + 1);
+        NodeId(id)
     }
 }

@@ -1,20 +1,28 @@
 //! What operators are made with.
 //!
-//! - [`operator`]: an operator as a node of a DataFusion plan.
-//! - [`whole_input`]: operators that need all of their input before they know any of their output.
-//! - [`allowance`]: the memory of an operator, and whether its query is still wanted
-//!   ([`cancellation`]).
+//! A node is data; what changes stands in its run:
+//!
+//! - [`operator`]: an operator as a node of a DataFusion plan, and when it is polled.
+//! - [`run`]: what the nodes of a plan share while it runs once. In it: [`cancellation`],
+//!   [`sample_budget`], [`step_counts`], the annotations of the query, and for single nodes
+//!   [`meter`], [`arguments`] and [`late_matchers`].
+//! - [`execution`]: what an operator has when one of its partitions starts, and the ways to make an
+//!   output.
+//! - [`allowance`]: the memory of an operator while it computes.
 //! - [`arguments`]: the scalar arguments of operators that run in several partitions.
 //! - [`late_matchers`]: what one part of a plan asks of a scan in another.
-//! - [`sample_budget`], [`meter`]: what is bounded and what is counted.
+//! - [`whole_input`]: operators that need all of their input before they know any of their output.
 //! - [`merged`]: rows of equal labels as they become one.
 
 pub(crate) mod allowance;
 pub(crate) mod arguments;
 pub(crate) mod cancellation;
+pub(crate) mod execution;
 pub(crate) mod late_matchers;
 pub(crate) mod merged;
 pub(crate) mod meter;
 pub(crate) mod operator;
+pub(crate) mod run;
 pub(crate) mod sample_budget;
+pub(crate) mod step_counts;
 pub(crate) mod whole_input;

@@ -15,6 +15,7 @@ mod features;
 mod hostile;
 mod lives;
 mod plans;
+mod prepared;
 mod promqltest;
 mod random;
 mod rules;

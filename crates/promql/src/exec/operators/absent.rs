@@ -12,7 +12,7 @@ use crate::grid::Grid;
 use crate::vector::{Vector, VectorBuilder};
 
 /// 1 at the steps at which the input has no series.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Absent {
     pub(crate) grid: Grid,
     /// Of the series that is made up.

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::LabelsBuilder;
 use duramen_syntax::PosRange;
@@ -18,11 +16,9 @@ use futures::TryStreamExt;
 use groups::{Groups, OfHistograms, state_schema};
 
 use crate::annotation::Annotation;
-use crate::annotation::collector::Annotations;
 use crate::exec::support::allowance::Allowance;
-use crate::exec::support::cancellation::Cancellation;
-use crate::exec::support::operator::{Operator, reservation};
-use crate::exec::support::whole_input::HeldOutput;
+use crate::exec::support::execution::Execution;
+use crate::exec::support::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::aggregate::{
     AggregateState, Average, Count, Deviation, Group, Maximum, Minimum, Sum, Variance,
@@ -100,12 +96,11 @@ impl Aggregation {
 }
 
 /// One batch of vectors in, one batch of group states out, even if empty.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct PartialAggregate {
     pub(crate) aggregation: Aggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
-    pub(crate) annotations: Annotations,
     /// Of the input, for annotations.
     pub(crate) pos: PosRange,
 }
@@ -135,7 +130,7 @@ impl PartialAggregate {
         }
 
         if ignored {
-            self.annotations.add(
+            allowance.annotations().add(
                 Annotation::IgnoredInAggregation(self.aggregation.name()),
                 self.pos,
             );
@@ -161,6 +156,8 @@ fn describe(
 impl Operator for PartialAggregate {
     const NAME: &'static str = "PartialAggregateExec";
 
+    type Shared = ();
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         describe(f, "partial", self.aggregation, &self.projection)
     }
@@ -173,38 +170,21 @@ impl Operator for PartialAggregate {
         inputs[0].output_partitioning().partition_count()
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        partition: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let allowance = Allowance::of(Self::NAME, context);
+    fn execute(self: Arc<Self>, execution: Execution<()>) -> Result<SendableRecordBatchStream> {
+        let allowance = execution.allowance();
 
-        let aggregate = move |batch| {
-            let states =
-                with_state!(operator.aggregation, S => operator.aggregate::<S>(batch, &allowance));
-            std::future::ready(states)
-        };
-
-        let stream = inputs[0]
-            .execute(partition, Arc::clone(context))?
-            .and_then(aggregate);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            stream,
-        )))
+        execution.mapped(
+            move |batch| with_state!(self.aggregation, S => self.aggregate::<S>(batch, &allowance)),
+        )
     }
 }
 
 /// Group states in, vectors out. States merge in the order of the batches.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct FinalAggregate {
     pub(crate) aggregation: Aggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
-    pub(crate) annotations: Annotations,
     /// Of the input, for annotations.
     pub(crate) pos: PosRange,
 }
@@ -213,23 +193,23 @@ impl FinalAggregate {
     async fn aggregate<S: AggregateState>(
         &self,
         mut input: SendableRecordBatchStream,
-        account: &MemoryReservation,
-        cancellation: &Cancellation,
+        allowance: &Allowance,
     ) -> Result<Vec<RecordBatch>> {
         let mut groups = Groups::<S>::new(self.grid.steps);
         while let Some(batch) = input.try_next().await? {
             // Ahead of the merge: at worst every group of the batch is new.
-            account.try_resize(groups.bytes() + batch.get_array_memory_size())?;
+            allowance.hold(groups.bytes() + batch.get_array_memory_size())?;
             groups.merge(&batch);
         }
 
-        account.try_resize(2 * groups.bytes())?;
+        allowance.hold(2 * groups.bytes())?;
 
-        let mut annotate = |annotation: Annotation<'_>| self.annotations.add(annotation, self.pos);
+        let annotations = allowance.annotations();
+        let mut annotate = |annotation: Annotation<'_>| annotations.add(annotation, self.pos);
         Ok(groups.into_vectors(
             &self.grid,
             self.aggregation.of_histograms(),
-            cancellation,
+            &allowance.cancellation,
             &mut annotate,
         )?)
     }
@@ -237,6 +217,8 @@ impl FinalAggregate {
 
 impl Operator for FinalAggregate {
     const NAME: &'static str = "FinalAggregateExec";
+
+    type Shared = ();
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         describe(f, "final", self.aggregation, &self.projection)
@@ -246,21 +228,11 @@ impl Operator for FinalAggregate {
         vector::schema(self.grid.steps)
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let input = inputs[0].execute(0, Arc::clone(context))?;
-        let operator = Arc::clone(self);
-        let account = Arc::new(reservation(Self::NAME, context));
-        let cancellation = Cancellation::of(context);
-        let output = async move {
-            let batches = with_state!(operator.aggregation, S => operator.aggregate::<S>(input, &account, &cancellation).await)?;
-            HeldOutput::new(batches, account)
-        };
+    fn execute(self: Arc<Self>, execution: Execution<()>) -> Result<SendableRecordBatchStream> {
+        let input = execution.input(0)?;
 
-        Ok(HeldOutput::stream(self.schema(), output))
+        Ok(execution.whole(move |_, allowance| async move {
+            with_state!(self.aggregation, S => self.aggregate::<S>(input, &allowance).await)
+        }))
     }
 }

@@ -7,13 +7,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::ExecutionPlanProperties;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::execution::SendableRecordBatchStream;
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
+use crate::exec::support::execution::Execution;
 use crate::exec::support::operator::Operator;
 
 /// Batches that a partition may be ahead.
@@ -22,7 +20,7 @@ const AHEAD: usize = 2;
 /// Runs every input partition in a task of its own and reads batch `i` from partition `i %
 /// partitions`, so that the order, and with it the bits of every sum above, does not depend on how
 /// many there are. Dropping the output ends the tasks.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct OrderedGather {
     pub(crate) schema: SchemaRef,
 }
@@ -56,6 +54,8 @@ impl Lane {
 impl Operator for OrderedGather {
     const NAME: &'static str = "OrderedGatherExec";
 
+    type Shared = ();
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("order=batch")
     }
@@ -64,26 +64,12 @@ impl Operator for OrderedGather {
         Arc::clone(&self.schema)
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let [input] = inputs else {
-            return Err(DataFusionError::Internal(
-                "an exchange has one input".to_owned(),
-            ));
-        };
-
-        let partitions = input.output_partitioning().partition_count();
-        if partitions == 1 {
-            return input.execute(0, Arc::clone(context));
+    fn execute(self: Arc<Self>, execution: Execution<()>) -> Result<SendableRecordBatchStream> {
+        let mut streams = execution.partitions(0)?;
+        if streams.len() == 1 {
+            return Ok(streams.remove(0));
         }
 
-        let streams = (0..partitions)
-            .map(|at| input.execute(at, Arc::clone(context)))
-            .collect::<Result<Vec<_>>>()?;
         let lanes: Vec<_> = streams.into_iter().map(Lane::start).collect();
 
         let stream = stream::try_unfold(
@@ -102,9 +88,6 @@ impl Operator for OrderedGather {
             },
         );
 
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            stream,
-        )))
+        Ok(execution.stream(stream))
     }
 }

@@ -11,7 +11,6 @@ use duramen_syntax::PosRange;
 use hashbrown::HashMap;
 
 use crate::annotation::Annotation;
-use crate::annotation::collector::Annotations;
 use crate::error::Error;
 use crate::exec::support::allowance::Allowance;
 use crate::exec::support::cancellation::sorted;
@@ -24,12 +23,11 @@ use crate::plan::function::GroupedAggregation;
 use crate::vector::{Row, Sample, Vector, VectorBuilder};
 
 /// Inputs: a vector, and the parameter as a scalar unless it is text.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct GroupedAggregate {
     pub(crate) aggregation: GroupedAggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
-    pub(crate) annotations: Annotations,
     /// Of the parameter, for annotations.
     pub(crate) pos: PosRange,
     /// Of the vector.
@@ -163,13 +161,17 @@ impl GroupedAggregate {
         } = Extremes::of(quantiles);
 
         if any_nan {
-            self.annotations.check_quantiles(&[f64::NAN], self.pos);
+            allowance
+                .annotations()
+                .check_quantiles(&[f64::NAN], self.pos);
         } else {
             let [least, most] = [least.min(0.0), most.max(1.0)];
-            self.annotations.check_quantiles(&[least, most], self.pos);
+            allowance
+                .annotations()
+                .check_quantiles(&[least, most], self.pos);
         }
 
-        self.annotate_ignored("quantile", input, |_| true);
+        self.annotate_ignored("quantile", input, allowance, |_| true);
 
         let groups = Groups::new(input, &self.projection, allowance)?;
         let mut out = VectorBuilder::new(&self.grid);
@@ -288,7 +290,7 @@ impl GroupedAggregate {
                 "bottomk"
             };
 
-            self.annotate_ignored(name, input, |step| sizes[step] >= 1.0);
+            self.annotate_ignored(name, input, allowance, |step| sizes[step] >= 1.0);
         }
 
         for rows in &groups.rows {
@@ -372,7 +374,7 @@ impl GroupedAggregate {
             let text = format_args!(
                 "ratio value should be between -1 and 1, got {got}, capping to {capped}"
             );
-            self.annotations.warn(text, self.pos);
+            allowance.annotations().warn(text, self.pos);
         }
 
         let mut out = VectorBuilder::new(&self.grid);
@@ -397,12 +399,18 @@ impl GroupedAggregate {
         Ok(out.finish())
     }
 
-    fn annotate_ignored(&self, aggregation: &str, input: &Vector, matters: impl Fn(usize) -> bool) {
+    fn annotate_ignored(
+        &self,
+        aggregation: &str,
+        input: &Vector,
+        allowance: &Allowance,
+        matters: impl Fn(usize) -> bool,
+    ) {
         if input
             .rows()
             .any(|row| row.histograms.iter().any(|(step, _)| matters(step)))
         {
-            self.annotations.add(
+            allowance.annotations().add(
                 Annotation::IgnoredInAggregation(aggregation),
                 self.input_pos,
             );

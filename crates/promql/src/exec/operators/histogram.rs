@@ -10,7 +10,6 @@ use duramen_model::quoted::quote;
 use duramen_model::{FloatHistogram, LabelsBuilder, METRIC_NAME};
 use hashbrown::HashMap;
 
-use crate::annotation::collector::Annotations;
 use crate::annotation::{Annotation, of_metric};
 use crate::error::Error;
 use crate::exec::support::allowance::Allowance;
@@ -29,11 +28,10 @@ use repairs::Repairs;
 const BOUND: &str = "le";
 
 /// Inputs: the histograms, classic ones as buckets, and the arguments as scalars.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Histogram {
     pub(crate) function: HistogramFunction,
     pub(crate) grid: Grid,
-    pub(crate) annotations: Annotations,
     pub(crate) pos: HistogramPos,
     pub(crate) names: NameRemoval,
 }
@@ -55,7 +53,7 @@ impl Histogram {
         let arguments: Vec<Vec<f64>> = inputs[1..].iter().map(Vector::scalar).collect();
         if self.function != HistogramFunction::Fraction {
             for (quantiles, pos) in arguments.iter().zip(&self.pos.arguments) {
-                self.annotations.check_quantiles(quantiles, *pos);
+                allowance.annotations().check_quantiles(quantiles, *pos);
             }
         }
 
@@ -92,8 +90,11 @@ impl Histogram {
         }
 
         repairs.tell(|name, forced| {
-            self.annotations
-                .inform_of_forced(of_metric(FORCED, name), forced, self.pos.histograms);
+            allowance.annotations().inform_of_forced(
+                of_metric(FORCED, name),
+                forced,
+                self.pos.histograms,
+            );
         });
 
         Ok(out.finish(&self.grid))
@@ -176,8 +177,9 @@ impl Histogram {
         let unbounded = Projection::drop(&[BOUND.to_owned()]);
         let mut nameless = self.names.nameless();
         let mut labels = LabelsBuilder::default();
+        let annotations = out.out.allowance.annotations();
         let mut annotate =
-            |annotation: Annotation<'_>| self.annotations.add(annotation, self.pos.histograms);
+            |annotation: Annotation<'_>| annotations.add(annotation, self.pos.histograms);
         let mut buckets = Vec::new();
 
         for (at, series) in all.iter().enumerate() {
@@ -193,7 +195,7 @@ impl Histogram {
                 out.add(nameless.of(row.labels), |step| {
                     let histogram = row.histogram(step).filter(|_| wanted(step))?;
                     if classic(step) {
-                        self.annotations
+                        annotations
                             .add(Annotation::MixedClassicAndNative(name), self.pos.histograms);
                         return None;
                     }
@@ -260,7 +262,8 @@ impl Histogram {
                     quote(bound)
                 );
 
-                self.annotations
+                allowance
+                    .annotations()
                     .warn(of_metric(&text, name), self.pos.histograms);
             }
 

@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::execution::SendableRecordBatchStream;
 use duramen_model::labels::LabelsIter;
 use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
 use hashbrown::HashMap;
 
 use crate::error::Error;
 use crate::exec::support::allowance::Allowance;
+use crate::exec::support::execution::Execution;
 use crate::exec::support::late_matchers::LateMatchers;
 use crate::exec::support::merged::Merged;
-use crate::exec::support::operator::{Operator, reservation};
-use crate::exec::support::whole_input::{HeldOutput, collect_apart};
+use crate::exec::support::operator::Operator;
 use crate::grid::Grid;
 use crate::label_set::{Projection, marked_as, printed, unmarked, value_of};
 use crate::plan::function::InfoSelection;
@@ -27,12 +26,10 @@ use crate::vector::{self, Row, Vector};
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
 /// Inputs: the series, and the info series with the time of their newest sample as value.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Info {
     pub(crate) grid: Grid,
     pub(crate) selection: InfoSelection,
-    /// Given to the scan of the info series: of what targets the series are.
-    pub(crate) targets: LateMatchers,
 }
 
 impl InfoSelection {
@@ -299,6 +296,9 @@ fn newest(rows: &[Row<'_>], step: usize) -> Result<Option<usize>, Error> {
 impl Operator for Info {
     const NAME: &'static str = "InfoExec";
 
+    /// What it asks of the scan of the info series: of what targets the series are.
+    type Shared = LateMatchers;
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |matchers: &[Matcher]| {
             matchers
@@ -322,36 +322,26 @@ impl Operator for Info {
 
     /// The series first: they say which info series are read.
     fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
+        self: Arc<Self>,
+        execution: Execution<LateMatchers>,
     ) -> datafusion::error::Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let inputs = inputs.to_vec();
-        let context = Arc::clone(context);
+        Ok(execution.whole(move |execution, allowance| async move {
+            let steps = self.grid.steps;
+            let series = execution.collect_apart(0, steps, &allowance).await?;
 
-        let output = async move {
-            let account = Arc::new(reservation(Self::NAME, &context));
-            let allowance = Allowance::on(Arc::clone(&account), &context);
-            let steps = operator.grid.steps;
-            let series = collect_apart(&inputs[0], steps, &context, &account).await?;
-
-            let infos = match operator.targets(&series, &allowance)? {
+            let infos = match self.targets(&series, &allowance)? {
                 None => Vector {
                     steps,
                     batches: Vec::new(),
                 },
                 Some(matchers) => {
-                    operator.targets.set(matchers);
-                    collect_apart(&inputs[1], steps, &context, &account).await?
+                    execution.shared.set(matchers);
+                    execution.collect_apart(1, steps, &allowance).await?
                 }
             };
 
-            account.try_grow(account.size())?;
-            HeldOutput::new(operator.evaluate(&[series, infos], &allowance)?, account)
-        };
-
-        Ok(HeldOutput::stream(self.schema(), output))
+            allowance.grow(allowance.size())?;
+            Ok(self.evaluate(&[series, infos], &allowance)?)
+        }))
     }
 }

@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::error::Result;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_syntax::PosRange;
-use futures::{TryStreamExt, stream};
 
 use crate::annotation::Annotation;
-use crate::annotation::collector::Annotations;
 use crate::exec::support::allowance::Allowance;
 use crate::exec::support::arguments::{Arguments, at_step};
+use crate::exec::support::execution::Execution;
 use crate::exec::support::operator::Operator;
 use crate::grid::Grid;
 use crate::kernels::arithmetic;
@@ -27,15 +25,13 @@ use crate::vector::{self, Cell, Row, Sample, VectorBatch, VectorBuilder};
 
 /// Maps the cells of the first input, one batch in, one batch out, even if empty; the other inputs
 /// are scalars.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct MapCells {
-    change: CellChange,
-    grid: Grid,
-    annotations: Annotations,
+    pub(crate) change: CellChange,
+    pub(crate) grid: Grid,
     /// Of the whole expression, for annotations.
-    pos: PosRange,
-    names: NameRemoval,
-    arguments: Arguments,
+    pub(crate) pos: PosRange,
+    pub(crate) names: NameRemoval,
 }
 
 impl CellChange {
@@ -67,23 +63,6 @@ impl CellChange {
 }
 
 impl MapCells {
-    pub(crate) fn new(
-        change: CellChange,
-        grid: Grid,
-        annotations: Annotations,
-        pos: PosRange,
-        names: NameRemoval,
-    ) -> Self {
-        Self {
-            change,
-            grid,
-            annotations,
-            pos,
-            names,
-            arguments: Arguments::default(),
-        }
-    }
-
     fn evaluate(
         &self,
         batch: RecordBatch,
@@ -108,7 +87,7 @@ impl MapCells {
                 || trims
                 || matches!(self.change, CellChange::Function(CellFunction::Native(_)))
             {
-                out.push_cells(labels, |step| self.mixed(&row, step, arguments));
+                out.push_cells(labels, |step| self.mixed(&row, step, arguments, allowance));
                 allowance.hold(out.bytes())?;
                 continue;
             }
@@ -124,7 +103,13 @@ impl MapCells {
     }
 
     /// The new cell at a step of a row that may have histograms.
-    fn mixed<'a>(&self, row: &Row<'a>, step: usize, arguments: &[Vec<f64>]) -> Option<Cell<'a>> {
+    fn mixed<'a>(
+        &self,
+        row: &Row<'a>,
+        step: usize,
+        arguments: &[Vec<f64>],
+        allowance: &Allowance,
+    ) -> Option<Cell<'a>> {
         let cell = row.cell(step)?;
         let arguments = at_step(arguments, step);
 
@@ -170,7 +155,7 @@ impl MapCells {
                 };
 
                 let mut annotate =
-                    |annotation: Annotation<'_>| self.annotations.add(annotation, self.pos);
+                    |annotation: Annotation<'_>| allowance.annotations().add(annotation, self.pos);
                 combine(op, return_bool, left, right, &mut annotate)
                     .map(Cell::from)
                     .value()
@@ -181,6 +166,8 @@ impl MapCells {
 
 impl Operator for MapCells {
     const NAME: &'static str = "MapCellsExec";
+
+    type Shared = Arguments;
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.change {
@@ -213,33 +200,16 @@ impl Operator for MapCells {
     }
 
     fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        partition: usize,
-        context: &Arc<TaskContext>,
+        self: Arc<Self>,
+        execution: Execution<Arguments>,
     ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let inputs = inputs.to_vec();
-        let context = Arc::clone(context);
+        let allowance = execution.allowance();
+        let steps = self.grid.steps;
 
-        let output = async move {
-            let arguments = operator
-                .arguments
-                .read(Self::NAME, &inputs[1..], operator.grid.steps, &context)
-                .await?;
-
-            let allowance = Allowance::of(Self::NAME, &context);
-            let batches = inputs[0].execute(partition, context)?;
-            let mapped =
-                move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
-
-            Ok::<_, DataFusionError>(batches.and_then(mapped))
-        };
-
-        let stream = stream::once(output).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            stream,
-        )))
+        Ok(execution.mapped_with_arguments(
+            steps,
+            |execution| execution.input(0),
+            move |batch, arguments| self.evaluate(batch, arguments, &allowance),
+        ))
     }
 }

@@ -15,7 +15,7 @@ use crate::vector::{Vector, VectorBatch};
 /// Stands behind what takes the metric name away from series of several names. Two series that are
 /// left with the same labels are one when they are never present at the same step, and an error
 /// otherwise: a range query is its instants.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct MergeSeries {
     pub(crate) grid: Grid,
 }

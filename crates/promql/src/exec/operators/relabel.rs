@@ -16,7 +16,7 @@ use crate::vector::Vector;
 
 /// Writes one label of each series. Series that become alike are merged, or an error where they
 /// overlap.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Relabel {
     pub(crate) grid: Grid,
     /// The label that is written.

@@ -16,7 +16,7 @@ use crate::vector::Vector;
 
 /// Takes the names away that are marked to go, and the marks. Series that become alike are one, or
 /// an error where they overlap.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct RemoveNames {
     pub(crate) grid: Grid,
     pub(crate) names: NameLabels,

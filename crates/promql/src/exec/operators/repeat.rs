@@ -11,7 +11,7 @@ use crate::grid::Grid;
 use crate::vector::{Vector, VectorBuilder};
 
 /// Its input has one step; each of its cells becomes a row of equal cells.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct RepeatStep {
     pub(crate) grid: Grid,
 }

@@ -14,7 +14,7 @@ use crate::plan::function::ScalarFunction;
 use crate::vector::{Vector, VectorBuilder};
 
 /// A scalar from nothing or from other scalars. As a vector it is `vector(scalar)`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Scalar {
     pub(crate) function: ScalarFunction,
     pub(crate) grid: Grid,

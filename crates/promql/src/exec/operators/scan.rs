@@ -7,18 +7,19 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use duramen_source::{Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream};
+use duramen_model::{Matcher, TimeRange};
+use duramen_source::{Columns, SeriesBatch, SeriesRequest, SeriesStream};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
 use crate::error::Error;
+use crate::exec::support::execution::Execution;
 use crate::exec::support::late_matchers::LateMatchers;
-use crate::exec::support::meter::Meter;
 use crate::exec::support::operator::Operator;
-use crate::exec::support::sample_budget::{SampleBudget, SamplePermit};
+use crate::exec::support::run::NodeId;
+use crate::exec::support::sample_budget::SamplePermit;
 
 /// Batches that wait for a partition.
 const QUEUE: usize = 1;
@@ -26,18 +27,21 @@ const QUEUE: usize = 1;
 /// Reads one stream of series and deals its batches: batch `i` goes to partition `i % partitions`.
 ///
 /// The samples of a batch count against the budget until the next batch of the partition is asked
-/// for. A plan runs once: the dealt partitions are gone after that.
-#[derive(Debug)]
+/// for.
+#[derive(Debug, PartialEq)]
 pub(crate) struct SeriesScan {
-    source: Arc<dyn SeriesSource>,
-    request: SeriesRequest,
-    partitions: usize,
-    budget: Arc<SampleBudget>,
-    series_max: usize,
-    meter: Arc<Meter>,
-    late: LateMatchers,
-    dealt: Mutex<Option<Dealt>>,
+    pub(crate) matchers: Arc<[Matcher]>,
+    pub(crate) range: TimeRange,
+    pub(crate) columns: Columns,
+    pub(crate) batch_series_max: usize,
+    pub(crate) partitions: usize,
+    /// The node that finds more matchers before the scan starts, as its [`LateMatchers`].
+    pub(crate) late: Option<NodeId>,
 }
+
+/// The batches of one run, as they go to the partitions. They are gone after that.
+#[derive(Debug, Default)]
+pub(crate) struct Dealing(Mutex<Option<Dealt>>);
 
 #[derive(Debug)]
 struct Dealt {
@@ -48,39 +52,37 @@ struct Dealt {
 type Message = Result<Option<(SeriesBatch, SamplePermit)>>;
 
 impl SeriesScan {
-    pub(crate) fn new(
-        source: Arc<dyn SeriesSource>,
-        request: SeriesRequest,
-        partitions: usize,
-        budget: Arc<SampleBudget>,
-        series_max: usize,
-        meter: Arc<Meter>,
-        late: LateMatchers,
-    ) -> Self {
-        Self {
-            source,
-            request,
-            partitions,
-            budget,
-            series_max,
-            meter,
-            late,
-            dealt: Mutex::new(None),
+    fn request(&self, execution: &Execution<Dealing>) -> SeriesRequest {
+        let late = self
+            .late
+            .map(|node| execution.run.shared::<LateMatchers>(node));
+
+        let matchers = match late.as_deref().map(LateMatchers::get) {
+            None | Some([]) => Arc::clone(&self.matchers),
+            Some(late) => self.matchers.iter().chain(late).cloned().collect(),
+        };
+
+        SeriesRequest {
+            tenants: Arc::clone(&execution.run.tenants),
+            matchers,
+            range: self.range,
+            columns: self.columns,
+            batch_series_max: self.batch_series_max,
+            reads: Arc::clone(&execution.meter.reads),
         }
     }
 
-    /// The whole stream, in order.
-    fn open(&self) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static {
-        let source = Arc::clone(&self.source);
-        let mut request = self.request.clone();
-        let budget = Arc::clone(&self.budget);
-
-        if let late @ [_, ..] = self.late.get() {
-            request.matchers = request.matchers.iter().chain(late).cloned().collect();
-        }
+    /// The whole stream, in order. It does not hold the run.
+    fn open(
+        &self,
+        execution: &Execution<Dealing>,
+    ) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static {
+        let request = self.request(execution);
+        let source = Arc::clone(&execution.run.source);
+        let budget = Arc::clone(&execution.run.budget);
+        let limit = execution.run.series_max;
 
         let mut series = 0;
-        let limit = self.series_max;
         let opened = async move { source.select(&request).await.map_err(source_error) };
 
         stream::once(opened)
@@ -103,13 +105,19 @@ impl SeriesScan {
     }
 
     /// The queue of one partition; the first call starts the dealing.
-    fn queue(&self, partition: usize) -> Result<(Arc<SpawnedTask<()>>, mpsc::Receiver<Message>)> {
-        let mut dealt = self.dealt.lock().unwrap_or_else(PoisonError::into_inner);
+    fn queue(
+        &self,
+        execution: &Execution<Dealing>,
+    ) -> Result<(Arc<SpawnedTask<()>>, mpsc::Receiver<Message>)> {
+        let Dealing(dealt) = &*execution.shared;
+        let mut dealt = dealt.lock().unwrap_or_else(PoisonError::into_inner);
+
         let dealt = dealt.get_or_insert_with(|| {
             let (senders, queues): (Vec<_>, Vec<_>) =
                 (0..self.partitions).map(|_| mpsc::channel(QUEUE)).unzip();
-            let mut series = Box::pin(self.open());
-            let meter = Arc::clone(&self.meter);
+
+            let mut series = Box::pin(self.open(execution));
+            let meter = Arc::clone(&execution.meter);
             let metered =
                 stream::poll_fn(move |task| meter.work(|| series.as_mut().poll_next(task)));
             let task = Arc::new(SpawnedTask::spawn(deal(metered, senders)));
@@ -120,9 +128,13 @@ impl SeriesScan {
             }
         });
 
-        let queue = dealt.queues.get_mut(partition).and_then(Option::take);
-        let queue =
-            queue.ok_or_else(|| DataFusionError::Internal("a scan runs once".to_owned()))?;
+        let queue = dealt
+            .queues
+            .get_mut(execution.partition)
+            .and_then(Option::take);
+        let queue = queue
+            .ok_or_else(|| DataFusionError::Internal("a context runs a scan once".to_owned()))?;
+
         Ok((Arc::clone(&dealt.task), queue))
     }
 }
@@ -194,27 +206,25 @@ fn release_behind(
 impl Operator for SeriesScan {
     const NAME: &'static str = "SeriesScanExec";
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let matchers: Vec<_> = self
-            .request
-            .matchers
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+    const READS: bool = true;
 
-        let range = self.request.range;
+    type Shared = Dealing;
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let matchers: Vec<_> = self.matchers.iter().map(ToString::to_string).collect();
+
         write!(
             f,
             "matchers={{{}}}, range=[{}, {})",
             matchers.join(","),
-            range.start_ms(),
-            range.end_ms()
+            self.range.start_ms(),
+            self.range.end_ms()
         )?;
 
         write!(
             f,
             ", batch_series={}, partitions={}",
-            self.request.batch_series_max, self.partitions
+            self.batch_series_max, self.partitions
         )
     }
 
@@ -226,26 +236,15 @@ impl Operator for SeriesScan {
         self.partitions
     }
 
-    fn reads(&self) -> Option<&Reads> {
-        Some(&self.request.reads)
-    }
-
     fn execute(
-        self: &Arc<Self>,
-        _: &[Arc<dyn ExecutionPlan>],
-        partition: usize,
-        _: &Arc<TaskContext>,
+        self: Arc<Self>,
+        execution: Execution<Dealing>,
     ) -> Result<SendableRecordBatchStream> {
-        let schema = self.schema();
         if self.partitions == 1 {
-            let stream = release_behind(self.open());
-            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)));
+            return Ok(execution.stream(release_behind(self.open(&execution))));
         }
 
-        let (task, queue) = self.queue(partition)?;
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            schema,
-            release_behind(drain(task, queue)),
-        )))
+        let (task, queue) = self.queue(&execution)?;
+        Ok(execution.stream(release_behind(drain(task, queue))))
     }
 }

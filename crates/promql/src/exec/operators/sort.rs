@@ -7,7 +7,6 @@ use arrow::array::RecordBatch;
 use duramen_model::labels::LabelsIter;
 use duramen_syntax::PosRange;
 
-use crate::annotation::collector::Annotations;
 use crate::error::Error;
 use crate::exec::support::allowance::Allowance;
 use crate::exec::support::cancellation::sorted;
@@ -19,12 +18,11 @@ use crate::plan::function::{Direction, SortKey};
 use crate::vector::{Row, Vector, VectorBuilder};
 
 /// Orders the rows of a one-step vector. A vector of more steps has no order.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Sort {
     pub(crate) grid: Grid,
     pub(crate) direction: Direction,
     pub(crate) key: SortKey,
-    pub(crate) annotations: Annotations,
     /// Of the call, for annotations.
     pub(crate) pos: PosRange,
 }
@@ -35,7 +33,7 @@ impl Sort {
         if self.grid.steps > 1 {
             let text =
                 "sort is ineffective for range queries since results are always ordered by labels";
-            self.annotations.warn(text, self.pos);
+            allowance.annotations().warn(text, self.pos);
         } else {
             rows = sorted(rows, &allowance.cancellation, |a, b| self.compare(a, b))?;
         }

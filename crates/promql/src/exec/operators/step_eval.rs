@@ -6,14 +6,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::number::go_general;
 use duramen_model::quoted::quote;
 use duramen_model::{METRIC_NAME, METRIC_TYPE};
 use duramen_source::SeriesBatch;
-use futures::{TryStreamExt, stream};
 
 use crate::annotation::Annotation;
 use crate::annotation::collector::Annotations;
@@ -23,7 +21,9 @@ use crate::exec::series::mixed_series::{MixedSeries, Newest, latest, newest};
 use crate::exec::series::samples_seen::SamplesSeen;
 use crate::exec::support::allowance::Allowance;
 use crate::exec::support::arguments::{Arguments, at_step};
+use crate::exec::support::execution::Execution;
 use crate::exec::support::operator::Operator;
+use crate::exec::support::step_counts::PlanPlace;
 use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::kernels::extended;
@@ -34,7 +34,6 @@ use crate::kernels::seconds;
 use crate::label_set::value_of;
 use crate::name_removal::{NameLabels, NameRemoval};
 use crate::plan::lookup::{HistogramParts, Lookup, Starts, StepFunction, StepPos};
-use crate::stats::{Place, StepCounts};
 use crate::vector::{self, Cell, Sample, VectorBuilder};
 
 /// Who makes the samples that are evaluated.
@@ -49,58 +48,30 @@ pub(crate) enum Origin {
 /// rows.
 ///
 /// The first input is series; the others are the scalar arguments of the function.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct StepEval {
-    grid: Grid,
-    lookup: Lookup,
-    function: StepFunction,
-    annotations: Annotations,
-    pos: StepPos,
-    starts: Starts,
-    parts: HistogramParts,
-    names: NameRemoval,
-    counts: Arc<StepCounts>,
-    place: Place,
-    origin: Origin,
-    arguments: Arguments,
+    pub(crate) grid: Grid,
+    pub(crate) lookup: Lookup,
+    pub(crate) function: StepFunction,
+    /// Where the arguments of the function stand, for annotations.
+    pub(crate) pos: StepPos,
+    pub(crate) starts: Starts,
+    pub(crate) parts: HistogramParts,
+    pub(crate) names: NameRemoval,
+    /// Where its steps are counted.
+    pub(crate) place: PlanPlace,
+    pub(crate) origin: Origin,
+}
+
+/// What the series of one batch are evaluated with.
+#[derive(Clone, Copy)]
+struct BatchTools<'a> {
+    arguments: &'a [Vec<f64>],
+    samples_seen: &'a SamplesSeen,
+    annotations: &'a Annotations,
 }
 
 impl StepEval {
-    pub(crate) fn new(
-        grid: Grid,
-        lookup: Lookup,
-        function: StepFunction,
-        annotations: Annotations,
-        pos: StepPos,
-        (starts, parts): (Starts, HistogramParts),
-        names: NameRemoval,
-    ) -> Self {
-        Self {
-            grid,
-            lookup,
-            function,
-            annotations,
-            pos,
-            starts,
-            parts,
-            names,
-            counts: Arc::default(),
-            place: Place::Steps,
-            origin: Origin::Source,
-            arguments: Arguments::default(),
-        }
-    }
-
-    /// This operator, which tells how many samples each step looks at and reads first.
-    pub(crate) fn counting(self, counts: Arc<StepCounts>, place: Place, origin: Origin) -> Self {
-        Self {
-            counts,
-            place,
-            origin,
-            ..self
-        }
-    }
-
     fn evaluate(
         &self,
         batch: RecordBatch,
@@ -113,6 +84,13 @@ impl StepEval {
         let mut nameless = self.names.nameless();
         let mut fresh = Fresh::default();
         let samples_seen = SamplesSeen::new(self.grid.steps, allowance.cancellation.clone());
+        let annotations = allowance.annotations();
+        let tools = BatchTools {
+            arguments,
+            samples_seen: &samples_seen,
+            annotations,
+        };
+
         let mut annotated = None;
         let all_labels = batch.labels();
         let offsets = batch.offsets();
@@ -130,7 +108,7 @@ impl StepEval {
             };
 
             let any_float = if self.needs_more_than_floats(&batch, row) {
-                let pushed = self.push_mixed(&batch, row, name, arguments, &samples_seen, &mut out);
+                let pushed = self.push_mixed(&batch, row, name, tools, &mut out);
                 allowance.hold(out.bytes())?;
                 pushed.ok_or_else(|| {
                     DataFusionError::Internal("a source gave what is no histogram".to_owned())
@@ -142,17 +120,11 @@ impl StepEval {
                     values: &all_values[span],
                 };
 
-                self.push_floats(
-                    (&mut fresh, series),
-                    name,
-                    arguments,
-                    &samples_seen,
-                    &mut out,
-                )
+                self.push_floats((&mut fresh, series), name, tools, &mut out)
             };
 
             if any_float && self.reads_counter() {
-                self.annotate(encoded, &mut annotated);
+                self.annotate(encoded, annotations, &mut annotated);
             }
         }
 
@@ -165,7 +137,8 @@ impl StepEval {
             Origin::Subquery => Vec::new(),
         };
 
-        self.counts
+        allowance
+            .counts()
             .add(&self.place, &self.grid, &samples_seen.counts(), &read);
         Ok(out.finish_single())
     }
@@ -238,10 +211,15 @@ impl StepEval {
         &self,
         (fresh, series): (&mut Fresh, FloatSeries<'_>),
         name: &[u8],
-        arguments: &[Vec<f64>],
-        samples_seen: &SamplesSeen,
+        tools: BatchTools<'_>,
         out: &mut VectorBuilder,
     ) -> bool {
+        let BatchTools {
+            arguments,
+            samples_seen,
+            annotations,
+        } = tools;
+
         let steps = Steps {
             grid: self.grid,
             lookup: self.lookup,
@@ -287,7 +265,7 @@ impl StepEval {
                     (_, None) => {
                         let evaluate = |window: &Window<'_>, step| {
                             let value = function.evaluate(window, at_step(arguments, step))?;
-                            self.check_argument(function, arguments, step);
+                            self.check_argument(function, arguments, step, annotations);
                             Some(value)
                         };
 
@@ -304,10 +282,15 @@ impl StepEval {
         batch: &SeriesBatch,
         row: usize,
         name: &[u8],
-        arguments: &[Vec<f64>],
-        samples_seen: &SamplesSeen,
+        tools: BatchTools<'_>,
         out: &mut VectorBuilder,
     ) -> Option<bool> {
+        let BatchTools {
+            arguments,
+            samples_seen,
+            annotations,
+        } = tools;
+
         let mut any_float = false;
 
         match self.function {
@@ -339,7 +322,7 @@ impl StepEval {
                 let metric = value_of(batch.labels_at(row), METRIC_NAME);
                 let ends = self.lookup.ends.map(|(ends, _)| ends);
                 let mut annotate =
-                    |annotation: Annotation<'_>| self.annotations.add(annotation, self.pos.samples);
+                    |annotation: Annotation<'_>| annotations.add(annotation, self.pos.samples);
 
                 let cells = series.over_windows(metric, self.grid, self.lookup, |window, step| {
                     samples_seen.add(step, window.floats.ts.len() + window.histograms.len());
@@ -356,7 +339,7 @@ impl StepEval {
                                 &mut annotate,
                             )?;
 
-                            self.check_argument(function, arguments, step);
+                            self.check_argument(function, arguments, step, annotations);
                             sample
                         }
                         _ => window.smoothed_value(&mut annotate)?,
@@ -375,17 +358,22 @@ impl StepEval {
 
     /// Warns of an argument that a value was calculated for and that is not one the function knows.
     #[inline]
-    fn check_argument(&self, function: RangeFunction, arguments: &[Vec<f64>], step: usize) {
+    fn check_argument(
+        &self,
+        function: RangeFunction,
+        arguments: &[Vec<f64>],
+        step: usize,
+        annotations: &Annotations,
+    ) {
         match (function, arguments) {
             (RangeFunction::Quantile, [quantiles]) => {
-                self.annotations
-                    .check_quantiles(&quantiles[step..=step], self.pos.argument);
+                annotations.check_quantiles(&quantiles[step..=step], self.pos.argument);
             }
             (RangeFunction::Integral, [strategies]) if Strategy::of(strategies[step]).is_none() => {
                 let got = go_general(strategies[step]);
                 let text =
                     format_args!("strategy should be 0, 1, or 2 (default), using 2, got {got}");
-                self.annotations.warn(text, self.pos.argument);
+                annotations.warn(text, self.pos.argument);
             }
             _ => {}
         }
@@ -417,7 +405,12 @@ impl StepEval {
 
     /// Says so when a series with values was read as a counter and is not called one, or typed as
     /// one. Series of one name stand together: `last` is name and type of the one before.
-    fn annotate<'a>(&self, encoded: &'a [u8], last: &mut Option<[&'a str; 2]>) {
+    fn annotate<'a>(
+        &self,
+        encoded: &'a [u8],
+        annotations: &Annotations,
+        last: &mut Option<[&'a str; 2]>,
+    ) {
         let name = value_of(encoded, METRIC_NAME);
         let typed = self.names.labels == NameLabels::NameTypeAndUnit;
 
@@ -435,7 +428,7 @@ impl StepEval {
 
         if typed && !["counter", "histogram"].contains(&metric_type) {
             let wanted = r#"__type__ label is not set to "counter" or "histogram""#;
-            self.annotations.inform(
+            annotations.inform(
                 format_args!(
                     "{text} {wanted}, got {}: {}",
                     quote(metric_type),
@@ -451,7 +444,7 @@ impl StepEval {
                 .any(|suffix| name.ends_with(suffix))
         {
             let wanted = "name does not end in _total/_sum/_count/_bucket";
-            self.annotations.inform(
+            annotations.inform(
                 format_args!("{text} {wanted}: {}", quote(name)),
                 self.pos.samples,
             );
@@ -486,6 +479,8 @@ fn place(offset: i32) -> usize {
 impl Operator for StepEval {
     const NAME: &'static str = "StepEvalExec";
 
+    type Shared = Arguments;
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -517,32 +512,17 @@ impl Operator for StepEval {
     }
 
     fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        partition: usize,
-        context: &Arc<TaskContext>,
+        self: Arc<Self>,
+        execution: Execution<Arguments>,
     ) -> Result<SendableRecordBatchStream> {
-        let series = inputs[0].execute(partition, Arc::clone(context))?;
-        let allowance = Allowance::of(Self::NAME, context);
-        let operator = Arc::clone(self);
-        let inputs = inputs[1..].to_vec();
-        let context = Arc::clone(context);
+        let series = execution.input(0)?;
+        let allowance = execution.allowance();
+        let steps = self.grid.steps;
 
-        let output = async move {
-            let arguments = operator
-                .arguments
-                .read(Self::NAME, &inputs, operator.grid.steps, &context)
-                .await?;
-
-            let cells =
-                move |batch| std::future::ready(operator.evaluate(batch, &arguments, &allowance));
-            Ok::<_, DataFusionError>(series.and_then(cells))
-        };
-
-        let stream = stream::once(output).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            stream,
-        )))
+        Ok(execution.mapped_with_arguments(
+            steps,
+            |_| Ok(series),
+            move |batch, arguments| self.evaluate(batch, arguments, &allowance),
+        ))
     }
 }

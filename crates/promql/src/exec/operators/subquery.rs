@@ -6,21 +6,19 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::execution::SendableRecordBatchStream;
 use duramen_model::{Life, ResetHint};
 use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
-use futures::TryStreamExt;
 
 use crate::exec::support::allowance::Allowance;
+use crate::exec::support::execution::Execution;
 use crate::exec::support::operator::Operator;
 use crate::grid::Grid;
 use crate::vector::{VectorBatch, decoded};
 
 /// Stands between the expression of a subquery, which is evaluated on a grid of its own, and the
 /// range function over it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Subquery {
     /// Of the input.
     pub(crate) grid: Grid,
@@ -90,6 +88,8 @@ fn without_hint(bytes: &[u8]) -> Vec<u8> {
 impl Operator for Subquery {
     const NAME: &'static str = "SubqueryExec";
 
+    type Shared = ();
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Grid {
             start_ms,
@@ -104,20 +104,8 @@ impl Operator for Subquery {
         SeriesBatch::schema()
     }
 
-    fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let operator = Arc::clone(self);
-        let allowance = Allowance::of(Self::NAME, context);
-        let samples = move |batch| std::future::ready(operator.samples(batch, &allowance));
-        let stream = inputs[0].execute(0, Arc::clone(context))?.and_then(samples);
-
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            stream,
-        )))
+    fn execute(self: Arc<Self>, execution: Execution<()>) -> Result<SendableRecordBatchStream> {
+        let allowance = execution.allowance();
+        execution.mapped(move |batch| self.samples(batch, &allowance))
     }
 }

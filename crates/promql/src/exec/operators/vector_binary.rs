@@ -11,7 +11,6 @@ use duramen_syntax::PosRange;
 use duramen_syntax::ast::{BinaryOp, Cardinality, VectorMatching};
 use hashbrown::HashMap;
 
-use crate::annotation::collector::Annotations;
 use crate::error::Error;
 use crate::exec::support::allowance::Allowance;
 use crate::exec::support::merged::Merged;
@@ -24,13 +23,12 @@ use pairs::{LastAnnotations, Pair, PairRank, Pairing, Pairs};
 
 /// Series find each other by one hash over their matching labels; which of them are there is judged
 /// at each step, because two series of one side may take turns.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct VectorBinary {
     pub(crate) op: BinaryOp,
     pub(crate) return_bool: bool,
     pub(crate) matching: VectorMatching,
     pub(crate) grid: Grid,
-    pub(crate) annotations: Annotations,
     /// Of the whole expression, for annotations.
     pub(crate) pos: PosRange,
     pub(crate) names: NameRemoval,
@@ -209,7 +207,7 @@ impl VectorBinary {
         };
         matches.list.iter().try_for_each(&mut combine)?;
         last.annotations()
-            .for_each(|annotation| self.annotations.add(annotation, self.pos));
+            .for_each(|annotation| out.allowance.annotations().add(annotation, self.pos));
 
         Ok(())
     }

@@ -3,30 +3,51 @@
 use std::sync::Arc;
 
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
+use crate::annotation::collector::Annotations;
 use crate::error::Error;
 use crate::exec::support::cancellation::Cancellation;
-use crate::exec::support::operator::reservation;
+use crate::exec::support::run::Run;
+use crate::exec::support::step_counts::StepCounts;
 
-/// An operator's account with the memory of the query, and whether the query is still wanted.
+/// An operator's account with the memory of the query, where it leaves annotations and counts, and
+/// whether the query is still wanted. Cheap to clone; all clones are on one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowance {
     account: Arc<MemoryReservation>,
+    run: Arc<Run>,
     pub(crate) cancellation: Cancellation,
 }
 
 impl Allowance {
-    pub(crate) fn of(name: &'static str, context: &TaskContext) -> Self {
-        Self::on(Arc::new(reservation(name, context)), context)
+    /// With a new account of this name.
+    pub(crate) fn new(name: &'static str, context: &TaskContext, run: Arc<Run>) -> Self {
+        let cancellation = run.cancellation.clone();
+
+        Self {
+            account: Arc::new(MemoryConsumer::new(name).register(context.memory_pool())),
+            run,
+            cancellation,
+        }
     }
 
-    /// On an account that there is.
-    pub(crate) fn on(account: Arc<MemoryReservation>, context: &TaskContext) -> Self {
-        Self {
-            account,
-            cancellation: Cancellation::of(context),
-        }
+    pub(crate) fn annotations(&self) -> &Annotations {
+        &self.run.annotations
+    }
+
+    pub(crate) fn counts(&self) -> &StepCounts {
+        &self.run.counts
+    }
+
+    /// The account, which holds what is on it until its last clone is dropped.
+    pub(crate) fn into_account(self) -> Arc<MemoryReservation> {
+        self.account
+    }
+
+    /// How much is on the account.
+    pub(crate) fn size(&self) -> usize {
+        self.account.size()
     }
 
     /// Puts more memory on the account, before it is used.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
-use crate::exec::support::operator::reservation;
-use crate::exec::support::whole_input::collect;
+use crate::exec::support::execution::Execution;
 
-/// Read once, whichever partition comes first. A failure is every partition's: nothing is read
-/// twice.
+/// Read once in a run, whichever partition comes first. A failure is every partition's: nothing is
+/// read twice.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
     read: OnceCell<Result<Scalars, Arc<DataFusionError>>>,
@@ -20,33 +20,49 @@ pub(crate) struct Arguments {
 /// The cells of each argument.
 type Scalars = Arc<Vec<Vec<f64>>>;
 
-impl Arguments {
-    /// The cells of each of `inputs`, which are scalars of `steps` steps.
-    pub(crate) async fn read(
-        &self,
-        name: &'static str,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        steps: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<Scalars> {
+impl Execution<Arguments> {
+    /// The cells of all inputs but the first, which are scalars of `steps` steps.
+    async fn arguments(&self, steps: usize) -> Result<Scalars> {
         let read = || async {
-            let account = reservation(name, context);
+            let allowance = self.allowance();
             let mut arguments = Vec::new();
 
-            for input in inputs {
-                let vector =
-                    collect(input.execute(0, Arc::clone(context))?, steps, &account).await?;
+            for at in 1..self.inputs.len() {
+                let vector = self.collect(at, steps, &allowance).await?;
                 arguments.push(vector.scalar());
             }
 
             Ok(Arc::new(arguments))
         };
 
-        self.read
+        self.shared
+            .read
             .get_or_init(|| async { read().await.map_err(Arc::new) })
             .await
             .clone()
             .map_err(DataFusionError::Shared)
+    }
+
+    /// The output that has one batch for each batch of the first input, which `start` starts once
+    /// the arguments are read.
+    pub(crate) fn mapped_with_arguments(
+        self,
+        steps: usize,
+        start: impl FnOnce(&Self) -> Result<SendableRecordBatchStream> + Send + 'static,
+        mut map: impl FnMut(RecordBatch, &[Vec<f64>]) -> Result<RecordBatch> + Send + 'static,
+    ) -> SendableRecordBatchStream {
+        let execution = Arc::new(self);
+        let working = Arc::clone(&execution);
+
+        let output = async move {
+            let arguments = working.arguments(steps).await?;
+            let batches = start(&working)?;
+
+            let mapped = move |batch| std::future::ready(map(batch, &arguments));
+            Ok::<_, DataFusionError>(batches.and_then(mapped))
+        };
+
+        execution.stream(stream::once(output).try_flatten())
     }
 }
 

@@ -4,8 +4,6 @@ use std::cmp::Ordering as Order;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use datafusion::execution::TaskContext;
-
 use crate::error::Error;
 
 /// Tells computations, which await nothing, that their query was given up. Cheap to clone; all
@@ -18,15 +16,6 @@ pub(crate) struct Cancellation(Arc<AtomicBool>);
 pub(crate) struct CancelOnDrop(Cancellation);
 
 impl Cancellation {
-    /// The cancellation flag of the query that `context` belongs to.
-    pub(crate) fn of(context: &TaskContext) -> Self {
-        context
-            .session_config()
-            .get_extension::<Self>()
-            .map(|held| (*held).clone())
-            .unwrap_or_default()
-    }
-
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)

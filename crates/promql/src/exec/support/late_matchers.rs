@@ -1,18 +1,19 @@
 //! What one part of a plan asks of a scan in another.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use duramen_model::Matcher;
 
-/// Matchers that become known while the query runs, before the scan starts. Cheap to clone; all
-/// clones are one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LateMatchers(Arc<OnceLock<Vec<Matcher>>>);
+/// Matchers that become known while a plan runs, before the scan that they are for starts. The node
+/// that finds them and the scan stand in one stage: they are shared in one run, by the number of
+/// that node, and do not travel.
+#[derive(Debug, Default)]
+pub(crate) struct LateMatchers(OnceLock<Vec<Matcher>>);
 
 impl LateMatchers {
     pub(crate) fn set(&self, matchers: Vec<Matcher>) {
         let first = self.0.set(matchers).is_ok();
-        debug_assert!(first, "a plan runs once");
+        debug_assert!(first, "a context runs a plan once");
     }
 
     pub(crate) fn get(&self) -> &[Matcher] {

@@ -6,23 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use datafusion::physical_plan::metrics::{Count, Metric, MetricValue, MetricsSet};
 use duramen_runtime::Clock;
 use duramen_source::{Read, Reads};
 
 use crate::stats::Work;
-
-const BUSY: &str = "busy_ns";
-const ROWS: &str = "rows";
-const BATCHES: &str = "batches";
-const BYTES: &str = "bytes";
 
 thread_local! {
     /// What the operators took that were polled inside of the poll that runs now on this thread.
     static INNER: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// Counts for one operator, all its partitions together.
+/// Counts for one operator in one run, all its partitions together.
 #[derive(Debug)]
 pub(crate) struct Meter {
     clock: Arc<dyn Clock>,
@@ -30,6 +24,8 @@ pub(crate) struct Meter {
     rows: AtomicU64,
     batches: AtomicU64,
     bytes: AtomicU64,
+    /// Of what it reads from outside of the plan.
+    pub(crate) reads: Arc<Reads>,
 }
 
 impl Meter {
@@ -41,6 +37,7 @@ impl Meter {
             rows: zero(),
             batches: zero(),
             bytes: zero(),
+            reads: Arc::default(),
         }
     }
 
@@ -69,61 +66,21 @@ impl Meter {
             .fetch_add(batch.get_array_memory_size() as u64, Ordering::Relaxed);
     }
 
-    /// The counts, with those of what was read, as DataFusion passes them on.
-    pub(crate) fn metrics(&self, reads: Option<&Reads>) -> MetricsSet {
-        let mut metrics = MetricsSet::new();
-        let counts = [
-            (BUSY, &self.busy_ns),
-            (ROWS, &self.rows),
-            (BATCHES, &self.batches),
-            (BYTES, &self.bytes),
-        ];
+    /// What was counted so far; with what was read, when the operator reads.
+    pub(crate) fn work_done(&self, reads: bool) -> Work {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let kinds: &[Read] = if reads { &Read::ALL } else { &[] };
 
-        for (name, count) in counts {
-            push(&mut metrics, name, count.load(Ordering::Relaxed));
+        Work {
+            busy: Duration::from_nanos(count(&self.busy_ns)),
+            rows: count(&self.rows),
+            batches: count(&self.batches),
+            bytes: count(&self.bytes),
+            reads: kinds
+                .iter()
+                .map(|what| (*what, self.reads.get(*what)))
+                .collect(),
         }
-
-        for (what, reads) in reads
-            .into_iter()
-            .flat_map(|reads| Read::ALL.map(|what| (what, reads)))
-        {
-            push(&mut metrics, what.name(), reads.get(what));
-        }
-        metrics
-    }
-}
-
-fn push(metrics: &mut MetricsSet, name: &'static str, value: u64) {
-    let count = Count::new();
-    count.add(usize::try_from(value).unwrap_or(usize::MAX));
-
-    metrics.push(Arc::new(Metric::new(
-        MetricValue::Count {
-            name: name.into(),
-            count,
-        },
-        None,
-    )));
-}
-
-/// What the counts of [`Meter::metrics`] say.
-pub(crate) fn work(metrics: &MetricsSet) -> Work {
-    let count = |name| {
-        metrics
-            .sum_by_name(name)
-            .map(|value| value.as_usize() as u64)
-    };
-
-    let counted = |name| count(name).unwrap_or(0);
-    Work {
-        busy: Duration::from_nanos(counted(BUSY)),
-        rows: counted(ROWS),
-        batches: counted(BATCHES),
-        bytes: counted(BYTES),
-        reads: Read::ALL
-            .into_iter()
-            .filter_map(|what| Some((what, count(what.name())?)))
-            .collect(),
     }
 }
 
@@ -153,7 +110,7 @@ mod tests {
 
         outer.work(|| pass(4));
 
-        let busy = [outer, first, second].map(|meter| work(&meter.metrics(None)).busy.as_millis());
+        let busy = [outer, first, second].map(|meter| meter.work_done(false).busy.as_millis());
         assert_eq!(busy, [7, 10, 1100]);
     }
 }

@@ -8,31 +8,36 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
 };
-use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
-use duramen_source::Reads;
+use duramen_syntax::deep;
 use futures::stream;
 
-use crate::exec::support::cancellation::Cancellation;
-use crate::exec::support::meter::Meter;
-use duramen_syntax::deep;
+use crate::exec::support::execution::Execution;
+use crate::exec::support::run::{NodeId, Run};
+use crate::stats::Work;
 
-/// One kind of node. It knows its own columns and what to do; [`OperatorExec`] makes a plan node of
-/// it.
+/// One kind of node: plain data, which says what is to be done. It knows its own columns and what to
+/// do; [`OperatorExec`] makes a plan node of it. What changes while it runs is in the
+/// [`Run`], as far as others than the one partition need it in [`Operator::Shared`].
 ///
 /// The order of batches is part of a stream's meaning: a node with several partitions gives batch
 /// `i` of its whole output in partition `i % partitions`.
 pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
+
+    /// Whether it reads from outside of the plan, which is counted.
+    const READS: bool = false;
+
+    /// What its partitions share in one run.
+    type Shared: fmt::Debug + Default + Send + Sync + 'static;
 
     /// What stands behind the name in a printed plan, from `key=value` pairs.
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
@@ -44,30 +49,70 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
         1
     }
 
-    /// What it reads from outside of the plan, counted.
-    fn reads(&self) -> Option<&Reads> {
-        None
+    /// Starts one partition.
+    fn execute(
+        self: Arc<Self>,
+        execution: Execution<Self::Shared>,
+    ) -> Result<SendableRecordBatchStream>;
+}
+
+/// An [`Operator`] of any kind.
+trait AnyOperator: fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn reads(&self) -> bool;
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn schema(&self) -> SchemaRef;
+    fn partitions(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> usize;
+
+    fn execute(
+        self: Arc<Self>,
+        node: NodeId,
+        execution: Execution<()>,
+    ) -> Result<SendableRecordBatchStream>;
+}
+
+impl<O: Operator> AnyOperator for O {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn reads(&self) -> bool {
+        O::READS
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Operator::describe(self, f)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Operator::schema(self)
+    }
+
+    fn partitions(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> usize {
+        Operator::partitions(self, inputs)
     }
 
     fn execute(
-        self: &Arc<Self>,
-        inputs: &[Arc<dyn ExecutionPlan>],
-        partition: usize,
-        context: &Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream>;
+        self: Arc<Self>,
+        node: NodeId,
+        execution: Execution<()>,
+    ) -> Result<SendableRecordBatchStream> {
+        let shared = execution.run.shared(node);
+        Operator::execute(self, execution.sharing(shared))
+    }
 }
 
 /// A plan node around an [`Operator`].
 #[derive(Debug)]
-pub(crate) struct OperatorExec<O> {
-    operator: Arc<O>,
-    inputs: Vec<Arc<dyn ExecutionPlan>>,
-    meter: Arc<Meter>,
+pub(crate) struct OperatorExec {
+    id: NodeId,
+    operator: Arc<dyn AnyOperator>,
+    inputs: Arc<[Arc<dyn ExecutionPlan>]>,
     properties: Arc<PlanProperties>,
 }
 
 /// A chain of operators is as high as it is long.
-impl<O> Drop for OperatorExec<O> {
+impl Drop for OperatorExec {
     fn drop(&mut self) {
         deep(|| drop(std::mem::take(&mut self.inputs)));
     }
@@ -91,21 +136,20 @@ impl Drop for Output {
     }
 }
 
-impl<O: Operator> OperatorExec<O> {
-    /// What is done when the node is polled goes to `meter`; an operator with tasks of its own has
-    /// it as well.
+impl OperatorExec {
+    /// The node of number `id`.
     pub(crate) fn plan(
-        operator: O,
+        id: NodeId,
+        operator: impl Operator,
         inputs: Vec<Arc<dyn ExecutionPlan>>,
-        meter: Arc<Meter>,
     ) -> Arc<dyn ExecutionPlan> {
-        Self::build(Arc::new(operator), inputs, meter)
+        Self::build(id, Arc::new(operator), inputs)
     }
 
     fn build(
-        operator: Arc<O>,
+        id: NodeId,
+        operator: Arc<dyn AnyOperator>,
         inputs: Vec<Arc<dyn ExecutionPlan>>,
-        meter: Arc<Meter>,
     ) -> Arc<dyn ExecutionPlan> {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(operator.schema()),
@@ -115,24 +159,29 @@ impl<O: Operator> OperatorExec<O> {
         ));
 
         Arc::new(Self {
+            id,
             operator,
-            inputs,
-            meter,
+            inputs: inputs.into(),
             properties,
         })
     }
+
+    /// What the node did in a run.
+    pub(crate) fn work(&self, run: &Run) -> Work {
+        run.meter(self.id).work_done(self.operator.reads())
+    }
 }
 
-impl<O: Operator> DisplayAs for OperatorExec<O> {
+impl DisplayAs for OperatorExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", O::NAME)?;
+        write!(f, "{}: ", self.operator.name())?;
         self.operator.describe(f)
     }
 }
 
-impl<O: Operator> ExecutionPlan for OperatorExec<O> {
+impl ExecutionPlan for OperatorExec {
     fn name(&self) -> &str {
-        O::NAME
+        self.operator.name()
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -155,11 +204,7 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Self::build(
-            Arc::clone(&self.operator),
-            children,
-            Arc::clone(&self.meter),
-        ))
+        Ok(Self::build(self.id, Arc::clone(&self.operator), children))
     }
 
     fn with_new_children(
@@ -177,10 +222,23 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let stream = deep(|| self.operator.execute(&self.inputs, partition, &context))?;
+        let run = Run::of(&context)?;
+        let meter = run.meter(self.id);
+        let cancellation = run.cancellation.clone();
+
+        let execution = Execution {
+            name: self.operator.name(),
+            schema: self.schema(),
+            inputs: Arc::clone(&self.inputs),
+            partition,
+            context,
+            run,
+            meter: Arc::clone(&meter),
+            shared: Arc::new(()),
+        };
+
+        let stream = deep(|| Arc::clone(&self.operator).execute(self.id, execution))?;
         let mut output = Output(Some(stream));
-        let meter = Arc::clone(&self.meter);
-        let cancellation = Cancellation::of(&context);
 
         let polled = stream::poll_fn(move |task| {
             if let Err(error) = cancellation.check() {
@@ -201,13 +259,4 @@ impl<O: Operator> ExecutionPlan for OperatorExec<O> {
             polled,
         )))
     }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.meter.metrics(self.operator.reads()))
-    }
-}
-
-/// An account with the query's memory pool.
-pub(crate) fn reservation(name: &'static str, context: &TaskContext) -> MemoryReservation {
-    MemoryConsumer::new(name).register(context.memory_pool())
 }

@@ -1,0 +1,88 @@
+//! One run of a plan: what its nodes share while it lasts.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use duramen_model::TenantId;
+use duramen_runtime::Clock;
+use duramen_source::SeriesSource;
+
+use crate::annotation::collector::Annotations;
+use crate::exec::support::cancellation::Cancellation;
+use crate::exec::support::meter::Meter;
+use crate::exec::support::sample_budget::SampleBudget;
+use crate::exec::support::step_counts::StepCounts;
+
+/// The number of a node, which no other node of its plan has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NodeId(pub(crate) u32);
+
+/// What the nodes of a plan share while it runs once, as an extension of the context that it runs
+/// in. The nodes themselves are data: whatever a run changes stands here, so that one plan may run
+/// again and beside itself, each time in a context of its own. A context runs one plan, once.
+///
+/// A node asks for it once for each partition, when that starts.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) source: Arc<dyn SeriesSource>,
+    pub(crate) tenants: Arc<[TenantId]>,
+    /// Of one selector.
+    pub(crate) series_max: usize,
+    pub(crate) budget: Arc<SampleBudget>,
+    pub(crate) annotations: Annotations,
+    pub(crate) counts: StepCounts,
+    pub(crate) cancellation: Cancellation,
+    /// Measures how long nodes take.
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) nodes: NodeTable,
+}
+
+/// What belongs to single nodes in one run. Nothing in it may hold the [`Run`] itself, which would
+/// then never end.
+#[derive(Debug, Default)]
+pub(crate) struct NodeTable {
+    meters: Mutex<HashMap<NodeId, Arc<Meter>>>,
+    shared: Mutex<HashMap<NodeId, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Run {
+    /// The run that `context` is for.
+    pub(crate) fn of(context: &TaskContext) -> Result<Arc<Self>> {
+        let run = context.session_config().get_extension::<Self>();
+        run.ok_or_else(|| {
+            DataFusionError::Internal("a PromQL plan runs in the context of a query".to_owned())
+        })
+    }
+
+    /// Counts what a node does.
+    pub(crate) fn meter(&self, node: NodeId) -> Arc<Meter> {
+        let mut meters = self
+            .nodes
+            .meters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+
+        let meter = meters
+            .entry(node)
+            .or_insert_with(|| Arc::new(Meter::new(Arc::clone(&self.clock))));
+        Arc::clone(meter)
+    }
+
+    /// What the partitions of a node share, and others in its stage that know the node. All ask for
+    /// the same type.
+    pub(crate) fn shared<S: Default + Send + Sync + 'static>(&self, node: NodeId) -> Arc<S> {
+        let mut shared = self
+            .nodes
+            .shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+
+        let of_node = shared.entry(node).or_insert_with(|| Arc::new(S::default()));
+        Arc::clone(of_node)
+            .downcast()
+            .expect("a node shares one type")
+    }
+}

@@ -1,0 +1,143 @@
+//! How many samples the steps of a query look at, and which they read first.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::grid::Grid;
+use crate::plan::lookup::Lookup;
+use crate::stats::QueryStats;
+
+/// What the steps of one query look at and read.
+#[derive(Debug)]
+pub(crate) struct StepCounts {
+    /// The steps of the query itself.
+    steps: Grid,
+    per_step: Mutex<PerStep>,
+}
+
+#[derive(Debug, Default)]
+struct PerStep {
+    samples_seen: Vec<u64>,
+    read: Vec<u64>,
+}
+
+impl StepCounts {
+    /// Of a query with these steps.
+    pub(crate) fn new(steps: Grid) -> Self {
+        Self {
+            steps,
+            per_step: Mutex::default(),
+        }
+    }
+
+    /// Adds what the steps of `grid`, a part of the plan at `place`, looked at and what they read
+    /// first.
+    pub(crate) fn add(&self, place: &PlanPlace, grid: &Grid, samples_seen: &[u64], read: &[u64]) {
+        let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
+        per_step.samples_seen.resize(self.steps.steps, 0);
+        per_step.read.resize(self.steps.steps, 0);
+
+        match place {
+            PlanPlace::Steps => per_step
+                .samples_seen
+                .iter_mut()
+                .zip(samples_seen)
+                .for_each(|(sum, count)| *sum += count),
+            PlanPlace::EveryStep => {
+                let once: u64 = samples_seen.iter().sum();
+                per_step
+                    .samples_seen
+                    .iter_mut()
+                    .for_each(|sum| *sum += once);
+            }
+            PlanPlace::Subquery { .. } => {}
+        }
+
+        for (index, count) in read.iter().enumerate().filter(|(_, count)| **count > 0) {
+            per_step.read[place.step(grid, index)] += count;
+        }
+    }
+
+    /// Adds samples that the only step of an instant looked at.
+    pub(crate) fn add_samples_seen(&self, samples: u64) {
+        self.add(&PlanPlace::EveryStep, &self.steps, &[samples], &[]);
+    }
+
+    /// Writes what was counted beside the counts of all samples.
+    pub(crate) fn report(&self, stats: &mut QueryStats) {
+        let grid = self.steps;
+        let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
+        per_step.samples_seen.resize(grid.steps, 0);
+        per_step.read.resize(grid.steps, 0);
+
+        let attributed: u64 = per_step.read.iter().sum();
+        per_step.read[0] += stats.samples_read.saturating_sub(attributed);
+
+        let timed = |counts: &[u64]| {
+            counts
+                .iter()
+                .enumerate()
+                .map(|(step, count)| (grid.at(step), *count))
+                .collect()
+        };
+
+        stats.samples_queryable = per_step.samples_seen.iter().sum();
+        stats.samples_queryable_per_step = timed(&per_step.samples_seen);
+        stats.samples_read_per_step = timed(&per_step.read);
+    }
+}
+
+/// How the steps of a part of a plan stand to those of the query.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PlanPlace {
+    /// They are the query's own.
+    Steps,
+    /// It is evaluated once, for all of them.
+    EveryStep,
+    /// It makes the points of a subquery, which a function looks at in the steps of `grid`, itself
+    /// at `of`.
+    Subquery {
+        grid: Grid,
+        lookup: Lookup,
+        of: Arc<Self>,
+    },
+}
+
+impl PlanPlace {
+    /// The place of the inputs of what is evaluated once.
+    pub(crate) fn once(&self) -> Self {
+        match self {
+            Self::Steps => Self::EveryStep,
+            inside => inside.clone(),
+        }
+    }
+
+    /// The first step of the query that step `index` of `grid` is evaluated for.
+    fn step(&self, grid: &Grid, index: usize) -> usize {
+        match self {
+            Self::Steps => index,
+            Self::EveryStep => 0,
+            Self::Subquery {
+                grid: outer,
+                lookup,
+                of,
+            } => of.step(outer, first_that_reaches(outer, lookup, grid.at(index))),
+        }
+    }
+}
+
+/// The first step of `grid` that reads a sample at `ts_ms`, the last when none does.
+fn first_that_reaches(grid: &Grid, lookup: &Lookup, ts_ms: i64) -> usize {
+    let mut from = 0;
+    let mut to = grid.steps.saturating_sub(1);
+
+    while from < to {
+        let middle = from.midpoint(to);
+        if lookup.read_end_ms(grid.at(middle)) < ts_ms {
+            from = middle + 1
+        } else {
+            to = middle
+        }
+    }
+
+    from
+}
