@@ -162,6 +162,7 @@ struct StagedSource {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for StagedSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         let batches = self.block.select(request).await?;

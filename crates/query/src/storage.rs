@@ -255,6 +255,7 @@ impl Views for Storage {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for Storage {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.view(&request.tenants).await?.select(request).await
@@ -296,6 +297,7 @@ impl SeriesSource for Storage {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for StorageView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.merged(

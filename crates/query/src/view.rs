@@ -40,6 +40,7 @@ impl RequestView {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for RequestView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.view().await?.select(request).await

@@ -83,6 +83,7 @@ impl MergeSource {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for MergeSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         let mut streams =

@@ -16,6 +16,10 @@ use crate::walk;
 ///
 /// An answer is complete or an error: a source that cannot read a part of what it holds fails the
 /// request and names the part.
+///
+/// The methods with a default are those that every source can answer through
+/// [`SeriesSource::select`], at its cost. Whoever passes questions on, or has a faster way, writes
+/// all of them: its `impl` denies `clippy::missing_trait_methods`.
 #[async_trait]
 pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// The series that pass all matchers and have at least one sample (a stale marker is one) in

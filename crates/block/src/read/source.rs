@@ -32,6 +32,7 @@ impl BlockSource {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for BlockSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, duramen_source::Error> {
         let file = self.block.series.clone();

@@ -149,6 +149,7 @@ impl GenerationSource {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for GenerationSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         let slots = self.select_slots(request).await;
