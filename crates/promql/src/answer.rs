@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion_execution::memory_pool::MemoryReservation;
 use duramen_model::{FloatHistogram, Labels};
 
 use crate::stats::QueryStats;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::error::DataFusionError;
+use datafusion_common::error::DataFusionError;
 use duramen_model::ErrorKind;
 
 /// A query that failed. An answer is complete or one of these.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
+use datafusion_physical_plan::{DisplayFormatType, ExecutionPlan};
 
 use crate::exec::support::operator::OperatorExec;
 use crate::exec::support::run::Run;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion_common::error::{DataFusionError, Result};
+use datafusion_execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
 use duramen_qos::Share;
 
 use crate::error::Error;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion_execution::memory_pool::MemoryReservation;
+use datafusion_physical_plan::ExecutionPlan;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::{AggregateOp, ValueType};
 

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::MemoryPool;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion_common::error::DataFusionError;
+use datafusion_execution::memory_pool::MemoryPool;
+use datafusion_execution::{SendableRecordBatchStream, TaskContext};
+use datafusion_physical_plan::ExecutionPlan;
 use duramen_model::is_stale;
 use duramen_runtime::Workers;
 use duramen_source::SeriesBatch;

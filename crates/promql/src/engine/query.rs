@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::execution::TaskContext;
-use datafusion::execution::config::SessionConfig;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion_execution::TaskContext;
+use datafusion_execution::config::SessionConfig;
+use datafusion_execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion_execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion_execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use duramen_qos::Use;
 use duramen_runtime::Clock;
 use duramen_syntax::Expr;

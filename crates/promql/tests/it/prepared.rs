@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::physical_plan::collect;
+use datafusion_physical_plan::collect;
 use duramen_model::{ErrorKind, FamilyMetadata, Labels, Life, Sample, TenantId};
 use duramen_promql::{
     Answer, Error, PreparedQuery, QueryContext, QueryLimits, QueryStats, QueryTimes, QueryTimings,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion_execution::SendableRecordBatchStream;
 use duramen_model::labels::LabelsIter;
 use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
 use hashbrown::HashMap;
@@ -324,7 +324,7 @@ impl Operator for Info {
     fn execute(
         self: Arc<Self>,
         execution: Execution<LateMatchers>,
-    ) -> datafusion::error::Result<SendableRecordBatchStream> {
+    ) -> datafusion_common::error::Result<SendableRecordBatchStream> {
         Ok(execution.whole(move |execution, allowance| async move {
             let steps = self.grid.steps;
             let series = execution.collect_apart(0, steps, &allowance).await?;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion_common::error::Result;
+use datafusion_execution::SendableRecordBatchStream;
+use datafusion_physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_syntax::PosRange;
 
 use crate::annotation::Annotation;

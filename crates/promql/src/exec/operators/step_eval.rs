@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion_common::error::{DataFusionError, Result};
+use datafusion_execution::SendableRecordBatchStream;
+use datafusion_physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_model::number::go_general;
 use duramen_model::quoted::quote;
 use duramen_model::{METRIC_NAME, METRIC_TYPE};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::error::Result;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion_common::error::Result;
+use datafusion_execution::SendableRecordBatchStream;
 use duramen_model::{Life, ResetHint};
 use duramen_source::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 

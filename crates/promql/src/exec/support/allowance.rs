@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion_execution::TaskContext;
+use datafusion_execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
 use crate::annotation::collector::Annotations;
 use crate::error::Error;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion_common::error::{DataFusionError, Result};
+use datafusion_execution::SendableRecordBatchStream;
 use futures::{TryStreamExt, stream};
 use tokio::sync::OnceCell;
 

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
+use datafusion_common::error::{DataFusionError, Result};
+use datafusion_execution::TaskContext;
 use duramen_model::TenantId;
 use duramen_runtime::Clock;
 use duramen_source::SeriesSource;
