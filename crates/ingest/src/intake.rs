@@ -1,12 +1,13 @@
-//! The intake: what a write passes before it meets a head.
+//! The intake: the steps of a write before it reaches a head.
 //!
-//! In comes the body of a request, or a request that was built. Out goes a [`GatedWrite`]: decoded,
-//! within the limits of whole requests, each series with the word of its cluster's election, and
-//! with the memory that it takes. The intake knows no head, no log and no manifest, so a process
-//! without any can run it.
+//! The input is the body of a request, or a request that was built. The output is a [`GatedWrite`]:
+//! it is decoded, it fits the limits of whole requests, each of its series has a verdict from its
+//! cluster's election, and it has a permit for its memory. The intake uses no head, no log and no
+//! manifest, so a process without them can run it.
 //!
-//! In the order of a write: `permit.rs` (room for it), `body.rs` (decompressed), `write.rs`
-//! (decoded), `tenant.rs` (whose it is), `ha.rs` (which of two equal senders is taken), `rate.rs`.
+//! In the order of a write: `permit.rs` (memory for it), `body.rs` (decompressed), `write.rs`
+//! (decoded), `tenant.rs` (the state of its tenant), `ha.rs` (which of several equal senders is
+//! taken), `rate.rs` (how many samples a tenant may send).
 
 mod body;
 mod duplicates;
@@ -40,23 +41,23 @@ use crate::memory::HeadsMemory;
 use crate::metrics::{ClusterLabel, LimitLabel, Metrics};
 use crate::permit::{MemoryPermit, WriteMemory};
 
-/// What an intake is made of.
+/// The parts from which an intake is made.
 #[derive(Clone, Debug)]
 pub struct IntakeParts {
     pub clock: Arc<dyn Clock>,
     pub bucket: Bucket,
     pub register: Arc<Tenants>,
-    /// Who votes in elections.
+    /// The author of elections.
     pub writer: WriterIdentity,
     pub limits: LimitsHandle,
     pub metrics: Metrics,
-    /// What bodies draw from.
+    /// The account for the memory of bodies.
     pub memory: Arc<Account>,
-    /// A secret of this process, for hashes over bytes from outside.
+    /// A secret of this process for hashes of bytes from outside.
     pub hash_seed: u64,
 }
 
-/// See the module's text.
+/// The intake of one process.
 #[derive(Debug)]
 pub struct Intake {
     parts: IntakeParts,
@@ -67,13 +68,13 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// The intake of a process without heads.
+    /// Creates the intake of a process without heads.
     pub fn new(parts: IntakeParts, config: &Config) -> Self {
         let no_heads = HeadsMemory::new(Arc::clone(&parts.memory), config.series_bytes_max);
         Self::before_heads(parts, no_heads, config)
     }
 
-    /// The intake of a process whose heads take what it lets through.
+    /// Creates the intake of a process with heads.
     pub(crate) fn before_heads(
         parts: IntakeParts,
         heads: Arc<HeadsMemory>,
@@ -95,8 +96,8 @@ impl Intake {
         }
     }
 
-    /// Whether there is room for a write at all, for a caller that would have to read its body
-    /// first.
+    /// Checks whether there is memory for a write at all, for a caller that has not read the body
+    /// yet.
     pub fn check_room(&self) -> Result<(), Error> {
         self.memory.check_room()
     }
@@ -106,7 +107,7 @@ impl Intake {
         self.memory.permit_for_body(bytes).await
     }
 
-    /// Decompresses a body, once there is room for what it becomes.
+    /// Decompresses a body once there is memory for the result.
     pub async fn decompress(
         &self,
         tenant: &TenantName,
@@ -126,7 +127,7 @@ impl Intake {
         Ok(WriteBody { bytes, permit })
     }
 
-    /// Decodes a body that has been decompressed.
+    /// Decodes a decompressed body.
     pub fn decode<'a>(
         &self,
         permit: MemoryPermit,
@@ -142,13 +143,13 @@ impl Intake {
         Ok(DecodedWrite { request, permit })
     }
 
-    /// The tenant of that name, made when it is new. Requests: one PUT when it is new at all.
+    /// Returns the tenant with this name. Creates it if it does not exist; this takes one PUT.
     pub async fn tenant(&self, name: &TenantName) -> Result<Arc<TenantIntake>, Error> {
         let id = self.resolve(name).await?;
         Ok(self.of(id, name))
     }
 
-    /// The id of a tenant, as [`Intake::tenant`].
+    /// Returns the id of a tenant, and creates it like [`Intake::tenant`].
     pub(crate) async fn resolve(&self, name: &TenantName) -> Result<TenantId, Error> {
         let register = &self.parts.register;
         if let Some(id) = register.lookup(name) {
@@ -163,7 +164,7 @@ impl Intake {
         Ok(register.resolve_or_create(name).await?)
     }
 
-    /// What the intake holds of a tenant that the register knows.
+    /// Returns the intake's state for a tenant that the register knows.
     pub(crate) fn of(&self, id: TenantId, name: &TenantName) -> Arc<TenantIntake> {
         let known = self.tenants.read().get(&id).map(Arc::clone);
         known.unwrap_or_else(|| {
@@ -176,7 +177,8 @@ impl Intake {
         })
     }
 
-    /// Decides which series of a request are taken, and holds it against the tenant's rate.
+    /// Decides which series of a request are taken, and checks the request against the tenant's
+    /// rate.
     ///
     /// Requests: those of an election, see `ha.rs`; none while the elected replicas send.
     pub async fn gate<'a>(
@@ -229,13 +231,13 @@ impl Intake {
         })
     }
 
-    /// The secret for hashes over bytes from outside.
+    /// Returns the secret for hashes of bytes from outside.
     pub(crate) const fn hash_seed(&self) -> u64 {
         self.parts.hash_seed
     }
 
-    /// Counts a request that the caller refuses for a limit, if the tenant exists: a header alone
-    /// makes no metric.
+    /// Counts a request that the caller refuses because of a limit, if the tenant exists: a header
+    /// alone must not create a metric.
     pub fn note_limited(&self, tenant: &TenantName, limit: RequestLimit) {
         if self.parts.register.lookup(tenant).is_some() {
             self.count_limited(tenant, limit);
@@ -251,7 +253,7 @@ impl Intake {
         self.parts.metrics.limited.get_or_create(&label).inc();
     }
 
-    /// Counts what the replicas bring that are not elected.
+    /// Counts the samples and exemplars of replicas that are not elected.
     fn note_duplicates(
         &self,
         tenant: &TenantName,

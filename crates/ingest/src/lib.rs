@@ -1,31 +1,31 @@
-//! The ingester: from a request to samples that are durable and readable, and from there to blocks.
+//! The ingester: it turns requests into durable and readable samples, and samples into blocks.
 //!
-//! In come the bodies of remote write, and requests that other protocols build; at the start, the
-//! records of the log. Out go reports to senders, snapshots of heads to queries
-//! (`duramen_source::Heads`), and blocks with an edit of the manifest to the bucket.
+//! The input is the bodies of remote write and requests that other protocols build; at the start,
+//! also the records of the log. The output is reports to senders, snapshots of heads for queries
+//! (`duramen_source::Heads`), and blocks in the bucket with an edit of the manifest.
 //!
 //! The life of a write, in the order of the files:
 //!
-//! - `intake.rs`: what needs no head. Room (`permit.rs`), decompress, decode, pairs of equal
-//!   senders (`intake/ha.rs`), the tenant's rate. Yields a [`GatedWrite`].
-//! - `heads.rs`: the tenant's head, made when the tenant is new (`quarantine.rs`: when its manifest
-//!   cannot be used).
-//! - `admit.rs`: the series of the request in the head's registry, and which samples may be stored.
-//!   What may not is a `rejection.rs`. `seen.rs`: the time that it is judged by.
+//! - `intake.rs`: the steps that need no head: memory (`permit.rs`), decompress, decode, pairs of
+//!   equal senders (`intake/ha.rs`), the tenant's rate. Yields a [`GatedWrite`].
+//! - `heads.rs`: finds or creates the tenant's head (`quarantine.rs`: if its manifest cannot be
+//!   used).
+//! - `admit.rs`: finds the series of the request in the head's registry and decides which samples
+//!   may be stored. Each part that may not is a `rejection.rs`. `seen.rs`: the time for the checks.
 //! - `commit.rs`: the one thread that logs, syncs, applies and acknowledges.
-//! - `head.rs`: what is in memory; `memory.rs`: what it takes of the process's memory.
-//! - `ingester.rs`: the handle that takes a write through all of this, `report.rs`: its result.
+//! - `head.rs`: the samples and series in memory; `memory.rs`: their part of the process's memory.
+//! - `ingester.rs`: the handle, which takes a write through all of this; `report.rs`: its result.
 //!
 //! The life of a generation: *open* (takes samples), *frozen* (ended at a position of the log),
 //! *staged* (blocks on the local disk), *committed* (named by the manifest):
 //!
-//! - `schedule.rs`: which heads are flushed when; `order.rs`: which generation is earlier.
-//! - `flush.rs`: frozen to committed; `flusher.rs`: what it works with; `block_builder.rs`,
-//!   `windows.rs`: which blocks. They are staged and published by `duramen_blocks`.
-//! - `rebuild.rs`: damaged staged blocks once more, from the log (`logged.rs`).
-//! - `room.rs`: what the log leaves free on its disk.
+//! - `schedule.rs`: when a head is flushed; `order.rs`: the order of generations.
+//! - `flush.rs`: from frozen to committed; `flusher.rs`: the parts that it uses; `block_builder.rs`
+//!   and `windows.rs`: the blocks of a generation. `duramen_blocks` stages and publishes them.
+//! - `rebuild.rs`: builds damaged staged blocks again from the log; `logged.rs`: a record as rows.
+//! - `room.rs`: the space that the log leaves free on its disk.
 //!
-//! A start: `start.rs` puts the parts together and replays the log.
+//! At the start, `start.rs` puts the parts together and replays the log.
 
 mod admit;
 mod block_builder;

@@ -1,12 +1,12 @@
-//! What a record of the log says, in the slots of a head.
+//! Turns a record of the log into rows for a head.
 
 use duramen_model::{Histogram, Labels};
 use duramen_wal::OwnedRecord;
 
 use crate::head::{Rows, Slot};
 
-/// The contents of a record with slots for references, and how much of it is lost: its series is
-/// not known, as when the record that defines it is damaged.
+/// Returns the rows of a record with slots instead of references, and how many rows are lost
+/// because their series is unknown. A series is unknown if the record that defines it is damaged.
 pub(crate) fn resolve(record: OwnedRecord, slot_of: impl Fn(u32) -> Option<Slot>) -> (Rows, u64) {
     let OwnedRecord {
         refs,

@@ -1,7 +1,7 @@
-//! What heads hold of the memory of the process, told to its account.
+//! The memory of the heads, as reported to the account of the process.
 //!
-//! Samples go with a flush; series and metadata stay for as long as they are in use. So samples are
-//! bounded by flushing, and series by taking no new ones: the samples of known series go on.
+//! A flush frees samples, but series and metadata stay as long as they are in use. So samples are
+//! bounded by flushing, and series by refusing new ones; samples of known series are still taken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::rejection::Rejection;
 #[derive(Debug)]
 pub(crate) struct HeadsMemory {
     account: Arc<Account>,
-    /// What series and metadata of all heads may take.
+    /// The limit for series and metadata of all heads, in bytes.
     series_bytes_max: usize,
     series_bytes: AtomicUsize,
     sample_bytes: AtomicUsize,
@@ -31,48 +31,48 @@ impl HeadsMemory {
         })
     }
 
-    /// What series and metadata of all heads take.
+    /// Returns the memory of the series and metadata of all heads, in bytes.
     pub(crate) fn series_bytes(&self) -> usize {
         self.series_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether series or metadata may take so many bytes more.
+    /// Checks whether series or metadata may take `more` bytes.
     pub(crate) fn check(&self, more: usize) -> Result<(), Rejection> {
         let max = self.series_bytes_max;
         if self.series_bytes().saturating_add(more) > max {
             return Err(Rejection::HeadSeriesBytes { max });
         }
 
-        // What is left below the mark is for samples of known series, which go on for longer.
+        // The rest below the mark is for samples of known series, which are taken for longer.
         let for_samples = self.account.bytes_max() / 32;
         self.account
             .check(Use::Head, more.saturating_add(for_samples))
             .map_err(Rejection::MemoryFull)
     }
 
-    /// What samples of all heads take that are not staged or committed.
+    /// Returns the memory of all samples that are not staged or committed, in bytes.
     pub(crate) fn sample_bytes(&self) -> usize {
         self.sample_bytes.load(Ordering::Relaxed)
     }
 
-    /// What one tenant may take of it when its limits say nothing: half, so that no tenant has all.
+    /// Returns the limit for the series of a tenant without a limit of its own: half, so that no
+    /// tenant can take all.
     pub(crate) const fn series_bytes_of_tenant(&self) -> usize {
         self.series_bytes_max / 2
     }
 
-    /// Whether new series are refused now, or soon.
+    /// Returns whether new series are refused now, or soon.
     pub(crate) fn is_short_for_series(&self) -> bool {
         self.is_short() || self.series_bytes() >= self.series_bytes_max / 8 * 7
     }
 
-    /// Whether queries would be refused already, so that a flush before its time is worth its
-    /// requests.
+    /// Returns whether queries would be refused already. Then an early flush is worth its requests.
     pub(crate) fn is_short(&self) -> bool {
         self.account.used() >= self.account.mark(Use::Query)
     }
 }
 
-/// The part of one head.
+/// The memory of one head.
 #[derive(Debug)]
 pub(crate) struct HeadMemory {
     of_all: Arc<HeadsMemory>,
@@ -103,12 +103,12 @@ impl HeadMemory {
         &self.of_all
     }
 
-    /// What series and metadata take, as it was told last.
+    /// Returns the memory of series and metadata, as last reported.
     pub(crate) fn series_bytes(&self) -> usize {
         self.held.lock().series_bytes
     }
 
-    /// Tells what series and metadata take now.
+    /// Reports the memory of series and metadata, in bytes.
     pub(crate) fn set_series(&self, bytes: usize) {
         let mut held = self.held.lock();
         self.of_all.series_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -119,7 +119,7 @@ impl HeadMemory {
         held.report();
     }
 
-    /// Tells what samples take now.
+    /// Reports the memory of samples, in bytes.
     pub(crate) fn set_samples(&self, bytes: usize) {
         let mut held = self.held.lock();
         self.of_all.sample_bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What the ingester tells of itself.
+//! The metrics of the ingester.
 
 use duramen_metrics::{Counter, Family, Gauge, Registry, label_set};
 
@@ -57,7 +57,7 @@ pub(crate) struct LimitLabel {
 
 label_set!(LimitLabel: tenant, limit);
 
-/// There are as many as a tenant may have pairs.
+/// The limit of a tenant's clusters bounds their number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClusterLabel {
     pub(crate) tenant: String,

@@ -1,4 +1,4 @@
-//! The orders of one writer's generations.
+//! The order of one writer's generations.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use duramen_model::{Order, WriterId};
 use duramen_runtime::Clock;
 use parking_lot::Mutex;
 
-/// Hands out ascending orders, whatever the wall clock does.
+/// Gives ascending orders, whatever the wall clock does.
 #[derive(Debug)]
 pub(crate) struct OrderClock {
     clock: Arc<dyn Clock>,
@@ -15,8 +15,8 @@ pub(crate) struct OrderClock {
 }
 
 impl OrderClock {
-    /// Flush numbers of an epoch start at `epoch << 32`: they ascend over restarts without being
-    /// stored.
+    /// The flush numbers of an epoch start at `epoch << 32`, so they ascend over restarts without
+    /// being stored.
     pub(crate) fn new(clock: Arc<dyn Clock>, writer: WriterId, epoch: u64) -> Self {
         Self {
             clock,
@@ -25,13 +25,13 @@ impl OrderClock {
         }
     }
 
-    /// Notes an order that exists, so that later ones are behind it.
+    /// Notes an existing order, so that the next one is later.
     pub(crate) fn observe(&self, order: Order) {
         let mut last = self.last.lock();
         last.0 = last.0.max(order.opened);
     }
 
-    /// An order behind all that were given or observed.
+    /// Returns an order that is later than all that were given or observed.
     pub(crate) fn next(&self) -> Order {
         let now_ms = u64::try_from(self.clock.now_ms()).unwrap_or(0);
         let mut last = self.last.lock();

@@ -1,5 +1,5 @@
-//! The memory of writes on their way: taken before a body is decoded, given back when its samples
-//! are in a head.
+//! The memory of writes that are being handled: it is taken before a body is decoded, and given
+//! back when the samples are in a head.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::memory::HeadsMemory;
 
-/// Bytes of memory that a byte of a decoded body takes, itself included: a sample of ten bytes
-/// makes columns of twenty.
+/// Bytes of memory for each byte of a decoded body, including the byte itself: a sample of ten
+/// bytes takes twenty bytes of columns.
 const COLUMNS_PER_BODY: usize = 3;
 
-/// The share that one write has of the memory for writes.
+/// The share of one write in the memory for writes.
 ///
 /// The intake takes it before the body is decoded. From there it moves with the write: inside
 /// [`WriteBody`](crate::WriteBody), [`DecodedWrite`](crate::DecodedWrite),
-/// [`GatedWrite`](crate::GatedWrite), and at last in the command to the commit thread. Its life ends
-/// with that command, once the rows are in the head, whether or not the sender still waits. A write
-/// that is refused on the way gives it back there.
+/// [`GatedWrite`](crate::GatedWrite), and last in the command to the commit thread. It ends with
+/// that command, once the rows are in the head, whether the sender still waits or not. If the write
+/// is refused on the way, it ends there.
 #[derive(Debug)]
 pub struct MemoryPermit {
     _in_flight: OwnedSemaphorePermit,
-    /// Of the account of the process.
+    /// The share in the account of the process.
     _share: Share,
 }
 
-/// What writes may take, and what has to be free behind them.
+/// The memory for writes, and the limits of the heads behind them.
 #[derive(Debug)]
 pub(crate) struct WriteMemory {
     clock: Arc<dyn Clock>,
@@ -38,7 +38,7 @@ pub(crate) struct WriteMemory {
     in_flight_bytes_max: usize,
     wait_max: Duration,
     account: Arc<Account>,
-    /// Of this process, which may have none.
+    /// The heads of this process, which may have none.
     heads: Arc<HeadsMemory>,
     head_bytes_max: usize,
 }
@@ -63,7 +63,7 @@ impl WriteMemory {
         }
     }
 
-    /// Whether there is room for a write at all.
+    /// Checks whether there is memory for a write at all.
     pub(crate) fn check_room(&self) -> Result<(), Error> {
         let bytes = self.heads.sample_bytes();
         let max = self.head_bytes_max;
@@ -76,8 +76,8 @@ impl WriteMemory {
         Ok(())
     }
 
-    /// Waits until a body of `bytes` may be decoded. The permit has room for it and for the columns
-    /// of its samples, all at once: whoever has a permit waits for no other.
+    /// Waits until a body of `bytes` may be decoded. The permit covers the body and the columns of
+    /// its samples together, so its holder never waits for a second permit.
     pub(crate) async fn permit_for_body(&self, bytes: usize) -> Result<MemoryPermit, Error> {
         self.check_room()?;
 
@@ -90,7 +90,7 @@ impl WriteMemory {
         })
     }
 
-    /// A permit for what the ingester logs of itself, which is in memory already.
+    /// Returns a permit for rows of the ingester itself, which are in memory already.
     pub(crate) async fn permit_for_own_rows(&self) -> Result<MemoryPermit, Error> {
         Ok(MemoryPermit {
             _in_flight: self.in_flight(1).await?,
@@ -98,7 +98,7 @@ impl WriteMemory {
         })
     }
 
-    /// Waits for `bytes` of the bytes in flight, all of them at most.
+    /// Waits for `bytes` of the bytes in flight, or for all of them if `bytes` is more.
     async fn in_flight(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
         let max = self.in_flight_bytes_max;
         let permits = u32::try_from(bytes.clamp(1, max)).unwrap_or(u32::MAX);

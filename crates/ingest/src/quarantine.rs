@@ -1,9 +1,9 @@
-//! Tenants whose manifest cannot be used: they wait until it is repaired, and keep nobody else
-//! waiting.
+//! Quarantine: a tenant whose manifest cannot be used waits until it is repaired, and nobody else
+//! waits for it.
 //!
-//! What the log has of such a tenant is in memory and stays in the log. Its writes and queries get
-//! the cause as an answer. Each flush tries to take the manifest over once more, and when that
-//! succeeds everything goes on as if nothing had been.
+//! The samples of such a tenant are kept in memory and in the log. Its writes and queries are
+//! answered with the cause. Each flush tries to take over the manifest again. Once that succeeds,
+//! the tenant goes on as before.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::head::TenantHead;
 
 impl TenantHead {
-    /// Makes the tenant wait.
+    /// Puts the tenant into quarantine.
     pub(crate) fn quarantine(&self, cause: &Error) {
         let cause = cause.cause();
         let before = self.quarantined.write().replace(Arc::from(cause.as_str()));
@@ -23,7 +23,7 @@ impl TenantHead {
         }
     }
 
-    /// Why the tenant waits.
+    /// Returns an error with the cause if the tenant is in quarantine.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &*self.quarantined.read() {
             None => Ok(()),

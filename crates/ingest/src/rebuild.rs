@@ -1,7 +1,7 @@
-//! A generation once more, from the log: its staged blocks are not what was written.
+//! Rebuilds a generation from the log if its staged blocks are damaged.
 //!
-//! The log keeps every record of a generation until the manifest has its blocks, so that whatever
-//! happens to the files in between can be made good.
+//! The log keeps every record of a generation until the manifest has its blocks, so any damage to
+//! the files in between can be repaired.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::flusher::Flusher;
 use crate::head::{Frozen, Generation, Slot, TenantHead};
 use crate::logged::resolve;
 
-/// Reads what `frozen` holds from the log and holds it in memory again, instead of in staged
+/// Reads the records of `frozen` from the log again, and puts them in memory in place of the staged
 /// blocks.
 ///
 /// # Errors
-/// [`Error::LogDamaged`] when the log does not have all of it. Nothing is changed then.
+/// [`Error::LogDamaged`] if the log does not have all of it. Nothing is changed then.
 pub(crate) async fn rebuild(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
@@ -59,8 +59,8 @@ fn read_again(
         end: positions.end,
     };
 
-    // What a quarantine moved to the end of the log is not found by its position: the next start
-    // reads it back.
+    // Records that were copied to the end of the log during a quarantine are not found by their
+    // position. The next start reads them.
     if head.has_moved(positions.start) {
         return Err(damaged());
     }
@@ -90,22 +90,23 @@ fn read_again(
     Ok(again.generation)
 }
 
-/// The generation that comes to be.
+/// The generation while it is rebuilt.
 struct Again<'a> {
     head: &'a TenantHead,
     generation: Arc<Generation>,
     now_ms: i64,
     exemplars_max: usize,
     segment: Option<SegmentId>,
-    /// The series that the segment has defined so far, as labels.
+    /// The encoded labels of the series that the segment has defined so far.
     definitions: HashMap<u32, Vec<u8>>,
-    /// Those of them that the generation has. The others may be forgotten by now, and stay so.
+    /// The slots of the series that the generation has. Other series may be forgotten by now, and
+    /// stay so.
     slots: HashMap<u32, Slot>,
     lost: u64,
 }
 
 impl Again<'_> {
-    /// Takes a record of the tenant: what it defines, and what it holds if that is part of the
+    /// Takes the definitions of a record of the tenant, and its rows if it is part of the
     /// generation.
     fn take(
         &mut self,

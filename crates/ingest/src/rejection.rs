@@ -1,6 +1,8 @@
-//! Parts of a request that are not stored while the rest of it is: `cause.rs` says why, in words and
-//! with facts, `reason.rs` has the word for metrics, `rejections.rs` what a sender is told of the
-//! whole request.
+//! Rejections: parts of a request that are not stored while the rest of it is.
+//!
+//! - `cause.rs`: the cause of one rejection, with its facts.
+//! - `reason.rs`: the name of the cause in metrics.
+//! - `rejections.rs`: all rejections of a request, for its sender.
 
 mod cause;
 mod reason;

@@ -1,4 +1,4 @@
-//! What became of a write.
+//! The report of a write.
 
 use duramen_model::ShownSeries;
 
@@ -6,32 +6,33 @@ use crate::head::{Applied, Conflict, Kept, TenantHead};
 use crate::intake::Duplicates;
 use crate::rejection::{Rejection, Rejections};
 
-/// What a write did. Everything that is neither rejected nor lost is durable on this disk and
-/// readable.
+/// The result of a write. Everything that is neither rejected nor lost is durable on the local disk
+/// and readable.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteReport {
     /// Floats.
     pub samples: Kept,
     pub histograms: Kept,
     pub exemplars: Kept,
-    /// What was left out since another replica of the cluster is elected. To the sender it is as
-    /// good as stored.
+    /// Samples that were left out because another replica of the cluster is elected. The sender
+    /// treats them as stored.
     pub duplicates: Duplicates,
-    /// Metric families that were told of, news or not.
+    /// The number of metric families whose metadata was accepted, new or not.
     pub metadata: usize,
-    /// Series, floats and histograms: the sender is told, and told that it is final. A sender that
-    /// was asked to wait for one series would send the same batch for ever, and none of what comes
-    /// behind it.
+    /// Rejected series, floats and histograms. The sender is told that this is final. If it were
+    /// asked to retry because of one series, it would send the same batch for ever, and no later
+    /// one.
     pub rejected: Rejections,
-    /// Exemplars that are not kept. A sender of 2.0 is told; 1.0 has no word for it.
+    /// Exemplars that are not stored. A sender of version 2.0 is told; version 1.0 has no way to
+    /// say it.
     pub lost_exemplars: Rejections,
-    /// Metadata that is not kept: no reason to refuse anything.
+    /// Metadata that is not stored. This is no reason to refuse the request.
     pub lost_metadata: Rejections,
 }
 
 impl WriteReport {
-    /// Samples, histograms and exemplars that the sender may count as written: those of a replica
-    /// that is not elected are.
+    /// Returns the samples, histograms and exemplars that count as written for the sender. Those of
+    /// a replica that is not elected are among them.
     pub const fn written(&self) -> [usize; 3] {
         [
             self.samples.total() + self.duplicates.samples,

@@ -1,8 +1,8 @@
-//! How much of the disk the log may take.
+//! The space on the disk that the log may take.
 //!
-//! Nothing of the log can be deleted before it was written once more, as blocks. So the log leaves
-//! free what that takes: writes are refused before the disk is full, heads are flushed early, and
-//! the disk heals by itself.
+//! The log can be deleted only after its samples were written again as blocks. So the log leaves
+//! that much space free: writes are refused before the disk is full, heads are flushed early, and
+//! the disk gets free again by itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,40 +13,41 @@ use duramen_runtime::disk::Space;
 use duramen_runtime::{Clock, Disk};
 use parking_lot::Mutex;
 
-/// The disk has less free than writing out the log takes.
+/// The disk has less free space than a flush of the whole log takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoRoom {
     pub(crate) free_bytes: u64,
     pub(crate) needed_bytes: u64,
 }
 
-/// The disk under the log.
+/// The disk of the log.
 #[derive(Debug)]
 pub(crate) struct Room {
     disk: Arc<dyn Disk>,
-    /// Where the log lies.
+    /// The directory of the log.
     directory: PathBuf,
     clock: Arc<dyn Clock>,
-    /// What writing out all heads takes at most: as staged blocks, and in a store on the same disk.
+    /// The most space that a flush of all heads can take: as staged blocks, and in a store on the
+    /// same disk.
     heads_bytes_max: u64,
     ballast: Option<Arc<Ballast>>,
     last: Mutex<Look>,
 }
 
-/// What was seen of the disk, and when.
+/// The last look at the disk.
 #[derive(Clone, Copy, Debug, Default)]
 struct Look {
     at: Duration,
     log_bytes: u64,
-    /// What was free beyond the need.
+    /// The free bytes beyond the need.
     spare: u64,
 }
 
 /// The blocks of a small head, a manifest edit and a new segment.
 const NEED_BYTES_MIN: u64 = 256 << 10;
-/// A look at the disk holds so long, unless the log grows much meanwhile.
+/// How long a look at the disk stays valid, unless the log grows much meanwhile.
 const LOOK_AGE_MAX: Duration = Duration::from_secs(1);
-/// A look holds while the log has grown by less than this part of what was spare.
+/// A look stays valid while the log has grown by less than this part of the spare bytes.
 const LOOK_PART: u64 = 4;
 
 impl Room {
@@ -68,7 +69,7 @@ impl Room {
         }
     }
 
-    /// Fails when the log, of `log_bytes` now, must not grow.
+    /// Fails if the log, which has `log_bytes` now, must not grow.
     pub(crate) fn check(&self, log_bytes: u64) -> Result<(), NoRoom> {
         let now = self.clock.monotonic();
         let last = *self.last.lock();
@@ -100,29 +101,30 @@ impl Room {
         }
     }
 
-    /// Whether the log, of `log_bytes`, should be written out soon: half of what it may take is
-    /// taken.
+    /// Returns whether the heads should be flushed soon: the log, with `log_bytes`, has taken half
+    /// of the space that it may take.
     pub(crate) fn is_low(&self, log_bytes: u64) -> bool {
         self.free()
             .is_some_and(|free| free / 2 < self.need(log_bytes))
     }
 
-    /// Gives the ballast up for what must be written on a full disk. True when there was any.
+    /// Deletes the ballast to make room for writes that must succeed on a full disk. Returns
+    /// whether there was a ballast.
     pub(crate) fn make_way(&self) -> bool {
         self.ballast
             .as_ref()
             .is_some_and(|ballast| ballast.give_up())
     }
 
-    /// Takes the ballast back when there is space for it.
+    /// Creates the ballast again if there is space for it.
     pub(crate) fn settle(&self) {
         if let Some(ballast) = &self.ballast {
             ballast.take_back();
         }
     }
 
-    /// What must stay free. A block takes no more than the records that it is made of; it is
-    /// staged, and stored.
+    /// Returns the bytes that must stay free. A block takes at most as much as its records in the
+    /// log; it is staged and stored.
     fn need(&self, log_bytes: u64) -> u64 {
         let blocks = log_bytes
             .saturating_mul(2)
@@ -136,7 +138,8 @@ impl Room {
         )
     }
 
-    /// `None` when the file system does not say, or says that it has no size at all.
+    /// Returns the free bytes; `None` if the file system does not report them, or reports a size of
+    /// zero.
     fn free(&self) -> Option<u64> {
         let Space { free, capacity } = self.disk.space(&self.directory).ok()?;
         (capacity > 0).then_some(free)

@@ -1,4 +1,4 @@
-//! Which heads are flushed when.
+//! The schedule of flushes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::head::TenantHead;
 use crate::metrics::ResultLabel;
 use crate::seen::SeenClock;
 
-/// While memory for series is short, heads with many of them are flushed so often.
+/// While memory for series is short, a head with many series is flushed this often.
 const CROWDED_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// While memory is short, a head with less is not flushed before its time.
+/// While memory is short, a head with fewer bytes is not flushed early.
 const SHORT_FLUSH_BYTES_MIN: usize = 1 << 20;
 
-/// Flushes heads by age and by size until the process shuts down, and has `seen` written down when
-/// that is due.
+/// Starts the task that flushes heads by age and by size until the process shuts down. It also
+/// writes down the time of `seen` when that is due.
 pub(crate) fn start_flushing(flusher: Arc<Flusher>, seen: Arc<SeenClock>, tasks: &Tasks) {
     let shutdown = tasks.shutdown();
 
@@ -40,7 +40,7 @@ pub(crate) fn start_flushing(flusher: Arc<Flusher>, seen: Arc<SeenClock>, tasks:
                 written.await.map_err(|_| Error::Stopped)?;
             }
 
-            // A flush that somebody asked for may have found out.
+            // A flush on request may have found out.
             if let Some(cause) = flusher.fenced.get() {
                 return Err(Error::Overtaken { cause: cause.clone() });
             }
@@ -62,8 +62,8 @@ pub(crate) fn start_flushing(flusher: Arc<Flusher>, seen: Arc<SeenClock>, tasks:
                     }
 
                     if error.kind() == ErrorKind::Fenced {
-                        // Another process has this writer's data: nothing of ours can be
-                        // published any more.
+                        // Another process has this writer's data, so this one can publish nothing
+                        // any more.
                         return Err(error);
                     }
 
@@ -75,8 +75,8 @@ pub(crate) fn start_flushing(flusher: Arc<Flusher>, seen: Arc<SeenClock>, tasks:
     });
 }
 
-/// One flush of one head, counted. When another process has published under this one's name, that
-/// is noted.
+/// Flushes one head and counts the flush. Notes if another process has published under this one's
+/// name.
 pub(crate) async fn flush_head(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
@@ -97,9 +97,13 @@ pub(crate) async fn flush_head(
     result
 }
 
-/// The heads that should be flushed now: those that are old, the largest while all together are
-/// too large, all while the disk is nearly full, those whose series are to be forgotten, and
-/// those that have frozen generations waiting, which alone are no reason to freeze another.
+/// Returns the heads to flush now:
+///
+/// - old heads;
+/// - the largest heads, while all together are too large;
+/// - all heads, while the disk is nearly full;
+/// - heads whose series are to be forgotten;
+/// - heads with frozen generations that wait, which alone are no reason to freeze another one.
 fn due(flusher: &Flusher) -> Vec<(Arc<TenantHead>, Freeze)> {
     let now_ms = i64::try_from(flusher.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
     let age_ms = i64::try_from(flusher.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
@@ -110,7 +114,7 @@ fn due(flusher: &Flusher) -> Vec<(Arc<TenantHead>, Freeze)> {
 
     let mut held: usize = heads.iter().map(|head| head.sample_bytes()).sum();
 
-    // A flush before its time gives back what makes its requests worth while.
+    // An early flush must free enough memory to be worth its requests.
     let short = memory.is_short();
     let worth = (held / 8).max(SHORT_FLUSH_BYTES_MIN);
     let now = flusher.clock.monotonic();
@@ -126,7 +130,8 @@ fn due(flusher: &Flusher) -> Vec<(Arc<TenantHead>, Freeze)> {
         let since = head.since_forgetting(now);
         let idle = head.rests() && since >= flusher.config.flush_interval;
 
-        // Two flushes make room where series have gone, so many that it is worth the requests.
+        // Two flushes free the memory of idle series. This head has so many series that it is worth
+        // the requests.
         let room = crowded
             && since >= CROWDED_FLUSH_INTERVAL
             && head.memory.series_bytes() >= series_bytes / 16;
@@ -141,7 +146,7 @@ fn due(flusher: &Flusher) -> Vec<(Arc<TenantHead>, Freeze)> {
             held = held.saturating_sub(head.sample_bytes());
         }
 
-        // A second generation beside one that cannot go up would make no room.
+        // A second frozen generation would free no space while the first cannot be uploaded.
         let low = is_low && !waits && head.open().filled_since_ms().is_some();
         match (old || large || low || idle || room, waits) {
             (true, _) => Some((head, Freeze::Yes)),

@@ -1,10 +1,10 @@
-//! The wall clock, and how far it has been: a clock that jumps must not make senders drop what they
-//! have.
+//! The wall clock, and the latest time that it has shown. A clock that jumps must not make senders
+//! drop their samples.
 //!
-//! What is too far in the future is judged by the latest time that the clock has shown, going on
-//! since, over restarts too; what is too old by the earliest that it can be by the clock now or by
-//! the clock at the start. Times that senders send count for nothing: none of them can move a
-//! limit.
+//! Samples too far in the future are judged by the latest time that the clock has shown, plus the
+//! time since then; this holds over restarts too. Samples that are too old are judged by the
+//! earlier of two times: the clock now, and the clock at the start plus the time since then. Times
+//! in requests have no influence, so a sender cannot move a limit.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,37 +14,38 @@ use std::time::Duration;
 use duramen_runtime::{Clock, Disk};
 use parking_lot::Mutex;
 
-/// See the module's text.
+/// The wall clock with the latest time that it has shown.
 #[derive(Debug)]
 pub(crate) struct SeenClock {
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     file: PathBuf,
-    /// The wall clock at the start, and the monotonic one.
+    /// The wall clock in milliseconds and the monotonic clock, at the start.
     start: (i64, Duration),
-    /// The latest time that the wall clock has shown, and when by the monotonic one.
+    /// The latest time that the wall clock has shown in milliseconds, and the monotonic clock at
+    /// that moment.
     latest: Mutex<(i64, Duration)>,
-    /// When the latest time was written down.
+    /// When the latest time was last written down, by the monotonic clock.
     written: Mutex<Option<Duration>>,
 }
 
-/// The time of a request, as far as it can be known.
+/// The time of a request, with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Now {
     pub(crate) wall_ms: i64,
-    /// Not before the wall clock.
+    /// At or after the wall clock.
     pub(crate) latest_ms: i64,
-    /// Not behind the wall clock.
+    /// At or before the wall clock.
     pub(crate) earliest_ms: i64,
 }
 
-/// How often the latest time is written down. What passes while no process runs is not seen, and
-/// comes on top.
+/// How often the latest time is written down. Time that passes while no process runs is not
+/// counted, in addition to this interval.
 const WRITE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl SeenClock {
-    /// Goes on from what `file` says, if there is one that can be read, and writes down where the
-    /// clock stands: whoever is killed soon has seen as much.
+    /// Reads the latest time from `file`, if that is possible, and writes down the current one. So
+    /// even a process that is killed early leaves its time.
     pub(crate) fn open(clock: Arc<dyn Clock>, disk: Arc<dyn Disk>, file: PathBuf) -> Self {
         let start = (clock.now_ms(), clock.monotonic());
         let seen = disk
@@ -91,7 +92,7 @@ impl SeenClock {
         }
     }
 
-    /// Whether the latest time is to be written down.
+    /// Returns whether it is time to write the latest time down.
     pub(crate) fn is_due(&self) -> bool {
         let now = self.clock.monotonic();
         self.written
@@ -99,8 +100,8 @@ impl SeenClock {
             .is_none_or(|written| now.saturating_sub(written) >= WRITE_INTERVAL)
     }
 
-    /// Writes the latest time down, durably. A disk that cannot take it costs no more than what a
-    /// later start knows.
+    /// Writes the latest time down durably. If the disk cannot take it, only a later start knows
+    /// less.
     pub(crate) fn write_down(&self) {
         *self.written.lock() = Some(self.clock.monotonic());
         if let Err(error) = self.replace(&self.file) {

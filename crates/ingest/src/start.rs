@@ -1,4 +1,4 @@
-//! Starting an ingester: replay, threads.
+//! Starts an ingester: puts its parts together, replays the log, and starts the threads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -35,18 +35,18 @@ use crate::room::Room;
 use crate::schedule::start_flushing;
 use crate::seen::SeenClock;
 
-/// The latest time that the clock has shown, beside the log.
+/// The file beside the log with the latest time that the clock has shown.
 const CLOCK_FILE: &str = "clock";
 
-/// What an ingester is made of.
+/// The parts from which an ingester is made.
 #[derive(Debug)]
 pub struct Parts {
-    /// Where the WAL lies, on `disk`.
+    /// The directory of the WAL on `disk`.
     pub wal_dir: PathBuf,
     pub disk: Arc<dyn Disk>,
-    /// Where blocks on their way lie: they need not be durable.
+    /// The directory of staged blocks. They need not be durable.
     pub staging: Staging,
-    /// What is given up when the disk of the two is full.
+    /// The reserved space that is freed if the disk of the log and the staging is full.
     pub ballast: Option<Arc<Ballast>>,
     pub clock: Arc<dyn Clock>,
     pub bucket: Bucket,
@@ -57,20 +57,20 @@ pub struct Parts {
     pub log: WriterId,
     pub limits: LimitsHandle,
     pub metrics: Metrics,
-    /// What bodies and heads draw from.
+    /// The account for the memory of bodies and heads.
     pub memory: Arc<Account>,
-    /// A secret of this process, for hashes over bytes from outside.
+    /// A secret of this process for hashes of bytes from outside.
     pub hash_seed: u64,
 }
 
-/// What the replay found.
+/// The result of the replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartReport {
     pub records: u64,
-    /// Floats and histograms.
+    /// The number of floats and histograms.
     pub samples: u64,
     pub exemplars: u64,
-    /// Records that were there and are damaged.
+    /// Damaged records.
     pub lost_records: u64,
     /// Samples and exemplars of readable records whose series was defined in a damaged one.
     pub lost_samples: u64,
@@ -80,8 +80,8 @@ pub struct StartReport {
 }
 
 impl Ingester {
-    /// Replays the log and starts the threads. What was acknowledged before is readable when this
-    /// returns.
+    /// Replays the log and starts the threads. All samples that were acknowledged before are
+    /// readable when this returns.
     ///
     /// Requests: those of [`Manifests::fence`] for each tenant that has samples in the log.
     pub async fn start(
@@ -211,22 +211,22 @@ impl Ingester {
     }
 }
 
-/// A head with less is not staged by a replay: each block takes a folder and an open file.
+/// A replay does not stage a head with fewer bytes: each block takes a folder and an open file.
 const STAGED_BYTES_MIN: usize = 256 << 10;
 
-/// Brings records back into heads.
+/// Applies the records of the log to the heads.
 struct Replay<'a> {
     flusher: &'a Arc<Flusher>,
     runtime: &'a Handle,
-    /// The slots of the series that the current segment has defined so far.
+    /// The current segment. `slots` and `flushed` are about its series only.
     segment: Option<SegmentId>,
     slots: HashMap<(TenantId, u32), Slot>,
-    /// Series that records define whose samples are in blocks, with the place of the record: few of
-    /// them are asked for again.
+    /// Series that only records with flushed samples have defined, with the offset of the last such
+    /// record. Few of them are needed again.
     flushed: HashMap<(TenantId, u32), usize>,
-    /// By the ids that the log has.
+    /// The heads by the tenants' ids in the log.
     known: HashMap<TenantId, Arc<TenantHead>>,
-    /// Whether samples may be staged when they are too many.
+    /// Whether samples may be staged if there are too many.
     may_stage: bool,
     names: HashMap<TenantId, TenantName>,
     report: StartReport,
@@ -274,7 +274,7 @@ impl<'a> Replay<'a> {
         report.lost_records = found.records_lost();
         report.tenants = flusher.heads.by_tenant.read().len();
 
-        // A log that was lost must not give positions again that a manifest has as flushed.
+        // If the log was lost, positions that a manifest names as flushed must not be used again.
         if let Some(flushed) = flusher.heads.all().iter().map(|head| head.flushed()).max() {
             wal.skip_to(flushed);
         }
@@ -300,8 +300,8 @@ impl<'a> Replay<'a> {
         let head = self.head(&entry.record)?;
         self.report.records += 1;
 
-        // The flushed position of a tenant that has another id by now says nothing about records
-        // under this one.
+        // If the tenant has another id by now, its flushed position says nothing about records with
+        // the old id.
         let is_own = head.id == entry.record.tenant;
         entry.record.tenant = head.id;
 
@@ -329,8 +329,8 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Notes which series a record defines whose samples are in blocks. The process that wrote it
-    /// may have forgotten most of them since.
+    /// Notes the series that a record with flushed samples defines. The process that wrote it may
+    /// have forgotten most of them since.
     fn pass_over(&mut self, entry: &Entry<'_>) {
         for (reference, _) in &entry.record.series {
             let key = (entry.record.tenant, *reference);
@@ -368,13 +368,13 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Interns definitions, and says whether there were any.
+    /// Interns definitions. Returns whether there were any.
     fn intern(&mut self, head: &TenantHead, definitions: Vec<(u32, Vec<u8>)>) -> bool {
         let mut registry = head.registry.write();
 
         for (reference, encoded) in &definitions {
-            // The record's CRC held, so these are labels that an earlier process checked; another
-            // version may think otherwise.
+            // The record's checksum is right, so an earlier process has checked these labels.
+            // Another version may have other rules.
             if let Some(labels) = Labels::from_encoded(encoded) {
                 self.slots
                     .insert((head.id, *reference), registry.intern(&labels));
@@ -384,8 +384,8 @@ impl<'a> Replay<'a> {
         !definitions.is_empty()
     }
 
-    /// Which references of a record only records define that were passed over, by the places of
-    /// these.
+    /// Returns the references of a record that only passed-over records define, by the offsets of
+    /// these records.
     fn earlier_definitions(&self, record: &OwnedRecord) -> BTreeMap<usize, RoaringBitmap> {
         let mut earlier: BTreeMap<usize, RoaringBitmap> = BTreeMap::new();
         if self.flushed.is_empty() {
@@ -410,8 +410,8 @@ impl<'a> Replay<'a> {
         earlier
     }
 
-    /// Stages the largest heads while all hold more samples than heads may hold, as the process
-    /// before did.
+    /// Stages the largest heads while all heads together have more samples than they may have, as
+    /// the previous process did.
     fn stage_what_is_too_much(&mut self, position: Position) {
         let flusher = self.flusher;
         let heads = &flusher.heads;
@@ -424,8 +424,8 @@ impl<'a> Replay<'a> {
 
         let mut large = flusher.heads.all();
 
-        // How far the blocks of a tenant in quarantine stand is not known, so nothing of it can end
-        // here.
+        // The flushed position of a tenant in quarantine is unknown, so none of its generations can
+        // end here.
         large.retain(|head| !head.is_quarantined());
         large.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
 
@@ -442,7 +442,7 @@ impl<'a> Replay<'a> {
                 }
                 Ok(false) => self.may_stage = false,
                 Err(error) => {
-                    // It goes on in memory: to end here would end every start.
+                    // The samples stay in memory: an error here would fail every start.
                     error!(tenant = %head.name, %error, "the log is more than heads may hold, and nothing can be staged");
                     self.may_stage = false;
                 }
@@ -450,8 +450,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The contents of a record with slots for references, and how much of it is lost: its series
-    /// was defined in a damaged record.
+    /// Returns the rows of a record with slots instead of references, and how many rows are lost
+    /// because a damaged record defined their series.
     fn resolve(&self, record: OwnedRecord) -> (Rows, u64) {
         let tenant = record.tenant;
         resolve(record, |reference| {
@@ -459,7 +459,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// The head of a record's tenant. One that the register has never heard of is registered again.
+    /// Returns the head of a record's tenant. A tenant that the register does not know is
+    /// registered again.
     fn head(&mut self, record: &OwnedRecord) -> Result<Arc<TenantHead>, Error> {
         if let Some(head) = self.known.get(&record.tenant) {
             return Ok(Arc::clone(head));
@@ -477,8 +478,8 @@ impl<'a> Replay<'a> {
                 self.report.unknown_tenants += 1;
                 self.flusher.metrics.unknown_tenants.inc();
 
-                // The log of before names were in it: there is no name to register, and no way to
-                // forget the samples.
+                // An earlier version wrote the log without names, so there is no name to register.
+                // The samples must not be lost either.
                 let Ok(name) = TenantName::parse(logged_name) else {
                     let name = TenantName::parse(&format!("unknown-{tenant}"))
                         .expect("letters and digits");
@@ -509,7 +510,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The head of a tenant in quarantine, if `cause` is one for that.
+    /// Returns a head in quarantine if `cause` is a reason for it, else `cause` as an error.
     fn waiting(
         &self,
         id: TenantId,

@@ -1,19 +1,20 @@
-//! Which block of a flush a sample or an exemplar goes to. Pure.
+//! The time windows of a flush: which sample or exemplar goes to which block. Pure.
 
 use std::collections::BTreeMap;
 
-/// Samples younger than this go to short windows.
+/// Samples that are not older than this go to short windows.
 const RECENT_MS: i64 = DAY_MS;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const RECENT_WINDOW_MS: i64 = 2 * 60 * 60 * 1000;
 
-/// Blocks of one flush, the late one included. Five years of backfill do not make 21,900 files.
+/// The most blocks of one flush, including the late one. Without it, five years of backfill could
+/// make 21,900 files.
 pub const FLUSH_BLOCKS_MAX: usize = 64;
 
-/// The start of the window of a time: 2 h windows for the last day before `now_ms`, 1 d windows
-/// before that.
+/// Returns the start of the window of a time: 2 h windows for the last day before `now_ms`, 1 d
+/// windows before that.
 ///
-/// Ascends with `ts_ms`, so the samples of a series in time order meet the windows in order.
+/// The result ascends with `ts_ms`, so samples in time order come to the windows in order.
 pub(crate) const fn window_start(ts_ms: i64, now_ms: i64) -> i64 {
     let length = if ts_ms >= now_ms.saturating_sub(RECENT_MS) {
         RECENT_WINDOW_MS
@@ -28,14 +29,15 @@ pub(crate) const fn window_start(ts_ms: i64, now_ms: i64) -> i64 {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Windows {
     now_ms: i64,
-    /// Window starts that have a block of their own.
+    /// The starts of windows that have a block of their own, ascending.
     own: Vec<i64>,
     /// Whether earlier windows share a block, the *late* one.
     late: bool,
 }
 
 impl Windows {
-    /// Plans for the windows that samples touch: the latest have a block each, the rest share one.
+    /// Plans the blocks for the windows that have samples: the latest windows have a block each,
+    /// the others share one.
     pub(crate) fn plan(touched: &BTreeMap<i64, u64>, now_ms: i64) -> Self {
         let late = touched.len() > FLUSH_BLOCKS_MAX;
         let skip = if late {
@@ -51,12 +53,12 @@ impl Windows {
         }
     }
 
-    /// How many blocks there are.
+    /// Returns the number of blocks.
     pub(crate) fn blocks(&self) -> usize {
         self.own.len() + usize::from(self.late)
     }
 
-    /// The block of a time, `0..blocks()`, ascending with it.
+    /// Returns the block of a time, in `0..blocks()`, ascending with the time.
     pub(crate) fn block_of(&self, ts_ms: i64) -> usize {
         let start = window_start(ts_ms, self.now_ms);
         let behind = self.own.partition_point(|own| *own <= start);
@@ -69,7 +71,8 @@ impl Windows {
         }
     }
 
-    /// Takes from `rest`, which ascends by time, what goes to `block` or before it.
+    /// Takes the items for `block` or an earlier one from the front of `rest`, which ascends by
+    /// time.
     pub(crate) fn take<'a, T>(
         &self,
         block: usize,

@@ -1,8 +1,8 @@
-//! Bytes and time per sample of writing and replaying a log, on the disk of the machine.
+//! Measures bytes and time per sample for writing and replaying a log on a real disk.
 //!
-//! `cargo bench -p duramen-wal`. Without a file the data are made here. `DURAMEN_WAL_BENCH_DATA`
-//! names a file of requests to use instead: per request a count u32, then so many of (reference
-//! u32, time i64, value f64), all little-endian.
+//! Run `cargo bench -p duramen-wal`. By default the data are generated. `DURAMEN_WAL_BENCH_DATA`
+//! names a file of requests to use instead: for each request a count u32, then so many of
+//! (reference u32, time i64, value f64), all little-endian.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -129,7 +129,7 @@ fn main() {
     );
 }
 
-/// Labels of the usual shape and length: neighbours share a target.
+/// Returns labels of the usual shape and length; neighbours share a target.
 fn definitions(defined: &mut HashSet<u32>, request: &Request) -> Vec<(u32, String)> {
     let new = request
         .refs
@@ -152,7 +152,7 @@ fn definitions(defined: &mut HashSet<u32>, request: &Request) -> Vec<(u32, Strin
         .collect()
 }
 
-/// Series like those of a node: a third constant, half counters and gauges that are integers, the
+/// Generates series like those of a node: one third constant, half counters and integer gauges, the
 /// rest fractions.
 fn made() -> Vec<Request> {
     let mut rng = StdRng::seed_from_u64(1);

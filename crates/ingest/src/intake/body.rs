@@ -1,8 +1,8 @@
-//! A body that was decompressed.
+//! A decompressed body.
 
 use crate::permit::MemoryPermit;
 
-/// The message of a request, with the memory that it and its columns take.
+/// The message of a request, with a permit for its memory and that of its columns.
 #[derive(Debug)]
 pub struct WriteBody {
     pub(crate) bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What replicas send that are not elected.
+//! The count of duplicates: samples of replicas that are not elected.
 
 /// How much of a request came from replicas that are not elected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
-    /// Samples of both kinds, and exemplars.
+    /// Returns the number of floats, histograms and exemplars together.
     pub(crate) const fn all(self) -> usize {
         self.samples + self.histograms + self.exemplars
     }

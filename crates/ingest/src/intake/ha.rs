@@ -1,9 +1,9 @@
-//! Pairs of equal Prometheus servers: of the replicas of a cluster one is elected, and the samples
-//! of the others are left out.
+//! Pairs of equal Prometheus servers. One replica of each cluster is elected, and the samples of
+//! the others are left out.
 //!
-//! Who is elected stands in the bucket, in a chain of its own for each tenant, so that a restart
-//! and other processes agree; when the elected one was heard last is known to this process only.
-//! While the elected one sends, nothing is asked of the bucket.
+//! The elections are in the bucket, in a chain for each tenant, so that a restart and other
+//! processes agree. The time when an elected replica was last heard is known to this process only.
+//! While the elected replica sends, the bucket is not asked.
 
 mod elections;
 mod gate;
@@ -24,13 +24,13 @@ use crate::error::Error;
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {
     roster: Mutex<Roster>,
-    /// `None` until the bucket was asked.
+    /// `None` until the bucket was read.
     view: Mutex<Option<View>>,
-    /// Held by the one who asks the bucket.
+    /// Locked by the request that asks the bucket.
     electing: tokio::sync::Mutex<()>,
 }
 
-/// What an election needs beside the pairs.
+/// The other parts that an election needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Electorate<'a> {
     pub(crate) tenant: TenantId,
@@ -49,20 +49,20 @@ impl Electorate<'_> {
 }
 
 impl Pairs {
-    /// The memory that is taken by what was sent, in bytes, roughly.
+    /// Returns the memory of the roster, which senders fill, in bytes, roughly.
     pub(crate) fn bytes(&self) -> usize {
         self.roster.lock().bytes()
     }
 
-    /// Decides for each series of `request` whether its samples are taken. `seed` is that of the
-    /// keys of the head's registry.
+    /// Decides for each series of `request` whether its samples are taken. `seed` is the seed of
+    /// the keys in the head's registry.
     ///
     /// Requests: none while the elected replicas send. 1 LIST and 1 GET for the first pair of a
-    /// tenant in a process; for an election 1 PUT, and 1 GET more when another process was first; 1
-    /// GET when the elected one sends again after a silence.
+    /// tenant in a process. 1 PUT for an election, and 1 GET more if another process was first. 1
+    /// GET if the elected replica sends again after a silence.
     ///
     /// # Errors
-    /// The bucket could not say who is elected: nothing of the request may be stored.
+    /// The elections cannot be read from the bucket. Nothing of the request may be stored.
     pub(crate) async fn gate(
         &self,
         request: &WriteRequest<'_>,
@@ -85,7 +85,7 @@ impl Pairs {
         Ok(Gate::new(members, judged, limits, seed))
     }
 
-    /// Whether the member's samples are taken now.
+    /// Returns whether the member's samples are taken now.
     async fn judge(
         &self,
         member: &Member,
@@ -100,7 +100,7 @@ impl Pairs {
         let chain = electorate.chain();
 
         loop {
-            // Whoever was before us may have found out.
+            // The request that had the lock before may have found out.
             match self.known(member, limits, electorate) {
                 Some(judgement) => return Ok(judgement),
                 None => self.ask(&chain, member, limits, electorate).await?,
@@ -108,7 +108,7 @@ impl Pairs {
         }
     }
 
-    /// The judgement, when it takes no request.
+    /// Returns the judgement if it needs no request to the bucket.
     fn known(
         &self,
         member: &Member,
@@ -126,7 +126,7 @@ impl Pairs {
         .then_some(judgement)
     }
 
-    /// One step towards a judgement: reads what stands in the bucket, or elects.
+    /// Does one step towards a judgement: reads the elections from the bucket, or elects.
     async fn ask(
         &self,
         chain: &Chain,
@@ -184,7 +184,7 @@ impl Pairs {
     }
 }
 
-/// The elections that stand. 1 LIST for each 1,000 elections of the tenant, and 1 GET.
+/// Reads the current elections. Requests: 1 LIST for each 1,000 elections of the tenant, and 1 GET.
 async fn load(chain: &Chain) -> Result<Elections, Error> {
     let Some(slot) = chain.last(None).await? else {
         return Ok(Elections::default());
@@ -198,7 +198,7 @@ async fn load(chain: &Chain) -> Result<Elections, Error> {
     Ok(Elections::decode(chain, &entry)?)
 }
 
-/// The elections after `held`, if there are any. 1 GET.
+/// Reads the elections after `held`, if there are any. Requests: 1 GET.
 async fn next(chain: &Chain, held: &Elections) -> Result<Option<Elections>, Error> {
     let entry = chain.get(held.slot + 1).await?;
     Ok(entry

@@ -1,6 +1,6 @@
 //! The limits of whole requests.
 
-/// The limits for which a whole request is refused. The name is the `limit` of
+/// The limits that refuse a whole request. The name is the value of `limit` in
 /// `duramen_ingest_limited_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RequestLimit {
@@ -11,7 +11,7 @@ pub enum RequestLimit {
 }
 
 impl RequestLimit {
-    /// As it is called in the settings.
+    /// Returns its name in the settings.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BodyBytes => "body_bytes_max",

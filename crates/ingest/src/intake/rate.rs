@@ -1,4 +1,4 @@
-//! How many samples a tenant may send.
+//! The rate of samples that a tenant may send.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use super::limit::RequestLimit;
 use crate::error::Error;
 
-/// What one tenant may send a second.
+/// The rate of one tenant.
 #[derive(Debug, Default)]
 pub(super) struct SampleRate(Mutex<TokenBucket>);
 
 impl SampleRate {
-    /// Holds `samples` against the limits, before anything of them is stored: all or none.
+    /// Checks `samples` against the limits before any of them is stored. Takes all or none.
     pub(super) fn take(
         &self,
         now: Duration,
@@ -44,7 +44,7 @@ impl SampleRate {
     }
 }
 
-/// The limit for which [`SampleRate::take`] refuses a request.
+/// Returns the limit because of which [`SampleRate::take`] refused a request.
 pub(super) const fn limit_of(error: &Error) -> Option<RequestLimit> {
     match error {
         Error::RateLimited { .. } => Some(RequestLimit::SamplesPerSecond),

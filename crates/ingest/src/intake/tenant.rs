@@ -1,16 +1,16 @@
-//! What the intake holds of one tenant.
+//! The intake's state for one tenant.
 
 use duramen_model::{TenantId, TenantName};
 
 use super::ha::Pairs;
 use super::rate::SampleRate;
 
-/// The pairs and the rate of one tenant. It stays for as long as the process, as heads do.
+/// The pairs and the rate of one tenant. Like a head, it lives as long as the process.
 #[derive(Debug)]
 pub struct TenantIntake {
     pub(crate) id: TenantId,
     pub(crate) name: TenantName,
-    /// Which of several equal senders is taken.
+    /// Decides which of several equal senders is taken.
     pub(super) pairs: Pairs,
     pub(super) rate: SampleRate,
 }
@@ -25,8 +25,8 @@ impl TenantIntake {
         }
     }
 
-    /// The memory that it takes, in bytes, roughly. The account of the process hears of it from the
-    /// tenant's head, together with the memory of series.
+    /// Returns its memory in bytes, roughly. The tenant's head reports it to the account of the
+    /// process, together with the memory of series.
     pub(crate) fn bytes(&self) -> usize {
         self.pairs.bytes()
     }

@@ -1,11 +1,11 @@
-//! Why one part of a request is rejected.
+//! The cause of one rejection.
 
 use duramen_model::histogram::InvalidHistogram;
 use duramen_proto::SeriesFault;
 
 use super::reason::Reason;
 
-/// A situation with its facts. Where a limit is the reason, its name and value are among them.
+/// A cause with its facts. If a limit is the cause, its name and value are among them.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Rejection {
     #[error(transparent)]
@@ -119,7 +119,8 @@ pub(crate) enum Rejection {
     MetadataLimit { family: String, max: usize },
 }
 
-/// What stands between an error's text and one more variable: the first one begins a sentence.
+/// Returns the text between an error and one more variable. The first variable follows a full stop,
+/// later ones a comma.
 pub(super) fn joint(text: &str) -> &'static str {
     if text.ends_with('`') { ", " } else { ". " }
 }

@@ -1,9 +1,10 @@
 //! The reasons of rejections, as metrics name them.
 
-/// Why. The name is the `reason` of the counter `duramen_ingest_rejected_samples_total`.
+/// The reason of a rejection. The name is the value of `reason` in
+/// `duramen_ingest_rejected_samples_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    // The series.
+    // Reasons for a series.
     Malformed,
     NoMetricName,
     EmptyLabelName,
@@ -17,7 +18,7 @@ pub enum Reason {
     SeriesBytesLimit,
     MemoryFull,
     HaClustersLimit,
-    // A float or a histogram.
+    // Reasons for a float or a histogram.
     FarFuture,
     FarPast,
     TooOld,
@@ -25,11 +26,11 @@ pub enum Reason {
     Conflict,
     HistogramInvalid,
     HistogramBuckets,
-    // An exemplar.
+    // Reasons for an exemplar.
     ExemplarTime,
     ExemplarLabels,
     ExemplarTooLong,
-    // Metadata.
+    // Reasons for metadata.
     MetadataInvalid,
     MetadataTooLong,
     MetadataLimit,

@@ -1,4 +1,4 @@
-//! What is rejected of a request while the rest of it is stored.
+//! All rejections of one request.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use duramen_model::ShownSeries;
 use super::cause::{Rejection, joint};
 use super::reason::Reason;
 
-/// Texts of one request; of more reasons there are counts only.
+/// The number of texts for one request. Further reasons are only counted.
 const TEXTS_MAX: usize = 10;
 
-/// How much was rejected, by what it is.
+/// How much was rejected, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     /// Floats.
     pub samples: usize,
     pub histograms: usize,
     pub exemplars: usize,
-    /// Metric families of which metadata was sent.
+    /// Metric families whose metadata was rejected.
     pub families: usize,
-    /// Series that brought none of the above.
+    /// Series without samples, histograms and exemplars.
     pub empty_series: usize,
 }
 
@@ -48,7 +48,7 @@ impl Lost {
         empty_series: 0,
     };
 
-    /// A whole series with what it brings.
+    /// Counts a whole series with everything in it.
     pub(crate) const fn series(samples: usize, histograms: usize, exemplars: usize) -> Self {
         let is_empty = samples == 0 && histograms == 0 && exemplars == 0;
         Self {
@@ -60,7 +60,7 @@ impl Lost {
         }
     }
 
-    /// All of it; a series that brings nothing is one.
+    /// Returns the sum; an empty series counts as one.
     pub const fn total(&self) -> usize {
         self.samples + self.histograms + self.exemplars + self.families + self.empty_series
     }
@@ -74,7 +74,7 @@ impl Lost {
     }
 }
 
-/// Such as `2 samples and 1 histogram`.
+/// Writes a text like `2 samples and 1 histogram`.
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
@@ -110,7 +110,8 @@ impl fmt::Display for Lost {
     }
 }
 
-/// What of a request was rejected: how much, counts by reason, and the first case of each in words.
+/// The rejections of a request: how much was rejected, counts by reason, and a text for the first
+/// case of each reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejections {
     lost: Lost,
@@ -119,7 +120,7 @@ pub struct Rejections {
 }
 
 impl Rejections {
-    /// Notes what was rejected. `describe` is asked for the first of a reason only.
+    /// Adds a rejection. `describe` is called only for the first case of a reason.
     pub(crate) fn add(&mut self, reason: Reason, lost: Lost, describe: impl FnOnce() -> String) {
         self.lost.add(lost);
 
@@ -135,8 +136,8 @@ impl Rejections {
         }
     }
 
-    /// As [`Rejections::add`]; the series of what was rejected is asked for its name only when that
-    /// is told.
+    /// Adds a rejection like [`Rejections::add`], with its series in the text. `series` is called
+    /// only if the text is needed.
     pub(crate) fn add_of(
         &mut self,
         rejection: &Rejection,
@@ -157,13 +158,13 @@ impl Rejections {
         &self.counts
     }
 
-    /// How much was rejected.
+    /// Returns how much was rejected.
     pub const fn lost(&self) -> Lost {
         self.lost
     }
 
-    /// The first case of each reason in words, one line each; not of all when there are many
-    /// reasons.
+    /// Returns a text for the first case of each reason, one line each. There are at most ten, even
+    /// if there are more reasons.
     pub fn texts(&self) -> &[String] {
         &self.texts
     }

@@ -1,4 +1,4 @@
-//! Bodies of remote write 1.0, after snappy.
+//! Bodies of remote write 1.0, without their snappy compression.
 
 use duramen_testkit::prompb::Message;
 use duramen_testkit::prompb::v1::{BucketSpan, histogram};
@@ -31,7 +31,7 @@ pub(crate) fn sample(timestamp: i64, value: f64) -> Sample {
     }
 }
 
-/// A valid histogram of so many buckets with one observation in each.
+/// Returns a valid histogram of so many buckets with one observation in each.
 pub(crate) fn histogram(timestamp: i64, buckets: u32) -> Histogram {
     let mut positive_deltas = vec![0; buckets as usize];
     positive_deltas[0] = 1;

@@ -1,4 +1,4 @@
-//! Staged blocks that are not what was written, and what becomes of them.
+//! Damaged staged blocks, and how a flush recovers from them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use futures::TryStreamExt;
 use crate::body::{exemplar, family, histogram, of, of_metadata, one, sample, series};
 use crate::system::{NOW_MS, System};
 
-/// A change of a file that nobody asked for.
+/// Damages a file.
 type Harm = fn(&Path);
 
 const HARMS: [(&str, Harm); 4] = [
@@ -40,7 +40,7 @@ const HARMS: [(&str, Harm); 4] = [
     ("a lost file", |path| fs::remove_file(path).unwrap()),
 ];
 
-/// A system whose head has everything that a block can have, staged, while the store is away.
+/// Returns a system whose head has all kinds of data staged, while the store is unavailable.
 async fn staged(store_disk: &SimDisk) -> System {
     let system = System::start_on(store_disk).await;
     let mut all = TimeSeries {
@@ -65,7 +65,7 @@ async fn staged(store_disk: &SimDisk) -> System {
     system
 }
 
-/// The files of the one staged block.
+/// Returns the files of the one staged block.
 fn staged_files(system: &System) -> Vec<PathBuf> {
     let blocks: Vec<_> = fs::read_dir(system.staging.path())
         .unwrap()
@@ -80,8 +80,8 @@ fn staged_files(system: &System) -> Vec<PathBuf> {
     files.collect()
 }
 
-/// What the blocks in the bucket hold, every byte of them checked: floats, histograms, exemplars
-/// and families.
+/// Returns the number of floats, histograms, exemplars and families in the blocks of the bucket.
+/// Verifies every byte of them.
 async fn committed(system: &System) -> [u64; 4] {
     let state = system.manifests.refresh(system.tenant_id()).await.unwrap();
     let mut held = [0; 4];

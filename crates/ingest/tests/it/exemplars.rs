@@ -1,4 +1,4 @@
-//! Exemplars: bounded, and no reason for a request to fail.
+//! Exemplars are bounded, and they never make a request fail.
 
 use duramen_ingest::Reason;
 use duramen_testkit::prompb::v1::{Exemplar, TimeSeries};
@@ -15,7 +15,7 @@ async fn an_exemplar_that_cannot_be_kept_is_counted_and_fails_nothing() {
         timestamp: NOW_MS,
     };
 
-    // Characters are counted, not bytes: 120 of two bytes each and the name pass.
+    // Characters are counted, not bytes: 120 characters of two bytes each, and the name, pass.
     let wide = "ö".repeat(120);
     let exemplars = vec![
         of_labels(&[("trace_id", &wide)]),
@@ -24,7 +24,7 @@ async fn an_exemplar_that_cannot_be_kept_is_counted_and_fails_nothing() {
         of_labels(&[("", "1")]),
         exemplar(i64::MAX, "late"),
         of_labels(&[]),
-        // Out of order is in order.
+        // Exemplars may come out of order.
         exemplar(NOW_MS - 3_600_000, "early"),
     ];
 

@@ -1,4 +1,4 @@
-//! Series that nothing comes of leave memory, and no sample is ever given to another series.
+//! Idle series leave memory, and no sample is ever given to another series.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ async fn in_parts(system: &System, parts: &[Part]) -> Samples {
     found
 }
 
-/// All that the heads and the blocks of the bucket have.
+/// Returns all samples of the heads and of the blocks in the bucket.
 pub(crate) async fn everything(system: &System) -> Samples {
     let mut found = in_parts(system, &system.parts().await).await;
     let tenant = system.tenant_id();
@@ -262,8 +262,8 @@ async fn metadata_that_nobody_tells_any_more_makes_room_when_there_is_too_much()
     system.ingester.flush(&tenant()).await.unwrap();
     system.store(&of_metadata([family("new", "")])).await;
 
-    // The ingester flushes by itself too when the clock moves: it makes room once more, before
-    // the family came or after it.
+    // The ingester also flushes by itself when the clock moves. It forgets once more, before the
+    // family came or after it.
     let left: Vec<String> = system
         .families()
         .await
@@ -294,7 +294,8 @@ async fn every_acknowledged_sample_is_of_its_series_however_series_come_and_go()
     for seed in 0..6 {
         let mut dice = Dice(seed);
 
-        // Small segments, so that numbers are given again, and several flushes within one.
+        // The segments are small, so that numbers are given again, and several flushes happen
+        // within one.
         let config = Config {
             wal_segment_bytes_max: 600 + 400 * seed,
             ..Config::default()

@@ -1,4 +1,5 @@
-//! A disk without space: writes are refused, nothing acknowledged is lost, and it heals.
+//! A disk without space: writes are refused, nothing acknowledged is lost, and the disk gets free
+//! again.
 
 use std::path::Path;
 
@@ -51,7 +52,7 @@ async fn on_a_full_disk_blocks_go_up_from_memory_and_the_log_is_given_back() {
     let system = System::start().await;
 
     for minute in 0..100 {
-        // Roots have digits that nothing compresses.
+        // The digits of roots cannot be compressed.
         let at = |tick: i64| {
             sample(
                 NOW_MS - minute * 60_000 + tick * 100,
@@ -83,7 +84,7 @@ async fn on_a_full_disk_blocks_go_up_from_memory_and_the_log_is_given_back() {
     let staged = std::fs::read_dir(system.staging.path()).unwrap().count();
     assert_eq!(staged, 0, "nothing was staged");
 
-    // A flush sends the trim; whatever the commit thread answers next comes behind it.
+    // A flush sends the trim. The commit thread answers later commands after it.
     system.disk.set_space(Some(MIB));
     system.store(&one("m", NOW_MS + 90_000, 2.0)).await;
 

@@ -1,4 +1,4 @@
-//! Floats and histograms, what they say beside their values, and what happens when they meet.
+//! Floats and histograms, their lives, and conflicts between the two.
 
 use duramen_ingest::{Kept, Reason};
 use duramen_model::{Counts, Life};
@@ -152,7 +152,7 @@ async fn what_was_acknowledged_again_is_repeated_and_a_float_where_a_histogram_i
         }])
     };
 
-    // Out of order, all of it.
+    // All of it is out of order.
     for timestamp in [NOW_MS, NOW_MS - 60_000, NOW_MS - 30_000] {
         assert_eq!(
             system.store(&histograms(timestamp, 4)).await.histograms,

@@ -1,4 +1,4 @@
-//! Each limit of a tenant is held, counted, and named with its value.
+//! Each limit of a tenant is enforced, counted, and named with its value.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use duramen_testkit::prompb::v1::{Exemplar, Sample, TimeSeries, WriteRequest};
 use crate::body::{exemplar, family, histogram, labels, of, of_metadata, one, sample, series};
 use crate::system::{NOW_MS, System, tenant};
 
-/// How a limit is reached and what is seen then.
+/// How a limit is reached, and what is seen then.
 struct Case {
     limit: &'static str,
     set: fn(&mut IngestLimits),
-    /// What comes in turn; the last of it is too much.
+    /// The bodies, in order. The last one is too much.
     bodies: Vec<Vec<u8>>,
-    /// A metric that counts it, by 1.
+    /// A metric that counts the refusal as 1.
     counted: &'static str,
-    /// What is said of it: the limit's name and value.
+    /// The text of the refusal: the limit's name and value.
     said: &'static str,
 }
 
@@ -184,7 +184,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Limits that are no refusals of the ingester, each with the test that holds it.
+/// Limits with which the ingester refuses nothing, each with the test for it.
 const ELSEWHERE: [&str; 3] = [
     // The edge: `a_body_over_its_limit_is_refused_before_and_after_decoding`.
     "body_bytes_max",
@@ -219,7 +219,7 @@ async fn every_limit_is_held_counted_and_named_with_its_value() {
     for case in cases() {
         let system = System::start().await;
 
-        // Makes the tenant.
+        // Creates the tenant.
         system.store(&of_metadata([])).await;
         system.limit(case.set);
 
@@ -273,7 +273,7 @@ async fn beside_a_series_that_is_refused_known_series_go_on() {
         let system = System::start().await;
         system.store(&one("known", NOW_MS, 1.0)).await;
 
-        // Two series at the limit: the known one, and what the case begins with.
+        // Two series reach the limit: the known one, and the first one of the case.
         system.limit(case.set);
 
         let (last, before) = case.bodies.split_last().unwrap();
@@ -344,7 +344,7 @@ async fn who_waits_as_long_as_told_passes() {
     system.clock.advance(Duration::from_secs(2));
     system.store(&one("m", NOW_MS + 1, 1.0)).await;
 
-    // More than the burst never passes, so that the sender is told to give it up.
+    // More than the burst can never pass, so the sender is told to give up.
     let two = of([TimeSeries {
         samples: vec![sample(NOW_MS, 1.0), sample(NOW_MS + 2, 1.0)],
         ..series("m")

@@ -1,4 +1,4 @@
-//! What a query asks of a head holds up no write.
+//! A query of a head does not hold up writes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use duramen_testkit::prompb::v1::TimeSeries;
 use crate::body::{labels, of, one, sample};
 use crate::system::{NOW_MS, System};
 
-/// A text of `a` and `b`, which a pattern that counts them has a hard time with.
+/// Returns a text of `a` and `b` that is slow to match with a pattern that counts them.
 fn text(length: usize, seed: u64) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

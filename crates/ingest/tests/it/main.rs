@@ -1,4 +1,4 @@
-//! What the ingester keeps, refuses and tells, over a bucket in memory and a simulated disk.
+//! Tests of the ingester with a bucket in memory and a simulated disk.
 #![expect(
     clippy::unwrap_used,
     reason = "a fault in a helper of a test is a failure of the test"

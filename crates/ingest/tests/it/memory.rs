@@ -1,4 +1,4 @@
-//! What a tenant's series take of memory is bounded, whatever their labels are.
+//! The memory of a tenant's series is bounded, whatever their labels are.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::system::{NOW_MS, System, tenant};
 
 const SERIES_BYTES: &str = "duramen_head_series_bytes{tenant=\"anonymous\"}";
 
-/// As many series as `numbers` say, each with ten labels of a kilobyte that no other has.
+/// Returns a body with a series for each of `numbers`, each with ten labels of a kilobyte that no
+/// other series has.
 fn bomb(numbers: std::ops::Range<usize>, ts_ms: i64) -> Vec<u8> {
     of(numbers.map(|number| {
         let values: Vec<String> = (0..10)
@@ -37,7 +38,7 @@ fn bomb(numbers: std::ops::Range<usize>, ts_ms: i64) -> Vec<u8> {
     }))
 }
 
-/// Writes bombs until one series is refused; what was said of it. Each is of a hundred series.
+/// Writes bombs of a hundred series until one series is refused. Returns the text of the refusal.
 async fn until_refused(system: &System) -> String {
     for at in 0..100 {
         let report = system
@@ -90,7 +91,7 @@ async fn the_series_of_all_tenants_have_a_bound_of_the_process() {
     })
     .await;
 
-    // Without a limit of its own a tenant has half of it.
+    // A tenant without a limit of its own has half of the memory.
     let said = until_refused(&system).await;
     assert!(
         said.contains("series_bytes_max=`2097152`") && said.contains("series_bytes_limit="),
@@ -128,7 +129,7 @@ async fn without_memory_no_new_series_is_taken_and_known_ones_go_on() {
         "{said}"
     );
 
-    // The body of the write that was refused took its part while it was worked on.
+    // The body of the refused write had its share while it was handled.
     let held = account.used_by(Use::Head);
     assert!(held > 4 << 20, "{held}");
     assert!(account.used() <= account.mark(Use::Head));
@@ -186,7 +187,7 @@ async fn metadata_counts_for_the_memory_of_its_tenant() {
     let held = system.metric(SERIES_BYTES);
     assert!(held <= 1_048_576.0, "{held}");
 
-    // What is known already is no news, and takes nothing more.
+    // Known metadata takes no more memory.
     system
         .store(&of_metadata([family("family_0", &"help".repeat(2000))]))
         .await;

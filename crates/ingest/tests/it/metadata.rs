@@ -1,4 +1,4 @@
-//! Metadata of metric families: logged when it is news, and never lost by a flush.
+//! Metadata of metric families is logged when it is new, and never lost by a flush.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use duramen_testkit::s3::{Fault, Op as Request, Rule, S3, S3Options, When};
 use crate::body::{family, of_metadata, one};
 use crate::system::{NOW_MS, System};
 
-/// Bytes of the log.
+/// Returns the bytes of the log.
 fn log_bytes(system: &System) -> usize {
     let dir = std::path::Path::new("/data/wal");
     let names = system.disk.read_dir(dir).unwrap();
@@ -55,7 +55,7 @@ async fn the_same_again_costs_no_byte_of_the_log_and_news_replace_what_was_said(
 
     system.clock.advance(Duration::from_secs(60));
 
-    // One request says it twice: its last word counts.
+    // One request has the family twice. The last entry counts.
     system
         .store(&of_metadata([
             family("a", "x"),
@@ -86,7 +86,7 @@ async fn each_generation_logs_a_family_once_more_and_its_newest_block_has_all() 
         "a generation may have metadata only"
     );
 
-    // No metadata in this one: the block before has it.
+    // This write has no metadata; the block before has it.
     system.store(&one("m", NOW_MS, 1.0)).await;
     system.ingester.flush_all().await.unwrap();
 
@@ -130,7 +130,7 @@ async fn a_process_carries_over_what_the_one_before_wrote() {
 
     assert_eq!(told(&system.families().await), expected);
 
-    // And once more, from a block that was carried over itself.
+    // The same again, from a block whose metadata was carried over itself.
     let system = system.crash().await;
     system.store(&of_metadata([family("d", "D.")])).await;
     system.ingester.flush_all().await.unwrap();
@@ -138,7 +138,7 @@ async fn a_process_carries_over_what_the_one_before_wrote() {
     assert_eq!(newest_block(&system).await, ["a", "b", "c", "d"]);
 }
 
-/// The families of the newest block that has any.
+/// Returns the families of the newest block that has any.
 async fn newest_block(system: &System) -> Vec<String> {
     let state = system.manifests.refresh(system.tenant_id()).await.unwrap();
     let newest = state
@@ -236,8 +236,8 @@ async fn while_the_block_before_cannot_be_read_what_is_said_anew_stays_in_the_lo
     system.store(&of_metadata([family("b", "B.")])).await;
     system.store(&one("m", NOW_MS, 1.0)).await;
 
-    // Of the store only the blocks cannot be read: all else is flushed, and the log of it is of no
-    // use any more.
+    // Only blocks cannot be read from the store. Everything else is flushed, and its log is not
+    // needed any more.
     let when = When::op(Request::Get).under(format!("t/{}/blocks/", system.tenant_id()));
     let rule = s3.inject(Rule {
         when,

@@ -1,5 +1,5 @@
-//! What a head gave at one moment stays what it was, whatever is written later and wherever it
-//! goes.
+//! A view of a head at one moment does not change, whatever is written later and wherever the
+//! samples go.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,15 @@ use futures::{StreamExt, TryStreamExt};
 use crate::body::{exemplar, histogram, of, sample, series};
 use crate::system::{NOW_MS, System};
 
-/// All that parts tell.
+/// All data of the parts of a snapshot.
 #[derive(Debug, Default, PartialEq)]
 struct Told {
-    /// Series, times and bits of floats.
+    /// The series, with times and bits of their floats.
     floats: Vec<(Labels, Vec<(i64, u64)>)>,
     histograms: Vec<(Labels, i64, Vec<u8>)>,
     exemplars: Vec<SeriesExemplars>,
     summaries: Vec<SeriesSummary>,
-    /// Of series whose samples are not read.
+    /// The series of a request for labels only.
     series: Vec<Labels>,
     names: BTreeSet<String>,
     values: BTreeSet<String>,
@@ -78,7 +78,7 @@ async fn told(parts: &[Part], request: &SeriesRequest) -> Told {
     told
 }
 
-/// Ten series of floats, histograms and exemplars.
+/// Returns a body with ten series of floats, histograms and exemplars.
 fn first() -> Vec<u8> {
     of((0..10).map(|at| TimeSeries {
         samples: vec![sample(NOW_MS - 5000, 1.0), sample(NOW_MS, 2.0)],
@@ -88,7 +88,7 @@ fn first() -> Vec<u8> {
     }))
 }
 
-/// What is written after a moment: of each kind, to series that are there.
+/// Returns bodies to write after a moment: each kind of data for existing series.
 fn later() -> [(&'static str, Vec<u8>); 6] {
     let to_all = |change: fn(&mut TimeSeries)| {
         of((0..10).map(|at| {
@@ -168,7 +168,7 @@ async fn a_moment_shows_nothing_that_is_written_after_it() {
         );
     }
 
-    // New series, whose exemplars take the room of old ones.
+    // New series, whose exemplars displace old ones.
     let new = (10..40).map(|at| TimeSeries {
         samples: vec![sample(NOW_MS, 1.0)],
         exemplars: vec![exemplar(NOW_MS + 2000, "new")],
@@ -230,7 +230,7 @@ async fn moments_that_follow_each_other_keep_what_each_of_them_saw() {
         system.store(&body).await;
     }
 
-    // Some end before others, in another order than they began.
+    // The moments end in another order than they began.
     for last in [3, 0, 2] {
         moments.remove(last);
         system

@@ -1,4 +1,4 @@
-//! A damaged object of one tenant is that tenant's alone.
+//! A damaged object of one tenant affects only that tenant.
 
 use std::path::Path as FilePath;
 
@@ -34,13 +34,13 @@ async fn write_good(system: &System, at: i64) {
         .await;
 }
 
-/// How many samples the manifest's blocks of a tenant have.
+/// Returns how many samples the blocks in a tenant's manifest have.
 async fn flushed(system: &System, tenant: TenantId) -> u64 {
     let state = system.manifests.refresh(tenant).await.unwrap();
     state.blocks.values().map(|block| block.stats.samples).sum()
 }
 
-/// The newest object of a tenant's manifest, and what is in it.
+/// Returns the newest object of a tenant's manifest, with its content.
 async fn newest(system: &System, tenant: TenantId) -> (Path, Bytes) {
     let all = system
         .bucket
@@ -53,7 +53,7 @@ async fn newest(system: &System, tenant: TenantId) -> (Path, Bytes) {
     (key, object)
 }
 
-/// Flips a bit, and returns what undoes it.
+/// Flips a bit of the newest object. Returns the object as it was before.
 async fn damage(system: &System, tenant: TenantId) -> (Path, Bytes) {
     let (key, object) = newest(system, tenant).await;
     let mut damaged = object.to_vec();
@@ -119,8 +119,8 @@ async fn a_damaged_manifest_stops_its_tenant_until_it_is_repaired_and_nobody_els
 
     assert_eq!(system.metric("duramen_quarantined_tenants"), 0.0);
 
-    // The first sample is in two blocks: that it was flushed could not be known when the log was
-    // read. Equal samples are one.
+    // The first sample is in two blocks: the replay could not know that it was flushed. Equal
+    // samples count once.
     assert_eq!(flushed(&system, id).await, 1 + 3);
 }
 
@@ -187,7 +187,7 @@ async fn a_tenant_in_quarantine_keeps_its_records_and_not_the_log_of_the_others(
         }
     }
 
-    // Trimming happens behind the flush: the next write is behind it.
+    // Trimming comes after the flush, and the next write comes after the trim.
     write_good(&system, 400).await;
     assert!(segments(&system) < 15, "{} segments", segments(&system));
 
@@ -195,7 +195,7 @@ async fn a_tenant_in_quarantine_keeps_its_records_and_not_the_log_of_the_others(
     system.bucket.put(&key, object).await.unwrap();
     system.ingester.flush(&evil()).await.unwrap();
 
-    // The first one was flushed before, and is read back like the others.
+    // The first sample was flushed before, and is read back like the others.
     assert_eq!(flushed(&system, id).await, 1 + 39);
 }
 

@@ -1,5 +1,4 @@
-//! Every refusal says which series it is about, on one line that a person can read, and counts what
-//! was really refused.
+//! Every refusal names its series on one readable line, and counts exactly what was refused.
 
 use duramen_ingest::WriteReport;
 use duramen_proto::{Version, wire};
@@ -10,7 +9,7 @@ use duramen_testkit::prompb::v2;
 use crate::body::{exemplar, family, histogram, labels, of, of_metadata, sample, series};
 use crate::system::{NOW_MS, System, tenant};
 
-/// A series of version 1.0 with one sample, of labels that need not be text.
+/// Returns a series of version 1.0 with one sample. Its labels need not be text.
 fn raw(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
     let mut series = Vec::new();
     for (name, value) in pairs {
@@ -27,7 +26,7 @@ fn raw(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
     body
 }
 
-/// All that is said of a write.
+/// Returns all texts about a write.
 fn text(report: &WriteReport) -> String {
     [
         &report.rejected,
@@ -40,8 +39,8 @@ fn text(report: &WriteReport) -> String {
     .collect()
 }
 
-/// Names stand between backticks, so that each text has an even number of them, and none inside of
-/// another pair.
+/// Asserts that a text is readable. Names are between backticks, so their number is even, and no
+/// pair is inside another.
 fn assert_readable(text: &str) {
     assert!(text.len() < 2_048, "{} bytes", text.len());
 
@@ -58,7 +57,7 @@ fn assert_readable(text: &str) {
     }
 }
 
-/// Labels as they are sent, and what the refusal says.
+/// Labels as they are sent, and the text of the refusal.
 type Case<'a> = (&'a [(&'a [u8], &'a [u8])], &'a str);
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! A replay takes no more memory than the process that wrote the log, and finds all that it
-//! acknowledged.
+//! A replay takes no more memory than the process that wrote the log, and finds all acknowledged
+//! samples.
 
 use duramen_ingest::Config;
 use duramen_qos::Use;
@@ -69,8 +69,8 @@ async fn a_log_of_more_than_heads_may_hold_is_staged_while_it_is_read() {
 
     assert_eq!(system.families().await.len(), 1);
 
-    // What is staged is not committed: another crash finds it in the log, and a flush brings it
-    // into the bucket.
+    // Staged samples are not committed. After another crash they are in the log, and a flush puts
+    // them into the bucket.
     let system = system.crash().await;
     assert!(
         everything(&system).await == acknowledged,
@@ -108,7 +108,7 @@ async fn series_whose_samples_are_in_blocks_are_not_read_back_and_those_that_wen
     system.store(&many).await;
     system.ingester.flush(&tenant()).await.unwrap();
 
-    // Defined before the flush, in the same segment.
+    // This series was defined before the flush, in the same segment.
     system.store(&one("before", NOW_MS + 1, 2.0)).await;
     system.store(&one("after", NOW_MS + 1, 3.0)).await;
 

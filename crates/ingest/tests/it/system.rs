@@ -1,4 +1,4 @@
-//! An ingester that can be asked and started again.
+//! An ingester for tests, which can be queried and restarted.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ use duramen_testkit::s3::S3;
 use futures::TryStreamExt;
 use tempfile::TempDir;
 
-/// What the clock of every test shows at first.
+/// The time of every test's clock at the start.
 pub(crate) const NOW_MS: i64 = 1_760_400_000_000;
 
-/// See the module's text. Dropping it stops its tasks.
+/// An ingester with its disk, bucket and clock. Dropping it stops its tasks.
 pub(crate) struct System {
     pub(crate) ingester: Ingester,
     pub(crate) report: StartReport,
@@ -41,7 +41,7 @@ pub(crate) struct System {
     pub(crate) staging: TempDir,
 }
 
-/// What a series holds: floats by time, and histograms.
+/// The samples of a series: floats by time, and histograms.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Held {
     pub(crate) floats: Vec<(i64, f64, Life)>,
@@ -63,19 +63,20 @@ impl System {
         .await
     }
 
-    /// As [`System::start`], with other settings.
+    /// Starts a system like [`System::start`], with other settings.
     pub(crate) async fn with(config: Config) -> Self {
         Self::within(Account::new(1 << 30), config).await
     }
 
-    /// As [`System::with`], with so much memory.
+    /// Starts a system like [`System::with`], with an account of memory.
     pub(crate) async fn within(memory: Arc<Account>, config: Config) -> Self {
         let clock = MockClock::at(NOW_MS);
         let bucket = Bucket::memory(Arc::clone(&clock) as Arc<dyn Clock>);
         Self::open(clock, SimDisk::new(), bucket, config, memory).await
     }
 
-    /// As [`System::start`], with the bucket on a disk that can go away.
+    /// Starts a system like [`System::start`], with the bucket on a disk that can become
+    /// unavailable.
     pub(crate) async fn start_on(store_disk: &SimDisk) -> Self {
         let clock = MockClock::at(NOW_MS);
         let store = LocalStore::open(
@@ -105,8 +106,8 @@ impl System {
         .await
     }
 
-    /// As [`System::start`], with the bucket at a server whose requests fail as the test says, and
-    /// are not sent again.
+    /// Starts a system like [`System::start`], with the bucket on a server whose requests the test
+    /// can make fail. Failed requests are not retried.
     pub(crate) async fn start_at(s3: &S3) -> Self {
         let clock = MockClock::at(NOW_MS);
         let mut config = duramen_bucket::Config::default();
@@ -138,13 +139,13 @@ impl System {
         .await
     }
 
-    /// As [`System::crash`], and the next process has other settings.
+    /// Crashes like [`System::crash`]. The next process has other settings.
     pub(crate) async fn crash_into(mut self, config: Config) -> Self {
         self.config = config;
         self.crash().await
     }
 
-    /// A process on a disk of its own, with the bucket of another.
+    /// Starts a process with its own disk and the bucket of another one.
     pub(crate) async fn beside(other: &Self) -> Self {
         let clock = Arc::clone(&other.clock);
         let bucket = other.bucket.clone();
@@ -159,7 +160,7 @@ impl System {
         .await
     }
 
-    /// Another process on what a crash leaves of the disk.
+    /// Crashes, and starts another process with what is left on the disk.
     pub(crate) async fn crash(self) -> Self {
         let clock = Arc::clone(&self.clock);
         let disk = self.disk.crash(1);
@@ -237,7 +238,7 @@ impl System {
         }
     }
 
-    /// Puts limits into force.
+    /// Changes the limits.
     pub(crate) fn limit(&self, set: impl FnOnce(&mut IngestLimits)) {
         let mut limits = Limits::default();
         set(&mut limits.ingest);
@@ -248,7 +249,7 @@ impl System {
         self.ingester.write(&tenant(), Version::One, body).await
     }
 
-    /// Writes a body of which nothing may be refused.
+    /// Writes a body, and asserts that nothing of it is refused.
     pub(crate) async fn store(&self, body: &[u8]) -> WriteReport {
         let report = self.write(body).await.unwrap();
         assert!(
@@ -261,7 +262,7 @@ impl System {
         report
     }
 
-    /// The value of a metric, 0 when it is not there. `name` has its labels.
+    /// Returns the value of a metric, or 0 if it does not exist. `name` includes its labels.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         self.ingester.observe();
 
@@ -273,7 +274,7 @@ impl System {
         found.unwrap_or(0.0)
     }
 
-    /// What the head has of one series; generations and staged blocks must not have anything twice.
+    /// Returns the samples of one series in the head. Asserts that no sample is there twice.
     pub(crate) async fn held(&self, name: &str) -> Held {
         let mut held = Held::default();
 
@@ -332,8 +333,8 @@ impl System {
         all
     }
 
-    /// Of the open generation, which is that of the tenant; none without a head, as when the log is
-    /// trimmed.
+    /// Returns the metadata of the tenant's head, through its open generation; none if there is no
+    /// head, as after a trim.
     pub(crate) async fn families(&self) -> Vec<FamilyMetadata> {
         let parts = self.parts().await;
         let Some(open) = parts.last() else {
@@ -345,7 +346,7 @@ impl System {
             .unwrap()
     }
 
-    /// The tenant of all writes, once there was one.
+    /// Returns the tenant of all writes, once there was one.
     pub(crate) fn tenant_id(&self) -> TenantId {
         self.tenants.lookup(&tenant()).unwrap()
     }

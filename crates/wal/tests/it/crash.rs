@@ -1,5 +1,5 @@
-//! A random life of a log, with kills and losses of power between any two steps of the disk,
-//! against a model.
+//! Compares a random life of a log with a model. The process can be killed or the power lost
+//! between any two steps of the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,14 +20,14 @@ enum Honesty {
     IgnoresSyncDir,
 }
 
-/// What the log must and may give back.
+/// The records that the log must return, and those that it may return.
 #[derive(Default)]
 struct Model {
-    /// Acknowledged, or handed over by a replay.
+    /// Records that were acknowledged, or handed over by a replay.
     durable: BTreeMap<Position, Record>,
-    /// Appended and not known to be durable: may come back or not.
+    /// Records that were appended and are not known to be durable. They may come back or not.
     pending: BTreeMap<Position, Record>,
-    /// Nothing before this must come back.
+    /// Records before this position need not come back.
     trimmed_before: Position,
 }
 
@@ -47,7 +47,8 @@ impl Model {
         }
     }
 
-    /// Compares a replay with what it must and may hold; what it holds is durable from then on.
+    /// Compares a replay with the records that it must and may have. Its records are durable from
+    /// then on.
     fn replayed(&mut self, opened: &Opened) -> Result<(), String> {
         if !opened.report.damage.is_empty() || !opened.report.ignored.is_empty() {
             return Err(format!("nothing was damaged: {:?}", opened.report));
@@ -101,7 +102,7 @@ impl Model {
     }
 }
 
-/// Every reference must be defined in its own segment, before or with its first use.
+/// Checks that every reference is defined in its own segment, before or with its first use.
 fn check_references(opened: &Opened) -> Result<(), String> {
     let mut defined: BTreeSet<(SegmentId, u32)> = BTreeSet::new();
 
@@ -257,7 +258,7 @@ impl Life {
         self.after(trimmed, |_, _| Ok(()))
     }
 
-    /// What a call on the disk led to: success, a full disk, or the power is off.
+    /// The result of a call: success, a full disk, or the power is off.
     fn after<T>(
         &mut self,
         result: Result<T, Error>,
@@ -266,8 +267,8 @@ impl Life {
         match result {
             Ok(value) => ok(&mut self.model, value),
             Err(Error::Full { .. }) => {
-                // There is nothing left to sync: this tells how far the log is durable, and the
-                // rest is gone for good.
+                // Nothing is left to sync. The result tells how far the log is durable, and the
+                // rest is lost for good.
                 let durable = self.wal.sync().map_err(|error| error.to_string())?;
                 self.model.acknowledge(durable);
                 self.model.pending.clear();
@@ -279,7 +280,7 @@ impl Life {
         }
     }
 
-    /// A kill, or a loss of power, then as many starts as it takes.
+    /// Kills the process or loses the power, then starts as often as it takes.
     fn restart(&mut self) -> Result<(), String> {
         loop {
             if self.rng.random_bool(0.6) {

@@ -9,7 +9,7 @@ use crate::support::{copy, numbered, open, path, write};
 const HEADER: u64 = 48;
 const PER_SEGMENT: u32 = 12;
 
-/// Two segments of twelve records each, with the frames of each as byte ranges.
+/// Returns two segments of twelve records each, with the byte ranges of their frames.
 fn two_segments() -> (SimDisk, [Vec<Range<u64>>; 2]) {
     let disk = SimDisk::new();
     let mut wal = open(&disk).wal;
@@ -51,7 +51,7 @@ fn a_cut_at_any_byte_keeps_all_full_records() {
             "cut at {cut}"
         );
 
-        // What is written behind the torn end is kept, and the torn end stays what it is.
+        // Records after the torn end are kept, and the torn end stays a torn end.
         write(&mut opened.wal, 100..101);
 
         let opened = open(&disk);

@@ -3,7 +3,7 @@ use duramen_wal::Position;
 
 use crate::support::{DIR, Record, open, path, write};
 
-/// Panics unless every append to a segment is followed by a sync of it, and its name was made
+/// Asserts that every append to a segment is followed by a sync, and that the segment's name was
 /// durable before.
 fn check_all_durable(ops: &[DiskOp]) {
     for (index, op) in ops.iter().enumerate() {

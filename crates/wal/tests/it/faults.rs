@@ -126,8 +126,8 @@ fn a_failed_fdatasync_of_a_new_segment_poisons_the_log() {
     assert_eq!(open(&disk.crash(1)).records(), numbered(0..1));
 }
 
-/// What a life of a log leaves: the records that were acknowledged, and before which position it
-/// was trimmed.
+/// The result of a life of a log: the records that were acknowledged, and the position before which
+/// it was trimmed.
 #[derive(Default)]
 struct Life {
     acknowledged: Vec<(Position, u32)>,
@@ -136,8 +136,8 @@ struct Life {
 
 const RECORDS: u32 = 14;
 
-/// Writes records one by one, with rotations and a trim between, and goes on after every error but
-/// those that end a process.
+/// Writes records one by one, with rotations and a trim in between. Goes on after every error that
+/// need not end the process.
 fn live(disk: &SimDisk, life: &mut Life) -> Result<(), Error> {
     let mut wal = try_open(
         disk,
@@ -172,7 +172,7 @@ fn store(wal: &mut Wal, number: u32) -> Result<Position, Error> {
     Ok(position)
 }
 
-/// `None` for an error after which the log goes on.
+/// Returns `None` for an error after which the log goes on.
 fn passing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -181,7 +181,8 @@ fn passing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// Everything acknowledged and not trimmed is read back, and nothing is damaged.
+/// Asserts that every record that was acknowledged and not trimmed is read back, and that nothing
+/// is damaged.
 fn is_kept(disk: &SimDisk, life: &Life, what: &str) {
     for seed in 0..5 {
         let opened = open(&disk.crash(seed));
@@ -226,9 +227,9 @@ fn want_of_space_or_descriptors_at_any_call_costs_no_acknowledged_record_and_the
             }
 
             match lived {
-                // The next write after the one that failed passes: the failure came once.
+                // The failure came once, so the next write passes.
                 Ok(()) => assert!(life.acknowledged.len() + 1 >= RECORDS as usize, "{what}"),
-                // Without a first segment there is no log: the start is tried again.
+                // There is no log without a first segment, so the start is tried again.
                 Err(error) => {
                     assert!(matches!(error, Error::Full { .. }), "{what}: {error}");
                     assert!(life.acknowledged.is_empty(), "{what}");
@@ -329,7 +330,7 @@ fn a_name_that_may_not_be_durable_keeps_the_old_segment_closed() {
     let mut wal = open(&disk).wal;
     write(&mut wal, 0..1);
 
-    // The second thing that a rotation opens is the directory, to sync it.
+    // A rotation opens the directory second, to sync it.
     disk.fail_call(2, Fault::Descriptors);
     assert!(matches!(wal.rotate(), Err(Error::Full { .. })));
     assert!(wal.needs_segment());

@@ -8,7 +8,7 @@ use duramen_wal::{Config, Damage, Error, Position, Reason, SegmentId, Wal};
 
 use crate::support::{DIR, numbered, open, path, try_open, write};
 
-/// Segments 1 to 4 with the records 0..3, 3..6, 6..9 and none.
+/// Returns segments 1 to 4 with the records 0..3, 3..6, 6..9 and none.
 fn three_segments() -> SimDisk {
     let disk = SimDisk::new();
     let mut wal = open(&disk).wal;
@@ -106,7 +106,8 @@ fn a_segment_of_another_writer_is_refused() {
 
 #[test]
 fn overlapping_positions_are_refused_and_both_files_named() {
-    // Two histories of one writer, as after restoring an old copy of the directory and writing on.
+    // Two histories of one writer, as after an old copy of the directory was restored and then
+    // written to.
     let one = three_segments();
     let two = SimDisk::new();
     let mut wal = open(&two).wal;

@@ -1,5 +1,5 @@
-//! The bytes of format version 0. `DURAMEN_BLESS=1` writes the file anew: a change of the durable
-//! format.
+//! Tests the bytes of format version 0. `DURAMEN_BLESS=1` writes the files again, which changes the
+//! durable format.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ fn golden(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// A record with everything that a record can hold, and one with metadata only.
+/// Returns a record with all kinds of data, and one with metadata only.
 fn full_records() -> [Record; 2] {
     let life = |start_ms, ttl_ms| Life { start_ms, ttl_ms };
     let histogram = |ts_ms, life, bytes: &[u8]| HistogramRow {
@@ -84,8 +84,8 @@ fn full_records() -> [Record; 2] {
     ]
 }
 
-/// A plain record, a compressed one with every kind of value, skipped positions, and an empty
-/// record.
+/// Returns a plain record, a compressed one with every kind of value after skipped positions, and
+/// an empty one.
 fn records() -> [Record; 3] {
     let first = Record {
         tenant: 1,
@@ -130,7 +130,7 @@ fn records() -> [Record; 3] {
     [first, second, third]
 }
 
-/// Holds the segment that `disk` has against the file, and reads the file back.
+/// Compares the segment on `disk` with the file, and reads the file back.
 fn check(disk: &SimDisk, name: &str, positions: &[u64], records: &[Record]) {
     let written = disk.read(&path(1)).unwrap();
     if std::env::var_os("DURAMEN_BLESS").is_some() {

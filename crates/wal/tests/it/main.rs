@@ -1,4 +1,4 @@
-//! What the write-ahead log promises, on a disk that forgets what was not synced.
+//! Tests the promises of the write-ahead log on a disk that forgets unsynced bytes.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! A part of the log, read again while it is in use.
+//! Tests of reading a part of the log again while it is in use.
 
 use std::ops::Range;
 use std::path::Path;

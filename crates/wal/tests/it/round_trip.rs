@@ -91,7 +91,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         )
 }
 
-/// Start and ttl; most samples say nothing.
+/// Generates start and ttl; most samples have none.
 fn any_life() -> impl Strategy<Value = (i64, i64)> {
     prop_oneof![4 => Just((0, 0)), 1 => (any_time(), Just(0)), 1 => (Just(0), 0..100_000i64), 1 => (any_time(), any_time())]
 }

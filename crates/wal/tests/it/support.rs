@@ -21,7 +21,7 @@ pub(crate) fn path(segment: u64) -> PathBuf {
     Path::new(DIR).join(format!("{segment:020}.wal"))
 }
 
-/// What a test wrote, with values as bits.
+/// A record of a test, with values as bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) tenant: u128,
@@ -40,7 +40,7 @@ pub(crate) struct Record {
 pub(crate) type Exemplar = (u32, i64, u64, Vec<u8>);
 
 impl Record {
-    /// A small record that tells its number.
+    /// Returns a small record that contains its number.
     pub(crate) fn numbered(number: u32) -> Self {
         let first = number * 3;
         Self {
@@ -117,7 +117,7 @@ impl From<OwnedRecord> for Record {
     }
 }
 
-/// A log that was just opened.
+/// A log that was just opened, with the records of its replay.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) wal: Wal,
@@ -167,8 +167,8 @@ pub(crate) fn open(disk: &SimDisk) -> Opened {
     try_open(disk, &Config::default()).unwrap()
 }
 
-/// The disk as it is when the process goes and the power stays, but nobody waits for the page
-/// cache: a deep copy.
+/// Returns a deep copy of the disk, page cache included: the state after the process was killed
+/// while the power stayed on.
 pub(crate) fn copy(disk: &SimDisk) -> SimDisk {
     disk.crash(0)
 }

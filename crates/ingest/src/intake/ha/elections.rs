@@ -1,4 +1,4 @@
-//! Who is elected, and what follows from it. Pure.
+//! The elected replicas, and the judgements that follow from them. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -7,11 +7,10 @@ use duramen_bucket::{Chain, Entry};
 use duramen_limits::HaLimits;
 use serde::{Deserialize, Serialize};
 
-/// All elections of a tenant, as they stand in one object: the last object of the chain says
-/// everything.
+/// All elections of a tenant, as in one object. The last object of the chain has all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Elections {
-    /// Of the chain; 0 before the first election.
+    /// The slot in the chain; 0 before the first election.
     pub(super) slot: u64,
     pub(super) clusters: BTreeMap<String, Elected>,
 }
@@ -20,7 +19,7 @@ pub(super) struct Elections {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Elected {
     pub(super) replica: String,
-    /// When it was elected, for people.
+    /// When it was elected, in milliseconds since the epoch. Only people read it.
     since_ms: i64,
 }
 
@@ -37,19 +36,19 @@ const FORMAT: u64 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     Take,
-    /// Another one is elected, and sends.
+    /// Another replica is elected, and it sends.
     Drop,
-    /// It is elected as far as is known, but was silent for so long that others may have elected
-    /// another.
+    /// It is elected as far as this process knows, but it was silent so long that another process
+    /// may have elected another one.
     Refresh,
-    /// It can be elected: nobody is, or who is has been silent for too long.
+    /// It can be elected: there is no elected replica, or that one was silent for too long.
     Elect,
-    /// It would make one cluster too many.
+    /// Its cluster would be one too many.
     OverLimit,
 }
 
 impl Elections {
-    /// These, and `replica` elected: what stands in the next slot.
+    /// Returns the elections of the next slot: these, with `replica` elected.
     pub(super) fn with(&self, cluster: &str, replica: &str, since_ms: i64) -> Self {
         let mut clusters = self.clusters.clone();
         clusters.insert(
@@ -98,7 +97,7 @@ impl Elections {
     }
 }
 
-/// The elections as a process knows them, and when it heard the elected ones.
+/// The elections as a process knows them, and when it heard the elected replicas.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) elections: Elections,
@@ -106,8 +105,8 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Nobody was heard yet: the elected ones have a whole time-out to be heard before another can
-    /// be elected.
+    /// Creates a view. Each elected replica counts as heard `now`, so it has a whole time-out
+    /// before another can be elected.
     pub(super) fn new(elections: Elections, now: Duration) -> Self {
         let heard = elections
             .clusters
@@ -118,7 +117,7 @@ impl View {
         Self { elections, heard }
     }
 
-    /// What to do with samples of `replica` that come `now`. Of the elected one it is noted that it
+    /// Decides what to do with samples of `replica` that come `now`. Notes that the elected replica
     /// was heard.
     pub(super) fn judge(
         &mut self,
@@ -154,7 +153,7 @@ impl View {
         }
     }
 
-    /// Later elections: who is newly elected counts as heard `now`.
+    /// Takes over later elections. A newly elected replica counts as heard `now`.
     pub(super) fn adopt(&mut self, elections: Elections, now: Duration) {
         for (cluster, elected) in &elections.clusters {
             if self.elections.clusters.get(cluster) != Some(elected) {
@@ -165,7 +164,8 @@ impl View {
         self.elections = elections;
     }
 
-    /// There are no later elections: who is elected in the cluster, and sends `now`, still is.
+    /// Notes that there are no later elections: the elected replica of the cluster, which sends
+    /// `now`, stays.
     pub(super) fn confirm(&mut self, cluster: &str, now: Duration) {
         self.heard.insert(cluster.to_owned(), now);
     }

@@ -1,4 +1,4 @@
-//! What the elections say of the series of one request.
+//! The gate: the verdicts of the elections on the series of one request.
 
 use duramen_limits::HaLimits;
 use duramen_proto::Series;
@@ -8,23 +8,24 @@ use super::elections::Judgement;
 use super::roster::Member;
 use crate::intake::duplicates::Duplicates;
 
-/// What to do with a series.
+/// The verdict on a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict<'g> {
-    /// It is of no pair.
+    /// The series belongs to no pair.
     AsItIs,
-    /// It is of an elected replica: stored without this label.
+    /// The series is of an elected replica. It is stored without this label.
     Without { label: &'g str },
-    /// Another replica of the cluster is elected: left out, and the sender need not know.
+    /// Another replica of the cluster is elected. The series is left out, and the sender is not
+    /// told.
     Duplicate { cluster: &'g str },
-    /// It is of a cluster beyond the limit.
+    /// The series is of a cluster beyond the limit.
     OverLimit { cluster: &'g str, max: usize },
 }
 
-/// The decisions on one request.
+/// The verdicts on one request.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// For each series its place in `senders`; empty while nobody is held back.
+    /// The index in `senders` for each series; empty if every series passes.
     places: Vec<Option<usize>>,
     senders: Vec<(Member, Judgement)>,
     replica_label: String,
@@ -33,7 +34,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Lets everything through as it is.
+    /// Creates a gate that lets every series pass as it is.
     pub(crate) fn open() -> Self {
         Self::default()
     }
@@ -57,7 +58,7 @@ impl Gate {
         }
     }
 
-    /// What to do with the series at `at` of the request.
+    /// Returns the verdict on the series at `at` of the request.
     pub(crate) fn verdict(&self, at: usize) -> Verdict<'_> {
         let Some((member, judgement)) = self
             .places
@@ -83,8 +84,8 @@ impl Gate {
         }
     }
 
-    /// What of the `series` of the request is left out, by cluster; a cluster may stand there more
-    /// than once.
+    /// Returns how much of the `series` of the request is left out, by cluster. A cluster may be in
+    /// the list more than once.
     pub(crate) fn duplicates<'g>(&'g self, series: &[Series<'_>]) -> Vec<(&'g str, Duplicates)> {
         let mut found = vec![Duplicates::default(); self.senders.len()];
 
@@ -110,9 +111,9 @@ impl Gate {
             .collect()
     }
 
-    /// The key by which the registry knows a series that was sent with these bytes. The same bytes
-    /// are another series with the replica label and without it, and the limits may change from one
-    /// request to the next.
+    /// Returns the key of the registry for a series that was sent with these bytes. The same bytes
+    /// mean different series with and without the replica label, and the limits may change between
+    /// two requests.
     pub(crate) fn key(&self, at: usize, sent: u128) -> u128 {
         match self.verdict(at) {
             Verdict::Without { .. } => sent ^ self.salt,

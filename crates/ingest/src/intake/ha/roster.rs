@@ -1,4 +1,4 @@
-//! Which series is of which replica, known by the bytes that were sent.
+//! The roster: which series belongs to which replica, by the bytes that were sent.
 
 use std::sync::Arc;
 
@@ -17,35 +17,35 @@ pub(super) struct Member {
 /// The number of a member in its roster.
 type MemberId = u32;
 
-/// Forms of bytes that are remembered: 32 bytes each. Beyond it all are forgotten, which costs one
-/// walk through their labels each.
+/// The number of remembered series, by their bytes: 32 bytes each. Beyond it all are forgotten, and
+/// the labels of each are read once more.
 const SENT_MAX: usize = 4 << 20;
-/// Members that are remembered, whether elected or beyond the limit: a hostile sender makes them
-/// up.
+/// The number of remembered members, whether elected or beyond the limit. A hostile sender can
+/// invent them.
 const MEMBERS_MAX: usize = 1 << 16;
-/// Bytes of their labels, which are as long as a request may be.
+/// The bytes of the members' labels, which can be as long as a request.
 const TEXT_BYTES_MAX: usize = 4 << 20;
 
-/// What a form of bytes takes, and what a member takes beside its labels.
+/// The memory of a remembered series, and of a member without its labels.
 const SENT_BYTES: usize = 56;
 const MEMBER_BYTES: usize = 192;
 
-/// See the module's text.
+/// The members of a tenant's pairs, and the member of each series.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    /// The labels that the rest was read by.
+    /// The names of the cluster label and the replica label with which the rest was read.
     labels: (String, String),
-    /// By the key of the bytes; `None` for series that are of no pair.
+    /// By the key of the bytes; `None` for a series that belongs to no pair.
     sent: FastMap<u128, Option<MemberId>, Xxh3Builder>,
     members: Vec<Member>,
     ids: FastMap<Member, MemberId, Xxh3Builder>,
-    /// Of the labels of all members.
+    /// The bytes of the labels of all members.
     text_bytes: usize,
 }
 
 impl Roster {
-    /// For each series of the request its place among the members that send it, and these; `None`
-    /// for a series of no pair.
+    /// Returns the index of each series' member, and the members that send the request; `None` for
+    /// a series that belongs to no pair.
     pub(super) fn members(
         &mut self,
         request: &WriteRequest<'_>,
@@ -70,12 +70,12 @@ impl Roster {
         (of_series, senders)
     }
 
-    /// The memory that it takes, in bytes, roughly.
+    /// Returns the memory of the roster in bytes, roughly.
     pub(super) fn bytes(&self) -> usize {
         self.sent.len() * SENT_BYTES + self.members.len() * MEMBER_BYTES + self.text_bytes
     }
 
-    /// Forgets what was read by other labels, and all when it is too much.
+    /// Forgets everything if the names of the labels have changed, or if there is too much.
     fn read_by(&mut self, limits: &HaLimits) {
         let (cluster, replica) = &self.labels;
         let is_full = self.sent.len() > SENT_MAX
@@ -101,8 +101,8 @@ impl Roster {
         member
     }
 
-    /// The member that sends a series. Labels that cannot be read are refused elsewhere; an empty
-    /// one is as good as absent.
+    /// Returns the member that sends a series. Unreadable labels are refused at the admission; an
+    /// empty label counts as absent.
     fn read(&self, request: &WriteRequest<'_>, at: usize) -> Option<Member> {
         let pairs = request.labels(at).ok()?;
         let value = |label: &str| {

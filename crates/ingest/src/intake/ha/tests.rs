@@ -1,4 +1,4 @@
-//! Pairs on a bucket.
+//! Tests of pairs with a bucket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use ulid::Ulid;
 
 use super::*;
 
-/// A tenant with pairs, and the one bucket of all processes.
+/// A tenant with pairs, and the bucket that all processes share.
 struct World {
     clock: Arc<MockClock>,
     bucket: Bucket,
@@ -66,7 +66,7 @@ impl World {
         process.gate(&request, &self.limits, 5, electorate).await
     }
 
-    /// Whether a sample of a replica of the cluster `c` is taken.
+    /// Returns whether a sample of a replica of cluster `c` is taken.
     async fn takes(&self, process: &Pairs, replica: &str) -> bool {
         let series = [
             ("__name__", "m"),
@@ -156,16 +156,18 @@ async fn two_processes_on_one_bucket_agree() {
         "elected by the other process"
     );
 
-    // The senders go to the second process, the first server dies, and the second is elected there.
+    // The senders go to the second process. The first server dies, and the second server is elected
+    // there.
     world.pass(31);
     assert!(world.takes(&two, "b").await);
 
-    // Back at the first process, whose view is old: it must not take what was elected before.
+    // The senders go back to the first process, whose view is old. It must not take the replica
+    // that was elected before.
     assert!(!world.takes(&one, "a").await);
     assert!(world.takes(&one, "b").await);
     assert_eq!(world.elections().await, 2);
 
-    // Both want to elect at once, each another one.
+    // Both processes elect at once, each another replica.
     world.pass(31);
 
     let (first, second) = tokio::join!(world.takes(&one, "x"), world.takes(&two, "y"));
@@ -271,7 +273,7 @@ async fn labels_that_are_named_otherwise_hold_from_the_next_request_on() {
     );
 }
 
-/// A server that counts requests, and a world on it.
+/// Returns a server that counts requests, and a world that uses it.
 async fn on_s3(retry: RetryPolicy) -> (S3, World) {
     let s3 = S3::start(S3Options::default()).await.unwrap();
     let clock = MockClock::at(1_700_000_000_000);
