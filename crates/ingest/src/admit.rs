@@ -94,8 +94,30 @@ fn identify(
     seed: u64,
     admitted: &mut Admitted,
 ) -> Vec<Option<Slot>> {
-    let request = check.request;
     let mut unknown = Vec::new();
+    let mut slots = recall(head, check, seed, &mut unknown, admitted);
+    let checked = check_labels(check, unknown, admitted);
+
+    if !checked.is_empty() {
+        intern(head, check, checked, &mut slots, admitted);
+    }
+
+    slots
+}
+
+/// A series that was not sent before: its index in the request, and its key in the registry.
+type Unknown = (usize, u128);
+
+/// Returns the slot of each series that was sent before with the same bytes. Adds the others to
+/// `unknown`, unless the gate leaves them out.
+fn recall(
+    head: &TenantHead,
+    check: &Check<'_, '_>,
+    seed: u64,
+    unknown: &mut Vec<Unknown>,
+    admitted: &mut Admitted,
+) -> Vec<Option<Slot>> {
+    let request = check.request;
     let mut slots = Vec::with_capacity(request.series.len());
     let registry = head.registry.read();
 
@@ -137,8 +159,16 @@ fn identify(
         slots.push(slot);
     }
 
-    drop(registry);
+    slots
+}
 
+/// Decodes and checks the labels of unknown series.
+fn check_labels(
+    check: &Check<'_, '_>,
+    unknown: Vec<Unknown>,
+    admitted: &mut Admitted,
+) -> Vec<(Unknown, Labels)> {
+    let request = check.request;
     let mut checked = Vec::with_capacity(unknown.len());
 
     for (index, key) in unknown {
@@ -148,7 +178,7 @@ fn identify(
         };
 
         match labels::check(request, index, without, check.limits) {
-            Ok(labels) => checked.push((index, key, labels)),
+            Ok(labels) => checked.push(((index, key), labels)),
             Err(rejection) => {
                 admitted
                     .rejected
@@ -159,15 +189,22 @@ fn identify(
         }
     }
 
-    if checked.is_empty() {
-        return slots;
-    }
+    checked
+}
 
+/// Finds or creates the slots of series with valid labels.
+fn intern(
+    head: &TenantHead,
+    check: &Check<'_, '_>,
+    checked: Vec<(Unknown, Labels)>,
+    slots: &mut [Option<Slot>],
+    admitted: &mut Admitted,
+) {
     let mut registry = head.registry.write();
     let reported = registry.bytes();
 
-    for (index, key, labels) in checked {
-        let series = &request.series[index];
+    for ((index, key), labels) in checked {
+        let series = &check.request.series[index];
         let slot = match registry.find(&labels) {
             Some(slot) => slot,
             None => match check_room(head, &registry, reported, &labels, check.limits) {
@@ -191,7 +228,6 @@ fn identify(
 
     drop(registry);
     head.report_series();
-    slots
 }
 
 /// Checks whether one more series fits the limits of its tenant and the memory of the process. The

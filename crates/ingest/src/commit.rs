@@ -18,7 +18,8 @@ use duramen_wal::{Position, SegmentId, Wal, WriteRecord};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use self::command::{Command, Write};
+pub(crate) use self::command::Command;
+use self::command::Write;
 pub(crate) use self::handle::CommitHandle;
 use crate::error::Error;
 use crate::head::{HeadMap, OpenSegment, Rows, Slot, TenantHead};
@@ -162,17 +163,7 @@ impl CommitLoop {
 
         // A rotation syncs, and its failure would hit writes that are appended already. So it is
         // done here, before the first append.
-        if self.wal.needs_rotation()
-            && let Err(e) = self.rotate_once()
-        {
-            if is_fatal(&e) {
-                return Err(e.into());
-            }
-
-            if self.wal.needs_segment() {
-                self.place.room.make_way();
-            }
-        }
+        self.rotate_if_due()?;
 
         let mut appended = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
@@ -191,28 +182,52 @@ impl CommitLoop {
                 self.written += bytes;
                 self.apply(appended);
             }
-            Err(e) => {
-                self.definitions.forget();
-
-                let fatal = is_fatal(&e);
-                let cause = std::error::Error::source(&e);
-                error!(error = %e, ?cause, fatal, "the write-ahead log could not be synced");
-
-                let text = e.to_string();
-                for (write, _) in appended {
-                    let _ = write.done.send(Err(Error::WalSync {
-                        message: text.clone(),
-                    }));
-                }
-
-                if fatal {
-                    return Err(e.into());
-                }
-            }
+            Err(e) => self.fail(appended, e)?,
         }
 
         for (write, e) in refused {
             let _ = write.done.send(Err(e));
+        }
+
+        Ok(())
+    }
+
+    /// Answers the writes whose records could not be synced. Returns the error if it is fatal.
+    fn fail(
+        &mut self,
+        appended: Vec<(Box<Write>, Position)>,
+        error: duramen_wal::Error,
+    ) -> Result<(), Error> {
+        self.definitions.forget();
+
+        let fatal = is_fatal(&error);
+        let cause = std::error::Error::source(&error);
+        error!(%error, ?cause, fatal, "the write-ahead log could not be synced");
+
+        let message = error.to_string();
+        for (write, _) in appended {
+            let message = message.clone();
+            let _ = write.done.send(Err(Error::WalSync { message }));
+        }
+
+        if fatal { Err(error.into()) } else { Ok(()) }
+    }
+
+    fn rotate_if_due(&mut self) -> Result<(), Error> {
+        if !self.wal.needs_rotation() {
+            return Ok(());
+        }
+
+        let Err(error) = self.rotate_once() else {
+            return Ok(());
+        };
+
+        if is_fatal(&error) {
+            return Err(error.into());
+        }
+
+        if self.wal.needs_segment() {
+            self.place.room.make_way();
         }
 
         Ok(())

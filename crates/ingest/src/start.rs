@@ -16,9 +16,10 @@ use duramen_runtime::{Clock, Disk, OnFailure, Tasks};
 use duramen_wal::{Entry, OwnedRecord, Position, SegmentId, Wal};
 use roaring::RoaringBitmap;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use crate::commit::{CommitHandle, CommitLoop, LogPlace};
+use crate::commit::{Command, CommitHandle, CommitLoop, LogPlace};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flush::stage_frozen;
@@ -89,12 +90,21 @@ impl Ingester {
         config: Config,
         tasks: &Tasks,
     ) -> Result<(Self, StartReport), Error> {
-        let wal_dir = parts.wal_dir;
-        create_dir_all_synced(&parts.disk, &wal_dir).map_err(|source| Error::Disk {
-            path: wal_dir.clone(),
+        create_dir_all_synced(&parts.disk, &parts.wal_dir).map_err(|source| Error::Disk {
+            path: parts.wal_dir.clone(),
             source,
         })?;
 
+        let (ingester, received) = Self::assemble(parts, config);
+        let (wal, report) = Replay::of(&ingester.flusher).await?;
+
+        ingester.start_threads(wal, received, tasks)?;
+        Ok((ingester, report))
+    }
+
+    /// Puts the parts together. The receiver is that of the commit thread, which does not run yet.
+    fn assemble(parts: Parts, config: Config) -> (Self, mpsc::Receiver<Command>) {
+        let wal_dir = parts.wal_dir;
         let room = Arc::new(Room::new(
             Arc::clone(&parts.disk),
             wal_dir.clone(),
@@ -131,7 +141,6 @@ impl Ingester {
 
         let intake = Arc::new(Intake::before_heads(intake, Arc::clone(&memory), &config));
         let (commit, received) = CommitHandle::new();
-
         let publisher = Publisher::new(parts.bucket.clone(), parts.manifests.clone());
 
         let heads = Arc::new(TenantHeads {
@@ -141,7 +150,7 @@ impl Ingester {
             manifests: parts.manifests,
             writer: parts.writer,
             commit: commit.clone(),
-            orders: Arc::clone(&orders),
+            orders,
             memory,
             open_segment: OpenSegment::default(),
             by_tenant: HeadMap::default(),
@@ -149,41 +158,53 @@ impl Ingester {
 
         let flusher = Arc::new(Flusher {
             config,
-            clock: Arc::clone(&parts.clock),
+            clock: parts.clock,
             limits: parts.limits,
             metrics: metrics.clone(),
             bucket: parts.bucket,
             publisher,
             heads: Arc::clone(&heads),
             commit: commit.clone(),
-            disk: Arc::clone(&parts.disk),
-            wal_dir: wal_dir.clone(),
+            disk: parts.disk,
+            wal_dir,
             log: parts.log,
-            room: Arc::clone(&room),
+            room,
             wal_bytes: Arc::new(AtomicU64::new(0)),
             staging: parts.staging,
             closed: AtomicBool::new(false),
             fenced: OnceLock::new(),
         });
 
-        let for_replay = Arc::clone(&flusher);
-        let handle = Handle::current();
-        let disk = parts.disk;
-        let log = parts.log;
-        let replayed = tokio::task::spawn_blocking(move || {
-            Replay::run(&for_replay, &handle, disk, (&wal_dir, log))
-        });
-        let (wal, report) = replayed.await.map_err(|_| Error::Stopped)??;
+        let ingester = Self {
+            intake,
+            heads,
+            commit,
+            flusher,
+            seen,
+            metrics,
+        };
+
+        (ingester, received)
+    }
+
+    fn start_threads(
+        &self,
+        wal: Wal,
+        received: mpsc::Receiver<Command>,
+        tasks: &Tasks,
+    ) -> Result<(), Error> {
+        let flusher = &self.flusher;
+        let heads = &self.heads;
 
         let thread = CommitLoop::new(
             wal,
             received,
             Arc::clone(&heads.by_tenant),
-            parts.clock,
-            orders,
-            metrics.clone(),
+            Arc::clone(&flusher.clock),
+            Arc::clone(&heads.orders),
+            self.metrics.clone(),
             LogPlace {
-                room,
+                room: Arc::clone(&flusher.room),
                 log_bytes: Arc::clone(&flusher.wal_bytes),
                 open_segment: heads.open_segment.clone(),
             },
@@ -196,18 +217,8 @@ impl Ingester {
                 source,
             })?;
 
-        start_flushing(Arc::clone(&flusher), Arc::clone(&seen), tasks);
-
-        let ingester = Self {
-            intake,
-            heads,
-            commit,
-            flusher,
-            seen,
-            metrics,
-        };
-
-        Ok((ingester, report))
+        start_flushing(Arc::clone(flusher), Arc::clone(&self.seen), tasks);
+        Ok(())
     }
 }
 
@@ -233,12 +244,16 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn run(
-        flusher: &'a Arc<Flusher>,
-        runtime: &'a Handle,
-        disk: Arc<dyn Disk>,
-        (directory, log): (&std::path::Path, WriterId),
-    ) -> Result<(Wal, StartReport), Error> {
+    /// Replays the log of `flusher` on a thread that may block.
+    async fn of(flusher: &Arc<Flusher>) -> Result<(Wal, StartReport), Error> {
+        let flusher = Arc::clone(flusher);
+        let runtime = Handle::current();
+        let replayed = tokio::task::spawn_blocking(move || Replay::run(&flusher, &runtime));
+
+        replayed.await.map_err(|_| Error::Stopped)?
+    }
+
+    fn run(flusher: &'a Arc<Flusher>, runtime: &'a Handle) -> Result<(Wal, StartReport), Error> {
         let config = duramen_wal::Config {
             segment_bytes_max: flusher.config.wal_segment_bytes_max,
         };
@@ -250,25 +265,23 @@ impl<'a> Replay<'a> {
             .map(|tenant| (tenant.id, tenant.name))
             .collect();
 
-        let slots = HashMap::new();
-        let report = StartReport::default();
-
         let mut replay = Self {
             flusher,
             runtime,
             segment: None,
-            slots,
+            slots: HashMap::new(),
             flushed: HashMap::new(),
-            may_stage: true,
             known: HashMap::new(),
+            may_stage: true,
             names,
-            report,
+            report: StartReport::default(),
         };
 
-        let (mut wal, found) = Wal::replay(disk, directory, log, config, |entry| {
+        let disk = Arc::clone(&flusher.disk);
+        let replayed = Wal::replay(disk, &flusher.wal_dir, flusher.log, config, |entry| {
             Ok(replay.apply(entry)?)
-        })
-        .map_err(Error::of_replay)?;
+        });
+        let (mut wal, found) = replayed.map_err(Error::of_replay)?;
 
         let mut report = replay.report;
         report.lost_records = found.records_lost();
@@ -349,7 +362,6 @@ impl<'a> Replay<'a> {
         }
 
         let mut interned = self.intern(head, defined);
-
         let earlier = self.earlier_definitions(&entry.record);
 
         for (offset, wanted) in earlier {

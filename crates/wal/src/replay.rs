@@ -159,29 +159,36 @@ impl Replay {
         }
     }
 
+    /// Reads the header of a segment. A damaged one is not an error: the frames are readable
+    /// without it.
     fn header(
         &mut self,
         directory: &Directory,
         segment: SegmentId,
         bytes: &[u8],
     ) -> Result<(), Error> {
-        let path = || directory.segment_path(segment);
         let Some(header) = Header::decode(bytes) else {
             let offsets = 0..bytes.len().min(HEADER_LEN) as u64;
             if self.expected.is_none() && segment == SegmentId(1) {
                 self.reach(segment, 0, Position(1));
             }
 
-            let at = self.expected.unwrap_or_default();
-            self.report.damage.push(Damage {
-                segment,
-                offsets,
-                positions: at..at,
-                reason: Reason::Header,
-            });
-
+            self.note_damage(segment, offsets, Reason::Header);
             return Ok(());
         };
+
+        self.check_header(directory, segment, &header)?;
+        self.reach(segment, 0, header.first_position);
+        Ok(())
+    }
+
+    fn check_header(
+        &self,
+        directory: &Directory,
+        segment: SegmentId,
+        header: &Header,
+    ) -> Result<(), Error> {
+        let path = || directory.segment_path(segment);
 
         if header.writer != self.writer {
             return Err(Error::Foreign {
@@ -215,13 +222,22 @@ impl Replay {
                 later: path(),
                 start,
             }),
-            _ => {
-                self.reach(segment, 0, start);
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
+    /// Notes damage that lost no record.
+    fn note_damage(&mut self, segment: SegmentId, offsets: Range<u64>, reason: Reason) {
+        let at = self.expected.unwrap_or_default();
+        self.report.damage.push(Damage {
+            segment,
+            offsets,
+            positions: at..at,
+            reason,
+        });
+    }
+
+    /// Reads a valid frame: finds its place among the positions, and hands its record over.
     fn frame(
         &mut self,
         segment: SegmentId,
@@ -240,14 +256,7 @@ impl Replay {
         let Some(first) =
             first.filter(|first| self.expected.is_none_or(|expected| *first >= expected))
         else {
-            let at = self.expected.unwrap_or_default();
-            self.report.damage.push(Damage {
-                segment,
-                offsets,
-                positions: at..at,
-                reason: Reason::Duplicate,
-            });
-
+            self.note_damage(segment, offsets, Reason::Duplicate);
             return Ok(());
         };
 
@@ -265,11 +274,10 @@ impl Replay {
         };
 
         let Some(record) = record else {
-            let positions = last..last.next();
             self.report.damage.push(Damage {
                 segment,
                 offsets,
-                positions,
+                positions: last..last.next(),
                 reason: Reason::Payload,
             });
 
@@ -279,17 +287,14 @@ impl Replay {
         self.report.records += 1;
         self.report.samples += record.values.len() as u64;
 
-        let salt = Salt::new(self.writer, segment);
-        let decoder = &mut self.decoder;
-
         let entry = Entry {
             segment,
             position: last,
             record,
             offset,
             bytes,
-            salt,
-            decoder,
+            salt: Salt::new(self.writer, segment),
+            decoder: &mut self.decoder,
         };
 
         apply(entry).map_err(|source| Error::Apply {

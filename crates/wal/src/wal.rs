@@ -17,7 +17,7 @@ use crate::header::{HEADER_LEN, Header, VERSION};
 use crate::payload::Encoder;
 use crate::position::{Position, SegmentId};
 use crate::record::{OwnedRecord, WriteRecord};
-use crate::replay::{Entry, Replay};
+use crate::replay::{Entry, Replay, Replayed};
 use crate::report::ReplayReport;
 use crate::segments::{Created, Directory};
 
@@ -124,6 +124,18 @@ impl Wal {
             directory.remove_if_there(&path)?;
         }
 
+        let wal = Self::begin(directory, writer, config, closed, &replayed)?;
+        Ok((wal, replayed.report))
+    }
+
+    /// Starts a new segment behind the replayed ones.
+    fn begin(
+        directory: Directory,
+        writer: WriterId,
+        config: Config,
+        closed: Vec<SegmentInfo>,
+        replayed: &Replayed,
+    ) -> Result<Self> {
         let id = closed.last().map_or(SegmentId(1), |last| last.id.next());
         let open = SegmentInfo {
             id,
@@ -154,7 +166,7 @@ impl Wal {
         wal.skip_to(Position(
             replayed.end.0.saturating_add(replayed.torn_records_max),
         ));
-        Ok((wal, replayed.report))
+        Ok(wal)
     }
 
     /// Hands the records of a closed segment over once more, in order. Its damage was reported when

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use duramen_model::{Labels, TenantId};
-use duramen_wal::Position;
+use duramen_wal::{Position, SegmentId};
 use tracing::{info, warn};
 
 use super::{CommitLoop, is_fatal};
 use crate::error::Error;
-use crate::head::TenantHead;
+use crate::head::{Rows, TenantHead};
 use crate::logged::resolve;
 
 impl CommitLoop {
@@ -30,25 +30,51 @@ impl CommitLoop {
             return Ok(());
         }
 
-        let waits = |head: &Arc<TenantHead>| {
-            head.is_quarantined() && head.first_uncommitted().is_some_and(|first| first < end)
-        };
-        let heads: HashMap<TenantId, Arc<TenantHead>> = self
-            .heads
-            .read()
-            .values()
-            .filter(|head| waits(head))
-            .map(|head| (head.id, Arc::clone(head)))
-            .collect();
-
+        let heads = self.quarantined_before(end);
         if heads.is_empty() {
             return Ok(());
         }
 
-        let mut slots = HashMap::new();
-        let mut kept = Vec::new();
+        let records = self.read_records(oldest.id, &heads)?;
+        if self.wal.needs_rotation() {
+            self.rotate()?;
+        }
 
-        self.wal.read(oldest.id, &mut |position, record| {
+        if let Some(bytes) = self.append_again(&records)? {
+            heads.values().for_each(|head| head.moved(end));
+            info!(
+                records = records.len(),
+                bytes, "moved records of tenants in quarantine to the end of the log"
+            );
+        }
+
+        Ok(())
+    }
+
+    /// Returns the heads in quarantine that need records before `end`.
+    fn quarantined_before(&self, end: Position) -> HashMap<TenantId, Arc<TenantHead>> {
+        let needs_records = |head: &&Arc<TenantHead>| {
+            head.is_quarantined() && head.first_uncommitted().is_some_and(|first| first < end)
+        };
+
+        self.heads
+            .read()
+            .values()
+            .filter(needs_records)
+            .map(|head| (head.id, Arc::clone(head)))
+            .collect()
+    }
+
+    /// Reads the records of `heads` in a segment that are not flushed.
+    fn read_records(
+        &self,
+        segment: SegmentId,
+        heads: &HashMap<TenantId, Arc<TenantHead>>,
+    ) -> Result<Vec<(Arc<TenantHead>, Rows)>, Error> {
+        let mut slots = HashMap::new();
+        let mut records = Vec::new();
+
+        self.wal.read(segment, &mut |position, record| {
             let Some(head) = heads.get(&record.tenant) else {
                 return;
             };
@@ -65,18 +91,20 @@ impl CommitLoop {
                 let tenant = record.tenant;
                 let (rows, _lost) =
                     resolve(record, |reference| slots.get(&(tenant, reference)).copied());
-                kept.push((Arc::clone(head), rows));
+                records.push((Arc::clone(head), rows));
             }
         })?;
 
-        if self.wal.needs_rotation() {
-            self.rotate()?;
-        }
+        Ok(records)
+    }
 
-        let appended = kept
+    /// Appends and syncs records. Returns the bytes, or `None` if it did not work and the log is
+    /// intact.
+    fn append_again(&mut self, records: &[(Arc<TenantHead>, Rows)]) -> Result<Option<u64>, Error> {
+        let appended = records
             .iter()
             .try_for_each(|(head, rows)| self.append_rows(head, rows).map(|_| ()));
-        let bytes = self.wal.pending_bytes();
+        let bytes = self.wal.pending_bytes() as u64;
 
         if let Err(error) = self.wal.sync() {
             self.definitions.forget();
@@ -85,22 +113,16 @@ impl CommitLoop {
             return if is_fatal(&error) {
                 Err(error.into())
             } else {
-                Ok(())
+                Ok(None)
             };
         }
 
-        self.carried += bytes as u64;
+        self.carried += bytes;
         if let Err(error) = appended {
             warn!(%error, "records of a tenant in quarantine could not be moved; the log stays as long as it is");
-            return Ok(());
+            return Ok(None);
         }
 
-        heads.values().for_each(|head| head.moved(end));
-        info!(
-            records = kept.len(),
-            bytes, "moved records of tenants in quarantine to the end of the log"
-        );
-
-        Ok(())
+        Ok(Some(bytes))
     }
 }

@@ -147,33 +147,9 @@ impl Generation {
         };
 
         let forgotten = applying.forget_moments();
-        let Rows {
-            slots,
-            ts_ms,
-            values,
-            lives,
-            histograms,
-            exemplars,
-            metadata: _,
-        } = rows;
-
-        for (at, ((&slot, &ts_ms), &value)) in slots.iter().zip(&ts_ms).zip(&values).enumerate() {
-            applying.float(
-                slot,
-                ts_ms,
-                value,
-                lives.get(at).copied().unwrap_or(Life::NONE),
-            );
-        }
-
-        for row in histograms {
-            applying.histogram(row);
-        }
-
         let before = applying.samples.exemplars.memory();
-        for row in exemplars {
-            applying.exemplar(row, exemplars_max);
-        }
+
+        applying.rows(rows, exemplars_max);
 
         let after = applying.samples.exemplars.memory();
         let Applying {
@@ -314,6 +290,31 @@ struct Applying<'a> {
 }
 
 impl Applying<'_> {
+    fn rows(&mut self, rows: Rows, exemplars_max: usize) {
+        let Rows {
+            slots,
+            ts_ms,
+            values,
+            lives,
+            histograms,
+            exemplars,
+            metadata: _,
+        } = rows;
+
+        for (at, ((&slot, &ts_ms), &value)) in slots.iter().zip(&ts_ms).zip(&values).enumerate() {
+            let life = lives.get(at).copied().unwrap_or(Life::NONE);
+            self.float(slot, ts_ms, value, life);
+        }
+
+        for row in histograms {
+            self.histogram(row);
+        }
+
+        for row in exemplars {
+            self.exemplar(row, exemplars_max);
+        }
+    }
+
     fn float(&mut self, slot: Slot, ts_ms: i64, value: f64, life: Life) {
         self.step();
         self.ttl_max_ms = self.ttl_max_ms.max(life.ttl_ms);
