@@ -59,7 +59,7 @@ pub(crate) fn admit(head: &TenantHead, write: &GatedWrite<'_>, now: Now, seed: u
 
     let generation = head.open().order.flush;
     let room = metadata::Room {
-        memory: head.memory.of_all(),
+        memory: head.memory.all_heads(),
         series_bytes: head.memory.series_bytes(),
     };
 
@@ -244,13 +244,13 @@ fn check_room(
     let more = registry.bytes().saturating_sub(reported) + labels.encoded().len();
     let max = limits
         .series_bytes_max
-        .unwrap_or_else(|| head.memory.of_all().series_bytes_of_tenant());
+        .unwrap_or_else(|| head.memory.all_heads().series_bytes_of_tenant());
 
     if head.memory.series_bytes().saturating_add(more) > max {
         return Err(Rejection::SeriesBytesLimit { max });
     }
 
-    head.memory.of_all().check(more)
+    head.memory.all_heads().check(more)
 }
 
 /// Counts all samples, histograms and exemplars of a series.

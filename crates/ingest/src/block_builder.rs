@@ -234,10 +234,10 @@ impl Columns {
 
 fn histograms(series: Option<SeriesAt<'_>>) -> Vec<HistogramRef<'_>> {
     let all = series.into_iter().flat_map(SeriesAt::histograms);
-    all.map(|(ts_ms, held)| HistogramRef {
+    all.map(|(ts_ms, histogram)| HistogramRef {
         ts_ms,
-        life: held.life,
-        bytes: &held.bytes,
+        life: histogram.life,
+        bytes: &histogram.bytes,
     })
     .collect()
 }

@@ -335,16 +335,16 @@ impl CommitLoop {
     /// Deletes segments that no head needs. It asks the heads here, where the answer cannot change:
     /// every earlier write is applied, and a later one is behind this command in the queue.
     fn trim(&mut self) -> Result<(), Error> {
-        let others = |head: &&Arc<TenantHead>| !head.is_quarantined();
-        let of_others = self
+        let is_healthy = |head: &&Arc<TenantHead>| !head.is_quarantined();
+        let first_of_healthy = self
             .heads
             .read()
             .values()
-            .filter(others)
+            .filter(is_healthy)
             .filter_map(|head| head.first_uncommitted())
             .min();
 
-        self.carry(of_others.unwrap_or_else(|| self.wal.next_position()))?;
+        self.carry(first_of_healthy.unwrap_or_else(|| self.wal.next_position()))?;
 
         let needed = self
             .heads

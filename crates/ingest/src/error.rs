@@ -151,14 +151,14 @@ impl Error {
     /// Returns whether an object of one tenant is the cause, and a retry cannot help: the object is
     /// damaged or missing, or a later version of this program wrote it.
     pub(crate) fn is_damage(&self) -> bool {
-        let of_bucket = |error: &duramen_bucket::Error| {
+        let is_damaged_object = |error: &duramen_bucket::Error| {
             use duramen_bucket::Error::{Corrupt, Format, TooLarge};
             matches!(error, Corrupt { .. } | Format { .. } | TooLarge { .. })
         };
 
         match self {
             Self::Manifest(duramen_manifest::Error::Bucket(error)) | Self::Bucket(error) => {
-                of_bucket(error)
+                is_damaged_object(error)
             }
             Self::Manifest(duramen_manifest::Error::Version { .. }) => true,
             Self::Manifest(error) => error.kind() == ErrorKind::Corrupt,

@@ -83,7 +83,7 @@ pub(crate) async fn flush(
         .heads
         .heal(head)
         .await
-        .map_err(|error| held_back(head, error))?;
+        .map_err(|error| quarantine_if_damaged(head, error))?;
 
     if freeze == Freeze::Yes {
         flusher.commit.freeze(head).await?;
@@ -135,7 +135,7 @@ async fn bring_up_and_commit(
         .publisher
         .commit_flush(head.id, blocks.clone(), frozen.end.0, frozen.order.flush)
         .await
-        .map_err(|error| held_back(head, error.into()))?;
+        .map_err(|error| quarantine_if_damaged(head, error.into()))?;
 
     head.committed(frozen);
     head.report_samples();
@@ -149,11 +149,12 @@ async fn forget(flusher: &Arc<Flusher>, head: &Arc<TenantHead>) -> Result<(), Er
     let two_flushes_ms =
         i64::try_from(2 * flusher.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
     let idle_before_ms = flusher.clock.now_ms().saturating_sub(two_flushes_ms);
-    let of_head = Arc::clone(head);
     let now = flusher.clock.monotonic();
 
-    let forgetting =
-        tokio::task::spawn_blocking(move || of_head.forget(now, families_max, idle_before_ms));
+    let forgetting = {
+        let head = Arc::clone(head);
+        tokio::task::spawn_blocking(move || head.forget(now, families_max, idle_before_ms))
+    };
     let forgotten = forgetting.await.map_err(|_| Error::Stopped)?;
 
     if forgotten > 0 {
@@ -165,7 +166,7 @@ async fn forget(flusher: &Arc<Flusher>, head: &Arc<TenantHead>) -> Result<(), Er
 
 /// Puts the tenant into quarantine if only a repair can end the error, so that nothing else waits
 /// for it. Returns the error to report.
-fn held_back(head: &TenantHead, error: Error) -> Error {
+fn quarantine_if_damaged(head: &TenantHead, error: Error) -> Error {
     if !error.is_damage() {
         return error;
     }

@@ -75,23 +75,23 @@ impl HeadsMemory {
 /// The memory of one head.
 #[derive(Debug)]
 pub(crate) struct HeadMemory {
-    of_all: Arc<HeadsMemory>,
-    held: Mutex<HeadShare>,
+    all_heads: Arc<HeadsMemory>,
+    usage: Mutex<HeadUsage>,
 }
 
 #[derive(Debug)]
-struct HeadShare {
+struct HeadUsage {
     series_bytes: usize,
     sample_bytes: usize,
     share: Share,
 }
 
 impl HeadMemory {
-    pub(crate) fn new(of_all: Arc<HeadsMemory>) -> Self {
-        let share = of_all.account.share(Use::Head);
+    pub(crate) fn new(all_heads: Arc<HeadsMemory>) -> Self {
+        let share = all_heads.account.share(Use::Head);
         Self {
-            of_all,
-            held: Mutex::new(HeadShare {
+            all_heads,
+            usage: Mutex::new(HeadUsage {
                 series_bytes: 0,
                 sample_bytes: 0,
                 share,
@@ -99,39 +99,43 @@ impl HeadMemory {
         }
     }
 
-    pub(crate) fn of_all(&self) -> &HeadsMemory {
-        &self.of_all
+    pub(crate) fn all_heads(&self) -> &HeadsMemory {
+        &self.all_heads
     }
 
     /// Returns the memory of series and metadata, as last reported.
     pub(crate) fn series_bytes(&self) -> usize {
-        self.held.lock().series_bytes
+        self.usage.lock().series_bytes
     }
 
     /// Reports the memory of series and metadata, in bytes.
     pub(crate) fn set_series(&self, bytes: usize) {
-        let mut held = self.held.lock();
-        self.of_all.series_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.of_all
+        let mut usage = self.usage.lock();
+        self.all_heads
             .series_bytes
-            .fetch_sub(held.series_bytes, Ordering::Relaxed);
-        held.series_bytes = bytes;
-        held.report();
+            .fetch_add(bytes, Ordering::Relaxed);
+        self.all_heads
+            .series_bytes
+            .fetch_sub(usage.series_bytes, Ordering::Relaxed);
+        usage.series_bytes = bytes;
+        usage.report();
     }
 
     /// Reports the memory of samples, in bytes.
     pub(crate) fn set_samples(&self, bytes: usize) {
-        let mut held = self.held.lock();
-        self.of_all.sample_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.of_all
+        let mut usage = self.usage.lock();
+        self.all_heads
             .sample_bytes
-            .fetch_sub(held.sample_bytes, Ordering::Relaxed);
-        held.sample_bytes = bytes;
-        held.report();
+            .fetch_add(bytes, Ordering::Relaxed);
+        self.all_heads
+            .sample_bytes
+            .fetch_sub(usage.sample_bytes, Ordering::Relaxed);
+        usage.sample_bytes = bytes;
+        usage.report();
     }
 }
 
-impl HeadShare {
+impl HeadUsage {
     fn report(&mut self) {
         self.share.set(self.series_bytes + self.sample_bytes);
     }
@@ -139,12 +143,12 @@ impl HeadShare {
 
 impl Drop for HeadMemory {
     fn drop(&mut self) {
-        let held = self.held.get_mut();
-        self.of_all
+        let usage = self.usage.get_mut();
+        self.all_heads
             .series_bytes
-            .fetch_sub(held.series_bytes, Ordering::Relaxed);
-        self.of_all
+            .fetch_sub(usage.series_bytes, Ordering::Relaxed);
+        self.all_heads
             .sample_bytes
-            .fetch_sub(held.sample_bytes, Ordering::Relaxed);
+            .fetch_sub(usage.sample_bytes, Ordering::Relaxed);
     }
 }

@@ -24,12 +24,15 @@ pub(crate) async fn rebuild(
     head: &Arc<TenantHead>,
     frozen: &Arc<Frozen>,
 ) -> Result<(), Error> {
-    let flusher = Arc::clone(flusher);
-    let for_read = Arc::clone(head);
-    let again = Arc::clone(frozen);
-    let read = tokio::task::spawn_blocking(move || read_again(&flusher, &for_read, &again));
+    let reading = {
+        let flusher = Arc::clone(flusher);
+        let head = Arc::clone(head);
+        let frozen = Arc::clone(frozen);
 
-    frozen.unstage(read.await.map_err(|_| Error::Stopped)??);
+        tokio::task::spawn_blocking(move || read_again(&flusher, &head, &frozen))
+    };
+
+    frozen.unstage(reading.await.map_err(|_| Error::Stopped)??);
     head.report_series();
     head.report_samples();
 
@@ -41,7 +44,7 @@ fn read_again(
     head: &TenantHead,
     frozen: &Frozen,
 ) -> Result<Arc<Generation>, Error> {
-    let mut again = Again {
+    let mut rebuilding = Rebuilding {
         head,
         generation: Generation::new(frozen.order),
         now_ms: i64::try_from(flusher.clock.monotonic().as_millis()).unwrap_or(i64::MAX),
@@ -73,7 +76,7 @@ fn read_again(
         positions.clone(),
         |segment, position, record| {
             if record.tenant == head.id {
-                again.take(segment, position, record, position >= positions.start);
+                rebuilding.take(segment, position, record, position >= positions.start);
             }
 
             Ok(())
@@ -83,15 +86,15 @@ fn read_again(
     let is_ours = |damage: &duramen_wal::Damage| {
         damage.positions.start < positions.end && damage.positions.end > positions.start
     };
-    if again.lost > 0 || report.damage.iter().any(is_ours) {
+    if rebuilding.lost > 0 || report.damage.iter().any(is_ours) {
         return Err(damaged());
     }
 
-    Ok(again.generation)
+    Ok(rebuilding.generation)
 }
 
 /// The generation while it is rebuilt.
-struct Again<'a> {
+struct Rebuilding<'a> {
     head: &'a TenantHead,
     generation: Arc<Generation>,
     now_ms: i64,
@@ -105,7 +108,7 @@ struct Again<'a> {
     lost: u64,
 }
 
-impl Again<'_> {
+impl Rebuilding<'_> {
     /// Takes the definitions of a record of the tenant, and its rows if it is part of the
     /// generation.
     fn take(

@@ -112,11 +112,11 @@ fn due(flusher: &Flusher) -> Vec<(Arc<TenantHead>, Freeze)> {
 
     heads.sort_by_cached_key(|head| std::cmp::Reverse(head.sample_bytes()));
 
-    let mut held: usize = heads.iter().map(|head| head.sample_bytes()).sum();
+    let mut bytes_left: usize = heads.iter().map(|head| head.sample_bytes()).sum();
 
     // An early flush must free enough memory to be worth its requests.
     let short = memory.is_short();
-    let worth = (held / 8).max(SHORT_FLUSH_BYTES_MIN);
+    let worth = (bytes_left / 8).max(SHORT_FLUSH_BYTES_MIN);
     let now = flusher.clock.monotonic();
     let crowded = memory.is_short_for_series();
     let series_bytes = memory.series_bytes();
@@ -141,9 +141,10 @@ fn due(flusher: &Flusher) -> Vec<(Arc<TenantHead>, Freeze)> {
             .filled_since_ms()
             .is_some_and(|since| now_ms - since >= age_ms);
 
-        let large = held > flusher.config.head_bytes_max || (short && head.sample_bytes() >= worth);
+        let large =
+            bytes_left > flusher.config.head_bytes_max || (short && head.sample_bytes() >= worth);
         if large {
-            held = held.saturating_sub(head.sample_bytes());
+            bytes_left = bytes_left.saturating_sub(head.sample_bytes());
         }
 
         // A second frozen generation would free no space while the first cannot be uploaded.

@@ -511,8 +511,7 @@ impl<'a> Replay<'a> {
             }
         };
 
-        let held = self.flusher.heads.get(id);
-        if let Some(head) = held {
+        if let Some(head) = self.flusher.heads.get(id) {
             return Ok(head);
         }
 

@@ -60,58 +60,12 @@ fn main() {
 
     let mut wal = open(&mut 0);
 
-    for round in ["first (series defined)", "second", "third"] {
-        let before = wal.bytes();
-        let mut appending = Duration::ZERO;
-        let mut syncing = Duration::ZERO;
-        let mut defined = HashSet::new();
+    let defining = write_round(&mut wal, &clock, &requests, Round::DefinesSeries);
+    println!("first (series defined): {defining}");
 
-        for request in &requests {
-            let labels = if round.starts_with("first") {
-                definitions(&mut defined, request)
-            } else {
-                vec![]
-            };
-
-            let series: Vec<_> = labels
-                .iter()
-                .map(|(series_ref, labels)| (*series_ref, labels.as_bytes()))
-                .collect();
-
-            let Request {
-                refs,
-                ts_ms,
-                values,
-            } = request;
-
-            let empty = WriteRecord::empty(TenantId(1.into()));
-            let record = WriteRecord {
-                series: &series,
-                refs,
-                ts_ms,
-                values,
-                ..empty
-            };
-
-            let start = clock.monotonic();
-            wal.append(&record).unwrap();
-
-            let appended = clock.monotonic();
-            wal.sync().unwrap();
-            appending += appended - start;
-            syncing += clock.monotonic() - appended;
-        }
-
-        let bytes = wal.bytes() - before;
-        let per_sample = |time: Duration| time.as_secs_f64() * 1e9 / samples as f64;
-
-        println!(
-            "{round}: {:.2} B/sample, append {:.1} ns/sample, write and fdatasync {:.1} ns/sample, {:.0} us per sync",
-            bytes as f64 / samples as f64,
-            per_sample(appending),
-            per_sample(syncing),
-            syncing.as_secs_f64() * 1e6 / requests.len() as f64,
-        );
+    for name in ["second", "third"] {
+        let round = write_round(&mut wal, &clock, &requests, Round::KnowsSeries);
+        println!("{name}: {round}");
     }
 
     let bytes = wal.bytes();
@@ -127,6 +81,61 @@ fn main() {
         seconds * 1e9 / handed_over as f64,
         seconds * 1e9 / bytes as f64
     );
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    DefinesSeries,
+    KnowsSeries,
+}
+
+/// Writes all requests with one sync each, and returns the cost of a sample as text.
+fn write_round(wal: &mut Wal, clock: &SystemClock, requests: &[Request], round: Round) -> String {
+    let samples: usize = requests.iter().map(|request| request.refs.len()).sum();
+    let before = wal.bytes();
+    let mut appending = Duration::ZERO;
+    let mut syncing = Duration::ZERO;
+    let mut defined = HashSet::new();
+
+    for request in requests {
+        let labels = match round {
+            Round::DefinesSeries => definitions(&mut defined, request),
+            Round::KnowsSeries => vec![],
+        };
+
+        let series: Vec<_> = labels
+            .iter()
+            .map(|(series_ref, labels)| (*series_ref, labels.as_bytes()))
+            .collect();
+
+        let record = WriteRecord {
+            series: &series,
+            refs: &request.refs,
+            ts_ms: &request.ts_ms,
+            values: &request.values,
+            ..WriteRecord::empty(TenantId(1.into()))
+        };
+
+        let start = clock.monotonic();
+        wal.append(&record).unwrap();
+
+        let appended = clock.monotonic();
+        wal.sync().unwrap();
+
+        appending += appended - start;
+        syncing += clock.monotonic() - appended;
+    }
+
+    let bytes = wal.bytes() - before;
+    let per_sample = |time: Duration| time.as_secs_f64() * 1e9 / samples as f64;
+
+    format!(
+        "{:.2} B/sample, append {:.1} ns/sample, write and fdatasync {:.1} ns/sample, {:.0} us per sync",
+        bytes as f64 / samples as f64,
+        per_sample(appending),
+        per_sample(syncing),
+        syncing.as_secs_f64() * 1e6 / requests.len() as f64,
+    )
 }
 
 /// Returns labels of the usual shape and length; neighbours share a target.

@@ -260,12 +260,11 @@ mod tests {
     use crate::record::{ExemplarRow, HistogramRow};
 
     fn family() -> FamilyMetadata {
-        let [family, help, unit] = ["m", "Help.", "s"].map(str::to_owned);
         FamilyMetadata {
-            family,
+            family: "m".to_owned(),
             kind: MetricType::Gauge,
-            help,
-            unit,
+            help: "Help.".to_owned(),
+            unit: "s".to_owned(),
             last_seen_ms: 9,
         }
     }

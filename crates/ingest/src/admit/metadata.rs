@@ -22,58 +22,82 @@ pub(super) fn admit(
     generation: u64,
     admitted: &mut Admitted,
 ) {
-    let mut news: BTreeMap<&str, FamilyMetadata> = BTreeMap::new();
-    let mut unknown = 0;
-    let mut more = 0;
+    let mut news = News {
+        families,
+        limits,
+        room,
+        by_name: BTreeMap::new(),
+        unknown: 0,
+        bytes: 0,
+    };
 
     for sent in &request.metadata {
-        let checked = check(sent, limits).and_then(|text| {
-            let is_known = families.contains(text.family) || news.contains_key(text.family);
-            if !is_known && families.len() + unknown >= limits.metadata_families_max {
-                let family = Shown(text.family.as_bytes()).to_string();
-                return Err(Rejection::MetadataLimit {
-                    family,
-                    max: limits.metadata_families_max,
-                });
+        let FamilyText { family, help, unit } = match news.check(sent) {
+            Ok(text) => text,
+            Err(rejection) => {
+                admitted
+                    .lost_metadata
+                    .add(rejection.reason(), Lost::FAMILY, || rejection.to_string());
+                continue;
             }
+        };
 
-            let bytes = families.growth(text.family, text.help, text.unit);
-            if bytes > 0 {
-                room.check(text.family, more + bytes, limits)?;
-            }
+        admitted.families += 1;
 
-            unknown += usize::from(!is_known);
-            more += bytes;
-            Ok(text)
-        });
-
-        match checked {
-            Err(rejection) => admitted
-                .lost_metadata
-                .add(rejection.reason(), Lost::FAMILY, || rejection.to_string()),
-            Ok(FamilyText { family, help, unit }) => {
-                admitted.families += 1;
-
-                let is_old = families.is_logged(family, sent.kind, help, unit, generation);
-                if is_old && !news.contains_key(family) {
-                    continue;
-                }
-
-                let [owned, help, unit] = [family, help, unit].map(str::to_owned);
-                let metadata = FamilyMetadata {
-                    family: owned,
-                    kind: sent.kind,
-                    help,
-                    unit,
-                    last_seen_ms: now_ms,
-                };
-
-                news.insert(family, metadata);
-            }
+        let is_old = families.is_logged(family, sent.kind, help, unit, generation);
+        if is_old && !news.by_name.contains_key(family) {
+            continue;
         }
+
+        let metadata = FamilyMetadata {
+            family: family.to_owned(),
+            kind: sent.kind,
+            help: help.to_owned(),
+            unit: unit.to_owned(),
+            last_seen_ms: now_ms,
+        };
+
+        news.by_name.insert(family, metadata);
     }
 
-    admitted.rows.metadata = news.into_values().collect();
+    admitted.rows.metadata = news.by_name.into_values().collect();
+}
+
+/// The new metadata of one request.
+struct News<'r, 'a> {
+    families: &'r Families,
+    limits: &'r IngestLimits,
+    room: &'r Room<'r>,
+    by_name: BTreeMap<&'a str, FamilyMetadata>,
+    /// How many families of the request are unknown.
+    unknown: usize,
+    /// How much more memory the request takes.
+    bytes: usize,
+}
+
+impl<'a> News<'_, 'a> {
+    /// Checks metadata against the limits, and counts what it adds.
+    fn check(&mut self, sent: &SentMetadata<'a>) -> Result<FamilyText<'a>, Rejection> {
+        let text = check(sent, self.limits)?;
+        let families = self.families;
+        let max = self.limits.metadata_families_max;
+
+        let is_known = families.contains(text.family) || self.by_name.contains_key(text.family);
+        if !is_known && families.len() + self.unknown >= max {
+            let family = Shown(text.family.as_bytes()).to_string();
+            return Err(Rejection::MetadataLimit { family, max });
+        }
+
+        let bytes = families.growth(text.family, text.help, text.unit);
+        if bytes > 0 {
+            self.room
+                .check(text.family, self.bytes + bytes, self.limits)?;
+        }
+
+        self.unknown += usize::from(!is_known);
+        self.bytes += bytes;
+        Ok(text)
+    }
 }
 
 /// The memory that is left for more metadata.

@@ -46,7 +46,7 @@ pub(super) async fn settle(
     head: &Arc<TenantHead>,
     waiting: &[Arc<Frozen>],
 ) -> Result<Metadata, Error> {
-    let has_metadata = |frozen: &Arc<Frozen>| match frozen.held() {
+    let has_metadata = |frozen: &Arc<Frozen>| match frozen.samples() {
         FrozenSamples::Memory(generation) => generation.has_metadata(),
         FrozenSamples::Staged(_) => false,
     };

@@ -61,19 +61,20 @@ pub(super) async fn stage(
     frozen: &Arc<Frozen>,
     metadata: Metadata,
 ) -> Result<Arc<[StagedBlock]>, Error> {
-    let generation = match frozen.held() {
+    let generation = match frozen.samples() {
         FrozenSamples::Staged(blocks) => return Ok(blocks),
         FrozenSamples::Memory(generation) => generation,
     };
 
-    let for_build = Arc::clone(head);
-    let staging = flusher.staging.clone();
-    let clock = Arc::clone(&flusher.clock);
     let families = metadata.families(head, &generation);
 
-    let built = tokio::task::spawn_blocking(move || {
-        build(&for_build, &generation, families, &*clock, &staging)
-    });
+    let built = {
+        let head = Arc::clone(head);
+        let clock = Arc::clone(&flusher.clock);
+        let staging = flusher.staging.clone();
+
+        tokio::task::spawn_blocking(move || build(&head, &generation, families, &*clock, &staging))
+    };
     let built = built.await.map_err(|_| Error::Stopped)??;
 
     let mut staged = Vec::with_capacity(built.len());
@@ -85,7 +86,7 @@ pub(super) async fn stage(
     frozen.stage(staged);
     head.report_samples();
 
-    match frozen.held() {
+    match frozen.samples() {
         FrozenSamples::Staged(blocks) => Ok(blocks),
         FrozenSamples::Memory(_) => Err(Error::Stopped),
     }

@@ -40,7 +40,7 @@ pub(super) async fn bring_up(
         flusher.metrics.rebuilds.inc();
         rebuilds += 1;
 
-        if matches!(frozen.held(), FrozenSamples::Staged(_)) {
+        if matches!(frozen.samples(), FrozenSamples::Staged(_)) {
             rebuild(flusher, head, frozen).await?;
             metadata = metadata::settle(flusher, head, std::slice::from_ref(frozen)).await?;
         }
@@ -53,7 +53,7 @@ async fn bring_up_once(
     frozen: &Arc<Frozen>,
     metadata: Metadata,
 ) -> Result<Vec<BlockEntry>, Error> {
-    match frozen.held() {
+    match frozen.samples() {
         FrozenSamples::Memory(generation) if flusher.is_disk_low() => {
             return from_memory(flusher, head, &generation, metadata).await;
         }
@@ -62,7 +62,7 @@ async fn bring_up_once(
 
     match stage(flusher, head, frozen, metadata).await {
         Ok(staged) => from_disk(flusher, head, &staged).await,
-        Err(error) if error.is_full() => match frozen.held() {
+        Err(error) if error.is_full() => match frozen.samples() {
             FrozenSamples::Memory(generation) => {
                 from_memory(flusher, head, &generation, metadata).await
             }
@@ -92,14 +92,15 @@ async fn from_memory(
 ) -> Result<Vec<BlockEntry>, Error> {
     warn!(tenant = %head.name, "the disk has no space for staged blocks; they go up from memory");
 
-    let for_build = Arc::clone(head);
-    let of_build = Arc::clone(generation);
-    let clock = Arc::clone(&flusher.clock);
     let families = metadata.families(head, generation);
 
-    let built = tokio::task::spawn_blocking(move || {
-        build_in_memory(&for_build, &of_build, families, &*clock)
-    });
+    let built = {
+        let head = Arc::clone(head);
+        let generation = Arc::clone(generation);
+        let clock = Arc::clone(&flusher.clock);
+
+        tokio::task::spawn_blocking(move || build_in_memory(&head, &generation, families, &*clock))
+    };
     let built = built.await.map_err(|_| Error::Stopped)??;
 
     let mut entries = Vec::with_capacity(built.len());

@@ -107,7 +107,7 @@ impl Chunk {
         }
 
         match self.find(ts_ms) {
-            Some(held) if held == bits => Pushed::Repeated,
+            Some(stored) if stored == bits => Pushed::Repeated,
             Some(_) => Pushed::Conflict,
             None => {
                 let rare = self.rare.get_or_insert_default();
@@ -138,11 +138,11 @@ impl Chunk {
             self.mark();
         }
 
-        self.held(ts_ms)
+        self.find_before_last(ts_ms)
     }
 
     /// Returns the bits of the value at a time before the last one.
-    fn held(&self, ts_ms: i64) -> Option<u64> {
+    fn find_before_last(&self, ts_ms: i64) -> Option<u64> {
         if let Some(late) = self.rare.as_ref().and_then(|rare| rare.late.get(&ts_ms)) {
             return Some(late.bits);
         }
@@ -152,9 +152,9 @@ impl Chunk {
         }
 
         self.in_order_near(ts_ms)
-            .find(|held| held.0 >= ts_ms)
-            .filter(|held| held.0 == ts_ms)
-            .map(|held| held.1)
+            .find(|sample| sample.0 >= ts_ms)
+            .filter(|sample| sample.0 == ts_ms)
+            .map(|sample| sample.1)
     }
 
     fn marks(&self) -> Option<&[Mark]> {

@@ -16,9 +16,9 @@ pub(crate) struct Exemplars {
     /// The exemplars of each series, ordered by time, value and labels. Equal ones are kept once.
     ///
     /// A set that an active moment sees is copied before it is changed.
-    series: BTreeMap<Slot, Arc<BTreeSet<HeldExemplar>>>,
+    series: BTreeMap<Slot, Arc<BTreeSet<StoredExemplar>>>,
     /// What active moments see of series that have changed since.
-    saved: HashMap<Slot, Vec<Saved<Arc<BTreeSet<HeldExemplar>>>>>,
+    saved: HashMap<Slot, Vec<Saved<Arc<BTreeSet<StoredExemplar>>>>>,
     /// Each series with the number of its exemplars and the time of its oldest. The last entry has
     /// the most exemplars, and among those the oldest one.
     ranks: BTreeSet<Rank>,
@@ -27,7 +27,7 @@ pub(crate) struct Exemplars {
 }
 
 /// Time, bits of the value and encoded labels of an exemplar.
-type HeldExemplar = (i64, u64, Arc<[u8]>);
+type StoredExemplar = (i64, u64, Arc<[u8]>);
 type Rank = (usize, Reverse<i64>, Slot);
 
 /// The result of pushing an exemplar.
@@ -53,21 +53,21 @@ impl Exemplars {
         if self
             .series
             .get(&slot)
-            .is_some_and(|held| held.contains(&new))
+            .is_some_and(|exemplars| exemplars.contains(&new))
         {
             return Offered::Repeated;
         }
 
         self.save(slot, active);
 
-        let held = Arc::make_mut(self.series.entry(slot).or_default());
-        match rank(slot, held) {
+        let exemplars = Arc::make_mut(self.series.entry(slot).or_default());
+        match rank(slot, exemplars) {
             Some(before) => _ = self.ranks.remove(&before),
             None => self.memory += SERIES,
         }
 
-        held.insert(new);
-        self.ranks.extend(rank(slot, held));
+        exemplars.insert(new);
+        self.ranks.extend(rank(slot, exemplars));
         self.count += 1;
         self.memory += memory_of(bytes);
 
@@ -85,15 +85,15 @@ impl Exemplars {
             };
             self.save(slot, active);
 
-            let Some(held) = self.series.get_mut(&slot).map(Arc::make_mut) else {
+            let Some(exemplars) = self.series.get_mut(&slot).map(Arc::make_mut) else {
                 break;
             };
-            if let Some((_, _, labels)) = held.pop_first() {
+            if let Some((_, _, labels)) = exemplars.pop_first() {
                 self.count -= 1;
                 self.memory -= memory_of(labels.len());
             }
 
-            match rank(slot, held) {
+            match rank(slot, exemplars) {
                 Some(rank) => _ = self.ranks.insert(rank),
                 None => {
                     self.series.remove(&slot);
@@ -139,7 +139,7 @@ impl Exemplars {
         let all = saved
             .or_else(|| self.series.get(&slot))
             .into_iter()
-            .flat_map(|held| held.iter());
+            .flat_map(|exemplars| exemplars.iter());
 
         all.filter(move |(ts_ms, _, _)| range.contains(*ts_ms))
             .map(|(ts_ms, bits, labels)| Exemplar {
@@ -168,9 +168,10 @@ impl Exemplars {
     }
 }
 
-fn rank(slot: Slot, held: &BTreeSet<HeldExemplar>) -> Option<Rank> {
-    held.first()
-        .map(|(oldest, _, _)| (held.len(), Reverse(*oldest), slot))
+fn rank(slot: Slot, exemplars: &BTreeSet<StoredExemplar>) -> Option<Rank> {
+    exemplars
+        .first()
+        .map(|(oldest, _, _)| (exemplars.len(), Reverse(*oldest), slot))
 }
 
 /// The memory of a series with exemplars: its entries in two trees, and the first node of its own

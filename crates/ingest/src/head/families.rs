@@ -11,12 +11,12 @@ use duramen_model::{FamilyMetadata, MetricType};
 /// The metadata of a tenant's metric families, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Families {
-    held: BTreeMap<String, HeldFamily>,
+    by_name: BTreeMap<String, FamilyEntry>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct HeldFamily {
+struct FamilyEntry {
     family: Arc<FamilyMetadata>,
     /// The flush number of the generation in which it was logged last; 0 if it came from a block.
     logged_in: u64,
@@ -33,9 +33,9 @@ impl Families {
         unit: &str,
         generation: u64,
     ) -> bool {
-        self.held
+        self.by_name
             .get(name)
-            .is_some_and(|HeldFamily { family, logged_in }| {
+            .is_some_and(|FamilyEntry { family, logged_in }| {
                 *logged_in == generation
                     && family.kind == kind
                     && family.help == help
@@ -44,11 +44,11 @@ impl Families {
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.held.contains_key(name)
+        self.by_name.contains_key(name)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.by_name.len()
     }
 
     /// Returns the memory of the families in bytes, roughly.
@@ -59,8 +59,8 @@ impl Families {
     /// Returns how much more memory this metadata of a family would take, in bytes.
     pub(crate) fn growth(&self, name: &str, help: &str, unit: &str) -> usize {
         let texts = help.len() + unit.len();
-        match self.held.get(name) {
-            Some(HeldFamily { family, .. }) => {
+        match self.by_name.get(name) {
+            Some(FamilyEntry { family, .. }) => {
                 texts.saturating_sub(family.help.len() + family.unit.len())
             }
             None => FAMILY + 2 * name.len() + texts,
@@ -71,9 +71,9 @@ impl Families {
     pub(crate) fn put(&mut self, family: FamilyMetadata, generation: u64) {
         self.bytes += memory_of(&family);
 
-        let replaced = self.held.insert(
+        let replaced = self.by_name.insert(
             family.family.clone(),
-            HeldFamily {
+            FamilyEntry {
                 family: Arc::new(family),
                 logged_in: generation,
             },
@@ -88,7 +88,7 @@ impl Families {
     /// stays.
     pub(crate) fn carry_over(&mut self, families: Vec<FamilyMetadata>) {
         for family in families {
-            if !self.held.contains_key(&family.family) {
+            if !self.by_name.contains_key(&family.family) {
                 self.put(family, 0);
             }
         }
@@ -98,23 +98,23 @@ impl Families {
     /// longest first, while there are more than nine tenths of `max`. Older blocks still have them,
     /// the newest no longer.
     pub(crate) fn forget(&mut self, max: usize, idle_before_ms: i64) {
-        let surplus = self.held.len().saturating_sub(max / 10 * 9);
+        let surplus = self.by_name.len().saturating_sub(max / 10 * 9);
         if surplus == 0 {
             return;
         }
 
         let idle = self
-            .held
+            .by_name
             .values()
-            .filter(|held| held.family.last_seen_ms < idle_before_ms);
+            .filter(|entry| entry.family.last_seen_ms < idle_before_ms);
 
         let mut idle: Vec<_> = idle
-            .map(|held| (held.family.last_seen_ms, Arc::clone(&held.family)))
+            .map(|entry| (entry.family.last_seen_ms, Arc::clone(&entry.family)))
             .collect();
         idle.sort_unstable_by_key(|(last_seen_ms, _)| *last_seen_ms);
 
         for (_, family) in idle.into_iter().take(surplus) {
-            self.held.remove(&family.family);
+            self.by_name.remove(&family.family);
             self.bytes -= memory_of(&family);
         }
     }
@@ -122,9 +122,9 @@ impl Families {
     /// Returns all families in the order of their names. Their texts are not copied, since writes
     /// wait for this.
     pub(crate) fn all(&self) -> Vec<Arc<FamilyMetadata>> {
-        self.held
+        self.by_name
             .values()
-            .map(|held| Arc::clone(&held.family))
+            .map(|entry| Arc::clone(&entry.family))
             .collect()
     }
 }

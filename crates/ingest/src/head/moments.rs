@@ -123,25 +123,32 @@ impl MomentsState {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Saved<T> {
     pub(crate) until: MomentNumber,
-    pub(crate) was: T,
+    pub(crate) value: T,
 }
 
 /// Saves a value before it changes, unless it was saved since the newest of `moments`. Entries that
 /// no moment needs any more are dropped.
-pub(crate) fn save<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber], is: impl FnOnce() -> T) {
+pub(crate) fn save<T>(
+    list: &mut Vec<Saved<T>>,
+    moments: &[MomentNumber],
+    value: impl FnOnce() -> T,
+) {
     let Some(&until) = moments.last() else { return };
-    if held.last().is_some_and(|last| last.until >= until) {
+    if list.last().is_some_and(|last| last.until >= until) {
         return;
     }
 
-    held.push(Saved { until, was: is() });
-    retain_needed(held, moments);
+    list.push(Saved {
+        until,
+        value: value(),
+    });
+    retain_needed(list, moments);
 }
 
 /// Drops the entries that none of `moments` sees.
-fn retain_needed<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber]) {
+fn retain_needed<T>(list: &mut Vec<Saved<T>>, moments: &[MomentNumber]) {
     let mut behind = 0;
-    held.retain(|saved| {
+    list.retain(|saved| {
         let first = moments.partition_point(|moment| *moment <= behind);
         let is_needed = moments
             .get(first)
@@ -153,9 +160,9 @@ fn retain_needed<T>(held: &mut Vec<Saved<T>>, moments: &[MomentNumber]) {
 }
 
 /// Returns the saved value that a moment sees; `None` if it sees the current value.
-pub(crate) fn seen<T>(held: &[Saved<T>], moment: MomentNumber) -> Option<&T> {
-    let at = held.partition_point(|saved| saved.until < moment);
-    held.get(at).map(|saved| &saved.was)
+pub(crate) fn seen<T>(list: &[Saved<T>], moment: MomentNumber) -> Option<&T> {
+    let at = list.partition_point(|saved| saved.until < moment);
+    list.get(at).map(|saved| &saved.value)
 }
 
 /// A list of [`Saved`] for each series. It takes little memory, since most series are saved for at
@@ -179,7 +186,12 @@ impl<T> Default for SavedBySeries<T> {
 impl<T: Copy + Default> SavedBySeries<T> {
     /// Saves a value like [`save`], for the series at an index.
     #[inline]
-    pub(crate) fn save(&mut self, series: usize, moments: &[MomentNumber], is: impl FnOnce() -> T) {
+    pub(crate) fn save(
+        &mut self,
+        series: usize,
+        moments: &[MomentNumber],
+        value: impl FnOnce() -> T,
+    ) {
         let Some(&until) = moments.last() else { return };
         if self
             .newest
@@ -188,7 +200,14 @@ impl<T: Copy + Default> SavedBySeries<T> {
         {
             return;
         }
-        self.replace(series, Saved { until, was: is() }, moments);
+        self.replace(
+            series,
+            Saved {
+                until,
+                value: value(),
+            },
+            moments,
+        );
     }
 
     fn replace(&mut self, series: usize, saved: Saved<T>, moments: &[MomentNumber]) {
@@ -223,7 +242,7 @@ impl<T: Copy + Default> SavedBySeries<T> {
             .get(&series)
             .and_then(|older| seen(older, moment));
 
-        Some(older.unwrap_or(&newest.was))
+        Some(older.unwrap_or(&newest.value))
     }
 }
 

@@ -34,13 +34,13 @@ pub(crate) struct SeriesAt<'a> {
 /// Histograms by their time.
 #[derive(Debug, Default)]
 struct Histograms {
-    held: BTreeMap<i64, HeldHistogram>,
+    by_time: BTreeMap<i64, StoredHistogram>,
     bytes: usize,
 }
 
 /// One histogram.
 #[derive(Debug)]
-pub(crate) struct HeldHistogram {
+pub(crate) struct StoredHistogram {
     pub(crate) life: Life,
     /// The byte form of [`duramen_model::Histogram`].
     pub(crate) bytes: Box<[u8]>,
@@ -58,7 +58,7 @@ impl SeriesSamples {
         since: MomentNumber,
     ) -> Pushed {
         if let Some(histograms) = &self.histograms
-            && histograms.held.contains_key(&ts_ms)
+            && histograms.by_time.contains_key(&ts_ms)
         {
             return Pushed::Conflict;
         }
@@ -79,8 +79,8 @@ impl SeriesSamples {
         }
 
         let histograms = self.histograms.get_or_insert_default();
-        if let Some(held) = histograms.held.get(&ts_ms) {
-            return if *held.bytes == *bytes {
+        if let Some(stored) = histograms.by_time.get(&ts_ms) {
+            return if *stored.bytes == *bytes {
                 Pushed::Repeated
             } else {
                 Pushed::Conflict
@@ -88,9 +88,9 @@ impl SeriesSamples {
         }
 
         histograms.bytes += bytes.len();
-        histograms.held.insert(
+        histograms.by_time.insert(
             ts_ms,
-            HeldHistogram {
+            StoredHistogram {
                 life,
                 bytes: bytes.into_boxed_slice(),
                 since,
@@ -134,7 +134,7 @@ impl SeriesSamples {
         const NODE: usize = 480;
 
         let histograms = self.histograms.as_ref().map_or(0, |histograms| {
-            size_of::<Histograms>() + NODE + histograms.held.len() * HISTOGRAM + histograms.bytes
+            size_of::<Histograms>() + NODE + histograms.by_time.len() * HISTOGRAM + histograms.bytes
         });
         size_of::<Self>() - size_of::<Chunk>() + self.floats.memory() + histograms
     }
@@ -146,14 +146,14 @@ impl<'a> SeriesAt<'a> {
     }
 
     /// Returns the histograms by ascending time.
-    pub(crate) fn histograms(self) -> impl DoubleEndedIterator<Item = (i64, &'a HeldHistogram)> {
+    pub(crate) fn histograms(self) -> impl DoubleEndedIterator<Item = (i64, &'a StoredHistogram)> {
         let all = self
             .histograms
             .into_iter()
-            .flat_map(|histograms| histograms.held.iter());
+            .flat_map(|histograms| histograms.by_time.iter());
 
-        all.filter(move |(_, held)| held.since < self.moment)
-            .map(|(ts_ms, held)| (*ts_ms, held))
+        all.filter(move |(_, stored)| stored.since < self.moment)
+            .map(|(ts_ms, stored)| (*ts_ms, stored))
     }
 
     pub(crate) fn histogram_count(self) -> usize {

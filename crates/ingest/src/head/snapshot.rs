@@ -21,7 +21,7 @@ impl TenantHead {
             let mut parts = Vec::new();
 
             for frozen in all_frozen {
-                match frozen.held() {
+                match frozen.samples() {
                     FrozenSamples::Memory(generation) => parts.push(self.part(&generation, &pin)),
                     FrozenSamples::Staged(blocks) => {
                         let order = frozen.order;

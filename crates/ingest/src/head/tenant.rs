@@ -66,7 +66,7 @@ pub(crate) struct Frozen {
     pub(crate) end: Position,
     /// The position of its first record.
     first: Position,
-    held: RwLock<FrozenSamples>,
+    samples: RwLock<FrozenSamples>,
     /// Its series, once it is staged.
     slots: OnceLock<RoaringBitmap>,
     /// The blocks that a commit has named. All of them are in the bucket, and the commit may have
@@ -85,7 +85,7 @@ pub(crate) enum FrozenSamples {
 impl Frozen {
     /// Returns the series that have samples or exemplars here.
     fn slots(&self) -> RoaringBitmap {
-        match self.held() {
+        match self.samples() {
             FrozenSamples::Memory(generation) => generation.slots(),
             FrozenSamples::Staged(_) => self.slots.get().cloned().unwrap_or_default(),
         }
@@ -102,20 +102,20 @@ impl Frozen {
         let _ = self.offered.set(blocks.to_vec());
     }
 
-    pub(crate) fn held(&self) -> FrozenSamples {
-        self.held.read().clone()
+    pub(crate) fn samples(&self) -> FrozenSamples {
+        self.samples.read().clone()
     }
 
     /// Replaces the generation in memory by blocks with the same samples, which frees its memory.
     pub(crate) fn stage(&self, blocks: Vec<StagedBlock>) {
         let slots = self.slots();
         let _ = self.slots.set(slots);
-        *self.held.write() = FrozenSamples::Staged(blocks.into());
+        *self.samples.write() = FrozenSamples::Staged(blocks.into());
     }
 
     /// Replaces damaged blocks by a generation in memory with their samples.
     pub(crate) fn unstage(&self, generation: Arc<Generation>) {
-        *self.held.write() = FrozenSamples::Memory(generation);
+        *self.samples.write() = FrozenSamples::Memory(generation);
     }
 
     /// Returns the positions of its records in the log; other tenants have positions in between.
@@ -219,13 +219,13 @@ impl TenantHead {
         let first = chain.open.first_position()?;
         let generation = std::mem::replace(&mut chain.open, Generation::new(next()));
         let order = generation.order;
-        let held = RwLock::new(FrozenSamples::Memory(generation));
+        let samples = RwLock::new(FrozenSamples::Memory(generation));
 
         let frozen = Arc::new(Frozen {
             order,
             end,
             first,
-            held,
+            samples,
             slots: OnceLock::new(),
             offered: OnceLock::new(),
         });
@@ -247,7 +247,7 @@ impl TenantHead {
         self.registry.read().use_now(frozen.slots().iter());
 
         let mut chain = self.chain.write();
-        chain.frozen.retain(|held| !Arc::ptr_eq(held, frozen));
+        chain.frozen.retain(|other| !Arc::ptr_eq(other, frozen));
         chain.flushed = chain.flushed.max(frozen.end);
     }
 
@@ -359,7 +359,7 @@ impl TenantHead {
         let frozen = chain
             .frozen
             .iter()
-            .filter_map(|frozen| match &*frozen.held.read() {
+            .filter_map(|frozen| match &*frozen.samples.read() {
                 FrozenSamples::Memory(generation) => Some(Arc::clone(generation)),
                 FrozenSamples::Staged(_) => None,
             });

@@ -134,7 +134,7 @@ impl Pairs {
         limits: &HaLimits,
         electorate: Electorate<'_>,
     ) -> Result<(), Error> {
-        let Some((judgement, held)) = self.view.lock().as_mut().map(|view| {
+        let Some((judgement, known)) = self.view.lock().as_mut().map(|view| {
             let judgement = view.judge(&member.cluster, &member.replica, electorate.now(), limits);
             (judgement, view.elections.clone())
         }) else {
@@ -145,10 +145,10 @@ impl Pairs {
 
         let news = match judgement {
             Judgement::Take | Judgement::Drop | Judgement::OverLimit => return Ok(()),
-            Judgement::Refresh => next(chain, &held).await?,
+            Judgement::Refresh => next(chain, &known).await?,
             Judgement::Elect => {
                 let since_ms = electorate.bucket.clock().now_ms();
-                let elections = held.with(&member.cluster, &member.replica, since_ms);
+                let elections = known.with(&member.cluster, &member.replica, since_ms);
                 let author = Author::new(electorate.writer.writer, &**electorate.bucket.clock());
 
                 match chain
@@ -198,9 +198,9 @@ async fn load(chain: &Chain) -> Result<Elections, Error> {
     Ok(Elections::decode(chain, &entry)?)
 }
 
-/// Reads the elections after `held`, if there are any. Requests: 1 GET.
-async fn next(chain: &Chain, held: &Elections) -> Result<Option<Elections>, Error> {
-    let entry = chain.get(held.slot + 1).await?;
+/// Reads the elections after `known`, if there are any. Requests: 1 GET.
+async fn next(chain: &Chain, known: &Elections) -> Result<Option<Elections>, Error> {
+    let entry = chain.get(known.slot + 1).await?;
     Ok(entry
         .map(|entry| Elections::decode(chain, &entry))
         .transpose()?)

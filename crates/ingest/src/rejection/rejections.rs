@@ -125,8 +125,8 @@ impl Rejections {
         self.lost.add(lost);
 
         let count = lost.total();
-        if let Some((_, held)) = self.counts.iter_mut().find(|(held, _)| *held == reason) {
-            *held += count;
+        if let Some((_, total)) = self.counts.iter_mut().find(|(known, _)| *known == reason) {
+            *total += count;
             return;
         }
 

@@ -158,7 +158,8 @@ async fn samples_of_a_replica_that_is_not_elected_are_duplicates() {
         encoder.finish()
     };
 
-    let [a, b] = [of_replica("a"), of_replica("b")];
+    let a = of_replica("a");
+    let b = of_replica("b");
     let elected = world.gated(&a).await.unwrap();
     assert_eq!(elected.duplicates(), Duplicates::default());
 

@@ -13,7 +13,7 @@ use crate::system::{NOW_MS, System};
 
 /// All data of the parts of a snapshot.
 #[derive(Debug, Default, PartialEq)]
-struct Told {
+struct Contents {
     /// The series, with times and bits of their floats.
     floats: Vec<(Labels, Vec<(i64, u64)>)>,
     histograms: Vec<(Labels, i64, Vec<u8>)>,
@@ -26,8 +26,8 @@ struct Told {
     ttl_max_ms: i64,
 }
 
-async fn told(parts: &[Part], request: &SeriesRequest) -> Told {
-    let mut told = Told::default();
+async fn contents(parts: &[Part], request: &SeriesRequest) -> Contents {
+    let mut found = Contents::default();
 
     for Part { source, .. } in parts {
         let mut batches = source.select(request).await.unwrap();
@@ -41,10 +41,10 @@ async fn told(parts: &[Part], request: &SeriesRequest) -> Told {
                     .copied()
                     .zip(values.iter().map(|value| value.to_bits()));
 
-                told.floats.push((labels.clone(), floats.collect()));
+                found.floats.push((labels.clone(), floats.collect()));
 
                 let histograms = batch.histograms_at(row);
-                told.histograms.extend(
+                found.histograms.extend(
                     histograms.map(|held| (labels.clone(), held.ts_ms, held.bytes.to_vec())),
                 );
             }
@@ -59,23 +59,27 @@ async fn told(parts: &[Part], request: &SeriesRequest) -> Told {
         while let Some(batch) = batches.try_next().await.unwrap() {
             let labels =
                 (0..batch.len()).map(|row| Labels::from_encoded(batch.labels_at(row)).unwrap());
-            told.series.extend(labels);
+            found.series.extend(labels);
         }
 
-        told.exemplars
+        found
+            .exemplars
             .extend(source.exemplars(request).await.unwrap());
-        told.summaries
+        found
+            .summaries
             .extend(source.summaries(request).await.unwrap());
-        told.names
+        found
+            .names
             .extend(source.label_names(request).await.unwrap());
-        told.values
+        found
+            .values
             .extend(source.label_values(request, "__name__").await.unwrap());
-        told.ttl_max_ms = told
+        found.ttl_max_ms = found
             .ttl_max_ms
             .max(source.ttl_max_ms(&request.tenants).await.unwrap());
     }
 
-    told
+    found
 }
 
 /// Returns a body with ten series of floats, histograms and exemplars.
@@ -142,7 +146,7 @@ async fn a_moment_shows_nothing_that_is_written_after_it() {
 
     let request = system.request(Columns::Everything);
     let moment = system.parts().await;
-    let before = told(&moment, &request).await;
+    let before = contents(&moment, &request).await;
 
     assert_eq!(
         (
@@ -156,13 +160,13 @@ async fn a_moment_shows_nothing_that_is_written_after_it() {
     for (kind, body) in later() {
         system.store(&body).await;
         assert_eq!(
-            told(&moment, &request).await,
+            contents(&moment, &request).await,
             before,
             "{kind} to series that are there"
         );
 
         assert_ne!(
-            told(&system.parts().await, &request).await,
+            contents(&system.parts().await, &request).await,
             before,
             "{kind} is read by those who come later"
         );
@@ -176,7 +180,7 @@ async fn a_moment_shows_nothing_that_is_written_after_it() {
     });
 
     system.store(&of(new)).await;
-    assert_eq!(told(&moment, &request).await, before, "new series");
+    assert_eq!(contents(&moment, &request).await, before, "new series");
 }
 
 #[tokio::test]
@@ -225,7 +229,7 @@ async fn moments_that_follow_each_other_keep_what_each_of_them_saw() {
 
     for (_, body) in later() {
         let moment = system.parts().await;
-        let before = told(&moment, &request).await;
+        let before = contents(&moment, &request).await;
         moments.push((moment, before));
         system.store(&body).await;
     }
@@ -241,7 +245,7 @@ async fn moments_that_follow_each_other_keep_what_each_of_them_saw() {
             .await;
 
         for (moment, before) in &moments {
-            assert_eq!(told(moment, &request).await, *before);
+            assert_eq!(contents(moment, &request).await, *before);
         }
     }
 }
@@ -253,7 +257,7 @@ async fn a_moment_stays_while_its_generation_is_frozen_staged_and_committed() {
 
     let request = system.request(Columns::Everything);
     let moment = system.parts().await;
-    let before = told(&moment, &request).await;
+    let before = contents(&moment, &request).await;
 
     for (kind, body) in later() {
         system.store(&body).await;
@@ -263,7 +267,7 @@ async fn a_moment_stays_while_its_generation_is_frozen_staged_and_committed() {
             .await
             .unwrap();
 
-        assert_eq!(told(&moment, &request).await, before, "{kind}");
+        assert_eq!(contents(&moment, &request).await, before, "{kind}");
     }
 }
 
@@ -274,9 +278,9 @@ async fn samples_that_were_there_and_are_sent_again_change_nothing() {
 
     let request = system.request(Columns::Everything);
     let moment = system.parts().await;
-    let before = told(&moment, &request).await;
+    let before = contents(&moment, &request).await;
 
     system.store(&first()).await;
-    assert_eq!(told(&moment, &request).await, before);
-    assert_eq!(told(&system.parts().await, &request).await, before);
+    assert_eq!(contents(&moment, &request).await, before);
+    assert_eq!(contents(&system.parts().await, &request).await, before);
 }

@@ -146,13 +146,13 @@ impl Registry {
         self.bytes -= size::PAIR + value.len();
         self.vacant_pairs.push(pair);
 
-        let Some(held) = self.names.get_mut(&*name) else {
+        let Some(entry) = self.names.get_mut(&*name) else {
             return;
         };
-        held.values.remove(&*value);
-        held.pairs.remove(pair);
+        entry.values.remove(&*value);
+        entry.pairs.remove(pair);
 
-        if held.values.is_empty() {
+        if entry.values.is_empty() {
             self.names.remove(&*name);
             self.bytes -= size::NAME + name.len();
         }
@@ -199,7 +199,8 @@ mod tests {
     use super::*;
 
     fn labels(number: u8) -> Labels {
-        let (number, parity) = (format!("{number:03}"), format!("{}", number % 2));
+        let parity = format!("{}", number % 2);
+        let number = format!("{number:03}");
         Labels::from_pairs([("__name__", "m"), ("number", &number), ("parity", &parity)]).unwrap()
     }
 

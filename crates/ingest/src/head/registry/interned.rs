@@ -147,12 +147,12 @@ impl Registry {
             return Ok(());
         };
         let name = labels.get(METRIC_NAME).unwrap_or("");
-        let held = self
+        let pair = self
             .names
             .get(METRIC_NAME)
             .and_then(|names| names.values.get(name));
 
-        if held.is_some_and(|&pair| self.pair(pair).postings.len() >= max as u64) {
+        if pair.is_some_and(|&pair| self.pair(pair).postings.len() >= max as u64) {
             return Err(Rejection::SeriesPerMetricLimit { max });
         }
 
@@ -205,7 +205,11 @@ impl Registry {
     }
 
     pub(super) fn intern_pair(&mut self, name: &str, value: &str) -> PairId {
-        if let Some(&pair) = self.names.get(name).and_then(|held| held.values.get(value)) {
+        if let Some(&pair) = self
+            .names
+            .get(name)
+            .and_then(|entry| entry.values.get(value))
+        {
             return pair;
         }
 
@@ -222,22 +226,22 @@ impl Registry {
             let name: Arc<str> = Arc::from(name);
             self.bytes += size::NAME + name.len();
 
-            let held = Name {
+            let entry = Name {
                 name: Arc::clone(&name),
                 values: FastMap::default(),
                 pairs: RoaringBitmap::new(),
             };
 
-            self.names.insert(name, held);
+            self.names.insert(name, entry);
         }
 
-        let held = self.names.get_mut(name).expect("the name was put there");
+        let entry = self.names.get_mut(name).expect("the name was put there");
         let value: Arc<str> = Arc::from(value);
         self.bytes += size::PAIR + value.len();
-        held.values.insert(Arc::clone(&value), pair);
-        held.pairs.insert(pair);
+        entry.values.insert(Arc::clone(&value), pair);
+        entry.pairs.insert(pair);
 
-        let name = Arc::clone(&held.name);
+        let name = Arc::clone(&entry.name);
         *self.pair_mut(pair) = Pair {
             name,
             value,
@@ -287,7 +291,7 @@ impl Registry {
         let pairs = self
             .names
             .get(name)
-            .map(|held| held.pairs.range((from, Bound::Unbounded)));
+            .map(|entry| entry.pairs.range((from, Bound::Unbounded)));
 
         pairs
             .into_iter()
@@ -302,10 +306,10 @@ impl Registry {
         values: impl Iterator<Item = &'v str>,
         found: &mut RoaringBitmap,
     ) {
-        let Some(held) = self.names.get(name) else {
+        let Some(entry) = self.names.get(name) else {
             return;
         };
-        for pair in values.filter_map(|value| held.values.get(value)) {
+        for pair in values.filter_map(|value| entry.values.get(value)) {
             *found |= &self.pair(*pair).postings;
         }
     }

@@ -46,7 +46,7 @@ impl SharedRegistry {
             .read()
             .names
             .get(name)
-            .map_or(0, |held| held.values.len());
+            .map_or(0, |entry| entry.values.len());
 
         if selected.len() < distinct as u64 {
             let pairs = self.pairs_of(selected, &mut pace).await;

@@ -125,7 +125,7 @@ impl SharedRegistry {
         registry
             .pairs_behind(name, last)
             .take(AT_ONCE)
-            .map(|(pair, held)| (pair, Arc::clone(&held.value)))
+            .map(|(pair, entry)| (pair, Arc::clone(&entry.value)))
             .collect()
     }
 

@@ -58,7 +58,7 @@ impl Roster {
         let mut places: FastMap<MemberId, usize, Xxh3Builder> = FastMap::default();
         let mut keys = request.keys(seed);
 
-        let of_series = (0..request.series.len()).map(|at| {
+        let indices = (0..request.series.len()).map(|at| {
             let id = self.member(keys.of(at), request, at)?;
             Some(*places.entry(id).or_insert_with(|| {
                 senders.push(self.members[id as usize].clone());
@@ -66,8 +66,8 @@ impl Roster {
             }))
         });
 
-        let of_series = of_series.collect();
-        (of_series, senders)
+        let indices = indices.collect();
+        (indices, senders)
     }
 
     /// Returns the memory of the roster in bytes, roughly.
