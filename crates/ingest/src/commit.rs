@@ -316,7 +316,7 @@ impl CommitLoop {
     }
 
     /// Rotates. Goes on in the old segment if the disk has no space for a new one, even after the
-    /// ballast was given up.
+    /// ballast was deleted.
     fn rotate(&mut self) -> Result<(), Error> {
         match self.rotate_once() {
             Err(e) if is_fatal(&e) => Err(e.into()),
@@ -333,7 +333,7 @@ impl CommitLoop {
     }
 
     /// Deletes segments that no head needs. It asks the heads here, where the answer cannot change:
-    /// every earlier write is applied, and a later one is behind this command in the queue.
+    /// every earlier write is applied, and a later one is after this command in the queue.
     fn trim(&mut self) -> Result<(), Error> {
         let is_healthy = |head: &&Arc<TenantHead>| !head.is_quarantined();
         let first_of_healthy = self

@@ -39,8 +39,8 @@ pub(crate) struct Now {
     pub(crate) earliest_ms: i64,
 }
 
-/// How often the latest time is written down. Time that passes while no process runs is not
-/// counted, in addition to this interval.
+/// How often the latest time is written down. At most this much is lost at a
+/// crash, plus the time while no process runs.
 const WRITE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl SeenClock {

@@ -128,7 +128,7 @@ impl Wal {
         Ok((wal, replayed.report))
     }
 
-    /// Starts a new segment behind the replayed ones.
+    /// Starts a new segment after the replayed ones.
     fn begin(
         directory: Directory,
         writer: WriterId,

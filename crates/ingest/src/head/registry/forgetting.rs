@@ -172,9 +172,9 @@ impl Registry {
         }
     }
 
-    /// Clears the table of sent bytes if it has grown too large. One series may be sent in many
-    /// forms of bytes, and the entries of a forgotten series stay until here. Each form is then
-    /// decoded once more.
+    /// Clears the table of sent bytes if it has grown too large. One series may be sent as
+    /// different bytes, and the entries of a forgotten series stay until here. After that, each
+    /// series is decoded again when it is next sent.
     pub(super) fn bound_sent(&mut self) {
         if self.sent.len() > 2 * self.len() + 1024 {
             self.bytes -= self.sent.len() * size::SENT;
