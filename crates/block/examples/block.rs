@@ -1,9 +1,9 @@
-//! Sizes and speeds of a block: `cargo run --release -p duramen-block --example block -- [FILE.col
-//! [EVERY]] [key=value ...]`.
+//! Measures the sizes and speeds of a block: `cargo run --release -p duramen-block --example block --
+//! [FILE.col [EVERY]] [key=value ...]`.
 //!
-//! FILE is a column file of the load generator; each EVERY-th sample of a series is kept. Without
-//! one, data is made up. Keys: `level`, `ts_page`, `value_page`, `group_rows`, `group_bytes`. The
-//! block is kept when the environment names a `BLOCK_DIR`.
+//! FILE is a column file of the load generator. The program keeps each EVERY-th sample of a series.
+//! Without a file, it makes data up. Keys: `level`, `ts_page`, `value_page`, `group_rows`,
+//! `group_bytes`. The block is kept if the environment names a `BLOCK_DIR`.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ struct Series {
     values: Vec<f64>,
 }
 
-/// The CPU time of this thread: the machine may be busy with other things.
+/// The CPU time of this thread. It is measured because the machine may be busy with other work.
 #[derive(Clone, Copy)]
 struct Cpu(u64);
 
@@ -124,7 +124,7 @@ fn report(what: &str, samples: u64, time: Duration) {
     );
 }
 
-/// Bytes per sample: all, each file, each column.
+/// Prints bytes per sample: for the block, for each file, and for each column.
 fn sizes(path: &std::path::Path, stats: &BlockStats) {
     let per = |bytes: u64| bytes as f64 / stats.samples as f64;
     println!(
@@ -256,7 +256,7 @@ async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: Op
         Columns::Labels,
     );
 
-    for (what, request) in [
+    let requests = [
         ("scan all", request(vec![], Columns::Samples)),
         ("scan all", request(vec![], Columns::Samples)),
         ("scan all", request(vec![], Columns::Samples)),
@@ -268,33 +268,46 @@ async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: Op
             "labels of one name and target",
             request([name(), target()].concat(), Columns::Labels),
         ),
-    ] {
-        let start = Cpu::now();
-        // The clock of a thread may tick each 4 ms only.
-        let times = if request.columns == Columns::Labels {
-            200
-        } else {
-            1
-        };
-        let mut samples = 0;
-        let mut series = 0;
-        for _ in 0..times {
-            (samples, series) = (0, 0);
+    ];
 
-            let mut stream = source.select(&request).await.unwrap();
-            while let Some(batch) = stream.try_next().await.unwrap() {
-                samples += batch.samples() as u64;
-                series += batch.len();
-            }
-        }
-        println!("{what}: {series} series in {:?}", start.elapsed() / times);
-        if samples > 0 {
-            report("decode", samples, start.elapsed());
-        }
+    for (what, request) in requests {
+        measure(&source, what, &request).await;
     }
 }
 
-/// 10,000 series of 240 scrapes: counters, decimals, constants, floats.
+/// Runs one request and prints its time; a cheap request is run many times.
+async fn measure(source: &BlockSource, what: &str, request: &SeriesRequest) {
+    let start = Cpu::now();
+
+    // The clock of a thread may tick only every 4 ms.
+    let times = if request.columns == Columns::Labels {
+        200
+    } else {
+        1
+    };
+
+    let mut samples = 0;
+    let mut series = 0;
+
+    for _ in 0..times {
+        samples = 0;
+        series = 0;
+
+        let mut stream = source.select(request).await.unwrap();
+        while let Some(batch) = stream.try_next().await.unwrap() {
+            samples += batch.samples() as u64;
+            series += batch.len();
+        }
+    }
+
+    println!("{what}: {series} series in {:?}", start.elapsed() / times);
+
+    if samples > 0 {
+        report("decode", samples, start.elapsed());
+    }
+}
+
+/// Makes up 10,000 series of 240 scrapes: counters, decimals, constants, floats.
 fn made_up() -> Vec<Series> {
     let mut random = 7u64;
     let mut next = move |below: u64| {
@@ -392,14 +405,14 @@ fn recorded(path: &str, every: usize) -> Vec<Series> {
     }
 }
 
-/// Eight planes of bytes.
+/// Joins eight planes of bytes into 64-bit words.
 fn words(planes: &[u8]) -> impl Iterator<Item = u64> {
     let count = planes.len() / 8;
     (0..count)
         .map(move |i| u64::from_le_bytes(std::array::from_fn(|plane| planes[plane * count + i])))
 }
 
-/// Labels as in a write request: field 1 of each is a message of name and value.
+/// Decodes labels as a write request has them: field 1 of each is a message of name and value.
 fn labels(mut bytes: &[u8]) -> Labels {
     let mut pairs = Vec::new();
 

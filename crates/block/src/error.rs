@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use duramen_model::ErrorKind;
 use object_store::path::Path;
 
-/// What goes wrong with one block. The variants that speak of damage name the object and never come
-/// with a value that was read.
+/// An error of one block. A variant about damage names the object. No value is returned from
+/// damaged bytes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,8 +17,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The caller of the writer broke its contract. `series`: the labels of the series, or the name
-    /// of the metric family.
+    /// The caller of the writer broke its contract. `series` has the labels of the series, or the
+    /// name of the metric family.
     #[error("a block cannot take this: {rule}. series=`{series}`")]
     Contract { rule: &'static str, series: String },
     #[error("cannot encode a block file. file=`{file}`")]
@@ -33,14 +33,15 @@ pub enum Error {
         #[source]
         source: object_store::Error,
     },
-    /// The object has another length than the manifest or `meta` says.
+    /// The length of the object is not the one that the manifest or `meta` states.
     #[error("size mismatch. key=`{key}`, expected=`{expected}`, actual=`{actual}`")]
     Size {
         key: Path,
         expected: u64,
         actual: u64,
     },
-    /// The bytes are not what was written. Read twice before it is said: the object is immutable.
+    /// The bytes are not those that were written. The object is immutable, so the reader has read
+    /// it twice before it returns this error.
     #[error(
         "checksum mismatch. key=`{key}`, offset=`{offset}`, expected=`{expected:08x}`, actual=`{actual:08x}`"
     )]
@@ -50,7 +51,7 @@ pub enum Error {
         expected: u32,
         actual: u32,
     },
-    /// The checksums hold, and yet the contents contradict each other.
+    /// The checksums are right, but the contents contradict each other.
     #[error("malformed block file: {what}. key=`{key}`, offset=`{offset}`")]
     Malformed {
         key: Path,
@@ -66,7 +67,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the caller does next.
+    /// Tells the caller what to do next.
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Contract { .. } | Self::Encode { .. } => ErrorKind::Internal,
@@ -78,7 +79,7 @@ impl Error {
         }
     }
 
-    /// This error as one of the block in folder `dir`, which a source could not read.
+    /// Wraps this error as the error of a source: the block in folder `dir` could not be read.
     pub fn of_block(self, dir: &Path) -> duramen_source::Error {
         duramen_source::Error::new(format!("block {dir}"), self.kind(), self)
     }

@@ -1,9 +1,12 @@
-//! What the bytes of a block mean: shared by its writer and its reader.
+//! What the bytes of a block mean. The writer and the reader share these files.
 //!
-//! `file_names`: which files a block has. `schema`: the columns of each. `decimal`: how a float is
-//! an integer. `reset_hint`: the names of reset hints. `rows`: where the rows of one series stand.
-//! `extent`: the pieces of a file that are read and verified as a whole. `meta`: the file that says
-//! where everything is.
+//! - `file_names`: which files a block has.
+//! - `schema`: the columns of each file.
+//! - `decimal`: how a float is stored as an integer.
+//! - `reset_hint`: the names of reset hints.
+//! - `rows`: where the rows of one series are.
+//! - `extent`: the pieces of a file that are read and verified as a whole.
+//! - `meta`: the file that says where everything is.
 
 pub(crate) mod decimal;
 pub(crate) mod extent;

@@ -8,18 +8,23 @@
 //! SeriesRequest ──► read ◄──► series ──► SeriesBatch, exemplars, summaries, families
 //! ```
 //!
-//! - Writing: a [`BlockWriter`] takes the [`SeriesContents`] of one series after the other, in the
-//!   order of a block, and metric families; [`WriterOptions`] say how they are laid out. Out come
-//!   the files, and the `BlockStats` that the manifest keeps.
-//! - Checking: [`BlockChecks`] compare the bytes of finished files that pass by with their `meta`.
-//! - Reading: [`Block::open`] gets `meta` and gives a [`Block`], which knows where every byte is
-//!   ([`OpenOptions`] say how it is read). A [`BlockSource`] answers requests from it. Extents that
-//!   were read stay in an [`ExtentCache`], decoded series in a [`SeriesIndexPool`]; a process has
+//! - Writing: a [`BlockWriter`] takes the [`SeriesContents`] of each series, in the order of a
+//!   block, and metric families. [`WriterOptions`] say how they are laid out. The result is the
+//!   files, and the `BlockStats` that the manifest keeps.
+//! - Checking: [`BlockChecks`] compare the bytes of finished files with their `meta`, for example
+//!   while the files are uploaded.
+//! - Reading: [`Block::open`] gets `meta` and returns a [`Block`], which knows where every byte is.
+//!   [`OpenOptions`] say how it is read. A [`BlockSource`] answers requests from it. Extents that
+//!   were read stay in an [`ExtentCache`], decoded series in a [`SeriesIndexPool`]. A process has
 //!   one of each.
 //!
-//! The ladder of names: an extent is a piece of a file that is verified as a whole, a page a part
-//! of a column, a row group a part of a file, a file one kind of rows, a block all that was flushed
-//! or merged at once.
+//! Names, from small to large:
+//!
+//! - page: a part of one column.
+//! - extent: a run of bytes of a file that is verified as a whole.
+//! - row group: a run of rows of a file.
+//! - file: all rows of one kind.
+//! - block: everything that one flush or one compaction wrote.
 
 mod error;
 mod layout;

@@ -1,10 +1,12 @@
-//! Reads a block: a request in, batches of series out.
+//! Reads a block: a request comes in, batches of series go out.
 //!
-//! `options` says how a `block` is opened, `meta` is its first GET. `source` answers a request:
-//! `select` finds its series and cuts them into batches, `batch` reads one: `plan` names the pages
-//! of a `parquet_file`, `fetch` gets and verifies their extents or has them from the `cache`, and
-//! `samples`, `histograms`, `exemplars` and `metadata` decode them, the last three from a
-//! `record_batch`. `checks` verifies files on their way to the bucket.
+//! - `options` says how a `block` is opened. `meta` is its first GET.
+//! - `source` answers a request. `select` finds the series and cuts them into batches.
+//! - `batch` reads one batch. `plan` names the pages of a `parquet_file`; `fetch` gets and verifies
+//!   their extents, or takes them from the `cache`.
+//! - `samples`, `histograms`, `exemplars` and `metadata` decode the extents. The last three read a
+//!   `record_batch`.
+//! - `checks` verifies files on their way to the bucket.
 
 pub(crate) mod batch;
 pub(crate) mod block;

@@ -1,9 +1,9 @@
-//! Which series of a block pass a request: from its series file, or from an index in memory.
+//! Finds the series of a block that pass a request, in its series file or in an index in memory.
 //!
-//! `file` is the series file of an open block. Its `columns` find series (`found`): `prune` rules
-//! row groups out, matchers judge `decoded` columns. `index` is the whole file decoded, with a
-//! `set` of series for each matcher; the `pool` keeps the indexes of all blocks, and `warmth` tells
-//! when one is worth making.
+//! - `file` is the series file of an open block. Its `columns` find series (`found`): `prune` rules
+//!   row groups out, matchers test `decoded` columns.
+//! - `index` is the whole file decoded, with the `set` of series of each label value.
+//! - `pool` keeps the indexes of all blocks. `warmth` decides when an index is worth building.
 
 pub(crate) mod columns;
 pub(crate) mod decoded;

@@ -1,10 +1,11 @@
-//! Writes a block: series and metric families in, files and their `BlockStats` out.
+//! Writes a block: series and metric families come in, files and their `BlockStats` go out.
 //!
-//! `contents` is what comes in, `options` how it is laid out, and `block` the writer that takes it.
-//! It collects `series` and `metadata`, and has a `rows_file` for each of `samples`, `histograms`
-//! and `exemplars`, which buffer a row group in columns (`levels`) and encode it column by column
-//! (`encode`). The row group goes to its file (`row_groups`) in the `folder`. At the end,
-//! `describe` reads the files back for `meta`.
+//! - `contents` is the input for one series, `options` the layout, `block` the writer.
+//! - The writer collects `series` and `metadata`, and has a `rows_file` for each of `samples`,
+//!   `histograms` and `exemplars`.
+//! - These three buffer a row group in columns (`levels`) and encode it column by column
+//!   (`encode`). The row group goes to its file (`row_groups`) in the `folder`.
+//! - At the end, `describe` reads the files back for `meta`.
 
 pub(crate) mod block;
 pub(crate) mod contents;

@@ -1,4 +1,4 @@
-//! Which samples are stored as scaled integers, and at which scale. Pure.
+//! Decides which samples are stored as scaled integers, and at which scale. Pure.
 
 /// The powers of ten that an `f64` holds exactly.
 pub(crate) const POWERS: [f64; 23] = [
@@ -7,18 +7,18 @@ pub(crate) const POWERS: [f64; 23] = [
 ];
 /// The largest exponent of the format.
 pub(crate) const EXPONENT_MAX: u8 = 22;
-/// 2^53: every smaller integer is an `f64`.
+/// 2^53. Every smaller integer is exact as an `f64`.
 const INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
-/// Up to here `value * 10^exponent` is less than half away from the integer that was meant.
+/// Below this, `value * 10^exponent` is less than a half away from the intended integer.
 const SEARCH_MAX: f64 = 1e15;
-/// A fraction that needs more digits than this is not a decimal that somebody wrote: one in a
-/// hundred arbitrary doubles would pass by chance at 15 digits, and make deltas of 50 bits.
+/// A fraction with more digits than this is not a decimal that a person wrote. With a limit of 15
+/// digits, one in a hundred arbitrary doubles would pass by chance and need deltas of 50 bits.
 const DIGITS_MAX: i64 = 10_000_000_000_000;
 
-/// How many samples are stored how, at the scale that [`scale_of`] chose.
+/// At most one in so many decimals of a series is stored as a float instead of widening the scale.
 const OUTLIERS: usize = 32;
 
-/// The integer that stands for `value` at `exponent`, if it gives back the same bits.
+/// Returns the integer that stands for `value` at `exponent`, if it gives back the same bits.
 #[inline]
 pub(crate) fn scaled(value: f64, exponent: u8) -> Option<i64> {
     let power = POWERS[usize::from(exponent)];
@@ -28,7 +28,7 @@ pub(crate) fn scaled(value: f64, exponent: u8) -> Option<i64> {
         #[expect(clippy::cast_possible_truncation, reason = "|rounded| <= 2^53")]
         let integer = rounded as i64;
 
-        // By way of the integer, in which -0.0 is 0.
+        // The check goes through the integer, where -0.0 becomes 0, so -0.0 fails it.
         if (to_float(integer) / power).to_bits() == value.to_bits() {
             return Some(integer);
         }
@@ -37,10 +37,10 @@ pub(crate) fn scaled(value: f64, exponent: u8) -> Option<i64> {
     None
 }
 
-/// The value that `integer` stands for. The one way to read it: a multiplication by a negative
-/// power gives other bits.
+/// Returns the value that `integer` stands for. This division is the only right way to read it: a
+/// multiplication by a negative power of ten gives other bits.
 ///
-/// An exponent past the end of the table is no exponent of the format; it reads as the largest.
+/// An `exponent` outside of the table is not valid in the format. It is read as the largest.
 #[inline]
 pub(crate) fn unscaled(integer: i64, exponent: i32) -> f64 {
     to_float(integer)
@@ -57,10 +57,10 @@ const fn to_float(integer: i64) -> f64 {
     integer as f64
 }
 
-/// The smallest exponent at which `value` is an integer; `None` for what is kept as a float.
+/// Returns the smallest exponent at which `value` is an integer, or `None` if it stays a float.
 ///
-/// Exact at an exponent means exact at every larger one that still fits, so one test at the largest
-/// decides.
+/// A value that is exact at one exponent is exact at every larger one that still fits, so one test
+/// at the largest exponent decides.
 fn smallest_exponent(value: f64) -> Option<u8> {
     if scaled(value, 0).is_some() {
         return Some(0);
@@ -81,7 +81,7 @@ fn smallest_exponent(value: f64) -> Option<u8> {
     (integer.abs() < DIGITS_MAX).then_some(exponent)
 }
 
-/// The largest exponent at which `magnitude` stays below [`SEARCH_MAX`].
+/// Returns the largest exponent at which `magnitude` stays below [`SEARCH_MAX`].
 fn largest_exponent(magnitude: f64) -> Option<u8> {
     let mut low = 0;
     let mut high = EXPONENT_MAX;
@@ -102,18 +102,19 @@ fn largest_exponent(magnitude: f64) -> Option<u8> {
     Some(low)
 }
 
-/// The one exponent for a series: a common scale keeps the deltas small.
+/// Chooses the exponent of a series. A series has one, because a common scale keeps the deltas
+/// small.
 ///
-/// It is the smallest that serves all decimals of the series but a thirty-second; those go into the
-/// float column. A series that is mostly floats keeps only its whole numbers as integers.
+/// It is the smallest that serves all decimals of the series but one in [`OUTLIERS`]; the others go
+/// into the float column. A series of mostly floats stores only its whole numbers as integers.
 pub(crate) fn scale_of(values: &[f64]) -> u8 {
     let mut needed = [0usize; EXPONENT_MAX as usize + 1];
     let mut floats = 0usize;
     let mut widest = 0u8;
 
     for &value in values {
-        // The guess from the samples before: the widest exponent so far serves, and trailing zeros
-        // tell how much is needed.
+        // First guess: the widest exponent so far also serves this sample. Trailing zeros then tell
+        // the exponent that it needs.
         let exponent = match scaled(value, widest) {
             Some(integer) if widest == 0 || integer % 10 != 0 => Some(widest),
             Some(integer) => Some(without_zeros(integer, widest)),

@@ -3,20 +3,21 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-/// An extent grows by whole pages while it stays within this; a larger page is an extent alone. So
-/// a reader of one page reads less than this in vain, and the checksums cost about a thousandth.
+/// An extent grows by whole pages while it has at most this many bytes. A larger page is an extent
+/// alone. So a reader of one page reads fewer than this many bytes too much, and the checksums add
+/// about a thousandth to the size.
 pub(crate) const EXTENT_BYTES: u64 = 4096;
 
-/// One file's extents: they tile it without gap.
+/// The extents of one file. They cover it without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Extents {
-    /// `ends[i]` is where extent `i` ends; it begins where the one before ends.
+    /// `ends[i]` is the offset at which extent `i` ends. It begins where extent `i - 1` ends.
     ends: Vec<u64>,
     checksums: Vec<u32>,
 }
 
 impl Extents {
-    /// Cuts a file of `size` bytes at `boundaries`, which ascend: the beginnings of pages.
+    /// Cuts a file of `size` bytes at `boundaries`: the ascending offsets at which pages begin.
     pub(crate) fn cut(file: &mut impl Read, size: u64, boundaries: &[u64]) -> io::Result<Self> {
         let mut extents = Self {
             ends: Vec::new(),
@@ -51,7 +52,8 @@ impl Extents {
         Ok(())
     }
 
-    /// Takes lengths and checksums; `None` when they do not tile `size` bytes.
+    /// Makes extents of their lengths and checksums. Returns `None` if they do not cover exactly
+    /// `size` bytes.
     pub(crate) fn from_parts(
         lengths: impl Iterator<Item = u32>,
         checksums: Vec<u32>,
@@ -72,7 +74,7 @@ impl Extents {
         self.ends.len()
     }
 
-    /// The bytes of extent `index`, which exists.
+    /// Returns the byte range of extent `index`, which must exist.
     pub(crate) fn range(&self, index: usize) -> Range<u64> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         start..self.ends[index]
@@ -82,7 +84,7 @@ impl Extents {
         self.checksums[index]
     }
 
-    /// The extents that cover `bytes`.
+    /// Returns the indexes of the extents that cover `bytes`.
     pub(crate) fn covering(&self, bytes: &Range<u64>) -> Range<usize> {
         if bytes.is_empty() {
             return 0..0;

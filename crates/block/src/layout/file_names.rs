@@ -1,6 +1,6 @@
 //! The names of a block's files.
 
-/// The name of the file that says where everything is; the names of the others stand in it.
+/// The file that says where everything is. It holds the names of the other files.
 pub const META_FILE: &str = "meta";
 /// One row per series.
 pub const SERIES_FILE: &str = "series.parquet";

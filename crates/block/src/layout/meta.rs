@@ -1,4 +1,4 @@
-//! The bytes of `meta`: what a reader must know before it can read anything else.
+//! The bytes of `meta`: what a reader must know before it can read any other file.
 //!
 //! ```text
 //! meta      = magic (8) body_bytes (u32) zstd(body)
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::layout::extent::Extents;
 
 const MAGIC: &[u8; 8] = b"DURAMENb";
-/// A block that needs more to be described is not one that a writer makes.
+/// The largest body. No writer makes a block that needs more to be described.
 const BODY_BYTES_MAX: u32 = 1 << 30;
 
 /// One file as `meta` describes it.
@@ -26,7 +26,7 @@ pub(crate) struct FileMeta {
     pub(crate) tail: Bytes,
 }
 
-/// The bytes of `meta` for `files`.
+/// Returns the bytes of `meta` for `files`.
 pub(crate) fn encode(files: &[FileMeta]) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
     put_u32(&mut body, files.len());
@@ -61,13 +61,13 @@ pub(crate) fn encode(files: &[FileMeta]) -> std::io::Result<Vec<u8>> {
 }
 
 /// # Panics
-/// When `value` does not fit: lengths are bounded by the writer's limits.
+/// If `value` does not fit into 32 bits. The limits of the writer keep every length below that.
 fn put_u32(out: &mut Vec<u8>, value: usize) {
     let value = u32::try_from(value).expect("lengths in meta fit 32 bits");
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// Reads what [`encode`] made. The error says what is wrong; nothing of `bytes` is trusted.
+/// Decodes what [`encode`] made. It trusts nothing in `bytes`. The error says what is wrong.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<FileMeta>, &'static str> {
     let mut rest = bytes;
     if take(&mut rest, MAGIC.len()) != Some(MAGIC.as_slice()) {

@@ -1,8 +1,8 @@
-//! How the reset hint of a histogram is written.
+//! The names of reset hints in `histograms.parquet`.
 
 use duramen_model::ResetHint;
 
-/// The hint as the file has it.
+/// Returns the name of `hint` in the file.
 pub(crate) const fn text(hint: ResetHint) -> &'static str {
     match hint {
         ResetHint::Unknown => "unknown",
@@ -12,7 +12,7 @@ pub(crate) const fn text(hint: ResetHint) -> &'static str {
     }
 }
 
-/// The hint of that name.
+/// Returns the hint with the name `name`.
 pub(crate) fn named(name: &str) -> Option<ResetHint> {
     let all = [
         ResetHint::Unknown,

@@ -4,29 +4,29 @@ use std::ops::Range;
 
 use duramen_model::TimeRange;
 
-/// What the series file says of one series beside its labels.
+/// What the series file says about one series, apart from its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SeriesRows {
     pub(crate) samples: Range<u64>,
     pub(crate) histograms: Range<u64>,
     pub(crate) exemplars: Range<u64>,
-    /// The first and the last time of floats and histograms; of exemplars where the series has
-    /// nothing else.
+    /// The first and the last time of floats and histograms. If the series has neither: those of
+    /// its exemplars.
     pub(crate) min_ts_ms: i64,
     pub(crate) max_ts_ms: i64,
 }
 
-/// Which series are asked for beside the matchers.
+/// What a series must have to be selected, apart from passing the matchers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted {
-    /// Those with floats or histograms whose span touches the range.
+    /// Floats or histograms, with a span that touches the range.
     Samples(TimeRange),
-    /// Those with exemplars, whenever.
+    /// Exemplars at any time.
     Exemplars,
 }
 
 impl SeriesRows {
-    pub(crate) fn are(&self, wanted: Wanted) -> bool {
+    pub(crate) fn have(&self, wanted: Wanted) -> bool {
         match wanted {
             Wanted::Samples(range) => {
                 let any = !self.samples.is_empty() || !self.histograms.is_empty();

@@ -6,7 +6,7 @@ use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::errors::Result;
 use parquet::schema::types::{Type, TypePtr};
 
-/// Names of columns that more than one module uses.
+/// Names of columns that several modules use.
 pub(crate) const METRIC_NAME_COLUMN: &str = duramen_model::METRIC_NAME;
 pub(crate) const LABEL_PREFIX: &str = "label_";
 pub(crate) const LABELS_MAP: &str = "labels";
@@ -15,7 +15,8 @@ pub(crate) const FIRST_ROW: &str = "samples_first_row";
 pub(crate) const ROWS: &str = "samples_n_rows";
 pub(crate) const MIN_TS: &str = "min_ts";
 pub(crate) const MAX_TS: &str = "max_ts";
-/// First row and number of rows in `histograms.parquet`, then in `exemplars.parquet`.
+/// The columns with the first row and the number of rows in `histograms.parquet`, then those for
+/// `exemplars.parquet`.
 pub(crate) const OTHER_ROWS: [&str; 4] = [
     "histograms_first_row",
     "histograms_n_rows",
@@ -23,7 +24,7 @@ pub(crate) const OTHER_ROWS: [&str; 4] = [
     "exemplars_n_rows",
 ];
 
-/// Leaf columns of `samples.parquet`, by their place in it.
+/// Leaf columns of `samples.parquet`, by their index.
 pub(crate) mod sample {
     pub(crate) const SREF: usize = 0;
     pub(crate) const TS: usize = 1;
@@ -50,10 +51,10 @@ pub(crate) fn samples() -> Result<TypePtr> {
     )
 }
 
-/// One row is one series. `promoted` are the labels that have a column of their own, in name order.
+/// One row is one series. `promoted` are the labels with a column of their own, in name order.
 ///
-/// What every selection reads stands in front and next to each other; what none reads stands
-/// behind.
+/// The columns that every selection reads come first, next to each other. Columns that no selection
+/// reads come last.
 pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
     let count = |name| unsigned(name, Physical::INT64, 64, Repetition::REQUIRED);
     let mut fields = vec![text(METRIC_NAME_COLUMN, Repetition::OPTIONAL)?];
@@ -82,8 +83,9 @@ pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
     group("series", fields)
 }
 
-/// One row is one native histogram, sorted by `sref`, then `ts`. Either `count_int` or `count` is
-/// there, and says which family of counts the histogram has; the lists of the other are empty.
+/// One row is one native histogram, sorted by `sref`, then `ts`. Exactly one of `count_int` and
+/// `count` is present. It says whether the counts are integers or floats; the lists of the other
+/// kind are empty.
 pub(crate) fn histograms() -> Result<TypePtr> {
     let required = |name, physical| plain(name, physical, Repetition::REQUIRED);
     let list = |name, physical| list(name, required("element", physical)?);
@@ -214,7 +216,7 @@ fn series_id() -> Result<TypePtr> {
         .map(Arc::new)
 }
 
-/// A map that is never null, empty for most.
+/// A map that is never null. It is empty for most rows.
 fn labels_map() -> Result<TypePtr> {
     let fields = vec![
         text("key", Repetition::REQUIRED)?,
@@ -228,7 +230,7 @@ fn labels_map() -> Result<TypePtr> {
     )
 }
 
-/// A list that is never null, of elements that are never null.
+/// A list that is never null; its elements are never null either.
 fn list(name: &str, element: TypePtr) -> Result<TypePtr> {
     required_group(
         name,

@@ -1,4 +1,4 @@
-//! Gets and decodes what the found series of one batch have.
+//! Gets and decodes the samples of one batch of series.
 
 use std::ops::Range;
 
@@ -17,13 +17,13 @@ use crate::read::plan::{self, GroupRows};
 use crate::read::samples::Samples;
 use crate::series::found::FoundSeries;
 
-/// Series of one batch.
+/// The series of one batch.
 pub(crate) struct Batch {
     pub(crate) labels: BinaryArray,
     pub(crate) rows: Vec<SeriesRows>,
 }
 
-/// Gets floats and histograms at once, in one round trip.
+/// Reads floats and histograms concurrently, in one round trip.
 pub(crate) async fn read(
     block: &Block,
     Batch { labels, rows }: Batch,
@@ -98,7 +98,7 @@ async fn histograms(
     Ok(histograms.into_columns(offsets))
 }
 
-/// The exemplars of `series`, as many lists as series.
+/// Returns the exemplars of `series`, one list for each series.
 pub(crate) async fn exemplars(
     block: &Block,
     series: Vec<FoundSeries>,
@@ -126,7 +126,7 @@ pub(crate) async fn exemplars(
     Ok(exemplars.collect())
 }
 
-/// The row groups of `file` that hold `rows`; `None` when there are no rows.
+/// Returns the row groups of `file` that hold `rows`, or `None` if there are no rows.
 fn pieces<'a>(
     block: &Block,
     file: Option<&'a RowsFile>,
@@ -143,7 +143,7 @@ fn pieces<'a>(
         .ok_or_else(|| block.malformed_series("a series points at rows that are not there"))
 }
 
-/// Where the rows of each series begin in the batch, and behind them their number.
+/// Returns the first row of each series within the batch, followed by the number of rows.
 fn offsets(block: &Block, rows: impl Iterator<Item = Range<u64>>) -> Result<Vec<i32>, Error> {
     let mut end = 0i32;
     let mut offsets = vec![0];

@@ -21,10 +21,10 @@ use crate::series::file::SeriesFile;
 use crate::series::pool::SeriesIndexPool;
 use crate::series::warmth::Warmth;
 
-/// A block whose `meta` has been read: everything that is needed to find any byte of it. Immutable;
-/// share it.
+/// A block whose `meta` has been read. It knows where every byte of the block is. Immutable; share
+/// it.
 ///
-/// A file is absent when the block has no row of it.
+/// A file is absent if the block has no rows for it.
 #[derive(Debug)]
 pub struct Block {
     pub(crate) dir: Arc<Path>,
@@ -39,9 +39,10 @@ pub struct Block {
 }
 
 impl Block {
-    /// Opens the block in folder `dir`, whose `stats` stand in the manifest: one GET of `meta`,
-    /// checked against them, and beside it one of the series file when that is small. Both are
-    /// counted in `reads`.
+    /// Opens the block in folder `dir`, with its `stats` from the manifest.
+    ///
+    /// This gets `meta` and checks it against `stats`. A small series file is fetched at the same
+    /// time. Both GETs are counted in `reads`.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         dir: Path,
@@ -59,7 +60,7 @@ impl Block {
         let series_key = dir.clone().join(SERIES_FILE);
 
         let whole_series = async {
-            // A failure here is found again, and named, by the first selection.
+            // A failure here is ignored: the first selection meets it again and reports it.
             if series_bytes <= options.series_prefetch_bytes_max {
                 get(&*store, &series_key, reads).await.ok()
             } else {
@@ -99,18 +100,18 @@ impl Block {
         Ok(Arc::new(block))
     }
 
-    /// The folder.
+    /// The folder of the block.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What the manifest says of the block.
+    /// What the manifest says about the block.
     pub const fn stats(&self) -> &BlockStats {
         &self.stats
     }
 
     /// Reads every byte of every file and compares it with the checksums. The error names the first
-    /// object that is damaged.
+    /// damaged object.
     pub async fn verify(&self) -> Result<(), Error> {
         let others = [
             &self.samples,
@@ -130,7 +131,7 @@ impl Block {
 
             let ranges = (0..extents).map(|i| file.remote.meta.extents.range(i));
 
-            // A part of the file at a time: memory is bounded.
+            // One part of the file at a time bounds the memory.
             let parts: Vec<Vec<_>> = ranges
                 .collect::<Vec<_>>()
                 .chunks(1024)
@@ -149,7 +150,7 @@ impl Block {
         Ok(())
     }
 
-    /// The series file contradicts another file.
+    /// Makes an error: the series file contradicts another file.
     pub(crate) fn malformed_series(&self, what: &'static str) -> Error {
         Error::Malformed {
             key: Path::clone(&self.dir).join(SERIES_FILE),
@@ -179,7 +180,8 @@ async fn get(store: &dyn ObjectStore, key: &Path, reads: &Reads) -> Result<Bytes
     Ok(bytes)
 }
 
-/// `meta`, with the length and checksum that the manifest says. What fails is asked for once more.
+/// Gets `meta` and checks it against the manifest's length and checksum. A `meta` that fails the
+/// check is fetched once more.
 async fn get_meta(
     store: &dyn ObjectStore,
     key: &Path,

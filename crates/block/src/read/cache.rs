@@ -1,4 +1,4 @@
-//! Verified extents in memory.
+//! A cache of verified extents in memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -10,14 +10,15 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 
 const SHARDS: usize = 16;
-/// What an entry costs beside its bytes, about: its places in both maps, which are not full, each
-/// with its key.
+/// About what an entry costs beside its bytes: its slots in both maps, each with a key. The maps
+/// are not full.
 const ENTRY_BYTES: usize = 192;
-/// The allocator rounds up: this part of the bytes comes on top of them on average.
+/// The allocator rounds up: on average, an entry takes this fraction (one tenth) more than its
+/// bytes.
 const ROUNDING: usize = 10;
 
-/// One extent of one file. The folder's key begins with the tenant and ends with the block, so that
-/// no tenant finds the bytes of another.
+/// Names one extent of one file. The path of the folder begins with the tenant and ends with the
+/// block, so no tenant finds the bytes of another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ExtentKey {
     pub(crate) dir: Arc<Path>,
@@ -25,12 +26,12 @@ pub(crate) struct ExtentKey {
     pub(crate) extent: u32,
 }
 
-/// A bounded cache of extents, least recently used out first. Only verified bytes enter it. Share
-/// one among all blocks of a process.
+/// A bounded cache of extents. It drops the least recently used first. Only verified bytes enter
+/// it. Share one among all blocks of a process.
 ///
-/// What it holds is drawn from an account. While that has no more for caches, an entry has to push
-/// others out to come in; and whoever else needs memory gets that of the entries that were not used
-/// for long.
+/// Its memory is drawn from an account. When the account has no more for caches, a new entry must
+/// replace older ones. When others need memory, the account takes that of the entries that have not
+/// been used for longest.
 pub struct ExtentCache {
     shards: [Mutex<Shard>; SHARDS],
     shard_bytes_max: usize,
@@ -38,11 +39,11 @@ pub struct ExtentCache {
 }
 
 struct Shard {
-    held: HashMap<ExtentKey, (Bytes, u64)>,
-    /// By the time of the last use, counted.
+    entries: HashMap<ExtentKey, (Bytes, u64)>,
+    /// The entries by the tick of their last use.
     order: BTreeMap<u64, ExtentKey>,
     clock: u64,
-    /// Of what it holds.
+    /// The memory of the entries.
     share: Share,
 }
 
@@ -55,13 +56,13 @@ impl std::fmt::Debug for ExtentCache {
 }
 
 impl ExtentCache {
-    /// A cache that holds at most `bytes_max`, the cost of its entries included.
+    /// Returns a cache of at most `bytes_max` bytes, including the overhead of its entries.
     pub fn new(bytes_max: usize) -> Self {
         Self::within(bytes_max, &Account::unbounded())
     }
 
-    /// As [`ExtentCache::new`], drawn from `memory`. Tell the account of it with
-    /// [`Account::reclaim_from`].
+    /// Returns a cache like that of [`ExtentCache::new`], with its memory drawn from `memory`.
+    /// Register it with the account by [`Account::reclaim_from`].
     pub fn within(bytes_max: usize, memory: &Arc<Account>) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(memory.share(Use::Cache)))),
@@ -70,7 +71,7 @@ impl ExtentCache {
         }
     }
 
-    /// How many bytes it holds now.
+    /// How many bytes the cache holds now.
     pub fn bytes(&self) -> usize {
         self.shards
             .iter()
@@ -82,7 +83,7 @@ impl ExtentCache {
         self.shard(key).lock().get(key)
     }
 
-    /// Keeps a copy: a slice would hold the whole answer that it was cut from.
+    /// Stores a copy, because a slice would keep the whole response in memory.
     pub(crate) fn insert(&self, key: ExtentKey, bytes: &Bytes) {
         if cost(bytes) <= self.shard_bytes_max {
             self.shard(&key).lock().insert(
@@ -100,7 +101,7 @@ impl ExtentCache {
 }
 
 impl Reclaim for ExtentCache {
-    /// From each shard its part, and the rest from those that have it.
+    /// Takes an equal part from each shard, then the rest from the shards that have more.
     fn reclaim(&self, bytes: usize) {
         let mut missing = bytes;
 
@@ -119,7 +120,7 @@ impl Reclaim for ExtentCache {
 impl Shard {
     fn new(share: Share) -> Self {
         Self {
-            held: HashMap::new(),
+            entries: HashMap::new(),
             order: BTreeMap::new(),
             clock: 0,
             share,
@@ -127,7 +128,7 @@ impl Shard {
     }
 
     fn get(&mut self, key: &ExtentKey) -> Option<Bytes> {
-        let (bytes, used) = self.held.get_mut(key)?;
+        let (bytes, used) = self.entries.get_mut(key)?;
         let key = self.order.remove(used)?;
         self.clock += 1;
         *used = self.clock;
@@ -136,7 +137,7 @@ impl Shard {
         Some(bytes.clone())
     }
 
-    /// Does nothing when the account gives no memory in exchange for that of older entries.
+    /// Does nothing if the account gives no memory, even after older entries have been dropped.
     fn insert(&mut self, key: ExtentKey, bytes: Bytes, bytes_max: usize) {
         self.remove(&key);
 
@@ -156,23 +157,22 @@ impl Shard {
 
         self.clock += 1;
         self.order.insert(self.clock, key.clone());
-        self.held.insert(key, (bytes, self.clock));
+        self.entries.insert(key, (bytes, self.clock));
     }
 
     fn remove(&mut self, key: &ExtentKey) {
-        if let Some((bytes, used)) = self.held.remove(key) {
+        if let Some((bytes, used)) = self.entries.remove(key) {
             self.order.remove(&used);
             self.share.shrink(cost(&bytes));
         }
     }
 
-    /// Drops what was not used for the longest time, and returns how much memory that had; 0 when
-    /// nothing is left.
+    /// Drops the least recently used entry. Returns how much memory it had, or 0 if none is left.
     fn evict(&mut self) -> usize {
         let Some((_, oldest)) = self.order.pop_first() else {
             return 0;
         };
-        let Some((bytes, _)) = self.held.remove(&oldest) else {
+        let Some((bytes, _)) = self.entries.remove(&oldest) else {
             return 0;
         };
         self.share.shrink(cost(&bytes));
@@ -180,7 +180,7 @@ impl Shard {
         cost(&bytes)
     }
 
-    /// Drops at least `bytes`, or all. Returns how much that was.
+    /// Drops entries until `bytes` are free or none is left. Returns how many bytes were freed.
     fn give_back(&mut self, bytes: usize) -> usize {
         let mut given = 0;
         while given < bytes {
@@ -194,7 +194,7 @@ impl Shard {
     }
 }
 
-/// What an entry takes.
+/// The memory that an entry takes.
 const fn cost(bytes: &Bytes) -> usize {
     bytes.len() + bytes.len() / ROUNDING + ENTRY_BYTES
 }
@@ -221,7 +221,7 @@ mod tests {
             assert!(shard.get(&key("a", 0)).is_some(), "{extent}");
         }
 
-        assert_eq!((shard.held.len(), shard.order.len()), (10, 10));
+        assert_eq!((shard.entries.len(), shard.order.len()), (10, 10));
         assert_eq!(shard.share.bytes(), 10 * cost(&bytes));
         assert!(shard.get(&key("a", 50)).is_none());
     }
@@ -235,7 +235,7 @@ mod tests {
         assert!(cache.get(&key("t/a/blocks/block=1", 0)).is_some());
     }
 
-    /// A cache with so many entries of 1,000 bytes, each used as often as the others.
+    /// Returns a cache with `entries` entries of 1,000 bytes, each used equally often.
     fn filled(entries: u32, account: &Arc<Account>) -> Arc<ExtentCache> {
         let cache = Arc::new(ExtentCache::within(1 << 30, account));
         let weak: std::sync::Weak<ExtentCache> = Arc::downgrade(&cache);
@@ -269,7 +269,7 @@ mod tests {
         assert!(cache.get(&key("a", 4999)).is_some(), "what is new is kept");
         assert!(cache.get(&key("a", 0)).is_none(), "what is old is not");
 
-        // While others hold what caches may have, nothing comes in.
+        // While others hold the memory for caches, no entry can be added.
         cache.reclaim(usize::MAX);
         assert_eq!(cache.bytes(), 0);
 
@@ -283,13 +283,13 @@ mod tests {
     fn a_query_gets_the_memory_of_the_cache() {
         let account = Account::new(1 << 20);
         let cache = filled(5000, &account);
-        let held = cache.bytes();
+        let entries = cache.bytes();
 
         let query = account
             .take(Use::Query, account.mark(Use::Query) - 1000)
             .unwrap();
         assert!(
-            cache.bytes() < held && cache.bytes() <= 1000,
+            cache.bytes() < entries && cache.bytes() <= 1000,
             "{}",
             cache.bytes()
         );

@@ -1,5 +1,4 @@
-//! Whether files that lie elsewhere are still those of the block: for bytes that pass by on their
-//! way to the bucket.
+//! Checks the bytes of files elsewhere (on their way to the bucket) against the block's `meta`.
 
 use duramen_model::BlockStats;
 use object_store::path::Path;
@@ -9,25 +8,25 @@ use crate::layout::file_names::META_FILE;
 use crate::layout::meta::FileMeta;
 use crate::read::meta;
 
-/// What all files of one block must be.
+/// What `meta` says about all files of one block.
 #[derive(Debug)]
 pub struct BlockChecks {
     files: Vec<FileMeta>,
 }
 
-/// Compares one file with what `meta` says of it, as its bytes come.
+/// Compares one file with what `meta` says about it, piece by piece.
 #[derive(Debug)]
 pub struct FileCheck<'a> {
     file: &'a FileMeta,
-    /// Bytes that came.
+    /// How many bytes have been checked or are part of the current extent.
     at: u64,
-    /// The extent that they stand in, and the checksum of its beginning.
+    /// The current extent, and the checksum of its bytes so far.
     extent: usize,
     crc32c: u32,
 }
 
 impl BlockChecks {
-    /// Reads `meta`, which must be the bytes that `stats` describe.
+    /// Decodes `meta`, whose length and checksum must be those in `stats`.
     pub fn new(meta: &[u8], stats: &BlockStats) -> Result<Self, Error> {
         let key = Path::from(META_FILE);
         meta::check(&key, stats, meta)?;
@@ -36,7 +35,7 @@ impl BlockChecks {
         Ok(Self { files })
     }
 
-    /// The check of the file `name`; `None` when the block has no such file.
+    /// Returns the check of the file `name`, or `None` if the block has no such file.
     pub fn file(&self, name: &str) -> Option<FileCheck<'_>> {
         let file = self.files.iter().find(|file| file.name == name)?;
         Some(FileCheck {
@@ -49,12 +48,14 @@ impl BlockChecks {
 }
 
 impl FileCheck<'_> {
-    /// How long the file must be. When so many bytes have passed, all of them are checked.
+    /// The length that the file must have. Once this many bytes were pushed, all of them are
+    /// checked.
     pub const fn bytes(&self) -> u64 {
         self.file.bytes
     }
 
-    /// Takes the next bytes of the file. The error names the file and where it differs.
+    /// Checks the next bytes of the file. The error names the file and the first extent that
+    /// differs.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
             if self.extent == self.file.extents.len() {

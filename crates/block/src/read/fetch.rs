@@ -1,5 +1,5 @@
-//! Gets extents of one file, verified, and offers them to the Parquet decoders as if the file were
-//! there.
+//! Gets and verifies extents of one file. The Parquet decoders read them as if the whole file were
+//! here.
 
 use std::io;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::layout::meta::FileMeta;
 use crate::read::cache::{ExtentCache, ExtentKey};
 
-/// So many GETs of one selection are under way at once.
+/// How many GETs of one selection run at the same time.
 const GETS_MAX: usize = 16;
 
 /// Where one file of a block is, and how it is read.
@@ -33,11 +33,11 @@ pub(crate) struct RemoteFile {
 }
 
 impl RemoteFile {
-    /// The extents that cover `wanted`, from the cache or by as few GETs as the gap rule gives, all
-    /// at once.
+    /// Returns the extents that cover `wanted`. Those that are not in the cache are fetched
+    /// concurrently, by as few GETs as the gap rule allows.
     ///
-    /// Every extent is verified before it is returned or cached. One that fails is asked for once
-    /// more, since a proxy may cut an answer or flip a bit; the second failure is
+    /// Every extent is verified before it is returned or cached. If the check fails, the extent is
+    /// fetched once more, because a proxy may cut a response or flip a bit. The second failure is
     /// [`Error::Checksum`] or [`Error::Size`].
     pub(crate) async fn fetch(
         &self,
@@ -85,7 +85,7 @@ impl RemoteFile {
         })
     }
 
-    /// The whole file, if `bytes` are it.
+    /// Returns the whole file if `bytes` have its length and checksums.
     pub(crate) fn verified(&self, bytes: &Bytes) -> Option<SparseFile> {
         let extents = &self.meta.extents;
         let at = |offset: u64| usize::try_from(offset).ok();
@@ -116,7 +116,7 @@ impl RemoteFile {
         })
     }
 
-    /// The extents `run`, which are neighbours, by one GET.
+    /// Gets the extents `run`, which are neighbours, by one GET.
     async fn get_run(&self, run: Range<usize>, reads: &Reads) -> Result<Vec<(u64, Bytes)>, Error> {
         let answer = match self.try_run(run.clone(), reads).await {
             Err(Error::Checksum { .. } | Error::Size { .. }) => {
@@ -168,7 +168,7 @@ impl RemoteFile {
         Ok(answer)
     }
 
-    /// Exactly the bytes `range`.
+    /// Gets exactly the bytes `range`.
     async fn get(&self, range: Range<u64>) -> Result<Bytes, Error> {
         let wrong_size = |actual| Error::Size {
             key: self.key.clone(),
@@ -180,7 +180,8 @@ impl RemoteFile {
         let answer = match self.store.get_opts(&self.key, options).await {
             Ok(answer) => answer,
             Err(source) => {
-                // A range behind the end of a file that was cut is an error of every store's own.
+                // If the file was cut, the range may lie behind its end, and each store reports
+                // that with an error of its own. So ask for the size.
                 let size = self.store.head(&self.key).await.map(|object| object.size);
                 return Err(match size {
                     Ok(size) if size != self.meta.bytes => wrong_size(size),
@@ -209,8 +210,8 @@ impl RemoteFile {
     }
 }
 
-/// Joins ascending extents to runs: neighbours, and those with a gap of at most `gap_bytes_max`,
-/// which is then read too. Pure.
+/// Joins ascending extents to runs. Two extents are joined if the gap between them is at most
+/// `gap_bytes_max`; the gap is then read as well. Pure.
 fn coalesce(
     extents: Vec<usize>,
     range: impl Fn(usize) -> Range<u64>,
@@ -230,16 +231,16 @@ fn coalesce(
     runs
 }
 
-/// A file of which only some extents are here. Reading elsewhere is an error.
+/// A file of which only some extents are in memory. It is an error to read outside of them.
 #[derive(Clone, Debug)]
 pub(crate) struct SparseFile {
     size: u64,
-    /// By offset; they do not overlap.
+    /// The extents, ascending by offset. They do not overlap.
     pieces: Arc<[(u64, Bytes)]>,
 }
 
 impl SparseFile {
-    /// What is here from `start` on, up to `length` bytes, of one piece.
+    /// Returns at most `length` bytes from `start` on, all of one piece.
     fn piece(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let absent = || {
             ParquetError::EOF(format!(
@@ -300,7 +301,7 @@ impl ChunkReader for SparseFile {
     }
 }
 
-/// Reads on from an offset.
+/// Reads the file sequentially from an offset.
 #[derive(Debug)]
 pub(crate) struct SparseReader {
     file: SparseFile,

@@ -1,4 +1,4 @@
-//! Decodes `histograms.parquet`: rows to the byte form.
+//! Decodes `histograms.parquet` into histograms in their byte form.
 
 use std::ops::Range;
 
@@ -62,7 +62,8 @@ impl Histograms {
         Ok(())
     }
 
-    /// The columns of a batch of series; `offsets` as [`duramen_source::Histograms`] has them.
+    /// Returns the columns for a batch of series. `offsets` are those of
+    /// [`duramen_source::Histograms`].
     pub(crate) fn into_columns(self, offsets: Vec<i32>) -> duramen_source::Histograms {
         let Self {
             ts,
@@ -72,7 +73,7 @@ impl Histograms {
             ends,
         } = self;
 
-        let said = |all: Vec<i64>| all.iter().any(|value| *value != 0).then_some(all);
+        let unless_empty = |all: Vec<i64>| all.iter().any(|value| *value != 0).then_some(all);
         let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
         let bytes = BinaryArray::new(ends, Buffer::from_vec(bytes), None);
 
@@ -81,8 +82,8 @@ impl Histograms {
             ts,
             bytes,
             lives: Lives {
-                starts: said(starts),
-                ttls: said(ttls),
+                starts: unless_empty(starts),
+                ttls: unless_empty(ttls),
             },
         }
     }
@@ -167,7 +168,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// The elements of `row`.
+/// Returns the elements of the list in `row`: an array, and their range in it.
 fn elements<T: Array + 'static>(list: &ListArray, row: usize) -> Result<(&T, Range<usize>)> {
     let other = || {
         ParquetError::General("a list has elements of another type than the format says".to_owned())

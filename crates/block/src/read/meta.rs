@@ -1,4 +1,4 @@
-//! Whether `meta` is what the manifest says of it.
+//! Compares `meta` with what the manifest says about it.
 
 use duramen_model::BlockStats;
 use object_store::path::Path;
@@ -6,7 +6,7 @@ use object_store::path::Path;
 use crate::error::Error;
 use crate::layout::meta::{self, FileMeta};
 
-/// Compares the bytes of `meta`, which lies at `key`, with the length and checksum of `stats`.
+/// Compares the bytes of `meta`, which is at `key`, with the length and checksum in `stats`.
 pub(crate) fn check(key: &Path, stats: &BlockStats, bytes: &[u8]) -> Result<(), Error> {
     if bytes.len() as u64 != stats.meta_bytes {
         return Err(Error::Size {
@@ -31,7 +31,7 @@ pub(crate) fn check(key: &Path, stats: &BlockStats, bytes: &[u8]) -> Result<(), 
     Ok(())
 }
 
-/// What `meta` says of each file. Its bytes have passed [`check`].
+/// Decodes what `meta` says about each file. Its bytes must have passed [`check`].
 pub(crate) fn decode(key: &Path, stats: &BlockStats, bytes: &[u8]) -> Result<Vec<FileMeta>, Error> {
     let malformed = |what| Error::Malformed {
         key: key.clone(),

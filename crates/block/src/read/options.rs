@@ -8,19 +8,19 @@ use crate::series::pool::SeriesIndexPool;
 /// How a block is read.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// Two ranges of one file whose distance is at most this are one GET, and the bytes between are
-    /// read too. More: fewer requests; fewer: fewer bytes.
+    /// Two ranges of one file are read by one GET if the gap between them is at most this long. The
+    /// gap is read too. Larger: fewer requests. Smaller: fewer bytes.
     pub gap_bytes_max: u64,
-    /// A series file of at most this size is got whole together with `meta`, which saves the cold
-    /// reader a round trip.
+    /// A series file of at most this size is fetched whole together with `meta`. This saves a cold
+    /// reader one round trip.
     pub series_prefetch_bytes_max: u64,
-    /// Where verified extents are kept. `None`: every selection reads anew.
+    /// Where verified extents are kept. `None`: every selection fetches them again.
     pub cache: Option<Arc<ExtentCache>>,
     /// Where decoded series indexes are kept. `None`: every selection decodes the columns that it
     /// needs.
     ///
-    /// An index is made by the first selection that reads the whole series file anyway, otherwise
-    /// by the third of an open block.
+    /// The first selection that reads the whole series file anyway builds the index. Otherwise the
+    /// third selection of an open block does.
     pub indexes: Option<Arc<SeriesIndexPool>>,
 }
 

@@ -28,15 +28,15 @@ pub(crate) struct ParquetFile {
     pub(crate) parsed: Arc<ParquetMetaData>,
 }
 
-/// A file of which the series file says who owns which rows.
+/// A file whose rows belong to series. The series file says which rows belong to which series.
 #[derive(Debug)]
 pub(crate) struct RowsFile {
     pub(crate) file: ParquetFile,
-    /// The first row of each row group, and behind them the number of rows.
+    /// The first row of each row group, followed by the number of rows in the file.
     pub(crate) group_rows: Vec<u64>,
 }
 
-/// Where the files of one block are, and what `meta` says of them.
+/// The folder of one block, and what `meta` says about its files.
 pub(crate) struct Folder<'a> {
     pub(crate) store: &'a Arc<dyn ObjectStore>,
     pub(crate) dir: &'a Arc<Path>,
@@ -46,7 +46,8 @@ pub(crate) struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    /// The file `name`, which has `rows` rows; `None` when there are none.
+    /// Opens the file `name`, which must have `rows` rows. Returns `None` if that is 0 and the file
+    /// is absent.
     pub(crate) fn open(&self, name: &str, rows: u64) -> Result<Option<RowsFile>, Error> {
         let malformed = |what| Error::Malformed {
             key: self.meta_key.clone(),
@@ -88,7 +89,7 @@ impl Folder<'_> {
 }
 
 impl ParquetFile {
-    /// The first row of each row group, and behind them the number of rows, which must be
+    /// Returns the first row of each row group, followed by the number of rows, which must be
     /// `expected`.
     fn group_rows(&self, expected: u64) -> Result<Vec<u64>, Error> {
         let mut rows = vec![0u64];
@@ -115,7 +116,7 @@ impl ParquetFile {
 }
 
 impl RowsFile {
-    /// Cuts ascending row ranges at the row groups. `None` when one leaves the file.
+    /// Splits ascending row ranges at the row groups. Returns `None` if a range exceeds the file.
     pub(crate) fn by_group(
         &self,
         rows: impl Iterator<Item = Range<u64>>,
@@ -123,14 +124,14 @@ impl RowsFile {
         plan::by_group(rows, &self.group_rows)
     }
 
-    /// All rows.
+    /// Returns all rows.
     pub(crate) fn all(&self) -> Vec<GroupRows> {
         let rows = self.group_rows.last().map(|end| 0..*end);
         self.by_group(rows.into_iter()).unwrap_or_default()
     }
 
-    /// The first leaf column that is read: `sref` is not, which series a row belongs to is known
-    /// from its number.
+    /// The first leaf column that is read. `sref` is skipped: the number of a row already tells
+    /// which series it belongs to.
     fn first_leaf(&self) -> usize {
         let columns = self.file.parsed.file_metadata().schema_descr().columns();
         columns
@@ -139,7 +140,7 @@ impl RowsFile {
             .count()
     }
 
-    /// The bytes of whole row groups.
+    /// Fetches the bytes of whole row groups.
     pub(crate) async fn fetch_groups(
         &self,
         groups: &[GroupRows],
@@ -157,8 +158,8 @@ impl RowsFile {
         self.file.remote.fetch(&wanted, reads).await
     }
 
-    /// Decodes rows of what [`RowsFile::fetch_groups`] got, and calls `visit` for each part of
-    /// them, in their order.
+    /// Decodes rows of the groups that [`RowsFile::fetch_groups`] fetched. Calls `visit` for each
+    /// record batch, in row order.
     pub(crate) fn decode(
         &self,
         file: &SparseFile,

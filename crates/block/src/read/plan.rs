@@ -6,8 +6,8 @@ use parquet::file::metadata::ParquetMetaData;
 
 use crate::layout::schema::sample;
 
-/// The columns that every reader of samples needs; which series a row belongs to is known from its
-/// number.
+/// The columns that every reader of samples needs. `sref` is not among them: the number of a row
+/// already tells which series it belongs to.
 const READ: [usize; 4] = [
     sample::TS,
     sample::VALUE_INT,
@@ -15,26 +15,26 @@ const READ: [usize; 4] = [
     sample::VALUE,
 ];
 
-/// Whether a row of `group` says something in `column`, which is one of life spans: it has
-/// statistics then.
-pub(crate) fn is_said(file: &ParquetMetaData, group: usize, column: usize) -> bool {
+/// Whether any row of `group` has a value in `column`, a column of life spans. The writer adds
+/// statistics to the column only in this case.
+pub(crate) fn has_values(file: &ParquetMetaData, group: usize, column: usize) -> bool {
     file.row_group(group)
         .columns()
         .get(column)
         .is_some_and(|chunk| chunk.statistics().is_some())
 }
 
-/// Rows of one row group, ascending and apart.
+/// Rows of one row group: ascending ranges that do not overlap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupRows {
     pub(crate) group: usize,
     pub(crate) rows: Vec<Range<usize>>,
 }
 
-/// Cuts ascending row ranges of the file at the row groups. `group_rows`: the first row of each
-/// group, and behind them their end.
+/// Splits ascending row ranges of the file at the row groups. `group_rows` has the first row of
+/// each group, followed by the number of rows in the file.
 ///
-/// `None` when a range leaves the file.
+/// Returns `None` if a range exceeds the file.
 pub(crate) fn by_group(
     ranges: impl Iterator<Item = Range<u64>>,
     group_rows: &[u64],
@@ -77,8 +77,8 @@ pub(crate) fn by_group(
     Some(groups)
 }
 
-/// The bytes of all pages, and of the dictionaries, that hold `wanted`; of `lives`, columns of life
-/// spans, where a row says something.
+/// Returns the bytes of all pages and dictionaries that hold the rows `wanted`. Columns of `lives`
+/// (life spans) are included if any row of the group has a value in them.
 pub(crate) fn pages(
     file: &ParquetMetaData,
     wanted: &GroupRows,
@@ -94,7 +94,7 @@ pub(crate) fn pages(
     let lives = lives
         .iter()
         .copied()
-        .filter(|column| is_said(file, wanted.group, *column));
+        .filter(|column| has_values(file, wanted.group, *column));
 
     for column in READ.into_iter().chain(lives) {
         let (Some(chunk), Some(index)) = (group.columns().get(column), indexes.get(column)) else {

@@ -3,7 +3,7 @@
 use arrow::array::{Array, RecordBatch};
 use parquet::errors::ParquetError;
 
-/// The column `name`, whose type the format fixes.
+/// Returns the column `name`. An error if it is absent or does not have the type `T`.
 pub(crate) fn column<'a, T: Array + 'static>(
     batch: &'a RecordBatch,
     name: &str,

@@ -1,4 +1,4 @@
-//! Decodes samples: pages to contiguous times and values.
+//! Decodes the pages of samples into contiguous times and values.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct Samples {
     pub(crate) lives: Lives,
 }
 
-/// Buffers that one batch after the other uses.
+/// Buffers that are reused for each range of rows.
 struct Scratch {
     integers: Vec<i64>,
     is_integer: Vec<i16>,
@@ -41,8 +41,8 @@ impl Samples {
         }
     }
 
-    /// Appends the rows `wanted`, whose pages are in `file`, and their `lives`: columns of life
-    /// spans.
+    /// Appends the rows `wanted`, whose pages are in `file`. `lives` are the columns of life spans
+    /// that are read too.
     pub(crate) fn append(
         &mut self,
         parsed: &ParquetMetaData,
@@ -53,19 +53,19 @@ impl Samples {
         let file = Arc::new(file.clone());
         for &column in lives
             .iter()
-            .filter(|column| plan::is_said(parsed, wanted.group, **column))
+            .filter(|column| plan::has_values(parsed, wanted.group, **column))
         {
-            let column_of = if column == sample::TTL {
+            let target = if column == sample::TTL {
                 &mut self.lives.ttls
             } else {
                 &mut self.lives.starts
             };
 
-            append_said(
+            append_lives(
                 Column::open(parsed, &file, wanted.group, column)?,
                 wanted,
                 self.ts.len(),
-                column_of,
+                target,
             )?;
         }
 
@@ -90,8 +90,8 @@ impl Samples {
         Ok(())
     }
 
-    /// All columns; those of life spans are as long as the others, or absent when no sample says
-    /// anything.
+    /// Returns all columns. A column of life spans has one value for each sample, or is absent if
+    /// no sample has a value.
     pub(crate) fn into_columns(mut self, offsets: Vec<i32>) -> Floats {
         for column in [&mut self.lives.starts, &mut self.lives.ttls]
             .into_iter()
@@ -108,32 +108,32 @@ impl Samples {
     }
 }
 
-/// Appends what the rows `wanted` say, the first of which is sample `first` of the batch; 0 where
-/// they say nothing.
-fn append_said(
+/// Appends the life spans of the rows `wanted`: 0 for a row without a value. The first of the rows
+/// is sample `first` of the batch.
+fn append_lives(
     mut column: Column<Int64Type>,
     wanted: &GroupRows,
     first: usize,
     out: &mut Option<Vec<i64>>,
 ) -> Result<()> {
     let mut levels = Vec::new();
-    let mut said = Vec::new();
+    let mut values = Vec::new();
 
     for rows in &wanted.rows {
-        column.read(rows, Some(&mut levels), &mut said)?;
+        column.read(rows, Some(&mut levels), &mut values)?;
     }
 
-    if said.is_empty() {
+    if values.is_empty() {
         return Ok(());
     }
 
-    let mut said = said.into_iter();
+    let mut values = values.into_iter();
     let out = out.get_or_insert_default();
     out.resize(first, 0);
 
     out.extend(levels.iter().map(|level| {
         if *level == 1 {
-            said.next().unwrap_or(0)
+            values.next().unwrap_or(0)
         } else {
             0
         }
@@ -169,7 +169,7 @@ impl Scratch {
         is_float.clear();
     }
 
-    /// Appends the values of `rows` rows, each from the one column that has it.
+    /// Appends the values of `rows` rows. Each is in exactly one of the two columns.
     fn merge(&self, rows: usize, out: &mut Vec<f64>) -> Result<()> {
         let malformed = || {
             ParquetError::General("a row has both an integer and a float, or neither".to_owned())
@@ -254,7 +254,8 @@ impl<T: DataType> Column<T> {
         })
     }
 
-    /// Appends `rows`, which lie behind those read before. `levels`: for a column with nulls.
+    /// Appends `rows`, which must lie behind the rows that were read before. `levels` is needed for
+    /// a column with nulls.
     fn read(
         &mut self,
         rows: &Range<usize>,

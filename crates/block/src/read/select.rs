@@ -1,4 +1,4 @@
-//! Finds the series of a request and reads what they have, batch by batch.
+//! Finds the series of a request and reads their samples, batch by batch.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,17 +15,18 @@ use crate::series::file::SeriesFile;
 use crate::series::found::FoundSeries;
 use crate::series::index::SeriesIndex;
 
-/// A batch ends at so many samples: 16 MiB decoded. A longer series is a batch alone.
+/// A batch ends at this many samples, which are 16 MiB decoded. A longer series is a batch alone.
 const BATCH_SAMPLES: u64 = 1 << 20;
-/// A histogram counts as so many floats: 256 bytes.
+/// A histogram counts as this many floats, which are 256 bytes.
 const HISTOGRAM_SAMPLES: u64 = 16;
-/// The batch that is used, and the one that is got meanwhile.
+/// The batch that is in use, and the next one, which is fetched meanwhile.
 const READ_AHEAD: usize = 2;
 
-/// The series of `block` that pass, in its order, with what they have. `file` is its series file.
+/// Returns the series of `block` that pass, with their samples, in the order of the block. `file`
+/// is the series file of the block.
 ///
-/// One round trip for the series pages, one for the samples and histograms of each batch; the next
-/// batch is got while one is used. The stream ends behind its first error.
+/// This takes one round trip for the series pages, and one for the samples and histograms of each
+/// batch. The next batch is fetched while one is in use. The stream ends after its first error.
 pub(crate) fn stream(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
@@ -54,7 +55,7 @@ pub(crate) fn stream(
     stop_at_error(batches)
 }
 
-/// Ends the stream behind its first error.
+/// Ends the stream after its first error.
 fn stop_at_error<T: Send>(
     items: impl Stream<Item = Result<T, Error>> + Send,
 ) -> impl Stream<Item = Result<T, Error>> + Send {
@@ -65,7 +66,7 @@ fn stop_at_error<T: Send>(
     })
 }
 
-/// The series that pass in batches, from the index in memory or from the file: the same ones.
+/// Returns the series that pass, in batches. The index and the file give the same batches.
 async fn found(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
@@ -85,7 +86,7 @@ async fn found(
     }
 }
 
-/// All series that pass and are wanted, in the order of the block.
+/// Returns all series that pass the matchers and have what is `wanted`, in the order of the block.
 pub(crate) async fn find_all(
     block: &Block,
     request: &SeriesRequest,
@@ -120,15 +121,16 @@ pub(crate) async fn find_all(
 /// Where a selection looks for series.
 pub(crate) enum Place {
     Index(Arc<SeriesIndex>),
-    /// These row groups of the series file.
+    /// The row groups of the series file to read.
     File(Vec<usize>),
 }
 
-/// The index of the block if it is in memory or worth its making, else the row groups to read.
+/// Returns the index of the block if it is in memory or worth building; otherwise the row groups to
+/// read.
 pub(crate) async fn look_up(block: &Block, file: &SeriesFile, request: &SeriesRequest) -> Place {
     let groups = file.groups(&request.matchers);
 
-    // A selection that the names alone rule out needs neither.
+    // If the statistics rule out every row group, no index is needed.
     let pool = block.indexes.as_ref().filter(|_| !groups.is_empty());
 
     let index = match pool {
@@ -142,7 +144,7 @@ pub(crate) async fn look_up(block: &Block, file: &SeriesFile, request: &SeriesRe
     index.map_or(Place::File(groups), Place::Index)
 }
 
-/// Cuts `series` of `index` into batches, as [`batches`] does.
+/// Splits `series` of `index` into batches, as [`batches`] does.
 fn index_batches(
     index: Arc<SeriesIndex>,
     series: Vec<u32>,
@@ -168,7 +170,7 @@ fn index_batches(
     }))
 }
 
-/// The series of `groups` that pass, some row groups at a time.
+/// Returns the series of `groups` that pass, a few row groups at a time.
 fn find(
     file: Arc<SeriesFile>,
     groups: Vec<usize>,
@@ -188,8 +190,7 @@ fn find(
         .buffered(READ_AHEAD)
 }
 
-/// Cuts what was found into batches of at most `series_max` series and about [`BATCH_SAMPLES`]
-/// samples.
+/// Splits `found` into batches of at most `series_max` series and about [`BATCH_SAMPLES`] samples.
 fn batches(
     found: impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send,
     series_max: usize,
@@ -216,7 +217,7 @@ fn batches(
     )
 }
 
-/// Takes a batch off the front; `None` when more series would fit and may come.
+/// Takes a batch off the front. Returns `None` if the batch has room and more series may come.
 fn next_batch(
     waiting: &mut VecDeque<FoundSeries>,
     series_max: usize,
@@ -239,8 +240,8 @@ fn next_batch(
     })
 }
 
-/// How many of the series with the rows `waiting` are the next batch; `None` when more would fit
-/// and may come, or there are none.
+/// How many of the series with the rows `waiting` make up the next batch. `None` if the batch has
+/// room and more series may come, or if there are none.
 fn batch_length(
     waiting: impl Iterator<Item = SeriesRows>,
     series_max: usize,
@@ -265,7 +266,7 @@ fn batch_length(
     (whole && length > 0).then_some(length)
 }
 
-/// What the samples of a series take in memory, in floats.
+/// The memory that the samples of a series take, counted in floats.
 const fn weight(rows: &SeriesRows) -> u64 {
     let histograms =
         (rows.histograms.end - rows.histograms.start).saturating_mul(HISTOGRAM_SAMPLES);

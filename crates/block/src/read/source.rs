@@ -18,7 +18,7 @@ use crate::read::{batch, metadata};
 use crate::series::found::FoundSeries;
 use crate::series::index::SeriesIndex;
 
-/// One block of one tenant. Of a request that does not name the tenant it answers nothing.
+/// One block of one tenant. Its answer to a request that does not name the tenant is empty.
 #[derive(Clone, Debug)]
 pub struct BlockSource {
     block: Arc<Block>,
@@ -123,12 +123,13 @@ impl SeriesSource for BlockSource {
 }
 
 impl BlockSource {
-    /// Whether the request is about the tenant and the time of the block.
+    /// Whether the request names the tenant and its range overlaps the block.
     fn may_hold(&self, request: &SeriesRequest) -> bool {
         request.tenants.contains(&self.tenant) && self.block.stats.range().overlaps(request.range)
     }
 
-    /// The index of the block, when the request is about it and it is in memory.
+    /// Returns the index of the block if [`BlockSource::may_hold`] and the index is in memory or
+    /// worth building.
     async fn index(&self, request: &SeriesRequest) -> Option<Arc<SeriesIndex>> {
         let file = self.block.series.as_ref();
         let file = file.filter(|_| self.may_hold(request))?;
@@ -139,8 +140,8 @@ impl BlockSource {
         }
     }
 
-    /// The exemplars in the range of the series that pass. One round trip for the series pages, one
-    /// for the exemplars.
+    /// Returns the exemplars of the series that pass, within the range. One round trip for the
+    /// series pages, one for the exemplars.
     async fn read_exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
         let series = select::find_all(&self.block, request, Wanted::Exemplars).await?;
         let mut all = batch::exemplars(&self.block, series, &request.reads).await?;
@@ -155,7 +156,7 @@ impl BlockSource {
         Ok(all)
     }
 
-    /// All metric families, in the order of their names.
+    /// Returns all metric families, in the order of their names.
     async fn read_metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         let Some(file) = &self.block.metadata else {
             return Ok(Vec::new());
@@ -171,7 +172,7 @@ impl BlockSource {
         Ok(families)
     }
 
-    /// What the series file says of the series that pass; no sample is read.
+    /// Returns what the series file says about the series that pass. No sample is read.
     async fn read_summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
         let wanted = Wanted::Samples(request.range);
         let series = select::find_all(&self.block, request, wanted).await?;

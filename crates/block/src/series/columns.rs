@@ -27,17 +27,17 @@ use crate::series::prune::may_match;
 /// The columns of the series file of one block.
 #[derive(Debug)]
 pub(crate) struct SeriesColumns {
-    /// Labels with a column, in name order, and where in the schema they stand.
+    /// Labels with a column of their own, in name order, each with the index of its column.
     texts: Vec<(String, usize)>,
     map: usize,
-    /// `samples_first_row`, `samples_n_rows`, `min_ts`, `max_ts`; behind them [`OTHER_ROWS`] when
-    /// the block has such rows.
+    /// The columns `samples_first_row`, `samples_n_rows`, `min_ts`, `max_ts`. [`OTHER_ROWS`] follow
+    /// if the block has histograms or exemplars.
     numbers: Vec<usize>,
     arrow: ArrowReaderMetadata,
 }
 
 impl SeriesColumns {
-    /// The columns of `file`, the series file of a block with `stats`.
+    /// Finds the columns of `file`, the series file of a block with `stats`.
     pub(crate) fn of(file: &ParquetFile, stats: &BlockStats) -> Result<Self, Error> {
         let key = &file.remote.key;
         let schema = file.parsed.file_metadata().schema_descr();
@@ -92,8 +92,8 @@ impl SeriesColumns {
         })
     }
 
-    /// The row groups that may hold a series that passes, by the smallest and largest value of
-    /// their columns.
+    /// Returns the row groups that may hold a series that passes. The smallest and largest value of
+    /// each column decide.
     pub(crate) fn groups(&self, file: &ParquetFile, matchers: &[Matcher]) -> Vec<usize> {
         let may_pass = |group: &RowGroupMetaData| {
             matchers.iter().all(|m| {
@@ -113,8 +113,8 @@ impl SeriesColumns {
             .collect()
     }
 
-    /// The bytes of row group `group` that a look-up reads: its columns up to the last that is
-    /// needed, which stand together.
+    /// The bytes of row group `group` that a look-up reads: the columns up to the last needed one.
+    /// They are next to each other.
     pub(crate) fn bytes(&self, file: &ParquetFile, group: usize) -> Range<u64> {
         let columns = file.parsed.row_group(group).columns();
         let leaf = |root: usize| if root > self.map { root + 1 } else { root };
@@ -138,8 +138,8 @@ impl SeriesColumns {
         start..end
     }
 
-    /// The series of row group `group` that pass all matchers and are wanted. Pure but for
-    /// decoding; matching can be ended between two values.
+    /// Returns the series of row group `group` that pass all matchers and have what is `wanted`.
+    /// Pure apart from decoding. The task can be cancelled between two values.
     pub(crate) async fn find(
         &self,
         file: &SparseFile,
@@ -158,7 +158,7 @@ impl SeriesColumns {
         let numbers = Numbers::of(&batch);
         let mut pace = Pace::default();
         let mut pass: Vec<bool> = (0..batch.num_rows())
-            .map(|row| numbers.rows(row).are(wanted))
+            .map(|row| numbers.rows(row).have(wanted))
             .collect();
 
         for matcher in matchers {
@@ -184,7 +184,7 @@ impl SeriesColumns {
         Ok(found)
     }
 
-    /// Calls `visit` for each series of row group `group`. Pure but for decoding.
+    /// Calls `visit` for each series of row group `group`. Pure apart from decoding.
     pub(crate) fn read_all(
         &self,
         file: &SparseFile,
@@ -196,7 +196,7 @@ impl SeriesColumns {
         Ok(())
     }
 
-    /// The places of all columns that a look-up reads.
+    /// The indexes of all columns that a look-up reads.
     fn all(&self) -> impl Iterator<Item = usize> {
         self.texts
             .iter()
@@ -225,7 +225,7 @@ impl SeriesColumns {
         }
     }
 
-    /// Columns by their place, of all rows of a row group or of some.
+    /// Decodes the columns `roots` of a row group, for all rows or for those of `selection`.
     fn read(
         &self,
         file: &SparseFile,
@@ -292,7 +292,7 @@ impl SeriesColumns {
     }
 }
 
-/// Two runs of labels in name order become one.
+/// Merges two runs of labels, each in name order, into one.
 fn merge_by_name<'a>(
     a: impl Iterator<Item = (&'a str, &'a str)>,
     b: impl Iterator<Item = (&'a str, &'a str)>,
@@ -313,7 +313,7 @@ fn merge_by_name<'a>(
     }
 }
 
-/// The reader's view of the file in which texts stay dictionaries, so that a matcher sees each
+/// Makes the reader's view of the file. Texts stay dictionaries in it, so that a matcher tests each
 /// distinct value once.
 fn arrow_metadata(
     file: &ParquetFile,

@@ -1,4 +1,4 @@
-//! Decoded columns of the series file, and what a matcher says of them.
+//! Decoded columns of the series file, and the matchers that test them.
 
 use arrow::array::{
     Array, ArrayRef, DictionaryArray, MapArray, RecordBatch, StringArray,
@@ -12,7 +12,8 @@ use crate::layout::rows::SeriesRows;
 use crate::layout::schema::{FIRST_ROW, MAX_TS, MIN_TS, OTHER_ROWS, ROWS};
 use crate::read::record_batch::column;
 
-/// Clears `pass` where the matcher does not. Each distinct value is looked at once.
+/// Clears `pass` for the rows that the matcher rejects. Each distinct value of a dictionary is
+/// tested once.
 pub(crate) async fn apply(
     matcher: &Matcher,
     column: Option<&ArrayRef>,
@@ -49,7 +50,7 @@ pub(crate) async fn apply(
     }
 }
 
-/// The numbers of all series of a batch. A column that was not read is empty.
+/// The number columns of all series of a batch. A column that was not read is empty.
 pub(crate) struct Numbers<'a> {
     samples: [&'a [u64]; 2],
     span: [&'a [i64]; 2],
@@ -88,7 +89,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// A text column.
+/// A text column, decoded as a dictionary.
 pub(crate) struct Dictionary<'a> {
     keys: &'a DictionaryArray<Int32Type>,
     values: &'a StringArray,
@@ -114,7 +115,7 @@ impl<'a> Dictionary<'a> {
     }
 }
 
-/// The labels without a column of their own.
+/// The map of labels that have no column of their own.
 pub(crate) struct Spilled<'a> {
     map: &'a MapArray,
     names: &'a StringArray,

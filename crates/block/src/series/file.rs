@@ -1,4 +1,4 @@
-//! The series file of an open block: which series are wanted, by its row groups.
+//! The series file of an open block: finds series, a few row groups at a time.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use crate::read::parquet_file::ParquetFile;
 use crate::series::columns::SeriesColumns;
 use crate::series::found::{FoundSeries, Row};
 
-/// So many bytes of the file are looked through at a time.
+/// About this many bytes of the file are searched at a time.
 const PART_BYTES: u64 = 1 << 20;
 
-/// A series file with its columns, and itself when it is small and came along with `meta`.
+/// A series file with its columns. A small file is also kept whole, because it came with `meta`.
 #[derive(Debug)]
 pub(crate) struct SeriesFile {
     pub(crate) file: ParquetFile,
     columns: SeriesColumns,
-    /// How many series it has.
+    /// How many series the file has.
     series: u64,
     /// The whole file, if it came along with `meta`.
     prefetched: Option<SparseFile>,
 }
 
 impl SeriesFile {
-    /// `whole`: the bytes of the file, if they came along with `meta`; they are not trusted.
+    /// `whole` has the bytes of the file if they came with `meta`. They are verified here.
     pub(crate) fn new(
         file: ParquetFile,
         stats: &BlockStats,
@@ -60,27 +60,27 @@ impl SeriesFile {
         self.file.remote.meta.bytes
     }
 
-    /// Whether reading it asks the store for nothing.
+    /// Whether the file can be read without a request to the store.
     pub(crate) const fn is_here(&self) -> bool {
         self.prefetched.is_some()
     }
 
-    /// The row groups that may hold a series that passes.
+    /// Returns the row groups that may hold a series that passes.
     pub(crate) fn groups(&self, matchers: &[Matcher]) -> Vec<usize> {
         self.columns.groups(&self.file, matchers)
     }
 
-    /// Whether these are all row groups.
+    /// Whether `groups` are all row groups.
     pub(crate) fn is_whole(&self, groups: &[usize]) -> bool {
         groups.len() == self.file.parsed.num_row_groups()
     }
 
-    /// Row groups in parts that are read one at a time.
+    /// Splits row groups into parts that are read one at a time.
     pub(crate) fn parts(&self, groups: &[usize]) -> Vec<Vec<usize>> {
         in_parts(groups, |group| self.columns.bytes(&self.file, group))
     }
 
-    /// The series of `groups` that pass all matchers and are wanted.
+    /// Returns the series of `groups` that pass all matchers and have what is `wanted`.
     pub(crate) async fn find(
         &self,
         groups: &[usize],
@@ -129,7 +129,7 @@ impl SeriesFile {
     }
 }
 
-/// Row groups in parts of about [`PART_BYTES`].
+/// Splits row groups into parts of about [`PART_BYTES`].
 fn in_parts(groups: &[usize], bytes: impl Fn(usize) -> Range<u64>) -> Vec<Vec<usize>> {
     let mut parts: Vec<Vec<usize>> = Vec::new();
     let mut size = u64::MAX;

@@ -7,7 +7,7 @@ use crate::layout::rows::SeriesRows;
 /// A series that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundSeries {
-    /// In encoded form.
+    /// The labels in encoded form.
     pub(crate) labels: Box<[u8]>,
     pub(crate) rows: SeriesRows,
 }
@@ -20,7 +20,7 @@ impl FoundSeries {
 
 /// One row of the series file.
 pub(crate) struct Row<'a> {
-    /// In encoded form.
+    /// The labels in encoded form.
     pub(crate) labels: &'a [u8],
     pub(crate) rows: SeriesRows,
 }

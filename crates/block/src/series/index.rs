@@ -14,18 +14,18 @@ use duramen_runtime::Pace;
 use crate::layout::rows::{SeriesRows, Wanted};
 use crate::series::set::Set;
 
-/// What a series costs beside its labels: numbers and the end of its labels.
+/// What a series costs beside its labels: its numbers and the end offset of its labels.
 pub(crate) const ROW_BYTES: usize = size_of::<Numbers>() + size_of::<u32>();
 
-/// The whole index. Selecting from it decodes nothing.
+/// The index of all series of a block. A selection from it decodes nothing.
 pub(crate) struct SeriesIndex {
-    /// Encoded labels, one series after the other; series `i` ends at `ends[i]`.
+    /// The encoded labels of all series, one after the other. Those of series `i` end at `ends[i]`.
     labels: Vec<u8>,
     ends: Vec<u32>,
     numbers: Vec<Numbers>,
-    /// Histograms and exemplars of the series up to the last that has any.
+    /// Histograms and exemplars of the series, up to the last series that has any.
     others: Vec<Others>,
-    /// By name.
+    /// Sorted by label name.
     by_name: Vec<LabelIndex>,
     bytes: usize,
 }
@@ -37,7 +37,7 @@ struct Numbers {
     max_ts_ms: i64,
 }
 
-/// Where the rows of a series stand that most series do not have.
+/// The rows that most series do not have.
 #[derive(Clone, Default)]
 struct Others {
     histograms: Range<u64>,
@@ -47,17 +47,18 @@ struct Others {
 /// The values of one label name.
 struct LabelIndex {
     name: String,
-    /// Ascending by their bytes, each once.
+    /// The distinct values, in byte order.
     values: Vec<Value>,
-    /// The series of all values, ascending within a value.
+    /// The series of the first value, then those of the second, and so on. Ascending for each
+    /// value.
     series: Vec<u32>,
 }
 
 struct Value {
-    /// Where the text stands in [`SeriesIndex::labels`], for one of the series that carry it.
+    /// Where the text is in [`SeriesIndex::labels`]: at one of the series that carry the value.
     start: u32,
     length: u32,
-    /// Behind its last series in [`LabelIndex::series`].
+    /// The end (exclusive) of its series in [`LabelIndex::series`].
     series_end: u32,
 }
 
@@ -71,13 +72,13 @@ impl std::fmt::Debug for SeriesIndex {
 }
 
 impl SeriesIndex {
-    /// What it holds in memory.
+    /// How many bytes of memory the index holds.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The series that pass all matchers and are wanted, ascending. Matching can be ended between
-    /// two values.
+    /// Returns the series that pass all matchers and have what is `wanted`, ascending. The task can
+    /// be cancelled between two values.
     pub(crate) async fn select(&self, matchers: &[Matcher], wanted: Wanted) -> Vec<u32> {
         let mut pace = Pace::default();
         let mut pass = Set::full(self.numbers.len());
@@ -87,7 +88,7 @@ impl SeriesIndex {
         }
 
         pass.iter()
-            .filter(|series| self.rows(*series).are(wanted))
+            .filter(|series| self.rows(*series).have(wanted))
             .collect()
     }
 
@@ -117,8 +118,8 @@ impl SeriesIndex {
         }
     }
 
-    /// The labels of `series`: a copy, so that a batch is accounted by what it holds and does not
-    /// keep the index from being dropped.
+    /// Returns a copy of the labels of `series`. With a copy, a batch is accounted by its own size,
+    /// and it does not keep a dropped index in memory.
     pub(crate) fn labels(&self, series: &[u32]) -> BinaryArray {
         let bytes = series
             .iter()
@@ -141,7 +142,7 @@ impl SeriesIndex {
         )
     }
 
-    /// The encoded labels of a series.
+    /// Returns the encoded labels of a series.
     pub(crate) fn labels_at(&self, series: u32) -> &[u8] {
         let series = series as usize;
         let start = if series == 0 {
@@ -153,11 +154,11 @@ impl SeriesIndex {
         &self.labels[start as usize..self.ends[series] as usize]
     }
 
-    /// Takes out of `pass` what the matcher refuses. Only series with a value that it judges
-    /// otherwise than the absent label are touched.
+    /// Removes from `pass` the series that the matcher rejects. It looks only at the values for
+    /// which the matcher decides differently than for an absent label.
     async fn apply(&self, matcher: &Matcher, pass: &mut Set, pace: &mut Pace) {
         let empty = matcher.matches_empty();
-        let mut others = Set::none(self.numbers.len());
+        let mut differing = Set::none(self.numbers.len());
 
         if let Ok(at) = self
             .by_name
@@ -168,7 +169,7 @@ impl SeriesIndex {
             for value in self.candidates(label, matcher).into_iter().flatten() {
                 let text = self.text(&label.values[value]);
                 if matcher.matches(text) != empty {
-                    others.insert(label.series(value));
+                    differing.insert(label.series(value));
                 }
 
                 pace.done(text.len().max(16)).await;
@@ -176,13 +177,13 @@ impl SeriesIndex {
         }
 
         if empty {
-            pass.remove(&others)
+            pass.remove(&differing)
         } else {
-            pass.retain(&others)
+            pass.retain(&differing)
         }
     }
 
-    /// The values that the matcher may judge otherwise than the absent label, as runs.
+    /// Returns runs of values. For every other value, the matcher decides as for an absent label.
     fn candidates(&self, label: &LabelIndex, matcher: &Matcher) -> Vec<Range<usize>> {
         let find = |wanted: &str| {
             label

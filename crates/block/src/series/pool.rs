@@ -9,27 +9,27 @@ use parking_lot::Mutex;
 
 use crate::series::index::SeriesIndex;
 
-/// A block whose index is larger than this is read from its file each time.
+/// A block with a larger index gets none: each selection reads its file.
 const INDEX_BYTES_MAX: usize = 32 << 20;
-/// So many indexes are made at once; each may take [`INDEX_BYTES_MAX`] twice meanwhile.
+/// How many indexes are built at the same time. Each may take twice [`INDEX_BYTES_MAX`] meanwhile.
 const MAKERS_MAX: usize = 4;
 
-/// A bounded pool of decoded series indexes, least recently used out first. Share one among all
-/// blocks of a process.
+/// A bounded pool of decoded series indexes. It drops the least recently used first. Share one
+/// among all blocks of a process.
 ///
-/// An index is known by the folder of its block, which begins with the tenant. A selection under
-/// way may hold one that has been dropped from the pool until it ends. What the pool holds is drawn
-/// from an account, which gets it back when others need it.
+/// The key of an index is the folder of its block, which begins with the tenant. A running
+/// selection may hold an index that the pool has dropped. The memory of the pool is drawn from an
+/// account, which can take it back when others need it.
 pub struct SeriesIndexPool {
     state: Mutex<State>,
     bytes_max: usize,
 }
 
 struct State {
-    held: HashMap<Arc<Path>, (Arc<SeriesIndex>, u64)>,
+    indexes: HashMap<Arc<Path>, (Arc<SeriesIndex>, u64)>,
     making: HashSet<Arc<Path>>,
     clock: u64,
-    /// Of what it holds.
+    /// The memory of the indexes.
     share: Share,
 }
 
@@ -42,17 +42,17 @@ impl std::fmt::Debug for SeriesIndexPool {
 }
 
 impl SeriesIndexPool {
-    /// A pool of at most `bytes_max`. A single index may have 32 MiB of them.
+    /// Returns a pool of at most `bytes_max` bytes. One index may have at most 32 MiB of them.
     pub fn new(bytes_max: usize) -> Self {
         Self::within(bytes_max, &Account::unbounded())
     }
 
-    /// As [`SeriesIndexPool::new`], drawn from `memory`. Tell the account of it with
-    /// [`Account::reclaim_from`].
+    /// Returns a pool like that of [`SeriesIndexPool::new`], with its memory drawn from `memory`.
+    /// Register it with the account by [`Account::reclaim_from`].
     pub fn within(bytes_max: usize, memory: &Arc<Account>) -> Self {
         let share = memory.share(Use::Cache);
         let state = State {
-            held: HashMap::new(),
+            indexes: HashMap::new(),
             making: HashSet::new(),
             clock: 0,
             share,
@@ -64,7 +64,7 @@ impl SeriesIndexPool {
         }
     }
 
-    /// How many bytes it holds now.
+    /// How many bytes the pool holds now.
     pub fn bytes(&self) -> usize {
         self.state.lock().share.bytes()
     }
@@ -78,22 +78,22 @@ impl SeriesIndexPool {
         state.clock += 1;
 
         let now = state.clock;
-        let (index, used) = state.held.get_mut(dir)?;
+        let (index, used) = state.indexes.get_mut(dir)?;
         *used = now;
 
         Some(Arc::clone(index))
     }
 
-    /// The right to make the index of a block; `None` while another does, or too many indexes are
-    /// being made.
+    /// Grants the right to build the index of a block. Returns `None` if the index exists, another
+    /// task builds it, or too many indexes are being built.
     pub(crate) fn maker(self: &Arc<Self>, dir: &Arc<Path>) -> Option<Maker> {
         let mut state = self.state.lock();
-        let free = state.making.len() < MAKERS_MAX && !state.held.contains_key(dir);
+        let free = state.making.len() < MAKERS_MAX && !state.indexes.contains_key(dir);
         let mine = free && state.making.insert(Arc::clone(dir));
 
         drop(state);
         mine.then(|| Maker {
-            indexes: Arc::clone(self),
+            pool: Arc::clone(self),
             dir: Arc::clone(dir),
         })
     }
@@ -114,9 +114,9 @@ impl Reclaim for SeriesIndexPool {
 }
 
 impl State {
-    /// Does nothing when the account gives no memory in exchange for that of an older index.
+    /// Does nothing if the account gives no memory, even after an older index has been dropped.
     fn insert(&mut self, dir: Arc<Path>, index: Arc<SeriesIndex>, bytes_max: usize) {
-        if let Some((old, _)) = self.held.remove(&dir) {
+        if let Some((old, _)) = self.indexes.remove(&dir) {
             self.share.shrink(old.bytes());
         }
 
@@ -134,20 +134,19 @@ impl State {
         }
 
         self.clock += 1;
-        self.held.insert(dir, (index, self.clock));
+        self.indexes.insert(dir, (index, self.clock));
     }
 
-    /// Drops the index that was not used for the longest time, and returns how much memory that
-    /// had; 0 when none is left.
+    /// Drops the least recently used index. Returns how much memory it had, or 0 if none is left.
     fn evict(&mut self) -> usize {
-        // Tables are few: a look at each is cheaper than keeping an order.
+        // There are few indexes, so a scan is cheaper than keeping them in order.
         let oldest = self
-            .held
+            .indexes
             .iter()
             .min_by_key(|(_, (_, used))| *used)
             .map(|(dir, _)| Arc::clone(dir));
 
-        let Some((index, _)) = oldest.and_then(|dir| self.held.remove(&dir)) else {
+        let Some((index, _)) = oldest.and_then(|dir| self.indexes.remove(&dir)) else {
             return 0;
         };
         self.share.shrink(index.bytes());
@@ -155,24 +154,24 @@ impl State {
     }
 }
 
-/// Makes one index. Dropped without one, it leaves the turn to others.
+/// The right to build one index. If it is dropped before [`Maker::keep`], another task may try.
 pub(crate) struct Maker {
-    indexes: Arc<SeriesIndexPool>,
+    pool: Arc<SeriesIndexPool>,
     dir: Arc<Path>,
 }
 
 impl Maker {
     pub(crate) fn keep(self, index: &Arc<SeriesIndex>) {
         let dir = Arc::clone(&self.dir);
-        self.indexes
+        self.pool
             .state
             .lock()
-            .insert(dir, Arc::clone(index), self.indexes.bytes_max);
+            .insert(dir, Arc::clone(index), self.pool.bytes_max);
     }
 }
 
 impl Drop for Maker {
     fn drop(&mut self) {
-        self.indexes.state.lock().making.remove(&self.dir);
+        self.pool.state.lock().making.remove(&self.dir);
     }
 }

@@ -1,10 +1,10 @@
-//! Which row groups of the series file may hold a series that passes: by their statistics. Pure.
+//! Tells from statistics which row groups of the series file may hold a series that passes. Pure.
 
 use duramen_model::{MatchOp, Matcher};
 use parquet::file::metadata::RowGroupMetaData;
 
-/// Whether a value of column `index` in `group` may pass. Statistics may be cut short: bounds they
-/// are all the same.
+/// Whether a value of column `index` in `group` may pass. The smallest and largest value may be
+/// cut short in the statistics, but they still bound all values.
 pub(crate) fn may_match(matcher: &Matcher, group: &RowGroupMetaData, index: usize) -> bool {
     let Some(statistics) = group
         .columns()

@@ -1,6 +1,6 @@
 //! A set of series, by their numbers.
 
-/// Series as bits.
+/// A bit for each series.
 pub(crate) struct Set {
     words: Vec<u64>,
 }
@@ -41,7 +41,7 @@ impl Set {
             .for_each(|(word, other)| *word &= !other);
     }
 
-    /// Ascending.
+    /// Returns the series in the set, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         (0u32..).zip(&self.words).flat_map(|(at, word)| {
             let mut rest = *word;

@@ -1,4 +1,4 @@
-//! When the series index of a block is read as a whole, and selections from it.
+//! Decides when the series index of a block is built, and so when selections can use it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -11,31 +11,32 @@ use crate::series::index::builder::SeriesIndexBuilder;
 use crate::series::index::{ROW_BYTES, SeriesIndex};
 use crate::series::pool::SeriesIndexPool;
 
-/// The selection of an open block with which its index is worth its making, though part of the file
-/// would do. For 10,000 series with 58 label columns it costs 20 ms, a selection of a few of them
-/// from the file 1.4 ms (by name) to 5 ms, from the index 0.02 ms.
+/// From this selection of an open block on, building its index pays for itself, even if the
+/// selection needs only a part of the file. For 10,000 series with 58 label columns the build costs
+/// 20 ms. A selection of a few of them costs 1.4 ms (by name) to 5 ms from the file, 0.02 ms from
+/// the index.
 const SELECTIONS_MIN: u32 = 3;
-/// So many more selections come before an index that was dropped from the pool is made again: 20 ms
-/// in 33 selections make each dearer by at most a half when the pool is too small for the blocks in
-/// use.
+/// After the pool has dropped an index, this many more selections pass before it is built again. If
+/// the pool is too small for the blocks in use, 20 ms in 33 selections add at most a half to each.
 const SELECTIONS_AGAIN: u32 = 32;
-/// The same after an index could not be read. The selection itself tells the error, if it needs
-/// what is damaged.
+/// The same, after the index could not be read. The selection itself reports the error if it needs
+/// the damaged part.
 const SELECTIONS_AFTER_ERROR: u32 = 64;
 
-/// How a block has been used.
+/// How often a block has been used.
 #[derive(Debug, Default)]
 pub(crate) struct Warmth {
     selections: AtomicU32,
-    /// Before this selection no index is made.
+    /// No index is built before this selection.
     wait: AtomicU32,
 }
 
 impl Warmth {
-    /// The index of the block that `file` is of, if the pool has it or it is time to make it.
-    /// `groups`: the row groups that the selection would read of the file.
+    /// Returns the index of the block with the series file `file`, if the pool has it or it is time
+    /// to build it. `groups` are the row groups that the selection would read.
     ///
-    /// A first selection of some row groups reads no byte more than without a pool.
+    /// If the first selection needs only some row groups, it reads not a byte more than without a
+    /// pool.
     pub(crate) async fn index(
         &self,
         pool: &Arc<SeriesIndexPool>,
@@ -72,13 +73,13 @@ impl Warmth {
     }
 }
 
-/// Whether the index may fit, by what is known without reading: it is larger than its file.
+/// Whether the index may fit. Nothing is read for this: an index is at least as large as its file.
 fn may_fit(file: &SeriesFile, bytes_max: usize) -> bool {
     let rows = file.series().saturating_mul(ROW_BYTES as u64);
     rows.max(file.bytes()) <= bytes_max as u64
 }
 
-/// Reads all row groups. `None` when the index is larger than `bytes_max`.
+/// Builds the index from all row groups. Returns `None` if it is larger than `bytes_max`.
 async fn make(
     series: &SeriesFile,
     bytes_max: usize,

@@ -25,11 +25,11 @@ use crate::write::rows_file::{RowsFileWriter, encode_error};
 use crate::write::samples::{FloatRows, SamplesGroup};
 use crate::write::series::SeriesRowsWriter;
 
-/// Writes one block, series by series or batch by batch. Blocking: it belongs on a thread that may
+/// Writes one block, series by series or batch by batch. It blocks, so use it on a thread that may
 /// block.
 ///
-/// A file of which the block has no row is not made. A writer that is dropped before
-/// [`BlockWriter::finish`] leaves an incomplete folder, without `meta`.
+/// A file without rows is not created. A writer that is dropped before [`BlockWriter::finish`]
+/// leaves an incomplete folder, without `meta`.
 pub struct BlockWriter {
     folder: Folder,
     options: WriterOptions,
@@ -38,7 +38,7 @@ pub struct BlockWriter {
     histograms: RowsFileWriter<HistogramsGroup>,
     exemplars: RowsFileWriter<ExemplarsGroup>,
     families: Vec<FamilyMetadata>,
-    /// First and last time of floats, histograms and exemplars so far.
+    /// The first and last time of all floats, histograms and exemplars so far.
     span_ms: Option<(i64, i64)>,
     ttl_max_ms: i64,
 }
@@ -53,12 +53,12 @@ impl std::fmt::Debug for BlockWriter {
 }
 
 impl BlockWriter {
-    /// Makes the folder `dir` on `disk`, which must not exist; its parent must.
+    /// Creates the folder `dir` on `disk`, which must not exist; its parent must.
     pub fn create(disk: &Arc<dyn Disk>, dir: &Path, options: WriterOptions) -> Result<Self, Error> {
         Ok(Self::into_folder(Folder::create(disk, dir)?, options))
     }
 
-    /// A writer into memory: for where the disk is full.
+    /// Returns a writer into memory, for use when the disk is full.
     pub fn in_memory(options: WriterOptions) -> Self {
         Self::into_folder(Folder::in_memory(), options)
     }
@@ -79,8 +79,8 @@ impl BlockWriter {
 
     /// Appends a series.
     ///
-    /// Series ascend strictly in the order of [`Labels::cmp_in_block`]. A call that breaks this, or
-    /// what [`SeriesContents`] says, is an error and appends nothing.
+    /// Series must ascend strictly in the order of [`Labels::cmp_in_block`]. A call that breaks
+    /// this rule, or a rule of [`SeriesContents`], is an error and appends nothing.
     pub fn push(&mut self, labels: &Labels, contents: &SeriesContents<'_>) -> Result<(), Error> {
         let broken = |rule| {
             Err(Error::Contract {
@@ -133,10 +133,10 @@ impl BlockWriter {
         self.append(sref, contents, histograms)
     }
 
-    /// Appends the series of `batch`, each as [`BlockWriter::push`] does: the bytes are the same.
-    /// Batches have no exemplars.
+    /// Appends the series of `batch`. The bytes are those that [`BlockWriter::push`] of each series
+    /// would write. Batches have no exemplars.
     ///
-    /// An error is of one series; those of the batch before it are appended.
+    /// An error is about one series. The series before it in the batch have been appended.
     pub fn push_batch(&mut self, batch: &SeriesBatch) -> Result<(), Error> {
         for row in 0..batch.len() {
             let labels = Labels::from_encoded_trusted(batch.labels_at(row));
@@ -158,7 +158,7 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Where `contents` will stand; `None` when there are none.
+    /// Returns where the rows of `contents` will be, or `None` if there are none.
     fn next_rows(&self, contents: &SeriesContents<'_>) -> Option<SeriesRows> {
         let (min_ts_ms, max_ts_ms) = contents
             .span_ms()
@@ -208,8 +208,8 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Says what is known of metric families, each once, in any order; what was said before is
-    /// replaced. A block may have nothing else.
+    /// Sets the metadata of metric families, each once, in any order. A second call replaces that
+    /// of the first. A block may have metadata only.
     pub fn set_metadata(&mut self, mut families: Vec<FamilyMetadata>) -> Result<(), Error> {
         families.sort_unstable_by(|a, b| a.family.cmp(&b.family));
         if let Some(pair) = families
@@ -246,16 +246,16 @@ impl BlockWriter {
         self.exemplars.rows()
     }
 
-    /// Completes all files. On return they are written but *not* synced: whoever relies on them
-    /// syncs them or uploads them.
+    /// Completes all files. On return they are written but *not* synced: a caller that relies on
+    /// them syncs them or uploads them.
     ///
-    /// A block with neither series nor metadata is a broken contract.
+    /// It is a broken contract if the block has neither series nor metadata.
     pub fn finish(self) -> Result<BlockStats, Error> {
         Ok(self.finish_all()?.0)
     }
 
-    /// As [`BlockWriter::finish`], with the files by name, `meta` last. Of a writer into a folder
-    /// there are none.
+    /// Completes the block as [`BlockWriter::finish`] does. Also returns the files by name, `meta`
+    /// last; a writer into a folder returns no files.
     pub fn finish_in_memory(self) -> Result<(BlockStats, Vec<(String, Bytes)>), Error> {
         self.finish_all()
     }
@@ -283,16 +283,16 @@ impl BlockWriter {
         let (folder, names) = self.finish_files(&families)?;
 
         let mut files = Vec::new();
-        let mut held = Vec::new();
+        let mut contents_in_memory = Vec::new();
 
         for name in names {
             let (file, contents) = describe(&folder, name)?;
-            held.extend(contents.map(|bytes| (name.to_owned(), bytes)));
+            contents_in_memory.extend(contents.map(|bytes| (name.to_owned(), bytes)));
             files.push(file);
         }
 
         let (meta_bytes, meta_crc32c, meta) = write_meta(&folder, &files)?;
-        held.extend(meta.map(|bytes| (META_FILE.to_owned(), bytes)));
+        contents_in_memory.extend(meta.map(|bytes| (META_FILE.to_owned(), bytes)));
 
         let files = files
             .into_iter()
@@ -316,10 +316,10 @@ impl BlockWriter {
             meta_crc32c,
         };
 
-        Ok((stats, held))
+        Ok((stats, contents_in_memory))
     }
 
-    /// Ends all files but `meta`. Their names in the order of [`BlockStats::files`].
+    /// Completes all files but `meta`. Returns their names, in the order of [`BlockStats::files`].
     fn finish_files(
         self,
         families: &[FamilyMetadata],
@@ -358,7 +358,7 @@ impl BlockWriter {
     }
 }
 
-/// What is said of the floats of series `row`; empty when the batch says nothing of any float.
+/// Returns the life span of each float of series `row`. Empty if no float of the batch has one.
 fn lives_at(batch: &SeriesBatch, row: usize) -> Vec<Life> {
     let starts = batch.starts_at(row);
     let ttls = batch.ttls_at(row);
@@ -368,17 +368,17 @@ fn lives_at(batch: &SeriesBatch, row: usize) -> Vec<Life> {
     }
 
     let (ts_ms, _) = batch.samples_at(row);
-    let said = |column: Option<&[i64]>, at: usize| column.map_or(0, |column| column[at]);
+    let value = |column: Option<&[i64]>, at: usize| column.map_or(0, |column| column[at]);
 
     (0..ts_ms.len())
         .map(|at| Life {
-            start_ms: said(starts, at),
-            ttl_ms: said(ttls, at),
+            start_ms: value(starts, at),
+            ttl_ms: value(ttls, at),
         })
         .collect()
 }
 
-/// The length and checksum of `meta`, and itself when it is in memory.
+/// Writes `meta`. Returns its length, its checksum and, for a block in memory, its bytes.
 fn write_meta(folder: &Folder, files: &[FileMeta]) -> Result<(u64, u32, Option<Bytes>), Error> {
     let failed = |source| Error::Write {
         path: folder.path(META_FILE),

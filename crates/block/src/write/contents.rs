@@ -1,25 +1,25 @@
-//! What a writer is told of one series.
+//! What a writer takes for one series.
 
 use duramen_model::{Exemplar, Life};
 use duramen_source::HistogramRef;
 
-/// Everything that a block holds of one series. At least one of floats, histograms and exemplars.
+/// Everything that a block holds of one series. There must be a float, a histogram or an exemplar.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SeriesContents<'a> {
     /// The times of the floats, strictly ascending.
     pub ts_ms: &'a [i64],
-    /// As many as times.
+    /// The values of the floats, one for each time.
     pub values: &'a [f64],
-    /// One for each float, or none at all when nothing is said of any.
+    /// The life span of each float; empty if no float has one.
     pub lives: &'a [Life],
-    /// Their times ascend strictly, and none of them is in `ts_ms`.
+    /// The histograms. Their times ascend strictly, and none of them is in `ts_ms`.
     pub histograms: &'a [HistogramRef<'a>],
-    /// Their times ascend, and no two are equal.
+    /// The exemplars. Their times ascend, and no two are equal.
     pub exemplars: &'a [Exemplar],
 }
 
 impl<'a> SeriesContents<'a> {
-    /// Floats of which nothing else is said.
+    /// Returns contents with floats only, without life spans.
     pub fn floats(ts_ms: &'a [i64], values: &'a [f64]) -> Self {
         Self {
             ts_ms,
@@ -28,7 +28,7 @@ impl<'a> SeriesContents<'a> {
         }
     }
 
-    /// The rule that the contents break, if they break one.
+    /// Returns the first rule that the contents break.
     pub(crate) fn broken_rule(&self) -> Option<&'static str> {
         let Self {
             ts_ms,
@@ -75,17 +75,17 @@ impl<'a> SeriesContents<'a> {
             .map(|(_, rule)| rule)
     }
 
-    /// The first and the last time of floats and histograms; `None` when there are exemplars only.
+    /// The first and the last time of floats and histograms, or `None` if there are only exemplars.
     pub(crate) fn span_ms(&self) -> Option<(i64, i64)> {
         let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
         let floats = ends(self.ts_ms.first().copied(), self.ts_ms.last().copied());
-        let of = |histogram: &HistogramRef<'_>| histogram.ts_ms;
+        let time = |histogram: &HistogramRef<'_>| histogram.ts_ms;
 
         join(
             floats,
             ends(
-                self.histograms.first().map(of),
-                self.histograms.last().map(of),
+                self.histograms.first().map(time),
+                self.histograms.last().map(time),
             ),
         )
     }
@@ -95,7 +95,7 @@ impl<'a> SeriesContents<'a> {
         Some((self.exemplars.first()?.ts_ms, self.exemplars.last()?.ts_ms))
     }
 
-    /// Both lists ascend.
+    /// Whether any histogram has the time of a float. Both lists must ascend.
     fn shares_a_time(&self) -> bool {
         self.histograms
             .iter()
@@ -103,7 +103,7 @@ impl<'a> SeriesContents<'a> {
     }
 }
 
-/// The span of both.
+/// Returns the span that covers both.
 pub(crate) fn join(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
     match (a, b) {
         (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),

@@ -1,4 +1,4 @@
-//! Reads a finished file back: its extents and its tail, for `meta`.
+//! Reads a finished file back, to take its extents and its tail for `meta`.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -11,8 +11,8 @@ use crate::layout::meta::FileMeta;
 use crate::write::folder::{Folder, WrittenFile};
 use crate::write::rows_file::encode_error;
 
-/// Reads a finished file back, an extent at a time, and says what `meta` says of it. With the file
-/// when it is in memory.
+/// Reads a finished file back, one extent at a time. Returns its description for `meta` and, for a
+/// file in memory, its bytes.
 pub(crate) fn describe(
     folder: &Folder,
     name: &'static str,
@@ -57,7 +57,7 @@ pub(crate) fn describe(
     Ok((described, file.into_memory()))
 }
 
-/// Where pages begin, ascending, and behind them where the last page ends.
+/// Returns the ascending offsets at which pages begin, followed by the end of the last page.
 fn boundaries(file: &ParquetMetaData) -> Vec<u64> {
     let mut starts = Vec::new();
     let mut end = 0;

@@ -1,5 +1,5 @@
-//! Encodes one column chunk on its own, with its own page size: the limit on rows of a page is
-//! otherwise one for all columns.
+//! Encodes one column chunk alone. This way each column has its own page size; a Parquet writer has
+//! one limit of rows per page for all columns.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use parquet::file::properties::{
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-/// What stands in the footer as the writer of the file. No version: the same data makes the same
+/// The name of the writer in the footer. It has no version, so that the same data makes the same
 /// bytes.
 const CREATED_BY: &str = "duramen";
 
-/// A page of values ends at so many bytes before compression when it has not ended at its rows:
-/// 1,024 floats, which may not compress.
+/// A page of values ends at this many bytes before compression, if it does not reach its rows
+/// first. They are 1,024 floats, which may not compress.
 const VALUE_PAGE_BYTES_MAX: usize = 8 << 10;
 
-/// An encoded chunk, to be spliced into a row group.
+/// An encoded chunk, to be appended to a row group.
 pub(crate) struct Chunk {
     pub(crate) bytes: Bytes,
     pub(crate) close: ColumnCloseResult,
 }
 
-/// Properties that all columns share.
+/// Returns the properties that all columns share.
 pub(crate) fn base_properties(zstd_level: i32) -> Result<WriterPropertiesBuilder> {
     Ok(WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
@@ -59,14 +59,14 @@ impl Recipe {
         })
     }
 
-    /// A column in one encoding, without a dictionary.
+    /// Returns the recipe of a column in one encoding, without a dictionary.
     pub(crate) fn encoded(zstd_level: i32, page_rows: usize, encoding: Encoding) -> Result<Self> {
         Self::new(zstd_level, page_rows, |builder| {
             builder.set_encoding(encoding)
         })
     }
 
-    /// The same with pages that end at [`VALUE_PAGE_BYTES_MAX`] before compression too.
+    /// Also ends pages at [`VALUE_PAGE_BYTES_MAX`] before compression.
     pub(crate) fn with_small_pages(self) -> Self {
         let builder = WriterPropertiesBuilder::from((*self.properties).clone());
         Self {
@@ -78,7 +78,8 @@ impl Recipe {
         }
     }
 
-    /// A column that is written as a dictionary, whatever its size: a row group is small.
+    /// Returns the recipe of a column that is always a dictionary, even a large one: row groups are
+    /// small.
     pub(crate) fn dictionary(zstd_level: i32, page_rows: usize) -> Result<Self> {
         Self::new(zstd_level, page_rows, |builder| {
             builder
@@ -87,7 +88,7 @@ impl Recipe {
         })
     }
 
-    /// The same with the smallest and largest value of each chunk in the footer.
+    /// Also writes the smallest and largest value of each chunk into the footer.
     pub(crate) fn with_statistics(self) -> Self {
         let builder = WriterPropertiesBuilder::from((*self.properties).clone());
         Self {
@@ -99,8 +100,8 @@ impl Recipe {
         }
     }
 
-    /// Encodes all rows of one chunk. Levels as in Parquet; `None` for what the column does not
-    /// have.
+    /// Encodes all rows of one chunk. `definition` and `repetition` are Parquet's levels, or `None`
+    /// if the column has none.
     pub(crate) fn encode<T: DataType>(
         &self,
         column: &ColumnDescPtr,

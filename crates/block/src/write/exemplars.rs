@@ -14,11 +14,10 @@ use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
 use crate::write::rows_file::RowGroup;
 
-/// A row group ends at so many (guessed) bytes, or at the rows of the options. It is read as a
-/// whole.
+/// A row group ends at about this many bytes, or at the rows of the options. It is read as a whole.
 const GROUP_BYTES_MAX: usize = 128 << 10;
 
-/// Exemplars with their series.
+/// A row group of exemplars, each with its series.
 pub(crate) struct ExemplarsGroup {
     recipes: Recipes,
     buffer: Buffer,
@@ -29,7 +28,7 @@ struct Recipes {
     ts: Recipe,
     value: Recipe,
     name: Recipe,
-    /// Most are ids of traces, each once.
+    /// Values of labels. Most are trace ids, each of which appears once.
     text: Recipe,
 }
 
@@ -41,7 +40,7 @@ struct Buffer {
     value: Vec<f64>,
     names: Lists<ByteArrayType>,
     texts: Lists<ByteArrayType>,
-    /// A guess of the encoded size, from above.
+    /// An estimate of the encoded size, on the high side.
     bytes: usize,
 }
 

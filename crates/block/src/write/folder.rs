@@ -1,7 +1,7 @@
 //! Where a block is written: a folder of the local disk, or memory.
 //!
-//! What goes into a file is summed up on its way. A file that reads back as something else was
-//! damaged below us, and is refused before its checksums are taken.
+//! A checksum is kept of the bytes written to each file. If a file reads back differently, the disk
+//! has damaged it, and it is refused before `meta` gets its checksums.
 
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) struct Folder {
     files: Mutex<Vec<Named>>,
 }
 
-/// The name of a file, and what was put into it.
+/// The name of a file, and the length and checksum of the bytes written to it.
 type Named = (&'static str, Arc<Mutex<Written>>);
 
 #[derive(Debug)]
@@ -32,29 +32,29 @@ enum Place {
     Memory,
 }
 
-/// What was put into a file.
+/// The bytes that were written to a file.
 #[derive(Debug, Default)]
 struct Written {
     bytes: u64,
     crc32c: u32,
-    /// All of it, for a file in memory.
-    held: Vec<u8>,
+    /// All bytes, for a file in memory.
+    content: Vec<u8>,
 }
 
-/// What a file is written through. Unbuffered: the Parquet writer buffers.
+/// Writes one file. It does not buffer, because the Parquet writer does.
 #[derive(Debug)]
 pub(crate) struct BlockFileWriter {
     file: Option<Box<dyn DiskFile>>,
     written: Arc<Mutex<Written>>,
 }
 
-/// A file that is complete, to be read back.
+/// A complete file, open to be read back.
 pub(crate) enum WrittenFile {
     Disk(DiskReader),
     Memory(Cursor<Bytes>),
 }
 
-/// Reads a file of a disk from `at` on.
+/// Reads a file of a disk from the offset `at` on.
 pub(crate) struct DiskReader {
     disk: Arc<dyn Disk>,
     path: PathBuf,
@@ -63,7 +63,7 @@ pub(crate) struct DiskReader {
 }
 
 impl Folder {
-    /// Makes the folder `dir`, which must not exist; its parent must.
+    /// Creates the folder `dir`, which must not exist; its parent must.
     pub(crate) fn create(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
         disk.create_dir(dir).map_err(|source| Error::Write {
             path: dir.to_owned(),
@@ -86,7 +86,7 @@ impl Folder {
         }
     }
 
-    /// Where a file is, for messages.
+    /// The path of a file, for messages.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         match &self.place {
             Place::Disk { dir, .. } => dir.join(name),
@@ -94,7 +94,7 @@ impl Folder {
         }
     }
 
-    /// Makes the file `name`, which must not exist.
+    /// Creates the file `name`, which must not exist.
     pub(crate) fn create_file(&self, name: &'static str) -> Result<BlockFileWriter, Error> {
         let file = match &self.place {
             Place::Disk { disk, dir } => {
@@ -110,7 +110,8 @@ impl Folder {
         Ok(BlockFileWriter { file, written })
     }
 
-    /// Opens a complete file, with its length. Fails when it is not what was written.
+    /// Opens a complete file and returns its length too. Fails if its bytes are not those that were
+    /// written.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<(WrittenFile, u64)> {
         let files = self.files.lock();
         let written = files
@@ -123,7 +124,7 @@ impl Folder {
         let mut file = match &self.place {
             Place::Disk { disk, dir } => WrittenFile::Disk(DiskReader::open(disk, dir.join(name))?),
             Place::Memory => {
-                let bytes = Bytes::from(std::mem::take(&mut written.held));
+                let bytes = Bytes::from(std::mem::take(&mut written.content));
                 WrittenFile::Memory(Cursor::new(bytes))
             }
         };
@@ -144,7 +145,7 @@ impl Write for BlockFileWriter {
         let mut written = self.written.lock();
         match &mut self.file {
             Some(file) => file.append(bytes)?,
-            None => written.held.extend_from_slice(bytes),
+            None => written.content.extend_from_slice(bytes),
         }
 
         written.bytes += bytes.len() as u64;
@@ -158,7 +159,7 @@ impl Write for BlockFileWriter {
 }
 
 impl WrittenFile {
-    /// Length and checksum. The file stands at its start before and after.
+    /// Returns length and checksum. The file must be at its start, and is there again on return.
     fn sum(&mut self) -> io::Result<(u64, u32)> {
         let mut buffer = vec![0; 256 << 10];
         let mut bytes = 0;
@@ -178,7 +179,7 @@ impl WrittenFile {
         Ok((bytes, crc32c))
     }
 
-    /// What is in memory; `None` for a file of the disk.
+    /// Returns the bytes of a file in memory, or `None` for a file on disk.
     pub(crate) fn into_memory(self) -> Option<Bytes> {
         match self {
             Self::Disk(_) => None,

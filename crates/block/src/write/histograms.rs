@@ -19,12 +19,12 @@ use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
 use crate::write::rows_file::RowGroup;
 
-/// A row group ends when the byte forms of its histograms have so many bytes, which are some 0.6
-/// times as many in the file, or at the rows of the options. It is read as a whole, by one GET: the
-/// columns are many and thin.
+/// A row group ends when the byte forms of its histograms have this many bytes, or at the rows of
+/// the options. They take about 0.6 times as many bytes in the file. A row group is read as a whole
+/// by one GET, because the columns are many and small.
 const GROUP_BYTES_MAX: usize = 192 << 10;
 
-/// Native histograms with their series.
+/// A row group of native histograms, each with its series.
 pub(crate) struct HistogramsGroup {
     recipes: Recipes,
     buffer: Buffer,
@@ -36,12 +36,11 @@ pub(crate) type HistogramRows<'a> =
 
 struct Recipes {
     sref: Recipe,
-    /// Whole numbers of which neighbours are alike.
+    /// Whole numbers that differ little from their neighbours.
     integer: Recipe,
     /// Floats that differ in their lower bits.
     float: Recipe,
-    /// Numbers and lists that come again and again, which the compression finds; so do parts of
-    /// deltas.
+    /// Numbers and lists that repeat, so the compression finds them. Deltas repeat in part.
     same: Recipe,
     hint: Recipe,
 }
@@ -64,11 +63,11 @@ struct Buffer {
     positive: Side,
     negative: Side,
     custom_values: Lists<DoubleType>,
-    /// Of the byte forms.
+    /// The size of the byte forms.
     bytes: usize,
 }
 
-/// The buckets of one sign.
+/// The positive or the negative buckets.
 #[derive(Default)]
 struct Side {
     offsets: Lists<Int32Type>,
@@ -129,12 +128,12 @@ impl RowGroup for HistogramsGroup {
 impl Buffer {
     fn push(&mut self, sref: u32, encoded: &HistogramRef<'_>, histogram: Histogram) {
         let HistogramRef { ts_ms, life, bytes } = encoded;
-        let said = |number: i64| Some(number).filter(|number| *number != 0);
+        let unless_zero = |number: i64| Some(number).filter(|number| *number != 0);
 
         self.sref.push(sref.cast_signed());
         self.ts.push(*ts_ms);
-        self.start_ts.push(said(life.start_ms));
-        self.ttl.push(said(life.ttl_ms));
+        self.start_ts.push(unless_zero(life.start_ms));
+        self.ttl.push(unless_zero(life.ttl_ms));
         self.bytes += bytes.len();
 
         let Histogram {
@@ -187,7 +186,7 @@ impl Buffer {
             .push(floats.map(|(_, zero_count)| zero_count));
     }
 
-    /// The chunks of all columns, in the order of [`schema::histograms`].
+    /// Encodes the chunks of all columns, in the order of [`schema::histograms`].
     fn encode(mut self, recipes: &Recipes, file: &GroupsWriter) -> Result<Vec<Chunk>> {
         let Recipes {
             sref,

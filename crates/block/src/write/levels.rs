@@ -1,4 +1,4 @@
-//! Columns of a row group in which a row has no value, or many: values with Parquet's levels.
+//! Columns of a row group in which a row may have no value, or many: values with Parquet's levels.
 
 use parquet::data_type::DataType;
 use parquet::errors::Result;
@@ -6,13 +6,13 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::write::encode::{Chunk, Recipe};
 
-/// At most one value a row.
+/// A column with at most one value in each row.
 pub(crate) struct Optional<T: DataType> {
     values: Vec<T::T>,
     definition: Vec<i16>,
 }
 
-/// Any number of values a row.
+/// A column with any number of values in each row.
 pub(crate) struct Lists<T: DataType> {
     values: Vec<T::T>,
     definition: Vec<i16>,
@@ -45,7 +45,8 @@ impl<T: DataType> Optional<T> {
         self.values.extend(value);
     }
 
-    /// Appends a value as the row at place `row`. Rows before it that were not told of have none.
+    /// Sets the value of row `row`, which must be behind all earlier ones. Rows in between have
+    /// none.
     pub(crate) fn put(&mut self, row: usize, value: T::T) {
         self.definition.resize(row, 0);
         self.push(Some(value));
@@ -56,7 +57,7 @@ impl<T: DataType> Optional<T> {
         self.values.is_empty()
     }
 
-    /// The chunk of `rows` rows. Those that were not told of have no value.
+    /// Encodes the chunk of `rows` rows. Rows that were not set have no value.
     pub(crate) fn encode(
         &mut self,
         recipe: &Recipe,

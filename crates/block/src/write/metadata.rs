@@ -1,4 +1,4 @@
-//! Writes `metadata.parquet`, one row for each metric family, as a whole.
+//! Writes the whole of `metadata.parquet`, one row for each metric family.
 
 use duramen_model::FamilyMetadata;
 use parquet::basic::Encoding;
@@ -10,10 +10,10 @@ use crate::write::encode::Recipe;
 use crate::write::folder::BlockFileWriter;
 use crate::write::row_groups::GroupsWriter;
 
-/// Rows of a row group.
+/// The rows of a row group.
 const GROUP_ROWS: usize = 16_384;
 
-/// Writes the file of `families`, which ascend by name. Nothing is synced.
+/// Writes the file of `families`, which must ascend by name. Nothing is synced.
 pub(crate) fn write(
     out: BlockFileWriter,
     families: &[FamilyMetadata],
@@ -25,9 +25,9 @@ pub(crate) fn write(
     let time = Recipe::encoded(zstd_level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?;
 
     for rows in families.chunks(GROUP_ROWS) {
-        let texts = |of: fn(&FamilyMetadata) -> &str| {
+        let texts = |field: fn(&FamilyMetadata) -> &str| {
             rows.iter()
-                .map(|row| ByteArray::from(of(row)))
+                .map(|row| ByteArray::from(field(row)))
                 .collect::<Vec<_>>()
         };
 

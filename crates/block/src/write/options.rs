@@ -1,16 +1,16 @@
 //! How a block is written.
 
-/// How a block is laid out. A reader reads every layout; only benches and tests change it.
+/// How a block is laid out. A reader reads every layout. Only benches and tests change it.
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
     pub zstd_level: i32,
-    /// Rows in a page of timestamps. More: neighbours of one target compress against each other;
-    /// fewer: a series alone is read with fewer bytes.
+    /// Rows in a page of timestamps. More: the timestamps of series of one target compress against
+    /// each other. Fewer: reading one series takes fewer bytes.
     pub ts_page_rows: usize,
     /// Rows in a page of values.
     pub value_page_rows: usize,
-    /// A row group of `samples.parquet` ends at so many rows or at so many (guessed) bytes,
-    /// whichever is first, so that all columns of one fit a GET of half a mebibyte.
+    /// A row group of `samples.parquet` ends at this many rows or at about this many bytes,
+    /// whichever comes first. So all columns of a row group fit into a GET of half a mebibyte.
     pub row_group_rows_max: usize,
     pub row_group_bytes_max: usize,
 }

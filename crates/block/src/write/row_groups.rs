@@ -23,7 +23,7 @@ impl GroupsWriter {
         Ok(Self { file, columns })
     }
 
-    /// The leaf column at a place.
+    /// Returns the leaf column `index`.
     pub(crate) fn column(&self, index: usize) -> ColumnDescPtr {
         self.columns.column(index)
     }

@@ -1,5 +1,4 @@
-//! A file of which each row belongs to a series: made with its first row, written row group by row
-//! group.
+//! Writes a file whose rows belong to series, row group by row group. The first row creates it.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,35 +12,35 @@ use crate::write::folder::Folder;
 use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
 
-/// The rows of the row group that is being filled: one kind of rows, column by column.
+/// The row group that is being filled: rows of one kind, column by column.
 pub(crate) trait RowGroup: Sized {
     /// The name of the file.
     const FILE: &'static str;
 
-    /// The rows of one series that were not taken yet.
+    /// The rows of one series that have not been taken yet.
     type Rows<'a>;
 
     fn schema() -> Encoded<TypePtr>;
 
-    /// A row group without rows.
+    /// Returns a row group without rows.
     fn new(options: &WriterOptions) -> Encoded<Self>;
 
-    /// Takes rows off the front of `rows`: at most `rows_max`, and few enough that the row group
-    /// does not grow far beyond its size before [`RowGroup::is_full`] is asked. Returns how many;
-    /// 0 when none are left.
+    /// Takes rows off the front of `rows`. It takes at most `rows_max`, and so few that the row
+    /// group does not grow far beyond its size before [`RowGroup::is_full`] is asked again. Returns
+    /// how many it took; 0 if none are left.
     fn take(&mut self, sref: u32, rows: &mut Self::Rows<'_>, rows_max: usize) -> usize;
 
     fn rows(&self) -> usize;
 
-    /// Whether it has as many bytes as it may, by a guess.
+    /// Whether it has reached its size in bytes, by an estimate.
     fn is_full(&self) -> bool;
 
-    /// The chunks of all leaf columns of `file`, in the order of the schema. The row group has no
-    /// rows afterwards.
+    /// Encodes the chunks of all leaf columns of `file`, in the order of the schema. Afterwards the
+    /// row group has no rows.
     fn encode(&mut self, file: &GroupsWriter) -> Encoded<Vec<Chunk>>;
 }
 
-/// Writes the file of the row groups `G`, if there are any rows.
+/// Writes the file of the row groups `G`. Without rows there is no file.
 pub(crate) struct RowsFileWriter<G> {
     open: Option<OpenFile<G>>,
     rows: u64,
@@ -64,12 +63,12 @@ impl<G> Default for RowsFileWriter<G> {
 }
 
 impl<G: RowGroup> RowsFileWriter<G> {
-    /// How many rows were appended: the place of the next.
+    /// How many rows were appended. This is also the number of the next row.
     pub(crate) const fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Appends the rows of series `sref`, of which there is at least one.
+    /// Appends the rows of series `sref`. There must be at least one.
     pub(crate) fn append(
         &mut self,
         folder: &Folder,
@@ -87,7 +86,7 @@ impl<G: RowGroup> RowsFileWriter<G> {
         Ok(())
     }
 
-    /// Ends the file. Its name, if there is one. Nothing is synced.
+    /// Completes the file. Returns its name, or `None` if it has no rows. Nothing is synced.
     pub(crate) fn finish(self) -> Result<Option<&'static str>, Error> {
         let Some(open) = self.open else {
             return Ok(None);
@@ -112,7 +111,7 @@ impl<G: RowGroup> OpenFile<G> {
         })
     }
 
-    /// Returns how many rows there were.
+    /// Appends all rows of a series. Returns how many they were.
     fn append(&mut self, sref: u32, mut rows: G::Rows<'_>) -> Encoded<u64> {
         let mut appended = 0;
 
@@ -145,7 +144,7 @@ impl<G: RowGroup> OpenFile<G> {
     }
 }
 
-/// An error of the disk comes wrapped in one of the encoder.
+/// Turns an error of the Parquet writer into one of the block. A disk error comes wrapped in it.
 pub(crate) fn encode_error(file: &'static str, source: ParquetError) -> Error {
     match source {
         ParquetError::External(cause) => match cause.downcast::<io::Error>() {

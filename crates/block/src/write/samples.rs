@@ -15,10 +15,10 @@ use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
 use crate::write::rows_file::RowGroup;
 
-/// So many samples are looked at between two looks at the size of the row group.
+/// This many samples are taken between two checks of the row group's size.
 const STEP: usize = 1024;
 
-/// Floats with their series, decimals as integers.
+/// A row group of floats, each with its series. Decimals are stored as integers.
 pub(crate) struct SamplesGroup {
     recipes: Recipes,
     buffer: Buffer,
@@ -34,7 +34,7 @@ pub(crate) struct FloatRows<'a> {
 }
 
 impl<'a> FloatRows<'a> {
-    /// As many times as values, and as many lives or none.
+    /// `values` has one value for each time; `lives` one for each time, or none at all.
     pub(crate) fn new(ts_ms: &'a [i64], values: &'a [f64], lives: &'a [Life]) -> Self {
         Self {
             ts_ms,
@@ -44,7 +44,7 @@ impl<'a> FloatRows<'a> {
         }
     }
 
-    /// Cuts the first `rows` off.
+    /// Removes the first `rows` and returns them.
     fn split_off(&mut self, rows: usize) -> Self {
         let (ts_ms, later_ts_ms) = self.ts_ms.split_at(rows);
         let (values, later_values) = self.values.split_at(rows);
@@ -74,8 +74,8 @@ struct Recipes {
     exponent: Recipe,
     value: Recipe,
     absent: Recipe,
-    /// A column of life spans in which a row says something. Its statistics tell a reader that the
-    /// pages are worth a look.
+    /// A column of life spans in which some row has a value. Its statistics tell a reader to fetch
+    /// the pages.
     life: Recipe,
 }
 
@@ -91,10 +91,10 @@ struct Buffer {
     is_integer: Vec<i16>,
     /// 1 where the row has a float.
     is_float: Vec<i16>,
-    /// What is said of some rows only.
+    /// The life spans, which few rows have.
     start_ts: Optional<Int64Type>,
     ttl: Optional<Int64Type>,
-    /// A guess of the encoded size, from above.
+    /// An estimate of the encoded size, on the high side.
     bytes: usize,
 }
 
@@ -192,8 +192,8 @@ impl RowGroup for SamplesGroup {
                 Some(is_float),
                 None,
             )?,
-            recipes.encode_said(&column(sample::START_TS), start_ts, ts.len())?,
-            recipes.encode_said(&column(sample::TTL), ttl, ts.len())?,
+            recipes.encode_lives(&column(sample::START_TS), start_ts, ts.len())?,
+            recipes.encode_lives(&column(sample::TTL), ttl, ts.len())?,
         ];
 
         self.buffer.clear();
@@ -202,15 +202,15 @@ impl RowGroup for SamplesGroup {
 }
 
 impl Recipes {
-    /// The chunk of `rows` rows of a column of life spans.
-    fn encode_said(
+    /// Encodes the chunk of `rows` rows of a column of life spans.
+    fn encode_lives(
         &self,
         column: &ColumnDescPtr,
-        said: &mut Optional<Int64Type>,
+        lives: &mut Optional<Int64Type>,
         rows: usize,
     ) -> Result<Chunk> {
-        said.encode(
-            if said.is_empty() {
+        lives.encode(
+            if lives.is_empty() {
                 &self.absent
             } else {
                 &self.life
@@ -222,15 +222,15 @@ impl Recipes {
 }
 
 impl Buffer {
-    /// What is said of the rows that the next [`Buffer::push`] adds, from the first on.
+    /// Appends the life spans of the rows that the next [`Buffer::push`] appends.
     fn push_lives(&mut self, lives: &[Life]) {
         for (row, life) in (self.ts.len()..).zip(lives) {
-            for (column, said) in [
+            for (column, value) in [
                 (&mut self.start_ts, life.start_ms),
                 (&mut self.ttl, life.ttl_ms),
             ] {
-                if said != 0 {
-                    column.put(row, said);
+                if value != 0 {
+                    column.put(row, value);
                     self.bytes += 1;
                 }
             }
@@ -307,7 +307,7 @@ impl Buffer {
     }
 }
 
-/// How many bytes a delta takes, about.
+/// About how many bytes a delta takes.
 const fn delta_bytes(delta: i64) -> usize {
     (64 - delta.unsigned_abs().leading_zeros() as usize).div_ceil(8)
 }

@@ -1,9 +1,10 @@
-//! Writes `series.parquet`: buffered until the end, because its columns depend on the labels of all
-//! series.
+//! Writes `series.parquet`. All rows are buffered until the end, because the columns depend on the
+//! labels of all series.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::ops::Range;
+use std::slice::Iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,17 +22,17 @@ use crate::layout::rows::SeriesRows;
 use crate::layout::schema;
 use crate::write::encode::{Chunk, Recipe, base_properties};
 
-/// So many labels get a column of their own.
+/// At most this many labels get a column of their own.
 const PROMOTED_MAX: usize = 64;
-/// Bounds of the rows of a row group: an eighth of all series, so that a look-up of one name reads
-/// little of a small block, and the footer of a large one stays small.
+/// A row group has an eighth of all series, but at least and at most so many. A look-up of one name
+/// reads little of a small block, and the footer of a large block stays small.
 const GROUP_ROWS_MIN: usize = 1024;
 const GROUP_ROWS_MAX: usize = 16_384;
 
-/// All series so far.
+/// The rows of all series so far.
 #[derive(Default)]
 pub(crate) struct SeriesRowsWriter {
-    /// Encoded labels, one after the other.
+    /// The encoded labels of all series, one after the other.
     labels: Vec<u8>,
     rows: Vec<Row>,
 }
@@ -47,7 +48,7 @@ impl SeriesRowsWriter {
         self.rows.len()
     }
 
-    /// The encoded labels of the last series.
+    /// Returns the encoded labels of the last series.
     pub(crate) fn last_labels(&self) -> Option<&[u8]> {
         self.rows
             .len()
@@ -75,8 +76,8 @@ impl SeriesRowsWriter {
         &self.labels[start..self.rows[row].labels_end]
     }
 
-    /// The labels with a column of their own, in name order: those that most series carry, each
-    /// distinct ignoring case.
+    /// Returns the labels that get a column of their own, in name order: those that most series
+    /// carry. No two names differ only in case.
     fn promoted(&self) -> Vec<String> {
         let mut carried: HashMap<&str, usize> = HashMap::new();
 
@@ -114,7 +115,7 @@ impl SeriesRowsWriter {
         let mut file =
             SerializedFileWriter::new(out, schema, Arc::new(base_properties(zstd_level)?.build()))?;
 
-        // One buffer that all values share: a value is a slice of it.
+        // All values are slices of this one buffer.
         let labels = Bytes::from(std::mem::take(&mut self.labels));
         let group_rows = (self.len() / 8).clamp(GROUP_ROWS_MIN, GROUP_ROWS_MAX);
         let mut labels_start = 0;
@@ -141,7 +142,7 @@ struct Text {
     columns: Vec<TextColumn>,
     keys: Vec<ByteArray>,
     values: Vec<ByteArray>,
-    /// Levels of the map's leaves.
+    /// The levels of both leaves of the map.
     definition: Vec<i16>,
     repetition: Vec<i16>,
 }
@@ -207,7 +208,7 @@ impl Text {
 }
 
 struct Recipes {
-    /// `__name__`: its bounds prune row groups.
+    /// `__name__`. Its smallest and largest values rule out row groups.
     name: Recipe,
     text: Recipe,
     number: Recipe,
@@ -228,7 +229,8 @@ impl Recipes {
         })
     }
 
-    /// The chunks of one row group, in the order of the schema.
+    /// Encodes the chunks of one row group, in the order of the schema. `first` is the `sref` of
+    /// its first series.
     fn encode(
         &self,
         columns: &[ColumnDescPtr],
@@ -237,73 +239,97 @@ impl Recipes {
         first: usize,
     ) -> Result<Vec<Chunk>> {
         let mut columns = columns.iter();
-        let mut next = move || {
-            columns
-                .next()
-                .expect("the schema has a column for each chunk")
-        };
-
-        let mut chunks = Vec::new();
-        let recipes = [&self.name]
-            .into_iter()
-            .chain(std::iter::repeat(&self.text));
-
-        for (TextColumn { values, definition }, recipe) in text.columns.iter().zip(recipes) {
-            chunks.push(recipe.encode::<ByteArrayType>(next(), values, Some(definition), None)?);
-        }
-
-        let levels = (
-            Some(text.definition.as_slice()),
-            Some(text.repetition.as_slice()),
-        );
-
-        chunks.push(
-            self.text
-                .encode::<ByteArrayType>(next(), &text.keys, levels.0, levels.1)?,
-        );
-
-        chunks.push(
-            self.text
-                .encode::<ByteArrayType>(next(), &text.values, levels.0, levels.1)?,
-        );
+        let mut chunks = self.encode_text(&mut columns, &text)?;
 
         let number = |column, read: fn(&SeriesRows) -> i64| {
             let values: Vec<i64> = rows.iter().map(|row| read(&row.rows)).collect();
             self.number.encode::<Int64Type>(column, &values, None, None)
         };
 
-        chunks.push(number(next(), |rows| rows.samples.start.cast_signed())?);
-        chunks.push(number(next(), |rows| length(&rows.samples))?);
-        chunks.push(number(next(), |rows| rows.min_ts_ms)?);
-        chunks.push(number(next(), |rows| rows.max_ts_ms)?);
+        chunks.push(number(next_column(&mut columns), |rows| {
+            rows.samples.start.cast_signed()
+        })?);
+        chunks.push(number(next_column(&mut columns), |rows| {
+            length(&rows.samples)
+        })?);
+        chunks.push(number(next_column(&mut columns), |rows| rows.min_ts_ms)?);
+        chunks.push(number(next_column(&mut columns), |rows| rows.max_ts_ms)?);
 
         let srefs: Vec<i32> = (first..first + rows.len())
             .filter_map(|row| u32::try_from(row).ok())
             .map(u32::cast_signed)
             .collect();
 
-        chunks.push(
-            self.counted
-                .encode::<Int32Type>(next(), &srefs, None, None)?,
-        );
+        chunks.push(self.counted.encode::<Int32Type>(
+            next_column(&mut columns),
+            &srefs,
+            None,
+            None,
+        )?);
 
-        chunks.push(number(next(), |rows| rows.histograms.start.cast_signed())?);
-        chunks.push(number(next(), |rows| length(&rows.histograms))?);
-        chunks.push(number(next(), |rows| rows.exemplars.start.cast_signed())?);
-        chunks.push(number(next(), |rows| length(&rows.exemplars))?);
+        chunks.push(number(next_column(&mut columns), |rows| {
+            rows.histograms.start.cast_signed()
+        })?);
+        chunks.push(number(next_column(&mut columns), |rows| {
+            length(&rows.histograms)
+        })?);
+        chunks.push(number(next_column(&mut columns), |rows| {
+            rows.exemplars.start.cast_signed()
+        })?);
+        chunks.push(number(next_column(&mut columns), |rows| {
+            length(&rows.exemplars)
+        })?);
 
         let ids: Vec<_> = rows
             .iter()
             .map(|row| FixedLenByteArray::from(row.id.to_vec()))
             .collect();
 
-        chunks.push(
-            self.id
-                .encode::<FixedLenByteArrayType>(next(), &ids, None, None)?,
-        );
+        chunks.push(self.id.encode::<FixedLenByteArrayType>(
+            next_column(&mut columns),
+            &ids,
+            None,
+            None,
+        )?);
 
         Ok(chunks)
     }
+
+    /// Encodes the chunks of the text columns and of the two leaves of the map.
+    fn encode_text(
+        &self,
+        columns: &mut Iter<'_, ColumnDescPtr>,
+        text: &Text,
+    ) -> Result<Vec<Chunk>> {
+        let mut chunks = Vec::new();
+        let recipes = [&self.name]
+            .into_iter()
+            .chain(std::iter::repeat(&self.text));
+
+        for (TextColumn { values, definition }, recipe) in text.columns.iter().zip(recipes) {
+            let column = next_column(columns);
+            chunks.push(recipe.encode::<ByteArrayType>(column, values, Some(definition), None)?);
+        }
+
+        for leaf in [&text.keys, &text.values] {
+            chunks.push(self.text.encode::<ByteArrayType>(
+                next_column(columns),
+                leaf,
+                Some(&text.definition),
+                Some(&text.repetition),
+            )?);
+        }
+
+        Ok(chunks)
+    }
+}
+
+/// # Panics
+/// If there are more chunks than columns.
+fn next_column<'a>(columns: &mut Iter<'a, ColumnDescPtr>) -> &'a ColumnDescPtr {
+    columns
+        .next()
+        .expect("the schema has a column for each chunk")
 }
 
 fn length(rows: &Range<u64>) -> i64 {

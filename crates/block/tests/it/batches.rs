@@ -1,4 +1,4 @@
-//! A block that is written from batches is the one that is written series by series.
+//! A block that is written from batches is identical to one that is written series by series.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::fixture::{Series, in_memory_with, key, names, open, request, source};
 use crate::golden::{everything, families};
 use crate::round_trip::small;
 
-/// A block of what batches can hold of `series`: no exemplars, and no series without samples.
+/// Writes a block of those parts of `series` that batches can hold: no exemplars, and no series
+/// without samples.
 async fn series_by_series(
     series: &[Series],
     options: WriterOptions,
@@ -37,7 +38,7 @@ async fn series_by_series(
     (stats, files, store)
 }
 
-/// All that the block has, in batches of at most `series_max`.
+/// Returns all series of the block, in batches of at most `series_max`.
 async fn batches(store: Arc<InMemory>, stats: &BlockStats, series_max: usize) -> Vec<SeriesBatch> {
     let block = open(store, stats).await.unwrap();
     let request = SeriesRequest {
@@ -62,10 +63,10 @@ async fn a_block_written_from_batches_equals_one_written_series_by_series() {
             }
 
             writer.set_metadata(families()).unwrap();
-            let (written, held) = writer.finish_in_memory().unwrap();
+            let (written, contents) = writer.finish_in_memory().unwrap();
 
             assert_eq!(written, stats, "{series_max}");
-            assert_eq!(BTreeMap::from_iter(held), files, "{series_max}");
+            assert_eq!(BTreeMap::from_iter(contents), files, "{series_max}");
         }
     }
 }

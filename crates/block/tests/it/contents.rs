@@ -1,4 +1,4 @@
-//! Everything that a series may have goes in and comes out, bit for bit.
+//! Everything that a series may have is written and read back, bit for bit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -154,7 +154,7 @@ enum Value {
     Histogram(Vec<u8>),
 }
 
-/// With something in it.
+/// Generates a series with at least one float, histogram or exemplar.
 fn one() -> impl Strategy<Value = Series> {
     let value = prop_oneof![
         bits().prop_map(Value::Float),
@@ -215,7 +215,7 @@ fn families() -> impl Strategy<Value = Vec<FamilyMetadata>> {
     })
 }
 
-/// What `columns` leaves of the series; exemplars are asked for elsewhere.
+/// Returns the part of the series that `columns` selects. Exemplars are read by another request.
 fn seen(series: &Series, columns: Columns) -> Series {
     let mut seen = Series {
         exemplars: vec![],
@@ -248,7 +248,7 @@ fn times(series: &Series) -> Vec<i64> {
         .collect()
 }
 
-/// The series with samples that pass and whose span touches the range.
+/// Returns the series with samples that pass and whose span touches the range.
 fn expected<'a>(
     series: &'a [Series],
     request: &'a SeriesRequest,

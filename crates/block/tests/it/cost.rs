@@ -22,7 +22,7 @@ use object_store::{
 
 use crate::fixture::{Series, collect, in_memory, in_memory_with, open, request, sorted, tenant};
 
-/// Counts GETs and the bytes of their answers.
+/// A store that counts GETs and the bytes of their responses.
 #[derive(Debug)]
 pub(crate) struct Counting {
     inner: Arc<dyn ObjectStore>,
@@ -39,7 +39,7 @@ impl Counting {
         }
     }
 
-    /// GETs and bytes so far.
+    /// Returns the number of GETs and bytes so far.
     pub(crate) fn count(&self) -> (u64, u64) {
         (self.gets.load(Relaxed), self.bytes.load(Relaxed))
     }
@@ -103,9 +103,9 @@ impl ObjectStore for Counting {
     }
 }
 
-/// 10,000 series of 20 metrics on 500 targets, about as a node is scraped: a third constants,
-/// counters, gauges of two decimals that move slowly, a twentieth full-mantissa floats; one scrape
-/// of fifty jitters.
+/// Makes 10,000 series of 20 metrics on 500 targets, about as a node is scraped. A third are
+/// constants; there are counters, and gauges with two decimals that move slowly; a twentieth are
+/// floats with a full mantissa. One scrape in fifty jitters.
 pub(crate) fn ten_thousand(samples: i64) -> Vec<Series> {
     let mut random = 7u64;
     let mut next = move |below: u64| {
@@ -166,7 +166,7 @@ pub(crate) fn ten_thousand(samples: i64) -> Vec<Series> {
     sorted(series)
 }
 
-/// Selects one series through a fresh handle. Returns GETs and bytes.
+/// Opens the block afresh and selects one series. Returns GETs and bytes.
 async fn one_of(store: &Arc<dyn ObjectStore>, stats: &BlockStats, wanted: &Series) -> (u64, u64) {
     let store = Arc::new(Counting::new(Arc::clone(store)));
     let block = open(Arc::clone(&store) as _, stats).await.unwrap();
@@ -253,7 +253,7 @@ async fn a_small_series_file_comes_with_meta() {
     assert_eq!(store.count().0, 2);
 }
 
-/// A few of `ten_thousand`, each with histograms and exemplars.
+/// Returns a few series of `ten_thousand`, each with histograms and exemplars added.
 fn with_others(samples: i64) -> Vec<Series> {
     let mut all: Vec<_> = ten_thousand(samples).into_iter().step_by(100).collect();
 
@@ -296,7 +296,7 @@ fn histogram(t: i64) -> Histogram {
     }
 }
 
-/// Lets a GET of samples go on when one of histograms is under way too, and the other way round.
+/// A store in which a GET of samples waits until one of histograms is running too, and vice versa.
 #[derive(Debug)]
 struct Together {
     inner: Arc<dyn ObjectStore>,

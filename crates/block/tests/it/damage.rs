@@ -1,4 +1,5 @@
-//! Damage is found, whatever it hits, and named; it is never a wrong value and never a panic.
+//! Every kind of damage is found, and the error names the object. Damage never leads to a wrong
+//! value or a panic.
 
 use std::sync::Arc;
 
@@ -94,10 +95,11 @@ fn families() -> Vec<FamilyMetadata> {
     (0..50).map(family).collect()
 }
 
-/// All that a block has.
+/// All contents of a block.
 type Contents = (Vec<Series>, Vec<FamilyMetadata>);
 
-/// What queries and a full check say of the block: its contents, and whether the check passed.
+/// Reads the block by queries and by a full check. Returns its contents, and whether the check
+/// passed.
 async fn read(
     store: &Arc<InMemory>,
     stats: &BlockStats,
@@ -109,7 +111,7 @@ async fn read(
     Ok((found, block.verify().await))
 }
 
-/// Replaces a file by each of its damaged forms; each must be found.
+/// Replaces a file by each of its damaged forms. Each must be found.
 async fn check(damage: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
     let contents = (series(), families());
     let (store, stats) = in_memory_with(&contents.0, contents.1.clone(), small()).await;

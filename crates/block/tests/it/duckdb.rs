@@ -1,4 +1,4 @@
-//! The files are plain Parquet: other engines read them as they lie.
+//! The files are plain Parquet: other engines can read them unchanged.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::fixture::{Series, sorted, write, write_with};
 use crate::golden::{everything, families};
 use crate::round_trip::small;
 
-/// Whether this Python can import `module`. A skip is printed, and is a failure where all must run.
+/// Whether this Python can import `module`. A skip is printed. It is a failure if all must run.
 fn has(module: &str) -> bool {
     let found = Command::new("python3")
         .args(["-c", &format!("import {module}")])
@@ -43,8 +43,8 @@ fn python(script: &str, dir: &Path) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// 200 series of 60 samples with whole numbers, decimals, floats and a map entry; the sum of their
-/// values.
+/// Writes 200 series of 60 samples with whole numbers, decimals, floats and a map entry. Returns
+/// the sum of their values.
 fn block(dir: &Path, options: WriterOptions) -> f64 {
     let one = |i: i64| {
         let number = i.to_string();
@@ -140,9 +140,9 @@ print(t.height, t['sref'].n_unique(), t['ts'].n_unique(), s['label_Case'][0], t.
     );
 }
 
-/// The golden block with everything: what `script` says of its histograms (how many, sum of counts,
-/// sum of life spans), exemplars with a trace (how many), and metric families (how many, first
-/// type).
+/// Runs `script` on the golden block with everything. The script prints facts on histograms (how
+/// many, sum of counts, sum of life spans), exemplars with a trace (how many), and metric families
+/// (how many, first type).
 fn check_everything(module: &str, script: &str) {
     if !has(module) {
         return;

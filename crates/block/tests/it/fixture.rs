@@ -18,12 +18,12 @@ use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-/// A series as it goes in and comes out; values by their bits.
+/// A series as it is written and read back; values as bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Series {
     pub(crate) labels: Labels,
     pub(crate) samples: Vec<(i64, u64)>,
-    /// As many as samples, or none when nothing is said of any.
+    /// One for each sample; empty if no sample has a life span.
     pub(crate) lives: Vec<Life>,
     pub(crate) histograms: Vec<(i64, Life, Vec<u8>)>,
     pub(crate) exemplars: Vec<Exemplar>,
@@ -50,7 +50,7 @@ impl Series {
     }
 }
 
-/// In the order of a block, each label set once.
+/// Sorts series in the order of a block and removes duplicate label sets.
 pub(crate) fn sorted(mut series: Vec<Series>) -> Vec<Series> {
     series.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
     series.dedup_by(|a, b| a.labels == b.labels);
@@ -109,7 +109,7 @@ pub(crate) fn write_with(
     writer.finish().unwrap()
 }
 
-/// Where a block lies in the stores of these tests.
+/// The key of the block in the stores of these tests.
 pub(crate) fn key() -> Key {
     Key::from("t/01J000000000000000000TENAN/blocks/block=01J00000000000000000000BXK")
 }
@@ -140,7 +140,7 @@ pub(crate) async fn in_memory_with(
     (store, stats)
 }
 
-/// All files of a block.
+/// Returns the names of all files of a block.
 pub(crate) fn names(stats: &BlockStats) -> Vec<String> {
     stats
         .files
@@ -179,7 +179,7 @@ pub(crate) fn source(block: &Arc<Block>) -> BlockSource {
     BlockSource::new(Arc::clone(block), tenant())
 }
 
-/// The whole answer, which must ascend.
+/// Reads the whole response, whose series must ascend.
 pub(crate) async fn collect(
     block: &Arc<Block>,
     request: &SeriesRequest,
@@ -243,8 +243,8 @@ pub(crate) fn tenant() -> TenantId {
     "01J0000000000000000000000A".parse().unwrap()
 }
 
-/// Everything that the block has: its series, with exemplars and those that have nothing else, and
-/// its families.
+/// Returns everything in the block: its series with exemplars, the series that have only exemplars,
+/// and its families.
 pub(crate) async fn collect_all(
     block: &Arc<Block>,
 ) -> Result<(Vec<Series>, Vec<FamilyMetadata>), Error> {

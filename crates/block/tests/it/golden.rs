@@ -1,5 +1,5 @@
-//! Committed blocks of each format version are read for ever, and today's writer still makes the
-//! newest.
+//! Committed blocks of each format version stay readable, and today's writer still makes the newest
+//! one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,8 +49,8 @@ fn series() -> Vec<Series> {
     sorted(vec![counter, gauge, odd])
 }
 
-/// Everything that a block may have: life spans, histograms of both families, exemplars beside
-/// samples and alone, metadata.
+/// Makes everything that a block may have: life spans, histograms with integer and float counts,
+/// exemplars beside samples and alone, metadata.
 pub(crate) fn everything() -> Vec<Series> {
     let of = |name| [("__name__", name), ("job", "api")];
     let at = |t: i64| 1_700_000_000_000 + t * 15_000;
@@ -223,8 +223,7 @@ fn stats() -> BlockStats {
     }
 }
 
-/// The series of the block in folder `name` of the committed ones, and its families; all files were
-/// verified.
+/// Reads the committed block in folder `name`: its series and its families. Verifies all files.
 async fn read(name: &str, stats: &BlockStats) -> (Vec<Series>, Vec<FamilyMetadata>) {
     let store = Arc::new(LocalFileSystem::new_with_prefix(golden()).unwrap());
     let block = Block::open(

@@ -32,7 +32,7 @@ async fn open_with(
         .unwrap()
 }
 
-/// Labels and samples of each batch, to the bit.
+/// Returns labels and samples of each batch, bit for bit.
 async fn batches(block: &Arc<Block>, request: &SeriesRequest) -> Vec<RecordBatch> {
     source(block)
         .select(request)

@@ -1,4 +1,4 @@
-//! The contract of the writer.
+//! The rules for callers of the writer.
 
 use duramen_block::{
     BlockWriter, EXEMPLARS_FILE, Error, METADATA_FILE, SERIES_FILE, SeriesContents, WriterOptions,

@@ -1,4 +1,4 @@
-//! What goes in comes out, bit for bit.
+//! Everything that is written is read back, bit for bit.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::fixture::{Series, collect, in_memory, open, request, sorted, write};
 
-/// Small row groups and pages, so that little data crosses many borders.
+/// Small row groups and pages, so that little data spans many of them.
 pub(crate) fn small() -> WriterOptions {
     WriterOptions {
         ts_page_rows: 64,

@@ -57,7 +57,7 @@ proptest! {
     }
 }
 
-/// Names in several row groups of the series table.
+/// Series whose names spread over several row groups of the series file.
 pub(crate) fn many() -> Vec<Series> {
     let one = |i: i64| {
         let name = format!("metric_{:02}", i % 50);

@@ -1,4 +1,4 @@
-//! Makes the index of a block from the rows of its series file.
+//! Builds the index of a block from the rows of its series file.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::layout::rows::SeriesRows;
 use crate::series::found::Row;
 use crate::series::index::{LabelIndex, Numbers, Others, ROW_BYTES, SeriesIndex, Value};
 
-/// Collects the rows of an index in their order.
+/// Collects the rows of an index, in the order of the block.
 pub(crate) struct SeriesIndexBuilder {
     labels: Vec<u8>,
     ends: Vec<u32>,
@@ -18,7 +18,7 @@ pub(crate) struct SeriesIndexBuilder {
 }
 
 impl SeriesIndexBuilder {
-    /// `bytes_max`, at most 2^31 - 1, bounds the finished index and what is collected.
+    /// `bytes_max` bounds the finished index and the collected rows. It is cut to 2^31 - 1.
     pub(crate) fn new(bytes_max: usize) -> Self {
         let bytes_max = bytes_max.min(i32::MAX.unsigned_abs() as usize);
         Self {
@@ -30,7 +30,7 @@ impl SeriesIndexBuilder {
         }
     }
 
-    /// Appends a series. `None` when the index grows too large.
+    /// Appends a series. Returns `None` if the index becomes too large.
     pub(crate) fn push(&mut self, row: &Row<'_>) -> Option<()> {
         let SeriesRows {
             samples,
@@ -72,7 +72,7 @@ impl SeriesIndexBuilder {
         Some(())
     }
 
-    /// The index with its label names. `None` when it is too large with that.
+    /// Adds the values by label name and returns the index. Returns `None` if it is too large then.
     pub(crate) fn finish(mut self) -> Option<SeriesIndex> {
         self.labels.shrink_to_fit();
         self.ends.shrink_to_fit();
@@ -113,18 +113,18 @@ impl SeriesIndexBuilder {
     }
 }
 
-/// One label name while its index is made.
+/// One label name, while the index is built.
 #[derive(Default)]
 struct Carried<'a> {
-    /// Each distinct value: its number, counted from 0 as they come.
+    /// The number of each distinct value, in the order of first appearance, from 0.
     numbers: HashMap<&'a str, u32>,
-    /// Where each stands in the labels, and how many series carry it.
+    /// By number: the value, its offset in the labels, and how many series carry it.
     values: Vec<(&'a str, u32, u32)>,
-    /// Number of the value, and series.
+    /// Pairs of value number and series.
     pairs: Vec<(u32, u32)>,
 }
 
-/// All labels of the index by name. `None` when there are more than fit.
+/// Collects all labels of the index by name. Returns `None` if there are more than 2^32 series.
 fn carried<'a>(labels: &'a [u8], ends: &[u32]) -> Option<HashMap<&'a str, Carried<'a>>> {
     let mut all: HashMap<&str, Carried<'_>> = HashMap::new();
     let mut start = 0;
@@ -136,7 +136,7 @@ fn carried<'a>(labels: &'a [u8], ends: &[u32]) -> Option<HashMap<&'a str, Carrie
             let carried = all.entry(name).or_default();
             let last = carried.pairs.last().map(|(number, _)| *number);
 
-            // Neighbours are alike in most of their labels.
+            // Neighbouring series share most of their values, so the last value is tried first.
             let same = last.filter(|number| carried.values[*number as usize].0 == value);
             let number = same.unwrap_or_else(|| carried.number(value, labels));
             carried.values[number as usize].2 += 1;
@@ -150,7 +150,7 @@ fn carried<'a>(labels: &'a [u8], ends: &[u32]) -> Option<HashMap<&'a str, Carrie
 }
 
 impl<'a> Carried<'a> {
-    /// The number of `value`, which stands in `labels`.
+    /// Returns the number of `value`, which must be a slice of `labels`.
     fn number(&mut self, value: &'a str, labels: &[u8]) -> u32 {
         *self.numbers.entry(value).or_insert_with(|| {
             let start = value.as_ptr().addr() - labels.as_ptr().addr();
@@ -164,7 +164,7 @@ impl<'a> Carried<'a> {
         })
     }
 
-    /// What the index will hold.
+    /// The memory that the finished [`LabelIndex`] will take.
     const fn bytes(&self) -> usize {
         self.values.len() * size_of::<Value>() + self.pairs.len() * size_of::<u32>()
     }
@@ -192,9 +192,9 @@ impl<'a> Carried<'a> {
         }
 
         let mut series = vec![0u32; self.pairs.len()];
-        for (number, of) in &self.pairs {
+        for (number, carrier) in &self.pairs {
             let place = &mut next[*number as usize];
-            series[*place as usize] = *of;
+            series[*place as usize] = *carrier;
             *place += 1;
         }
 
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    /// The index of `count` series, if it fits.
+    /// Returns the index of `count` series, if it fits into `bytes_max`.
     fn index(count: u32, bytes_max: usize) -> Option<SeriesIndex> {
         let mut builder = SeriesIndexBuilder::new(bytes_max);
         for i in 0..count {

@@ -1,5 +1,4 @@
-//! Label names and values of some series of an index, without a look at each series where the index
-//! knows them.
+//! Label names and values of some series of an index.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,11 +7,12 @@ use duramen_model::labels::LabelsIter;
 use crate::series::index::SeriesIndex;
 use crate::series::set::Set;
 
-/// Of less than this share of all series, the labels are read rather than the index.
+/// If fewer than one in so many series are wanted, their labels are read one by one. Otherwise the
+/// index by name answers.
 const FEW: usize = 8;
 
 impl SeriesIndex {
-    /// The names of the labels of `series`.
+    /// Returns the names of the labels of `series`.
     pub(crate) fn names(&self, series: &[u32]) -> BTreeSet<String> {
         if series.len() * FEW < self.ends.len() {
             let labels = series
@@ -31,7 +31,7 @@ impl SeriesIndex {
         carried.map(|label| label.name.clone()).collect()
     }
 
-    /// The values that label `name` has in `series`.
+    /// Returns the values of label `name` in `series`.
     pub(crate) fn values(&self, series: &[u32], name: &str) -> BTreeSet<String> {
         let Ok(at) = self
             .by_name
@@ -66,7 +66,7 @@ mod tests {
     use crate::series::found::Row;
     use crate::series::index::builder::SeriesIndexBuilder;
 
-    /// Forty series: each has a number, every second a `half`, and one a `lone`.
+    /// Makes forty series: each has a `number`, every second a `half`, and one a `lone`.
     fn index() -> SeriesIndex {
         let mut builder = SeriesIndexBuilder::new(usize::MAX);
 
