@@ -1,10 +1,10 @@
-//! Whether two values are as good as equal.
+//! Compares two values. Floats may differ a little.
 
 use duramen_model::{FloatHistogram, is_stale};
 
 use crate::item::Item;
 
-/// The largest relative difference of floats that are equal.
+/// Two floats count as equal if their relative difference is below this.
 const EPSILON: f64 = 1e-6;
 
 pub(crate) fn near(got: &Item, wanted: &Item) -> bool {

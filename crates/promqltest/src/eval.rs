@@ -1,4 +1,4 @@
-//! An `eval`: the query, when it is asked, and what is expected.
+//! An `eval` command: the query, the time it is evaluated at, and the expected answer.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::sequence::VALUES_MAX;
 use crate::start_times::signed_ms;
 use crate::{sequence, series};
 
-/// See the module's text.
+/// One `eval` command with the lines of its block.
 #[derive(Clone, Debug)]
 pub(crate) struct Eval {
     pub(crate) line: usize,
@@ -19,21 +19,22 @@ pub(crate) struct Eval {
     pub(crate) expr: Expr,
     pub(crate) times: Times,
     pub(crate) expected: Expected,
-    /// Whether the series come in the order of the script.
+    /// Whether the series must come in the order of the script.
     pub(crate) ordered: bool,
     pub(crate) fail: Option<Text>,
     pub(crate) warnings: Annotations,
     pub(crate) infos: Annotations,
 }
 
-/// When a query is asked.
+/// The time or the range of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Times {
     Instant(i64),
     Range(Steps),
 }
 
-/// `start_ms`, and every `step_ms` from there as far as `end_ms`. The step is above zero.
+/// The times `start_ms`, `start_ms + step_ms` and so on, up to `end_ms` inclusive. `step_ms` is
+/// above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Steps {
     pub(crate) start_ms: i64,
@@ -45,27 +46,28 @@ pub(crate) struct Steps {
 pub(crate) enum Expected {
     Scalar(f64),
     String(String),
-    /// One value each. None at all: the answer is empty.
+    /// One value for each series. If there are no series, the answer must be empty.
     Vector(Vec<(Labels, Item)>),
-    /// The values at each step, `None` for none.
+    /// The values of each series at the steps; `None` where there is none.
     Matrix(Steps, Vec<(Labels, Vec<Option<Item>>)>),
 }
 
-/// Which annotations of one kind are expected.
+/// The expected annotations of one kind: warnings or infos.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Annotations {
-    /// Each is met by one at least, and when there are any, all that come meet one.
+    /// Each text must match at least one annotation. Unless the list is empty, each annotation must
+    /// match one of the texts.
     pub(crate) wanted: Vec<Text>,
-    /// None may come.
+    /// Whether no annotation may come.
     pub(crate) none: bool,
 }
 
-/// What a text must be.
+/// What a message must be.
 #[derive(Clone)]
 pub(crate) enum Text {
     Any,
     Exact(String),
-    /// The pattern as written, and the regex that finds it anywhere.
+    /// The pattern as written, and the regex that searches for it anywhere in the message.
     Matching(String, GoRegex),
 }
 
@@ -98,8 +100,8 @@ impl fmt::Debug for Text {
 }
 
 impl Eval {
-    /// Reads an `eval` and those lines of its block that belong to it, whose number is returned as
-    /// well.
+    /// Reads an `eval` and the lines of its block. Also returns how many lines of the block belong
+    /// to it.
     pub(crate) fn parse(
         (line, head): Line<'_>,
         block: &[Line<'_>],
@@ -147,17 +149,17 @@ impl Eval {
     }
 }
 
-/// What follows a line of an `eval`.
+/// What comes after a line of an `eval`: another line of it, or the next command.
 #[derive(PartialEq)]
 enum Next {
     Line,
     Command,
 }
 
-/// The lines of a block as they are read.
+/// The lines of an `eval`, while they are read.
 struct Reader {
     legacy_fail: bool,
-    /// That of `expect range vector`.
+    /// The steps of `expect range vector`.
     range: Option<Steps>,
     lines: Lines,
 }
@@ -170,7 +172,7 @@ struct Lines {
 }
 
 impl Reader {
-    /// `eval_fail` and its like.
+    /// Reads the old commands: `eval_fail`, `eval_ordered`, `eval_warn` and `eval_info`.
     fn legacy(&mut self, eval: &mut Eval, command: &str) -> Result<(), String> {
         match command.to_lowercase().strip_prefix("eval").unwrap_or("") {
             "" => {}
@@ -213,7 +215,7 @@ impl Reader {
         let (labels, values) = series::split(text)?;
         let values = sequence::items(values)?;
 
-        if self.lines.series.iter().any(|(held, _)| *held == labels) {
+        if self.lines.series.iter().any(|(known, _)| *known == labels) {
             return Err(format!("a series stands twice: {labels}"));
         }
 
@@ -261,7 +263,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Puts together what the lines say.
+    /// Combines the lines into the expected answer.
     fn finish(self, eval: &mut Eval) -> Result<(), String> {
         if [&eval.warnings, &eval.infos]
             .iter()
@@ -334,7 +336,7 @@ fn steps(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Steps, String> {
     Ok(steps)
 }
 
-/// Reads the times behind `eval`, and the query behind them.
+/// Reads the times after `eval`. Returns them and the query after them.
 fn times(text: &str) -> Result<(Times, &str), String> {
     let (kind, rest) = word(text);
     let (times, query) = match kind {
@@ -372,7 +374,7 @@ fn times(text: &str) -> Result<(Times, &str), String> {
     }
 }
 
-/// The first word, and what stands behind it.
+/// Splits off the first word. Returns it and the rest.
 fn word(text: &str) -> (&str, &str) {
     text.split_once(char::is_whitespace)
         .map_or((text, ""), |(word, rest)| (word, rest.trim_start()))

@@ -1,19 +1,19 @@
-//! A histogram as scripts write it, between `{{` and `}}`.
+//! A histogram in the notation of scripts, between `{{` and `}}`.
 
 use duramen_model::histogram::BucketCount;
 use duramen_model::{FloatHistogram, ResetHint};
 
 use crate::number::number;
 
-/// A histogram that was read.
+/// A histogram that was read from a script.
 pub(crate) struct Written {
     pub(crate) histogram: FloatHistogram,
-    /// Whether `counter_reset_hint` stands there.
+    /// Whether the script gives a `counter_reset_hint`.
     pub(crate) hint_set: bool,
 }
 
 impl Written {
-    /// Reads what stands between the braces.
+    /// Reads the text between the braces.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut histogram = FloatHistogram::empty(0, Vec::new());
         let mut positive = (0, Vec::new());
@@ -43,7 +43,9 @@ impl Written {
             }
         }
 
-        (histogram.positive, histogram.negative) = (buckets(positive)?, buckets(negative)?);
+        histogram.positive = buckets(positive)?;
+        histogram.negative = buckets(negative)?;
+
         Ok(Self {
             histogram,
             hint_set: seen.contains(&"counter_reset_hint"),
@@ -51,7 +53,7 @@ impl Written {
     }
 }
 
-/// Counts one after the other from a place on.
+/// Numbers the counts as buckets, from index `offset` on.
 fn buckets((offset, counts): (i32, Vec<f64>)) -> Result<Vec<BucketCount>, String> {
     let place = |at: usize| i32::try_from(at).ok().and_then(|at| offset.checked_add(at));
     let bucket = |(at, count)| {
@@ -90,7 +92,7 @@ fn hint(text: &str) -> Result<ResetHint, String> {
     }
 }
 
-/// `key:value` at spaces outside of brackets.
+/// Splits the text into `key:value` pairs at spaces outside of brackets.
 fn pairs(text: &str) -> Result<Vec<(&str, &str)>, String> {
     let mut out = Vec::new();
     let mut rest = text.trim_start();

@@ -11,7 +11,7 @@ pub(crate) enum Item {
     Float(f64),
     Histogram {
         histogram: Box<FloatHistogram>,
-        /// Whether the script says a hint, which is compared only then.
+        /// Whether the script gives a reset hint. Only then is the hint compared.
         hint_set: bool,
     },
 }
@@ -25,7 +25,7 @@ impl Item {
     }
 }
 
-/// In the notation of scripts.
+/// Writes the value in the notation of scripts.
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,8 +83,8 @@ fn write_histogram(
     write!(f, "}}}}")
 }
 
-/// The most empty buckets between two others that are written out; a side that is spread wider is
-/// written as places and counts.
+/// The largest run of empty buckets that is written out. A side with a longer run is written as
+/// `index=count` pairs.
 const GAP_MAX: i64 = 64;
 
 fn write_side(
@@ -125,10 +125,10 @@ fn joined(values: impl IntoIterator<Item = f64>) -> String {
     values.join(" ")
 }
 
-/// A value, and how far from its time what it counts began, in milliseconds.
+/// A value of a series line, with the start time of what it counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
     pub(crate) item: Item,
-    /// `None`: it is not known.
+    /// The start time, in milliseconds relative to the time of the sample. `None` if it is unknown.
     pub(crate) offset_ms: Option<i64>,
 }

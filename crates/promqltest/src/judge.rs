@@ -1,4 +1,4 @@
-//! Whether an answer is the one that is expected.
+//! Decides whether an answer is the expected one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,10 +11,10 @@ use crate::eval::{Annotations, Eval, Expected, Steps};
 use crate::item::Item;
 use crate::reruns::How;
 
-/// Values of a series by place; an instant has one place.
+/// The values of a series by step. The answer at an instant has one step.
 type Values = Vec<Option<Item>>;
 
-/// What is wrong with an answer; `None` when nothing is.
+/// Says what is wrong with an answer. Returns `None` if it is the expected one.
 pub(crate) fn fault(eval: &Eval, how: How, answer: &Result<Answer, Error>) -> Option<String> {
     let answer = match (answer, &eval.fail) {
         (Err(error), Some(wanted)) if wanted.matches(&error.to_string()) => return None,
@@ -30,7 +30,8 @@ pub(crate) fn fault(eval: &Eval, how: How, answer: &Result<Answer, Error>) -> Op
         (Ok(answer), None) => answer,
     };
 
-    // Around an instant there are steps of which the script says nothing.
+    // A range around the instant has other steps too, and the script says nothing about
+    // their annotations.
     if !matches!(how, How::Middle(_)) {
         let annotations = annotations("warn", &eval.warnings, &answer.warnings);
         if let Some(fault) =
@@ -40,7 +41,12 @@ pub(crate) fn fault(eval: &Eval, how: How, answer: &Result<Answer, Error>) -> Op
         }
     }
 
-    match (&answer.value, &eval.expected) {
+    value_fault(eval, how, &answer.value)
+}
+
+/// Compares the value of an answer with the expected one.
+fn value_fault(eval: &Eval, how: How, value: &Value) -> Option<String> {
+    match (value, &eval.expected) {
         (Value::Scalar { value, .. }, Expected::Scalar(wanted)) => unequal(*value, *wanted),
         (Value::String { value, .. }, Expected::String(wanted)) => {
             (value != wanted).then(|| format!("expected {wanted:?}\ngot      {value:?}"))
@@ -131,19 +137,22 @@ fn unequal(got: f64, wanted: f64) -> Option<String> {
     (!near_floats(got, wanted)).then(|| format!("expected {wanted}\ngot      {got}"))
 }
 
-/// Series that miss, that are too many, and that have other values, one a line.
+/// Lists missing series, extra series, and series with other values, one a line.
 fn differences(got: &[(Labels, Values)], wanted: &[(Labels, Values)]) -> Option<String> {
-    let mut held = BTreeMap::new();
+    let mut remaining = BTreeMap::new();
     let mut text = String::new();
 
     for (labels, values) in got {
-        if held.insert(labels.encoded(), (labels, values)).is_some() {
+        if remaining
+            .insert(labels.encoded(), (labels, values))
+            .is_some()
+        {
             let _ = writeln!(text, "twice    {labels}");
         }
     }
 
     for (labels, values) in wanted {
-        match held.remove(labels.encoded()) {
+        match remaining.remove(labels.encoded()) {
             None if values.iter().all(Option::is_none) => {}
             None => _ = writeln!(text, "missing  {labels} {}", shown(values)),
             Some((_, got)) if near_all(got, values) => {}
@@ -158,7 +167,7 @@ fn differences(got: &[(Labels, Values)], wanted: &[(Labels, Values)]) -> Option<
         }
     }
 
-    for (labels, values) in held.into_values() {
+    for (labels, values) in remaining.into_values() {
         let _ = writeln!(text, "extra    {labels} {}", shown(values));
     }
 
@@ -231,7 +240,7 @@ fn item(value: &SampleValue) -> Item {
     }
 }
 
-/// All points of a series by time.
+/// Returns all points of a series by time.
 fn points(series: &RangeSeries) -> BTreeMap<i64, Item> {
     let floats = series
         .points
@@ -248,7 +257,7 @@ fn points(series: &RangeSeries) -> BTreeMap<i64, Item> {
             series
                 .histograms
                 .iter()
-                .map(|(ts, held)| (*ts, histogram(held.clone()))),
+                .map(|(ts, value)| (*ts, histogram(value.clone()))),
         )
         .collect()
 }

@@ -1,14 +1,14 @@
-//! For tests only: upstream's PromQL test scripts, read and run against the engine over each kind
-//! of storage; a naive evaluator of PromQL; random data and expressions for both.
+//! For tests only: runs upstream's PromQL test scripts against the engine over each kind of
+//! storage. It also has a naive evaluator of PromQL, and random data and expressions for both.
 //!
-//! - A script is text. `script` reads it as a whole before anything runs, so that a malformed line
-//!   is a [`ScriptError`] and never half an answer: `load` what the samples are (`series`,
-//!   `sequence`, `histogram`, `nhcb`, `start_times`), `eval` what is asked and expected.
-//! - [`run`] plays it in one [`Mode`] of `store`: `reruns` says in which ways each eval is asked,
-//!   `judge` whether an answer is the one expected (`compare`). Out comes a [`Report`] with a
-//!   [`Failure`] for each that is not.
-//! - [`mod@reference`] answers a query by recursion, over samples in a list. [`random`] makes
-//!   worlds and expressions; the tests ask both engines.
+//! - A script is text. `script` reads the whole of it before anything runs, so a malformed line
+//!   gives a [`ScriptError`] and never half of an answer. `load` reads the samples (`series`,
+//!   `sequence`, `histogram`, `nhcb`, `start_times`), `eval` the queries and expected answers.
+//! - [`run`] runs it in one [`Mode`] of `store`. `reruns` lists the ways in which each query is
+//!   evaluated; `judge` compares each answer with the expected one (`compare`). The result is a
+//!   [`Report`] with a [`Failure`] for each difference.
+//! - [`mod@reference`] evaluates a query by recursion, over samples in a list. [`random`] makes
+//!   worlds and expressions. The tests compare both engines on them.
 
 mod compare;
 mod eval;

@@ -1,10 +1,10 @@
-//! One line of a script, and what is wrong with it.
+//! One line of a script, and the error that names it.
 
-/// Why a text is not a script.
+/// The reason why a text is not a valid script.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}. line=`{line}`")]
 pub struct ScriptError {
-    /// The first is 1.
+    /// The number of the line, counted from 1.
     pub line: usize,
     pub reason: String,
 }
@@ -18,5 +18,5 @@ impl ScriptError {
     }
 }
 
-/// A line that is not blank, trimmed, and its number.
+/// A line and its number. The line has no leading or trailing space.
 pub(crate) type Line<'a> = (usize, &'a str);

@@ -1,4 +1,4 @@
-//! What a `load` brings.
+//! Reads a `load` command: series and their samples.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::line::{Line, ScriptError};
 use crate::nhcb::{Classic, Families};
 use crate::{sequence, series, start_times};
 
-/// One series and what is added to it.
+/// One series and the samples that are added to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedSeries {
     pub labels: Labels,
-    /// Ascending by time, no time twice.
+    /// Strictly ascending by time.
     pub samples: Vec<LoadedSample>,
 }
 
@@ -31,7 +31,8 @@ pub enum LoadedValue {
     Histogram(Histogram),
 }
 
-/// Reads `load GAP` or `load_with_nhcb GAP` and its lines. Every load starts at the epoch.
+/// Reads `load GAP` or `load_with_nhcb GAP` and its lines. The first sample of each load is at the
+/// epoch.
 pub(crate) fn parse(
     (line, head): Line<'_>,
     block: &[Line<'_>],
@@ -44,29 +45,7 @@ pub(crate) fn parse(
     };
 
     let gap_ms = parse_ms(gap.trim()).map_err(|error| ScriptError::at(line, error.to_string()))?;
-    let mut lines = BTreeMap::new();
-    let mut rest = block;
-
-    while let Some((&(line, text), behind)) = rest.split_first() {
-        let at = |reason: String| ScriptError::at(line, reason);
-        rest = behind;
-
-        let (labels, values) = match series::split_marked(text, "@st").map_err(at)? {
-            None => one(text).map_err(at)?,
-            Some((labels, starts)) => {
-                let starts = start_times::offsets(starts).map_err(at)?;
-                let (&(line, text), behind) = rest
-                    .split_first()
-                    .ok_or_else(|| at("no samples follow the start times".to_owned()))?;
-                rest = behind;
-
-                started(&labels, &starts, text).map_err(|reason| ScriptError::at(line, reason))?
-            }
-        };
-
-        lines.insert(labels.encoded().to_vec(), (line, labels, values));
-    }
-
+    let lines = read_lines(block)?;
     let mut loaded = Vec::new();
     let mut classic = Families::new();
 
@@ -100,6 +79,37 @@ pub(crate) fn parse(
     Ok(loaded)
 }
 
+/// The lines of a load, by the encoded labels of their series: the number of the line, the labels
+/// and the values. If a series comes twice, its last line is kept.
+type Lines = BTreeMap<Vec<u8>, (usize, Labels, Vec<Option<Slot>>)>;
+
+fn read_lines(block: &[Line<'_>]) -> Result<Lines, ScriptError> {
+    let mut lines = Lines::new();
+    let mut rest = block;
+
+    while let Some((&(line, text), behind)) = rest.split_first() {
+        let at = |reason: String| ScriptError::at(line, reason);
+        rest = behind;
+
+        let (labels, values) = match series::split_marked(text, "@st").map_err(at)? {
+            None => one(text).map_err(at)?,
+            Some((labels, starts)) => {
+                let starts = start_times::offsets(starts).map_err(at)?;
+                let (&(line, text), behind) = rest
+                    .split_first()
+                    .ok_or_else(|| at("no samples follow the start times".to_owned()))?;
+                rest = behind;
+
+                started(&labels, &starts, text).map_err(|reason| ScriptError::at(line, reason))?
+            }
+        };
+
+        lines.insert(labels.encoded().to_vec(), (line, labels, values));
+    }
+
+    Ok(lines)
+}
+
 fn one(text: &str) -> Result<(Labels, Vec<Option<Slot>>), String> {
     let (labels, values) = series::split(text)?;
     let values = sequence::items(values)?;
@@ -118,7 +128,7 @@ fn one(text: &str) -> Result<(Labels, Vec<Option<Slot>>), String> {
     ))
 }
 
-/// The line of samples behind a line of start times.
+/// Reads the line of samples that must follow a line of start times.
 fn started(
     wanted: &Labels,
     starts: &[Option<i64>],
@@ -148,9 +158,11 @@ fn started(
     Ok((labels, values))
 }
 
-/// The samples with their times. A store that keeps histograms in chunks knows of all but the first
-/// of a chunk that they follow without a reset, and of the first it says nothing, whatever the
-/// script says: a reset begins a chunk, as another layout does.
+/// Gives each sample its time, and each histogram the hint that a store with chunks would give.
+///
+/// Such a store starts a new chunk at each counter reset or change of layout. Within a chunk, each
+/// histogram but the first is known to follow without a reset. For the first one nothing is known,
+/// whatever the script says.
 fn timed(values: Vec<Option<Slot>>, gap_ms: i64) -> Result<Vec<LoadedSample>, String> {
     let mut samples = Vec::new();
     let mut before: Option<FloatHistogram> = None;
@@ -198,7 +210,7 @@ fn timed(values: Vec<Option<Slot>>, gap_ms: i64) -> Result<Vec<LoadedSample>, St
     Ok(samples)
 }
 
-/// Whether a counter goes on in the chunk of the one before.
+/// Whether the histogram continues the chunk of the one before.
 fn is_in_chunk_of(before: &FloatHistogram, histogram: &FloatHistogram) -> bool {
     let counted = FloatHistogram {
         hint: ResetHint::Unknown,

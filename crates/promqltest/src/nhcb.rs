@@ -1,4 +1,4 @@
-//! Classic histograms of a load, made into native ones with custom buckets.
+//! Converts the classic histograms of a load to native ones with custom buckets.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use duramen_model::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, METRIC_NAME};
 
 use crate::item::{Item, Slot};
 
-/// The classic series of one histogram; values by slot.
+/// The classic series of one histogram. Values are by slot.
 #[derive(Default)]
 pub(crate) struct Classic {
-    /// Upper bounds, each with its cumulative counts.
+    /// Each upper bound with its cumulative counts.
     buckets: Vec<(f64, Vec<Option<f64>>)>,
     sum: Vec<Option<f64>>,
     count: Vec<Option<f64>>,
 }
 
-/// Series that belong together, by the encoded labels of what they become.
+/// Series that belong to one histogram, by the encoded labels of that histogram.
 pub(crate) type Families = BTreeMap<Vec<u8>, (Labels, Classic)>;
 
 impl Classic {
-    /// Takes a series that is a part of a classic histogram; others are passed by.
+    /// Adds a series to its histogram. Ignores series that do not belong to a classic histogram.
     pub(crate) fn collect(families: &mut Families, labels: &Labels, values: &[Option<Slot>]) {
         let name = labels.metric_name();
         let suffixes = ["_bucket", "_sum", "_count"];
@@ -43,7 +43,7 @@ impl Classic {
         let Some(labels) = Labels::from_pairs(others.chain([(METRIC_NAME, base)])) else {
             return;
         };
-        let (_, held) = families
+        let (_, classic) = families
             .entry(labels.encoded().to_vec())
             .or_insert_with(|| (labels, Self::default()));
         let floats = values
@@ -52,13 +52,13 @@ impl Classic {
             .collect();
 
         match (suffix, bound) {
-            ("_bucket", Some(bound)) => held.buckets.push((bound, floats)),
-            ("_sum", _) => held.sum = floats,
-            _ => held.count = floats,
+            ("_bucket", Some(bound)) => classic.buckets.push((bound, floats)),
+            ("_sum", _) => classic.sum = floats,
+            _ => classic.count = floats,
         }
     }
 
-    /// A histogram for each slot that has any value.
+    /// Returns the histogram of each slot, or `None` for a slot without any value.
     pub(crate) fn histograms(mut self) -> Result<Vec<Option<Item>>, String> {
         self.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
 
@@ -73,15 +73,15 @@ impl Classic {
         (0..slots).map(|at| self.histogram(at)).collect()
     }
 
-    fn histogram(&self, at: usize) -> Result<Option<Item>, String> {
-        let of = |values: &[Option<f64>]| values.get(at).copied().flatten();
+    /// Returns the bounds and cumulative counts that are present in a slot, ascending by bound.
+    fn buckets_at(&self, at: usize) -> Result<Vec<(f64, f64)>, String> {
         let mut present: Vec<(f64, f64)> = self
             .buckets
             .iter()
-            .filter_map(|(bound, counts)| Some((*bound, of(counts)?)))
+            .filter_map(|(bound, counts)| Some((*bound, counts.get(at).copied().flatten()?)))
             .collect();
 
-        // One bound may be written in two ways.
+        // The same bound may be written in two ways.
         present.dedup();
         if let Some(two) = present.windows(2).find(|two| two[0].0 == two[1].0) {
             return Err(format!(
@@ -90,8 +90,13 @@ impl Classic {
             ));
         }
 
-        let count = of(&self.count);
-        let sum = of(&self.sum);
+        Ok(present)
+    }
+
+    fn histogram(&self, at: usize) -> Result<Option<Item>, String> {
+        let present = self.buckets_at(at)?;
+        let count = self.count.get(at).copied().flatten();
+        let sum = self.sum.get(at).copied().flatten();
 
         if present.is_empty() && count.is_none() && sum.is_none() {
             return Ok(None);
@@ -107,7 +112,8 @@ impl Classic {
             .collect();
 
         let mut histogram = FloatHistogram::empty(CUSTOM_BUCKETS_SCHEMA, bounds);
-        (histogram.count, histogram.sum) = (count, sum.unwrap_or(0.0));
+        histogram.count = count;
+        histogram.sum = sum.unwrap_or(0.0);
 
         let infinite = present
             .last()

@@ -1,8 +1,8 @@
-//! Numbers as scripts write them.
+//! Numbers in the notation of scripts.
 
 use duramen_syntax::Expr;
 
-/// A number as Go reads it, or a duration, which counts in seconds.
+/// Reads a number in Go's notation, or a duration, which becomes seconds.
 pub(crate) fn number(text: &str) -> Result<f64, String> {
     match duramen_syntax::parse(text) {
         Ok(Expr::Number { value, .. }) => Ok(value),

@@ -1,4 +1,4 @@
-//! Random data, and random expressions that mean something over it. A seed says which.
+//! Random data, and random expressions that are meaningful for it. The seed decides both.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -12,12 +12,12 @@ mod writer;
 pub use world::World;
 pub use writer::{Dialect, Writer};
 
-/// What the seed stands for.
+/// Returns the generator for a seed.
 pub fn seeded(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
-/// What a test variable says, or otherwise `default`.
+/// Returns the number in an environment variable, or `default`.
 pub fn environment(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()

@@ -1,9 +1,16 @@
-//! PromQL evaluated as the language is told: one expression at one time, by recursion, over samples
-//! in a list.
+//! A naive evaluator of PromQL: evaluates one expression at one time, by recursion, over samples in
+//! a list.
 //!
-//! What the engine is held against. It shares the syntax tree with it and no arithmetic, is written
-//! to be read, and knows no speed. What it does not know is [`Fault::Beyond`]: start times of
-//! counters, and types and units as parts of names.
+//! The tests compare the engine with it. It shares the syntax tree with the engine, but no
+//! arithmetic. It is written to be read, not to be fast. It does not know start times of counters,
+//! nor types and units as parts of names: these are [`Fault::Beyond`].
+//!
+//! - `selectors` finds the samples: instant vectors, and a `window` for each series of a range
+//!   vector.
+//! - `functions` calls `over_time` (with `ranges` and `rates`), `buckets`, `info`, `dates`,
+//!   `choice`.
+//! - `aggregate`, `binary` and `durations` evaluate the other expressions.
+//! - `histogram`, `labels` and `value` are what they compute with.
 
 mod aggregate;
 mod binary;
@@ -33,8 +40,8 @@ pub use histogram::Histogram;
 pub use labels::LabelSet;
 pub use value::{Element, Fault, Sample, Value, Vector};
 
-/// All that is known: the samples of every series, how far back an instant vector looks, and when
-/// names go.
+/// The data and the settings: the samples of every series, the look-back of instant vectors, and
+/// when metric names are removed.
 #[derive(Clone, Debug)]
 pub struct Reference {
     pub series: Vec<ReferenceSeries>,
@@ -42,22 +49,23 @@ pub struct Reference {
     pub names: NameRemoval,
 }
 
-/// When the name of a metric goes from a result that says nothing of the metric any more.
+/// When the metric name is removed from a result that no longer describes the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameRemoval {
     AtOnce,
-    /// From the answer.
+    /// When the query is finished.
     AtTheEnd,
 }
 
-/// Samples, times ascending. One may be the stale marker.
+/// A series with its samples, ascending by time. A sample may be a stale marker.
 #[derive(Clone, Debug)]
 pub struct ReferenceSeries {
     pub labels: LabelSet,
     pub samples: Vec<(i64, Sample)>,
 }
 
-/// The times of a query: from start to end by the step. An instant has one time and no step.
+/// The times of a query, from start to end (inclusive) by the step. An instant query has one time
+/// and step 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     pub start_ms: i64,
@@ -83,11 +91,11 @@ impl Times {
     }
 }
 
-/// At which times an expression is evaluated: those of the query, or of the subquery around it.
+/// The times at which an expression is evaluated: those of the query, or of the subquery around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Grid {
     first_ms: i64,
-    /// No time is later. It need not be one of them.
+    /// No time is later than this. It need not be one of the times.
     end_ms: i64,
     step_ms: i64,
 }
@@ -111,11 +119,11 @@ struct Moment {
     grid: Grid,
 }
 
-/// What an expression is at each time of a grid.
+/// The value of an expression at each time of a grid.
 type Steps = Rc<Vec<(i64, Vector)>>;
 
-/// One query over what is known. Subqueries are kept by their expression and grid, since many
-/// moments ask for the same.
+/// The evaluation of one query. The results of subqueries are cached by expression and grid,
+/// because several moments need the same ones.
 struct Evaluation<'r> {
     known: &'r Reference,
     query: Times,
@@ -126,7 +134,7 @@ impl Reference {
     /// Evaluates a scalar or an instant vector at each time of the query.
     ///
     /// # Errors
-    /// The query fails as a whole when any time of it does, or any time of a subquery inside of it.
+    /// If the evaluation fails at any time of the query or of a subquery, the whole query fails.
     pub fn query(&self, expr: &Expr, times: Times) -> Result<Vec<(i64, Value)>, Fault> {
         let evaluation = Evaluation {
             known: self,
@@ -208,7 +216,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The element without its name, now or at the end.
+    /// Removes the metric name: at once, or marks it for removal at the end.
     fn unnamed(&self, element: Element) -> Element {
         match self.known.names {
             NameRemoval::AtOnce => Element {
@@ -222,8 +230,8 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Of each sample what `function` makes of it, without the name of the metric; those of which
-    /// it makes nothing are left out.
+    /// Applies `function` to each sample and removes the metric name. An element for which
+    /// `function` returns `None` is left out.
     fn map_unnamed(
         &self,
         vector: Vector,
@@ -250,7 +258,7 @@ impl Evaluation<'_> {
         Ok(Value::Vector(value::distinct(mapped)?))
     }
 
-    /// As [`Self::map_unnamed`], of floats alone.
+    /// Does the same as [`Self::map_unnamed`], for floats only. Histograms are left out.
     fn map_floats(&self, vector: Vector, function: impl Fn(f64) -> f64) -> Result<Value, Fault> {
         self.map_unnamed(vector, |sample| {
             sample.float().map(|value| Sample::Float(function(value)))

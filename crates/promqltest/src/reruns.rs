@@ -1,15 +1,15 @@
-//! In how many ways the query of an `eval` is asked; all must be answered alike.
+//! The ways in which the query of an `eval` is evaluated. All must give the same answer.
 
 use duramen_syntax::Expr;
 use duramen_syntax::ast::At;
 
 use crate::eval::{Eval, Expected, Steps, Times};
 
-/// One way to ask.
+/// One way to evaluate a query.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) expr: Expr,
-    /// What the expression was read from.
+    /// The text of the expression.
     pub(crate) text: String,
     pub(crate) how: How,
 }
@@ -18,17 +18,17 @@ pub(crate) struct Run {
 pub(crate) enum How {
     Instant(i64),
     Range(Steps),
-    /// The query as a range query around this time, of whose answer the point at it counts.
+    /// A range query around this time. Only the point at this time is compared.
     Middle(i64),
 }
 
-/// How far a range run reaches to each side of the instant.
+/// How far the range query reaches to each side of the instant.
 const AROUND_MS: i64 = 60_000;
 
-/// The ways to ask, in their order.
+/// Returns the ways to evaluate a query, in order.
 ///
 /// # Errors
-/// The printed query with `@` on its selectors is not read again.
+/// If the query cannot be parsed again after `@` has been added to its selectors.
 pub(crate) fn runs(eval: &Eval) -> Result<Vec<Run>, String> {
     let time_ms = match eval.times {
         Times::Range(steps) => {
@@ -77,7 +77,8 @@ pub(crate) fn runs(eval: &Eval) -> Result<Vec<Run>, String> {
     Ok(runs)
 }
 
-/// Times at which an expression with `@` everywhere is worth the same.
+/// Returns other evaluation times for an expression in which everything is fixed by `@`. The answer
+/// must not change.
 fn other_times(time_ms: i64) -> Vec<i64> {
     match time_ms {
         0 => vec![-1_000, 0, 1_000],
@@ -93,7 +94,7 @@ fn has_a_middle(eval: &Eval) -> bool {
     timeless && vector && !eval.ordered && eval.fail.is_none()
 }
 
-/// Whether the answer depends on when it is asked for, whatever `@` says.
+/// Whether the answer depends on the evaluation time even if everything has an `@`.
 fn asks_for_time(expr: &Expr) -> bool {
     const WORDS: [&str; 15] = [
         "days_in_month",
@@ -120,8 +121,8 @@ fn asks_for_time(expr: &Expr) -> bool {
     found
 }
 
-/// The expression with `@` on every selector and subquery that has none. What stands in a subquery
-/// is fixed by it.
+/// Adds `@` to every selector and subquery that has none. Selectors inside of a subquery stay,
+/// because the subquery fixes them.
 fn pinned(mut expr: Expr, time_ms: i64) -> Expr {
     let pin = |at: &mut Option<At>| *at = at.or(Some(At::TimestampMs(time_ms)));
     let boxed = |expr: &mut Box<Expr>| **expr = pinned((**expr).clone(), time_ms);
@@ -146,7 +147,7 @@ fn pinned(mut expr: Expr, time_ms: i64) -> Expr {
 }
 
 impl How {
-    /// Start, end and step of the range query around an instant.
+    /// Returns the steps of the range query around an instant.
     pub(crate) const fn around(time_ms: i64) -> Steps {
         Steps {
             start_ms: time_ms.saturating_sub(AROUND_MS),

@@ -1,4 +1,4 @@
-//! A script, played.
+//! Runs a script.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use crate::reruns::{How, Run, runs};
 use crate::script::{Command, Script};
 use crate::store::{Mode, Store};
 
-/// What one script did in one mode.
+/// The result of one script in one mode.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// How many evals were answered as expected in every way that they were asked.
+    /// How many evals gave the expected answer in every way that they were evaluated.
     pub passed: usize,
-    /// In the order of the script.
+    /// The failures, in the order of the script.
     pub failures: Vec<Failure>,
 }
 
-/// An eval that was answered otherwise, or a load that was refused.
+/// An eval with an unexpected answer, or a load that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The first is 1.
+    /// The number of the line, counted from 1.
     pub line: usize,
-    /// What was asked, and how.
+    /// The query and its times.
     pub asked: String,
-    /// What was expected and what came instead, on lines of its own.
+    /// The expected and the actual answer, on several lines.
     pub difference: String,
 }
 
-/// The features that upstream's runner switches on: types and units as labels in
-/// `type_and_unit.test`, the others everywhere.
+/// Returns the features that upstream's runner switches on: types and units as labels only for
+/// `type_and_unit.test`, the others for every script.
 pub fn features_of(script: &Path) -> Features {
     let type_and_unit_labels = script
         .file_name()
@@ -45,11 +45,10 @@ pub fn features_of(script: &Path) -> Features {
     }
 }
 
-/// Plays a script from an empty store on, in the order of its lines.
+/// Runs a script line by line, beginning with an empty store.
 ///
 /// # Errors
-/// The machinery below the store: directories, the store itself. What the script is about is in the
-/// report.
+/// If directories or the store fail. Unexpected answers are no errors; they are in the report.
 pub async fn run(script: &Script, mode: Mode, features: Features) -> anyhow::Result<Report> {
     let config = EngineConfig {
         partitions: 3,
@@ -85,7 +84,7 @@ pub async fn run(script: &Script, mode: Mode, features: Features) -> anyhow::Res
     Ok(report)
 }
 
-/// Asks in every way until an answer is not the one that is expected.
+/// Evaluates the query in each way and returns the first unexpected answer.
 async fn play(eval: &Eval, engine: &Engine, store: &Store) -> Option<Failure> {
     let failure = |asked, difference| Failure {
         line: eval.line,

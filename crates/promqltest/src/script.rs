@@ -1,10 +1,10 @@
-//! A script: its commands in their order.
+//! A script: a list of commands.
 
 use crate::eval::Eval;
 use crate::line::{Line, ScriptError};
 use crate::load::{self, LoadedSeries};
 
-/// A script that was read without a fault.
+/// A script that was read without an error.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub(crate) commands: Vec<Command>,
@@ -13,7 +13,7 @@ pub struct Script {
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     Clear,
-    /// `line` is where the command stands; the first is 1.
+    /// `line` is the number of the command's line, counted from 1.
     Load {
         line: usize,
         series: Vec<LoadedSeries>,
@@ -25,7 +25,7 @@ impl Script {
     /// Reads a whole script.
     ///
     /// # Errors
-    /// The first line that is not of the language, and queries that do not parse.
+    /// At the first line that is not valid, or whose query does not parse.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let lines: Vec<Line<'_>> = (1..).zip(text.split('\n').map(shown)).collect();
         let mut rest = lines.as_slice();
@@ -71,8 +71,8 @@ impl Script {
         Ok(Self { commands })
     }
 
-    /// What the loads of a script bring that has one load, or several of which none adds to the
-    /// series of another.
+    /// Returns the series of all loads. If there are several loads, no two of them may have samples
+    /// of the same series.
     pub fn loaded(&self) -> Vec<LoadedSeries> {
         let loads = self.commands.iter().filter_map(|command| match command {
             Command::Load { series, .. } => Some(series),
@@ -83,8 +83,7 @@ impl Script {
     }
 }
 
-/// A line without its margins. A comment is as good as a blank line, also inside of a block, which
-/// it ends.
+/// Trims a line. A comment becomes a blank line, so it ends a block.
 fn shown(line: &str) -> &str {
     let line = line.trim();
     if line.starts_with('#') { "" } else { line }

@@ -1,15 +1,15 @@
-//! The values of a series line: floats, histograms, gaps and their repetitions.
+//! The values of a series line: floats, histograms, gaps, and their repetitions.
 
-use duramen_model::STALE_NAN;
+use duramen_model::{FloatHistogram, STALE_NAN};
 
 use crate::histogram::Written;
 use crate::item::Item;
 use crate::number::number;
 
-/// The most values of one line.
+/// The largest number of values in one line.
 pub(crate) const VALUES_MAX: usize = 1_000_000;
 
-/// Reads the values of a line, `None` for a gap.
+/// Reads the values of a line. A gap is `None`.
 pub(crate) fn items(text: &str) -> Result<Vec<Option<Item>>, String> {
     let mut out = Vec::new();
     for item in split(text) {
@@ -23,7 +23,7 @@ pub(crate) fn items(text: &str) -> Result<Vec<Option<Item>>, String> {
     Ok(out)
 }
 
-/// At spaces outside of histograms.
+/// Splits the text at spaces outside of histograms.
 fn split(text: &str) -> Vec<&str> {
     let mut out = Vec::new();
     let mut depth = 0i64;
@@ -47,7 +47,8 @@ fn split(text: &str) -> Vec<&str> {
     out
 }
 
-/// `axN` apart; `None` without `xN`. There is no hexadecimal here: an `x` always repeats.
+/// Splits `axN` into `a` and `N`; `N` is `None` if there is no `x`. Hexadecimal numbers are not
+/// supported, so every `x` means a repetition.
 pub(crate) fn repeated(item: &str) -> Result<(&str, Option<usize>), String> {
     let Some((base, times)) = item.rsplit_once('x') else {
         return Ok((item, None));
@@ -63,7 +64,7 @@ pub(crate) fn repeated(item: &str) -> Result<(&str, Option<usize>), String> {
     Ok((base, Some(times)))
 }
 
-/// Adds `count` values that `next` makes.
+/// Appends `count` values that `next` returns.
 pub(crate) fn extend<T>(
     out: &mut Vec<T>,
     count: usize,
@@ -101,13 +102,18 @@ fn floats(item: &str, out: &mut Vec<Option<Item>>) -> Result<(), String> {
 
     let mut value = start;
     extend(out, values, || {
-        let held = value;
+        let current = value;
         value += increment.unwrap_or(0.0);
-        Some(Item::Float(if increment.is_some() { held } else { start }))
+        Some(Item::Float(if increment.is_some() {
+            current
+        } else {
+            start
+        }))
     })
 }
 
-/// Where the sign of an increment stands: behind the first character, and not that of an exponent.
+/// Returns the position of the sign of an increment. It is not at the first character and not part
+/// of an exponent.
 fn sign_inside(base: &str) -> Option<usize> {
     let signs = base
         .char_indices()
@@ -119,9 +125,33 @@ fn sign_inside(base: &str) -> Option<usize> {
         .find(|&at| !base[..at].ends_with(['e', 'E']))
 }
 
+/// Reads the increment of a repeated histogram: its sign and the histogram to add or subtract.
+fn increment<'a>(
+    item: &str,
+    step: &'a str,
+    is_repeated: bool,
+) -> Result<Option<(&'a str, FloatHistogram)>, String> {
+    match step.split_at_checked(1) {
+        None if step.is_empty() => Ok(None),
+        Some(_) if !is_repeated => Err(format!("an increment without repetitions: {item:?}")),
+        Some((sign @ ("+" | "-"), text)) => {
+            let text = text
+                .strip_prefix("{{")
+                .and_then(|text| text.strip_suffix("}}"))
+                .ok_or_else(|| unfinished(item))?;
+
+            Ok(Some((sign, Written::parse(text)?.histogram)))
+        }
+        _ => Err(format!("no increment: {step:?}")),
+    }
+}
+
+fn unfinished(item: &str) -> String {
+    format!("a histogram without an end: {item:?}")
+}
+
 fn histograms(item: &str, out: &mut Vec<Option<Item>>) -> Result<(), String> {
-    let unfinished = || format!("a histogram without an end: {item:?}");
-    let (text, rest) = item[2..].split_once("}}").ok_or_else(unfinished)?;
+    let (text, rest) = item[2..].split_once("}}").ok_or_else(|| unfinished(item))?;
     let Written {
         mut histogram,
         hint_set,
@@ -133,22 +163,7 @@ fn histograms(item: &str, out: &mut Vec<Option<Item>>) -> Result<(), String> {
         repeated(rest)?
     };
 
-    let by = match step.split_at_checked(1) {
-        None if step.is_empty() => None,
-        Some(_) if times.is_none() => {
-            return Err(format!("an increment without repetitions: {item:?}"));
-        }
-        Some((sign @ ("+" | "-"), text)) => {
-            let text = text
-                .strip_prefix("{{")
-                .and_then(|text| text.strip_suffix("}}"))
-                .ok_or_else(unfinished)?;
-
-            Some((sign, Written::parse(text)?.histogram))
-        }
-        _ => return Err(format!("no increment: {step:?}")),
-    };
-
+    let by = increment(item, step, times.is_some())?;
     if by
         .as_ref()
         .is_some_and(|(_, by)| histogram.schema > by.schema)
@@ -160,7 +175,7 @@ fn histograms(item: &str, out: &mut Vec<Option<Item>>) -> Result<(), String> {
     let mut failed = None;
 
     extend(out, times.map_or(1, |times| times + 1), || {
-        let held = histogram.clone();
+        let current = histogram.clone();
 
         if let Some((sign, by)) = &by {
             let done = if *sign == "-" {
@@ -178,7 +193,7 @@ fn histograms(item: &str, out: &mut Vec<Option<Item>>) -> Result<(), String> {
         }
 
         Some(Item::Histogram {
-            histogram: Box::new(held),
+            histogram: Box::new(current),
             hint_set,
         })
     })?;

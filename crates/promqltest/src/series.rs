@@ -1,15 +1,16 @@
-//! A series line apart: labels, and what stands behind.
+//! Splits a series line into labels and values.
 
 use duramen_model::Labels;
 use duramen_syntax::ast::MatchOp;
 
-/// The labels of a series line, and the rest of it.
+/// Returns the labels of a series line and the rest of the line.
 pub(crate) fn split(line: &str) -> Result<(Labels, &str), String> {
     let (selector, rest) = line.split_at(selector_end(line)?);
     Ok((labels(selector)?, rest))
 }
 
-/// As [`split`], when `mark` stands directly behind the selector; else `None`.
+/// Does the same as [`split`] if the selector ends with `mark` or is followed by it. Otherwise
+/// returns `None`.
 pub(crate) fn split_marked<'a>(
     line: &'a str,
     mark: &str,
@@ -47,8 +48,8 @@ fn labels(selector: &str) -> Result<Labels, String> {
     Labels::from_pairs(pairs).ok_or_else(|| format!("a label stands twice: {selector:?}"))
 }
 
-/// Where the selector ends: behind its braces, or behind the name when there are none. `{{` opens a
-/// histogram.
+/// Returns the end of the selector: after its braces or, if there are none, after the name. `{{`
+/// begins a histogram.
 fn selector_end(line: &str) -> Result<usize, String> {
     let name_end = line
         .find(|c: char| c.is_whitespace() || c == '{')

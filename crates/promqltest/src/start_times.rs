@@ -1,10 +1,11 @@
-//! The line `metric@st ..` of a load: when what the samples count began.
+//! The line `metric@st ..` of a load: the start times of counters.
 
 use duramen_model::duration::parse_ms;
 
 use crate::sequence::{extend, repeated};
 
-/// Distances from the times of samples in milliseconds, `None` for none said.
+/// Reads start times, in milliseconds relative to the times of the samples. `None` if it is
+/// unknown.
 pub(crate) fn offsets(text: &str) -> Result<Vec<Option<i64>>, String> {
     let mut out = Vec::new();
 
@@ -35,16 +36,16 @@ pub(crate) fn offsets(text: &str) -> Result<Vec<Option<i64>>, String> {
         };
 
         extend(&mut out, times.map_or(1, |times| times + 1), || {
-            let held = offset_ms;
+            let current = offset_ms;
             offset_ms = offset_ms.saturating_add(by_ms);
-            Some(held)
+            Some(current)
         })?;
     }
 
     Ok(out)
 }
 
-/// A duration with or without a sign.
+/// Reads a duration with an optional sign.
 pub(crate) fn signed_ms(text: &str) -> Result<i64, String> {
     let (sign, digits) = match text.split_at_checked(1) {
         Some(("-", digits)) => (-1, digits),

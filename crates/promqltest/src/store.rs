@@ -1,4 +1,4 @@
-//! What a script loads into.
+//! The store that a script loads samples into.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,14 +25,14 @@ use crate::store::write::body;
 
 mod write;
 
-/// Where the samples of a script lie while it is asked.
+/// Where the samples of a script are while its queries run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// In a source in memory: the engine alone.
+    /// In a source in memory. This tests the engine alone.
     Memory,
-    /// Written through an ingester and flushed: blocks in a local store.
+    /// In blocks in a local store, written through an ingester and flushed.
     Blocks,
-    /// Every other sample of a series is in a block, and the rest in the head.
+    /// Every other sample of a series in a block, the rest in the head.
     Split,
 }
 
@@ -64,8 +64,8 @@ impl FromStr for Mode {
     }
 }
 
-/// See the module's text. Samples may have any time from the year 1 on: the clock of the ingester
-/// stands at the epoch, and its limits let samples be far ahead.
+/// The store of one script. Samples may have any time from the year 1 on: the clock of the ingester
+/// stands at the epoch, and the limits allow samples far ahead of it.
 pub struct Store(Kind);
 
 enum Kind {
@@ -84,7 +84,7 @@ impl Store {
         Ok(Self(Kind::System(Box::new(System::start(flush).await?))))
     }
 
-    /// Starts anew with nothing.
+    /// Removes everything.
     pub fn clear(&mut self) {
         match &mut self.0 {
             Kind::Memory(source) => *source = MemorySource::default(),
@@ -92,10 +92,10 @@ impl Store {
         }
     }
 
-    /// Adds samples, which all can be asked for when this returns.
+    /// Adds samples. On return, queries see all of them.
     ///
     /// # Errors
-    /// The ingester refuses one of them, or the machinery fails.
+    /// If the ingester rejects a sample, or the store fails.
     pub async fn add(&mut self, series: &[LoadedSeries]) -> anyhow::Result<()> {
         match &mut self.0 {
             Kind::Memory(source) => series.iter().for_each(|series| push(source, series)),
@@ -105,7 +105,8 @@ impl Store {
         Ok(())
     }
 
-    /// What a query is to be about: everything that was added since the last [`Store::clear`].
+    /// Returns the context for queries over all samples that were added since the last
+    /// [`Store::clear`].
     pub fn context(&self) -> QueryContext {
         let (source, tenants): (Arc<dyn SeriesSource>, _) = match &self.0 {
             Kind::Memory(source) => (Arc::new(source.clone()), Vec::new()),
@@ -150,21 +151,21 @@ fn push(source: &mut MemorySource, series: &LoadedSeries) {
     }
 }
 
-/// What of a load goes into blocks.
+/// Which samples of a load are flushed to blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flush {
     Everything,
     EveryOther,
 }
 
-/// An ingester and what queries read of it, in a directory that goes with it.
+/// An ingester, and the storage that queries read from. Its directory is removed with it.
 struct System {
     flush: Flush,
     ingester: Ingester,
     register: Arc<Tenants>,
     storage: Arc<Storage>,
     tasks: Tasks,
-    /// Each clear begins a new one, which is a tenant of its own.
+    /// The number of clears. Each begins with a new tenant.
     generation: usize,
     _directory: TempDir,
 }
@@ -276,7 +277,7 @@ impl Drop for System {
     }
 }
 
-/// The usual limits, but that samples may be centuries ahead of the clock.
+/// The default limits, except that samples may be centuries ahead of the clock.
 fn far_ahead() -> Limits {
     let mut limits = Limits::default();
     limits.ingest.future_max = Duration::from_secs(u64::from(u32::MAX));

@@ -13,22 +13,22 @@ use duramen_promqltest::{Mode, Report, Script, features_of, run};
 
 /// Runs scripts of Prometheus's promqltest language against the engine.
 ///
-/// Each failure is printed with what was expected and what came; each script with how many evals
-/// passed and failed, and the last line has those of all. The status is 0 when all passed, 1 when
-/// any failed, 2 when the command line or a script cannot be read.
+/// For each failure it prints what was expected and what came instead. For each script it prints
+/// how many evals passed and failed; the last line has the totals. The exit status is 0 if all
+/// passed, 1 if any failed, 2 if the command line or a script cannot be read.
 #[derive(Debug, Parser)]
 #[command(name = "promqltest")]
 struct Flags {
     /// Scripts, and folders whose `*.test` files are scripts.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Where the samples lie: memory, blocks, split (every other one in a block, the rest in the
-    /// head). May be repeated; all without.
+    /// Where the samples are: memory, blocks, split (every other sample in a block, the rest in the
+    /// head). May be repeated. Without it, each script runs in all modes.
     #[arg(long = "mode", value_name = "MODE")]
     modes: Vec<Mode>,
-    /// Switches a feature on for all scripts. Without it those are on that upstream's runner has
-    /// on: all, but type-and-unit-labels only for a script of the name type_and_unit.test. May be
-    /// repeated.
+    /// Switches a feature on for all scripts. May be repeated. Without it, the features of
+    /// upstream's runner are on: all, but type-and-unit-labels only for a script named
+    /// type_and_unit.test.
     #[arg(long = "enable-feature", value_name = "FEATURE")]
     enabled: Vec<Feature>,
     /// Switches a feature off for all scripts. May be repeated.
@@ -36,7 +36,7 @@ struct Flags {
     disabled: Vec<Feature>,
 }
 
-/// A feature by the name that Prometheus has for it.
+/// A feature, by its name in Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Feature {
     UseStartTimestamps,
@@ -76,7 +76,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs everything and returns how many evals failed. Nothing runs before every script is read.
+/// Runs everything and returns how many evals failed. It reads all scripts before it runs the
+/// first.
 async fn play(flags: &Flags) -> anyhow::Result<usize> {
     let modes = if flags.modes.is_empty() {
         &Mode::ALL[..]
@@ -134,7 +135,7 @@ fn print(path: &Path, mode: Mode, report: &Report) {
     );
 }
 
-/// The files themselves, and those of folders in the order of their names.
+/// Returns the given files, and the scripts of the given folders in the order of their names.
 fn scripts_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut scripts = Vec::new();
 

@@ -1,4 +1,4 @@
-//! Calls, aggregations and operators over vectors.
+//! Writes function calls, aggregations and operators over instant vectors.
 
 use rand::Rng;
 
@@ -81,7 +81,7 @@ impl Writer<'_> {
             }
 
             _ => {
-                let of = self.one(&[
+                let vector = self.one(&[
                     "requests_total",
                     "rate(requests_total[5m])",
                     "level",
@@ -89,7 +89,7 @@ impl Writer<'_> {
                     "limit",
                 ]);
 
-                let by = self.one(&[
+                let selector = self.one(&[
                     "",
                     "",
                     ", {version=~\".+\"}",
@@ -100,7 +100,7 @@ impl Writer<'_> {
                     ", {none=~\".+\"}",
                 ]);
 
-                format!("info({of}{by})")
+                format!("info({vector}{selector})")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Random native histograms that go on from each other.
+//! Random series of native histograms.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use rand::seq::IndexedRandom;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Buckets {
-    /// A counter with buckets by a schema.
+    /// A counter with exponential buckets.
     Exponential,
-    /// A counter with bounds of its own.
+    /// A counter with custom bounds.
     Custom,
-    /// By a schema, on both sides of zero, and nothing counts up.
+    /// A gauge with exponential buckets on both sides of zero.
     Gauge,
 }
 
-/// What a series of histograms is at now.
+/// The current state of a series of histograms.
 pub(super) struct Changing {
     kind: Buckets,
     schema: i32,
@@ -49,23 +49,24 @@ impl Changing {
         new
     }
 
-    /// Empty, with other buckets perhaps.
+    /// Empties all buckets and chooses a layout, perhaps another one.
     fn lay_out(&mut self, random: &mut StdRng) {
         self.positive.clear();
         self.negative.clear();
-        (self.zero, self.sum) = (0.0, 0.0);
+        self.zero = 0.0;
+        self.sum = 0.0;
 
         if self.kind == Buckets::Custom {
             self.schema = CUSTOM_BUCKETS_SCHEMA;
 
-            let of: [&[f64]; 4] = [
+            let choices: [&[f64]; 4] = [
                 &[0.5, 1.0, 2.0, 5.0],
                 &[0.5, 1.0, 2.0, 5.0],
                 &[1.0, 2.0, 10.0],
                 &[-1.0, 0.0, 1.0],
             ];
 
-            self.bounds = of.choose(random).copied().unwrap_or_default().to_vec();
+            self.bounds = choices.choose(random).copied().unwrap_or_default().to_vec();
         } else {
             self.schema = [0, 0, 1, 2, -1].choose(random).copied().unwrap_or(0);
             self.zero_threshold = [0.0, 0.25, 0.25, 0.001, 0.5]
@@ -119,7 +120,8 @@ impl Changing {
             _ => &mut self.positive,
         };
 
-        // A bucket that the zero bucket reaches into would count twice.
+        // Below this index, a bucket would overlap the zero bucket, and its observations would
+        // count twice.
         let lowest = match self.schema {
             -1 => 1,
             schema => 1 - (1 << schema),

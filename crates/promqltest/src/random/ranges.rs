@@ -1,4 +1,4 @@
-//! Range vectors, and functions of them.
+//! Writes range vectors, and functions of them.
 
 use super::Writer;
 
@@ -26,7 +26,7 @@ impl Writer<'_> {
         if depth > 0 && self.maybe(25) {
             let step = self.one_of(&["15s", "30s", "1m", "50s"], &["step()+20", "(7*3)"]);
 
-            // What was closed at its beginning has a step more where the beginning is one.
+            // In the old dialect windows include their start, so a subquery may have one more step.
             let depth = if self.is_old() { 0 } else { depth - 1 };
             let vector = if self.is_old() {
                 format!("{}{}", self.one(METRICS), self.matchers())

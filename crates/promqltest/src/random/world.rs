@@ -1,5 +1,5 @@
-//! Random data: several jobs and instances, counters that reset, gaps, stale markers, values that
-//! are no numbers, histograms of all kinds.
+//! Random data: several jobs and instances, counters that reset, gaps, stale markers, NaN and
+//! infinities, histograms of all kinds.
 
 use duramen_model::{Labels, Life, STALE_NAN};
 use rand::Rng;
@@ -9,30 +9,30 @@ use super::histograms::{Buckets, Changing};
 use crate::load::{LoadedSample, LoadedSeries, LoadedValue};
 use crate::reference::{NameRemoval, Reference, ReferenceSeries, Sample};
 
-/// Series of some twenty minutes.
+/// Random series, each some twenty minutes long.
 #[derive(Debug)]
 pub struct World {
     series: Vec<LoadedSeries>,
 }
 
-/// How the values of a metric go on.
+/// How the values of a metric change over time.
 #[derive(Clone, Copy)]
 enum Shape {
-    /// Up, and at times back to the start.
+    /// Rises, and sometimes falls back to the start.
     Counter,
-    /// Any way, with NaN and the infinities.
+    /// Changes freely; includes NaN and the infinities.
     Gauge,
-    /// In small steps around a few whole numbers, so that values meet.
+    /// A few whole numbers, so that values of several series are often equal.
     Level,
-    /// Always one, as of what describes a target.
+    /// Always 1, as info metrics are.
     One,
     Histogram(Buckets),
-    /// Histograms and floats in turns.
+    /// Alternates between runs of histograms and runs of floats.
     Mixed,
 }
 
 impl World {
-    /// Where the samples end.
+    /// The end of the samples, exclusive but for a last stale marker.
     pub const END_MS: i64 = 1_200_000;
 
     pub fn new(random: &mut StdRng) -> Self {
@@ -176,8 +176,8 @@ fn one(random: &mut StdRng, name: &str, labels: &[(&str, &str)], shape: Shape) -
     series(name, labels, samples)
 }
 
-/// Every quarter of a minute, now and then later, and with gaps that are longer than the look-back.
-/// The stale marker fits between two.
+/// Returns the times of a series. Most are 15 seconds apart, some further, and some gaps exceed the
+/// look-back. Two are always so far apart that a stale marker fits in between.
 fn times(random: &mut StdRng) -> Vec<i64> {
     let mut times = Vec::new();
     let mut ts_ms = random.random_range(0..100_000);
@@ -207,8 +207,8 @@ fn next(random: &mut StdRng, value: f64, shape: Shape) -> f64 {
     }
 }
 
-/// The buckets of a classic histogram, scraped together. Now and then one of them is behind the
-/// others, and then counts fall with the bound.
+/// Makes the buckets of a classic histogram, all with the same times. Sometimes a bucket lags
+/// behind the others, so that counts fall although the bound rises.
 fn classic(random: &mut StdRng, labels: &[(&str, &str)]) -> Vec<LoadedSeries> {
     const BOUNDS: [&str; 5] = ["0.1", "0.5", "1", "2.5", "+Inf"];
 

@@ -1,23 +1,26 @@
-//! Random expressions that are well typed and mean something over a [`super::World`].
+//! Writes random expressions that are well typed and meaningful for a [`super::World`].
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-/// Which language is written.
+/// The version of the language that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// All of it.
+    /// The whole language.
     Whole,
-    /// What Prometheus 2.42 answers as 3.14 does.
+    /// The part for which Prometheus 2.42 gives the same answers as 3.14.
     ///
-    /// Left out: functions, operators and modifiers that came later; native histograms, which it
-    /// has behind a flag; `rate` and `increase`, which extrapolate to zero in another order of
-    /// steps since; deviations of groups, which were 0 of one infinite value; subqueries in
-    /// subqueries and lengths that are a whole number of their steps, since windows were closed at
-    /// their beginning; `topk` and `bottomk`, which may choose any of equal series; `atan2` of
-    /// vectors, which kept the name; `predict_linear`, which over a range took other samples than
-    /// those at its `@`.
+    /// Left out are:
+    /// - functions, operators and modifiers that came later;
+    /// - native histograms, which are behind a flag in 2.42;
+    /// - `rate` and `increase`, whose extrapolation to zero had another order of steps;
+    /// - deviations of groups, which were 0 for a single infinite value;
+    /// - nested subqueries, and ranges that are a whole number of steps, because windows included
+    ///   their start;
+    /// - `topk` and `bottomk`, which may choose any of several equal series;
+    /// - `atan2` of vectors, which kept the name;
+    /// - `predict_linear`, which in a range query took other samples than those at its `@`.
     Prometheus242,
 }
 
@@ -25,12 +28,12 @@ pub enum Dialect {
 pub struct Writer<'r> {
     pub random: &'r mut StdRng,
     pub dialect: Dialect,
-    /// What times in the text count from, in seconds.
+    /// Times in the text are relative to this time, in seconds since the epoch.
     pub origin: i64,
 }
 
 impl Writer<'_> {
-    /// A scalar or an instant vector.
+    /// Writes a scalar or an instant vector.
     pub fn expression(&mut self) -> String {
         let depth = self.random.random_range(1..5);
         if self.maybe(6) {
@@ -56,11 +59,12 @@ impl Writer<'_> {
         self.dialect == Dialect::Prometheus242
     }
 
-    pub(super) fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of.choose(self.random).copied().unwrap_or("")
+    pub(super) fn one<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices.choose(self.random).copied().unwrap_or("")
     }
 
-    /// One of those that both dialects have, or of those that only the whole has.
+    /// Chooses one of `both`, which both dialects have, or of `whole`, which only the whole
+    /// language has.
     pub(super) fn one_of<'a>(&mut self, both: &[&'a str], whole: &[&'a str]) -> &'a str {
         let whole = if self.is_old() { &[][..] } else { whole };
         self.one(&[both, whole].concat())
@@ -163,7 +167,7 @@ impl Writer<'_> {
             ""
         };
 
-        // An operator behind an offset that is calculated would be a part of it.
+        // The parentheses are needed: an operator after a calculated offset would be part of it.
         format!("({name}{}{smoothed}{})", self.matchers(), self.modifiers())
     }
 
@@ -192,7 +196,7 @@ impl Writer<'_> {
     }
 
     fn distribution(&mut self, depth: u32) -> String {
-        let of = if self.is_old() {
+        let vector = if self.is_old() {
             let by = self.one(&["by(le)", "by(job, le)", "without(instance)"]);
             let matchers = self.matchers();
             let modifiers = self.modifiers();
@@ -211,8 +215,8 @@ impl Writer<'_> {
             }
         };
 
-        // No rank is a whole number of observations, where the last digit would decide between two
-        // buckets.
+        // With these quantiles, no rank is a whole number of observations. Otherwise the last digit
+        // of a float could decide between two buckets.
         let q = self.one(&[
             "0.0131", "0.1372", "0.4713", "0.9317", "0.9931", "-1", "2", "NaN",
         ]);
@@ -220,16 +224,16 @@ impl Writer<'_> {
             .random
             .random_range(0..if self.is_old() { 1 } else { 5 })
         {
-            0 | 1 => format!("histogram_quantile({q}, {of})"),
+            0 | 1 => format!("histogram_quantile({q}, {vector})"),
             2 => format!(
-                "histogram_quantiles({of}, \"q\", 0.4713, {})",
+                "histogram_quantiles({vector}, \"q\", 0.4713, {})",
                 self.one(&["0.9317", "-1"])
             ),
 
             _ => {
                 let from = self.one(&["-Inf", "0", "-1", "0.3", "1"]);
                 let to = self.one(&["0.7", "2", "Inf", "0", "NaN"]);
-                format!("histogram_fraction({from}, {to}, {of})")
+                format!("histogram_fraction({from}, {to}, {vector})")
             }
         }
     }

@@ -52,9 +52,9 @@ impl Evaluation<'_> {
         let mut out = Vec::new();
 
         for (labels, elements) in groups {
-            // Of a group by names the name goes when it is to go from any of its series.
+            // The group may be by name. The name goes if it goes from any of the series.
             let nameless = elements.iter().any(|element| element.nameless);
-            let sample = of_group(op, parameter, &elements)?;
+            let sample = aggregated(op, parameter, &elements)?;
 
             out.extend(sample.map(|sample| Element {
                 labels,
@@ -67,12 +67,13 @@ impl Evaluation<'_> {
     }
 }
 
-/// Most operators are of floats, and histograms in the group do not count.
-fn of_group(op: AggregateOp, parameter: f64, elements: &Vector) -> Result<Option<Sample>, Fault> {
+/// Aggregates one group. Most operators ignore histograms.
+fn aggregated(op: AggregateOp, parameter: f64, elements: &Vector) -> Result<Option<Sample>, Fault> {
     let samples = elements.iter().map(|element| &element.sample);
     let values: Vec<f64> = samples.clone().filter_map(Sample::float).collect();
-    let float =
-        |of: &dyn Fn(&[f64]) -> f64| (!values.is_empty()).then(|| Sample::Float(of(&values)));
+    let float = |function: &dyn Fn(&[f64]) -> f64| {
+        (!values.is_empty()).then(|| Sample::Float(function(&values)))
+    };
 
     Ok(match op {
         AggregateOp::Sum => added(samples).map(compact),
@@ -103,7 +104,7 @@ fn group(labels: &LabelSet, grouping: Option<&Grouping>) -> LabelSet {
     }
 }
 
-/// Counts equal values, each under its text as a label.
+/// Counts equal values. The text of each value becomes a label.
 fn count_values(vector: &Vector, grouping: Option<&Grouping>, label: &str) -> Result<Value, Fault> {
     let mut counts: BTreeMap<LabelSet, f64> = BTreeMap::new();
 

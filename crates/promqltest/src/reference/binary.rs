@@ -65,7 +65,8 @@ impl Evaluation<'_> {
         }
     }
 
-    /// A comparison without `bool` keeps those series for which it holds, as they are.
+    /// Applies an operator to each element and a scalar. A comparison without `bool` keeps the
+    /// elements for which it holds, unchanged.
     fn with_scalar(
         &self,
         vector: Vector,
@@ -94,8 +95,8 @@ impl Evaluation<'_> {
         Ok(Value::Vector(distinct(out)?))
     }
 
-    /// Pairs series of both sides by their keys. On the side of `one` no key may stand twice. A
-    /// series without a partner is paired with the value that fills its place, if there is one.
+    /// Pairs the series of both sides by their keys. On the side `one`, each key must be unique. A
+    /// series without a partner is paired with the fill value, if there is one.
     fn matched(
         &self,
         op: BinaryOp,
@@ -120,77 +121,84 @@ impl Evaluation<'_> {
 
         let filled = |key: &LabelSet, value: f64| Element::new(key.clone(), value);
 
-        // The language names the sides of a fill by its places, and swaps them with `group_right`:
-        // what fills in for `one` is its right.
+        // `group_right` swaps the sides of a fill too: `fill_right` is always for the side `one`.
         let fill_many = matching.fill_left;
         let fill_one = matching.fill_right;
-        let mut pairs: Vec<(LabelSet, Element, Element)> = Vec::new();
-
-        for element in &many {
-            let key = key(&element.labels, matching);
-            let partner = one_by_key.get(&key).map(|partner| (*partner).clone());
-
-            if let Some(partner) = partner.or_else(|| fill_one.map(|value| filled(&key, value))) {
-                pairs.push((key, element.clone(), partner));
-            }
-        }
-
         let mut taken: BTreeSet<(LabelSet, LabelSet)> = BTreeSet::new();
         let mut out = Vec::new();
 
-        let mut combine =
-            |key: &LabelSet, element: &Element, partner: &Element, taken: &mut BTreeSet<_>| {
-                let (a, b) = if swapped {
-                    (partner, element)
-                } else {
-                    (element, partner)
-                };
+        for element in many {
+            let key = key(&element.labels, matching);
+            let partner = one_by_key.get(&key).map(|partner| (*partner).clone());
 
-                let Some(outcome) = apply(op, &a.sample, &b.sample)? else {
-                    return Ok(());
-                };
-                let labels =
-                    self.result_labels(op, return_bool, &element.labels, &partner.labels, matching);
-
-                let one_of_key = if matching.card == Cardinality::OneToOne {
-                    LabelSet::new()
-                } else {
-                    labels.clone()
-                };
-
-                if !taken.insert((key.clone(), one_of_key)) {
-                    return Err(Fault::Fails("multiple matches for labels"));
-                }
-
-                let sample = match outcome {
-                    Outcome::Value(sample) | Outcome::Kept(sample) => sample,
-                    Outcome::Holds(holds) if return_bool => truth(holds),
-                    Outcome::Holds(true) => a.sample.clone(),
-                    Outcome::Holds(false) => return Ok(()),
-                };
-
-                out.push(Element {
-                    labels,
-                    nameless: return_bool,
-                    sample,
-                });
-
-                Ok(())
-            };
-
-        for (key, element, partner) in &pairs {
-            combine(key, element, partner, &mut taken)?;
+            if let Some(one) = partner.or_else(|| fill_one.map(|value| filled(&key, value))) {
+                let many = element;
+                let pair = Pair { key, many, one };
+                out.extend(self.combined(op, return_bool, matching, &pair, &mut taken)?);
+            }
         }
 
         if let Some(value) = fill_many {
             for (key, element) in &one_by_key {
                 if !taken.iter().any(|(taken, _)| taken == key) {
-                    combine(key, &filled(key, value), element, &mut taken)?;
+                    let pair = Pair {
+                        key: key.clone(),
+                        many: filled(key, value),
+                        one: (*element).clone(),
+                    };
+
+                    out.extend(self.combined(op, return_bool, matching, &pair, &mut taken)?);
                 }
             }
         }
 
         Ok(Value::Vector(distinct(out)?))
+    }
+
+    /// Applies the operator to a pair. `taken` has the keys that have a result, each with the
+    /// labels of the result if several are allowed.
+    fn combined(
+        &self,
+        op: BinaryOp,
+        return_bool: bool,
+        matching: &VectorMatching,
+        pair: &Pair,
+        taken: &mut BTreeSet<(LabelSet, LabelSet)>,
+    ) -> Result<Option<Element>, Fault> {
+        let Pair { key, many, one } = pair;
+        let (a, b) = if matching.card == Cardinality::OneToMany {
+            (one, many)
+        } else {
+            (many, one)
+        };
+
+        let Some(outcome) = apply(op, &a.sample, &b.sample)? else {
+            return Ok(None);
+        };
+
+        let labels = self.result_labels(op, return_bool, &many.labels, &one.labels, matching);
+        let one_of_key = if matching.card == Cardinality::OneToOne {
+            LabelSet::new()
+        } else {
+            labels.clone()
+        };
+
+        if !taken.insert((key.clone(), one_of_key)) {
+            return Err(Fault::Fails("multiple matches for labels"));
+        }
+
+        let sample = match outcome {
+            Outcome::Value(sample) | Outcome::Kept(sample) => sample,
+            Outcome::Holds(holds) if return_bool => truth(holds),
+            Outcome::Holds(true) => a.sample.clone(),
+            Outcome::Holds(false) => return Ok(None),
+        };
+
+        Ok(Some(Element {
+            labels,
+            nameless: return_bool,
+            sample,
+        }))
     }
 
     fn result_labels(
@@ -233,10 +241,17 @@ fn key(labels: &LabelSet, matching: &VectorMatching) -> LabelSet {
     }
 }
 
-/// What an operator says of two values.
+/// Two series with the same key, each on its side of the matching.
+struct Pair {
+    key: LabelSet,
+    many: Element,
+    one: Element,
+}
+
+/// The result of an operator for two values.
 enum Outcome {
     Value(Sample),
-    /// A part of the left side, which says of the same metric.
+    /// A part of the left value, which still describes the same metric.
     Kept(Sample),
     Holds(bool),
 }
@@ -245,7 +260,7 @@ fn truth(holds: bool) -> Sample {
     Sample::Float(f64::from(u8::from(holds)))
 }
 
-/// `None` when the operator is not for these.
+/// Applies an operator to two values. Returns `None` if the operator is not defined for them.
 fn apply(op: BinaryOp, a: &Sample, b: &Sample) -> Result<Option<Outcome>, Fault> {
     let value = |histogram: Histogram| Some(Outcome::Value(Sample::from(histogram.compact())));
     Ok(match (a, b) {
@@ -262,7 +277,7 @@ fn apply(op: BinaryOp, a: &Sample, b: &Sample) -> Result<Option<Outcome>, Fault>
             _ => None,
         },
         (Sample::Histogram(a), Sample::Histogram(b)) => match op {
-            // What one says to have begun anew and the other not has no sum.
+            // If one hint says reset and the other says no reset, there is no result.
             BinaryOp::Add | BinaryOp::Sub if contradict(a.hint, b.hint) => None,
             BinaryOp::Add => a.plus(b).and_then(value),
             BinaryOp::Sub => a.minus(b).and_then(|difference| {

@@ -1,4 +1,5 @@
-//! Quantiles and shares of histograms, classic ones of a series for each bucket and native ones.
+//! Quantiles and fractions of histograms: classic ones, with a series for each bucket, and native
+//! ones.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::labels::{LabelSet, set};
 use super::value::{Element, Fault, Sample, Value, distinct};
 use super::{Evaluation, Histogram, Moment};
 
-/// The upper bound of a bucket and how many observations are at most that.
+/// Upper bounds, each with the number of observations at or below it.
 type Buckets = Vec<(f64, f64)>;
 
 enum Distribution {
@@ -82,15 +83,15 @@ impl Evaluation<'_> {
         Ok(Value::Vector(distinct(out)?))
     }
 
-    /// The histograms of a vector. A float without a bound is no part of one, and where there is a
-    /// classic and a native one of the same labels, there is none.
+    /// Returns the histograms of a vector. A float without a bound belongs to no histogram. If a
+    /// classic and a native histogram have the same labels, neither is returned.
     fn distributions(
         &self,
         vector: &Expr,
         at: Moment,
     ) -> Result<Vec<(Element, Distribution)>, Fault> {
-        let (mut classic, mut native) =
-            (BTreeMap::<LabelSet, (Element, Buckets)>::new(), Vec::new());
+        let mut classic: BTreeMap<LabelSet, (Element, Buckets)> = BTreeMap::new();
+        let mut native = Vec::new();
 
         for element in self.vector(vector, at)? {
             match &element.sample {
@@ -129,7 +130,7 @@ impl Evaluation<'_> {
     }
 }
 
-/// As a label value: with a point at least.
+/// Writes a quantile as a label value, with at least one digit after the point.
 fn written(q: f64) -> String {
     match q {
         f64::INFINITY => "+Inf".to_owned(),
@@ -138,7 +139,8 @@ fn written(q: f64) -> String {
     }
 }
 
-/// Upwards, one for each bound. `None` without one at +Inf.
+/// Sorts the buckets by bound and merges those with the same bound. Returns `None` if none is at
+/// +Inf.
 fn ordered(buckets: &Buckets) -> Option<Buckets> {
     let mut sorted = buckets.clone();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -157,8 +159,8 @@ fn ordered(buckets: &Buckets) -> Option<Buckets> {
         .then_some(ordered)
 }
 
-/// Evenly spread inside of its bucket, of which the lowest begins at zero when it ends above.
-/// Counts that fall count as those before.
+/// Interpolates linearly within the bucket of the quantile. If the lowest bucket ends above zero,
+/// it begins at zero. A count that is lower than the one before is raised to it.
 fn quantile(q: f64, buckets: &Buckets) -> f64 {
     if q.is_nan() {
         return f64::NAN;
@@ -245,7 +247,8 @@ fn fraction(lower: f64, upper: f64, buckets: &Buckets) -> f64 {
                 };
             }
 
-            (from, seen) = (*to, *count);
+            from = *to;
+            seen = *count;
         }
 
         f64::INFINITY

@@ -1,4 +1,4 @@
-//! Choices of series, and their order.
+//! Selects and orders series: `topk`, `limitk` and the like, and `sort`.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use duramen_syntax::ast::AggregateOp;
 use super::labels::LabelSet;
 use super::value::{Element, Fault, Value, Vector};
 
-/// Of each group some series as they are.
+/// Selects some elements of each group, unchanged.
 pub(super) fn chosen(
     op: AggregateOp,
     parameter: f64,
@@ -40,7 +40,7 @@ pub(super) fn chosen(
     Ok(Value::Vector(out))
 }
 
-/// The first few floats. NaN comes last.
+/// Returns the first `count` floats in the given order. NaN comes last.
 fn first(count: f64, group: Vector, order: fn(f64, f64) -> Ordering) -> Result<Vector, Fault> {
     if count < 1.0 {
         return Ok(Vec::new());
@@ -74,7 +74,7 @@ fn first(count: f64, group: Vector, order: fn(f64, f64) -> Ordering) -> Result<V
     Ok(floats.into_iter().map(|(_, element)| element).collect())
 }
 
-/// A share below zero is what the share above it leaves.
+/// Whether a place is within the share. A negative share selects the complement of `1 + share`.
 fn is_in_share(place: f64, share: f64) -> bool {
     if share < 0.0 {
         place >= 1.0 + share.max(-1.0)
@@ -83,8 +83,8 @@ fn is_in_share(place: f64, share: f64) -> bool {
     }
 }
 
-/// Where a label set lies among all, between 0 and 1: by the hash over its names and values, each
-/// behind its length.
+/// Returns the place of a label set between 0 and 1. It is the hash of its names and values, each
+/// preceded by its length.
 fn place(labels: &LabelSet) -> f64 {
     let mut bytes = Vec::new();
     for text in labels.iter().flat_map(|(name, value)| [name, value]) {
@@ -97,19 +97,19 @@ fn place(labels: &LabelSet) -> f64 {
     place
 }
 
-/// In order of the function `name`: by value, NaN last and histograms nowhere, or by labels.
+/// Sorts as the function `name` does: by labels, or by value with NaN last and without histograms.
 pub(super) fn sorted(name: &str, mut vector: Vector, by: &[&str]) -> Vector {
     let value = |element: &Element| element.sample.float().unwrap_or(f64::NAN);
     let ascending = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or(Ordering::Equal);
     let nan_last = |a: &Element, b: &Element| value(a).is_nan().cmp(&value(b).is_nan());
 
     let by_labels = |a: &Element, b: &Element| {
-        let of = |element: &Element, name: &str| {
+        let sort_key = |element: &Element, name: &str| {
             natural(element.labels.get(name).map_or("", String::as_str))
         };
         let differ = by
             .iter()
-            .map(|name| of(a, name).cmp(&of(b, name)))
+            .map(|name| sort_key(a, name).cmp(&sort_key(b, name)))
             .find(|order| order.is_ne());
 
         differ.unwrap_or_else(|| a.labels.cmp(&b.labels))
@@ -134,7 +134,7 @@ pub(super) fn sorted(name: &str, mut vector: Vector, by: &[&str]) -> Vector {
     vector
 }
 
-/// A run of digits, or of anything else. Numbers come first, by their value.
+/// A run of digits, or of other characters. Numbers come before texts and are ordered by value.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Run {
     Number(u64),

@@ -1,24 +1,24 @@
-//! Times in seconds, and parts of dates, UTC.
+//! Converts times to seconds, and seconds to parts of a date in UTC.
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, Timelike, Utc};
 
-/// A part of the date that a time in seconds is, of which the fraction does not count. NaN where no
-/// date is.
+/// Returns the function that takes a part of the date of a time in seconds. It ignores the
+/// fraction, and returns NaN if the time is no date.
 pub(super) fn part(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
-        "minute" => |time| of(time, |date| date.minute()),
-        "hour" => |time| of(time, |date| date.hour()),
-        "day_of_week" => |time| of(time, |date| date.weekday().num_days_from_sunday()),
-        "day_of_month" => |time| of(time, |date| date.day()),
-        "day_of_year" => |time| of(time, |date| date.ordinal()),
-        "days_in_month" => |time| of(time, days_in_month),
-        "month" => |time| of(time, |date| date.month()),
+        "minute" => |time| part_of(time, |date| date.minute()),
+        "hour" => |time| part_of(time, |date| date.hour()),
+        "day_of_week" => |time| part_of(time, |date| date.weekday().num_days_from_sunday()),
+        "day_of_month" => |time| part_of(time, |date| date.day()),
+        "day_of_year" => |time| part_of(time, |date| date.ordinal()),
+        "days_in_month" => |time| part_of(time, days_in_month),
+        "month" => |time| part_of(time, |date| date.month()),
         "year" => |time| date(time).map_or(f64::NAN, |date| f64::from(date.year())),
         _ => return None,
     })
 }
 
-fn of(time: f64, part: impl Fn(DateTime<Utc>) -> u32) -> f64 {
+fn part_of(time: f64, part: impl Fn(DateTime<Utc>) -> u32) -> f64 {
     date(time).map_or(f64::NAN, |date| f64::from(part(date)))
 }
 
@@ -41,7 +41,7 @@ fn days_in_month(date: DateTime<Utc>) -> u32 {
         .map_or(0, |last| last.day())
 }
 
-/// Of milliseconds.
+/// Converts milliseconds to seconds.
 pub(super) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }

@@ -1,4 +1,4 @@
-//! Durations that are calculated.
+//! Durations with arithmetic.
 
 use duramen_syntax::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
 
@@ -6,7 +6,8 @@ use super::value::Fault;
 use super::{Evaluation, Times};
 
 impl Evaluation<'_> {
-    /// The step and the range are those of the whole query; an instant has neither.
+    /// Evaluates a duration. `step()` and `range()` are those of the whole query, and 0 in an
+    /// instant query.
     pub(super) fn duration_ms(&self, duration: &DurationExpr) -> Result<i64, Fault> {
         let seconds = seconds(duration, self.query)?;
         if !seconds.is_finite() {
@@ -23,7 +24,7 @@ impl Evaluation<'_> {
 }
 
 fn seconds(duration: &DurationExpr, query: Times) -> Result<f64, Fault> {
-    let of = |part: &DurationExpr| seconds(part, query);
+    let evaluate = |part: &DurationExpr| seconds(part, query);
     Ok(match &duration.kind {
         DurationKind::Literal { seconds, .. } => *seconds,
         DurationKind::Step => query.step_ms as f64 / 1000.0,
@@ -31,9 +32,9 @@ fn seconds(duration: &DurationExpr, query: Times) -> Result<f64, Fault> {
         DurationKind::Unary {
             op: UnaryOp::Minus,
             expr,
-        } => -of(expr)?,
-        DurationKind::Unary { expr, .. } => of(expr)?,
-        DurationKind::Binary { op, lhs, rhs } => match (op, of(lhs)?, of(rhs)?) {
+        } => -evaluate(expr)?,
+        DurationKind::Unary { expr, .. } => evaluate(expr)?,
+        DurationKind::Binary { op, lhs, rhs } => match (op, evaluate(lhs)?, evaluate(rhs)?) {
             (DurationOp::Add, a, b) => a + b,
             (DurationOp::Sub, a, b) => a - b,
             (DurationOp::Mul, a, b) => a * b,

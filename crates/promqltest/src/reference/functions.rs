@@ -1,4 +1,4 @@
-//! Calls.
+//! Function calls.
 
 use std::collections::BTreeSet;
 
@@ -68,44 +68,54 @@ impl Evaluation<'_> {
                 self.of_distribution(name, args, at)
             }
             ("clamp" | "clamp_min" | "clamp_max" | "round", [vector, parameters @ ..]) => {
-                let vector = self.vector(vector, at)?;
-                let parameters: Vec<f64> = parameters
-                    .iter()
-                    .map(|arg| self.scalar(arg, at))
-                    .collect::<Result<_, _>>()?;
-
-                match (name, &parameters[..]) {
-                    ("clamp", [low, high]) if low > high => Ok(Value::Vector(Vec::new())),
-                    ("clamp", [low, high]) => {
-                        self.map_floats(vector, |value| at_least(at_most(value, *high), *low))
-                    }
-                    ("clamp_min", [low]) => self.map_floats(vector, |value| at_least(value, *low)),
-                    ("clamp_max", [high]) => self.map_floats(vector, |value| at_most(value, *high)),
-                    ("round", []) => self.map_floats(vector, |value| (value + 0.5).floor()),
-                    ("round", [to]) => self.map_floats(vector, |value| {
-                        (value * (1.0 / to) + 0.5).floor() / (1.0 / to)
-                    }),
-                    _ => Err(beyond()),
-                }
+                self.clamped(name, vector, parameters, at)
             }
             (_, []) => {
                 let part = dates::part(name).ok_or_else(beyond)?;
                 let value = part(seconds(at.time_ms).floor());
                 Ok(Value::Vector(vec![Element::new(LabelSet::new(), value)]))
             }
-            (_, [vector]) if of_value(name).or_else(|| dates::part(name)).is_some() => {
-                let function = of_value(name)
+            (_, [vector]) if float_function(name).or_else(|| dates::part(name)).is_some() => {
+                let function = float_function(name)
                     .or_else(|| dates::part(name))
                     .ok_or_else(beyond)?;
                 self.map_floats(self.vector(vector, at)?, function)
             }
-            (_, [vector]) if of_histogram(name).is_some() => {
-                let function = of_histogram(name).ok_or_else(beyond)?;
+            (_, [vector]) if histogram_function(name).is_some() => {
+                let function = histogram_function(name).ok_or_else(beyond)?;
                 self.map_unnamed(self.vector(vector, at)?, |sample| {
                     sample.histogram().map(|h| Sample::Float(function(h)))
                 })
             }
             _ => self.over_range(name, args, at),
+        }
+    }
+
+    fn clamped(
+        &self,
+        name: &str,
+        vector: &Expr,
+        parameters: &[Expr],
+        at: Moment,
+    ) -> Result<Value, Fault> {
+        let vector = self.vector(vector, at)?;
+        let parameters: Vec<f64> = parameters
+            .iter()
+            .map(|arg| self.scalar(arg, at))
+            .collect::<Result<_, _>>()?;
+
+        match (name, &parameters[..]) {
+            ("clamp", [low, high]) if low > high => Ok(Value::Vector(Vec::new())),
+            ("clamp", [low, high]) => {
+                self.map_floats(vector, |value| at_least(at_most(value, *high), *low))
+            }
+            ("clamp_min", [low]) => self.map_floats(vector, |value| at_least(value, *low)),
+            ("clamp_max", [high]) => self.map_floats(vector, |value| at_most(value, *high)),
+            ("round", []) => self.map_floats(vector, |value| (value + 0.5).floor()),
+            ("round", [to]) => self.map_floats(vector, |value| {
+                (value * (1.0 / to) + 0.5).floor() / (1.0 / to)
+            }),
+            _ => Err(Fault::Beyond(format!("function {name}"))),
         }
     }
 
@@ -145,7 +155,8 @@ impl Evaluation<'_> {
         Ok(Value::Vector(distinct(vector)?))
     }
 
-    /// Of a selector when its samples are from, of anything else when it is evaluated.
+    /// For a selector, returns the times of its samples; for any other expression, the evaluation
+    /// time.
     fn timestamp(&self, expr: &Expr, at: Moment) -> Result<Value, Fault> {
         match expr {
             Expr::Paren { expr, .. } => self.timestamp(expr, at),
@@ -196,8 +207,8 @@ impl Evaluation<'_> {
         })
     }
 
-    /// With a label written anew where there is a value for it. A name that is written stays to the
-    /// end.
+    /// Sets label `to` where `value` returns one. A metric name that is set here is not removed at
+    /// the end.
     fn relabelled(
         &self,
         vector: &Expr,
@@ -217,7 +228,7 @@ impl Evaluation<'_> {
     }
 }
 
-fn of_value(name: &str) -> Option<fn(f64) -> f64> {
+fn float_function(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
         "abs" => f64::abs,
         "ceil" => f64::ceil,
@@ -250,7 +261,7 @@ fn of_value(name: &str) -> Option<fn(f64) -> f64> {
     })
 }
 
-fn of_histogram(name: &str) -> Option<fn(&Histogram) -> f64> {
+fn histogram_function(name: &str) -> Option<fn(&Histogram) -> f64> {
     Some(match name {
         "histogram_count" => |histogram| histogram.count,
         "histogram_sum" => |histogram| histogram.sum,
@@ -261,7 +272,7 @@ fn of_histogram(name: &str) -> Option<fn(&Histogram) -> f64> {
     })
 }
 
-/// The larger one. NaN is neither, but nothing is larger than the infinite.
+/// Returns the larger value, or NaN if one is NaN. But infinity wins over NaN.
 fn at_least(value: f64, low: f64) -> f64 {
     if value == f64::INFINITY || low == f64::INFINITY {
         return f64::INFINITY;
@@ -274,7 +285,7 @@ fn at_least(value: f64, low: f64) -> f64 {
     }
 }
 
-/// The smaller one, likewise.
+/// Returns the smaller value, or NaN if one is NaN. But -infinity wins over NaN.
 fn at_most(value: f64, high: f64) -> f64 {
     if value == f64::NEG_INFINITY || high == f64::NEG_INFINITY {
         return f64::NEG_INFINITY;
@@ -295,16 +306,17 @@ pub(super) fn text(expr: &Expr) -> Result<&str, Fault> {
     }
 }
 
-fn absent(of: &Expr, is_absent: bool) -> Value {
+fn absent(expr: &Expr, is_absent: bool) -> Value {
     let vector: Vector = is_absent
-        .then(|| Element::new(labels_of(of), 1.0))
+        .then(|| Element::new(labels_of(expr), 1.0))
         .into_iter()
         .collect();
 
     Value::Vector(vector)
 }
 
-/// The labels that a selector says by `=`, each in one matcher only; of anything else none.
+/// Returns the labels that a selector sets by `=`, if only one matcher is about the label. Other
+/// expressions have none.
 fn labels_of(expr: &Expr) -> LabelSet {
     let matchers: &[LabelMatcher] = match expr {
         Expr::Paren { expr, .. } => return labels_of(expr),

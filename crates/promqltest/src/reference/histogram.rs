@@ -1,4 +1,4 @@
-//! Native histograms, as maps of what lies where.
+//! Native histograms, as maps from bucket index to count.
 
 mod arithmetic;
 mod distribution;
@@ -7,34 +7,34 @@ pub(super) mod trim;
 
 use std::collections::BTreeMap;
 
-use duramen_model::histogram::CUSTOM_BUCKETS_SCHEMA;
+use duramen_model::histogram::{BucketCount, CUSTOM_BUCKETS_SCHEMA};
 use duramen_model::{FloatHistogram, ResetHint};
 
-/// How many observations fell into which bucket. A bucket that is not there is empty.
+/// A histogram. A bucket that is not in a map is empty.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     pub layout: Layout,
     pub hint: ResetHint,
     pub count: f64,
     pub sum: f64,
-    /// The zero bucket reaches so far to both sides.
+    /// The zero bucket reaches from `-zero_threshold` to `zero_threshold`.
     pub zero_threshold: f64,
     pub zero_count: f64,
     pub positive: BTreeMap<i32, f64>,
-    /// By the index of the positive bucket that mirrors it.
+    /// The key is the index of the positive bucket that mirrors it.
     pub negative: BTreeMap<i32, f64>,
 }
 
-/// Where buckets end.
+/// The bounds of buckets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layout {
-    /// Bucket `i` ends at `2^(i * 2^-schema)`, in it, and begins where the one before it ends.
+    /// Bucket `i` ends at `2^(i * 2^-schema)`, inclusive. It begins where bucket `i - 1` ends.
     Exponential { schema: i32 },
-    /// Bucket `i` ends at bound `i`, the first begins at -Inf, and one more ends at +Inf.
+    /// Bucket `i` ends at bound `i`. The first begins at -Inf, and one more ends at +Inf.
     Custom { bounds: Vec<f64> },
 }
 
-/// One bucket.
+/// One bucket with its bounds.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     lower: f64,
@@ -51,7 +51,7 @@ impl Histogram {
         self.hint == ResetHint::Gauge
     }
 
-    /// Coarser is less.
+    /// The schema. A smaller number is coarser.
     pub(super) fn schema(&self) -> i32 {
         match self.layout {
             Layout::Exponential { schema } => schema,
@@ -72,7 +72,7 @@ impl Histogram {
         }
     }
 
-    /// Nothing is said of resets; a gauge stays one.
+    /// Forgets what the hint says about resets. A gauge stays a gauge.
     pub(super) fn without_reset_hint(&self) -> Self {
         let hint = if self.is_gauge() {
             ResetHint::Gauge
@@ -86,13 +86,13 @@ impl Histogram {
         }
     }
 
-    /// Where the bucket ends; a negative one begins at the mirror of it.
+    /// Returns the upper bound of positive bucket `index`. Negative buckets mirror it.
     fn bound(&self, index: i32) -> f64 {
         match &self.layout {
             Layout::Exponential { schema } => match f64::from(index) * (-f64::from(*schema)).exp2()
             {
-                // The largest number is the last bound, so that the bucket behind it has the
-                // infinite.
+                // The last finite bound is the largest float, so that the next bucket ends at
+                // infinity.
                 1024.0 => f64::MAX,
                 exponent => exponent.exp2(),
             },
@@ -129,7 +129,7 @@ impl Histogram {
         }
     }
 
-    /// All buckets that are not empty, upwards. None reaches into the zero bucket.
+    /// Returns all buckets that are not empty, in ascending order. They are cut at the zero bucket.
     fn buckets(&self) -> Vec<Bucket> {
         let threshold = self.zero_threshold;
         let negative = self.negative.iter().rev().map(|(index, count)| {
@@ -174,10 +174,13 @@ impl From<&FloatHistogram> for Histogram {
             schema => Layout::Exponential { schema },
         };
 
-        let [positive, negative] = [&histogram.positive, &histogram.negative].map(|side| {
+        let counts = |side: &[BucketCount]| {
             let filled = side.iter().filter(|bucket| bucket.count != 0.0);
             filled.map(|bucket| (bucket.index, bucket.count)).collect()
-        });
+        };
+
+        let positive = counts(&histogram.positive);
+        let negative = counts(&histogram.negative);
 
         let FloatHistogram {
             hint,

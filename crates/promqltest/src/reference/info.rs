@@ -1,4 +1,4 @@
-//! `info`: labels of the series that describe a target, joined to those of it.
+//! The function `info`: adds labels of info metrics to the series of the same target.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::selectors::selects;
 use super::value::{Element, Fault, Value, distinct};
 use super::{Evaluation, Moment};
 
-/// The labels by which a series and the description of its target know each other.
+/// The labels that a series and the info metric of its target share.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
 impl Evaluation<'_> {
@@ -25,26 +25,26 @@ impl Evaluation<'_> {
             _ => return Err(Fault::Beyond("info by anything but a selector".into())),
         };
 
-        let (of_name, of_data): (Vec<_>, Vec<_>) = matchers
+        let (name_matchers, label_matchers): (Vec<_>, Vec<_>) = matchers
             .iter()
             .cloned()
             .partition(|matcher| matcher.name == METRIC_NAME);
 
-        let of_name = described_by(of_name);
+        let name_matchers = described_by(name_matchers);
         let base = self.vector(base, at)?;
-        let descriptions = self.descriptions(&of_name, &of_data, at)?;
-        let wanted: BTreeSet<&str> = of_data
+        let descriptions = self.descriptions(&name_matchers, &label_matchers, at)?;
+        let wanted: BTreeSet<&str> = label_matchers
             .iter()
             .map(|matcher| matcher.name.as_str())
             .collect();
 
-        let nothing_wanted = selects(&of_data, &LabelSet::new())?;
+        let nothing_wanted = selects(&label_matchers, &LabelSet::new())?;
         let mut out = Vec::new();
 
         for element in base {
             let name: LabelSet = only(&element.labels, &[METRIC_NAME.to_owned()]);
-            if selects(&of_name, &name)? {
-                // It is a description itself.
+            if selects(&name_matchers, &name)? {
+                // The element is an info metric itself.
                 out.push(element);
                 continue;
             }
@@ -59,23 +59,7 @@ impl Evaluation<'_> {
                 continue;
             }
 
-            let mut joined = LabelSet::new();
-
-            for (label, value) in described.into_iter().flatten() {
-                let is_wanted = wanted.is_empty() || wanted.contains(label.as_str());
-                if label == METRIC_NAME || !is_wanted {
-                    continue;
-                }
-
-                if joined.get(label).is_some_and(|other| other != value) {
-                    return Err(Fault::Fails("conflicting label"));
-                }
-
-                if !element.labels.contains_key(label) {
-                    set(&mut joined, label, value);
-                }
-            }
-
+            let joined = joined(&element.labels, described, &wanted)?;
             let labels = element.labels.into_iter().chain(joined).collect();
             out.push(Element { labels, ..element });
         }
@@ -83,16 +67,16 @@ impl Evaluation<'_> {
         Ok(Value::Vector(distinct(out)?))
     }
 
-    /// By the name of the description and the target that it is of: the labels of the newest one.
+    /// Returns the labels of the newest info series, by its name and its target.
     fn descriptions(
         &self,
-        of_name: &[LabelMatcher],
-        of_data: &[LabelMatcher],
+        name_matchers: &[LabelMatcher],
+        label_matchers: &[LabelMatcher],
         at: Moment,
     ) -> Result<BTreeMap<(String, LabelSet), LabelSet>, Fault> {
         let mut newest: BTreeMap<(String, LabelSet), (i64, LabelSet)> = BTreeMap::new();
 
-        for series in self.selected(&[of_name, of_data].concat())? {
+        for series in self.selected(&[name_matchers, label_matchers].concat())? {
             let last = series.samples.iter().rfind(|(ts, _)| *ts <= at.time_ms);
             let seen =
                 last.filter(|(ts, s)| *ts > at.time_ms - self.known.lookback_ms && !s.is_stale());
@@ -116,29 +100,56 @@ impl Evaluation<'_> {
     }
 }
 
+/// Returns the labels of `described` that the series with `labels` does not have. If `wanted` is not
+/// empty, only labels with these names are joined.
+fn joined(
+    labels: &LabelSet,
+    described: Vec<&LabelSet>,
+    wanted: &BTreeSet<&str>,
+) -> Result<LabelSet, Fault> {
+    let mut joined = LabelSet::new();
+
+    for (label, value) in described.into_iter().flatten() {
+        let is_wanted = wanted.is_empty() || wanted.contains(label.as_str());
+        if label == METRIC_NAME || !is_wanted {
+            continue;
+        }
+
+        if joined.get(label).is_some_and(|other| other != value) {
+            return Err(Fault::Fails("conflicting label"));
+        }
+
+        if !labels.contains_key(label) {
+            set(&mut joined, label, value);
+        }
+    }
+
+    Ok(joined)
+}
+
 fn identity(labels: &LabelSet) -> LabelSet {
     only(labels, &IDENTIFYING.map(str::to_owned))
 }
 
-/// Which names descriptions have: `target_info` where nothing is said, and names that end so where
-/// it is only said which they are not.
-fn described_by(of_name: Vec<LabelMatcher>) -> Vec<LabelMatcher> {
+/// Returns the matchers for names of info metrics. Without a matcher for the name it is
+/// `target_info`. If there are only negative matchers, the name must also end in `_info`.
+fn described_by(name_matchers: Vec<LabelMatcher>) -> Vec<LabelMatcher> {
     let matcher = |op, value: &str| LabelMatcher {
         name: METRIC_NAME.to_owned(),
         op,
         value: value.to_owned(),
     };
 
-    if of_name
+    if name_matchers
         .iter()
         .any(|matcher| matches!(matcher.op, MatchOp::Equal | MatchOp::Regex))
     {
-        return of_name;
+        return name_matchers;
     }
-    match of_name.is_empty() {
+    match name_matchers.is_empty() {
         true => vec![matcher(MatchOp::Equal, "target_info")],
         false => std::iter::once(matcher(MatchOp::Regex, ".+_info"))
-            .chain(of_name)
+            .chain(name_matchers)
             .collect(),
     }
 }

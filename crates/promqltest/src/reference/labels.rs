@@ -1,10 +1,10 @@
-//! Label sets as maps.
+//! Label sets as maps from name to value.
 
 use std::collections::BTreeMap;
 
 use duramen_model::METRIC_NAME;
 
-/// Names and values; no value is empty.
+/// Maps names to values. No value is empty.
 pub type LabelSet = BTreeMap<String, String>;
 
 pub(super) fn unnamed(mut labels: LabelSet) -> LabelSet {
@@ -12,7 +12,7 @@ pub(super) fn unnamed(mut labels: LabelSet) -> LabelSet {
     labels
 }
 
-/// Those of these names.
+/// Keeps only the labels with these names.
 pub(super) fn only(labels: &LabelSet, names: &[String]) -> LabelSet {
     labels
         .iter()
@@ -21,7 +21,7 @@ pub(super) fn only(labels: &LabelSet, names: &[String]) -> LabelSet {
         .collect()
 }
 
-/// All but those of these names and the metric's.
+/// Removes the labels with these names, and the metric name.
 pub(super) fn without(labels: &LabelSet, names: &[String]) -> LabelSet {
     let stays = |name: &String| name != METRIC_NAME && !names.contains(name);
     labels
@@ -31,7 +31,7 @@ pub(super) fn without(labels: &LabelSet, names: &[String]) -> LabelSet {
         .collect()
 }
 
-/// Sets a label; an empty value takes it away.
+/// Sets a label. An empty value removes it.
 pub(super) fn set(labels: &mut LabelSet, name: &str, value: &str) {
     if value.is_empty() {
         labels.remove(name);

@@ -1,4 +1,4 @@
-//! Functions of a range: the samples of one series in, one value out.
+//! Functions of a range vector: they turn the samples of one series into one value.
 
 use super::dates::seconds;
 use super::histogram::Histogram;
@@ -7,7 +7,8 @@ use super::rates::{self, Kind};
 use super::value::{Fault, Sample};
 use super::window::{Edges, Window};
 
-/// The value of function `name`; `None` for none. `time_ms` is when the query is evaluated.
+/// Evaluates function `name`. Returns `None` if the series has no value. `time_ms` is the time at
+/// which the query is evaluated.
 pub(super) fn evaluate(
     name: &str,
     window: &Window,
@@ -49,7 +50,7 @@ pub(super) fn evaluate(
     })
 }
 
-/// Histograms in the range do not count.
+/// Evaluates a function of floats. Histograms in the range are ignored.
 fn of_floats(
     name: &str,
     window: &Window,
@@ -103,7 +104,7 @@ fn of_floats(
     })
 }
 
-/// NaN is found only when there is nothing else.
+/// Returns the time of the last sample with value `wanted`. NaN equals NaN here.
 fn last_time_of(floats: &[(i64, f64)], wanted: f64) -> Option<f64> {
     let is = |value: f64| value == wanted || value.is_nan() && wanted.is_nan();
     floats
@@ -112,8 +113,8 @@ fn last_time_of(floats: &[(i64, f64)], wanted: f64) -> Option<f64> {
         .map(|(ts, _)| seconds(*ts))
 }
 
-/// Neighbours in the window. An anchored one begins with the last sample that is not inside, and
-/// needs one that is.
+/// Returns the pairs of neighbouring samples. The first is the last sample at or before the start,
+/// if there is one. Returns `None` if no sample is after the start.
 fn pairs(window: &Window) -> Option<Vec<(&Sample, &Sample)>> {
     let inside = window
         .samples
@@ -154,7 +155,8 @@ fn began_anew(before: &Sample, after: &Sample) -> bool {
     }
 }
 
-/// The sum; `None` of floats and histograms together, and of histograms that do not go together.
+/// Adds all samples. Returns `None` if they are both floats and histograms, or if two of the
+/// histograms cannot be added.
 pub(super) fn added<'s>(samples: impl Iterator<Item = &'s Sample>) -> Option<Sample> {
     let mut sum: Option<Sample> = None;
 

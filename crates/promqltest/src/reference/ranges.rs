@@ -1,4 +1,4 @@
-//! What many values say together.
+//! Statistics of several values.
 
 pub(super) fn sum(values: &[f64]) -> f64 {
     values.iter().sum()
@@ -8,7 +8,7 @@ pub(super) fn average(values: &[f64]) -> f64 {
     sum(values) / values.len() as f64
 }
 
-/// NaN counts only when there is nothing else.
+/// Returns the smallest value. It is NaN only if all values are.
 pub(super) fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, |least, value| {
         if least.is_nan() || value < least {
@@ -23,7 +23,7 @@ pub(super) fn most(values: &[f64]) -> f64 {
     -least(&values.iter().map(|value| -value).collect::<Vec<_>>())
 }
 
-/// Of the whole, not of a part of it.
+/// Returns the population variance.
 pub(super) fn variance(values: &[f64]) -> f64 {
     let average = average(values);
     values
@@ -33,7 +33,7 @@ pub(super) fn variance(values: &[f64]) -> f64 {
         / values.len() as f64
 }
 
-/// Between the two nearest values; NaN sorts first.
+/// Returns the quantile, interpolated between the two nearest values. NaN sorts first.
 pub(super) fn quantile(q: f64, values: &[f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -72,7 +72,7 @@ pub(super) fn quantile(q: f64, values: &[f64]) -> f64 {
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
-/// Half of the values are no further than this from the middle one.
+/// Returns the median of the distances from the median.
 pub(super) fn median_deviation(values: &[f64]) -> f64 {
     if values.iter().any(|value| value.is_nan()) {
         return f64::NAN;
@@ -88,8 +88,8 @@ pub(super) fn median_deviation(values: &[f64]) -> f64 {
     )
 }
 
-/// The value behind the last one, of a level and a trend that forget by `factor` and
-/// `trend_factor`.
+/// Smooths the values with a level and a trend, and returns the last level. `factor` and
+/// `trend_factor` are the weights of the newest value and trend.
 pub(super) fn smoothed(values: &[f64], factor: f64, trend_factor: f64) -> Option<f64> {
     let mut level = *values.first()?;
     let mut trend = values.get(1)? - values.first()?;
@@ -106,8 +106,8 @@ pub(super) fn smoothed(values: &[f64], factor: f64, trend_factor: f64) -> Option
     Some(level)
 }
 
-/// What lies under the values, by the rectangles of the left (0) or of the right (1) ends, else by
-/// trapezoids.
+/// Returns the area under the values. Strategy 0 takes rectangles of the left ends, 1 those of the
+/// right ends, any other trapezoids.
 pub(super) fn area(points: &[(i64, f64)], strategy: f64) -> f64 {
     let known = |value: f64| if value.is_nan() { 0.0 } else { value };
     let piece = |two: &[(i64, f64)]| {
@@ -127,7 +127,7 @@ pub(super) fn area(points: &[(i64, f64)], strategy: f64) -> f64 {
     points.windows(2).map(piece).sum()
 }
 
-/// The straight line with the least squares: its slope and its value at 0.
+/// Fits a line by least squares. Returns its slope and its value at 0.
 pub(super) fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let (_, first) = *points.first()?;
     if points.len() < 2 {

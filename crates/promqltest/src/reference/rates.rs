@@ -1,4 +1,4 @@
-//! How much a series rises in a window.
+//! Computes how much a series rises in a window.
 
 use super::dates::seconds;
 use super::histogram::Histogram;
@@ -11,7 +11,8 @@ pub(super) enum Kind {
     Gauge,
 }
 
-/// The rise over the whole window, divided. `None` of floats and histograms together.
+/// Returns the rise over the whole window, divided by `divisor`. `None` if there are both floats
+/// and histograms.
 pub(super) fn rise(window: &Window, kind: Kind, divisor: f64) -> Option<Sample> {
     let floats: Option<Vec<(i64, f64)>> = window
         .samples
@@ -46,12 +47,13 @@ pub(super) fn rise(window: &Window, kind: Kind, divisor: f64) -> Option<Sample> 
     })
 }
 
-/// By which factor the rise between the first and the last of `times` is that of the whole window,
-/// of which they cover a part.
+/// Returns the factor that extends the rise between the first and the last of `times` to the whole
+/// window.
 ///
-/// To each side it goes on as far as the window, but only half of the average gap where the next
-/// sample is further away than the samples are from each other (and a tenth), and a counter not
-/// below zero: `to_zero` is the part of the time covered that it took from zero.
+/// On each side, the rise extends to the edge of the window if that is closer than 1.1 times the
+/// average gap between samples, otherwise by half of the gap. A counter does not extend to before
+/// it was zero: `to_zero` is the time from zero to the first sample, as a share of the covered
+/// time.
 fn extent(window: &Window, times: &[i64], to_zero: Option<f64>) -> Option<f64> {
     let first_ms = *times.first()?;
     let last_ms = *times.last()?;
@@ -98,8 +100,8 @@ fn extrapolated(window: &Window, samples: &[(i64, f64)], kind: Kind, divisor: f6
     Some(rise * (extent(window, &times, to_zero)? / divisor))
 }
 
-/// As of floats. What came before the first reset of a counter counts in full, also when the reset
-/// is the first thing that happens.
+/// Does the same for histograms. At the first reset, all that was counted before it is added, even
+/// if the reset is at the second sample.
 fn extrapolated_histogram(
     window: &Window,
     samples: &[(i64, &Histogram)],
@@ -157,9 +159,9 @@ fn extrapolated_histogram(
     Some(rise.compact().scaled(factor))
 }
 
-/// The samples that an extended window is about: from the last one that is not behind its start,
-/// and when smoothed as far as the first one that is not before its end. `None` when none of them
-/// says anything of the window.
+/// Returns the samples that matter for an anchored or smoothed window. They begin with the last one
+/// at or before the start. Smoothed ones end with the first one at or after the end. `None` if
+/// there is no sample within reach of the window.
 fn reached<T: Clone>(window: &Window, samples: &[(i64, T)]) -> Option<Vec<(i64, T)>> {
     let begin = samples
         .iter()
@@ -182,8 +184,9 @@ fn reached<T: Clone>(window: &Window, samples: &[(i64, T)]) -> Option<Vec<(i64, 
     }
 }
 
-/// From the value at the start of the window to that at its end: the nearest sample's, or smoothed
-/// that of the line between two. A counter that begins anew begins at zero.
+/// Returns the difference of the values at the end and at the start of the window. Each is the
+/// value of the nearest sample or, if smoothed, is interpolated between two samples. A counter that
+/// was reset begins at zero.
 fn between_edges(window: &Window, samples: &[(i64, f64)], kind: Kind) -> Option<f64> {
     let samples = reached(window, samples)?;
     let smooth = window.edges == Edges::Smoothed;
@@ -229,7 +232,7 @@ fn between_edges(window: &Window, samples: &[(i64, f64)], kind: Kind) -> Option<
     Some(rise)
 }
 
-/// As [`between_edges`].
+/// Does the same as [`between_edges`], for histograms.
 fn histogram_between_edges(
     window: &Window,
     samples: &[(i64, &Histogram)],
@@ -263,39 +266,53 @@ fn histogram_between_edges(
     let mut rise = right.minus(&left)?;
 
     if counts && samples.len() > 1 {
-        // The reset between the first two is in what the left edge is already.
-        let reset_at_edge =
-            smooth && samples[0].0 < window.start_ms && samples[1].1.began_anew_after(samples[0].1);
-        let mut before = if reset_at_edge { samples[1].1 } else { &left };
-        let skipped = if reset_at_edge { 2 } else { 1 };
-        let inside = samples[..samples.len() - 1]
-            .iter()
-            .skip(skipped)
-            .map(|(_, histogram)| *histogram);
-
-        let ends = (samples.len() > skipped || !reset_at_edge).then_some(&right);
-        let mut corrections: Option<Histogram> = None;
-
-        for after in inside.chain(ends) {
-            if after.began_anew_after(before) {
-                corrections = Some(match corrections {
-                    None => before.clone(),
-                    Some(sum) => sum.plus(before)?,
-                });
-            }
-
-            before = after;
-        }
-
-        if let Some(corrections) = corrections {
-            rise = rise.plus(&corrections)?;
-        }
+        rise = corrected(rise, &samples, window, &left, &right)?;
     }
 
     Some(rise.compact())
 }
 
-/// On the line between two histograms. A counter that begins anew begins empty.
+/// Adds to `rise` the counts that were lost by resets between `left` and `right`, the values at the
+/// edges of the window. Returns `None` if the histograms cannot be added.
+fn corrected(
+    rise: Histogram,
+    samples: &[(i64, &Histogram)],
+    window: &Window,
+    left: &Histogram,
+    right: &Histogram,
+) -> Option<Histogram> {
+    // The value at the left edge accounts for a reset between the first two already.
+    let reset_at_edge = window.edges == Edges::Smoothed
+        && samples[0].0 < window.start_ms
+        && samples[1].1.began_anew_after(samples[0].1);
+    let mut before = if reset_at_edge { samples[1].1 } else { left };
+    let skipped = if reset_at_edge { 2 } else { 1 };
+    let inside = samples[..samples.len() - 1]
+        .iter()
+        .skip(skipped)
+        .map(|(_, histogram)| *histogram);
+
+    let ends = (samples.len() > skipped || !reset_at_edge).then_some(right);
+    let mut corrections: Option<Histogram> = None;
+
+    for after in inside.chain(ends) {
+        if after.began_anew_after(before) {
+            corrections = Some(match corrections {
+                None => before.clone(),
+                Some(sum) => sum.plus(before)?,
+            });
+        }
+
+        before = after;
+    }
+
+    match corrections {
+        None => Some(rise),
+        Some(corrections) => rise.plus(&corrections),
+    }
+}
+
+/// Interpolates linearly between two histograms. A counter that was reset begins empty.
 fn between(
     (a_ms, a): (i64, &Histogram),
     (b_ms, b): (i64, &Histogram),
@@ -318,7 +335,7 @@ fn between(
     b.minus(a)?.scaled(part).plus(a)
 }
 
-/// What a smoothed instant vector has at a time, of samples to both sides of it.
+/// Returns the value of a smoothed instant vector. `samples` are on both sides of `time_ms`.
 pub(super) fn smoothed_at(samples: &[(i64, Sample)], time_ms: i64) -> Option<Sample> {
     let histograms = samples
         .iter()
@@ -364,7 +381,7 @@ pub(super) fn smoothed_at(samples: &[(i64, Sample)], time_ms: i64) -> Option<Sam
     }
 }
 
-/// The rise between the last two samples in a second, or for a gauge at all.
+/// Returns the rise between the last two samples: per second for a counter, the whole for a gauge.
 pub(super) fn last_rise(window: &Window, kind: Kind) -> Option<Sample> {
     let [.., (before_ms, before), (last_ms, last)] = &window.samples[..] else {
         return None;

@@ -1,4 +1,4 @@
-//! Which samples a selector or a subquery is about.
+//! Finds the samples of a selector or a subquery.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use super::value::{Element, Fault, Sample, Value, Vector};
 use super::window::{Edges, Window};
 use super::{Evaluation, Grid, Moment, ReferenceSeries, Steps};
 
-/// A series and its sample with its time.
+/// The labels of a series, and its latest sample with its time.
 pub(super) type Latest = (LabelSet, (i64, Sample));
 
 impl Evaluation<'_> {
@@ -27,8 +27,8 @@ impl Evaluation<'_> {
             .collect())
     }
 
-    /// Of each series the last sample that is no older than the look-back, unless it says that the
-    /// series ended.
+    /// Returns the last sample of each series within the look-back. A series whose last sample is a
+    /// stale marker is left out.
     pub(super) fn instant_samples(
         &self,
         selector: &VectorSelector,
@@ -49,8 +49,8 @@ impl Evaluation<'_> {
         Ok(found)
     }
 
-    /// Of each series the value on the line between the samples before and behind, or that before
-    /// when none is behind.
+    /// Interpolates the value of each series between the samples before and after the time. If
+    /// there is none after it, the value is that of the one before.
     fn smoothed(&self, selector: &VectorSelector, at: Moment) -> Result<Vector, Fault> {
         let time_ms = self.moved(selector.at, &selector.offset, at)?;
         let reach_ms = self.known.lookback_ms;
@@ -65,8 +65,8 @@ impl Evaluation<'_> {
         Ok(vector)
     }
 
-    /// By their labels: where the order of a sum tells, as with zero buckets that cut those of
-    /// others, it is this one.
+    /// Returns the selected series, sorted by labels. The order can change a sum, for example if
+    /// the zero bucket of one histogram cuts buckets of another.
     pub(super) fn selected(
         &self,
         matchers: &[LabelMatcher],
@@ -82,53 +82,13 @@ impl Evaluation<'_> {
         Ok(found)
     }
 
-    /// The series of a range vector that have any sample in the range.
+    /// Returns the window of each series of a range vector. Series without a sample are left out.
     pub(super) fn windows(&self, expr: &Expr, at: Moment) -> Result<Vec<Window>, Fault> {
         match expr {
             Expr::Paren { expr, .. } => self.windows(expr, at),
             Expr::MatrixSelector {
                 selector, range, ..
-            } => {
-                let end_ms = self.moved(selector.at, &selector.offset, at)?;
-                let start_ms = end_ms - self.length_ms(range)?;
-
-                let edges = match (selector.anchored, selector.smoothed) {
-                    (true, _) => Edges::Anchored,
-                    (_, true) => Edges::Smoothed,
-                    _ => Edges::Plain,
-                };
-
-                let before_ms = if edges == Edges::Plain {
-                    0
-                } else {
-                    self.known.lookback_ms
-                };
-
-                let behind_ms = if edges == Edges::Smoothed {
-                    self.known.lookback_ms
-                } else {
-                    0
-                };
-
-                let mut windows = Vec::new();
-
-                for series in self.selected(&selector.matchers)? {
-                    let samples = within(series, start_ms - before_ms, end_ms + behind_ms);
-                    let labels = series.labels.clone();
-
-                    windows.push(Window {
-                        labels,
-                        nameless: false,
-                        start_ms,
-                        end_ms,
-                        samples,
-                        edges,
-                    });
-                }
-
-                windows.retain(|window| !window.samples.is_empty());
-                Ok(windows)
-            }
+            } => self.selector_windows(selector, range, at),
             Expr::Subquery {
                 expr,
                 range,
@@ -172,7 +132,55 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Evaluates at all times of the grid: all that any time of the query around it looks at.
+    fn selector_windows(
+        &self,
+        selector: &VectorSelector,
+        range: &DurationExpr,
+        at: Moment,
+    ) -> Result<Vec<Window>, Fault> {
+        let end_ms = self.moved(selector.at, &selector.offset, at)?;
+        let start_ms = end_ms - self.length_ms(range)?;
+
+        let edges = match (selector.anchored, selector.smoothed) {
+            (true, _) => Edges::Anchored,
+            (_, true) => Edges::Smoothed,
+            _ => Edges::Plain,
+        };
+
+        let before_ms = if edges == Edges::Plain {
+            0
+        } else {
+            self.known.lookback_ms
+        };
+
+        let behind_ms = if edges == Edges::Smoothed {
+            self.known.lookback_ms
+        } else {
+            0
+        };
+
+        let mut windows = Vec::new();
+
+        for series in self.selected(&selector.matchers)? {
+            let samples = within(series, start_ms - before_ms, end_ms + behind_ms);
+            let labels = series.labels.clone();
+
+            windows.push(Window {
+                labels,
+                nameless: false,
+                start_ms,
+                end_ms,
+                samples,
+                edges,
+            });
+        }
+
+        windows.retain(|window| !window.samples.is_empty());
+        Ok(windows)
+    }
+
+    /// Evaluates a subquery at all times of the grid. They cover what every moment of the outer
+    /// query needs.
     fn steps(&self, expr: &Expr, grid: Grid) -> Result<Steps, Fault> {
         let key = (std::ptr::from_ref(expr), grid);
         if let Some(steps) = self.subqueries.borrow().get(&key) {
@@ -195,7 +203,7 @@ impl Evaluation<'_> {
         Ok(steps)
     }
 
-    /// The time that a selector is about.
+    /// Returns the time that a selector reads, after `@` and `offset`.
     fn moved(&self, fixed: Option<At>, offset: &OffsetSpec, at: Moment) -> Result<i64, Fault> {
         let time_ms = match fixed {
             None => at.time_ms,
@@ -218,8 +226,8 @@ impl Evaluation<'_> {
     }
 }
 
-/// Samples of a window before it is cut from the steps of a subquery: what a histogram says of a
-/// reset was about the one before it in the store, which need not be among them.
+/// Cuts the window of each series out of the steps of a subquery. Hints of resets are dropped: they
+/// refer to the previous sample in the store, which need not be in the window.
 fn gathered(steps: &[(i64, Vector)], start_ms: i64, end_ms: i64) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     for (time_ms, vector) in steps
@@ -257,7 +265,7 @@ fn gathered(steps: &[(i64, Vector)], start_ms: i64, end_ms: i64) -> Vec<Window> 
     windows
 }
 
-/// Stale markers are no samples of a window.
+/// Returns the samples with `start_ms < time <= end_ms`. Stale markers are left out.
 fn within(series: &ReferenceSeries, start_ms: i64, end_ms: i64) -> Vec<(i64, Sample)> {
     let inside =
         |(ts, sample): &&(i64, Sample)| *ts > start_ms && *ts <= end_ms && !sample.is_stale();
@@ -268,14 +276,14 @@ pub(super) fn selects(matchers: &[LabelMatcher], labels: &LabelSet) -> Result<bo
     let mut all = true;
 
     for LabelMatcher { name, op, value } in matchers {
-        let held = labels.get(name).map_or("", String::as_str);
+        let actual = labels.get(name).map_or("", String::as_str);
         let regex = || GoRegex::parse(value).map_err(|error| Fault::Beyond(error.to_string()));
 
         all &= match op {
-            MatchOp::Equal => held == value,
-            MatchOp::NotEqual => held != value,
-            MatchOp::Regex => regex()?.is_match(held),
-            MatchOp::NotRegex => !regex()?.is_match(held),
+            MatchOp::Equal => actual == value,
+            MatchOp::NotEqual => actual != value,
+            MatchOp::Regex => regex()?.is_match(actual),
+            MatchOp::NotRegex => !regex()?.is_match(actual),
         };
     }
 

@@ -1,4 +1,4 @@
-//! What an expression is at one time.
+//! The value of an expression at one time.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::labels::{LabelSet, unnamed};
 #[derive(Clone, Debug)]
 pub enum Value {
     Scalar(f64),
-    /// No label set twice. Its order counts only where the expression is about order.
+    /// No label set occurs twice. The order matters only for expressions that sort.
     Vector(Vector),
 }
 
@@ -18,7 +18,7 @@ pub type Vector = Vec<Element>;
 #[derive(Clone, Debug)]
 pub struct Element {
     pub labels: LabelSet,
-    /// Its name is to go from the answer.
+    /// Whether the metric name is removed from the answer.
     pub nameless: bool,
     pub sample: Sample,
 }
@@ -54,7 +54,7 @@ impl Sample {
         }
     }
 
-    /// Whether the series ended here.
+    /// Whether this is a stale marker: the series ended here.
     pub(super) fn is_stale(&self) -> bool {
         match self {
             Self::Float(value) => duramen_model::is_stale(*value),
@@ -75,23 +75,23 @@ impl From<Histogram> for Sample {
     }
 }
 
-/// Why there is no value.
+/// The reason why there is no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The query fails: two series are alike, or cannot be told apart by a matching, or a parameter
-    /// has no meaning.
+    /// The query fails: two results have the same labels, a matching is ambiguous, or a parameter
+    /// is invalid.
     #[error("{0}")]
     Fails(&'static str),
-    /// The language does not say which of several values it is.
+    /// The language allows several values.
     #[error("any of several: {0}")]
     Open(&'static str),
-    /// This evaluator does not know it.
+    /// This evaluator does not support it.
     #[error("not known here: {0}")]
     Beyond(String),
 }
 
 impl Value {
-    /// As the answer says it: names that were to go are gone.
+    /// Returns the value as the answer has it. Names that are marked for removal are removed.
     pub(super) fn finished(self) -> Result<Self, Fault> {
         let Self::Vector(vector) = self else {
             return Ok(self);
@@ -109,7 +109,7 @@ impl Value {
     }
 }
 
-/// Fails when two series are alike.
+/// Returns the vector, or an error if two elements have the same labels.
 pub(super) fn distinct(vector: Vector) -> Result<Vector, Fault> {
     let sets: BTreeSet<&LabelSet> = vector.iter().map(|element| &element.labels).collect();
     if sets.len() < vector.len() {

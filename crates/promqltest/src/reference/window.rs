@@ -1,9 +1,10 @@
-//! What a range vector has of one series.
+//! A range vector's samples of one series.
 
 use super::labels::LabelSet;
 use super::value::Sample;
 
-/// One series of a range vector: its samples with `start_ms < time <= end_ms`.
+/// The samples of one series with `start_ms < time <= end_ms`. `edges` may add samples around
+/// these.
 pub(super) struct Window {
     pub(super) labels: LabelSet,
     pub(super) nameless: bool,
@@ -13,14 +14,14 @@ pub(super) struct Window {
     pub(super) edges: Edges,
 }
 
-/// What counts at the edges of a window.
+/// Which samples at the edges of a window count.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Edges {
     Plain,
-    /// Samples as old as the look-back stand in the window as well, so that the last one before the
-    /// start says what was then.
+    /// The window also has samples from one look-back before its start. The last one at or before
+    /// the start gives the value there.
     Anchored,
-    /// Samples of the look-back to both sides stand in it, so that values at the edges lie on the
-    /// line between two.
+    /// The window also has samples from one look-back before its start and after its end. Values at
+    /// the edges are interpolated.
     Smoothed,
 }

@@ -1,4 +1,4 @@
-//! Samples as a body of remote write 2.0.
+//! Encodes samples as a body of remote write 2.0.
 
 use duramen_model::{Counts, Histogram, ResetHint, Span};
 
@@ -6,18 +6,20 @@ use crate::load::{LoadedSample, LoadedSeries, LoadedValue};
 use duramen_testkit::prompb::v2::{BucketSpan, Request, Sample, TimeSeries, histogram};
 use duramen_testkit::prompb::{Message, Symbols, v2};
 
-/// Those samples of each series whose place in it passes `chosen`. A series of floats and
-/// histograms comes twice: a message of it has one of them only.
+/// Encodes the samples of each series whose index passes `chosen`. A series with both floats and
+/// histograms is sent twice, because a message of one series has only one of them.
 pub(super) fn body(series: &[LoadedSeries], chosen: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut symbols = Symbols::default();
     let mut timeseries = Vec::new();
 
     for series in series {
         let labels_refs = symbols.labels(series.labels.iter());
-        let [mut floats, mut histograms] = [(); 2].map(|()| TimeSeries {
-            labels_refs: labels_refs.clone(),
+
+        let mut floats = TimeSeries {
+            labels_refs,
             ..TimeSeries::default()
-        });
+        };
+        let mut histograms = floats.clone();
 
         for (_, sample) in series
             .samples

@@ -1,4 +1,4 @@
-//! The runner of PromQL scripts, and the engine against a naive evaluator.
+//! Tests of the script runner, and of the engine against a naive evaluator.
 
 mod promqltest;
 mod reference;

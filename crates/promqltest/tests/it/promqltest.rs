@@ -9,10 +9,10 @@ use duramen_testkit::shared;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// How many evals upstream's scripts have. May only grow.
+/// The number of evals in upstream's scripts. It may only grow.
 const PASSED_MIN: usize = 1665;
 
-/// Every kind of expectation, all met.
+/// Expectations of every kind, which are all met.
 const SCRIPT: &str = r#"
 load 10s
   up{job="a"} 0+1x30
@@ -489,7 +489,7 @@ fn the_status_of_the_command_and_its_last_line_tell_the_outcome() {
     }
 }
 
-// Over a source in memory they run with the engine's own tests.
+// The engine's own tests run these over a source in memory.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn upstream_scripts_pass_over_blocks() {

@@ -1,7 +1,7 @@
-//! The engine against the naive evaluator, over random data and random expressions.
+//! Compares the engine with the naive evaluator, over random data and random expressions.
 //!
-//! `DURAMEN_SEED` says with which world to begin, and `DURAMEN_WORLDS` how many there are: a
-//! failure prints its seed, and that seed alone repeats it.
+//! `DURAMEN_SEED` is the seed of the first world, and `DURAMEN_WORLDS` the number of worlds. A
+//! failure prints its seed. To repeat it, run with that seed and one world.
 
 mod answers;
 mod asked;
@@ -16,13 +16,13 @@ use rand::{Rng, SeedableRng};
 
 use asked::{Asked, Verdict};
 
-/// Worlds of a short run.
+/// The number of worlds in a short run.
 const WORLDS: u64 = 4;
 
-/// Expressions in each world.
+/// The number of expressions for each world.
 const EXPRESSIONS: usize = 100;
 
-/// Every so many expressions one is asked of blocks and head as well.
+/// One in so many expressions is also evaluated over blocks and the head.
 const STORED_EVERY: usize = 8;
 
 fn random_times(random: &mut StdRng) -> Times {
@@ -36,7 +36,7 @@ fn random_times(random: &mut StdRng) -> Times {
     }
 }
 
-/// The smallest part of an expression that is wrong by itself.
+/// Returns the smallest subexpression that gives a wrong answer by itself.
 async fn shrunk<'e>(asked: &Asked, expr: &'e Expr, times: Times) -> Option<(&'e Expr, String)> {
     let mut parts = Vec::new();
     expr.walk(&mut |part| parts.push(part));

@@ -1,4 +1,4 @@
-//! Histograms added to each other, and made alike before.
+//! Adds and subtracts histograms, after giving both the same buckets.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use duramen_model::ResetHint;
 use super::{Histogram, Layout};
 
 impl Histogram {
-    /// All counts and the sum times a factor. Less than nothing is no counter.
+    /// Multiplies all counts and the sum. A negative factor makes a gauge.
     pub(in crate::reference) fn scaled(&self, factor: f64) -> Self {
         let scaled = self.changed(|count| count * factor);
         if factor < 0.0 {
@@ -20,13 +20,15 @@ impl Histogram {
         }
     }
 
-    /// By zero no bucket is left.
+    /// Divides all counts and the sum. Division by zero leaves no buckets; a negative divisor makes
+    /// a gauge.
     pub(in crate::reference) fn divided(&self, divisor: f64) -> Self {
         let mut divided = self.changed(|count| count / divisor);
         if divisor == 0.0 {
             divided.positive.clear();
             divided.negative.clear();
         }
+
         if divisor < 0.0 {
             Self {
                 hint: ResetHint::Gauge,
@@ -38,7 +40,7 @@ impl Histogram {
     }
 
     fn changed(&self, change: impl Fn(f64) -> f64) -> Self {
-        let of = |side: &BTreeMap<i32, f64>| {
+        let changed_side = |side: &BTreeMap<i32, f64>| {
             side.iter()
                 .map(|(index, count)| (*index, change(*count)))
                 .collect()
@@ -48,25 +50,25 @@ impl Histogram {
             count: change(self.count),
             sum: change(self.sum),
             zero_count: change(self.zero_count),
-            positive: of(&self.positive),
-            negative: of(&self.negative),
+            positive: changed_side(&self.positive),
+            negative: changed_side(&self.negative),
             ..self.clone()
         }
     }
 
-    /// Without buckets that came out empty.
+    /// Removes empty buckets.
     pub(in crate::reference) fn compact(mut self) -> Self {
         self.positive.retain(|_, count| *count != 0.0);
         self.negative.retain(|_, count| *count != 0.0);
         self
     }
 
-    /// `None` of exponential and custom buckets.
+    /// Adds two histograms. Returns `None` if one has exponential and the other custom buckets.
     pub(in crate::reference) fn plus(&self, other: &Self) -> Option<Self> {
         self.combined(other, |a, b| a + b)
     }
 
-    /// Likewise. The hint is that of a sum.
+    /// Subtracts a histogram; otherwise like [`Self::plus`]. The hint is that of a sum.
     pub(in crate::reference) fn minus(&self, other: &Self) -> Option<Self> {
         self.combined(other, |a, b| a - b)
     }
@@ -98,7 +100,8 @@ impl Histogram {
         })
     }
 
-    /// With merged buckets, unless they are as coarse already or custom.
+    /// Merges buckets down to schema `wanted`. Histograms that are as coarse or custom stay the
+    /// same.
     pub(in crate::reference) fn at_schema(&self, wanted: i32) -> Self {
         let Layout::Exponential { schema } = self.layout else {
             return self.clone();
@@ -106,15 +109,19 @@ impl Histogram {
         if schema <= wanted {
             return self.clone();
         }
+
         let factor = 1_i32 << (schema - wanted);
+
         let merge = |side: &BTreeMap<i32, f64>| {
-            // Bucket i ends in the coarser one that ends at or behind its end.
+            // Bucket i goes into the coarser bucket that ends at or after its end.
             merged(side, |index| {
                 index.div_euclid(factor) + i32::from(index.rem_euclid(factor) != 0)
             })
         };
+
         let positive = merge(&self.positive);
         let negative = merge(&self.negative);
+
         Self {
             layout: Layout::Exponential { schema: wanted },
             positive,
@@ -123,8 +130,8 @@ impl Histogram {
         }
     }
 
-    /// With a wider zero bucket, into which those that it reaches go whole: where it would cut one
-    /// that is not empty, it is wider still.
+    /// Widens the zero bucket; it takes whole buckets only. If the threshold would cut a bucket
+    /// that is not empty, the threshold moves to the end of that bucket.
     pub(super) fn with_zero_bucket(self, threshold: f64) -> Self {
         if threshold == self.zero_threshold {
             return self;
@@ -153,10 +160,13 @@ impl Histogram {
             .map(|(_, count)| count)
             .sum();
 
-        let [positive, negative] = [&self.positive, &self.negative].map(|side| {
+        let remaining = |side: &BTreeMap<i32, f64>| {
             let left = side.iter().filter(|(index, _)| !swallowed(index));
             left.map(|(index, count)| (*index, *count)).collect()
-        });
+        };
+
+        let positive = remaining(&self.positive);
+        let negative = remaining(&self.negative);
 
         Self {
             zero_threshold: threshold,
@@ -167,8 +177,8 @@ impl Histogram {
         }
     }
 
-    /// With those bounds alone, all of which it has. What lies between two of them counts to the
-    /// upper one.
+    /// Reduces the bounds to `wanted`, which must all be bounds of this histogram. A bucket that
+    /// ends between two of them goes to the upper one.
     pub(super) fn at_bounds(&self, wanted: &[f64]) -> Self {
         let target = |index: i32| {
             let bound = self.bound(index);
@@ -200,8 +210,8 @@ fn merged(side: &BTreeMap<i32, f64>, target: impl Fn(i32) -> i32) -> BTreeMap<i3
     out
 }
 
-/// Both with the same buckets: the coarser schema and the wider zero bucket, or the bounds that
-/// both have.
+/// Gives both histograms the same buckets: the coarser schema and the wider zero bucket, or the
+/// bounds that both have.
 fn alike(mut a: Histogram, mut b: Histogram) -> (Histogram, Histogram) {
     if let (Layout::Custom { bounds }, Layout::Custom { bounds: other }) = (&a.layout, &b.layout) {
         if bounds == other {
@@ -217,7 +227,8 @@ fn alike(mut a: Histogram, mut b: Histogram) -> (Histogram, Histogram) {
 
     while a.zero_threshold != b.zero_threshold {
         let wider = a.zero_threshold.max(b.zero_threshold);
-        (a, b) = (a.with_zero_bucket(wider), b.with_zero_bucket(wider));
+        a = a.with_zero_bucket(wider);
+        b = b.with_zero_bucket(wider);
     }
 
     let schema = a.schema().min(b.schema());
@@ -231,7 +242,7 @@ pub(super) fn common_bounds(a: &[f64], b: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// A gauge makes a gauge; otherwise only what both say counts.
+/// If one is a gauge, the result is. Otherwise a hint stays only if both have it.
 fn common_hint(a: ResetHint, b: ResetHint) -> ResetHint {
     match (a, b) {
         _ if a == b => a,

@@ -1,4 +1,4 @@
-//! Whether a histogram counts anew, and whether two are the same.
+//! Detects counter resets of histograms, and compares histograms exactly.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,19 @@ use super::arithmetic::common_bounds;
 use super::{Histogram, Layout};
 
 impl Histogram {
-    /// Whether between `before` and this one the counter began anew: it says so, or something
-    /// became less.
+    /// Whether the counter was reset between `before` and this one: the hint says so, or a count
+    /// fell.
     pub(in crate::reference) fn began_anew_after(&self, before: &Self) -> bool {
         match self.hint {
             ResetHint::Reset => return true,
             ResetHint::NotReset => return false,
             ResetHint::Unknown | ResetHint::Gauge => {}
         }
+
         if self.count < before.count {
             return true;
         }
+
         match (&self.layout, &before.layout) {
             (Layout::Custom { bounds: now }, Layout::Custom { bounds: then }) if now == then => {
                 fell(&before.positive, &self.positive)
@@ -37,7 +39,8 @@ impl Histogram {
         }
     }
 
-    /// The one before has a schema as fine at least, and a zero bucket as narrow.
+    /// Whether any bucket fell. `before` must have at least as fine a schema and at most as wide a
+    /// zero bucket.
     fn fell_below(&self, before: &Self) -> bool {
         let widened = before.clone().with_zero_bucket(self.zero_threshold);
         if widened.zero_threshold != self.zero_threshold || self.zero_count < widened.zero_count {
@@ -56,7 +59,7 @@ impl Histogram {
             || fell(&outside(&coarse.negative), &outside(&self.negative))
     }
 
-    /// Bit for bit.
+    /// Whether both are equal, bit for bit. The hint is ignored.
     pub(in crate::reference) fn same(&self, other: &Self) -> bool {
         let numbers = |h: &Self| [h.count, h.sum, h.zero_threshold, h.zero_count].map(f64::to_bits);
         let side = |side: &BTreeMap<i32, f64>| -> Vec<(i32, u64)> {
@@ -64,6 +67,7 @@ impl Histogram {
                 .map(|(index, count)| (*index, count.to_bits()))
                 .collect()
         };
+
         self.layout == other.layout
             && numbers(self) == numbers(other)
             && side(&self.positive) == side(&other.positive)
@@ -71,7 +75,7 @@ impl Histogram {
     }
 }
 
-/// Whether any bucket has less than before.
+/// Whether any bucket has a lower count than before.
 fn fell(before: &BTreeMap<i32, f64>, now: &BTreeMap<i32, f64>) -> bool {
     before.iter().any(|(index, then)| match now.get(index) {
         Some(now) => now < then,

@@ -1,25 +1,25 @@
-//! What of a histogram lies below or above a value.
+//! Cuts a histogram at a value.
 
 use std::collections::BTreeMap;
 
 use super::{Bucket, Histogram};
 
-/// Which part stays.
+/// The part that is kept.
 #[derive(Clone, Copy, PartialEq)]
 pub(in crate::reference) enum Stays {
     Below,
     Above,
 }
 
-/// What stays of a bucket, and where in the middle of that it lies.
+/// The kept part of a bucket: its count and its middle.
 struct Part {
     count: f64,
     middle: f64,
 }
 
 impl Histogram {
-    /// As it is when all of it stays. Otherwise the sum is estimated: all observations of a bucket
-    /// lie in its middle.
+    /// Keeps the part below or above `at`. If that is everything, the histogram is unchanged.
+    /// Otherwise the sum is estimated as if all observations of a bucket were in its middle.
     pub(in crate::reference) fn trimmed(&self, at: f64, stays: Stays) -> Self {
         let mut out = self.clone();
         let mut count = 0.0;
@@ -29,14 +29,17 @@ impl Histogram {
             sum += part.middle * part.count;
             part.count
         };
+
         let side = |side: &BTreeMap<i32, f64>,
                     bucket: &dyn Fn(i32, f64) -> Bucket,
                     keep: &mut dyn FnMut(Part) -> f64| {
             let kept = |(index, count): (&i32, &f64)| {
                 (*index, keep(self.part(bucket(*index, *count), at, stays)))
             };
+
             side.iter().map(kept).collect::<BTreeMap<i32, f64>>()
         };
+
         out.positive = side(
             &self.positive,
             &|index, count| self.positive_bucket(index, count),
@@ -47,12 +50,15 @@ impl Histogram {
             &|index, count| self.negative_bucket(index, count),
             &mut keep,
         );
+
         if self.zero_count > 0.0 {
             out.zero_count = keep(zero_part(self.halved(self.zero_bucket()), at, stays));
         }
+
         let all_stays = out.positive == self.positive
             && out.negative == self.negative
             && out.zero_count == self.zero_count;
+
         if all_stays {
             self.clone()
         } else {
@@ -117,8 +123,8 @@ impl Histogram {
     }
 }
 
-/// Of a bucket without an end, which the value lies in: from zero to its upper end it is a bucket
-/// like others, beyond that it goes or stays as a whole.
+/// Cuts a bucket that has an infinite bound and contains `at`. If the bucket ends above zero, it is
+/// treated as if it began at zero. Otherwise it is kept or dropped whole.
 fn endless_part(
     Bucket {
         lower,

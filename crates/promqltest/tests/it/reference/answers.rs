@@ -1,4 +1,4 @@
-//! Answers of both sides, made alike, and how they differ.
+//! Converts the answers of both sides to one form, and compares them.
 
 use duramen_model::{ErrorKind, Labels};
 use duramen_promql::{Answer, Error, SampleValue, Value};
@@ -17,7 +17,7 @@ fn element(labels: &Labels, sample: Sample) -> Element {
     }
 }
 
-/// The values of an answer at one time; of a scalar one without labels.
+/// Returns the values of an answer at one time. A scalar becomes one element without labels.
 pub(crate) fn values(answer: &Answer, time_ms: i64) -> Vector {
     match &answer.value {
         Value::Scalar { value, .. } => vec![scalar(*value)],
@@ -73,7 +73,7 @@ pub(crate) fn elements(value: &reference::Value) -> Vector {
     }
 }
 
-/// How an answer that failed differs from what the reference has.
+/// Compares an answer that failed with the answer of the reference.
 pub(crate) fn wrong_failure(got: Option<&Error>, wanted: Option<&Fault>) -> Option<String> {
     match (got, wanted) {
         (None, None) => None,
@@ -88,16 +88,16 @@ pub(crate) fn wrong_failure(got: Option<&Error>, wanted: Option<&Fault>) -> Opti
     }
 }
 
-/// In which order an answer has to be.
+/// The order that an answer must have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Any,
-    /// Which of equal values comes first is not said.
+    /// Equal values may come in any order.
     ByValue,
     Whole,
 }
 
-/// How two vectors differ.
+/// Describes the difference of two vectors.
 pub(crate) fn difference(got: &Vector, wanted: &Vector, order: Order) -> Option<String> {
     let sorted = |vector: &Vector| {
         let mut vector = vector.clone();
@@ -139,7 +139,7 @@ fn near_samples(a: &Sample, b: &Sample) -> bool {
     }
 }
 
-/// Sums in another order differ in their last digits, and differences of large values in more.
+/// Sums in another order differ in their last digits; differences of large values differ in more.
 pub(crate) fn near(a: f64, b: f64) -> bool {
     a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-7 * a.abs().max(b.abs()).max(1.0)
 }

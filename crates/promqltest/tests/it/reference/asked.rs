@@ -1,4 +1,4 @@
-//! Where and how expressions are asked.
+//! Where and how expressions are evaluated.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use duramen_syntax::ast::AggregateOp;
 
 use super::answers::{Order, difference, elements, values, wrong_failure};
 
-/// The partitions that engines split series into.
+/// The numbers of partitions that the engines split series into.
 const PARTITIONS: [usize; 2] = [1, 3];
 
 pub(crate) struct Asked {
@@ -21,20 +21,20 @@ pub(crate) struct Asked {
     stored: [Store; 2],
 }
 
-/// The reference and engines that agree on when names go.
+/// The reference and the engines for one setting of name removal.
 struct Side {
     names: NameRemoval,
     reference: Reference,
     engines: Vec<Engine>,
 }
 
-/// What there is to say of an answer.
+/// The result of a comparison.
 pub(crate) enum Verdict {
-    /// `series` at the first time.
+    /// The answers agree. `series` is the number of series at the first time.
     Same {
         series: usize,
     },
-    /// The language leaves it open.
+    /// The language allows several answers.
     Open,
     Wrong(String),
 }
@@ -81,7 +81,7 @@ impl Asked {
         })
     }
 
-    /// What the reference has at the first time.
+    /// Returns the reference's answer at the first time.
     pub(crate) fn reference(&self, names: NameRemoval, expr: &Expr, times: Times) -> Vector {
         let side = self
             .sides
@@ -99,7 +99,7 @@ impl Asked {
         values(&answer.expect("an answer"), time_ms)
     }
 
-    /// What the engine has at each time; `None` when the query fails.
+    /// Returns the engine's answer at each time, or `None` if the query fails.
     pub(crate) async fn range(&self, expr: &Expr, times: Times) -> Option<Vec<(i64, Vector)>> {
         let Times {
             start_ms,
@@ -125,7 +125,7 @@ impl Asked {
         )
     }
 
-    /// What the engine has over the range with each number of partitions, in words.
+    /// Returns the engine's answers over the range as texts, one for each number of partitions.
     pub(crate) async fn partitioned(&self, expr: &Expr, times: Times) -> [String; 2] {
         let ask = async |engine: &Engine| {
             let context = self.memory.context();
@@ -138,7 +138,7 @@ impl Asked {
                 )
                 .await;
 
-            // Which of several faults comes first depends on who is ahead.
+            // If there are several errors, the partition that is ahead decides which comes first.
             answer.map_or_else(
                 |_| "fails".to_owned(),
                 |answer| format!("{:?}", answer.value),
@@ -151,7 +151,7 @@ impl Asked {
         ]
     }
 
-    /// Asks at an instant and over the range, with names that go at once and at the end.
+    /// Compares the answers at an instant and over the range, with both settings of name removal.
     pub(crate) async fn verdict(&self, expr: &Expr, times: Times) -> Verdict {
         let mut verdict = Verdict::Open;
 
@@ -220,8 +220,8 @@ impl Asked {
         }
     }
 
-    /// What is wrong with the answer from blocks, and from blocks and head: it is that from memory,
-    /// bit for bit.
+    /// Compares the answers from blocks, and from blocks and head, with the one from memory. They
+    /// must be equal, bit for bit.
     pub(crate) async fn stored(&self, expr: &Expr, times: Times) -> Option<String> {
         let ask = |context: QueryContext| async move {
             let engine = &self.sides[0].engines[0];
@@ -250,7 +250,7 @@ impl Asked {
     }
 }
 
-/// In which order the answer at an instant is.
+/// Returns the order that the answer at an instant must have.
 fn order(expr: &Expr) -> Order {
     match expr {
         Expr::Paren { expr, .. } => order(expr),

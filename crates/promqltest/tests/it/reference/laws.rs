@@ -1,4 +1,4 @@
-//! What holds of every answer, whatever it is: over random worlds with floats and histograms.
+//! Laws that hold for every answer: tested over random worlds with floats and histograms.
 
 use duramen_promqltest::random::{Dialect, World, Writer, environment, seeded};
 use duramen_promqltest::reference::Times;
@@ -8,10 +8,10 @@ use super::answers::{Order, difference};
 use super::asked::Asked;
 use super::random_times;
 
-/// Expressions of each law.
+/// The number of expressions for each law.
 const EXPRESSIONS: usize = 60;
 
-/// A world, and expressions over it that `fits` finds fit, with times to ask for them.
+/// Returns a world, and expressions for it that `fits` accepts, each with its times.
 async fn expressions(seed: u64, fits: impl Fn(&str) -> bool) -> (Asked, Vec<(Expr, Times)>) {
     let mut random = seeded(environment("DURAMEN_SEED", seed));
     let asked = Asked::new(&World::new(&mut random))
@@ -38,15 +38,15 @@ async fn expressions(seed: u64, fits: impl Fn(&str) -> bool) -> (Asked, Vec<(Exp
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_range_is_its_instants() {
-    // What asks for the times of the query is another thing at each instant, and of equal series
-    // any may come last.
+    // These are left out: functions of the query's times have another value at each instant, and
+    // `topk` may choose any of several equal series.
     let asks = ["start()", "end()", "step()", "range()", "topk", "bottomk"];
     let (asked, expressions) =
         expressions(3, |text| !asks.iter().any(|asks| text.contains(asks))).await;
     let mut compared = 0;
 
     for (expr, times) in expressions {
-        // It fails as a whole when any of its steps does.
+        // A range query fails as a whole if any of its steps does.
         let Some(range) = asked.range(&expr, times).await else {
             continue;
         };
@@ -123,7 +123,8 @@ async fn what_groups_add_up_to_is_what_all_add_up_to() {
         for of in histograms {
             pairs.push((format!("count({of})"), format!("sum(count {by} ({of}))")));
 
-            // Which buckets the sum has depends on the order, where zero buckets cut others.
+            // If zero buckets cut other buckets, the buckets of a sum depend on the order. So
+            // compare only the count and the sum.
             for part in ["histogram_count", "histogram_sum"] {
                 pairs.push((
                     format!("{part}(sum({of}))"),
