@@ -1,12 +1,17 @@
-//! A disk in memory that forgets what was not synced.
+//! A simulated disk in memory. After a simulated loss of power, data that was not synced may be
+//! lost.
 //!
-//! [`SimDisk`] has the durability rules that POSIX promises and no better: appended bytes are
-//! durable after `sync_data`, a name after `sync_dir` of the directory that holds it.
-//! [`SimDisk::crash`] shows what a loss of power leaves. Real file systems keep more than that;
-//! code that is right here is right on all of them.
+//! [`SimDisk`] has exactly the durability that POSIX promises: appended bytes are durable after
+//! `sync_data`, a name is durable after `sync_dir` of its directory. [`SimDisk::crash`] shows what
+//! a loss of power leaves. Real file systems keep more than that, so code that is right here is
+//! right on all of them.
 //!
 //! A lying disk ([`SimDisk::ignore_sync_data`], [`SimDisk::ignore_sync_dir`]) answers a sync with
-//! success and does nothing: a test that still passes on it does not test the sync.
+//! success and does nothing. A test that still passes on it does not test the sync.
+//!
+//! The files: `state` is the disk behind its lock, with its names (`tree`) and the contents of
+//! files (`bytes`). `crash` is what a loss of power leaves. `ops` is the log, and the faults of
+//! calls.
 
 mod bytes;
 mod crash;
@@ -28,15 +33,15 @@ use self::state::{Failure, State};
 
 pub use self::ops::{DiskOp, Fault};
 
-/// A handle on a simulated disk; clones are the same disk. The root directory `/` exists from the
-/// start. A relative path is taken from the root.
+/// A handle to a simulated disk. Clones refer to the same disk. The root directory `/` exists from
+/// the start; relative paths begin at the root.
 #[derive(Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
 impl SimDisk {
-    /// An empty disk without faults and without a limit of space.
+    /// Returns an empty disk without faults and with unlimited space.
     pub fn new() -> Self {
         Self::of(State::new())
     }
@@ -47,38 +52,39 @@ impl SimDisk {
         }
     }
 
-    /// The disk as the next start finds it after a loss of power at this moment.
+    /// Returns the disk as the next start finds it if the power is lost now.
     ///
-    /// What was synced is there. Of each file's un-synced bytes a prefix survives: none, some or
-    /// all, and a part of the tail may be zeros. Each un-synced name survives or not. The same
-    /// `seed` decides the same way. The new disk has no faults, no limit of space and an empty log;
-    /// this one is left as it is.
+    /// Everything that was synced is there. For each file, a prefix of the un-synced bytes
+    /// survives: none, some or all, and a part of its tail may be zeros. Each un-synced name
+    /// survives or not. The `seed` decides. The new disk has no faults, unlimited space and an
+    /// empty log. This disk does not change.
     pub fn crash(&self, seed: u64) -> Self {
         Self::of(crash::after_power_loss(&self.state.lock(), seed))
     }
 
-    /// Every operation since the start, in order. Calls that failed are not in it; an append that
-    /// was cut short by [`SimDisk::set_space`] is, with the length that fitted.
+    /// Returns every successful operation since the start, in order. An append that was cut short
+    /// by [`SimDisk::set_space`] is included, with the length that fitted.
     pub fn ops(&self) -> Vec<DiskOp> {
         self.state.lock().ops.clone()
     }
 
-    /// Lets `Some(n)` more bytes be appended before the disk is full; what is truncated or removed
-    /// is given back. A write that does not fit is written as far as it does and fails with
-    /// `StorageFull`, as on a real disk. On a disk without a single free byte no file can be
-    /// created. `None`: no limit.
+    /// Limits the space: `Some(n)` more bytes can be appended before the disk is full. Truncated
+    /// and removed bytes become free again. A write that does not fit is written in part and fails
+    /// with `StorageFull`, as on a real disk. Without a single free byte, no file can be created.
+    /// `None` means no limit.
     pub fn set_space(&self, bytes: Option<u64>) {
         self.state.lock().space = bytes;
     }
 
-    /// Lets the `nth` `sync_data` from now on (1 is the next) fail with EIO, once. The bytes that
-    /// it should have made durable never become so: a later `sync_data` succeeds without them, and
-    /// after a crash zeros stand in their place.
+    /// Lets the `nth` call of `sync_data` from now on (1 is the next) fail with EIO, once. The
+    /// bytes of that sync never become durable: a later `sync_data` succeeds without them, and
+    /// after a crash there are zeros in their place.
     pub fn fail_sync_data(&self, nth: u64) {
         self.state.lock().sync_failure_in = Some(nth);
     }
 
-    /// Lets the `nth` call from now on that `fault` can meet (1 is the next) fail of it, once.
+    /// Lets one call fail with `fault`: the `nth` from now on (1 is the next) of those that can
+    /// have this fault.
     ///
     /// An append that fails has written half of its bytes. The bytes of a sync that fails never
     /// become durable, as with [`SimDisk::fail_sync_data`].
@@ -86,49 +92,49 @@ impl SimDisk {
         self.state.lock().failure = Some(Failure { left: nth, fault });
     }
 
-    /// Whether what [`SimDisk::fail_call`] asked for has not happened yet; it will not any more.
+    /// Cancels [`SimDisk::fail_call`]. Returns whether the failure was still to come.
     pub fn take_failure(&self) -> bool {
         self.state.lock().failure.take().is_some()
     }
 
-    /// Cuts the power after `operations` more changing operations: all that follow fail and change
-    /// nothing. With [`SimDisk::crash`] this stops a procedure between any two of its steps.
+    /// Cuts the power after `operations` more changes: all later ones fail and change nothing.
+    /// Together with [`SimDisk::crash`] this stops a procedure between any two of its steps.
     pub fn power_off_after(&self, operations: u64) {
         let mut state = self.state.lock();
         state.power_left = Some(operations);
         state.is_off = false;
     }
 
-    /// Ends what [`SimDisk::power_off_after`] began, with nothing lost: it was the process that
-    /// died, not the power.
+    /// Ends what [`SimDisk::power_off_after`] began. Nothing is lost, as if the process died and
+    /// not the power.
     pub fn power_on(&self) {
         let mut state = self.state.lock();
         state.power_left = None;
         state.is_off = false;
     }
 
-    /// Whether [`SimDisk::power_off_after`] has taken effect on at least one operation.
+    /// Whether any operation has failed because of [`SimDisk::power_off_after`].
     pub fn is_off(&self) -> bool {
         self.state.lock().is_off
     }
 
-    /// Has no locks from now on, as some network file systems have none.
+    /// Whether locks are unsupported from now on, as on some network file systems.
     pub fn refuse_locks(&self, refuse: bool) {
         self.state.lock().refuse_locks = refuse;
     }
 
-    /// Makes `sync_data` lie from now on: it succeeds and makes nothing durable.
+    /// If `ignore`, `sync_data` lies from now on: it succeeds and makes nothing durable.
     pub fn ignore_sync_data(&self, ignore: bool) {
         self.state.lock().ignore_sync_data = ignore;
     }
 
-    /// Makes `sync_dir` lie from now on: it succeeds and makes nothing durable.
+    /// If `ignore`, `sync_dir` lies from now on: it succeeds and makes nothing durable.
     pub fn ignore_sync_dir(&self, ignore: bool) {
         self.state.lock().ignore_sync_dir = ignore;
     }
 
-    /// Replaces what the file holds by `bytes`, durably and without a trace in the log: the means
-    /// to plant damage.
+    /// Replaces the contents of a file, durably and without an entry in the log. Tests plant damage
+    /// with it.
     pub fn plant(&self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
         self.state.lock().plant(path, bytes)
     }
@@ -220,13 +226,13 @@ impl Disk for SimDisk {
         })))
     }
 
-    /// The capacity is what is free and what the files take.
+    /// The capacity is the free space plus the size of all files.
     fn space(&self, _: &Path) -> io::Result<Space> {
         Ok(self.state.lock().space())
     }
 }
 
-/// Gives a lock back.
+/// Releases a lock.
 struct SimLock {
     state: Arc<Mutex<State>>,
     path: PathBuf,

@@ -1,15 +1,15 @@
-//! For tests only: what stands in for the world outside, and what holds for the workspace as a
-//! whole.
+//! For tests only: replacements for the outside world, and tests of the workspace as a whole.
 //!
-//! - [`s3`]: an S3 server in the process, with faults, a log of its requests and a clock of its
-//!   own; the binary `duramen-testkit-s3` is the same as a process.
-//! - [`disk`]: a [`SimDisk`] that forgets what was not synced.
-//! - [`prompb`]: the messages of Prometheus' protocols, as senders make them.
-//! - [`shared`]: where conformance data lies that is not part of the project.
+//! - [`s3`]: an S3 server within the process, with faults, a log of its requests and a clock of its
+//!   own. The binary `duramen-testkit-s3` runs it as a process.
+//! - [`disk`]: a [`SimDisk`], which can lose data that was not synced.
+//! - [`prompb`]: the messages of Prometheus' protocols, as senders encode them.
+//! - [`shared`]: the folder of conformance data that is not part of the project.
 //!
-//! Its tests hold the crates to ARCHITECTURE.md (`floors`), the files of each crate to one
-//! direction (`circles`), and the documents to their links (`documents`). The runner of PromQL
-//! scripts is the crate `promqltest`.
+//! Its tests compare the dependencies between crates with ARCHITECTURE.md (`floors`), check that
+//! the files of a crate do not refer to each other in circles (`circles`), and check the links and
+//! names in documents (`documents`, `commands`). The runner of PromQL scripts is the crate
+//! `promqltest`.
 
 pub mod disk;
 pub mod prompb;

@@ -1,13 +1,13 @@
-//! Where the conformance data lies that is not part of the project: `DURAMEN_SHARED`, or a folder
+//! The folder of conformance data that is not part of the project: `DURAMEN_SHARED`, or a folder
 //! beside the clone.
 
 use std::path::{Path, PathBuf};
 
-/// A path below the shared folder; `None`, and a line that says so, when it is not there.
+/// Returns a path below the shared folder. If it does not exist, prints a line and returns `None`.
 /// `DURAMEN_SHARED` may be relative to the workspace.
 ///
 /// # Panics
-/// When it is not there and all tests must run (`DURAMEN_REQUIRE_ALL=1`).
+/// If it does not exist and all tests must run (`DURAMEN_REQUIRE_ALL=1`).
 pub fn path(below: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let shared = std::env::var_os("DURAMEN_SHARED").unwrap_or_else(|| "../shared".into());

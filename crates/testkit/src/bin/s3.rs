@@ -10,18 +10,18 @@ use tokio::signal::unix::{SignalKind, signal};
 /// An S3 server in memory, for tests only. Prints its endpoint and runs until SIGINT or SIGTERM.
 ///
 /// Beside S3 it serves `GET /_admin/counts` (requests and bytes, as JSON), `POST /_admin/reset`
-/// (sets them to zero), `POST /_admin/outage/on` and `POST /_admin/outage/off` (everything is
-/// answered 503 in between).
+/// (sets the counters to zero), `POST /_admin/outage/on` and `POST /_admin/outage/off`. During an
+/// outage every request is answered 503.
 #[derive(Debug, Parser)]
 #[command(name = "duramen-testkit-s3")]
 struct Flags {
-    /// A loop-back address; port 0 takes a free one.
+    /// A loop-back address. Port 0 takes a free port.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The name of the one bucket.
+    /// The name of the bucket. There is only one.
     #[arg(long, default_value = "test")]
     bucket: String,
-    /// Refuses requests signed with another access key.
+    /// Refuses requests that are signed with any other access key.
     #[arg(long)]
     require_key: Option<String>,
     /// Delays requests as a busy public store does: 15 ms at the median, 120 ms at p99, 1 s at
@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
         bucket: flags.bucket,
         require_key: flags.require_key,
         admin: true,
-        // Nobody can read the log from outside.
+        // The log cannot be read from outside of the process.
         log_entries_max: 0,
         ..S3Options::default()
     })

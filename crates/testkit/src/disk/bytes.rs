@@ -1,6 +1,6 @@
-//! What one file holds: the bytes that a reader sees, and those that a loss of power would leave.
+//! The contents of one file: the bytes that a reader sees, and those that are durable.
 
-/// A change of a file that is in the page cache only.
+/// A change of a file that is only in the page cache.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Append(Vec<u8>),
@@ -16,7 +16,7 @@ impl Change {
     }
 }
 
-/// The bytes of a file. Always: `durable` with `pending` applied in order has the length of `live`.
+/// The bytes of a file. `durable` with all `pending` changes always has the length of `live`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bytes {
     pub(super) live: Vec<u8>,
@@ -41,7 +41,7 @@ impl Bytes {
         }
     }
 
-    /// A sync that failed: the pages count as clean from now on and were never written.
+    /// Fails a sync: the pages count as clean from now on, but they were never written.
     pub(super) fn drop_pages(&mut self) {
         for change in &mut self.pending {
             if let Change::Append(bytes) = change {

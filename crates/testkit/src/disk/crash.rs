@@ -10,7 +10,7 @@ use super::bytes::{Bytes, Change};
 use super::state::State;
 use super::tree::{Node, Tree};
 
-/// How much of what was not synced survives.
+/// How much of the un-synced data survives.
 #[derive(Clone, Copy)]
 enum Luck {
     None,
@@ -26,7 +26,7 @@ fn luck(rng: &mut StdRng) -> Luck {
     }
 }
 
-/// The state that the next start finds. Equal seeds leave equal states.
+/// Returns the state that the next start finds. The same seed gives the same state.
 pub(super) fn after_power_loss(before: &State, seed: u64) -> State {
     let mut rng = StdRng::seed_from_u64(seed);
     let names = surviving_names(&before.tree, &mut rng);
@@ -58,8 +58,8 @@ pub(super) fn after_power_loss(before: &State, seed: u64) -> State {
     after
 }
 
-/// The durable names with some of the pending changes; names below a directory that is gone are
-/// gone.
+/// Returns the durable names with some of the pending changes. Names below a removed directory are
+/// removed.
 fn surviving_names(tree: &Tree, rng: &mut StdRng) -> BTreeMap<PathBuf, Node> {
     let mut names = tree.durable.clone();
     let luck = luck(rng);
@@ -76,7 +76,7 @@ fn surviving_names(tree: &Tree, rng: &mut StdRng) -> BTreeMap<PathBuf, Node> {
         }
     }
 
-    // Parents sort before their children, so one pass in order sees each parent's fate first.
+    // Parents sort before their children, so each parent is decided before its children.
     let mut reachable: BTreeMap<PathBuf, Node> = BTreeMap::new();
     for (path, node) in names {
         let parent = path.parent().unwrap_or_else(|| Path::new("/"));
@@ -88,8 +88,8 @@ fn surviving_names(tree: &Tree, rng: &mut StdRng) -> BTreeMap<PathBuf, Node> {
     reachable
 }
 
-/// The durable bytes with a prefix of the pending changes; the last of them may be there in part,
-/// and its tail may be zeros.
+/// Returns the durable bytes with a prefix of the pending changes. The last of these may be applied
+/// in part, and its tail may be zeros.
 fn surviving_bytes(bytes: &Bytes, rng: &mut StdRng) -> Vec<u8> {
     let mut survived = bytes.durable.clone();
     let whole = match luck(rng) {
@@ -114,8 +114,8 @@ fn surviving_bytes(bytes: &Bytes, rng: &mut StdRng) -> Vec<u8> {
     survived
 }
 
-/// The size of a file may reach the disk before its bytes do: then they read as zeros. Never
-/// touches what was durable.
+/// Turns a part of the tail into zeros, because the size of a file may reach the disk before its
+/// bytes do. Durable bytes do not change.
 fn zero_tail(survived: &mut [u8], durable: usize, rng: &mut StdRng) {
     if survived.len() > durable {
         let from = rng.random_range(durable..survived.len());

@@ -1,9 +1,9 @@
-//! What a disk was asked, and what its calls may fail of.
+//! The operations of a disk, and the faults that its calls can have.
 
 use std::path::PathBuf;
 
-/// One call that changed the disk, or made a change durable, and succeeded. A file is named by its
-/// name at that time.
+/// One successful call that changed the disk or made a change durable. Files have the names that
+/// they had at that time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskOp {
     Create { path: PathBuf },
@@ -18,17 +18,17 @@ pub enum DiskOp {
     RemoveDir { path: PathBuf },
 }
 
-/// What a call of a [`SimDisk`](super::SimDisk) may fail of.
+/// The cause of a failed call of a [`SimDisk`](super::SimDisk).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No space is left, ENOSPC. It meets the calls that may need some: creations, appends, syncs,
-    /// links, renames.
+    /// No space is left: ENOSPC. This can happen to creations, appends, syncs, links and renames,
+    /// which may need space.
     Full,
-    /// The quota is used up, EDQUOT. As [`Fault::Full`].
+    /// The quota is used up: EDQUOT. This can happen to the same calls as [`Fault::Full`].
     Quota,
-    /// No file descriptor is left, EMFILE. It meets the calls that open something, a sync of a
-    /// directory among them.
+    /// No file descriptor is left: EMFILE. This can happen to calls that open something, which
+    /// include a sync of a directory.
     Descriptors,
-    /// The device is broken, EIO. It meets every call that changes something.
+    /// The device is broken: EIO. This can happen to every call that changes something.
     Broken,
 }

@@ -32,26 +32,26 @@ pub(super) struct State {
     pub(super) ignore_sync_dir: bool,
 }
 
-/// A failure that is to come.
+/// A failure that will happen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
-    /// 1: the next call that it can meet.
+    /// How many calls that can have the fault are left. 1 means that the next one fails.
     pub(super) left: u64,
     pub(super) fault: Fault,
 }
 
-/// What a call needs, and so what it can fail of.
+/// What a call needs. This decides which faults it can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
-    /// Changes something, and may need space for it.
+    /// It changes something, and may need space for it.
     Space,
-    /// Opens something.
+    /// It opens something.
     Descriptor,
-    /// Both.
+    /// It changes something that may need space, and opens something.
     Both,
-    /// Changes something, and needs neither.
+    /// It changes something without new space or a new descriptor.
     Device,
-    /// Changes something in a directory that is opened for it.
+    /// It changes something in a directory, which it opens.
     Directory,
 }
 
@@ -147,7 +147,7 @@ impl State {
             .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// The time of modification is always 0: this disk has no clock.
+    /// The modification time is always 0, because this disk has no clock.
     pub(super) fn stat(&self, path: &Path) -> io::Result<FileStat> {
         if self.is_dir(&absolute(path)) {
             let id = disk::FileId {
@@ -271,8 +271,8 @@ impl State {
         Ok(())
     }
 
-    /// Inside one directory a rename is one change. Between two it is two, each durable with its
-    /// own directory.
+    /// Inside of one directory, a rename is one change. Between two directories it is two, each
+    /// made durable with its own directory.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let from = absolute(from);
         let to = absolute(to);
@@ -291,7 +291,7 @@ impl State {
         let added = Some((to.clone(), Node::File(file)));
 
         if from == to {
-            // Nothing changes.
+            // Both names are the same, so nothing changes.
         } else if from_dir == to_dir {
             self.tree.change(NameChange {
                 dir: to_dir,
@@ -409,7 +409,7 @@ impl State {
         Ok(())
     }
 
-    /// False when somebody has it.
+    /// Takes a lock. Returns false if another handle has it.
     pub(super) fn take_lock(&mut self, path: &Path) -> io::Result<bool> {
         if self.file_at(path).is_err() {
             self.create_new(path)?;
@@ -502,7 +502,7 @@ impl State {
         Ok(parent.to_path_buf())
     }
 
-    /// Fails when the failure that is to come is this call's.
+    /// Fails if the failure that is set applies to this call.
     fn meet_failure(&mut self, needs: Needs) -> io::Result<()> {
         let Some(failure) = self
             .failure
@@ -543,7 +543,7 @@ impl State {
     }
 }
 
-/// The path from the root, without `.` and `..`.
+/// Returns the absolute path, without `.` and `..`.
 fn absolute(path: &Path) -> PathBuf {
     let mut absolute = PathBuf::from("/");
 

@@ -7,7 +7,7 @@ use super::{DiskOp, SimDisk};
 
 const FILE: &str = "/d/file";
 
-/// A disk with the synced directory `/d`.
+/// Returns a disk with the synced directory `/d`.
 fn disk() -> SimDisk {
     let disk = SimDisk::new();
     disk.create_dir(Path::new("/d")).unwrap();

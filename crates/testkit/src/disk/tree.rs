@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A file, whatever it is called.
+/// Identifies a file, whatever its names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct FileId(pub(super) u64);
 
-/// What a name stands for.
+/// What a name refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     Dir,
     File(FileId),
 }
 
-/// A change of the names of one directory, which happens as a whole or not at all.
+/// A change of the names in one directory. It happens as a whole or not at all.
 #[derive(Clone, Debug)]
 pub(super) struct NameChange {
     pub(super) dir: PathBuf,
@@ -54,7 +54,7 @@ impl Tree {
         }
     }
 
-    /// The entries of a directory with their last name component.
+    /// Returns the entries of a directory, each with the last component of its path.
     pub(super) fn entries<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = (&'a Path, Node)> {
         self.live
             .iter()

@@ -1,5 +1,4 @@
-//! What the server says: statuses, headers, error documents, and bodies that are not what they
-//! claim.
+//! The responses of the server: statuses, headers, error documents, and damaged bodies.
 
 use std::time::Duration;
 
@@ -14,10 +13,10 @@ use hyper::{Response, StatusCode};
 use super::clock;
 use super::xml::Document;
 
-/// A body on its way out.
+/// A response body on its way to the client.
 pub(super) type Wire = UnsyncBoxBody<Bytes, Dropped>;
 
-/// The connection is dropped here.
+/// An error that drops the connection.
 #[derive(Debug)]
 pub(super) struct Dropped;
 
@@ -29,26 +28,26 @@ impl std::fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
-/// How the body goes out.
+/// How the body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Delivery {
     Whole,
-    /// This many bytes of it, then the connection ends.
+    /// Sends this many bytes of the body, then drops the connection.
     Cut(usize),
-    /// In pieces, with a pause before each.
+    /// Sends the body in pieces, with a pause before each.
     Trickle {
         piece_bytes: usize,
         pause: Duration,
     },
 }
 
-/// An answer before it is on the wire.
+/// A response that has not been sent yet.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
-    /// `Content-Length` when it is not that of `body`: the answer to HEAD.
+    /// The `Content-Length`, if it is not that of `body`: in the response to HEAD.
     declared_length: Option<usize>,
     delivery: Delivery,
 }
@@ -80,7 +79,7 @@ impl Answer {
         Self { body, ..self }
     }
 
-    /// Adds a header; a value that HTTP cannot carry is left out.
+    /// Adds a header. A value that HTTP cannot carry is left out.
     pub(super) fn with(self, name: HeaderName, value: &str) -> Self {
         match HeaderValue::from_str(value) {
             Ok(value) => self.with_value(name, value),
@@ -93,7 +92,7 @@ impl Answer {
         self
     }
 
-    /// Keeps the headers and the length but sends no body, as HEAD wants it.
+    /// Keeps the headers and the length but drops the body, for HEAD.
     pub(super) fn without_body(self) -> Self {
         Self {
             declared_length: Some(self.body.len()),
@@ -102,7 +101,7 @@ impl Answer {
         }
     }
 
-    /// Sends at most `bytes` of the body under its full length, and ends the connection.
+    /// Sends at most `bytes` of the body under its full length, then drops the connection.
     pub(super) fn truncated(self, bytes: u64) -> Self {
         match usize::try_from(bytes) {
             Ok(bytes) if bytes < self.body.len() => Self {
@@ -113,14 +112,14 @@ impl Answer {
         }
     }
 
-    /// Sends at most `bytes` of the body as if that were all of it.
+    /// Sends at most `bytes` of the body, as if that were all of it.
     pub(super) fn shortened(mut self, bytes: u64) -> Self {
         self.body
             .truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
         self
     }
 
-    /// Turns over one bit of the byte at `offset` of the body, where there is such a byte.
+    /// Flips one bit of the byte at `offset` of the body. Does nothing if the body is shorter.
     pub(super) fn flipped(self, offset: u64) -> Self {
         let mut body = self.body.to_vec();
         if let Some(byte) = usize::try_from(offset)
@@ -143,7 +142,7 @@ impl Answer {
         }
     }
 
-    /// The bytes of the body that go out.
+    /// Returns how many bytes of the body are sent.
     pub(super) fn bytes_out(&self) -> u64 {
         let bytes = match self.delivery {
             Delivery::Cut(bytes) => bytes.min(self.body.len()),
@@ -180,7 +179,7 @@ impl Answer {
     }
 }
 
-/// The bytes, then an end that is no end. The pause between lets the bytes leave first.
+/// Sends the bytes, then an error. The pause in between lets the bytes leave first.
 fn cut(body: Bytes) -> Wire {
     let first = stream::once(async move { Ok(Frame::data(body)) });
     let then = stream::once(async {
@@ -259,7 +258,7 @@ impl Refusal {
         self
     }
 
-    /// The error document, naming the resource.
+    /// Returns the error document, which names the resource.
     pub(super) fn answer(&self, resource: &str) -> Answer {
         if self.status == StatusCode::NOT_MODIFIED {
             return Answer::new(self.status);

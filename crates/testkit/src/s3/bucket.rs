@@ -1,4 +1,4 @@
-//! Carries out one operation on the bucket. Pure but for the bucket itself: no I/O, no waiting.
+//! Carries out one operation on the bucket. Pure apart from the bucket itself: no I/O, no waiting.
 
 use hyper::StatusCode;
 use hyper::header::ETAG;
@@ -12,11 +12,10 @@ use super::objects::{self, Condition, Object, Objects, kept_headers, not_impleme
 use super::options::S3Options;
 use super::xml::{self, CompleteUpload, DeleteMany, Document};
 
-/// S3's bound on the keys of one `POST ?delete`.
+/// S3's limit for the keys of one `POST ?delete`.
 const DELETE_KEYS_MAX: usize = 1000;
 
-/// All that the server keeps. It stands behind one lock, which is what makes the server
-/// linearizable.
+/// All data of the server. One lock around it makes the server linearizable.
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
     pub(super) objects: Objects,
@@ -24,8 +23,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Carries out `call` at the time `now_ms`: a refusal has changed nothing, an answer means it
-    /// is done.
+    /// Carries out `call` at the time `now_ms`. After a refusal nothing has changed; after an
+    /// answer the operation is done.
     pub(super) fn perform(
         &mut self,
         call: &Call,
@@ -73,7 +72,7 @@ impl Bucket {
         Ok(answer)
     }
 
-    /// The one place where an object comes into being or is replaced.
+    /// Creates or replaces an object. All writes go through here.
     fn write(&mut self, call: &Call, options: &S3Options, object: Object) -> Result<(), Refusal> {
         if options.honest_conditional_puts {
             Condition::of(call)?.check(self.objects.get(&call.key))?;
@@ -97,7 +96,7 @@ impl Bucket {
         Ok(Answer::xml(StatusCode::OK, document))
     }
 
-    /// The object named by `x-amz-copy-source`: `bucket/key` or `/bucket/key`, escaped.
+    /// Returns the object in `x-amz-copy-source`: `bucket/key` or `/bucket/key`, escaped.
     fn source(&self, call: &Call, options: &S3Options) -> Result<Object, Refusal> {
         let source = call.header("x-amz-copy-source").unwrap_or_default();
         let source = source.strip_prefix('/').unwrap_or(source);

@@ -1,4 +1,4 @@
-//! An HTTP request, read as an S3 operation.
+//! Parses an HTTP request as an S3 operation.
 
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, IF_MATCH, IF_NONE_MATCH};
@@ -12,7 +12,7 @@ use super::answer::Refusal;
 use super::chunked;
 use super::range::ByteRange;
 
-/// What a request asks for.
+/// The operation of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
@@ -23,19 +23,19 @@ pub enum Op {
     /// A PUT with `x-amz-copy-source`.
     Copy,
     Delete,
-    /// `POST ?delete`: its keys are in its body, so the key of the request is empty.
+    /// `POST ?delete`. The keys are in the body, so the key of the request is empty.
     DeleteMany,
-    /// `GET ?list-type=2`: the key of the request is the prefix it asks for.
+    /// `GET ?list-type=2`. The key of the request is the prefix to list.
     List,
     CreateUpload,
-    /// A part of an upload, from a body or from another object.
+    /// A part of an upload, from the body or from another object.
     PutPart,
     CompleteUpload,
     AbortUpload,
     HeadBucket,
     GetVersioning,
     GetObjectLock,
-    /// Anything else; answered 501.
+    /// Any other request. It is answered 501.
     Other,
 }
 
@@ -44,19 +44,19 @@ pub enum Op {
 pub(super) struct Call {
     pub(super) op: Op,
     pub(super) bucket: String,
-    /// Decoded. See [`Op`] for what it is where no one object is meant.
+    /// The decoded key. [`Op`] says what it is for operations that are not about one object.
     pub(super) key: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
-    /// The payload, out of its `aws-chunked` coat if it had one.
+    /// The payload. If the body was `aws-chunked`, it has been decoded.
     pub(super) body: Bytes,
-    /// The access key that signed, if one did.
+    /// The access key of the signature, if there is one.
     pub(super) access_key: Option<String>,
     pub(super) session_token: Option<String>,
 }
 
 impl Call {
-    /// Reads a request. The refusal is for a path or body that cannot be understood.
+    /// Parses a request. It is refused if its path or body cannot be understood.
     pub(super) fn read(head: Parts, body: Bytes) -> Result<Self, Refusal> {
         let (bucket, key) = bucket_and_key(head.uri.path())?;
         let query: Vec<(String, String)> =
@@ -96,25 +96,25 @@ impl Call {
         Ok(call)
     }
 
-    /// The value of a query parameter; empty for a bare flag.
+    /// Returns the value of a query parameter. A flag without a value is empty.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
         self.query
             .iter()
-            .find(|(held, _)| held == name)
+            .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     }
 
-    /// The value of a header, if it is there and is visible ASCII.
+    /// Returns the value of a header, if it is present and visible ASCII.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The single range that is asked for, if one is.
+    /// Returns the requested range, if there is exactly one.
     pub(super) fn range(&self) -> Option<ByteRange> {
         ByteRange::parse(self.header("range")?).ok()
     }
 
-    /// Whether this is a write that depends on what is there.
+    /// Whether this is a write with a condition.
     pub(super) fn is_conditional_write(&self) -> bool {
         let writes = matches!(self.op, Op::Put | Op::Copy | Op::CompleteUpload);
         let conditions = [
@@ -130,17 +130,18 @@ impl Call {
     }
 }
 
-/// The header with which some stores spell "copy unless the destination is there".
+/// The header that some stores use for "copy if the destination does not exist".
 pub(super) const COPY_IF_NONE_MATCH: &str = "cf-copy-destination-if-none-match";
 
-/// Parts a path-style path. In a path `+` is itself; only `%` escapes are decoded.
+/// Splits a path into bucket and key. In a path, `+` is a plain character; only `%` escapes are
+/// decoded.
 fn bucket_and_key(path: &str) -> Result<(String, String), Refusal> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
     Ok((decode(bucket)?, decode(key)?))
 }
 
-/// Undoes percent escapes. The refusal is for text that is then no UTF-8.
+/// Decodes percent escapes. The text is refused if the result is not UTF-8.
 pub(super) fn decode(text: &str) -> Result<String, Refusal> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(|text| text.into_owned()).map_err(|_| {
@@ -158,7 +159,7 @@ fn operation(
     query: &[(String, String)],
     headers: &HeaderMap,
 ) -> Op {
-    let asks = |name: &str| query.iter().any(|(held, _)| held == name);
+    let asks = |name: &str| query.iter().any(|(key, _)| key == name);
 
     match (method.as_str(), has_key) {
         ("GET", true) if !asks("uploadId") && !asks("tagging") && !asks("acl") => Op::Get,
@@ -211,7 +212,7 @@ fn unwrap_chunks(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
     }
 }
 
-/// The key in `AWS4-HMAC-SHA256 Credential=KEY/date/region/s3/aws4_request, ..`.
+/// Returns the key in `AWS4-HMAC-SHA256 Credential=KEY/date/region/s3/aws4_request, ..`.
 fn access_key(headers: &HeaderMap) -> Option<String> {
     let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (_, credential) = header

@@ -1,12 +1,11 @@
-//! The `aws-chunked` body: pieces with a signature each, inside an ordinary HTTP body.
+//! Decodes `aws-chunked` bodies: pieces, each with a signature, inside of an ordinary HTTP body.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Takes the payload out of an `aws-chunked` body: `hex-size[;chunk-signature=..]\r\n data \r\n`,
-/// repeated, ended by a piece of size zero and perhaps trailers. Signatures and trailers are not
-/// verified.
+/// Decodes an `aws-chunked` body: repeated `hex-size[;chunk-signature=..]\r\n data \r\n`, ended by
+/// a piece of size zero and perhaps trailers. Signatures and trailers are not verified.
 ///
-/// Returns `None` when the body is not of this form or ends before its last piece.
+/// Returns `None` if the body does not have this form or ends before its last piece.
 pub(super) fn decode(mut body: Bytes) -> Option<Bytes> {
     let mut payload = BytesMut::with_capacity(body.len());
 

@@ -1,13 +1,13 @@
-//! Wall-clock time of the server, and its spelling in headers and XML.
+//! The wall-clock time of the server, and its formats in headers and XML.
 //!
-//! The server stands for a machine far away, so it keeps real time of its own and not the clock of
+//! The server represents a machine far away, so it has real time of its own and not the clock of
 //! the code under test.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::DateTime;
 
-/// Milliseconds since the epoch.
+/// The current time, in milliseconds since the epoch.
 #[expect(
     clippy::disallowed_methods,
     reason = "a far-away machine has a clock of its own"
@@ -19,7 +19,7 @@ pub(super) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Waits in real time (or in tokio's paused time, where a test has paused it).
+/// Waits in real time, or in tokio's paused time if a test has paused it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a far-away machine has a clock of its own"
@@ -28,12 +28,12 @@ pub(super) async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// The form of `Last-Modified`; whole seconds.
+/// Formats a time for `Last-Modified`, in whole seconds.
 pub(super) fn http_date(at_ms: i64) -> String {
     spell(at_ms, "%a, %d %b %Y %H:%M:%S GMT")
 }
 
-/// The form of `<LastModified>`; milliseconds.
+/// Formats a time for `<LastModified>`, in milliseconds.
 pub(super) fn iso_date(at_ms: i64) -> String {
     spell(at_ms, "%Y-%m-%dT%H:%M:%S%.3fZ")
 }

@@ -1,4 +1,4 @@
-//! From a whole request to its answer: who may ask, what goes wrong, what is done.
+//! From a whole request to its response: access, faults, and the operation itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,27 +15,27 @@ use super::faults::{Decision, Fault, Faults, Point};
 use super::options::S3Options;
 use super::records::{Records, RequestLog};
 
-/// What all connections share, and what outlives an outage. No lock is held across an await, and
-/// never two at once.
+/// The state that all connections share. It outlives an outage. No lock is held across an await,
+/// and never two at the same time.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) held: Mutex<Held>,
+    pub(super) data: Mutex<ServerData>,
     pub(super) faults: Mutex<Faults>,
     pub(super) records: Mutex<Records>,
     pub(super) outage: AtomicBool,
 }
 
-/// What the one lock is around: the contents, and how they are to be treated.
+/// The data behind the one lock: the bucket, and the options of the server.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct ServerData {
     pub(super) bucket: Bucket,
     pub(super) options: S3Options,
 }
 
 impl Shared {
-    /// Does what the request asks, and logs it before the answer leaves.
+    /// Carries out a request, and logs it before the response is sent.
     pub(super) async fn exchange(&self, head: Parts, body: Bytes) -> Result<Answer, Dropped> {
-        if head.uri.path().starts_with("/_admin/") && self.held.lock().options.admin {
+        if head.uri.path().starts_with("/_admin/") && self.data.lock().options.admin {
             return Ok(self.admin(&head));
         }
 
@@ -61,7 +61,7 @@ impl Shared {
         answer
     }
 
-    /// Refuses everything in an outage, and whoever has not signed with the right key.
+    /// Refuses every request during an outage, and requests that are not signed with the right key.
     fn admit(&self, call: &Call) -> Result<(), Refusal> {
         if self.outage.load(Ordering::Acquire) {
             return Err(Refusal::new(
@@ -80,7 +80,7 @@ impl Shared {
         };
 
         let wrong_key = self
-            .held
+            .data
             .lock()
             .options
             .require_key
@@ -116,8 +116,8 @@ impl Shared {
         }
 
         let done = {
-            let mut held = self.held.lock();
-            let Held { bucket, options } = &mut *held;
+            let mut data = self.data.lock();
+            let ServerData { bucket, options } = &mut *data;
             bucket.perform(call, options, clock::now_ms())
         };
 
@@ -148,7 +148,7 @@ impl Shared {
         });
     }
 
-    /// Answers a request that is not even one; it is logged under its raw path.
+    /// Answers a request that cannot be parsed. It is logged under its raw path.
     fn refuse(&self, refusal: &Refusal, path: String, bytes_in: u64, at_ms: i64) -> Answer {
         let answer = refusal.answer(&path);
         self.add_record(RequestLog {
@@ -168,7 +168,7 @@ impl Shared {
     }
 
     fn add_record(&self, entry: RequestLog) {
-        let entries_max = self.held.lock().options.log_entries_max;
+        let entries_max = self.data.lock().options.log_entries_max;
         self.records.lock().add(entry, entries_max);
     }
 
@@ -198,7 +198,7 @@ impl Shared {
     }
 }
 
-/// What comes in place of doing anything, for the faults that are so.
+/// Returns what happens instead of the operation, if the fault prevents it.
 fn instead(fault: Option<&Fault>) -> Option<Result<Refusal, Dropped>> {
     let refusal = match fault? {
         Fault::ResetBeforeCommit => return Some(Err(Dropped)),
@@ -236,8 +236,8 @@ fn injected(status: u16) -> Refusal {
     Refusal::new(status, code, "injected")
 }
 
-/// What becomes of the answer to a request that was carried out. The body is only touched where it
-/// is the success of a GET.
+/// Damages the response to a request that was carried out. The body is damaged only for a
+/// successful GET.
 fn spoil(answer: Answer, op: Op, fault: Option<Fault>, resource: &str) -> Result<Answer, Dropped> {
     let carries_object = op == Op::Get && answer.status.is_success();
 

@@ -1,8 +1,8 @@
-//! Faults: which requests they meet and what they do.
+//! Faults: which requests they affect, and what they do.
 //!
-//! Chance is not drawn from a stream but computed from the seed, the rule, and which request of its
-//! operation and key this is. So the same seed gives each key the same fate however requests
-//! interleave.
+//! Probabilities are not drawn from a random stream. Each is computed from the seed, the rule, and
+//! how many requests with the same operation and key came before. So with the same seed each key
+//! has the same faults, whatever the order of requests.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,49 +17,49 @@ use super::latency::Latency;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// This status, and nothing is done: 503 says `SlowDown`, 500 `InternalError`, 429
-    /// `TooManyRequests`.
+    /// The request fails with this status, and nothing is done. 503 says `SlowDown`, 500
+    /// `InternalError`, 429 `TooManyRequests`.
     Status(u16),
-    /// 500, but it *is* done.
+    /// The request fails with 500, but it *is* done.
     Status500AfterCommit,
     /// The connection is reset, and nothing is done.
     ResetBeforeCommit,
-    /// The connection is reset, but it *is* done.
+    /// The connection is reset, but the request *is* done.
     ResetAfterCommit,
-    /// 409 `ConditionalRequestConflict`, and nothing is done.
+    /// The request fails with 409 `ConditionalRequestConflict`, and nothing is done.
     Conflict409,
-    /// 403 `AccessDenied`.
+    /// The request fails with 403 `AccessDenied`.
     Forbidden403,
-    /// 403 `ExpiredToken`, as a session that has run out gets it.
+    /// The request fails with 403 `ExpiredToken`, as with an expired session.
     ExpiredToken,
-    /// 403 `RequestTimeTooSkewed`, as a client with a wrong clock gets it.
+    /// The request fails with 403 `RequestTimeTooSkewed`, as with a wrong clock of the client.
     ClockSkew,
-    /// The first bytes of the body under its full `Content-Length`, and then the connection ends.
+    /// Sends only this many bytes of the body under its full `Content-Length`, then ends the
+    /// connection.
     TruncateBody(u64),
-    /// The first bytes of the body with a `Content-Length` that agrees, as a bad proxy sends them:
-    /// nothing in HTTP tells that some are missing but the `Content-Range`, if there is one.
+    /// Sends only this many bytes of the body with a matching `Content-Length`, as a bad proxy
+    /// does. Only the `Content-Range`, if there is one, shows that some are missing.
     ShortenBody(u64),
-    /// One bit of the byte at this offset of a GET's body is turned over; a shorter body goes
-    /// unharmed.
+    /// Flips one bit of the byte at this offset of a GET's body. A shorter body is not changed.
     FlipBit { offset: u64 },
-    /// The body comes in pieces with a pause before each.
+    /// Sends the body in pieces, with a pause before each.
     Trickle { piece_bytes: usize, pause: Duration },
-    /// The request waits this long before anything is done.
+    /// Waits this long before anything is done.
     Delay(Duration),
-    /// The request waits at the gate.
+    /// Waits at the gate.
     HoldUntil { point: Point, gate: Gate },
 }
 
-/// Where a request is held.
+/// Where a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// It has arrived, and nothing is done.
+    /// It has arrived, but nothing is done.
     BeforeCommit,
-    /// It is done and visible to all, but its client has no answer.
+    /// It is done and visible to all, but the client has no response yet.
     AfterCommit,
 }
 
-/// Which requests a fault meets: all, until narrowed.
+/// Which requests a fault affects. Without further conditions: all.
 #[derive(Clone, Debug)]
 pub struct When {
     op: Option<Op>,
@@ -71,7 +71,7 @@ pub struct When {
 }
 
 impl When {
-    /// Every request.
+    /// Matches every request.
     pub fn any() -> Self {
         Self {
             op: None,
@@ -83,7 +83,7 @@ impl When {
         }
     }
 
-    /// Requests of one operation.
+    /// Matches the requests of one operation.
     pub fn op(op: Op) -> Self {
         Self {
             op: Some(op),
@@ -91,7 +91,8 @@ impl When {
         }
     }
 
-    /// Only those whose key starts so. See [`Op`] for what the key is where no one object is meant.
+    /// Only requests whose key has this prefix. [`Op`] says what the key is for operations that are
+    /// not about one object.
     pub fn under(self, key_prefix: impl Into<String>) -> Self {
         Self {
             key_prefix: key_prefix.into(),
@@ -107,8 +108,8 @@ impl When {
         }
     }
 
-    /// Only the n-th of those that match the rest, counted from 1 and from when the rule was given.
-    /// A client's retry counts as one more.
+    /// Only the n-th request that matches everything else, counted from 1 since the rule was added.
+    /// A client's retry counts as a request.
     pub fn nth(self, n: u64) -> Self {
         Self {
             first: n,
@@ -117,7 +118,7 @@ impl When {
         }
     }
 
-    /// Only the first `n` of those that match the rest.
+    /// Only the first `n` requests that match everything else.
     pub fn first(self, n: u64) -> Self {
         Self {
             first: 1,
@@ -126,7 +127,7 @@ impl When {
         }
     }
 
-    /// Each of those with this probability.
+    /// Each matching request with this probability.
     pub fn probability(self, probability: f64) -> Self {
         Self {
             probability,
@@ -141,28 +142,28 @@ impl When {
     }
 }
 
-/// A fault and the requests it meets.
+/// A fault, and the requests that it affects.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub when: When,
     pub fault: Fault,
 }
 
-/// A rule that was given to a server.
+/// Identifies a rule of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RuleId(u64);
 
-/// A whole scenario from one seed.
+/// A whole scenario, with one seed.
 #[derive(Clone, Debug, Default)]
 pub struct FaultPlan {
     pub seed: u64,
     pub rules: Vec<Rule>,
-    /// Added to every request.
+    /// A delay that is added to every request.
     pub latency: Option<Latency>,
 }
 
 impl FaultPlan {
-    /// A plan without a fault.
+    /// Returns a plan without faults.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -185,8 +186,8 @@ impl FaultPlan {
         }
     }
 
-    /// Every kind of bad luck that a retry may get over, each with `probability` where it can
-    /// happen.
+    /// Returns a plan with every fault that a retry can overcome, each with `probability` for the
+    /// requests that can have it.
     pub fn unlucky(seed: u64, probability: f64) -> Self {
         let any = || When::any().probability(probability);
         let gets = || When::op(Op::Get).probability(probability);
@@ -202,29 +203,30 @@ impl FaultPlan {
     }
 }
 
-/// What to do with one request.
+/// The decision about one request.
 #[derive(Debug, Default)]
 pub(super) struct Decision {
     pub(super) delay: Duration,
     pub(super) fault: Option<Fault>,
 }
 
-/// A rule in force.
+/// An active rule.
 #[derive(Debug)]
 struct Armed {
     id: RuleId,
     seed: u64,
-    /// Keeps rules of one seed from sharing their luck.
+    /// Makes the chances of rules with the same seed independent.
     salt: u64,
     rule: Rule,
     matched: u64,
     fired: u64,
-    /// How many requests of an operation and key have matched; kept only where chance needs it.
+    /// How many requests of each operation and key have matched. Kept only for rules with a
+    /// probability.
     seen: HashMap<(Op, String), u64>,
 }
 
 impl Armed {
-    /// Counts the request if it matches, and tells whether the fault meets it.
+    /// Counts the request if it matches. Returns whether the fault affects it.
     fn meets(&mut self, call: &Call) -> bool {
         let when = &self.rule.when;
         if !when.matches(call) {
@@ -246,16 +248,16 @@ impl Armed {
     }
 }
 
-/// A number in `[0, 1)` that depends on nothing but its arguments.
+/// Returns a number in `[0, 1)` that depends only on the arguments.
 fn chance(seed: u64, salt: u64, call: &Call, occurrence: u64) -> f64 {
     let text = format!("{salt}\0{:?}\0{}\0{occurrence}", call.op, call.key);
 
-    // The upper 32 bits fit a double exactly.
+    // 32 bits fit exactly into a double.
     let bits = u32::try_from(xxh3_64_with_seed(text.as_bytes(), seed) >> 32).unwrap_or(0);
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// All rules in force.
+/// All active rules.
 #[derive(Debug)]
 pub(super) struct Faults {
     seed: u64,
@@ -266,7 +268,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// No rules. `seed` is for those that come by [`Self::inject`].
+    /// Starts without rules. `seed` is for rules that are added by [`Self::inject`].
     pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -281,8 +283,8 @@ impl Faults {
         self.arm(rule, self.seed, self.given)
     }
 
-    /// Puts a plan in place of all rules. Its rules are salted by their places in it, so that a
-    /// plan has the same effect whenever it is set.
+    /// Replaces all rules by those of a plan. The salt of a rule is its position, so a plan has the
+    /// same effect whenever it is set.
     pub(super) fn set_plan(&mut self, plan: FaultPlan) -> Vec<RuleId> {
         self.clear();
         self.latency = plan.latency.map(|latency| (latency, plan.seed));
@@ -301,7 +303,7 @@ impl Faults {
         self.latency = None;
     }
 
-    /// How many requests a rule's fault has met; 0 when the rule is gone.
+    /// Returns how many requests a rule has affected, or 0 if there is no such rule.
     pub(super) fn fired(&self, id: RuleId) -> u64 {
         self.armed
             .iter()
@@ -309,8 +311,8 @@ impl Faults {
             .map_or(0, |armed| armed.fired)
     }
 
-    /// Every rule counts the request; of those that meet it the earliest has its way, and all
-    /// delays add up.
+    /// Decides about a request. Every rule counts it. Of the rules that affect it, the first one
+    /// applies; delays are added up.
     pub(super) fn decide(&mut self, call: &Call) -> Decision {
         let mut decision = Decision::default();
         if let Some((latency, seed)) = self.latency {

@@ -1,8 +1,8 @@
-//! How long the far store thinks before it does anything.
+//! How long the simulated store takes before it does anything.
 
 use std::time::Duration;
 
-/// A distribution of service times, given by three of its percentiles.
+/// A distribution of service times, given by three percentiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
     pub p50: Duration,
@@ -11,16 +11,16 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// What a busy public store shows to small requests from the same region.
+    /// The latencies of a busy public store, for small requests from the same region.
     pub const TYPICAL: Self = Self {
         p50: Duration::from_millis(15),
         p99: Duration::from_millis(120),
         p999: Duration::from_secs(1),
     };
 
-    /// The service time at `quantile` in `[0, 1)`. Between the named percentiles it grows
-    /// geometrically; below the median it falls to a third of it; above the last percentile it
-    /// stays there.
+    /// Returns the service time at `quantile` in `[0, 1)`. Between the given percentiles it grows
+    /// geometrically. Below the median it falls to a third of the median. Above the last percentile
+    /// it is constant.
     pub(super) fn at(self, quantile: f64) -> Duration {
         let p50 = self.p50.as_secs_f64();
         let p99 = self.p99.as_secs_f64();
@@ -37,7 +37,7 @@ impl Latency {
     }
 }
 
-/// The geometric interpolation, or zero where one end is zero.
+/// Interpolates geometrically. The result is zero if one end is zero.
 fn between(low: f64, high: f64, part: f64) -> f64 {
     if low <= 0.0 {
         return 0.0;

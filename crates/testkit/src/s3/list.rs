@@ -1,4 +1,4 @@
-//! Listing: one page of keys and common prefixes.
+//! Lists one page of keys and common prefixes.
 
 use std::ops::Bound;
 
@@ -11,10 +11,11 @@ use super::clock;
 use super::objects::{Object, Objects};
 use super::xml::Document;
 
-/// The most keys and prefixes in one page, whatever is asked.
+/// The largest number of keys and prefixes in one page, whatever the client asks for.
 const PAGE_ENTRIES_MAX: usize = 1000;
 
-/// What `encoding-type=url` escapes: all but the unreserved characters and the slash.
+/// The characters that `encoding-type=url` escapes: all but the unreserved characters and the
+/// slash.
 const ESCAPED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -22,12 +23,12 @@ const ESCAPED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// What is asked of one page.
+/// The parameters of a list request.
 #[derive(Debug, Default)]
 struct Spec {
     prefix: String,
-    /// Keys that share what follows the prefix up to this are told as one common prefix; empty for
-    /// none.
+    /// Keys that have the same text from the prefix up to this delimiter are listed as one common
+    /// prefix. Empty: no common prefixes.
     delimiter: String,
     after: After,
     entries_max: usize,
@@ -48,12 +49,12 @@ enum After {
 struct Page<'a> {
     objects: Vec<(&'a str, &'a Object)>,
     prefixes: Vec<&'a str>,
-    /// Where the next page starts, if there is more.
+    /// Where the next page starts, if there is one.
     next: Option<After>,
 }
 
 impl After {
-    /// Opaque to clients, and safe in XML and in a query.
+    /// Encodes the position as a token. Clients must not read it. It is safe in XML and in a query.
     fn token(&self) -> String {
         let (kind, text) = match self {
             Self::Start => ('s', ""),
@@ -78,7 +79,7 @@ impl After {
         }
     }
 
-    /// Whether a key lies after this point.
+    /// Whether a key is after this position.
     fn admits(&self, key: &str) -> bool {
         match self {
             Self::Start => true,
@@ -168,7 +169,7 @@ pub(super) fn answer(objects: &Objects, call: &Call) -> Result<Answer, Refusal> 
     Ok(Answer::xml(StatusCode::OK, document))
 }
 
-/// Cuts one page, in the order of the keys' bytes. A common prefix counts as one entry.
+/// Returns one page, in the byte order of keys. A common prefix counts as one entry.
 fn page<'a>(objects: &'a Objects, spec: &Spec) -> Page<'a> {
     let mut page = Page::default();
     let mut last = spec.after.clone();
@@ -208,7 +209,7 @@ fn page<'a>(objects: &'a Objects, spec: &Spec) -> Page<'a> {
     page
 }
 
-/// The key up to and with the first delimiter after the prefix.
+/// Returns the key up to the first delimiter after the prefix, inclusive.
 fn common_prefix<'a>(key: &'a str, spec: &Spec) -> Option<&'a str> {
     if spec.delimiter.is_empty() {
         return None;
@@ -225,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    /// Lists all pages, keys as they are and prefixes with `*` behind them.
+    /// Lists all pages: keys unchanged, prefixes followed by `*`.
     fn walk(
         keys: &[&str],
         prefix: &str,

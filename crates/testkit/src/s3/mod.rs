@@ -1,19 +1,21 @@
-//! An S3 server inside the test's own process, over real HTTP on the loop-back address.
+//! An S3 server within the test's own process, over real HTTP on the loop-back address.
 //!
-//! It is spoken to with whatever client the code under test uses, so that the client's own retries,
-//! time-outs and error mapping are part of what is tested. It is linearizable: one lock stands
-//! around the objects, so every read and every list sees all that was committed before it.
+//! The code under test uses its own client, so the client's retries, time-outs and error mapping
+//! are tested too. The server is linearizable: one lock is around the objects, so every read and
+//! every list sees all writes that were committed before it.
 //!
-//! A request whose body has arrived is carried out even if its client has gone away meanwhile, as a
-//! real store would: a write that timed out for its client may still land later.
+//! A request whose body has arrived is carried out even if the client has gone away, as in a real
+//! store. So a write that timed out for its client may still be committed later.
 //!
-//! - [`S3`] is the running server: contents, switches, counters, log.
-//! - [`Rule`] and [`FaultPlan`] make requests fail, slowly or in odd ways, the same way for the
-//!   same seed.
+//! - [`S3`] is the running server: its contents, switches, counters and log (`server`, `options`).
+//! - A request is parsed (`call`, `chunked`, `range`) and carried out (`exchange`, `bucket`:
+//!   `objects`, `multipart`, `list`). Then it is logged (`records`) and answered (`answer`, `xml`).
+//! - [`Rule`] and [`FaultPlan`] make requests fail, slow or odd (`faults`, `latency`), in the same
+//!   way for the same seed.
 //! - [`Gate`] stops a request at an exact point until the test lets it go.
 //!
-//! What it is not: signatures are not verified (only that a key signed), old versions of objects
-//! are not kept, and there is one bucket.
+//! Limits: signatures are not verified (only the access key is read), old versions of objects are
+//! not kept, and there is only one bucket.
 
 mod answer;
 mod bucket;

@@ -1,4 +1,4 @@
-//! Uploads in parts: kept apart from the objects until they are completed.
+//! Uploads in parts. They are separate from the objects until they are completed.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::answer::Refusal;
 use super::objects::{Object, digest, same_tag};
 use super::xml::CompletePart;
 
-/// S3's bound on part numbers, which start at 1.
+/// S3's limit for part numbers, which start at 1.
 const PART_NUMBER_MAX: u32 = 10_000;
 
 /// An upload that is neither completed nor aborted.
@@ -21,7 +21,7 @@ struct Upload {
     parts: BTreeMap<u32, Object>,
 }
 
-/// All open uploads, by id. Ids are never used twice.
+/// All open uploads, by id. An id is never reused.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
     open: BTreeMap<String, Upload>,
@@ -46,7 +46,7 @@ impl Uploads {
         id
     }
 
-    /// Takes a part in, in place of an earlier one of its number, and returns its tag.
+    /// Stores a part and returns its tag. An earlier part with the same number is replaced.
     pub(super) fn put(
         &mut self,
         key: &str,
@@ -66,7 +66,7 @@ impl Uploads {
         Ok(e_tag)
     }
 
-    /// The object that the named parts make. The upload stays open: see [`Self::close`].
+    /// Returns the object that the named parts make. The upload stays open until [`Self::close`].
     pub(super) fn assemble(
         &mut self,
         key: &str,
@@ -115,14 +115,14 @@ impl Uploads {
         Ok(object)
     }
 
-    /// Ends an upload, after which its id is unknown, to a repeated completion as well.
+    /// Ends an upload. Its id is unknown afterwards, also to a repeated completion.
     pub(super) fn close(&mut self, key: &str, id: &str) -> Result<(), Refusal> {
         self.find(key, id)?;
         self.open.remove(id);
         Ok(())
     }
 
-    /// How many uploads were left open.
+    /// Returns how many uploads are open.
     pub(super) fn count(&self) -> usize {
         self.open.len()
     }

@@ -1,4 +1,4 @@
-//! The objects of the bucket, and what may be asked of one of them.
+//! The objects of the bucket, and requests for one of them.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use super::call::{COPY_IF_NONE_MATCH, Call};
 use super::clock;
 use super::range::{ByteRange, NoRange};
 
-/// One object as it is told to a test.
+/// One object, as tests see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
     pub key: String,
     pub size: u64,
-    /// With its quotes.
+    /// The tag, with its quotes.
     pub e_tag: String,
     pub modified_ms: i64,
 }
@@ -28,14 +28,14 @@ pub struct ObjectInfo {
 #[derive(Clone, Debug)]
 pub(super) struct Object {
     pub(super) body: Bytes,
-    /// With its quotes. Equal bodies have equal tags, as in S3.
+    /// The tag, with its quotes. Equal bodies have equal tags, as in S3.
     pub(super) e_tag: String,
     pub(super) modified_ms: i64,
-    /// The headers that are given back with it.
+    /// The headers that are returned with the object.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// By key, in the order of their bytes.
+/// Objects by key, in the byte order of keys.
 pub(super) type Objects = BTreeMap<String, Object>;
 
 impl Object {
@@ -64,12 +64,13 @@ impl Object {
     }
 }
 
-/// 32 hexadecimal digits. Not MD5: a tag is opaque, and this is ten times faster.
+/// Returns a digest of 32 hexadecimal digits. It is not MD5: clients must not interpret a tag, and
+/// this is ten times faster.
 pub(super) fn digest(body: &[u8]) -> String {
     format!("{:032x}", xxh3_128(body))
 }
 
-/// The headers of a write that belong to the object.
+/// Returns the headers of a write that are stored with the object.
 pub(super) fn kept_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let kept = [
         CACHE_CONTROL,
@@ -91,18 +92,18 @@ pub(super) fn kept_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)
         .collect()
 }
 
-/// What must hold of the key for a write to go ahead.
+/// What a write requires of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     Always,
-    /// `If-None-Match: *`.
+    /// The key must not exist: `If-None-Match: *`.
     Absent,
-    /// `If-Match` with this tag.
+    /// The object must have this tag: `If-Match`.
     Holds(String),
 }
 
 impl Condition {
-    /// The condition in the headers of a write.
+    /// Returns the condition in the headers of a write.
     pub(super) fn of(call: &Call) -> Result<Self, Refusal> {
         let absent = call
             .header("if-none-match")
@@ -115,8 +116,8 @@ impl Condition {
         }
     }
 
-    pub(super) fn check(&self, held: Option<&Object>) -> Result<(), Refusal> {
-        match (self, held) {
+    pub(super) fn check(&self, existing: Option<&Object>) -> Result<(), Refusal> {
+        match (self, existing) {
             (Self::Always, _) | (Self::Absent, None) => Ok(()),
             (Self::Absent, Some(_)) => Err(Refusal::precondition_failed("If-None-Match")),
             (Self::Holds(_), None) => Err(Refusal::no_such_key()),
@@ -126,7 +127,7 @@ impl Condition {
     }
 }
 
-/// Whether two tags are one, quotes or not.
+/// Whether two tags are equal, apart from quotes.
 pub(super) fn same_tag(left: &str, right: &str) -> bool {
     left.trim_matches('"') == right.trim_matches('"')
 }
@@ -139,7 +140,7 @@ pub(super) fn not_implemented(what: &str) -> Refusal {
     )
 }
 
-/// Answers GET and, but for the body, HEAD.
+/// Answers GET, and HEAD before its body is dropped.
 pub(super) fn read(objects: &Objects, call: &Call) -> Result<Answer, Refusal> {
     for refused in ["if-modified-since", "if-unmodified-since"] {
         if call.headers.contains_key(refused) {
@@ -160,7 +161,7 @@ pub(super) fn read(objects: &Objects, call: &Call) -> Result<Answer, Refusal> {
         Some(range) => {
             let (start, end) = range.within(size).ok_or_else(|| not_satisfiable(size))?;
 
-            // In bounds of `usize`, since `end` is at most the length of a body in memory.
+            // The conversions cannot fail, because `end` is at most the length of a body in memory.
             let from = usize::try_from(start).unwrap_or(0);
             let to = usize::try_from(end).unwrap_or(0);
             Answer::new(StatusCode::PARTIAL_CONTENT)

@@ -1,36 +1,37 @@
-//! What a server is started with.
+//! The options of a server.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 
-/// How the server behaves. `Default` is an honest store named `test` on a free port.
+/// How the server behaves. The default is a correct store with the bucket `test` on a free port.
 #[derive(Clone, Debug)]
 pub struct S3Options {
-    /// A loop-back address; anything else is refused. Port 0 takes a free one.
+    /// A loop-back address; any other is refused. Port 0 takes a free port.
     pub listen: SocketAddr,
-    /// The one bucket. Another name in a request is `NoSuchBucket`.
+    /// The name of the bucket. Any other name in a request is `NoSuchBucket`.
     pub bucket: String,
-    /// The objects at the start, as from [`S3::clone_contents`](super::S3::clone_contents).
+    /// The objects at the start, for example from
+    /// [`S3::clone_contents`](super::S3::clone_contents).
     pub contents: BTreeMap<String, Bytes>,
-    /// If set, requests signed with another access key are refused with 403.
+    /// If set, requests that are signed with any other access key are refused with 403.
     pub require_key: Option<String>,
-    /// When false, `If-None-Match` and `If-Match` of a write are ignored and it overwrites with
+    /// If false, `If-None-Match` and `If-Match` of a write are ignored: it overwrites and returns
     /// 200, as some stores do.
     pub honest_conditional_puts: bool,
-    /// What `GET ?versioning` answers. Old versions are not kept either way.
+    /// What `GET ?versioning` answers. Old versions are never kept.
     pub versioned: bool,
-    /// What `GET ?object-lock` answers. Deletes work either way, as a real delete without a version
-    /// does.
+    /// What `GET ?object-lock` answers. Deletes always work, as deletes without a version do in S3.
     pub locked: bool,
-    /// The least size in bytes of each part of an upload but its last.
+    /// The smallest size in bytes of each part of an upload but the last.
     pub part_bytes_min: usize,
-    /// How many entries the request log holds; the oldest go first. Counters know no limit.
+    /// How many entries the request log keeps. The oldest are dropped first. Counters have no
+    /// limit.
     pub log_entries_max: usize,
-    /// Drives the rules given to [`S3::inject`](super::S3::inject) that have a probability.
+    /// The seed for rules with a probability that are added by [`S3::inject`](super::S3::inject).
     pub seed: u64,
-    /// Serves `/_admin/...` without a signature: counters, and the outage switch.
+    /// Whether to serve `/_admin/...` without a signature: counters, and the outage switch.
     pub admin: bool,
 }
 

@@ -1,28 +1,27 @@
-//! The `Range` header: what it asks for, and what that means for an object of a given size.
+//! The `Range` header, and the bytes that it selects of an object.
 
-/// One range of bytes, as it was asked for. Both ends of the header are inclusive; these are
-/// half-open.
+/// The requested range of bytes. In the header both ends are inclusive; here the end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteRange {
     /// `[start, end)`.
     Bounded { start: u64, end: u64 },
     /// From `start` to the end of the object.
     From(u64),
-    /// The last so many bytes.
+    /// The last bytes of the object, as many as this.
     Last(u64),
 }
 
 /// Why a `Range` header gives no single range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoRange {
-    /// Not in the form of a byte range: HTTP says to ignore it.
+    /// It is not a valid byte range. HTTP says to ignore it.
     Malformed,
-    /// Several ranges, which S3 does not serve.
+    /// It has several ranges, which S3 does not support.
     Several,
 }
 
 impl ByteRange {
-    /// Reads `bytes=a-b`, `bytes=a-` or `bytes=-n`.
+    /// Parses `bytes=a-b`, `bytes=a-` or `bytes=-n`.
     pub(super) fn parse(header: &str) -> Result<Self, NoRange> {
         let spec = header
             .trim()
@@ -55,8 +54,8 @@ impl ByteRange {
         }
     }
 
-    /// The bytes `[start, end)` of an object of `size` bytes, cut to its end; `None` (416) when
-    /// there is not one such byte.
+    /// Returns the bytes `[start, end)` of an object of `size` bytes, cut at its end. `None` (416)
+    /// if there is no such byte.
     pub(super) fn within(self, size: u64) -> Option<(u64, u64)> {
         let (start, end) = match self {
             Self::Bounded { start, end } => (start, end.min(size)),

@@ -1,4 +1,4 @@
-//! What the server remembers of the requests it had: a log, and counters that are a bill.
+//! Records of the requests: a log, and counters as a bill would have them.
 
 use std::collections::VecDeque;
 
@@ -7,32 +7,33 @@ use serde::Serialize;
 use super::call::Op;
 use super::range::ByteRange;
 
-/// One request. Entries stand in the order in which requests were done with, which for two at once
-/// need not be the order of their commits.
+/// One request. The log has the order in which requests ended. For concurrent requests this may
+/// differ from the order of their commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestLog {
     pub op: Op,
-    /// See [`Op`] for what it is where no one object is meant.
+    /// The key. [`Op`] says what it is for operations that are not about one object.
     pub key: String,
-    /// The range that was asked for, whatever was answered.
+    /// The requested range, whatever the answer was.
     pub range: Option<ByteRange>,
-    /// A write with `If-None-Match` or `If-Match`.
+    /// Whether this is a write with `If-None-Match` or `If-Match`.
     pub conditional: bool,
-    /// `None` when the connection was dropped in place of an answer.
+    /// The status, or `None` if the connection was dropped without an answer.
     pub status: Option<u16>,
-    /// The payload that came in, and the body that went out, in bytes; headers are not counted.
+    /// The bytes of the payload that came in, and of the body that went out. Headers are not
+    /// counted.
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// The access key that signed, if one did.
+    /// The access key of the signature, if there is one.
     pub access_key: Option<String>,
-    /// The token of temporary credentials.
+    /// The session token of temporary credentials.
     pub session_token: Option<String>,
-    /// When the whole request had arrived.
+    /// The time at which the whole request had arrived.
     pub at_ms: i64,
 }
 
-/// Requests and bytes since the start or the last reset. A request counts under its operation
-/// whether it succeeded or not, since a store bills both.
+/// Requests and bytes since the start or the last reset. Failed requests count as well, because a
+/// store bills them too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub gets: u64,
@@ -40,24 +41,24 @@ pub struct Counts {
     pub puts: u64,
     pub copies: u64,
     pub lists: u64,
-    /// Requests to delete one object.
+    /// Requests that delete one object.
     pub deletes: u64,
-    /// Requests to delete many, one each however many keys they name.
+    /// Requests that delete several objects. Each counts once, however many keys it names.
     pub bulk_deletes: u64,
     pub uploads_created: u64,
     pub parts: u64,
     pub uploads_completed: u64,
     pub uploads_aborted: u64,
-    /// Questions about the bucket, and what is not implemented.
+    /// Requests about the bucket, and requests that are not supported.
     pub others: u64,
-    /// Those of the above that were answered 400 or more, or with a dropped connection.
+    /// How many of these requests were answered 400 or higher, or dropped.
     pub failures: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
 
 impl Counts {
-    /// All requests.
+    /// Returns the number of all requests.
     pub fn requests(&self) -> u64 {
         self.writes_billed()
             + self.gets
@@ -68,7 +69,8 @@ impl Counts {
             + self.others
     }
 
-    /// The requests that S3 bills at the high price: PUT, COPY, POST and LIST. Deletes are free.
+    /// Returns the number of requests that S3 bills at the high price: PUT, COPY, POST and LIST.
+    /// Deletes are free.
     pub fn writes_billed(&self) -> u64 {
         self.puts
             + self.copies
@@ -101,7 +103,7 @@ impl Counts {
     }
 }
 
-/// The log with its bound, and the counters.
+/// The log, which has a limit, and the counters.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     pub(super) counts: Counts,
@@ -109,7 +111,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Counts and logs a request, which pushes out the oldest entry of a full log.
+    /// Counts and logs a request. If the log is full, its oldest entry is dropped.
     pub(super) fn add(&mut self, entry: RequestLog, entries_max: usize) {
         self.counts.add(&entry);
         self.log.push_back(entry);

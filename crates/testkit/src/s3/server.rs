@@ -1,4 +1,4 @@
-//! The server that a test holds: starting, stopping, looking inside, making trouble.
+//! The server, as a test uses it: start and stop it, inspect it, inject faults.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -23,25 +23,25 @@ use tokio_util::task::TaskTracker;
 use super::answer::{Dropped, Refusal, Wire};
 use super::bucket::Bucket;
 use super::clock;
-use super::exchange::{Held, Shared};
+use super::exchange::{ServerData, Shared};
 use super::faults::{FaultPlan, Faults, Rule, RuleId};
 use super::objects::{Object, ObjectInfo};
 use super::options::S3Options;
 use super::records::{Counts, Records, RequestLog};
 
-/// The largest body, which is held in memory: above any block or part that a test writes.
+/// The largest request body. It is kept in memory. No block or part of a test is larger.
 const BODY_BYTES_MAX: usize = 1 << 30;
 
-/// A running S3 server. It stops when this is dropped.
+/// A running S3 server. It stops when this value is dropped.
 #[derive(Debug)]
 pub struct S3 {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// `None` while stopped.
+    /// `None` while the server is stopped.
     run: Mutex<Option<Run>>,
 }
 
-/// One span of running, from a start to its stop.
+/// The tasks from one start to the next stop.
 #[derive(Clone, Debug)]
 struct Run {
     stopping: CancellationToken,
@@ -49,7 +49,7 @@ struct Run {
 }
 
 impl S3 {
-    /// Starts a server; on return it accepts connections. Its tasks live on the runtime of the
+    /// Starts a server. On return it accepts connections. Its tasks run on the runtime of the
     /// caller.
     pub async fn start(options: S3Options) -> anyhow::Result<Self> {
         ensure!(
@@ -74,13 +74,14 @@ impl S3 {
         })
     }
 
-    /// Where it listens, as `http://127.0.0.1:port`; the bucket comes after it in the path.
+    /// Returns its address as `http://127.0.0.1:port`. In the path of a request, the bucket
+    /// follows.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Stops listening and drops all connections; on return no request is under way, and those that
-    /// had not committed never will. Connections are refused until
+    /// Stops listening and drops all connections. On return no request is running, and requests
+    /// that had not committed never will. Connections are refused until
     /// [`start_again`](Self::start_again).
     pub async fn stop(&self) {
         let run = self.run.lock().take();
@@ -91,8 +92,8 @@ impl S3 {
         }
     }
 
-    /// Starts again on the same port with all contents, rules and counters kept. Does nothing while
-    /// running.
+    /// Starts again on the same port, with the same contents, rules and counters. Does nothing
+    /// while the server runs.
     pub async fn start_again(&self) -> anyhow::Result<()> {
         if self.run.lock().is_some() {
             return Ok(());
@@ -105,7 +106,7 @@ impl S3 {
         Ok(())
     }
 
-    /// While set, every request is answered 503 and nothing is done. For refused connections see
+    /// While set, every request is answered 503 and nothing is done. To refuse connections, use
     /// [`stop`](Self::stop).
     pub fn set_outage(&self, outage: bool) {
         self.shared.outage.store(outage, Ordering::Release);
@@ -113,59 +114,59 @@ impl S3 {
 
     /// Sets what `GET ?versioning` answers.
     pub fn set_versioned(&self, versioned: bool) {
-        self.shared.held.lock().options.versioned = versioned;
+        self.shared.data.lock().options.versioned = versioned;
     }
 
     /// Sets what `GET ?object-lock` answers.
     pub fn set_locked(&self, locked: bool) {
-        self.shared.held.lock().options.locked = locked;
+        self.shared.data.lock().options.locked = locked;
     }
 
-    /// Adds a rule, behind those that are there.
+    /// Adds a rule after the existing ones.
     pub fn inject(&self, rule: Rule) -> RuleId {
         self.shared.faults.lock().inject(rule)
     }
 
-    /// Puts a plan in place of all rules. The ids are in the order of its rules.
+    /// Replaces all rules by those of a plan. Returns their ids, in the order of the plan.
     pub fn set_plan(&self, plan: FaultPlan) -> Vec<RuleId> {
         self.shared.faults.lock().set_plan(plan)
     }
 
-    /// Takes all rules away. Requests that a fault has met already stay met.
+    /// Removes all rules. Requests that a fault has already affected are not changed.
     pub fn clear_faults(&self) {
         self.shared.faults.lock().clear();
     }
 
-    /// How many requests a rule's fault has met; 0 when the rule is gone.
+    /// Returns how many requests a rule has affected, or 0 if there is no such rule.
     pub fn fired(&self, rule: RuleId) -> u64 {
         self.shared.faults.lock().fired(rule)
     }
 
-    /// All objects, in the order of their keys.
+    /// Returns all objects, in the order of their keys.
     pub fn objects(&self) -> Vec<ObjectInfo> {
-        let held = self.shared.held.lock();
-        held.bucket
+        let data = self.shared.data.lock();
+        data.bucket
             .objects
             .iter()
             .map(|(key, object)| object.info(key))
             .collect()
     }
 
-    /// All objects with their bodies, for [`S3Options::contents`] of another server. Bodies are
-    /// shared.
+    /// Returns all objects with their bodies, for [`S3Options::contents`] of another server. Bodies
+    /// are shared, not copied.
     pub fn clone_contents(&self) -> BTreeMap<String, Bytes> {
-        let held = self.shared.held.lock();
-        held.bucket
+        let data = self.shared.data.lock();
+        data.bucket
             .objects
             .iter()
             .map(|(key, object)| (key.clone(), object.body.clone()))
             .collect()
     }
 
-    /// The body of one object, past all faults and counters.
+    /// Returns the body of one object. Ignores faults and does not count.
     pub fn object(&self, key: &str) -> Option<Bytes> {
         self.shared
-            .held
+            .data
             .lock()
             .bucket
             .objects
@@ -173,33 +174,34 @@ impl S3 {
             .map(|object| object.body.clone())
     }
 
-    /// Writes an object, past all faults, conditions and counters.
+    /// Writes an object. Ignores faults and conditions and does not count.
     pub fn plant(&self, key: impl Into<String>, body: impl Into<Bytes>) {
         let object = Object::new(body.into(), Vec::new(), clock::now_ms());
         self.shared
-            .held
+            .data
             .lock()
             .bucket
             .objects
             .insert(key.into(), object);
     }
 
-    /// Removes an object, past all faults and counters; false when there was none.
+    /// Removes an object. Ignores faults and does not count. Returns false if there was none.
     pub fn uproot(&self, key: &str) -> bool {
-        self.shared.held.lock().bucket.objects.remove(key).is_some()
+        self.shared.data.lock().bucket.objects.remove(key).is_some()
     }
 
-    /// How many uploads in parts are neither completed nor aborted.
+    /// Returns how many uploads in parts are neither completed nor aborted.
     pub fn open_uploads(&self) -> usize {
-        self.shared.held.lock().bucket.uploads.count()
+        self.shared.data.lock().bucket.uploads.count()
     }
 
-    /// The requests since the start or the last reset; a request is here before its answer is out.
+    /// Returns the requests since the start or the last reset. A request is logged before its
+    /// answer is sent.
     pub fn log(&self) -> Vec<RequestLog> {
         self.shared.records.lock().log.iter().cloned().collect()
     }
 
-    /// The counters since the start or the last reset.
+    /// Returns the counters since the start or the last reset.
     pub fn counts(&self) -> Counts {
         self.shared.records.lock().counts
     }
@@ -229,10 +231,10 @@ impl Shared {
         };
 
         let faults = Mutex::new(Faults::new(options.seed));
-        let held = Mutex::new(Held { bucket, options });
+        let data = Mutex::new(ServerData { bucket, options });
 
         Self {
-            held,
+            data,
             faults,
             records: Mutex::default(),
             outage: AtomicBool::new(false),
@@ -262,14 +264,15 @@ impl Run {
                     self.tasks
                         .spawn(self.clone().connection(stream, Arc::clone(&shared))),
                 ),
-                // Out of file descriptors, or a client that left already: others may fare better.
+                // Either no file descriptor is left or the client is gone. Later connections may
+                // work.
                 Some(Err(_)) => tokio::task::yield_now().await,
             }
         }
     }
 
     async fn connection(self, stream: TcpStream, shared: Arc<Shared>) {
-        // Small answers leave at once; a failure to set this costs time only.
+        // Small answers should leave at once. If this fails, it only costs time.
         let _ = stream.set_nodelay(true);
         let reset = Arc::new(AtomicBool::new(false));
 
@@ -283,17 +286,17 @@ impl Run {
         let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         let ended = poll_fn(|context| connection.poll_without_shutdown(context));
 
-        // However it ended, it has ended: the client's errors are the client's to tell.
+        // The result does not matter: the client reports its own errors.
         let _ = self.stopping.run_until_cancelled(ended).await;
         let stream = connection.into_parts().io.into_inner();
 
         if reset.load(Ordering::Acquire) {
-            // Dropping it then sends RST in place of FIN.
+            // With this, dropping the stream sends RST instead of FIN.
             let _ = stream.set_zero_linger();
         }
     }
 
-    /// Reads the whole request, then carries it out in a task of its own, which goes on when the
+    /// Reads the whole request. Then carries it out in a task of its own, which continues if the
     /// client leaves.
     async fn exchange(
         self,

@@ -1,4 +1,4 @@
-//! The XML that S3 speaks: a small writer, and the two request bodies.
+//! The XML of S3: a small writer, and two request bodies.
 
 use quick_xml::escape::escape;
 use serde::Deserialize;
@@ -8,14 +8,14 @@ use serde::Deserialize;
 pub(super) struct Document(String);
 
 impl Document {
-    /// Starts a document and writes its root with what `inside` adds.
+    /// Writes a document with a root element; `inside` adds its contents.
     pub(super) fn new(root: &str, inside: impl FnOnce(&mut Self)) -> Self {
         let mut document = Self("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned());
         document.nest(root, inside);
         document
     }
 
-    /// An element with others inside.
+    /// Adds an element that contains other elements.
     pub(super) fn nest(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
         self.0.push('<');
         self.0.push_str(name);
@@ -26,7 +26,7 @@ impl Document {
         self.0.push('>');
     }
 
-    /// An element with text, which is escaped.
+    /// Adds an element with text. The text is escaped.
     pub(super) fn text(&mut self, name: &str, text: &str) {
         self.nest(name, |document| document.0.push_str(&escape(text)));
     }
@@ -66,7 +66,7 @@ pub(super) struct CompletePart {
     pub(super) e_tag: String,
 }
 
-/// Reads a request body; `None` when it is not the XML that was expected.
+/// Parses a request body. Returns `None` if it is not the expected XML.
 pub(super) fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Option<T> {
     quick_xml::de::from_str(std::str::from_utf8(body).ok()?).ok()
 }

@@ -1,21 +1,21 @@
-//! The files of a crate do not know each other in circles.
+//! The files of a crate do not refer to each other in circles.
 //!
-//! A file that can be read on its own stands on files that can be read before it. So between the
-//! files of each crate's `src` there is no circle of references:
+//! Without circles, there is an order in which each file can be read after the files that it uses.
+//! The rules for the files in each crate's `src`:
 //!
-//! - A reference is a `use` or a path in code (`crate::a::b()`, `super::A`, `a::b()` of a module in
-//!   scope), in the input of macros too. `pub use` is one as well. An inherent method that another
-//!   file defines is not seen.
-//! - It leads to the file that defines the item, through all re-exports, globs and aliases between.
-//!   Of an item that cannot be found (a macro made it, or another crate has it) it leads to the
-//!   module that the path names.
-//! - `mod x;` is no reference. A child that uses its parent's items refers to the parent, a parent
-//!   that uses its child's items refers to the child; both are a circle.
-//! - A door is transparent: a file that has nothing but `mod` and `use` refers to nothing. So
-//!   `lib.rs` may re-export what files define that go through `crate::`.
-//! - What only tests see (`#[cfg(test)]`) is left out, and so is `pub(in path)`.
+//! - A reference is a `use`, or a path in code (`crate::a::b()`, `super::A`, `a::b()` of a module
+//!   in scope), also in the input of macros. `pub use` counts too. Calls of an inherent method that
+//!   another file defines are not detected.
+//! - A reference leads to the file that defines the item, through all re-exports, globs and
+//!   aliases. If the item cannot be found (a macro made it, or it is from another crate), the
+//!   reference leads to the module in the path.
+//! - `mod x;` is not a reference. A child that uses items of its parent refers to the parent. A
+//!   parent that uses items of its child refers to the child. Both together are a circle.
+//! - A door is transparent: a file that has only `mod` and `use` refers to nothing. So `lib.rs` may
+//!   re-export items of files that use `crate::`.
+//! - Code for tests only (`#[cfg(test)]`) is ignored, and so is `pub(in path)`.
 //!
-//! [`NOT_YET`] names the crates that still have circles. It may only shrink.
+//! [`NOT_YET`] lists the crates that still have circles. It may only shrink.
 
 mod graph;
 mod modules;
@@ -27,14 +27,14 @@ use std::path::Path;
 use graph::{in_circles, shortest_circle};
 use modules::{Files, Modules};
 
-/// Crates whose circles are still to be opened.
+/// Crates that still have circles.
 const NOT_YET: &[&str] = &["api", "promql", "server"];
 
-/// How a crate's files refer to each other in a circle.
+/// A circle of references between files of a crate.
 struct Circle {
-    /// Each file, and the path by which it mentions the next.
+    /// Each file, with the path by which it refers to the next.
     steps: Vec<(String, String)>,
-    /// How many files stand in circles.
+    /// How many files are part of any circle.
     files: usize,
 }
 
@@ -51,7 +51,7 @@ impl std::fmt::Display for Circle {
     }
 }
 
-/// The shortest circle between the files of a crate. Pure.
+/// Returns the shortest circle between the files of a crate. Pure.
 fn circle(files: &Files) -> Option<Circle> {
     let modules = Modules::of(files);
     let edges = modules.edges();
@@ -72,7 +72,7 @@ fn circle(files: &Files) -> Option<Circle> {
     })
 }
 
-/// All files of `folder`, by their path below it.
+/// Reads all files of `folder`, by their path below it.
 fn read(folder: &Path, below: &str, files: &mut Files) {
     for entry in std::fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable entry").path();
@@ -125,7 +125,7 @@ fn the_files_of_no_crate_refer_to_each_other_in_circles() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The circle of a crate with these files, as the files in it, the first by name first.
+/// Returns the circle of a crate with these files, beginning with the file that sorts first.
 fn found(files: &[(&str, &str)]) -> Vec<String> {
     let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
     let Some(circle) = circle(&files.iter().map(owned).collect()) else {
@@ -142,7 +142,7 @@ fn check(files: &[(&str, &str)], expected: &[&str]) {
     assert_eq!(found(files), expected);
 }
 
-/// A crate of the files `a.rs` and `b.rs`, in which `b` refers to `a`.
+/// Checks a crate of the files `a.rs` and `b.rs`, in which `b` refers to `a`.
 #[track_caller]
 fn check_a(a: &str, expected: &[&str]) {
     check(

@@ -12,12 +12,12 @@ use object_store::{
     RetryConfig,
 };
 
-/// An honest server.
+/// Starts a server with the default options.
 pub(crate) async fn start() -> S3 {
     S3::start(S3Options::default()).await.unwrap()
 }
 
-/// A client that retries up to `max_retries` times, quickly.
+/// Returns a client that retries up to `max_retries` times, with short pauses.
 pub(crate) fn client(s3: &S3, max_retries: usize) -> AmazonS3 {
     builder(s3, max_retries).build().unwrap()
 }

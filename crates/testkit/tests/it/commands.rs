@@ -1,24 +1,25 @@
-//! The documents name tests and files that exist: each `cargo test` command of `docs/guarantees.md`
-//! runs at least one test for each of its filters, and each file of the code map in
-//! `ARCHITECTURE.md` is there.
+//! The documents name tests and files that exist. Each filter of a `cargo test` command in
+//! `docs/guarantees.md` matches at least one test, and each file in the code map of
+//! `ARCHITECTURE.md` exists.
 //!
-//! Names of tests are read from the sources, as building every test binary to list them would take
-//! minutes.
+//! The names of tests are read from the sources, because building all test binaries to list them
+//! would take minutes.
 
 use std::path::{Path, PathBuf};
 
-/// What a command runs.
+/// A `cargo test` command of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct TestCommand {
     /// The package, without the prefix `duramen-`.
     package: String,
-    /// `--lib`, `--test it`, or both when neither is given.
+    /// Whether it runs `--lib` tests, `--test it` tests, or both. If it names neither, it runs
+    /// both.
     lib: bool,
     integration: bool,
     filters: Vec<String>,
 }
 
-/// The commands in the backticks of one line. One that begins with `--` goes on with the package of
+/// Returns the commands in backticks in a line. A command that begins with `--` has the package of
 /// the command before it.
 fn commands(line: &str) -> Vec<TestCommand> {
     let mut found: Vec<TestCommand> = Vec::new();
@@ -71,10 +72,10 @@ fn command(text: &str, package: &str) -> TestCommand {
     command
 }
 
-/// The tests of a source file, as `cargo test` names them.
+/// Returns the tests of a source file, with the names that `cargo test` has for them.
 fn tests_of(source: &str, module: &[String]) -> Vec<String> {
     let mut found = Vec::new();
-    // The modules that are open in the file, each with the indentation of its line.
+    // The open modules, each with the indentation of its line.
     let mut open: Vec<(usize, String)> = Vec::new();
     let mut is_test = false;
 
@@ -120,7 +121,7 @@ fn function_name(text: &str) -> Option<&str> {
     text.strip_prefix("fn ")?.split(['(', '<']).next()
 }
 
-/// All tests below a folder of sources.
+/// Returns all tests below a folder of sources.
 fn tests_below(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_path_buf(), Vec::new())];
@@ -151,7 +152,7 @@ fn tests_below(folder: &Path) -> Vec<String> {
     found
 }
 
-/// What a command would not run.
+/// Says what is wrong with a command: it runs no test, or one of its filters matches none.
 fn fault(root: &Path, command: &TestCommand) -> Option<String> {
     let package = root.join("crates").join(&command.package);
     let mut tests = Vec::new();
@@ -221,7 +222,7 @@ fn commands_and_tests_are_read() {
     assert_eq!(tests_of(source, &["x".to_owned()]), ["x::a", "x::tests::b"]);
 }
 
-/// The files that a row of the code map names, each with the places where it may lie: below
+/// Returns the files that a row of the code map names, each with its possible locations: below
 /// `crates/`, or below a folder of the file before it.
 fn files_of(row: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Conditional writes: who wins, and who is told so.
+//! Conditional writes: which of several wins, and what each is told.
 
 use duramen_testkit::s3::{Fault, Gate, Op, Point, Rule, S3, S3Options, When};
 use futures::future::join_all;

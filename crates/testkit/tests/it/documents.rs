@@ -1,8 +1,8 @@
-//! Links between the documents of the project lead somewhere.
+//! The links between the documents of the project lead somewhere.
 
 use std::path::{Path, PathBuf};
 
-/// The targets of the links `[text](target)` of a page, but those to other sites.
+/// Returns the targets of the links `[text](target)` of a page, without those to other sites.
 fn links(page: &str) -> Vec<&str> {
     let behind = page.split("](").skip(1);
     behind
@@ -11,8 +11,8 @@ fn links(page: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The anchors of a page's headings, as they are made for the web: lower case, spaces to hyphens,
-/// nothing but letters, digits and both.
+/// Returns the anchors of a page's headings, as web pages have them: lower case, spaces become
+/// hyphens, and other characters than letters, digits, hyphens and underscores are dropped.
 fn anchors(page: &str) -> Vec<String> {
     let headings = page
         .lines()
@@ -29,7 +29,7 @@ fn anchors(page: &str) -> Vec<String> {
     headings.map(anchor).collect()
 }
 
-/// What is wrong with the link `target` of the page `from`.
+/// Says what is wrong with the link `target` of the page `from`.
 fn fault(from: &Path, target: &str) -> Option<String> {
     let (file, anchor) = target
         .split_once('#')
@@ -51,7 +51,7 @@ fn fault(from: &Path, target: &str) -> Option<String> {
     (!found).then(|| format!("{}: no heading for {target}", from.display()))
 }
 
-/// All pages of the project, build results left out.
+/// Finds all pages of the project, but not those in build results.
 fn pages(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).expect("a readable directory") {
         let path = entry.expect("a readable entry").path();

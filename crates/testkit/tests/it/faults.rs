@@ -238,7 +238,7 @@ async fn a_write_lands_although_its_client_has_given_up() {
 
     assert!(create(&store, "k", "late").await.is_err());
 
-    // By the time these have been served, the server has seen that the connection is closed.
+    // When these have been served, the server has noticed that the connection is closed.
     for _ in 0..20 {
         client(&s3, 0).head(&Path::from("held")).await.unwrap();
     }
@@ -267,7 +267,8 @@ async fn a_plan_does_the_same_for_the_same_seed() {
 
         let store = client(&s3, 10);
         for n in 0..60 {
-            // Lost or won, it is written: nothing here is beyond ten retries.
+            // The result does not matter. The object is written in any case: ten retries are enough
+            // for all of these faults.
             let _ = create(&store, &format!("k{n}"), "x").await;
         }
 

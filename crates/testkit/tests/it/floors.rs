@@ -1,5 +1,5 @@
-//! Edges between the crates of the workspace only go down: `cargo metadata` against the table in
-//! `ARCHITECTURE.md`.
+//! Dependencies between the crates of the workspace only go down. The test compares `cargo
+//! metadata` with the table in `ARCHITECTURE.md`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,23 +8,23 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// Where a crate stands.
+/// The floor of a crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Floor {
-    /// A crate of this floor depends on lower floors only.
+    /// A crate of this floor may depend only on lower floors.
     Shipped(u64),
-    /// For tests: depends on what it likes, and nothing that is shipped depends on it.
+    /// A crate for tests. It may depend on any crate, but no shipped crate may depend on it.
     Dev,
 }
 
-/// What is wrong with the workspace.
+/// A violation of the rules.
 #[derive(Debug, PartialEq, Eq)]
 enum Violation {
     /// `from` depends on `to`, which is not on a lower floor.
     NotDown { from: String, to: String },
-    /// `from` is shipped and depends on `to`, which is not.
+    /// `from` is shipped but depends on `to`, which is not.
     ShipsDev { from: String, to: String },
-    /// The workspace has the crate, or `user` depends on it, and the table does not list it.
+    /// The table does not list a crate that the workspace has, or that `user` depends on.
     Unlisted { name: String, user: Option<String> },
     /// The table lists a crate that the workspace does not have.
     Absent { name: String },
@@ -56,15 +56,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What holds for the workspace.
+/// The result of a check.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Findings {
     violations: Vec<Violation>,
-    /// Edges for tests only, `from` and `to`, that would be violations otherwise.
+    /// Edges `(from, to)` that only tests have. They would be violations otherwise.
     exempt: Vec<(String, String)>,
 }
 
-/// Reads the rows `| floor | `crate` | .. |` of the first table behind the heading `## Crates and
+/// Reads the rows `| floor | `crate` | .. |` of the first table after the heading `## Crates and
 /// floors`.
 fn read_table(page: &str) -> BTreeMap<String, Floor> {
     let section = page
@@ -92,15 +92,15 @@ fn read_table(page: &str) -> BTreeMap<String, Floor> {
     rows.collect()
 }
 
-/// A crate's name as the table has it.
+/// Returns the name of a crate as it is in the table.
 fn short(name: &str) -> String {
     name.strip_prefix("duramen-").unwrap_or(name).to_owned()
 }
 
-/// Holds the answer of `cargo metadata` against the table. Pure.
+/// Compares the output of `cargo metadata` with the table. Pure.
 ///
-/// A dependency on a crate of this workspace is one that has a path; it counts whatever its table
-/// in the manifest (`target`, `build`) and whatever its name there.
+/// A dependency on a crate of this workspace has a path. It counts in every kind of dependency
+/// table (`target`, `build`), and under any name.
 fn check(metadata: &Value, table: &BTreeMap<String, Floor>) -> Findings {
     let mut found = Findings::default();
     let packages = metadata["packages"]
@@ -220,8 +220,8 @@ fn edges_of_the_workspace_only_go_down() {
     );
 }
 
-/// Checks a workspace of `edges` `(from, to, kind)` on the crates `base` 0, `left` 1, `right` 1,
-/// `top` 2 and `kit` dev.
+/// Checks a workspace with the crates `base` 0, `left` 1, `right` 1, `top` 2 and `kit` dev. Each of
+/// `edges` is `(from, to, kind)`.
 fn check_made_up(edges: &[(&str, &str, Option<&str>)]) -> Findings {
     let page = "# A\n| 7 | `elsewhere` |\n\n## Crates and floors\n\n| floor | crate | what |\n|---|---|---|\n| 0 | `base` | x |\n\
                 | 1 | `left` | x |\n| 1 | `right` | x |\n| 2 | `top` | x |\n| dev | `kit` | x |\n\n## Next\n| 9 | `later` | x |\n";

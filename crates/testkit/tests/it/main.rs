@@ -1,5 +1,5 @@
-//! The test S3 server, asked by the client that the project uses and by raw HTTP; and what holds
-//! for the workspace as a whole.
+//! Tests of the S3 server, with the client that the project uses and with raw HTTP; and tests of
+//! the workspace as a whole.
 
 mod admin;
 mod circles;

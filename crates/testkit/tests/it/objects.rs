@@ -1,4 +1,4 @@
-//! Reading, writing, listing and deleting.
+//! Objects: reading, writing, listing and deleting.
 
 use duramen_testkit::s3::{ByteRange, Op, S3, S3Options};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -10,7 +10,7 @@ use object_store::{
 
 use crate::client::{builder, client, read, start};
 
-/// Keys that a careless server or client would mix up.
+/// Keys that a careless server or client would confuse.
 const ODD_KEYS: [&str; 9] = [
     "block=01J/series.parquet",
     "a b",

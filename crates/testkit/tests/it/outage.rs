@@ -1,4 +1,4 @@
-//! A store that is away for a while.
+//! A store that is not available for a while.
 
 use duramen_testkit::s3::{Fault, Gate, Op, Point, Rule, S3, S3Options, When};
 use object_store::ObjectStoreExt;

@@ -1,4 +1,4 @@
-//! The generated messages are those of the definitions in `proto/`.
+//! The generated messages match the definitions in `proto/`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What is asked by other clients than object_store's.
+//! Requests that object_store's client does not send.
 
 use std::io::ErrorKind;
 

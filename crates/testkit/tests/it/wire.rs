@@ -1,4 +1,4 @@
-//! HTTP by hand, for what object_store's client does not send.
+//! HTTP by hand, for requests that object_store's client does not send.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -12,14 +12,14 @@ use duramen_testkit::s3::S3;
 pub(crate) const SIGNED: &str =
     "authorization: AWS4-HMAC-SHA256 Credential=raw/20260101/eu/s3/aws4_request, Signature=0";
 
-/// The status and all the rest of an answer.
+/// The status of a response, and all the rest of it as text.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) text: String,
 }
 
-/// Sends one request on a connection of its own. `headers` are whole lines without their ends.
+/// Sends one request on its own connection. `headers` are complete lines without their ends.
 pub(crate) async fn send(
     s3: &S3,
     method: &str,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A shortest circle of at least two places, each with an edge to the next and the last with one to
+/// Returns a shortest circle of at least two nodes. Each has an edge to the next, and the last to
 /// the first. Pure.
 pub(crate) fn shortest_circle(edges: &BTreeSet<(usize, usize)>) -> Option<Vec<usize>> {
     let mut next: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -15,7 +15,7 @@ pub(crate) fn shortest_circle(edges: &BTreeSet<(usize, usize)>) -> Option<Vec<us
         .min_by_key(Vec::len)
 }
 
-/// A shortest circle through `start`.
+/// Returns a shortest circle through `start`.
 fn circle_through(start: usize, next: &BTreeMap<usize, Vec<usize>>) -> Option<Vec<usize>> {
     let mut came_from: BTreeMap<usize, usize> = BTreeMap::new();
     let mut waiting = VecDeque::from([start]);
@@ -39,7 +39,7 @@ fn circle_through(start: usize, next: &BTreeMap<usize, Vec<usize>>) -> Option<Ve
     None
 }
 
-/// How many places stand in circles.
+/// Returns how many nodes are part of any circle.
 pub(crate) fn in_circles(edges: &BTreeSet<(usize, usize)>) -> usize {
     let mut next: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (from, to) in edges {

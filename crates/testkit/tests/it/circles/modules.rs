@@ -1,4 +1,4 @@
-//! The modules of one crate, and which file a path leads to.
+//! The modules of one crate, and the files that paths lead to.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use syn::Item;
 
 use super::references::{Import, References, Segments, imports, is_for_tests};
 
-/// A crate's sources: text by path below `src`, with `/` between folders.
+/// The sources of a crate: texts by path below `src`, with `/` between folders.
 pub(crate) type Files = BTreeMap<String, String>;
 
-/// All modules of a crate, inline ones too. The trees of its roots (`lib.rs`, `main.rs`, binaries)
-/// stand side by side.
+/// All modules of a crate, including inline ones. Each root (`lib.rs`, `main.rs`, binaries) has a
+/// tree of its own.
 pub(crate) struct Modules {
     all: Vec<Module>,
     /// Paths below `src`.
     files: Vec<String>,
-    /// Whether a file, by its place in `files`, only declares modules and re-exports.
+    /// For each of `files`: whether it only declares modules and re-exports.
     doors: Vec<bool>,
 }
 
@@ -23,34 +23,34 @@ pub(crate) struct Modules {
 struct Module {
     file: usize,
     root: usize,
-    /// Itself, for a root.
+    /// The parent; a root is its own parent.
     parent: usize,
     children: BTreeMap<String, usize>,
     names: BTreeMap<String, Name>,
-    /// Paths of `use a::*`.
+    /// The paths of `use a::*`.
     globs: Vec<Segments>,
-    /// All that it mentions: `use`, and paths in its code.
+    /// All paths that the module mentions: in `use` and in code.
     paths: Vec<Segments>,
 }
 
 enum Name {
-    /// The module defines it.
+    /// The module itself defines it.
     Here,
     Import(Segments),
 }
 
-/// What a path leads to: a module, or something that a module defines.
+/// What a path leads to: a module, or an item in a module.
 enum Found {
     Module(usize),
     In(usize),
 }
 
-/// Re-exports of re-exports are followed so far.
+/// Chains of re-exports are followed up to this length.
 const DEPTH_MAX: usize = 32;
 
 impl Modules {
     /// # Panics
-    /// When a file cannot be parsed, or a module has no file.
+    /// If a file cannot be parsed, or a module has no file.
     pub(crate) fn of(files: &Files) -> Self {
         let mut modules = Self {
             all: Vec::new(),
@@ -79,7 +79,7 @@ impl Modules {
         &self.files[file]
     }
 
-    /// The edges between files: who mentions, what is mentioned, and by which path first.
+    /// Returns the edges between files: from and to, each with the first path that makes it.
     pub(crate) fn edges(&self) -> BTreeMap<(usize, usize), String> {
         let mut edges = BTreeMap::new();
 
@@ -88,7 +88,8 @@ impl Modules {
                 continue;
             }
 
-            // A name alone is a value or a type in code: a variable may be called as a child is.
+            // In code, a name alone is a value or a type. For example, a variable may have the name
+            // of a child module.
             let named = module.paths.iter().filter_map(|path| {
                 let found = self.follow(at, path, 0)?;
                 let is_name = path.len() == 1 && matches!(found, Found::Module(_));
@@ -113,7 +114,7 @@ impl Modules {
         edges
     }
 
-    /// Adds the module of a file and all below it. `folder`: where its children lie.
+    /// Adds the module of a file and all modules below it. `folder` has the files of its children.
     fn add_file(
         &mut self,
         files: &Files,
@@ -215,8 +216,8 @@ impl Modules {
         self.all[at].names.insert(name.to_string(), Name::Here);
     }
 
-    /// Follows `path`, which stands in module `at`. `None` for what is of another crate, or of a
-    /// scope within a function.
+    /// Follows `path`, which is in module `at`. Returns `None` if it leads to another crate, or to
+    /// a scope within a function.
     fn follow(&self, at: usize, path: &[String], depth: usize) -> Option<Found> {
         let (first, rest) = path.split_first()?;
         let module = &self.all[at];
@@ -230,13 +231,13 @@ impl Modules {
 
         for name in rest {
             let Found::Module(within) = found else {
-                // A variant, an associated function.
+                // The rest of the path is a variant or an associated function.
                 return Some(found);
             };
 
             found = match name.as_str() {
                 "super" => Found::Module(self.all[within].parent),
-                // What a file re-exports from another crate is its own.
+                // What a file re-exports from another crate counts as its own.
                 name => self.find(within, name, depth).unwrap_or(Found::In(within)),
             };
         }
@@ -244,7 +245,7 @@ impl Modules {
         Some(found)
     }
 
-    /// What module `at` has under `name`: a child, a definition, an import.
+    /// Returns what `name` is in module `at`: a child, a definition or an import.
     fn find(&self, at: usize, name: &str, depth: usize) -> Option<Found> {
         if depth > DEPTH_MAX {
             return None;
@@ -257,7 +258,7 @@ impl Modules {
 
         match module.names.get(name) {
             Some(Name::Here) => return Some(Found::In(at)),
-            // `use bytes::Bytes` in a module that has a name `bytes` from there.
+            // For example `use bytes::Bytes`, in a module where this import is named `bytes`.
             Some(Name::Import(path)) if path.first().is_some_and(|first| first == name) => {
                 return None;
             }
@@ -266,10 +267,10 @@ impl Modules {
         }
 
         module.globs.iter().find_map(|glob| {
-            let Found::Module(of) = self.follow(at, glob, depth + 1)? else {
+            let Found::Module(source) = self.follow(at, glob, depth + 1)? else {
                 return None;
             };
-            self.find(of, name, depth + 1).filter(|_| of != at)
+            self.find(source, name, depth + 1).filter(|_| source != at)
         })
     }
 }
@@ -283,7 +284,8 @@ fn is_door(items: &[Item]) -> bool {
     })
 }
 
-/// The file of the module `below`, which a file declares whose children lie in `folder`.
+/// Returns the file of the module `below`. The children of the file that declares it are in
+/// `folder`.
 fn file_of(files: &Files, folder: &str, below: &str, attributes: &[syn::Attribute]) -> String {
     let stated = attributes.iter().find_map(|attribute| {
         let syn::Meta::NameValue(pair) = &attribute.meta else {
@@ -300,7 +302,7 @@ fn file_of(files: &Files, folder: &str, below: &str, attributes: &[syn::Attribut
     });
 
     if let Some(stated) = stated {
-        // From the folder of the file that declares it.
+        // The path begins in the folder of the file that declares the module.
         let folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
         return [folder, &stated]
             .join("/")

@@ -1,28 +1,28 @@
-//! What one file says: its modules, the names that it has, and the paths that it mentions.
+//! The modules, names and paths in one file.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, Meta, UseTree};
 
-/// Segments of a path, `crate`, `self` and `super` among them.
+/// The segments of a path, including `crate`, `self` and `super`.
 pub(crate) type Segments = Vec<String>;
 
-/// A name that a `use` brings, and where from.
+/// A name that a `use` imports, and its path.
 pub(crate) struct Import {
-    /// `None` for `*`: the path is that of the module then.
+    /// The name, or `None` for `*`; then the path is that of the module.
     pub(crate) name: Option<String>,
     pub(crate) path: Segments,
 }
 
-/// The paths that code mentions. What only tests see is left out.
+/// The paths in code. Code for tests only is left out.
 #[derive(Default)]
 pub(crate) struct References {
     pub(crate) paths: Vec<Segments>,
-    /// Of `use` within functions.
+    /// The imports of `use` within functions.
     pub(crate) imports: Vec<Import>,
 }
 
-/// Whether only tests see what has these attributes.
+/// Whether an item with these attributes is for tests only.
 pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let Meta::List(list) = &attribute.meta else {
@@ -46,7 +46,7 @@ fn names_test(condition: &TokenStream) -> bool {
     })
 }
 
-/// The imports of a `use`.
+/// Returns the imports of a `use`.
 pub(crate) fn imports(tree: &UseTree) -> Vec<Import> {
     let mut all = Vec::new();
     flatten(tree, &mut Vec::new(), &mut all);
@@ -94,7 +94,8 @@ impl References {
         all
     }
 
-    /// Paths in the input of a macro, which is not parsed: idents with `::` between them.
+    /// Finds paths in the input of a macro, which is not parsed: identifiers with `::` between
+    /// them.
     fn scan(&mut self, tokens: TokenStream) {
         let mut path = Segments::new();
         let mut colons = 0;
@@ -103,7 +104,7 @@ impl References {
             match token {
                 TokenTree::Punct(colon) if colon.as_char() == ':' => colons += 1,
                 TokenTree::Ident(name) => {
-                    // `::name` at the beginning is a crate; `a: b` are two paths.
+                    // `::name` at the beginning names a crate. In `a: b` there are two paths.
                     if colons != 2 {
                         self.mention(std::mem::take(&mut path));
                     }
@@ -124,7 +125,7 @@ impl References {
     }
 
     fn mention(&mut self, path: Segments) {
-        // Alone they are a value, a visibility or nothing.
+        // Alone, these are a value, a visibility, or nothing.
         let alone = ["crate", "self", "super", "Self"];
         let says_nothing = match path.as_slice() {
             [] => true,
@@ -205,7 +206,7 @@ impl<'a> Visit<'a> for References {
 
     fn visit_attribute(&mut self, _: &'a Attribute) {}
 
-    /// `pub(crate)` and `pub(in crate::a)` say who may see, not what is used.
+    /// `pub(crate)` and `pub(in crate::a)` are about visibility. They do not use anything.
     fn visit_visibility(&mut self, _: &'a syn::Visibility) {}
 
     fn visit_path(&mut self, path: &'a syn::Path) {
