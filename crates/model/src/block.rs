@@ -1,23 +1,24 @@
-//! What is recorded of a block: made by the block's writer, kept by the manifest, read by queries
-//! and compaction.
+//! The record of a block. The block's writer makes it, the manifest keeps it, queries and
+//! compaction read it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockId, TimeRange, WriterId};
 
-/// Where a flush stands among all others: of two values for one (series, time) the one of the
-/// smaller order wins.
+/// The rank of a flush among all flushes. When two flushes have a value for the same series and
+/// time, the value of the smaller order wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Order {
-    /// When the generation that was flushed began to take samples: a hybrid logical clock,
-    /// milliseconds in the upper 48 bits, a counter in the lower 16.
+    /// When the flushed generation began to take samples. A hybrid logical clock: milliseconds in
+    /// the upper 48 bits, a counter in the lower 16.
     pub opened: u64,
     pub writer: WriterId,
-    /// Counts the generations of this writer, over all its epochs.
+    /// The number of the generation. A writer counts its generations over all its epochs.
     pub flush: u64,
 }
 
-/// The orders `[min, max]` that went into a block; equal ends for a block that came from one flush.
+/// The smallest and the largest order of the flushes in a block, both inclusive. They are equal
+/// when the block came from one flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OrderRange {
     pub min: Order,
@@ -31,21 +32,21 @@ pub struct BlockFile {
     pub bytes: u64,
 }
 
-/// What the writer of a block says of its contents.
+/// Counts and sizes of a block, as its writer found them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockStats {
     pub series: u64,
-    /// Floats.
+    /// The number of float samples.
     pub samples: u64,
-    /// Native histograms.
+    /// The number of native histograms.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub histograms: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub exemplars: u64,
-    /// Metric families with metadata.
+    /// The number of metric families with metadata.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub families: u64,
-    /// The longest life span of a sample ([`crate::Life::ttl_ms`]); 0 when none has one.
+    /// The longest life span of a sample ([`crate::Life::ttl_ms`]); 0 when no sample has one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ttl_max_ms: i64,
     /// The first and the last timestamp that the block holds, both inclusive.
@@ -58,13 +59,13 @@ pub struct BlockStats {
     pub meta_crc32c: u32,
 }
 
-/// Most blocks have none: their entries stay short.
+/// Zeros are not written, so that the entries of most blocks stay short.
 fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
     *number == T::default()
 }
 
 impl BlockStats {
-    /// The times that the block really holds.
+    /// The time range from the first to the last sample of the block.
     ///
     /// # Panics
     /// When `max_ts_ms < min_ts_ms`, which the manifest's decoder refuses.
@@ -73,7 +74,7 @@ impl BlockStats {
             .expect("a block holds at least one sample")
     }
 
-    /// The size of everything, `meta` included.
+    /// The size of all files in bytes, `meta` included.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|f| f.bytes).sum::<u64>() + self.meta_bytes
     }
@@ -84,9 +85,9 @@ impl BlockStats {
 pub struct BlockEntry {
     pub id: BlockId,
     pub order: OrderRange,
-    /// How many merges lie behind it; 0 for a flush.
+    /// How many merges, one after the other, made the block; 0 for a flush.
     pub level: u8,
-    /// The distance of downsampled points; `None` for raw samples.
+    /// The interval of downsampled points; `None` for raw samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution_ms: Option<i64>,
     #[serde(flatten)]

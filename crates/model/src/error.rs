@@ -1,7 +1,7 @@
-//! What a caller does next about an error.
+//! What a caller should do about an error.
 
-/// The next step that an error asks of its caller. The edge maps a kind to a status once; nothing
-/// inside knows HTTP.
+/// What the caller of a failed operation should do next. The edge maps a kind to a status once;
+/// nothing inside knows HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The request can never succeed as it is: fix it.
@@ -10,14 +10,14 @@ pub enum ErrorKind {
     TooMuch,
     /// A limit that passes with time: slow down and try again.
     Limited,
-    /// The request is well formed and its evaluation failed: change the question.
+    /// The request is well formed, but its evaluation failed: ask something else.
     Execution,
-    /// Something that is needed is out of reach for now: try again.
+    /// Something that the request needs cannot be reached now: try again.
     Unavailable,
     /// Another process took over: stop.
     Fenced,
     /// Stored bytes are not what was written: call a person.
     Corrupt,
-    /// A fault of ours.
+    /// A bug of this program.
     Internal,
 }

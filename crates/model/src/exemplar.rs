@@ -2,12 +2,12 @@
 
 use crate::Labels;
 
-/// One exemplar of a series. Equal when all bits are.
+/// One exemplar of a series. Two are equal when all their bits are equal.
 #[derive(Clone, Debug)]
 pub struct Exemplar {
     pub ts_ms: i64,
     pub value: f64,
-    /// May be empty.
+    /// The exemplar's own labels, such as a trace id; may be empty.
     pub labels: Labels,
 }
 

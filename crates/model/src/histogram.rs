@@ -1,12 +1,12 @@
 //! Native histograms as they are sent and kept.
 //!
-//! A [`Histogram`] keeps what a sender wrote, bit for bit: integer or float counts, spans as they
-//! were cut, the reset hint. What a query calculates with is a [`FloatHistogram`].
+//! A [`Histogram`] keeps what a sender wrote, bit for bit: integer or float counts, the spans as
+//! the sender cut them, the reset hint. A query calculates with a [`FloatHistogram`].
 //!
-//! `value` is what was sent, `bytes` the form in which it is kept and passed on, `validate` what a
-//! sender may not send. `float` is what queries calculate with: `bounds` and `buckets` say where
-//! its buckets lie, `reconcile` adds and subtracts across layouts, `sum` adds many, `reset` tells
-//! when a counter began anew.
+//! `value` holds the histogram as sent, `bytes` is its encoded form, `validate` refuses invalid
+//! ones. `float` is the form for calculations: `bounds` and `buckets` compute where its buckets
+//! lie, `reconcile` adds and subtracts histograms of different layouts, `sum` adds many, `reset`
+//! detects counter resets.
 
 mod bounds;
 mod buckets;

@@ -1,4 +1,4 @@
-//! Identities of series, blocks, tenants and writers.
+//! The ids of series, blocks, tenants and writers.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use ulid::Ulid;
 /// The identity of a series: xxh3-128 over its length-prefixed labels, see
 /// [`crate::Labels::series_id`].
 ///
-/// Two label sets with one id are possible in theory, so a merge compares the labels too.
+/// Two label sets can have the same id in theory, so a merge compares the labels too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(pub u128);
 
@@ -47,24 +47,27 @@ macro_rules! ulid_id {
 }
 
 ulid_id! {
-    /// One block, for ever: a key is never reused.
+    /// The id of a block. An id is never used again.
     BlockId
 }
 ulid_id! {
-    /// One tenant, whatever it is called: a rename moves no data and no name is ever a path.
+    /// The id of a tenant. It does not depend on the name: a rename moves no data, and a name is
+    /// never a path.
     TenantId
 }
 ulid_id! {
-    /// One data directory, and so one WAL. It outlives the process; the epoch counts the processes.
+    /// The id of a data directory and its WAL. It outlives the process; the epoch counts the
+    /// processes.
     WriterId
 }
 ulid_id! {
-    /// One start of a process: made at random, so that no copy of a data directory has it as well.
+    /// The id of one start of a process. It is random, so that a copy of a data directory does not
+    /// share it.
     Incarnation
 }
 
 impl Incarnation {
-    /// That of records which were made before there were incarnations.
+    /// The incarnation of records that were written before incarnations existed.
     pub const UNKNOWN: Self = Self(Ulid::nil());
 
     pub fn is_unknown(&self) -> bool {

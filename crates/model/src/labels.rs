@@ -1,4 +1,4 @@
-//! A label set in one buffer.
+//! Label sets. Each is one buffer.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,15 +12,16 @@ use crate::quoted::quote;
 /// The label that carries the metric name.
 pub const METRIC_NAME: &str = "__name__";
 
-/// The labels of a metric's type and of its unit, for those who keep them there.
+/// The labels that carry a metric's type and its unit, if a sender or a setting keeps them in
+/// labels.
 pub const METRIC_TYPE: &str = "__type__";
 pub const METRIC_UNIT: &str = "__unit__";
 
 /// A sorted label set: unique names in ascending byte order, no empty name, no empty value.
 ///
-/// It is held in one buffer, its *encoded* form: for each label the name and then the value, each
-/// as its length in bytes (LEB128) followed by the bytes (UTF-8). The series id is the hash of that
-/// buffer. Cheap to clone.
+/// The set is one buffer, its *encoded* form: for each label the name and then the value, each as
+/// its length in bytes (LEB128) followed by the bytes (UTF-8). The series id is the hash of that
+/// buffer. A clone is cheap.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Labels {
     encoded: Arc<[u8]>,
@@ -34,8 +35,8 @@ impl Labels {
         }
     }
 
-    /// Sorts `pairs` and drops those with an empty value, which mean the same as no label.
-    /// `None` when a name is empty or stands twice.
+    /// Sorts `pairs` and drops those with an empty value, which mean the same as no label. Returns
+    /// `None` when a name is empty or occurs twice.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Self> {
         let mut pairs: Vec<_> = pairs
             .into_iter()
@@ -58,6 +59,7 @@ impl Labels {
     }
 
     /// Takes an encoded form after checking it: bounds, UTF-8, order, no empty name or value.
+    /// Returns `None` when a check fails.
     pub fn from_encoded(encoded: &[u8]) -> Option<Self> {
         let mut previous: Option<&str> = None;
         let mut rest = encoded;
@@ -100,14 +102,14 @@ impl Labels {
         }
     }
 
-    /// The value of the label `name`; `None` when the set has no such label (which PromQL equates
-    /// with "").
+    /// The value of the label `name`; `None` when the set has no such label. PromQL treats that
+    /// like the value "".
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter()
             .find_map(|(n, value)| (n == name).then_some(value))
     }
 
-    /// The value of `__name__`, "" without one.
+    /// The value of `__name__`, or "" when the set has none.
     pub fn metric_name(&self) -> &str {
         self.get(METRIC_NAME).unwrap_or("")
     }
@@ -126,9 +128,9 @@ impl Labels {
         SeriesId(xxh3_128(&self.encoded))
     }
 
-    /// The order of series in a block and in every stream between storage and query: by `__name__`,
-    /// then by the other (name, value) pairs in name order, bytewise; a set that ends first comes
-    /// first.
+    /// The order of series in a block and in every stream between storage and query. It compares
+    /// `__name__`, then the other (name, value) pairs in name order, byte by byte. A set that is a
+    /// prefix of the other comes first.
     pub fn cmp_in_block(&self, other: &Self) -> Ordering {
         cmp_encoded_in_block(&self.encoded, &other.encoded)
     }
@@ -160,8 +162,8 @@ impl PartialOrd for Labels {
     }
 }
 
-/// The order of series in an answer, as in Prometheus: by (name, value) pairs in name order,
-/// `__name__` among the others.
+/// The order of series in an answer, as in Prometheus: by (name, value) pairs in name order.
+/// `__name__` has no special place.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
         self.iter().cmp(other.iter())
@@ -195,8 +197,8 @@ impl fmt::Debug for Labels {
     }
 }
 
-/// As Prometheus prints a series: `up{job="node"}`, `{job="node"}` without a name, `{}` without
-/// labels.
+/// Prints a series as Prometheus does: `up{job="node"}`, `{job="node"}` without a name, `{}`
+/// without labels.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.metric_name();
@@ -222,7 +224,7 @@ impl fmt::Display for Labels {
     }
 }
 
-/// The labels of an encoded form in their order.
+/// Iterates over the labels of an encoded form in their order.
 #[derive(Clone, Debug)]
 pub struct LabelsIter<'a> {
     rest: &'a [u8],
@@ -249,7 +251,8 @@ impl<'a> Iterator for LabelsIter<'a> {
     }
 }
 
-/// The labels of an encoded form in their order, as bytes: for whoever compares and copies them.
+/// Iterates over the labels of an encoded form in their order, as bytes. For callers that only
+/// compare and copy them.
 #[derive(Clone, Debug)]
 pub struct EncodedLabels<'a> {
     rest: &'a [u8],
@@ -260,7 +263,7 @@ pub struct EncodedLabels<'a> {
 pub struct EncodedLabel<'a> {
     pub name: &'a [u8],
     pub value: &'a [u8],
-    /// Both as they stand.
+    /// Name and value in encoded form.
     encoded: &'a [u8],
 }
 
@@ -298,8 +301,8 @@ pub struct LabelsBuilder {
 }
 
 impl LabelsBuilder {
-    /// Appends a label. The caller keeps the invariant: names ascend strictly, neither part is
-    /// empty.
+    /// Appends a label. The caller keeps the invariant: names ascend strictly, and neither name nor
+    /// value is empty.
     pub fn push(&mut self, name: &str, value: &str) {
         debug_assert!(!name.is_empty() && !value.is_empty());
 
@@ -307,7 +310,7 @@ impl LabelsBuilder {
         put_str(&mut self.encoded, value);
     }
 
-    /// [`LabelsBuilder::push`] of a label of another set.
+    /// Like [`LabelsBuilder::push`], with a label of another set.
     pub fn push_encoded(&mut self, label: EncodedLabel<'_>) {
         self.encoded.extend_from_slice(label.encoded);
     }
@@ -317,7 +320,7 @@ impl LabelsBuilder {
         self.encoded.clear();
     }
 
-    /// What has been pushed so far, in encoded form.
+    /// The encoded form of the labels that were pushed so far.
     pub fn encoded(&self) -> &[u8] {
         &self.encoded
     }
@@ -340,14 +343,14 @@ fn put_str(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// The next length-prefixed text; `None` when the bytes end too early, the length overflows or the
-/// text is not UTF-8.
+/// Takes the next length-prefixed text. Returns `None` when the bytes end too early, the length
+/// overflows, or the text is not UTF-8.
 fn take_str<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     std::str::from_utf8(take_bytes(rest)?).ok()
 }
 
-/// The bytes of the next length-prefixed text; `None` when there are too few, or the length
-/// overflows.
+/// Takes the bytes of the next length-prefixed text. Returns `None` when there are too few, or the
+/// length overflows.
 #[inline]
 fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut length = 0usize;

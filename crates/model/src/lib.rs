@@ -1,15 +1,15 @@
-//! The values that all crates speak of. No I/O, no async, no clock.
+//! The values that all crates share. No I/O, no async, no clock.
 //!
-//! - What a series is: [`Labels`] ([`labels`], sorted and in one piece of memory), [`Sample`] with
-//!   its [`Life`], [`Histogram`] ([`histogram`]), [`Exemplar`], [`FamilyMetadata`] ([`metadata`]).
-//! - How series are asked for: [`Matcher`] ([`matcher`]) with Go's regular expressions ([`regex`]),
+//! - Series: [`Labels`] ([`labels`], sorted and in one buffer), [`Sample`] with its [`Life`],
+//!   [`Histogram`] ([`histogram`]), [`Exemplar`], [`FamilyMetadata`] ([`metadata`]).
+//! - Selections of series: [`Matcher`] ([`matcher`]) with Go's regular expressions ([`regex`]),
 //!   within a half-open [`TimeRange`] ([`time`]).
-//! - Who has them: [`TenantName`] ([`tenant`]), and the ids of tenants, writers, blocks and series
-//!   ([`ids`]).
-//! - Where they are: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
+//! - Owners and identities: [`TenantName`] ([`tenant`]), and the ids of tenants, writers, blocks
+//!   and series ([`ids`]).
+//! - Blocks: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
 //!   manifest to queries.
-//! - How values are shown to people: [`shown`], [`quoted`], [`number`]. What a failure means for
-//!   whoever meets it: [`ErrorKind`] ([`error`]).
+//! - Texts for people: [`shown`], [`quoted`], [`number`]. The kind of a failure: [`ErrorKind`]
+//!   ([`error`]).
 
 pub mod block;
 pub mod duration;

@@ -4,19 +4,19 @@ use std::fmt;
 
 use crate::{GoRegex, regex};
 
-/// One condition on one label. A series without the label is matched as if it carried the value "".
+/// One condition on one label. A series without the label is matched as if its value were "".
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matcher {
     pub name: String,
     pub op: MatchOp,
 }
 
-/// What is asked of the label's value.
+/// The condition on the label's value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MatchOp {
     Equal(String),
     NotEqual(String),
-    /// The whole value, Go syntax, `.` matches a line feed.
+    /// The regex must match the whole value. Go's syntax; `.` matches a line feed.
     Regex(GoRegex),
     NotRegex(GoRegex),
 }
@@ -57,14 +57,15 @@ impl Matcher {
         })
     }
 
-    /// Builds the automaton of a regex, if it needs one; see [`GoRegex::compile`].
+    /// Builds the automaton of the regex, if the matcher has one that needs it; see
+    /// [`GoRegex::compile`].
     pub fn compile(&self) {
         if let MatchOp::Regex(pattern) | MatchOp::NotRegex(pattern) = &self.op {
             pattern.compile();
         }
     }
 
-    /// Whether a label of this value passes; "" stands for a label that is absent.
+    /// Whether a label with this value passes; "" stands for an absent label.
     pub fn matches(&self, value: &str) -> bool {
         match &self.op {
             MatchOp::Equal(wanted) => value == wanted,

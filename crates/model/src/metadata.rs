@@ -1,4 +1,4 @@
-//! What is known of a metric family beside its samples.
+//! Metadata of metric families: type, help and unit.
 
 /// The type of a metric family, as in the exposition formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub enum MetricType {
 }
 
 impl MetricType {
-    /// In the order of their numbers on the wire: 0 is unknown.
+    /// All types in the order of their numbers on the wire.
     pub const ALL: [Self; 8] = [
         Self::Unknown,
         Self::Counter,
@@ -49,7 +49,8 @@ impl MetricType {
         self as u8
     }
 
-    /// A number that is not known is an unknown type: later senders may know more of them.
+    /// The type of a number on the wire. Any other number becomes `Unknown`, because newer senders
+    /// may know more types.
     pub fn numbered(number: u64) -> Self {
         usize::try_from(number)
             .ok()
@@ -59,7 +60,7 @@ impl MetricType {
     }
 }
 
-/// What senders say of one metric family.
+/// The metadata that senders gave for one metric family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyMetadata {
     /// The name of the family, without the suffixes `_bucket`, `_count` and `_sum` of its series.
@@ -67,6 +68,6 @@ pub struct FamilyMetadata {
     pub kind: MetricType,
     pub help: String,
     pub unit: String,
-    /// When it was last sent, by our clock: of two that differ, the newer is shown.
+    /// When it was last received, by our clock. If two entries differ, the newer one is shown.
     pub last_seen_ms: i64,
 }

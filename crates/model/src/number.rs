@@ -1,4 +1,4 @@
-//! Numbers as Go prints them, wherever a text of Prometheus is part of its contract.
+//! Numbers as Go prints them, for texts that must equal those of Prometheus.
 
 /// `%g`: the shortest digits that read back as the same number, with an exponent below 1e-4 and
 /// from 1e6 on.
@@ -30,8 +30,8 @@ pub fn go_general(value: f64) -> String {
     format!("{digits}e{sign}{size:02}")
 }
 
-/// `%.Ng`: as [`go_general`], with so many digits at most, and with an exponent as soon as those
-/// before the point are more.
+/// `%.Ng`: like [`go_general`], but with at most `digits` digits. It has an exponent if more digits
+/// than that would stand before the point.
 pub fn go_general_rounded(value: f64, digits: usize) -> String {
     if !value.is_finite() || value == 0.0 {
         return go_general(value);

@@ -1,9 +1,9 @@
-//! Strings in quotes, by the rules of Go, which are those of PromQL, of its error texts, and of how
-//! Prometheus prints a series.
+//! Strings in quotes by the rules of Go. PromQL, its error texts and the printed series of
+//! Prometheus use the same rules.
 
 use std::fmt::Write as _;
 
-/// `text` in double quotes, with what cannot be printed escaped.
+/// `text` in double quotes. Characters that cannot be printed are escaped.
 pub fn quote(text: &str) -> String {
     delimited(text.chars(), '"')
 }
@@ -48,7 +48,8 @@ fn push_escaped(quoted: &mut String, chars: impl Iterator<Item = char>, delimite
             '\t' => quoted.push_str("\\t"),
             '\x0b' => quoted.push_str("\\v"),
             c if c == delimiter => quoted.extend(['\\', c]),
-            // Go prints the replacement character as it is, but then it would not read back.
+            // Go prints the replacement character as it is, but then the text could not be parsed
+            // back.
             c if is_printable(c) && c != char::REPLACEMENT_CHARACTER => quoted.push(c),
             c => push_code_point(quoted, c),
         }
@@ -69,8 +70,9 @@ fn push_code_point(quoted: &mut String, c: char) {
     let _ = write!(quoted, "\\{letter}{code:0width$x}");
 }
 
-/// Whether Go prints the character as it is. The standard library knows the classes, but escapes
-/// combining marks when they lead, hence the letter before.
+/// Whether Go prints the character as it is. `escape_debug` of the standard library knows the
+/// classes, but it escapes a combining mark at the start of a text. So a letter is put before the
+/// character.
 pub fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return c == ' ' || c.is_ascii_graphic();

@@ -1,9 +1,9 @@
-//! Regular expressions as Prometheus has them: Go's syntax and meaning, anchored at both ends, `.`
+//! Regular expressions as in Prometheus: Go's syntax and meaning, anchored at both ends, and `.`
 //! matches a line feed.
 //!
-//! A pattern is `parse`d to a `tree` within `limits`. Its `shape` tells whether texts or globs do
-//! instead of an `automaton`; [`GoRegex`] is all of that. [`Regexes`] are those of one request, and
-//! [`RegexCache`] keeps automata from one request to the next.
+//! `parse` turns a pattern into a `tree`, within `limits`. `shape` finds out whether a list of
+//! texts or globs can replace the `automaton`. [`GoRegex`] combines these steps. [`Regexes`] holds
+//! the regexes of one request, and [`RegexCache`] keeps automata between requests.
 
 mod automaton;
 mod cache;

@@ -1,10 +1,11 @@
-//! Samples and the marks among their values.
+//! Samples and their special values.
 
-/// The bits of a stale marker: the series ended here. It is not the NaN that a target may expose,
-/// which is data.
+/// The bits of the stale marker, which ends a series. A NaN that a target exposes has other bits
+/// and is data.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
-/// The stale marker as a value. Compare by bits ([`is_stale`]): a NaN equals nothing.
+/// The stale marker as a value. Compare it by its bits ([`is_stale`]), because a NaN equals
+/// nothing.
 pub const STALE_NAN: f64 = f64::from_bits(STALE_NAN_BITS);
 
 /// Whether `value` is the stale marker, bit for bit.
@@ -13,8 +14,8 @@ pub const fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
 }
 
-/// One value at one time. Values are equal when their bits are: a NaN, a stale marker and -0.0 are
-/// kept as sent.
+/// One value at one time. Two values are equal when their bits are equal. NaN, the stale marker and
+/// -0.0 are kept as sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     pub ts_ms: i64,
@@ -34,19 +35,19 @@ impl PartialEq for Sample {
 }
 impl Eq for Sample {}
 
-/// What a sample may say beside its time and value. A float and a histogram can carry it alike.
+/// The start time and the life span that a sender may add to a sample, to a float as well as to a
+/// histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Life {
-    /// When what is counted began, in milliseconds; 0 when the sender does not say (so the wire has
-    /// it).
+    /// When the counter started, in milliseconds; 0 when the sender does not say, as on the wire.
     pub start_ms: i64,
-    /// How long the sample stands for its series, in milliseconds, instead of the look-back; 0 for
-    /// the look-back. A sample at `ts` stands in `[ts, ts + ttl_ms)`.
+    /// How long the sample is valid, in milliseconds: from `ts` up to, but not including, `ts +
+    /// ttl_ms`. 0 means that the look-back applies instead.
     pub ttl_ms: i64,
 }
 
 impl Life {
-    /// Nothing said.
+    /// Neither a start time nor a life span.
     pub const NONE: Self = Self {
         start_ms: 0,
         ttl_ms: 0,

@@ -1,14 +1,14 @@
-//! Text from outside as an error shows it: on one line, of bounded length, without the backticks
-//! that stand around it.
+//! Text from outside, made fit for an error message: on one line, of bounded length, and without
+//! backticks, because the message puts backticks around it.
 //!
-//! Bytes that are not UTF-8 and characters that do not print are escaped, so that a person can tell
-//! them apart in a log.
+//! Invalid UTF-8 and characters that cannot be printed are escaped, so that a person can tell them
+//! apart in a log.
 
 use std::fmt::{self, Write as _};
 
 use crate::{Labels, METRIC_NAME};
 
-/// The most of one name or value, in bytes before they are escaped.
+/// How much of one name or value is shown at most, in bytes before escaping.
 const TEXT_BYTES_MAX: usize = 200;
 /// Labels are shown until the text of a series is this long.
 const SERIES_BYTES_MAX: usize = 512;
@@ -23,8 +23,8 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// A series as Prometheus prints it, such as `up{job="node"}`: the name of the metric is there
-/// however many labels stand before it.
+/// A series as Prometheus prints it, such as `up{job="node"}`. The metric name is shown even if
+/// many labels came before it.
 ///
 /// Labels are pushed in the order in which they were sent. They need not be valid, sorted or
 /// distinct.
@@ -93,7 +93,7 @@ impl fmt::Display for InQuotes<'_> {
     }
 }
 
-/// What stands around a text, beside the backticks of the error that it is part of.
+/// The quotes around a text, beside the backticks of the error message.
 #[derive(Clone, Copy, PartialEq)]
 enum Around {
     Backticks,
@@ -119,12 +119,12 @@ fn put_bounded(f: &mut fmt::Formatter<'_>, bytes: &[u8], around: Around) -> fmt:
     if is_cut { f.write_str("...") } else { Ok(()) }
 }
 
-/// `start` without the beginning of a character that the cut went through.
+/// `start` without a character that the cut went through.
 fn whole_characters<'a>(start: &'a [u8], bytes: &[u8]) -> &'a [u8] {
     let is_inside = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
 
-    // A character has four bytes at most. What has more of that kind is no UTF-8, and may be cut
-    // anywhere.
+    // A character has at most four bytes. A longer run of continuation bytes is not UTF-8, and may
+    // be cut anywhere.
     let end = (0..4)
         .map(|back| start.len() - back)
         .find(|at| !is_inside(*at));
@@ -135,7 +135,7 @@ fn put_character(f: &mut fmt::Formatter<'_>, character: char, around: Around) ->
     match character {
         '`' => f.write_str("\\x60"),
         '"' | '\\' if around == Around::Quotes => write!(f, "\\{character}"),
-        // A mark that joins the character before it, and a quote, print as they are.
+        // `escape_debug` would escape quotes, which are printed as they are.
         '"' | '\'' => f.write_char(character),
         '\\' => f.write_str("\\\\"),
         _ => write!(f, "{}", character.escape_debug()),

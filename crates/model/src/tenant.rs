@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A tenant's name as its users write it: 1 to 150 bytes of ASCII letters, digits and `!-_.*'()`,
-/// and neither `.` nor `..`.
+/// A tenant's name as users write it: 1 to 150 bytes of ASCII letters, digits and `!-_.*'()`, but
+/// not `.` or `..`.
 ///
 /// A name is a value, never a path: storage knows a tenant by its [`crate::TenantId`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantName(Arc<str>);
 
-/// Why a text is no tenant's name.
+/// Why a text is not a tenant's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TenantNameError {
     #[error("the tenant name is empty")]
@@ -31,7 +31,7 @@ pub enum TenantNameError {
 }
 
 impl TenantName {
-    /// The longest name, as in Mimir.
+    /// The maximum length of a name in bytes, as in Mimir.
     pub const BYTES_MAX: usize = 150;
     const ALLOWED: &str = "letters, digits and !-_.*'()";
 

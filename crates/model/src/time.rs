@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A span of time `[start_ms, end_ms)`, in milliseconds since the epoch.
 ///
-/// Half-open, so that adjacent ranges tile the timeline with no gap and no overlap. PromQL's
-/// left-open, right-closed windows are turned into this form once, where a query enters.
+/// It is half-open, so that adjacent ranges leave no gap and have no overlap. PromQL's left-open,
+/// right-closed windows are converted to this form once, where a query enters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeRange {
     start_ms: i64,
@@ -13,14 +13,13 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// Every timestamp but the very last millisecond that fits in 64 bits, which no sample may
-    /// carry.
+    /// Every timestamp except `i64::MAX`, which no sample may have.
     pub const ALL: Self = Self {
         start_ms: i64::MIN,
         end_ms: i64::MAX,
     };
 
-    /// `None` when `end_ms <= start_ms`: an empty range is not a range.
+    /// Returns `None` when `end_ms <= start_ms`: an empty range is not a range.
     pub const fn new(start_ms: i64, end_ms: i64) -> Option<Self> {
         if end_ms <= start_ms {
             None
@@ -29,22 +28,23 @@ impl TimeRange {
         }
     }
 
-    /// The range `[start_ms, last_ms]` of closed ends. `None` when `last_ms < start_ms`.
+    /// The range from `start_ms` to `last_ms`, both inclusive. Returns `None` when `last_ms <
+    /// start_ms`.
     pub const fn closed(start_ms: i64, last_ms: i64) -> Option<Self> {
         Self::new(start_ms, last_ms.saturating_add(1))
     }
 
-    /// The first millisecond inside.
+    /// The first millisecond of the range.
     pub const fn start_ms(self) -> i64 {
         self.start_ms
     }
 
-    /// The first millisecond behind.
+    /// The first millisecond after the range.
     pub const fn end_ms(self) -> i64 {
         self.end_ms
     }
 
-    /// The last millisecond inside.
+    /// The last millisecond of the range.
     pub const fn last_ms(self) -> i64 {
         self.end_ms - 1
     }
@@ -57,7 +57,7 @@ impl TimeRange {
         self.start_ms < other.end_ms && other.start_ms < self.end_ms
     }
 
-    /// The part that both cover.
+    /// The part that both ranges cover; `None` when there is none.
     pub fn intersect(self, other: Self) -> Option<Self> {
         Self::new(
             self.start_ms.max(other.start_ms),

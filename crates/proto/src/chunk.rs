@@ -1,8 +1,13 @@
-//! Chunks as Prometheus writes them: the samples of one series, at most [`SAMPLES_MAX`], packed bit
-//! by bit.
+//! Chunks as Prometheus writes them. A chunk holds at most [`SAMPLES_MAX`] samples of one series,
+//! packed bit by bit.
 //!
-//! A streamed remote-read answer carries them; nothing of ours is stored in this form. The layouts
-//! are those of Prometheus' `tsdb/docs/format/chunks.md`, bit for bit.
+//! A streamed remote-read answer carries chunks; we store nothing in this form. The layouts follow
+//! `tsdb/docs/format/chunks.md` of Prometheus, bit for bit.
+//!
+//! A [`ChunkBuilder`] (`builder`) cuts a series into chunks, and [`decode`] reads them back.
+//! `floats` and `histograms` are the two kinds of chunks; `layout` is the head of a chunk of
+//! histograms. Numbers are written by `delta` (integers), `xor` (floats) and `varbit` (few bits),
+//! all with the readers and writers of `bits`.
 
 #![deny(clippy::indexing_slicing)]
 

@@ -4,7 +4,7 @@ use duramen_model::ErrorKind;
 
 use crate::remote_write::Version;
 
-/// A body that is not what it claims to be, or that passes a limit. Each names the fault or the
+/// The fault of a body that is malformed or over a limit. Each variant names the fault, or the
 /// limit with its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,7 +54,7 @@ pub enum Error {
     MatcherNotText,
     #[error("a matcher's pattern cannot be used: {reason}. label=`{label}`")]
     MatcherPattern { label: String, reason: String },
-    /// In the words of Prometheus, which clients of several servers may know.
+    /// The text is that of Prometheus, because clients of several servers may know it.
     #[error(
         "server does not support any of the requested response types: {}; \
          supported: map[SAMPLES:{{}} STREAMED_XOR_CHUNKS:{{}}]", listed(.asked)

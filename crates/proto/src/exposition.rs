@@ -1,15 +1,15 @@
-//! Samples as a scraper takes them in protocol buffers: `io.prometheus.client.MetricFamily`, each
-//! behind its length.
+//! Encodes samples for a scraper of protocol buffers: `io.prometheus.client.MetricFamily` messages,
+//! each preceded by its length.
 
 use duramen_model::{Counts, Histogram, ResetHint};
 
 use crate::remote_read::histogram::{deltas, doubles, put_double, put_packed, put_spans, zigzag};
 use crate::wire::{put_bytes, put_fixed64, put_varint, put_varint_field};
 
-/// What a family says of the type of its metrics.
+/// The type of the metrics of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyType {
-    /// Floats of which nothing is known.
+    /// Floats of unknown type.
     Untyped,
     Histogram,
     GaugeHistogram,
@@ -37,11 +37,11 @@ impl FamilyType {
 #[derive(Clone, Copy, Debug)]
 pub enum MetricValue<'a> {
     Float(f64),
-    /// Not of custom buckets: the message has no place for their bounds.
+    /// A histogram with exponential buckets. The message has no place for custom bounds.
     Histogram(&'a Histogram),
 }
 
-/// The metrics of one name and type.
+/// Encodes the metrics of one name and type.
 #[derive(Debug)]
 pub struct FamilyEncoder {
     message: Vec<u8>,
@@ -56,7 +56,8 @@ impl FamilyEncoder {
         Self { message }
     }
 
-    /// Adds a metric with labels as they come, names escaped already.
+    /// Adds a metric. The labels are written in the given order; their names must be escaped
+    /// already.
     pub fn push<'a>(
         &mut self,
         labels: impl Iterator<Item = (&'a str, &'a str)>,
@@ -90,7 +91,7 @@ impl FamilyEncoder {
         put_bytes(&mut self.message, 4, &metric);
     }
 
-    /// Appends the family behind its length.
+    /// Appends the length of the family and the family itself.
     pub fn finish(self, out: &mut Vec<u8>) {
         put_varint(out, self.message.len() as u64);
         out.extend_from_slice(&self.message);
@@ -120,7 +121,8 @@ fn put_histogram(out: &mut Vec<u8>, histogram: &Histogram) {
 
     put_spans(out, 12, &histogram.positive_spans);
     if histogram.positive_spans.is_empty() && histogram.negative_spans.is_empty() {
-        // A span of no buckets: without any a scraper takes the histogram for a classic one.
+        // A span without buckets. Without any span, a scraper would take the histogram for a
+        // classic one.
         put_bytes(out, 12, &[]);
     }
 

@@ -1,11 +1,11 @@
-//! The formats of Prometheus on the wire: bytes of others in, bounded and checked; bytes for others
-//! out.
+//! The wire formats of Prometheus. Decodes what others send, bounded and checked, and encodes what
+//! others receive.
 //!
 //! - In: [`snappy`] unpacks a body, [`remote_write`] decodes it to a [`WriteRequest`] that borrows
 //!   from it, within [`WriteLimits`]; [`remote_read`] decodes a query.
-//! - Out: [`remote_read`] answers with samples or with [`chunk`]s; [`exposition`] is what a scrape
-//!   of us gets; a [`WriteRequestEncoder`] makes requests.
-//! - Under all of them: [`wire`], the fields of protobuf. [`Error`] tells senders what is wrong.
+//! - Out: [`remote_read`] answers with samples or with [`chunk`]s; [`exposition`] is the answer to
+//!   a scrape; a [`WriteRequestEncoder`] makes requests.
+//! - Below all of them: [`wire`], the fields of protobuf. An [`Error`] tells senders what is wrong.
 
 pub mod chunk;
 pub mod error;

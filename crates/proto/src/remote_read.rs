@@ -1,4 +1,7 @@
 //! Remote read: `prometheus.ReadRequest` and the two forms of its answer.
+//!
+//! `request` decodes a request. `samples` encodes an answer of samples, and `frames` a stream of
+//! chunks; `labels` and `histogram` are parts of both. `answer` decodes answers.
 
 pub mod answer;
 mod frames;

@@ -1,15 +1,16 @@
 //! Remote write 1.0 (`prometheus.WriteRequest`) and 2.0 (`io.prometheus.write.v2.Request`), decoded
 //! to one form.
 //!
-//! The decoders walk the whole body once before anything of it is used, so that a body that is
-//! broken anywhere changes nothing. They borrow labels, histograms and text from the body and copy
-//! samples into flat columns: 16 bytes a sample. [`WriteLimits`] bounds what a body may become.
+//! The decoders read the whole body before any part of it is used, so that a broken body changes
+//! nothing. They borrow labels, histograms and text from the body, and copy samples into flat
+//! columns of 16 bytes per sample. [`WriteLimits`] bounds the memory of a decoded body.
 //!
 //! Other protocols build the same form with [`WriteRequestBuilder`].
 //!
-//! `v1` and `v2` read a body into a `request`: `labels`, `histogram`, `exemplar`, `metadata` and
-//! `type_and_unit` are its parts, `refused` what 2.0 leaves out. `keys` tells series apart by the
-//! bytes of their labels. `builder` makes a request for other protocols, `encoder` a body.
+//! `v1` and `v2` decode a body to a `request`, within `limits`. Its parts are `labels`,
+//! `histogram`, `exemplar`, `metadata` and `type_and_unit`; `refused` holds the series of 2.0 that
+//! are left out. `keys` identifies series by the bytes of their labels. `builder` makes a request
+//! for other protocols, and `encoder` makes a body.
 
 mod builder;
 mod encoder;

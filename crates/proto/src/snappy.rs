@@ -1,15 +1,15 @@
-//! Snappy block format, with its declared length checked before a byte is allocated.
+//! The snappy block format. The declared length is checked before anything is allocated.
 
 use crate::Error;
 use crate::wire::Fields;
 
-/// How many bytes `body` declares to hold: at most `decoded_bytes_max`, and no more than it can. No
-/// allocation.
+/// The decoded size that `body` declares. Sizes over `decoded_bytes_max`, or larger than the body
+/// can hold, are refused. It allocates nothing.
 pub fn declared_bytes(body: &[u8], decoded_bytes_max: usize) -> Result<usize, Error> {
     let declared = snap::raw::decompress_len(body).map_err(|error| refused(body, &error))?;
 
     if declared > decoded_bytes_max {
-        // What is something else declares whatever its first bytes happen to say.
+        // In another format, the first bytes declare an arbitrary length.
         if let Some(reason) = mistaken(body) {
             return Err(Error::Snappy { reason });
         }
@@ -20,9 +20,8 @@ pub fn declared_bytes(body: &[u8], decoded_bytes_max: usize) -> Result<usize, Er
         });
     }
 
-    // An element of the format makes at most 64 bytes out of two, so a body can not honestly
-    // declare more than this; asking for the memory only then keeps a small body from taking a
-    // large buffer.
+    // An element of the format makes at most 64 bytes out of two, so a valid body cannot declare
+    // more than this. With this check a small body cannot take a large buffer.
     if declared > body.len().saturating_mul(32) {
         let reason = mistaken(body)
             .unwrap_or_else(|| format!("it declares {declared} bytes and has {}", body.len()));
@@ -32,8 +31,8 @@ pub fn declared_bytes(body: &[u8], decoded_bytes_max: usize) -> Result<usize, Er
     Ok(declared)
 }
 
-/// Decodes `body`, refusing what [`declared_bytes`] refuses. Memory: one allocation of the declared
-/// size.
+/// Decodes `body`, and refuses what [`declared_bytes`] refuses. It makes one allocation of the
+/// declared size.
 pub fn decompress(body: &[u8], decoded_bytes_max: usize) -> Result<Vec<u8>, Error> {
     declared_bytes(body, decoded_bytes_max)?;
     snap::raw::Decoder::new()
@@ -47,7 +46,7 @@ fn refused(body: &[u8], error: &snap::Error) -> Error {
     }
 }
 
-/// How other formats begin that senders take for a block of snappy.
+/// The first bytes of formats that senders confuse with snappy blocks.
 const MAGIC: [(&[u8], &str); 4] = [
     (
         b"\xff\x06\x00\x00sNaPpY",
@@ -58,7 +57,7 @@ const MAGIC: [(&[u8], &str); 4] = [
     (b"\x04\x22\x4d\x18", "lz4"),
 ];
 
-/// What a body is that is no block of snappy, where its bytes tell.
+/// The reason for the error if the bytes show that the body has another format.
 fn mistaken(body: &[u8]) -> Option<String> {
     if let Some((_, format)) = MAGIC.iter().find(|(magic, _)| body.starts_with(magic)) {
         return Some(format!("it begins as {format} does"));
@@ -67,8 +66,8 @@ fn mistaken(body: &[u8]) -> Option<String> {
     is_message(body).then(|| "it is a protobuf message that is not compressed".to_owned())
 }
 
-/// Whether the whole body is fields of protobuf, of which the first is one of the messages that we
-/// read.
+/// Whether the whole body is valid protobuf, and its first field belongs to one of the messages
+/// that we read.
 fn is_message(body: &[u8]) -> bool {
     let mut fields = Fields::new("", body);
     let mut is_first = true;
@@ -85,7 +84,7 @@ fn is_message(body: &[u8]) -> bool {
 /// Encodes `body` as one block.
 ///
 /// # Panics
-/// When `body` has 4 GiB or more, which our own requests never have.
+/// When `body` has 4 GiB or more. Our own requests never do.
 pub fn compress(body: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new()
         .compress_vec(body)
@@ -112,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_small_body_does_not_get_a_large_buffer() {
-        // Declares 16 MiB and has nothing behind.
+        // It declares 16 MiB, and nothing follows.
         let body = [0x80, 0x80, 0x80, 0x08];
         assert!(matches!(
             decompress(&body, 32 << 20),

@@ -1,4 +1,4 @@
-//! The protobuf wire format: fields one after the other, borrowed from the message.
+//! The protobuf wire format: a sequence of fields, borrowed from the message.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -13,10 +13,10 @@ pub enum Value<'a> {
     Fixed32(u32),
 }
 
-/// Walks the fields of one message.
+/// Reads the fields of one message in order.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
-    /// For errors only.
+    /// The name of the message, for errors only.
     message: &'static str,
     bytes: &'a [u8],
     offset: usize,
@@ -31,13 +31,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// How many bytes have been read; between two fields, that is where the next begins.
+    /// The number of bytes that were read. Between two fields, it is the start of the next field.
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
-    /// The next field's number and value; `None` at the end. Groups, the deprecated wire types 3
-    /// and 4, are refused.
+    /// Reads the number and the value of the next field; `None` at the end. Groups (the deprecated
+    /// wire types 3 and 4) are refused.
     #[inline]
     pub fn next_field(&mut self) -> Result<Option<(u32, Value<'a>)>, Error> {
         if self.offset == self.bytes.len() {
@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         Ok(Some((number, value)))
     }
 
-    /// The next of the varints of a packed field; `None` at the end. Do not mix with
+    /// Reads the next varint of a packed field; `None` at the end. Do not mix it with
     /// [`Fields::next_field`].
     #[inline]
     pub fn next_packed(&mut self) -> Result<Option<u64>, Error> {
@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
         self.varint().map(Some)
     }
 
-    /// The next of the 64-bit numbers of a packed field; `None` at the end. Do not mix with
+    /// Reads the next 64-bit number of a packed field; `None` at the end. Do not mix it with
     /// [`Fields::next_field`].
     #[inline]
     pub fn next_packed_fixed64(&mut self) -> Result<Option<u64>, Error> {
@@ -132,7 +132,7 @@ impl<'a> Fields<'a> {
         Ok(bytes)
     }
 
-    /// The error for a fault at the present place.
+    /// The error for a fault at the present offset.
     pub const fn refused(&self, reason: &'static str) -> Error {
         Error::Protobuf {
             message: self.message,
@@ -142,8 +142,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What a 32-bit field holds when a varint was sent: the format has it that higher bits are
-/// dropped.
+/// The value of a 32-bit field that was sent as a varint. Protobuf drops the higher bits.
 #[expect(clippy::cast_possible_truncation, reason = "the format truncates")]
 pub const fn truncated(varint: u64) -> u32 {
     varint as u32
@@ -154,7 +153,7 @@ pub const fn signed(zigzag: u64) -> i64 {
     (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()
 }
 
-/// As [`signed`], of a field of 32 bits.
+/// Like [`signed`], for a field of 32 bits.
 pub const fn signed32(zigzag: u64) -> i32 {
     let zigzag = truncated(zigzag);
     (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()

@@ -1,10 +1,10 @@
-//! The syntax tree: what a query says, before anything is planned.
+//! The syntax tree of a query, before planning.
 //!
 //! A tree that [`parse`](crate::parse) returned is well typed, at most
-//! [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high, and every node knows its place in the
-//! text. Plain recursion over a tree may overflow the stack: it goes through [`deep`](crate::deep),
-//! as the walk, the copy and the end of a tree do. Comparing and debugging do not; they are for
-//! tests.
+//! [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high, and every node knows its position in the
+//! text. Plain recursion over a tree may overflow the stack. So recursion must go through
+//! [`deep`](crate::deep), or use a list of nodes, as `walk`, `clone` and `drop` do here. Comparing
+//! and debug printing recurse plainly; they are for tests.
 
 mod operator;
 pub(crate) mod value_type;
@@ -22,22 +22,22 @@ pub enum Expr {
     /// A number, or a duration used as a number (then in seconds).
     Number {
         value: f64,
-        /// Written as a duration (`5m`), and printed as one.
+        /// Whether it was written as a duration (`5m`). Then it is printed as one.
         is_duration: bool,
         pos: PosRange,
     },
     /// A string.
     String {
-        /// Bytes that are not UTF-8, which only escapes such as `\xff` can write, are replaced by
-        /// U+FFFD.
+        /// The text. Bytes that are not UTF-8 are replaced by U+FFFD. Only escapes such as `\xff`
+        /// can write such bytes.
         value: String,
-        /// The bytes as written, when they are not UTF-8.
+        /// The bytes as written, if they are not UTF-8.
         bytes: Option<Vec<u8>>,
         pos: PosRange,
     },
     /// An instant vector: `up{job="a"} offset 5m`.
     VectorSelector(VectorSelector),
-    /// A range vector: `up[5m]`. `offset`, `@`, `anchored` and `smoothed` stand in `selector`.
+    /// A range vector: `up[5m]`. `selector` has `offset`, `@`, `anchored` and `smoothed`.
     MatrixSelector {
         /// Its `pos` ends before the bracket.
         selector: Box<VectorSelector>,
@@ -48,7 +48,7 @@ pub enum Expr {
     Subquery {
         expr: Box<Self>,
         range: DurationExpr,
-        /// Absent: the default evaluation interval.
+        /// `None` means the default evaluation interval.
         step: Option<DurationExpr>,
         offset: OffsetSpec,
         at: Option<At>,
@@ -63,9 +63,9 @@ pub enum Expr {
     /// An aggregation: `sum by (job) (up)`.
     Aggregate {
         op: AggregateOp,
-        /// Absent: everything into one group.
+        /// `None` means one group for everything.
         grouping: Option<Grouping>,
-        /// Present exactly when [`AggregateOp::takes_param`].
+        /// The parameter; `Some` exactly when [`AggregateOp::takes_param`].
         param: Option<Box<Self>>,
         expr: Box<Self>,
         pos: PosRange,
@@ -75,15 +75,16 @@ pub enum Expr {
         op: BinaryOp,
         lhs: Box<Self>,
         rhs: Box<Self>,
-        /// `bool`: a comparison that answers 0 or 1 rather than filtering.
+        /// `bool`: the comparison returns 0 or 1 instead of filtering.
         return_bool: bool,
-        /// Scalar when both sides are, else vector.
+        /// Scalar when both sides are scalars, otherwise vector.
         value_type: ValueType,
-        /// Present exactly when both sides are vectors.
+        /// `Some` exactly when both sides are vectors.
         matching: Option<VectorMatching>,
         pos: PosRange,
     },
-    /// A sign before anything but a number; signs of numbers are folded into them.
+    /// A sign before an operand that is not a number. The sign of a number is folded into the
+    /// number.
     Unary {
         op: UnaryOp,
         expr: Box<Self>,
@@ -126,8 +127,8 @@ impl Expr {
         }
     }
 
-    /// The expressions directly below this one, in the order of the text except that the parameter
-    /// of an aggregation follows its expression.
+    /// The expressions directly below this one, in the order of the text. The parameter of an
+    /// aggregation is an exception: it follows the aggregated expression.
     pub fn children(&self) -> impl Iterator<Item = &Self> {
         let (first, second, rest): (Option<&Self>, Option<&Self>, &[Self]) = match self {
             Self::Number { .. }
@@ -157,12 +158,12 @@ impl Expr {
         }
     }
 
-    /// The nodes on the longest way to a leaf, this one included.
+    /// The number of nodes on the longest path to a leaf, including this one.
     pub fn height(&self) -> usize {
         deep(|| 1 + self.children().map(Self::height).max().unwrap_or(0))
     }
 
-    /// What has nothing below it.
+    /// A cheap expression without children, to fill a place.
     fn leaf() -> Self {
         Self::Number {
             value: 0.0,
@@ -171,7 +172,7 @@ impl Expr {
         }
     }
 
-    /// Moves what is directly below to `taken`, unless there is nothing below that.
+    /// Moves the children to `taken`, except those without children of their own.
     fn take_children(&mut self, taken: &mut Vec<Self>) {
         let mut take = |child: &mut Self| {
             if child.children().next().is_some() {
@@ -202,7 +203,7 @@ impl Expr {
     }
 }
 
-/// Takes a tree apart without recursion.
+/// Drops a tree without recursion.
 impl Drop for Expr {
     fn drop(&mut self) {
         let mut waiting = Vec::new();
@@ -310,24 +311,24 @@ impl Expr {
     }
 }
 
-/// A choice of series, and how their samples are looked up.
+/// A selection of series, and how their samples are looked up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSelector {
-    /// The metric name, when it is written before the braces. A name inside the braces is a matcher
-    /// only.
+    /// The metric name, if it is written before the braces. A name inside the braces is only a
+    /// matcher.
     pub name: Option<String>,
-    /// All conditions, including one on `__name__` for `name`, which then stands last.
+    /// All matchers. If there is a `name`, the last one is its matcher on `__name__`.
     pub matchers: Vec<LabelMatcher>,
     pub offset: OffsetSpec,
     pub at: Option<At>,
-    /// `anchored`: range functions take the samples at the ends of the range as they are.
+    /// `anchored`: range functions use the samples at the ends of the range as they are.
     pub anchored: bool,
     /// `smoothed`: range functions interpolate at the ends of the range.
     pub smoothed: bool,
     pub pos: PosRange,
 }
 
-/// One condition on a label, as text. The value of a regex has been checked to compile.
+/// One condition on a label, as text. The pattern of a regex was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LabelMatcher {
     pub name: String,
@@ -338,9 +339,9 @@ pub struct LabelMatcher {
 /// How far back in time a selector looks from the evaluation time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OffsetSpec {
-    /// Milliseconds; negative looks ahead; 0 is no offset.
+    /// Milliseconds. A negative offset looks ahead, and 0 is no offset.
     Ms(i64),
-    /// Known only once the step and the range of the query are.
+    /// A duration that depends on the step and the range of the query.
     Expr(DurationExpr),
 }
 
@@ -363,7 +364,7 @@ pub enum At {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DurationExpr {
     pub kind: DurationKind,
-    /// Written in parentheses.
+    /// Whether it was written in parentheses.
     pub wrapped: bool,
     pub pos: PosRange,
 }
@@ -372,7 +373,7 @@ pub struct DurationExpr {
 pub enum DurationKind {
     Literal {
         seconds: f64,
-        /// Written as a duration (`5m`) and not as a number (`300`).
+        /// Whether it was written as a duration (`5m`) and not as a number (`300`).
         is_duration: bool,
     },
     /// `step()`: the step of the query.
@@ -390,18 +391,20 @@ pub enum DurationKind {
     },
 }
 
-/// Which labels make a group of an aggregation. Names are in the order of the text and may repeat.
+/// The labels that define the groups of an aggregation. Names are in the order of the text and may
+/// repeat.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Grouping {
     By(Vec<String>),
     Without(Vec<String>),
 }
 
-/// How series of the two sides of a binary operation find each other.
+/// How the series of both sides of a binary operation are matched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorMatching {
     pub card: Cardinality,
-    /// `on`: match by `labels` only. Otherwise `ignoring`: match by all labels but these.
+    /// `true` for `on`: match only by `labels`. `false` for `ignoring`: match by all labels except
+    /// these.
     pub on: bool,
     pub labels: Vec<String>,
     /// The labels in `group_left(..)` or `group_right(..)`.
@@ -410,7 +413,7 @@ pub struct VectorMatching {
     pub fill_left: Option<f64>,
     /// The value of series that are missing on the right.
     pub fill_right: Option<f64>,
-    /// Both were written as one `fill(..)`. For printing only.
+    /// Whether both fill values were written as one `fill(..)`. It is for printing only.
     pub fill_joint: bool,
 }
 

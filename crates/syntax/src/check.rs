@@ -1,7 +1,8 @@
-//! What the grammar cannot say: types, numbers of arguments, matchers that select everything.
+//! Checks what the grammar cannot express: types, numbers of arguments, selectors that select
+//! everything.
 //!
-//! The order of the checks decides which fault of several is told, so it is upstream's: left before
-//! right, below before above, except where noted.
+//! If a query has several faults, the order of the checks decides which one is reported. So the
+//! order is upstream's: left before right, and children before parents, except where noted.
 
 use std::collections::HashSet;
 
@@ -17,16 +18,16 @@ use crate::matcher;
 use crate::position::PosRange;
 use crate::quoted::quote;
 
-/// Whether a selector without any restriction is an error. It is not where it only narrows another
-/// one down.
+/// Whether a selector without any restriction is an error. It is allowed where it only narrows
+/// another selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EmptySelector {
     Refused,
     Allowed,
 }
 
-/// Checks a tree, and completes what depends on types: [`VectorMatching`] is removed where a side
-/// is a scalar, and set operators match many to many.
+/// Checks a tree and completes the parts that depend on types: [`VectorMatching`] is removed if a
+/// side is a scalar, and set operators become many-to-many.
 pub(crate) fn check(text: &str, expr: &mut Expr, regexes: &Regexes) -> Result<(), ParseError> {
     Checker { text, regexes }.expr(expr)
 }
@@ -144,7 +145,7 @@ impl Checker<'_> {
 
     fn selector(&self, selector: &VectorSelector, empty: EmptySelector) -> Checked {
         if let Some(name) = &selector.name {
-            // The last matcher is the one for the name itself.
+            // The last matcher is the one of the name itself.
             let others = selector
                 .matchers
                 .split_last()
@@ -328,7 +329,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Modifiers that make no sense next to a scalar. Empty lists are let through.
+    /// Refuses modifiers that make no sense beside a scalar. Empty lists are allowed.
     fn no_matching(&self, pos: PosRange, matching: &VectorMatching) -> Checked {
         if !matching.labels.is_empty() {
             return self.fail(pos, "vector matching only allowed between instant vectors");
@@ -363,8 +364,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// What lies between the operands, without white space. The end is that of upstream: on the
-    /// last byte, not behind it.
+    /// The position of the text between the operands, without white space. Its end is that of
+    /// upstream: on the last byte, not after it.
     fn operator_position(&self, lhs: PosRange, rhs: PosRange) -> PosRange {
         let between = self.text.get(lhs.end..rhs.start).unwrap_or_default();
         let trimmed = between.trim_matches([' ', '\t', '\n', '\r']);

@@ -14,14 +14,14 @@ pub(crate) fn seconds_to_ms(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-/// Cuts to milliseconds, towards zero. Values out of range saturate.
+/// Truncates to milliseconds, towards zero. Values out of range saturate.
 #[expect(clippy::cast_possible_truncation, reason = "saturates")]
 fn whole_ms(seconds: f64) -> i64 {
     (seconds * 1000.0) as i64
 }
 
-/// Why a duration has no value in a given query, and which part of it. Texts and place are told as
-/// upstream tells them: the bytes where the part starts and ends.
+/// Why a part of a duration has no value in a given query. The texts are upstream's, and so is the
+/// position: the bytes where the part starts and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{}: {fault}", pos.start, pos.end)]
 pub struct EvaluateError {
@@ -45,7 +45,7 @@ pub enum EvaluateFault {
 }
 
 impl DurationExpr {
-    /// The value in seconds, when it is a plain literal.
+    /// The value in seconds, if the duration is a plain literal.
     pub fn literal_seconds(&self) -> Option<f64> {
         match self.kind {
             DurationKind::Literal { seconds, .. } => Some(seconds),
@@ -54,12 +54,12 @@ impl DurationExpr {
     }
 
     /// The value in milliseconds in a query with this step and range (both 0 in an instant query).
-    /// It may be zero or negative, which ranges and steps then refuse. What is calculated is cut
-    /// off at whole milliseconds, and what is written is rounded.
+    /// It may be zero or negative, which ranges and steps then refuse. A calculated value is
+    /// truncated to whole milliseconds, and a literal is rounded.
     ///
     /// # Errors
     ///
-    /// When the arithmetic has no result, or one over about 292 years.
+    /// When the arithmetic has no result, and when the result is over about 292 years.
     pub fn evaluate_ms(&self, step_ms: i64, range_ms: i64) -> Result<i64, EvaluateError> {
         let seconds = self.evaluate(step_ms as f64 / 1000.0, range_ms as f64 / 1000.0)?;
         if !seconds.is_finite() {
@@ -72,16 +72,16 @@ impl DurationExpr {
 
         Ok(match self.kind {
             DurationKind::Literal { .. } => seconds_to_ms(seconds),
-            // Upstream rounds what is written and cuts what is calculated.
+            // Upstream rounds literals and truncates calculated values.
             _ => whole_ms(seconds),
         })
     }
 
-    /// As [`DurationExpr::evaluate_ms`], for a range or a step.
+    /// Like [`DurationExpr::evaluate_ms`], for a range or a step.
     ///
     /// # Errors
     ///
-    /// Also when the value is not above zero.
+    /// The same, and when the value is not above zero.
     pub fn evaluate_positive_ms(&self, step_ms: i64, range_ms: i64) -> Result<i64, EvaluateError> {
         let seconds = self.evaluate(step_ms as f64 / 1000.0, range_ms as f64 / 1000.0)?;
         if seconds.is_finite() && seconds <= 0.0 {

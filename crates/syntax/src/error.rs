@@ -1,4 +1,4 @@
-//! The error of a text that is not a query.
+//! The error for a text that is not a query.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use crate::position::{PosRange, line_and_column};
 
 /// The first fault found in a query text.
 ///
-/// `Display` is the form that Prometheus answers with: `1:5: parse error: unclosed left
-/// parenthesis`.
+/// `Display` prints it as Prometheus does: `1:5: parse error: unclosed left parenthesis`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseError {
-    /// The bytes at fault. `end` may equal `start`, for something that is missing.
+    /// The position of the fault in bytes. `end` equals `start` if something is missing there.
     pub position: PosRange,
-    /// Line of `position.start`, from 1.
+    /// The line of `position.start`; the first line is 1.
     pub line: usize,
-    /// Column of `position.start` in bytes, from 1.
+    /// The column of `position.start` in bytes; the first column is 1.
     pub column: usize,
-    /// What is wrong, without the place.
+    /// What is wrong, without the position.
     pub message: String,
     place: Place,
     limit: Option<&'static str>,
 }
 
-/// How the place is told: an empty text has no lines, and upstream says so.
+/// How the position is printed. An empty text has no lines, so its position is printed as unknown,
+/// as upstream does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     LineAndColumn,
@@ -63,7 +63,7 @@ impl ParseError {
         }
     }
 
-    /// The limit that the text is over, when it is no fault of syntax.
+    /// The name of the limit that the text exceeds. `None` for a syntax error.
     pub fn limit(&self) -> Option<&'static str> {
         self.limit
     }

@@ -2,16 +2,16 @@
 
 use crate::ast::value_type::ValueType::{self, Matrix, Scalar, String, Vector};
 
-/// What a function takes and returns.
+/// The signature of a function.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionSig {
     pub name: &'static str,
-    /// Types of the arguments. With [`Variadic::Up`] or [`Variadic::Any`] the last is optional and
-    /// may repeat.
+    /// The types of the arguments. With [`Variadic::Up`] or [`Variadic::Any`], the last is optional
+    /// and may repeat.
     pub args: &'static [ValueType],
     pub variadic: Variadic,
     pub returns: ValueType,
-    /// Upstream hides it behind a flag; here it is always on.
+    /// Whether upstream enables it only with a flag. Here it is always enabled.
     pub experimental: bool,
 }
 
@@ -20,14 +20,14 @@ pub struct FunctionSig {
 pub enum Variadic {
     /// Exactly `args`.
     Fixed,
-    /// All of `args` but the last, and then up to so many of the last type.
+    /// All of `args` except the last, and then at most this number of arguments of the last type.
     Up(usize),
-    /// All of `args` but the last, and then any number of the last type.
+    /// All of `args` except the last, and then any number of arguments of the last type.
     Any,
 }
 
 impl FunctionSig {
-    /// The fewest arguments of a call.
+    /// The minimum number of arguments.
     pub fn args_min(&self) -> usize {
         match self.variadic {
             Fixed => self.args.len(),
@@ -35,7 +35,7 @@ impl FunctionSig {
         }
     }
 
-    /// The most arguments of a call, if there is a bound.
+    /// The maximum number of arguments; `None` if there is no maximum.
     pub fn args_max(&self) -> Option<usize> {
         match self.variadic {
             Fixed => Some(self.args.len()),
@@ -44,7 +44,7 @@ impl FunctionSig {
         }
     }
 
-    /// The type that argument `index` must have. `None`: there is no such argument.
+    /// The type that argument `index` must have. `None` if there is no such argument.
     pub fn arg_type(&self, index: usize) -> Option<ValueType> {
         match self.variadic {
             Fixed => self.args.get(index).copied(),

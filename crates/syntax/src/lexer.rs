@@ -1,7 +1,7 @@
-//! Text to tokens.
+//! Splits text into tokens.
 //!
-//! The lexer knows where it stands: inside braces words are names, inside brackets only durations
-//! are expected. The texts of its errors, and the places they point at, are upstream's.
+//! The lexer depends on the context: inside braces, words are names, and inside brackets, only
+//! durations are expected. The texts and the positions of its errors are upstream's.
 
 mod bracket;
 mod literal;
@@ -10,17 +10,18 @@ use crate::position::PosRange;
 use crate::quoted::quote_char;
 use crate::token::{Token, TokenKind};
 
-/// The tokens of a text. The last one is `EndOfInput`, or `Error` with `error` saying why.
+/// The tokens of a text. The last one is `EndOfInput`, or `Error` with the reason in `error`.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) tokens: Vec<Token>,
     pub(crate) error: Option<LexError>,
 }
 
-/// Why the text could not be read further. It counts only if the parser gets so far.
+/// Why the rest of the text could not be read. It is reported only if the parser comes to this
+/// place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LexError {
-    /// Where the token at fault starts.
+    /// The start of the faulty token.
     pub(crate) start: usize,
     pub(crate) message: String,
 }
@@ -42,27 +43,27 @@ pub(crate) fn lex(text: &str) -> Tokens {
     Tokens { tokens, error }
 }
 
-/// What the next characters are read as.
+/// How the next characters are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Statement,
     Braces,
-    /// Right after `[`, until the first number: only durations.
+    /// Right after `[` and until the first number, only durations are expected.
     Duration,
 }
 
 struct Lexer<'a> {
     text: &'a str,
-    /// Start of the token that is being read.
+    /// The start of the token that is being read.
     start: usize,
     at: usize,
     tokens: Vec<Token>,
     mode: Mode,
     parens_open: usize,
     bracket_open: bool,
-    /// A colon was seen since the bracket was opened.
+    /// Whether a colon was seen since the bracket was opened.
     colon_seen: bool,
-    /// A duration was seen since the bracket was opened.
+    /// Whether a duration was seen since the bracket was opened.
     duration_seen: bool,
 }
 
@@ -261,7 +262,7 @@ impl<'a> Lexer<'a> {
 
     fn close_paren(&mut self) -> Outcome {
         if self.parens_open == 0 {
-            // The fault is told after the parenthesis.
+            // The position of this error is after the parenthesis.
             self.ignore();
             return self.fail("unexpected right parenthesis ')'");
         }
@@ -277,7 +278,7 @@ impl<'a> Lexer<'a> {
         self.mode = Mode::Statement;
     }
 
-    /// A name or a keyword; inside brackets, where there are no names, a colon or a word about
+    /// Reads a name or a keyword. Brackets have no names; there it reads a colon or a word of
     /// durations.
     fn word(&mut self, first: char) -> Outcome {
         if self.bracket_open {
@@ -288,8 +289,8 @@ impl<'a> Lexer<'a> {
 
         let word = self.written();
         let kind = match TokenKind::of_word(word) {
-            // Fill modifiers came late: without a parenthesis they are the metric names they always
-            // were.
+            // Fill modifiers were added late to the language. Without a parenthesis, these words
+            // are still metric names.
             Some(TokenKind::Fill | TokenKind::FillLeft | TokenKind::FillRight)
                 if !self.paren_follows() =>
             {
@@ -353,8 +354,8 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The character after which the text went wrong. At the end of the text there is none, and
-/// upstream shows its mark for that.
+/// The quoted character at which reading failed. At the end of the text there is none; upstream
+/// shows U+FFFD for it.
 fn quote_next(c: Option<char>) -> String {
     c.map_or_else(|| "'\u{fffd}'".to_owned(), quote_char)
 }

@@ -1,15 +1,16 @@
 //! PromQL: text in, a typed tree out, and back to text.
 //!
-//! The language is that of Prometheus 3.16 with everything experimental switched on. What is
-//! accepted, what is refused, the texts and places of errors, and both printed forms follow
-//! upstream; `docs/design/0002-promql-syntax.md` in the project says why this is not a library and
-//! where it knowingly differs.
+//! The language is that of Prometheus 3.16 with all experimental features on. Which queries are
+//! accepted, the texts and positions of errors, and both printed forms follow upstream.
+//! `docs/design/0002-promql-syntax.md` in the project explains why we do not use a library, and
+//! lists the known differences.
 //!
-//! - `parse` has the ways in, within the limits of `bounds`. `lexer` cuts the text into `token`s,
-//!   with their places (`position`); `parser` makes the tree of [`ast`]; `check` sees to its types,
-//!   by the table of [`functions`], and reads its matchers (`matcher`).
-//! - `print` gives the tree back on one line, `pretty` on several ([`prettify`]).
-//! - For all of them: `duration`, `number`, `quoted`. [`deep()`] is how code recurses over a tree.
+//! - `parse` has the entry points, with the limits of `bounds`. `lexer` splits the text into
+//!   `token`s with their positions (`position`). `parser` builds the tree of [`ast`]. `check`
+//!   checks its types by the table of [`functions`], and its matchers with `matcher`.
+//! - `print` prints the tree on one line, `pretty` on several ([`prettify`]).
+//! - All of them use `duration`, `number` and `quoted`. Recursion over a tree goes through
+//!   [`deep()`].
 //!
 //! ```
 //! let expr = duramen_syntax::parse("sum by (job)(rate(http_requests_total[5m]))").unwrap();

@@ -1,4 +1,4 @@
-//! What the syntax needs to know about matchers. The only place that touches regexes.
+//! Checks of matchers. Only this file uses regexes.
 
 use duramen_model::{METRIC_NAME, MatchOp as Compiled, Matcher, Regexes, regex};
 
@@ -18,7 +18,7 @@ impl LabelMatcher {
     }
 }
 
-/// The matcher that a metric name stands for.
+/// The matcher of a metric name.
 pub(crate) fn of_name(name: String) -> LabelMatcher {
     LabelMatcher {
         name: METRIC_NAME.to_owned(),
@@ -27,7 +27,7 @@ pub(crate) fn of_name(name: String) -> LabelMatcher {
     }
 }
 
-/// Whether the pattern of a regex matcher is one; if not, why.
+/// Checks the pattern of a regex matcher.
 pub(crate) fn validate(matcher: &LabelMatcher, regexes: &Regexes) -> Result<(), regex::Error> {
     match matcher.op {
         MatchOp::Equal | MatchOp::NotEqual => Ok(()),
@@ -35,7 +35,7 @@ pub(crate) fn validate(matcher: &LabelMatcher, regexes: &Regexes) -> Result<(), 
     }
 }
 
-/// Whether a series without the label passes. A pattern that is none passes nothing.
+/// Whether a series without the label passes. An invalid pattern passes nothing.
 pub(crate) fn matches_empty(matcher: &LabelMatcher, regexes: &Regexes) -> bool {
     let pattern_matches_empty = || {
         regexes

@@ -1,17 +1,17 @@
-//! Numbers as text, by the rules of Go.
+//! Parses and prints numbers by the rules of Go.
 
 use crate::quoted::quote;
 
-/// Reads a number that the lexer has found: integers may be hexadecimal, octal or binary by their
-/// prefix (also octal by a leading 0), everything else is decimal; underscores may stand between
+/// Parses a number that the lexer has found. Integers may have a prefix for hexadecimal, octal or
+/// binary, or a leading 0 for octal. Everything else is decimal. Underscores may stand between
 /// digits.
 ///
 /// # Errors
 ///
-/// The message upstream gives.
+/// The message of upstream.
 pub(crate) fn parse_number(text: &str) -> Result<f64, String> {
     if let Some(integer) = parse_integer(text) {
-        // Rounds to nearest, as Go does.
+        // The cast rounds to the nearest float, as Go does.
         return Ok(integer as f64);
     }
 
@@ -32,7 +32,7 @@ pub(crate) fn parse_number(text: &str) -> Result<f64, String> {
     Ok(value)
 }
 
-/// `None`: not an integer of 63 bits.
+/// Returns `None` when the text is not an integer of 63 bits.
 fn parse_integer(text: &str) -> Option<i64> {
     if has_misplaced_underscore(text) {
         return None;
@@ -54,7 +54,8 @@ fn parse_integer(text: &str) -> Option<i64> {
     i64::from_str_radix(digits, radix).ok()
 }
 
-/// Underscores stand between digits, or between the prefix of the base and a digit.
+/// Whether an underscore stands anywhere else than between digits, or between the prefix of the
+/// base and a digit.
 fn has_misplaced_underscore(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let prefixed = ["0x", "0b", "0o"]
@@ -92,7 +93,7 @@ pub(crate) fn format_decimal(value: f64) -> String {
     }
 }
 
-/// Like [`format_decimal`], but with an exponent where the number is very large or very small.
+/// Like [`format_decimal`], but very large and very small numbers have an exponent.
 pub(crate) fn format_general(value: f64) -> String {
     const EXPONENT_FROM: i32 = 21;
     if !value.is_finite() || value == 0.0 {
@@ -113,7 +114,7 @@ pub(crate) fn format_general(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
 }
 
-/// With six digits after the point.
+/// The number with six digits after the point.
 pub(crate) fn format_fixed(value: f64) -> String {
     if value.is_infinite() {
         format_infinity(value)

@@ -1,12 +1,16 @@
-//! Tokens to a tree.
+//! Builds a tree from tokens.
 //!
-//! Recursion goes one level deeper per open bracket only; operators inside a bracket wait on a
-//! stack of their own. So [`NESTING_DEPTH_MAX`] bounds the call stack, and [`TREE_HEIGHT_MAX`] the
-//! height of the result.
+//! `expression` reads operators and operands, `modifier` what follows an operand, `selector` vector
+//! selectors, `call` function calls and aggregations, `duration` the durations in brackets.
+//! `operator` maps tokens to operators.
 //!
-//! Upstream's parser is generated, and recovers from a syntax error in the innermost rule on its
-//! stack that knows how, which then words the message. Here a syntax error travels upwards as
-//! [`Failure::Unexpected`] until such a rule catches it with [`Parser::within`].
+//! Recursion goes one level deeper only for an open bracket. Operators inside a bracket wait in a
+//! list. So [`NESTING_DEPTH_MAX`] bounds the call stack, and [`TREE_HEIGHT_MAX`] bounds the height
+//! of the result.
+//!
+//! Upstream's parser is generated. After a syntax error, the innermost rule on its stack that can
+//! recover makes the message. Here a syntax error is returned as [`Failure::Unexpected`] until such
+//! a rule catches it with [`Parser::within`].
 
 mod call;
 mod duration;
@@ -32,9 +36,9 @@ use crate::token::{Token, TokenKind};
 /// Why parsing stopped.
 #[derive(Debug)]
 enum Failure {
-    /// The next token does not fit; no rule has said yet what it wanted.
+    /// The next token does not fit, and no rule has made a message yet.
     Unexpected,
-    /// The error is worded and placed.
+    /// The error with message and position.
     Error(ParseError),
 }
 
@@ -58,22 +62,22 @@ struct Parser<'a> {
     regexes: &'a Regexes,
     tokens: Vec<Token>,
     error: Option<LexError>,
-    /// Index of the next token.
+    /// The index of the next token.
     at: usize,
-    /// End of the last token read that may close an expression.
+    /// The end of the last token that may close an expression.
     last_closing: usize,
-    /// How many nodes were made.
+    /// The number of nodes so far.
     nodes: Cell<usize>,
 }
 
-/// Reads and checks an expression.
+/// Parses and checks an expression.
 pub(crate) fn parse(text: &str, bounds: &Bounds) -> Result<Expr, ParseError> {
     let mut expr = Parser::run(text, bounds, Parser::whole)?;
     check::check(text, &mut expr, &bounds.regexes)?;
     Ok(expr)
 }
 
-/// Reads a selector without modifiers.
+/// Parses a selector without modifiers.
 pub(crate) fn parse_selector(text: &str, bounds: &Bounds) -> Result<Vec<LabelMatcher>, ParseError> {
     Parser::run(text, bounds, |parser| {
         let selector = parser.vector_selector()?;
@@ -171,7 +175,7 @@ impl Parser<'_> {
     ///
     /// # Errors
     ///
-    /// Where the text stopped making tokens, the reason for that.
+    /// The error of the lexer, at the place where it stopped.
     fn peek(&self) -> Parsed<Token> {
         let end = PosRange::new(self.text.len(), self.text.len());
         let token = self.tokens.get(self.at).copied().unwrap_or(Token {
@@ -185,7 +189,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The kind of the token after the next one; faults of the text are left for later.
+    /// The kind of the token after the next one. Errors of the lexer are reported later.
     fn second_kind(&self) -> TokenKind {
         self.tokens
             .get(self.at + 1)
@@ -267,7 +271,7 @@ impl Parser<'_> {
         Err(Failure::Error(self.unexpected(context, expected)))
     }
 
-    /// Runs a rule; words the syntax errors in it that no inner rule has worded.
+    /// Runs a rule, and makes the message of a syntax error in it if no inner rule has made one.
     fn within<T>(
         &mut self,
         context: &str,
@@ -280,7 +284,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Counts one node more.
+    /// Counts one more node, within the limit.
     fn count_node(&self, position: PosRange) -> Parsed<()> {
         self.nodes.set(self.nodes.get() + 1);
         if self.nodes.get() > TREE_NODES_MAX {
@@ -292,7 +296,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// The height of a node over children of these heights.
+    /// The height of a node with children of these heights, within the limit.
     fn height_over(&self, position: PosRange, children: &[usize]) -> Parsed<usize> {
         let height = 1 + children.iter().copied().max().unwrap_or(0);
         if height > TREE_HEIGHT_MAX {
@@ -305,7 +309,7 @@ impl Parser<'_> {
         Ok(height)
     }
 
-    /// The same in a duration.
+    /// The same for a node of a duration.
     fn duration_height_over(&self, position: PosRange, children: &[usize]) -> Parsed<usize> {
         let height = 1 + children.iter().copied().max().unwrap_or(0);
         if height > DURATION_HEIGHT_MAX {

@@ -1,4 +1,4 @@
-//! Where in the text a piece of syntax stands.
+//! Positions in the query text.
 
 /// A span of the query text, in bytes, `[start, end)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -12,7 +12,7 @@ impl PosRange {
         Self { start, end }
     }
 
-    /// From the start of `self` to the end of `last`, which stands later in the text.
+    /// The range from the start of `self` to the end of `last`, which comes later in the text.
     pub fn to(self, last: Self) -> Self {
         Self::new(self.start, last.end)
     }

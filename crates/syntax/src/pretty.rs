@@ -1,4 +1,4 @@
-//! A tree as text over several lines, in upstream's form.
+//! Prints a tree on several lines, in upstream's form.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write};
@@ -7,19 +7,19 @@ use crate::ast::Expr;
 use crate::deep::deep;
 use crate::print::{AggregateHead, BinaryHead, SubquerySuffix, is_infinite_base};
 
-/// An expression that is longer on one line is split, in bytes.
+/// An expression that would be longer than this on one line is split, in bytes.
 const LINE_BYTES_MAX: usize = 100;
 
-/// The longest text that is laid out. Each level is indented further, so that a chain takes the
-/// square of its length.
+/// The longest text that is printed, in bytes. Each level is indented further, so the text of a
+/// chain grows with the square of its length.
 const LAID_OUT_BYTES_MAX: usize = 64 << 20;
 
-/// By how much each level is indented.
+/// The indentation of each level.
 const INDENT_BYTES: usize = 2;
 
 const SPACES: &str = "                                                                ";
 
-/// An expression is too long when it is laid out.
+/// The printed expression would be too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -34,7 +34,7 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// The expression laid out over several lines where it is long. It reads back as the same
+/// Prints the expression, on several lines where it is long. The text parses back to the same
 /// expression.
 ///
 /// # Errors
@@ -44,7 +44,8 @@ pub fn prettify(expr: &Expr) -> Result<String, TooLong> {
     laid_out(expr, LINE_BYTES_MAX).map_err(|_| TooLong)
 }
 
-/// The expression, split where it is longer than `line_bytes_max` without indentation.
+/// Prints the expression. Parts that are longer than `line_bytes_max` without indentation are
+/// split.
 fn laid_out(expr: &Expr, line_bytes_max: usize) -> Result<String, fmt::Error> {
     let mut layout = Layout {
         out: String::new(),
@@ -58,7 +59,8 @@ fn laid_out(expr: &Expr, line_bytes_max: usize) -> Result<String, fmt::Error> {
 
 /// The addresses of all expressions in a tree that are longer than `line_bytes_max` on one line.
 ///
-/// Whatever has such a part is one, so that only short parts are printed to be measured.
+/// An expression with a long part is long itself. So only expressions with short parts are printed
+/// to measure them.
 fn long(expr: &Expr, line_bytes_max: usize) -> HashSet<usize> {
     let mut found = HashSet::new();
     find_long(expr, line_bytes_max, &mut found);
@@ -93,7 +95,7 @@ fn address(expr: &Expr) -> usize {
     std::ptr::from_ref(expr).addr()
 }
 
-/// Takes so many bytes and keeps none.
+/// A writer that counts bytes up to a limit and keeps none.
 struct Measure {
     left: usize,
 }
@@ -105,12 +107,13 @@ impl Write for Measure {
     }
 }
 
-/// A text on its way.
+/// The text while it is printed.
 struct Layout {
     out: String,
-    /// The addresses of what is split.
+    /// The addresses of the expressions that are split.
     split: HashSet<usize>,
-    /// A sign was written, and what follows stands right behind it: without its margin.
+    /// Whether a sign was just written. The next expression then follows it directly, without
+    /// indentation.
     follows_sign: bool,
 }
 
@@ -142,7 +145,7 @@ impl Layout {
         Ok(())
     }
 
-    /// The expression at this depth of indentation, first line included.
+    /// Prints the expression at this level of indentation, including its first line.
     fn expr(&mut self, expr: &Expr, level: usize) -> fmt::Result {
         deep(|| self.expr_here(expr, level))
     }
@@ -158,7 +161,7 @@ impl Layout {
 
                 self.expr(expr, level)
             }
-            // Upstream forgets the margin of a subquery that fits.
+            // Upstream does not indent a subquery that fits on one line.
             Expr::Subquery { .. } if !splits => write!(self, "{expr}"),
             Expr::Subquery { expr: inner, .. } => {
                 self.expr(inner, level)?;

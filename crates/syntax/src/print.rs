@@ -1,4 +1,4 @@
-//! A tree as text on one line, in upstream's form.
+//! Prints a tree on one line, in upstream's form.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -105,8 +105,8 @@ impl Expr {
     }
 }
 
-/// Whether this left operand is printed as `Inf`: the plus sign that infinity has elsewhere would
-/// read back as a sign of the whole power.
+/// Whether this left operand is printed as `Inf`. Infinity is printed as `+Inf` elsewhere, but here
+/// the plus sign would be parsed as a sign of the whole power.
 pub(crate) fn is_infinite_base(op: BinaryOp, lhs: &Expr) -> bool {
     op == BinaryOp::Pow
         && matches!(
@@ -177,7 +177,7 @@ impl Display for LabelMatcher {
     }
 }
 
-/// Name and matchers. Matchers are sorted as text.
+/// Prints the name and the matchers of a selector. Matchers are sorted as text.
 fn write_series(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Result {
     let name = selector.name.as_deref().unwrap_or_default();
     let is_of_name = |matcher: &LabelMatcher| {
@@ -197,7 +197,7 @@ fn write_series(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Result
     matchers.sort_unstable();
     f.write_str(name)?;
 
-    // Braces that hold nothing are needed where there is no name either.
+    // Empty braces are needed if there is no name.
     if !matchers.is_empty() || name.is_empty() {
         write!(f, "{{{}}}", matchers.join(","))?;
     }
@@ -234,8 +234,8 @@ fn write_offset(f: &mut Formatter<'_>, offset: &OffsetSpec) -> fmt::Result {
     }
 }
 
-/// A duration that stands alone: a number is printed as a duration too, unless it is finer than
-/// that can say.
+/// A duration that stands alone. A number is printed as a duration too, unless it is finer than a
+/// millisecond.
 pub(crate) fn whole_duration(duration: &DurationExpr) -> String {
     match duration.kind {
         DurationKind::Literal {
@@ -272,7 +272,7 @@ impl DurationExpr {
             } => f.write_str(&number(*seconds, *is_duration))?,
             DurationKind::Step => f.write_str("step()")?,
             DurationKind::Range => f.write_str("range()")?,
-            // A plus says nothing.
+            // A plus sign has no effect.
             DurationKind::Unary {
                 op: UnaryOp::Plus,
                 expr,
@@ -296,7 +296,7 @@ impl DurationExpr {
     }
 }
 
-/// What an aggregation prints before its parenthesis.
+/// The part of an aggregation before its parenthesis.
 pub(crate) struct AggregateHead<'a> {
     pub(crate) op: AggregateOp,
     pub(crate) grouping: Option<&'a Grouping>,
@@ -309,7 +309,7 @@ impl Display for AggregateHead<'_> {
         let (word, labels) = match self.grouping {
             Some(Grouping::Without(labels)) => ("without", labels),
             Some(Grouping::By(labels)) if !labels.is_empty() => ("by", labels),
-            // Grouping by nothing is the same as not grouping.
+            // Grouping by no labels is the same as no grouping.
             _ => return Ok(()),
         };
 
@@ -373,7 +373,7 @@ fn write_fill(f: &mut Formatter<'_>, matching: &VectorMatching) -> fmt::Result {
     Ok(())
 }
 
-/// What a subquery prints behind its expression. Nothing for other expressions.
+/// The part of a subquery after its expression. It prints nothing for other expressions.
 pub(crate) struct SubquerySuffix<'a>(pub(crate) &'a Expr);
 
 impl Display for SubquerySuffix<'_> {

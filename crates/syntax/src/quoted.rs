@@ -1,8 +1,8 @@
-//! Strings in quotes, as they are read. How they are written is in [`duramen_model::quoted`].
+//! Parses quoted strings. [`duramen_model::quoted`] prints them.
 
 pub(crate) use duramen_model::quoted::{is_printable, quote, quote_bytes, quote_char};
 
-/// `U+0063 'c'`: how Go names a character in messages.
+/// A character as Go names it in messages: `U+0063 'c'`.
 pub(crate) fn code_point(c: char) -> String {
     let code = u32::from(c);
     if is_printable(c) {
@@ -12,14 +12,15 @@ pub(crate) fn code_point(c: char) -> String {
     }
 }
 
-/// The value of a quoted string that the lexer has let through, quotes included. It need not be
-/// UTF-8, since escapes such as `\xff` write bytes. `None`: not a quoted string.
+/// The value of a quoted string that the lexer has accepted; `quoted` includes the quotes. The
+/// value may be invalid UTF-8, because escapes such as `\xff` write bytes. Returns `None` when the
+/// text is not a quoted string.
 pub(crate) fn unquote(quoted: &str) -> Option<Vec<u8>> {
     let delimiter = quoted.chars().next()?;
     let inner = quoted.strip_prefix(delimiter)?.strip_suffix(delimiter)?;
 
     if delimiter == '`' {
-        // Raw strings drop carriage returns in Go; upstream keeps them.
+        // Go drops carriage returns from raw strings, but upstream keeps them.
         return Some(inner.as_bytes().to_vec());
     }
 

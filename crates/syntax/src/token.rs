@@ -1,13 +1,13 @@
-//! The words of the language.
+//! The tokens of the language.
 
 use crate::position::PosRange;
 use crate::quoted::quote;
 
-/// What a token is. Names follow upstream's where both exist.
+/// The kind of a token. Names follow upstream's where both exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TokenKind {
     EndOfInput,
-    /// A fault of the text; its message stands beside the tokens. Always the last token.
+    /// An error of the lexer; its message is in `Tokens`. It is always the last token.
     Error,
     Identifier,
     /// An identifier with a colon.
@@ -87,23 +87,23 @@ pub(crate) enum TokenKind {
     Step,
 }
 
-/// The classes that messages tell apart.
+/// The classes of tokens that messages distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     EndOfInput,
-    /// Text that differs from token to token; messages say what it is.
+    /// A token with variable text. Messages name its class.
     Literal(&'static str),
     Name(&'static str),
     Operator,
     Aggregator,
     Keyword,
-    /// Fixed text, shown in quotes.
+    /// A token with fixed text, which messages show in quotes.
     Fixed,
 }
 
 use TokenKind::*;
 
-/// Words with a meaning of their own, in lower case; the case of the text does not matter.
+/// Words with a meaning, in lower case. The case in the text does not matter.
 const WORDS: [(&str, TokenKind); 39] = [
     ("anchored", Anchored),
     ("and", And),
@@ -147,7 +147,7 @@ const WORDS: [(&str, TokenKind); 39] = [
 ];
 
 impl TokenKind {
-    /// The kind of a word outside braces, if it is more than a name.
+    /// The kind of a word outside braces; `None` if it is just a name.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
         let lower = word.to_ascii_lowercase();
         WORDS
@@ -177,7 +177,7 @@ impl TokenKind {
         }
     }
 
-    /// Whether the word may stand for itself as the name of a metric.
+    /// Whether the word can be the name of a metric.
     pub(crate) fn is_metric_name(self) -> bool {
         match self.class() {
             Class::Name(_) | Class::Aggregator => true,
@@ -203,7 +203,7 @@ impl TokenKind {
         }
     }
 
-    /// Whether the word may stand for itself as the name of a label in a list.
+    /// Whether the word can be the name of a label in a list.
     pub(crate) fn is_label_name(self) -> bool {
         self.is_metric_name()
             || matches!(self, Bool | GroupLeft | GroupRight | Ignoring | On | Atan2)
@@ -217,7 +217,7 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// How messages name this token of `text`.
+    /// The name of this token in messages. `text` is the query.
     pub(crate) fn describe(self, text: &str) -> std::string::String {
         let written = text.get(self.pos.start..self.pos.end).unwrap_or_default();
 
@@ -233,7 +233,7 @@ impl Token {
     }
 }
 
-/// In quotes; texts over 10 bytes are cut to 10 characters.
+/// The text in quotes. A text over 10 bytes is cut to 10 characters.
 fn shortened(written: &str) -> std::string::String {
     const SHOWN_MAX: usize = 10;
     if written.len() <= SHOWN_MAX {

@@ -2,12 +2,12 @@
 
 use super::CUSTOM_BUCKETS_SCHEMA;
 
-/// The finest schema with exponential buckets; its bounds hold those of all others.
+/// The finest schema with exponential buckets; its bounds include those of all coarser schemas.
 const FINEST: i32 = 8;
 
-/// The upper bound of bucket `index`: `2^(index * 2^-schema)` with the bits that Prometheus has, or
-/// the custom value, the last of which is followed by `+Inf`. In absolute terms: negative buckets
-/// mirror positive ones.
+/// The upper bound of the positive bucket `index`; a negative bucket mirrors it. For an exponential
+/// schema it is `2^(index * 2^-schema)`, with the same bits as in Prometheus. For custom buckets it
+/// is the custom value, and `+Inf` behind the last one.
 pub(super) fn upper_bound(index: i32, schema: i32, custom_values: &[f64]) -> f64 {
     if schema != CUSTOM_BUCKETS_SCHEMA {
         return exponential(i64::from(index), schema);
@@ -31,7 +31,8 @@ fn exponential(index: i64, schema: i32) -> f64 {
         )
     };
 
-    // The bucket of the largest numbers ends with them, and the one behind it holds the infinities.
+    // The last finite bucket ends at the largest number, and the bucket behind it holds the
+    // infinities.
     if fraction == 0.5 && exponent == 1025 {
         f64::MAX
     } else {
@@ -45,7 +46,8 @@ fn scaled(fraction: f64, exponent: i64) -> f64 {
 
     match exponent {
         ..-1200 => 0.0,
-        // On the way to a subnormal number the first step stays normal.
+        // The result is subnormal, so it is scaled in two steps. The first step stays normal, and
+        // only the second one rounds.
         -1200..-1022 => fraction * power(-500) * power(exponent + 500),
         -1022..1024 => fraction * power(exponent),
         1024..1200 => fraction * power(1023) * power(exponent - 1023),
@@ -53,8 +55,8 @@ fn scaled(fraction: f64, exponent: i64) -> f64 {
     }
 }
 
-/// The bounds between one half and 1 of schema 8, as Prometheus tabulates them. Some are off by one
-/// in the last place, and an answer must print what everyone prints.
+/// The bounds of schema 8 between one half and 1, copied from the table of Prometheus. Some are off
+/// by one in the last place, but answers must be the same as those of Prometheus.
 #[rustfmt::skip]
 static FRACTIONS: [f64; 256] = [
     0.5, 0.5013556375251013, 0.5027149505564014, 0.5040779490592088, 0.5054446430258502, 0.5068150424757447, 0.5081891574554764, 0.509566998038869,

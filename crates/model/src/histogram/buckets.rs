@@ -1,4 +1,4 @@
-//! The buckets of a histogram with their bounds.
+//! Iterates over the buckets of a histogram with their bounds.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub struct Bucket {
     pub bounds: BucketBounds,
 }
 
-/// Which bounds belong to a bucket.
+/// Which of its bounds a bucket includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BucketBounds {
     /// `(lower, upper]`
@@ -28,7 +28,7 @@ pub enum BucketBounds {
 }
 
 impl BucketBounds {
-    /// As the JSON of Prometheus numbers them.
+    /// The number of this variant in the JSON of Prometheus.
     pub const fn rule(self) -> u8 {
         match self {
             Self::OpenLeft => 0,
@@ -49,8 +49,8 @@ impl BucketBounds {
 }
 
 impl FloatHistogram {
-    /// All listed buckets in ascending order, the zero bucket between the sides when it has a
-    /// count. Where a bucket overlaps the zero bucket it is cut.
+    /// All listed buckets in ascending order. The zero bucket stands between the two sides if its
+    /// count is not zero. A bucket that overlaps the zero bucket is cut at the threshold.
     pub fn buckets(&self) -> impl DoubleEndedIterator<Item = Bucket> {
         let threshold = self.zero_threshold;
         let negative = self.negative_buckets().rev().map(move |mut bucket| {
@@ -73,7 +73,7 @@ impl FloatHistogram {
         negative.chain(zero).chain(positive)
     }
 
-    /// From the zero bucket upwards.
+    /// The positive buckets, from the zero bucket upwards.
     pub(super) fn positive_buckets(&self) -> impl DoubleEndedIterator<Item = Bucket> {
         self.positive.iter().map(|bucket| {
             let lower = self.bound(bucket.index.saturating_sub(1));
@@ -92,7 +92,7 @@ impl FloatHistogram {
         })
     }
 
-    /// From the zero bucket downwards.
+    /// The negative buckets, from the zero bucket downwards.
     pub(super) fn negative_buckets(&self) -> impl DoubleEndedIterator<Item = Bucket> {
         self.negative.iter().map(|bucket| {
             let lower = -self.bound(bucket.index);
@@ -119,8 +119,8 @@ impl FloatHistogram {
         }
     }
 
-    /// As Prometheus prints it: `{count:5, sum:18.4, [-0.001,0.001]:2, (0.5,1]:3}`, empty buckets
-    /// left out.
+    /// The histogram as Prometheus prints it, without empty buckets: `{count:5, sum:18.4,
+    /// [-0.001,0.001]:2, (0.5,1]:3}`.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{{count:{}, sum:{}",

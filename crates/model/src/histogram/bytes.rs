@@ -8,23 +8,23 @@
 //!              float:   count:f64 zero_count:f64 absolutes absolutes      absolutes := count f64*
 //! ```
 //!
-//! The first of two is the positive side. `varint` is LEB128, `zigzag` a varint of a signed number,
-//! `f64` its bits, little endian. Every number has one encoding only, so equal histograms have
-//! equal bytes.
+//! Where two spans or bucket lists follow each other, the first is of the positive side. `varint`
+//! is LEB128, `zigzag` a varint of a signed number, `f64` its bits, little endian. Every number has
+//! exactly one encoding, so equal histograms have equal bytes.
 
 #![deny(clippy::indexing_slicing)]
 
 use super::{Counts, Histogram, ResetHint, Span};
 
 impl Histogram {
-    /// The byte form that log, head, batches and blocks' readers pass on. Two histograms are equal
-    /// exactly when their byte forms are.
+    /// Encodes the histogram. The log, the head, batches and the readers of blocks pass these bytes
+    /// on. Two histograms are equal exactly when their bytes are equal.
     pub fn to_bytes(&self) -> Vec<u8> {
         encode(self)
     }
 
-    /// `None` when the bytes are not a byte form. Never panics and never allocates more than the
-    /// bytes can fill. The contents are not validated.
+    /// Decodes a histogram; `None` when the bytes cannot be decoded. It never panics and never
+    /// allocates more than the bytes can fill. It does not validate the contents.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         decode(bytes)
     }
@@ -195,7 +195,7 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push((value & 0x7f) as u8);
 }
 
-/// What is left to read.
+/// The bytes that are still to be read.
 struct Input<'a> {
     bytes: &'a [u8],
 }
@@ -213,7 +213,8 @@ impl Input<'_> {
         Some(f64::from_bits(u64::from_le_bytes(*bits)))
     }
 
-    /// A varint in its shortest form; others would give one number two encodings.
+    /// Reads a varint. Longer forms than the shortest are refused, because each number must have
+    /// one encoding.
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
 
@@ -245,7 +246,7 @@ impl Input<'_> {
         })
     }
 
-    /// A count and so many elements, each of at least `bytes_min`.
+    /// Reads a count and that many elements, each of at least `bytes_min` bytes.
     fn all<T>(
         &mut self,
         bytes_min: usize,

@@ -1,13 +1,13 @@
-//! Histograms to calculate with.
+//! Histograms for calculations.
 
 use super::bounds::upper_bound;
 use super::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, ResetHint, Span};
 
-/// A histogram whose counts are floats and whose buckets stand one by one, so that two of different
-/// layout can be combined.
+/// A histogram with float counts and a list of single buckets, so that histograms of different
+/// layouts can be combined.
 ///
 /// A bucket that is not listed is empty. Calculations may list empty buckets;
-/// [`FloatHistogram::compact`] takes them away.
+/// [`FloatHistogram::compact`] removes them.
 #[derive(Clone, Debug)]
 pub struct FloatHistogram {
     pub schema: i32,
@@ -16,15 +16,15 @@ pub struct FloatHistogram {
     pub sum: f64,
     pub zero_threshold: f64,
     pub zero_count: f64,
-    /// Ascending by index.
+    /// The positive buckets, ascending by index.
     pub positive: Vec<BucketCount>,
-    /// Ascending by index, which is downwards in values.
+    /// The negative buckets, ascending by index: away from zero, so their values descend.
     pub negative: Vec<BucketCount>,
-    /// Upper bounds of custom buckets, ascending, `+Inf` left out; empty with any other schema.
+    /// The upper bounds of custom buckets, ascending, without `+Inf`; empty with any other schema.
     pub custom_values: Vec<f64>,
 }
 
-/// How many observations fell into the bucket at one place of the schema.
+/// The number of observations in one bucket of the schema.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BucketCount {
     pub index: i32,
@@ -32,7 +32,7 @@ pub struct BucketCount {
 }
 
 impl FloatHistogram {
-    /// Without observations, with the buckets of `schema` or of the custom bounds.
+    /// A histogram without observations, of this schema and these custom bounds.
     pub const fn empty(schema: i32, custom_values: Vec<f64>) -> Self {
         Self {
             schema,
@@ -47,12 +47,12 @@ impl FloatHistogram {
         }
     }
 
-    /// Reads the byte form of a [`Histogram`]; `None` when it is none.
+    /// Decodes the bytes of [`Histogram::to_bytes`]; `None` when they cannot be decoded.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Histogram::from_bytes(bytes).map(|histogram| Self::from(&histogram))
     }
 
-    /// The byte form of the [`Histogram`] with the same counts.
+    /// Encodes the histogram as a [`Histogram`] with the same counts.
     pub fn to_bytes(&self) -> Vec<u8> {
         Histogram::from(self).to_bytes()
     }
@@ -61,7 +61,7 @@ impl FloatHistogram {
         self.schema == CUSTOM_BUCKETS_SCHEMA
     }
 
-    /// Multiplies all counts and the sum. A negative factor makes a gauge of it.
+    /// Multiplies all counts and the sum. A negative factor makes the histogram a gauge.
     pub fn scale(&mut self, factor: f64) {
         self.change(|count| count * factor);
         if factor < 0.0 {
@@ -69,8 +69,8 @@ impl FloatHistogram {
         }
     }
 
-    /// Divides all counts and the sum. A negative divisor makes a gauge of it, and zero takes the
-    /// buckets away.
+    /// Divides all counts and the sum. A negative divisor makes the histogram a gauge, and a
+    /// divisor of zero removes the buckets.
     pub fn divide(&mut self, divisor: f64) {
         self.change(|count| count / divisor);
         if divisor == 0.0 {
@@ -93,7 +93,7 @@ impl FloatHistogram {
         self.sum = new(self.sum);
     }
 
-    /// Takes empty buckets away.
+    /// Removes empty buckets.
     pub fn compact(&mut self) {
         self.positive.retain(|bucket| bucket.count != 0.0);
         self.negative.retain(|bucket| bucket.count != 0.0);
@@ -112,8 +112,8 @@ impl FloatHistogram {
             .any(f64::is_infinite)
     }
 
-    /// Merges buckets until the schema is `schema`. Nothing happens to custom buckets and to a
-    /// schema that is coarser already.
+    /// Merges buckets until the schema is `schema`. Custom buckets, and a schema that is coarser
+    /// already, stay as they are.
     pub fn reduce_to(&mut self, schema: i32) {
         if self.uses_custom_buckets() || schema >= self.schema || schema == CUSTOM_BUCKETS_SCHEMA {
             return;
@@ -127,19 +127,20 @@ impl FloatHistogram {
         self.schema = schema;
     }
 
-    /// The upper bound of a positive bucket; a negative one has its mirror.
+    /// The upper bound of a positive bucket. A negative bucket mirrors it.
     pub(super) fn bound(&self, index: i32) -> f64 {
         upper_bound(index, self.schema, &self.custom_values)
     }
 }
 
-/// The place of a bucket in a schema that is `shift` coarser.
+/// The index of a bucket in a schema that is coarser by `shift`.
 pub(super) fn coarser(index: i32, shift: i32) -> i32 {
     let coarse = ((i64::from(index) - 1) >> shift) + 1;
     i32::try_from(coarse).unwrap_or(i32::MIN)
 }
 
-/// Gives buckets new places, which ascend as the old ones do, and adds up those that share one.
+/// Gives buckets new indices and adds up buckets that get the same index. `place` must keep the
+/// order of the indices.
 pub(super) fn remap(buckets: &mut Vec<BucketCount>, place: impl Fn(i32) -> i32) {
     buckets
         .iter_mut()
@@ -155,7 +156,7 @@ pub(super) fn remap(buckets: &mut Vec<BucketCount>, place: impl Fn(i32) -> i32) 
 }
 
 impl From<&Histogram> for FloatHistogram {
-    /// Of contents that do not fit together as much is taken as does.
+    /// Inconsistent spans and counts are cut to their common length.
     fn from(histogram: &Histogram) -> Self {
         let positive_spans = &histogram.positive_spans;
         let negative_spans = &histogram.negative_spans;
@@ -222,8 +223,8 @@ fn listed(spans: &[Span], counts: impl Iterator<Item = f64>) -> Vec<BucketCount>
     buckets
 }
 
-/// The indices of the buckets of spans. There may be 2^32 of a span: to be zipped with what bounds
-/// them.
+/// The bucket indices of the spans. One span can have 2^32 buckets, so zip the iterator with
+/// something shorter.
 pub(super) fn places(spans: &[Span]) -> impl Iterator<Item = i64> {
     let start = |next: &mut i64, span: &Span| {
         let first = next.saturating_add(i64::from(span.offset));
@@ -266,11 +267,11 @@ fn spanned(buckets: &[BucketCount]) -> (Vec<Span>, Vec<f64>) {
     )
 }
 
-/// The fewest spans that hold these places, which ascend.
+/// The smallest list of spans that covers these indices. The indices must ascend.
 pub(super) fn spans_of(places: impl Iterator<Item = i32>) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
 
-    // The place behind the last span.
+    // The index behind the last span.
     let mut next = 0i32;
 
     for index in places {
@@ -289,7 +290,7 @@ pub(super) fn spans_of(places: impl Iterator<Item = i32>) -> Vec<Span> {
 }
 
 impl PartialEq for FloatHistogram {
-    /// The same layout with the same bits, whatever the hints are.
+    /// Compares the layout and all bits, but not the hints.
     fn eq(&self, other: &Self) -> bool {
         let bits = |h: &Self| [h.count, h.sum, h.zero_count].map(f64::to_bits);
         let same_buckets = |a: &[BucketCount], b: &[BucketCount]| {

@@ -1,38 +1,38 @@
-//! Sums and differences of histograms, whatever their layouts are.
+//! Sums and differences of histograms of different layouts.
 
 use super::float::remap;
 use super::{BucketCount, FloatHistogram, ResetHint};
 
-/// What had to be done so that two histograms could be combined.
+/// What was unusual about the combination of two histograms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
-    /// One side says that the counter was reset and the other that it was not; the result says
-    /// neither.
+    /// One side says that the counter was reset and the other that it was not. The hint of the
+    /// result is unknown.
     pub hints_collide: bool,
-    /// The custom bounds differ, and the result has those that both sides have.
+    /// The custom bounds differ. The result has the bounds that both sides have.
     pub bounds_differ: bool,
 }
 
-/// Exponential and custom buckets have no common layout.
+/// The error of combining exponential with custom buckets: they have no common layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot combine histograms of exponential and of custom buckets")]
 pub struct MixedSchemas;
 
 impl FloatHistogram {
-    /// Adds `other`. Both get the coarser of the schemas, a zero bucket that holds both zero
-    /// buckets and cuts no bucket with observations, and the custom bounds that both have.
+    /// Adds `other`. The result has the coarser of the two schemas and the custom bounds that both
+    /// sides have. Its zero bucket covers both zero buckets and cuts no bucket with observations.
     ///
     /// # Errors
-    /// When one side has custom buckets and the other has not; `self` is then as before.
+    /// When one side has custom buckets and the other has not. `self` is then unchanged.
     pub fn add(&mut self, other: &Self) -> Result<Reconciled, MixedSchemas> {
         self.combine(other, |a, b| a + b)
     }
 
-    /// Takes `other` away, as [`FloatHistogram::add`] adds. The hint is that of a sum; a difference
-    /// that is an answer is a gauge.
+    /// Subtracts `other`, with the same layout as [`FloatHistogram::add`]. The hint becomes that of
+    /// a sum. A caller that answers with the difference makes it a gauge.
     ///
     /// # Errors
-    /// As of [`FloatHistogram::add`].
+    /// The same as of [`FloatHistogram::add`].
     pub fn subtract(&mut self, other: &Self) -> Result<Reconciled, MixedSchemas> {
         self.combine(other, |a, b| a - b)
     }
@@ -65,7 +65,7 @@ impl FloatHistogram {
         })
     }
 
-    /// Takes away the buckets that lie in the zero bucket.
+    /// Removes the buckets that lie within the zero bucket.
     fn leave_out_zero(&mut self) {
         if self.uses_custom_buckets() {
             return;
@@ -78,7 +78,8 @@ impl FloatHistogram {
         self.negative.drain(..negative);
     }
 
-    /// The hint of a combination; whether a reset and no reset met.
+    /// Sets the hint of the combination with `other`. Returns whether one side says "reset" and the
+    /// other "no reset".
     pub(super) fn take_hint(&mut self, other: ResetHint) -> bool {
         let (hint, collide) = match (self.hint, other) {
             (a, b) if a == b => (a, false),
@@ -91,8 +92,9 @@ impl FloatHistogram {
         collide
     }
 
-    /// The zero count with a threshold that is at least `threshold`, which is at least its own, and
-    /// that cuts no bucket with observations; and that threshold.
+    /// Widens the zero bucket to `threshold` or more, so that it cuts no bucket with observations.
+    /// Returns the count and the threshold of the wide zero bucket. `threshold` must not be smaller
+    /// than that of the histogram.
     pub(super) fn widened_zero(&self, threshold: f64) -> (f64, f64) {
         if threshold == self.zero_threshold {
             return (self.zero_count, threshold);
@@ -104,7 +106,7 @@ impl FloatHistogram {
             let mut count = self.zero_count;
             let mut wanted = threshold;
 
-            // Of the negative side in absolute terms: both sides are treated alike.
+            // Negative buckets are mirrored, so that both sides are treated alike.
             let negative = self
                 .negative_buckets()
                 .map(|bucket| (-bucket.upper, -bucket.lower, bucket.count));
@@ -130,7 +132,7 @@ impl FloatHistogram {
     }
 }
 
-/// A layout of buckets that two histograms can both be brought to.
+/// A layout of buckets that two histograms can both be converted to.
 #[derive(Debug)]
 pub(super) struct Layout {
     schema: i32,
@@ -172,7 +174,7 @@ impl Layout {
         })
     }
 
-    /// Brings a histogram to the layout, which is no finer than its own.
+    /// Converts a histogram to the layout, which must not be finer than its own.
     pub(super) fn impose(&self, histogram: &mut FloatHistogram) {
         if histogram.uses_custom_buckets() {
             self.impose_bounds(histogram);
@@ -198,8 +200,9 @@ impl Layout {
         histogram.reduce_to(self.schema);
     }
 
-    /// What is added of `other`. A bucket of the coarser schema that only begins in the zero bucket
-    /// counts wholly, although a part of it is in the zero count already: so has it upstream.
+    /// `other` in this layout, ready to be added. A bucket of the coarser schema that only begins
+    /// in the zero bucket counts in full, although a part of it is in the zero count already.
+    /// Prometheus does the same.
     pub(super) fn imposed_on_added(&self, other: &FloatHistogram) -> FloatHistogram {
         let mut added = other.clone();
         self.impose(&mut added);
@@ -231,7 +234,8 @@ impl Layout {
     }
 }
 
-/// The buckets of both sides in their order; one that a side lacks is empty there.
+/// The buckets of both sides by index, with the counts of both. A bucket that one side lacks is
+/// empty there.
 pub(super) fn merged(
     a: &[BucketCount],
     b: &[BucketCount],
@@ -303,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_zero_bucket_grows_until_it_cuts_no_bucket_with_observations() {
-        // The threshold of 0.75 cuts (0.5, 1] of the other, and 1 then holds all of (0.5, 1].
+        // The threshold of 0.75 cuts the bucket (0.5, 1] of `sum`, so it is widened to 1.
         let wide = histogram(0, 0.75, 5.0, &[(1, 1.0)]);
         let mut sum = histogram(0, 0.25, 2.0, &[(-1, 3.0), (0, 4.0), (1, 1.0)]);
         sum.add(&wide).unwrap();

@@ -1,18 +1,18 @@
-//! Whether a counter began anew between two histograms.
+//! Detects whether a counter was reset between two histograms.
 
 use super::reconcile::Layout;
 use super::{BucketCount, FloatHistogram, ResetHint};
 
 impl FloatHistogram {
-    /// Whether the counter was reset between `previous` and `self`: the hint says so, or, where it
-    /// does not say, a count is lower than before, or the layout is one that only a reset leads to
-    /// (a finer schema, a narrower zero bucket, a zero bucket that cuts a bucket with observations,
-    /// custom buckets instead of exponential ones).
+    /// Whether the counter was reset between `previous` and `self`. The hint decides if it says so.
+    /// Otherwise there was a reset if a count is lower than before, or if the layout changed in a
+    /// way that only a reset explains: a finer schema, a narrower zero bucket, a zero bucket that
+    /// cuts a bucket with observations, or custom buckets instead of exponential ones.
     pub fn is_reset_after(&self, previous: &Self) -> bool {
         match self.hint {
             ResetHint::Reset => return true,
             ResetHint::NotReset => return false,
-            // A gauge is treated as a counter: it was asked for.
+            // The caller asked for resets, so a gauge is treated as a counter.
             ResetHint::Unknown | ResetHint::Gauge => {}
         }
 
@@ -43,7 +43,7 @@ impl FloatHistogram {
     }
 }
 
-/// Whether a bucket with observations is gone or has fewer.
+/// Whether a bucket with observations is missing now, or has fewer.
 fn falls(before: &[BucketCount], now: &[BucketCount]) -> bool {
     let mut now = now.iter().peekable();
     before.iter().any(|bucket| {
@@ -99,7 +99,7 @@ mod tests {
         check(histogram(2, 0.001, 9.0, &[(1, 9.0)]), true);
         check(histogram(1, 0.0001, 9.0, &[(1, 9.0), (3, 9.0)]), true);
 
-        // sqrt(2) ends the first bucket and 1.2 lies within it.
+        // The first bucket ends at sqrt(2), and 1.2 lies within it.
         check(histogram(1, 1.2, 9.0, &[(3, 9.0)]), true);
         check(histogram(1, 1.414213562373095, 3.0, &[(3, 9.0)]), false);
 

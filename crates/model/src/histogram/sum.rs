@@ -1,13 +1,13 @@
-//! Sums of many histograms, which keep what plain addition rounds away.
+//! Sums of many histograms, with compensation for rounding errors.
 
 use super::reconcile::{Layout, merged};
 use super::{BucketCount, FloatHistogram, MixedSchemas, Reconciled};
 
-/// A sum of histograms by Neumaier, count by count.
+/// A sum of histograms by Neumaier's algorithm, applied to each count.
 #[derive(Clone, Debug)]
 pub struct HistogramSum {
     sum: FloatHistogram,
-    /// What `sum` lacks, in its layout.
+    /// The rounding errors of `sum`, in the same layout.
     rest: FloatHistogram,
 }
 
@@ -21,7 +21,7 @@ impl HistogramSum {
     /// Adds a histogram as [`FloatHistogram::add`] does.
     ///
     /// # Errors
-    /// As there; the sum is then as before.
+    /// The same as there. The sum is then unchanged.
     pub fn add(&mut self, other: &FloatHistogram) -> Result<Reconciled, MixedSchemas> {
         let layout = Layout::common(&self.sum, other)?;
         let hints_collide = self.sum.take_hint(other.hint);
@@ -95,7 +95,7 @@ impl HistogramSum {
     }
 }
 
-/// What the sum of two numbers lacks.
+/// The rounding error of `a + b`.
 fn lost(a: f64, b: f64) -> f64 {
     let sum = a + b;
     if sum.is_infinite() || sum.is_nan() {

@@ -1,16 +1,16 @@
-//! What a histogram must be to be kept.
+//! Checks that a histogram is valid before it is kept.
 
 use super::float::{BucketCount, coarser, places, remap, spans_of};
 use super::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, Span};
 
-/// The exponential schemas that are kept. Finer ones up to [`SCHEMA_REDUCIBLE_MAX`] are known, and
-/// reduced first.
+/// The exponential schemas that can be kept. Finer schemas up to [`SCHEMA_REDUCIBLE_MAX`] are
+/// accepted after they were reduced.
 pub const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
 
 /// The finest schema that [`Histogram::reduce_to`] can bring into [`SCHEMAS`].
 pub const SCHEMA_REDUCIBLE_MAX: i32 = 52;
 
-/// Why a histogram is not one.
+/// Why a histogram is not valid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHistogram {
@@ -43,11 +43,11 @@ pub enum InvalidHistogram {
 }
 
 impl Histogram {
-    /// Whether it is a histogram that a query can make sense of. A stale marker without buckets is
-    /// one.
+    /// Checks that the histogram is consistent. A stale marker without buckets is valid.
     ///
     /// # Errors
-    /// What is wrong first. Float counts are not added up: rounding would refuse honest ones.
+    /// The first fault that is found. Float counts are not compared with their sum, because
+    /// rounding would refuse correct histograms.
     pub fn validate(&self) -> Result<(), InvalidHistogram> {
         if self.schema == CUSTOM_BUCKETS_SCHEMA {
             self.validate_custom()?;
@@ -83,7 +83,7 @@ impl Histogram {
                     std::cmp::Ordering::Greater if nan => {
                         Err(InvalidHistogram::CountTooSmall { count, in_buckets })
                     }
-                    // NaN is observed and falls into no bucket.
+                    // An observation of NaN is counted but falls into no bucket.
                     std::cmp::Ordering::Less if nan => Ok(()),
                     std::cmp::Ordering::Equal => Ok(()),
                     _ => Err(InvalidHistogram::CountMismatch { count, in_buckets }),
@@ -164,8 +164,8 @@ impl Histogram {
         }
     }
 
-    /// Merges buckets until the schema is `schema`; integers stay integers. Nothing happens to
-    /// custom buckets and to a schema that is coarser already.
+    /// Merges buckets until the schema is `schema`; integers stay integers. Custom buckets, and a
+    /// schema that is coarser already, stay as they are.
     ///
     /// # Errors
     /// When the schema is not known, and when spans and buckets do not fit together.
@@ -226,7 +226,7 @@ fn validate_spans(spans: &[Span], buckets: usize) -> Result<(), InvalidHistogram
         .map(|span| i64::from(span.offset) + i64::from(span.length))
         .fold(0, i64::saturating_add);
 
-    // A bucket has a place of 32 bits.
+    // The index of a bucket has 32 bits.
     if end > i64::from(i32::MAX) {
         Err(InvalidHistogram::SpanRange)
     } else {
@@ -234,7 +234,7 @@ fn validate_spans(spans: &[Span], buckets: usize) -> Result<(), InvalidHistogram
     }
 }
 
-/// The sum of buckets that are told as differences.
+/// The sum of buckets that are given as differences.
 fn add_up(deltas: &[i64]) -> Result<u64, InvalidHistogram> {
     let mut count = 0i64;
     let mut sum = 0u64;

@@ -1,43 +1,43 @@
 //! A native histogram as it was sent, bit for bit.
 
-/// The schema of a histogram whose bucket bounds are given one by one (`custom_values`), and not by
-/// a power of two.
+/// The schema of a histogram whose bucket bounds are listed in `custom_values`, instead of being
+/// powers of two.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
 
-/// Whether a counter histogram began anew with this sample, as far as the sender knows.
+/// What the sender knows about a counter reset before this sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ResetHint {
-    /// To be found out by comparing with the sample before.
+    /// Unknown: the reader compares the histogram with the one before.
     #[default]
     Unknown,
     Reset,
     NotReset,
-    /// A gauge histogram: nothing counts up, nothing resets.
+    /// A gauge histogram, which has no resets.
     Gauge,
 }
 
-/// A run of buckets that follow each other.
+/// A run of consecutive buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// Buckets between the run before and this one; for the first run, the index of its first
-    /// bucket.
+    /// The number of buckets between the previous run and this one. For the first run, it is the
+    /// index of its first bucket.
     pub offset: i32,
-    /// How many buckets.
+    /// The number of buckets.
     pub length: u32,
 }
 
-/// The counts of all buckets. `positive` and `negative` have one element for each bucket of the
+/// The counts of all buckets. `positive` and `negative` have one element for each bucket in the
 /// spans of that side.
 #[derive(Clone, Debug)]
 pub enum Counts {
-    /// Buckets as the difference to the bucket before; the first one to 0.
+    /// Integer counts. Each bucket is the difference to the bucket before, the first one to 0.
     Integer {
         count: u64,
         zero_count: u64,
         positive: Vec<i64>,
         negative: Vec<i64>,
     },
-    /// Buckets as absolute counts.
+    /// Float counts. Each bucket is an absolute count.
     Float {
         count: f64,
         zero_count: f64,
@@ -46,8 +46,8 @@ pub enum Counts {
     },
 }
 
-/// One histogram. Equal when all bits are: `sum` may be the stale marker ([`crate::is_stale`]),
-/// which ends the series.
+/// One histogram. Two are equal when all their bits are equal. The `sum` may be the stale marker
+/// ([`crate::is_stale`]), which ends the series.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     /// -4..=8 with base `2^(2^-schema)`, or [`CUSTOM_BUCKETS_SCHEMA`].
@@ -59,12 +59,12 @@ pub struct Histogram {
     pub counts: Counts,
     pub positive_spans: Vec<Span>,
     pub negative_spans: Vec<Span>,
-    /// Upper bounds of custom buckets, ascending, `+Inf` left out; empty with any other schema.
+    /// The upper bounds of custom buckets, ascending, without `+Inf`; empty with any other schema.
     pub custom_values: Vec<f64>,
 }
 
 impl Histogram {
-    /// Whether the series ended here.
+    /// Whether this is the stale marker, which ends the series.
     pub const fn is_stale(&self) -> bool {
         crate::is_stale(self.sum)
     }

@@ -1,4 +1,4 @@
-//! From the tree to a compiled automaton.
+//! Compiles the tree to an automaton.
 
 use regex_automata::meta::{Config, Regex};
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
@@ -11,13 +11,13 @@ use super::limits::{
 use super::runes::RuneSet;
 use super::tree::Node;
 
-/// Refuses an automaton that matching would need and that is too large. `bytes` is the estimate of
+/// Refuses an automaton that is needed for matching if it is too large. `bytes` is the estimate of
 /// [`super::tree::Cost`].
 pub(super) fn check(bytes: u64) -> Result<(), Error> {
     within(bytes, NFA_BYTES_MAX)
 }
 
-/// Refuses an automaton that only groups need.
+/// Refuses an automaton that is only needed for groups if it is too large.
 pub(super) fn check_lazy(bytes: u64) -> Result<(), Error> {
     within(bytes, LAZY_BYTES_MAX)
 }
@@ -33,21 +33,22 @@ fn within(bytes: u64, max: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// About what an automaton comes to hold, with the states that it builds while it matches.
+/// The approximate size of an automaton in bytes, with the states that it builds while it matches.
 pub(super) fn held_bytes(bytes: u64) -> usize {
     usize::try_from(bytes).map_or(usize::MAX, |bytes| {
         AUTOMATON_BYTES_MIN + bytes + hybrid_cache_bytes(bytes)
     })
 }
 
-/// A small automaton has small states and few of them that matter.
+/// The size of the cache for lazily built states. A small automaton has small states, and uses few
+/// of them.
 fn hybrid_cache_bytes(bytes: usize) -> usize {
     bytes
         .saturating_mul(8)
         .clamp(HYBRID_CACHE_BYTES_MIN, HYBRID_CACHE_BYTES_MAX)
 }
 
-/// Compiles what was found to be within the limits.
+/// Compiles a tree that was found to be within the limits.
 pub(super) fn compile(node: &Node, bytes: u64) -> Regex {
     let hybrid_cache_bytes = hybrid_cache_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
     let config = Config::new()
@@ -65,8 +66,8 @@ pub(super) fn compile(node: &Node, bytes: u64) -> Regex {
     built.expect("an automaton within the limits has no other to break")
 }
 
-/// Groups keep their index and lose their name: Go lets a name come twice, `regex-automata` does
-/// not.
+/// Converts the tree to the form of `regex-syntax`. Groups keep their index but lose their name,
+/// because Go allows a name twice and `regex-automata` does not.
 fn lower(node: &Node) -> Hir {
     match node {
         Node::Empty => Hir::empty(),
@@ -98,10 +99,11 @@ fn lower(node: &Node) -> Hir {
     }
 }
 
-/// A class with all of Unicode beyond ASCII in it, such as `.` or `[^/]`: a byte that starts a
-/// character, then all that continue it. The exact automaton of UTF-8 is ten times as large, and
-/// subjects are UTF-8 already: what does not take all bytes of a character can't go on, because
-/// everything else begins with the start of one or at the end.
+/// A class that contains all of Unicode beyond ASCII, such as `.` or `[^/]`. It becomes one byte
+/// that starts a character, and then the bytes that continue it. This is a tenth of the size of the
+/// exact UTF-8 automaton, and it is exact on subjects that are valid UTF-8. A match cannot stop
+/// within a character: everything that follows begins at the start of a character or at the end of
+/// the subject.
 fn open_class(set: &RuneSet) -> Hir {
     let ascii = set.ranges().iter().filter(|&&(low, _)| low < 0x80);
     let ascii = ascii.filter_map(|&(low, high)| bytes(low, high.min(0x7F)));

@@ -1,4 +1,4 @@
-//! Regexes that may be used again.
+//! Keeps automata of regexes for later requests.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GoRegex;
 
-/// Owners that fill the cache leave each other this part of it at least: none holds more than one
-/// in so many.
+/// An owner may hold one part in `SHARES` of the cache, so that others have room beside it.
 const SHARES: usize = 4;
 
-/// The automata of regexes that were used of late, by owner and pattern.
+/// The automata of recently used regexes, by owner and pattern.
 ///
-/// An owner finds only what it has put there itself, so that nothing can be learned of others. It
-/// holds at most a quarter of the bytes and then loses what it used longest ago. When all are full,
-/// the owner that holds most loses.
+/// An owner finds only its own regexes, so that it cannot learn anything about other owners. It
+/// holds at most a quarter of the bytes; beyond that it loses the regex that it used longest ago.
+/// When the whole cache is full, the owner that holds most loses a regex.
 #[derive(Debug)]
 pub struct RegexCache {
     bytes_max: usize,
@@ -25,19 +24,19 @@ pub struct RegexCache {
 struct State {
     owners: HashMap<Arc<str>, Own>,
     bytes: usize,
-    /// Counts uses.
+    /// The number of uses so far; it serves as the clock.
     now: u64,
 }
 
 #[derive(Debug, Default)]
 struct Own {
-    /// Each with the time of its last use.
+    /// By pattern: the regex and the time of its last use.
     regexes: HashMap<Box<str>, (GoRegex, u64)>,
     bytes: usize,
 }
 
 impl RegexCache {
-    /// Holds up to `bytes_max` of [`GoRegex::bytes`].
+    /// A cache of up to `bytes_max`, as [`GoRegex::bytes`] counts them.
     pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
@@ -56,7 +55,8 @@ impl RegexCache {
         Some(regex.clone())
     }
 
-    /// Keeps what took time to make: an automaton. One that is larger than a share is not kept.
+    /// Keeps a regex that has an automaton; others are quick to make. One that is larger than a
+    /// share is not kept.
     pub(super) fn insert(&self, owner: &Arc<str>, regex: &GoRegex) {
         let bytes = regex.bytes();
         let share = self.bytes_max / SHARES;
@@ -92,7 +92,7 @@ impl RegexCache {
         }
     }
 
-    /// What all owners hold.
+    /// The bytes that all owners hold together.
     pub fn bytes(&self) -> usize {
         self.state
             .lock()
@@ -103,7 +103,7 @@ impl RegexCache {
 
 impl State {
     fn forget_of_the_largest(&mut self) {
-        // Among equals the one that has waited longest for its next use.
+        // Among equal owners, the one with the oldest use is chosen.
         let largest = self
             .owners
             .iter()
@@ -132,7 +132,7 @@ impl Own {
             .unwrap_or(0)
     }
 
-    /// Returns how many bytes that frees.
+    /// Drops the regex that was used longest ago. Returns how many bytes that frees.
     fn forget_oldest(&mut self) -> usize {
         let oldest = self.regexes.values().min_by_key(|(_, used)| *used);
         let Some(regex) = oldest.map(|(regex, _)| regex.clone()) else {

@@ -7,11 +7,12 @@ use super::parse::Parser;
 use super::runes::{RUNE_MAX, RuneSet};
 use super::{Error, Fault, named};
 
-/// What looking a named class up counts for, beside its ranges: it is a search in foreign tables.
+/// The cost of looking up a named class, in ranges, beside the ranges of the class itself. The
+/// look-up searches the tables of another crate.
 const LOOK_UP_RANGES: usize = 500;
 
 impl<'p> Parser<'p> {
-    /// Counts work on classes, which a short pattern can ask much of.
+    /// Counts the work on classes. A short pattern can cause much of it.
     fn charge(&mut self, ranges: usize) -> Result<(), Error> {
         self.class_ranges += ranges;
         if self.class_ranges > CLASS_RANGES_MAX {
@@ -24,7 +25,7 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    /// `[..]`, at its bracket.
+    /// Parses `[..]`. The parser stands at the bracket.
     pub(super) fn bracket(&mut self) -> Result<(), Error> {
         let start = self.at;
         self.at += 1;
@@ -32,8 +33,8 @@ impl<'p> Parser<'p> {
         let negated = self.peek() == Some('^');
         self.at += usize::from(negated);
 
-        // Named classes fold before they are negated, so they are kept apart from what is folded in
-        // the end.
+        // A named class is folded before it is negated. So named classes are kept apart from the
+        // ranges that are folded at the end.
         let mut plain = Vec::new();
         let mut named = Vec::new();
         let first = self.at;
@@ -65,7 +66,7 @@ impl<'p> Parser<'p> {
         self.push_class(Arc::new(if negated { set.negate() } else { set }))
     }
 
-    /// `a` or `a-z`; `-` before the closing bracket is itself.
+    /// Parses `a` or `a-z`. A `-` before the closing bracket stands for itself.
     fn rune_range(&mut self, bracket: usize) -> Result<(u32, u32), Error> {
         let start = self.at;
         let low = self.bracket_rune(bracket)?;
@@ -96,8 +97,8 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// `[:name:]` or `[:^name:]` inside of brackets; `None`, and nothing is read, when there is
-    /// none.
+    /// Parses `[:name:]` or `[:^name:]` inside brackets. Returns `None` and reads nothing when
+    /// there is none.
     fn posix_class(&mut self) -> Result<Option<Arc<RuneSet>>, Error> {
         let rest = self.rest();
         let Some(inner) = rest.strip_prefix("[:") else {
@@ -118,7 +119,8 @@ impl<'p> Parser<'p> {
             .map(Some)
     }
 
-    /// `\d`, `\pL`, `\p{Greek}` and their like; `None`, and nothing is read, when there is none.
+    /// Parses `\d`, `\pL`, `\p{Greek}` and the like. Returns `None` and reads nothing when there is
+    /// none.
     pub(super) fn named_class(&mut self) -> Result<Option<Arc<RuneSet>>, Error> {
         let rest = self.rest();
         let Some(letter) = rest.strip_prefix('\\').and_then(|rest| rest.chars().next()) else {
@@ -159,7 +161,8 @@ impl<'p> Parser<'p> {
             .map(Some)
     }
 
-    /// The class whose text was read since `start`, from memory or from `set`.
+    /// The class whose text stands between `start` and here. It comes from the classes that were
+    /// looked up before, or from `set`.
     fn resolve(
         &mut self,
         start: usize,
@@ -187,7 +190,7 @@ impl<'p> Parser<'p> {
         Ok(set)
     }
 
-    /// One escaped code point, at its backslash.
+    /// Parses one escaped code point. The parser stands at the backslash.
     pub(super) fn escaped_rune(&mut self) -> Result<u32, Error> {
         let start = self.at;
         self.at += 1;
@@ -221,7 +224,7 @@ impl<'p> Parser<'p> {
         self.peek()?.to_digit(8)
     }
 
-    /// Up to two more octal digits behind the first.
+    /// Parses up to two octal digits after the first one.
     fn octal(&mut self, first: u32) -> u32 {
         let mut rune = first;
         for _ in 0..2 {
@@ -235,8 +238,8 @@ impl<'p> Parser<'p> {
         rune
     }
 
-    /// Behind `\x`: two digits, or any number of them in braces. What was read of a faulty one is
-    /// what the fault shows.
+    /// Parses what follows `\x`: two digits, or any number of digits in braces. After a fault, the
+    /// error shows the part that was read.
     fn hex(&mut self) -> Option<u32> {
         let first = self.bump()?;
         if first != '{' {

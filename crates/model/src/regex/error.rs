@@ -2,23 +2,24 @@
 
 use crate::ErrorKind;
 
-/// The most of a pattern that a message repeats, in bytes.
+/// How much of a pattern a message shows at most, in bytes.
 const EXCERPT_BYTES_MAX: usize = 256;
 
-/// Why a pattern is refused. `Display` of a fault of syntax is what Go's `regexp/syntax` prints, so
-/// that people find the same words as with Prometheus; of a pattern longer than a message should be
-/// only the beginning is shown.
+/// Why a pattern is refused. A syntax error is displayed in the words of Go's `regexp/syntax`, so
+/// that people find the same text as with Prometheus. Only the beginning of a long pattern is
+/// shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not Go's syntax, or over a limit that Go has too.
+    /// The pattern does not follow Go's syntax, or is over a limit that Go has too.
     #[error("error parsing regexp: {fault}: `{excerpt}`")]
     Syntax { fault: Fault, excerpt: String },
-    /// Good syntax, but over a limit of ours: it would cost more memory or time than one pattern
-    /// may.
+    /// The syntax is correct, but the pattern is over a limit of our own: it would cost too much
+    /// memory or time.
     #[error("error parsing regexp: over a limit. limit=`{limit}`, max=`{max}`")]
     Limit { limit: &'static str, max: usize },
-    /// Good each by itself, but all of a request would cost too much.
+    /// Each pattern is fine by itself, but all patterns of the request together would cost too
+    /// much.
     #[error(
         "the regexes of the request are too large. regex_bytes=`{bytes}`, regex_bytes_max=`{max}`"
     )]
@@ -71,13 +72,13 @@ impl Error {
         }
     }
 
-    /// The limit of a request's regexes that was passed; `None` for a pattern that is refused for
-    /// itself.
+    /// The name of the request's limit that was exceeded. `None` when the pattern itself is
+    /// refused.
     pub fn limit(&self) -> Option<&'static str> {
         matches!(self, Self::Together { .. }).then_some("regex_bytes_max")
     }
 
-    /// Always a fault of the request.
+    /// Always [`ErrorKind::Invalid`]: the request is at fault.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Syntax { .. } => ErrorKind::Invalid,

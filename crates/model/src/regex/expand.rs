@@ -1,13 +1,13 @@
-//! Templates of replacement, after Go's `Regexp.Expand`.
+//! Replacement templates, as in Go's `Regexp.Expand`.
 
 use std::sync::OnceLock;
 
 use super::runes::{RuneSet, property};
 
-/// Writes the template with `$1`, `${1}`, `$name` and `${name}` replaced and `$$` for `$`. A name
-/// is as long as it can be (`$1x` is the group `1x`); one that no group has, or that took no part,
-/// is empty; a `$` that starts no name is itself. Of groups that share a name the first that took
-/// part counts. `group(0)` is the whole match.
+/// Writes the template and replaces `$1`, `${1}`, `$name`, `${name}` by groups and `$$` by `$`. A
+/// name is as long as possible: `$1x` is the group `1x`. A group that does not exist, or that took
+/// no part in the match, is empty. A `$` that starts no name stands for itself. If groups share a
+/// name, the first that took part counts. `group(0)` is the whole match.
 pub(super) fn expand<'s>(
     template: &str,
     names: &[Option<String>],
@@ -52,7 +52,7 @@ pub(super) fn expand<'s>(
     out
 }
 
-/// `name` or `{name}`, and what follows.
+/// Splits `name` or `{name}` from the text that follows it.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('{');
     let text = inner.unwrap_or(text);
@@ -69,7 +69,7 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Letters and decimal digits of Unicode, and `_`.
+/// Whether the character may stand in a name: letters and decimal digits of Unicode, and `_`.
 fn is_name(single: char) -> bool {
     static LETTERS: OnceLock<RuneSet> = OnceLock::new();
     if single.is_ascii() {
@@ -86,8 +86,8 @@ fn is_name(single: char) -> bool {
     letters.contains(u32::from(single))
 }
 
-/// The index that a name of digits stands for; with a leading zero, or out of any range, it is a
-/// name.
+/// The index of a name that consists of digits. `None` when it has a leading zero or is too large:
+/// then it is an ordinary name.
 fn number(name: &str) -> Option<usize> {
     let digits = name.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || name.len() > 9 || (name.len() > 1 && name.starts_with('0')) {

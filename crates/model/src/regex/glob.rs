@@ -1,4 +1,4 @@
-//! Literals with wildcards between.
+//! Patterns of literals with wildcards between them.
 
 /// A literal, then gaps, each with a literal behind it. `foo.*bar.+` is `foo`, then (0, `bar`),
 /// then (1, ``).
@@ -8,7 +8,7 @@ pub(super) struct Glob {
     gaps: Vec<Gap>,
 }
 
-/// At least so many characters of any kind, then the literal.
+/// At least `chars_min` characters of any kind, then the literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Gap {
     chars_min: usize,
@@ -37,7 +37,7 @@ impl Glob {
         }
     }
 
-    /// What every match begins with.
+    /// The text that every match begins with.
     pub(super) fn head(&self) -> &str {
         &self.head
     }
@@ -46,12 +46,12 @@ impl Glob {
         self.head
     }
 
-    /// The one text that matches, when there is no wildcard.
+    /// The only text that matches, if there is no wildcard.
     pub(super) fn as_literal(&self) -> Option<&str> {
         self.gaps.is_empty().then_some(&self.head)
     }
 
-    /// About what a copy takes.
+    /// The approximate size of a copy, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.head.len()
             + self
@@ -61,7 +61,7 @@ impl Glob {
                 .sum::<usize>()
     }
 
-    /// Of two that follow one another.
+    /// The glob that matches `self` followed by `next`.
     pub(super) fn join(&self, next: &Self) -> Self {
         let mut joined = self.clone();
         joined.last_literal().push_str(&next.head);
@@ -86,11 +86,11 @@ impl Glob {
         }
     }
 
-    /// Takes the leftmost place for each literal: whatever matches with another leaves less for the
-    /// rest.
+    /// Whether the whole subject matches. Each literal is matched at its leftmost place: any later
+    /// place would only leave less for the rest.
     ///
-    /// Empty literals are not compared. They point nowhere, and where memory is compared with
-    /// masked loads, looking there costs some 80 ns even for no bytes.
+    /// Empty literals are not compared. Their pointer is dangling, and a comparison with masked
+    /// loads takes some 80 ns there, even for zero bytes.
     pub(super) fn is_match(&self, subject: &str) -> bool {
         let mut rest = subject;
         if !self.head.is_empty() {

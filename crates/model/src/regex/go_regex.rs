@@ -1,4 +1,4 @@
-//! One pattern, read, and what is known of its matches before any.
+//! A parsed pattern, and what is known about its matches in advance.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,12 +14,12 @@ use super::{Error, automaton, expand, glob, parse, shape};
 /// The most literals that [`GoRegex::literals`] lists.
 const LITERALS_MAX: usize = 256;
 
-/// A PromQL matcher pattern. Cheap to clone; equal when the text of the pattern is.
+/// A PromQL matcher pattern. A clone is cheap. Two are equal when their texts are equal.
 ///
-/// The syntax and the meaning are Go's `regexp` of `^(?s:PATTERN)$`, on text that is UTF-8. A
-/// pattern must be balanced alone: `a)(b` is refused. What costs too much is refused while it is
-/// parsed. Parsing builds no automaton: that is done once for all clones, by [`GoRegex::compile`]
-/// or by the first match that needs it. Matching takes time linear in the subject.
+/// Syntax and meaning are those of Go's `regexp` for `^(?s:PATTERN)$`, on UTF-8 text. The pattern
+/// must be balanced by itself: `a)(b` is refused. Parsing refuses patterns that would cost too
+/// much. It builds no automaton: [`GoRegex::compile`], or the first match that needs the automaton,
+/// does that once for all clones. Matching takes time linear in the subject.
 #[derive(Clone)]
 pub struct GoRegex {
     pub(super) inner: Arc<Inner>,
@@ -30,16 +30,16 @@ pub(super) struct Inner {
     shape: Shape,
     prefix: String,
     matches_empty: bool,
-    /// The names of the groups, the first of index 1.
+    /// The names of the groups. The first element belongs to group 1.
     groups: Vec<Option<String>>,
     /// See [`GoRegex::bytes`].
     bytes: usize,
-    /// Of a size that is within the limits, so that building it cannot fail.
+    /// Its size was checked against the limits, so building it cannot fail.
     pub(super) automaton: OnceLock<Regex>,
 }
 
 impl GoRegex {
-    /// Parses. The error's text is Go's.
+    /// Parses a pattern. The text of a syntax error is Go's.
     pub fn parse(pattern: &str) -> Result<Self, Error> {
         let Parsed {
             node,
@@ -83,8 +83,8 @@ impl GoRegex {
         })
     }
 
-    /// Builds the automaton, when matching needs one and it is not there yet. Whoever may not
-    /// compute for long where it matches calls this before.
+    /// Builds the automaton if matching needs one and it is not there yet. Call this first,
+    /// somewhere else, if the place of the match may not compute for long.
     pub fn compile(&self) {
         if self.needs_automaton() {
             self.inner.automaton();
@@ -96,8 +96,8 @@ impl GoRegex {
         self.inner.shape == Shape::Automaton
     }
 
-    /// About what the pattern takes: the bytes that reading it goes through, and what its automaton
-    /// comes to hold when it is used. Known before anything is built.
+    /// The approximate cost of the pattern in bytes: the bytes that parsing handles, and the memory
+    /// of the automaton when it is used. It is known before the automaton is built.
     pub fn bytes(&self) -> usize {
         self.inner.bytes
     }
@@ -112,19 +112,19 @@ impl GoRegex {
         &self.inner.pattern
     }
 
-    /// Whether "" matches, and so a series without the label.
+    /// Whether "" matches. Then a series without the label matches too.
     pub fn matches_empty(&self) -> bool {
         self.inner.matches_empty
     }
 
-    /// What every match begins with, never empty. Some prefixes are not found.
+    /// A text that every match begins with; it is never empty. Some prefixes are not found.
     pub fn literal_prefix(&self) -> Option<&str> {
         Some(self.inner.prefix.as_str()).filter(|prefix| !prefix.is_empty())
     }
 
-    /// All that matches, sorted, when it is a set of at most 256 texts that the pattern spells out:
-    /// literals, alternations also of parts, optional parts, small classes. Some sets are not
-    /// found.
+    /// The sorted list of all texts that match, if there are at most 256 of them and the pattern
+    /// spells them out: by literals, alternations (also of parts), optional parts and small
+    /// classes. Some sets are not found.
     pub fn literals(&self) -> Option<&[String]> {
         match &self.inner.shape {
             Shape::Set(literals) if literals.len() <= LITERALS_MAX => Some(literals),
@@ -132,8 +132,8 @@ impl GoRegex {
         }
     }
 
-    /// The template with the groups of the match written in, by the rules of Go's `Regexp.Expand`:
-    /// `$1`, `${1}`, `$name`, `${name}`, `$$`. `None` when the subject does not match.
+    /// Fills the groups of the match into the template, by the rules of Go's `Regexp.Expand`: `$1`,
+    /// `${1}`, `$name`, `${name}`, `$$`. Returns `None` when the subject does not match.
     pub fn replace_all_expand(&self, subject: &str, template: &str) -> Option<String> {
         self.inner.replace(subject, template)
     }

@@ -18,12 +18,12 @@ impl Parser<'_> {
     fn open_capture(&mut self, name: Option<String>) {
         self.groups.push(name);
 
-        // Fewer than bytes of the pattern, which is limited.
+        // There are fewer groups than bytes in the pattern, and its length is limited.
         let index = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
         self.open.push(Frame::new(self.flags, Some(index)));
     }
 
-    /// `(?P<name>`, `(?<name>`, `(?flags)` or `(?flags:`.
+    /// Parses `(?P<name>`, `(?<name>`, `(?flags)` or `(?flags:`.
     fn perl_group(&mut self) -> Result<(), Error> {
         let start = self.at;
         let rest = self.rest();

@@ -1,4 +1,4 @@
-//! Classes that have a name: `\d`, `[:alpha:]`, `\p{Greek}`.
+//! Named classes: `\d`, `[:alpha:]`, `\p{Greek}`.
 
 use super::runes::{RuneSet, property};
 
@@ -35,13 +35,13 @@ pub(super) fn posix(name: &str) -> Option<&'static [(u32, u32)]> {
     })
 }
 
-/// The set of `\p{name}`: general categories by both names, scripts by the long one, `Any`,
-/// `Assigned`, `ASCII`. Case, `_`, `-` and spaces do not count. Other properties are unknown, as in
-/// Go.
+/// The set of `\p{name}`: general categories by their short and long names, scripts by their long
+/// names, `Any`, `Assigned`, `ASCII`. Case, `_`, `-` and spaces are ignored. Other properties are
+/// unknown, as in Go.
 ///
-/// The tables are those of `regex-syntax` (Unicode 16), Go's depend on its release; they differ in
-/// characters that were unassigned at the time. Go 1.25 and 1.26 refuse scripts of two words
-/// (`Old_Italic`) by an oversight that earlier releases did not have; here they are known.
+/// The tables are those of `regex-syntax` (Unicode 16). Go's tables depend on its release; they
+/// differ in characters that were not assigned then. Go 1.25 and 1.26 refuse scripts of two words
+/// (`Old_Italic`) by a mistake that earlier releases did not have. We accept them.
 pub(super) fn unicode(name: &str) -> Option<RuneSet> {
     let name: String = name
         .chars()
@@ -53,7 +53,8 @@ pub(super) fn unicode(name: &str) -> Option<RuneSet> {
         "any" => Some(RuneSet::any()),
         "ascii" => Some(RuneSet::new(vec![(0, 0x7F)])),
         "assigned" => property("gc=Cn").map(|unassigned| unassigned.negate()),
-        // No text contains one, and `regex-syntax` does not know them; but the name is good.
+        // No text contains a surrogate, and `regex-syntax` does not know them, but the name is
+        // valid.
         "cs" | "surrogate" => Some(RuneSet::new(vec![(0xD800, 0xDFFF)])),
         "lc" => property("gc=Cased_Letter"),
         other if names(CATEGORIES, other) => property(&format!("gc={other}")),
@@ -62,7 +63,7 @@ pub(super) fn unicode(name: &str) -> Option<RuneSet> {
     }
 }
 
-/// All names of the lists.
+/// All names of both lists.
 #[cfg(test)]
 pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
     CATEGORIES
@@ -74,7 +75,7 @@ fn names(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|known| known == name)
 }
 
-/// General categories, short and long, as they are compared.
+/// General categories by short and long name, in the form that is compared.
 const CATEGORIES: &str = "\
     c casedletter cc cf closepunctuation cn cntrl co combiningmark connectorpunctuation control currencysymbol \
     dashpunctuation decimalnumber digit enclosingmark finalpunctuation format initialpunctuation l letter \
@@ -83,7 +84,7 @@ const CATEGORIES: &str = "\
     othersymbol p paragraphseparator pc pd pe pf pi po privateuse ps punct punctuation s sc separator sk sm so \
     spaceseparator spacingmark symbol titlecaseletter unassigned uppercaseletter z zl zp zs";
 
-/// Scripts, as they are compared.
+/// Scripts, in the form that is compared.
 const SCRIPTS: &str = "\
     adlam ahom anatolianhieroglyphs arabic armenian avestan balinese bamum bassavah batak bengali bhaiksuki bopomofo \
     brahmi braille buginese buhid canadianaboriginal carian caucasianalbanian chakma cham cherokee chorasmian common \

@@ -1,4 +1,4 @@
-//! The grammar of Go's `regexp/syntax` with the flags `Perl | DotNL`.
+//! The parser: the grammar of Go's `regexp/syntax` with the flags `Perl | DotNL`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use super::runes::{RuneSet, fold_char, shared};
 use super::tree::{Node, Term};
 use super::{Error, Fault};
 
-/// A pattern that obeys the grammar and Go's limits.
+/// A pattern that follows the grammar and is within Go's limits.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) node: Node,
-    /// About what the automaton of `node` takes, in bytes.
+    /// The approximate size of the automaton of `node`, in bytes.
     pub(super) bytes: u64,
-    /// How many ranges its classes were made of.
+    /// The number of ranges in all its classes.
     pub(super) class_ranges: usize,
-    /// The names of the groups, the first of index 1; a name may come twice.
+    /// The names of the groups. The first element belongs to group 1. A name may occur twice.
     pub(super) groups: Vec<Option<String>>,
 }
 
@@ -30,10 +30,10 @@ pub(super) struct Flags {
     pub(super) ungreedy: bool,
 }
 
-/// A group that is open, or the whole.
+/// A group that is open, or the whole pattern.
 #[derive(Debug)]
 pub(super) struct Frame {
-    /// In force before the group, and again behind it.
+    /// The flags before the group, which hold again after it.
     pub(super) flags: Flags,
     pub(super) capture: Option<u32>,
     pub(super) branches: Vec<Term>,
@@ -53,19 +53,19 @@ impl Frame {
 
 pub(super) struct Parser<'p> {
     pub(super) pattern: &'p str,
-    /// The byte offset of what is next.
+    /// The byte offset of the next character.
     pub(super) at: usize,
     pub(super) flags: Flags,
-    /// The whole.
+    /// The whole pattern.
     root: Frame,
-    /// Open groups, the innermost last.
+    /// The open groups. The innermost is the last.
     pub(super) open: Vec<Frame>,
     pub(super) groups: Vec<Option<String>>,
-    /// The pattern ended inside of `\Q`.
+    /// Whether the pattern ended inside `\Q`.
     quote_open: bool,
     any: Arc<RuneSet>,
     any_but_newline: Arc<RuneSet>,
-    /// Classes with a name that were already looked up, by text and folding.
+    /// The named classes that were looked up before, by text and folding.
     pub(super) classes: HashMap<(&'p str, bool), Arc<RuneSet>>,
     /// See [`super::limits::CLASS_RANGES_MAX`].
     pub(super) class_ranges: usize,
@@ -121,7 +121,8 @@ impl<'p> Parser<'p> {
         }
 
         if self.quote_open {
-            // Good alone, but in what is compiled the end would be quoted too.
+            // The pattern is valid by itself, but Prometheus compiles it inside a group, whose end
+            // would be quoted too.
             return Err(Error::syntax(
                 Fault::MissingParen,
                 &format!("^(?s:{})$", self.pattern),
@@ -143,7 +144,7 @@ impl<'p> Parser<'p> {
         })
     }
 
-    /// Reads one item. True when it was a repetition.
+    /// Parses one item. Returns whether it was a repetition.
     fn operator(
         &mut self,
         next: char,
@@ -235,7 +236,7 @@ impl<'p> Parser<'p> {
         &self.pattern[self.at..]
     }
 
-    /// The fault of what was read since `start`.
+    /// The error for the text between `start` and here.
     pub(super) fn fault<T>(&self, fault: Fault, start: usize) -> Result<T, Error> {
         Err(Error::syntax(fault, &self.pattern[start..self.at]))
     }
@@ -259,7 +260,7 @@ impl<'p> Parser<'p> {
         self.push(Term::class(set))
     }
 
-    /// One code point as it stands, folded when the flag says so. A surrogate is a class that no
+    /// Adds one literal code point, folded if the flag is set. A surrogate becomes a class that no
     /// text matches.
     pub(super) fn push_rune(&mut self, rune: u32) -> Result<(), Error> {
         let Some(single) = char::from_u32(rune) else {
@@ -298,7 +299,7 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// `\Q..\E`; without `\E` up to the end of the pattern.
+    /// Parses `\Q..\E`. Without `\E` it goes to the end of the pattern.
     fn quoted(&mut self) -> Result<(), Error> {
         self.at += 2;
 
@@ -314,8 +315,8 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    /// `{min}`, `{min,}` or `{min,max}`; anything else is not a repetition, and nothing is read. A
-    /// number that is too large for `u32` is its largest.
+    /// Parses `{min}`, `{min,}` or `{min,max}`. Anything else is not a repetition, and nothing is
+    /// read. A number that is too large for `u32` becomes `u32::MAX`.
     fn counts(&mut self) -> Option<(u32, Option<u32>)> {
         let (min, rest) = number(self.rest().strip_prefix('{')?)?;
         let (max, rest) = match rest.strip_prefix(',') {
@@ -392,7 +393,7 @@ pub(super) fn finish(
     Term::alternate(branches).checked(pattern)
 }
 
-/// Decimal digits with no leading zero.
+/// Parses decimal digits without a leading zero. Returns the number and the text after it.
 fn number(text: &str) -> Option<(u32, &str)> {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at(length);

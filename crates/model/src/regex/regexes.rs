@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, GoRegex, RegexCache};
 
-/// Reads the regexes of one request. Each text is read and compiled once, however often the request
-/// says it, and together they may cost so much.
+/// Parses the regexes of one request. Each pattern is parsed and compiled once, however often the
+/// request contains it. The cost of all patterns together is limited.
 #[derive(Debug)]
 pub struct Regexes {
     bytes_max: usize,
@@ -21,7 +21,7 @@ struct State {
 }
 
 impl Regexes {
-    /// The regexes together may take `bytes_max` of [`GoRegex::bytes`].
+    /// All regexes together may cost `bytes_max`, as [`GoRegex::bytes`] counts it.
     pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
@@ -30,8 +30,8 @@ impl Regexes {
         }
     }
 
-    /// Looks among those that `owner` has used before. What the regexes of a request cost does not
-    /// depend on it.
+    /// Uses regexes from the cache that `owner` has used before. The cost that is counted for the
+    /// request does not depend on the cache.
     #[must_use]
     pub fn cached(self, cache: Arc<RegexCache>, owner: Arc<str>) -> Self {
         Self {
@@ -40,10 +40,10 @@ impl Regexes {
         }
     }
 
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// What is wrong with the pattern, or [`Error::Together`].
+    /// The pattern's own error, or [`Error::Together`].
     pub fn read(&self, pattern: &str) -> Result<GoRegex, Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = state.read.get(pattern) {
@@ -77,7 +77,7 @@ impl Regexes {
         Ok(regex)
     }
 
-    /// Those that were read and need an automaton.
+    /// The regexes so far that need an automaton.
     pub fn automata(&self) -> Vec<GoRegex> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state
@@ -88,7 +88,7 @@ impl Regexes {
             .collect()
     }
 
-    /// What those that were read cost together.
+    /// The cost of all regexes so far.
     pub fn bytes(&self) -> usize {
         self.state
             .lock()
@@ -98,7 +98,7 @@ impl Regexes {
 }
 
 impl Default for Regexes {
-    /// For requests that nobody limits otherwise.
+    /// A limit for requests that have no limit of their own.
     fn default() -> Self {
         Self::new(128 << 20)
     }

@@ -1,7 +1,7 @@
 //! Sets of code points, and simple case folding.
 //!
-//! Bounds are plain `u32` up to [`RUNE_MAX`]: Go's classes may name surrogates, which no text
-//! contains.
+//! Bounds are plain `u32` up to [`RUNE_MAX`], because Go's classes may contain surrogates, although
+//! no text does.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +16,7 @@ pub(super) struct RuneSet {
 }
 
 impl RuneSet {
-    /// From ranges in any order, which may overlap.
+    /// The set of ranges that may overlap and come in any order.
     pub(super) fn new(mut ranges: Vec<(u32, u32)>) -> Self {
         ranges.sort_unstable();
 
@@ -74,7 +74,7 @@ impl RuneSet {
         Self { ranges }
     }
 
-    /// How many characters [`RuneSet::fold`] looks at.
+    /// How many characters [`RuneSet::fold`] visits.
     pub(super) fn fold_cost(&self) -> usize {
         let below = |rune: u32| orbits().partition_point(|orbit| orbit.rune < rune);
         self.ranges
@@ -83,7 +83,7 @@ impl RuneSet {
             .sum()
     }
 
-    /// With everything that is equal to a member under simple case folding.
+    /// The set with every character that equals a member under simple case folding.
     pub(super) fn fold(&self) -> Self {
         let orbits = orbits();
         let mut ranges = self.ranges.clone();
@@ -98,14 +98,14 @@ impl RuneSet {
         Self::new(ranges)
     }
 
-    /// Whether everything beyond ASCII is in.
+    /// Whether the set contains everything beyond ASCII.
     pub(super) fn has_all_beyond_ascii(&self) -> bool {
         self.ranges
             .last()
             .is_some_and(|&(low, high)| low <= 0x80 && high == RUNE_MAX)
     }
 
-    /// The characters of the set when they are at most `max`.
+    /// The characters of the set; `None` when there are more than `max`.
     pub(super) fn chars(&self, max: usize) -> Option<Vec<char>> {
         let count: u64 = self
             .ranges
@@ -146,14 +146,14 @@ impl RuneSet {
     }
 }
 
-/// A character that is not alone under simple case folding, and those that it folds with.
+/// A character and the others that are equal to it under simple case folding.
 struct Orbit {
     rune: u32,
     others: Vec<u32>,
 }
 
-/// All orbits by character. Folding looks up this table instead of walking a range character by
-/// character, because a range may be all of Unicode, and a pattern may have many.
+/// All orbits, sorted by character. Folding uses this table instead of visiting each character of a
+/// range: a range can be all of Unicode, and a pattern can have many ranges.
 fn orbits() -> &'static [Orbit] {
     static ORBITS: OnceLock<Vec<Orbit>> = OnceLock::new();
     ORBITS.get_or_init(|| {
@@ -167,7 +167,7 @@ fn orbits() -> &'static [Orbit] {
     })
 }
 
-/// What one character folds with, itself left out; `None` when nothing.
+/// The other characters that fold with this one; `None` when there are none.
 pub(super) fn folded(rune: u32) -> Option<Vec<u32>> {
     let single = char::from_u32(rune)?;
     let mut class = ClassUnicode::new([ClassUnicodeRange::new(single, single)]);
@@ -183,7 +183,7 @@ pub(super) fn folded(rune: u32) -> Option<Vec<u32>> {
     Some(others.collect::<Vec<_>>()).filter(|others| !others.is_empty())
 }
 
-/// The set of a character and all that it folds with; `None` when it folds with nothing.
+/// The set of a character and all characters that fold with it; `None` when there are no others.
 pub(super) fn fold_char(single: char) -> Option<RuneSet> {
     let rune = u32::from(single);
     let orbits = orbits();
@@ -207,7 +207,7 @@ fn from_class(class: &ClassUnicode) -> RuneSet {
     )
 }
 
-/// The set behind `\p{query}` in the tables of `regex-syntax`; `None` when it has no such property.
+/// The set of `\p{query}` in the tables of `regex-syntax`; `None` when they have no such property.
 pub(super) fn property(query: &str) -> Option<RuneSet> {
     let hir = regex_syntax::parse(&format!(r"\p{{{query}}}")).ok()?;
 
@@ -221,7 +221,7 @@ pub(super) fn property(query: &str) -> Option<RuneSet> {
     }
 }
 
-/// `Arc` of a set from inclusive pairs.
+/// A shared set of inclusive ranges.
 pub(super) fn shared(ranges: &[(u32, u32)]) -> Arc<RuneSet> {
     Arc::new(RuneSet::new(ranges.to_vec()))
 }

@@ -1,37 +1,39 @@
-//! Patterns that need no automaton: sets of literals, and literals with `.*` or `.+` between.
+//! Finds patterns that need no automaton: sets of literals, and literals with `.*` or `.+` between
+//! them.
 //!
-//! Most matchers of dashboards are of these shapes.
+//! Most matchers of dashboards have these shapes.
 
 use regex_syntax::hir::Look;
 
 use super::glob::Glob;
 use super::tree::Node;
 
-/// The most alternatives that a product of two sets may have; a sum has no limit, it was written
-/// out.
+/// The maximum number of alternatives in the product of two sets. A sum has no limit, because the
+/// pattern lists its alternatives.
 const PRODUCT_MAX: usize = 256;
 
-/// The most alternatives with wildcards: beyond, an automaton that tries all at once is faster.
+/// The maximum number of alternatives with wildcards. With more, an automaton that tries all at
+/// once is faster.
 const GLOBS_MAX: usize = 16;
 
-/// Bytes that may be written while alternatives are listed.
+/// How many bytes may be written while alternatives are listed.
 const WORK_BYTES_MAX: usize = 2 << 20;
 
-/// What a step counts for when it writes nothing.
+/// The cost of a step that writes nothing, in bytes.
 const JOIN_BYTES: usize = 16;
 
 /// How a pattern is matched.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Sorted, without duplicates.
+    /// Equal to one of these texts, which are sorted and distinct.
     Set(Vec<String>),
-    /// Any of them.
+    /// Any of these globs matches.
     Globs(Vec<Glob>),
     Automaton,
 }
 
 impl Shape {
-    /// The shape of a node, and the bytes that were written to find it.
+    /// Returns the shape of a node, and the number of bytes that were written to find it.
     pub(super) fn of(node: &Node) -> (Self, usize) {
         let mut work = Work {
             left: WORK_BYTES_MAX,
@@ -64,21 +66,21 @@ impl Shape {
     }
 }
 
-/// Which ends of the subject a node reaches to: there `^` and `$` hold and say nothing.
+/// Which ends of the subject a node touches. There `^` and `$` always hold.
 #[derive(Clone, Copy)]
 struct Edges {
     start: bool,
     end: bool,
 }
 
-/// Lists the alternatives of a node, as long as the work lasts.
+/// Lists the alternatives of a node until the allowed work is used up.
 struct Work {
     left: usize,
 }
 
 impl Work {
-    /// `None` when the node is of no simple shape, or of too many alternatives. An empty list
-    /// matches nothing.
+    /// The alternatives of a node. `None` when the node has no simple shape or too many
+    /// alternatives. An empty list matches nothing.
     fn globs(&mut self, node: &Node, edges: Edges) -> Option<Vec<Glob>> {
         match node {
             Node::Empty => Some(vec![Glob::empty()]),
@@ -210,7 +212,7 @@ impl Work {
     }
 }
 
-/// Whether the empty text matches. There, all looks but those for the border of a word hold.
+/// Whether the empty text matches. On it, every look holds except a word boundary.
 pub(super) fn matches_empty(node: &Node) -> bool {
     match node {
         Node::Empty => true,
@@ -224,7 +226,7 @@ pub(super) fn matches_empty(node: &Node) -> bool {
     }
 }
 
-/// What every match begins with, and whether it is all that a match can be.
+/// The text that every match begins with, and whether a match can be nothing else.
 pub(super) fn prefix(node: &Node) -> (String, bool) {
     match node {
         Node::Empty | Node::Look(_) => (String::new(), true),
@@ -274,7 +276,7 @@ fn common(left: (String, bool), right: (String, bool)) -> (String, bool) {
     (text, whole)
 }
 
-/// The length in bytes of the beginning that two texts share, at a character's border.
+/// The length of the common beginning of two texts in bytes, cut at a character boundary.
 pub(super) fn common_length(left: &str, right: &str) -> usize {
     let shared = left
         .bytes()

@@ -196,12 +196,12 @@ fn the_message_is_gos_and_of_a_long_pattern_its_beginning() {
     assert!(long.ends_with("é...`") && long.len() < 400, "{long}");
 }
 
-/// A name of the letters of its own for each number.
+/// A spelling of the class `\pL` that is different for each number.
 fn spaced(bits: String) -> String {
     format!(r"\p{{{}L}}", bits.replace('0', " ").replace('1', "_"))
 }
 
-/// The costliest patterns that we could think of. Each is refused, and soon.
+/// The costliest patterns that we could think of. Each must be refused quickly.
 fn hostile() -> Vec<(String, &'static str)> {
     let repeat = |text: &str, count: usize| text.repeat(count);
     vec![
@@ -258,7 +258,7 @@ fn hostile() -> Vec<(String, &'static str)> {
     reason = "the time it takes is what is tested"
 )]
 fn hostile_patterns_are_refused_soon() {
-    // Below 50 ms with optimisation on an idle machine; tests have neither.
+    // It takes less than 50 ms with optimisation on an idle machine. Tests have neither.
     let allowed = Duration::from_millis(if cfg!(debug_assertions) { 5000 } else { 500 });
 
     for (pattern, wanted) in hostile() {
@@ -325,7 +325,7 @@ fn long_patterns_of_use_are_accepted() {
     }
 }
 
-/// Patterns that mix what has a fast shape with a little that has none.
+/// Patterns that mix parts with a fast shape and a few parts without one.
 fn patterns() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "a",

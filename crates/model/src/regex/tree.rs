@@ -8,7 +8,7 @@ use super::limits::{HEIGHT_MAX, NESTING_MAX, SIZE_MAX};
 use super::runes::RuneSet;
 use super::{Error, Fault};
 
-/// A pattern without flags: case folding, `(?s)`, `(?m)` and `(?U)` are already worked in.
+/// A pattern without flags: case folding, `(?s)`, `(?m)` and `(?U)` are already applied.
 #[derive(Debug)]
 pub(super) enum Node {
     Empty,
@@ -29,36 +29,39 @@ pub(super) enum Node {
     Alternate(Vec<Self>),
 }
 
-/// A node with what it costs, so that limits are checked where a node is made, in constant time.
+/// A node and its cost. With the cost at hand, limits are checked in constant time when a node is
+/// made.
 #[derive(Debug)]
 pub(super) struct Term {
     pub(super) node: Node,
     pub(super) cost: Cost,
-    /// A group is one operand; a run of characters is not: `ab*` repeats `b` alone.
+    /// Whether the term came from a group, and so is one operand. A run of characters is not: `ab*`
+    /// repeats only `b`.
     pub(super) grouped: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
-    /// Of the tree; a leaf has 1.
+    /// The height of the tree; a leaf has 1.
     pub(super) height: u32,
-    /// Instructions of Go's program.
+    /// The number of instructions in Go's program.
     pub(super) size: u64,
-    /// About what the automaton takes, in bytes; measured on many copies of small patterns.
+    /// The approximate size of the automaton in bytes. The estimate was calibrated on many copies
+    /// of small patterns.
     pub(super) bytes: u64,
     /// The largest product of nested counted repetitions.
     pub(super) copies: u64,
 }
 
-/// A state of the automaton.
+/// The size of a state of the automaton.
 const STATE_BYTES: u64 = 32;
 
 fn char_bytes(single: char) -> u64 {
     single.len_utf8() as u64 * STATE_BYTES
 }
 
-/// A range takes two states and up; one that mixes lengths of UTF-8 takes a tree, unless it has all
-/// of them.
+/// The approximate size of a class. A range takes two states or more. A range that mixes UTF-8
+/// lengths takes a tree of states, unless the set contains everything beyond ASCII.
 fn class_bytes(set: &RuneSet) -> u64 {
     if set.has_all_beyond_ascii() {
         return STATE_BYTES * 5;
@@ -85,8 +88,8 @@ impl Cost {
         }
     }
 
-    /// Go's rules: `x*` and a capture add two instructions (pessimistically), `x+` and `x?` one,
-    /// `x{2,5}` is `xx(x(x(x)?)?)?`.
+    /// The cost of `factor` copies plus `extra` instructions. Go's rules: `x*` and a capture add
+    /// two instructions (pessimistically), `x+` and `x?` one, and `x{2,5}` is `xx(x(x(x)?)?)?`.
     fn times(self, factor: u64, extra: u64) -> Self {
         let grown =
             |amount: u64, extra: u64| amount.saturating_mul(factor).saturating_add(extra).max(1);
@@ -163,8 +166,8 @@ impl Term {
         }
     }
 
-    /// `copies` is the count of a counted repetition, 1 for `*`, `+`, `?` and for a count of 0,
-    /// which leaves nothing.
+    /// Repeats a term. `copies` is the count of a counted repetition. It is 1 for `*`, `+`, `?`,
+    /// and for a count of 0, which leaves nothing.
     pub(super) fn repeat(
         sub: Self,
         (min, max): (u32, Option<u32>),
@@ -220,7 +223,8 @@ impl Term {
         }
     }
 
-    /// The branches keep their order: it decides what a group captures.
+    /// The alternation of the terms. They keep their order, because it decides what a group
+    /// captures.
     pub(super) fn alternate(mut terms: Vec<Self>) -> Self {
         terms.dedup_by(|next, kept| matches!((&next.node, &kept.node), (Node::Empty, Node::Empty)));
         match terms.len() {
@@ -246,7 +250,7 @@ impl Term {
         }
     }
 
-    /// Refuses what Go refuses for its height or its size.
+    /// Refuses a tree that is too high or too large for Go.
     pub(super) fn checked(self, pattern: &str) -> Result<Self, Error> {
         if self.cost.size > SIZE_MAX {
             return Err(Error::syntax(Fault::Large, pattern));
@@ -259,8 +263,8 @@ impl Term {
         Ok(self)
     }
 
-    /// Refuses a tree too high for us. Asked once for the whole, when Go would not refuse it
-    /// either.
+    /// Refuses a tree that is too high for us. It is checked once, for the whole tree, after Go's
+    /// limits.
     pub(super) fn checked_whole(self) -> Result<Self, Error> {
         if self.cost.height > NESTING_MAX {
             return Err(Error::Limit {
@@ -272,7 +276,7 @@ impl Term {
         Ok(self)
     }
 
-    /// Adds a character to a run of them; gives it back when this is not a run.
+    /// Adds a character to a run of characters. Returns the character when the node is not a run.
     pub(super) fn push_char(&mut self, single: char) -> Result<(), char> {
         match &mut self.node {
             Node::Literal(text) if !self.grouped => {
@@ -286,7 +290,7 @@ impl Term {
         }
     }
 
-    /// Takes the last character of a run of two or more off.
+    /// Removes and returns the last character of a run of two or more.
     pub(super) fn pop_char(&mut self) -> Option<char> {
         match &mut self.node {
             Node::Literal(text) if !self.grouped && self.cost.size > 1 => {

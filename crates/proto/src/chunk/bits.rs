@@ -1,20 +1,20 @@
-//! Bits in a row, the highest of a byte first.
+//! Reads and writes single bits, the highest bit of a byte first.
 
 /// Appends bits to bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BitWriter {
     bytes: Vec<u8>,
-    /// Bits of the last byte that are not taken.
+    /// The number of unused bits in the last byte.
     free: u32,
 }
 
 impl BitWriter {
-    /// Goes on behind whole bytes.
+    /// A writer that continues after these bytes.
     pub(super) const fn behind(bytes: Vec<u8>) -> Self {
         Self { bytes, free: 0 }
     }
 
-    /// Appends the lowest `count` bits of `value`, at most 64.
+    /// Appends the lowest `count` bits of `value`; `count` is at most 64.
     pub(super) fn put(&mut self, value: u64, count: u32) {
         let mut left = count;
 
@@ -44,17 +44,17 @@ impl BitWriter {
         self.put(value.to_bits(), 64);
     }
 
-    /// The bytes; what is free of the last one is zero.
+    /// The bytes. The unused bits of the last byte are zero.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 }
 
-/// Reads bits from bytes. Everything answers `None` behind the end.
+/// Reads bits from bytes. Every method returns `None` at the end.
 #[derive(Clone, Debug)]
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
-    /// Bits read.
+    /// The number of bits that were read.
     at: usize,
 }
 
@@ -63,7 +63,7 @@ impl<'a> BitReader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// The next `count` bits, at most 64, as the lowest of a number.
+    /// Reads the next `count` bits as the lowest bits of a number; `count` is at most 64.
     pub(super) fn take(&mut self, count: u32) -> Option<u64> {
         let mut value = 0;
         let mut left = count;

@@ -1,4 +1,4 @@
-//! One series cut into chunks.
+//! Cuts a series into chunks.
 
 use duramen_model::{Histogram, ResetHint};
 
@@ -6,11 +6,12 @@ use super::floats::FloatChunk;
 use super::histograms::{HistogramChunk, Reset};
 use super::{Chunk, Misfit};
 
-/// Takes the samples of one series in the order of time and gives chunks.
+/// Takes the samples of one series in time order and returns chunks.
 ///
-/// A chunk ends when it is full, and before a sample of another kind. One of histograms also ends
-/// before a counter reset, before another layout of buckets, and behind a stale marker. (Prometheus
-/// widens a chunk to a layout with more buckets instead of ending it; its readers take either.)
+/// A chunk ends when it is full, and before a sample of another kind. A chunk of histograms also
+/// ends before a counter reset, before a different layout of buckets, and after a stale marker.
+/// (Prometheus does not end a chunk when buckets are added, but widens its layout. Its readers
+/// accept both.)
 #[derive(Clone, Debug, Default)]
 pub struct ChunkBuilder {
     open: Open,
@@ -25,7 +26,7 @@ enum Open {
 }
 
 impl ChunkBuilder {
-    /// Adds a float. Gives the chunk that ends before it.
+    /// Adds a float. Returns the previous chunk if it ends before the float.
     pub fn push_float(&mut self, ts_ms: i64, value: f64) -> Option<Chunk> {
         if let Open::Floats(chunk) = &mut self.open
             && !chunk.is_full()
@@ -39,7 +40,7 @@ impl ChunkBuilder {
         ended
     }
 
-    /// Adds a histogram. Gives the chunk that ends before it.
+    /// Adds a histogram. Returns the previous chunk if it ends before the histogram.
     pub fn push_histogram(
         &mut self,
         ts_ms: i64,
@@ -69,7 +70,7 @@ impl ChunkBuilder {
         Ok(ended)
     }
 
-    /// Gives the last chunk; the builder is ready for the next series.
+    /// Returns the last chunk. The builder is then ready for the next series.
     pub fn finish(&mut self) -> Option<Chunk> {
         match std::mem::take(&mut self.open) {
             Open::Nothing => None,

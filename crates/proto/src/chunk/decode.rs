@@ -1,4 +1,4 @@
-//! Chunks read back.
+//! Decodes chunks.
 
 use duramen_model::Histogram;
 
@@ -9,13 +9,13 @@ use super::{Encoding, floats, histograms};
 #[derive(Clone, Debug)]
 pub enum Decoded {
     Floats(Vec<(i64, f64)>),
-    /// The reset hint is what a chunk tells: of the first histogram nothing, of those behind it
-    /// that there was no reset, unless they are gauges. Of stale markers, only the sum is there.
+    /// A chunk determines the reset hints: unknown for the first histogram, and "no reset" for the
+    /// following ones, unless they are gauges. A stale marker has only its sum.
     Histograms(Vec<(i64, Histogram)>),
 }
 
-/// Reads a chunk. `None` when the bytes are not those of one; never panics. For servers that one
-/// trusts: few bytes can say that one large histogram comes 65,535 times.
+/// Decodes a chunk. Returns `None` when the bytes are not a chunk; it never panics. Use it only
+/// with trusted servers, because a few bytes can repeat one large histogram 65,535 times.
 pub fn decode(encoding: Encoding, data: &[u8]) -> Option<Decoded> {
     let (samples, data) = data.split_first_chunk()?;
     let samples = u16::from_be_bytes(*samples);

@@ -5,14 +5,14 @@
 //! change-of-change := 0 | 10 14-bits | 110 17-bits | 1110 20-bits | 1111 64-bits
 //! ```
 //!
-//! Varints are whole bytes in the row of bits; `xored` is that of [`super::xor`].
+//! Varints are whole bytes within the bit stream. `xored` is defined in [`super::xor`].
 
 use super::bits::{BitReader, BitWriter};
 use super::varbit::{fits, signed};
 use super::xor::Xored;
 use super::{Chunk, Encoding, SAMPLES_MAX};
 
-/// A chunk of floats under way, with at least one.
+/// An unfinished chunk of floats, with at least one sample.
 #[derive(Clone, Debug)]
 pub(super) struct FloatChunk {
     out: BitWriter,
@@ -25,7 +25,7 @@ pub(super) struct FloatChunk {
 
 impl FloatChunk {
     pub(super) fn begin(ts_ms: i64, value: f64) -> Self {
-        // The count comes last.
+        // The number of samples is filled in at the end.
         let mut out = BitWriter::behind(vec![0, 0]);
         put_varint(&mut out, (ts_ms << 1 ^ ts_ms >> 63).cast_unsigned());
         out.put_f64(value);
@@ -69,7 +69,7 @@ impl FloatChunk {
     }
 }
 
-/// Writes the number of samples where it stands in every chunk.
+/// Writes the number of samples into the first two bytes, its place in every chunk.
 pub(super) fn with_count(mut data: Vec<u8>, samples: u16) -> Vec<u8> {
     if let Some(place) = data.first_chunk_mut() {
         *place = samples.to_be_bytes();
@@ -100,7 +100,8 @@ fn put_change(out: &mut BitWriter, change: i64) {
     out.put(change.cast_unsigned(), bits);
 }
 
-/// Reads so many samples behind the count. `None` when the bytes are not those of a chunk.
+/// Decodes `samples` samples from the bytes after the count. Returns `None` when the bytes are not
+/// a chunk.
 pub(super) fn decode(samples: u16, data: &[u8]) -> Option<Vec<(i64, f64)>> {
     let mut input = BitReader::new(data);
     let mut decoded = Vec::new();

@@ -7,8 +7,8 @@
 //! next   := ts:delta  count zero_count sum:xored bucket*        all three delta; or all three xored
 //! ```
 //!
-//! The buckets are those of the layout, the positive side first; of a stale marker only the head up
-//! to `sum` is there.
+//! The layout defines the buckets; the positive side comes first. A stale marker ends after `sum`
+//! and has no buckets.
 
 use duramen_model::{Counts, Histogram, ResetHint};
 
@@ -20,7 +20,7 @@ use super::varbit::{put_int, put_uint, take_int, take_uint};
 use super::xor::Xored;
 use super::{Chunk, Encoding, Misfit, SAMPLES_MAX};
 
-/// What is known of a counter between the chunk before and this one.
+/// What is known about a counter reset between the previous chunk and this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reset {
     Unknown = 0x00,
@@ -40,7 +40,7 @@ impl Reset {
     }
 }
 
-/// A chunk of histograms under way, with at least one.
+/// An unfinished chunk of histograms, with at least one sample.
 #[derive(Clone, Debug)]
 pub(super) struct HistogramChunk {
     out: BitWriter,
@@ -53,8 +53,8 @@ pub(super) struct HistogramChunk {
     state: State,
 }
 
-/// The counts of the histogram before. Buckets of integers are the differences to the bucket
-/// before, as they are written.
+/// The counts of the previous histogram. Integer buckets are kept as they are written: as the
+/// difference to the bucket before.
 #[derive(Clone, Debug)]
 enum State {
     Integer {
@@ -165,11 +165,11 @@ impl HistogramChunk {
         self.samples == SAMPLES_MAX
     }
 
-    /// Whether `next` may stand in this chunk, leaving aside how many are in it: `Err` with what
-    /// the next chunk has to say.
+    /// Checks whether `next` may be added to this chunk, apart from the chunk being full. An error
+    /// is the reset of the next chunk, which `next` must begin.
     ///
-    /// A reader takes every histogram but the first of a chunk for one without a reset before it,
-    /// so there must be none.
+    /// A reader assumes that no histogram of a chunk, except the first, has a reset before it. So
+    /// there must be none.
     pub(super) fn takes(&self, next: &Histogram) -> Result<(), Reset> {
         if next.hint == ResetHint::Gauge {
             let fits =
@@ -220,7 +220,7 @@ impl HistogramChunk {
         next.is_stale() || (!duramen_model::is_stale(self.sum.value()) && self.layout.is_of(next))
     }
 
-    /// Whether `next` has counted less than the last one.
+    /// Whether the count of `next` is lower than that of the last histogram.
     fn counts_down(&self, next: &Histogram) -> bool {
         match (&self.state, &next.counts) {
             (State::Integer { count, .. }, Counts::Integer { count: next, .. }) => {
@@ -233,8 +233,8 @@ impl HistogramChunk {
         }
     }
 
-    /// Whether the zero bucket or another one of the same layout has counted less than the last
-    /// one.
+    /// Whether the zero bucket or another bucket is lower than in the last histogram. Both must
+    /// have the same layout.
     fn buckets_count_down(&self, next: &Histogram) -> bool {
         match (&self.state, &next.counts) {
             (
@@ -299,7 +299,8 @@ impl HistogramChunk {
 
         match (&mut self.state, &histogram.counts) {
             (State::Integer { .. }, _) if stale => {
-                // Neither of the counts changes its pace; after a stale marker only others come.
+                // Both counts are written as "the same change as before". They mean nothing, and
+                // after a stale marker only stale markers can follow.
                 out.put(0, 2);
                 self.sum.put(out, histogram.sum);
             }
@@ -377,14 +378,15 @@ impl HistogramChunk {
     }
 }
 
-/// How the counts of a chunk are read.
+/// The type of the counts in a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Integer,
     Float,
 }
 
-/// Reads so many samples behind the count. `None` when the bytes are not those of a chunk.
+/// Decodes `samples` histograms from the bytes after the count. Returns `None` when the bytes are
+/// not a chunk.
 pub(super) fn decode(samples: u16, kind: Kind, data: &[u8]) -> Option<Vec<(i64, Histogram)>> {
     let mut input = BitReader::new(data);
     let reset = Reset::of(input.take(8)?);
@@ -412,7 +414,7 @@ pub(super) fn decode(samples: u16, kind: Kind, data: &[u8]) -> Option<Vec<(i64, 
     Some(decoded)
 }
 
-/// The histogram that was read last.
+/// The state after the histogram that was read last.
 struct Reader {
     ts: Delta,
     sum: Xored,
@@ -556,7 +558,7 @@ impl Reader {
     }
 }
 
-/// A stale marker: nothing but its sum means anything.
+/// A stale marker. Only its sum has a meaning.
 fn stale(sum: f64, state: &State) -> Histogram {
     let counts = match state {
         State::Integer { .. } => Counts::Integer {

@@ -1,4 +1,4 @@
-//! What all histograms of a chunk have in common, and stands at its head.
+//! The head of a chunk: what all its histograms have in common.
 //!
 //! ```text
 //! layout    := zero-threshold schema:varbit spans spans [bounds]      the positive spans first; bounds with custom buckets
@@ -14,7 +14,7 @@ use super::Misfit;
 use super::bits::{BitReader, BitWriter};
 use super::varbit::{put_int, put_uint, take_int, take_uint};
 
-/// The largest number of thousandths that a bound is told in.
+/// The largest bound, in thousandths, that is written as an integer.
 const BOUND_MAX: f64 = 33_554_430.0;
 
 /// The schema, bounds and spans of a chunk's histograms.
@@ -28,8 +28,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a histogram. A stale marker has an empty one: its buckets mean nothing and are
-    /// not kept.
+    /// The layout of a histogram. A stale marker has an empty layout, because its buckets mean
+    /// nothing and are not kept.
     pub(super) fn of(histogram: &Histogram) -> Result<Self, Misfit> {
         if histogram.is_stale() {
             return Ok(Self::default());
@@ -58,8 +58,8 @@ impl Layout {
             && counts_fit(histogram)
     }
 
-    /// How many buckets the positive and the negative side have; `None` when they are more than
-    /// memory can hold.
+    /// The number of buckets on the positive and on the negative side. `None` when a number
+    /// overflows.
     pub(super) fn buckets(&self) -> Option<(usize, usize)> {
         Some((buckets(&self.positive)?, buckets(&self.negative)?))
     }
@@ -84,7 +84,7 @@ impl Layout {
         }
     }
 
-    /// `None` when the bits are not a layout.
+    /// Reads a layout. Returns `None` when the bits are not a layout.
     pub(super) fn take(input: &mut BitReader<'_>) -> Option<Self> {
         let zero_threshold = take_zero_threshold(input)?;
         let schema = i32::try_from(take_int(input)?).ok()?;
@@ -125,7 +125,7 @@ fn bits(values: &[f64]) -> impl Iterator<Item = u64> {
     values.iter().map(|value| value.to_bits())
 }
 
-/// Whether the spans name as many buckets as there are counts.
+/// Whether the spans have as many buckets as there are counts.
 fn counts_fit(histogram: &Histogram) -> bool {
     let (positive, negative) = match &histogram.counts {
         Counts::Integer {
@@ -150,7 +150,8 @@ fn put_zero_threshold(out: &mut BitWriter, threshold: f64) {
     let exponent = threshold.to_bits() >> 52;
     let fraction = threshold.to_bits() & ((1 << 52) - 1);
 
-    // 2^-243 and 2^10 as they stand in the bits of a float; a sign would make the exponent larger.
+    // 780 and 1033 are the exponent bits of 2^-243 and 2^10. A sign bit would make the number
+    // larger.
     match exponent {
         _ if threshold == 0.0 => out.put_byte(0),
         780..=1033 if fraction == 0 => out.put(exponent - 779, 8),

@@ -1,4 +1,4 @@
-//! Numbers of few bits: a prefix of ones tells the width.
+//! Numbers of few bits. A prefix of ones gives the width.
 //!
 //! ```text
 //! 0          zero        11110      12 bits       11111110   56 bits
@@ -7,12 +7,12 @@
 //! 1110        9 bits
 //! ```
 //!
-//! A signed number of `n` bits is one of `-(2^(n-1) - 1) ..= 2^(n-1)`: shifted by one against two's
-//! complement.
+//! A signed number of `n` bits lies in `-(2^(n-1) - 1) ..= 2^(n-1)`, which is two's complement
+//! shifted by one.
 
 use super::bits::{BitReader, BitWriter};
 
-/// Prefixes with their lengths, and how many bits of number come behind; the narrowest first.
+/// The prefixes with their lengths, and the number of bits that follow. The narrowest comes first.
 const WIDTHS: [(u64, u32, u32); 8] = [
     (0b10, 2, 3),
     (0b110, 3, 6),
@@ -24,7 +24,7 @@ const WIDTHS: [(u64, u32, u32); 8] = [
     (0b1111_1111, 8, 64),
 ];
 
-/// Whether `value` is a signed number of `bits` bits.
+/// Whether `value` fits into a signed number of `bits` bits.
 pub(super) const fn fits(value: i64, bits: u32) -> bool {
     if bits == 64 {
         return true;
@@ -78,7 +78,7 @@ pub(super) fn take_uint(input: &mut BitReader<'_>) -> Option<u64> {
     input.take(bits)
 }
 
-/// Reads a prefix; 0 bits are those of a zero.
+/// Reads a prefix. Returns how many bits follow; 0 for the number zero.
 fn width(input: &mut BitReader<'_>) -> Option<u32> {
     for bits in [0, 3, 6, 9, 12, 18, 25, 56] {
         if !input.bit()? {

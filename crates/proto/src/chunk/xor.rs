@@ -1,4 +1,4 @@
-//! Floats as what differs from the one before.
+//! Floats, encoded as the bits that differ from the previous float.
 //!
 //! ```text
 //! float := 0                                              the same bits
@@ -8,15 +8,15 @@
 
 use super::bits::{BitReader, BitWriter};
 
-/// A float that changes, and the window of bits in which it last did.
+/// The previous float, and the window of bits that changed last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Xored {
     bits: u64,
-    /// Zero bits before and behind the window; none before the first change.
+    /// The number of zero bits before and after the window. `None` before the first change.
     window: Option<(u32, u32)>,
 }
 
-/// More zeros than these before a window are not told: the field has 5 bits.
+/// The maximum number of leading zeros that is written, because the field has 5 bits.
 const LEADING_MAX: u32 = 31;
 
 impl Xored {
@@ -31,7 +31,7 @@ impl Xored {
         f64::from_bits(self.bits)
     }
 
-    /// Appends `value` and goes on from it.
+    /// Appends `value` and continues from it.
     pub(super) fn put(&mut self, out: &mut BitWriter, value: f64) {
         let differing = value.to_bits() ^ self.bits;
         self.bits = value.to_bits();
@@ -60,7 +60,7 @@ impl Xored {
         out.put(differing >> trailing, width);
     }
 
-    /// Reads the next value and goes on from it.
+    /// Reads the next value and continues from it.
     pub(super) fn take(&mut self, input: &mut BitReader<'_>) -> Option<f64> {
         if input.bit()? {
             if input.bit()? {

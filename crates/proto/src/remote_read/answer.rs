@@ -1,4 +1,4 @@
-//! Answers read back, as a client reads them.
+//! Decodes answers, as a client does.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -8,10 +8,10 @@ use crate::chunk::{Chunk, Encoding};
 use crate::wire::{Fields, Value};
 use crate::{Error, SentHistogram, Version};
 
-/// The labels of a series as they came.
+/// The labels of a series in the order of the message.
 pub type LabelPairs = Vec<(String, String)>;
 
-/// One series of an answer of samples.
+/// One series in an answer of samples.
 #[derive(Clone, Debug, Default)]
 pub struct AnsweredSeries {
     pub labels: LabelPairs,
@@ -27,7 +27,7 @@ pub struct Frame {
     pub chunks: Vec<Chunk>,
 }
 
-/// Reads a `ReadResponse`: for each query its series.
+/// Decodes a `ReadResponse`. Returns the series of each query.
 pub fn read_response(body: &[u8]) -> Result<Vec<Vec<AnsweredSeries>>, Error> {
     let mut results = Vec::new();
     let mut fields = Fields::new("ReadResponse", body);
@@ -104,7 +104,7 @@ fn read_float(message: &[u8]) -> Result<(i64, f64), Error> {
     Ok(sample)
 }
 
-/// Reads the frames of a streamed answer, and checks their checksums.
+/// Decodes the frames of a streamed answer and verifies their checksums.
 pub fn read_frames(mut bytes: &[u8]) -> Result<Vec<Frame>, Error> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
@@ -116,7 +116,7 @@ pub fn read_frames(mut bytes: &[u8]) -> Result<Vec<Frame>, Error> {
     Ok(frames)
 }
 
-/// The message of the first frame, and what is behind it.
+/// Splits the message of the first frame from the bytes after it.
 fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut head = Fields::new("frame", bytes);
     let length = head.next_packed().ok()??;

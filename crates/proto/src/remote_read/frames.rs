@@ -1,17 +1,16 @@
-//! The answer as a stream of frames, each with chunks of one series.
+//! Encodes the answer as a stream of frames. Each frame has chunks of one series.
 //!
 //! ```text
 //! frame := length:uvarint crc32c:u32be ChunkedReadResponse          the checksum is over the message, `length` bytes
 //! ```
 //!
-//! A series that needs more than one frame stands in frames that follow each other, with its labels
-//! in each.
+//! A series that needs several frames has them one after the other, each with its labels.
 
 use super::labels::{put_labels, varint_bytes};
 use crate::chunk::Chunk;
 use crate::wire::{put_bytes, put_varint, put_varint_field};
 
-/// A frame ends with the chunk that brings its message to this size.
+/// A frame ends with the chunk that makes its message this long or longer.
 pub const FRAME_BYTES: usize = 1 << 20;
 
 /// Puts the chunks of one series into frames.
@@ -19,12 +18,12 @@ pub const FRAME_BYTES: usize = 1 << 20;
 pub struct SeriesFrames {
     query: usize,
     labels: Vec<u8>,
-    /// A `ChunkedSeries` under way: the labels, and the chunks since the last frame.
+    /// An unfinished `ChunkedSeries` message: the labels, and the chunks since the last frame.
     series: Vec<u8>,
 }
 
 impl SeriesFrames {
-    /// Begins a series of the query with the number `query`, with the labels of an encoded form.
+    /// Begins a series of the query number `query`. The labels are in their encoded form.
     pub fn begin(query: usize, encoded_labels: &[u8]) -> Self {
         let mut labels = Vec::new();
         put_labels(&mut labels, encoded_labels);
@@ -36,8 +35,8 @@ impl SeriesFrames {
         }
     }
 
-    /// Adds a chunk; those of a series come in the order of time. Gives the frame that is full with
-    /// it.
+    /// Adds a chunk; the chunks of a series must come in time order. Returns the frame if the chunk
+    /// fills it.
     pub fn push(&mut self, chunk: &Chunk) -> Option<Vec<u8>> {
         let mut message = Vec::with_capacity(chunk.data.len() + 32);
         put_int64(&mut message, 1, chunk.first_ms);
@@ -49,7 +48,7 @@ impl SeriesFrames {
         (self.series.len() >= FRAME_BYTES).then(|| self.frame())
     }
 
-    /// Gives the frame with the chunks that are left; none when there are none.
+    /// Returns the frame of the remaining chunks; `None` when there are none.
     pub fn finish(mut self) -> Option<Vec<u8>> {
         (self.series.len() > self.labels.len()).then(|| self.frame())
     }
@@ -74,7 +73,7 @@ impl SeriesFrames {
     }
 }
 
-/// A time of zero is left out, as the field's default.
+/// Appends a signed number. Zero is the default of the field, and is left out.
 fn put_int64(out: &mut Vec<u8>, number: u32, value: i64) {
     if value != 0 {
         put_varint_field(out, number, value.cast_unsigned());

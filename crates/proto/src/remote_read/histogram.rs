@@ -1,11 +1,11 @@
-//! A native histogram as a message: `prometheus.Histogram`.
+//! Encodes a native histogram as a `prometheus.Histogram` message.
 
 use duramen_model::{Counts, Histogram, ResetHint, Span};
 
 use crate::wire::{put_bytes, put_fixed64, put_varint, put_varint_field};
 
-/// Appends the fields of a histogram, those with a default value left out except for the counts,
-/// whose fields tell the two kinds apart.
+/// Appends the fields of a histogram. Fields with default values are left out, except for the
+/// counts, because their fields distinguish the two kinds.
 pub(super) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &Histogram) {
     match &histogram.counts {
         Counts::Integer { count, .. } => put_varint_field(out, 1, *count),

@@ -1,4 +1,4 @@
-//! Labels as both answers carry them: the first field of their message, in name order.
+//! Encodes labels as both answers carry them: as field 1 of their message, in name order.
 
 use duramen_model::labels::LabelsIter;
 
@@ -15,12 +15,12 @@ pub(super) fn put_labels(out: &mut Vec<u8>, encoded: &[u8]) {
     }
 }
 
-/// The bytes of a text field: its tag, its length and itself.
+/// The size of a text field in bytes: tag, length and text.
 const fn text_bytes(text: &str) -> usize {
     1 + varint_bytes(text.len() as u64) + text.len()
 }
 
-/// The bytes of a varint.
+/// The size of a varint in bytes.
 pub(super) const fn varint_bytes(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }

@@ -1,4 +1,4 @@
-//! The request, read with bounds.
+//! Decodes the request, within limits.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -7,17 +7,17 @@ use duramen_model::{MatchOp, Matcher, Regexes, TimeRange};
 use crate::Error;
 use crate::wire::{Fields, Value};
 
-/// What one request may hold.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimits {
     pub queries_max: usize,
-    /// Of all queries together.
+    /// The matchers of all queries together.
     pub matchers_max: usize,
 }
 
 impl Default for ReadLimits {
-    /// A Prometheus asks one query for each selector of a PromQL query, with the matchers that a
-    /// person wrote.
+    /// Prometheus sends one query for each selector of a PromQL query, with the matchers that a
+    /// person wrote, so small limits are enough.
     fn default() -> Self {
         Self {
             queries_max: 100,
@@ -30,7 +30,7 @@ impl Default for ReadLimits {
 #[derive(Clone, Debug)]
 pub struct ReadRequest {
     pub queries: Vec<ReadQuery>,
-    /// The first of the accepted forms that exists.
+    /// The first of the accepted forms that we know.
     pub response: ResponseType,
 }
 
@@ -39,34 +39,34 @@ pub struct ReadRequest {
 pub enum ResponseType {
     /// One message with all samples, as numbers.
     Samples = 0,
-    /// A row of frames with chunks.
+    /// A stream of frames with chunks.
     StreamedXorChunks = 1,
 }
 
 /// One query of a request.
 #[derive(Clone, Debug)]
 pub struct ReadQuery {
-    /// The span that is asked for, narrowed to that of the hints; `None` when nothing lies in it.
+    /// The time range of the query, narrowed by the range of the hints. `None` when it is empty.
     pub range: Option<TimeRange>,
-    /// All must pass. None at all selects nothing: so it is in Prometheus, where a client relies on
-    /// it.
+    /// A series must match all of them. An empty list selects nothing, as in Prometheus; a client
+    /// relies on it.
     pub matchers: Vec<Matcher>,
     pub wanted: Wanted,
 }
 
-/// What a query is for.
+/// What a query needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
     #[default]
     Samples,
-    /// Only which series there are: the hint names the function `series`.
+    /// Only the labels of the series: the hints name the function `series`.
     Series,
 }
 
 impl ReadRequest {
-    /// Decodes a protobuf body (after snappy). Unknown fields are skipped. Patterns of matchers are
-    /// read only once the whole body is known to be well-formed and within its limits, and then
-    /// within those of `regexes`. None is compiled.
+    /// Decodes a protobuf body (after snappy). Unknown fields are skipped. The patterns of matchers
+    /// are parsed at the end, when the whole body is known to be well-formed and within its limits.
+    /// `regexes` limits the patterns. None is compiled.
     pub fn decode(body: &[u8], limits: &ReadLimits, regexes: &Regexes) -> Result<Self, Error> {
         let mut raw = Vec::new();
         let mut matchers = 0;
@@ -87,7 +87,7 @@ impl ReadRequest {
                     matchers += query.matchers.len();
                     raw.push(query);
                 }
-                // An enum may stand alone or packed with others.
+                // Enum values may be sent one by one or packed.
                 (2, Value::Varint(one)) => note(&mut accepted, one),
                 (2, Value::Bytes(packed)) => {
                     let mut packed = Fields::new("ReadRequest", packed);
@@ -110,7 +110,7 @@ impl ReadRequest {
     }
 }
 
-/// A query as it is written.
+/// A query as in the message, with unparsed matchers.
 #[derive(Debug, Default)]
 struct RawQuery<'a> {
     start_ms: i64,
@@ -197,8 +197,9 @@ impl Hints {
         Ok(hints)
     }
 
-    /// The part of `range` that the reader will use: its query may have several selectors, and asks
-    /// for the span of all of them with each. Hints without times say nothing of them.
+    /// The part of `range` that the client will use. The PromQL query of the client may have
+    /// several selectors, and each remote-read query asks for the range of all of them; the hints
+    /// have the range of its own selector. Hints without times do not narrow the range.
     fn narrow(&self, range: Option<TimeRange>) -> Option<TimeRange> {
         if self.start_ms == 0 && self.end_ms == 0 {
             return range;
@@ -251,7 +252,8 @@ impl<'a> RawMatcher<'a> {
     }
 }
 
-/// The limit that a caller knows, where a query only knew what was left of it.
+/// Replaces the remaining limit, which is all that a query knows, by the whole limit, which the
+/// caller knows.
 fn whole_limit(error: Error, limits: &ReadLimits) -> Error {
     match error {
         Error::TooManyReadMatchers { .. } => Error::TooManyReadMatchers {
@@ -261,7 +263,7 @@ fn whole_limit(error: Error, limits: &ReadLimits) -> Error {
     }
 }
 
-/// How many of the accepted forms are looked at; there are two that exist.
+/// How many of the accepted forms are read. Only two forms exist.
 const ACCEPTED_MAX: usize = 16;
 
 fn note(accepted: &mut Vec<u64>, one: u64) {
@@ -270,7 +272,7 @@ fn note(accepted: &mut Vec<u64>, one: u64) {
     }
 }
 
-/// The first form that exists. An empty list is that of a client from before there was a choice.
+/// The first form that we know. An empty list comes from an old client that had no choice.
 fn negotiate(accepted: &[u64]) -> Result<ResponseType, Error> {
     let known = |number: &u64| match number {
         0 => Some(ResponseType::Samples),

@@ -1,4 +1,4 @@
-//! The answer as samples: `prometheus.ReadResponse`.
+//! Encodes the answer as samples: `prometheus.ReadResponse`.
 
 use duramen_model::Histogram;
 
@@ -6,15 +6,15 @@ use super::histogram::put_histogram;
 use super::labels::{put_labels, varint_bytes};
 use crate::wire::{put_bytes, put_fixed64, put_varint, put_varint_field};
 
-/// Builds a response query by query. Its size is that of the bytes that come out, before snappy.
+/// Builds a response query by query. Its memory is the size of the encoded body, before snappy.
 #[derive(Debug, Default)]
 pub struct ReadResponseEncoder {
     body: Vec<u8>,
 }
 
 impl ReadResponseEncoder {
-    /// Ends a query whose answer is `series`, each made by a [`TimeSeriesEncoder`]; none for an
-    /// empty answer.
+    /// Adds the answer to one query. Each element of `series` comes from a [`TimeSeriesEncoder`].
+    /// An empty iterator is an empty answer.
     pub fn push_result<'s>(&mut self, series: impl Iterator<Item = &'s [u8]> + Clone) {
         let length: usize = series
             .clone()
@@ -35,7 +35,7 @@ impl ReadResponseEncoder {
     }
 }
 
-/// Builds the message of one series, `prometheus.TimeSeries`, behind the bytes that are there.
+/// Appends the message of one series, `prometheus.TimeSeries`, to a buffer.
 #[derive(Debug)]
 pub struct TimeSeriesEncoder<'a> {
     out: &'a mut Vec<u8>,
@@ -43,7 +43,7 @@ pub struct TimeSeriesEncoder<'a> {
 }
 
 impl<'a> TimeSeriesEncoder<'a> {
-    /// Begins with the labels of an encoded form.
+    /// Begins a series. The labels are in their encoded form.
     pub fn begin(out: &'a mut Vec<u8>, encoded_labels: &[u8]) -> Self {
         put_labels(out, encoded_labels);
         Self {
@@ -52,7 +52,7 @@ impl<'a> TimeSeriesEncoder<'a> {
         }
     }
 
-    /// Adds a float. A value or time of zero is left out, as the field's default.
+    /// Adds a float. A value or time of zero is the default of its field, and is left out.
     pub fn push_float(&mut self, ts_ms: i64, value: f64) {
         self.part.clear();
         if value.to_bits() != 0 {

@@ -1,4 +1,4 @@
-//! Requests that other protocols make: built series by series, bounded as decoded ones are.
+//! Builds requests for other protocols, series by series, with the same limits as decoded requests.
 
 use duramen_model::{Histogram, Life, MetricType};
 
@@ -10,12 +10,12 @@ use crate::Error;
 
 /// Builds a [`WriteRequest`] without a message.
 ///
-/// Text and histograms are borrowed, and samples are copied into the columns of the request. What
-/// admission checks of a decoded request it checks of a built one: nothing is known of labels,
-/// histograms and times here.
+/// Text and histograms are borrowed, and samples are copied into the columns of the request. The
+/// builder does not check labels, histograms and times. Admission checks them, as it does for
+/// decoded requests.
 ///
-/// Every method fails with [`Error::TooMuchMemory`] when the request passes its limits. The request
-/// is then not complete, and the builder is to be dropped.
+/// Every method fails with [`Error::TooMuchMemory`] when the request exceeds its limits. The
+/// request is then incomplete, and the builder must be dropped.
 #[derive(Debug)]
 pub struct WriteRequestBuilder<'a> {
     request: WriteRequest<'a>,
@@ -23,7 +23,8 @@ pub struct WriteRequestBuilder<'a> {
     budget: Budget,
 }
 
-/// The series that is being built. It ends when this is dropped; one that got nothing is left out.
+/// The series that is being built. It ends when this is dropped. A series without any data is left
+/// out.
 #[derive(Debug)]
 pub struct SeriesBuilder<'b, 'a> {
     builder: &'b mut WriteRequestBuilder<'a>,
@@ -40,7 +41,7 @@ impl<'a> WriteRequestBuilder<'a> {
         }
     }
 
-    /// Begins a series. Labels may come in any order, its metric name among them as `__name__`.
+    /// Begins a series. The labels may come in any order and include the metric name as `__name__`.
     pub fn series(
         &mut self,
         labels: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -57,7 +58,7 @@ impl<'a> WriteRequestBuilder<'a> {
         })
     }
 
-    /// Adds what is known of a metric family.
+    /// Adds the metadata of a metric family.
     pub fn metadata(
         &mut self,
         family: &'a str,

@@ -11,7 +11,7 @@ pub struct WriteRequestEncoder {
 }
 
 impl WriteRequestEncoder {
-    /// Appends a series; labels go out as given.
+    /// Appends a series. Its labels are written as given.
     pub fn push<'l>(
         &mut self,
         labels: impl IntoIterator<Item = (&'l str, &'l str)>,

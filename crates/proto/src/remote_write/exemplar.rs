@@ -1,12 +1,12 @@
-//! Exemplars as they stand in a request.
+//! The exemplars of a request.
 
 use super::Version;
 use super::labels::{LabelBytes, LabelSpan};
 use crate::Error;
 use crate::wire::{Fields, Value};
 
-/// An exemplar of a request;
-/// [`WriteRequest::exemplar_labels`](super::WriteRequest::exemplar_labels) has its labels.
+/// An exemplar of a request.
+/// [`WriteRequest::exemplar_labels`](super::WriteRequest::exemplar_labels) returns its labels.
 #[derive(Clone, Copy, Debug)]
 pub struct SentExemplar<'a> {
     pub ts_ms: i64,
@@ -15,8 +15,8 @@ pub struct SentExemplar<'a> {
 }
 
 impl<'a> SentExemplar<'a> {
-    /// An `Exemplar` of either version. In 2.0 its labels are references that nobody has counted or
-    /// looked up yet.
+    /// Reads an `Exemplar` message of either version. In 2.0 its labels are references, which are
+    /// neither counted nor looked up here.
     pub(super) fn read(message: &'a [u8], version: Version) -> Result<Self, Error> {
         let mut ts_ms = 0;
         let mut bits = 0;

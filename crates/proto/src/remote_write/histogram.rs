@@ -1,4 +1,4 @@
-//! Native histograms as they stand in a request: the same message in both versions.
+//! The native histograms of a request. Both versions have the same message.
 
 use duramen_model::{Counts, Histogram, Life, ResetHint, Span};
 
@@ -6,22 +6,23 @@ use super::version::{TTL_FIELD, Version};
 use crate::Error;
 use crate::wire::{Fields, Value, signed, signed32, truncated};
 
-/// A histogram of a request. A message was walked and is well formed; the contents are not
+/// A histogram of a request. Its message is known to be well formed, but the contents are not
 /// validated.
 #[derive(Clone, Copy, Debug)]
 pub struct SentHistogram<'a> {
     pub ts_ms: i64,
     pub life: Life,
-    /// The longest of its lists (buckets, spans, custom bounds), both sides together. Decoding
-    /// takes at most three lists of this length, so hold it against a limit first.
+    /// The length of the longest list (buckets, spans or custom bounds), both sides together.
+    /// Decoding takes the memory of at most three lists of this length, so compare it with a limit
+    /// first.
     pub buckets: usize,
     contents: Contents<'a>,
 }
 
-/// Where the contents of a histogram are.
+/// The contents of a histogram.
 #[derive(Clone, Copy, Debug)]
 enum Contents<'a> {
-    /// In the bytes of a message.
+    /// The bytes of a message.
     Message(&'a [u8]),
     Built(&'a Histogram),
 }
@@ -79,7 +80,7 @@ impl<'a> SentHistogram<'a> {
         })
     }
 
-    /// One that is decoded already.
+    /// A histogram that is decoded already.
     pub(super) fn built(ts_ms: i64, life: Life, histogram: &'a Histogram) -> Self {
         let buckets = match &histogram.counts {
             Counts::Integer {
@@ -100,8 +101,8 @@ impl<'a> SentHistogram<'a> {
         }
     }
 
-    /// The histogram as sent. It is of floats when its count is; the lists of the other kind are
-    /// not looked at.
+    /// Decodes the histogram. It has float counts if its total count is a float. The lists of the
+    /// other kind are ignored.
     pub fn decode(&self) -> Result<Histogram, Error> {
         let message = match self.contents {
             Contents::Message(message) => message,
@@ -114,7 +115,7 @@ impl<'a> SentHistogram<'a> {
     }
 }
 
-/// A histogram while it is decoded: the lists of both kinds.
+/// A histogram while it is decoded, with the lists of both kinds.
 #[derive(Default)]
 struct Lists {
     count: Number,
@@ -211,7 +212,7 @@ impl Lists {
     }
 }
 
-/// A hint that is not known says nothing.
+/// The hint for a number on the wire. Other numbers mean `Unknown`.
 const fn hint(number: u64) -> ResetHint {
     match number {
         1 => ResetHint::Reset,
@@ -221,8 +222,8 @@ const fn hint(number: u64) -> ResetHint {
     }
 }
 
-/// Passes on each part of a message in the order sent; of parts that are there once, the last one
-/// counts.
+/// Calls `take` with each part of a message in the order sent. If a single field occurs more than
+/// once, the last one counts.
 fn visit(message: &[u8], mut take: impl FnMut(Part)) -> Result<(), Error> {
     let mut fields = Fields::new("Histogram", message);
 
@@ -276,7 +277,7 @@ fn read_span(message: &[u8]) -> Result<Span, Error> {
     Ok(span)
 }
 
-/// The numbers of a repeated varint field, packed or one of them.
+/// Calls `take` with each number of a repeated varint field, packed or not.
 fn each_varint(
     fields: &Fields<'_>,
     value: Value<'_>,
@@ -296,7 +297,7 @@ fn each_varint(
     Ok(())
 }
 
-/// As [`each_varint`], of doubles.
+/// Like [`each_varint`], for doubles.
 fn each_f64(fields: &Fields<'_>, value: Value<'_>, mut take: impl FnMut(f64)) -> Result<(), Error> {
     match value {
         Value::Fixed64(one) => take(f64::from_bits(one)),

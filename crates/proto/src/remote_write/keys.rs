@@ -1,27 +1,28 @@
-//! The identity of a series by the bytes of its labels, so that one that was seen before is found
-//! without decoding a label.
+//! Identifies series by the bytes of their labels, so that a known series is found without decoding
+//! its labels.
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::WriteRequest;
 use super::labels::{LabelPair, LabelText};
 
-/// Makes the keys of the series of one request. Series of equal keys have equal labels; one label
-/// set has a key for each form in which it is sent. Under a secret seed senders cannot make two
-/// label sets meet.
+/// Computes the keys of the series of one request. Series with equal keys have equal labels. One
+/// label set has a different key for each form in which it is sent. With a secret seed, senders
+/// cannot construct two label sets with the same key.
 #[derive(Debug)]
 pub struct SeriesKeys<'r, 'a> {
     request: &'r WriteRequest<'a>,
     seed: u64,
-    /// Of 2.0: the hash of each symbol.
+    /// The hash of each symbol, for a request of 2.0.
     symbols: Vec<u128>,
-    /// Of 2.0: the hashes of one series' symbols in the order of its references, and what its type
-    /// and unit add. Of a built request: the labels of one series with their lengths.
+    /// The bytes that are hashed for one series. For 2.0: the hashes of its symbols in the order of
+    /// the references, and what type and unit add. For a built request: its labels with their
+    /// lengths.
     scratch: Vec<u8>,
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Identifies the series by the bytes of their labels.
+    /// Returns the keys of the series.
     pub fn keys(&self, seed: u64) -> SeriesKeys<'_, 'a> {
         SeriesKeys::new(self, seed)
     }
@@ -47,10 +48,10 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
         }
     }
 
-    /// The key of the series at `at`. In 1.0 it hashes the bytes of the labels; in 2.0 the symbols
-    /// referred to, so that the same series has the same key in requests that number their symbols
-    /// differently, and its type and unit where they become labels. Of a built request it hashes
-    /// names and values.
+    /// The key of the series at `at`. For 1.0, it hashes the bytes of the labels. For 2.0, it
+    /// hashes the symbols instead of the references, so that a series has the same key in requests
+    /// that number their symbols differently; it also hashes type and unit if they become labels.
+    /// For a built request, it hashes names and values.
     #[inline]
     pub fn of(&mut self, at: usize) -> u128 {
         let labels = &self.request.series[at].labels;
@@ -81,8 +82,8 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
         xxh3_128_with_seed(&self.scratch, self.seed)
     }
 
-    /// No two label sets put the same bytes together, nor do those of a message of 1.0: no field of
-    /// a message begins with a zero.
+    /// The key of a built series. Different label sets give different bytes. They also differ from
+    /// the bytes of a message of 1.0, because no field of a message begins with a zero.
     fn of_pairs(&mut self, labels: &[LabelPair<'a>]) -> u128 {
         self.scratch.clear();
         self.scratch.push(0);

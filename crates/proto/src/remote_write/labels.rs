@@ -1,40 +1,41 @@
-//! The labels of a series or an exemplar as they stand in a request.
+//! The labels of a series or an exemplar in a request.
 
 use std::ops::Range;
 
 use crate::Error;
 use crate::wire::{Fields, Value, truncated};
 
-/// A name and a value, as sent: not known to be UTF-8.
+/// A name and a value as sent. They may be invalid UTF-8.
 pub type LabelPair<'a> = (&'a [u8], &'a [u8]);
 
-/// Where the text of a request's labels stands.
+/// Where the text of a request's labels is.
 #[derive(Debug, Default)]
 pub(super) enum LabelText<'a> {
-    /// In the label fields: 1.0.
+    /// In the label fields (1.0).
     #[default]
     Inline,
-    /// What the references of the label fields name: 2.0.
+    /// In the symbols, to which the label fields refer (2.0).
     Symbols(Vec<&'a [u8]>),
-    /// The labels of all series and exemplars, one set after the other: a request that was built.
+    /// In this list of all labels of all series and exemplars, one set after the other (a built
+    /// request).
     Pairs(Vec<LabelPair<'a>>),
 }
 
-/// The label fields of one message, undecoded: labels in 1.0, references to symbols in 2.0. Of a
-/// built request, a place among [`LabelText::Pairs`].
+/// The label fields of one message, not decoded: labels in 1.0, references to symbols in 2.0. For a
+/// built request, a position in [`LabelText::Pairs`].
 ///
-/// Senders put them first in their message and send the same bytes each time.
+/// Senders put the labels first in the message and send the same bytes each time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LabelBytes<'a> {
-    /// The fields, together with whatever stands between them.
+    /// The fields, and everything between them.
     pub(super) bytes: &'a [u8],
-    /// How many labels there are, repeated and empty ones included.
+    /// The number of labels, including repeated and empty ones.
     pub(super) count: u32,
-    /// The first label of a built request.
+    /// The position of the first label, for a built request.
     first: u32,
 }
 
-/// Finds the label fields of a message while it is walked.
+/// Collects the positions of the label fields while a message is read.
 #[derive(Debug, Default)]
 pub(super) struct LabelSpan {
     start: usize,
@@ -54,7 +55,8 @@ impl LabelSpan {
         self.fields += 1;
     }
 
-    /// The fields, counted as labels, which they are in 1.0.
+    /// The bytes of the label fields. The count is that of the fields, which is the number of
+    /// labels in 1.0.
     pub(super) fn of<'a>(&self, message: &'a [u8]) -> LabelBytes<'a> {
         LabelBytes {
             bytes: message.get(self.start..self.end).unwrap_or_default(),
@@ -65,7 +67,7 @@ impl LabelSpan {
 }
 
 impl<'a> LabelBytes<'a> {
-    /// The labels at `place` of [`LabelText::Pairs`].
+    /// The labels at these positions of [`LabelText::Pairs`].
     pub(super) fn of_pairs(place: Range<u32>) -> Self {
         Self {
             bytes: &[],
@@ -74,7 +76,7 @@ impl<'a> LabelBytes<'a> {
         }
     }
 
-    /// The place among [`LabelText::Pairs`].
+    /// The positions in [`LabelText::Pairs`].
     pub(super) const fn built(&self) -> Range<usize> {
         let first = self.first as usize;
         first..first + self.count as usize
@@ -87,7 +89,7 @@ impl<'a> LabelBytes<'a> {
         Ok(pairs)
     }
 
-    /// Passes on the labels of remote write 1.0.
+    /// Calls `take` with each label of remote write 1.0.
     pub(super) fn each_label(&self, mut take: impl FnMut(LabelPair<'a>)) -> Result<(), Error> {
         let mut fields = Fields::new("TimeSeries", self.bytes);
         while let Some((number, value)) = fields.next_field()? {
@@ -99,7 +101,8 @@ impl<'a> LabelBytes<'a> {
         Ok(())
     }
 
-    /// Passes on the references of the name and the value of each label of remote write 2.0.
+    /// Calls `take` with the references to the name and the value of each label of remote write
+    /// 2.0.
     pub(super) fn each_pair(&self, mut take: impl FnMut(u32, u32)) -> Result<(), Error> {
         let mut name = None;
         self.each_reference(|reference| match name.take() {
@@ -108,7 +111,7 @@ impl<'a> LabelBytes<'a> {
         })
     }
 
-    /// Passes on the references of remote write 2.0, packed or not.
+    /// Calls `take` with each reference of remote write 2.0, packed or not.
     pub(super) fn each_reference(&self, mut take: impl FnMut(u32)) -> Result<(), Error> {
         let mut fields = Fields::new("TimeSeries", self.bytes);
 

@@ -1,26 +1,26 @@
-//! What decoding a request may cost.
+//! Limits the memory of a decoded request.
 
 use crate::Error;
 
-/// The bound of one request's decoded form, in memory beside the body.
+/// The limit of a decoded request: its memory in bytes, without the body.
 ///
-/// One bound for series, samples, histograms, exemplars, symbols and metadata: whatever a body is
-/// full of, it makes no more of it than its size pays for.
+/// There is one limit for series, samples, histograms, exemplars, symbols and metadata together. It
+/// follows from the size of the body, whatever the body contains.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteLimits {
     pub memory_bytes_max: usize,
 }
 
-/// Bytes of decoded form for a byte of body. The densest honest sender, with series of one label
-/// and one sample of value 0, takes 5.
+/// Decoded bytes for each byte of the body. The densest real sender, with series of one label and
+/// one sample of value 0, needs 5.
 const MEMORY_PER_BODY: usize = 8;
-/// So that a request of a few messages passes whatever they are.
+/// The minimum limit, so that a request of a few messages always passes.
 const MEMORY_FLOOR: usize = 64 << 10;
-/// Columns double as they grow, so the process sees up to twice as much.
+/// The maximum limit. Columns double as they grow, so the process can use up to twice as much.
 const MEMORY_CEILING: usize = 80 << 20;
 
 impl WriteLimits {
-    /// The limits of a body of so many bytes.
+    /// The limits for a body of `bytes` bytes.
     pub fn of_body(bytes: usize) -> Self {
         let memory_bytes_max = bytes
             .saturating_mul(MEMORY_PER_BODY)
@@ -31,7 +31,7 @@ impl WriteLimits {
     }
 }
 
-/// What is left of the bound while a request is decoded.
+/// The remaining bytes of the limit while a request is decoded.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: usize,
@@ -46,7 +46,7 @@ impl Budget {
         }
     }
 
-    /// Pays before the memory is taken.
+    /// Takes `bytes` from the budget. Call it before the memory is allocated.
     #[inline]
     pub(super) const fn pay(&mut self, bytes: usize) -> Result<(), Error> {
         match self.left.checked_sub(bytes) {

@@ -1,11 +1,11 @@
-//! What requests say of metric families.
+//! The metadata of metric families in requests.
 
 use duramen_model::MetricType;
 
 use crate::Error;
 use crate::wire::{Fields, Value};
 
-/// What a request says of one metric family; text as sent, not known to be UTF-8.
+/// The metadata of one metric family in a request. Texts are as sent and may be invalid UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentMetadata<'a> {
     pub family: &'a [u8],
@@ -14,7 +14,7 @@ pub struct SentMetadata<'a> {
     pub unit: &'a [u8],
 }
 
-/// A `prometheus.MetricMetadata`.
+/// Reads a `prometheus.MetricMetadata` message.
 pub(super) fn read(message: &[u8]) -> Result<SentMetadata<'_>, Error> {
     let mut sent = SentMetadata {
         family: &[],
@@ -39,8 +39,8 @@ pub(super) fn read(message: &[u8]) -> Result<SentMetadata<'_>, Error> {
     Ok(sent)
 }
 
-/// The family of a series with samples, by the name of its metric: classic histograms and summaries
-/// spread over several names.
+/// The family of a series by its metric name. Classic histograms and summaries have several names
+/// with suffixes, which are removed.
 pub(super) fn family_of(name: &[u8], kind: MetricType) -> &[u8] {
     let suffixes: &[&[u8]] = match kind {
         MetricType::Histogram | MetricType::GaugeHistogram => &[b"_bucket", b"_count", b"_sum"],

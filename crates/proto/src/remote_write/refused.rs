@@ -1,8 +1,8 @@
-//! Series of a 2.0 request that cannot be taken while the rest of it can.
+//! Series of a 2.0 request that are refused while the rest of the request is accepted.
 
 use super::labels::LabelBytes;
 
-/// A series, or an exemplar of one, that is left out of a request, and what is lost with it.
+/// A series or an exemplar that is left out of a request, and what is lost with it.
 #[derive(Clone, Debug)]
 pub struct RefusedSeries<'a> {
     pub fault: SeriesFault,

@@ -18,27 +18,28 @@ use crate::wire::{Fields, Value};
 /// A request, decoded or built.
 #[derive(Debug, Default)]
 pub struct WriteRequest<'a> {
-    /// In the order of the request, those without samples, histograms and exemplars left out. One
-    /// label set may come several times.
+    /// The series in the order of the request, without those that have no samples, histograms and
+    /// exemplars. One label set may occur several times.
     pub series: Vec<Series<'a>>,
     /// The samples of all series, one after the other: times in milliseconds and values bit for
     /// bit.
     pub ts_ms: Vec<i64>,
     pub values: Vec<f64>,
-    /// One for each sample, or empty when no sample says anything.
+    /// One element for each sample, or empty when no sample has a start time or life span.
     pub lives: Vec<Life>,
     pub histograms: Vec<SentHistogram<'a>>,
     pub exemplars: Vec<SentExemplar<'a>>,
-    /// In the order of the request. One family may come several times, with different contents.
+    /// The metadata in the order of the request. One family may occur several times, with different
+    /// contents.
     pub metadata: Vec<SentMetadata<'a>>,
-    /// What was left out; only 2.0 has it.
+    /// The series and exemplars that were left out; only 2.0 has any.
     pub refused: Vec<RefusedSeries<'a>>,
     pub(super) text: LabelText<'a>,
-    /// One for each series where [`TypeAndUnitLabels`] come from metadata, else empty.
+    /// One element for each series if [`TypeAndUnitLabels`] come from metadata, otherwise empty.
     pub(super) types_and_units: Vec<Option<TypeAndUnit>>,
 }
 
-/// One time series of a request, as places in the columns of the request.
+/// One time series of a request, as ranges of the request's columns.
 #[derive(Clone, Debug)]
 pub struct Series<'a> {
     pub(super) labels: LabelBytes<'a>,
@@ -48,19 +49,19 @@ pub struct Series<'a> {
 }
 
 impl Series<'_> {
-    /// Which of the request's samples are its own.
+    /// The positions of its samples in the request's columns.
     #[inline]
     pub const fn samples(&self) -> Range<usize> {
         self.samples.start as usize..self.samples.end as usize
     }
 
-    /// Which of the request's histograms are its own.
+    /// The positions of its histograms in the request.
     #[inline]
     pub const fn histograms(&self) -> Range<usize> {
         self.histograms.start as usize..self.histograms.end as usize
     }
 
-    /// Which of the request's exemplars are its own.
+    /// The positions of its exemplars in the request.
     #[inline]
     pub const fn exemplars(&self) -> Range<usize> {
         self.exemplars.start as usize..self.exemplars.end as usize
@@ -68,8 +69,8 @@ impl Series<'_> {
 }
 
 impl<'a> WriteRequest<'a> {
-    /// How many labels the series at `at` has, repeated and empty ones included: as many as
-    /// [`WriteRequest::labels`] would make.
+    /// The number of labels of the series at `at`, including repeated and empty ones: as many as
+    /// [`WriteRequest::labels`] returns.
     pub fn labels_count(&self, at: usize) -> usize {
         let labels = &self.series[at].labels;
         let (Some(known), LabelText::Symbols(symbols)) = (self.type_and_unit(at), &self.text)
@@ -85,8 +86,8 @@ impl<'a> WriteRequest<'a> {
         kept + known.labels(symbols).count()
     }
 
-    /// The labels of the series at `at` in the order sent, then its type and unit where they become
-    /// labels; not known to be UTF-8, sorted or distinct.
+    /// The labels of the series at `at` in the order sent, then its type and unit if they become
+    /// labels. The labels may be invalid UTF-8, unsorted or repeated.
     pub fn labels(&self, at: usize) -> Result<Vec<LabelPair<'a>>, Error> {
         let mut pairs = self.pairs(&self.series[at].labels)?;
         if let (Some(known), LabelText::Symbols(symbols)) = (self.type_and_unit(at), &self.text) {
@@ -97,7 +98,7 @@ impl<'a> WriteRequest<'a> {
         Ok(pairs)
     }
 
-    /// What of the series at `at` stands in the place of two of its labels.
+    /// The type and unit that replace labels of the series at `at`.
     #[inline]
     pub(super) fn type_and_unit(&self, at: usize) -> Option<TypeAndUnit> {
         self.types_and_units.get(at).copied().flatten()
@@ -108,7 +109,7 @@ impl<'a> WriteRequest<'a> {
         exemplar.labels.count as usize
     }
 
-    /// The labels of an exemplar of this request, as [`WriteRequest::labels`] has them.
+    /// The labels of an exemplar of this request. The rules of [`WriteRequest::labels`] apply.
     pub fn exemplar_labels(
         &self,
         exemplar: &SentExemplar<'a>,
@@ -121,18 +122,17 @@ impl<'a> WriteRequest<'a> {
         self.show_labels(&self.series[at].labels)
     }
 
-    /// The series of what was refused, for an error. A reference that names no symbol is shown as
-    /// `?`.
+    /// The series of a refused part as it was sent, for an error. A reference without a symbol is
+    /// shown as `?`.
     pub fn show_refused(&self, refused: &RefusedSeries<'a>) -> ShownSeries {
         self.show_labels(&refused.labels)
     }
 
-    /// Takes no memory for the labels themselves: there may be millions of them.
+    /// Takes no memory for the labels themselves, because there may be millions of them.
     fn show_labels(&self, labels: &LabelBytes<'a>) -> ShownSeries {
         let mut shown = ShownSeries::default();
 
-        // Labels that cannot be read are a fault that is told elsewhere; what stands before it is
-        // shown.
+        // Labels that cannot be read are reported elsewhere. The labels before the fault are shown.
         let _ = match &self.text {
             LabelText::Inline => labels.each_label(|(name, value)| shown.push(name, value)),
             LabelText::Symbols(symbols) => {
@@ -166,7 +166,7 @@ impl<'a> WriteRequest<'a> {
         Ok(pairs)
     }
 
-    /// How far the columns are filled.
+    /// The present lengths of the columns.
     pub(super) const fn mark(&self) -> Mark {
         Mark {
             samples: self.ts_ms.len(),
@@ -175,7 +175,7 @@ impl<'a> WriteRequest<'a> {
         }
     }
 
-    /// Takes back what was put into the columns since.
+    /// Removes what was put into the columns since `mark`.
     pub(super) fn roll_back(&mut self, mark: &Mark) {
         self.ts_ms.truncate(mark.samples);
         self.values.truncate(mark.samples);
@@ -184,7 +184,8 @@ impl<'a> WriteRequest<'a> {
         self.exemplars.truncate(mark.exemplars);
     }
 
-    /// Makes a series of what was put into the columns since; of nothing, none.
+    /// Adds a series of what was put into the columns since `mark`. It adds none if nothing was put
+    /// there.
     pub(super) fn push_series(
         &mut self,
         labels: LabelBytes<'a>,
@@ -255,7 +256,7 @@ impl<'a> WriteRequest<'a> {
         Ok(())
     }
 
-    /// Brings the lives to the length of the samples.
+    /// Fills `lives` up to the length of the samples.
     #[cold]
     pub(super) fn fill_lives(&mut self, budget: &mut Budget) -> Result<(), Error> {
         budget.pay((self.ts_ms.len() - self.lives.len()) * size_of::<Life>())?;
@@ -303,7 +304,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// A series of what stands in the columns between this mark and `end`.
+    /// The series of what is in the columns between this mark and `end`.
     pub(super) fn series<'a>(&self, labels: LabelBytes<'a>, end: &Self) -> Series<'a> {
         Series {
             labels,
@@ -314,12 +315,12 @@ impl Mark {
     }
 }
 
-/// What a reference stands for; nothing, where it was refused.
+/// The symbol of a reference; empty for a reference that was refused.
 pub(super) fn symbol<'a>(symbols: &[&'a [u8]], reference: u32) -> &'a [u8] {
     symbols.get(reference as usize).copied().unwrap_or_default()
 }
 
-/// A place in a column. The budget of a request is below 2^32 bytes, and so are its columns.
+/// A position in a column. It fits in 32 bits, because the budget of a request is below 2^32 bytes.
 pub(super) fn place(at: usize) -> u32 {
     u32::try_from(at).expect("a column is bounded by the memory of its request")
 }

@@ -1,4 +1,4 @@
-//! `prometheus.WriteRequest`.
+//! Decodes `prometheus.WriteRequest`.
 
 use super::labels::LabelSpan;
 use super::limits::{Budget, WriteLimits};
@@ -7,9 +7,10 @@ use crate::Error;
 use crate::wire::{Fields, Value};
 
 impl<'a> WriteRequest<'a> {
-    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields are skipped
-    /// beside known ones; an empty body is an empty request. What has nothing but unknown fields,
-    /// or fields of 2.0, is refused: it would be acknowledged and not stored.
+    /// Decodes the body of a message of remote write 1.0 (after snappy). Unknown fields beside
+    /// known ones are skipped, and an empty body is an empty request. A body of unknown fields
+    /// only, or with fields of 2.0, is refused, because otherwise it would be acknowledged but not
+    /// stored.
     pub fn decode_v1(body: &'a [u8], limits: &WriteLimits) -> Result<Self, Error> {
         decode(body, limits)
     }
@@ -26,13 +27,13 @@ fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, 
             (1, Value::Bytes(series)) => {
                 take_series(&mut request, series, &mut budget, &mut unknown)?
             }
-            // Cortex and Mimir say there which of their parts sends.
+            // Cortex and Mimir put the sending component here.
             (2, Value::Varint(_)) => {}
             (3, Value::Bytes(message)) => {
                 request.push_metadata(metadata::read(message)?, &mut budget)?
             }
             (1 | 3, _) => return Err(fields.refused("a message field has the wrong wire type")),
-            // The symbols and the series of a message of the other version.
+            // These are the symbols and the series of 2.0.
             (4 | 5, Value::Bytes(_)) => {
                 let said = Version::One.message();
                 return Err(Error::OtherVersion {

@@ -1,4 +1,4 @@
-//! `io.prometheus.write.v2.Request`.
+//! Decodes `io.prometheus.write.v2.Request`.
 
 use duramen_model::{METRIC_NAME, MetricType};
 
@@ -13,12 +13,12 @@ use super::{
 use crate::Error;
 use crate::wire::{Fields, Value, truncated};
 
-/// What a symbol takes: its place, and its hash for the keys.
+/// The memory of a symbol: its slice, and its hash for the keys.
 const SYMBOL_BYTES: usize = size_of::<&[u8]>() + size_of::<u128>();
 
 impl<'a> WriteRequest<'a> {
-    /// As [`WriteRequest::decode_v1`], of 2.0. A series that breaks a rule of the message is in
-    /// [`WriteRequest::refused`], not an error.
+    /// Like [`WriteRequest::decode_v1`], for 2.0. A series that breaks a rule of the message is put
+    /// into [`WriteRequest::refused`]; it is not an error.
     pub fn decode_v2(
         body: &'a [u8],
         limits: &WriteLimits,
@@ -35,7 +35,7 @@ fn decode<'a>(
 ) -> Result<WriteRequest<'a>, Error> {
     let mut budget = Budget::new(limits);
 
-    // Symbols may stand behind the series that refer to them.
+    // Symbols may come after the series that refer to them, so they are read first.
     let symbols = read_symbols(body, &mut budget)?;
     let mut decoder = Decoder {
         request: WriteRequest::default(),
@@ -57,7 +57,7 @@ fn decode<'a>(
     })
 }
 
-/// All symbols, and whether the fields of the request are what they should be.
+/// Reads all symbols and checks the fields of the request.
 fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>, Error> {
     let mut symbols = Vec::new();
     let mut has_series = false;
@@ -72,7 +72,7 @@ fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>
             }
             (5, Value::Bytes(_)) => has_series = true,
             (4 | 5, _) => return Err(fields.refused("a field has the wrong wire type")),
-            // Reserved, so that a message of the other version is found out.
+            // These numbers are reserved in 2.0, so this is a message of 1.0.
             (1..=3, _) => {
                 let said = Version::Two.message();
                 return Err(Error::OtherVersion {
@@ -102,7 +102,7 @@ struct Decoder<'a> {
     types: TypeAndUnitLabels,
 }
 
-/// A `Metadata` message, merged from all of its occurrences as the format has it.
+/// A `Metadata` message. All its occurrences are merged, as protobuf requires.
 #[derive(Default)]
 struct MetadataFields {
     kind: u64,
@@ -201,7 +201,8 @@ impl<'a> Decoder<'a> {
         Ok(missing.map(|reference| Bad::NoSuchSymbol { reference, symbols }))
     }
 
-    /// What is wrong with the contents of a series that was read since.
+    /// Checks the contents of a series that was read since `mark`. `refused` is the number of
+    /// refused parts before it.
     fn misfit(&self, mark: &Mark, refused: usize) -> Option<SeriesFault> {
         let now = self.request.mark();
         if now.samples > mark.samples && now.histograms > mark.histograms {
@@ -212,7 +213,7 @@ impl<'a> Decoder<'a> {
         nothing.then_some(SeriesFault::Nothing)
     }
 
-    /// What is wrong with metadata that says which series it is.
+    /// Checks the symbols of the metadata if they become labels of the series.
     fn unidentified(&self, sent: Option<&MetadataFields>) -> Option<SeriesFault> {
         match self.types {
             TypeAndUnitLabels::AsSent => None,
@@ -228,7 +229,8 @@ impl<'a> Decoder<'a> {
         missing.map(|reference| SeriesFault::NoSuchMetadataSymbol { reference, symbols })
     }
 
-    /// Notes what becomes labels of the series that was just pushed, if one was.
+    /// Records the type and unit that become labels of the series that was just pushed, if one was
+    /// pushed.
     fn note_type_and_unit(&mut self, sent: Option<&MetadataFields>) -> Result<(), Error> {
         let request = &mut self.request;
         if self.types == TypeAndUnitLabels::AsSent
@@ -249,8 +251,8 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Takes back a series that was read since, and the exemplars that were refused of it, and
-    /// refuses it as a whole.
+    /// Removes the series that was read since `mark`, and its refused exemplars, and refuses the
+    /// series as a whole.
     fn refuse_series(
         &mut self,
         fault: SeriesFault,
@@ -297,8 +299,8 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// Takes what a series says of its family, if it says anything. A sender repeats it for each
-    /// series, so the same again right behind is left out.
+    /// Adds the metadata of a series if it has any. Senders repeat it for each series, so metadata
+    /// equal to the previous one is left out.
     fn take_metadata(
         &mut self,
         sent: &MetadataFields,
@@ -360,7 +362,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Reads one occurrence of a `Metadata` message over those before.
+/// Reads one occurrence of a `Metadata` message. Its fields overwrite earlier ones.
 fn read_metadata(message: &[u8], sent: &mut MetadataFields) -> Result<(), Error> {
     let mut fields = Fields::new("Metadata", message);
 

@@ -1,6 +1,7 @@
-//! The versions of the protocol, and our extension of them.
+//! The versions of the protocol, and our extension.
 
-/// Our extension of both versions: `int64 ttl_ms` of the messages Sample and Histogram.
+/// The field number of our extension in both versions: `int64 ttl_ms` in the messages Sample and
+/// Histogram.
 pub(super) const TTL_FIELD: u32 = 7480;
 
 /// The versions of the protocol.
@@ -11,7 +12,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// The name of the message, as content types have it.
+    /// The name of the message as it stands in content types.
     pub const fn message(self) -> &'static str {
         match self {
             Self::One => "prometheus.WriteRequest",

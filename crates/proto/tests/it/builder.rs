@@ -1,4 +1,4 @@
-//! Requests that are built and not decoded.
+//! Requests that are built instead of decoded.
 
 use duramen_model::{Counts, Histogram, Life, MetricType, ResetHint, Span};
 use duramen_proto::{

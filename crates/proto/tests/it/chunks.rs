@@ -1,9 +1,9 @@
-//! Chunks are those of Prometheus, bit for bit, and come back as they were.
+//! Chunks equal those of Prometheus, bit for bit, and decode to the samples that they were made of.
 //!
 //! `golden/chunks.txt`, made by `golden/chunks.go`, holds series of samples and the chunks that
-//! `tsdb/chunkenc` of Prometheus 3.14 (module version v0.314.0) makes of them, appended one by one
-//! and cut after 120. Its lines, with floats as 16 hex digits and lists with commas, `-` when
-//! empty:
+//! `tsdb/chunkenc` of Prometheus 3.14 (module version v0.314.0) makes of them. The samples are
+//! appended one by one, and a chunk is cut after 120. Floats are 16 hex digits; lists have commas
+//! between the elements, and an empty list is `-`. The lines:
 //!
 //! ```text
 //! series NAME
@@ -13,8 +13,8 @@
 //! chunk ENCODING HEX
 //! ```
 //!
-//! A chunk ends the samples since the one before; where one more sample was needed to end it, that
-//! sample stands before it as well and belongs to the next.
+//! A chunk line follows the samples of the chunk. If one more sample was needed to end the chunk,
+//! that sample comes before the line too, but belongs to the next chunk.
 
 #![expect(
     clippy::unwrap_used,
@@ -52,7 +52,7 @@ fn chunks(samples: &[Sample]) -> Vec<Chunk> {
     chunks
 }
 
-/// What the chunks of a series hold, after checking their times and sizes.
+/// Decodes the chunks of a series, and checks their times and sizes.
 fn read(chunks: &[Chunk]) -> Vec<Sample> {
     let mut samples = Vec::new();
 
@@ -86,7 +86,7 @@ const fn time(sample: &Sample) -> i64 {
     }
 }
 
-/// The bits of a sample without its hint; of a stale marker without anything but itself.
+/// The bits of a sample without its hint. For a stale marker, only the marker counts.
 fn bits(sample: &Sample) -> (i64, Vec<u8>) {
     match sample {
         Sample::Float(ts_ms, value) => (*ts_ms, value.to_bits().to_le_bytes().to_vec()),
@@ -307,7 +307,7 @@ fn histogram(count: u64, hint: ResetHint) -> Histogram {
     }
 }
 
-/// How many histograms each chunk has, and the byte that says what is known of a reset before it.
+/// The number of histograms in each chunk, and its reset byte.
 fn shapes(histograms: &[Histogram]) -> Vec<(u16, u8)> {
     let samples: Vec<_> = (0..)
         .zip(histograms)
@@ -481,7 +481,7 @@ pub(crate) fn any_float() -> impl Strategy<Value = f64> {
     ]
 }
 
-/// Times that ascend, near each other or far.
+/// Ascending times with small and large steps.
 fn times(count: usize) -> impl Strategy<Value = Vec<i64>> {
     let step = prop_oneof![Just(15_000i64), 1..10i64, 14_990..15_010i64, 1..1i64 << 40];
     (-1i64 << 42..1i64 << 42, prop::collection::vec(step, count)).prop_map(|(first, steps)| {
@@ -495,7 +495,7 @@ fn times(count: usize) -> impl Strategy<Value = Vec<i64>> {
     })
 }
 
-/// Histograms of few layouts, so that neighbours often share one.
+/// Histograms of few layouts, so that neighbours often have the same.
 pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
     let layouts: Vec<(Vec<Span>, Vec<Span>)> = vec![
         (vec![], vec![]),
@@ -608,7 +608,7 @@ pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
     )
 }
 
-/// A zero that has a sign loses it in two places of a chunk's head.
+/// A chunk's head drops the sign of a negative zero in two places.
 fn without_signs(mut histogram: Histogram) -> Histogram {
     for value in std::iter::once(&mut histogram.zero_threshold).chain(&mut histogram.custom_values)
     {
@@ -654,7 +654,7 @@ proptest! {
         assert_same(&samples, &read(&chunks));
     }
 
-    /// What a reader takes from the place in a chunk is true: no counter goes down within one.
+    /// No counter goes down within a chunk, so a reader may assume that there is no reset in it.
     #[test]
     fn no_counter_goes_down_within_a_chunk(histograms in prop::collection::vec(any_histogram(), 1..40)) {
         let samples: Vec<_> = (0..).zip(histograms).map(|(ts_ms, one)| Sample::Histogram(ts_ms, one)).collect();

@@ -1,4 +1,4 @@
-//! Frames of a streamed answer.
+//! The frames of a streamed answer.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What the wire formats promise.
+//! Tests of the wire formats.
 
 mod builder;
 mod chunks;

@@ -1,4 +1,4 @@
-//! Answers that a real Prometheus gave are read, and made again byte for byte.
+//! Answers of a real Prometheus are decoded, and encoded again byte for byte.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,8 +32,8 @@ fn encoded(labels: &LabelPairs) -> Labels {
 }
 
 /// Checks that the samples of a recorded chunk make the same chunk. (At the end of its two hours,
-/// Prometheus writes some with more samples than a chunk of ours has; of those the beginning is the
-/// same.)
+/// Prometheus writes some chunks with more samples than ours have. For those, only the beginning is
+/// the same.)
 fn assert_made_again(recorded: &Chunk) {
     let Some(Decoded::Floats(floats)) = decode(recorded.encoding, &recorded.data) else {
         panic!("{recorded:?}")
@@ -46,7 +46,8 @@ fn assert_made_again(recorded: &Chunk) {
     match first {
         None => assert_eq!(builder.finish().as_ref(), Some(recorded)),
         Some(first) => {
-            // The counts stand before, and the last byte is shared with the next sample.
+            // The first two bytes are the count, and the last byte also has bits of the next
+            // sample.
             let same = 2..first.data.len() - 1;
             assert_eq!(first.data[same.clone()], recorded.data[same]);
         }

@@ -1,5 +1,5 @@
-//! The decoders of remote write agree with prost, which knows the public definitions only; and
-//! bytes that are no request do no harm.
+//! The decoders of remote write agree with prost, which uses only the public definitions. Bytes
+//! that are not a request do no harm.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -25,7 +25,7 @@ fn expected(sending: &[Sending]) -> impl Iterator<Item = Seen> {
         .map(Sending::seen)
 }
 
-/// Fields that no definition has, of each wire type.
+/// Fields of each wire type that no definition has.
 fn unknown_fields(number: u32) -> Vec<u8> {
     let mut fields = Vec::new();
     wire::put_varint_field(&mut fields, number, u64::MAX);
@@ -35,8 +35,7 @@ fn unknown_fields(number: u32) -> Vec<u8> {
     fields
 }
 
-/// Whatever the bytes are, what is made of them is no larger than its bound, and every part of it
-/// can be asked for.
+/// Checks that a request is not larger than its limit, and that every part of it can be read.
 fn walk(request: &WriteRequest<'_>, memory_bytes_max: usize) {
     let columns =
         request.ts_ms.len() * 16 + request.lives.len() * 16 + size_of_val(&request.series[..]);
@@ -112,7 +111,7 @@ proptest! {
 
     #[test]
     fn what_later_senders_add_is_skipped(sending in sendings()) {
-        // With nothing beside what they add, a request is refused.
+        // A request that has only the unknown fields is refused.
         prop_assume!(sending.iter().any(|series| !series.is_empty()));
 
         let mut one = unknown_fields(8000);
@@ -127,7 +126,7 @@ proptest! {
 
         let request = request_v2(&sending, &[]);
 
-        // Symbols behind the series.
+        // The symbols come after the series.
         for series in &request.timeseries {
             wire::put_bytes(&mut two, 5, &[series.encode_to_vec(), unknown_fields(8000)].concat());
         }
@@ -170,7 +169,7 @@ proptest! {
             .iter()
             .map(|(kind, family, help, unit)| SentMetadata {
                 family: family.as_bytes(),
-                // 8 is of the future.
+                // Type 8 does not exist yet.
                 kind: MetricType::numbered(u64::try_from(*kind).unwrap()),
                 help: help.as_bytes(),
                 unit: unit.as_bytes(),

@@ -1,4 +1,4 @@
-//! The rules of the messages of remote write 2.0, and what each of them costs when it is broken.
+//! The rules of the messages of remote write 2.0, and what is lost when one is broken.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ fn exemplar(labels_refs: Vec<u32>) -> v2::Exemplar {
     }
 }
 
-/// A series of the name in [`NAME`] with one sample.
+/// A series named [`NAME`] with one sample.
 fn series() -> v2::TimeSeries {
     v2::TimeSeries {
         labels_refs: vec![1, 2],
@@ -47,8 +47,8 @@ fn encoded(symbols: &[&str], timeseries: Vec<v2::TimeSeries>) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// Decodes a bad series between two good ones: the good ones are kept, and of the bad one exactly
-/// that much is lost.
+/// Decodes a bad series between two good ones. Checks that the good ones are kept, and that exactly
+/// the expected parts of the bad one are lost.
 fn check(
     bad: v2::TimeSeries,
     fault: SeriesFault,
@@ -310,7 +310,7 @@ fn references_and_buckets_are_read_packed_and_one_by_one() {
 
     wire::put_bytes(&mut series, 3, &histogram);
 
-    // The labels go on behind the histogram, and half of them packed.
+    // The labels continue after the histogram, and half of them are packed.
     wire::put_bytes(&mut series, 1, &[2, 1]);
     wire::put_varint_field(&mut series, 1, 0);
     wire::put_bytes(&mut request, 5, &series);
@@ -516,7 +516,7 @@ fn millions_of_empty_messages_are_refused_before_they_take_memory() {
 
         assert!(max <= 8 * body.len() + (64 << 10));
 
-        // Two bytes of wire for sixteen of memory are just what is allowed for samples.
+        // Samples of two bytes in the body and sixteen in memory are just allowed.
         if case != 3 {
             assert_eq!(
                 decoded.unwrap_err(),
@@ -553,7 +553,7 @@ fn a_message_of_2_0_that_is_called_1_0_is_refused() {
         "field 4 is of remote write 2.0, and the content type says that the message is `prometheus.WriteRequest`, which is 1.0"
     );
 
-    // Symbols may be absent.
+    // A request without symbols is allowed.
     let body = encoded(&[], vec![v2::TimeSeries::default()]);
     assert!(matches!(
         WriteRequest::decode_v1(&body, &limits(&body)),
@@ -587,7 +587,7 @@ fn a_message_of_unknown_fields_alone_is_refused_and_an_empty_one_is_not() {
         assert_eq!(decode_v2(&body).unwrap().series.len(), 0);
     }
 
-    // Mimir says who sends, also when that is all.
+    // Mimir sends its source field, even if there is nothing else.
     let source = vec![2 << 3, 1];
 
     for body in [Vec::new(), source, b"\x0a\x00".to_vec()] {

@@ -1,5 +1,5 @@
-//! What senders send: contents in either version of remote write, encoded by prost, and the same
-//! contents as our decoder shows them.
+//! Contents of requests: encoded by prost in either version of remote write, and in the form in
+//! which our decoder returns them.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 pub(crate) type Pairs = Vec<(String, String)>;
 
-/// One series as a decoder shows it, floats as bits.
+/// One series as a decoder returns it, with floats as bits.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) labels: Pairs,
@@ -66,7 +66,7 @@ impl Sending {
 
                 series.samples = samples.iter().map(sample).collect();
             }
-            // The messages differ in the start time only.
+            // The messages of both versions differ only in the start time.
             Content::Histograms(histograms) => {
                 let same = |h: &v2::Histogram| {
                     v1::Histogram::decode(h.encode_to_vec().as_slice()).unwrap()
@@ -103,7 +103,7 @@ impl Sending {
         series
     }
 
-    /// What a decoder of 2.0 should show.
+    /// What a decoder of 2.0 should return.
     pub(crate) fn seen(&self) -> Seen {
         let mut samples = Vec::new();
         let mut histograms = Vec::new();
@@ -144,7 +144,7 @@ impl Sending {
         }
     }
 
-    /// Whether there is anything to store.
+    /// Whether there is nothing to store.
     pub(crate) fn is_empty(&self) -> bool {
         let nothing = match &self.content {
             Content::Samples(samples) => samples.is_empty(),
@@ -156,7 +156,7 @@ impl Sending {
 }
 
 impl Seen {
-    /// Without start times, which 1.0 does not have.
+    /// The series without start times, which 1.0 does not have.
     pub(crate) fn without_starts(mut self) -> Self {
         self.samples
             .iter_mut()
@@ -183,7 +183,7 @@ pub(crate) fn request_v1(sending: &[Sending]) -> v1::WriteRequest {
     }
 }
 
-/// With `before` among the symbols first, which moves all others.
+/// A request with `before` as its first symbols, which changes the numbers of all others.
 pub(crate) fn request_v2(sending: &[Sending], before: &[String]) -> v2::Request {
     let mut symbols = Symbols::default();
     symbols.0.extend_from_slice(before);
@@ -238,7 +238,7 @@ pub(crate) fn all_seen(request: &WriteRequest<'_>) -> Vec<Seen> {
     seen.collect()
 }
 
-/// A body of 2.0, its labels as sent.
+/// Decodes a body of 2.0, with labels as sent.
 pub(crate) fn decode_v2(body: &[u8]) -> Result<WriteRequest<'_>, Error> {
     WriteRequest::decode_v2(body, &limits(body), TypeAndUnitLabels::AsSent)
 }
@@ -247,7 +247,7 @@ pub(crate) fn limits(body: &[u8]) -> WriteLimits {
     WriteLimits::of_body(body.len())
 }
 
-/// The histogram of a message, from what prost makes of it.
+/// The histogram of a message that prost has decoded.
 pub(crate) fn histogram(sent: &v2::Histogram) -> Histogram {
     let spans = |spans: &[v2::BucketSpan]| -> Vec<Span> {
         spans
@@ -320,17 +320,17 @@ pub(crate) fn histogram(sent: &v2::Histogram) -> Histogram {
     }
 }
 
-/// Floats of all bits.
+/// Floats of any bits.
 fn bits() -> impl Strategy<Value = f64> {
     any::<u64>().prop_map(f64::from_bits)
 }
 
 fn pairs() -> impl Strategy<Value = Pairs> {
-    // Few different texts, so that they meet.
+    // There are few different texts, so that equal ones are likely.
     prop::collection::vec(("[a-c_]{0,3}", "[x-z]{0,3}|.{0,9}"), 0..5)
 }
 
-/// Mostly nothing.
+/// A number that is mostly zero.
 fn said() -> impl Strategy<Value = i64> {
     prop_oneof![4 => Just(0), 1 => any::<i64>()]
 }

@@ -1,5 +1,5 @@
-//! The labels `__type__` and `__unit__` of a series of remote write 2.0: as sent, or from the
-//! metadata that it comes with.
+//! The labels `__type__` and `__unit__` of a series of remote write 2.0: as sent, or from its
+//! metadata.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -14,7 +14,7 @@ type Labels<'l> = &'l [(&'l str, &'l str)];
 const UNKNOWN: i32 = 0;
 const COUNTER: i32 = 1;
 const GAUGE_HISTOGRAM: i32 = 4;
-/// A type of later senders.
+/// A type that only later senders know.
 const NEW: i32 = 8;
 
 fn series(symbols: &mut Symbols, labels: Labels<'_>, kind: i32, unit: &str) -> v2::TimeSeries {
@@ -44,7 +44,7 @@ fn decode(body: &[u8], types: TypeAndUnitLabels) -> WriteRequest<'_> {
     WriteRequest::decode_v2(body, &limits(body), types).unwrap()
 }
 
-/// What becomes of a series that is sent with labels, a type and a unit.
+/// Checks the labels of a series that is sent with labels, a type and a unit.
 fn check(sent: Labels<'_>, kind: i32, unit: &str, expected: Labels<'_>) {
     let mut symbols = Symbols::default();
     let series = series(&mut symbols, sent, kind, unit);

@@ -79,9 +79,9 @@ pub enum BinaryOp {
     GreaterOrEqual,
     Less,
     LessOrEqual,
-    /// `</`: of a histogram, what lies below the right side.
+    /// `</`: the part of a histogram below the value on the right side.
     TrimUpper,
-    /// `>/`: of a histogram, what lies above the right side.
+    /// `>/`: the part of a histogram above the value on the right side.
     TrimLower,
     And,
     Or,

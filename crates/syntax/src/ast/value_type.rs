@@ -1,4 +1,4 @@
-//! What an expression gives.
+//! The types of the values of expressions.
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -28,7 +28,8 @@ impl Lexer<'_> {
         }
     }
 
-    /// The word whose first letter has been read, if it has a meaning in durations.
+    /// Reads the rest of a word after its first letter. Returns its token if the word has a meaning
+    /// in durations.
     fn duration_word(&mut self) -> Option<TokenKind> {
         self.accept_run(is_alpha);
         TokenKind::of_word(self.written()).filter(|kind| {
@@ -39,7 +40,7 @@ impl Lexer<'_> {
         })
     }
 
-    /// The next token right after `[`, until the first number.
+    /// Reads the next token between `[` and the first number.
     pub(super) fn duration(&mut self) -> Outcome {
         self.accept_run(is_space);
         self.ignore();

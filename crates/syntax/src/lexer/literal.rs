@@ -4,7 +4,7 @@ use super::{LexError, Lexer, Outcome, is_alphanumeric};
 use crate::quoted::{code_point, quote};
 use crate::token::TokenKind;
 
-/// The form that a number is found to have.
+/// The form of a number that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scanned {
     Number,
@@ -12,7 +12,7 @@ enum Scanned {
 }
 
 impl Lexer<'_> {
-    /// A string whose first quote has been read.
+    /// Reads a string after its first quote.
     pub(super) fn string(&mut self, delimiter: char) -> Outcome {
         let raw = delimiter == '`';
 
@@ -21,7 +21,7 @@ impl Lexer<'_> {
                 None if raw => return self.fail("unterminated raw string"),
                 None => return self.fail("unterminated quoted string"),
                 Some('\n') if !raw => return self.fail("unterminated quoted string"),
-                // Upstream takes the replacement character for a fault of the encoding.
+                // Upstream reports the replacement character as invalid UTF-8.
                 Some('\u{fffd}') => return self.fail("invalid UTF-8 rune"),
                 Some('\\') if !raw => self.escape(delimiter)?,
                 Some(c) if c == delimiter => break,
@@ -33,7 +33,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// An escape whose backslash has been read.
+    /// Reads an escape after its backslash.
     fn escape(&mut self, delimiter: char) -> Outcome {
         let (first, count, base, value_max) = match self.next() {
             None => return self.fail("escape sequence not terminated"),
@@ -81,7 +81,8 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// Reads as far as a number goes. What was read need not be a number yet; the parser finds out.
+    /// Reads the characters of a number. They may still not be a valid number; the parser checks
+    /// that.
     fn scan_number(&mut self) -> Scanned {
         let hexadecimal = self.accept(|c| c == '0') && self.accept(|c| matches!(c, 'x' | 'X'));
         if hexadecimal {
@@ -147,8 +148,8 @@ impl Lexer<'_> {
         self.accept(|c| matches!(c, '.' | '_' | 'e' | 'E')) || self.peek().is_none()
     }
 
-    /// Units and further numbers after the first number. Units in a wrong order are found by the
-    /// parser.
+    /// Reads the units and the further numbers after the first number. The parser refuses units in
+    /// the wrong order.
     fn rest_of_duration(&mut self) -> Outcome {
         if !self.accept(|c| "smhdwy".contains(c)) {
             return Err(self.bad_number());
@@ -159,7 +160,7 @@ impl Lexer<'_> {
         while self.accept(|c| c.is_ascii_digit()) {
             self.accept_run(|c| c.is_ascii_digit());
 
-            // Years come first, so there is no `y` here.
+            // Years come first, so `y` is not allowed here.
             if !self.accept(|c| "smhdw".contains(c)) {
                 return Err(self.bad_number());
             }

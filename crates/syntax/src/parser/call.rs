@@ -31,7 +31,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Arguments with their parentheses.
+    /// Parses arguments with their parentheses.
     fn arguments(&mut self) -> Parsed<Vec<Tall<Expr>>> {
         self.expect(TokenKind::LeftParen)?;
 
@@ -126,7 +126,7 @@ impl Parser<'_> {
         Ok(None)
     }
 
-    /// Label names in parentheses.
+    /// Parses label names in parentheses.
     pub(super) fn label_list(&mut self) -> Parsed<Vec<String>> {
         const CONTEXT: &str = "grouping opts";
         self.within(CONTEXT, "\"(\"", |parser| {

@@ -30,7 +30,7 @@ fn precedence(op: DurationOp) -> u8 {
         DurationOp::Add | DurationOp::Sub => 1,
         DurationOp::Mul | DurationOp::Div | DurationOp::Mod => SIGN_PRECEDENCE,
         DurationOp::Pow => 3,
-        // Written as calls.
+        // These are written as calls.
         DurationOp::Min | DurationOp::Max => 4,
     }
 }
@@ -47,7 +47,7 @@ fn duration_op(kind: TokenKind) -> Option<DurationOp> {
     })
 }
 
-/// Whether the token starts a duration that `offset` takes without arithmetic behind it.
+/// Whether the token starts a duration that ends before any arithmetic, when it follows `offset`.
 fn is_closed(kind: TokenKind) -> bool {
     matches!(
         kind,
@@ -61,8 +61,8 @@ fn is_closed(kind: TokenKind) -> bool {
 }
 
 impl Parser<'_> {
-    /// The duration after `offset`. Arithmetic belongs to it only from a parenthesis on: `foo
-    /// offset -2 ^ 2` is `(foo offset -2) ^ 2`.
+    /// Parses the duration after `offset`. Arithmetic belongs to the duration only in parentheses:
+    /// `foo offset -2 ^ 2` is `(foo offset -2) ^ 2`.
     pub(super) fn offset_duration(&mut self) -> Parsed<DurationExpr> {
         let first = self.peek()?;
         let second = self.second_kind();
@@ -87,7 +87,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A duration with all arithmetic that follows.
+    /// Parses a duration with all arithmetic that follows.
     pub(super) fn duration_expression(&mut self) -> Parsed<DurationExpr> {
         self.tall_duration().map(|duration| duration.node)
     }
@@ -255,8 +255,8 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands in parentheses. Its place is what is inside; a number is no longer a literal
-    /// then, as upstream has it.
+    /// A duration in parentheses. Its position is that of the text inside. As in upstream, a number
+    /// in parentheses is no longer a literal.
     fn wrapped(&self, open: PosRange, inner: Tall<DurationExpr>) -> Parsed<Tall<DurationExpr>> {
         let Tall {
             mut node,
@@ -297,7 +297,7 @@ impl Parser<'_> {
         })
     }
 
-    /// `step()` or `range()`.
+    /// Parses `step()` or `range()`.
     fn query_duration(&mut self, kind: DurationKind) -> Parsed<Tall<DurationExpr>> {
         let name = self.advance()?;
         self.expect(TokenKind::LeftParen)?;
@@ -310,7 +310,7 @@ impl Parser<'_> {
         }))
     }
 
-    /// `min_of(a, b)` or `max_of(a, b)`.
+    /// Parses `min_of(a, b)` or `max_of(a, b)`.
     fn duration_call(&mut self, op: DurationOp) -> Parsed<Tall<DurationExpr>> {
         let name = self.advance()?;
         self.expect(TokenKind::LeftParen)?;

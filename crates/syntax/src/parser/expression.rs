@@ -1,4 +1,4 @@
-//! Operators and what stands between them.
+//! Expressions: operators and operands.
 
 use super::operator::{aggregate_op, sign, starts_expression};
 use super::{Failure, Parsed, Parser, Tall};
@@ -13,7 +13,7 @@ use crate::token::{Token, TokenKind};
 const SIGN_PRECEDENCE: u8 = 5;
 const POWER_PRECEDENCE: u8 = 6;
 
-/// An operator whose right operand is still to come.
+/// An operator whose right operand was not read yet.
 enum Waiting {
     Sign { op: UnaryOp, pos: PosRange },
     Binary(BinaryHead),
@@ -78,7 +78,7 @@ fn binary_op(kind: TokenKind) -> Option<BinaryOp> {
 }
 
 impl Parser<'_> {
-    /// An expression, up to the first token that cannot go on with it.
+    /// Parses an expression, up to the first token that cannot continue it.
     pub(super) fn expression(&mut self) -> Parsed<Tall<Expr>> {
         deep(|| self.operators())
     }
@@ -121,7 +121,7 @@ impl Parser<'_> {
         operands.pop().ok_or(Failure::Unexpected)
     }
 
-    /// Puts an operator on top of its operands, which are the last ones read.
+    /// Applies an operator to its operands, which are the last ones read.
     fn apply(&self, waiting: Waiting, operands: &mut Vec<Tall<Expr>>) -> Parsed<()> {
         let rhs = operands.pop().ok_or(Failure::Unexpected)?;
         self.count_node(rhs.node.pos())?;
@@ -256,7 +256,7 @@ impl Parser<'_> {
             .map_err(|reason| self.fail(token.pos, format!("error parsing number: {reason}")))
     }
 
-    /// A number or a duration with or without a sign.
+    /// Parses a number or a duration, with or without a sign.
     pub(super) fn signed_number(&mut self) -> Parsed<f64> {
         let op = sign(self.peek()?.kind);
         if op.is_some() {
@@ -305,13 +305,14 @@ impl Parser<'_> {
         })
     }
 
-    /// The value of a string among labels, where all values are UTF-8: other bytes become U+FFFD.
+    /// The value of a string that is used as a label. Labels are UTF-8, so invalid bytes become
+    /// U+FFFD.
     pub(super) fn unquoted(&self, token: Token) -> Parsed<String> {
         let bytes = self.unquoted_bytes(token)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// What may stand between a binary operator and its right operand.
+    /// Parses the modifiers between a binary operator and its right operand.
     fn binary_modifiers(&mut self, op: BinaryOp) -> Parsed<BinaryHead> {
         let return_bool = self.take(TokenKind::Bool)?.is_some();
         let mut matching = VectorMatching {

@@ -1,4 +1,4 @@
-//! What follows an operand: ranges, `offset`, `@`, `anchored` and `smoothed`. They bind tighter
+//! Modifiers after an operand: ranges, `offset`, `@`, `anchored` and `smoothed`. They bind tighter
 //! than any operator.
 
 use super::{Parsed, Parser, Tall};
@@ -12,7 +12,7 @@ const DURATION: &str = "number, duration, step(), or range()";
 const NOT_A_SELECTOR: &str =
     "must be preceded by an instant vector selector or range vector selector or a subquery";
 
-/// Whether samples at the ends of a range are taken as they are or interpolated.
+/// Whether samples at the ends of a range are used as they are or interpolated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RangeEnds {
     Anchored,
@@ -43,7 +43,7 @@ fn modifiable(expr: &mut Expr) -> Option<Modifiable<'_>> {
 }
 
 impl Parser<'_> {
-    /// The operand with all modifiers that follow it.
+    /// Parses all modifiers that follow the operand. Returns the modified operand.
     pub(super) fn modified(&mut self, mut operand: Tall<Expr>) -> Parsed<Tall<Expr>> {
         loop {
             operand = match self.peek()?.kind {
@@ -99,7 +99,7 @@ impl Parser<'_> {
         Ok(operand)
     }
 
-    /// The time after `@`; `pos` is the place of what it modifies.
+    /// Parses the time after `@`. `pos` is the position of the modified operand.
     fn at_time(&mut self, pos: PosRange) -> Parsed<At> {
         let preprocessor = match self.peek()?.kind {
             TokenKind::Start => At::Start,
@@ -163,7 +163,7 @@ impl Parser<'_> {
         Ok(operand)
     }
 
-    /// `[range]` or `[range:step]`.
+    /// Parses `[range]` or `[range:step]`.
     fn range(&mut self, operand: Tall<Expr>) -> Parsed<Tall<Expr>> {
         let open = self.advance()?;
         let range = self.within(
@@ -240,7 +240,8 @@ impl Parser<'_> {
         Ok(Tall { node, height })
     }
 
-    /// A duration that must not be zero or negative, as far as that is known before the query runs.
+    /// Parses a duration that must be above zero. Only literals can be checked before the query
+    /// runs.
     fn positive_duration(&mut self) -> Parsed<DurationExpr> {
         let duration = self.duration_expression()?;
         match duration.literal_seconds() {
@@ -252,7 +253,8 @@ impl Parser<'_> {
     }
 }
 
-/// `None`: not a time that 63 bits of seconds hold.
+/// Converts seconds to milliseconds. Returns `None` when the time does not fit into 63 bits of
+/// seconds.
 fn timestamp_ms(seconds: f64) -> Option<i64> {
     const SECONDS_MAX: f64 = 9_223_372_036_854_775_808.0;
     if seconds.is_nan() || seconds.abs() >= SECONDS_MAX {

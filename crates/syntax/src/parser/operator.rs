@@ -1,4 +1,4 @@
-//! Which operator a token is, and which tokens may begin an expression.
+//! The operator of a token, and the tokens that may begin an expression.
 
 use crate::ast::{AggregateOp, UnaryOp};
 use crate::token::TokenKind;

@@ -19,7 +19,7 @@ fn match_op(kind: TokenKind) -> Option<MatchOp> {
 }
 
 impl Parser<'_> {
-    /// A metric name, matchers in braces, or both.
+    /// Parses a metric name, matchers in braces, or both.
     pub(super) fn vector_selector(&mut self) -> Parsed<VectorSelector> {
         let first = self.peek()?;
         let mut pos = first.pos;
@@ -53,7 +53,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Matchers up to the closing brace; returns its place.
+    /// Parses matchers up to the closing brace. Returns the position of the brace.
     fn matchers(&mut self, matchers: &mut Vec<LabelMatcher>) -> Parsed<PosRange> {
         loop {
             if let Some(close) = self.take(TokenKind::RightBrace)? {

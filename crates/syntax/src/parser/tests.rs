@@ -1,7 +1,7 @@
 use crate::ast::{At, BinaryOp, Cardinality, DurationKind, Expr, OffsetSpec};
 use crate::{PosRange, parse, parse_selector};
 
-/// The expression in full parentheses, to show what binds how.
+/// Prints the expression with all parentheses, to show how operators bind.
 fn grouped(text: &str) -> String {
     fn show(expr: &Expr) -> String {
         match expr {
@@ -105,7 +105,7 @@ fn arithmetic_in_durations_is_kept_until_the_query_runs() {
     assert_eq!(evaluate("max_of(step(), 10s) % 4"), Ok(3_000));
     assert_eq!(evaluate("range() / 2"), Ok(1_800_000));
 
-    // What is calculated is cut off, and what is written is rounded.
+    // A calculated value is truncated, and a literal is rounded.
     assert_eq!(
         (evaluate("step() / 16"), evaluate("0.9375")),
         (Ok(937), Ok(938))

@@ -1,4 +1,4 @@
-//! Upstream's own cases. Scores are committed and may only rise.
+//! Upstream's own test cases. The scores are committed and may only rise.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use duramen_syntax::{ParseError, parse, prettify};
 use duramen_testkit::shared;
 use serde_json::Value;
 
-/// Cases whose text is one expression.
+/// The number of cases whose text is one expression.
 const EXPRESSIONS: usize = 355;
-/// All but two, whose text was cut short when the file was made: they are accepted in full and
-/// rightly refused as they are.
+/// The number of cases with the right result. Two texts were cut short when the file was made: the
+/// full texts are accepted, and the short ones are correctly refused.
 const RIGHT: usize = 353;
 const REFUSALS: usize = 146;
-/// All but one, whose text was cut short too.
+/// All except one, whose text was cut short too.
 const SAME_TEXT: usize = 145;
 const SAME_PLACE: usize = 146;
-/// Texts of the printing cases that print as they were, spaces aside. Of the others the file does
-/// not tell the printed form.
+/// The number of printing cases that print as they were, apart from spaces. The file does not have
+/// the printed form of the others.
 const PRINTED: usize = 120;
 
 struct Case {
@@ -30,7 +30,7 @@ impl Case {
     fn new(case: &Value) -> Self {
         let text = case["input"].as_str().expect("a text");
 
-        // Where upstream's text has a byte that is not UTF-8, the file has the letter of that
+        // If upstream's text has a byte that is not UTF-8, the file has the letter with that
         // number.
         let damaged = text.matches('ÿ').count();
         let offset = |index: usize| {
@@ -56,7 +56,7 @@ fn json_lines(file: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// The last part of the file is about descriptions of series, which are another language.
+/// The last part of the file has descriptions of series, which are another language.
 fn expressions(cases: &[Value]) -> Vec<Case> {
     let is_series = |case: &Value| {
         case["input"]
@@ -157,8 +157,8 @@ fn printed_expressions_read_back() {
             assert_eq!(again.to_string(), line, "from {text}");
         }
 
-        // The file repeats the text where upstream's case gives the printed form another way, so
-        // layout is not compared.
+        // If upstream's case gives the printed form in another way, the file just repeats the text.
+        // So the layout is not compared.
         let squeezed = |text: &str| text.replace([' ', '\n'], "");
         if squeezed(case["out"].as_str().expect("a text")) == squeezed(&line) {
             printed += 1;
@@ -215,7 +215,7 @@ fn queries_of_the_compliance_tester_are_accepted() {
             .unwrap_or_default()
             .trim_matches(['\'', '"']);
 
-        // The rest are templates, or escape quotes in the way of YAML, or fail here or later.
+        // The other queries are templates, or have quotes escaped for YAML, or should fail.
         let is_plain = !query.contains("{{") && !query.contains("''") && !query.contains('\\');
         if !is_plain || entry.contains("should_fail: true") {
             continue;
@@ -229,8 +229,8 @@ fn queries_of_the_compliance_tester_are_accepted() {
     assert!(queries > 50, "{queries}");
 }
 
-/// The query of a line `eval instant at <time> <query>` or `eval range from <time> to <time> step
-/// <duration> <query>`.
+/// The query of a line. Lines are `eval instant at <time> <query>` or `eval range from <time> to
+/// <time> step <duration> <query>`.
 fn script_query(line: &str) -> Option<&str> {
     let line = line.trim();
     let words_before = match line.split_whitespace().take(3).collect::<Vec<_>>()[..] {

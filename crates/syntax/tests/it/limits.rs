@@ -1,4 +1,4 @@
-//! Texts that are built to be expensive.
+//! Texts that are made to be expensive.
 
 use duramen_syntax::{
     DURATION_HEIGHT_MAX, NESTING_DEPTH_MAX, TEXT_BYTES_MAX, TREE_HEIGHT_MAX, TREE_NODES_MAX, parse,
@@ -70,7 +70,7 @@ fn longer_chains_are_refused_and_need_no_stack() {
         }
     }
 
-    // Signs of a number fold into it.
+    // The signs of a number are folded into it.
     assert!(parse(&chain("-", 40_000)).is_ok());
 
     refused(&chain("-", TEXT_BYTES_MAX), "tree_nodes_max");
@@ -114,8 +114,8 @@ fn a_chain_at_the_limit_prints_and_drops() {
     assert_eq!(expr.to_string(), text);
     assert!(parse(&(text + " or a")).is_err());
 
-    // Each level is indented further, so the pretty form is quadratic in the height, and ends
-    // somewhere.
+    // Each level is indented further, so the pretty form grows with the square of the height, and
+    // is refused at its limit.
     assert!(
         prettify(&expr)
             .expect_err("too long")

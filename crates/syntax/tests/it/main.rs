@@ -1,4 +1,4 @@
-//! Integration tests: upstream's cases, where they are at hand, and properties of arbitrary texts.
+//! Integration tests: upstream's cases, if they are present, and properties of arbitrary texts.
 
 #[cfg(test)]
 mod conformance;

@@ -1,9 +1,9 @@
-//! What holds for any text.
+//! Properties of arbitrary texts.
 
 use duramen_syntax::{parse, prettify};
 use proptest::prelude::*;
 
-/// Pieces that make texts which often parse, or nearly.
+/// Pieces of which texts are made that often parse, or almost.
 fn piece() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "foo",
@@ -81,7 +81,7 @@ fn piece() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// Expressions that are valid in form; their types need not fit.
+/// Expressions with valid syntax, but arbitrary types.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
         "1",
@@ -166,8 +166,7 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
-/// The tree as text without places, for comparison. Numbers are told by their bits' shortest form,
-/// so NaN equals itself.
+/// The tree as text without positions, for comparison. Numbers are printed, so NaN equals itself.
 fn shape(text: &str) -> String {
     let tree = format!(
         "{:?}",

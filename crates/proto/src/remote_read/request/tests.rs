@@ -17,7 +17,7 @@ fn matcher(op: u64, name: &str, value: &str) -> Vec<u8> {
     out
 }
 
-/// A query from 1,000 to 2,000 ms.
+/// A query of the range from 1,000 to 2,000 ms.
 fn query(matchers: &[Vec<u8>], hints: Option<(i64, i64, &str)>) -> Vec<u8> {
     let mut out = Vec::new();
     put_varint_field(&mut out, 1, 1000);
