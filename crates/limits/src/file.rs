@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::limits::tree;
 use crate::{Limits, validate};
 
-/// What a limits file says, filled in: whole limits for each tenant that it names, and for all
-/// others.
+/// A limits file with all values filled in: complete limits for each tenant that the file names,
+/// and the defaults for all others.
 ///
 /// ```yaml
 /// defaults:
@@ -26,19 +26,20 @@ pub struct LimitsFile {
     pub tenants: HashMap<TenantName, Limits>,
 }
 
-/// The file as it is written, for its faults: each section on its own.
+/// The form of the file, to find faults: each section is read by itself.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Written {
-    /// Read for its faults: what is not written has to be told from what is, and a value cannot.
+    /// Read only to find faults. The values cannot be used, because they do not show which keys are
+    /// in the file.
     #[serde(rename = "defaults")]
     _defaults: Option<Limits>,
     tenants: Option<BTreeMap<String, Option<Limits>>>,
 }
 
 impl LimitsFile {
-    /// Reads a file. What it does not set for a tenant, its `defaults` say, and what they do not
-    /// set, `built_in` does.
+    /// Parses a file. A tenant's missing values come from `defaults` of the file, and then from
+    /// `built_in`.
     pub fn parse(yaml: &str, built_in: &Limits) -> Result<Self, Faults> {
         let written: Written = duramen_settings::read(yaml)?;
         let said: Value = duramen_settings::read(yaml)?;
@@ -65,7 +66,7 @@ impl LimitsFile {
 
         let defaults = whole(&defaults, "defaults")?;
 
-        // A fault of the defaults is every tenant's as well: told once.
+        // A fault of the defaults is also a fault of every tenant, but it is reported only once.
         let mut of_defaults = Faults::default();
         validate::limits(&defaults, "defaults", &mut of_defaults);
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::limits::tree;
 use crate::{Limits, LimitsFile};
 
-/// The limits of all tenants. Cheap to clone; all clones see a replacement at once.
+/// The limits of all tenants. A clone is cheap, and all clones see a replacement at once.
 #[derive(Clone, Debug, Default)]
 pub struct LimitsHandle {
     held: Arc<RwLock<Held>>,
@@ -23,22 +23,22 @@ struct Held {
 }
 
 impl LimitsHandle {
-    /// `tenants` holds whole limits: what a tenant does not set is filled in from the defaults
-    /// before.
+    /// `tenants` must have complete limits: their missing values are already filled in from the
+    /// defaults.
     pub fn new(defaults: Limits, tenants: HashMap<TenantName, Limits>) -> Self {
         let handle = Self::default();
         handle.replace(defaults, tenants);
         handle
     }
 
-    /// What applies to a tenant now. Ask once for each request, so that one request sees one set of
-    /// limits.
+    /// The limits of a tenant now. Ask once for each request, so that a request sees only one set
+    /// of limits.
     pub fn of(&self, tenant: &TenantName) -> Arc<Limits> {
         let held = self.held.read();
         Arc::clone(held.tenants.get(tenant).unwrap_or(&held.defaults))
     }
 
-    /// Puts others in force, for every request that asks from now on.
+    /// Replaces all limits, for every request that asks from now on.
     pub fn replace(&self, defaults: Limits, tenants: HashMap<TenantName, Limits>) {
         let tenants = tenants
             .into_iter()
@@ -52,11 +52,11 @@ impl LimitsHandle {
     }
 }
 
-/// What applies to a tenant, and why.
+/// The limits of a tenant, and where they come from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Effective {
     pub limits: Arc<Limits>,
-    /// Where the values that are not built in come from, by key.
+    /// By key, the origin of each value that is not built in.
     pub overridden: BTreeMap<String, Origin>,
 }
 
@@ -69,7 +69,7 @@ pub enum Origin {
 }
 
 impl LimitsHandle {
-    /// What applies to a tenant now, beside what is `built_in`.
+    /// The limits of a tenant now. `built_in` are the limits without a file.
     pub fn effective(&self, tenant: &TenantName, built_in: &Limits) -> Effective {
         let (limits, defaults) = {
             let held = self.held.read();
@@ -106,7 +106,7 @@ impl LimitsHandle {
         Effective { limits, overridden }
     }
 
-    /// Puts what a file says in force.
+    /// Puts the limits of a file in force.
     pub fn adopt(&self, file: LimitsFile) {
         self.replace(file.defaults, file.tenants);
     }

@@ -1,9 +1,9 @@
-//! What each tenant may use. A file says it, and it is replaced while the process runs.
+//! The limits of each tenant. They come from a file and can be replaced while the process runs.
 //!
-//! A [`LimitsFile`] is read from YAML (`file`) and checked (`validate`): whole [`Limits`] for each
-//! tenant that it names, and for all others. A [`LimitsHandle`] (`handle`) has the limits in force:
-//! a request asks it once and keeps the answer; [`Effective`] tells where each value comes from.
-//! `live` reads the file again when it changes.
+//! A [`LimitsFile`] is parsed from YAML (`file`) and checked (`validate`). It has complete
+//! [`Limits`] for each tenant that it names, and for all others. A [`LimitsHandle`] (`handle`) has
+//! the limits in force: a request asks it once and keeps the answer. [`Effective`] shows where each
+//! value comes from. `live` reads the file again when it changes.
 
 mod file;
 mod handle;

@@ -1,5 +1,5 @@
-//! The limits file while the process runs: read at the start, and again when it changes or somebody
-//! asks.
+//! The limits file while the process runs. It is read at the start, and again when it changes or
+//! when someone asks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use tracing::{info, warn};
 use crate::{Effective, Limits, LimitsFile, LimitsHandle};
 use duramen_model::TenantName;
 
-/// How often the file is looked at: a read of some kilobytes from the page cache.
+/// How often the file is read to find changes. It costs a read of some kilobytes from the page
+/// cache.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Why the limits file is not in force.
+/// Why the limits file was not put in force.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiveError {
@@ -29,7 +30,7 @@ pub enum LiveError {
     Faulty { path: PathBuf, faults: Faults },
 }
 
-/// Whether a start would take the limits file.
+/// Checks whether a process would start with this limits file.
 pub fn check(file: Option<&Path>, built_in: &Limits) -> Result<(), LiveError> {
     let Some(path) = file else {
         return Ok(());
@@ -46,15 +47,15 @@ fn parse(text: &str, path: &Path, built_in: &Limits) -> Result<LimitsFile, LiveE
     })
 }
 
-/// The limits in force and the file that they are from.
+/// The limits in force, and the file that they come from.
 #[derive(Debug)]
 pub struct LiveLimits {
     handle: LimitsHandle,
-    /// What holds without a file.
+    /// The limits without a file.
     built_in: Limits,
     file: Option<PathBuf>,
-    /// The text that was read last, good or not: the same is not told again every few seconds. Held
-    /// during a reload.
+    /// The text that was read last, good or faulty, so that the same text is not reported every few
+    /// seconds. It is locked during a reload.
     seen: Mutex<String>,
     clock: Arc<dyn Clock>,
     successful: Gauge,
@@ -65,8 +66,8 @@ impl LiveLimits {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// A file that cannot be read or has a fault: a process must not start under limits that nobody
-    /// meant.
+    /// When the file cannot be read or has a fault. A process must not start with limits that
+    /// nobody intended.
     pub fn open(
         file: Option<PathBuf>,
         built_in: Limits,
@@ -108,12 +109,12 @@ impl LiveLimits {
         Ok(limits)
     }
 
-    /// What each tenant may use, now.
+    /// The limits of all tenants.
     pub fn handle(&self) -> &LimitsHandle {
         &self.handle
     }
 
-    /// What a tenant may use, and which part of the file says so.
+    /// The limits of a tenant, and the part of the file that sets each of them.
     pub fn effective(&self, tenant: &TenantName) -> Effective {
         self.handle.effective(tenant, &self.built_in)
     }
@@ -121,7 +122,7 @@ impl LiveLimits {
     /// Reads the file and puts it in force.
     ///
     /// # Errors
-    /// As for [`LiveLimits::open`]; what was in force stays so.
+    /// The same as of [`LiveLimits::open`]. The previous limits stay in force.
     pub async fn reload(&self) -> Result<(), LiveError> {
         let mut seen = self.seen.lock().await;
         let read = self.text().await.and_then(|text| {
@@ -132,7 +133,7 @@ impl LiveLimits {
         self.report(read)
     }
 
-    /// As [`LiveLimits::reload`], when there is something new to read.
+    /// Like [`LiveLimits::reload`], but only if the text has changed.
     async fn reload_if_changed(&self) -> Result<(), LiveError> {
         let mut seen = self.seen.lock().await;
         let read = self.text().await.and_then(|text| {
@@ -199,7 +200,8 @@ impl LiveLimits {
         read
     }
 
-    /// Looks at the file every few seconds and on SIGHUP until the process shuts down.
+    /// Starts a task that reloads the file on SIGHUP, and every few seconds if it has changed,
+    /// until the process shuts down.
     pub fn watch(self: &Arc<Self>, tasks: &Tasks) -> std::io::Result<()> {
         let limits = Arc::clone(self);
         let shutdown = tasks.shutdown();
@@ -207,7 +209,7 @@ impl LiveLimits {
 
         tasks.spawn::<_, String>("limits", OnFailure::Log, async move {
             loop {
-                // Told in the log and in the metrics by the reload itself.
+                // The reload itself reports errors in the log and in the metrics.
                 let _ = tokio::select! {
                     () = shutdown.cancelled() => return Ok(()),
                     _ = hangup.recv() => limits.reload().await,

@@ -1,4 +1,4 @@
-//! What limits must be among themselves.
+//! Checks that the limits are consistent.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use duramen_settings::Faults;
 
 use crate::{HaLimits, IngestLimits, Limits, QueryLimits};
 
-/// The shortest silence that is taken for a failure.
+/// The minimum of `failover_timeout`.
 const FAILOVER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
-/// Notes what is wrong with the limits under `key`.
+/// Adds the faults of the limits under `key`.
 pub(crate) fn limits(limits: &Limits, key: &str, faults: &mut Faults) {
     ingest(&limits.ingest, &format!("{key}.ingest"), faults);
     ha(&limits.ha, &format!("{key}.ha"), faults);

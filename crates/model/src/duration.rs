@@ -27,15 +27,15 @@ const UNITS: [(&str, i64); 7] = [
     ("ms", 1),
 ];
 
-/// The longest duration: what fits into 63 bits of nanoseconds, about 292 years.
+/// The longest duration: 63 bits of nanoseconds, about 292 years.
 const DURATION_MS_MAX: i64 = i64::MAX / 1_000_000;
 
-/// Reads a duration such as `1h30m` into milliseconds. Each unit stands once, from large to small;
-/// `0` needs no unit.
+/// Parses a duration such as `1h30m`. Returns milliseconds. Each unit may occur once, from large to
+/// small; `0` needs no unit.
 ///
 /// # Errors
 ///
-/// Anything else, and durations over about 292 years.
+/// When the text is not a duration, and when the duration is longer than about 292 years.
 pub fn parse_ms(text: &str) -> Result<i64, DurationError> {
     if text == "0" {
         return Ok(0);
@@ -56,7 +56,7 @@ pub fn parse_ms(text: &str) -> Result<i64, DurationError> {
         let (digits, after_digits) = split_while(rest, |c| c.is_ascii_digit());
         let (unit, after_unit) = split_while(after_digits, |c| !c.is_ascii_digit());
 
-        // Longer than 64 bits counts as malformed, not as out of range.
+        // A number over 64 bits is reported as malformed, not as out of range.
         let count: u64 = digits.parse().map_err(|_| malformed())?;
         if unit.is_empty() {
             return Err(malformed());
@@ -91,7 +91,7 @@ pub fn parse_ms(text: &str) -> Result<i64, DurationError> {
 }
 
 /// Writes a duration in the shortest mix of units: `90m` becomes `1h30m`. Years and weeks are used
-/// only where nothing remains, since `90d` reads better than `12w6d`. A negative duration gets a
+/// only if nothing remains, because `90d` reads better than `12w6d`. A negative duration gets a
 /// minus sign.
 pub fn format_ms(duration_ms: i64) -> String {
     let mut rest = duration_ms.unsigned_abs();

@@ -6,7 +6,7 @@
 pub enum ErrorKind {
     /// The request can never succeed as it is: fix it.
     Invalid,
-    /// The request is over a limit, and will be as it is: ask for less at once.
+    /// The request itself is over a limit, so it never passes: ask for less at once.
     TooMuch,
     /// A limit that passes with time: slow down and try again.
     Limited,

@@ -8,8 +8,8 @@
 //!   and series ([`ids`]).
 //! - Blocks: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
 //!   manifest to queries.
-//! - Texts for people: [`shown`], [`quoted`], [`number`]. The kind of a failure: [`ErrorKind`]
-//!   ([`error`]).
+//! - Texts for people: [`shown`], [`quoted`], [`number`], [`duration`]. The kind of a failure:
+//!   [`ErrorKind`] ([`error`]).
 
 pub mod block;
 pub mod duration;

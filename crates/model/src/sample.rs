@@ -53,8 +53,8 @@ impl Life {
         ttl_ms: 0,
     };
 
-    /// Whether a sample at `ts_ms` still stands at `at_ms`: for its own life span, or for the
-    /// look-back if it has none.
+    /// Whether a sample of time `ts_ms` is still valid at `at_ms`. A sample without a life span is
+    /// valid for the look-back.
     pub const fn stands(self, ts_ms: i64, at_ms: i64, lookback_ms: i64) -> bool {
         let span_ms = if self.ttl_ms == 0 {
             lookback_ms

@@ -1,10 +1,10 @@
-//! How much of a shared thing one user gets. Decisions only: time is an argument, nothing waits
-//! here.
+//! Decides how much of a shared resource one user gets. It only decides: time is an argument, and
+//! nothing waits here.
 //!
-//! - [`memory`]: an [`Account`] has the memory of the process. A [`Use`] says what a [`Share`] of
-//!   it is for, [`Full`] that there is no more, and caches give back what they can ([`Reclaim`]).
-//! - `token_bucket`: a [`TokenBucket`] lets a [`Rate`] through, and says with [`Refused`] when to
-//!   come again.
+//! - [`memory`]: an [`Account`] counts the memory of the process. A [`Share`] is a part of it for
+//!   one [`Use`]. [`Full`] is the error when there is no more, and caches give memory back
+//!   ([`Reclaim`]).
+//! - `token_bucket`: a [`TokenBucket`] enforces a [`Rate`]. [`Refused`] says when to try again.
 
 pub mod memory;
 mod token_bucket;

@@ -1,36 +1,37 @@
 //! One account of the memory of a process.
 //!
-//! Bodies, heads, queries, answers and caches draw from the same sum. Each use may fill the account
-//! up to a mark of its own, and the marks follow the order of right: when memory is short, a cache
-//! stops growing first, then answers and queries are refused, then heads take no new series, and
-//! the bodies of writes come last. Whoever is refused fails alone; nothing that was given is taken
-//! back, but for caches: before anyone else is refused, they are asked to give back what is
-//! missing.
+//! Request bodies, heads, queries, answers and caches take memory from the same account. Each use
+//! has a mark, up to which it may fill the account. The marks follow the priority of the uses. When
+//! memory becomes short, caches stop growing first, then answers and queries are refused, then
+//! heads accept no new series, and the bodies of writes are refused last.
 //!
-//! The account counts, it does not allocate: what is not drawn from it is not bounded by it.
+//! A refusal concerns only the one who asks. Memory that was given is never taken back, except from
+//! caches: they are asked to give back the missing bytes before another use is refused.
+//!
+//! The account only counts, it does not allocate. It cannot limit memory that is not taken from it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// What memory is for, in the order of right: an earlier use may still take memory when a later one
-/// no longer may.
+/// The uses of memory in the order of priority. An earlier use may still take memory when a later
+/// one no longer may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// Requests that write, with the columns that are made of them.
+    /// Bodies of write requests, and the columns that they are decoded to.
     Body,
-    /// Samples, series and metadata that no block has yet.
+    /// Samples, series and metadata that are in no block yet.
     Head,
-    /// What a query holds while it is evaluated.
+    /// The memory of a query while it is evaluated.
     Query,
-    /// Answers that are encoded and not yet with the client.
+    /// Encoded answers that the client has not received yet.
     Answer,
-    /// What can be read again.
+    /// Data that can be read again.
     Cache,
 }
 
 impl Use {
-    /// All uses, in the order of right.
+    /// All uses, in the order of priority.
     pub const ALL: [Self; 5] = [
         Self::Body,
         Self::Head,
@@ -39,7 +40,7 @@ impl Use {
         Self::Cache,
     ];
 
-    /// The word for it in errors and metrics.
+    /// The name of the use in errors and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Body => "body",
@@ -50,7 +51,8 @@ impl Use {
         }
     }
 
-    /// How full all uses together may make the account when this use takes more, in percent.
+    /// How full the account may become, with all uses together, when this use takes memory. In
+    /// percent.
     const fn mark_percent(self) -> usize {
         match self {
             Self::Body => 100,
@@ -62,7 +64,7 @@ impl Use {
     }
 }
 
-/// Why nothing was taken.
+/// The error when no memory was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the memory of the process is in use. use=`{}`, asked_bytes=`{asked}`, used_bytes=`{used}`, memory_bytes_max=`{max}`",
@@ -71,20 +73,21 @@ impl Use {
 pub struct Full {
     pub wanted: Use,
     pub asked: usize,
-    /// What all uses held together.
+    /// The bytes of all uses together.
     pub used: usize,
     /// The size of the account.
     pub max: usize,
 }
 
-/// A cache, which can give back what it holds of an account.
+/// A cache that can give memory back to an account.
 pub trait Reclaim: fmt::Debug + Send + Sync {
-    /// Gives back at least `bytes`, or all that it has. It may be called by whoever takes memory,
-    /// so it waits for nothing but its own locks, and takes nothing while it holds them.
+    /// Gives back at least `bytes`, or everything. Anyone who takes memory may cause this call. So
+    /// an implementation must wait only for its own locks, and must not take memory while it holds
+    /// them.
     fn reclaim(&self, bytes: usize);
 }
 
-/// The memory that a process may use, and what of it is used. Its size never changes.
+/// The memory that a process may use, and how much of it is used. The size never changes.
 #[derive(Debug)]
 pub struct Account {
     bytes_max: usize,
@@ -114,24 +117,24 @@ impl Account {
         self.bytes_max
     }
 
-    /// What all uses hold.
+    /// The bytes of all uses together.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// What one use holds.
+    /// The bytes of one use.
     pub fn used_by(&self, wanted: Use) -> usize {
         self.by_use[wanted as usize].load(Ordering::Relaxed)
     }
 
-    /// How often one use was refused memory.
+    /// How often memory was refused to one use.
     pub fn refusals(&self, wanted: Use) -> usize {
         self.refused[wanted as usize].load(Ordering::Relaxed)
     }
 
-    /// Up to how many bytes all uses together `wanted` may fill the account.
+    /// The bytes of all uses together up to which `wanted` may fill the account.
     pub fn mark(&self, wanted: Use) -> usize {
-        // Divided first: the size may be all that a `usize` holds.
+        // It divides first, because the size may be `usize::MAX`.
         (self.bytes_max / 100)
             .saturating_mul(wanted.mark_percent())
             .max(usize::from(self.bytes_max > 0))
@@ -156,7 +159,8 @@ impl Account {
         }
     }
 
-    /// Asks `cache` to give memory back before another use is refused, for as long as it lives.
+    /// Registers a cache. As long as it lives, it is asked to give memory back before another use
+    /// is refused.
     pub fn reclaim_from(&self, cache: Weak<dyn Reclaim>) {
         self.caches
             .lock()
@@ -164,7 +168,7 @@ impl Account {
             .push(cache);
     }
 
-    /// Whether `bytes` more would be refused now. Counts as a refusal when they would be.
+    /// Checks whether `bytes` more would be refused now. A failed check counts as a refusal.
     pub fn check(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
         let fits = || self.used().saturating_add(bytes) <= self.mark(wanted);
 
@@ -202,7 +206,7 @@ impl Account {
         }
     }
 
-    /// Takes from the caches what is missing for `bytes` more.
+    /// Asks the caches to give back what is missing for `bytes` more.
     fn reclaim(&self, wanted: Use, bytes: usize) {
         let missing = || {
             self.used()
@@ -210,7 +214,8 @@ impl Account {
                 .saturating_sub(self.mark(wanted))
         };
 
-        // What caches cannot make good is left to them.
+        // If the caches have less than is missing, they keep it, because giving it back would not
+        // help.
         let in_caches = self.used_by(Use::Cache);
         if wanted == Use::Cache || in_caches == 0 || missing() > in_caches {
             return;
@@ -251,7 +256,7 @@ impl Account {
     }
 }
 
-/// Memory that was taken from an account; dropped, it gives it back.
+/// Memory that was taken from an account. It is given back when the share is dropped.
 #[derive(Debug)]
 pub struct Share {
     account: Arc<Account>,
@@ -267,22 +272,22 @@ impl Share {
     /// Takes `bytes` more, all or none.
     ///
     /// # Errors
-    /// As [`Account::take`]; what the share held before, it still holds.
+    /// The same as of [`Account::take`]. The share then keeps what it had before.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         self.account.try_add(self.wanted, bytes)?;
         self.bytes += bytes;
         Ok(())
     }
 
-    /// Gives `bytes` back, or all when it holds less.
+    /// Gives `bytes` back, or everything if the share has less.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.account.sub(self.wanted, bytes);
         self.bytes -= bytes;
     }
 
-    /// Makes the share say what is held already. It cannot be refused: what was logged has to be in
-    /// memory. Whoever may still refuse asks [`Account::check`] before.
+    /// Sets the share to memory that is in use already. It cannot be refused, because data in the
+    /// log must be in memory. Callers that can still refuse the data ask [`Account::check`] before.
     pub fn set(&mut self, bytes: usize) {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.account.add(self.wanted, more),
@@ -379,7 +384,7 @@ mod tests {
         assert!(account.take(Use::Body, 1).is_ok());
     }
 
-    /// A cache that gives back what it is asked for.
+    /// A cache that gives back as many bytes as it is asked for.
     #[derive(Debug)]
     struct Cache(Mutex<Share>);
 
@@ -403,7 +408,7 @@ mod tests {
         assert_eq!(account.used_by(Use::Cache), 100, "no more than was missing");
         assert_eq!(account.refusals(Use::Query), 0);
 
-        // More than the cache has: it is refused, and the cache keeps what it has.
+        // This is more than the cache has, so it is refused, and the cache keeps its memory.
         assert!(account.take(Use::Query, 200).is_err());
         assert_eq!(account.used_by(Use::Cache), 100);
         assert!(account.check(Use::Query, 50).is_ok());

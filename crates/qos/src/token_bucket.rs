@@ -1,39 +1,40 @@
-//! So much at once, and so much a second over time.
+//! Limits a rate: a burst at once, and an average per second.
 
 use std::time::Duration;
 
-/// What a [`TokenBucket`] lets through. It may be another one at each call.
+/// The rate that a [`TokenBucket`] enforces. It may change from call to call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     pub per_second: f64,
-    /// How much may come at once.
+    /// How many tokens may be taken at once.
     pub burst: u64,
 }
 
-/// Why nothing was taken.
+/// Why no tokens were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It passes after this long, if nobody else takes anything meanwhile.
+    /// The request will pass after this time, if nobody else takes tokens meanwhile.
     For(Duration),
-    /// It is more than the burst: it never passes.
+    /// The request is larger than the burst, so it never passes.
     Forever,
 }
 
-/// Bounds what is taken: in any stretch of `t` seconds no more than `burst + t * per_second`.
-/// Begins full.
+/// Limits the tokens that are taken: at most `burst + t * per_second` in any `t` seconds. A new
+/// bucket is full.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenBucket {
-    /// How many tokens are missing. Counted from full, so that another burst applies at once.
+    /// How many tokens are missing from a full bucket. Counted in this way, a change of the burst
+    /// applies at once.
     missing: f64,
-    /// When `missing` was so many.
+    /// The time for which `missing` was calculated.
     as_of: Duration,
 }
 
-/// Tokens below this are rounding.
+/// A smaller lack of tokens is a rounding error.
 const ROUNDING: f64 = 1e-6;
 
 impl TokenBucket {
-    /// Takes `count` tokens at `now`, by a clock that does not go back, or none at all.
+    /// Takes `count` tokens or none. `now` comes from a clock that never goes back.
     pub fn take(&mut self, now: Duration, count: u64, rate: Rate) -> Result<(), Refused> {
         if count > rate.burst {
             return Err(Refused::Forever);

@@ -1,4 +1,4 @@
-//! The only door to time, and with it to chance: whoever is handed a clock has both.
+//! The only source of time. A clock also gives access to randomness, so code with a clock has both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use ulid::Ulid;
 
 use crate::entropy::Entropy;
 
-/// Wall time, monotonic time and sleep; and the randomness of the same run.
+/// Wall time, monotonic time, sleep, and the randomness of the same run.
 #[async_trait]
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Milliseconds since the Unix epoch by the wall clock, which may jump either way.
     fn now_ms(&self) -> i64;
 
-    /// Time since an arbitrary start; never goes back.
+    /// Time since an arbitrary start. It never goes back.
     fn monotonic(&self) -> Duration;
 
-    /// Returns once `duration` has passed on the monotonic clock.
+    /// Returns when `duration` has passed on the monotonic clock.
     async fn sleep(&self, duration: Duration);
 
-    /// What ids and waits are drawn from.
+    /// The randomness for ids and random waits.
     fn entropy(&self) -> &Entropy;
 
-    /// An id of now, which is never given twice.
+    /// A new id with the present time. No id is given twice.
     fn new_ulid(&self) -> Ulid {
         self.entropy().ulid(self.now_ms())
     }
@@ -91,12 +91,12 @@ pub struct MockClock {
 }
 
 impl MockClock {
-    /// With ids that no other clock gives.
+    /// A clock with ids that no other clock gives.
     pub fn at(now_ms: i64) -> Arc<Self> {
         Self::with(now_ms, Entropy::system())
     }
 
-    /// With ids and numbers that `entropy` decides.
+    /// A clock whose ids and numbers come from `entropy`.
     pub fn with(now_ms: i64, entropy: Entropy) -> Arc<Self> {
         Arc::new(Self {
             now: Mutex::new((now_ms, Duration::ZERO)),
@@ -105,7 +105,7 @@ impl MockClock {
         })
     }
 
-    /// Moves wall and monotonic time on and wakes the sleepers whose time has come.
+    /// Advances wall and monotonic time, and wakes the sleepers whose time has come.
     pub fn advance(&self, by: Duration) {
         let mut now = self.now.lock();
         now.0 = now
@@ -116,7 +116,7 @@ impl MockClock {
         self.moved.notify_waiters();
     }
 
-    /// Sets the wall clock alone, forward or back.
+    /// Sets only the wall clock, forward or back.
     pub fn set(&self, now_ms: i64) {
         self.now.lock().0 = now_ms;
     }
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(clock.now_ms(), 3_000);
     }
 
-    /// Polls once.
+    /// Polls the future once. Returns whether it is ready.
     async fn is_over<F: Future<Output = ()> + Unpin>(future: &mut F) -> bool {
         tokio::select! { biased; () = future => true, () = std::future::ready(()) => false }
     }

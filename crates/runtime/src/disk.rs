@@ -1,8 +1,8 @@
-//! The disk, as far as durability needs it.
+//! The disk, with the calls that durability needs.
 //!
-//! Everything whose bytes must survive a loss of power is written through [`Disk`], so that a
-//! simulated disk that forgets what was not synced can stand in for the real one. What need not
-//! survive (caches, staged blocks before their commit) may use it too.
+//! All data that must survive a loss of power is written through [`Disk`]. In tests, a simulated
+//! disk takes the place of the real one and loses everything that was not synced. Data that need
+//! not survive (caches, staged blocks before their commit) may use it too.
 
 use std::error::Error;
 use std::fmt;
@@ -17,29 +17,30 @@ pub mod real;
 pub use lock::{Lock, Locked};
 
 /// Files and directories with the durability rules of POSIX: bytes are durable after
-/// [`DiskFile::sync_data`], a name (created, linked, renamed, removed) after [`Disk::sync_dir`] of
-/// the directory that holds it. All calls block.
+/// [`DiskFile::sync_data`]. A name that was created, linked, renamed or removed is durable after
+/// [`Disk::sync_dir`] of its directory. All calls block.
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Creates a file that must not exist and opens it for writing at its end.
+    /// Creates a file and opens it for appending. The file must not exist.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens an existing file for writing at its end.
+    /// Opens an existing file for appending.
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// The whole file.
+    /// Reads the whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// Bytes `[offset, offset + length)`; fails with `UnexpectedEof` when the file is shorter.
+    /// Reads the bytes `[offset, offset + length)`. Fails with `UnexpectedEof` when the file is
+    /// shorter.
     fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 
     /// The size of a file in bytes and its time of modification in milliseconds since the epoch.
     fn stat(&self, path: &Path) -> io::Result<FileStat>;
 
-    /// Makes `to` a second name of the file `from`. Fails with `AlreadyExists` when `to` exists:
-    /// this is the atomic create.
+    /// Makes `to` a second name of the file `from`. Fails with `AlreadyExists` when `to` exists, so
+    /// it serves as an atomic create.
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Renames, replacing `to` atomically.
+    /// Renames `from` to `to`, and replaces an existing `to` atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     fn remove_file(&self, path: &Path) -> io::Result<()>;
@@ -50,20 +51,20 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// The entries of a directory, in no order.
+    /// The entries of a directory, in any order.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
     /// Makes the names in `path` durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes the lock that the file `path` stands for, or says at once who has it. The file is made
-    /// when it is missing, and stays.
+    /// Takes the lock of the file `path`, or returns at once and says who has it. The file is
+    /// created if it is missing, and stays.
     ///
-    /// The lock holds against every other process and every other caller, until it is dropped or
-    /// the process ends.
+    /// The lock excludes every other process and every other caller, until it is dropped or the
+    /// process ends.
     fn lock(&self, path: &Path) -> io::Result<Locked>;
 
-    /// The space of the file system that holds `path`. A quota is not seen.
+    /// The space of the file system of `path`. A quota is not taken into account.
     fn space(&self, path: &Path) -> io::Result<Space>;
 }
 
@@ -72,23 +73,23 @@ pub trait DiskFile: Send + fmt::Debug {
     /// Appends all of `bytes`. They are in the page cache on return, not yet durable.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes what was appended durable, with the size of the file. After an error nothing is known
-    /// about the bytes since the last success: they must be cut off, and the cut synced, before
-    /// anything is said about the file.
+    /// Makes the appended bytes and the size of the file durable. After an error, the state of the
+    /// bytes since the last success is unknown. The caller must truncate them and sync the file
+    /// before it relies on the file again.
     fn sync_data(&mut self) -> io::Result<()>;
 
-    /// What [`Disk::stat`] would tell of the open file, whatever its name is now.
+    /// Like [`Disk::stat`], for the open file, whatever its name is now.
     fn stat(&self) -> io::Result<FileStat>;
 
-    /// Makes the file `length` bytes long, with space for all of them: a later loss of space
-    /// elsewhere does not touch it.
+    /// Makes the file `length` bytes long and reserves the space, so that writing these bytes
+    /// cannot fail later because the disk is full.
     fn allocate(&mut self, length: u64) -> io::Result<()>;
 
-    /// Cuts the file to `length` bytes; durable after [`DiskFile::sync_data`].
+    /// Truncates the file to `length` bytes. It is durable after [`DiskFile::sync_data`].
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
-/// What [`Disk::stat`] tells.
+/// The result of [`Disk::stat`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStat {
     pub length: u64,
@@ -97,7 +98,8 @@ pub struct FileStat {
     pub id: FileId,
 }
 
-/// Which file it is, whatever its names. Some network file systems give one file several.
+/// The identity of a file, independent of its names. Some network file systems give one file
+/// several identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     pub device: u64,
@@ -107,15 +109,15 @@ pub struct FileId {
 /// The space of a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// What this process may still use.
+    /// The bytes that this process may still use.
     pub free: u64,
-    /// Of the whole file system, used and free.
+    /// The size of the whole file system, used and free.
     pub capacity: u64,
 }
 
-/// Whether a call failed for want of something that comes back, and not because the device is
-/// broken: space, a quota, inodes, file descriptors or the kernel's memory. The file system is as
-/// good as before; the same call may succeed later.
+/// Whether a call failed because a resource is used up: space, a quota, inodes, file descriptors or
+/// the kernel's memory. The device is not broken, the file system is intact, and the same call may
+/// succeed later.
 pub fn is_full(error: &io::Error) -> bool {
     let is_short = |kind| {
         matches!(
@@ -134,7 +136,7 @@ pub struct DirEntry {
     pub is_dir: bool,
 }
 
-/// Whether [`is_full`] is at the bottom of an error.
+/// Whether an [`is_full`] error is among the causes of an error.
 pub fn is_caused_by_full(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -148,7 +150,7 @@ pub fn is_caused_by_full(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// Removes the directory `path` with everything in it. Nothing is synced.
+/// Removes the directory `path` with everything in it. It syncs nothing.
 pub fn remove_dir_all(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     for entry in disk.read_dir(path)? {
         let inner = path.join(entry.name);
@@ -163,10 +165,10 @@ pub fn remove_dir_all(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     disk.remove_dir(path)
 }
 
-/// Creates `path` with every missing parent. On return all their names are durable.
+/// Creates `path` and every missing parent. On return, all their names are durable.
 ///
-/// Each level is made durable before the next is made, so of those that are there only the last may
-/// not be: an earlier process may have died between its creation and its sync.
+/// Each level is made durable before the next is created. So of the existing levels, only the last
+/// may not be durable, if an earlier process died between its creation and its sync.
 pub fn create_dir_all_synced(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()> {
     let parent = path
         .parent()

@@ -1,4 +1,4 @@
-//! The only door to randomness.
+//! The only source of randomness.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use ulid::Ulid;
 
-/// Random numbers and ids that are never given twice. Cheap to clone; clones share.
+/// Gives random numbers, and ids that are never given twice. A clone is cheap and shares the
+/// source.
 #[derive(Clone)]
 pub struct Entropy {
     source: Source,
@@ -21,31 +22,32 @@ enum Source {
 }
 
 impl Entropy {
-    /// From the operating system: nobody outside can guess it.
+    /// Randomness of the operating system, which nobody outside can guess.
     pub const fn system() -> Self {
         Self {
             source: Source::System,
         }
     }
 
-    /// The same numbers for the same seed: for simulations, one for all processes of a run.
+    /// The same numbers for the same seed. It is for simulations, where all processes of a run
+    /// share one.
     pub fn seeded(seed: u64) -> Self {
         Self {
             source: Source::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed)))),
         }
     }
 
-    /// A number that may be a secret.
+    /// A random number. It may be used as a secret.
     pub fn number(&self) -> u64 {
         self.draw(|random| random.next_u64())
     }
 
-    /// A number in `[0, 1)`.
+    /// A random number in `[0, 1)`.
     pub fn fraction(&self) -> f64 {
         self.draw(|random| random.random())
     }
 
-    /// A ULID of the time `now_ms`.
+    /// A ULID with the time `now_ms`.
     pub fn ulid(&self, now_ms: i64) -> Ulid {
         let random = self.draw(|random| random.random());
         Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), random)
@@ -64,7 +66,7 @@ impl Entropy {
 }
 
 impl fmt::Debug for Entropy {
-    /// What comes next is nobody's business.
+    /// Does not show the state, so that nobody can predict the next numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match self.source {
             Source::System => "system",

@@ -1,13 +1,13 @@
-//! What every role stands on: time, randomness, threads, the disk and memory of one process.
+//! The basis of every role: time, randomness, threads, disk and memory of one process.
 //!
 //! - [`clock`]: the only source of time. Tests set it.
 //! - [`entropy`]: the only source of randomness, of ids too. It comes with the clock.
-//! - [`tasks`]: named tasks that somebody waits for; [`workers`]: threads that compute, apart from
-//!   those that serve requests; [`pace`]: where a long computation lets others in.
-//! - [`disk`]: files that survive a loss of power, behind a trait that `testkit` simulates;
-//!   [`disk::descriptors`]: what is left when no file can be opened.
-//! - [`memory`]: how much there may be; [`process`]: who this process is, and whether another
-//!   lives.
+//! - [`tasks`]: named tasks that are watched and joined. [`workers`]: threads for computations,
+//!   separate from those that serve requests. [`pace`]: lets a long computation yield.
+//! - [`disk`]: files that survive a loss of power, behind a trait that `testkit` simulates.
+//!   [`disk::descriptors`]: a reserve of file descriptors.
+//! - [`memory`]: the memory limit of the process. [`process`]: identifies this process, and checks
+//!   whether another one still runs.
 
 pub mod clock;
 pub mod disk;

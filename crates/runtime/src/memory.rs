@@ -1,28 +1,28 @@
-//! How much memory the system lets this process have.
+//! The memory that the system allows this process.
 //!
-//! Linux tells it in files: the size of the machine, the limits of the control groups that the
-//! process is in (both versions, and every group above its own), and the limits of the process.
-//! The smallest counts.
+//! Linux has the numbers in files: the memory of the machine, the limits of the process' control
+//! groups (both versions, and every group above its own), and the limits of the process itself. The
+//! smallest number counts.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-/// What is assumed where the system says nothing.
+/// The assumed memory if the system does not say.
 const UNKNOWN_BYTES: u64 = 4 << 30;
 
-/// The memory that this process can have at most, and what says so.
+/// The maximum memory of this process, and what sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryLimit {
     pub bytes: u64,
     pub set_by: MemoryLimitSource,
 }
 
-/// What bounds the memory of a process.
+/// What limits the memory of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemoryLimitSource {
-    /// The memory that the machine has.
+    /// The memory of the machine.
     Machine,
-    /// The control group of this file, which is that of the process or one above it.
+    /// A control group, by the path of its file. It is the group of the process or one above it.
     ControlGroup(PathBuf),
     /// A limit of the process (`ulimit -v` or `ulimit -d`), by its name in `/proc/self/limits`.
     ProcessLimit(&'static str),
@@ -42,12 +42,12 @@ impl fmt::Display for MemoryLimitSource {
 }
 
 impl MemoryLimit {
-    /// Asks the system.
+    /// Reads the limit of this process from the system.
     pub fn of_this_process() -> Self {
         Self::below(Path::new("/"))
     }
 
-    /// As [`MemoryLimit::of_this_process`], for a system whose files lie below `root`.
+    /// Like [`MemoryLimit::of_this_process`], but reads the system files below `root`.
     fn below(root: &Path) -> Self {
         let machine = machine_bytes(root).map(|bytes| Self {
             bytes,
@@ -64,7 +64,8 @@ impl MemoryLimit {
             set_by: MemoryLimitSource::Unknown,
         };
 
-        // The first of equal ones: the machine goes before a group that allows all of it.
+        // Of equal limits, the first is returned: the machine comes before a group that allows all
+        // of it.
         limits.min_by_key(|limit| limit.bytes).unwrap_or(unknown)
     }
 }
@@ -83,7 +84,7 @@ fn machine_bytes(root: &Path) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// The soft limits of the process that bound what it can allocate.
+/// The soft limits of the process that bound its memory.
 fn process_limits(root: &Path) -> Vec<MemoryLimit> {
     let text = read(root, "proc/self/limits");
     let limit = |name: &'static str| {
@@ -102,13 +103,13 @@ fn process_limits(root: &Path) -> Vec<MemoryLimit> {
         .collect()
 }
 
-/// The limits of the control groups of the process, its own and all above.
+/// The limits of the process' own control group and of all groups above it.
 fn group_limits(root: &Path) -> Vec<MemoryLimit> {
     let mounts = read(root, "proc/self/mountinfo");
     let mut limits = Vec::new();
 
     for line in read(root, "proc/self/cgroup").lines() {
-        // `hierarchy:controllers:path`. Version 2 is the hierarchy 0, which lists no controllers.
+        // `hierarchy:controllers:path`. Version 2 has hierarchy number 0 and lists no controllers.
         let mut fields = line.splitn(3, ':');
         let (Some(hierarchy), Some(controllers), Some(path)) =
             (fields.next(), fields.next(), fields.next())
@@ -137,8 +138,8 @@ enum Version {
 }
 
 impl Version {
-    /// The files of a group that say how much memory it may have. Above `memory.high` a group is
-    /// not killed, but it is slowed down until it is of no use.
+    /// The files with the memory limits of a group. Above `memory.high`, a group is not killed, but
+    /// it becomes too slow to use.
     const fn files(self) -> &'static [&'static str] {
         match self {
             Self::One => &["memory.limit_in_bytes"],
@@ -149,13 +150,13 @@ impl Version {
 
 /// Where a hierarchy of control groups is mounted.
 struct Mount<'a> {
-    /// The group that is the root of what is seen at `point`.
+    /// The group that is visible at `point` itself.
     group: &'a str,
     point: &'a Path,
 }
 
 impl<'a> Mount<'a> {
-    /// Reads a line of `mountinfo`: `id parent device root point options.. - type source options`.
+    /// Parses a line of `mountinfo`: `id parent device root point options.. - type source options`.
     fn of(line: &'a str, version: Version) -> Option<Self> {
         let (before, behind) = line.split_once(" - ")?;
         let mut described = behind.split(' ');
@@ -174,10 +175,12 @@ impl<'a> Mount<'a> {
         is_wanted.then_some(Self { group, point })
     }
 
-    /// What the group of this `path` and those above it allow, as far as they are mounted here.
+    /// The limits of the group with this `path` and of all groups above it, as far as they are
+    /// mounted here.
     fn limits(&self, root: &Path, path: &str, version: Version) -> Vec<MemoryLimit> {
-        // In a container the mount may begin at the container's own group. A path that is not
-        // below it, or that goes up, belongs to another view: then the mount itself is the group.
+        // In a container, the mount may begin at the container's own group. A path that is not
+        // below it, or that goes up, is seen from outside the container. Then the group is the
+        // mount itself.
         let below = Path::new(path)
             .strip_prefix(self.group)
             .unwrap_or_else(|_| Path::new(""));
@@ -192,7 +195,7 @@ impl<'a> Mount<'a> {
                 let inside = file.strip_prefix("/").unwrap_or(&file);
                 let text = std::fs::read_to_string(root.join(inside)).unwrap_or_default();
 
-                // The word `max` is no limit.
+                // The word `max`, which means no limit, does not parse as a number.
                 if let Ok(bytes) = text.trim().parse() {
                     limits.push(MemoryLimit {
                         bytes,
@@ -222,7 +225,7 @@ mod tests {
         35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
         41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 
-    /// A machine of 8 GiB whose files are these.
+    /// The limit that is found on a machine of 8 GiB with these files.
     fn found(files: &[(&str, &str)]) -> MemoryLimit {
         let root = tempfile::tempdir().unwrap();
         let usual = [("proc/meminfo", MEMINFO), ("proc/self/limits", UNLIMITED)];
@@ -348,7 +351,7 @@ mod tests {
         let mount = "35 31 0:32 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
         let file = "sys/fs/cgroup/memory/memory.limit_in_bytes";
 
-        // The path as the host sees it, a name space that hides it, and a path above the mount.
+        // The path as seen by the host, the path in a namespace, and a path above the mount.
         for path in ["/docker/abc", "/", "/../other"] {
             let limit = found(&[
                 ("proc/self/cgroup", &format!("4:memory:{path}\n")),

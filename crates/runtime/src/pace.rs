@@ -1,20 +1,21 @@
-//! Computations that can be ended between two of their steps.
+//! Lets long computations yield between their steps.
 
-/// Lets a long computation be ended, and others have their turn, every so often.
+/// Makes a long computation yield from time to time, so that others can run and the computation can
+/// be cancelled.
 ///
-/// A task ends at an await only. A computation that awaits nothing notes what it does here, and
-/// waits for a moment whenever enough is done: it is over then if nobody asks for it any more.
+/// A task can be cancelled only at an await. A computation without awaits reports its work here.
+/// After a certain amount of work it yields, and ends there if it was cancelled.
 #[derive(Debug, Default)]
 pub struct Pace {
     done: usize,
 }
 
 impl Pace {
-    /// So much is done between two waits. A unit is what takes some tens of nanoseconds, or, of a
-    /// hard pattern that is held against a text, a byte, which takes a microsecond.
+    /// The work between two yields. A unit takes some tens of nanoseconds. When a hard pattern is
+    /// matched, a unit is one byte of the text, which takes up to a microsecond.
     const UNITS: usize = 4096;
 
-    /// Notes that work of `units` is done.
+    /// Reports `units` of work. Yields if enough was done since the last yield.
     pub async fn done(&mut self, units: usize) {
         self.done = self.done.saturating_add(units);
         if self.done >= Self::UNITS {
@@ -22,7 +23,7 @@ impl Pace {
         }
     }
 
-    /// Lets others have their turn now.
+    /// Yields to other tasks now.
     pub async fn wait(&mut self) {
         self.done = 0;
         tokio::task::yield_now().await;

@@ -1,34 +1,36 @@
-//! Which process this is, and whether another one of this machine still runs.
+//! Identifies processes, and checks whether a process of this machine still runs.
 
 use std::fs;
 
-/// A process, told from all others of its machine since the machine was started.
+/// The identity of a process. It is unique among all processes of its machine, and across restarts
+/// of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessMark {
     /// The name of the machine, for people.
     pub host: String,
-    /// Made anew by each start of the machine's kernel.
+    /// The id of the kernel's boot, which changes with each start of the machine.
     pub boot: String,
-    /// In which numbers of processes mean the same.
+    /// The namespace in which process ids are comparable.
     pub pid_namespace: String,
     pub pid: u32,
-    /// When the process was started, in the kernel's ticks: a number of a process is used again.
+    /// When the process was started, in ticks of the kernel. It is needed because process ids are
+    /// reused.
     pub started: u64,
 }
 
-/// What is known of a process.
+/// What is known about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
-    /// It runs, or it is stopped and may run again.
+    /// The process runs, or it is stopped and may continue.
     Alive,
-    /// It has ended, for good.
+    /// The process has ended.
     Gone,
-    /// It is of another machine, or this one does not tell.
+    /// The process belongs to another machine, or the system does not say.
     Unknown,
 }
 
 impl ProcessMark {
-    /// This process. `None` where the system does not tell (there is no `/proc`).
+    /// The mark of this process. `None` if the system has no `/proc`.
     pub fn of_this() -> Option<Self> {
         let pid = std::process::id();
         let (started, _) = stat(pid)?;
@@ -48,7 +50,7 @@ impl ProcessMark {
         })
     }
 
-    /// Whether the process still runs, as far as this machine can tell.
+    /// Checks whether the process still runs, as far as this machine can tell.
     pub fn liveness(&self) -> Liveness {
         if boot().as_deref() != Some(&*self.boot)
             || pid_namespace().as_deref() != Some(&*self.pid_namespace)
@@ -79,8 +81,8 @@ fn pid_namespace() -> Option<String> {
     Some(namespace.to_string_lossy().into_owned())
 }
 
-/// When a process was started, and its state. The name in front of both may hold anything, a
-/// bracket too.
+/// The start time and the state of a process. The process name comes before them and may have any
+/// characters, even brackets.
 fn stat(pid: u32) -> Option<(u64, char)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, behind_name) = stat.rsplit_once(')')?;

@@ -1,4 +1,4 @@
-//! Named tasks that are watched and joined.
+//! Runs named tasks, which are watched and joined.
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
@@ -11,14 +11,14 @@ use tracing::{error, warn};
 /// What the failure of a task means for the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// One connection or one job: say so and go on.
+    /// It concerns one connection or one job. It is logged, and the process continues.
     Log,
-    /// The process cannot keep its promises without this task: stop. The truth is on disk and in
-    /// the bucket, so a restart is cheap and honest.
+    /// The process cannot keep its promises without this task, so it stops. All data is on disk and
+    /// in the bucket, so a restart is cheap and safe.
     Fatal,
 }
 
-/// Spawns the tasks of one process. Cheap to clone.
+/// Spawns the tasks of one process. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     shared: Arc<Shared>,
@@ -28,8 +28,8 @@ pub struct Tasks {
 struct Shared {
     shutdown: CancellationToken,
     failed: CancellationToken,
-    /// Why the process has to stop: the name of the first task that failed, and its error with all
-    /// causes.
+    /// Why the process must stop: the name of the first fatal task that failed, and its error with
+    /// all causes.
     failure: OnceLock<String>,
 }
 
@@ -49,17 +49,18 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    /// The signal that tells tasks to finish what they have and return.
+    /// The signal for tasks to finish their work and return.
     pub fn shutdown(&self) -> CancellationToken {
         self.shared.shutdown.clone()
     }
 
-    /// Cancelled when a task marked [`OnFailure::Fatal`] failed or panicked.
+    /// A token that is cancelled when a task with [`OnFailure::Fatal`] fails or panics.
     pub fn failed(&self) -> CancellationToken {
         self.shared.failed.clone()
     }
 
-    /// Which task marked [`OnFailure::Fatal`] failed first, and why; `None` while none has.
+    /// The name and the error of the first task with [`OnFailure::Fatal`] that failed; `None` if
+    /// none has failed.
     pub fn failure(&self) -> Option<&str> {
         self.shared.failure.get().map(String::as_str)
     }
@@ -98,8 +99,8 @@ impl Tasks {
         })
     }
 
-    /// Runs `work` on a thread of its own: for loops that block. An `Err` or a panic is treated as
-    /// with [`Tasks::spawn`].
+    /// Runs `work` on a thread of its own, for loops that block. An `Err` or a panic is treated as
+    /// in [`Tasks::spawn`].
     pub fn spawn_thread<F, E>(
         &self,
         name: &'static str,
@@ -139,7 +140,7 @@ impl Tasks {
     }
 }
 
-/// The error's text with those of its sources behind it.
+/// The text of the error, followed by the texts of its sources.
 fn with_causes<E: Into<Box<dyn Error + Send + Sync>>>(error: E) -> String {
     let error: Box<dyn Error + Send + Sync> = error.into();
     let mut text = error.to_string();

@@ -1,28 +1,28 @@
-//! Threads that compute.
+//! Threads for computations.
 
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Where computations run. On threads of their own, those that take seconds hold up no timer, no
-/// probe and no write. Cheap to clone; the threads end with the last clone.
+/// Runs computations on separate threads, so that a computation of seconds does not delay timers,
+/// probes and writes. A clone is cheap. The threads end with the last clone.
 ///
-/// The default is the runtime of whoever spawns.
+/// The default has no threads of its own, and runs work on the caller's runtime.
 #[derive(Clone, Debug, Default)]
 pub struct Workers(Option<Arc<Threads>>);
 
-/// How far the threads step back, as of `nice`: a thread that does not gets three times their share
-/// of a processor on which both would run. It is no more than that, since whoever serves may wait
-/// for a lock that one of them holds.
+/// The niceness of the threads. When a thread with normal priority competes for the same core, it
+/// gets three times the share of one of these. A higher niceness could harm threads that serve
+/// requests, because they may wait for a lock that one of these threads has.
 const NICENESS: i32 = 5;
-/// The kernel's largest.
+/// The maximum niceness of the kernel.
 #[cfg(target_os = "linux")]
 const NICENESS_MAX: i32 = 19;
 
-/// Lets the thread that calls it run behind others.
+/// Lowers the priority of the calling thread.
 fn step_back() {
-    // On Linux a priority belongs to a thread, elsewhere it would be that of the process.
+    // On Linux, the priority belongs to the thread. Elsewhere it belongs to the whole process.
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{getpriority_process, setpriority_process};
@@ -36,13 +36,13 @@ fn step_back() {
     }
 }
 
-/// A runtime that whoever computes on it may drop.
+/// A runtime that may be dropped from any thread, even from one of its own.
 #[derive(Debug)]
 struct Threads(Option<Runtime>);
 
 impl Workers {
-    /// Starts a thread for each core. They leave the processors to threads that serve and write,
-    /// where those want them: see [`NICENESS`].
+    /// Starts one thread for each core. The threads have a lower priority than those that serve and
+    /// write; see [`NICENESS`].
     pub fn start(name: &str) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name(name)
@@ -53,7 +53,7 @@ impl Workers {
         Ok(Self(Some(Arc::new(Threads(Some(runtime))))))
     }
 
-    /// Starts `work` there. Dropping the handle ends it at its next await.
+    /// Starts `work` on these threads. When the handle is dropped, the work ends at its next await.
     pub fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

@@ -1,4 +1,5 @@
-//! Durations as Prometheus writes them: `5s`, `1h30m`, `0`. For `#[serde(with = "duration")]`.
+//! Durations in the form of Prometheus: `5s`, `1h30m`, `0`. Used with `#[serde(with =
+//! "duration")]`.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use duramen_model::duration::parse_ms;
 use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
 
-/// Units of what is printed, in milliseconds. Weeks and years are read and not written: few know
-/// how long a year is here.
+/// The units for printing, in milliseconds. Weeks and years are parsed but never printed, because
+/// few people know how long a year is here.
 const UNITS: [(&str, u128); 5] = [
     ("d", 86_400_000),
     ("h", 3_600_000),
@@ -17,7 +18,7 @@ const UNITS: [(&str, u128); 5] = [
     ("ms", 1),
 ];
 
-/// Reads a duration. A number without a unit is refused, unless it is 0.
+/// Parses a duration. A number without a unit is refused, unless it is 0.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let ms = parse_ms(text)
         .map_err(|e| format!("{e}: a duration such as 30s, 5m or 1h30m is expected"))?;
@@ -70,7 +71,7 @@ impl Visitor<'_> for Text {
     }
 }
 
-/// For `Option<Duration>`: null is none.
+/// The same for `Option<Duration>`; `None` is null.
 pub mod optional {
     use std::time::Duration;
 

@@ -1,13 +1,14 @@
-//! What is wrong with settings.
+//! The faults of settings.
 
 use std::fmt;
 
-/// One fault: where it is, and why it is one.
+/// One fault: its place and its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The keys from the outermost inwards, with points between; empty for the file as a whole.
+    /// The keys from the outermost to the innermost, with points between them; empty for the whole
+    /// file.
     pub key: String,
-    /// Counted from 1, where it is known.
+    /// The line, counted from 1, if it is known.
     pub line: Option<u64>,
     pub why: String,
 }
@@ -23,12 +24,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults that were found, so that one look at the file is enough. Never empty as an error.
+/// All faults of a file, so that a person can correct them at once. It is never empty when it is an
+/// error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
-    /// Notes why `key` cannot be what it is, unless it `holds`.
+    /// Adds a fault of `key` with the reason `why`, unless the condition `holds`.
     pub fn check(&mut self, holds: bool, key: impl Into<String>, why: impl FnOnce() -> String) {
         if !holds {
             self.0.push(Fault {
@@ -39,7 +41,7 @@ impl Faults {
         }
     }
 
-    /// As a result: an error when there is one.
+    /// Returns `Err` if there are faults.
     pub fn into_result(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }

@@ -1,10 +1,10 @@
-//! The text of a file of settings.
+//! Reads the text of a settings file.
 
 use std::path::{Path, PathBuf};
 
 use crate::FILE_BYTES_MAX;
 
-/// Why a file of settings has no text.
+/// Why a settings file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -21,7 +21,7 @@ pub enum FileError {
     TooLarge { path: PathBuf, bytes: u64 },
 }
 
-/// The text of the file at `path`, of at most [`FILE_BYTES_MAX`].
+/// Reads the text of the file at `path`, at most [`FILE_BYTES_MAX`] bytes.
 pub fn text_of(path: &Path) -> Result<String, FileError> {
     let unread = |source| FileError::Read {
         path: path.to_owned(),

@@ -1,9 +1,10 @@
-//! Settings as people write them: text in, checked values or faults with key and line out.
+//! Parses the settings that people write. Text comes in; checked values go out, or faults with key
+//! and line.
 //!
-//! `file` reads the text of a file. `yaml` makes values of it and lays one tree over another
-//! ([`read`], [`overlay`], [`leaves`]). A [`Fault`] names the key, the line and what is wrong;
-//! [`Faults`] are all of one file. Values that people write in their own way: [`duration`]
-//! (`1h30m`), [`size`] (`64MiB`), and a [`Secret`], which is never shown.
+//! `file` reads the text of a file. `yaml` parses it ([`read`]) and combines trees of values
+//! ([`overlay`], [`leaves`]). A [`Fault`] names the key, the line and the reason; [`Faults`] are
+//! all faults of one file. Some values have a form of their own: [`duration`] (`1h30m`), [`size`]
+//! (`64MiB`), and [`Secret`], which is never shown.
 
 pub mod duration;
 mod fault;

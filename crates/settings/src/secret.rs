@@ -1,4 +1,4 @@
-//! Texts that must not be seen.
+//! Texts that must not be shown.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize, Serializer};
 pub struct Secret(String);
 
 impl Secret {
-    /// What is shown instead.
+    /// The text that is shown instead.
     pub const SHOWN: &str = "<secret>";
 
-    /// The text itself, for the one who needs it.
+    /// The secret text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

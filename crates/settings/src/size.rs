@@ -1,11 +1,11 @@
-//! Sizes in bytes: `64MiB`, `512KiB`, `1000`. For `#[serde(with = "size")]`.
+//! Sizes in bytes: `64MiB`, `512KiB`, `1000`. Used with `#[serde(with = "size")]`.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
 
-/// Only powers of two: whoever writes MB may mean either.
+/// The units are powers of two. MB is not accepted, because it can mean two sizes.
 const UNITS: [(&str, u64); 5] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -14,7 +14,7 @@ const UNITS: [(&str, u64); 5] = [
     ("B", 1),
 ];
 
-/// Reads a size: a whole number and a unit; bytes without one.
+/// Parses a size: a whole number and a unit. A number without a unit is in bytes.
 pub fn parse(text: &str) -> Result<usize, String> {
     let expected = || {
         format!("{text:?} is not a size: a whole number with B, KiB, MiB, GiB or TiB is expected")
@@ -42,7 +42,7 @@ pub fn parse(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text} is too much"))
 }
 
-/// The text of a size, in the largest unit of which it is a whole number.
+/// Prints a size as a whole number of the largest possible unit.
 pub fn print(bytes: usize) -> String {
     let bytes = bytes as u64;
     let (unit, of) = UNITS
@@ -65,7 +65,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, 
     deserializer.deserialize_any(Text)
 }
 
-/// A size that may be left out. For `#[serde(with = "size::optional")]`.
+/// A size that may be missing. Used with `#[serde(with = "size::optional")]`.
 pub mod optional {
     use serde::{Deserialize, Deserializer, Serializer};
 

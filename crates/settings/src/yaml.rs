@@ -1,4 +1,4 @@
-//! Files of settings.
+//! Parses settings files and combines their values.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -6,13 +6,13 @@ use serde_saphyr::options;
 
 use crate::Fault;
 
-/// The largest file of settings that is read, in bytes: some 100,000 tenants with a few limits
-/// each.
+/// The maximum size of a settings file in bytes. Some 100,000 tenants with a few limits each fit
+/// in.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
 
-/// Reads one YAML document. An empty one, or one of comments only, is an empty map.
+/// Parses one YAML document. An empty document, or one with only comments, is an empty map.
 ///
-/// The text of the fault repeats no line of the file, since secrets may stand there.
+/// The fault never repeats a line of the file, because the line may have a secret.
 pub fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, Fault> {
     let whole = |why: String| Fault {
         key: String::new(),
@@ -62,7 +62,7 @@ pub fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, Fault> {
     })
 }
 
-/// The first line of a message, without the place that stands in [`Fault`] already.
+/// The first line of a message, without the place, which [`Fault`] has already.
 fn without_place(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     let end = first
@@ -74,7 +74,7 @@ fn without_place(message: &str) -> String {
     text.strip_prefix("error: ").unwrap_or(text).to_owned()
 }
 
-/// The keys of all values that are not maps, with points between, and the values.
+/// All values that are not maps, each with its keys, joined by points.
 pub fn leaves(tree: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     collect("", tree, &mut found);
@@ -97,8 +97,8 @@ fn collect<'a>(key: &str, tree: &'a Value, found: &mut Vec<(String, &'a Value)>)
     }
 }
 
-/// Puts what `over` says in the place of what `under` says, value by value: maps are merged, all
-/// else is replaced.
+/// Replaces values of `under` by those of `over`. Maps are merged, and all other values are
+/// replaced.
 pub fn overlay(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
@@ -106,7 +106,7 @@ pub fn overlay(under: &mut Value, over: &Value) {
                 overlay(under.entry(name.clone()).or_insert(Value::Null), value);
             }
         }
-        // A section that is there and empty (`ingest:`) says nothing.
+        // An empty section (`ingest:`) changes nothing.
         (Value::Object(_), Value::Null) => {}
         (under, over) => *under = over.clone(),
     }

@@ -1,11 +1,11 @@
-//! Arithmetic of durations, which the step and the range of a query complete. How a duration is
-//! written is in [`duramen_model::duration`].
+//! Arithmetic of durations, which may depend on the step and the range of a query.
+//! [`duramen_model::duration`] parses and prints durations.
 
 use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
 use crate::deep::deep;
 use crate::position::PosRange;
 
-/// The same bound for durations that are written as numbers.
+/// The longest duration that is written as a number, in seconds: 63 bits of nanoseconds.
 pub(crate) const DURATION_SECONDS_MAX: f64 = 9_223_372_036.854_776;
 
 /// Rounds to the nearest millisecond. Values out of range saturate.

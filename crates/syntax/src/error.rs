@@ -68,8 +68,8 @@ impl ParseError {
         self.limit
     }
 
-    /// [`ErrorKind::TooMuch`] for a text that is over a limit, else [`ErrorKind::Invalid`]. Either
-    /// way the text has to change.
+    /// [`ErrorKind::TooMuch`] if the text exceeds a limit, otherwise [`ErrorKind::Invalid`]. The
+    /// text must change in both cases.
     pub fn kind(&self) -> ErrorKind {
         match self.limit {
             Some(_) => ErrorKind::TooMuch,

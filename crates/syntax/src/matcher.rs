@@ -1,11 +1,11 @@
-//! Checks of matchers. Only this file uses regexes.
+//! Checks and compiles matchers. Only this file uses regexes.
 
 use duramen_model::{METRIC_NAME, MatchOp as Compiled, Matcher, Regexes, regex};
 
 use crate::ast::{LabelMatcher, MatchOp};
 
 impl LabelMatcher {
-    /// The matcher that the text stands for. Fails for no matcher that the parser let through.
+    /// Compiles the matcher. It never fails for a matcher that the parser has accepted.
     pub fn compile(&self, regexes: &Regexes) -> Result<Matcher, regex::Error> {
         let op = match self.op {
             MatchOp::Equal => Compiled::Equal(self.value.clone()),

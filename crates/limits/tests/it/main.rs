@@ -1,3 +1,3 @@
-//! The limits as their users read of them.
+//! Tests of the documentation of the limits.
 
 mod reference;

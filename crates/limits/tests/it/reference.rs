@@ -1,4 +1,4 @@
-//! `docs/reference/limits.md` is what the code's own comments say.
+//! `docs/reference/limits.md` equals the comments in the code.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ const PAGE: &str = concat!(
     "/../../docs/reference/limits.md"
 );
 
-/// The sections of the file and the types that hold them.
+/// The sections of the file and their types.
 const SECTIONS: [(&str, &str); 3] = [
     ("ingest", "IngestLimits"),
     ("ha", "HaLimits"),
@@ -41,7 +41,7 @@ Durations are as in PromQL (`30s`, `1h30m`), sizes have a unit (`64MiB`, `512KiB
 tenant that asks, and what the file changed of it.
 ";
 
-/// The fields of a struct of `source`, in order, and the text of their comments.
+/// The fields of the struct `name` in `source`, in order, and the texts of their comments.
 fn fields(source: &str, name: &str) -> Vec<(String, String)> {
     let body = source
         .split_once(&format!("pub struct {name} {{"))

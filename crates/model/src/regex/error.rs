@@ -78,7 +78,7 @@ impl Error {
         matches!(self, Self::Together { .. }).then_some("regex_bytes_max")
     }
 
-    /// Always [`ErrorKind::Invalid`]: the request is at fault.
+    /// [`ErrorKind::Invalid`] for a syntax error, [`ErrorKind::TooMuch`] for a limit.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Syntax { .. } => ErrorKind::Invalid,

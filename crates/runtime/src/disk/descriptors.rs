@@ -1,8 +1,8 @@
-//! File descriptors: how many the process may have, and a few that are kept for the disk.
+//! File descriptors: the limit of the process, and a reserve for the disk.
 //!
-//! Connections take descriptors too, as many as come. What is acknowledged must be written all the
-//! same, so that the disk keeps some in reserve: they are open on `/dev/null`, and one is given up
-//! when a file cannot be opened for want of a descriptor.
+//! Connections take descriptors too, in any number. But acknowledged data must still be written, so
+//! the disk keeps some descriptors in reserve, open on `/dev/null`. When a file cannot be opened
+//! because no descriptor is left, one of the reserve is closed.
 
 use std::fs::File;
 use std::io;
@@ -12,18 +12,20 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors belong to the process, and so does the reserve.
+/// The reserve. It is global, because descriptors belong to the process.
 static SPARE: Mutex<Vec<File>> = Mutex::new(Vec::new());
-/// How many there should be in reserve; none before [`raise`].
+/// How many descriptors the reserve should have; 0 before [`raise`].
 static SPARE_WANTED: AtomicUsize = AtomicUsize::new(0);
 
-/// A rotation of the log and a flush hold some ten at once.
+/// The maximum size of the reserve. A rotation of the log and a flush use some ten descriptors at
+/// once.
 const SPARE_MAX: usize = 32;
-/// More than this is of no use: every connection has buffers as well.
+/// The maximum limit that is set. More would be useless, because every connection also needs
+/// buffers.
 const LIMIT_MAX: u64 = 1 << 20;
 
-/// Raises the limit of this process to what it may be, and fills the reserve. Returns the limit;
-/// `None` when there is none.
+/// Raises the soft limit of this process as far as allowed, and fills the reserve. Returns the
+/// limit; `None` when there is no limit.
 pub fn raise() -> io::Result<Option<u64>> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit
@@ -45,7 +47,7 @@ pub fn raise() -> io::Result<Option<u64>> {
     Ok(getrlimit(Resource::Nofile).current)
 }
 
-/// Whether a call failed since the process, or the machine, has no descriptor left.
+/// Whether a call failed because the process, or the machine, has no descriptor left.
 pub fn is_exhausted(error: &io::Error) -> bool {
     let codes = [Errno::MFILE, Errno::NFILE];
     codes
@@ -53,14 +55,14 @@ pub fn is_exhausted(error: &io::Error) -> bool {
         .any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }
 
-/// Runs `open`, with a descriptor of the reserve for as long as there is none otherwise and one is
-/// left.
+/// Runs `open`. If no descriptor is left, it closes one of the reserve and tries again, until the
+/// reserve is empty.
 pub fn with_spare<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
     loop {
         match open() {
             Err(error) if is_exhausted(&error) => {
-                // Dropped, and so free for the next try. Another thread may be quicker: then the
-                // next one of the reserve goes.
+                // The popped descriptor is closed, and so free for the next try. If another thread
+                // takes it first, the next one of the reserve is closed.
                 if SPARE.lock().pop().is_none() {
                     return Err(error);
                 }
@@ -73,7 +75,8 @@ pub fn with_spare<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Adds one to the reserve; false when it is full or no descriptor is free.
+/// Adds a descriptor to the reserve. Returns false when the reserve is full or no descriptor is
+/// free.
 fn refill() -> bool {
     let wanted = SPARE_WANTED.load(Ordering::Relaxed);
     let mut spare = SPARE.lock();

@@ -1,4 +1,4 @@
-//! Locks between processes, on a file.
+//! Locks between processes, by a file.
 
 use std::any::Any;
 use std::fmt;
@@ -11,15 +11,16 @@ use rustix::io::Errno;
 
 use super::descriptors::with_spare;
 
-/// What [`super::Disk::lock`] found.
+/// The result of [`super::Disk::lock`].
 #[derive(Debug)]
 pub enum Locked {
     Taken(Lock),
-    /// Somebody else has the lock. `by` is the process id that the holder wrote down, or `unknown`.
+    /// Another process or caller has the lock. `by` is the process id that the holder wrote into
+    /// the file, or `unknown`.
     Held {
         by: String,
     },
-    /// The file system has no locks, as some network file systems do.
+    /// The file system does not support locks. Some network file systems do not.
     Unsupported(io::Error),
 }
 
@@ -29,7 +30,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// A lock that lasts as long as `held`.
+    /// A lock that lasts until `held` is dropped.
     pub fn new(held: impl Any + Send + Sync) -> Self {
         Self {
             _held: Box::new(held),
@@ -43,11 +44,11 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// The text that the holder leaves has this length whatever its number is, so that writing it again
-/// takes no new space.
+/// The length of the text that the holder writes. It is the same for every process id, so that
+/// writing it again takes no new space.
 const HOLDER_BYTES: usize = 20;
 
-/// Locks the file `path`, which is made when it is missing.
+/// Locks the file `path`. Creates it if it is missing.
 pub(super) fn lock_file(path: &Path) -> io::Result<Locked> {
     loop {
         let open = || {
@@ -68,10 +69,10 @@ pub(super) fn lock_file(path: &Path) -> io::Result<Locked> {
             Err(TryLockError::Error(e)) => return Err(e),
         }
 
-        // Somebody may have removed the file since it was opened: then the lock is on a file that
-        // the next process does not find.
+        // The file may have been removed since it was opened. Then the lock is on a file that the
+        // next process cannot find.
         if is_still_named(&file, path)? {
-            // Who holds it is for people to read. On a full disk the lock holds without it.
+            // The process id is only for people to read. On a full disk, the lock works without it.
             let _ = file.write_all_at(
                 format!("{:<HOLDER_BYTES$}", std::process::id()).as_bytes(),
                 0,
@@ -99,7 +100,7 @@ fn is_unsupported(error: &io::Error) -> bool {
         .any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }
 
-/// What the holder wrote of itself.
+/// Reads the text that the holder wrote.
 fn holder(file: File) -> String {
     let mut text = String::new();
     let read = file.take(HOLDER_BYTES as u64).read_to_string(&mut text);

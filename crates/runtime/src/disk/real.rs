@@ -13,7 +13,7 @@ use super::descriptors::with_spare;
 use super::lock::{Locked, lock_file};
 use super::{DirEntry, Disk, DiskFile, FileId, FileStat, Space};
 
-/// The file system of the operating system. Whatever opens a file may use the spare
+/// The file system of the operating system. Every call that opens a file may use the reserve of
 /// [`super::descriptors`].
 #[derive(Debug, Default)]
 pub struct RealDisk;
@@ -144,7 +144,8 @@ impl DiskFile for RealFile {
 
     fn allocate(&mut self, length: u64) -> io::Result<()> {
         match fallocate(&self.file, FallocateFlags::empty(), 0, length) {
-            // The file system does not know how: bytes that are written take their space too.
+            // The file system cannot allocate space, so the bytes are written, which reserves the
+            // space too.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.fill(length),
             allocated => Ok(allocated?),
         }
