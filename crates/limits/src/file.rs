@@ -42,18 +42,18 @@ impl LimitsFile {
     /// `built_in`.
     pub fn parse(yaml: &str, built_in: &Limits) -> Result<Self, Faults> {
         let written: Written = duramen_settings::read(yaml)?;
-        let said: Value = duramen_settings::read(yaml)?;
+        let values: Value = duramen_settings::read(yaml)?;
         let mut faults = Faults::default();
         let mut defaults = tree(built_in);
 
-        overlay(&mut defaults, &said["defaults"]);
+        overlay(&mut defaults, &values["defaults"]);
 
         let mut tenants = HashMap::new();
 
         for name in written.tenants.unwrap_or_default().into_keys() {
             let key = format!("tenants.{name}");
             let mut own = defaults.clone();
-            overlay(&mut own, &said["tenants"][&name]);
+            overlay(&mut own, &values["tenants"][&name]);
 
             let own = whole(&own, &key)?;
             validate::limits(&own, &key, &mut faults);
@@ -112,18 +112,24 @@ tenants:
         )
         .unwrap();
 
-        let of = |name| &file.tenants[&TenantName::parse(name).unwrap()];
+        let limits_of = |name| &file.tenants[&TenantName::parse(name).unwrap()];
         assert_eq!(
-            (of("a").ingest.series_max, of("a").ingest.age_max),
+            (
+                limits_of("a").ingest.series_max,
+                limits_of("a").ingest.age_max
+            ),
             (20, None)
         );
 
         assert_eq!(
-            (of("a").query.memory_bytes_max, of("a").ha.failover_timeout),
+            (
+                limits_of("a").query.memory_bytes_max,
+                limits_of("a").ha.failover_timeout
+            ),
             (64 << 20, Duration::from_secs(60))
         );
 
-        assert_eq!(of("b"), &file.defaults);
+        assert_eq!(limits_of("b"), &file.defaults);
         assert_eq!(
             file.defaults.ingest.age_max,
             Some(Duration::from_secs(3600))

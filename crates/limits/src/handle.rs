@@ -13,11 +13,11 @@ use crate::{Limits, LimitsFile};
 /// The limits of all tenants. A clone is cheap, and all clones see a replacement at once.
 #[derive(Clone, Debug, Default)]
 pub struct LimitsHandle {
-    held: Arc<RwLock<Held>>,
+    in_force: Arc<RwLock<InForce>>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct InForce {
     defaults: Arc<Limits>,
     tenants: HashMap<TenantName, Arc<Limits>>,
 }
@@ -34,8 +34,8 @@ impl LimitsHandle {
     /// The limits of a tenant now. Ask once for each request, so that a request sees only one set
     /// of limits.
     pub fn of(&self, tenant: &TenantName) -> Arc<Limits> {
-        let held = self.held.read();
-        Arc::clone(held.tenants.get(tenant).unwrap_or(&held.defaults))
+        let in_force = self.in_force.read();
+        Arc::clone(in_force.tenants.get(tenant).unwrap_or(&in_force.defaults))
     }
 
     /// Replaces all limits, for every request that asks from now on.
@@ -45,7 +45,7 @@ impl LimitsHandle {
             .map(|(name, limits)| (name, Arc::new(limits)))
             .collect();
 
-        *self.held.write() = Held {
+        *self.in_force.write() = InForce {
             defaults: Arc::new(defaults),
             tenants,
         };
@@ -72,9 +72,9 @@ impl LimitsHandle {
     /// The limits of a tenant now. `built_in` are the limits without a file.
     pub fn effective(&self, tenant: &TenantName, built_in: &Limits) -> Effective {
         let (limits, defaults) = {
-            let held = self.held.read();
-            let limits = held.tenants.get(tenant).unwrap_or(&held.defaults);
-            (Arc::clone(limits), Arc::clone(&held.defaults))
+            let in_force = self.in_force.read();
+            let limits = in_force.tenants.get(tenant).unwrap_or(&in_force.defaults);
+            (Arc::clone(limits), Arc::clone(&in_force.defaults))
         };
 
         let built_in = tree(built_in);

@@ -30,13 +30,13 @@ pub enum Error {
     #[error("the first symbol of a request is not the empty string. bytes=`{bytes}`")]
     FirstSymbol { bytes: usize },
     #[error(
-        "field {number} is of remote write {found}, and the content type says that the message is `{said}`, which is {}",
+        "field {number} is of remote write {found}, and the content type says that the message is `{declared}`, which is {}",
         .found.other()
     )]
     OtherVersion {
         number: u32,
         found: Version,
-        said: &'static str,
+        declared: &'static str,
     },
     #[error(
         "the request has only fields that remote write does not know. message=`{message}`, first_field=`{number}`"

@@ -145,11 +145,11 @@ mod tests {
         for (body, expected) in cases {
             for decoded_bytes_max in [1, 1 << 20] {
                 let error = decompress(body, decoded_bytes_max).unwrap_err();
-                let told =
+                let names_it =
                     matches!(&error, Error::Snappy { reason } if reason.starts_with(expected));
 
                 assert!(
-                    told || matches!(error, Error::DecodedTooLarge { .. }),
+                    names_it || matches!(error, Error::DecodedTooLarge { .. }),
                     "{error}"
                 );
             }

@@ -119,13 +119,13 @@ mod tests {
     #[tokio::test]
     async fn a_computation_may_hold_the_last_clone_of_its_workers() {
         let workers = Workers::start("computes").unwrap();
-        let held = workers.clone();
+        let clone = workers.clone();
         let (release, released) = tokio::sync::oneshot::channel::<()>();
         let (ended, end) = tokio::sync::oneshot::channel();
 
         let work = workers.spawn(async move {
             let _ = released.await;
-            drop(held);
+            drop(clone);
 
             let _ = ended.send(());
         });

@@ -140,7 +140,9 @@ impl FloatHistogram {
                 BucketBounds::ClosedBoth => ('[', ']'),
             };
 
-            let [lower, upper, count] = [bucket.lower, bucket.upper, bucket.count].map(go_general);
+            let lower = go_general(bucket.lower);
+            let upper = go_general(bucket.upper);
+            let count = go_general(bucket.count);
             let _ = write!(text, ", {open}{lower},{upper}{close}:{count}");
         }
 

@@ -105,29 +105,9 @@ fn decode(bytes: &[u8]) -> Option<Histogram> {
     let zero_threshold = input.f64()?;
 
     let counts = if flags & FLOAT == 0 {
-        let count = input.varint()?;
-        let zero_count = input.varint()?;
-        let positive = input.all(1, Input::signed)?;
-        let negative = input.all(1, Input::signed)?;
-
-        Counts::Integer {
-            count,
-            zero_count,
-            positive,
-            negative,
-        }
+        integer_counts(&mut input)?
     } else {
-        let count = input.f64()?;
-        let zero_count = input.f64()?;
-        let positive = input.all(8, Input::f64)?;
-        let negative = input.all(8, Input::f64)?;
-
-        Counts::Float {
-            count,
-            zero_count,
-            positive,
-            negative,
-        }
+        float_counts(&mut input)?
     };
 
     let positive_spans = input.all(2, Input::span)?;
@@ -151,6 +131,34 @@ fn decode(bytes: &[u8]) -> Option<Histogram> {
     };
 
     input.bytes.is_empty().then_some(histogram)
+}
+
+fn integer_counts(input: &mut Input<'_>) -> Option<Counts> {
+    let count = input.varint()?;
+    let zero_count = input.varint()?;
+    let positive = input.all(1, Input::signed)?;
+    let negative = input.all(1, Input::signed)?;
+
+    Some(Counts::Integer {
+        count,
+        zero_count,
+        positive,
+        negative,
+    })
+}
+
+fn float_counts(input: &mut Input<'_>) -> Option<Counts> {
+    let count = input.f64()?;
+    let zero_count = input.f64()?;
+    let positive = input.all(8, Input::f64)?;
+    let negative = input.all(8, Input::f64)?;
+
+    Some(Counts::Float {
+        count,
+        zero_count,
+        positive,
+        negative,
+    })
 }
 
 const fn hint_bits(hint: ResetHint) -> u8 {

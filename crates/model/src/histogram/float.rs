@@ -343,8 +343,9 @@ mod tests {
         }
     }
 
-    fn buckets(of: &[(i32, f64)]) -> Vec<BucketCount> {
-        of.iter()
+    fn buckets(counts: &[(i32, f64)]) -> Vec<BucketCount> {
+        counts
+            .iter()
             .map(|&(index, count)| BucketCount { index, count })
             .collect()
     }

@@ -114,10 +114,10 @@ impl FloatHistogram {
                 .positive_buckets()
                 .map(|bucket| (bucket.lower, bucket.upper, bucket.count));
 
-            for (lower, upper, held) in positive.chain(negative) {
+            for (lower, upper, observations) in positive.chain(negative) {
                 if lower < threshold {
-                    count += held;
-                    if upper > threshold && held != 0.0 {
+                    count += observations;
+                    if upper > threshold && observations != 0.0 {
                         wanted = wanted.max(upper);
                     }
                 }
@@ -252,14 +252,13 @@ pub(super) fn merged(
             (None, None) => return out,
         };
 
-        let [held, other] = [&mut a, &mut b].map(|side| {
-            side.next_if(|bucket| bucket.index == index)
-                .map_or(0.0, |bucket| bucket.count)
-        });
+        let is_here = |bucket: &&BucketCount| bucket.index == index;
+        let count_a = a.next_if(is_here).map_or(0.0, |bucket| bucket.count);
+        let count_b = b.next_if(is_here).map_or(0.0, |bucket| bucket.count);
 
         out.push(BucketCount {
             index,
-            count: value(held, other),
+            count: value(count_a, count_b),
         });
     }
 }

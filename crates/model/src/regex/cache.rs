@@ -22,14 +22,14 @@ pub struct RegexCache {
 
 #[derive(Debug, Default)]
 struct State {
-    owners: HashMap<Arc<str>, Own>,
+    owners: HashMap<Arc<str>, OwnerRegexes>,
     bytes: usize,
     /// The number of uses so far; it serves as the clock.
     now: u64,
 }
 
 #[derive(Debug, Default)]
-struct Own {
+struct OwnerRegexes {
     /// By pattern: the regex and the time of its last use.
     regexes: HashMap<Box<str>, (GoRegex, u64)>,
     bytes: usize,
@@ -88,7 +88,7 @@ impl RegexCache {
         state.bytes = state.bytes + bytes - freed;
 
         while state.bytes > self.bytes_max {
-            state.forget_of_the_largest();
+            state.forget_from_largest_owner();
         }
     }
 
@@ -102,7 +102,7 @@ impl RegexCache {
 }
 
 impl State {
-    fn forget_of_the_largest(&mut self) {
+    fn forget_from_largest_owner(&mut self) {
         // Among equal owners, the one with the oldest use is chosen.
         let largest = self
             .owners
@@ -123,7 +123,7 @@ impl State {
     }
 }
 
-impl Own {
+impl OwnerRegexes {
     fn oldest_use(&self) -> u64 {
         self.regexes
             .values()
@@ -159,7 +159,8 @@ mod tests {
     fn an_owner_holds_a_share_and_pushes_out_its_own() {
         let one = GoRegex::parse("100[0-9]+").unwrap().bytes();
         let cache = RegexCache::new(40 * one);
-        let (a, b): (Arc<str>, Arc<str>) = (Arc::from("a"), Arc::from("b"));
+        let a: Arc<str> = Arc::from("a");
+        let b: Arc<str> = Arc::from("b");
 
         fill(&cache, &b, 3);
         fill(&cache, &a, 500);

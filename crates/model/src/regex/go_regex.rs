@@ -61,20 +61,20 @@ impl GoRegex {
             Shape::Automaton => shape::prefix(&node).0,
         };
 
-        let held = match shape {
+        let automaton_memory = match shape {
             Shape::Automaton => automaton::held_bytes(automaton_bytes),
             _ if groups.is_empty() => 0,
             _ => usize::try_from(automaton_bytes).unwrap_or(usize::MAX),
         };
 
-        let read = pattern.len() + class_ranges * size_of::<(u32, u32)>() + shape_work;
+        let parsing = pattern.len() + class_ranges * size_of::<(u32, u32)>() + shape_work;
         let inner = Inner {
             pattern: pattern.to_owned(),
             shape,
             prefix,
             matches_empty: shape::matches_empty(&node),
             groups,
-            bytes: read.saturating_add(held),
+            bytes: parsing.saturating_add(automaton_memory),
             automaton: OnceLock::new(),
         };
 

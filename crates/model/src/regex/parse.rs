@@ -154,42 +154,12 @@ impl<'p> Parser<'p> {
         match next {
             '(' => self.open_group()?,
             ')' => self.close_group()?,
-            '|' => {
-                self.at += 1;
-
-                let pattern = self.pattern;
-                let frame = self.frame();
-                let branch = Term::concat(std::mem::take(&mut frame.terms)).checked(pattern)?;
-
-                frame.branches.push(branch);
-            }
-            '^' => self.push_look(
-                1,
-                if self.flags.multi_line {
-                    Look::StartLF
-                } else {
-                    Look::Start
-                },
-            )?,
-            '$' => self.push_look(
-                1,
-                if self.flags.multi_line {
-                    Look::EndLF
-                } else {
-                    Look::End
-                },
-            )?,
-            '.' => {
-                self.at += 1;
-
-                let dot = Arc::clone(if self.flags.dot_newline {
-                    &self.any
-                } else {
-                    &self.any_but_newline
-                });
-
-                self.push_class(dot)?;
-            }
+            '|' => self.end_branch()?,
+            '^' if self.flags.multi_line => self.push_look(1, Look::StartLF)?,
+            '^' => self.push_look(1, Look::Start)?,
+            '$' if self.flags.multi_line => self.push_look(1, Look::EndLF)?,
+            '$' => self.push_look(1, Look::End)?,
+            '.' => self.dot()?,
             '[' => self.bracket()?,
             '\\' => self.escape()?,
             '*' | '+' | '?' => {
@@ -220,6 +190,29 @@ impl<'p> Parser<'p> {
         }
 
         Ok(false)
+    }
+
+    fn end_branch(&mut self) -> Result<(), Error> {
+        self.at += 1;
+
+        let pattern = self.pattern;
+        let frame = self.frame();
+        let branch = Term::concat(std::mem::take(&mut frame.terms)).checked(pattern)?;
+
+        frame.branches.push(branch);
+        Ok(())
+    }
+
+    fn dot(&mut self) -> Result<(), Error> {
+        self.at += 1;
+
+        let class = if self.flags.dot_newline {
+            &self.any
+        } else {
+            &self.any_but_newline
+        };
+
+        self.push_class(Arc::clone(class))
     }
 
     pub(super) fn peek(&self) -> Option<char> {

@@ -133,12 +133,12 @@ impl HistogramChunk {
             put_int(out, *bucket);
         }
 
-        let of = |count: u64| Delta::new(count.cast_signed());
+        let delta = |count: u64| Delta::new(count.cast_signed());
         let buckets = buckets.iter().copied().map(Delta::new).collect();
 
         State::Integer {
-            count: of(count),
-            zero_count: of(zero_count),
+            count: delta(count),
+            zero_count: delta(zero_count),
             buckets,
         }
     }
@@ -250,22 +250,12 @@ impl HistogramChunk {
                     ..
                 },
             ) => {
-                let (held_positive, held_negative) =
-                    buckets.split_at(positive.len().min(buckets.len()));
-                let down = |held: &[Delta], next: &[i64]| {
-                    let mut before = 0i64;
-                    let mut now = 0i64;
-
-                    held.iter().zip(next).any(|(held, next)| {
-                        before = before.wrapping_add(held.value());
-                        now = now.wrapping_add(*next);
-                        now < before
-                    })
-                };
+                let positive_buckets = positive.len().min(buckets.len());
+                let (last_positive, last_negative) = buckets.split_at(positive_buckets);
 
                 *zero < zero_count.value().cast_unsigned()
-                    || down(held_positive, positive)
-                    || down(held_negative, negative)
+                    || integers_count_down(last_positive, positive)
+                    || integers_count_down(last_negative, negative)
             }
             (
                 State::Float {
@@ -285,7 +275,7 @@ impl HistogramChunk {
                     || buckets
                         .iter()
                         .zip(next)
-                        .any(|(held, next)| *next < held.value())
+                        .any(|(last, next)| *next < last.value())
             }
             _ => false,
         }
@@ -293,17 +283,39 @@ impl HistogramChunk {
 
     /// Appends a histogram that the chunk [takes](HistogramChunk::takes).
     pub(super) fn push(&mut self, ts_ms: i64, histogram: &Histogram) {
+        self.ts.put(&mut self.out, ts_ms);
+
+        if histogram.is_stale() {
+            self.put_stale(histogram.sum);
+        } else {
+            self.put_counts(histogram);
+        }
+
+        self.samples += 1;
+    }
+
+    fn put_stale(&mut self, sum: f64) {
         let out = &mut self.out;
-        let stale = histogram.is_stale();
-        self.ts.put(out, ts_ms);
+
+        match &mut self.state {
+            // Both counts are written as "the same change as before". They mean nothing, and after
+            // a stale marker only stale markers can follow.
+            State::Integer { .. } => out.put(0, 2),
+            State::Float {
+                count, zero_count, ..
+            } => {
+                count.put(out, 0.0);
+                zero_count.put(out, 0.0);
+            }
+        }
+
+        self.sum.put(out, sum);
+    }
+
+    fn put_counts(&mut self, histogram: &Histogram) {
+        let out = &mut self.out;
 
         match (&mut self.state, &histogram.counts) {
-            (State::Integer { .. }, _) if stale => {
-                // Both counts are written as "the same change as before". They mean nothing, and
-                // after a stale marker only stale markers can follow.
-                out.put(0, 2);
-                self.sum.put(out, histogram.sum);
-            }
             (
                 State::Integer {
                     count,
@@ -324,16 +336,6 @@ impl HistogramChunk {
                 for (bucket, value) in buckets.iter_mut().zip(positive.iter().chain(negative)) {
                     bucket.put(out, *value);
                 }
-            }
-            (
-                State::Float {
-                    count, zero_count, ..
-                },
-                _,
-            ) if stale => {
-                count.put(out, 0.0);
-                zero_count.put(out, 0.0);
-                self.sum.put(out, histogram.sum);
             }
             (
                 State::Float {
@@ -358,8 +360,6 @@ impl HistogramChunk {
             }
             _ => unreachable!("a chunk takes histograms of one kind"),
         }
-
-        self.samples += 1;
     }
 
     pub(super) fn finish(self) -> Chunk {
@@ -376,6 +376,19 @@ impl HistogramChunk {
             data,
         }
     }
+}
+
+/// Whether a bucket of `next` is lower than that of `last`. Buckets are differences to the bucket
+/// before.
+fn integers_count_down(last: &[Delta], next: &[i64]) -> bool {
+    let mut last_count = 0i64;
+    let mut next_count = 0i64;
+
+    last.iter().zip(next).any(|(last, next)| {
+        last_count = last_count.wrapping_add(last.value());
+        next_count = next_count.wrapping_add(*next);
+        next_count < last_count
+    })
 }
 
 /// The type of the counts in a chunk.
@@ -440,14 +453,14 @@ impl Reader {
                 let buckets = (0..buckets)
                     .map(|_| take_int(input).map(Delta::new))
                     .collect::<Option<_>>()?;
-                let of = |count: u64| Delta::new(count.cast_signed());
+                let delta = |count: u64| Delta::new(count.cast_signed());
 
                 Some(Self {
                     ts,
                     sum,
                     state: State::Integer {
-                        count: of(count),
-                        zero_count: of(zero_count),
+                        count: delta(count),
+                        zero_count: delta(zero_count),
                         buckets,
                     },
                 })

@@ -187,9 +187,9 @@ fn take_spans(input: &mut BitReader<'_>) -> Option<Vec<Span>> {
 
 fn put_bound(out: &mut BitWriter, bound: f64) {
     let thousandths = (bound * 1000.0).round();
-    let told = (0.0..=BOUND_MAX).contains(&(bound * 1000.0)) && thousandths / 1000.0 == bound;
+    let is_exact = (0.0..=BOUND_MAX).contains(&(bound * 1000.0)) && thousandths / 1000.0 == bound;
 
-    if told {
+    if is_exact {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -209,7 +209,7 @@ fn take_bounds(input: &mut BitReader<'_>) -> Option<Vec<f64>> {
     for _ in 0..count {
         bounds.push(match take_uint(input)? {
             0 => input.f64()?,
-            told => (told - 1) as f64 / 1000.0,
+            shifted => (shifted - 1) as f64 / 1000.0,
         });
     }
 

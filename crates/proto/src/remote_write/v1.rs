@@ -35,11 +35,10 @@ fn decode<'a>(body: &'a [u8], limits: &WriteLimits) -> Result<WriteRequest<'a>, 
             (1 | 3, _) => return Err(fields.refused("a message field has the wrong wire type")),
             // These are the symbols and the series of 2.0.
             (4 | 5, Value::Bytes(_)) => {
-                let said = Version::One.message();
                 return Err(Error::OtherVersion {
                     number,
                     found: Version::Two,
-                    said,
+                    declared: Version::One.message(),
                 });
             }
             _ => {

@@ -74,11 +74,10 @@ fn read_symbols<'a>(body: &'a [u8], budget: &mut Budget) -> Result<Vec<&'a [u8]>
             (4 | 5, _) => return Err(fields.refused("a field has the wrong wire type")),
             // These numbers are reserved in 2.0, so this is a message of 1.0.
             (1..=3, _) => {
-                let said = Version::Two.message();
                 return Err(Error::OtherVersion {
                     number,
                     found: Version::One,
-                    said,
+                    declared: Version::Two.message(),
                 });
             }
             _ => unknown = unknown.or(Some(number)),
@@ -114,6 +113,26 @@ struct MetadataFields {
 enum Bad {
     Odd { references: usize },
     NoSuchSymbol { reference: u32, symbols: usize },
+}
+
+impl Bad {
+    const fn of_series(self) -> SeriesFault {
+        match self {
+            Self::Odd { references } => SeriesFault::OddReferences { references },
+            Self::NoSuchSymbol { reference, symbols } => {
+                SeriesFault::NoSuchSymbol { reference, symbols }
+            }
+        }
+    }
+
+    const fn of_exemplar(self) -> SeriesFault {
+        match self {
+            Self::Odd { references } => SeriesFault::OddExemplarReferences { references },
+            Self::NoSuchSymbol { reference, symbols } => {
+                SeriesFault::NoSuchExemplarSymbol { reference, symbols }
+            }
+        }
+    }
 }
 
 impl<'a> Decoder<'a> {
@@ -158,15 +177,10 @@ impl<'a> Decoder<'a> {
             exemplar.labels = labels;
         }
 
-        let fault = match bad {
-            Some(Bad::Odd { references }) => Some(SeriesFault::OddReferences { references }),
-            Some(Bad::NoSuchSymbol { reference, symbols }) => {
-                Some(SeriesFault::NoSuchSymbol { reference, symbols })
-            }
-            None => self
-                .misfit(&mark, refused)
-                .or_else(|| self.unidentified(metadata.as_ref())),
-        };
+        let fault = bad.map(Bad::of_series).or_else(|| {
+            self.misfit(&mark, refused)
+                .or_else(|| self.unidentified(metadata.as_ref()))
+        });
 
         if let Some(fault) = fault {
             return self.refuse_series(fault, labels, &mark, refused);
@@ -284,10 +298,7 @@ impl<'a> Decoder<'a> {
         let mut exemplar = SentExemplar::read(message, Version::Two)?;
         let fault = match self.check(&mut exemplar.labels)? {
             None => return self.request.push_exemplar(exemplar, &mut self.budget),
-            Some(Bad::Odd { references }) => SeriesFault::OddExemplarReferences { references },
-            Some(Bad::NoSuchSymbol { reference, symbols }) => {
-                SeriesFault::NoSuchExemplarSymbol { reference, symbols }
-            }
+            Some(bad) => bad.of_exemplar(),
         };
 
         self.refuse(RefusedSeries {

@@ -167,7 +167,8 @@ fn a_series_has_the_same_key_in_each_request_and_no_other_series_has_it() {
     let alone = request(&[&[("a", "bc")]]);
 
     let mut keys = both.keys(7);
-    let [first, second] = [keys.of(0), keys.of(1)];
+    let first = keys.of(0);
+    let second = keys.of(1);
 
     assert_ne!(first, second);
     assert_eq!(alone.keys(7).of(0), second);

@@ -57,7 +57,7 @@ fn read(chunks: &[Chunk]) -> Vec<Sample> {
     let mut samples = Vec::new();
 
     for chunk in chunks {
-        let held: Vec<Sample> = match decode(chunk.encoding, &chunk.data).unwrap() {
+        let decoded: Vec<Sample> = match decode(chunk.encoding, &chunk.data).unwrap() {
             Decoded::Floats(floats) => floats
                 .into_iter()
                 .map(|(ts_ms, value)| Sample::Float(ts_ms, value))
@@ -68,13 +68,13 @@ fn read(chunks: &[Chunk]) -> Vec<Sample> {
                 .collect(),
         };
 
-        assert!((1..=usize::from(SAMPLES_MAX)).contains(&held.len()));
+        assert!((1..=usize::from(SAMPLES_MAX)).contains(&decoded.len()));
         assert_eq!(
-            (time(&held[0]), time(&held[held.len() - 1])),
+            (time(&decoded[0]), time(&decoded[decoded.len() - 1])),
             (chunk.first_ms, chunk.last_ms)
         );
 
-        samples.extend(held);
+        samples.extend(decoded);
     }
 
     samples
@@ -264,7 +264,7 @@ mod golden {
     #[test]
     fn chunks_of_prometheus_are_read() {
         for one in series() {
-            let held: Vec<Sample> = one
+            let decoded: Vec<Sample> = one
                 .chunks
                 .iter()
                 .flat_map(|(encoding, data)| match decode(*encoding, data).unwrap() {
@@ -279,7 +279,7 @@ mod golden {
                 })
                 .collect();
 
-            assert_same(&one.samples, &held);
+            assert_same(&one.samples, &decoded);
         }
     }
 }
@@ -332,9 +332,9 @@ const GAUGE: u8 = 0xc0;
 
 #[test]
 fn a_counter_that_goes_down_begins_a_chunk_that_says_so() {
-    let of = |count| histogram(count, ResetHint::Unknown);
+    let counted = |count| histogram(count, ResetHint::Unknown);
     assert_eq!(
-        shapes(&[of(5), of(6), of(2), of(3)]),
+        shapes(&[counted(5), counted(6), counted(2), counted(3)]),
         [(2, UNKNOWN), (2, RESET)]
     );
 }
@@ -564,12 +564,13 @@ pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
             let down = count(&negative_spans);
 
             let counts = if integer {
-                let of = |count| prop::collection::vec(prop_oneof![any::<i64>(), -5..5i64], count);
+                let buckets =
+                    |count| prop::collection::vec(prop_oneof![any::<i64>(), -5..5i64], count);
                 (
                     0..9u64,
                     prop_oneof![any::<u64>(), 0..9u64],
-                    of(up),
-                    of(down),
+                    buckets(up),
+                    buckets(down),
                 )
                     .prop_map(|(count, zero_count, positive, negative)| Counts::Integer {
                         count,
@@ -579,8 +580,8 @@ pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
                     })
                     .boxed()
             } else {
-                let of = |count| prop::collection::vec(any_float(), count);
-                (any_float(), any_float(), of(up), of(down))
+                let buckets = |count| prop::collection::vec(any_float(), count);
+                (any_float(), any_float(), buckets(up), buckets(down))
                     .prop_map(|(count, zero_count, positive, negative)| Counts::Float {
                         count,
                         zero_count,
@@ -660,9 +661,9 @@ proptest! {
         let samples: Vec<_> = (0..).zip(histograms).map(|(ts_ms, one)| Sample::Histogram(ts_ms, one)).collect();
 
         for chunk in chunks(&samples) {
-            let Some(Decoded::Histograms(held)) = decode(chunk.encoding, &chunk.data) else { panic!("{chunk:?}") };
+            let Some(Decoded::Histograms(decoded)) = decode(chunk.encoding, &chunk.data) else { panic!("{chunk:?}") };
 
-            for two in held.windows(2) {
+            for two in decoded.windows(2) {
                 if two[1].1.hint != ResetHint::NotReset {
                     continue;
                 }
@@ -672,7 +673,8 @@ proptest! {
                     Counts::Float { count, zero_count, .. } => (count, zero_count),
                 };
 
-                let ((count, zero), (next_count, next_zero)) = (counts(0), counts(1));
+                let (count, zero) = counts(0);
+                let (next_count, next_zero) = counts(1);
                 prop_assert!(!(is_stale(two[0].1.sum) || count > next_count || zero > next_zero), "{two:?}");
             }
         }

@@ -124,7 +124,7 @@ fn recorded_requests_are_read() {
     };
     let one = one.unwrap();
 
-    let asked: Vec<_> = one
+    let queries: Vec<_> = one
         .queries
         .iter()
         .map(|query| (query.range, format!("{:?}", query.matchers.len())))
@@ -132,14 +132,14 @@ fn recorded_requests_are_read() {
 
     assert_eq!(one.response, ResponseType::Samples);
     assert_eq!(
-        asked[0],
+        queries[0],
         (
             TimeRange::closed(1_700_000_000_000, 1_700_000_030_000),
             "1".to_owned()
         )
     );
 
-    assert_eq!(asked[1].1, "2");
+    assert_eq!(queries[1].1, "2");
     assert_eq!(
         decode("streamed_xor").unwrap().unwrap().response,
         ResponseType::StreamedXorChunks

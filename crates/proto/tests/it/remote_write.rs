@@ -68,8 +68,8 @@ fn walk(request: &WriteRequest<'_>, memory_bytes_max: usize) {
 
 fn walk_all(body: &[u8]) {
     let limits = limits(body);
-    let [as_sent, from_metadata] = [TypeAndUnitLabels::AsSent, TypeAndUnitLabels::FromMetadata]
-        .map(|types| WriteRequest::decode_v2(body, &limits, types));
+    let as_sent = WriteRequest::decode_v2(body, &limits, TypeAndUnitLabels::AsSent);
+    let from_metadata = WriteRequest::decode_v2(body, &limits, TypeAndUnitLabels::FromMetadata);
 
     for request in [
         WriteRequest::decode_v1(body, &limits),
@@ -165,7 +165,7 @@ proptest! {
         let body = v1::WriteRequest { timeseries: Vec::new(), metadata: sent.iter().map(message).collect() }.encode_to_vec();
         let request = WriteRequest::decode_v1(&body, &limits(&body)).unwrap();
 
-        let meant: Vec<SentMetadata<'_>> = sent
+        let expected: Vec<SentMetadata<'_>> = sent
             .iter()
             .map(|(kind, family, help, unit)| SentMetadata {
                 family: family.as_bytes(),
@@ -176,7 +176,7 @@ proptest! {
             })
             .collect();
 
-        prop_assert_eq!(request.metadata, meant);
+        prop_assert_eq!(request.metadata, expected);
     }
 
     #[test]

@@ -265,7 +265,7 @@ fn a_message_of_the_other_version_is_found_out() {
     let found = Error::OtherVersion {
         number: 1,
         found: Version::One,
-        said: "io.prometheus.write.v2.Request",
+        declared: "io.prometheus.write.v2.Request",
     };
 
     assert_eq!(decode_v2(&body).unwrap_err(), found);
@@ -351,12 +351,12 @@ fn no_sample_pays_for_lives_that_no_sample_has() {
 
     let body = encoded(&NAME, vec![series(), middle, series()]);
     let request = decode_v2(&body).unwrap();
-    let said = Life {
+    let life = Life {
         start_ms: 3,
         ttl_ms: 60_000,
     };
 
-    assert_eq!(request.lives, [Life::NONE, Life::NONE, said, Life::NONE]);
+    assert_eq!(request.lives, [Life::NONE, Life::NONE, life, Life::NONE]);
 
     let body = encoded(&NAME, vec![series(), series()]);
     assert_eq!(decode_v2(&body).unwrap().lives, []);
@@ -544,7 +544,7 @@ fn a_message_of_2_0_that_is_called_1_0_is_refused() {
         Error::OtherVersion {
             number: 4,
             found: Version::Two,
-            said: "prometheus.WriteRequest"
+            declared: "prometheus.WriteRequest"
         }
     );
 

@@ -331,12 +331,12 @@ fn pairs() -> impl Strategy<Value = Pairs> {
 }
 
 /// A number that is mostly zero.
-fn said() -> impl Strategy<Value = i64> {
+fn mostly_zero() -> impl Strategy<Value = i64> {
     prop_oneof![4 => Just(0), 1 => any::<i64>()]
 }
 
 fn sample() -> impl Strategy<Value = v2::Sample> {
-    (bits(), any::<i64>(), said(), said()).prop_map(
+    (bits(), any::<i64>(), mostly_zero(), mostly_zero()).prop_map(
         |(value, timestamp, start_timestamp, ttl_ms)| v2::Sample {
             value,
             timestamp,
@@ -385,8 +385,8 @@ pub(crate) fn sent_histogram() -> impl Strategy<Value = v2::Histogram> {
         numbers,
         lists,
         any::<i64>(),
-        said(),
-        said(),
+        mostly_zero(),
+        mostly_zero(),
     )
         .prop_map(
             |(count, zero_count, numbers, lists, timestamp, start_timestamp, ttl_ms)| {

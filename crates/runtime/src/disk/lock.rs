@@ -84,10 +84,10 @@ pub(super) fn lock_file(path: &Path) -> io::Result<Locked> {
 }
 
 fn is_still_named(file: &File, path: &Path) -> io::Result<bool> {
-    let held = file.metadata()?;
+    let opened = file.metadata()?;
 
     match std::fs::metadata(path) {
-        Ok(named) => Ok(named.ino() == held.ino() && named.dev() == held.dev()),
+        Ok(named) => Ok(named.ino() == opened.ino() && named.dev() == opened.dev()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e),
     }

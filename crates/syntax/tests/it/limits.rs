@@ -16,9 +16,9 @@ fn refused(text: &str, limit: &str) -> String {
 
 #[test]
 fn a_text_over_the_limit_is_refused_with_both_numbers() {
-    let told = refused(&(" ".repeat(TEXT_BYTES_MAX) + "1"), "text_bytes_max");
+    let error = refused(&(" ".repeat(TEXT_BYTES_MAX) + "1"), "text_bytes_max");
     assert_eq!(
-        told,
+        error,
         "1:1: parse error: query text is too long. text_bytes=`1048577`, text_bytes_max=`1048576`"
     );
 
