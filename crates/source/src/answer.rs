@@ -1,4 +1,4 @@
-//! What a source answers.
+//! The answers of a source.
 
 use std::pin::Pin;
 
@@ -8,8 +8,8 @@ use futures::Stream;
 use crate::batch::SeriesBatch;
 use crate::error::Error;
 
-/// Series in the order of [`duramen_model::Labels::cmp_in_block`], strictly ascending over the
-/// whole stream: no label set twice. A batch may be empty.
+/// A stream of batches. Series strictly ascend over the whole stream, in the order of
+/// [`duramen_model::Labels::cmp_in_block`], so no label set occurs twice. A batch may be empty.
 pub type SeriesStream = Pin<Box<dyn Stream<Item = Result<SeriesBatch, Error>> + Send>>;
 
 /// The exemplars of one series.
@@ -19,19 +19,19 @@ pub struct SeriesExemplars {
     pub exemplars: Vec<Exemplar>,
 }
 
-/// How much there is of one series.
+/// The number of samples of one series, and their time range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesSummary {
     pub labels: Labels,
     pub floats: u64,
     pub histograms: u64,
-    /// The first and the last time, both inclusive.
+    /// The time of the first and the last sample, both inclusive.
     pub first_ms: i64,
     pub last_ms: i64,
 }
 
 impl SeriesSummary {
-    /// `None` for a series without samples.
+    /// The summary of series `row`; `None` for a series without samples.
     pub(crate) fn of(batch: &SeriesBatch, row: usize) -> Option<Self> {
         let (ts, _) = batch.samples_at(row);
         let floats = ts.len() as u64;

@@ -16,14 +16,16 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 pub use columns::{Floats, Histograms, Lives};
 use duramen_model::Life;
 
+/// The columns of a batch.
+///
 /// `labels`: the encoded form of [`duramen_model::Labels`].
 ///
-/// `ts`, `value`: the floats of the series; times in milliseconds, strictly ascending within a row,
-/// and as many values, bits as sent. `start_ts`, `ttl`: their [`Life`], as many as `ts`, or null in
-/// all rows when no sample of the batch has any.
+/// `ts`, `value`: the floats of the series. Times are in milliseconds and strictly ascend within a
+/// row. There is one value for each time, with its bits as sent. `start_ts`, `ttl`: the [`Life`] of
+/// each float, or null in all rows when no sample of the batch has one.
 ///
 /// `histogram_ts`, `histogram`, `histogram_start_ts`, `histogram_ttl`: the same for native
-/// histograms, each in the byte form of [`duramen_model::Histogram`]. A time stands in `ts` or in
+/// histograms, in the encoding of [`duramen_model::Histogram::to_bytes`]. A time is in `ts` or in
 /// `histogram_ts`, never in both.
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let list = |name, item: &LazyLock<Arc<Field>>, nullable| {
@@ -58,7 +60,7 @@ const HISTOGRAM: usize = 6;
 const HISTOGRAM_START_TS: usize = 7;
 const HISTOGRAM_TTL: usize = 8;
 
-/// A record batch of [`SeriesBatch::schema`], with its columns at hand.
+/// A record batch of [`SeriesBatch::schema`], with access to its columns.
 #[derive(Clone, Debug)]
 pub struct SeriesBatch {
     batch: RecordBatch,
@@ -69,7 +71,7 @@ pub struct SeriesBatch {
 pub struct HistogramRef<'a> {
     pub ts_ms: i64,
     pub life: Life,
-    /// The byte form of a [`duramen_model::Histogram`].
+    /// The histogram, encoded by [`duramen_model::Histogram::to_bytes`].
     pub bytes: &'a [u8],
 }
 
@@ -78,11 +80,11 @@ impl SeriesBatch {
         Arc::clone(&SCHEMA)
     }
 
-    /// Puts flat columns of floats together without copying: series `i` owns the samples
+    /// Makes a batch of flat columns of floats, without copying. Series `i` has the samples
     /// `[offsets[i], offsets[i + 1])`.
     ///
     /// # Panics
-    /// When the lengths do not fit together: a broken invariant of the caller.
+    /// When the lengths of the columns do not fit together, which is a bug of the caller.
     pub fn from_parts(
         labels: BinaryArray,
         offsets: Vec<i32>,
@@ -107,10 +109,10 @@ impl SeriesBatch {
         )
     }
 
-    /// The same with all that a series may have.
+    /// Makes a batch of all columns that a series can have, without copying.
     ///
     /// # Panics
-    /// When the lengths do not fit together.
+    /// When the lengths of the columns do not fit together.
     pub fn from_columns(labels: BinaryArray, floats: Floats, histograms: Histograms) -> Self {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(floats.offsets));
         let histogram_offsets = OffsetBuffer::new(ScalarBuffer::from(histograms.offsets));
@@ -136,7 +138,7 @@ impl SeriesBatch {
         Self { batch }
     }
 
-    /// Takes a batch that has [`SeriesBatch::schema`]; `None` when it has another.
+    /// Takes a record batch of [`SeriesBatch::schema`]. Returns `None` when it has another schema.
     pub fn from_record_batch(batch: RecordBatch) -> Option<Self> {
         (batch.schema() == *SCHEMA).then_some(Self { batch })
     }
@@ -149,7 +151,7 @@ impl SeriesBatch {
         self.batch
     }
 
-    /// How many series.
+    /// The number of series.
     pub fn len(&self) -> usize {
         self.batch.num_rows()
     }
@@ -167,8 +169,8 @@ impl SeriesBatch {
         self.labels().value(row)
     }
 
-    /// `offsets()[row]..offsets()[row + 1]` are the floats of series `row` in [`SeriesBatch::ts`]
-    /// and [`SeriesBatch::values`].
+    /// The positions of floats: series `row` has `offsets()[row]..offsets()[row + 1]` of
+    /// [`SeriesBatch::ts`] and [`SeriesBatch::values`].
     pub fn offsets(&self) -> &[i32] {
         self.list(TS).value_offsets()
     }
@@ -189,19 +191,19 @@ impl SeriesBatch {
         (&self.ts()[span.clone()], &self.values()[span])
     }
 
-    /// When what the floats of series `row` count began, 0 for unknown; `None` when no sample of
-    /// the batch says so.
+    /// The start times of the counters of series `row`, one for each float; 0 means unknown. `None`
+    /// when no float of the batch has one.
     pub fn starts_at(&self, row: usize) -> Option<&[i64]> {
         self.optional_at(START_TS, row)
     }
 
-    /// How long the floats of series `row` stand, 0 for the look-back; `None` when no sample of the
-    /// batch says so.
+    /// The life spans of the floats of series `row`; 0 means the look-back. `None` when no float of
+    /// the batch has one.
     pub fn ttls_at(&self, row: usize) -> Option<&[i64]> {
         self.optional_at(TTL, row)
     }
 
-    /// The histograms of series `row`, their times strictly ascending.
+    /// The histograms of series `row`. Their times strictly ascend.
     pub fn histograms_at(&self, row: usize) -> impl ExactSizeIterator<Item = HistogramRef<'_>> {
         let span = span(self.list(HISTOGRAM_TS).value_offsets(), row);
         let ts = downcast::<Int64Array>(self.list(HISTOGRAM_TS).values()).values();
@@ -210,29 +212,29 @@ impl SeriesBatch {
         let ttls = self.optional_at(HISTOGRAM_TTL, row);
 
         span.clone().map(move |at| {
-            let of = |column: Option<&[i64]>| column.map_or(0, |all| all[at - span.start]);
+            let value = |column: Option<&[i64]>| column.map_or(0, |all| all[at - span.start]);
             HistogramRef {
                 ts_ms: ts[at],
                 life: Life {
-                    start_ms: of(starts),
-                    ttl_ms: of(ttls),
+                    start_ms: value(starts),
+                    ttl_ms: value(ttls),
                 },
                 bytes: bytes.value(at),
             }
         })
     }
 
-    /// How many floats and histograms all series have together.
+    /// The number of floats and histograms of all series.
     pub fn samples(&self) -> usize {
         self.floats() + self.histograms()
     }
 
-    /// How many floats all series have together.
+    /// The number of floats of all series.
     pub fn floats(&self) -> usize {
         total(self.offsets())
     }
 
-    /// How many histograms all series have together.
+    /// The number of histograms of all series.
     pub fn histograms(&self) -> usize {
         total(self.list(HISTOGRAM_TS).value_offsets())
     }
@@ -274,7 +276,8 @@ fn integers(offsets: &OffsetBuffer<i32>, values: ScalarBuffer<i64>) -> ArrayRef 
     list(&INTEGER, offsets, Arc::new(Int64Array::new(values, None)))
 }
 
-/// As many values as the other columns have, or null in every row.
+/// A column with these values, which must be as many as in the other columns, or with null in every
+/// row.
 fn optional(offsets: &OffsetBuffer<i32>, values: Option<Vec<i64>>) -> ArrayRef {
     if let Some(values) = values {
         return integers(offsets, values.into());

@@ -1,14 +1,15 @@
-//! Why a source could not answer.
+//! The error of a source.
 
 use std::sync::Arc;
 
 use duramen_model::ErrorKind;
 
-/// A failure to read. Cheap to clone, so that one failure can end several partitions.
+/// A source could not read a part of its data. A clone is cheap, so that one failure can end
+/// several partitions.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot read series. part=`{part}`")]
 pub struct Error {
-    /// What could not be read: a block, a head, a limit.
+    /// The part that failed: a block, a head, a limit.
     pub part: String,
     pub kind: ErrorKind,
     #[source]

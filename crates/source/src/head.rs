@@ -1,5 +1,5 @@
-//! What a head tells a query: the samples that no committed block has yet, and from where on that
-//! is so.
+//! What a head gives to a query: the samples that are in no committed block yet, and the position
+//! of the log where they begin.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,38 +9,39 @@ use duramen_model::{Order, TenantId, WriterId};
 
 use crate::{Error, SeriesSource};
 
-/// A source whose values stand at one place among all values for one (series, time): of two
-/// different ones the smaller order wins.
+/// A source with its order. If two parts have different values for the same series and time, the
+/// value of the smaller order wins.
 #[derive(Clone, Debug)]
 pub struct Part {
     pub order: Order,
     pub source: Arc<dyn SeriesSource>,
 }
 
-/// What one head holds of a tenant at one moment: all that was applied up to one position of its
-/// log, each write whole or not at all. Reading it later gives what was held then and nothing that
-/// came since, wherever it has gone meanwhile.
+/// The data of a tenant in one head at one moment: everything that was applied up to one position
+/// of its log. It has each write completely or not at all. A later read gives the same data, even
+/// if the head has flushed it meanwhile, and nothing newer.
 #[derive(Clone, Debug)]
 pub struct HeadSnapshot {
     /// Generations in memory and staged blocks.
     pub parts: Vec<Part>,
-    /// What the head has given up.
+    /// The position up to which the head has flushed its data and dropped it.
     pub flushed: FlushedPosition,
 }
 
-/// All of a writer's WAL records before `position` are in blocks of every manifest whose own
-/// flushed position for that writer is at least this one. A query that saw the head uses such a
-/// manifest, or samples would be missing between the two.
+/// A position in the WAL of a writer. If the flushed position of a manifest for that writer is at
+/// least this one, all records before `position` are in blocks of that manifest. A query that uses
+/// a snapshot of the head must use such a manifest. Otherwise samples between the two would be
+/// missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushedPosition {
     pub writer: WriterId,
     pub position: u64,
 }
 
-/// The way to the heads, in this process or in others.
+/// Access to the heads, in this process or in others.
 #[async_trait]
 pub trait Heads: Send + Sync + fmt::Debug {
-    /// One snapshot for each head that may hold samples of the tenant. Asked before the manifest
-    /// is.
+    /// One snapshot for each head that may have samples of the tenant. Call it before reading the
+    /// manifest.
     async fn snapshots(&self, tenant: TenantId) -> Result<Vec<HeadSnapshot>, Error>;
 }

@@ -1,12 +1,12 @@
-//! The contract between storage and query. No DataFusion here: a source answers with Arrow batches
-//! of series slices.
+//! The contract between storage and query. It does not depend on DataFusion: a source answers with
+//! Arrow batches of series.
 //!
-//! A [`SeriesRequest`] comes in, and what it takes is counted in its [`Reads`]. A [`SeriesSource`]
-//! answers with a stream of [`SeriesBatch`]es, or with less: exemplars, metadata, labels, summaries
-//! ([`walk`] has these answers for sources without a faster way).
+//! A [`SeriesRequest`] comes in; its [`Reads`] count the work. A [`SeriesSource`] answers with a
+//! stream of [`SeriesBatch`]es, or with exemplars, metadata, labels or summaries. [`walk`] computes
+//! labels and summaries for sources without a faster way.
 //!
-//! - [`head`], [`view`]: what is written to while it is read; one view is one moment.
-//! - [`merge`]: several parts as one source. Queries and compactions merge with it.
+//! - [`head`], [`view`]: sources that are written to while they are read. A view shows one moment.
+//! - [`merge`]: combines several parts to one source, for queries and for compactions.
 //! - [`memory`]: a source for tests.
 
 mod answer;

@@ -1,4 +1,4 @@
-//! A source in memory, for tests of what stands above.
+//! A source in memory, for tests of the crates above.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::{
     SeriesStream,
 };
 
-/// Series of one tenant, whichever tenants a request names.
+/// The series of one tenant. It ignores the tenants of a request.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySource {
-    /// In block order.
+    /// The series in block order.
     series: Vec<Series>,
     metadata: BTreeMap<String, FamilyMetadata>,
 }
@@ -30,13 +30,13 @@ struct Series {
 #[derive(Clone, Debug)]
 enum Value {
     Float(f64),
-    /// In byte form.
+    /// An encoded histogram.
     Histogram(Vec<u8>),
 }
 
 impl MemorySource {
-    /// Adds floats to a series; a later value for a held time replaces the earlier one, be it a
-    /// float or a histogram.
+    /// Adds floats to a series. A new value replaces an earlier float or histogram of the same
+    /// time.
     pub fn push(&mut self, labels: Labels, samples: impl IntoIterator<Item = Sample>) {
         let series = self.series_mut(labels);
         series.samples.extend(
@@ -46,14 +46,14 @@ impl MemorySource {
         );
     }
 
-    /// Adds a float and what it says beside its value.
+    /// Adds a float with its life.
     pub fn push_with_life(&mut self, labels: Labels, sample: Sample, life: Life) {
         self.series_mut(labels)
             .samples
             .insert(sample.ts_ms, (Value::Float(sample.value), life));
     }
 
-    /// Adds a histogram; it replaces what the series holds at its time.
+    /// Adds a histogram. It replaces an earlier float or histogram of the same time.
     pub fn push_histogram(
         &mut self,
         labels: Labels,
@@ -66,16 +66,16 @@ impl MemorySource {
             .insert(ts_ms, (Value::Histogram(histogram.to_bytes()), life));
     }
 
-    /// Adds an exemplar, behind those of its time; one that is held already is not added again.
+    /// Adds an exemplar after those of the same time, unless the series has an equal one.
     pub fn push_exemplar(&mut self, labels: Labels, exemplar: Exemplar) {
         let exemplars = &mut self.series_mut(labels).exemplars;
         if !exemplars.contains(&exemplar) {
-            let at = exemplars.partition_point(|held| held.ts_ms <= exemplar.ts_ms);
+            let at = exemplars.partition_point(|other| other.ts_ms <= exemplar.ts_ms);
             exemplars.insert(at, exemplar);
         }
     }
 
-    /// Replaces what is known of the family.
+    /// Replaces the metadata of the family.
     pub fn push_metadata(&mut self, family: FamilyMetadata) {
         self.metadata.insert(family.family.clone(), family);
     }
@@ -83,7 +83,7 @@ impl MemorySource {
     fn series_mut(&mut self, labels: Labels) -> &mut Series {
         let at = match self
             .series
-            .binary_search_by(|held| held.labels.cmp_in_block(&labels))
+            .binary_search_by(|series| series.labels.cmp_in_block(&labels))
         {
             Ok(at) => at,
             Err(at) => {
@@ -175,7 +175,8 @@ impl SeriesSource for MemorySource {
     }
 }
 
-/// Appends a sample. What need not be answered is left out, so that nobody comes to rely on it.
+/// Appends a sample. Values that the request does not need are left out, so that no caller relies
+/// on them.
 fn push(builder: &mut SeriesBatchBuilder, ts_ms: i64, value: &Value, life: Life, columns: Columns) {
     let start_ms = if columns == Columns::Everything {
         life.start_ms

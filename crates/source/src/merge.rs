@@ -1,4 +1,5 @@
-//! Several sources as one: series in order, samples in order, each time once.
+//! Merges several sources to one. Series and samples come in order, and each time occurs once in a
+//! series.
 
 mod samples;
 pub mod union;
@@ -19,36 +20,37 @@ use duramen_qos::{Account, Full, Share, Use};
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-/// Parts that are asked at once for what is no stream.
+/// How many parts are asked at once, for answers that are not streams.
 const PARTS_AT_ONCE: usize = 16;
 
-/// The batch of a part that is merged, and the next, which a block decodes meanwhile.
+/// The batches of a part in memory: the one that is merged, and the next, which a block decodes
+/// meanwhile.
 const BATCHES_OF_A_PART: usize = 2;
-/// A time and a value.
+/// The size of a time and a value.
 const SAMPLE_BYTES: usize = size_of::<i64>() + size_of::<f64>();
 
-/// Memory was not given; it passes.
+/// The error when memory was refused. It passes with time.
 fn refused(full: Full) -> Error {
     Error::new("the samples of all parts", ErrorKind::Unavailable, full)
 }
 
-/// Merges parts. Equal samples seen twice are one; of different values for one time, floats or
-/// histograms, that of the smallest order counts. Of several parts only samples in the range that
-/// is asked for come through.
+/// Merges parts. Equal samples of several parts become one. If parts have different values for one
+/// time, floats or histograms, the value of the smallest order counts. If there are several parts,
+/// only samples in the requested range are returned.
 ///
-/// Memory: of each part the batch at hand and the one that it gets meanwhile, and the batch that is
-/// built. They are drawn from the account of [`MergeSource::within`].
+/// Memory: the current and the next batch of each part, and the batch that is built. It is taken
+/// from the account of [`MergeSource::within`].
 #[derive(Debug)]
 pub struct MergeSource {
-    /// In ascending order.
+    /// The parts, ascending by order.
     parts: Vec<Part>,
     conflicts: Counter,
     memory: Arc<Account>,
 }
 
 impl MergeSource {
-    /// `conflicts` counts the samples that lose against a different value of a smaller order, each
-    /// time they are read.
+    /// `conflicts` counts the samples that lose against a different value of a smaller order. A
+    /// sample counts each time it is read.
     pub fn new(mut parts: Vec<Part>, conflicts: Counter) -> Self {
         parts.sort_by_key(|part| part.order);
         Self {
@@ -58,7 +60,7 @@ impl MergeSource {
         }
     }
 
-    /// This merge with the account of the process.
+    /// The same merge, with memory from this account.
     #[must_use]
     pub fn within(self, memory: &Arc<Account>) -> Self {
         Self {
@@ -67,7 +69,7 @@ impl MergeSource {
         }
     }
 
-    /// The answers of all parts to a question, in the order of the parts.
+    /// Asks all parts. The stream has the answers in the order of the parts.
     fn ask<'a, A: Future>(
         &'a self,
         question: impl Fn(&'a dyn SeriesSource) -> A,
@@ -145,25 +147,25 @@ impl SeriesSource for MergeSource {
     }
 
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        let longest = |held: i64, ttl_ms| async move { Ok(held.max(ttl_ms)) };
+        let longest = |longest: i64, ttl_ms| async move { Ok(longest.max(ttl_ms)) };
         self.ask(|part| part.ttl_max_ms(tenants))
             .try_fold(0, longest)
             .await
     }
 }
 
-/// A merge under way.
+/// The state of a running merge.
 struct Merge {
     inputs: Vec<Input>,
-    /// The inputs that have a series at hand, by that series and then by order.
+    /// The inputs with a current series, sorted by that series and then by order.
     heads: BinaryHeap<Reverse<Head>>,
-    /// The inputs whose series at hand was used up, or that have not begun.
+    /// The inputs whose current series is used up, or that have not begun.
     spent: Vec<usize>,
     batch_series_max: usize,
-    /// Samples around it are left out: a part reads whole pages.
+    /// Samples outside are left out. A part may return them, because it reads whole pages.
     range: TimeRange,
     conflicts: Counter,
-    /// Of the batch that is built, until the next one is.
+    /// The memory of the batch that was built last.
     built: Share,
 }
 
@@ -171,11 +173,11 @@ struct Input {
     stream: SeriesStream,
     batch: Option<SeriesBatch>,
     row: usize,
-    /// Of the batch at hand, and of the next.
+    /// The memory of the current batch and of the next.
     share: Share,
 }
 
-/// The series that an input has at hand.
+/// The current series of an input.
 #[derive(PartialEq, Eq)]
 struct Head {
     labels: Vec<u8>,
@@ -230,8 +232,8 @@ impl Merge {
     async fn next_batch(&mut self) -> Result<Option<SeriesBatch>, Error> {
         let mut builder = SeriesBatchBuilder::default();
 
-        // What is at hand is known only behind it: room is made at once, where growing would copy
-        // every sample again.
+        // The number of samples is known only after a refill. Space for all of them is reserved at
+        // once, because growing would copy every sample again.
         self.refill().await?;
 
         let at_hand = self
@@ -278,7 +280,8 @@ impl Merge {
         Ok((!builder.is_empty()).then(|| builder.finish()))
     }
 
-    /// Brings every spent input to its next series, reading from all that need a new batch at once.
+    /// Moves every spent input to its next series. Inputs that need a new batch read it
+    /// concurrently.
     async fn refill(&mut self) -> Result<(), Error> {
         let spent = std::mem::take(&mut self.spent);
         let waiting = self
@@ -299,8 +302,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Appends the samples of the series that `holders` have at hand; they stand in ascending order
-    /// of their parts.
+    /// Appends the merged samples of the current series of `holders`, which ascend by order.
     fn merge_series(&self, holders: &[usize], builder: &mut SeriesBatchBuilder) {
         let slices: Vec<samples::Slice<'_>> = holders
             .iter()
@@ -321,7 +323,7 @@ impl Input {
             .is_none_or(|batch| self.row >= batch.len())
     }
 
-    /// The floats of the series that are at hand and behind it.
+    /// The number of floats in the current series and the following ones of the batch.
     fn floats_left(&self) -> usize {
         let Some(batch) = &self.batch else { return 0 };
         let offsets = &batch.offsets()[self.row..];
@@ -331,7 +333,7 @@ impl Input {
             .map_or(0, |(end, start)| usize::try_from(end - start).unwrap_or(0))
     }
 
-    /// Reads until a batch with series is at hand, or the stream ends and none is.
+    /// Reads until there is a batch with series. At the end of the stream there is none.
     async fn read(&mut self) -> Result<(), Error> {
         self.row = 0;
         self.batch = None;

@@ -1,23 +1,23 @@
-//! What a selection read.
+//! Counts what a selection reads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is counted while a selection is answered, from the coarse to the fine.
+/// The counters of a selection, from coarse to fine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// Generations of heads, and blocks that are on their way to the bucket.
+    /// Generations of heads, and staged blocks that are not in the bucket yet.
     Heads,
-    /// Blocks that the manifest names.
+    /// Blocks in the manifest.
     Blocks,
-    /// Those of them whose time overlaps the range. Only these are opened.
+    /// Blocks whose time range overlaps the requested range. Only these are opened.
     BlocksInRange,
-    /// Series of the blocks in range.
+    /// Series in the blocks in range.
     Series,
-    /// Those of them that pass the matchers and overlap the range. Only their samples are read.
+    /// Series that pass the matchers and overlap the range. Only their samples are read.
     SeriesFound,
     /// Requests to the store.
     Gets,
-    /// Bytes of the answers.
+    /// Bytes of the store's answers.
     GetBytes,
     /// Extents that were in memory.
     CacheHits,
@@ -37,7 +37,7 @@ impl Read {
         Self::CacheBytes,
     ];
 
-    /// As it is printed. A name stays.
+    /// The printed name. It must never change.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Heads => "heads",
@@ -53,7 +53,7 @@ impl Read {
     }
 }
 
-/// Counts of one selection, which all who answer it share.
+/// The counts of one selection. All parts that answer it share them.
 #[derive(Debug, Default)]
 pub struct Reads([AtomicU64; Read::ALL.len()]);
 

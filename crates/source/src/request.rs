@@ -1,4 +1,4 @@
-//! What is asked of a source.
+//! The request to a source.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use duramen_model::{Matcher, TenantId, TimeRange};
 
 use crate::reads::Reads;
 
-/// One selector's need.
+/// The request of one selector.
 #[derive(Clone, Debug)]
 pub struct SeriesRequest {
-    /// Whose series. More than one comes with federation; a source answers for each that it knows,
-    /// and none it does not.
+    /// The tenants whose series are requested. There is more than one with federation. A source
+    /// answers for the tenants that it knows, and ignores the others.
     pub tenants: Arc<[TenantId]>,
-    /// All must pass. No matcher at all selects every series.
+    /// A series must pass all of them. Without matchers, every series is selected.
     pub matchers: Arc<[Matcher]>,
-    /// Half-open, absolute.
+    /// The time range: half-open, in absolute time.
     pub range: TimeRange,
     pub columns: Columns,
-    /// The size of a batch that is asked for, in series. A source cuts a batch earlier when it
-    /// grows past [`SeriesRequest::BATCH_SAMPLES_MAX`] samples; it never splits a series.
+    /// The maximum number of series in a batch. A source ends a batch earlier when it exceeds
+    /// [`SeriesRequest::BATCH_SAMPLES_MAX`] samples. It never splits a series.
     pub batch_series_max: usize,
-    /// Where those who answer count what it took.
+    /// The counters for the work of answering the request.
     pub reads: Arc<Reads>,
 }
 
@@ -34,7 +34,8 @@ impl SeriesRequest {
         }
     }
 
-    /// 8 Mi samples of 16 bytes: 128 MiB, the most that one batch of many series may hold.
+    /// The maximum number of samples in a batch of many series: 8 Mi samples of 16 bytes are 128
+    /// MiB.
     pub const BATCH_SAMPLES_MAX: usize = 8 << 20;
     /// The default of [`SeriesRequest::batch_series_max`].
     pub const BATCH_SERIES: usize = 1024;
@@ -43,11 +44,10 @@ impl SeriesRequest {
 /// Which part of a series is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Columns {
-    /// Labels only; every series comes with zero samples. A source may judge the range by the
-    /// series' first and last time.
+    /// Only labels: every series comes without samples. A source may compare the range with only
+    /// the first and the last time of a series.
     Labels,
-    /// Labels, floats and histograms, and how long each stands. When what they count began may be
-    /// left out.
+    /// Labels, floats and histograms, and their life spans. Start times may be left out.
     Samples,
     /// All columns.
     Everything,

@@ -1,4 +1,4 @@
-//! One moment of a source whose contents change while it is asked.
+//! Views: one moment of a source that changes while it is read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use duramen_model::TenantId;
 
 use crate::{Error, SeriesSource};
 
-/// Something that is written to while it is read.
+/// A source that is written to while it is read.
 ///
-/// Whoever asks more than one question takes a view once and puts all of them to it: then their
-/// answers are of one moment.
+/// A caller with several requests takes one view for all of them. Then all answers belong to the
+/// same moment.
 #[async_trait]
 pub trait Views: Send + Sync + fmt::Debug {
-    /// What the tenants have now, for as long as it is held: of each head what was applied up to
-    /// one position of its log, a write whole or not at all, and one state of the manifest that
-    /// goes with it. Everything that was acknowledged before the call is in it. Of other tenants it
-    /// knows nothing.
+    /// The present data of these tenants; the view does not change as long as it exists. It has
+    /// everything that each head had applied up to one position of its log, with each write
+    /// completely or not at all, and one state of the manifest that fits to these positions. It
+    /// includes everything that was acknowledged before the call. It has no data of other tenants.
     async fn view(&self, tenants: &[TenantId]) -> Result<Arc<dyn SeriesSource>, Error>;
 }
 
-/// A source that nobody writes to: each view of it is itself.
+/// A source that nobody writes to. Its view is the source itself.
 #[derive(Clone, Debug)]
 pub struct Unchanging(pub Arc<dyn SeriesSource>);
 

@@ -1,4 +1,4 @@
-//! Answers that walk through the series of a selection: for sources that have no faster way.
+//! Computes answers from all series of a selection, for sources that have no faster way.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,7 +8,7 @@ use futures::StreamExt;
 use crate::answer::{SeriesStream, SeriesSummary};
 use crate::error::Error;
 
-/// The names of the labels of `batches`, which are a selection of labels alone.
+/// The label names in `batches`, a selection of only labels.
 pub async fn label_names(batches: SeriesStream) -> Result<BTreeSet<String>, Error> {
     let mut found = HashSet::new();
     each_label_set(batches, |encoded| {
@@ -22,15 +22,15 @@ pub async fn label_names(batches: SeriesStream) -> Result<BTreeSet<String>, Erro
     Ok(found.into_iter().collect())
 }
 
-/// The values of label `name` in `batches`, which are a selection of labels alone.
+/// The values of label `name` in `batches`, a selection of only labels.
 pub async fn label_values(batches: SeriesStream, name: &str) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
 
-    // Series come sorted, so a value often stands in many that follow each other.
+    // Series are sorted, so consecutive series often have the same value.
     let mut last = String::new();
     each_label_set(batches, |encoded| {
         let value =
-            LabelsIter::over(encoded).find_map(|(held, value)| (held == name).then_some(value));
+            LabelsIter::over(encoded).find_map(|(other, value)| (other == name).then_some(value));
         if let Some(value) = value
             && value != last
         {
@@ -46,7 +46,7 @@ pub async fn label_values(batches: SeriesStream, name: &str) -> Result<BTreeSet<
     Ok(found)
 }
 
-/// The summaries of `batches`, which are a selection of samples: those that it has are counted.
+/// The summaries of `batches`, a selection of samples. They count the samples in it.
 pub async fn summaries(mut batches: SeriesStream) -> Result<Vec<SeriesSummary>, Error> {
     let mut summaries = Vec::new();
     while let Some(batch) = batches.next().await {

@@ -23,9 +23,9 @@ const HEAD: &str = "# The limits file
 
 Made from the comments in `crates/limits/src/limits.rs`; `DURAMEN_BLESS=1 cargo test -p duramen-limits` writes it anew.
 
-`--limits-file FILE` names a YAML file that says what each tenant may use. It is read at the start, where a fault stops the process, and again when its
-content has changed (looked at every 10 s), on SIGHUP, and on `POST /-/reload`; a fault then leaves the limits in force that were. Without a file, or for what it does not say, the
-values below apply. A tenant's value goes before that of `defaults`, key by key.
+`--limits-file FILE` names a YAML file with the limits of each tenant. The process reads it at the start, and a fault then stops the process. It reads the file again when its
+content has changed (checked every 10 s), on SIGHUP, and on `POST /-/reload`; after a fault, the previous limits stay in force. The values below apply without a file, and to keys
+that the file does not set. A tenant's value has precedence over that of `defaults`, key by key.
 
 ```yaml
 defaults:
@@ -37,8 +37,8 @@ tenants:
     query: {timeout: 5m}
 ```
 
-Durations are as in PromQL (`30s`, `1h30m`), sizes have a unit (`64MiB`, `512KiB`), `null` is no limit where that can be said. `GET /api/v1/limits` answers what applies to the
-tenant that asks, and what the file changed of it.
+Durations are as in PromQL (`30s`, `1h30m`), and sizes have a unit (`64MiB`, `512KiB`). `null` means no limit, for the keys that say so. `GET /api/v1/limits` returns the limits of the
+tenant that asks, and which of them the file has changed.
 ";
 
 /// The fields of the struct `name` in `source`, in order, and the texts of their comments.

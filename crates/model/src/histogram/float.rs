@@ -145,10 +145,10 @@ pub(super) fn remap(buckets: &mut Vec<BucketCount>, place: impl Fn(i32) -> i32) 
     buckets
         .iter_mut()
         .for_each(|bucket| bucket.index = place(bucket.index));
-    buckets.dedup_by(|next, held| {
-        let same = next.index == held.index;
+    buckets.dedup_by(|next, first| {
+        let same = next.index == first.index;
         if same {
-            held.count += next.count;
+            first.count += next.count;
         }
 
         same

@@ -1,11 +1,11 @@
-//! Batches made of series that come one after the other.
+//! Builds batches series by series.
 
 use arrow::array::BinaryBuilder;
 use duramen_model::{Labels, Life};
 
 use super::{Floats, HistogramRef, Histograms, Lives, SeriesBatch};
 
-/// Collects series in memory, one after the other.
+/// Collects series in memory and makes a batch of them.
 #[derive(Debug, Default)]
 pub struct SeriesBatchBuilder {
     labels: BinaryBuilder,
@@ -20,7 +20,7 @@ pub struct SeriesBatchBuilder {
 }
 
 impl SeriesBatchBuilder {
-    /// Appends a series of floats, whose times ascend strictly.
+    /// Appends a series of floats. The times must strictly ascend.
     pub fn push(&mut self, labels: &Labels, ts: &[i64], values: &[f64]) {
         self.samples_mut(|all_ts, all_values| {
             all_ts.extend_from_slice(ts);
@@ -30,23 +30,21 @@ impl SeriesBatchBuilder {
         self.end_series(labels.encoded());
     }
 
-    /// Lets `append` add floats of the series that the next [`SeriesBatchBuilder::end_series`]
-    /// ends, as many times as values.
+    /// Lets `append` add floats to the series that the next [`SeriesBatchBuilder::end_series`]
+    /// ends. It must add as many times as values.
     pub fn samples_mut(&mut self, append: impl FnOnce(&mut Vec<i64>, &mut Vec<f64>)) {
         append(&mut self.ts, &mut self.values);
         debug_assert_eq!(self.ts.len(), self.values.len());
     }
 
-    /// Adds a float of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind
-    /// those it has.
+    /// Appends a float to the series that the next [`SeriesBatchBuilder::end_series`] ends.
     pub fn push_sample(&mut self, ts_ms: i64, value: f64, life: Life) {
         self.lives.put(self.ts.len(), life);
         self.ts.push(ts_ms);
         self.values.push(value);
     }
 
-    /// Adds a histogram of the series that the next [`SeriesBatchBuilder::end_series`] ends, behind
-    /// those it has.
+    /// Appends a histogram to the series that the next [`SeriesBatchBuilder::end_series`] ends.
     pub fn push_histogram(&mut self, histogram: HistogramRef<'_>) {
         self.histogram_lives
             .put(self.histogram_ts.len(), histogram.life);
@@ -54,7 +52,7 @@ impl SeriesBatchBuilder {
         self.histograms.append_value(histogram.bytes);
     }
 
-    /// Ends a series: what was added since the last call is its samples.
+    /// Ends a series. Its samples are those that were added since the last call.
     pub fn end_series(&mut self, encoded_labels: &[u8]) {
         let offset =
             |samples| i32::try_from(samples).expect("a batch holds fewer than 2^31 samples");
@@ -68,7 +66,7 @@ impl SeriesBatchBuilder {
         self.histogram_offsets.push(offset(self.histogram_ts.len()));
     }
 
-    /// How many series have been ended.
+    /// The number of series that were ended.
     pub fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }
@@ -77,12 +75,12 @@ impl SeriesBatchBuilder {
         self.len() == 0
     }
 
-    /// How many floats and histograms have been added.
+    /// The number of floats and histograms that were added.
     pub fn samples(&self) -> usize {
         self.ts.len() + self.histogram_ts.len()
     }
 
-    /// The batch so far; the builder is empty afterwards.
+    /// Returns the batch. The builder is empty afterwards.
     pub fn finish(&mut self) -> SeriesBatch {
         let Self {
             mut labels,
@@ -97,7 +95,7 @@ impl SeriesBatchBuilder {
         } = std::mem::take(self);
 
         if ts.len() < ts.capacity() / 2 {
-            // A batch is held: what was reserved and not needed is not.
+            // A batch can live long, so unused capacity is released.
             ts.shrink_to_fit();
             values.shrink_to_fit();
         }

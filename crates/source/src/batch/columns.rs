@@ -1,11 +1,11 @@
-//! The flat columns of which a batch is made.
+//! The flat columns that make a batch.
 
 use arrow::array::{BinaryArray, BinaryBuilder};
 use arrow::buffer::ScalarBuffer;
 use duramen_model::Life;
 
-/// The floats of all series of a batch, one after the other: series `i` owns `[offsets[i],
-/// offsets[i + 1])`.
+/// The floats of all series of a batch, one after the other. Series `i` has `[offsets[i], offsets[i +
+/// 1])`.
 #[derive(Debug)]
 pub struct Floats {
     pub offsets: Vec<i32>,
@@ -14,7 +14,7 @@ pub struct Floats {
     pub lives: Lives,
 }
 
-/// The histograms of all series of a batch, as [`Floats`] are.
+/// The histograms of all series of a batch, in the same form as [`Floats`].
 #[derive(Debug)]
 pub struct Histograms {
     pub offsets: Vec<i32>,
@@ -35,8 +35,8 @@ impl Default for Histograms {
     }
 }
 
-/// The life spans of floats or of histograms: as many as those, or `None` when none of them says
-/// anything.
+/// The [`Life`] of all floats or of all histograms: one element for each, or `None` when none of
+/// them has a value.
 #[derive(Debug, Default)]
 pub struct Lives {
     pub starts: Option<Vec<i64>>,
@@ -44,7 +44,7 @@ pub struct Lives {
 }
 
 impl Lives {
-    /// Says `life` of the sample at place `at`; those before it that were not told have none.
+    /// Sets the life of the sample at position `at`. Earlier samples that were not set have none.
     pub(super) fn put(&mut self, at: usize, life: Life) {
         for (column, value) in [
             (&mut self.starts, life.start_ms),
@@ -58,7 +58,7 @@ impl Lives {
         }
     }
 
-    /// Both columns as long as the samples are.
+    /// Extends both columns to the number of samples.
     pub(super) fn padded(mut self, samples: usize) -> Self {
         for column in [&mut self.starts, &mut self.ttls].into_iter().flatten() {
             column.resize(samples, 0);

@@ -57,16 +57,16 @@ fn lives_and_histograms_stand_with_their_series() {
         ttl_ms: 0,
     };
 
-    let of = |ts_ms, life| HistogramRef {
+    let histogram = |ts_ms, life| HistogramRef {
         ts_ms,
         life,
         bytes: b"h",
     };
 
-    builder.push_histogram(of(4, life));
+    builder.push_histogram(histogram(4, life));
     builder.end_series(labels("b").encoded());
-    builder.push_histogram(of(4, Life::NONE));
-    builder.push_histogram(of(5, life));
+    builder.push_histogram(histogram(4, Life::NONE));
+    builder.push_histogram(histogram(5, life));
     builder.end_series(labels("c").encoded());
 
     let batch = builder.finish();
@@ -74,10 +74,13 @@ fn lives_and_histograms_stand_with_their_series() {
     assert_eq!(batch.ttls_at(1), Some([0, 7, 0].as_slice()));
     assert_eq!(batch.starts_at(1), None);
     assert_eq!(batch.histograms_at(0).len(), 0);
-    assert_eq!(batch.histograms_at(1).collect::<Vec<_>>(), [of(4, life)]);
+    assert_eq!(
+        batch.histograms_at(1).collect::<Vec<_>>(),
+        [histogram(4, life)]
+    );
     assert_eq!(
         batch.histograms_at(2).collect::<Vec<_>>(),
-        [of(4, Life::NONE), of(5, life)]
+        [histogram(4, Life::NONE), histogram(5, life)]
     );
 
     assert_eq!(

@@ -1,16 +1,16 @@
-//! The samples of one series from several parts as one sequence.
+//! Merges the samples of one series from several parts.
 
 use std::ops::Range;
 
 use crate::{HistogramRef, SeriesBatch, SeriesBatchBuilder};
 use duramen_model::{Life, TimeRange};
 
-/// The series that a part has at hand: a batch and a row in it.
+/// One series of a part: a batch and a row in it.
 pub(super) type Slice<'a> = (&'a SeriesBatch, usize);
 
-/// Appends the samples of `slices` in `range` to the series that `out` builds. Of several values
-/// for one time that of the first slice counts, whether it is a float or a histogram. Returns how
-/// many values lost against a different one.
+/// Appends the samples of `slices` in `range` to the series that `out` builds. If several slices
+/// have a value for one time, that of the first slice counts, whether it is a float or a histogram.
+/// Returns how many values lost against a different one.
 pub(super) fn merge<'a>(
     slices: &[Slice<'a>],
     range: TimeRange,
@@ -56,22 +56,22 @@ pub(super) fn merge<'a>(
     conflicts
 }
 
-/// Where the times in `range` stand.
+/// The positions of the times in `range`.
 fn span_in(ts: &[i64], range: TimeRange) -> Range<usize> {
     let start = ts.partition_point(|&ts_ms| ts_ms < range.start_ms());
     let len = ts[start..].partition_point(|&ts_ms| ts_ms < range.end_ms());
     start..start + len
 }
 
-/// Whether the series has floats only, and they say nothing beside their values.
+/// Whether the series has only floats, and none of them has a life.
 fn is_plain((batch, row): Slice<'_>) -> bool {
     batch.histograms_at(row).len() == 0
         && batch.starts_at(row).is_none()
         && batch.ttls_at(row).is_none()
 }
 
-/// Merges slices that are not empty, the earlier of which win, and returns how many values lost
-/// against a different one.
+/// Merges slices that are not empty. Earlier slices win. Returns how many values lost against a
+/// different one.
 fn merge_floats(slices: &[(&[i64], &[f64])], out: &mut SeriesBatchBuilder) -> u64 {
     let mut in_time: Vec<_> = slices.to_vec();
     in_time.sort_by_key(|(ts, _)| ts[0]);
@@ -123,7 +123,7 @@ fn merge_floats(slices: &[(&[i64], &[f64])], out: &mut SeriesBatchBuilder) -> u6
     conflicts
 }
 
-/// A float or a histogram. Equal when all bits are; what it says beside its value does not count.
+/// A float or a histogram. Two are equal when all their bits are equal; the life does not count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Value<'a> {
     Float { bits: u64 },
@@ -148,7 +148,7 @@ impl Sample<'_> {
     }
 }
 
-/// Walks through the floats and the histograms of one slice together, in the order of their times.
+/// Iterates over the floats and the histograms of one slice together, in time order.
 struct Cursor<'a> {
     ts: &'a [i64],
     values: &'a [f64],
@@ -168,7 +168,7 @@ impl<'a> Cursor<'a> {
         let ttls = lives(batch.ttls_at(row));
         let histograms = batch
             .histograms_at(row)
-            .filter(|held| range.contains(held.ts_ms))
+            .filter(|histogram| range.contains(histogram.ts_ms))
             .collect();
 
         let ts = &ts[span.clone()];
@@ -196,7 +196,7 @@ impl<'a> Cursor<'a> {
         float.into_iter().chain(histogram).min()
     }
 
-    /// The next sample, when it is of the time `ts_ms`.
+    /// Takes the next sample if its time is `ts_ms`.
     fn take_at(&mut self, ts_ms: i64) -> Option<Sample<'a>> {
         if let Some(histogram) = self
             .histograms
@@ -217,10 +217,10 @@ impl<'a> Cursor<'a> {
 
         self.next_float += 1;
 
-        let of = |column: Option<&[i64]>| column.map_or(0, |all| all[at]);
+        let value = |column: Option<&[i64]>| column.map_or(0, |all| all[at]);
         let life = Life {
-            start_ms: of(self.starts),
-            ttl_ms: of(self.ttls),
+            start_ms: value(self.starts),
+            ttl_ms: value(self.ttls),
         };
 
         Some(Sample {

@@ -12,7 +12,7 @@ use ulid::Ulid;
 
 use super::*;
 
-/// What one sample is: a float or the byte form of a histogram.
+/// The value of a sample: a float or an encoded histogram.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     Float(u64),
@@ -70,7 +70,7 @@ fn request(batch_series_max: usize) -> SeriesRequest {
     }
 }
 
-/// Everything that a merge answers; fails when a series or a time comes twice, or times do not
+/// All series that a merge returns. It fails when a series or a time occurs twice, or times do not
 /// ascend.
 fn read(merge: &MergeSource, request: &SeriesRequest) -> Series {
     let batches: Vec<SeriesBatch> = block_on(async {
@@ -95,14 +95,14 @@ fn series(batch: &SeriesBatch, row: usize) -> (String, Samples) {
     let ttls = batch.ttls_at(row);
 
     let floats = ts.iter().zip(values).enumerate().map(|(at, (ts, value))| {
-        let of = |column: Option<&[i64]>| column.map_or(0, |all| all[at]);
+        let life_part = |column: Option<&[i64]>| column.map_or(0, |all| all[at]);
         (
             *ts,
             (
                 Value::Float(value.to_bits()),
                 Life {
-                    start_ms: of(starts),
-                    ttl_ms: of(ttls),
+                    start_ms: life_part(starts),
+                    ttl_ms: life_part(ttls),
                 },
             ),
         )
@@ -133,7 +133,7 @@ fn series(batch: &SeriesBatch, row: usize) -> (String, Samples) {
     )
 }
 
-/// A part that gives all samples of a series, as one does that reads pages.
+/// A part that returns all samples of a series, like one that reads whole pages.
 #[derive(Debug)]
 struct Generous(MemorySource);
 
@@ -161,7 +161,7 @@ impl SeriesSource for Generous {
     }
 }
 
-/// What one part is offered: a series, a time, a value and what it says beside it.
+/// The samples that are put into one part: series, time, value and life.
 type Offered = Vec<(u8, i64, Value, Life)>;
 
 fn source(offered: &Offered) -> MemorySource {
@@ -190,27 +190,26 @@ fn source(offered: &Offered) -> MemorySource {
     source
 }
 
-/// The merge of what was offered, and how many values it counts as lost.
+/// The expected merge of these samples, and the number of values that lose.
 fn model(parts: &[Offered]) -> (Series, u64) {
     let mut merged = BTreeMap::<u8, Samples>::new();
     let mut conflicts = 0;
 
     for offered in parts {
-        // Within one source a later value replaces an earlier one: that is what the memory source
-        // does.
+        // Within one source, a later value replaces an earlier one, as in the memory source.
         let own: BTreeMap<_, _> = offered
             .iter()
             .map(|(name, ts, value, life)| ((*name, *ts), (value, *life)))
             .collect();
 
         for ((name, ts_ms), (value, life)) in own {
-            let held = merged
+            let winner = merged
                 .entry(name)
                 .or_default()
                 .entry(ts_ms)
                 .or_insert_with(|| (value.clone(), life));
 
-            conflicts += u64::from(held.0 != *value);
+            conflicts += u64::from(winner.0 != *value);
         }
     }
 
@@ -224,7 +223,7 @@ fn model(parts: &[Offered]) -> (Series, u64) {
 }
 
 fn float() -> impl Strategy<Value = Value> {
-    // Both zeros and two NaNs: values are bits.
+    // Both zeros and two NaNs are different values, because bits are compared.
     let bits = [
         0.0f64.to_bits(),
         (-0.0f64).to_bits(),
@@ -260,7 +259,7 @@ fn check(parts: &[Offered], batch_series_max: usize) {
         .map(|(order, offered)| part(order, source(offered)))
         .collect();
 
-    // The merge goes by their order, not by the place in which they come.
+    // The merge must use the order of the parts, not their positions.
     sources.reverse();
 
     let merge = MergeSource::new(sources, conflicts.clone());
@@ -268,7 +267,7 @@ fn check(parts: &[Offered], batch_series_max: usize) {
 
     assert_eq!(read(&merge, &request(batch_series_max)), expected);
 
-    // A part alone is passed on as it is, and nothing is compared.
+    // A single part is passed on as it is, and nothing is compared.
     assert_eq!(conflicts.get(), if parts.len() > 1 { lost } else { 0 });
 }
 
@@ -283,11 +282,11 @@ fn a_merge_draws_its_batches_from_the_account_and_fails_without_memory() {
 
     let mut stream = block_on(merge.select(&request(1))).unwrap();
     let batch = block_on(stream.next()).unwrap().unwrap();
-    let held = memory.used_by(Use::Query);
+    let used = memory.used_by(Use::Query);
 
     assert!(
-        held >= 2 * batch.record_batch().get_array_memory_size(),
-        "{held}"
+        used >= 2 * batch.record_batch().get_array_memory_size(),
+        "{used}"
     );
 
     drop(stream);
@@ -436,7 +435,7 @@ fn a_family_is_shown_as_it_was_last_sent() {
 
 #[test]
 fn summaries_are_added_up_for_each_series_and_the_longest_life_span_counts() {
-    let of = |name, ts_ms, value, ttl_ms| {
+    let sample = |name, ts_ms, value, ttl_ms| {
         (
             name,
             ts_ms,
@@ -451,13 +450,13 @@ fn summaries_are_added_up_for_each_series_and_the_longest_life_span_counts() {
     let float = || Value::Float(0);
     let parts = [
         vec![
-            of(1, 10, float(), 0),
-            of(1, 20, float(), 5),
-            of(2, 7, float(), 0),
+            sample(1, 10, float(), 0),
+            sample(1, 20, float(), 5),
+            sample(2, 7, float(), 0),
         ],
         vec![
-            of(1, 5, Value::Histogram(histogram(1).to_bytes()), 9),
-            of(1, 20, float(), 5),
+            sample(1, 5, Value::Histogram(histogram(1).to_bytes()), 9),
+            sample(1, 20, float(), 5),
         ],
     ];
 

@@ -1,12 +1,12 @@
-//! What several parts know beside samples, as one answer.
+//! Combines the answers of several parts that are not samples.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Error, SeriesExemplars, SeriesSummary};
 use duramen_model::{Exemplar, FamilyMetadata};
 
-/// The exemplars of all parts: series in block order, the exemplars of one by time, equal ones
-/// once.
+/// The exemplars of all parts. Series are in block order, and the exemplars of a series in time
+/// order. Equal exemplars occur once.
 pub fn exemplars(parts: impl IntoIterator<Item = Vec<SeriesExemplars>>) -> Vec<SeriesExemplars> {
     let mut all: Vec<SeriesExemplars> = parts.into_iter().flatten().collect();
     all.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
@@ -31,14 +31,14 @@ pub fn exemplars(parts: impl IntoIterator<Item = Vec<SeriesExemplars>>) -> Vec<S
     merged
 }
 
-/// By time; exemplars of one time in an order that does not depend on the parts, so that equal ones
-/// are neighbours.
+/// The order by time. Exemplars of the same time have an order that does not depend on the parts,
+/// so that equal ones are neighbours.
 fn in_time(a: &Exemplar, b: &Exemplar) -> std::cmp::Ordering {
     let key = |exemplar: &Exemplar| (exemplar.ts_ms, exemplar.value.to_bits());
     key(a).cmp(&key(b)).then_with(|| a.labels.cmp(&b.labels))
 }
 
-/// Each family as it was last sent. Of equal times the later part counts.
+/// The metadata of each family that was sent last. If the times are equal, the later part counts.
 pub(super) fn metadata(
     parts: impl IntoIterator<Item = Vec<FamilyMetadata>>,
 ) -> Vec<FamilyMetadata> {
@@ -47,7 +47,7 @@ pub(super) fn metadata(
     for family in parts.into_iter().flatten() {
         let newest = families
             .get(&family.family)
-            .is_none_or(|held| held.last_seen_ms <= family.last_seen_ms);
+            .is_none_or(|known| known.last_seen_ms <= family.last_seen_ms);
         if newest {
             families.insert(family.family.clone(), family);
         }
@@ -56,18 +56,18 @@ pub(super) fn metadata(
     families.into_values().collect()
 }
 
-/// The summaries of all parts, added up for each series, in block order.
+/// The summaries of all parts in block order. Those of the same series are added up.
 pub(super) fn summaries(parts: impl IntoIterator<Item = Vec<SeriesSummary>>) -> Vec<SeriesSummary> {
     let mut all: Vec<SeriesSummary> = parts.into_iter().flatten().collect();
     all.sort_by(|a, b| a.labels.cmp_in_block(&b.labels));
 
-    all.dedup_by(|later, held| {
-        let same = later.labels == held.labels;
+    all.dedup_by(|later, first| {
+        let same = later.labels == first.labels;
         if same {
-            held.floats += later.floats;
-            held.histograms += later.histograms;
-            held.first_ms = held.first_ms.min(later.first_ms);
-            held.last_ms = held.last_ms.max(later.last_ms);
+            first.floats += later.floats;
+            first.histograms += later.histograms;
+            first.first_ms = first.first_ms.min(later.first_ms);
+            first.last_ms = first.last_ms.max(later.last_ms);
         }
 
         same
@@ -76,11 +76,11 @@ pub(super) fn summaries(parts: impl IntoIterator<Item = Vec<SeriesSummary>>) -> 
     all
 }
 
-/// Both sets together; for a fold over the answers of parts.
+/// The union of two sets, for a fold over the answers of parts.
 pub(super) async fn texts(
-    mut held: BTreeSet<String>,
+    mut texts: BTreeSet<String>,
     mut more: BTreeSet<String>,
 ) -> Result<BTreeSet<String>, Error> {
-    held.append(&mut more);
-    Ok(held)
+    texts.append(&mut more);
+    Ok(texts)
 }
