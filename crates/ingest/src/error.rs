@@ -52,7 +52,7 @@ pub enum Error {
     WalSync { message: String },
     /// The log would take the space that a flush needs: the disk would stay full.
     #[error(
-        "no space for the write-ahead log: what writing the heads out takes must stay free. free_bytes=`{free_bytes}`, needed_bytes=`{needed_bytes}`"
+        "no space for the write-ahead log: the space for flushing the heads must stay free. free_bytes=`{free_bytes}`, needed_bytes=`{needed_bytes}`"
     )]
     NoRoom { free_bytes: u64, needed_bytes: u64 },
     /// Staged blocks are damaged, and so is the log from which they were made. Both are kept.

@@ -163,7 +163,7 @@ impl Metrics {
             self.replayed_samples.clone(),
         );
 
-        let forgotten = "Series that left memory since nothing came of them for a whole flush";
+        let forgotten = "Series forgotten after a whole flush without samples";
         registry.register(
             "duramen_head_forgotten_series",
             forgotten,

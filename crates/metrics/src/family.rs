@@ -45,7 +45,7 @@ impl<L: LabelSet, M> Family<L, M> {
 
         let metrics = RwLockWriteGuard::downgrade(metrics);
         RwLockReadGuard::map(metrics, |metrics| {
-            metrics.get(labels).expect("it was just put in")
+            metrics.get(labels).expect("the metric was just inserted")
         })
     }
 

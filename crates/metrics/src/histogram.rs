@@ -56,12 +56,12 @@ impl Metric for Histogram {
         let spread = self.0.lock();
         let mut below = 0;
 
-        let buckets = spread.buckets.iter().map(|(bound, count)| {
+        let cumulative = spread.buckets.iter().map(|(bound, count)| {
             below += count;
             (*bound, below)
         });
+        let buckets = cumulative.collect();
 
-        let buckets = buckets.collect();
         vec![Collected::alone(CollectedValue::Histogram {
             sum: spread.sum,
             count: spread.count,

@@ -67,7 +67,7 @@ impl Registry {
             ..Self::default()
         });
 
-        self.within.last_mut().expect("it was just put in")
+        self.within.last_mut().expect("the part was just pushed")
     }
 
     /// Returns the current values of all metrics in the order in which they were registered, then

@@ -50,7 +50,7 @@ impl fmt::Debug for Encoder {
 impl Encoder {
     pub(crate) fn new() -> Self {
         let compressor =
-            Compressor::new(LEVEL).expect("level and memory of a compressor are there");
+            Compressor::new(LEVEL).expect("a compressor of this level needs only memory");
         Self {
             compressor,
             body: vec![],
@@ -153,7 +153,7 @@ impl fmt::Debug for Decoder {
 impl Decoder {
     pub(crate) fn new() -> Self {
         Self {
-            decompressor: Decompressor::new().expect("memory for a decompressor is there"),
+            decompressor: Decompressor::new().expect("a decompressor needs only memory"),
         }
     }
 

@@ -108,7 +108,7 @@ impl CommitLoop {
 
         if let Err(error) = self.wal.sync() {
             self.definitions.forget();
-            warn!(%error, "records of a tenant in quarantine could not be moved; the log stays as long as it is");
+            warn!(%error, "records of a tenant in quarantine could not be moved; the log does not get shorter");
 
             return if is_fatal(&error) {
                 Err(error.into())
@@ -119,7 +119,7 @@ impl CommitLoop {
 
         self.carried += bytes;
         if let Err(error) = appended {
-            warn!(%error, "records of a tenant in quarantine could not be moved; the log stays as long as it is");
+            warn!(%error, "records of a tenant in quarantine could not be moved; the log does not get shorter");
             return Ok(None);
         }
 

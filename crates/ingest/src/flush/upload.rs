@@ -90,7 +90,7 @@ async fn from_memory(
     generation: &Arc<Generation>,
     metadata: Metadata,
 ) -> Result<Vec<BlockEntry>, Error> {
-    warn!(tenant = %head.name, "the disk has no space for staged blocks; they go up from memory");
+    warn!(tenant = %head.name, "the disk has no space for staged blocks; they are uploaded from memory");
 
     let families = metadata.families(head, generation);
 

@@ -146,34 +146,13 @@ impl Pairs {
         let news = match judgement {
             Judgement::Take | Judgement::Drop | Judgement::OverLimit => return Ok(()),
             Judgement::Refresh => next(chain, &known).await?,
-            Judgement::Elect => {
-                let since_ms = electorate.bucket.clock().now_ms();
-                let elections = known.with(&member.cluster, &member.replica, since_ms);
-                let author = Author::new(electorate.writer.writer, &**electorate.bucket.clock());
-
-                match chain
-                    .create(elections.slot, author, &elections.encode())
-                    .await?
-                {
-                    Created::Ours => {
-                        tracing::info!(
-                            cluster = &*member.cluster,
-                            replica = &*member.replica,
-                            "a replica was elected"
-                        );
-
-                        Some(elections)
-                    }
-
-                    Created::Theirs(entry) => Some(Elections::decode(chain, &entry)?),
-                }
-            }
+            Judgement::Elect => Some(elect(chain, &known, member, electorate).await?),
         };
 
         let mut view = self.view.lock();
         let view = view
             .as_mut()
-            .expect("it was there, and it is never taken away");
+            .expect("a view that was there is never removed");
 
         match news {
             Some(elections) => view.adopt(elections, electorate.now()),
@@ -196,6 +175,36 @@ async fn load(chain: &Chain) -> Result<Elections, Error> {
 
     let entry = chain.get(slot).await?.ok_or_else(missing)?;
     Ok(Elections::decode(chain, &entry)?)
+}
+
+/// Elects `member` in the slot after `known`. Returns the elections of that slot, which may be those
+/// of another process. Requests: 1 PUT, and 1 GET if another process was first.
+async fn elect(
+    chain: &Chain,
+    known: &Elections,
+    member: &Member,
+    electorate: Electorate<'_>,
+) -> Result<Elections, Error> {
+    let clock = electorate.bucket.clock();
+    let elections = known.with(&member.cluster, &member.replica, clock.now_ms());
+    let author = Author::new(electorate.writer.writer, &**clock);
+
+    let created = chain
+        .create(elections.slot, author, &elections.encode())
+        .await?;
+
+    match created {
+        Created::Ours => {
+            tracing::info!(
+                cluster = &*member.cluster,
+                replica = &*member.replica,
+                "a replica was elected"
+            );
+
+            Ok(elections)
+        }
+        Created::Theirs(entry) => Ok(Elections::decode(chain, &entry)?),
+    }
 }
 
 /// Reads the elections after `known`, if there are any. Requests: 1 GET.

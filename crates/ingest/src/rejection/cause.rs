@@ -87,7 +87,7 @@ pub(crate) enum Rejection {
         buckets: usize,
         max: usize,
     },
-    #[error("an exemplar is outside of the times that are taken. ts_ms=`{ts_ms}`")]
+    #[error("an exemplar is too old or too far in the future. ts_ms=`{ts_ms}`")]
     ExemplarTime { ts_ms: i64 },
     #[error(
         "the labels of an exemplar are not UTF-8, or a name is empty or stands twice. ts_ms=`{ts_ms}`"

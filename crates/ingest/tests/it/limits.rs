@@ -22,7 +22,7 @@ struct Case {
     /// A metric that counts the refusal as 1.
     counted: &'static str,
     /// The text of the refusal: the limit's name and value.
-    said: &'static str,
+    text: &'static str,
 }
 
 fn labelled(pairs: &[(&str, &str)]) -> Vec<u8> {
@@ -51,7 +51,7 @@ fn cases() -> Vec<Case> {
             set: |limits| (limits.samples_per_second, limits.samples_burst) = (Some(0.5), 1),
             bodies: vec![one("m", NOW_MS, 1.0), one("m", NOW_MS + 1, 1.0)],
             counted: "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"samples_per_second\"}",
-            said: "samples_per_second=`0.5`",
+            text: "samples_per_second=`0.5`",
         },
         Case {
             limit: "samples_burst",
@@ -62,14 +62,14 @@ fn cases() -> Vec<Case> {
                 ..series("m")
             }])],
             counted: "duramen_ingest_limited_requests_total{tenant=\"anonymous\",limit=\"samples_burst\"}",
-            said: "samples_burst=`1`",
+            text: "samples_burst=`1`",
         },
         Case {
             limit: "series_max",
             set: |limits| limits.series_max = 1,
             bodies: vec![one("a", NOW_MS, 1.0), one("b", NOW_MS, 1.0)],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"series_limit\"}",
-            said: "series_max=`1`",
+            text: "series_max=`1`",
         },
         Case {
             limit: "series_per_metric_max",
@@ -80,7 +80,7 @@ fn cases() -> Vec<Case> {
                 labelled(&[("__name__", "m"), ("n", "2")]),
             ],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"series_per_metric_limit\"}",
-            said: "series_per_metric_max=`1`",
+            text: "series_per_metric_max=`1`",
         },
         Case {
             limit: "series_bytes_max",
@@ -90,42 +90,42 @@ fn cases() -> Vec<Case> {
                 labelled(&[("__name__", "b"), ("job", &"long".repeat(500))]),
             ],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"series_bytes_limit\"}",
-            said: "series_bytes_max=`3000`",
+            text: "series_bytes_max=`3000`",
         },
         Case {
             limit: "labels_per_series_max",
             set: |limits| limits.labels_per_series_max = 1,
             bodies: vec![one("m", NOW_MS, 1.0)],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"too_many_labels\"}",
-            said: "labels_per_series_max=`1`",
+            text: "labels_per_series_max=`1`",
         },
         Case {
             limit: "label_name_bytes_max",
             set: |limits| limits.label_name_bytes_max = 8,
             bodies: vec![labelled(&[("__name__", "m"), ("aaaaaaaaa", "v")])],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"label_name_too_long\"}",
-            said: "label_name_bytes_max=`8`",
+            text: "label_name_bytes_max=`8`",
         },
         Case {
             limit: "label_value_bytes_max",
             set: |limits| limits.label_value_bytes_max = 4,
             bodies: vec![one("fives", NOW_MS, 1.0)],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"label_value_too_long\"}",
-            said: "label_value_bytes_max=`4`",
+            text: "label_value_bytes_max=`4`",
         },
         Case {
             limit: "future_max",
             set: |limits| limits.future_max = Duration::from_secs(5),
             bodies: vec![one("m", NOW_MS + 5_000, 1.0), one("m", NOW_MS + 5_001, 1.0)],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"far_future\"}",
-            said: "future_max_ms=`5000`",
+            text: "future_max_ms=`5000`",
         },
         Case {
             limit: "age_max",
             set: |limits| limits.age_max = Some(Duration::from_secs(5)),
             bodies: vec![one("m", NOW_MS - 5_000, 1.0), one("m", NOW_MS - 5_001, 1.0)],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"too_old\"}",
-            said: "age_max_ms=`5000`",
+            text: "age_max_ms=`5000`",
         },
         Case {
             limit: "ttl_max",
@@ -135,7 +135,7 @@ fn cases() -> Vec<Case> {
                 ..series("m")
             }])],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"ttl\"}",
-            said: "ttl_max_ms=`5000`",
+            text: "ttl_max_ms=`5000`",
         },
         Case {
             limit: "histogram_buckets_max",
@@ -149,7 +149,7 @@ fn cases() -> Vec<Case> {
                 })
                 .to_vec(),
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"histogram_buckets\"}",
-            said: "histogram_buckets_max=`2`",
+            text: "histogram_buckets_max=`2`",
         },
         Case {
             limit: "exemplar_label_chars_max",
@@ -159,7 +159,7 @@ fn cases() -> Vec<Case> {
                 ..series("m")
             }])],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"exemplar_too_long\"}",
-            said: "exemplar_label_chars_max=`11`",
+            text: "exemplar_label_chars_max=`11`",
         },
         Case {
             limit: "metadata_families_max",
@@ -169,7 +169,7 @@ fn cases() -> Vec<Case> {
                 of_metadata([family("a", "A."), family("b", "")]),
             ],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"metadata_limit\"}",
-            said: "metadata_families_max=`1`",
+            text: "metadata_families_max=`1`",
         },
         Case {
             limit: "metadata_bytes_max",
@@ -179,7 +179,7 @@ fn cases() -> Vec<Case> {
                 of_metadata([family("12345", "67890")]),
             ],
             counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"metadata_too_long\"}",
-            said: "metadata_bytes_max=`9`",
+            text: "metadata_bytes_max=`9`",
         },
     ]
 }
@@ -230,7 +230,7 @@ async fn every_limit_is_held_counted_and_named_with_its_value() {
 
         assert_eq!(system.metric(case.counted), 0.0, "{}", case.limit);
 
-        let said = match system.write(last).await {
+        let text = match system.write(last).await {
             Ok(report) => format!(
                 "{}\n{}\n{}",
                 report.rejected, report.lost_exemplars, report.lost_metadata
@@ -238,7 +238,7 @@ async fn every_limit_is_held_counted_and_named_with_its_value() {
             Err(error) => error.to_string(),
         };
 
-        assert!(said.contains(case.said), "{}: {said}", case.limit);
+        assert!(text.contains(case.text), "{}: {text}", case.limit);
         assert_eq!(system.metric(case.counted), 1.0, "{}", case.limit);
     }
 }

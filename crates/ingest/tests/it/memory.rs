@@ -60,10 +60,10 @@ async fn long_labels_fill_the_memory_of_their_tenant_alone() {
     system.limit(|limits| limits.series_bytes_max = Some(4 << 20));
     system.store(&one("known", NOW_MS, 1.0)).await;
 
-    let said = until_refused(&system).await;
+    let text = until_refused(&system).await;
     assert!(
-        said.contains("series_bytes_max=`4194304`") && said.contains("series_bytes_limit="),
-        "{said}"
+        text.contains("series_bytes_max=`4194304`") && text.contains("series_bytes_limit="),
+        "{text}"
     );
 
     let held = system.metric(SERIES_BYTES);
@@ -92,18 +92,18 @@ async fn the_series_of_all_tenants_have_a_bound_of_the_process() {
     .await;
 
     // A tenant without a limit of its own has half of the memory.
-    let said = until_refused(&system).await;
+    let text = until_refused(&system).await;
     assert!(
-        said.contains("series_bytes_max=`2097152`") && said.contains("series_bytes_limit="),
-        "{said}"
+        text.contains("series_bytes_max=`2097152`") && text.contains("series_bytes_limit="),
+        "{text}"
     );
 
     system.limit(|limits| limits.series_bytes_max = Some(8 << 20));
 
-    let said = until_refused(&system).await;
+    let text = until_refused(&system).await;
     assert!(
-        said.contains("head.series_bytes_max=`4194304`") && said.contains("memory_full="),
-        "{said}"
+        text.contains("head.series_bytes_max=`4194304`") && text.contains("memory_full="),
+        "{text}"
     );
 
     let other = TenantName::parse("other").unwrap();
@@ -122,11 +122,11 @@ async fn the_series_of_all_tenants_have_a_bound_of_the_process() {
 async fn without_memory_no_new_series_is_taken_and_known_ones_go_on() {
     let account = Account::new(8 << 20);
     let system = System::within(Arc::clone(&account), Config::default()).await;
-    let said = until_refused(&system).await;
+    let text = until_refused(&system).await;
 
     assert!(
-        said.contains("memory_bytes_max=`8388608`") && said.contains("memory_full="),
-        "{said}"
+        text.contains("memory_bytes_max=`8388608`") && text.contains("memory_full="),
+        "{text}"
     );
 
     // The body of the refused write had its share while it was handled.

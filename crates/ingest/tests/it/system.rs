@@ -85,8 +85,8 @@ impl System {
             &*clock,
         )
         .unwrap();
-        let mut config = duramen_bucket::Config::default();
 
+        let mut config = duramen_bucket::Config::default();
         config.retry.attempts_max = 1;
 
         let bucket = Bucket::over(
@@ -114,7 +114,6 @@ impl System {
         config.retry.attempts_max = 1;
         config.s3.endpoint = Some(s3.endpoint());
         config.s3.region = Some("us-east-1".to_owned());
-
         config.s3.credentials = Some(duramen_bucket::Credentials {
             access_key_id: "key-of-the-test".to_owned(),
             secret_access_key: "secret".to_owned(),

@@ -256,8 +256,8 @@ fn a_full_segment_asks_for_the_next() {
 fn a_record_beyond_the_limit_is_refused_and_nothing_else() {
     let disk = SimDisk::new();
     let mut wal = open(&disk).wal;
-    let mut large = Record::numbered(0);
 
+    let mut large = Record::numbered(0);
     large.series = vec![(0, vec![0; 64 << 20])];
 
     let error = large.append_to(&mut wal).unwrap_err();

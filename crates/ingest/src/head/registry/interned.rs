@@ -235,7 +235,10 @@ impl Registry {
             self.names.insert(name, entry);
         }
 
-        let entry = self.names.get_mut(name).expect("the name was put there");
+        let entry = self
+            .names
+            .get_mut(name)
+            .expect("the name was just inserted");
         let value: Arc<str> = Arc::from(value);
         self.bytes += size::PAIR + value.len();
         entry.values.insert(Arc::clone(&value), pair);

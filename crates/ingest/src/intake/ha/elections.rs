@@ -138,7 +138,7 @@ impl View {
         let heard = self
             .heard
             .get_mut(cluster)
-            .expect("an elected one has a time");
+            .expect("each elected replica has a time");
 
         let is_silent = now.saturating_sub(*heard) > limits.failover_timeout;
 

@@ -277,6 +277,7 @@ async fn labels_that_are_named_otherwise_hold_from_the_next_request_on() {
 async fn on_s3(retry: RetryPolicy) -> (S3, World) {
     let s3 = S3::start(S3Options::default()).await.unwrap();
     let clock = MockClock::at(1_700_000_000_000);
+
     let mut config = Config {
         retry,
         ..Config::default()
@@ -284,7 +285,6 @@ async fn on_s3(retry: RetryPolicy) -> (S3, World) {
 
     config.s3.endpoint = Some(s3.endpoint());
     config.s3.region = Some("us-east-1".to_owned());
-
     config.s3.credentials = Some(Credentials {
         access_key_id: "key-of-the-test".to_owned(),
         secret_access_key: "secret".to_owned(),
