@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 pub use explain::Explain;
 
-use crate::config::Settings;
+use crate::config::settings::Settings;
+use crate::serve;
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl Command {
     /// Does what is asked for, to its end.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(Role::All, settings) => crate::run(*settings)?,
+            Self::Serve(Role::All, settings) => serve::run(*settings)?,
             Self::PrintConfig(settings) => print_config(&settings),
             Self::CheckConfig(settings) => check_config(&settings)?,
             Self::Client(Client::Explain(command)) => return Ok(explain::explain(&command)),

@@ -11,6 +11,7 @@ mod memory;
 mod print;
 #[cfg(test)]
 mod reference;
+pub mod settings;
 mod validate;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +24,6 @@ use duramen_bucket::StoreUrl;
 use duramen_limits::{Limits, QueryLimits};
 use duramen_settings::{Secret, duration, size};
 use features::EnabledFeatures;
-pub use layers::{Origin, Settings};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be set for a process; what a tenant may use is in the limits file.

@@ -19,7 +19,8 @@ use duramen_metrics::Registry;
 use duramen_runtime::{Clock, SystemClock, Tasks};
 use shared::{Lease, Shared};
 
-use crate::config::{Config, Settings};
+use crate::config::Config;
+use crate::config::settings::Settings;
 use crate::self_scrape::SelfScrape;
 
 /// A process that has all roles.

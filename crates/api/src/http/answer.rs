@@ -1,9 +1,11 @@
-//! What is answered.
+//! Answers and errors.
 //!
-//! Values become JSON in [`json`], numbers and times in [`number`], the series of a range in
-//! [`matrix`]; a document goes out through [`pieces`]. Errors are [`failure`] in the envelope of the
-//! API and [`text_failure`] elsewhere, both with the status that [`statuses`] says.
+//! Numbers and times become text in [`number`], values become JSON in [`json`], the series of a
+//! range in [`matrix`]. [`envelope`] makes an answer of the API of them, and [`pieces`] sends it.
+//! Errors are [`failure`] in the envelope of the API and [`text_failure`] elsewhere. Both take their
+//! status from [`statuses`].
 
+pub(crate) mod envelope;
 pub(crate) mod failure;
 pub(crate) mod json;
 mod matrix;

@@ -23,10 +23,10 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use duramen_model::GoRegex;
 use duramen_runtime::Clock;
-use metrics::HttpMetrics;
+use metrics::{HttpMetrics, Observer};
 use tower::ServiceExt;
 
-use crate::http::request::viewer::OperatorListener;
+use crate::http::request::door::OperatorListener;
 
 /// What the edge sees, whichever roles are behind it.
 #[derive(Debug)]
@@ -39,7 +39,12 @@ pub struct EdgeState {
 
 /// The routes of all `roles`, also behind the prefixes of [`habits::PREFIXES`].
 pub fn router(edge: EdgeState, roles: impl IntoIterator<Item = Router>) -> Router {
-    let edge = Arc::new(edge);
+    let observer = Arc::new(Observer {
+        clock: edge.clock,
+        metrics: edge.metrics,
+    });
+    let cors_origin = Arc::new(edge.cors_origin);
+
     let api = roles.into_iter().fold(Router::new(), Router::merge);
     let all = habits::PREFIXES
         .iter()
@@ -50,8 +55,8 @@ pub fn router(edge: EdgeState, roles: impl IntoIterator<Item = Router>) -> Route
         .method_not_allowed_fallback(plain::method_not_allowed)
         .layer(from_fn(panics::answer))
         .layer(from_fn(compression::compress))
-        .layer(from_fn_with_state(Arc::clone(&edge), cors::allow))
-        .layer(from_fn_with_state(edge, metrics::observe));
+        .layer(from_fn_with_state(cors_origin, cors::allow))
+        .layer(from_fn_with_state(observer, metrics::observe));
 
     // Before the routes are looked at.
     Router::new().fallback_service(answered.map_request(habits::settle))

@@ -16,7 +16,7 @@ use crate::http::answer::pieces::{held, within};
 use crate::http::answer::text_failure::TextFailure;
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 use exposition::{Exposed, ExposedValue, Format, families, text};
 
 /// Answers with the series that any of the selectors `match[]` matches; none without one, and none

@@ -20,7 +20,7 @@ pub use metrics::RemoteReadMetrics;
 use crate::http::answer::text_failure::TextFailure;
 use crate::http::request::intake::{Fault, Received};
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 /// A request before and after decompression, in bytes. It holds selectors only; one of a mebibyte
 /// has tens of thousands of them.

@@ -1,6 +1,7 @@
-//! The roles of a process, each with the state that its requests see and with its routes. No role
-//! sees the state of another.
+//! The roles of a process: [`state`] is what the handlers of each role see. [`ingester`], [`process`]
+//! and [`querier`] list its routes with their handlers.
 
 pub(crate) mod ingester;
 pub(crate) mod process;
 pub(crate) mod querier;
+pub(crate) mod state;

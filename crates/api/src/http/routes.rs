@@ -1,15 +1,77 @@
 //! The table of the API: every route with its handler, its parameters and its answer. A route that
-//! is not in a section of a role is neither served nor documented.
+//! is not in a section of a role, or in [`documents`], is neither served nor documented.
+
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 
-use crate::http::docs::endpoint::{Description, Endpoint};
+use crate::http::docs::endpoint::{Answer, Description, Endpoint, on_get};
+use crate::http::docs::openapi;
+use crate::http::roles::state::ingester::IngesterState;
+use crate::http::roles::state::process::ProcessState;
+use crate::http::roles::state::querier::QuerierState;
 use crate::http::roles::{ingester, process, querier};
 
-pub(crate) const TEXT: &str = "text/plain";
-pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+impl QuerierState {
+    /// The routes of the querier.
+    pub fn routes(self: Arc<Self>) -> Router {
+        let sections = [
+            querier::queries(),
+            querier::series(),
+            querier::cardinality(),
+            querier::remote(),
+            querier::empty_sets(),
+        ];
 
-/// What the documents say of all routes, in their order: those of a Prometheus first by their
+        router(sections.into_iter().flatten(), self)
+    }
+}
+
+impl IngesterState {
+    /// The routes of the ingester.
+    pub fn routes(self: Arc<Self>) -> Router {
+        let sections = [ingester::writing(), ingester::orders()];
+        router(sections.into_iter().flatten(), self)
+    }
+}
+
+impl ProcessState {
+    /// The routes that every process serves.
+    pub fn routes(self: Arc<Self>) -> Router {
+        let sections = [
+            process::about(),
+            documents(),
+            process::settings(),
+            process::probes(),
+        ];
+
+        router(sections.into_iter().flatten(), self)
+    }
+}
+
+/// The routes of the OpenAPI document. They are listed here because the document describes the
+/// whole table.
+fn documents() -> Vec<Endpoint<Arc<ProcessState>>> {
+    vec![
+        on_get("/api/v1/openapi.yaml", openapi_yaml)
+            .says("This API in the words of OpenAPI 3.1.")
+            .answers(Answer::Raw(openapi::YAML)),
+        on_get("/openapi.yaml", openapi_yaml)
+            .says("As `/api/v1/openapi.yaml`.")
+            .answers(Answer::Raw(openapi::YAML)),
+    ]
+}
+
+async fn openapi_yaml() -> Response {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::yaml(&descriptions()));
+
+    let media_type = HeaderValue::from_static(openapi::YAML);
+    ([(header::CONTENT_TYPE, media_type)], DOCUMENT.as_str()).into_response()
+}
+
+/// The descriptions of all routes, in the order of the documents: first the routes of Prometheus by
 /// section, then our own.
 pub(crate) fn descriptions() -> Vec<Description> {
     let sections = [
@@ -20,6 +82,7 @@ pub(crate) fn descriptions() -> Vec<Description> {
         described(querier::remote()),
         described(querier::empty_sets()),
         described(process::about()),
+        described(documents()),
         described(ingester::orders()),
         described(process::settings()),
         described(process::probes()),
@@ -35,8 +98,8 @@ fn described<S>(section: Vec<Endpoint<S>>) -> Vec<Description> {
         .collect()
 }
 
-/// The routes of a role, whose handlers see its state and no other.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(
+/// The router of a role's endpoints. Their handlers see `state` and no other.
+fn router<S: Clone + Send + Sync + 'static>(
     endpoints: impl IntoIterator<Item = Endpoint<S>>,
     state: S,
 ) -> Router {

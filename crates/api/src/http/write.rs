@@ -15,7 +15,7 @@ use outcome::Refused;
 
 use crate::http::request::intake::Fault;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::ingester::IngesterState;
+use crate::http::roles::state::ingester::IngesterState;
 
 pub(crate) async fn write(
     State(state): State<Arc<IngesterState>>,

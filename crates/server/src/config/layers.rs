@@ -11,6 +11,7 @@ use duramen_settings::{Fault, leaves, text_of};
 use serde_json::Value;
 
 use super::Config;
+use super::settings::{Origin, Settings};
 use crate::cli::{Client, Command, Explain, Role};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
@@ -50,28 +51,6 @@ struct CommandLine {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum Task {
     Explain(Explain),
-}
-
-/// Settings, and where each is from.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub config: Config,
-    /// By key, for what is not a default.
-    pub(super) origins: BTreeMap<String, Origin>,
-    /// What was set and does not fit into the memory that there is, in sentences.
-    pub(super) unfit: Vec<String>,
-}
-
-/// Who set a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    File,
-    /// The name of the variable.
-    Environment(String),
-    /// The name of the flag.
-    Flag(String),
-    /// Nobody: it follows from other settings and the machine, as the text says.
-    Derived(String),
 }
 
 /// Keys whose values are secrets.
@@ -134,12 +113,6 @@ impl Settings {
             (false, true) => Command::CheckConfig(settings),
             (false, false) => Command::Serve(Role::All, settings),
         })
-    }
-
-    /// What was set and does not fit into the memory that there is. A process that starts makes do
-    /// with less.
-    pub fn unfit(&self) -> &[String] {
-        &self.unfit
     }
 
     fn take_former_names(&mut self, line: &CommandLine, matches: &ArgMatches) {

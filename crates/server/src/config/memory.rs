@@ -4,13 +4,11 @@ use duramen_runtime::{MemoryLimit, MemoryLimitSource};
 use duramen_settings::size;
 
 use super::Config;
-use super::layers::{Origin, Settings};
+use super::settings::{Origin, Settings};
+use super::validate::ACCOUNT_BYTES_MIN;
 
 /// Sizes that are made up are whole numbers of these.
 const MEBIBYTE: usize = 1 << 20;
-
-/// The smallest account. A body of the largest size has its place in it, and something else too.
-pub(super) const ACCOUNT_BYTES_MIN: usize = 128 << 20;
 
 /// A setting that is a part of the account.
 struct Part {

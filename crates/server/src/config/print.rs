@@ -7,7 +7,8 @@ use duramen_settings::leaves;
 use serde_json::Value;
 
 use super::Config;
-use super::layers::{Origin, Settings, settable};
+use super::layers::settable;
+use super::settings::{Origin, Settings};
 
 impl Settings {
     /// The settings as YAML that can be read again, secrets hidden. Behind each that is not a

@@ -4,7 +4,9 @@ use duramen_settings::Faults;
 use tracing_subscriber::EnvFilter;
 
 use super::Config;
-use super::memory::ACCOUNT_BYTES_MIN;
+
+/// The smallest account of memory: a body of the largest size fits, and something beside it.
+pub(super) const ACCOUNT_BYTES_MIN: usize = 128 << 20;
 
 /// Below this a process does little else than to turn its parts over.
 const PART_BYTES_MIN: usize = 1 << 20;

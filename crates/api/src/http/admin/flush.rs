@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use crate::http::answer::failure::Failure;
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::ingester::IngesterState;
+use crate::http::roles::state::ingester::IngesterState;
 
 /// Flushes one tenant's head, or all with `?all=true`. With several tenants, all is not for one of
 /// them to ask: only where a flag says that whoever reaches the port is an operator. Answers 204

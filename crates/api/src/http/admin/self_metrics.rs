@@ -9,11 +9,11 @@ use duramen_metrics::{Collected, CollectedValue, MetricFamily};
 use duramen_model::{GoRegex, regex};
 use serde_json::{Value as Json, json};
 
+use crate::http::answer::envelope::success;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::success;
 use crate::http::request::form::Params;
 use crate::http::request::viewer::Viewer;
-use crate::http::roles::process::ProcessState;
+use crate::http::roles::state::process::ProcessState;
 
 /// Whole names are matched, as everywhere in Prometheus.
 pub(crate) async fn families(

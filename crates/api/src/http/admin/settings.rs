@@ -7,11 +7,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::http::answer::envelope::success;
 use crate::http::answer::failure::with_causes;
-use crate::http::answer::json::success;
 use crate::http::request::tenant::Tenant;
 use crate::http::request::viewer::Viewer;
-use crate::http::roles::process::ProcessState;
+use crate::http::roles::state::process::ProcessState;
 
 /// The settings of the process as YAML, secrets hidden.
 pub(crate) async fn page(State(state): State<Arc<ProcessState>>) -> Response {

@@ -8,10 +8,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
-use crate::http::answer::json::success;
+use crate::http::answer::envelope::success;
 use crate::http::edge::link::Vital;
 use crate::http::request::viewer::Viewer;
-use crate::http::roles::process::ProcessState;
+use crate::http::roles::state::process::ProcessState;
 
 /// The Prometheus whose API this is: clients choose their calls by it.
 const PROMETHEUS_VERSION: &str = "3.14.0";

@@ -14,12 +14,11 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use duramen_model::TenantName;
-use duramen_qos::{Share, Use};
-use duramen_query::{Error, Turn};
+use duramen_qos::{Account, Share, Use};
+use duramen_query::{Error, Querier, Turn};
 use futures::Stream;
 
 use crate::http::answer::failure::{Failure, with_causes};
-use crate::http::roles::querier::QuerierState;
 
 /// About the size of a piece: what a socket takes at once, and some hundred microseconds of work.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
@@ -44,6 +43,26 @@ pub(crate) trait Elements: Send + Unpin + 'static {
 
     /// The memory that is held for what is to be written, beyond what is counted elsewhere.
     fn held_bytes(&self) -> usize;
+}
+
+/// The tenant that an answer goes to, and what the answer may take.
+#[derive(Debug)]
+pub(crate) struct Recipient {
+    pub(crate) tenant: TenantName,
+    /// The most bytes that the answer may have.
+    pub(crate) bytes_max: usize,
+    /// The account that an answer draws from while it is on its way.
+    pub(crate) memory: Arc<Account>,
+    /// Counts answers that were refused or cut off.
+    pub(crate) querier: Arc<Querier>,
+}
+
+impl Recipient {
+    /// Refuses an answer that has more than `bytes_max`, and counts it.
+    fn check(&self, bytes: usize) -> Result<(), Error> {
+        within(bytes, self.bytes_max)
+            .inspect_err(|error| self.querier.note_limited(&self.tenant, error))
+    }
 }
 
 /// An answer that is not written yet.
@@ -92,48 +111,30 @@ impl<E: Elements> Document<E> {
     /// # Errors
     /// When it is known before anything is sent that the answer is larger than the tenant may have,
     /// or that there is no memory for it.
-    pub(crate) fn respond(
-        mut self,
-        state: &Arc<QuerierState>,
-        tenant: &TenantName,
-        turn: Turn,
-    ) -> Result<Response, Failure> {
-        let max = state.limits.of(tenant).query.answer_bytes_max;
-        let refuse = |bytes| {
-            let error = Error::TooManyAnswerBytes { bytes, max };
-            state.querier.note_limited(tenant, &error);
-            Failure::from(error)
-        };
-
-        let bytes_min = self.bytes_min();
-        if bytes_min > max {
-            return Err(refuse(bytes_min));
-        }
+    pub(crate) fn respond(mut self, recipient: Recipient, turn: Turn) -> Result<Response, Failure> {
+        recipient.check(self.bytes_min())?;
 
         let mut first = Vec::new();
         let progress = self.put(&mut first, PIECE_BYTES);
         let written = first.len();
 
-        if written > max {
-            return Err(refuse(written));
-        }
+        recipient.check(written)?;
 
         let json = HeaderValue::from_static("application/json");
         let body = match progress {
             Progress::Done => Body::from(first),
             Progress::More => {
-                let share = state.memory.take(Use::Answer, self.elements.held_bytes());
+                let held_bytes = self.elements.held_bytes();
+                let share = recipient.memory.take(Use::Answer, held_bytes);
                 let share = share.map_err(|full| Failure::unavailable(full.to_string()))?;
 
                 Body::from_stream(Streamed {
                     first: Some(first.into()),
                     document: Some(self),
                     written,
-                    bytes_max: max,
                     share,
                     _turn: turn,
-                    state: Arc::clone(state),
-                    tenant: tenant.clone(),
+                    recipient,
                 })
             }
         };
@@ -148,12 +149,10 @@ struct Streamed<E> {
     /// `None` when all is written.
     document: Option<Document<E>>,
     written: usize,
-    bytes_max: usize,
-    /// For what is to be written.
+    /// The memory of what is still to be written.
     share: Share,
     _turn: Turn,
-    state: Arc<QuerierState>,
-    tenant: TenantName,
+    recipient: Recipient,
 }
 
 impl<E: Elements> Stream for Streamed<E> {
@@ -178,16 +177,11 @@ impl<E: Elements> Stream for Streamed<E> {
 
         this.written += piece.len();
 
-        if this.written > this.bytes_max {
+        if let Err(error) = this.recipient.check(this.written) {
             this.document = None;
 
-            let error = Error::TooManyAnswerBytes {
-                bytes: this.written,
-                max: this.bytes_max,
-            };
-
-            this.state.querier.note_limited(&this.tenant, &error);
-            tracing::warn!(error = with_causes(&error), tenant = %this.tenant, "an answer was cut off");
+            let tenant = &this.recipient.tenant;
+            tracing::warn!(error = with_causes(&error), %tenant, "an answer was cut off");
             return Poll::Ready(Some(Err(error.into())));
         }
 

@@ -5,6 +5,12 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::http::docs::openapi::schemas::Schema;
 
+/// The media type of plain text.
+pub(crate) const TEXT: &str = "text/plain";
+
+/// The media type of protocol buffers.
+pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+
 /// A path with its description and its handler, which sees `S`, the state of a role. The router and
 /// the documents are made of the same entries.
 #[derive(Debug)]

@@ -3,25 +3,14 @@
 pub(crate) mod schemas;
 mod yaml;
 
-use std::sync::LazyLock;
-
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use schemas::Schema;
 use serde_json::{Map, Value as Json, json};
 
 use crate::http::docs::endpoint::{Answer, Description, Kind, Parameter};
-use crate::http::routes;
 
-static DOCUMENT: LazyLock<String> =
-    LazyLock::new(|| yaml::to_yaml(&document(&routes::descriptions())));
-
-pub(crate) async fn serve() -> Response {
-    (
-        [(header::CONTENT_TYPE, HeaderValue::from_static(YAML))],
-        DOCUMENT.as_str(),
-    )
-        .into_response()
+/// The document that describes `table`, as YAML.
+pub(crate) fn yaml(table: &[Description]) -> String {
+    yaml::to_yaml(&document(table))
 }
 
 fn document(table: &[Description]) -> Json {
@@ -221,6 +210,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::http::routes;
 
     /// Calls `visit` with every `$ref` below.
     fn references<'a>(json: &'a Json, visit: &mut impl FnMut(&'a str)) {

@@ -8,13 +8,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use duramen_model::GoRegex;
 
-use crate::http::edge::EdgeState;
 use crate::http::edge::habits;
 
 /// Answers OPTIONS for everything under `/api/v1/`, known or not, and says who may read the other
 /// answers there.
 pub(crate) async fn allow(
-    State(state): State<Arc<EdgeState>>,
+    State(cors_origin): State<Arc<GoRegex>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -29,7 +28,7 @@ pub(crate) async fn allow(
     };
 
     if let Some(origin) = origin {
-        put_headers(response.headers_mut(), allowed(&state.cors_origin, &origin));
+        put_headers(response.headers_mut(), allowed(&cors_origin, &origin));
     }
 
     response

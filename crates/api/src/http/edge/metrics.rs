@@ -7,8 +7,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use duramen_metrics::{Counter, Family, Histogram, Registry, label_set};
+use duramen_runtime::Clock;
 
-use crate::http::edge::EdgeState;
 use crate::http::edge::crowd::ConnectionMetrics;
 use crate::http::remote_read::RemoteReadMetrics;
 
@@ -75,8 +75,16 @@ impl HttpMetrics {
 /// What a request is counted under that its client gave up before the head of the answer was there.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+/// Counts and times requests.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: HttpMetrics,
+}
+
+/// Counts a request, and measures the time to the head of its answer.
 pub(crate) async fn observe(
-    State(state): State<Arc<EdgeState>>,
+    State(observer): State<Arc<Observer>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -88,9 +96,9 @@ pub(crate) async fn observe(
 
     let mut underway = Underway {
         route,
-        started: state.clock.monotonic(),
+        started: observer.clock.monotonic(),
         code: CLIENT_CLOSED_REQUEST,
-        state,
+        observer,
     };
 
     let response = next.run(request).await;
@@ -101,7 +109,7 @@ pub(crate) async fn observe(
 /// A request until it is counted, when this is dropped: with the answer, or without one when its
 /// connection is gone.
 struct Underway {
-    state: Arc<EdgeState>,
+    observer: Arc<Observer>,
     route: String,
     /// On the monotonic clock.
     started: Duration,
@@ -110,8 +118,8 @@ struct Underway {
 
 impl Drop for Underway {
     fn drop(&mut self) {
-        let took = self.state.clock.monotonic().saturating_sub(self.started);
-        let metrics = &self.state.metrics;
+        let took = self.observer.clock.monotonic().saturating_sub(self.started);
+        let metrics = &self.observer.metrics;
         let route = std::mem::take(&mut self.route);
 
         metrics

@@ -7,10 +7,10 @@ use axum::response::Response;
 use duramen_model::BlockEntry;
 use serde_json::json;
 
+use crate::http::answer::envelope::success;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::success;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 /// The blocks that the manifest names, the oldest first. A block has no chunks, and a Prometheus
 /// counts levels from 1; what went into a merged one is not kept.

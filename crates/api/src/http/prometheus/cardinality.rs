@@ -11,13 +11,14 @@ use duramen_query::{Answered, Summarized};
 use duramen_source::SeriesSummary;
 use serde_json::{Value as Json, json};
 
+use crate::http::answer::envelope::success;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::{labels_json, put_json, success};
+use crate::http::answer::json::{labels_json, put_json};
 use crate::http::answer::number::seconds;
 use crate::http::answer::pieces::{Document, List};
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 /// What is counted without `start`: as much as the head of a Prometheus holds.
 const RECENT_MS: i64 = 3 * 3_600_000;
@@ -245,7 +246,7 @@ pub(crate) async fn active_series(
         closing: b"]}".to_vec(),
     };
 
-    bare.respond(&state, &tenant, turn)
+    bare.respond(state.recipient(&tenant), turn)
 }
 
 /// An answer without the envelope of the API.

@@ -10,10 +10,10 @@ use axum::response::Response;
 use duramen_model::quoted::quote;
 use serde_json::json;
 
+use crate::http::answer::envelope::success;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::success;
 use crate::http::request::form::Params;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 pub(crate) async fn rules(
     State(state): State<Arc<QuerierState>>,

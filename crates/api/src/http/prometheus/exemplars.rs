@@ -9,14 +9,15 @@ use duramen_model::Exemplar;
 use duramen_source::SeriesExemplars;
 use serde_json::{Value as Json, json};
 
+use crate::http::answer::envelope::list;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::{labels_json, list, put_json};
+use crate::http::answer::json::{labels_json, put_json};
 use crate::http::answer::number::{put_value, seconds};
 use crate::http::answer::pieces::List;
 use crate::http::prometheus::query::asked;
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 /// The memory of an exemplar with its labels, roughly.
 const EXEMPLAR_BYTES: usize = 128;
@@ -49,7 +50,7 @@ pub(crate) async fn query(
     let found = List::new(found, bytes, |out, series| {
         put_json(out, &series_json(series))
     });
-    list(found, &[]).respond(&state, &tenant, turn)
+    list(found, &[]).respond(state.recipient(&tenant), turn)
 }
 
 fn series_json(series: &SeriesExemplars) -> Json {

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use duramen_promql::{Answer, PlanNode, QueryTimes, Value, Work};
 use serde_json::{Value as Json, json};
 
+use crate::http::answer::envelope::success;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::success;
 use crate::http::prometheus::query::{asked, options, range_times};
 use crate::http::prometheus::stats::Detail;
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 pub(crate) async fn explain(
     State(state): State<Arc<QuerierState>>,

@@ -10,14 +10,13 @@ use duramen_model::{FamilyMetadata, Labels};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
+use crate::http::answer::envelope::{TRUNCATED, list, object, success};
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::{
-    TRUNCATED, labels_json, list, object, put_json, put_text, success,
-};
+use crate::http::answer::json::{labels_json, put_json, put_text};
 use crate::http::answer::pieces::{Document, List};
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 pub(crate) async fn labels(
     State(state): State<Arc<QuerierState>>,
@@ -38,7 +37,7 @@ pub(crate) async fn labels(
         .map_err(unnamed)?;
 
     let ((names, more), turn) = found.into_parts();
-    texts(names, more).respond(&state, &tenant, turn)
+    texts(names, more).respond(state.recipient(&tenant), turn)
 }
 
 pub(crate) async fn label_values(
@@ -61,7 +60,7 @@ pub(crate) async fn label_values(
         .map_err(unnamed)?;
 
     let ((values, more), turn) = found.into_parts();
-    texts(values, more).respond(&state, &tenant, turn)
+    texts(values, more).respond(state.recipient(&tenant), turn)
 }
 
 /// The name of a label in a path.
@@ -116,7 +115,7 @@ pub(crate) async fn series(
     let bytes = series.first().map_or(0, |first| first.encoded().len());
     let series = List::new(series, size_of::<Labels>() + bytes, put);
 
-    list(series, &truncation(more)).respond(&state, &tenant, turn)
+    list(series, &truncation(more)).respond(state.recipient(&tenant), turn)
 }
 
 /// The metric families: of each the type, help and unit that were sent last. A `limit` of 0 is
@@ -154,7 +153,7 @@ pub(crate) async fn families(
         );
     };
 
-    object(List::new(families, bytes, put)).respond(&state, &tenant, turn)
+    object(List::new(families, bytes, put)).respond(state.recipient(&tenant), turn)
 }
 
 /// Here Prometheus does not say which parameter a fault is in.

@@ -8,13 +8,13 @@ use duramen_model::TenantName;
 use duramen_promql::{Answer, QueryTimes};
 use duramen_query::{Answered, Query, QueryOptions};
 
+use crate::http::answer::envelope::answer;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::answer;
 use crate::http::prometheus::stats::Detail;
 use crate::http::request::form::Params;
 use crate::http::request::go_time::parse_duration_ms;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 // Parameters are read in the order of Prometheus, so that a request with two faults is told of the
 // same one.
@@ -102,7 +102,7 @@ async fn answered(
     evaluated.warnings.extend(deprecation);
 
     let stats = detail.render(&evaluated.stats, took);
-    answer(evaluated, limit, stats.as_ref()).respond(state, tenant, turn)
+    answer(evaluated, limit, stats.as_ref()).respond(state.recipient(tenant), turn)
 }
 
 pub(crate) fn asked(params: &Params) -> Query {

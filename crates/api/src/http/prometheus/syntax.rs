@@ -12,12 +12,12 @@ use duramen_syntax::ast::{
 use duramen_syntax::functions::{FunctionSig, Variadic};
 use serde_json::{Value as Json, json};
 
+use crate::http::answer::envelope::success;
 use crate::http::answer::failure::Failure;
-use crate::http::answer::json::success;
 use crate::http::prometheus::query::asked;
 use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 /// The stack that the largest kind of node takes where JSON is made, written and dropped by
 /// recursion.

@@ -18,7 +18,7 @@ use futures::StreamExt;
 use super::batch::Series;
 use crate::http::answer::pieces::{held, within};
 use crate::http::answer::text_failure::TextFailure;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 /// More than this is no message that a client of protobuf reads.
 const MESSAGE_BYTES_MAX: usize = 1 << 31;

@@ -26,7 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::batch::{Sample, Series};
 use crate::http::answer::failure::with_causes;
 use crate::http::answer::text_failure::TextFailure;
-use crate::http::roles::querier::QuerierState;
+use crate::http::roles::state::querier::QuerierState;
 
 const CONTENT_TYPE: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 

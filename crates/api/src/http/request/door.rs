@@ -10,8 +10,13 @@ use duramen_model::TenantName;
 use crate::http::answer::failure::Failure;
 use crate::http::config::Tenancy;
 use crate::http::request::intake::Intake;
-use crate::http::request::tenant;
-use crate::http::request::viewer::OperatorListener;
+
+/// The header that names the tenant while multi-tenancy is on.
+const HEADER: &str = "x-scope-orgid";
+
+/// Marks requests that came in at the operator's own listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OperatorListener;
 
 /// The part of every role's state that the extractors see. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -56,7 +61,7 @@ impl Door {
         }
 
         let missing = || Failure::unauthorized("no org id: the header X-Scope-OrgID is missing");
-        let name = tenant::named(parts)?.ok_or_else(missing)?;
+        let name = tenant_named(parts)?.ok_or_else(missing)?;
 
         // The metrics of the process name all the other tenants.
         if name == *own && !self.sees_all(parts) {
@@ -73,7 +78,7 @@ impl Door {
     /// does not ask for a tenant.
     pub(crate) fn named_or_own(&self, parts: &Parts) -> TenantName {
         let named = if self.tenancy.is_multi {
-            tenant::named(parts).ok().flatten()
+            tenant_named(parts).ok().flatten()
         } else {
             None
         };
@@ -90,4 +95,23 @@ impl Door {
     pub(crate) fn sees_all(&self, parts: &Parts) -> bool {
         self.is_operator(parts) || self.tenancy.metrics_all
     }
+}
+
+/// The tenant that the header names; `None` without a header.
+pub(crate) fn tenant_named(parts: &Parts) -> Result<Option<TenantName>, Failure> {
+    let mut values = parts.headers.get_all(HEADER).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+
+    if values.next().is_some() {
+        return Err(Failure::bad_data("the header X-Scope-OrgID stands twice"));
+    }
+
+    let name = value
+        .to_str()
+        .map_err(|_| Failure::bad_data("the header X-Scope-OrgID is not ASCII"))?;
+    TenantName::parse(name)
+        .map(Some)
+        .map_err(|e| Failure::bad_data(format!("the header X-Scope-OrgID: {e}")))
 }

@@ -8,12 +8,7 @@ use duramen_metrics::MetricFamily;
 use duramen_model::TenantName;
 
 use crate::http::answer::failure::Failure;
-use crate::http::request::door::Door;
-use crate::http::request::tenant;
-
-/// Marks requests that came in at the operator's own listener.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OperatorListener;
+use crate::http::request::door::{Door, tenant_named};
 
 /// Who looks at the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +31,7 @@ where
             return Ok(Self::Operator);
         }
 
-        tenant::named(parts).map(Self::Tenant)
+        tenant_named(parts).map(Self::Tenant)
     }
 }
 

@@ -1,48 +1,13 @@
-//! The ingester's side of the API: its state, and the routes that write.
+//! The ingester's routes.
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::FromRef;
-use duramen_ingest::Ingester;
-use duramen_limits::LimitsHandle;
-
 use crate::http::admin::flush;
 use crate::http::docs::endpoint::Answer::{Accepted, Nothing};
-use crate::http::docs::endpoint::{Endpoint, on_post, on_post_put};
+use crate::http::docs::endpoint::{Endpoint, PROTOBUF, on_post, on_post_put};
 use crate::http::docs::parameter_docs::ALL_TENANTS;
-use crate::http::request::door::Door;
-use crate::http::request::intake::Intake;
-use crate::http::routes;
-use crate::http::routes::PROTOBUF;
+use crate::http::roles::state::ingester::IngesterState;
 use crate::http::write;
-
-/// What requests that write see.
-#[derive(Debug)]
-pub struct IngesterState {
-    pub door: Door,
-    /// What each tenant may use, now.
-    pub limits: LimitsHandle,
-    pub ingester: Ingester,
-    /// Where the bodies of writes are read.
-    pub bodies: Intake,
-    /// Whether everybody may flush the heads of all tenants.
-    pub flush_all: bool,
-}
-
-impl FromRef<Arc<IngesterState>> for Door {
-    fn from_ref(state: &Arc<IngesterState>) -> Self {
-        state.door.clone()
-    }
-}
-
-impl IngesterState {
-    /// What the ingester serves.
-    pub fn routes(self: Arc<Self>) -> Router {
-        let sections = [writing(), orders()];
-        routes::router(sections.into_iter().flatten(), self)
-    }
-}
 
 /// Writing.
 pub(crate) fn writing() -> Vec<Endpoint<Arc<IngesterState>>> {

@@ -1,61 +1,13 @@
-//! The process's side of the API: what it says of itself, whatever roles it has.
+//! The routes that every process has, whatever its roles.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::FromRef;
-use duramen_bucket::Tenants;
-use duramen_limits::LiveLimits;
-use duramen_promql::Features;
-use duramen_runtime::{Clock, Workers};
-
-use crate::http::admin::metrics_page::MetricsPage;
 use crate::http::admin::{self_metrics, settings, status};
 use crate::http::docs::endpoint::Answer::{Data, Json, Raw};
-use crate::http::docs::endpoint::{Endpoint, on_get, on_post_put};
-use crate::http::docs::openapi;
+use crate::http::docs::endpoint::{Endpoint, TEXT, on_get, on_post_put};
 use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::METRIC_PATTERN;
-use crate::http::request::door::Door;
-use crate::http::routes;
-use crate::http::routes::TEXT;
-
-/// What requests about the process see.
-#[derive(Debug)]
-pub struct ProcessState {
-    pub door: Door,
-    pub clock: Arc<dyn Clock>,
-    pub metrics: Arc<MetricsPage>,
-    /// Who has which id: metrics tell of tenants by either.
-    pub register: Arc<Tenants>,
-    /// Where regexes over the metrics are compiled and matched.
-    pub workers: Workers,
-    /// The settings as YAML, secrets hidden, with where each is from.
-    pub config_yaml: String,
-    /// The settings by the names of the flags.
-    pub flags: BTreeMap<String, String>,
-    pub limits: Arc<LiveLimits>,
-    pub features: Features,
-    /// When the process was started.
-    pub started_ms: i64,
-    /// Records of the log that the replay could not read.
-    pub lost_records: u64,
-}
-
-impl FromRef<Arc<ProcessState>> for Door {
-    fn from_ref(state: &Arc<ProcessState>) -> Self {
-        state.door.clone()
-    }
-}
-
-impl ProcessState {
-    /// What every process serves.
-    pub fn routes(self: Arc<Self>) -> Router {
-        let sections = [about(), settings(), probes()];
-        routes::router(sections.into_iter().flatten(), self)
-    }
-}
+use crate::http::roles::state::process::ProcessState;
 
 /// What the process is and does.
 pub(crate) fn about() -> Vec<Endpoint<Arc<ProcessState>>> {
@@ -82,12 +34,6 @@ pub(crate) fn about() -> Vec<Endpoint<Arc<ProcessState>>> {
         on_get("/api/v1/features", status::features)
             .says("What a client may use, by area.")
             .answers(Data(Schema::Features)),
-        on_get("/api/v1/openapi.yaml", openapi::serve)
-            .says("This API in the words of OpenAPI 3.1.")
-            .answers(Raw(openapi::YAML)),
-        on_get("/openapi.yaml", openapi::serve)
-            .says("As `/api/v1/openapi.yaml`.")
-            .answers(Raw(openapi::YAML)),
     ]
 }
 

@@ -1,17 +1,9 @@
-//! The querier's side of the API: its state, and the routes that ask.
+//! The querier's routes.
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::FromRef;
-use duramen_bucket::Tenants;
-use duramen_limits::LimitsHandle;
-use duramen_qos::Account;
-use duramen_query::{Querier, Storage};
-use duramen_runtime::Clock;
-
 use crate::http::docs::endpoint::Answer::{Absent, Data, DataOrText, Json, Nothing, Raw};
-use crate::http::docs::endpoint::{Endpoint, on_get, on_get_post, on_post};
+use crate::http::docs::endpoint::{Endpoint, PROTOBUF, TEXT, on_get, on_get_post, on_post};
 use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
     ANALYZE, END, EXPLAIN_END, EXPLAIN_FORMAT, EXPLAIN_START, EXPLAIN_STEP, LABEL_NAMES, LIMIT,
@@ -23,43 +15,8 @@ use crate::http::docs::parameter_docs::{
 use crate::http::prometheus::{
     blocks, cardinality, empty_sets, exemplars, explain, metadata, query, syntax,
 };
-use crate::http::remote_read::RemoteReadMetrics;
-use crate::http::request::door::Door;
-use crate::http::routes;
-use crate::http::routes::{PROTOBUF, TEXT};
+use crate::http::roles::state::querier::QuerierState;
 use crate::http::{federate, remote_read};
-
-/// What requests that ask see. Nothing of it writes.
-#[derive(Debug)]
-pub struct QuerierState {
-    pub door: Door,
-    pub clock: Arc<dyn Clock>,
-    /// What each tenant may use, now.
-    pub limits: LimitsHandle,
-    /// What answers draw from while they are on their way.
-    pub memory: Arc<Account>,
-    pub querier: Arc<Querier>,
-    /// What the querier reads.
-    pub storage: Arc<Storage>,
-    pub register: Arc<Tenants>,
-    /// How long a sample stands that does not say so itself.
-    pub lookback_ms: i64,
-    pub remote_read: RemoteReadMetrics,
-}
-
-impl FromRef<Arc<QuerierState>> for Door {
-    fn from_ref(state: &Arc<QuerierState>) -> Self {
-        state.door.clone()
-    }
-}
-
-impl QuerierState {
-    /// What the querier serves.
-    pub fn routes(self: Arc<Self>) -> Router {
-        let sections = [queries(), series(), cardinality(), remote(), empty_sets()];
-        routes::router(sections.into_iter().flatten(), self)
-    }
-}
 
 /// Queries.
 pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {

@@ -2,7 +2,8 @@
 
 use duramen_proto::exposition::{FamilyEncoder, FamilyType, MetricValue};
 
-use super::{Escaping, Exposed, ExposedValue, exposed_labels};
+use super::escaping::Escaping;
+use super::sample::{Exposed, ExposedValue, exposed_labels};
 
 /// The families of `samples`, which stand by metric name; a name whose type changes begins a family
 /// each time. Histograms of custom buckets are left out: the message has no place for their bounds.

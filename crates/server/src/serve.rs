@@ -1,0 +1,120 @@
+//! The whole system in one process, from its start to its end.
+
+use anyhow::Context;
+use duramen_api::http;
+use duramen_runtime::Tasks;
+use duramen_runtime::disk::descriptors;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::config::settings::Settings;
+use crate::roles::System;
+use crate::{signals, welcome};
+
+/// Runs the whole system in this process until a signal or a fatal failure ends it.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    match descriptors::raise() {
+        Ok(limit) => info!(limit, "file descriptors that the process may have"),
+        Err(error) => warn!(%error, "the limit of file descriptors could not be raised"),
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("duramen")
+        .enable_all()
+        .build()?;
+
+    let ended = runtime.block_on(serve(settings));
+
+    // Whatever still computes or blocks holds nothing up: what was acknowledged is in the log.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    for text in settings.unfit() {
+        warn!("{text}");
+    }
+
+    let tasks = Tasks::default();
+    let address = settings.config.http.listen;
+
+    // Bound first, so that a taken port costs no replay; nobody is answered before the replay is
+    // through.
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}"))?;
+    let address = listener.local_addr()?;
+
+    let operator_listener = match settings.config.http.operator_listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("listen on {address} for the operator"))?,
+        ),
+        None => None,
+    };
+
+    let mut system = System::start(settings, &tasks).await?;
+
+    // Before anybody learns that the process is there: whoever does may ask for its end.
+    let shutdown = tasks.shutdown();
+    signals::watch(shutdown.clone(), system.config.http.stop_wait_max)?;
+    welcome::say(&system, address);
+
+    if let Some(interval) = system.config.self_scrape() {
+        system.self_scrape().start(address, interval, &tasks);
+    }
+
+    let router = system.router.clone();
+    let failed = tasks.failed();
+
+    let serving = system.serving.clone();
+
+    let operated = async {
+        let Some(listener) = operator_listener else {
+            return;
+        };
+        let router = http::operator_router(router.clone());
+
+        http::serve(
+            listener,
+            router,
+            serving.clone(),
+            &tasks,
+            &system.shared.clock,
+            &shutdown,
+        )
+        .await;
+    };
+
+    let served = http::serve(
+        listener,
+        router.clone(),
+        serving.clone(),
+        &tasks,
+        &system.shared.clock,
+        &shutdown,
+    );
+
+    let served = async {
+        tokio::join!(served, operated);
+    };
+    tokio::select! {
+        () = served => {}
+        // Requests that wait for the failed part would hold up a graceful end for ever.
+        () = failed.cancelled() => shutdown.cancel(),
+    }
+
+    system.note_end();
+    if !tasks.failed().is_cancelled() {
+        system.release().await;
+    }
+
+    match tasks.failure() {
+        None => Ok(()),
+        // The last line of the log says it, in the words that people look for.
+        Some(why) => Err(anyhow::anyhow!(
+            "a task that the process cannot do without failed: {why}"
+        )),
+    }
+}
