@@ -4,15 +4,15 @@
 //!
 //! 1. [`edge`]: the connection itself, the path as people type it, counting and timing, CORS,
 //!    compression, panics;
-//! 2. [`routes`], made of the sections of [`roles`]: which handler takes a path, and the state that
-//!    it sees;
-//! 3. [`request`]: the tenant, who may see what, forms and bodies, times and durations;
-//! 4. the handlers: [`prometheus`], [`federate`] and [`remote_read`] ask the querier, [`write`] and
-//!    the flush in [`admin`] the ingester, the others in [`admin`] the process;
+//! 2. [`routes`], made of the sections of [`roles`]: the handler of a path, and the state that it
+//!    sees;
+//! 3. [`request`]: the tenant, what the sender may see, forms and bodies, times and durations;
+//! 4. the handlers: [`prometheus`], [`federate`] and [`remote_read`] use the querier, [`write`] and
+//!    the flush in [`admin`] use the ingester, and the others in [`admin`] use the process;
 //! 5. [`answer`]: JSON that is written piece by piece, and errors as statuses and texts.
 //!
-//! What goes out is an answer, or an error in the words of the route. [`docs`] describes the same
-//! routes as OpenAPI and in `docs/reference/http.md`. [`config`] is what can be set.
+//! An answer goes out, or an error in the form that the route uses. [`docs`] describes the same
+//! routes as OpenAPI and in `docs/reference/http.md`. [`config`] has the settings of the edge.
 
 mod admin;
 mod answer;

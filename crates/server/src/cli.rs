@@ -1,7 +1,7 @@
-//! What the command line asks for, and how it is done.
+//! The commands of the command line.
 //!
-//! [`Settings::load`] reads the command line into a [`Command`]. Serving is what the roles do;
-//! [`explain`] is a client of a process that serves, and the others only read the settings.
+//! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
+//! [`explain`] is a client of a running process; the other commands only read the settings.
 
 mod explain;
 
@@ -12,34 +12,34 @@ pub use explain::Explain;
 use crate::config::settings::Settings;
 use crate::serve;
 
-/// What the command line asks for.
+/// A command of the command line.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Serve until a signal ends the process.
     Serve(Role, Box<Settings>),
-    /// Print the settings, with where each is from.
+    /// Print the settings with their origins.
     PrintConfig(Box<Settings>),
-    /// Read what a start would read beside the settings, and change nothing.
+    /// Check the settings and the limits file, and change nothing.
     CheckConfig(Box<Settings>),
-    /// Ask a process that serves.
+    /// Ask a running process.
     Client(Client),
 }
 
-/// What a process that serves does.
+/// The role of a process that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Everything: it takes writes and answers queries.
+    /// All roles: it takes writes and answers queries.
     All,
 }
 
-/// What is asked of a process that serves.
+/// A request to a running process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Client {
     Explain(Box<Explain>),
 }
 
 impl Command {
-    /// What the log of this process tells.
+    /// Returns the level or filter of the process's log.
     pub fn log_level(&self) -> &str {
         match self {
             Self::Serve(_, settings)
@@ -49,7 +49,7 @@ impl Command {
         }
     }
 
-    /// Does what is asked for, to its end.
+    /// Runs the command to its end.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Serve(Role::All, settings) => serve::run(*settings)?,

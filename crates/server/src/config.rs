@@ -1,8 +1,8 @@
-//! The settings of a process: what can be set, and what holds when nothing is said.
+//! The settings of a process and their defaults.
 //!
 //! A key such as `flush.interval` has the flag `--flush-interval` and the variable
-//! `DURAMEN_FLUSH_INTERVAL`. The comments of the fields are what `--help` and
-//! `docs/reference/config.md` say.
+//! `DURAMEN_FLUSH_INTERVAL`. The comments of the fields are the texts of `--help` and of
+//! `docs/reference/config.md`.
 
 mod cors_origin;
 mod features;
@@ -26,24 +26,24 @@ use duramen_settings::{Secret, duration, size};
 use features::EnabledFeatures;
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be set for a process; what a tenant may use is in the limits file.
+/// All settings of a process. The limits of tenants are in the limits file.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The directory of this process: write-ahead log, staged blocks, the writer's identity, and
-    /// the store unless `store` says otherwise. One process per directory, on a disk that keeps
-    /// what it has synced.
+    /// The directory of this process. It has the write-ahead log, staged blocks, the writer's
+    /// identity, and the store unless `store` is set. Each process needs its own, on a disk that
+    /// keeps synced data.
     #[arg(id = "data_dir", value_name = "DIRECTORY")]
     pub data_dir: PathBuf,
 
-    /// Where blocks are kept: `file:DIRECTORY`, `s3://BUCKET[/PREFIX]`, or `memory:` (for tests).
+    /// The store of blocks: `file:DIRECTORY`, `s3://BUCKET[/PREFIX]`, or `memory:` (for tests).
     /// Without it, `file:` and the folder `store` in the data directory.
     #[arg(id = "store", value_name = "URL")]
     pub store: Option<String>,
 
-    /// Take the store from a process that has not said that it is done and cannot be seen from
-    /// here, as after the loss of its machine. A process that still runs learns of it within 15 s
-    /// and stops; what it has not flushed is then in its data directory only.
+    /// Take the store over from a process that did not end cleanly and cannot be seen from here,
+    /// such as after the loss of its machine. If that process still runs, it notices within 15 s
+    /// and stops. Its samples that are not flushed are then in its data directory only.
     #[arg(
         id = "take_over",
         value_name = "BOOL",
@@ -55,13 +55,13 @@ pub struct Config {
     )]
     pub take_over: bool,
 
-    /// The file of what each tenant may use, read again when it changes. Without it, the defaults
-    /// of docs/reference/limits.md apply to all.
+    /// The file with the limits of each tenant, read again when it changes. Without it, the
+    /// defaults of docs/reference/limits.md apply to all.
     #[arg(id = "limits_file", value_name = "FILE")]
     pub limits_file: Option<PathBuf>,
 
-    /// Take the tenant from the header `X-Scope-OrgID` and refuse requests without it. Off:
-    /// everything is the tenant `anonymous`.
+    /// Take the tenant from the header `X-Scope-OrgID`, and refuse requests without it. Off: all
+    /// data belongs to the tenant `anonymous`.
     #[arg(
         id = "multi_tenancy",
         value_name = "BOOL",
@@ -73,24 +73,25 @@ pub struct Config {
     )]
     pub multi_tenancy: bool,
 
-    /// How many tenants may exist: a write for one more is refused. Each tenant that writes costs
+    /// The most tenants. A write that would add one more is refused. Each tenant that writes costs
     /// memory and a flush of its own.
     #[arg(id = "tenants_max", value_name = "COUNT")]
     pub tenants_max: usize,
 
-    /// How often the process writes its own metrics, with the label job="duramen"; 0 for never.
+    /// The interval at which the process writes its own metrics, with the label job="duramen"; 0
+    /// for never.
     #[arg(id = "self_scrape_interval", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub self_scrape_interval: Duration,
 
-    /// error, warn, info, debug, trace, or a filter such as `info,duramen_ingest=debug`. More than
-    /// info costs time in every request.
+    /// The level of the log: error, warn, info, debug, trace, or a filter such as
+    /// `info,duramen_ingest=debug`. More detail than info costs time in every request.
     #[arg(id = "log_level", value_name = "LEVEL")]
     pub log_level: String,
 
-    /// What Prometheus has behind `--enable-feature`, by its names there with commas between:
-    /// `promql-delayed-name-removal`, `type-and-unit-labels`, `use-start-timestamps`. Each changes
-    /// answers, and the second what is stored: see docs/promql.md.
+    /// Features that Prometheus has behind `--enable-feature`, by its names and separated by
+    /// commas: `promql-delayed-name-removal`, `type-and-unit-labels`, `use-start-timestamps`. Each
+    /// changes answers, and the second also changes what is stored: see docs/promql.md.
     #[arg(id = "features", value_name = "NAMES")]
     pub features: EnabledFeatures,
 
@@ -120,8 +121,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Where HTTP is served. There is no TLS and no authentication: others than this machine belong
-    /// behind a proxy.
+    /// The address for HTTP. There is no TLS and no authentication: clients on other machines
+    /// should come through a proxy.
     #[arg(id = "http.listen", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
 
@@ -130,8 +131,8 @@ pub struct HttpConfig {
     #[arg(id = "http.cors_origin", value_name = "REGEX")]
     pub cors_origin: CorsOrigin,
 
-    /// Let `flush?all=true` flush every tenant while multi-tenancy is on. Whoever reaches the port
-    /// may then do so; off: 403.
+    /// Let everybody flush all tenants with `flush?all=true` while multi-tenancy is on. Off: such
+    /// requests get 403.
     #[arg(
         id = "http.flush_all",
         value_name = "BOOL",
@@ -143,15 +144,15 @@ pub struct HttpConfig {
     )]
     pub flush_all: bool,
 
-    /// Where HTTP is served to the operator as well: there, `/metrics` and `status/self_metrics`
-    /// tell of all tenants, `flush?all=true` flushes all, and a reload tells its faults. Whoever
-    /// reaches it sees the names of all tenants: keep it from them.
+    /// A second address for HTTP, for the operator. There, `/metrics` and `status/self_metrics`
+    /// show all tenants, `flush?all=true` flushes all, and a reload shows its faults. Its clients
+    /// see the names of all tenants, so tenants should not reach it.
     #[arg(id = "http.operator_listen", value_name = "ADDRESS:PORT")]
     pub operator_listen: Option<SocketAddr>,
 
-    /// Let the metrics of the process tell of all tenants at `http.listen` too while multi-tenancy
-    /// is on, and open the tenant `duramen` that keeps them. Off: a tenant sees those of nobody and
-    /// its own.
+    /// Let `http.listen` show the metrics of all tenants too while multi-tenancy is on, and open
+    /// the tenant `duramen`, which has the process's own metrics. Off: a tenant sees its own
+    /// metrics and those of no tenant.
     #[arg(
         id = "http.metrics_all",
         value_name = "BOOL",
@@ -163,48 +164,48 @@ pub struct HttpConfig {
     )]
     pub metrics_all: bool,
 
-    /// How many connections may be open. For one more, the connection that has been without a
-    /// request for longest is closed; when all have one, the new one is answered 503, except at
-    /// `/-/healthy` and `/-/ready`. Without it, half of the file descriptors that the system
-    /// allows, and 10,000 at most. Each takes a descriptor and up to some 100 KiB.
+    /// The most open connections. A further connection closes the one that has been idle for
+    /// longest. If none is idle, the new one gets 503, except at `/-/healthy` and `/-/ready`.
+    /// Without it, half of the file descriptors that the system allows, and 10,000 at most. Each
+    /// takes a descriptor and up to some 100 KiB.
     #[arg(id = "http.connections_max", value_name = "COUNT")]
     pub connections_max: Option<usize>,
 
-    /// Memory for the bodies of writes while they are read. One tenant may hold as much of it as it
-    /// leaves free. A body that does not fit waits, for `writes.wait_max` at most; then it gets 503.
-    /// More takes bursts of large bodies better.
+    /// The memory for bodies of writes while they are read. One tenant may hold as much of it as it
+    /// leaves free. A body that does not fit waits for at most `writes.wait_max`, then it gets 503.
+    /// More: larger bursts of large bodies are taken.
     #[arg(id = "http.bodies_bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub bodies_bytes_max: usize,
 
-    /// How long the body of a request may take to come. A slower one gets 408 and its connection is
-    /// closed. Longer than the sender's own time-out is of no use (30 s in Prometheus).
+    /// The longest time in which the body of a request may arrive. A slower one gets 408 and its
+    /// connection is closed. More than the sender's own time-out (30 s in Prometheus) is of no use.
     #[arg(id = "http.body_read_max", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub body_read_max: Duration,
 
-    /// What a body must bring in each second, on average and from its fifth second on. A slower one
-    /// gets 408 and its connection is closed. Lower: senders behind slow lines pass, and a sender
-    /// that does harm holds memory for longer.
+    /// The least bytes per second of a body, on average and from its fifth second on. A slower one
+    /// gets 408 and its connection is closed. Lower: senders with slow lines pass, and a malicious
+    /// sender holds memory for longer.
     #[arg(id = "http.body_bytes_per_second_min", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub body_bytes_per_second_min: usize,
 
-    /// A client that takes nothing of its answer for so long is cut off. Its query holds its turn
-    /// and its memory until then.
+    /// The longest time in which a client may take nothing of its answer. Then it is cut off. Until
+    /// then its query holds its turn and its memory.
     #[arg(id = "http.answer_stall_max", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub answer_stall_max: Duration,
 
-    /// How long an answer may wait for its client in all. Longer: slow clients get large answers,
-    /// and their queries hold their turns and their memory for longer.
+    /// The longest time that an answer may wait for its client, in all. Longer: slow clients get
+    /// large answers, and their queries hold their turns and their memory for longer.
     #[arg(id = "http.answer_write_max", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub answer_write_max: Duration,
 
-    /// How long requests in work may take to end after SIGTERM. Then their connections are cut, and
-    /// the process ends. A second SIGTERM ends it at once. Keep it below the time after which the
-    /// system kills (30 s in Kubernetes, 90 s in systemd).
+    /// The longest time that requests in work may take to end after SIGTERM. Then their connections
+    /// are cut, and the process ends. A second SIGTERM ends it at once. It should be less than the
+    /// time after which the system kills the process (30 s in Kubernetes, 90 s in systemd).
     #[arg(id = "http.stop_wait_max", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub stop_wait_max: Duration,
@@ -214,11 +215,11 @@ pub struct HttpConfig {
 #[derive(Clone, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryConfig {
-    /// The memory that bodies, heads, queries, answers and caches may hold together. Over it a
-    /// request fails alone, a query before a write. Without it, 70 % of what the system allows: the
-    /// machine's memory, or the limit of the control group where that is less (50 % of a `ulimit -v`
-    /// or `-d`). What is left is for what is not counted; with less left, the system may end the
-    /// process.
+    /// The memory that bodies, heads, queries, answers and caches may hold together. Beyond it a
+    /// single request fails, and queries fail before writes. Without it, 70 % of what the system
+    /// allows, which is the machine's memory or the limit of the control group if that is less (50
+    /// % of a `ulimit -v` or `-d`). The rest is for memory that is not counted. If the rest is too
+    /// small, the system may kill the process.
     #[arg(id = "memory.bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size::optional")]
     pub bytes_max: Option<usize>,
@@ -228,23 +229,23 @@ pub struct MemoryConfig {
 #[derive(Clone, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3Config {
-    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. Plain HTTP is spoken
-    /// when it says `http:`.
+    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. With `http:`, plain
+    /// HTTP is used.
     #[arg(id = "s3.endpoint", value_name = "URL")]
     pub endpoint: Option<String>,
 
-    /// The region; without it, that of the usual environment (`AWS_REGION`).
+    /// The region. Without it, the region of the usual environment (`AWS_REGION`).
     #[arg(id = "s3.region", value_name = "REGION")]
     pub region: Option<String>,
 
-    /// Whether the bucket stands in the path rather than in the host name. Without it: yes with an
-    /// endpoint, else no.
+    /// Whether requests have the bucket in the path and not in the host name. Without it: yes if an
+    /// endpoint is set, else no.
     #[arg(id = "s3.path_style", value_name = "BOOL", action = ArgAction::Set)]
     pub path_style: Option<bool>,
 
     /// The access key. Without it, credentials come from the usual environment: `AWS_ACCESS_KEY_ID`
-    /// and `AWS_SECRET_ACCESS_KEY`, a web identity, or the instance's own. Refused on the command
-    /// line, where every user of the machine can read it.
+    /// and `AWS_SECRET_ACCESS_KEY`, a web identity, or the instance's own. It is refused on the
+    /// command line, which every user of the machine can read.
     #[arg(
         id = "s3.access_key_id",
         value_name = "SECRET",
@@ -253,7 +254,7 @@ pub struct S3Config {
     )]
     pub access_key_id: Option<Secret>,
 
-    /// The secret of the access key; the two go together. Refused on the command line.
+    /// The secret of the access key. Both must be set together. It is refused on the command line.
     #[arg(
         id = "s3.secret_access_key",
         value_name = "SECRET",
@@ -262,8 +263,8 @@ pub struct S3Config {
     )]
     pub secret_access_key: Option<Secret>,
 
-    /// The session token of temporary credentials; it goes with the two others. Refused on the
-    /// command line.
+    /// The session token of temporary credentials. It needs the two other keys. It is refused on
+    /// the command line.
     #[arg(
         id = "s3.session_token",
         value_name = "SECRET",
@@ -273,12 +274,12 @@ pub struct S3Config {
     pub session_token: Option<Secret>,
 }
 
-/// Requests to the store, of whatever kind.
+/// Requests to the store, whatever its kind.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BucketConfig {
-    /// The most requests to the store at once. More hides more of the store's latency, and takes
-    /// memory for as many bodies.
+    /// The most requests to the store at once. More: the store's latency is hidden better, and as
+    /// many bodies take memory.
     #[arg(id = "bucket.requests_max", value_name = "COUNT")]
     pub requests_max: usize,
 }
@@ -287,26 +288,27 @@ pub struct BucketConfig {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WalConfig {
-    /// The largest segment. A segment goes when all in it is flushed: smaller ones free the disk
-    /// sooner, at more files and more definitions of series that are written again.
+    /// The largest size of a segment. A segment is deleted when all of its samples are flushed.
+    /// Smaller: disk space is freed sooner, with more files and with more series definitions that
+    /// are written again.
     #[arg(id = "wal.segment_bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub segment_bytes_max: usize,
 }
 
-/// Writes under way.
+/// Writes in work.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WritesConfig {
-    /// Memory for requests in work, their columns included; more wait for their turn. More takes
-    /// bursts better. The default is at most 12 % of `memory.bytes_max`; more than 50 % is not
-    /// given.
+    /// The memory for writes in work, with their columns. Further writes wait for their turn. More:
+    /// larger bursts are taken. The default is at most 12 % of `memory.bytes_max`; a higher value
+    /// is limited to 50 %.
     #[arg(id = "writes.in_flight_bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub in_flight_bytes_max: usize,
 
-    /// How long a write waits for its turn before it gets 503. Longer than the sender's own
-    /// time-out is of no use.
+    /// The longest time that a write waits for its turn. Then it gets 503. More than the sender's
+    /// own time-out is of no use.
     #[arg(id = "writes.wait_max", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub wait_max: Duration,
@@ -316,16 +318,16 @@ pub struct WritesConfig {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HeadConfig {
-    /// The memory of all heads at which the largest are flushed; at twice of it writes get 503
-    /// until a flush has made room. More makes fewer and larger blocks when much is written. The
-    /// default is at most 15 % of `memory.bytes_max`; more than 40 % is not given.
+    /// The memory of all heads from which on the largest are flushed. At twice this size, writes
+    /// get 503 until a flush has freed memory. More: fewer and larger blocks when much is written.
+    /// The default is at most 15 % of `memory.bytes_max`; a higher value is limited to 40 %.
     #[arg(id = "head.bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub bytes_max: usize,
-    /// The memory of the labels, the index and the metadata of all heads: beyond it no tenant gets
-    /// a new series, and samples of known ones go on. A series takes some 300 bytes.
-    /// `series_bytes_max` in the limits file bounds each tenant. The default is at most 25 % of
-    /// `memory.bytes_max`; more than 80 % is not given.
+    /// The memory of the labels, the index and the metadata of all heads. Beyond it no tenant gets
+    /// a new series, and known series go on. A series takes some 300 bytes. `series_bytes_max` in
+    /// the limits file bounds each tenant. The default is at most 25 % of `memory.bytes_max`; a
+    /// higher value is limited to 80 %.
     #[arg(id = "head.series_bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub series_bytes_max: usize,
@@ -335,9 +337,9 @@ pub struct HeadConfig {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlushConfig {
-    /// A head is flushed to the store this long after its first sample. Shorter: less to replay,
-    /// less memory, less that is lost with the disk, at three PUTs a block and one for the
-    /// manifest, for each tenant and flush.
+    /// The time from the first sample of a head until the head is flushed to the store. Shorter:
+    /// less to replay, less memory, and less is lost with the disk. Each flush of a tenant costs
+    /// three PUTs for a block and one for the manifest.
     #[arg(id = "flush.interval", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub interval: Duration,
@@ -347,26 +349,26 @@ pub struct FlushConfig {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueryConfig {
-    /// The longest that a query takes, where the limits file does not say otherwise. A longer one
-    /// holds its memory for longer.
+    /// The longest time that a query may take, unless the limits file says otherwise. Longer: slow
+    /// queries hold their memory for longer.
     #[arg(id = "query.timeout", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub timeout: Duration,
 
-    /// How far a query looks back for the newest sample of a series. At least two scrape intervals,
-    /// or series come and go.
+    /// How far a query looks back for the newest sample of a series. It should be at least two
+    /// scrape intervals, or else series come and go.
     #[arg(id = "query.lookback_delta", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub lookback_delta: Duration,
 }
 
-/// What is kept of the store.
+/// The cache of the store.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
-    /// Verified parts of blocks kept in memory. More: fewer requests to the store, faster queries
-    /// of what was asked before. The default is at most 25 % of `memory.bytes_max`; more than 60 %
-    /// is not given.
+    /// The memory for verified parts of blocks. More: fewer requests to the store, and faster
+    /// queries of data that was read before. The default is at most 25 % of `memory.bytes_max`; a
+    /// higher value is limited to 60 %.
     #[arg(id = "cache.bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub bytes_max: usize,
@@ -475,7 +477,7 @@ impl Default for CacheConfig {
 }
 
 impl Config {
-    /// The store's URL with its default.
+    /// Returns the store's URL, or its default.
     pub fn store_url(&self) -> Result<StoreUrl, duramen_bucket::Error> {
         self.store.as_ref().map_or_else(
             || Ok(StoreUrl::File(self.data_dir.join("store"))),
@@ -483,12 +485,12 @@ impl Config {
         )
     }
 
-    /// How often to write own metrics; `None` for never.
+    /// Returns the interval at which own metrics are written; `None` for never.
     pub fn self_scrape(&self) -> Option<Duration> {
         (!self.self_scrape_interval.is_zero()).then_some(self.self_scrape_interval)
     }
 
-    /// The limits of a tenant of which the limits file says nothing.
+    /// Returns the limits of a tenant that the limits file does not name.
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         limits.query.timeout = self.query.timeout;

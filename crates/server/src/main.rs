@@ -8,19 +8,19 @@ use duramen_server::Settings;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What the allocator is told, which reads it by this name. Memory that was freed goes back to the
-/// system within about a second, by a thread of the allocator's own, so that the memory that the
-/// system counts follows the account.
+/// The settings of the allocator, which finds them by this name. Freed memory goes back to the
+/// system within about a second, on a thread of the allocator. So the memory that the system counts
+/// follows the account.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static ALLOCATOR_SETTINGS: AllocatorSettings =
     AllocatorSettings(c"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0".as_ptr());
 
-/// A `const char *` of C.
+/// A `const char *` in C.
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct AllocatorSettings(*const c_char);
 
-// SAFETY: it points to a constant, which nobody writes.
+// SAFETY: the pointer leads to a constant, which nobody writes.
 unsafe impl Sync for AllocatorSettings {}
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The account of memory, as `/metrics` tells it.
+//! The metrics of the account of memory.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use duramen_metrics::{
 };
 use duramen_qos::{Account, Use};
 
-/// Reads the account whenever it is asked, so that nothing has to be kept up to date.
+/// Reads the account when the metrics are collected, so nothing has to be kept up to date.
 #[derive(Debug)]
 struct MemoryMetrics(Arc<Account>);
 
@@ -66,7 +66,7 @@ fn whole(bytes: usize) -> Number {
     Number::Whole(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
-/// As `VmRSS`; `None` where the system does not tell.
+/// Returns the process's resident bytes (`VmRSS`), or `None` if the system does not tell.
 fn resident_bytes() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let resident = status

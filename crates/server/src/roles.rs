@@ -1,8 +1,8 @@
-//! How a process is put together.
+//! The roles of a process, and how they are put together.
 //!
-//! Settings come in. [`shared`] opens what all roles use and claims the store; [`ingester`] and
-//! [`querier`] start a role each, from exactly what they name, and say what it serves. [`System`] is
-//! all of it in one process: what goes out is its router, and what its end has to do.
+//! Settings come in. [`shared`] opens what all roles use, and claims the store. [`ingester`] and
+//! [`querier`] start one role each, from the parts that they name, and return its routes.
+//! [`System`] is the whole in one process: it has the router, and the steps of a clean end.
 
 mod ingester;
 mod querier;
@@ -34,7 +34,7 @@ pub(crate) struct System {
     metrics: Arc<MetricsPage>,
     /// How connections are served.
     pub(crate) serving: Serving,
-    /// All that is served.
+    /// The router of all roles.
     pub(crate) router: Router,
 }
 
@@ -105,7 +105,7 @@ impl System {
         })
     }
 
-    /// What keeps the metrics of the process.
+    /// Returns the task that writes the metrics of the process.
     pub(crate) fn self_scrape(&self) -> SelfScrape {
         SelfScrape {
             clock: Arc::clone(&self.shared.clock),
@@ -116,14 +116,15 @@ impl System {
         }
     }
 
-    /// Makes the next start take a new name when another process has published under this one's.
+    /// If another process has published under this one's name, makes the next start take a new
+    /// name.
     pub(crate) fn note_end(&mut self) {
         if self.ingester.is_fenced() {
             self.lease.disown();
         }
     }
 
-    /// Lets the store go at the end of a process that was asked to stop.
+    /// Releases the store at the end of a process that was asked to stop.
     pub(crate) async fn release(&self) {
         self.lease
             .release(self.ingester.close(), &*self.shared.clock)

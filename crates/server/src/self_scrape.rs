@@ -1,4 +1,4 @@
-//! The process keeps its own metrics, through the same door as everyone's.
+//! The process writes its own metrics through the ingester, as any client does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use duramen_proto::{TypeAndUnitLabels, WriteLimits, WriteRequest, WriteRequestBu
 use duramen_runtime::{Clock, OnFailure, Tasks};
 use tracing::warn;
 
-/// What the process keeps its own metrics with.
+/// The parts that the process needs to write its own metrics.
 #[derive(Debug)]
 pub(crate) struct SelfScrape {
     pub(crate) clock: Arc<dyn Clock>,
@@ -59,7 +59,7 @@ impl SelfScrape {
     }
 }
 
-/// All series, each with what its family is.
+/// Returns all series, each with the kind of its family.
 fn series(families: &[MetricFamily]) -> Vec<(MetricKind, Series<'_>)> {
     families
         .iter()
@@ -67,7 +67,8 @@ fn series(families: &[MetricFamily]) -> Vec<(MetricKind, Series<'_>)> {
         .collect()
 }
 
-/// About what a series takes in a message: its text, and the labels and the sample that all have.
+/// Returns the approximate bytes of a series in a message: its texts, and the labels and the sample
+/// that all series have.
 fn bytes_of(series: &Series<'_>) -> usize {
     const EACH: usize = 100;
 
@@ -76,7 +77,8 @@ fn bytes_of(series: &Series<'_>) -> usize {
     series.name.len() + text + EACH
 }
 
-/// The series at one time, and `up`. As in a scrape, types become labels where those of others do.
+/// Returns a request with the series at one time, and `up`. Types become labels if they do so for
+/// other clients.
 fn request<'a>(
     series: &'a [(MetricKind, Series<'a>)],
     instance: &'a str,
@@ -146,7 +148,7 @@ mod tests {
         registry.collect()
     }
 
-    /// The series of a request as the text format has them, without what all have.
+    /// Returns the series of a request in the text format, without the labels that all have.
     fn lines(request: &WriteRequest<'_>) -> Vec<String> {
         let line = |at: usize| {
             let labels = request.labels(at).expect("they were built");

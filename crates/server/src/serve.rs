@@ -25,7 +25,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
     let ended = runtime.block_on(serve(settings));
 
-    // Whatever still computes or blocks holds nothing up: what was acknowledged is in the log.
+    // Tasks that still run are not waited for: acknowledged samples are in the log.
     runtime.shutdown_background();
     ended
 }
@@ -38,8 +38,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let tasks = Tasks::default();
     let address = settings.config.http.listen;
 
-    // Bound first, so that a taken port costs no replay; nobody is answered before the replay is
-    // through.
+    // The port is bound first, so that a taken port is noticed before the replay. No request is
+    // answered until the replay is done.
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("listen on {address}"))?;
@@ -56,7 +56,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
     let mut system = System::start(settings, &tasks).await?;
 
-    // Before anybody learns that the process is there: whoever does may ask for its end.
+    // Signals are watched before the process is announced, because a client may ask for its end at
+    // once.
     let shutdown = tasks.shutdown();
     signals::watch(shutdown.clone(), system.config.http.stop_wait_max)?;
     welcome::say(&system, address);
@@ -101,7 +102,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     };
     tokio::select! {
         () = served => {}
-        // Requests that wait for the failed part would hold up a graceful end for ever.
+        // Requests that wait for the failed task would hold up a graceful end for ever.
         () = failed.cancelled() => shutdown.cancel(),
     }
 
@@ -112,7 +113,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
     match tasks.failure() {
         None => Ok(()),
-        // The last line of the log says it, in the words that people look for.
+        // This error is the last line of the log, which people look for.
         Some(why) => Err(anyhow::anyhow!(
             "a task that the process cannot do without failed: {why}"
         )),

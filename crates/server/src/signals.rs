@@ -1,7 +1,8 @@
-//! How signals end the process: the first lets the requests in work end, the second ends at once.
+//! Signals that end the process: after the first, requests in work may end; the second ends it at
+//! once.
 //!
-//! Signals are taken on a thread of their own. Where all others compute or block, this one still
-//! ends the process in time.
+//! A thread of its own takes the signals. It ends the process in time even if all other threads
+//! compute or block.
 
 use std::io;
 use std::thread;
@@ -13,8 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// Beyond the time that requests may take: until here the process has ended by itself, unless its
-/// threads are stuck.
+/// The time beyond the requests' own time after which the process has ended, unless its threads are
+/// stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(3);
 
 /// Cancels `shutdown` on the first SIGTERM or SIGINT. Ends the process on the second, or when it
@@ -61,6 +62,6 @@ fn wait(runtime: &Runtime, mut signals: Signals, shutdown: &CancellationToken, w
         }
     });
 
-    // What was acknowledged is in the log.
+    // Acknowledged samples are in the log.
     std::process::exit(1);
 }

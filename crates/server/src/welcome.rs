@@ -1,4 +1,4 @@
-//! What a newcomer reads at the start.
+//! The greeting at the start.
 
 use std::net::SocketAddr;
 
@@ -36,7 +36,7 @@ Grafana: add a data source of the type Prometheus with the URL {url}",
     }
 }
 
-/// How to ask for the metrics that the process keeps of itself.
+/// Returns the command that queries the process's own metrics.
 fn own_metrics(system: &System, url: &str) -> String {
     let http = &system.config.http;
     let tenant = &system.shared.own_tenant;

@@ -1,5 +1,5 @@
-//! What operators ask for and are told: [`flush`] of heads, [`settings`] and limits, [`status`],
-//! and the metrics of the process: read by [`metrics_page`], as JSON in [`self_metrics`].
+//! Routes about the process: the [`flush`] of heads, [`settings`] and limits, the [`status`], and
+//! the metrics of the process, which [`metrics_page`] reads and [`self_metrics`] answers as JSON.
 
 pub(crate) mod flush;
 pub(crate) mod metrics_page;

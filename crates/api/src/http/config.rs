@@ -1,42 +1,43 @@
-//! What is set for the edge. Whoever puts a process together makes these of its settings.
+//! The settings of the edge. The server makes these from its configuration.
 
 use std::time::Duration;
 
 use duramen_model::TenantName;
 
-/// How tenants are told apart, and who sees what of whom.
+/// How tenants are told apart, and who may see what.
 #[derive(Clone, Debug)]
 pub struct Tenancy {
-    /// Whether requests name their tenant in a header. If not, everything is `own_tenant`.
+    /// Whether requests name their tenant in a header. If not, all data belongs to `own_tenant`.
     pub is_multi: bool,
-    /// Everything's tenant without a header, else the tenant of the process's own metrics.
+    /// The tenant of all data if `is_multi` is off, and otherwise the tenant of the process's own
+    /// metrics.
     pub own_tenant: TenantName,
-    /// Whether everybody sees the metrics of the process that tell of all tenants.
+    /// Whether every tenant sees the metrics that tell of all tenants.
     pub metrics_all: bool,
 }
 
 /// How bodies of requests are read.
 #[derive(Clone, Debug)]
 pub struct BodyBounds {
-    /// Memory for the bodies of writes while they are read.
+    /// The memory for bodies of writes while they are read.
     pub writes_bytes_max: usize,
-    /// How long a body may take to come.
+    /// The longest time in which a body may arrive.
     pub read_max: Duration,
-    /// What a body must bring in each second, on average.
+    /// The least average rate of a body.
     pub bytes_per_second_min: usize,
-    /// How long a body may wait for room, in all.
+    /// The longest time that a body waits for room, in all.
     pub wait_max: Duration,
 }
 
-/// How connections are kept.
+/// The limits of connections.
 #[derive(Clone, Debug)]
 pub struct ConnectionBounds {
-    /// How many may be open; without it as many as the system has descriptors for.
+    /// The most open connections; `None` for as many as the system has file descriptors for.
     pub connections_max: Option<usize>,
-    /// A client that takes nothing of its answer for so long is cut off.
+    /// The longest time in which a client may take nothing of its answer before it is cut off.
     pub answer_stall_max: Duration,
-    /// How long an answer may wait for its client in all.
+    /// The longest time that an answer may wait for its client, in all.
     pub answer_write_max: Duration,
-    /// How long requests in work may take to end at a stop.
+    /// The longest time that requests in work may take to end after a stop.
     pub stop_wait_max: Duration,
 }

@@ -1,5 +1,5 @@
-//! What the documents say of the API: an [`endpoint`] of the table with its parameters from
-//! [`parameter_docs`], as OpenAPI in [`openapi`] and as the page that the test `reference` holds.
+//! The documents of the API. An [`endpoint`] of the table and its parameters in [`parameter_docs`]
+//! become OpenAPI in [`openapi`], and the page that the test `reference` compares.
 
 pub(crate) mod endpoint;
 pub(crate) mod openapi;

@@ -1,10 +1,10 @@
-//! What all requests pass, whoever handles them.
+//! The layers that all requests pass, whatever their handler.
 //!
-//! A connection: [`serve`] takes it and ends it, [`crowd`] says whether there is room for it,
-//! [`link`] when its client has been waited for long enough, [`head_errors`] answers heads that are
-//! not HTTP. A request: [`habits`] settles its path, [`metrics`] counts it, [`cors`] says which
-//! pages may ask, [`compression`] makes the answer smaller, [`panics`] answers for a handler that
-//! fails, [`plain`] where there is none.
+//! For a connection: [`serve`] takes it and ends it, [`crowd`] limits how many are open, [`link`]
+//! tells when its client has kept it waiting for too long, and [`head_errors`] answers heads that
+//! are not HTTP. For a request: [`habits`] normalizes its path, [`metrics`] counts it, [`cors`]
+//! tells which pages may send it, [`compression`] compresses the answer, [`panics`] answers when a
+//! handler panics, and [`plain`] answers when no route fits.
 
 mod compression;
 mod cors;
@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 use crate::http::request::door::OperatorListener;
 
-/// What the edge sees, whichever roles are behind it.
+/// The state of the edge, which does not depend on the roles behind it.
 #[derive(Debug)]
 pub struct EdgeState {
     pub clock: Arc<dyn Clock>,
@@ -37,7 +37,7 @@ pub struct EdgeState {
     pub cors_origin: GoRegex,
 }
 
-/// The routes of all `roles`, also behind the prefixes of [`habits::PREFIXES`].
+/// The routes of all `roles`, which are also served below the prefixes of [`habits::PREFIXES`].
 pub fn router(edge: EdgeState, roles: impl IntoIterator<Item = Router>) -> Router {
     let observer = Arc::new(Observer {
         clock: edge.clock,
@@ -58,11 +58,11 @@ pub fn router(edge: EdgeState, roles: impl IntoIterator<Item = Router>) -> Route
         .layer(from_fn_with_state(cors_origin, cors::allow))
         .layer(from_fn_with_state(observer, metrics::observe));
 
-    // Before the routes are looked at.
+    // The path is normalized before a route is chosen.
     Router::new().fallback_service(answered.map_request(habits::settle))
 }
 
-/// The same for whoever reaches the operator's own listener.
+/// The same routes for the operator's own listener. Their requests are marked as the operator's.
 pub fn operator_router(router: Router) -> Router {
     router.layer(Extension(OperatorListener))
 }

@@ -19,8 +19,8 @@ use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
 use exposition::{Exposed, ExposedValue, Format, families, text};
 
-/// Answers with the series that any of the selectors `match[]` matches; none without one, and none
-/// for a selector without matchers.
+/// Answers with the newest samples of the series that any selector in `match[]` matches. There are
+/// none without a selector, and none for a selector without matchers.
 pub(crate) async fn federate(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,
@@ -60,14 +60,15 @@ pub(crate) async fn federate(
         .into_response())
 }
 
-/// When, and how long a sample stands that does not say so itself.
+/// The time of the request, and how long a sample stays valid if it does not say so itself.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     now_ms: i64,
     lookback_ms: i64,
 }
 
-/// The newest sample of each series, by metric name and then by the other labels, each once.
+/// Returns the newest sample of each series once, sorted by metric name and then by the other
+/// labels.
 async fn newest(
     reader: &Reader,
     selectors: Vec<Vec<Matcher>>,
@@ -114,7 +115,8 @@ async fn newest(
 
             held.grow(bytes.saturating_sub(held.bytes()))?;
 
-            // What is in memory is never waited for: let the time-out and others have their turn.
+            // Batches that are in memory are ready at once. Yielding lets the time-out and other
+            // tasks run.
             tokio::task::yield_now().await;
         }
     }
@@ -124,7 +126,7 @@ async fn newest(
     Ok(found)
 }
 
-/// What a series is now. `None` when it has ended or has no metric name.
+/// Returns the current sample of a series, or `None` if it has ended or has no metric name.
 fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Result<Option<Exposed>, Error> {
     let labels = Labels::from_encoded_trusted(batch.labels_at(row));
     if labels.metric_name().is_empty() {
@@ -141,7 +143,7 @@ fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Result<Option<E
         .partition_point(|ts_ms| *ts_ms <= moment.now_ms)
         .checked_sub(1);
 
-    // Of one time there is either a float or a histogram.
+    // A series has either a float or a histogram at one time.
     let (ts_ms, ttl_ms, stored) = match (histogram, float) {
         (Some(held), at) if at.is_none_or(|at| ts[at] < held.ts_ms) => {
             (held.ts_ms, held.life.ttl_ms, Stored::Histogram(held.bytes))
@@ -187,7 +189,7 @@ fn newest_of(batch: &SeriesBatch, row: usize, moment: Moment) -> Result<Option<E
     }))
 }
 
-/// A value as a batch has it.
+/// A value in the form of a batch.
 enum Stored<'a> {
     Float(f64),
     Histogram(&'a [u8]),
@@ -226,8 +228,8 @@ mod tests {
         }
     }
 
-    /// The time and value of the newest sample of a series with these floats and lives, and
-    /// histograms by time and sum; -1 for a histogram.
+    /// Returns the time and value of the newest sample of a series, and -1 for a histogram. The
+    /// series has these floats with their lives, and histograms by time and sum.
     fn of(floats: &[(i64, f64, i64)], histograms: &[(i64, f64)]) -> Option<(i64, f64)> {
         let mut builder = SeriesBatchBuilder::default();
 

@@ -1,8 +1,9 @@
-//! The query API of Prometheus, and what we add to it.
+//! The query API of Prometheus, and our additions to it.
 //!
-//! [`query`] evaluates, [`explain`] tells how, [`stats`] what it took, [`syntax`] prints a query.
-//! [`metadata`] lists series, labels and families, [`exemplars`] exemplars, [`cardinality`] counts
-//! series, [`blocks`] lists blocks. [`empty_sets`] answers for what a store does not have.
+//! [`query`] evaluates queries, [`explain`] shows their operators, [`stats`] has their statistics,
+//! and [`syntax`] prints them. [`metadata`] lists series, labels and families, [`exemplars`] lists
+//! exemplars, [`cardinality`] counts series, and [`blocks`] lists blocks. [`empty_sets`] answers
+//! for the parts of a Prometheus that a store does not have.
 
 pub(crate) mod blocks;
 pub(crate) mod cardinality;

@@ -1,4 +1,5 @@
-//! Remote read: another Prometheus calculates with the samples that lie here.
+//! Remote read: another Prometheus reads the samples that are stored here, and evaluates its
+//! queries with them.
 
 mod batch;
 mod metrics;
@@ -22,8 +23,8 @@ use crate::http::request::intake::{Fault, Received};
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
 
-/// A request before and after decompression, in bytes. It holds selectors only; one of a mebibyte
-/// has tens of thousands of them.
+/// The most bytes of a request, before and after decompression. A request has only selectors, and
+/// tens of thousands of them fit.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 pub(crate) async fn read(
@@ -74,7 +75,7 @@ fn decode(body: &[u8], regexes: &Regexes) -> Result<ReadRequest, String> {
     ReadRequest::decode(&decoded, &ReadLimits::default(), regexes).map_err(|e| e.to_string())
 }
 
-/// What a query selects; `None` for nothing.
+/// Returns the selection of a query, or `None` if it selects nothing.
 fn selection(query: &ReadQuery) -> Option<Selection> {
     let columns = match query.wanted {
         Wanted::Samples => Columns::Samples,

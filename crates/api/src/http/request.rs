@@ -1,8 +1,8 @@
-//! A request as handlers see it.
+//! Requests, as handlers see them.
 //!
-//! [`door`] is what every role asks of a request; [`tenant`] and [`viewer`] say whose it is and what
-//! it may see; [`intake`] reads bodies, and [`form`] the parameters of the URL and of a form, with
-//! times and durations as [`go_time`] reads them.
+//! [`door`] has the checks of every role. [`tenant`] is the tenant of a request, and [`viewer`]
+//! what a request may see of the process. [`intake`] reads bodies. [`form`] reads the parameters of
+//! the URL and of a form, with times and durations as [`go_time`] reads them.
 
 pub(crate) mod door;
 pub(crate) mod form;

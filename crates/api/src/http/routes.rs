@@ -56,7 +56,7 @@ impl ProcessState {
 fn documents() -> Vec<Endpoint<Arc<ProcessState>>> {
     vec![
         on_get("/api/v1/openapi.yaml", openapi_yaml)
-            .says("This API in the words of OpenAPI 3.1.")
+            .says("This API as an OpenAPI 3.1 document.")
             .answers(Answer::Raw(openapi::YAML)),
         on_get("/openapi.yaml", openapi_yaml)
             .says("As `/api/v1/openapi.yaml`.")

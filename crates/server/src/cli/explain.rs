@@ -1,4 +1,4 @@
-//! The subcommand `explain`: asks a server that runs for the operators of a query.
+//! The subcommand `explain`: asks a running server for the operators of a query.
 
 use std::process::ExitCode;
 
@@ -6,26 +6,26 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::Value as Json;
 
-/// Asks a server for the operators of a query, and with --analyze for what each of them did and
-/// read.
+/// Shows the operators of a query and, with --analyze, what each of them did and read. It asks a
+/// running server.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Explain {
     /// A PromQL expression.
     query: String,
 
-    /// The server.
+    /// The server's URL.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7480")]
     url: String,
 
-    /// The tenant, where the server has several.
+    /// The tenant, if the server has several.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
 
-    /// Evaluate the query.
+    /// Evaluate the query, and show what the operators did.
     #[arg(long)]
     analyze: bool,
 
-    /// When to evaluate: Unix seconds or RFC 3339; now without it.
+    /// The time of evaluation, as Unix seconds or RFC 3339; the current time without it.
     #[arg(long, value_name = "TIME", conflicts_with_all = ["start", "end", "step"])]
     time: Option<String>,
 
@@ -37,11 +37,11 @@ pub struct Explain {
     #[arg(long, value_name = "TIME", requires = "start")]
     end: Option<String>,
 
-    /// Between two steps.
+    /// The time between two steps.
     #[arg(long, value_name = "DURATION", requires = "start")]
     step: Option<String>,
 
-    /// As which text it is printed.
+    /// The format of the output.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
     format: String,
 }
@@ -71,7 +71,7 @@ impl Explain {
     }
 }
 
-/// Prints what the server says, or why it says nothing.
+/// Prints the server's answer, or the error.
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -126,7 +126,7 @@ async fn ask(command: &Explain) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Why a server refuses, in its words.
+/// Returns the server's reason for refusing.
 fn refusal(answer: &str) -> String {
     let why = serde_json::from_str::<Json>(answer)
         .ok()

@@ -1,12 +1,11 @@
-//! Which pages of other origins may call the API from a browser.
+//! The setting that says which pages of other origins may call the API from a browser.
 
 use std::str::FromStr;
 
 use duramen_model::GoRegex;
 use serde::{Deserialize, Serialize};
 
-/// The origins that are let in: a regex over the whole origin, such as
-/// `https?://(a|b)\.example\.org`.
+/// The allowed origins: a regex over the whole origin, such as `https?://(a|b)\.example\.org`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CorsOrigin(pub GoRegex);

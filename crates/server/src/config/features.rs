@@ -1,4 +1,4 @@
-//! What Prometheus has behind `--enable-feature`.
+//! The features that Prometheus has behind `--enable-feature`.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ pub struct EnabledFeatures(pub Features);
 
 type Switch = fn(&mut Features) -> &mut bool;
 
-/// The names that Prometheus gives them, in the order of the alphabet.
+/// Prometheus's names of the features, in alphabetical order.
 const NAMES: [(&str, Switch); 3] = [
     ("promql-delayed-name-removal", |features| {
         &mut features.delayed_name_removal
@@ -26,7 +26,7 @@ const NAMES: [(&str, Switch); 3] = [
     }),
 ];
 
-/// As a file may say it.
+/// The forms that a file may use.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -57,7 +57,7 @@ impl EnabledFeatures {
 }
 
 impl EnabledFeatures {
-    /// What the switch means for series that come in.
+    /// Returns whether new series get their type and unit as labels.
     pub fn type_and_unit_labels(self) -> TypeAndUnitLabels {
         if self.0.type_and_unit_labels {
             TypeAndUnitLabels::FromMetadata

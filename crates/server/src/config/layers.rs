@@ -1,4 +1,4 @@
-//! Where settings come from: defaults < the file of `--config` < `DURAMEN_*` < flags.
+//! The layers of the settings: defaults < the file of `--config` < `DURAMEN_*` < flags.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,22 +16,21 @@ use crate::cli::{Client, Command, Explain, Role};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
-/// Without a subcommand: the whole system in one process. Each flag has an environment variable,
-/// DURAMEN_ and the flag's name in capitals with underscores, and a key in the file of --config.
+/// Without a subcommand, the whole system runs in one process. Each flag has an environment
+/// variable, which is DURAMEN_ and the flag's name in capitals with underscores, and a key in the
+/// file of --config.
 #[derive(Debug, Parser)]
 #[command(name = "duramen", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
-    /// A YAML file of settings. Flags and variables go before it; a key that is not known stops the
-    /// start.
+    /// A YAML file of settings. Flags and variables override it. An unknown key is an error.
     #[arg(long, env = "DURAMEN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Print the settings as they come out of defaults, file, variables and flags, and where each
-    /// is from; then end.
+    /// Print the effective settings and the origin of each, then exit.
     #[arg(long)]
     print_config: bool,
 
-    /// Read settings and limits file, say what is wrong with them, and end.
+    /// Check the settings and the limits file, report their faults, and exit.
     #[arg(long)]
     check_config: bool,
 
@@ -47,7 +46,7 @@ struct CommandLine {
     subcommand: Option<Task>,
 }
 
-/// What is done instead of serving.
+/// A subcommand, which is run instead of serving.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum Task {
     Explain(Explain),
@@ -61,10 +60,11 @@ const SECRETS: [&str; 3] = [
 ];
 
 impl Settings {
-    /// What a command line asks for, with all layers of its settings, for a process that was called with `arguments`, its own name the first.
+    /// Returns the command that `arguments` ask for, with the settings of all layers. The first
+    /// argument is the process's own name.
     ///
-    /// Ends the process for `--help`, `--version` and a command line that cannot be read, as is the
-    /// custom.
+    /// As usual for command lines, this ends the process for `--help`, `--version` and arguments
+    /// that cannot be read.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
         let mut matches = command()
             .try_get_matches_from(arguments)
@@ -151,7 +151,7 @@ impl Settings {
     }
 }
 
-/// The whole command line, for a start and for its documentation.
+/// Returns the whole command line, for a start and for its documentation.
 fn command() -> clap::Command {
     let defaults = serde_json::to_value(Config::default()).expect("plain values have JSON");
     let defaults: BTreeMap<_, _> = leaves(&defaults).into_iter().collect();
@@ -174,13 +174,13 @@ fn with_default(argument: Arg, default: &str) -> Arg {
     argument.long_help(format!("{help} [default: {default}]"))
 }
 
-/// The arguments that are keys, in the order of the fields.
+/// Returns the arguments that are keys, in the order of the fields.
 fn arguments() -> Vec<Arg> {
     let config = Config::augment_args_for_update(clap::Command::new("duramen"));
     config.get_arguments().cloned().map(named).collect()
 }
 
-/// The key `flush.interval` has the flag `--flush-interval` and the variable
+/// Names an argument by its key: `flush.interval` has the flag `--flush-interval` and the variable
 /// `DURAMEN_FLUSH_INTERVAL`.
 fn named(argument: Arg) -> Arg {
     let name = argument.get_id().as_str().replace('.', "_");
@@ -190,7 +190,8 @@ fn named(argument: Arg) -> Arg {
     argument.long(flag).env(variable)
 }
 
-/// The arguments that are keys, in the order of the page: those without a section first.
+/// Returns the arguments that are keys in the order of the reference page: those without a section
+/// first.
 pub(super) fn settable() -> Vec<Arg> {
     let mut arguments = arguments();
     arguments.sort_by_key(|argument| argument.get_id().as_str().contains('.'));
@@ -218,7 +219,7 @@ fn origin(matches: &ArgMatches, argument: &Arg) -> Option<Origin> {
     }
 }
 
-/// What the file says, typed and as it stands.
+/// Reads the file twice: as a typed configuration, and as the values that stand in it.
 fn read(path: &Path) -> anyhow::Result<(Config, Value)> {
     let text = text_of(path)?;
     let parsed = duramen_settings::read(&text)

@@ -1,4 +1,4 @@
-//! How large the account of memory is, and which of its parts fit.
+//! The size of the account of memory, and the settings that are parts of it.
 
 use duramen_runtime::{MemoryLimit, MemoryLimitSource};
 use duramen_settings::size;
@@ -7,20 +7,20 @@ use super::Config;
 use super::settings::{Origin, Settings};
 use super::validate::ACCOUNT_BYTES_MIN;
 
-/// Sizes that are made up are whole numbers of these.
+/// Derived sizes are multiples of this.
 const MEBIBYTE: usize = 1 << 20;
 
-/// A setting that is a part of the account.
+/// A setting whose bytes are a part of the account.
 struct Part {
     key: &'static str,
     bytes: fn(&mut Config) -> &mut usize,
-    /// The share of the account that a default takes at most.
+    /// The largest share of the account that a default takes.
     default_percent: usize,
-    /// The share that whoever sets the key may give it.
+    /// The largest share of the account that the key may be set to.
     set_percent: usize,
 }
 
-/// All of them. Heads may hold twice of theirs, so that both shares leave them below their mark.
+/// All parts. Heads may hold twice their size, so both shares of `head.bytes_max` are below a half.
 const PARTS: [Part; 4] = [
     Part {
         key: "writes.in_flight_bytes_max",
@@ -48,9 +48,9 @@ const PARTS: [Part; 4] = [
     },
 ];
 
-/// How much of what the system allows is the account, in percent. The rest is for what nobody
-/// counts: code, stacks, and what the allocator holds between two allocations. A limit of the
-/// address space also counts what is reserved and never touched.
+/// Returns the account's share of the system's limit, in percent. The rest is for memory that is
+/// not counted: code, stacks, and free memory of the allocator. A limit of the address space also
+/// counts memory that is reserved and never used.
 const fn account_percent(limit: &MemoryLimit) -> u64 {
     match limit.set_by {
         MemoryLimitSource::ProcessLimit(_) => 50,
@@ -59,8 +59,8 @@ const fn account_percent(limit: &MemoryLimit) -> u64 {
 }
 
 impl Settings {
-    /// Settles the size of the account, which is a share of `limit` unless it is set, and makes its
-    /// parts fit into it. Parts that somebody set are told when they are made smaller.
+    /// Sets the size of the account, which is a share of `limit` unless it is set, and limits its
+    /// parts to their shares. Parts that were set and are made smaller are noted in `unfit`.
     pub(super) fn fit_into(&mut self, limit: &MemoryLimit) {
         let account = self.settle_account(limit);
 

@@ -1,4 +1,4 @@
-//! Settings as they are in force.
+//! Prints the effective settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,8 +11,8 @@ use super::layers::settable;
 use super::settings::{Origin, Settings};
 
 impl Settings {
-    /// The settings as YAML that can be read again, secrets hidden. Behind each that is not a
-    /// default stands where it is from.
+    /// Returns the settings as YAML that can be read again, secrets hidden. A value that is not a
+    /// default has its origin in a comment after it.
     pub fn yaml(&self) -> String {
         let tree = serde_json::to_value(&self.config).expect("plain values have JSON");
         let values: BTreeMap<_, _> = leaves(&tree).into_iter().collect();
@@ -45,8 +45,8 @@ impl Settings {
 }
 
 impl Config {
-    /// The values as texts by the names of the flags, without dashes before them; secrets hidden,
-    /// and empty for what is not set.
+    /// Returns the values as texts by the names of their flags, without leading dashes. Secrets are
+    /// hidden, and a value that is not set is empty.
     pub fn flags(&self) -> BTreeMap<String, String> {
         let tree = serde_json::to_value(self).expect("plain values have JSON");
         let values: BTreeMap<_, _> = leaves(&tree).into_iter().collect();
@@ -77,8 +77,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A scalar of YAML. What is JSON is YAML too, so quotes are those of JSON; words that cannot be
-/// mistaken have none.
+/// Returns a scalar of YAML. JSON is YAML too, so a quoted text has JSON's quotes. A text that
+/// cannot be mistaken for another value has none.
 fn scalar(value: &Value) -> String {
     let Value::String(text) = value else {
         return value.to_string();

@@ -1,4 +1,4 @@
-//! `docs/reference/config.md` is what the comments of the code say.
+//! The test that compares `docs/reference/config.md` with the comments in the code.
 
 use std::collections::BTreeMap;
 

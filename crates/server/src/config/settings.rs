@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::Config;
 
-/// Settings, and where each is from.
+/// The settings, and the origin of each.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub config: Config,
-    /// By key, for what is not a default.
+    /// The origins by key, for values that are not defaults.
     pub(super) origins: BTreeMap<String, Origin>,
-    /// What was set and does not fit into the memory that there is, in sentences.
+    /// Sentences about settings that are larger than the memory allows.
     pub(super) unfit: Vec<String>,
 }
 
-/// Who set a value.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     File,
@@ -22,13 +22,13 @@ pub enum Origin {
     Environment(String),
     /// The name of the flag.
     Flag(String),
-    /// Nobody: it follows from other settings and the machine, as the text says.
+    /// Derived from other settings and the machine, as the text says.
     Derived(String),
 }
 
 impl Settings {
-    /// What was set and does not fit into the memory that there is. A process that starts makes do
-    /// with less.
+    /// Returns sentences about settings that are larger than the memory allows. A process uses less
+    /// for them and starts anyway.
     pub fn unfit(&self) -> &[String] {
         &self.unfit
     }

@@ -1,4 +1,4 @@
-//! What settings must be among themselves.
+//! The rules that settings must follow.
 
 use duramen_settings::Faults;
 use tracing_subscriber::EnvFilter;
@@ -8,11 +8,12 @@ use super::Config;
 /// The smallest account of memory: a body of the largest size fits, and something beside it.
 pub(super) const ACCOUNT_BYTES_MIN: usize = 128 << 20;
 
-/// Below this a process does little else than to turn its parts over.
+/// The least bytes of a part. With less, a process mostly swaps its parts.
 const PART_BYTES_MIN: usize = 1 << 20;
 
 impl Config {
-    /// All that is wrong with the settings. No text repeats a value that may hold a secret.
+    /// Checks all rules and returns all faults. Their texts do not repeat values that may hold a
+    /// secret.
     pub fn validate(&self) -> Result<(), Faults> {
         let mut faults = Faults::default();
         if let Err(e) = self.store_url() {

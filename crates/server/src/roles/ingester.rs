@@ -14,7 +14,7 @@ use duramen_runtime::Tasks;
 use super::shared::{Lease, Shared};
 use crate::config::Config;
 
-/// Replays the log and starts to take writes.
+/// Replays the log, and starts to take writes.
 pub(crate) async fn start(
     shared: &Shared,
     lease: &mut Lease,
@@ -66,7 +66,7 @@ pub(crate) async fn start(
     started.context("start the ingester")
 }
 
-/// What the ingester serves.
+/// Returns the routes of the ingester.
 pub(crate) fn routes(shared: &Shared, config: &Config, ingester: &Ingester) -> Router {
     let state = IngesterState {
         door: shared.door.clone(),

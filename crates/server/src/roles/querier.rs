@@ -13,17 +13,17 @@ use duramen_source::{Heads, Views};
 use super::shared::Shared;
 use crate::config::Config;
 
-/// The most `meta`s that are kept open; each takes some 100 KiB.
+/// The most block metas that are kept open. Each takes some 100 KiB.
 const OPEN_BLOCKS_MAX: usize = 4096;
 
-/// What answers queries.
+/// The parts that answer queries.
 #[derive(Debug)]
 pub(crate) struct Answering {
     storage: Arc<Storage>,
     querier: Arc<Querier>,
 }
 
-/// A querier of `heads` and of the store.
+/// Makes a querier that reads `heads` and the store.
 pub(crate) fn start(
     shared: &Shared,
     heads: Arc<dyn Heads>,
@@ -71,7 +71,7 @@ pub(crate) fn start(
     }
 }
 
-/// What the querier serves.
+/// Returns the routes of the querier.
 pub(crate) fn routes(
     shared: &Shared,
     config: &Config,

@@ -1,4 +1,5 @@
-//! What the roles of a process share, and the right to write, which only the ingester needs.
+//! The parts that all roles of a process share, and the right to write, which only the ingester
+//! needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,10 @@ use duramen_settings::Secret;
 
 use crate::config::Config;
 
-/// The longest that a clean end waits for the store.
+/// The longest time that a clean end waits for the store.
 const RELEASE_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// What every role may have. Nothing of it writes samples.
+/// The parts that every role may use. None of them writes samples.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
@@ -27,22 +28,22 @@ pub(crate) struct Shared {
     pub(crate) bucket: Bucket,
     pub(crate) register: Arc<Tenants>,
     pub(crate) manifests: Manifests,
-    /// What bodies, heads, queries, answers and caches draw from.
+    /// The account that bodies, heads, queries, answers and caches draw from.
     pub(crate) memory: Arc<Account>,
-    /// Threads that compute.
+    /// The threads that compute.
     pub(crate) workers: Workers,
-    /// What each tenant may use, and what keeps it up to date.
+    /// The limits of each tenant, which are kept up to date.
     pub(crate) live_limits: Arc<LiveLimits>,
-    /// Everything's tenant while multi-tenancy is off, and otherwise the tenant of the process's
+    /// The tenant of all data if multi-tenancy is off, and otherwise the tenant of the process's
     /// own metrics.
     pub(crate) own_tenant: TenantName,
     /// How bodies are read.
     pub(crate) bodies: BodyBounds,
-    /// What requests of every role pass.
+    /// The checks that requests of every role pass.
     pub(crate) door: Door,
 }
 
-/// The right to write to the store, and the data directory under whose name it is used.
+/// The right to write to the store, and the data directory whose name it uses.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) claim: Claim,
@@ -96,7 +97,7 @@ impl Shared {
 
         let manifests = Manifests::under(claim.clone(), bucket.clone(), Arc::clone(&clock));
 
-        // Settings that were not loaded but made up, in a test, may leave it out.
+        // Only settings that a test makes may leave the size out.
         let memory = config
             .memory
             .bytes_max
@@ -131,14 +132,14 @@ impl Shared {
         Ok((shared, Lease { claim, data_dir }))
     }
 
-    /// What each tenant may use, now.
+    /// Returns the current limits of each tenant.
     pub(crate) fn limits(&self) -> LimitsHandle {
         self.live_limits.handle().clone()
     }
 }
 
 impl Lease {
-    /// Ends the process when another has taken the store.
+    /// Ends the process if another one takes the store.
     pub(crate) fn watch(&self, tasks: &Tasks) {
         let claim = self.claim.clone();
         let shutdown = tasks.shutdown();
@@ -151,7 +152,7 @@ impl Lease {
         });
     }
 
-    /// Makes the next start of the data directory take a new name.
+    /// Makes the next start with this data directory take a new name.
     pub(crate) fn disown(&mut self) {
         match self.data_dir.disown() {
             Ok(()) => tracing::warn!(
@@ -163,9 +164,10 @@ impl Lease {
         }
     }
 
-    /// Lets the store go at the end of a process that was asked to stop, once `closed` says what is
-    /// left in the log: any other may have it at once. A few seconds are enough for a store that
-    /// answers; without it, another data directory needs `--take-over`.
+    /// Releases the store at the end of a process that was asked to stop, after `closed` has
+    /// returned what is left in the log. Any other process may then take the store at once. A few
+    /// seconds are enough for a store that answers. If the release fails, another data directory
+    /// needs `--take-over`.
     pub(crate) async fn release(&self, closed: impl Future<Output = LogLeft>, clock: &dyn Clock) {
         let released = async {
             if let Err(error) = self.claim.release(closed.await).await {

@@ -1,4 +1,4 @@
-//! The shapes of the Prometheus API, byte for byte where clients read bytes.
+//! The shapes of the Prometheus API, compared byte for byte where clients read bytes.
 
 use serde_json::{Value as Json, json};
 
@@ -12,7 +12,7 @@ fn base_ms() -> i64 {
     now_ms() / 1000 * 1000 - 60_000
 }
 
-/// Two series of `up` at the base and 15 s later, and one other.
+/// A server with two series of `up` at the base and 15 s later, and one other series.
 async fn filled(base_ms: i64) -> Duramen {
     let server = Duramen::local().await;
     let up = |instance: &'static str| [("__name__", "up"), ("instance", instance), ("job", "node")];
@@ -504,7 +504,7 @@ async fn blocks_are_told_by_time_as_prometheus_tells_its_own() {
 
     server.flush().await;
 
-    // Older, flushed later.
+    // These samples are older and are flushed later.
     server
         .write(
             Body::default()
@@ -645,7 +645,7 @@ async fn a_query_is_laid_out_and_taken_apart_by_get_and_by_post() {
                 .error(400, "bad_data");
             assert_eq!(error, format!("invalid parameter \"query\": {fault}"));
         }
-        // As high as a tree may be, of several kinds of nodes.
+        // Trees of the greatest allowed height, from several kinds of nodes.
         for high in [
             format!("a{}", " + on () group_left () a".repeat(511)),
             format!("{}a", "-".repeat(511)),

@@ -1,4 +1,4 @@
-//! Years of history in any order.
+//! Years of history, written in any order.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use crate::harness::wait::now_ms;
 
 const SERIES: usize = 20;
 const STEP_MS: i64 = 6 * 3_600_000;
-/// Five years of one sample in six hours.
+/// Five years with one sample every six hours.
 const SAMPLES: i64 = 5 * 365 * 4;
 /// The most blocks of one flush.
 const BLOCKS_MAX: usize = 64;
@@ -38,7 +38,7 @@ async fn five_years_in_random_order_make_few_objects_and_answer_right() {
 
         let before = blocks(&s3);
 
-        // The second part makes it complete.
+        // The second part completes the history.
         check(&server, end_ms, before > 0).await;
         server.flush().await;
 
@@ -54,7 +54,7 @@ async fn five_years_in_random_order_make_few_objects_and_answer_right() {
     check(&server, end_ms, true).await;
 }
 
-/// The value of sample `n` of a series, counted back from now.
+/// Returns the value of sample `n` of a series, counted back from now.
 fn value(series: usize, n: i64) -> f64 {
     n as f64 + series as f64 / 100.0
 }
@@ -76,7 +76,7 @@ fn blocks(s3: &S3) -> usize {
         .count()
 }
 
-/// Reads everything back; before all is written, only that nothing is wrong.
+/// Reads everything back. Before all is written, it only checks that no answer is wrong.
 async fn check(server: &Duramen, end_ms: i64, complete: bool) {
     let params = [("query", "history[6y]"), ("time", &*seconds(end_ms))];
     let found = matrix(&server.get("/api/v1/query", &params).await.data());
@@ -102,7 +102,7 @@ async fn check(server: &Duramen, end_ms: i64, complete: bool) {
         }
     }
 
-    // A look into the middle, far from all ends.
+    // A query in the middle, far from both ends.
     let middle_ms = end_ms - SAMPLES / 2 * STEP_MS;
     let count = server
         .value("count(count_over_time(history[6h]))", middle_ms)

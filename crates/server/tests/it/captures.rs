@@ -1,5 +1,5 @@
-//! Bodies that a real Prometheus sent are taken, and read back as what they said: samples bit for
-//! bit, exemplars and metadata.
+//! Bodies that a real Prometheus sent are stored and read back unchanged: samples bit for bit,
+//! exemplars and metadata.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,13 +21,13 @@ use crate::harness::wait::now_ms;
 
 /// Times, and the 64 bits of each value.
 type Bits = BTreeMap<i64, u64>;
-/// Of one series: time, bits and labels.
+/// The exemplars of one series: time, bits and labels.
 type Exemplars = BTreeSet<(i64, u64, LabelSet)>;
 
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 const NAN: u64 = 0x7ff8_0000_0000_0001;
 
-/// What the recording holds, as it was decoded when it was recorded.
+/// The content of the recording, decoded when it was recorded.
 #[derive(Default)]
 struct Recorded {
     samples: BTreeMap<LabelSet, Bits>,
@@ -103,7 +103,7 @@ fn bodies(folder: &Path) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The body as it is, or all of it `by_ms` earlier.
+/// Returns the body with all times moved back by `by_ms`.
 fn shifted(body: &[u8], by_ms: i64) -> Vec<u8> {
     if by_ms == 0 {
         return body.to_vec();
@@ -134,7 +134,7 @@ async fn captured_bodies_are_taken_and_read_back_as_they_were() {
     };
     let recorded = recorded(&folder);
 
-    // Where the clock is behind the recording, what it holds would lie in a far future.
+    // If the clock is behind the recording, its samples would be far in the future.
     let by_ms = (recorded.last_ms - now_ms() + 60_000).max(0);
     let mut server = Duramen::local().await;
 
@@ -187,7 +187,7 @@ async fn check(server: &Duramen, recorded: &Recorded, by_ms: i64) {
     check_metadata(server, recorded).await;
 }
 
-/// All samples of all series by remote read, which alone shows each bit.
+/// Returns all samples of all series by remote read, which alone shows every bit.
 async fn samples(server: &Duramen, start_ms: i64, end_ms: i64) -> BTreeMap<LabelSet, Bits> {
     let series = read(server, ".+", start_ms, end_ms).await.into_iter();
     series

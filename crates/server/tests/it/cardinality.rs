@@ -1,4 +1,4 @@
-//! How many series there are: counted over the head, blocks and both, and each tenant's alone.
+//! Counts of series: in the head, in blocks and in both, and for each tenant alone.
 
 use serde_json::{Value as Json, json};
 
@@ -27,8 +27,8 @@ fn body(base_ms: i64) -> Body {
         )
 }
 
-/// Calls `check` with the samples in the head, in blocks, in blocks after a start, and the second
-/// half of `bodies` in a head beside blocks.
+/// Calls `check` with the samples in the head, in blocks, in blocks after a restart, and with the
+/// second half of `bodies` in a head beside blocks.
 async fn everywhere(bodies: [Body; 2], check: impl AsyncFn(&Duramen, &str)) {
     let mut server = Duramen::local().await;
     let [first, second] = bodies;
@@ -43,7 +43,7 @@ async fn everywhere(bodies: [Body; 2], check: impl AsyncFn(&Duramen, &str)) {
     server.start().await;
     check(&server, "blocks after a start").await;
 
-    // Samples that the blocks have already, now in a head as well: the series are the same.
+    // The head now has samples that the blocks have already. The series are the same.
     server.write(second).await;
     check(&server, "head and blocks").await;
 }
@@ -132,8 +132,8 @@ async fn the_status_of_a_metric_tells_its_labels_samples_and_churn_wherever_the_
         )
     };
 
-    // Asked for the last 20 minutes: `old` ended before, `all` goes through, `gone` ended within,
-    // `new` began within.
+    // The query is for the last 20 minutes: `old` ended before, `all` covers the whole range,
+    // `gone` ended within it, and `new` began within it.
     let all = [
         series("old", &[50, 40]),
         series("all", &[50, 21, 10, 0]),
@@ -155,8 +155,7 @@ async fn the_status_of_a_metric_tells_its_labels_samples_and_churn_wherever_the_
 
         assert_eq!(counts.map(|name| data[name].as_u64()), [3, 1, 1, 2, 0].map(Some), "{place}: {data}");
 
-        // Of the eight, less what lies in a block of an earlier window, and one that two parts
-        // hold.
+        // Eight samples, minus those in a block of an earlier window, plus one that two parts have.
         assert!(data["sampleCount"].as_u64().is_some_and(|n| (6..=9).contains(&n)), "{place}: {data}");
         assert_eq!((&data["metric"], &data["end"]), (&json!("m"), &json!(base / 1000)), "{place}");
 

@@ -1,4 +1,4 @@
-//! A cause that ends the process stands in the last line of its log, in the words that
+//! The cause of an end of the process is in the last line of its log, in the words that
 //! `docs/operations.md` tells people to look for.
 
 #![expect(clippy::unwrap_used, reason = "a fault of a helper fails its test")]
@@ -19,7 +19,7 @@ use crate::harness::wait::{now_ms, until};
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The words of the first column of the table of what to do, without what varies.
+/// Returns the words in the first column of the table of causes, without the parts that vary.
 fn told() -> Vec<&'static str> {
     let section = OPERATIONS.split("## What to do when").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -52,7 +52,7 @@ fn check(log: &str, words: &str) {
     );
 }
 
-/// Starts a process that cannot start, and returns its log.
+/// Starts a process that fails to start, and returns its log.
 async fn ended(
     server: &Duramen,
     address: SocketAddr,
@@ -142,7 +142,7 @@ async fn a_store_that_cannot_be_used_is_told_in_the_last_line() {
     check(&log, "the store cannot be used");
 }
 
-/// Fails `fdatasync` once a file stands at `FAILS`.
+/// Makes `fdatasync` fail once a file exists at `FAILS`.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -191,7 +191,7 @@ async fn a_disk_that_fails_is_told_in_the_last_line() {
 
     let body = || Body::default().sample("m", now_ms(), 1.0).snappy();
 
-    // The first write of a tenant goes to the store as well, which is on the same disk.
+    // The first write of a tenant also goes to the store, which is on the same disk.
     let stored = write(body()).send(address).await.unwrap();
     assert_eq!(stored.status, 204, "{}", stored.text());
 

@@ -1,4 +1,4 @@
-//! Clients that others wrote, against a real server.
+//! Clients of other projects, against a real server.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ fn here(file: &str) -> PathBuf {
         .join(file)
 }
 
-/// A Python that can import `module`; `None`, said aloud, when there is none.
+/// Returns a Python that can import `module`, or prints that there is none and returns `None`.
 fn python(module: &str) -> Option<PathBuf> {
     let python = program("DURAMEN_TEST_PYTHON", "python3")?;
     let import = Command::new(&python)
@@ -46,7 +46,7 @@ fn python(module: &str) -> Option<PathBuf> {
     None
 }
 
-/// A server with `up` of two instances, and the seconds of the first and the last sample.
+/// Returns a server with `up` of two instances, and the seconds of the first and the last sample.
 async fn filled() -> (Duramen, i64, i64) {
     let server = Duramen::local().await;
     let start = now_ms() / 1000 - 15 * SAMPLES;
@@ -67,7 +67,7 @@ async fn filled() -> (Duramen, i64, i64) {
     (server, start, start + 15 * (SAMPLES - 1))
 }
 
-/// Runs a client to its end beside the server.
+/// Runs a client of the server to its end.
 async fn run(mut command: Command) {
     let ended = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output())
         .await
@@ -100,8 +100,8 @@ async fn the_python_client_reads_what_was_written() {
     run(command).await;
 }
 
-/// `go test` in a folder of `clients`; `None`, said aloud, when the variable names no Go. Nothing
-/// is downloaded.
+/// Returns `go test` in a folder of `clients`. If the variable names no Go, prints that and returns
+/// `None`. Nothing is downloaded.
 fn go(variable: &str, folder: &str, server: &Duramen) -> Option<Command> {
     let mut command = Command::new(optional(variable)?);
     command
@@ -151,7 +151,8 @@ async fn the_go_client_reads_what_was_written_by_every_call_that_it_has() {
     run(command).await;
 }
 
-/// `latency_seconds` with exponential and `latency_custom` with custom buckets, at one time.
+/// Returns `latency_seconds` with exponential and `latency_custom` with custom buckets, at one
+/// time.
 fn histograms(timestamp: i64) -> Vec<u8> {
     let exponential = Histogram {
         sum: 4.5,
@@ -212,8 +213,8 @@ fn histograms(timestamp: i64) -> Vec<u8> {
     )
 }
 
-/// Streamed chunks with native histograms have no other reader that is not ours. The switch is on
-/// for the labels that a Prometheus 3 makes of types and units; its other series have neither.
+/// No other foreign reader reads streamed chunks with native histograms. The feature is on for the
+/// labels that a Prometheus 3 makes from types and units; its other series have neither.
 #[tokio::test]
 async fn a_prometheus_3_writes_in_2_0_and_reads_the_same_bits_as_chunks_and_as_samples() {
     let server = Duramen::with(&["--features", "type-and-unit-labels"]).await;
@@ -223,8 +224,8 @@ async fn a_prometheus_3_writes_in_2_0_and_reads_the_same_bits_as_chunks_and_as_s
     run(command).await;
 }
 
-/// Requests made from the OpenAPI document, valid ones and others: no 5xx, and each answer is as
-/// the document says.
+/// Sends requests that are made from the OpenAPI document, valid and invalid ones. No answer is a
+/// 5xx, and each matches the document.
 #[tokio::test]
 async fn answers_are_as_the_openapi_document_says() {
     let Some(python) = python("schemathesis") else {
@@ -245,7 +246,7 @@ async fn answers_are_as_the_openapi_document_says() {
         "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
     ]);
 
-    // Nobody makes up a body of protocol buffers.
+    // The tool cannot make bodies of protocol buffers.
     command.args([
         "--exclude-path-regex",
         "/api/(v1/(write|push|receive|read|otlp)|prom/push)",

@@ -1,4 +1,4 @@
-//! The compliance queries over HTTP, against the answers that Prometheus 2.42 gave over the same
+//! The compliance queries over HTTP, compared with the answers of Prometheus 2.42 for the same
 //! data.
 
 #![expect(
@@ -16,28 +16,28 @@ use crate::harness::duramen::Duramen;
 use crate::harness::http::{Answer, Request};
 use crate::harness::samples::{LabelSet, labels};
 
-/// How many are answered as Prometheus answers them, of all 539 less the 4 whose answer is another
-/// in Prometheus 3. May only grow.
+/// The least number of answers that equal those of Prometheus. There are 539 queries, and
+/// Prometheus 3 answers 4 of them differently. The number may only grow.
 const ANSWERED_MIN: usize = 535;
-/// Queries under way at once.
+/// The number of queries at once.
 const AT_ONCE: usize = 4;
-/// How far apart two values may be to count as the same, relative to the larger.
+/// The largest difference of two equal values, relative to the larger one.
 const TOLERANCE: f64 = 1e-5;
 
 /// One recorded query.
 struct Case {
     query: String,
-    /// `start`, `end` and `step`, as the API takes them.
+    /// `start`, `end` and `step` in the form of the API.
     times: [String; 3],
     /// `None` for an error.
     wanted: Option<Vec<Series>>,
 }
 
-/// Labels, and points of seconds as they are printed with their value.
+/// Labels, and points of printed seconds and values.
 type Series = (LabelSet, Vec<(f64, f64)>);
 
 impl Case {
-    /// `None` when Prometheus 3 answers something else.
+    /// Returns `None` if Prometheus 3 has a different answer.
     fn read(line: &Json) -> Option<Self> {
         if line
             .get("v3_differs")
@@ -66,7 +66,7 @@ impl Case {
         ]
     }
 
-    /// What is wrong with an answer.
+    /// Returns an error if the answer differs.
     fn check(&self, answer: &Answer) -> Result<(), String> {
         let Some(wanted) = &self.wanted else {
             return if [400, 422].contains(&answer.status) {
@@ -89,7 +89,8 @@ impl Case {
     }
 }
 
-/// The series of a matrix, in the order in which they are compared: a range query sorts its answer.
+/// Returns the series of a matrix in the order in which they are compared. A range query sorts its
+/// answer.
 fn matrix(data: &Json) -> Vec<Series> {
     assert_eq!(data["resultType"], "matrix");
 
@@ -136,7 +137,7 @@ fn same(found: &[Series], wanted: &[Series]) -> bool {
             .all(|(found, wanted)| found.0 == wanted.0 && same_points(&found.1, &wanted.1))
 }
 
-/// Asks everything and holds the score against the committed one.
+/// Runs all queries and compares the score with the committed one.
 async fn score(
     server: &Duramen,
     cases: &[Case],

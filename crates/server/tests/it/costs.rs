@@ -1,4 +1,4 @@
-//! What the path costs in requests to the bucket and bytes, end to end.
+//! The costs of writes and queries, in requests to the bucket and in bytes.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,10 +15,10 @@ use crate::harness::samples::{Body, Random};
 use crate::harness::wait::now_ms;
 use crate::harness::wire;
 
-/// The length of the windows of the last day: a block each.
+/// The length of the windows of the last day. Each becomes a block.
 const WINDOW_MS: i64 = 2 * 3_600_000;
 
-/// The start of the last window that is all in the past.
+/// Returns the start of the last window that has ended.
 fn window_ms() -> i64 {
     now_ms() / WINDOW_MS * WINDOW_MS - WINDOW_MS
 }
@@ -42,7 +42,7 @@ async fn a_write_costs_no_request_and_a_flush_three_puts_a_block_and_one_more() 
     let window = window_ms();
     let sample = |ts_ms| Body::default().sample("m", ts_ms, 1.0).snappy();
 
-    // The first makes the tenant.
+    // The first write creates the tenant.
     server.write(sample(window)).await;
     server.flush().await;
 
@@ -159,7 +159,8 @@ async fn a_cold_query_costs_the_manifest_and_two_trips_a_block() {
         log.len()
     );
 
-    // Of a block as small as this: meta, the series table, and one range of the samples.
+    // A block of this size needs three requests: its meta, the series table, and one range of
+    // samples.
     assert!(of_blocks <= 3 * blocks, "{log:#?}");
     assert!(
         log.len() - of_blocks <= 4,
@@ -183,7 +184,7 @@ async fn one_of_ten_thousand_series_reads_under_two_percent_of_a_block() {
             let name = format!("metric_{batch:02}_total");
             let instance = format!("10.0.{}.{series}:9100", batch % 3);
 
-            // Full mantissas, so that the block is not small for other reasons.
+            // The values have full mantissas, so that the block does not shrink for another reason.
             let mut sample = |n| (window + n * 15_000, (random.below(1 << 30) as f64).sqrt());
             let samples: Vec<_> = (0..scrapes).map(&mut sample).collect();
 
@@ -226,7 +227,7 @@ async fn one_of_ten_thousand_series_reads_under_two_percent_of_a_block() {
     assert!(share < 2.0, "{bytes} of {block} bytes: {:#?}", s3.log());
 }
 
-/// The blocks that requests were about.
+/// Returns the blocks that requests were about.
 fn blocks_of(log: &[RequestLog]) -> BTreeSet<&str> {
     log.iter()
         .filter_map(|entry| entry.key.split_once("/blocks/")?.1.split('/').next())
@@ -265,7 +266,7 @@ async fn exemplars_and_metadata_cost_the_blocks_that_have_them_and_no_others() {
 
     assert_eq!(blocks, 4);
 
-    // Of a block: meta and the series table beside it, and then the exemplars or the metadata.
+    // Requests for each block: its meta with the series table, then the exemplars or the metadata.
     for (path, params, blocks, gets_max) in [
         ("/api/v1/query_exemplars", vec![("query", "m")], 1, 3),
         ("/api/v1/metadata", vec![], 1, 3),

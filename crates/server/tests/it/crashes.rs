@@ -1,4 +1,5 @@
-//! Killed at any moment of a flush, the server has everything that it acknowledged, once.
+//! After a kill at any moment of a flush, the server has everything that it acknowledged, exactly
+//! once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,16 +21,16 @@ use crate::harness::wait::{now_ms, pass, until};
 const SERIES: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was acknowledged: in round `n` each series of floats got the value `n` at `start_ms + n *
-/// 1000`, and so do a native histogram with an exemplar, a sample with a life span, and what is
-/// said of the metric.
+/// The acknowledged writes. In round `n` each series of floats gets the value `n`, at `n` seconds
+/// after `start_ms`. A native histogram with an exemplar, a sample with a life span, and metadata
+/// of the metric are written as well.
 struct Ledger {
     start_ms: i64,
     rounds: usize,
 }
 
 const HISTOGRAMS: &str = "ledger_histogram";
-/// Its only sample of a round stands for an hour.
+/// A series with one sample a round, which stays valid for an hour.
 const LONG: &str = "ledger_long";
 const HOUR_MS: i64 = 3_600_000;
 
@@ -175,7 +176,7 @@ impl Ledger {
         let metadata = server.get("/api/v1/metadata", &[]).await.data();
         assert_eq!(metadata["ledger"][0]["help"], format!("Round {last}."));
 
-        // Long after the look-back.
+        // A time long after the look-back.
         let value = server.value(LONG, self.ts_ms(last) + HOUR_MS - 1).await;
         assert_eq!(value, Some(last.to_string()));
     }
@@ -327,7 +328,7 @@ async fn a_loop_of_queries_sees_no_gap_and_no_duplicate_while_flushes_commit_und
 
     let flushing = async {
         while !done.load(Ordering::Acquire) {
-            // Something to flush, beside what is watched.
+            // A sample to flush, beside the watched ones.
             server
                 .write(Body::default().sample("other", now_ms(), 1.0).snappy())
                 .await;

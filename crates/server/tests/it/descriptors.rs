@@ -1,4 +1,4 @@
-//! A process without a file descriptor left.
+//! A process that has no file descriptor left.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -16,10 +16,11 @@ use crate::harness::samples::Body;
 use crate::harness::wait::{now_ms, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The reserve, what the process has open anyway, and room for a few connections.
+/// The limit of descriptors: the reserve, the files that the process always has open, and a few
+/// connections.
 const DESCRIPTORS: usize = 128;
 
-/// Starts `command` with so few descriptors that no limit of its own can be raised.
+/// Starts `command` with so low a hard limit of descriptors that it cannot raise its own.
 fn start_with_few(command: &Command, log: &std::path::Path) -> Process {
     let script = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
     let mut limited = Command::new("sh");
@@ -47,8 +48,8 @@ async fn ready(address: SocketAddr, process: &mut Process) {
     .await;
 }
 
-/// Sends a write, and returns the status. A connection that rests may have to give way to others:
-/// the write is sent on another one then, as a sender does.
+/// Sends a write, and returns the status. An idle connection may have to give way to others. The
+/// write is then sent on a new one, as senders do.
 async fn push(address: SocketAddr, body: &[u8]) -> u16 {
     until("a connection that is taken", PATIENCE, async || {
         let mut connection = TcpStream::connect(address).await.ok()?;
@@ -57,7 +58,7 @@ async fn push(address: SocketAddr, body: &[u8]) -> u16 {
     .await
 }
 
-/// `None` when the connection ends before the answer.
+/// Returns `None` if the connection ends before the answer.
 async fn push_on(connection: &mut TcpStream, body: &[u8]) -> Option<u16> {
     let head = format!(
         "POST /api/v1/write HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n\
@@ -83,7 +84,7 @@ async fn push_on(connection: &mut TcpStream, body: &[u8]) -> Option<u16> {
     text.split(' ').nth(1).unwrap().parse().ok()
 }
 
-/// Samples enough that a few such bodies fill a segment of one mebibyte.
+/// Returns a body that is so large that a few of them fill a segment of one mebibyte.
 fn body(number: i64, start_ms: i64) -> Vec<u8> {
     let samples: Vec<_> = (0..20_000)
         .map(|at| (start_ms + number * 20_000 + at, at as f64 * 0.1))
@@ -110,7 +111,7 @@ async fn without_a_descriptor_left_the_log_rotates_heads_are_flushed_and_the_pro
         idle.push(TcpStream::connect(server.address).await.unwrap());
     }
 
-    // Ten rotations or so, and a flush for each second.
+    // About ten rotations, and a flush every second.
     let mut acknowledged = 1;
     for number in 1..40 {
         acknowledged += u64::from(push(server.address, &body(number, start_ms)).await == 204);

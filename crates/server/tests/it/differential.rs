@@ -1,6 +1,6 @@
-//! The same requests to a real Prometheus and to the server under test, over the same samples: the
-//! same answers, byte for byte in what clients read. The Prometheus at hand may be older than the
-//! one whose API this is; what it answers differently is not asked here.
+//! Sends the same requests to a real Prometheus and to the server under test, over the same
+//! samples. The answers are equal, byte for byte where clients read bytes. The Prometheus here may
+//! be older than the one whose API this is; requests that it answers differently are left out.
 
 #![expect(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// `None`, said aloud, when there is no such program here.
+    /// Starts a receiver. If no Prometheus is installed, prints that and returns `None`.
     pub(crate) async fn start() -> Option<Self> {
         let program = program("DURAMEN_TEST_PROMETHEUS", "prometheus")?;
         let directory = TempDir::new().unwrap();
@@ -63,8 +63,8 @@ impl Receiver {
     }
 }
 
-/// Counters of two jobs over five minutes, a classic histogram, and values that are written in
-/// uncommon ways.
+/// Counters of two jobs over five minutes, a classic histogram, and values that have unusual
+/// printed forms.
 fn body(base_ms: i64) -> Vec<u8> {
     let mut body = Body::default();
 
@@ -109,7 +109,7 @@ fn body(base_ms: i64) -> Vec<u8> {
     body.snappy()
 }
 
-/// Path and parameters. Times are offsets in seconds to the base: `@-5`.
+/// Path and parameters. Times are offsets in seconds from the base: `@-5`.
 const REQUESTS: &[(&str, &[(&str, &str)])] = &[
     ("query", &[("query", "up"), ("time", "@290")]),
     ("query", &[("query", "odd"), ("time", "@290")]),
@@ -446,7 +446,7 @@ const REQUESTS: &[(&str, &[(&str, &str)])] = &[
     ("label/%ff/values", &[]),
 ];
 
-/// Only with GET: the path is refused with POST.
+/// Paths that Prometheus refuses with POST.
 const GET_ONLY: &[&str] = &["label/", "rules", "alert", "targets", "scrape_pools"];
 
 #[expect(
@@ -463,7 +463,7 @@ fn at(base_ms: i64, value: &str) -> String {
     )
 }
 
-/// What a client sees.
+/// Returns the parts of an answer that clients use.
 fn seen(answer: &Answer) -> (u16, Option<&str>, String) {
     (answer.status, answer.header("content-type"), answer.text())
 }
@@ -500,7 +500,7 @@ async fn a_real_prometheus_answers_the_same() {
         if !GET_ONLY.iter().any(|only| path.starts_with(only)) {
             requests.push(Request::post(&target, &params));
 
-            // Prometheus does not look into the parts before it asks for selectors.
+            // Prometheus does not parse a multipart form before it needs selectors.
             if path.starts_with("query") {
                 requests.push(Request::in_parts(&target, &params));
             }
@@ -530,8 +530,7 @@ async fn a_real_prometheus_answers_the_same() {
     );
 }
 
-/// Off the seconds of samples: the Prometheus at hand has windows that are closed at their
-/// beginning.
+/// Times between the samples: the windows of the Prometheus here include their start.
 const COUNTED: &[&str] = &[
     "requests_total",
     "rate(requests_total[1m])",

@@ -1,4 +1,4 @@
-//! What holds for every request, whatever its route: methods, origins, encodings, the way in.
+//! What holds for requests of every route: methods, origins, encodings, connections.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use crate::harness::http::{Answer, Request};
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
-/// Under both roots.
+/// The roots of the API.
 const PREFIXES: [&str; 2] = ["", "/prometheus"];
 
 fn check_text(answer: &Answer, status: u16, text: &str) {
@@ -391,7 +391,7 @@ fn decoded(answer: &Answer) -> Vec<u8> {
 async fn an_answer_is_compressed_as_the_client_asks() {
     let server = Duramen::local().await;
 
-    // One that is compressed at once and one that is compressed elsewhere.
+    // One answer is compressed at once, and the other piece by piece.
     let short = format!("/api/v1/format_query?query={}", "up%2b".repeat(500) + "up");
     let paths = [&*short, "/api/v1/openapi.yaml"];
 

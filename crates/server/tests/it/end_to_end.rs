@@ -1,5 +1,5 @@
-//! A real Prometheus writes in while the server is killed again and again, and in the end both hold
-//! the same.
+//! A real Prometheus writes while the server is killed again and again. In the end both have the
+//! same samples.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,10 +18,10 @@ use crate::harness::prometheus::Prometheus;
 use crate::harness::samples::{LabelSet, Points, matrix};
 use crate::harness::wait::{now_ms, pass, until};
 
-/// How long the sender may take to get something through after a start, or to drain.
+/// The longest time that the sender needs for a first write after a start, or to drain its queue.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Samples that must be acknowledged between two kills, so that each kill hits a server at work.
+/// The samples that must be acknowledged between two kills, so that each kill meets a busy server.
 const BETWEEN_KILLS: f64 = 1000.0;
 
 #[tokio::test]
@@ -57,10 +57,10 @@ async fn a_prometheus_and_a_server_killed_ten_times_hold_the_same_on_s3() {
         scene.acknowledged().await;
 
         match kill {
-            // The first file of a block never arrives.
+            // The first file of the block never arrives.
             1 => kill_inside_flush(&s3, &mut server, "blocks/", Point::BeforeCommit).await,
-            // All of a block is there and no manifest names it, or one does and the server never
-            // hears of it.
+            // The whole block arrives. Either no manifest names it, or one does and the server does
+            // not learn of it.
             4 => kill_inside_flush(&s3, &mut server, "manifest/", Point::BeforeCommit).await,
             7 => kill_inside_flush(&s3, &mut server, "manifest/", Point::AfterCommit).await,
             _ => {
@@ -93,7 +93,7 @@ async fn a_prometheus_and_a_killed_server_hold_the_same_on_moto() {
     scene.compare(&mut server).await;
 }
 
-/// Kills the server so long after a flush has been asked for.
+/// Starts a flush and kills the server after `delay`.
 async fn kill_after(server: &mut Duramen, delay: Duration) {
     let address = server.address;
     let flushing = async { flush().send(address).await };
@@ -101,8 +101,8 @@ async fn kill_after(server: &mut Duramen, delay: Duration) {
     server.kill();
 }
 
-/// Kills the server while the store holds back the answer to a PUT of a flush, starts it again, and
-/// only then lets the PUT go on: what the dead one had under way arrives late.
+/// Kills the server while the store holds back the answer to a PUT of a flush, starts the server
+/// again, and then lets the PUT continue. So the dead process's request arrives late.
 async fn kill_inside_flush(s3: &S3, server: &mut Duramen, below: &str, point: Point) {
     let objects = s3.objects();
     let tenant = objects
@@ -135,15 +135,15 @@ async fn kill_inside_flush(s3: &S3, server: &mut Duramen, below: &str, point: Po
     gate.open();
 }
 
-/// A Prometheus at work, and a target that goes away before the end.
+/// A running Prometheus, and a target that goes away before the end.
 struct Scene {
     prometheus: Prometheus,
     started_ms: i64,
 }
 
 impl Scene {
-    /// `None` without a Prometheus. Scrapes itself, the server, and another server that disappears
-    /// when there is enough of it.
+    /// Starts the scene; `None` without a Prometheus. It scrapes itself, the server, and another
+    /// server that goes away after enough samples.
     async fn begin(server: &Duramen) -> Option<Self> {
         let mut vanishing = Duramen::local().await;
         let started_ms = now_ms();
@@ -170,7 +170,7 @@ impl Scene {
         Some(scene)
     }
 
-    /// Waits for new acknowledgements: the server is up and at work.
+    /// Waits for new acknowledgements, which show that the server is running.
     async fn acknowledged(&self) {
         let before = self.prometheus.queue().await.sent;
         until("acknowledged samples", PATIENCE, async || {
@@ -179,7 +179,7 @@ impl Scene {
         .await;
     }
 
-    /// Ends the scraping and compares all that both hold: before a flush, after it, and after one
+    /// Ends the scraping and compares all samples of both: before a flush, after it, and after one
     /// more kill.
     async fn compare(&self, server: &mut Duramen) {
         self.prometheus.stop_scraping().await;
@@ -233,7 +233,7 @@ impl Scene {
     }
 }
 
-/// The answers to the questions, each by its name.
+/// The answers by the names of their queries.
 #[derive(Default)]
 struct Held(Vec<(&'static str, BTreeMap<LabelSet, Points>)>);
 
@@ -243,8 +243,8 @@ struct Ask {
     params: Vec<(&'static str, String)>,
 }
 
-/// All samples, which are all but the stale markers; and what each series is at many times, which
-/// stale markers decide.
+/// Returns two queries. One reads all samples except for stale markers. The other evaluates the
+/// series at many times, which shows the stale markers.
 fn asks(start_ms: i64, end_ms: i64) -> [Ask; 2] {
     let all = "{__name__=~\".+\"}";
     let time = vec![("query", format!("{all}[1h]")), ("time", seconds(end_ms))];
@@ -291,7 +291,7 @@ async fn held(server: &Duramen, start_ms: i64, end_ms: i64) -> Held {
     held
 }
 
-/// Series by series, so that a difference is short to read.
+/// Compares series by series, so that a difference is short to read.
 #[track_caller]
 fn assert_same(theirs: &Held, ours: &Held, when: &str) {
     for ((what, theirs), (_, ours)) in theirs.0.iter().zip(&ours.0) {

@@ -1,4 +1,4 @@
-//! Exemplars, from remote write to the question for them.
+//! Exemplars, from remote write to their query.
 
 use serde_json::{Value as Json, json};
 
@@ -34,8 +34,8 @@ async fn exemplars_are_found_by_the_selectors_in_any_query_wherever_they_are() {
     let mut server = Duramen::local().await;
     let first = Body::default().series(&BUCKET, &[(base, 1.0)], &[("t1", 0.25, base + 479)]);
 
-    // As real senders do: the exemplars alone, without a sample; one of them a second time, one
-    // without labels, one not a number.
+    // Exemplars without samples, as real senders do it: one is repeated, one has no labels, and one
+    // is not a number.
     let second = Body::default()
         .series(
             &BUCKET,
@@ -80,7 +80,7 @@ async fn exemplars_are_found_by_the_selectors_in_any_query_wherever_they_are() {
                 server.kill();
                 server.start().await;
             }
-            // Exemplars that the blocks have already.
+            // The blocks have these exemplars already.
             "head and blocks" => server.write(second.snappy()).await,
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! `explain` over HTTP and on the command line: what a query would run, and what running it took.
+//! `explain` over HTTP and on the command line: the operators of a query, and what they did.
 //! `DURAMEN_BLESS=1` writes the snapshots anew.
 
 #![expect(
@@ -16,15 +16,15 @@ use crate::harness::duramen::{Duramen, seconds};
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
-/// The length of the windows of the last day: a block each.
+/// The length of the windows of the last day. Each becomes a block.
 const WINDOW_MS: i64 = 2 * 3_600_000;
 
 fn of_job(job: &str) -> [(&str, &str); 2] {
     [("__name__", "m"), ("job", job)]
 }
 
-/// A server with `m` of two jobs in three blocks and another series in the last, as after a start;
-/// and the time of the newest sample.
+/// Returns a restarted server with `m` of two jobs in three blocks and another series in the last
+/// block, and the time of the newest sample.
 async fn three_blocks(s3: &S3) -> (Duramen, i64) {
     let newest = now_ms() / WINDOW_MS * WINDOW_MS - WINDOW_MS;
     let mut server = Duramen::on(s3).await;
@@ -57,7 +57,7 @@ async fn analyze(server: &Duramen, query: &str, time_ms: i64) -> Json {
         .data()
 }
 
-/// What the only scan of a query read, in the order of its names.
+/// Returns the reads of the only scan of a query, in the order of their names.
 fn reads(explained: &Json) -> Vec<(&str, u64)> {
     let scans: Vec<_> = explained["operators"]
         .as_array()
@@ -105,8 +105,8 @@ async fn an_analyzed_query_tells_what_was_left_out_at_each_level_and_what_was_as
     .map(|name| read_of(&cold, name))
     .to_vec();
 
-    // The open generation of the head is empty. Of three blocks two are in the range, of their
-    // three series each one passes.
+    // The open generation of the head is empty. Two of three blocks are in the range, and one of
+    // their three series passes in each.
     assert_eq!(found, [1, 3, 2, 6, 2], "{cold}");
 
     let gets = s3
@@ -178,7 +178,7 @@ async fn a_plan_reads_no_sample_and_is_the_same_by_http_and_on_the_command_line(
     let s3 = S3::start(S3Options::default()).await.unwrap();
     let (server, newest) = three_blocks(&s3).await;
 
-    // The first query finds the manifest.
+    // The first query loads the manifest.
     server.query("1", newest).await;
     analyze(&server, "vector(1)", newest).await;
     s3.reset_counts();
@@ -319,8 +319,8 @@ async fn what_cannot_be_explained_is_refused_with_the_parameter_at_fault() {
 
 type Params = &'static [(&'static str, &'static str)];
 
-/// Name of the snapshots, query, and its times as parameters. Each finds in the cache what those
-/// before have read, and its JSON what its text has.
+/// Name of the snapshots, query, and its times as parameters. Each query finds in the cache what
+/// the queries before it read, and its JSON finds what its text read.
 const SNAPSHOTS: &[(&str, &str, Params)] = &[
     (
         "sum_of_rate",
@@ -349,16 +349,16 @@ const SNAPSHOTS: &[(&str, &str, Params)] = &[
     ),
     ("nothing", "absent(nothing)", &[("time", "1700006520")]),
 ];
-/// Across midnight, the border of two blocks.
+/// A range across midnight, which is the border of two blocks.
 const RANGE: [(&str, &str); 3] = [
     ("start", "1700005800"),
     ("end", "1700007000"),
     ("step", "60"),
 ];
 
-/// Counters of two jobs with two instances each and a version of each job, a sample a minute around
-/// the midnight behind 2023-11-14: old enough to lie in blocks of a day each. The last two minutes
-/// are in memory.
+/// Writes counters of two jobs with two instances each, and a version for each job, with a sample a
+/// minute around the midnight after 2023-11-14. They are old enough to be in blocks of a day each.
+/// The last two minutes are in memory.
 async fn around_midnight(s3: &S3) -> Duramen {
     let body = |minutes: std::ops::Range<i64>| {
         let series = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")];
@@ -403,8 +403,8 @@ async fn around_midnight(s3: &S3) -> Duramen {
 
 const MIDNIGHT_MS: i64 = 1_700_006_400_000;
 
-/// What differs from run to run: times, bytes of memory and of compressed extents, and what was
-/// held at once by partitions that take turns.
+/// Returns whether a number differs from run to run: times, bytes of memory and of compressed
+/// extents, and memory that several partitions held at once.
 fn varies(name: &str) -> bool {
     ["busy", "busySeconds", "peakSamples"].contains(&name)
         || name.ends_with("bytes")

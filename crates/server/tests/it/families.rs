@@ -1,4 +1,4 @@
-//! Metadata of metric families, from remote write to the question for it.
+//! Metadata of metric families, from remote write to its query.
 
 use duramen_testkit::prompb::v1::metric_metadata::MetricType;
 use serde_json::{Value as Json, json};
@@ -17,7 +17,7 @@ fn entry(kind: &str, help: &str, unit: &str) -> Json {
 async fn families_are_told_as_they_were_last_sent_wherever_they_are() {
     let mut server = Duramen::local().await;
 
-    // Requests of metadata alone, as a Prometheus sends them every minute.
+    // Requests that have only metadata, as a Prometheus sends them every minute.
     let first = Body::default()
         .family(
             "latency_seconds",

@@ -1,4 +1,4 @@
-//! Federation: text for a Prometheus that scrapes it.
+//! Federation: samples for a Prometheus that scrapes them.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use crate::harness::prometheus::Prometheus;
 use crate::harness::samples::{Body, matrix};
 use crate::harness::wait::{now_ms, until};
 
-/// Writes some series, and gives the time of their newest samples.
+/// Writes some series, and returns the time of their newest samples.
 async fn write_some(server: &Duramen) -> i64 {
     let at = now_ms() - 10_000;
     let body = Body::default()
@@ -151,7 +151,7 @@ async fn a_prometheus_that_scrapes_it_holds_the_same() {
 
     let mut ours = matrix(&server.get("/api/v1/query", &params).await.data());
 
-    // Only the newest sample of a series is there for a scrape.
+    // A scrape gets only the newest sample of a series.
     for points in ours.values_mut() {
         points.drain(..points.len() - 1);
     }
@@ -159,11 +159,12 @@ async fn a_prometheus_that_scrapes_it_holds_the_same() {
     assert_eq!(theirs, ours);
 }
 
-/// Asks for protocol buffers first, as a Prometheus that scrapes native histograms.
+/// An `Accept` header that prefers protocol buffers, as a Prometheus sends it that scrapes native
+/// histograms.
 const ACCEPT: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
     text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 
-/// A series with one histogram: of integers in two spans, at `at`, with `change`.
+/// Returns a series with one histogram: of integers in two spans, at `at`, with `change` applied.
 fn histogram(name: &str, at: i64, change: impl FnOnce(&mut v1::Histogram)) -> v1::TimeSeries {
     let span = |offset| v1::BucketSpan { offset, length: 1 };
     let mut histogram = v1::Histogram {
@@ -197,7 +198,7 @@ fn histogram(name: &str, at: i64, change: impl FnOnce(&mut v1::Histogram)) -> v1
     }
 }
 
-/// All families of an answer, each behind its length.
+/// Returns all families of an answer. Each stands after its length.
 fn families(mut body: &[u8]) -> Vec<MetricFamily> {
     let mut families = Vec::new();
     while !body.is_empty() {

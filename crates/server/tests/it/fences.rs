@@ -1,5 +1,5 @@
-//! Copies of data directories, restored ones, and second processes on one store: of all of them one
-//! publishes, and nothing that was acknowledged is answered as flushed and then read by nobody.
+//! Copies of data directories, restored directories, and second processes on one store. Only one of
+//! them publishes, and acknowledged samples are never reported as flushed and then lost.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::harness::wait::now_ms;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A server with a data directory of its own, on the same store.
+/// Returns a server with its own data directory, on the same store.
 fn another(s3: &S3, arguments: &[&str]) -> Duramen {
     let endpoint = s3.endpoint();
     let store = ["--store", "s3://test/duramen", "--s3-endpoint", &endpoint];
     Duramen::stopped(&[&store, arguments].concat())
 }
 
-/// Starts a process that must refuse, and returns what it says last.
+/// Starts a process that must refuse to start, and returns its last words.
 async fn refused(server: &mut Duramen) -> String {
     let process = server.spawn();
     let status = process.ended(PATIENCE).await;
@@ -73,7 +73,7 @@ async fn a_copied_data_directory_is_refused_beside_the_first_and_goes_on_alone_a
     first.flush().await;
     first.kill();
 
-    // The same positions of the log as those that the first has flushed, and other samples.
+    // The same log positions as those that the first process has flushed, with other samples.
     copied.start().await;
     write(&copied, "from_copy", 0..5, now).await;
     copied.flush().await;
@@ -104,7 +104,7 @@ async fn what_a_copy_acknowledged_before_it_was_overtaken_is_read_when_it_starts
     write(&copied, "from_copy", 0..5, now).await;
     copied.kill();
 
-    // The first goes beyond the positions at which the copy has its samples, and flushes there.
+    // The first process writes past the positions of the copy's samples, and flushes there.
     first.start().await;
     write(&first, "from_first", 0..20, now).await;
     first.flush().await;
@@ -191,7 +191,7 @@ async fn a_second_live_process_on_a_store_is_refused_and_may_have_it_once_the_fi
 
     second.stop().await;
 
-    // Who ends in order leaves the store at once, wherever the next one runs.
+    // A clean end releases the store at once, wherever the next process runs.
     first.start().await;
     assert_eq!(count(&first, "from_first", now).await.as_deref(), Some("2"));
 }
@@ -242,7 +242,7 @@ async fn a_process_that_was_stopped_neither_answers_nor_publishes_after_another_
 
     first.kill();
 
-    // Its own samples are in its log: nobody sees them until it may write again.
+    // Its own samples are in its log. They cannot be read until it may write again.
     assert_eq!(count(&second, "held", now).await, None);
 
     second.kill();

@@ -1,4 +1,4 @@
-//! Clients that close their connection before they are answered.
+//! Clients that close their connection before the answer.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -8,12 +8,13 @@ use crate::harness::duramen::{Duramen, seconds};
 use crate::harness::samples::Body;
 use crate::harness::wait::{now_ms, until};
 
-/// A small part of what the query takes when nobody stops it.
+/// A small part of the time that the query takes if it is not stopped.
 const SOON: Duration = Duration::from_secs(30);
-/// Of processor time: more than all but the query needs, and less than the query.
+/// Ticks of processor time: more than everything except for the query needs, and less than the
+/// query needs.
 const BUSY_TICKS: u64 = 100;
 
-/// Some minutes of work, in batches of less than a second or two.
+/// A query of some minutes, in batches of less than two seconds.
 const LONG: &str = "sum(count_over_time(load[60s:1s]))";
 
 /// Writes 20,000 series.

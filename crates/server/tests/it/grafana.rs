@@ -1,4 +1,4 @@
-//! What Grafana's Prometheus data source asks, call by call: each test is one of its calls.
+//! The requests of Grafana's Prometheus data source: each test is one of its calls.
 
 use serde_json::{Value as Json, json};
 
@@ -7,7 +7,7 @@ use crate::harness::http::{Answer, Request};
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
-/// The limit that Grafana sends unless it is told another.
+/// Grafana's default limit.
 const LIMIT: (&str, &str) = ("limit", "40000");
 
 /// A server with a few series around a whole second in the past.
@@ -46,7 +46,7 @@ impl Filled {
         [("start", &self.start), ("end", &self.end)]
     }
 
-    /// By both methods that the data source can be set to.
+    /// Sends the request by both methods that the data source can use.
     async fn both(&self, path: &str, params: &[(&str, &str)]) -> [Answer; 2] {
         [
             self.server.get(path, params).await,

@@ -13,8 +13,8 @@ use crate::harness::wait::{now_ms, pass, until};
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const LIMITS: &str = "defaults: {ha: {enabled: true, failover_timeout: 2s, clusters_max: 2}}\n";
 
-/// The arguments of a server with pairs. The file lies in a directory of its own, which is given
-/// back.
+/// Returns the arguments of a server with pairs. The file is in a directory of its own, which is
+/// returned.
 fn limits() -> (tempfile::TempDir, String) {
     let directory = tempfile::TempDir::new().expect("a folder of the test");
     let path = directory.path().join("limits.yml");
@@ -24,7 +24,7 @@ fn limits() -> (tempfile::TempDir, String) {
     (directory, path)
 }
 
-/// One scrape of one of two equal servers. The value tells which of them it is.
+/// Returns one scrape by one of two equal servers. The value tells which of them it was.
 fn scrape(cluster: &str, replica: &str, ts_ms: i64) -> Vec<u8> {
     let value = if replica == "a" { 1.0 } else { 2.0 };
     let labels = [
@@ -42,8 +42,7 @@ async fn send(server: &Duramen, replica: &str) -> (i64, Answer) {
     (ts_ms, server.push(scrape("c", replica, ts_ms)).await)
 }
 
-/// Sends until the replica is elected: until a sample of its is found. Returns the time of that
-/// sample.
+/// Sends until the replica is elected, which a sample of it shows. Returns the time of that sample.
 async fn elected(server: &Duramen, replica: &str, value: &str) -> i64 {
     until("an election", PATIENCE, async || {
         let (ts_ms, answer) = send(server, replica).await;
@@ -61,7 +60,7 @@ async fn of_two_senders_one_is_stored_and_when_it_dies_the_other_goes_on() {
     let start_ms = now_ms();
 
     for _ in 0..5 {
-        // The second one comes a little later, as two servers do.
+        // The second replica sends a little later, as two real servers do.
         for replica in ["a", "b"] {
             let (_, answer) = send(&server, replica).await;
             assert_eq!(
@@ -76,7 +75,7 @@ async fn of_two_senders_one_is_stored_and_when_it_dies_the_other_goes_on() {
     let metric = "duramen_ha_deduplicated_samples_total{tenant=\"anonymous\",cluster=\"c\"}";
     assert_eq!(server.metric(metric).await, 5.0);
 
-    // The elected one is dead from here on; and a process that starts anew knows who was elected.
+    // The elected replica stops here. A restarted process still knows who was elected.
     server.kill();
     server.start().await;
 
@@ -172,7 +171,7 @@ async fn while_the_bucket_is_away_a_fail_over_waits_and_nothing_is_stored_twice(
 
     s3.set_outage(true);
 
-    // The silence is the fault that is injected.
+    // The silence of the replica is the injected fault.
     pass(std::time::Duration::from_millis(2500)).await;
 
     let (ts_ms, answer) = send(&server, "b").await;

@@ -1,4 +1,4 @@
-//! A pair of real Prometheus servers, of which one dies.
+//! A pair of real Prometheus servers, one of which dies.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -16,12 +16,13 @@ use crate::harness::wait::{now_ms, until};
 const PATIENCE: Duration = Duration::from_secs(60);
 const SCRAPE_MS: i64 = 500;
 const TIMEOUT_MS: i64 = 3000;
-/// Between a scrape and its arrival: the sender's batch, and a machine that compiles meanwhile.
+/// The longest time from a scrape to its arrival: the sender's batch, on a machine that also
+/// compiles.
 const DELAY_MS: i64 = 1500;
 const LIMITS: &str = "defaults: {ha: {enabled: true, failover_timeout: 3s}}\n";
 
-/// Answers every scrape, on a port of its own, with `scraped_by`: the number that the scraper put
-/// into the path.
+/// Answers every scrape on a port of its own with `scraped_by`: the number that the scraper has in
+/// its path.
 fn target() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -53,8 +54,8 @@ fn target() -> SocketAddr {
     address
 }
 
-/// One of the pair. Equal to the other but for its name, and the path at which it tells the target
-/// who it is.
+/// Starts one of the pair. The two are equal except for the name, and the path that tells the
+/// target who scrapes.
 async fn member(number: u8, writes_to: SocketAddr, target: SocketAddr) -> Option<Prometheus> {
     let configuration = |_| {
         format!(
@@ -74,7 +75,8 @@ scrape_configs:
     Prometheus::configured(configuration, &[]).await
 }
 
-/// All that is stored of the target since then: one series, whose values tell who scraped it.
+/// Returns the stored samples of the target since `start_ms`. They are one series, whose values
+/// tell who scraped.
 async fn stored(server: &Duramen, start_ms: i64) -> Points {
     let end_ms = now_ms();
     let query = "scraped_by[1h]";
@@ -107,7 +109,7 @@ async fn stored(server: &Duramen, start_ms: i64) -> Points {
     points
 }
 
-/// Waits until so many samples of one member are stored.
+/// Waits until `count` samples of one member are stored.
 async fn stored_of(server: &Duramen, start_ms: i64, number: &str, count: usize) -> Points {
     until("samples of a member", PATIENCE, async || {
         let points = stored(server, start_ms).await;
@@ -149,7 +151,7 @@ async fn of_a_pair_one_is_stored_and_when_it_is_killed_the_other_goes_on_after_t
         "the elected one is alive: {before:?}"
     );
 
-    // Killed, by its id.
+    // Dropping it kills the process.
     drop(first);
 
     let points = stored_of(&server, start_ms, "2", 10).await;
@@ -169,7 +171,7 @@ async fn of_a_pair_one_is_stored_and_when_it_is_killed_the_other_goes_on_after_t
         "{hole_ms} ms: {points:?}"
     );
 
-    // Each has its own beat, and every beat is stored once.
+    // Each member scrapes in its own rhythm, and each scrape is stored once.
     for of_one in [of_first, of_second] {
         let beats: Vec<i64> = of_one.windows(2).map(|two| two[1].0 - two[0].0).collect();
         assert!(

@@ -1,5 +1,5 @@
-//! Queries that no honest client asks: each gets an answer that names its fault or the limit, and
-//! the server lives.
+//! Queries that no honest client sends. Each gets an answer that names its fault or the limit, and
+//! the server goes on.
 
 use serde_json::json;
 
@@ -8,14 +8,14 @@ use crate::harness::http::Request;
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
-/// What any one query may take of memory, allocator slack of an unoptimized build included.
+/// The most memory that one query may take, with the allocator's overhead in an unoptimized build.
 const GROWTH_MAX: u64 = 100 << 20;
 
 async fn refused(server: &mut Duramen, what: &str, request: &Request, text: &str) {
     ends(server, what, request, (400, "bad_data"), text).await;
 }
 
-/// The server answers with an error that has `text`, and is as well as it was.
+/// Checks that the server answers with an error that has `text`, and is healthy afterwards.
 async fn ends(
     server: &mut Duramen,
     what: &str,
@@ -104,7 +104,7 @@ async fn generated_queries_are_answered_however_long_they_are() {
         );
     }
 
-    // What a dashboard's variable becomes when all of its values are chosen.
+    // A dashboard's variable becomes this if all of its values are chosen.
     let names: Vec<String> = (0..15_000).map(|at| at.to_string()).collect();
     let selector = format!("up{{i=~\"{}\"}}", names.join("|"));
 
@@ -531,7 +531,7 @@ async fn parameters_that_are_none_are_refused_by_name() {
     )
     .await;
 
-    // A look-back of no time or less is that of the process, and a limit of 0 is none, as in
+    // A look-back of 0 or less means the process's own, and a limit of 0 means none, as in
     // Prometheus.
     for (name, value) in [
         ("lookback_delta", "0"),
@@ -626,7 +626,7 @@ async fn times_at_the_ends_of_time_are_answered() {
             assert_eq!(data["result"], json!([]), "{query} at {time}");
         }
 
-        // Where the window begins before the first time that there is.
+        // The window begins before the earliest time.
         for time in [
             "-9223372036854775.808",
             "-1e300",

@@ -1,5 +1,5 @@
-//! Writes that no honest sender makes: each gets an answer that names its fault, costs little, and
-//! takes nothing along.
+//! Writes that no honest sender sends. Each gets an answer that names its fault, costs little, and
+//! does no harm to others.
 
 use duramen_proto::{snappy, wire};
 
@@ -8,11 +8,11 @@ use crate::harness::http::{Answer, Request};
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
-/// What any one request may take of memory: a body of 32 MiB, the same decoded, and the columns of
-/// as many series and samples as one may have while they grow, which is some 100 MiB.
+/// The most memory that one request may take: a body of 32 MiB, the decoded body, and the columns
+/// of the most series and samples while they grow, which is some 100 MiB.
 const GROWTH_MAX: u64 = 192 << 20;
 
-/// Sends `body` and checks status and text; the server lives, with its memory bounded.
+/// Sends `body`, and checks the status, the text, and that the server's memory is bounded.
 async fn check(
     server: &mut Duramen,
     what: &str,
@@ -43,7 +43,7 @@ async fn check(
     answer
 }
 
-/// A request with one series of these encoded labels and one sample.
+/// Returns a request with one series of these encoded labels and one sample.
 fn series_of(labels: &[u8]) -> Vec<u8> {
     let mut sample = Vec::new();
     let mut series = labels.to_vec();
@@ -183,7 +183,7 @@ async fn a_bomb_of_zeros_and_of_a_million_empty_labels_costs_little() {
 async fn a_body_over_its_limit_is_refused_before_and_after_decoding() {
     let mut server = Duramen::local().await;
 
-    // Nothing behind the header: the length alone is enough.
+    // There is no body: the announced length alone is enough.
     let announced = write(Vec::new()).header("Content-Length", &((32 << 20) + 1).to_string());
     check(
         &mut server,

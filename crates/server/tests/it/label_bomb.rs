@@ -1,4 +1,4 @@
-//! Labels that are made to fill memory.
+//! Labels that are meant to fill memory.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::harness::wait::{now_ms, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the process may hold: its account, and as much again for code, buffers of a debug build and
-/// what the allocator keeps.
+/// The most resident memory of the process: its account, and as much again for code, buffers of a
+/// debug build, and free memory of the allocator.
 const RESIDENT_MAX: u64 = 2 * (256 << 20);
 
-/// Series of 59 labels of two kilobytes, none of which stands twice: 118 kB each.
+/// Returns series of 59 unique labels of two kilobytes: 118 kB each.
 fn bomb(numbers: std::ops::Range<usize>, ts_ms: i64) -> Vec<u8> {
     let mut body = Body::default();
 
@@ -78,7 +78,8 @@ async fn labels_made_to_fill_memory_are_refused_alone_and_a_start_survives_them(
         .await;
     assert_eq!(server.value("known", now + 1).await.as_deref(), Some("2"));
 
-    // The log is small and becomes large again: no larger than it was.
+    // The log is small on the disk and grows when it is replayed. The memory stays within the same
+    // bound.
     server.kill();
     server.start().await;
 
@@ -90,7 +91,7 @@ async fn labels_made_to_fill_memory_are_refused_alone_and_a_start_survives_them(
         .write(Body::default().sample("known", now + 2, 3.0).snappy())
         .await;
 
-    // Once nothing comes of them, there is room again.
+    // When they send nothing more, there is room again.
     server.flush().await;
     server
         .write(Body::default().sample("known", now + 3, 4.0).snappy())

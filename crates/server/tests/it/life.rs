@@ -1,4 +1,4 @@
-//! How a process begins and ends.
+//! The start and the end of a process.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::harness::wait::{now_ms, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Starts a process that must refuse, and returns what it says.
+/// Starts a process that must refuse to start, and returns its message.
 async fn refused(server: &mut Duramen) -> String {
     let process = server.spawn();
     let status = process.ended(PATIENCE).await;
@@ -51,7 +51,7 @@ async fn a_second_process_on_a_data_directory_is_refused_and_the_first_goes_on()
         .write(Body::default().sample("m", now_ms(), 1.0).snappy())
         .await;
 
-    // A lock that outlives its process would need a person.
+    // A lock that outlives its process would need a person to remove it.
     server.kill();
     server.start().await;
 }

@@ -1,4 +1,4 @@
-//! The real binary, over HTTP, as its users meet it.
+//! Tests of the real binary over HTTP, as its users use it.
 
 mod api;
 mod backfill;

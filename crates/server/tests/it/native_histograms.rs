@@ -25,8 +25,8 @@ fn pair(name: &str, value: &str) -> Vec<u8> {
     pair
 }
 
-/// The family `latency_seconds` in the exposition format of protobuf: six observations in native
-/// buckets and, in the classic one, an exemplar.
+/// Returns the family `latency_seconds` in the exposition format of protobuf. It has six
+/// observations in native buckets and, in the classic one, an exemplar.
 fn exposition() -> Vec<u8> {
     let mut exemplar = Vec::new();
     let mut bucket = Vec::new();
@@ -41,8 +41,8 @@ fn exposition() -> Vec<u8> {
     put_fixed64(&mut histogram, 2, 18.5f64.to_bits());
     put_bytes(&mut histogram, 3, &bucket);
 
-    // Signed numbers are in zigzag: schema 3, two buckets from the second on, with 3 observations
-    // each.
+    // Signed numbers are in zigzag. The schema is 3, with two buckets from the second on, which
+    // have 3 observations each.
     put_varint_field(&mut histogram, 5, 6);
     put_fixed64(&mut histogram, 6, 0.001f64.to_bits());
     put_varint_field(&mut histogram, 7, 0);
@@ -70,7 +70,7 @@ fn exposition() -> Vec<u8> {
     delimited
 }
 
-/// Answers every request on a port of its own with the exposition, for as long as the test runs.
+/// Answers every request on a port of its own with the exposition, as long as the test runs.
 fn target() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -86,7 +86,7 @@ fn target() -> SocketAddr {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { continue };
 
-            // A scrape fits into one read. One that went away is tried again by its Prometheus.
+            // A scrape fits into one read. If one fails, its Prometheus retries it.
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(&answer);
         }

@@ -1,4 +1,4 @@
-//! A query beside writes sees each of them whole or not at all.
+//! A query that runs beside writes sees each of them as a whole or not at all.
 
 use std::collections::BTreeSet;
 

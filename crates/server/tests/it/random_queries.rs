@@ -1,12 +1,12 @@
-//! Random expressions over random floats, asked of a real Prometheus and of the server under test.
+//! Random expressions over random floats, evaluated by a real Prometheus and by the server under
+//! test.
 //!
-//! The Prometheus at hand may be 2.42: what it answers differently from 3.14 is not written
-//! ([`Dialect::Prometheus242`] says what), and samples have odd milliseconds where all times that
-//! are asked for have even ones, since its windows and its look-back are closed at their beginning.
-//! One difference is left to be passed over: 3.14 also fails where two series of one side meet the
-//! same partner and the comparison does not hold.
+//! The Prometheus here may be 2.42. Expressions that it evaluates differently from 3.14 are not
+//! generated: see [`Dialect::Prometheus242`]. Its windows and its look-back include their start, so
+//! samples have odd milliseconds and all query times have even ones. One difference is ignored:
+//! 3.14 also fails if two series of one side meet the same partner and the comparison is false.
 //!
-//! `DURAMEN_SEED` says which world it is, and `DURAMEN_WORLDS` how many.
+//! `DURAMEN_SEED` sets the first world, and `DURAMEN_WORLDS` their number.
 
 #![expect(
     clippy::unwrap_used,
@@ -27,10 +27,10 @@ use crate::harness::http::Request;
 use crate::harness::samples::{Body, LabelSet, Random, labels};
 use crate::harness::wait::now_ms;
 
-/// Expressions in each world, each of them at an instant and over a range.
+/// The number of expressions in each world. Each is evaluated at an instant and over a range.
 const EXPRESSIONS: u64 = 200;
 
-/// The floats of a world from `base_ms` on, under one more label.
+/// Returns the floats of a world from `base_ms` on, with one more label.
 fn body(world: &World, base_ms: i64, seed: &str) -> Vec<u8> {
     let float = |value: &LoadedValue| match value {
         LoadedValue::Float(value) => Some(*value),
@@ -55,7 +55,7 @@ fn body(world: &World, base_ms: i64, seed: &str) -> Vec<u8> {
     body.snappy()
 }
 
-/// Values by labels and time; of a scalar without labels.
+/// Values by labels and time. A scalar has no labels.
 type Values = BTreeMap<LabelSet, Vec<(String, f64)>>;
 
 fn values(data: &Json) -> Values {
@@ -86,7 +86,7 @@ fn values(data: &Json) -> Values {
     }
 }
 
-/// The values, or the message of a query that fails.
+/// Returns the values, or the message of a query that fails.
 async fn asked(address: SocketAddr, request: &Request) -> Result<Values, String> {
     let answer = request.send(address).await.unwrap();
     let json = answer.json();

@@ -1,4 +1,5 @@
-//! Remote read: answers as Prometheus gives them, and a Prometheus that calculates with them.
+//! Remote read: answers in the form of Prometheus, and a Prometheus that evaluates queries with
+//! them.
 
 #![expect(
     clippy::unwrap_used,
@@ -47,7 +48,7 @@ fn post(body: Vec<u8>) -> Request {
 
 const STREAMED: u8 = 1;
 
-/// A query for a metric name in `[start_ms, end_ms]`.
+/// Returns a query for a metric name in `[start_ms, end_ms]`.
 fn query(name: &str, (start_ms, end_ms): (i64, i64)) -> Vec<u8> {
     let mut query = Vec::new();
     let mut matcher = Vec::new();
@@ -71,7 +72,7 @@ fn request(queries: &[Vec<u8>], accepted: &[u8]) -> Vec<u8> {
     snappy::compress(&out)
 }
 
-/// The floats of an answer of samples, query by query.
+/// Returns the floats of an answer of samples, query by query.
 #[track_caller]
 fn samples(answer: &Answer) -> Vec<Found> {
     assert_eq!(
@@ -105,7 +106,7 @@ fn samples(answer: &Answer) -> Vec<Found> {
         .collect()
 }
 
-/// The floats of a streamed answer, those of a series put together from its frames.
+/// Returns the floats of a streamed answer. The frames of a series are joined.
 #[track_caller]
 fn streamed(answer: &Answer) -> Found {
     let media = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
@@ -210,7 +211,7 @@ async fn compare(server: &Duramen, folder: &std::path::Path) {
                         .map(|(ts_ms, _)| *ts_ms)
                 };
 
-                // Chunks of Prometheus reach beyond what was asked for; ours do not.
+                // Chunks of Prometheus reach beyond the range; ours do not.
                 let (start_ms, end_ms) = match name {
                     "streamed_xor" => (1_700_000_000_000, 1_700_003_600_000),
                     _ => (floats().min().unwrap(), 1_700_000_060_000),
@@ -315,8 +316,8 @@ async fn series_come_in_the_order_of_their_labels_also_where_labels_sort_before_
     assert_eq!(samples(&server.send(&body(&[])).await), [found]);
 }
 
-/// Writes `series` of `samples` floats that cannot be packed, one each millisecond, and gives their
-/// range.
+/// Writes `series` of `samples` floats each, which do not compress, one every millisecond. Returns
+/// their range.
 async fn write_noise(server: &Duramen, series: usize, samples: i64) -> (i64, i64) {
     let mut random = Random(7);
     let end_ms = now_ms();
@@ -394,8 +395,8 @@ async fn a_client_that_goes_away_ends_the_reading() {
     let body = request(&[query("noise", range)], &[STREAMED]);
     let counted = "duramen_remote_read_samples_total{form=\"streamed_xor_chunks\"}";
 
-    // Takes the head of the answer, waits until the server has filled the little that lies between,
-    // and goes.
+    // Takes the head of the answer, waits until the server has filled the buffers between, and goes
+    // away.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
 
@@ -417,7 +418,7 @@ async fn a_client_that_goes_away_ends_the_reading() {
     .await;
     drop(client);
 
-    // Had it not ended, it would be through by the time that the same reading is.
+    // If the reading had not ended, it would be done when this equal reading is.
     let whole = streamed(&server.send(&post(body)).await);
     assert_eq!(whole.len(), 10);
 
@@ -458,7 +459,7 @@ async fn bodies_that_are_no_request_are_refused_as_text() {
     assert_eq!(server.get("/api/v1/read", &[]).await.status, 405);
 }
 
-/// A histogram with two buckets that counted `at` and twice as much.
+/// Returns a histogram with two buckets, which counted `at` and twice as much.
 fn histogram(at: u64) -> Histogram {
     let counts = Counts::Integer {
         count: 3 * at + 1,
@@ -516,12 +517,12 @@ fn as_floats(histogram: Histogram) -> Histogram {
     }
 }
 
-/// Writes histograms of one series, one each 15 s, and gives their range.
+/// Writes histograms of one series, one every 15 s. Returns their range.
 async fn write_histograms(server: &Duramen, name: &str, histograms: &[Histogram]) -> (i64, i64) {
     let start_ms = now_ms() - 15_000 * i64::try_from(histograms.len()).unwrap();
     let labels = Labels::from_pairs([("__name__", name), ("job", "x")]).unwrap();
 
-    // The series of a write and of an answer are one message.
+    // The series of a write and of an answer are the same message.
     let mut series = Vec::new();
     let mut encoder = TimeSeriesEncoder::begin(&mut series, labels.encoded());
 
@@ -594,7 +595,7 @@ async fn native_histograms_are_read_in_both_forms() {
             };
             chunks.push(all.len());
 
-            // A chunk tells gauges from counters; the other hints follow from the place.
+            // A chunk tells gauges from counters. The other hints follow from the position.
             let hint = if name == "gauge" {
                 ResetHint::Gauge
             } else {
@@ -614,7 +615,7 @@ async fn native_histograms_are_read_in_both_forms() {
     }
 }
 
-/// What both answer to a query over the recorded data.
+/// Checks that both have the same answer to a query over the recorded data.
 async fn assert_same(server: &Duramen, prometheus: &Prometheus, query: &str) {
     let at = seconds(1_700_005_000_000);
     let times = [
@@ -669,7 +670,7 @@ async fn a_prometheus_that_reads_from_here_answers_as_we_do() {
 
     assert_eq!(theirs.values().map(Vec::len).collect::<Vec<_>>(), [720; 3]);
 
-    // Which of the two forms it asks for is its own matter: a 2.42 knows samples only.
+    // Prometheus chooses one of the two forms; 2.42 knows only samples.
     let forms = ["samples", "streamed_xor_chunks"]
         .map(|form| format!("duramen_remote_reads_total{{form=\"{form}\"}}"));
     let asked = server.metric(&forms[0]).await + server.metric(&forms[1]).await;
@@ -677,7 +678,7 @@ async fn a_prometheus_that_reads_from_here_answers_as_we_do() {
     assert!(asked >= 8.0, "{asked}");
 }
 
-/// How many floats the series of an answer have, which are all series of a request.
+/// Returns the number of floats in the series of an answer, which are all series of a request.
 #[track_caller]
 fn rounds(found: &Found) -> usize {
     let counts: std::collections::BTreeSet<usize> =

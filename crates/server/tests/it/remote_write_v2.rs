@@ -1,5 +1,5 @@
-//! Remote write 2.0: what a receiver owes its senders, rule by rule, and what the public receiver
-//! suite sends.
+//! Remote write 2.0: the rules for receivers one by one, and the requests of the public receiver
+//! suite.
 
 use duramen_proto::snappy;
 use duramen_testkit::prompb::{Message, Symbols, v1, v2};
@@ -12,7 +12,7 @@ use crate::harness::wait::now_ms;
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 const WRITTEN: [&str; 3] = ["samples", "histograms", "exemplars"];
 
-/// A request while it is built.
+/// A request that is being built.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sending {
     symbols: Symbols,
@@ -20,7 +20,7 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// One more series; `fill` puts into it what it has beside its labels.
+    /// Adds a series. `fill` sets everything except for its labels.
     pub(super) fn series(
         mut self,
         labels: &[(&str, &str)],
@@ -37,7 +37,7 @@ impl Sending {
         self
     }
 
-    /// One more series of a metric without other labels, with one sample.
+    /// Adds a series of a metric without other labels, with one sample.
     fn sample(self, name: &str, timestamp: i64, value: f64) -> Self {
         self.series(&[("__name__", name)], |_, series| {
             series.samples.push(sample(timestamp, value))
@@ -73,7 +73,7 @@ pub(super) fn sample(timestamp: i64, value: f64) -> v2::Sample {
     }
 }
 
-/// A valid histogram of `count` observations in one bucket.
+/// Returns a valid histogram of `count` observations in one bucket.
 pub(super) fn histogram(timestamp: i64, count: u64) -> v2::Histogram {
     v2::Histogram {
         count: Some(v2::histogram::Count::CountInt(count)),
@@ -89,7 +89,7 @@ pub(super) fn histogram(timestamp: i64, count: u64) -> v2::Histogram {
     }
 }
 
-/// An exemplar with a trace.
+/// Returns an exemplar with a trace.
 fn exemplar(symbols: &mut Symbols, timestamp: i64, value: f64) -> v2::Exemplar {
     v2::Exemplar {
         labels_refs: symbols.labels([("trace_id", "abc")]),
@@ -98,7 +98,7 @@ fn exemplar(symbols: &mut Symbols, timestamp: i64, value: f64) -> v2::Exemplar {
     }
 }
 
-/// What an answer says is written; `None` when it does not say.
+/// Returns the written counts of an answer, or `None` without them.
 fn written(answer: &Answer) -> Option<[u64; 3]> {
     let count = |kind: &str| {
         answer
@@ -116,7 +116,7 @@ fn written(answer: &Answer) -> Option<[u64; 3]> {
     Some([counts[0]?, counts[1]?, counts[2]?])
 }
 
-/// Sends it, and all of it is stored.
+/// Sends the request, and checks that all of it is stored.
 pub(super) async fn stored(server: &Duramen, what: &str, sending: Sending, counts: [u64; 3]) {
     let answer = server.send(&sending.request()).await;
     assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{what}");
@@ -124,7 +124,8 @@ pub(super) async fn stored(server: &Duramen, what: &str, sending: Sending, count
     assert_eq!(answer.header("x-duramen-ack"), Some("local"), "{what}");
 }
 
-/// Sends it; of it, `counts` are stored, and each of `texts` says why the rest is not.
+/// Sends the request, and checks that `counts` are stored and that each of `texts` tells why the
+/// rest is not.
 pub(super) async fn partly(
     server: &Duramen,
     what: &str,
@@ -156,7 +157,7 @@ async fn the_content_type_alone_says_which_message_a_body_is() {
     )
     .await;
 
-    // The version header is not looked at, and need not be there.
+    // The version header is ignored and may be absent.
     let body = snappy::compress(&Sending::default().sample("other", now, 3.0).encoded());
     let bare = Request::new("POST", "/api/v1/write")
         .header("Content-Type", V2)
@@ -275,7 +276,7 @@ async fn a_request_of_every_kind_is_answered_with_204_and_counts() {
 
     stored(&server, "all kinds", sending.clone(), [2, 1, 3]).await;
 
-    // Again, and whole: what is held counts as written.
+    // A repetition counts everything as written, also what is stored already.
     stored(&server, "all kinds again", sending, [2, 1, 3]).await;
     assert_eq!(
         server.value("requests_total", now).await.as_deref(),
@@ -561,7 +562,7 @@ async fn another_value_for_a_time_is_refused_and_counted_as_not_written() {
     .await;
 }
 
-// What the receiver suite sends.
+// Requests of the receiver suite.
 
 #[tokio::test]
 async fn unsorted_labels_and_a_series_in_several_messages_are_taken() {
@@ -923,7 +924,7 @@ async fn remote_write_one_at_the_same_address_has_no_counts() {
     );
 }
 
-// What later senders may do.
+// Requests that later senders may send.
 
 #[tokio::test]
 async fn unknown_fields_and_symbols_behind_the_series_are_taken() {

@@ -11,7 +11,7 @@ use crate::harness::wait::{now_ms, until};
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// A file beside the data directory of a server that is not started.
+/// Writes a file beside the data directory of a server that is not started, and returns its path.
 fn file(server: &Duramen, name: &str, text: &str) -> String {
     let path = server
         .data_dir()
@@ -23,7 +23,7 @@ fn file(server: &Duramen, name: &str, text: &str) -> String {
     path.to_str().expect("a folder of the test").to_owned()
 }
 
-/// What a call with these arguments says, and whether it was a success.
+/// Returns the output of a call with these arguments, and whether it was a success.
 async fn said(
     server: &Duramen,
     arguments: &[&str],

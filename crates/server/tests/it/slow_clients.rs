@@ -1,4 +1,4 @@
-//! Clients that are slow with what they send, with what they take, or with their end.
+//! Clients that are slow in sending, in reading, or in closing.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be sent fails its test")]
 
@@ -11,14 +11,14 @@ use crate::harness::http::Request;
 use crate::harness::samples::Body;
 use crate::harness::wait::{now_ms, until};
 
-/// For what takes a moment, on a machine that compiles meanwhile.
+/// The longest time for something quick, on a machine that also compiles.
 const SOON: Duration = Duration::from_secs(60);
 
 fn connect(server: &Duramen) -> TcpStream {
     TcpStream::connect(server.address).unwrap()
 }
 
-/// Sends as much as is taken within a moment.
+/// Sends as many bytes as are accepted within a moment.
 fn push(stream: &mut TcpStream, bytes: &[u8]) {
     stream
         .set_write_timeout(Some(Duration::from_millis(300)))
@@ -36,7 +36,7 @@ fn push(stream: &mut TcpStream, bytes: &[u8]) {
     }
 }
 
-/// A write that says more than it sends.
+/// Starts a write that announces more than it sends.
 fn slow_write(server: &Duramen, tenant: usize, announced: &str) -> TcpStream {
     let mut stream = connect(server);
     let head = format!(
@@ -144,7 +144,7 @@ async fn forms_on_hold_take_no_more_memory_than_there_is_for_them() {
     let (_, most) = server.process().memory();
     let more = most.saturating_sub(before) >> 20;
 
-    // 64 MiB, the buffers that grew into them, and those of connections.
+    // The room of 64 MiB, the buffers that grew into it, and those of connections.
     assert!(more < 200, "280 MiB on hold took {more} MiB");
     assert_eq!(
         server.value("vector(1)", now_ms()).await.as_deref(),
@@ -154,8 +154,8 @@ async fn forms_on_hold_take_no_more_memory_than_there_is_for_them() {
     drop(open);
 }
 
-/// Writes series with as many points as make large answers, and gives the parameters of a query for
-/// all of them.
+/// Writes series with so many points that answers are large, and returns the parameters of a query
+/// for all of them.
 async fn large_answer(server: &Duramen, series: usize) -> String {
     let at = now_ms();
     let mut body = Body::default();
@@ -209,7 +209,7 @@ async fn a_stop_ends_the_process_in_time_whatever_clients_do() {
         open.push(stream);
     }
 
-    // The head of the large answer is here, and nobody reads on.
+    // The client reads the head of the large answer, and nothing more.
     let mut answer = [0; 12];
     open[4].read_exact(&mut answer).unwrap();
 
@@ -308,8 +308,8 @@ async fn an_answer_beyond_its_limit_is_refused_or_cut_and_one_within_it_comes_wh
     let path = limits.path().display().to_string();
     let server = Duramen::with(&["--limits-file", &path]).await;
 
-    // Twenty series of 10,601 points of some 35 bytes: seven megabytes, of which less than four are
-    // known before.
+    // Twenty series of 10,601 points of some 35 bytes are seven megabytes. Less than four of them
+    // are known before the answer is written.
     let query = large_answer(&server, 20).await;
     let target = |step: &str| {
         format!(
@@ -361,8 +361,8 @@ async fn an_answer_beyond_its_limit_is_refused_or_cut_and_one_within_it_comes_wh
 async fn one_connection_too_many_is_told_so_and_health_is_answered() {
     let server = Duramen::with(&["--http-connections-max", "2"]).await;
 
-    // A connection whose request has not come yet would give way: the server says when it reads a
-    // body.
+    // A connection whose request has not arrived would give way. The metrics show when the server
+    // reads a body.
     let in_work = || {
         let mut stream = connect(&server);
         let head = "POST /api/v1/write HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 33554432\r\n\r\n";
@@ -424,8 +424,8 @@ async fn many_senders_at_once_are_all_answered() {
 
     let at = now_ms();
 
-    // Noise does not shrink: each body is some 180 KB, and all of them nine times what may be read
-    // at once.
+    // Noise does not compress. Each body has some 180 KB, and all together have nine times the
+    // bytes that may be read at once.
     let body = |sender: u64| {
         let mut state = sender + 1;
         let mut noise = || {

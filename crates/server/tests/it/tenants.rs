@@ -1,4 +1,4 @@
-//! Whose data it is.
+//! The separation of tenants.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn sample(value: f64) -> Vec<u8> {
         .snappy()
 }
 
-/// Every route that belongs to a tenant.
+/// Returns a request for every route that belongs to a tenant.
 fn requests() -> Vec<Request> {
     let query = [
         ("query", "m"),
@@ -200,10 +200,11 @@ async fn all_tenants_are_flushed_only_where_a_flag_says_so() {
     assert_eq!(operated.send(&all).await.status, 204);
 }
 
-/// A name that stands nowhere else.
+/// A name that is used nowhere else.
 const CANARY: &str = "canary-7f3a9";
 
-/// Every route of the reference with its methods, which is held against the table of the router.
+/// Returns every route of the reference with its methods. A test compares the reference with the
+/// router.
 fn routes() -> Vec<(&'static str, String)> {
     let mut routes = Vec::new();
 
@@ -227,7 +228,7 @@ fn routes() -> Vec<(&'static str, String)> {
     routes
 }
 
-/// A server that has stored, refused and limited something of the canary, in memory and in its
+/// Returns a server that has stored, refused and limited data of the canary, in memory and in its
 /// store.
 async fn with_a_canary(arguments: &[&str]) -> Duramen {
     let mut server = Duramen::stopped(&[&["--multi-tenancy"], arguments].concat());
@@ -298,7 +299,7 @@ async fn no_route_tells_one_tenant_of_another() {
 
     assert!(seen.contains(&metric), "{seen}");
 
-    // From here on the limits file has a fault of the canary.
+    // From here on the limits file has a fault in the canary's part.
     let limits = server.data_dir().with_file_name("limits.yml");
     std::fs::write(
         limits,

@@ -1,11 +1,10 @@
-//! Long runs under faults. Whatever happens to the process, its disk, its store or its clock, what
-//! was acknowledged is read back bit for bit, once, and nothing is read that nobody sent.
+//! Long runs with faults. Whatever happens to the process, its disk, its store or its clock, all
+//! acknowledged samples are read back bit for bit and once, and nothing else is read.
 //!
-//! `ledger.rs` is one writer and what it was told; `clock.rs` moves the wall clock of a process.
+//! `ledger.rs` has one writer and the answers it got. `clock.rs` moves the wall clock of a process.
 //!
-//! The runs are short by default. `DURAMEN_TORTURE=60` makes them as long as they are meant to be:
-//! 60 kills, and as many rounds of every other fault. `DURAMEN_SEED` gives other times to the
-//! faults.
+//! The runs are short by default. `DURAMEN_TORTURE=60` gives them their full length: 60 kills, and
+//! as many rounds of every other fault. `DURAMEN_SEED` changes the times of the faults.
 
 #![expect(
     clippy::unwrap_used,
@@ -36,15 +35,16 @@ const WRITERS: usize = 6;
 const SERIES: usize = 40;
 const ROUNDS: usize = 5;
 const HOUR: Duration = Duration::from_secs(3600);
-/// Small segments and quick flushes: each fault meets a rotation, a flush or a trim.
+/// Small segments and frequent flushes, so that each fault meets a rotation, a flush or a trim.
 const RESTLESS: [&str; 4] = ["--wal-segment-bytes-max", "1MiB", "--flush-interval", "2s"];
 
-/// How many rounds of faults a run has.
+/// Returns the number of rounds of faults in a run.
 fn rounds() -> usize {
     number("DURAMEN_TORTURE").unwrap_or(ROUNDS)
 }
 
-/// Decides when faults come. Printed, so that a failure can be repeated as far as time allows.
+/// Returns the random numbers that choose the times of faults. The seed is printed, so that a
+/// failure can be repeated as far as timing allows.
 fn random(test: &str) -> Random {
     let seed = number("DURAMEN_SEED").unwrap_or(1);
     println!("{test}: DURAMEN_SEED={seed} DURAMEN_TORTURE={}", rounds());
@@ -86,7 +86,7 @@ async fn under_writers(
     tokio::join!(writing, breaking);
 }
 
-/// Holds every ledger against the server as it runs, after a flush, and after one more kill.
+/// Compares every ledger with the running server: now, after a flush, and after one more kill.
 async fn verify(server: &mut Duramen, ledgers: &[Ledger]) {
     check(server, ledgers).await;
     server.flush().await;
@@ -102,7 +102,7 @@ async fn check(server: &Duramen, ledgers: &[Ledger]) {
     }
 }
 
-/// Something between a moment and a second.
+/// Returns a random time of up to a second.
 fn moment(random: &mut Random) -> Duration {
     Duration::from_millis(random.below(1000) as u64)
 }
@@ -148,7 +148,7 @@ async fn a_store_that_is_away_slow_or_failing_loses_no_sample_and_makes_none() {
                 server.start().await;
             }
 
-            // A flush that succeeds must have put into the store what the broken one did not.
+            // A flush that succeeds must also store what the failed one did not.
             let _ = flush().send(server.address).await;
         }
     })
@@ -156,7 +156,7 @@ async fn a_store_that_is_away_slow_or_failing_loses_no_sample_and_makes_none() {
     verify(&mut server, &ledgers).await;
 }
 
-/// One kind of trouble after the other.
+/// Injects one kind of fault after the other.
 fn break_store(s3: &S3, round: usize) {
     let fault = match round % 5 {
         0 => return s3.set_outage(true),
@@ -190,7 +190,7 @@ async fn copies_restores_and_processes_that_were_overtaken_lose_no_sample_and_ma
 
     server.flush().await;
 
-    // What each directory has acknowledged and not flushed is in its log.
+    // The acknowledged samples of each directory that are not flushed are in its log.
     for other in &mut others {
         server.kill();
         std::mem::swap(&mut server, other);
@@ -201,15 +201,14 @@ async fn copies_restores_and_processes_that_were_overtaken_lose_no_sample_and_ma
     verify(&mut server, &ledgers).await;
 }
 
-/// A directory of its own on the same store.
+/// Returns a server with its own data directory on the same store.
 fn beside(s3: &S3, arguments: &[&str]) -> Duramen {
     let endpoint = s3.endpoint();
     let store = ["--store", "s3://test/duramen", "--s3-endpoint", &endpoint];
     Duramen::stopped(&[&store, &RESTLESS[..], arguments].concat())
 }
 
-/// Kills `server`, which a process on a copy of its directory replaces. Returns the one that was
-/// killed.
+/// Kills `server` and replaces it by a process on a copy of its directory. Returns the killed one.
 async fn go_on_in_a_copy(server: &mut Duramen, s3: &S3) -> Duramen {
     server.kill();
 
@@ -220,7 +219,7 @@ async fn go_on_in_a_copy(server: &mut Duramen, s3: &S3) -> Duramen {
     std::mem::replace(server, copied)
 }
 
-/// Everything that was acknowledged is flushed, and then the directory is one of before the last
+/// Flushes all acknowledged samples, and then restores the directory to its state before the last
 /// writes.
 async fn restore(server: &mut Duramen, ledgers: &mut [Ledger], time: Duration) {
     server.kill();
@@ -236,7 +235,8 @@ async fn restore(server: &mut Duramen, ledgers: &mut [Ledger], time: Duration) {
     server.start().await;
 }
 
-/// Stops `server`, has another take the store, and lets it go on, so that it ends. Returns it.
+/// Suspends `server`, lets another process take the store, and resumes `server`, which then ends.
+/// Returns it.
 async fn overtake(
     server: &mut Duramen,
     ledgers: &mut [Ledger],
@@ -275,7 +275,8 @@ async fn a_wall_clock_that_jumps_loses_no_sample_and_refuses_none() {
         for round in 0..rounds() {
             pass(moment(&mut random)).await;
 
-            // Forward by an hour, back by six, and so on; the samples' times stay what they are.
+            // The clock goes forward by one hour, back by six, and so on. The times of samples stay
+            // the same.
             clock.shift(if round % 2 == 0 {
                 HOUR.as_millis() as i64
             } else {

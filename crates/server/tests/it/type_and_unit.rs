@@ -1,5 +1,5 @@
-//! `type-and-unit-labels`: what remote write 2.0 says of a metric beside a series becomes labels of
-//! it.
+//! The feature `type-and-unit-labels`: the type and unit that remote write 2.0 sends beside a
+//! series become labels of it.
 
 use duramen_testkit::prompb::Symbols;
 use duramen_testkit::prompb::v2::{Metadata, TimeSeries};
@@ -27,7 +27,7 @@ fn tell(symbols: &mut Symbols, series: &mut TimeSeries, kind: i32, unit: &str) {
     });
 }
 
-/// Series of some types and units, with the labels of their types or without.
+/// Returns series of some types and units, with or without the labels of their types.
 fn sending(now: i64) -> Sending {
     Sending::default()
         .series(
@@ -70,7 +70,7 @@ fn sending(now: i64) -> Sending {
         )
 }
 
-/// The label sets of all series, in the order of their names.
+/// Returns the label sets of all series, sorted by name.
 async fn series(server: &Duramen) -> Json {
     let data = server
         .get("/api/v1/series", &[("match[]", "{__name__=~\".+\"}")])
@@ -92,7 +92,7 @@ async fn types_and_units_are_labels_in_memory_in_the_log_and_in_blocks() {
     let now = now_ms();
     stored(&server, "first", sending(now), [4, 1, 0]).await;
 
-    // The second time the series are found by what was sent.
+    // The second time, the series are found by the labels that were sent.
     stored(&server, "again", sending(now), [4, 1, 0]).await;
 
     let labels = json!([
@@ -141,7 +141,7 @@ async fn types_and_units_are_labels_in_memory_in_the_log_and_in_blocks() {
         "bytes"
     );
 
-    // Another type is another series.
+    // Another type makes another series.
     let other = Sending::default().series(
         &[("__name__", "read_bytes_total"), ("job", "a")],
         |symbols, series| {

@@ -1,4 +1,4 @@
-//! What an operator asks for.
+//! The flush of heads.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::ingester::IngesterState;
 
-/// Flushes one tenant's head, or all with `?all=true`. With several tenants, all is not for one of
-/// them to ask: only where a flag says that whoever reaches the port is an operator. Answers 204
-/// when everything acknowledged before is committed in the store.
+/// Flushes the head of one tenant, or of all with `?all=true`. With several tenants, only an
+/// operator may flush all, or everybody if a setting says so. Answers 204 when everything that was
+/// acknowledged before is committed in the store.
 pub(crate) async fn flush(
     State(state): State<Arc<IngesterState>>,
     request: Request,

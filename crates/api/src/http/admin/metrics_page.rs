@@ -1,10 +1,10 @@
-//! All metrics of a process, as they are now.
+//! All metrics of a process, with their current values.
 
 use std::fmt;
 
 use duramen_metrics::{MetricFamily, Registry};
 
-/// The registry of a process, and what has to be counted before it is read.
+/// The registry of a process, and a function that updates metrics before they are read.
 pub struct MetricsPage {
     registry: Registry,
     observe: Box<dyn Fn() + Send + Sync>,
@@ -17,7 +17,7 @@ impl fmt::Debug for MetricsPage {
 }
 
 impl MetricsPage {
-    /// `observe` brings those metrics up to date that are counted only when somebody asks.
+    /// `observe` updates the metrics that are counted only when they are read.
     pub fn new(registry: Registry, observe: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             registry,
@@ -25,7 +25,7 @@ impl MetricsPage {
         }
     }
 
-    /// What all metrics count now.
+    /// Returns all metrics with their current values.
     pub fn families(&self) -> Vec<MetricFamily> {
         (self.observe)();
         self.registry.collect()

@@ -1,5 +1,5 @@
-//! The metrics of the process as JSON: `io.prometheus.client.MetricFamily` in the mapping of
-//! protocol buffers to JSON.
+//! The metrics of the process as JSON: `io.prometheus.client.MetricFamily` in the JSON mapping of
+//! protocol buffers.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::http::request::form::Params;
 use crate::http::request::viewer::Viewer;
 use crate::http::roles::state::process::ProcessState;
 
-/// Whole names are matched, as everywhere in Prometheus.
+/// Answers with the families that the pattern matches. A pattern matches whole names, as everywhere
+/// in Prometheus.
 pub(crate) async fn families(
     State(state): State<Arc<ProcessState>>,
     viewer: Viewer,
@@ -50,7 +51,8 @@ fn matching(families: &[MetricFamily], pattern: Option<&str>) -> Result<Vec<Json
         .collect())
 }
 
-/// `None` for a family without metrics. Counters have the name of their series.
+/// Returns a family as JSON, or `None` if it has no metrics. Counters have the name of their
+/// series.
 fn shown(family: &MetricFamily) -> Option<Json> {
     let (name, kind) = match family.metrics.first()?.value {
         CollectedValue::Counter(_) => (format!("{}_total", family.name), "COUNTER"),
@@ -93,7 +95,7 @@ fn metric(metric: &Collected) -> Json {
     }
 }
 
-/// What JSON has no number for is a text.
+/// Returns a number, or a text for values that JSON has no number for.
 fn double(value: f64) -> Json {
     if value.is_nan() {
         return "NaN".into();

@@ -1,4 +1,4 @@
-//! What is set: for the process, and for the tenant that asks.
+//! The settings of the process, and the limits of the tenant that asks.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use crate::http::request::tenant::Tenant;
 use crate::http::request::viewer::Viewer;
 use crate::http::roles::state::process::ProcessState;
 
-/// The settings of the process as YAML, secrets hidden.
+/// Answers with the settings of the process as YAML, secrets hidden.
 pub(crate) async fn page(State(state): State<Arc<ProcessState>>) -> Response {
     let yaml = HeaderValue::from_static("application/yaml");
     ([(header::CONTENT_TYPE, yaml)], state.config_yaml.clone()).into_response()
 }
 
-/// The same as Prometheus answers it.
+/// Answers with the settings as YAML in the envelope of Prometheus.
 pub(crate) async fn config(State(state): State<Arc<ProcessState>>) -> Response {
     success(&json!({ "yaml": state.config_yaml }), &[])
 }
 
-/// The same by the names of the flags.
+/// Answers with the settings by the names of their flags.
 pub(crate) async fn flags(State(state): State<Arc<ProcessState>>) -> Response {
     success(&json!(state.flags), &[])
 }
 
-/// What applies to the tenant that asks; durations and sizes have their units.
+/// Answers with the limits of the tenant that asks. Durations and sizes have their units.
 pub(crate) async fn limits(
     State(state): State<Arc<ProcessState>>,
     Tenant(tenant): Tenant,
@@ -44,11 +44,11 @@ pub(crate) async fn limits(
     )
 }
 
-/// Reads the limits file again: 200 when it is in force, 500 with its faults when what was in force
-/// stays.
+/// Reads the limits file again. Answers 200 when the new limits are in force. Answers 500 with the
+/// faults of the file if the old limits stay.
 ///
-/// The faults may name tenants, so that with several of them only the operator is told more than
-/// that there are some.
+/// The faults may name tenants. So with several tenants, only the operator sees them; others see
+/// only that there are some.
 pub(crate) async fn reload(State(state): State<Arc<ProcessState>>, viewer: Viewer) -> Response {
     match state.limits.reload().await {
         Ok(()) => "".into_response(),

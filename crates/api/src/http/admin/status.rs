@@ -1,4 +1,4 @@
-//! What a process says of itself.
+//! Health, version and status of the process.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::http::edge::link::Vital;
 use crate::http::request::viewer::Viewer;
 use crate::http::roles::state::process::ProcessState;
 
-/// The Prometheus whose API this is: clients choose their calls by it.
+/// The version of Prometheus whose API this is. Clients choose their calls by it.
 const PROMETHEUS_VERSION: &str = "3.14.0";
 
 pub(crate) async fn index() -> &'static str {
@@ -28,8 +28,8 @@ pub(crate) async fn healthy() -> &'static str {
     "Duramen is healthy.\n"
 }
 
-/// Requests are answered only once the log is replayed and the store probed, so whoever gets here
-/// is ready.
+/// Requests are answered only after the log is replayed and the store is probed. So a process that
+/// answers is ready.
 pub(crate) async fn ready() -> &'static str {
     "Duramen is ready.\n"
 }
@@ -49,7 +49,8 @@ pub(crate) async fn version() -> Response {
         .into_response()
 }
 
-/// Texts only, and no `features`: by a feature Grafana takes a store for a Mimir with a ruler.
+/// Returns the build info. All values are texts, and there is no `features`: by those, Grafana
+/// would take this for a Mimir with a ruler.
 fn build() -> Json {
     json!({
         "application": "Duramen",
@@ -62,8 +63,8 @@ fn build() -> Json {
     })
 }
 
-/// What a Go process would say of itself, as far as it makes sense here; the log was replayed and
-/// the settings read when it started.
+/// Answers with the runtime info of Prometheus, as far as it makes sense here. The log was replayed
+/// and the settings were read at the start.
 pub(crate) async fn runtime_info(State(state): State<Arc<ProcessState>>) -> Response {
     let started = rfc3339(state.started_ms);
     let directory = std::env::current_dir()
@@ -95,12 +96,12 @@ fn rfc3339(ms: i64) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// Whoever gets here came after the replay: nothing of it is left.
+/// Requests are answered only after the replay, so the replay is always done.
 pub(crate) async fn wal_replay() -> Response {
     success(&json!({ "min": 0, "max": 0, "current": 0 }), &[])
 }
 
-/// What a client may use, by area.
+/// Answers with the features that a client may use, by area.
 pub(crate) async fn features(State(state): State<Arc<ProcessState>>) -> Response {
     let switched = state.features;
     let all = |names: &[&str]| {

@@ -10,20 +10,20 @@ use crate::http::answer::matrix::Matrix;
 use crate::http::answer::number::{put_scalar, put_short_time};
 use crate::http::answer::pieces::{Document, Elements, List, Progress};
 
-/// The warning of an answer that is not whole because of `limit`.
+/// The warning for an answer that was cut because of `limit`.
 pub(crate) const TRUNCATED: &str = "results truncated due to limit";
 
-/// Annotations of a kind that an answer carries; more are counted.
+/// The most annotations of one kind in an answer. The others are only counted.
 const ANNOTATIONS_MAX: usize = 10;
 
-/// `{"status":"success","data":..}` with `data` as it is.
+/// Returns the answer `{"status":"success","data":..}` with `data` as it is.
 pub(crate) fn success(data: &Json, warnings: &[String]) -> Response {
     let mut body = Vec::from(&br#"{"status":"success","data":"#[..]);
     body.extend_from_slice(data.to_string().as_bytes());
     finish(body, warnings, &[])
 }
 
-/// The answer to a query, of `limit` series at most, with what it took.
+/// Returns the answer to a query, with at most `limit` series and with the query's statistics.
 pub(crate) fn answer(
     mut answer: Answer,
     limit: Option<usize>,
@@ -90,7 +90,7 @@ pub(crate) fn answer(
     }
 }
 
-/// The series of an answer, if it has any, with what the query drew from the account for them.
+/// The series of an answer, if it has any, and the memory that the query drew for them.
 #[derive(Debug)]
 pub(crate) struct Found {
     series: Series,
@@ -122,12 +122,12 @@ impl Elements for Found {
     }
 
     fn held_bytes(&self) -> usize {
-        // The query's own memory counts them until the answer is out.
+        // The query's own memory counts them until the answer is sent.
         0
     }
 }
 
-/// A list of documents of the API, `{"status":"success","data":[..]}`.
+/// Returns the answer `{"status":"success","data":[..]}` with a list.
 pub(crate) fn list<T>(elements: List<T>, warnings: &[String]) -> Document<List<T>> {
     let mut closing = Vec::from(&b"]"[..]);
     put_annotations(&mut closing, warnings, &[]);
@@ -139,7 +139,7 @@ pub(crate) fn list<T>(elements: List<T>, warnings: &[String]) -> Document<List<T
     }
 }
 
-/// As [`list`] for an object, whose elements are keys with their values.
+/// Returns the answer `{"status":"success","data":{..}}`. Each element is a key with its value.
 pub(crate) fn object<T>(elements: List<T>) -> Document<List<T>> {
     let opening = Vec::from(&br#"{"status":"success","data":{"#[..]);
     Document {
@@ -185,7 +185,7 @@ fn finish(mut body: Vec<u8>, warnings: &[String], infos: &[String]) -> Response 
         .into_response()
 }
 
-/// The end of an envelope.
+/// Appends the annotations and the end of an envelope.
 fn put_annotations(body: &mut Vec<u8>, warnings: &[String], infos: &[String]) {
     for (name, annotations) in [("warnings", warnings), ("infos", infos)] {
         if annotations.is_empty() {
@@ -260,7 +260,7 @@ mod tests {
             .collect()
     }
 
-    /// On both sides of zero, with an empty bucket between others.
+    /// Buckets on both sides of zero, and an empty bucket between others.
     fn exponential() -> FloatHistogram {
         FloatHistogram {
             count: 10.5,
@@ -282,7 +282,7 @@ mod tests {
         }
     }
 
-    /// Left out: empty buckets, and the list when there is none. Rules: 0 is `(]`, 1 `[)`, 3 `[]`.
+    /// Empty buckets are left out, and an empty list too. Rules: 0 is `(]`, 1 is `[)`, 3 is `[]`.
     const EXPONENTIAL: &str = r#"{"count":"10.5","sum":"-1e-07","buckets":[[1,"-2","-1","3"],[3,"-0.001","0.001","2"],[0,"0.5","1","1"],[0,"2","4","4.5"]]}"#;
     const CUSTOM: &str = r#"{"count":"6","sum":"NaN","buckets":[[3,"-Inf","0.5","1"],[0,"0.5","1e+21","2"],[0,"1e+21","+Inf","3"]]}"#;
     const EMPTY: &str = r#"{"count":"0","sum":"0"}"#;

@@ -1,4 +1,4 @@
-//! Errors as the API answers them.
+//! Errors in the envelope of the API.
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,7 @@ pub(crate) struct Failure {
     status: StatusCode,
     error_type: &'static str,
     message: String,
-    /// Whether the connection ends with the answer, as the rest of the request is not read.
+    /// Whether the connection ends with the answer, because the rest of the request is not read.
     closes: Closes,
 }
 
@@ -72,7 +72,7 @@ impl Failure {
         Self::new((StatusCode::METHOD_NOT_ALLOWED, "bad_data"), message)
     }
 
-    /// A body that was not read to its end.
+    /// Returns the error for a body that was not read to its end.
     pub(crate) fn unread(fault: &Fault) -> Self {
         Self {
             closes: Closes::Yes,
@@ -80,13 +80,13 @@ impl Failure {
         }
     }
 
-    /// An order that was not carried out.
+    /// Returns the error for an operator's order that failed.
     pub(crate) fn of_order(error: &duramen_ingest::Error) -> Self {
         Self::new(statuses::of(error.kind()).order, with_causes(error))
     }
 
-    /// A query that failed; a fault of its selectors is told as one of the parameter that they were
-    /// in.
+    /// Returns the error of a query that failed. A fault in a selector becomes the fault of the
+    /// parameter `name`.
     pub(crate) fn of_selectors(name: &str, error: duramen_query::Error) -> Self {
         use duramen_query::Error::{EmptyMatcher, NotASelector, Parse};
         match error {
@@ -96,7 +96,7 @@ impl Failure {
     }
 }
 
-/// The text of a query is the parameter `query`.
+/// A syntax error becomes the fault of the parameter `query`.
 impl From<duramen_query::Error> for Failure {
     fn from(error: duramen_query::Error) -> Self {
         if let duramen_query::Error::Parse(error) = error {
@@ -112,7 +112,7 @@ impl From<duramen_query::Error> for Failure {
     }
 }
 
-/// The error's text with those of its sources behind it.
+/// Returns the text of an error and of its sources.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -132,10 +132,11 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        // In the order of Prometheus: some clients read bytes.
-        let of = Json::from(self.error_type);
+        // The members have the order of Prometheus, because some clients compare bytes.
+        let error_type = Json::from(self.error_type);
         let message = Json::from(self.message);
-        let body = format!("{{\"status\":\"error\",\"errorType\":{of},\"error\":{message}}}");
+        let body =
+            format!("{{\"status\":\"error\",\"errorType\":{error_type},\"error\":{message}}}");
         let json = HeaderValue::from_static("application/json");
         let mut response = (self.status, [(header::CONTENT_TYPE, json)], body).into_response();
 

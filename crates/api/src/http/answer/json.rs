@@ -6,12 +6,12 @@ use serde_json::Value as Json;
 
 use crate::http::answer::number::{put_time, put_value};
 
-/// A JSON value as an element of a list.
+/// Appends a JSON value.
 pub(crate) fn put_json(out: &mut Vec<u8>, value: &Json) {
     serde_json::to_writer(out, value).expect("a Vec takes every write");
 }
 
-/// A label set as a JSON value.
+/// Returns a label set as a JSON value.
 pub(crate) fn labels_json(labels: &Labels) -> Json {
     labels
         .iter()
@@ -44,8 +44,8 @@ pub(crate) fn put_point(out: &mut Vec<u8>, ts_ms: i64, value: f64) {
     out.extend_from_slice(b"\"]");
 }
 
-/// `[time,{"count":"..","sum":"..","buckets":[[rule,"lower","upper","count"],..]}]`, without empty
-/// buckets.
+/// Appends `[time,{"count":"..","sum":"..","buckets":[[rule,"lower","upper","count"],..]}]` without
+/// empty buckets.
 pub(crate) fn put_histogram(out: &mut Vec<u8>, ts_ms: i64, histogram: &FloatHistogram) {
     out.push(b'[');
     put_time(out, ts_ms);

@@ -1,4 +1,4 @@
-//! The series of a range, written piece by piece: a single one may be larger than a piece.
+//! The series of a range query, written piece by piece. A single series may be larger than a piece.
 
 use duramen_model::FloatHistogram;
 use duramen_promql::RangeSeries;
@@ -7,7 +7,7 @@ use crate::http::answer::json::{put_histogram, put_labels, put_point};
 use crate::http::answer::number::time_len;
 use crate::http::answer::pieces::{Elements, Progress};
 
-/// What is left of the series of an answer.
+/// The series of an answer that are still to be written.
 #[derive(Debug)]
 pub(crate) struct Matrix {
     left: std::vec::IntoIter<RangeSeries>,
@@ -19,7 +19,7 @@ pub(crate) struct Matrix {
 #[derive(Debug)]
 struct Current {
     series: RangeSeries,
-    /// How many of its points are written.
+    /// How many points of the series are written.
     points: usize,
     histograms: usize,
 }
@@ -69,7 +69,7 @@ impl Elements for Matrix {
         }
     }
 
-    /// Label sets and points alone, each point with a value of one digit.
+    /// The labels and the points, each point with a value of one digit.
     fn bytes_min(&self) -> usize {
         let points = |series: &RangeSeries| {
             let time_bytes = series
@@ -87,14 +87,14 @@ impl Elements for Matrix {
             .sum()
     }
 
-    /// The query's own memory counts them.
+    /// Returns 0, because the query's own memory counts the series.
     fn held_bytes(&self) -> usize {
         0
     }
 }
 
 impl Current {
-    /// Writes what comes behind the labels.
+    /// Writes the part of a series after its labels.
     fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress {
         let Self {
             series,
@@ -125,7 +125,7 @@ impl Current {
     }
 }
 
-/// Goes on with a list of which `written` elements are there.
+/// Continues a list of which `written` elements are written.
 fn put_rest<T>(
     out: &mut Vec<u8>,
     until: usize,

@@ -1,9 +1,9 @@
-//! Numbers and times as the API writes them.
+//! Numbers and times in the form of the API.
 
 use serde_json::Value as Json;
 
-/// Appends a sample value the way Go's shortest form does: digits, or an exponent of at least two
-/// digits below 1e-6 and from 1e21 on.
+/// Appends a sample value in Go's shortest form: digits, or below 1e-6 and from 1e21 on an exponent
+/// of at least two digits.
 pub(crate) fn put_value(out: &mut Vec<u8>, value: f64) {
     use std::io::Write;
 
@@ -26,7 +26,7 @@ pub(crate) fn put_value(out: &mut Vec<u8>, value: f64) {
     written.expect("a Vec takes every write");
 }
 
-/// Appends a value that is no sample, as of a scalar: never with an exponent.
+/// Appends a value that is not a sample, such as a scalar. It never has an exponent.
 pub(crate) fn put_scalar(out: &mut Vec<u8>, value: f64) {
     use std::io::Write;
     if value.is_finite() {
@@ -36,13 +36,14 @@ pub(crate) fn put_scalar(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Appends the time of what is no sample, as of a scalar: seconds with as many digits as they have.
+/// Appends the time of a value that is not a sample, such as a scalar: seconds with as many digits
+/// as needed.
 pub(crate) fn put_short_time(out: &mut Vec<u8>, ts_ms: i64) {
     use std::io::Write;
     write!(out, "{}", ts_ms as f64 / 1000.0).expect("a Vec takes every write");
 }
 
-/// Appends the time of a sample as seconds: a fraction of three digits when there is one.
+/// Appends the time of a sample: seconds, with a fraction of three digits if there is one.
 pub(crate) fn put_time(out: &mut Vec<u8>, ts_ms: i64) {
     use std::io::Write;
 
@@ -56,7 +57,7 @@ pub(crate) fn put_time(out: &mut Vec<u8>, ts_ms: i64) {
     written.expect("a Vec takes every write");
 }
 
-/// How many bytes [`put_time`] writes for a time, or for a later one, at least.
+/// Returns the least number of bytes that [`put_time`] writes for this time or a later one.
 pub(crate) const fn time_len(ts_ms: i64) -> usize {
     if ts_ms < 1000 {
         1
@@ -65,7 +66,7 @@ pub(crate) const fn time_len(ts_ms: i64) -> usize {
     }
 }
 
-/// A time as a number of JSON: seconds, with a fraction only when there is one.
+/// Returns a time as a JSON number: seconds, with a fraction only if there is one.
 pub(crate) fn seconds(ms: i64) -> Json {
     if ms % 1000 == 0 {
         Json::from(ms / 1000)

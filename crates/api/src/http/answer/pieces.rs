@@ -1,9 +1,9 @@
 //! Answers that are written piece by piece, as their clients take them.
 //!
-//! A [`Document`] comes in: what stands before a list, the list, and what stands behind it. One
-//! that is small goes out as a whole, with its length. A larger one is a stream: one piece is in
-//! memory beside what is still to be written, and the turn of its query is held until the last
-//! piece is taken. What is to be written is let go as it is written.
+//! A [`Document`] comes in: an opening, a list, and a closing. A small document goes out as a
+//! whole, with its length. A larger one becomes a stream: one piece is in memory beside the
+//! elements that are still to be written, and the query keeps its turn until the last piece is
+//! taken. Elements are dropped as they are written.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,10 +20,11 @@ use futures::Stream;
 
 use crate::http::answer::failure::{Failure, with_causes};
 
-/// About the size of a piece: what a socket takes at once, and some hundred microseconds of work.
+/// The approximate size of a piece: as much as a socket takes at once, and some hundred
+/// microseconds of work.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
-/// Whether there is more to be written.
+/// Whether there are more elements to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     More,
@@ -32,16 +33,17 @@ pub(crate) enum Progress {
 
 /// The list of a document.
 pub(crate) trait Elements: Send + Unpin + 'static {
-    /// Appends elements, with commas between them, until `out` has about `until` bytes or there are
-    /// no more.
+    /// Appends elements with commas between them, until `out` has about `until` bytes or no element
+    /// is left.
     fn put(&mut self, out: &mut Vec<u8>, until: usize) -> Progress;
 
-    /// What is to be written has at least so many bytes.
+    /// The least number of bytes that are still to be written.
     fn bytes_min(&self) -> usize {
         0
     }
 
-    /// The memory that is held for what is to be written, beyond what is counted elsewhere.
+    /// The memory of the elements that are still to be written, except for memory that is counted
+    /// elsewhere.
     fn held_bytes(&self) -> usize;
 }
 
@@ -90,7 +92,7 @@ impl<E: Elements> Document<E> {
         progress
     }
 
-    /// All of it, in pieces of about `piece_bytes`.
+    /// Returns the whole text, written in pieces of about `piece_bytes`.
     #[cfg(test)]
     pub(crate) fn whole(mut self, piece_bytes: usize) -> String {
         let mut text = String::new();
@@ -109,8 +111,8 @@ impl<E: Elements> Document<E> {
     /// Answers with the document as JSON.
     ///
     /// # Errors
-    /// When it is known before anything is sent that the answer is larger than the tenant may have,
-    /// or that there is no memory for it.
+    /// Before anything is sent: the answer is known to be larger than the tenant's limit, or there
+    /// is no memory for it.
     pub(crate) fn respond(mut self, recipient: Recipient, turn: Turn) -> Result<Response, Failure> {
         recipient.check(self.bytes_min())?;
 
@@ -143,10 +145,10 @@ impl<E: Elements> Document<E> {
     }
 }
 
-/// A document on its way.
+/// A document that is being sent.
 struct Streamed<E> {
     first: Option<Bytes>,
-    /// `None` when all is written.
+    /// `None` after the last piece.
     document: Option<Document<E>>,
     written: usize,
     /// The memory of what is still to be written.
@@ -189,12 +191,12 @@ impl<E: Elements> Stream for Streamed<E> {
     }
 }
 
-/// A list of values, each of which is written at once.
+/// A list whose elements are written one at a time, each as a whole.
 pub(crate) struct List<T> {
     left: std::vec::IntoIter<T>,
     put: fn(&mut Vec<u8>, &T),
     is_first: bool,
-    /// The memory of one value, roughly.
+    /// The approximate memory of one element.
     element_bytes: usize,
 }
 
@@ -240,7 +242,7 @@ impl<T: Send + Unpin + 'static> Elements for List<T> {
     }
 }
 
-/// Whether an answer of so many bytes may be sent.
+/// Returns an error if an answer of `bytes` is larger than `max`.
 pub(crate) const fn within(bytes: usize, max: usize) -> Result<(), Error> {
     if bytes > max {
         Err(Error::TooManyAnswerBytes { bytes, max })
@@ -249,7 +251,7 @@ pub(crate) const fn within(bytes: usize, max: usize) -> Result<(), Error> {
     }
 }
 
-/// A body that is in memory as a whole and keeps the turn of its query until it is out.
+/// Returns a body that is in memory as a whole. The query keeps its turn until the body is sent.
 pub(crate) fn held(body: Vec<u8>, turn: Turn) -> Body {
     if body.len() < PIECE_BYTES {
         return Body::from(body);

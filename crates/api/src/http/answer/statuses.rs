@@ -1,4 +1,4 @@
-//! Which status an error has: the one table of the edge.
+//! The status of each error: the one table of the edge.
 
 use axum::http::StatusCode;
 use duramen_model::ErrorKind;
@@ -6,10 +6,10 @@ use duramen_query::Error;
 
 use crate::http::request::intake::Fault;
 
-/// A status, and the `errorType` of the API that goes with it.
+/// A status, and the `errorType` of the API that belongs to it.
 pub(crate) type Typed = (StatusCode, &'static str);
 
-/// The statuses of an error, by what was asked.
+/// The statuses of an error, by the kind of route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Statuses {
     /// The query API.
@@ -18,7 +18,7 @@ pub(crate) struct Statuses {
     pub(crate) text: StatusCode,
     /// A remote write.
     pub(crate) write: StatusCode,
-    /// An order of the operator, which is never at fault for what it meets.
+    /// An order of the operator. Its failure is never the client's fault.
     pub(crate) order: Typed,
 }
 
@@ -29,7 +29,7 @@ const UNAVAILABLE: Typed = (StatusCode::SERVICE_UNAVAILABLE, "unavailable");
 const TIMEOUT: Typed = (StatusCode::SERVICE_UNAVAILABLE, "timeout");
 const INTERNAL: Typed = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
 
-/// The statuses of a kind of errors.
+/// Returns the statuses of a kind of errors.
 pub(crate) const fn of(kind: ErrorKind) -> Statuses {
     match kind {
         ErrorKind::Invalid => row(BAD_DATA, BAD_DATA.0, BAD_DATA.0, INTERNAL),
@@ -57,8 +57,8 @@ const fn row(api: Typed, text: StatusCode, write: StatusCode, order: Typed) -> S
     }
 }
 
-/// The statuses of a query that failed: those of its kind, except where clients of a Prometheus
-/// know another one.
+/// Returns the statuses of a query that failed. They are those of its kind, except where clients of
+/// Prometheus expect another status.
 pub(crate) fn of_query(error: &Error) -> Statuses {
     let mut statuses = of(error.kind());
     match error {
@@ -71,7 +71,7 @@ pub(crate) fn of_query(error: &Error) -> Statuses {
     statuses
 }
 
-/// The status of a body that was not read to its end.
+/// Returns the status for a body that was not read to its end.
 pub(crate) const fn of_body(fault: &Fault) -> Typed {
     match fault {
         Fault::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),

@@ -1,4 +1,4 @@
-//! Errors as the routes outside of the query API answer them: plain text.
+//! Errors as plain text, for the routes outside of the query API.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -7,13 +7,12 @@ use crate::http::answer::failure::with_causes;
 use crate::http::answer::statuses;
 use crate::http::request::intake::Fault;
 
-/// An error whose body is its text and a line feed, as Prometheus answers those of remote read and
-/// federation.
+/// An error whose body is its text and a line feed, as in Prometheus's remote read and federation.
 #[derive(Debug)]
 pub(crate) struct TextFailure {
     status: StatusCode,
     message: String,
-    /// The fault of a request whose body was given up: the connection ends with the answer.
+    /// The fault of a body that was given up. The connection ends with the answer.
     unread: Option<Fault>,
 }
 
@@ -26,7 +25,7 @@ impl TextFailure {
         }
     }
 
-    /// A body that was not read to its end.
+    /// Returns the error for a body that was not read to its end.
     pub(crate) fn unread(fault: &Fault) -> Self {
         Self {
             status: statuses::of_body(fault).0,

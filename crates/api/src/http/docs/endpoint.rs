@@ -1,4 +1,4 @@
-//! One entry of the API's table: where it is, what answers there, and what the documents say of it.
+//! One entry of the API's table: the path, the handler, and the description.
 
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, post};
@@ -12,43 +12,43 @@ pub(crate) const TEXT: &str = "text/plain";
 pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 
 /// A path with its description and its handler, which sees `S`, the state of a role. The router and
-/// the documents are made of the same entries.
+/// the documents are made from the same entries.
 #[derive(Debug)]
 pub(crate) struct Endpoint<S> {
     pub(crate) description: Description,
     pub(crate) handler: MethodRouter<S>,
 }
 
-/// What the documents say of a path.
+/// The description of a path in the documents.
 #[derive(Debug)]
 pub(crate) struct Description {
-    /// With `{name}` for a part that varies.
+    /// The path, with `{name}` for a variable part.
     pub(crate) path: &'static str,
     pub(crate) methods: &'static [&'static str],
     pub(crate) summary: &'static str,
-    /// Of the URL, and with POST also of a form in the body.
+    /// The parameters of the URL, and with POST also of a form in the body.
     pub(crate) parameters: &'static [Parameter],
     /// The media type of a body that is not a form.
     pub(crate) body: Option<&'static str>,
     pub(crate) answer: Answer,
 }
 
-/// What an endpoint answers when all went well.
+/// The answer of an endpoint on success.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     /// The envelope of the API with `data` of this shape.
     Data(Schema),
-    /// As [`Answer::Data`], or plain text where the request asks for it.
+    /// As [`Answer::Data`], or plain text if the request asks for it.
     DataOrText(Schema),
     /// A body of this media type, without the envelope; errors are plain text.
     Raw(&'static str),
-    /// JSON of this shape, without the envelope; errors are in it.
+    /// JSON of this shape, without the envelope. Errors have the envelope of the API.
     Json(Schema),
     /// 204; errors are in the envelope of the API.
     Nothing,
     /// 204; errors are plain text.
     Accepted,
-    /// Nothing but this error, in the envelope of the API: what is asked for is never there.
+    /// Always this error, in the envelope of the API: the thing never exists.
     Absent(u16),
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Parameter {
     pub(crate) about: &'static str,
 }
 
-/// How a parameter's text is read.
+/// The type of a parameter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Text,
@@ -73,13 +73,13 @@ pub(crate) enum Kind {
     Time,
     /// Seconds or a Prometheus duration.
     Duration,
-    /// A whole number from here on.
+    /// A whole number of at least `min`.
     Integer {
         min: i64,
     },
-    /// May be given several times.
+    /// Texts; the parameter may be given several times.
     Texts,
-    /// Selectors of series; may be given several times.
+    /// Selectors of series; the parameter may be given several times.
     Selectors,
 }
 
@@ -121,7 +121,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
     }
 }
 
-/// GET, and with it HEAD.
+/// An endpoint for GET and HEAD.
 pub(crate) fn on_get<S, H, T>(path: &'static str, handler: H) -> Endpoint<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -131,7 +131,7 @@ where
     Endpoint::new(path, &["get"], get(handler))
 }
 
-/// GET, HEAD, and POST of a form.
+/// An endpoint for GET, HEAD, and POST of a form.
 pub(crate) fn on_get_post<S, H, T>(path: &'static str, handler: H) -> Endpoint<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -150,7 +150,7 @@ where
     Endpoint::new(path, &["post"], post(handler))
 }
 
-/// What changes something: POST and PUT.
+/// An endpoint that changes something, for POST and PUT.
 pub(crate) fn on_post_put<S, H, T>(path: &'static str, handler: H) -> Endpoint<S>
 where
     S: Clone + Send + Sync + 'static,

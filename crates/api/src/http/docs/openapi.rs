@@ -1,4 +1,4 @@
-//! The OpenAPI document, made of the table of routes.
+//! The OpenAPI document, made from the table of routes.
 
 pub(crate) mod schemas;
 mod yaml;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::http::docs::endpoint::{Answer, Description, Kind, Parameter};
 
-/// The document that describes `table`, as YAML.
+/// Returns the document that describes `table`, as YAML.
 pub(crate) fn yaml(table: &[Description]) -> String {
     yaml::to_yaml(&document(table))
 }
@@ -37,8 +37,8 @@ fn document(table: &[Description]) -> Json {
             "schemas": schemas,
             "parameters": { "Tenant": tenant() },
             "responses": {
-                "Error": answer("Why there is no answer.", "application/json", &json!({ "$ref": "#/components/schemas/Error" })),
-                "PlainError": answer("Why it was not done.", "text/plain", &json!({ "type": "string" })),
+                "Error": answer("The error, in the envelope.", "application/json", &json!({ "$ref": "#/components/schemas/Error" })),
+                "PlainError": answer("The error, as text.", "text/plain", &json!({ "type": "string" })),
             },
         },
     })
@@ -88,7 +88,7 @@ fn operation(endpoint: &Description, method: &str) -> Json {
 pub(crate) const YAML: &str = "application/yaml";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// `get_api_v1_label_name_values`, `get_-_ready`.
+/// Returns the id of an operation, such as `get_api_v1_label_name_values` or `get_-_ready`.
 fn operation_id(path: &str, method: &str) -> String {
     let words = path
         .split(['/', '{', '}', '.'])
@@ -160,7 +160,7 @@ fn tenant() -> Json {
         "name": "X-Scope-OrgID",
         "in": "header",
         "required": false,
-        "description": "Whose data it is. Needed while multi-tenancy is on, and not read otherwise.",
+        "description": "The tenant. Required if multi-tenancy is on, and ignored otherwise.",
         "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,150}$" },
     })
 }
@@ -181,14 +181,14 @@ fn responses(of: Answer) -> Json {
     match of {
         Answer::Data(schema) => json!({ "200": enveloped(schema), "default": error }),
         Answer::DataOrText(schema) => {
-            let mut told = enveloped(schema);
-            told["content"]["text/plain"] = json!({ "schema": { "type": "string" } });
-            json!({ "200": told, "default": error })
+            let mut either = enveloped(schema);
+            either["content"]["text/plain"] = json!({ "schema": { "type": "string" } });
+            json!({ "200": either, "default": error })
         }
         Answer::Json(schema) => {
             json!({ "200": answer("The answer.", "application/json", &schema.reference()), "default": error })
         }
-        // What a reader of YAML makes of it is not a text.
+        // A client parses YAML to a value that is not a text.
         Answer::Raw(YAML) => {
             json!({ "200": answer("The answer.", YAML, &json!({})), "default": plain_error })
         }

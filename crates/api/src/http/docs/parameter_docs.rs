@@ -23,25 +23,37 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Parame
 const COUNT: Kind = Kind::Integer { min: 0 };
 
 pub(crate) const QUERY: Parameter = required("query", Kind::Query, "A PromQL expression.");
-pub(crate) const TIME: Parameter =
-    optional("time", Kind::Time, "When to evaluate; now without it.");
+pub(crate) const TIME: Parameter = optional(
+    "time",
+    Kind::Time,
+    "The time of evaluation; the current time without it.",
+);
 pub(crate) const RANGE_START: Parameter = required("start", Kind::Time, "The first step.");
-pub(crate) const RANGE_END: Parameter =
-    required("end", Kind::Time, "The last step is not after it.");
-pub(crate) const STEP: Parameter = required("step", Kind::Duration, "Between two steps.");
-pub(crate) const START: Parameter =
-    optional("start", Kind::Time, "The beginning of time without it.");
-pub(crate) const END: Parameter =
-    optional("end", Kind::Time, "Inclusive; the end of time without it.");
+pub(crate) const RANGE_END: Parameter = required(
+    "end",
+    Kind::Time,
+    "The end of the range; the last step is at or before it.",
+);
+pub(crate) const STEP: Parameter = required("step", Kind::Duration, "The time between two steps.");
+pub(crate) const START: Parameter = optional(
+    "start",
+    Kind::Time,
+    "The start of the range; unbounded without it.",
+);
+pub(crate) const END: Parameter = optional(
+    "end",
+    Kind::Time,
+    "The end of the range, inclusive; unbounded without it.",
+);
 pub(crate) const TIMEOUT: Parameter = optional(
     "timeout",
     Kind::Duration,
-    "Gives up after this long, or earlier when the process says so.",
+    "The time-out; the time-out of the process still applies.",
 );
 pub(crate) const LIMIT: Parameter = optional(
     "limit",
     COUNT,
-    "The most elements of the answer; 0 for all. A cut is told in a warning.",
+    "The most elements of the answer; 0 for all. A warning tells if the answer was cut.",
 );
 pub(crate) const LIMIT_NUMBER: Parameter = optional(
     "limit",
@@ -56,7 +68,7 @@ pub(crate) const LOOKBACK_DELTA: Parameter = optional(
 pub(crate) const STATS: Parameter = optional(
     "stats",
     Kind::Choice(&["true", "all"]),
-    "Times and counts of the evaluation beside the answer; `all`: also for each step.",
+    "Adds times and counts of the evaluation to the answer; `all`: also for each step.",
 );
 pub(crate) const ANALYZE: Parameter = optional(
     "analyze",
@@ -70,13 +82,17 @@ pub(crate) const EXPLAIN_FORMAT: Parameter = optional(
 );
 pub(crate) const EXPLAIN_START: Parameter =
     optional("start", Kind::Time, "The first step of a range.");
-pub(crate) const EXPLAIN_END: Parameter =
-    optional("end", Kind::Time, "The last step is not after it.");
-pub(crate) const EXPLAIN_STEP: Parameter = optional("step", Kind::Duration, "Between two steps.");
+pub(crate) const EXPLAIN_END: Parameter = optional(
+    "end",
+    Kind::Time,
+    "The end of the range; the last step is at or before it.",
+);
+pub(crate) const EXPLAIN_STEP: Parameter =
+    optional("step", Kind::Duration, "The time between two steps.");
 pub(crate) const MATCH: Parameter = optional(
     "match[]",
     Kind::Selectors,
-    "A selector of series; of several, any may match.",
+    "A selector of series. With several, a series must match one of them.",
 );
 pub(crate) const METRIC: Parameter = optional(
     "metric",
@@ -100,7 +116,7 @@ pub(crate) const SCRAPE_POOL_NAME: Parameter =
 pub(crate) const RELABELED: Parameter = required(
     "labels",
     Kind::Text,
-    "The labels to go through the steps, as a JSON object.",
+    "The labels to relabel, as a JSON object.",
 );
 pub(crate) const METRIC_PATTERN: Parameter = optional(
     "metric_name_pattern",
@@ -115,7 +131,7 @@ pub(crate) const MATCH_TARGET: Parameter = optional(
 pub(crate) const ALL_TENANTS: Parameter = optional(
     "all",
     Kind::Choice(&["true", "false"]),
-    "`true`: of all tenants, whoever asks.",
+    "`true`: the heads of all tenants.",
 );
 pub(crate) const LIMIT_FAMILIES: Parameter = optional(
     "limit",
@@ -125,25 +141,29 @@ pub(crate) const LIMIT_FAMILIES: Parameter = optional(
 pub(crate) const LIMIT_PER_METRIC: Parameter = optional(
     "limit_per_metric",
     Kind::Integer { min: -1 },
-    "The most entries of a family. There is one of each.",
+    "The most entries of a family. Each has one.",
 );
 pub(crate) const LIMIT_TOP: Parameter = optional(
     "limit",
     Kind::Integer { min: 1 },
-    "How many of each list, the largest first.",
+    "The most elements of each list, the largest first.",
 );
 pub(crate) const METRIC_NAME: Parameter = required("metric", Kind::Text, "A metric's name.");
 pub(crate) const RECENT_START: Parameter = optional(
     "start",
     Kind::Time,
-    "Three hours before the end without it.",
+    "The start of the range; three hours before the end without it.",
 );
-pub(crate) const RECENT_END: Parameter = optional("end", Kind::Time, "Inclusive; now without it.");
+pub(crate) const RECENT_END: Parameter = optional(
+    "end",
+    Kind::Time,
+    "The end of the range, inclusive; the current time without it.",
+);
 pub(crate) const SELECTOR: Parameter =
     optional("selector", Kind::Text, "A selector of the series to count.");
 pub(crate) const LABEL_NAMES: Parameter = Parameter {
     name: "label_names[]",
     kind: Kind::Texts,
     is_required: true,
-    about: "The labels to count values of.",
+    about: "The labels whose values are counted.",
 };

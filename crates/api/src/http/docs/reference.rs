@@ -1,4 +1,4 @@
-//! `docs/reference/http.md`, held against the table of routes.
+//! The test that compares `docs/reference/http.md` with the table of routes.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Answers made smaller for those who can read them: zstd, gzip or deflate, as `Accept-Encoding`
+//! Compression of answers for clients that accept it: zstd, gzip or deflate, as `Accept-Encoding`
 //! says.
 
 use std::io::Write;
@@ -18,24 +18,24 @@ use futures::{Stream, StreamExt};
 use crate::http::answer::failure::Failure;
 use crate::http::answer::pieces::PIECE_BYTES;
 
-/// Answers below so many bytes fit into one packet anyway.
+/// A smaller answer fits into one packet, so it is not compressed.
 const BYTES_MIN: u64 = 1024;
-/// Answers up to here are compressed at once, and so have a length; larger ones in pieces, so that
-/// no other request waits.
+/// An answer up to this size is compressed at once and has a length. A larger one is compressed in
+/// pieces, so that other requests do not wait.
 const AT_ONCE_BYTES_MAX: u64 = 16 << 10;
-/// Quickly rather than well: the API's text shrinks tenfold at any level, and the processor is
-/// wanted by queries.
+/// The fastest level: the API's text shrinks tenfold at any level, and queries need the processor.
 const ZSTD_LEVEL: i32 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     Zstd,
     Gzip,
-    /// As HTTP means it: with the header of zlib.
+    /// With a zlib header, as HTTP defines it.
     Deflate,
 }
 
-/// Compresses an answer when it is text and not small. What comes in pieces goes out in pieces.
+/// Compresses an answer if it is text and not small. A body that comes in pieces goes out in
+/// pieces.
 pub(crate) async fn compress(request: Request, next: Next) -> Result<Response, Failure> {
     let encoding = chosen(request.headers());
     let response = next.run(request).await;
@@ -107,7 +107,7 @@ impl Encoding {
     }
 }
 
-/// What compresses an answer piece by piece.
+/// The encoder of an answer that is compressed piece by piece.
 enum Encoder {
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
     Gzip(GzEncoder<Vec<u8>>),
@@ -125,7 +125,7 @@ impl Encoder {
         })
     }
 
-    /// Takes a piece and gives what is ready of the compressed text, which may be nothing.
+    /// Takes a piece and returns the compressed bytes that are ready, which may be none.
     fn write(&mut self, piece: &[u8]) -> std::io::Result<Vec<u8>> {
         let ready = match self {
             Self::Zstd(encoder) => {
@@ -145,7 +145,7 @@ impl Encoder {
         Ok(std::mem::take(ready))
     }
 
-    /// The rest of the compressed text.
+    /// Returns the rest of the compressed bytes.
     fn finish(self) -> std::io::Result<Vec<u8>> {
         match self {
             Self::Zstd(encoder) => encoder.finish(),
@@ -155,13 +155,13 @@ impl Encoder {
     }
 }
 
-/// An answer that is compressed as it is taken.
+/// The body of an answer, which is compressed as the client takes it.
 struct Compressed {
     body: BodyDataStream,
-    /// What came of the body and is not compressed yet: an answer that is in memory comes as one
+    /// Bytes of the body that are not compressed yet. An answer that is in memory comes as one
     /// piece.
     rest: Bytes,
-    /// `None` when all is compressed, or the body broke off.
+    /// `None` when all is compressed, or when the body broke off.
     encoder: Option<Encoder>,
 }
 
@@ -197,7 +197,7 @@ impl Stream for Compressed {
             let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
 
             match encoder.write(&piece) {
-                // Compressed text that is not ready yet is kept by the encoder.
+                // The encoder keeps the bytes until more of them are ready.
                 Ok(ready) if ready.is_empty() => {}
                 Ok(ready) => return Poll::Ready(Some(Ok(ready.into()))),
                 Err(error) => {
@@ -209,7 +209,8 @@ impl Stream for Compressed {
     }
 }
 
-/// The smallest of what the client takes. A weight says yes or no only; one of 0 is a no.
+/// Returns the encoding with the smallest result among those that the client accepts. A weight of 0
+/// refuses an encoding; other weights are not compared.
 fn chosen(headers: &HeaderMap) -> Option<Encoding> {
     let lists = headers
         .get_all(header::ACCEPT_ENCODING)
@@ -232,7 +233,7 @@ fn chosen(headers: &HeaderMap) -> Option<Encoding> {
         .find(takes)
 }
 
-/// The name in `gzip;q=0.5`; `None` when its weight is 0.
+/// Returns the name in `gzip;q=0.5`, or `None` if its weight is 0.
 fn taken(entry: &str) -> Option<&str> {
     let (name, weight) = entry.split_once(';').unwrap_or((entry, ""));
     let weight = weight
@@ -245,7 +246,8 @@ fn taken(entry: &str) -> Option<&str> {
         .then_some(name.trim())
 }
 
-/// Protocol buffers are compressed by their own protocols, or must not be.
+/// Returns whether an answer is text. Protocol buffers are not: their protocols compress them, or
+/// forbid it.
 fn is_text(headers: &HeaderMap) -> bool {
     let media_type = headers
         .get(header::CONTENT_TYPE)

@@ -10,8 +10,8 @@ use duramen_model::GoRegex;
 
 use crate::http::edge::habits;
 
-/// Answers OPTIONS for everything under `/api/v1/`, known or not, and says who may read the other
-/// answers there.
+/// Answers OPTIONS for every path below `/api/v1/`, known or not, and adds the CORS headers to the
+/// other answers there.
 pub(crate) async fn allow(
     State(cors_origin): State<Arc<GoRegex>>,
     request: Request,
@@ -54,8 +54,8 @@ fn put_headers(headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
     }
 }
 
-/// What to answer to a page of `origin`, where `let_in` is a regex over the whole origin; `None`
-/// when it is not let in.
+/// Returns the allowed origin for a page of `origin`, or `None` if the page is not allowed.
+/// `let_in` is a regex over the whole origin.
 fn allowed(let_in: &GoRegex, origin: &HeaderValue) -> Option<HeaderValue> {
     if let_in.pattern() == ".*" {
         return Some(HeaderValue::from_static("*"));

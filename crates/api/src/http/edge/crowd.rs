@@ -1,4 +1,4 @@
-//! How many connections are open, and which of them gives way.
+//! The limit of open connections, and which of them gives way to a new one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ pub(crate) struct Crowd {
 #[derive(Debug, Default)]
 struct State {
     open: usize,
-    /// Connections without a request, by when they came to be so: their ends.
+    /// Connections without a request, in the order in which they became idle, with the tokens that
+    /// end them.
     idle: BTreeMap<u64, CancellationToken>,
     next: u64,
 }
@@ -27,9 +28,9 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Member {
     crowd: Arc<Crowd>,
-    /// Ends the connection when another one needs its place.
+    /// Ends the connection when a new one needs its place.
     gives_way: CancellationToken,
-    /// Where it stands among those without a request.
+    /// The key of this connection in `idle`; `None` while it has a request.
     idle: Option<u64>,
 }
 
@@ -42,8 +43,8 @@ impl Crowd {
         })
     }
 
-    /// Lets one more connection in. At the limit, the one that has been without a request for
-    /// longest gives way; `None` when there is none.
+    /// Admits one more connection. At the limit, the connection that has been idle for longest
+    /// gives way; returns `None` if none is idle.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Member> {
         let mut state = self.state.lock();
 
@@ -81,7 +82,7 @@ impl Crowd {
 }
 
 impl Member {
-    /// The connection has no request any more.
+    /// Marks the connection as idle.
     pub(crate) fn rest(&mut self) {
         if self.idle.is_none() {
             let mut state = self.crowd.state.lock();
@@ -92,14 +93,14 @@ impl Member {
         }
     }
 
-    /// The connection has a request.
+    /// Marks the connection as busy with a request.
     pub(crate) fn work(&mut self) {
         if let Some(number) = self.idle.take() {
             self.crowd.state.lock().idle.remove(&number);
         }
     }
 
-    /// Cancelled when another connection needs the place of this one.
+    /// Returns the token that is cancelled when a new connection needs the place of this one.
     pub(crate) fn gives_way(&self) -> CancellationToken {
         self.gives_way.clone()
     }
@@ -113,7 +114,7 @@ impl Drop for Member {
     }
 }
 
-/// What is counted of connections.
+/// The metrics of connections.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionMetrics {
     open: Gauge,

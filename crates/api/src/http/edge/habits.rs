@@ -1,5 +1,5 @@
-//! Paths as people type them who know other systems: what can be served is served, and of the rest
-//! it is told where it is.
+//! Paths in the habits of other systems. A path that can be served is served; for the others, the
+//! error names the path to use.
 
 use std::sync::LazyLock;
 
@@ -9,16 +9,16 @@ use axum::http::uri::PathAndQuery;
 
 use crate::http::routes;
 
-/// Everything is served below these as well: Mimir and Prometheus behind a prefix, and the first
-/// Cortex.
+/// The prefixes below which everything is served as well: `/prometheus` of Mimir and of a
+/// Prometheus behind a prefix, and `/api/prom` of the first Cortex.
 pub(crate) const PREFIXES: [&str; 2] = ["/prometheus", "/api/prom"];
 
-/// Whether a path is one of the API, whose errors have an envelope.
+/// Returns whether a path belongs to the API, whose errors have an envelope.
 pub(crate) fn is_api(path: &str) -> bool {
     without_prefix(path).starts_with("/api/")
 }
 
-/// A path without the prefix that it may stand behind.
+/// Returns a path without its prefix, if it has one.
 pub(crate) fn without_prefix(path: &str) -> &str {
     let behind = PREFIXES.iter().find_map(|prefix| path.strip_prefix(prefix));
     behind
@@ -26,11 +26,11 @@ pub(crate) fn without_prefix(path: &str) -> &str {
         .unwrap_or(path)
 }
 
-/// The request with each run of slashes as one, and without a slash at the end.
+/// Returns the request with each run of slashes as one, and without a slash at the end.
 pub(crate) fn settle(mut request: Request) -> Request {
     let path = request.uri().path();
 
-    // A label without a name is refused as such.
+    // This path has an empty label name, and the handler refuses it as such.
     if path.ends_with("/label//values") {
         return request;
     }
@@ -66,7 +66,7 @@ fn settled(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Fixed paths of the table, those of the API first.
+/// The paths of the table that have no variable part, those of the API first.
 static KNOWN: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let fixed = routes::descriptions()
         .into_iter()
@@ -79,7 +79,7 @@ static KNOWN: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Where something is that a path of another system names; `None` for what nobody knows.
+/// Returns a hint for a path of another system, or `None` if nothing fits.
 pub(crate) fn elsewhere(path: &str) -> Option<String> {
     if ["/v1/metrics", "/v1/traces", "/v1/logs", "/otlp"]
         .iter()

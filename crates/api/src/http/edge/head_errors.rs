@@ -1,9 +1,9 @@
-//! Heads of requests that hyper refuses before any code of ours sees them: its answers have no
-//! body, and a client of the API learns nothing.
+//! Errors in the heads of requests. hyper refuses such a head before our code sees it, and its
+//! answer has no body that tells the client why.
 //!
-//! [`HeadErrors`] stands between hyper and the connection. hyper writes such an answer alone and
-//! ends the connection behind it, so that it is known by its bytes: a status that we never send
-//! without a body, and no body.
+//! [`HeadErrors`] stands between hyper and the connection, and puts an answer with a body in the
+//! place of hyper's. hyper writes its answer alone and then ends the connection. So it can be
+//! recognized by its bytes: a status that we never send without a body, and no body.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The first line of each such answer, and what a person should know.
+/// The first line of each of hyper's answers, and the text that a person should read.
 const ANSWERS: [(&str, &str); 3] = [
     (
         "HTTP/1.1 400 Bad Request\r\n",
@@ -27,14 +27,14 @@ const ANSWERS: [(&str, &str); 3] = [
         "the head of the request has too many headers, or they are too large. headers_max=`100`",
     ),
 ];
-/// No head without a body that hyper makes is longer.
+/// The longest head that hyper writes for an answer without a body.
 const HEAD_BYTES_MAX: usize = 256;
 
-/// A connection whose bare answers of hyper get the envelope of the API.
+/// A connection on which hyper's bare answers get the envelope of the API.
 #[derive(Debug)]
 pub(crate) struct HeadErrors<T> {
     connection: T,
-    /// What stands for an answer of hyper, and how much of hyper's is left to be taken as written.
+    /// The answer that is being written in the place of hyper's.
     replacement: Option<Replacement>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct HeadErrors<T> {
 struct Replacement {
     bytes: Vec<u8>,
     written: usize,
-    /// The length of what hyper wants to write.
+    /// The length of hyper's own answer.
     stands_for: usize,
 }
 
@@ -55,7 +55,7 @@ impl<T> HeadErrors<T> {
     }
 }
 
-/// What to write for an answer of hyper; `None` for what is none.
+/// Returns the replacement for an answer of hyper, or `None` if `answer` is not one.
 fn replacement(answer: &[u8]) -> Option<Replacement> {
     if answer.len() > HEAD_BYTES_MAX {
         return None;
@@ -92,7 +92,7 @@ fn replacement(answer: &[u8]) -> Option<Replacement> {
 }
 
 impl<T: AsyncWrite + Unpin> HeadErrors<T> {
-    /// Writes what stands for an answer, and then says that the answer is written.
+    /// Writes the replacement, and then reports hyper's answer as written.
     fn poll_replacement(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         while let Some(replacement) = &mut self.replacement {
             let left = &replacement.bytes[replacement.written..];
@@ -146,7 +146,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for HeadErrors<T> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        // An answer of hyper is one slice. Of those that are several at most one is not empty then.
+        // hyper writes its own answer as one slice. Other slices may be empty.
         let mut filled = slices.iter().filter(|slice| !slice.is_empty());
         let only = filled.next().filter(|_| filled.next().is_none());
 
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// What arrives at the other end of a connection that takes a few bytes at a time.
+    /// Returns what arrives at the other end of a connection that takes a few bytes at a time.
     async fn arrived(answer: &[u8]) -> String {
         let (here, mut there) = tokio::io::duplex(7);
         let mut here = HeadErrors::new(here);

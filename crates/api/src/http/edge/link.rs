@@ -1,9 +1,10 @@
-//! One connection, as its requests and its socket see it: what is in work on it, and who waits for
-//! whom.
+//! The state of one connection, which its requests and its socket share: which requests are in
+//! work, and how long an answer has waited for the client.
 //!
-//! A request is in work from its head to the last byte of its answer that leaves for the socket.
-//! While an answer waits for its client, the time counts: for the stretch since the client last
-//! took anything, and in all. Whoever watches the connection asks [`Link::verdict`] and cuts it.
+//! A request is in work from its head until the last byte of its answer leaves for the socket.
+//! While an answer waits for its client, two times are measured: since the client last took
+//! anything, and in all. The watcher of the connection calls [`Link::verdict`], and cuts the
+//! connection when that returns a reason.
 
 use std::collections::HashMap;
 use std::io;
@@ -27,11 +28,11 @@ use crate::http::edge::crowd::Member;
 /// How long clients may keep answers and connections waiting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Without a request in work.
+    /// The longest time without a request in work.
     pub(crate) idle: Duration,
-    /// Since the client last took anything of an answer.
+    /// The longest time in which the client takes nothing of an answer.
     pub(crate) stall: Duration,
-    /// That an answer waits for its client in all.
+    /// The longest time that an answer waits for its client in all.
     pub(crate) answer: Duration,
 }
 
@@ -53,7 +54,7 @@ impl Reason {
     }
 }
 
-/// What a connection has in work.
+/// The requests in work on a connection, and the times of its client.
 #[derive(Debug)]
 pub(crate) struct Link {
     clock: Arc<dyn Clock>,
@@ -61,7 +62,7 @@ pub(crate) struct Link {
     /// When bytes last left for the socket, in milliseconds of the monotonic clock.
     written_ms: AtomicU64,
     state: Mutex<State>,
-    /// Told when the first request comes or the last one ends.
+    /// Notified when the first request comes or the last one ends.
     pub(crate) changed: Notify,
 }
 
@@ -69,16 +70,16 @@ pub(crate) struct Link {
 struct State {
     requests: HashMap<u64, Sending>,
     next: u64,
-    /// Without a request since.
+    /// The time at which the connection last became idle.
     idle_since: Duration,
-    /// Its place among all connections. `None` where there are no others.
+    /// The connection's place among all connections; `None` if it is not counted among others.
     member: Option<Member>,
 }
 
-/// How an answer gets on. Nothing waits for the client before there is an answer.
+/// How long an answer has waited. Before there is an answer, nothing waits for the client.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sending {
-    /// What was handed out last waits since then.
+    /// The time since which the last bytes wait for the client.
     waits_since: Option<Duration>,
     waited: Duration,
 }
@@ -108,8 +109,8 @@ impl Link {
         Arc::new(link)
     }
 
-    /// One more request is in work, until the guard and everything that was answered with it is
-    /// gone.
+    /// Adds a request to those in work. It stays in work until the guard and everything that was
+    /// answered with it is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> Arc<Work> {
         let mut state = self.state.lock();
         let number = state.next;
@@ -136,7 +137,8 @@ impl Link {
         self.state.lock().requests.len()
     }
 
-    /// Why the connection should be cut now, or when to ask again at the latest.
+    /// Returns the reason to cut the connection now, or else the longest time after which to ask
+    /// again.
     pub(crate) fn verdict(&self, patience: &Patience) -> Result<Duration, Reason> {
         let now = self.clock.monotonic();
         let written = Duration::from_millis(self.written_ms.load(Ordering::Relaxed));
@@ -195,7 +197,7 @@ impl Work {
         }
     }
 
-    /// The client has asked for more, so that nothing waits for it.
+    /// Notes that the client takes more, so nothing waits for it.
     fn asked(&self) {
         self.change(|sending, now| {
             if let Some(since) = sending.waits_since.take() {
@@ -204,18 +206,18 @@ impl Work {
         });
     }
 
-    /// There is something for the client.
+    /// Notes that bytes wait for the client.
     fn handed_out(&self) {
         self.change(|sending, now| sending.waits_since = Some(now));
     }
 
-    /// Puts an answer on its way. Its bytes are counted while they wait for the client.
+    /// Prepares an answer for sending. Its bytes are counted while they wait for the client.
     ///
-    /// A small answer is never refused: what would be said instead is not smaller. So an
-    /// acknowledgement, an error and the page of health get out while queries hold the memory.
+    /// A small answer is never refused, because an error in its place would not be smaller. So
+    /// acknowledgements, errors and health pages get out even while queries hold the memory.
     ///
     /// # Errors
-    /// When the answer is in memory as a whole and the account has no room for it.
+    /// The answer is in memory as a whole, and the account has no room for it.
     pub(crate) fn answer(self: Arc<Self>, response: Response) -> Result<Response, Full> {
         let size = response.body().size_hint().exact().unwrap_or(0);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -263,12 +265,12 @@ impl Drop for Work {
     }
 }
 
-/// An extension of an answer that is needed most while memory is short, such as the metrics of the
-/// process. It has the right to memory that a write has.
+/// An extension for answers that are needed most while memory is short, such as the metrics of the
+/// process. Such an answer may take memory with the priority of a write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vital;
 
-/// An answer of this size is counted and never refused.
+/// The largest answer that is counted and never refused.
 const SMALL_BYTES_MAX: usize = 16 << 10;
 
 /// The body of an answer.
@@ -276,7 +278,8 @@ const SMALL_BYTES_MAX: usize = 16 << 10;
 struct Outgoing {
     inner: Body,
     work: Arc<Work>,
-    /// For a body that is in memory as a whole; it goes with its bytes.
+    /// The memory of a body that is in memory as a whole. It moves to the body's bytes when they
+    /// are handed out.
     share: Option<Share>,
 }
 
@@ -324,7 +327,7 @@ impl HttpBody for Outgoing {
     }
 }
 
-/// Bytes that wait for the client: their request is in work until the socket has them.
+/// Bytes that wait for the client. Their request is in work until the socket has them.
 struct Counted {
     bytes: Bytes,
     _work: Arc<Work>,
@@ -337,7 +340,7 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// A socket whose link knows when something was written.
+/// A socket that tells its link when bytes were written.
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     socket: S,

@@ -1,4 +1,4 @@
-//! Requests counted and timed.
+//! Counts and times of requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use duramen_runtime::Clock;
 use crate::http::edge::crowd::ConnectionMetrics;
 use crate::http::remote_read::RemoteReadMetrics;
 
-/// The metrics of the HTTP edge. Routes are patterns, so that no request can make new series.
+/// The metrics of the HTTP edge. The label `route` is the pattern of a route, so that requests
+/// cannot create new series.
 #[derive(Clone, Debug)]
 pub struct HttpMetrics {
     requests: Family<RequestLabel, Counter>,
@@ -72,7 +73,8 @@ impl HttpMetrics {
     }
 }
 
-/// What a request is counted under that its client gave up before the head of the answer was there.
+/// The status under which a request is counted if its client gives up before the head of the answer
+/// is ready.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Counts and times requests.
@@ -106,12 +108,12 @@ pub(crate) async fn observe(
     response
 }
 
-/// A request until it is counted, when this is dropped: with the answer, or without one when its
-/// connection is gone.
+/// A request that is counted when this is dropped: with its answer, or without one if the
+/// connection has gone.
 struct Underway {
     observer: Arc<Observer>,
     route: String,
-    /// On the monotonic clock.
+    /// The start, on the monotonic clock.
     started: Duration,
     code: u16,
 }

@@ -1,4 +1,4 @@
-//! A request that meets a fault of the program is answered like every other.
+//! Answers to requests whose handler panics.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -10,7 +10,7 @@ use futures::FutureExt;
 
 use crate::http::answer::failure::Failure;
 
-/// Answers 500 where a handler panics, and logs it; the connection and the process go on.
+/// Answers 500 if a handler panics, and logs the panic. The connection and the process go on.
 pub(crate) async fn answer(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();

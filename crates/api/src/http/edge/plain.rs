@@ -1,4 +1,4 @@
-//! Answers to requests that no endpoint takes: in the envelope under `/api/`, plain text elsewhere.
+//! Answers to requests that no route takes: in the envelope below `/api/`, plain text elsewhere.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -21,7 +21,7 @@ pub(crate) async fn not_found(request: Request) -> Response {
     text(StatusCode::NOT_FOUND, format!("404 page not found\n{hint}"))
 }
 
-/// The router names the methods that there are in `Allow`.
+/// Answers a request whose method the route does not take. The router adds the header `Allow`.
 pub(crate) async fn method_not_allowed(request: Request) -> Response {
     if habits::is_api(request.uri().path()) {
         return Failure::method_not_allowed(request.method()).into_response();

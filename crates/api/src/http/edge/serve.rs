@@ -1,5 +1,5 @@
-//! Connections: how they are taken, how many there may be, how long a client may keep them waiting,
-//! and how they end.
+//! Connections: how they are accepted, how many may be open, how long a client may keep them
+//! waiting, and how they end.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,35 +28,35 @@ use crate::http::edge::crowd::{ConnectionMetrics, Crowd, Member};
 use crate::http::edge::head_errors::HeadErrors;
 use crate::http::edge::link::{Link, Patience, Watched};
 
-/// A client that takes longer than this for the head of a request is given up, and so is one that
-/// keeps a connection without a request. Longer than pools of clients let a connection rest between
-/// two scrapes or two panels of a dashboard.
+/// The longest time for the head of a request, and for a connection without a request. It is longer
+/// than a client's pool keeps a connection between two scrapes or two refreshes of a dashboard.
 const HEAD_READ_MAX: Duration = Duration::from_secs(120);
-/// Before the next try when no connection can be taken, as without a file descriptor left.
+/// The pause after a connection could not be accepted, for example without a free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// What is read of a head, and of a body or an answer at once, on one connection. The longest head
-/// that is taken, line and headers.
+/// The size of the buffer of a connection, for heads, bodies and answers. It bounds the length of a
+/// head, which is the request line and the headers.
 const BUFFER_BYTES_MAX: usize = 128 << 10;
-/// Requests of one HTTP/2 connection at once; a browser has some ten under way.
+/// The most requests at once on one HTTP/2 connection. A browser has about ten.
 const STREAMS_MAX: u32 = 100;
-/// Streams that a client may open and reset before their requests are looked at. More is an attack,
-/// and ends the connection.
+/// The most streams that a client may open and reset before their requests are handled. More is an
+/// attack, and ends the connection.
 const RESET_STREAMS_MAX: usize = 20;
-/// What an HTTP/2 client may send before anybody reads it, for one request and for all of them.
+/// The bytes that an HTTP/2 client may send before they are read, for one request and for all.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
-/// How many connections beyond the limit are told so at once. More are closed without a word.
+/// The most connections beyond the limit that are answered with an error at once. Others are closed
+/// without an answer.
 const TURNED_AWAY_MAX: usize = 64;
-/// How long such a connection has for its request and for taking the answer.
+/// The time that such a connection has for its request and for taking the answer.
 const TURNED_AWAY_TIME_MAX: Duration = Duration::from_secs(5);
-/// What is answered beyond the limit of connections all the same: whoever watches the process
-/// should not take it for dead.
+/// The paths that are answered even beyond the limit of connections, so that a watcher does not
+/// take the process for dead.
 const HEALTH: [&str; 4] = ["/-/healthy", "/-/ready", "/healthz", "/ready"];
-/// How long connections that are cut have to end.
+/// The time that connections have to end after they are cut.
 const CUT_WAIT_MAX: Duration = Duration::from_secs(1);
-/// File descriptors that are not for connections: segments, blocks, the store.
+/// The file descriptors that are kept for segments, blocks and the store.
 const DESCRIPTORS_KEPT: usize = 256;
-/// More connections than any number of senders and dashboards opens to one process.
+/// The default limit of connections. Senders and dashboards open fewer to one process.
 const CONNECTIONS_MAX: usize = 10_000;
 
 /// How connections are served.
@@ -91,13 +91,13 @@ impl Serving {
     }
 }
 
-/// How many file descriptors the process may have; `None` for any number.
+/// Returns the limit of file descriptors; `None` if there is no limit.
 fn descriptors() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
-/// Half of the descriptors that are not kept for others: a query may open as many as it has a
-/// connection.
+/// Returns half of the descriptors that are not kept. The other half is for queries: each may open
+/// as many as it has connections.
 fn connections_for(descriptors: Option<u64>) -> usize {
     let descriptors = descriptors.map_or(usize::MAX, |count| {
         usize::try_from(count).unwrap_or(usize::MAX)
@@ -105,23 +105,23 @@ fn connections_for(descriptors: Option<u64>) -> usize {
     (descriptors.saturating_sub(DESCRIPTORS_KEPT) / 2).clamp(16, CONNECTIONS_MAX)
 }
 
-/// What all connections of one listener share.
+/// The state that all connections of one listener share.
 #[derive(Clone, Debug)]
 struct Shared {
     router: Router,
     serving: Serving,
     crowd: Arc<Crowd>,
     clock: Arc<dyn Clock>,
-    /// No more requests.
+    /// Cancelled when no more requests are taken.
     stop: CancellationToken,
-    /// No more waiting for those in work.
+    /// Cancelled when requests in work are not waited for any more.
     cut: CancellationToken,
-    /// Requests in work whose connections were cut at the end.
+    /// The number of requests in work that were lost when their connections were cut.
     lost: Arc<AtomicUsize>,
 }
 
-/// Takes connections until `stop`, then finishes the requests that are in work and returns. What is
-/// not finished after [`ConnectionBounds::stop_wait_max`] is cut.
+/// Accepts connections until `stop`, then lets the requests in work end and returns. After
+/// [`ConnectionBounds::stop_wait_max`] the remaining connections are cut.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -221,7 +221,7 @@ async fn end(shared: &Shared, connections: &TaskTracker) {
 }
 
 async fn connection(stream: TcpStream, shared: Shared, member: Member) {
-    // Answers are written as a whole: nothing is won by waiting for more.
+    // Answers are written as a whole, so waiting for more bytes gains nothing.
     let _ = stream.set_nodelay(true);
     let gives_way = member.gives_way();
 
@@ -259,8 +259,8 @@ async fn connection(stream: TcpStream, shared: Shared, member: Member) {
 
     loop {
         let reason = match link.verdict(&shared.serving.patience) {
-            // A head that has begun is not waited for at the end. Neither is a connection that
-            // another one needs the place of, unless its request has just come.
+            // At the end, a head that has only begun is not waited for. A connection that gives its
+            // place to another one is closed too, unless its request has just come.
             Ok(_) if (is_stopping || gives_way.is_cancelled()) && link.requests() == 0 => {
                 let _ = served.as_mut().now_or_never();
                 return;
@@ -322,7 +322,7 @@ fn builder(head_read_max: Duration) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Instead of an answer that there is no memory for, in the form of that answer.
+/// The answer that is sent if there is no memory for the real one, in the same form.
 fn no_memory(full: &Full, is_json: bool) -> Response {
     if is_json {
         return Failure::unavailable(full.to_string()).into_response();
@@ -331,8 +331,8 @@ fn no_memory(full: &Full, is_json: bool) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response()
 }
 
-/// Says on a connection beyond the limit that there are too many, unless it only asks how the
-/// process is.
+/// Answers a connection beyond the limit with 503, unless its request is for the health of the
+/// process.
 async fn turn_away(stream: TcpStream, shared: Shared) {
     let router = shared.router.clone();
     let max = shared.serving.connections_max;
@@ -384,7 +384,7 @@ mod tests {
     use super::*;
 
     const HEAD_READ: Duration = Duration::from_millis(300);
-    /// What no test waits for.
+    /// A time-out that no test reaches.
     const LONG: Duration = Duration::from_secs(600);
     const PATIENCE: Duration = Duration::from_secs(30);
     const WHOLE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -396,7 +396,7 @@ mod tests {
         ended: tokio::task::JoinHandle<()>,
     }
 
-    /// Serves `router` with little patience for heads.
+    /// Serves `router` with a short time-out for heads.
     async fn start(router: Router) -> Server {
         start_with(router, |_| {}).await
     }
@@ -467,19 +467,19 @@ mod tests {
         }))
     }
 
-    /// The beginning of an HTTP/2 connection: the preface, and settings that say nothing.
+    /// The beginning of an HTTP/2 connection: the preface, and empty settings.
     const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
     async fn connect(server: &Server) -> TcpStream {
         TcpStream::connect(server.address).await.unwrap()
     }
 
-    /// What comes until the server closes.
+    /// Returns what the server sends until it closes the connection.
     async fn rest(mut stream: TcpStream) -> String {
         let mut bytes = Vec::new();
         let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
 
-        // A reset is an end as well.
+        // A reset ends the connection as well.
         let _ = read.expect("the server keeps the connection");
         String::from_utf8_lossy(&bytes).into_owned()
     }

@@ -12,8 +12,8 @@ use crate::http::answer::failure::Failure;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
 
-/// The blocks that the manifest names, the oldest first. A block has no chunks, and a Prometheus
-/// counts levels from 1; what went into a merged one is not kept.
+/// Lists the blocks that the manifest names, the oldest first. Our blocks have no chunks. Levels
+/// are shifted, because Prometheus counts them from 1. The sources of a merged block are not kept.
 pub(crate) async fn blocks(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,

@@ -1,4 +1,5 @@
-//! How many series there are, and of which labels: as a Prometheus, as a Mimir, and of one metric.
+//! Counts of series and labels: in the shape of Prometheus, in the shape of Mimir, and of one
+//! metric.
 
 use std::sync::Arc;
 
@@ -20,15 +21,14 @@ use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
 
-/// What is counted without `start`: as much as the head of a Prometheus holds.
+/// The range without `start`: as much as the head of a Prometheus holds.
 const RECENT_MS: i64 = 3 * 3_600_000;
-/// A series whose last sample is older is gone.
+/// A series whose last sample is older has ended.
 const LOOKBACK_MS: i64 = 300_000;
-/// Samples of a full chunk of a Prometheus, which has one of them for each such stretch of a
-/// series. There are no chunks here.
+/// The samples of a full chunk of Prometheus. We have no chunks, so their number is estimated.
 const CHUNK_SAMPLES: u64 = 120;
 
-/// `status/tsdb`, in the shape of a Prometheus.
+/// Answers `status/tsdb`, in the shape of Prometheus.
 pub(crate) async fn tsdb_status(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,
@@ -86,7 +86,7 @@ fn tsdb_json(found: &[SeriesSummary], limit: usize) -> Json {
     })
 }
 
-/// `status/metric`: what one metric is made of.
+/// Answers `status/metric`: the series, samples and labels of one metric.
 pub(crate) async fn metric_status(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,
@@ -99,7 +99,8 @@ pub(crate) async fn metric_status(
         .ok_or_else(|| Failure::parameter("metric", "a metric is needed"))?
         .to_owned();
 
-    // From a look-back earlier, so that what was there at the start is not taken for new.
+    // The range begins a look-back earlier, so that a series that was there at the start does not
+    // count as new.
     let from = Times {
         start_ms: times.start_ms.saturating_sub(LOOKBACK_MS),
         ..times
@@ -146,7 +147,7 @@ fn metric_json(metric: &str, found: &[SeriesSummary], times: Times, limit: usize
     })
 }
 
-/// `cardinality/label_names`, in the shape of a Mimir.
+/// Answers `cardinality/label_names`, in the shape of Mimir.
 pub(crate) async fn label_names(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,
@@ -173,7 +174,7 @@ pub(crate) async fn label_names(
     })))
 }
 
-/// `cardinality/label_values`, in the shape of a Mimir.
+/// Answers `cardinality/label_values`, in the shape of Mimir.
 pub(crate) async fn label_values(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,
@@ -212,7 +213,7 @@ pub(crate) async fn label_values(
     ))
 }
 
-/// `cardinality/active_series`, in the shape of a Mimir.
+/// Answers `cardinality/active_series`, in the shape of Mimir.
 pub(crate) async fn active_series(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,
@@ -249,7 +250,7 @@ pub(crate) async fn active_series(
     bare.respond(state.recipient(&tenant), turn)
 }
 
-/// An answer without the envelope of the API.
+/// Returns an answer without the envelope of the API.
 fn bare(data: &Json) -> Response {
     (
         [(
@@ -271,7 +272,7 @@ async fn summaries(
     found.map_err(|error| Failure::of_selectors("selector", error))
 }
 
-/// The series to count; all of them without a selector.
+/// Returns the selector of the series to count. Without one, all series count.
 fn selector(params: &Params) -> Summarized {
     params.given("selector").map_or(Summarized::All, |text| {
         Summarized::Selector(text.to_owned())
@@ -292,7 +293,7 @@ fn limit(params: &Params, default: usize, max: usize) -> Result<usize, Failure> 
     Ok(limit)
 }
 
-/// The stretch of time whose series are counted, both ends inclusive.
+/// The range whose series are counted, both ends inclusive.
 #[derive(Clone, Copy)]
 struct Times {
     start_ms: i64,

@@ -1,5 +1,5 @@
-//! What a Prometheus says of its scraping, rules and alerts. This is a store: it has none, and says
-//! so in the same shape.
+//! What a Prometheus tells of its scraping, rules and alerts. Duramen has none of these, and
+//! answers with empty sets in the same shape.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,8 +73,8 @@ pub(crate) async fn scrape_pool_config(params: Params) -> Failure {
     no_scrape_pool(&params).unwrap_or_else(|fault| fault)
 }
 
-/// The faults of a request come in the order of Prometheus: first what is missing, last that there
-/// is no such pool.
+/// Reports faults in the order of Prometheus: first a missing parameter, last that the pool does
+/// not exist.
 pub(crate) async fn relabel_steps(params: Params) -> Failure {
     let absent = match no_scrape_pool(&params) {
         Ok(absent) => absent,
@@ -90,7 +90,7 @@ pub(crate) async fn relabel_steps(params: Params) -> Failure {
     }
 }
 
-/// That the pool which is asked for is not there; the fault of a request that asks for none.
+/// Returns the error that the pool does not exist, or the fault of a request that names none.
 fn no_scrape_pool(params: &Params) -> Result<Failure, Failure> {
     let pool = params
         .given("scrapePool")
@@ -112,13 +112,13 @@ pub(crate) async fn notifications() -> Response {
     success(&json!([]), &[])
 }
 
-/// A stream of notices that never has one would only hold a connection: 204 tells the `EventSource`
-/// of a page not to come again.
+/// There are never notices, so a stream of them would only hold a connection. 204 tells the
+/// `EventSource` of a page not to come again.
 pub(crate) async fn live_notifications() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// A Prometheus has these behind a switch that is off.
+/// In Prometheus these routes are behind a switch that is off.
 pub(crate) async fn search() -> Failure {
     Failure::not_found(
         "search API disabled: names are at /api/v1/labels, values at /api/v1/label/{name}/values",

@@ -1,4 +1,4 @@
-//! `query_exemplars`.
+//! The route `query_exemplars`.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
 
-/// The memory of an exemplar with its labels, roughly.
+/// The approximate memory of an exemplar with its labels.
 const EXEMPLAR_BYTES: usize = 128;
 
-/// The exemplars of all series that a selector of the query selects, whatever stands around it. 204
-/// for a query without any.
+/// Answers with the exemplars of all series that any selector in the query selects; the rest of the
+/// query is ignored. A query without a selector is answered with 204.
 pub(crate) async fn query(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,

@@ -1,4 +1,4 @@
-//! `explain`: the operators of a query, and what they did.
+//! The route `explain`: the operators of a query, and what they did.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(crate) async fn explain(
     .render(format))
 }
 
-/// One time, or with `start` a range.
+/// Returns the times of the query: one time, or a range if `start` is given.
 fn times(params: &Params, now_ms: i64) -> Result<QueryTimes, Failure> {
     if params.given("start").is_some() {
         return range_times(params);
@@ -79,7 +79,8 @@ fn flag(params: &Params, name: &str) -> Result<bool, Failure> {
     }
 }
 
-/// Deeper operators stand no further to the right: a chain is as deep as it is long.
+/// The deepest level that is indented. Operators below it have the same indent, because a long
+/// chain is as deep.
 const INDENT_MAX: usize = 100;
 
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +99,7 @@ impl Format {
     }
 }
 
-/// What is known of a query; an answer and its statistics when it was evaluated.
+/// What is known of a query. The answer and its statistics are there if it was evaluated.
 struct Explained {
     plan: Option<PlanNode>,
     answer: Option<Answer>,
@@ -119,8 +120,8 @@ impl Explained {
         }
     }
 
-    /// The operators in the order of a printed plan: each says how deep it stands, and reads from
-    /// those one deeper that follow it.
+    /// Returns the operators in the order of a printed plan. Each has its depth, and reads from
+    /// those that follow it one level deeper.
     fn json(&self) -> Json {
         let operators = self
             .plan
@@ -212,7 +213,7 @@ fn work_text(work: &Work) -> String {
     text
 }
 
-/// The numbers of the statistics, in the order of their names.
+/// Prints the numbers of the statistics, in the order of their names.
 fn pairs(stats: &Json) -> String {
     let groups = stats
         .as_object()

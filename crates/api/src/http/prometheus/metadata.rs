@@ -1,4 +1,4 @@
-//! `labels`, label values, `series`, and what is known of metric families.
+//! The routes for series, labels and their values, and the metadata of metric families.
 
 use std::sync::Arc;
 
@@ -118,8 +118,8 @@ pub(crate) async fn series(
     list(series, &truncation(more)).respond(state.recipient(&tenant), turn)
 }
 
-/// The metric families: of each the type, help and unit that were sent last. A `limit` of 0 is
-/// none, a negative one all.
+/// Answers with the type, help and unit that were sent last for each metric family. A `limit` of 0
+/// means none, and a negative one means all.
 pub(crate) async fn families(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,
@@ -129,8 +129,7 @@ pub(crate) async fn families(
         usize::try_from(limit).unwrap_or(usize::MAX)
     });
 
-    // One entry is known of each family, which is within every limit but the 0 that stands for no
-    // limit.
+    // Each family has one entry. That is within every limit, and 0 means no limit.
     params.integer("limit_per_metric")?;
 
     let metric = params.given("metric").map(str::to_owned);
@@ -156,7 +155,7 @@ pub(crate) async fn families(
     object(List::new(families, bytes, put)).respond(state.recipient(&tenant), turn)
 }
 
-/// Here Prometheus does not say which parameter a fault is in.
+/// Returns an error that does not name a parameter, as Prometheus does it here.
 fn unnamed(error: duramen_query::Error) -> Failure {
     match error {
         duramen_query::Error::Parse(error) => Failure::bad_data(error.to_string()),
@@ -186,8 +185,8 @@ fn selectors(params: &Params) -> Vec<String> {
     params.all("match[]").map(str::to_owned).collect()
 }
 
-/// A label name behind `U__`: `__` is `_`, `_<hex>_` a character, the rest as it is. `None` when
-/// the text is not of this form.
+/// Decodes a label name after `U__`: `__` is `_`, `_<hex>_` is a character, and the rest stays as
+/// it is. Returns `None` if the text is not of this form.
 fn unescape(text: &str) -> Option<String> {
     let mut rest = text.strip_prefix("U__")?;
     let mut name = String::new();

@@ -1,4 +1,4 @@
-//! `query` and `query_range`.
+//! The routes `query` and `query_range`.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::http::request::go_time::parse_duration_ms;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
 
-// Parameters are read in the order of Prometheus, so that a request with two faults is told of the
-// same one.
+// Parameters are read in the order of Prometheus, so that a request with two faults gets the same
+// error.
 
 pub(crate) async fn instant(
     State(state): State<Arc<QuerierState>>,
@@ -61,7 +61,7 @@ pub(crate) async fn range(
     .await
 }
 
-/// Start, end and step of a range.
+/// Returns the start, end and step of a range.
 pub(crate) fn range_times(params: &Params) -> Result<QueryTimes, Failure> {
     let start_ms = params.required_time_ms("start")?;
     let end_ms = params.required_time_ms("end")?;
@@ -86,7 +86,7 @@ pub(crate) fn range_times(params: &Params) -> Result<QueryTimes, Failure> {
         .map_err(|e| Failure::from(duramen_query::Error::from(e)))
 }
 
-/// Waits for a query, and renders what comes of it.
+/// Evaluates a query and writes its answer.
 async fn answered(
     state: &Arc<QuerierState>,
     tenant: &TenantName,
@@ -119,7 +119,7 @@ pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
     let lookback_ms = lookback_ms
         .map_err(|e| Failure::bad_data(format!("error parsing lookback delta duration: {e}")))?;
 
-    // 0 and below is that of the process, as in Prometheus.
+    // A value of 0 or below stands for the setting of the process, as in Prometheus.
     Ok(QueryOptions {
         lookback_ms: lookback_ms.filter(|ms| *ms > 0),
         timeout,

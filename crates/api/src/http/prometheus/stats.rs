@@ -1,4 +1,4 @@
-//! What a query took, as the API tells it.
+//! The statistics of a query, in the form of the API.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use serde_json::{Value as Json, json};
 use crate::http::answer::number::seconds;
 use crate::http::request::form::Params;
 
-/// How much a client wants to know.
+/// How much detail a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
     Nothing,
     Totals,
-    /// Also for each step.
+    /// Totals, and numbers for each step.
     Steps,
 }
 
 impl Detail {
-    /// What `stats` asks for, and the warning for a value that only works by tradition.
+    /// Returns the detail that `stats` asks for, with a warning for values that are accepted only
+    /// because Prometheus accepts them.
     pub(crate) fn of(params: &Params) -> (Self, Option<String>) {
         match params.get("stats").unwrap_or("") {
             "" => (Self::Nothing, None),
@@ -37,8 +38,8 @@ impl Detail {
         }
     }
 
-    /// `None` when nothing is wanted. `took` is from the request to the answer: what is not
-    /// evaluation was waiting.
+    /// Returns the statistics, or `None` if none are wanted. `took` is the time from the request to
+    /// the answer. The part of it that is not evaluation was waiting.
     pub(crate) fn render(self, stats: &QueryStats, took: Duration) -> Option<Json> {
         if self == Self::Nothing {
             return None;

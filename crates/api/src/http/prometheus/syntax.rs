@@ -1,4 +1,4 @@
-//! `format_query` and `parse_query`: a query laid out, and its tree.
+//! The routes `format_query` and `parse_query`: a query in several lines, and its syntax tree.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::http::request::form::Params;
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
 
-/// The stack that the largest kind of node takes where JSON is made, written and dropped by
+/// The stack that the largest kind of node needs where JSON is made, written and dropped by
 /// recursion.
 const NODE_STACK_BYTES: usize = if cfg!(debug_assertions) {
     32 << 10
@@ -57,8 +57,8 @@ pub(crate) async fn tree(
         .await?)
 }
 
-/// A node in the form that Prometheus's page reads. Durations are in milliseconds; 0 for those that
-/// depend on the query's range.
+/// Returns a node in the form that Prometheus's page reads. Durations are in milliseconds, and 0 if
+/// they depend on the query's range.
 fn node(expr: &Expr) -> Json {
     match expr {
         Expr::Number { value, .. } => json!({ "type": "numberLiteral", "val": number(*value) }),
@@ -181,7 +181,7 @@ fn matching(matching: &VectorMatching) -> Json {
     })
 }
 
-/// Go's shortest form without an exponent.
+/// Prints a number in Go's shortest form without an exponent.
 fn number(value: f64) -> String {
     if value == f64::INFINITY {
         "+Inf".to_owned()

@@ -1,4 +1,4 @@
-//! The samples of one series of a batch, within the range that was asked for.
+//! The samples of one series of a batch, within the range of the request.
 
 use duramen_model::{Histogram, Labels, TimeRange};
 use duramen_query::Error;
@@ -20,12 +20,12 @@ pub(super) struct Series<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// All series of a batch. Their samples outside of `range` are not looked at.
+    /// Returns all series of a batch, limited to their samples in `range`.
     pub(super) fn all(batch: &'a SeriesBatch, range: TimeRange) -> impl Iterator<Item = Self> {
         (0..batch.len()).map(move |row| Self { batch, row, range })
     }
 
-    /// The encoded form.
+    /// Returns the labels in their encoded form.
     pub(super) fn labels(self) -> &'a [u8] {
         self.batch.labels_at(self.row)
     }
@@ -48,7 +48,7 @@ impl<'a> Series<'a> {
             .filter(move |histogram| range.contains(histogram.ts_ms))
     }
 
-    /// Floats and histograms in the order of time.
+    /// Returns floats and histograms in the order of time.
     pub(super) fn samples(self) -> impl Iterator<Item = Sample<'a>> + use<'a> {
         let mut floats = self.floats().peekable();
         let mut histograms = self.histograms().peekable();
@@ -69,12 +69,12 @@ impl<'a> Series<'a> {
         })
     }
 
-    /// The histogram that the bytes of a batch stand for.
+    /// Decodes a histogram of the batch.
     pub(super) fn histogram(self, held: HistogramRef<'_>) -> Result<Histogram, Error> {
         Histogram::from_bytes(held.bytes).ok_or_else(|| self.misfit(held.ts_ms))
     }
 
-    /// The error for a histogram that was stored and makes no sense.
+    /// Returns the error for a stored histogram that cannot be decoded.
     pub(super) fn misfit(self, ts_ms: i64) -> Error {
         Error::Histogram {
             series: Labels::from_encoded_trusted(self.labels()).to_string(),

@@ -1,4 +1,4 @@
-//! What remote read tells of itself.
+//! The metrics of remote read.
 
 use duramen_metrics::{Counter, Family, Registry, label_set};
 use duramen_proto::remote_read::ResponseType;
@@ -32,7 +32,7 @@ impl RemoteReadMetrics {
         self.requests.get_or_create(&label(form)).inc();
     }
 
-    /// The counter of the samples that go out in a form.
+    /// Returns the counter of the samples that are sent in a form.
     pub(super) fn samples(&self, form: ResponseType) -> Counter {
         self.samples.get_or_create(&label(form)).clone()
     }

@@ -20,13 +20,13 @@ use crate::http::answer::pieces::{held, within};
 use crate::http::answer::text_failure::TextFailure;
 use crate::http::roles::state::querier::QuerierState;
 
-/// More than this is no message that a client of protobuf reads.
+/// The most bytes of a message: clients cannot read larger protocol buffers.
 const MESSAGE_BYTES_MAX: usize = 1 << 31;
 
-/// How often what is read is in memory while the message is made.
+/// The number of copies of a result that are in memory while the message is made.
 const COPIES: usize = 2;
 
-/// Reads all queries, in their order.
+/// Reads all queries in their order, and answers with one message.
 pub(super) async fn answer(
     state: &Arc<QuerierState>,
     tenant: TenantName,
@@ -52,15 +52,15 @@ pub(super) async fn answer(
     Ok((headers, held(body, turn)).into_response())
 }
 
-/// What an answer may have, and what it has.
+/// The limits of an answer, and what it has used of them.
 #[derive(Debug)]
 struct Budget {
     samples: usize,
     samples_max: usize,
-    /// Of the results that are complete.
+    /// The bytes of the results that are complete.
     bytes: usize,
     bytes_max: usize,
-    /// Of the account of the process.
+    /// The memory that is drawn from the account of the process.
     held: Share,
     answer_bytes_max: usize,
 }
@@ -95,14 +95,14 @@ impl Budget {
             });
         }
 
-        // Each result is there once as it is read and once in the message.
+        // A result is in memory twice: once as it was read, and once in the message.
         let bytes = COPIES * (self.bytes + result.bytes());
         self.held.grow(bytes.saturating_sub(self.held.bytes()))?;
         Ok(())
     }
 }
 
-/// The message, how many samples are in it, and the memory that it takes.
+/// Returns the message, the number of its samples, and its memory.
 async fn encode(
     reader: &Reader,
     selections: &[Option<Selection>],
@@ -128,7 +128,7 @@ async fn encode(
     Ok((response.finish(), budget.samples, budget.held))
 }
 
-/// The series of one query as messages, one behind the other, in the order in which they were read.
+/// The series of one query as messages, one after the other, in the order in which they were read.
 #[derive(Debug, Default)]
 struct QueryResult {
     messages: Vec<u8>,
@@ -136,7 +136,7 @@ struct QueryResult {
     series: Vec<Place>,
 }
 
-/// Where a series has its message and its labels.
+/// The positions of a series's message and labels.
 #[derive(Clone, Debug)]
 struct Place {
     message: Range<usize>,
@@ -144,12 +144,12 @@ struct Place {
 }
 
 impl QueryResult {
-    /// The memory that it takes.
+    /// Returns the memory that the result takes.
     const fn bytes(&self) -> usize {
         self.messages.len() + self.labels.len() + self.series.len() * size_of::<Place>()
     }
 
-    /// The series by their labels.
+    /// Returns the series sorted by their labels.
     fn in_order(&self) -> Vec<Place> {
         let mut series = self.series.clone();
         let labels = |place: &Place| LabelsIter::over(&self.labels[place.labels.clone()]);
@@ -158,8 +158,8 @@ impl QueryResult {
         series
     }
 
-    /// Adds the series of a batch that have samples in the range, or all when only series are asked
-    /// for. Gives how many samples those have.
+    /// Adds the series of a batch that have samples in the range, or all series if only labels are
+    /// asked for. Returns the number of their samples.
     fn push(
         &mut self,
         batch: &SeriesBatch,
@@ -213,7 +213,8 @@ async fn collect(
         budget.samples += result.push(&batch, selection.range, selection.columns)?;
         budget.check(&result)?;
 
-        // What is in memory is never waited for: let the time-out and others have their turn.
+        // Batches that are in memory are ready at once. Yielding lets the time-out and other tasks
+        // run.
         tokio::task::yield_now().await;
     }
 
@@ -228,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    /// A result of one series with this many samples.
+    /// Returns a result of one series with this many samples, and their number.
     fn result(samples: i64) -> (QueryResult, usize) {
         let mut builder = SeriesBatchBuilder::default();
         let (ts, values): (Vec<_>, Vec<_>) = (0..samples).map(|ts_ms| (ts_ms, 1.5)).unzip();

@@ -1,9 +1,9 @@
 //! The answer as a stream of frames.
 //!
-//! Three places hold memory: a batch of series, the frame that is made of it, and the frame that
-//! waits for the client. A client that goes away ends the reading at its next frame; one that is
-//! slow is given up when the time of a query is over. A failure after the first frame cuts the
-//! connection off, so that nobody takes a part for the whole.
+//! Memory is held in three places: a batch of series, the frame that is made of it, and the frame
+//! that waits for the client. If the client goes away, the reading ends at the next frame. If the
+//! client is slow, it is given up when the time of the query is over. A failure after the first
+//! frame cuts the connection, so that no client takes a part for the whole.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ use crate::http::roles::state::querier::QuerierState;
 
 const CONTENT_TYPE: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 
-/// Reads all queries one after the other, and answers once there is a first frame, or a failure, or
-/// nothing at all.
+/// Reads all queries one after the other. Answers when there is a first frame, a failure, or no
+/// frame at all.
 pub(super) async fn answer(
     state: &Arc<QuerierState>,
     tenant: TenantName,
@@ -49,7 +49,7 @@ pub(super) async fn answer(
     let reading = Workers::default().spawn(async move {
         let work = |reader| async move { send_all(&reader, &selections, sender).await };
         if let Err(error) = querier.read(&tenant, work).await {
-            // A client that has gone does not want to know.
+            // If the client has gone, nobody needs the error.
             let _ = frames.send(Err(error)).await;
         }
     });
@@ -64,7 +64,7 @@ pub(super) async fn answer(
         .into_response())
 }
 
-/// The frames to come. Dropping the stream ends the reading.
+/// Returns the frames that follow. Dropping the stream ends the reading.
 fn rest(
     ready: mpsc::Receiver<Result<Bytes, Error>>,
     reading: AbortOnDropHandle<()>,
@@ -82,7 +82,7 @@ fn rest(
 
                     Err(BoxError::from(error))
                 }
-                // Nothing comes any more: the reading is through, or it panicked.
+                // The channel is closed: the reading is done, or it panicked.
                 None => {
                     if let Some(reading) = reading.take() {
                         reading.await?;
@@ -95,13 +95,13 @@ fn rest(
     )
 }
 
-/// The way to the client.
+/// Sends frames to the client.
 struct Sender {
     frames: mpsc::Sender<Result<Bytes, Error>>,
     samples: Counter,
 }
 
-/// The client does not take any more.
+/// The client has gone.
 struct Gone;
 
 impl Sender {
@@ -110,7 +110,7 @@ impl Sender {
     }
 }
 
-/// Why the sending of a query's answer ended early.
+/// The reason why sending ended early.
 enum Ended {
     Gone,
     Failed(Error),
@@ -142,8 +142,8 @@ async fn send_all(
     for (query, selection) in selections.iter().enumerate() {
         let Some(selection) = selection else { continue };
 
-        // A stream has no way to tell of a series without samples, so samples are sent to whoever
-        // asked for series only.
+        // A stream cannot have a series without samples. So samples are sent even if only series
+        // are asked for.
         let selection = Selection {
             columns: Columns::Samples,
             ..selection.clone()
@@ -165,8 +165,8 @@ async fn send_all(
     Ok(())
 }
 
-/// Sends each series when it is read. The look at their order was at the same moment, so they are
-/// in it.
+/// Sends each series when it is read. The series are known to come in order: the check used the
+/// same moment.
 async fn send_in_order(
     reader: &Reader,
     query: usize,
@@ -191,7 +191,8 @@ async fn send_in_order(
     Ok(())
 }
 
-/// Holds the frames of all series until the last is read, as any of them may be the first.
+/// Holds the frames of all series until the last series is read, because any of them may sort
+/// first.
 async fn send_sorted(
     reader: &Reader,
     query: usize,
@@ -231,7 +232,8 @@ async fn send_sorted(
             .grow(held_bytes.saturating_sub(share.bytes()))
             .map_err(Error::from)?;
 
-        // What is in memory is never waited for: let the time-out and others have their turn.
+        // Batches that are in memory are ready at once. Yielding lets the time-out and other tasks
+        // run.
         tokio::task::yield_now().await;
     }
 
@@ -248,7 +250,7 @@ struct Frames<'a, S> {
     series: Series<'a>,
     left: S,
     builder: ChunkBuilder,
-    /// `None` when the last frame is made.
+    /// `None` after the last frame.
     frames: Option<SeriesFrames>,
     samples: u64,
 }

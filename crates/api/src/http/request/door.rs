@@ -1,5 +1,5 @@
-//! What every role asks of a request before it looks at it: who sends it, whether this process may
-//! still answer, and where its form is read.
+//! What every role checks in a request first: who sends it, and whether this process may still
+//! answer. It also has the place where forms are read.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) struct OperatorListener;
 #[derive(Clone, Debug)]
 pub struct Door {
     tenancy: Arc<Tenancy>,
-    /// The right to answer from the store, where this process has taken it.
+    /// The right to answer from the store, if this process has claimed it.
     claim: Option<Claim>,
     forms: Arc<Intake>,
 }
@@ -36,12 +36,13 @@ impl Door {
         }
     }
 
-    /// Where forms and other questions are read.
+    /// The intake for forms and other small bodies.
     pub(crate) fn forms(&self) -> &Intake {
         &self.forms
     }
 
-    /// Nobody who was overtaken may answer for a tenant, nor take samples for it.
+    /// Checks that no other process has taken the store over. If one has, this process may not
+    /// answer and may not take samples.
     pub(crate) async fn assure(&self) -> Result<(), Failure> {
         let Some(claim) = &self.claim else {
             return Ok(());
@@ -53,7 +54,7 @@ impl Door {
             .map_err(|error| Failure::unavailable(error.to_string()))
     }
 
-    /// The tenant of a request.
+    /// Returns the tenant of a request.
     pub(crate) fn tenant(&self, parts: &Parts) -> Result<TenantName, Failure> {
         let own = &self.tenancy.own_tenant;
         if !self.tenancy.is_multi {
@@ -63,7 +64,7 @@ impl Door {
         let missing = || Failure::unauthorized("no org id: the header X-Scope-OrgID is missing");
         let name = tenant_named(parts)?.ok_or_else(missing)?;
 
-        // The metrics of the process name all the other tenants.
+        // The process's own metrics name all the other tenants.
         if name == *own && !self.sees_all(parts) {
             return Err(Failure::forbidden(format!(
                 "the tenant {name} has the process's own metrics, which tell of all tenants: it is \
@@ -74,8 +75,8 @@ impl Door {
         Ok(name)
     }
 
-    /// Under which name the body of a request is counted while it is read, also where the route
-    /// does not ask for a tenant.
+    /// Returns the name under which the body of a request is counted while it is read. Routes that
+    /// need no tenant use it too.
     pub(crate) fn named_or_own(&self, parts: &Parts) -> TenantName {
         let named = if self.tenancy.is_multi {
             tenant_named(parts).ok().flatten()
@@ -86,18 +87,19 @@ impl Door {
         named.unwrap_or_else(|| self.tenancy.own_tenant.clone())
     }
 
-    /// Whether a request came from the operator, whatever the settings let others do.
+    /// Returns whether a request came from the operator. Settings that open more to others do not
+    /// count.
     pub(crate) fn is_operator(&self, parts: &Parts) -> bool {
         !self.tenancy.is_multi || parts.extensions.get::<OperatorListener>().is_some()
     }
 
-    /// Whether a request may see what tells of all tenants.
+    /// Returns whether a request may see data about all tenants.
     pub(crate) fn sees_all(&self, parts: &Parts) -> bool {
         self.is_operator(parts) || self.tenancy.metrics_all
     }
 }
 
-/// The tenant that the header names; `None` without a header.
+/// Returns the tenant that the header names, or `None` without a header.
 pub(crate) fn tenant_named(parts: &Parts) -> Result<Option<TenantName>, Failure> {
     let mut values = parts.headers.get_all(HEADER).iter();
     let Some(value) = values.next() else {

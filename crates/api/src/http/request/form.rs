@@ -1,4 +1,4 @@
-//! Parameters from the URL and from a form in the body, merged.
+//! The parameters of a request: from the URL and from a form in the body, merged.
 
 mod pairs;
 
@@ -16,12 +16,12 @@ use crate::http::request::door::Door;
 use crate::http::request::go_time::{go_duration, parse_duration_ms, parse_time_ms};
 use crate::http::request::intake::{Counted, Fault};
 
-/// The parameters of a request, of the URL and of a form in the body.
+/// The parameters of the URL and of a form in the body.
 #[derive(Debug, Default)]
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
-    /// A form stays counted for as long as its texts are held, which is until its query is
-    /// answered.
+    /// Keeps the form's memory counted until the query is answered, because its texts are held so
+    /// long.
     _counted: Option<Counted>,
 }
 
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// Why a body is not there as a whole.
+/// Returns the error for a body that was not read to its end.
 fn unread(fault: &Fault) -> Failure {
     match fault {
         Fault::TooLarge { bytes_max } => Failure::too_large(format!(
@@ -71,7 +71,7 @@ fn unread(fault: &Fault) -> Failure {
 }
 
 impl Params {
-    /// The first value; `None` when it is absent.
+    /// Returns the first value, or `None` without one.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs
             .iter()
@@ -79,7 +79,7 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The first value unless it is empty.
+    /// Returns the first value unless it is empty.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }
@@ -91,7 +91,7 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
-    /// A time in milliseconds.
+    /// Returns a time in milliseconds.
     pub(crate) fn time_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
         let fault = |e| Failure::parameter(name, format!("invalid time value for '{name}': {e}"));
         self.given(name)
@@ -103,15 +103,15 @@ impl Params {
         parse_time_ms(self.get(name).unwrap_or("")).map_err(|e| Failure::parameter(name, e))
     }
 
-    /// A duration in milliseconds: seconds as a float, or a Prometheus duration.
+    /// Returns a duration in milliseconds. The text is a float of seconds or a Prometheus duration.
     pub(crate) fn duration_ms(&self, name: &str) -> Result<Option<i64>, Failure> {
         self.given(name)
             .map(|text| parse_duration_ms(text).map_err(|e| Failure::parameter(name, e)))
             .transpose()
     }
 
-    /// How long the evaluation may take: one that may take no time is refused, since it could only
-    /// run out.
+    /// Returns the time-out of the evaluation. A time-out of 0 is refused, because every query
+    /// would fail.
     pub(crate) fn timeout(&self) -> Result<Option<Duration>, Failure> {
         let Some(ms) = self.duration_ms("timeout")? else {
             return Ok(None);
@@ -131,7 +131,8 @@ impl Params {
         positive.map(Some).ok_or_else(why)
     }
 
-    /// The most elements of the answer; `None` for no limit, which 0 asks for as well.
+    /// Returns the most elements that the answer may have; `None` for no limit, which is also what
+    /// 0 means.
     pub(crate) fn limit(&self) -> Result<Option<usize>, Failure> {
         let Some(text) = self.given("limit") else {
             return Ok(None);
@@ -145,7 +146,7 @@ impl Params {
         Ok((limit > 0).then_some(limit))
     }
 
-    /// A whole number that has no meaning of its own here.
+    /// Returns a whole number that is only checked, or whose meaning the caller gives.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, Failure> {
         let number = self
             .given(name)
@@ -153,8 +154,8 @@ impl Params {
         number.transpose().map_err(Failure::bad_data)
     }
 
-    /// The span that `start` and `end` name, both inclusive and both optional. `None` when it is
-    /// empty, and then so is the answer.
+    /// Returns the range from `start` to `end`, both inclusive and optional. `None` if the range is
+    /// empty; the answer is empty then.
     pub(crate) fn range(&self) -> Result<Option<TimeRange>, Failure> {
         let start = self.time_ms("start")?.unwrap_or(i64::MIN);
         let end = self.time_ms("end")?.unwrap_or(i64::MAX - 1);
@@ -162,7 +163,7 @@ impl Params {
     }
 }
 
-/// Why a text is no whole number, in the words of Go.
+/// Returns why a text is not a whole number, in the words of Go.
 fn atoi_fault(text: &str, error: &ParseIntError) -> String {
     let why = match error.kind() {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",

@@ -1,24 +1,24 @@
-//! Times and durations as the API of Prometheus reads them, which is as Go's library does.
+//! Times and durations in the forms that the API of Prometheus reads with Go's library.
 
 use duramen_model::duration::parse_ms;
 use duramen_model::quoted::quote;
 
-/// The times that Prometheus's clients send for "as early as there is" and "as late as there is".
+/// The times that clients of Prometheus send for the earliest and the latest time there is.
 const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
 const MAX_TIME: &str = "292277025-08-18T07:12:54.999999999Z";
 
-/// Reads Unix seconds as a float (rounded to ms) or an RFC 3339 time (cut off at ms); in
-/// milliseconds.
+/// Reads Unix seconds as a float (rounded to milliseconds) or an RFC 3339 time (cut off at
+/// milliseconds). Returns milliseconds.
 ///
-/// Infinity and NaN are refused. Prometheus makes the earliest time that Go has of them, which
-/// nobody can mean.
+/// Infinity and NaN are refused. Prometheus turns them into Go's earliest time, which no client can
+/// mean.
 pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
     if let Some(seconds) = parse_float(text).filter(|seconds| seconds.is_finite()) {
-        // Whole seconds and fraction apart, as Go does it: a fraction is the same millisecond
-        // whenever it is.
+        // Go converts whole seconds and the fraction apart, so that a fraction gives the same
+        // milliseconds in every second.
         let ms = seconds.trunc() * 1000.0 + (seconds.fract() * 1000.0).round();
 
-        // Times that do not fit are as far away as the furthest that do.
+        // Times out of range are cut to the earliest or the latest time.
         #[expect(
             clippy::cast_possible_truncation,
             reason = "saturates, which is what is wanted"
@@ -34,10 +34,10 @@ pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
     }
 }
 
-/// Seconds as a float, or a Prometheus duration; in milliseconds, cut off. The longest is about 292
-/// years.
+/// Reads seconds as a float, or a Prometheus duration. Returns milliseconds, cut off. The longest
+/// duration is about 292 years.
 pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
-    /// What Go's durations hold: nanoseconds in 63 bits.
+    /// The end of Go's durations, which are nanoseconds in 63 bits.
     const NANOSECONDS_END: f64 = 9_223_372_036_854_775_808.0;
 
     if let Some(seconds) = parse_float(text) {
@@ -55,7 +55,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
         )]
         let nanoseconds = nanoseconds as i64;
 
-        // What is shorter than a millisecond is still no 0, which means something else.
+        // A duration below one millisecond must not become 0, which has a meaning of its own.
         let ms = nanoseconds / 1_000_000;
         return Ok(if ms == 0 { nanoseconds.signum() } else { ms });
     }
@@ -63,7 +63,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     parse_ms(text).map_err(|_| format!("cannot parse {} to a valid duration", quote(text)))
 }
 
-/// A duration as Go prints it: `0s`, `-1m30s`, `1.5s`, `5ms`.
+/// Prints a duration as Go does: `0s`, `-1m30s`, `1.5s`, `5ms`.
 pub(crate) fn go_duration(ms: i64) -> String {
     let sign = if ms < 0 { "-" } else { "" };
     let total = ms.unsigned_abs();
@@ -87,8 +87,9 @@ pub(crate) fn go_duration(ms: i64) -> String {
     }
 }
 
-/// As `strconv.ParseFloat`: decimal or hexadecimal with a power of two, with underscores between
-/// digits; infinity and NaN by name. `None` for what is none, and for what is too large.
+/// Reads a number as `strconv.ParseFloat` does: decimal, or hexadecimal with a power of two;
+/// underscores between digits; infinity and NaN by name. Returns `None` for other texts and for
+/// numbers that are too large.
 fn parse_float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_hexadecimal = unsigned
@@ -105,8 +106,8 @@ fn parse_float(text: &str) -> Option<f64> {
     (value.is_finite() || !has_digits).then_some(value)
 }
 
-/// `None` when an underscore stands elsewhere than between digits, where the prefix of a base
-/// counts as one.
+/// Removes underscores. Returns `None` if one is not between two digits; the prefix of a base
+/// counts as a digit.
 fn without_underscores(text: &str, is_hexadecimal: bool) -> Option<String> {
     let is_digit = |byte: Option<&u8>| match byte {
         Some(b'x' | b'X') => is_hexadecimal,
@@ -126,7 +127,7 @@ fn without_underscores(text: &str, is_hexadecimal: bool) -> Option<String> {
     Some(text.replace('_', ""))
 }
 
-/// A number such as `0x1.8p3`; the power may not be left out.
+/// Reads a number such as `0x1.8p3`. The power is required.
 fn parse_hexadecimal(text: &str) -> Option<f64> {
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
     let digits = text.trim_start_matches(['+', '-']).get(2..)?;
@@ -149,9 +150,9 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// As Go's `time.RFC3339Nano` reads: an hour may have one digit, a comma may stand for the point of
-/// a fraction of any length, an offset goes up to 24:60; `t` and `z` are not small, and there is no
-/// 60th second.
+/// Reads a time as Go's `time.RFC3339Nano` does. An hour may have one digit. A comma may replace
+/// the point of a fraction, which may have any length. Offsets go up to 24:60. `t` and `z` must be
+/// capitals, and there is no second 60.
 fn parse_rfc3339_ms(text: &str) -> Option<i64> {
     let mut rest = text;
     let year = digits(&mut rest, 4)?;
@@ -177,7 +178,7 @@ fn parse_rfc3339_ms(text: &str) -> Option<i64> {
     Some(time.and_utc().timestamp_millis() + i64::from(fraction_ms) - offset_minutes * 60_000)
 }
 
-/// Exactly so many digits.
+/// Takes exactly `count` digits.
 fn digits(rest: &mut &str, count: usize) -> Option<u32> {
     let digits = rest
         .get(..count)
@@ -186,13 +187,13 @@ fn digits(rest: &mut &str, count: usize) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// Steps over `expected`.
+/// Takes `expected`.
 fn after<'r, 't>(rest: &'r mut &'t str, expected: &str) -> Option<&'r mut &'t str> {
     *rest = rest.strip_prefix(expected)?;
     Some(rest)
 }
 
-/// A fraction of a second, if there is one, cut off at milliseconds.
+/// Takes a fraction of a second, if there is one, cut off at milliseconds.
 fn take_fraction_ms(rest: &mut &str) -> Option<u32> {
     let Some(behind) = rest.strip_prefix(['.', ',']) else {
         return Some(0);
@@ -210,7 +211,7 @@ fn take_fraction_ms(rest: &mut &str) -> Option<u32> {
     }
 }
 
-/// `Z`, or an offset such as `+05:30`, behind which nothing stands.
+/// Reads `Z` or an offset such as `+05:30`. Nothing may follow it.
 fn take_offset_minutes(rest: &str) -> Option<i64> {
     if rest == "Z" {
         return Some(0);
@@ -229,7 +230,7 @@ fn take_offset_minutes(rest: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// What Go 1.2x answers to the `parseTime` of Prometheus, except for infinity and NaN.
+    /// The results of Prometheus's `parseTime` with Go 1.2x, except for infinity and NaN.
     const TIMES: [(&str, Option<i64>); 74] = [
         ("1.5", Some(1_500)),
         ("1e3", Some(1_000_000)),

@@ -1,10 +1,10 @@
-//! Bodies of requests: read as they come, within a time, at a least rate, and counted before they
-//! are kept.
+//! Bodies of requests. They are read as they come, within a time and at a least rate, and are
+//! counted before they are kept.
 //!
-//! A body comes in from its connection; what goes out is [`Received`], which stays counted until it
-//! is dropped. A body that is not here yet takes nothing, whatever it announces. Once a body is
-//! complete, what its decoding takes is decided in one step by whoever decodes it: nobody holds one
-//! part of the memory for requests while it waits for another part of the same.
+//! A body comes in from its connection, and [`Received`] goes out, which stays counted until it is
+//! dropped. A body takes no memory before its bytes arrive, whatever length it announces. The
+//! decoder of a complete body reserves the memory for decoding in one step. So no body holds one
+//! part of the memory for requests while it waits for another part of it.
 
 mod room;
 
@@ -23,20 +23,19 @@ use room::{Place, Room};
 
 use crate::http::config::BodyBounds;
 
-/// A body has this long before its rate counts: connections start slowly.
+/// The time before a body's rate counts, because connections start slowly.
 const RATE_GRACE: Duration = Duration::from_secs(5);
-/// Without a byte for so long, a body is too slow, however quick it was before.
+/// The longest time without a byte, however fast the body was before.
 const STALL_MAX: Duration = Duration::from_secs(10);
-/// The same while others wait for the end of this body.
+/// The longest time without a byte while other bodies wait for the end of this one.
 const STALL_MAX_OF_ELDER: Duration = Duration::from_secs(1);
-/// The buffer that a body begins with. It doubles.
+/// The first size of a body's buffer, which doubles.
 const BUFFER_BYTES_MIN: usize = 16 << 10;
-/// Forms of queries that are read or whose queries wait: eight of the largest, thousands of those
-/// that dashboards send.
+/// The memory for forms that are being read or whose queries wait. It has room for eight of the
+/// largest forms, or for thousands of those that dashboards send.
 const FORMS_BYTES_MAX: usize = 64 << 20;
 
-/// Reads bodies of one kind: those that write apart from those that ask, so that neither keeps the
-/// other out.
+/// Reads bodies of one kind. Writes and queries have one each, so that neither keeps the other out.
 #[derive(Debug)]
 pub struct Intake {
     room: Arc<Room>,
@@ -44,17 +43,17 @@ pub struct Intake {
     wanted: Use,
     clock: Arc<dyn Clock>,
     pace: Pace,
-    /// How long a body may wait for room, in all.
+    /// The longest time that a body waits for room, in all.
     wait_max: Duration,
 }
 
 impl Intake {
-    /// Where the bodies of writes are read.
+    /// Makes the intake for the bodies of writes.
     pub fn of_writes(bounds: &BodyBounds, account: &Arc<Account>, clock: &Arc<dyn Clock>) -> Self {
         Self::new(bounds.writes_bytes_max, Use::Body, bounds, account, clock)
     }
 
-    /// Where forms and other questions are read.
+    /// Makes the intake for forms and other small bodies.
     pub fn of_forms(bounds: &BodyBounds, account: &Arc<Account>, clock: &Arc<dyn Clock>) -> Self {
         Self::new(FORMS_BYTES_MAX, Use::Query, bounds, account, clock)
     }
@@ -80,7 +79,7 @@ impl Intake {
     }
 }
 
-/// How quickly a body has to come.
+/// The speed that a body must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
     whole_max: Duration,
@@ -110,8 +109,8 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The answer to a request whose body was given up says that the connection ends: what is still
-    /// to come of the body is not read.
+    /// Marks the answer to a request whose body was given up: the connection ends after it, because
+    /// the rest of the body is not read.
     pub(crate) fn close(&self, mut response: Response) -> Response {
         if !matches!(self, Self::Broken(_)) {
             response
@@ -123,14 +122,14 @@ impl Fault {
     }
 }
 
-/// A body that is here.
+/// A body that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Received {
     bytes: Vec<u8>,
     counted: Counted,
 }
 
-/// What a body takes of the memory, until it is dropped.
+/// The memory of a body, which is counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted {
     _place: Place,
@@ -138,8 +137,8 @@ pub(crate) struct Counted {
 }
 
 impl Received {
-    /// The bytes, and what keeps them counted, for whoever holds something of about the same size
-    /// instead.
+    /// Returns the bytes and their count apart, for a caller that replaces the bytes by something
+    /// of about the same size.
     pub(crate) fn into_parts(self) -> (Bytes, Counted) {
         (self.bytes.into(), self.counted)
     }
@@ -154,11 +153,11 @@ impl Deref for Received {
 }
 
 impl Intake {
-    /// Reads the whole of a body of at most `bytes_max`.
+    /// Reads the whole of a body that has at most `bytes_max`.
     ///
     /// # Errors
-    /// Before a byte is read when the headers announce too much. Otherwise as soon as it is known;
-    /// nothing is held then.
+    /// If the headers announce too much, before a byte is read; otherwise as soon as the fault is
+    /// known. After an error no memory is held.
     pub(crate) async fn read(
         &self,
         tenant: &str,
@@ -190,7 +189,7 @@ impl Intake {
         let mut bytes: Vec<u8> = Vec::new();
         let started = self.clock.monotonic();
 
-        // Time in which the body waited for us does not count against its sender.
+        // The time in which the body waited for room does not count against its sender.
         let mut waited = Duration::ZERO;
 
         loop {
@@ -237,8 +236,8 @@ impl Intake {
             }
 
             if needed > bytes.capacity() {
-                // Frames are copied: thousands of tiny ones would each keep a buffer of their
-                // connection alive.
+                // Frames are copied, because each of thousands of tiny frames would keep a buffer
+                // of its connection alive.
                 let doubled = bytes.capacity().saturating_mul(2).max(BUFFER_BYTES_MIN);
                 let wanted = doubled.min(expected.max(needed)).max(needed);
                 let more = wanted - bytes.capacity();
@@ -252,7 +251,7 @@ impl Intake {
         }
     }
 
-    /// Waits until a body may grow, and gives how long it took.
+    /// Waits until a body may grow, and returns how long it waited.
     async fn wait_for_room(
         &self,
         place: &mut Place,
@@ -287,7 +286,7 @@ impl Intake {
 }
 
 impl Pace {
-    /// How long a body may go on without another byte when `bytes` are here after `took`.
+    /// Returns how long a body may go on without another byte, after `bytes` have come in `took`.
     fn patience(&self, took: Duration, bytes: usize) -> Duration {
         let per_second = self.bytes_per_second_min.max(1);
         let enough_for = Duration::from_secs_f64(bytes as f64 / per_second as f64);
@@ -297,7 +296,7 @@ impl Pace {
     }
 }
 
-/// What the sender says the body will have. The body itself is held to the limit as well.
+/// Returns the length that the sender announces. The limit applies to the body itself as well.
 fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
     let announced: u64 = headers
         .get(header::CONTENT_LENGTH)?
@@ -425,7 +424,8 @@ mod tests {
         let account = Account::new(1 << 30);
         let intake = intake(1 << 20, &account, Arc::new(SystemClock::default()));
 
-        // Each comes in nine parts, with the others between them: together forty times the room.
+        // Each body comes in nine parts that alternate with those of the others. Together they are
+        // forty times as large as the room.
         let bodies = (0..400).map(|_| async {
             let parts = frames(&[12_000; 9]).then(|frame| async {
                 tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Whose request it is.
+//! The tenant of a request.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -7,7 +7,7 @@ use duramen_model::TenantName;
 use crate::http::answer::failure::Failure;
 use crate::http::request::door::Door;
 
-/// The tenant of a request: from the header while multi-tenancy is on, else always the same.
+/// The tenant of a request: the one in the header if multi-tenancy is on, else always the same.
 #[derive(Debug)]
 pub(crate) struct Tenant(pub(crate) TenantName);
 

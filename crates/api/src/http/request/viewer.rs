@@ -1,5 +1,5 @@
-//! What of the process a request may see: with several tenants, what tells of others is for the
-//! operator.
+//! What a request may see of the process. With several tenants, only the operator sees data about
+//! all of them.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -10,12 +10,13 @@ use duramen_model::TenantName;
 use crate::http::answer::failure::Failure;
 use crate::http::request::door::{Door, tenant_named};
 
-/// Who looks at the process.
+/// Who asks about the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Viewer {
     /// Sees everything.
     Operator,
-    /// Sees what is its own, and what is nobody's; without a name the latter alone.
+    /// Sees its own data and data that belongs to no tenant. Without a name it sees only the
+    /// latter.
     Tenant(Option<TenantName>),
 }
 
@@ -36,7 +37,8 @@ where
 }
 
 impl Viewer {
-    /// Those metrics of the process that may be seen. Tenants have ids by `register`.
+    /// Returns the metrics of the process that the viewer may see. `register` has the ids of
+    /// tenants.
     pub(crate) fn visible(
         &self,
         families: Vec<MetricFamily>,
@@ -58,7 +60,7 @@ impl Viewer {
     }
 }
 
-/// The metrics of nobody in particular, and those of the tenant of this name and id.
+/// Returns the metrics that belong to no tenant, and those of the tenant with this name and id.
 fn visible(
     mut families: Vec<MetricFamily>,
     name: Option<&str>,

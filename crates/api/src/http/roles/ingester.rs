@@ -9,11 +9,11 @@ use crate::http::docs::parameter_docs::ALL_TENANTS;
 use crate::http::roles::state::ingester::IngesterState;
 use crate::http::write;
 
-/// Writing.
+/// The routes that write samples.
 pub(crate) fn writing() -> Vec<Endpoint<Arc<IngesterState>>> {
     vec![
         on_post("/api/v1/write", write::write)
-            .says("Stores the samples of a remote write, in snappy.")
+            .says("Stores the samples of a remote write, which is compressed with snappy.")
             .reads(PROTOBUF)
             .answers(Accepted),
         on_post("/api/v1/push", write::write)
@@ -21,21 +21,21 @@ pub(crate) fn writing() -> Vec<Endpoint<Arc<IngesterState>>> {
             .reads(PROTOBUF)
             .answers(Accepted),
         on_post("/api/v1/receive", write::write)
-            .says("As `/api/v1/write`, where a Thanos has it.")
+            .says("As `/api/v1/write`, at the path of Thanos.")
             .reads(PROTOBUF)
             .answers(Accepted),
         on_post("/api/prom/push", write::write)
-            .says("As `/api/v1/write`, where the first Cortex had it.")
+            .says("As `/api/v1/write`, at the path of the first Cortex.")
             .reads(PROTOBUF)
             .answers(Accepted),
     ]
 }
 
-/// What an operator orders.
+/// The routes of an operator's orders.
 pub(crate) fn orders() -> Vec<Endpoint<Arc<IngesterState>>> {
     vec![
         on_post_put("/api/v1/admin/tsdb/flush", flush::flush)
-            .says("Writes what is in memory to the store and returns when it is there.")
+            .says("Writes the samples in memory to the store, and returns when they are stored.")
             .takes(&[ALL_TENANTS])
             .answers(Nothing),
     ]

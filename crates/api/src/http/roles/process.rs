@@ -9,11 +9,11 @@ use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::METRIC_PATTERN;
 use crate::http::roles::state::process::ProcessState;
 
-/// What the process is and does.
+/// The routes about what the process is and does.
 pub(crate) fn about() -> Vec<Endpoint<Arc<ProcessState>>> {
     vec![
         on_get("/api/v1/status/buildinfo", status::buildinfo)
-            .says("The Prometheus whose API this is, and the build.")
+            .says("The version of Prometheus whose API this is, and the build.")
             .answers(Data(Schema::BuildInfo)),
         on_get("/api/v1/status/runtimeinfo", status::runtime_info)
             .says("When and where the process was started.")
@@ -23,13 +23,13 @@ pub(crate) fn about() -> Vec<Endpoint<Arc<ProcessState>>> {
             .answers(Data(Schema::Flags)),
         on_get("/api/v1/status/self_metrics", self_metrics::families)
             .says(
-                "The metrics of the process, as JSON. With several tenants only those of \
-                 nobody and of the one that asks.",
+                "The metrics of the process, as JSON. With several tenants, only those of no \
+                 tenant and of the tenant that asks.",
             )
             .takes(&[METRIC_PATTERN])
             .answers(Data(Schema::SelfMetrics)),
         on_get("/api/v1/status/walreplay", status::wal_replay)
-            .says("The replay of the log: done.")
+            .says("The state of the log's replay: done.")
             .answers(Data(Schema::WalReplay)),
         on_get("/api/v1/features", status::features)
             .says("What a client may use, by area.")
@@ -37,44 +37,44 @@ pub(crate) fn about() -> Vec<Endpoint<Arc<ProcessState>>> {
     ]
 }
 
-/// What is set.
+/// The routes about settings and limits.
 pub(crate) fn settings() -> Vec<Endpoint<Arc<ProcessState>>> {
     vec![
         on_get("/api/v1/status/config", settings::config)
-            .says("The settings of the process, secrets hidden, and where each is from.")
+            .says("The settings of the process with their origins, secrets hidden.")
             .answers(Data(Schema::Config)),
         on_get("/config", settings::page)
             .says("As `/api/v1/status/config`, without the envelope.")
             .answers(Raw("application/yaml")),
         on_get("/api/v1/limits", settings::limits)
-            .says("What the tenant may use, and which part of the limits file set it.")
+            .says("The tenant's limits, and which part of the limits file set each.")
             .answers(Data(Schema::Limits)),
         on_get("/api/v1/user_limits", settings::limits)
             .says("As `/api/v1/limits`.")
             .answers(Data(Schema::Limits)),
         on_post_put("/-/reload", settings::reload)
-            .says("Reads the limits file again; 500 when it has faults.")
+            .says("Reads the limits file again; answers 500 if it has faults.")
             .answers(Raw(TEXT)),
     ]
 }
 
-/// Whether the process lives, and where to find what.
+/// The routes about health, and the index.
 pub(crate) fn probes() -> Vec<Endpoint<Arc<ProcessState>>> {
     vec![
         on_get("/", status::index)
-            .says("Where to find what.")
+            .says("An overview of the main pages.")
             .answers(Raw(TEXT)),
         on_get("/version", status::version)
             .says("As `/api/v1/status/buildinfo`, without the envelope.")
             .answers(Json(Schema::BuildInfo)),
         on_get("/metrics", status::metrics)
             .says(
-                "The metrics of the process. With several tenants only those of nobody and of \
-                 the one that asks.",
+                "The metrics of the process. With several tenants, only those of no tenant and \
+                 of the tenant that asks.",
             )
             .answers(Raw("application/openmetrics-text")),
         on_get("/-/healthy", status::healthy)
-            .says("Whether the process lives.")
+            .says("Whether the process is alive.")
             .answers(Raw(TEXT)),
         on_get("/healthz", status::healthy)
             .says("As `/-/healthy`.")

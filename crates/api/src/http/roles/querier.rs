@@ -18,7 +18,7 @@ use crate::http::prometheus::{
 use crate::http::roles::state::querier::QuerierState;
 use crate::http::{federate, remote_read};
 
-/// Queries.
+/// The routes that evaluate queries.
 pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get_post("/api/v1/query", query::instant)
@@ -40,8 +40,8 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
             .answers(Data(Schema::QueryData)),
         on_get_post("/api/v1/explain", explain::explain)
             .says(
-                "The operators of a query; with `analyze`, what each of them did and read. A \
-                 range when `start` is given, else one time.",
+                "The operators of a query and, with `analyze`, what each of them did and read. \
+                 With `start` for a range, else for one time.",
             )
             .takes(&[
                 QUERY,
@@ -56,7 +56,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
             ])
             .answers(DataOrText(Schema::Explained)),
         on_get_post("/api/v1/format_query", syntax::format)
-            .says("A query, laid out over several lines where it is long.")
+            .says("The query, formatted; a long one in several lines.")
             .takes(&[QUERY])
             .answers(Data(Schema::Text)),
         on_get_post("/api/v1/parse_query", syntax::tree)
@@ -66,7 +66,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
     ]
 }
 
-/// Series and their labels.
+/// The routes that list series and their labels.
 pub(crate) fn series() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get_post("/api/v1/series", metadata::series)
@@ -93,22 +93,22 @@ pub(crate) fn series() -> Vec<Endpoint<Arc<QuerierState>>> {
             .takes(&[QUERY, START, END])
             .answers(Data(Schema::Exemplars)),
         on_get_post("/api/v1/search/metric_names", empty_sets::search)
-            .says("The search for names of metrics: not there.")
+            .says("The search for metric names: not supported.")
             .answers(Absent(404)),
         on_get_post("/api/v1/search/label_names", empty_sets::search)
-            .says("The search for names of labels: not there.")
+            .says("The search for label names: not supported.")
             .answers(Absent(404)),
         on_get_post("/api/v1/search/label_values", empty_sets::search)
-            .says("The search for values of labels: not there.")
+            .says("The search for label values: not supported.")
             .answers(Absent(404)),
     ]
 }
 
-/// How many series there are.
+/// The routes that count series.
 pub(crate) fn cardinality() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get("/api/v1/status/tsdb", cardinality::tsdb_status)
-            .says("How many series there are, and the metrics and labels that have the most.")
+            .says("The number of series, and the metrics and labels that have most of them.")
             .takes(&[LIMIT_TOP, RECENT_START, RECENT_END])
             .answers(Data(Schema::TsdbStatus)),
         on_get("/api/v1/status/tsdb/blocks", blocks::blocks)
@@ -116,39 +116,39 @@ pub(crate) fn cardinality() -> Vec<Endpoint<Arc<QuerierState>>> {
             .answers(Data(Schema::Blocks)),
         on_get("/api/v1/status/metric", cardinality::metric_status)
             .says(
-                "The series, samples and labels of one metric, and how many series came and \
-                 went.",
+                "The series, samples and labels of one metric, and how many series began and \
+                 ended.",
             )
             .takes(&[METRIC_NAME, RECENT_START, RECENT_END, LIMIT_TOP])
             .answers(Data(Schema::MetricStatus)),
         on_get_post("/api/v1/cardinality/label_names", cardinality::label_names)
-            .says("As a Mimir: how many values each label name has.")
+            .says("The number of values of each label name, as in Mimir.")
             .takes(&[SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP])
             .answers(Json(Schema::LabelNamesCardinality)),
         on_get_post(
             "/api/v1/cardinality/label_values",
             cardinality::label_values,
         )
-        .says("As a Mimir: how many series each value of some labels has.")
+        .says("The number of series of each value of some labels, as in Mimir.")
         .takes(&[LABEL_NAMES, SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP])
         .answers(Json(Schema::LabelValuesCardinality)),
         on_get_post(
             "/api/v1/cardinality/active_series",
             cardinality::active_series,
         )
-        .says("As a Mimir: the label sets of series that have samples of late.")
+        .says("The label sets of series with recent samples, as in Mimir.")
         .takes(&[SELECTOR, RECENT_START, RECENT_END])
         .answers(Json(Schema::ActiveSeries)),
     ]
 }
 
-/// Reading for others.
+/// The routes through which another Prometheus reads.
 pub(crate) fn remote() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_post("/api/v1/read", remote_read::read)
             .says(
-                "The samples of series, for a Prometheus that calculates with them: a remote \
-                 read, in snappy.",
+                "A remote read, compressed with snappy: the samples of series, for a Prometheus \
+                 that evaluates queries with them.",
             )
             .reads(PROTOBUF)
             .answers(Raw(PROTOBUF)),
@@ -162,7 +162,7 @@ pub(crate) fn remote() -> Vec<Endpoint<Arc<QuerierState>>> {
     ]
 }
 
-/// What a Prometheus does beside storing, and a store does not: empty sets.
+/// The routes for parts of a Prometheus that a store does not have. They answer with empty sets.
 pub(crate) fn empty_sets() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get("/api/v1/rules", empty_sets::rules)
@@ -181,7 +181,7 @@ pub(crate) fn empty_sets() -> Vec<Endpoint<Arc<QuerierState>>> {
             .takes(&[MATCH_TARGET, METRIC, LIMIT_NUMBER])
             .answers(Data(Schema::TargetMetadata)),
         on_get("/api/v1/targets/relabel_steps", empty_sets::relabel_steps)
-            .says("What relabeling makes of labels: there is no pool.")
+            .says("The steps of relabeling: there is no pool.")
             .takes(&[SCRAPE_POOL_NAME, RELABELED])
             .answers(Absent(400)),
         on_get("/api/v1/scrape_pools", empty_sets::scrape_pools)
@@ -191,17 +191,17 @@ pub(crate) fn empty_sets() -> Vec<Endpoint<Arc<QuerierState>>> {
             "/api/v1/scrape_pools/config",
             empty_sets::scrape_pool_config,
         )
-        .says("The settings of a pool: there is none.")
+        .says("The settings of a pool: there is no pool.")
         .takes(&[SCRAPE_POOL_NAME])
         .answers(Absent(400)),
         on_get("/api/v1/alertmanagers", empty_sets::alertmanagers)
             .says("Alertmanagers that alerts are sent to: none.")
             .answers(Data(Schema::Alertmanagers)),
         on_get("/api/v1/notifications", empty_sets::notifications)
-            .says("Notices to people in front of a page: none.")
+            .says("Notices for users of a page: none.")
             .answers(Data(Schema::Notifications)),
         on_get("/api/v1/notifications/live", empty_sets::live_notifications)
-            .says("The notices as they come: none, and none to wait for.")
+            .says("A stream of notices: there will be none.")
             .answers(Nothing),
     ]
 }

@@ -1,4 +1,4 @@
-//! Which version of remote write a request is, by its headers alone.
+//! The version of remote write that a request has, by its headers alone.
 
 use axum::http::{HeaderMap, HeaderName, header};
 use duramen_proto::Version;
@@ -7,11 +7,11 @@ const MEDIA: &str = "application/x-protobuf";
 const MESSAGE_V1: &str = Version::One.message();
 const MESSAGE_V2: &str = Version::Two.message();
 
-/// The version that the content type names; both headers may be absent, which older senders of 1.0
-/// do.
+/// Returns the version that the content type names. Both headers may be absent, as older senders of
+/// 1.0 do it.
 ///
 /// # Errors
-/// Why the body cannot be read, for an answer of 415.
+/// The text says why the body cannot be read. It is answered with 415.
 pub(super) fn version(headers: &HeaderMap) -> Result<Version, String> {
     let encoding = text(headers, &header::CONTENT_ENCODING);
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
@@ -46,7 +46,8 @@ pub(super) fn version(headers: &HeaderMap) -> Result<Version, String> {
     }
 }
 
-/// A header without the space around it; one that is not text is nothing that is known.
+/// Returns a header without the space around it: an empty text if it is absent, and `?`, which no
+/// version has, if it is not ASCII.
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers
         .get(name)

@@ -1,4 +1,4 @@
-//! What a sender is told about its write.
+//! Answers to writes.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::http::answer::failure::with_causes;
 use crate::http::answer::statuses;
 use crate::http::request::intake::Fault;
 
-/// What a stored part is promised: `local`, fsynced on this disk.
+/// The promise for the stored part: `local` means that it is fsynced on this disk.
 const ACK: HeaderName = HeaderName::from_static("x-duramen-ack");
-/// How much of a request of 2.0 is stored, whatever the status.
+/// How much of a request of 2.0 is stored, whatever the status is.
 const WRITTEN: [HeaderName; 3] = [
     HeaderName::from_static("x-prometheus-remote-write-samples-written"),
     HeaderName::from_static("x-prometheus-remote-write-histograms-written"),
     HeaderName::from_static("x-prometheus-remote-write-exemplars-written"),
 ];
-/// When a refused write is worth another try, where nothing better is known.
+/// When to retry a refused write if no better time is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why nothing of a request was stored.
@@ -35,11 +35,11 @@ impl<E: Into<duramen_ingest::Error>> From<E> for Refused {
     }
 }
 
-/// The answer to a request whose headers could be read.
+/// Returns the answer to a request whose headers could be read.
 ///
-/// A 2xx says that all of it is stored. Any other status may stand for a part that is stored and
-/// acknowledged all the same; what is sent again is a success, so that a sender may repeat whole
-/// requests.
+/// A 2xx says that the whole request is stored. With any other status a part may be stored and
+/// acknowledged. Samples that are sent again are a success, so a sender may repeat the whole
+/// request.
 pub(super) fn answer(version: Version, outcome: &Result<WriteReport, Refused>) -> Response {
     let mut response = match outcome {
         Ok(report) => stored(version, report),
@@ -61,7 +61,7 @@ fn stored(version: Version, report: &WriteReport) -> Response {
         lines.push(report.rejected.to_string());
     }
 
-    // 1.0 has no word for exemplars that are not kept, and its senders would count the samples
+    // 1.0 cannot report exemplars that were not kept, and its senders would count the samples
     // beside them as lost.
     if version == Version::Two && !report.lost_exemplars.is_empty() {
         lines.extend_from_slice(report.lost_exemplars.texts());
@@ -71,8 +71,8 @@ fn stored(version: Version, report: &WriteReport) -> Response {
     let mut response = if lines.is_empty() {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        // What was refused beside a stored part never passes by waiting, whatever its limit: a
-        // sender that retried would stop there.
+        // A part that was refused beside a stored one never passes by waiting, whatever its limit
+        // is. A sender that retried it would be stuck.
         (StatusCode::BAD_REQUEST, lines.join("\n")).into_response()
     };
 
@@ -120,9 +120,9 @@ fn failed(error: &duramen_ingest::Error) -> Response {
     }
 }
 
-/// An answer that asks for the same request again.
+/// Returns an answer that asks the sender to repeat the request later.
 fn later(status: StatusCode, wait: Duration, text: String) -> Response {
-    // Whole seconds, and not before the time is over.
+    // The header has whole seconds, so the time is rounded up.
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     (
         status,

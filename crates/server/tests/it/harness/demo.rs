@@ -1,4 +1,4 @@
-//! The data set behind the recorded answers.
+//! The data set of the recorded answers.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::duramen::Duramen;
 use super::samples::{Body, labels};
 
-/// The lines of a compressed file, each JSON.
+/// Returns the lines of a compressed file, each of which is JSON.
 pub(crate) fn lines(path: &Path) -> Vec<Json> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap())
@@ -24,7 +24,7 @@ pub(crate) fn lines(path: &Path) -> Vec<Json> {
         .collect()
 }
 
-/// Sends the recorded series through remote write, each in a request of its own.
+/// Sends the recorded series through remote write, each in its own request.
 pub(crate) async fn fill(server: &Duramen, demo: &Path) {
     for line in lines(demo) {
         let labels = labels(&line["labels"]);

@@ -1,10 +1,10 @@
-//! Directories, copied as backups and snapshots copy them.
+//! Copies of directories, as backups and snapshots make them.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::path::Path;
 
-/// Copies a directory with all below it to one that is not there.
+/// Copies a directory with all of its content to a path that does not exist.
 pub(crate) fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
 

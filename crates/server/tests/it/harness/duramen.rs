@@ -1,4 +1,4 @@
-//! The server under test: the real binary in a process of its own.
+//! The server under test: the real binary in its own process.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,10 +19,10 @@ use super::http::{Answer, Request};
 use super::process::{Process, free_address};
 use super::wait::until;
 
-/// How long a start may take on a machine that compiles meanwhile.
+/// The longest time for a start, on a machine that also compiles.
 const START_MAX: Duration = Duration::from_secs(60);
 
-/// One data directory, one port, and the process that has them, if one runs.
+/// A data directory, a port, and the process that uses them, if one runs.
 #[derive(Debug)]
 pub(crate) struct Duramen {
     // Dropped before the directory.
@@ -34,12 +34,12 @@ pub(crate) struct Duramen {
 }
 
 impl Duramen {
-    /// A server with a store in its data directory, ready.
+    /// Starts a server with a store in its data directory.
     pub(crate) async fn local() -> Self {
         Self::with(&[]).await
     }
 
-    /// A server with a store in the test's own S3, ready.
+    /// Starts a server with a store in the test's own S3.
     pub(crate) async fn on(s3: &S3) -> Self {
         Self::on_with(s3, &[]).await
     }
@@ -63,14 +63,14 @@ impl Duramen {
         .to_vec();
     }
 
-    /// A server with more arguments, ready.
+    /// Starts a server with more arguments.
     pub(crate) async fn with(arguments: &[&str]) -> Self {
         let mut server = Self::stopped(arguments);
         server.start().await;
         server
     }
 
-    /// A server that is not started.
+    /// Returns a server that is not started.
     pub(crate) fn stopped(arguments: &[&str]) -> Self {
         let arguments = arguments
             .iter()
@@ -92,8 +92,7 @@ impl Duramen {
             .extend(arguments.iter().map(|argument| (*argument).to_owned()));
     }
 
-    /// From the next start on, the process loads `library` before everything else, which reads
-    /// `variable`.
+    /// Makes the next starts load `library` before everything else. The library reads `variable`.
     pub(crate) fn preload(&mut self, library: PathBuf, variable: (&str, PathBuf)) {
         self.environment.push(("LD_PRELOAD".to_owned(), library));
         self.environment.push((variable.0.to_owned(), variable.1));
@@ -103,8 +102,8 @@ impl Duramen {
         self.directory.path().join("data")
     }
 
-    /// The command line for `data_dir`, without a scrape of itself: tests write what they want to
-    /// read.
+    /// Returns the command line for `data_dir`. The server does not scrape itself, because tests
+    /// write what they want to read.
     pub(crate) fn command(&self, address: SocketAddr, data_dir: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
         command
@@ -163,12 +162,12 @@ impl Duramen {
         self.process.as_mut().expect("it does not run")
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.take().expect("it does not run").kill();
     }
 
-    /// SIGTERM; a clean end.
+    /// Sends SIGTERM and waits for a clean end.
     pub(crate) async fn stop(&mut self) {
         let mut process = self.process.take().expect("it does not run");
         process.signal("TERM");
@@ -197,13 +196,13 @@ impl Duramen {
         self.send(&write(body)).await
     }
 
-    /// As [`Duramen::push`], and all of it is stored.
+    /// As [`Duramen::push`], and checks that all of it is stored.
     pub(crate) async fn write(&self, body: Vec<u8>) {
         let answer = self.push(body).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 
-    /// The data of an instant query.
+    /// Returns the data of an instant query.
     pub(crate) async fn query(&self, query: &str, time_ms: i64) -> Json {
         self.get(
             "/api/v1/query",
@@ -213,7 +212,7 @@ impl Duramen {
         .data()
     }
 
-    /// The only value of an instant query; `None` when it is empty.
+    /// Returns the only value of an instant query, or `None` if the answer is empty.
     pub(crate) async fn value(&self, query: &str, time_ms: i64) -> Option<String> {
         let data = self.query(query, time_ms).await;
         let result = data["result"].as_array().unwrap();
@@ -225,13 +224,13 @@ impl Duramen {
             .map(|one| one["value"][1].as_str().unwrap().to_owned())
     }
 
-    /// Everything acknowledged so far is in the store on return.
+    /// Flushes: on return everything acknowledged before is in the store.
     pub(crate) async fn flush(&self) {
         let answer = self.send(&flush()).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 
-    /// The value of a series at `/metrics`, 0 when it is not there; `series` as printed, such as
+    /// Returns the value of a series at `/metrics`, or 0 without it. `series` is printed as in
     /// `x_total{reason="y"}`.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         let text = self.get("/metrics", &[]).await.text();
@@ -242,7 +241,7 @@ impl Duramen {
     }
 }
 
-/// A remote write of a compressed body.
+/// Returns a remote write of a compressed body.
 pub(crate) fn write(body: Vec<u8>) -> Request {
     Request::new("POST", "/api/v1/write")
         .header("Content-Type", "application/x-protobuf")
@@ -255,7 +254,7 @@ pub(crate) fn flush() -> Request {
     Request::new("POST", "/api/v1/admin/tsdb/flush?all=true")
 }
 
-/// A time as the API takes it.
+/// Returns a time in the form of the API.
 pub(crate) fn seconds(ms: i64) -> String {
     format!(
         "{}{}.{:03}",

@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 client, one connection a request, that can also send what no decent client
-//! would.
+//! A small HTTP/1.1 client with one connection a request. It can also send requests that no correct
+//! client would send.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use url::form_urlencoded::Serializer;
 /// The longest wait for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -27,7 +27,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The value of a header, named in lower case.
+    /// Returns the value of a header, which is named in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -50,7 +50,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    /// The `data` of a success.
+    /// Returns the `data` of a success.
     #[track_caller]
     pub(crate) fn data(&self) -> Json {
         assert_eq!(self.status, 200, "{}", self.text());
@@ -108,14 +108,14 @@ impl Request {
         )
     }
 
-    /// A POST of a form.
+    /// Returns a POST of a form.
     pub(crate) fn post(path: &str, params: &[(&str, &str)]) -> Self {
         Self::new("POST", path)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(form(params))
     }
 
-    /// A POST of a form in parts, as `curl -F` sends it.
+    /// Returns a POST of a multipart form, as `curl -F` sends it.
     pub(crate) fn in_parts(path: &str, params: &[(&str, &str)]) -> Self {
         let mut body = String::new();
         for (name, value) in params {
@@ -140,7 +140,8 @@ impl Request {
         self
     }
 
-    /// Sends it and reads the whole answer. A server that neither answers nor closes is a time-out.
+    /// Sends the request and reads the whole answer. A server that neither answers nor closes is a
+    /// time-out.
     pub(crate) async fn send(&self, to: SocketAddr) -> std::io::Result<Answer> {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n",
@@ -178,7 +179,7 @@ fn form(params: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(params).finish()
 }
 
-/// Sends bytes as they are and reads until the server closes. A server may answer and close before
+/// Sends bytes as they are, and reads until the server closes. A server may answer and close before
 /// it has read everything.
 async fn exchange(to: SocketAddr, head: &[u8], body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(to).await?;
@@ -200,7 +201,7 @@ async fn exchange(to: SocketAddr, head: &[u8], body: &[u8]) -> std::io::Result<V
         .unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into()))
 }
 
-/// An answer without its body, and what stands behind its head; `None` when the head is cut off.
+/// Returns an answer without its body, and the bytes after its head; `None` if the head is cut off.
 fn head_of(bytes: &[u8]) -> Option<(Answer, &[u8])> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]);
@@ -222,7 +223,7 @@ fn head_of(bytes: &[u8]) -> Option<(Answer, &[u8])> {
     ))
 }
 
-/// `None` when the answer is cut off.
+/// Parses an answer; `None` if it is cut off.
 fn parse(bytes: &[u8]) -> Option<Answer> {
     let (mut answer, body) = head_of(bytes)?;
     answer.body = body.to_vec();

@@ -1,4 +1,4 @@
-//! Real processes and the means to talk to them.
+//! Real processes, and clients for them.
 
 pub(crate) mod demo;
 pub(crate) mod directory;

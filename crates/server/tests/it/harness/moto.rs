@@ -1,4 +1,4 @@
-//! Another S3: moto, as a second opinion beside our own.
+//! Another S3 beside our own: moto.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -21,7 +21,7 @@ pub(crate) struct Moto {
 }
 
 impl Moto {
-    /// Starts one; `None`, said aloud, when there is no Python with moto here.
+    /// Starts one. Without a Python with moto, prints that and returns `None`.
     pub(crate) async fn start() -> Option<Self> {
         let python = program("DURAMEN_TEST_PYTHON", "python3")?;
         let import = Command::new(&python)

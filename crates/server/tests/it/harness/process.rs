@@ -45,13 +45,13 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
-    /// SIGKILL; gone on return.
+    /// Sends SIGKILL; the process is gone on return.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Sends a signal, named as in `TERM`.
+    /// Sends a signal by its name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(
@@ -68,13 +68,13 @@ impl Process {
         until("the end of a process", deadline, async || self.status()).await
     }
 
-    /// The time on processors so far, in the kernel's ticks, which are hundredths of a second
+    /// Returns the processor time so far, in the kernel's ticks, which are hundredths of a second
     /// nearly everywhere.
     pub(crate) fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
 
-        // Behind the name, which stands in parentheses: the state, ten numbers, then time in user
-        // and in kernel mode.
+        // After the name in parentheses come the state, ten numbers, and then the times in user and
+        // in kernel mode.
         let behind_name = stat.rsplit_once(')').unwrap().1;
         behind_name
             .split_whitespace()
@@ -84,7 +84,7 @@ impl Process {
             .sum()
     }
 
-    /// The resident memory in bytes: now, and the most since the last call.
+    /// Returns the resident memory in bytes: now, and the most since the last call.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let id = self.child.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
@@ -100,8 +100,8 @@ impl Process {
 
         let found = (kibibytes("VmRSS:") << 10, kibibytes("VmHWM:") << 10);
 
-        // Where the kernel refuses this, the most is that of the whole life, which can only fail a
-        // test too many.
+        // If the kernel refuses this, the most is that of the whole life. Then a test may fail
+        // needlessly, but none passes wrongly.
         let _ = std::fs::write(format!("/proc/{id}/clear_refs"), "5");
         found
     }
@@ -113,8 +113,8 @@ impl Drop for Process {
     }
 }
 
-/// An address that nobody listens on, outside of the range from which the kernel takes ports for
-/// outgoing connections: a server that is started again must get its port again.
+/// Returns an address that nobody listens on. Its port is outside of the range for outgoing
+/// connections, because a restarted server must get its port again.
 pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
 
@@ -130,8 +130,8 @@ pub(crate) fn free_address() -> SocketAddr {
     }
 }
 
-/// The program that the variable names, else `name` when it is in the path. `None`, and a line that
-/// says so, when there is none. A failure when all tests must run.
+/// Returns the program that the variable names, or else `name` in the path. Without one, prints
+/// that and returns `None`, or fails if all tests must run.
 pub(crate) fn program(variable: &str, name: &str) -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(variable) {
         return Some(named.into());
@@ -151,8 +151,8 @@ pub(crate) fn program(variable: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
-/// The program that the variable names. `None`, and a line that says so, when it is not set, which
-/// is never a failure: who wants the tests that need it names it.
+/// Returns the program that the variable names. Without the variable, prints that and returns
+/// `None`. It never fails: whoever wants these tests sets the variable.
 pub(crate) fn optional(variable: &str) -> Option<PathBuf> {
     let named = std::env::var_os(variable);
     if named.is_none() {
@@ -162,7 +162,7 @@ pub(crate) fn optional(variable: &str) -> Option<PathBuf> {
     named.map(PathBuf::from)
 }
 
-/// Says why a test does nothing; a failure when all tests must run.
+/// Prints why a test is skipped; fails if all tests must run.
 pub(crate) fn skip(why: &str) {
     assert!(
         std::env::var_os("DURAMEN_REQUIRE_ALL").as_deref() != Some(OsStr::new("1")),

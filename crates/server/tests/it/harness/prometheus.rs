@@ -14,7 +14,7 @@ use super::http::Request;
 use super::process::{Process, free_address, program};
 use super::wait::until;
 
-/// A running Prometheus. It scrapes itself, and the given targets, once a second.
+/// A running Prometheus. It scrapes itself and the given targets once a second.
 #[derive(Debug)]
 pub(crate) struct Prometheus {
     process: Process,
@@ -23,23 +23,23 @@ pub(crate) struct Prometheus {
     writes_to: SocketAddr,
 }
 
-/// What the sender says of its queue.
+/// The state of the sender's queue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Queue {
-    /// Samples that were scraped, and those that were acknowledged.
+    /// The numbers of samples that were scraped, and that were acknowledged.
     pub(crate) taken: f64,
     pub(crate) sent: f64,
-    /// Samples that the sender gave up.
+    /// The number of samples that the sender gave up.
     pub(crate) lost: f64,
 }
 
 impl Prometheus {
-    /// Starts one; `None`, said aloud, when there is no such program here.
+    /// Starts one. Without a Prometheus, prints that and returns `None`.
     pub(crate) async fn start(writes_to: SocketAddr, targets: &[SocketAddr]) -> Option<Self> {
         Self::writing(writes_to, targets, &[]).await
     }
 
-    /// As [`Prometheus::start`]; it scrapes and sends native histograms and exemplars as well.
+    /// As [`Prometheus::start`], and also scrapes and sends native histograms and exemplars.
     pub(crate) async fn start_with_all_kinds(
         writes_to: SocketAddr,
         targets: &[SocketAddr],
@@ -64,8 +64,8 @@ impl Prometheus {
         })
     }
 
-    /// Starts one with the configuration made for its address; `None`, said aloud, when there is no
-    /// such program here.
+    /// Starts one with the configuration that is made for its address. Without a Prometheus, prints
+    /// that and returns `None`.
     pub(crate) async fn configured(
         configuration: impl FnOnce(SocketAddr) -> String,
         arguments: &[&str],
@@ -105,7 +105,7 @@ impl Prometheus {
         Some(prometheus)
     }
 
-    /// Ends all scraping: each series gets its stale marker.
+    /// Ends all scraping, so that each series gets its stale marker.
     pub(crate) async fn stop_scraping(&self) {
         std::fs::write(self.config(), configuration(self.writes_to, &[])).unwrap();
 
@@ -140,8 +140,8 @@ impl Prometheus {
                 .sum()
         };
 
-        // A sample counts as sent with each attempt, and as retried or failed when the attempt was
-        // in vain.
+        // Each attempt counts a sample as sent. A failed attempt also counts it as retried or
+        // failed.
         let failed = sum("prometheus_remote_storage_samples_failed_total");
         let sent = sum("prometheus_remote_storage_samples_total")
             - sum("prometheus_remote_storage_samples_retried_total")
@@ -155,7 +155,7 @@ impl Prometheus {
         }
     }
 
-    /// Waits until everything that was taken is acknowledged and nothing more comes.
+    /// Waits until all scraped samples are acknowledged and no more come.
     pub(crate) async fn drained(&self, deadline: Duration) -> Queue {
         let mut quiet: (Option<Queue>, u32) = (None, 0);
         until("a drained queue", deadline, async || {
@@ -184,7 +184,8 @@ impl Prometheus {
     }
 }
 
-/// Small batches and little patience, so that a second holds many requests.
+/// Returns a configuration with small batches and short waits, so that there are many requests a
+/// second.
 fn configuration(writes_to: SocketAddr, targets: &[SocketAddr]) -> String {
     let mut text = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s}}

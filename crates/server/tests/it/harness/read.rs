@@ -1,4 +1,4 @@
-//! Remote read, which shows what is stored bit for bit.
+//! Remote read, which shows the stored samples bit for bit.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -9,7 +9,7 @@ use super::duramen::Duramen;
 use super::http::Request;
 use super::samples::LabelSet;
 
-/// One series as it is stored.
+/// One stored series.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) labels: LabelSet,
@@ -17,7 +17,7 @@ pub(crate) struct Stored {
     pub(crate) histograms: Vec<v1::Histogram>,
 }
 
-/// All series whose name matches `name`, with their samples in `[start_ms, end_ms]`.
+/// Returns all series whose name matches `name`, with their samples in `[start_ms, end_ms]`.
 pub(crate) async fn read(server: &Duramen, name: &str, start_ms: i64, end_ms: i64) -> Vec<Stored> {
     let kind = v1::label_matcher::Type::Re.into();
     let matcher = v1::LabelMatcher {

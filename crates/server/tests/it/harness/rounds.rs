@@ -1,14 +1,14 @@
-//! A sender whose requests each set many series to one value.
+//! A sender, each of whose requests sets many series to one value.
 
 use super::duramen::Duramen;
 use super::samples::Body;
 use super::wait::now_ms;
 
-/// How many series a request sets.
+/// The number of series in a request.
 pub(crate) const SERIES: usize = 2000;
 
-/// Sends requests, each of which sets all series of `rounds` to another value, until `asking` ends.
-/// Some are flushed.
+/// Sends requests until `asking` ends. Each sets all series of `rounds` to another value. Some are
+/// flushed.
 pub(crate) async fn beside_rounds<T>(server: &Duramen, asking: impl Future<Output = T>) -> T {
     let start_ms = now_ms() - 60_000;
     set_all(server, start_ms, 0).await;

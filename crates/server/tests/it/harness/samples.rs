@@ -1,4 +1,4 @@
-//! Series as tests write them and as queries answer them.
+//! Series in the form in which tests write them and queries answer them.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 /// Label pairs, sorted by name.
 pub(crate) type LabelSet = BTreeMap<String, String>;
-/// Times in milliseconds and values as the API prints them.
+/// Times in milliseconds, and values as the API prints them.
 pub(crate) type Points = Vec<(i64, String)>;
 
 /// Builds the body of a remote write.
@@ -17,13 +17,13 @@ pub(crate) type Points = Vec<(i64, String)>;
 pub(crate) struct Body(WriteRequestEncoder);
 
 impl Body {
-    /// One series with labels as given.
+    /// Adds one series with labels as given.
     pub(crate) fn series(mut self, labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Self {
         self.0.push(labels.iter().copied(), samples.iter().copied());
         self
     }
 
-    /// One sample of a metric without other labels.
+    /// Adds one sample of a metric without other labels.
     pub(crate) fn sample(self, name: &str, ts_ms: i64, value: f64) -> Self {
         self.series(&[("__name__", name)], &[(ts_ms, value)])
     }
@@ -33,7 +33,7 @@ impl Body {
     }
 }
 
-/// The series of a matrix.
+/// Returns the series of a matrix.
 #[track_caller]
 pub(crate) fn matrix(data: &Json) -> BTreeMap<LabelSet, Points> {
     assert_eq!(data["resultType"], "matrix", "{data}");
@@ -58,19 +58,19 @@ fn points(json: &Json) -> Points {
     json.as_array().unwrap().iter().map(point).collect()
 }
 
-/// Seconds as the API prints them: whole, or with three digits behind the point.
+/// Reads seconds as the API prints them: whole, or with three digits after the point.
 fn milliseconds(seconds: &Json) -> i64 {
     let text = seconds.to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
     whole.parse::<i64>().unwrap() * 1000 + format!("{fraction:0<3}").parse::<i64>().unwrap()
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, which are the same in every run.
 #[derive(Debug)]
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    /// A number in `[0, below)`.
+    /// Returns a number in `[0, below)`.
     pub(crate) fn below(&mut self, below: usize) -> usize {
         self.0 = self
             .0

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use duramen_runtime::{Clock, SystemClock};
 
-/// Between two looks.
+/// The time between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Asks `look` until it says `Some`; panics with `what` after `deadline`.
+/// Calls `look` until it returns `Some`; panics with `what` after `deadline`.
 pub(crate) async fn until<T>(
     what: &str,
     deadline: Duration,
@@ -30,8 +30,7 @@ pub(crate) async fn until<T>(
     }
 }
 
-/// Lets time pass, where passing time is the fault that a test injects or the thing that it
-/// measures.
+/// Lets time pass, where that is the injected fault or the measured thing.
 pub(crate) async fn pass(time: Duration) {
     SystemClock::default().sleep(time).await;
 }

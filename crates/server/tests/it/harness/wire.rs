@@ -1,4 +1,4 @@
-//! Bodies of remote write 1.0 with what the small encoder does not write: exemplars and metadata.
+//! Bodies of remote write 1.0 with exemplars and metadata, which the small encoder does not write.
 
 use duramen_proto::snappy;
 use duramen_testkit::prompb::Message;
@@ -15,7 +15,7 @@ pub(crate) struct Request(WriteRequest);
 pub(crate) type Trace<'a> = (&'a str, f64, i64);
 
 impl Request {
-    /// One series with samples and exemplars, either of which may be missing.
+    /// Adds one series with samples and exemplars, either of which may be missing.
     pub(crate) fn series(
         mut self,
         labels: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! A wall clock of one process that a test moves, while the monotonic clock goes on as it is.
+//! The wall clock of one process, which a test moves. The monotonic clock is not changed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::harness::process::skip;
 
-/// Stands before the C library's `clock_gettime`: the shift in milliseconds lies in a file that it
-/// has mapped.
+/// Replaces the C library's `clock_gettime`. It reads the shift in milliseconds from a file that it
+/// maps.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -47,7 +47,7 @@ pub(super) struct WallClock {
 }
 
 impl WallClock {
-    /// Builds the library. `None`, said aloud, where no C compiler is.
+    /// Builds the library. Without a C compiler, prints that and returns `None`.
     pub(super) fn new() -> Option<Self> {
         let directory = TempDir::new().expect("a directory");
         let source = directory.path().join("clock.c");
@@ -74,17 +74,17 @@ impl WallClock {
         Some(clock)
     }
 
-    /// What a process loads before everything else.
+    /// Returns the library that the process loads before everything else.
     pub(super) fn library(&self) -> PathBuf {
         self.directory.path().join("clock.so")
     }
 
-    /// The environment variable that tells the library where the shift is.
+    /// Returns the environment variable that tells the library where the shift is.
     pub(super) fn variable(&self) -> (&'static str, PathBuf) {
         ("TEST_CLOCK_SHIFT", self.file())
     }
 
-    /// Moves the clock by so much more.
+    /// Moves the clock by `by_ms` more.
     pub(super) fn shift(&mut self, by_ms: i64) {
         self.shift_ms += by_ms;
         self.write();
@@ -99,7 +99,8 @@ impl WallClock {
     }
 }
 
-/// The process has the file mapped, so it stays the same file and never becomes shorter.
+/// Writes the file in place, because the process has mapped it: it must stay the same file and must
+/// not become shorter.
 fn write_in_place(path: &Path, bytes: &[u8]) {
     use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! One writer, and what it was told.
+//! One writer, and the answers that it got.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,17 +14,17 @@ use crate::harness::wait::{now_ms, pass};
 const METRIC: &str = "torture";
 const STEP_MS: i64 = 250;
 const AGE_MS: i64 = 2 * 3_600_000;
-/// Before a request is sent again, or the next one instead of it.
+/// The pause before a request is repeated or the next one is sent.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Request `k` of a writer gives each of its series one sample, whose value tells writer, series
-/// and request.
+/// A writer. Its request `k` gives each of its series one sample, whose value tells the writer, the
+/// series and the request.
 #[derive(Debug)]
 pub(super) struct Ledger {
     writer: usize,
     series: usize,
     start_ms: i64,
-    /// Whether request `k` was acknowledged. Those that were not may be stored or not.
+    /// Whether request `k` was acknowledged. A request that was not may be stored or not.
     requests: Vec<bool>,
     /// The first answer that says that a sample can never be stored.
     refused: Option<String>,
@@ -42,13 +42,13 @@ impl Ledger {
         }
     }
 
-    /// The first answer that a Prometheus would drop samples for.
+    /// Returns the first answer for which a Prometheus would drop samples.
     pub(super) fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }
 
-    /// Sends one request after the other. One that was not acknowledged is sent again every other
-    /// time, as a sender does, and else given up.
+    /// Sends one request after the other. A request that was not acknowledged is repeated every
+    /// other time, as senders do, and otherwise given up.
     pub(super) async fn write_until(&mut self, address: SocketAddr, stop: &AtomicBool) {
         while !stop.load(Ordering::Acquire) {
             let request = self.requests.len();
@@ -107,14 +107,14 @@ impl Ledger {
         self.start_ms + request as i64 * STEP_MS
     }
 
-    /// Every bit of a value counts: two samples share one only by accident.
+    /// Returns a value that uses every bit, so that two samples share one only by accident.
     fn value(&self, series: usize, request: usize) -> f64 {
         let mixed = (self.writer * 1_000_003 + series * 7919 + request * 104_729) as u64;
         (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12) as f64 / 1024.0
     }
 
-    /// All that was acknowledged is there, once and bit for bit, and nothing else but what was
-    /// sent.
+    /// Checks that all acknowledged samples are there once and bit for bit, and that nothing is
+    /// there that was not sent.
     pub(super) async fn check(&self, server: &Duramen) {
         let last_ms = self.ts_ms(self.requests.len());
         let range_ms = last_ms - self.start_ms + STEP_MS;
@@ -188,7 +188,7 @@ impl Ledger {
     }
 }
 
-/// What became of a request, as far as its sender knows.
+/// The outcome of a request, as far as its sender knows.
 enum Sent {
     Acknowledged,
     Unknown,

@@ -37,7 +37,7 @@ pub(crate) enum Schema {
 }
 
 impl Schema {
-    /// All of them, for the list of components.
+    /// All shapes, for the list of components.
     pub(super) const ALL: &[Self] = &[
         Self::ActiveSeries,
         Self::Alertmanagers,
@@ -74,7 +74,7 @@ impl Schema {
         format!("{self:?}")
     }
 
-    /// Where it stands in the document.
+    /// Returns a reference to the shape in the document.
     pub(super) fn reference(self) -> Json {
         json!({ "$ref": format!("#/components/schemas/{}", self.name()) })
     }
@@ -173,7 +173,7 @@ impl Schema {
     }
 }
 
-/// The envelope of a success around `data`.
+/// Returns the envelope of a success around `data`.
 pub(super) fn envelope(data: &Json) -> Json {
     json!({
         "type": "object",
@@ -188,7 +188,7 @@ pub(super) fn envelope(data: &Json) -> Json {
     })
 }
 
-/// The envelope of an error.
+/// Returns the envelope of an error.
 pub(super) fn error() -> Json {
     let types = [
         "bad_data",
@@ -375,7 +375,7 @@ fn any_object() -> Json {
     json!({ "type": "object" })
 }
 
-/// An object with exactly these members.
+/// Returns an object with exactly these members.
 fn object(members: &[(&str, Json)]) -> Json {
     let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
     let properties: serde_json::Map<_, _> = members

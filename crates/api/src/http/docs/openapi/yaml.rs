@@ -2,13 +2,13 @@
 
 use serde_json::Value as Json;
 
-/// The text of a document. Every YAML 1.2 reader gets the same value back.
+/// Returns the text of a document. Every YAML 1.2 reader gets the same value back.
 pub(super) fn to_yaml(value: &Json) -> String {
     let mut out = String::new();
     put(&mut out, value, 0);
     out.push('\n');
 
-    // The first member of a block begins on a line of its own.
+    // A block begins on a new line, which the document does not need.
     out.trim_start().to_owned()
 }
 
@@ -30,7 +30,7 @@ fn put(out: &mut String, value: &Json, indent: usize) {
                 put(out, element, indent + 1);
             }
         }
-        // What JSON writes on one line is YAML as well.
+        // Other values are written as JSON, which is YAML as well.
         scalar => {
             out.push(' ');
             out.push_str(&scalar.to_string());
@@ -43,7 +43,7 @@ fn begin(out: &mut String, indent: usize) {
     (0..indent).for_each(|_| out.push_str("  "));
 }
 
-/// A key as it is when nobody can take it for a number or a word of YAML.
+/// Returns a key, with quotes if YAML could read it as a number or a word of its own.
 fn key(name: &str) -> String {
     let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -1,6 +1,6 @@
 //! Names of metrics and labels for scrapers that do not read all of UTF-8.
 
-/// How names are written that have other characters than `[a-zA-Z0-9_:]`, or begin with a digit.
+/// How names are written that have characters outside of `[a-zA-Z0-9_:]` or begin with a digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escaping {
     /// As they are, in quotes.

@@ -1,4 +1,4 @@
-//! Which form a scraper asks for.
+//! The form that a scraper asks for.
 
 use super::escaping::Escaping;
 
@@ -6,17 +6,20 @@ use super::escaping::Escaping;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Text(Escaping),
-    /// Messages, each behind its length.
+    /// Messages, each after its length.
     Protobuf(Escaping),
 }
 
 impl Format {
-    /// What an `Accept` header asks for: the first clause, in the order of `q`, that one of ours
-    /// fits; text without any. Names are escaped as the last word on it says, up to that clause.
+    /// Returns the form that an `Accept` header asks for: the first clause, in the order of `q`,
+    /// that fits one of ours, and text if none fits. The escaping is the last one that is named, up
+    /// to that clause.
     pub(crate) fn accepted(accept: &str) -> Self {
         let mut clauses: Vec<Clause<'_>> = accept.split(',').map(Clause::of).collect();
         clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
+
         let mut escaping = Escaping::Underscores;
+
         for clause in clauses {
             escaping = clause
                 .parameter("escaping")
@@ -33,6 +36,7 @@ impl Format {
                 break;
             }
         }
+
         Self::Text(escaping)
     }
 

@@ -1,17 +1,19 @@
-//! Samples as messages.
+//! Samples as protocol buffers.
 
 use duramen_proto::exposition::{FamilyEncoder, FamilyType, MetricValue};
 
 use super::escaping::Escaping;
 use super::sample::{Exposed, ExposedValue, exposed_labels};
 
-/// The families of `samples`, which stand by metric name; a name whose type changes begins a family
-/// each time. Histograms of custom buckets are left out: the message has no place for their bounds.
+/// Returns the families of `samples`, which are sorted by metric name. Each change of type within a
+/// name begins a new family. Histograms with custom buckets are left out: the message has no place
+/// for their bounds.
 pub(crate) fn families(samples: &[Exposed], escaping: Escaping) -> Vec<u8> {
     let mut out = Vec::new();
     let mut open = None::<(&str, FamilyType, FamilyEncoder)>;
+
     for sample in samples {
-        let (of, value) = match &sample.value {
+        let (family_type, value) = match &sample.value {
             ExposedValue::Float(value) => (FamilyType::Untyped, MetricValue::Float(*value)),
             ExposedValue::Histogram(histogram) if !histogram.custom_values.is_empty() => continue,
             ExposedValue::Histogram(histogram) => {
@@ -22,9 +24,10 @@ pub(crate) fn families(samples: &[Exposed], escaping: Escaping) -> Vec<u8> {
         let name = sample.labels.metric_name();
         if open
             .as_ref()
-            .is_none_or(|(last, last_of, _)| (*last, *last_of) != (name, of))
+            .is_none_or(|(last, last_type, _)| (*last, *last_type) != (name, family_type))
         {
-            let fresh = (name, of, FamilyEncoder::new(&escaping.apply(name), of));
+            let encoder = FamilyEncoder::new(&escaping.apply(name), family_type);
+            let fresh = (name, family_type, encoder);
             if let Some((_, _, family)) = open.replace(fresh) {
                 family.finish(&mut out);
             }
@@ -43,8 +46,10 @@ pub(crate) fn families(samples: &[Exposed], escaping: Escaping) -> Vec<u8> {
             value,
         );
     }
+
     if let Some((_, _, family)) = open {
         family.finish(&mut out);
     }
+
     out
 }

@@ -5,7 +5,7 @@ use duramen_model::{Counts, Histogram, Labels, METRIC_NAME};
 /// One sample of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Exposed {
-    /// With a metric name.
+    /// Labels that include a metric name.
     pub(crate) labels: Labels,
     pub(crate) ts_ms: i64,
     pub(crate) value: ExposedValue,
@@ -14,12 +14,12 @@ pub(crate) struct Exposed {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ExposedValue {
     Float(f64),
-    /// Of which the text format has no picture.
+    /// A histogram, which the text format cannot show.
     Histogram(Box<Histogram>),
 }
 
 impl ExposedValue {
-    /// About what it holds beside itself, in bytes.
+    /// Returns the approximate bytes of the value beside itself.
     pub(crate) fn bytes(&self) -> usize {
         let Self::Histogram(histogram) = self else {
             return 0;
@@ -38,7 +38,7 @@ impl ExposedValue {
     }
 }
 
-/// All but the name of the metric; a series without an instance gets an empty one.
+/// Returns all labels except for the metric name. A series without an instance gets an empty one.
 pub(super) fn exposed_labels(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
     let instance = labels.get("instance").is_none().then_some(("instance", ""));
     labels

@@ -5,11 +5,11 @@ use duramen_model::Labels;
 use super::escaping::{Escaping, is_plain};
 use super::sample::{Exposed, ExposedValue, exposed_labels};
 
-/// Samples as text, each metric name with its type, which is not known. `samples` stand by metric
-/// name.
+/// Returns samples as text. Each metric name has the type `untyped`, because its type is not known.
+/// `samples` are sorted by metric name.
 ///
-/// A series without the label `instance` gets an empty one, as Prometheus does it: a scrape that
-/// honors labels then leaves it empty.
+/// A series without the label `instance` gets an empty one, as in Prometheus. A scrape that honors
+/// labels then leaves it empty.
 pub(crate) fn text(samples: &[Exposed], escaping: Escaping) -> String {
     let mut out = String::new();
     let mut last = None;
@@ -85,8 +85,8 @@ fn put_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Go's form `g` with the fewest digits: an exponent of at least two digits below 1e-4 and from 1e6
-/// on.
+/// Appends a number in Go's form `g` with the fewest digits: below 1e-4 and from 1e6 on with an
+/// exponent of at least two digits.
 fn put_value(out: &mut String, value: f64) {
     let text = if value.is_nan() {
         "NaN".to_owned()

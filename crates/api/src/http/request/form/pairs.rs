@@ -1,5 +1,5 @@
-//! The parameters in the body of a request: a URL-encoded form or one in parts, as Go's
-//! `http.Request` reads them.
+//! The parameters in the body of a request, which is a URL-encoded or a multipart form. They are
+//! read as Go's `http.Request` does it.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, header};
@@ -8,36 +8,35 @@ use percent_encoding::percent_decode;
 
 use crate::http::answer::failure::Failure;
 
-/// A form in bytes: room for many selectors, each byte of which may take three.
+/// The most bytes of a form. It has room for many selectors even if each byte is escaped to three.
 pub(super) const FORM_BYTES_MAX: usize = 8 << 20;
-/// The values of one form: as many selectors and more come in no honest one. Each costs memory of
-/// its own.
+/// The most values of one form. No honest form has more, and each value costs memory of its own.
 const FORM_VALUES_MAX: usize = 100_000;
 
 /// A name and a value.
 pub(super) type Pair = (String, String);
 
-/// What a body may be, by the method and the content type.
+/// The kind of body, by the method and the content type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FormKind {
-    /// The body is not looked at.
+    /// The body is not read.
     Ignored,
     UrlEncoded,
     Multipart {
         boundary: String,
     },
-    /// A body that has anything in it is refused.
+    /// The body must be empty; any other body is refused.
     Empty {
         content_type: Option<String>,
     },
 }
 
 impl FormKind {
-    /// Which form the head of a request announces. Forms in parts are read whatever the method is,
-    /// the others where a method has a body, as in Go.
+    /// Returns the kind of body that the head of a request announces. As in Go, a multipart form is
+    /// read with any method, and a URL-encoded form only if the method has a body.
     ///
     /// # Errors
-    /// A form in parts without a boundary cannot be read.
+    /// A multipart form without a boundary cannot be read.
     pub(super) fn of(method: &Method, headers: &HeaderMap) -> Result<Self, Failure> {
         let content_type = headers
             .get(header::CONTENT_TYPE)
@@ -73,11 +72,12 @@ impl FormKind {
     }
 }
 
-/// All parameters of a request by their right: those of a URL-encoded form stand before those of
-/// the URL, those of a form in parts behind them.
+/// Returns all parameters of a request in their order: the values of a URL-encoded form stand
+/// before those of the URL, the values of a multipart form behind them.
 ///
 /// # Errors
-/// What cannot be read is refused rather than passed over: its query would be evaluated without it.
+/// Parts that cannot be read are refused. If they were skipped, the query would be evaluated
+/// without them.
 pub(super) async fn read(
     kind: FormKind,
     body: Bytes,
@@ -145,8 +145,7 @@ fn decode(form: &[u8], pairs: &mut Vec<Pair>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The text of one part of a form: `+` is a space, `%41` a byte. What is not UTF-8 is refused
-/// rather than replaced.
+/// Decodes one part of a form: `+` is a space, `%41` a byte. Text that is not UTF-8 is refused.
 fn unescape(part: &[u8]) -> Result<String, Failure> {
     let spaced: Vec<u8> = part
         .iter()
@@ -171,7 +170,7 @@ fn push(pairs: &mut Vec<Pair>, name: String, value: String) -> Result<(), Failur
     Ok(())
 }
 
-/// Appends the values of a form in parts. Files are no values: Go keeps them elsewhere.
+/// Appends the values of a multipart form. Files are skipped: Go does not count them as values.
 async fn decode_parts(body: Bytes, boundary: String, pairs: &mut Vec<Pair>) -> Result<(), Failure> {
     let unreadable =
         |error: multer::Error| Failure::bad_data(format!("the form cannot be read: {error}"));

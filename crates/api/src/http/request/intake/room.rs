@@ -1,9 +1,9 @@
-//! The memory that bodies share while they come.
+//! The memory that bodies share while they arrive.
 //!
-//! A tenant may hold as much as it leaves free, so that no tenant can fill the room alone. Where a
-//! body does not fit, it waits. Bodies that wait for each other would wait for ever, each with a
-//! part of what the others need; so the oldest of them, and only that one, may go beyond the room's
-//! size. It is done before the next one may.
+//! One tenant may hold as much as it leaves free, so that no tenant can fill the room alone. A body
+//! that does not fit waits. Bodies that each hold a part of what the others need would wait for
+//! each other for ever. So the oldest of them, and only that one, may exceed the size of the room.
+//! It ends before the next one may do so.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,21 +22,21 @@ pub(super) struct Room {
 #[derive(Debug, Default)]
 struct State {
     held: usize,
-    /// What each tenant holds; only those that hold anything.
+    /// The bytes that each tenant holds; only tenants that hold any.
     tenants: HashMap<String, usize>,
     /// The numbers of the bodies that wait.
     waiting: BTreeSet<u64>,
-    /// The body that may go beyond the room's size, until it is gone.
+    /// The body that may exceed the room's size, until it is dropped.
     elder: Option<u64>,
     next: u64,
 }
 
-/// What one body holds of a room. Dropped, it gives it back.
+/// The bytes that one body holds of a room. They are given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     room: Arc<Room>,
     tenant: String,
-    /// Lower is older.
+    /// The number of the body. A lower one is older.
     number: u64,
     bytes: usize,
 }
@@ -54,7 +54,7 @@ impl Room {
         self.bytes_max
     }
 
-    /// A place of one more body, which holds nothing yet.
+    /// Adds a body, which holds nothing yet.
     pub(super) fn enter(self: &Arc<Self>, tenant: &str) -> Place {
         let mut state = self.state.lock();
         let number = state.next;
@@ -76,7 +76,7 @@ impl Room {
 }
 
 impl Place {
-    /// Takes `bytes` more when they are there for this body now.
+    /// Takes `bytes` more if this body may have them now, and returns whether it did.
     pub(super) fn try_grow(&mut self, bytes: usize) -> bool {
         let mut state = self.room.state.lock();
         let own = state.tenants.get(&self.tenant).copied().unwrap_or(0);
@@ -111,7 +111,8 @@ impl Place {
         true
     }
 
-    /// Waits until `bytes` more are there. Dropping the future gives the place in the queue up.
+    /// Waits until `bytes` more are free, and takes them. Dropping the future gives up the place in
+    /// the queue.
     pub(super) async fn grow(&mut self, bytes: usize) {
         if self.try_grow(bytes) {
             return;
@@ -132,7 +133,7 @@ impl Place {
         }
     }
 
-    /// Whether others wait for the end of this body.
+    /// Returns whether others wait for the end of this body.
     pub(super) fn is_elder(&self) -> bool {
         let state = self.room.state.lock();
         state.elder == Some(self.number) && !state.waiting.is_empty()
@@ -160,7 +161,7 @@ impl Drop for Place {
     }
 }
 
-/// The number of a body in the queue.
+/// The number of a body in the queue, which is removed when this is dropped.
 struct Queued<'a> {
     room: &'a Room,
     number: u64,
@@ -177,7 +178,7 @@ impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.room.state.lock().waiting.remove(&self.number);
 
-        // The next in the queue may be the oldest now.
+        // The next body in the queue may now be the oldest.
         self.room.freed.notify_waiters();
     }
 }

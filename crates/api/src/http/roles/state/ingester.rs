@@ -9,14 +9,14 @@ use duramen_limits::LimitsHandle;
 use crate::http::request::door::Door;
 use crate::http::request::intake::Intake;
 
-/// What requests that write see.
+/// The state of requests that write.
 #[derive(Debug)]
 pub struct IngesterState {
     pub door: Door,
-    /// What each tenant may use, now.
+    /// The current limits of each tenant.
     pub limits: LimitsHandle,
     pub ingester: Ingester,
-    /// Where the bodies of writes are read.
+    /// The intake for the bodies of writes.
     pub bodies: Intake,
     /// Whether everybody may flush the heads of all tenants.
     pub flush_all: bool,

@@ -12,25 +12,25 @@ use duramen_runtime::{Clock, Workers};
 use crate::http::admin::metrics_page::MetricsPage;
 use crate::http::request::door::Door;
 
-/// What requests about the process see.
+/// The state of requests about the process.
 #[derive(Debug)]
 pub struct ProcessState {
     pub door: Door,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<MetricsPage>,
-    /// Who has which id: metrics tell of tenants by either.
+    /// The ids of tenants: metrics name tenants by name or by id.
     pub register: Arc<Tenants>,
-    /// Where regexes over the metrics are compiled and matched.
+    /// The threads that compile and match regexes over the metrics.
     pub workers: Workers,
-    /// The settings as YAML, secrets hidden, with where each is from.
+    /// The settings as YAML with their origins, secrets hidden.
     pub config_yaml: String,
-    /// The settings by the names of the flags.
+    /// The settings by the names of their flags.
     pub flags: BTreeMap<String, String>,
     pub limits: Arc<LiveLimits>,
     pub features: Features,
-    /// When the process was started.
+    /// The time at which the process was started.
     pub started_ms: i64,
-    /// Records of the log that the replay could not read.
+    /// The number of log records that the replay could not read.
     pub lost_records: u64,
 }
 

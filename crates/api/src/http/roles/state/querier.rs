@@ -14,20 +14,20 @@ use crate::http::answer::pieces::Recipient;
 use crate::http::remote_read::RemoteReadMetrics;
 use crate::http::request::door::Door;
 
-/// What requests that ask see. Nothing of it writes.
+/// The state of requests that read. Nothing in it writes.
 #[derive(Debug)]
 pub struct QuerierState {
     pub door: Door,
     pub clock: Arc<dyn Clock>,
-    /// What each tenant may use, now.
+    /// The current limits of each tenant.
     pub limits: LimitsHandle,
-    /// What answers draw from while they are on their way.
+    /// The account that answers draw from while they are being sent.
     pub memory: Arc<Account>,
     pub querier: Arc<Querier>,
-    /// What the querier reads.
+    /// The storage that the querier reads.
     pub storage: Arc<Storage>,
     pub register: Arc<Tenants>,
-    /// How long a sample stands that does not say so itself.
+    /// How long a sample stays valid if it does not say so itself.
     pub lookback_ms: i64,
     pub remote_read: RemoteReadMetrics,
 }
