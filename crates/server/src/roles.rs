@@ -63,19 +63,7 @@ impl System {
             move || ingester.observe()
         }));
 
-        let process = ProcessState {
-            door: shared.door.clone(),
-            clock: Arc::clone(&shared.clock),
-            metrics: Arc::clone(&metrics),
-            register: Arc::clone(&shared.register),
-            workers: shared.workers.clone(),
-            config_yaml,
-            flags: config.flags(),
-            limits: Arc::clone(&shared.live_limits),
-            features: config.features.0,
-            started_ms: shared.clock.now_ms(),
-            lost_records: replayed.lost_records,
-        };
+        let process = process_state(&shared, &config, config_yaml, &metrics, &replayed);
 
         let edge = EdgeState {
             clock: Arc::clone(&shared.clock),
@@ -129,6 +117,28 @@ impl System {
         self.lease
             .release(self.ingester.close(), &*self.shared.clock)
             .await;
+    }
+}
+
+fn process_state(
+    shared: &Shared,
+    config: &Config,
+    config_yaml: String,
+    metrics: &Arc<MetricsPage>,
+    replayed: &StartReport,
+) -> ProcessState {
+    ProcessState {
+        door: shared.door.clone(),
+        clock: Arc::clone(&shared.clock),
+        metrics: Arc::clone(metrics),
+        register: Arc::clone(&shared.register),
+        workers: shared.workers.clone(),
+        config_yaml,
+        flags: config.flags(),
+        limits: Arc::clone(&shared.live_limits),
+        features: config.features.0,
+        started_ms: shared.clock.now_ms(),
+        lost_records: replayed.lost_records,
     }
 }
 

@@ -5,8 +5,10 @@ use duramen_api::http;
 use duramen_runtime::Tasks;
 use duramen_runtime::disk::descriptors;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::HttpConfig;
 use crate::config::settings::Settings;
 use crate::roles::System;
 use crate::{signals, welcome};
@@ -36,23 +38,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
 
     let tasks = Tasks::default();
-    let address = settings.config.http.listen;
 
-    // The port is bound first, so that a taken port is noticed before the replay. No request is
+    // The ports are bound first, so that a taken port is noticed before the replay. No request is
     // answered until the replay is done.
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listen on {address}"))?;
-    let address = listener.local_addr()?;
-
-    let operator_listener = match settings.config.http.operator_listen {
-        Some(address) => Some(
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("listen on {address} for the operator"))?,
-        ),
-        None => None,
-    };
+    let listeners = Listeners::bind(&settings.config.http).await?;
+    let address = listeners.public.local_addr()?;
 
     let mut system = System::start(settings, &tasks).await?;
 
@@ -66,42 +56,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         system.self_scrape().start(address, interval, &tasks);
     }
 
-    let router = system.router.clone();
     let failed = tasks.failed();
-
-    let serving = system.serving.clone();
-
-    let operated = async {
-        let Some(listener) = operator_listener else {
-            return;
-        };
-        let router = http::operator_router(router.clone());
-
-        http::serve(
-            listener,
-            router,
-            serving.clone(),
-            &tasks,
-            &system.shared.clock,
-            &shutdown,
-        )
-        .await;
-    };
-
-    let served = http::serve(
-        listener,
-        router.clone(),
-        serving.clone(),
-        &tasks,
-        &system.shared.clock,
-        &shutdown,
-    );
-
-    let served = async {
-        tokio::join!(served, operated);
-    };
     tokio::select! {
-        () = served => {}
+        () = answer(listeners, &system, &tasks, &shutdown) => {}
         // Requests that wait for the failed task would hold up a graceful end for ever.
         () = failed.cancelled() => shutdown.cancel(),
     }
@@ -118,4 +75,60 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             "a task that the process cannot do without failed: {why}"
         )),
     }
+}
+
+/// The bound listeners of a process.
+struct Listeners {
+    public: TcpListener,
+    operator: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(config: &HttpConfig) -> anyhow::Result<Self> {
+        let address = config.listen;
+        let public = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listen on {address}"))?;
+
+        let operator = match config.operator_listen {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .with_context(|| format!("listen on {address} for the operator"))?,
+            ),
+            None => None,
+        };
+
+        Ok(Self { public, operator })
+    }
+}
+
+/// Answers requests at all listeners until `shutdown`.
+async fn answer(
+    listeners: Listeners,
+    system: &System,
+    tasks: &Tasks,
+    shutdown: &CancellationToken,
+) {
+    let serve = |listener, router| {
+        let serving = system.serving.clone();
+        http::serve(
+            listener,
+            router,
+            serving,
+            tasks,
+            &system.shared.clock,
+            shutdown,
+        )
+    };
+
+    let public = serve(listeners.public, system.router.clone());
+
+    let operator = async {
+        if let Some(listener) = listeners.operator {
+            serve(listener, http::operator_router(system.router.clone())).await;
+        }
+    };
+
+    tokio::join!(public, operator);
 }

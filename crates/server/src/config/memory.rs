@@ -228,12 +228,12 @@ mod tests {
             whole_mebibytes(GIB / 100 * 60)
         );
 
-        let [told] = &settings.unfit[..] else {
+        let [fault] = &settings.unfit[..] else {
             panic!("{:?}", settings.unfit)
         };
         assert!(
-            told.contains("cache.bytes_max: 2GiB is more than 60 %"),
-            "{told}"
+            fault.contains("cache.bytes_max: 2GiB is more than 60 %"),
+            "{fault}"
         );
     }
 
@@ -245,12 +245,12 @@ mod tests {
         let settings = fitted(config, &["memory.bytes_max"], &machine(8 * GIB));
         assert_eq!(settings.config.memory.bytes_max, Some(16 * GIB));
 
-        let [told] = &settings.unfit[..] else {
+        let [fault] = &settings.unfit[..] else {
             panic!("{:?}", settings.unfit)
         };
         assert!(
-            told.contains("16GiB is more than 8GiB, the machine's memory"),
-            "{told}"
+            fault.contains("16GiB is more than 8GiB, the machine's memory"),
+            "{fault}"
         );
     }
 }

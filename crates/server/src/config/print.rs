@@ -21,16 +21,16 @@ impl Settings {
 
         for argument in settable() {
             let key = argument.get_id().as_str();
-            let (of, name) = key
+            let (key_section, name) = key
                 .split_once('.')
                 .map_or((None, key), |(section, name)| (Some(section), name));
 
-            if section.as_deref() != of {
-                section = of.map(str::to_owned);
+            if section.as_deref() != key_section {
+                section = key_section.map(str::to_owned);
                 text.push_str(&format!("{}:\n", section.as_deref().unwrap_or_default()));
             }
 
-            let indent = if of.is_some() { "  " } else { "" };
+            let indent = if key_section.is_some() { "  " } else { "" };
             let from = self
                 .origins
                 .get(key)

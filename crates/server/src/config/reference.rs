@@ -23,9 +23,9 @@ Defaults < the YAML file of `--config FILE` < environment variables < flags. The
 - the flag `--flush-interval 5m`,
 - the variable `DURAMEN_FLUSH_INTERVAL=5m`.
 
-A key that is not known stops the start and is named with its line; all other faults are told at once. Durations are as in PromQL (`30s`, `1h30m`), sizes have a unit
-(`64MiB`, `2GiB`). `--print-config` prints what comes out and where each value is from, `--check-config` only says whether it holds, `GET /config` shows it of a
-process that runs; secrets are shown as `<secret>`. Settings are read at the start; what each tenant may use is read while the process runs: [limits.md](limits.md).
+An unknown key is refused at the start, with its line; all other faults are reported together. Durations are as in PromQL (`30s`, `1h30m`), sizes have a unit
+(`64MiB`, `2GiB`). `--print-config` prints the effective settings with their origins, `--check-config` only checks them, and `GET /config` shows those of a
+running process; secrets are shown as `<secret>`. Settings are read at the start; what each tenant may use is read while the process runs: [limits.md](limits.md).
 ";
 
 fn page() -> String {
@@ -36,22 +36,22 @@ fn page() -> String {
 
     for argument in settable() {
         let key = argument.get_id().as_str();
-        let of = key
+        let key_section = key
             .split_once('.')
             .map_or("", |(section, _)| section)
             .to_owned();
 
-        if section.as_ref() != Some(&of) {
-            let title = if of.is_empty() {
+        if section.as_ref() != Some(&key_section) {
+            let title = if key_section.is_empty() {
                 "Without a section".to_owned()
             } else {
-                format!("`{of}`")
+                format!("`{key_section}`")
             };
 
             page.push_str(&format!(
                 "\n## {title}\n\n| key | default | |\n|---|---|---|\n"
             ));
-            section = Some(of);
+            section = Some(key_section);
         }
 
         let default = match defaults[key] {

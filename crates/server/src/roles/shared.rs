@@ -65,30 +65,8 @@ impl Shared {
         )?;
 
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let mut data_dir = DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock)
-            .context("open the data directory")?;
-        let bucket = open_bucket(config, &disk, &clock)?;
-
-        bucket.metrics().register(registry);
-        duramen_bucket::probe::probe(&bucket)
-            .await
-            .context("probe the store")?;
-
-        let deployment = Deployment::open(&bucket)
-            .await
-            .context("identify the store")?;
-        data_dir.bind(&deployment)?;
-
-        let take_over = if config.take_over {
-            TakeOver::Always
-        } else {
-            TakeOver::IfGone
-        };
-
-        let claim = Claim::take(&bucket, &mut data_dir, take_over)
-            .await
-            .context("claim the store")?;
-        claim.outlast().await;
+        let (bucket, mut data_dir) = open_store(config, &disk, &clock, registry).await?;
+        let claim = claim(config, &bucket, &mut data_dir).await?;
 
         let writer = claim.identity().writer;
         let register = Tenants::open(bucket.clone(), writer)
@@ -200,6 +178,46 @@ fn body_bounds(config: &Config) -> BodyBounds {
         bytes_per_second_min: config.http.body_bytes_per_second_min,
         wait_max: config.writes.wait_max,
     }
+}
+
+/// Opens the data directory and the store, and checks that they belong together.
+async fn open_store(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    registry: &mut Registry,
+) -> anyhow::Result<(Bucket, DataDir)> {
+    let data_dir = DataDir::open(Arc::clone(disk), &config.data_dir, &**clock)
+        .context("open the data directory")?;
+    let bucket = open_bucket(config, disk, clock)?;
+
+    bucket.metrics().register(registry);
+    duramen_bucket::probe::probe(&bucket)
+        .await
+        .context("probe the store")?;
+
+    let deployment = Deployment::open(&bucket)
+        .await
+        .context("identify the store")?;
+    data_dir.bind(&deployment)?;
+
+    Ok((bucket, data_dir))
+}
+
+/// Claims the store under the name of the data directory.
+async fn claim(config: &Config, bucket: &Bucket, data_dir: &mut DataDir) -> anyhow::Result<Claim> {
+    let take_over = if config.take_over {
+        TakeOver::Always
+    } else {
+        TakeOver::IfGone
+    };
+
+    let claim = Claim::take(bucket, data_dir, take_over)
+        .await
+        .context("claim the store")?;
+    claim.outlast().await;
+
+    Ok(claim)
 }
 
 fn open_bucket(

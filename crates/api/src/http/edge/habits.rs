@@ -187,10 +187,15 @@ mod tests {
             ("/api/v1", None),
             ("/nothing/like/this", None),
         ] {
-            let told = elsewhere(path);
-            assert_eq!(told.is_some(), expected.is_some(), "{path}: {told:?}");
+            let found_hint = elsewhere(path);
+            assert_eq!(
+                found_hint.is_some(),
+                expected.is_some(),
+                "{path}: {found_hint:?}"
+            );
             assert!(
-                told.unwrap_or_default()
+                found_hint
+                    .unwrap_or_default()
                     .contains(expected.unwrap_or_default()),
                 "{path}"
             );

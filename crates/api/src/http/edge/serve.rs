@@ -1,6 +1,7 @@
 //! Connections: how they are accepted, how many may be open, how long a client may keep them
 //! waiting, and how they end.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +27,7 @@ use crate::http::answer::failure::Failure;
 use crate::http::config::ConnectionBounds;
 use crate::http::edge::crowd::{ConnectionMetrics, Crowd, Member};
 use crate::http::edge::head_errors::HeadErrors;
-use crate::http::edge::link::{Link, Patience, Watched};
+use crate::http::edge::link::{Link, Patience, Watched, Work};
 
 /// The longest time for the head of a request, and for a connection without a request. It is longer
 /// than a client's pool keeps a connection between two scrapes or two refreshes of a dashboard.
@@ -191,7 +192,7 @@ fn spawn(
     let served = connections.track_future(served);
     tasks.spawn("connection", OnFailure::Log, async move {
         served.await;
-        Ok::<_, std::convert::Infallible>(())
+        Ok::<_, Infallible>(())
     });
 }
 
@@ -232,24 +233,9 @@ async fn connection(stream: TcpStream, shared: Shared, member: Member) {
     );
 
     let router = shared.router.clone();
-    let of_requests = Arc::clone(&link);
-
+    let link_of_requests = Arc::clone(&link);
     let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
-        let work = of_requests.begin();
-
-        async move {
-            let response = router.oneshot(request.map(Body::new)).await?;
-            let is_json = response
-                .headers()
-                .get(header::CONTENT_TYPE)
-                .is_some_and(|of| of == "application/json");
-
-            Ok::<_, std::convert::Infallible>(
-                work.answer(response)
-                    .unwrap_or_else(|full| no_memory(&full, is_json)),
-            )
-        }
+        handled(router.clone(), request, link_of_requests.begin())
     });
 
     let builder = builder(shared.serving.patience.idle);
@@ -298,6 +284,22 @@ async fn connection(stream: TcpStream, shared: Shared, member: Member) {
         shared.crowd.metrics().cut(reason);
         return;
     }
+}
+
+/// Handles a request, which is `work` of its connection until the client has the answer.
+async fn handled(
+    router: Router,
+    request: Request<Incoming>,
+    work: Arc<Work>,
+) -> Result<Response, Infallible> {
+    let response = router.oneshot(request.map(Body::new)).await?;
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media_type| media_type == "application/json");
+
+    let answer = work.answer(response);
+    Ok(answer.unwrap_or_else(|full| no_memory(&full, is_json)))
 }
 
 fn builder(head_read_max: Duration) -> auto::Builder<TokioExecutor> {
@@ -357,7 +359,7 @@ async fn turn_away(stream: TcpStream, shared: Shared) {
             response
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
-            Ok::<_, std::convert::Infallible>(response)
+            Ok::<_, Infallible>(response)
         }
     });
 
@@ -425,7 +427,7 @@ mod tests {
         let all = tasks.clone();
         let ended = tasks.spawn("server", OnFailure::Log, async move {
             serve(listener, router, serving, &all, &clock, &until).await;
-            Ok::<_, std::convert::Infallible>(())
+            Ok::<_, Infallible>(())
         });
 
         Server {

@@ -105,17 +105,17 @@ mod tests {
             "execQueueTime": 0.005, "execTotalTime": 0.03,
         });
 
-        let told = Detail::Totals.render(&stats, ms(30)).unwrap();
-        assert_eq!(told, json!({ "timings": timings, "samples": totals }));
+        let rendered = Detail::Totals.render(&stats, ms(30)).unwrap();
+        assert_eq!(rendered, json!({ "timings": timings, "samples": totals }));
 
-        let told = Detail::Steps.render(&stats, ms(30)).unwrap();
+        let rendered = Detail::Steps.render(&stats, ms(30)).unwrap();
         assert_eq!(
-            told["samples"]["totalQueryableSamplesPerStep"],
+            rendered["samples"]["totalQueryableSamplesPerStep"],
             json!([[1, 2], [1.5, 3]])
         );
 
         assert_eq!(
-            told["samples"]["samplesReadPerStep"],
+            rendered["samples"]["samplesReadPerStep"],
             json!([[1, 1], [1.5, 2]])
         );
     }

@@ -309,10 +309,10 @@ mod tests {
             ("application/x-www-form-urlencoded2", "the body is"),
             ("", "the body has no Content-Type; parameters are read"),
         ] {
-            let told = parsed(Method::POST, content_type, b"{\"query\":\"up\"}", "query=1")
+            let message = parsed(Method::POST, content_type, b"{\"query\":\"up\"}", "query=1")
                 .await
                 .unwrap_err();
-            assert!(told.contains(found), "{told}");
+            assert!(message.contains(found), "{message}");
             assert_eq!(
                 parsed(Method::POST, content_type, b"", "query=1").await,
                 pairs(&[("query", "1")])
@@ -341,19 +341,19 @@ mod tests {
             (PARTS, &b"query=1"[..], "the form cannot be read"),
             (PARTS, &no_text[..], "a parameter is not UTF-8"),
         ] {
-            let told = parsed(Method::POST, content_type, body, "")
+            let message = parsed(Method::POST, content_type, body, "")
                 .await
                 .unwrap_err();
-            assert!(told.contains(expected), "{told}");
+            assert!(message.contains(expected), "{message}");
         }
     }
 
     #[tokio::test]
     async fn a_form_is_bounded_in_bytes_and_values() {
         let many = "a&".repeat(FORM_VALUES_MAX + 1);
-        let told = parsed(Method::GET, "", b"", &many).await.unwrap_err();
+        let message = parsed(Method::GET, "", b"", &many).await.unwrap_err();
 
-        assert!(told.contains("form_values_max=`100000`"), "{told}");
+        assert!(message.contains("form_values_max=`100000`"), "{message}");
 
         let large = vec![b'a'; FORM_BYTES_MAX + 1];
         let failure = read(FormKind::UrlEncoded, large.into(), b"")
