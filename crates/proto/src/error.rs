@@ -38,9 +38,7 @@ pub enum Error {
         found: Version,
         declared: &'static str,
     },
-    #[error(
-        "the request has only fields that remote write does not know. message=`{message}`, first_field=`{number}`"
-    )]
+    #[error("the request has only unknown fields. message=`{message}`, first_field=`{number}`")]
     NothingKnown { message: &'static str, number: u32 },
     #[error("a frame is cut off, or its checksum is not that of its message")]
     Frame,

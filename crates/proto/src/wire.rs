@@ -93,6 +93,7 @@ impl<'a> Fields<'a> {
             let Some(&byte) = self.bytes.get(self.offset) else {
                 return Err(self.refused("a varint is cut off"));
             };
+
             self.offset += 1;
 
             if shift == 63 && byte > 1 {

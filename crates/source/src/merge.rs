@@ -258,6 +258,7 @@ impl Merge {
             let Some(Reverse(first)) = self.heads.pop() else {
                 break;
             };
+
             let mut holders = vec![first.input];
 
             while self
@@ -267,6 +268,7 @@ impl Merge {
             {
                 holders.extend(self.heads.pop().map(|Reverse(head)| head.input));
             }
+
             self.merge_series(&holders, &mut builder);
             builder.end_series(&first.labels);
 

@@ -172,6 +172,7 @@ impl Checker<'_> {
         {
             return Ok(());
         }
+
         self.fail(
             selector.pos,
             "vector selector must contain at least one non-empty matcher",
@@ -315,6 +316,7 @@ impl Checker<'_> {
         let Some(matching) = matching.filter(|matching| matching.on) else {
             return Ok(());
         };
+
         let include: HashSet<&String> = matching.include.iter().collect();
 
         match matching.labels.iter().find(|label| include.contains(label)) {

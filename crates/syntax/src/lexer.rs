@@ -165,6 +165,7 @@ impl<'a> Lexer<'a> {
         let Some(c) = self.next() else {
             return self.end_of_input();
         };
+
         let kind = match c {
             ',' => TokenKind::Comma,
             '*' => TokenKind::Mul,
@@ -317,6 +318,7 @@ impl<'a> Lexer<'a> {
         let Some(c) = self.next() else {
             return self.fail("unexpected end of input inside braces");
         };
+
         let kind = match c {
             ',' => TokenKind::Comma,
             '=' if self.accept(|c| c == '~') => TokenKind::RegexMatch,

@@ -174,21 +174,12 @@ impl Layout {
                 expr,
                 ..
             } if splits => {
-                self.margin(level)?;
-
                 let head = AggregateHead {
                     op: *op,
                     grouping: grouping.as_ref(),
                 };
 
-                writeln!(self, "{head}(")?;
-                if let Some(param) = param {
-                    self.expr(param, level + 1)?;
-                    self.write_str(",\n")?;
-                }
-
-                self.expr(expr, level + 1)?;
-                self.closing(level)
+                self.aggregate(&head, param.as_deref(), expr, level)
             }
             Expr::Binary {
                 op,
@@ -204,33 +195,9 @@ impl Layout {
                     matching: matching.as_ref(),
                 };
 
-                if is_infinite_base(*op, lhs) {
-                    self.margin(level + 1)?;
-                    self.write_str("Inf")?;
-                } else {
-                    self.expr(lhs, level + 1)?;
-                }
-
-                self.write_str("\n")?;
-                self.margin(level)?;
-                writeln!(self, "{head}")?;
-
-                self.expr(rhs, level + 1)
+                self.binary(&head, lhs, rhs, level)
             }
-            Expr::Call { func, args, .. } if splits => {
-                self.margin(level)?;
-                writeln!(self, "{}(", func.name)?;
-
-                for (at, arg) in args.iter().enumerate() {
-                    if at > 0 {
-                        self.write_str(",\n")?;
-                    }
-
-                    self.expr(arg, level + 1)?;
-                }
-
-                self.closing(level)
-            }
+            Expr::Call { func, args, .. } if splits => self.call(func.name, args, level),
             Expr::Paren { expr, .. } if splits => {
                 self.margin(level)?;
                 self.write_str("(\n")?;
@@ -243,6 +210,61 @@ impl Layout {
                 write!(self, "{expr}")
             }
         }
+    }
+
+    fn aggregate(
+        &mut self,
+        head: &AggregateHead<'_>,
+        param: Option<&Expr>,
+        expr: &Expr,
+        level: usize,
+    ) -> fmt::Result {
+        self.margin(level)?;
+        writeln!(self, "{head}(")?;
+
+        if let Some(param) = param {
+            self.expr(param, level + 1)?;
+            self.write_str(",\n")?;
+        }
+
+        self.expr(expr, level + 1)?;
+        self.closing(level)
+    }
+
+    fn binary(
+        &mut self,
+        head: &BinaryHead<'_>,
+        lhs: &Expr,
+        rhs: &Expr,
+        level: usize,
+    ) -> fmt::Result {
+        if is_infinite_base(head.op, lhs) {
+            self.margin(level + 1)?;
+            self.write_str("Inf")?;
+        } else {
+            self.expr(lhs, level + 1)?;
+        }
+
+        self.write_str("\n")?;
+        self.margin(level)?;
+        writeln!(self, "{head}")?;
+
+        self.expr(rhs, level + 1)
+    }
+
+    fn call(&mut self, name: &str, args: &[Expr], level: usize) -> fmt::Result {
+        self.margin(level)?;
+        writeln!(self, "{name}(")?;
+
+        for (at, arg) in args.iter().enumerate() {
+            if at > 0 {
+                self.write_str(",\n")?;
+            }
+
+            self.expr(arg, level + 1)?;
+        }
+
+        self.closing(level)
     }
 
     fn closing(&mut self, level: usize) -> fmt::Result {

@@ -336,6 +336,7 @@ impl Display for BinaryHead<'_> {
         let Some(matching) = self.matching else {
             return Ok(());
         };
+
         let group = match matching.card {
             Cardinality::ManyToOne => Some("group_left"),
             Cardinality::OneToMany => Some("group_right"),

@@ -217,6 +217,7 @@ fn listed(spans: &[Span], counts: impl Iterator<Item = f64>) -> Vec<BucketCount>
         let (true, Ok(index)) = (ascends, i32::try_from(index)) else {
             break;
         };
+
         buckets.push(BucketCount { index, count });
     }
 

@@ -185,6 +185,7 @@ impl Layout {
             let inside = |bucket: &BucketCount| {
                 histogram.bound(bucket.index.saturating_sub(1)) < self.zero_threshold
             };
+
             let split = |side: &[BucketCount]| side.partition_point(inside);
             let positive = split(&histogram.positive);
             let negative = split(&histogram.negative);

@@ -32,6 +32,7 @@ impl FloatHistogram {
         let Ok(layout) = Layout::common(self, previous) else {
             return true;
         };
+
         let mut now = self.clone();
         let mut before = previous.clone();
 
@@ -90,6 +91,7 @@ mod tests {
         let check = |now: FloatHistogram, wanted| {
             assert_eq!(now.is_reset_after(&previous), wanted, "{now:?}")
         };
+
         check(previous.clone(), false);
         check(histogram(1, 0.001, 9.0, &[(1, 1.0), (3, 2.0)]), false);
         check(histogram(1, 0.001, 1.0, &[(1, 5.0), (3, 2.0)]), true);

@@ -78,6 +78,7 @@ impl RegexCache {
         {
             return;
         }
+
         own.bytes += bytes;
 
         let mut freed = 0;
@@ -115,6 +116,7 @@ impl State {
         let Some(own) = self.owners.get_mut(&owner) else {
             return;
         };
+
         self.bytes -= own.forget_oldest();
 
         if own.regexes.is_empty() {
@@ -138,6 +140,7 @@ impl OwnerRegexes {
         let Some(regex) = oldest.map(|(regex, _)| regex.clone()) else {
             return 0;
         };
+
         self.regexes.remove(regex.pattern());
         self.bytes -= regex.bytes();
 

@@ -107,6 +107,7 @@ impl<'p> Parser<'p> {
         let Some(length) = inner.find(":]") else {
             return Ok(None);
         };
+
         let start = self.at;
 
         self.at += length + 4;
@@ -115,6 +116,7 @@ impl<'p> Parser<'p> {
         let Some(ranges) = named::posix(name) else {
             return self.fault(Fault::InvalidCharRange, start);
         };
+
         self.resolve(start, negated, || Some(RuneSet::new(ranges.to_vec())))
             .map(Some)
     }
@@ -126,6 +128,7 @@ impl<'p> Parser<'p> {
         let Some(letter) = rest.strip_prefix('\\').and_then(|rest| rest.chars().next()) else {
             return Ok(None);
         };
+
         let start = self.at;
 
         if let Some(ranges) = named::perl(letter) {
@@ -146,6 +149,7 @@ impl<'p> Parser<'p> {
                 let Some(end) = rest.find('}') else {
                     return Err(Error::syntax(Fault::InvalidCharRange, rest));
                 };
+
                 self.at += end + 1;
                 &rest[3..end]
             }
@@ -179,6 +183,7 @@ impl<'p> Parser<'p> {
         let Some(mut set) = set() else {
             return self.fault(Fault::InvalidCharRange, start);
         };
+
         self.charge(LOOK_UP_RANGES + set.ranges().len())?;
 
         if self.flags.fold {
@@ -198,6 +203,7 @@ impl<'p> Parser<'p> {
         let Some(next) = self.bump() else {
             return Err(Error::syntax(Fault::TrailingBackslash, ""));
         };
+
         let octal_follows = self.octal_digit().is_some();
 
         let rune = match next {
@@ -231,6 +237,7 @@ impl<'p> Parser<'p> {
             let Some(digit) = self.octal_digit() else {
                 break;
             };
+
             self.at += 1;
             rune = rune * 8 + digit;
         }

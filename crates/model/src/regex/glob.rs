@@ -97,12 +97,14 @@ impl Glob {
             let Some(behind) = subject.strip_prefix(self.head.as_str()) else {
                 return false;
             };
+
             rest = behind;
         }
 
         let Some((last, inner)) = self.gaps.split_last() else {
             return rest.is_empty();
         };
+
         for gap in inner {
             let found = skip(rest, gap.chars_min)
                 .and_then(|rest| Some(&rest[rest.find(gap.literal.as_str())?..]));
@@ -113,6 +115,7 @@ impl Glob {
         let Some(rest) = skip(rest, last.chars_min) else {
             return false;
         };
+
         last.literal.is_empty() || rest.ends_with(last.literal.as_str())
     }
 }

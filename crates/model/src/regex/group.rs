@@ -38,6 +38,7 @@ impl Parser<'_> {
             let Some(end) = rest.find('>') else {
                 return Err(Error::syntax(Fault::InvalidNamedCapture, rest));
             };
+
             self.at += end + 1;
 
             let name = &rest[name_at..end];
@@ -48,6 +49,7 @@ impl Parser<'_> {
             {
                 return self.fault(Fault::InvalidNamedCapture, start);
             }
+
             self.open_capture(Some(name.to_owned()));
             return Ok(());
         }
@@ -91,6 +93,7 @@ impl Parser<'_> {
         let Some(frame) = self.open.pop() else {
             return Err(Error::syntax(Fault::UnexpectedParen, self.pattern));
         };
+
         let mut term = finish(frame.branches, frame.terms, self.pattern)?;
         self.flags = frame.flags;
         term.grouped = true;

@@ -259,6 +259,7 @@ impl<'p> Parser<'p> {
         let Some(single) = char::from_u32(rune) else {
             return self.push_class(shared(&[(rune, rune)]));
         };
+
         if self.flags.fold
             && let Some(set) = fold_char(single)
         {
@@ -268,6 +269,7 @@ impl<'p> Parser<'p> {
         let Some(run) = self.frame().terms.last_mut() else {
             return self.push(Term::char(single));
         };
+
         match run.push_char(single) {
             Ok(()) => Ok(()),
             Err(single) => self.push(Term::char(single)),
@@ -358,6 +360,7 @@ impl<'p> Parser<'p> {
         let Some(operand) = self.pop_operand() else {
             return self.fault(Fault::MissingRepeatArgument, start);
         };
+
         let term =
             Term::repeat(operand, range, greedy, copies.unwrap_or(1)).checked(self.pattern)?;
 

@@ -160,6 +160,7 @@ fn orbits() -> &'static [Orbit] {
         let Some(candidates) = property("Changes_When_Casemapped") else {
             return Vec::new();
         };
+
         let runes = candidates.ranges.iter().flat_map(|&(low, high)| low..=high);
         runes
             .filter_map(|rune| folded(rune).map(|others| Orbit { rune, others }))

@@ -38,6 +38,7 @@ impl Shape {
         let mut work = Work {
             left: WORK_BYTES_MAX,
         };
+
         let globs = work.globs(
             node,
             Edges {

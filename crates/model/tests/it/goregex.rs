@@ -1,9 +1,9 @@
-//! PromQL's regexes against answers of Go.
+//! Compares our regexes with the answers of Go.
 
 use duramen_model::GoRegex;
 use duramen_testkit::shared;
 
-/// Made by `../goregex/main.go`, which tells the format.
+/// The answers of Go. `../goregex/main.go` makes the file and describes its format.
 const GOLDEN: &str = include_str!("../golden/goregex.tsv");
 
 /// Undoes the escapes of a field.
@@ -30,7 +30,7 @@ fn unescape(field: &str) -> String {
     out
 }
 
-/// What we answer to one line, in the words of the file.
+/// Our answer to one line, in the format of the file.
 fn ours(fields: &[String]) -> String {
     let parsed = GoRegex::parse(&fields[1]);
 
@@ -67,7 +67,8 @@ fn generated_patterns_are_answered_as_by_go() {
     );
 }
 
-/// Undoes the escapes of a probe's subject; `None` when it is not UTF-8, which no label is.
+/// Undoes the escapes of a probe's subject. Returns `None` when it is not UTF-8, because labels are
+/// always UTF-8.
 fn probe_subject(field: &str) -> Option<String> {
     (!field.contains(r"\xff")).then(|| {
         let plain = field.replace(r"\n", "\n").replace(r"\v", "\u{b}");

@@ -1,3 +1,3 @@
-//! What the model promises, seen from outside.
+//! Integration tests of the model.
 
 mod goregex;

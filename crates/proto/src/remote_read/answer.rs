@@ -36,6 +36,7 @@ pub fn read_response(body: &[u8]) -> Result<Vec<Vec<AnsweredSeries>>, Error> {
         let (1, Value::Bytes(result)) = (number, value) else {
             continue;
         };
+
         let mut all = Vec::new();
         let mut fields = Fields::new("QueryResult", result);
 

@@ -77,6 +77,7 @@ impl<'a> WriteRequest<'a> {
         else {
             return labels.count as usize;
         };
+
         let mut kept = 0;
         let read =
             labels.each_pair(|name, _| kept += usize::from(!is_replaced(symbol(symbols, name))));

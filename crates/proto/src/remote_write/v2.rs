@@ -252,6 +252,7 @@ impl<'a> Decoder<'a> {
         {
             return Ok(());
         }
+
         self.budget.pay(size_of::<Option<TypeAndUnit>>())?;
 
         request.types_and_units.push(sent.and_then(|sent| {
@@ -339,6 +340,7 @@ impl<'a> Decoder<'a> {
         let Some(name) = self.metric_name(labels)? else {
             return Ok(());
         };
+
         let native = self.request.histograms.len() > mark.histograms;
 
         let family = if native {

@@ -42,6 +42,7 @@ pub(super) fn merge<'a>(
             let Some(sample) = cursor.take_at(ts_ms) else {
                 continue;
             };
+
             match &winner {
                 None => winner = Some(sample),
                 Some(first) => conflicts += u64::from(first.value != sample.value),
@@ -100,6 +101,7 @@ fn merge_floats(slices: &[(&[i64], &[f64])], out: &mut SeriesBatchBuilder) -> u6
             let Some(ts) = slices.iter().zip(&at).filter_map(next).min() else {
                 break;
             };
+
             let mut winner: Option<f64> = None;
 
             for ((times, values), at) in slices.iter().zip(&mut at) {

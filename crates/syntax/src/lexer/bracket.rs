@@ -48,6 +48,7 @@ impl Lexer<'_> {
         let Some(c) = self.next() else {
             return self.fail("unexpected end of input in duration expression");
         };
+
         let kind = match c {
             ']' => {
                 self.close_bracket();

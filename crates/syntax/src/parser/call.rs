@@ -46,6 +46,7 @@ impl Parser<'_> {
             let Some(comma) = self.take(TokenKind::Comma)? else {
                 break;
             };
+
             if !starts_expression(self.peek()?.kind) {
                 return Err(self.fail(
                     comma.pos,

@@ -113,6 +113,7 @@ impl Parser<'_> {
             let Some(op) = duration_op(self.peek()?.kind) else {
                 break;
             };
+
             let right_associative = op == DurationOp::Pow;
 
             while let Some(last) = waiting.pop_if(|last| {

@@ -101,6 +101,7 @@ impl Parser<'_> {
             let Some(op) = binary_op(self.peek()?.kind) else {
                 break;
             };
+
             let right_associative = op == BinaryOp::Pow;
 
             while let Some(last) = waiting.pop_if(|last| {

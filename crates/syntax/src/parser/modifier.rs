@@ -194,6 +194,7 @@ impl Parser<'_> {
         let Expr::VectorSelector(selector) = &operand.node else {
             return Err(self.fail(brackets, "ranges only allowed for vector selectors"));
         };
+
         if selector.offset != OffsetSpec::NONE {
             return Err(self.fail(brackets, "no offset modifiers allowed before range"));
         }

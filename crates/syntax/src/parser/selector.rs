@@ -98,6 +98,7 @@ impl Parser<'_> {
         let Some(value_token) = self.take(TokenKind::String)? else {
             return self.fail_unexpected(CONTEXT, "string");
         };
+
         let value = self.unquoted(value_token)?;
         let matcher = LabelMatcher { name, op, value };
 
