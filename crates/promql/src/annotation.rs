@@ -1,8 +1,7 @@
-//! What operators have to say about samples, in the words of Prometheus: the warnings and infos
-//! that come with an answer.
+//! The warnings and infos about samples that come with an answer, in the words of Prometheus.
 //!
 //! An operator makes an [`Annotation`] and gives it to the [`collector::Annotations`] of its query,
-//! with its place in the text. What there is to tell of classic histograms is summed up first
+//! with its position in the text. Annotations of classic histograms are summed up first
 //! ([`forced`]).
 
 pub(crate) mod collector;
@@ -41,7 +40,7 @@ pub(crate) enum Annotation<'a> {
     StartTimesOverlap(&'a str),
 }
 
-/// What was done with histograms.
+/// What was done with histograms, as annotations name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Addition,
@@ -57,7 +56,7 @@ pub(crate) enum Kind {
 }
 
 impl Annotation<'_> {
-    /// Whether the answer may be other than what was asked for.
+    /// Returns whether the answer may differ from what was asked for.
     pub(crate) const fn is_warning(&self) -> bool {
         match self {
             Self::MixedSamples(_)
@@ -157,7 +156,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A text about a metric, whose name may be gone.
+/// Returns `text` about a metric. The name of the metric may be gone.
 pub(crate) fn of_metric(text: &str, name: &str) -> String {
     if name.is_empty() {
         text.to_owned()

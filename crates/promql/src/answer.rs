@@ -1,4 +1,4 @@
-//! What a query answers.
+//! The answer of a query.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::stats::QueryStats;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub value: Value,
-    /// `PromQL warning: ..`, sorted, each once.
+    /// Texts of the form `PromQL warning: ..`, sorted and distinct.
     pub warnings: Vec<String>,
-    /// `PromQL info: ..`, sorted, each once.
+    /// Texts of the form `PromQL info: ..`, sorted and distinct.
     pub infos: Vec<String>,
     pub stats: QueryStats,
-    /// Its memory, which stays with the query until the answer is dropped.
+    /// The memory of the answer. It stays reserved until the answer is dropped.
     pub memory: AnswerMemory,
 }
 
-/// What an answer holds of the memory of the query and of the process, until its last clone is
-/// dropped. An answer that was made up holds none.
+/// What an answer has reserved of the memory of the query and of the process, until its last clone
+/// is dropped. An answer that did not come from a query has reserved nothing.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerMemory(Option<Arc<MemoryReservation>>);
 
@@ -32,7 +32,7 @@ impl AnswerMemory {
 }
 
 impl PartialEq for AnswerMemory {
-    /// Answers are equal by what they say.
+    /// Answers are equal if their contents are equal.
     fn eq(&self, _: &Self) -> bool {
         true
     }
@@ -48,10 +48,10 @@ pub enum Value {
         ts_ms: i64,
         value: String,
     },
-    /// No label set twice. In the order that the query asks for (`sort`, `topk`), else sorted by
-    /// labels.
+    /// Label sets are distinct. They are in the order that the query asks for (`sort`, `topk`),
+    /// else sorted by labels.
     Vector(Vec<InstantSeries>),
-    /// Sorted by labels, no label set twice, no series without points.
+    /// Sorted by labels. Label sets are distinct, and each series has points.
     Matrix(Vec<RangeSeries>),
 }
 
@@ -70,7 +70,7 @@ pub enum SampleValue {
 }
 
 impl SampleValue {
-    /// The float, when it is one.
+    /// Returns the float, or `None` for a histogram.
     pub const fn float(&self) -> Option<f64> {
         match self {
             Self::Float(value) => Some(*value),
@@ -82,8 +82,9 @@ impl SampleValue {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeSeries {
     pub labels: Labels,
-    /// (time in ms, value), times ascending. A step without a value has no point.
+    /// Pairs of time in ms and value, in ascending order of time. A step without a value has no
+    /// point.
     pub points: Vec<(i64, f64)>,
-    /// (time in ms, histogram), times ascending, none of them in `points`.
+    /// Pairs of time in ms and histogram, in ascending order of time. No time is also in `points`.
     pub histograms: Vec<(i64, FloatHistogram)>,
 }

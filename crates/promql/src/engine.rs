@@ -1,12 +1,12 @@
-//! The engine: a tree and times in, an answer out.
+//! The engine: takes a syntax tree and times, returns an answer.
 //!
 //! In the order of a query:
 //!
-//! - [`config`], [`context`], [`resources`]: what a query may use, and whose series it is about.
-//! - [`query`]: a query that was asked, with its memory ([`memory`]).
-//! - [`planned`]: its operators, and what is to become of what they make.
-//! - [`prepared`]: the operators with the context that they run in; evaluated there.
-//! - [`value`]: what they made, as an answer has it.
+//! - [`config`], [`context`], [`resources`]: the limits of a query, and the series that it reads.
+//! - [`query`]: a query before it is planned, with its memory ([`memory`]).
+//! - [`planned`]: the operators of the query, and what their output becomes.
+//! - [`prepared`]: the operators with the context that they run in. They are evaluated there.
+//! - [`value`]: turns the output of the operators into the value of an answer.
 
 mod config;
 mod context;
@@ -38,15 +38,15 @@ pub use prepared::PreparedQuery;
 
 /// Evaluates queries. Cheap to clone.
 ///
-/// A query ends when its future is dropped, with every task that it started, as soon as each comes
-/// to ask whether it is still wanted.
+/// A query ends when its future is dropped. Each task that it started ends at its next check for
+/// cancellation.
 #[derive(Clone, Debug)]
 pub struct Engine {
     resources: Resources,
 }
 
 impl Engine {
-    /// `clock` measures how long things take; an answer does not depend on it.
+    /// Creates an engine. `clock` only measures durations; an answer does not depend on it.
     pub fn new(config: EngineConfig, clock: Arc<dyn Clock>) -> Self {
         Self {
             resources: Resources {
@@ -60,27 +60,27 @@ impl Engine {
         }
     }
 
-    /// This engine with `workers` that read and compute. Whoever waits for an answer does neither.
+    /// Makes queries read and compute on `workers`, and not in the task that awaits the answer.
     #[must_use]
     pub fn on(mut self, workers: Workers) -> Self {
         self.resources.workers = workers;
         self
     }
 
-    /// This engine with the account of the process, of which each query takes what it holds.
+    /// Makes each query reserve its memory in `memory`, the account of the process.
     #[must_use]
     pub fn within(mut self, memory: Arc<Account>) -> Self {
         self.resources.memory = memory;
         self
     }
 
-    /// The account that queries draw from.
+    /// Returns the account in which queries reserve their memory.
     pub const fn memory(&self) -> &Arc<Account> {
         &self.resources.memory
     }
 
-    /// This engine for trees that were parsed from `text`: the annotations of an answer then say
-    /// line and column. Otherwise the whole text counts as one line.
+    /// Returns an engine for trees that were parsed from `text`. The annotations of an answer then
+    /// name line and column. Without `text`, the whole query counts as one line.
     #[must_use]
     pub fn with_text(&self, text: &str) -> Self {
         let mut engine = self.clone();
@@ -88,8 +88,8 @@ impl Engine {
         engine
     }
 
-    /// This engine for a request whose regexes `regexes` has read, or will: those that no selector
-    /// has, too.
+    /// Returns an engine for a request that shares the compiled regexes in `regexes`. They may
+    /// include regexes that are not in a selector.
     #[must_use]
     pub fn with_regexes(&self, regexes: Arc<Regexes>) -> Self {
         let mut engine = self.clone();
@@ -100,7 +100,7 @@ impl Engine {
     /// Evaluates at one time.
     ///
     /// # Errors
-    /// See [`Error`]; an answer is never a part of one.
+    /// See [`Error`]. There are no partial answers.
     pub async fn instant(
         &self,
         context: &QueryContext,
@@ -110,8 +110,8 @@ impl Engine {
         self.range(context, expr, QueryTimes::at(time_ms)).await
     }
 
-    /// Evaluates at each of `times`. Over a range, a scalar becomes one series without labels; for
-    /// times that are one, this is [`Engine::instant`].
+    /// Evaluates at each of `times`. Over a range, a scalar becomes one series without labels. If
+    /// `times` is a single time, this is [`Engine::instant`].
     ///
     /// # Errors
     /// See [`Error`]. `Invalid` for range vectors and strings over a range.
@@ -128,7 +128,7 @@ impl Engine {
     /// Plans a query and makes the context that it runs in. No sample is read.
     ///
     /// # Errors
-    /// As the query itself, before it reads samples.
+    /// Those of the query itself, as far as they occur before samples are read.
     pub async fn prepare(
         &self,
         context: &QueryContext,
@@ -139,11 +139,11 @@ impl Engine {
         query.prepare(expr)
     }
 
-    /// The operators that [`Engine::instant`] or [`Engine::range`] would run at these times. `None`
-    /// for a string, which needs none.
+    /// Returns the operators that [`Engine::instant`] or [`Engine::range`] would run at these
+    /// times. `None` for a string, which needs no operators.
     ///
     /// # Errors
-    /// As the query itself, before it reads samples.
+    /// Those of the query itself, as far as they occur before samples are read.
     pub async fn explain(
         &self,
         context: &QueryContext,
@@ -153,10 +153,10 @@ impl Engine {
         Ok(self.prepare(context, expr, times).await?.explain())
     }
 
-    /// Evaluates, and tells what each operator did.
+    /// Evaluates, and also returns what each operator did.
     ///
     /// # Errors
-    /// As of [`Engine::instant`] and [`Engine::range`].
+    /// Those of [`Engine::instant`] and [`Engine::range`].
     pub async fn analyze(
         &self,
         context: &QueryContext,

@@ -5,29 +5,28 @@ use std::sync::Arc;
 use datafusion_common::error::DataFusionError;
 use duramen_model::ErrorKind;
 
-/// A query that failed. An answer is complete or one of these.
+/// A query that failed. A query has a complete answer or one of these errors.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The language has it and this engine does not have it yet.
+    /// PromQL has this, but the engine does not support it yet.
     #[error("not supported yet: {what}")]
     Unsupported { what: String },
-    /// The query can never be evaluated as it is.
+    /// The query can never be evaluated in this form.
     #[error("{reason}")]
     Invalid { reason: String },
-    /// The query is well formed and the data does not fit it. The text is the one that Prometheus
-    /// gives.
+    /// The query is well formed, but the data does not fit it. The text is that of Prometheus.
     #[error("{reason}")]
     Execution { reason: String },
-    /// More samples would be held in memory at once than the engine's limit.
+    /// More samples would be held in memory at the same time than the limit allows.
     #[error(
         "query processing would load too many samples into memory in query execution. held=`{held}`, samples_max=`{limit}`"
     )]
     Samples { held: usize, limit: usize },
-    /// One selector reads more series than the tenant may.
+    /// One selector reads more series than the tenant may read.
     #[error("a selector reads too many series. series_max=`{limit}`")]
     Series { limit: usize },
-    /// The query's share of memory is used up.
+    /// The query has used up its memory limit.
     #[error(
         "query exceeds its memory. operator=`{operator}`, asked_bytes=`{asked}`, held_bytes=`{held}`, memory_bytes_max=`{limit}`"
     )]
@@ -37,7 +36,7 @@ pub enum Error {
         held: usize,
         limit: usize,
     },
-    /// All queries and whatever else the process does have used its memory up. It passes.
+    /// The process as a whole has used up its memory. A retry may succeed.
     #[error(transparent)]
     ProcessMemory(#[from] duramen_qos::Full),
     /// The source could not answer.
@@ -46,7 +45,7 @@ pub enum Error {
     /// The future of the query was dropped.
     #[error("the query was cancelled")]
     Cancelled,
-    /// A fault of the machinery below.
+    /// DataFusion or other code below failed.
     #[error("query execution failed")]
     Internal(#[source] Arc<DataFusionError>),
 }
@@ -68,7 +67,7 @@ impl Error {
         }
     }
 
-    /// Two series of a vector have the same labels.
+    /// Returns the error for two series of a vector with the same labels.
     pub(crate) fn same_labels() -> Self {
         Self::execution("vector cannot contain metrics with the same labelset")
     }
@@ -84,7 +83,7 @@ impl Error {
         }
     }
 
-    /// Takes our own error out of what DataFusion wrapped around it on the way up.
+    /// Unwraps our own error if DataFusion wrapped it.
     pub(crate) fn from_datafusion(error: DataFusionError) -> Self {
         match error {
             DataFusionError::External(inner) => match inner.downcast::<Self>() {

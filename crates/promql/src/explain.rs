@@ -9,18 +9,18 @@ use crate::exec::support::run::Run;
 use crate::stats::Work;
 use duramen_syntax::deep;
 
-/// An operator with those that it reads from. Printed, it is a line for each operator, with its
-/// inputs indented beneath it.
+/// An operator with its inputs. It prints one line for each operator, with the inputs indented
+/// beneath it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanNode {
     pub operator: String,
-    /// What it is to do, as `key=value` pairs.
+    /// Its parameters, as `key=value` pairs.
     pub details: String,
     pub work: Work,
     pub inputs: Vec<Self>,
 }
 
-/// Takes a plan apart without recursion.
+/// Drops a plan without recursion.
 impl Drop for PlanNode {
     fn drop(&mut self) {
         let mut waiting = std::mem::take(&mut self.inputs);
@@ -31,7 +31,7 @@ impl Drop for PlanNode {
 }
 
 impl PlanNode {
-    /// The nodes of a plan, with what they did in a run.
+    /// Returns the nodes of a plan with what they did in a run.
     pub(crate) fn of(plan: &dyn ExecutionPlan, run: &Run) -> Self {
         deep(|| {
             let text = Described(plan).to_string();
@@ -53,7 +53,7 @@ impl PlanNode {
         })
     }
 
-    /// This operator and all beneath it, in the order of the lines, each with its depth.
+    /// Returns this operator and all beneath it in the order of the lines, each with its depth.
     pub fn lines(&self) -> Vec<(usize, &Self)> {
         let mut lines = Vec::new();
         let mut waiting = vec![(0, self)];
@@ -82,7 +82,7 @@ impl fmt::Display for PlanNode {
     }
 }
 
-/// An operator as DataFusion prints it.
+/// Prints an operator as DataFusion does.
 struct Described<'a>(&'a dyn ExecutionPlan);
 
 impl fmt::Display for Described<'_> {

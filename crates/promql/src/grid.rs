@@ -1,19 +1,19 @@
 //! The times at which an expression is evaluated.
 
-/// Evenly spaced times; the columns of every vector of an expression.
+/// Evenly spaced times. They are the columns of every vector of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
     pub(crate) start_ms: i64,
-    /// Above zero, also for a single step.
+    /// Above zero, even for a single step.
     pub(crate) step_ms: i64,
     pub(crate) steps: usize,
 }
 
-/// The most cells (series x steps) of a batch between two operators: 8 MiB of values.
+/// The maximum number of cells (series x steps) of a batch between two operators: 8 MiB of values.
 const BATCH_CELLS_MAX: usize = 1 << 20;
 
 impl Grid {
-    /// One step.
+    /// Returns a grid of one step.
     pub(crate) const fn instant(time_ms: i64) -> Self {
         Self {
             start_ms: time_ms,
@@ -22,7 +22,8 @@ impl Grid {
         }
     }
 
-    /// From `start_ms` as far as `end_ms`, both inside. No steps when `end_ms < start_ms`.
+    /// Returns the steps from `start_ms` to `end_ms`, both included. There are no steps if `end_ms
+    /// < start_ms`.
     pub(crate) fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
         let span = i128::from(end_ms) - i128::from(start_ms);
         let steps = if span < 0 {
@@ -38,7 +39,7 @@ impl Grid {
         }
     }
 
-    /// The time of step `index`.
+    /// Returns the time of step `index`.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> i64 {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
@@ -46,7 +47,8 @@ impl Grid {
             .saturating_add(self.step_ms.saturating_mul(index))
     }
 
-    /// The first step at whose time `before` does not hold, which holds at none after it either.
+    /// Returns the first step for whose time `before` is false. `before` must then be false for all
+    /// later steps too.
     pub(crate) fn partition_point(&self, before: impl Fn(i64) -> bool) -> usize {
         let mut low = 0;
         let mut high = self.steps;
@@ -63,13 +65,13 @@ impl Grid {
         low
     }
 
-    /// The time of the last step; that of the first when there is none.
+    /// Returns the time of the last step. Without steps, returns the start.
     pub(crate) fn last_ms(&self) -> i64 {
         self.at(self.steps.saturating_sub(1))
     }
 
-    /// How many series a batch holds. A function of the grid alone, so that the batches, and with
-    /// them the order of every sum, do not depend on the number of partitions.
+    /// Returns how many series a batch holds. It depends on the grid alone. So batches, and the
+    /// order of every sum, do not depend on the number of partitions.
     pub(crate) fn batch_series_max(&self) -> usize {
         (BATCH_CELLS_MAX / self.steps.max(1)).clamp(1, 1024)
     }

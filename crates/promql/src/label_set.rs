@@ -4,17 +4,17 @@ use duramen_model::labels::{EncodedLabels, LabelsIter};
 use duramen_model::{Labels, LabelsBuilder, METRIC_NAME};
 use duramen_syntax::ast::Grouping;
 
-/// Which labels of a series survive.
+/// Which labels of a series are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Projection {
-    /// These. Sorted.
+    /// Keeps these names. Sorted.
     Keep(Vec<String>),
-    /// All but these. Sorted.
+    /// Drops these names. Sorted.
     Drop(Vec<String>),
 }
 
 impl Projection {
-    /// Of an aggregation; `without` also takes the metric name away.
+    /// Returns the projection of an aggregation. `without` also drops the metric name.
     pub(crate) fn of_grouping(grouping: Option<&Grouping>) -> Self {
         match grouping {
             None => Self::keep(&[]),
@@ -50,12 +50,12 @@ impl Projection {
         }
     }
 
-    /// Whether the metric name survives.
+    /// Returns whether the metric name is kept.
     pub(crate) fn keeps_name(&self) -> bool {
         self.keeps(METRIC_NAME.as_bytes())
     }
 
-    /// Writes what survives of `encoded` into `out`, which is emptied first. A mark does not.
+    /// Clears `out` and writes the labels of `encoded` that are kept into it. The mark is not kept.
     pub(crate) fn apply(&self, encoded: &[u8], out: &mut LabelsBuilder) {
         out.clear();
         EncodedLabels::over(unmarked(encoded))
@@ -70,25 +70,25 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// In front of a label set whose name is to go at the end: a label without a name, which no series
-/// has.
+/// The mark in front of a label set whose name is dropped at the end. It is a label with an empty
+/// name, which no series has.
 pub(crate) const MARK: [u8; 2] = [0, 0];
 
 pub(crate) fn is_marked(encoded: &[u8]) -> bool {
     encoded.starts_with(&MARK)
 }
 
-/// The label set behind the mark, if there is one.
+/// Returns the label set without the mark, if it has one.
 pub(crate) fn unmarked(encoded: &[u8]) -> &[u8] {
     encoded.strip_prefix(&MARK).unwrap_or(encoded)
 }
 
-/// The label set with a mark in front, which it does not have yet.
+/// Returns the label set with a mark in front. `encoded` must not have one yet.
 pub(crate) fn marked(encoded: &[u8]) -> Box<[u8]> {
     [&MARK, encoded].concat().into()
 }
 
-/// The label set with a mark if `other` has one.
+/// Returns the label set, with a mark if `other` has one.
 pub(crate) fn marked_as(other: &[u8], encoded: &[u8]) -> Box<[u8]> {
     if is_marked(other) {
         marked(encoded)
@@ -97,7 +97,7 @@ pub(crate) fn marked_as(other: &[u8], encoded: &[u8]) -> Box<[u8]> {
     }
 }
 
-/// The value of a label, "" without one.
+/// Returns the value of a label, or "" if the label is absent.
 pub(crate) fn value_of<'a>(encoded: &'a [u8], name: &str) -> &'a str {
     let held = EncodedLabels::over(encoded).find(|label| label.name == name.as_bytes());
     held.map_or("", |label| {
@@ -105,7 +105,7 @@ pub(crate) fn value_of<'a>(encoded: &'a [u8], name: &str) -> &'a str {
     })
 }
 
-/// The set with one label changed; an empty value takes the label away. A mark stays.
+/// Returns the label set with one label changed. An empty value drops the label. A mark stays.
 pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Box<[u8]> {
     let others = LabelsIter::over(unmarked(encoded)).filter(|(n, _)| *n != name);
     let labels = Labels::from_pairs(others.chain([(name, value)]))
@@ -113,8 +113,8 @@ pub(crate) fn with_label(encoded: &[u8], name: &str, value: &str) -> Box<[u8]> {
     marked_as(encoded, labels.encoded())
 }
 
-/// The hash that Prometheus has of a label set, as it is built by default: over names and values,
-/// each behind its length.
+/// Returns the hash that Prometheus computes of a label set in its default build: over names and
+/// values, each after its length.
 pub(crate) fn prometheus_hash(encoded: &[u8]) -> u64 {
     let mut bytes = Vec::new();
 
@@ -133,7 +133,7 @@ pub(crate) fn prometheus_hash(encoded: &[u8]) -> u64 {
     xxhash_rust::xxh64::xxh64(&bytes, 0)
 }
 
-/// As a label set stands in upstream's messages: `{__name__="up", job="node"}`.
+/// Prints a label set as Prometheus' messages do: `{__name__="up", job="node"}`.
 pub(crate) fn printed(encoded: &[u8]) -> String {
     format!("{:?}", Labels::from_encoded_trusted(unmarked(encoded)))
 }

@@ -1,21 +1,22 @@
-//! PromQL planned and executed over any series source; knows no storage.
+//! Plans PromQL queries and executes them over any series source. It does not depend on storage.
 //!
 //! In: a syntax tree (`duramen-syntax`), the times of the query, and a source of series. Out: an
-//! [`Answer`], or the operators to be run elsewhere ([`PreparedQuery`]). What is not supported yet is
-//! refused by name before anything is read; a wrong answer is worse than none.
+//! [`Answer`], or operators that the caller runs elsewhere ([`PreparedQuery`]). An unsupported
+//! expression is refused by name before any sample is read, because a wrong answer is worse than
+//! none.
 //!
-//! In the order of a query, each reads those below it and none above:
+//! The modules in the order of a query. Each uses those below it and none above it:
 //!
-//! - `engine`: the door. [`Engine`] plans a query, makes the context that it runs in, and turns what
-//!   comes out into an answer (`answer`, `stats`, `explain`, `error`).
-//! - `exec`: the logical plan becomes a tree of operators, each an `ExecutionPlan` of DataFusion.
-//!   They pass Arrow batches in the vector form (`vector`): one row is one series, one cell is one
-//!   step.
-//! - `plan`: a syntax tree becomes a typed logical plan.
+//! - `engine`: the entry. [`Engine`] plans a query, makes the context that it runs in, and turns
+//!   the results into an answer (`answer`, `stats`, `explain`, `error`).
+//! - `exec`: turns the logical plan into a tree of operators. Each is an `ExecutionPlan` of
+//!   DataFusion. They exchange Arrow batches in the vector form (`vector`): a row is a series, a
+//!   cell is a step.
+//! - `plan`: turns a syntax tree into a typed logical plan.
 //! - `kernels`: the arithmetic.
 //!
-//! Below all of them: `times` and `grid` (when a query is evaluated), `label_set` and `name_removal`
-//! (the labels of results), `annotation` (the warnings and infos of an answer).
+//! All of them use `times` and `grid` (when a query is evaluated), `label_set` and `name_removal`
+//! (the labels of results), and `annotation` (the warnings and infos of an answer).
 
 mod annotation;
 mod answer;

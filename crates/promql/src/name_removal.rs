@@ -1,10 +1,10 @@
-//! What becomes of a metric's name where the language takes it away.
+//! How and when operators drop the metric name.
 
 use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, METRIC_TYPE, METRIC_UNIT};
 
 use crate::label_set::{MARK, Projection, is_marked};
 
-/// Which labels say what metric a series is of, and go together.
+/// Which labels name the metric of a series. They are dropped together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameLabels {
     Name,
@@ -12,7 +12,7 @@ pub(crate) enum NameLabels {
 }
 
 impl NameLabels {
-    /// All labels but these.
+    /// Returns the projection to all other labels.
     pub(crate) fn others(self) -> Projection {
         match self {
             Self::Name => Projection::drop(&[METRIC_NAME.to_owned()]),
@@ -23,13 +23,13 @@ impl NameLabels {
     }
 }
 
-/// When they go.
+/// When the name is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemovalTime {
-    /// From the result that says nothing of the metric any more.
+    /// When an operator's result no longer belongs to the metric.
     AtOnce,
-    /// From the answer. Until then the label set has a mark, and whatever writes a new name takes
-    /// the mark off.
+    /// From the answer. Until then the label set has a mark. An operator that writes a new name
+    /// takes the mark off.
     AtTheEnd,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct NameRemoval {
 }
 
 impl NameRemoval {
-    /// A label set as it stands in the answer: without the name that it is marked to lose.
+    /// Returns a label set as the answer has it: without the name if the set is marked.
     pub(crate) fn in_answer(self, encoded: &[u8]) -> Labels {
         if !is_marked(encoded) {
             return Labels::from_encoded_trusted(encoded);
@@ -61,7 +61,7 @@ impl NameRemoval {
     }
 }
 
-/// Makes the labels of results that say nothing of their metric; it keeps its memory between them.
+/// Drops the metric name from label sets, and reuses its buffers.
 #[derive(Debug)]
 pub(crate) struct Nameless {
     time: RemovalTime,
@@ -71,7 +71,7 @@ pub(crate) struct Nameless {
 }
 
 impl Nameless {
-    /// The label set without its name, or with the mark that says so.
+    /// Returns the label set without its name, or with a mark that the name is to be dropped.
     pub(crate) fn of<'a>(&'a mut self, encoded: &'a [u8]) -> &'a [u8] {
         match self.time {
             RemovalTime::AtOnce => {

@@ -1,50 +1,50 @@
-//! What an answer took.
+//! What a query took.
 
 use std::time::Duration;
 
 use duramen_source::Read;
 
-/// Counts and times of one query.
+/// Counts and durations of one query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryStats {
-    /// Samples that the steps of the query looked at; one that several steps look at counts for
-    /// each.
+    /// Samples that the steps of the query looked at. A sample counts once for each step that looks
+    /// at it.
     pub samples_queryable: u64,
-    /// Samples that the sources gave, each once for each selector that read it.
+    /// Samples that the sources returned. A sample counts once for each selector that read it.
     pub samples_read: u64,
-    /// The most samples that were held at once.
+    /// The largest number of samples that were held at the same time.
     pub samples_peak: u64,
-    /// `samples_queryable` by the time of the step in milliseconds, in its order; one entry for an
-    /// instant. What is the same at every step counts at each. Of a subquery its points count, at
-    /// the steps of the function over them.
+    /// `samples_queryable` by step: pairs of the time of the step in ms and the count, in order. An
+    /// instant query has one entry. What is the same at every step counts at each step. For a
+    /// subquery, its points count, at the steps of the function over it.
     pub samples_queryable_per_step: Vec<(i64, u64)>,
-    /// `samples_read` likewise: each sample at the first step that reaches it, and at the first of
-    /// all what belongs to none.
+    /// `samples_read` by step, in the same form. Each sample counts at the first step that reaches
+    /// it. A sample that no step reaches counts at the first step of all.
     pub samples_read_per_step: Vec<(i64, u64)>,
     pub timings: QueryTimings,
 }
 
-/// How long the parts of a query took. Waiting for a turn is not part of it.
+/// How long the parts of a query took, without waiting for its turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueryTimings {
-    /// From the tree to operators.
+    /// From the syntax tree to the operators.
     pub preparation: Duration,
     /// Reading and computing.
     pub evaluation: Duration,
-    /// Ordering what the answer holds.
+    /// Sorting the answer.
     pub sorting: Duration,
 }
 
-/// What an operator did; all zero before the plan was run.
+/// What an operator did. All zero before the plan has run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// How long it computed, in all its partitions together. Waiting is not part of it, nor what
-    /// its inputs took.
+    /// How long it computed, in all its partitions together. Waiting and its inputs are not
+    /// included.
     pub busy: Duration,
-    /// What it gave: rows are series, in Arrow batches of so many bytes of memory.
+    /// Its output: the number of series, the number of Arrow batches, and their memory in bytes.
     pub rows: u64,
     pub batches: u64,
     pub bytes: u64,
-    /// Of a scan only: what its source looked at.
+    /// For a scan only: what its source read.
     pub reads: Vec<(Read, u64)>,
 }

@@ -2,14 +2,14 @@
 
 use crate::error::Error;
 
-/// The times of a whole query: one, or `start_ms` and every `step_ms` from there as far as
-/// `end_ms`, both ends inside. `start()`, `end()`, `step()` and `range()` mean these, also inside a
-/// subquery.
+/// The times of a whole query: a single time, or `start_ms` and every `step_ms` after it up to
+/// `end_ms`, both ends included. `start()`, `end()`, `step()` and `range()` mean these times, even
+/// inside a subquery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryTimes {
     pub start_ms: i64,
     pub end_ms: i64,
-    /// 0 for an instant.
+    /// 0 for an instant query.
     pub step_ms: i64,
 }
 
@@ -22,8 +22,10 @@ impl QueryTimes {
         }
     }
 
+    /// Returns the times of a range query.
+    ///
     /// # Errors
-    /// `Invalid` for an end before the start and for a step that is not above zero.
+    /// `Invalid` if the end is before the start, or if the step is not above zero.
     pub fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Self, Error> {
         if step_ms <= 0 || end_ms < start_ms {
             return Err(Error::invalid(
@@ -38,7 +40,7 @@ impl QueryTimes {
         })
     }
 
-    /// What `range()` means, in milliseconds.
+    /// Returns the value of `range()`, in milliseconds.
     pub(crate) const fn range_ms(self) -> i64 {
         self.end_ms.saturating_sub(self.start_ms)
     }

@@ -1,9 +1,9 @@
-//! The form of an instant vector over a grid: one row is one series, one cell is one step.
+//! The form of an instant vector over a grid: a row is a series, a cell is a step.
 //!
 //! - `schema`: the columns.
-//! - `cell`: what stands in a cell, and a sample that was taken out of one.
-//! - `builder`: rows into batches; `histograms` for the sparse lists beside the floats.
-//! - `batch`: batches as rows again.
+//! - `cell`: the content of a cell, and a sample taken out of one.
+//! - `builder`: makes batches of rows; `histograms` holds the sparse lists beside the floats.
+//! - `batch`: reads rows of batches.
 
 mod batch;
 mod builder;

@@ -1,4 +1,4 @@
-//! The annotations of one query, as its operators leave them.
+//! Collects the annotations of one query.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ use duramen_syntax::{PosRange, line_and_column};
 use crate::annotation::Annotation;
 use crate::annotation::forced::Forced;
 
-/// Where the operators of one query leave their annotations.
+/// Collects the annotations that the operators of one query make.
 ///
-/// A text is told once, at the last place that upstream comes to: what is inside comes before what
-/// is around it, and left before right.
+/// Each text is reported once, at the last position at which Prometheus evaluates it: inner
+/// expressions before outer ones, left before right.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     text: Arc<str>,
@@ -25,13 +25,13 @@ pub(crate) struct Annotations {
 struct Collected {
     warnings: BTreeMap<String, PosRange>,
     infos: BTreeMap<String, PosRange>,
-    /// By metric, with how often; at the first place.
+    /// By metric: the first position, and how often.
     overlaps: BTreeMap<String, (PosRange, u64)>,
     forced: BTreeMap<String, (PosRange, Forced)>,
 }
 
 impl Annotations {
-    /// On a query with this text, which may be unknown: "".
+    /// Creates a collector for a query with this text; "" if it is unknown.
     pub(crate) fn on(text: Arc<str>) -> Self {
         Self {
             text,
@@ -76,8 +76,8 @@ impl Annotations {
         }
     }
 
-    /// Informs of classic histograms that had to be made monotonic, in one annotation for all with
-    /// this text, at the first place.
+    /// Reports classic histograms that had to be made monotonic. All reports with the same text are
+    /// one annotation, at the first position.
     pub(crate) fn inform_of_forced(&self, text: String, forced: Forced, pos: PosRange) {
         self.with(|held| match held.forced.remove(&text) {
             None => _ = held.forced.insert(text, (pos, forced)),
@@ -88,7 +88,7 @@ impl Annotations {
         });
     }
 
-    /// The warnings and the infos so far.
+    /// Returns the warnings and the infos so far.
     pub(crate) fn take(&self) -> (Vec<String>, Vec<String>) {
         let Collected {
             warnings,
@@ -137,7 +137,7 @@ impl Annotations {
         )
     }
 
-    /// `line:column`. Without the text everything is on one line.
+    /// Returns `line:column`. Without the text, everything is on one line.
     fn place(&self, pos: PosRange) -> String {
         let (line, column) = match &*self.text {
             "" => (1, pos.start + 1),
@@ -155,7 +155,7 @@ fn keep_last(annotations: &mut BTreeMap<String, PosRange>, text: String, pos: Po
     }
 }
 
-/// Of parts of one expression, as they are evaluated.
+/// Orders the parts of one expression as they are evaluated.
 fn order(pos: PosRange) -> impl Ord {
     (pos.end, Reverse(pos.start))
 }

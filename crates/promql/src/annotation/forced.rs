@@ -1,4 +1,4 @@
-//! What is told of classic histograms whose counts fall where they should ascend.
+//! What annotations say about classic histograms whose counts fall where they should ascend.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use duramen_model::number::{go_general, go_general_rounded};
 use crate::kernels::date::rfc3339;
 use crate::kernels::histogram::Repair;
 
-/// All repairs that one annotation tells of.
+/// All repairs that one annotation reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Forced {
     repair: Repair,
     first_ms: i64,
     last_ms: i64,
-    /// How often it was told, less one. Upstream counts anew what it has counted whenever a range
-    /// has another step, and so does this.
+    /// The number of reports, less one. At each further step of a range, Prometheus counts the
+    /// earlier reports again, and so does this.
     told: i64,
 }
 
 impl Forced {
-    /// One repair.
+    /// Creates the report of one repair.
     pub(crate) const fn once(repair: Repair, time_ms: i64) -> Self {
         Self {
             repair,
@@ -29,7 +29,7 @@ impl Forced {
         }
     }
 
-    /// Both.
+    /// Returns both reports as one.
     pub(crate) fn and(self, other: &Self) -> Self {
         Self {
             repair: self.repair.and(&other.repair),
@@ -58,7 +58,7 @@ impl ForcedSteps {
         *held = Some(held.map_or(forced, |held| held.and(&forced)));
     }
 
-    /// All of them, when there are any.
+    /// Returns all of them as one report, or `None` if there are none.
     pub(crate) fn total(&self) -> Option<Forced> {
         let mut total: Option<Forced> = None;
 

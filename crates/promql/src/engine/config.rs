@@ -1,34 +1,34 @@
-//! What the queries of an engine may use, and how they read the language.
+//! The limits of an engine's queries, and the features of the language.
 
 use crate::engine::context::QueryLimits;
 use crate::name_removal::{NameLabels, NameRemoval, RemovalTime};
 
-/// What queries may use. It holds for each query by itself.
+/// The limits of queries. They apply to each query separately.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// How far back an instant vector looks for a sample.
     pub lookback_ms: i64,
-    /// How many tasks evaluate the series of one selector. The answer does not depend on it.
+    /// The number of tasks that evaluate the series of one selector. Answers do not depend on it.
     pub partitions: usize,
-    /// The most samples that a query holds at once.
+    /// The maximum number of samples that a query holds at the same time.
     pub samples_max: usize,
-    /// The most memory for the vectors that a query holds at once.
+    /// The maximum memory for the vectors that a query holds at the same time.
     pub memory_bytes_max: usize,
     pub features: Features,
 }
 
-/// What Prometheus has behind feature flags, all off as there.
+/// The features that Prometheus has behind feature flags. All are off by default, as in Prometheus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// `rate`, `increase`, `irate` and `resets` look at the times at which counters began, and
-    /// `start_timestamp` knows them (`use-start-timestamps`).
+    /// `rate`, `increase`, `irate` and `resets` use the start times of counters, and
+    /// `start_timestamp` returns them (`use-start-timestamps`).
     pub start_timestamps: bool,
-    /// The name of a metric is there until the end of a query, also where a function or an operator
-    /// takes it away, and `label_replace` and `label_join` can save it
-    /// (`promql-delayed-name-removal`).
+    /// The metric name is kept until the end of a query, even if a function or an operator drops
+    /// it. So `label_replace` and `label_join` can still use it (`promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
-    /// `__type__` and `__unit__` are part of a metric's name: they go where it goes, and `rate` and
-    /// `increase` go by the type when they annotate what is no counter (`type-and-unit-labels`).
+    /// `__type__` and `__unit__` are part of a metric's name and are dropped with it. `rate` and
+    /// `increase` use the type to decide whether to annotate a metric that is not a counter
+    /// (`type-and-unit-labels`).
     pub type_and_unit_labels: bool,
 }
 
@@ -62,7 +62,7 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
-    /// This configuration with what a query may use.
+    /// Returns this configuration with the limits that `limits` sets.
     pub(super) fn limited(&self, limits: &QueryLimits) -> Self {
         Self {
             samples_max: limits.samples_max.unwrap_or(self.samples_max),
@@ -71,7 +71,8 @@ impl EngineConfig {
         }
     }
 
-    /// The most steps of a grid: a few rows of it fit the memory, and its width an Arrow list.
+    /// Returns the maximum number of steps of a grid. A few rows of so many steps fit in the
+    /// memory, and one row fits in an Arrow list.
     pub(super) fn steps_max(&self) -> usize {
         const ROWS: usize = 8;
 

@@ -1,27 +1,27 @@
-//! What a single query is about, and what it may use.
+//! The context of a single query: which series it reads, and its limits.
 
 use std::sync::Arc;
 
 use duramen_model::TenantId;
 use duramen_source::SeriesSource;
 
-/// Whose series a query is about.
+/// Which series a query reads, and its limits.
 #[derive(Clone, Debug)]
 pub struct QueryContext {
     pub source: Arc<dyn SeriesSource>,
     pub tenants: Arc<[TenantId]>,
-    /// Instead of the engine's.
+    /// Replaces the engine's look-back.
     pub lookback_ms: Option<i64>,
     pub limits: QueryLimits,
 }
 
-/// What this query may use, where that is not what the engine's configuration says.
+/// The limits of a single query. `None` means the limit of the engine's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueryLimits {
-    /// The most samples that the query holds at once.
+    /// The maximum number of samples that the query holds at the same time.
     pub samples_max: Option<usize>,
-    /// The most memory for the vectors that the query holds at once.
+    /// The maximum memory for the vectors that the query holds at the same time.
     pub memory_bytes_max: Option<usize>,
-    /// The most series that one selector reads; without it there is no such limit.
+    /// The maximum number of series that one selector reads. `None` means no limit.
     pub series_max: Option<usize>,
 }

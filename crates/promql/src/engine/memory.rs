@@ -10,19 +10,19 @@ use duramen_qos::Share;
 
 use crate::error::Error;
 
-/// The accounts of all operators of a query together. First come, first served; what would go
-/// beyond `max` is refused with our own error, which says how much that is. What a query takes, it
-/// also takes from the account of the process, which may refuse it as well.
+/// The memory of all operators of a query together. First come, first served. A request for more
+/// than `max` is refused with [`Error::Memory`], which names the numbers. Each reservation is also
+/// made in the account of the process, which may refuse it as well.
 #[derive(Debug)]
 pub(super) struct QueryMemory {
     max: usize,
     used: AtomicUsize,
-    /// What the query holds of the account of the process.
+    /// The query's share of the account of the process.
     share: Mutex<Share>,
 }
 
 impl QueryMemory {
-    /// `share` is of the account of the process, and empty.
+    /// `share` belongs to the account of the process and is empty.
     pub(super) const fn new(max: usize, share: Share) -> Self {
         Self {
             max,

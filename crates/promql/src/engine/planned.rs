@@ -1,4 +1,4 @@
-//! The operators of a query, and what is to become of what they make.
+//! The operators of a query, and what their output becomes.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::plan::node::Series;
 use crate::plan::planner::{Planner, bare};
 use crate::times::QueryTimes;
 
-/// About what an operator takes, with its task and its place in the logical plan.
+/// Roughly what an operator takes, with its task and its node in the logical plan.
 const OPERATOR_BYTES: usize = 4 << 10;
 
-/// A query that was planned: data, which says nothing of whose series it is about and may run any
+/// A planned query. It is plain data: it does not say whose series it reads, and it can run any
 /// number of times.
 #[derive(Debug)]
 pub(super) struct Planned {
@@ -27,26 +27,26 @@ pub(super) struct Planned {
     /// The steps of the query itself.
     pub(super) grid: Grid,
     pub(super) names: NameRemoval,
-    /// The longest life span of a sample that the plan is for.
+    /// The longest life span of a sample that the plan allows for.
     pub(super) ttl_max_ms: i64,
     pub(super) outcome: Outcome,
     /// `None` for a string.
     pub(super) plan: Option<Arc<dyn ExecutionPlan>>,
-    /// About what the operators take.
+    /// Roughly what the operators take.
     pub(super) bytes: usize,
 }
 
-/// What the operators of a query make, and what becomes of it.
+/// What a query returns, and how it is made from the output of its operators.
 #[derive(Debug)]
 pub(super) enum Outcome {
     String(String),
     Scalar,
     Vector(RowOrder),
-    /// At every step of the query.
+    /// The values at every step of the query.
     Range,
-    /// The samples of a range vector, as far as the look-up goes.
+    /// The samples of a range vector inside the window of the look-up.
     Samples(Lookup),
-    /// The points of a subquery, likewise.
+    /// The points of a subquery inside the window of the look-up.
     Points(Lookup),
 }
 
@@ -54,12 +54,12 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) enum RowOrder {
     Labels,
-    /// As the query itself says.
+    /// The order that the query itself asks for.
     Query,
 }
 
 impl Planned {
-    /// Finds the operators. No sample is read. What they take goes on the account first.
+    /// Plans `expr` and makes its operators. No sample is read. Their memory is reserved first.
     pub(super) fn new(
         planner: &Planner,
         lowering: Lowering,
@@ -109,7 +109,7 @@ impl Planned {
     }
 }
 
-/// About what the operators of an expression take.
+/// Returns roughly what the operators of an expression take.
 fn operator_bytes(expr: &Expr) -> usize {
     let mut nodes = 0;
     expr.walk(&mut |_| nodes += 1);

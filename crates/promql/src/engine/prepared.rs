@@ -1,4 +1,4 @@
-//! A query that is planned, with the context that it runs in.
+//! A planned query with the context that it runs in.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -27,19 +27,19 @@ use crate::vector::{Vector, decoded};
 
 /// A query that was planned and has not run: its operators, and the context of one run.
 ///
-/// The operators are data. Everything that a run changes is in the context: memory, limits,
-/// annotations, counts, and the source with the tenants whose series are read. So a plan runs as
-/// often as there are contexts ([`PreparedQuery::again`]), one after the other or at the same time,
-/// and each context is for one run.
+/// The operators are plain data. Everything that changes during a run is in the context: memory,
+/// limits, annotations, counts, and the source with the tenants whose series are read. So a plan
+/// can run once for each context ([`PreparedQuery::again`]), one after the other or at the same
+/// time. A context is for one run.
 ///
-/// [`PreparedQuery::evaluate`] makes the answer. Whoever has another use for the vectors that the
-/// operators make runs [`PreparedQuery::plan`] in [`PreparedQuery::task_context`] instead.
+/// [`PreparedQuery::evaluate`] makes the answer. To use the operators' vectors in another way, run
+/// [`PreparedQuery::plan`] in [`PreparedQuery::task_context`] instead.
 #[derive(Debug)]
 pub struct PreparedQuery {
     planned: Arc<Planned>,
     ready: ReadyRun,
     timings: QueryTimings,
-    /// What the answer takes.
+    /// The memory of the answer.
     answer: AnswerMemory,
 }
 
@@ -73,11 +73,11 @@ impl PreparedQuery {
         }
     }
 
-    /// The same plan with a new context, which is about the series of `context` and has its limits.
+    /// Returns the same plan with a new context. The series and the limits are those of `context`.
     /// Times, look-back and features are those of the plan.
     ///
     /// # Errors
-    /// `Invalid` when samples of the new source may live longer than the plan looks back for.
+    /// `Invalid` if samples of the new source may live longer than the plan looks back.
     pub async fn again(&self, context: &QueryContext) -> Result<Self, Error> {
         let query = Query::begin(&self.ready.resources, context, self.planned.times).await?;
         query.take_over(&self.planned)?;
@@ -85,37 +85,38 @@ impl PreparedQuery {
         Ok(Self::new(Arc::clone(&self.planned), query))
     }
 
-    /// The operators, with one output partition of vectors: `labels`, `values` with a cell for each
-    /// step, and the histograms beside them. `None` for a string, which needs none.
+    /// Returns the operators. They have one output partition of vectors: `labels`, `values` with a
+    /// cell for each step, and the histograms. `None` for a string, which needs no operators.
     ///
-    /// They run in the [`PreparedQuery::task_context`] of this query or of another one with the same
-    /// plan, and in no other.
+    /// They must run in the [`PreparedQuery::task_context`] of this query, or of another query with
+    /// the same plan.
     pub fn plan(&self) -> Option<&Arc<dyn ExecutionPlan>> {
         self.planned.plan.as_ref()
     }
 
-    /// The context of one run.
+    /// Returns the context of one run.
     pub const fn task_context(&self) -> &Arc<TaskContext> {
         &self.ready.task
     }
 
-    /// The memory of the query, which is bounded by its limits and draws from the account of the
-    /// process. Whoever holds what the operators gave takes it from here.
+    /// Returns the memory pool of the query. It is bounded by the query's limits and reserves from
+    /// the account of the process. A caller that keeps the output of the operators reserves its
+    /// memory here.
     pub fn memory_pool(&self) -> &Arc<dyn MemoryPool> {
         self.ready.task.memory_pool()
     }
 
-    /// The operators with what they have done so far in this context. `None` for a string.
+    /// Returns the operators with what they have done so far in this context. `None` for a string.
     pub fn explain(&self) -> Option<PlanNode> {
         self.plan()
             .map(|plan| PlanNode::of(plan.as_ref(), &self.ready.run))
     }
 
-    /// Evaluates in a task of the workers, so that whoever waits can give up while it computes;
-    /// then it ends soon, with all tasks that it started.
+    /// Evaluates in a task of the workers. If the returned future is dropped, that task and all
+    /// tasks that it started end soon.
     ///
     /// # Errors
-    /// See [`Error`]; an answer is never a part of one.
+    /// See [`Error`]. There are no partial answers.
     pub async fn evaluate(self) -> Result<Answer, Error> {
         let _given_up = self.ready.run.cancellation.on_drop();
         let workers = self.ready.resources.workers.clone();
@@ -125,7 +126,7 @@ impl PreparedQuery {
     }
 
     pub(super) async fn evaluate_here(mut self) -> Result<Evaluated, Error> {
-        // What passed since the preparation is no part of the work.
+        // The time since the preparation does not count as evaluation.
         self.ready.stopwatch.lap();
 
         let value = self.value().await?;
@@ -176,14 +177,14 @@ impl PreparedQuery {
         }
     }
 
-    /// What the operators make, at every step.
+    /// Runs the operators and returns their output at every step.
     async fn vector(&mut self) -> Result<Vector, Error> {
         let allowance = self.allowance();
         let vector = collect(self.start()?, self.planned.grid.steps, &allowance)
             .await
             .map_err(Error::from_datafusion)?;
 
-        // The answer has a time with each value.
+        // The answer has a time for each value.
         allowance.grow(2 * allowance.size())?;
         self.answer.hold(allowance.into_account());
         self.timings.evaluation = self.ready.stopwatch.lap();
@@ -191,8 +192,8 @@ impl PreparedQuery {
         Ok(vector)
     }
 
-    /// The samples that the operators give in `(start, end]` of a window, series in the order of
-    /// the source.
+    /// Returns the samples of the operators inside `(start, end]` of `window`, with the series in
+    /// the order of the source.
     async fn samples(&mut self, window: RangeInclusive<i64>) -> Result<Vec<RangeSeries>, Error> {
         let inside =
             |ts: i64, value: f64| ts > *window.start() && ts <= *window.end() && !is_stale(value);
@@ -232,7 +233,7 @@ impl PreparedQuery {
         Ok(series)
     }
 
-    /// An account for the answer.
+    /// Returns an allowance for the answer.
     fn allowance(&self) -> Allowance {
         Allowance::new("answer", &self.ready.task, Arc::clone(&self.ready.run))
     }
@@ -246,7 +247,7 @@ impl PreparedQuery {
 }
 
 impl Evaluated {
-    /// The operators with what they did. `None` for a string.
+    /// Returns the operators with what they did. `None` for a string.
     pub(super) fn explain(&self) -> Option<PlanNode> {
         self.query.explain()
     }

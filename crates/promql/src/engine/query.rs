@@ -1,4 +1,4 @@
-//! A query that was asked, before it is planned.
+//! A query before it is planned.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::plan::lookup::Starts;
 use crate::plan::planner::Planner;
 use crate::times::QueryTimes;
 
-/// What is known of a query before its plan: whose series it is about, and its memory.
+/// What is known about a query before it is planned: whose series it reads, and its memory.
 #[derive(Debug)]
 pub(super) struct Query {
     resources: Resources,
@@ -39,20 +39,20 @@ pub(super) struct Query {
     runtime: Arc<RuntimeEnv>,
     pub(super) cancellation: Cancellation,
     stopwatch: Stopwatch,
-    /// What the regexes of the request and the operators take.
+    /// The memory of the request's regexes and of the operators.
     own: MemoryReservation,
 }
 
-/// A run that may start, with what is counted about it.
+/// A run that can start, with its counters.
 #[derive(Debug)]
 pub(super) struct ReadyRun {
     pub(super) resources: Resources,
     pub(super) task: Arc<TaskContext>,
     pub(super) run: Arc<Run>,
-    /// From the question to operators.
+    /// How long it took from the request to the operators.
     pub(super) preparation: Duration,
     pub(super) stopwatch: Stopwatch,
-    /// What the regexes of the request and the operators take, for as long as they are there.
+    /// Keeps the memory of the request's regexes and of the operators reserved while they exist.
     _own: MemoryReservation,
 }
 
@@ -94,7 +94,7 @@ impl Query {
         })
     }
 
-    /// Plans it. No sample is read.
+    /// Plans the query. No sample is read.
     pub(super) fn plan(&self, expr: &Expr) -> Result<Planned, Error> {
         let features = self.config.features;
         let names = features.names();
@@ -125,10 +125,10 @@ impl Query {
         Planned::new(&planner, lowering, expr, &self.own)
     }
 
-    /// Takes the memory for a plan that was made for another query with the same times.
+    /// Reserves the memory for a plan that was made for another query with the same times.
     ///
     /// # Errors
-    /// `Invalid` when its samples may live longer than the plan looks back.
+    /// `Invalid` if samples of this query may live longer than the plan looks back.
     pub(super) fn take_over(&self, planned: &Planned) -> Result<(), Error> {
         if self.ttl_max_ms > planned.ttl_max_ms {
             return Err(Error::invalid(format!(
@@ -142,7 +142,7 @@ impl Query {
             .map_err(Error::from_datafusion)
     }
 
-    /// The context for one run of a plan.
+    /// Makes the context for one run of a plan.
     pub(super) fn ready(mut self, planned: &Planned) -> ReadyRun {
         let run = Arc::new(Run {
             source: self.context.source,
@@ -175,7 +175,7 @@ impl Query {
     }
 }
 
-/// Tells how long each part of something took.
+/// Measures how long each part of something took.
 #[derive(Debug)]
 pub(super) struct Stopwatch {
     clock: Arc<dyn Clock>,
@@ -188,7 +188,7 @@ impl Stopwatch {
         Self { clock, last }
     }
 
-    /// The time since the last lap.
+    /// Returns the time since the last lap.
     pub(super) fn lap(&mut self) -> Duration {
         let now = self.clock.monotonic();
         now.saturating_sub(std::mem::replace(&mut self.last, now))

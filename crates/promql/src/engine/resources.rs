@@ -8,18 +8,18 @@ use duramen_runtime::{Clock, Workers};
 
 use crate::engine::config::EngineConfig;
 
-/// Cheap to clone.
+/// What all queries of an engine use. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Resources {
     pub(super) config: Arc<EngineConfig>,
-    /// Measures how long things take; an answer does not depend on it.
+    /// Measures durations. An answer does not depend on it.
     pub(super) clock: Arc<dyn Clock>,
-    /// What reads and computes.
+    /// Where queries read and compute.
     pub(super) workers: Workers,
     /// The account of the process.
     pub(super) memory: Arc<Account>,
-    /// What trees are parsed from; may be unknown: "".
+    /// The text that trees are parsed from; "" if it is unknown.
     pub(super) text: Arc<str>,
-    /// Of the request.
+    /// The compiled regexes of the request.
     pub(super) regexes: Arc<Regexes>,
 }

@@ -1,4 +1,4 @@
-//! What operators made, as an answer has it.
+//! Turns the output of operators into the value of an answer.
 
 use duramen_model::Labels;
 
@@ -12,8 +12,8 @@ use crate::kernels::extended::{self, Ends};
 use crate::plan::lookup::Lookup;
 use crate::vector::{Row, Sample, Vector, decoded};
 
-/// Puts a sample at each end of the windows, which are all that a range vector by itself shows of
-/// what is around it.
+/// Puts a sample at each end of the windows. The result of a query shows nothing else of the
+/// samples around its windows.
 pub(super) fn settle(
     series: &mut Vec<RangeSeries>,
     lookup: &Lookup,
@@ -55,7 +55,7 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Series as an answer, in its order.
+/// Returns the series in the order of an answer.
 pub(super) fn matrix(
     series: Vec<RangeSeries>,
     cancellation: &Cancellation,
@@ -67,7 +67,8 @@ pub(super) fn matrix(
     )?)?))
 }
 
-/// Series of the same labels as one, which is an error where they have a sample of the same time.
+/// Joins series with the same labels into one. It is an error if they have samples at the same
+/// time.
 fn joined(sorted: Vec<RangeSeries>) -> Result<Vec<RangeSeries>, Error> {
     let mut out: Vec<RangeSeries> = Vec::with_capacity(sorted.len());
 
@@ -96,7 +97,7 @@ fn joined(sorted: Vec<RangeSeries>) -> Result<Vec<RangeSeries>, Error> {
     Ok(out)
 }
 
-/// The only step of a vector.
+/// Returns the value of an instant query: the only step of a vector.
 pub(super) fn instant_value(
     vector: &Vector,
     ts_ms: i64,
@@ -123,7 +124,7 @@ pub(super) fn instant_value(
     }))
 }
 
-/// All steps of a vector.
+/// Returns the value of a range query: all steps of a vector.
 pub(super) fn range_value(
     vector: &Vector,
     grid: &Grid,

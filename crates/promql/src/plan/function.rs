@@ -1,4 +1,4 @@
-//! What the nodes of a plan compute: the functions of the language, with what is fixed about them.
+//! What the nodes of a plan compute: the functions of PromQL with their constant arguments.
 
 use duramen_model::{GoRegex, Matcher};
 use duramen_syntax::PosRange;
@@ -7,7 +7,7 @@ use duramen_syntax::ast::BinaryOp;
 use crate::kernels::arithmetic;
 use crate::kernels::cell::CellFunction;
 
-/// An aggregation whose states merge.
+/// An aggregation whose partial states can be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aggregation {
     Average,
@@ -20,26 +20,27 @@ pub(crate) enum Aggregation {
     Variance,
 }
 
-/// An aggregation that needs all values of a group at once.
+/// An aggregation that needs all values of a group at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum GroupedAggregation {
     Top,
     Bottom,
-    /// As many as asked for, whichever come first.
+    /// The first so many series, in no particular order.
     Limit,
-    /// A share of the series, chosen by their hashes; the rest of them when it is negative.
+    /// A share of the series, chosen by their hashes. If the ratio is negative, the complement of
+    /// that share.
     LimitRatio,
     Quantile,
-    /// The label that gets the value.
+    /// The label that receives the value.
     CountValues(String),
 }
 
-/// What is computed for each cell by itself.
+/// What is computed for each cell separately.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum CellChange {
     Negate,
     Function(CellFunction),
-    /// An operator with a scalar at one side.
+    /// An operator with a scalar on one side.
     WithScalar {
         op: BinaryOp,
         return_bool: bool,
@@ -55,7 +56,7 @@ pub(crate) enum Side {
 }
 
 impl CellChange {
-    /// Whether the result says nothing of the metric any more.
+    /// Returns whether the result no longer belongs to the metric.
     pub(crate) fn drops_name(self) -> bool {
         match self {
             Self::WithScalar {
@@ -66,7 +67,7 @@ impl CellChange {
     }
 }
 
-/// What makes a scalar of nothing, or of other scalars.
+/// Computes a scalar without inputs, or from other scalars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ScalarFunction {
     Number(f64),
@@ -78,64 +79,65 @@ pub(crate) enum ScalarFunction {
     MinOf,
     /// The larger of two.
     MaxOf,
-    /// `scalar(v)`: the value of the only series at the step, NaN when there is not exactly one.
+    /// `scalar(v)`: the value of the only series at the step. NaN if there is not exactly one
+    /// series.
     OfVector,
 }
 
 /// A function of the buckets of histograms, and of scalars.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HistogramFunction {
-    /// Of the quantile.
+    /// The scalar is the quantile.
     Quantile,
-    /// Of each of the quantiles, with that one in this label.
+    /// The scalars are the quantiles. The label receives the quantile of each result.
     Quantiles(String),
-    /// Of the lower and the upper bound.
+    /// The scalars are the lower and the upper bound.
     Fraction,
 }
 
-/// Places in the query, for annotations.
+/// Positions in the query, for annotations.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HistogramPos {
     pub(crate) histograms: PosRange,
-    /// Of each scalar.
+    /// The position of each scalar.
     pub(crate) arguments: Vec<PosRange>,
 }
 
 /// Which series `info` takes labels from, and which labels.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InfoSelection {
-    /// Of the names of info series. A series whose name all of them match is an info series itself
-    /// and stays as it is.
+    /// Matchers of the names of info series. A series whose name satisfies all of them is an info
+    /// series itself and stays unchanged.
     pub(crate) names: Vec<Matcher>,
-    /// Of the labels that are taken; without any, all are.
+    /// Matchers of the labels to take. If there are none, all labels are taken.
     pub(crate) labels: Vec<Matcher>,
 }
 
 /// What `label_replace` and `label_join` write into a label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum LabelValue {
-    /// The template with the groups of a match of the whole source; nothing changes without a
-    /// match.
+    /// The template, with the groups of a match of the whole source. Without a match, the label
+    /// stays unchanged.
     Replace {
         source: String,
         pattern: GoRegex,
         template: String,
     },
-    /// The sources with the separator between them.
+    /// The sources, joined with the separator.
     Join {
         sources: Vec<String>,
         separator: String,
     },
 }
 
-/// Which end of the order comes first.
+/// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Ascending,
     Descending,
 }
 
-/// What `sort` and its kin order by.
+/// What `sort` and similar functions order by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SortKey {
     /// NaN comes last in both directions.

@@ -16,33 +16,34 @@ use crate::plan::function::{
 use crate::plan::lookup::{HistogramParts, Lookup, StepFunction, StepPos};
 use duramen_syntax::deep;
 
-/// An expression with everything settled that the text leaves open: times, defaults, types.
+/// An expression with times, defaults and types resolved.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) node: Node,
-    /// Where it is evaluated.
+    /// The steps at which it is evaluated.
     pub(crate) grid: Grid,
     pub(crate) names: Names,
 }
 
-/// Which metric names the series of a vector may have. Series of one name stay distinct without it.
+/// Which metric names the series of a vector may have. If all have the same name, series stay
+/// distinct without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
     /// No series has a name.
     None,
-    /// All have this one.
+    /// All series have this name.
     One(String),
     Any,
 }
 
-/// Every vector has each label set once.
+/// The operations of a plan. In every vector, label sets are distinct.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Node {
     Scalar {
         function: ScalarFunction,
         inputs: Vec<Plan>,
     },
-    /// A selector, with the range function over it.
+    /// A selector, with the range function that is applied to it.
     Steps {
         series: Series,
         lookup: Lookup,
@@ -51,15 +52,15 @@ pub(crate) enum Node {
         parts: HistogramParts,
         pos: StepPos,
     },
-    /// Its input has one step.
+    /// Repeats the only step of its input at every step.
     Repeat {
         input: Box<Plan>,
     },
-    /// Makes label sets distinct again.
+    /// Merges series whose label sets have become equal.
     Merge {
         input: Box<Plan>,
     },
-    /// Takes the names away that are marked to go.
+    /// Drops the names that are marked.
     RemoveNames {
         names: NameLabels,
         input: Box<Plan>,
@@ -70,7 +71,7 @@ pub(crate) enum Node {
         input: Box<Plan>,
         pos: PosRange,
     },
-    /// The parameter is the second input.
+    /// The second input is the parameter.
     Grouped {
         aggregation: GroupedAggregation,
         projection: Projection,
@@ -78,7 +79,7 @@ pub(crate) enum Node {
         pos: PosRange,
         input_pos: PosRange,
     },
-    /// The scalars stand behind the vector.
+    /// The first input is the vector, the others are the scalars.
     Map {
         change: CellChange,
         inputs: Vec<Plan>,
@@ -91,15 +92,15 @@ pub(crate) enum Node {
         inputs: Vec<Plan>,
         pos: PosRange,
     },
-    /// The scalars stand behind the buckets.
+    /// The first input has the buckets, the others are the scalars.
     Histogram {
         function: HistogramFunction,
         inputs: Vec<Plan>,
-        /// Of the first argument, of the buckets, and of each quantile.
+        /// The positions of the first argument, of the buckets, and of each quantile.
         pos: HistogramPos,
     },
-    /// The second input tells when the info series were written: it is a selector, which reads
-    /// those of the targets of the first input alone.
+    /// The second input tells when the info series were written. It is a selector that reads only
+    /// the info series of the targets in the first input.
     Info {
         inputs: Vec<Plan>,
         selection: InfoSelection,
@@ -132,7 +133,7 @@ pub(crate) enum Series {
     Subquery(Box<Plan>),
 }
 
-/// A chain of operators is as high as it is long.
+/// Drops a plan without recursion, because a chain of operators may be very deep.
 impl Drop for Plan {
     fn drop(&mut self) {
         let empty = Node::Scalar {
@@ -153,14 +154,14 @@ impl Plan {
         }
     }
 
-    /// The plan that stands on `self`, whose operator takes the metric names away: with a merge
-    /// when series may then be alike.
+    /// Returns the plan for an operator on `self` that drops metric names. If series may become
+    /// equal by that, the plan merges them.
     pub(crate) fn without_names(self, removal: NameRemoval) -> Self {
         if removal.time == RemovalTime::AtTheEnd {
             return self;
         }
 
-        // Series of one name may differ in their types.
+        // Series with the same name may still differ in their types.
         if self.names != Names::Any && removal.labels == NameLabels::Name {
             let mut nameless = self;
             nameless.names = Names::None;

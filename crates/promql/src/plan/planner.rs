@@ -1,4 +1,4 @@
-//! The syntax tree with every open question settled.
+//! Turns the syntax tree into a plan.
 
 mod aggregate;
 mod binary;
@@ -30,18 +30,17 @@ use duramen_syntax::deep;
 pub(crate) struct Planner {
     pub(crate) times: QueryTimes,
     pub(crate) lookback_ms: i64,
-    /// The longest life span of a sample that the source may hold; 0 when none has any.
+    /// The longest life span of a sample that the source may hold; 0 if samples do not expire.
     pub(crate) ttl_max_ms: i64,
-    /// The most steps of a subquery.
+    /// The maximum number of steps of a subquery.
     pub(crate) steps_max: usize,
     pub(crate) starts: Starts,
-    /// What of histograms is read by the selectors below, once a function above them has settled
-    /// it.
+    /// Which parts of histograms the selectors below read, if a function above them has decided it.
     pub(crate) parts: Option<HistogramParts>,
     pub(crate) names: NameRemoval,
-    /// Of the whole query.
+    /// The parts of the whole query that are the same at every step.
     pub(crate) invariants: Arc<Invariants>,
-    /// Reads the regexes of the request.
+    /// Compiles and keeps the regexes of the request.
     pub(crate) regexes: Arc<Regexes>,
 }
 
@@ -49,7 +48,7 @@ impl Planner {
     /// Plans a whole query.
     ///
     /// # Errors
-    /// As [`Planner::plan`].
+    /// Those of [`Planner::plan`].
     pub(crate) fn query(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         check_durations(expr, &self.times)?;
 
@@ -72,8 +71,8 @@ impl Planner {
     /// Plans a scalar or an instant vector.
     ///
     /// # Errors
-    /// `Invalid` or `Unsupported`: what the engine cannot evaluate is refused here. Every plan that
-    /// is returned is exact.
+    /// `Invalid` or `Unsupported`: unsupported expressions are refused here. Every plan that is
+    /// returned is exact.
     pub(crate) fn plan(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         deep(|| {
             if grid.steps > 1 && self.invariants.has(expr) {
@@ -151,7 +150,7 @@ impl Planner {
         }
     }
 
-    /// A planner for this whole query.
+    /// Returns a planner that knows the invariant parts of this whole query.
     pub(crate) fn knowing(&self, expr: &Expr) -> Self {
         Self {
             invariants: Arc::new(Invariants::of(expr)),
@@ -159,8 +158,8 @@ impl Planner {
         }
     }
 
-    /// A planner of what `parts` are read of. Whoever needs the buckets, or their resets, has them
-    /// whatever is asked for below.
+    /// Returns a planner whose selectors read `parts` of histograms. If a function above needs all
+    /// parts, all are read.
     pub(crate) fn reading(&self, parts: HistogramParts) -> Self {
         let parts = if self.parts == Some(HistogramParts::All) {
             HistogramParts::All
@@ -174,7 +173,7 @@ impl Planner {
         }
     }
 
-    /// A node that maps the cells of its first input.
+    /// Returns a node that maps the cells of its first input.
     pub(crate) fn map(
         &self,
         change: CellChange,
@@ -201,7 +200,7 @@ impl Planner {
     }
 }
 
-/// The expression inside of parentheses.
+/// Returns the expression inside of parentheses.
 pub(crate) fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Paren { expr, .. } => bare(expr),

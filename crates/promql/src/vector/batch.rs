@@ -8,7 +8,7 @@ use super::cell::{Cell, decoded};
 use super::histograms::HistogramRow;
 use super::schema::downcast;
 
-/// A batch of [`schema`](super::schema::schema), with its columns at hand.
+/// A batch of [`schema`](super::schema::schema), with its columns downcast.
 #[derive(Clone, Debug)]
 pub(crate) struct VectorBatch {
     batch: RecordBatch,
@@ -27,7 +27,7 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The float at a step.
+    /// Returns the float at a step.
     #[inline]
     pub(crate) fn get(&self, step: usize) -> Option<f64> {
         self.nulls
@@ -35,7 +35,7 @@ impl<'a> Row<'a> {
             .then(|| self.values[step])
     }
 
-    /// The float or histogram at a step.
+    /// Returns the float or histogram at a step.
     #[inline]
     pub(crate) fn cell(&self, step: usize) -> Option<Cell<'a>> {
         self.get(step)
@@ -47,7 +47,7 @@ impl<'a> Row<'a> {
         self.histograms.get(step).map(decoded)
     }
 
-    /// All cells, when each is a float.
+    /// Returns all cells if each is a float.
     #[inline]
     pub(crate) fn whole(&self) -> Option<&'a [f64]> {
         self.nulls.is_none().then_some(self.values)
@@ -79,7 +79,7 @@ impl VectorBatch {
         self.batch.num_rows()
     }
 
-    /// The batch as operators pass it on: no copy.
+    /// Returns the batch that operators pass on, without a copy.
     pub(crate) fn record(&self) -> RecordBatch {
         self.batch.clone()
     }
@@ -114,7 +114,7 @@ impl Vector {
         self.batches.iter().flat_map(VectorBatch::rows)
     }
 
-    /// The cells of a scalar: its only row.
+    /// Returns the cells of a scalar, which has one row.
     pub(crate) fn scalar(&self) -> Vec<f64> {
         let row = self.rows().next();
         (0..self.steps)

@@ -1,4 +1,4 @@
-//! Rows into batches.
+//! Makes batches of rows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,19 +22,19 @@ pub(crate) struct VectorBuilder {
     values: Vec<f64>,
     /// One bit for each of `values`.
     present: BooleanBufferBuilder,
-    /// The cells that the row under way lacks.
+    /// The absent cells of the current row.
     absent: Vec<usize>,
     histograms: HistogramColumns,
     done: Vec<RecordBatch>,
 }
 
 impl VectorBuilder {
-    /// Cuts batches at the size that `grid` asks for.
+    /// Creates a builder that cuts batches at the size that `grid` asks for.
     pub(crate) fn new(grid: &Grid) -> Self {
         Self::with_series_max(grid.steps, grid.batch_series_max())
     }
 
-    /// Everything into one batch, which has no more than `rows` rows.
+    /// Creates a builder of one batch, which has at most `rows` rows.
     pub(crate) fn single(steps: usize, rows: usize) -> Self {
         Self {
             values: Vec::with_capacity(rows * steps),
@@ -56,14 +56,14 @@ impl VectorBuilder {
         }
     }
 
-    /// Adds a series whose float at each step is what `cell` gives, asked in the order of the
-    /// steps. A series without any value is no row; whether it was one is returned.
+    /// Adds a series whose float at each step is what `cell` returns. `cell` is called in the order
+    /// of the steps. A series without any value is not added. Returns whether the series was added.
     pub(crate) fn push(&mut self, labels: &[u8], cell: impl FnMut(usize) -> Option<f64>) -> bool {
         self.push_within(labels, 0..self.steps, cell)
     }
 
-    /// [`VectorBuilder::push`] of a series without a value at the steps around `within`, for which
-    /// `cell` is not asked.
+    /// [`VectorBuilder::push`] for a series that has values only at the steps `within`. `cell` is
+    /// not called for others.
     pub(crate) fn push_within(
         &mut self,
         labels: &[u8],
@@ -131,7 +131,7 @@ impl VectorBuilder {
             return false;
         }
 
-        // Most rows are whole, and their bits are written at once.
+        // Most rows have no absent cells, so their bits are written in one go.
         self.present.append_n(within.start, false);
         self.present.append_n(within.len(), true);
         self.present.append_n(self.steps - within.end, false);
@@ -149,12 +149,12 @@ impl VectorBuilder {
         true
     }
 
-    /// Adds a series as it is.
+    /// Adds a series unchanged.
     pub(crate) fn push_row(&mut self, row: &Row<'_>) -> bool {
         self.push_row_as(row.labels, row)
     }
 
-    /// Adds the cells of a series under other labels.
+    /// Adds the cells of a series with other labels.
     pub(crate) fn push_row_as(&mut self, labels: &[u8], row: &Row<'_>) -> bool {
         match row.has_histograms() {
             true => self.push_cells(labels, |step| row.cell(step)),
@@ -162,7 +162,7 @@ impl VectorBuilder {
         }
     }
 
-    /// What the rows take so far, those that were cut left out.
+    /// Returns the memory of the rows so far, without batches that were cut.
     pub(crate) fn bytes(&self) -> usize {
         self.values.capacity() * size_of::<f64>() + self.histograms.bytes()
     }
@@ -170,7 +170,7 @@ impl VectorBuilder {
     fn cut(&mut self) {
         let mut values = std::mem::take(&mut self.values);
         if values.len() < values.capacity() / 2 {
-            // Batches are held: room for series without values is not.
+            // Batches are kept, so unused capacity is returned.
             values.shrink_to_fit();
         }
 
@@ -192,7 +192,7 @@ impl VectorBuilder {
         self.done.push(batch);
     }
 
-    /// The batches; none when there was no row.
+    /// Returns the batches. There are none if there was no row.
     pub(crate) fn finish(mut self) -> Vec<RecordBatch> {
         if self.rows > 0 {
             self.cut();
@@ -201,7 +201,7 @@ impl VectorBuilder {
         self.done
     }
 
-    /// The one batch of [`VectorBuilder::single`], also when it has no row.
+    /// Returns the one batch of [`VectorBuilder::single`], even if it has no row.
     pub(crate) fn finish_single(mut self) -> RecordBatch {
         self.cut();
         self.done.pop().expect("a batch was just cut")

@@ -1,12 +1,12 @@
-//! What a series has at a step.
+//! The value of a series at a step.
 
 use duramen_model::FloatHistogram;
 
-/// What a series has at a step.
+/// The value of a series at a step.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell<'a> {
     Float(f64),
-    /// A histogram in byte form, as an operator passes it on.
+    /// A histogram in byte form, as operators pass it on.
     Encoded(&'a [u8]),
     /// A histogram that was just computed.
     Histogram(Box<FloatHistogram>),
@@ -24,7 +24,7 @@ impl From<FloatHistogram> for Cell<'_> {
     }
 }
 
-/// A cell to calculate with.
+/// A value to calculate with.
 #[derive(Clone, Debug)]
 pub(crate) enum Sample {
     Float(f64),
@@ -50,7 +50,7 @@ impl From<Sample> for Cell<'_> {
     }
 }
 
-/// A histogram that an operator encoded.
+/// Decodes a histogram that an operator encoded.
 pub(crate) fn decoded(bytes: &[u8]) -> FloatHistogram {
     FloatHistogram::from_bytes(bytes).expect("operators pass histograms on in their byte form")
 }

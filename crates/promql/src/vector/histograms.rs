@@ -34,7 +34,7 @@ impl HistogramColumns {
         self.histograms.append_value(bytes);
     }
 
-    /// What the histograms take.
+    /// Returns the memory of the histograms.
     pub(super) fn bytes(&self) -> usize {
         self.histograms.values_slice().len() + self.steps.capacity() * size_of::<u32>()
     }
@@ -44,12 +44,12 @@ impl HistogramColumns {
             .push(i32::try_from(self.steps.len()).expect("a batch has fewer than 2^31 cells"));
     }
 
-    /// How many there are in all rows.
+    /// Returns the number of histograms in all rows.
     pub(super) fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// The two columns; there are no rows afterwards.
+    /// Returns the two columns and removes all rows.
     pub(crate) fn finish(&mut self) -> [ArrayRef; 2] {
         let Self {
             offsets,
@@ -78,7 +78,7 @@ pub(crate) struct HistogramRow<'a> {
 }
 
 impl<'a> HistogramRow<'a> {
-    /// The row of the columns that stand at `first` and behind it.
+    /// Reads a row of the two columns at `first` and `first + 1`.
     pub(crate) fn of(batch: &'a RecordBatch, first: usize, row: usize) -> Self {
         let lists: [&ListArray; 2] = [
             downcast(batch.column(first)),
@@ -101,7 +101,7 @@ impl<'a> HistogramRow<'a> {
         self.steps.is_empty()
     }
 
-    /// Each with its step.
+    /// Returns each histogram with its step.
     pub(crate) fn iter(self) -> impl Iterator<Item = (usize, &'a [u8])> {
         self.steps
             .iter()

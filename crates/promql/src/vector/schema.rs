@@ -6,12 +6,14 @@ use arrow::array::{Array, ArrayRef, FixedSizeListArray, Float64Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-/// `labels`: the encoded form of [`duramen_model::Labels`]. `values`: one cell per step; null is
-/// absent, or a histogram. Absent, NaN and stale are three things: NaN is a value like any other,
-/// and a stale marker never leaves the selector.
+/// Returns the schema of a vector with `steps` cells.
+///
+/// `labels`: the encoded form of [`duramen_model::Labels`]. `values`: one cell per step; null means
+/// absent, or a histogram. Absent, NaN and stale are different: NaN is an ordinary value, and a
+/// stale marker never leaves the selector.
 ///
 /// `histogram_steps`, `histograms`: the steps of the row that have a histogram, ascending, and the
-/// byte form of each. Rows of floats have empty lists.
+/// byte form of each. For rows of floats, the lists are empty.
 pub(crate) fn schema(steps: usize) -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("labels", DataType::Binary, false),
@@ -41,7 +43,7 @@ fn width(steps: usize) -> i32 {
     i32::try_from(steps).expect("the planner bounds the steps")
 }
 
-/// The column of flat cells, as it stands in a batch.
+/// Returns the column of flat cells, as a batch has it.
 pub(crate) fn cells_column(
     values: Vec<f64>,
     present: Option<NullBuffer>,

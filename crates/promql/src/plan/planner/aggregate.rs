@@ -15,7 +15,7 @@ use crate::plan::planner::call::label_argument;
 
 /// An aggregation by how it is computed.
 enum Kind {
-    /// States merge.
+    /// Partial states are merged.
     Mergeable(Aggregation),
     /// All values of a group are needed.
     Grouped(GroupedAggregation),

@@ -21,7 +21,7 @@ impl Planner {
         [lhs, rhs]: [&Expr; 2],
         grid: Grid,
     ) -> Result<Plan, Error> {
-        // What is trimmed away depends on buckets.
+        // Trimming depends on the buckets.
         let below = if arithmetic::is_trim(op) {
             self.reading(HistogramParts::All)
         } else {

@@ -137,7 +137,7 @@ impl Planner {
                     self.selector_steps(selector, StepFunction::LatestStart, grid)
                 }
                 _ => {
-                    // What an expression gives has no start.
+                    // The points of an expression have no start time.
                     let plan = self.plan(arg, grid)?;
                     Ok(self.map(
                         CellChange::Function(CellFunction::Nothing),
@@ -159,7 +159,7 @@ impl Planner {
         self.range_function_as(name, name, args, grid)
     }
 
-    /// A range function that is a part of the one that is `written`.
+    /// Plans a range function that is a part of the function in the text, `written`.
     fn range_function_as(
         &self,
         name: &str,
@@ -190,7 +190,7 @@ impl Planner {
             .filter(|_| function == RangeFunction::Quantile);
         let pos = match (argument, bare(vector)) {
             (Some(argument), _) => bare(argument).pos(),
-            // Upstream puts the samples of a subquery in its place, and they have none.
+            // Prometheus replaces the subquery by its samples, which have no position.
             (None, Expr::Subquery { .. }) => PosRange::new(0, 0),
             (None, vector) => vector.pos(),
         };
@@ -340,7 +340,8 @@ impl Planner {
             "pi" => ScalarFunction::Number(std::f64::consts::PI),
             "range" => number(self.times.range_ms()),
             "start" => number(self.times.start_ms),
-            // A range of a single step has none, though durations know one.
+            // If start and end are equal, `step()` is 0 here. In durations it is still the step of
+            // the query.
             "step" if self.times.range_ms() == 0 => number(0),
             "step" => number(self.times.step_ms),
             "time" => ScalarFunction::Time,
@@ -400,8 +401,8 @@ fn misplaced(ends: Ends, function: &str) -> Error {
     ))
 }
 
-/// What `absent` can know about the series that is not there: the labels that are asked for once,
-/// and by `=`.
+/// Returns the labels that `absent` can derive from a selector: those with exactly one matcher,
+/// which must be `=`. The metric name is left out.
 fn absent_labels(expr: &Expr) -> Labels {
     let matchers: &[LabelMatcher] = match expr {
         Expr::VectorSelector(selector) => &selector.matchers,
@@ -420,7 +421,7 @@ fn absent_labels(expr: &Expr) -> Labels {
         .unwrap_or_else(Labels::empty)
 }
 
-/// The text of a string argument.
+/// Returns the text of a string argument.
 pub(crate) fn text(expr: &Expr) -> Result<&str, Error> {
     match bare(expr) {
         Expr::String { value, .. } => Ok(value),
@@ -431,15 +432,15 @@ pub(crate) fn text(expr: &Expr) -> Result<&str, Error> {
     }
 }
 
-/// A string argument that names a label. A name that cannot be is told as it was written, bytes
-/// that are not UTF-8 included.
+/// Returns a string argument that is the name of a label. The error for an invalid name quotes it
+/// as it was written, including bytes that are not UTF-8.
 pub(crate) fn label_argument(expr: &Expr) -> Result<&str, Error> {
     let name = text(expr)?;
     label_name(name).map_err(|_| Error::execution(format!("invalid label name {}", bare(expr))))
 }
 
-/// A name that a label may have. U+FFFD stands for bytes that were not UTF-8, which no name may
-/// have.
+/// Checks the name of a label. U+FFFD stands for bytes that were not UTF-8, so no name may contain
+/// it.
 pub(crate) fn label_name(name: &str) -> Result<&str, Error> {
     if name.is_empty() || name.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Error::execution(format!(

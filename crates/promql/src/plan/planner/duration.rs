@@ -1,4 +1,4 @@
-//! Durations that are known once the times of the query are.
+//! Durations that depend on the times of the query.
 
 use duramen_syntax::ast::{DurationExpr, OffsetSpec};
 use duramen_syntax::{EvaluateError, Expr};
@@ -6,10 +6,10 @@ use duramen_syntax::{EvaluateError, Expr};
 use crate::error::Error;
 use crate::times::QueryTimes;
 
-/// A quarter of what 64 bits hold, so that a time and a few durations add up without overflow.
+/// A quarter of the range of `i64`, so that a time plus a few durations does not overflow.
 const DURATION_MS_MAX: i64 = i64::MAX / 4;
 
-/// A range or a step: above zero.
+/// Evaluates a range or a step, which must be above zero.
 pub(crate) fn positive_ms(duration: &DurationExpr, times: &QueryTimes) -> Result<i64, Error> {
     bounded(duration.evaluate_positive_ms(times.step_ms, times.range_ms()))
 }
@@ -23,8 +23,8 @@ pub(crate) fn offset_ms(offset: &OffsetSpec, times: &QueryTimes) -> Result<i64, 
     }
 }
 
-/// The first duration of an expression that has no value, from the root on. Upstream calculates all
-/// of them before it does anything else.
+/// Returns the error of the first duration that has no value, in the order from the root.
+/// Prometheus evaluates all durations before it does anything else.
 pub(crate) fn check_durations(expr: &Expr, times: &QueryTimes) -> Result<(), Error> {
     let mut first = Ok(());
     expr.walk(&mut |expr| {

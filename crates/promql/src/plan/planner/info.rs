@@ -14,10 +14,10 @@ use crate::plan::planner::bare;
 use crate::plan::planner::duration::offset_ms;
 use crate::plan::planner::selector::matchers;
 
-/// The info metric of whoever names none.
+/// The default info metric.
 const TARGET_INFO: &str = "target_info";
 
-/// Info metrics where it is only said which are not meant.
+/// The info metrics if the selector only excludes names.
 const ANY_INFO: &str = ".+_info";
 
 impl Planner {
@@ -74,8 +74,8 @@ impl Planner {
         })
     }
 
-    /// The time that the first selector of the series reads, which the info series are read at too:
-    /// `@`, and how far before that or before the step.
+    /// Returns the time at which the info series are read: that of the first selector in the
+    /// series. It is the time after `@`, and how far before that or before the step.
     fn reference(&self, input: &Expr) -> Result<(Option<At>, i64), Error> {
         let mut at = None;
         let mut before_ms = 0i64;
@@ -90,7 +90,7 @@ impl Planner {
             };
 
             if own_at.is_some() {
-                // What is around it says nothing about when it is.
+                // The expressions around a selector do not change when it reads.
                 (at, before_ms) = (own_at, 0);
             }
 
@@ -110,7 +110,7 @@ impl Planner {
     }
 }
 
-/// Whether there is any selector in an expression.
+/// Returns whether an expression contains a selector.
 fn reads(expr: &Expr) -> bool {
     let mut found = false;
     expr.walk(&mut |expr| {

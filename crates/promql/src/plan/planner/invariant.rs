@@ -6,12 +6,12 @@ use duramen_syntax::Expr;
 
 use duramen_syntax::deep;
 
-/// Which expressions of a tree read series and have the same value at every step: all of their
-/// selectors say when with `@`, and nothing in them asks for the time of the step. Found once for a
-/// whole tree, which stays where it is meanwhile.
+/// Expressions of a tree that read series and have the same value at every step: all of their
+/// selectors have `@`, and nothing in them depends on the time of the step. They are found once for
+/// the whole tree, which must not move in memory meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Invariants {
-    /// The addresses of those that are.
+    /// The addresses of these expressions.
     known: HashSet<usize>,
 }
 
@@ -26,8 +26,9 @@ impl Invariants {
         self.known.contains(&address(expr))
     }
 
-    /// `None`: depends on the step. Otherwise whether any series are read. What is below a part
-    /// that depends on the step is looked at as well: it may be the same by itself.
+    /// Returns `None` if the expression depends on the step, else whether it reads series. The
+    /// children of an expression that depends on the step are visited too, because they may be
+    /// invariant.
     fn fixed(&mut self, expr: &Expr) -> Option<bool> {
         deep(|| {
             let mut below = Some(false);
@@ -60,7 +61,7 @@ fn address(expr: &Expr) -> usize {
 
 fn asks_for_time(function: &str, args: &[Expr]) -> bool {
     match function {
-        // Of no argument, the date functions are about the time of the step.
+        // Without arguments, the date functions use the time of the step.
         "day_of_month" | "day_of_week" | "day_of_year" | "days_in_month" | "hour" | "minute"
         | "month" | "year" => args.is_empty(),
         "predict_linear" | "time" | "timestamp" => true,
@@ -89,7 +90,7 @@ mod tests {
         check("predict_linear(a[5m] @ 10, 60)", false);
         check("timestamp(a @ 10)", false);
 
-        // Nothing is read, so there is nothing to save.
+        // An expression that reads nothing is cheap, so it is not listed.
         check("1 + 2", false);
     }
 }

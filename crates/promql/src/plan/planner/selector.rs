@@ -15,10 +15,10 @@ use crate::plan::planner::Planner;
 use crate::plan::planner::bare;
 use crate::plan::planner::duration::{offset_ms, positive_ms};
 
-/// The step of a subquery that says none.
+/// The step of a subquery that does not specify one.
 const SUBQUERY_STEP_MS: i64 = 60_000;
 
-/// Series and where to look in them.
+/// Series, and the window in which a step looks at them.
 pub(crate) struct RangeVector {
     pub(crate) series: Series,
     pub(crate) lookup: Lookup,
@@ -34,7 +34,7 @@ impl Planner {
         self.selector_steps(selector, StepFunction::Latest, grid)
     }
 
-    /// The newest samples of a selector, read as `function` says.
+    /// Plans the newest samples of a selector, read as `function` says.
     pub(crate) fn selector_steps(
         &self,
         selector: &VectorSelector,
@@ -42,7 +42,7 @@ impl Planner {
         grid: Grid,
     ) -> Result<Plan, Error> {
         if selector.smoothed && function == StepFunction::Latest {
-            // The neighbours of a single time, which has no window but the look-back around it.
+            // The samples around a single time: the look-back around it is the only window.
             let vector = self.scan(selector, 0, grid)?;
             return Ok(self.steps(
                 vector,
@@ -55,14 +55,14 @@ impl Planner {
 
         let mut plain = selector.clone();
 
-        // Without a window there are no ends to settle.
+        // Without a window, its ends have no values to find.
         (plain.anchored, plain.smoothed) = (false, false);
 
         let vector = self.scan_back(&plain, self.lookback_ms, self.ttl_max_ms, grid)?;
         Ok(self.steps(vector, function, Vec::new(), grid, selector.pos.into()))
     }
 
-    /// A range vector: the argument of a range function, or a whole query.
+    /// Plans a range vector: the argument of a range function, or a whole query.
     pub(crate) fn range_vector(&self, expr: &Expr, grid: Grid) -> Result<RangeVector, Error> {
         match bare(expr) {
             Expr::MatrixSelector {
@@ -143,8 +143,8 @@ impl Planner {
         })
     }
 
-    /// The inner grid holds the multiples of the step in all windows of the outer one, whatever the
-    /// outer times are.
+    /// Plans a subquery. The inner grid has the multiples of the step in all windows of the outer
+    /// grid, regardless of the outer times.
     fn subquery(
         &self,
         expr: &Expr,
@@ -184,7 +184,7 @@ impl Planner {
         })
     }
 
-    /// A selector with its function; the names go where the function says.
+    /// Plans a selector with its function. The names are dropped if the function drops them.
     pub(crate) fn steps(
         &self,
         vector: RangeVector,
