@@ -1,15 +1,15 @@
-//! From the logical plan to operators, which run it.
+//! From the logical plan to operators that run it.
 //!
-//! Each operator is an `ExecutionPlan` of its own, and none of DataFusion's stands between them.
-//! DataFusion's exchange, filter and aggregate coalesce to rows, and one of our rows may hold ten
-//! thousand cells.
+//! Each operator is our own `ExecutionPlan`, with no operators of DataFusion between them.
+//! DataFusion's exchange, filter and aggregate coalesce batches to a number of rows, and one of our
+//! rows may have ten thousand cells.
 //!
 //! In: a [`plan::node::Plan`](crate::plan::node::Plan). Out: batches in the vector form.
 //!
-//! - [`lower`]: the operators for each node of the plan.
-//! - [`operators`]: what each of them does.
+//! - [`lower`]: makes the operators for each node of the plan.
+//! - [`operators`]: what each operator does.
 //! - [`series`]: the samples of one series, as steps read them.
-//! - [`support`]: what operators are made with.
+//! - [`support`]: what operators are built with.
 
 pub(crate) mod lower;
 pub(crate) mod operators;

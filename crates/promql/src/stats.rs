@@ -19,7 +19,7 @@ pub struct QueryStats {
     /// subquery, its points count, at the steps of the function over it.
     pub samples_queryable_per_step: Vec<(i64, u64)>,
     /// `samples_read` by step, in the same form. Each sample counts at the first step that reaches
-    /// it. A sample that no step reaches counts at the first step of all.
+    /// it. Samples that belong to no step count at the first step.
     pub samples_read_per_step: Vec<(i64, u64)>,
     pub timings: QueryTimings,
 }

@@ -34,7 +34,7 @@ use crate::plan::node::{Node, Plan, Series};
 
 type Exec = Arc<dyn ExecutionPlan>;
 
-/// What the operators of one query are made by, besides its plan.
+/// What the lowering of one query depends on, besides its plan.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lowering {
     pub(crate) partitions: usize,
@@ -43,14 +43,14 @@ pub(crate) struct Lowering {
 }
 
 impl Lowering {
-    /// The operators of a plan, with all batches in one partition. The same plan gives the same
-    /// operators with the same numbers.
+    /// Returns the operators of a plan, with all batches in one partition. The same plan gives the
+    /// same operators with the same numbers.
     pub(crate) fn vector(self, plan: &Plan) -> Exec {
         Lower::new(self, PlanPlace::Steps, &Cell::new(0)).vector(plan)
     }
 
-    /// The operators for series that are no function's: the answer is their samples. One partition,
-    /// evaluated once.
+    /// Returns the operators for a query that is a range vector, whose answer is its samples. They
+    /// have one partition and are evaluated once.
     pub(crate) fn series(self, series: &Series, grid: Grid) -> Exec {
         let alone = Self {
             partitions: 1,
@@ -65,11 +65,11 @@ impl Lowering {
     }
 }
 
-/// Where in the plan the lowering is.
+/// The lowering at one place in the plan.
 #[derive(Clone, Debug)]
 struct Lower<'a> {
     by: Lowering,
-    /// Of what is lowered now.
+    /// The place of the current node.
     place: PlanPlace,
     /// The node that finds more matchers for the scan below.
     late: Option<NodeId>,
@@ -91,7 +91,7 @@ impl<'a> Lower<'a> {
         self.gathered(self.parts(plan))
     }
 
-    /// The operators of a plan, in as many partitions as they have.
+    /// Returns the operators of a plan, with as many partitions as they have.
     fn parts(&self, plan: &Plan) -> Exec {
         deep(|| self.lower_node(&plan.node, plan.grid))
     }
@@ -306,7 +306,7 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// The samples for the steps of `grid`.
+    /// Returns the operators that read the samples for the steps of `grid`.
     fn series(&self, series: &Series, reader: SubqueryReader, grid: Grid) -> Exec {
         match series {
             Series::Scan { matchers, range } => self.node(
@@ -333,7 +333,7 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// For a part of the plan at another place.
+    /// Returns a lowering for a part of the plan at another place.
     fn at(&self, place: PlanPlace) -> Self {
         Self {
             place,
@@ -341,7 +341,7 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// All batches in one partition and in their order.
+    /// Returns an operator with all batches in one partition and in order.
     fn gathered(&self, input: Exec) -> Exec {
         if input.output_partitioning().partition_count() == 1 {
             return input;

@@ -1,23 +1,23 @@
-//! The operators, each an `ExecutionPlan` of its own.
+//! The operators. Each is an `ExecutionPlan`.
 //!
 //! From samples to cells:
 //!
-//! - [`scan`]: the leaf, series from a source.
-//! - [`subquery`]: a vector over a grid, read as series again.
-//! - [`step_eval`]: selector and range function in one, samples in, cells out.
+//! - [`scan`]: the leaf, reads series from a source.
+//! - [`subquery`]: reads a vector over a grid as series.
+//! - [`step_eval`]: selector and range function in one, turns samples into cells.
 //!
 //! In the partitions of the scan, batch by batch:
 //!
 //! - [`map_cells`]: functions of one cell, and operators with a scalar.
-//! - [`aggregate`]: aggregations whose states merge, partial and final.
-//! - [`gather`]: the exchange, several partitions into one.
+//! - [`aggregate`]: aggregations with states that can be merged, partial and final.
+//! - [`gather`]: the exchange, joins several partitions into one.
 //!
-//! Over all of their input at once (`support::whole_input`):
+//! Over all of their input at the same time (`support::whole_input`):
 //!
 //! - [`merge`], [`remove_names`], [`relabel`]: label sets that may become equal.
 //! - [`vector_binary`], [`info`]: two vectors that are matched by labels.
 //! - [`grouped`], [`histogram`], [`absent`], [`sort`]: functions of groups of series.
-//! - [`scalar`], [`repeat`]: one row, and one step for all.
+//! - [`scalar`], [`repeat`]: a vector of one row, and one step repeated for all.
 
 pub(crate) mod absent;
 pub(crate) mod aggregate;

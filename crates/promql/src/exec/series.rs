@@ -1,8 +1,8 @@
 //! The samples of one series, as the steps of an operator read them.
 //!
-//! - [`float_series`]: floats only, which is nearly every series.
-//! - [`mixed_series`]: with histograms, life spans or times of a start.
-//! - [`samples_seen`]: how many samples the steps see.
+//! - [`float_series`]: series with floats only, which is nearly every series.
+//! - [`mixed_series`]: series with histograms, life spans or start times.
+//! - [`samples_seen`]: how many samples the steps look at.
 
 pub(crate) mod float_series;
 pub(crate) mod mixed_series;

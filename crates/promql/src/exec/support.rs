@@ -1,18 +1,18 @@
-//! What operators are made with.
+//! What operators are built with.
 //!
-//! A node is data; what changes stands in its run:
+//! A node is plain data. Everything that changes is in its run:
 //!
-//! - [`operator`]: an operator as a node of a DataFusion plan, and when it is polled.
-//! - [`run`]: what the nodes of a plan share while it runs once. In it: [`cancellation`],
+//! - [`operator`]: an operator as a node of a DataFusion plan, and how it is polled.
+//! - [`run`]: what the nodes of a plan share in one run. It has [`cancellation`],
 //!   [`sample_budget`], [`step_counts`], the annotations of the query, and for single nodes
 //!   [`meter`], [`arguments`] and [`late_matchers`].
 //! - [`execution`]: what an operator has when one of its partitions starts, and the ways to make an
 //!   output.
 //! - [`allowance`]: the memory of an operator while it computes.
 //! - [`arguments`]: the scalar arguments of operators that run in several partitions.
-//! - [`late_matchers`]: what one part of a plan asks of a scan in another.
+//! - [`late_matchers`]: matchers that one part of a plan finds for a scan in another.
 //! - [`whole_input`]: operators that need all of their input before they know any of their output.
-//! - [`merged`]: rows of equal labels as they become one.
+//! - [`merged`]: merges rows with equal labels.
 
 pub(crate) mod allowance;
 pub(crate) mod arguments;

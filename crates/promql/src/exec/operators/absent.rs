@@ -1,4 +1,4 @@
-//! `absent`: a series where there is none.
+//! `absent`: a series at the steps at which the input has none.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use crate::exec::support::whole_input::WholeInputOperator;
 use crate::grid::Grid;
 use crate::vector::{Vector, VectorBuilder};
 
-/// 1 at the steps at which the input has no series.
+/// Returns 1 at the steps at which the input has no series.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Absent {
     pub(crate) grid: Grid,
-    /// Of the series that is made up.
+    /// The labels of the resulting series.
     pub(crate) labels: Labels,
 }
 

@@ -1,4 +1,5 @@
-//! Aggregations whose states merge: per batch below the exchange, and over all batches above it.
+//! Aggregations with states that can be merged: per batch below the exchange, and over all batches
+//! above it.
 
 mod groups;
 
@@ -28,7 +29,7 @@ use crate::label_set::Projection;
 use crate::plan::function::Aggregation;
 use crate::vector::{self, VectorBatch};
 
-/// Runs `$body` with `$state` standing for the state of an aggregation.
+/// Runs `$body` with `$state` as the type of the aggregation's state.
 macro_rules! with_state {
     ($aggregation:expr, $state:ident => $body:expr) => {
         match $aggregation {
@@ -82,7 +83,7 @@ impl Aggregation {
         }
     }
 
-    /// What becomes of histograms.
+    /// Returns what this aggregation does with histograms.
     const fn of_histograms(self) -> OfHistograms {
         match self {
             Self::Average => OfHistograms::Totalled(Total::Mean),
@@ -95,13 +96,13 @@ impl Aggregation {
     }
 }
 
-/// One batch of vectors in, one batch of group states out, even if empty.
+/// Turns each batch of vectors into one batch of group states, even if it is empty.
 #[derive(Debug, PartialEq)]
 pub(crate) struct PartialAggregate {
     pub(crate) aggregation: Aggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
-    /// Of the input, for annotations.
+    /// The position of the input, for annotations.
     pub(crate) pos: PosRange,
 }
 
@@ -179,13 +180,13 @@ impl Operator for PartialAggregate {
     }
 }
 
-/// Group states in, vectors out. States merge in the order of the batches.
+/// Turns group states into vectors. States are merged in the order of the batches.
 #[derive(Debug, PartialEq)]
 pub(crate) struct FinalAggregate {
     pub(crate) aggregation: Aggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
-    /// Of the input, for annotations.
+    /// The position of the input, for annotations.
     pub(crate) pos: PosRange,
 }
 
@@ -197,7 +198,8 @@ impl FinalAggregate {
     ) -> Result<Vec<RecordBatch>> {
         let mut groups = Groups::<S>::new(self.grid.steps);
         while let Some(batch) = input.try_next().await? {
-            // Ahead of the merge: at worst every group of the batch is new.
+            // Memory is reserved before the merge. In the worst case, every group of the batch is
+            // new.
             allowance.hold(groups.bytes() + batch.get_array_memory_size())?;
             groups.merge(&batch);
         }

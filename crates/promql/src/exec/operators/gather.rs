@@ -1,4 +1,4 @@
-//! The exchange: several partitions into one, in the order of their batches.
+//! The exchange: joins several partitions into one, in the order of their batches.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 use crate::exec::support::execution::Execution;
 use crate::exec::support::operator::Operator;
 
-/// Batches that a partition may be ahead.
+/// How many batches a partition may be ahead of the reader.
 const AHEAD: usize = 2;
 
-/// Runs every input partition in a task of its own and reads batch `i` from partition `i %
-/// partitions`, so that the order, and with it the bits of every sum above, does not depend on how
-/// many there are. Dropping the output ends the tasks.
+/// Runs every input partition in its own task and reads batch `i` from partition `i % partitions`.
+/// So the order, and with it the bits of every sum above, does not depend on the number of
+/// partitions. If the output is dropped, the tasks end.
 #[derive(Debug, PartialEq)]
 pub(crate) struct OrderedGather {
     pub(crate) schema: SchemaRef,
@@ -43,7 +43,7 @@ impl Lane {
                 }
             }
 
-            // Whoever is gone needs no end.
+            // If the receiver is gone, it does not need the end.
             let _ = sender.send(Ok(None)).await;
         });
 

@@ -1,4 +1,4 @@
-//! Aggregations that need all values of a group at once.
+//! Aggregations that need all values of a group at the same time.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -28,9 +28,9 @@ pub(crate) struct GroupedAggregate {
     pub(crate) aggregation: GroupedAggregation,
     pub(crate) projection: Projection,
     pub(crate) grid: Grid,
-    /// Of the parameter, for annotations.
+    /// The position of the parameter, for annotations.
     pub(crate) pos: PosRange,
-    /// Of the vector.
+    /// The position of the vector.
     pub(crate) input_pos: PosRange,
 }
 
@@ -70,11 +70,12 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// What lies at or beyond these is no size.
+/// A parameter at or beyond these limits is not a valid size.
 const SIZE_MIN: f64 = -9_223_372_036_854_775_808.0;
 const SIZE_MAX: f64 = 9_223_372_036_854_774_784.0;
 
-/// The least and the most of a parameter over all steps, which is what upstream judges it by.
+/// The smallest and the largest value of a parameter over all steps. Prometheus checks the
+/// parameter by these.
 struct Extremes {
     least: f64,
     most: f64,
@@ -85,7 +86,7 @@ impl Extremes {
     fn of(values: &[f64]) -> Self {
         let any_nan = values.iter().any(|value| value.is_nan());
 
-        // Upstream's are NaN as soon as one value is.
+        // In Prometheus, both are NaN if one value is.
         let settled = |value: f64| if any_nan { f64::NAN } else { value };
         Self {
             least: settled(values.iter().copied().fold(f64::MAX, f64::min)),
@@ -95,7 +96,7 @@ impl Extremes {
     }
 }
 
-/// Counts at each step by labels, in the order in which those came up.
+/// Counts at each step by labels, in the order in which the labels were first seen.
 #[derive(Default)]
 struct IndexedCounts {
     ids: HashMap<Box<[u8]>, usize>,
@@ -103,8 +104,8 @@ struct IndexedCounts {
 }
 
 impl IndexedCounts {
-    /// The counts of a series. A new one goes on the account first: there may be as many as there
-    /// are cells.
+    /// Returns the counts of a series. The memory of a new series is reserved first, because there
+    /// may be as many series as cells.
     fn series(
         &mut self,
         labels: &[u8],
@@ -178,7 +179,7 @@ impl GroupedAggregate {
         let mut values = Vec::new();
 
         for (labels, rows) in groups.labels.iter().zip(&groups.rows) {
-            // A name that is to go from any of them is to go from the group.
+            // If the name of any of the series is to be dropped, that of the group is too.
             let goes = rows.iter().any(|row| is_marked(row.labels));
             let labels = if goes {
                 Cow::from(marked(labels).into_vec())
@@ -222,7 +223,7 @@ impl GroupedAggregate {
                     Sample::Histogram(histogram) => histogram.text(),
                 };
 
-                // What is not to be there goes last, also when it is the label of the value.
+                // The labels of `without` are dropped last, even the label that receives the value.
                 let labels: Cow<'_, [u8]> = match &self.projection {
                     Projection::Drop(names) if names.iter().any(|name| name == label) => {
                         labels.encoded().into()
@@ -244,7 +245,8 @@ impl GroupedAggregate {
         Ok(merged.finish(&self.grid))
     }
 
-    /// The best of each group at each step. With one step the rows come in that order.
+    /// Keeps the best series of each group at each step. With one step, the rows are returned in
+    /// that order.
     fn rank(
         &self,
         input: &Vector,
@@ -347,7 +349,7 @@ impl GroupedAggregate {
         Ok(out.finish())
     }
 
-    /// The series whose hashes lie in the share of each step.
+    /// Keeps the series whose hashes are in the share of each step.
     fn share(
         &self,
         input: &Vector,
@@ -417,7 +419,7 @@ impl GroupedAggregate {
         }
     }
 
-    /// The better value first, NaN last.
+    /// Orders the better value first, and NaN last.
     fn compare(&self, a: f64, b: f64) -> Ordering {
         let values = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
         let values = if self.aggregation == GroupedAggregation::Top {
@@ -430,7 +432,7 @@ impl GroupedAggregate {
     }
 }
 
-/// A number without exponent, as it becomes a label.
+/// Prints a number without exponent, as a label value.
 fn go_text(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();

@@ -27,7 +27,7 @@ use repairs::Repairs;
 /// The label that holds the upper bound of a bucket.
 const BOUND: &str = "le";
 
-/// Inputs: the histograms, classic ones as buckets, and the arguments as scalars.
+/// Inputs: the histograms (the classic ones as buckets), and the arguments as scalars.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Histogram {
     pub(crate) function: HistogramFunction,
@@ -36,10 +36,10 @@ pub(crate) struct Histogram {
     pub(crate) names: NameRemoval,
 }
 
-/// The series of one histogram, or of several of the same labels.
+/// The series of one histogram, or of several with the same labels.
 #[derive(Default)]
 struct Series<'a> {
-    /// Classic buckets with their upper bounds.
+    /// The classic buckets with their upper bounds.
     buckets: Vec<(f64, Row<'a>)>,
     native: Vec<Row<'a>>,
 }
@@ -129,7 +129,7 @@ impl Histogram {
             return self.add(all, out, value);
         };
 
-        // The label is the same at every step unless the quantile is not.
+        // The label is the same at every step, unless the quantile changes.
         let mut done: Vec<u64> = Vec::new();
 
         for quantile in quantiles {
@@ -165,8 +165,8 @@ impl Histogram {
         self.add_where(all, &mut Labelled { out, label: None }, |_| true, value)
     }
 
-    /// Adds the value of each histogram at the steps that are `wanted`. A classic and a native one
-    /// at the same step have none.
+    /// Adds the value of each histogram at the steps that are `wanted`. If there are a classic and
+    /// a native histogram at the same step, there is no value.
     fn add_where(
         &self,
         all: &[Series<'_>],
@@ -236,8 +236,8 @@ impl Histogram {
         Ok(())
     }
 
-    /// Series that differ in nothing but a bound belong together; floats without a bound are of
-    /// none.
+    /// Groups the series that differ only in their bound. Floats without a bound do not belong to a
+    /// histogram.
     fn series<'a>(
         &self,
         input: &'a Vector,
@@ -283,7 +283,7 @@ impl Histogram {
         Ok(all)
     }
 
-    /// The name of the metric for annotations: where names go at once, it is gone.
+    /// Returns the name of the metric for annotations. It is empty if names are dropped at once.
     fn told_name<'a>(&self, labels: &'a [u8]) -> &'a str {
         match self.names.time {
             RemovalTime::AtOnce => "",
@@ -298,11 +298,11 @@ const FORCED: &str = "input to histogram_quantile needed to be fixed for monoton
 /// A histogram at a step, with the name of its metric.
 enum Either<'a> {
     Native(&'a FloatHistogram, &'a str),
-    /// And which of the series it is.
+    /// The number is the place of the series among all.
     Classic(&'a mut Vec<Bucket>, &'a str, usize),
 }
 
-/// An output whose series get one label more.
+/// An output that adds one label to its series.
 struct Labelled<'a, 'b> {
     out: &'a mut Merged<'b>,
     label: Option<(&'a str, &'a str)>,
@@ -317,7 +317,7 @@ impl Labelled<'_, '_> {
     }
 }
 
-/// A number as a label value in OpenMetrics: with a point or an exponent.
+/// Prints a number as a label value in OpenMetrics: with a point or an exponent.
 fn open_metrics_text(value: f64) -> String {
     let text = go_general(value);
     match value.is_finite() && !text.contains(['.', 'e']) {
@@ -326,7 +326,8 @@ fn open_metrics_text(value: f64) -> String {
     }
 }
 
-/// A bound as Go reads numbers: `1`, `+Inf`, `0x1p-2` is not needed by anyone. NaN bounds nothing.
+/// Parses a bound as Go does (`1`, `+Inf`), except for hexadecimal numbers like `0x1p-2`. Returns
+/// `None` for NaN.
 fn parse_bound(text: &str) -> Option<f64> {
     text.parse::<f64>()
         .ok()

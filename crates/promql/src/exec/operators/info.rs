@@ -1,4 +1,4 @@
-//! `info`: series with labels of the info series about the same target.
+//! `info`: adds labels of info series about the same target to series.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,10 +22,11 @@ use crate::label_set::{Projection, marked_as, printed, unmarked, value_of};
 use crate::plan::function::InfoSelection;
 use crate::vector::{self, Row, Vector};
 
-/// The labels that say which target a series is of.
+/// The labels that identify the target of a series.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
-/// Inputs: the series, and the info series with the time of their newest sample as value.
+/// Inputs: the series, and the info series. The values of the info series are the times of their
+/// newest samples.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Info {
     pub(crate) grid: Grid,
@@ -33,21 +34,21 @@ pub(crate) struct Info {
 }
 
 impl InfoSelection {
-    /// Whether a series is an info series itself.
+    /// Returns whether a series is an info series itself.
     fn is_info(&self, labels: &[u8]) -> bool {
         let name = value_of(labels, METRIC_NAME);
         self.names.iter().all(|matcher| matcher.matches(name))
     }
 }
 
-/// Series whose label has one of these values; "" is no such label. `None` where that cannot be
-/// said.
+/// Returns a matcher for series whose label has one of these values. "" stands for an absent label.
+/// `None` if the regex cannot be compiled.
 fn one_of(name: &str, values: &BTreeSet<&str>) -> Option<Matcher> {
     let patterns: Vec<String> = values.iter().map(|value| quoted(value)).collect();
     Matcher::regex(name, &patterns.join("|")).ok()
 }
 
-/// The pattern of a text.
+/// Returns the regex that matches exactly `text`.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -61,15 +62,16 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// The info series of one target, those of one name together.
+/// The info series by target, grouped by name.
 type Infos<'a> = HashMap<Box<[u8]>, Vec<Vec<Row<'a>>>>;
 
-/// The most values of a label that info series are asked for by; with more of them, all are read.
+/// The maximum number of values of a label in a matcher for info series. If there are more, that
+/// label has no matcher.
 const VALUES_MAX: usize = 256;
 
 impl Info {
-    /// Matchers for the info series about the targets of these series, few enough to be looked up.
-    /// `None`: there are no targets.
+    /// Returns matchers for the info series about the targets of these series. They have few enough
+    /// values to be looked up. `None` if there are no targets.
     fn targets(
         &self,
         input: &Vector,
@@ -88,14 +90,14 @@ impl Info {
 
             any = true;
             for (values, value) in values.iter_mut().zip(identity) {
-                // One more says that there are too many.
+                // One value more than the maximum shows that there are too many.
                 if !value.is_empty() && values.len() <= VALUES_MAX {
                     values.insert(value);
                 }
             }
         }
 
-        // A label that none of the series has says nothing.
+        // A label that is absent in all series does not select targets.
         let few = IDENTIFYING
             .iter()
             .zip(&values)
@@ -144,7 +146,7 @@ impl Info {
 
             target.apply(row.labels, &mut labels);
 
-            // What says nothing about its target is not about any.
+            // A series without identifying labels does not belong to a target.
             let about = infos
                 .get(labels.encoded())
                 .filter(|_| LabelsIter::over(labels.encoded()).next().is_some());
@@ -154,8 +156,8 @@ impl Info {
         Ok(out.finish(&self.grid))
     }
 
-    /// Two info series of one name and target that were written last at the same time are an error,
-    /// whether any series is of their target or not, at each step that has any series.
+    /// Returns an error if two info series of the same name and target have newest samples at the
+    /// same time. All steps with any series are checked, even if no series belongs to that target.
     fn refuse_duplicates(
         &self,
         input: &Vector,
@@ -184,7 +186,7 @@ impl Info {
         Ok(())
     }
 
-    /// Adds a series with the labels that it gets at each step, which may differ.
+    /// Adds a series with the labels that it has at each step. They may differ between steps.
     fn enrich(
         &self,
         row: &Row<'_>,
@@ -224,7 +226,7 @@ impl Info {
         Ok(())
     }
 
-    /// `None` takes the series away.
+    /// Returns the labels of a series at a step. `None` drops the series there.
     fn enriched<'a>(
         &self,
         base: &[u8],
@@ -265,7 +267,7 @@ impl Info {
     }
 }
 
-/// The place of the info series that was written last.
+/// Returns the index of the info series with the newest sample.
 fn newest(rows: &[Row<'_>], step: usize) -> Result<Option<usize>, Error> {
     let mut held: Option<(usize, f64)> = None;
 
@@ -296,7 +298,7 @@ fn newest(rows: &[Row<'_>], step: usize) -> Result<Option<usize>, Error> {
 impl Operator for Info {
     const NAME: &'static str = "InfoExec";
 
-    /// What it asks of the scan of the info series: of what targets the series are.
+    /// The matchers for the scan of the info series, by target.
     type Shared = LateMatchers;
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -320,7 +322,7 @@ impl Operator for Info {
         vector::schema(self.grid.steps)
     }
 
-    /// The series first: they say which info series are read.
+    /// Reads the series first, because they determine which info series are read.
     fn execute(
         self: Arc<Self>,
         execution: Execution<LateMatchers>,

@@ -1,4 +1,4 @@
-//! What is computed for each cell by itself.
+//! Functions of each cell separately.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,19 +23,19 @@ use crate::name_removal::NameRemoval;
 use crate::plan::function::{CellChange, Side};
 use crate::vector::{self, Cell, Row, Sample, VectorBatch, VectorBuilder};
 
-/// Maps the cells of the first input, one batch in, one batch out, even if empty; the other inputs
-/// are scalars.
+/// Maps the cells of the first input. Each batch gives one batch, even if it is empty. The other
+/// inputs are scalars.
 #[derive(Debug, PartialEq)]
 pub(crate) struct MapCells {
     pub(crate) change: CellChange,
     pub(crate) grid: Grid,
-    /// Of the whole expression, for annotations.
+    /// The position of the whole expression, for annotations.
     pub(crate) pos: PosRange,
     pub(crate) names: NameRemoval,
 }
 
 impl CellChange {
-    /// The new value of a cell, `None` for no cell.
+    /// Returns the new value of a cell. `None` removes the cell.
     #[inline]
     fn apply(self, value: f64, arguments: [f64; 2], time_ms: i64) -> Option<f64> {
         match self {
@@ -52,7 +52,7 @@ impl CellChange {
                 };
 
                 if op.is_comparison() && !return_bool {
-                    // Whichever side the vector is on, its value is the one that is kept.
+                    // The value of the vector is kept, whichever side it is on.
                     return arithmetic::compare(op, a, b).then_some(value);
                 }
 
@@ -102,7 +102,7 @@ impl MapCells {
         Ok(out.finish_single())
     }
 
-    /// The new cell at a step of a row that may have histograms.
+    /// Returns the new cell at a step of a row that may have histograms.
     fn mixed<'a>(
         &self,
         row: &Row<'a>,

@@ -1,4 +1,4 @@
-//! Rows of equal labels into one.
+//! Merges rows with equal labels into one.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use crate::exec::support::whole_input::WholeInputOperator;
 use crate::grid::Grid;
 use crate::vector::{Vector, VectorBatch};
 
-/// Stands behind what takes the metric name away from series of several names. Two series that are
-/// left with the same labels are one when they are never present at the same step, and an error
-/// otherwise: a range query is its instants.
+/// Follows an operator that drops the metric name from series of several names. Two series with the
+/// same labels become one if they are never present at the same step. Otherwise it is an error,
+/// because a range query must give what its instant queries give.
 #[derive(Debug, PartialEq)]
 pub(crate) struct MergeSeries {
     pub(crate) grid: Grid,
 }
 
-/// Whether no two series have the same labels.
+/// Returns whether label sets are distinct.
 fn are_distinct(input: &Vector, allowance: &Allowance) -> Result<bool, Error> {
     let mut seen = HashSet::new();
 
@@ -37,7 +37,7 @@ fn are_distinct(input: &Vector, allowance: &Allowance) -> Result<bool, Error> {
 }
 
 impl MergeSeries {
-    /// What has nothing to merge, as nearly every query does, passes as it is.
+    /// Returns the input unchanged if there is nothing to merge, as in nearly every query.
     fn merge(&self, input: &Vector, allowance: &Allowance) -> Result<Vec<RecordBatch>, Error> {
         if are_distinct(input, allowance)? {
             return Ok(input.batches.iter().map(VectorBatch::record).collect());

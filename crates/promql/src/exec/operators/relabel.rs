@@ -14,7 +14,7 @@ use crate::label_set::{unmarked, value_of, with_label};
 use crate::plan::function::LabelValue;
 use crate::vector::Vector;
 
-/// Writes one label of each series. Series that become alike are merged, or an error where they
+/// Writes one label of each series. Series that become equal are merged. It is an error if they
 /// overlap.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Relabel {
@@ -24,13 +24,13 @@ pub(crate) struct Relabel {
     pub(crate) value: LabelValue,
 }
 
-/// Of a label while its series is made: the text as it grows, to twice its length, the label set
-/// and its marked form.
+/// How many copies of its labels and its new text a series takes while it is made: the text as it
+/// grows, up to twice its length, the label set, and its marked form.
 const COPIES: usize = 4;
 
 impl LabelValue {
-    /// How long the text of a series may become: a few nested calls make gigabytes of a short
-    /// label.
+    /// Returns the maximum length of the text for a series. A few nested calls can make gigabytes
+    /// of a short label.
     fn bytes_max(&self, labels: &[u8]) -> usize {
         match self {
             Self::Replace {
@@ -54,7 +54,7 @@ impl Relabel {
 
             match self.value_for(row.labels) {
                 Some(value) => {
-                    // A name that is written here is not the one that was to go.
+                    // A name that is written here is new, so the mark does not apply to it.
                     let labels = if self.target == METRIC_NAME {
                         unmarked(row.labels)
                     } else {
@@ -74,7 +74,7 @@ impl Relabel {
         Ok(out.finish(&self.grid))
     }
 
-    /// `None`: the series stays as it is.
+    /// Returns the new value of the label. `None` leaves the series unchanged.
     fn value_for(&self, labels: &[u8]) -> Option<String> {
         match &self.value {
             LabelValue::Replace {

@@ -1,4 +1,4 @@
-//! The end of a query whose names are removed at its end.
+//! Drops metric names at the end of a query, with delayed name removal.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use crate::label_set::is_marked;
 use crate::name_removal::NameLabels;
 use crate::vector::Vector;
 
-/// Takes the names away that are marked to go, and the marks. Series that become alike are one, or
-/// an error where they overlap.
+/// Drops the names that are marked, and the marks. Series that become equal are merged. It is an
+/// error if they overlap.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RemoveNames {
     pub(crate) grid: Grid,

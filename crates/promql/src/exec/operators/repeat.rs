@@ -1,4 +1,4 @@
-//! What does not depend on the step, at every step.
+//! Repeats at every step what does not depend on the step.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::exec::support::whole_input::WholeInputOperator;
 use crate::grid::Grid;
 use crate::vector::{Vector, VectorBuilder};
 
-/// Its input has one step; each of its cells becomes a row of equal cells.
+/// Repeats its input, which has one step. Each cell becomes a row of equal cells.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RepeatStep {
     pub(crate) grid: Grid,

@@ -1,4 +1,4 @@
-//! Scalars: vectors of one row without labels that has a value at every step.
+//! Scalars: vectors of one row without labels, with a value at every step.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::kernels::seconds;
 use crate::plan::function::ScalarFunction;
 use crate::vector::{Vector, VectorBuilder};
 
-/// A scalar from nothing or from other scalars. As a vector it is `vector(scalar)`.
+/// Computes a scalar without inputs or from other scalars. `vector(scalar)` has the same form.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Scalar {
     pub(crate) function: ScalarFunction,
@@ -51,7 +51,7 @@ impl Scalar {
     }
 }
 
-/// One of two values: `last` when one is, else NaN when one is.
+/// Returns one of two values. If one is NaN: `last` if the other is `last`, else NaN.
 fn extreme(inputs: &[Vec<f64>], step: usize, choose: fn(f64, f64) -> f64, last: f64) -> f64 {
     let a = inputs[0][step];
     let b = inputs[1][step];

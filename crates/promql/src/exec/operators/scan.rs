@@ -1,4 +1,4 @@
-//! The leaf: series from a source.
+//! The leaf: reads series from a source.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,13 +21,13 @@ use crate::exec::support::operator::Operator;
 use crate::exec::support::run::NodeId;
 use crate::exec::support::sample_budget::SamplePermit;
 
-/// Batches that wait for a partition.
+/// How many batches may wait for a partition.
 const QUEUE: usize = 1;
 
-/// Reads one stream of series and deals its batches: batch `i` goes to partition `i % partitions`.
+/// Reads one stream of series and distributes its batches: batch `i` goes to partition `i %
+/// partitions`.
 ///
-/// The samples of a batch count against the budget until the next batch of the partition is asked
-/// for.
+/// The samples of a batch count against the budget until the partition asks for its next batch.
 #[derive(Debug, PartialEq)]
 pub(crate) struct SeriesScan {
     pub(crate) matchers: Arc<[Matcher]>,
@@ -39,7 +39,7 @@ pub(crate) struct SeriesScan {
     pub(crate) late: Option<NodeId>,
 }
 
-/// The batches of one run, as they go to the partitions. They are gone after that.
+/// The queues of the partitions in one run. Each partition takes its own once.
 #[derive(Debug, Default)]
 pub(crate) struct Dealing(Mutex<Option<Dealt>>);
 
@@ -72,7 +72,7 @@ impl SeriesScan {
         }
     }
 
-    /// The whole stream, in order. It does not hold the run.
+    /// Opens the whole stream, in order. The stream does not keep the run alive.
     fn open(
         &self,
         execution: &Execution<Dealing>,
@@ -104,7 +104,7 @@ impl SeriesScan {
             })
     }
 
-    /// The queue of one partition; the first call starts the dealing.
+    /// Returns the queue of one partition. The first call starts the distribution.
     fn queue(
         &self,
         execution: &Execution<Dealing>,
@@ -143,8 +143,8 @@ fn source_error(error: duramen_source::Error) -> DataFusionError {
     Error::Source(error).into()
 }
 
-/// Sends batch `i` to queue `i % queues`, and to all that there is no more. Ends at the first error
-/// and when nobody listens.
+/// Sends batch `i` to queue `i % queues`, and the end to all queues. Stops at the first error, and
+/// when all receivers are gone.
 async fn deal(
     stream: impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send,
     queues: Vec<mpsc::Sender<Message>>,
@@ -166,13 +166,13 @@ async fn deal(
     }
 
     for queue in &queues {
-        // A partition that is no longer read needs no end.
+        // A partition that is no longer read does not need the end.
         let _ = queue.send(Ok(None)).await;
     }
 }
 
-/// The batches of a queue. A queue that closes without its end has lost its dealer, which is not
-/// the same as being at the end.
+/// Returns the batches of a queue. A queue that closes without its end is an error, because the
+/// sender was lost.
 fn drain(
     task: Arc<SpawnedTask<()>>,
     queue: mpsc::Receiver<Message>,
@@ -189,7 +189,7 @@ fn drain(
     })
 }
 
-/// Passes batches on, and holds the permit of each until the next is asked for.
+/// Passes batches on. The permit of each is held until the next batch is asked for.
 fn release_behind(
     stream: impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {

@@ -1,4 +1,4 @@
-//! `sort` and what is like it.
+//! `sort` and similar functions.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -17,13 +17,13 @@ use crate::label_set::{unmarked, value_of};
 use crate::plan::function::{Direction, SortKey};
 use crate::vector::{Row, Vector, VectorBuilder};
 
-/// Orders the rows of a one-step vector. A vector of more steps has no order.
+/// Sorts the rows of a one-step vector. A vector of more steps has no order.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Sort {
     pub(crate) grid: Grid,
     pub(crate) direction: Direction,
     pub(crate) key: SortKey,
-    /// Of the call, for annotations.
+    /// The position of the call, for annotations.
     pub(crate) pos: PosRange,
 }
 
@@ -43,7 +43,7 @@ impl Sort {
         for row in rows {
             allowance.check()?;
 
-            // A histogram has no value to sort by, and is left out where nothing is sorted as well.
+            // A histogram has no value to sort by. It is dropped even if nothing is sorted.
             match self.key {
                 SortKey::Value => out.push(row.labels, |step| row.get(step)),
                 SortKey::Labels(_) => out.push_row(&row),

@@ -1,4 +1,4 @@
-//! Selector and range function in one: samples in, cells out.
+//! Selector and range function in one: turns samples into cells.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,29 +36,29 @@ use crate::name_removal::{NameLabels, NameRemoval};
 use crate::plan::lookup::{HistogramParts, Lookup, Starts, StepFunction, StepPos};
 use crate::vector::{self, Cell, Sample, VectorBuilder};
 
-/// Who makes the samples that are evaluated.
+/// Where the samples come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Source,
-    /// A subquery, whose own selectors read.
+    /// A subquery. The selectors inside of it read the samples.
     Subquery,
 }
 
-/// One batch of series in, one batch of cells out, even if empty; series without any cell are no
-/// rows.
+/// Turns each batch of series into one batch of cells, even if it is empty. Series without any cell
+/// are dropped.
 ///
-/// The first input is series; the others are the scalar arguments of the function.
+/// The first input is the series. The others are the scalar arguments of the function.
 #[derive(Debug, PartialEq)]
 pub(crate) struct StepEval {
     pub(crate) grid: Grid,
     pub(crate) lookup: Lookup,
     pub(crate) function: StepFunction,
-    /// Where the arguments of the function stand, for annotations.
+    /// The positions of the function's arguments, for annotations.
     pub(crate) pos: StepPos,
     pub(crate) starts: Starts,
     pub(crate) parts: HistogramParts,
     pub(crate) names: NameRemoval,
-    /// Where its steps are counted.
+    /// The place at which its steps are counted.
     pub(crate) place: PlanPlace,
     pub(crate) origin: Origin,
 }
@@ -143,12 +143,12 @@ impl StepEval {
         Ok(out.finish_single())
     }
 
-    /// How many samples each step is the first to reach, as the source gave them; the last has what
-    /// none does.
+    /// Returns how many samples of the source each step is the first to reach. The last step
+    /// includes samples that no step reaches.
     fn first_reads(&self, batch: &SeriesBatch) -> Vec<u64> {
         let mut read = vec![0; self.grid.steps];
         if read.is_empty() {
-            // A subquery whose window holds none of its steps.
+            // The window of a subquery may hold none of its steps.
             return read;
         }
 
@@ -206,7 +206,7 @@ impl StepEval {
             || self.starts == Starts::Known && !is_latest && started()
     }
 
-    /// Adds a series of floats; whether it has any cell.
+    /// Adds a series of floats. Returns whether it has any cell.
     fn push_floats(
         &self,
         (fresh, series): (&mut Fresh, FloatSeries<'_>),
@@ -251,7 +251,7 @@ impl StepEval {
                 let falls = !self.reads_counter() || rate::falls(series.values);
 
                 match (function, self.lookup.ends) {
-                    // The one that dashboards are made of gets a loop of its own.
+                    // Dashboards use this combination most, so it has its own loop.
                     (RangeFunction::Rate, None) => out.push_within(
                         name,
                         within,
@@ -276,7 +276,8 @@ impl StepEval {
         }
     }
 
-    /// Adds a series of any samples; whether it has any float. `None` if a histogram's bytes cannot be decoded.
+    /// Adds a series of any samples. Returns whether it has any float, or `None` if a histogram's
+    /// bytes cannot be decoded.
     fn push_mixed(
         &self,
         batch: &SeriesBatch,
@@ -300,8 +301,8 @@ impl StepEval {
             | StepFunction::LatestStart => {
                 let samples = newest(batch, row, self.parts)?;
                 let read = |sample: &Newest<'_>, cell| match self.function {
-                    // A histogram stays one: it is no info sample, and who asks for its time says
-                    // so.
+                    // A histogram stays a histogram, because it is not an info sample. The operator
+                    // that uses the time reports that.
                     StepFunction::NamedTime if !matches!(cell, Cell::Float(_)) => Some(cell),
                     StepFunction::LatestTime | StepFunction::NamedTime => {
                         Some(Cell::Float(seconds(sample.ts_ms)))
@@ -356,7 +357,7 @@ impl StepEval {
         Some(any_float)
     }
 
-    /// Warns of an argument that a value was calculated for and that is not one the function knows.
+    /// Warns of an invalid argument if a value was computed with it.
     #[inline]
     fn check_argument(
         &self,
@@ -379,7 +380,7 @@ impl StepEval {
         }
     }
 
-    /// The factors of steps that look at any sample.
+    /// Checks the smoothing factors of steps that look at any sample.
     fn check_factors(&self, arguments: &[Vec<f64>], samples_seen: &[u64]) -> Result<(), Error> {
         let (StepFunction::Range(RangeFunction::DoubleSmoothing), [smoothing, trend]) =
             (self.function, arguments)
@@ -403,8 +404,9 @@ impl StepEval {
         matches!(self.function, StepFunction::Range(function) if function.wants_counter())
     }
 
-    /// Says so when a series with values was read as a counter and is not called one, or typed as
-    /// one. Series of one name stand together: `last` is name and type of the one before.
+    /// Adds an annotation if a series with values was read as a counter and its name or type is not
+    /// that of a counter. Series of the same name are next to each other: `last` has name and type
+    /// of the previous series.
     fn annotate<'a>(
         &self,
         encoded: &'a [u8],
@@ -452,7 +454,7 @@ impl StepEval {
     }
 }
 
-/// A factor of double exponential smoothing is between 0 and 1.
+/// Checks a factor of double exponential smoothing, which must be between 0 and 1.
 fn check_factor(name: &str, factor: f64) -> Result<(), Error> {
     if factor <= 0.0 || factor >= 1.0 {
         let got = if factor.is_finite() {

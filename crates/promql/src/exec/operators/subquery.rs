@@ -1,4 +1,4 @@
-//! A vector over a grid, read as series of samples.
+//! Reads a vector over a grid as series of samples.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use crate::exec::support::operator::Operator;
 use crate::grid::Grid;
 use crate::vector::{VectorBatch, decoded};
 
-/// Stands between the expression of a subquery, which is evaluated on a grid of its own, and the
-/// range function over it.
+/// Stands between the expression of a subquery, which has its own grid, and the range function over
+/// it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Subquery {
-    /// Of the input.
+    /// The grid of the input.
     pub(crate) grid: Grid,
     pub(crate) reader: SubqueryReader,
 }
 
-/// Who reads the samples of a subquery.
+/// What reads the samples of a subquery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubqueryReader {
     /// A range function. Reset hints are dropped: they refer to samples that it does not see.
     Function,
-    /// Whoever asked for the query.
+    /// The client, if the subquery is the whole query.
     Client,
 }
 
@@ -74,8 +74,8 @@ impl Subquery {
     }
 }
 
-/// The histogram as its steps leave it: between two of them samples may have been left out, and
-/// what it says of a reset is about the one before it in the store.
+/// Returns the histogram without its reset hint. The hint refers to the previous sample in the
+/// store, which the steps of the subquery may have left out.
 fn without_hint(bytes: &[u8]) -> Vec<u8> {
     let mut histogram = decoded(bytes);
     if histogram.hint != ResetHint::Gauge {

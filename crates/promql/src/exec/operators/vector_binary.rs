@@ -21,31 +21,31 @@ use crate::name_removal::NameRemoval;
 use crate::vector::{Cell, Row, Vector};
 use pairs::{LastAnnotations, Pair, PairRank, Pairing, Pairs};
 
-/// Series find each other by one hash over their matching labels; which of them are there is judged
-/// at each step, because two series of one side may take turns.
+/// Matches series of both sides by a hash of their matching labels. Whether a series is present is
+/// decided at each step, because two series of one side may alternate.
 #[derive(Debug, PartialEq)]
 pub(crate) struct VectorBinary {
     pub(crate) op: BinaryOp,
     pub(crate) return_bool: bool,
     pub(crate) matching: VectorMatching,
     pub(crate) grid: Grid,
-    /// Of the whole expression, for annotations.
+    /// The position of the whole expression, for annotations.
     pub(crate) pos: PosRange,
     pub(crate) names: NameRemoval,
 }
 
-/// The series of both sides that have the same matching labels.
+/// The series of both sides with the same matching labels.
 #[derive(Default)]
 struct Match<'a> {
     left: Vec<Row<'a>>,
     right: Vec<Row<'a>>,
-    /// Which rows of the vectors they are.
+    /// The indexes of these rows in their vector.
     left_at: Vec<usize>,
     right_at: Vec<usize>,
 }
 
 impl Match<'_> {
-    /// The first two series of the "one" side at a step, if there are two.
+    /// Returns the first two series of the "one" side at a step, if there are two.
     fn doubled<'a>(&self, matched: &'a [u8], step: usize) -> Option<Doubled<'a>> {
         let present = || self.right.iter().filter(|row| row.is_present(step));
         present().nth(1)?;
@@ -64,14 +64,14 @@ impl Match<'_> {
     }
 }
 
-/// Two series of which there may be one.
+/// Two series where only one is allowed.
 struct Doubled<'a> {
     matched: &'a [u8],
     earlier: Labels,
     later: Labels,
 }
 
-/// The two sides by matching labels, in the order in which those came up.
+/// The two sides by matching labels, in the order in which the labels were first seen.
 struct Matches<'a> {
     steps: usize,
     list: Vec<(Box<[u8]>, Match<'a>)>,
@@ -115,7 +115,7 @@ impl<'a> Matches<'a> {
         })
     }
 
-    /// At which steps the left side has any series at all.
+    /// Returns at which steps the left side has any series.
     fn left_presence(&self) -> Vec<bool> {
         presence(
             self.list.iter().flat_map(|(_, found)| &found.left),
@@ -124,7 +124,7 @@ impl<'a> Matches<'a> {
     }
 }
 
-/// At which steps any of the rows is there.
+/// Returns at which steps any of the rows is present.
 fn presence<'r, 'a: 'r>(rows: impl IntoIterator<Item = &'r Row<'a>>, steps: usize) -> Vec<bool> {
     let mut any = vec![false; steps];
     for row in rows {
@@ -160,7 +160,7 @@ impl VectorBinary {
                     &mut out,
                 )?;
             }
-            // The "one" side is the right one below.
+            // In the rest of this file, the "one" side is on the right.
             _ if self.matching.card == Cardinality::OneToMany => {
                 self.combine(
                     &Matches::new(right, left, &self.projection(), allowance)?,
@@ -212,15 +212,15 @@ impl VectorBinary {
         Ok(())
     }
 
-    /// What stands in for a missing series of the "many" side, and of the "one" side. Which side a
-    /// fill is for does not change with `group_right`, as upstream's scripts have it; upstream
-    /// itself turns them round since 3.16.
+    /// Returns the fill values for a missing series of the "many" side, and of the "one" side.
+    /// `group_right` does not exchange them, as in Prometheus' test scripts. Prometheus itself
+    /// exchanges them since 3.16.
     fn fills(&self) -> (Option<f64>, Option<f64>) {
         (self.matching.fill_left, self.matching.fill_right)
     }
 
-    /// The "one" side may have one series of each matching labels at a step, where the other side
-    /// has any series or is filled.
+    /// Returns an error if the "one" side has several series with the same matching labels at a
+    /// step. It is checked at steps at which the other side has any series or is filled.
     fn refuse_duplicates(&self, matches: &Matches<'_>, allowance: &Allowance) -> Result<(), Error> {
         let several: Vec<_> = matches
             .list
@@ -244,7 +244,7 @@ impl VectorBinary {
         for step in (0..matches.steps).filter(|&step| others[step] || filled) {
             allowance.check()?;
 
-            // The first that is met when the series are gone through in their order.
+            // The error is about the first pair in the order of the series.
             if let Some(met) = doubled(step).min_by(|a, b| a.later.cmp(&b.later)) {
                 return Err(self.duplicate(&met));
             }
@@ -269,7 +269,7 @@ impl VectorBinary {
         ))
     }
 
-    /// Every pair of the two sides, and what stands in for a side that is missing at a step. After
+    /// Combines every pair of the two sides, and fills a side that is missing at a step. After
     /// [`Self::refuse_duplicates`] there is at most one right series at a step.
     fn combine_match(
         &self,
@@ -307,7 +307,8 @@ impl VectorBinary {
                 let places = places(several, steps);
 
                 for (left, left_at) in found.left.iter().zip(&found.left_at) {
-                    // Of many that take turns, each is asked for at its own steps only.
+                    // The right series may alternate. Each is paired only at the steps at which it
+                    // is present.
                     let mut met: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
                     for (step, at) in places
                         .iter()
@@ -377,7 +378,7 @@ impl VectorBinary {
     }
 }
 
-/// Which of the rows is there at each step: of the one that is met last, when there are several.
+/// Returns the index of the row that is present at each step. If there are several, the last one.
 fn places(rows: &[Row<'_>], steps: usize) -> Vec<Option<usize>> {
     let mut places = vec![None; steps];
     for (at, row) in rows.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A series of floats only, as a selector reads it.
+//! A series with floats only, as a selector reads it.
 
 use std::ops::Range;
 
@@ -9,14 +9,14 @@ use crate::grid::Grid;
 use crate::kernels::Window;
 use crate::plan::lookup::Lookup;
 
-/// The samples of one row, times ascending.
+/// The samples of one row, in ascending order of time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FloatSeries<'a> {
     pub(crate) ts: &'a [i64],
     pub(crate) values: &'a [f64],
 }
 
-/// Where the steps of an operator look, and who counts that.
+/// The windows of an operator's steps, and the counter of the samples in them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Steps<'a> {
     pub(crate) grid: Grid,
@@ -25,8 +25,9 @@ pub(crate) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// The steps whose windows may hold one of samples at `ts`, which are in order. Around them are
-    /// those of a series that came later or ended, which a long query has many of.
+    /// Returns the steps whose windows may hold a sample at one of the times `ts`, which are
+    /// sorted. In a long query, many series begin late or end early, so the steps outside are
+    /// skipped.
     pub(crate) fn reaching(&self, ts: &[i64]) -> Range<usize> {
         let (Some(&first_ms), Some(&last_ms)) = (ts.first(), ts.last()) else {
             return 0..0;
@@ -42,8 +43,8 @@ impl Steps<'_> {
     }
 }
 
-/// How many of `ts`, which are in order, are at `last_ms` or before. `known` of them are known to
-/// be; the next are near.
+/// Returns how many of the sorted times `ts` are at or before `last_ms`. The first `known` are
+/// known to be. The search starts there, because the end is usually near.
 #[inline]
 pub(crate) fn reached(ts: &[i64], known: usize, last_ms: i64) -> usize {
     let mut from = known;
@@ -63,8 +64,8 @@ pub(crate) fn reached(ts: &[i64], known: usize, last_ms: i64) -> usize {
 }
 
 impl<'a> FloatSeries<'a> {
-    /// The cell of each step, in order, that `read` makes of the place of the newest sample in its
-    /// window, unless the series ended there.
+    /// Returns a function that gives the cell of each step, in order. `read` makes the cell from
+    /// the index of the newest sample in the window, unless the series ended there.
     pub(crate) fn latest(
         self,
         steps: Steps<'a>,
@@ -91,8 +92,9 @@ impl<'a> FloatSeries<'a> {
         }
     }
 
-    /// The cell of each step, in order, that `evaluate` gives for the samples that are read for it.
-    /// `falls`: whether a value is ever below the one before.
+    /// Returns a function that gives the cell of each step, in order. `evaluate` makes the cell
+    /// from the samples that are read for the step. `falls`: whether any value is below the
+    /// previous one.
     pub(crate) fn over_windows(
         self,
         steps: Steps<'a>,
@@ -137,7 +139,7 @@ impl<'a> FloatSeries<'a> {
     }
 }
 
-/// Memory for the samples of a series.
+/// A buffer for the samples of a series.
 #[derive(Debug, Default)]
 pub(crate) struct Fresh {
     ts: Vec<i64>,
@@ -145,7 +147,7 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
-    /// The samples that are data. Copied only when there are others.
+    /// Returns the samples without stale markers. They are copied only if there are stale markers.
     pub(crate) fn of<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
         if !series.values.iter().any(|&value| is_stale(value)) {
             return series;

@@ -1,4 +1,4 @@
-//! A series with histograms, life spans or times of its start, as a selector reads it.
+//! A series with histograms, life spans or start times, as a selector reads it.
 
 use duramen_model::{FloatHistogram, Histogram, ResetHint, is_stale};
 use duramen_source::SeriesBatch;
@@ -9,7 +9,7 @@ use crate::kernels::mixed_window::{HistogramPoint, MixedWindow};
 use crate::plan::lookup::{HistogramParts, Lookup, Starts};
 use crate::vector::Cell;
 
-/// Takes away from the histograms of one series what is not read.
+/// Removes the parts of one series' histograms that are not read.
 #[derive(Debug)]
 struct Reader {
     parts: HistogramParts,
@@ -24,7 +24,7 @@ impl Reader {
         }
     }
 
-    /// What is read of the next histogram by time.
+    /// Returns the parts that are read of the next histogram in order of time.
     fn read(&mut self, mut histogram: FloatHistogram) -> FloatHistogram {
         if self.parts == HistogramParts::All {
             return histogram;
@@ -51,19 +51,19 @@ impl Reader {
     }
 }
 
-/// A sample of either kind, or the end of the series.
+/// A float, a histogram, or the end of the series.
 #[derive(Clone, Debug)]
 pub(crate) struct Newest<'a> {
     pub(crate) ts_ms: i64,
-    /// 0 for the look-back.
+    /// The life span of the sample; 0 means the look-back.
     ttl_ms: i64,
-    /// When what it counts began, 0 for unknown.
+    /// The start time of the counter; 0 means unknown.
     pub(crate) start_ms: i64,
-    /// `None`: the series ended here.
+    /// `None` if the series ended here.
     value: Option<Cell<'a>>,
 }
 
-/// The samples of one row by time.
+/// Returns the samples of one row in order of time.
 ///
 /// `None` if a histogram's bytes cannot be decoded.
 pub(crate) fn newest(
@@ -110,8 +110,8 @@ pub(crate) fn newest(
     Some(all)
 }
 
-/// The cell of each step, in order, that `read` makes of the newest sample, when that one still
-/// stands.
+/// Returns a function that gives the cell of each step, in order. `read` makes the cell from the
+/// newest sample, if that has not expired.
 pub(crate) fn latest<'a, 'c>(
     samples: &'a [Newest<'c>],
     grid: Grid,
@@ -140,7 +140,7 @@ where
     }
 }
 
-/// The data of one row for windows: no stale markers.
+/// The samples of one row for windows, without stale markers.
 #[derive(Debug, Default)]
 pub(crate) struct MixedSeries {
     ts: Vec<i64>,
@@ -150,7 +150,7 @@ pub(crate) struct MixedSeries {
 }
 
 impl MixedSeries {
-    /// `None` if a histogram's bytes cannot be decoded.
+    /// Returns `None` if a histogram's bytes cannot be decoded.
     pub(crate) fn of(
         batch: &SeriesBatch,
         row: usize,
@@ -192,7 +192,8 @@ impl MixedSeries {
         Some(series)
     }
 
-    /// The cell of each step, in order, that `evaluate` gives for the samples that are read for it.
+    /// Returns a function that gives the cell of each step, in order. `evaluate` makes the cell
+    /// from the samples that are read for the step.
     pub(crate) fn over_windows<'a>(
         &'a self,
         name: &'a str,
@@ -237,7 +238,7 @@ impl MixedSeries {
     }
 }
 
-/// The samples of a window, which moves forward only.
+/// The samples of a window. The window only moves forward.
 #[derive(Debug, Default)]
 struct Span {
     first: usize,

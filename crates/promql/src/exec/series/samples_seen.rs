@@ -1,4 +1,4 @@
-//! How many samples the steps of a selector looked at.
+//! Counts the samples that the steps of a selector look at.
 
 use std::cell::Cell;
 
@@ -10,13 +10,13 @@ use crate::exec::support::cancellation::Cancellation;
 pub(crate) struct SamplesSeen {
     steps: Vec<Cell<u64>>,
     cancellation: Cancellation,
-    /// Since the query was last asked for.
+    /// Samples since the last check for cancellation.
     since: Cell<usize>,
     is_cancelled: Cell<bool>,
 }
 
-/// How many samples are looked at before the query is asked for again: some milliseconds of the
-/// dearest function.
+/// How many samples are looked at between two checks for cancellation. For the slowest function
+/// this is a few milliseconds.
 const SAMPLES: usize = 1 << 16;
 
 impl SamplesSeen {
@@ -46,13 +46,13 @@ impl SamplesSeen {
         }
     }
 
-    /// Whether the query was given up when it was last asked for: cells need no value then.
+    /// Returns whether the query was cancelled at the last check. Cells need no value then.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled.get()
     }
 
-    /// Asks for the query.
+    /// Returns an error if the query was cancelled.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.cancellation.check()
     }

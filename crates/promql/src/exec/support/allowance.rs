@@ -1,4 +1,4 @@
-//! What an operator computes with.
+//! The resources that an operator computes with.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::exec::support::cancellation::Cancellation;
 use crate::exec::support::run::Run;
 use crate::exec::support::step_counts::StepCounts;
 
-/// An operator's account with the memory of the query, where it leaves annotations and counts, and
-/// whether the query is still wanted. Cheap to clone; all clones are on one account.
+/// An operator's reservation in the memory of the query, its access to annotations and counts, and
+/// whether the query is cancelled. Cheap to clone. All clones share one reservation.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowance {
     account: Arc<MemoryReservation>,
@@ -21,7 +21,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// With a new account of this name.
+    /// Creates an allowance with a new reservation of this name.
     pub(crate) fn new(name: &'static str, context: &TaskContext, run: Arc<Run>) -> Self {
         let cancellation = run.cancellation.clone();
 
@@ -40,34 +40,34 @@ impl Allowance {
         &self.run.counts
     }
 
-    /// The account, which holds what is on it until its last clone is dropped.
+    /// Returns the reservation. It is held until its last clone is dropped.
     pub(crate) fn into_account(self) -> Arc<MemoryReservation> {
         self.account
     }
 
-    /// How much is on the account.
+    /// Returns how much is reserved, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.account.size()
     }
 
-    /// Puts more memory on the account, before it is used.
+    /// Reserves more memory. To be called before it is used.
     pub(crate) fn grow(&self, bytes: usize) -> Result<(), Error> {
         self.account.try_grow(bytes).map_err(Error::from_datafusion)
     }
 
-    /// Gives back what was put on the account and is not used any more.
+    /// Returns memory that is no longer used.
     pub(crate) fn shrink(&self, bytes: usize) {
         self.account.shrink(bytes);
     }
 
-    /// Makes the account hold so much: what is built so far.
+    /// Sets the reservation to `bytes`: what is built so far.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), Error> {
         self.account
             .try_resize(bytes)
             .map_err(Error::from_datafusion)
     }
 
-    /// An error that nobody sees, once the query was given up.
+    /// Returns an error if the query was cancelled. Nobody sees that error.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.cancellation.check()

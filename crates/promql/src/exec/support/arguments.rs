@@ -10,8 +10,8 @@ use tokio::sync::OnceCell;
 
 use crate::exec::support::execution::Execution;
 
-/// Read once in a run, whichever partition comes first. A failure is every partition's: nothing is
-/// read twice.
+/// The arguments are read once in a run, by the partition that comes first. If that fails, all
+/// partitions get the error, and nothing is read twice.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
     read: OnceCell<Result<Scalars, Arc<DataFusionError>>>,
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 type Scalars = Arc<Vec<Vec<f64>>>;
 
 impl Execution<Arguments> {
-    /// The cells of all inputs but the first, which are scalars of `steps` steps.
+    /// Returns the cells of all inputs but the first. These inputs are scalars of `steps` steps.
     async fn arguments(&self, steps: usize) -> Result<Scalars> {
         let read = || async {
             let allowance = self.allowance();
@@ -43,8 +43,8 @@ impl Execution<Arguments> {
             .map_err(DataFusionError::Shared)
     }
 
-    /// The output that has one batch for each batch of the first input, which `start` starts once
-    /// the arguments are read.
+    /// Returns an output with one batch for each batch of the first input. `start` starts that
+    /// input when the arguments are read, and `map` makes each batch.
     pub(crate) fn mapped_with_arguments(
         self,
         steps: usize,
@@ -66,7 +66,7 @@ impl Execution<Arguments> {
     }
 }
 
-/// The first two arguments at a step; NaN where there are fewer.
+/// Returns the first two arguments at a step. A missing argument is NaN.
 pub(crate) fn at_step(arguments: &[Vec<f64>], step: usize) -> [f64; 2] {
     let at = |index: usize| {
         arguments

@@ -1,4 +1,4 @@
-//! Whether a query is still wanted.
+//! Whether a query was cancelled.
 
 use std::cmp::Ordering as Order;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Error;
 
-/// Tells computations, which await nothing, that their query was given up. Cheap to clone; all
-/// clones are one.
+/// Tells computations without await points that their query was cancelled. Cheap to clone. All
+/// clones share one flag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cancellation(Arc<AtomicBool>);
 
-/// Gives the query up when it is dropped.
+/// Cancels the query when it is dropped.
 #[derive(Debug)]
 pub(crate) struct CancelOnDrop(Cancellation);
 
@@ -21,7 +21,7 @@ impl Cancellation {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// An error that nobody sees, once the query was given up.
+    /// Returns an error if the query was cancelled. Nobody sees that error.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.is_cancelled() {
@@ -42,11 +42,10 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// How many items are sorted before the query is asked for again.
+/// How many items are sorted between two checks for cancellation.
 const RUN: usize = 1 << 10;
 
-/// Sorts by merging sorted runs, so that it ends when the query is given up. Equal items stay in
-/// their order.
+/// Sorts by merging sorted runs, and checks for cancellation between them. The sort is stable.
 pub(crate) fn sorted<T>(
     items: Vec<T>,
     cancellation: &Cancellation,

@@ -1,4 +1,4 @@
-//! One partition of a node as it runs: the head of every operator's work.
+//! One partition of a node while it runs: where the work of every operator begins.
 
 use std::sync::Arc;
 
@@ -16,12 +16,13 @@ use crate::exec::support::meter::Meter;
 use crate::exec::support::run::Run;
 use crate::vector::{Vector, VectorBatch};
 
-/// What an operator has when one of its partitions starts. `S` is what its partitions share.
+/// What an operator has when one of its partitions starts. `S` is the state that its partitions
+/// share.
 #[derive(Debug)]
 pub(crate) struct Execution<S> {
-    /// Of the operator, for its account.
+    /// The name of the operator, for its reservation.
     pub(crate) name: &'static str,
-    /// Of its output.
+    /// The schema of its output.
     pub(crate) schema: SchemaRef,
     pub(crate) inputs: Arc<[Arc<dyn ExecutionPlan>]>,
     pub(crate) partition: usize,
@@ -32,7 +33,7 @@ pub(crate) struct Execution<S> {
 }
 
 impl<S: Send + Sync + 'static> Execution<S> {
-    /// The same, with what the partitions of the operator share.
+    /// Returns the same execution with the state that the partitions of the operator share.
     pub(crate) fn sharing<T>(self, shared: Arc<T>) -> Execution<T> {
         Execution {
             name: self.name,
@@ -46,7 +47,7 @@ impl<S: Send + Sync + 'static> Execution<S> {
         }
     }
 
-    /// A new account for the operator.
+    /// Returns an allowance with a new reservation for the operator.
     pub(crate) fn allowance(&self) -> Allowance {
         Allowance::new(self.name, &self.context, Arc::clone(&self.run))
     }
@@ -64,7 +65,8 @@ impl<S: Send + Sync + 'static> Execution<S> {
             .collect()
     }
 
-    /// Reads a single-partition input of vectors to its end. What it holds is on the account.
+    /// Reads a single-partition input of vectors to its end. The memory of the result is reserved
+    /// in the allowance.
     pub(crate) async fn collect(
         &self,
         at: usize,
@@ -75,7 +77,7 @@ impl<S: Send + Sync + 'static> Execution<S> {
         collect(input, steps, allowance).await
     }
 
-    /// [`Execution::collect`] in a task of its own.
+    /// Runs [`Execution::collect`] in its own task.
     pub(crate) async fn collect_apart(
         &self,
         at: usize,
@@ -93,7 +95,7 @@ impl<S: Send + Sync + 'static> Execution<S> {
         joined.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
     }
 
-    /// The output, batch by batch.
+    /// Returns the output, batch by batch.
     pub(crate) fn stream(
         &self,
         batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
@@ -104,7 +106,7 @@ impl<S: Send + Sync + 'static> Execution<S> {
         ))
     }
 
-    /// The output that has one batch for each batch of this partition of the first input.
+    /// Returns an output with one batch for each batch of this partition of the first input.
     pub(crate) fn mapped(
         &self,
         mut map: impl FnMut(RecordBatch) -> Result<RecordBatch> + Send + 'static,
@@ -113,8 +115,8 @@ impl<S: Send + Sync + 'static> Execution<S> {
         Ok(self.stream(batches.and_then(move |batch| std::future::ready(map(batch)))))
     }
 
-    /// The output that is there as a whole before any of it is passed on. It is on the account that
-    /// `compute` works with until then, in the place of what else was on it.
+    /// Returns an output that is computed as a whole before any of it is passed on. From then on,
+    /// the reservation of `compute`'s allowance covers exactly the output.
     pub(crate) fn whole<F>(
         self,
         compute: impl FnOnce(Self, Allowance) -> F + Send + 'static,
@@ -141,7 +143,8 @@ impl<S: Send + Sync + 'static> Execution<S> {
     }
 }
 
-/// Reads a single-partition input of vectors to its end. What it holds is on the account.
+/// Reads a single-partition input of vectors to its end. The memory of the result is reserved in
+/// `allowance`.
 pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
     steps: usize,

@@ -1,12 +1,12 @@
-//! What one part of a plan asks of a scan in another.
+//! Matchers that one part of a plan finds for a scan in another.
 
 use std::sync::OnceLock;
 
 use duramen_model::Matcher;
 
-/// Matchers that become known while a plan runs, before the scan that they are for starts. The node
-/// that finds them and the scan stand in one stage: they are shared in one run, by the number of
-/// that node, and do not travel.
+/// Matchers that become known while a plan runs, before their scan starts. The node that finds them
+/// and the scan are in the same stage. They share the matchers in one run by the number of that
+/// node, and the matchers are not sent elsewhere.
 #[derive(Debug, Default)]
 pub(crate) struct LateMatchers(OnceLock<Vec<Matcher>>);
 

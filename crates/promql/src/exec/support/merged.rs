@@ -1,4 +1,4 @@
-//! Rows of equal labels as they become one.
+//! Merges rows with equal labels.
 
 use arrow::array::RecordBatch;
 use hashbrown::HashMap;
@@ -8,8 +8,8 @@ use crate::exec::support::allowance::Allowance;
 use crate::grid::Grid;
 use crate::vector::{Cell, Row, VectorBuilder};
 
-/// Vectors by labels, in the order in which the labels came up. Its memory is on the operator's
-/// account.
+/// Vectors by labels, in the order in which the labels were first seen. Its memory is reserved in
+/// the operator's allowance.
 #[derive(Debug)]
 pub(crate) struct Merged<'a> {
     pub(crate) allowance: &'a Allowance,
@@ -17,7 +17,7 @@ pub(crate) struct Merged<'a> {
     ids: HashMap<Box<[u8]>, usize>,
     labels: Vec<Box<[u8]>>,
     cells: Vec<Option<f64>>,
-    /// By series and step, in byte form; there is no float then.
+    /// By series and step, in byte form. There is no float at such a step.
     histograms: HashMap<(usize, usize), Box<[u8]>>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Merged<'a> {
         Ok(())
     }
 
-    /// The place of a series. A new one goes on the account first.
+    /// Returns the index of a series. The memory of a new series is reserved first.
     fn id(&mut self, labels: &[u8]) -> Result<usize, Error> {
         if let Some(&id) = self.ids.get(labels) {
             return Ok(id);
@@ -96,8 +96,8 @@ impl<'a> Merged<'a> {
 
         let id = self.labels.len();
 
-        // The labels stand in the map, in the list, and in the output, where they may be longer
-        // than those of the input.
+        // The labels are in the map, in the list, and in the output. There they may be longer than
+        // those of the input.
         let bytes = self.steps * size_of::<Option<f64>>() + 3 * labels.len() + 64;
         self.allowance.grow(bytes)?;
         self.ids.insert(labels.into(), id);

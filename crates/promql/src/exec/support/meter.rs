@@ -1,4 +1,4 @@
-//! How much one operator of a plan does.
+//! Measures the work of one operator of a plan.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use duramen_source::{Read, Reads};
 use crate::stats::Work;
 
 thread_local! {
-    /// What the operators took that were polled inside of the poll that runs now on this thread.
+    /// The time of the operators that were polled inside of the poll that runs now on this thread.
     static INNER: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// Counts for one operator in one run, all its partitions together.
+/// Counters for one operator in one run, for all its partitions together.
 #[derive(Debug)]
 pub(crate) struct Meter {
     clock: Arc<dyn Clock>,
@@ -24,7 +24,7 @@ pub(crate) struct Meter {
     rows: AtomicU64,
     batches: AtomicU64,
     bytes: AtomicU64,
-    /// Of what it reads from outside of the plan.
+    /// Counts what it reads from outside of the plan.
     pub(crate) reads: Arc<Reads>,
 }
 
@@ -41,8 +41,8 @@ impl Meter {
         }
     }
 
-    /// Runs a piece of the operator's work. The pieces of other operators that run inside of it
-    /// count for those.
+    /// Runs a piece of the operator's work. The time of other operators that run inside of it
+    /// counts for those.
     pub(crate) fn work<T>(&self, piece: impl FnOnce() -> T) -> T {
         let before = INNER.take();
         let started = self.clock.monotonic();
@@ -66,7 +66,7 @@ impl Meter {
             .fetch_add(batch.get_array_memory_size() as u64, Ordering::Relaxed);
     }
 
-    /// What was counted so far; with what was read, when the operator reads.
+    /// Returns what was counted so far. `reads`: whether to include what was read.
     pub(crate) fn work_done(&self, reads: bool) -> Work {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let kinds: &[Read] = if reads { &Read::ALL } else { &[] };

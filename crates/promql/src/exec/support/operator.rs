@@ -24,22 +24,22 @@ use crate::exec::support::execution::Execution;
 use crate::exec::support::run::{NodeId, Run};
 use crate::stats::Work;
 
-/// One kind of node: plain data, which says what is to be done. It knows its own columns and what to
-/// do; [`OperatorExec`] makes a plan node of it. What changes while it runs is in the
-/// [`Run`], as far as others than the one partition need it in [`Operator::Shared`].
+/// One kind of node. It is plain data: it knows its columns and what to do. [`OperatorExec`] makes
+/// a plan node of it. What changes while it runs is in the [`Run`]. If several partitions need it,
+/// it is in [`Operator::Shared`].
 ///
-/// The order of batches is part of a stream's meaning: a node with several partitions gives batch
+/// The order of batches is part of a stream's meaning: a node with several partitions returns batch
 /// `i` of its whole output in partition `i % partitions`.
 pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
-    /// Whether it reads from outside of the plan, which is counted.
+    /// Whether it reads from outside of the plan. Such reads are counted.
     const READS: bool = false;
 
     /// What its partitions share in one run.
     type Shared: fmt::Debug + Default + Send + Sync + 'static;
 
-    /// What stands behind the name in a printed plan, from `key=value` pairs.
+    /// Writes the parameters that a printed plan has after the name, as `key=value` pairs.
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
     fn schema(&self) -> SchemaRef;
@@ -56,7 +56,7 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
     ) -> Result<SendableRecordBatchStream>;
 }
 
-/// An [`Operator`] of any kind.
+/// An [`Operator`] of any type.
 trait AnyOperator: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn reads(&self) -> bool;
@@ -111,14 +111,14 @@ pub(crate) struct OperatorExec {
     properties: Arc<PlanProperties>,
 }
 
-/// A chain of operators is as high as it is long.
+/// Drops a plan without recursion, because a chain of operators may be very deep.
 impl Drop for OperatorExec {
     fn drop(&mut self) {
         deep(|| drop(std::mem::take(&mut self.inputs)));
     }
 }
 
-/// The output of an operator, which holds those of its inputs.
+/// The output of an operator. It owns the outputs of its inputs.
 struct Output(Option<SendableRecordBatchStream>);
 
 impl Output {
@@ -137,7 +137,7 @@ impl Drop for Output {
 }
 
 impl OperatorExec {
-    /// The node of number `id`.
+    /// Creates the node with number `id`.
     pub(crate) fn plan(
         id: NodeId,
         operator: impl Operator,
@@ -166,7 +166,7 @@ impl OperatorExec {
         })
     }
 
-    /// What the node did in a run.
+    /// Returns what the node did in a run.
     pub(crate) fn work(&self, run: &Run) -> Work {
         run.meter(self.id).work_done(self.operator.reads())
     }
@@ -245,7 +245,7 @@ impl ExecutionPlan for OperatorExec {
                 return Poll::Ready(Some(Err(error.into())));
             }
 
-            // A chain of operators is polled through all of its links.
+            // A deep chain of operators is polled recursively.
             let polled = meter.work(|| output.poll_next(task));
             if let Poll::Ready(Some(Ok(batch))) = &polled {
                 meter.gave(batch);

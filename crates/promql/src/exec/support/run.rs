@@ -16,20 +16,21 @@ use crate::exec::support::meter::Meter;
 use crate::exec::support::sample_budget::SampleBudget;
 use crate::exec::support::step_counts::StepCounts;
 
-/// The number of a node, which no other node of its plan has.
+/// The number of a node. It is unique in its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NodeId(pub(crate) u32);
 
-/// What the nodes of a plan share while it runs once, as an extension of the context that it runs
-/// in. The nodes themselves are data: whatever a run changes stands here, so that one plan may run
-/// again and beside itself, each time in a context of its own. A context runs one plan, once.
+/// What the nodes of a plan share in one run, as an extension of the context that the plan runs in.
+/// The nodes themselves are plain data. Everything that a run changes is here, so that one plan can
+/// run several times, also at the same time, each time in its own context. A context runs one plan,
+/// once.
 ///
-/// A node asks for it once for each partition, when that starts.
+/// Each partition of a node asks for it when the partition starts.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) source: Arc<dyn SeriesSource>,
     pub(crate) tenants: Arc<[TenantId]>,
-    /// Of one selector.
+    /// The limit of one selector.
     pub(crate) series_max: usize,
     pub(crate) budget: Arc<SampleBudget>,
     pub(crate) annotations: Annotations,
@@ -40,8 +41,8 @@ pub(crate) struct Run {
     pub(crate) nodes: NodeTable,
 }
 
-/// What belongs to single nodes in one run. Nothing in it may hold the [`Run`] itself, which would
-/// then never end.
+/// The state of single nodes in one run. It must not hold the [`Run`] itself, because that would be
+/// a cycle of references.
 #[derive(Debug, Default)]
 pub(crate) struct NodeTable {
     meters: Mutex<HashMap<NodeId, Arc<Meter>>>,
@@ -49,7 +50,7 @@ pub(crate) struct NodeTable {
 }
 
 impl Run {
-    /// The run that `context` is for.
+    /// Returns the run of `context`.
     pub(crate) fn of(context: &TaskContext) -> Result<Arc<Self>> {
         let run = context.session_config().get_extension::<Self>();
         run.ok_or_else(|| {
@@ -57,7 +58,7 @@ impl Run {
         })
     }
 
-    /// Counts what a node does.
+    /// Returns the counters of a node.
     pub(crate) fn meter(&self, node: NodeId) -> Arc<Meter> {
         let mut meters = self
             .nodes
@@ -71,8 +72,8 @@ impl Run {
         Arc::clone(meter)
     }
 
-    /// What the partitions of a node share, and others in its stage that know the node. All ask for
-    /// the same type.
+    /// Returns the state that the partitions of a node share. Other nodes in the same stage that
+    /// know its number share it too. All must ask for the same type.
     pub(crate) fn shared<S: Default + Send + Sync + 'static>(&self, node: NodeId) -> Arc<S> {
         let mut shared = self
             .nodes

@@ -1,4 +1,4 @@
-//! How many samples a query may hold, and how many it did.
+//! How many samples a query may hold, and how many it held.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,20 +9,20 @@ use duramen_source::SeriesBatch;
 use crate::error::Error;
 use crate::stats::QueryStats;
 
-/// How many samples the operators of one query hold at once.
+/// How many samples the operators of one query hold at the same time.
 #[derive(Debug)]
 pub(crate) struct SampleBudget {
     held: AtomicUsize,
-    /// The most that were held so far.
+    /// The maximum of `held` so far.
     peak: AtomicUsize,
-    /// All that were ever taken.
+    /// All samples that were ever taken.
     read: AtomicUsize,
     max: usize,
-    /// The account of the process, from which the bytes of the samples are drawn.
+    /// The account of the process, in which the bytes of the samples are reserved.
     memory: Arc<Account>,
 }
 
-/// A share of a [`SampleBudget`], given back on drop.
+/// A share of a [`SampleBudget`]. Dropping it returns the share.
 #[derive(Debug)]
 pub(crate) struct SamplePermit {
     budget: Arc<SampleBudget>,

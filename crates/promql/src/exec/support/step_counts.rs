@@ -1,4 +1,5 @@
-//! How many samples the steps of a query look at, and which they read first.
+//! Counts the samples that the steps of a query look at, and those that each step is the first to
+//! read.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +22,7 @@ struct PerStep {
 }
 
 impl StepCounts {
-    /// Of a query with these steps.
+    /// Creates the counts for a query with these steps.
     pub(crate) fn new(steps: Grid) -> Self {
         Self {
             steps,
@@ -29,8 +30,8 @@ impl StepCounts {
         }
     }
 
-    /// Adds what the steps of `grid`, a part of the plan at `place`, looked at and what they read
-    /// first.
+    /// Adds what the steps of `grid` looked at and what they were the first to read. `place` is the
+    /// place of that part of the plan.
     pub(crate) fn add(&self, place: &PlanPlace, grid: &Grid, samples_seen: &[u64], read: &[u64]) {
         let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
         per_step.samples_seen.resize(self.steps.steps, 0);
@@ -57,12 +58,12 @@ impl StepCounts {
         }
     }
 
-    /// Adds samples that the only step of an instant looked at.
+    /// Adds samples that the only step of an instant query looked at.
     pub(crate) fn add_samples_seen(&self, samples: u64) {
         self.add(&PlanPlace::EveryStep, &self.steps, &[samples], &[]);
     }
 
-    /// Writes what was counted beside the counts of all samples.
+    /// Writes the counts by step into `stats`.
     pub(crate) fn report(&self, stats: &mut QueryStats) {
         let grid = self.steps;
         let mut per_step = self.per_step.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,15 +87,15 @@ impl StepCounts {
     }
 }
 
-/// How the steps of a part of a plan stand to those of the query.
+/// How the steps of a part of a plan relate to those of the query.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PlanPlace {
-    /// They are the query's own.
+    /// They are the steps of the query.
     Steps,
-    /// It is evaluated once, for all of them.
+    /// The part is evaluated once for all steps.
     EveryStep,
-    /// It makes the points of a subquery, which a function looks at in the steps of `grid`, itself
-    /// at `of`.
+    /// The part makes the points of a subquery. A function at the place `of` looks at them in the
+    /// steps of `grid`.
     Subquery {
         grid: Grid,
         lookup: Lookup,
@@ -103,7 +104,7 @@ pub(crate) enum PlanPlace {
 }
 
 impl PlanPlace {
-    /// The place of the inputs of what is evaluated once.
+    /// Returns the place of the inputs of a part that is evaluated once.
     pub(crate) fn once(&self) -> Self {
         match self {
             Self::Steps => Self::EveryStep,
@@ -111,7 +112,7 @@ impl PlanPlace {
         }
     }
 
-    /// The first step of the query that step `index` of `grid` is evaluated for.
+    /// Returns the first step of the query that step `index` of `grid` is evaluated for.
     fn step(&self, grid: &Grid, index: usize) -> usize {
         match self {
             Self::Steps => index,
@@ -125,7 +126,8 @@ impl PlanPlace {
     }
 }
 
-/// The first step of `grid` that reads a sample at `ts_ms`, the last when none does.
+/// Returns the first step of `grid` that reads a sample at `ts_ms`. If none does, returns the last
+/// step.
 fn first_that_reaches(grid: &Grid, lookup: &Lookup, ts_ms: i64) -> usize {
     let mut from = 0;
     let mut to = grid.steps.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! Operators that know nothing of their output before they have all of their input.
+//! Operators that need all of their input before they know any of their output.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use crate::grid::Grid;
 use crate::vector::{self, Vector};
 
 /// An operator that needs all of its inputs before it knows any of its output. Each input is
-/// started and read by a task of its own: the two sides of an operator run at once, and a high tree
-/// does not become a deep stack.
+/// started and read by its own task. So the two sides of an operator run at the same time, and a
+/// deep tree does not become a deep stack.
 pub(crate) trait WholeInputOperator: fmt::Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
-    /// As of [`Operator::describe`].
+    /// Like [`Operator::describe`].
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
-    /// Of the output.
+    /// The grid of the output.
     fn grid(&self) -> &Grid;
 
-    /// How many steps each input has.
+    /// Returns the number of steps of each input.
     fn input_steps(&self) -> usize {
         self.grid().steps
     }
 
-    /// The output for the inputs, in their order. Twice the input's size is reserved already; what
-    /// needs more reserves it through `allowance`.
+    /// Returns the output for the inputs, in their order. Twice the input's size is reserved
+    /// already. Reserve more through `allowance`.
     ///
-    /// It awaits nothing: what takes long asks whether the query is still wanted.
+    /// There are no await points, so long computations must check for cancellation.
     fn compute(&self, inputs: &[Vector], allowance: &Allowance) -> Result<Vec<RecordBatch>, Error>;
 }
 
@@ -59,14 +59,15 @@ impl<O: WholeInputOperator> Operator for O {
             let inputs = (0..execution.inputs.len())
                 .map(|at| execution.collect_apart(at, steps, &allowance));
 
-            // Of several failures the first in the order of the text is told, whichever comes first
-            // in time.
+            // If several inputs fail, the first one in the order of the text is reported, whichever
+            // failed first.
             let vectors = join_all(inputs)
                 .await
                 .into_iter()
                 .collect::<Result<Vec<_>>>()?;
 
-            // Room for an output as large as the inputs, and for a row and its making.
+            // Reserves an output as large as the inputs, and at least a row and a copy of it while
+            // it is made.
             allowance.grow(allowance.size().max(2 * steps * size_of::<f64>()))?;
 
             Ok(self.compute(&vectors, &allowance)?)

@@ -1,4 +1,4 @@
-//! The groups of an aggregation: a state for each step, and the histograms that are to be totalled.
+//! The groups of an aggregation: a state for each step, and the histograms to total.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,40 +25,40 @@ use crate::vector::{
 /// What an aggregation does with histograms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OfHistograms {
-    /// As values are, whichever they are.
+    /// They are counted like floats, whatever their values.
     Counted,
     Totalled(Total),
     Ignored,
 }
 
-/// What is left of the histograms of one group at one step.
+/// The total of the histograms of one group at one step.
 #[derive(Debug)]
 enum StepTotal {
     Total(Box<HistogramTotal>),
-    /// Some had custom buckets and others had not.
+    /// Some had custom buckets and others did not.
     Mixed,
 }
 
-/// The groups so far, in the order in which they came up.
+/// The groups so far, in the order in which they were first seen.
 #[derive(Debug)]
 pub(super) struct Groups<S> {
     steps: usize,
     ids: HashMap<Box<[u8]>, usize>,
     labels: Vec<Box<[u8]>>,
-    /// Of each group, whether the name of any of its series is to go.
+    /// By group: whether the name of any of its series is to be dropped.
     marked: Vec<bool>,
-    /// AggregateState of step `s` of group `g` at `g * steps + s`.
+    /// The state of step `s` of group `g` is at `g * steps + s`.
     states: Vec<S>,
-    /// Of group and step, each as [`named`] writes it: they are totalled at the end only, in the
-    /// order of the series.
+    /// The histograms by group, each with its step and encoded by [`named`]. They are totalled only
+    /// at the end, in the order of the series.
     histograms: Vec<Vec<(usize, Vec<u8>)>>,
     histogram_bytes: usize,
 }
 
-/// Ends the metric name in front of a histogram: no name has this byte.
+/// Ends the metric name in front of a histogram. No name contains this byte.
 const NAME_END: u8 = 0xff;
 
-/// A histogram behind the name of its metric.
+/// Encodes a histogram after the name of its metric.
 fn named(name: &str, histogram: &[u8]) -> Vec<u8> {
     [name.as_bytes(), &[NAME_END], histogram].concat()
 }
@@ -76,7 +76,7 @@ impl<S: AggregateState> Groups<S> {
         }
     }
 
-    /// The states of the group with these labels.
+    /// Returns the states of the group with these labels.
     fn group(&mut self, labels: &[u8]) -> &mut [S] {
         let id = self.id(labels);
         &mut self.states[id * self.steps..(id + 1) * self.steps]
@@ -99,13 +99,13 @@ impl<S: AggregateState> Groups<S> {
         }
     }
 
-    /// Notes whether the name of a series of the group is to go.
+    /// Marks the group if the name of `series` is to be dropped.
     pub(super) fn mark(&mut self, labels: &[u8], series: &[u8]) {
         let id = self.id(labels);
         self.marked[id] |= is_marked(series);
     }
 
-    /// The labels of each group, with the mark if it has one.
+    /// Returns the labels of each group, with the mark if it has one.
     fn labels(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         let labels = self.labels.iter().zip(&self.marked);
         labels.map(|(labels, mark)| {
@@ -117,7 +117,7 @@ impl<S: AggregateState> Groups<S> {
         })
     }
 
-    /// Adds the histograms of a row, which are counted as values or held for their total.
+    /// Adds the histograms of a row. They are either counted like floats, or kept for their total.
     pub(super) fn add_histograms(&mut self, labels: &[u8], row: &Row<'_>, of: OfHistograms) {
         let id = self.id(labels);
         let name = value_of(row.labels, METRIC_NAME);
@@ -155,7 +155,7 @@ impl<S: AggregateState> Groups<S> {
         }
     }
 
-    /// Takes up a batch of [`state_schema`].
+    /// Merges a batch of [`state_schema`].
     pub(super) fn merge(&mut self, batch: &RecordBatch) {
         let labels: &BinaryArray = downcast(batch.column(0));
         let fields: Vec<&[f64]> = batch.columns()[STATES..].iter().map(numbers).collect();
@@ -247,7 +247,7 @@ impl<S: AggregateState> Groups<S> {
     }
 }
 
-/// The totals of the histograms of one group by step.
+/// Returns the totals of the histograms of one group by step.
 fn totals(
     total: Total,
     histograms: &[(usize, Vec<u8>)],
@@ -292,12 +292,14 @@ fn numbers(column: &ArrayRef) -> &[f64] {
     downcast::<Float64Array>(downcast::<FixedSizeListArray>(column).values()).values()
 }
 
-/// Where the histograms of a group stand among the columns of its state, and where the numbers.
+/// The first column of the histograms of a group among the columns of its state, and the first
+/// column of the numbers.
 const HISTOGRAMS: usize = 1;
 const STATES: usize = 3;
 
-/// `labels`: of a group. The steps and the histograms that are to be totalled, several of a step.
-/// Then one column per number of the state, with a cell per step.
+/// Returns the schema of group states. `labels`: the labels of the group. Then the steps and the
+/// histograms to total, which may be several for a step. Then one column per number of the state,
+/// with a cell per step.
 pub(super) fn state_schema(fields: usize, steps: usize) -> SchemaRef {
     let vectors = vector::schema(steps);
     let cells = vectors.field(1).data_type().clone();

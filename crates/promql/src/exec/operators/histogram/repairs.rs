@@ -8,11 +8,12 @@ use crate::annotation::forced::{Forced, ForcedSteps};
 use crate::grid::Grid;
 use crate::kernels::histogram::Repair;
 
-/// The repairs of one function by the name of the metric, as far as that is told.
+/// The repairs of one function by metric name. The name is empty if it is not reported.
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
     by_name: BTreeMap<String, ForcedSteps>,
-    /// Series and step: a second quantile finds what the first one repaired.
+    /// Series and step of the histograms that are repaired. They are reported once, even with
+    /// several quantiles.
     repaired: HashSet<(usize, usize)>,
 }
 
@@ -34,7 +35,7 @@ impl Repairs {
         }
     }
 
-    /// Tells the total of each name.
+    /// Reports the total of each name.
     pub(super) fn tell(&self, mut tell: impl FnMut(&str, Forced)) {
         for (name, steps) in &self.by_name {
             if let Some(forced) = steps.total() {

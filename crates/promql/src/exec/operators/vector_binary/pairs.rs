@@ -1,4 +1,4 @@
-//! The pairs of series that have the same matching labels, as they become results.
+//! Turns pairs of series with the same matching labels into results.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,19 @@ use crate::label_set::{Projection, marked, unmarked, value_of, with_label};
 use crate::name_removal::{NameRemoval, RemovalTime};
 use crate::vector::Cell;
 
-/// The last annotation of each step: of several upstream tells that one alone.
+/// The last annotation of each step. Of several annotations at a step, Prometheus reports only the
+/// last.
 #[derive(Debug, Default)]
 pub(super) struct LastAnnotations {
     by_step: BTreeMap<usize, (PairRank, Annotation<'static>)>,
 }
 
-/// When a pair has its turn at a step.
+/// The order in which pairs are evaluated at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PairRank {
-    /// With this row of the "many" side.
+    /// A pair with this row of the "many" side.
     Met(usize),
-    /// With this row of the "one" side, which met nothing: behind all others.
+    /// A filled pair with this row of the "one" side. It comes after all others.
     Filled(usize),
 }
 
@@ -43,7 +44,7 @@ impl LastAnnotations {
     }
 }
 
-/// What becomes of a pair.
+/// How the pairs of an operator are combined.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pairing<'a> {
     pub(super) op: BinaryOp,
@@ -54,7 +55,7 @@ pub(super) struct Pairing<'a> {
 }
 
 impl Pairing<'_> {
-    /// What becomes of a pair, where `many` and `one` may have changed places.
+    /// Combines two cells. `many` and `one` may have been exchanged.
     fn combined<'c>(
         &self,
         many: Cell<'c>,
@@ -81,8 +82,8 @@ impl Pairing<'_> {
         }
     }
 
-    /// Arithmetic drops the name at once, even with delayed removal. What either side was to lose,
-    /// the result keeps, as upstream has it.
+    /// Returns the labels of a result. Arithmetic drops the name at once, even with delayed
+    /// removal. If either side is marked, so is the result, as in Prometheus.
     fn result_labels(&self, many: &[u8], one: &[u8]) -> Box<[u8]> {
         let mut labels = LabelsBuilder::default();
         let mut encoded: Box<[u8]> = unmarked(many).into();
@@ -115,7 +116,7 @@ impl Pairing<'_> {
     }
 }
 
-/// Two series that meet, or one and the matching labels of a side that is missing.
+/// Two series that match, or one series and the matching labels of a missing side.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair<'a> {
     pub(super) many: &'a [u8],
@@ -123,10 +124,11 @@ pub(super) struct Pair<'a> {
     pub(super) rank: PairRank,
 }
 
-/// The pairs of one match.
+/// The pairs of series with the same matching labels.
 pub(super) struct Pairs<'a, 'b> {
     pairing: Pairing<'a>,
-    /// At which steps there is a pair already, by result labels; all of a one-to-one match compete.
+    /// By result labels: at which steps there is a pair already. All pairs of a one-to-one match
+    /// compete for the same steps.
     taken: HashMap<Box<[u8]>, Vec<bool>>,
     met: Vec<bool>,
     last: &'a mut LastAnnotations,
@@ -148,7 +150,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
         }
     }
 
-    /// At which steps there is any pair that the operator is for.
+    /// Returns at which steps there is any pair.
     pub(super) fn met(&self) -> &[bool] {
         &self.met
     }
