@@ -1,23 +1,23 @@
-//! The arithmetic of the language: pure functions over slices, which know no plan, no operator and
-//! no storage.
+//! The arithmetic of PromQL: pure functions over slices. They do not depend on plans, operators or
+//! storage.
 //!
 //! From the samples of one window to one value:
 //!
-//! - [`range`]: which range function is which, and its value over a [`Window`] of floats. The
-//!   families: `rate` (with `start`, the times at which counters began, and `extended`, windows
-//!   whose ends are settled), `over_time`, `regression`, `integral`.
-//! - [`mixed`]: the same over windows that have histograms as well ([`mixed_window`]), with
-//!   `histogram_rate` for how histograms grow.
+//! - [`range`]: the range functions by name, and their values over a [`Window`] of floats. The
+//!   families: `rate` (with `start` for the start times of counters, and `extended` for windows
+//!   whose ends are computed from the samples around them), `over_time`, `regression`, `integral`.
+//! - [`mixed`]: the same over windows with histograms ([`mixed_window`]), with `histogram_rate` for
+//!   the growth of histograms.
 //!
 //! From cells to cells, all at one step:
 //!
 //! - [`cell`]: the functions of one cell; `date` for its calendar.
-//! - [`binary`]: an operator between two samples; `arithmetic` for two floats and `trim` for what is
-//!   cut off a histogram.
+//! - [`binary`]: an operator between two samples; `arithmetic` for two floats and `trim` to trim a
+//!   histogram.
 //! - [`aggregate`]: the states of aggregations, with `sum` for compensated sums; `histogram_total`
 //!   for sums and means of histograms.
 //! - [`histogram`], [`native`]: quantiles and fractions of classic and of native histograms.
-//! - [`natural`]: the order of label values that hold numbers.
+//! - [`natural`]: the order of label values that contain numbers.
 
 pub(crate) mod aggregate;
 pub(crate) mod arithmetic;
@@ -41,25 +41,25 @@ pub(crate) mod start;
 pub(crate) mod sum;
 pub(crate) mod trim;
 
-/// The samples of one series in one window `(start_ms, end_ms]`; no stale markers.
+/// The samples of one series in one window `(start_ms, end_ms]`, without stale markers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window<'a> {
-    /// Ascending strictly.
+    /// Strictly ascending.
     pub(crate) ts: &'a [i64],
-    /// As many as `ts`.
+    /// One for each of `ts`.
     pub(crate) values: &'a [f64],
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
-    /// `end_ms - start_ms` as the query says it.
+    /// The range in the query: `end_ms - start_ms`.
     pub(crate) range_ms: i64,
-    /// Whether any value of the series, inside or outside of the window, is below the one before
-    /// it. `true` when that is not known.
+    /// Whether any value of the series, inside or outside of the window, is below the previous one.
+    /// `true` if that is not known.
     pub(crate) falls: bool,
-    /// The step that is evaluated; `offset` and `@` move the window and not the step.
+    /// The time of the step. `offset` and `@` move the window and not the step.
     pub(crate) time_ms: i64,
 }
 
-/// Milliseconds as the language has them: seconds, with a fraction.
+/// Returns milliseconds as fractional seconds, as PromQL has them.
 #[inline]
 pub(crate) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0

@@ -1,11 +1,11 @@
-//! What a query found, on its way to whoever asked.
+//! What a query found, while it is on its way to the client.
 
 use std::ops::Deref;
 
 use crate::turns::Turn;
 
-/// What a query found, with its turn. Until the turn is dropped, the query counts as one that is
-/// evaluated: whoever sends a large answer keeps it until the answer is out.
+/// What a query found, with its turn. Until the turn is dropped, the query counts as running. Keep
+/// it until a large answer is sent.
 #[derive(Debug)]
 pub struct Answered<T> {
     value: T,

@@ -1,30 +1,30 @@
-//! How many series carry which labels: counted over summaries. Pure.
+//! Counts how many series have which labels, from summaries. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
 use duramen_model::METRIC_NAME;
 use duramen_source::SeriesSummary;
 
-/// What a set of series is made of. Names and values are those of the summaries.
+/// The labels of a set of series. Names and values are borrowed from the summaries.
 #[derive(Clone, Debug, Default)]
 pub struct Cardinality<'a> {
     pub series: u64,
     pub floats: u64,
     pub histograms: u64,
-    /// The first and the last time of all series, both inclusive; `None` without series.
+    /// The first and the last time of all series, both inclusive. `None` without series.
     pub span_ms: Option<(i64, i64)>,
-    /// By name.
+    /// By label name.
     pub labels: BTreeMap<&'a str, LabelCardinality<'a>>,
 }
 
 /// One label name.
 #[derive(Clone, Debug, Default)]
 pub struct LabelCardinality<'a> {
-    /// How many series carry each value.
+    /// How many series have each value.
     pub values: HashMap<&'a str, u64>,
-    /// How many series carry the label.
+    /// How many series have the label.
     pub series: u64,
-    /// The lengths of its values in all series together.
+    /// The total length of its values over all series, in bytes.
     pub bytes: u64,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Cardinality<'a> {
         all
     }
 
-    /// How many series each metric has.
+    /// Returns how many series each metric has.
     pub fn metrics(&self) -> impl Iterator<Item = (&'a str, u64)> {
         self.labels
             .get(METRIC_NAME)
@@ -59,20 +59,20 @@ impl<'a> Cardinality<'a> {
             .flat_map(LabelCardinality::values)
     }
 
-    /// How many values all names have together.
+    /// Returns the number of distinct pairs of name and value.
     pub fn pairs(&self) -> usize {
         self.labels.values().map(|label| label.values.len()).sum()
     }
 }
 
 impl<'a> LabelCardinality<'a> {
-    /// How many series carry each value, in no order.
+    /// Returns how many series have each value, in no particular order.
     pub fn values(&self) -> impl Iterator<Item = (&'a str, u64)> {
         self.values.iter().map(|(value, series)| (*value, *series))
     }
 }
 
-/// The `limit` largest counts, the largest first and equal ones by name.
+/// Returns the `limit` largest counts, in descending order. Equal counts are ordered by name.
 pub fn largest<N: Ord>(counts: impl IntoIterator<Item = (N, u64)>, limit: usize) -> Vec<(N, u64)> {
     let mut all: Vec<(N, u64)> = counts.into_iter().collect();
     all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -81,7 +81,7 @@ pub fn largest<N: Ord>(counts: impl IntoIterator<Item = (N, u64)>, limit: usize)
     all
 }
 
-/// Series that came and went within a stretch of time.
+/// The number of series that started and ended within a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Churn {
     pub started: u64,
@@ -89,10 +89,11 @@ pub struct Churn {
 }
 
 impl Churn {
-    /// The series of `summaries` that were not there yet at `start_ms`, and those that were no
-    /// longer there at `end_ms`: their last sample is more than `lookback_ms` before. For the first
-    /// to be told from those that were there, `summaries` are of all parts that touch `start_ms -
-    /// lookback_ms` or what follows.
+    /// Counts the series of `summaries` that were not there yet at `start_ms`, and those that were
+    /// no longer there at `end_ms` because their last sample is more than `lookback_ms` older.
+    ///
+    /// To tell new series from older ones, `summaries` must include all parts that reach to
+    /// `start_ms - lookback_ms` or later.
     pub fn of(
         summaries: &[SeriesSummary],
         (start_ms, end_ms): (i64, i64),

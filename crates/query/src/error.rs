@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use duramen_model::ErrorKind;
 
-/// A query that failed. An answer is complete or one of these.
+/// A query that failed. A query has a complete answer or one of these errors.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
     Engine(#[from] duramen_promql::Error),
     #[error("{}", with_cause(.0))]
     Source(#[from] duramen_source::Error),
-    /// All queries and whatever else the process does have used its memory up. It passes.
+    /// The process as a whole has used up its memory. A retry may succeed.
     #[error(transparent)]
     Memory(#[from] duramen_qos::Full),
     #[error("the bucket failed")]
@@ -52,11 +52,11 @@ pub enum Error {
     TooManyReadSamples { max: usize },
     #[error("what the answer is made of takes too much memory. memory_bytes_max=`{max}`")]
     AnswerTooLarge { max: usize },
-    /// It is told before the answer's head goes out, or the connection is cut: nobody takes a part
-    /// for the whole.
+    /// It is reported before the head of the answer is sent, or the connection is cut. So no client
+    /// takes a part of an answer for the whole.
     #[error("the answer has too many bytes. bytes=`at least {bytes}`, answer_bytes_max=`{max}`")]
     TooManyAnswerBytes { bytes: usize, max: usize },
-    /// Never what was accepted: histograms are checked when they are written.
+    /// Histograms are checked when they are written, so this means that stored data is damaged.
     #[error("a stored histogram cannot be read. series=`{series}`, ts_ms=`{ts_ms}`")]
     Histogram { series: String, ts_ms: i64 },
     #[error("the reading panicked")]
@@ -67,7 +67,7 @@ pub enum Error {
     NotASelector(String),
 }
 
-/// What takes more room than others is behind a pointer, so that every result stays small.
+/// Boxes the large errors, so that every `Result` stays small.
 macro_rules! boxed {
     ($($variant:ident($cause:ty)),* $(,)?) => {$(
         impl From<$cause> for Error {
@@ -84,7 +84,7 @@ boxed!(
     Manifest(duramen_manifest::Error)
 );
 
-/// The words of Prometheus; a limit that somebody set is named as well.
+/// Returns the text of Prometheus. A configured limit is named as well.
 fn too_many_steps(max: usize) -> String {
     let text = |max: &str| {
         format!(
@@ -128,8 +128,8 @@ impl Error {
         }
     }
 
-    /// The field of [`duramen_limits::QueryLimits`] that the query ran into; `process_waiting_max`
-    /// is the one of the process.
+    /// Returns the field of [`duramen_limits::QueryLimits`] whose limit the query has reached.
+    /// `process_waiting_max` is the limit of the process.
     pub fn limit(&self) -> Option<&'static str> {
         Some(match self {
             Self::Timeout(_) => "timeout",

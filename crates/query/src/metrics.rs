@@ -1,4 +1,4 @@
-//! What the querier tells of itself.
+//! The metrics of the querier.
 
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ impl Metrics {
         );
     }
 
-    /// Counts what a merge of one tenant's parts passes over; of several together under no name.
+    /// Returns the counter of duplicate samples that a merge drops. For several tenants, the
+    /// counter has an empty tenant label.
     pub(crate) fn conflicts(&self, tenants: &[TenantId]) -> Counter {
         let tenant_id = if let [tenant] = tenants {
             tenant.to_string()
@@ -86,8 +87,8 @@ impl Metrics {
             .clone()
     }
 
-    /// Counts a query that ran into a limit; without a name for a tenant that has never written, so
-    /// that nobody can make names up.
+    /// Counts a query that has reached a limit. A tenant that has never written gets an empty
+    /// label, so that clients cannot create labels.
     pub(crate) fn limited(&self, tenant: Option<&TenantName>, limit: &'static str) {
         let tenant = tenant.map_or_else(String::new, |name| name.as_str().to_owned());
         self.limited

@@ -1,4 +1,4 @@
-//! One door for everything that reads.
+//! The entry for everything that reads.
 
 pub(crate) mod cardinality;
 mod exemplars;
@@ -30,7 +30,7 @@ use crate::turns::Turns;
 use crate::view::RequestView;
 pub use query::Query;
 
-/// What the queries of all tenants may use together.
+/// The limits of all tenants' queries together.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Queries in evaluation at once. More run no faster and hold more memory.
@@ -56,7 +56,7 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
 }
 
-/// The querier of one process. Whoever asks it only waits: what reads and computes are its workers.
+/// The querier of one process. Callers only wait: reading and computing happens on its workers.
 #[derive(Debug)]
 pub struct Querier {
     engine: Engine,
@@ -70,21 +70,21 @@ pub struct Querier {
     regexes: Arc<RegexCache>,
 }
 
-/// What the automata of regexes that tenants use again may take together.
+/// The maximum memory for compiled regexes that are kept for later requests of tenants.
 const REGEX_CACHE_BYTES_MAX: usize = 32 << 20;
 
-/// Who asks, and what applies to the whole request.
+/// The tenant that asks, and what applies to the whole request.
 #[derive(Clone, Debug)]
 struct Asker {
     name: TenantName,
-    /// Empty for a tenant that has never written, whose answers are empty.
+    /// Empty for a tenant that has never written. Its answers are empty.
     tenants: Arc<[TenantId]>,
     limits: Arc<Limits>,
-    /// Of this request.
+    /// The compiled regexes of this request.
     regexes: Arc<Regexes>,
 }
 
-/// What a querier is made of.
+/// What a querier consists of.
 #[derive(Debug)]
 pub struct Parts {
     pub engine: Engine,
@@ -92,7 +92,7 @@ pub struct Parts {
     pub register: Arc<Tenants>,
     pub clock: Arc<dyn Clock>,
     pub workers: Workers,
-    /// What each tenant may use, now.
+    /// The current limits of each tenant.
     pub limits: LimitsHandle,
     pub config: Config,
     pub metrics: Metrics,
@@ -117,7 +117,7 @@ impl Querier {
         }
     }
 
-    /// Evaluates at one time.
+    /// Evaluates a query at one time.
     pub async fn instant(
         &self,
         tenant: &TenantName,
@@ -129,7 +129,7 @@ impl Querier {
             .await
     }
 
-    /// Evaluates at each step of a range.
+    /// Evaluates a query at each step of a range.
     pub async fn range(
         &self,
         tenant: &TenantName,
@@ -143,7 +143,7 @@ impl Querier {
         .await
     }
 
-    /// The operators that a query would run. No sample is read.
+    /// Returns the operators that a query would run. No sample is read.
     pub async fn explain(
         &self,
         tenant: &TenantName,
@@ -157,7 +157,7 @@ impl Querier {
         .await
     }
 
-    /// Evaluates a query and tells what each of its operators did.
+    /// Evaluates a query, and also returns what each of its operators did.
     pub async fn analyze(
         &self,
         tenant: &TenantName,
@@ -171,7 +171,7 @@ impl Querier {
         .await
     }
 
-    /// Reads a query when it is its turn, and has `work` make something of it.
+    /// Parses a query during its turn and passes its evaluation to `work`.
     async fn evaluated<T, F>(
         &self,
         tenant: &TenantName,
@@ -192,7 +192,7 @@ impl Querier {
             .await
     }
 
-    /// Reads a query and makes something of its tree.
+    /// Parses a query and passes its tree to `make`.
     pub async fn with_tree<T: Send + 'static>(
         &self,
         tenant: &TenantName,
@@ -215,7 +215,7 @@ impl Querier {
         Ok(made)
     }
 
-    /// Reads a query, which is the first part of its evaluation, and prepares the rest.
+    /// Parses a query, which is the first part of its evaluation, and prepares the rest.
     fn evaluation(
         &self,
         asker: &Asker,
@@ -244,7 +244,7 @@ impl Querier {
         }
     }
 
-    /// What is known of the metric families of a tenant, in the order of their names.
+    /// Returns the metadata of a tenant's metric families, in the order of their names.
     pub async fn metadata(
         &self,
         tenant: &TenantName,
@@ -257,7 +257,7 @@ impl Querier {
         self.bounded(&asker, None, self.computed(work)).await
     }
 
-    /// Counts a query that ran into a limit after it was evaluated, as one of its answer.
+    /// Counts a query that reached a limit only when its answer was made.
     pub fn note_limited(&self, tenant: &TenantName, error: &Error) {
         if let Some(limit) = error.limit() {
             let exists = self.register.lookup(tenant).is_some();
@@ -279,7 +279,7 @@ impl Querier {
         }
     }
 
-    /// What one request asks, all of it.
+    /// Returns the source that all reads of one request share.
     fn view(&self, asker: &Asker) -> Arc<dyn SeriesSource> {
         Arc::new(RequestView::new(
             Arc::clone(&self.source),
@@ -301,12 +301,12 @@ impl Querier {
         }
     }
 
-    /// What the regexes of one request of a tenant may cost.
+    /// Returns the regexes of one request of a tenant, with their limits.
     pub fn regexes(&self, tenant: &TenantName) -> Arc<Regexes> {
         self.asker(tenant).regexes
     }
 
-    /// Runs something short on the workers that waits for no turn: it reads no series.
+    /// Runs short work on the workers without waiting for a turn. It must not read series.
     pub async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -325,8 +325,8 @@ impl Querier {
             .map_err(|error| Error::Panicked(Box::new(error)))?
     }
 
-    /// Runs `work` when it is its turn, for as long as it may take. Dropping the future ends the
-    /// work. The turn is handed out with what the work found.
+    /// Runs `work` during its turn and within its timeout. Dropping the future cancels the work.
+    /// The turn is returned with the result.
     async fn bounded<T>(
         &self,
         asker: &Asker,
@@ -366,7 +366,7 @@ impl Querier {
     }
 }
 
-/// A query that was read, and what evaluates it.
+/// A parsed query, and what evaluates it.
 struct Evaluation {
     engine: Engine,
     context: QueryContext,
@@ -374,7 +374,7 @@ struct Evaluation {
 }
 
 impl Asker {
-    /// Asks for everything that `matchers` select in `range`.
+    /// Requests everything that `matchers` select in `range`.
     fn request(&self, matchers: &[Matcher], range: TimeRange, columns: Columns) -> SeriesRequest {
         SeriesRequest {
             tenants: Arc::clone(&self.tenants),
@@ -387,7 +387,7 @@ impl Asker {
     }
 }
 
-/// Refuses what has too many steps or is about too long a time.
+/// Refuses queries with too many steps or over too long a time.
 fn check_times(expr: &Expr, times: QueryTimes, asker: &Asker) -> Result<(), Error> {
     let limits = &asker.limits.query;
     let steps = times

@@ -1,12 +1,12 @@
-//! How long a stretch of time a query is about.
+//! The length of time that a query reads.
 
 use duramen_promql::QueryTimes;
 use duramen_syntax::ast::DurationExpr;
 use duramen_syntax::{Expr, deep};
 
-/// From the start to the end of the query and back by the longest of its ranges, those of nested
-/// subqueries added up. Offsets and the look-back do not count: they move the stretch and do not
-/// make it longer.
+/// Returns the length of time from the start of the query's longest range to the end of the query.
+/// The ranges of nested subqueries are added up. Offsets and the look-back do not count: they move
+/// the time and do not make it longer.
 pub(crate) fn reach_ms(expr: &Expr, times: QueryTimes) -> i64 {
     times
         .end_ms
@@ -30,7 +30,7 @@ fn longest_ms(expr: &Expr, times: QueryTimes) -> i64 {
     })
 }
 
-/// A range that cannot be calculated counts nothing: the evaluation refuses it.
+/// Returns a range in milliseconds. A range without a value counts as 0; the evaluation refuses it.
 fn range_ms(range: &DurationExpr, times: QueryTimes) -> i64 {
     let span_ms = times.end_ms.saturating_sub(times.start_ms);
     range.evaluate_ms(times.step_ms, span_ms).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Matchers from their syntax.
+//! Compiles matchers from their syntax.
 
 use duramen_model::{Matcher, Regexes};
 use duramen_syntax::Bounds;
@@ -6,7 +6,7 @@ use duramen_syntax::ast::{LabelMatcher, VectorSelector};
 
 use crate::error::Error;
 
-/// The conditions of a selector.
+/// Compiles the matchers of a selector.
 pub(crate) fn matchers(
     selector: &VectorSelector,
     regexes: &Regexes,
@@ -14,7 +14,7 @@ pub(crate) fn matchers(
     of_syntax(&selector.matchers, regexes)
 }
 
-/// Reads a selector that may match everything, or have no matchers at all.
+/// Parses a selector. It may match everything, or have no matchers at all.
 pub(crate) fn selector(text: &str, bounds: &Bounds) -> Result<Vec<Matcher>, Error> {
     of_syntax(
         &duramen_syntax::parse_selector_within(text, bounds)?,

@@ -1,4 +1,4 @@
-//! Everything that a tenant has, as one source: heads, staged and committed blocks together.
+//! All series of a tenant as one source: heads, staged and committed blocks together.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,11 +16,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::metrics::Metrics;
 
-/// Blocks that are opened at once for one selector.
+/// How many blocks are opened at the same time for one selector.
 const OPENS_AT_ONCE: usize = 16;
 
-/// See the module's text. A question that is put to it alone takes a view of its own; several that
-/// belong together take one of [`Views::view`].
+/// All series of the tenants: heads, staged and committed blocks. Each request takes its own view.
+/// For several requests of one moment, take one view with [`Views::view`].
 pub struct Storage {
     heads: Arc<dyn Heads>,
     manifests: Manifests,
@@ -51,7 +51,7 @@ impl Storage {
         }
     }
 
-    /// The blocks that the manifest of a tenant names.
+    /// Returns the blocks that the manifest of a tenant lists.
     pub async fn blocks(&self, tenant: TenantId) -> Result<Vec<Arc<BlockEntry>>, Error> {
         Ok(self
             .held(tenant)
@@ -63,11 +63,11 @@ impl Storage {
             .collect())
     }
 
-    /// What a tenant has now.
+    /// Returns what a tenant has now.
     ///
-    /// The heads are asked first and the manifest is at least as new as what they gave up, so that
-    /// a flush that commits between the two questions leaves no gap; what both have is merged to
-    /// one.
+    /// The heads are asked first. The manifest must then be at least as new as what they have
+    /// flushed. So a flush that commits between the two leaves no gap. What is in both is merged
+    /// into one.
     async fn held(&self, tenant: TenantId) -> Result<Held, Error> {
         let snapshots = self.heads.snapshots(tenant).await?;
         let state = self.state(tenant, &snapshots).await?;
@@ -83,8 +83,8 @@ impl Storage {
         })
     }
 
-    /// A manifest that has everything which the heads gave up. No request while the one at hand is
-    /// new enough.
+    /// Returns a manifest with everything that the heads have flushed. If the cached one is new
+    /// enough, no request is made.
     async fn state(
         &self,
         tenant: TenantId,
@@ -105,7 +105,7 @@ impl Storage {
         }
 
         let failed = |e: duramen_manifest::Error| {
-            // One object of one tenant: the same query again once it is repaired.
+            // Only one object of one tenant is damaged. The same query works once it is repaired.
             let kind = match e.kind() {
                 ErrorKind::Corrupt | ErrorKind::Invalid => ErrorKind::Unavailable,
                 kind => kind,
@@ -128,7 +128,8 @@ impl Storage {
     }
 }
 
-/// What a tenant has at one moment: all that was acknowledged before, in one or in both.
+/// What a tenant has at one moment: everything that was acknowledged before, in the heads, the
+/// blocks, or both.
 #[derive(Debug)]
 struct Held {
     tenant: TenantId,
@@ -136,8 +137,8 @@ struct Held {
     state: Arc<State>,
 }
 
-/// What some tenants have at one moment. It keeps generations, staged blocks and the state of the
-/// manifest for as long as it lives; the blocks that the state names stay readable.
+/// What some tenants have at one moment. While it lives, it keeps generations of heads, staged
+/// blocks and the state of the manifest. The blocks of that state stay readable.
 struct StorageView {
     tenants: Vec<Held>,
     blocks: Arc<Blocks>,
@@ -153,14 +154,14 @@ impl fmt::Debug for StorageView {
 }
 
 impl StorageView {
-    /// Those of `tenants` that the view is of.
+    /// Returns those of `tenants` that are in the view.
     fn of(&self, tenants: &[TenantId]) -> impl Iterator<Item = &Held> {
         self.tenants
             .iter()
             .filter(|held| tenants.contains(&held.tenant))
     }
 
-    /// The heads of the tenants, and those of their blocks that `wanted` chooses, as one source.
+    /// Merges the heads of the tenants and the blocks that `wanted` selects into one source.
     async fn merged(
         &self,
         tenants: &[TenantId],
@@ -203,14 +204,15 @@ impl StorageView {
     }
 }
 
-/// Which blocks a question is about.
+/// Which blocks a request needs.
 #[derive(Clone, Copy)]
 enum Wanted {
-    /// Those that may have samples in the range.
+    /// Blocks that may have samples in the range.
     Samples(TimeRange),
-    /// Those that have exemplars, maybe in the range.
+    /// Blocks that have exemplars and may have them in the range.
     Exemplars(TimeRange),
-    /// Of each writer the newest with metadata: a flush writes all that its head knows of.
+    /// The newest block with metadata of each writer. A flush writes all metadata that its head
+    /// knows.
     Metadata,
 }
 
@@ -236,7 +238,7 @@ impl Wanted {
 
 #[async_trait]
 impl Views for Storage {
-    /// Requests: those of the manifest, once for all questions that are put to the view.
+    /// Makes only the requests for the manifests, once for all reads of the view.
     async fn view(&self, tenants: &[TenantId]) -> Result<Arc<dyn SeriesSource>, Error> {
         let mut held = Vec::with_capacity(tenants.len());
         for &tenant in tenants {
@@ -365,7 +367,7 @@ impl SeriesSource for StorageView {
         .await
     }
 
-    /// Blocks are not opened: their entries in the manifest say it.
+    /// Does not open blocks, because their entries in the manifest have it.
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
         let mut longest = 0;
 

@@ -1,5 +1,5 @@
-//! Who may evaluate now: so many queries of the process at once, and so many of each tenant. The
-//! others wait in the order they came.
+//! Limits how many queries run at the same time, in the process and for each tenant. Other queries
+//! wait in the order in which they came.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
 
-/// The turns of one process. A tenant is known here only while it has queries, so there are never
-/// more tenants than queries.
+/// The turns of one process. A tenant is listed only while it has queries, so there are never more
+/// tenants than queries.
 #[derive(Debug)]
 pub(crate) struct Turns {
     process: Arc<Semaphore>,
@@ -27,20 +27,20 @@ struct State {
     tenants: HashMap<TenantName, Own>,
 }
 
-/// What one tenant has under way.
+/// The turns and queries of one tenant.
 #[derive(Debug)]
 struct Own {
     turns: Arc<Semaphore>,
-    /// How many turns there were made. When the limit changes, new queries get new turns; those
-    /// under way end with the old ones.
+    /// How many turns were created. If the limit changes, new queries get new turns. Running
+    /// queries keep the old ones until they end.
     max: usize,
     waiting: usize,
-    /// Queries that wait or are evaluated.
+    /// Queries that wait or run.
     queries: usize,
 }
 
-/// The right to evaluate, until it is dropped. It travels with what the query found, so that an
-/// answer that is still on its way to the client counts as a query that is evaluated.
+/// The right to run, until it is dropped. It is passed on with the result, so that a query counts
+/// as running while its answer is sent.
 #[derive(Debug)]
 pub struct Turn {
     _own: OwnedSemaphorePermit,
@@ -49,7 +49,8 @@ pub struct Turn {
 }
 
 impl Turns {
-    /// At most `concurrency_max` queries of all tenants at once; `waiting_max` more may wait.
+    /// At most `concurrency_max` queries of all tenants run at the same time, and `waiting_max`
+    /// more may wait.
     pub(crate) fn new(concurrency_max: usize, waiting_max: usize) -> Self {
         Self {
             process: Arc::new(Semaphore::new(concurrency_max)),
@@ -58,11 +59,10 @@ impl Turns {
         }
     }
 
-    /// Waits until it is the turn of one more query of `tenant`. Dropping the future gives the
-    /// place in the queue up.
+    /// Waits for the turn of one more query of `tenant`. Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// At once, when too many wait already.
+    /// Immediately, if too many queries wait already.
     pub(crate) async fn take(
         self: &Arc<Self>,
         tenant: &TenantName,
@@ -155,7 +155,7 @@ impl Turns {
         })
     }
 
-    /// How many tenants have queries, and how many queries wait.
+    /// Returns how many tenants have queries, and how many queries wait.
     #[cfg(test)]
     fn held(&self) -> (usize, usize) {
         let state = self.state.lock();
@@ -163,7 +163,7 @@ impl Turns {
     }
 }
 
-/// Counts a query of a tenant until it ends; the last one takes the tenant with it.
+/// Counts a query of a tenant until it ends. The last query removes the tenant.
 #[derive(Debug)]
 struct Registered {
     turns: Arc<Turns>,
@@ -182,7 +182,7 @@ impl Drop for Registered {
     }
 }
 
-/// Counts a query that waits.
+/// Counts a query while it waits.
 struct Waiting<'a> {
     turns: &'a Turns,
     tenant: TenantName,

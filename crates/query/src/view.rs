@@ -1,4 +1,4 @@
-//! The one view of a request.
+//! The view that all reads of one request share.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use duramen_source::{
 };
 use tokio::sync::OnceCell;
 
-/// Takes a view at the first question and puts all questions to it, so that everything that one
-/// request asks is of one moment: each selector of a query, both passes of a remote read, and what
-/// is asked before a plan is made.
+/// Takes a view at the first read and uses it for all reads. So everything that one request reads
+/// is of one moment: each selector of a query, both passes of a remote read, and what is read
+/// before a plan is made.
 ///
-/// The first question comes when it is the request's turn, and on the threads that compute.
+/// The first read happens during the request's turn, on the threads that compute.
 #[derive(Debug)]
 pub(crate) struct RequestView {
     of: Arc<dyn Views>,
@@ -23,7 +23,7 @@ pub(crate) struct RequestView {
 }
 
 impl RequestView {
-    /// A view that is not taken yet.
+    /// Creates a view that is taken later, at the first read.
     pub(crate) fn new(of: Arc<dyn Views>, tenants: Arc<[TenantId]>) -> Self {
         Self {
             of,

@@ -1,23 +1,23 @@
-//! States of aggregations: values go in, states merge, a value comes out.
+//! States of aggregations: values are added, states are merged, a value is returned.
 
 use crate::kernels::sum::Compensated;
 
-/// The state of one group at one step. As numbers, so that it travels in Arrow columns.
+/// The state of one group at one step. It consists of numbers, so that it fits in Arrow columns.
 pub(crate) trait AggregateState: Copy + Default + Send + Sync + 'static {
-    /// How many numbers it is.
+    /// How many numbers the state has.
     const FIELDS: usize;
 
     fn add(&mut self, value: f64);
-    /// Takes up a state that was made of values behind those of `self`.
+    /// Merges a state of values that come after those of `self`.
     fn merge(&mut self, other: &Self);
-    /// `None` when there was no value.
+    /// Returns `None` if there was no value.
     fn finish(&self) -> Option<f64>;
-    /// Number `field` of the state.
+    /// Returns number `field` of the state.
     fn field(&self, field: usize) -> f64;
     fn set_field(&mut self, field: usize, value: f64);
 }
 
-/// Writes the two field accessors for a list of places.
+/// Writes the two field accessors for a list of fields.
 macro_rules! fields {
     ($count:literal: $($index:literal => $($place:ident).+),+ $(,)?) => {
         const FIELDS: usize = $count;
@@ -62,7 +62,7 @@ impl AggregateState for Sum {
     }
 }
 
-/// Values are also summed at 2^-64 of their size, where no sum can overflow; that sum counts when
+/// Values are also summed at 2^-64 of their size, where no sum can overflow. That sum is used if
 /// the plain one has overflowed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Average {
@@ -176,7 +176,7 @@ impl AggregateState for Count {
     }
 }
 
-/// 1 where there is any value.
+/// 1 if there is any value.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Group {
     count: f64,
@@ -239,7 +239,7 @@ impl AggregateState for Variance {
     }
 }
 
-/// [`Variance`] with its root at the end.
+/// [`Variance`] with a square root at the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deviation {
     variance: Variance,
@@ -265,7 +265,8 @@ impl AggregateState for Deviation {
 mod tests {
     use super::*;
 
-    /// The values in one state, and in two that are merged after travelling as numbers.
+    /// Returns the results of one state, and of two states that are merged after conversion to
+    /// numbers.
     fn both<S: AggregateState>(values: &[f64]) -> (Option<f64>, Option<f64>) {
         let mut whole = S::default();
         values.iter().for_each(|&value| whole.add(value));

@@ -2,7 +2,7 @@
 
 use duramen_syntax::ast::BinaryOp;
 
-/// The value of an arithmetic operator.
+/// Returns the value of an arithmetic operator.
 ///
 /// # Panics
 /// For comparisons, set operators and trims, which have no value of their own.
@@ -13,7 +13,7 @@ pub(crate) fn arithmetic(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::Sub => a - b,
         BinaryOp::Mul => a * b,
         BinaryOp::Div => a / b,
-        // Go's Mod is C's fmod: the sign is that of the dividend.
+        // As in Go and C, the sign is that of the dividend.
         BinaryOp::Mod => a % b,
         BinaryOp::Pow => a.powf(b),
         BinaryOp::Atan2 => a.atan2(b),
@@ -21,7 +21,7 @@ pub(crate) fn arithmetic(op: BinaryOp, a: f64, b: f64) -> f64 {
     }
 }
 
-/// Whether a comparison holds. NaN differs from everything.
+/// Returns whether a comparison holds. NaN differs from everything.
 ///
 /// # Panics
 /// For operators that do not compare.
@@ -38,12 +38,12 @@ pub(crate) fn compare(op: BinaryOp, a: f64, b: f64) -> bool {
     }
 }
 
-/// Whether an operator is for histograms only: it has no value of two floats.
+/// Returns whether an operator is for histograms only and has no value for two floats.
 pub(crate) const fn is_trim(op: BinaryOp) -> bool {
     matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper)
 }
 
-/// 1 for a comparison that holds, 0 for one that does not, else the value of the operator.
+/// Returns 1 for a comparison that holds, 0 for one that does not, else the value of the operator.
 #[inline]
 pub(crate) fn value(op: BinaryOp, a: f64, b: f64) -> f64 {
     if op.is_comparison() {
@@ -53,7 +53,7 @@ pub(crate) fn value(op: BinaryOp, a: f64, b: f64) -> f64 {
     }
 }
 
-/// Whether a result says nothing about the metric that it came from.
+/// Returns whether the result of an operator no longer belongs to the metric.
 pub(crate) fn drops_name(op: BinaryOp, return_bool: bool) -> bool {
     return_bool || !(op.is_comparison() || op.is_set_operator() || is_trim(op))
 }

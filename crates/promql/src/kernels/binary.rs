@@ -1,4 +1,4 @@
-//! Binary operators of two samples, one of which is a histogram at least.
+//! Binary operators of two samples, at least one of which is a histogram.
 
 use duramen_model::{FloatHistogram, ResetHint};
 use duramen_syntax::ast::BinaryOp;
@@ -8,13 +8,14 @@ use crate::kernels::arithmetic;
 use crate::kernels::trim::{self, Kept};
 use crate::vector::Sample;
 
-/// What becomes of two samples.
+/// The result of an operator on two samples.
 #[derive(Debug)]
 pub(crate) enum Combined<T> {
     Value(T),
-    /// A comparison that filters does not hold.
+    /// A filtering comparison that does not hold.
     Filtered,
-    /// The operator is not for such samples, which is annotated. They count as if they had not met.
+    /// The operator does not support such samples, which is annotated. They count as if they did
+    /// not match.
     Unfit,
 }
 
@@ -34,7 +35,7 @@ impl<T> Combined<T> {
         }
     }
 
-    /// What a comparison without `bool` makes of its left side.
+    /// Returns the result of a comparison without `bool`: its left side if it holds.
     pub(crate) fn filter(holds: bool, left: T) -> Self {
         if holds {
             Self::Value(left)
@@ -44,7 +45,8 @@ impl<T> Combined<T> {
     }
 }
 
-/// The value of an operator. A comparison without `bool` gives the left sample where it holds.
+/// Returns the result of an operator. A comparison without `bool` returns the left sample if it
+/// holds.
 pub(crate) fn combine(
     op: BinaryOp,
     return_bool: bool,
@@ -133,7 +135,7 @@ fn of_histograms(
     };
 
     if done.hints_collide {
-        // Upstream has no sample then, although it means no more than a warning.
+        // Prometheus returns no sample here, although only a warning is intended.
         annotate(Annotation::HintsCollide(operation));
         return Combined::Unfit;
     }

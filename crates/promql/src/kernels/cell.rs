@@ -9,20 +9,20 @@ use crate::kernels::{native, seconds};
 pub(crate) enum CellFunction {
     Plain(PlainFunction),
     Date(DatePart),
-    /// `round(v, to)`: the nearest multiple of `to`, halves upwards.
+    /// `round(v, to)`: the nearest multiple of `to`. Halves are rounded up.
     Round,
-    /// `clamp(v, min, max)`: nothing when `min` is above `max`.
+    /// `clamp(v, min, max)`: no value if `min` is above `max`.
     Clamp,
     ClampMin,
     ClampMax,
-    /// `timestamp(v)` of what is no selector: the time of the step, in seconds.
+    /// `timestamp(v)` of an expression that is not a selector: the time of the step, in seconds.
     Time,
     Native(NativeFunction),
-    /// Takes every series away.
+    /// Drops every series.
     Nothing,
 }
 
-/// One value in, one out.
+/// A function of one value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlainFunction {
     pub(crate) name: &'static str,
@@ -30,7 +30,7 @@ pub(crate) struct PlainFunction {
 }
 
 impl PartialEq for PlainFunction {
-    /// The name says which it is.
+    /// Functions are equal if their names are.
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
@@ -38,7 +38,7 @@ impl PartialEq for PlainFunction {
 
 impl Eq for PlainFunction {}
 
-/// The functions of native histograms, which have no value of floats.
+/// The functions of native histograms. For floats they have no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NativeFunction {
     Avg,
@@ -72,8 +72,8 @@ impl CellFunction {
         })
     }
 
-    /// The value at a step of time `time_ms`, where the scalar arguments are `arguments`. `None`
-    /// takes the series away.
+    /// Returns the value at a step of time `time_ms` with these scalar arguments. `None` drops the
+    /// value.
     #[inline]
     pub(crate) fn evaluate(self, value: f64, arguments: [f64; 2], time_ms: i64) -> Option<f64> {
         let [first, second] = arguments;
@@ -81,7 +81,7 @@ impl CellFunction {
             Self::Plain(function) => (function.apply)(value),
             Self::Date(part) => part.of(value),
             Self::Round => {
-                // By the inverse, as upstream does: fewer values end in ...00001.
+                // Multiplies by the inverse as Prometheus does. Fewer values end in ...00001 then.
                 let inverse = 1.0 / first;
                 (value * inverse + 0.5).floor() / inverse
             }
@@ -94,7 +94,7 @@ impl CellFunction {
         })
     }
 
-    /// The value of a histogram; most functions have none.
+    /// Returns the value for a histogram. Most functions have none.
     pub(crate) fn evaluate_histogram(
         self,
         histogram: &FloatHistogram,
@@ -150,7 +150,7 @@ fn plain(name: &str) -> Option<fn(f64) -> f64> {
     })
 }
 
-/// The larger value; NaN when one is, unless the other is +Inf.
+/// Returns the larger value. If one is NaN, the result is NaN, unless the other is +Inf.
 fn max(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
         f64::INFINITY
@@ -161,7 +161,7 @@ fn max(a: f64, b: f64) -> f64 {
     }
 }
 
-/// The smaller value; NaN when one is, unless the other is -Inf.
+/// Returns the smaller value. If one is NaN, the result is NaN, unless the other is -Inf.
 fn min(a: f64, b: f64) -> f64 {
     -max(-a, -b)
 }

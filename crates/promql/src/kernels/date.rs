@@ -1,4 +1,4 @@
-//! Parts of a date, UTC, proleptic Gregorian.
+//! Parts of a date in UTC, in the proleptic Gregorian calendar.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DatePart {
@@ -29,7 +29,7 @@ impl DatePart {
         })
     }
 
-    /// Of a time in seconds since the epoch, whose fraction is cut off.
+    /// Returns this part of a time in seconds since the epoch. The fraction is cut off.
     pub(crate) fn of(self, seconds: f64) -> f64 {
         if !seconds.is_finite() {
             return f64::NAN;
@@ -46,7 +46,7 @@ impl DatePart {
 
         let part = match self {
             Self::DayOfMonth => day,
-            // The epoch is a Thursday.
+            // The epoch was a Thursday.
             Self::DayOfWeek => (days + 4).rem_euclid(7),
             Self::DayOfYear => days - days_before_year(year) + 1,
             Self::DaysInMonth => days_in_month(year, month),
@@ -60,9 +60,9 @@ impl DatePart {
     }
 }
 
-/// A time in milliseconds as `2006-01-02T15:04:05Z`, without what is less than a second.
+/// Prints a time in milliseconds as `2006-01-02T15:04:05Z`, without fractions of a second.
 pub(crate) fn rfc3339(time_ms: i64) -> String {
-    // Towards zero, as upstream divides.
+    // Rounds towards zero as Prometheus does.
     let seconds = time_ms / 1000;
     let days = seconds.div_euclid(DAY_SECONDS);
     let second = seconds.rem_euclid(DAY_SECONDS);
@@ -74,8 +74,8 @@ pub(crate) fn rfc3339(time_ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Year, month and day of a day counted from the epoch. Months are counted from March, so that the
-/// leap day ends a year.
+/// Returns year, month and day of a day counted from the epoch. Inside, months are counted from
+/// March, so that the leap day ends a year.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -90,7 +90,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Days between the epoch and the first of January.
+/// Returns the days between the epoch and the first of January.
 fn days_before_year(year: i64) -> i64 {
     let y = year - 1;
     365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) - 719_162

@@ -1,20 +1,20 @@
-//! `anchored` and `smoothed`: windows whose ends are settled by the samples around them, not by
-//! extrapolation.
+//! `anchored` and `smoothed`: the values at the ends of a window are computed from the samples
+//! around it instead of extrapolation.
 
 use crate::kernels::Window;
 use crate::kernels::rate::Nature;
 
-/// How the ends of a window are settled.
+/// How the values at the ends of a window are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
-    /// By the newest samples at or before them.
+    /// The newest samples at or before the ends.
     Anchored,
-    /// By interpolation between their neighbours.
+    /// Interpolation between the samples around each end.
     Smoothed,
 }
 
-/// The growth over exactly the window. `window` holds the samples around it too: those of a
-/// look-back before its start and, when smoothed, of one behind its end.
+/// Returns the growth over exactly the window. `window` must also have the samples around it: those
+/// of a look-back before its start and, if smoothed, one after its end.
 pub(crate) fn growth(window: &Window<'_>, ends: Ends, nature: Nature) -> Option<f64> {
     let ts = window.ts;
     let values = window.values;
@@ -67,7 +67,7 @@ pub(crate) fn growth(window: &Window<'_>, ends: Ends, nature: Nature) -> Option<
     Some(growth + lost)
 }
 
-/// The samples of a window, with one at each of its ends.
+/// Returns the samples of a window, with one at each of its ends.
 pub(crate) fn settled(window: &Window<'_>, ends: Ends) -> Vec<(i64, f64)> {
     let ts = window.ts;
     let values = window.values;
@@ -111,13 +111,14 @@ pub(crate) fn settled(window: &Window<'_>, ends: Ends) -> Vec<(i64, f64)> {
         .collect()
 }
 
-/// The values from the anchor of the window to its end.
+/// Returns the values from the anchor of the window to its end.
 pub(crate) fn anchored_values<'a>(window: &Window<'a>) -> Option<&'a [f64]> {
     let first = anchor(window)?;
     (window.ts[window.ts.len() - 1] > window.start_ms).then(|| &window.values[first..])
 }
 
-/// The newest sample at or before the start of the window, else the first one at all.
+/// Returns the index of the newest sample at or before the start of the window, or of the first
+/// sample if there is none.
 fn anchor(window: &Window<'_>) -> Option<usize> {
     (!window.ts.is_empty()).then(|| {
         window
@@ -127,7 +128,8 @@ fn anchor(window: &Window<'_>) -> Option<usize> {
     })
 }
 
-/// The value at a time between sample `at` and the next. A counter that drops starts from zero.
+/// Returns the value at a time between sample `at` and the next. A counter that drops starts from
+/// zero.
 fn interpolate(window: &Window<'_>, at: usize, time_ms: i64, nature: Nature) -> f64 {
     let mut before = window.values[at];
     let behind = window.values[at + 1];
@@ -141,8 +143,8 @@ fn interpolate(window: &Window<'_>, at: usize, time_ms: i64, nature: Nature) -> 
             / (window.ts[at + 1] - window.ts[at]) as f64
 }
 
-/// The value at the end of the window, interpolated between its neighbours; the newest when there
-/// is none behind.
+/// Returns the value at the end of the window, interpolated between the samples around it. If there
+/// is none after the end, the newest value.
 pub(crate) fn smoothed_value(window: &Window<'_>) -> Option<f64> {
     let at = window
         .ts

@@ -1,16 +1,16 @@
 //! Quantiles of classic histograms.
 
-/// Counts that differ by less than this share of their sum differ by rounding only.
+/// Counts that differ by less than this share of their sum differ only by rounding.
 const TOLERANCE: f64 = 1e-12;
 
-/// One bucket: how many observations were at most `upper`.
+/// A bucket: how many observations were at most `upper`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bucket {
     pub(crate) upper: f64,
     pub(crate) count: f64,
 }
 
-/// A quantile, and how the counts had to be raised so that they ascend.
+/// A quantile, and how the counts had to be raised to ascend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BucketQuantile {
     pub(crate) value: f64,
@@ -20,15 +20,15 @@ pub(crate) struct BucketQuantile {
 /// Counts that were raised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Repair {
-    /// The upper bounds of the first and of the last bucket.
+    /// The upper bounds of the first and of the last bucket whose count was raised.
     pub(crate) lowest: f64,
     pub(crate) highest: f64,
-    /// The most by which a count was raised.
+    /// The largest amount by which a count was raised.
     pub(crate) most: f64,
 }
 
 impl Repair {
-    /// Both.
+    /// Returns both repairs as one.
     pub(crate) fn and(&self, other: &Self) -> Self {
         Self {
             lowest: self.lowest.min(other.lowest),
@@ -38,7 +38,8 @@ impl Repair {
     }
 }
 
-/// The `q` quantile over `buckets` in any order, which are sorted and repaired in place.
+/// Returns the `q` quantile over `buckets`. They may be in any order, and are sorted and repaired
+/// in place.
 pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> BucketQuantile {
     let plain = |value| BucketQuantile {
         value,
@@ -73,7 +74,7 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> BucketQuantile {
     }
 }
 
-/// The share of observations between two bounds, interpolated within buckets that are finite. Sorts
+/// Returns the share of observations between two bounds, interpolated within finite buckets. Sorts
 /// `buckets`.
 pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
     buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
@@ -95,8 +96,8 @@ pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64
     (rank_of(upper, buckets).min(count) - rank_of(lower, buckets).min(count)) / count
 }
 
-/// How many observations are below `value`, which is at most all. A bucket without a lower bound
-/// counts wholly, and one without an upper bound not at all.
+/// Returns how many observations are below `value`. A bucket without a lower bound counts as a
+/// whole, and one without an upper bound does not count.
 fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
     let mut rank = 0.0;
     let mut start = f64::NEG_INFINITY;
@@ -124,7 +125,7 @@ fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
     f64::INFINITY
 }
 
-/// The value within repaired buckets, the last of which has no upper bound.
+/// Returns the quantile of repaired buckets. The last bucket has no upper bound.
 fn interpolate(q: f64, buckets: &[Bucket]) -> f64 {
     let [finite @ .., last] = buckets else {
         return f64::NAN;
@@ -157,7 +158,7 @@ fn interpolate(q: f64, buckets: &[Bucket]) -> f64 {
     lower + (upper - lower) * (rank / count)
 }
 
-/// Adds up buckets of equal bounds.
+/// Adds up buckets with equal bounds.
 fn coalesce(buckets: &mut Vec<Bucket>) {
     buckets.dedup_by(|next, held| {
         let same = next.upper == held.upper;
@@ -169,8 +170,8 @@ fn coalesce(buckets: &mut Vec<Bucket>) {
     });
 }
 
-/// Raises counts that are below the one before, and levels differences that are rounding, of which
-/// nothing is said.
+/// Raises counts that are below the previous one. Differences by rounding are levelled and not
+/// reported.
 fn make_monotonic(buckets: &mut [Bucket]) -> Option<Repair> {
     let (first, rest) = buckets.split_first_mut()?;
     let mut before = first.count;

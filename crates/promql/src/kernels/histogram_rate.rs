@@ -9,7 +9,7 @@ use crate::kernels::rate::{Nature, Sampled};
 use crate::kernels::start::{is_reset, overlaps};
 use crate::vector::Sample;
 
-/// The growth of a window of histograms, extrapolated to its ends as that of floats is.
+/// Returns the growth in a window of histograms, extrapolated to its ends as for floats.
 pub(crate) fn growth(
     window: &MixedWindow<'_>,
     nature: Nature,
@@ -49,7 +49,7 @@ pub(crate) fn growth(
     Some(Sample::Histogram(Box::new(grown)))
 }
 
-/// The growth between the samples, at least two.
+/// Returns the growth between the samples. There must be at least two.
 fn sampled(
     points: &[HistogramPoint],
     nature: Nature,
@@ -69,7 +69,7 @@ fn sampled(
         )
     };
 
-    // What was before a reset that comes first is not looked at, whatever its buckets are.
+    // If the second sample is a reset, the first one is ignored, whatever its buckets are.
     let reset_first =
         counter && (after(first, second) || second.histogram.is_reset_after(&first.histogram));
     let nothing = FloatHistogram::empty(
@@ -134,7 +134,8 @@ fn sampled(
     Some(grown)
 }
 
-/// The growth over exactly the window, whose ends are settled by the samples around them.
+/// Returns the growth over exactly the window. The values at its ends are computed from the samples
+/// around them.
 pub(crate) fn growth_with_ends(
     window: &MixedWindow<'_>,
     nature: Nature,
@@ -220,7 +221,7 @@ pub(crate) fn growth_with_ends(
                 .histogram
                 .is_reset_after(&points[first].histogram);
 
-        // The interpolation at the start has crossed the first reset already.
+        // The interpolation at the start has already handled the first reset.
         let from = if crossed { first + 2 } else { first + 1 };
 
         if from <= last {
@@ -261,8 +262,8 @@ pub(crate) fn growth_with_ends(
     Some(Sample::Histogram(Box::new(grown)))
 }
 
-/// The histogram at a time between two others. A counter that is reset between them starts from
-/// zero.
+/// Returns the histogram at a time between two others. A counter that is reset between them starts
+/// from zero.
 pub(crate) fn interpolated(
     before: &HistogramPoint,
     behind: &HistogramPoint,
@@ -293,7 +294,7 @@ pub(crate) fn interpolated(
     Some(between)
 }
 
-/// Says so when histograms are not what a function takes them for.
+/// Adds an annotation if histograms are gauges where counters are expected, or the other way round.
 pub(crate) fn annotate_nature(
     nature: Nature,
     histograms: [&FloatHistogram; 2],
@@ -308,7 +309,7 @@ pub(crate) fn annotate_nature(
     }
 }
 
-/// Resets are looked at apart, and hints that collide mean nothing here.
+/// Adds a histogram. Resets are handled separately, so colliding hints do not matter here.
 fn add(
     held: &mut FloatHistogram,
     other: &FloatHistogram,

@@ -5,18 +5,18 @@ use duramen_model::{FloatHistogram, ResetHint};
 
 use crate::annotation::{Annotation, Operation};
 
-/// What histograms are aggregated to.
+/// How histograms are aggregated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Total {
     Sum,
     Mean,
 }
 
-/// The histograms so far.
+/// The total of the histograms so far.
 #[derive(Clone, Debug)]
 pub(crate) struct HistogramTotal {
     total: Total,
-    /// Their sum; or their mean, from where the sum would overflow.
+    /// Their sum. For a mean, their mean from the point at which the sum would overflow.
     held: HistogramSum,
     count: f64,
     carries_mean: bool,
@@ -93,10 +93,10 @@ impl HistogramTotal {
     }
 }
 
-/// The total of all; `None` for none.
+/// Returns the total of all histograms, or `None` if there are none.
 ///
 /// # Errors
-/// When some have custom buckets and others have not.
+/// If some have custom buckets and others do not.
 pub(crate) fn total<'a>(
     total: Total,
     histograms: impl IntoIterator<Item = &'a FloatHistogram>,

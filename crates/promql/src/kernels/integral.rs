@@ -1,9 +1,9 @@
-//! What lies under a curve that is known at its samples.
+//! The integral of a curve that is known at its samples.
 
 use crate::kernels::seconds;
 use crate::kernels::sum::Compensated;
 
-/// Which value stands for the time between two samples.
+/// Which value is used for the time between two samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Strategy {
     /// The earlier one.
@@ -16,7 +16,7 @@ pub(crate) enum Strategy {
 }
 
 impl Strategy {
-    /// The strategy that a number in a query stands for; `None` for no such number.
+    /// Returns the strategy for a number in a query. `None` if the number is not a strategy.
     pub(crate) fn of(number: f64) -> Option<Self> {
         [
             (0.0, Self::Left),
@@ -27,7 +27,7 @@ impl Strategy {
         .find_map(|(known, strategy)| (known == number).then_some(strategy))
     }
 
-    /// What stands for the values between two samples.
+    /// Returns the value that is used between two samples.
     fn height(self, before: f64, after: f64) -> Compensated {
         match self {
             Self::Left => Compensated {
@@ -43,8 +43,8 @@ impl Strategy {
     }
 }
 
-/// The integral over samples in the order of their times, in units of the value times seconds. NaN
-/// counts as 0, so that its neighbours count alone.
+/// Returns the integral over samples in order of time, in units of the value times seconds. NaN
+/// counts as 0, so that the samples around it still count.
 pub(crate) fn integral(ts_ms: &[i64], values: &[f64], strategy: Strategy) -> f64 {
     let known = |value: f64| if value.is_nan() { 0.0 } else { value };
     let mut total = Compensated::default();
@@ -59,7 +59,7 @@ pub(crate) fn integral(ts_ms: &[i64], values: &[f64], strategy: Strategy) -> f64
     total.total()
 }
 
-/// The mean of two values, with what rounding takes from it.
+/// Returns the mean of two values, with its rounding error.
 fn mean(before: f64, after: f64) -> Compensated {
     let mut sum = Compensated {
         sum: before,
@@ -69,7 +69,7 @@ fn mean(before: f64, after: f64) -> Compensated {
     sum.add(after);
 
     if sum.sum.is_infinite() && before.is_finite() && after.is_finite() {
-        // Their sum is more than a float holds, and their mean is not.
+        // Their sum overflows, but their mean does not.
         let mut halves = Compensated {
             sum: before / 2.0,
             rest: 0.0,

@@ -32,7 +32,7 @@ impl<'a> MixedWindow<'a> {
         !self.floats.ts.is_empty() && !self.histograms.is_empty()
     }
 
-    /// All samples by time.
+    /// Returns all samples in order of time.
     fn points(&self) -> impl Iterator<Item = Point<'a>> {
         let floats = self.floats;
         let starts = self.float_starts;
@@ -65,7 +65,7 @@ impl<'a> MixedWindow<'a> {
         })
     }
 
-    /// The value of a function; `None` where it has none.
+    /// Returns the value of a function, or `None` if it has none.
     pub(crate) fn evaluate(
         &self,
         function: RangeFunction,
@@ -107,7 +107,7 @@ impl<'a> MixedWindow<'a> {
         any.then(|| Sample::Float(value(self)))
     }
 
-    /// A function that sees floats only.
+    /// Evaluates a function that ignores histograms.
     fn of_floats(
         &self,
         function: RangeFunction,
@@ -153,7 +153,7 @@ impl<'a> MixedWindow<'a> {
         }
     }
 
-    /// The growth over the window, per second when `seconds` are given.
+    /// Returns the growth over the window, per second if `seconds` is given.
     fn growth(
         &self,
         nature: Nature,
@@ -189,7 +189,7 @@ impl<'a> MixedWindow<'a> {
         }
     }
 
-    /// The growth of a counter of floats that says when it began.
+    /// Returns the growth of a counter of floats with start times.
     fn growth_from_starts(
         &self,
         seconds: Option<f64>,
@@ -233,8 +233,8 @@ impl<'a> MixedWindow<'a> {
         ))
     }
 
-    /// The value at the end of the window, interpolated between its neighbours; the newest when
-    /// there is none behind.
+    /// Returns the value at the end of the window, interpolated between the samples around it. If
+    /// there is none after the end, the newest value.
     pub(crate) fn smoothed_value(&self, annotate: &mut Annotate<'_>) -> Option<Sample> {
         if self.is_mixed() {
             annotate(Annotation::MixedSamples(self.name));
@@ -279,7 +279,7 @@ impl<'a> MixedWindow<'a> {
                     annotate,
                 )?
             }
-            // What it says of a reset is about the sample before it.
+            // The hint is about the previous sample, so it is dropped.
             None => FloatHistogram {
                 hint: ResetHint::Unknown,
                 ..points[at].histogram.clone()
@@ -289,12 +289,12 @@ impl<'a> MixedWindow<'a> {
         Some(Sample::Histogram(Box::new(histogram)))
     }
 
-    /// Whether a counter began inside of the window, before its first sample.
+    /// Returns whether a counter started inside of the window, before its first sample.
     pub(crate) fn begins_inside(&self, start_ms: i64, first_ms: i64) -> bool {
         start_ms != 0 && start_ms > self.floats.start_ms && start_ms < first_ms
     }
 
-    /// The change between the last two samples; of a counter per second.
+    /// Returns the change between the last two samples. For a counter, per second.
     fn last_change(&self, nature: Nature, annotate: &mut Annotate<'_>) -> Option<Sample> {
         let mut before = None;
         let mut last = None;
@@ -355,7 +355,7 @@ impl<'a> MixedWindow<'a> {
         }
     }
 
-    /// How many samples stand to the one before as `differ` says.
+    /// Counts the samples that differ from the previous one according to `differ`.
     fn count_pairs(
         &self,
         ends: Option<Ends>,
@@ -367,7 +367,7 @@ impl<'a> MixedWindow<'a> {
         let mut count = 0.0;
 
         for point in self.points() {
-            // Of what is before an anchored window only the newest counts.
+            // Before an anchored window, only the newest sample is compared with the next one.
             let skip = ends.is_some() && point.ts_ms <= start_ms;
             any |= !skip;
 

@@ -1,4 +1,4 @@
-//! What native histograms say: quantiles, fractions, means.
+//! Quantiles, fractions and means of native histograms.
 
 use duramen_model::FloatHistogram;
 use duramen_model::histogram::{Bucket, BucketBounds};
@@ -6,7 +6,7 @@ use duramen_model::histogram::{Bucket, BucketBounds};
 use crate::annotation::Annotation;
 use crate::kernels::sum::Compensated;
 
-/// How observations are thought to spread over a bucket.
+/// How observations are assumed to be spread over a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scale {
     Linear,
@@ -15,7 +15,8 @@ pub(crate) enum Scale {
 }
 
 impl Scale {
-    /// Of a bucket of an exponential schema: linear in what holds zero.
+    /// Returns the scale of a bucket of an exponential schema. A bucket that contains zero is
+    /// linear.
     pub(crate) fn of(lower: f64, upper: f64) -> Self {
         if lower <= 0.0 && upper >= 0.0 {
             Self::Linear
@@ -32,7 +33,7 @@ impl Scale {
         }
     }
 
-    /// The share of a bucket's observations that are below a value inside it.
+    /// Returns the share of a bucket's observations that are below a value inside it.
     pub(crate) fn share(self, bucket: &Bucket, value: f64) -> f64 {
         let Bucket { lower, upper, .. } = *bucket;
         if self == Self::Linear {
@@ -47,7 +48,7 @@ impl Scale {
         }
     }
 
-    /// The value that a share of a bucket's observations is below.
+    /// Returns the value below which a share of a bucket's observations lies.
     fn value(self, bucket: &Bucket, share: f64) -> f64 {
         let Bucket { lower, upper, .. } = *bucket;
         if self == Self::Linear {
@@ -61,7 +62,7 @@ impl Scale {
         }
     }
 
-    /// The mean of what spreads from one value to another of the same sign.
+    /// Returns the mean of observations between two values of the same sign.
     pub(crate) fn middle(self, from: f64, to: f64) -> f64 {
         match self {
             Self::Linear => f64::midpoint(from, to),
@@ -70,7 +71,7 @@ impl Scale {
     }
 }
 
-/// To which side of zero the observations of the zero bucket are thought to lie.
+/// On which side of zero the observations of the zero bucket are assumed to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ZeroBias {
     None,
@@ -84,7 +85,7 @@ impl ZeroBias {
         Self::with(histogram.positive.is_empty(), histogram.negative.is_empty())
     }
 
-    /// Without regard to buckets that are listed and empty.
+    /// Ignores buckets that are listed but empty.
     pub(crate) fn of_filled(histogram: &FloatHistogram) -> Self {
         let [positive, negative] = [&histogram.positive, &histogram.negative];
         Self::with(
@@ -101,7 +102,7 @@ impl ZeroBias {
         }
     }
 
-    /// Narrows a bucket that holds zero.
+    /// Narrows a bucket that contains zero.
     pub(crate) fn apply(self, bucket: &mut Bucket) {
         if bucket.lower > 0.0 || bucket.upper < 0.0 {
             return;
@@ -115,7 +116,7 @@ impl ZeroBias {
     }
 }
 
-/// The `q` quantile.
+/// Returns the `q` quantile.
 pub(crate) fn quantile(
     q: f64,
     histogram: &FloatHistogram,
@@ -134,7 +135,7 @@ pub(crate) fn quantile(
         return f64::NAN;
     }
 
-    // NaN is counted and falls into no bucket: only from below the rank is right then.
+    // NaN is counted but is in no bucket. Ranks are right only when counted from below then.
     let upwards = histogram.sum.is_nan() || q < 0.5;
     let mut rank = histogram.count * if upwards { q } else { 1.0 - q };
     let buckets = histogram.buckets();
@@ -183,8 +184,8 @@ pub(crate) fn quantile(
     Scale::for_bucket(histogram, &bucket).value(&bucket, rank / bucket.count)
 }
 
-/// The bucket with which so many observations are reached, and how many there are up to its end;
-/// the last one when there are fewer.
+/// Returns the bucket in which `rank` observations are reached, and the number of observations up
+/// to its end. If there are fewer, returns the last bucket.
 fn nth(buckets: impl Iterator<Item = Bucket>, rank: f64) -> (Bucket, f64) {
     let mut count = 0.0;
     let mut last = Bucket {
@@ -209,13 +210,13 @@ fn nth(buckets: impl Iterator<Item = Bucket>, rank: f64) -> (Bucket, f64) {
     (last, count)
 }
 
-/// Whether observations are counted that are in no bucket, and the sum says that they are NaN.
+/// Returns whether some observations are in no bucket and the sum shows that they are NaN.
 fn has_nan_observations(histogram: &FloatHistogram) -> bool {
     histogram.sum.is_nan()
         && histogram.buckets().map(|bucket| bucket.count).sum::<f64>() < histogram.count
 }
 
-/// The share of the observations between two values.
+/// Returns the share of the observations between two values.
 pub(crate) fn fraction(
     lower: f64,
     upper: f64,
@@ -239,7 +240,7 @@ pub(crate) fn fraction(
     (upper - lower) / histogram.count
 }
 
-/// How many observations are below a value.
+/// Returns how many observations are below a value.
 fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
     let bias = ZeroBias::of(histogram);
     let mut rank: f64 = 0.0;
@@ -248,8 +249,8 @@ fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
         if !histogram.uses_custom_buckets() {
             bias.apply(&mut bucket);
         } else if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 {
-            // Custom buckets have none for zero: the first one begins there, as that of a classic
-            // histogram does.
+            // Custom buckets have no zero bucket. The first bucket begins at zero, as in a classic
+            // histogram.
             bucket.lower = 0.0;
         }
 
@@ -273,7 +274,7 @@ fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
         rank += bucket.count;
     }
 
-    // Observations of NaN are in no bucket and below nothing.
+    // NaN observations are in no bucket and are not below any value.
     if histogram.sum.is_nan() {
         rank.min(histogram.count)
     } else {
@@ -281,7 +282,7 @@ fn rank_of(value: f64, histogram: &FloatHistogram) -> f64 {
     }
 }
 
-/// The population variance, each observation taken for the middle of its bucket.
+/// Returns the population variance. Each observation is assumed to be at the middle of its bucket.
 pub(crate) fn variance(histogram: &FloatHistogram) -> f64 {
     let mean = histogram.sum / histogram.count;
     let mut squares = Compensated::default();

@@ -1,8 +1,8 @@
-//! The order of texts with numbers in them, as people read it.
+//! The natural order of texts with numbers.
 
 use std::cmp::Ordering;
 
-/// Runs of digits are compared by their value, everything else bytewise.
+/// Compares runs of digits by their value, and everything else by bytes.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let mut a = a;
     let mut b = b;
@@ -26,7 +26,7 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// The first run of digits or of anything else, and what follows it.
+/// Returns the first run of digits or of other characters, and the rest.
 fn run(text: &str) -> Option<(&str, &str)> {
     let first = text.chars().next()?;
     let end = text

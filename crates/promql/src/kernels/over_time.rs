@@ -1,8 +1,8 @@
-//! Values over the samples of one window, at least one.
+//! Functions over the samples of one window, at least one.
 
 use crate::kernels::sum::Compensated;
 
-/// The smallest value; NaN only when all are.
+/// Returns the smallest value. NaN only if all are NaN.
 pub(crate) fn min(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, |held, value| {
         if value < held || held.is_nan() {
@@ -13,7 +13,7 @@ pub(crate) fn min(values: &[f64]) -> f64 {
     })
 }
 
-/// The largest value; NaN only when all are.
+/// Returns the largest value. NaN only if all are NaN.
 pub(crate) fn max(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, |held, value| {
         if value > held || held.is_nan() {
@@ -30,7 +30,7 @@ pub(crate) fn sum(values: &[f64]) -> f64 {
     sum.total()
 }
 
-/// The population variance, by Welford with compensated sums.
+/// Returns the population variance, by Welford's method with compensated sums.
 pub(crate) fn variance(values: &[f64]) -> f64 {
     let mut mean = Compensated::default();
     let mut squares = Compensated::default();
@@ -47,7 +47,7 @@ pub(crate) fn variance(values: &[f64]) -> f64 {
     (squares.sum + squares.rest) / count
 }
 
-/// The median distance from the median; NaN when a value is.
+/// Returns the median distance from the median. NaN if any value is NaN.
 pub(crate) fn median_absolute_deviation(values: &[f64]) -> f64 {
     if values.iter().any(|value| value.is_nan()) {
         return f64::NAN;
@@ -63,8 +63,8 @@ pub(crate) fn median_absolute_deviation(values: &[f64]) -> f64 {
     quantile(0.5, &mut sorted)
 }
 
-/// The `q` quantile, interpolated between the two nearest values. NaN counts as the smallest value.
-/// Sorts `values`.
+/// Returns the `q` quantile, interpolated between the two nearest values. NaN counts as the
+/// smallest value. Sorts `values`.
 pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -95,7 +95,7 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     let lower = (lower as usize).min(values.len() - 1);
     let upper = (lower + 1).min(values.len() - 1);
 
-    // Nothing times infinity would be NaN.
+    // Avoids 0 * infinity, which is NaN.
     if weight == 0.0 {
         return values[lower];
     }

@@ -37,7 +37,8 @@ pub(crate) enum RangeFunction {
 }
 
 impl RangeFunction {
-    /// `None`: not a function of a range vector, or not one that is here.
+    /// Returns the function of this name. `None` if it is not a range function, or not supported
+    /// here.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "avg_over_time" => Self::Avg,
@@ -71,17 +72,17 @@ impl RangeFunction {
         })
     }
 
-    /// Whether the result is still a value of the metric.
+    /// Returns whether the result is still a value of the metric.
     pub(crate) fn keeps_name(self) -> bool {
         matches!(self, Self::First | Self::Last)
     }
 
-    /// Whether it reads its input as a counter, whose name then tells so.
+    /// Returns whether the function expects a counter, which annotations check by name.
     pub(crate) fn wants_counter(self) -> bool {
         matches!(self, Self::Rate | Self::Increase)
     }
 
-    /// Whether the ends of its window can be settled so.
+    /// Returns whether the function supports such ends of its window.
     pub(crate) fn takes_ends(self, ends: Ends) -> bool {
         match self {
             Self::Delta | Self::Increase | Self::Rate => true,
@@ -90,10 +91,10 @@ impl RangeFunction {
         }
     }
 
-    /// The value over a window with settled ends, which holds samples around it as well.
+    /// Returns the value over a window with `ends`. The window also has samples around it.
     ///
     /// # Panics
-    /// For functions that do not take such ends.
+    /// For functions that do not support such ends.
     pub(crate) fn evaluate_with_ends(self, window: &Window<'_>, ends: Ends) -> Option<f64> {
         match self {
             Self::Changes => extended::anchored_values(window).map(rate::changes),
@@ -108,8 +109,8 @@ impl RangeFunction {
         }
     }
 
-    /// The value over a window; `None` when there are too few samples. `arguments` are the scalar
-    /// arguments at this step, for the functions that have some.
+    /// Returns the value over a window. `None` if there are too few samples. `arguments` are the
+    /// scalar arguments at this step, for functions that have some.
     pub(crate) fn evaluate(self, window: &Window<'_>, arguments: [f64; 2]) -> Option<f64> {
         let [argument, second] = arguments;
         let ts = window.ts;
@@ -155,7 +156,7 @@ impl RangeFunction {
     }
 }
 
-/// The time of the last value that beats all before it; any value beats NaN.
+/// Returns the time of the last value that beats all previous ones. Any value beats NaN.
 fn time_of(window: &Window<'_>, beats: impl Fn(f64, f64) -> bool) -> f64 {
     let mut held = (window.ts[0], window.values[0]);
     for (&ts, &value) in window.ts.iter().zip(window.values) {
@@ -171,7 +172,7 @@ fn time_of(window: &Window<'_>, beats: impl Fn(f64, f64) -> bool) -> f64 {
 mod tests {
     use super::*;
 
-    /// The value over samples at 10, 20, .. in a window that ends with the last of them.
+    /// Checks the value over samples at 10, 20, .. in a window that ends at the last sample.
     fn check(name: &str, values: &[f64], argument: f64, wanted: Option<f64>) {
         let ts: Vec<i64> = (1..).map(|at| at * 10_000).take(values.len()).collect();
         let end_ms = ts.last().copied().unwrap_or(0);

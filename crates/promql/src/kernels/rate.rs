@@ -1,26 +1,26 @@
-//! `rate` and what is like it.
+//! `rate` and similar functions.
 
 use crate::kernels::Window;
 
-/// What the values of a series are.
+/// The kind of a series' values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nature {
-    /// They only grow; a drop is a restart from zero.
+    /// Values only grow. A drop is a restart from zero.
     Counter,
     Gauge,
 }
 
-/// The growth over the whole window, extrapolated from the samples inside it to its ends. Needs two
-/// samples.
+/// Returns the growth over the whole window, extrapolated from the samples inside it to its ends.
+/// Needs two samples.
 ///
-/// The extrapolation goes as far as the end of the window when the next sample might be just
-/// outside (within 1.1 times the average distance of samples), else half that distance; and for a
-/// counter never to before it was zero.
+/// If the next sample might be just outside of the window (within 1.1 times the average distance of
+/// samples), the extrapolation goes to the end of the window, else half the average distance. For a
+/// counter, it goes no further back than the time at which it was zero.
 pub(crate) fn extrapolated_growth(window: &Window<'_>, nature: Nature) -> Option<f64> {
     sampled_growth(window, nature).map(|(growth, factor)| growth * factor)
 }
 
-/// The growth between the samples, and the factor that extrapolates it.
+/// Returns the growth between the samples, and the factor that extrapolates it.
 #[inline]
 fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
     let ts = window.ts;
@@ -42,7 +42,7 @@ fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
         }
     }
 
-    // Divided together: divisions are most of the work.
+    // The divisions are done together, because they are most of the work.
     let spans_ms = [
         first_ms - window.start_ms,
         window.end_ms - last_ms,
@@ -57,8 +57,9 @@ fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
         to_start = average / 2.0;
     }
 
-    // A counter that began with as much as it grew was zero before all of its samples, and further
-    // away than the window starts.
+    // If the first value is at least the growth, the counter was zero at least a whole sampled time
+    // before the first sample. If the start of the window is nearer, that zero lies outside of the
+    // window.
     let is_near_zero = !(values[0] >= growth && to_start <= sampled);
 
     if nature == Nature::Counter && is_near_zero {
@@ -85,14 +86,15 @@ fn sampled_growth(window: &Window<'_>, nature: Nature) -> Option<(f64, f64)> {
 pub(crate) struct Sampled {
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
-    /// One less than there are samples.
+    /// The number of samples less one.
     pub(crate) gaps: usize,
 }
 
 impl Sampled {
-    /// What their growth is multiplied with, by the rules of [`extrapolated_growth`]. `start_ms`:
-    /// the counter was zero then, before the first sample and inside of the window. `to_zero`: how
-    /// much of the sampled time before the first sample a counter was zero.
+    /// Returns the factor for the growth, by the rules of [`extrapolated_growth`]. `start_ms`: a
+    /// time before the first sample and inside of the window, at which the counter was zero.
+    /// `to_zero`: how long before the first sample a counter was zero, as a share of the sampled
+    /// time.
     pub(crate) fn factor(
         &self,
         window: &Window<'_>,
@@ -137,15 +139,15 @@ impl Sampled {
     }
 }
 
-/// [`extrapolated_growth`] of a counter per second.
+/// Returns [`extrapolated_growth`] of a counter per second.
 #[inline]
 pub(crate) fn rate(window: &Window<'_>) -> Option<f64> {
-    // The factor and not the product is divided, as upstream does: the last bits differ.
+    // The factor is divided and not the product, as in Prometheus, because the last bits differ.
     let (growth, factor) = sampled_growth(window, Nature::Counter)?;
     Some(growth * (factor / (window.range_ms as f64 / 1000.0)))
 }
 
-/// The difference of the last two samples.
+/// Returns the difference of the last two samples.
 pub(crate) fn last_difference(window: &Window<'_>) -> Option<f64> {
     let [.., before, last] = window.values else {
         return None;
@@ -153,7 +155,7 @@ pub(crate) fn last_difference(window: &Window<'_>) -> Option<f64> {
     Some(last - before)
 }
 
-/// The growth between the last two samples per second; a drop is a restart from zero.
+/// Returns the growth between the last two samples per second. A drop is a restart from zero.
 pub(crate) fn last_rate(window: &Window<'_>) -> Option<f64> {
     let ([.., before_ms, last_ms], [.., before, last]) = (window.ts, window.values) else {
         return None;
@@ -162,7 +164,7 @@ pub(crate) fn last_rate(window: &Window<'_>) -> Option<f64> {
     Some(growth / ((last_ms - before_ms) as f64 / 1000.0))
 }
 
-/// How often the value differs from the one before. NaN does not differ from NaN.
+/// Returns how often the value differs from the previous one. NaN does not differ from NaN.
 pub(crate) fn changes(values: &[f64]) -> f64 {
     values
         .windows(2)
@@ -170,15 +172,15 @@ pub(crate) fn changes(values: &[f64]) -> f64 {
         .count() as f64
 }
 
-/// Whether any value is below the one before.
+/// Returns whether any value is below the previous one.
 pub(crate) fn falls(values: &[f64]) -> bool {
-    // Without an early exit, so that several pairs are compared at once.
+    // There is no early exit, so that several pairs are compared at the same time.
     values
         .windows(2)
         .fold(false, |falls, two| falls | (two[1] < two[0]))
 }
 
-/// How often the value is below the one before.
+/// Returns how often the value is below the previous one.
 pub(crate) fn resets(values: &[f64]) -> f64 {
     values.windows(2).filter(|two| two[1] < two[0]).count() as f64
 }

@@ -2,7 +2,8 @@
 
 use crate::kernels::sum::Compensated;
 
-/// Slope per second and value at `intercept_ms` of the line of least squares. Needs two samples.
+/// Returns the slope per second and the value at `intercept_ms` of the least squares line. Needs
+/// two samples.
 pub(crate) fn line(ts: &[i64], values: &[f64], intercept_ms: i64) -> Option<(f64, f64)> {
     if ts.len() < 2 {
         return None;
@@ -32,8 +33,8 @@ pub(crate) fn line(ts: &[i64], values: &[f64], intercept_ms: i64) -> Option<(f64
     Some((slope, y / n - slope * x / n))
 }
 
-/// The last value of double exponential smoothing, after Holt: `smoothing` is how much of it each
-/// value is, `trend` how much of the trend each step is. Needs two values.
+/// Returns the last value of Holt's double exponential smoothing. `smoothing` is the weight of each
+/// value, and `trend` the weight of each step in the trend. Needs two values.
 pub(crate) fn double_smoothed(values: &[f64], smoothing: f64, trend: f64) -> Option<f64> {
     let [first, second, ..] = *values else {
         return None;

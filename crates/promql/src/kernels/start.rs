@@ -1,10 +1,10 @@
-//! What the times at which counters began say about resets.
+//! What the start times of counters say about resets.
 
-/// Whether a counter began anew between two samples, each told by when it began and its time; 0 is
-/// unknown.
+/// Returns whether a counter was reset between two samples, each given as start time and time. A
+/// start time of 0 is unknown.
 ///
-/// A sample that begins where the one before ends is a delta, which starts from zero, unless the
-/// one before did not know when it began.
+/// A sample that starts at the time of the previous one is a delta, which starts from zero, unless
+/// the start time of the previous one is unknown.
 pub(crate) fn is_reset(
     (start_before_ms, before_ms): (i64, i64),
     (start_ms, ts_ms): (i64, i64),
@@ -16,7 +16,7 @@ pub(crate) fn is_reset(
     start_ms > before_ms || start_before_ms != 0 && start_before_ms < before_ms
 }
 
-/// Whether a sample counts from within the time of the one before, which has another start.
+/// Returns whether a sample starts before the previous sample, and at another time than that one.
 pub(crate) fn overlaps(start_before_ms: i64, before_ms: i64, start_ms: i64) -> bool {
     start_ms != 0 && start_ms < before_ms && start_ms != start_before_ms
 }

@@ -1,10 +1,10 @@
-//! Sums that keep what plain addition rounds away.
+//! Sums with the rounding errors of plain addition kept.
 
 /// Neumaier's compensated sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Compensated {
     pub(crate) sum: f64,
-    /// What `sum` lacks.
+    /// The rounding error of `sum`.
     pub(crate) rest: f64,
 }
 
@@ -13,7 +13,7 @@ impl Compensated {
     pub(crate) fn add(&mut self, value: f64) {
         let total = self.sum + value;
 
-        // Chosen and not branched on: which of the two is larger is anyone's guess.
+        // A selection without a branch, because the branch would be unpredictable.
         let (large, small) = if self.sum.abs() >= value.abs() {
             (self.sum, value)
         } else {
@@ -40,8 +40,8 @@ impl Compensated {
     }
 }
 
-/// The mean of values, at least one. The sum is divided at the end as long as it does not overflow;
-/// from then on the mean is carried instead.
+/// Returns the mean of values, at least one. The sum is divided at the end as long as it does not
+/// overflow. From then on, the mean is updated instead.
 pub(crate) fn mean(values: &[f64]) -> f64 {
     let mut sum = Compensated::default();
     let mut carried: Option<Compensated> = None;

@@ -14,16 +14,16 @@ pub(crate) enum Kept {
     Above(f64),
 }
 
-/// The part of a bucket that is kept: how many observations, and where they are on average.
+/// The part of a bucket that is kept: the number of observations, and their mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Part {
     count: f64,
     mean: f64,
 }
 
-/// The histogram of what is kept. Observations are thought to spread over a bucket as for
-/// quantiles, and the new sum is that of the middles of the buckets. Where nothing is taken away
-/// the sum stays as it is.
+/// Returns the histogram of the observations that are kept. They are assumed to be spread over a
+/// bucket as for quantiles, and the new sum is computed from the middles of the buckets. If nothing
+/// is removed, the sum is unchanged.
 pub(crate) fn trim(mut histogram: FloatHistogram, kept: Kept) -> FloatHistogram {
     let (Kept::Below(value) | Kept::Above(value)) = kept;
     if value.is_nan() {
@@ -86,8 +86,8 @@ pub(crate) fn trim(mut histogram: FloatHistogram, kept: Kept) -> FloatHistogram 
     histogram
 }
 
-/// What is left where everything is neither below nor above: no bucket, and of the zero bucket a
-/// share that is no number.
+/// Returns the histogram for a bound of NaN, to which nothing compares: no buckets, and NaN as
+/// counts if the zero bucket had observations.
 fn without_order(mut histogram: FloatHistogram) -> FloatHistogram {
     let zero = if histogram.zero_count > 0.0 {
         f64::NAN
@@ -120,7 +120,7 @@ fn exponential_part(bucket: &Bucket, kept: Kept) -> Part {
 
     let scale = Scale::of(lower, upper);
 
-    // Also of a zero bucket without width.
+    // This includes a zero bucket without width.
     if matches!(kept, Kept::Below(value) if value <= lower) {
         return NOTHING;
     }
@@ -148,8 +148,9 @@ fn exponential_part(bucket: &Bucket, kept: Kept) -> Part {
     }
 }
 
-/// The first and the last bucket reach to infinity. They are kept or dropped as a whole, but for a
-/// first one whose bound is above zero, which is thought to begin at zero.
+/// Returns the part of a custom bucket. The first and the last bucket reach to infinity, so they
+/// are kept or dropped as a whole. But a first bucket with a bound above zero is assumed to begin
+/// at zero.
 fn custom_part(bucket: &Bucket, kept: Kept) -> Part {
     let Bucket {
         mut lower,
@@ -192,8 +193,8 @@ fn custom_part(bucket: &Bucket, kept: Kept) -> Part {
     }
 
     if lower == f64::NEG_INFINITY {
-        // It is thought to begin at zero, but what is above less than zero is none of it, as
-        // upstream has it.
+        // The bucket is assumed to begin at zero, but for a bound below zero it is dropped, as in
+        // Prometheus.
         if matches!(kept, Kept::Above(value) if value < 0.0) {
             return NOTHING;
         }

@@ -1,4 +1,4 @@
-//! How many series a tenant has, and of which labels.
+//! How many series a tenant has, and with which labels.
 
 use duramen_model::{METRIC_NAME, Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesSummary};
@@ -7,17 +7,17 @@ use super::Querier;
 use crate::answered::Answered;
 use crate::error::Error;
 
-/// Which series are summed up.
+/// Which series are summarized.
 #[derive(Clone, Debug)]
 pub enum Summarized {
     All,
     Metric(String),
-    /// Those that a selector matches.
+    /// The series that a selector matches.
     Selector(String),
 }
 
 impl Querier {
-    /// Summaries of the series that were asked for and have samples in the range, in block order.
+    /// Returns summaries of the requested series that have samples in the range, in block order.
     pub async fn summaries(
         &self,
         tenant: &TenantName,

@@ -1,4 +1,4 @@
-//! Exemplars of the series in a query.
+//! The exemplars of the series in a query.
 
 use duramen_model::{TenantName, TimeRange};
 use duramen_source::merge::union;
@@ -9,8 +9,9 @@ use crate::answered::Answered;
 use crate::error::Error;
 
 impl Querier {
-    /// The exemplars of the series that pass one of the selectors of a query: series sorted by
-    /// their labels, each once, its exemplars by time. `None` for a query without a selector.
+    /// Returns the exemplars of the series that match one of the selectors in a query. The series
+    /// are sorted by labels and distinct. Exemplars are in order of time. `None` for a query
+    /// without a selector.
     pub async fn exemplars(
         &self,
         tenant: &TenantName,

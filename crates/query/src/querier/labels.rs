@@ -11,14 +11,14 @@ use super::{Asker, Querier};
 use crate::answered::Answered;
 use crate::error::Error;
 
-/// What an element of a set takes beside its text, about.
+/// Roughly what an element of a set takes besides its text.
 const ELEMENT_BYTES: usize = 48;
 
 impl Querier {
-    /// The label sets that pass one of the selectors and have samples in the range, sorted, each
-    /// once; all when there is no selector.
+    /// Returns the label sets that match one of the selectors and have samples in the range. They
+    /// are sorted and distinct. Without a selector, all label sets match.
     ///
-    /// With `limit`, that many of them, and whether there are more.
+    /// With `limit`, at most that many are returned, and whether there are more.
     pub async fn series(
         &self,
         tenant: &TenantName,
@@ -44,8 +44,8 @@ impl Querier {
                 while let Some(batch) = batches.next().await {
                     let batch = batch?;
 
-                    // What is in memory is never waited for: let others have their turn, and end
-                    // when nobody asks any more.
+                    // Data in memory never waits, so yield here. It lets other tasks run, and the
+                    // work ends if the request is cancelled.
                     tokio::task::yield_now().await;
                     walked += batch.len();
 
@@ -53,7 +53,7 @@ impl Querier {
                         return Err(Error::TooManySeries { max });
                     }
 
-                    // What is kept is at most what comes, and the limit bounds what is kept of it.
+                    // Once as many as the limit are kept, no more memory is needed.
                     if limit.is_none_or(|limit| found.len() <= limit) {
                         let labels: usize =
                             (0..batch.len()).map(|row| batch.labels_at(row).len()).sum();
@@ -76,7 +76,7 @@ impl Querier {
         self.bounded(&asker, None, self.computed(work)).await
     }
 
-    /// The label names of the series that [`Querier::series`] would find.
+    /// Returns the label names of the series that [`Querier::series`] would return.
     pub async fn label_names(
         &self,
         tenant: &TenantName,
@@ -88,7 +88,7 @@ impl Querier {
             .await
     }
 
-    /// The values of one label in the series that [`Querier::series`] would find.
+    /// Returns the values of one label in the series that [`Querier::series`] would return.
     pub async fn label_values(
         &self,
         tenant: &TenantName,
@@ -148,7 +148,7 @@ impl Querier {
     }
 }
 
-/// Which texts of labels are asked for.
+/// Which texts of labels are collected.
 #[derive(Clone, Debug)]
 enum Texts {
     Names,
@@ -156,7 +156,7 @@ enum Texts {
 }
 
 impl Asker {
-    /// Asks for the labels of each selector; without any, for all of them.
+    /// Makes a request for each selector, or one for all series if there is no selector.
     async fn requests(
         &self,
         selectors: &[String],
@@ -174,8 +174,8 @@ impl Asker {
     }
 }
 
-/// Adds an element and keeps no more than are needed to know the first `limit` and whether there
-/// are more.
+/// Adds an element. Keeps only the first `limit` elements, and one more to know whether there are
+/// more.
 fn keep<T: Ord>(found: &mut BTreeSet<T>, element: T, limit: Option<usize>) {
     found.insert(element);
     if limit.is_some_and(|limit| found.len() > limit.saturating_add(1)) {
@@ -183,7 +183,7 @@ fn keep<T: Ord>(found: &mut BTreeSet<T>, element: T, limit: Option<usize>) {
     }
 }
 
-/// The first `limit` elements, and whether there are more.
+/// Returns the first `limit` elements, and whether there are more.
 fn cut<T: Ord>(found: BTreeSet<T>, limit: Option<usize>) -> (Vec<T>, bool) {
     let limit = limit.unwrap_or(usize::MAX);
     let more = found.len() > limit;

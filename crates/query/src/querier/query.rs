@@ -1,8 +1,8 @@
-//! A query as it was asked.
+//! A query before it is parsed.
 
 use std::sync::Arc;
 
-/// A query as it was asked. Its text is read during its turn.
+/// A query before it is parsed. Its text is parsed during its turn.
 #[derive(Clone, Debug)]
 pub struct Query {
     text: Arc<str>,

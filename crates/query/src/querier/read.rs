@@ -1,4 +1,4 @@
-//! From texts to queries and selectors: on the workers, during the turn and within the time of the
+//! Parses queries and selectors: on the workers, during the turn, and within the timeout of the
 //! request.
 
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use super::{Asker, Querier, Query};
 use crate::error::Error;
 use crate::selector::{matchers, selector};
 
-/// What selectors may cost that are only checked.
+/// The maximum cost of selectors that are only checked.
 const CHECKED_TEXT_BYTES_MAX: usize = 64 << 10;
 const CHECKED_REGEX_BYTES_MAX: usize = 8 << 20;
 
 impl Querier {
-    /// Whether texts are selectors of which each excludes at least the empty value of some label.
+    /// Checks that texts are selectors that need at least one label to be present.
     pub async fn check_selectors(&self, texts: Vec<String>) -> Result<(), Error> {
         self.compute(move || {
             let bounds = checked_bounds();
@@ -28,7 +28,7 @@ impl Querier {
         .await?
     }
 
-    /// Whether a text is a selector.
+    /// Checks that a text is a selector.
     pub async fn check_open_selector(&self, text: String) -> Result<(), Error> {
         self.compute(move || selector(&text, &checked_bounds()).map(drop))
             .await?
@@ -53,7 +53,7 @@ fn excluding(matchers: &[Matcher]) -> Result<(), Error> {
 }
 
 impl Asker {
-    /// What the texts of this request may cost together.
+    /// Returns the limits for all texts of this request together.
     fn bounds(&self) -> Bounds {
         Bounds {
             text_bytes_max: self.limits.query.text_bytes_max,
@@ -61,14 +61,15 @@ impl Asker {
         }
     }
 
-    /// Reads the text of a query, and compiles its regexes. Cancelled between two of them.
+    /// Parses the text of a query and compiles its regexes. It can be cancelled between two
+    /// regexes.
     pub(super) async fn read(&self, query: &Query) -> Result<Expr, Error> {
         let expr = duramen_syntax::parse_within(query.text(), &self.bounds())?;
         self.compile().await;
         Ok(expr)
     }
 
-    /// Reads selectors of which each excludes at least the empty value of some label.
+    /// Parses selectors that need at least one label to be present.
     pub(super) async fn selectors(&self, texts: &[String]) -> Result<Vec<Vec<Matcher>>, Error> {
         let selectors = self.open_selectors(texts).await?;
         for matchers in &selectors {
@@ -78,7 +79,7 @@ impl Asker {
         Ok(selectors)
     }
 
-    /// Reads selectors that may match everything, or have no matchers at all.
+    /// Parses selectors that may match everything, or have no matchers at all.
     pub(super) async fn open_selectors(
         &self,
         texts: &[String],
@@ -95,7 +96,7 @@ impl Asker {
         Ok(selectors)
     }
 
-    /// The conditions of all selectors in an expression, in the order of the text.
+    /// Compiles the matchers of all selectors in an expression, in the order of the text.
     pub(super) fn selectors_in(&self, expr: &Expr) -> Result<Vec<Vec<Matcher>>, Error> {
         let mut found = Vec::new();
         expr.walk(&mut |expr| match expr {
@@ -107,13 +108,13 @@ impl Asker {
         found.into_iter().collect()
     }
 
-    /// Compiles what was read and needs it, so that no match waits for it.
+    /// Compiles the regexes that were parsed and need it, so that no match has to compile one.
     async fn compile(&self) {
         compile(&self.regexes).await;
     }
 }
 
-/// Compiles regexes one by one; each is small enough to be waited for.
+/// Compiles regexes one by one. Each is small, so it is compiled in one go.
 async fn compile(regexes: &Regexes) {
     for regex in regexes.automata() {
         regex.compile();

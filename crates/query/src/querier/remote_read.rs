@@ -1,4 +1,4 @@
-//! Series as they are held, for those who calculate with them elsewhere.
+//! Stored series, for clients that evaluate queries themselves.
 
 use std::sync::Arc;
 
@@ -13,13 +13,14 @@ use super::{Asker, Querier};
 use crate::answered::Answered;
 use crate::error::Error;
 
-/// The size of a batch in series: less than what queries take, as all of a series may be asked for.
+/// The number of series in a batch. Smaller than for queries, because all columns of a series may
+/// be requested.
 const BATCH_SERIES: usize = 128;
 
 /// Which series, and which part of them.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// All must pass. No matcher at all selects every series.
+    /// A series must satisfy all matchers. Without matchers, every series is selected.
     pub matchers: Vec<Matcher>,
     pub range: TimeRange,
     pub columns: Columns,
@@ -34,9 +35,9 @@ pub struct Reader {
 }
 
 impl Querier {
-    /// Calls `work` with a reader when it is its turn, as one query of the tenant. Everything that
-    /// `work` waits for counts against the time of a query, also a client that is slow to take what
-    /// is read. Dropping the future ends the work.
+    /// Calls `work` with a reader during its turn, as one query of the tenant. Everything that
+    /// `work` waits for counts against the query's timeout, including a client that reads slowly.
+    /// Dropping the future cancels the work.
     pub async fn read<T, F>(
         &self,
         tenant: &TenantName,
@@ -62,22 +63,23 @@ impl Querier {
 }
 
 impl Reader {
-    /// What the tenant may ask, during this turn.
+    /// Returns the limits of the tenant during this turn.
     pub fn limits(&self) -> &QueryLimits {
         &self.asker.limits.query
     }
 
-    /// An empty share of the account of the process, for what is kept of what is read.
+    /// Returns an empty share of the account of the process, for data that is kept.
     pub fn share(&self) -> Share {
         self.memory.share(Use::Query)
     }
 
-    /// Reads selectors that may match everything, or have no matchers at all.
+    /// Parses selectors that may match everything, or have no matchers at all.
     pub async fn selectors(&self, texts: &[String]) -> Result<Vec<Vec<Matcher>>, Error> {
         self.asker.open_selectors(texts).await
     }
 
-    /// The series of a selection, in block order. Samples outside of the range may be among them.
+    /// Returns the series of a selection, in block order. Samples outside of the range may be
+    /// included.
     pub async fn select(&self, selection: &Selection) -> Result<SeriesStream, Error> {
         for matcher in &selection.matchers {
             matcher.compile();
@@ -95,9 +97,9 @@ impl Reader {
         Ok(self.source.select(&request).await?)
     }
 
-    /// Whether the series of a selection, in block order, are in the order of answers as well
-    /// ([`Ord`] of [`duramen_model::Labels`]). They are not where labels sort before `__name__`, as
-    /// capitals do. Reads the labels of all of them.
+    /// Returns whether the series of a selection are in the same order in blocks and in answers
+    /// ([`Ord`] of [`duramen_model::Labels`]). They are not if label names sort before `__name__`,
+    /// as capital letters do. Reads the labels of all series.
     pub async fn is_in_answer_order(&self, selection: &Selection) -> Result<bool, Error> {
         let mut batches = self
             .select(&Selection {
@@ -127,8 +129,8 @@ impl Reader {
         Ok(true)
     }
 
-    /// No sample of the tenant stands for longer than this instead of the look-back; 0 when none
-    /// does.
+    /// Returns the longest life span of the tenant's samples that have their own instead of the
+    /// look-back; 0 if there are none.
     pub async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(self.source.ttl_max_ms(&self.asker.tenants).await?)
     }
