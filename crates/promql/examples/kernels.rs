@@ -1,8 +1,8 @@
-//! Times the kernels on series in memory: `cargo run --release -p duramen-promql --example kernels
-//! [part of a name]`.
+//! Measures the kernels on series in memory: `cargo run --release -p duramen-promql --example
+//! kernels [part of a name]`.
 //!
-//! The source hands out ready batches, so that what is timed is the engine. Prints milliseconds,
-//! the best of several runs.
+//! The source returns ready batches, so only the engine is measured. Prints milliseconds, the best
+//! of several runs.
 
 #![expect(
     clippy::print_stdout,
@@ -28,14 +28,14 @@ const SAMPLES: i64 = 240;
 const SCRAPE_MS: i64 = 15_000;
 const RUNS: usize = 7;
 
-/// The same series for every request.
+/// Returns the same series for every request.
 #[derive(Debug)]
 struct Ready {
     batches: Vec<SeriesBatch>,
 }
 
 impl Ready {
-    /// The same series in a source that looks for them.
+    /// The same series in a source that has to select them.
     fn in_memory(series: usize, samples: i64) -> Arc<dyn SeriesSource> {
         let mut source = MemorySource::default();
 

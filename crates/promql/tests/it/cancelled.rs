@@ -1,4 +1,4 @@
-//! Queries that are given up while they compute: whatever they are at, they end soon.
+//! Queries that are cancelled while they compute. They must end soon, whatever they are doing.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use crate::engine::engine;
 
-/// When the query is given up. It would take much longer.
+/// When the query is cancelled. To finish, it would take much longer.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// How soon everything of it has ended then.
+/// How soon all of its tasks must have ended then.
 const END_MAX: Duration = Duration::from_secs(1);
 
-/// A source that tells when nobody holds it any more.
+/// A source that reports when its last owner is gone.
 #[derive(Debug)]
 struct Watched {
     inner: MemorySource,
@@ -46,7 +46,8 @@ impl SeriesSource for Watched {
     }
 }
 
-/// `x`, 500 series of one sample; `long`, one of 10,001; `target_info`, about each of `x`.
+/// `x`: 500 series of one sample. `long`: one series of 10,001 samples. `target_info`: one series
+/// for each of `x`.
 fn source() -> MemorySource {
     let mut source = MemorySource::default();
 
@@ -80,7 +81,7 @@ fn source() -> MemorySource {
     source
 }
 
-/// Gives up `query` over steps of a millisecond, all of which see the samples at 0.
+/// Cancels `query`, which runs over steps of a millisecond. All steps look at the samples at 0.
 async fn check(source: &MemorySource, query: &str, steps: i64) {
     let (held, gone) = oneshot::channel();
     let expr = duramen_syntax::parse(query).unwrap();
@@ -118,7 +119,7 @@ async fn check(source: &MemorySource, query: &str, steps: i64) {
     );
 }
 
-/// A call in a call in a call.
+/// Nests calls in each other.
 fn nested(open: &str, inner: &str, close: &str) -> String {
     format!("{}{inner}{}", open.repeat(60), close.repeat(60))
 }

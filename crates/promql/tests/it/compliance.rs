@@ -1,4 +1,4 @@
-//! The compliance queries, against the answers that Prometheus 2.42 gave over the same data.
+//! The compliance queries, compared with the answers of Prometheus 2.42 over the same data.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -13,8 +13,7 @@ use serde_json::Value as Json;
 
 use duramen_testkit::shared;
 
-/// How many queries are answered, out of those whose answer is the same in Prometheus 3. May only
-/// grow.
+/// How many queries are answered, of those with the same answer in Prometheus 3. May only grow.
 const ANSWERED_MIN: usize = 535;
 
 fn lines(path: &Path) -> Vec<Json> {

@@ -1,4 +1,4 @@
-//! Own cases: each is answered with one partition and with four, and the answers are the same to
+//! Own cases. Each is answered with one partition and with four, and the answers are the same to
 //! the bit.
 
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub(crate) fn labels(text: &str) -> Labels {
     .unwrap()
 }
 
-/// A source with a sample every 10 s from 0; NaN of the stale marker is a stale marker, `None` a
-/// gap.
+/// A source with a sample every 10 s from 0. NaN of the stale marker is a stale marker, and `None`
+/// is a gap.
 pub(crate) fn source(series: &[(&str, &[Option<f64>])]) -> MemorySource {
     let mut source = MemorySource::default();
 
@@ -43,7 +43,7 @@ pub(crate) fn source(series: &[(&str, &[Option<f64>])]) -> MemorySource {
     source
 }
 
-/// More series than fit a batch, some of which take turns.
+/// More series than fit in a batch. Some of them alternate.
 fn many() -> MemorySource {
     let mut source = MemorySource::default();
 
@@ -80,7 +80,7 @@ pub(crate) fn engine(partitions: usize) -> Engine {
     )
 }
 
-/// An answer with its values as bits.
+/// Prints an answer with its values as bits.
 pub(crate) fn bits(answer: Result<Answer, Error>) -> String {
     let number = |value: f64| format!("{value:?}/{:016x}", value.to_bits());
 
@@ -110,8 +110,8 @@ pub(crate) fn bits(answer: Result<Answer, Error>) -> String {
     }
 }
 
-/// The answer of an instant as `labels value` lines without bits, the same from one partition and
-/// from four.
+/// Returns the answer of an instant query as `labels value` lines without bits. It is the same with
+/// one partition and with four.
 async fn answer(source: &MemorySource, query: &str, time_ms: i64) -> String {
     let expr = duramen_syntax::parse(query).unwrap();
     let context = context(source.clone());
@@ -145,14 +145,14 @@ async fn small_cases_are_answered() {
     ]);
 
     let cases = [
-        // Absent, NaN and stale are three things.
+        // Absent, NaN and stale are different.
         ("gone", 30_000, ""),
         ("gone", 29_999, "gone 3.0"),
         ("odd", 40_000, "odd NaN"),
         ("count_over_time(gone[1m])", 40_000, "{} 3.0"),
         ("count_over_time(odd[1m])", 40_000, "{} 4.0"),
         ("count_over_time(back[1m])", 40_000, "{} 2.0"),
-        // Windows are open to the left.
+        // The start of a window is exclusive.
         ("a{x=\"1\"}", 339_999, "a{x=\"1\"} 16.0"),
         ("a{x=\"1\"}", 340_000, ""),
         ("count_over_time(a{x=\"1\"}[10s])", 20_000, "{x=\"1\"} 1.0"),
@@ -498,7 +498,7 @@ async fn a_query_over_its_limits_fails_alone() {
         assert_eq!(error.kind(), ErrorKind::TooMuch, "{config:?}: {error}");
     }
 
-    // What streams through is not held: fewer samples at once than there are.
+    // Samples that stream through are not kept: fewer are held at the same time than there are.
     let expr = duramen_syntax::parse("sum(load)").unwrap();
     let config = EngineConfig {
         samples_max: 150_000,
@@ -544,7 +544,7 @@ async fn queries_draw_from_one_account_and_so_do_their_answers() {
     drop(answer);
     assert_eq!(memory.used_by(Use::Query), 0);
 
-    // While others have nearly all, the same query fails, and says what is short.
+    // If others use nearly all memory, the same query fails and names what is short.
     let others = memory
         .take(Use::Head, memory.mark(Use::Query) - (1 << 20))
         .unwrap();
@@ -713,7 +713,8 @@ async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first(
     for (query, samples_seen, read) in [
         ("a", [2, 2, 2], [2, 6, 6]),
         ("rate(a[45s])", [2, 8, 10], [2, 6, 6]),
-        // Points of the subquery count for the function over them, and what makes them does not.
+        // The points of the subquery count for the function over them. The samples that they are
+        // made of do not count.
         ("max_over_time(a[30s:15s])", [2, 4, 4], [2, 6, 6]),
         (
             "max_over_time(max_over_time(a[15s:5s])[30s:15s])",
@@ -725,7 +726,7 @@ async fn samples_count_at_the_steps_that_look_at_them_and_are_read_by_the_first(
             [0, 2, 4],
             [0, 2, 6],
         ),
-        // The same at every step, read once.
+        // The value is the same at every step, and the samples are read once.
         ("a @ 20", [2, 2, 2], [6, 0, 0]),
         ("rate(a[25s] @ 20)", [6, 6, 6], [6, 0, 0]),
         ("max_over_time((a @ 20)[30s:15s])", [4, 4, 4], [6, 0, 0]),
@@ -839,8 +840,8 @@ async fn info_reads_the_info_series_of_the_targets_at_hand() {
             .await
             .unwrap();
 
-        // The two series, and the info series about one: that of the other has no job, and as soon
-        // as a series has one, all must.
+        // The two series, and the info series of one. The info series of the other has no job, and
+        // if any series has a job, all must have one.
         assert_eq!(answer.stats.samples_read, 3);
 
         let text = bits(Ok(answer));
@@ -850,7 +851,8 @@ async fn info_reads_the_info_series_of_the_targets_at_hand() {
         );
     }
 
-    // Of more targets than can be looked up, all are read; of none, nothing.
+    // If there are more targets than can be looked up, all info series are read. If there are none,
+    // none is read.
     let expr = duramen_syntax::parse("info(target_info, {__name__=\"build_info\"})").unwrap();
     let answer = engine(2)
         .instant(&context(all.clone()), &expr, 0)

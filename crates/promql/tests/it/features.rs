@@ -1,4 +1,4 @@
-//! What the switches of the engine change, beyond upstream's scripts.
+//! What the features of the engine change, beyond Prometheus' scripts.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const BOTH: Features = Features {
     ..DELAYED
 };
 
-/// At 60 s, with one partition and with three.
+/// Answers at 60 s, with one partition and with three.
 async fn answers(features: Features, query: &str) -> [Result<Answer, Error>; 2] {
     let rising: Vec<_> = (0..7).map(|value| Some(f64::from(value))).collect();
     let source = source(&[
@@ -72,7 +72,7 @@ const SAME: &str = "vector cannot contain metrics with the same labelset";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_goes_at_the_end_is_there_before() {
-    // Whoever asks for the name of a result finds it, and the answer has none.
+    // A query can still use the name of a result, but the answer does not have it.
     check(
         DELAYED,
         "sum by(__name__) (-{x=\"1\",__name__=~\"._total\"} < 0)",
@@ -121,7 +121,7 @@ async fn a_name_that_goes_at_the_end_is_there_before() {
     )
     .await;
 
-    // A name that is written is not the one that was to go.
+    // A name that is written is new, so it is not dropped.
     let renamed = "label_replace(-a_total, \"__name__\", \"minus_$1\", \"__name__\", \"(.*)\")";
     check(
         DELAYED,
@@ -142,7 +142,7 @@ async fn a_name_that_goes_at_the_end_is_there_before() {
     )
     .await;
 
-    // Series that are left alike are told of at the end only.
+    // Series that become equal are reported only at the end.
     check(DELAYED, "-{__name__=~\"._total\"}", SAME).await;
     check(DELAYED, "count(-{__name__=~\"._total\"})", "{} 2.0").await;
     check(Features::default(), "count(-{__name__=~\"._total\"})", SAME).await;
@@ -172,7 +172,7 @@ async fn types_and_units_go_with_the_name() {
     check(BOTH, "-a_total", "{x=\"1\"} -6.0").await;
     check(BOTH, "sum by(__type__) (-a_total)", "{} -6.0").await;
 
-    // Series of one name may differ in their types only.
+    // Series with the same name may differ only in their types.
     check(TYPED, "-c{x=\"2\"}", SAME).await;
     check(BOTH, "-c{x=\"2\"}", SAME).await;
     check(Features::default(), "count(-c{x=\"2\"})", "{} 2.0").await;

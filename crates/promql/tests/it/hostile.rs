@@ -1,5 +1,5 @@
-//! Queries and data that are made to cost too much: each ends with the name of what it went past,
-//! long before memory or patience does.
+//! Queries and data that are made to cost too much. Each query ends with the name of the limit that
+//! it exceeds, long before memory or time runs out.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use futures::{StreamExt, stream};
 
 use crate::engine::{context, engine};
 
-/// Series without end, each with a sample at 0.
+/// An infinite number of series, each with a sample at 0.
 #[derive(Debug)]
 struct Endless;
 
@@ -94,7 +94,7 @@ async fn more_series_than_fit_the_memory_end_the_query() {
         );
     }
 
-    // What holds nothing of them is bounded by their number.
+    // An operator that keeps nothing is limited by the number of series.
     let limits = QueryLimits {
         series_max: Some(5000),
         ..QueryLimits::default()
@@ -109,7 +109,7 @@ async fn more_series_than_fit_the_memory_end_the_query() {
     assert!(error.to_string().contains("series_max=`5000`"), "{error}");
 }
 
-/// `many` and `one`, 10,000 series each that agree on nothing but `job`.
+/// `many` and `one`: 10,000 series each, with no labels in common except `job`.
 fn crossed() -> MemorySource {
     let mut source = MemorySource::default();
     for (name, at) in ["many", "one"]
@@ -171,7 +171,7 @@ async fn a_cross_join_is_refused_and_a_set_of_it_is_not_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sides_that_take_turns_are_joined_step_by_step() {
-    // At each second another series of the one side: 2,000 of them, and as many steps.
+    // At each second, the "one" side has a different series: 2,000 series, and as many steps.
     let mut source = MemorySource::default();
 
     for at in 0..2000_i64 {

@@ -1,4 +1,4 @@
-//! Life spans: a sample that has one stands so long, and no look-back does.
+//! Life spans: a sample with a life span stands that long, and the look-back does not apply to it.
 
 use duramen_model::{Life, STALE_NAN, Sample, is_stale};
 use duramen_promql::{QueryTimes, Value};
@@ -10,7 +10,7 @@ use crate::engine::{context, engine, labels};
 
 const LOOKBACK_MS: i64 = 300_000;
 
-/// The value at a time, by the rule as it is told.
+/// Returns the value at a time, directly by the documented rule.
 fn naive(samples: &[(i64, f64, i64)], time_ms: i64) -> Option<f64> {
     let (ts_ms, value, ttl_ms) = *samples.iter().rev().find(|(ts_ms, ..)| *ts_ms <= time_ms)?;
     let end_ms = if ttl_ms > 0 {

@@ -1,4 +1,4 @@
-//! The operators of a query, as text. `DURAMEN_BLESS=1` writes the snapshots anew.
+//! The operators of queries, as text. `DURAMEN_BLESS=1` rewrites the snapshots.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use duramen_promql::QueryTimes;
 
 use crate::engine::{context, engine};
 
-/// Name of the snapshot, and query.
+/// The name of the snapshot, and the query.
 const QUERIES: &[(&str, &str)] = &[
     ("selector", "up{job=~\"a|b\"}"),
     ("offset_and_at", "up offset 5m + up @ 1200 offset -1m"),

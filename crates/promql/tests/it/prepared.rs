@@ -1,4 +1,4 @@
-//! Plans that were made once and run more than once: each run is of its own context alone.
+//! Plans that are made once and run several times. Each run only depends on its own context.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use futures::future::join_all;
 
 use crate::engine::{bits, context, engine, labels};
 
-/// One query at least for each kind of node that shares something between its partitions.
+/// At least one query for each kind of node whose partitions share state.
 ///
-/// [`PreparedQuery::evaluate`] runs in a task of its own, so runs that are awaited together run at
-/// once.
+/// [`PreparedQuery::evaluate`] runs in its own task. So runs that are awaited together run at the
+/// same time.
 const QUERIES: &[&str] = &[
     "a",
     "rate(a[1m])",
@@ -35,7 +35,8 @@ const QUERIES: &[&str] = &[
     "-{job=\"1\"}",
 ];
 
-/// Series of several batches, targets, and a scalar; `shift` tells two of them apart.
+/// Series of several batches, targets, and a scalar. Sources with a different `shift` have
+/// different values.
 fn source(shift: i32) -> MemorySource {
     let mut source = MemorySource::default();
     let push = |source: &mut MemorySource, text: &str, start: i32| {
@@ -83,12 +84,12 @@ fn range() -> QueryTimes {
     QueryTimes::range(50_000, 250_000, 25_000).unwrap()
 }
 
-/// All that an answer says, but for how long it took.
+/// Returns everything that an answer contains, except for durations.
 fn said(answer: Result<Answer, Error>) -> (String, Vec<String>, Vec<String>, QueryStats) {
     let answer = answer.unwrap();
     let stats = QueryStats {
         timings: QueryTimings::default(),
-        // How many are held at once depends on who is ahead.
+        // How many are held at the same time depends on which task is ahead.
         samples_peak: 0,
         ..answer.stats.clone()
     };
@@ -253,7 +254,7 @@ async fn a_plan_runs_outside_of_the_engine_and_its_context_has_the_counts() {
         ("SeriesScanExec", 1500)
     );
 
-    // In the context of the query that the plan was made for, nothing has run.
+    // Nothing has run in the context of the query that the plan was made for.
     assert_eq!(prepared.memory_pool().reserved(), before);
     let untouched = prepared.explain().unwrap();
     assert!(
@@ -294,7 +295,7 @@ async fn a_plan_is_not_for_samples_that_live_longer_than_it_looks_back() {
     let refused = plan.again(&long).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
 
-    // The other way round it looks further back than it has to.
+    // The other way round, the plan looks further back than necessary.
     let plan = prepared(&long, "a", range()).await;
     let expr = duramen_syntax::parse("a").unwrap();
     assert_eq!(

@@ -1,21 +1,21 @@
-//! Upstream's test scripts over a source in memory. The runner is `testkit`'s, which also runs them
-//! over blocks.
+//! Prometheus' test scripts over a source in memory. The runner is in `promqltest`, which also runs
+//! them over blocks.
 
 use duramen_promql::Features;
 use duramen_promqltest::{Mode, Script, features_of, run};
 use duramen_testkit::shared;
 
-/// How many evals there are, all of which pass. May only grow.
+/// The number of evals. All of them pass. May only grow.
 const PASSED_MIN: usize = 1665;
 
-/// Evals that ask for delayed removal of names, and differ where they go at once; as scripts and
+/// Evals that expect delayed removal of names and fail if names are dropped at once: scripts and
 /// lines.
 const DELAYED: &[(&str, &[usize])] = &[
     ("name_label_dropping.test", &[55, 60, 67, 80, 108]),
     ("type_and_unit.test", &[73, 78, 198]),
 ];
 
-/// As upstream runs them.
+/// As Prometheus runs them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn upstream_scripts_pass_with_delayed_name_removal() {
     run_scripts(true).await;
@@ -59,7 +59,7 @@ async fn run_scripts(delayed_name_removal: bool) {
         passed += report.passed;
 
         for failure in report.failures {
-            // Where names go at once, annotations on histograms have none.
+            // If names are dropped at once, annotations on histograms have none.
             let named = || failure.difference.contains("for metric name");
 
             if !delayed_name_removal && (asks_for_delay(name, failure.line) || named()) {

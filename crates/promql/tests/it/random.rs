@@ -1,4 +1,4 @@
-//! Any query that parses is answered or refused, and never a fault of the engine.
+//! Every query that parses is answered or refused, and the engine never fails internally.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use rand::{Rng, SeedableRng};
 
 use crate::engine::{bits, context, labels};
 
-/// How many queries are made up. `DURAMEN_RANDOM_QUERIES` in the environment says otherwise, and
-/// `DURAMEN_RANDOM_SEED` where to start.
+/// The number of random queries. `DURAMEN_RANDOM_QUERIES` in the environment overrides it, and
+/// `DURAMEN_RANDOM_SEED` sets the first seed.
 const QUERIES: u64 = 1000;
 
-/// Writes well-typed queries from everything that the grammar has.
+/// Writes random well-typed queries with the whole grammar.
 struct Writer {
     random: StdRng,
 }
@@ -458,8 +458,8 @@ async fn whatever_parses_is_answered_or_refused() {
                 .any(|answer| answer.as_ref().is_err_and(limited))
                 || answers.iter().all(Result::is_err)
             {
-                // What several tasks hold at once, and which of two faults comes first, depends on
-                // who is ahead.
+                // How many samples several tasks hold at the same time, and which of two errors
+                // comes first, depends on which task is ahead.
                 continue;
             }
 

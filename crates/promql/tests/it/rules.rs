@@ -1,4 +1,4 @@
-//! Rules that random queries found, with the answers that Prometheus gives.
+//! Rules that random queries found, with the answers of Prometheus.
 
 use duramen_promql::Features;
 use duramen_promqltest::{Mode, Script, run};

@@ -1,4 +1,4 @@
-//! Sources that fail, and queries that are given up.
+//! Sources that fail, and queries that are cancelled.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::engine;
 
-/// Some batches of one series, and then what `end` says.
+/// Returns some batches of one series, and then what `end` says.
 #[derive(Debug)]
 struct Broken {
     batches: usize,
@@ -23,8 +23,8 @@ struct Broken {
 #[derive(Debug)]
 enum End {
     Fails,
-    /// Never ends. Says when it is read that far, and drops the other sender when the stream is
-    /// dropped.
+    /// Never ends. Sends a message when it is read up to there, and drops the other sender when the
+    /// stream is dropped.
     Hangs(Mutex<Option<(mpsc::UnboundedSender<()>, oneshot::Sender<()>)>>),
 }
 

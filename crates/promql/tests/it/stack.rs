@@ -1,4 +1,4 @@
-//! High trees, on the stack of a worker thread.
+//! Deep trees, on the stack of a worker thread.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use duramen_syntax::DURATION_HEIGHT_MAX;
 
 use crate::engine::{context, source};
 
-/// Deep enough to overflow a stack that does not grow, in any build, and evaluated soon in one
-/// without optimization.
+/// Deep enough to overflow a stack that does not grow, in any build. A build without optimization
+/// still evaluates it quickly.
 const NESTING_DEPTH: usize = 128;
 const TREE_HEIGHT: usize = 1000;
 
-/// Half of what a worker of Tokio has: the other half is for those who call.
+/// Half of the stack of a Tokio worker. The other half is for the callers.
 const STACK_BYTES: usize = 1 << 20;
 
-/// Parses, plans, evaluates and prints on a thread of its own.
+/// Parses, plans, evaluates and prints on a separate thread.
 fn check(query: String) {
     let name: String = query.chars().take(12).collect();
     let work = move || {

@@ -1,4 +1,4 @@
-//! What Prometheus does and one would not guess, as scripts in its language for tests.
+//! Surprising behaviour of Prometheus, as scripts in its test language.
 
 use duramen_promql::Features;
 use duramen_promqltest::{Mode, Script, run};

@@ -1,8 +1,9 @@
-//! The engine and the parser against Prometheus' own, over random data and random expressions.
+//! The engine and the parser, compared with those of Prometheus over random data and random
+//! expressions.
 //!
-//! `DURAMEN_SEED` says with which world to begin, and `DURAMEN_WORLDS` how many there are: a
-//! difference is printed with its seed, and that seed alone repeats it. `DURAMEN_TEST_GO_PROMQL` is
-//! a Go that has the modules of `tests/prometheus`.
+//! `DURAMEN_SEED` sets the first world, and `DURAMEN_WORLDS` their number. A difference is printed
+//! with its seed, and that seed alone repeats it. `DURAMEN_TEST_GO_PROMQL` is the path of a Go that
+//! has the modules of `tests/prometheus`.
 
 mod compare;
 mod mutations;
@@ -25,13 +26,13 @@ use prometheus::{Prometheus, When};
 use world::World;
 use writer::Writer;
 
-/// Worlds of a short run.
+/// The number of worlds of a short run.
 const WORLDS: u64 = 4;
 
-/// Texts that are parsed for each expression that is evaluated.
+/// How many texts are parsed for each expression that is evaluated.
 const TEXTS: u64 = 10;
 
-/// Expressions in each world. `DURAMEN_QUERIES` in the environment says otherwise.
+/// The number of expressions in each world. `DURAMEN_QUERIES` in the environment overrides it.
 const QUERIES: u64 = 100;
 
 fn environment(name: &str, otherwise: u64) -> u64 {
@@ -52,13 +53,13 @@ const DATES: [&str; 8] = [
     "year(",
 ];
 
-/// Both, with the same data.
+/// Prometheus and the engine, with the same data.
 struct Pair {
     prometheus: Prometheus,
     store: Store,
 }
 
-/// One question to both.
+/// A query for both.
 #[derive(Clone, Debug)]
 struct Question {
     text: String,
@@ -128,7 +129,7 @@ impl Pair {
         } = question;
 
         let Ok(expr) = duramen_syntax::parse(text) else {
-            // What one takes and the other does not is another test's.
+            // Another test checks what only one of them accepts.
             return None;
         };
 
@@ -143,13 +144,13 @@ impl Pair {
         let theirs = self.prometheus.query(text, *when, *features);
         let difference = difference(&ours, &theirs, order(&expr));
 
-        // TODO(68): of what is no time.
+        // TODO(68): dates of values that are not times.
         let date = DATES.iter().any(|function| text.contains(function));
         difference.filter(|text| !(date && text.contains("NaN")))
     }
 
-    /// The smallest part of the expression that makes a difference by itself, in as few series as
-    /// do.
+    /// Returns the smallest part of the expression that makes a difference by itself, with as few
+    /// series as possible.
     async fn shrink(&mut self, world: &World, question: &Question) -> (World, Question) {
         let mut smallest = question.clone();
         let mut parts = parts(&duramen_syntax::parse(&question.text).unwrap());
@@ -180,8 +181,8 @@ impl Pair {
     }
 }
 
-/// Only these say in which order series come; those that sort by labels go by more than upstream
-/// where labels are absent.
+/// Only these functions define the order of series. Those that sort by labels use more labels than
+/// Prometheus if labels are absent.
 fn order(expr: &Expr) -> Order {
     match expr {
         Expr::Call { func, .. } if ["sort", "sort_desc"].contains(&func.name) => Order::Same,
@@ -190,7 +191,7 @@ fn order(expr: &Expr) -> Order {
     }
 }
 
-/// The text of the expression and of all below it.
+/// Returns the text of the expression and of all expressions below it.
 fn parts(expr: &Expr) -> Vec<String> {
     let below = expr.children().flat_map(parts);
     below.chain([expr.to_string()]).collect()
@@ -233,7 +234,8 @@ fn question(writer: &mut Writer) -> Question {
     }
 }
 
-/// Upstream's scripts hold what came before 3.16, and so do we: `docs/gaps.md`, 120.
+/// Whether Prometheus' scripts require the behaviour before 3.16, which is also ours:
+/// `docs/gaps.md`, 120.
 fn is_held_by_scripts(question: &Question) -> bool {
     let text = &question.text;
     text.contains("group_right") && text.contains("fill")
@@ -303,8 +305,8 @@ async fn random_queries_are_answered_as_prometheus_answers_them() {
     assert_eq!(differences, 0, "of {asked}");
 }
 
-/// What `docs/design/0002-promql-syntax.md` tells: an infinite base keeps its sign to itself, and a
-/// colon that is too early is told where it stands.
+/// The differences in `docs/design/0002-promql-syntax.md`: an infinite base keeps its own sign, and
+/// a misplaced colon is reported with its position.
 fn differs_on_purpose(text: &str, theirs: &Result<[String; 2], String>) -> bool {
     match theirs {
         Ok(_) => text.contains('^') && text.to_ascii_lowercase().contains("inf"),

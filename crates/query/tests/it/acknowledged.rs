@@ -1,4 +1,4 @@
-//! What stands between a write and its acknowledgement.
+//! The operations between a write and its acknowledgement.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use duramen_testkit::{DiskOp, SimDisk};
 
 use crate::system::System;
 
-/// The operations on WAL segments, in order.
+/// Returns the operations on WAL segments, in order.
 fn on_segments(disk: &SimDisk) -> Vec<DiskOp> {
     let is_segment = |op: &DiskOp| matches!(op, DiskOp::Append { path, .. } | DiskOp::SyncData { path } if path.starts_with("/data/wal"));
     disk.ops().into_iter().filter(is_segment).collect()

@@ -1,4 +1,4 @@
-//! What was offered to a system, what it acknowledged, and what it holds: floats, histograms, life
+//! What was offered to a system, what it acknowledged, and what it has: floats, histograms, life
 //! spans, exemplars and metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use duramen_testkit::prompb::{Message, Symbols};
 use rand::Rng;
 use rand::rngs::StdRng;
 
-/// Series have names of their own, `m0` to `m4`, each of which is a metric family.
+/// Each series has its own name, `m0` to `m4`, and is a metric family.
 const SERIES: u32 = 5;
 const HOUR_MS: i64 = 3_600_000;
 
@@ -20,7 +20,7 @@ pub(crate) struct Contents {
     pub(crate) samples: BTreeMap<(String, i64), (Value, Life)>,
     /// Series, time, bits of the value, trace.
     pub(crate) exemplars: BTreeSet<(String, i64, u64, String)>,
-    /// What is said of a family: a number that grows with each time.
+    /// The metadata of a family: a number that grows with each write.
     pub(crate) families: BTreeMap<String, u64>,
 }
 
@@ -37,7 +37,7 @@ impl Contents {
         self.families.extend(other.families);
     }
 
-    /// How many promises it is.
+    /// Returns how many samples, exemplars and families there are.
     pub(crate) fn len(&self) -> [usize; 3] {
         [
             self.samples.len(),
@@ -47,7 +47,7 @@ impl Contents {
     }
 }
 
-/// See the module's text.
+/// What was offered to a system, and what it acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) offered: Contents,
@@ -56,8 +56,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Offers up to four samples that were never offered before, and what goes with them. Returns
-    /// the message of remote write 2.0, and what to note once it is acknowledged.
+    /// Offers up to four new samples with their exemplars and metadata. Returns the message of
+    /// remote write 2.0, and what to note once it is acknowledged.
     pub(crate) fn offer(&mut self, rng: &mut StdRng, base_ms: i64) -> (Vec<u8>, Contents) {
         let mut symbols = Symbols::default();
         let mut timeseries = Vec::new();
@@ -140,9 +140,9 @@ impl Ledger {
         )
     }
 
-    /// Everything acknowledged is there, bit for bit, and nothing that was never offered. Of a
-    /// family at least the last that was acknowledged is said: what was offered later may have
-    /// become durable as well.
+    /// Checks that everything acknowledged is there, bit for bit, and nothing that was never
+    /// offered. The metadata of a family must be at least as new as what was acknowledged last,
+    /// because later offers may have become durable as well.
     pub(crate) fn check(&self, seen: &Contents) -> anyhow::Result<()> {
         for (at, sample) in &self.acknowledged.samples {
             let found = seen.samples.get(at);
@@ -187,7 +187,7 @@ impl Ledger {
     }
 }
 
-/// No start and no span, or either, or both.
+/// Returns a start time and a life span. Either or both may be missing.
 fn life(rng: &mut StdRng, at_ms: i64) -> Life {
     let start_ms = if rng.random_bool(0.3) {
         at_ms - rng.random_range(1..100_000)
@@ -204,7 +204,7 @@ fn life(rng: &mut StdRng, at_ms: i64) -> Life {
     Life { start_ms, ttl_ms }
 }
 
-/// Counted, with exponential buckets on both sides.
+/// Returns a histogram of integers, with exponential buckets on both sides.
 fn integers(rng: &mut StdRng) -> Histogram {
     let [zero_count, a, b, c] = std::array::from_fn(|_| rng.random_range(0..1000u32));
     let difference = i64::from(b) - i64::from(a);
@@ -242,7 +242,7 @@ fn integers(rng: &mut StdRng) -> Histogram {
     }
 }
 
-/// Of floats, with custom buckets.
+/// Returns a histogram of floats, with custom buckets.
 fn fractions(rng: &mut StdRng) -> Histogram {
     let [a, b] = std::array::from_fn(|_| f64::from(rng.random_range(0..1000u32)) / 8.0);
     Histogram {

@@ -1,5 +1,5 @@
-//! Each limit of a tenant's queries: what goes past it ends with an error that names it and its
-//! value, and is counted.
+//! Each limit of a tenant's queries. A query that exceeds it fails with an error that names the
+//! limit and its value, and is counted.
 
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
@@ -22,7 +22,7 @@ use ulid::Ulid;
 
 use crate::system::tenant;
 
-/// A querier over `source` with the limits of [`tenant`], who is registered, and the text of its
+/// A querier over `source` with limits for the registered tenant of [`tenant`], and the text of its
 /// metrics.
 struct Limited {
     querier: Querier,
@@ -133,12 +133,12 @@ fn filled() -> MemorySource {
     source
 }
 
-/// A source whose answers never come.
+/// A source that never answers.
 #[derive(Debug)]
 enum Hanging {
-    /// It waits for something.
+    /// Waits for something.
     Waits,
-    /// It holds its thread, as what computes does, until the lock is free.
+    /// Blocks its thread until the lock is free, as a computation does.
     Computes(Arc<RwLock<()>>),
 }
 
@@ -184,7 +184,7 @@ fn check(limited: &Limited, result: Result<(), Error>, kind: ErrorKind, limit: &
 
 #[tokio::test]
 async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
-    // Every field stands here: a new one does not compile before it has its case.
+    // All fields are listed, so that a new one does not compile without its case.
     let QueryLimits {
         concurrency_max: _, // a_query_waits_for_its_turn_as_long_as_it_may_take
         waiting_max: _,     // a_query_waits_for_its_turn_as_long_as_it_may_take
@@ -408,7 +408,7 @@ async fn a_query_waits_for_its_turn_as_long_as_it_may_take() {
             .map(drop)
     };
 
-    // All begin at once: one has the turn, one waits, and one is refused.
+    // All begin at the same time: one has the turn, one waits, and one is refused.
     let results = tokio::select! {
         biased;
         ended = limited.instant(&of, "m") => panic!("it cannot end: {ended:?}"),
@@ -516,7 +516,7 @@ async fn while_the_memory_of_the_process_is_in_use_questions_fail_and_are_counte
     assert_eq!(error.limit(), Some("process_memory_bytes_max"));
     assert!(limited.counted("process_memory_bytes_max"));
 
-    // Enough to begin with, and not for what is found.
+    // Enough memory to begin, but not for the result.
     others.shrink(2);
 
     let range = TimeRange::new(0, 60_000).unwrap();

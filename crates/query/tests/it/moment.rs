@@ -1,4 +1,4 @@
-//! A query sees one moment, whatever is written beside it.
+//! A query sees one moment, even while others write.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use tokio::sync::Semaphore;
 use crate::system::{System, tenant};
 
 const NOW_MS: i64 = 1_760_400_000_000;
-/// More than a batch has.
+/// More series than a batch has.
 const SERIES: usize = 1500;
-/// Writes that are done beside each question.
+/// The number of writes during each query.
 const WRITES: usize = 4;
 
-/// A system, and a querier over it.
+/// Starts a system and a querier over it.
 async fn start() -> (Arc<System>, Arc<Querier>) {
     let clock: Arc<dyn Clock> = MockClock::at(NOW_MS);
     let bucket = Bucket::memory(Arc::clone(&clock));
@@ -45,7 +45,7 @@ async fn start() -> (Arc<System>, Arc<Querier>) {
     (Arc::new(system), Arc::new(querier))
 }
 
-/// One request that sets all series to `value` at its own time.
+/// Sets all series to `value` in one request, at a new time.
 async fn set_all(system: &System, value: i32) {
     let samples: Vec<_> = (0..SERIES)
         .map(|at| {
@@ -81,7 +81,7 @@ async fn values(querier: &Querier, query: &str) -> Vec<f64> {
         .collect()
 }
 
-/// All that a selection gives, read twice one after the other.
+/// Reads all samples of a selection twice, one after the other.
 async fn twice(reader: Reader) -> Result<[Vec<f64>; 2], duramen_query::Error> {
     let range = TimeRange::ALL;
     let selection = Selection {

@@ -1,5 +1,5 @@
-//! Label names and values: what the indices of head and blocks know is what a walk through all
-//! series finds.
+//! Label names and values: the indexes of heads and blocks must give the same as a walk through all
+//! series.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,7 +79,7 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
     }
 }
 
-/// Prints how long both ways take for few values of many series; nothing is asserted of it.
+/// Prints how long both ways take for few values of many series. Asserts nothing.
 #[expect(clippy::disallowed_methods, reason = "a measurement for people")]
 async fn measure(storage: &impl SeriesSource, system: &System, place: &str) {
     let request = SeriesRequest {

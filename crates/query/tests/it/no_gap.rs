@@ -1,4 +1,4 @@
-//! Flush against query.
+//! Queries during flushes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use parking_lot::Mutex;
 use crate::system::{Samples, System};
 use crate::turnstile::{GatedHeads, GatedStore, Turnstile};
 
-/// Systems, each with fresh state, and queries on each: 10,000 together.
+/// The number of systems, each with fresh state, and of queries on each: 10,000 in total.
 const SYSTEMS: u64 = 100;
 const QUERIES: usize = 100;
 const FLUSHES: i64 = 12;
 
-/// One system under one seed: a task that writes and flushes in a loop, and a task that reads in a
-/// loop. Returns the steps taken.
+/// Runs one system with one seed: a task that writes and flushes in a loop, and a task that reads
+/// in a loop. Returns the number of steps.
 #[expect(clippy::future_not_send, reason = "the tasks are driven on one thread")]
 async fn run(seed: u64) -> usize {
     let turnstile = Turnstile::default();
@@ -48,7 +48,7 @@ async fn run(seed: u64) -> usize {
     let offered = Mutex::new(Samples::new());
     let now_ms = clock.now_ms();
 
-    // The tenant is made before the tasks are driven: while it is, one of them waits for a lock
+    // The tenant is created before the tasks are driven. Otherwise one of them waits for a lock
     // that the other holds at a turnstile.
     system
         .write(&[("first".to_owned(), now_ms, 0.0)])
@@ -62,7 +62,7 @@ async fn run(seed: u64) -> usize {
     let writer = async {
         for round in 0..FLUSHES {
             for series in ["a", "b", "c"] {
-                // The second of two samples comes late, into the generation behind the flush of its
+                // The second of two samples comes late, into the generation after the flush of its
                 // neighbours.
                 for ts_ms in [now_ms + round * 10, now_ms + (round - 1) * 10 + 5] {
                     let sample = (

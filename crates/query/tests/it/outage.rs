@@ -1,4 +1,4 @@
-//! The bucket is away, or a part of the log is damaged.
+//! The bucket is unavailable, or a part of the log is damaged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use duramen_testkit::SimDisk;
 
 use crate::system::System;
 
-/// The header of a segment, by its format page.
+/// The length of a segment's header, as documented.
 const HEADER_BYTES: usize = 48;
 
 fn clock() -> Arc<dyn Clock> {
@@ -96,8 +96,8 @@ async fn samples_whose_series_a_damaged_record_defined_are_counted() {
 
     drop(system);
 
-    // The first record of the only segment with records, behind the segment's header: it defines
-    // the series.
+    // The first record of the only segment with records. It follows the segment's header and
+    // defines the series.
     let directory = PathBuf::from("/data/wal");
     let sizes = |name: &String| disk.stat(&directory.join(name)).unwrap().length;
 
@@ -111,8 +111,7 @@ async fn samples_whose_series_a_damaged_record_defined_are_counted() {
     let segment = directory.join(names.iter().max_by_key(|name| sizes(name)).unwrap());
     let mut bytes = disk.read(&segment).unwrap();
 
-    // Of three records, which alone are behind the header, a third of the file from its end is in
-    // the first.
+    // Only three records follow the header. An eighth of the way through them is inside the first.
     let at = HEADER_BYTES + (bytes.len() - HEADER_BYTES) / 8;
     bytes[at] ^= 1;
     disk.plant(&segment, bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Power is lost at any operation of the disk that holds the WAL and the store.
+//! Power loss at any operation of the disk that holds the WAL and the store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use crate::ledger::Ledger;
 use crate::system::System;
 
-/// Lives between two losses of power, under one seed.
+/// The number of lives between power losses, for one seed.
 const LIVES: usize = 3;
 
 fn bucket(disk: &SimDisk, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
@@ -21,7 +21,7 @@ fn bucket(disk: &SimDisk, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
     let store = LocalStore::open(disk, &PathBuf::from("/store"), &**clock)?;
     let mut config = duramen_bucket::Config::default();
 
-    // A disk without power does not come back by itself.
+    // A disk without power does not recover by itself.
     config.retry.attempts_max = 1;
     Ok(Bucket::over(
         Arc::new(store),
@@ -31,7 +31,7 @@ fn bucket(disk: &SimDisk, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
     ))
 }
 
-/// Writes and flushes until the power goes; what was acknowledged is noted in `ledger`.
+/// Writes and flushes until power is lost. Acknowledged writes are noted in `ledger`.
 async fn live(
     disk: &SimDisk,
     clock: &Arc<dyn Clock>,
@@ -55,15 +55,15 @@ async fn live(
 
     for _ in 0..60 {
         let flush = async {
-            // It may fail: only what is acknowledged counts.
+            // It may fail, because only acknowledged writes count.
             let _ = system.ingester.flush_all().await;
         };
 
         let flush = OptionFuture::from(rng.random_bool(0.1).then_some(flush));
         let (message, batch) = ledger.offer(rng, base_ms);
 
-        // Both at once: what comes while a flush commits must not be trimmed with what it
-        // committed.
+        // Both run at the same time: a write during the commit of a flush must not be trimmed with
+        // the flushed data.
         if let (Ok(report), _) = tokio::join!(system.write_message(&message), flush) {
             for rejected in [
                 &report.rejected,
@@ -84,8 +84,8 @@ async fn live(
     Ok(())
 }
 
-/// Several lives and what is there after the last. An error is a broken promise. Returns how much
-/// was acknowledged.
+/// Runs several lives and checks what is there after the last. An error is a broken promise.
+/// Returns how much was acknowledged.
 async fn run(seed: u64, mut disk: SimDisk) -> anyhow::Result<[usize; 3]> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut rng = StdRng::seed_from_u64(seed);
@@ -113,7 +113,7 @@ async fn run(seed: u64, mut disk: SimDisk) -> anyhow::Result<[usize; 3]> {
     Ok(ledger.acknowledged.len())
 }
 
-/// The first seed under which a promise is broken.
+/// Returns the first seed with a broken promise.
 fn first_broken(seeds: std::ops::Range<u64>, disk: impl Fn() -> SimDisk) -> Option<(u64, String)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

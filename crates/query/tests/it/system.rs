@@ -22,7 +22,7 @@ use crate::ledger::{Contents, Value};
 /// Samples by series and time, values as bits.
 pub(crate) type Samples = BTreeMap<(String, i64), u64>;
 
-/// See the module's text.
+/// An ingester over any store and disk, and the parts of the source that queries read.
 pub(crate) struct System {
     pub(crate) ingester: Ingester,
     pub(crate) report: StartReport,
@@ -34,7 +34,7 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Starts an ingester whose identity and WAL lie on `disk`. Heads are flushed on request only.
+    /// Starts an ingester with its identity and WAL on `disk`. Heads are flushed only on request.
     pub(crate) async fn start(
         bucket: Bucket,
         disk: Arc<dyn Disk>,
@@ -83,7 +83,7 @@ impl System {
         })
     }
 
-    /// The tenant of all writes, once there was one.
+    /// Returns the tenant of all writes. There must have been a write.
     pub(crate) fn tenant_id(&self) -> duramen_model::TenantId {
         self.tenants
             .lookup(&tenant())
@@ -94,7 +94,7 @@ impl System {
         Arc::clone(&self.tenants)
     }
 
-    /// What queries read, with `heads` instead of the ingester itself.
+    /// Returns the source that queries read, with `heads` instead of the ingester itself.
     pub(crate) fn storage(&self, heads: Arc<dyn Heads>) -> Storage {
         Storage::new(
             heads,
@@ -132,8 +132,8 @@ impl System {
         self.ingester.write(&tenant(), Version::Two, message).await
     }
 
-    /// Reads everything of every kind through `storage`; fails when a series, a time or a family
-    /// comes twice, or when a life span is longer than the longest that is told.
+    /// Reads everything of every kind through `storage`. Fails if a series, a time or a family
+    /// occurs twice, or if a life span is longer than the maximum that the storage reports.
     pub(crate) async fn contents(&self, storage: &Storage) -> anyhow::Result<Contents> {
         let request = self.request(&[], Columns::Everything);
         let mut contents = Contents::default();
@@ -211,7 +211,7 @@ impl System {
         }
     }
 
-    /// Reads all floats of `m` through `storage`; fails when a series or a time comes twice.
+    /// Reads all floats of `m` through `storage`. Fails if a series or a time occurs twice.
     pub(crate) async fn read(&self, storage: &Storage) -> anyhow::Result<Samples> {
         let request = self.request(&[Matcher::equal("__name__", "m")], Columns::Samples);
         let mut samples = Samples::new();
@@ -248,7 +248,7 @@ fn name_of(labels: &Labels) -> String {
     labels.get("__name__").unwrap_or("").to_owned()
 }
 
-/// Floats and histograms of a row.
+/// Returns the floats and histograms of a row.
 fn samples_of(batch: &SeriesBatch, row: usize) -> impl Iterator<Item = (i64, Value, Life)> {
     let (ts, values) = batch.samples_at(row);
     let starts = batch.starts_at(row);

@@ -1,8 +1,9 @@
-//! One step at a time: tasks stop at turnstiles, and a seeded driver says who goes on.
+//! Runs one step at a time: tasks stop at turnstiles, and a seeded driver decides which one goes
+//! on.
 //!
-//! All tasks run on one thread. The driver lets one through only when every task that has not ended
-//! stands at a turnstile, so the order of all steps is a function of the seed, whatever threads
-//! stand behind a task's other waits.
+//! All tasks run on one thread. The driver lets one task through only when every task that has not
+//! ended is at a turnstile. So the order of all steps depends only on the seed, whatever threads
+//! are behind a task's other waits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,11 +31,11 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
 
 tokio::task_local! {
-    /// Which of the driven tasks this is; nobody else is stopped.
+    /// The number of the driven task. Other tasks are not stopped.
     static TASK: usize;
 }
 
-/// See the module's text. Cheap to clone.
+/// Stops the driven tasks at each step. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Turnstile {
     shared: Arc<Shared>,
@@ -52,7 +53,7 @@ impl fmt::Debug for Turnstile {
 }
 
 impl Turnstile {
-    /// Waits to be let through, inside of a driven task.
+    /// Inside of a driven task, waits to be let through.
     pub(crate) async fn pass(&self) {
         let Ok(task) = TASK.try_with(|task| *task) else {
             return;
@@ -63,7 +64,7 @@ impl Turnstile {
         let _ = gone.await;
     }
 
-    /// Runs all `tasks` to their ends and returns how many steps were ordered.
+    /// Runs all `tasks` to their end and returns the number of ordered steps.
     #[expect(clippy::future_not_send, reason = "the tasks are driven on one thread")]
     pub(crate) async fn drive(
         &self,
@@ -89,12 +90,12 @@ impl Turnstile {
                 let stands = |task: &usize| waiting.iter().any(|(standing, _)| standing == task);
 
                 if !running.keys().all(stands) {
-                    // Someone waits for a thread, which wakes us.
+                    // Some task waits for a thread, which will wake this one.
                     return Poll::Pending;
                 }
 
-                // The task is drawn, not one of its waits: which of its requests stands first may
-                // hang on random names.
+                // The driver draws a task and not one of its waits, because the order of a task's
+                // waits may depend on random names.
                 let drawn = *running
                     .keys()
                     .nth(rng.random_range(0..running.len()))
@@ -113,7 +114,7 @@ impl Turnstile {
     }
 }
 
-/// Heads whose snapshots and reads stop at a turnstile.
+/// Heads with a turnstile at each snapshot and read.
 #[derive(Debug)]
 pub(crate) struct GatedHeads<H> {
     pub(crate) heads: H,
@@ -141,7 +142,7 @@ impl<H: Heads> Heads for GatedHeads<H> {
     }
 }
 
-/// A source that stops before its answer and before each batch.
+/// A source with a turnstile before its answer and before each batch.
 #[derive(Debug)]
 struct GatedSource {
     source: Arc<dyn SeriesSource>,
@@ -181,7 +182,7 @@ impl SeriesSource for GatedSource {
     }
 }
 
-/// A store that stops before and after each request.
+/// A store with a turnstile before and after each request.
 #[derive(Debug)]
 pub(crate) struct GatedStore {
     pub(crate) store: Arc<dyn ObjectStore>,

@@ -1,4 +1,4 @@
-//! What differs between an answer of the engine and one of Prometheus.
+//! Compares an answer of the engine with one of Prometheus.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,18 +7,18 @@ use duramen_model::{FloatHistogram, Labels, ResetHint, is_stale};
 use duramen_promql::{Answer, Error, SampleValue, Value};
 use serde_json::Value as Json;
 
-/// The largest relative difference of floats. Sums of both are compensated but not in one order,
-/// and powers, logarithms and trigonometry come from two libraries.
+/// The largest allowed relative difference of floats. Both use compensated sums but in a different
+/// order, and powers, logarithms and trigonometry come from two libraries.
 const EPSILON: f64 = 1e-9;
 
-/// Whether series have to come in one order.
+/// Whether series must be in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Any,
     Same,
 }
 
-/// `None`: nothing differs.
+/// Returns `None` if nothing differs.
 pub(super) fn difference(
     ours: &Result<Answer, Error>,
     theirs: &Json,
@@ -41,8 +41,8 @@ pub(super) fn difference(
     };
 
     let annotations = |kind: &str, wanted: &Json, got: &[String]| {
-        // Where histograms with observations of NaN are annotated has changed after the release
-        // that is asked.
+        // The position of annotations about NaN observations has changed since this release of
+        // Prometheus.
         let placeless =
             |text: &str| match (text.contains("NaN observations"), text.rsplit_once(" (")) {
                 (true, Some((text, _))) => text.to_owned(),
@@ -59,8 +59,8 @@ pub(super) fn difference(
 
         let got: Vec<String> = got.iter().map(|text| placeless(text)).collect();
 
-        // Of groups with floats and with histograms that do not fit each other, the order of series
-        // says what is annotated.
+        // In groups with floats and incompatible histograms, the annotation depends on the order of
+        // the series.
         let unsettled = |text: &String| {
             ![
                 "mix of histograms and floats for ag",
@@ -87,8 +87,8 @@ pub(super) fn difference(
         .or_else(|| annotations("infos", &theirs["infos"], &ours.infos))
 }
 
-/// An error without what depends on the order of series: of several that are double, which ones are
-/// met first.
+/// Returns an error without the part that depends on the order of series: which of several
+/// duplicates is found first.
 fn settled(error: &str) -> &str {
     if error.starts_with("found duplicate series for the match group")
         || error.starts_with("multiple matches for labels")
@@ -152,7 +152,7 @@ enum Point {
     Histogram(Native),
 }
 
-/// As it is in the answers of `tests/prometheus`.
+/// A histogram as the answers of `tests/prometheus` have it.
 #[derive(Clone, Debug, PartialEq)]
 struct Native {
     hint: String,
@@ -161,7 +161,7 @@ struct Native {
     zero_threshold: f64,
     positive: Vec<(i64, f64)>,
     negative: Vec<(i64, f64)>,
-    /// Count of the zero bucket, of all, and the sum.
+    /// The counts of the zero bucket and of all buckets, and the sum.
     totals: [f64; 3],
 }
 
@@ -297,8 +297,8 @@ fn rows(theirs: &Json) -> Vec<Row> {
     list(&theirs["series"]).iter().map(row).collect()
 }
 
-/// The series that miss, that are too many and that have other points, then those that are at
-/// another place.
+/// Returns the series that are missing, that are extra or that have other points, then those at a
+/// different place.
 fn series(ours: &[Row], theirs: &[Row], order: Order) -> Option<String> {
     let mut held: BTreeMap<&str, &[(i64, Point)]> = BTreeMap::new();
     let mut text = String::new();

@@ -1,10 +1,10 @@
-//! Texts that are expressions or nearly so.
+//! Texts that are expressions, or nearly.
 
 use duramen_syntax::ast::ValueType;
 
 use super::writer::Writer;
 
-/// What stands where something else should.
+/// Tokens to insert at random places.
 const TOKENS: [&str; 72] = [
     "(",
     ")",
@@ -80,7 +80,7 @@ const TOKENS: [&str; 72] = [
     "5mm",
 ];
 
-/// An expression, or one with a few changes.
+/// Returns an expression, or one with a few changes.
 pub(super) fn text(writer: &mut Writer) -> String {
     let kind = [
         ValueType::Scalar,
@@ -125,7 +125,7 @@ pub(super) fn text(writer: &mut Writer) -> String {
     text
 }
 
-/// Words, blanks and single signs.
+/// Splits a text into words, blanks and single characters.
 fn tokens(text: &str) -> Vec<String> {
     let class = |c: char| {
         if c.is_alphanumeric() || c == '_' {

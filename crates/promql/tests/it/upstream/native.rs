@@ -6,7 +6,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-/// A histogram that counts.
+/// A histogram that grows.
 pub(super) struct Native {
     schema: i32,
     custom: Vec<f64>,
@@ -23,7 +23,8 @@ pub(super) struct Native {
 }
 
 impl Native {
-    /// One after the other, mostly as one counter, with resets and changes of layout between.
+    /// Returns a sequence of histograms, mostly as one counter, with resets and changes of layout
+    /// between them.
     pub(super) fn sequence(random: &mut StdRng, custom: bool, length: usize) -> Vec<String> {
         let mut native = Self::new(random, custom);
         let restless = random.random_range(0..3) == 0;
@@ -87,7 +88,7 @@ impl Native {
                 .unwrap_or(0.0)
         };
 
-        // The first bucket that does not lie in the zero bucket.
+        // The first bucket outside of the zero bucket.
         let first = if width > 0.0 {
             (f64::log2(width) * f64::powi(2.0, schema)).ceil() as i32 + 1
         } else {

@@ -1,4 +1,4 @@
-//! A Prometheus at the other end of a pipe: `tests/prometheus`, built with Go.
+//! A Prometheus process behind a pipe: `tests/prometheus`, built with Go.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write as _};
@@ -9,14 +9,14 @@ use std::sync::OnceLock;
 use duramen_promql::Features;
 use serde_json::{Value, json};
 
-/// A running one, and what was loaded into it.
+/// A running process, and what was loaded into it.
 pub(super) struct Prometheus {
     process: Child,
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
-/// Tests that run at once do not build over what one of them runs.
+/// Tests that run at the same time must not rebuild the binary that one of them runs.
 static BUILT: OnceLock<PathBuf> = OnceLock::new();
 
 fn build(go: OsString) -> PathBuf {
@@ -37,17 +37,17 @@ fn build(go: OsString) -> PathBuf {
     binary
 }
 
-/// When a query is asked.
+/// The times of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct When {
     pub(super) start_ms: i64,
     pub(super) end_ms: i64,
-    /// `None`: an instant, at the start.
+    /// `None` for an instant query at the start.
     pub(super) step_ms: Option<i64>,
 }
 
 impl Prometheus {
-    /// Builds and starts it. `None` without a Go, which is told.
+    /// Builds and starts it. Returns `None` without a Go, and prints that.
     pub(super) fn start() -> Option<Self> {
         let Some(go) = std::env::var_os("DURAMEN_TEST_GO_PROMQL") else {
             println!(
@@ -73,7 +73,7 @@ impl Prometheus {
         })
     }
 
-    /// Puts what a script loads in the place of what was loaded before.
+    /// Replaces the loaded data by that of a script.
     pub(super) fn load(&mut self, script: &str) -> Result<(), String> {
         let answer = self.ask(&json!({ "load": script }));
         answer["error"]
@@ -93,7 +93,7 @@ impl Prometheus {
         }}))
     }
 
-    /// The two printed forms, or the error.
+    /// Returns the two printed forms, or the error.
     pub(super) fn parse(&mut self, text: &str) -> Result<[String; 2], String> {
         let answer = self.ask(&json!({ "parse": text }));
         let field = |name: &str| answer[name].as_str().map(str::to_owned);
@@ -116,7 +116,7 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It ends with its input, and takes its files with it.
+        // The process ends when its input ends, and deletes its files.
         self.requests = None;
 
         let _ = self.process.wait();

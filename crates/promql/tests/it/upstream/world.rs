@@ -8,10 +8,10 @@ use rand::{Rng, SeedableRng};
 
 use super::native::Native;
 
-/// The samples of a series that has no gap.
+/// The number of samples of a series without gaps.
 const SLOTS: usize = 24;
 
-/// What is loaded, a series each. A line of start times goes with its series.
+/// The loaded data, line by series. A line of start times belongs to its series.
 #[derive(Clone, Debug)]
 pub(super) struct World {
     head: String,
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    /// The load as a script has it.
+    /// Returns the load as a script.
     pub(super) fn script(&self) -> String {
         self.series
             .iter()
@@ -51,7 +51,8 @@ impl World {
             })
     }
 
-    /// The same without histograms made of classic ones, which those that are broken do not make.
+    /// Returns the same world without native histograms that are made from classic ones. Broken
+    /// classic histograms cannot be converted.
     pub(super) fn plain(&self) -> Self {
         Self {
             head: self.head.replace("_with_nhcb", ""),
@@ -59,7 +60,7 @@ impl World {
         }
     }
 
-    /// The same without one series.
+    /// Returns the same world without one series.
     pub(super) fn without(&self, at: usize) -> Self {
         let mut less = self.clone();
         less.series.remove(at);
@@ -81,7 +82,7 @@ impl Maker {
         self.random.random_range(0..100) < percent
     }
 
-    /// Slots with gaps and marks of staleness among them, and now and then start times.
+    /// Adds samples with gaps and stale markers, and sometimes with start times.
     fn push(&mut self, name: &str, mut items: Vec<String>) {
         let gaps = self.one(&["", "", "some", "many"]);
         let stale = self.maybe(15);
@@ -205,7 +206,7 @@ impl Maker {
         self.push("h", items);
     }
 
-    /// Series that are floats at one time and histograms at another.
+    /// Adds series that have floats at one time and histograms at another.
     fn mixed(&mut self) {
         for job in ["a", "b"] {
             let custom = self.maybe(40);
@@ -265,7 +266,7 @@ impl Maker {
                 );
             }
 
-            // The same labels as those of the buckets, and the name without its suffix.
+            // The labels of the buckets, and the name without its suffix.
             if self.maybe(30) {
                 let custom = self.maybe(50);
                 let items = Native::sequence(&mut self.random, custom, SLOTS);
@@ -280,7 +281,7 @@ impl Maker {
         }
     }
 
-    /// `info` goes by `instance` and `job`.
+    /// `info` matches by `instance` and `job`.
     fn infos(&mut self) {
         for instance in ["1", "2"] {
             let items = (0..SLOTS).map(|at| at.to_string()).collect();

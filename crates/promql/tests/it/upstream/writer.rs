@@ -1,4 +1,4 @@
-//! Random expressions about a [`World`](super::world::World), from everything that the grammar has.
+//! Random expressions about a [`World`](super::world::World), with the whole grammar.
 
 mod arguments;
 
@@ -50,7 +50,8 @@ impl Writer {
         self.random.random_range(0..end)
     }
 
-    /// An expression that may be asked at an instant; for a range it must not be a range vector.
+    /// Returns an expression for an instant query. For a range query, it must not be a range
+    /// vector.
     pub(super) fn expression(&mut self, kind: ValueType) -> String {
         let depth = [0, 1, 1, 2, 2, 3][self.below(6)];
         self.of_type(kind, depth)
@@ -96,7 +97,7 @@ impl Writer {
             10 => {
                 let scalar = self.scalar(depth - 1);
 
-                // TODO(69): of the two trims only those of a vector.
+                // TODO(69): only trims of vectors are compared.
                 let op = self.operator();
                 let op = if ["</", ">/"].contains(&op) { "+" } else { op };
                 format!("({scalar} {op} {})", self.vector(depth - 1))
@@ -224,7 +225,7 @@ impl Writer {
 
         let mut function = fitting.choose(&mut self.random).copied().unwrap();
 
-        // There are many functions of one float, which are much alike.
+        // There are many similar functions of one float, so most of them are skipped.
         if function.args == [ValueType::Vector]
             && !function.name.starts_with("histogram")
             && self.maybe(60)
@@ -232,7 +233,7 @@ impl Writer {
             function = fitting.choose(&mut self.random).copied().unwrap();
         }
 
-        // What is large has a sine that depends on its last bit.
+        // The sine of a large number depends on its last bit.
         let depth = if ["sin", "cos", "tan"].contains(&function.name) {
             1
         } else {
@@ -347,7 +348,7 @@ impl Writer {
     }
 }
 
-/// What a modifier stands behind.
+/// What a modifier follows.
 #[derive(Clone, Copy)]
 enum Selects {
     Instants,

@@ -1,4 +1,4 @@
-//! Arguments that fit what a function does with them.
+//! Arguments that fit the function.
 
 use duramen_syntax::ast::ValueType;
 use duramen_syntax::functions::FunctionSig;
@@ -71,7 +71,7 @@ impl Writer {
         }
     }
 
-    /// Vectors of histograms, classic and native, for the most part.
+    /// Mostly vectors of histograms, classic and native.
     fn histograms(&mut self, depth: u32) -> String {
         let name = self.one(&[
             "h",
