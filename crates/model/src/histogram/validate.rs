@@ -16,25 +16,19 @@ pub const SCHEMA_REDUCIBLE_MAX: i32 = 52;
 pub enum InvalidHistogram {
     #[error("the schema is not known: it is -4 to 8, or -53 for custom buckets. schema=`{schema}`")]
     Schema { schema: i32 },
-    #[error(
-        "the spans and the counts have different numbers of buckets. spans=`{spans}`, buckets=`{buckets}`"
-    )]
+    #[error("the spans are for another number of buckets. spans=`{spans}`, buckets=`{buckets}`")]
     SpansMismatch { spans: u64, buckets: usize },
     #[error("a span overlaps the one before. offset=`{offset}`")]
     SpanOffset { offset: i32 },
-    #[error("a bucket lies beyond the largest index")]
+    #[error("the buckets reach past all numbers")]
     SpanRange,
     #[error("a bucket has fewer than no observations. count=`{count}`")]
     NegativeBucket { count: f64 },
     #[error("there are fewer than no observations. count=`{count}`")]
     NegativeCount { count: f64 },
-    #[error(
-        "the count differs from the sum of the buckets. count=`{count}`, in_buckets=`{in_buckets}`"
-    )]
+    #[error("the count is not that of the buckets. count=`{count}`, in_buckets=`{in_buckets}`")]
     CountMismatch { count: u64, in_buckets: u64 },
-    #[error(
-        "the count is below the sum of the buckets. count=`{count}`, in_buckets=`{in_buckets}`"
-    )]
+    #[error("the count is below that of the buckets. count=`{count}`, in_buckets=`{in_buckets}`")]
     CountTooSmall { count: u64, in_buckets: u64 },
     #[error("custom bounds ascend and are finite. bound=`{bound}`")]
     CustomBound { bound: f64 },
