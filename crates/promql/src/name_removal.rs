@@ -72,7 +72,7 @@ pub(crate) struct Nameless {
 
 impl Nameless {
     /// Returns the label set without its name, or with a mark that the name is to be dropped.
-    pub(crate) fn of<'a>(&'a mut self, encoded: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn remove_from<'a>(&'a mut self, encoded: &'a [u8]) -> &'a [u8] {
         match self.time {
             RemovalTime::AtOnce => {
                 self.others.apply(encoded, &mut self.builder);
@@ -100,7 +100,7 @@ mod tests {
         let set = Labels::from_pairs(pairs).unwrap();
         NameRemoval { labels, time }
             .nameless()
-            .of(set.encoded())
+            .remove_from(set.encoded())
             .to_vec()
     }
 
@@ -128,6 +128,10 @@ mod tests {
             time: RemovalTime::AtTheEnd,
         };
 
-        assert_eq!(removal.nameless().of(&later), later, "one mark is enough");
+        assert_eq!(
+            removal.nameless().remove_from(&later),
+            later,
+            "one mark is enough"
+        );
     }
 }

@@ -1,15 +1,14 @@
 //! The querier: reads heads and blocks, and evaluates PromQL over them.
 //!
-//! In: a query, or selectors, of a tenant. Out: what they found, with the turn that it was found in
-//! ([`Answered`]).
+//! In: a query, or selectors, of a tenant. Out: what they found, with its turn ([`Answered`]).
 //!
-//! - `turns`: who may run now, and who waits.
+//! - `turns`: which queries run now, and which wait.
 //! - `querier`: the entry. [`Querier`] has a file for each kind of request: PromQL, series and
-//!   labels, exemplars, cardinality, remote read. Each parses its texts during its turn
-//!   (`selector`) and is held against the tenant's limits (`reach`).
-//! - `view`: all reads of one request are of one moment.
+//!   labels, exemplars, cardinality, remote read. Texts are parsed during the turn (`selector`),
+//!   and the tenant's limits are checked (`reach`).
+//! - `view`: makes all reads of one request see the same moment.
 //! - `storage`: heads, staged and committed blocks of a tenant as one source.
-//! - `cardinality`: counts of series and labels.
+//! - `cardinality`: counts series and labels.
 //! - `error`, `metrics`: why a request failed, and what is counted.
 
 mod answered;

@@ -54,7 +54,7 @@ impl Storage {
     /// Returns the blocks that the manifest of a tenant lists.
     pub async fn blocks(&self, tenant: TenantId) -> Result<Vec<Arc<BlockEntry>>, Error> {
         Ok(self
-            .held(tenant)
+            .tenant_now(tenant)
             .await?
             .state
             .blocks
@@ -68,7 +68,7 @@ impl Storage {
     /// The heads are asked first. The manifest must then be at least as new as what they have
     /// flushed. So a flush that commits between the two leaves no gap. What is in both is merged
     /// into one.
-    async fn held(&self, tenant: TenantId) -> Result<Held, Error> {
+    async fn tenant_now(&self, tenant: TenantId) -> Result<TenantMoment, Error> {
         let snapshots = self.heads.snapshots(tenant).await?;
         let state = self.state(tenant, &snapshots).await?;
         let heads = snapshots
@@ -76,7 +76,7 @@ impl Storage {
             .flat_map(|snapshot| snapshot.parts)
             .collect();
 
-        Ok(Held {
+        Ok(TenantMoment {
             tenant,
             heads,
             state,
@@ -131,7 +131,7 @@ impl Storage {
 /// What a tenant has at one moment: everything that was acknowledged before, in the heads, the
 /// blocks, or both.
 #[derive(Debug)]
-struct Held {
+struct TenantMoment {
     tenant: TenantId,
     heads: Vec<Part>,
     state: Arc<State>,
@@ -140,7 +140,7 @@ struct Held {
 /// What some tenants have at one moment. While it lives, it keeps generations of heads, staged
 /// blocks and the state of the manifest. The blocks of that state stay readable.
 struct StorageView {
-    tenants: Vec<Held>,
+    tenants: Vec<TenantMoment>,
     blocks: Arc<Blocks>,
     metrics: Metrics,
 }
@@ -155,10 +155,10 @@ impl fmt::Debug for StorageView {
 
 impl StorageView {
     /// Returns those of `tenants` that are in the view.
-    fn of(&self, tenants: &[TenantId]) -> impl Iterator<Item = &Held> {
+    fn in_view(&self, tenants: &[TenantId]) -> impl Iterator<Item = &TenantMoment> {
         self.tenants
             .iter()
-            .filter(|held| tenants.contains(&held.tenant))
+            .filter(|moment| tenants.contains(&moment.tenant))
     }
 
     /// Merges the heads of the tenants and the blocks that `wanted` selects into one source.
@@ -170,13 +170,13 @@ impl StorageView {
     ) -> Result<MergeSource, Error> {
         let mut parts = Vec::new();
 
-        for held in self.of(tenants) {
-            let blocks = wanted.of(&held.state);
-            reads.add(Read::Heads, held.heads.len() as u64);
-            reads.add(Read::Blocks, held.state.blocks.len() as u64);
+        for moment in self.in_view(tenants) {
+            let blocks = wanted.blocks(&moment.state);
+            reads.add(Read::Heads, moment.heads.len() as u64);
+            reads.add(Read::Blocks, moment.state.blocks.len() as u64);
             reads.add(Read::BlocksInRange, blocks.len() as u64);
-            parts.extend(self.open(held.tenant, blocks, reads).await?);
-            parts.extend(held.heads.iter().cloned());
+            parts.extend(self.open(moment.tenant, blocks, reads).await?);
+            parts.extend(moment.heads.iter().cloned());
         }
 
         Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)).within(self.blocks.memory()))
@@ -217,7 +217,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn of(self, state: &State) -> Vec<Arc<BlockEntry>> {
+    fn blocks(self, state: &State) -> Vec<Arc<BlockEntry>> {
         match self {
             Self::Samples(range) => state
                 .blocks_overlapping(range)
@@ -240,16 +240,16 @@ impl Wanted {
 impl Views for Storage {
     /// Makes only the requests for the manifests, once for all reads of the view.
     async fn view(&self, tenants: &[TenantId]) -> Result<Arc<dyn SeriesSource>, Error> {
-        let mut held = Vec::with_capacity(tenants.len());
+        let mut moments = Vec::with_capacity(tenants.len());
         for &tenant in tenants {
-            held.push(self.held(tenant).await?);
+            moments.push(self.tenant_now(tenant).await?);
         }
 
         let blocks = Arc::clone(&self.blocks);
         let metrics = self.metrics.clone();
 
         Ok(Arc::new(StorageView {
-            tenants: held,
+            tenants: moments,
             blocks,
             metrics,
         }))
@@ -371,8 +371,8 @@ impl SeriesSource for StorageView {
     async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
         let mut longest = 0;
 
-        for held in self.of(tenants) {
-            let of_blocks = held
+        for moment in self.in_view(tenants) {
+            let of_blocks = moment
                 .state
                 .blocks
                 .values()
@@ -380,11 +380,11 @@ impl SeriesSource for StorageView {
                 .max()
                 .unwrap_or(0);
 
-            let heads = MergeSource::new(held.heads.clone(), self.metrics.conflicts(tenants))
+            let heads = MergeSource::new(moment.heads.clone(), self.metrics.conflicts(tenants))
                 .within(self.blocks.memory());
             longest = longest
                 .max(of_blocks)
-                .max(heads.ttl_max_ms(&[held.tenant]).await?);
+                .max(heads.ttl_max_ms(&[moment.tenant]).await?);
         }
 
         Ok(longest)

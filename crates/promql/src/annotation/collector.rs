@@ -97,12 +97,12 @@ impl Annotations {
             forced,
         } = self.with(std::mem::take);
 
-        let told = |kind: &str, text: &dyn fmt::Display, pos| {
+        let line = |kind: &str, text: &dyn fmt::Display, pos| {
             format!("PromQL {kind}: {text} ({})", self.place(pos))
         };
         let overlaps = overlaps.iter().map(|(text, (pos, times))| match times {
-            1 => told("warning", text, *pos),
-            times => told(
+            1 => line("warning", text, *pos),
+            times => line(
                 "warning",
                 &format_args!("{text} ({times} occurrences)"),
                 *pos,
@@ -111,15 +111,15 @@ impl Annotations {
 
         let warnings = warnings
             .iter()
-            .map(|(text, pos)| told("warning", text, *pos));
+            .map(|(text, pos)| line("warning", text, *pos));
         let mut warnings: Vec<_> = warnings.chain(overlaps).collect();
         let forced = forced
             .iter()
-            .map(|(text, (pos, forced))| told("info", &format_args!("{text}, {forced}"), *pos));
+            .map(|(text, (pos, forced))| line("info", &format_args!("{text}, {forced}"), *pos));
 
         let mut infos: Vec<_> = infos
             .iter()
-            .map(|(text, pos)| told("info", text, *pos))
+            .map(|(text, pos)| line("info", text, *pos))
             .chain(forced)
             .collect();
 

@@ -15,7 +15,7 @@ pub(crate) struct Forced {
     last_ms: i64,
     /// The number of reports, less one. At each further step of a range, Prometheus counts the
     /// earlier reports again, and so does this.
-    told: i64,
+    repeats: i64,
 }
 
 impl Forced {
@@ -25,7 +25,7 @@ impl Forced {
             repair,
             first_ms: time_ms,
             last_ms: time_ms,
-            told: 0,
+            repeats: 0,
         }
     }
 
@@ -35,7 +35,7 @@ impl Forced {
             repair: self.repair.and(&other.repair),
             first_ms: self.first_ms.min(other.first_ms),
             last_ms: self.last_ms.max(other.last_ms),
-            told: self.told.wrapping_add(other.told).wrapping_add(1),
+            repeats: self.repeats.wrapping_add(other.repeats).wrapping_add(1),
         }
     }
 }
@@ -89,7 +89,7 @@ impl fmt::Display for Forced {
         let lowest = go_general(lowest);
         let highest = go_general(highest);
         let most = go_general_rounded(most, 2);
-        let times = self.told.wrapping_add(1);
+        let times = self.repeats.wrapping_add(1);
         let first = rfc3339(self.first_ms);
         let last = rfc3339(self.last_ms);
 

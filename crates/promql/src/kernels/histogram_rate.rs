@@ -225,31 +225,14 @@ pub(crate) fn growth_with_ends(
         let from = if crossed { first + 2 } else { first + 1 };
 
         if from <= last {
-            let mut before = if crossed {
+            let before = if crossed {
                 &points[first + 1].histogram
             } else {
                 &left
             };
 
-            let mut lost: Option<FloatHistogram> = None;
-            for point in points[from..last]
-                .iter()
-                .map(|point| &point.histogram)
-                .chain([&right])
-            {
-                if point.is_reset_after(before) {
-                    match &mut lost {
-                        Some(lost) => add(lost, before, name, annotate)?,
-                        None => lost = Some(before.clone()),
-                    }
-                }
-
-                before = point;
-            }
-
-            if let Some(lost) = lost {
-                add(&mut grown, &lost, name, annotate)?;
-            }
+            let inner = points[from..last].iter().map(|point| &point.histogram);
+            add_lost(&mut grown, before, inner.chain([&right]), name, annotate)?;
         }
     }
 
@@ -260,6 +243,34 @@ pub(crate) fn growth_with_ends(
     grown.hint = ResetHint::Gauge;
     grown.compact();
     Some(Sample::Histogram(Box::new(grown)))
+}
+
+/// Adds to `grown` what a counter lost by resets: the sum of the histograms that come directly
+/// before a reset. `after` follows `before`.
+fn add_lost<'a>(
+    grown: &mut FloatHistogram,
+    mut before: &'a FloatHistogram,
+    after: impl Iterator<Item = &'a FloatHistogram>,
+    name: &str,
+    annotate: &mut Annotate<'_>,
+) -> Option<()> {
+    let mut lost: Option<FloatHistogram> = None;
+
+    for point in after {
+        if point.is_reset_after(before) {
+            match &mut lost {
+                Some(lost) => add(lost, before, name, annotate)?,
+                None => lost = Some(before.clone()),
+            }
+        }
+
+        before = point;
+    }
+
+    match lost {
+        Some(lost) => add(grown, &lost, name, annotate),
+        None => Some(()),
+    }
 }
 
 /// Returns the histogram at a time between two others. A counter that is reset between them starts

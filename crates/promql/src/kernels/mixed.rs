@@ -198,7 +198,8 @@ impl<'a> MixedWindow<'a> {
         let ts = self.floats.ts;
         let values = self.floats.values;
         let starts = self.float_starts;
-        let (&first, &last) = (values.first()?, values.last()?);
+        let first = *values.first()?;
+        let last = *values.last()?;
         let mut growth = last - first;
 
         if (1..ts.len()).any(|at| overlaps(starts[at - 1], ts[at - 1], starts[at])) {
@@ -303,7 +304,8 @@ impl<'a> MixedWindow<'a> {
             before = last.replace(point);
         }
 
-        let (before, last): (Point<'_>, Point<'_>) = (before?, last?);
+        let before: Point<'_> = before?;
+        let last: Point<'_> = last?;
         let counter = nature == Nature::Counter;
         let started =
             counter && is_reset((before.start_ms, before.ts_ms), (last.start_ms, last.ts_ms));

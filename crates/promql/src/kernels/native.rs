@@ -55,7 +55,8 @@ impl Scale {
             return lower + (upper - lower) * share;
         }
 
-        let [log_lower, log_upper] = [lower, upper].map(|value| value.abs().log2());
+        let log_lower = lower.abs().log2();
+        let log_upper = upper.abs().log2();
         match lower > 0.0 {
             true => (log_lower + (log_upper - log_lower) * share).exp2(),
             false => -(log_upper + (log_lower - log_upper) * (1.0 - share)).exp2(),
@@ -236,7 +237,8 @@ pub(crate) fn fraction(
         annotate(Annotation::NanFraction(name));
     }
 
-    let [lower, upper] = [lower, upper].map(|value| rank_of(value, histogram));
+    let lower = rank_of(lower, histogram);
+    let upper = rank_of(upper, histogram);
     (upper - lower) / histogram.count
 }
 

@@ -115,7 +115,8 @@ impl RangeFunction {
         let [argument, second] = arguments;
         let ts = window.ts;
         let values = window.values;
-        let (&first, &last) = (values.first()?, values.last()?);
+        let first = *values.first()?;
+        let last = *values.last()?;
 
         Some(match self {
             Self::Avg => sum::mean(values),

@@ -94,6 +94,29 @@ impl Extremes {
             any_nan,
         }
     }
+
+    /// Returns an error if a size of `topk`, `bottomk` or `limitk` is not valid.
+    fn check_sizes(&self) -> Result<(), Error> {
+        if self.any_nan {
+            return Err(Error::execution("Parameter value is NaN"));
+        }
+
+        if self.least <= SIZE_MIN {
+            return Err(Error::execution(format!(
+                "Scalar value {} underflows int64",
+                go_general(self.least)
+            )));
+        }
+
+        if self.most >= SIZE_MAX {
+            return Err(Error::execution(format!(
+                "Scalar value {} overflows int64",
+                go_general(self.most)
+            )));
+        }
+
+        Ok(())
+    }
 }
 
 /// Counts at each step by labels, in the order in which the labels were first seen.
@@ -254,33 +277,13 @@ impl GroupedAggregate {
         allowance: &Allowance,
     ) -> Result<Vec<RecordBatch>, Error> {
         let mut out = VectorBuilder::new(&self.grid);
-        let Extremes {
-            least,
-            most,
-            any_nan,
-        } = Extremes::of(sizes);
+        let extremes = Extremes::of(sizes);
 
-        if most < 1.0 {
+        if extremes.most < 1.0 {
             return Ok(out.finish());
         }
 
-        if any_nan {
-            return Err(Error::execution("Parameter value is NaN"));
-        }
-
-        if least <= SIZE_MIN {
-            return Err(Error::execution(format!(
-                "Scalar value {} underflows int64",
-                go_general(least)
-            )));
-        }
-
-        if most >= SIZE_MAX {
-            return Err(Error::execution(format!(
-                "Scalar value {} overflows int64",
-                go_general(most)
-            )));
-        }
+        extremes.check_sizes()?;
 
         let groups = Groups::new(input, &self.projection, allowance)?;
         let limits = self.aggregation == GroupedAggregation::Limit;
@@ -300,32 +303,7 @@ impl GroupedAggregate {
             let mut order = Vec::new();
 
             for step in 0..self.grid.steps {
-                allowance.check()?;
-                order.clear();
-
-                order.extend(rows.iter().enumerate().filter_map(|(at, row)| {
-                    let value = row.get(step);
-                    let value = if limits {
-                        value.or_else(|| row.has_histogram(step).then_some(0.0))
-                    } else {
-                        value
-                    };
-
-                    Some((at, value?))
-                }));
-
-                if !limits {
-                    order = sorted(order, &allowance.cancellation, |a: &(usize, f64), b| {
-                        self.compare(a.1, b.1)
-                    })?;
-                }
-
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "the ends saturate"
-                )]
-                order.truncate(sizes[step].max(0.0) as usize);
+                self.rank_step(rows, step, sizes[step], allowance, &mut order)?;
                 order
                     .iter()
                     .for_each(|(at, _)| chosen[at * self.grid.steps + step] = true);
@@ -347,6 +325,47 @@ impl GroupedAggregate {
         }
 
         Ok(out.finish())
+    }
+
+    /// Writes the best `size` rows of a group at a step into `order`, each with its value.
+    fn rank_step(
+        &self,
+        rows: &[Row<'_>],
+        step: usize,
+        size: f64,
+        allowance: &Allowance,
+        order: &mut Vec<(usize, f64)>,
+    ) -> Result<(), Error> {
+        allowance.check()?;
+
+        let limits = self.aggregation == GroupedAggregation::Limit;
+        order.clear();
+
+        order.extend(rows.iter().enumerate().filter_map(|(at, row)| {
+            let value = row.get(step);
+            let value = if limits {
+                value.or_else(|| row.has_histogram(step).then_some(0.0))
+            } else {
+                value
+            };
+
+            Some((at, value?))
+        }));
+
+        if !limits {
+            let unsorted = std::mem::take(order);
+            *order = sorted(unsorted, &allowance.cancellation, |a: &(usize, f64), b| {
+                self.compare(a.1, b.1)
+            })?;
+        }
+
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the ends saturate"
+        )]
+        order.truncate(size.max(0.0) as usize);
+        Ok(())
     }
 
     /// Keeps the series whose hashes are in the share of each step.

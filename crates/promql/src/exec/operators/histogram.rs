@@ -89,7 +89,7 @@ impl Histogram {
             }
         }
 
-        repairs.tell(|name, forced| {
+        repairs.for_each_total(|name, forced| {
             allowance.annotations().inform_of_forced(
                 of_metric(FORCED, name),
                 forced,
@@ -191,8 +191,8 @@ impl Histogram {
             };
 
             for row in &series.native {
-                let name = self.told_name(row.labels);
-                out.add(nameless.of(row.labels), |step| {
+                let name = self.annotated_name(row.labels);
+                out.add(nameless.remove_from(row.labels), |step| {
                     let histogram = row.histogram(step).filter(|_| wanted(step))?;
                     if classic(step) {
                         annotations
@@ -209,7 +209,7 @@ impl Histogram {
             };
             unbounded.apply(first.labels, &mut labels);
 
-            out.add(nameless.of(labels.encoded()), |step| {
+            out.add(nameless.remove_from(labels.encoded()), |step| {
                 buckets.clear();
 
                 let present = series
@@ -224,7 +224,7 @@ impl Histogram {
                     return None;
                 }
 
-                let name = self.told_name(first.labels);
+                let name = self.annotated_name(first.labels);
                 Some(value(
                     step,
                     Either::Classic(&mut buckets, name, at),
@@ -256,7 +256,7 @@ impl Histogram {
             let upper = parse_bound(bound);
 
             if has_floats && upper.is_none() {
-                let name = self.told_name(row.labels);
+                let name = self.annotated_name(row.labels);
                 let text = format!(
                     "bucket label {BOUND:?} is missing or has a malformed value of {}",
                     quote(bound)
@@ -284,7 +284,7 @@ impl Histogram {
     }
 
     /// Returns the name of the metric for annotations. It is empty if names are dropped at once.
-    fn told_name<'a>(&self, labels: &'a [u8]) -> &'a str {
+    fn annotated_name<'a>(&self, labels: &'a [u8]) -> &'a str {
         match self.names.time {
             RemovalTime::AtOnce => "",
             RemovalTime::AtTheEnd => value_of(labels, METRIC_NAME),

@@ -76,7 +76,7 @@ impl MapCells {
             allowance.check()?;
 
             let labels = if self.change.drops_name() {
-                nameless.of(row.labels)
+                nameless.remove_from(row.labels)
             } else {
                 row.labels
             };

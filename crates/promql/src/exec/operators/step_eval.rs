@@ -104,7 +104,7 @@ impl StepEval {
             let name = if self.function.keeps_name() {
                 encoded
             } else {
-                nameless.of(encoded)
+                nameless.remove_from(encoded)
             };
 
             let any_float = if self.needs_more_than_floats(&batch, row) {

@@ -288,6 +288,24 @@ impl VectorBinary {
         };
 
         let mut pairs = Pairs::new(pairing, last, out);
+        self.pair_present(found, &mut pairs)?;
+
+        let (many, one) = self.fills();
+
+        if let Some(fill) = one {
+            self.fill_one_side(matched, found, fill, &mut pairs)?;
+        }
+
+        if let Some(fill) = many {
+            self.fill_many_side(matched, found, fill, &mut pairs)?;
+        }
+
+        Ok(())
+    }
+
+    /// Adds the pairs of two series that are both present.
+    fn pair_present(&self, found: &Match<'_>, pairs: &mut Pairs<'_, '_>) -> Result<(), Error> {
+        let steps = self.grid.steps;
 
         match &found.right[..] {
             [right] => {
@@ -307,20 +325,7 @@ impl VectorBinary {
                 let places = places(several, steps);
 
                 for (left, left_at) in found.left.iter().zip(&found.left_at) {
-                    // The right series may alternate. Each is paired only at the steps at which it
-                    // is present.
-                    let mut met: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-                    for (step, at) in places
-                        .iter()
-                        .enumerate()
-                        .filter(|(step, _)| left.is_present(*step))
-                    {
-                        if let Some(at) = at {
-                            met.entry(*at).or_default().push(step);
-                        }
-                    }
-
-                    for (at, steps) in met {
+                    for (at, steps) in steps_by_place(left, &places) {
                         let right = &several[at];
                         let pair = Pair {
                             many: left.labels,
@@ -336,46 +341,82 @@ impl VectorBinary {
             }
         }
 
-        let (many, one) = self.fills();
+        Ok(())
+    }
 
-        if let Some(fill) = one {
-            let there = presence(&found.right, steps);
+    /// Adds the series of the "many" side at the steps at which the "one" side is missing. The
+    /// matching labels and `fill` replace it.
+    fn fill_one_side(
+        &self,
+        matched: &[u8],
+        found: &Match<'_>,
+        fill: f64,
+        pairs: &mut Pairs<'_, '_>,
+    ) -> Result<(), Error> {
+        let steps = self.grid.steps;
+        let there = presence(&found.right, steps);
 
-            for (left, at) in found.left.iter().zip(&found.left_at) {
-                let pair =
-                    |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| !there[step]);
-                pairs.add(
-                    Pair {
-                        many: left.labels,
-                        one: matched,
-                        rank: PairRank::Met(*at),
-                    },
-                    0..steps,
-                    pair,
-                )?;
-            }
-        }
-
-        if let Some(fill) = many {
-            let there = pairs.met().to_vec();
-
-            for (right, at) in found.right.iter().zip(&found.right_at) {
-                let pair =
-                    |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !there[step]);
-                pairs.add(
-                    Pair {
-                        many: matched,
-                        one: right.labels,
-                        rank: PairRank::Filled(*at),
-                    },
-                    0..steps,
-                    pair,
-                )?;
-            }
+        for (left, at) in found.left.iter().zip(&found.left_at) {
+            let pair = |step| Some((left.cell(step)?, Cell::Float(fill))).filter(|_| !there[step]);
+            pairs.add(
+                Pair {
+                    many: left.labels,
+                    one: matched,
+                    rank: PairRank::Met(*at),
+                },
+                0..steps,
+                pair,
+            )?;
         }
 
         Ok(())
     }
+
+    /// Adds the series of the "one" side at the steps at which it has no pair yet. The matching
+    /// labels and `fill` replace the "many" side.
+    fn fill_many_side(
+        &self,
+        matched: &[u8],
+        found: &Match<'_>,
+        fill: f64,
+        pairs: &mut Pairs<'_, '_>,
+    ) -> Result<(), Error> {
+        let steps = self.grid.steps;
+        let there = pairs.met().to_vec();
+
+        for (right, at) in found.right.iter().zip(&found.right_at) {
+            let pair = |step| Some((Cell::Float(fill), right.cell(step)?)).filter(|_| !there[step]);
+            pairs.add(
+                Pair {
+                    many: matched,
+                    one: right.labels,
+                    rank: PairRank::Filled(*at),
+                },
+                0..steps,
+                pair,
+            )?;
+        }
+
+        Ok(())
+    }
+}
+
+/// Returns the steps at which each right row meets `left`, by the place of the right row. Right
+/// rows may alternate, so each is paired only at the steps at which it is present.
+fn steps_by_place(left: &Row<'_>, places: &[Option<usize>]) -> BTreeMap<usize, Vec<usize>> {
+    let mut met: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+
+    for (step, at) in places
+        .iter()
+        .enumerate()
+        .filter(|(step, _)| left.is_present(*step))
+    {
+        if let Some(at) = at {
+            met.entry(*at).or_default().push(step);
+        }
+    }
+
+    met
 }
 
 /// Returns the index of the row that is present at each step. If there are several, the last one.

@@ -36,10 +36,10 @@ impl Repairs {
     }
 
     /// Reports the total of each name.
-    pub(super) fn tell(&self, mut tell: impl FnMut(&str, Forced)) {
+    pub(super) fn for_each_total(&self, mut report: impl FnMut(&str, Forced)) {
         for (name, steps) in &self.by_name {
             if let Some(forced) = steps.total() {
-                tell(name, forced);
+                report(name, forced);
             }
         }
     }
