@@ -1,8 +1,8 @@
-//! Space that is kept for when the disk is full.
+//! A file that reserves disk space. It is given up when the disk is full.
 //!
-//! A full disk heals by writing: a start begins an epoch and a segment of the log, and what the log
-//! holds must go up before any of it can be deleted. So a file without contents lies in the data
-//! directory, and is given up then.
+//! A process can only free a full disk by writing: a start needs a new epoch and a new segment of
+//! the log, and the contents of the log must be uploaded before any of it can be deleted. The space
+//! of the ballast makes this possible.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,34 +12,34 @@ use duramen_runtime::Disk;
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
-/// A file of a data directory that takes space, for nothing but to give it up.
+/// A file in a data directory that reserves space and has no contents.
 #[derive(Debug)]
 pub struct Ballast {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
-    /// How large it should be.
+    /// How large the file should be.
     bytes: u64,
     state: Mutex<State>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// There never was space for it.
+    /// There has been no space for the file yet.
     Absent,
     Held,
-    /// The space that it gave up belongs to what it was given up for.
+    /// The file was removed. Its space is for what it was given up for, and for nothing else.
     GivenUp,
 }
 
 const FILE: &str = "ballast";
-/// As much as a flush of a middling head takes.
+/// About the space that the flush of a medium-sized head needs.
 const BYTES_MAX: u64 = 64 << 20;
-/// The part of a small file system that is kept.
+/// On a small file system, the ballast is one in this many parts of the capacity.
 const PART_OF_CAPACITY: u64 = 8;
 
 impl Ballast {
-    /// The ballast of a data directory, as an earlier process left it; nothing is made or given up.
-    /// Blocks.
+    /// Finds the ballast that an earlier process left in a data directory. Does not create or
+    /// remove it. This call blocks.
     pub fn open(disk: Arc<dyn Disk>, directory: &Path) -> Self {
         let capacity = disk
             .space(directory)
@@ -58,7 +58,8 @@ impl Ballast {
         }
     }
 
-    /// The space that others must leave free, since it was given up for something else.
+    /// The free space that others must not use, because the ballast was given up for something
+    /// else.
     pub fn missing_bytes(&self) -> u64 {
         if *self.state.lock() == State::GivenUp {
             self.bytes
@@ -67,7 +68,7 @@ impl Ballast {
         }
     }
 
-    /// Gives the space up, if little else is free. Blocks.
+    /// Gives the ballast up if there is less free space than its size. This call blocks.
     pub fn make_way(&self) {
         if self
             .disk
@@ -78,7 +79,7 @@ impl Ballast {
         }
     }
 
-    /// Gives the space up. True when there was any. Blocks.
+    /// Gives the ballast up. Returns true if there was one. This call blocks.
     pub fn give_up(&self) -> bool {
         let mut state = self.state.lock();
         if *state == State::GivenUp {
@@ -99,7 +100,7 @@ impl Ballast {
         removed
     }
 
-    /// Takes the space again, when there is twice as much. Blocks.
+    /// Creates the ballast again if there is twice as much free space. This call blocks.
     pub fn take_back(&self) {
         let mut state = self.state.lock();
         let has_room = self
@@ -119,7 +120,7 @@ impl Ballast {
                     "space is kept for when the disk is full"
                 );
             }
-            // The next try comes soon. Half of a ballast helps nobody.
+            // It is tried again soon. A part of a ballast would not help, so it is removed.
             Err(_) => drop(self.disk.remove_file(&self.directory.join(FILE))),
         }
     }
@@ -164,7 +165,7 @@ mod tests {
         kept.make_way();
         assert_eq!(free(&disk), 700, "there is space enough without it");
 
-        // Others fill the disk. The next process finds the ballast.
+        // Another file fills the disk. The next process finds the ballast.
         disk.create_new(Path::new("/other"))
             .unwrap()
             .append(&[0; 700])

@@ -1,4 +1,4 @@
-//! The handle that everything else holds.
+//! The handle for all requests to the bucket.
 
 use std::fmt;
 use std::path::Path as FilePath;
@@ -21,8 +21,8 @@ use crate::{Config, Error, LocalStore, Metrics, StoreUrl, s3};
 
 /// One deployment's part of an object store. Cheap to clone.
 ///
-/// Every request is counted, waits while too many are under way, and is retried here if it may be:
-/// callers do not retry.
+/// Every request is counted, waits while too many others are running, and is retried here if that
+/// is safe. Callers do not retry.
 #[derive(Clone)]
 pub struct Bucket {
     inner: Arc<Inner>,
@@ -35,13 +35,14 @@ struct Inner {
     retries: Retries,
 }
 
-/// Files above this go up in parts of this size. A PUT of 16 MiB takes a second or less, and 10,000
-/// parts are 160 GiB.
+/// Larger files are uploaded in parts of this size. A PUT of 16 MiB takes at most a second, and
+/// 10,000 parts are 160 GiB.
 const PART_BYTES: usize = 16 << 20;
 
 impl Bucket {
-    /// Makes the client of the store. Sends nothing; for a directory it makes and sweeps it, which
-    /// blocks: see [`crate::probe::probe`] and [`crate::Deployment::open`].
+    /// Makes the client of the store. It sends no request. For a directory, it creates the
+    /// directory and removes old staged files, which blocks. [`crate::probe::probe`] and
+    /// [`crate::Deployment::open`] check the store.
     pub fn open(
         url: &StoreUrl,
         config: &Config,
@@ -64,7 +65,7 @@ impl Bucket {
         Ok(Self::over(store, url.to_string(), config, clock))
     }
 
-    /// Keeps its objects for as long as it lives: for tests.
+    /// Returns a bucket in memory, for tests. Its objects live as long as the bucket.
     pub fn memory(clock: Arc<dyn Clock>) -> Self {
         Self::over(
             Arc::new(object_store::memory::InMemory::new()),
@@ -74,8 +75,8 @@ impl Bucket {
         )
     }
 
-    /// Counts, bounds and retries what goes to `store`. `name` stands in messages and must hold no
-    /// secret.
+    /// Counts, limits and retries the requests to `store`. `name` is used in messages, so it must
+    /// not contain a secret.
     pub fn over(
         store: Arc<dyn ObjectStore>,
         name: String,
@@ -102,8 +103,8 @@ impl Bucket {
         }
     }
 
-    /// The store with all of the above, for readers of Parquet and the like. A body that is not
-    /// read to its end holds one of the requests that may be under way.
+    /// Returns the store with all of the above, for example for a reader of Parquet. A body that
+    /// has not been read to its end counts as a running request.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.inner.store)
     }
@@ -125,8 +126,8 @@ impl Bucket {
         &self.inner.name
     }
 
-    /// Writes an object, durable on return; what was there is replaced. Meant for keys that are
-    /// never reused: a retry writes the same bytes again. One PUT.
+    /// Writes an object, which is durable on return. An existing object is replaced. Use it for
+    /// keys that are never reused, because a retry writes the same bytes again. One PUT.
     pub async fn put(&self, key: &Path, body: impl Into<PutPayload>) -> Result<(), Error> {
         self.inner
             .store
@@ -137,15 +138,14 @@ impl Bucket {
         Ok(())
     }
 
-    /// Writes the file `from`, of `length` bytes, as an object; durable on return. One PUT up to 16
-    /// MiB, else one for each 16 MiB and two.
+    /// Writes the file `from`, of `length` bytes, as an object, which is durable on return. One PUT
+    /// up to 16 MiB. A larger file takes one request for each 16 MiB and two more.
     ///
-    /// `check` sees all bytes in their order before the object comes to be, the very bytes that are
-    /// sent.
+    /// `check` gets all bytes in order before the object exists: exactly the bytes that are sent.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when the file has another length or `check` refuses it, [`Error::Disk`]
-    /// when it cannot be read; there is no object then.
+    /// [`Error::Damaged`] if the file has another length or `check` refuses it, [`Error::Disk`] if
+    /// it cannot be read. In both cases there is no object.
     pub async fn put_file(
         &self,
         key: &Path,
@@ -180,8 +180,8 @@ impl Bucket {
         .await
     }
 
-    /// Writes an object that is in memory, of any size; durable on return. Requests as for
-    /// [`Bucket::put_file`].
+    /// Writes an object from memory, of any size. It is durable on return. Takes as many requests
+    /// as [`Bucket::put_file`].
     pub async fn put_large(&self, key: &Path, body: Bytes) -> Result<(), Error> {
         self.put_parts(key, body.len() as u64, Parts::Memory(body))
             .await
@@ -219,8 +219,8 @@ impl Bucket {
             };
 
             if let Err(error) = sent {
-                // What is left of it costs money until the bucket's own rule removes it, so try;
-                // the first error is the one to tell.
+                // The parts that were uploaded cost money until the bucket's own rule removes them.
+                // So try to abort, but report the first error.
                 let _ = upload.abort().await;
                 return Err(error);
             }
@@ -234,7 +234,7 @@ impl Bucket {
         Ok(())
     }
 
-    /// The whole object, of `bytes_max` bytes at most. One GET.
+    /// Returns the whole object, which may have at most `bytes_max` bytes. One GET.
     pub async fn get(&self, key: &Path, bytes_max: u64) -> Result<Bytes, Error> {
         let result = self
             .inner
@@ -255,7 +255,7 @@ impl Bucket {
         collect(key, result).await
     }
 
-    /// As [`Bucket::get`], with `None` for an object that is not there.
+    /// Does the same as [`Bucket::get`], but returns `None` if there is no such object.
     pub async fn get_if_exists(&self, key: &Path, bytes_max: u64) -> Result<Option<Bytes>, Error> {
         match self.get(key, bytes_max).await {
             Ok(bytes) => Ok(Some(bytes)),
@@ -264,7 +264,7 @@ impl Bucket {
         }
     }
 
-    /// Bytes `[start, end)`, all of them. One GET.
+    /// Returns all bytes of `range`, whose end is exclusive. One GET.
     pub async fn get_range(&self, key: &Path, range: std::ops::Range<u64>) -> Result<Bytes, Error> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
@@ -289,7 +289,7 @@ impl Bucket {
         collect(key, result).await
     }
 
-    /// Size and time of an object. One HEAD.
+    /// Returns size and time of an object. One HEAD.
     pub async fn head(&self, key: &Path) -> Result<ObjectMeta, Error> {
         self.inner
             .store
@@ -298,7 +298,7 @@ impl Bucket {
             .map_err(|e| Error::store("head", key, e))
     }
 
-    /// Removes an object; also a success when there is none. One DELETE.
+    /// Removes an object. Also succeeds if there is none. One DELETE.
     pub async fn delete(&self, key: &Path) -> Result<(), Error> {
         match self.inner.store.delete(key).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -306,8 +306,8 @@ impl Bucket {
         }
     }
 
-    /// Everything under a prefix whose key is greater than `after`, sorted by key. One LIST for
-    /// each 1,000 objects.
+    /// Lists the objects under a prefix with a key greater than `after`, sorted by key. One LIST
+    /// for each 1,000 objects.
     pub async fn list(
         &self,
         prefix: &Path,
@@ -328,7 +328,7 @@ impl Bucket {
     }
 }
 
-/// Where the parts of an upload come from.
+/// The source of the parts of an upload.
 enum Parts<'a> {
     File {
         disk: &'a Arc<dyn Disk>,
@@ -339,7 +339,7 @@ enum Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// The part at `offset` of `length` bytes. Called once for each, in their order.
+    /// Returns the part of `length` bytes at `offset`. Called once for each part, in order.
     async fn next(&mut self, offset: u64, length: u64) -> Result<Bytes, Error> {
         let bytes = usize::try_from(length - offset)
             .unwrap_or(PART_BYTES)
@@ -362,7 +362,7 @@ impl Parts<'_> {
     }
 }
 
-/// All of a body, of the length that its head promised.
+/// Reads a whole body, which must have the length that the response states.
 async fn collect(key: &Path, result: object_store::GetResult) -> Result<Bytes, Error> {
     let length = usize::try_from(result.range.end - result.range.start).unwrap_or(usize::MAX);
     let mut pieces = result.into_stream();

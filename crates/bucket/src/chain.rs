@@ -1,8 +1,8 @@
-//! The register: who came first.
+//! An ordered chain of objects, which decides who came first.
 //!
-//! A chain is an ordered row of immutable objects under one prefix, each made by create-if-absent.
-//! Its order is the only thing on which processes have to agree; everything else in the bucket is
-//! written to keys that nobody else writes.
+//! A chain is a sequence of immutable objects under one prefix. Each is made by create-if-absent.
+//! Its order is the only thing on which processes must agree. All other objects in the bucket have
+//! keys that only one process writes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use duramen_model::WriterId;
@@ -14,17 +14,17 @@ use ulid::Ulid;
 use crate::retry::is_passing;
 use crate::{Bucket, Error, keys};
 
-/// Who made an object, and in which attempt. It stands in the body: attributes are not kept by
-/// every store.
+/// Who made an object, and in which attempt. It is part of the body, because some stores do not
+/// keep attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Author {
     pub writer: WriterId,
-    /// Of one body for one slot. Never used again.
+    /// Identifies one body for one slot. Never reused.
     pub attempt: Ulid,
 }
 
 impl Author {
-    /// A new attempt of `writer`.
+    /// Starts a new attempt of `writer`.
     pub fn new(writer: WriterId, clock: &dyn Clock) -> Self {
         Self {
             writer,
@@ -41,25 +41,25 @@ pub struct Entry {
     pub body: Bytes,
 }
 
-/// What became of a create.
+/// The outcome of a create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The slot holds our body, for good.
+    /// The slot holds our body, and always will.
     Ours,
-    /// The slot holds somebody else's, for good.
+    /// The slot holds another body, and always will.
     Theirs(Entry),
 }
 
 /// An ordered chain of immutable objects. Cheap to clone.
 ///
-/// Slots are meant to be taken in order and without a gap, each by one who has read the one before.
+/// Take the slots in order and without a gap: read a slot before you take the next one.
 #[derive(Clone, Debug)]
 pub struct Chain {
     bucket: Bucket,
     prefix: Path,
 }
 
-/// The largest object of a chain: bounds what a read takes from a store that answers nonsense.
+/// The largest object of a chain. It limits how much is read if a store returns nonsense.
 pub const ENTRY_BYTES_MAX: u64 = 64 << 20;
 
 impl Chain {
@@ -67,18 +67,18 @@ impl Chain {
         Self { bucket, prefix }
     }
 
-    /// Where `slot` is.
+    /// The key of `slot`.
     pub fn key(&self, slot: u64) -> Path {
         self.prefix.clone().join(keys::slot(slot))
     }
 
-    /// Takes `slot` unless it is taken; the object is durable on return. One PUT; after a conflict
-    /// or an answer that says nothing one GET more, to read back and compare.
+    /// Takes `slot` if it is free. The object is durable on return. One PUT. After a conflict or an
+    /// unclear response, one more GET reads the object back and compares it.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] when no reader would take the object; then nothing is sent.
-    /// [`Error::OutcomeUnknown`] when the store could not be asked for as long as retries last. The
-    /// object may be there, and it may still come: whoever takes the slot next finds out.
+    /// [`Error::TooLarge`] if readers would refuse the object; then nothing is sent.
+    /// [`Error::OutcomeUnknown`] if the store could not be reached while retries lasted. The object
+    /// may exist, or appear later. The next one who takes the slot finds out.
     pub async fn create(&self, slot: u64, author: Author, body: &[u8]) -> Result<Created, Error> {
         let key = self.key(slot);
         let object = encode(slot, author, body);
@@ -115,8 +115,9 @@ impl Chain {
             match self.get(slot).await {
                 Ok(Some(entry)) if entry.author == author => return Ok(Created::Ours),
                 Ok(Some(entry)) => return Ok(Created::Theirs(entry)),
-                // Nothing there: a conflict with one that has not landed, or a request lost before
-                // its commit or not yet committed. The same bytes again are safe whichever it was.
+                // There is no object. Either the conflict was with an object that is not visible
+                // yet, or our request was lost before its commit, or it may still be committed. In
+                // each case it is safe to send the same bytes again.
                 Ok(None) => {}
                 Err(unreadable @ (Error::Corrupt { .. } | Error::Format { .. })) => {
                     return Err(unreadable);
@@ -137,15 +138,15 @@ impl Chain {
         }
     }
 
-    /// What `slot` holds; `None` when it is free. One GET.
+    /// Returns the object of `slot`, or `None` if the slot is free. One GET.
     pub async fn get(&self, slot: u64) -> Result<Option<Entry>, Error> {
         let key = self.key(slot);
         let object = self.bucket.get_if_exists(&key, ENTRY_BYTES_MAX).await?;
         object.map(|object| decode(&key, slot, &object)).transpose()
     }
 
-    /// The highest slot that is taken, of those behind `after` if it is given. One LIST for each
-    /// 1,000 of them.
+    /// Returns the highest slot that is taken, and only slots greater than `after` if that is
+    /// given. One LIST for each 1,000 of them.
     pub async fn last(&self, after: Option<u64>) -> Result<Option<u64>, Error> {
         let after = after.map(|slot| self.key(slot));
         let objects = self.bucket.list(&self.prefix, after.as_ref()).await?;
@@ -156,7 +157,7 @@ impl Chain {
     }
 }
 
-/// The header of an object, all of it text: see `docs/formats/bucket.md`.
+/// The header of an object. All of it is text: see `docs/formats/bucket.md`.
 ///
 /// ```text
 /// duramen-chain 0 crc32c=xxxxxxxx slot=dddddddddddddddddddd bytes=dddddddddd writer=<ulid> attempt=<ulid>\n
@@ -164,7 +165,7 @@ impl Chain {
 const MAGIC: &str = "duramen-chain ";
 const FORMAT: u64 = 0;
 const CRC_START: usize = MAGIC.len() + "0 crc32c=".len();
-/// The CRC covers every byte behind it to the end of the object.
+/// The CRC covers all bytes from here to the end of the object.
 const CRC_END: usize = CRC_START + 8;
 const HEADER_BYTES: usize = CRC_END
     + " slot=".len()
@@ -177,7 +178,7 @@ const HEADER_BYTES: usize = CRC_END
     + 26
     + 1;
 
-/// The object of a slot.
+/// Encodes the object of a slot.
 pub fn encode(slot: u64, author: Author, body: &[u8]) -> Bytes {
     let Author { writer, attempt } = author;
     let rest = format!(
@@ -195,8 +196,8 @@ pub fn encode(slot: u64, author: Author, body: &[u8]) -> Bytes {
     object.freeze()
 }
 
-/// Whether a reader takes the object: it is held against the bound before it is written, for what
-/// is written stays.
+/// Checks the size of an object before it is written, because it could not be removed. Readers
+/// refuse a larger one.
 pub fn check_size(key: &Path, object: &Bytes) -> Result<(), Error> {
     let bytes = object.len() as u64;
 
@@ -210,7 +211,7 @@ pub fn check_size(key: &Path, object: &Bytes) -> Result<(), Error> {
     }
 }
 
-/// What the object of `slot` says, if it is what was written there.
+/// Decodes the object of `slot` and checks that it is what was written there.
 pub fn decode(key: &Path, slot: u64, object: &Bytes) -> Result<Entry, Error> {
     let corrupt = |fault: &str| Error::Corrupt {
         key: key.to_string(),
@@ -250,7 +251,8 @@ pub fn decode(key: &Path, slot: u64, object: &Bytes) -> Result<Entry, Error> {
     let author = parse_author(header).ok_or_else(|| corrupt("the header has no author"))?;
     let body = object.slice(HEADER_BYTES..);
 
-    // What was not compared above is compared here, with the header that this content has.
+    // This compares everything that was not compared above: the header must be exactly the one
+    // for this content.
     if encode(slot, author, &body) != *object {
         return Err(corrupt("the header is that of another object"));
     }

@@ -1,9 +1,9 @@
-//! Who writes to the store: one process at a time.
+//! Makes sure that only one process at a time writes to the store.
 //!
-//! The chain under `claims/` has one object for each process that started, and one for each that
-//! said it was done. Its last object tells who holds the store, and of each writer the last
-//! process: so a process knows whether its data directory is the one that its writer's last process
-//! had, or a copy that others have left behind. `docs/design/0005-one-writer.md` has the reasons.
+//! The chain under `claims/` has one object for each process that started, and one for each process
+//! that ended properly. The newest object tells which process holds the store, and the last process
+//! of each writer. With it a process finds out whether its data directory belonged to the last
+//! process of its writer, or is an outdated copy. `docs/design/0005-one-writer.md` has the reasons.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::data_dir::Past;
 use crate::{Author, Bucket, Chain, Created, DataDir, Entry, Error, WriterIdentity, keys};
 
-/// The right to write to a store and to answer from it. Cheap to clone.
+/// The right to write to a store and to answer queries from it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Claim {
     inner: Arc<Inner>,
@@ -33,50 +33,51 @@ struct Inner {
     claims: Claims,
     former: Former,
     looks: Mutex<Looks>,
-    /// Held by the one who looks.
+    /// Locked by the task that checks the claim.
     looking: tokio::sync::Mutex<()>,
 }
 
-/// When it was last looked whether the claim holds.
+/// The last check of the claim.
 #[derive(Debug)]
 struct Looks {
-    /// By both clocks: the monotonic one may stand while a machine is suspended.
+    /// The time of the check on both clocks, because the monotonic clock may stop while a machine
+    /// is suspended.
     last: (Duration, i64),
-    /// Who has taken over.
+    /// The process that has taken the store over.
     successor: Option<Holder>,
 }
 
-/// Whether a store may be taken from a process that has not said that it is done.
+/// Whether the store may be taken from a process that has not released it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeOver {
-    /// Only when it has ended for certain.
+    /// Only if that process has certainly ended.
     IfGone,
-    /// A person says that it is gone, or is to stop.
+    /// Always: a person has said that the process is gone or must stop.
     Always,
 }
 
-/// What is known of the process that had the store before.
+/// What is known about the process that held the store before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Former {
-    /// There was none, or it is done, gone, or of this very directory.
+    /// There was none, it has released the store, it is gone, or it had this same directory.
     Over,
-    /// It may run, and answer until it looks.
+    /// It may still run, and answer queries until it checks its claim.
     MayRun,
 }
 
-/// How often it is looked whether another process has taken over: one GET.
+/// The interval between checks whether another process has taken the store over. Each is one GET.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Who has not looked for so long was stopped meanwhile, and looks again before it relies on its
-/// claim.
+/// A process whose last check is older than this was suspended. It checks again before it relies on
+/// its claim.
 pub const LOOK_AGE_MAX: Duration = Duration::from_secs(15);
 
-/// The longest that anybody waits for a look. A store that is away longer has not been taken over
-/// without a person's word.
+/// The longest wait for a check. If the store is unavailable for longer, the process continues:
+/// another process can only have taken the store over on a person's command.
 const LOOK_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// The writers whose last process is remembered. Of one that is forgotten nothing is known, and
-/// then it takes a new name.
+/// The number of writers whose last process is remembered. A writer that has been forgotten gets a
+/// new name when it starts again.
 const RUNS_MAX: usize = 1_000;
 
 /// The body of an object of the chain.
@@ -85,7 +86,7 @@ struct Claims {
     format: u64,
     holder: Holder,
     standing: Standing,
-    /// The last process of each writer, the newest last.
+    /// The last process of each writer; the most recent is last.
     runs: Vec<WriterIdentity>,
 }
 
@@ -93,24 +94,24 @@ struct Claims {
 #[serde(rename_all = "snake_case")]
 enum Standing {
     Held,
-    /// The holder is done, and all that it acknowledged is in the store.
+    /// The holder has ended. Everything that it acknowledged is in the store.
     Released,
-    /// The holder is done, and some of what it acknowledged is in its log only.
+    /// The holder has ended. Some of what it acknowledged is only in its log.
     ReleasedWithLog,
 }
 
-/// The process that writes.
+/// The process that holds the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Holder {
     #[serde(flatten)]
     identity: WriterIdentity,
     since_ms: i64,
-    /// Where it runs, if its machine tells.
+    /// Where it runs, if that machine can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<Mark>,
 }
 
-/// [`ProcessMark`] as it is recorded.
+/// The recorded form of [`ProcessMark`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Mark {
     host: String,
@@ -122,24 +123,24 @@ struct Mark {
 
 const FORMAT: u64 = 0;
 
-/// The name under which a process writes.
+/// The writer name of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
-    /// The directory is the one that its writer's last process had: its log and the manifests mean
-    /// the same positions.
+    /// The directory belonged to the last process of its writer. So positions in its log mean the
+    /// same as in the manifests.
     Kept { epoch: u64 },
-    /// It is a copy, or was restored: the manifests' positions are not those of its log, so that
-    /// all of the log is replayed under a name of its own. Samples that are in blocks already are
-    /// equal, and equal samples are one.
+    /// The directory is a copy or was restored, so positions in its log differ from those in the
+    /// manifests. The whole log is replayed under a new name. Some samples may be in blocks
+    /// already; equal samples count once.
     New,
 }
 
 impl Claim {
-    /// Takes the store for the process that has `data_dir`, which gets its identity by it. One LIST
-    /// for each 1,000 starts, 1 GET and 1 PUT.
+    /// Takes the store for the process with the data directory `data_dir`, and gives that its
+    /// identity. One LIST for each 1,000 starts, 1 GET and 1 PUT.
     ///
     /// # Errors
-    /// [`Error::Held`] when another process may write to the store.
+    /// [`Error::Held`] if another process may write to the store.
     pub async fn take(
         bucket: &Bucket,
         data_dir: &mut DataDir,
@@ -165,18 +166,11 @@ impl Claim {
                     epoch,
                     ..data_dir.identity()
                 },
-                Name::New => {
-                    let old = past.writer;
-                    let identity = DataDir::new_writer(&**bucket.clock());
-                    tracing::warn!(writer = %identity.writer, %old, "the data directory is a copy, or was restored: another process has written \
-                        under its name. It goes on under a new one, and replays all that its log holds");
-
-                    identity
-                }
+                Name::New => new_identity(past.writer, &**bucket.clock()),
             };
 
-            // Durable before the claim is: after a death in between, the directory knows the
-            // process that the bucket knows.
+            // The directory must know the identity durably before the bucket does. So if this
+            // process dies in between, the directory is still recognized.
             data_dir.attempt(identity)?;
 
             let claims = Claims::of(identity, last.as_ref(), &**bucket.clock());
@@ -194,24 +188,18 @@ impl Claim {
                 Created::Ours => {
                     data_dir.settle()?;
 
-                    let looks = Mutex::new(Looks {
-                        last: looked,
-                        successor: None,
-                    });
-
-                    let bucket = bucket.clone();
-                    let looking = tokio::sync::Mutex::default();
-                    let slot = slot + 1;
-
                     let inner = Inner {
-                        bucket,
+                        bucket: bucket.clone(),
                         chain,
-                        slot,
+                        slot: slot + 1,
                         identity,
                         claims,
                         former,
-                        looks,
-                        looking,
+                        looks: Mutex::new(Looks {
+                            last: looked,
+                            successor: None,
+                        }),
+                        looking: tokio::sync::Mutex::default(),
                     };
 
                     return Ok(Self {
@@ -227,8 +215,8 @@ impl Claim {
         }
     }
 
-    /// Waits until a process from which the store was taken, and which may run, has looked and
-    /// stopped, or looks before it answers. No request; returns at once after an ordinary start.
+    /// Waits until a former process that may still run has noticed that it lost the store. Returns
+    /// at once if there is no such process. No request.
     pub async fn outlast(&self) {
         if self.inner.former == Former::MayRun {
             let wait = LOOK_AGE_MAX + LOOK_WAIT_MAX;
@@ -245,8 +233,8 @@ impl Claim {
         self.inner.identity
     }
 
-    /// The identity that fences the processes of another writer out for good, if they are over. No
-    /// request.
+    /// Returns an identity that fences out all processes of another writer, if they have lost the
+    /// store. No request.
     pub fn over(&self, writer: WriterId) -> Option<WriterIdentity> {
         let WriterIdentity {
             writer: own,
@@ -267,9 +255,8 @@ impl Claim {
         })
     }
 
-    /// Returns at once while it was looked a short time ago whether the claim holds, and otherwise
-    /// looks: a process that was stopped and goes on must not rely on what it knew. While the store
-    /// is away it goes on.
+    /// Checks the claim, unless the last check is recent. A process that was suspended must not
+    /// rely on what it knew before. If the store cannot be reached, the claim still counts.
     ///
     /// # Errors
     /// [`Error::TakenOver`]: nothing may be answered or published any more.
@@ -286,7 +273,8 @@ impl Claim {
         self.successor()
     }
 
-    /// Looks every [`LOOK_INTERVAL`] whether the claim holds; ends with an error when it does not.
+    /// Checks the claim every [`LOOK_INTERVAL`]. Returns an error when another process has the
+    /// store.
     pub async fn watch(&self) -> Result<(), Error> {
         loop {
             self.inner.bucket.clock().sleep(LOOK_INTERVAL).await;
@@ -299,8 +287,8 @@ impl Claim {
         }
     }
 
-    /// Says that this process is done and will publish nothing more, so that any other may take the
-    /// store at once. One PUT.
+    /// Records that this process has ended and will publish nothing more, so that any other process
+    /// can take the store at once. One PUT.
     pub async fn release(&self, log: LogLeft) -> Result<(), Error> {
         let standing = match log {
             LogLeft::Nothing => Standing::Released,
@@ -336,7 +324,7 @@ impl Claim {
             || clock.now_ms().saturating_sub(last_ms).abs() > age_ms
     }
 
-    /// One GET. What cannot be had in time changes nothing.
+    /// Checks the claim by one GET. If there is no response in time, nothing changes.
     async fn look(&self) {
         let clock = self.inner.bucket.clock();
         let now = (clock.monotonic(), clock.now_ms());
@@ -353,7 +341,7 @@ impl Claim {
                 .transpose()
         }) {
             Ok(claims) => self.looked(now, claims.map(|claims| claims.holder)),
-            // The claim of a later version of this program.
+            // A later version of this program wrote this claim.
             Err(Error::Format { .. }) => self.looked(now, Some(Holder::unknown())),
             Err(error) => {
                 tracing::debug!(%error, "it could not be looked whether another process has taken over the store");
@@ -385,15 +373,15 @@ impl Claim {
     }
 }
 
-/// What a process that ends leaves in its log and nowhere else.
+/// Whether an ending process leaves samples that are only in its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLeft {
     Nothing,
     Samples,
 }
 
-/// What the slot says. A claim that cannot be read is one that nobody knows the holder of: only a
-/// person's word goes over it.
+/// Reads the claim in `slot`. If it cannot be read, its holder is unknown: then it is ignored only
+/// on a person's command (`take_over`).
 async fn read(chain: &Chain, slot: u64, take_over: TakeOver) -> Result<Option<Claims>, Error> {
     let missing = || Error::Corrupt {
         key: chain.key(slot).to_string(),
@@ -417,8 +405,8 @@ async fn read(chain: &Chain, slot: u64, take_over: TakeOver) -> Result<Option<Cl
     }
 }
 
-/// The name for a process on a directory with that past, when `slot` objects are in the chain and
-/// `last` is what the newest says.
+/// Decides the name of a process. `past` is the past of its directory, `slot` the number of objects
+/// in the chain, and `last` the newest claim.
 fn name(past: &Past<'_>, last: Option<&Claims>, slot: u64) -> Name {
     if past.is_disowned {
         return Name::New;
@@ -431,8 +419,8 @@ fn name(past: &Past<'_>, last: Option<&Claims>, slot: u64) -> Name {
             epoch: past.epoch.max(run.epoch.saturating_add(1)),
         },
         Some(_) => Name::New,
-        // The bucket has never heard of claims, or neither has the directory: it is new, or older
-        // than they are.
+        // Either the chain or the directory has no record of processes: it is new, or from an
+        // earlier version.
         None if slot == 0 || (past.incarnations.is_empty() && last.is_some()) => {
             Name::Kept { epoch: past.epoch }
         }
@@ -440,8 +428,17 @@ fn name(past: &Past<'_>, last: Option<&Claims>, slot: u64) -> Name {
     }
 }
 
+/// Makes an identity with a new name, for a directory whose old name another process has used.
+fn new_identity(old: WriterId, clock: &dyn Clock) -> WriterIdentity {
+    let identity = DataDir::new_writer(clock);
+    tracing::warn!(writer = %identity.writer, %old, "the data directory is a copy, or was restored: another process has written \
+        under its name. It goes on under a new one, and replays all that its log holds");
+
+    identity
+}
+
 impl Claims {
-    /// What stands when `identity` takes over from `last`.
+    /// Makes the claims for `identity` taking over from `last`.
     fn of(identity: WriterIdentity, last: Option<&Self>, clock: &dyn Clock) -> Self {
         let holder = Holder {
             identity,
@@ -454,7 +451,8 @@ impl Claims {
             && last.standing == Standing::Held
             && last.holder.identity.writer != identity.writer
         {
-            // Whatever that process still tries comes too late: the epoch that fences it is taken.
+            // This reserves the epoch that will fence the former holder out, so that its later
+            // commits are refused.
             for run in runs
                 .iter_mut()
                 .filter(|run| run.writer == last.holder.identity.writer)
@@ -477,7 +475,7 @@ impl Claims {
         }
     }
 
-    /// Whether a process on a directory with that past may write now.
+    /// Checks whether a process may take the store. `past` is the past of its directory.
     fn check_free(
         &self,
         past: &Past<'_>,
@@ -502,7 +500,7 @@ impl Claims {
 
         let is_successor =
             is_same_writer && past.incarnations.contains(&holder.identity.incarnation);
-        let held = || Error::Held {
+        let refused = || Error::Held {
             store: store.to_owned(),
             writer: holder.identity.writer,
             host: holder.host().to_owned(),
@@ -512,14 +510,14 @@ impl Claims {
 
         match holder.liveness() {
             Liveness::Gone => Ok(Former::Over),
-            // The directory's lock is ours, so the process that had it before is gone, or has a
-            // copy of it on another machine: then it learns that it was overtaken.
+            // We have the lock of the directory. So its former process is gone, or it has a copy of
+            // the directory on another machine and will notice that it lost the store.
             Liveness::Unknown if is_successor => Ok(Former::Over),
             Liveness::Alive if is_successor && holder.pid() == std::process::id() => {
                 Ok(Former::Over)
             }
             _ if take_over == TakeOver::Always => Ok(Former::MayRun),
-            Liveness::Unknown | Liveness::Alive => Err(held()),
+            Liveness::Unknown | Liveness::Alive => Err(refused()),
         }
     }
 }

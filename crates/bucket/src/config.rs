@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::RetryPolicy;
 
-/// How the store is spoken to. Where it is, is [`crate::StoreUrl`]'s to say.
+/// How to connect to the store. [`crate::StoreUrl`] says where the store is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub s3: S3Config,
-    /// The most requests at once. More hides more of the store's latency, and takes memory for as
-    /// many bodies.
+    /// The largest number of requests at the same time. More hides more of the store's latency, and
+    /// takes memory for as many bodies.
     pub requests_max: usize,
     #[serde(skip)]
     pub retry: RetryPolicy,
-    /// The longest wait for one request, its body included.
+    /// The longest wait for one request, including its body.
     #[serde(skip)]
     pub request_timeout: Duration,
     #[serde(skip)]
@@ -36,33 +36,33 @@ impl Default for Config {
     }
 }
 
-/// What an S3 store needs beside its URL. What is not set here comes from the usual environment
-/// (`AWS_REGION`, `AWS_ENDPOINT_URL`, ...), and so do the credentials: `AWS_ACCESS_KEY_ID` and
-/// `AWS_SECRET_ACCESS_KEY`, a web identity, or the instance's own.
+/// What an S3 store needs beside its URL. A value that is not set here comes from the usual
+/// environment variables (`AWS_REGION`, `AWS_ENDPOINT_URL`, ...). So do the credentials:
+/// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a web identity, or those of the instance.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3Config {
-    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. Plain HTTP is spoken
-    /// when it says `http:`.
+    /// The URL of a store that is not AWS, such as `http://127.0.0.1:9000`. With `http:` the
+    /// connection is not encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// The bucket in the path rather than in the host name. Default: as the store's own kind
-    /// usually is, so with an `endpoint` yes, without one no.
+    /// Whether the bucket is in the path rather than in the host name. Default: true if `endpoint`
+    /// is set, otherwise false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
-    /// Instead of those of the environment, which then count for nothing.
+    /// Replaces the credentials from the environment.
     #[serde(skip)]
     pub credentials: Option<Credentials>,
 }
 
-/// Who signs requests. Shows nothing of itself.
+/// The credentials that sign requests. They are never printed.
 #[derive(Clone)]
 pub struct Credentials {
     pub access_key_id: String,
     pub secret_access_key: String,
-    /// Goes with those that are temporary.
+    /// Belongs to temporary credentials.
     pub session_token: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The local directory of one process.
+//! The data directory of one process.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,38 +13,40 @@ use serde::{Deserialize, Serialize};
 use crate::directories::create_settled;
 use crate::{Ballast, Deployment, Error};
 
-/// Who writes: the directory, how often a process has opened it, and the process itself. Of two
-/// processes with one writer the one of the higher epoch came later; copies of a directory count
-/// the same epochs, and never have the same incarnation.
+/// Identifies the process that writes. `writer` stands for the data directory, `epoch` counts the
+/// processes that had it, `incarnation` is this process.
+///
+/// Of two processes with the same writer, the one with the higher epoch is later. Copies of a
+/// directory count the same epochs, but they never have the same incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WriterIdentity {
     pub writer: WriterId,
     /// 1 for the first process.
     pub epoch: u64,
-    /// Made by each start. Unknown in records of before there were any.
+    /// Made at each start. Unknown in records that are older than incarnations.
     #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
     pub incarnation: Incarnation,
 }
 
-/// The content of `writer.json`.
+/// The contents of `writer.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Remembered {
     writer: WriterId,
-    /// Of the last process.
+    /// The epoch of the last process.
     epoch: u64,
-    /// The name in the segments of the log, when the writer has got a new one since.
+    /// The writer in the segments of the log, if the writer has got a new name since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log: Option<WriterId>,
-    /// The last process that the bucket is known to know, and those that have offered themselves to
-    /// it since.
+    /// The last process that the bucket certainly knows, and the later ones that have tried to
+    /// claim the store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     incarnations: Vec<Incarnation>,
-    /// Another process has published under this name: it is not used again.
+    /// Whether another process has published under this name. Then the name is not used again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_disowned: bool,
 }
 
-/// A data directory that belongs to this process.
+/// A data directory that belongs to this process alone.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -59,31 +61,32 @@ const LOCK_FILE: &str = "lock";
 const WRITER_FILE: &str = "writer.json";
 const DEPLOYMENT_FILE: &str = "deployment.json";
 
-/// What a data directory knows of its past.
+/// What a data directory knows about its past.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Past<'a> {
     pub(crate) writer: WriterId,
-    /// The epoch that the directory would give its next process.
+    /// The epoch of the next process with this directory.
     pub(crate) epoch: u64,
-    /// The last process that had the directory, and those that tried to since.
+    /// The last process that had the directory, and those that have tried since.
     pub(crate) incarnations: &'a [Incarnation],
-    /// Another process has published under the directory's name.
+    /// Whether another process has published under the name of this directory.
     pub(crate) is_disowned: bool,
 }
 
 impl DataDir {
-    /// Opens the directory, made if it is missing, for this process alone, and begins a new epoch,
-    /// durably. The lock ends with the value or with the process.
+    /// Opens the directory for this process alone and begins a new epoch, durably. Creates the
+    /// directory if it does not exist. The lock ends with this value or with the process.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it; [`Error::Corrupt`] when the identity cannot
-    /// be read: a new one would not know the writer's own WAL.
+    /// [`Error::Locked`] if another process has the directory. [`Error::Corrupt`] if the identity
+    /// cannot be read: with a new identity, the writer would not recognize its own WAL.
     pub fn open(disk: Arc<dyn Disk>, path: &Path, clock: &dyn Clock) -> Result<Self, Error> {
         create_dir(&disk, path)?;
 
         let lock = DataDirLock::take(path)?;
 
-        // On a full disk an epoch and all else that a start writes need some space.
+        // If the disk is full, the ballast makes room for the epoch and for all else that a start
+        // writes.
         let ballast = Arc::new(Ballast::open(Arc::clone(&disk), path));
         ballast.make_way();
 
@@ -94,8 +97,7 @@ impl DataDir {
         })
     }
 
-    /// As [`DataDir::open`] on a disk that is no file system, and so without the lock: for
-    /// simulations.
+    /// Does the same as [`DataDir::open`] without the lock, for simulated disks.
     pub fn open_unlocked(
         disk: Arc<dyn Disk>,
         path: &Path,
@@ -149,7 +151,7 @@ impl DataDir {
         })
     }
 
-    /// The first process of a writer that nobody has heard of.
+    /// Makes the identity of the first process of a new writer.
     pub(crate) fn new_writer(clock: &dyn Clock) -> WriterIdentity {
         let incarnation = Incarnation(clock.new_ulid());
         WriterIdentity {
@@ -159,7 +161,7 @@ impl DataDir {
         }
     }
 
-    /// The writer in the segments of the directory's log: the directory's first name.
+    /// The writer in the segments of the directory's log. It is the directory's first name.
     pub fn log(&self) -> WriterId {
         self.remembered.log.unwrap_or(self.remembered.writer)
     }
@@ -173,7 +175,8 @@ impl DataDir {
         }
     }
 
-    /// Becomes the directory of `identity`, durably, before that is offered to the bucket.
+    /// Records, durably, that the directory is for `identity`. This happens before the bucket is
+    /// asked to accept that identity.
     pub(crate) fn attempt(&mut self, identity: WriterIdentity) -> Result<(), Error> {
         let WriterIdentity {
             writer,
@@ -201,7 +204,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// The bucket knows the process that has the directory now.
+    /// Records that the bucket knows the current process of this directory.
     pub(crate) fn settle(&mut self) -> Result<(), Error> {
         let incarnations = vec![self.identity.incarnation];
         self.remember(Remembered {
@@ -210,8 +213,8 @@ impl DataDir {
         })
     }
 
-    /// Notes, durably, that another process has published under the directory's name: the next
-    /// start takes a new one.
+    /// Records, durably, that another process has published under the name of this directory. The
+    /// next start takes a new name.
     pub fn disown(&mut self) -> Result<(), Error> {
         self.remember(Remembered {
             is_disowned: true,
@@ -233,13 +236,12 @@ impl DataDir {
         self.identity
     }
 
-    /// The space that is kept for when the disk is full.
+    /// The space that is reserved for a full disk.
     pub fn ballast(&self) -> &Arc<Ballast> {
         &self.ballast
     }
 
-    /// Remembers, durably, that the directory belongs to `deployment`, or refuses it if the
-    /// directory belongs to another.
+    /// Binds the directory to `deployment`, durably. Fails if it is bound to another deployment.
     pub fn bind(&self, deployment: &Deployment) -> Result<(), Error> {
         let file = self.path.join(DEPLOYMENT_FILE);
 
@@ -284,7 +286,7 @@ fn read_json<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> Result<Option
     serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
 }
 
-/// Replaces a file with `value`, all or nothing; durable on return.
+/// Replaces a file atomically by `value` as JSON. Durable on return.
 fn write_json<T: Serialize>(disk: &dyn Disk, path: &Path, value: &T) -> Result<(), Error> {
     let bytes = serde_json::to_vec(value).expect("plain values have JSON");
     let staging = path.with_extension("staging");
@@ -314,16 +316,15 @@ fn disk_error(operation: &'static str, path: &Path, source: io::Error) -> Error 
     }
 }
 
-/// The right to a directory, held against all other processes until it is dropped or the process
-/// ends.
+/// The exclusive right to a directory. It lasts until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct DataDirLock {
     _lock: Lock,
 }
 
 impl DataDirLock {
-    /// Takes the lock or fails at once, also on a file system that has no locks: a writer's name
-    /// must not be used twice.
+    /// Takes the lock or fails at once. It also fails on a file system without locks, because a
+    /// writer's name must not be used twice.
     pub fn take(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(LOCK_FILE);
         let locked = RealDisk

@@ -1,4 +1,4 @@
-//! Whose store it is.
+//! The deployment that a store belongs to.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -9,26 +9,26 @@ use ulid::Ulid;
 use crate::retry::is_passing;
 use crate::{Bucket, Error, keys};
 
-/// The identity of a deployment: the content of `duramen.json`.
+/// The identity of a deployment: the contents of `duramen.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     #[serde(rename = "deployment")]
     pub id: Ulid,
-    /// The layout of the keys. A store of a later one is refused.
+    /// The version of the key layout. A store with a later version is refused.
     pub format: u64,
 }
 
 impl Deployment {
-    /// The only layout so far.
+    /// The only layout version so far.
     pub const FORMAT: u64 = 0;
     const BYTES_MAX: u64 = 64 << 10;
 
-    /// Reads whose store it is, and makes it ours-to-be if it is nobody's. One GET, and one PUT and
-    /// another GET the first time.
+    /// Reads which deployment the store belongs to. If it belongs to none, makes a new identity for
+    /// it. One GET; the first time also one PUT and another GET.
     ///
     /// # Errors
-    /// [`Error::Format`] when the store has a later layout, [`Error::Corrupt`] when its identity is
-    /// not readable.
+    /// [`Error::Format`] if the store has a later layout, [`Error::Corrupt`] if its identity cannot
+    /// be read.
     pub async fn open(bucket: &Bucket) -> Result<Self, Error> {
         let key = Path::from(keys::DEPLOYMENT);
         if let Some(bytes) = bucket.get_if_exists(&key, Self::BYTES_MAX).await? {
@@ -59,7 +59,7 @@ impl Deployment {
                 return Err(Error::store("create", &key, error));
             }
 
-            // Whoever it was that came first: that is the deployment.
+            // Whichever process was first, its identity counts.
             if let Some(bytes) = bucket.get_if_exists(&key, Self::BYTES_MAX).await? {
                 return Self::decode(&key, &bytes);
             }

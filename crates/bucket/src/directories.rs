@@ -1,4 +1,4 @@
-//! Directories that are there to stay.
+//! Creates directories durably.
 
 use std::io;
 use std::path::Path;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use duramen_runtime::Disk;
 use duramen_runtime::disk::create_dir_all_synced;
 
-/// Creates `path` with every missing parent, and makes its name and those of all directories above
-/// it durable: also of those that exist, since a process may have been killed between making one
-/// and syncing it.
+/// Creates `path` with every missing parent, and makes the names of all of them durable. It syncs
+/// existing directories too, because an earlier process may have been killed after it created one
+/// and before it synced it.
 pub(crate) fn create_settled(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()> {
     create_dir_all_synced(disk, path)?;
 
@@ -21,7 +21,7 @@ pub(crate) fn create_settled(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()
         };
 
         match disk.sync_dir(parent) {
-            // A directory that we may not even read was not made by us.
+            // We did not create a directory that we cannot read.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => break,
             synced => synced?,
         }

@@ -11,20 +11,21 @@ pub type CheckError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL names no store that we know. It is not repeated when it could hold a secret.
+    /// The URL is not that of a known kind of store. The message does not repeat it if it may
+    /// contain a secret.
     #[error(
         "not the URL of a store. fault=`{fault}`, expected=`file:PATH, memory: or s3://BUCKET[/PREFIX]`"
     )]
     Url { fault: &'static str },
 
-    /// The client of the store could not be made from its settings.
+    /// The client of the store could not be made with these settings.
     #[error("the settings of the store do not work. store=`{store}`")]
     Settings {
         store: String,
         source: object_store::Error,
     },
 
-    /// The store refused or failed, after the retries that the operation may have.
+    /// The store refused or failed, after all retries.
     #[error("the store failed. operation=`{operation}`, key=`{key}`")]
     Store {
         operation: &'static str,
@@ -32,8 +33,8 @@ pub enum Error {
         source: object_store::Error,
     },
 
-    /// A create got no honest answer and none could be read back, for as long as we were willing to
-    /// ask: it may have happened, and it may still happen.
+    /// The response to a create was unclear, and the object could not be read back before the
+    /// retries ended. The create may have happened, and may still happen.
     #[error("the outcome of a create is unknown. key=`{key}`, attempts=`{attempts}`")]
     OutcomeUnknown {
         key: String,
@@ -41,17 +42,17 @@ pub enum Error {
         source: object_store::Error,
     },
 
-    /// The bytes are not what was written. Never retried: the object is immutable.
+    /// The bytes are not those that were written. Never retried, because the object is immutable.
     #[error("an object is damaged. key=`{key}`, fault=`{fault}`")]
     Corrupt { key: String, fault: String },
 
-    /// Written by a version of this program that this one cannot follow.
+    /// A later version of this program has written this. This version cannot read it.
     #[error(
         "an object has a format that this version does not read. key=`{key}`, found=`{found}`, known=`{known}`"
     )]
     Format { key: String, found: u64, known: u64 },
 
-    /// More came than this operation takes.
+    /// The object has more bytes than this operation accepts.
     #[error("an object is too large. key=`{key}`, bytes=`{bytes}`, bytes_max=`{bytes_max}`")]
     TooLarge {
         key: String,
@@ -59,7 +60,7 @@ pub enum Error {
         bytes_max: u64,
     },
 
-    /// The store does not keep the promises that every other crate builds on.
+    /// The store does not behave as every other crate requires.
     #[error("the store cannot be used. check=`{check}`, fault=`{fault}`")]
     Probe { check: &'static str, fault: String },
 
@@ -80,8 +81,8 @@ pub enum Error {
         data_directory: String,
     },
 
-    /// Another process writes to the store, or has not said that it is done and cannot be seen from
-    /// here.
+    /// Another process writes to the store. Or it has not released the store, and its state cannot
+    /// be seen from this machine.
     #[error(
         "another process writes to the store. Stop it; if it is gone for good, start with --take-over. store=`{store}`, \
          writer=`{writer}`, host=`{host}`, pid=`{pid}`, since_ms=`{since_ms}`"
@@ -94,7 +95,8 @@ pub enum Error {
         since_ms: i64,
     },
 
-    /// A later process has the store. What this one has acknowledged and not flushed is in its log.
+    /// A later process has the store. What this process has acknowledged but not flushed is in its
+    /// log.
     #[error(
         "another process has taken over the store; what this one has not flushed stays in its log. store=`{store}`, \
          writer=`{writer}`, host=`{host}`, pid=`{pid}`"
@@ -105,7 +107,7 @@ pub enum Error {
         host: String,
         pid: u32,
     },
-    /// A file of the local disk is not what was written to it. Nothing of it went into the store.
+    /// A file on the local disk is not what was written to it. Nothing of it was stored.
     #[error("a local file is damaged. path=`{}`", path.display())]
     Damaged { path: PathBuf, source: CheckError },
 
@@ -134,7 +136,7 @@ impl Error {
         }
     }
 
-    /// Whether the store answered that there is no such object.
+    /// Whether the store responded that there is no such object.
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,

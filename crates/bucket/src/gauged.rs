@@ -1,4 +1,4 @@
-//! The store with its requests counted and bounded in number.
+//! A store wrapper that counts requests and limits their number.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,15 +19,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::{Metrics, Op, Outcome};
 
-/// Counts each request that reaches the store below it, and keeps their number at once under a
-/// bound. A permit is held until the last byte of a body has been read or the body is dropped.
+/// Counts each request that reaches the store below, and limits how many run at the same time. A
+/// permit is held until the body has been read to its end or is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Gauged {
     inner: Arc<dyn ObjectStore>,
     gauge: Gauge,
 }
 
-/// The counting and bounding, apart from any store.
+/// The counters and the limit, independent of any store.
 #[derive(Clone, Debug)]
 struct Gauge {
     metrics: Metrics,
@@ -85,7 +85,7 @@ impl Gauge {
         self.run(op, request).await.map(|(value, _permit)| value)
     }
 
-    /// A listing counts once, at its end or where it is dropped.
+    /// Counts a listing once, when it ends or is dropped.
     fn stream<T: Send + 'static>(
         &self,
         op: Op,
@@ -207,8 +207,8 @@ impl ObjectStore for Gauged {
 
                 futures::future::ready(Some(piece))
             }),
-            // Stores that answer with files exist only where object_store's own local store is
-            // compiled in, which our crates do for staged blocks.
+            // This variant exists only if object_store's own local store is compiled in, which our
+            // crates do for staged blocks.
             _ => return Err(no_files()),
         };
 
@@ -228,7 +228,7 @@ impl ObjectStore for Gauged {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        // One by one, so that each is counted and none is lost in an answer for many.
+        // They are sent one by one, so that each is counted and has its own result.
         let this = self.clone();
         locations
             .map(move |location| {
@@ -287,7 +287,8 @@ impl ObjectStore for Gauged {
     }
 }
 
-/// No store of ours answers with an open file: it would go around the counters.
+/// Makes the error for an open file as a response. Our stores never return one, because reading it
+/// would bypass the counters.
 fn no_files() -> object_store::Error {
     object_store::Error::NotImplemented {
         operation: "get with a file".to_owned(),

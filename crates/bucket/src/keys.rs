@@ -1,4 +1,4 @@
-//! Where things are in the bucket. `docs/formats/bucket.md` has the same as a picture.
+//! The keys of all objects in the bucket. `docs/formats/bucket.md` shows them as a picture.
 
 use duramen_model::{BlockId, TenantId};
 use object_store::path::Path;
@@ -6,22 +6,22 @@ use object_store::path::Path;
 /// The identity of the deployment that owns the store.
 pub const DEPLOYMENT: &str = "duramen.json";
 
-/// What the start-up probe writes and removes again.
+/// The object that the probe at the start writes and removes again.
 pub const PROBE: &str = "probe";
 
-/// The register of tenants, one object a slot.
+/// The prefix of the register of tenants, with one object for each slot.
 pub const TENANTS: &str = "tenants";
 
-/// Who writes to the store, one object a process.
+/// The prefix of the chain that tells who writes to the store, with one object for each slot.
 pub const CLAIMS: &str = "claims";
 
-/// A slot number as it stands in a key: 20 digits, so that keys sort as numbers do and every `u64`
-/// fits.
+/// Formats a slot number for a key. It has 20 digits, so that keys sort like numbers and every
+/// `u64` fits.
 pub fn slot(number: u64) -> String {
     format!("{number:020}")
 }
 
-/// The slot number that ends a key; `None` for a key that no chain has made.
+/// Parses the slot number at the end of a key. Returns `None` if no chain makes such a key.
 pub fn parse_slot(name: &str) -> Option<u64> {
     let is_slot = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
     is_slot.then(|| name.parse().ok()).flatten()
@@ -36,15 +36,15 @@ pub fn manifest(tenant: TenantId) -> Path {
     self::tenant(tenant).join("manifest")
 }
 
-/// The state after `sequence` edits, written by one `attempt`: a second attempt at the same
-/// sequence has its own key.
+/// The key of the state after `sequence` edits, written in one `attempt`. A second attempt for the
+/// same sequence has another key.
 pub fn manifest_snapshot(tenant: TenantId, sequence: u64, attempt: ulid::Ulid) -> Path {
     self::tenant(tenant)
         .join("manifest-snapshots")
         .join(format!("{}-{attempt}", slot(sequence)))
 }
 
-/// A further part of a snapshot that has no room in one object.
+/// The key of a further part of a snapshot that does not fit into one object.
 pub fn manifest_snapshot_part(
     tenant: TenantId,
     sequence: u64,
@@ -56,12 +56,12 @@ pub fn manifest_snapshot_part(
         .join(format!("{}-{attempt}-{part}", slot(sequence)))
 }
 
-/// A hint to where the newest edits are.
+/// The key of a hint to the newest edits.
 pub fn manifest_boundary(tenant: TenantId) -> Path {
     self::tenant(tenant).join("manifest-boundary")
 }
 
-/// The prefix of a tenant's chain of elections.
+/// The prefix of a tenant's chain of HA elections.
 pub fn ha(tenant: TenantId) -> Path {
     self::tenant(tenant).join("ha")
 }
@@ -71,12 +71,12 @@ pub fn blocks(tenant: TenantId) -> Path {
     self::tenant(tenant).join("blocks")
 }
 
-/// The prefix of one block. `block=` makes it a partition to SQL engines.
+/// The prefix of one block. SQL engines read `block=` as a partition.
 pub fn block(tenant: TenantId, block: BlockId) -> Path {
     blocks(tenant).join(format!("block={block}"))
 }
 
-/// One file of a block.
+/// The key of one file of a block.
 pub fn block_file(tenant: TenantId, block: BlockId, file: &str) -> Path {
     self::block(tenant, block).join(file)
 }

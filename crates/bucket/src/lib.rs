@@ -1,16 +1,17 @@
-//! The bucket and the data directory: where everything is kept, and who may keep it there.
+//! The bucket and the data directory: where all data is kept, and which process may write it.
 //!
-//! A request goes down through [`Bucket`]: metered ([`metrics`]), bounded, retried ([`retry`]), to
-//! S3, to memory or to a [`LocalStore`]. [`keys`] says under which key what lies.
+//! A request passes through [`Bucket`]: it is counted ([`metrics`]), limited in number and retried
+//! ([`retry`]). Then it goes to S3, to memory or to a [`LocalStore`]. [`keys`] has the keys of all
+//! objects.
 //!
-//! - [`Bucket`] is the handle that everything else holds; [`StoreUrl`] says where its bytes are.
-//! - [`LocalStore`] is a directory that keeps what it acknowledged through a loss of power.
+//! - [`Bucket`] is the handle for all requests. [`StoreUrl`] says where the store is.
+//! - [`LocalStore`] is a store in a directory. What it acknowledges survives a loss of power.
 //! - [`DataDir`] is the local directory of one process, with its lock, its [`WriterIdentity`] and
 //!   its [`Ballast`].
-//! - [`Claim`] is the right to write to a store: one process has it.
-//! - [`Deployment`] keeps processes away from a store that is not theirs; [`probe`] from one that
-//!   lies.
-//! - [`Chain`] decides who came first, and [`Tenants`] is the first thing built on it.
+//! - [`Claim`] is the right to write to a store. One process has it.
+//! - [`Deployment`] protects a store from processes of other deployments. [`probe`] refuses a store
+//!   that does not keep its promises.
+//! - [`Chain`] decides who came first. [`Tenants`] is built on it.
 
 pub mod ballast;
 pub mod bucket;

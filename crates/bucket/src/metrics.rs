@@ -1,4 +1,4 @@
-//! What the bucket costs.
+//! The metrics of the bucket, which show its cost.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub enum Op {
     Complete,
 }
 
-/// How a request ended. What a caller may well expect is told from what is wrong.
+/// How a request ended. Outcomes that a caller may expect are separate from failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     Ok,
@@ -87,10 +87,11 @@ struct OpLabels {
 
 label_set!(OpLabels: op);
 
-/// Counters of one bucket. Cheap to clone; clones share.
+/// The counters of one bucket. Cheap to clone; clones share the counters.
 ///
-/// A request is counted each time it is sent, retries included, except the retries that the client
-/// makes on its own: for the parts of an upload. A LIST counts once however many pages it has.
+/// A request is counted each time it is sent, including retries. Retries that the client makes by
+/// itself, which are for the parts of an upload, are not counted. A LIST counts once, however many
+/// pages it has.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
@@ -110,13 +111,13 @@ impl Default for Metrics {
     }
 }
 
-/// 0.5 ms, an fsync of a good disk, up to 16 s.
+/// Makes a histogram from 0.5 ms, which is an fsync of a good disk, up to 16 s.
 fn latency() -> Histogram {
     Histogram::new(std::iter::successors(Some(0.0005), |bound| Some(bound * 2.0)).take(16))
 }
 
 impl Metrics {
-    /// Adds the metrics to `registry`, to which the prefix `duramen_bucket` is given here.
+    /// Adds the metrics to `registry`, with the prefix `duramen_bucket`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.with_prefix("duramen_bucket");
         registry.register("requests", "Requests to the bucket", self.requests.clone());
@@ -157,7 +158,7 @@ impl Metrics {
         self.retries.inc();
     }
 
-    /// Requests of one operation, whatever came of them.
+    /// Returns the number of requests of one operation, with any outcome.
     pub fn requests(&self, op: Op) -> u64 {
         [
             Outcome::Ok,
@@ -176,7 +177,7 @@ impl Metrics {
             .map_or(0, |counter| counter.get())
     }
 
-    /// Bytes of the bodies of one operation.
+    /// Returns the bytes of all bodies of one operation.
     pub fn bytes(&self, op: Op) -> u64 {
         self.bytes
             .get(&OpLabels { op })
@@ -187,7 +188,7 @@ impl Metrics {
         self.retries.get()
     }
 
-    /// Requests of all operations.
+    /// Returns the number of requests of all operations.
     pub fn requests_total(&self) -> u64 {
         Op::ALL.into_iter().map(|op| self.requests(op)).sum()
     }

@@ -1,4 +1,4 @@
-//! Does the store keep the promises that all the rest builds on?
+//! Checks whether the store keeps the promises that all other code relies on.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -7,24 +7,24 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use crate::{Bucket, Error, keys};
 
-/// What the probe has found of a store that may be used.
+/// What the probe found out about a store that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeReport {
-    /// Requests that the probe has sent, retries included.
+    /// How many requests the probe has sent, including retries.
     pub requests: u64,
-    /// The store keeps old versions, so that a delete frees nothing. `None`: it was not said.
+    /// Whether the store keeps old versions, so that a delete frees nothing. `None` if unknown.
     pub versioned: Option<bool>,
 }
 
 const FIRST: &[u8] = b"the first to come keeps the slot";
 const SECOND: &[u8] = b"the second to come must be refused";
 
-/// Tries the store under a key of its own and removes the key again: two creates of one key, a
-/// read, a ranged read, a list, a delete and a read of what is gone. Eight requests.
+/// Tests the store with a key of its own and removes the key again. It makes two creates of one
+/// key, a read, a ranged read, a list, a delete and a read of the deleted key. Eight requests.
 ///
 /// # Errors
-/// [`Error::Probe`] names the check that failed; [`Error::Store`] when the store was out of reach
-/// or refused us.
+/// [`Error::Probe`] names the check that failed. [`Error::Store`] if the store could not be reached
+/// or refused a request.
 pub async fn probe(bucket: &Bucket) -> Result<ProbeReport, Error> {
     let before = bucket.metrics().requests_total();
     let key = Path::from_iter([keys::PROBE, &bucket.clock().new_ulid().to_string()]);
@@ -54,7 +54,7 @@ fn failed(check: &'static str, fault: String) -> Error {
     Error::Probe { check, fault }
 }
 
-/// All but the clean-up. Returns whether the store gave the object a version.
+/// Makes all checks, without the clean-up. Returns whether the store gave the object a version.
 async fn check(bucket: &Bucket, key: &Path) -> Result<Option<bool>, Error> {
     let versioned = check_create(bucket, key).await?;
     check_read(bucket, key).await?;
@@ -75,7 +75,7 @@ async fn check_create(bucket: &Bucket, key: &Path) -> Result<Option<bool>, Error
 
     match create(FIRST).await {
         Ok(result) => versioned = Some(result.version.is_some()),
-        // An answer lost on its way, or 409: the read below tells.
+        // The response was lost, or it was 409. The read below shows what happened.
         Err(object_store::Error::Generic { .. } | object_store::Error::AlreadyExists { .. }) => {
             bucket.put(key, Bytes::from_static(FIRST)).await?;
         }

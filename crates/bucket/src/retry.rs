@@ -1,4 +1,4 @@
-//! When a failed request is sent again.
+//! Decides when a failed request is sent again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use duramen_runtime::Clock;
 
-/// The bounds of retrying. Retries are made in this crate and nowhere above it.
+/// The limits for retries. Only this crate retries; the code above it does not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// How often one request is sent at most, the first time included.
+    /// How often one request is sent at most, including the first time.
     pub attempts_max: u32,
     pub backoff_first: Duration,
     pub backoff_max: Duration,
-    /// Retries that may be saved up and spent at once, by all requests of the process together.
+    /// How many retries can be saved up. All requests of the process share them.
     pub saved_max: u32,
-    /// A success saves this part of a retry: in a long outage of parts of the store, requests grow
-    /// by no more than this.
+    /// Each success saves this part of a retry. So in a long partial outage, requests grow by at
+    /// most this share.
     pub saved_per_success: f64,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        // 0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 s = 6.3 s of waiting at most: longer than S3's own
-        // hiccups, shorter than any time-out above.
+        // The waits are at most 0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 s = 6.3 s. This is longer than
+        // usual interruptions of S3, and shorter than any time-out of the callers.
         Self {
             attempts_max: 7,
             backoff_first: Duration::from_millis(100),
@@ -34,7 +34,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The retries that a process has left. Cheap to clone; clones share.
+/// The retries that a process has left. Cheap to clone; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Retries {
     shared: Arc<Shared>,
@@ -66,7 +66,7 @@ impl Retries {
         &self.shared.clock
     }
 
-    /// Saves for a success.
+    /// Saves a part of a retry after a success.
     pub(crate) fn succeeded(&self) {
         let Shared { policy, saved, .. } = &*self.shared;
         #[expect(
@@ -80,7 +80,7 @@ impl Retries {
         });
     }
 
-    /// Waits before the attempt that follows `attempts` of them, and says whether there may be one.
+    /// Waits before the next attempt, after `attempts` attempts. Returns whether it may be made.
     pub(crate) async fn again(&self, attempts: u32) -> bool {
         let Shared {
             policy,
@@ -104,8 +104,8 @@ impl Retries {
             .saturating_mul(1 << attempts.saturating_sub(1).min(20));
         let longest = doubled.min(policy.backoff_max);
 
-        // Half of it fixed, so that there is a wait; half of it by chance, so that many who failed
-        // at once do not come back at once.
+        // Half of the wait is fixed, so that there is a wait. The other half is random, so that
+        // requests that failed together do not come back together.
         clock
             .sleep(longest.mul_f64(0.5 + 0.5 * clock.entropy().fraction()))
             .await;
@@ -113,8 +113,8 @@ impl Retries {
     }
 }
 
-/// Whether the request may have better luck the next time. Everything that the store said on
-/// purpose is final; what is left are time-outs, resets, bodies cut short and answers of 5xx and 429.
+/// Whether the request may succeed the next time. A deliberate response of the store is final.
+/// Time-outs, resets, bodies that were cut short and responses with 5xx or 429 are not.
 pub(crate) fn is_passing(error: &object_store::Error) -> bool {
     use object_store::Error;
     matches!(error, Error::Generic { .. } | Error::JoinError { .. })

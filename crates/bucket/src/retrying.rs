@@ -1,4 +1,4 @@
-//! The store with its failures retried, where the same request twice is the same as once.
+//! A store wrapper that retries failed requests if sending them twice is safe.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,8 +19,8 @@ use crate::metrics::Metrics;
 use crate::retry::{Retries, is_passing};
 
 /// Retries GET, HEAD, LIST, DELETE, and PUT and COPY that overwrite. A body that breaks off is
-/// taken up where it broke. A create is never retried here: after an answer that says nothing,
-/// [`crate::Chain`] reads back and compares before it decides.
+/// resumed where it broke. A create is never retried here: after an unclear response,
+/// [`crate::Chain`] reads the object back and compares it first.
 #[derive(Clone, Debug)]
 pub(crate) struct Retrying {
     inner: Arc<dyn ObjectStore>,
@@ -61,7 +61,7 @@ impl Retrying {
         }
     }
 
-    /// All of a listing: its pages cannot be taken up again where they broke.
+    /// Reads a whole listing, because a broken one cannot be resumed.
     fn listing(
         &self,
         list: impl Fn(&dyn ObjectStore) -> BoxStream<'static, Result<ObjectMeta>>
@@ -80,7 +80,7 @@ impl Retrying {
         stream::once(whole).try_flatten().boxed()
     }
 
-    /// The rest of a body, taken up again whenever it breaks off.
+    /// Wraps a body so that it is resumed whenever it breaks off.
     fn resuming(&self, location: &Path, options: GetOptions, result: GetResult) -> GetResult {
         let meta = result.meta.clone();
         let range = result.range.clone();
@@ -92,7 +92,7 @@ impl Retrying {
             attempts: 0,
         };
 
-        // Another version of the object would not fit what was read of it so far.
+        // The rest must be of the same version of the object.
         let options = GetOptions {
             if_match: options.if_match.or_else(|| meta.e_tag.clone()),
             ..options
@@ -149,7 +149,7 @@ impl Retrying {
 
             self.metrics.add_retry();
 
-            // The broken body gives its permit back before another is asked for.
+            // Drop the broken body first, so that its permit is free for the next request.
             body.pieces = stream::empty().boxed();
 
             let options = GetOptions {
@@ -170,7 +170,7 @@ impl Retrying {
 }
 
 struct Body {
-    /// What has not been read yet.
+    /// The range that has not been read yet.
     rest: Range<u64>,
     pieces: BoxStream<'static, Result<Bytes>>,
     attempts: u32,
@@ -183,8 +183,8 @@ pub(crate) fn broken(location: &Path, fault: &str) -> object_store::Error {
     }
 }
 
-/// Reads ranges, with those less than an extent apart in one request: a gap of 64 KiB costs half a
-/// millisecond, a request 15.
+/// Reads ranges. Ranges that are less than an extent apart share a request: reading a gap of 64 KiB
+/// takes half a millisecond, a request takes 15.
 pub(crate) async fn get_ranges(
     store: &dyn ObjectStore,
     location: &Path,
@@ -232,7 +232,8 @@ impl ObjectStore for Retrying {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        // The client below numbers the parts as they are handed in, so it alone can send one again.
+        // The client below numbers the parts in the order of the calls, so only it can send a part
+        // again.
         self.run(|| self.inner.put_multipart_opts(location, opts.clone()))
             .await
     }
@@ -242,7 +243,7 @@ impl ObjectStore for Retrying {
             .run(|| self.inner.get_opts(location, options.clone()))
             .await?;
 
-        // `PrefixStore` leaves its prefix on it.
+        // `PrefixStore` returns the location with its prefix.
         result.meta.location = location.clone();
         if options.head {
             Ok(result)

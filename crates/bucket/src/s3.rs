@@ -1,4 +1,4 @@
-//! The client of S3 and of what speaks like it.
+//! The client of S3 and of compatible stores.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,15 +18,15 @@ use object_store::{
 
 use crate::{Config, Error};
 
-/// S3 by two clients that differ in one thing: that for uploads in parts retries on its own, since
-/// only it knows the numbers of the parts; for everything else [`crate::retrying`] does.
+/// S3 with two clients that differ in one setting. The one for uploads in parts retries by itself,
+/// because only it knows the numbers of the parts. [`crate::retrying`] retries everything else.
 #[derive(Debug)]
 pub(crate) struct S3 {
     single: AmazonS3,
     uploads: AmazonS3,
 }
 
-/// Makes the clients; sends nothing.
+/// Makes the clients. Sends no request.
 pub(crate) fn open(bucket: &str, config: &Config) -> std::result::Result<S3, Error> {
     let store = || format!("s3://{bucket}");
     if config
@@ -91,7 +91,7 @@ fn builder(bucket: &str, config: &Config, retries: RetryConfig) -> AmazonS3Build
     }
 
     if let Some(credentials) = &s3.credentials {
-        // As a whole: a token of the environment belongs to another key.
+        // All fields are replaced together: a token from the environment belongs to another key.
         let credential = AwsCredential {
             key_id: credentials.access_key_id.clone(),
             secret_key: credentials.secret_access_key.clone(),
@@ -108,8 +108,8 @@ fn builder(bucket: &str, config: &Config, retries: RetryConfig) -> AmazonS3Build
     }
 }
 
-/// Takes out of an error what a store repeats of a request that it could not verify: the session
-/// token is among it.
+/// Removes from an error the parts of the request that a store repeats when it cannot verify a
+/// signature. They include the session token.
 fn hide(error: object_store::Error) -> object_store::Error {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);

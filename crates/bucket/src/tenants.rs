@@ -1,4 +1,4 @@
-//! The register of tenants: which name is whose data.
+//! The register of tenants: maps names to ids.
 
 use std::collections::HashMap;
 
@@ -11,32 +11,32 @@ use tokio::sync::Mutex;
 
 use crate::{Author, Bucket, Chain, Created, Entry, Error, keys};
 
-/// Names and ids of all tenants, remembered from the chain under `tenants/`.
+/// The names and ids of all tenants, cached from the chain under `tenants/`.
 ///
-/// Slot n, counted from 1, makes one tenant. Its object also repeats the tenants of its group of
-/// [`GROUP`] before it, so that the last object of each group is all that has to be read: 10,000
-/// tenants take 10 LISTs and 40 GETs at the start.
+/// Slot n, counted from 1, adds one tenant. Its object also repeats the earlier tenants of its
+/// group of [`GROUP`]. So only the last object of each group must be read: 10,000 tenants take 10
+/// LISTs and 40 GETs at the start.
 #[derive(Debug)]
 pub struct Tenants {
     chain: Chain,
     bucket: Bucket,
     writer: WriterId,
     known: RwLock<Known>,
-    /// One asks the bucket for all.
+    /// Locked by the task that asks the bucket.
     asking: Mutex<()>,
 }
 
-/// The tenants that one object repeats at most: 256 entries of 100 bytes are a GET of 26 kB.
+/// The largest number of tenants in one object. 256 entries of 100 bytes are a GET of 26 kB.
 pub const GROUP: u64 = 256;
 
 #[derive(Debug, Default)]
 struct Known {
-    /// In the order of their slots: tenant of slot n at n - 1.
+    /// In the order of slots: the tenant of slot n has index n - 1.
     tenants: Vec<Tenant>,
     by_name: HashMap<TenantName, TenantId>,
 }
 
-/// One tenant as it is recorded.
+/// One tenant, in its recorded form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     pub name: TenantName,
@@ -47,7 +47,7 @@ pub struct Tenant {
 #[derive(Debug, Serialize, Deserialize)]
 struct Group {
     format: u64,
-    /// Of all slots from the first of the group to the object's own.
+    /// The tenants of all slots from the first of the group to that of the object.
     tenants: Vec<Tenant>,
 }
 
@@ -91,31 +91,32 @@ impl Tenants {
         })
     }
 
-    /// The tenant of that name as far as this process knows. No request.
+    /// Returns the tenant with that name, if this process knows it. No request.
     pub fn lookup(&self, name: &TenantName) -> Option<TenantId> {
         self.known.read().by_name.get(name).copied()
     }
 
-    /// How many tenants this process knows. No request.
+    /// Returns how many tenants this process knows. No request.
     pub fn count(&self) -> usize {
         self.known.read().tenants.len()
     }
 
-    /// All tenants as far as this process knows, in the order in which they were made. No request.
+    /// Returns all tenants that this process knows, in the order in which they were added. No
+    /// request.
     pub fn all(&self) -> Vec<Tenant> {
         self.known.read().tenants.clone()
     }
 
-    /// The tenant of that name, made if there is none: durable, and the same to every process that
-    /// ever asks. No request for a name that is known; else one GET for each tenant that others
-    /// have made meanwhile, one GET that finds no more, and one PUT.
+    /// Returns the tenant with that name, or adds one. The result is durable, and every process
+    /// gets the same one. A known name takes no request. Otherwise one GET for each tenant that
+    /// others have added meanwhile, one GET that finds no more, and one PUT.
     pub async fn resolve_or_create(&self, name: &TenantName) -> Result<TenantId, Error> {
         self.restore(name, TenantId(self.bucket.clock().new_ulid()))
             .await
     }
 
-    /// As [`Tenants::resolve_or_create`], with `id` for a name that has none: the register was
-    /// restored to a time before it knew the tenant, whose data has that id.
+    /// Does the same as [`Tenants::resolve_or_create`], but a new name gets the id `id`. Use it if
+    /// the register was restored to a time before it knew the tenant whose data has that id.
     pub async fn restore(&self, name: &TenantName, id: TenantId) -> Result<TenantId, Error> {
         if let Some(id) = self.lookup(name) {
             return Ok(id);
@@ -151,7 +152,7 @@ impl Tenants {
         }
     }
 
-    /// Learns of the tenants that other processes have made. One GET each, and one that finds no
+    /// Reads the tenants that other processes have added. One GET for each, and one that finds no
     /// more.
     pub async fn refresh(&self) -> Result<(), Error> {
         let _asking = self.asking.lock().await;
@@ -172,7 +173,7 @@ impl Tenants {
 }
 
 impl Known {
-    /// The next free slot, and the tenants of its group before it.
+    /// Returns the next free slot, and the tenants before it in its group.
     fn next(&self) -> (u64, Vec<Tenant>) {
         let count = self.tenants.len();
         let in_group = count % usize::try_from(GROUP).unwrap_or(usize::MAX);
@@ -187,7 +188,7 @@ impl Known {
         )
     }
 
-    /// Adds those of a group that are not known yet.
+    /// Adds the tenants of a group that are not known yet.
     fn add(&mut self, group: Vec<Tenant>) {
         let in_group = self.next().1.len();
         for tenant in group.into_iter().skip(in_group) {

@@ -1,4 +1,4 @@
-//! Where a store is.
+//! The location of a store.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,16 +6,16 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// `file:PATH`, `memory:` or `s3://BUCKET[/PREFIX]`. It never holds a secret: a URL with a user or
-/// a query is refused.
+/// A store's URL: `file:PATH`, `memory:` or `s3://BUCKET[/PREFIX]`. It never contains a secret: a
+/// URL with a user or a query is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// A directory of this machine; relative to the working directory unless absolute.
+    /// A directory of this machine. A relative path begins at the working directory.
     File(PathBuf),
-    /// Gone with the process: for tests.
+    /// A store in memory, for tests. It ends with the process.
     Memory,
-    /// A bucket, and the prefix that all our keys have in it: no slash at either end, empty for
-    /// none.
+    /// A bucket, and the prefix of all our keys in it. The prefix has no slash at either end. It
+    /// may be empty.
     S3 { bucket: String, prefix: String },
 }
 

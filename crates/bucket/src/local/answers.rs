@@ -1,4 +1,4 @@
-//! What the store answers for what the disk did.
+//! Converts errors of the disk to errors of the store.
 
 use std::io;
 
@@ -24,15 +24,15 @@ pub(super) fn store_error(key: &Path, source: io::Error) -> object_store::Error 
             path,
             source: source.into(),
         },
-        // Not `Generic`, which would be retried: a disk that failed once is not asked again behind
-        // the caller's back.
+        // Not `Generic`, because that would be retried. A disk that has failed is not tried again
+        // without the caller's knowledge.
         _ => object_store::Error::NotSupported {
             source: Failed { key: path, source }.into(),
         },
     }
 }
 
-/// A failure of the disk under one object.
+/// A failure of the disk for one object.
 #[derive(Debug, thiserror::Error)]
 #[error("{source}. key=`{key}`")]
 struct Failed {

@@ -1,4 +1,5 @@
-//! The files of the store: staged, made durable, given their names. All calls block.
+//! The files of the store: they are staged, made durable, and then given their names. All calls
+//! block.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
@@ -22,8 +23,8 @@ use super::paths::{Segment, path_of, segment_of};
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
     root: PathBuf,
-    /// In the names of all files that this process stages. Where locks do not work, a second
-    /// process stages beside it.
+    /// Part of the names of all files that this process stages. On a file system without locks,
+    /// another process may stage files beside it.
     process: Ulid,
     staged: AtomicU64,
     names: Mutex<Names>,
@@ -31,33 +32,33 @@ pub(super) struct Files {
 }
 
 const STAGING: &str = ".staging";
-/// Who has the store. A name that no key has, so that it is in no listing.
+/// The lock file of the store. No key has this name, so it is never listed.
 const LOCK: &str = ".lock";
 
-/// What is known of the durability of names.
+/// What is known about the durability of names.
 #[derive(Debug, Default)]
 struct Names {
-    /// Directories with all names in them, and their own, durable as this process found them. A
-    /// predecessor may have been killed between giving a name and syncing it, so that nothing found
-    /// on the disk is trusted until its directory was synced once.
+    /// Directories whose own name and all names in them were made durable by this process. An
+    /// earlier process may have been killed after it gave a name and before it synced it. So every
+    /// directory is synced once before anything found in it is trusted.
     settled: HashSet<PathBuf>,
-    /// Directories in which a name was just given and is not synced yet, with the number of such
-    /// names. A read that has seen one of these names syncs it itself before it tells anyone.
+    /// Directories with names that were just given and are not synced yet, with the number of these
+    /// names. A read that sees one of them syncs the directory before it returns.
     moving: BTreeMap<PathBuf, usize>,
 }
 
-/// Bounds the memory of `settled`, at the price of syncing clean directories again.
+/// Limits the memory of `settled`. When it is exceeded, clean directories are synced again.
 const SETTLED_MAX: usize = 10_000;
 
 /// How a staged file gets its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Publish {
-    /// Fails with `AlreadyExists` when the name is taken.
+    /// Fails with `AlreadyExists` if the name is taken.
     Create,
     Overwrite,
 }
 
-/// An object that is there.
+/// An object that exists.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) bytes: u64,
@@ -70,7 +71,7 @@ impl Found {
     }
 }
 
-/// What is right under a prefix, sorted.
+/// The objects and prefixes directly under a prefix, sorted.
 #[derive(Debug)]
 pub(super) struct Level {
     pub(super) objects: Vec<(Path, Found)>,
@@ -82,11 +83,11 @@ struct Named {
     name: String,
     part: String,
     is_dir: bool,
-    /// The part goes on in the directory.
+    /// Whether the part of the key continues in this directory.
     goes_on: bool,
 }
 
-/// A file without a name of its own yet; removed when it is dropped before it got one.
+/// A file that has no name of its own yet. It is removed if it is dropped before it has one.
 #[derive(Debug)]
 pub(super) struct Staged {
     disk: Arc<dyn Disk>,
@@ -94,7 +95,7 @@ pub(super) struct Staged {
     open: Mutex<Open>,
 }
 
-/// The open file, and what was put into it.
+/// The open file, with the length and checksum of what was written.
 #[derive(Debug)]
 struct Open {
     file: Box<dyn DiskFile>,
@@ -102,7 +103,7 @@ struct Open {
     crc32c: u32,
 }
 
-/// What the file is that gets a name.
+/// The identity of the file that gets a name.
 #[derive(Clone, Copy, Debug)]
 struct Written {
     id: FileId,
@@ -120,7 +121,7 @@ impl Staged {
         Ok(())
     }
 
-    /// Makes the bytes durable and says what they are.
+    /// Makes the bytes durable and returns their identity.
     fn sync(&self) -> io::Result<Written> {
         let mut open = self.open.lock();
         open.file.sync_data()?;
@@ -135,13 +136,13 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        // Gone already when it was renamed. If it stays behind, the next start removes it.
+        // The file is already gone if it was renamed. If this fails, the next start removes it.
         let _ = self.disk.remove_file(&self.path);
     }
 }
 
 impl Files {
-    /// Takes the store for this process alone, and removes what an earlier one has left in staging.
+    /// Takes the store for this process alone, and removes staged files of earlier processes.
     pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath, process: Ulid) -> Result<Self, Error> {
         let failed = |source| Error::Disk {
             operation: "open the store",
@@ -167,7 +168,7 @@ impl Files {
             }
         };
 
-        // Without the lock, a staged file may be another process's, and in use.
+        // Without the lock, a staged file may belong to another process that still runs.
         if lock.is_some() {
             sweep(&*disk, &staging).map_err(failed)?;
         }
@@ -207,7 +208,7 @@ impl Files {
         })
     }
 
-    /// A name that no other process makes, and this one once.
+    /// Returns a new path for a staged file. No other process uses it, and this one uses it once.
     fn staging_path(&self) -> PathBuf {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
         self.root
@@ -215,8 +216,8 @@ impl Files {
             .join(format!("{}-{number}", self.process))
     }
 
-    /// Makes the bytes durable, then the name, and looks whether it stands for this file. On an
-    /// error nobody knows which of it has happened.
+    /// Makes the bytes durable, then the name. Then checks that the name leads to this file. On an
+    /// error, it is unknown which of these steps have happened.
     pub(super) fn publish(
         &self,
         staged: Staged,
@@ -233,7 +234,7 @@ impl Files {
 
                 let is_ours = self.must_be(to, written);
                 if is_ours.is_err() {
-                    // The name is new, and we have given it: nobody can rely on it yet.
+                    // The name is new and we gave it, so nobody relies on it yet.
                     let _ = self.disk.remove_file(to);
                 }
 
@@ -248,8 +249,8 @@ impl Files {
         self.stat(&to)
     }
 
-    /// Fails unless the file at `path` is the one that was written. Where names of one file do not
-    /// show that, its bytes are read.
+    /// Fails unless the file at `path` is the one that was written. If the disk cannot tell whether
+    /// both names are of one file, the bytes are compared.
     fn must_be(&self, path: &FilePath, written: Written) -> io::Result<()> {
         let named = self.disk.stat(path)?;
         let is_ours = named.length == written.bytes
@@ -264,8 +265,8 @@ impl Files {
         }
     }
 
-    /// Gives the object `from` the name `to` too: objects are never changed in place, so the two
-    /// may share their bytes.
+    /// Gives the object `from` a second name `to`. Both may share their bytes, because objects are
+    /// never changed in place.
     pub(super) fn copy(&self, from: &Path, to: &Path, publish: Publish) -> io::Result<()> {
         self.find(from)?;
 
@@ -286,8 +287,8 @@ impl Files {
         })
     }
 
-    /// Runs `give`, which makes the name `to`, and makes the name durable. The answer that the name
-    /// is taken is durable too: whoever hears it may build on the one who has it.
+    /// Runs `give`, which gives the name `to`, and makes the name durable. If the name is taken,
+    /// that is made durable as well before it is reported, because the caller may rely on it.
     fn give_name(
         &self,
         to: &FilePath,
@@ -309,7 +310,7 @@ impl Files {
             |e: &io::Error| publish == Publish::Create && e.kind() == io::ErrorKind::AlreadyExists;
 
         if given.is_ok() || given.as_ref().is_err_and(is_taken) {
-            // After an error here the directory stays marked, and every read of it tries to sync it
+            // If this fails, the directory stays in `moving`, and every read of it tries to sync it
             // again.
             self.disk.sync_dir(parent)?;
         }
@@ -325,7 +326,7 @@ impl Files {
         given
     }
 
-    /// Makes a directory and all above it, up to the root, exist durably. Nothing is synced twice.
+    /// Creates a directory and all its parents up to the root, durably. Nothing is synced twice.
     fn settle(&self, directory: &FilePath) -> io::Result<()> {
         if self.names.lock().settled.contains(directory) {
             return Ok(());
@@ -346,7 +347,7 @@ impl Files {
                 other => other?,
             }
 
-            // Whoever has made it: its name is durable from here on.
+            // Another process may have created it. From here on its name is durable.
             self.disk.sync_dir(parent(directory))?;
         }
 
@@ -361,7 +362,7 @@ impl Files {
         Ok(())
     }
 
-    /// Makes durable what was seen in a directory that exists.
+    /// Makes all names durable that were seen in an existing directory.
     fn settle_seen(&self, directory: &FilePath) -> io::Result<()> {
         self.settle(directory)?;
         if self.names.lock().moving.contains_key(directory) {
@@ -392,7 +393,7 @@ impl Files {
         })
     }
 
-    /// What is known of an object; `NotFound` when there is none.
+    /// Returns what is known about an object. `NotFound` if it does not exist.
     pub(super) fn find(&self, key: &Path) -> io::Result<Found> {
         let path = self.path(key);
         let found = self.stat(&path)?;
@@ -401,7 +402,7 @@ impl Files {
         Ok(found)
     }
 
-    /// Bytes `[offset, offset + length)`.
+    /// Reads the bytes `[offset, offset + length)`.
     pub(super) fn read(&self, key: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let length = usize::try_from(length).map_err(io::Error::other)?;
         self.disk.read_at(&self.path(key), offset, length)
@@ -416,7 +417,7 @@ impl Files {
         self.disk.sync_dir(parent(&path))
     }
 
-    /// The objects under `prefix` whose keys are greater than `offset`, sorted.
+    /// Returns the objects under `prefix` with a key greater than `offset`, sorted.
     pub(super) fn list(&self, prefix: &Path, offset: &Path) -> io::Result<Vec<(Path, Found)>> {
         let mut objects = Vec::new();
         let mut level = vec![(self.path(prefix), prefix.to_string(), false)];
@@ -445,10 +446,10 @@ impl Files {
         Ok(objects)
     }
 
-    /// The objects and the prefixes right under `prefix`, both sorted.
+    /// Returns the objects and the prefixes directly under `prefix`, both sorted.
     pub(super) fn list_level(&self, prefix: &Path) -> io::Result<Level> {
-        // A long segment makes more than one level of directories, and an empty directory is no
-        // prefix: so list all and cut.
+        // A long segment is several levels of directories, and an empty directory is not a prefix.
+        // So list everything and cut the keys.
         let mut objects = Vec::new();
         let mut prefixes = BTreeSet::new();
 
@@ -473,7 +474,7 @@ impl Files {
         })
     }
 
-    /// The entries of a directory but strangers' files. A directory that is not there is empty.
+    /// Returns the entries of a directory, without files of others. A missing directory is empty.
     fn entries(&self, directory: &FilePath) -> io::Result<Vec<Named>> {
         let entries = match self.disk.read_dir(directory) {
             Err(e)
@@ -509,7 +510,8 @@ impl Files {
         Ok(known.collect())
     }
 
-    /// Adds a file unless it is not behind `offset`, went away, or is none that we have made.
+    /// Adds a file, unless its key is not greater than `offset`, it has been removed meanwhile, or
+    /// it is not ours.
     fn add(
         &self,
         objects: &mut Vec<(Path, Found)>,
@@ -533,7 +535,7 @@ impl Files {
     }
 }
 
-/// Removes the staged files of processes that are no more.
+/// Removes the staged files of processes that have ended.
 fn sweep(disk: &dyn Disk, staging: &FilePath) -> io::Result<()> {
     for entry in disk.read_dir(staging)? {
         if entry.is_dir {

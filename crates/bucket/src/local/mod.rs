@@ -1,8 +1,11 @@
-//! A directory as an object store that keeps its word through a loss of power.
+//! A directory as an object store that survives a loss of power.
 //!
-//! `object_store`'s own local store never syncs. Here, what a write has acknowledged is on the
-//! disk: its bytes, its name, and the name of every directory above it; and what a read has shown
-//! is as durable as if it had been written by the reader.
+//! `object_store`'s own local store never syncs. Here, an acknowledged write is on the disk: its
+//! bytes, its name, and the name of every directory above it. What a read returns is also durable,
+//! as if the reader had written it.
+//!
+//! - `paths` maps keys to paths of files. `files` writes, reads and lists them.
+//! - `upload` is an upload in parts. `answers` converts errors.
 
 mod answers;
 mod files;
@@ -31,26 +34,26 @@ use object_store::{
 use answers::{put_result, store_error};
 use files::{Files, Found, Level, Publish};
 
-/// Objects as files under one directory. Cheap to clone. One process has the directory, by a lock
-/// that ends with the last clone or with the process.
+/// Stores objects as files under one directory. Cheap to clone. A lock makes sure that only one
+/// process has the directory. It ends with the last clone or with the process.
 ///
-/// A key cannot be an object and the prefix of another at once, as a path cannot be a file and a
-/// directory: the second write fails.
+/// A key cannot be both an object and a prefix of another key, because a path cannot be both a file
+/// and a directory. The second write fails.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     files: Arc<Files>,
 }
 
-/// A longer body is handed out in pieces of this size.
+/// A longer body is returned in pieces of this size.
 const PIECE_BYTES: u64 = 8 << 20;
 
 impl LocalStore {
-    /// Opens the store in `root`, made if it is missing, and removes the files that a crash has
-    /// left in staging. Blocks.
+    /// Opens the store in `root` and removes staged files that a crash has left. Creates the
+    /// directory if it does not exist. This call blocks.
     ///
     /// # Errors
-    /// [`crate::Error::StoreLocked`] when another process has it. A file system without locks is
-    /// logged and taken all the same.
+    /// [`crate::Error::StoreLocked`] if another process has the store. A file system without locks
+    /// is logged and still accepted.
     pub fn open(
         disk: Arc<dyn Disk>,
         root: &FilePath,
@@ -75,7 +78,8 @@ impl LocalStore {
 
     async fn delete_one(&self, key: Path) -> Result<Path> {
         match self.blocking(&key, |files, key| files.remove(key)).await {
-            // As S3 does, and so that a retry after a lost answer succeeds.
+            // S3 succeeds as well if there is no object. And a retry after a lost response must
+            // succeed.
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(key),
             Err(error) => Err(error),
         }
@@ -250,7 +254,7 @@ impl ObjectStore for LocalStore {
             .await
     }
 
-    /// Not atomic: for a moment both are there, and after a crash both may be.
+    /// Not atomic: for a moment both names exist, and both may exist after a crash.
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         let mode = match options.target_mode {
             RenameTargetMode::Create => CopyMode::Create,
@@ -275,8 +279,8 @@ impl ObjectStore for LocalStore {
 }
 
 impl LocalStore {
-    /// The bytes of `range`, read piece by piece. An object that is replaced meanwhile may be read
-    /// half old, half new; ours never are.
+    /// Reads the bytes of `range` piece by piece. If an object is replaced meanwhile, the result
+    /// may be half old and half new. Our objects are never replaced.
     fn body(&self, key: &Path, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
         let this = self.clone();
         let key = key.clone();

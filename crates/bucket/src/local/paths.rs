@@ -1,27 +1,27 @@
-//! Keys as paths of files, one to one.
+//! Maps keys to paths of files, one to one.
 //!
-//! A key's segments are directories, so that `block=...` is there for SQL engines to see. What a
-//! file system cannot hold is written as `%` and two hexadecimal digits: a leading `.` (so that
-//! nothing of ours is hidden, goes up, or meets the staging directory), `%` itself, `\` and control
-//! characters. A segment that would be longer than a name may be is cut into directories, each
-//! marked with `%+` at its end.
+//! The segments of a key are directories, so that SQL engines can see `block=...`. Some characters
+//! are written as `%` and two hexadecimal digits: a leading `.` (so that nothing is hidden, refers
+//! to a parent, or conflicts with the staging directory), `%` itself, `\` and control characters. A
+//! segment that is too long for a name is cut into several directories. Each of them but the last
+//! ends with `%+`.
 
 use std::path::PathBuf;
 
 use object_store::path::Path;
 
-/// Below the 255 bytes of the usual file systems, mark included.
+/// The longest name, including the mark. The usual file systems allow 255 bytes.
 const NAME_BYTES_MAX: usize = 240;
 const GOES_ON: &str = "%+";
 
-/// The path of a key below the root of the store.
+/// Returns the path of a key below the root of the store.
 pub(super) fn path_of(key: &Path) -> PathBuf {
     let mut path = PathBuf::new();
 
     for part in key.as_ref().split('/').filter(|part| !part.is_empty()) {
         let mut name = encode(part);
         if name.len() > NAME_BYTES_MAX {
-            // Cut, each piece is the start of a name.
+            // Every piece of a cut segment begins a name, so no `.` may stay.
             name = name.replace('.', "%2E");
         }
 
@@ -38,7 +38,8 @@ pub(super) fn path_of(key: &Path) -> PathBuf {
     path
 }
 
-/// The last place before [`NAME_BYTES_MAX`] that is inside neither a character nor an escape.
+/// Returns the last place before [`NAME_BYTES_MAX`] where a cut splits neither a character nor an
+/// escape.
 fn last_cut(name: &str) -> usize {
     let is_cut = |at: &usize| {
         name.is_char_boundary(*at)
@@ -72,13 +73,13 @@ fn encode(part: &str) -> String {
 /// What the name of a file or directory stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
-    /// A whole segment, or its end.
+    /// A whole segment, or the end of one.
     Ends(String),
-    /// The beginning of a segment that goes on in the directory of this name.
+    /// The beginning of a segment that continues in the directory with this name.
     GoesOn(String),
 }
 
-/// `None` for a name that no key has: a stranger's.
+/// Decodes a name. Returns `None` if no key has this name; then the file is not ours.
 pub(super) fn segment_of(name: &str) -> Option<Segment> {
     if name.starts_with('.') {
         return None;

@@ -1,5 +1,4 @@
-//! An upload in parts: the parts, in the order of their numbers, one after the other in a staged
-//! file.
+//! An upload in parts. The parts are written to one staged file, in the order of their numbers.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,16 +18,16 @@ pub(super) struct LocalUpload {
     files: Arc<Files>,
     key: Path,
     parts: Arc<Mutex<Parts>>,
-    /// Parts that were handed in, sent or not.
+    /// How many parts were handed in, including those that are not written yet.
     count: usize,
 }
 
 #[derive(Debug)]
 struct Parts {
-    /// `None` once it has its name, or after an abort or an error.
+    /// `None` once the file has its name, and after an abort or an error.
     staged: Option<Staged>,
     written: usize,
-    /// Those that came before their turn: as many as the caller sends at once.
+    /// Parts that came before their turn. There are at most as many as the caller sends at once.
     early: BTreeMap<usize, PutPayload>,
 }
 

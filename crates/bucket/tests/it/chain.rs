@@ -1,4 +1,4 @@
-//! Who came first.
+//! Chains: who came first.
 
 use bytes::Bytes;
 use duramen_bucket::{Author, Bucket, Chain, Created, Error, chain};
@@ -178,7 +178,7 @@ async fn refused_credentials_fail_at_once() {
     assert_eq!(s3.counts().requests(), 1);
 }
 
-/// Eight writers, each with its own client, each taking slots until it has 20.
+/// Runs eight writers, each with its own client, until each has taken 20 slots.
 async fn race(chains: Vec<Chain>) -> Vec<Author> {
     let writers = chains.into_iter().enumerate().map(|(n, chain)| async move {
         let writer = WriterId(Ulid(n as u128));

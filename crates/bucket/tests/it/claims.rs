@@ -1,4 +1,4 @@
-//! Who may write to a store.
+//! Claims: who may write to a store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ async fn take(bucket: &Bucket, path: &Path) -> Result<(Claim, DataDir), Error> {
     Ok((claim, data_dir))
 }
 
-/// The writer and epoch of one who takes the store and then dies.
+/// Takes the store and dies. Returns the identity.
 async fn run(bucket: &Bucket, path: &Path) -> WriterIdentity {
     let (claim, data_dir) = take(bucket, path).await.unwrap();
     drop(data_dir);
@@ -37,8 +37,7 @@ fn copy(from: &Path, to: &Path) {
     std::fs::copy(from.join("writer.json"), to.join("writer.json")).unwrap();
 }
 
-/// What the newest claim says, as if the process that made it ran on a machine that nothing is
-/// known of.
+/// Rewrites the newest claim as if its process ran on an unknown machine.
 async fn elsewhere(bucket: &Bucket) {
     let all = bucket.list(&Key::from("claims"), None).await.unwrap();
     let key = all
@@ -157,7 +156,7 @@ async fn a_directory_that_a_copy_has_overtaken_takes_a_new_name_in_its_turn() {
     let place = Place::new();
     let first = run(&place.bucket, &place.at("a")).await;
 
-    // Copied while it ran, so that the copy knows the last process.
+    // It is copied while it runs, so that the copy knows the last process.
     copy(&place.at("a"), &place.at("b"));
     elsewhere(&place.bucket).await;
 

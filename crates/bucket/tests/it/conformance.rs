@@ -1,4 +1,4 @@
-//! What every crate above may expect of a store, whichever it is.
+//! What the crates above expect of every store.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ async fn conforms(store: &dyn ObjectStore) {
     assert!(keys(store, None).await.is_empty());
 }
 
-/// What is left where a part of a key is the name of a file, of 255 bytes at most: none of ours is
-/// longer.
+/// Runs the tests that remain for a store in which a part of a key is the name of a file, of at
+/// most 255 bytes. None of our keys is longer.
 async fn conforms_with_short_keys(store: &dyn ObjectStore) {
     creates_once(store).await;
     reads_ranges(store).await;

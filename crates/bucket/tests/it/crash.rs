@@ -1,4 +1,4 @@
-//! A loss of power, as the local store's promises see it.
+//! The promises of the local store in a loss of power.
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
@@ -19,7 +19,8 @@ fn open(disk: &SimDisk) -> Option<LocalStore> {
     LocalStore::open(Arc::new(disk.clone()), FilePath::new(ROOT), &*clock()).ok()
 }
 
-/// What must be there, and what may be there as well: the write that was cut short.
+/// The objects that must exist, and the one that may exist too: that of the write that was cut
+/// short.
 #[derive(Debug, Default)]
 struct Ledger {
     acknowledged: BTreeMap<String, Option<String>>,
@@ -37,8 +38,7 @@ impl Ledger {
     }
 }
 
-/// Writes of all kinds, until the power goes. A number from the seed gives each its own keys and
-/// sizes.
+/// Makes all kinds of writes until the power is cut. The seed gives them their keys and sizes.
 async fn work(store: &LocalStore, seed: u64, ledger: &mut Ledger) {
     for n in 0..6 {
         let new = format!("t/{}/{n}", seed % 3);
@@ -85,7 +85,7 @@ async fn upload(store: &LocalStore, key: &str, third: &str) -> object_store::Res
     upload.finish().await.map(|_| ())
 }
 
-/// The first thing that is not as it was acknowledged.
+/// Returns the first object that is not as it was acknowledged.
 async fn first_loss(store: &LocalStore, ledger: &Ledger) -> Option<String> {
     for (key, body) in &ledger.acknowledged {
         let actual = match store.get(&Path::from(key.as_str())).await {
@@ -116,12 +116,12 @@ async fn first_loss(store: &LocalStore, ledger: &Ledger) -> Option<String> {
         .map(|key| format!("{key}: never written"))
 }
 
-/// Cuts the power at a step that the seed chooses, and says what was lost.
+/// Cuts the power at a step that the seed chooses. Returns what was lost.
 async fn loss_of(seed: u64, prepare: impl Fn(&SimDisk)) -> Option<String> {
     let disk = SimDisk::new();
     prepare(&disk);
 
-    // The whole takes about 270 steps.
+    // There are about 270 steps.
     disk.power_off_after(seed * 37 % 300);
 
     let mut ledger = Ledger::default();
@@ -129,7 +129,7 @@ async fn loss_of(seed: u64, prepare: impl Fn(&SimDisk)) -> Option<String> {
         work(&store, seed, &mut ledger).await;
     }
 
-    // A second loss of power while the first is being recovered from.
+    // A second loss of power, during the recovery from the first.
     let disk = disk.crash(seed);
     disk.power_off_after(seed % 7);
 
@@ -174,7 +174,8 @@ async fn what_a_read_has_shown_survives_although_its_writer_was_killed_before_th
         let disk = SimDisk::new();
         let store = open(&disk).unwrap();
 
-        // A directory that lies is a process killed between giving a name and syncing it.
+        // A sync of a directory that does nothing is like a process that is killed after it gave a
+        // name and before it synced it.
         disk.ignore_sync_dir(true);
         store
             .put(&Path::from("t/a/b"), "seen".into())

@@ -1,4 +1,4 @@
-//! The local directory of one process.
+//! The data directory of one process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ fn an_unreadable_identity_is_not_replaced() {
     assert_eq!(open(root.path()).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-/// Starts, one after another, each cut off by a loss of power, and a last one that is not.
+/// Starts several processes one after another. A loss of power stops each but the last.
 fn starts(seed: u64, prepare: impl Fn(&SimDisk)) -> Result<Vec<WriterIdentity>, Error> {
     let open = |disk: &SimDisk| {
         let opened = DataDir::open_unlocked(Arc::new(disk.clone()), Path::new("/data"), &*clock());

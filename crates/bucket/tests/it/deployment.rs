@@ -1,4 +1,4 @@
-//! A store and a data directory that belong together.
+//! Whether a store and a data directory belong together.
 
 use std::sync::Arc;
 

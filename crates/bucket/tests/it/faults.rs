@@ -1,4 +1,4 @@
-//! Requests that fail, and what is made of them.
+//! Failing requests, and how they are handled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,7 +111,7 @@ async fn an_outage_ends_in_an_error_within_the_budget() {
         s3.reset_counts();
     }
 
-    // Three retries, then the two that were left, then none.
+    // There are three retries, then the two that were left, then none.
     assert_eq!(gets, [4, 3, 1, 1]);
 }
 

@@ -1,4 +1,4 @@
-//! A read that meets a write half-way.
+//! A read in the middle of a write.
 
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::stores::clock;
 
-/// Holds the next sync of one directory before it is done.
+/// Blocks the next sync of one directory until the test opens it.
 #[derive(Debug)]
 struct GatedDisk {
     disk: SimDisk,
@@ -32,7 +32,9 @@ struct Gate {
 
 impl GatedDisk {
     fn close(&self) -> (UnboundedReceiver<()>, Sender<()>) {
-        let ((arrived, arrival), (opener, open)) = (unbounded_channel(), channel());
+        let (arrived, arrival) = unbounded_channel();
+        let (opener, open) = channel();
+
         *self.gate.lock().unwrap() = Some(Gate { arrived, open });
         (arrival, opener)
     }

@@ -1,4 +1,4 @@
-//! What only the local store can get wrong.
+//! Tests that only concern the local store.
 
 use std::fs;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ async fn a_second_process_on_one_directory_is_refused_and_told_who_has_it() {
     let store = root.path().join("store");
     let first = LocalStore::open(Arc::new(RealDisk), &store, &*clock()).unwrap();
 
-    // Another path to the same directory does not help.
+    // Another path to the same directory is locked too.
     let link = root.path().join("link");
     std::os::unix::fs::symlink(&store, &link).unwrap();
 
@@ -128,7 +128,7 @@ async fn without_locks_two_processes_stage_beside_each_other() {
 
     slow.put_part("one".into()).await.unwrap();
 
-    // It starts while the other stages, and stages as many files.
+    // The second process starts while the first stages files, and stages as many.
     let two = open();
     let mut other = two.put_multipart(&Path::from("of two")).await.unwrap();
     other.put_part("two".into()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The bucket over every store that it can have.
+//! Tests of the bucket over every kind of store.
 
 #![expect(
     clippy::unwrap_used,

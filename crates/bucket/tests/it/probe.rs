@@ -1,4 +1,4 @@
-//! A store is tried before it is trusted.
+//! The probe of a store at the start.
 
 use duramen_bucket::probe::probe;
 use duramen_bucket::{Bucket, Error};

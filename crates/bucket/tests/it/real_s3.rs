@@ -1,4 +1,4 @@
-//! A real S3 server, with what is large or many.
+//! Large and numerous objects on a real S3 server.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use object_store::path::Path;
 
 use crate::stores::real_s3;
 
-/// More than one answer to a LIST holds.
+/// More objects than one response to a LIST holds.
 const OBJECTS: usize = 1100;
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_large_file_goes_up_in_parts_and_comes_back_as_a_whole_and_in_ranges()
     assert_eq!(bucket.head(&key).await.unwrap().size, body.len() as u64);
     assert!(bucket.get(&key, body.len() as u64).await.unwrap() == body);
 
-    // Across the border of two parts.
+    // This range crosses the border of two parts.
     let border = 16 << 20;
     let across = bucket
         .get_range(&key, border - 5..border + 5)

@@ -1,4 +1,4 @@
-//! Stores to test on.
+//! Stores for tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::default())
 }
 
-/// Retries at once, and often.
+/// Returns a policy that retries often and without waiting.
 pub(crate) fn eager() -> RetryPolicy {
     RetryPolicy {
         attempts_max: 30,
@@ -53,7 +53,7 @@ pub(crate) fn bucket_with(s3: &S3, url: &str, config: &Config) -> Bucket {
     Bucket::open(&url.parse().unwrap(), config, Arc::new(RealDisk), clock()).unwrap()
 }
 
-/// A new client, and so another process, of the server.
+/// Returns a new client of the server, like another process.
 pub(crate) fn bucket(s3: &S3) -> Bucket {
     bucket_with(s3, "s3://test", &config(s3))
 }
@@ -62,9 +62,9 @@ pub(crate) async fn server() -> S3 {
     S3::start(S3Options::default()).await.unwrap()
 }
 
-/// A place of its own in the bucket `test` of the S3 server at `DURAMEN_TEST_S3_ENDPOINT`, with the
-/// credentials of the usual environment. `None`, said aloud, when it is not set, which is never a
-/// failure: who wants these tests names a server.
+/// Returns a prefix of its own in the bucket `test` of the S3 server at `DURAMEN_TEST_S3_ENDPOINT`,
+/// with the credentials of the usual environment. If that is not set, prints a line and returns
+/// `None`. This is never a failure: to run these tests, set a server.
 pub(crate) fn real_s3() -> Option<Bucket> {
     let Ok(endpoint) = std::env::var("DURAMEN_TEST_S3_ENDPOINT") else {
         eprintln!("skipped: DURAMEN_TEST_S3_ENDPOINT is not set");

@@ -1,4 +1,4 @@
-//! One name, one tenant, for every process.
+//! Every process gets the same tenant for a name.
 
 use duramen_bucket::Tenants;
 use duramen_model::TenantName;
@@ -86,7 +86,7 @@ async fn processes_that_race_under_faults_agree() {
             let mut ids = Vec::new();
 
             for n in 0..12 {
-                // Each in its own order.
+                // Each process has an order of its own.
                 let n = (n + p * 5) % 12;
                 ids.push((
                     n,
