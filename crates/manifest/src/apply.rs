@@ -1,4 +1,4 @@
-//! The state that follows by an edit.
+//! Applies an edit to a state.
 
 use duramen_bucket::WriterIdentity;
 
@@ -7,8 +7,7 @@ use crate::edit::{Commit, Edit};
 use crate::state::{Process, State, Violation};
 
 impl State {
-    /// Makes the state that follows by `edit`. Pure: no I/O, no clock; on an error nothing has
-    /// changed.
+    /// Applies `edit`. Pure: no I/O, no clock. On an error, the state has not changed.
     pub fn apply(&mut self, edit: &Edit) -> Result<(), Violation> {
         self.check_process(edit)?;
 
@@ -37,7 +36,8 @@ impl State {
         Ok(())
     }
 
-    /// No process comes behind a later one of its writer, or beside one that has its epoch.
+    /// Refuses an edit of an older process of its writer, or of a second process with the same
+    /// epoch.
     fn check_process(&self, edit: &Edit) -> Result<(), Violation> {
         let epoch = edit.epoch;
 
@@ -63,8 +63,8 @@ impl State {
         Ok(())
     }
 
-    /// Whether the commit of `process` has happened already: it changes something, and all of its
-    /// changes are there.
+    /// Whether the commit of `process` has already happened: it changes something, and all of its
+    /// changes are in the state.
     pub fn has(&self, commit: &Commit, process: WriterIdentity) -> bool {
         let is_in = |change: &Change| change.is_in(self, process);
         !commit.changes.is_empty() && commit.changes.iter().all(is_in)

@@ -1,12 +1,12 @@
-//! What an edit changes, one file for each kind of change.
+//! The kinds of changes in an edit, one file for each.
 //!
 //! The changes of an edit happen together or not at all: all are checked against the state before
-//! the first is applied. A new kind of change is a file here, a variant of [`Change`], and its
-//! fields in the wire form of `edit.rs`.
+//! the first is applied. A new kind of change needs a file here, a variant of [`Change`], and its
+//! fields in the wire form in `edit.rs`.
 //!
-//! - [`fence`]: earlier processes of a writer come too late.
-//! - [`replace`]: blocks go, and blocks take their place. A flush only adds.
-//! - [`flush`]: how far a writer's log stands in blocks.
+//! - [`fence`]: refuses later edits of earlier processes of a writer.
+//! - [`replace`]: removes blocks and adds blocks that take their place. A flush only adds.
+//! - [`flush`]: records how much of a writer's log is in blocks.
 
 pub mod fence;
 pub mod flush;
@@ -29,7 +29,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether the change can follow `state`, when `process` makes it.
+    /// Checks whether the change can be applied to `state` when `process` makes it.
     pub(crate) fn check(&self, state: &State, process: WriterIdentity) -> Result<(), Violation> {
         match self {
             Self::Fence(fence) => fence.check(state, process),
@@ -38,17 +38,17 @@ impl Change {
         }
     }
 
-    /// Makes the change, which was checked.
+    /// Applies the change, which must have passed the check.
     pub(crate) fn apply(&self, state: &mut State) {
         match self {
-            // Each edit tells its process, and this one has no more to tell.
+            // Each edit records its process. A fence has no other effect.
             Self::Fence(Fence) => {}
             Self::Replace(replace) => replace.apply(state),
             Self::Flush(flush) => flush.apply(state),
         }
     }
 
-    /// Whether the change has happened already, when `process` makes it.
+    /// Whether the change of `process` has already happened.
     pub(crate) fn is_in(&self, state: &State, process: WriterIdentity) -> bool {
         match self {
             Self::Fence(fence) => fence.is_in(state, process),
@@ -57,7 +57,7 @@ impl Change {
         }
     }
 
-    /// How many blocks it names.
+    /// How many blocks the change names.
     pub(crate) const fn blocks(&self) -> usize {
         match self {
             Self::Replace(Replace { add, remove }) => add.len() + remove.len(),

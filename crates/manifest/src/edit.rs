@@ -1,4 +1,4 @@
-//! One change of a manifest.
+//! One edit of a manifest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,29 +11,30 @@ use ulid::Ulid;
 use crate::change::{Change, Fence, Flush, Replace};
 use crate::flushed::Flushed;
 
-/// The version of the format that this code writes, and the highest that it reads. An edit names
-/// the lowest version that may read it, and the lowest that may write behind it.
+/// The version of the format that this code writes, and the highest that it reads. An edit states
+/// the lowest version that may read it, and the lowest version that may write after it.
 pub const VERSION: u64 = 1;
 
-/// What a commit is to change: all of it at once or nothing.
+/// The changes of a commit. All of them happen, or none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Commit {
-    /// At most one of each kind.
+    /// The changes: at most one of each kind.
     pub changes: Vec<Change>,
 }
 
 impl Commit {
-    /// The writer has flushed: the samples up to `flushed` are in blocks, the last of them in
-    /// `blocks`, whose every object is durable already.
+    /// Makes the commit of a flush: all samples up to `flushed` are in blocks, the last of them in
+    /// `blocks`. All objects of these must be durable already.
     ///
-    /// The commit counts once: see [`crate::Manifests::commit`].
+    /// The commit has an effect only once: see [`crate::Manifests::commit`].
     pub fn flush(blocks: Vec<BlockEntry>, flushed: Flushed) -> Self {
         let mut commit = Self::replace(Vec::new(), blocks);
         commit.changes.push(Change::Flush(Flush(flushed)));
         commit
     }
 
-    /// `add`, whose every object is durable already, take the place of `remove`.
+    /// Makes a commit that replaces the blocks `remove` by `add`. All objects of `add` must be
+    /// durable already.
     pub fn replace(remove: Vec<BlockId>, add: Vec<BlockEntry>) -> Self {
         let add = add.into_iter().map(Arc::new).collect();
         let changes = blocks(add, remove).into_iter().collect();
@@ -47,38 +48,38 @@ impl Commit {
         }
     }
 
-    /// Whether it is about processes, and not about what they have written.
+    /// Whether the commit fences processes instead of changing data.
     pub(crate) fn is_fence(&self) -> bool {
         self.changes.contains(&Change::Fence(Fence))
     }
 }
 
-/// The change of the live blocks, if there is any.
+/// Returns the change of the live blocks, if there is one.
 fn blocks(add: Vec<Arc<BlockEntry>>, remove: Vec<BlockId>) -> Option<Change> {
     let changes = !add.is_empty() || !remove.is_empty();
     changes.then_some(Change::Replace(Replace { add, remove }))
 }
 
-/// Changes as they are recorded, with who made them.
+/// Changes in their recorded form, with the process that made them.
 ///
-/// Fields of later versions are kept with the edit and have no effect, if the edit lets this version
-/// read it at all.
+/// Fields of later versions are kept and have no effect, provided that the edit allows this version
+/// to read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Wire", into = "Wire")]
 pub struct Edit {
     pub writer: WriterId,
     pub epoch: u64,
-    /// The process that made it. A copy of a data directory has the writer and the epoch as well,
-    /// and never this.
+    /// The process that made the edit. The process of a copied data directory may have the same
+    /// writer and epoch, but never the same incarnation.
     pub incarnation: Incarnation,
-    /// Tells this edit from every other.
+    /// Identifies this edit.
     pub attempt: Ulid,
-    /// At most one of each kind.
+    /// The changes: at most one of each kind.
     pub changes: Vec<Change>,
-    /// The lowest version that understands what this edit does.
+    /// The lowest version that understands the effect of this edit.
     pub reader_version_min: u64,
-    /// The lowest version that may write behind this edit: one below it would lose in a snapshot
-    /// what it does not know.
+    /// The lowest version that may write after this edit. A lower version would lose what it does
+    /// not know when it writes a snapshot.
     pub writer_version_min: u64,
     /// Fields of later versions.
     pub other: BTreeMap<String, serde_json::Value>,
@@ -108,7 +109,7 @@ impl Edit {
         }
     }
 
-    /// The process that made it.
+    /// The process that made the edit.
     pub(crate) const fn process(&self) -> WriterIdentity {
         WriterIdentity {
             writer: self.writer,
@@ -117,7 +118,7 @@ impl Edit {
         }
     }
 
-    /// Whether it ends earlier processes of its writer.
+    /// Whether it fences earlier processes of its writer.
     pub fn is_fence(&self) -> bool {
         self.changes.contains(&Change::Fence(Fence))
     }
@@ -135,9 +136,9 @@ enum Kind {
     Commit,
 }
 
-/// The JSON of an edit: all changes side by side.
+/// The JSON form of an edit, with all changes side by side.
 ///
-/// Names reserved for later versions: `tombstones`, `snapshots`, `rollups`, `retention`.
+/// These names are reserved for later versions: `tombstones`, `snapshots`, `rollups`, `retention`.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     kind: Kind,

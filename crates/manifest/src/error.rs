@@ -7,13 +7,13 @@ use crate::Violation;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bucket failed. After a commit nobody knows whether it happened: the same commit again
-    /// finds out.
+    /// The bucket failed. After a commit, it is unknown whether the commit happened. Make the same
+    /// commit again to find out.
     #[error(transparent)]
     Bucket(#[from] duramen_bucket::Error),
 
-    /// A later process with the same data directory has taken over. This one must stop: nothing it
-    /// writes will be seen.
+    /// A later process with the same data directory has taken over. This process must stop: nothing
+    /// that it writes will be seen.
     #[error(
         "a later epoch of this writer has taken over. tenant=`{tenant}`, writer=`{writer}`, epoch=`{epoch}`, later=`{later}`"
     )]
@@ -24,8 +24,9 @@ pub enum Error {
         later: u64,
     },
 
-    /// A process of a copy of this one's data directory, or of the same one restored, has published
-    /// under this writer's name. This one must stop: nothing it writes will be seen.
+    /// Another process has published under the name of this writer. It has a copy of this data
+    /// directory, or the directory was restored. This process must stop: nothing that it writes
+    /// will be seen.
     #[error(
         "another process runs with a copy of this data directory. tenant=`{tenant}`, writer=`{writer}`, cause=`{violation}`"
     )]
@@ -35,7 +36,7 @@ pub enum Error {
         violation: Violation,
     },
 
-    /// The commit does not fit what is there; it has not happened.
+    /// The commit does not fit the current state. It has not happened.
     #[error(
         "the commit does not fit the manifest. tenant=`{tenant}`, sequence=`{sequence}`, violation=`{violation}`"
     )]
@@ -45,12 +46,12 @@ pub enum Error {
         violation: Violation,
     },
 
-    /// The chain is not what a correct writer leaves. Never retried.
+    /// A correct writer does not leave such a chain. Never retried.
     #[error("the manifest is damaged. key=`{key}`, fault=`{fault}`")]
     Corrupt { key: String, fault: String },
 
-    /// Written by a version of this program that this one must not follow, or must not write
-    /// behind.
+    /// A later version of this program has written this. This version must not read it, or must not
+    /// write after it.
     #[error(
         "the manifest needs a later version of this program. key=`{key}`, needed=`{needed}`, version=`{}`",
         crate::VERSION

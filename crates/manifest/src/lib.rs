@@ -1,9 +1,10 @@
-//! Which blocks are live, and how far each writer's WAL has been flushed: one chain of edits per
-//! tenant.
+//! The manifest: which blocks are live, and how much of each writer's WAL has been flushed. Each
+//! tenant has one chain of edits.
 //!
-//! - [`change`]: what an edit can change, a file for each kind, with its checks.
-//! - [`Commit`] is what somebody wants to change; an [`Edit`] is that as it is recorded.
-//! - [`State`] is what all edits make; [`State::apply`] is pure and refuses what breaks an invariant.
+//! - [`change`]: the kinds of changes, one file for each, with their checks.
+//! - [`Commit`] is a requested change. An [`Edit`] is its recorded form.
+//! - [`State`] is the result of all edits. [`State::apply`] is pure and refuses an edit that breaks
+//!   an invariant.
 //! - [`Log`] is a state with the edits that one object of the chain repeats.
 //! - [`Manifests`] reads and extends the chains in the bucket.
 

@@ -1,4 +1,4 @@
-//! A state with the edits that led to it since its base: what the next object of the chain repeats.
+//! A state with the edits since its base. The next object of the chain repeats these edits.
 
 use std::sync::Arc;
 
@@ -8,28 +8,28 @@ use crate::edit::Edit;
 use crate::object::{Base, Tail};
 use crate::{Error, State, Violation};
 
-/// How many blocks the edits of an object name at most before a snapshot takes their place, and
-/// those of its last edit: 6 MB.
+/// The largest number of blocks that the edits of an object name before a snapshot replaces the
+/// edits. It is also the limit for the last edit. 10,000 blocks are 6 MB.
 const BLOCKS_MAX: usize = 10_000;
 
-/// A tenant's manifest as one process knows it. A value: extending it makes another.
+/// A tenant's manifest as one process knows it. It is a value: extending it makes another one.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     state: Arc<State>,
     base: Option<Base>,
-    /// Those behind the base, oldest first.
+    /// The edits after the base, oldest first.
     edits: Vec<Arc<Edit>>,
 }
 
-/// How many edits an object repeats before a snapshot takes their place.
+/// The largest number of edits that an object repeats before a snapshot replaces them.
 ///
 /// An edit of a flush is about 2 kB (three blocks of 600 bytes), so an object is 64 kB on average
-/// and 128 kB at most; a snapshot of 10,000 blocks is 6 MB, and 64 edits spread it to 94 kB each.
-/// More edits make commits larger, fewer make snapshots more of the cost.
+/// and 128 kB at most. A snapshot of 10,000 blocks is 6 MB; spread over 64 edits, it is 94 kB for
+/// each. More edits make commits larger. Fewer make snapshots a larger part of the cost.
 pub const EDITS_MAX: usize = 64;
 
 impl Log {
-    /// The log that `tail` tells, on the state of its base.
+    /// Makes the log of `tail`, with `base` as the state of its base.
     pub(crate) fn of(key: &Path, base: State, tail: Tail) -> Result<Self, Error> {
         let log = Self {
             state: Arc::new(base),
@@ -44,13 +44,14 @@ impl Log {
         &self.state
     }
 
-    /// Whether the next object is to begin with a snapshot.
+    /// Whether the next object must begin with a snapshot.
     pub(crate) fn is_long(&self) -> bool {
         let blocks = || self.edits.iter().map(|edit| edit.blocks()).sum::<usize>();
         self.edits.len() >= EDITS_MAX || blocks() >= BLOCKS_MAX
     }
 
-    /// The log on a snapshot of one of the states that it has gone through since its base.
+    /// Returns the log on a snapshot of an earlier state. `None` if the log has not had that state
+    /// since its base.
     pub(crate) fn rebased(&self, base: Base) -> Option<Self> {
         let behind = usize::try_from(self.state.sequence.checked_sub(base.sequence)?).ok()?;
         let edits = self
@@ -65,7 +66,7 @@ impl Log {
         })
     }
 
-    /// The log with one edit more.
+    /// Returns the log with one more edit.
     pub(crate) fn with(&self, edit: Arc<Edit>) -> Result<Self, Violation> {
         let mut next = self.clone();
         Arc::make_mut(&mut next.state).apply(&edit)?;
@@ -89,11 +90,11 @@ impl Log {
         Ok(self)
     }
 
-    /// The log that `tail`, the object of a later sequence, tells. `None` when its base is a state
-    /// that this log has not reached.
+    /// Returns the log of `tail`, the object of a later sequence. `None` if the base of `tail` is a
+    /// state that this log has not reached.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when the two tell different histories.
+    /// [`Error::Corrupt`] if the two have different histories.
     pub(crate) fn advanced(&self, key: &Path, tail: Tail) -> Result<Option<Self>, Error> {
         let sequence = self.state.sequence;
         let base = tail.base_sequence();
@@ -110,8 +111,8 @@ impl Log {
             });
         };
 
-        // Both are counted back from the same sequence; what only one of them still has cannot be
-        // compared.
+        // Both are compared from the same sequence backwards. Edits that only one of them still has
+        // cannot be compared.
         let differ = |(a, b): (&Arc<Edit>, &Arc<Edit>)| a.attempt != b.attempt;
         if old.iter().rev().zip(self.edits.iter().rev()).any(differ) {
             return Err(Error::Corrupt {
@@ -129,7 +130,7 @@ impl Log {
         on_its_base.with_all(key, new).map(Some)
     }
 
-    /// The object of this log's sequence.
+    /// Returns the object for the sequence of this log.
     pub(crate) fn tail(&self) -> Tail {
         Tail {
             reader_version_min: 0,
@@ -151,7 +152,7 @@ mod tests {
         Path::from("t/x/manifest/1")
     }
 
-    /// An edit that flushes nothing but its number.
+    /// Makes an edit of an empty flush with this number.
     fn edit(flush: u64, attempt: u128) -> Arc<Edit> {
         let identity = WriterIdentity {
             writer: WriterId(Ulid(1)),

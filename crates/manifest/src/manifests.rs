@@ -1,4 +1,4 @@
-//! The chains of all tenants, in the bucket and as this process knows them.
+//! The chains of all tenants, in the bucket and in the memory of this process.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,38 +26,37 @@ struct Inner {
     bucket: Bucket,
     clock: Arc<dyn Clock>,
     identity: WriterIdentity,
-    /// The right to publish, where the store has such a thing.
+    /// The right to publish, if the store has claims.
     claim: Option<Claim>,
-    /// A larger snapshot is written in parts.
+    /// A larger snapshot is written in several parts.
     snapshot_bytes_max: usize,
     tenants: Mutex<HashMap<TenantId, Arc<Known>>>,
 }
 
-/// What this process knows of one tenant.
+/// What this process knows about one tenant.
 #[derive(Debug)]
 struct Known {
     tenant: TenantId,
     chain: Chain,
     log: RwLock<Option<Log>>,
-    /// One of us at a time asks and commits: the others would only lose to each other.
+    /// Locked by the task that reads or commits. Others would only conflict with it.
     asking: tokio::sync::Mutex<()>,
 }
 
-/// So many objects are read one after the other before a LIST finds the newest: ten GETs cost less
-/// than a LIST.
+/// After this many single GETs, a LIST finds the newest object. Ten GETs cost less than a LIST.
 const STEPS_MAX: usize = 10;
 
-/// A quarter of what a reader takes of one object: 30,000 blocks.
+/// A quarter of what a reader accepts for one object: 30,000 blocks.
 const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
 
 impl Manifests {
-    /// Nothing is read yet. Commits are made as `identity`, by a process that nobody else is to
-    /// keep from it: for tests.
+    /// Makes manifests without a claim, for tests. Commits are made as `identity`. Nothing has been
+    /// read yet.
     pub fn new(bucket: Bucket, clock: Arc<dyn Clock>, identity: WriterIdentity) -> Self {
         Self::with_snapshots_of(SNAPSHOT_BYTES_MAX, bucket, clock, identity)
     }
 
-    /// As [`Manifests::new`], with snapshots in parts of that size: for tests.
+    /// Does the same as [`Manifests::new`], with snapshot parts of that size, for tests.
     pub fn with_snapshots_of(
         snapshot_bytes_max: usize,
         bucket: Bucket,
@@ -79,7 +78,7 @@ impl Manifests {
         }
     }
 
-    /// As [`Manifests::new`], for as long as `claim` holds.
+    /// Makes manifests that can be changed as long as `claim` holds.
     pub fn under(claim: Claim, bucket: Bucket, clock: Arc<dyn Clock>) -> Self {
         let identity = claim.identity();
         let claim = Some(claim);
@@ -102,13 +101,13 @@ impl Manifests {
         self.inner.identity
     }
 
-    /// The state as this process knows it; `None` before the first read. No request.
+    /// Returns the state that this process knows, or `None` before the first read. No request.
     pub fn cached(&self, tenant: TenantId) -> Option<Arc<State>> {
         self.known(tenant).state()
     }
 
-    /// The state as the bucket has it, at least as new as when this was called. One GET when
-    /// nothing is new and one for each edit that is; the first time one LIST and two or three GETs.
+    /// Returns the state in the bucket. It is at least as new as the start of this call. One GET if
+    /// nothing is new, and one for each new edit. The first time, one LIST and two or three GETs.
     pub async fn refresh(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
         let known = self.known(tenant);
         let _asking = known.asking.lock().await;
@@ -117,10 +116,10 @@ impl Manifests {
         Ok(Arc::clone(log.state()))
     }
 
-    /// Makes earlier epochs of this writer come too late, durably. To be done by a process that
-    /// starts, before it relies on a state: what a predecessor had under way has happened by then
-    /// or never will. Processes of other writers from whom the store was taken are fenced likewise.
-    /// A refresh and one PUT, and one more for each of those.
+    /// Fences out earlier epochs of this writer, durably. A process must do this at its start
+    /// before it relies on a state: afterwards, pending commits of earlier processes have either
+    /// happened or never will. Former holders of the store are fenced out too. A refresh and one
+    /// PUT, and one more PUT for each of these.
     pub async fn fence(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
         let mut state = self
             .extend(tenant, self.inner.identity, Commit::fence())
@@ -140,18 +139,17 @@ impl Manifests {
         Ok(state)
     }
 
-    /// Changes the manifest, durably, and returns the state with the change in it. One PUT when
-    /// nobody else has committed since; two more in one of 64 commits, for a snapshot and a hint to
-    /// it.
+    /// Changes the manifest, durably. Returns the state with the change. One PUT if nobody else has
+    /// committed since. One in 64 commits takes two more PUTs, for a snapshot and a hint to it.
     ///
-    /// The same commit again, after an error of kind `Unavailable`, has no second effect: it is
-    /// known by its blocks, and a flush by its process and number too, as long as it is the
-    /// tenant's last of that writer.
+    /// After an error of kind `Unavailable`, make the same commit again: it has no second effect.
+    /// It is recognized by its blocks. A flush is also recognized by its process and number, as
+    /// long as it is the last flush of that writer for the tenant.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when a later epoch of this writer has taken over, [`Error::Twin`] when
-    /// another process publishes under the epoch of this one; [`Error::Refused`] when the change
-    /// does not fit the state: all of them say that the commit has not happened.
+    /// All of these say that the commit has not happened: [`Error::Fenced`] if a later epoch of
+    /// this writer has taken over, [`Error::Twin`] if another process publishes under the same
+    /// epoch, [`Error::Refused`] if the change does not fit the state.
     pub async fn commit(&self, tenant: TenantId, commit: Commit) -> Result<Arc<State>, Error> {
         self.extend(tenant, self.inner.identity, commit).await
     }
@@ -171,7 +169,7 @@ impl Manifests {
         Arc::clone(known)
     }
 
-    /// Records a commit of `process`: this one, or one that it fences out.
+    /// Records a commit of `process`. This is the own process, or one that it fences out.
     async fn extend(
         &self,
         tenant: TenantId,
@@ -185,7 +183,7 @@ impl Manifests {
         let known = self.known(tenant);
         let _asking = known.asking.lock().await;
 
-        // A commit is tried on what is known: if that is old, the create or the refusal shows it.
+        // First try with the known state. If it is outdated, the create or the check fails.
         let (mut log, mut is_fresh) = match known.log() {
             Some(log) if !commit.is_fence() => (log, false),
             _ => (self.catch_up(&known).await?, true),
@@ -241,8 +239,8 @@ impl Manifests {
         }
     }
 
-    /// `next` on a snapshot of `log`, which is one edit shorter, or on the one that an attempt
-    /// before this has written.
+    /// Returns `next` on a snapshot of `log`, which has one edit less. `snapshot` is the one that
+    /// an earlier attempt has written, and is reused.
     async fn rebased(
         &self,
         known: &Known,
@@ -267,7 +265,7 @@ impl Manifests {
             .enumerate()
             .map(|(part, body)| (part_key(part), body));
 
-        // The one that names the others comes last.
+        // The first object names the others, so it is written last.
         for (key, body) in parts.chain([(key.clone(), bodies.first)]) {
             let object = chain::encode(state.sequence, author, &body);
             chain::check_size(&key, &object)?;
@@ -285,8 +283,8 @@ impl Manifests {
             .expect("a log goes through the state that it was made from"))
     }
 
-    /// Writes where a first read may begin. Without it, or with an older one, the LIST of a first
-    /// read is longer.
+    /// Writes a hint where a first read can begin. Without it, or with an outdated one, the LIST of
+    /// a first read is longer.
     async fn hint(&self, known: &Known, sequence: u64) {
         let key = keys::manifest_boundary(known.tenant);
         if let Err(error) = self
@@ -299,7 +297,7 @@ impl Manifests {
         }
     }
 
-    /// The newest log. The caller holds `asking`.
+    /// Returns the newest log. The caller must hold `asking`.
     async fn catch_up(&self, known: &Known) -> Result<Log, Error> {
         let Some(mut log) = known.log() else {
             return self.open(known).await;
@@ -311,7 +309,7 @@ impl Manifests {
             }
         }
 
-        // Far behind: the newest object alone tells what happened since its base.
+        // This process is far behind. The newest object alone has everything since its base.
         let last = known.chain.last(Some(log.state().sequence)).await?;
         match last {
             Some(last) => {
@@ -322,7 +320,7 @@ impl Manifests {
         }
     }
 
-    /// The newest log, read from nothing.
+    /// Reads the newest log, without any known state.
     async fn open(&self, known: &Known) -> Result<Log, Error> {
         let boundary = keys::manifest_boundary(known.tenant);
         let hint = self
@@ -365,7 +363,7 @@ impl Manifests {
         known.chain.get(sequence).await?.ok_or_else(missing)
     }
 
-    /// The log that `entry` tells, and remembers it. Reads the snapshot if `log` does not reach it.
+    /// Returns the log of `entry`, and remembers it. Reads the snapshot if `log` does not reach it.
     async fn advance(&self, known: &Known, log: Option<&Log>, entry: Entry) -> Result<Log, Error> {
         let key = known.chain.key(entry.slot);
         let tail = Tail::decode(&key, entry.slot, &entry.body)?;

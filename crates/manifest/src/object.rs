@@ -1,4 +1,4 @@
-//! The objects of a manifest: `docs/formats/manifest.md` has the same with an example.
+//! The objects of a manifest. `docs/formats/manifest.md` describes them with an example.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,25 +16,25 @@ use crate::flushed::Flushed;
 use crate::state::Process;
 use crate::{Error, State, VERSION};
 
-/// Where edits build on.
+/// The snapshot that edits build on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
-    /// The edits that the snapshot holds.
+    /// How many edits the snapshot includes.
     pub sequence: u64,
     /// The key of the snapshot.
     pub key: String,
 }
 
-/// The body of one object of the chain: everything that happened since its base.
+/// The body of one object of the chain: all edits since its base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tail {
     /// The lowest version that may read this object.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reader_version_min: u64,
-    /// `None`: the edits are all that ever happened.
+    /// The snapshot, or `None` if `edits` are all edits from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
-    /// Oldest first; the last is the object's own.
+    /// Oldest first. The last one is the edit of this object.
     pub edits: Vec<Arc<Edit>>,
 }
 
@@ -49,7 +49,7 @@ struct Snapshot {
     blocks: Vec<Arc<BlockEntry>>,
     flushed: Vec<Flushed>,
     epochs: Vec<WriterIdentity>,
-    /// The keys of the objects with the blocks that had no room here.
+    /// The keys of the further objects, which have the blocks that do not fit here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
 }
@@ -63,11 +63,11 @@ struct Part {
 /// The body of the boundary object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boundary {
-    /// An object of the chain that exists; the newest is this one or behind it.
+    /// The sequence of an existing object of the chain. The newest is this one or a later one.
     pub sequence: u64,
 }
 
-/// What every version can read of a body.
+/// The part of a body that every version can read.
 #[derive(Deserialize)]
 struct Versions {
     #[serde(default)]
@@ -85,7 +85,7 @@ fn decode<T: DeserializeOwned>(key: &Path, body: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// The versions first: what a later version means by the rest is not ours to judge.
+/// Checks the versions first: this version may not understand the rest of a later one.
 fn check_versions(key: &Path, body: &[u8]) -> Result<(), Error> {
     let needed = decode::<Versions>(key, body)?.reader_version_min;
 
@@ -104,7 +104,7 @@ impl Tail {
         encode(self)
     }
 
-    /// Reads the object of `sequence`.
+    /// Decodes the object of `sequence`.
     pub fn decode(key: &Path, sequence: u64, body: &[u8]) -> Result<Self, Error> {
         check_versions(key, body)?;
 
@@ -143,16 +143,17 @@ impl Tail {
 /// The bodies of the objects of a snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotBodies {
-    /// Of the one that edits name. It names the others.
+    /// The body of the first object, which the edits name. It names the others.
     pub first: Vec<u8>,
     pub parts: Vec<Vec<u8>>,
 }
 
-/// The version that reads a snapshot of several objects: one below it would take the first for all.
+/// The lowest version that reads a snapshot of several objects. A lower version would take the
+/// first object for the whole.
 const PARTS_VERSION: u64 = 1;
 
-/// The bodies of the snapshot of `state`, of about `bytes_max` at most; `key_of` is the key of a
-/// part, counted from 0.
+/// Encodes the snapshot of `state` in bodies of about `bytes_max` at most. `key_of` returns the key
+/// of a further part, counted from 0.
 pub fn encode_snapshot(
     state: &State,
     bytes_max: usize,
@@ -182,7 +183,7 @@ pub fn encode_snapshot(
     SnapshotBodies { first, parts }
 }
 
-/// The blocks in groups, each of which is `bytes_max` in JSON or one block.
+/// Splits the blocks into groups. Each has about `bytes_max` in JSON, or a single block.
 fn split(state: &State, bytes_max: usize) -> Vec<Vec<Arc<BlockEntry>>> {
     let mut groups: Vec<Vec<Arc<BlockEntry>>> = Vec::new();
     let mut room = 0;
@@ -204,13 +205,13 @@ fn split(state: &State, bytes_max: usize) -> Vec<Vec<Arc<BlockEntry>>> {
     groups
 }
 
-/// The keys of the further parts of a snapshot, whose first object has this body.
+/// Returns the keys of the further parts of a snapshot. `body` is that of its first object.
 pub fn snapshot_parts(key: &Path, body: &[u8]) -> Result<Vec<String>, Error> {
     check_versions(key, body)?;
     Ok(decode::<Snapshot>(key, body)?.parts)
 }
 
-/// Reads the snapshot of `sequence`: the body of its first object, and those of its parts in their
+/// Decodes the snapshot of `sequence`, from the body of its first object and those of its parts, in
 /// order.
 pub fn decode_snapshot(
     key: &Path,
@@ -275,7 +276,7 @@ impl Boundary {
         encode(&self)
     }
 
-    /// A hint that cannot be read is no hint.
+    /// Decodes a hint. Returns `None` if it cannot be read, because a hint is not needed.
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
     }

@@ -1,4 +1,4 @@
-//! What all edits together make, and why one cannot follow.
+//! The result of all edits, and the reasons why an edit is refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::flushed::Flushed;
 /// A tenant's manifest after `sequence` edits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// The number of edits so far: 0 for a tenant that nobody has written to.
+    /// The number of edits so far. 0 if nobody has written to the tenant.
     pub sequence: u64,
     /// The live blocks.
     pub blocks: BTreeMap<BlockId, Arc<BlockEntry>>,
@@ -20,7 +20,7 @@ pub struct State {
     pub flushed: BTreeMap<WriterId, Flushed>,
     /// The last process of each writer that has fenced or committed.
     pub epochs: BTreeMap<WriterId, Process>,
-    /// The highest that any edit has asked of those who write behind it.
+    /// The highest version that any edit requires of later writers.
     pub writer_version_min: u64,
 }
 
@@ -28,7 +28,8 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
     pub epoch: u64,
-    /// Tells it from the processes of copies of its data directory, which count the same epochs.
+    /// Distinguishes the process from those of copied data directories, which count the same
+    /// epochs.
     pub incarnation: Incarnation,
 }
 
@@ -51,7 +52,7 @@ impl From<WriterIdentity> for Process {
     }
 }
 
-/// Why an edit cannot follow a state.
+/// The reason why an edit cannot be applied to a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
@@ -86,21 +87,22 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// Whether no later state would let the edit follow.
+    /// Whether the edit can never be applied to a later state either.
     pub(crate) const fn is_final(&self) -> bool {
         matches!(self, Self::Fenced { .. } | Self::Twin { .. })
     }
 }
 
 impl State {
-    /// The live blocks that may hold samples of `range`, in the order of their ids.
+    /// Returns the live blocks that may hold samples of `range`, in the order of their ids.
     pub fn blocks_overlapping(&self, range: TimeRange) -> impl Iterator<Item = &Arc<BlockEntry>> {
         self.blocks
             .values()
             .filter(move |entry| entry.stats.range().overlaps(range))
     }
 
-    /// How far the writer's WAL stands in blocks; 0 for a writer that has never flushed.
+    /// Returns the first position of the writer's WAL that is not in blocks. 0 for a writer that
+    /// has never flushed.
     pub fn flushed_position(&self, writer: WriterId) -> u64 {
         self.flushed
             .get(&writer)

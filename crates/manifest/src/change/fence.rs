@@ -1,10 +1,10 @@
-//! The end of earlier processes of a writer.
+//! Ends earlier processes of a writer.
 
 use duramen_bucket::WriterIdentity;
 
 use crate::state::{State, Violation};
 
-/// Changes nothing but that lower epochs of its writer come too late from here on.
+/// Changes nothing, except that lower epochs of its writer are refused from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence;
 

@@ -1,4 +1,4 @@
-//! A writer's log stands further in blocks.
+//! Records that more of a writer's log is in blocks.
 
 use duramen_bucket::WriterIdentity;
 
@@ -43,10 +43,10 @@ impl Flush {
         state.flushed.insert(self.0.writer, self.0);
     }
 
-    /// Whether it is the writer's last flush.
+    /// Whether this is the last flush of its writer in `state`.
     ///
-    /// Positions and numbers of flushes alone say nothing: the process of a copied data directory
-    /// gives the same to other samples.
+    /// Comparing positions and flush numbers is not enough: the process of a copied data directory
+    /// may have the same numbers for other samples.
     pub(super) fn is_in(&self, state: &State) -> bool {
         state.flushed.get(&self.0.writer) == Some(&self.0)
     }

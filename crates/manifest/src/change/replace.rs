@@ -1,4 +1,4 @@
-//! Blocks that go, and blocks that take their place.
+//! Removes blocks, and adds blocks that take their place.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use duramen_model::{BlockEntry, BlockId};
 
 use crate::state::{State, Violation};
 
-/// Takes `remove` out of the live blocks, and `add` into them.
+/// Removes the blocks `remove` from the live ones, and adds `add`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replace {
-    /// Blocks whose every object is durable already.
+    /// Blocks to add. All their objects must be durable already.
     pub add: Vec<Arc<BlockEntry>>,
     pub remove: Vec<BlockId>,
 }
@@ -51,7 +51,7 @@ impl Replace {
         }
     }
 
-    /// Whether what it adds is live, and what it removes is not.
+    /// Whether all added blocks are live and all removed ones are not.
     pub(super) fn is_in(&self, state: &State) -> bool {
         let is_live = |entry: &Arc<BlockEntry>| state.blocks.get(&entry.id) == Some(entry);
 
@@ -63,7 +63,7 @@ impl Replace {
     }
 }
 
-/// What [`duramen_model::BlockStats`] and the keys of a block's files rely on.
+/// Checks what [`duramen_model::BlockStats`] and the keys of a block's files rely on.
 pub(crate) fn check_entry(entry: &BlockEntry) -> Result<(), Violation> {
     let fault = |fault| {
         Err(Violation::BlockEntry {

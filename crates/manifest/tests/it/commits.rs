@@ -132,7 +132,7 @@ async fn a_commit_on_an_old_view_is_tried_again_on_the_new_one_before_it_is_refu
     two.refresh(TENANT).await.unwrap();
     one.commit(TENANT, flush(identity(0, 1), 1)).await.unwrap();
 
-    // The block that goes is not in what the second process knows.
+    // The second process does not know the block that is removed.
     assert_eq!(
         two.commit(TENANT, compaction(99, &[1]))
             .await
@@ -188,7 +188,7 @@ async fn a_process_that_was_overtaken_cannot_commit_any_more() {
         .await
         .unwrap();
 
-    // Another writer is not concerned.
+    // Another writer is not affected.
     process(&bucket, identity(2, 1))
         .commit(TENANT, flush(identity(2, 1), 1))
         .await
@@ -226,7 +226,7 @@ async fn the_flush_of_a_copy_is_never_taken_for_the_flush_of_this_process() {
         .await
         .unwrap();
 
-    // The same writer, epoch, number and position, and other samples.
+    // It has the same writer, epoch, number and position, but other samples.
     let mut theirs = flush(twin(1, 4), 1);
     added(&mut theirs).id = BlockId(Ulid(77));
 
@@ -389,7 +389,7 @@ async fn a_damaged_or_missing_object_is_corrupt_and_never_another_state() {
         .unwrap()
         .clone();
 
-    // One client serves many readers that know nothing.
+    // One client serves many readers, each without any known state.
     let bucket = bucket(&s3);
 
     for (key, body) in [newest, snapshot] {

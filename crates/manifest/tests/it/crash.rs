@@ -1,4 +1,4 @@
-//! A loss of power under a manifest in a directory.
+//! A manifest in a directory, and losses of power.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn open(disk: &SimDisk, epoch: u64) -> Option<Manifests> {
     Some(process(&bucket, identity(1, epoch)))
 }
 
-/// Flushes over three lives of a process, each ended by a loss of power; `Err` says what was lost.
+/// Flushes in three processes, each ended by a loss of power. `Err` says what was lost.
 async fn live(seed: u64, prepare: impl Fn(&SimDisk)) -> Result<(), String> {
     let mut disk = SimDisk::new();
     let mut acknowledged = 0;
@@ -62,7 +62,7 @@ async fn live(seed: u64, prepare: impl Fn(&SimDisk)) -> Result<(), String> {
     Ok(())
 }
 
-/// One life. Returns the number of the last flush that was tried.
+/// Runs one process. Returns the number of the last flush that was tried.
 async fn run(
     manifests: &Manifests,
     epoch: u64,

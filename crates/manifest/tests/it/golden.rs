@@ -1,4 +1,4 @@
-//! Files of each version are read for ever, and today's writer still makes those of its own.
+//! Files of each version stay readable, and today's writer still makes those of its own version.
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ fn edits() -> Vec<Edit> {
     ]
 }
 
-/// A block with histograms, exemplars, families and life spans.
+/// Makes an edit with a block that has histograms, exemplars, families and life spans.
 fn everything() -> Edit {
     let mut commit = flush(identity(7, 2), 1);
     let stats = &mut added(&mut commit).stats;
@@ -56,7 +56,7 @@ fn state() -> State {
     state
 }
 
-/// The bytes of a file; with `DURAMEN_BLESS` set they are written first.
+/// Returns the bytes of a file. With `DURAMEN_BLESS`, it is written first.
 fn golden(name: &str, today: &[u8]) -> Bytes {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/golden/v0", name]
         .iter()

@@ -1,4 +1,4 @@
-//! Bytes that no writer of ours has made.
+//! Bytes that our writers never make.
 
 use duramen_manifest::object::{Tail, decode_snapshot};
 use duramen_manifest::{Edit, Error, State};
@@ -114,7 +114,7 @@ proptest! {
             }
 
             for entry in state.blocks.values() {
-                // These panic for an entry that should not have got through.
+                // These would panic for an entry that should have been refused.
                 entry.stats.range();
                 entry.stats.bytes();
             }

@@ -1,4 +1,4 @@
-//! Manifests over the stores that they can have.
+//! Tests of manifests over every kind of store.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 

@@ -1,4 +1,4 @@
-//! `apply` against a model that is too simple to be wrong.
+//! Compares `apply` with a model that is too simple to be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-/// Sets and numbers, and nothing else.
+/// A model of sets and numbers only.
 #[derive(Debug, Default, Clone)]
 struct Model {
     live: BTreeSet<u128>,
@@ -55,7 +55,7 @@ struct Model {
 }
 
 impl Model {
-    /// Whether the step is allowed; changes nothing when it is not.
+    /// Applies the step if it is allowed, and returns whether it is.
     fn apply(&mut self, step: &Step) -> bool {
         let named: BTreeSet<_> = step.add.iter().chain(&step.remove).collect();
         let epoch = self.epochs.get(&step.writer).copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Many writers at once: the history is one line, and nothing is lost from it.
+//! Many writers at the same time: there is one history, and nothing is lost from it.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use crate::values::{TENANT, bucket, clock, flush, identity, process, server};
 
 const WRITERS: u128 = 8;
 
-/// Eight processes, each in a task of its own, that each make `flushes` commits, every tenth of
-/// them twice, and fence in between.
+/// Runs eight processes, each in its own task. Each makes `flushes` commits, every tenth of them
+/// twice, and fences in between.
 async fn race(buckets: Vec<Bucket>, flushes: u64) {
     let tasks = Tasks::default();
     let writers = (1..).zip(buckets).map(|(writer, bucket)| {
@@ -31,7 +31,7 @@ async fn race(buckets: Vec<Bucket>, flushes: u64) {
 
 async fn write(writer: u128, bucket: Bucket, flushes: u64) -> Result<(), Error> {
     for n in 1..=flushes {
-        // A new epoch begins with the second half, in a process that knows nothing.
+        // The second half has a new epoch, in a process that knows nothing yet.
         let identity = identity(writer, 1 + u64::from(n > flushes / 2));
         let manifests = process(&bucket, identity);
 
@@ -50,8 +50,8 @@ async fn write(writer: u128, bucket: Bucket, flushes: u64) -> Result<(), Error> 
     Ok(())
 }
 
-/// Reads the chain object by object: each holds the history of the one before it and one edit more,
-/// and all of them together make the state that a reader sees.
+/// Reads the chain object by object. Each must have the history of the one before and one more
+/// edit. All of them together must make the state that a reader sees.
 async fn check_history(bucket: &Bucket, flushes: u64) {
     let chain = Chain::new(bucket.clone(), keys::manifest(TENANT));
     let mut state = State::default();

@@ -1,4 +1,4 @@
-//! What each operation costs in requests: the table of `docs/formats/manifest.md`.
+//! The number of requests of each operation, as in the table of `docs/formats/manifest.md`.
 
 use duramen_testkit::s3::{Counts, S3};
 
@@ -6,7 +6,8 @@ use duramen_manifest::Manifests;
 
 use crate::values::{TENANT, added, bucket, clock, flush, identity, process, server};
 
-/// The requests since the last look, as (LISTs, GETs, PUTs), and that there were no others.
+/// Returns the requests since the last call, as (LISTs, GETs, PUTs). Fails if there were any
+/// others.
 fn spent(s3: &S3) -> (u64, u64, u64) {
     let Counts {
         lists, gets, puts, ..
@@ -85,7 +86,7 @@ async fn one_commit_in_64_writes_a_snapshot_and_a_hint() {
 async fn a_snapshot_without_room_in_one_object_is_written_in_parts_and_read() {
     let s3 = server().await;
 
-    // Some 500 bytes an entry: eight objects for the 64 blocks.
+    // An entry has some 500 bytes, so 64 blocks need eight objects.
     let manifests = Manifests::with_snapshots_of(4_500, bucket(&s3), clock(), identity(1, 1));
     for n in 1..=64 {
         manifests
@@ -126,7 +127,7 @@ async fn a_commit_that_no_reader_would_take_is_refused_before_it_is_written() {
     let file = added(&mut commit).stats.files[0].clone();
     added(&mut commit).stats.files = vec![file; (64 << 20) / 30];
 
-    // Not `unwrap_err`, which would print all of it.
+    // `unwrap_err` would print the whole value.
     let Err(error) = manifests.commit(TENANT, commit).await else {
         panic!("the commit is taken");
     };

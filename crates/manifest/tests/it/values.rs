@@ -1,4 +1,4 @@
-//! Values and stores to test with.
+//! Values and stores for tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) fn identity(writer: u128, epoch: u64) -> WriterIdentity {
     }
 }
 
-/// The process of a copy of the data directory of [`identity`].
+/// Returns the identity of a process with a copy of the data directory of [`identity`].
 pub(crate) fn twin(writer: u128, epoch: u64) -> WriterIdentity {
     WriterIdentity {
         incarnation: Incarnation(Ulid(1_000_000 + u128::from(epoch))),
@@ -34,7 +34,7 @@ pub(crate) fn twin(writer: u128, epoch: u64) -> WriterIdentity {
     }
 }
 
-/// A block that holds the seconds `[id, id + 1)`.
+/// Makes a block with samples in the seconds `[id, id + 1)`.
 pub(crate) fn block(id: u128) -> BlockEntry {
     let order = Order {
         opened: 5 << 16,
@@ -76,7 +76,7 @@ pub(crate) fn block(id: u128) -> BlockEntry {
     }
 }
 
-/// The n-th flush of a writer: it adds one block.
+/// Makes the n-th flush of a writer, which adds one block.
 pub(crate) fn flush(identity: WriterIdentity, n: u64) -> Commit {
     let WriterIdentity {
         writer,
@@ -96,7 +96,7 @@ pub(crate) fn flush(identity: WriterIdentity, n: u64) -> Commit {
     Commit::flush(vec![block(id)], flushed)
 }
 
-/// The one block that a commit adds.
+/// Returns the one block that a commit adds.
 pub(crate) fn added(commit: &mut Commit) -> &mut BlockEntry {
     match &mut commit.changes[0] {
         Change::Replace(replace) => Arc::make_mut(&mut replace.add[0]),
@@ -104,7 +104,7 @@ pub(crate) fn added(commit: &mut Commit) -> &mut BlockEntry {
     }
 }
 
-/// What a commit says of its writer's log.
+/// Returns what a commit records about its writer's log.
 pub(crate) fn flushed(commit: &mut Commit) -> &mut Flushed {
     match commit.changes.last_mut() {
         Some(Change::Flush(Flush(flushed))) => flushed,
@@ -121,7 +121,7 @@ pub(crate) async fn server() -> S3 {
     S3::start(S3Options::default()).await.unwrap()
 }
 
-/// A new client of the server, that retries at once and often.
+/// Returns a new client of the server. It retries often and without waiting.
 pub(crate) fn bucket(s3: &S3) -> Bucket {
     let retry = RetryPolicy {
         attempts_max: 30,
@@ -164,7 +164,7 @@ pub(crate) fn bucket_with(s3: &S3, retry: RetryPolicy) -> Bucket {
     .unwrap()
 }
 
-/// A process, which knows nothing yet.
+/// Returns a process that knows nothing yet.
 pub(crate) fn process(bucket: &Bucket, identity: WriterIdentity) -> Manifests {
     Manifests::new(bucket.clone(), clock(), identity)
 }
