@@ -1,5 +1,5 @@
-//! A directory of a disk as an object store that is only read: the reader of blocks reads staged
-//! ones as it reads those of the bucket.
+//! A directory of a disk as a read-only object store. With it, staged blocks are read like those in
+//! the bucket.
 
 use std::fmt;
 use std::io;
@@ -18,8 +18,8 @@ use object_store::{
     PutResult, Result,
 };
 
-/// The files below `root`, by their paths. It is not retried, counted or bounded, and nothing can
-/// be written or listed.
+/// The files below `root`, by their paths. Requests are not retried, counted or limited. Writing
+/// and listing fail.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskStore {
     disk: Arc<dyn Disk>,
@@ -39,7 +39,7 @@ impl DiskStore {
     }
 }
 
-/// Reads the range that is asked for at once: it is a few extents of a block.
+/// Reads the whole requested range at once. It is a few extents of a block.
 fn read(disk: &dyn Disk, path: &FilePath, key: Path, options: &GetOptions) -> Result<GetResult> {
     let stat = disk.stat(path).map_err(|e| failed(&key, e))?;
     let meta = ObjectMeta {

@@ -17,7 +17,7 @@ pub enum Error {
     #[error("the manifest failed")]
     Manifest(#[from] duramen_manifest::Error),
 
-    /// The directory for staged blocks cannot be made or emptied.
+    /// The directory for staged blocks cannot be created or emptied.
     #[error("the local disk failed. path=`{path}`")]
     Disk {
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// The process ends.
+    /// The process is ending.
     #[error("the process is shutting down")]
     Stopped,
 }

@@ -1,14 +1,20 @@
-//! What is done with whole blocks, by those who write them and those who read them.
+//! Operations on whole blocks, for writers and readers.
 //!
-//! A block climbs: *written* by a [`duramen_block::BlockWriter`], *staged* (complete on a local disk
-//! and read there), *uploaded* (all its files are in the bucket), *committed* (the manifest names
-//! it). Then it is *opened* by whoever reads it.
+//! The stages of a block:
 //!
-//! - [`staged`]: the directory for blocks on their way, and a block in it as a source of series.
-//! - `verify`: the bytes of a staged block against its checksums, as they leave the disk.
-//! - [`publish`]: upload, `meta` last, and the commit of a flush.
+//! - written: by a [`duramen_block::BlockWriter`].
+//! - staged: complete on a local disk, and readable there.
+//! - uploaded: all its files are in the bucket.
+//! - committed: the manifest names it.
+//! - opened: by a reader.
+//!
+//! The files:
+//!
+//! - [`staged`]: the directory for staged blocks, and a staged block as a source of series.
+//! - `verify`: compares the bytes of a staged block with its checksums while they are uploaded.
+//! - [`publish`]: uploads a block, `meta` last, and commits a flush.
 //! - [`open`]: the open blocks of a process, with their caches.
-//! - [`metadata`]: which block has all that its writer knows of metric families, and what it says.
+//! - [`metadata`]: finds the blocks with the newest metric families, and reads them.
 
 mod disk_store;
 pub mod error;

@@ -1,7 +1,7 @@
-//! Metric families of blocks.
+//! The metric families of blocks.
 //!
-//! A flush writes all that its head knows of families, or nothing. So the newest block of a writer
-//! that has any has all of them, and older ones need not be read.
+//! A flush writes either all families that its head knows, or none. So the newest block of a writer
+//! with any families has all of them, and older blocks need not be read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use duramen_bucket::{Bucket, keys};
 use duramen_model::{BlockEntry, FamilyMetadata, TenantId, WriterId};
 use duramen_source::{Error, Reads, SeriesSource};
 
-/// Of each writer the last of its blocks that have metadata.
+/// Returns the newest block with metadata of each writer.
 pub fn newest<'a>(
     blocks: impl Iterator<Item = &'a Arc<BlockEntry>>,
 ) -> BTreeMap<WriterId, Arc<BlockEntry>> {
@@ -30,9 +30,9 @@ pub fn newest<'a>(
     newest
 }
 
-/// What a block says of metric families. The block is not kept open.
+/// Returns the metric families of a block. The block does not stay open.
 ///
-/// Requests: 1 GET of `meta` (and beside it 1 of a series file up to 64 KiB), 1 of the metadata.
+/// Requests: 1 GET of `meta` (with 1 of a series file up to 64 KiB), and 1 of the metadata.
 pub async fn read(
     bucket: &Bucket,
     tenant: TenantId,
@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
 
-    /// A block of flush `flush` of `writer`.
+    /// Makes a block of flush `flush` of `writer`.
     fn block(id: u128, writer: u128, flush: u64, families: u64) -> Arc<BlockEntry> {
         let order = Order {
             opened: flush,

@@ -11,15 +11,16 @@ use duramen_source::Reads;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-/// A quarter of the cache is for series indexes. An index of 10,000 series has 3 MiB, so that 256
-/// MiB hold those of about 85 blocks.
+/// One in so many parts of the cache is for series indexes. An index of 10,000 series has 3 MiB, so
+/// 256 MiB hold those of about 85 blocks.
 const INDEXES_SHARE: usize = 4;
-/// What an open block takes beside its `meta`, about.
+/// About what an open block takes beside its `meta`.
 const BLOCK_BYTES: usize = 2 << 10;
-/// A `meta` takes this many times its bytes once it is read.
+/// A decoded `meta` takes this many times its size.
 const META_FACTOR: usize = 2;
 
-/// Opens each block once and keeps it open while it is used. A block's `meta` is read by one GET.
+/// Opens each block once and keeps it open while it is used. Opening a block reads its `meta` by
+/// one GET.
 #[derive(Debug)]
 pub struct Blocks {
     bucket: Bucket,
@@ -28,7 +29,8 @@ pub struct Blocks {
     memory: Arc<Account>,
 }
 
-/// Bounded in number, least recently used out first. A block is known by its tenant and id.
+/// The open blocks, by tenant and id. Their number is limited; the least recently used are dropped
+/// first.
 #[derive(Debug)]
 struct OpenBlocks {
     state: Mutex<Open>,
@@ -37,30 +39,30 @@ struct OpenBlocks {
 
 #[derive(Debug)]
 struct Open {
-    held: HashMap<(TenantId, BlockId), Held>,
+    blocks: HashMap<(TenantId, BlockId), OpenBlock>,
     uses: u64,
-    /// Of what is held.
+    /// The memory of the open blocks.
     share: Share,
 }
 
 #[derive(Debug)]
-struct Held {
+struct OpenBlock {
     cell: Arc<OnceCell<Arc<Block>>>,
     used: u64,
     bytes: usize,
 }
 
 impl Blocks {
-    /// `cache_bytes` bounds the verified extents and the decoded series indexes in memory,
-    /// `open_max` the parsed `meta`s. All are drawn from `memory`, which gets them back when others
-    /// need it.
+    /// `cache_bytes` limits the verified extents and the decoded series indexes in memory,
+    /// `open_max` the number of open blocks. The memory is drawn from `memory`, which takes it back
+    /// when others need it.
     pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize, memory: Arc<Account>) -> Self {
         let indexes_bytes = cache_bytes / INDEXES_SHARE;
         let cache = Arc::new(ExtentCache::within(cache_bytes - indexes_bytes, &memory));
         let indexes = Arc::new(SeriesIndexPool::within(indexes_bytes, &memory));
 
         let state = Open {
-            held: HashMap::new(),
+            blocks: HashMap::new(),
             uses: 0,
             share: memory.share(Use::Cache),
         };
@@ -70,7 +72,7 @@ impl Blocks {
             open_max,
         });
 
-        // What costs least to get again goes first.
+        // What is cheapest to fetch again is dropped first.
         let extents: Weak<ExtentCache> = Arc::downgrade(&cache);
         memory.reclaim_from(extents);
 
@@ -94,13 +96,13 @@ impl Blocks {
         }
     }
 
-    /// The account that blocks draw from.
+    /// The account that the memory is drawn from.
     pub const fn memory(&self) -> &Arc<Account> {
         &self.memory
     }
 
-    /// The block, opened when it is not. Callers that ask for one block at once share its GET,
-    /// which `reads` of one of them counts.
+    /// Returns the block, and opens it if it is not open. Concurrent calls for one block share its
+    /// GET, which is counted in the `reads` of one of them.
     pub async fn get(
         &self,
         tenant: TenantId,
@@ -123,7 +125,7 @@ impl Blocks {
         cell.get_or_try_init(open).await.cloned()
     }
 
-    /// The block as a source of series, opened as by [`Blocks::get`].
+    /// Returns the block as a source of series. Opens it as [`Blocks::get`] does.
     pub async fn source(
         &self,
         tenant: TenantId,
@@ -137,7 +139,7 @@ impl Blocks {
     }
 }
 
-/// What an open block takes, about: an outsider cannot know it before it is read.
+/// Estimates the memory of an open block before it is read.
 fn bytes_of(stats: &BlockStats) -> usize {
     let meta = usize::try_from(stats.meta_bytes).unwrap_or(usize::MAX);
     meta.saturating_mul(META_FACTOR).saturating_add(BLOCK_BYTES)
@@ -149,28 +151,28 @@ impl OpenBlocks {
         open.uses += 1;
 
         let used = open.uses;
-        if let Some(held) = open.held.get_mut(&(tenant, block)) {
-            held.used = used;
-            return Arc::clone(&held.cell);
+        if let Some(known) = open.blocks.get_mut(&(tenant, block)) {
+            known.used = used;
+            return Arc::clone(&known.cell);
         }
 
-        if open.held.len() >= self.open_max {
+        if open.blocks.len() >= self.open_max {
             open.drop_older_half();
         }
 
         if open.share.grow(bytes).is_err() {
             open.drop_older_half();
 
-            // A query needs the block open in any case, so that it counts even where nothing is
-            // given.
-            let held = open.share.bytes();
-            open.share.set(held.saturating_add(bytes));
+            // A query needs the block open in any case. So it is kept even if the account gives no
+            // memory.
+            let reserved = open.share.bytes();
+            open.share.set(reserved.saturating_add(bytes));
         }
 
         let cell = Arc::new(OnceCell::new());
-        open.held.insert(
+        open.blocks.insert(
             (tenant, block),
-            Held {
+            OpenBlock {
                 cell: Arc::clone(&cell),
                 used,
                 bytes,
@@ -186,17 +188,17 @@ impl Reclaim for OpenBlocks {
         let mut open = self.state.lock();
         let mut given = 0;
 
-        while given < bytes && !open.held.is_empty() {
+        while given < bytes && !open.blocks.is_empty() {
             given += open.drop_older_half();
         }
     }
 }
 
 impl Open {
-    /// Drops the half that was not used for longer, and returns what it held. At once, since a pass
-    /// over all for each new block would cost more.
+    /// Drops the half of the blocks that was not used for longest. Returns how much memory they
+    /// had. It drops many at once, because a scan of all blocks for each new one would cost more.
     fn drop_older_half(&mut self) -> usize {
-        let mut uses: Vec<u64> = self.held.values().map(|held| held.used).collect();
+        let mut uses: Vec<u64> = self.blocks.values().map(|block| block.used).collect();
         uses.sort_unstable();
 
         let Some(&median) = uses.get(uses.len() / 2) else {
@@ -204,9 +206,9 @@ impl Open {
         };
 
         let mut dropped = 0;
-        self.held.retain(|_, held| {
-            let stays = held.used > median;
-            dropped += if stays { 0 } else { held.bytes };
+        self.blocks.retain(|_, block| {
+            let stays = block.used > median;
+            dropped += if stays { 0 } else { block.bytes };
             stays
         });
 
@@ -223,7 +225,7 @@ mod tests {
 
     fn opened(blocks: usize, memory: &Arc<Account>) -> OpenBlocks {
         let state = Open {
-            held: HashMap::new(),
+            blocks: HashMap::new(),
             uses: 0,
             share: memory.share(Use::Cache),
         };
@@ -245,7 +247,7 @@ mod tests {
         let memory = Account::unbounded();
         let open = opened(101, &memory);
 
-        assert_eq!(open.state.lock().held.len(), 50);
+        assert_eq!(open.state.lock().blocks.len(), 50);
         assert_eq!(memory.used_by(Use::Cache), 50 * 1000);
     }
 
@@ -256,7 +258,7 @@ mod tests {
 
         assert!(memory.used_by(Use::Cache) <= memory.mark(Use::Cache));
         assert_eq!(
-            open.state.lock().held.len() * 1000,
+            open.state.lock().blocks.len() * 1000,
             memory.used_by(Use::Cache)
         );
 

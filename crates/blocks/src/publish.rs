@@ -1,6 +1,6 @@
-//! From files to a block that everybody sees: upload, `meta` last, then one manifest edit.
+//! Publishes blocks: uploads their files, `meta` last, then makes one manifest edit.
 //!
-//! Death before the edit costs objects that no manifest names, and nothing else.
+//! If the process dies before the edit, it leaves objects that no manifest names, and nothing else.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::error::Error;
 use crate::staged::StagedBlock;
 use crate::verify::Verifier;
 
-/// Puts blocks into the bucket and names them in the manifest. Cheap to clone.
+/// Uploads blocks and names them in the manifest. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     bucket: Bucket,
     manifests: Manifests,
 }
 
-/// A block that never was on the disk.
+/// A block that was written into memory instead of to the disk.
 #[derive(Debug)]
 pub struct MemoryBlock {
     pub entry: BlockEntry,
-    /// By name, `meta` last.
+    /// The files by name, `meta` last.
     pub files: Vec<(String, Bytes)>,
 }
 
@@ -34,13 +34,13 @@ impl Publisher {
         Self { bucket, manifests }
     }
 
-    /// Puts the files of a staged block into the bucket, `meta` last. Doing it again puts the same
-    /// bytes under the same keys. Every byte is verified on its way.
+    /// Uploads the files of a staged block, `meta` last. Repeating it writes the same bytes under
+    /// the same keys. Every byte is verified while it is sent.
     ///
-    /// Requests: 1 PUT a file; a file above 16 MiB takes more, see [`Bucket::put_file`].
+    /// Requests: 1 PUT for each file; a file above 16 MiB takes more, see [`Bucket::put_file`].
     ///
     /// # Errors
-    /// [`duramen_bucket::Error::Damaged`] or a block error of kind `Corrupt` when the files are not
+    /// [`duramen_bucket::Error::Damaged`] or a block error of kind `Corrupt` if the files are not
     /// what was written.
     pub async fn upload(&self, tenant: TenantId, block: &StagedBlock) -> Result<(), Error> {
         let entry = &block.entry;
@@ -63,7 +63,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// As [`Publisher::upload`], for a block in memory.
+    /// Does the same as [`Publisher::upload`], for a block in memory.
     pub async fn upload_from_memory(
         &self,
         tenant: TenantId,
@@ -79,10 +79,11 @@ impl Publisher {
         Ok(entry)
     }
 
-    /// One manifest edit: `blocks`, which are uploaded, are live, and the writer of this process has
-    /// flushed all that its log has before `position`. `flush` is the number of the flush.
+    /// Makes one manifest edit: `blocks`, which must be uploaded, become live, and everything in
+    /// the log of this process's writer before `position` is flushed. `flush` is the number of the
+    /// flush.
     ///
-    /// Requests and errors: as [`Manifests::commit`].
+    /// Requests and errors are those of [`Manifests::commit`].
     pub async fn commit_flush(
         &self,
         tenant: TenantId,

@@ -1,4 +1,4 @@
-//! Blocks on the local disk that are on their way to the bucket.
+//! Blocks on the local disk that will be uploaded to the bucket.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -19,7 +19,7 @@ use object_store::path::Path as Key;
 
 use crate::disk_store::DiskStore;
 
-/// The directory for blocks on their way. Cheap to clone.
+/// The directory for staged blocks. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Staging {
     disk: Arc<dyn Disk>,
@@ -28,8 +28,8 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Opens `directory`, made if it is missing, and removes what an earlier process has left in
-    /// it: no manifest names that. Blocks.
+    /// Opens `directory` and removes the blocks that an earlier process has left, because no
+    /// manifest names them. Creates the directory if it does not exist. This call blocks.
     pub fn open(disk: Arc<dyn Disk>, directory: PathBuf) -> Result<Self, crate::Error> {
         let empty =
             create_dir_all_synced(&disk, &directory).and_then(|()| sweep(&*disk, &directory));
@@ -51,7 +51,8 @@ impl Staging {
         &self.disk
     }
 
-    /// The place for a block, which its writer makes. It is removed when nobody has it any more.
+    /// Returns the directory for a block, which the block's writer creates. It is removed when its
+    /// last user drops it.
     pub fn place(&self, block: BlockId) -> Arc<StagingDir> {
         Arc::new(StagingDir {
             disk: Arc::clone(&self.disk),
@@ -59,7 +60,7 @@ impl Staging {
         })
     }
 
-    /// The block that was written in `directory`, its [`Staging::place`], readable there.
+    /// Opens the block that was written to `directory`, which is its [`Staging::place`].
     pub async fn stage(
         &self,
         tenant: TenantId,
@@ -101,11 +102,11 @@ fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A block that is complete in a directory of its own and is read there until the manifest has it,
-/// and longer by those who began before.
+/// A complete block in a directory of its own. It is read there until the manifest names it, and
+/// longer by readers that began before.
 ///
-/// It need not survive a loss of power: until the commit the WAL holds its samples, and a start
-/// throws staged blocks away.
+/// It need not survive a loss of power: until the commit the WAL has its samples, and a start
+/// removes staged blocks.
 #[derive(Clone, Debug)]
 pub struct StagedBlock {
     pub entry: BlockEntry,
@@ -127,7 +128,7 @@ impl StagingDir {
 }
 
 impl Drop for StagingDir {
-    /// A failure is left to the next start, which removes what is left.
+    /// If this fails, the next start removes the directory.
     fn drop(&mut self) {
         if let Err(error) = remove_dir_all(&*self.disk, &self.path) {
             tracing::warn!(%error, directory = %self.path.display(), "a staged block could not be removed");
@@ -140,12 +141,12 @@ impl StagedBlock {
         &self.directory.disk
     }
 
-    /// Where the file `name` lies.
+    /// The path of the file `name`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path.join(name)
     }
 
-    /// Its series. The source, and what it answers with, keep the directory.
+    /// Returns the series of the block. The source and its answers keep the directory.
     pub fn source(&self) -> Arc<dyn SeriesSource> {
         Arc::new(StagedSource {
             directory: Arc::clone(&self.directory),
@@ -154,7 +155,7 @@ impl StagedBlock {
     }
 }
 
-/// Keeps the directory for as long as it or one of its answers is read.
+/// Keeps the directory while this source or one of its answers is read.
 #[derive(Debug)]
 struct StagedSource {
     directory: Arc<StagingDir>,
@@ -219,7 +220,7 @@ mod tests {
         Staging::open(Arc::new(disk.clone()), PathBuf::from("/data/staging")).unwrap()
     }
 
-    /// A block with one sample, on its way.
+    /// Returns a staged block with one sample.
     async fn staged(staging: &Staging) -> StagedBlock {
         let id = BlockId(Ulid(7));
         let directory = staging.place(id);

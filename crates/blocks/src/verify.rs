@@ -1,7 +1,7 @@
-//! The bytes of a staged block against its checksums, as they leave the disk.
+//! Compares the bytes of a staged block with its checksums, while they leave the disk.
 //!
-//! What the local disk made of them since they were written must not be all that is left: `meta` is
-//! compared with the block's entry, and each other file with `meta`.
+//! A file may have been damaged on the local disk since it was written, and the bucket must not get
+//! the damage. `meta` is compared with the block's entry, and each other file with `meta`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::staged::StagedBlock;
 
 /// What the files of a staged block must be.
 pub(crate) struct Verifier {
-    /// The bytes of `meta`, which are those that the entry describes.
+    /// The bytes of `meta`. They match the block's entry.
     pub(crate) meta: Vec<u8>,
     checks: BlockChecks,
 }
@@ -40,7 +40,7 @@ impl Verifier {
         Ok(Self { meta, checks })
     }
 
-    /// The check of the file `name`, which lies at `path`.
+    /// Returns the check of the file `name`, which is at `path`.
     pub(crate) fn file(&self, name: &str, path: PathBuf) -> Result<FileCheck<'_>, Error> {
         self.checks.file(name).ok_or_else(|| {
             let source: CheckError = "the block has no such file".into();
