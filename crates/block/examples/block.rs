@@ -1,5 +1,8 @@
-//! Measures the sizes and speeds of a block: `cargo run --release -p duramen-block --example block --
-//! [FILE.col [EVERY]] [key=value ...]`.
+//! Measures the sizes and speeds of a block.
+//!
+//! ```text
+//! cargo run --release -p duramen-block --example block -- [FILE.col [EVERY]] [key=value ...]
+//! ```
 //!
 //! FILE is a column file of the load generator. The program keeps each EVERY-th sample of a series.
 //! Without a file, it makes data up. Keys: `level`, `ts_page`, `value_page`, `group_rows`,

@@ -100,8 +100,8 @@ impl Evaluation<'_> {
     }
 }
 
-/// Returns the labels of `described` that the series with `labels` does not have. If `wanted` is not
-/// empty, only labels with these names are joined.
+/// Returns the labels of `described` that the series with `labels` does not have. If `wanted` is
+/// not empty, only labels with these names are joined.
 fn joined(
     labels: &LabelSet,
     described: Vec<&LabelSet>,

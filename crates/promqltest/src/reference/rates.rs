@@ -100,8 +100,8 @@ fn extrapolated(window: &Window, samples: &[(i64, f64)], kind: Kind, divisor: f6
     Some(rise * (extent(window, &times, to_zero)? / divisor))
 }
 
-/// Does the same for histograms. At the first reset, all that was counted before it is added, even
-/// if the reset is at the second sample.
+/// Does the same for histograms. If the counter was reset between the first two samples, the rise
+/// begins at an empty histogram.
 fn extrapolated_histogram(
     window: &Window,
     samples: &[(i64, &Histogram)],
