@@ -38,15 +38,15 @@ impl Projection {
     }
 
     fn keeps(&self, name: &[u8]) -> bool {
-        let held = |names: &[String]| {
+        let is_listed = |names: &[String]| {
             names
-                .binary_search_by(|held| held.as_bytes().cmp(name))
+                .binary_search_by(|listed| listed.as_bytes().cmp(name))
                 .is_ok()
         };
 
         match self {
-            Self::Keep(names) => held(names),
-            Self::Drop(names) => !held(names),
+            Self::Keep(names) => is_listed(names),
+            Self::Drop(names) => !is_listed(names),
         }
     }
 
@@ -99,8 +99,8 @@ pub(crate) fn marked_as(other: &[u8], encoded: &[u8]) -> Box<[u8]> {
 
 /// Returns the value of a label, or "" if the label is absent.
 pub(crate) fn value_of<'a>(encoded: &'a [u8], name: &str) -> &'a str {
-    let held = EncodedLabels::over(encoded).find(|label| label.name == name.as_bytes());
-    held.map_or("", |label| {
+    let found = EncodedLabels::over(encoded).find(|label| label.name == name.as_bytes());
+    found.map_or("", |label| {
         std::str::from_utf8(label.value).expect("labels are UTF-8")
     })
 }

@@ -38,7 +38,7 @@ pub enum Error {
     Busy { max: usize },
     #[error("{}", too_many_steps(*.max))]
     TooManySteps { max: usize },
-    #[error("the query is about too long a time. range=`{range:?}`, range_max=`{max:?}`")]
+    #[error("the query covers too long a time. range=`{range:?}`, range_max=`{max:?}`")]
     TooLong { range: Duration, max: Duration },
     #[error(
         "the answer has too many series. series=`more than {max}`, metadata_series_max=`{max}`"
@@ -50,7 +50,7 @@ pub enum Error {
     TooManyExemplars { exemplars: usize, max: usize },
     #[error("the answer has too many samples. remote_read_samples_max=`{max}`")]
     TooManyReadSamples { max: usize },
-    #[error("what the answer is made of takes too much memory. memory_bytes_max=`{max}`")]
+    #[error("the data for the answer takes too much memory. memory_bytes_max=`{max}`")]
     AnswerTooLarge { max: usize },
     /// It is reported before the head of the answer is sent, or the connection is cut. So no client
     /// takes a part of an answer for the whole.
@@ -59,7 +59,7 @@ pub enum Error {
     /// Histograms are checked when they are written, so this means that stored data is damaged.
     #[error("a stored histogram cannot be read. series=`{series}`, ts_ms=`{ts_ms}`")]
     Histogram { series: String, ts_ms: i64 },
-    #[error("the reading panicked")]
+    #[error("the read panicked")]
     Panicked(#[source] Box<tokio::task::JoinError>),
     #[error("match[] must contain at least one non-empty matcher")]
     EmptyMatcher,

@@ -157,7 +157,7 @@ impl Turns {
 
     /// Returns how many tenants have queries, and how many queries wait.
     #[cfg(test)]
-    fn held(&self) -> (usize, usize) {
+    fn counts(&self) -> (usize, usize) {
         let state = self.state.lock();
         (state.tenants.len(), state.waiting)
     }
@@ -254,7 +254,7 @@ mod tests {
         drop((third, fourth));
 
         assert_eq!(
-            turns.held(),
+            turns.counts(),
             (1, 0),
             "only the tenant of the second is known"
         );
@@ -270,13 +270,13 @@ mod tests {
         let mut waiting = Box::pin(turns.take(&b, &limits));
 
         assert!((&mut waiting).now_or_never().is_none());
-        assert_eq!(turns.held(), (2, 1));
+        assert_eq!(turns.counts(), (2, 1));
 
         drop(waiting);
-        assert_eq!(turns.held(), (1, 0));
+        assert_eq!(turns.counts(), (1, 0));
 
         drop(running);
-        assert_eq!(turns.held(), (0, 0));
+        assert_eq!(turns.counts(), (0, 0));
         assert!(turns.take(&b, &limits).now_or_never().is_some());
     }
 

@@ -40,17 +40,17 @@ impl Annotations {
     }
 
     pub(crate) fn warn(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| keep_last(&mut held.warnings, text.to_string(), pos));
+        self.with(|collected| keep_last(&mut collected.warnings, text.to_string(), pos));
     }
 
     pub(crate) fn inform(&self, text: impl fmt::Display, pos: PosRange) {
-        self.with(|held| keep_last(&mut held.infos, text.to_string(), pos));
+        self.with(|collected| keep_last(&mut collected.infos, text.to_string(), pos));
     }
 
     pub(crate) fn add(&self, annotation: Annotation<'_>, pos: PosRange) {
         match annotation {
-            Annotation::StartTimesOverlap(_) => self.with(|held| {
-                let (first, times) = held
+            Annotation::StartTimesOverlap(_) => self.with(|collected| {
+                let (first, times) = collected
                     .overlaps
                     .entry(annotation.to_string())
                     .or_insert((pos, 0));
@@ -79,12 +79,14 @@ impl Annotations {
     /// Reports classic histograms that had to be made monotonic. All reports with the same text are
     /// one annotation, at the first position.
     pub(crate) fn inform_of_forced(&self, text: String, forced: Forced, pos: PosRange) {
-        self.with(|held| match held.forced.remove(&text) {
-            None => _ = held.forced.insert(text, (pos, forced)),
+        self.with(|collected| match collected.forced.remove(&text) {
+            None => _ = collected.forced.insert(text, (pos, forced)),
             Some((other_pos, other)) if order(other_pos) <= order(pos) => {
-                held.forced.insert(text, (other_pos, other.and(&forced)));
+                collected
+                    .forced
+                    .insert(text, (other_pos, other.and(&forced)));
             }
-            Some((_, other)) => _ = held.forced.insert(text, (pos, forced.and(&other))),
+            Some((_, other)) => _ = collected.forced.insert(text, (pos, forced.and(&other))),
         });
     }
 

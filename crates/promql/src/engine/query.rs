@@ -132,7 +132,7 @@ impl Query {
     pub(super) fn take_over(&self, planned: &Planned) -> Result<(), Error> {
         if self.ttl_max_ms > planned.ttl_max_ms {
             return Err(Error::invalid(format!(
-                "a plan for shorter life spans of samples. planned_ms=`{}`, ttl_max_ms=`{}`",
+                "the plan is for samples with shorter life spans. planned_ms=`{}`, ttl_max_ms=`{}`",
                 planned.ttl_max_ms, self.ttl_max_ms
             )));
         }

@@ -81,11 +81,11 @@ fn joined(sorted: Vec<RangeSeries>) -> Result<Vec<RangeSeries>, Error> {
         same.points.extend(series.points);
         same.points.sort_by_key(|point| point.0);
         same.histograms.extend(series.histograms);
-        same.histograms.sort_by_key(|held| held.0);
+        same.histograms.sort_by_key(|point| point.0);
 
         let floats = same.points.iter().map(|point| point.0);
         let mut times: Vec<i64> = floats
-            .chain(same.histograms.iter().map(|held| held.0))
+            .chain(same.histograms.iter().map(|point| point.0))
             .collect();
         times.sort_unstable();
 

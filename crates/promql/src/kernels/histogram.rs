@@ -160,10 +160,10 @@ fn interpolate(q: f64, buckets: &[Bucket]) -> f64 {
 
 /// Adds up buckets with equal bounds.
 fn coalesce(buckets: &mut Vec<Bucket>) {
-    buckets.dedup_by(|next, held| {
-        let same = next.upper == held.upper;
+    buckets.dedup_by(|next, bucket| {
+        let same = next.upper == bucket.upper;
         if same {
-            held.count += next.count;
+            bucket.count += next.count;
         }
 
         same

@@ -17,7 +17,7 @@ pub(crate) enum Total {
 pub(crate) struct HistogramTotal {
     total: Total,
     /// Their sum. For a mean, their mean from the point at which the sum would overflow.
-    held: HistogramSum,
+    value: HistogramSum,
     count: f64,
     carries_mean: bool,
     reset_seen: bool,
@@ -34,11 +34,11 @@ impl HistogramTotal {
             reset_seen: false,
             no_reset_seen: false,
             bounds_differ: false,
-            held: HistogramSum::of(FloatHistogram::empty(0, Vec::new())),
+            value: HistogramSum::of(FloatHistogram::empty(0, Vec::new())),
         };
 
         this.see(first.hint);
-        this.held = HistogramSum::of(first);
+        this.value = HistogramSum::of(first);
         this
     }
 
@@ -52,25 +52,25 @@ impl HistogramTotal {
         self.count += 1.0;
 
         if self.total == Total::Mean && !self.carries_mean {
-            let mut next = self.held.clone();
+            let mut next = self.value.clone();
             let done = next.add(&histogram)?;
 
             if !next.overflows() {
                 self.bounds_differ |= done.bounds_differ;
-                self.held = next;
+                self.value = next;
                 return Ok(());
             }
 
             self.carries_mean = true;
-            self.held.divide(self.count - 1.0);
+            self.value.divide(self.count - 1.0);
         }
 
         if self.carries_mean {
-            self.held.scale((self.count - 1.0) / self.count);
+            self.value.scale((self.count - 1.0) / self.count);
             histogram.divide(self.count);
         }
 
-        self.bounds_differ |= self.held.add(&histogram)?.bounds_differ;
+        self.bounds_differ |= self.value.add(&histogram)?.bounds_differ;
         Ok(())
     }
 
@@ -84,10 +84,10 @@ impl HistogramTotal {
         }
 
         if self.total == Total::Mean && !self.carries_mean {
-            self.held.divide(self.count);
+            self.value.divide(self.count);
         }
 
-        let mut total = self.held.total();
+        let mut total = self.value.total();
         total.compact();
         total
     }
@@ -106,11 +106,11 @@ pub(crate) fn total<'a>(
     let Some(first) = histograms.next() else {
         return Ok(None);
     };
-    let mut held = HistogramTotal::of(total, first);
+    let mut so_far = HistogramTotal::of(total, first);
 
     for histogram in histograms {
-        held.add(histogram)?;
+        so_far.add(histogram)?;
     }
 
-    Ok(Some(held.finish(annotate)))
+    Ok(Some(so_far.finish(annotate)))
 }

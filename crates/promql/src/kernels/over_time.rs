@@ -4,22 +4,22 @@ use crate::kernels::sum::Compensated;
 
 /// Returns the smallest value. NaN only if all are NaN.
 pub(crate) fn min(values: &[f64]) -> f64 {
-    values.iter().copied().fold(f64::NAN, |held, value| {
-        if value < held || held.is_nan() {
+    values.iter().copied().fold(f64::NAN, |best, value| {
+        if value < best || best.is_nan() {
             value
         } else {
-            held
+            best
         }
     })
 }
 
 /// Returns the largest value. NaN only if all are NaN.
 pub(crate) fn max(values: &[f64]) -> f64 {
-    values.iter().copied().fold(f64::NAN, |held, value| {
-        if value > held || held.is_nan() {
+    values.iter().copied().fold(f64::NAN, |best, value| {
+        if value > best || best.is_nan() {
             value
         } else {
-            held
+            best
         }
     })
 }

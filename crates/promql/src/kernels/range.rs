@@ -159,14 +159,14 @@ impl RangeFunction {
 
 /// Returns the time of the last value that beats all previous ones. Any value beats NaN.
 fn time_of(window: &Window<'_>, beats: impl Fn(f64, f64) -> bool) -> f64 {
-    let mut held = (window.ts[0], window.values[0]);
+    let mut best = (window.ts[0], window.values[0]);
     for (&ts, &value) in window.ts.iter().zip(window.values) {
-        if beats(value, held.1) || held.1.is_nan() {
-            held = (ts, value);
+        if beats(value, best.1) || best.1.is_nan() {
+            best = (ts, value);
         }
     }
 
-    seconds(held.0)
+    seconds(best.0)
 }
 
 #[cfg(test)]

@@ -127,9 +127,9 @@ impl Info {
 
             match names
                 .iter_mut()
-                .find(|held| value_of(held[0].labels, METRIC_NAME) == name)
+                .find(|rows| value_of(rows[0].labels, METRIC_NAME) == name)
             {
-                Some(held) => held.push(row),
+                Some(rows) => rows.push(row),
                 None => names.push(vec![row]),
             }
         }

@@ -273,8 +273,8 @@ fn totals(
                 ))));
             }
             Entry::Occupied(mut entry) => {
-                if let StepTotal::Total(held) = entry.get_mut()
-                    && held.add(histogram).is_err()
+                if let StepTotal::Total(so_far) = entry.get_mut()
+                    && so_far.add(histogram).is_err()
                 {
                     annotate(Annotation::MixedSchemas(&String::from_utf8_lossy(
                         &bytes[..end],
