@@ -16,7 +16,7 @@ use duramen_source::SeriesBatch;
 use crate::annotation::Annotation;
 use crate::annotation::collector::Annotations;
 use crate::error::Error;
-use crate::exec::series::float_series::{FloatSeries, Fresh, Steps, reached};
+use crate::exec::series::float_series::{FloatSeries, SampleBuffer, Steps, reached};
 use crate::exec::series::mixed_series::{MixedSeries, Newest, latest, newest};
 use crate::exec::series::samples_seen::SamplesSeen;
 use crate::exec::support::allowance::Allowance;
@@ -82,7 +82,7 @@ impl StepEval {
             .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
         let mut out = VectorBuilder::single(self.grid.steps, batch.len());
         let mut nameless = self.names.nameless();
-        let mut fresh = Fresh::default();
+        let mut buffer = SampleBuffer::default();
         let samples_seen = SamplesSeen::new(self.grid.steps, allowance.cancellation.clone());
         let annotations = allowance.annotations();
         let tools = BatchTools {
@@ -111,7 +111,7 @@ impl StepEval {
                 let pushed = self.push_mixed(&batch, row, name, tools, &mut out);
                 allowance.hold(out.bytes())?;
                 pushed.ok_or_else(|| {
-                    DataFusionError::Internal("a source gave what is no histogram".to_owned())
+                    DataFusionError::Internal("a source returned an invalid histogram".to_owned())
                 })?
             } else {
                 let span = place(offsets[row])..place(offsets[row + 1]);
@@ -120,7 +120,7 @@ impl StepEval {
                     values: &all_values[span],
                 };
 
-                self.push_floats((&mut fresh, series), name, tools, &mut out)
+                self.push_floats((&mut buffer, series), name, tools, &mut out)
             };
 
             if any_float && self.reads_counter() {
@@ -209,7 +209,7 @@ impl StepEval {
     /// Adds a series of floats. Returns whether it has any cell.
     fn push_floats(
         &self,
-        (fresh, series): (&mut Fresh, FloatSeries<'_>),
+        (buffer, series): (&mut SampleBuffer, FloatSeries<'_>),
         name: &[u8],
         tools: BatchTools<'_>,
         out: &mut VectorBuilder,
@@ -243,11 +243,13 @@ impl StepEval {
                 out.push_within(
                     name,
                     within,
-                    fresh.of(series).over_windows(steps, true, smoothed),
+                    buffer
+                        .without_stale(series)
+                        .over_windows(steps, true, smoothed),
                 )
             }
             StepFunction::Range(function) => {
-                let series = fresh.of(series);
+                let series = buffer.without_stale(series);
                 let falls = !self.reads_counter() || rate::falls(series.values);
 
                 match (function, self.lookup.ends) {

@@ -141,14 +141,14 @@ impl<'a> FloatSeries<'a> {
 
 /// A buffer for the samples of a series.
 #[derive(Debug, Default)]
-pub(crate) struct Fresh {
+pub(crate) struct SampleBuffer {
     ts: Vec<i64>,
     values: Vec<f64>,
 }
 
-impl Fresh {
+impl SampleBuffer {
     /// Returns the samples without stale markers. They are copied only if there are stale markers.
-    pub(crate) fn of<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
+    pub(crate) fn without_stale<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
         if !series.values.iter().any(|&value| is_stale(value)) {
             return series;
         }
