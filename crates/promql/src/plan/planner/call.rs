@@ -83,24 +83,7 @@ impl Planner {
                 ))),
             },
             ("label_join", [input, target, separator, sources @ ..]) => {
-                let source = |source: &str| {
-                    let fault = |_| {
-                        Error::execution(format!(
-                            "invalid source label name in label_join(): {source}"
-                        ))
-                    };
-
-                    label_name(source).map(str::to_owned).map_err(fault)
-                };
-
-                let sources = sources.iter().map(|expr| text(expr).and_then(source));
-                let sources = sources.collect::<Result<_, _>>()?;
-                let value = LabelValue::Join {
-                    sources,
-                    separator: text(separator)?.to_owned(),
-                };
-
-                self.relabel(input, text(target)?, value, grid)
+                self.label_join(input, target, separator, sources, grid)
             }
             ("label_replace", [input, target, template, source, pattern]) => {
                 let value = LabelValue::Replace {
@@ -153,6 +136,34 @@ impl Planner {
                 None => self.cell_function(name, args, call, grid),
             },
         }
+    }
+
+    fn label_join(
+        &self,
+        input: &Expr,
+        target: &Expr,
+        separator: &Expr,
+        sources: &[Expr],
+        grid: Grid,
+    ) -> Result<Plan, Error> {
+        let source = |source: &str| {
+            let fault = |_| {
+                Error::execution(format!(
+                    "invalid source label name in label_join(): {source}"
+                ))
+            };
+
+            label_name(source).map(str::to_owned).map_err(fault)
+        };
+
+        let sources = sources.iter().map(|expr| text(expr).and_then(source));
+        let sources = sources.collect::<Result<_, _>>()?;
+        let value = LabelValue::Join {
+            sources,
+            separator: text(separator)?.to_owned(),
+        };
+
+        self.relabel(input, text(target)?, value, grid)
     }
 
     fn range_function(&self, name: &str, args: &[Expr], grid: Grid) -> Result<Plan, Error> {
