@@ -92,10 +92,16 @@ fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     for entry in disk.read_dir(directory)? {
         let path = directory.join(entry.name);
 
-        if entry.is_dir {
-            remove_dir_all(disk, &path)?;
+        let removed = if entry.is_dir {
+            remove_dir_all(disk, &path)
         } else {
-            disk.remove_file(&path)?;
+            disk.remove_file(&path)
+        };
+
+        match removed {
+            // The name of a foreign file may not be text, and then it is not found by its name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
     }
 

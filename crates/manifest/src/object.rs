@@ -1,4 +1,8 @@
-//! The objects of a manifest. `docs/formats/manifest.md` describes them with an example.
+//! The JSON bodies of the objects of a manifest: a chain of [`Tail`]s, the snapshots that they build
+//! on, and the [`Boundary`], a hint that saves a listing of the chain.
+//!
+//! The sequence of an object is the number of edits up to it and including it.
+//! `docs/formats/manifest.md` describes the objects with an example.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +29,8 @@ pub struct Base {
     pub key: String,
 }
 
-/// The body of one object of the chain: all edits since its base.
+/// The body of one object of the chain. It repeats all edits since its base, so it is enough to
+/// read the newest object and its base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tail {
     /// The lowest version that may read this object.
@@ -49,12 +54,12 @@ struct Snapshot {
     blocks: Vec<Arc<BlockEntry>>,
     flushed: Vec<Flushed>,
     epochs: Vec<WriterIdentity>,
-    /// The keys of the further objects, which have the blocks that do not fit here.
+    /// The keys of the parts: objects with the blocks that do not fit here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
 }
 
-/// The body of a further object of a snapshot.
+/// The body of a part of a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Part {
     blocks: Vec<Arc<BlockEntry>>,
@@ -63,11 +68,11 @@ struct Part {
 /// The body of the boundary object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boundary {
-    /// The sequence of an existing object of the chain. The newest is this one or a later one.
+    /// There is an object with this sequence. The newest object has this sequence or a higher one.
     pub sequence: u64,
 }
 
-/// The part of a body that every version can read.
+/// The fields of a body that every version can read.
 #[derive(Deserialize)]
 struct Versions {
     #[serde(default)]
@@ -85,7 +90,8 @@ fn decode<T: DeserializeOwned>(key: &Path, body: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// Checks the versions first: this version may not understand the rest of a later one.
+/// Fails if a body needs a later version than this one, which may not understand the rest of the
+/// body. Called before a body is decoded as a whole.
 fn check_versions(key: &Path, body: &[u8]) -> Result<(), Error> {
     let needed = decode::<Versions>(key, body)?.reader_version_min;
 
@@ -123,7 +129,7 @@ impl Tail {
             });
         }
 
-        let base = tail.base.as_ref().map_or(0, |base| base.sequence);
+        let base = tail.base_sequence();
         if tail.edits.is_empty() || base.checked_add(tail.edits.len() as u64) != Some(sequence) {
             return Err(Error::Corrupt {
                 key: key.to_string(),
@@ -148,12 +154,12 @@ pub struct SnapshotBodies {
     pub parts: Vec<Vec<u8>>,
 }
 
-/// The lowest version that reads a snapshot of several objects. A lower version would take the
-/// first object for the whole.
+/// The lowest version that reads a snapshot of several objects. Version 0 does not know `parts` and
+/// would take the first object for the whole.
 const PARTS_VERSION: u64 = 1;
 
-/// Encodes the snapshot of `state` in bodies of about `bytes_max` at most. `key_of` returns the key
-/// of a further part, counted from 0.
+/// Encodes the snapshot of `state` in bodies with about `bytes_max` of blocks each; a body with a
+/// single block may be larger. `key_of` returns the key of a part, counted from 0.
 pub fn encode_snapshot(
     state: &State,
     bytes_max: usize,

@@ -1,4 +1,4 @@
-//! The labels of one metric of a family.
+//! The labels that tell the metrics of one family apart.
 
 use std::fmt::Debug;
 use std::hash::Hash;

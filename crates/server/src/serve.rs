@@ -25,14 +25,20 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
 
-    let ended = runtime.block_on(serve(settings));
+    let mut system = None;
+    let ended = runtime.block_on(serve(settings, &mut system));
 
     // Tasks that still run are not waited for: acknowledged samples are in the log.
     runtime.shutdown_background();
+
+    // The system has the lock of the data directory. No other process may have it while a task of
+    // this one may still answer.
+    drop(system);
     ended
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+/// Starts the system, leaves it in `started`, and answers until the process is to end.
+async fn serve(settings: Settings, started: &mut Option<System>) -> anyhow::Result<()> {
     for text in settings.unfit() {
         warn!("{text}");
     }
@@ -44,13 +50,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&settings.config.http).await?;
     let address = listeners.public.local_addr()?;
 
-    let mut system = System::start(settings, &tasks).await?;
+    let system = started.insert(System::start(settings, &tasks).await?);
 
     // Signals are watched before the process is announced, because a client may ask for its end at
     // once.
     let shutdown = tasks.shutdown();
     signals::watch(shutdown.clone(), system.config.http.stop_wait_max)?;
-    welcome::say(&system, address);
+    welcome::say(system, address);
 
     if let Some(interval) = system.config.self_scrape() {
         system.self_scrape().start(address, interval, &tasks);
@@ -58,7 +64,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
     let failed = tasks.failed();
     tokio::select! {
-        () = answer(listeners, &system, &tasks, &shutdown) => {}
+        () = answer(listeners, system, &tasks, &shutdown) => {}
         // Requests that wait for the failed task would hold up a graceful end for ever.
         () = failed.cancelled() => shutdown.cancel(),
     }

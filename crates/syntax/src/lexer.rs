@@ -21,7 +21,8 @@ pub(crate) struct Tokens {
 /// place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LexError {
-    /// The start of the faulty token.
+    /// The position that the error names, in bytes: the start of the faulty token, or the place after
+    /// it where Prometheus names that one.
     pub(crate) start: usize,
     pub(crate) message: String,
 }

@@ -1,5 +1,6 @@
-//! The documents of the API. An [`endpoint`] of the table and its parameters in [`parameter_docs`]
-//! become OpenAPI in [`openapi`], and the page that the test `reference` compares.
+//! The documentation of the HTTP API. [`endpoint`] describes one path, and [`parameter_docs`]
+//! describes its parameters. [`openapi`] makes an OpenAPI document of the table of routes. The test
+//! `reference` checks that `docs/reference/http.md` agrees with the table.
 
 pub(crate) mod endpoint;
 pub(crate) mod openapi;

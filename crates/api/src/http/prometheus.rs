@@ -1,9 +1,9 @@
 //! The query API of Prometheus, and our additions to it.
 //!
-//! [`query`] evaluates queries, [`explain`] shows their operators, [`stats`] has their statistics,
-//! and [`syntax`] prints them. [`metadata`] lists series, labels and families, [`exemplars`] lists
+//! [`query`] evaluates queries, [`stats`] has their statistics, [`explain`] shows their operators,
+//! and [`syntax`] prints queries and their trees. [`metadata`] lists series, labels and families, [`exemplars`] lists
 //! exemplars, [`cardinality`] counts series, and [`blocks`] lists blocks. [`empty_sets`] answers
-//! for the parts of a Prometheus that a store does not have.
+//! for the parts of a Prometheus that a store does not have, such as rules and targets.
 
 pub(crate) mod blocks;
 pub(crate) mod cardinality;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::engine::engine;
 
 /// When the query is cancelled. To finish, it would take much longer.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How soon all of its tasks must have ended then.
 const END_MAX: Duration = Duration::from_secs(1);

@@ -79,7 +79,7 @@ fn numbers_and_durations_are_told_apart() {
 }
 
 #[test]
-fn faults_say_where_the_token_starts() {
+fn errors_have_a_position() {
     assert_eq!(
         error("a ) b"),
         (3, "unexpected right parenthesis ')'".to_owned())

@@ -67,8 +67,9 @@ impl Failure {
     }
 
     pub(crate) fn method_not_allowed(method: &Method) -> Self {
-        let message =
-            format!("the method {method} is not allowed here; the header Allow has those that are");
+        let message = format!(
+            "the method {method} is not allowed here; the header Allow lists the methods that are"
+        );
         Self::new((StatusCode::METHOD_NOT_ALLOWED, "bad_data"), message)
     }
 
@@ -80,13 +81,13 @@ impl Failure {
         }
     }
 
-    /// Returns the error for an operator's order that failed.
+    /// Returns the error for a request of the administrator, such as a flush, that failed.
     pub(crate) fn of_order(error: &duramen_ingest::Error) -> Self {
         Self::new(statuses::of(error.kind()).order, with_causes(error))
     }
 
-    /// Returns the error of a query that failed. A fault in a selector becomes the fault of the
-    /// parameter `name`.
+    /// Converts the error of a query whose selectors came from the parameter `name`. If a selector
+    /// is at fault, the message names that parameter.
     pub(crate) fn of_selectors(name: &str, error: duramen_query::Error) -> Self {
         use duramen_query::Error::{EmptyMatcher, NotASelector, Parse};
         match error {

@@ -24,16 +24,18 @@ use crate::exec::support::execution::Execution;
 use crate::exec::support::run::{NodeId, Run};
 use crate::stats::Work;
 
-/// One kind of node. It is plain data: it knows its columns and what to do. [`OperatorExec`] makes
-/// a plan node of it. What changes while it runs is in the [`Run`]. If several partitions need it,
-/// it is in [`Operator::Shared`].
+/// A kind of plan node, as plain data: its parameters, and how to execute it. [`OperatorExec`]
+/// makes a plan node of it. The node has no running state: the state of one partition is in its
+/// stream, and the state that its partitions share is [`Operator::Shared`], which the [`Run`] keeps
+/// for each node.
 ///
 /// The order of batches is part of a stream's meaning: a node with several partitions returns batch
-/// `i` of its whole output in partition `i % partitions`.
+/// `i` of its whole output in partition `i % partitions`. With three partitions, batch 4 is the
+/// second batch of partition 1.
 pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
-    /// Whether it reads from outside of the plan. Such reads are counted.
+    /// Whether it reads from the source, and not only from its inputs. Such reads are counted.
     const READS: bool = false;
 
     /// What its partitions share in one run.
@@ -56,7 +58,8 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync + Sized + 'static {
     ) -> Result<SendableRecordBatchStream>;
 }
 
-/// An [`Operator`] of any type.
+/// An [`Operator`] as a trait object. The type of [`Operator::Shared`] is hidden; the value is
+/// fetched from the run when a partition starts.
 trait AnyOperator: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn reads(&self) -> bool;
@@ -111,14 +114,15 @@ pub(crate) struct OperatorExec {
     properties: Arc<PlanProperties>,
 }
 
-/// Drops a plan without recursion, because a chain of operators may be very deep.
+/// Drops the inputs on a stack that grows, because a chain of operators may be very deep.
 impl Drop for OperatorExec {
     fn drop(&mut self) {
         deep(|| drop(std::mem::take(&mut self.inputs)));
     }
 }
 
-/// The output of an operator. It owns the outputs of its inputs.
+/// The stream of an operator. It owns the streams of the operator's inputs, so a poll and a drop
+/// recurse. It is `None` only while it is dropped.
 struct Output(Option<SendableRecordBatchStream>);
 
 impl Output {

@@ -19,7 +19,7 @@ pub(crate) enum ExposedValue {
 }
 
 impl ExposedValue {
-    /// Returns the approximate bytes of the value beside itself.
+    /// Returns the approximate size of what the value owns on the heap, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let Self::Histogram(histogram) = self else {
             return 0;
