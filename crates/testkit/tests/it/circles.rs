@@ -19,6 +19,7 @@ mod graph;
 mod modules;
 mod references;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use graph::{in_circles, shortest_circle};
