@@ -126,7 +126,7 @@ fn gorilla_chunks(columns: &[Column], samples: usize) -> Result<()> {
     Ok(())
 }
 
-/// Of the last sample, which depends on all before it.
+/// Returns a fingerprint of the last sample, which depends on all samples before it.
 fn fingerprint(ts_ms: &[i64], values: &[f64]) -> u64 {
     values.last().map_or(0, |value| value.to_bits()) ^ ts_ms.last().map_or(0, |ts| *ts as u64)
 }

@@ -35,7 +35,7 @@ pub(crate) fn read_header(path: &str) -> Result<Header> {
 
 /// Loads a whole data file, `.rw` or `.col`, by series in order of first appearance.
 ///
-/// At most about `series_max` series, spread evenly over the file, when it is given.
+/// If `series_max` is given, about so many series at most are taken, spread evenly over the file.
 pub(crate) fn load(path: &str, series_max: Option<usize>) -> Result<(Header, Vec<Column>)> {
     let (header, columns) = if path.ends_with(".col") {
         read_col(path)?

@@ -97,7 +97,7 @@ pub(crate) struct GenArgs {
     /// Share of the scrapes that arrive late
     #[arg(long, default_value_t = 0.0)]
     ooo: f64,
-    /// By how much they are late
+    /// How late they are
     #[arg(long, default_value = "2m", value_parser = parse_ms)]
     ooo_delay: i64,
     /// Largest deviation of a scrape in ms; up to 2 there is none
@@ -157,7 +157,7 @@ impl GenArgs {
 pub(crate) struct WriteArgs {
     #[arg(long = "in")]
     file: String,
-    /// Of the receiver, such as http://127.0.0.1:9090/api/v1/write
+    /// The address of the receiver, such as http://127.0.0.1:9090/api/v1/write
     #[arg(long)]
     url: Url,
     /// Another header, as name=value
@@ -257,7 +257,7 @@ impl SelectionArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct QueryArgs {
-    /// Of the server, such as http://127.0.0.1:9090
+    /// The address of the server, such as http://127.0.0.1:9090
     #[arg(long)]
     url: Url,
     #[command(flatten)]
@@ -309,7 +309,7 @@ pub(crate) struct ExportArgs {
     /// In ms since the epoch
     #[arg(long)]
     start: i64,
-    /// In ms since the epoch, inclusive
+    /// The end, inclusive, in ms since the epoch
     #[arg(long)]
     end: i64,
     #[arg(long)]

@@ -13,7 +13,7 @@ const ABSOLUTE_TOLERANCE: f64 = 1e-12;
 const MESSAGES_SHOWN_MAX: usize = 3;
 const MESSAGE_CHARS_MAX: usize = 260;
 
-/// What differs between two answers to one query.
+/// The differences between two answers to one query.
 #[derive(Debug, Default)]
 struct Differences {
     count: usize,

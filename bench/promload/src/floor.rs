@@ -100,10 +100,10 @@ fn timestamps(columns: &[Column], samples: usize) -> f64 {
 /// Labels without that of the bucket, and the upper bound and column of each bucket.
 type Histograms = HashMap<Vec<(String, String)>, Vec<(f64, usize)>>;
 
-/// What the labels tell about each column.
+/// The facts about each column that its labels tell.
 struct Names {
     metric: Vec<String>,
-    /// Of a histogram bucket: the bucket below it, when both have the same timestamps.
+    /// The bucket below a histogram bucket, if both have the same timestamps.
     below: HashMap<usize, usize>,
 }
 
@@ -186,7 +186,7 @@ impl Family {
 /// How a series is best coded.
 struct Coded {
     adaptive: f64,
-    /// With the bucket below; infinite when there is none.
+    /// The bits that a model with the bucket below takes; infinite if there is no such bucket.
     bucket: f64,
 }
 
@@ -216,7 +216,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// By metric name, since the series of one share models.
+    /// The models by metric name: the series of one metric share them.
     fn all_series(&mut self) {
         let mut order: Vec<usize> = (0..self.columns.len()).collect();
         order.sort_by_key(|&i| (&self.names.metric[i], &self.columns[i].labels));
@@ -313,7 +313,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Of a bucket only its own events: its increments without those of the bucket below.
+    /// Returns the events of a bucket alone: its increments without those of the bucket below.
     fn bucket(&self, i: usize, frequencies: &mut Frequencies) -> Option<f64> {
         let lower = &self.columns[*self.names.below.get(&i)?].values;
         let upper = &self.columns[i].values;

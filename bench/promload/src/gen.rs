@@ -25,7 +25,7 @@ const DAY_S: f64 = 86_400.0;
 const ALIGNED_MS: i64 = 2;
 const SHARDS_MAX: usize = 256;
 
-/// What to generate.
+/// The data that is generated.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Active at any time; churn makes more over time.
@@ -232,7 +232,7 @@ fn scrape(
     Ok(())
 }
 
-/// By how much a scrape deviates, in ms.
+/// Returns by how much a scrape deviates from its time, in ms.
 fn jitter(options: &Options, target: &mut Target) -> i64 {
     if options.jitter_ms <= ALIGNED_MS || target.random.unit() >= options.jitter_share {
         return 0;

@@ -146,7 +146,7 @@ impl Client {
     }
 }
 
-/// Of the head of an answer, what says where its body ends.
+/// The fields of an answer's head that say where its body ends.
 struct Head {
     status: u16,
     length: Option<u64>,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 /// on.
 const TICKS_PER_S: f64 = 100.0;
 
-/// What a process has used so far. Memory in MiB, writes in MB.
+/// The resources that a process has used so far: memory in MiB, writes in MB.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// User and system time, to 10 ms.

@@ -11,7 +11,7 @@ use crate::latency::Latencies;
 use crate::process::Usage;
 use crate::query_file::{Query, Selection};
 
-/// What to ask, and how often.
+/// The queries to ask, and how often to ask each.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) url: Url,
@@ -28,7 +28,7 @@ struct Measured {
     first: f64,
     /// The repetitions after the first.
     warm: Latencies,
-    /// Of the server, mean per request, when its process is known.
+    /// The CPU time of the server, as a mean per request, if its process is known.
     server_cpu: Option<f64>,
     status: Option<u16>,
     bytes: usize,

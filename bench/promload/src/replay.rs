@@ -6,7 +6,7 @@ use crate::column::{Column, read_col};
 use crate::rw::RwWriter;
 use crate::wire::{labels_of, put_label};
 
-/// What to make of a recording.
+/// The data to make from a recording.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) file: String,

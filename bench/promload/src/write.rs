@@ -17,7 +17,7 @@ const RETRIES_MAX: u32 = 60;
 /// A thread shows no more refusals than this.
 const REFUSALS_SHOWN_MAX: u32 = 2;
 
-/// What to send, and how.
+/// The requests to send, and how to send them.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) file: String,

@@ -161,6 +161,12 @@ impl StorageView {
             .filter(|moment| tenants.contains(&moment.tenant))
     }
 
+    /// Merges what may hold samples in the range of a request into one source.
+    async fn samples(&self, request: &SeriesRequest) -> Result<MergeSource, Error> {
+        let wanted = Wanted::Samples(request.range);
+        self.merged(&request.tenants, wanted, &request.reads).await
+    }
+
     /// Merges the heads of the tenants and the blocks that `wanted` selects into one source.
     async fn merged(
         &self,
@@ -302,14 +308,7 @@ impl SeriesSource for Storage {
 #[deny(clippy::missing_trait_methods)]
 impl SeriesSource for StorageView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        self.merged(
-            &request.tenants,
-            Wanted::Samples(request.range),
-            &request.reads,
-        )
-        .await?
-        .select(request)
-        .await
+        self.samples(request).await?.select(request).await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
@@ -331,25 +330,11 @@ impl SeriesSource for StorageView {
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        self.merged(
-            &request.tenants,
-            Wanted::Samples(request.range),
-            &request.reads,
-        )
-        .await?
-        .summaries(request)
-        .await
+        self.samples(request).await?.summaries(request).await
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.merged(
-            &request.tenants,
-            Wanted::Samples(request.range),
-            &request.reads,
-        )
-        .await?
-        .label_names(request)
-        .await
+        self.samples(request).await?.label_names(request).await
     }
 
     async fn label_values(
@@ -357,14 +342,10 @@ impl SeriesSource for StorageView {
         request: &SeriesRequest,
         name: &str,
     ) -> Result<BTreeSet<String>, Error> {
-        self.merged(
-            &request.tenants,
-            Wanted::Samples(request.range),
-            &request.reads,
-        )
-        .await?
-        .label_values(request, name)
-        .await
+        self.samples(request)
+            .await?
+            .label_values(request, name)
+            .await
     }
 
     /// Does not open blocks, because their entries in the manifest have it.

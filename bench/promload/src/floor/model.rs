@@ -139,7 +139,7 @@ pub(super) fn xor_cost(family: &mut Frequencies, values: &[f64]) -> f64 {
     mix.bits + raw_bits as f64
 }
 
-/// What the next value is guessed from.
+/// The values from which the next value is guessed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Predictor {
     First,
@@ -154,7 +154,7 @@ impl Predictor {
     pub(super) const ALL: [Self; 4] = [Self::First, Self::Last, Self::Line, Self::Trend];
 }
 
-/// What is left of each value when the guess is taken off.
+/// The difference between each value and its guess.
 pub(super) fn residuals(values: &[i64], predictor: Predictor) -> Vec<i64> {
     let mut last = 0i64;
     let mut step = 0i64;

@@ -156,7 +156,7 @@ impl Behaviour {
     }
 }
 
-/// What `events` things of about `unit` come to.
+/// Returns the sum of `events` amounts of about `unit` each.
 fn amount(events: f64, unit: f64, random: &mut Random) -> f64 {
     if unit == 1.0 {
         return events;
@@ -245,7 +245,7 @@ impl Histogram {
         self.sum += self.mean * (position / (1.0 - position)).powf(1.0 / SHAPE);
     }
 
-    /// From the lowest bucket up, each takes its part of the events that are left.
+    /// Gives each bucket, from the lowest up, its part of the events that are left.
     fn many(&mut self, events: u64, random: &mut Random) {
         let mut left = events;
         let mut below = 0;

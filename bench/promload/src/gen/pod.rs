@@ -19,7 +19,7 @@ const PATHS: [&str; 8] = [
     "/metrics",
 ];
 
-/// What a kubelet's cadvisor tells about one container.
+/// The series of one container that a kubelet's cadvisor exposes.
 pub(super) fn cadvisor(b: &mut Builder<'_>, now_s: f64) {
     for m in ["user", "system"] {
         let r = b.rng.log_uniform(1e-3, 0.3);
@@ -145,7 +145,7 @@ pub(super) fn cadvisor(b: &mut Builder<'_>, now_s: f64) {
     b.walk("container_sockets", &[], 3.0..90.0, 2.0, 0.2, 1.0);
 }
 
-/// What kube-state-metrics tells about one pod.
+/// The series of one pod that kube-state-metrics exposes.
 pub(super) fn kube_state(b: &mut Builder<'_>, now_s: f64) {
     b.constant(
         "kube_pod_info",
@@ -218,7 +218,7 @@ pub(super) fn kube_state(b: &mut Builder<'_>, now_s: f64) {
     b.constant("kube_pod_labels", &[("label_tier", "backend")], 1.0);
 }
 
-/// What an application called `name` exposes itself.
+/// The series that the application `name` exposes itself.
 pub(super) fn application(b: &mut Builder<'_>, now_s: f64, name: &str) {
     process::scrape_meta(b, 290.0);
     b.constant(

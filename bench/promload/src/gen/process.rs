@@ -3,7 +3,7 @@
 use super::behaviour::Behaviour;
 use super::series::Builder;
 
-/// What a scraper adds to a scrape of `samples` samples.
+/// The series that a scraper adds to a scrape of `samples` samples.
 pub(super) fn scrape_meta(b: &mut Builder<'_>, samples: f64) {
     b.one("up", &[], Behaviour::Up);
     b.one(
@@ -17,7 +17,7 @@ pub(super) fn scrape_meta(b: &mut Builder<'_>, samples: f64) {
     b.constant("scrape_series_added", &[], 0.0);
 }
 
-/// What the Go client library exposes by itself.
+/// The series that the Go client library exposes by itself.
 pub(super) fn go_runtime(b: &mut Builder<'_>, now_s: f64) {
     b.walk("go_goroutines", &[], 20.0..400.0, 3.0, 0.7, 1.0);
     b.walk("go_threads", &[], 8.0..30.0, 1.0, 0.02, 1.0);

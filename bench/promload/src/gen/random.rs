@@ -65,7 +65,7 @@ impl Random {
         }
     }
 
-    /// Between `low` and `high`, each order of magnitude as likely.
+    /// Returns a number between `low` and `high`. Each order of magnitude is equally likely.
     pub(super) fn log_uniform(&mut self, low: f64, high: f64) -> f64 {
         (low.ln() + (high.ln() - low.ln()) * self.unit()).exp()
     }

@@ -49,7 +49,7 @@ pub(super) struct Target {
     pub(super) load_phase: f64,
 }
 
-/// From which exporter a target's series of a pod come.
+/// The exporter from which a target's series of a pod come.
 #[derive(Clone, Copy, Debug)]
 enum Role {
     Application,
@@ -77,7 +77,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// As many nodes as it takes for the wanted number of series.
+    /// Makes as many nodes as the wanted number of series takes.
     pub(super) fn new(options: &Options) -> Self {
         let labels = Labels::new(options.shards);
         let mut world = Self {

@@ -29,42 +29,21 @@ use crate::label_set::Projection;
 use crate::plan::function::Aggregation;
 use crate::vector::{self, VectorBatch};
 
-/// Runs `$body` with `$state` as the type of the aggregation's state.
+/// Runs `$body` with `$state` as the type of the aggregation's state. A state has the name of its
+/// aggregation.
 macro_rules! with_state {
     ($aggregation:expr, $state:ident => $body:expr) => {
+        with_state!(
+            $aggregation, $state => $body;
+            Average Count Deviation Group Maximum Minimum Sum Variance
+        )
+    };
+    ($aggregation:expr, $state:ident => $body:expr; $($kind:ident)*) => {
         match $aggregation {
-            Aggregation::Average => {
-                type $state = Average;
+            $(Aggregation::$kind => {
+                type $state = $kind;
                 $body
-            }
-            Aggregation::Count => {
-                type $state = Count;
-                $body
-            }
-            Aggregation::Deviation => {
-                type $state = Deviation;
-                $body
-            }
-            Aggregation::Group => {
-                type $state = Group;
-                $body
-            }
-            Aggregation::Maximum => {
-                type $state = Maximum;
-                $body
-            }
-            Aggregation::Minimum => {
-                type $state = Minimum;
-                $body
-            }
-            Aggregation::Sum => {
-                type $state = Sum;
-                $body
-            }
-            Aggregation::Variance => {
-                type $state = Variance;
-                $body
-            }
+            })*
         }
     };
 }
