@@ -128,7 +128,7 @@ impl Engine {
     /// Plans a query and makes the context that it runs in. No sample is read.
     ///
     /// # Errors
-    /// Those of the query itself, as far as they occur before samples are read.
+    /// The errors of the query itself that occur before samples are read.
     pub async fn prepare(
         &self,
         context: &QueryContext,
@@ -143,7 +143,7 @@ impl Engine {
     /// times. `None` for a string, which needs no operators.
     ///
     /// # Errors
-    /// Those of the query itself, as far as they occur before samples are read.
+    /// The errors of the query itself that occur before samples are read.
     pub async fn explain(
         &self,
         context: &QueryContext,
@@ -156,7 +156,7 @@ impl Engine {
     /// Evaluates, and also returns what each operator did.
     ///
     /// # Errors
-    /// Those of [`Engine::instant`] and [`Engine::range`].
+    /// The errors of [`Engine::instant`] and [`Engine::range`].
     pub async fn analyze(
         &self,
         context: &QueryContext,

@@ -48,7 +48,7 @@ impl Planner {
     /// Plans a whole query.
     ///
     /// # Errors
-    /// Those of [`Planner::plan`].
+    /// The errors of [`Planner::plan`].
     pub(crate) fn query(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
         check_durations(expr, &self.times)?;
 

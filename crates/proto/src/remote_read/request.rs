@@ -54,7 +54,7 @@ pub struct ReadQuery {
     pub wanted: Wanted,
 }
 
-/// What a query needs.
+/// Whether a query asks for samples, or for labels alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
     #[default]

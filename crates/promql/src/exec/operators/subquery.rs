@@ -25,7 +25,7 @@ pub(crate) struct Subquery {
     pub(crate) reader: SubqueryReader,
 }
 
-/// What reads the samples of a subquery.
+/// The reader of the samples of a subquery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubqueryReader {
     /// A range function. Reset hints are dropped: they refer to samples that it does not see.
