@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use duramen_model::STALE_NAN;
 use duramen_source::{Floats, Lives};
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
@@ -169,16 +170,17 @@ impl Scratch {
         is_float.clear();
     }
 
-    /// Appends the values of `rows` rows. Each is in exactly one of the two columns.
+    /// Appends the values of `rows` rows. Each is in one of the two columns; a row without a value
+    /// in either is the stale marker.
     fn merge(&self, rows: usize, out: &mut Vec<f64>) -> Result<()> {
-        let malformed = || {
-            ParquetError::General("a row has both an integer and a float, or neither".to_owned())
-        };
-        if self.integers.len() + self.floats.len() != rows || self.exponents.len() != rows {
-            return Err(malformed());
+        let malformed = |what: &str| ParquetError::General(what.to_owned());
+        let levels = [&self.is_integer, &self.is_float];
+
+        if self.exponents.len() != rows || levels.iter().any(|levels| levels.len() != rows) {
+            return Err(malformed("a column has another number of rows than asked"));
         }
 
-        if self.floats.is_empty() {
+        if self.floats.is_empty() && self.integers.len() == rows {
             out.extend(
                 self.integers
                     .iter()
@@ -189,7 +191,7 @@ impl Scratch {
             return Ok(());
         }
 
-        if self.integers.is_empty() {
+        if self.integers.is_empty() && self.floats.len() == rows {
             out.extend_from_slice(&self.floats);
             return Ok(());
         }
@@ -197,14 +199,21 @@ impl Scratch {
         let mut integers = self.integers.iter();
         let mut floats = self.floats.iter();
 
-        for (is_integer, exponent) in self.is_integer.iter().zip(&self.exponents) {
-            let value = if *is_integer == 1 {
-                integers.next().map(|integer| unscaled(*integer, *exponent))
-            } else {
-                floats.next().copied()
+        for ((is_integer, is_float), exponent) in self
+            .is_integer
+            .iter()
+            .zip(&self.is_float)
+            .zip(&self.exponents)
+        {
+            let value = match (is_integer, is_float) {
+                (1, 0) => integers.next().map(|integer| unscaled(*integer, *exponent)),
+                (0, 1) => floats.next().copied(),
+                (0, 0) => Some(STALE_NAN),
+                _ => return Err(malformed("a row has both an integer and a float")),
             };
 
-            out.push(value.ok_or_else(malformed)?);
+            let absent = || malformed("a column has fewer values than its levels say");
+            out.push(value.ok_or_else(absent)?);
         }
 
         Ok(())
@@ -274,5 +283,61 @@ impl<T: DataType> Column<T> {
 
         self.row = rows.end;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads rows of an integer, a float, or neither. The exponent of an integer is 1.
+    fn merged(rows: &[(Option<i64>, Option<f64>)]) -> Result<Vec<u64>> {
+        let mut scratch = Scratch::with_capacity(rows.len());
+        for (integer, float) in rows {
+            scratch.integers.extend(*integer);
+            scratch.is_integer.push(i16::from(integer.is_some()));
+            scratch.exponents.push(i32::from(integer.is_some()));
+            scratch.floats.extend(*float);
+            scratch.is_float.push(i16::from(float.is_some()));
+        }
+
+        let mut out = Vec::new();
+        scratch.merge(rows.len(), &mut out)?;
+        Ok(out.into_iter().map(f64::to_bits).collect())
+    }
+
+    #[test]
+    fn a_row_without_a_value_is_the_stale_marker() {
+        let int = (Some(15), None);
+        let float = (None, Some(0.3));
+        let stale = (None, None);
+        let bits = [1.5f64.to_bits(), 0.3f64.to_bits(), STALE_NAN.to_bits()];
+        let [i, f, s] = bits;
+
+        for (rows, expected) in [
+            (vec![stale], vec![s]),
+            (vec![int, int], vec![i, i]),
+            (vec![float, float], vec![f, f]),
+            (vec![int, stale, int], vec![i, s, i]),
+            (vec![float, stale], vec![f, s]),
+            (vec![stale, stale], vec![s, s]),
+            (vec![int, stale, float, int], vec![i, s, f, i]),
+        ] {
+            assert_eq!(merged(&rows).unwrap(), expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_with_two_values_is_refused() {
+        let both = (Some(15), Some(0.3));
+
+        for rows in [
+            vec![both],
+            vec![both, (None, None)],
+            vec![(None, None), both],
+        ] {
+            let error = merged(&rows).unwrap_err().to_string();
+            assert!(error.contains("both an integer and a float"), "{error}");
+        }
     }
 }
