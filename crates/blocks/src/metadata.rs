@@ -54,7 +54,7 @@ pub async fn read(
 
 #[cfg(test)]
 mod tests {
-    use duramen_model::{BlockId, BlockStats, Order, OrderRange};
+    use duramen_model::{BlockId, BlockStats, Content, Order, OrderRange};
     use ulid::Ulid;
 
     use super::*;
@@ -76,6 +76,7 @@ mod tests {
             ttl_max_ms: 0,
             min_ts_ms: 0,
             max_ts_ms: 0,
+            names: None,
             files: vec![],
             meta_bytes: 0,
             meta_crc32c: 0,
@@ -92,6 +93,9 @@ mod tests {
             order,
             level: 0,
             resolution_ms: None,
+            retention: String::new(),
+            home: None,
+            content: Content::default(),
             stats,
         })
     }

@@ -212,7 +212,7 @@ impl SeriesSource for StagedSource {
 #[cfg(test)]
 mod tests {
     use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
-    use duramen_model::{Labels, Order, OrderRange, TimeRange, WriterId};
+    use duramen_model::{Content, Labels, Order, OrderRange, TimeRange, WriterId};
     use duramen_source::Columns;
     use duramen_testkit::SimDisk;
     use futures::TryStreamExt;
@@ -253,6 +253,9 @@ mod tests {
             },
             level: 0,
             resolution_ms: None,
+            retention: String::new(),
+            home: None,
+            content: Content::default(),
             stats: writer.finish().unwrap(),
         };
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
 use duramen_blocks::{MemoryBlock, Staging, StagingDir};
 use duramen_model::{
-    BlockEntry, BlockId, BlockStats, Exemplar, FamilyMetadata, Labels, Life, OrderRange, TimeRange,
+    BlockEntry, BlockId, BlockStats, Content, Exemplar, FamilyMetadata, Labels, Life, OrderRange,
+    TimeRange,
 };
 use duramen_runtime::Clock;
 use duramen_source::HistogramRef;
@@ -35,8 +36,10 @@ pub(crate) fn build(
     };
 
     let written = write(head, generation, families, clock, create)?;
-    let finish = |(id, writer, directory): Writer<Arc<StagingDir>>| {
-        Ok((entry(id, generation, writer.finish()?), directory))
+    let finish = |written: Writer<Arc<StagingDir>>| {
+        let stats = written.writer.finish()?;
+        let entry = entry(head, generation, written.id, written.start_ms, stats);
+        Ok((entry, written.place))
     };
     written.into_iter().map(finish).collect()
 }
@@ -52,10 +55,10 @@ pub(crate) fn build_in_memory(
     let create = |_| Ok((BlockWriter::in_memory(WriterOptions::default()), ()));
     let written = write(head, generation, families, clock, create)?;
 
-    let finish = |(id, writer, ()): Writer<()>| {
-        let (stats, files) = writer.finish_in_memory()?;
+    let finish = |written: Writer<()>| {
+        let (stats, files) = written.writer.finish_in_memory()?;
         Ok(MemoryBlock {
-            entry: entry(id, generation, stats),
+            entry: entry(head, generation, written.id, written.start_ms, stats),
             files,
         })
     };
@@ -63,7 +66,14 @@ pub(crate) fn build_in_memory(
     written.into_iter().map(finish).collect()
 }
 
-fn entry(id: BlockId, generation: &Generation, stats: BlockStats) -> BlockEntry {
+/// Makes the entry of the block of the window that begins at `start_ms`.
+fn entry(
+    head: &TenantHead,
+    generation: &Generation,
+    id: BlockId,
+    start_ms: i64,
+    stats: BlockStats,
+) -> BlockEntry {
     let order = OrderRange {
         min: generation.order,
         max: generation.order,
@@ -74,6 +84,9 @@ fn entry(id: BlockId, generation: &Generation, stats: BlockStats) -> BlockEntry 
         order,
         level: 0,
         resolution_ms: None,
+        retention: String::new(),
+        home: None,
+        content: Content::of_flush(head.id, generation.order, start_ms),
         stats,
     }
 }
@@ -92,10 +105,15 @@ fn write<P>(
     let blocks = windows.blocks().max(usize::from(!families.is_empty()));
     let mut writers = Vec::with_capacity(blocks);
 
-    for _ in 0..blocks {
+    for block in 0..blocks {
         let id = BlockId(clock.new_ulid());
         let (writer, place) = create(id)?;
-        writers.push((id, writer, place));
+        writers.push(Writer {
+            id,
+            start_ms: windows.start_of(block),
+            writer,
+            place,
+        });
     }
 
     let mut columns = Columns::default();
@@ -117,16 +135,22 @@ fn write<P>(
         cut(&windows, &labels, &contents, &mut writers)?;
     }
 
-    if let Some((_, latest, _)) = writers.last_mut()
+    if let Some(latest) = writers.last_mut()
         && !families.is_empty()
     {
-        latest.set_metadata(families)?;
+        latest.writer.set_metadata(families)?;
     }
     Ok(writers)
 }
 
-/// A block that is being written, with its place.
-type Writer<P> = (BlockId, BlockWriter, P);
+/// A block that is being written.
+struct Writer<P> {
+    id: BlockId,
+    /// The start of its window.
+    start_ms: i64,
+    writer: BlockWriter,
+    place: P,
+}
 
 fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
     let mut touched = BTreeMap::new();
@@ -183,7 +207,7 @@ fn cut<P>(
             exemplars: windows.take(block, &mut exemplars, |exemplar| exemplar.ts_ms),
         };
 
-        writers[block].1.push(labels, &contents)?;
+        writers[block].writer.push(labels, &contents)?;
     }
 }
 

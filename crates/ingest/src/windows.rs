@@ -71,6 +71,16 @@ impl Windows {
         }
     }
 
+    /// Returns the start of the window of `block`. It tells the blocks of a flush apart; the late
+    /// block and a block without samples have the earliest of all.
+    pub(crate) fn start_of(&self, block: usize) -> i64 {
+        block
+            .checked_sub(usize::from(self.late))
+            .and_then(|own| self.own.get(own))
+            .copied()
+            .unwrap_or(i64::MIN)
+    }
+
     /// Takes the items for `block` or an earlier one from the front of `rest`, which ascends by
     /// time.
     pub(crate) fn take<'a, T>(
@@ -115,6 +125,12 @@ mod tests {
         let windows = plan(&times);
 
         assert_eq!(windows.blocks(), FLUSH_BLOCKS_MAX);
+
+        let starts: Vec<i64> = (0..windows.blocks())
+            .map(|block| windows.start_of(block))
+            .collect();
+        assert_eq!(starts[0], i64::MIN);
+        assert!(starts.is_sorted_by(|one, next| one < next), "{starts:?}");
 
         let mut rest = &times[..];
         let mut taken = Vec::new();

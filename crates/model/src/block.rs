@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockId, TimeRange, WriterId};
+use crate::content::Content;
+use crate::{BlockId, TenantId, TimeRange, WriterId};
 
 /// The rank of a flush among all flushes. When two flushes have a value for the same series and
 /// time, the value of the smaller order wins.
@@ -32,6 +33,14 @@ pub struct BlockFile {
     pub bytes: u64,
 }
 
+/// The first and the last `__name__` of the series of a block, both inclusive, in the order of
+/// their bytes. A series without a `__name__` counts as "".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NameBounds {
+    pub first: String,
+    pub last: String,
+}
+
 /// Counts and sizes of a block, as its writer found them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockStats {
@@ -52,6 +61,9 @@ pub struct BlockStats {
     /// The first and the last timestamp that the block holds, both inclusive.
     pub min_ts_ms: i64,
     pub max_ts_ms: i64,
+    /// `None` if the block has no series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<NameBounds>,
     /// All files but `meta`.
     pub files: Vec<BlockFile>,
     /// The size of `meta`, and the CRC32C of all its bytes.
@@ -90,6 +102,22 @@ pub struct BlockEntry {
     /// The interval of downsampled points; `None` for raw samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution_ms: Option<i64>,
+    /// The class of retention. "" is the default class.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub retention: String,
+    /// The tenant whose folder has the objects. `None`: the tenant of the manifest itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<TenantId>,
+    /// The flushes that the block stands for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub content: Content,
     #[serde(flatten)]
     pub stats: BlockStats,
+}
+
+impl BlockEntry {
+    /// The tenant whose folder has the objects of the block. `tenant` is that of the manifest.
+    pub fn home_of(&self, tenant: TenantId) -> TenantId {
+        self.home.unwrap_or(tenant)
+    }
 }

@@ -7,11 +7,12 @@
 //! - Owners and identities: [`TenantName`] ([`tenant`]), and the ids of tenants, writers, blocks
 //!   and series ([`ids`]).
 //! - Blocks: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
-//!   manifest to queries.
+//!   manifest to queries, with the flushes that it stands for ([`content`]).
 //! - Texts for people: [`shown`], [`quoted`], [`number`], [`duration`]. The kind of a failure:
 //!   [`ErrorKind`] ([`error`]).
 
 pub mod block;
+pub mod content;
 pub mod duration;
 pub mod error;
 pub mod exemplar;
@@ -28,7 +29,8 @@ pub mod shown;
 pub mod tenant;
 pub mod time;
 
-pub use block::{BlockEntry, BlockFile, BlockStats, Order, OrderRange};
+pub use block::{BlockEntry, BlockFile, BlockStats, NameBounds, Order, OrderRange};
+pub use content::Content;
 pub use error::ErrorKind;
 pub use exemplar::Exemplar;
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, ResetHint, Span};

@@ -311,6 +311,7 @@ impl BlockWriter {
             ttl_max_ms,
             min_ts_ms,
             max_ts_ms,
+            names: None,
             files,
             meta_bytes,
             meta_crc32c,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
 use duramen_manifest::{Change, Commit, Flush, Flushed, Manifests};
 use duramen_model::{
-    BlockEntry, BlockFile, BlockId, BlockStats, Incarnation, Order, OrderRange, TenantId, WriterId,
+    BlockEntry, BlockFile, BlockId, BlockStats, Content, Incarnation, Order, OrderRange, TenantId,
+    WriterId,
 };
 use duramen_runtime::{Clock, RealDisk, SystemClock};
 use duramen_testkit::s3::{S3, S3Options};
@@ -51,6 +52,9 @@ pub(crate) fn block(id: u128) -> BlockEntry {
         },
         level: 0,
         resolution_ms: None,
+        retention: String::new(),
+        home: None,
+        content: Content::default(),
         stats: BlockStats {
             series: 10,
             samples: 1_000,
@@ -60,6 +64,7 @@ pub(crate) fn block(id: u128) -> BlockEntry {
             ttl_max_ms: 0,
             min_ts_ms,
             max_ts_ms: min_ts_ms + 999,
+            names: None,
             files: vec![
                 BlockFile {
                     name: "series.parquet".to_owned(),
