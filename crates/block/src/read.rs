@@ -12,6 +12,8 @@ pub(crate) mod batch;
 pub(crate) mod block;
 pub(crate) mod cache;
 pub(crate) mod checks;
+#[cfg(test)]
+pub(crate) mod delta;
 pub(crate) mod exemplars;
 pub(crate) mod fetch;
 pub(crate) mod histograms;
@@ -24,3 +26,5 @@ pub(crate) mod record_batch;
 pub(crate) mod samples;
 pub(crate) mod select;
 pub(crate) mod source;
+#[cfg(test)]
+pub(crate) mod varint;
