@@ -48,6 +48,16 @@ impl SeriesRowsWriter {
         self.rows.len()
     }
 
+    /// The bytes of the labels of all series.
+    pub(crate) const fn labels_bytes(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Returns the encoded labels of the first series.
+    pub(crate) fn first_labels(&self) -> Option<&[u8]> {
+        (self.len() > 0).then(|| self.labels_at(0))
+    }
+
     /// Returns the encoded labels of the last series.
     pub(crate) fn last_labels(&self) -> Option<&[u8]> {
         self.rows

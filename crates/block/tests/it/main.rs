@@ -19,3 +19,4 @@ mod indexes;
 mod order;
 mod round_trip;
 mod select;
+mod siblings;
