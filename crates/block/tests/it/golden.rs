@@ -7,7 +7,7 @@ use std::sync::Arc;
 use duramen_block::{Block, OpenOptions};
 use duramen_model::{
     BlockFile, BlockStats, CUSTOM_BUCKETS_SCHEMA, Counts, Exemplar, FamilyMetadata, Histogram,
-    Labels, Life, MetricType, ResetHint, STALE_NAN, Span,
+    Labels, Life, MetricType, NameBounds, ResetHint, STALE_NAN, Span,
 };
 use duramen_source::Reads;
 use object_store::local::LocalFileSystem;
@@ -175,6 +175,13 @@ pub(crate) fn families() -> Vec<FamilyMetadata> {
     ]
 }
 
+fn names(first: &str, last: &str) -> Option<NameBounds> {
+    Some(NameBounds {
+        first: first.into(),
+        last: last.into(),
+    })
+}
+
 fn stats_of_everything() -> BlockStats {
     let file = |name: &str, bytes| BlockFile {
         name: name.into(),
@@ -190,7 +197,7 @@ fn stats_of_everything() -> BlockStats {
         ttl_max_ms: 120_000,
         min_ts_ms: -5,
         max_ts_ms: 1_700_007_500_000,
-        names: None,
+        names: names("", "temperature_celsius"),
         files: vec![
             file("series.parquet", 2822),
             file("samples.parquet", 2942),
@@ -218,7 +225,7 @@ fn stats() -> BlockStats {
         ttl_max_ms: 0,
         min_ts_ms: -5,
         max_ts_ms: 1_700_002_235_000,
-        names: None,
+        names: names("", "temperature_celsius"),
         files: vec![file("series.parquet", 2608), file("samples.parquet", 2664)],
         meta_bytes: 1281,
         meta_crc32c: 2_725_448_436,
