@@ -175,7 +175,7 @@ pub(crate) fn families() -> Vec<FamilyMetadata> {
     ]
 }
 
-fn names(first: &str, last: &str) -> Option<NameBounds> {
+fn bounds(first: &str, last: &str) -> Option<NameBounds> {
     Some(NameBounds {
         first: first.into(),
         last: last.into(),
@@ -197,7 +197,7 @@ fn stats_of_everything() -> BlockStats {
         ttl_max_ms: 120_000,
         min_ts_ms: -5,
         max_ts_ms: 1_700_007_500_000,
-        names: names("", "temperature_celsius"),
+        names: bounds("", "temperature_celsius"),
         files: vec![
             file("series.parquet", 2822),
             file("samples.parquet", 2942),
@@ -225,7 +225,7 @@ fn stats() -> BlockStats {
         ttl_max_ms: 0,
         min_ts_ms: -5,
         max_ts_ms: 1_700_002_235_000,
-        names: names("", "temperature_celsius"),
+        names: bounds("", "temperature_celsius"),
         files: vec![file("series.parquet", 2608), file("samples.parquet", 2664)],
         meta_bytes: 1281,
         meta_crc32c: 2_725_448_436,
