@@ -6,7 +6,7 @@
 //!
 //! FILE is a column file of the load generator. The program keeps each EVERY-th sample of a series.
 //! Without a file, it makes data up. Keys: `level`, `ts_page`, `value_page`, `group_rows`,
-//! `group_bytes`. The block is kept if the environment names a `BLOCK_DIR`.
+//! `group_bytes`, `series_group_rows`. The block is kept if the environment names a `BLOCK_DIR`.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -96,6 +96,7 @@ fn options(keys: &[&String]) -> WriterOptions {
             "ts_page" => options.ts_page_rows = value,
             "value_page" => options.value_page_rows = value,
             "group_rows" => options.row_group_rows_max = value,
+            "series_group_rows" => options.series_group_rows_max = value,
             "group_bytes" => options.row_group_bytes_max = value,
             _ => println!("unknown key {key}"),
         }

@@ -15,14 +15,11 @@ pub(crate) const FIRST_ROW: &str = "samples_first_row";
 pub(crate) const ROWS: &str = "samples_n_rows";
 pub(crate) const MIN_TS: &str = "min_ts";
 pub(crate) const MAX_TS: &str = "max_ts";
-/// The columns with the first row and the number of rows in `histograms.parquet`, then those for
-/// `exemplars.parquet`.
-pub(crate) const OTHER_ROWS: [&str; 4] = [
-    "histograms_first_row",
-    "histograms_n_rows",
-    "exemplars_first_row",
-    "exemplars_n_rows",
-];
+/// The columns with the first row and the number of rows in `histograms.parquet`. Only a block with
+/// histograms has them.
+pub(crate) const HISTOGRAM_ROWS: [&str; 2] = ["histograms_first_row", "histograms_n_rows"];
+/// The same for `exemplars.parquet`.
+pub(crate) const EXEMPLAR_ROWS: [&str; 2] = ["exemplars_first_row", "exemplars_n_rows"];
 
 /// Leaf columns of `samples.parquet`, by their index.
 pub(crate) mod sample {
@@ -51,15 +48,24 @@ pub(crate) fn samples() -> Result<TypePtr> {
     )
 }
 
-/// One row is one series. `promoted` are the labels with a column of their own, in name order.
+/// What the series file of a block has columns for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SeriesSchema {
+    /// The labels with a column of their own, in name order.
+    pub(crate) promoted: Vec<String>,
+    pub(crate) histograms: bool,
+    pub(crate) exemplars: bool,
+}
+
+/// One row is one series.
 ///
-/// The columns that every selection reads come first, next to each other. Columns that no selection
-/// reads come last.
-pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
-    let count = |name| unsigned(name, Physical::INT64, 64, Repetition::REQUIRED);
+/// The columns that every selection reads come first, next to each other. No selection reads
+/// `sref`, because it is the number of the row.
+pub(crate) fn series(columns: &SeriesSchema) -> Result<TypePtr> {
+    let count = |name| plain(name, Physical::INT64, Repetition::REQUIRED);
     let mut fields = vec![text(METRIC_NAME_COLUMN, Repetition::OPTIONAL)?];
 
-    for name in promoted {
+    for name in &columns.promoted {
         fields.push(text(
             &format!("{LABEL_PREFIX}{name}"),
             Repetition::OPTIONAL,
@@ -72,14 +78,16 @@ pub(crate) fn series(promoted: &[&str]) -> Result<TypePtr> {
         count(ROWS)?,
         timestamp(MIN_TS, Repetition::REQUIRED)?,
         timestamp(MAX_TS, Repetition::REQUIRED)?,
-        unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
     ]);
 
-    for name in OTHER_ROWS {
+    let histograms = HISTOGRAM_ROWS.iter().filter(|_| columns.histograms);
+    let exemplars = EXEMPLAR_ROWS.iter().filter(|_| columns.exemplars);
+
+    for name in histograms.chain(exemplars) {
         fields.push(count(name)?);
     }
 
-    fields.push(series_id()?);
+    fields.push(plain(SREF, Physical::INT32, Repetition::REQUIRED)?);
     group("series", fields)
 }
 
@@ -206,14 +214,6 @@ fn timestamp(name: &str, repetition: Repetition) -> Result<TypePtr> {
 
 fn text(name: &str, repetition: Repetition) -> Result<TypePtr> {
     logical(name, Physical::BYTE_ARRAY, LogicalType::String, repetition)
-}
-
-fn series_id() -> Result<TypePtr> {
-    Type::primitive_type_builder("series_id", Physical::FIXED_LEN_BYTE_ARRAY)
-        .with_length(16)
-        .with_repetition(Repetition::REQUIRED)
-        .build()
-        .map(Arc::new)
 }
 
 /// A map that is never null. It is empty for most rows.

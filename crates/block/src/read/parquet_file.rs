@@ -66,7 +66,7 @@ impl Folder<'_> {
         let meta = Arc::new(self.files[index].clone());
         let mut reader = ParquetMetaDataReader::new()
             .with_column_index_policy(PageIndexPolicy::Skip)
-            .with_offset_index_policy(PageIndexPolicy::Required);
+            .with_offset_index_policy(PageIndexPolicy::Optional);
         let parsed = reader
             .try_parse_sized(&meta.tail, meta.bytes)
             .and_then(|()| reader.finish());

@@ -16,7 +16,8 @@ use parquet::file::metadata::RowGroupMetaData;
 use crate::error::Error;
 use crate::layout::rows::Wanted;
 use crate::layout::schema::{
-    FIRST_ROW, LABEL_PREFIX, LABELS_MAP, MAX_TS, METRIC_NAME_COLUMN, MIN_TS, OTHER_ROWS, ROWS,
+    EXEMPLAR_ROWS, FIRST_ROW, HISTOGRAM_ROWS, LABEL_PREFIX, LABELS_MAP, MAX_TS, METRIC_NAME_COLUMN,
+    MIN_TS, ROWS,
 };
 use crate::read::fetch::SparseFile;
 use crate::read::parquet_file::ParquetFile;
@@ -30,8 +31,8 @@ pub(crate) struct SeriesColumns {
     /// Labels with a column of their own, in name order, each with the index of its column.
     texts: Vec<(String, usize)>,
     map: usize,
-    /// The columns `samples_first_row`, `samples_n_rows`, `min_ts`, `max_ts`. [`OTHER_ROWS`] follow
-    /// if the block has histograms or exemplars.
+    /// The columns `samples_first_row`, `samples_n_rows`, `min_ts`, `max_ts`. [`HISTOGRAM_ROWS`]
+    /// and [`EXEMPLAR_ROWS`] follow if the block has such.
     numbers: Vec<usize>,
     arrow: ArrowReaderMetadata,
 }
@@ -70,15 +71,12 @@ impl SeriesColumns {
         texts.extend(labels);
         texts.sort_unstable();
 
-        let others: &[&str] = if stats.histograms + stats.exemplars > 0 {
-            &OTHER_ROWS
-        } else {
-            &[]
-        };
-
+        let histograms = HISTOGRAM_ROWS.iter().filter(|_| stats.histograms > 0);
+        let exemplars = EXEMPLAR_ROWS.iter().filter(|_| stats.exemplars > 0);
         let numbers = [FIRST_ROW, ROWS, MIN_TS, MAX_TS]
             .iter()
-            .chain(others)
+            .chain(histograms)
+            .chain(exemplars)
             .map(|name| place(name));
 
         let numbers = numbers.collect::<Result<_, _>>()?;

@@ -1,15 +1,15 @@
 //! Decoded columns of the series file, and the matchers that test them.
 
 use arrow::array::{
-    Array, ArrayRef, DictionaryArray, MapArray, RecordBatch, StringArray,
-    TimestampMillisecondArray, UInt64Array,
+    Array, ArrayRef, DictionaryArray, Int64Array, MapArray, RecordBatch, StringArray,
+    TimestampMillisecondArray,
 };
 use arrow::datatypes::Int32Type;
 use duramen_model::Matcher;
 use duramen_runtime::Pace;
 
 use crate::layout::rows::SeriesRows;
-use crate::layout::schema::{FIRST_ROW, MAX_TS, MIN_TS, OTHER_ROWS, ROWS};
+use crate::layout::schema::{EXEMPLAR_ROWS, FIRST_ROW, HISTOGRAM_ROWS, MAX_TS, MIN_TS, ROWS};
 use crate::read::record_batch::column;
 
 /// Clears `pass` for the rows that the matcher rejects. Each distinct value of a dictionary is
@@ -52,15 +52,16 @@ pub(crate) async fn apply(
 
 /// The number columns of all series of a batch. A column that was not read is empty.
 pub(crate) struct Numbers<'a> {
-    samples: [&'a [u64]; 2],
+    samples: [&'a [i64]; 2],
     span: [&'a [i64]; 2],
-    others: [&'a [u64]; 4],
+    histograms: [&'a [i64]; 2],
+    exemplars: [&'a [i64]; 2],
 }
 
 impl<'a> Numbers<'a> {
     pub(crate) fn of(batch: &'a RecordBatch) -> Self {
         let numbers =
-            |name| column::<UInt64Array>(batch, name).map_or(&[][..], |column| column.values());
+            |name| column::<Int64Array>(batch, name).map_or(&[][..], |column| column.values());
         let times = |name| {
             column::<TimestampMillisecondArray>(batch, name)
                 .map_or(&[][..], |column| column.values())
@@ -69,20 +70,21 @@ impl<'a> Numbers<'a> {
         Self {
             samples: [FIRST_ROW, ROWS].map(numbers),
             span: [MIN_TS, MAX_TS].map(times),
-            others: OTHER_ROWS.map(numbers),
+            histograms: HISTOGRAM_ROWS.map(numbers),
+            exemplars: EXEMPLAR_ROWS.map(numbers),
         }
     }
 
     pub(crate) fn rows(&self, row: usize) -> SeriesRows {
-        let at = |column: &[u64]| column.get(row).copied().unwrap_or(0);
-        let range = |first, rows| at(first)..at(first).saturating_add(at(rows));
+        // A negative number becomes a row that no file has.
+        let at = |column: &[i64]| column.get(row).map_or(0, |number| number.cast_unsigned());
+        let range = |[first, rows]: [&[i64]; 2]| at(first)..at(first).saturating_add(at(rows));
         let time = |column: &[i64], absent| column.get(row).copied().unwrap_or(absent);
-        let [histograms_first, histograms, exemplars_first, exemplars] = self.others;
 
         SeriesRows {
-            samples: range(self.samples[0], self.samples[1]),
-            histograms: range(histograms_first, histograms),
-            exemplars: range(exemplars_first, exemplars),
+            samples: range(self.samples),
+            histograms: range(self.histograms),
+            exemplars: range(self.exemplars),
             min_ts_ms: time(self.span[0], i64::MIN),
             max_ts_ms: time(self.span[1], i64::MAX),
         }

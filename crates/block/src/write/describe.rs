@@ -25,7 +25,7 @@ pub(crate) fn describe(
     let (mut file, bytes) = folder.open_file(name).map_err(failed)?;
     let reader = ParquetMetaDataReader::new()
         .with_column_index_policy(PageIndexPolicy::Skip)
-        .with_offset_index_policy(PageIndexPolicy::Required);
+        .with_offset_index_policy(PageIndexPolicy::Optional);
     let parsed = match &file {
         WrittenFile::Disk(file) => reader.parse_and_finish(file),
         WrittenFile::Memory(bytes) => reader.parse_and_finish(bytes.get_ref()),
@@ -57,27 +57,23 @@ pub(crate) fn describe(
     Ok((described, file.into_memory()))
 }
 
-/// Returns the ascending offsets at which pages begin, followed by the end of the last page.
+/// Returns the ascending offsets at which pages begin, followed by the end of the last page. A file
+/// without offset indexes has one page in each chunk, maybe with a dictionary before it.
 fn boundaries(file: &ParquetMetaData) -> Vec<u64> {
     let mut starts = Vec::new();
     let mut end = 0;
 
-    for (group, indexes) in file
-        .row_groups()
-        .iter()
-        .zip(file.offset_index().into_iter().flatten())
-    {
-        for (column, index) in group.columns().iter().zip(indexes) {
-            let (start, length) = column.byte_range();
+    for (group, row_group) in file.row_groups().iter().enumerate() {
+        for (column, chunk) in row_group.columns().iter().enumerate() {
+            let (start, length) = chunk.byte_range();
+            let index = file
+                .offset_index()
+                .and_then(|groups| groups.get(group)?.get(column));
+
+            let pages = index.map(|index| index.page_locations().iter().map(|page| page.offset));
             starts.push(start);
-
-            starts.extend(
-                index
-                    .page_locations()
-                    .iter()
-                    .map(|page| page.offset.cast_unsigned()),
-            );
-
+            starts.push(chunk.data_page_offset().cast_unsigned());
+            starts.extend(pages.into_iter().flatten().map(i64::cast_unsigned));
             end = end.max(start + length);
         }
     }

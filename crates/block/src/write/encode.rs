@@ -88,6 +88,17 @@ impl Recipe {
         })
     }
 
+    /// Writes each chunk as one page and at most one dictionary, however large they are.
+    pub(crate) fn with_one_page(self) -> Self {
+        let builder = WriterPropertiesBuilder::from((*self.properties).clone())
+            .set_data_page_size_limit(usize::MAX)
+            .set_dictionary_page_size_limit(usize::MAX);
+
+        Self {
+            properties: Arc::new(builder.build()),
+        }
+    }
+
     /// Also writes the smallest and largest value of each chunk into the footer.
     pub(crate) fn with_statistics(self) -> Self {
         let builder = WriterPropertiesBuilder::from((*self.properties).clone());

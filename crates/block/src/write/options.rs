@@ -13,6 +13,9 @@ pub struct WriterOptions {
     /// whichever comes first. So all columns of a row group fit into a GET of half a mebibyte.
     pub row_group_rows_max: usize,
     pub row_group_bytes_max: usize,
+    /// A row group of `series.parquet` has at most so many series. Each costs some 50 bytes of
+    /// footer for each column, which is more than a small block has in the column.
+    pub series_group_rows_max: usize,
 }
 
 impl Default for WriterOptions {
@@ -23,6 +26,7 @@ impl Default for WriterOptions {
             value_page_rows: 4096,
             row_group_rows_max: 256 << 10,
             row_group_bytes_max: 512 << 10,
+            series_group_rows_max: 8192,
         }
     }
 }

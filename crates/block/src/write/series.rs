@@ -9,25 +9,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use duramen_model::labels::LabelsIter;
-use duramen_model::{Labels, METRIC_NAME};
+use duramen_model::{Labels, METRIC_NAME, NameBounds};
 use parquet::basic::Encoding;
-use parquet::data_type::{
-    ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
-};
+use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::errors::Result;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
 use crate::layout::rows::SeriesRows;
-use crate::layout::schema;
+use crate::layout::schema::{self, SeriesSchema};
 use crate::write::encode::{Chunk, Recipe, base_properties};
+use crate::write::options::WriterOptions;
 
 /// At most this many labels get a column of their own.
 const PROMOTED_MAX: usize = 64;
-/// A row group has an eighth of all series, but at least and at most so many. A look-up of one name
-/// reads little of a small block, and the footer of a large block stays small.
-const GROUP_ROWS_MIN: usize = 1024;
-const GROUP_ROWS_MAX: usize = 16_384;
+/// A label gets a column only if one series in so many carries it.
+const PROMOTED_SHARE: usize = 100;
+/// A row group ends when the encoded labels of its series have so many bytes. A reader decodes a
+/// row group as a whole, so this bounds its memory.
+const GROUP_LABELS_MAX: usize = 4 << 20;
 
 /// The rows of all series so far.
 #[derive(Default)]
@@ -39,23 +39,12 @@ pub(crate) struct SeriesRowsWriter {
 
 struct Row {
     labels_end: usize,
-    id: [u8; 16],
     rows: SeriesRows,
 }
 
 impl SeriesRowsWriter {
     pub(crate) const fn len(&self) -> usize {
         self.rows.len()
-    }
-
-    /// The bytes of the labels of all series.
-    pub(crate) const fn labels_bytes(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Returns the encoded labels of the first series.
-    pub(crate) fn first_labels(&self) -> Option<&[u8]> {
-        (self.len() > 0).then(|| self.labels_at(0))
     }
 
     /// Returns the encoded labels of the last series.
@@ -66,12 +55,26 @@ impl SeriesRowsWriter {
             .map(|last| self.labels_at(last))
     }
 
+    /// Returns the names of the first and the last metric, or `None` without series.
+    pub(crate) fn names(&self) -> Option<NameBounds> {
+        let name_of = |row| {
+            LabelsIter::over(self.labels_at(row))
+                .find(|(name, _)| *name == METRIC_NAME)
+                .map_or_else(String::new, |(_, value)| value.to_owned())
+        };
+
+        let last = self.len().checked_sub(1)?;
+        Some(NameBounds {
+            first: name_of(0),
+            last: name_of(last),
+        })
+    }
+
     /// Appends a series.
     pub(crate) fn push(&mut self, labels: &Labels, rows: SeriesRows) {
         self.labels.extend_from_slice(labels.encoded());
         self.rows.push(Row {
             labels_end: self.labels.len(),
-            id: labels.series_id().to_bytes(),
             rows,
         });
     }
@@ -99,7 +102,11 @@ impl SeriesRowsWriter {
             }
         }
 
-        let mut carried: Vec<_> = carried.into_iter().collect();
+        let carriers_min = self.len().div_ceil(PROMOTED_SHARE);
+        let mut carried: Vec<_> = carried
+            .into_iter()
+            .filter(|(_, carriers)| *carriers >= carriers_min)
+            .collect();
         carried.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
 
         let mut taken = HashSet::new();
@@ -115,11 +122,48 @@ impl SeriesRowsWriter {
         names
     }
 
+    /// Returns the columns that these series need.
+    fn schema(&self) -> SeriesSchema {
+        let any = |has: fn(&SeriesRows) -> bool| self.rows.iter().any(|row| has(&row.rows));
+
+        SeriesSchema {
+            promoted: self.promoted(),
+            histograms: any(|rows| !rows.histograms.is_empty()),
+            exemplars: any(|rows| !rows.exemplars.is_empty()),
+        }
+    }
+
+    /// Splits the rows into row groups of about the same number of series.
+    fn groups(&self, group_rows_max: usize) -> Vec<Range<usize>> {
+        let groups = self.len().div_ceil(group_rows_max.max(1)).max(1);
+        let rows_max = self.len().div_ceil(groups);
+        let mut ranges = Vec::new();
+        let mut start = 0;
+
+        for row in 0..self.len() {
+            let labels_start = if start == 0 {
+                0
+            } else {
+                self.rows[start - 1].labels_end
+            };
+            let labels = self.rows[row].labels_end - labels_start;
+
+            if row > start && (row - start == rows_max || labels > GROUP_LABELS_MAX) {
+                ranges.push(start..row);
+                start = row;
+            }
+        }
+
+        ranges.push(start..self.len());
+        ranges
+    }
+
     /// Writes the file. Nothing is synced.
-    pub(crate) fn write<W: Write + Send>(mut self, out: W, zstd_level: i32) -> Result<()> {
-        let promoted = self.promoted();
-        let names: Vec<&str> = promoted.iter().map(String::as_str).collect();
-        let schema = schema::series(&names)?;
+    pub(crate) fn write<W: Write + Send>(mut self, out: W, options: &WriterOptions) -> Result<()> {
+        let zstd_level = options.zstd_level;
+        let kinds = self.schema();
+        let groups = self.groups(options.series_group_rows_max);
+        let schema = schema::series(&kinds)?;
         let columns = SchemaDescriptor::new(Arc::clone(&schema));
         let recipes = Recipes::new(zstd_level)?;
         let mut file =
@@ -127,16 +171,18 @@ impl SeriesRowsWriter {
 
         // All values are slices of this one buffer.
         let labels = Bytes::from(std::mem::take(&mut self.labels));
-        let group_rows = (self.len() / 8).clamp(GROUP_ROWS_MIN, GROUP_ROWS_MAX);
         let mut labels_start = 0;
 
-        for (group, rows) in self.rows.chunks(group_rows).enumerate() {
-            let text = Text::split(&labels, labels_start, rows, &names);
+        for group in groups {
+            let first = group.start;
+            let rows = &self.rows[group];
+            let text = Text::split(&labels, labels_start, rows, &kinds.promoted);
             labels_start = rows.last().map_or(labels_start, |row| row.labels_end);
 
             let mut writer = file.next_row_group()?;
-            for chunk in recipes.encode(columns.columns(), text, rows, group * group_rows)? {
-                writer.append_column(&chunk.bytes, chunk.close)?;
+            for chunk in recipes.encode(columns.columns(), &kinds, text, rows, first)? {
+                let Chunk { bytes, close } = short(chunk)?;
+                writer.append_column(&bytes, close)?;
             }
 
             writer.close()?;
@@ -144,6 +190,22 @@ impl SeriesRowsWriter {
 
         file.into_inner().map(drop)
     }
+}
+
+/// Takes out of the description of a chunk what no reader needs, since the chunk has one page:
+/// which encodings its pages have, the histograms of its levels, where its pages begin.
+fn short(mut chunk: Chunk) -> Result<Chunk> {
+    let metadata = chunk.close.metadata.into_builder();
+
+    chunk.close.metadata = metadata
+        .clear_page_encoding_stats()
+        .set_unencoded_byte_array_data_bytes(None)
+        .set_definition_level_histogram(None)
+        .set_repetition_level_histogram(None)
+        .build()?;
+    chunk.close.offset_index = None;
+
+    Ok(chunk)
 }
 
 /// The texts of one row group, by column.
@@ -164,10 +226,10 @@ struct TextColumn {
 }
 
 impl Text {
-    fn split(labels: &Bytes, labels_start: usize, rows: &[Row], promoted: &[&str]) -> Self {
+    fn split(labels: &Bytes, labels_start: usize, rows: &[Row], promoted: &[String]) -> Self {
         let places: BTreeMap<&str, usize> = [METRIC_NAME]
             .into_iter()
-            .chain(promoted.iter().copied())
+            .chain(promoted.iter().map(String::as_str))
             .enumerate()
             .map(|(i, name)| (name, i))
             .collect();
@@ -222,20 +284,18 @@ struct Recipes {
     name: Recipe,
     text: Recipe,
     number: Recipe,
-    counted: Recipe,
-    id: Recipe,
 }
 
 impl Recipes {
     fn new(zstd_level: i32) -> Result<Self> {
-        let all = usize::MAX;
+        let text = Recipe::dictionary(zstd_level, usize::MAX)?.with_one_page();
+        let number =
+            Recipe::encoded(zstd_level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?.with_one_page();
+
         Ok(Self {
-            name: Recipe::dictionary(zstd_level, all)?.with_statistics(),
-            text: Recipe::dictionary(zstd_level, all)?,
-            number: Recipe::encoded(zstd_level, all, Encoding::DELTA_BINARY_PACKED)?,
-            counted: Recipe::encoded(zstd_level, all, Encoding::DELTA_BINARY_PACKED)?
-                .with_statistics(),
-            id: Recipe::encoded(zstd_level, all, Encoding::PLAIN)?,
+            name: text.clone().with_statistics(),
+            text,
+            number,
         })
     }
 
@@ -244,6 +304,7 @@ impl Recipes {
     fn encode(
         &self,
         columns: &[ColumnDescPtr],
+        kinds: &SeriesSchema,
         text: Text,
         rows: &[Row],
         first: usize,
@@ -251,57 +312,41 @@ impl Recipes {
         let mut columns = columns.iter();
         let mut chunks = self.encode_text(&mut columns, &text)?;
 
-        let number = |column, read: fn(&SeriesRows) -> i64| {
-            let values: Vec<i64> = rows.iter().map(|row| read(&row.rows)).collect();
-            self.number.encode::<Int64Type>(column, &values, None, None)
-        };
+        let mut numbers: Vec<fn(&SeriesRows) -> i64> = vec![
+            |rows| rows.samples.start.cast_signed(),
+            |rows| length(&rows.samples),
+            |rows| rows.min_ts_ms,
+            |rows| rows.max_ts_ms,
+        ];
 
-        chunks.push(number(next_column(&mut columns), |rows| {
-            rows.samples.start.cast_signed()
-        })?);
-        chunks.push(number(next_column(&mut columns), |rows| {
-            length(&rows.samples)
-        })?);
-        chunks.push(number(next_column(&mut columns), |rows| rows.min_ts_ms)?);
-        chunks.push(number(next_column(&mut columns), |rows| rows.max_ts_ms)?);
+        if kinds.histograms {
+            numbers.push(|rows| rows.histograms.start.cast_signed());
+            numbers.push(|rows| length(&rows.histograms));
+        }
+        if kinds.exemplars {
+            numbers.push(|rows| rows.exemplars.start.cast_signed());
+            numbers.push(|rows| length(&rows.exemplars));
+        }
+
+        for number in numbers {
+            let values: Vec<i64> = rows.iter().map(|row| number(&row.rows)).collect();
+            let column = next_column(&mut columns);
+            chunks.push(
+                self.number
+                    .encode::<Int64Type>(column, &values, None, None)?,
+            );
+        }
 
         let srefs: Vec<i32> = (first..first + rows.len())
             .filter_map(|row| u32::try_from(row).ok())
             .map(u32::cast_signed)
             .collect();
 
-        chunks.push(self.counted.encode::<Int32Type>(
-            next_column(&mut columns),
-            &srefs,
-            None,
-            None,
-        )?);
-
-        chunks.push(number(next_column(&mut columns), |rows| {
-            rows.histograms.start.cast_signed()
-        })?);
-        chunks.push(number(next_column(&mut columns), |rows| {
-            length(&rows.histograms)
-        })?);
-        chunks.push(number(next_column(&mut columns), |rows| {
-            rows.exemplars.start.cast_signed()
-        })?);
-        chunks.push(number(next_column(&mut columns), |rows| {
-            length(&rows.exemplars)
-        })?);
-
-        let ids: Vec<_> = rows
-            .iter()
-            .map(|row| FixedLenByteArray::from(row.id.to_vec()))
-            .collect();
-
-        chunks.push(self.id.encode::<FixedLenByteArrayType>(
-            next_column(&mut columns),
-            &ids,
-            None,
-            None,
-        )?);
-
+        let column = next_column(&mut columns);
+        chunks.push(
+            self.number
+                .encode::<Int32Type>(column, &srefs, None, None)?,
+        );
         Ok(chunks)
     }
 

@@ -1,13 +1,13 @@
 //! Committed blocks of each format version stay readable, and today's writer still makes the newest
-//! one.
+//! one. `DURAMEN_BLESS=1` makes them anew.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duramen_block::{Block, OpenOptions};
 use duramen_model::{
-    BlockFile, BlockStats, CUSTOM_BUCKETS_SCHEMA, Counts, Exemplar, FamilyMetadata, Histogram,
-    Labels, Life, MetricType, NameBounds, ResetHint, STALE_NAN, Span,
+    BlockStats, CUSTOM_BUCKETS_SCHEMA, Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life,
+    MetricType, ResetHint, STALE_NAN, Span,
 };
 use duramen_source::Reads;
 use object_store::local::LocalFileSystem;
@@ -16,7 +16,7 @@ use crate::fixture::{Series, collect_all, names, sorted, write_with};
 use crate::round_trip::small;
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
 }
 
 fn series() -> Vec<Series> {
@@ -175,70 +175,21 @@ pub(crate) fn families() -> Vec<FamilyMetadata> {
     ]
 }
 
-fn bounds(first: &str, last: &str) -> Option<NameBounds> {
-    Some(NameBounds {
-        first: first.into(),
-        last: last.into(),
-    })
-}
+/// The file with the stats of a committed block, as its entry in the manifest has them.
+const STATS_FILE: &str = "stats.json";
 
-fn stats_of_everything() -> BlockStats {
-    let file = |name: &str, bytes| BlockFile {
-        name: name.into(),
-        bytes,
-    };
-
-    BlockStats {
-        series: 7,
-        samples: 182,
-        histograms: 122,
-        exemplars: 40,
-        families: 2,
-        ttl_max_ms: 120_000,
-        min_ts_ms: -5,
-        max_ts_ms: 1_700_007_500_000,
-        names: bounds("", "temperature_celsius"),
-        files: vec![
-            file("series.parquet", 2822),
-            file("samples.parquet", 2942),
-            file("histograms.parquet", 6714),
-            file("exemplars.parquet", 1133),
-            file("metadata.parquet", 787),
-        ],
-        meta_bytes: 2829,
-        meta_crc32c: 2_921_528_140,
-    }
-}
-
-fn stats() -> BlockStats {
-    let file = |name: &str, bytes| BlockFile {
-        name: name.into(),
-        bytes,
-    };
-
-    BlockStats {
-        series: 3,
-        samples: 176,
-        histograms: 0,
-        exemplars: 0,
-        families: 0,
-        ttl_max_ms: 0,
-        min_ts_ms: -5,
-        max_ts_ms: 1_700_002_235_000,
-        names: bounds("", "temperature_celsius"),
-        files: vec![file("series.parquet", 2608), file("samples.parquet", 2664)],
-        meta_bytes: 1281,
-        meta_crc32c: 2_725_448_436,
-    }
+fn stats(name: &str) -> BlockStats {
+    let json = std::fs::read(golden().join(name).join(STATS_FILE)).unwrap();
+    serde_json::from_slice(&json).unwrap()
 }
 
 /// Reads the committed block in folder `name`: its series and its families. Verifies all files.
-async fn read(name: &str, stats: &BlockStats) -> (Vec<Series>, Vec<FamilyMetadata>) {
+async fn read(name: &str) -> (Vec<Series>, Vec<FamilyMetadata>) {
     let store = Arc::new(LocalFileSystem::new_with_prefix(golden()).unwrap());
     let block = Block::open(
         store,
         name.into(),
-        stats,
+        &stats(name),
         OpenOptions::default(),
         &Reads::default(),
     )
@@ -251,48 +202,41 @@ async fn read(name: &str, stats: &BlockStats) -> (Vec<Series>, Vec<FamilyMetadat
 
 #[tokio::test]
 async fn the_committed_blocks_are_read() {
-    assert_eq!(read("v0", &stats()).await, (series(), vec![]));
-    assert_eq!(
-        read("v0-everything", &stats_of_everything()).await,
-        (everything(), families())
-    );
+    assert_eq!(read("floats").await, (series(), vec![]));
+    assert_eq!(read("everything").await, (everything(), families()));
 }
 
 /// Writes a block again and compares it with the committed one.
-fn check(name: &str, series: &[Series], families: Vec<FamilyMetadata>, stats: &BlockStats) {
+fn check(name: &str, series: &[Series], families: Vec<FamilyMetadata>) {
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join(name);
     let written = write_with(&made, series, families, small());
+    let kept = golden().join(name);
 
     if std::env::var_os("DURAMEN_BLESS").is_some() {
-        println!("{written:#?}");
-        std::fs::create_dir_all(golden().join(name)).unwrap();
+        _ = std::fs::remove_dir_all(&kept);
+        std::fs::create_dir_all(&kept).unwrap();
 
         for file in names(&written) {
-            std::fs::copy(made.join(&file), golden().join(name).join(&file)).unwrap();
+            std::fs::copy(made.join(&file), kept.join(&file)).unwrap();
         }
+
+        let json = serde_json::to_string_pretty(&written).unwrap();
+        std::fs::write(kept.join(STATS_FILE), json + "\n").unwrap();
     }
 
-    assert_eq!(written, *stats);
+    assert_eq!(written, stats(name));
 
     for file in names(&written) {
-        let made = made.join(&file);
-        let kept = golden().join(name).join(&file);
+        let made = std::fs::read(made.join(&file)).unwrap();
+        let kept = std::fs::read(kept.join(&file)).unwrap();
 
-        assert!(
-            std::fs::read(made).unwrap() == std::fs::read(kept).unwrap(),
-            "{name}: {file} differs"
-        );
+        assert!(made == kept, "{name}: {file} differs");
     }
 }
 
 #[test]
 fn todays_writer_makes_the_committed_bytes() {
-    check("v0", &series(), vec![], &stats());
-    check(
-        "v0-everything",
-        &everything(),
-        families(),
-        &stats_of_everything(),
-    );
+    check("floats", &series(), vec![]);
+    check("everything", &everything(), families());
 }

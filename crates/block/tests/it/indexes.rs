@@ -15,6 +15,7 @@ use crate::fixture::{collect, in_memory, key, open, request, source};
 use crate::round_trip::{series, small};
 use crate::select::{many, matcher};
 
+/// Opens the block without its series file.
 async fn open_with(
     store: Arc<dyn ObjectStore>,
     stats: &BlockStats,
@@ -24,6 +25,7 @@ async fn open_with(
     let options = OpenOptions {
         cache,
         indexes: Some(Arc::clone(indexes)),
+        series_prefetch_bytes_max: 0,
         ..OpenOptions::default()
     };
 

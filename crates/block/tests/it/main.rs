@@ -19,4 +19,4 @@ mod indexes;
 mod order;
 mod round_trip;
 mod select;
-mod siblings;
+mod series_file;

@@ -17,6 +17,7 @@ pub(crate) fn small() -> WriterOptions {
         ts_page_rows: 64,
         value_page_rows: 32,
         row_group_rows_max: 100,
+        series_group_rows_max: 20,
         ..WriterOptions::default()
     }
 }

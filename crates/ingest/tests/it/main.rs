@@ -20,5 +20,4 @@ mod moment;
 mod quarantine;
 mod refusals;
 mod replay;
-mod siblings;
 mod system;
