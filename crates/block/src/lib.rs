@@ -10,7 +10,8 @@
 //!
 //! - Writing: a [`BlockWriter`] takes the [`SeriesContents`] of each series, in the order of a
 //!   block, and metric families. [`WriterOptions`] say how they are laid out. The result is the
-//!   files, and the `BlockStats` that the manifest keeps.
+//!   files, and the `BlockStats` that the manifest keeps. A [`BlockSetWriter`] cuts a large output
+//!   into sibling blocks, by [`BlockLimits`].
 //! - Checking: [`BlockChecks`] compare the bytes of finished files with their `meta`, for example
 //!   while the files are uploaded.
 //! - Reading: [`Block::open`] gets `meta` and returns a [`Block`], which knows where every byte is.
@@ -45,3 +46,4 @@ pub use series::pool::SeriesIndexPool;
 pub use write::block::BlockWriter;
 pub use write::contents::SeriesContents;
 pub use write::options::WriterOptions;
+pub use write::set::{BlockLimits, BlockSetWriter, Sibling};

@@ -1,6 +1,7 @@
 //! Writes a block: series and metric families come in, files and their `BlockStats` go out.
 //!
-//! - `contents` is the input for one series, `options` the layout, `block` the writer.
+//! - `set` cuts a large output into sibling blocks. `block` writes one of them.
+//! - `contents` is the input for one series, `options` the layout.
 //! - The writer collects `series` and `metadata`, and has a `rows_file` for each of `samples`,
 //!   `histograms` and `exemplars`.
 //! - These three buffer a row group in columns (`levels`) and encode it column by column
@@ -21,3 +22,4 @@ pub(crate) mod row_groups;
 pub(crate) mod rows_file;
 pub(crate) mod samples;
 pub(crate) mod series;
+pub(crate) mod set;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
+use duramen_block::{
+    BlockLimits, BlockSetWriter, BlockWriter, SeriesContents, Sibling, WriterOptions,
+};
 use duramen_blocks::{MemoryBlock, Staging, StagingDir};
 use duramen_model::{
     BlockEntry, BlockId, BlockStats, Content, Exemplar, FamilyMetadata, Labels, Life, OrderRange,
@@ -16,32 +18,34 @@ use crate::error::Error;
 use crate::head::{Generation, NOW, Samples, SeriesAt, Slot, TenantHead};
 use crate::windows::{Windows, window_start};
 
-/// Writes one block for each time window with samples. `families` go into the latest of them; if
-/// there is none, into a block without samples.
+/// Writes one block, or several siblings, for each time window with samples. `families` go into the
+/// last block of the latest window; if there is no window, into a block without samples.
 ///
 /// Blocks the thread, and reads the samples twice.
 pub(crate) fn build(
     head: &TenantHead,
     generation: &Generation,
     families: Vec<FamilyMetadata>,
+    limits: &BlockLimits,
     clock: &dyn Clock,
     staging: &Staging,
 ) -> Result<Vec<(BlockEntry, Arc<StagingDir>)>, Error> {
-    let create = |id| {
+    let create = |content| {
+        let id = BlockId(clock.new_ulid());
         let directory = staging.place(id);
         let writer =
             BlockWriter::create(staging.disk(), directory.path(), WriterOptions::default())?;
 
-        Ok((writer, directory))
+        Ok(((id, content, directory), writer))
     };
 
-    let written = write(head, generation, families, clock, create)?;
-    let finish = |written: Writer<Arc<StagingDir>>| {
-        let stats = written.writer.finish()?;
-        let entry = entry(head, generation, written.id, written.start_ms, stats);
-        Ok((entry, written.place))
+    let written = write(head, generation, families, limits, clock, create)?;
+    let staged = |sibling: Sibling<(BlockId, Content, Arc<StagingDir>)>| {
+        let (id, content, directory) = sibling.place;
+        (entry(id, generation, content, sibling.stats), directory)
     };
-    written.into_iter().map(finish).collect()
+
+    Ok(written.into_iter().map(staged).collect())
 }
 
 /// Builds like [`build`], for a staging directory without space. The blocks are in memory as a
@@ -50,30 +54,27 @@ pub(crate) fn build_in_memory(
     head: &TenantHead,
     generation: &Generation,
     families: Vec<FamilyMetadata>,
+    limits: &BlockLimits,
     clock: &dyn Clock,
 ) -> Result<Vec<MemoryBlock>, Error> {
-    let create = |_| Ok((BlockWriter::in_memory(WriterOptions::default()), ()));
-    let written = write(head, generation, families, clock, create)?;
-
-    let finish = |written: Writer<()>| {
-        let (stats, files) = written.writer.finish_in_memory()?;
-        Ok(MemoryBlock {
-            entry: entry(head, generation, written.id, written.start_ms, stats),
-            files,
-        })
+    let create = |content| {
+        let place = (BlockId(clock.new_ulid()), content);
+        Ok((place, BlockWriter::in_memory(WriterOptions::default())))
     };
 
-    written.into_iter().map(finish).collect()
+    let written = write(head, generation, families, limits, clock, create)?;
+    let in_memory = |sibling: Sibling<(BlockId, Content)>| {
+        let (id, content) = sibling.place;
+        MemoryBlock {
+            entry: entry(id, generation, content, sibling.stats),
+            files: sibling.files,
+        }
+    };
+
+    Ok(written.into_iter().map(in_memory).collect())
 }
 
-/// Makes the entry of the block of the window that begins at `start_ms`.
-fn entry(
-    head: &TenantHead,
-    generation: &Generation,
-    id: BlockId,
-    start_ms: i64,
-    stats: BlockStats,
-) -> BlockEntry {
+fn entry(id: BlockId, generation: &Generation, content: Content, stats: BlockStats) -> BlockEntry {
     let order = OrderRange {
         min: generation.order,
         max: generation.order,
@@ -86,36 +87,31 @@ fn entry(
         resolution_ms: None,
         retention: String::new(),
         home: None,
-        content: Content::of_flush(head.id, generation.order, start_ms),
+        content,
         stats,
     }
 }
 
-/// Writes the generation into blocks that `create` makes. The blocks are not finished.
+/// Writes the generation into blocks that `create` makes for a content. The blocks are complete.
 fn write<P>(
     head: &TenantHead,
     generation: &Generation,
     families: Vec<FamilyMetadata>,
+    limits: &BlockLimits,
     clock: &dyn Clock,
-    create: impl Fn(BlockId) -> Result<(BlockWriter, P), Error>,
-) -> Result<Vec<Writer<P>>, Error> {
+    create: impl Fn(Content) -> Result<(P, BlockWriter), duramen_block::Error>,
+) -> Result<Vec<Sibling<P>>, Error> {
     let samples = generation.read();
     let slots = futures::executor::block_on(head.registry.in_block_order(&samples.slots()));
     let windows = plan(&samples, &slots, clock.now_ms());
-    let blocks = windows.blocks().max(usize::from(!families.is_empty()));
-    let mut writers = Vec::with_capacity(blocks);
+    let outputs = windows.blocks().max(usize::from(!families.is_empty()));
 
-    for block in 0..blocks {
-        let id = BlockId(clock.new_ulid());
-        let (writer, place) = create(id)?;
-        writers.push(Writer {
-            id,
-            start_ms: windows.start_of(block),
-            writer,
-            place,
-        });
-    }
-
+    let set = |window| {
+        let content = Content::of_flush(head.id, generation.order, windows.start_of(window));
+        let create = &create;
+        BlockSetWriter::new(limits.clone(), move || create(content))
+    };
+    let mut sets: Vec<_> = (0..outputs).map(set).collect();
     let mut columns = Columns::default();
 
     for slot in slots {
@@ -132,24 +128,20 @@ fn write<P>(
             ..columns.contents()
         };
 
-        cut(&windows, &labels, &contents, &mut writers)?;
+        cut(&windows, &labels, &contents, &mut sets)?;
     }
 
-    if let Some(latest) = writers.last_mut()
-        && !families.is_empty()
-    {
-        latest.writer.set_metadata(families)?;
+    if let Some(latest) = sets.last_mut() {
+        latest.set_metadata(families);
     }
-    Ok(writers)
-}
 
-/// A block that is being written.
-struct Writer<P> {
-    id: BlockId,
-    /// The start of its window.
-    start_ms: i64,
-    writer: BlockWriter,
-    place: P,
+    let mut complete = Vec::new();
+
+    for set in sets {
+        complete.extend(set.finish()?);
+    }
+
+    Ok(complete)
 }
 
 fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
@@ -171,12 +163,12 @@ fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
     Windows::plan(&touched, now_ms)
 }
 
-/// Pushes the contents of a series, each part to the block of its window.
-fn cut<P>(
+/// Pushes the contents of a series, each part to the set of its window.
+fn cut<P, C: FnMut() -> Result<(P, BlockWriter), duramen_block::Error>>(
     windows: &Windows,
     labels: &Labels,
     all: &SeriesContents<'_>,
-    writers: &mut [Writer<P>],
+    sets: &mut [BlockSetWriter<P, C>],
 ) -> Result<(), Error> {
     let SeriesContents {
         mut ts_ms,
@@ -196,18 +188,18 @@ fn cut<P>(
         let Some(first_ms) = firsts.into_iter().flatten().min() else {
             return Ok(());
         };
-        let block = windows.block_of(first_ms);
-        let times = windows.take(block, &mut ts_ms, |ts_ms| *ts_ms);
+        let window = windows.block_of(first_ms);
+        let times = windows.take(window, &mut ts_ms, |ts_ms| *ts_ms);
 
         let contents = SeriesContents {
             ts_ms: times,
             values: split_off(&mut values, times.len()),
             lives: split_off(&mut lives, times.len()),
-            histograms: windows.take(block, &mut histograms, |histogram| histogram.ts_ms),
-            exemplars: windows.take(block, &mut exemplars, |exemplar| exemplar.ts_ms),
+            histograms: windows.take(window, &mut histograms, |histogram| histogram.ts_ms),
+            exemplars: windows.take(window, &mut exemplars, |exemplar| exemplar.ts_ms),
         };
 
-        writers[block].writer.push(labels, &contents)?;
+        sets[window].push(labels, &contents)?;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duramen_block::BlockLimits;
 use duramen_proto::TypeAndUnitLabels;
 
 /// Settings of the ingester.
@@ -28,6 +29,8 @@ pub struct Config {
     /// Whether type and unit of a metric, as sent with remote write 2.0, become labels of its
     /// series.
     pub type_and_unit_labels: TypeAndUnitLabels,
+    /// When a block of a flush is full, and the rest of its window goes into a sibling.
+    pub block_limits: BlockLimits,
 }
 
 impl Default for Config {
@@ -41,6 +44,7 @@ impl Default for Config {
             write_wait_max: Duration::from_secs(10),
             tenants_max: 100_000,
             type_and_unit_labels: TypeAndUnitLabels::AsSent,
+            block_limits: BlockLimits::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ const RECENT_MS: i64 = DAY_MS;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const RECENT_WINDOW_MS: i64 = 2 * 60 * 60 * 1000;
 
-/// The most blocks of one flush, including the late one. Without it, five years of backfill could
+/// The most blocks of one flush, including the late one, siblings counted as one. Without it, five years of backfill could
 /// make 21,900 files.
 pub const FLUSH_BLOCKS_MAX: usize = 64;
 
@@ -25,7 +25,8 @@ pub(crate) const fn window_start(ts_ms: i64, now_ms: i64) -> i64 {
     ts_ms.div_euclid(length) * length
 }
 
-/// The blocks of one flush.
+/// The blocks of one flush. A block that is too large is cut into siblings when it is written, which
+/// count as one here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Windows {
     now_ms: i64,

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels, Life};
+use duramen_model::labels::{LabelsIter, cmp_encoded_in_block};
+use duramen_model::{
+    BlockFile, BlockStats, FamilyMetadata, Histogram, Labels, METRIC_NAME, NameBounds,
+};
 use duramen_runtime::Disk;
 use duramen_source::SeriesBatch;
 
@@ -14,7 +16,7 @@ use crate::error::Error;
 use crate::layout::file_names::{META_FILE, METADATA_FILE, SERIES_FILE};
 use crate::layout::meta::{self, FileMeta};
 use crate::layout::rows::SeriesRows;
-use crate::write::contents::{SeriesContents, join};
+use crate::write::contents::{OwnedContents, SeriesContents, join};
 use crate::write::describe::describe;
 use crate::write::exemplars::ExemplarsGroup;
 use crate::write::folder::Folder;
@@ -140,19 +142,8 @@ impl BlockWriter {
     pub fn push_batch(&mut self, batch: &SeriesBatch) -> Result<(), Error> {
         for row in 0..batch.len() {
             let labels = Labels::from_encoded_trusted(batch.labels_at(row));
-            let (ts_ms, values) = batch.samples_at(row);
-            let lives = lives_at(batch, row);
-            let histograms: Vec<_> = batch.histograms_at(row).collect();
-
-            let contents = SeriesContents {
-                ts_ms,
-                values,
-                lives: &lives,
-                histograms: &histograms,
-                exemplars: &[],
-            };
-
-            self.push(&labels, &contents)?;
+            let owned = OwnedContents::of(batch, row);
+            self.push(&labels, &owned.contents(batch, row, &[]))?;
         }
 
         Ok(())
@@ -231,6 +222,27 @@ impl BlockWriter {
         self.series.len()
     }
 
+    /// Returns the encoded labels of the last series.
+    pub(crate) fn last_labels(&self) -> Option<&[u8]> {
+        self.series.last_labels()
+    }
+
+    /// Returns the metric name of the last series.
+    pub(crate) fn last_name(&self) -> Option<&str> {
+        self.last_labels().map(metric_name)
+    }
+
+    /// The bytes of the labels of all series.
+    pub(crate) const fn labels_bytes(&self) -> usize {
+        self.series.labels_bytes()
+    }
+
+    /// The bytes in the files of samples, histograms and exemplars. The row groups that are being
+    /// filled are not in them yet.
+    pub(crate) fn rows_bytes(&self) -> u64 {
+        self.folder.bytes()
+    }
+
     /// How many floats were pushed.
     pub const fn samples(&self) -> u64 {
         self.samples.rows()
@@ -276,17 +288,17 @@ impl BlockWriter {
         };
 
         let series = self.series.len() as u64;
-        let bounds = self.series.names();
         let samples = self.samples();
         let histograms = self.histograms();
         let exemplars = self.exemplars();
         let ttl_max_ms = self.ttl_max_ms;
-        let (folder, names) = self.finish_files(&families)?;
+        let names = self.series.names();
+        let (folder, file_names) = self.finish_files(&families)?;
 
         let mut files = Vec::new();
         let mut contents_in_memory = Vec::new();
 
-        for name in names {
+        for name in file_names {
             let (file, contents) = describe(&folder, name)?;
             contents_in_memory.extend(contents.map(|bytes| (name.to_owned(), bytes)));
             files.push(file);
@@ -312,7 +324,7 @@ impl BlockWriter {
             ttl_max_ms,
             min_ts_ms,
             max_ts_ms,
-            names: bounds,
+            names,
             files,
             meta_bytes,
             meta_crc32c,
@@ -361,24 +373,11 @@ impl BlockWriter {
     }
 }
 
-/// Returns the life span of each float of series `row`. Empty if no float of the batch has one.
-fn lives_at(batch: &SeriesBatch, row: usize) -> Vec<Life> {
-    let starts = batch.starts_at(row);
-    let ttls = batch.ttls_at(row);
-
-    if starts.is_none() && ttls.is_none() {
-        return Vec::new();
-    }
-
-    let (ts_ms, _) = batch.samples_at(row);
-    let value = |column: Option<&[i64]>, at: usize| column.map_or(0, |column| column[at]);
-
-    (0..ts_ms.len())
-        .map(|at| Life {
-            start_ms: value(starts, at),
-            ttl_ms: value(ttls, at),
-        })
-        .collect()
+/// Returns the metric name in encoded labels, "" if there is none.
+fn metric_name(encoded: &[u8]) -> &str {
+    LabelsIter::over(encoded)
+        .find(|(name, _)| *name == METRIC_NAME)
+        .map_or("", |(_, value)| value)
 }
 
 /// Writes `meta`. Returns its length, its checksum and, for a block in memory, its bytes.

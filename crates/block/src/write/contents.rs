@@ -1,7 +1,7 @@
 //! What a writer takes for one series.
 
 use duramen_model::{Exemplar, Life};
-use duramen_source::HistogramRef;
+use duramen_source::{HistogramRef, SeriesBatch};
 
 /// Everything that a block holds of one series. There must be a float, a histogram or an exemplar.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,6 +101,60 @@ impl<'a> SeriesContents<'a> {
             .iter()
             .any(|histogram| self.ts_ms.binary_search(&histogram.ts_ms).is_ok())
     }
+}
+
+/// The columns of a series of a batch that [`SeriesContents`] has in another form.
+pub(crate) struct OwnedContents<'a> {
+    lives: Vec<Life>,
+    histograms: Vec<HistogramRef<'a>>,
+}
+
+impl<'a> OwnedContents<'a> {
+    /// Reads series `row` of `batch`.
+    pub(crate) fn of(batch: &'a SeriesBatch, row: usize) -> Self {
+        Self {
+            lives: lives_at(batch, row),
+            histograms: batch.histograms_at(row).collect(),
+        }
+    }
+
+    /// Returns the contents of the same series. A batch has no exemplars.
+    pub(crate) fn contents(
+        &'a self,
+        batch: &'a SeriesBatch,
+        row: usize,
+        exemplars: &'a [Exemplar],
+    ) -> SeriesContents<'a> {
+        let (ts_ms, values) = batch.samples_at(row);
+
+        SeriesContents {
+            ts_ms,
+            values,
+            lives: &self.lives,
+            histograms: &self.histograms,
+            exemplars,
+        }
+    }
+}
+
+/// Returns the life span of each float of series `row`. Empty if no float of the batch has one.
+fn lives_at(batch: &SeriesBatch, row: usize) -> Vec<Life> {
+    let starts = batch.starts_at(row);
+    let ttls = batch.ttls_at(row);
+
+    if starts.is_none() && ttls.is_none() {
+        return Vec::new();
+    }
+
+    let (ts_ms, _) = batch.samples_at(row);
+    let value = |column: Option<&[i64]>, at: usize| column.map_or(0, |column| column[at]);
+
+    (0..ts_ms.len())
+        .map(|at| Life {
+            start_ms: value(starts, at),
+            ttl_ms: value(ttls, at),
+        })
+        .collect()
 }
 
 /// Returns the span that covers both.

@@ -110,6 +110,12 @@ impl Folder {
         Ok(BlockFileWriter { file, written })
     }
 
+    /// The bytes that were written to all files so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files = self.files.lock();
+        files.iter().map(|(_, written)| written.lock().bytes).sum()
+    }
+
     /// Opens a complete file and returns its length too. Fails if its bytes are not those that were
     /// written.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<(WrittenFile, u64)> {

@@ -47,6 +47,11 @@ impl SeriesRowsWriter {
         self.rows.len()
     }
 
+    /// The bytes of the labels of all series.
+    pub(crate) const fn labels_bytes(&self) -> usize {
+        self.labels.len()
+    }
+
     /// Returns the encoded labels of the last series.
     pub(crate) fn last_labels(&self) -> Option<&[u8]> {
         self.rows

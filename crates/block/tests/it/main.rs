@@ -20,3 +20,4 @@ mod order;
 mod round_trip;
 mod select;
 mod series_file;
+mod siblings;

@@ -71,9 +71,12 @@ pub(super) async fn stage(
     let built = {
         let head = Arc::clone(head);
         let clock = Arc::clone(&flusher.clock);
+        let limits = flusher.config.block_limits.clone();
         let staging = flusher.staging.clone();
 
-        tokio::task::spawn_blocking(move || build(&head, &generation, families, &*clock, &staging))
+        tokio::task::spawn_blocking(move || {
+            build(&head, &generation, families, &limits, &*clock, &staging)
+        })
     };
     let built = built.await.map_err(|_| Error::Stopped)??;
 

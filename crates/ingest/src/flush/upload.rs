@@ -98,8 +98,11 @@ async fn from_memory(
         let head = Arc::clone(head);
         let generation = Arc::clone(generation);
         let clock = Arc::clone(&flusher.clock);
+        let limits = flusher.config.block_limits.clone();
 
-        tokio::task::spawn_blocking(move || build_in_memory(&head, &generation, families, &*clock))
+        tokio::task::spawn_blocking(move || {
+            build_in_memory(&head, &generation, families, &limits, &*clock)
+        })
     };
     let built = built.await.map_err(|_| Error::Stopped)??;
 

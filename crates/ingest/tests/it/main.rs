@@ -20,4 +20,5 @@ mod moment;
 mod quarantine;
 mod refusals;
 mod replay;
+mod siblings;
 mod system;

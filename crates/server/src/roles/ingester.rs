@@ -34,6 +34,7 @@ pub(crate) async fn start(
         write_wait_max: config.writes.wait_max,
         tenants_max: config.tenants_max,
         type_and_unit_labels: config.features.type_and_unit_labels(),
+        ..duramen_ingest::Config::default()
     };
 
     let staging = Staging::open(Arc::clone(&shared.disk), config.data_dir.join("staging"))
