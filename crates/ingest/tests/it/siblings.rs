@@ -40,7 +40,11 @@ async fn store(system: &System) {
     system.store(&of_metadata([family("f", "F.")])).await;
 }
 
-/// Returns the live blocks, in the order of their times and ids.
+fn first_name(entry: &BlockEntry) -> String {
+    entry.stats.names.as_ref().unwrap().first.clone()
+}
+
+/// Returns the live blocks, in the order of their times and names.
 async fn committed(system: &System) -> Vec<BlockEntry> {
     let state = system.manifests.refresh(system.tenant_id()).await.unwrap();
     let mut blocks: Vec<BlockEntry> = state
@@ -49,7 +53,7 @@ async fn committed(system: &System) -> Vec<BlockEntry> {
         .map(|entry| BlockEntry::clone(entry))
         .collect();
 
-    blocks.sort_by_key(|entry| (entry.stats.min_ts_ms, entry.id));
+    blocks.sort_by_key(|entry| (entry.stats.min_ts_ms, first_name(entry)));
     blocks
 }
 
