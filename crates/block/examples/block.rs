@@ -27,7 +27,7 @@ use duramen_block::{
     Block, BlockSource, BlockWriter, ExtentCache, OpenOptions, SeriesContents, SeriesIndexPool,
     WriterOptions,
 };
-use duramen_model::{BlockStats, Labels, Matcher, TenantId, TimeRange};
+use duramen_model::{BlockStats, Labels, Matcher, TimeRange};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
@@ -221,11 +221,9 @@ async fn selections(store: Arc<dyn ObjectStore>, stats: &BlockStats, options: Op
         .unwrap();
     println!("open: {:?}", start.elapsed());
 
-    let tenant: TenantId = "01J0000000000000000000000A".parse().unwrap();
-    let source = BlockSource::new(block, tenant);
+    let source = BlockSource::new(block);
 
     let request = |matchers: Vec<Matcher>, columns| SeriesRequest {
-        tenants: Arc::from([tenant]),
         matchers: matchers.into(),
         range: TimeRange::ALL,
         columns,

@@ -49,7 +49,7 @@ pub async fn read(
     .await
     .map_err(|error| error.of_block(&directory))?;
 
-    BlockSource::new(block, tenant).metadata(&[tenant]).await
+    BlockSource::new(block).metadata().await
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ impl Blocks {
         let opened = self.get(tenant, entry, reads).await;
         let block = opened.map_err(|error| error.of_block(&keys::block(tenant, entry.id)))?;
 
-        Ok(BlockSource::new(block, tenant))
+        Ok(BlockSource::new(block))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_block::{Block, BlockSource, OpenOptions};
-use duramen_model::{BlockEntry, BlockId, FamilyMetadata, TenantId};
+use duramen_model::{BlockEntry, BlockId, FamilyMetadata};
 use duramen_runtime::Disk;
 use duramen_runtime::disk::{create_dir_all_synced, remove_dir_all};
 use duramen_source::{
@@ -63,7 +63,6 @@ impl Staging {
     /// Opens the block that was written to `directory`, which is its [`Staging::place`].
     pub async fn stage(
         &self,
-        tenant: TenantId,
         entry: BlockEntry,
         directory: Arc<StagingDir>,
     ) -> Result<StagedBlock, duramen_block::Error> {
@@ -79,7 +78,7 @@ impl Staging {
         Ok(StagedBlock {
             entry,
             directory,
-            block: BlockSource::new(block, tenant),
+            block: BlockSource::new(block),
         })
     }
 }
@@ -184,8 +183,8 @@ impl SeriesSource for StagedSource {
         self.block.exemplars(request).await
     }
 
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.block.metadata(tenants).await
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        self.block.metadata().await
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
@@ -204,8 +203,8 @@ impl SeriesSource for StagedSource {
         self.block.label_values(request, name).await
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        self.block.ttl_max_ms(tenants).await
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
+        self.block.ttl_max_ms().await
     }
 }
 
@@ -219,8 +218,6 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
-
-    const TENANT: TenantId = TenantId(Ulid(1));
 
     fn staging(disk: &SimDisk) -> Staging {
         Staging::open(Arc::new(disk.clone()), PathBuf::from("/data/staging")).unwrap()
@@ -259,7 +256,7 @@ mod tests {
             stats: writer.finish().unwrap(),
         };
 
-        staging.stage(TENANT, entry, directory).await.unwrap()
+        staging.stage(entry, directory).await.unwrap()
     }
 
     fn entries(disk: &SimDisk) -> usize {
@@ -274,7 +271,6 @@ mod tests {
         let source = block.source();
 
         let request = SeriesRequest {
-            tenants: Arc::new([TENANT]),
             matchers: Arc::new([]),
             range: TimeRange::ALL,
             columns: Columns::Everything,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use duramen_model::{FamilyMetadata, Labels, Sample, TenantId};
+use duramen_model::{FamilyMetadata, Labels, Sample};
 use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes};
 use duramen_runtime::SystemClock;
 use duramen_source::{
@@ -107,11 +107,11 @@ impl SeriesSource for Ready {
         Ok(Vec::new())
     }
 
-    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         Ok(Vec::new())
     }
 
-    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(0)
     }
 }
@@ -136,7 +136,6 @@ impl Bench {
         let expr = duramen_syntax::parse(query).unwrap();
         let context = QueryContext {
             source: Arc::clone(source),
-            tenants: Arc::from([]),
             lookback_ms: None,
             limits: QueryLimits::default(),
         };

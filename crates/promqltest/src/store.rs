@@ -15,7 +15,7 @@ use duramen_manifest::Manifests;
 use duramen_model::{Sample, TenantName};
 use duramen_promql::{QueryContext, QueryLimits};
 use duramen_proto::Version;
-use duramen_query::Storage;
+use duramen_query::{RequestView, Storage};
 use duramen_runtime::{Clock, Disk, MockClock, RealDisk, Tasks};
 use duramen_source::{Heads, MemorySource, SeriesSource};
 use tempfile::TempDir;
@@ -108,20 +108,18 @@ impl Store {
     /// Returns the context for queries over all samples that were added since the last
     /// [`Store::clear`].
     pub fn context(&self) -> QueryContext {
-        let (source, tenants): (Arc<dyn SeriesSource>, _) = match &self.0 {
-            Kind::Memory(source) => (Arc::new(source.clone()), Vec::new()),
+        let source: Arc<dyn SeriesSource> = match &self.0 {
+            Kind::Memory(source) => Arc::new(source.clone()),
             Kind::System(system) => {
                 let tenant = system.register.lookup(&system.tenant());
-                (
-                    Arc::clone(&system.storage) as _,
-                    tenant.into_iter().collect(),
-                )
+                let tenants = tenant.into_iter().collect();
+
+                Arc::new(RequestView::new(Arc::clone(&system.storage) as _, tenants))
             }
         };
 
         QueryContext {
             source,
-            tenants: Arc::from(tenants),
             lookback_ms: None,
             limits: QueryLimits::default(),
         }

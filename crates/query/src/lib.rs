@@ -30,3 +30,4 @@ pub use querier::remote_read::{Reader, Selection};
 pub use querier::{Config, Parts, Querier, Query, QueryOptions};
 pub use storage::Storage;
 pub use turns::Turn;
+pub use view::RequestView;

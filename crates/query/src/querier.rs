@@ -251,8 +251,7 @@ impl Querier {
     ) -> Result<Answered<Vec<FamilyMetadata>>, Error> {
         let asker = self.asker(tenant);
         let source = self.view(&asker);
-        let tenants = Arc::clone(&asker.tenants);
-        let work = async move { Ok(source.metadata(&tenants).await?) };
+        let work = async move { Ok(source.metadata().await?) };
 
         self.bounded(&asker, None, self.computed(work)).await
     }
@@ -291,7 +290,6 @@ impl Querier {
         let limits = &asker.limits.query;
         QueryContext {
             source: self.view(asker),
-            tenants: Arc::clone(&asker.tenants),
             lookback_ms: options.lookback_ms,
             limits: duramen_promql::QueryLimits {
                 samples_max: Some(limits.samples_max),
@@ -377,7 +375,6 @@ impl Asker {
     /// Requests everything that `matchers` select in `range`.
     fn request(&self, matchers: &[Matcher], range: TimeRange, columns: Columns) -> SeriesRequest {
         SeriesRequest {
-            tenants: Arc::clone(&self.tenants),
             matchers: Arc::from(matchers),
             range,
             columns,

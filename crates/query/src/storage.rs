@@ -19,8 +19,8 @@ use crate::metrics::Metrics;
 /// How many blocks are opened at the same time for one selector.
 const OPENS_AT_ONCE: usize = 16;
 
-/// All series of the tenants: heads, staged and committed blocks. Each request takes its own view.
-/// For several requests of one moment, take one view with [`Views::view`].
+/// All series of all tenants: heads, staged and committed blocks. They are read through views of
+/// some tenants ([`Views::view`]).
 pub struct Storage {
     heads: Arc<dyn Heads>,
     manifests: Manifests,
@@ -154,29 +154,17 @@ impl fmt::Debug for StorageView {
 }
 
 impl StorageView {
-    /// Returns those of `tenants` that are in the view.
-    fn in_view(&self, tenants: &[TenantId]) -> impl Iterator<Item = &TenantMoment> {
-        self.tenants
-            .iter()
-            .filter(|moment| tenants.contains(&moment.tenant))
-    }
-
     /// Merges what may hold samples in the range of a request into one source.
     async fn samples(&self, request: &SeriesRequest) -> Result<MergeSource, Error> {
         let wanted = Wanted::Samples(request.range);
-        self.merged(&request.tenants, wanted, &request.reads).await
+        self.merged(wanted, &request.reads).await
     }
 
     /// Merges the heads of the tenants and the blocks that `wanted` selects into one source.
-    async fn merged(
-        &self,
-        tenants: &[TenantId],
-        wanted: Wanted,
-        reads: &Reads,
-    ) -> Result<MergeSource, Error> {
+    async fn merged(&self, wanted: Wanted, reads: &Reads) -> Result<MergeSource, Error> {
         let mut parts = Vec::new();
 
-        for moment in self.in_view(tenants) {
+        for moment in &self.tenants {
             let blocks = wanted.blocks(&moment.state);
             reads.add(Read::Heads, moment.heads.len() as u64);
             reads.add(Read::Blocks, moment.state.blocks.len() as u64);
@@ -185,7 +173,16 @@ impl StorageView {
             parts.extend(moment.heads.iter().cloned());
         }
 
-        Ok(MergeSource::new(parts, self.metrics.conflicts(tenants)).within(self.blocks.memory()))
+        Ok(self.merge(parts))
+    }
+
+    /// Returns one source of `parts`. Samples that it drops as duplicates are counted for the
+    /// tenants of the view.
+    fn merge(&self, parts: Vec<Part>) -> MergeSource {
+        let tenants: Vec<TenantId> = self.tenants.iter().map(|moment| moment.tenant).collect();
+        let conflicts = self.metrics.conflicts(&tenants);
+
+        MergeSource::new(parts, conflicts).within(self.blocks.memory())
     }
 
     async fn open(
@@ -264,68 +261,22 @@ impl Views for Storage {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl SeriesSource for Storage {
-    async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        self.view(&request.tenants).await?.select(request).await
-    }
-
-    async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        self.view(&request.tenants).await?.exemplars(request).await
-    }
-
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.view(tenants).await?.metadata(tenants).await
-    }
-
-    async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        self.view(&request.tenants).await?.summaries(request).await
-    }
-
-    async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.view(&request.tenants)
-            .await?
-            .label_names(request)
-            .await
-    }
-
-    async fn label_values(
-        &self,
-        request: &SeriesRequest,
-        name: &str,
-    ) -> Result<BTreeSet<String>, Error> {
-        self.view(&request.tenants)
-            .await?
-            .label_values(request, name)
-            .await
-    }
-
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        self.view(tenants).await?.ttl_max_ms(tenants).await
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
 impl SeriesSource for StorageView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.samples(request).await?.select(request).await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        self.merged(
-            &request.tenants,
-            Wanted::Exemplars(request.range),
-            &request.reads,
-        )
-        .await?
-        .exemplars(request)
-        .await
+        self.merged(Wanted::Exemplars(request.range), &request.reads)
+            .await?
+            .exemplars(request)
+            .await
     }
 
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.merged(tenants, Wanted::Metadata, &Reads::default())
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        self.merged(Wanted::Metadata, &Reads::default())
             .await?
-            .metadata(tenants)
+            .metadata()
             .await
     }
 
@@ -349,10 +300,10 @@ impl SeriesSource for StorageView {
     }
 
     /// Does not open blocks, because their entries in the manifest have it.
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
         let mut longest = 0;
 
-        for moment in self.in_view(tenants) {
+        for moment in &self.tenants {
             let of_blocks = moment
                 .state
                 .blocks
@@ -361,11 +312,8 @@ impl SeriesSource for StorageView {
                 .max()
                 .unwrap_or(0);
 
-            let heads = MergeSource::new(moment.heads.clone(), self.metrics.conflicts(tenants))
-                .within(self.blocks.memory());
-            longest = longest
-                .max(of_blocks)
-                .max(heads.ttl_max_ms(&[moment.tenant]).await?);
+            let heads = self.merge(moment.heads.clone());
+            longest = longest.max(of_blocks).max(heads.ttl_max_ms().await?);
         }
 
         Ok(longest)

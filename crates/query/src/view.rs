@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 ///
 /// The first read happens during the request's turn, on the threads that compute.
 #[derive(Debug)]
-pub(crate) struct RequestView {
+pub struct RequestView {
     of: Arc<dyn Views>,
     tenants: Arc<[TenantId]>,
     view: OnceCell<Arc<dyn SeriesSource>>,
@@ -24,7 +24,7 @@ pub(crate) struct RequestView {
 
 impl RequestView {
     /// Creates a view that is taken later, at the first read.
-    pub(crate) fn new(of: Arc<dyn Views>, tenants: Arc<[TenantId]>) -> Self {
+    pub fn new(of: Arc<dyn Views>, tenants: Arc<[TenantId]>) -> Self {
         Self {
             of,
             tenants,
@@ -50,8 +50,8 @@ impl SeriesSource for RequestView {
         self.view().await?.exemplars(request).await
     }
 
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.view().await?.metadata(tenants).await
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        self.view().await?.metadata().await
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
@@ -70,7 +70,7 @@ impl SeriesSource for RequestView {
         self.view().await?.label_values(request, name).await
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        self.view().await?.ttl_max_ms(tenants).await
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
+        self.view().await?.ttl_max_ms().await
     }
 }

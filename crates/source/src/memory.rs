@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use duramen_model::{Exemplar, FamilyMetadata, Histogram, Labels, Life, Matcher, Sample, TenantId};
+use duramen_model::{Exemplar, FamilyMetadata, Histogram, Labels, Life, Matcher, Sample};
 use futures::stream;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     SeriesStream,
 };
 
-/// The series of one tenant. It ignores the tenants of a request.
+/// Series in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySource {
     /// The series in block order.
@@ -161,11 +161,11 @@ impl SeriesSource for MemorySource {
             .collect())
     }
 
-    async fn metadata(&self, _tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         Ok(self.metadata.values().cloned().collect())
     }
 
-    async fn ttl_max_ms(&self, _tenants: &[TenantId]) -> Result<i64, Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
         let lives = self
             .series
             .iter()
@@ -227,7 +227,6 @@ mod tests {
     fn request(columns: Columns) -> SeriesRequest {
         let range = TimeRange::new(0, 100).unwrap();
         SeriesRequest {
-            tenants: Arc::new([]),
             matchers: Arc::new([]),
             range,
             columns,
@@ -291,7 +290,7 @@ mod tests {
         assert_eq!(batch.histograms_at(0).collect::<Vec<_>>(), [expected]);
         assert_eq!(only_batch(&source, Columns::Samples).starts_at(0), None);
         assert_eq!(only_batch(&source, Columns::Labels).samples(), 0);
-        assert_eq!(block_on(source.ttl_max_ms(&[])).unwrap(), 60_000);
+        assert_eq!(block_on(source.ttl_max_ms()).unwrap(), 60_000);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
 use async_trait::async_trait;
 use duramen_metrics::Counter;
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{ErrorKind, FamilyMetadata, TenantId, TimeRange};
+use duramen_model::{ErrorKind, FamilyMetadata, TimeRange};
 use duramen_qos::{Account, Full, Share, Use};
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -112,11 +112,8 @@ impl SeriesSource for MergeSource {
         Ok(union::exemplars(parts))
     }
 
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        let parts: Vec<_> = self
-            .ask(|part| part.metadata(tenants))
-            .try_collect()
-            .await?;
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        let parts: Vec<_> = self.ask(|part| part.metadata()).try_collect().await?;
 
         Ok(union::metadata(parts))
     }
@@ -146,9 +143,9 @@ impl SeriesSource for MergeSource {
             .await
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
         let longest = |longest: i64, ttl_ms| async move { Ok(longest.max(ttl_ms)) };
-        self.ask(|part| part.ttl_max_ms(tenants))
+        self.ask(|part| part.ttl_max_ms())
             .try_fold(0, longest)
             .await
     }

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use duramen_model::{Matcher, TenantId, TimeRange};
+use duramen_model::{Matcher, TimeRange};
 
 use crate::reads::Reads;
 
 /// The request of one selector.
 #[derive(Clone, Debug)]
 pub struct SeriesRequest {
-    /// The tenants whose series are requested. There is more than one with federation. A source
-    /// answers for the tenants that it knows, and ignores the others.
-    pub tenants: Arc<[TenantId]>,
     /// A series must pass all of them. Without matchers, every series is selected.
     pub matchers: Arc<[Matcher]>,
     /// The time range: half-open, in absolute time.

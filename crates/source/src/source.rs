@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
-use duramen_model::{FamilyMetadata, TenantId};
+use duramen_model::FamilyMetadata;
 
 use crate::answer::{SeriesExemplars, SeriesStream, SeriesSummary};
 use crate::error::Error;
@@ -13,6 +13,9 @@ use crate::walk;
 
 /// A source of series: the blocks of a bucket, a head, a merge of other sources, or memory for
 /// tests.
+///
+/// A source does not know tenants. Whoever takes a view ([`crate::Views`]) says whose data is in
+/// it; nothing that is read through the view can reach another tenant.
 ///
 /// An answer is complete or an error. If a source cannot read a part of its data, the request fails
 /// and the error names the part.
@@ -34,9 +37,9 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// time, and no two are equal. `columns` and `batch_series_max` of the request are ignored.
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error>;
 
-    /// The metadata of the tenants' metric families, sorted by name. Each family occurs once, with
+    /// The metadata of the metric families, sorted by name. Each family occurs once, with
     /// the metadata that was sent last.
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error>;
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error>;
 
     /// Summaries of the series that pass all matchers and whose time range overlaps the requested
     /// range, in block order, each once. A count may include samples outside the range, if a part
@@ -64,7 +67,7 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
         walk::label_values(batches, name).await
     }
 
-    /// An upper bound of the life spans ([`duramen_model::Life::ttl_ms`]) of these tenants'
-    /// samples; 0 when no sample has one. A query must look that much further back.
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error>;
+    /// An upper bound of the life spans ([`duramen_model::Life::ttl_ms`]) of all samples; 0 when no
+    /// sample has one. A query must look that much further back.
+    async fn ttl_max_ms(&self) -> Result<i64, Error>;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_model::{FamilyMetadata, TenantId};
+use duramen_model::FamilyMetadata;
 use duramen_source::{
     Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk,
 };
@@ -18,16 +18,15 @@ use crate::read::{batch, metadata};
 use crate::series::found::FoundSeries;
 use crate::series::index::SeriesIndex;
 
-/// One block of one tenant. Its answer to a request that does not name the tenant is empty.
+/// One block.
 #[derive(Clone, Debug)]
 pub struct BlockSource {
     block: Arc<Block>,
-    tenant: TenantId,
 }
 
 impl BlockSource {
-    pub const fn new(block: Arc<Block>, tenant: TenantId) -> Self {
-        Self { block, tenant }
+    pub const fn new(block: Arc<Block>) -> Self {
+        Self { block }
     }
 }
 
@@ -58,14 +57,7 @@ impl SeriesSource for BlockSource {
             .map_err(|e| e.of_block(self.block.dir()))
     }
 
-    async fn metadata(
-        &self,
-        tenants: &[TenantId],
-    ) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
-        if !tenants.contains(&self.tenant) {
-            return Ok(Vec::new());
-        }
-
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
         self.read_metadata()
             .await
             .map_err(|e| e.of_block(self.block.dir()))
@@ -113,19 +105,15 @@ impl SeriesSource for BlockSource {
         Ok(index.values(&series, name))
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, duramen_source::Error> {
-        Ok(if tenants.contains(&self.tenant) {
-            self.block.stats().ttl_max_ms
-        } else {
-            0
-        })
+    async fn ttl_max_ms(&self) -> Result<i64, duramen_source::Error> {
+        Ok(self.block.stats().ttl_max_ms)
     }
 }
 
 impl BlockSource {
-    /// Whether the request names the tenant and its range overlaps the block.
+    /// Whether the range of the request overlaps the block.
     fn may_hold(&self, request: &SeriesRequest) -> bool {
-        request.tenants.contains(&self.tenant) && self.block.stats.range().overlaps(request.range)
+        self.block.stats.range().overlaps(request.range)
     }
 
     /// Returns the index of the block if [`BlockSource::may_hold`] and the index is in memory or

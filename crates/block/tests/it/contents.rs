@@ -12,7 +12,7 @@ use duramen_source::{Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSourc
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use crate::fixture::{Series, collect, in_memory_with, key, request, sorted, tenant};
+use crate::fixture::{Series, collect, in_memory_with, key, request, sorted};
 use crate::round_trip::{labels, small};
 use crate::select::{matcher, passes};
 
@@ -319,17 +319,16 @@ proptest! {
                 for indexes in [None, Some(indexes)] {
                     let options = OpenOptions { indexes, series_prefetch_bytes_max: 0, ..OpenOptions::default() };
                     let block = Block::open(Arc::clone(&store) as _, key(), &stats, options, &Reads::default()).await.unwrap();
-                    let source = BlockSource::new(Arc::clone(&block), tenant());
+                    let source = BlockSource::new(Arc::clone(&block));
 
-                    prop_assert_eq!(source.metadata(&[tenant()]).await.unwrap(), families.clone());
-                    prop_assert_eq!(source.ttl_max_ms(&[tenant()]).await.unwrap(), stats.ttl_max_ms);
+                    prop_assert_eq!(source.metadata().await.unwrap(), families.clone());
+                    prop_assert_eq!(source.ttl_max_ms().await.unwrap(), stats.ttl_max_ms);
 
                     for (matchers, start, length) in &requests {
                         let some = TimeRange::new(*start, start.saturating_add(*length)).unwrap();
 
                         for (range, batch_series_max) in [(TimeRange::ALL, 1000), (some, 1000), (some, 2)] {
-                            let tenants = Arc::from([tenant()]);
-                            let asked = SeriesRequest { tenants, range, batch_series_max, ..request(matchers.clone()) };
+                            let asked = SeriesRequest { range, batch_series_max, ..request(matchers.clone()) };
 
                             for columns in [Columns::Labels, Columns::Samples, Columns::Everything] {
                                 let asked = SeriesRequest { columns, ..asked.clone() };

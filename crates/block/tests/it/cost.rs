@@ -20,7 +20,7 @@ use object_store::{
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::fixture::{Series, collect, in_memory, in_memory_with, open, request, sorted, tenant};
+use crate::fixture::{Series, collect, in_memory, in_memory_with, open, request, sorted};
 
 /// A store that counts GETs and the bytes of their responses.
 #[derive(Debug)]
@@ -425,10 +425,7 @@ async fn each_question_reads_its_own_files() {
     let series = with_others(5);
     let families = crate::golden::families();
     let (store, stats) = in_memory_with(&series, families.clone(), WriterOptions::default()).await;
-    let everything = SeriesRequest {
-        tenants: Arc::from([tenant()]),
-        ..request(vec![])
-    };
+    let everything = SeriesRequest { ..request(vec![]) };
 
     for (kept, gets) in [(EXEMPLARS_FILE, 1), (METADATA_FILE, 1), (SERIES_FILE, 0)] {
         let copy = Arc::new(object_store::memory::InMemory::new());
@@ -441,18 +438,18 @@ async fn each_question_reads_its_own_files() {
         let counting = Arc::new(Counting::new(copy));
         let block = open(Arc::clone(&counting) as _, &stats).await.unwrap();
         let (opened, _) = counting.count();
-        let source = BlockSource::new(block, tenant());
+        let source = BlockSource::new(block);
 
         match kept {
             EXEMPLARS_FILE => assert_eq!(source.exemplars(&everything).await.unwrap().len(), 66),
-            METADATA_FILE => assert_eq!(source.metadata(&[tenant()]).await.unwrap(), families),
+            METADATA_FILE => assert_eq!(source.metadata().await.unwrap(), families),
             _ => assert_eq!(
                 source.summaries(&everything).await.unwrap().len(),
                 series.len()
             ),
         }
 
-        assert_eq!(source.ttl_max_ms(&[tenant()]).await.unwrap(), 0);
+        assert_eq!(source.ttl_max_ms().await.unwrap(), 0);
         assert_eq!(counting.count().0 - opened, gets, "{kept}");
     }
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use duramen_block::{
     Block, BlockSource, BlockWriter, META_FILE, OpenOptions, SeriesContents, WriterOptions,
 };
-use duramen_model::{
-    BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TenantId, TimeRange,
-};
+use duramen_model::{BlockStats, Exemplar, FamilyMetadata, Labels, Life, Matcher, TimeRange};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_source::{
     Columns, Error, HistogramRef, Reads, SeriesExemplars, SeriesRequest, SeriesSource,
@@ -166,7 +164,6 @@ pub(crate) async fn open(
 
 pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
     SeriesRequest {
-        tenants: Arc::from([tenant()]),
         matchers: matchers.into(),
         range: TimeRange::ALL,
         columns: Columns::Samples,
@@ -176,7 +173,7 @@ pub(crate) fn request(matchers: Vec<Matcher>) -> SeriesRequest {
 }
 
 pub(crate) fn source(block: &Arc<Block>) -> BlockSource {
-    BlockSource::new(Arc::clone(block), tenant())
+    BlockSource::new(Arc::clone(block))
 }
 
 /// Reads the whole response, whose series must ascend.
@@ -239,10 +236,6 @@ pub(crate) async fn collect(
     Ok(all)
 }
 
-pub(crate) fn tenant() -> TenantId {
-    "01J0000000000000000000000A".parse().unwrap()
-}
-
 /// Returns everything in the block: its series with exemplars, the series that have only exemplars,
 /// and its families.
 pub(crate) async fn collect_all(
@@ -267,5 +260,5 @@ pub(crate) async fn collect_all(
         }
     }
 
-    Ok((sorted(all), source.metadata(&[tenant()]).await?))
+    Ok((sorted(all), source.metadata().await?))
 }

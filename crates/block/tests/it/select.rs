@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use duramen_block::{BlockSource, ExtentCache, OpenOptions, WriterOptions};
-use duramen_model::{Matcher, TenantId, TimeRange};
-use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
-use futures::StreamExt;
+use duramen_block::{ExtentCache, OpenOptions, WriterOptions};
+use duramen_model::{Matcher, TimeRange};
+use duramen_source::{Columns, Reads, SeriesRequest};
 use proptest::prelude::*;
 
 use crate::fixture::{Series, collect, in_memory, key, open, request, sorted};
@@ -171,26 +170,6 @@ async fn labels_alone_come_without_samples() {
             .map(|s| &s.labels)
             .eq(series.iter().map(|s| &s.labels))
     );
-}
-
-#[tokio::test]
-async fn a_source_answers_for_its_tenant_only() {
-    let (store, stats) = in_memory(&many(), WriterOptions::default()).await;
-    let tenant: TenantId = "01J0000000000000000000000A".parse().unwrap();
-    let other: TenantId = "01J0000000000000000000000B".parse().unwrap();
-    let source = BlockSource::new(open(store, &stats).await.unwrap(), tenant);
-
-    for (tenants, batches) in [(vec![other], 0), (vec![], 0), (vec![other, tenant], 5)] {
-        let request = SeriesRequest {
-            tenants: tenants.into(),
-            ..request(vec![])
-        };
-
-        assert_eq!(
-            source.select(&request).await.unwrap().count().await,
-            batches
-        );
-    }
 }
 
 #[tokio::test]

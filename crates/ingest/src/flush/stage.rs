@@ -83,7 +83,7 @@ pub(super) async fn stage(
     let mut staged = Vec::with_capacity(built.len());
 
     for (entry, directory) in built {
-        staged.push(flusher.staging.stage(head.id, entry, directory).await?);
+        staged.push(flusher.staging.stage(entry, directory).await?);
     }
 
     frozen.stage(staged);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TenantId, TimeRange};
+use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange};
 use duramen_runtime::Pace;
 use duramen_source::{
     Columns, Error, HistogramRef, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
@@ -51,10 +51,6 @@ impl GenerationSource {
 
     /// Returns the series that pass the matchers and have samples in the range.
     async fn selected(&self, request: &SeriesRequest) -> RoaringBitmap {
-        if !request.tenants.contains(&self.tenant.id) {
-            return RoaringBitmap::new();
-        }
-
         let selected = self.tenant.registry.select(&request.matchers).await;
         self.within(&selected, request.range).await
     }
@@ -170,10 +166,6 @@ impl SeriesSource for GenerationSource {
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        if !request.tenants.contains(&self.tenant.id) {
-            return Ok(Vec::new());
-        }
-
         let with_exemplars = self.samples().exemplars.slots();
         let selected = with_exemplars & self.tenant.registry.select(&request.matchers).await;
         let slots = self.tenant.registry.in_block_order(&selected).await;
@@ -200,11 +192,7 @@ impl SeriesSource for GenerationSource {
 
     /// Returns all current metadata of the tenant's head. Metadata is not bound to a generation or
     /// a moment.
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        if !tenants.contains(&self.tenant.id) {
-            return Ok(Vec::new());
-        }
-
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         Ok(self.tenant.all_families())
     }
 
@@ -246,12 +234,8 @@ impl SeriesSource for GenerationSource {
         Ok(self.tenant.registry.values_of(&selected, name).await)
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        Ok(if tenants.contains(&self.tenant.id) {
-            self.moment.ttl_max_ms
-        } else {
-            0
-        })
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
+        Ok(self.moment.ttl_max_ms)
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) async fn everything(system: &System) -> Samples {
         )
         .await;
 
-        let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block.unwrap(), tenant));
+        let source: Arc<dyn SeriesSource> = Arc::new(BlockSource::new(block.unwrap()));
         read(system, &source, &mut found).await;
     }
 

@@ -297,8 +297,7 @@ async fn the_longest_life_span_and_the_summaries_tell_what_is_held() {
     let source = &parts[0].source;
     let request = system.request(duramen_source::Columns::Samples);
 
-    assert_eq!(source.ttl_max_ms(&request.tenants).await.unwrap(), 7_000);
-    assert_eq!(source.ttl_max_ms(&[]).await.unwrap(), 0);
+    assert_eq!(source.ttl_max_ms().await.unwrap(), 7_000);
 
     let summaries = source.summaries(&request).await.unwrap();
     let told: Vec<_> = summaries

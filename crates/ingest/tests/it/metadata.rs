@@ -160,10 +160,7 @@ async fn newest_block(system: &System) -> Vec<String> {
     .await
     .unwrap();
 
-    let families = BlockSource::new(block, system.tenant_id())
-        .metadata(&[system.tenant_id()])
-        .await
-        .unwrap();
+    let families = BlockSource::new(block).metadata().await.unwrap();
 
     families.into_iter().map(|family| family.family).collect()
 }

@@ -74,9 +74,7 @@ async fn contents(parts: &[Part], request: &SeriesRequest) -> Contents {
         found
             .values
             .extend(source.label_values(request, "__name__").await.unwrap());
-        found.ttl_max_ms = found
-            .ttl_max_ms
-            .max(source.ttl_max_ms(&request.tenants).await.unwrap());
+        found.ttl_max_ms = found.ttl_max_ms.max(source.ttl_max_ms().await.unwrap());
     }
 
     found

@@ -68,7 +68,7 @@ async fn names(system: &System, entry: &BlockEntry) -> Vec<String> {
     )
     .await;
 
-    let block = BlockSource::new(opened.unwrap(), system.tenant_id());
+    let block = BlockSource::new(opened.unwrap());
     let request = system.request(Columns::Samples);
     let batches = block.select(&request).await.unwrap();
     let batches: Vec<_> = batches.try_collect().await.unwrap();

@@ -339,10 +339,7 @@ impl System {
         let Some(open) = parts.last() else {
             return Vec::new();
         };
-        open.source
-            .metadata(&self.request(Columns::Samples).tenants)
-            .await
-            .unwrap()
+        open.source.metadata().await.unwrap()
     }
 
     /// Returns the tenant of all writes, once there was one.
@@ -367,7 +364,6 @@ impl System {
 
     pub(crate) fn request(&self, columns: Columns) -> SeriesRequest {
         SeriesRequest {
-            tenants: self.tenants.lookup(&tenant()).into_iter().collect(),
             matchers: Arc::from([]),
             range: TimeRange::ALL,
             columns,

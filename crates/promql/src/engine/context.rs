@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use duramen_model::TenantId;
 use duramen_source::SeriesSource;
 
 /// Which series a query reads, and its limits.
 #[derive(Clone, Debug)]
 pub struct QueryContext {
+    /// What the query reads: usually a view of one tenant, or of several.
     pub source: Arc<dyn SeriesSource>,
-    pub tenants: Arc<[TenantId]>,
     /// Replaces the engine's look-back.
     pub lookback_ms: Option<i64>,
     pub limits: QueryLimits,

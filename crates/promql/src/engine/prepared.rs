@@ -28,9 +28,9 @@ use crate::vector::{Vector, decoded};
 /// A query that was planned and has not run: its operators, and the context of one run.
 ///
 /// The operators are plain data. Everything that changes during a run is in the context: memory,
-/// limits, annotations, counts, and the source with the tenants whose series are read. So a plan
-/// can run once for each context ([`PreparedQuery::again`]), one after the other or at the same
-/// time. A context is for one run.
+/// limits, annotations, counts, and the source whose series are read. So a plan can run once for
+/// each context ([`PreparedQuery::again`]), one after the other or at the same time. A context is
+/// for one run.
 ///
 /// [`PreparedQuery::evaluate`] makes the answer. To use the operators' vectors in another way, run
 /// [`PreparedQuery::plan`] in [`PreparedQuery::task_context`] instead.

@@ -79,7 +79,7 @@ impl Query {
             .map_err(Error::from_datafusion)?;
 
         let stopwatch = Stopwatch::start(Arc::clone(&resources.clock));
-        let ttl_max_ms = context.source.ttl_max_ms(&context.tenants).await?;
+        let ttl_max_ms = context.source.ttl_max_ms().await?;
 
         Ok(Self {
             resources: resources.clone(),
@@ -146,7 +146,6 @@ impl Query {
     pub(super) fn ready(mut self, planned: &Planned) -> ReadyRun {
         let run = Arc::new(Run {
             source: self.context.source,
-            tenants: self.context.tenants,
             series_max: self.context.limits.series_max.unwrap_or(usize::MAX),
             budget: Arc::new(SampleBudget::new(
                 self.config.samples_max,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use duramen_model::{FamilyMetadata, Labels, Sample, TenantId};
+use duramen_model::{FamilyMetadata, Labels, Sample};
 use duramen_promql::{QueryContext, QueryLimits, QueryTimes};
 use duramen_source::{
     Error, MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -37,12 +37,12 @@ impl SeriesSource for Watched {
         self.inner.exemplars(request).await
     }
 
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.inner.metadata(tenants).await
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        self.inner.metadata().await
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        self.inner.ttl_max_ms(tenants).await
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
+        self.inner.ttl_max_ms().await
     }
 }
 
@@ -92,7 +92,6 @@ async fn check(source: &MemorySource, query: &str, steps: i64) {
 
     let context = QueryContext {
         source,
-        tenants: Arc::from([]),
         lookback_ms: None,
         limits: QueryLimits::default(),
     };

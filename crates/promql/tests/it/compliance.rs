@@ -102,7 +102,6 @@ async fn the_compliance_queries_are_answered_as_prometheus_answers_them() {
 
     let context = QueryContext {
         source: Arc::new(source),
-        tenants: Arc::from([]),
         lookback_ms: None,
         limits: QueryLimits::default(),
     };

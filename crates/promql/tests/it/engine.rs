@@ -64,7 +64,6 @@ fn many() -> MemorySource {
 pub(crate) fn context(source: MemorySource) -> QueryContext {
     QueryContext {
         source: Arc::new(source),
-        tenants: Arc::from([]),
         lookback_ms: None,
         limits: QueryLimits::default(),
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_model::{ErrorKind, FamilyMetadata, Labels, Sample, TenantId};
+use duramen_model::{ErrorKind, FamilyMetadata, Labels, Sample};
 use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, Value};
 use duramen_runtime::SystemClock;
 use duramen_source::{
@@ -43,11 +43,11 @@ impl SeriesSource for Endless {
         Ok(Vec::new())
     }
 
-    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         Ok(Vec::new())
     }
 
-    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(0)
     }
 }
@@ -64,7 +64,6 @@ async fn more_series_than_fit_the_memory_end_the_query() {
 
     let context = QueryContext {
         source: Arc::new(Endless),
-        tenants: Arc::from([]),
         lookback_ms: None,
         limits,
     };
@@ -281,7 +280,6 @@ async fn ten_years_of_seconds_and_bombs_of_repetitions_are_refused_before_they_a
 
     let context = QueryContext {
         source,
-        tenants: Arc::from([]),
         lookback_ms: None,
         limits,
     };

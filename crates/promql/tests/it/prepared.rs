@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion_physical_plan::collect;
-use duramen_model::{ErrorKind, FamilyMetadata, Labels, Life, Sample, TenantId};
+use duramen_model::{ErrorKind, FamilyMetadata, Labels, Life, Sample};
 use duramen_promql::{
     Answer, Error, PreparedQuery, QueryContext, QueryLimits, QueryStats, QueryTimes, QueryTimings,
 };
@@ -163,11 +163,11 @@ impl SeriesSource for Broken {
         Ok(Vec::new())
     }
 
-    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
         Ok(Vec::new())
     }
 
-    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, duramen_source::Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, duramen_source::Error> {
         Ok(0)
     }
 }

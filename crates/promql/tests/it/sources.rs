@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use duramen_model::{ErrorKind, FamilyMetadata, Labels, TenantId};
+use duramen_model::{ErrorKind, FamilyMetadata, Labels};
 use duramen_promql::{QueryContext, QueryLimits};
 use duramen_source::{
     Error, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -67,11 +67,11 @@ impl SeriesSource for Broken {
         Ok(Vec::new())
     }
 
-    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         Ok(Vec::new())
     }
 
-    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(0)
     }
 }
@@ -79,7 +79,6 @@ impl SeriesSource for Broken {
 fn context(broken: Broken) -> QueryContext {
     QueryContext {
         source: Arc::new(broken),
-        tenants: Arc::from([]),
         lookback_ms: None,
         limits: QueryLimits::default(),
     }

@@ -132,6 +132,6 @@ impl Reader {
     /// Returns the longest life span of the tenant's samples that have their own instead of the
     /// look-back; 0 if there are none.
     pub async fn ttl_max_ms(&self) -> Result<i64, Error> {
-        Ok(self.source.ttl_max_ms(&self.asker.tenants).await?)
+        Ok(self.source.ttl_max_ms().await?)
     }
 }

@@ -9,7 +9,7 @@ use duramen_bucket::{Bucket, Tenants};
 use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_metrics::Registry;
 use duramen_model::{
-    ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantId, TenantName, TimeRange, WriterId,
+    ErrorKind, Exemplar, FamilyMetadata, Labels, Sample, TenantName, TimeRange, WriterId,
 };
 use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_qos::{Account, Use};
@@ -159,11 +159,11 @@ impl SeriesSource for Hanging {
         Ok(Vec::new())
     }
 
-    async fn metadata(&self, _: &[TenantId]) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, duramen_source::Error> {
         Ok(Vec::new())
     }
 
-    async fn ttl_max_ms(&self, _: &[TenantId]) -> Result<i64, duramen_source::Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, duramen_source::Error> {
         Ok(0)
     }
 }

@@ -47,18 +47,19 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
             vec![Matcher::equal("__name__", "nothing")],
         ] {
             let request = |range| SeriesRequest {
-                tenants: Arc::new([system.tenant_id()]),
                 matchers: Arc::from(matchers.as_slice()),
                 range,
                 columns: Columns::Labels,
                 batch_series_max: SeriesRequest::BATCH_SERIES,
                 reads: Arc::default(),
             };
+
             for range in [TimeRange::ALL, TimeRange::new(0, 1).unwrap()] {
                 let request = request(range);
-                let names = storage.label_names(&request).await.unwrap();
+                let view = system.view(&storage).await.unwrap();
+                let names = view.label_names(&request).await.unwrap();
 
-                let batches = storage.select(&request).await.unwrap();
+                let batches = view.select(&request).await.unwrap();
                 assert_eq!(
                     names,
                     walk::label_names(batches).await.unwrap(),
@@ -66,8 +67,8 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
                 );
 
                 for name in ["series", "__name__", "nothing"] {
-                    let values = storage.label_values(&request, name).await.unwrap();
-                    let batches = storage.select(&request).await.unwrap();
+                    let values = view.label_values(&request, name).await.unwrap();
+                    let batches = view.select(&request).await.unwrap();
                     let walked = walk::label_values(batches, name).await.unwrap();
 
                     assert_eq!(values, walked, "{place}: {name} of {matchers:?}");
@@ -75,15 +76,14 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
             }
         }
 
-        measure(&storage, &system, place).await;
+        measure(&*system.view(&storage).await.unwrap(), place).await;
     }
 }
 
 /// Prints how long both ways take for few values of many series. Asserts nothing.
 #[expect(clippy::disallowed_methods, reason = "a measurement for people")]
-async fn measure(storage: &impl SeriesSource, system: &System, place: &str) {
+async fn measure(view: &dyn SeriesSource, place: &str) {
     let request = SeriesRequest {
-        tenants: Arc::new([system.tenant_id()]),
         matchers: Arc::new([]),
         range: TimeRange::ALL,
         columns: Columns::Labels,
@@ -93,11 +93,11 @@ async fn measure(storage: &impl SeriesSource, system: &System, place: &str) {
 
     for _ in 0..2 {
         let started = Instant::now();
-        storage.label_values(&request, "__name__").await.unwrap();
+        view.label_values(&request, "__name__").await.unwrap();
 
         let indexed = started.elapsed();
         let started = Instant::now();
-        let batches = storage.select(&request).await.unwrap();
+        let batches = view.select(&request).await.unwrap();
         walk::label_values(batches, "__name__").await.unwrap();
         println!(
             "{place}: {SERIES} series, values of __name__: {indexed:?} by index, {:?} by walk",

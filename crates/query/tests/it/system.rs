@@ -13,7 +13,9 @@ use duramen_model::{Exemplar, Histogram, Labels, Life, Matcher, TenantName, Time
 use duramen_proto::{Version, WriteRequestEncoder};
 use duramen_query::Storage;
 use duramen_runtime::{Clock, Disk, RealDisk, Tasks};
-use duramen_source::{Columns, Heads, SeriesBatch, SeriesExemplars, SeriesRequest, SeriesSource};
+use duramen_source::{
+    Columns, Heads, SeriesBatch, SeriesExemplars, SeriesRequest, SeriesSource, Views,
+};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 
@@ -132,12 +134,19 @@ impl System {
         self.ingester.write(&tenant(), Version::Two, message).await
     }
 
+    /// Returns what the tenant has now, through `storage`.
+    pub(crate) async fn view(&self, storage: &Storage) -> anyhow::Result<Arc<dyn SeriesSource>> {
+        let tenants: Vec<_> = self.tenants.lookup(&tenant()).into_iter().collect();
+        Ok(storage.view(&tenants).await?)
+    }
+
     /// Reads everything of every kind through `storage`. Fails if a series, a time or a family
     /// occurs twice, or if a life span is longer than the maximum that the storage reports.
     pub(crate) async fn contents(&self, storage: &Storage) -> anyhow::Result<Contents> {
         let request = self.request(&[], Columns::Everything);
         let mut contents = Contents::default();
-        let mut batches = storage.select(&request).await?;
+        let view = self.view(storage).await?;
+        let mut batches = view.select(&request).await?;
 
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.len() {
@@ -157,7 +166,7 @@ impl System {
             }
         }
 
-        for SeriesExemplars { labels, exemplars } in storage.exemplars(&request).await? {
+        for SeriesExemplars { labels, exemplars } in view.exemplars(&request).await? {
             for Exemplar {
                 ts_ms,
                 value,
@@ -177,7 +186,7 @@ impl System {
             }
         }
 
-        for family in storage.metadata(&request.tenants).await? {
+        for family in view.metadata().await? {
             let held = contents
                 .families
                 .insert(family.family, family.help.parse()?);
@@ -191,7 +200,7 @@ impl System {
             .max()
             .unwrap_or(0);
 
-        let told_ms = storage.ttl_max_ms(&request.tenants).await?;
+        let told_ms = view.ttl_max_ms().await?;
         anyhow::ensure!(
             told_ms >= longest_ms,
             "a life span is {longest_ms} ms, and the longest that is told {told_ms}"
@@ -202,7 +211,6 @@ impl System {
 
     fn request(&self, matchers: &[Matcher], columns: Columns) -> SeriesRequest {
         SeriesRequest {
-            tenants: self.tenants.lookup(&tenant()).into_iter().collect(),
             matchers: Arc::from(matchers),
             range: TimeRange::ALL,
             columns,
@@ -215,7 +223,8 @@ impl System {
     pub(crate) async fn read(&self, storage: &Storage) -> anyhow::Result<Samples> {
         let request = self.request(&[Matcher::equal("__name__", "m")], Columns::Samples);
         let mut samples = Samples::new();
-        let mut batches = storage.select(&request).await?;
+        let view = self.view(storage).await?;
+        let mut batches = view.select(&request).await?;
 
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.len() {

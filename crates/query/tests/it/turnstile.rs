@@ -171,14 +171,14 @@ impl SeriesSource for GatedSource {
         self.source.exemplars(request).await
     }
 
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
         self.turnstile.pass().await;
-        self.source.metadata(tenants).await
+        self.source.metadata().await
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
         self.turnstile.pass().await;
-        self.source.ttl_max_ms(tenants).await
+        self.source.ttl_max_ms().await
     }
 }
 

@@ -61,7 +61,6 @@ fn part(opened: u64, source: impl SeriesSource + 'static) -> Part {
 
 fn request(batch_series_max: usize) -> SeriesRequest {
     SeriesRequest {
-        tenants: Arc::new([]),
         matchers: Arc::new([]),
         range: TimeRange::ALL,
         columns: Columns::Everything,
@@ -152,12 +151,12 @@ impl SeriesSource for Generous {
         self.0.exemplars(request).await
     }
 
-    async fn metadata(&self, tenants: &[TenantId]) -> Result<Vec<FamilyMetadata>, Error> {
-        self.0.metadata(tenants).await
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        self.0.metadata().await
     }
 
-    async fn ttl_max_ms(&self, tenants: &[TenantId]) -> Result<i64, Error> {
-        self.0.ttl_max_ms(tenants).await
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
+        self.0.ttl_max_ms().await
     }
 }
 
@@ -421,8 +420,7 @@ fn a_family_is_shown_as_it_was_last_sent() {
         part(order, source)
     });
 
-    let found =
-        block_on(MergeSource::new(parts.to_vec(), Counter::default()).metadata(&[])).unwrap();
+    let found = block_on(MergeSource::new(parts.to_vec(), Counter::default()).metadata()).unwrap();
     assert_eq!(
         found,
         [
@@ -476,7 +474,7 @@ fn summaries_are_added_up_for_each_series_and_the_longest_life_span_counts() {
 
     let found = block_on(merge.summaries(&request(1))).unwrap();
     assert_eq!(found, [summary(1, 3, 1, 5, 20), summary(2, 1, 0, 7, 7)]);
-    assert_eq!(block_on(merge.ttl_max_ms(&[])).unwrap(), 9);
+    assert_eq!(block_on(merge.ttl_max_ms()).unwrap(), 9);
 }
 
 #[test]

@@ -63,7 +63,6 @@ impl SeriesScan {
         };
 
         SeriesRequest {
-            tenants: Arc::clone(&execution.run.tenants),
             matchers,
             range: self.range,
             columns: self.columns,

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion_common::error::{DataFusionError, Result};
 use datafusion_execution::TaskContext;
-use duramen_model::TenantId;
 use duramen_runtime::Clock;
 use duramen_source::SeriesSource;
 
@@ -29,7 +28,6 @@ pub(crate) struct NodeId(pub(crate) u32);
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) source: Arc<dyn SeriesSource>,
-    pub(crate) tenants: Arc<[TenantId]>,
     /// The limit of one selector.
     pub(crate) series_max: usize,
     pub(crate) budget: Arc<SampleBudget>,
