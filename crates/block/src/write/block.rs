@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use duramen_model::labels::{LabelsIter, cmp_encoded_in_block};
-use duramen_model::{
-    BlockFile, BlockStats, FamilyMetadata, Histogram, Labels, METRIC_NAME, NameBounds,
-};
+use duramen_model::{BlockFile, BlockStats, FamilyMetadata, Histogram, Labels, METRIC_NAME};
 use duramen_runtime::Disk;
 use duramen_source::SeriesBatch;
 
