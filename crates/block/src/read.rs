@@ -4,15 +4,19 @@
 //! - `source` answers a request. `select` finds the series and cuts them into batches.
 //! - `batch` reads one batch. `plan` names the pages of a `parquet_file`; `fetch` gets and verifies
 //!   their extents, or takes them from the `cache`.
-//! - `samples`, `histograms`, `exemplars` and `metadata` decode the extents. The last three read a
-//!   `record_batch`.
+//! - `samples` decodes the extents of samples. Of each column chunk, `pages` takes the pages out of
+//!   the file: a `page_header`, and the bytes behind it, decompressed. A `column` goes through the
+//!   pages by `runs` of rows with and without a value. Its `values` are decoded as `delta` says, or
+//!   in a simpler encoding. `varint` has the integers of all these formats.
+//! - `histograms`, `exemplars` and `metadata` decode the extents of the other files with the reader
+//!   of the Parquet library. They read a `record_batch`.
 //! - `checks` verifies files on their way to the bucket.
 
 pub(crate) mod batch;
 pub(crate) mod block;
 pub(crate) mod cache;
 pub(crate) mod checks;
-#[cfg(test)]
+pub(crate) mod column;
 pub(crate) mod delta;
 pub(crate) mod exemplars;
 pub(crate) mod fetch;
@@ -20,11 +24,14 @@ pub(crate) mod histograms;
 pub(crate) mod meta;
 pub(crate) mod metadata;
 pub(crate) mod options;
+pub(crate) mod page_header;
+pub(crate) mod pages;
 pub(crate) mod parquet_file;
 pub(crate) mod plan;
 pub(crate) mod record_batch;
+pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod select;
 pub(crate) mod source;
-#[cfg(test)]
+pub(crate) mod values;
 pub(crate) mod varint;

@@ -14,7 +14,7 @@ use crate::read::exemplars;
 use crate::read::histograms::Histograms;
 use crate::read::parquet_file::RowsFile;
 use crate::read::plan::{self, GroupRows};
-use crate::read::samples::Samples;
+use crate::read::samples::{Samples, Scratch};
 use crate::series::found::FoundSeries;
 
 /// The series of one batch.
@@ -71,9 +71,11 @@ async fn floats(
             .collect();
 
         let bytes = remote.fetch(&wanted, &request.reads).await?;
+        let mut scratch = Scratch::default();
+
         for group in &groups {
             samples
-                .append(parsed, &bytes, group, lives)
+                .append(parsed, &bytes, group, lives, &mut scratch)
                 .map_err(|e| Error::decode(&remote.key, e))?;
         }
     }

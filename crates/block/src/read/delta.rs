@@ -12,8 +12,8 @@
 //! The distances are packed bit by bit, lowest bit first. The last miniblock is padded, but the
 //! decoder does not need the padding. Sums wrap around.
 //!
-//! The decoder works in groups of 32 values. A group of width `W` has `4 * W` bytes, so groups begin
-//! at whole bytes. One function for each width unpacks a group.
+//! The decoder works in groups of 32 values. A group of width `W` has `4 * W` bytes, so groups
+//! begin at whole bytes. One function for each width unpacks a group.
 
 use parquet::errors::Result;
 
@@ -104,20 +104,6 @@ impl<'a> DeltaDecoder<'a> {
         }
 
         Ok(())
-    }
-
-    /// Appends the next `values` values to `out`.
-    pub(crate) fn read(&mut self, values: usize, out: &mut Vec<i64>) -> Result<()> {
-        if values <= self.left {
-            out.reserve(values);
-        }
-
-        self.visit(values, |values| out.extend_from_slice(values))
-    }
-
-    /// Leaves out the next `values` values.
-    pub(crate) fn skip(&mut self, values: usize) -> Result<()> {
-        self.visit(values, |_| ())
     }
 
     /// Unpacks the next group. `left` values, at least one, are in this group and behind it.

@@ -240,6 +240,15 @@ pub(crate) struct SparseFile {
 }
 
 impl SparseFile {
+    /// Makes a file of `size` bytes of its extents, which ascend.
+    #[cfg(test)]
+    pub(crate) fn of(size: u64, pieces: Vec<(u64, Bytes)>) -> Self {
+        Self {
+            size,
+            pieces: pieces.into(),
+        }
+    }
+
     /// Returns at most `length` bytes from `start` on, all of one piece.
     fn piece(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let absent = || {

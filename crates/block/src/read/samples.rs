@@ -1,20 +1,21 @@
 //! Decodes the pages of samples into contiguous times and values.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use duramen_model::STALE_NAN;
 use duramen_source::{Floats, Lives};
-use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
-use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
-use parquet::errors::{ParquetError, Result};
+use parquet::basic::Type as Physical;
+use parquet::errors::Result;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
 
-use crate::layout::decimal::unscaled;
+use crate::layout::decimal::{EXPONENT_MAX, unscaled};
 use crate::layout::schema::sample;
+use crate::read::column::Column;
 use crate::read::fetch::SparseFile;
+use crate::read::pages::{ChunkLayout, Pages, Unpacker};
 use crate::read::plan::{self, GroupRows};
+use crate::read::values::{self, Indexed, Integers};
+use crate::read::varint::malformed;
 
 /// The samples of one batch, in the order of the file.
 #[derive(Debug, Default)]
@@ -24,13 +25,35 @@ pub(crate) struct Samples {
     pub(crate) lives: Lives,
 }
 
-/// Buffers that are reused for each range of rows.
-struct Scratch {
-    integers: Vec<i64>,
-    is_integer: Vec<i16>,
-    exponents: Vec<i32>,
-    floats: Vec<f64>,
-    is_float: Vec<i16>,
+/// Memory that is reused from row group to row group.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    unpacker: Unpacker,
+    ts: Pages,
+    integers: Pages,
+    exponents: Pages,
+    floats: Pages,
+    lives: Pages,
+}
+
+#[cfg(test)]
+impl Scratch {
+    /// How many bytes are kept for decompressed pages.
+    fn memory(&self) -> usize {
+        let Self {
+            ts,
+            integers,
+            exponents,
+            floats,
+            lives,
+            ..
+        } = self;
+
+        [ts, integers, exponents, floats, lives]
+            .map(Pages::memory)
+            .iter()
+            .sum()
+    }
 }
 
 impl Samples {
@@ -50,8 +73,32 @@ impl Samples {
         file: &SparseFile,
         wanted: &GroupRows,
         lives: &[usize],
+        scratch: &mut Scratch,
     ) -> Result<()> {
-        let file = Arc::new(file.clone());
+        let first = self.ts.len();
+
+        for (column, physical, pages) in [
+            (sample::TS, Physical::INT64, &mut scratch.ts),
+            (sample::VALUE_INT, Physical::INT64, &mut scratch.integers),
+            (sample::EXPONENT, Physical::INT32, &mut scratch.exponents),
+            (sample::VALUE, Physical::DOUBLE, &mut scratch.floats),
+        ] {
+            let chunk = ChunkLayout::of(parsed, wanted.group, column, physical)?;
+            pages.load(&chunk, file, &wanted.rows, &mut scratch.unpacker)?;
+        }
+
+        let mut values = ValueColumns {
+            integers: Column::new(&scratch.integers),
+            exponents: Column::new(&scratch.exponents),
+            floats: Column::new(&scratch.floats),
+        };
+
+        append_ts(Column::new(&scratch.ts), &wanted.rows, &mut self.ts)?;
+
+        for rows in &wanted.rows {
+            values.append(rows.clone(), &mut self.values)?;
+        }
+
         for &column in lives
             .iter()
             .filter(|column| plan::has_values(parsed, wanted.group, **column))
@@ -62,30 +109,10 @@ impl Samples {
                 &mut self.lives.starts
             };
 
-            append_lives(
-                Column::open(parsed, &file, wanted.group, column)?,
-                wanted,
-                self.ts.len(),
-                target,
-            )?;
-        }
-
-        let mut ts = Column::<Int64Type>::open(parsed, &file, wanted.group, sample::TS)?;
-        let mut integers =
-            Column::<Int64Type>::open(parsed, &file, wanted.group, sample::VALUE_INT)?;
-        let mut exponents =
-            Column::<Int32Type>::open(parsed, &file, wanted.group, sample::EXPONENT)?;
-        let mut floats = Column::<DoubleType>::open(parsed, &file, wanted.group, sample::VALUE)?;
-        let mut scratch =
-            Scratch::with_capacity(wanted.rows.iter().map(Range::len).max().unwrap_or(0));
-
-        for rows in &wanted.rows {
-            scratch.clear();
-            ts.read(rows, None, &mut self.ts)?;
-            integers.read(rows, Some(&mut scratch.is_integer), &mut scratch.integers)?;
-            exponents.read(rows, None, &mut scratch.exponents)?;
-            floats.read(rows, Some(&mut scratch.is_float), &mut scratch.floats)?;
-            scratch.merge(rows.len(), &mut self.values)?;
+            let pages = &mut scratch.lives;
+            let chunk = ChunkLayout::of(parsed, wanted.group, column, Physical::INT64)?;
+            pages.load(&chunk, file, &wanted.rows, &mut scratch.unpacker)?;
+            append_lives(Column::new(pages), &wanted.rows, first, target)?;
         }
 
         Ok(())
@@ -100,6 +127,7 @@ impl Samples {
         {
             column.resize(self.ts.len(), 0);
         }
+
         Floats {
             offsets,
             ts: self.ts.into(),
@@ -109,235 +137,123 @@ impl Samples {
     }
 }
 
-/// Appends the life spans of the rows `wanted`: 0 for a row without a value. The first of the rows
-/// is sample `first` of the batch.
-fn append_lives(
-    mut column: Column<Int64Type>,
-    wanted: &GroupRows,
-    first: usize,
-    out: &mut Option<Vec<i64>>,
+/// Appends the times of the rows `wanted`.
+fn append_ts<'a>(
+    mut column: Column<'a, Integers<'a>>,
+    wanted: &[Range<usize>],
+    out: &mut Vec<i64>,
 ) -> Result<()> {
-    let mut levels = Vec::new();
-    let mut values = Vec::new();
+    for rows in wanted {
+        let mut row = rows.start;
 
-    for rows in &wanted.rows {
-        column.read(rows, Some(&mut levels), &mut values)?;
-    }
-
-    if values.is_empty() {
-        return Ok(());
-    }
-
-    let mut values = values.into_iter();
-    let out = out.get_or_insert_default();
-    out.resize(first, 0);
-
-    out.extend(levels.iter().map(|level| {
-        if *level == 1 {
-            values.next().unwrap_or(0)
-        } else {
-            0
+        while row < rows.end {
+            let (_, run) = column.run(row)?;
+            let run = run.min(rows.end - row);
+            column.take(run)?.read(run, out)?;
+            row += run;
         }
-    }));
+    }
 
     Ok(())
 }
 
-impl Scratch {
-    fn with_capacity(rows: usize) -> Self {
-        Self {
-            integers: Vec::with_capacity(rows),
-            is_integer: Vec::with_capacity(rows),
-            exponents: Vec::with_capacity(rows),
-            floats: Vec::with_capacity(rows),
-            is_float: Vec::with_capacity(rows),
+/// Appends the life spans of the rows `wanted`: 0 for a row without a value. The first of the rows
+/// is sample `first` of the batch.
+fn append_lives<'a>(
+    mut column: Column<'a, Integers<'a>>,
+    wanted: &[Range<usize>],
+    first: usize,
+    out: &mut Option<Vec<i64>>,
+) -> Result<()> {
+    let mut sample = first;
+
+    for rows in wanted {
+        let mut row = rows.start;
+
+        while row < rows.end {
+            let (has_value, run) = column.run(row)?;
+            let run = run.min(rows.end - row);
+            let values = column.take(run)?;
+
+            if has_value {
+                let out = out.get_or_insert_default();
+                out.resize(sample, 0);
+                values.read(run, out)?;
+            }
+
+            row += run;
+            sample += run;
         }
     }
 
-    fn clear(&mut self) {
-        let Self {
-            integers,
-            is_integer,
-            exponents,
-            floats,
-            is_float,
-        } = self;
+    Ok(())
+}
 
-        integers.clear();
-        is_integer.clear();
-        exponents.clear();
-        floats.clear();
-        is_float.clear();
-    }
+/// The columns that make a value.
+struct ValueColumns<'a> {
+    integers: Column<'a, Integers<'a>>,
+    exponents: Column<'a, Indexed<'a>>,
+    floats: Column<'a, values::Floats<'a>>,
+}
 
-    /// Appends the values of `rows` rows. Each is in one of the two columns; a row without a value
-    /// in either is the stale marker.
-    fn merge(&self, rows: usize, out: &mut Vec<f64>) -> Result<()> {
-        let malformed = |what: &str| ParquetError::General(what.to_owned());
-        let levels = [&self.is_integer, &self.is_float];
+impl ValueColumns<'_> {
+    /// Appends the values of `rows`. Each is an integer with an exponent, or a float. A row with
+    /// neither is the stale marker.
+    ///
+    /// Rows are decoded run by run: as long as the same column has the value, and the exponent
+    /// stays.
+    fn append(&mut self, rows: Range<usize>, out: &mut Vec<f64>) -> Result<()> {
+        let mut row = rows.start;
 
-        if self.exponents.len() != rows || levels.iter().any(|levels| levels.len() != rows) {
-            return Err(malformed("a column has another number of rows than asked"));
-        }
+        while row < rows.end {
+            let (is_integer, integers) = self.integers.run(row)?;
+            let (is_float, floats) = self.floats.run(row)?;
+            let (_, in_page) = self.exponents.run(row)?;
+            let (exponent, exponents) = self.exponents.take(0)?.peek()?;
+            let run = [integers, floats, in_page, exponents]
+                .into_iter()
+                .fold(rows.end - row, usize::min);
 
-        if self.floats.is_empty() && self.integers.len() == rows {
-            out.extend(
-                self.integers
-                    .iter()
-                    .zip(&self.exponents)
-                    .map(|(i, e)| unscaled(*i, *e)),
-            );
+            let integers = self.integers.take(run)?;
+            let floats = self.floats.take(run)?;
+            self.exponents.take(run)?.pass(run);
 
-            return Ok(());
-        }
+            match (is_integer, is_float) {
+                (true, false) => append_decimals(integers, exponent, run, out)?,
+                (false, true) => floats.read(run, out)?,
+                (false, false) => out.resize(out.len() + run, STALE_NAN),
+                (true, true) => return Err(malformed("a row has both an integer and a float")),
+            }
 
-        if self.integers.is_empty() && self.floats.len() == rows {
-            out.extend_from_slice(&self.floats);
-            return Ok(());
-        }
-
-        let mut integers = self.integers.iter();
-        let mut floats = self.floats.iter();
-
-        for ((is_integer, is_float), exponent) in self
-            .is_integer
-            .iter()
-            .zip(&self.is_float)
-            .zip(&self.exponents)
-        {
-            let value = match (is_integer, is_float) {
-                (1, 0) => integers.next().map(|integer| unscaled(*integer, *exponent)),
-                (0, 1) => floats.next().copied(),
-                (0, 0) => Some(STALE_NAN),
-                _ => return Err(malformed("a row has both an integer and a float")),
-            };
-
-            let absent = || malformed("a column has fewer values than its levels say");
-            out.push(value.ok_or_else(absent)?);
+            row += run;
         }
 
         Ok(())
     }
 }
 
-/// One column of one row group, read forwards.
-struct Column<T: DataType> {
-    reader: ColumnReaderImpl<T>,
-    row: usize,
-}
+/// Appends the next `count` integers, divided by 10^exponent.
+fn append_decimals(
+    integers: &mut Integers<'_>,
+    exponent: i32,
+    count: usize,
+    out: &mut Vec<f64>,
+) -> Result<()> {
+    if !(0..=i32::from(EXPONENT_MAX)).contains(&exponent) {
+        return Err(malformed("an exponent is not 0 to 22"));
+    }
 
-impl<T: DataType> Column<T> {
-    fn open(
-        parsed: &ParquetMetaData,
-        file: &Arc<SparseFile>,
-        group: usize,
-        column: usize,
-    ) -> Result<Self> {
-        let absent = || ParquetError::General("a column has no offset index".to_owned());
-        let index = parsed
-            .offset_index()
-            .and_then(|groups| groups.get(group)?.get(column))
-            .ok_or_else(absent)?;
-
-        let group = parsed.row_group(group);
-        let chunk = group.columns().get(column).ok_or_else(absent)?;
-
-        if chunk.column_type() != T::get_physical_type() {
-            return Err(ParquetError::General(
-                "a column has another type than the format says".to_owned(),
-            ));
-        }
-
-        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-        let pages = SerializedPageReader::new(
-            Arc::clone(file),
-            chunk,
-            rows,
-            Some(index.page_locations().clone()),
-        )?;
-
-        let reader = get_column_reader(chunk.column_descr_ptr(), Box::new(pages));
-        Ok(Self {
-            reader: get_typed_column_reader(reader),
-            row: 0,
+    // The division takes longer than everything else, and by 1 it changes nothing.
+    if exponent == 0 {
+        integers.visit(count, |some| {
+            out.extend(some.iter().map(|i| unscaled(*i, 0)))
         })
-    }
-
-    /// Appends `rows`, which must lie behind the rows that were read before. `levels` is needed for
-    /// a column with nulls.
-    fn read(
-        &mut self,
-        rows: &Range<usize>,
-        levels: Option<&mut Vec<i16>>,
-        out: &mut Vec<T::T>,
-    ) -> Result<()> {
-        let skip = rows.start - self.row;
-        let skipped = self.reader.skip_records(skip)?;
-        let (read, _, _) = self.reader.read_records(rows.len(), levels, None, out)?;
-
-        if skipped != skip || read != rows.len() {
-            return Err(ParquetError::EOF(
-                "a column ends before its row group".to_owned(),
-            ));
-        }
-
-        self.row = rows.end;
-        Ok(())
+    } else {
+        integers.visit(count, |some| {
+            out.extend(some.iter().map(|i| unscaled(*i, exponent)));
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Reads rows of an integer, a float, or neither. The exponent of an integer is 1.
-    fn merged(rows: &[(Option<i64>, Option<f64>)]) -> Result<Vec<u64>> {
-        let mut scratch = Scratch::with_capacity(rows.len());
-        for (integer, float) in rows {
-            scratch.integers.extend(*integer);
-            scratch.is_integer.push(i16::from(integer.is_some()));
-            scratch.exponents.push(i32::from(integer.is_some()));
-            scratch.floats.extend(*float);
-            scratch.is_float.push(i16::from(float.is_some()));
-        }
-
-        let mut out = Vec::new();
-        scratch.merge(rows.len(), &mut out)?;
-        Ok(out.into_iter().map(f64::to_bits).collect())
-    }
-
-    #[test]
-    fn a_row_without_a_value_is_the_stale_marker() {
-        let int = (Some(15), None);
-        let float = (None, Some(0.3));
-        let stale = (None, None);
-        let bits = [1.5f64.to_bits(), 0.3f64.to_bits(), STALE_NAN.to_bits()];
-        let [i, f, s] = bits;
-
-        for (rows, expected) in [
-            (vec![stale], vec![s]),
-            (vec![int, int], vec![i, i]),
-            (vec![float, float], vec![f, f]),
-            (vec![int, stale, int], vec![i, s, i]),
-            (vec![float, stale], vec![f, s]),
-            (vec![stale, stale], vec![s, s]),
-            (vec![int, stale, float, int], vec![i, s, f, i]),
-        ] {
-            assert_eq!(merged(&rows).unwrap(), expected, "{rows:?}");
-        }
-    }
-
-    #[test]
-    fn a_row_with_two_values_is_refused() {
-        let both = (Some(15), Some(0.3));
-
-        for rows in [
-            vec![both],
-            vec![both, (None, None)],
-            vec![(None, None), both],
-        ] {
-            let error = merged(&rows).unwrap_err().to_string();
-            assert!(error.contains("both an integer and a float"), "{error}");
-        }
-    }
-}
+mod tests;
