@@ -1,6 +1,7 @@
 //! Merges several sources to one. Series and samples come in order, and each time occurs once in a
 //! series.
 
+pub mod exemplars;
 mod samples;
 pub mod union;
 
@@ -44,19 +45,40 @@ fn refused(full: Full) -> Error {
 pub struct MergeSource {
     /// The parts, ascending by order.
     parts: Vec<Part>,
-    conflicts: Counter,
+    /// Counts the conflicts that a part has lost, one for each part.
+    conflicts: Vec<Counter>,
+    batch_samples_max: usize,
     memory: Arc<Account>,
 }
 
 impl MergeSource {
     /// `conflicts` counts the samples that lose against a different value of a smaller order. A
     /// sample counts each time it is read.
-    pub fn new(mut parts: Vec<Part>, conflicts: Counter) -> Self {
-        parts.sort_by_key(|part| part.order);
+    pub fn new(parts: Vec<Part>, conflicts: Counter) -> Self {
+        let counted = parts.into_iter().map(|part| (part, conflicts.clone()));
+        Self::counting_each(counted.collect())
+    }
+
+    /// Makes a merge like [`MergeSource::new`]. Each part has its own counter, for the samples of
+    /// this part that lose.
+    pub fn counting_each(mut parts: Vec<(Part, Counter)>) -> Self {
+        parts.sort_by_key(|(part, _)| part.order);
+        let (parts, conflicts) = parts.into_iter().unzip();
+
         Self {
             parts,
             conflicts,
+            batch_samples_max: SeriesRequest::BATCH_SAMPLES_MAX,
             memory: Account::unbounded(),
+        }
+    }
+
+    /// The same merge with smaller batches: one ends when it exceeds this many samples.
+    #[must_use]
+    pub fn in_batches_of(self, batch_samples_max: usize) -> Self {
+        Self {
+            batch_samples_max,
+            ..self
         }
     }
 
@@ -96,7 +118,7 @@ impl SeriesSource for MergeSource {
             _ => {}
         }
 
-        let merge = Merge::new(streams, request, self.conflicts.clone(), &self.memory);
+        let merge = Merge::new(self, streams, request);
         Ok(Box::pin(stream::try_unfold(
             merge,
             |mut merge| async move { Ok(merge.next_batch().await?.map(|batch| (batch, merge))) },
@@ -159,9 +181,9 @@ struct Merge {
     /// The inputs whose current series is used up, or that have not begun.
     spent: Vec<usize>,
     batch_series_max: usize,
+    batch_samples_max: usize,
     /// Samples outside are left out. A part may return them, because it reads whole pages.
     range: TimeRange,
-    conflicts: Counter,
     /// The memory of the batch that was built last.
     built: Share,
 }
@@ -172,6 +194,8 @@ struct Input {
     row: usize,
     /// The memory of the current batch and of the next.
     share: Share,
+    /// Counts the values of the input that lost against a different one.
+    conflicts: Counter,
 }
 
 /// The current series of an input.
@@ -193,34 +217,27 @@ impl Ord for Head {
 }
 
 impl Merge {
-    fn new(
-        streams: Vec<SeriesStream>,
-        request: &SeriesRequest,
-        conflicts: Counter,
-        memory: &Arc<Account>,
-    ) -> Self {
+    fn new(source: &MergeSource, streams: Vec<SeriesStream>, request: &SeriesRequest) -> Self {
         let spent = (0..streams.len()).collect();
-        let share = || memory.share(Use::Query);
+        let share = || source.memory.share(Use::Query);
 
-        let input = |stream| Input {
+        let input = |(stream, conflicts): (SeriesStream, &Counter)| Input {
             stream,
             batch: None,
             row: 0,
             share: share(),
+            conflicts: conflicts.clone(),
         };
 
-        let inputs = streams.into_iter().map(input).collect();
-        let batch_series_max = request.batch_series_max;
-        let range = request.range;
-        let heads = BinaryHeap::new();
+        let inputs = streams.into_iter().zip(&source.conflicts).map(input);
 
         Self {
-            inputs,
-            heads,
+            inputs: inputs.collect(),
+            heads: BinaryHeap::new(),
             spent,
-            batch_series_max,
-            range,
-            conflicts,
+            batch_series_max: request.batch_series_max,
+            batch_samples_max: source.batch_samples_max,
+            range: request.range,
             built: share(),
         }
     }
@@ -238,7 +255,7 @@ impl Merge {
             .iter()
             .map(Input::floats_left)
             .sum::<usize>()
-            .min(SeriesRequest::BATCH_SAMPLES_MAX);
+            .min(self.batch_samples_max);
 
         self.built.shrink(usize::MAX);
         self.built.grow(at_hand * SAMPLE_BYTES).map_err(refused)?;
@@ -247,9 +264,7 @@ impl Merge {
             values.reserve_exact(at_hand);
         });
 
-        while builder.len() < self.batch_series_max
-            && builder.samples() < SeriesRequest::BATCH_SAMPLES_MAX
-        {
+        while builder.len() < self.batch_series_max && builder.samples() < self.batch_samples_max {
             self.refill().await?;
 
             let Some(Reverse(first)) = self.heads.pop() else {
@@ -266,6 +281,7 @@ impl Merge {
                 holders.extend(self.heads.pop().map(|Reverse(head)| head.input));
             }
 
+            self.make_room(&holders, &builder)?;
             self.merge_series(&holders, &mut builder);
             builder.end_series(&first.labels);
 
@@ -301,6 +317,16 @@ impl Merge {
         Ok(())
     }
 
+    /// Takes memory for the current series of `holders`, if it does not fit into the memory of the
+    /// batch.
+    fn make_room(&mut self, holders: &[usize], builder: &SeriesBatchBuilder) -> Result<(), Error> {
+        let floats: usize = holders.iter().map(|&at| self.inputs[at].floats()).sum();
+        let needed = (builder.samples() + floats) * SAMPLE_BYTES;
+        let missing = needed.saturating_sub(self.built.bytes());
+
+        self.built.grow(missing).map_err(refused)
+    }
+
     /// Appends the merged samples of the current series of `holders`, which ascend by order.
     fn merge_series(&self, holders: &[usize], builder: &mut SeriesBatchBuilder) {
         let slices: Vec<samples::Slice<'_>> = holders
@@ -308,9 +334,13 @@ impl Merge {
             .filter_map(|&at| self.inputs[at].slice())
             .collect();
 
-        let conflicts = samples::merge(&slices, self.range, builder);
-        if conflicts > 0 {
-            self.conflicts.inc_by(conflicts);
+        let mut lost = vec![0; slices.len()];
+        samples::merge(&slices, self.range, builder, &mut lost);
+
+        for (&at, lost) in holders.iter().zip(lost) {
+            if lost > 0 {
+                self.inputs[at].conflicts.inc_by(lost);
+            }
         }
     }
 }
@@ -320,6 +350,12 @@ impl Input {
         self.batch
             .as_ref()
             .is_none_or(|batch| self.row >= batch.len())
+    }
+
+    /// The number of floats in the current series.
+    fn floats(&self) -> usize {
+        self.slice()
+            .map_or(0, |(batch, row)| batch.samples_at(row).0.len())
     }
 
     /// The number of floats in the current series and the following ones of the batch.

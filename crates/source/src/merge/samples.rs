@@ -10,22 +10,30 @@ pub(super) type Slice<'a> = (&'a SeriesBatch, usize);
 
 /// Appends the samples of `slices` in `range` to the series that `out` builds. If several slices
 /// have a value for one time, that of the first slice counts, whether it is a float or a histogram.
-/// Returns how many values lost against a different one.
+/// Adds to `lost`, which has a number for each slice, how many of its values lost against a
+/// different one.
 pub(super) fn merge<'a>(
     slices: &[Slice<'a>],
     range: TimeRange,
     out: &mut SeriesBatchBuilder,
-) -> u64 {
+    lost: &mut [u64],
+) {
     if slices.iter().all(|slice| is_plain(*slice)) {
-        let in_range = |(batch, row): &Slice<'a>| {
+        let in_range = |(at, (batch, row)): (usize, &Slice<'a>)| {
             let (ts, values) = batch.samples_at(*row);
             let span = span_in(ts, range);
-            (&ts[span.clone()], &values[span])
+
+            Floats {
+                at,
+                ts: &ts[span.clone()],
+                values: &values[span],
+            }
         };
 
-        let mut floats: Vec<(&[i64], &[f64])> = slices.iter().map(in_range).collect();
-        floats.retain(|(ts, _)| !ts.is_empty());
-        return merge_floats(&floats, out);
+        let mut floats: Vec<Floats<'_>> = slices.iter().enumerate().map(in_range).collect();
+        floats.retain(|floats| !floats.ts.is_empty());
+        merge_floats(&floats, out, lost);
+        return;
     }
 
     let mut cursors: Vec<Cursor<'_>> = slices
@@ -33,19 +41,17 @@ pub(super) fn merge<'a>(
         .map(|slice| Cursor::new(*slice, range))
         .collect();
 
-    let mut conflicts = 0;
-
     while let Some(ts_ms) = cursors.iter().filter_map(Cursor::ts_ms).min() {
         let mut winner: Option<Sample<'_>> = None;
 
-        for cursor in &mut cursors {
+        for (cursor, lost) in cursors.iter_mut().zip(&mut *lost) {
             let Some(sample) = cursor.take_at(ts_ms) else {
                 continue;
             };
 
             match &winner {
                 None => winner = Some(sample),
-                Some(first) => conflicts += u64::from(first.value != sample.value),
+                Some(first) => *lost += u64::from(first.value != sample.value),
             }
         }
 
@@ -53,8 +59,14 @@ pub(super) fn merge<'a>(
             sample.push(ts_ms, out);
         }
     }
+}
 
-    conflicts
+/// The plain floats of the slice `at`.
+#[derive(Clone, Copy)]
+struct Floats<'a> {
+    at: usize,
+    ts: &'a [i64],
+    values: &'a [f64],
 }
 
 /// The positions of the times in `range`.
@@ -71,47 +83,49 @@ fn is_plain((batch, row): Slice<'_>) -> bool {
         && batch.ttls_at(row).is_none()
 }
 
-/// Merges slices that are not empty. Earlier slices win. Returns how many values lost against a
-/// different one.
-fn merge_floats(slices: &[(&[i64], &[f64])], out: &mut SeriesBatchBuilder) -> u64 {
+/// Merges slices that are not empty. Earlier slices win. Counts in `lost` as [`merge`] does.
+fn merge_floats(slices: &[Floats<'_>], out: &mut SeriesBatchBuilder, lost: &mut [u64]) {
     let mut in_time: Vec<_> = slices.to_vec();
-    in_time.sort_by_key(|(ts, _)| ts[0]);
+    in_time.sort_by_key(|slice| slice.ts[0]);
 
     let disjoint = in_time
         .windows(2)
-        .all(|two| two[0].0.last() < two[1].0.first());
+        .all(|two| two[0].ts.last() < two[1].ts.first());
 
     if disjoint {
         out.samples_mut(|all_ts, all_values| {
-            for (ts, values) in in_time {
-                all_ts.extend_from_slice(ts);
-                all_values.extend_from_slice(values);
+            for slice in in_time {
+                all_ts.extend_from_slice(slice.ts);
+                all_values.extend_from_slice(slice.values);
             }
         });
 
-        return 0;
+        return;
     }
 
-    let mut conflicts = 0;
     let mut at = vec![0; slices.len()];
 
     out.samples_mut(|all_ts, all_values| {
         loop {
-            let next = |(slice, &at): (&(&[i64], &[f64]), &usize)| slice.0.get(at).copied();
+            let next = |(slice, &at): (&Floats<'_>, &usize)| slice.ts.get(at).copied();
             let Some(ts) = slices.iter().zip(&at).filter_map(next).min() else {
                 break;
             };
 
             let mut winner: Option<f64> = None;
 
-            for ((times, values), at) in slices.iter().zip(&mut at) {
-                if times.get(*at) != Some(&ts) {
+            for (slice, at) in slices.iter().zip(&mut at) {
+                if slice.ts.get(*at) != Some(&ts) {
                     continue;
                 }
 
+                let value = slice.values[*at];
+
                 match winner {
-                    None => winner = Some(values[*at]),
-                    Some(value) => conflicts += u64::from(value.to_bits() != values[*at].to_bits()),
+                    None => winner = Some(value),
+                    Some(first) => {
+                        lost[slice.at] += u64::from(first.to_bits() != value.to_bits());
+                    }
                 }
 
                 *at += 1;
@@ -121,8 +135,6 @@ fn merge_floats(slices: &[(&[i64], &[f64])], out: &mut SeriesBatchBuilder) -> u6
             all_values.extend(winner);
         }
     });
-
-    conflicts
 }
 
 /// A float or a histogram. Two are equal when all their bits are equal; the life does not count.
