@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use duramen_model::ErrorKind;
+use duramen_qos::Full;
 use object_store::path::Path;
 
 /// An error of one block. A variant about damage names the object. No value is returned from
@@ -58,6 +59,15 @@ pub enum Error {
         offset: u64,
         what: &'static str,
     },
+    /// The account has no memory for the next batch of samples.
+    #[error("no memory for a batch of samples. dir=`{dir}`, samples=`{samples}`")]
+    Memory {
+        dir: Path,
+        /// The number of floats, where a histogram counts as sixteen.
+        samples: u64,
+        #[source]
+        source: Full,
+    },
     #[error("cannot decode a block file. key=`{key}`")]
     Decode {
         key: Path,
@@ -71,7 +81,7 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Contract { .. } | Self::Encode { .. } => ErrorKind::Internal,
-            Self::Write { .. } | Self::Get { .. } => ErrorKind::Unavailable,
+            Self::Write { .. } | Self::Get { .. } | Self::Memory { .. } => ErrorKind::Unavailable,
             Self::Size { .. }
             | Self::Checksum { .. }
             | Self::Malformed { .. }

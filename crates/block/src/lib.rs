@@ -40,7 +40,7 @@ pub use layout::file_names::{
 pub use read::block::Block;
 pub use read::cache::ExtentCache;
 pub use read::checks::{BlockChecks, FileCheck};
-pub use read::options::OpenOptions;
+pub use read::options::{BatchOptions, OpenOptions};
 pub use read::source::BlockSource;
 pub use series::pool::SeriesIndexPool;
 pub use write::block::BlockWriter;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use duramen_model::ErrorKind;
+use duramen_model::{BlockId, ErrorKind};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -25,6 +25,23 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A block cannot be read; the text names it.
+    #[error(transparent)]
+    Source(#[from] duramen_source::Error),
+
+    /// Blocks of different kinds cannot become one block.
+    #[error(
+        "the blocks do not agree in their {what}, so they cannot be merged. block=`{block}`, other=`{other}`"
+    )]
+    Mixed {
+        what: &'static str,
+        block: BlockId,
+        other: BlockId,
+    },
+
+    #[error("there is no block to merge")]
+    NoInput,
+
     /// The process is ending.
     #[error("the process is shutting down")]
     Stopped,
@@ -36,6 +53,8 @@ impl Error {
             Self::Block(error) => error.kind(),
             Self::Bucket(error) => error.kind(),
             Self::Manifest(error) => error.kind(),
+            Self::Source(error) => error.kind(),
+            Self::Mixed { .. } | Self::NoInput => ErrorKind::Invalid,
             Self::Disk { .. } | Self::Stopped => ErrorKind::Unavailable,
         }
     }

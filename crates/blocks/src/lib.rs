@@ -14,10 +14,12 @@
 //! - `verify`: compares the bytes of a staged block with its checksums while they are uploaded.
 //! - [`publish`]: uploads a block, `meta` last, and commits a flush.
 //! - [`open`]: the open blocks of a process, with their caches.
+//! - [`merge`]: makes one output of several blocks, or writes one block again.
 //! - [`metadata`]: finds the blocks with the newest metric families, and reads them.
 
 mod disk_store;
 pub mod error;
+pub mod merge;
 pub mod metadata;
 pub mod open;
 pub mod publish;
@@ -25,6 +27,7 @@ pub mod staged;
 mod verify;
 
 pub use error::Error;
+pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, merge};
 pub use open::Blocks;
 pub use publish::{MemoryBlock, Publisher};
 pub use staged::{StagedBlock, Staging, StagingDir};

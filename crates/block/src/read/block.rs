@@ -15,7 +15,7 @@ use crate::layout::file_names::{
 };
 use crate::read::fetch::RemoteFile;
 use crate::read::meta;
-use crate::read::options::OpenOptions;
+use crate::read::options::{BatchOptions, OpenOptions};
 use crate::read::parquet_file::{Folder, RowsFile};
 use crate::series::file::SeriesFile;
 use crate::series::pool::SeriesIndexPool;
@@ -36,6 +36,7 @@ pub struct Block {
     pub(crate) metadata: Option<RowsFile>,
     pub(crate) indexes: Option<Arc<SeriesIndexPool>>,
     pub(crate) warmth: Warmth,
+    pub(crate) batches: BatchOptions,
 }
 
 impl Block {
@@ -94,6 +95,7 @@ impl Block {
             stats: stats.clone(),
             indexes: options.indexes.clone(),
             warmth: Warmth::default(),
+            batches: options.batches.clone(),
             dir: Arc::clone(&dir),
         };
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use duramen_qos::Account;
+
 use crate::read::cache::ExtentCache;
 use crate::series::pool::SeriesIndexPool;
 
@@ -22,6 +24,28 @@ pub struct OpenOptions {
     /// The first selection that reads the whole series file anyway builds the index. Otherwise the
     /// third selection of an open block does.
     pub indexes: Option<Arc<SeriesIndexPool>>,
+    /// The batches in which samples are read.
+    pub batches: BatchOptions,
+}
+
+/// How large the batches of a selection are, and where their memory comes from.
+#[derive(Clone, Debug)]
+pub struct BatchOptions {
+    /// A batch ends at this many samples, which take 16 bytes each, or 32 with life spans. A
+    /// longer series is a batch alone.
+    pub samples_max: u64,
+    /// The account that must have room for the decoded samples of a batch before the batch is
+    /// fetched. Once a batch is decoded, its receiver accounts for it.
+    pub memory: Arc<Account>,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            samples_max: 1 << 20,
+            memory: Account::unbounded(),
+        }
+    }
 }
 
 impl Default for OpenOptions {
@@ -31,6 +55,7 @@ impl Default for OpenOptions {
             series_prefetch_bytes_max: 64 << 10,
             cache: None,
             indexes: None,
+            batches: BatchOptions::default(),
         }
     }
 }

@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::BinaryArray;
-use duramen_source::{Read, SeriesBatch, SeriesRequest};
+use duramen_model::TimeRange;
+use duramen_qos::{Share, Use};
+use duramen_source::{Read, SeriesBatch, SeriesExemplars, SeriesRequest};
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
+use object_store::path::Path;
 
 use crate::error::Error;
 use crate::layout::rows::{SeriesRows, Wanted};
@@ -15,8 +18,10 @@ use crate::series::file::SeriesFile;
 use crate::series::found::FoundSeries;
 use crate::series::index::SeriesIndex;
 
-/// A batch ends at this many samples, which are 16 MiB decoded. A longer series is a batch alone.
-const BATCH_SAMPLES: u64 = 1 << 20;
+/// The size of a time and a value.
+const SAMPLE_BYTES: usize = 16;
+/// A batch of exemplars ends at this many. A series with more is a batch alone.
+const BATCH_EXEMPLARS: u64 = 4096;
 /// A histogram counts as this many floats, which are 256 bytes.
 const HISTOGRAM_SAMPLES: u64 = 16;
 /// The batch that is in use, and the next one, which is fetched meanwhile.
@@ -46,6 +51,7 @@ pub(crate) fn stream(
 
             async move {
                 let batch = batch?;
+                let _reserved = reserve(&block, &batch.rows)?;
                 asked.reads.add(Read::SeriesFound, batch.rows.len() as u64);
                 batch::read(&block, batch, &asked).await
             }
@@ -53,6 +59,83 @@ pub(crate) fn stream(
         .buffered(READ_AHEAD);
 
     stop_at_error(batches)
+}
+
+/// Takes memory for the decoded samples of a batch, until it is handed over.
+fn reserve(block: &Block, rows: &[SeriesRows]) -> Result<Share, Error> {
+    let samples = rows.iter().map(weight).fold(0, u64::saturating_add);
+    let bytes = usize::try_from(samples)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(SAMPLE_BYTES);
+
+    let reserved = block.batches.memory.take(Use::Query, bytes);
+    reserved.map_err(|source| Error::Memory {
+        dir: Path::clone(&block.dir),
+        samples,
+        source,
+    })
+}
+
+/// Returns the exemplars of the series that pass, in the order of the block, a few series at a
+/// time. Exemplars outside the range are left out.
+///
+/// This takes one round trip for the series pages, and one for the exemplars of each batch.
+pub(crate) fn exemplars(
+    block: Arc<Block>,
+    file: Arc<SeriesFile>,
+    request: SeriesRequest,
+) -> impl Stream<Item = Result<Vec<SeriesExemplars>, Error>> + Send {
+    let groups = file.groups(&request.matchers);
+    let request = Arc::new(request);
+    let found = find(file, groups, Arc::clone(&request), Wanted::Exemplars);
+
+    let batches = found
+        .map_ok(|series| stream::iter(exemplar_batches(series).into_iter().map(Ok)))
+        .try_flatten()
+        .and_then(move |series| {
+            let block = Arc::clone(&block);
+            let request = Arc::clone(&request);
+
+            async move {
+                let mut all = batch::exemplars(&block, series, &request.reads).await?;
+                keep_in(request.range, &mut all);
+                Ok(all)
+            }
+        });
+
+    stop_at_error(batches)
+}
+
+/// Splits series into batches of about [`BATCH_EXEMPLARS`] exemplars.
+fn exemplar_batches(series: Vec<FoundSeries>) -> Vec<Vec<FoundSeries>> {
+    let mut batches: Vec<Vec<FoundSeries>> = Vec::new();
+    let mut exemplars = u64::MAX;
+
+    for series in series {
+        let rows = &series.rows.exemplars;
+        exemplars = exemplars.saturating_add(rows.end - rows.start);
+
+        match batches.last_mut().filter(|_| exemplars <= BATCH_EXEMPLARS) {
+            Some(batch) => batch.push(series),
+            None => {
+                exemplars = rows.end - rows.start;
+                batches.push(vec![series]);
+            }
+        }
+    }
+
+    batches
+}
+
+/// Drops exemplars outside the range, and series without any.
+pub(crate) fn keep_in(range: TimeRange, all: &mut Vec<SeriesExemplars>) {
+    for series in &mut *all {
+        series
+            .exemplars
+            .retain(|exemplar| range.contains(exemplar.ts_ms));
+    }
+
+    all.retain(|series| !series.exemplars.is_empty());
 }
 
 /// Ends the stream after its first error.
@@ -72,17 +155,18 @@ async fn found(
     file: Arc<SeriesFile>,
     request: Arc<SeriesRequest>,
 ) -> impl Stream<Item = Result<Batch, Error>> + Send {
-    let series_max = request.batch_series_max.max(1);
+    let size = BatchSize {
+        series_max: request.batch_series_max.max(1),
+        samples_max: block.batches.samples_max,
+    };
     let wanted = Wanted::Samples(request.range);
 
     match look_up(&block, &file, &request).await {
         Place::Index(index) => {
             let series = index.select(&request.matchers, wanted).await;
-            index_batches(index, series, series_max).left_stream()
+            index_batches(index, series, size).left_stream()
         }
-        Place::File(groups) => {
-            batches(find(file, groups, request, wanted), series_max).right_stream()
-        }
+        Place::File(groups) => batches(find(file, groups, request, wanted), size).right_stream(),
     }
 }
 
@@ -144,20 +228,23 @@ pub(crate) async fn look_up(block: &Block, file: &SeriesFile, request: &SeriesRe
     index.map_or(Place::File(groups), Place::Index)
 }
 
+/// The size at which a batch ends.
+#[derive(Clone, Copy)]
+struct BatchSize {
+    series_max: usize,
+    samples_max: u64,
+}
+
 /// Splits `series` of `index` into batches, as [`batches`] does.
 fn index_batches(
     index: Arc<SeriesIndex>,
     series: Vec<u32>,
-    series_max: usize,
+    size: BatchSize,
 ) -> impl Stream<Item = Result<Batch, Error>> + Send {
     let mut start = 0;
     stream::iter(std::iter::from_fn(move || {
         let waiting = series.get(start..)?;
-        let length = batch_length(
-            waiting.iter().map(|series| index.rows(*series)),
-            series_max,
-            true,
-        )?;
+        let length = batch_length(waiting.iter().map(|series| index.rows(*series)), size, true)?;
 
         let batch = waiting.get(..length)?;
         start += length;
@@ -190,17 +277,17 @@ fn find(
         .buffered(READ_AHEAD)
 }
 
-/// Splits `found` into batches of at most `series_max` series and about [`BATCH_SAMPLES`] samples.
+/// Splits `found` into batches of at most this size. A series that is larger is a batch alone.
 fn batches(
     found: impl Stream<Item = Result<Vec<FoundSeries>, Error>> + Send,
-    series_max: usize,
+    size: BatchSize,
 ) -> impl Stream<Item = Result<Batch, Error>> + Send {
     let state = (Box::pin(found), VecDeque::new(), false);
     stream::try_unfold(
         state,
         move |(mut found, mut waiting, mut ended)| async move {
             loop {
-                if let Some(batch) = next_batch(&mut waiting, series_max, ended) {
+                if let Some(batch) = next_batch(&mut waiting, size, ended) {
                     return Ok(Some((batch, (found, waiting, ended))));
                 }
 
@@ -218,14 +305,10 @@ fn batches(
 }
 
 /// Takes a batch off the front. Returns `None` if the batch has room and more series may come.
-fn next_batch(
-    waiting: &mut VecDeque<FoundSeries>,
-    series_max: usize,
-    ended: bool,
-) -> Option<Batch> {
+fn next_batch(waiting: &mut VecDeque<FoundSeries>, size: BatchSize, ended: bool) -> Option<Batch> {
     let length = batch_length(
         waiting.iter().map(|series| series.rows.clone()),
-        series_max,
+        size,
         ended,
     )?;
 
@@ -244,7 +327,7 @@ fn next_batch(
 /// room and more series may come, or if there are none.
 fn batch_length(
     waiting: impl Iterator<Item = SeriesRows>,
-    series_max: usize,
+    size: BatchSize,
     ended: bool,
 ) -> Option<usize> {
     let mut samples = 0u64;
@@ -253,7 +336,7 @@ fn batch_length(
 
     for rows in waiting {
         samples = samples.saturating_add(weight(&rows));
-        full = length > 0 && samples > BATCH_SAMPLES || length >= series_max;
+        full = length > 0 && samples > size.samples_max || length >= size.series_max;
 
         if full {
             break;
@@ -262,7 +345,7 @@ fn batch_length(
         length += 1;
     }
 
-    let whole = full || length >= series_max || samples >= BATCH_SAMPLES || ended;
+    let whole = full || length >= size.series_max || samples >= size.samples_max || ended;
     (whole && length > 0).then_some(length)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
+use duramen_source::merge::exemplars::ExemplarStream;
 use duramen_source::{
     Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk,
 };
@@ -111,6 +112,21 @@ impl SeriesSource for BlockSource {
 }
 
 impl BlockSource {
+    /// Returns what [`SeriesSource::exemplars`] does, a few series at a time.
+    ///
+    /// This takes one round trip for the series pages, and one for each batch of 4,096 exemplars.
+    pub fn exemplar_stream(&self, request: &SeriesRequest) -> ExemplarStream {
+        let file = self.block.series.clone();
+        let has_any = self.block.exemplars.is_some() && self.may_hold(request);
+        let Some(file) = file.filter(|_| has_any) else {
+            return Box::pin(stream::empty());
+        };
+
+        let block = Arc::clone(&self.block);
+        let batches = select::exemplars(Arc::clone(&block), file, request.clone());
+        Box::pin(batches.map_err(move |e| e.of_block(block.dir())))
+    }
+
     /// Whether the range of the request overlaps the block.
     fn may_hold(&self, request: &SeriesRequest) -> bool {
         self.block.stats.range().overlaps(request.range)
@@ -134,13 +150,7 @@ impl BlockSource {
         let series = select::find_all(&self.block, request, Wanted::Exemplars).await?;
         let mut all = batch::exemplars(&self.block, series, &request.reads).await?;
 
-        for series in &mut all {
-            series
-                .exemplars
-                .retain(|exemplar| request.range.contains(exemplar.ts_ms));
-        }
-
-        all.retain(|series| !series.exemplars.is_empty());
+        select::keep_in(request.range, &mut all);
         Ok(all)
     }
 

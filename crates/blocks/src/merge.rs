@@ -1,0 +1,234 @@
+//! Merges blocks: one streaming merge, series by series, with the rule that queries follow.
+//!
+//! ```text
+//! inputs ──► open, by `budget` ──► duramen_source::MergeSource ──► `output` ──► blocks, entries
+//!                 │                                                  ▲
+//!                 └──► duramen_source::merge::exemplars ─────────────┘
+//! ```
+//!
+//! - `entry`: what the entry of an output is, from the entries of the inputs. Pure.
+//! - `budget`: how the memory is divided. Pure.
+//! - `output`: writes merged series and exemplars, on threads that may block.
+//! - `report`: what a merge did.
+//!
+//! A merge of one block writes it again with other options. It changes nothing of what queries
+//! read. The inputs are only read. Who makes the outputs live, and when, is decided elsewhere.
+
+mod budget;
+mod entry;
+mod output;
+mod report;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use duramen_block::{Block, BlockLimits, BlockSource, BlockWriter, OpenOptions, Sibling};
+use duramen_metrics::Counter;
+use duramen_model::{BlockEntry, BlockId, FamilyMetadata, TimeRange};
+use duramen_source::merge::exemplars::ExemplarMerge;
+use duramen_source::{Columns, MergeSource, Part, Reads, SeriesRequest, SeriesSource};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use crate::error::Error;
+use crate::merge::budget::Budget;
+use crate::merge::entry::OutputEntry;
+use crate::merge::output::Output;
+use crate::metadata;
+pub use report::{InputReport, MergeReport};
+
+/// How many blocks are opened at the same time.
+const OPENS_AT_ONCE: usize = 16;
+
+/// A block to merge, and where its files are.
+#[derive(Clone, Debug)]
+pub struct MergeInput {
+    pub entry: BlockEntry,
+    pub store: Arc<dyn ObjectStore>,
+    pub directory: Path,
+}
+
+/// How blocks are merged.
+#[derive(Clone, Debug)]
+pub struct MergeOptions {
+    /// The memory of a merge, whatever comes in. A merge that would need more fails: this can only
+    /// be the case if one series has so many samples that its samples in all inputs, and again in
+    /// the output, do not fit into about two thirds of this.
+    pub memory_bytes_max: usize,
+    /// When an output is cut into siblings. The limit of labels is lowered if the memory is small.
+    pub limits: BlockLimits,
+}
+
+impl Default for MergeOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 512 << 20,
+            limits: BlockLimits::default(),
+        }
+    }
+}
+
+/// The output of a merge: one block or several siblings, in order.
+#[derive(Debug)]
+pub struct Merged {
+    pub blocks: Vec<MergedBlock>,
+    pub report: MergeReport,
+}
+
+/// One block of the output.
+#[derive(Debug)]
+pub struct MergedBlock {
+    pub entry: BlockEntry,
+    /// The files by name, `meta` last. Empty for a block in a folder.
+    pub files: Vec<(String, Bytes)>,
+}
+
+/// An input that is open.
+struct OpenInput {
+    entry: BlockEntry,
+    source: BlockSource,
+    /// The samples of the block that lost against a different value.
+    conflicts: Counter,
+}
+
+/// Merges blocks of one tenant. `create` makes the writer of each block of the output, and its id.
+///
+/// A query over the outputs answers as a query over the inputs: series, samples, histograms and
+/// exemplars of all inputs, each once. If two inputs have different values for one time of a
+/// series, the value of the smaller order counts. The metadata is that of the newest block of each
+/// writer; of two entries for one family the one that was sent last counts.
+///
+/// Requests, for each input: 1 GET of `meta` (and 1 of a small series file at the same time), then
+/// those of reading the series file once from front to back, and one trip for each batch of
+/// samples and for each batch of exemplars. No file is read twice, apart from pages at the border
+/// of two batches.
+///
+/// # Errors
+/// If an input cannot be read, the error names its folder. What was written so far is incomplete,
+/// and may be removed.
+pub async fn merge(
+    inputs: Vec<MergeInput>,
+    options: &MergeOptions,
+    reads: &Arc<Reads>,
+    create: impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
+) -> Result<Merged, Error> {
+    let entries: Vec<&BlockEntry> = inputs.iter().map(|input| &input.entry).collect();
+    let entry = OutputEntry::of(&entries)?;
+    let budget = Budget::new(options, inputs.len());
+    let inputs = open(inputs, &budget, reads).await?;
+
+    let request = SeriesRequest {
+        matchers: Arc::from([]),
+        range: TimeRange::ALL,
+        columns: Columns::Everything,
+        batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::clone(reads),
+    };
+
+    let families = families(&inputs).await?;
+    let exemplars = inputs
+        .iter()
+        .map(|input| input.source.exemplar_stream(&request))
+        .collect();
+
+    let mut samples = samples(&inputs, &budget).select(&request).await?;
+    let mut output = Output::new(budget.limits.clone(), create, ExemplarMerge::new(exemplars));
+    let mut batch = samples.try_next().await?;
+
+    while let Some(current) = batch {
+        // The next batch is read while this one is written.
+        let (written, next) = futures::join!(output.push(current), samples.try_next());
+        written?;
+        batch = next?;
+    }
+
+    let siblings = output.finish(families).await?;
+    let blocks: Vec<MergedBlock> = siblings
+        .into_iter()
+        .map(|sibling| block(&entry, sibling))
+        .collect();
+
+    let report = MergeReport::new(&inputs, &blocks);
+    Ok(Merged { blocks, report })
+}
+
+fn block(entry: &OutputEntry, sibling: Sibling<BlockId>) -> MergedBlock {
+    MergedBlock {
+        entry: entry.of_block(sibling.place, sibling.stats),
+        files: sibling.files,
+    }
+}
+
+/// Opens the inputs, ascending by order.
+async fn open(
+    mut inputs: Vec<MergeInput>,
+    budget: &Budget,
+    reads: &Reads,
+) -> Result<Vec<OpenInput>, Error> {
+    inputs.sort_by_key(|input| (input.entry.order.min, input.entry.id));
+
+    let open = |input: MergeInput| async move {
+        let options = OpenOptions {
+            batches: budget.batches(),
+            ..OpenOptions::default()
+        };
+
+        let directory = input.directory.clone();
+        let opened = Block::open(
+            input.store,
+            input.directory,
+            &input.entry.stats,
+            options,
+            reads,
+        )
+        .await;
+        let block = opened.map_err(|error| error.of_block(&directory))?;
+
+        Ok(OpenInput {
+            entry: input.entry,
+            source: BlockSource::new(block),
+            conflicts: Counter::default(),
+        })
+    };
+
+    stream::iter(inputs)
+        .map(open)
+        .buffered(OPENS_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Returns the merge of the samples of all inputs.
+fn samples(inputs: &[OpenInput], budget: &Budget) -> MergeSource {
+    let part = |input: &OpenInput| (input.part(), input.conflicts.clone());
+    let parts = inputs.iter().map(part).collect();
+
+    MergeSource::counting_each(parts)
+        .in_batches_of(budget.output_samples_max)
+        .within(&budget.memory)
+}
+
+/// Returns the metric families that a query over the inputs finds.
+async fn families(tenant: TenantId, inputs: &[OpenInput]) -> Result<Vec<FamilyMetadata>, Error> {
+    let entries: Vec<_> = inputs
+        .iter()
+        .map(|input| Arc::new(input.entry.clone()))
+        .collect();
+
+    let newest = metadata::newest(entries.iter());
+    let is_newest = |input: &&OpenInput| newest.values().any(|entry| entry.id == input.entry.id);
+    let parts = inputs.iter().filter(is_newest).map(OpenInput::part);
+
+    let merged = MergeSource::new(parts.collect(), Counter::default());
+    Ok(merged.metadata().await?)
+}
+
+impl OpenInput {
+    fn part(&self) -> Part {
+        Part {
+            order: self.entry.order.min,
+            source: Arc::new(self.source.clone()),
+        }
+    }
+}

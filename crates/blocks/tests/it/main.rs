@@ -1,0 +1,13 @@
+//! Merges of blocks, through files and object stores.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
+
+mod contents;
+mod generate;
+mod inputs;
+mod merge;
+mod resources;

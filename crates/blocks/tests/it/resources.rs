@@ -1,0 +1,1 @@
+//! The memory and the requests of a merge.
