@@ -52,9 +52,9 @@ pub struct MergeInput {
 /// How blocks are merged.
 #[derive(Clone, Debug)]
 pub struct MergeOptions {
-    /// The memory of a merge, whatever comes in. A merge that would need more fails: this can only
-    /// be the case if one series has so many samples that its samples in all inputs, and again in
-    /// the output, do not fit into about two thirds of this.
+    /// The memory of a merge, whatever comes in. A merge that would need more fails. This can only
+    /// happen if one series, or one batch of large histograms, takes more than about a quarter of
+    /// it in all inputs together: at 16 bytes a sample, 8 million samples in 512 MiB.
     pub memory_bytes_max: usize,
     /// When an output is cut into siblings. The limit of labels is lowered if the memory is small.
     pub limits: BlockLimits,

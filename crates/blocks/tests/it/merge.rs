@@ -12,7 +12,7 @@ use crate::inputs::{Store, merge, query, siblings_of};
 /// How many random sets a test tries. `DURAMEN_MERGE_SETS` sets it.
 fn sets() -> u64 {
     let sets = std::env::var("DURAMEN_MERGE_SETS").ok();
-    sets.and_then(|sets| sets.parse().ok()).unwrap_or(60)
+    sets.and_then(|sets| sets.parse().ok()).unwrap_or(40)
 }
 
 /// Makes random blocks, flushed one after the other by up to `writers` writers.
