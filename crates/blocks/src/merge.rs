@@ -210,7 +210,7 @@ fn samples(inputs: &[OpenInput], budget: &Budget) -> MergeSource {
 }
 
 /// Returns the metric families that a query over the inputs finds.
-async fn families(tenant: TenantId, inputs: &[OpenInput]) -> Result<Vec<FamilyMetadata>, Error> {
+async fn families(inputs: &[OpenInput]) -> Result<Vec<FamilyMetadata>, Error> {
     let entries: Vec<_> = inputs
         .iter()
         .map(|input| Arc::new(input.entry.clone()))

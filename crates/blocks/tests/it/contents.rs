@@ -7,8 +7,6 @@ use duramen_model::{Exemplar, FamilyMetadata, Labels, Life, TimeRange};
 use duramen_source::{Columns, HistogramRef, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 
-use crate::inputs::TENANT;
-
 /// What one series has. Values as bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Series {
@@ -26,7 +24,6 @@ pub(crate) struct Contents {
 
 pub(crate) fn everything() -> SeriesRequest {
     SeriesRequest {
-        tenants: Arc::from([TENANT]),
         matchers: Arc::from([]),
         range: TimeRange::ALL,
         columns: Columns::Everything,

@@ -116,7 +116,7 @@ pub(crate) async fn merge(
         Ok((ids.next_id(), writer))
     };
 
-    duramen_blocks::merge(TENANT, inputs.to_vec(), options, &Arc::default(), create).await
+    duramen_blocks::merge(inputs.to_vec(), options, &Arc::default(), create).await
 }
 
 /// Options with blocks of about so many series.
@@ -178,7 +178,7 @@ pub(crate) async fn open(input: &MergeInput) -> BlockSource {
     .unwrap();
 
     block.verify().await.unwrap();
-    BlockSource::new(block, TENANT)
+    BlockSource::new(block)
 }
 
 /// Returns what a query over these blocks answers, and how many samples lose a conflict.
@@ -196,7 +196,7 @@ pub(crate) async fn query(blocks: &[MergeInput]) -> (Contents, u64) {
     let is_newest = |block: &&MergeInput| newest.values().any(|entry| entry.id == block.entry.id);
     let newest = parts(blocks.iter().filter(is_newest).collect()).await;
     let families = MergeSource::new(newest, Counter::default());
-    contents.families = families.metadata(&[TENANT]).await.unwrap();
+    contents.families = families.metadata().await.unwrap();
 
     (contents, conflicts.get())
 }

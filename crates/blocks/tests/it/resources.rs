@@ -8,7 +8,7 @@ use duramen_model::{Exemplar, Labels, Life};
 use duramen_source::{Read, Reads};
 
 use crate::generate::{Data, SeriesData};
-use crate::inputs::{Store, TENANT};
+use crate::inputs::Store;
 
 /// The data of `series` series with so many floats each, from a time on.
 fn data(series: i32, floats: i64, start_ms: i64, with_exemplars: bool) -> Data {
@@ -52,7 +52,7 @@ async fn gets(inputs: &[MergeInput], memory_bytes_max: usize) -> u64 {
         Ok((ids.next_id(), writer))
     };
 
-    merge(TENANT, inputs.to_vec(), &options, &reads, create)
+    merge(inputs.to_vec(), &options, &reads, create)
         .await
         .unwrap();
     reads.get(Read::Gets)

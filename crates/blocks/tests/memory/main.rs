@@ -134,7 +134,7 @@ async fn merge_within(
     let before = HELD.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
 
-    let merged = merge(TENANT, inputs.to_vec(), &options, &Arc::default(), create).await;
+    let merged = merge(inputs.to_vec(), &options, &Arc::default(), create).await;
     let peak = PEAK.load(Ordering::Relaxed) - before;
     (merged, peak)
 }
