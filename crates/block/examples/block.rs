@@ -5,7 +5,8 @@
 //! ```
 //!
 //! FILE is a column file of the load generator. The program keeps each EVERY-th sample of a series.
-//! Without a file, it makes data up. Keys: `level`, `ts_page`, `value_page`, `group_rows`,
+//! Without a file, it makes data up. Keys: `level`, `ts_page`, `integer_page`, `float_page`,
+//! `group_rows`,
 //! `group_bytes`, `series_group_rows`. The block is kept if the environment names a `BLOCK_DIR`.
 #![expect(
     clippy::print_stdout,
@@ -94,7 +95,8 @@ fn options(keys: &[&String]) -> WriterOptions {
         match key {
             "level" => options.zstd_level = value as i32,
             "ts_page" => options.ts_page_rows = value,
-            "value_page" => options.value_page_rows = value,
+            "integer_page" => options.integer_page_values = value,
+            "float_page" => options.float_page_values = value,
             "group_rows" => options.row_group_rows_max = value,
             "series_group_rows" => options.series_group_rows_max = value,
             "group_bytes" => options.row_group_bytes_max = value,

@@ -10,6 +10,7 @@
 
 pub(crate) mod block;
 pub(crate) mod contents;
+pub(crate) mod delta;
 pub(crate) mod describe;
 pub(crate) mod encode;
 pub(crate) mod exemplars;
@@ -18,8 +19,12 @@ pub(crate) mod histograms;
 pub(crate) mod levels;
 pub(crate) mod metadata;
 pub(crate) mod options;
+pub(crate) mod page;
+pub(crate) mod page_ends;
+pub(crate) mod page_shape;
 pub(crate) mod row_groups;
 pub(crate) mod rows_file;
+pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod series;
 pub(crate) mod set;

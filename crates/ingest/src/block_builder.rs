@@ -34,7 +34,7 @@ pub(crate) fn build(
         let id = BlockId(clock.new_ulid());
         let directory = staging.place(id);
         let writer =
-            BlockWriter::create(staging.disk(), directory.path(), WriterOptions::default())?;
+            BlockWriter::create(staging.disk(), directory.path(), WriterOptions::flush())?;
 
         Ok(((id, content, directory), writer))
     };
@@ -59,7 +59,7 @@ pub(crate) fn build_in_memory(
 ) -> Result<Vec<MemoryBlock>, Error> {
     let create = |content| {
         let place = (BlockId(clock.new_ulid()), content);
-        Ok((place, BlockWriter::in_memory(WriterOptions::default())))
+        Ok((place, BlockWriter::in_memory(WriterOptions::flush())))
     };
 
     let written = write(head, generation, families, limits, clock, create)?;

@@ -37,10 +37,10 @@ pub(crate) fn samples() -> Result<TypePtr> {
     group(
         "samples",
         vec![
-            unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
+            plain(SREF, Physical::INT32, Repetition::REQUIRED)?,
             timestamp("ts", Repetition::REQUIRED)?,
             plain("value_int", Physical::INT64, Repetition::OPTIONAL)?,
-            unsigned("exponent", Physical::INT32, 8, Repetition::REQUIRED)?,
+            tiny("exponent")?,
             plain("value", Physical::DOUBLE, Repetition::OPTIONAL)?,
             timestamp("start_ts", Repetition::OPTIONAL)?,
             plain("ttl", Physical::INT64, Repetition::OPTIONAL)?,
@@ -94,15 +94,17 @@ pub(crate) fn series(columns: &SeriesSchema) -> Result<TypePtr> {
 /// One row is one native histogram, sorted by `sref`, then `ts`. Exactly one of `count_int` and
 /// `count` is present. It says whether the counts are integers or floats; the lists of the other
 /// kind are empty.
+///
+/// A count of 2^63 or more is negative here, by two's complement: lakes have no unsigned types.
 pub(crate) fn histograms() -> Result<TypePtr> {
     let required = |name, physical| plain(name, physical, Repetition::REQUIRED);
     let list = |name, physical| list(name, required("element", physical)?);
-    let count = |name| unsigned(name, Physical::INT64, 64, Repetition::OPTIONAL);
+    let count = |name| plain(name, Physical::INT64, Repetition::OPTIONAL);
 
     let spans = |name| {
         let fields = vec![
             required("offset", Physical::INT32)?,
-            unsigned("length", Physical::INT32, 32, Repetition::REQUIRED)?,
+            required("length", Physical::INT32)?,
         ];
 
         self::list(name, required_group("element", None, fields)?)
@@ -111,7 +113,7 @@ pub(crate) fn histograms() -> Result<TypePtr> {
     group(
         "histograms",
         vec![
-            unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
+            plain(SREF, Physical::INT32, Repetition::REQUIRED)?,
             timestamp("ts", Repetition::REQUIRED)?,
             timestamp("start_ts", Repetition::OPTIONAL)?,
             plain("ttl", Physical::INT64, Repetition::OPTIONAL)?,
@@ -139,7 +141,7 @@ pub(crate) fn exemplars() -> Result<TypePtr> {
     group(
         "exemplars",
         vec![
-            unsigned(SREF, Physical::INT32, 32, Repetition::REQUIRED)?,
+            plain(SREF, Physical::INT32, Repetition::REQUIRED)?,
             timestamp("ts", Repetition::REQUIRED)?,
             plain("value", Physical::DOUBLE, Repetition::REQUIRED)?,
             labels_map()?,
@@ -200,6 +202,16 @@ fn unsigned(
         physical,
         LogicalType::integer(bit_width, false),
         repetition,
+    )
+}
+
+/// An integer of eight bits.
+fn tiny(name: &str) -> Result<TypePtr> {
+    logical(
+        name,
+        Physical::INT32,
+        LogicalType::integer(8, true),
+        Repetition::REQUIRED,
     )
 }
 

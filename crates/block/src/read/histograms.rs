@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use arrow::array::{
     Array, BinaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StructArray, TimestampMillisecondArray, UInt32Array, UInt64Array,
+    StructArray, TimestampMillisecondArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use duramen_model::{Counts, Histogram, Span};
@@ -94,8 +94,8 @@ struct Columns<'a> {
     hint: &'a StringArray,
     sum: &'a Float64Array,
     zero_threshold: &'a Float64Array,
-    count_int: &'a UInt64Array,
-    zero_count_int: &'a UInt64Array,
+    count_int: &'a Int64Array,
+    zero_count_int: &'a Int64Array,
     count: &'a Float64Array,
     zero_count: &'a Float64Array,
     positive_spans: &'a ListArray,
@@ -150,8 +150,8 @@ impl<'a> Columns<'a> {
 
         match (integer, float) {
             (true, false) => Ok(Counts::Integer {
-                count: self.count_int.value(row),
-                zero_count: self.zero_count_int.value(row),
+                count: self.count_int.value(row).cast_unsigned(),
+                zero_count: self.zero_count_int.value(row).cast_unsigned(),
                 positive: integers(self.positive_deltas, row)?,
                 negative: integers(self.negative_deltas, row)?,
             }),
@@ -197,7 +197,7 @@ fn spans(list: &ListArray, row: usize) -> Result<Vec<Span>> {
         .and_then(|part| part.as_any().downcast_ref::<Int32Array>());
     let lengths = parts
         .get(1)
-        .and_then(|part| part.as_any().downcast_ref::<UInt32Array>());
+        .and_then(|part| part.as_any().downcast_ref::<Int32Array>());
 
     let (Some(offsets), Some(lengths)) = (offsets, lengths) else {
         return Err(ParquetError::General(
@@ -208,7 +208,7 @@ fn spans(list: &ListArray, row: usize) -> Result<Vec<Span>> {
     Ok(range
         .map(|i| Span {
             offset: offsets.value(i),
-            length: lengths.value(i),
+            length: lengths.value(i).cast_unsigned(),
         })
         .collect())
 }

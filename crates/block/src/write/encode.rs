@@ -18,10 +18,6 @@ use parquet::schema::types::ColumnDescPtr;
 /// bytes.
 const CREATED_BY: &str = "duramen";
 
-/// A page of values ends at this many bytes before compression, if it does not reach its rows
-/// first. They are 1,024 floats, which may not compress.
-const VALUE_PAGE_BYTES_MAX: usize = 8 << 10;
-
 /// An encoded chunk, to be appended to a row group.
 pub(crate) struct Chunk {
     pub(crate) bytes: Bytes,
@@ -64,18 +60,6 @@ impl Recipe {
         Self::new(zstd_level, page_rows, |builder| {
             builder.set_encoding(encoding)
         })
-    }
-
-    /// Also ends pages at [`VALUE_PAGE_BYTES_MAX`] before compression.
-    pub(crate) fn with_small_pages(self) -> Self {
-        let builder = WriterPropertiesBuilder::from((*self.properties).clone());
-        Self {
-            properties: Arc::new(
-                builder
-                    .set_data_page_size_limit(VALUE_PAGE_BYTES_MAX)
-                    .build(),
-            ),
-        }
     }
 
     /// Returns the recipe of a column that is always a dictionary, even a large one: row groups are

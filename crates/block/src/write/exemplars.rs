@@ -71,6 +71,10 @@ impl RowGroup for ExemplarsGroup {
         })
     }
 
+    fn count(rows: &&[Exemplar]) -> usize {
+        rows.len()
+    }
+
     fn take(&mut self, sref: u32, rows: &mut &[Exemplar], _rows_max: usize) -> usize {
         let Some(exemplar) = rows.split_off_first() else {
             return 0;
@@ -84,7 +88,7 @@ impl RowGroup for ExemplarsGroup {
         self.buffer.ts.len()
     }
 
-    fn is_full(&self) -> bool {
+    fn is_full(&self, _in_series: bool) -> bool {
         self.buffer.bytes >= GROUP_BYTES_MAX
     }
 

@@ -103,6 +103,10 @@ impl RowGroup for HistogramsGroup {
         })
     }
 
+    fn count(rows: &HistogramRows<'_>) -> usize {
+        rows.len()
+    }
+
     fn take(&mut self, sref: u32, rows: &mut HistogramRows<'_>, _rows_max: usize) -> usize {
         let Some((encoded, histogram)) = rows.next() else {
             return 0;
@@ -116,7 +120,7 @@ impl RowGroup for HistogramsGroup {
         self.buffer.ts.len()
     }
 
-    fn is_full(&self) -> bool {
+    fn is_full(&self, _in_series: bool) -> bool {
         self.buffer.bytes >= GROUP_BYTES_MAX
     }
 

@@ -25,6 +25,9 @@ pub(crate) trait RowGroup: Sized {
     /// Returns a row group without rows.
     fn new(options: &WriterOptions) -> Encoded<Self>;
 
+    /// How many rows are left.
+    fn count(rows: &Self::Rows<'_>) -> usize;
+
     /// Takes rows off the front of `rows`. It takes at most `rows_max`, and so few that the row
     /// group does not grow far beyond its size before [`RowGroup::is_full`] is asked again. Returns
     /// how many it took; 0 if none are left.
@@ -32,8 +35,9 @@ pub(crate) trait RowGroup: Sized {
 
     fn rows(&self) -> usize;
 
-    /// Whether it has reached its size in bytes, by an estimate.
-    fn is_full(&self) -> bool;
+    /// Whether it ends here, by an estimate of its size in bytes. `in_series`: the last series has
+    /// more rows.
+    fn is_full(&self, in_series: bool) -> bool;
 
     /// Encodes the chunks of all leaf columns of `file`, in the order of the schema. Afterwards the
     /// row group has no rows.
@@ -112,19 +116,24 @@ impl<G: RowGroup> OpenFile<G> {
     }
 
     /// Appends all rows of a series. Returns how many they were.
+    ///
+    /// A series that fits into a row group is not cut by the limit of rows.
     fn append(&mut self, sref: u32, mut rows: G::Rows<'_>) -> Encoded<u64> {
-        let mut appended = 0;
+        let count = G::count(&rows);
+        let is_too_long = self.group.rows() + count > self.group_rows_max;
+
+        if self.group.rows() > 0 && is_too_long && count <= self.group_rows_max {
+            self.end_row_group()?;
+        }
 
         loop {
             let room = self.group_rows_max - self.group.rows();
-            let taken = self.group.take(sref, &mut rows, room);
-            if taken == 0 {
-                return Ok(appended);
+            if self.group.take(sref, &mut rows, room) == 0 {
+                return Ok(count as u64);
             }
 
-            appended += taken as u64;
-
-            if self.group.rows() >= self.group_rows_max || self.group.is_full() {
+            let in_series = G::count(&rows) > 0;
+            if self.group.rows() >= self.group_rows_max || self.group.is_full(in_series) {
                 self.end_row_group()?;
             }
         }

@@ -1,26 +1,35 @@
 //! The row groups of `samples.parquet`.
 
-use duramen_model::Life;
+use std::ops::Range;
+
+use duramen_model::{Life, is_stale};
 use parquet::basic::Encoding;
-use parquet::data_type::{DoubleType, Int32Type, Int64Type};
+use parquet::data_type::Int64Type;
 use parquet::errors::Result;
+use parquet::file::statistics::Statistics;
 use parquet::schema::types::{ColumnDescPtr, TypePtr};
 
 use crate::layout::decimal;
 use crate::layout::file_names::SAMPLES_FILE;
 use crate::layout::schema::{self, sample};
+use crate::write::delta::{self, Shape};
 use crate::write::encode::{Chunk, Recipe};
 use crate::write::levels::Optional;
 use crate::write::options::WriterOptions;
+use crate::write::page::{Compressor, PagesWriter};
+use crate::write::page_ends::{self, PageSize, SeriesSize};
+use crate::write::page_shape;
 use crate::write::row_groups::GroupsWriter;
 use crate::write::rows_file::RowGroup;
+use crate::write::runs::{self, Runs};
 
 /// This many samples are taken between two checks of the row group's size.
 const STEP: usize = 1024;
 
 /// A row group of floats, each with its series. Decimals are stored as integers.
 pub(crate) struct SamplesGroup {
-    recipes: Recipes,
+    encoder: Encoder,
+    lives: LifeRecipes,
     buffer: Buffer,
     bytes_max: usize,
 }
@@ -67,35 +76,59 @@ impl<'a> FloatRows<'a> {
     }
 }
 
-struct Recipes {
-    sref: Recipe,
-    ts: Recipe,
-    value_int: Recipe,
-    exponent: Recipe,
-    value: Recipe,
+/// How the columns of life spans are encoded.
+struct LifeRecipes {
+    /// A column in which no row has a value.
     absent: Recipe,
-    /// A column of life spans in which some row has a value. Its statistics tell a reader to fetch
-    /// the pages.
-    life: Recipe,
+    /// A column in which some row has a value. Its statistics tell a reader to fetch the pages.
+    present: Recipe,
+}
+
+/// Encodes the other columns.
+struct Encoder {
+    compressor: Compressor,
+    ts_page: PageSize,
+    integer_page: PageSize,
+    float_page: PageSize,
+    /// The page that is being encoded.
+    body: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 /// The rows of the row group that is being filled.
 #[derive(Default)]
 struct Buffer {
+    series: Vec<BufferedSeries>,
     sref: Vec<i32>,
     ts: Vec<i64>,
     integers: Vec<i64>,
-    exponents: Vec<i32>,
+    exponents: Runs,
     floats: Vec<f64>,
     /// 1 where the row has an integer.
-    is_integer: Vec<i16>,
-    /// 1 where the row has a float.
-    is_float: Vec<i16>,
+    is_integer: Runs,
+    /// 1 where the row has a float. A stale marker has neither.
+    is_float: Runs,
     /// The life spans, which few rows have.
     start_ts: Optional<Int64Type>,
     ttl: Optional<Int64Type>,
     /// An estimate of the encoded size, on the high side.
     bytes: usize,
+}
+
+/// How much of the row group belongs to one series.
+struct BufferedSeries {
+    sref: u32,
+    rows: usize,
+    integers: usize,
+    floats: usize,
+}
+
+/// In which column a value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Integer,
+    Float,
+    Stale,
 }
 
 impl RowGroup for SamplesGroup {
@@ -109,29 +142,22 @@ impl RowGroup for SamplesGroup {
 
     fn new(options: &WriterOptions) -> Result<Self> {
         let level = options.zstd_level;
-        let recipes = Recipes {
-            sref: Recipe::encoded(level, usize::MAX, Encoding::DELTA_BINARY_PACKED)?
-                .with_statistics(),
-            ts: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?,
-            value_int: Recipe::encoded(
-                level,
-                options.value_page_rows,
-                Encoding::DELTA_BINARY_PACKED,
-            )?
-            .with_small_pages(),
-            exponent: Recipe::dictionary(level, usize::MAX)?,
-            value: Recipe::encoded(level, options.value_page_rows, Encoding::BYTE_STREAM_SPLIT)?
-                .with_small_pages(),
+        let lives = LifeRecipes {
             absent: Recipe::encoded(level, usize::MAX, Encoding::PLAIN)?,
-            life: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?
+            present: Recipe::encoded(level, options.ts_page_rows, Encoding::DELTA_BINARY_PACKED)?
                 .with_statistics(),
         };
 
         Ok(Self {
-            recipes,
+            encoder: Encoder::new(options)?,
+            lives,
             buffer: Buffer::default(),
             bytes_max: options.row_group_bytes_max,
         })
+    }
+
+    fn count(rows: &FloatRows<'_>) -> usize {
+        rows.ts_ms.len()
     }
 
     fn take(&mut self, sref: u32, rows: &mut FloatRows<'_>, rows_max: usize) -> usize {
@@ -146,64 +172,39 @@ impl RowGroup for SamplesGroup {
         self.buffer.ts.len()
     }
 
-    fn is_full(&self) -> bool {
-        self.buffer.bytes >= self.bytes_max
+    fn is_full(&self, in_series: bool) -> bool {
+        self.buffer.bytes >= self.bytes_max * if in_series { 2 } else { 1 }
     }
 
     fn encode(&mut self, file: &GroupsWriter) -> Result<Vec<Chunk>> {
-        let Buffer {
-            sref,
-            ts,
-            integers,
-            exponents,
-            floats,
-            is_integer,
-            is_float,
-            start_ts,
-            ttl,
+        let Self {
+            encoder,
+            lives,
+            buffer,
             ..
-        } = &mut self.buffer;
+        } = self;
 
-        let recipes = &self.recipes;
+        let rows = buffer.ts.len();
         let column = |index| file.column(index);
 
         let chunks = vec![
-            recipes
-                .sref
-                .encode::<Int32Type>(&column(sample::SREF), sref, None, None)?,
-            recipes
-                .ts
-                .encode::<Int64Type>(&column(sample::TS), ts, None, None)?,
-            recipes.value_int.encode::<Int64Type>(
-                &column(sample::VALUE_INT),
-                integers,
-                Some(is_integer),
-                None,
-            )?,
-            recipes.exponent.encode::<Int32Type>(
-                &column(sample::EXPONENT),
-                exponents,
-                None,
-                None,
-            )?,
-            recipes.value.encode::<DoubleType>(
-                &column(sample::VALUE),
-                floats,
-                Some(is_float),
-                None,
-            )?,
-            recipes.encode_lives(&column(sample::START_TS), start_ts, ts.len())?,
-            recipes.encode_lives(&column(sample::TTL), ttl, ts.len())?,
+            encoder.srefs(column(sample::SREF), buffer)?,
+            encoder.times(column(sample::TS), buffer)?,
+            encoder.integers(column(sample::VALUE_INT), buffer)?,
+            encoder.exponents(column(sample::EXPONENT), buffer)?,
+            encoder.floats(column(sample::VALUE), buffer)?,
+            lives.encode(&column(sample::START_TS), &mut buffer.start_ts, rows)?,
+            lives.encode(&column(sample::TTL), &mut buffer.ttl, rows)?,
         ];
 
-        self.buffer.clear();
+        buffer.clear();
         Ok(chunks)
     }
 }
 
-impl Recipes {
+impl LifeRecipes {
     /// Encodes the chunk of `rows` rows of a column of life spans.
-    fn encode_lives(
+    fn encode(
         &self,
         column: &ColumnDescPtr,
         lives: &mut Optional<Int64Type>,
@@ -213,11 +214,185 @@ impl Recipes {
             if lives.is_empty() {
                 &self.absent
             } else {
-                &self.life
+                &self.present
             },
             column,
             rows,
         )
+    }
+}
+
+impl Encoder {
+    fn new(options: &WriterOptions) -> Result<Self> {
+        let size = |values| PageSize {
+            rows: options.ts_page_rows,
+            values,
+        };
+
+        Ok(Self {
+            compressor: Compressor::new(options.zstd_level)?,
+            ts_page: size(options.ts_page_rows),
+            integer_page: size(options.integer_page_values),
+            float_page: size(options.float_page_values),
+            body: Vec::new(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Encodes the number of the series of each row, in one page.
+    fn srefs(&mut self, column: ColumnDescPtr, buffer: &Buffer) -> Result<Chunk> {
+        let srefs = &buffer.sref;
+        let mut pages = PagesWriter::new(column);
+
+        self.body.clear();
+        delta::encode(Shape::Exact, srefs, &mut self.body);
+        pages.data(
+            &mut self.compressor,
+            &self.body,
+            srefs.len(),
+            Encoding::DELTA_BINARY_PACKED,
+        )?;
+
+        let (first, last) = (srefs.first().copied(), srefs.last().copied());
+        let ends = Statistics::int32(first, last, None, Some(0), false);
+        pages.close(&self.compressor, Some(ends))
+    }
+
+    fn times(&mut self, column: ColumnDescPtr, buffer: &Buffer) -> Result<Chunk> {
+        let sizes = buffer.series.iter().map(|series| SeriesSize {
+            rows: series.rows,
+            values: series.rows,
+        });
+
+        let mut pages = PagesWriter::new(column);
+
+        for rows in page_ends::pages(self.ts_page, sizes) {
+            self.body.clear();
+            self.push_deltas(&buffer.ts[rows.clone()])?;
+            self.end_page(&mut pages, &rows, Encoding::DELTA_BINARY_PACKED)?;
+        }
+
+        let min = buffer.ts.iter().min().copied();
+        let max = buffer.ts.iter().max().copied();
+        let ends = Statistics::int64(min, max, None, Some(0), false);
+        pages.close(&self.compressor, Some(ends))
+    }
+
+    fn integers(&mut self, column: ColumnDescPtr, buffer: &Buffer) -> Result<Chunk> {
+        let sizes = buffer.series.iter().map(|series| SeriesSize {
+            rows: series.rows,
+            values: series.integers,
+        });
+
+        let mut pages = PagesWriter::new(column);
+        let mut rest = &buffer.integers[..];
+
+        for rows in page_ends::pages(self.integer_page, sizes) {
+            let values = rest.split_off(..self.begin_page(&buffer.is_integer, &rows));
+            self.push_deltas(values.unwrap_or(&[]))?;
+            self.end_page(&mut pages, &rows, Encoding::DELTA_BINARY_PACKED)?;
+        }
+
+        pages.close(&self.compressor, None)
+    }
+
+    fn floats(&mut self, column: ColumnDescPtr, buffer: &Buffer) -> Result<Chunk> {
+        let sizes = buffer.series.iter().map(|series| SeriesSize {
+            rows: series.rows,
+            values: series.floats,
+        });
+
+        let mut pages = PagesWriter::new(column);
+        let mut rest = &buffer.floats[..];
+
+        for rows in page_ends::pages(self.float_page, sizes) {
+            let values = rest.split_off(..self.begin_page(&buffer.is_float, &rows));
+            push_byte_streams(values.unwrap_or(&[]), &mut self.body);
+            self.end_page(&mut pages, &rows, Encoding::BYTE_STREAM_SPLIT)?;
+        }
+
+        pages.close(&self.compressor, None)
+    }
+
+    /// Encodes the exponents as a dictionary, in one page.
+    fn exponents(&mut self, column: ColumnDescPtr, buffer: &Buffer) -> Result<Chunk> {
+        let rows = 0..buffer.exponents.rows();
+        let mut dictionary: Vec<u8> = Vec::new();
+        let mut indexes = Runs::default();
+
+        for (exponent, rows) in buffer.exponents.within(&rows) {
+            let known = dictionary.iter().position(|known| *known == exponent);
+            let index = known.unwrap_or_else(|| {
+                dictionary.push(exponent);
+                dictionary.len() - 1
+            });
+
+            indexes.push(u8::try_from(index)?, rows);
+        }
+
+        let mut pages = PagesWriter::new(column);
+        let words = dictionary.iter().map(|exponent| i32::from(*exponent));
+
+        self.body.clear();
+        self.body.extend(words.flat_map(i32::to_le_bytes));
+        pages.dictionary(
+            &mut self.compressor,
+            &self.body,
+            u32::try_from(dictionary.len())?,
+        )?;
+
+        let largest = dictionary.len().saturating_sub(1).max(1);
+        let width = (usize::BITS - largest.leading_zeros()) as usize;
+
+        self.body.clear();
+        self.body.push(u8::try_from(width)?);
+        runs::encode(width, indexes.within(&rows), &mut self.body);
+        self.end_page(&mut pages, &rows, Encoding::RLE_DICTIONARY)?;
+
+        pages.close(&self.compressor, None)
+    }
+
+    /// Begins a page of an optional column with the definition levels of `rows`. Returns how many
+    /// of them have a value.
+    fn begin_page(&mut self, has_value: &Runs, rows: &Range<usize>) -> usize {
+        const LENGTH_BYTES: usize = size_of::<u32>();
+
+        self.body.clear();
+        self.body.extend([0; LENGTH_BYTES]);
+        runs::encode(1, has_value.within(rows), &mut self.body);
+
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a row group has fewer rows"
+        )]
+        let length = (self.body.len() - LENGTH_BYTES) as u32;
+        self.body[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+
+        let values = has_value.within(rows).filter(|(has, _)| *has == 1);
+        values.map(|(_, rows)| rows).sum()
+    }
+
+    /// Appends `values` to the page, in the shape that compresses better.
+    fn push_deltas(&mut self, values: &[i64]) -> Result<()> {
+        let shape = page_shape::smaller(&mut self.compressor, values, &mut self.scratch)?;
+        delta::encode(shape, values, &mut self.body);
+        Ok(())
+    }
+
+    fn end_page(
+        &mut self,
+        pages: &mut PagesWriter,
+        rows: &Range<usize>,
+        encoding: Encoding,
+    ) -> Result<()> {
+        pages.data(&mut self.compressor, &self.body, rows.len(), encoding)
+    }
+}
+
+/// Appends `values` as BYTE_STREAM_SPLIT: the lowest bytes of all values, then the next ones.
+fn push_byte_streams(values: &[f64], out: &mut Vec<u8>) {
+    for byte in 0..8 {
+        out.extend(values.iter().map(|value| value.to_le_bytes()[byte]));
     }
 }
 
@@ -248,25 +423,45 @@ impl Buffer {
         self.sref
             .resize(self.sref.len() + ts_ms.len(), sref.cast_signed());
         self.ts.extend_from_slice(ts_ms);
-        self.exponents.reserve(values.len());
+        self.bytes += ts_ms.len() / 4;
 
+        let integers_before = self.integers.len();
+        let floats_before = self.floats.len();
+        self.push_values(values, exponent);
+
+        let integers = self.integers.len() - integers_before;
+        let floats = self.floats.len() - floats_before;
+
+        match self.series.last_mut() {
+            Some(last) if last.sref == sref => {
+                last.rows += values.len();
+                last.integers += integers;
+                last.floats += floats;
+            }
+            _ => self.series.push(BufferedSeries {
+                sref,
+                rows: values.len(),
+                integers,
+                floats,
+            }),
+        }
+    }
+
+    fn push_values(&mut self, values: &[f64], exponent: u8) {
         let mut previous = self.integers.last().copied().unwrap_or(0);
         let mut previous_float = 0u64;
+        let mut run = (Kind::Integer, 0);
 
         for &value in values {
-            let integer = decimal::scaled(value, exponent);
-            self.is_integer.push(i16::from(integer.is_some()));
-            self.is_float.push(i16::from(integer.is_none()));
-
-            if let Some(integer) = integer {
+            let kind = if let Some(integer) = decimal::scaled(value, exponent) {
                 self.integers.push(integer);
-                self.exponents.push(i32::from(exponent));
                 self.bytes += delta_bytes(integer.wrapping_sub(previous));
                 previous = integer;
+                Kind::Integer
+            } else if is_stale(value) {
+                Kind::Stale
             } else {
                 self.floats.push(value);
-                self.exponents.push(0);
-
                 self.bytes += if value.to_bits() == previous_float {
                     0
                 } else {
@@ -274,14 +469,31 @@ impl Buffer {
                 };
 
                 previous_float = value.to_bits();
+                Kind::Float
+            };
+
+            if kind == run.0 {
+                run.1 += 1;
+            } else {
+                self.push_run(run.0, run.1, exponent);
+                run = (kind, 1);
             }
         }
 
-        self.bytes += ts_ms.len() / 4;
+        self.push_run(run.0, run.1, exponent);
+    }
+
+    /// Says in which column the next `rows` values are.
+    fn push_run(&mut self, kind: Kind, rows: usize, exponent: u8) {
+        let exponent = if kind == Kind::Integer { exponent } else { 0 };
+        self.exponents.push(exponent, rows);
+        self.is_integer.push((kind == Kind::Integer).into(), rows);
+        self.is_float.push((kind == Kind::Float).into(), rows);
     }
 
     fn clear(&mut self) {
         let Self {
+            series,
             sref,
             ts,
             integers,
@@ -294,6 +506,7 @@ impl Buffer {
             bytes,
         } = self;
 
+        series.clear();
         sref.clear();
         ts.clear();
         integers.clear();

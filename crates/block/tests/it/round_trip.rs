@@ -15,7 +15,8 @@ use crate::fixture::{Series, collect, in_memory, open, request, sorted, write};
 pub(crate) fn small() -> WriterOptions {
     WriterOptions {
         ts_page_rows: 64,
-        value_page_rows: 32,
+        integer_page_values: 32,
+        float_page_values: 32,
         row_group_rows_max: 100,
         series_group_rows_max: 20,
         ..WriterOptions::default()
