@@ -6,8 +6,8 @@
 //!
 //! FILE is a column file of the load generator. The program keeps each EVERY-th sample of a series.
 //! Without a file, it makes data up. Keys: `level`, `ts_page`, `integer_page`, `float_page`,
-//! `group_rows`,
-//! `group_bytes`, `series_group_rows`. The block is kept if the environment names a `BLOCK_DIR`.
+//! `group_rows`, `group_bytes`, `series_group_rows`. The block is kept if the environment names a
+//! `BLOCK_DIR`.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,

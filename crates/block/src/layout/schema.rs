@@ -191,20 +191,6 @@ fn logical(
         .map(Arc::new)
 }
 
-fn unsigned(
-    name: &str,
-    physical: Physical,
-    bit_width: i8,
-    repetition: Repetition,
-) -> Result<TypePtr> {
-    logical(
-        name,
-        physical,
-        LogicalType::integer(bit_width, false),
-        repetition,
-    )
-}
-
 /// An integer of eight bits.
 fn tiny(name: &str) -> Result<TypePtr> {
     logical(

@@ -327,7 +327,7 @@ mod tests {
             let any = (0..length).map(|_| random.random::<i64>() >> random.random_range(0..64));
             same(&any.collect::<Vec<_>>(), "of any width");
 
-            let up = (0..length as i64).map(|t| 1_700_000_000_000 + t * 15_000);
+            let up = (0..i64::from(length)).map(|t| 1_700_000_000_000 + t * 15_000);
             same(&up.collect::<Vec<_>>(), "a clock");
         }
     }

@@ -103,6 +103,9 @@ pub(crate) fn push_varint(mut value: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     fn decode(width: usize, rows: usize, mut bytes: &[u8]) -> Vec<u8> {
@@ -132,7 +135,8 @@ mod tests {
                 bytes = &bytes[width..];
 
                 let word = u64::from_le_bytes(word);
-                let value = |index| (word >> (index * width)) as u8 & ((1u16 << width) - 1) as u8;
+                let value =
+                    |index: usize| (word >> (index * width)).to_le_bytes()[0] & ((1 << width) - 1);
                 out.extend((0..8).map(value));
             }
         }
@@ -144,22 +148,15 @@ mod tests {
 
     #[test]
     fn runs_come_back_whole_and_in_part() {
-        let mut random = 7u64;
+        let mut random = StdRng::seed_from_u64(4);
 
         for width in 1..=5 {
             let mut runs = Runs::default();
             let mut all = Vec::new();
 
             for _ in 0..300 {
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                let value = (random >> 40) as u8 & ((1 << width) - 1);
-                let rows = match random >> 61 {
-                    0 => 0,
-                    1 => 700,
-                    more => more as usize,
-                };
+                let value = random.random_range(0..1 << width);
+                let rows = [0, 1, 2, 3, 7, 8, 9, 700][random.random_range(0..8)];
 
                 runs.push(value, rows);
                 all.resize(all.len() + rows, value);
