@@ -33,8 +33,7 @@ pub(crate) fn build(
     let create = |content| {
         let id = BlockId(clock.new_ulid());
         let directory = staging.place(id);
-        let writer =
-            BlockWriter::create(staging.disk(), directory.path(), WriterOptions::flush())?;
+        let writer = BlockWriter::create(staging.disk(), directory.path(), WriterOptions::flush())?;
 
         Ok(((id, content, directory), writer))
     };
