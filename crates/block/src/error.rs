@@ -89,6 +89,29 @@ impl Error {
         }
     }
 
+    /// Returns why the block cannot be read, in a few words that name the file. `None` if the error
+    /// is not about what the store has or gives.
+    pub fn unreadable(&self) -> Option<String> {
+        let (key, what) = match self {
+            Self::Write { .. }
+            | Self::Contract { .. }
+            | Self::Encode { .. }
+            | Self::Memory { .. } => return None,
+            Self::Get {
+                key,
+                source: object_store::Error::NotFound { .. },
+            } => (key, "is missing"),
+            Self::Get { key, .. } => (key, "cannot be fetched"),
+            Self::Size { key, .. }
+            | Self::Checksum { key, .. }
+            | Self::Malformed { key, .. }
+            | Self::Decode { key, .. } => (key, "is damaged"),
+        };
+
+        let file = key.filename().unwrap_or_default();
+        Some(format!("its file {file} {what}"))
+    }
+
     /// Wraps this error as the error of a source: the block in folder `dir` could not be read.
     pub fn of_block(self, dir: &Path) -> duramen_source::Error {
         duramen_source::Error::new(format!("block {dir}"), self.kind(), self)

@@ -188,6 +188,9 @@ pub struct QueryLimits {
     /// Samples of one remote-read answer that is a single message. A streamed answer takes no
     /// memory for its samples and has no limit.
     pub remote_read_samples_max: usize,
+    /// Whether an answer may leave out blocks that cannot be read, with a warning for each, if the
+    /// request does not say (`partial_response`). If false, such a query fails with 503.
+    pub partial_response: bool,
 }
 
 impl Default for QueryLimits {
@@ -207,6 +210,7 @@ impl Default for QueryLimits {
             exemplars_max: 100_000,
             answer_bytes_max: 256 << 20,
             remote_read_samples_max: 50_000_000,
+            partial_response: false,
         }
     }
 }

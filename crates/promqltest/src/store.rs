@@ -114,7 +114,11 @@ impl Store {
                 let tenant = system.register.lookup(&system.tenant());
                 let tenants = tenant.into_iter().collect();
 
-                Arc::new(RequestView::new(Arc::clone(&system.storage) as _, tenants))
+                Arc::new(RequestView::new(
+                    Arc::clone(&system.storage) as _,
+                    tenants,
+                    None,
+                ))
             }
         };
 

@@ -102,13 +102,33 @@ fn with_cause(error: &duramen_source::Error) -> String {
     format!("{error}: {}", error.source)
 }
 
+/// Returns the kind of an error of a source. Damage of stored data concerns only the queries that
+/// need it, and they work again once it is repaired.
+const fn of_source(error: &duramen_source::Error) -> ErrorKind {
+    match error.kind() {
+        ErrorKind::Corrupt => ErrorKind::Unavailable,
+        kind => kind,
+    }
+}
+
 impl Error {
+    /// Returns whether stored data is damaged. Somebody should look.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Engine(duramen_promql::Error::Source(e)) | Self::Source(e) => {
+                e.kind() == ErrorKind::Corrupt
+            }
+            Self::Histogram { .. } => true,
+            _ => false,
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::EmptyMatcher | Self::NotASelector(_) => ErrorKind::Invalid,
             Self::Parse(e) => e.kind(),
+            Self::Engine(duramen_promql::Error::Source(e)) | Self::Source(e) => of_source(e),
             Self::Engine(e) => e.kind(),
-            Self::Source(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
             Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => {

@@ -6,8 +6,10 @@
 //! - `querier`: the entry. [`Querier`] has a file for each kind of request: PromQL, series and
 //!   labels, exemplars, cardinality, remote read. Texts are parsed during the turn (`selector`),
 //!   and the tenant's limits are checked (`reach`).
+//! - `partial`: answers that leave out the blocks that cannot be read.
 //! - `view`: makes all reads of one request see the same moment.
-//! - `storage`: heads, staged and committed blocks of a tenant as one source.
+//! - `storage`: heads, staged and committed blocks of a tenant as one source. `optional_block`: a
+//!   block that is left out if it cannot be read.
 //! - `cardinality`: counts series and labels.
 //! - `error`, `metrics`: why a request failed, and what is counted.
 
@@ -15,6 +17,8 @@ mod answered;
 pub mod cardinality;
 mod error;
 mod metrics;
+mod optional_block;
+mod partial;
 mod querier;
 mod reach;
 mod selector;
@@ -25,7 +29,9 @@ mod view;
 pub use answered::Answered;
 pub use error::Error;
 pub use metrics::Metrics;
+pub use partial::Partial;
 pub use querier::cardinality::Summarized;
+pub use querier::labels::{Listed, Listing};
 pub use querier::remote_read::{Reader, Selection};
 pub use querier::{Config, Parts, Querier, Query, QueryOptions};
 pub use storage::Storage;

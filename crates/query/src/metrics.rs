@@ -12,6 +12,8 @@ pub struct Metrics {
     seconds: Histogram,
     conflicts: Family<TenantLabel, Counter>,
     limited: Family<LimitLabels, Counter>,
+    partial: Counter,
+    left_out: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +50,8 @@ impl Default for Metrics {
             seconds: Histogram::new(bounds),
             conflicts: Family::default(),
             limited: Family::default(),
+            partial: Counter::default(),
+            left_out: Counter::default(),
         }
     }
 }
@@ -65,6 +69,16 @@ impl Metrics {
 
         let limited = "Queries without an answer because of a limit";
         registry.register("duramen_query_limited", limited, self.limited.clone());
+
+        let partial = "Answers that left out blocks";
+        registry.register("duramen_query_partial", partial, self.partial.clone());
+
+        let left_out = "Blocks that answers left out because they could not be read";
+        registry.register(
+            "duramen_query_blocks_left_out",
+            left_out,
+            self.left_out.clone(),
+        );
 
         registry.register(
             "duramen_query_seconds",
@@ -94,6 +108,12 @@ impl Metrics {
         self.limited
             .get_or_create(&LimitLabels { tenant, limit })
             .inc();
+    }
+
+    /// Counts an answer that leaves out so many blocks.
+    pub(crate) fn observe_left_out(&self, blocks: usize) {
+        self.partial.inc();
+        self.left_out.inc_by(blocks as u64);
     }
 
     pub(crate) fn observe(&self, succeeded: bool, took: Duration) {

@@ -2,7 +2,7 @@
 
 pub(crate) mod cardinality;
 mod exemplars;
-mod labels;
+pub(crate) mod labels;
 mod query;
 mod read;
 pub(crate) mod remote_read;
@@ -19,12 +19,13 @@ use duramen_model::{
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
 use duramen_qos::Use;
 use duramen_runtime::{Clock, Workers};
-use duramen_source::{Columns, SeriesRequest, SeriesSource, Views};
+use duramen_source::{Columns, LeftOut, SeriesRequest, SeriesSource, Views};
 use duramen_syntax::Expr;
 
 use crate::answered::Answered;
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::partial::{Partial, left_out, settled};
 use crate::reach::reach_ms;
 use crate::turns::Turns;
 use crate::view::RequestView;
@@ -54,6 +55,8 @@ pub struct QueryOptions {
     pub lookback_ms: Option<i64>,
     /// Shortens [`duramen_limits::QueryLimits::timeout`].
     pub timeout: Option<Duration>,
+    /// Replaces [`duramen_limits::QueryLimits::partial_response`].
+    pub partial_response: Option<bool>,
 }
 
 /// The querier of one process. Callers only wait: reading and computing happens on its workers.
@@ -124,7 +127,7 @@ impl Querier {
         query: &Query,
         time_ms: i64,
         options: QueryOptions,
-    ) -> Result<Answered<Answer>, Error> {
+    ) -> Result<Answered<Partial<Answer>>, Error> {
         self.range(tenant, query, QueryTimes::at(time_ms), options)
             .await
     }
@@ -136,7 +139,7 @@ impl Querier {
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
-    ) -> Result<Answered<Answer>, Error> {
+    ) -> Result<Answered<Partial<Answer>>, Error> {
         self.evaluated(tenant, query, times, options, move |of| async move {
             of.engine.range(&of.context, &of.expr, times).await
         })
@@ -150,7 +153,7 @@ impl Querier {
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
-    ) -> Result<Answered<Option<PlanNode>>, Error> {
+    ) -> Result<Answered<Partial<Option<PlanNode>>>, Error> {
         self.evaluated(tenant, query, times, options, move |of| async move {
             of.engine.explain(&of.context, &of.expr, times).await
         })
@@ -164,32 +167,38 @@ impl Querier {
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
-    ) -> Result<Answered<(Answer, Option<PlanNode>)>, Error> {
+    ) -> Result<Answered<Partial<(Answer, Option<PlanNode>)>>, Error> {
         self.evaluated(tenant, query, times, options, move |of| async move {
             of.engine.analyze(&of.context, &of.expr, times).await
         })
         .await
     }
 
-    /// Parses a query during its turn and passes its evaluation to `work`.
+    /// Parses a query during its turn and passes its evaluation to `work`. If the answer may be
+    /// partial, `work` runs again after a torn run.
     async fn evaluated<T, F>(
         &self,
         tenant: &TenantName,
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
-        work: impl FnOnce(Evaluation) -> F + Send + 'static,
-    ) -> Result<Answered<T>, Error>
+        work: impl Fn(Arc<Evaluation>) -> F + Send + Sync + 'static,
+    ) -> Result<Answered<Partial<T>>, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, duramen_promql::Error>> + Send,
     {
         let asker = self.asker(tenant);
-        let evaluation = self.evaluation(&asker, query, times, options);
-        let work = async move { Ok(work(evaluation.await?).await?) };
+        let left_out = left_out(options.partial_response, &asker.limits.query);
+        let evaluation = self.evaluation(&asker, query, times, options, left_out.clone());
 
-        self.bounded(&asker, options.timeout, self.computed(work))
-            .await
+        let work = async move {
+            let evaluation = Arc::new(evaluation.await?);
+            let run = || async { Ok(work(Arc::clone(&evaluation)).await?) };
+            settled(left_out.as_deref(), run).await
+        };
+
+        self.partly(&asker, options.timeout, work).await
     }
 
     /// Parses a query and passes its tree to `make`.
@@ -222,13 +231,14 @@ impl Querier {
         query: &Query,
         times: QueryTimes,
         options: QueryOptions,
+        left_out: Option<Arc<LeftOut>>,
     ) -> impl Future<Output = Result<Evaluation, Error>> + Send + 'static {
         let engine = self
             .engine
             .with_text(query.text())
             .with_regexes(Arc::clone(&asker.regexes));
 
-        let context = self.context(asker, options);
+        let context = self.context(asker, options, left_out);
         let asker = asker.clone();
         let query = query.clone();
 
@@ -250,7 +260,7 @@ impl Querier {
         tenant: &TenantName,
     ) -> Result<Answered<Vec<FamilyMetadata>>, Error> {
         let asker = self.asker(tenant);
-        let source = self.view(&asker);
+        let source = self.view(&asker, None);
         let work = async move { Ok(source.metadata().await?) };
 
         self.bounded(&asker, None, self.computed(work)).await
@@ -278,18 +288,25 @@ impl Querier {
         }
     }
 
-    /// Returns the source that all reads of one request share.
-    fn view(&self, asker: &Asker) -> Arc<dyn SeriesSource> {
+    /// Returns the source that all reads of one request share. With `left_out`, it notes there the
+    /// blocks that it leaves out.
+    fn view(&self, asker: &Asker, left_out: Option<Arc<LeftOut>>) -> Arc<dyn SeriesSource> {
         Arc::new(RequestView::new(
             Arc::clone(&self.source),
             Arc::clone(&asker.tenants),
+            left_out,
         ))
     }
 
-    fn context(&self, asker: &Asker, options: QueryOptions) -> QueryContext {
+    fn context(
+        &self,
+        asker: &Asker,
+        options: QueryOptions,
+        left_out: Option<Arc<LeftOut>>,
+    ) -> QueryContext {
         let limits = &asker.limits.query;
         QueryContext {
-            source: self.view(asker),
+            source: self.view(asker, left_out),
             lookback_ms: options.lookback_ms,
             limits: duramen_promql::QueryLimits {
                 samples_max: Some(limits.samples_max),
@@ -321,6 +338,28 @@ impl Querier {
             .spawn(work)
             .await
             .map_err(|error| Error::Panicked(Box::new(error)))?
+    }
+
+    /// Runs `work`, whose answer may be partial, as [`Querier::bounded`] does.
+    async fn partly<T: Send + 'static>(
+        &self,
+        asker: &Asker,
+        timeout: Option<Duration>,
+        work: impl Future<Output = Result<Partial<T>, Error>> + Send + 'static,
+    ) -> Result<Answered<Partial<T>>, Error> {
+        let answered = self.bounded(asker, timeout, self.computed(work)).await?;
+        if let Some(first) = answered.left_out.first() {
+            let blocks = answered.left_out.len();
+            tracing::warn!(
+                tenant = asker.name.as_str(),
+                blocks,
+                first,
+                "an answer leaves out blocks"
+            );
+            self.metrics.observe_left_out(blocks);
+        }
+
+        Ok(answered)
     }
 
     /// Runs `work` during its turn and within its timeout. Dropping the future cancels the work.

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_blocks::{Blocks, metadata};
+use duramen_bucket::keys;
 use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange};
 use duramen_source::{
-    Error, FlushedPosition, HeadSnapshot, Heads, MergeSource, Part, Read, Reads, SeriesExemplars,
-    SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
+    Error, FlushedPosition, HeadSnapshot, Heads, LeftOut, MergeSource, Part, Read, Reads,
+    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::metrics::Metrics;
+use crate::optional_block::OptionalBlock;
 
 /// How many blocks are opened at the same time for one selector.
 const OPENS_AT_ONCE: usize = 16;
@@ -143,6 +145,8 @@ struct StorageView {
     tenants: Vec<TenantMoment>,
     blocks: Arc<Blocks>,
     metrics: Metrics,
+    /// Notes the blocks that a partial answer leaves out.
+    left_out: Option<Arc<LeftOut>>,
 }
 
 impl fmt::Debug for StorageView {
@@ -192,18 +196,36 @@ impl StorageView {
         reads: &Reads,
     ) -> Result<Vec<Part>, Error> {
         let open = |entry: Arc<BlockEntry>| async move {
-            let block = self.blocks.source(tenant, &entry, reads).await?;
-            Ok(Part {
-                order: entry.order.min,
-                source: Arc::new(block) as Arc<dyn SeriesSource>,
-            })
+            let source = self.source(tenant, &entry, reads).await?;
+            let order = entry.order.min;
+
+            Ok(source.map(|source| Part { order, source }))
         };
 
         stream::iter(entries)
             .map(open)
             .buffer_unordered(OPENS_AT_ONCE)
+            .try_filter_map(|part| std::future::ready(Ok(part)))
             .try_collect()
             .await
+    }
+
+    /// Opens a block. `None` if the request leaves it out.
+    async fn source(
+        &self,
+        tenant: TenantId,
+        entry: &BlockEntry,
+        reads: &Reads,
+    ) -> Result<Option<Arc<dyn SeriesSource>>, Error> {
+        let open = self.blocks.source(tenant, entry, reads);
+
+        let Some(left_out) = &self.left_out else {
+            return Ok(Some(Arc::new(open.await?)));
+        };
+
+        let name = Arc::from(format!("block {}", keys::block(tenant, entry.id)));
+        let block = OptionalBlock::open(name, Arc::clone(left_out), open).await?;
+        Ok(block.map(|block| Arc::new(block) as Arc<dyn SeriesSource>))
     }
 }
 
@@ -242,7 +264,11 @@ impl Wanted {
 #[async_trait]
 impl Views for Storage {
     /// Makes only the requests for the manifests, once for all reads of the view.
-    async fn view(&self, tenants: &[TenantId]) -> Result<Arc<dyn SeriesSource>, Error> {
+    async fn view(
+        &self,
+        tenants: &[TenantId],
+        left_out: Option<&Arc<LeftOut>>,
+    ) -> Result<Arc<dyn SeriesSource>, Error> {
         let mut moments = Vec::with_capacity(tenants.len());
         for &tenant in tenants {
             moments.push(self.tenant_now(tenant).await?);
@@ -255,6 +281,7 @@ impl Views for Storage {
             tenants: moments,
             blocks,
             metrics,
+            left_out: left_out.cloned(),
         }))
     }
 }

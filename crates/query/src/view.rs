@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
 use duramen_source::{
-    Error, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
+    Error, LeftOut, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+    Views,
 };
 use tokio::sync::OnceCell;
 
@@ -19,22 +20,29 @@ use tokio::sync::OnceCell;
 pub struct RequestView {
     of: Arc<dyn Views>,
     tenants: Arc<[TenantId]>,
+    /// Notes the blocks that a partial answer leaves out. Without it, answers are complete.
+    left_out: Option<Arc<LeftOut>>,
     view: OnceCell<Arc<dyn SeriesSource>>,
 }
 
 impl RequestView {
     /// Creates a view that is taken later, at the first read.
-    pub fn new(of: Arc<dyn Views>, tenants: Arc<[TenantId]>) -> Self {
+    pub fn new(
+        of: Arc<dyn Views>,
+        tenants: Arc<[TenantId]>,
+        left_out: Option<Arc<LeftOut>>,
+    ) -> Self {
         Self {
             of,
             tenants,
+            left_out,
             view: OnceCell::new(),
         }
     }
 
     async fn view(&self) -> Result<&Arc<dyn SeriesSource>, Error> {
         self.view
-            .get_or_try_init(|| self.of.view(&self.tenants))
+            .get_or_try_init(|| self.of.view(&self.tenants, self.left_out.as_ref()))
             .await
     }
 }

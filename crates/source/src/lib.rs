@@ -7,12 +7,14 @@
 //!
 //! - [`head`], [`view`]: sources that are written to while they are read. A view shows one moment.
 //! - [`merge`]: combines several parts to one source, for queries and for compactions.
+//! - [`left_out`]: which parts a partial answer leaves out.
 //! - [`memory`]: a source for tests.
 
 mod answer;
 pub mod batch;
 pub mod error;
 pub mod head;
+pub mod left_out;
 pub mod memory;
 pub mod merge;
 pub mod reads;
@@ -26,6 +28,7 @@ pub use batch::builder::SeriesBatchBuilder;
 pub use batch::{Floats, HistogramRef, Histograms, Lives, SeriesBatch};
 pub use error::Error;
 pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
+pub use left_out::LeftOut;
 pub use memory::MemorySource;
 pub use merge::MergeSource;
 pub use reads::{Read, Reads};

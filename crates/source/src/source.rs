@@ -18,7 +18,8 @@ use crate::walk;
 /// it; nothing that is read through the view can reach another tenant.
 ///
 /// An answer is complete or an error. If a source cannot read a part of its data, the request fails
-/// and the error names the part.
+/// and the error names the part. The only exception are the blocks that a view notes in its
+/// [`crate::LeftOut`].
 ///
 /// Methods with a default use [`SeriesSource::select`], at its cost. A source that has a faster
 /// way, or passes requests on, implements all methods: its `impl` denies

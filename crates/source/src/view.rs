@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::TenantId;
 
-use crate::{Error, SeriesSource};
+use crate::{Error, LeftOut, SeriesSource};
 
 /// A source that is written to while it is read.
 ///
@@ -18,7 +18,14 @@ pub trait Views: Send + Sync + fmt::Debug {
     /// everything that each head had applied up to one position of its log, with each write
     /// completely or not at all, and one state of the manifest that fits to these positions. It
     /// includes everything that was acknowledged before the call. It has no data of other tenants.
-    async fn view(&self, tenants: &[TenantId]) -> Result<Arc<dyn SeriesSource>, Error>;
+    ///
+    /// With `left_out`, the view leaves out blocks that cannot be read, and notes them there.
+    /// Without it, a read of such a block fails.
+    async fn view(
+        &self,
+        tenants: &[TenantId],
+        left_out: Option<&Arc<LeftOut>>,
+    ) -> Result<Arc<dyn SeriesSource>, Error>;
 }
 
 /// A source that nobody writes to. Its view is the source itself.
@@ -27,7 +34,11 @@ pub struct Unchanging(pub Arc<dyn SeriesSource>);
 
 #[async_trait]
 impl Views for Unchanging {
-    async fn view(&self, _: &[TenantId]) -> Result<Arc<dyn SeriesSource>, Error> {
+    async fn view(
+        &self,
+        _: &[TenantId],
+        _: Option<&Arc<LeftOut>>,
+    ) -> Result<Arc<dyn SeriesSource>, Error> {
         Ok(Arc::clone(&self.0))
     }
 }

@@ -26,7 +26,7 @@ impl Querier {
     ) -> Result<Answered<Vec<SeriesSummary>>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.metadata_series_max;
-        let source = self.view(&asker);
+        let source = self.view(&asker, None);
         let reader = asker.clone();
 
         let work = async move {

@@ -20,7 +20,7 @@ impl Querier {
     ) -> Result<Answered<Option<Vec<SeriesExemplars>>>, Error> {
         let asker = self.asker(tenant);
         let max = asker.limits.query.exemplars_max;
-        let source = self.view(&asker);
+        let source = self.view(&asker, None);
         let reader = asker.clone();
         let query = query.clone();
 

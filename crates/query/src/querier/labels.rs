@@ -1,91 +1,64 @@
 //! Series, label names and label values.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use duramen_model::{Labels, TenantName, TimeRange};
-use duramen_qos::Use;
-use duramen_source::{Columns, SeriesRequest};
+use duramen_qos::{Account, Use};
+use duramen_source::{Columns, LeftOut, SeriesRequest, SeriesSource};
 use futures::StreamExt;
 
 use super::{Asker, Querier};
 use crate::answered::Answered;
 use crate::error::Error;
+use crate::partial::{Partial, left_out, settled};
 
 /// Roughly what an element of a set takes besides its text.
 const ELEMENT_BYTES: usize = 48;
 
+/// Which series are listed, or whose labels.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// A series must match one of them. Without a selector, all series match.
+    pub selectors: Vec<String>,
+    /// A series must have samples in it.
+    pub range: TimeRange,
+    /// The most elements that are returned.
+    pub limit: Option<usize>,
+    /// Replaces [`duramen_limits::QueryLimits::partial_response`].
+    pub partial_response: Option<bool>,
+}
+
+/// Elements that were found, sorted and distinct, and whether there are more than the limit.
+pub type Listed<T> = (Vec<T>, bool);
+
 impl Querier {
-    /// Returns the label sets that match one of the selectors and have samples in the range. They
-    /// are sorted and distinct. Without a selector, all label sets match.
-    ///
-    /// With `limit`, at most that many are returned, and whether there are more.
+    /// Returns the label sets of series.
     pub async fn series(
         &self,
         tenant: &TenantName,
-        selectors: &[String],
-        range: TimeRange,
-        limit: Option<usize>,
-    ) -> Result<Answered<(Vec<Labels>, bool)>, Error> {
+        listing: Listing,
+    ) -> Result<Answered<Partial<Listed<Labels>>>, Error> {
         let asker = self.asker(tenant);
-        let max = asker.limits.query.metadata_series_max;
-        let source = self.view(&asker);
+        let left_out = left_out(listing.partial_response, &asker.limits.query);
+        let lister = self.lister(&asker, &listing, left_out.clone());
         let reader = asker.clone();
-        let selectors = selectors.to_vec();
-        let mut share = self.engine.memory().share(Use::Query);
 
         let work = async move {
-            let requests = reader.requests(&selectors, range).await?;
-            let mut found = BTreeSet::new();
-            let mut walked = 0;
-
-            for request in &requests {
-                let mut batches = source.select(request).await?;
-
-                while let Some(batch) = batches.next().await {
-                    let batch = batch?;
-
-                    // Data in memory never waits, so yield here. It lets other tasks run, and the
-                    // work ends if the request is cancelled.
-                    tokio::task::yield_now().await;
-                    walked += batch.len();
-
-                    if walked > max {
-                        return Err(Error::TooManySeries { max });
-                    }
-
-                    // Once as many as the limit are kept, no more memory is needed.
-                    if limit.is_none_or(|limit| found.len() <= limit) {
-                        let labels: usize =
-                            (0..batch.len()).map(|row| batch.labels_at(row).len()).sum();
-                        share.grow(labels + batch.len() * ELEMENT_BYTES)?;
-                    }
-
-                    for row in 0..batch.len() {
-                        keep(
-                            &mut found,
-                            Labels::from_encoded_trusted(batch.labels_at(row)),
-                            limit,
-                        );
-                    }
-                }
-            }
-
-            Ok(cut(found, limit))
+            let requests = reader.requests(&listing).await?;
+            settled(left_out.as_deref(), || lister.label_sets(&requests)).await
         };
 
-        self.bounded(&asker, None, self.computed(work)).await
+        self.partly(&asker, None, work).await
     }
 
     /// Returns the label names of the series that [`Querier::series`] would return.
     pub async fn label_names(
         &self,
         tenant: &TenantName,
-        selectors: &[String],
-        range: TimeRange,
-        limit: Option<usize>,
-    ) -> Result<Answered<(Vec<String>, bool)>, Error> {
-        self.texts(tenant, selectors, range, limit, Texts::Names)
-            .await
+        listing: Listing,
+    ) -> Result<Answered<Partial<Listed<String>>>, Error> {
+        self.texts(tenant, listing, Texts::Names).await
     }
 
     /// Returns the values of one label in the series that [`Querier::series`] would return.
@@ -93,58 +66,115 @@ impl Querier {
         &self,
         tenant: &TenantName,
         name: &str,
-        selectors: &[String],
-        range: TimeRange,
-        limit: Option<usize>,
-    ) -> Result<Answered<(Vec<String>, bool)>, Error> {
-        self.texts(
-            tenant,
-            selectors,
-            range,
-            limit,
-            Texts::ValuesOf(name.to_owned()),
-        )
-        .await
+        listing: Listing,
+    ) -> Result<Answered<Partial<Listed<String>>>, Error> {
+        self.texts(tenant, listing, Texts::ValuesOf(name.to_owned()))
+            .await
     }
 
     async fn texts(
         &self,
         tenant: &TenantName,
-        selectors: &[String],
-        range: TimeRange,
-        limit: Option<usize>,
+        listing: Listing,
         texts: Texts,
-    ) -> Result<Answered<(Vec<String>, bool)>, Error> {
+    ) -> Result<Answered<Partial<Listed<String>>>, Error> {
         let asker = self.asker(tenant);
-        let max = asker.limits.query.metadata_series_max;
-        let source = self.view(&asker);
+        let left_out = left_out(listing.partial_response, &asker.limits.query);
+        let lister = self.lister(&asker, &listing, left_out.clone());
         let reader = asker.clone();
-        let selectors = selectors.to_vec();
-        let mut share = self.engine.memory().share(Use::Query);
 
         let work = async move {
-            let requests = reader.requests(&selectors, range).await?;
-            let mut found = BTreeSet::new();
-
-            for request in &requests {
-                let mut more = match &texts {
-                    Texts::Names => source.label_names(request).await?,
-                    Texts::ValuesOf(name) => source.label_values(request, name).await?,
-                };
-
-                let bytes = more.iter().map(|text| text.len() + ELEMENT_BYTES).sum();
-                share.grow(bytes)?;
-                found.append(&mut more);
-
-                if found.len() > max {
-                    return Err(Error::TooManyTexts { max });
-                }
-            }
-
-            Ok(cut(found, limit))
+            let requests = reader.requests(&listing).await?;
+            settled(left_out.as_deref(), || lister.texts(&requests, &texts)).await
         };
 
-        self.bounded(&asker, None, self.computed(work)).await
+        self.partly(&asker, None, work).await
+    }
+
+    fn lister(&self, asker: &Asker, listing: &Listing, left_out: Option<Arc<LeftOut>>) -> Lister {
+        Lister {
+            source: self.view(asker, left_out),
+            memory: Arc::clone(self.engine.memory()),
+            max: asker.limits.query.metadata_series_max,
+            limit: listing.limit,
+        }
+    }
+}
+
+/// Reads series and collects their labels.
+#[derive(Debug)]
+struct Lister {
+    source: Arc<dyn SeriesSource>,
+    memory: Arc<Account>,
+    /// The most series to visit, and the most texts to find.
+    max: usize,
+    /// The most elements that are returned.
+    limit: Option<usize>,
+}
+
+impl Lister {
+    async fn label_sets(&self, requests: &[SeriesRequest]) -> Result<Listed<Labels>, Error> {
+        let limit = self.limit;
+        let mut share = self.memory.share(Use::Query);
+        let mut found = BTreeSet::new();
+        let mut walked = 0;
+
+        for request in requests {
+            let mut batches = self.source.select(request).await?;
+
+            while let Some(batch) = batches.next().await {
+                let batch = batch?;
+
+                // Data in memory never waits, so yield here. It lets other tasks run, and the
+                // work ends if the request is cancelled.
+                tokio::task::yield_now().await;
+                walked += batch.len();
+
+                if walked > self.max {
+                    return Err(Error::TooManySeries { max: self.max });
+                }
+
+                // Once as many as the limit are kept, no more memory is needed.
+                if limit.is_none_or(|limit| found.len() <= limit) {
+                    let labels: usize =
+                        (0..batch.len()).map(|row| batch.labels_at(row).len()).sum();
+                    share.grow(labels + batch.len() * ELEMENT_BYTES)?;
+                }
+
+                for row in 0..batch.len() {
+                    let labels = Labels::from_encoded_trusted(batch.labels_at(row));
+                    keep(&mut found, labels, limit);
+                }
+            }
+        }
+
+        Ok(cut(found, limit))
+    }
+
+    async fn texts(
+        &self,
+        requests: &[SeriesRequest],
+        texts: &Texts,
+    ) -> Result<Listed<String>, Error> {
+        let mut share = self.memory.share(Use::Query);
+        let mut found = BTreeSet::new();
+
+        for request in requests {
+            let mut more = match texts {
+                Texts::Names => self.source.label_names(request).await?,
+                Texts::ValuesOf(name) => self.source.label_values(request, name).await?,
+            };
+
+            let bytes = more.iter().map(|text| text.len() + ELEMENT_BYTES).sum();
+            share.grow(bytes)?;
+            found.append(&mut more);
+
+            if found.len() > self.max {
+                return Err(Error::TooManyTexts { max: self.max });
+            }
+        }
+
+        Ok(cut(found, self.limit))
     }
 }
 
@@ -157,19 +187,15 @@ enum Texts {
 
 impl Asker {
     /// Makes a request for each selector, or one for all series if there is no selector.
-    async fn requests(
-        &self,
-        selectors: &[String],
-        range: TimeRange,
-    ) -> Result<Vec<SeriesRequest>, Error> {
-        let mut selectors = self.selectors(selectors).await?;
+    async fn requests(&self, listing: &Listing) -> Result<Vec<SeriesRequest>, Error> {
+        let mut selectors = self.selectors(&listing.selectors).await?;
         if selectors.is_empty() {
             selectors.push(Vec::new());
         }
 
         Ok(selectors
             .iter()
-            .map(|of| self.request(of, range, Columns::Labels))
+            .map(|of| self.request(of, listing.range, Columns::Labels))
             .collect())
     }
 }
@@ -184,7 +210,7 @@ fn keep<T: Ord>(found: &mut BTreeSet<T>, element: T, limit: Option<usize>) {
 }
 
 /// Returns the first `limit` elements, and whether there are more.
-fn cut<T: Ord>(found: BTreeSet<T>, limit: Option<usize>) -> (Vec<T>, bool) {
+fn cut<T: Ord>(found: BTreeSet<T>, limit: Option<usize>) -> Listed<T> {
     let limit = limit.unwrap_or(usize::MAX);
     let more = found.len() > limit;
     (found.into_iter().take(limit).collect(), more)

@@ -48,7 +48,7 @@ impl Querier {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let asker = Arc::new(self.asker(tenant));
-        let source = self.view(&asker);
+        let source = self.view(&asker, None);
         let memory = Arc::clone(self.engine.memory());
 
         let reader = Reader {

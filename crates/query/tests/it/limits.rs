@@ -13,7 +13,9 @@ use duramen_model::{
 };
 use duramen_promql::{Engine, EngineConfig, QueryTimes};
 use duramen_qos::{Account, Use};
-use duramen_query::{Config, Error, Metrics, Parts, Querier, Query, QueryOptions, Summarized};
+use duramen_query::{
+    Config, Error, Listing, Metrics, Parts, Querier, Query, QueryOptions, Summarized,
+};
 use duramen_runtime::{Clock, SystemClock, Workers};
 use duramen_source::{
     MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Unchanging,
@@ -29,6 +31,24 @@ struct Limited {
     registry: Registry,
     /// The account of the process: 1 GiB.
     memory: Arc<Account>,
+}
+
+/// Lists all series in the range.
+fn everything(range: TimeRange) -> Listing {
+    Listing {
+        selectors: vec![],
+        range,
+        limit: None,
+        partial_response: None,
+    }
+}
+
+/// Lists all series that match one of the selectors.
+fn matching(selectors: &[String]) -> Listing {
+    Listing {
+        selectors: selectors.to_vec(),
+        ..everything(TimeRange::ALL)
+    }
 }
 
 impl Limited {
@@ -200,6 +220,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         exemplars_max: _,
         answer_bytes_max: _,        // of the edge, which writes answers
         remote_read_samples_max: _, // of remote read
+        partial_response: _,        // no limit
     } = QueryLimits::default();
 
     let limited = Limited::new(Hanging::Waits, |limits| {
@@ -303,7 +324,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
 
     let result = limited
         .querier
-        .series(&tenant(), &selected, TimeRange::ALL, None)
+        .series(&tenant(), matching(&selected))
         .await
         .map(drop);
 
@@ -331,7 +352,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
 
     let result = limited
         .querier
-        .series(&tenant(), &selectors, TimeRange::ALL, None)
+        .series(&tenant(), matching(&selectors))
         .await
         .map(drop);
 
@@ -346,7 +367,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     let limited = Limited::new(filled(), limit).await;
     let result = limited
         .querier
-        .label_values(&tenant(), "series", &[], TimeRange::ALL, None)
+        .label_values(&tenant(), "series", everything(TimeRange::ALL))
         .await
         .map(drop);
 
@@ -361,7 +382,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     let limited = Limited::new(filled(), |limits| limits.metadata_series_max = 1).await;
     let result = limited
         .querier
-        .label_names(&tenant(), &[], TimeRange::ALL, None)
+        .label_names(&tenant(), everything(TimeRange::ALL))
         .await
         .map(drop);
 
@@ -452,7 +473,7 @@ async fn a_time_out_is_noticed_while_every_thread_computes() {
 
     let of = tenant();
     let threads = thread::available_parallelism().unwrap().get();
-    let series = limited.querier.series(&of, &[], TimeRange::ALL, None);
+    let series = limited.querier.series(&of, everything(TimeRange::ALL));
     let queries = futures::future::join_all((0..=threads).map(|_| limited.instant(&of, "m")));
     let (series, queries) = futures::join!(series, queries);
     let _ = answered.send(());
@@ -520,13 +541,13 @@ async fn while_the_memory_of_the_process_is_in_use_questions_fail_and_are_counte
     others.shrink(2);
 
     let range = TimeRange::new(0, 60_000).unwrap();
-    let series = limited.querier.series(&tenant(), &[], range, None).await;
+    let series = limited.querier.series(&tenant(), everything(range)).await;
 
     assert!(matches!(series, Err(Error::Memory(_))), "{series:?}");
 
     let names = limited
         .querier
-        .label_names(&tenant(), &[], range, None)
+        .label_names(&tenant(), everything(range))
         .await;
 
     assert!(matches!(names, Err(Error::Memory(_))), "{names:?}");
@@ -535,9 +556,10 @@ async fn while_the_memory_of_the_process_is_in_use_questions_fail_and_are_counte
     assert_eq!(
         limited
             .querier
-            .series(&tenant(), &[], range, None)
+            .series(&tenant(), everything(range))
             .await
             .unwrap()
+            .value
             .0
             .len(),
         3

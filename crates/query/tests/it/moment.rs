@@ -67,7 +67,7 @@ async fn values(querier: &Querier, query: &str) -> Vec<f64> {
         .await
         .unwrap();
 
-    let Value::Vector(series) = answer.into_parts().0.value else {
+    let Value::Vector(series) = answer.into_parts().0.value.value else {
         unreachable!("a vector is asked for")
     };
     let float = |value| match value {

@@ -137,7 +137,7 @@ impl System {
     /// Returns what the tenant has now, through `storage`.
     pub(crate) async fn view(&self, storage: &Storage) -> anyhow::Result<Arc<dyn SeriesSource>> {
         let tenants: Vec<_> = self.tenants.lookup(&tenant()).into_iter().collect();
-        Ok(storage.view(&tenants).await?)
+        Ok(storage.view(&tenants, None).await?)
     }
 
     /// Reads everything of every kind through `storage`. Fails if a series, a time or a family

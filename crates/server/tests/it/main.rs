@@ -29,6 +29,7 @@ mod label_bomb;
 mod life;
 mod native_histograms;
 mod one_moment;
+mod partial;
 mod random_queries;
 mod remote_read;
 mod remote_write_v2;

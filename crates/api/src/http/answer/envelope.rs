@@ -18,14 +18,21 @@ const ANNOTATIONS_MAX: usize = 10;
 
 /// Returns the answer `{"status":"success","data":..}` with `data` as it is.
 pub(crate) fn success(data: &Json, warnings: &[String]) -> Response {
+    partial(data, &[], warnings)
+}
+
+/// As [`success`], for an answer that may be partial. `left_out` are the warnings of that.
+pub(crate) fn partial(data: &Json, left_out: &[String], warnings: &[String]) -> Response {
     let mut body = Vec::from(&br#"{"status":"success","data":"#[..]);
     body.extend_from_slice(data.to_string().as_bytes());
-    finish(body, warnings, &[])
+    finish(body, left_out, warnings)
 }
 
 /// Returns the answer to a query, with at most `limit` series and with the query's statistics.
+/// `left_out` are the warnings of a partial answer.
 pub(crate) fn answer(
     mut answer: Answer,
+    left_out: &[String],
     limit: Option<usize>,
     stats: Option<&Json>,
 ) -> Document<Found> {
@@ -76,7 +83,7 @@ pub(crate) fn answer(
     }
 
     closing.push(b'}');
-    put_annotations(&mut closing, &answer.warnings, &answer.infos);
+    put_annotations(&mut closing, left_out, &answer.warnings, &answer.infos);
 
     let elements = Found {
         series,
@@ -127,10 +134,15 @@ impl Elements for Found {
     }
 }
 
-/// Returns the answer `{"status":"success","data":[..]}` with a list.
-pub(crate) fn list<T>(elements: List<T>, warnings: &[String]) -> Document<List<T>> {
+/// Returns the answer `{"status":"success","data":[..]}` with a list. `left_out` are the warnings
+/// of a partial answer.
+pub(crate) fn list<T>(
+    elements: List<T>,
+    left_out: &[String],
+    warnings: &[String],
+) -> Document<List<T>> {
     let mut closing = Vec::from(&b"]"[..]);
-    put_annotations(&mut closing, warnings, &[]);
+    put_annotations(&mut closing, left_out, warnings, &[]);
 
     Document {
         opening: Vec::from(&br#"{"status":"success","data":["#[..]),
@@ -173,8 +185,8 @@ fn truncate<T>(list: &mut Vec<T>, limit: usize) -> bool {
     cut
 }
 
-fn finish(mut body: Vec<u8>, warnings: &[String], infos: &[String]) -> Response {
-    put_annotations(&mut body, warnings, infos);
+fn finish(mut body: Vec<u8>, left_out: &[String], warnings: &[String]) -> Response {
+    put_annotations(&mut body, left_out, warnings, &[]);
     (
         [(
             header::CONTENT_TYPE,
@@ -185,14 +197,17 @@ fn finish(mut body: Vec<u8>, warnings: &[String], infos: &[String]) -> Response 
         .into_response()
 }
 
-/// Appends the annotations and the end of an envelope.
-fn put_annotations(body: &mut Vec<u8>, warnings: &[String], infos: &[String]) {
-    for (name, annotations) in [("warnings", warnings), ("infos", infos)] {
-        if annotations.is_empty() {
+/// Appends the annotations and the end of an envelope. All warnings of a partial answer are shown,
+/// before the others.
+fn put_annotations(body: &mut Vec<u8>, left_out: &[String], warnings: &[String], infos: &[String]) {
+    for (name, always, annotations) in [("warnings", left_out, warnings), ("infos", &[], infos)] {
+        if always.is_empty() && annotations.is_empty() {
             continue;
         }
 
-        let mut shown: Vec<String> = annotations.iter().take(ANNOTATIONS_MAX).cloned().collect();
+        let mut shown = always.to_vec();
+        shown.extend(annotations.iter().take(ANNOTATIONS_MAX).cloned());
+
         if annotations.len() > ANNOTATIONS_MAX {
             let more = annotations.len() - ANNOTATIONS_MAX;
             shown.push(format!(
@@ -228,6 +243,7 @@ mod tests {
                     stats,
                     memory,
                 },
+                &[],
                 None,
                 None,
             )
@@ -334,5 +350,26 @@ mod tests {
             r#""matrix","result":[{{"metric":{{"__name__":"h","n":"1"}},"histograms":[[1,{EXPONENTIAL}],[2.500,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"2"}},"values":[[1,"1"],[3,"+Inf"]],"histograms":[[2,{CUSTOM}]]}},{{"metric":{{"__name__":"h","n":"3"}},"values":[[1,"1"]]}}]"#
         );
         assert_eq!(text(value), expected);
+    }
+
+    #[test]
+    fn each_block_that_is_left_out_is_named_and_of_other_warnings_ten() {
+        let texts = |of: &str| (0..12).map(|n| format!("{of}{n}")).collect::<Vec<_>>();
+        let mut body = b"{".to_vec();
+        put_annotations(
+            &mut body,
+            &texts("block"),
+            &texts("warning"),
+            &texts("info"),
+        );
+
+        let text = String::from_utf8(body).unwrap().replacen("{,", "{", 1);
+        let json: Json = serde_json::from_str(&text).unwrap();
+        let warnings = json["warnings"].as_array().unwrap();
+
+        assert_eq!(warnings.len(), 12 + 10 + 1);
+        assert_eq!(warnings[11], "block11");
+        assert_eq!(warnings[22], "2 more warning annotations omitted");
+        assert_eq!(json["infos"].as_array().unwrap().len(), 10 + 1);
     }
 }

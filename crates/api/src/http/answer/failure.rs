@@ -104,8 +104,9 @@ impl From<duramen_query::Error> for Failure {
             return Self::parameter("query", error);
         }
 
+        let is_damage = error.is_damage();
         let failure = Self::new(statuses::of_query(&error).api, with_causes(&error));
-        if failure.status == StatusCode::INTERNAL_SERVER_ERROR {
+        if failure.status == StatusCode::INTERNAL_SERVER_ERROR || is_damage {
             tracing::error!(error = failure.message, "a query failed");
         }
 

@@ -39,7 +39,7 @@ impl From<duramen_query::Error> for TextFailure {
     fn from(error: duramen_query::Error) -> Self {
         let message = with_causes(&error);
         let status = statuses::of_query(&error).text;
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        if status == StatusCode::INTERNAL_SERVER_ERROR || error.is_damage() {
             tracing::error!(error = message, "a read failed");
         }
 

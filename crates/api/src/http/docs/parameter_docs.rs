@@ -50,6 +50,12 @@ pub(crate) const TIMEOUT: Parameter = optional(
     Kind::Duration,
     "The time-out; the time-out of the process still applies.",
 );
+pub(crate) const PARTIAL_RESPONSE: Parameter = optional(
+    "partial_response",
+    Kind::Choice(&["true", "false"]),
+    "`true`: blocks that cannot be read are left out, and a warning names each; `false`: the query \
+     fails with 503. The tenant's limits say what applies without it.",
+);
 pub(crate) const LIMIT: Parameter = optional(
     "limit",
     COUNT,

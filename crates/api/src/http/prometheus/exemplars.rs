@@ -50,7 +50,7 @@ pub(crate) async fn query(
     let found = List::new(found, bytes, |out, series| {
         put_json(out, &series_json(series))
     });
-    list(found, &[]).respond(state.recipient(&tenant), turn)
+    list(found, &[], &[]).respond(state.recipient(&tenant), turn)
 }
 
 fn series_json(series: &SeriesExemplars) -> Json {

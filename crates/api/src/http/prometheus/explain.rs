@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use duramen_promql::{Answer, PlanNode, QueryTimes, Value, Work};
+use duramen_query::Partial;
 use serde_json::{Value as Json, json};
 
-use crate::http::answer::envelope::success;
+use crate::http::answer::envelope::partial;
 use crate::http::answer::failure::Failure;
 use crate::http::prometheus::query::{asked, options, range_times};
 use crate::http::prometheus::stats::Detail;
@@ -29,24 +30,17 @@ pub(crate) async fn explain(
     let query = asked(&params);
     let started = state.clock.monotonic();
 
-    let (answer, plan) = if analyze {
-        let ((answer, plan), _) = state
-            .querier
-            .analyze(&tenant, &query, times, options)
-            .await?
-            .into_parts();
+    let (answer, plan, left_out) = if analyze {
+        let analyzed = state.querier.analyze(&tenant, &query, times, options);
+        let (Partial { value, left_out }, _) = analyzed.await?.into_parts();
+        let (answer, plan) = value;
 
-        (Some(answer), plan)
+        (Some(answer), plan, left_out)
     } else {
-        (
-            None,
-            state
-                .querier
-                .explain(&tenant, &query, times, options)
-                .await?
-                .into_parts()
-                .0,
-        )
+        let explained = state.querier.explain(&tenant, &query, times, options);
+        let (Partial { value, left_out }, _) = explained.await?.into_parts();
+
+        (None, value, left_out)
     };
 
     let took = state.clock.monotonic().saturating_sub(started);
@@ -57,6 +51,7 @@ pub(crate) async fn explain(
     Ok(Explained {
         plan,
         answer,
+        left_out,
         stats,
     }
     .render(format))
@@ -103,14 +98,17 @@ impl Format {
 struct Explained {
     plan: Option<PlanNode>,
     answer: Option<Answer>,
+    /// A warning for each block that the answer leaves out.
+    left_out: Vec<String>,
     stats: Option<Json>,
 }
 
 impl Explained {
     fn render(self, format: Format) -> Response {
         match format {
-            Format::Json => success(
+            Format::Json => partial(
                 &self.json(),
+                &self.left_out,
                 self.answer.as_ref().map_or(&[], |answer| &answer.warnings),
             ),
             Format::Text => {
@@ -163,6 +161,10 @@ impl Explained {
 
         if let (Some(answer), Some(stats)) = (&self.answer, &self.stats) {
             let _ = writeln!(text, "series={}, {}", series(&answer.value), pairs(stats));
+        }
+
+        for warning in &self.left_out {
+            let _ = writeln!(text, "{warning}");
         }
 
         text
@@ -277,6 +279,7 @@ mod tests {
         Explained {
             plan: Some(plan()),
             answer: Some(answer),
+            left_out: vec![],
             stats,
         }
     }
@@ -286,6 +289,7 @@ mod tests {
         let explained = Explained {
             plan: Some(plan()),
             answer: None,
+            left_out: vec![],
             stats: None,
         };
 

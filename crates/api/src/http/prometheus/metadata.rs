@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use duramen_model::quoted::quote_bytes;
 use duramen_model::{FamilyMetadata, Labels};
+use duramen_query::{Listed, Listing, Partial};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
@@ -23,21 +24,13 @@ pub(crate) async fn labels(
     Tenant(tenant): Tenant,
     params: Params,
 ) -> Result<Response, Failure> {
-    let limit = params.limit()?;
-    let range = params.range()?;
-    let selectors = selectors(&params);
-    let Some(range) = range else {
+    let Some(listing) = listing(&params)? else {
         return Ok(success(&json!([]), &[]));
     };
 
-    let found = state
-        .querier
-        .label_names(&tenant, &selectors, range, limit)
-        .await
-        .map_err(unnamed)?;
-
-    let ((names, more), turn) = found.into_parts();
-    texts(names, more).respond(state.recipient(&tenant), turn)
+    let names = state.querier.label_names(&tenant, listing);
+    let (names, turn) = names.await.map_err(unnamed)?.into_parts();
+    texts(names).respond(state.recipient(&tenant), turn)
 }
 
 pub(crate) async fn label_values(
@@ -46,21 +39,13 @@ pub(crate) async fn label_values(
     LabelName(name): LabelName,
     params: Params,
 ) -> Result<Response, Failure> {
-    let limit = params.limit()?;
-    let range = params.range()?;
-    let selectors = selectors(&params);
-    let Some(range) = range else {
+    let Some(listing) = listing(&params)? else {
         return Ok(success(&json!([]), &[]));
     };
 
-    let found = state
-        .querier
-        .label_values(&tenant, &name, &selectors, range, limit)
-        .await
-        .map_err(unnamed)?;
-
-    let ((values, more), turn) = found.into_parts();
-    texts(values, more).respond(state.recipient(&tenant), turn)
+    let values = state.querier.label_values(&tenant, &name, listing);
+    let (values, turn) = values.await.map_err(unnamed)?.into_parts();
+    texts(values).respond(state.recipient(&tenant), turn)
 }
 
 /// The name of a label in a path.
@@ -98,24 +83,19 @@ pub(crate) async fn series(
         return Err(Failure::bad_data("no match[] parameter provided"));
     }
 
-    let limit = params.limit()?;
-    let range = params.range()?;
-    let selectors = selectors(&params);
-    let Some(range) = range else {
+    let Some(listing) = listing(&params)? else {
         return Ok(success(&json!([]), &[]));
     };
-    let found = state
-        .querier
-        .series(&tenant, &selectors, range, limit)
-        .await;
 
+    let found = state.querier.series(&tenant, listing).await;
     let found = found.map_err(|error| Failure::of_selectors("match[]", error))?;
-    let ((series, more), turn) = found.into_parts();
+    let (Partial { value, left_out }, turn) = found.into_parts();
+    let (series, is_cut) = value;
     let put = |out: &mut Vec<u8>, labels: &Labels| put_json(out, &labels_json(labels));
     let bytes = series.first().map_or(0, |first| first.encoded().len());
     let series = List::new(series, size_of::<Labels>() + bytes, put);
 
-    list(series, &truncation(more)).respond(state.recipient(&tenant), turn)
+    list(series, &left_out, &truncation(is_cut)).respond(state.recipient(&tenant), turn)
 }
 
 /// Answers with the type, help and unit that were sent last for each metric family. A `limit` of 0
@@ -163,26 +143,39 @@ fn unnamed(error: duramen_query::Error) -> Failure {
     }
 }
 
-fn texts(texts: Vec<String>, more: bool) -> Document<List<String>> {
+/// Returns what a request lists, or `None` if its range is empty; the answer is empty then.
+fn listing(params: &Params) -> Result<Option<Listing>, Failure> {
+    let limit = params.limit()?;
+    let range = params.range()?;
+    let partial_response = params.partial_response()?;
+
+    Ok(range.map(|range| Listing {
+        selectors: params.all("match[]").map(str::to_owned).collect(),
+        range,
+        limit,
+        partial_response,
+    }))
+}
+
+fn texts(listed: Partial<Listed<String>>) -> Document<List<String>> {
+    let Partial { value, left_out } = listed;
+    let (texts, is_cut) = value;
     let bytes = texts.first().map_or(0, String::len);
     list(
         List::new(texts, size_of::<String>() + bytes, |out, text| {
             put_text(out, text)
         }),
-        &truncation(more),
+        &left_out,
+        &truncation(is_cut),
     )
 }
 
-fn truncation(more: bool) -> Vec<String> {
-    if more {
+fn truncation(is_cut: bool) -> Vec<String> {
+    if is_cut {
         vec![TRUNCATED.to_owned()]
     } else {
         Vec::new()
     }
-}
-
-fn selectors(params: &Params) -> Vec<String> {
-    params.all("match[]").map(str::to_owned).collect()
 }
 
 /// Decodes a label name after `U__`: `__` is `_`, `_<hex>_` is a character, and the rest stays as

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use duramen_model::TenantName;
 use duramen_promql::{Answer, QueryTimes};
-use duramen_query::{Answered, Query, QueryOptions};
+use duramen_query::{Answered, Partial, Query, QueryOptions};
 
 use crate::http::answer::envelope::answer;
 use crate::http::answer::failure::Failure;
@@ -92,17 +92,21 @@ async fn answered(
     tenant: &TenantName,
     params: &Params,
     limit: Option<usize>,
-    evaluation: impl Future<Output = Result<Answered<Answer>, duramen_query::Error>> + Send,
+    evaluation: impl Future<Output = Result<Answered<Partial<Answer>>, duramen_query::Error>> + Send,
 ) -> Result<Response, Failure> {
     let (detail, deprecation) = Detail::of(params);
     let started = state.clock.monotonic();
-    let (mut evaluated, turn) = evaluation.await?.into_parts();
+    let (partial, turn) = evaluation.await?.into_parts();
     let took = state.clock.monotonic().saturating_sub(started);
 
+    let Partial {
+        value: mut evaluated,
+        left_out,
+    } = partial;
     evaluated.warnings.extend(deprecation);
 
     let stats = detail.render(&evaluated.stats, took);
-    answer(evaluated, limit, stats.as_ref()).respond(state.recipient(tenant), turn)
+    answer(evaluated, &left_out, limit, stats.as_ref()).respond(state.recipient(tenant), turn)
 }
 
 pub(crate) fn asked(params: &Params) -> Query {
@@ -111,6 +115,7 @@ pub(crate) fn asked(params: &Params) -> Query {
 
 pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
     let timeout = params.timeout()?;
+    let partial_response = params.partial_response()?;
     let lookback_ms = params
         .given("lookback_delta")
         .map(parse_duration_ms)
@@ -123,5 +128,6 @@ pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
     Ok(QueryOptions {
         lookback_ms: lookback_ms.filter(|ms| *ms > 0),
         timeout,
+        partial_response,
     })
 }

@@ -131,6 +131,20 @@ impl Params {
         positive.map(Some).ok_or_else(why)
     }
 
+    /// Returns whether the request allows or refuses a partial answer; `None` if it does not say.
+    /// The texts are those of Thanos, which are Go's.
+    pub(crate) fn partial_response(&self) -> Result<Option<bool>, Failure> {
+        match self.given("partial_response") {
+            None => Ok(None),
+            Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(Some(true)),
+            Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(Some(false)),
+            Some(_) => Err(Failure::parameter(
+                "partial_response",
+                "it is \"true\" or \"false\"",
+            )),
+        }
+    }
+
     /// Returns the most elements that the answer may have; `None` for no limit, which is also what
     /// 0 means.
     pub(crate) fn limit(&self) -> Result<Option<usize>, Failure> {

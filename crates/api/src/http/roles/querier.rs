@@ -8,9 +8,9 @@ use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
     ANALYZE, END, EXPLAIN_END, EXPLAIN_FORMAT, EXPLAIN_START, EXPLAIN_STEP, LABEL_NAMES, LIMIT,
     LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA, MATCH, MATCH_TARGET,
-    METRIC, METRIC_NAME, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START, RELABELED,
-    RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START, STATS, STEP, TARGET_STATE, TIME,
-    TIMEOUT,
+    METRIC, METRIC_NAME, PARTIAL_RESPONSE, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START,
+    RELABELED, RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START, STATS, STEP,
+    TARGET_STATE, TIME, TIMEOUT,
 };
 use crate::http::prometheus::{
     blocks, cardinality, empty_sets, exemplars, explain, metadata, query, syntax,
@@ -23,7 +23,15 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get_post("/api/v1/query", query::instant)
             .says("Evaluates a query at one time.")
-            .takes(&[QUERY, TIME, TIMEOUT, LIMIT, LOOKBACK_DELTA, STATS])
+            .takes(&[
+                QUERY,
+                TIME,
+                TIMEOUT,
+                LIMIT,
+                LOOKBACK_DELTA,
+                STATS,
+                PARTIAL_RESPONSE,
+            ])
             .answers(Data(Schema::QueryData)),
         on_get_post("/api/v1/query_range", query::range)
             .says("Evaluates a query at each step of a range, at most 11,001 of them.")
@@ -36,6 +44,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 LIMIT,
                 LOOKBACK_DELTA,
                 STATS,
+                PARTIAL_RESPONSE,
             ])
             .answers(Data(Schema::QueryData)),
         on_get_post("/api/v1/explain", explain::explain)
@@ -53,6 +62,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 EXPLAIN_FORMAT,
                 TIMEOUT,
                 LOOKBACK_DELTA,
+                PARTIAL_RESPONSE,
             ])
             .answers(DataOrText(Schema::Explained)),
         on_get_post("/api/v1/format_query", syntax::format)
@@ -71,15 +81,15 @@ pub(crate) fn series() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get_post("/api/v1/series", metadata::series)
             .says("The label sets of the series that any selector matches.")
-            .takes(&[MATCH, START, END, LIMIT])
+            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE])
             .answers(Data(Schema::SeriesList)),
         on_get_post("/api/v1/labels", metadata::labels)
             .says("The names of labels, sorted.")
-            .takes(&[MATCH, START, END, LIMIT])
+            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE])
             .answers(Data(Schema::Names)),
         on_get_post("/api/v1/label/{name}/values", metadata::label_values)
             .says("The values of a label, sorted. The name may be escaped with `U__`.")
-            .takes(&[MATCH, START, END, LIMIT])
+            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE])
             .answers(Data(Schema::Names)),
         on_get("/api/v1/metadata", metadata::families)
             .says("Type, help and unit of metric families, as they were last sent.")
