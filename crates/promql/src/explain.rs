@@ -7,7 +7,7 @@ use datafusion_physical_plan::{DisplayFormatType, ExecutionPlan};
 use crate::exec::support::operator::OperatorExec;
 use crate::exec::support::run::Run;
 use crate::stats::Work;
-use duramen_syntax::deep;
+use duramen_syntax::on_growing_stack;
 
 /// An operator with its inputs. It prints one line for each operator, with the inputs indented
 /// beneath it.
@@ -33,7 +33,7 @@ impl Drop for PlanNode {
 impl PlanNode {
     /// Returns the nodes of a plan with what they did in a run.
     pub(crate) fn of(plan: &dyn ExecutionPlan, run: &Run) -> Self {
-        deep(|| {
+        on_growing_stack(|| {
             let text = Described(plan).to_string();
             let (operator, details) = text.split_once(": ").unwrap_or((&text, ""));
 

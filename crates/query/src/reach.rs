@@ -2,7 +2,7 @@
 
 use duramen_promql::QueryTimes;
 use duramen_syntax::ast::DurationExpr;
-use duramen_syntax::{Expr, deep};
+use duramen_syntax::{Expr, on_growing_stack};
 
 /// Returns the length of time from the start of the query's longest range to the end of the query.
 /// The ranges of nested subqueries are added up. Offsets and the look-back do not count: they move
@@ -15,7 +15,7 @@ pub(crate) fn reach_ms(expr: &Expr, times: QueryTimes) -> i64 {
 }
 
 fn longest_ms(expr: &Expr, times: QueryTimes) -> i64 {
-    deep(|| {
+    on_growing_stack(|| {
         let below = expr
             .children()
             .map(|child| longest_ms(child, times))

@@ -3,8 +3,8 @@
 //! A tree that [`parse`](crate::parse) returned is well typed, at most
 //! [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high, and every node knows its position in the
 //! text. Plain recursion over a tree may overflow the stack. So recursion must go through
-//! [`deep`](crate::deep), or use a list of nodes, as `walk`, `clone` and `drop` do here. Comparing
-//! and debug printing recurse plainly; they are for tests.
+//! [`on_growing_stack`](crate::on_growing_stack), or use a list of nodes, as `walk`, `clone` and
+//! `drop` do here. Comparing and debug printing recurse plainly; they are for tests.
 
 mod operator;
 pub(crate) mod value_type;
@@ -12,8 +12,8 @@ pub(crate) mod value_type;
 pub use operator::{AggregateOp, BinaryOp, DurationOp, MatchOp, UnaryOp};
 pub use value_type::ValueType;
 
-use crate::deep::deep;
 use crate::functions::FunctionSig;
+use crate::growing_stack::on_growing_stack;
 use crate::position::PosRange;
 
 /// An expression.
@@ -160,7 +160,7 @@ impl Expr {
 
     /// The number of nodes on the longest path to a leaf, including this one.
     pub fn height(&self) -> usize {
-        deep(|| 1 + self.children().map(Self::height).max().unwrap_or(0))
+        on_growing_stack(|| 1 + self.children().map(Self::height).max().unwrap_or(0))
     }
 
     /// A cheap expression without children, to fill a place.
@@ -217,7 +217,7 @@ impl Drop for Expr {
 
 impl Clone for Expr {
     fn clone(&self) -> Self {
-        deep(|| self.copy())
+        on_growing_stack(|| self.copy())
     }
 }
 

@@ -13,7 +13,7 @@ pub const NESTING_DEPTH_MAX: usize = 500;
 
 /// The maximum number of nodes on the path from the root of a tree to a leaf. It bounds chains
 /// without brackets, such as `a or b or c ..`. Recursion over a tree goes through
-/// [`deep`](crate::deep), and takes some kilobytes of stack for a node.
+/// [`on_growing_stack`](crate::on_growing_stack), and takes some kilobytes of stack for a node.
 pub const TREE_HEIGHT_MAX: usize = 10_000;
 
 /// The maximum number of nodes in a tree. Each takes some hundred bytes, and some thousand bytes as

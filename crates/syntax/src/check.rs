@@ -11,9 +11,9 @@ use duramen_model::{METRIC_NAME, Regexes};
 use crate::ast::{
     AggregateOp, BinaryOp, Cardinality, Expr, ValueType, VectorMatching, VectorSelector,
 };
-use crate::deep::deep;
 use crate::error::ParseError;
 use crate::functions::{FunctionSig, Variadic};
+use crate::growing_stack::on_growing_stack;
 use crate::matcher;
 use crate::position::PosRange;
 use crate::quoted::quote;
@@ -45,7 +45,7 @@ impl Checker<'_> {
     }
 
     fn expr(&self, expr: &mut Expr) -> Checked {
-        deep(|| self.node(expr))
+        on_growing_stack(|| self.node(expr))
     }
 
     fn node(&self, expr: &mut Expr) -> Checked {

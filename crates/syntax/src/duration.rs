@@ -2,7 +2,7 @@
 //! [`duramen_model::duration`] parses and prints durations.
 
 use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
-use crate::deep::deep;
+use crate::growing_stack::on_growing_stack;
 use crate::position::PosRange;
 
 /// The longest duration that is written as a number, in seconds: 63 bits of nanoseconds.
@@ -99,7 +99,7 @@ impl DurationExpr {
     }
 
     fn evaluate(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {
-        deep(|| self.evaluate_here(step, range))
+        on_growing_stack(|| self.evaluate_here(step, range))
     }
 
     fn evaluate_here(&self, step: f64, range: f64) -> Result<f64, EvaluateError> {

@@ -10,7 +10,7 @@
 //!   checks its types by the table of [`functions`], and its matchers with `matcher`.
 //! - `print` prints the tree on one line, `pretty` on several ([`prettify`]).
 //! - All of them use `duration`, `number` and `quoted`. Recursion over a tree goes through
-//!   [`deep()`].
+//!   [`on_growing_stack`].
 //!
 //! ```
 //! let expr = duramen_syntax::parse("sum by (job)(rate(http_requests_total[5m]))").unwrap();
@@ -23,10 +23,10 @@
 pub mod ast;
 mod bounds;
 mod check;
-mod deep;
 mod duration;
 mod error;
 pub mod functions;
+mod growing_stack;
 mod lexer;
 mod matcher;
 mod number;
@@ -42,10 +42,10 @@ pub use ast::Expr;
 pub use bounds::{
     Bounds, DURATION_HEIGHT_MAX, NESTING_DEPTH_MAX, TEXT_BYTES_MAX, TREE_HEIGHT_MAX, TREE_NODES_MAX,
 };
-pub use deep::deep;
 pub use duration::{EvaluateError, EvaluateFault};
 pub use error::ParseError;
 pub use functions::{FunctionSig, function};
+pub use growing_stack::on_growing_stack;
 pub use parse::{parse, parse_selector, parse_selector_within, parse_within};
 pub use position::{PosRange, line_and_column};
 pub use pretty::{TooLong, prettify};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::{self, Write};
 
 use crate::ast::Expr;
-use crate::deep::deep;
+use crate::growing_stack::on_growing_stack;
 use crate::print::{AggregateHead, BinaryHead, SubquerySuffix, is_infinite_base};
 
 /// An expression that would be longer than this on one line is split, in bytes.
@@ -68,7 +68,7 @@ fn long(expr: &Expr, line_bytes_max: usize) -> HashSet<usize> {
 }
 
 fn find_long(expr: &Expr, line_bytes_max: usize, found: &mut HashSet<usize>) -> bool {
-    deep(|| {
+    on_growing_stack(|| {
         let mut is_long = false;
         for child in expr.children() {
             is_long |= find_long(child, line_bytes_max, found);
@@ -147,7 +147,7 @@ impl Layout {
 
     /// Prints the expression at this level of indentation, including its first line.
     fn expr(&mut self, expr: &Expr, level: usize) -> fmt::Result {
-        deep(|| self.expr_here(expr, level))
+        on_growing_stack(|| self.expr_here(expr, level))
     }
 
     fn expr_here(&mut self, expr: &Expr, level: usize) -> fmt::Result {

@@ -9,14 +9,14 @@ use crate::ast::{
     AggregateOp, At, BinaryOp, Cardinality, DurationExpr, DurationKind, DurationOp, Expr, Grouping,
     LabelMatcher, MatchOp, OffsetSpec, UnaryOp, VectorMatching, VectorSelector,
 };
-use crate::deep::deep;
 use crate::duration::seconds_to_ms;
+use crate::growing_stack::on_growing_stack;
 use crate::number::{format_decimal, format_general};
 use crate::quoted::{quote, quote_bytes};
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        deep(|| self.write(f))
+        on_growing_stack(|| self.write(f))
     }
 }
 
@@ -255,7 +255,7 @@ pub(crate) fn whole_duration(duration: &DurationExpr) -> String {
 
 impl Display for DurationExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        deep(|| self.write(f))
+        on_growing_stack(|| self.write(f))
     }
 }
 

@@ -66,7 +66,7 @@ async fn body(
             let why = format!("the body is too large. read_body_bytes_max=`{bytes_max}`");
             TextFailure::new(StatusCode::PAYLOAD_TOO_LARGE, why)
         }
-        other => TextFailure::unread(&other),
+        other => TextFailure::of_body(&other),
     })
 }
 

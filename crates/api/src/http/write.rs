@@ -57,7 +57,7 @@ async fn take(
 
     let body = read.map_err(|fault| match fault {
         Fault::TooLarge { .. } => too_large(),
-        other => Refused::Unread(other),
+        other => Refused::Body(other),
     })?;
 
     let decompressed = intake.decompress(tenant, &limits.ingest, &body).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion_physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use duramen_source::Columns;
-use duramen_syntax::deep;
+use duramen_syntax::on_growing_stack;
 
 use crate::exec::operators::absent::Absent;
 use crate::exec::operators::aggregate::{FinalAggregate, PartialAggregate};
@@ -93,7 +93,7 @@ impl<'a> Lower<'a> {
 
     /// Returns the operators of a plan, with as many partitions as they have.
     fn parts(&self, plan: &Plan) -> Exec {
-        deep(|| self.lower_node(&plan.node, plan.grid))
+        on_growing_stack(|| self.lower_node(&plan.node, plan.grid))
     }
 
     fn vectors(&self, plans: &[Plan]) -> Vec<Exec> {

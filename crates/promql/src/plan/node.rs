@@ -14,7 +14,7 @@ use crate::plan::function::{
     InfoSelection, LabelValue, ScalarFunction, SortKey,
 };
 use crate::plan::lookup::{HistogramParts, Lookup, StepFunction, StepPos};
-use duramen_syntax::deep;
+use duramen_syntax::on_growing_stack;
 
 /// An expression with times, defaults and types resolved.
 #[derive(Debug, PartialEq)]
@@ -141,7 +141,7 @@ impl Drop for Plan {
             inputs: Vec::new(),
         };
 
-        deep(|| drop(std::mem::replace(&mut self.node, empty)));
+        on_growing_stack(|| drop(std::mem::replace(&mut self.node, empty)));
     }
 }
 

@@ -23,7 +23,7 @@ use crate::plan::node::{Node, Plan};
 use crate::plan::planner::duration::check_durations;
 use crate::plan::planner::invariant::Invariants;
 use crate::times::QueryTimes;
-use duramen_syntax::deep;
+use duramen_syntax::on_growing_stack;
 
 /// Makes plans of expressions.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Planner {
     /// `Invalid` or `Unsupported`: unsupported expressions are refused here. Every plan that is
     /// returned is exact.
     pub(crate) fn plan(&self, expr: &Expr, grid: Grid) -> Result<Plan, Error> {
-        deep(|| {
+        on_growing_stack(|| {
             if grid.steps > 1 && self.invariants.has(expr) {
                 let once = self.plan_here(expr, Grid::instant(grid.start_ms))?;
                 let names = once.names.clone();

@@ -3,8 +3,8 @@
 use super::operator::sign;
 use super::{Failure, Parsed, Parser, Tall};
 use crate::ast::{DurationExpr, DurationKind, DurationOp, UnaryOp};
-use crate::deep::deep;
 use crate::duration::DURATION_SECONDS_MAX;
+use crate::growing_stack::on_growing_stack;
 use crate::position::PosRange;
 use crate::token::{Token, TokenKind};
 
@@ -93,7 +93,7 @@ impl Parser<'_> {
     }
 
     fn tall_duration(&mut self) -> Parsed<Tall<DurationExpr>> {
-        deep(|| self.duration_operators())
+        on_growing_stack(|| self.duration_operators())
     }
 
     fn duration_operators(&mut self) -> Parsed<Tall<DurationExpr>> {

@@ -3,7 +3,7 @@
 use super::operator::{aggregate_op, sign, starts_expression};
 use super::{Failure, Parsed, Parser, Tall};
 use crate::ast::{BinaryOp, Cardinality, Expr, UnaryOp, ValueType, VectorMatching};
-use crate::deep::deep;
+use crate::growing_stack::on_growing_stack;
 use crate::number::parse_number;
 use crate::position::PosRange;
 use crate::quoted::{quote, unquote};
@@ -80,7 +80,7 @@ fn binary_op(kind: TokenKind) -> Option<BinaryOp> {
 impl Parser<'_> {
     /// Parses an expression, up to the first token that cannot continue it.
     pub(super) fn expression(&mut self) -> Parsed<Tall<Expr>> {
-        deep(|| self.operators())
+        on_growing_stack(|| self.operators())
     }
 
     fn operators(&mut self) -> Parsed<Tall<Expr>> {

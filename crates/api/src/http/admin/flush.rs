@@ -36,5 +36,5 @@ pub(crate) async fn flush(
 
     flushed
         .map(|()| StatusCode::NO_CONTENT)
-        .map_err(|error| Failure::of_order(&error))
+        .map_err(|error| Failure::of_command(&error))
 }

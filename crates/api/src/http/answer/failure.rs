@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value as Json;
 
-use crate::http::answer::statuses::{self, Typed};
+use crate::http::answer::statuses::{self, ApiStatus};
 use crate::http::request::intake::Fault;
 
 /// An error of the query API: `{"status":"error","errorType":..,"error":..}`.
@@ -24,7 +24,7 @@ enum Closes {
 }
 
 impl Failure {
-    fn new((status, error_type): Typed, message: impl Into<String>) -> Self {
+    fn new((status, error_type): ApiStatus, message: impl Into<String>) -> Self {
         Self {
             status,
             error_type,
@@ -74,7 +74,7 @@ impl Failure {
     }
 
     /// Returns the error for a body that was not read to its end.
-    pub(crate) fn unread(fault: &Fault) -> Self {
+    pub(crate) fn of_body(fault: &Fault) -> Self {
         Self {
             closes: Closes::Yes,
             ..Self::new(statuses::of_body(fault), fault.to_string())
@@ -82,8 +82,8 @@ impl Failure {
     }
 
     /// Returns the error for a request of the administrator, such as a flush, that failed.
-    pub(crate) fn of_order(error: &duramen_ingest::Error) -> Self {
-        Self::new(statuses::of(error.kind()).order, with_causes(error))
+    pub(crate) fn of_command(error: &duramen_ingest::Error) -> Self {
+        Self::new(statuses::of(error.kind()).command, with_causes(error))
     }
 
     /// Converts the error of a query whose selectors came from the parameter `name`. If a selector

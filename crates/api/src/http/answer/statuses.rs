@@ -7,27 +7,27 @@ use duramen_query::Error;
 use crate::http::request::intake::Fault;
 
 /// A status, and the `errorType` of the API that belongs to it.
-pub(crate) type Typed = (StatusCode, &'static str);
+pub(crate) type ApiStatus = (StatusCode, &'static str);
 
 /// The statuses of an error, by the kind of route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Statuses {
     /// The query API.
-    pub(crate) api: Typed,
+    pub(crate) api: ApiStatus,
     /// Remote read and federation.
     pub(crate) text: StatusCode,
     /// A remote write.
     pub(crate) write: StatusCode,
-    /// An order of the operator. Its failure is never the client's fault.
-    pub(crate) order: Typed,
+    /// A command of the operator. Its failure is never the client's fault.
+    pub(crate) command: ApiStatus,
 }
 
-const BAD_DATA: Typed = (StatusCode::BAD_REQUEST, "bad_data");
-const EXECUTION: Typed = (StatusCode::UNPROCESSABLE_ENTITY, "execution");
-const TOO_MANY_REQUESTS: Typed = (StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
-const UNAVAILABLE: Typed = (StatusCode::SERVICE_UNAVAILABLE, "unavailable");
-const TIMEOUT: Typed = (StatusCode::SERVICE_UNAVAILABLE, "timeout");
-const INTERNAL: Typed = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
+const BAD_DATA: ApiStatus = (StatusCode::BAD_REQUEST, "bad_data");
+const EXECUTION: ApiStatus = (StatusCode::UNPROCESSABLE_ENTITY, "execution");
+const TOO_MANY_REQUESTS: ApiStatus = (StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+const UNAVAILABLE: ApiStatus = (StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+const TIMEOUT: ApiStatus = (StatusCode::SERVICE_UNAVAILABLE, "timeout");
+const INTERNAL: ApiStatus = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
 
 /// Returns the statuses of a kind of errors.
 pub(crate) const fn of(kind: ErrorKind) -> Statuses {
@@ -48,12 +48,12 @@ pub(crate) const fn of(kind: ErrorKind) -> Statuses {
     }
 }
 
-const fn row(api: Typed, text: StatusCode, write: StatusCode, order: Typed) -> Statuses {
+const fn row(api: ApiStatus, text: StatusCode, write: StatusCode, command: ApiStatus) -> Statuses {
     Statuses {
         api,
         text,
         write,
-        order,
+        command,
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn of_query(error: &Error) -> Statuses {
 }
 
 /// Returns the status for a body that was not read to its end.
-pub(crate) const fn of_body(fault: &Fault) -> Typed {
+pub(crate) const fn of_body(fault: &Fault) -> ApiStatus {
     match fault {
         Fault::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),
         Fault::Slow { .. } => (StatusCode::REQUEST_TIMEOUT, "timeout"),

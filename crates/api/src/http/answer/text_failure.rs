@@ -13,7 +13,7 @@ pub(crate) struct TextFailure {
     status: StatusCode,
     message: String,
     /// The fault of a body that was given up. The connection ends with the answer.
-    unread: Option<Fault>,
+    body_fault: Option<Fault>,
 }
 
 impl TextFailure {
@@ -21,16 +21,16 @@ impl TextFailure {
         Self {
             status,
             message: message.into(),
-            unread: None,
+            body_fault: None,
         }
     }
 
     /// Returns the error for a body that was not read to its end.
-    pub(crate) fn unread(fault: &Fault) -> Self {
+    pub(crate) fn of_body(fault: &Fault) -> Self {
         Self {
             status: statuses::of_body(fault).0,
             message: fault.to_string(),
-            unread: Some(fault.clone()),
+            body_fault: Some(fault.clone()),
         }
     }
 }
@@ -46,7 +46,7 @@ impl From<duramen_query::Error> for TextFailure {
         Self {
             status,
             message,
-            unread: None,
+            body_fault: None,
         }
     }
 }
@@ -59,7 +59,7 @@ impl IntoResponse for TextFailure {
         );
 
         let response = (self.status, [no_guessing], format!("{}\n", self.message)).into_response();
-        match self.unread {
+        match self.body_fault {
             Some(fault) => fault.close(response),
             None => response,
         }

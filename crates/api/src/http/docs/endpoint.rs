@@ -38,6 +38,8 @@ pub(crate) struct Description {
 pub(crate) enum Answer {
     /// The envelope of the API with `data` of this shape.
     Data(Schema),
+    /// As [`Answer::Data`], or 204 if the request names nothing that could be found.
+    DataOrNothing(Schema),
     /// As [`Answer::Data`], or plain text if the request asks for it.
     DataOrText(Schema),
     /// A body of this media type, without the envelope; errors are plain text.

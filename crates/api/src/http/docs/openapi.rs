@@ -169,6 +169,7 @@ fn responses(of: Answer) -> Json {
     let error = json!({ "$ref": "#/components/responses/Error" });
     let plain_error = json!({ "$ref": "#/components/responses/PlainError" });
     let nothing = json!({ "description": "Done; no body." });
+    let empty = json!({ "description": "Nothing to look for; no body." });
 
     let enveloped = |schema: Schema| {
         answer(
@@ -180,6 +181,9 @@ fn responses(of: Answer) -> Json {
 
     match of {
         Answer::Data(schema) => json!({ "200": enveloped(schema), "default": error }),
+        Answer::DataOrNothing(schema) => {
+            json!({ "200": enveloped(schema), "204": empty, "default": error })
+        }
         Answer::DataOrText(schema) => {
             let mut either = enveloped(schema);
             either["content"]["text/plain"] = json!({ "schema": { "type": "string" } });

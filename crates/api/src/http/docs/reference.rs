@@ -31,7 +31,7 @@ fn line(endpoint: &Description) -> String {
     let parameters: Vec<String> = endpoint.parameters.iter().map(parameter).collect();
 
     let answer = match endpoint.answer {
-        Answer::Data(_) | Answer::DataOrText(_) => "200",
+        Answer::Data(_) | Answer::DataOrNothing(_) | Answer::DataOrText(_) => "200",
         Answer::Raw(media_type) => media_type,
         Answer::Json(_) => "application/json",
         Answer::Nothing | Answer::Accepted => "204",

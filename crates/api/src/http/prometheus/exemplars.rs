@@ -23,7 +23,7 @@ use crate::http::roles::state::querier::QuerierState;
 const EXEMPLAR_BYTES: usize = 128;
 
 /// Answers with the exemplars of all series that any selector in the query selects; the rest of the
-/// query is ignored. A query without a selector is answered with 204.
+/// query is ignored. A query without a selector is answered with 204, as Prometheus does.
 pub(crate) async fn query(
     State(state): State<Arc<QuerierState>>,
     Tenant(tenant): Tenant,

@@ -46,7 +46,7 @@ where
                 .read(tenant.as_str(), &parts.headers, body, FORM_BYTES_MAX)
                 .await;
 
-            let (body, counted) = read.map_err(|fault| unread(&fault))?.into_parts();
+            let (body, counted) = read.map_err(|fault| body_failure(&fault))?.into_parts();
             (body, Some(counted))
         } else {
             (Bytes::new(), None)
@@ -61,12 +61,12 @@ where
 }
 
 /// Returns the error for a body that was not read to its end.
-fn unread(fault: &Fault) -> Failure {
+fn body_failure(fault: &Fault) -> Failure {
     match fault {
         Fault::TooLarge { bytes_max } => Failure::too_large(format!(
             "the form is too large. form_bytes_max=`{bytes_max}`"
         )),
-        other => Failure::unread(other),
+        other => Failure::of_body(other),
     }
 }
 

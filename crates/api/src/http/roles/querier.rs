@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::http::docs::endpoint::Answer::{Absent, Data, DataOrText, Json, Nothing, Raw};
+use crate::http::docs::endpoint::Answer::{
+    Absent, Data, DataOrNothing, DataOrText, Json, Nothing, Raw,
+};
 use crate::http::docs::endpoint::{Endpoint, PROTOBUF, TEXT, on_get, on_get_post, on_post};
 use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
@@ -101,7 +103,7 @@ pub(crate) fn series() -> Vec<Endpoint<Arc<QuerierState>>> {
                  query without any.",
             )
             .takes(&[QUERY, START, END])
-            .answers(Data(Schema::Exemplars)),
+            .answers(DataOrNothing(Schema::Exemplars)),
         on_get_post("/api/v1/search/metric_names", empty_sets::search)
             .says("The search for metric names: not supported.")
             .answers(Absent(404)),

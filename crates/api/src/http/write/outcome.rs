@@ -25,7 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Why nothing of a request was stored.
 pub(super) enum Refused {
     TooLarge { bytes_max: usize },
-    Unread(Fault),
+    Body(Fault),
     Failed(duramen_ingest::Error),
 }
 
@@ -44,7 +44,7 @@ pub(super) fn answer(version: Version, outcome: &Result<WriteReport, Refused>) -
     let mut response = match outcome {
         Ok(report) => stored(version, report),
         Err(Refused::TooLarge { bytes_max }) => too_large(*bytes_max),
-        Err(Refused::Unread(fault)) => fault.close(unread(fault)),
+        Err(Refused::Body(fault)) => fault.close(body_response(fault)),
         Err(Refused::Failed(error)) => failed(error),
     };
 
@@ -97,7 +97,7 @@ fn too_large(bytes_max: usize) -> Response {
         .into_response()
 }
 
-fn unread(fault: &Fault) -> Response {
+fn body_response(fault: &Fault) -> Response {
     match statuses::of_body(fault).0 {
         status @ StatusCode::SERVICE_UNAVAILABLE => later(status, RETRY_AFTER, fault.to_string()),
         status => (status, fault.to_string()).into_response(),

@@ -17,7 +17,7 @@ use datafusion_physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion_physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
-use duramen_syntax::deep;
+use duramen_syntax::on_growing_stack;
 use futures::stream;
 
 use crate::exec::support::execution::Execution;
@@ -117,7 +117,7 @@ pub(crate) struct OperatorExec {
 /// Drops the inputs on a stack that grows, because a chain of operators may be very deep.
 impl Drop for OperatorExec {
     fn drop(&mut self) {
-        deep(|| drop(std::mem::take(&mut self.inputs)));
+        on_growing_stack(|| drop(std::mem::take(&mut self.inputs)));
     }
 }
 
@@ -130,13 +130,13 @@ impl Output {
         let Some(stream) = &mut self.0 else {
             return Poll::Ready(None);
         };
-        deep(|| stream.as_mut().poll_next(task))
+        on_growing_stack(|| stream.as_mut().poll_next(task))
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        deep(|| drop(self.0.take()));
+        on_growing_stack(|| drop(self.0.take()));
     }
 }
 
@@ -241,7 +241,7 @@ impl ExecutionPlan for OperatorExec {
             shared: Arc::new(()),
         };
 
-        let stream = deep(|| Arc::clone(&self.operator).execute(self.id, execution))?;
+        let stream = on_growing_stack(|| Arc::clone(&self.operator).execute(self.id, execution))?;
         let mut output = Output(Some(stream));
 
         let polled = stream::poll_fn(move |task| {

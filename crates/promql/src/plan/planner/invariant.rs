@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use duramen_syntax::Expr;
 
-use duramen_syntax::deep;
+use duramen_syntax::on_growing_stack;
 
 /// Expressions of a tree that read series and have the same value at every step: all of their
 /// selectors have `@`, and nothing in them depends on the time of the step. They are found once for
@@ -30,7 +30,7 @@ impl Invariants {
     /// children of an expression that depends on the step are visited too, because they may be
     /// invariant.
     fn fixed(&mut self, expr: &Expr) -> Option<bool> {
-        deep(|| {
+        on_growing_stack(|| {
             let mut below = Some(false);
             for child in expr.children() {
                 let child = self.fixed(child);
